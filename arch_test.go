@@ -22,10 +22,10 @@ var arrows = map[string][]string{
 	"provision/expr": {},
 
 	// Domains: languages, and each other along the arrows.
-	"event":      {"refusal"},
-	"site":       {"scim", "refusal", "event", "internal/secret"},
-	"requestlog": {"scim", "refusal", "site", "internal/redact"},
-	"roster":     {"scim", "refusal", "event", "site", "requestlog", "internal/lookalike", "internal/pace", "internal/secret", "internal/session", "internal/visible"},
+	"event":      {"refusal", "internal/phrase"},
+	"site":       {"scim", "refusal", "event", "internal/phrase", "internal/secret"},
+	"requestlog": {"scim", "refusal", "site", "internal/phrase", "internal/redact"},
+	"roster":     {"scim", "refusal", "event", "site", "requestlog", "internal/lookalike", "internal/pace", "internal/phrase", "internal/secret", "internal/session", "internal/visible"},
 	"signin":     {"scim", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
 	"operator":   {"refusal", "event", "internal/onetime", "internal/secret", "internal/session"},
 	"retention":  {"refusal", "event"},
@@ -44,6 +44,7 @@ var arrows = map[string][]string{
 	"internal/inert":      {},
 	"internal/metrics":    {},
 	"internal/pace":       {},
+	"internal/phrase":     {},
 	"internal/session":    {},
 	"internal/secret":     {},
 	"internal/onetime":    {"refusal", "internal/secret"},
@@ -53,9 +54,9 @@ var arrows = map[string][]string{
 	// Edges: domains and languages, never another edge.
 	"store":            {"store/sqldb", "scim", "refusal", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/onetime", "internal/secret", "internal/session"},
 	"store/sqldb":      {"internal/fair", "internal/pace"}, // knows no domain
-	"directory/csv":    {"directory"},
+	"directory/csv":    {"directory", "internal/phrase"},
 	"directory/source": {"directory", "provision", "event"},
-	"scimserver":       {"scim", "refusal", "event", "site", "requestlog", "roster", "internal/web", "internal/fair"},
+	"scimserver":       {"scim", "refusal", "event", "site", "requestlog", "roster", "internal/web", "internal/fair", "internal/phrase"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":           {"event"},
 

@@ -83,7 +83,7 @@ func (a Area[V]) Handler() http.Handler {
 				mux.ServeHTTP(w, r)
 				return
 			}
-			if methods := allowed(h, r); methods != "" {
+			if methods := allowedMethods(h, r); methods != "" {
 				allow = methods
 			}
 		}
@@ -117,10 +117,10 @@ func (a Area[V]) serve(rt Route[V]) http.Handler {
 			limit = maxFormBytes
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
-		r = seen(r)
+		r = withBrowser(r)
 		v, err := a.Guard(w, r, rt.Access)
 		if who := a.Actor(v); !who.IsZero() {
-			r = acting(r, who)
+			r = withActor(r, who)
 		}
 		if err == nil {
 			err = rt.Handle(w, r, v)
@@ -132,20 +132,20 @@ func (a Area[V]) serve(rt Route[V]) http.Handler {
 	})
 }
 
-// seen puts the request's address and browser into its context, for the events that it causes.
-func seen(r *http.Request) *http.Request {
-	return acting(r, event.Actor{Kind: event.Anybody})
+// withBrowser puts the request's address and browser into its context, for the events that it causes.
+func withBrowser(r *http.Request) *http.Request {
+	return withActor(r, event.Actor{Kind: event.Anybody})
 }
 
-// acting puts the request's actor into its context, with its address and browser.
-func acting(r *http.Request, who event.Actor) *http.Request {
+// withActor puts the request's actor into its context, with its address and browser.
+func withActor(r *http.Request, who event.Actor) *http.Request {
 	who.Address, who.UserAgent = web.RemoteIP(r), r.UserAgent()
 	return r.WithContext(event.WithActor(r.Context(), who))
 }
 
-// allowed returns the methods that h would allow for the path, or "" if h does not respond with
+// allowedMethods returns the methods that h would allow for the path, or "" if h does not respond with
 // 405.
-func allowed(h http.Handler, r *http.Request) string {
+func allowedMethods(h http.Handler, r *http.Request) string {
 	var out headerOnly
 	h.ServeHTTP(&out, r)
 	if out.status != http.StatusMethodNotAllowed {

@@ -233,11 +233,11 @@ func (a AuditLog) scopeOptions(here string) []choiceGroup {
 	known := false
 	for i := range groups {
 		groups[i].Options = MarkChosen(here, groups[i].Options)
-		known = known || slices.ContainsFunc(groups[i].Options, func(o Option) bool { return o.Here })
+		known = known || slices.ContainsFunc(groups[i].Options, func(o Option) bool { return o.Selected })
 	}
 	if !known {
 		kind, id, _ := strings.Cut(here, ":")
-		groups[0].Options = append(groups[0].Options, Option{Value: here, Text: "Deleted " + kind + " " + id, Here: true})
+		groups[0].Options = append(groups[0].Options, Option{Value: here, Text: "Deleted " + kind + " " + id, Selected: true})
 	}
 	return slices.DeleteFunc(groups, func(g choiceGroup) bool { return len(g.Options) == 0 })
 }
@@ -380,7 +380,7 @@ func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err // a page can still show this error
 	}
-	of := ExportRecord{Scope: a.Scope, Name: event.ExportAudit, What: "The audit log", Rows: "event", Filter: FilterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
+	of := ExportRecord{Scope: a.Scope, EventName: event.ExportAudit, ListTitle: "The audit log", RowNoun: "event", Filter: FilterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
 	if !a.Scope.One() {
 		of.Scope = event.Installation()
 	}
@@ -424,11 +424,11 @@ func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event
 
 // ExportRecord describes an exported file for the audit trail.
 type ExportRecord struct {
-	Scope  event.Scope
-	Name   string            // name of the event
-	What   string            // "The request log"
-	Rows   string            // noun for a row, such as "event"
-	Filter map[string]string // the filters of the export; may be empty
+	Scope     event.Scope
+	EventName string            // name of the event
+	ListTitle string            // "The request log"
+	RowNoun   string            // noun for a row, such as "event"
+	Filter    map[string]string // the filters of the export; may be empty
 }
 
 // FilterOf returns the named parameters that are not empty.
@@ -451,21 +451,21 @@ const recordWithin = 5 * time.Second
 func (c *Console) RecordExport(ctx context.Context, x ExportRecord, fill func(sent *int) error) error {
 	sent := 0
 	err := fill(&sent)
-	text := x.What + " was exported: " + Plural(sent, x.Rows)
+	text := x.ListTitle + " was exported: " + Plural(sent, x.RowNoun)
 	if err != nil {
 		text += ", then it was cut off"
 	}
 	data := event.DataOf(event.Export{Rows: sent, Filter: x.Filter, CutOff: err != nil})
 	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
-	if failed := c.record(writing, event.Event{Scope: x.Scope, Name: x.Name, Text: text, Data: data}); err == nil {
+	if failed := c.recordEvents(writing, event.Event{Scope: x.Scope, Name: x.EventName, Text: text, Data: data}); err == nil {
 		err = failed
 	}
 	return err
 }
 
-// record writes events for actions that change nothing.
-func (c *Console) record(ctx context.Context, events ...event.Event) error {
+// recordEvents writes events for actions that change nothing.
+func (c *Console) recordEvents(ctx context.Context, events ...event.Event) error {
 	if c.Options.Events == nil {
 		return nil
 	}

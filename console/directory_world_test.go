@@ -148,7 +148,7 @@ func (o *office) directory(name, file string) *directory.Handle {
 	if file == "" {
 		return h
 	}
-	rows, err := csv.NewReader(strings.NewReader(file))
+	rows, err := csv.NewReader(strings.NewReader(file), directory.FileOptions{})
 	if err != nil {
 		o.t.Fatal(err)
 	}

@@ -14,13 +14,13 @@ import (
 // Option is one entry of a select.
 type Option struct {
 	Value, Text string
-	Here        bool
+	Selected    bool
 }
 
 // MarkChosen marks the option with this value.
 func MarkChosen(value string, list []Option) []Option {
 	for i := range list {
-		list[i].Here = list[i].Value == value
+		list[i].Selected = list[i].Value == value
 	}
 	return list
 }

@@ -36,7 +36,7 @@ type AreaName struct {
 // MenuItem is a line of the sidebar. Without a URL it is a heading.
 type MenuItem struct {
 	Text, Icon, URL string
-	Here            bool // the current page belongs to this item
+	Selected        bool // the current page belongs to this item
 }
 
 // Visitor is the signed-in user.
@@ -67,7 +67,7 @@ type Action struct {
 func MarkCurrent(menu []MenuItem, path string) []MenuItem {
 	best := -1
 	for i, m := range menu {
-		if m.URL == "" || !under(path, m.URL) {
+		if m.URL == "" || !isUnder(path, m.URL) {
 			continue
 		}
 		if best < 0 || len(m.URL) > len(menu[best].URL) {
@@ -75,12 +75,12 @@ func MarkCurrent(menu []MenuItem, path string) []MenuItem {
 		}
 	}
 	if best >= 0 {
-		menu[best].Here = true
+		menu[best].Selected = true
 	}
 	return menu
 }
 
-func under(path, root string) bool {
+func isUnder(path, root string) bool {
 	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(root, "/"))
 	return ok && (rest == "" || rest[0] == '/')
 }

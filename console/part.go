@@ -84,7 +84,7 @@ type FieldError struct{ For, Text string }
 type Tab struct {
 	Text, URL string
 	Count     string // may be empty
-	Here      bool
+	Selected  bool
 }
 
 // HiddenField is a hidden input.

@@ -86,14 +86,14 @@ func (c *Console) refusedPage(e *refusal.Error, back *Action) *PageError {
 func newLink(e *refusal.Error) string {
 	switch l := e.About.(type) {
 	case operator.ClosedLink:
-		return "rollcall operator link " + cmp.Or(word(l.Name), "NAME")
+		return "rollcall operator link " + cmp.Or(shellWord(l.Name), "NAME")
 	case signin.ClosedLink:
 		command := "rollcall site link " + l.Site
 		switch {
 		case errors.Is(e, signin.ErrAccountClosed):
 			return ""
 		case l.UserName != "":
-			command += " " + word(l.UserName)
+			command += " " + shellWord(l.UserName)
 		case l.Reason == onetime.Unknown, l.Reason == signin.LinkHasAdmin:
 			command += " USERNAME"
 		}
@@ -102,8 +102,8 @@ func newLink(e *refusal.Error) string {
 	return ""
 }
 
-// word quotes a name so that a shell takes it as one word.
-func word(name string) string {
+// shellWord quotes a name so that a shell takes it as one word.
+func shellWord(name string) string {
 	if strings.ContainsAny(name, " \t'\"\\$&|;<>()*?`!#~") {
 		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 	}

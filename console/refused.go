@@ -63,7 +63,7 @@ func (c *Console) noteForeignForm(r *http.Request) {
 	}
 	_, below, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	area := strings.TrimSuffix(r.URL.Path, below)
-	c.Options.Refused.Add(seen(r).Context(), event.Event{
+	c.Options.Refused.Add(withBrowser(r).Context(), event.Event{
 		Scope: event.Installation(), Name: event.PageRefused, Text: "A form was refused, as another site sent it: " + r.Method + " " + area + "…",
 	})
 }

@@ -73,18 +73,12 @@ func SpellDuration(d time.Duration) string {
 
 // Plural formats a number with a word whose plural ends in s: "1 call", "2 calls".
 func Plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return GroupDigits(n) + " " + word + "s"
+	return PluralForms(n, word, word+"s")
 }
 
 // PeopleCount returns "1 person" or "214 people".
 func PeopleCount(n int) string {
-	if n == 1 {
-		return "1 person"
-	}
-	return GroupDigits(n) + " people"
+	return PluralForms(n, "person", "people")
 }
 
 // PluralForms formats a number with the words for one or for several.

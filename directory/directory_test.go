@@ -1020,7 +1020,7 @@ func TestExport_can_be_imported_without_a_change(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := c.position(t)
-		r, err := csv.NewReader(strings.NewReader(file.String()))
+		r, err := csv.NewReader(strings.NewReader(file.String()), directory.FileOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

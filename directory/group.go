@@ -425,13 +425,15 @@ func (h *Handle) SoftDeleteGroup(ctx context.Context, objectID, actor string) (G
 
 // RestoreGroup undoes SoftDeleteGroup, with the members and assignments.
 func (h *Handle) RestoreGroup(ctx context.Context, objectID, actor string) (Group, error) {
-	return h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) {
-		if !g.IsDeleted() {
-			return g, nil
-		}
-		g.Deleted = time.Time{}
-		return h.saveGroup(ctx, tx, g, g.Version, event.GroupRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
-	})
+	return h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) { return h.restoreGroup(ctx, tx, g, actor) })
+}
+
+func (h *Handle) restoreGroup(ctx context.Context, tx Tx, g Group, actor string) (Group, error) {
+	if !g.IsDeleted() {
+		return g, nil
+	}
+	g.Deleted = time.Time{}
+	return h.saveGroup(ctx, tx, g, g.Version, event.GroupRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
 // PurgeGroup removes a soft-deleted group permanently. It leaves the groups that it is a member of.

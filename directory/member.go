@@ -129,7 +129,20 @@ type memberName struct {
 // directory; the transactions before that stay. As in Entra, groups may be members of each other in
 // a circle, and a group cannot be its own member; see NestingWarning.
 func (h *Handle) AddMembers(ctx context.Context, group string, objectIDs []string, actor string) (int, error) {
-	return h.eachMember(ctx, group, objectIDs, func(tx Tx, g Group, m Member) (bool, error) {
+	return h.eachMember(ctx, group, objectIDs, false, h.addMember(ctx, actor))
+}
+
+// RemoveMembers removes users and groups from a group and returns how many were members. It writes
+// like AddMembers.
+func (h *Handle) RemoveMembers(ctx context.Context, group string, objectIDs []string, actor string) (int, error) {
+	return h.eachMember(ctx, group, objectIDs, false, h.removeMember(ctx, actor))
+}
+
+// memberChange adds or removes one member, and reports whether that changed anything.
+type memberChange func(tx Tx, g Group, m Member) (bool, error)
+
+func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
+	return func(tx Tx, g Group, m Member) (bool, error) {
 		name := named(m)
 		if m.User.IsDeleted() || m.Group.IsDeleted() {
 			return false, conflict("", "%s is deleted", name.who).Advise("restore it first")
@@ -143,20 +156,18 @@ func (h *Handle) AddMembers(ctx context.Context, group string, objectIDs []strin
 			return false, err
 		}
 		return true, h.recordMember(ctx, tx, event.GroupMemberAdded, g, name, actor, now)
-	})
+	}
 }
 
-// RemoveMembers removes users and groups from a group and returns how many were members. It writes
-// like AddMembers.
-func (h *Handle) RemoveMembers(ctx context.Context, group string, objectIDs []string, actor string) (int, error) {
-	return h.eachMember(ctx, group, objectIDs, func(tx Tx, g Group, m Member) (bool, error) {
+func (h *Handle) removeMember(ctx context.Context, actor string) memberChange {
+	return func(tx Tx, g Group, m Member) (bool, error) {
 		name, now := named(m), h.clock()
 		did, err := tx.RemoveMember(ctx, g.ObjectID, name.objectID, now)
 		if err != nil || !did {
 			return false, err
 		}
 		return true, h.recordMember(ctx, tx, event.GroupMemberRemoved, g, name, actor, now)
-	})
+	}
 }
 
 func named(m Member) memberName {
@@ -166,7 +177,8 @@ func named(m Member) memberName {
 	return memberName{UserKind, m.User.ObjectID, m.User.who()}
 }
 
-func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []string, one func(Tx, Group, Member) (bool, error)) (int, error) {
+// eachMember makes a change for each object id, or with dryRun only tries it.
+func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []string, dryRun bool, one memberChange) (int, error) {
 	total := 0
 	for batch := range slices.Chunk(objectIDs, batchRows) {
 		n := 0
@@ -192,9 +204,12 @@ func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []strin
 					n++
 				}
 			}
+			if dryRun {
+				return errDryRun
+			}
 			return nil
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, errDryRun) {
 			return total, err
 		}
 		total += n

@@ -3,7 +3,8 @@ package event
 import (
 	"context"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
 // ActorKind says what kind of actor did something.
@@ -51,7 +52,7 @@ func (a Actor) Label() string {
 	case Person:
 		return "user:" + a.Name
 	case Token:
-		return "scim:" + tail(a.Name)
+		return "scim:" + labelEnd(a.Name)
 	case Command:
 		return "cli"
 	case Job, System:
@@ -68,7 +69,7 @@ func (a Actor) Words() string {
 	case Operator:
 		return a.Name + " (operator)"
 	case Token:
-		return "SCIM, token " + tail(a.Name)
+		return "SCIM, token " + labelEnd(a.Name)
 	case Command:
 		return "command line"
 	case Job, System:
@@ -87,8 +88,8 @@ func (a Actor) IsAutomatic() bool {
 	return a.Kind == Job || a.Kind == System || a.Kind == "" && a.Name == ""
 }
 
-// tail returns the end of a token's label: "…" and the last four characters.
-func tail(label string) string {
+// labelEnd returns the end of a token's label: "…" and the last four characters.
+func labelEnd(label string) string {
 	if at := strings.LastIndex(label, "…"); at >= 0 {
 		return strings.TrimSuffix(label[at:], ")")
 	}
@@ -159,19 +160,6 @@ func (e *Event) Attribute(ctx context.Context) {
 		e.Actor = e.By.Label()
 	}
 	for _, text := range []*string{&e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent} {
-		*text = clip(*text, maxActorText)
+		*text = phrase.Cut(phrase.Storable(*text), maxActorText)
 	}
-}
-
-// clip shortens text to at most limit bytes, at a character boundary, and removes invalid UTF-8.
-func clip(text string, limit int) string {
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
-	if len(text) <= limit {
-		return text
-	}
-	cut := limit - len("…")
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
 }

@@ -157,19 +157,9 @@ var Catalogue = []Description{
 	{DatabaseRestored, ofInstallation, "the database was restored from a copy", "", nil, "", "The database was restored from the copy saved.db. Every session and one-time link ended."},
 
 	{ExportUsers, ofDirectory, "the list of users was exported", "", Export{}, "", "The list of users was exported: 214 users"},
+	{ExportGroups, ofDirectory, "the list of groups, or of their members, was exported", "", Export{}, "", "The list of groups was exported: 12 groups"},
 	{ExportRequestLog, ofSite, "the request log was exported", "", Export{}, "", "The request log was exported: 12 calls"},
 	{ExportAudit, []string{KindSite, KindDirectory, KindInstallation}, "the audit log was exported", "", Export{}, "", "The audit log was exported: 86 events"},
-}
-
-// Describe returns the catalogue's description of an event in feeds of that kind. ok is false if
-// those feeds have no such event.
-func Describe(name, scope string) (Description, bool) {
-	for _, d := range Catalogue {
-		if d.Name == name && slices.Contains(d.Scopes, scope) {
-			return d, true
-		}
-	}
-	return Description{}, false
 }
 
 // names returns the names in the catalogue, each once, in order.

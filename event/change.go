@@ -3,6 +3,8 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
 // Change is one attribute or setting whose value changed. All changes of an event are in its data,
@@ -55,7 +57,7 @@ func (c *Change) value(v any) json.RawMessage {
 	if !isText {
 		s = string(text)
 	}
-	short, _ := json.Marshal(clip(s, maxValue/2))
+	short, _ := json.Marshal(phrase.Cut(phrase.Storable(s), maxValue/2))
 	return short
 }
 
@@ -105,25 +107,4 @@ func Changes(data []byte) []Change {
 		return nil
 	}
 	return held.Changes
-}
-
-// Forget removes the values from the changes in data. The names of what changed stay, so the audit
-// trail stays true.
-func Forget(data []byte) []byte {
-	var held map[string]json.RawMessage
-	changes := Changes(data)
-	if len(changes) == 0 || json.Unmarshal(data, &held) != nil {
-		return data
-	}
-	for i, c := range changes {
-		if len(c.Before)+len(c.After) > 0 {
-			changes[i] = Change{Name: c.Name, Secret: c.Secret, Erased: true}
-		}
-	}
-	delete(held, "changes")
-	rest, err := marshal(held)
-	if err != nil {
-		return data
-	}
-	return WithChanges(rest, changes...)
 }

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"slices"
 	"strings"
 )
 
@@ -136,6 +135,7 @@ const (
 	DatabaseRestored = "database.restored"
 
 	ExportUsers      = "export.users"
+	ExportGroups     = "export.groups"
 	ExportRequestLog = "export.request_log"
 	ExportAudit      = "export.audit"
 )
@@ -152,6 +152,3 @@ func NamesOf(prefix string) (names []string) {
 	}
 	return names
 }
-
-// Known reports whether an event can have this name.
-func Known(name string) bool { return slices.Contains(Names, name) }

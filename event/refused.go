@@ -29,35 +29,35 @@ type Refused struct {
 
 	mu      sync.Mutex
 	waiting []Event
-	crowds  map[crowd]*bucket
+	groups  map[refusalGroup]*bucket
 	all     bucket
 }
 
-// crowd is a group of refusals that share a limit.
-type crowd struct {
+// refusalGroup is a group of refusals that share a limit.
+type refusalGroup struct {
 	scope Scope
 	name  string
 }
 
 // bucket holds how many rows may still be written. The number grows back with time.
 type bucket struct {
-	used  int       // rows written, less those that time has given back
-	since time.Time // the time for which used is right
-	out   int       // refusals that got no row
-	first time.Time // the time of the first of them
+	used         int       // rows written, less those that time has given back
+	usedAt       time.Time // the time for which used is right
+	leftOut      int       // refusals that got no row
+	firstLeftOut time.Time // the time of the first of them
 }
 
 // refill gives back the rows that time has earned.
 func (b *bucket) refill(now time.Time) {
-	back := int(now.Sub(b.since) / refusedEvery)
-	if back <= 0 && !now.Before(b.since) {
+	back := int(now.Sub(b.usedAt) / refusedEvery)
+	if back <= 0 && !now.Before(b.usedAt) {
 		return
 	}
-	if b.used = max(0, b.used-back); b.used == 0 || now.Before(b.since) {
-		b.since = now
+	if b.used = max(0, b.used-back); b.used == 0 || now.Before(b.usedAt) {
+		b.usedAt = now
 		return
 	}
-	b.since = b.since.Add(time.Duration(back) * refusedEvery)
+	b.usedAt = b.usedAt.Add(time.Duration(back) * refusedEvery)
 }
 
 // take reports whether one more row may be written, and counts it.
@@ -79,24 +79,24 @@ func (r *Refused) Add(ctx context.Context, e Event) {
 	defer r.mu.Unlock()
 	now := r.Now()
 	e.Time = now
-	b := r.bucket(crowd{e.Scope, e.Name}, now)
+	b := r.bucket(refusalGroup{e.Scope, e.Name}, now)
 	if !r.take(b, now) {
-		if b.out++; b.out == 1 {
-			b.first = now
+		if b.leftOut++; b.leftOut == 1 {
+			b.firstLeftOut = now
 		}
 		return
 	}
 	r.waiting = append(r.waiting, e)
 }
 
-func (r *Refused) bucket(c crowd, now time.Time) *bucket {
-	if r.crowds == nil {
-		r.crowds = map[crowd]*bucket{}
+func (r *Refused) bucket(c refusalGroup, now time.Time) *bucket {
+	if r.groups == nil {
+		r.groups = map[refusalGroup]*bucket{}
 	}
-	b := r.crowds[c]
+	b := r.groups[c]
 	if b == nil {
-		b = &bucket{since: now}
-		r.crowds[c] = b
+		b = &bucket{usedAt: now}
+		r.groups[c] = b
 	}
 	return b
 }
@@ -105,10 +105,10 @@ func (r *Refused) bucket(c crowd, now time.Time) *bucket {
 // left to count.
 func (r *Refused) summaries() {
 	now := r.Now()
-	for c, b := range r.crowds {
-		if b.out == 0 {
+	for c, b := range r.groups {
+		if b.leftOut == 0 {
 			if b.refill(now); b.used == 0 {
-				delete(r.crowds, c)
+				delete(r.groups, c)
 			}
 			continue
 		}
@@ -116,10 +116,10 @@ func (r *Refused) summaries() {
 			continue
 		}
 		r.waiting = append(r.waiting, Event{
-			Time: now, Scope: c.scope, Name: c.name, By: Actor{Kind: Anybody}, Data: DataOf(Refusals{LeftOut: b.out}),
-			Text: fmt.Sprintf("%d more like this were refused since %s and are not listed", b.out, b.first.UTC().Format(time.DateTime)+" UTC"),
+			Time: now, Scope: c.scope, Name: c.name, By: Actor{Kind: Anybody}, Data: DataOf(Refusals{LeftOut: b.leftOut}),
+			Text: fmt.Sprintf("%d more like this were refused since %s and are not listed", b.leftOut, b.firstLeftOut.UTC().Format(time.DateTime)+" UTC"),
 		})
-		b.out = 0
+		b.leftOut = 0
 	}
 }
 
@@ -143,7 +143,7 @@ func (r *Refused) Flush(ctx context.Context) error {
 	defer r.mu.Unlock()
 	if r.waiting = append(rows, r.waiting...); len(r.waiting) > refusedAllAtOnce {
 		for _, e := range r.waiting[refusedAllAtOnce:] {
-			r.bucket(crowd{e.Scope, e.Name}, e.Time).out++
+			r.bucket(refusalGroup{e.Scope, e.Name}, e.Time).leftOut++
 		}
 		r.waiting = r.waiting[:refusedAllAtOnce]
 	}

@@ -80,7 +80,7 @@ func Search(ctx context.Context, trail Trail, q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	found, rest, err := q.look(ctx, trail, s)
+	found, rest, err := q.searchFrom(ctx, trail, s)
 	if err != nil {
 		return Page{}, err
 	}
@@ -128,11 +128,11 @@ func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
 	return s, nil
 }
 
-// look reads on from a place until it has a page. rest is the position to continue from, zero at
+// searchFrom reads on from a place until it has a page. rest is the position to continue from, zero at
 // the end.
-func (q Query) look(ctx context.Context, trail Trail, s Slice) (found []Event, rest Position, err error) {
+func (q Query) searchFrom(ctx context.Context, trail Trail, s Slice) (found []Event, rest Position, err error) {
 	s.Limit = searchBatch
-	if q.open() {
+	if q.matchesAll() {
 		s.Limit = q.Limit + 1
 	}
 	for seen := 0; seen < searchWindow; seen += s.Limit {
@@ -141,7 +141,7 @@ func (q Query) look(ctx context.Context, trail Trail, s Slice) (found []Event, r
 			return nil, Position{}, err
 		}
 		for _, e := range batch {
-			if q.past(e, s.Newer) {
+			if q.isPast(e, s.Newer) {
 				return found, Position{}, nil
 			}
 			if !q.matches(e) {
@@ -160,8 +160,8 @@ func (q Query) look(ctx context.Context, trail Trail, s Slice) (found []Event, r
 	return found, s.Place, nil
 }
 
-// past reports whether e and everything beyond it are outside the query's time.
-func (q Query) past(e Event, newer bool) bool {
+// isPast reports whether e and everything beyond it are outside the query's time.
+func (q Query) isPast(e Event, newer bool) bool {
 	if newer {
 		return !q.Until.IsZero() && e.Time.After(q.Until.Add(clocksApart))
 	}
@@ -182,8 +182,8 @@ func (q Query) names() []string {
 	return names
 }
 
-// open reports whether the query asks for every event of its scope or subject.
-func (q Query) open() bool {
+// matchesAll reports whether the query asks for every event of its scope or subject.
+func (q Query) matchesAll() bool {
 	return len(q.Kinds) == 0 && q.Actor == "" && q.Text == "" && q.From.IsZero() && q.Until.IsZero() && (q.Subject == "" || q.Scope.One())
 }
 
@@ -195,10 +195,10 @@ func (q Query) matches(e Event) bool {
 		return false
 	case len(q.Kinds) > 0 && !slices.ContainsFunc(q.Kinds, func(kind string) bool { return strings.HasPrefix(e.Name, kind) }):
 		return false
-	case !holds(e.Actor, q.Actor) && !holds(e.By.Name, q.Actor) && e.By.ID != q.Actor && e.By.Address != q.Actor:
+	case !containsAnyCase(e.Actor, q.Actor) && !containsAnyCase(e.By.Name, q.Actor) && e.By.ID != q.Actor && e.By.Address != q.Actor:
 		return false
 	}
-	return holds(e.Text, q.Text) || holds(e.By.Name, q.Text) || e.Subject == q.Text || e.By.ID == q.Text
+	return containsAnyCase(e.Text, q.Text) || containsAnyCase(e.By.Name, q.Text) || e.Subject == q.Text || e.By.ID == q.Text
 }
 
 // storable reports whether any event can match: strings that are compared in a database must be
@@ -212,7 +212,7 @@ func (q Query) storable() bool {
 	return true
 }
 
-func holds(text, part string) bool {
+func containsAnyCase(text, part string) bool {
 	return part == "" || strings.Contains(strings.ToLower(text), strings.ToLower(part))
 }
 

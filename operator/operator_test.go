@@ -125,7 +125,7 @@ func TestLink(t *testing.T) {
 				}
 			}
 			s := w.redeem(t, l.Secret)
-			who, err := w.Session(w.ctx, s.Secret)
+			who, err := w.UseSession(w.ctx, s.Secret, session.Browser{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -250,15 +250,15 @@ func TestSession(t *testing.T) {
 			t.Errorf("ending it again: %v", err)
 		}
 		for _, secret := range []string{s.Secret, "", "unknown"} {
-			if _, err := w.Session(w.ctx, secret); !errors.Is(err, operator.ErrNoSession) {
+			if _, err := w.UseSession(w.ctx, secret, session.Browser{}); !errors.Is(err, operator.ErrNoSession) {
 				t.Errorf("session %q: got %v, want ErrNoSession", secret, err)
 			}
 		}
-		if _, err := w.Session(w.ctx, other.Secret); err != nil {
+		if _, err := w.UseSession(w.ctx, other.Secret, session.Browser{}); err != nil {
 			t.Errorf("the other session ended too: %v", err)
 		}
 		w.pass(session.DefaultLength)
-		if _, err := w.Session(w.ctx, other.Secret); !errors.Is(err, operator.ErrNoSession) {
+		if _, err := w.UseSession(w.ctx, other.Secret, session.Browser{}); !errors.Is(err, operator.ErrNoSession) {
 			t.Errorf("expired: got %v, want ErrNoSession", err)
 		}
 	})
@@ -276,12 +276,12 @@ func TestRemove(t *testing.T) {
 		if err := w.Remove(w.ctx, "SAM", "operator:Kim"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Session(w.ctx, sam.Secret); !errors.Is(err, operator.ErrNoSession) {
+		if _, err := w.UseSession(w.ctx, sam.Secret, session.Browser{}); !errors.Is(err, operator.ErrNoSession) {
 			t.Errorf("the removed operator's session: got %v, want ErrNoSession", err)
 		}
 		_, err := w.Redeem(w.ctx, waiting.Secret, session.Browser{})
 		wantRefused(t, err, onetime.Unknown)
-		if _, err := w.Session(w.ctx, kim.Secret); err != nil {
+		if _, err := w.UseSession(w.ctx, kim.Secret, session.Browser{}); err != nil {
 			t.Errorf("another operator's session ended: %v", err)
 		}
 		if err := w.Remove(w.ctx, "sam", "cli"); !errors.Is(err, operator.ErrUnknown) {
@@ -318,7 +318,7 @@ func TestEndedSessionIsRefusedByTheNextRequestToAnotherProcess(t *testing.T) {
 		here, there := newWorld(t, storetest.Open(t, url)), newWorld(t, storetest.Open(t, url))
 		signedOut, removed := here.redeem(t, here.link(t, "Sam").Secret), here.redeem(t, here.link(t, "Kim").Secret)
 		for _, s := range []operator.Session{signedOut, removed} {
-			if _, err := there.Session(there.ctx, s.Secret); err != nil {
+			if _, err := there.UseSession(there.ctx, s.Secret, session.Browser{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -329,7 +329,7 @@ func TestEndedSessionIsRefusedByTheNextRequestToAnotherProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range []operator.Session{signedOut, removed} {
-			if _, err := there.Session(there.ctx, s.Secret); !errors.Is(err, operator.ErrNoSession) {
+			if _, err := there.UseSession(there.ctx, s.Secret, session.Browser{}); !errors.Is(err, operator.ErrNoSession) {
 				t.Errorf("%s: got %v, want ErrNoSession", s.Operator.Name, err)
 			}
 		}
@@ -356,16 +356,16 @@ func TestSessionsOfAnOperator(t *testing.T) {
 			t.Errorf("got %+v, %v", all, err)
 		}
 		w.pass(time.Hour)
-		if _, err := w.Session(w.ctx, old.Secret); !errors.Is(err, operator.ErrNoSession) {
+		if _, err := w.UseSession(w.ctx, old.Secret, session.Browser{}); !errors.Is(err, operator.ErrNoSession) {
 			t.Errorf("an idle session: got %v", err)
 		}
 		if ended, err := w.SignOutEverywhere(w.ctx, "sam", "cli"); err != nil || ended != 1 {
 			t.Errorf("got %d, %v", ended, err)
 		}
-		if _, err := w.Session(w.ctx, sam.Secret); !errors.Is(err, operator.ErrNoSession) {
+		if _, err := w.UseSession(w.ctx, sam.Secret, session.Browser{}); !errors.Is(err, operator.ErrNoSession) {
 			t.Errorf("signed out everywhere: got %v", err)
 		}
-		if _, err := w.Session(w.ctx, kim.Secret); err != nil {
+		if _, err := w.UseSession(w.ctx, kim.Secret, session.Browser{}); err != nil {
 			t.Errorf("somebody else: %v", err)
 		}
 		if _, err := w.SignOutEverywhere(w.ctx, "nobody", "cli"); !errors.Is(err, operator.ErrUnknown) {

@@ -31,13 +31,6 @@ type ListedSession struct {
 	Own bool // the session that asks
 }
 
-// Session returns the operator that the session belongs to, or ErrNoSession. It reads the store
-// each time.
-func (o *Operators) Session(ctx context.Context, sessionSecret string) (Operator, error) {
-	op, _, err := o.session(ctx, sessionSecret)
-	return op, err
-}
-
 func (o *Operators) session(ctx context.Context, sessionSecret string) (Operator, session.Record, error) {
 	if sessionSecret == "" {
 		return Operator{}, session.Record{}, ErrNoSession
@@ -55,7 +48,8 @@ func (o *Operators) session(ctx context.Context, sessionSecret string) (Operator
 // noteTime is how long a page waits for the use of its session to be recorded.
 const noteTime = time.Second
 
-// UseSession is Session for a click: it also records the use, at most once a minute.
+// UseSession returns the operator that a session belongs to, and records the use, at most once a
+// minute. It returns ErrNoSession if the session ended, expired or was idle for too long.
 func (o *Operators) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Operator, error) {
 	op, s, err := o.session(ctx, sessionSecret)
 	if err != nil || !s.UseIsDue(o.Now()) {

@@ -3,53 +3,88 @@ package provision
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// claims prevents two people of one pass from getting the same account. The store knows the
-// accounts of earlier passes.
+// claims prevents two people of one pass from getting the same account. A claim lasts until its
+// owner's outcome is recorded; from then on the store and the target know who has the account.
 type claims struct {
-	mu    sync.Mutex
-	owner map[string]string // account or matching value to object id
+	mu       sync.Mutex
+	owner    map[string]string   // account or matching value to object id
+	things   map[string][]string // object id to what it has claimed
+	released map[string]int      // when a thing was last released
+	clock    int
 }
 
-// take claims a thing for a person and returns its owner.
-func (c *claims) take(thing, objectID string) (owner string) {
+// now returns a time. What was read since then may miss an account whose claim was released later.
+func (c *claims) now() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.owner == nil {
-		c.owner = map[string]string{}
-	}
+	return c.clock
+}
+
+// take claims a thing for a person and returns its owner. late reports whether somebody else has
+// released the thing since a time.
+func (c *claims) take(thing, objectID string, since int) (owner string, late bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if owner, taken := c.owner[thing]; taken {
-		return owner
+		return owner, false
+	}
+	if at, ok := c.released[thing]; ok && at > since {
+		return "", true
+	}
+	if c.owner == nil {
+		c.owner, c.things, c.released = map[string]string{}, map[string][]string{}, map[string]int{}
 	}
 	c.owner[thing] = objectID
-	return objectID
+	c.things[objectID] = append(c.things[objectID], thing)
+	return objectID, false
+}
+
+// release ends the claims of a person.
+func (c *claims) release(objectID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.things[objectID]) == 0 {
+		return
+	}
+	c.clock++
+	for _, thing := range c.things[objectID] {
+		delete(c.owner, thing)
+		c.released[thing] = c.clock
+	}
+	delete(c.things, objectID)
 }
 
 // claim fails the second of two people who found the same account or would get the same new
-// account.
-func (p *pass) claim(w *work) {
+// account. It returns true if what the person's evaluation found since a time may be out of date.
+func (p *pass) claim(w *work, since int) (late bool) {
 	if w.newLink() {
-		owner := p.claims.take("account "+w.link.TargetID, w.known.ObjectID)
-		if owner == w.known.ObjectID {
-			return
+		owner, late := p.claimAccount(w, since)
+		if late || owner == w.known.ObjectID {
+			return late
 		}
 		f := w.taken(w.link.TargetID, owner)
 		if w.known.Link != nil {
 			f.pair = rememberLost(*w.known.Link) // this account was meant to replace one that is gone
 		}
 		w.decision = f
-		return
+		return false
 	}
 	d, creating := w.decision.(create)
 	if !creating {
-		return
+		return false
 	}
 	for _, k := range d.keys {
-		owner := p.claims.take("key "+k.Path+" "+scim.Fold(text(k.Value)), w.known.ObjectID)
+		owner, late := p.claims.take("key "+k.Path+" "+scim.Fold(text(k.Value)), w.known.ObjectID, since)
+		if late {
+			p.claims.release(w.known.ObjectID)
+			return true
+		}
 		if owner == w.known.ObjectID {
 			continue
 		}
@@ -58,18 +93,41 @@ func (p *pass) claim(w *work) {
 			Detail: fmt.Sprintf("An account with %s '%s' is being created for another person of the directory (object %s).", k.Path, text(k.Value), owner),
 			Advice: "Give the two people different values of the matching attribute.",
 		})
-		return
+		return false
 	}
+	return false
+}
+
+// claimAccount claims the account that a person was found to have, and its matching values: somebody
+// whose account is being created has claimed those.
+func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
+	things := []string{"account " + w.link.TargetID}
+	for _, k := range w.link.Keys {
+		things = append(things, "key "+k.Path+" "+scim.Fold(text(k.Value)))
+	}
+	for _, thing := range things {
+		owner, late = p.claims.take(thing, w.known.ObjectID, since)
+		if late || owner != w.known.ObjectID {
+			p.claims.release(w.known.ObjectID)
+			return owner, late
+		}
+	}
+	return owner, false
 }
 
 // ownerOf returns the owner of an account, as recorded or as claimed in this pass. If it has no
 // owner, ownerOf claims it for the person who asks.
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
+	// The claim comes first: whoever had it before has their account in the store now.
+	claimed, _ := p.claims.take("account "+targetID, objectID, math.MaxInt)
+	if claimed != objectID {
+		return claimed, nil
+	}
 	owner, err := p.owner(ctx, targetID)
-	if err != nil || owner != "" && owner != objectID {
+	if err != nil || owner != "" {
 		return owner, err
 	}
-	return p.claims.take("account "+targetID, objectID), nil
+	return objectID, nil
 }
 
 // taken fails a person whose account belongs to another person.

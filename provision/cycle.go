@@ -60,18 +60,39 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 			return time.Time{}, err
 		}
 	}
-	for r.e.Now().Before(r.end) && ctx.Err() == nil {
-		done, wait, err := r.turn(ctx)
-		switch {
-		case err != nil:
-			return time.Time{}, err
-		case !wait.IsZero():
-			return wait, nil
-		case done:
-			return r.finish(ctx)
-		}
+	done, wait, err := r.drain(ctx)
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case !wait.IsZero():
+		return wait, nil
+	case done:
+		return r.pauseOrFinish(ctx)
 	}
 	return r.e.Now(), ctx.Err()
+}
+
+// Objects that wait keep a cycle open only for a short time.
+const (
+	shortWait = 10 * time.Second // for the next object that is due
+	longWait  = 30 * time.Second // without anything done
+)
+
+// pauseOrFinish ends a cycle in which nothing is due, unless something will be soon.
+func (r *run) pauseOrFinish(ctx context.Context) (next time.Time, err error) {
+	s, now := &r.state, r.e.Now()
+	next, err = r.nextPending(ctx, now)
+	if err != nil || next.IsZero() || next.After(now.Add(shortWait)) {
+		return r.finish(ctx)
+	}
+	if s.Drained.IsZero() || s.DrainedRead != s.Cycle.Read {
+		s.Drained, s.DrainedRead = now, s.Cycle.Read
+		return next, r.e.Store.SaveState(ctx, r.fence, *s, nil)
+	}
+	if now.Sub(s.Drained) > longWait {
+		return r.finish(ctx)
+	}
+	return next, nil
 }
 
 func asProblem(err error) *TargetError {
@@ -103,7 +124,7 @@ func (r *run) takeUp(ctx context.Context) error {
 		s.Quarantine.NextAttempt = time.Time{} // try again at once
 	}
 	if s.TryNow != j.TryNow {
-		s.Cooldown, s.Creates, s.NextCycle = time.Time{}, CreatePause{}, time.Time{} // Start and newly saved credentials begin a cycle at once
+		s.Cooldown, s.Pace, s.NextCycle = time.Time{}, Pace{}, time.Time{} // Start and newly saved credentials begin a cycle at once
 	}
 	s.Asked = j.Asked
 	return r.e.Store.Forget(ctx, r.fence, *s, what)
@@ -146,12 +167,24 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	if err != nil {
 		return false, time.Time{}, err
 	}
-	pending, err := r.e.Store.NextPending(ctx, k)
+	pending, err := r.nextPending(ctx, now)
 	if err != nil {
 		return false, time.Time{}, err
 	}
 	next = earliest(r.state.NextCycle, retry, pending)
 	return !now.Before(next), next, nil
+}
+
+// nextPending returns when somebody on the work list is due, or zero. While the target takes no
+// creates, joiners are due when it does again.
+func (r *run) nextPending(ctx context.Context, now time.Time) (time.Time, error) {
+	next, err := r.e.Store.NextPending(ctx, r.job.Key, 0)
+	paused := r.state.Pace.pausedUntil(CreateRequest, now)
+	if err != nil || next.IsZero() || paused.IsZero() {
+		return next, err
+	}
+	next, err = r.e.Store.NextPending(ctx, r.job.Key, Joiners)
+	return earliest(next, paused), err
 }
 
 // clockWasAhead reports whether the next cycle is further away than the interval allows. That
@@ -176,16 +209,6 @@ func hasChanges(ctx context.Context, s Source, app string, after Cursor) (bool, 
 		}
 		after = c.Cursor
 	}
-}
-
-func earliest(times ...time.Time) time.Time {
-	var first time.Time
-	for _, t := range times {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
-		}
-	}
-	return first
 }
 
 // begin starts a cycle, or continues one that a quarantine interrupted.
@@ -251,21 +274,21 @@ func (r *run) recall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(ids) > 0 {
-		if err := r.e.Store.Import(ctx, r.fence, r.state, ByRetry, ids); err != nil {
-			return err
-		}
+	if err := r.listAll(ctx, r.state, ByRetry, ids); err != nil {
+		return err
 	}
 	if ids, err = r.absent(ctx); err != nil {
 		return err
 	}
-	if !now.Before(r.state.NextUnmatched) {
-		r.state.NextUnmatched = now.Add(unmatchedGap)
+	then := r.state
+	if !now.Before(then.NextUnmatched) {
+		then.NextUnmatched = now.Add(unmatchedGap)
 	}
-	if len(ids) == 0 {
-		return nil
+	if err := r.listAll(ctx, then, ByAbsence, ids); err != nil {
+		return err
 	}
-	return r.e.Store.Import(ctx, r.fence, r.state, ByAbsence, ids)
+	r.state = then
+	return nil
 }
 
 // absent returns the people whose account the next cycle looks for again: those whose account has
@@ -285,92 +308,87 @@ func (r *run) absent(ctx context.Context) ([]string, error) {
 	return slices.Concat(ids, unmatched, gone), err
 }
 
-// turn does the next piece of work: a batch of pending people or, if there are none, a page of
-// import. done means that the cycle has nothing left. wait means that the cycle must pause until
-// then.
-func (r *run) turn(ctx context.Context) (done bool, wait time.Time, err error) {
-	pending, err := r.e.Store.Pending(ctx, r.job.Key, r.e.Now(), batchSize)
-	if err != nil {
-		return false, time.Time{}, err
-	}
-	var next time.Time
-	if len(pending) == 0 && r.state.Phase == Finishing {
-		// Changes from now on belong to the next cycle.
-		if next, err = r.e.Store.NextPending(ctx, r.job.Key); err != nil || next.IsZero() {
-			return true, time.Time{}, err
-		}
-	}
-	fresh, err := r.importNews(ctx)
-	if err != nil {
-		return false, time.Time{}, err
-	}
-	if len(fresh) > 0 {
-		wait, err := r.batch(ctx, fresh)
-		return false, wait, err
-	}
-	if len(pending) == batchSize || len(pending) > 0 && r.state.Phase == Finishing {
-		wait, err := r.batch(ctx, pending)
-		return false, wait, err
-	}
-	if r.state.Phase != Finishing {
-		return false, time.Time{}, r.importPage(ctx)
-	}
-	return false, next, nil
+// phase returns the cycle's phase while parts of the slice run beside each other.
+func (r *run) phase() Phase {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.Phase
 }
 
-// importNews imports the changes since the cycle began and returns them, so that they are handled
-// before the rest of the work list. A leaver therefore does not wait for the end of a long cycle.
-func (r *run) importNews(ctx context.Context) ([]Pending, error) {
+// save has a change of the state written together with what it is about. Until it is written, the
+// state stays as it was.
+func (r *run) save(change func(s *State), write func(s State) error) error {
+	r.write.Lock()
+	defer r.write.Unlock()
+	r.mu.Lock()
 	s := r.state
-	at := &s.Watermark
-	switch s.Phase {
-	case Changes:
-		return nil, nil // this phase reads the changes anyway
-	case Snapshot, Links:
-		at = &s.Start // where the next cycle begins
+	r.mu.Unlock()
+	change(&s)
+	if err := write(s); err != nil {
+		return err
 	}
-	c, err := r.source.Changes(ctx, r.job.Key.App, *at, batchSize)
-	if err != nil {
-		return nil, fmt.Errorf("read changes: %w", err)
-	}
-	if len(c.IDs) == 0 {
-		return nil, nil
-	}
-	*at = c.Cursor
-	if err := r.e.Store.Import(ctx, r.fence, s, ByChange, c.IDs); err != nil {
-		return nil, err
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.state = s
-	var fresh []Pending
-	for _, id := range c.IDs {
-		known, err := r.e.Store.Known(ctx, r.job.Key, id)
-		if err != nil {
-			return nil, err
-		}
-		known.Why = ByChange
-		// An initial cycle looks at everyone anyway, so only people who may lose access are urgent.
-		if known.Link != nil || s.Phase == Finishing {
-			fresh = append(fresh, known)
-		}
+	return nil
+}
+
+// importNews imports the changes since the cycle began and reports whether there were any. They are
+// handled by their lanes. A leaver therefore does not wait for the end of a long cycle.
+func (r *run) importNews(ctx context.Context) (found bool, err error) {
+	r.mu.Lock()
+	at, phase := r.state.Watermark, r.state.Phase
+	if phase == Snapshot || phase == Links {
+		at = r.state.Start // where the next cycle begins
 	}
-	return fresh, nil
+	r.mu.Unlock()
+	if phase == Changes {
+		return false, nil // this phase reads the changes anyway
+	}
+	c, err := r.source.Changes(ctx, r.job.Key.App, at, importPage)
+	if err != nil {
+		return false, fmt.Errorf("read changes: %w", err)
+	}
+	if len(c.IDs) == 0 && c.Cursor == at {
+		return false, nil
+	}
+	listed, err := r.list(ctx, ByChange, c.IDs, nil)
+	if err != nil {
+		return false, err
+	}
+	return len(listed) > 0, r.save(func(s *State) {
+		if phase == Snapshot || phase == Links {
+			s.Start = c.Cursor
+		} else {
+			s.Watermark = c.Cursor
+		}
+	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
 }
 
 // importPage adds one page to the work list and saves the cursor that covers it.
 func (r *run) importPage(ctx context.Context) error {
-	page, err := r.readPage(ctx, r.state)
+	r.mu.Lock()
+	s := r.state
+	r.mu.Unlock()
+	page, err := r.readPage(ctx, s)
 	if err != nil {
 		return err
 	}
-	r.state = page.then
-	return r.e.Store.Import(ctx, r.fence, r.state, page.why, page.ids)
+	listed, err := r.list(ctx, page.why, page.ids, page.objects)
+	if err != nil {
+		return err
+	}
+	return r.save(func(s *State) {
+		s.Phase, s.After, s.Watermark, s.Ready = page.then.Phase, page.then.After, page.then.Watermark, page.then.Ready
+	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
 }
 
 // imported is one page of import.
 type imported struct {
-	ids  []string
-	why  Why
-	then State // the state whose cursor covers the page
+	ids     []string
+	why     Why
+	objects map[string]*Object // what was read of them
+	then    State              // the state whose cursor covers the page
 }
 
 // readPage reads the page that follows a state.
@@ -383,12 +401,13 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		if err != nil {
 			return imported{}, fmt.Errorf("read snapshot: %w", err)
 		}
-		ids := make([]string, 0, len(page))
+		ids, objects := make([]string, 0, len(page)), make(map[string]*Object, len(page))
 		for _, o := range page {
 			ids = append(ids, o.ID)
+			objects[o.ID] = &o
 		}
 		s.move(ids, Links)
-		return imported{ids, ByCycle, s}, nil
+		return imported{ids, ByCycle, objects, s}, nil
 	case Links:
 		ids, err := r.e.Store.Linked(ctx, r.job.Key, s.After, importPage)
 		if err != nil {
@@ -399,7 +418,7 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 			s.Watermark, s.Ready = s.Start, true
 		}
 		ids, err = r.outOfSnapshot(ctx, ids)
-		return imported{ids, ByCycle, s}, err
+		return imported{ids, ByCycle, nil, s}, err
 	}
 	c, err := r.source.Changes(ctx, r.job.Key.App, s.Watermark, importPage)
 	if err != nil {
@@ -409,7 +428,7 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 	if !c.More {
 		s.Phase = Finishing
 	}
-	return imported{c.IDs, ByChange, s}, nil
+	return imported{c.IDs, ByChange, nil, s}, nil
 }
 
 // move advances the import cursor past a page. A page that is not full is the last one.
@@ -447,7 +466,10 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	if c.Failed > 0 {
 		c.State = EntryLevelErrors
 	}
-	s.Phase, s.Last, s.LastGood, s.FailedRuns = Idle, &c, &c, 0
+	if c.Waiting, err = r.e.Store.CountPending(ctx, r.job.Key); err != nil {
+		return time.Time{}, err
+	}
+	s.Phase, s.Last, s.LastGood, s.FailedRuns, s.Drained = Idle, &c, &c, 0, time.Time{}
 	s.ReadAll = s.ReadAll && !c.Reads
 	if s.FirstDone.IsZero() {
 		s.FirstDone = now

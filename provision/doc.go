@@ -8,7 +8,7 @@
 //	       Source.Snapshot / Source.Changes
 //	                    │  object ids, saved with the watermark that covers them
 //	                    ▼
-//	                 pending ◄──── escrow (retries), daily look at the unmatched
+//	      work list, by lane ◄──── escrow (retries), daily look at the unmatched
 //	                    │
 //	import ─► scoping ─► matching ─► processing ─► referenceResolution    (evaluate.go)
 //	                    │                         Target.Find, Target.Get only
@@ -16,19 +16,20 @@
 //	                 decision: skip, create, patch, remove, fail or later  (decision.go)
 //	                    │
 //	                    ▼
-//	     intent: creates are written down as "sending" before they are sent
+//	     intent: creates and updates are written down before they are sent   (pipeline.go)
 //	                    │
 //	                 export                       Target.Create, Patch, Delete
 //	                    │
 //	                 settle: what the decision and its result leave to record
 //	                    ▼
-//	     record: links, escrow, log entries and the end of the work, in one transaction
+//	     record: links, escrow, log entries and the end of the work, those of many in one transaction
 //
 // A plan shows the decisions that a cycle would carry out. It runs the same code without intent,
 // export and record.
 //
-// A change that arrives while a cycle runs goes before the rest of the cycle's work list, so a
-// leaver does not wait for the end of the cycle. If a target throttles creates, only creates pause.
+// A slice is a pipeline: import, workers and the recorder run beside each other. A change that
+// arrives meanwhile goes to its lane of the work list, so a leaver is next. Each kind of request has
+// a pace of its own: if a target throttles creates, only creates pause.
 //
 // A process may die at any point. Updates are sent again, which is harmless. If the outcome of a
 // create is unknown, the engine finds out by reading the target. It never just sends the create

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -14,14 +15,14 @@ const (
 	// DefaultInterval is the time from one cycle to the next if nothing changes. It is the same as
 	// Entra's.
 	DefaultInterval = 40 * time.Minute
-	// DefaultWorkers is how many people the engine works on at the same time.
-	DefaultWorkers = 8
+	// DefaultWorkers is how many people the engine works on at the same time at most. It begins with
+	// few and adapts to what the target takes.
+	DefaultWorkers = 64
 	// DefaultSettle is how long a create whose outcome is unknown may still be in progress.
 	DefaultSettle = 5 * time.Second
 
 	sliceLength   = 8 * time.Second // the engine starts on no further person after it
 	exportGrace   = 3 * time.Second // for exporting what was evaluated by then
-	batchSize     = 128
 	importPage    = 500
 	recordTimeout = 10 * time.Second
 	unmatchedGap  = 24 * time.Hour
@@ -46,6 +47,56 @@ type Engine struct {
 	Attributes Catalog // what mappings can read from this source
 
 	Applications NameApplication // for events; may be nil
+
+	// After is time.After, unless a test has a clock of its own.
+	After func(d time.Duration) <-chan time.Time
+
+	mu    sync.Mutex
+	memos map[Key]*memo
+	woken map[Key]chan struct{}
+}
+
+// Wake has a slice that runs in this process look for changes at once.
+func (e *Engine) Wake(k Key) {
+	select {
+	case e.wakes(k) <- struct{}{}:
+	default: // it is going to look
+	}
+}
+
+func (e *Engine) wakes(k Key) chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.woken == nil {
+		e.woken = map[Key]chan struct{}{}
+	}
+	if e.woken[k] == nil {
+		e.woken[k] = make(chan struct{}, 1)
+	}
+	return e.woken[k]
+}
+
+// memoOf returns what this process remembers of a job from one slice to the next, as long as the
+// job's connection and mapping stay the same.
+func (e *Engine) memoOf(job Job) *memo {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.memos == nil {
+		e.memos = map[Key]*memo{}
+	}
+	m := e.memos[job.Key]
+	if m == nil || m.of != job.connection() {
+		m = &memo{of: job.connection(), all: map[string]searched{}}
+		e.memos[job.Key] = m
+	}
+	return m
+}
+
+func (e *Engine) after() func(time.Duration) <-chan time.Time {
+	if e.After == nil {
+		return time.After
+	}
+	return e.After
 }
 
 func (e *Engine) interval() time.Duration { return orDefault(e.Interval, DefaultInterval) }
@@ -92,6 +143,9 @@ type run struct {
 	end    time.Time
 	forced bool // a person asked for it: do a cycle now, regardless of the schedule
 	visit  func(LogEntry) error
+
+	write sync.Mutex // held while something is written together with the state
+	mu    sync.Mutex // protects state while parts of a slice run beside each other
 }
 
 // open reads a job and its dependencies. A schema or credential that cannot be used stops the job,
@@ -145,13 +199,17 @@ func (r *run) test(ctx context.Context) error {
 // testAgain tests the connection in the middle of a cycle, with one attribute that the target has
 // already proved searchable.
 func (r *run) testAgain(ctx context.Context) error {
-	for _, one := range r.state.Searches.All {
+	r.mu.Lock()
+	searches := r.state.Searches
+	r.mu.Unlock()
+	for _, one := range searches.All {
 		if one.Proved {
 			row := r.m.rowFor(one.Path)
 			return r.target.Test(ctx, row.Target, row.Type)
 		}
 	}
-	return r.test(ctx)
+	_, err := testSearches(ctx, r.target, r.m)
+	return err
 }
 
 func (e *Engine) openTarget(job Job) (Target, error) {

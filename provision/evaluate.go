@@ -55,6 +55,7 @@ type work struct {
 
 	decision decision
 	result   result
+	waits    string // why it is postponed
 	entry    LogEntry
 }
 

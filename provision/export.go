@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -179,10 +180,30 @@ func (w *work) failExport(step, words string, te *TargetError) refused {
 // modified returns changes as the log shows them, with values as strings.
 func modified(changes []Change) []ModifiedProperty {
 	out := make([]ModifiedProperty, len(changes))
-	for i, c := range changes {
+	for i, c := range withoutPasswords(changes) {
 		out[i] = ModifiedProperty{DisplayName: c.Path, OldValue: textOrNil(c.Old), NewValue: textOrNil(c.New)}
 	}
 	return out
+}
+
+// hiddenValue stands for a password in the log and in a plan.
+const hiddenValue = "(not shown)"
+
+// withoutPasswords returns changes for people to read.
+func withoutPasswords(changes []Change) []Change {
+	shown := slices.Clone(changes)
+	for i, c := range shown {
+		if !isPassword(c.Path) {
+			continue
+		}
+		if c.Old != nil {
+			shown[i].Old = hiddenValue
+		}
+		if c.New != nil {
+			shown[i].New = hiddenValue
+		}
+	}
+	return shown
 }
 
 func textOrNil(v any) *string {

@@ -58,7 +58,7 @@ func (l Ledger) known(path string) (w Written, ok bool) {
 // refused reports whether the target refused this value for the attribute when it was last sent.
 func (l Ledger) refused(c Change) bool {
 	no := l[c.Path].Refused
-	return no != nil && c.New != nil && text(no) == text(c.New)
+	return no != nil && c.New != nil && text(no) == text(rememberedAs(c.Path, c.New))
 }
 
 // element reports whether the account has the element that a path selects.
@@ -157,8 +157,23 @@ func shortened(s string) string {
 	return hashMark + hashText(s)
 }
 
+// isPassword reports whether a target attribute is a password. An account never shows it (RFC 7643
+// §4.1.1). A ledger remembers its hash, logs and plans do not show it.
+func isPassword(path string) bool { return strings.EqualFold(path, "password") }
+
+// rememberedAs is [remembered] for an attribute: of a password only the hash is remembered.
+func rememberedAs(path string, v any) any {
+	if isPassword(path) && v != nil && !isHashed(v) {
+		return hashMark + hashText(text(v))
+	}
+	return remembered(v)
+}
+
 // agrees compares a remembered value with a wanted one, as [row.same] compares an account's value.
 func (r *row) agrees(have, want any) bool {
+	if isPassword(r.Target) {
+		return have == rememberedAs(r.Target, want)
+	}
 	if have == nil || want == nil {
 		return have == nil && want == nil
 	}
@@ -411,11 +426,12 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 		}
 		e, known := before[r.Target]
 		switch {
+		case isPassword(r.Target): // no answer shows it
 		case w.current != nil:
-			e.Got, e.Shown, e.Unsure, known = remembered(r.valueIn(w.current)), true, false, true
+			e.Got, e.Shown, e.Unsure, known = rememberedAs(r.Target, r.valueIn(w.current)), true, false, true
 			if v := w.wanted(r.Target); v != nil && v.want != nil {
 				if _, equal := r.compare(w.current, v.want); equal {
-					e.Sent = remembered(v.want)
+					e.Sent = rememberedAs(r.Target, v.want)
 				}
 			}
 			if e.Got == nil {
@@ -425,27 +441,27 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 			known = true // a new account has only what was sent, and what it shows
 		}
 		if v, shown := r.shown(w.answer); shown && known {
-			e.Got, e.Shown = remembered(v), true
+			e.Got, e.Shown = rememberedAs(r.Target, v), true
 		}
 		if known {
 			after[r.Target] = e
 		}
 	}
 	for _, c := range changes {
-		e := Written{Sent: remembered(c.New)}
+		e := Written{Sent: rememberedAs(c.Path, c.New)}
 		r := w.m.row(c.Path)
 		if r == nil {
 			continue
 		}
 		if v, shown := r.shown(w.answer); shown {
-			e.Got, e.Shown = remembered(v), true
+			e.Got, e.Shown = rememberedAs(c.Path, v), true
 		}
 		after[c.Path] = e
 	}
 	for _, c := range unsure {
 		e := after[c.Path]
 		if e.Unsure = true; c.New != nil {
-			e.Sent = remembered(c.New)
+			e.Sent = rememberedAs(c.Path, c.New)
 		}
 		after[c.Path] = e
 	}

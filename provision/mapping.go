@@ -302,6 +302,9 @@ func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 			continue
 		}
 		old, same := v.row.compare(current, v.want)
+		if isPassword(v.row.Target) {
+			same = v.row.agrees(wrote[v.row.Target].Sent, v.want)
+		}
 		changes = v.add(changes, old, same)
 	}
 	for i := range changes {

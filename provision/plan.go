@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
 )
 
 // PlannedObject is what the next cycle would do with one person.
@@ -77,7 +80,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 			return err
 		}
 		for _, w := range works {
-			p.claim(w)
+			p.claim(w, math.MaxInt)
 			o := w.planned()
 			report.add(o)
 			if s, skipped := w.decision.(skip); skipped && s.telling == silent {
@@ -144,9 +147,23 @@ func (r *run) preview(ctx context.Context, from Phase, page func([]string) error
 	return nil
 }
 
+// each runs f for n works, some at the same time, and waits until all have ended.
+func each(n int, f func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(firstWidth, n) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				f(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func (r *run) evaluatePlanned(ctx context.Context, p *pass, ids []string) ([]*work, error) {
 	works, errs := make([]*work, len(ids)), make([]error, len(ids))
-	r.each(len(ids), func(i int) {
+	each(len(ids), func(i int) {
 		if errs[i] = ctx.Err(); errs[i] != nil {
 			return
 		}
@@ -166,7 +183,7 @@ func (w *work) planned() PlannedObject {
 	status := statusOf(w.decision, w.result)
 	o := PlannedObject{
 		ObjectID: w.known.ObjectID, DisplayName: w.entry.SourceIdentity.DisplayName, UserName: w.entry.SourceIdentity.Details["userPrincipalName"],
-		Action: actionOf(w.decision), Result: status.Status, TargetID: w.entry.TargetIdentity.ID, Changes: changesOf(w.decision),
+		Action: actionOf(w.decision), Result: status.Status, TargetID: w.entry.TargetIdentity.ID, Changes: withoutPasswords(changesOf(w.decision)),
 		Code: status.Code, Reason: status.Reason, Advice: status.RecommendedAction,
 	}
 	if _, open := w.decision.(later); open {

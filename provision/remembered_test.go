@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -603,5 +604,64 @@ func TestAContradictionInAMatchingAttributeIsAFailure(t *testing.T) {
 	w.app.answer = nil
 	if w.cycle(); w.app.users["u2"]["userName"] != "bob.bit@contoso.com" {
 		t.Error("it was not tried again")
+	}
+}
+
+// TestAPasswordIsSentAndNotShown maps a password: it reaches the application once, and neither the
+// ledger nor the log nor a plan holds it.
+func TestAPasswordIsSentAndNotShown(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	const secret = "Tr0ub4dor-Bob"
+	schema := w.report().Job.Schema.Clone()
+	m, err := schema.UserMapping()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapTo(m, "password", `Join("-", "Tr0ub4dor", [mailNickname])`)
+	for i := range schema.Directories {
+		for j := range schema.Directories[i].Objects {
+			if o := &schema.Directories[i].Objects[j]; o.Name == m.TargetObjectName {
+				o.Attributes = append(o.Attributes, provision.AttributeDefinition{Name: "password", Type: provision.TypeString, Mutability: provision.WriteOnly})
+			}
+		}
+	}
+	if _, err := w.jobs.SetSchema(t.Context(), w.key, schema, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	_, planned := w.plan()
+	if shown := fmt.Sprintf("%+v", planned["p2"]); strings.Contains(shown, secret) || !strings.Contains(shown, "(not shown)") {
+		t.Errorf("the plan shows %s", shown)
+	}
+	var sent atomic.Value
+	w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if text := body(r); r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/u2") {
+			sent.Store(text)
+		}
+		return false // answer as always
+	}
+	_, entries := w.cycle()
+	entry, err := json.Marshal(entries["p2"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := sent.Load().(string); !strings.Contains(text, secret) {
+		t.Fatalf("the application got %q", text)
+	}
+	if shown := string(entry); strings.Contains(shown, secret) || !strings.Contains(shown, "(not shown)") {
+		t.Errorf("the log shows %s", shown)
+	}
+	if kept := w.link("p2").Wrote.Text(); strings.Contains(kept, "Tr0ub4dor") {
+		t.Errorf("the ledger keeps %s", kept)
+	}
+	w.app.asked()
+	if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	w.cycle()
+	for _, request := range w.app.asked() {
+		if strings.HasPrefix(request, "PATCH") {
+			t.Errorf("after a restart: %s", request)
+		}
 	}
 }

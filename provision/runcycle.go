@@ -132,11 +132,9 @@ func (e *Engine) pause(ctx context.Context, until time.Time, renew func() error)
 		if wait <= 0 {
 			return ctx.Err()
 		}
-		t := time.NewTimer(wait)
 		select {
-		case <-t.C:
+		case <-e.after()(wait):
 		case <-ctx.Done():
-			t.Stop()
 			return ctx.Err()
 		}
 	}

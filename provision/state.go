@@ -22,14 +22,17 @@ type State struct {
 
 	NextCycle time.Time `json:"nextCycle"`
 	Cooldown  time.Time `json:"cooldown"` // the target asked for a pause until then
+	Pace      Pace      `json:"pace,omitzero"`
+	// Drained is since when the current cycle has nothing to do but wait, and DrainedRead how many
+	// objects it had looked at then.
+	Drained     time.Time `json:"drained,omitzero"`
+	DrainedRead int       `json:"drainedRead,omitempty"`
 	// Dialect is what the target was found to need.
 	Dialect Dialect `json:"dialect"`
 	// InFlight are the objects whose update was about to be sent: it may have been carried out.
 	InFlight []string `json:"inFlight,omitempty"`
 
-	// Creates is a pause that the target asked for in answer to creates. Other requests continue.
-	Creates       CreatePause `json:"creates"`
-	NextUnmatched time.Time   `json:"nextUnmatched"`
+	NextUnmatched time.Time `json:"nextUnmatched"`
 
 	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
 
@@ -38,12 +41,6 @@ type State struct {
 	LastGood   *CycleReport `json:"lastGood"`     // the last cycle that was not stopped
 	FirstDone  time.Time    `json:"firstDone"`    // end of the first complete cycle
 	FailedRuns int          `json:"failedCycles"` // consecutive cycles that were stopped
-}
-
-// CreatePause postpones only creates.
-type CreatePause struct {
-	Until time.Time `json:"until"`
-	Times int       `json:"times"` // consecutive pauses without a created account in between
 }
 
 // Phase says which users the current cycle is importing. In every phase, the engine also works on
@@ -80,7 +77,8 @@ type CycleReport struct {
 	Skipped   int       `json:"skipped"`
 	Redundant int       `json:"redundant"` // of the skipped: objects that were already as they should be; not listed in the log
 	Failed    int       `json:"failed"`
-	State     string    `json:"state"` // Succeeded, EntryLevelErrors, Failed
+	Waiting   int       `json:"waiting,omitempty"` // objects that were tried and wait when the cycle ends
+	State     string    `json:"state"`             // Succeeded, EntryLevelErrors, Failed
 	Error     string    `json:"error,omitempty"`
 }
 
@@ -186,6 +184,9 @@ type Escrow struct {
 type Pending struct {
 	ObjectID  string
 	Why       Why
+	Lane      Lane
+	Since     time.Time // since when it is on the list
+	Turn      int64     // which time it is on the list
 	NotBefore time.Time
 	Link      *Link
 	Op        *Op

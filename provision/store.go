@@ -38,10 +38,16 @@ type Store interface {
 	CountLogs(ctx context.Context, k Key, q LogQuery) (int, error)
 	Log(ctx context.Context, k Key, id string) (LogEntry, error)
 
-	// Pending returns the objects that are due, ordered by id.
-	Pending(ctx context.Context, k Key, now time.Time, limit int) ([]Pending, error)
-	// NextPending returns when the first waiting object is due, or zero if none waits.
-	NextPending(ctx context.Context, k Key) (time.Time, error)
+	// Pending returns the objects that are due, by lane and then those that have waited longest. It
+	// leaves out the lane without.
+	Pending(ctx context.Context, k Key, now time.Time, without Lane, limit int) ([]Pending, error)
+	// NextPending returns when the first waiting object is due, or zero if none waits. It leaves out
+	// the lane without.
+	NextPending(ctx context.Context, k Key, without Lane) (time.Time, error)
+	// LinkStates returns the states of the links of objects. Those without a link are not in it.
+	LinkStates(ctx context.Context, k Key, objectIDs []string) (map[string]LinkState, error)
+	// CountPending returns how many objects are on the list.
+	CountPending(ctx context.Context, k Key) (int, error)
 	// PendingIDs returns the ids of all pending objects, including those that are not due yet.
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
 	// Known returns everything remembered about one object, for a plan.
@@ -69,12 +75,10 @@ type Store interface {
 	// SaveState writes only the state, with an event unless e is nil.
 	SaveState(ctx context.Context, f Fence, s State, e *event.Event) error
 	// Import adds objects to look at, together with the state whose watermark covers them.
-	Import(ctx context.Context, f Fence, s State, why Why, objectIDs []string) error
+	Import(ctx context.Context, f Fence, s State, listed []Listed) error
 	// Forget drops links, escrows, intents or the memory of the unmatched, and saves state.
 	Forget(ctx context.Context, f Fence, s State, what Forget) error
-	// Intend records creates before they are sent.
-	Intend(ctx context.Context, f Fence, ops []Op) error
-	// Record writes the outcome of a batch, together with the state that counts it.
+	// Record writes intents and outcomes, together with the state that counts them.
 	Record(ctx context.Context, f Fence, s State, outcomes []Outcome) error
 }
 
@@ -99,7 +103,11 @@ type Forget struct {
 // Outcome is the result for one pending object. Fields that are nil or false change nothing.
 type Outcome struct {
 	ObjectID  string
+	Turn      int64     // of the Pending that this is about; 0: any
+	Intent    *Op       // a create that is about to be sent; everything else stays as it is
+	Flies     bool      // an update is about to be sent; everything else stays as it is
 	Postpone  time.Time // when to look again; zero if the object is done
+	Waits     string    // why it is postponed
 	Link      *Link     // remember this pair
 	Unlink    bool
 	DropOp    bool

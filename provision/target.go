@@ -126,6 +126,8 @@ type TargetError struct {
 	RetryAfter time.Duration // the pause that the target asked for, 0 if it did not say how long
 	Sent       bool          // the target may have acted on the request
 	Err        error         // the private cause, may be nil
+
+	postponed time.Time // the request was not sent, or only asked to wait: when it can be sent
 }
 
 func (e *TargetError) Error() string {

@@ -62,7 +62,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 			break
 		}
 		e := l.Wrote[c.Path]
-		e.Refused = remembered(c.New)
+		e.Refused = rememberedAs(c.Path, c.New)
 		l.Wrote[c.Path] = e
 	}
 	no.pair = remember{l}

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/redact"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -171,16 +172,16 @@ type Log struct {
 	// Reads limits how many reads of one site the log lists.
 	Reads ReadBound
 
-	mu         sync.Mutex
-	gathered   []Request
-	uses       uses                      // the last uses of tokens by changes, which write their own rows
-	refused    int                       // calls of GatherRefused with an unknown token or none since the last flush
-	failing    bool                      // the last flush failed
-	missing    map[site.ID]gap           // rows that were dropped while flushes failed
-	unlisted   map[site.ID]gap           // reads that were not listed since the last flush
-	allowances map[site.ID]readAllowance // how many more reads each site may have listed
-	crowds     map[crowd]int             // how many rows each crowd has listed, less one for each flush since
-	flushing   sync.Mutex                // held during a flush, so that rows are written in order and once
+	mu           sync.Mutex
+	gathered     []Request
+	uses         uses                      // the last uses of tokens by changes, which write their own rows
+	refused      int                       // calls of GatherRefused with an unknown token or none since the last flush
+	failing      bool                      // the last flush failed
+	missing      map[site.ID]gap           // rows that were dropped while flushes failed
+	unlisted     map[site.ID]gap           // reads that were not listed since the last flush
+	allowances   map[site.ID]readAllowance // how many more reads each site may have listed
+	callerGroups map[callerGroup]int       // how many rows each crowd has listed, less one for each flush since
+	flushing     sync.Mutex                // held during a flush, so that rows are written in order and once
 
 	once sync.Once
 	wake chan struct{} // use waker() to read it
@@ -245,8 +246,8 @@ type readAllowance struct {
 	at   time.Time
 }
 
-// lists reports whether the log lists a request. It counts a read that it does not list.
-func (l *Log) lists(r Request) bool {
+// shouldList reports whether the log lists a request. It counts a read that it does not list.
+func (l *Log) shouldList(r Request) bool {
 	if !r.isRead() {
 		return true
 	}
@@ -274,12 +275,12 @@ func (l *Log) lists(r Request) bool {
 	if l.unlisted == nil {
 		l.unlisted = map[site.ID]gap{}
 	}
-	l.unlisted[r.Site] = l.unlisted[r.Site].with(r)
+	l.unlisted[r.Site] = l.unlisted[r.Site].withRow(r)
 	l.counts.Unlisted++
 	if l.uses == nil {
 		l.uses = uses{}
 	}
-	l.uses.note(r)
+	l.uses.noteUse(r)
 	return false
 }
 
@@ -304,7 +305,7 @@ func (l *Log) countUnlisted() {
 // Write writes a row to disk before it returns. It is for changes and refusals. A refused read
 // beyond the site's limit is only counted.
 func (l *Log) Write(ctx context.Context, r Request) error {
-	if r = l.prepare(r); !l.lists(r) {
+	if r = l.prepare(r); !l.shouldList(r) {
 		return nil
 	}
 	rows := []Request{r}
@@ -330,7 +331,7 @@ func (l *Log) Written(r Request) {
 	if l.uses == nil {
 		l.uses = uses{}
 	}
-	l.uses.note(r)
+	l.uses.noteUse(r)
 	l.counts.WithChange++
 }
 
@@ -338,12 +339,12 @@ func (l *Log) Written(r Request) {
 // writes the rows itself before it returns. While writing fails, it drops and counts the rows that
 // do not fit.
 func (l *Log) Gather(r Request) {
-	if r = l.prepare(r); !l.lists(r) {
+	if r = l.prepare(r); !l.shouldList(r) {
 		return
 	}
 	l.mu.Lock()
 	if l.failing && len(l.gathered) >= gatherMost {
-		l.missed(r)
+		l.countMissed(r)
 		l.mu.Unlock()
 		return
 	}
@@ -370,8 +371,8 @@ type gap struct {
 	token, last4 string // the token of the last row
 }
 
-// with returns the gap with one more row.
-func (g gap) with(r Request) gap {
+// withRow returns the gap with one more row.
+func (g gap) withRow(r Request) gap {
 	if g.rows == 0 {
 		g.first = r.Time
 	}
@@ -379,12 +380,12 @@ func (g gap) with(r Request) gap {
 	return g
 }
 
-// missed counts a row that was dropped. The caller holds mu.
-func (l *Log) missed(r Request) {
+// countMissed counts a row that was dropped. The caller holds mu.
+func (l *Log) countMissed(r Request) {
 	if l.missing == nil {
 		l.missing = map[site.ID]gap{}
 	}
-	l.missing[r.Site] = l.missing[r.Site].with(r)
+	l.missing[r.Site] = l.missing[r.Site].withRow(r)
 	l.counts.Lost++
 }
 
@@ -403,10 +404,10 @@ func (l *Log) closeGaps() int {
 	return gaps
 }
 
-// crowd is a group of callers without a valid token at one site: strangers, or the holders of
+// callerGroup is a group of callers without a valid token at one site: strangers, or the holders of
 // tokens that have ended. The two are counted separately, so that strangers cannot crowd out the
 // rows of an identity provider whose token has ended.
-type crowd struct {
+type callerGroup struct {
 	site     site.ID
 	stranger bool
 }
@@ -434,14 +435,14 @@ func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) err
 	if err != nil {
 		return fmt.Errorf("write request log: %w", err)
 	}
-	c := crowd{of.ID, r.Stranger()}
+	c := callerGroup{of.ID, r.Stranger()}
 	l.mu.Lock()
-	full := l.crowds[c] >= refusedMost
+	full := l.callerGroups[c] >= refusedMost
 	if !full {
-		if l.crowds == nil {
-			l.crowds = map[crowd]int{}
+		if l.callerGroups == nil {
+			l.callerGroups = map[callerGroup]int{}
 		}
-		l.crowds[c]++
+		l.callerGroups[c]++
 	} else {
 		l.counts.Refused++
 	}
@@ -474,9 +475,9 @@ func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	rows, used := l.gathered, usesOf(l.gathered)
 	used.merge(l.uses)
 	l.gathered, l.uses, l.refused = nil, nil, 0
-	for c := range l.crowds {
-		if l.crowds[c]--; l.crowds[c] == 0 {
-			delete(l.crowds, c)
+	for c := range l.callerGroups {
+		if l.callerGroups[c]--; l.callerGroups[c] == 0 {
+			delete(l.callerGroups, c)
 		}
 	}
 	l.mu.Unlock()
@@ -494,7 +495,7 @@ func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	l.gathered = append(rows, l.gathered...)
 	if len(l.gathered) > gatherMost {
 		for _, r := range l.gathered[gatherMost:] {
-			l.missed(r)
+			l.countMissed(r)
 		}
 		l.gathered = slices.Clone(l.gathered[:gatherMost])
 	}
@@ -557,10 +558,10 @@ func (l *Log) prepare(r Request) Request {
 // Clean returns the row as it is stored: without credentials, and with long strings cut off.
 func (r Request) Clean() Request {
 	r.Time = r.Time.UTC().Truncate(time.Microsecond)
-	r.Path = clip(redact.Tokens(r.Path))
-	r.Sentence = clip(redact.Tokens(r.Sentence))
-	r.UserName = clip(redact.Tokens(r.UserName))
-	r.Subject = clip(redact.Tokens(r.Subject))
+	r.Path = phrase.Cut(phrase.Storable(redact.Tokens(r.Path)), maxLogText)
+	r.Sentence = phrase.Cut(phrase.Storable(redact.Tokens(r.Sentence)), maxLogText)
+	r.UserName = phrase.Cut(phrase.Storable(redact.Tokens(r.UserName)), maxLogText)
+	r.Subject = phrase.Cut(phrase.Storable(redact.Tokens(r.Subject)), maxLogText)
 	r.Fixes = redactAll(r.Fixes)
 	r.Ignored = redactAll(r.Ignored)
 	return r
@@ -579,14 +580,6 @@ func redactAll(notes []string) []string {
 	return notes
 }
 
-func clip(text string) string {
-	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "�"), "�")
-	if len(text) <= maxLogText {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxLogText], "") + "…"
-}
-
 // uses holds the last use of each token.
 type uses map[tokenKey]TokenUse
 
@@ -598,12 +591,12 @@ type tokenKey struct {
 func usesOf(rows []Request) uses {
 	u := uses{}
 	for _, r := range rows {
-		u.note(r)
+		u.noteUse(r)
 	}
 	return u
 }
 
-func (u uses) note(r Request) {
+func (u uses) noteUse(r Request) {
 	if r.TokenID != "" && !r.TokenEnded() {
 		u.add(TokenUse{Site: r.Site, Token: r.TokenID, Time: r.Time, From: r.Remote})
 	}
@@ -695,7 +688,7 @@ func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, ne
 			return nil, "", fmt.Errorf("read request log: %w", err)
 		}
 		for _, r := range rows {
-			if !r.about(search) {
+			if !r.matchesSearch(search) {
 				continue
 			}
 			if len(page) == limit {
@@ -713,7 +706,7 @@ func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, ne
 
 func cursorOf(r Request) string { return Cursor{Time: r.Time, ID: r.ID}.String() }
 
-func (r Request) about(search string) bool {
+func (r Request) matchesSearch(search string) bool {
 	if search == "" || strings.ToLower(r.Subject) == search {
 		return true
 	}

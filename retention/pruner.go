@@ -18,8 +18,8 @@ const (
 )
 
 const (
-	every    = time.Hour       // from the end of one round to the next
-	sliceFor = 8 * time.Second // how long one call works before it returns and gives the lease back
+	pruneEvery = time.Hour       // from the end of one round to the next
+	sliceFor   = 8 * time.Second // how long one call works before it returns and gives the lease back
 )
 
 // Store keeps the policy and removes rows.
@@ -133,7 +133,7 @@ func (p *Pruner) Advance(ctx context.Context, _ string, _ int64) (next time.Time
 	if !done {
 		return p.Now(), nil
 	}
-	return p.Now().Add(every), nil
+	return p.Now().Add(pruneEvery), nil
 }
 
 // AdvanceRemovals removes rows of deleted sites, directories and applications for a few seconds. It

@@ -91,7 +91,7 @@ func (d *draft) setActive(rec Record, active bool) {
 func (d *draft) keepBlocked(rec Record) {
 	active, present := d.doc.Bool("active")
 	d.doc["active"] = false
-	if !present || !d.asks("active") {
+	if !present || !d.asksFor("active") {
 		return
 	}
 	d.setActive(rec, active)

@@ -22,7 +22,7 @@ func TestBlock(t *testing.T) {
 			if err != nil || out.Sentence != "Blocked · 1 session ended" || out.SessionsEnded != 1 {
 				t.Fatalf("got %+v, %v", out, err)
 			}
-			if _, err := r.Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+			if _, err := r.UseSession(t.Context(), secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 				t.Errorf("got %v, want ErrNoSession", err)
 			}
 			_, err = r.StartSession(t.Context(), id, session.Limits{Length: time.Hour}, session.Browser{})

@@ -29,28 +29,21 @@ const (
 type draft struct {
 	doc     scim.Resource
 	role    Role // of a user
-	ignored []scim.Ignored
+	ignored []ignoredPart
 	fixes   []scim.Fix
-	notes   []string // ignored, in words that follow "Nothing: "
-	members delta    // what a group's membership rows already say
+	members memberDelta // what a group's membership rows already say
 
 	values, unique []Value // of the document, since it was checked
 
-	block *Block            // of a user; nil: as it was
-	asked func(string) bool // whether the request addresses an attribute; nil means always
+	block     *Block            // of a user; nil: as it was
+	addresses func(string) bool // whether the request addresses an attribute; nil means always
 
-	held    []HeldChange // with holds: what is held of a user afterwards
-	holds   bool
-	applied []string // attributes of which a held change is applied
+	held     []HeldChange // with holds: what is held of a user afterwards
+	setsHeld bool
+	applied  []string // attributes of which a held change is applied
 
-	revives bool // the create revives a deactivated account
-	forgets bool // and removes its user identifier
-}
-
-// ignore records a part of the request that the roster deliberately did not apply.
-func (d *draft) ignore(path, reason string) {
-	d.ignored = append(d.ignored, scim.Ignored{Path: path, Reason: reason})
-	d.notes = append(d.notes, reason)
+	revives         bool // the create revives a deactivated account
+	dropsIdentifier bool // and removes its user identifier
 }
 
 // Create adds a resource, if the site lets SCIM create. A unique value that is already in use is
@@ -108,7 +101,7 @@ func (r *Roster) Replace(ctx context.Context, kind Kind, id string, doc scim.Res
 		if err != nil {
 			return nil, err
 		}
-		d := &draft{doc: merged, asked: putAsks(doc)}
+		d := &draft{doc: merged, addresses: putAsks(doc)}
 		if kind != User {
 			return d, nil
 		}
@@ -139,9 +132,9 @@ func (r *Roster) Patch(ctx context.Context, kind Kind, id string, p *scim.Patch,
 			return nil, err
 		}
 		d := draftOf(result)
-		d.asked = p.Addresses
+		d.addresses = p.Addresses
 		if kind == User {
-			if d.removes("userType", old) && r.shows(rec.Role) {
+			if d.removes("userType", old) && r.showsRole(rec.Role) {
 				d.ignore("userType", "a role cannot be removed, send Registered instead")
 			}
 			if d.removes("active", old) {
@@ -154,9 +147,9 @@ func (r *Roster) Patch(ctx context.Context, kind Kind, id string, p *scim.Patch,
 }
 
 func draftOf(result scim.PatchResult) *draft {
-	d := &draft{doc: result.Resource, ignored: result.Ignored, fixes: result.Fixes}
+	d := &draft{doc: result.Resource, fixes: result.Fixes}
 	for _, i := range result.Ignored {
-		d.notes = append(d.notes, i.Path+": "+i.Reason)
+		d.ignored = append(d.ignored, ignoredPart{i, i.Path + ": " + i.Reason})
 	}
 	return d
 }
@@ -228,10 +221,10 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	wanted, known := ParseRole(asked)
 	switch {
 	case asked == "" || wanted == was:
-	case !known && !r.shows(was):
+	case !known && !r.showsRole(was):
 		// An application's own kind of user ("Employee"): kept as sent, and no role.
 		if r.site.ManageRoles && asked != old.String("userType") {
-			d.notes = append(d.notes, fmt.Sprintf("role %q unknown", asked))
+			d.ignore("userType", fmt.Sprintf("role %q unknown", asked))
 		}
 		return
 	case !known:
@@ -242,7 +235,7 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 		d.role = wanted
 	}
 	switch {
-	case r.shows(d.role) || d.role != was || wanted == was && asked != "":
+	case r.showsRole(d.role) || d.role != was || wanted == was && asked != "":
 		d.doc["userType"] = string(d.role)
 	case asked != "" && old.String("userType") != "":
 		d.doc["userType"] = old["userType"]
@@ -251,9 +244,9 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	}
 }
 
-// shows says whether userType is always in the document and always the role. In the full profile an
+// showsRole says whether userType is always in the document and always the role. In the full profile an
 // ordinary member's userType is the client's own: absent where it sent none.
-func (r *Roster) shows(role Role) bool {
+func (r *Roster) showsRole(role Role) bool {
 	return role != RoleRegistered || r.site.Profile != site.Full
 }
 
@@ -265,7 +258,7 @@ func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes
 	if passes > manyPasses && storable(id) {
 		// The transaction would read a large document only to find that out.
 		rec, err := r.store.Record(ctx, r.site.ID, Kind(rt.ID), id)
-		if err == nil && passes*len(rec.JSON) > costly {
+		if err == nil && passes*len(rec.JSON) > costlyBytes {
 			return r.changeAside(ctx, rt, id, c, apply)
 		}
 	}
@@ -274,7 +267,7 @@ func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes
 		if err != nil {
 			return Outcome{}, err
 		}
-		if passes*len(rec.JSON) > costly {
+		if passes*len(rec.JSON) > costlyBytes {
 			return Outcome{}, errCostly
 		}
 		p, err := r.prepare(rt, rec, c, apply)
@@ -292,8 +285,8 @@ func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes
 // putPasses is how many passes over a document every change needs: to read, compare and write it.
 const putPasses = 3
 
-// costly is how many bytes a change may process inside its transaction.
-const costly = 512 << 10
+// costlyBytes is how many bytes a change may process inside its transaction.
+const costlyBytes = 512 << 10
 
 // manyPasses is how many passes make it likely that a change is costly.
 const manyPasses = 50
@@ -315,7 +308,7 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 		var p prepared
 		err := r.store.Work(ctx, r.site.ID, func(ctx context.Context) error {
 			rec, err := r.store.Record(ctx, r.site.ID, kind, id)
-			if rec, err = checked(rec, err, kind, id, c); err != nil {
+			if rec, err = checkRecord(rec, err, kind, id, c); err != nil {
 				return err
 			}
 			p, err = r.prepare(rt, rec, c, apply)
@@ -413,11 +406,11 @@ func (r *Roster) lock(ctx context.Context, tx Tx, kind Kind, id string, c Change
 		return Record{}, notFound(kind, id)
 	}
 	rec, err := tx.Record(ctx, kind, id)
-	return checked(rec, err, kind, id, c)
+	return checkRecord(rec, err, kind, id, c)
 }
 
-// checked refuses a change if the record does not exist or does not have the expected version.
-func checked(rec Record, err error, kind Kind, id string, c Change) (Record, error) {
+// checkRecord refuses a change if the record does not exist or does not have the expected version.
+func checkRecord(rec Record, err error, kind Kind, id string, c Change) (Record, error) {
 	switch {
 	case errors.Is(err, refusal.NotFound):
 		return Record{}, notFound(kind, id)
@@ -439,7 +432,7 @@ func (r *Roster) parse(rec *Record) (scim.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rec.Kind == User && r.shows(rec.Role) && doc.String("userType") != string(rec.Role) {
+	if rec.Kind == User && r.showsRole(rec.Role) && doc.String("userType") != string(rec.Role) {
 		doc = maps.Clone(doc)
 		doc["userType"] = string(rec.Role)
 	}
@@ -461,12 +454,12 @@ func (rec *Record) document() (scim.Resource, error) {
 
 // prepared is a change that is ready to be written.
 type prepared struct {
-	rec     Record // as it is, with its Values and Unique
-	old     scim.Resource
-	draft   *draft
-	next    Record
-	changed bool // the document or the state of the resource
-	decides bool // what is held of the person
+	rec         Record // as it is, with its Values and Unique
+	old         scim.Resource
+	draft       *draft
+	next        Record
+	changed     bool // the document or the state of the resource
+	heldChanged bool // what is held of the person
 }
 
 // prepare makes the new document of a record and everything that follows from it.
@@ -491,13 +484,13 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	if err := checkUserName(old, d.doc); err != nil {
 		return p, err
 	}
-	p.changed = !scim.Equal(old, d.doc) || d.members.any() || d.block != nil && *d.block != rec.Block
-	p.decides = d.holds && !sameHeld(rec.Held, d.held)
-	if !p.changed && !p.decides {
+	p.changed = !scim.Equal(old, d.doc) || d.members.hasChanges() || d.block != nil && *d.block != rec.Block
+	p.heldChanged = d.setsHeld && !sameHeld(rec.Held, d.held)
+	if !p.changed && !p.heldChanged {
 		return p, nil
 	}
 	p.next = rec
-	if p.decides {
+	if p.heldChanged {
 		p.next.Held = d.held
 	}
 	p.rec.Values, p.rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
@@ -537,10 +530,10 @@ func (r *Roster) write(ctx context.Context, tx Tx, p prepared, c Change) (Outcom
 	if err != nil {
 		return Outcome{}, err
 	}
-	story := tell(rec, next, p.old, d, ended, c)
+	story := storyOf(rec, next, p.old, d, ended, c)
 	story.stamp(&next, c, now)
 	if err := tx.Put(ctx, rec, next); err != nil {
-		return Outcome{}, taken(err, d.doc)
+		return Outcome{}, takenError(err, d.doc)
 	}
 	p.next = next
 	for _, e := range append(story.events(r.site.ID, next, c, now), r.heldEvents(p, c, now)...) {
@@ -556,7 +549,7 @@ func (r *Roster) write(ctx context.Context, tx Tx, p prepared, c Change) (Outcom
 // writeHeld stores a person's waiting changes when nothing else changes. The version stays, because
 // SCIM does not show waiting changes.
 func (r *Roster) writeHeld(ctx context.Context, tx Tx, p prepared, c Change) error {
-	if !p.decides {
+	if !p.heldChanged {
 		return nil
 	}
 	now := r.millis()
@@ -611,14 +604,14 @@ func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error)
 	if err := checkSize(Record{}, rec); err != nil {
 		return Record{}, err
 	}
-	rec.Last = Stamp{Actor: c.Actor, Via: c.Via, Time: now, Text: "Created"}
+	rec.LastChange = Stamp{Actor: c.Actor, Via: c.Via, Time: now, Text: "Created"}
 	return rec, nil
 }
 
 func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
 	var err error
 	if rec.Position, err = tx.Insert(ctx, rec); err != nil {
-		return Outcome{}, taken(err, d.doc)
+		return Outcome{}, takenError(err, d.doc)
 	}
 	return r.created(ctx, tx, rec, d, c)
 }
@@ -626,7 +619,7 @@ func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Chan
 // created tells of a resource that was inserted.
 func (r *Roster) created(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
 	e := eventOf(r.site.ID, rec, rec.Kind.events().created, c, rec.Created, calledIn(rec, d.doc)+" was created"+d.members.words(" with "))
-	e.Data = event.DataOf(data(rec, nil, d.members), changedValues(nil, d.doc)...)
+	e.Data = event.DataOf(eventData(rec, nil, d.members), changedValues(nil, d.doc)...)
 	if err := tx.AppendEvent(ctx, e); err != nil {
 		return Outcome{}, err
 	}
@@ -657,7 +650,7 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	if err := tx.Delete(ctx, rec); err != nil {
 		return Outcome{}, err
 	}
-	s := story{ended: ended}
+	s := story{sessionsEnded: ended}
 	text := calledIn(rec, old) + " was deleted" + s.andSessions("; ")
 	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, rec.Kind.events().deleted, c, now, text, changedValues(old, nil)...)); err != nil {
 		return Outcome{}, err
@@ -667,7 +660,7 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	return out, nil
 }
 
-func taken(err error, doc scim.Resource) error {
+func takenError(err error, doc scim.Resource) error {
 	other, _ := refusal.About[Value](err)
 	switch {
 	case errors.Is(err, ErrUserNameTaken):
@@ -790,7 +783,7 @@ func outcome(rec Record, d *draft, done string, ended int) Outcome {
 		UserName:      nameOf(rec.Kind, d.doc),
 		Sentence:      d.sentence(done),
 		SessionsEnded: ended,
-		Ignored:       slices.Clone(d.ignored),
+		Ignored:       d.ignoredParts(),
 		Fixes:         slices.Clone(d.fixes),
 	}
 }

@@ -278,7 +278,7 @@ func TestPatch(t *testing.T) {
 				t.Errorf("got %+v", out)
 			}
 			for _, secret := range []string{first, second} {
-				if _, err := r.Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+				if _, err := r.UseSession(t.Context(), secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 					t.Errorf("got %v, want ErrNoSession", err)
 				}
 			}
@@ -292,7 +292,7 @@ func TestPatch(t *testing.T) {
 			if _, err := r.Reactivate(t.Context(), id, byKim); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := r.Session(t.Context(), first); !errors.Is(err, roster.ErrNoSession) {
+			if _, err := r.UseSession(t.Context(), first, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 				t.Errorf("reactivating revived a session: %v", err)
 			}
 		})
@@ -554,7 +554,7 @@ func TestDelete(t *testing.T) {
 			isError(t, err, 404, "")
 			_, err = r.Delete(t.Context(), roster.User, id, bySCIM)
 			isError(t, err, 404, "")
-			if _, err := r.Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+			if _, err := r.UseSession(t.Context(), secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 				t.Errorf("got %v, want ErrNoSession", err)
 			}
 			f.finds(t, f.full, `emails.value eq "ada@acme.test"`)
@@ -678,8 +678,8 @@ func TestByHand(t *testing.T) {
 				t.Error(diff)
 			}
 			want.Text = ""
-			if diff := cmp.Diff(p.LastActive, want); diff != "" || p.LastRole.Actor != "admin:kim@acme.test" || !p.LastRole.Time.Before(want.Time) {
-				t.Errorf("role %+v\n%s", p.LastRole, diff)
+			if diff := cmp.Diff(p.LastActiveChange, want); diff != "" || p.LastRoleChange.Actor != "admin:kim@acme.test" || !p.LastRoleChange.Time.Before(want.Time) {
+				t.Errorf("role %+v\n%s", p.LastRoleChange, diff)
 			}
 			out, err = r.Reactivate(t.Context(), id, byKim)
 			if p := f.person(t, f.documented, id); err != nil || out.Sentence != "Reactivated" || !p.Active || p.Role != roster.RoleModerator {

@@ -26,20 +26,22 @@ type cursor struct {
 	Query   []byte `json:"q"` // hash of site, kind, filter and sort
 	Count   int    `json:"c"`
 
-	After  *mark `json:"a,omitempty"` // the page follows this place
-	Before *mark `json:"b,omitempty"` // or precedes this one
+	After  *cursorPlace `json:"a,omitempty"` // the page follows this place
+	Before *cursorPlace `json:"b,omitempty"` // or precedes this one
 }
 
-// mark is the JSON form of a Place. A sort key may not be valid UTF-8, so it is bytes.
-type mark struct {
+// cursorPlace is the JSON form of a Place. A sort key may not be valid UTF-8, so it is bytes.
+type cursorPlace struct {
 	Position int64
 	ID       string
 	SortKey  []byte `json:",omitempty"`
 }
 
-func markOf(p Place) *mark { return &mark{Position: p.Position, ID: p.ID, SortKey: []byte(p.SortKey)} }
+func cursorPlaceOf(p Place) *cursorPlace {
+	return &cursorPlace{Position: p.Position, ID: p.ID, SortKey: []byte(p.SortKey)}
+}
 
-func (m *mark) place() *Place {
+func (m *cursorPlace) place() *Place {
 	if m == nil {
 		return nil
 	}
@@ -108,13 +110,13 @@ func (c cursor) next(docs []Document, more bool) *cursor {
 	case len(docs) == 0, !more && c.Before == nil:
 		return nil
 	default:
-		c.After, c.Before = markOf(PlaceOf(docs[len(docs)-1])), nil
+		c.After, c.Before = cursorPlaceOf(PlaceOf(docs[len(docs)-1])), nil
 	}
 	return &c
 }
 
 // justBefore returns the last place before m.
-func justBefore(m mark) *mark {
+func justBefore(m cursorPlace) *cursorPlace {
 	m.Position--
 	m.ID = string(utf8.MaxRune)
 	return &m
@@ -125,7 +127,7 @@ func (c cursor) previous(docs []Document, more bool) *cursor {
 	if len(docs) == 0 || c.After == nil && (c.Before == nil || !more) {
 		return nil
 	}
-	c.After, c.Before = nil, markOf(PlaceOf(docs[0]))
+	c.After, c.Before = nil, cursorPlaceOf(PlaceOf(docs[0]))
 	return &c
 }
 

@@ -28,9 +28,9 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 		d := &draft{doc: doc.Clone()}
 		// Insert the group first, so that a taken name is refused before any members are read.
 		if rec.Position, err = tx.Insert(ctx, rec); err != nil {
-			return Outcome{}, taken(err, doc)
+			return Outcome{}, takenError(err, doc)
 		}
-		m := membersEdit{roster: r, tx: tx, group: rec.ID, d: d}
+		m := membersEdit{roster: r, tx: tx, group: rec.ID, draft: d}
 		if err := m.add(ctx, ids); err != nil {
 			return Outcome{}, err
 		}
@@ -55,8 +55,8 @@ func (r *Roster) ReplaceGroup(ctx context.Context, id string, doc scim.Resource,
 		if err != nil {
 			return nil, err
 		}
-		m.d = &draft{doc: merged}
-		return m.d, m.replace(ctx, ids)
+		m.draft = &draft{doc: merged}
+		return m.draft, m.replace(ctx, ids)
 	})
 }
 
@@ -72,13 +72,13 @@ func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p 
 		if err != nil {
 			return nil, err
 		}
-		m.d = draftOf(result)
+		m.draft = draftOf(result)
 		for _, e := range edits {
 			if err := m.apply(ctx, e); err != nil {
 				return nil, err
 			}
 		}
-		return m.d, nil
+		return m.draft, nil
 	})
 }
 
@@ -95,14 +95,14 @@ func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.
 	if err != nil {
 		return nil, err
 	}
-	m.d = draftOf(result)
+	m.draft = draftOf(result)
 	doc, list := splitMembers(result.Resource)
-	m.d.doc = doc
+	m.draft.doc = doc
 	ids, err := list.distinct()
 	if err != nil {
 		return nil, err
 	}
-	return m.d, m.replace(ctx, ids)
+	return m.draft, m.replace(ctx, ids)
 }
 
 // changeGroup is like change, but apply can also edit the member rows.

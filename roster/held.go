@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
@@ -61,8 +62,8 @@ func (h HeldChange) Token() string {
 // Token.
 type HeldChoice struct{ Attribute, Token string }
 
-// asks reports whether the SCIM request names the attribute.
-func (d *draft) asks(name string) bool { return d.asked == nil || d.asked(name) }
+// asksFor reports whether the SCIM request names the attribute.
+func (d *draft) asksFor(name string) bool { return d.addresses == nil || d.addresses(name) }
 
 // guards reports whether the person has a role that SCIM may not set on this site.
 func (r *Roster) guards(rec Record) bool { return rec.Role != RoleRegistered && !r.site.ManageRoles }
@@ -93,28 +94,26 @@ func (r *Roster) identity(rec Record) (names []string, why string) {
 func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	names, why := r.identity(rec)
 	held := slices.Clone(rec.Held)
-	var waits, refused []string
+	checked := false
 	for _, name := range names {
 		wanted := d.doc[name]
 		if sameIdentity(name, old[name], wanted) {
-			if d.asks(name) {
+			if d.asksFor(name) {
 				held = withoutHeld(held, name)
 			}
 			continue
 		}
-		if len(waits)+len(refused) == 0 {
+		if !checked {
 			if err := rt.check(d); err != nil {
 				return err
 			}
+			checked = true
 		}
 		setOrDelete(d.doc, name, old[name])
-		reason := "not changed: " + why
+		reason := why
 		if before := findHeld(held, name); before != nil && sameIdentity(name, before.Value, wanted) {
 			if !before.Waits() {
-				reason = "not changed: refused by an administrator"
-				refused = append(refused, name)
-			} else {
-				waits = append(waits, name)
+				reason = "refused by an administrator"
 			}
 		} else {
 			held = withoutHeld(held, name)
@@ -123,27 +122,20 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 			} else {
 				reason += "; the value is too large to wait for an administrator"
 			}
-			waits = append(waits, name)
 		}
-		d.ignored = append(d.ignored, scim.Ignored{Path: name, Reason: reason})
+		d.keep(name, reason)
 	}
 	for _, h := range rec.Held {
-		if !slices.Contains(names, h.Attribute) && d.asks(h.Attribute) {
+		if !slices.Contains(names, h.Attribute) && d.asksFor(h.Attribute) {
 			held = withoutHeld(held, h.Attribute)
 		}
-	}
-	if len(waits) > 0 {
-		d.notes = append(d.notes, strings.Join(waits, ", ")+" not changed: "+why)
-	}
-	if len(refused) > 0 {
-		d.notes = append(d.notes, strings.Join(refused, ", ")+" not changed: refused by an administrator")
 	}
 	d.hold(held)
 	return nil
 }
 
 // hold sets the held changes that the person has after this change.
-func (d *draft) hold(held []HeldChange) { d.held, d.holds = held, true }
+func (d *draft) hold(held []HeldChange) { d.held, d.setsHeld = held, true }
 
 func setOrDelete(doc scim.Resource, name string, value any) {
 	if value == nil {
@@ -284,9 +276,9 @@ func (r *Roster) heldEvents(p prepared, c Change, at time.Time) []event.Event {
 		before := findHeld(p.rec.Held, h.Attribute)
 		switch {
 		case before == nil || !sameValue(before.Value, h.Value):
-			add(event.UserChangeHeld, "SCIM asked to change %s of %s from %s to %s; an administrator has to decide", h, wish(h.Attribute, before, &h))
+			add(event.UserChangeHeld, "SCIM asked to change %s of %s from %s to %s; an administrator has to decide", h, heldEventChange(h.Attribute, before, &h))
 		case before.Waits() && !h.Waits():
-			add(event.UserChangeRefused, "The change of %s of %s from %s to %s, which SCIM asked for, was refused", h, wish(h.Attribute, &h, nil))
+			add(event.UserChangeRefused, "The change of %s of %s from %s to %s, which SCIM asked for, was refused", h, heldEventChange(h.Attribute, &h, nil))
 		}
 	}
 	for _, h := range p.rec.Held {
@@ -296,14 +288,14 @@ func (r *Roster) heldEvents(p prepared, c Change, at time.Time) []event.Event {
 			add(event.UserChangeApplied, "The change of %s of %s from %s to %s, which SCIM asked for, was applied", h, event.Changed(h.Attribute, p.old[h.Attribute], h.Value))
 		case sameIdentity(h.Attribute, p.draft.doc[h.Attribute], h.Value): // the event user.updated covers it
 		default:
-			add(event.UserChangeWithdrawn, "The change of %s of %s from %s to %s, which SCIM asked for, is no longer asked for", h, wish(h.Attribute, &h, nil))
+			add(event.UserChangeWithdrawn, "The change of %s of %s from %s to %s, which SCIM asked for, is no longer asked for", h, heldEventChange(h.Attribute, &h, nil))
 		}
 	}
 	return events
 }
 
-// wish describes how a held change came or went. The attribute itself stays as it is.
-func wish(attribute string, before, after *HeldChange) event.Change {
+// heldEventChange describes how a held change came or went. The attribute itself stays as it is.
+func heldEventChange(attribute string, before, after *HeldChange) event.Change {
 	value := func(h *HeldChange) any {
 		if h == nil {
 			return nil
@@ -318,11 +310,7 @@ const mostWords = 500
 
 // ValueWords returns a value of a held attribute in words for people.
 func ValueWords(value any) string {
-	words := valueWords(value)
-	if len(words) > mostWords {
-		words = strings.ToValidUTF8(words[:mostWords], "") + "…"
-	}
-	return words
+	return phrase.Cut(valueWords(value), mostWords)
 }
 
 func valueWords(value any) string {

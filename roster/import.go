@@ -212,7 +212,7 @@ func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) 
 		"userName": row.UserName,
 		"active":   true,
 	}
-	if r.shows(RoleRegistered) {
+	if r.showsRole(RoleRegistered) {
 		doc["userType"] = string(RoleRegistered)
 	}
 	if row.Email != "" {

@@ -160,7 +160,7 @@ func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][
 func (p Person) lookAlike(other Person) (alike LookAlike, is bool) {
 	for _, own := range p.Names {
 		for _, theirs := range other.Names {
-			if look(own, theirs) {
+			if looksLike(own, theirs) {
 				return LookAlike{
 					ID: other.ID, UserName: other.UserName, Attribute: theirs.Attribute, Text: theirs.Text, OwnAttribute: own.Attribute, Own: own.Text,
 				}, true
@@ -170,8 +170,8 @@ func (p Person) lookAlike(other Person) (alike LookAlike, is bool) {
 	return LookAlike{}, false
 }
 
-// look reports whether two names are different but look the same.
-func look(a, b Name) bool {
+// looksLike reports whether two names are different but look the same.
+func looksLike(a, b Name) bool {
 	others := b.looks()
 	return slices.ContainsFunc(a.looks(), func(l Look) bool {
 		return slices.ContainsFunc(others, func(o Look) bool { return o.Skeleton == l.Skeleton && o.Name != l.Name })

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -147,8 +148,8 @@ func listed(elements []any) *MemberList {
 	return l
 }
 
-// delta records the changes to a group's members.
-type delta struct {
+// memberDelta records the changes to a group's members.
+type memberDelta struct {
 	added, removed           []string // the first few
 	addedCount, removedCount int
 }
@@ -156,26 +157,26 @@ type delta struct {
 // deltaNames is how many members an event names.
 const deltaNames = 100
 
-func (d *delta) any() bool { return d.addedCount+d.removedCount > 0 }
+func (d *memberDelta) hasChanges() bool { return d.addedCount+d.removedCount > 0 }
 
-func (d *delta) add(ids []string) {
+func (d *memberDelta) add(ids []string) {
 	d.addedCount += len(ids)
 	d.added = append(d.added, ids[:min(len(ids), deltaNames-len(d.added))]...)
 }
 
-func (d *delta) remove(ids []string) {
+func (d *memberDelta) remove(ids []string) {
 	d.removedCount += len(ids)
 	d.removed = append(d.removed, ids[:min(len(ids), deltaNames-len(d.removed))]...)
 }
 
 // words says what happened, with text before it; nothing when nothing did.
-func (d *delta) words(before string) string {
+func (d *memberDelta) words(before string) string {
 	var parts []string
 	if d.addedCount > 0 {
-		parts = append(parts, fmt.Sprintf("%s added", count(d.addedCount, "member")))
+		parts = append(parts, phrase.Count(d.addedCount, "member", "members")+" added")
 	}
 	if d.removedCount > 0 {
-		parts = append(parts, fmt.Sprintf("%s removed", count(d.removedCount, "member")))
+		parts = append(parts, phrase.Count(d.removedCount, "member", "members")+" removed")
 	}
 	if len(parts) == 0 {
 		return ""
@@ -183,19 +184,15 @@ func (d *delta) words(before string) string {
 	return before + strings.Join(parts, ", ")
 }
 
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+// maxShownID is how many bytes of a client's id a message repeats.
+const maxShownID = 100
 
 // membersEdit applies changes of members to the rows of one group, in one transaction.
 type membersEdit struct {
 	roster *Roster
 	tx     Tx
 	group  string
-	d      *draft
+	draft  *draft
 
 	unknown int
 }
@@ -217,18 +214,18 @@ func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
 
 // removeNamed removes the members that a request names, and reports those that were not members.
 func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
-	before := m.d.members.removedCount
+	before := m.draft.members.removedCount
 	if err := m.remove(ctx, ids); err != nil {
 		return err
 	}
-	switch missed := len(ids) - (m.d.members.removedCount - before); {
+	switch missed := len(ids) - (m.draft.members.removedCount - before); {
 	case missed == 0:
 	case len(ids) == 1:
-		m.d.ignore("members", fmt.Sprintf("nothing to remove, %q is no member", short(ids[0])))
+		m.draft.ignore("members", fmt.Sprintf("nothing to remove, %q is no member", phrase.Cut(ids[0], maxShownID)))
 	case missed == len(ids):
-		m.d.ignore("members", fmt.Sprintf("nothing to remove, none of the %d that were named is a member", len(ids)))
+		m.draft.ignore("members", fmt.Sprintf("nothing to remove, none of the %d that were named is a member", len(ids)))
 	default:
-		m.d.ignore("members", fmt.Sprintf("%d of the %d that were named to be removed are no members", missed, len(ids)))
+		m.draft.ignore("members", fmt.Sprintf("%d of the %d that were named to be removed are no members", missed, len(ids)))
 	}
 	return nil
 }
@@ -248,7 +245,7 @@ func (m *membersEdit) add(ctx context.Context, ids []string) error {
 		if err != nil {
 			return err
 		}
-		m.d.members.add(added)
+		m.draft.members.add(added)
 	}
 	return nil
 }
@@ -268,7 +265,7 @@ func (m *membersEdit) known(ctx context.Context, ids []string) ([]Member, error)
 			continue
 		}
 		if m.roster.site.Strict {
-			return nil, refusal.New(refusal.Invalid, "members", "members: there is no user or group with the id %q on this site", short(id))
+			return nil, refusal.New(refusal.Invalid, "members", "members: there is no user or group with the id %q on this site", phrase.Cut(id, maxShownID))
 		}
 		m.skip(id)
 	}
@@ -282,18 +279,10 @@ func (m *membersEdit) skip(id string) {
 	m.unknown++
 	switch {
 	case m.unknown <= unknownNamed:
-		m.d.ignore("members", fmt.Sprintf("there is no user or group with the id %q", short(id)))
+		m.draft.ignore("members", fmt.Sprintf("there is no user or group with the id %q", phrase.Cut(id, maxShownID)))
 	case m.unknown == unknownNamed+1:
-		m.d.ignore("members", "more ids that belong to nobody")
+		m.draft.ignore("members", "more ids that belong to nobody")
 	}
-}
-
-func short(id string) string {
-	const most = 100
-	if len(id) > most {
-		return strings.ToValidUTF8(id[:most], "") + "…"
-	}
-	return id
 }
 
 func (m *membersEdit) remove(ctx context.Context, ids []string) error {
@@ -303,7 +292,7 @@ func (m *membersEdit) remove(ctx context.Context, ids []string) error {
 		if err != nil {
 			return err
 		}
-		m.d.members.remove(removed)
+		m.draft.members.remove(removed)
 	}
 	return nil
 }
@@ -383,7 +372,7 @@ func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim
 			return err
 		}
 		d := &draft{doc: old.Clone()}
-		m := membersEdit{roster: r, tx: tx, group: id, d: d}
+		m := membersEdit{roster: r, tx: tx, group: id, draft: d}
 		if err := m.remove(ctx, []string{leaver.ID}); err != nil {
 			return err
 		}

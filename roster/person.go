@@ -30,10 +30,10 @@ type Person struct {
 	Version     int64
 	Created     time.Time
 
-	LastChange Stamp // of anything
-	LastActive Stamp // of Active
-	LastRole   Stamp // of Role
-	LastSignIn time.Time
+	LastChange       Stamp // of anything
+	LastActiveChange Stamp // of Active
+	LastRoleChange   Stamp // of Role
+	LastSignIn       time.Time
 
 	Names []Name // the names that may be confused with those of others
 }
@@ -144,22 +144,22 @@ func personOf(rec Record) (Person, error) {
 		return Person{}, fmt.Errorf("read stored user %s: %w", rec.ID, err)
 	}
 	return Person{
-		ID:          rec.ID,
-		UserName:    doc.String("userName"),
-		DisplayName: doc.String("displayName"),
-		Email:       emailOf(doc),
-		ExternalID:  rec.ExternalID,
-		Role:        rec.Role,
-		Active:      rec.Active,
-		Block:       rec.Block,
-		Held:        rec.Held,
-		Version:     rec.Version,
-		Created:     rec.Created,
-		LastChange:  rec.Last,
-		LastActive:  rec.LastActive,
-		LastRole:    rec.LastRole,
-		LastSignIn:  rec.LastSignIn,
-		Names:       namesOf(doc),
+		ID:               rec.ID,
+		UserName:         doc.String("userName"),
+		DisplayName:      doc.String("displayName"),
+		Email:            emailOf(doc),
+		ExternalID:       rec.ExternalID,
+		Role:             rec.Role,
+		Active:           rec.Active,
+		Block:            rec.Block,
+		Held:             rec.Held,
+		Version:          rec.Version,
+		Created:          rec.Created,
+		LastChange:       rec.LastChange,
+		LastActiveChange: rec.LastActiveChange,
+		LastRoleChange:   rec.LastRoleChange,
+		LastSignIn:       rec.LastSignIn,
+		Names:            namesOf(doc),
 	}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -135,7 +136,7 @@ func narrowBy(kind Kind) string {
 }
 
 func notFound(kind Kind, id string) error {
-	return refusal.New(refusal.NotFound, "", "there is no %s with the id %q on this site", kind, short(id))
+	return refusal.New(refusal.NotFound, "", "there is no %s with the id %q on this site", kind, phrase.Cut(id, maxShownID))
 }
 
 // storable reports whether the database could contain this string. Clients put anything into a URL.

@@ -54,7 +54,7 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 		return Outcome{}, false, err
 	}
 	if !v.roster.guards(rec) {
-		if d.forgets, err = tx.DropIdentity(ctx, rec.ID); err != nil {
+		if d.dropsIdentifier, err = tx.DropIdentity(ctx, rec.ID); err != nil {
 			return Outcome{}, false, err
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
+
+	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
 // reviving is the site full as an administrator sets it to revive.
@@ -101,8 +103,8 @@ func TestRevive(t *testing.T) {
 			if text := about[2].Text; text != "BOB@acme.test was revived: a create found the account deactivated" || about[2].Actor != bySCIM.Actor {
 				t.Errorf("got %q by %s", text, about[2].Actor)
 			}
-			if now := f.person(t, s, id); now.LastActive.Via != roster.ViaSCIM || !now.LastActive.Time.After(before.LastActive.Time) {
-				t.Errorf("got %+v", now.LastActive)
+			if now := f.person(t, s, id); now.LastActiveChange.Via != roster.ViaSCIM || !now.LastActiveChange.Time.After(before.LastActiveChange.Time) {
+				t.Errorf("got %+v", now.LastActiveChange)
 			}
 		})
 	})
@@ -168,7 +170,7 @@ func TestRevive(t *testing.T) {
 			if _, err := f.create(t, s, bob("")); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := r.Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+			if _, err := r.UseSession(t.Context(), secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 				t.Errorf("got %v, want ErrNoSession", err)
 			}
 			about := f.events(t, s, p.ID)

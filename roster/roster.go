@@ -184,10 +184,10 @@ type Record struct {
 	Unique      []Value // values that no other resource of the kind may have; written like Values
 	Looks       []Look  // how a user's names look; written like Values
 
-	Last       Stamp // the last change of any kind
-	LastActive Stamp // the last change of Active
-	LastRole   Stamp // the last change of Role
-	LastSignIn time.Time
+	LastChange       Stamp // the last change of any kind
+	LastActiveChange Stamp // the last change of Active
+	LastRoleChange   Stamp // the last change of Role
+	LastSignIn       time.Time
 
 	doc scim.Resource // JSON, parsed when first needed; never modified
 }

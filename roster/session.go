@@ -45,14 +45,6 @@ func (r *Roster) StartSession(ctx context.Context, personID string, l session.Li
 	return made, nil
 }
 
-// Session returns the person that the session belongs to. ErrNoSession if the session ended,
-// expired or was idle for too long, or if the person is deleted or deactivated. It asks the
-// database each time, so a session that ended in any process is refused at once.
-func (r *Roster) Session(ctx context.Context, sessionSecret string) (Person, error) {
-	person, _, err := r.session(ctx, sessionSecret)
-	return person, err
-}
-
 func (r *Roster) session(ctx context.Context, sessionSecret string) (Person, Session, error) {
 	if sessionSecret == "" {
 		return Person{}, Session{}, ErrNoSession
@@ -71,7 +63,10 @@ func (r *Roster) session(ctx context.Context, sessionSecret string) (Person, Ses
 // noteTime is how long a page waits for the use of its session to be recorded.
 const noteTime = time.Second
 
-// UseSession is Session for a click: it also records the use, at most once a minute.
+// UseSession returns the person that the session belongs to, and records the use, at most once a
+// minute. ErrNoSession if the session ended, expired or was idle for too long, or if the person is
+// deleted or deactivated. It asks the database each time, so a session that ended in any process is
+// refused at once.
 func (r *Roster) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Person, error) {
 	person, s, err := r.session(ctx, sessionSecret)
 	if err != nil || !s.UseIsDue(r.now()) {
@@ -116,7 +111,7 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 		if err != nil {
 			return err
 		}
-		text := person.UserName + " was signed out everywhere" + story{ended: ended}.andSessions("; ")
+		text := person.UserName + " was signed out everywhere" + story{sessionsEnded: ended}.andSessions("; ")
 		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserSignedOutEverywhere, c, now, text))
 	})
 	if err != nil {

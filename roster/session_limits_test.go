@@ -59,11 +59,11 @@ func TestSignOutEverywhere(t *testing.T) {
 		}
 		r := f.rosters.Open(f.full)
 		for _, secret := range []string{one, two} {
-			if _, err := r.Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+			if _, err := r.UseSession(t.Context(), secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 				t.Errorf("got %v", err)
 			}
 		}
-		if _, err := r.Session(t.Context(), bobs); err != nil {
+		if _, err := r.UseSession(t.Context(), bobs, session.Browser{}); err != nil {
 			t.Errorf("somebody else: %v", err)
 		}
 		if _, err := r.SignOutEverywhere(t.Context(), "nobody", byKim); err == nil {

@@ -25,12 +25,12 @@ func TestSession(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			id := f.user(t, f.full, ada)
 			secret := f.session(t, f.full, id, time.Hour)
-			got, err := f.rosters.Open(f.full).Session(t.Context(), secret)
+			got, err := f.rosters.Open(f.full).UseSession(t.Context(), secret, session.Browser{})
 			if err != nil || got.ID != id || got.UserName != "Ada@Acme.test" || got.LastSignIn.IsZero() {
 				t.Errorf("got %+v, %v", got, err)
 			}
 			f.clock.add(time.Hour)
-			if _, err := f.rosters.Open(f.full).Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+			if _, err := f.rosters.Open(f.full).UseSession(t.Context(), secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 				t.Errorf("got %v, want ErrNoSession", err)
 			}
 		})
@@ -39,11 +39,11 @@ func TestSession(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			secret := f.session(t, f.full, f.user(t, f.full, ada), time.Hour)
 			for _, wrong := range []string{secret + "x", "", "\x00"} {
-				if _, err := f.rosters.Open(f.full).Session(t.Context(), wrong); !errors.Is(err, roster.ErrNoSession) {
+				if _, err := f.rosters.Open(f.full).UseSession(t.Context(), wrong, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 					t.Errorf("got %v, want ErrNoSession", err)
 				}
 			}
-			if _, err := f.rosters.Open(f.documented).Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+			if _, err := f.rosters.Open(f.documented).UseSession(t.Context(), secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 				t.Errorf("got %v, want ErrNoSession", err)
 			}
 		})
@@ -58,10 +58,10 @@ func TestSession(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, err := r.Session(t.Context(), one); !errors.Is(err, roster.ErrNoSession) {
+			if _, err := r.UseSession(t.Context(), one, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 				t.Errorf("got %v, want ErrNoSession", err)
 			}
-			if _, err := r.Session(t.Context(), other); err != nil {
+			if _, err := r.UseSession(t.Context(), other, session.Browser{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -105,7 +105,7 @@ func TestSession_started_while_being_deactivated_does_not_survive(t *testing.T) 
 			if _, err := r.Reactivate(t.Context(), id, byKim); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := r.Session(t.Context(), secret); !errors.Is(err, roster.ErrNoSession) {
+			if _, err := r.UseSession(t.Context(), secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 				t.Fatalf("round %d: a session outlived the deactivation: %v", round, err)
 			}
 		}

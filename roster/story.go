@@ -8,18 +8,19 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
 // story describes what a change did. The request log and the events are written from it.
 type story struct {
-	userName string   // the user name, or the name of another resource
-	done     []string // the parts of the sentence
-	ended    int      // how many sessions were ended
+	userName      string   // the user name, or the name of another resource
+	sentenceParts []string // the parts of the sentence
+	sessionsEnded int      // how many sessions were ended
 	// the event about active or the block: UserDeactivated, UserReactivated, UserRevived,
 	// UserBlocked, UserUnblocked or UserBlockChanged; empty if neither changed
-	activated   string
+	accessEvent string
 	block       []event.Change // the changes of the block itself
 	active      bool           // for a person who is or was blocked: whether the account is active without the block
 	forgotten   bool           // the user identifier of a revived person was removed
@@ -30,11 +31,11 @@ type story struct {
 	formerly    string         // the name before the change, if the name changed
 	reverseOf   string         // the administrator whose change of active this change undoes
 	reverseRole string         // the administrator whose change of the role this change undoes
-	members     delta
+	members     memberDelta
 }
 
-func tell(old, next Record, was scim.Resource, d *draft, ended int, c Change) story {
-	s := story{userName: calledIn(next, d.doc), ended: ended, attributes: changedAttributes(was, d.doc), members: d.members}
+func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change) story {
+	s := story{userName: calledIn(next, d.doc), sessionsEnded: ended, attributes: changedAttributes(was, d.doc), members: d.members}
 	s.values = changedValues(was, d.doc)
 	if former := calledIn(old, was); former != s.userName {
 		s.formerly = former
@@ -46,58 +47,58 @@ func tell(old, next Record, was scim.Resource, d *draft, ended int, c Change) st
 		s.attributes = slices.DeleteFunc(s.attributes, func(name string) bool { return name == "active" })
 	}
 	if old.Block != next.Block {
-		s.blocked(old, next)
+		s.addBlock(old, next)
 	} else if old.Active != next.Active {
-		s.activated = event.UserReactivated
+		s.accessEvent = event.UserReactivated
 		done := "Reactivated"
 		switch {
 		case !next.Active:
-			s.activated = event.UserDeactivated
+			s.accessEvent = event.UserDeactivated
 			done = "Deactivated"
 		case d.revives:
-			s.activated = event.UserRevived
-			s.forgotten = d.forgets
+			s.accessEvent = event.UserRevived
+			s.forgotten = d.dropsIdentifier
 			done = "Revived, as the account was deactivated"
 		}
-		s.reverseOf = reversed(old.LastActive, c)
-		s.done = append(s.done, done+s.andSessions(" · ")+reversing(" · ", s.reverseOf))
+		s.reverseOf = reversedActor(old.LastActiveChange, c)
+		s.sentenceParts = append(s.sentenceParts, done+s.andSessions(" · ")+reversingText(" · ", s.reverseOf))
 	}
 	if old.Role != next.Role {
 		s.fromRole, s.toRole = old.Role, next.Role
-		s.reverseRole = reversed(old.LastRole, c)
-		s.done = append(s.done, fmt.Sprintf("Role %s → %s", old.Role, next.Role)+reversing(" · ", s.reverseRole))
+		s.reverseRole = reversedActor(old.LastRoleChange, c)
+		s.sentenceParts = append(s.sentenceParts, fmt.Sprintf("Role %s → %s", old.Role, next.Role)+reversingText(" · ", s.reverseRole))
 	}
 	if len(s.attributes) > 0 {
-		s.done = append(s.done, "Updated "+strings.Join(s.attributes, ", "))
+		s.sentenceParts = append(s.sentenceParts, "Updated "+strings.Join(s.attributes, ", "))
 	}
-	if s.members.any() {
-		s.done = append(s.done, s.members.words(""))
+	if s.members.hasChanges() {
+		s.sentenceParts = append(s.sentenceParts, s.members.words(""))
 	}
 	return s
 }
 
-// blocked describes a block that was set, lifted, or changed in what follows it.
-func (s *story) blocked(old, next Record) {
+// addBlock describes a block that was set, lifted, or changed in what follows it.
+func (s *story) addBlock(old, next Record) {
 	var done string
 	if old.Block.On != next.Block.On {
 		s.block = []event.Change{event.Changed("blocked", old.Block.On, next.Block.On)}
 	}
 	switch {
 	case !next.Block.On:
-		s.activated, s.active = event.UserUnblocked, next.Active
+		s.accessEvent, s.active = event.UserUnblocked, next.Active
 		done = "Unblocked"
 		if !next.Active {
 			done += " · stays deactivated"
 		}
 	case !old.Block.On:
-		s.activated, s.active = event.UserBlocked, next.Block.Active
+		s.accessEvent, s.active = event.UserBlocked, next.Block.Active
 		done = "Blocked" + s.andSessions(" · ")
 	default:
-		s.activated, s.active = event.UserBlockChanged, next.Block.Active
+		s.accessEvent, s.active = event.UserBlockChanged, next.Block.Active
 		s.block = []event.Change{event.Changed("active once unblocked", old.Block.Active, next.Block.Active)}
 		done = "Blocked still · once unblocked, the account is " + activeWord(next.Block.Active)
 	}
-	s.done = append(s.done, done)
+	s.sentenceParts = append(s.sentenceParts, done)
 }
 
 func activeWord(active bool) string {
@@ -107,16 +108,16 @@ func activeWord(active bool) string {
 	return "deactivated"
 }
 
-// reversed returns the administrator whose change SCIM undoes with this one; empty if there is
+// reversedActor returns the administrator whose change SCIM undoes with this one; empty if there is
 // none.
-func reversed(last Stamp, c Change) string {
+func reversedActor(last Stamp, c Change) string {
 	if c.Via == ViaSCIM && last.Via == ViaAdmin {
 		return last.Actor
 	}
 	return ""
 }
 
-func reversing(before, actor string) string {
+func reversingText(before, actor string) string {
 	if actor == "" {
 		return ""
 	}
@@ -124,72 +125,69 @@ func reversing(before, actor string) string {
 }
 
 func (s story) andSessions(before string) string {
-	switch s.ended {
-	case 0:
+	if s.sessionsEnded == 0 {
 		return ""
-	case 1:
-		return before + "1 session ended"
 	}
-	return fmt.Sprintf("%s%d sessions ended", before, s.ended)
+	return before + phrase.Count(s.sessionsEnded, "session", "sessions") + " ended"
 }
 
-func (s story) sentence() string { return strings.Join(s.done, " · ") }
+func (s story) sentence() string { return strings.Join(s.sentenceParts, " · ") }
 
 // sentence returns the sentence for the request log: what was done, and what was ignored.
 func (d *draft) sentence(done string) string {
-	notes := strings.Join(d.notes, "; ")
+	ignored := d.ignoredWords()
 	switch {
-	case done == "" && notes == "":
+	case done == "" && ignored == "":
 		return "Nothing to change"
 	case done == "":
-		return "Nothing: " + notes
-	case notes == "":
+		return "Nothing: " + ignored
+	case ignored == "":
 		return done
 	}
-	return done + " · ignored: " + notes
+	return done + " · ignored: " + ignored
 }
 
 // stamp records in the record who made the last change of anything, of active and of the role.
 func (s story) stamp(next *Record, c Change, at time.Time) {
-	next.Last = Stamp{Actor: c.Actor, Via: c.Via, Time: at, Text: s.sentence()}
-	if s.activated != "" && s.activated != event.UserBlockChanged {
-		next.LastActive = Stamp{Actor: c.Actor, Via: c.Via, Time: at}
+	next.LastChange = Stamp{Actor: c.Actor, Via: c.Via, Time: at, Text: s.sentence()}
+	if s.accessEvent != "" && s.accessEvent != event.UserBlockChanged {
+		next.LastActiveChange = Stamp{Actor: c.Actor, Via: c.Via, Time: at}
 	}
 	if s.toRole != "" {
-		next.LastRole = Stamp{Actor: c.Actor, Via: c.Via, Time: at}
+		next.LastRoleChange = Stamp{Actor: c.Actor, Via: c.Via, Time: at}
 	}
 }
 
 func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.Event {
 	var events []event.Event
-	switch s.activated {
+	switch s.accessEvent {
 	case event.UserDeactivated:
-		text := s.userName + " was deactivated" + s.andSessions("; ") + reversing("; this ", s.reverseOf)
-		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
+		text := s.userName + " was deactivated" + s.andSessions("; ") + reversingText("; this ", s.reverseOf)
+		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	case event.UserBlocked:
 		text := s.userName + " was blocked" + s.andSessions("; ")
-		events = append(events, eventOf(id, next, s.activated, c, at, text, append(s.block, only(s.values, activeAttribute)...)...))
+		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
 	case event.UserUnblocked:
 		text := s.userName + " was unblocked"
 		if !s.active {
 			text += "; the account stays deactivated"
 		}
-		events = append(events, eventOf(id, next, s.activated, c, at, text, append(s.block, only(s.values, activeAttribute)...)...))
+		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
 	case event.UserBlockChanged:
 		text := s.userName + " stays blocked; once unblocked, the account is " + activeWord(s.active)
-		events = append(events, eventOf(id, next, s.activated, c, at, text, append(s.block, only(s.values, activeAttribute)...)...))
+		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
 	case event.UserRevived:
 		text := s.userName + " was revived: a create found the account deactivated"
 		if s.forgotten {
 			text += "; the user identifier for sign-in was forgotten"
 		}
-		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
+		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	case event.UserReactivated:
-		text := s.userName + " was reactivated" + reversing("; this ", s.reverseOf)
-		events = append(events, eventOf(id, next, s.activated, c, at, text, only(s.values, activeAttribute)...))
+		text := s.userName + " was reactivated" + reversingText("; this ", s.reverseOf)
+		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	}
 	if s.toRole != "" {
-		text := fmt.Sprintf("The role of %s changed from %s to %s", s.userName, s.fromRole, s.toRole) + reversing("; this ", s.reverseRole)
+		text := fmt.Sprintf("The role of %s changed from %s to %s", s.userName, s.fromRole, s.toRole) + reversingText("; this ", s.reverseRole)
 		events = append(events, eventOf(id, next, event.UserRoleChanged, c, at, text, event.Changed(roleAttribute, s.fromRole, s.toRole)))
 	}
 	if changes := s.changes(); len(changes) > 0 {
@@ -198,14 +196,14 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 			text = s.formerly + " is now " + text
 		}
 		e := eventOf(id, next, next.Kind.events().updated, c, at, text)
-		e.Data = event.DataOf(data(next, s.attributes, s.members), others(s.values, activeAttribute, roleAttribute)...)
+		e.Data = event.DataOf(eventData(next, s.attributes, s.members), changesExcept(s.values, activeAttribute, roleAttribute)...)
 		events = append(events, e)
 	}
 	return events
 }
 
 func (s story) changes() []string {
-	if !s.members.any() {
+	if !s.members.hasChanges() {
 		return s.attributes
 	}
 	return append(slices.Clone(s.attributes), s.members.words(""))
@@ -219,13 +217,13 @@ func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text s
 		Actor:   c.Actor,
 		Subject: rec.ID,
 		Text:    text,
-		Data:    event.DataOf(data(rec, nil, delta{}), changes...),
+		Data:    event.DataOf(eventData(rec, nil, memberDelta{}), changes...),
 	}
 }
 
-// data returns the part of an event that programs read: the state after the change, the names of
+// eventData returns the part of an event that programs read: the state after the change, the names of
 // changed attributes, and the members that a group gained and lost.
-func data(rec Record, attributes []string, members delta) event.Data {
+func eventData(rec Record, attributes []string, members memberDelta) event.Data {
 	if rec.Kind == User {
 		return event.Account{Version: rec.Version, Active: rec.Active, Role: string(rec.Role), Attributes: attributes}
 	}
@@ -241,13 +239,13 @@ const (
 	roleAttribute   = "userType"
 )
 
-// only returns the changes of one attribute.
-func only(all []event.Change, name string) []event.Change {
+// changesOf returns the changes of one attribute.
+func changesOf(all []event.Change, name string) []event.Change {
 	return slices.DeleteFunc(slices.Clone(all), func(c event.Change) bool { return c.Name != name })
 }
 
-// others returns the changes of all attributes but these.
-func others(all []event.Change, names ...string) []event.Change {
+// changesExcept returns the changes of all attributes but these.
+func changesExcept(all []event.Change, names ...string) []event.Change {
 	return slices.DeleteFunc(slices.Clone(all), func(c event.Change) bool { return slices.Contains(names, c.Name) })
 }
 
@@ -255,7 +253,7 @@ func others(all []event.Change, names ...string) []event.Change {
 // audit trail. An attribute of an extension stands under its own name, without the URN.
 func changedValues(was, is scim.Resource) []event.Change {
 	var changes []event.Change
-	for _, name := range keys(was, is) {
+	for _, name := range attributeNames(was, is) {
 		if name == "id" || name == "meta" || name == "schemas" || sameAttribute(name, was, is) {
 			continue
 		}
@@ -279,7 +277,7 @@ func sameAttribute(name string, was, is scim.Resource) bool {
 // sets. An attribute of an extension stands under its own name, without the URN.
 func changedAttributes(was, is scim.Resource) []string {
 	var names, extended []string
-	for _, name := range keys(was, is) {
+	for _, name := range attributeNames(was, is) {
 		switch name {
 		case "id", "meta", "schemas":
 			continue
@@ -298,7 +296,7 @@ func changedAttributes(was, is scim.Resource) []string {
 	return append(names, extended...)
 }
 
-func keys(a, b scim.Resource) []string {
+func attributeNames(a, b scim.Resource) []string {
 	all := maps.Clone(map[string]any(a))
 	if all == nil {
 		all = map[string]any{}

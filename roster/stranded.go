@@ -59,7 +59,7 @@ func (d *dropper) drop(ctx context.Context, change site.SchemaChange, kind Kind,
 	}
 	next, _ := change.Next.ByName(string(kind)) // the type exists, because it is not lost as a whole
 	d.next = &resourceType{next, d.roster.uniqueOf(next)}
-	d.unique = d.retold()
+	d.unique = d.affectedPaths()
 	for _, path := range d.unique {
 		if err := d.tx.FreeUnique(ctx, kind, path); err != nil {
 			return err
@@ -87,8 +87,8 @@ func (d *dropper) each(ctx context.Context, kind Kind, do func(context.Context, 
 	}
 }
 
-// retold returns the paths of the unique attributes that a loss affects.
-func (d *dropper) retold() (paths []string) {
+// affectedPaths returns the paths of the unique attributes that a loss affects.
+func (d *dropper) affectedPaths() (paths []string) {
 	for _, u := range slices.Concat(d.old.unique, d.next.unique) {
 		about := slices.ContainsFunc(d.losses, func(l scim.Loss) bool {
 			return l.Path.URN == u.Path.URN && (l.Path.Name == "" || l.Path.Name == u.Path.Name) && (l.Path.Sub == "" || l.Path.Sub == u.Path.Sub)
@@ -154,7 +154,7 @@ func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc 
 	d.next.fill(&next, changed)
 	rec.Unique, next.Unique = unique, unique // PutUnique has written them already
 	setLooks(&rec, was, &next, doc)
-	story := tell(rec, next, was, changed, 0, d.by)
+	story := storyOf(rec, next, was, changed, 0, d.by)
 	story.stamp(&next, d.by, now)
 	if err := d.tx.Put(ctx, rec, next); err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// here runs slices in this process.
-type here struct {
+// localRunner runs slices in this process.
+type localRunner struct {
 	r    *Runner
 	work context.Context // the context of slices; it ends Grace after Run's context
 
@@ -16,13 +16,13 @@ type here struct {
 	wait    sync.WaitGroup
 }
 
-// runHere is Run without River, for the one process that works on a SQLite file.
-func (r *Runner) runHere(ctx context.Context) error {
+// runLocally is Run without River, for the one process that works on a SQLite file.
+func (r *Runner) runLocally(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	h := &here{r: r, work: work, running: map[string]bool{}}
+	h := &localRunner{r: r, work: work, running: map[string]bool{}}
 	h.takeBack(ctx)
-	r.looks(ctx, func() { h.startDue(ctx) })
+	r.lookRegularly(ctx, func() { h.startDue(ctx) })
 	late := time.AfterFunc(r.grace(), cancel)
 	defer late.Stop()
 	h.wait.Wait()
@@ -31,7 +31,7 @@ func (r *Runner) runHere(ctx context.Context) error {
 
 // takeBack starts slices for the keys that this owner held before a restart, without waiting for
 // those leases to expire.
-func (h *here) takeBack(ctx context.Context) {
+func (h *localRunner) takeBack(ctx context.Context) {
 	keys, err := h.r.Leases.Held(ctx, h.r.Kind, h.r.Owner)
 	if err != nil {
 		// The keys are due anyway when their leases expire.
@@ -43,7 +43,7 @@ func (h *here) takeBack(ctx context.Context) {
 
 // startDue starts slices for as many due keys as there is room for. It skips a key whose lease
 // expired while its slice still runs in this process.
-func (h *here) startDue(ctx context.Context) {
+func (h *localRunner) startDue(ctx context.Context) {
 	h.mu.Lock()
 	limit := h.r.workers() + len(h.running)
 	h.mu.Unlock()
@@ -57,7 +57,7 @@ func (h *here) startDue(ctx context.Context) {
 	h.start(keys)
 }
 
-func (h *here) start(keys []string) {
+func (h *localRunner) start(keys []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, key := range keys {
@@ -67,16 +67,16 @@ func (h *here) start(keys []string) {
 		h.running[key] = true
 		h.wait.Go(func() {
 			worked := h.r.slice(h.work, key)
-			h.ended(key)
+			h.finish(key)
 			if worked {
-				h.r.look()
+				h.r.lookNow()
 			}
 		})
 	}
 }
 
-// ended makes room for the next key.
-func (h *here) ended(key string) {
+// finish makes room for the next key.
+func (h *localRunner) finish(key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.running, key)

@@ -51,7 +51,7 @@ func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) e
 		return fmt.Errorf("epoch of %s %s: %w", w.r.Kind, job.Args.Key, err)
 	}
 	if epoch == job.Args.Epoch && w.r.slice(ctx, job.Args.Key) {
-		w.r.look()
+		w.r.lookNow()
 	}
 	return nil
 }
@@ -87,7 +87,7 @@ func comesBack(err error) bool {
 
 func (r *Runner) tryRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
 	driver := riverpgxv5.New(r.Pool)
-	log := slog.New(quiet{r.log().Handler()})
+	log := slog.New(quietHandler{r.log().Handler()})
 	if err := migrateRiver(ctx, r.Pool, driver, log); err != nil {
 		return nil, fmt.Errorf("make River's tables: %w", err)
 	}
@@ -121,7 +121,7 @@ func (r *Runner) runRiver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.looks(ctx, func() {
+	r.lookRegularly(ctx, func() {
 		if err := r.insertDue(ctx, client); err != nil && ctx.Err() == nil {
 			r.log().Error("look for due work", "kind", r.Kind, "error", err)
 		}
@@ -175,12 +175,17 @@ func migrateRiver(ctx context.Context, pool *pgxpool.Pool, driver *riverpgxv5.Dr
 	return errors.Join(err, unlock)
 }
 
-// quiet passes on only log lines that a person should read. River logs every start.
-type quiet struct{ slog.Handler }
+// quietHandler passes on only log lines that a person should read. River logs every start.
+type quietHandler struct{ slog.Handler }
 
-func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+func (q quietHandler) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
 }
 
-func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
-func (q quiet) WithGroup(name string) slog.Handler       { return quiet{q.Handler.WithGroup(name)} }
+func (q quietHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return quietHandler{q.Handler.WithAttrs(attrs)}
+}
+
+func (q quietHandler) WithGroup(name string) slog.Handler {
+	return quietHandler{q.Handler.WithGroup(name)}
+}

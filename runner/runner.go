@@ -45,26 +45,26 @@ type Runner struct {
 	Pool *pgxpool.Pool
 
 	// Optional.
-	Log     *slog.Logger
-	Now     func() time.Time
-	Workers int           // slices that this process runs at the same time; 4
-	TTL     time.Duration // how long a lease lasts after its process is killed; 20 s
-	Look    time.Duration // how often the runner looks for due keys; 1 s
-	Slice   time.Duration // when a slice is stopped; 25 s
-	Grace   time.Duration // how long Run waits for slices after its context ends, before it stops them; 15 s
-	Retry   time.Duration // when a failed slice is tried again if it did not say when; 30 s
+	Log        *slog.Logger
+	Now        func() time.Time
+	Workers    int           // slices that this process runs at the same time; 4
+	TTL        time.Duration // how long a lease lasts after its process is killed; 20 s
+	LookEvery  time.Duration // how often the runner looks for due keys; 1 s
+	SliceLimit time.Duration // when a slice is stopped; 25 s
+	Grace      time.Duration // how long Run waits for slices after its context ends, before it stops them; 15 s
+	RetryAfter time.Duration // when a failed slice is tried again if it did not say when; 30 s
 
 	once  sync.Once
 	woken chan struct{}
 }
 
 // Wake makes a key due at once, and makes Run look for it. It may be called before Run, and in a
-// process that never calls Run: the process that runs finds the key within Look.
+// process that never calls Run: the process that runs finds the key within LookEvery.
 func (r *Runner) Wake(ctx context.Context, key string) error {
 	if err := r.Leases.Wake(ctx, r.Kind, key); err != nil {
 		return fmt.Errorf("wake %s %s: %w", r.Kind, key, err)
 	}
-	r.look()
+	r.lookNow()
 	return nil
 }
 
@@ -74,11 +74,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	if r.Pool != nil {
 		return r.runRiver(ctx)
 	}
-	return r.runHere(ctx)
+	return r.runLocally(ctx)
 }
 
-// look makes Run look for due keys at once.
-func (r *Runner) look() {
+// lookNow makes Run look for due keys at once.
+func (r *Runner) lookNow() {
 	select {
 	case r.wakes() <- struct{}{}:
 	default: // Run is going to look anyway
@@ -90,10 +90,10 @@ func (r *Runner) wakes() chan struct{} {
 	return r.woken
 }
 
-// looks calls find at once, each time Look has passed, and each time something is woken, until ctx
+// lookRegularly calls find at once, every LookEvery, and each time something is woken, until ctx
 // ends.
-func (r *Runner) looks(ctx context.Context, find func()) {
-	tick := time.NewTicker(cmp.Or(r.Look, time.Second))
+func (r *Runner) lookRegularly(ctx context.Context, find func()) {
+	tick := time.NewTicker(cmp.Or(r.LookEvery, time.Second))
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		find()
@@ -161,7 +161,7 @@ func (r *Runner) nextAfter(ctx context.Context, key string, next time.Time, err 
 		return r.now()
 	}
 	if next.IsZero() {
-		next = r.now().Add(cmp.Or(r.Retry, 30*time.Second))
+		next = r.now().Add(cmp.Or(r.RetryAfter, 30*time.Second))
 	} else if soon := r.now().Add(time.Second); next.Before(soon) {
 		next = soon
 	}
@@ -173,7 +173,7 @@ func (r *Runner) nextAfter(ctx context.Context, key string, next time.Time, err 
 // lost.
 func (r *Runner) advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
-	limit := cmp.Or(r.Slice, 25*time.Second)
+	limit := cmp.Or(r.SliceLimit, 25*time.Second)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("stopped after %s: a slice of work has to be shorter", limit))
 	defer cancel()
 	var renewing sync.WaitGroup

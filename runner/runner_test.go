@@ -37,7 +37,7 @@ func newRunner(t testing.TB, url, owner string, advance func(ctx context.Context
 	db := storetest.Open(t, url)
 	r := &runner.Runner{
 		Kind: "job", Owner: owner, Leases: store.Leases{DB: db}, Advance: advance,
-		Look: 50 * time.Millisecond, TTL: 2 * time.Second, Grace: 5 * time.Second,
+		LookEvery: 50 * time.Millisecond, TTL: 2 * time.Second, Grace: 5 * time.Second,
 	}
 	if db.Kind() == sqldb.PostgreSQL {
 		pool, err := db.Pool(t.Context())
@@ -96,7 +96,7 @@ func TestRunner(t *testing.T) {
 			slices <- slice{key, epoch}
 			return (<-answers)(ctx)
 		})
-		r.Retry = 100 * time.Millisecond
+		r.RetryAfter = 100 * time.Millisecond
 		stop := start(t, r)
 		next := func(at time.Time) func(context.Context) (time.Time, error) {
 			return func(context.Context) (time.Time, error) { return at, nil }
@@ -211,7 +211,7 @@ func TestSliceIsStopped(t *testing.T) {
 			causes <- context.Cause(ctx)
 			return time.Time{}, ctx.Err()
 		})
-		r.Slice, r.Grace, r.Retry = 3*time.Second, 200*time.Millisecond, time.Millisecond
+		r.SliceLimit, r.Grace, r.RetryAfter = 3*time.Second, 200*time.Millisecond, time.Millisecond
 		stop := start(t, r)
 
 		// The slice stops when another owner has taken the lease.
@@ -258,7 +258,7 @@ func hang(url, owner string) {
 		os.Exit(1)
 	}
 	r := &runner.Runner{
-		Kind: "job", Owner: owner, Leases: store.Leases{DB: db}, Look: 20 * time.Millisecond, TTL: 2 * time.Second,
+		Kind: "job", Owner: owner, Leases: store.Leases{DB: db}, LookEvery: 20 * time.Millisecond, TTL: 2 * time.Second,
 		Advance: func(ctx context.Context, key string, epoch int64) (time.Time, error) {
 			fmt.Println(key, epoch)
 			select {}

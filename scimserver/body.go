@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -175,10 +176,7 @@ func wrongMessage(urn string) error {
 }
 
 // truncate shortens a client's string for a message or the log.
-func truncate(text string) string {
-	const most = 100
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
-}
+func truncate(text string) string { return phrase.Cut(text, maxShown) }
+
+// maxShown is how many bytes of a client's string a message repeats.
+const maxShown = 100

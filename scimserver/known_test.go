@@ -50,7 +50,7 @@ func TestExternalIDIsNoInternalKeyCVE202541115(t *testing.T) {
 	if diff := cmp.Diff(w.get(t, kim.ID), before); diff != "" {
 		t.Errorf("the administrator was changed: %s", diff)
 	}
-	if who, err := w.rosters.Open(w.site).Session(w.ctx(), signedIn); err != nil || who.ID != kim.ID {
+	if who, err := w.rosters.Open(w.site).UseSession(w.ctx(), signedIn, session.Browser{}); err != nil || who.ID != kim.ID {
 		t.Errorf("the administrator's session is %+v's, %v", who, err)
 	}
 }

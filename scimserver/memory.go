@@ -30,7 +30,7 @@ const (
 
 func (m *memory) openGate() *fair.Gate {
 	m.once.Do(func() {
-		m.gate = fair.NewGate(fair.Options{Capacity: memoryMost, Each: memoryEach, Patience: cmp.Or(m.patience, memoryPatience)})
+		m.gate = fair.NewGate(fair.Options{Capacity: memoryMost, PerKey: memoryEach, Patience: cmp.Or(m.patience, memoryPatience)})
 	})
 	return m.gate
 }

@@ -33,11 +33,11 @@ func TestDeactivationOverSCIMEndsTheSessions(t *testing.T) {
 	first, second, bobs := start("u-1"), start("u-1"), start("u-2")
 	wantStatus(t, w.send(setActive(`"False"`)), 200)
 	for _, secret := range []string{first, second} {
-		if _, err := people.Session(w.ctx(), secret); !errors.Is(err, roster.ErrNoSession) {
+		if _, err := people.UseSession(w.ctx(), secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
 			t.Errorf("got %v for a session of a deactivated person, want ErrNoSession", err)
 		}
 	}
-	if _, err := people.Session(w.ctx(), bobs); err != nil {
+	if _, err := people.UseSession(w.ctx(), bobs, session.Browser{}); err != nil {
 		t.Errorf("the session of another person: %v", err)
 	}
 	rows := w.requests()

@@ -76,7 +76,7 @@ func (l personalLink) Closed(now time.Time) onetime.Reason {
 		return LinkBlocked
 	case !l.person.Active:
 		return LinkDeactivated
-	case l.Created.Before(l.person.LastActive.Time):
+	case l.Created.Before(l.person.LastActiveChange.Time):
 		// Links are made for active people only, so the account was deactivated since. An older
 		// link must not open it again.
 		return LinkOutdated

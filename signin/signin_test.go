@@ -149,7 +149,7 @@ func TestSiteLink(t *testing.T) {
 			}
 		}
 		s := w.redeem(t, l.Secret, signin.Form{})
-		who, err := w.people.Session(w.ctx, s.Secret)
+		who, err := w.people.UseSession(w.ctx, s.Secret, session.Browser{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +313,7 @@ func TestFirstAdminByForm(t *testing.T) {
 		if s.Person.Role != roster.RoleAdmin || s.Person.DisplayName != "Kim Admin" || s.Person.UserName != "kim@acme.test" {
 			t.Errorf("got %+v", s.Person)
 		}
-		if _, err := w.people.Session(w.ctx, s.Secret); err != nil {
+		if _, err := w.people.UseSession(w.ctx, s.Secret, session.Browser{}); err != nil {
 			t.Error(err)
 		}
 	})

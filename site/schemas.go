@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -108,10 +109,7 @@ func (s Stuck) String() string {
 }
 
 func resources(n int, kind string) string {
-	if n == 1 {
-		return "1 resource of type " + kind
-	}
-	return fmt.Sprintf("%d resources of type %s", n, kind)
+	return phrase.Count(n, "resource", "resources") + " of type " + kind
 }
 
 // SetSchemas replaces a site's document of schemas and resource types, in the form that
@@ -275,19 +273,19 @@ func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registr
 
 // counter counts the resources of one type that the losses harm.
 type counter struct {
-	losses []scim.Loss
-	next   *scim.ResourceType // nil when the type is removed
-	uses   []Use
-	seed   maphash.Seed
-	had    []map[uint64]bool // for each loss of uniqueness: hashes of the values found so far
-	stuck  map[string]int    // how many resources break a rule, by the rule's message
+	losses      []scim.Loss
+	next        *scim.ResourceType // nil when the type is removed
+	uses        []Use
+	seed        maphash.Seed
+	seenHashes  []map[uint64]bool // for each loss of uniqueness: hashes of the values found so far
+	brokenRules map[string]int    // how many resources break a rule, by the rule's message
 }
 
 func newCounter(losses []scim.Loss, next *scim.ResourceType) *counter {
-	c := &counter{losses: losses, next: next, seed: maphash.MakeSeed(), stuck: map[string]int{}}
-	c.uses, c.had = make([]Use, len(losses)), make([]map[uint64]bool, len(losses))
+	c := &counter{losses: losses, next: next, seed: maphash.MakeSeed(), brokenRules: map[string]int{}}
+	c.uses, c.seenHashes = make([]Use, len(losses)), make([]map[uint64]bool, len(losses))
 	for i, l := range losses {
-		c.uses[i].Loss, c.had[i] = l, map[uint64]bool{}
+		c.uses[i].Loss, c.seenHashes[i] = l, map[uint64]bool{}
 	}
 	return c
 }
@@ -319,7 +317,7 @@ func (c *counter) add(doc []byte) error {
 	}
 	var broken *scim.Error
 	if err := scim.Validate(c.next, rest); errors.As(err, &broken) {
-		c.stuck[strings.TrimSuffix(broken.Detail, ".")]++
+		c.brokenRules[strings.TrimSuffix(broken.Detail, ".")]++
 	}
 	return nil
 }
@@ -334,7 +332,7 @@ func (c *counter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 			continue
 		}
 		hash := maphash.String(c.seed, key)
-		if !c.had[i][hash] {
+		if !c.seenHashes[i][hash] {
 			kept = append(kept, hash)
 			continue
 		}
@@ -342,7 +340,7 @@ func (c *counter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 		dropped = true
 	}
 	for _, hash := range kept {
-		c.had[i][hash] = true
+		c.seenHashes[i][hash] = true
 	}
 	return dropped
 }
@@ -353,8 +351,8 @@ func (c *counter) report(used *InUse) {
 			used.Uses = append(used.Uses, u)
 		}
 	}
-	for _, reason := range slices.Sorted(maps.Keys(c.stuck)) {
-		used.Stuck = append(used.Stuck, Stuck{Type: c.losses[0].Type, Reason: reason, Count: c.stuck[reason]})
+	for _, reason := range slices.Sorted(maps.Keys(c.brokenRules)) {
+		used.Stuck = append(used.Stuck, Stuck{Type: c.losses[0].Type, Reason: reason, Count: c.brokenRules[reason]})
 	}
 }
 

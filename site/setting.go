@@ -49,33 +49,33 @@ type Setting struct {
 	Short string // the name in the line that "site set" prints; empty means Title, starting in lower case
 	Doc   string // the description in docs/operations.md
 
-	Field string // the name of the input on the page; empty if the page does not edit the setting
-	Place int    // the position on the page
-	Label string // the label on the page
-	Help  string // the explanation on the page
+	Field     string // the name of the input on the page; empty if the page does not edit the setting
+	PageOrder int    // the position on the page
+	Label     string // the label on the page
+	Help      string // the explanation on the page
 
 	Kind    SettingKind
 	Values  []Value // for a Tick: off, on. For a Choice: the words, the most restrictive first
 	Default string  // the word that an empty string stands for; empty means none
 	Bounds  Bounds  // only for a Number
 
-	Event   string                           // the name of the event; empty means event.SiteSettingChanged
-	Said    func(before, after any) string   // makes the event's sentence; nil means that of the new value
-	Words   func(s Site) string              // makes what commands print; nil means the word or number
-	Refused func(text string) *refusal.Error // makes the refusal of a wrong value; nil means one that lists the values
+	Event    string                           // the name of the event; empty means event.SiteSettingChanged
+	Sentence func(before, after any) string   // makes the event's sentence; nil means that of the new value
+	Words    func(s Site) string              // makes what commands print; nil means the word or number
+	Refused  func(text string) *refusal.Error // makes the refusal of a wrong value; nil means one that lists the values
 
-	stored
+	fieldAccess
 }
 
 // Value is one value of a Tick or a Choice.
 type Value struct {
-	Word  string // the word on the command line, in forms and in JSON
-	Is    any    // the stored value: a bool or a string
-	Text  string // the text next to the radio button
-	Help  string // the explanation below it
-	Brief string // a short form, for pages that only show the value
-	Event string // the name of the event, if it differs from the setting's
-	Said  string // the event's sentence
+	Word     string // the word on the command line, in forms and in JSON
+	Stored   any    // the stored value: a bool or a string
+	Text     string // the text next to the radio button
+	Help     string // the explanation below it
+	Brief    string // a short form, for pages that only show the value
+	Event    string // the name of the event, if it differs from the setting's
+	Sentence string // the event's sentence
 }
 
 // Bounds limit a Number. 0 is always allowed and means none.
@@ -85,129 +85,129 @@ type Bounds struct {
 	None     string // what 0 means, such as "no limit"
 }
 
-// stored reads and writes the setting's field of Settings.
-type stored struct {
-	get func(Settings) any // returns a bool, an int or a string
-	set func(*Settings, any)
-	at  func(*Settings) any // returns the pointer to the field
+// fieldAccess reads and writes the setting's field of Settings.
+type fieldAccess struct {
+	get     func(Settings) any // returns a bool, an int or a string
+	set     func(*Settings, any)
+	pointer func(*Settings) any // returns the pointer to the field
 }
 
-func flag(at func(*Settings) *bool) stored {
-	return stored{
+func flag(at func(*Settings) *bool) fieldAccess {
+	return fieldAccess{
 		func(s Settings) any { return *at(&s) }, func(s *Settings, v any) { *at(s) = v.(bool) }, func(s *Settings) any { return at(s) },
 	}
 }
 
-func number(at func(*Settings) *int) stored {
-	return stored{
+func number(at func(*Settings) *int) fieldAccess {
+	return fieldAccess{
 		func(s Settings) any { return *at(&s) }, func(s *Settings, v any) { *at(s) = v.(int) }, func(s *Settings) any { return at(s) },
 	}
 }
 
-func word[T ~string](at func(*Settings) *T) stored {
-	return stored{
+func word[T ~string](at func(*Settings) *T) fieldAccess {
+	return fieldAccess{
 		func(s Settings) any { return string(*at(&s)) }, func(s *Settings, v any) { *at(s) = T(v.(string)) }, func(s *Settings) any { return at(s) },
 	}
 }
 
 // tick returns the values of a Tick, given their sentences in events.
 func tick(on, off string) []Value {
-	return []Value{{Word: "off", Is: false, Said: off}, {Word: "on", Is: true, Said: on}}
+	return []Value{{Word: "off", Stored: false, Sentence: off}, {Word: "on", Stored: true, Sentence: on}}
 }
 
 // SettingsTable has a row for each field of Settings, in the order in which commands show them.
 var SettingsTable = []Setting{
 	{
 		Name: "profile", Key: "profile", Flag: "profile", Title: "Profile", Kind: Choice, Default: string(Documented),
-		Usage:  "documented or full; sets create, delete and groups",
-		Doc:    "sets `--create`, `--delete` and `--groups` as these columns say",
-		Values: []Value{{Word: string(Documented), Is: string(Documented)}, {Word: string(Full), Is: string(Full)}},
-		Event:  event.SiteProfileChanged,
-		Said:   func(before, after any) string { return fmt.Sprintf("Profile changed from %s to %s", before, after) },
+		Usage:    "documented or full; sets create, delete and groups",
+		Doc:      "sets `--create`, `--delete` and `--groups` as these columns say",
+		Values:   []Value{{Word: string(Documented), Stored: string(Documented)}, {Word: string(Full), Stored: string(Full)}},
+		Event:    event.SiteProfileChanged,
+		Sentence: func(before, after any) string { return fmt.Sprintf("Profile changed from %s to %s", before, after) },
 		Refused: func(text string) *refusal.Error {
 			return refusal.New(refusal.Invalid, "profile", "%q is not a profile", text).Advise("use documented or full")
 		},
-		stored: stored{
-			get: func(s Settings) any { return string(s.Profile) },
-			set: func(s *Settings, v any) { s.Choose(Profile(v.(string))) },
-			at:  func(s *Settings) any { return &s.Profile },
+		fieldAccess: fieldAccess{
+			get:     func(s Settings) any { return string(s.Profile) },
+			set:     func(s *Settings, v any) { s.Choose(Profile(v.(string))) },
+			pointer: func(s *Settings) any { return &s.Profile },
 		},
 	},
 	{
 		Name: "scimEnabled", Key: "scimEnabled", Flag: "enable-scim", Title: "Enable SCIM", Short: "SCIM",
 		Usage: "the guide's Enable SCIM", Doc: "the guide's *Enable SCIM*: whether a live token is let in",
-		Field: "enabled", Place: 1, Label: "Enable SCIM",
+		Field: "enabled", PageOrder: 1, Label: "Enable SCIM",
 		Values: []Value{
-			{Word: "off", Is: false, Event: event.SiteSCIMDisabled, Said: "SCIM was switched off; people keep their access and role as they are"},
-			{Word: "on", Is: true, Event: event.SiteSCIMEnabled, Said: "SCIM was switched on"},
+			{Word: "off", Stored: false, Event: event.SiteSCIMDisabled, Sentence: "SCIM was switched off; people keep their access and role as they are"},
+			{Word: "on", Stored: true, Event: event.SiteSCIMEnabled, Sentence: "SCIM was switched on"},
 		},
-		stored: flag(func(s *Settings) *bool { return &s.SCIMEnabled }),
+		fieldAccess: flag(func(s *Settings) *bool { return &s.SCIMEnabled }),
 	},
 	{
 		Name: "manageRoles", Key: "manageRoles", Flag: "manage-roles", Title: "SCIM manages user roles",
 		Usage: "the guide's Allow SCIM to manage user roles", Doc: "the guide's *Allow SCIM to manage user roles*",
-		Field: "roles", Place: 2, Label: "Allow SCIM to manage user roles",
+		Field: "roles", PageOrder: 2, Label: "Allow SCIM to manage user roles",
 		Values: []Value{
-			{Word: "off", Is: false, Event: event.SiteRolesUnmanaged, Said: "SCIM may no longer manage user roles; roles stay as they are"},
-			{Word: "on", Is: true, Event: event.SiteRolesManaged, Said: "SCIM may now manage user roles"},
+			{Word: "off", Stored: false, Event: event.SiteRolesUnmanaged, Sentence: "SCIM may no longer manage user roles; roles stay as they are"},
+			{Word: "on", Stored: true, Event: event.SiteRolesManaged, Sentence: "SCIM may now manage user roles"},
 		},
-		stored: flag(func(s *Settings) *bool { return &s.ManageRoles }),
+		fieldAccess: flag(func(s *Settings) *bool { return &s.ManageRoles }),
 	},
 	{
 		Name: "strict", Key: "strict", Flag: "strict", Title: "Strict mode",
 		Usage: "refuse what the RFCs refuse instead of reading the dialects of known clients",
 		Doc:   "refuses what the RFCs refuse; off reads the dialects of known clients ([clients.md](clients.md))",
-		Field: "strict", Place: 8, Label: "Strict mode",
+		Field: "strict", PageOrder: 8, Label: "Strict mode",
 		Help: "Refuses what the RFCs refuse. Leave it off for Entra ID, Okta and others: what they send beyond the RFCs is then read, and each such tolerance is in the request log.",
 		Values: []Value{
-			{Word: "off", Is: false, Event: event.SiteStrictDisabled, Said: "SCIM requests are now read leniently"},
-			{Word: "on", Is: true, Event: event.SiteStrictEnabled, Said: "SCIM requests are now read strictly"},
+			{Word: "off", Stored: false, Event: event.SiteStrictDisabled, Sentence: "SCIM requests are now read leniently"},
+			{Word: "on", Stored: true, Event: event.SiteStrictEnabled, Sentence: "SCIM requests are now read strictly"},
 		},
-		stored: flag(func(s *Settings) *bool { return &s.Strict }),
+		fieldAccess: flag(func(s *Settings) *bool { return &s.Strict }),
 	},
 	{
 		Name: "creates", Key: "create", Flag: "create", Title: "Create", Kind: Choice,
 		Usage: "what a SCIM create does: refuse or create", Doc: "whether SCIM makes accounts",
-		Field: "create", Place: 3, Label: "When the IdP sends Create",
+		Field: "create", PageOrder: 3, Label: "When the IdP sends Create",
 		Values: []Value{
 			{
-				Word: "refuse", Is: false, Brief: "Refused", Said: "SCIM may no longer create accounts",
+				Word: "refuse", Stored: false, Brief: "Refused", Sentence: "SCIM may no longer create accounts",
 				Text: "Refuse, and say how to fix it", Help: "The answer names the setting to change in the identity provider. Accounts are made at the first sign-in.",
 			},
 			{
-				Word: "create", Is: true, Brief: "Creates the account", Said: "SCIM may now create accounts",
+				Word: "create", Stored: true, Brief: "Creates the account", Sentence: "SCIM may now create accounts",
 				Text: "Create the account", Help: "Whoever is assigned there has an account here before they sign in.",
 			},
 		},
-		Event:  event.SiteCreatesChanged,
-		stored: flag(func(s *Settings) *bool { return &s.Creates }),
+		Event:       event.SiteCreatesChanged,
+		fieldAccess: flag(func(s *Settings) *bool { return &s.Creates }),
 	},
 	{
 		Name: "revives", Key: "revive", Flag: "revive", Title: "Revive",
 		Usage: "whether a SCIM create for an account that SCIM deactivated reactivates it",
 		Doc:   "whether a create for an account that SCIM deactivated reactivates it; never an account that an administrator blocked, and not in strict mode",
-		Field: "revive", Place: 6, Label: "Revive on Create",
-		Help:   "A create for an account that the identity provider deactivated reactivates it, with its role and groups, instead of being refused. Never an account that an administrator blocked. Counts where accounts are created, and not in strict mode.",
-		Values: tick("A create over SCIM now revives who was deactivated over SCIM", "A create over SCIM no longer revives who is deactivated: it is refused"),
-		Event:  event.SiteRevivesChanged,
-		stored: flag(func(s *Settings) *bool { return &s.Revives }),
+		Field: "revive", PageOrder: 6, Label: "Revive on Create",
+		Help:        "A create for an account that the identity provider deactivated reactivates it, with its role and groups, instead of being refused. Never an account that an administrator blocked. Counts where accounts are created, and not in strict mode.",
+		Values:      tick("A create over SCIM now revives who was deactivated over SCIM", "A create over SCIM no longer revives who is deactivated: it is refused"),
+		Event:       event.SiteRevivesChanged,
+		fieldAccess: flag(func(s *Settings) *bool { return &s.Revives }),
 	},
 	{
 		Name: "deletes", Key: "delete", Flag: "delete", Title: "Delete", Kind: Choice,
 		Usage: "what a SCIM delete does: refuse, deactivate, or delete for good",
 		Doc:   "what a DELETE of a user does: `refuse`, `deactivate`, or `delete` for good",
-		Field: "delete", Place: 4, Label: "When the IdP sends Delete",
+		Field: "delete", PageOrder: 4, Label: "When the IdP sends Delete",
 		Values: []Value{
 			{
-				Word: "refuse", Is: string(RefuseDelete), Brief: "Refused", Said: "SCIM may no longer delete: a delete is refused",
+				Word: "refuse", Stored: string(RefuseDelete), Brief: "Refused", Sentence: "SCIM may no longer delete: a delete is refused",
 				Text: "Refuse", Help: "Nothing happens here; the answer says that deletion is off. Deactivating still works.",
 			},
 			{
-				Word: "deactivate", Is: string(DeactivateOnDelete), Brief: "Deactivates the account", Said: "A delete over SCIM now deactivates the account",
+				Word: "deactivate", Stored: string(DeactivateOnDelete), Brief: "Deactivates the account", Sentence: "A delete over SCIM now deactivates the account",
 				Text: "Deactivate", Help: "The person is cut off at once and every session ends. The account stays and can be reactivated.",
 			},
 			{
-				Word: "delete", Is: string(DeleteForGood), Brief: "Deletes the account for good", Said: "A delete over SCIM now deletes the account for good",
+				Word: "delete", Stored: string(DeleteForGood), Brief: "Deletes the account for good", Sentence: "A delete over SCIM now deletes the account for good",
 				Text: "Delete (cannot be undone)", Help: "The account is gone with its role and its memberships. Entra ID sends it 30 days after a user was deleted there, or when you remove one for good.",
 			},
 		},
@@ -215,22 +215,22 @@ var SettingsTable = []Setting{
 		Refused: func(text string) *refusal.Error {
 			return refusal.New(refusal.Invalid, "delete", "%q is no way to answer a delete", text).Advise("use refuse, deactivate or delete")
 		},
-		stored: word(func(s *Settings) *DeleteMode { return &s.Deletes }),
+		fieldAccess: word(func(s *Settings) *DeleteMode { return &s.Deletes }),
 	},
 	{
 		Name: "groups", Key: "groups", Flag: "groups", Title: "Groups",
 		Usage: "whether SCIM has groups", Doc: "whether SCIM has groups; switched off, what is stored stays",
-		Field: "groups", Place: 5, Label: "Take groups",
-		Help:   "Groups and who is in them are kept here. While it is off, the list of groups is empty, writing one is refused, and what is stored stays.",
-		Values: tick("SCIM now has groups", "SCIM no longer has groups; those that are stored stay"),
-		Event:  event.SiteGroupsChanged,
-		stored: flag(func(s *Settings) *bool { return &s.Groups }),
+		Field: "groups", PageOrder: 5, Label: "Take groups",
+		Help:        "Groups and who is in them are kept here. While it is off, the list of groups is empty, writing one is refused, and what is stored stays.",
+		Values:      tick("SCIM now has groups", "SCIM no longer has groups; those that are stored stay"),
+		Event:       event.SiteGroupsChanged,
+		fieldAccess: flag(func(s *Settings) *bool { return &s.Groups }),
 	},
 	{
 		Name: "sharedGroupNames", Key: "sharedGroupNames", Flag: "shared-group-names", Title: "Group names",
 		Usage: "whether two groups may have one displayName; in strict mode they may anyhow",
 		Doc:   "whether two groups may have one `displayName`; in strict mode they may anyhow",
-		Field: "names", Place: 7, Label: "Groups may share a name",
+		Field: "names", PageOrder: 7, Label: "Groups may share a name",
 		Help:   "Two groups can have the same name, as when the identity provider has two of them. Otherwise the second one is refused. In strict mode they can anyhow.",
 		Values: tick("Several groups may now have one displayName", "Each group now needs a displayName of its own"),
 		Event:  event.SiteGroupNamesChanged,
@@ -240,17 +240,17 @@ var SettingsTable = []Setting{
 			}
 			return "shared"
 		},
-		stored: flag(func(s *Settings) *bool { return &s.SharedGroupNames }),
+		fieldAccess: flag(func(s *Settings) *bool { return &s.SharedGroupNames }),
 	},
 	{
 		Name: "rateLimit", Key: "rateLimit", Flag: "rate-limit", Title: "Rate limit", Kind: Number,
 		Usage: fmt.Sprintf("SCIM requests per second, at least %d; 0 for no limit", MinRateLimit),
 		Doc:   fmt.Sprintf("SCIM requests per second of the site, for each process, at least %d, or 0 for no limit; more are 429 with `Retry-After`", MinRateLimit),
-		Field: "rate", Place: 9, Label: "Requests per second, at most",
+		Field: "rate", PageOrder: 9, Label: "Requests per second, at most",
 		Help:   fmt.Sprintf("Empty: no limit. Beyond it a call is answered with 429 and when to try again. At least %d: Entra ID sends that many by itself.", MinRateLimit),
 		Bounds: Bounds{Min: MinRateLimit, Max: MaxRateLimit, Unit: "requests per second", None: "no limit"},
 		Event:  event.SiteRateLimitChanged,
-		Said: func(_, after any) string {
+		Sentence: func(_, after any) string {
 			if after == 0 {
 				return "SCIM requests are no longer limited"
 			}
@@ -260,7 +260,7 @@ var SettingsTable = []Setting{
 			return refusal.New(refusal.Invalid, "rate", "a rate limit of %s requests per second cannot be kept", text).
 				Advise("use 0 for none, or %d to %d", MinRateLimit, MaxRateLimit)
 		},
-		stored: number(func(s *Settings) *int { return &s.RateLimit }),
+		fieldAccess: number(func(s *Settings) *int { return &s.RateLimit }),
 	},
 }
 
@@ -268,7 +268,7 @@ var SettingsTable = []Setting{
 // page.
 func SettingsOnPage() []Setting {
 	list := slices.DeleteFunc(slices.Clone(SettingsTable), func(s Setting) bool { return s.Field == "" })
-	slices.SortFunc(list, func(a, b Setting) int { return a.Place - b.Place })
+	slices.SortFunc(list, func(a, b Setting) int { return a.PageOrder - b.PageOrder })
 	return list
 }
 
@@ -290,14 +290,14 @@ func (x Setting) Get(s Settings) any { return x.get(s) }
 // switches that the profile stands for.
 func (x Setting) Set(s *Settings, value any) { x.set(s, value) }
 
-// At returns a pointer to the setting's field.
-func (x Setting) At(s *Settings) any { return x.at(s) }
+// Pointer returns a pointer to the setting's field.
+func (x Setting) Pointer(s *Settings) any { return x.pointer(s) }
 
 // Word returns the value as the command line and forms write it.
 func (x Setting) Word(s Settings) string {
 	is := x.get(s)
 	for _, v := range x.Values {
-		if v.Is == is {
+		if v.Stored == is {
 			return v.Word
 		}
 	}
@@ -312,8 +312,8 @@ func (x Setting) JSON(s Settings) any {
 	return x.get(s)
 }
 
-// Say returns the value as commands print it.
-func (x Setting) Say(s Site) string {
+// Printed returns the value as commands print it.
+func (x Setting) Printed(s Site) string {
 	if x.Words != nil {
 		return x.Words(s)
 	}
@@ -330,7 +330,7 @@ func (x Setting) Say(s Site) string {
 func (x Setting) Brief(s Settings) string {
 	is := x.get(s)
 	for _, v := range x.Values {
-		if v.Is == is && v.Brief != "" {
+		if v.Stored == is && v.Brief != "" {
 			return v.Brief
 		}
 	}
@@ -352,7 +352,7 @@ func (x Setting) Parse(text string) (value any, ok bool) {
 	}
 	for _, v := range x.Values {
 		if v.Word == text {
-			return v.Is, true
+			return v.Stored, true
 		}
 	}
 	return nil, false
@@ -400,15 +400,15 @@ func checkSwitches(s Settings) error {
 func (x Setting) event(before, after any) (name, text string) {
 	name = x.Event
 	for _, v := range x.Values {
-		if v.Is != after {
+		if v.Stored != after {
 			continue
 		}
-		if text = v.Said; v.Event != "" {
+		if text = v.Sentence; v.Event != "" {
 			name = v.Event
 		}
 	}
-	if x.Said != nil {
-		text = x.Said(before, after)
+	if x.Sentence != nil {
+		text = x.Sentence(before, after)
 	}
 	if name == "" {
 		name = event.SiteSettingChanged

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,8 +26,8 @@ func example(t *testing.T, x site.Setting, s site.Settings) any {
 		return x.Bounds.Min + x.Get(s).(int)
 	}
 	for _, v := range x.Values {
-		if v.Is != x.Get(s) {
-			return v.Is
+		if v.Stored != x.Get(s) {
+			return v.Stored
 		}
 	}
 	t.Fatalf("%s has one value only", x.Name)
@@ -75,23 +76,23 @@ func TestEveryRowSaysEverything(t *testing.T) {
 		if x.Field != "" {
 			once("field", x.Field, x.Name)
 			once("label", x.Label, x.Name)
-			if places[x.Place] != "" {
-				t.Errorf("%s and %s have one place on the page", x.Name, places[x.Place])
+			if places[x.PageOrder] != "" {
+				t.Errorf("%s and %s have one place on the page", x.Name, places[x.PageOrder])
 			}
-			places[x.Place] = x.Name
+			places[x.PageOrder] = x.Name
 		}
 		for _, v := range x.Values {
-			if x.Said == nil && v.Said == "" {
+			if x.Sentence == nil && v.Sentence == "" {
 				t.Errorf("%s: an event has no sentence for %s", x.Name, v.Word)
 			}
 			if x.Kind == site.Choice && x.Field != "" && (v.Text == "" || v.Help == "" || v.Brief == "") {
 				t.Errorf("%s: the page has no words for %s", x.Name, v.Word)
 			}
-			if e := max(x.Event, v.Event); e != "" && !event.Known(e) {
+			if e := max(x.Event, v.Event); e != "" && !slices.Contains(event.Names, e) {
 				t.Errorf("%s: there is no event %s", x.Name, e)
 			}
 		}
-		if x.Kind == site.Number && (x.Said == nil || x.Bounds.Min == 0 || x.Bounds.Max <= x.Bounds.Min || x.Bounds.Unit == "" || x.Bounds.None == "") {
+		if x.Kind == site.Number && (x.Sentence == nil || x.Bounds.Min == 0 || x.Bounds.Max <= x.Bounds.Min || x.Bounds.Unit == "" || x.Bounds.None == "") {
 			t.Errorf("%s: a number needs bounds and a sentence", x.Name)
 		}
 		var s site.Settings
@@ -157,7 +158,7 @@ func TestTheDocumentedSettingsAreTheTable(t *testing.T) {
 			case site.Choice:
 				value = "`" + value + "`"
 			case site.Number:
-				value = x.Say(s)
+				value = x.Printed(s)
 			}
 			cells = append(cells, value)
 		}

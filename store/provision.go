@@ -335,15 +335,19 @@ const knownJoins = `
 	left join job_escrow e on e.directory = p.directory and e.app = p.app and e.object_id = p.object_id
 	left join job_unmatched u on u.directory = p.directory and u.app = p.app and u.object_id = p.object_id`
 
-// Pending returns the next people on the work list who are due, with everything stored about them.
-func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, limit int) (all []provision.Pending, err error) {
+// Pending returns the next people on the work list who are due, with everything stored about them:
+// by lane, then those who have waited longest. It leaves out the lane without.
+func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, without provision.Lane, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
-			select p.object_id, p.why, p.not_before,`+knownColumns+`
-			from job_pending p`+knownJoins+`
-			where p.directory = $1 and p.app = $2 and p.not_before <= $3
-			order by p.object_id
-			limit $4`, string(k.Directory), k.App, micros(now), limit)
+			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn,`+knownColumns+`
+			from (
+				select directory, app, object_id, why, not_before, lane, since, turn
+				from job_pending
+				where directory = $1 and app = $2 and verdict = 'ready' and not_before <= $3 and lane <> $4
+				order by lane, since, object_id
+				limit $5) p`+knownJoins+`
+			order by p.lane, p.since, p.object_id`, string(k.Directory), k.App, micros(now), int(without), limit)
 		return err
 	})
 	return all, err
@@ -353,7 +357,7 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `
-			select p.object_id, '', 0,`+knownColumns+`
+			select p.object_id, '', 0, 0, 0, 0,`+knownColumns+`
 			from (select $1 as directory, $2 as app, $3 as object_id) p`+knownJoins,
 			string(k.Directory), k.App, objectID))
 		return err
@@ -363,7 +367,7 @@ func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID strin
 
 func scanPending(row scanner) (provision.Pending, error) {
 	var p provision.Pending
-	var notBefore int64
+	var notBefore, since, lane int64
 	var l struct {
 		target, how, state, hash, name, keys sql.NullString
 		kind, wrote, version, aside          sql.NullString
@@ -378,14 +382,14 @@ func scanPending(row scanner) (provision.Pending, error) {
 		first, last, next, count sql.NullInt64
 	}
 	var unmatched sql.NullString
-	err := row.Scan(&p.ObjectID, &p.Why, &notBefore,
+	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn,
 		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved, &l.aside,
 		&o.id, &o.keys, &o.sent, &o.cycle, &o.times,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &unmatched)
 	if err != nil {
 		return p, err
 	}
-	p.NotBefore, p.Unmatched = fromMicros(notBefore), unmatched.Valid
+	p.NotBefore, p.Since, p.Lane, p.Unmatched = fromMicros(notBefore), fromMicros(since), provision.Lane(lane), unmatched.Valid
 	if l.target.Valid {
 		p.Link = &provision.Link{
 			ObjectID: p.ObjectID, TargetID: l.target.String, How: l.how.String, State: provision.LinkState(l.state.String),
@@ -420,28 +424,70 @@ func scanPending(row scanner) (provision.Pending, error) {
 }
 
 // NextPending returns when the first person on the work list is due, or zero if the list is empty.
-func (s Provisioning) NextPending(ctx context.Context, k provision.Key) (time.Time, error) {
+// It leaves out the lane without.
+func (s Provisioning) NextPending(ctx context.Context, k provision.Key, without provision.Lane) (time.Time, error) {
 	return s.first(ctx, k, `
 		select min(not_before), count(*)
 		from job_pending
-		where directory = $1 and app = $2`)
+		where directory = $1 and app = $2 and verdict = 'ready' and lane <> $3`, int(without))
 }
 
-// NextRetry returns when the earliest escrow is due, or zero if there is none.
+// CountPending returns how many people are on the work list.
+func (s Provisioning) CountPending(ctx context.Context, k provision.Key) (n int, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select count(*)
+			from job_pending
+			where directory = $1 and app = $2`, string(k.Directory), k.App).Scan(&n)
+	})
+	return n, err
+}
+
+// LinkStates returns the states of the links of people. Those without a link are not in it.
+func (s Provisioning) LinkStates(ctx context.Context, k provision.Key, objectIDs []string) (states map[string]provision.LinkState, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		states = map[string]provision.LinkState{}
+		for _, id := range objectIDs {
+			var state provision.LinkState
+			err := tx.QueryRow(ctx, `
+				select state
+				from job_link
+				where directory = $1 and app = $2 and object_id = $3`, string(k.Directory), k.App, id).Scan(&state)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			states[id] = state
+		}
+		return nil
+	})
+	return states, err
+}
+
+// notListed selects escrows of people who are not on the work list.
+const notListed = ` and not exists (
+	select 1
+	from job_pending p
+	where p.directory = job_escrow.directory and p.app = job_escrow.app and p.object_id = job_escrow.object_id)`
+
+// NextRetry returns when the earliest escrow is due, or zero if there is none. People who are on the
+// work list do not count: they are due at a time of their own.
 func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time, error) {
 	return s.first(ctx, k, `
 		select min(next_at), count(*)
 		from job_escrow
-		where directory = $1 and app = $2`)
+		where directory = $1 and app = $2`+notListed)
 }
 
 // first returns the smallest time in a job's rows, or zero if there are none. A row that is always
 // due has the time 0, for which first returns the start of time, not zero.
-func (s Provisioning) first(ctx context.Context, k provision.Key, query string) (at time.Time, err error) {
+func (s Provisioning) first(ctx context.Context, k provision.Key, query string, args ...any) (at time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var least sql.NullInt64
 		var count int64
-		if err := tx.QueryRow(ctx, query, string(k.Directory), k.App).Scan(&least, &count); err != nil {
+		if err := tx.QueryRow(ctx, query, append([]any{string(k.Directory), k.App}, args...)...).Scan(&least, &count); err != nil {
 			return err
 		}
 		if count > 0 {
@@ -488,7 +534,7 @@ func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time
 		order by object_id`, string(k.Directory), k.App, string(provision.Gone), micros(since))
 }
 
-// Recalled lists the escrows that are due, or all of them.
+// Recalled lists the escrows that are due and not on the work list, or all of them.
 func (s Provisioning) Recalled(ctx context.Context, k provision.Key, now time.Time) ([]string, error) {
 	if now.IsZero() {
 		return s.ids(ctx, `
@@ -500,7 +546,7 @@ func (s Provisioning) Recalled(ctx context.Context, k provision.Key, now time.Ti
 	return s.ids(ctx, `
 		select object_id
 		from job_escrow
-		where directory = $1 and app = $2 and next_at <= $3
+		where directory = $1 and app = $2 and next_at <= $3`+notListed+`
 		order by object_id`, string(k.Directory), k.App, micros(now))
 }
 

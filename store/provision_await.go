@@ -112,7 +112,7 @@ func (t jobTx) wake(ctx context.Context, outcomes []provision.Outcome) error {
 		if o.Escrow != nil {
 			if err := t.exec(ctx, `
 				update job_pending
-				set not_before = 0
+				set not_before = 0, turn = turn + 1
 				where directory = $1 and app = $2 and object_id in (
 					select object_id
 					from job_awaited
@@ -140,5 +140,5 @@ func (t jobTx) due(ctx context.Context, query string, args ...any) error {
 		from (`+query+`) woken
 		where true
 		on conflict (directory, app, object_id) do update
-		set not_before = 0`, args...)
+		set not_before = 0, turn = job_pending.turn + 1, reason = ''`, args...)
 }

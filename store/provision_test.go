@@ -141,7 +141,7 @@ func TestJobs(t *testing.T) {
 		t.Parallel()
 		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
 			for _, fence := range []provision.Fence{f, other} {
-				if err := s.Import(t.Context(), fence, provision.State{}, provision.ByCycle, []string{"p1"}); err != nil {
+				if err := s.Import(t.Context(), fence, provision.State{}, listed(provision.ByCycle, "p1")); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -204,9 +204,11 @@ func TestProvisioningState(t *testing.T) {
 			yes := true
 			for name, write := range map[string]func() error{
 				"SaveState": func() error { return s.SaveState(t.Context(), f, full, nil) },
-				"Import":    func() error { return s.Import(t.Context(), f, full, provision.ByChange, []string{"p1"}) },
+				"Import":    func() error { return s.Import(t.Context(), f, full, listed(provision.ByChange, "p1")) },
 				"Forget":    func() error { return s.Forget(t.Context(), f, full, provision.Forget{Links: true}) },
-				"Intend":    func() error { return s.Intend(t.Context(), f, []provision.Op{{ObjectID: "p1"}}) },
+				"Intent": func() error {
+					return s.Record(t.Context(), f, full, []provision.Outcome{{ObjectID: "p1", Intent: &provision.Op{ObjectID: "p1"}}})
+				},
 				"Record": func() error {
 					return s.Record(t.Context(), f, full, []provision.Outcome{{ObjectID: "p1", Unmatched: &yes}})
 				},
@@ -223,6 +225,18 @@ func TestProvisioningState(t *testing.T) {
 			}
 		})
 	})
+}
+
+// listed puts people on the list of updates.
+func listed(why provision.Why, ids ...string) (all []provision.Listed) {
+	for _, id := range ids {
+		all = append(all, provision.Listed{ObjectID: id, Why: why, Lane: provision.Updates})
+	}
+	return all
+}
+
+func intent(op provision.Op) provision.Outcome {
+	return provision.Outcome{ObjectID: op.ObjectID, Intent: &op}
 }
 
 func record(t *testing.T, s store.Provisioning, f provision.Fence, outcomes ...provision.Outcome) {
@@ -251,43 +265,42 @@ func TestProvisioningWork(t *testing.T) {
 		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
 			st := provision.State{After: "p2"}
 			for _, why := range []provision.Why{provision.ByChange, provision.ByAbsence} {
-				if err := s.Import(t.Context(), f, st, why, []string{"p2", "p1"}); err != nil {
+				if err := s.Import(t.Context(), f, st, listed(why, "p2", "p1")); err != nil {
 					t.Fatal(err)
 				}
 			}
-			if err := s.Import(t.Context(), f, st, provision.ByAbsence, []string{"p3"}); err != nil {
+			if err := s.Import(t.Context(), f, st, listed(provision.ByAbsence, "p3")); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Import(t.Context(), other, st, provision.ByCycle, []string{"p1"}); err != nil {
+			if err := s.Import(t.Context(), other, st, listed(provision.ByCycle, "p1")); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Intend(t.Context(), f, []provision.Op{{ObjectID: "p1", ID: "old"}}); err != nil {
-				t.Fatal(err)
-			}
-			if err := s.Intend(t.Context(), f, []provision.Op{op}); err != nil {
-				t.Fatal(err)
-			}
+			record(t, s, f, intent(provision.Op{ObjectID: "p1", ID: "old"}))
+			record(t, s, f, intent(op))
 			record(t, s, f, provision.Outcome{ObjectID: "p1", Postpone: jobTime.Add(time.Second), Link: &link, Escrow: &escrow, Unmatched: &yes})
-			want := []provision.Pending{{ObjectID: "p2", Why: provision.ByChange}, {ObjectID: "p3", Why: provision.ByAbsence}}
-			got, err := s.Pending(t.Context(), f.Key, jobTime, 10)
+			ignored := cmpopts.IgnoreFields(provision.Pending{}, "Since")
+			want := []provision.Pending{
+				{ObjectID: "p2", Why: provision.ByChange, Lane: provision.Updates, Turn: 2}, {ObjectID: "p3", Why: provision.ByAbsence, Lane: provision.Updates, Turn: 1},
+			}
+			got, err := s.Pending(t.Context(), f.Key, jobTime, 0, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(want, got); d != "" {
+			if d := cmp.Diff(want, got, ignored); d != "" {
 				t.Errorf("pending (-want +got):\n%s", d)
 			}
-			first := provision.Pending{ObjectID: "p1", Why: provision.ByChange, NotBefore: jobTime.Add(time.Second), Link: &link, Op: &op, Escrow: &escrow, Unmatched: true}
-			if got, err = s.Pending(t.Context(), f.Key, jobTime.Add(time.Second), 1); err != nil {
+			first := provision.Pending{ObjectID: "p1", Why: provision.ByChange, Lane: provision.Updates, Turn: 2, NotBefore: jobTime.Add(time.Second), Link: &link, Op: &op, Escrow: &escrow, Unmatched: true}
+			if got, err = s.Pending(t.Context(), f.Key, jobTime.Add(time.Second), 0, 1); err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff([]provision.Pending{first}, got); d != "" {
+			if d := cmp.Diff([]provision.Pending{first}, got, ignored); d != "" {
 				t.Errorf("pending (-want +got):\n%s", d)
 			}
 			known, err := s.Known(t.Context(), f.Key, "p1")
 			if err != nil {
 				t.Fatal(err)
 			}
-			first.Why, first.NotBefore = "", time.Time{}
+			first.Why, first.NotBefore, first.Lane, first.Turn = "", time.Time{}, 0, 0
 			if d := cmp.Diff(first, known); d != "" {
 				t.Errorf("known (-want +got):\n%s", d)
 			}
@@ -309,19 +322,17 @@ func TestProvisioningWork(t *testing.T) {
 	t.Run("what_is_done_is_forgotten", func(t *testing.T) {
 		t.Parallel()
 		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {
-			if err := s.Import(t.Context(), f, provision.State{}, provision.ByChange, []string{"p1"}); err != nil {
+			if err := s.Import(t.Context(), f, provision.State{}, listed(provision.ByChange, "p1")); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Intend(t.Context(), f, []provision.Op{op}); err != nil {
-				t.Fatal(err)
-			}
+			record(t, s, f, intent(op))
 			record(t, s, f, provision.Outcome{ObjectID: "p1", Postpone: jobTime, Link: &link, Escrow: &escrow, Unmatched: &yes})
 			record(t, s, f, provision.Outcome{ObjectID: "p1", Unlink: true, DropOp: true, DropFail: true, Unmatched: &no})
 			known, err := s.Known(t.Context(), f.Key, "p1")
 			if d := cmp.Diff(provision.Pending{ObjectID: "p1"}, known); d != "" || err != nil {
 				t.Errorf("known (-want +got):\n%s%v", d, err)
 			}
-			if next, err := s.NextPending(t.Context(), f.Key); err != nil || !next.IsZero() {
+			if next, err := s.NextPending(t.Context(), f.Key, 0); err != nil || !next.IsZero() {
 				t.Errorf("next pending %s, %v", next, err)
 			}
 		})
@@ -343,10 +354,10 @@ func TestProvisioningWork(t *testing.T) {
 					t.Errorf("recalled at %s: %v, %v; want %d", at, ids, err, want)
 				}
 			}
-			if err := s.Import(t.Context(), f, provision.State{}, provision.ByRetry, []string{"p1"}); err != nil {
+			if err := s.Import(t.Context(), f, provision.State{}, listed(provision.ByRetry, "p1")); err != nil {
 				t.Fatal(err)
 			}
-			if next, err := s.NextPending(t.Context(), f.Key); err != nil || next.IsZero() || next.After(jobTime) {
+			if next, err := s.NextPending(t.Context(), f.Key, 0); err != nil || next.IsZero() || next.After(jobTime) {
 				t.Errorf("somebody who waits for nothing: %s, %v", next, err)
 			}
 		})

@@ -56,18 +56,22 @@ func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 		where directory = $1 and app = $2`, string(document))
 }
 
-// Import adds people to the work list. A person who is already on it stays there. A change in the
-// source takes precedence over the daily check as the reason.
-func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, why provision.Why, objectIDs []string) error {
+// Import adds people to the work list. A person who is already on it keeps their place: the time
+// since when they wait and, unless they have changed, a lane that is more urgent. Their turn grows,
+// so that the outcome of an earlier turn does not take them off the list. A change in the source
+// takes precedence over the daily check as the reason.
+func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed) error {
 	return s.fenced(ctx, f, func(t jobTx) error {
-		for _, id := range objectIDs {
+		now := micros(t.tx.Now())
+		for _, l := range listed {
 			if err := t.exec(ctx, `
-				insert into job_pending (directory, app, object_id, why, not_before)
-				values ($1, $2, $3, $4, 0)
+				insert into job_pending (directory, app, object_id, why, not_before, lane, since)
+				values ($1, $2, $3, $4, 0, $5, $6)
 				on conflict (directory, app, object_id) do update
-				set not_before = 0,
-					why = case when excluded.why = $5 then job_pending.why else excluded.why end`,
-				id, string(why), string(provision.ByAbsence)); err != nil {
+				set not_before = 0, turn = job_pending.turn + 1, reason = '',
+					why = case when excluded.why = $7 then job_pending.why else excluded.why end,
+					lane = case when excluded.why <> $8 and job_pending.lane < excluded.lane then job_pending.lane else excluded.lane end`,
+				l.ObjectID, string(l.Why), int(l.Lane), now, string(provision.ByAbsence), string(provision.ByChange)); err != nil {
 				return err
 			}
 		}
@@ -99,28 +103,21 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	})
 }
 
-// Intend records creates before they are sent.
-func (s Provisioning) Intend(ctx context.Context, f provision.Fence, ops []provision.Op) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
-		for _, o := range ops {
-			keys, err := json.Marshal(o.Keys)
-			if err != nil {
-				return fmt.Errorf("write match keys of %s: %w", o.ObjectID, err)
-			}
-			if err := t.exec(ctx, `
-				insert into job_op (directory, app, object_id, id, match_keys, sent, cycle, times)
-				values ($1, $2, $3, $4, $5, $6, $7, $8)
-				on conflict (directory, app, object_id) do update
-				set id = excluded.id, match_keys = excluded.match_keys, sent = excluded.sent, cycle = excluded.cycle, times = excluded.times`,
-				o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle, o.Times); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+// intend records a create before it is sent.
+func (t jobTx) intend(ctx context.Context, o *provision.Op) error {
+	keys, err := json.Marshal(o.Keys)
+	if err != nil {
+		return fmt.Errorf("write match keys: %w", err)
+	}
+	return t.exec(ctx, `
+		insert into job_op (directory, app, object_id, id, match_keys, sent, cycle, times)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)
+		on conflict (directory, app, object_id) do update
+		set id = excluded.id, match_keys = excluded.match_keys, sent = excluded.sent, cycle = excluded.cycle, times = excluded.times`,
+		o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle, o.Times)
 }
 
-// Record writes the outcomes of a batch of people.
+// Record writes intents and outcomes of several people.
 func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provision.State, outcomes []provision.Outcome) error {
 	return s.fenced(ctx, f, func(t jobTx) error {
 		// Unlink accounts before linking any: an account may now belong to another person of the
@@ -159,6 +156,12 @@ func (t jobTx) unlink(ctx context.Context, o provision.Outcome) error {
 }
 
 func (t jobTx) record(ctx context.Context, o provision.Outcome) error {
+	switch {
+	case o.Intent != nil:
+		return t.intend(ctx, o.Intent)
+	case o.Flies:
+		return nil // the state lists it
+	}
 	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.link, t.dropOp, t.escrow, t.unmatched, t.entry}
 	for _, step := range steps {
 		if err := step(ctx, o); err != nil {
@@ -168,7 +171,8 @@ func (t jobTx) record(ctx context.Context, o provision.Outcome) error {
 	return nil
 }
 
-// settlePending removes the person from the work list, or postpones them.
+// settlePending removes the person from the work list, or postpones them. Somebody who was imported
+// again since the outcome's turn began stays as they are.
 func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	if o.ObjectID == "" {
 		return nil
@@ -176,12 +180,12 @@ func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	if o.Postpone.IsZero() {
 		return t.exec(ctx, `
 			delete from job_pending
-			where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
+			where directory = $1 and app = $2 and object_id = $3 and ($4 = 0 or turn = $4)`, o.ObjectID, o.Turn)
 	}
 	return t.exec(ctx, `
 		update job_pending
-		set not_before = $4
-		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID, micros(o.Postpone))
+		set not_before = $4, reason = $5
+		where directory = $1 and app = $2 and object_id = $3 and ($6 = 0 or turn = $6)`, o.ObjectID, micros(o.Postpone), o.Waits, o.Turn)
 }
 
 func (t jobTx) link(ctx context.Context, o provision.Outcome) error {

@@ -44,13 +44,13 @@ func scanRecord(row scanner) (r roster.Record, err error) {
 	var held string
 	err = row.Scan(&r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active,
 		&r.Kind, &r.UserName, &r.ExternalID, &r.DisplayName, &r.Display, &r.Role,
-		&r.Last.Actor, &r.Last.Via, &last, &r.Last.Text, &r.LastActive.Actor, &r.LastActive.Via, &active,
-		&r.LastRole.Actor, &r.LastRole.Via, &role, &signIn, &r.Block.On, &r.Block.Active, &held)
+		&r.LastChange.Actor, &r.LastChange.Via, &last, &r.LastChange.Text, &r.LastActiveChange.Actor, &r.LastActiveChange.Via, &active,
+		&r.LastRoleChange.Actor, &r.LastRoleChange.Via, &role, &signIn, &r.Block.On, &r.Block.Active, &held)
 	if err == nil && held != "" {
 		err = json.Unmarshal([]byte(held), &r.Held)
 	}
 	r.Created, r.Modified = fromMicros(created), fromMicros(modified)
-	r.Last.Time, r.LastActive.Time, r.LastRole.Time = fromMicros(last), fromMicros(active), fromMicros(role)
+	r.LastChange.Time, r.LastActiveChange.Time, r.LastRoleChange.Time = fromMicros(last), fromMicros(active), fromMicros(role)
 	r.LastSignIn = fromMicros(signIn)
 	return r, err
 }
@@ -377,9 +377,9 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err e
 		returning seq, `+declaredUnder(26),
 		string(t.site), string(r.Kind), r.ID, r.Version, orNull(r.UserName), r.ExternalID, r.DisplayName,
 		r.Active, string(r.Role), micros(r.Created), micros(r.Modified),
-		r.Last.Actor, r.Last.Via, micros(r.Last.Time), r.Last.Text,
-		r.LastActive.Actor, r.LastActive.Via, micros(r.LastActive.Time),
-		r.LastRole.Actor, r.LastRole.Via, micros(r.LastRole.Time), micros(r.LastSignIn), string(r.JSON),
+		r.LastChange.Actor, r.LastChange.Via, micros(r.LastChange.Time), r.LastChange.Text,
+		r.LastActiveChange.Actor, r.LastActiveChange.Via, micros(r.LastActiveChange.Time),
+		r.LastRoleChange.Actor, r.LastRoleChange.Via, micros(r.LastRoleChange.Time), micros(r.LastSignIn), string(r.JSON),
 		listOf(t.site, r.Kind), r.Display, t.schemas, t.names).Scan(&seq, &declared)
 	if err != nil {
 		return 0, orNotFound(err, roster.ErrUserNameTaken)
@@ -417,9 +417,9 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		set version = $1, modified = $2, last_by = $3, last_via = $4, last_at = $5, last_text = $6, active_by = $7, active_via = $8,
 			active_at = $9, role_by = $10, role_via = $11, role_at = $12, doc = $13`
 	args := []any{
-		next.Version, micros(next.Modified), next.Last.Actor, next.Last.Via, micros(next.Last.Time), next.Last.Text,
-		next.LastActive.Actor, next.LastActive.Via, micros(next.LastActive.Time),
-		next.LastRole.Actor, next.LastRole.Via, micros(next.LastRole.Time), string(next.JSON),
+		next.Version, micros(next.Modified), next.LastChange.Actor, next.LastChange.Via, micros(next.LastChange.Time), next.LastChange.Text,
+		next.LastActiveChange.Actor, next.LastActiveChange.Via, micros(next.LastActiveChange.Time),
+		next.LastRoleChange.Actor, next.LastRoleChange.Via, micros(next.LastRoleChange.Time), string(next.JSON),
 		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas, t.names,
 	}
 	// Set only the columns that differ: SQLite rewrites the index of every column in the set

@@ -54,7 +54,7 @@ var (
 func settingFields(s *site.Settings) []any {
 	fields := make([]any, len(site.SettingsTable))
 	for i, x := range site.SettingsTable {
-		fields[i] = x.At(s)
+		fields[i] = x.Pointer(s)
 	}
 	return fields
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
 func (c *command) appCommand() *cobra.Command {
 	return group("app", "Enterprise applications of a directory",
 		c.appCreate(), c.appList(), c.appShow(), c.appSet(), c.appRename(), c.appDelete(),
-		c.appAssign(), c.appUnassign(), c.appExportSchema(), c.appImportSchema())
+		c.appAssign(), c.appUnassign(), c.appRole(), c.appExportSchema(), c.appImportSchema())
 }
 
 // jobFlags are the provisioning settings that `app create` and `app set` share.
@@ -171,14 +172,14 @@ func harmBetween(ctx context.Context, s *services, h *directory.Handle, app dire
 	}
 	var does []string
 	if n.Off > 0 {
-		does = append(does, fmt.Sprintf("leaves %s out of scope: %s at %s will be switched off.", plural(n.Leave, "user", "users"), plural(n.Off, "linked account", "linked accounts"), app.Name))
+		does = append(does, fmt.Sprintf("leaves %s out of scope: %s at %s will be switched off.", phrase.Count(n.Leave, "user", "users"), phrase.Count(n.Off, "linked account", "linked accounts"), app.Name))
 	}
 	ticked := func(flow provision.FlowTypes) bool { return is.FlowTypes.Has(flow) && !was.FlowTypes.Has(flow) }
 	if n.Join > 0 || n.Make > 0 && ticked(provision.FlowAdd) {
-		does = append(does, fmt.Sprintf("makes %s at %s, except for users who already have one there.", plural(n.Make, "account", "accounts"), app.Name))
+		does = append(does, fmt.Sprintf("makes %s at %s, except for users who already have one there.", phrase.Count(n.Make, "account", "accounts"), app.Name))
 	}
 	if n.Linked > 0 && ticked(provision.FlowDelete) {
-		does = append(does, fmt.Sprintf("deletes accounts at %s when their users are deleted for good: %s, %d of them of users who are soft-deleted now.", app.Name, plural(n.Linked, "linked account", "linked accounts"), n.Deleted))
+		does = append(does, fmt.Sprintf("deletes accounts at %s when their users are deleted for good: %s, %d of them of users who are soft-deleted now.", app.Name, phrase.Count(n.Linked, "linked account", "linked accounts"), n.Deleted))
 	}
 	if len(does) == 0 {
 		return "", nil
@@ -479,6 +480,8 @@ type appDetails struct {
 	Directory string `json:"directory"`
 	Created   string `json:"created"`
 	Assigned  int    `json:"assigned"`
+	Groups    int    `json:"assignedGroups"`
+	Roles     int    `json:"roles"`  // without Default Access
 	Linked    int    `json:"linked"` // how many people have a known account at the application
 	Code      string `json:"status"`
 	// Empty before provisioning is set up.
@@ -511,6 +514,14 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 	if d.Assigned, err = h.CountAssignments(ctx, app.ID); err != nil {
 		return d, err
 	}
+	if d.Groups, err = h.CountGroups(ctx, directory.GroupQuery{AssignedTo: app.ID}); err != nil {
+		return d, err
+	}
+	roles, err := h.Roles(ctx, app.ID)
+	if err != nil {
+		return d, err
+	}
+	d.Roles = len(roles)
 	r, err := s.jobs.Report(ctx, jobKey(h, app))
 	if errors.Is(err, provision.ErrNoJob) {
 		return d, nil
@@ -529,8 +540,8 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 }
 
 func (c *command) printApp(w io.Writer, d appDetails, app directory.Application) {
-	fmt.Fprintf(w, "Application            %s\nDirectory              %s\nSince                  %s\nAssigned               %s\nProvisioning           %s\n",
-		oneLine(d.Name), d.Directory, c.when(app.Created), plural(d.Assigned, "user", "users"), statusWords(d.Code))
+	fmt.Fprintf(w, "Application            %s\nDirectory              %s\nSince                  %s\nAssigned               %s, %s\nRoles                  Default Access and %d more\nProvisioning           %s\n",
+		oneLine(d.Name), d.Directory, c.when(app.Created), phrase.Count(d.Assigned, "user", "users"), phrase.Count(d.Groups, "group", "groups"), d.Roles, statusWords(d.Code))
 	if d.TenantURL == "" {
 		fmt.Fprintf(w, "Set it up with: rollcall app set %s %q --tenant-url URL --secret-token-file FILE\n", d.Directory, d.Name)
 		return
@@ -540,7 +551,7 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 		secret = "saved"
 	}
 	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nExact case             %s\nRe-hire                %s\nSwapped names          %s\nProvisioning Status    %s\n",
-		plural(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, d.Status)
+		phrase.Count(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, d.Status)
 }
 
 // actionWords returns the values for --actions.
@@ -605,8 +616,8 @@ Asks first, with the numbers. --yes answers that question.`,
 				return err
 			}
 			question := fmt.Sprintf("This deletes the application %s of %s with %s, its provisioning and its log. %s at the application will stay as %s, and nobody looks after %s any longer.",
-				app.Name, h.Directory.Name, plural(held.Assigned, "assignment", "assignments"),
-				plural(held.Linked, "linked account", "linked accounts"), these(held.Linked, "it is", "they are"), these(held.Linked, "it", "them"))
+				app.Name, h.Directory.Name, phrase.Count(held.Assigned, "assignment", "assignments"),
+				phrase.Count(held.Linked, "linked account", "linked accounts"), phrase.Noun(held.Linked, "it is", "they are"), phrase.Noun(held.Linked, "it", "them"))
 			if err := c.confirm(cmd, yes, question, app.Name); err != nil {
 				return err
 			}
@@ -615,8 +626,8 @@ Asks first, with the numbers. --yes answers that question.`,
 				return err
 			}
 			if err := c.print(map[string]any{"deleted": app.Name, "assigned": gone.Assigned, "linked": gone.Linked}, func(w io.Writer) {
-				fmt.Fprintf(w, "Application %s was deleted with %s. %s stayed as %s.\n", app.Name, plural(gone.Assigned, "assignment", "assignments"),
-					plural(gone.Linked, "linked account", "linked accounts"), these(gone.Linked, "it was", "they were"))
+				fmt.Fprintf(w, "Application %s was deleted with %s. %s stayed as %s.\n", app.Name, phrase.Count(gone.Assigned, "assignment", "assignments"),
+					phrase.Count(gone.Linked, "linked account", "linked accounts"), phrase.Noun(gone.Linked, "it was", "they were"))
 			}); err != nil {
 				return err
 			}
@@ -627,37 +638,69 @@ Asks first, with the numbers. --yes answers that question.`,
 	return cmd
 }
 
+// chosen are the people and groups that a command is about.
+type chosen struct {
+	all    bool
+	groups []string
+}
+
 func (c *command) appAssign() *cobra.Command {
-	var all bool
+	var who chosen
+	var role string
 	cmd := &cobra.Command{
-		Use: "assign DIRECTORY APP PERSON...", Short: "Give users an application (userPrincipalNames or object ids, or --all)",
+		Use: "assign DIRECTORY APP [PERSON...]", Short: "Give users and groups an application (userPrincipalNames or object ids, --group, or --all)",
 		Args: atLeast("DIRECTORY", "APP"),
-		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, people []string) error {
-			if all == (len(people) > 0) {
-				return usagef(cmd, "name the people, or give --all")
+		Long: `Assigns users and groups to an application. Of a group, the direct members that are
+users are in scope. Members of a group within it are not, as in Entra: assign that
+group too.
+
+--role gives a role of the application, to those who are assigned already as well.
+Without it new assignments have Default Access.`,
+		Example: `  rollcall app assign contoso Acme ada@contoso.example --group Sales --role editor`,
+		RunE: c.withApp(func(cmd *cobra.Command, _ *services, h *directory.Handle, app directory.Application, people []string) error {
+			if who.all == (len(people)+len(who.groups) > 0) {
+				return usagef(cmd, "name people, give --group, or give --all")
 			}
-			return c.assign(cmd.Context(), h, app, people, all, "assigned to", "already assigned", h.Assign)
+			do := h.Assign
+			if role != "" {
+				r, err := h.Role(cmd.Context(), app, role)
+				if err != nil {
+					return err
+				}
+				do = func(ctx context.Context, app string, ids []string, actor string) (int, error) {
+					return h.AssignRole(ctx, app, r.ID, ids, actor)
+				}
+			}
+			return c.assign(cmd.Context(), h, app, people, who, "assigned to", "already assigned", do)
 		}),
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "every user of the directory")
+	cmd.Flags().BoolVar(&who.all, "all", false, "every user of the directory")
+	cmd.Flags().StringArrayVar(&who.groups, "group", nil, "a group, by display name or object id (repeat it for more)")
+	cmd.Flags().StringVar(&role, "role", "", "the role: a value, a display name or an id")
 	return cmd
 }
 
 func (c *command) appUnassign() *cobra.Command {
-	return &cobra.Command{
-		Use: "unassign DIRECTORY APP PERSON...", Short: "Take an application from users; they are disabled there by the next cycle",
-		Args: atLeast("DIRECTORY", "APP", "PERSON"),
-		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, people []string) error {
-			return c.assign(cmd.Context(), h, app, people, false, "unassigned from", "not assigned before", h.Unassign)
+	var who chosen
+	cmd := &cobra.Command{
+		Use: "unassign DIRECTORY APP [PERSON...]", Short: "Take an application from users and groups; people are disabled there by the next cycle",
+		Args: atLeast("DIRECTORY", "APP"),
+		RunE: c.withApp(func(cmd *cobra.Command, _ *services, h *directory.Handle, app directory.Application, people []string) error {
+			if len(people)+len(who.groups) == 0 {
+				return usagef(cmd, "PERSON is missing: name people, or give --group")
+			}
+			return c.assign(cmd.Context(), h, app, people, who, "unassigned from", "not assigned before", h.Unassign)
 		}),
 	}
+	cmd.Flags().StringArrayVar(&who.groups, "group", nil, "a group, by display name or object id (repeat it for more)")
+	return cmd
 }
 
-func (c *command) assign(ctx context.Context, h *directory.Handle, app directory.Application, people []string, all bool, did, already string,
+func (c *command) assign(ctx context.Context, h *directory.Handle, app directory.Application, people []string, who chosen, did, already string,
 	do func(context.Context, string, []string, string) (int, error),
 ) error {
 	var ids []string
-	if all {
+	if who.all {
 		if err := h.EachUser(ctx, directory.UserQuery{}, func(u directory.User) error {
 			ids = append(ids, u.ObjectID)
 			return nil
@@ -672,13 +715,33 @@ func (c *command) assign(ctx context.Context, h *directory.Handle, app directory
 		}
 		ids = append(ids, u.ObjectID)
 	}
-	n, err := do(ctx, app.ID, ids, actor)
+	var groups []string
+	for _, name := range who.groups {
+		g, err := findGroup(ctx, h, name)
+		if err != nil {
+			return err
+		}
+		groups = append(groups, g.ObjectID)
+	}
+	users, err := do(ctx, app.ID, ids, actor)
 	if err != nil {
 		return err
 	}
-	return c.print(map[string]int{"changed": n, "already": len(ids) - n}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s %s %s", plural(n, "user", "users"), did, app.Name)
-		if rest := len(ids) - n; rest > 0 {
+	n, err := do(ctx, app.ID, groups, actor)
+	if err != nil {
+		return fmt.Errorf("%w (%s done before that)", err, phrase.Count(users, "user was", "users were"))
+	}
+	rest := len(ids) + len(groups) - users - n
+	return c.print(map[string]int{"changed": users + n, "already": rest, "users": users, "groups": n}, func(w io.Writer) {
+		what := phrase.Count(users, "user", "users")
+		if len(groups) > 0 {
+			what = phrase.Count(n, "group", "groups")
+			if len(ids) > 0 {
+				what = phrase.Count(users, "user", "users") + " and " + what
+			}
+		}
+		fmt.Fprintf(w, "%s %s %s", what, did, app.Name)
+		if rest > 0 {
 			fmt.Fprintf(w, "; %d %s", rest, already)
 		}
 		fmt.Fprintln(w, ".")

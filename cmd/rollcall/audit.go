@@ -15,6 +15,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/inert"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -150,7 +151,7 @@ func (c *command) auditCSV(cmd *cobra.Command, s *services, o auditFlags) error 
 	if !of.One() {
 		of = event.Installation()
 	}
-	return errors.Join(err, out.Error(), s.recordExport(cmd, of, event.ExportAudit, "The audit log", plural(sent, "event", "events"), sent))
+	return errors.Join(err, out.Error(), s.recordExport(cmd, of, event.ExportAudit, "The audit log", phrase.Count(sent, "event", "events"), sent))
 }
 
 // recordExport records in the audit trail that someone exported a list.

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/site"
@@ -191,9 +192,9 @@ func (c *command) sayRestored(w io.Writer, out afterRestore, done sqldb.Restored
 	if out.Kept != "" {
 		fmt.Fprintf(w, "The database that was there is kept as %s.\n", out.Kept)
 	}
-	fmt.Fprintf(w, "%s of the copy ended, with every one-time link: people sign in again.\n", plural(int(out.Sessions), "session", "sessions"))
+	fmt.Fprintf(w, "%s of the copy ended, with every one-time link: people sign in again.\n", phrase.Count(int(out.Sessions), "session", "sessions"))
 	if out.Revoked > 0 {
-		fmt.Fprintf(w, "%s revoked. Identity providers need new ones: rollcall token create SITE\n", plural(out.Revoked, "token was", "tokens were"))
+		fmt.Fprintf(w, "%s revoked. Identity providers need new ones: rollcall token create SITE\n", phrase.Count(out.Revoked, "token was", "tokens were"))
 	}
 	if len(out.Live) > 0 {
 		fmt.Fprintln(w, "These tokens are live:")
@@ -206,7 +207,7 @@ func (c *command) sayRestored(w io.Writer, out afterRestore, done sqldb.Restored
 		fmt.Fprintf(w, "  %s …%s%s\n", t.Site, t.Last4, note)
 	}
 	if out.Unopened > 0 {
-		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", plural(out.Unopened, "Secret Token", "Secret Tokens"))
+		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", phrase.Count(out.Unopened, "Secret Token", "Secret Tokens"))
 	}
 	fmt.Fprintln(w, "Identity providers do not know that the copy is older: restart provisioning there, so that they send everybody again.")
 }
@@ -224,7 +225,7 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 	}
 	if out.Unopened > 0 && !o.withoutKey {
 		return fmt.Errorf("%s does not open %s of the copy: put the key file there that was kept with the copy, or name it with --key-file; if that key is lost, add --without-key and enter them again",
-			c.keyFor(path), plural(out.Unopened, "Secret Token", "Secret Tokens"))
+			c.keyFor(path), phrase.Count(out.Unopened, "Secret Token", "Secret Tokens"))
 	}
 	out.Sessions, err = store.EndSessions(ctx, db, event.Event{
 		Scope: event.Installation(), Name: event.DatabaseRestored, Actor: actor,

@@ -166,13 +166,19 @@ func fixed(path, start, want string) (completion, bool) {
 			return attributeWords(column+"=", ""), true
 		}
 		return completion{}, true
-	case "--database", "--key-file", "--secret-token-file", "--object", "--output", "--tls-cert", "--tls-key", "FILE", "users.csv", "people.csv":
+	case "--database", "--key-file", "--secret-token-file", "--object", "--output", "--tls-cert", "--tls-key", "--file", "FILE", "users.csv", "people.csv", "groups.csv", "members.csv":
 		return completion{files: true}, true
 	case "ATTRIBUTE=VALUE":
 		found := attributeWords("", "=")
+		if strings.HasPrefix(path, "directory group ") {
+			found = completion{}
+			for _, a := range directory.GroupAttributes() {
+				found.names = append(found.names, a.Name+"=")
+			}
+		}
 		found.goesOn = true
 		return found, true
-	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
+	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--session-length", "--session-idle":
 		return completion{}, true
 	}
@@ -221,6 +227,16 @@ func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string,
 	area, _, _ := strings.Cut(commandPath(cmd), " ")
 	var names []string
 	switch {
+	case want == "GROUP" || want == "--group" && len(args) > 0:
+		names, err = s.groupNames(ctx, cmd, args[0], start)
+	case want == "ROLE" || want == "--role" && len(args) > 1:
+		names, err = s.roleNames(ctx, args[0], args[1])
+	case want == "MEMBER":
+		if names, err = s.people(ctx, cmd, args, start); err == nil {
+			var groups []string
+			groups, err = s.groupNames(ctx, cmd, args[0], start)
+			names = append(names, groups...)
+		}
 	case want == "DIRECTORY" || area == "directory":
 		if want == "PERSON" {
 			names, err = s.people(ctx, cmd, args, start)
@@ -280,6 +296,44 @@ func (s *services) appNames(ctx context.Context, directoryName string) (names []
 	all, err := h.Applications(ctx)
 	for _, a := range all {
 		names = append(names, a.Name)
+	}
+	return names, err
+}
+
+// groupNames returns the display names that start with start, of the groups that the command can
+// change.
+func (s *services) groupNames(ctx context.Context, cmd *cobra.Command, directoryName, start string) (names []string, err error) {
+	h, err := s.directories.OpenNamed(ctx, directoryName)
+	if err != nil {
+		return nil, err
+	}
+	q := directory.GroupQuery{Search: start, Limit: 500}
+	switch strings.TrimSpace(commandPath(cmd)) {
+	case "directory group restore", "directory group purge":
+		q.Deleted = true
+	}
+	page, err := h.Groups(ctx, q)
+	for _, g := range page.Groups {
+		if strings.HasPrefix(scim.Fold(g.DisplayName()), scim.Fold(start)) && len(names) < mostCompleted {
+			names = append(names, g.DisplayName())
+		}
+	}
+	return names, err
+}
+
+func (s *services) roleNames(ctx context.Context, directoryName, appName string) (names []string, err error) {
+	h, err := s.directories.OpenNamed(ctx, directoryName)
+	if err != nil {
+		return nil, err
+	}
+	app, err := h.Application(ctx, appName)
+	if err != nil {
+		return nil, err
+	}
+	own, err := h.Roles(ctx, app.ID)
+	names = append(names, directory.DefaultAccess.DisplayName)
+	for _, r := range own {
+		names = append(names, r.Value)
 	}
 	return names, err
 }

@@ -94,6 +94,7 @@ func TestCompletion(t *testing.T) {
 		"directory user disable contoso grace@contoso.example",
 		"app create contoso Teams", "app create contoso Trello",
 		"app assign contoso Teams ada@contoso.example",
+		"directory group create contoso Sales", "directory group create contoso Old", "directory group delete contoso Old", "app role create contoso Teams editor",
 		"site create acme", "site create beta", "site import-people acme " + people,
 		"site searchable add acme User title",
 	} {
@@ -114,6 +115,14 @@ func TestCompletion(t *testing.T) {
 		"directory import contoso x.csv --absent |":           "keep soft-delete :36",
 		"directory user list contoso --status |":              "enabled disabled deleted :36",
 		"directory export contoso --output |":                 ":0",
+		"directory group show contoso |":                      "Sales :4",
+		"directory group restore contoso |":                   "Old :4",
+		"directory group set contoso Sales desc|":             "description= :6",
+		"directory group member add contoso Sales |":          "ada@contoso.example grace@contoso.example :4",
+		"directory group member add contoso Sales --file |":   ":0",
+		"app assign contoso Teams --group |":                  "Sales :4",
+		"app assign contoso Teams --role |":                   "Default Access editor :4",
+		"app role delete contoso Teams |":                     "Default Access editor :4",
 		"app show |":                                          "contoso fabrikam :4",
 		"app show contoso |":                                  "Teams Trello :4",
 		"app show nowhere |":                                  ":4",
@@ -173,7 +182,7 @@ func TestCompletionMakesNoDatabase(t *testing.T) {
 // TestEveryWordHasItsCompletion holds every argument and flag with a value to an entry: names, files, or nothing on purpose.
 func TestEveryWordHasItsCompletion(t *testing.T) {
 	t.Parallel()
-	stored := []string{"--site", "--directory", "DIRECTORY", "APP", "PERSON", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "LAST4|ID"}
+	stored := []string{"--site", "--directory", "DIRECTORY", "APP", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "LAST4|ID"}
 	check := func(path, want string) {
 		if _, known := fixed(path, "", want); !known && !slices.Contains(stored, want) {
 			t.Errorf("%s: nothing says how %s is completed", path, want)

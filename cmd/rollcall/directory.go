@@ -1,21 +1,21 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
 func (c *command) directoryCommand() *cobra.Command {
 	return group("directory", "Directories: the company's end",
-		c.directoryCreate(), c.directoryList(), c.directoryShow(), c.directoryRename(), c.directoryDelete(), c.directoryImport(), c.directoryExport(), c.directoryUser())
+		c.directoryCreate(), c.directoryList(), c.directoryShow(), c.directoryRename(), c.directoryDelete(), c.directoryImport(), c.directoryExport(), c.directoryUser(),
+		c.directoryGroup(), c.groupImport(), c.groupExport(), c.memberImport(), c.memberExport())
 }
 
 type directoryJSON struct {
@@ -25,6 +25,7 @@ type directoryJSON struct {
 	Enabled  int    `json:"enabledUsers"`
 	Disabled int    `json:"disabledUsers"`
 	Deleted  int    `json:"deletedUsers"`
+	Groups   int    `json:"groups"`
 }
 
 func (c *command) directoryCreate() *cobra.Command {
@@ -57,11 +58,15 @@ func (c *command) directoryList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				out = append(out, directoryJSON{d.Name, string(d.ID), stamp(d.Created), n.Enabled, n.Disabled, n.Deleted})
-				lines = append(lines, []string{d.Name, fmt.Sprint(n.Enabled), fmt.Sprint(n.Disabled), fmt.Sprint(n.Deleted), c.when(d.Created)})
+				groups, err := s.directories.Open(d).CountGroups(cmd.Context(), directory.GroupQuery{})
+				if err != nil {
+					return err
+				}
+				out = append(out, directoryJSON{d.Name, string(d.ID), stamp(d.Created), n.Enabled, n.Disabled, n.Deleted, groups})
+				lines = append(lines, []string{d.Name, fmt.Sprint(n.Enabled), fmt.Sprint(n.Disabled), fmt.Sprint(n.Deleted), fmt.Sprint(groups), c.when(d.Created)})
 			}
 			return c.print(out, func(w io.Writer) {
-				rows(w, "No directory yet. Make one with: rollcall directory create NAME", []string{"Name", "Enabled", "Disabled", "Deleted", "Since"}, lines)
+				rows(w, "No directory yet. Make one with: rollcall directory create NAME", []string{"Name", "Enabled", "Disabled", "Deleted", "Groups", "Since"}, lines)
 			})
 		}),
 	}
@@ -69,7 +74,7 @@ func (c *command) directoryList() *cobra.Command {
 
 func (c *command) directoryShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show a directory: its users by number, and its applications", Args: names("NAME"),
+		Use: "show NAME", Short: "Show a directory: its users and groups by number, and its applications", Args: names("NAME"),
 		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
 			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 			if err != nil {
@@ -80,6 +85,10 @@ func (c *command) directoryShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			groups, err := h.CountGroups(cmd.Context(), directory.GroupQuery{})
+			if err != nil {
+				return err
+			}
 			apps, lines, err := c.applications(cmd.Context(), s, h)
 			if err != nil {
 				return err
@@ -87,10 +96,10 @@ func (c *command) directoryShow() *cobra.Command {
 			out := struct {
 				directoryJSON
 				Applications []appJSON `json:"applications"`
-			}{directoryJSON{d.Name, string(d.ID), stamp(d.Created), n.Enabled, n.Disabled, n.Deleted}, apps}
+			}{directoryJSON{d.Name, string(d.ID), stamp(d.Created), n.Enabled, n.Disabled, n.Deleted, groups}, apps}
 			return c.print(out, func(w io.Writer) {
-				fmt.Fprintf(w, "Directory      %s\nObject id      %s\nSince          %s\nUsers          %d enabled, %d disabled, %d deleted\nApplications   %d\n\n",
-					d.Name, d.ID, c.when(d.Created), n.Enabled, n.Disabled, n.Deleted, len(apps))
+				fmt.Fprintf(w, "Directory      %s\nObject id      %s\nSince          %s\nUsers          %d enabled, %d disabled, %d deleted\nGroups         %d\nApplications   %d\n\n",
+					d.Name, d.ID, c.when(d.Created), n.Enabled, n.Disabled, n.Deleted, groups, len(apps))
 				printApplications(w, h, lines)
 			})
 		}),
@@ -101,24 +110,7 @@ func (c *command) directoryExport() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use: "export NAME", Short: "Write the users as CSV, as import reads them", Args: names("NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
-			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if output == "" {
-				return exportUsers(cmd, s, h, c.stdout)
-			}
-			f, err := os.OpenFile(output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-			if err != nil {
-				return err
-			}
-			if err := exportUsers(cmd, s, h, f); err != nil {
-				f.Close()
-				return err
-			}
-			return f.Close()
-		}),
+		RunE: c.exporting(&output, exportUsers),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write instead of standard output")
 	return cmd
@@ -134,7 +126,7 @@ func exportUsers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writ
 	if err == nil {
 		err = out.Flush()
 	}
-	return errors.Join(err, s.recordExport(cmd, event.Directory(string(h.Directory.ID)), event.ExportUsers, "The list of users", plural(sent, "user", "users"), sent))
+	return s.exported(cmd, h, event.ExportUsers, "The list of users", phrase.Count(sent, "user", "users"), sent, err)
 }
 
 func (c *command) directoryRename() *cobra.Command {
@@ -159,8 +151,8 @@ func (c *command) directoryRename() *cobra.Command {
 func (c *command) directoryDelete() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "delete NAME", Short: "Delete a directory with its users and applications; cannot be undone", Args: names("NAME"),
-		Long: `Deletes a directory with its users, its applications and their provisioning. Nothing
+		Use: "delete NAME", Short: "Delete a directory with its users, groups and applications; cannot be undone", Args: names("NAME"),
+		Long: `Deletes a directory with its users, its groups, its applications and their provisioning. Nothing
 is sent to the applications: the accounts that people have there stay as they are,
 and nobody looks after them any longer.
 
@@ -174,9 +166,9 @@ Asks first, with the numbers. --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			question := fmt.Sprintf("This deletes the directory %s with %s and %s. %s at applications will stay as %s, and nobody looks after %s any longer.",
-				d.Name, plural(held.Users, "user", "users"), plural(held.Applications, "application", "applications"),
-				plural(held.Linked, "linked account", "linked accounts"), these(held.Linked, "it is", "they are"), these(held.Linked, "it", "them"))
+			question := fmt.Sprintf("This deletes the directory %s with %s, %s and %s. %s at applications will stay as %s, and nobody looks after %s any longer.",
+				d.Name, phrase.Count(held.Users, "user", "users"), phrase.Count(held.Groups, "group", "groups"), phrase.Count(held.Applications, "application", "applications"),
+				phrase.Count(held.Linked, "linked account", "linked accounts"), phrase.Noun(held.Linked, "it is", "they are"), phrase.Noun(held.Linked, "it", "them"))
 			if err := c.confirm(cmd, yes, question, d.Name); err != nil {
 				return err
 			}
@@ -184,9 +176,9 @@ Asks first, with the numbers. --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			if err := c.print(map[string]any{"deleted": d.Name, "users": gone.Users, "applications": gone.Applications, "linked": gone.Linked}, func(w io.Writer) {
-				fmt.Fprintf(w, "Directory %s was deleted with %s and %s. %s stayed as %s.\n", d.Name, plural(gone.Users, "user", "users"),
-					plural(gone.Applications, "application", "applications"), plural(gone.Linked, "linked account", "linked accounts"), these(gone.Linked, "it was", "they were"))
+			if err := c.print(map[string]any{"deleted": d.Name, "users": gone.Users, "groups": gone.Groups, "applications": gone.Applications, "linked": gone.Linked}, func(w io.Writer) {
+				fmt.Fprintf(w, "Directory %s was deleted with %s, %s and %s. %s stayed as %s.\n", d.Name, phrase.Count(gone.Users, "user", "users"), phrase.Count(gone.Groups, "group", "groups"),
+					phrase.Count(gone.Applications, "application", "applications"), phrase.Count(gone.Linked, "linked account", "linked accounts"), phrase.Noun(gone.Linked, "it was", "they were"))
 			}); err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/csv"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
 func (c *command) directoryImport() *cobra.Command {
@@ -140,7 +141,7 @@ func importUsers(ctx context.Context, h *directory.Handle, in io.Reader, file di
 	report.Notes = f.Notes
 	if report.Nameless > 0 && f.Template != "" {
 		report.Notes = append(report.Notes, fmt.Sprintf("%s no userPrincipalName, which a new user needs. To build it from other columns, with your own domain instead of example.com, add: --make \"userPrincipalName=%s\"",
-			plural(report.Nameless, "row has", "rows have"), f.Template))
+			phrase.Count(report.Nameless, "row has", "rows have"), f.Template))
 	}
 	return report, err
 }
@@ -154,10 +155,10 @@ func printImport(w io.Writer, r directory.ImportReport) {
 		did = "Would be: "
 	}
 	fmt.Fprintf(w, "%s%d created, %d updated, %d restored, %d unchanged, %d deleted softly, %s.\n",
-		did, r.Created, r.Updated, r.Restored, r.Unchanged, r.SoftDeleted, plural(len(r.Errors), "problem", "problems"))
+		did, r.Created, r.Updated, r.Restored, r.Unchanged, r.SoftDeleted, phrase.Count(len(r.Errors), "problem", "problems"))
 	if n := len(r.Duplicates); n > 0 {
 		d := r.Duplicates[0]
-		fmt.Fprintf(w, "%s the same as an earlier one and counted once, such as line %d, which is like line %d.\n", plural(n, "row is", "rows are"), d.Line, d.Of)
+		fmt.Fprintf(w, "%s the same as an earlier one and counted once, such as line %d, which is like line %d.\n", phrase.Count(n, "row is", "rows are"), d.Line, d.Of)
 	}
 	if len(r.Absent) == 0 {
 		return

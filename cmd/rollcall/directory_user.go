@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -169,7 +170,7 @@ of a page, --after, continues it.`,
 
 func (c *command) userShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show DIRECTORY PERSON", Short: "Show a user's attributes and applications", Args: names("DIRECTORY", "PERSON"),
+		Use: "show DIRECTORY PERSON", Short: "Show a user's attributes, groups and applications", Args: names("DIRECTORY", "PERSON"),
 		RunE: c.withUser(func(cmd *cobra.Command, _ *services, h *directory.Handle, u directory.User, _ []string) error {
 			return c.printUser(cmd.Context(), h, u)
 		}),
@@ -185,15 +186,15 @@ func (c *command) printUser(ctx context.Context, h *directory.Handle, u director
 		}
 		out["managerUserPrincipalName"] = manager
 	}
-	apps, err := h.ApplicationsOf(ctx, u.ObjectID)
+	assigned, err := assignmentLines(ctx, h, u.ObjectID)
 	if err != nil {
 		return err
 	}
-	assigned := make([]string, len(apps))
-	for i, a := range apps {
-		assigned[i] = a.Name
+	groups, err := groupNamesOf(ctx, h, u.ObjectID)
+	if err != nil {
+		return err
 	}
-	out["applications"] = assigned
+	out["applications"], out["memberOf"] = assigned, groups
 	return c.print(out, func(w io.Writer) {
 		for _, a := range directory.Attributes() {
 			text := u.Text(a.Name)
@@ -206,6 +207,9 @@ func (c *command) printUser(ctx context.Context, h *directory.Handle, u director
 		}
 		if u.IsDeleted() {
 			fmt.Fprintf(w, "%-28s %s\n", "deleted", c.when(u.Deleted))
+		}
+		if len(groups) > 0 {
+			fmt.Fprintf(w, "%-28s %s\n", "member of", oneLine(strings.Join(groups, ", ")))
 		}
 		if len(assigned) > 0 {
 			fmt.Fprintf(w, "%-28s %s\n", "applications", oneLine(strings.Join(assigned, ", ")))
@@ -325,7 +329,7 @@ func (c *command) userPurge() *cobra.Command {
 				return err
 			}
 			question := fmt.Sprintf("This deletes %s (%s) of %s permanently, with %s. It cannot be restored.",
-				u.UPN(), u.DisplayName(), h.Directory.Name, plural(len(apps), "assignment", "assignments"))
+				u.UPN(), u.DisplayName(), h.Directory.Name, phrase.Count(len(apps), "assignment", "assignments"))
 			if err := c.confirm(cmd, yes, question, u.UPN()); err != nil {
 				return err
 			}

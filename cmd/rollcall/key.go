@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/store"
@@ -102,7 +103,7 @@ func (c *command) rotateKey(ctx context.Context, s *services, file string) error
 		return err
 	}
 	return c.print(out, func(w io.Writer) {
-		fmt.Fprintf(w, "%s sealed with a new key in %s.\n", plural(out.Resealed, "credential is", "credentials are"), file)
+		fmt.Fprintf(w, "%s sealed with a new key in %s.\n", phrase.Count(out.Resealed, "credential is", "credentials are"), file)
 		printLost(w, out.Lost)
 		fmt.Fprintln(w, "The old key stays in the file. When every server has this file, run: rollcall key rotate --finish")
 	})
@@ -228,7 +229,7 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 		return err
 	}
 	return c.print(map[string]any{"file": file, "discarded": discarded}, func(w io.Writer) {
-		fmt.Fprintf(w, "Made a new key: %s. %s removed.\n", file, plural(len(discarded), "Secret Token was", "Secret Tokens were"))
+		fmt.Fprintf(w, "Made a new key: %s. %s removed.\n", file, phrase.Count(len(discarded), "Secret Token was", "Secret Tokens were"))
 		for _, name := range discarded {
 			fmt.Fprintf(w, "Enter the Secret Token of %s again.\n", name)
 		}

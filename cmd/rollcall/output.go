@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
@@ -70,34 +71,18 @@ func oneOf[T ~string](cmd *cobra.Command, flag, text string, choices ...T) (T, e
 	return "", usagef(cmd, "--%s is %s, not %q", flag, strings.Join(shown, " or "), text)
 }
 
-// plural returns a number with its noun: "1 person", "2 people".
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
 // inMinutes returns a duration in words, to the minute: "15 minutes", "1 hour and 30 minutes".
 func inMinutes(d time.Duration) string {
 	minutes := int(d.Round(time.Minute) / time.Minute)
 	hours := minutes / 60
 	if minutes %= 60; hours == 0 {
-		return plural(minutes, "minute", "minutes")
+		return phrase.Count(minutes, "minute", "minutes")
 	}
-	text := plural(hours, "hour", "hours")
+	text := phrase.Count(hours, "hour", "hours")
 	if minutes > 0 {
-		text += " and " + plural(minutes, "minute", "minutes")
+		text += " and " + phrase.Count(minutes, "minute", "minutes")
 	}
 	return text
-}
-
-// these returns the word for one or for many.
-func these(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }
 
 // steers reports whether a character would control the terminal instead of being shown: control

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/store"
 )
@@ -130,7 +131,7 @@ so that a running server goes on beside it. A server does the same once an hour.
 			}
 			return c.print(out, func(w io.Writer) {
 				for _, k := range retention.Kinds() {
-					fmt.Fprintf(w, "%s %s (%s)\n", sentence, plural(counts[k], "entry", "entries"), k.Describe())
+					fmt.Fprintf(w, "%s %s (%s)\n", sentence, phrase.Count(counts[k], "entry", "entries"), k.Describe())
 				}
 			})
 		}),

@@ -260,7 +260,7 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 		Kind: roster.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.rosters.Advance, Log: s.log, Now: c.now,
 	}
 	prune := &runner.Runner{
-		Kind: retention.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, Look: lookForPruning,
+		Kind: retention.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, LookEvery: lookForPruning,
 	}
 	remove := &runner.Runner{
 		Kind: retention.RemovalKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,

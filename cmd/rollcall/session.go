@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/site"
@@ -109,7 +110,7 @@ Asks first. --yes answers that question.`,
 
 func (c *command) printSignedOut(who string, ended int) error {
 	return c.print(map[string]any{"signedOut": who, "sessionsEnded": ended}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s is signed out everywhere: %s ended.\n", who, plural(ended, "session", "sessions"))
+		fmt.Fprintf(w, "%s is signed out everywhere: %s ended.\n", who, phrase.Count(ended, "session", "sessions"))
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/internal/near"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
@@ -156,16 +157,16 @@ func (c *command) siteShow() *cobra.Command {
 				line("Site", st.Name)
 				line("Tenant URL", c.tenantURL(st.Name))
 				for _, x := range site.SettingsTable {
-					line(x.Title, x.Say(st))
+					line(x.Title, x.Printed(st))
 				}
 				line("Own schemas", ownSchemas(st))
 				line("Searchable", searchableText(searchable))
 				line("People", fmt.Sprintf("%d active, %d deactivated%s", counts.Active, counts.Deactivated, blockedText(counts)))
 				if counts.Waiting > 0 {
-					fmt.Fprintf(w, "To decide     changes of %s: rollcall site held list %s\n", plural(counts.Waiting, "person", "people"), st.Name)
+					fmt.Fprintf(w, "To decide     changes of %s: rollcall site held list %s\n", phrase.Count(counts.Waiting, "person", "people"), st.Name)
 				}
 				if counts.LookAlike > 0 {
-					fmt.Fprintf(w, "Look-alikes   %s: rollcall site look-alikes %s\n", plural(counts.LookAlike, "person", "people"), st.Name)
+					fmt.Fprintf(w, "Look-alikes   %s: rollcall site look-alikes %s\n", phrase.Count(counts.LookAlike, "person", "people"), st.Name)
 				}
 			})
 		}),
@@ -235,7 +236,7 @@ func (c *command) renameQuestion(ctx context.Context, s *services, st site.Site,
 		}
 	}
 	return fmt.Sprintf("This renames the site %s to %s. Its old addresses lead nowhere. Its Tenant URL becomes %s: the identity provider is refused until that is entered there. %s on. All sessions end: %s in again.",
-		st.Name, name, c.tenantURL(name), plural(live, "live token goes", "live tokens go"), plural(counts.Active, "active person signs", "active people sign")), nil
+		st.Name, name, c.tenantURL(name), phrase.Count(live, "live token goes", "live tokens go"), phrase.Count(counts.Active, "active person signs", "active people sign")), nil
 }
 
 func (c *command) siteDelete() *cobra.Command {
@@ -256,7 +257,7 @@ Asks first, with the numbers. --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			people := plural(counts.Active+counts.Deactivated, "person", "people")
+			people := phrase.Count(counts.Active+counts.Deactivated, "person", "people")
 			question := fmt.Sprintf("This deletes the site %s with %s (%d active), its groups, tokens and request log. It cannot be undone.", st.Name, people, counts.Active)
 			if err := c.confirm(cmd, yes, question, st.Name); err != nil {
 				return err
@@ -333,7 +334,7 @@ named with its line and column and stops nothing else. Nobody is removed.`,
 			}
 			out := map[string]any{"created": report.Created, "updated": report.Updated, "unchanged": report.Unchanged, "errors": problems}
 			if err := c.print(out, func(w io.Writer) {
-				fmt.Fprintf(w, "%d created, %d updated, %d unchanged, %s.\n", report.Created, report.Updated, report.Unchanged, plural(len(problems), "row not read", "rows not read"))
+				fmt.Fprintf(w, "%d created, %d updated, %d unchanged, %s.\n", report.Created, report.Updated, report.Unchanged, phrase.Count(len(problems), "row not read", "rows not read"))
 			}); err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 )
@@ -102,7 +103,7 @@ func (p blockedJSON) words() string {
 	state := "is blocked"
 	switch {
 	case p.Blocked && p.SessionsEnded > 0:
-		state += "; " + plural(p.SessionsEnded, "session", "sessions") + " ended"
+		state += "; " + phrase.Count(p.SessionsEnded, "session", "sessions") + " ended"
 	case p.Blocked:
 	case p.Active:
 		state = "is not blocked and active"

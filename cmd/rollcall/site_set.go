@@ -41,7 +41,7 @@ can be set apart from it, also in the same call.`,
 			return c.print(c.siteJSON(changed), func(w io.Writer) {
 				var all []string
 				for _, x := range site.SettingsTable {
-					all = append(all, shortTitle(x)+" "+x.Say(changed))
+					all = append(all, shortTitle(x)+" "+x.Printed(changed))
 				}
 				fmt.Fprintf(w, "%s: %s\n", changed.Name, strings.Join(all, ", "))
 			})

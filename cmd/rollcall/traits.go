@@ -62,13 +62,16 @@ func traitOf(path string) (trait, bool) {
 		return shared(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list", "site look-alikes",
 		"retention show", "audit",
-		"directory list", "directory show", "directory user list", "directory user show", "app list", "app show", "provision status", "provision log":
+		"directory list", "directory show", "directory user list", "directory user show",
+		"directory group list", "directory group show", "directory group member list", "app role list", "app list", "app show", "provision status", "provision log":
 		return shared(reads, "json"), true
-	case "directory export", "app export-schema":
+	case "directory export", "directory export-groups", "directory export-members", "app export-schema":
 		return shared(reads), true
 	case "site delete", "site import-people", "site schema set", "site schema clear", "site searchable add", "site searchable remove",
 		"token revoke", "operator remove", "operator sign-out", "site sign-out", "site block", "site unblock", "site held apply", "site held refuse",
-		"directory delete", "directory import",
+		"directory delete", "directory import", "directory import-groups", "directory import-members",
+		"directory group create", "directory group set", "directory group delete", "directory group restore", "directory group purge",
+		"directory group member add", "directory group member remove", "app role create", "app role set", "app role delete",
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",
 		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart",
 		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":

@@ -24,6 +24,7 @@ import (
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -289,7 +290,7 @@ type lostKeyError struct {
 
 func (e *lostKeyError) Error() string {
 	return fmt.Sprintf("the key file %s is missing, and %s in the database can be opened with it alone; put the file back or name it with --key-file; if it is lost: rollcall key reset --discard-sealed",
-		e.file, plural(e.sealed, "credential", "credentials"))
+		e.file, phrase.Count(e.sealed, "credential", "credentials"))
 }
 
 // ownerName returns the name of this process in leases: a stable one for the server of a SQLite

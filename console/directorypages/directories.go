@@ -69,7 +69,7 @@ func (p *Pages) viewDirectories(w http.ResponseWriter, r *http.Request, v *opera
 func installationMenu(here string) []console.MenuItem {
 	menu := []console.MenuItem{{Text: "Installation"}, {Text: "All directories", Icon: "building-2", URL: "/d/"}, {Text: "Sites", Icon: "users", URL: sitesURL}, {Text: "Audit log", Icon: "history", URL: auditURL}}
 	for i := range menu {
-		menu[i].Here = menu[i].URL == here
+		menu[i].Selected = menu[i].URL == here
 	}
 	return menu
 }

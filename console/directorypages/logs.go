@@ -75,7 +75,7 @@ func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	pg.Lead += kept
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	pg.Results = options(form.Get("status"), "Changes and problems", provision.Success, provision.Failure, provision.Warning, provision.Skipped)
-	pg.Results = append(pg.Results, console.Option{Value: anyStatus, Text: "Any status", Here: form.Get("status") == anyStatus})
+	pg.Results = append(pg.Results, console.Option{Value: anyStatus, Text: "Any status", Selected: form.Get("status") == anyStatus})
 	pg.Kinds = options(string(q.Action), "Any action", provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other)
 	for _, e := range entries {
 		pg.Rows = append(pg.Rows, v.entryRow(e))
@@ -220,9 +220,9 @@ func logsURL(base string, q provision.LogQuery, before string) string {
 }
 
 func options[T ~string](chosen, none string, values ...T) []console.Option {
-	list := []console.Option{{Text: none, Here: chosen == ""}}
+	list := []console.Option{{Text: none, Selected: chosen == ""}}
 	for _, v := range values {
-		list = append(list, console.Option{Value: string(v), Text: actionName(provision.Action(v)), Here: chosen == string(v)})
+		list = append(list, console.Option{Value: string(v), Text: actionName(provision.Action(v)), Selected: chosen == string(v)})
 	}
 	return list
 }

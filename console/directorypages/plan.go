@@ -166,8 +166,8 @@ func (p *planPage) fill(plan *keptPlan, base string, all bool) {
 		p.Figures = append(p.Figures, figure{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	p.Tabs = []console.Tab{
-		{Text: "Changes and problems", URL: base, Here: !all, Count: console.GroupDigits(plan.Interesting)},
-		{Text: "Everybody", URL: base + "?show=all", Here: all, Count: console.GroupDigits(len(plan.Objects))},
+		{Text: "Changes and problems", URL: base, Selected: !all, Count: console.GroupDigits(plan.Interesting)},
+		{Text: "Everybody", URL: base + "?show=all", Selected: all, Count: console.GroupDigits(len(plan.Objects))},
 	}
 	p.Empty = console.EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change nobody’s account."}
 }

@@ -119,7 +119,7 @@ func (v *directoryVisit) userTabs(c directory.Counts, q directory.UserQuery) []c
 		{"Deleted", directory.Deleted, c.Deleted},
 	} {
 		to := directory.UserQuery{Search: q.Search, Status: t.status}
-		tabs = append(tabs, console.Tab{Text: t.text, URL: userListURL(v.url("users"), to), Count: console.GroupDigits(t.n), Here: q.Status == t.status})
+		tabs = append(tabs, console.Tab{Text: t.text, URL: userListURL(v.url("users"), to), Count: console.GroupDigits(t.n), Selected: q.Status == t.status})
 	}
 	return tabs
 }
@@ -179,7 +179,7 @@ func (p *Pages) exportUsers(w http.ResponseWriter, r *http.Request, v *directory
 	w.Header().Set("Content-Disposition", `attachment; filename="`+v.Directory.Name+`-users.csv"`)
 	w.Header().Set("Cache-Control", "no-store")
 	out := p.WriteUsers(w)
-	of := console.ExportRecord{Scope: event.Directory(string(v.Directory.ID)), Name: event.ExportUsers, What: "The list of users", Rows: "user"}
+	of := console.ExportRecord{Scope: event.Directory(string(v.Directory.ID)), EventName: event.ExportUsers, ListTitle: "The list of users", RowNoun: "user"}
 	err := p.Console.RecordExport(r.Context(), of, func(sent *int) error {
 		return v.Export(r.Context(), func(u directory.User, manager string) error {
 			*sent++

@@ -67,7 +67,7 @@ func (p *Pages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisi
 	if err != nil {
 		return err
 	}
-	state := judge(v.Site, facts, now)
+	state := stateOf(v.Site, facts, now)
 	pg := v.page
 	pg.Title, pg.Crumbs = "Access management", v.crumbs()
 	pg.Badge, pg.StatusLine = state.Badge(), state.Detail()
@@ -90,7 +90,7 @@ func (p *Pages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisi
 	return p.show(w, r, http.StatusOK, "access", o)
 }
 
-func callsText(c calls) string {
+func callsText(c callSummary) string {
 	switch {
 	case c.total == 0:
 		return "No call yet."
@@ -120,16 +120,16 @@ func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, cou
 	live := liveTokens(f.tokens, now)
 	c := readCalls(f.calls)
 	switch {
-	case v.Site.SCIMEnabled && c.ended.Time.After(c.success) && endedCounts(c.ended, live):
+	case v.Site.SCIMEnabled && c.lastEnded.Time.After(c.lastSuccess) && endedCounts(c.lastEnded, live):
 		list = append(list, attention{
-			console.ToneProblem, endedText(c.ended, f.tokens, now),
-			console.Action{Text: "Show the calls", URL: v.url("admin/access/log?show=all&result=refused&token=" + url.QueryEscape(c.ended.TokenID))},
+			console.ToneProblem, endedText(c.lastEnded, f.tokens, now),
+			console.Action{Text: "Show the calls", URL: v.url("admin/access/log?show=all&result=refused&token=" + url.QueryEscape(c.lastEnded.TokenID))},
 		})
 	case v.Site.SCIMEnabled && len(live) == 0 && len(f.tokens) > 0:
 		list = append(list, attention{console.ToneProblem, "No token is live, so the identity provider is refused.", scim})
 	}
 	f.calls = changes
-	list = append(list, refusals(v, f.current())...)
+	list = append(list, refusals(v, f.unfixedCalls())...)
 	for _, t := range live {
 		if !t.Expires.IsZero() && t.Expires.Sub(now) < expiresSoon {
 			list = append(list, attention{console.ToneWarning, fmt.Sprintf("Token %s expires %s. The identity provider is refused from then on.", t.Label(), console.RelativeTime(t.Expires, now)), scim})
@@ -173,14 +173,14 @@ func refusals(v *siteVisit, rows []requestlog.Request) []attention {
 		}
 		about := cmp.Or(r.Subject, strings.ToLower(r.UserName))
 		same := r.Method + "\x00" + about
-		if !failed(r) && len(r.Ignored) == 0 {
+		if !hasFailed(r) && len(r.Ignored) == 0 {
 			done[same] = done[same] || about != ""
 			continue
 		}
-		if failed(r) && done[same] {
+		if hasFailed(r) && done[same] {
 			continue
 		}
-		key := r.Method + "\x00" + string(r.Result()) + "\x00" + bare(r)
+		key := r.Method + "\x00" + string(r.Result()) + "\x00" + sentenceOfCause(r)
 		c := byKey[key]
 		if c == nil {
 			c = &cause{kind: kindOf(r), text: r.Sentence, method: r.Method, result: r.Result(), who: r.UserName, people: map[string]bool{}}
@@ -193,7 +193,7 @@ func refusals(v *siteVisit, rows []requestlog.Request) []attention {
 		}
 	}
 	slices.SortStableFunc(causes, func(a, b *cause) int {
-		return cmp.Or(cmp.Compare(rank(a.result), rank(b.result)), cmp.Compare(b.calls, a.calls))
+		return cmp.Or(cmp.Compare(causeRank(a.result), causeRank(b.result)), cmp.Compare(b.calls, a.calls))
 	})
 	var list []attention
 	for _, c := range causes[:min(len(causes), causesShown)] {
@@ -205,7 +205,7 @@ func refusals(v *siteVisit, rows []requestlog.Request) []attention {
 	return list
 }
 
-func rank(r requestlog.Result) int {
+func causeRank(r requestlog.Result) int {
 	if r == requestlog.Refused {
 		return 0
 	}
@@ -222,15 +222,15 @@ func (c *cause) attention(v *siteVisit) attention {
 	}
 	switch {
 	case len(c.people) == 1:
-		a.Text = c.who + ": " + period(c.text)
+		a.Text = c.who + ": " + withFullStop(c.text)
 		if c.calls > 1 {
 			a.Text += " (" + console.Plural(c.calls, "call") + ")"
 		}
 		q.Set("q", c.who)
 	case c.calls == 1:
-		a.Text = period(c.text)
+		a.Text = withFullStop(c.text)
 	default:
-		a.Text = fmt.Sprintf("%s %s, same cause: %s", console.Plural(c.calls, c.kind), what, period(c.text))
+		a.Text = fmt.Sprintf("%s %s, same cause: %s", console.Plural(c.calls, c.kind), what, withFullStop(c.text))
 	}
 	a.Action.URL = v.url("admin/access/log?" + q.Encode())
 	return a
@@ -249,8 +249,8 @@ func kindOf(r requestlog.Request) string {
 	return "call"
 }
 
-// bare returns the sentence of a call without details of one person.
-func bare(r requestlog.Request) string {
+// sentenceOfCause returns the sentence of a call without details of one person.
+func sentenceOfCause(r requestlog.Request) string {
 	text := r.Sentence
 	if r.UserName != "" {
 		text = strings.ReplaceAll(text, r.UserName, "")

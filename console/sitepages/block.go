@@ -165,14 +165,14 @@ func (p *Pages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisi
 			n++
 		}
 	}
-	note := console.DoneNotice(console.PeopleCount(n) + " " + wereDone(n, c.Done) + ".")
+	note := console.DoneNotice(console.PeopleCount(n) + " " + wasOrWere(n, c.Done) + ".")
 	if len(not) > 0 {
 		note.Tone, note.Text = console.ToneProblem, note.Text+" "+strings.Join(not, " ")
 	}
 	return p.Console.Redirect(w, r, back, note)
 }
 
-func wereDone(n int, what string) string {
+func wasOrWere(n int, what string) string {
 	if n == 1 {
 		return "was " + what
 	}

@@ -56,7 +56,7 @@ type logRow struct {
 	Millis  string
 	Chips   []string // "2 corrected"
 	Note    string   // a remark about this row; may be empty
-	Changes []change
+	Changes []changedValue
 	Others  []string // names of further changed attributes
 	Answer  string   // the complete message to the identity provider
 	WhoURL  string   // the person's page; may be empty
@@ -69,8 +69,8 @@ type logRow struct {
 	Curl    console.CopyValue
 }
 
-// change is an attribute with its value before and after.
-type change struct{ Name, Before, After string }
+// changedValue is an attribute with its value before and after.
+type changedValue struct{ Name, Before, After string }
 
 const logLimit = 50
 
@@ -110,7 +110,7 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if err != nil {
 		return err
 	}
-	state := judge(v.Site, facts, p.Console.Options.Now())
+	state := stateOf(v.Site, facts, p.Console.Options.Now())
 	pg := v.page
 	pg.Title, pg.Badge, pg.StatusLine = "Request log", state.Badge(), state.Detail()
 	pg.Lead = "What your identity provider asked of this site, and what it got. Changes and refusals are written at once; reads and a token’s last use within a second or two. Of many calls without a token of this site only some are kept."
@@ -131,8 +131,8 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 			Results: resultOptions(query.Result), Methods: methodOptions(query.Method), Tokens: tokenOptions(query.Token, facts.tokens),
 		},
 		Tabs: []console.Tab{
-			{Text: "Changes and refusals", URL: console.WithQuery(self, q, "show", "", "before", ""), Here: query.OnlyChanges},
-			{Text: "Everything", URL: console.WithQuery(self, q, "show", "all", "before", ""), Here: !query.OnlyChanges},
+			{Text: "Changes and refusals", URL: console.WithQuery(self, q, "show", "", "before", ""), Selected: query.OnlyChanges},
+			{Text: "Everything", URL: console.WithQuery(self, q, "show", "all", "before", ""), Selected: !query.OnlyChanges},
 		},
 		Empty: emptyLog(narrowed || query.Before != "", self+"?show=all", len(facts.calls) > 0),
 	}
@@ -175,7 +175,7 @@ func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	}
 	header := []string{"time", "who", "whatWeDid", "result", "status", "method", "path", "milliseconds", "token", "from", "corrected", "notApplied", "scimId", "row"}
 	of := console.ExportRecord{
-		Scope: event.Site(string(v.Site.ID)), Name: event.ExportRequestLog, What: "The request log", Rows: "call",
+		Scope: event.Site(string(v.Site.ID)), EventName: event.ExportRequestLog, ListTitle: "The request log", RowNoun: "call",
 		Filter: console.FilterOf(r.URL.Query(), "q", "result", "method", "token", "show", "from", "to"),
 	}
 	fill := func(line func(...string) error, sent *int) error {
@@ -240,7 +240,7 @@ func (p *Pages) rowOf(v *siteVisit, tokens []site.Token, r requestlog.Request) l
 		Remote: r.Remote, Fixes: r.Fixes, Ignored: r.Ignored, Subject: r.Subject, Token: p.tokenText(tokens, r),
 		Curl: console.CopyValue{ID: "curl-" + r.ID, Label: "As curl, without the token", Value: curl(p.Console.Options.PublicURL, r), Button: "Copy as curl"},
 	}
-	row.What, row.Changes, row.Others = retell(r)
+	row.What, row.Changes, row.Others = shortSentence(r)
 	switch {
 	case r.TokenEnded():
 		row.What = "Refused: the token has ended"
@@ -291,9 +291,9 @@ func (p *Pages) tokenText(tokens []site.Token, r requestlog.Request) string {
 // attributesShown is how many attribute names a row shows. The details show all of them.
 const attributesShown = 3
 
-// retell shortens the sentence of a call. It also returns the changed values and the further
+// shortSentence shortens the sentence of a call. It also returns the changed values and the further
 // attributes that the sentence names.
-func retell(r requestlog.Request) (short string, changes []change, others []string) {
+func shortSentence(r requestlog.Request) (short string, changes []changedValue, others []string) {
 	if r.Status >= http.StatusBadRequest {
 		return r.Sentence, nil, nil
 	}
@@ -304,11 +304,11 @@ func retell(r requestlog.Request) (short string, changes []change, others []stri
 		names, updated := strings.CutPrefix(part, "Updated ")
 		switch {
 		case part == "Deactivated":
-			changes = append(changes, change{"active", "true", "false"})
+			changes = append(changes, changedValue{"active", "true", "false"})
 		case part == "Reactivated":
-			changes = append(changes, change{"active", "false", "true"})
+			changes = append(changes, changedValue{"active", "false", "true"})
 		case isRole && hasRoles:
-			changes = append(changes, change{"userType", before, after})
+			changes = append(changes, changedValue{"userType", before, after})
 		case updated:
 			others = strings.Split(names, ", ")
 			if more := len(others) - attributesShown; more > 0 {

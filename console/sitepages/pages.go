@@ -149,11 +149,11 @@ func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Acces
 		return v, nil
 	}
 	if unknown {
-		return v, p.askIn(r)
+		return v, p.askToSignIn(r)
 	}
 	v.Person, err = v.Roster.UseSession(r.Context(), p.Console.SessionSecret(r, SessionCookie), console.BrowserOf(r))
 	if errors.Is(err, refusal.Unauthorized) {
-		return v, p.askIn(r)
+		return v, p.askToSignIn(r)
 	}
 	if err != nil {
 		return v, err

@@ -151,7 +151,7 @@ func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) 
 		{Text: "Look-alikes", Count: console.GroupDigits(c.LookAlike)},
 	}
 	for i, s := range []roster.Status{roster.StatusAny, roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn, roster.StatusLookAlike} {
-		list[i].URL, list[i].Here = console.WithQuery(self, q, "status", string(s), "after", ""), here == s
+		list[i].URL, list[i].Selected = console.WithQuery(self, q, "status", string(s), "after", ""), here == s
 	}
 	return list
 }
@@ -177,10 +177,10 @@ func statusOf(text string) roster.Status {
 func roleOptions(here roster.Role, none string) []console.Option {
 	var list []console.Option
 	if none != "" {
-		list = append(list, console.Option{Text: none, Here: here == ""})
+		list = append(list, console.Option{Text: none, Selected: here == ""})
 	}
 	for _, role := range roster.Roles() {
-		list = append(list, console.Option{Value: string(role), Text: string(role), Here: role == here})
+		list = append(list, console.Option{Value: string(role), Text: string(role), Selected: role == here})
 	}
 	return list
 }

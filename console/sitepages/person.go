@@ -68,7 +68,7 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")})
 	pp := personPage{
 		Page: pg, Person: person, Status: status, RoleText: roleText(person.Role), Roles: roleOptions(person.Role, ""),
-		ActiveBy: stampText(person.LastActive, now), RoleBy: stampText(person.LastRole, now),
+		ActiveBy: stampText(person.LastActiveChange, now), RoleBy: stampText(person.LastRoleChange, now),
 		RoleURL: v.personURL(person.ID, "role"), CutURL: v.personURL(person.ID, "deactivate"),
 		RoleNo: whyNot(v, person, counts), CutNo: whyNot(v, person, counts),
 		Log: console.WithQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
@@ -265,7 +265,7 @@ func whyNot(v *siteVisit, person roster.Person, counts roster.Counts) string {
 
 func personStatus(person roster.Person, now time.Time) string {
 	text := statusBadge(person).Text
-	if s := person.LastActive; !s.Time.IsZero() {
+	if s := person.LastActiveChange; !s.Time.IsZero() {
 		text += ", set " + console.RelativeTime(s.Time, now) + " by " + stampName(s)
 	}
 	return text + ". " + string(person.Role) + ". " + lastSeen(person, now)
@@ -442,5 +442,5 @@ func (p *Pages) changed(w http.ResponseWriter, r *http.Request, v *siteVisit, ou
 	case err != nil:
 		return err
 	}
-	return p.Console.Redirect(w, r, back, console.DoneNotice(period(out.Sentence)))
+	return p.Console.Redirect(w, r, back, console.DoneNotice(withFullStop(out.Sentence)))
 }

@@ -295,14 +295,14 @@ func (p *Pages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVis
 	switch {
 	case errors.As(err, &wrong):
 		for _, pr := range wrong.Problems {
-			sp.Problems = append(sp.Problems, problem{Where: sentenceStart(pr.Where), Text: period(sentenceStart(pr.Text))})
+			sp.Problems = append(sp.Problems, problem{Where: sentenceStart(pr.Where), Text: withFullStop(sentenceStart(pr.Text))})
 		}
 	case inUse:
 		for _, u := range used.Uses {
-			sp.Problems = append(sp.Problems, problem{Text: period(sentenceStart(u.String()))})
+			sp.Problems = append(sp.Problems, problem{Text: withFullStop(sentenceStart(u.String()))})
 		}
 		for _, stuck := range used.Stuck {
-			sp.Problems = append(sp.Problems, problem{Where: "This cannot be forced", Text: period(stuck.String())})
+			sp.Problems = append(sp.Problems, problem{Where: "This cannot be forced", Text: withFullStop(stuck.String())})
 		}
 		if len(used.Stuck) == 0 {
 			sp.Force = forceOf(v, document, used, ask)

@@ -113,7 +113,7 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 	if err != nil {
 		return scimPage{}, err
 	}
-	state := judge(v.Site, facts, now)
+	state := stateOf(v.Site, facts, now)
 	pg := v.page
 	pg.Title, pg.Badge, pg.StatusLine = "SCIM integration", state.Badge(), state.Detail()
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")})
@@ -180,13 +180,13 @@ func (p *Pages) saveEnabled(w http.ResponseWriter, r *http.Request, v *siteVisit
 	}
 	on := r.PostForm.Get("enabled") != ""
 	if v.Site.SCIMEnabled && !on {
-		return p.goTo(w, r, v.url("admin/access/scim/off"), console.Notice{})
+		return p.redirectWindow(w, r, v.url("admin/access/scim/off"), console.Notice{})
 	}
 	n := console.Notice{}
 	if on && !v.Site.SCIMEnabled {
 		n = console.DoneNotice(scimIsOn)
 	}
-	return p.flip(w, r, v, n, func(s *site.Site) { s.SCIMEnabled = s.SCIMEnabled || on })
+	return p.saveSwitch(w, r, v, n, func(s *site.Site) { s.SCIMEnabled = s.SCIMEnabled || on })
 }
 
 const scimIsOn = "SCIM is on. Your identity provider is let in with a token from this page."
@@ -202,7 +202,7 @@ func (p *Pages) saveRoles(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	if on != v.Site.ManageRoles {
 		n = console.DoneNotice(rolesText(on))
 	}
-	return p.flip(w, r, v, n, func(s *site.Site) { s.ManageRoles = on })
+	return p.saveSwitch(w, r, v, n, func(s *site.Site) { s.ManageRoles = on })
 }
 
 func rolesText(on bool) string {
@@ -212,9 +212,9 @@ func rolesText(on bool) string {
 	return "SCIM may no longer change roles. Everybody keeps the role they have until an administrator changes it."
 }
 
-// flip saves one switch. A script gets the new page but replaces only its head, so typed values
+// saveSwitch saves one switch. A script gets the new page but replaces only its head, so typed values
 // stay.
-func (p *Pages) flip(w http.ResponseWriter, r *http.Request, v *siteVisit, n console.Notice, change func(*site.Site)) error {
+func (p *Pages) saveSwitch(w http.ResponseWriter, r *http.Request, v *siteVisit, n console.Notice, change func(*site.Site)) error {
 	changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
 		change(s)
 		return nil
@@ -233,8 +233,8 @@ func (p *Pages) flip(w http.ResponseWriter, r *http.Request, v *siteVisit, n con
 	return p.show(w, r, http.StatusOK, "scim", sp)
 }
 
-// goTo redirects. For a script, it makes the whole window follow.
-func (p *Pages) goTo(w http.ResponseWriter, r *http.Request, target string, n console.Notice) error {
+// redirectWindow redirects. For a script, it makes the whole window follow.
+func (p *Pages) redirectWindow(w http.ResponseWriter, r *http.Request, target string, n console.Notice) error {
 	if r.Header.Get("HX-Request") == "" {
 		return p.Console.Redirect(w, r, target, n)
 	}
@@ -277,7 +277,7 @@ func (p *Pages) offPage(r *http.Request, v *siteVisit) (console.ConfirmPage, err
 		Undo:   "Checking Enable SCIM again lets it in with the same tokens. What changed there meanwhile arrives with its next full cycle.",
 		Action: v.url("admin/access/scim/off"), Button: "Turn SCIM off", Danger: true, Cancel: v.url("admin/access/scim"),
 	}
-	if s := judge(v.Site, facts, p.Console.Options.Now()).Status; s == working || s == failing || s == quietFor {
+	if s := stateOf(v.Site, facts, p.Console.Options.Now()).Status; s == statusWorking || s == statusFailing || s == statusQuiet {
 		ask.TypeName = v.Site.Name
 	}
 	return ask, nil

@@ -10,9 +10,9 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// askIn returns the sign-in page for visitors who are not signed in. A site that does not exist
+// askToSignIn returns the sign-in page for visitors who are not signed in. A site that does not exist
 // gets the same page.
-func (p *Pages) askIn(r *http.Request) *console.PageError {
+func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {
 		return console.ErrNotFound
@@ -32,14 +32,14 @@ func (p *Pages) askIn(r *http.Request) *console.PageError {
 // showLink says whose link it is, but does not use it up: mail programs open links before people
 // do.
 func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	pending, err := p.look(w, r, v)
+	pending, err := p.lookAtLink(w, r, v)
 	if err != nil {
 		return err
 	}
 	return p.Console.View(w, r, http.StatusOK, "signin_link", p.linkPage(r, v, pending))
 }
 
-func (p *Pages) look(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.Pending, error) {
+func (p *Pages) lookAtLink(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.Pending, error) {
 	p.Console.KeepPathSecret(w, r)
 	if v.Roster == nil {
 		// Respond as an existing site does, so that no one can find out which sites exist.
@@ -68,7 +68,7 @@ func (p *Pages) linkPage(r *http.Request, v *siteVisit, pending signin.Pending) 
 }
 
 func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	pending, err := p.look(w, r, v)
+	pending, err := p.lookAtLink(w, r, v)
 	if err != nil {
 		return err
 	}

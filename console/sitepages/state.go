@@ -35,13 +35,13 @@ const quietAfter = 24 * time.Hour
 type scimStatus string
 
 const (
-	notSetUp    scimStatus = "Not set up"
-	waiting     scimStatus = "Waiting for first call"
-	working     scimStatus = "Working"
-	quietFor    scimStatus = "Quiet"
-	failing     scimStatus = "Failing"
-	rejected    scimStatus = "Rejected"
-	switchedOff scimStatus = "Off"
+	statusNotSetUp scimStatus = "Not set up"
+	statusWaiting  scimStatus = "Waiting for first call"
+	statusWorking  scimStatus = "Working"
+	statusQuiet    scimStatus = "Quiet"
+	statusFailing  scimStatus = "Failing"
+	statusRejected scimStatus = "Rejected"
+	statusOff      scimStatus = "Off"
 )
 
 // scimState is the status with a sentence that explains it.
@@ -53,7 +53,7 @@ type scimState struct {
 // Badge returns the status as a badge.
 func (s scimState) Badge() *console.Badge {
 	tones := map[scimStatus]console.Tone{
-		notSetUp: console.ToneQuiet, waiting: console.ToneInfo, working: console.ToneGood, quietFor: console.ToneWarning, failing: console.ToneProblem, rejected: console.ToneProblem, switchedOff: console.ToneQuiet,
+		statusNotSetUp: console.ToneQuiet, statusWaiting: console.ToneInfo, statusWorking: console.ToneGood, statusQuiet: console.ToneWarning, statusFailing: console.ToneProblem, statusRejected: console.ToneProblem, statusOff: console.ToneQuiet,
 	}
 	return &console.Badge{Tone: tones[s.Status], Text: string(s.Status)}
 }
@@ -98,9 +98,9 @@ func (p *Pages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, err e
 	return f, err
 }
 
-// settles maps a change of a setting to the refusals that it fixes. Such refusals say nothing about
+// fixedRefusals maps a change of a setting to the refusals that it fixes. Such refusals say nothing about
 // the current state of the site.
-var settles = map[string]func(r requestlog.Request) bool{
+var fixedRefusals = map[string]func(r requestlog.Request) bool{
 	event.SiteSCIMEnabled: func(r requestlog.Request) bool { return r.Status == http.StatusForbidden },
 	event.SiteCreatesChanged: func(r requestlog.Request) bool {
 		return r.Status == http.StatusNotImplemented && r.Method == http.MethodPost
@@ -115,12 +115,12 @@ var settles = map[string]func(r requestlog.Request) bool{
 	event.SiteRateLimitChanged: func(r requestlog.Request) bool { return r.Status == http.StatusTooManyRequests },
 }
 
-// current returns the calls without the refusals that a later change of a setting fixed.
-func (f scimFacts) current() []requestlog.Request {
+// unfixedCalls returns the calls without the refusals that a later change of a setting fixed.
+func (f scimFacts) unfixedCalls() []requestlog.Request {
 	var list []requestlog.Request
 	for _, r := range f.calls {
 		settled := slices.ContainsFunc(f.settings, func(e event.Event) bool {
-			settles := settles[e.Name]
+			settles := fixedRefusals[e.Name]
 			return settles != nil && e.Time.After(r.Time) && settles(r)
 		})
 		if !settled {
@@ -141,57 +141,57 @@ func (f scimFacts) switchedOn() time.Time {
 	return time.Time{}
 }
 
-// calls summarizes the newest rows of the request log.
-type calls struct {
+// callSummary summarizes the newest rows of the request log.
+type callSummary struct {
 	total, changes, failed int
-	last                   requestlog.Request // the newest call with an accepted token
-	success                time.Time          // time of the newest successful call
-	ended                  requestlog.Request // the newest call whose token had ended
+	lastCall               requestlog.Request // the newest call with an accepted token
+	lastSuccess            time.Time          // time of the newest successful call
+	lastEnded              requestlog.Request // the newest call whose token had ended
 }
 
 // readCalls summarizes rows, newest first. It ignores calls of strangers.
-func readCalls(rows []requestlog.Request) calls {
-	var c calls
+func readCalls(rows []requestlog.Request) callSummary {
+	var c callSummary
 	for _, r := range rows {
-		if r.TokenEnded() && c.ended.Time.IsZero() {
-			c.ended = r
+		if r.TokenEnded() && c.lastEnded.Time.IsZero() {
+			c.lastEnded = r
 		}
 		if r.TokenEnded() || r.Stranger() {
 			continue
 		}
 		c.total++
-		if c.last.Time.IsZero() {
-			c.last = r
+		if c.lastCall.Time.IsZero() {
+			c.lastCall = r
 		}
-		if failed(r) {
+		if hasFailed(r) {
 			c.failed++
 			continue
 		}
 		if r.IsChange() {
 			c.changes++
 		}
-		if c.success.IsZero() {
-			c.success = r.Time
+		if c.lastSuccess.IsZero() {
+			c.lastSuccess = r.Time
 		}
 	}
 	return c
 }
 
-// failed reports whether a call left the identity provider's job undone. A lookup that finds
+// hasFailed reports whether a call left the identity provider's job undone. A lookup that finds
 // nothing has not failed.
-func failed(r requestlog.Request) bool {
+func hasFailed(r requestlog.Request) bool {
 	if r.Status == http.StatusNotFound && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		return false
 	}
 	return r.Status >= http.StatusBadRequest
 }
 
-// judge decides the state of a site.
-func judge(s site.Site, f scimFacts, now time.Time) scimState {
-	current := f.current()
+// stateOf decides the state of a site.
+func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
+	current := f.unfixedCalls()
 	c := readCalls(current)
 	live := liveTokens(f.tokens, now)
-	success := c.success
+	success := c.lastSuccess
 	for _, t := range f.tokens {
 		if len(f.calls) == 0 && t.LastUsed.After(success) {
 			success = t.LastUsed // its rows were pruned from the log
@@ -200,36 +200,36 @@ func judge(s site.Site, f scimFacts, now time.Time) scimState {
 	on := f.switchedOn()
 	switch {
 	case !s.SCIMEnabled && len(f.tokens) == 0:
-		return scimState{notSetUp, "Not set up. Check Enable SCIM, then generate a token for your identity provider."}
+		return scimState{statusNotSetUp, "Not set up. Check Enable SCIM, then generate a token for your identity provider."}
 	case !s.SCIMEnabled && success.IsZero():
-		return scimState{switchedOff, "Off. Check Enable SCIM to let your identity provider in with its token."}
+		return scimState{statusOff, "Off. Check Enable SCIM to let your identity provider in with its token."}
 	case !s.SCIMEnabled:
-		return scimState{switchedOff, "Off. The identity provider is refused; people keep their access and role as they are."}
+		return scimState{statusOff, "Off. The identity provider is refused; people keep their access and role as they are."}
 	case len(f.tokens) == 0:
-		return scimState{notSetUp, "Not set up. SCIM is on, but there is no token yet: generate one for your identity provider."}
-	case c.ended.Time.After(success) && endedCounts(c.ended, live):
-		return scimState{rejected, "Rejected. " + endedText(c.ended, f.tokens, now) + " " + lastGood(success, now)}
+		return scimState{statusNotSetUp, "Not set up. SCIM is on, but there is no token yet: generate one for your identity provider."}
+	case c.lastEnded.Time.After(success) && endedCounts(c.lastEnded, live):
+		return scimState{statusRejected, "Rejected. " + endedText(c.lastEnded, f.tokens, now) + " " + lastSuccessText(success, now)}
 	case len(live) == 0:
-		return scimState{notSetUp, "Not set up. No token is live any more: generate one and give it to your identity provider. " + lastGood(success, now)}
+		return scimState{statusNotSetUp, "Not set up. No token is live any more: generate one and give it to your identity provider. " + lastSuccessText(success, now)}
 	case c.total == 0 && success.IsZero() && on.IsZero():
-		return scimState{waiting, "Waiting for the first call. Give the Tenant URL and the token to your identity provider and test the connection there."}
-	case on.After(success) && on.After(c.last.Time):
-		return scimState{waiting, fmt.Sprintf("Waiting for the first call since SCIM was switched on, %s. %s", console.RelativeTime(on, now), lastGood(success, now))}
+		return scimState{statusWaiting, "Waiting for the first call. Give the Tenant URL and the token to your identity provider and test the connection there."}
+	case on.After(success) && on.After(c.lastCall.Time):
+		return scimState{statusWaiting, fmt.Sprintf("Waiting for the first call since SCIM was switched on, %s. %s", console.RelativeTime(on, now), lastSuccessText(success, now))}
 	case c.total == 0 && success.IsZero():
-		return scimState{waiting, "Waiting for the first call since the settings were changed. " + lastGood(success, now)}
-	case c.total > 0 && failed(c.last):
-		return scimState{failing, fmt.Sprintf("Failing. The last call, %s, was refused: %s", console.RelativeTime(c.last.Time, now), period(c.last.Sentence))}
+		return scimState{statusWaiting, "Waiting for the first call since the settings were changed. " + lastSuccessText(success, now)}
+	case c.total > 0 && hasFailed(c.lastCall):
+		return scimState{statusFailing, fmt.Sprintf("Failing. The last call, %s, was refused: %s", console.RelativeTime(c.lastCall.Time, now), withFullStop(c.lastCall.Sentence))}
 	case c.failed >= fewFailures && c.failed*5 > c.total:
-		return scimState{failing, fmt.Sprintf("Failing. %d of the last %d calls were refused. The last one, %s, was answered.",
-			c.failed, c.total, console.RelativeTime(c.last.Time, now))}
+		return scimState{statusFailing, fmt.Sprintf("Failing. %d of the last %d calls were refused. The last one, %s, was answered.",
+			c.failed, c.total, console.RelativeTime(c.lastCall.Time, now))}
 	case now.Sub(success) > quietAfter:
-		return scimState{quietFor, fmt.Sprintf("Quiet. No call for %s. Entra ID asks every 20 to 40 minutes; a job in quarantine asks once a day, then stops.", console.SpellDuration(now.Sub(success)))}
+		return scimState{statusQuiet, fmt.Sprintf("Quiet. No call for %s. Entra ID asks every 20 to 40 minutes; a job in quarantine asks once a day, then stops.", console.SpellDuration(now.Sub(success)))}
 	}
 	last := "Last call"
 	if len(current) < len(f.calls) {
 		last = "Last accepted call"
 	}
-	return scimState{working, fmt.Sprintf("Working. %s %s.", last, console.RelativeTime(success, now))}
+	return scimState{statusWorking, fmt.Sprintf("Working. %s %s.", last, console.RelativeTime(success, now))}
 }
 
 // endedCounts reports whether a call with an ended token matters. Calls from before the live token
@@ -275,7 +275,7 @@ func liveTokens(tokens []site.Token, now time.Time) []site.Token {
 	return live
 }
 
-func lastGood(success, now time.Time) string {
+func lastSuccessText(success, now time.Time) string {
 	if success.IsZero() {
 		return "No call has been accepted yet."
 	}
@@ -289,7 +289,7 @@ func sentenceStart(text string) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-func period(text string) string {
+func withFullStop(text string) string {
 	if text == "" || strings.HasSuffix(text, ".") {
 		return text
 	}

@@ -49,38 +49,38 @@ func TestState(t *testing.T) {
 		want  scimStatus
 		says  string
 	}{
-		{"new_site_is_not_set_up", off, scimFacts{}, notSetUp, "Check Enable SCIM"},
-		{"switched_on_without_a_token_is_not_set_up", on, scimFacts{}, notSetUp, "generate one"},
-		{"a_token_without_a_call_waits", on, scimFacts{tokens: []site.Token{token}}, waiting, "Give the Tenant URL"},
-		{"an_answered_call_is_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(3*time.Minute, 200, "ok")}}, working, "Last call 3 minutes ago."},
-		{"asking_for_who_is_not_there_is_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{lookup}}, working, "1 minute ago"},
-		{"one_refusal_among_ten_is_working", on, scimFacts{tokens: []site.Token{token}, calls: mostlyGood}, working, "1 minute ago"},
-		{"a_day_without_a_call_is_quiet", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(26*time.Hour, 200, "ok")}}, quietFor, "No call for 1 day"},
-		{"a_used_token_with_pruned_rows_is_quiet", on, scimFacts{tokens: []site.Token{{ID: "t", Created: now.Add(-72 * time.Hour), LastUsed: now.Add(-48 * time.Hour)}}}, quietFor, "No call for 2 days"},
-		{"a_refused_last_call_is_failing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 501, "Creation is off"), call(2*time.Minute, 200, "ok")}}, failing, "1 minute ago, was refused: Creation is off."},
-		{"many_refusals_are_failing", on, scimFacts{tokens: []site.Token{token}, calls: mixed}, failing, "3 of the last 4 calls"},
-		{"switched_off_is_off", off, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 200, "ok")}}, switchedOff, "people keep their access"},
-		{"a_token_made_before_switching_on_is_off", off, scimFacts{tokens: []site.Token{token}}, switchedOff, "Check Enable SCIM"},
+		{"new_site_is_not_set_up", off, scimFacts{}, statusNotSetUp, "Check Enable SCIM"},
+		{"switched_on_without_a_token_is_not_set_up", on, scimFacts{}, statusNotSetUp, "generate one"},
+		{"a_token_without_a_call_waits", on, scimFacts{tokens: []site.Token{token}}, statusWaiting, "Give the Tenant URL"},
+		{"an_answered_call_is_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(3*time.Minute, 200, "ok")}}, statusWorking, "Last call 3 minutes ago."},
+		{"asking_for_who_is_not_there_is_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{lookup}}, statusWorking, "1 minute ago"},
+		{"one_refusal_among_ten_is_working", on, scimFacts{tokens: []site.Token{token}, calls: mostlyGood}, statusWorking, "1 minute ago"},
+		{"a_day_without_a_call_is_quiet", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(26*time.Hour, 200, "ok")}}, statusQuiet, "No call for 1 day"},
+		{"a_used_token_with_pruned_rows_is_quiet", on, scimFacts{tokens: []site.Token{{ID: "t", Created: now.Add(-72 * time.Hour), LastUsed: now.Add(-48 * time.Hour)}}}, statusQuiet, "No call for 2 days"},
+		{"a_refused_last_call_is_failing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 501, "Creation is off"), call(2*time.Minute, 200, "ok")}}, statusFailing, "1 minute ago, was refused: Creation is off."},
+		{"many_refusals_are_failing", on, scimFacts{tokens: []site.Token{token}, calls: mixed}, statusFailing, "3 of the last 4 calls"},
+		{"switched_off_is_off", off, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 200, "ok")}}, statusOff, "people keep their access"},
+		{"a_token_made_before_switching_on_is_off", off, scimFacts{tokens: []site.Token{token}}, statusOff, "Check Enable SCIM"},
 
-		{"an_ended_token_after_the_last_success_is_rejected", on, scimFacts{tokens: []site.Token{token, old}, calls: []requestlog.Request{ended(time.Minute), good}}, rejected, "1 minute ago a call came with the token Entra (…beef), which was revoked or replaced 2 days ago. Give your identity provider the token that is live, or generate another one. The last accepted call was 1 hour ago."},
-		{"an_ended_token_before_the_last_success_is_working", on, scimFacts{tokens: []site.Token{token, old}, calls: []requestlog.Request{call(time.Minute, 200, "ok"), ended(time.Hour)}}, working, "Last call"},
-		{"an_ended_token_on_the_first_try_is_rejected", on, scimFacts{tokens: []site.Token{token, old}, calls: []requestlog.Request{ended(time.Minute)}}, rejected, "No call has been accepted yet."},
-		{"an_ended_token_before_the_live_one_was_made_waits", on, scimFacts{tokens: []site.Token{token, old}, calls: []requestlog.Request{ended(49 * time.Hour)}}, waiting, "Waiting"},
-		{"an_ended_token_with_none_live_is_rejected", on, scimFacts{tokens: []site.Token{old}, calls: []requestlog.Request{ended(time.Minute)}}, rejected, "Generate a token and give it"},
-		{"strangers_change_nothing_of_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{stranger(time.Minute), good}}, working, "Last call 1 hour ago."},
-		{"strangers_change_nothing_of_waiting", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{stranger(time.Minute)}, strangers: 1}, waiting, "Waiting"},
-		{"no_live_token_and_no_refused_call_is_not_rejected", on, scimFacts{tokens: []site.Token{revoked}, calls: []requestlog.Request{good}}, notSetUp, "No token is live any more"},
+		{"an_ended_token_after_the_last_success_is_rejected", on, scimFacts{tokens: []site.Token{token, old}, calls: []requestlog.Request{ended(time.Minute), good}}, statusRejected, "1 minute ago a call came with the token Entra (…beef), which was revoked or replaced 2 days ago. Give your identity provider the token that is live, or generate another one. The last accepted call was 1 hour ago."},
+		{"an_ended_token_before_the_last_success_is_working", on, scimFacts{tokens: []site.Token{token, old}, calls: []requestlog.Request{call(time.Minute, 200, "ok"), ended(time.Hour)}}, statusWorking, "Last call"},
+		{"an_ended_token_on_the_first_try_is_rejected", on, scimFacts{tokens: []site.Token{token, old}, calls: []requestlog.Request{ended(time.Minute)}}, statusRejected, "No call has been accepted yet."},
+		{"an_ended_token_before_the_live_one_was_made_waits", on, scimFacts{tokens: []site.Token{token, old}, calls: []requestlog.Request{ended(49 * time.Hour)}}, statusWaiting, "Waiting"},
+		{"an_ended_token_with_none_live_is_rejected", on, scimFacts{tokens: []site.Token{old}, calls: []requestlog.Request{ended(time.Minute)}}, statusRejected, "Generate a token and give it"},
+		{"strangers_change_nothing_of_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{stranger(time.Minute), good}}, statusWorking, "Last call 1 hour ago."},
+		{"strangers_change_nothing_of_waiting", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{stranger(time.Minute)}, strangers: 1}, statusWaiting, "Waiting"},
+		{"no_live_token_and_no_refused_call_is_not_rejected", on, scimFacts{tokens: []site.Token{revoked}, calls: []requestlog.Request{good}}, statusNotSetUp, "No token is live any more"},
 
-		{"switched_on_again_waits_instead_of_failing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 403, "SCIM is switched off for this site")}, settings: []event.Event{set(time.Second, "site.scim_enabled")}}, waiting, "since SCIM was switched on, 1 second ago. No call has been accepted yet."},
-		{"switched_on_again_remembers_the_last_accepted_call", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 403, "off"), good}, settings: []event.Event{set(time.Second, "site.scim_enabled")}}, waiting, "The last accepted call was 1 hour ago."},
-		{"a_call_after_switching_on_is_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Second, 200, "ok"), call(time.Hour, 403, "off")}, settings: []event.Event{set(time.Minute, "site.scim_enabled")}}, working, "1 second ago"},
-		{"a_refusal_after_switching_on_is_failing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create}, settings: []event.Event{set(time.Hour, "site.scim_enabled")}}, failing, "creation over SCIM is off"},
-		{"creates_refused_before_creating_was_allowed_are_settled", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create, good}, settings: []event.Event{set(time.Second, "site.creates_changed")}}, working, "Last accepted call 1 hour ago."},
-		{"another_setting_settles_nothing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create, good}, settings: []event.Event{set(time.Second, "site.roles_managed")}}, failing, "creation over SCIM is off"},
+		{"switched_on_again_waits_instead_of_failing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 403, "SCIM is switched off for this site")}, settings: []event.Event{set(time.Second, "site.scim_enabled")}}, statusWaiting, "since SCIM was switched on, 1 second ago. No call has been accepted yet."},
+		{"switched_on_again_remembers_the_last_accepted_call", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 403, "off"), good}, settings: []event.Event{set(time.Second, "site.scim_enabled")}}, statusWaiting, "The last accepted call was 1 hour ago."},
+		{"a_call_after_switching_on_is_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Second, 200, "ok"), call(time.Hour, 403, "off")}, settings: []event.Event{set(time.Minute, "site.scim_enabled")}}, statusWorking, "1 second ago"},
+		{"a_refusal_after_switching_on_is_failing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create}, settings: []event.Event{set(time.Hour, "site.scim_enabled")}}, statusFailing, "creation over SCIM is off"},
+		{"creates_refused_before_creating_was_allowed_are_settled", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create, good}, settings: []event.Event{set(time.Second, "site.creates_changed")}}, statusWorking, "Last accepted call 1 hour ago."},
+		{"another_setting_settles_nothing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create, good}, settings: []event.Event{set(time.Second, "site.roles_managed")}}, statusFailing, "creation over SCIM is off"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := judge(tt.site, tt.facts, now)
+			got := stateOf(tt.site, tt.facts, now)
 			if got.Status != tt.want || !strings.Contains(got.Sentence, tt.says) {
 				t.Errorf("got %s: %s\nwant %s with %q", got.Status, got.Sentence, tt.want, tt.says)
 			}

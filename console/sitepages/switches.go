@@ -103,7 +103,7 @@ func setSettings(s *site.Site, values map[string]string) (wrong *console.FieldEr
 		switch {
 		case ok:
 		case x.Kind == site.Choice:
-			value = x.Values[0].Is
+			value = x.Values[0].Stored
 		case wrong == nil:
 			wrong = &console.FieldError{For: x.Field, Text: fmt.Sprintf("Write a whole number from %d to %d, or leave it empty for %s.", x.Bounds.Min, x.Bounds.Max, x.Bounds.None)}
 		}
@@ -161,7 +161,7 @@ func (f *switchesForm) show(s site.Site) {
 		case x.Kind == site.Choice:
 			g := radioGroup{Name: x.Field, Label: x.Label}
 			for _, v := range x.Values {
-				g.Choices = append(g.Choices, console.Choice{Value: v.Word, Text: v.Text, Checked: x.Get(s.Settings) == v.Is, Help: v.Help})
+				g.Choices = append(g.Choices, console.Choice{Value: v.Word, Text: v.Text, Checked: x.Get(s.Settings) == v.Stored, Help: v.Help})
 			}
 			f.Groups = append(f.Groups, g)
 		case x.Kind == site.Number:

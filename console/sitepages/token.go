@@ -12,15 +12,15 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// onceOnly is shown when a used form is sent again, by a reload or the Back button.
-var onceOnly = console.Notice{
+// formUsedNotice is shown when a used form is sent again, by a reload or the Back button.
+var formUsedNotice = console.Notice{
 	Tone: console.ToneInfo, Title: "A token is shown once",
 	Text: "Nothing new was made. If you did not save the token, generate another one and give it to your identity provider.",
 }
 
 // afterToken redirects a browser that reloads the page that showed a token.
 func (p *Pages) afterToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.Console.Redirect(w, r, v.url("admin/access/scim"), onceOnly)
+	return p.Console.Redirect(w, r, v.url("admin/access/scim"), formUsedNotice)
 }
 
 // generateToken responds directly with the page that shows the token, because a secret must not go
@@ -48,7 +48,7 @@ func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVis
 	made, secret, err := p.Sites.CreateToken(r.Context(), v.Site.ID, req)
 	switch {
 	case errors.Is(err, site.ErrFormUsed):
-		return p.Console.Redirect(w, r, v.url("admin/access/scim"), onceOnly)
+		return p.Console.Redirect(w, r, v.url("admin/access/scim"), formUsedNotice)
 	case errors.Is(err, errNotSaved):
 		return p.notSaved(w, r, v, edit)
 	case errors.Is(err, site.ErrOneLive), errors.Is(err, site.ErrTwoLive):
@@ -69,7 +69,7 @@ func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVis
 	sp.Made = &madeToken{
 		Token:  console.CopyValue{ID: "token", Label: "Authorization token", Value: secret, Button: "Copy to clipboard", Hint: "Entra ID calls it Secret Token, Okta calls it API token."},
 		Label:  made.Label(),
-		Before: becameOf(liveTokens(before, made.Created), made, req.Mode),
+		Before: oldTokenText(liveTokens(before, made.Created), made, req.Mode),
 		Done:   v.url("admin/access/scim"),
 	}
 	if edit.off {
@@ -163,7 +163,7 @@ func (p *Pages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, 
 	return req, nil
 }
 
-func becameOf(before []site.Token, made site.Token, mode site.TokenMode) string {
+func oldTokenText(before []site.Token, made site.Token, mode site.TokenMode) string {
 	switch {
 	case len(before) == 0:
 		return ""

@@ -19,7 +19,7 @@ import (
 // read returns the rows and the row errors of a file.
 func read(t *testing.T, text string) ([]directory.Row, []string) {
 	t.Helper()
-	r, err := csv.NewReader(strings.NewReader(text))
+	r, err := csv.NewReader(strings.NewReader(text), directory.FileOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestReader_reads_no_part_of_a_file_again_and_again(t *testing.T) {
 	t.Run("many_quotes_that_never_close", func(t *testing.T) {
 		t.Parallel()
 		// Whether a value is open before it or not, it is open after it.
-		r, err := csv.NewReader(strings.NewReader(head + strings.Repeat("\"x\",\"\n", 3_000_000) + last))
+		r, err := csv.NewReader(strings.NewReader(head+strings.Repeat("\"x\",\"\n", 3_000_000)+last), directory.FileOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +197,7 @@ func TestHeader(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := csv.NewReader(strings.NewReader(test.header))
+			_, err := csv.NewReader(strings.NewReader(test.header), directory.FileOptions{})
 			if err == nil {
 				t.Fatal("the header was accepted")
 			}
@@ -213,7 +213,7 @@ func TestHeader(t *testing.T) {
 func TestReader_hands_on_an_error_of_the_file(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("disk on fire")
-	_, err := csv.NewReader(io.MultiReader(strings.NewReader("userPrincipalName\nada@contoso.example\n"), iotest.ErrReader(broken)))
+	_, err := csv.NewReader(io.MultiReader(strings.NewReader("userPrincipalName\nada@contoso.example\n"), iotest.ErrReader(broken)), directory.FileOptions{})
 	if !errors.Is(err, broken) {
 		t.Errorf("got %v, want %v", err, broken)
 	}
@@ -284,7 +284,7 @@ func FuzzReader(f *testing.F) {
 	f.Add("userPrincipalName,city,mail\n\"x\",\"\n\"x\",\"\nada@contoso.example,Bonn,a@b\n")
 	f.Add("\xef\xbb\xbfmail,objectId\r\n,\"\r\n\"\"")
 	f.Fuzz(func(t *testing.T, text string) {
-		r, err := csv.NewReader(strings.NewReader(text))
+		r, err := csv.NewReader(strings.NewReader(text), directory.FileOptions{})
 		if err != nil {
 			return
 		}

@@ -36,7 +36,7 @@ func decode(b []byte, name string) (text, note string, err error) {
 	case bytes.HasPrefix(b, []byte("\xff\xfe")), bytes.HasPrefix(b, []byte("\xfe\xff")):
 		return decodeAs(unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), b, "UTF-16")
 	}
-	even, odd := zeros(b)
+	even, odd := countZeroBytes(b)
 	switch {
 	case odd > 0 && odd > 20*even:
 		return decodeAs(unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), b, "UTF-16")
@@ -65,8 +65,8 @@ func otherFormat(b []byte) string {
 	return ""
 }
 
-// zeros counts the zero bytes at even and at odd places of the beginning of a file.
-func zeros(b []byte) (even, odd int) {
+// countZeroBytes counts the zero bytes at even and at odd places of the beginning of a file.
+func countZeroBytes(b []byte) (even, odd int) {
 	for i, c := range b[:min(len(b), 4096)] {
 		switch {
 		case c != 0:

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
 // column is a column of the file and what is known about its meaning.
@@ -626,7 +627,7 @@ func (h *header) askForUnknown(ignore bool) {
 		return
 	}
 	h.askForWords()
-	h.sentence = append(h.sentence, "it is not known what to do with the "+plural(len(names), "column ", "columns ")+strings.Join(names, ", "))
+	h.sentence = append(h.sentence, "it is not known what to do with the "+phrase.Noun(len(names), "column ", "columns ")+strings.Join(names, ", "))
 	var plain []string
 	for _, i := range rest {
 		if name := h.flagName(i); strings.Contains(name, ",") {
@@ -652,13 +653,6 @@ func (h *header) askForWords() {
 }
 
 const accountEnabled = "accountEnabled"
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
-}
 
 func meansObjectID(name string) bool {
 	a, _ := meaning(name)

@@ -134,11 +134,11 @@ func TestCutFiles(t *testing.T) {
 		}
 	}
 	var problem string
-	rows, err := csv.Rows(strings.NewReader(head + "bob@contoso.example,\"Bo"))
+	r, err := csv.NewReader(strings.NewReader(head+"bob@contoso.example,\"Bo"), directory.FileOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range rows {
+	for _, err := range r.Rows() {
 		if err != nil {
 			problem = err.Error()
 		}

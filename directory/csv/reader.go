@@ -47,12 +47,9 @@ type record struct {
 	open  bool // the file ends inside a quoted value of this record
 }
 
-// NewReader reads a file without any options.
-func NewReader(r io.Reader) (*Reader, error) { return NewReaderWith(r, directory.FileOptions{}) }
-
-// NewReaderWith reads the whole file. An error about its columns is a *directory.FileError, which
+// NewReader reads the whole file. An error about its columns is a *directory.FileError, which
 // names the flags that help.
-func NewReaderWith(r io.Reader, o directory.FileOptions) (*Reader, error) {
+func NewReader(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	if err != nil {
 		return nil, err
@@ -75,18 +72,9 @@ func NewReaderWith(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	return rd, rd.read(&lines{text: text, separator: ','}, o)
 }
 
-// Rows reads a file without any options and returns its rows.
-func Rows(r io.Reader) (iter.Seq2[directory.Row, error], error) {
-	rd, err := NewReader(r)
-	if err != nil {
-		return nil, err
-	}
-	return rd.Rows(), nil
-}
-
 // Open reads a file of users.
 func Open(r io.Reader, o directory.FileOptions) (directory.File, error) {
-	rd, err := NewReaderWith(r, o)
+	rd, err := NewReader(r, o)
 	if err != nil {
 		return directory.File{}, err
 	}

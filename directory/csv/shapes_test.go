@@ -108,12 +108,12 @@ func TestReader_reads_files_as_people_have_them(t *testing.T) {
 // TestReader_keeps_what_spaces_before_quotes_hold: separators, line ends and doubled quotes inside.
 func TestReader_keeps_what_spaces_before_quotes_hold(t *testing.T) {
 	t.Parallel()
-	rows, err := csv.Rows(strings.NewReader("userPrincipalName, displayName, city\na@contoso.example, \"B, \"\"C\"\" \nD \" , \"\"\nb@contoso.example,\tx, \"y\"\n"))
+	r, err := csv.NewReader(strings.NewReader("userPrincipalName, displayName, city\na@contoso.example, \"B, \"\"C\"\" \nD \" , \"\"\nb@contoso.example,\tx, \"y\"\n"), directory.FileOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []map[string]string
-	for row, err := range rows {
+	for row, err := range r.Rows() {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +136,7 @@ func TestHeader_offers_the_column_that_disables_leavers(t *testing.T) {
 		"Status": {"Aktiv", "Inaktiv"}, "User status": {"Active", "Deactivated"}, "Lifecycle status": {"Employed", "Terminated"},
 		"Actif": {"Oui", "Non"}, "Position Status": {"Active", "Terminated"},
 	} {
-		_, err := csv.NewReader(strings.NewReader("userPrincipalName," + name + "\na@contoso.example," + values[0] + "\nb@contoso.example," + values[1] + "\n"))
+		_, err := csv.NewReader(strings.NewReader("userPrincipalName,"+name+"\na@contoso.example,"+values[0]+"\nb@contoso.example,"+values[1]+"\n"), directory.FileOptions{})
 		if want := `--map "` + name + `=accountEnabled"`; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("column %q: got %v, want %s", name, err, want)
 		}

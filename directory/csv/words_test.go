@@ -42,7 +42,7 @@ func TestHeader_asks_about_columns_of_yes_and_no(t *testing.T) {
 		{"Team", "Red", "Blue", `--ignore-columns "Team"`, ""},
 	}
 	for _, test := range tests {
-		_, err := csv.NewReader(strings.NewReader(fmt.Sprintf("userPrincipalName,%s\na@contoso.example,%s\nb@contoso.example,%s\n", test.columns, test.first, test.second)))
+		_, err := csv.NewReader(strings.NewReader(fmt.Sprintf("userPrincipalName,%s\na@contoso.example,%s\nb@contoso.example,%s\n", test.columns, test.first, test.second)), directory.FileOptions{})
 		if err == nil || !strings.HasSuffix(err.Error(), "Add: "+test.flags) || !strings.Contains(err.Error(), test.said) {
 			t.Errorf("%s of %s, %s: got %v, want %s", test.columns, test.first, test.second, err, test.flags)
 		}

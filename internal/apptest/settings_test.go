@@ -61,8 +61,8 @@ func otherValue(x site.Setting, s site.Settings) any {
 	if x.Kind == site.Number {
 		return x.Bounds.Min + x.Get(s).(int)
 	}
-	i := slices.IndexFunc(x.Values, func(v site.Value) bool { return v.Is != x.Get(s) })
-	return x.Values[i].Is
+	i := slices.IndexFunc(x.Values, func(v site.Value) bool { return v.Stored != x.Get(s) })
+	return x.Values[i].Stored
 }
 
 func flagWord(x site.Setting, s site.Settings) string {
@@ -97,7 +97,7 @@ func (j *journey) wantSettings(admin *visitor, s site.Settings) {
 		if got, there := out[x.Key]; !there || fmt.Sprint(got) != fmt.Sprint(x.JSON(s)) {
 			j.t.Errorf("%s: site show --json has %s: %v, want %v", x.Name, x.Key, got, x.JSON(s))
 		}
-		say := x.Say(site.Site{Settings: s})
+		say := x.Printed(site.Site{Settings: s})
 		if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(x.Title) + ` +` + regexp.QuoteMeta(say) + `$`).MatchString(shown) {
 			j.t.Errorf("%s: site show does not say %q, %q:\n%s", x.Name, x.Title, say, shown)
 		}
@@ -135,7 +135,7 @@ func (j *journey) wantToldBy(kind string, but ...string) {
 	told := map[string]bool{}
 	for _, e := range all {
 		for _, c := range event.Changes(e.Data) {
-			told[c.Name] = told[c.Name] || e.Actor.Kind == kind && e.Text != "" && event.Known(e.Event)
+			told[c.Name] = told[c.Name] || e.Actor.Kind == kind && e.Text != "" && slices.Contains(event.Names, e.Event)
 		}
 	}
 	for _, x := range site.SettingsTable {

@@ -17,11 +17,11 @@ func Build() (string, error) {
 	if path := os.Getenv("ROLLCALL_TEST_BINARY"); path != "" {
 		return path, nil
 	}
-	asked.Store(true)
+	buildAsked.Store(true)
 	return build()
 }
 
-var asked atomic.Bool // whether this process has called for a build
+var buildAsked atomic.Bool // whether this process has called for a build
 
 var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "rollcall-binary-")
@@ -40,7 +40,7 @@ var build = sync.OnceValues(func() (string, error) {
 // Clean removes the binary at the end of a test process that may have built it. It returns an exit
 // code: 0, or 1 if it could not remove the binary.
 func Clean() int {
-	if !asked.Load() {
+	if !buildAsked.Load() {
 		return 0
 	}
 	path, err := build()

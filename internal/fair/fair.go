@@ -27,7 +27,7 @@ const System = ""
 // Options of a Gate.
 type Options struct {
 	Capacity int           // of all keys together
-	Each     int           // of one key; 0 means Capacity
+	PerKey   int           // of one key; 0 means Capacity
 	Reserved int           // part of Capacity that only System may use
 	Waiting  int           // requests of one key that may wait; 0 means any number
 	Patience time.Duration // how long a request waits at most; 0 means until its context ends
@@ -35,13 +35,13 @@ type Options struct {
 
 // Gate admits requests while their weights fit into its capacity. It is safe for concurrent use.
 type Gate struct {
-	o    Options
-	mu   sync.Mutex
-	used int
-	keys map[string]*line
-	turn []*line // keys with waiting requests; the first is served next
+	options      Options
+	mu           sync.Mutex
+	used         int
+	keys         map[string]*line
+	waitingLines []*line // keys with waiting requests; the first is served next
 
-	entered, own, overloaded int64
+	entered, refusedOwn, refusedOverloaded int64
 }
 
 // Stats shows how a gate is used now, and how often it admitted and refused requests since it was
@@ -55,8 +55,8 @@ type Stats struct {
 func (g *Gate) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := Stats{Capacity: g.o.Capacity, Used: g.used, Entered: g.entered, Own: g.own, Overloaded: g.overloaded}
-	for _, l := range g.turn {
+	s := Stats{Capacity: g.options.Capacity, Used: g.used, Entered: g.entered, Own: g.refusedOwn, Overloaded: g.refusedOverloaded}
+	for _, l := range g.waitingLines {
 		s.Waiting += len(l.waiting)
 	}
 	return s
@@ -66,9 +66,9 @@ func (g *Gate) Stats() Stats {
 func (g *Gate) refused(err error) error {
 	switch err { //nolint:errorlint // our own errors, never wrapped
 	case ErrOwn:
-		g.own++
+		g.refusedOwn++
 	case ErrOverloaded:
-		g.overloaded++
+		g.refusedOverloaded++
 	}
 	return err
 }
@@ -81,16 +81,16 @@ type line struct {
 }
 
 type waiter struct {
-	weight int
-	in     chan struct{} // closed when the request is admitted
+	weight   int
+	admitted chan struct{} // closed when the request is admitted
 }
 
 // NewGate returns a gate.
 func NewGate(o Options) *Gate {
-	if o.Each <= 0 {
-		o.Each = o.Capacity
+	if o.PerKey <= 0 {
+		o.PerKey = o.Capacity
 	}
-	return &Gate{o: o, keys: map[string]*line{}}
+	return &Gate{options: o, keys: map[string]*line{}}
 }
 
 // Enter waits until there is room for a request of this weight. After the request, the caller calls
@@ -104,17 +104,17 @@ func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 		g.mu.Unlock()
 		return nil
 	}
-	if weight > g.most(l) || g.o.Waiting > 0 && len(l.waiting) >= g.o.Waiting {
+	if weight > g.limitOf(l) || g.options.Waiting > 0 && len(l.waiting) >= g.options.Waiting {
 		g.forget(l)
 		err := g.refused(ErrOwn)
 		g.mu.Unlock()
 		return err
 	}
-	w := &waiter{weight: weight, in: make(chan struct{})}
+	w := &waiter{weight: weight, admitted: make(chan struct{})}
 	if l.waiting = append(l.waiting, w); len(l.waiting) == 1 {
-		g.turn = append(g.turn, l)
+		g.waitingLines = append(g.waitingLines, l)
 		if key == System { // System goes first
-			g.turn = slices.Insert(g.turn[:len(g.turn)-1], 0, l)
+			g.waitingLines = slices.Insert(g.waitingLines[:len(g.waitingLines)-1], 0, l)
 		}
 	}
 	g.mu.Unlock()
@@ -123,13 +123,13 @@ func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 
 func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	var late <-chan time.Time
-	if g.o.Patience > 0 {
-		timer := time.NewTimer(g.o.Patience)
+	if g.options.Patience > 0 {
+		timer := time.NewTimer(g.options.Patience)
 		defer timer.Stop()
 		late = timer.C
 	}
 	select {
-	case <-w.in:
+	case <-w.admitted:
 		return nil
 	case <-ctx.Done():
 	case <-late:
@@ -142,7 +142,7 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	}
 	l.waiting = slices.Delete(l.waiting, i, i+1)
 	if len(l.waiting) == 0 {
-		g.turn = slices.DeleteFunc(g.turn, func(other *line) bool { return other == l })
+		g.waitingLines = slices.DeleteFunc(g.waitingLines, func(other *line) bool { return other == l })
 	}
 	own := l.used > 0
 	g.forget(l)
@@ -165,7 +165,7 @@ func (g *Gate) TryEnter(key string, weight int) error {
 	case g.fits(l, weight):
 		g.take(l, weight)
 		return nil
-	case l.used+weight > g.most(l):
+	case l.used+weight > g.limitOf(l):
 		g.forget(l)
 		return g.refused(ErrOwn)
 	}
@@ -188,28 +188,28 @@ func (g *Gate) Leave(key string, weight int) {
 // its own share. It does not skip one that waits for the others, so that light requests cannot
 // overtake a heavy one forever.
 func (g *Gate) serve() {
-	for passed := 0; passed < len(g.turn); {
-		l := g.turn[0]
+	for passed := 0; passed < len(g.waitingLines); {
+		l := g.waitingLines[0]
 		w := l.waiting[0]
 		if !g.fits(l, w.weight) {
-			if l.used+w.weight <= g.most(l) {
+			if l.used+w.weight <= g.limitOf(l) {
 				return
 			}
-			g.turn = append(g.turn[1:], l)
+			g.waitingLines = append(g.waitingLines[1:], l)
 			passed++
 			continue
 		}
 		passed = 0
 		g.take(l, w.weight)
-		close(w.in)
+		close(w.admitted)
 		l.waiting = l.waiting[1:]
-		g.turn = g.turn[1:]
+		g.waitingLines = g.waitingLines[1:]
 		switch {
 		case len(l.waiting) == 0:
 		case l.key == System:
-			g.turn = slices.Insert(g.turn, 0, l)
+			g.waitingLines = slices.Insert(g.waitingLines, 0, l)
 		default:
-			g.turn = append(g.turn, l)
+			g.waitingLines = append(g.waitingLines, l)
 		}
 	}
 }
@@ -217,30 +217,30 @@ func (g *Gate) serve() {
 // overtakes reports whether a new request of this key would overtake another key that waits for
 // room.
 func (g *Gate) overtakes(l *line) bool {
-	if l.key == System || len(g.turn) == 0 {
+	if l.key == System || len(g.waitingLines) == 0 {
 		return false
 	}
-	first := g.turn[0]
-	return first.used+first.waiting[0].weight <= g.most(first)
+	first := g.waitingLines[0]
+	return first.used+first.waiting[0].weight <= g.limitOf(first)
 }
 
-// most is the most that one key may use.
-func (g *Gate) most(l *line) int {
+// limitOf is the most that one key may use.
+func (g *Gate) limitOf(l *line) int {
 	if l.key == System {
-		return g.o.Capacity
+		return g.options.Capacity
 	}
-	return g.o.Each
+	return g.options.PerKey
 }
 
 func (g *Gate) fits(l *line, weight int) bool {
-	if g.used+weight > g.o.Capacity {
+	if g.used+weight > g.options.Capacity {
 		return false
 	}
 	if l.key == System {
 		return true
 	}
 	others := g.used - g.line(System).used
-	return others+weight <= g.o.Capacity-g.o.Reserved && l.used+weight <= g.o.Each
+	return others+weight <= g.options.Capacity-g.options.Reserved && l.used+weight <= g.options.PerKey
 }
 
 func (g *Gate) take(l *line, weight int) {
@@ -273,7 +273,7 @@ func (g *Gate) Waiting() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := 0
-	for _, l := range g.turn {
+	for _, l := range g.waitingLines {
 		n += len(l.waiting)
 	}
 	return n

@@ -62,7 +62,7 @@ func TestKeysTakeTurns(t *testing.T) {
 func TestShares(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	g := fair.NewGate(fair.Options{Capacity: 10, Each: 6, Reserved: 2})
+	g := fair.NewGate(fair.Options{Capacity: 10, PerKey: 6, Reserved: 2})
 	for _, step := range []struct {
 		key    string
 		weight int
@@ -92,7 +92,7 @@ func TestShares(t *testing.T) {
 func TestWaitingEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := fair.NewGate(fair.Options{Capacity: 2, Each: 1, Waiting: 1, Patience: time.Second})
+		g := fair.NewGate(fair.Options{Capacity: 2, PerKey: 1, Waiting: 1, Patience: time.Second})
 		ctx, cancel := context.WithCancel(t.Context())
 		for _, key := range []string{"a", "b"} {
 			if err := g.Enter(ctx, key, 1); err != nil {
@@ -169,7 +169,7 @@ func TestAHeavyWeightIsNotOvertaken(t *testing.T) {
 // TestNothingIsLostOrDoubled lets many requests come and go; some of them stop waiting.
 func TestNothingIsLostOrDoubled(t *testing.T) {
 	t.Parallel()
-	g := fair.NewGate(fair.Options{Capacity: 4, Each: 2, Reserved: 1, Patience: time.Millisecond})
+	g := fair.NewGate(fair.Options{Capacity: 4, PerKey: 2, Reserved: 1, Patience: time.Millisecond})
 	var mu sync.Mutex
 	in, most := map[string]int{}, 0
 	var all sync.WaitGroup

@@ -53,13 +53,13 @@ func New(version string, families []Family, gather func() []Sample) *Metrics {
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rollcall_build_info", Help: "1, with the version as label."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
-	asked := &asked{families: map[string]described{}, gather: gather}
+	asked := &familyCollector{families: map[string]describedFamily{}, gather: gather}
 	for _, f := range families {
 		kind := prometheus.GaugeValue
 		if f.Counter {
 			kind = prometheus.CounterValue
 		}
-		asked.families[f.Name] = described{prometheus.NewDesc(f.Name, f.Help, f.Labels, nil), kind}
+		asked.families[f.Name] = describedFamily{prometheus.NewDesc(f.Name, f.Help, f.Labels, nil), kind}
 	}
 	m.registry.MustRegister(m.requests, m.seconds, build, asked,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -68,7 +68,7 @@ func New(version string, families []Family, gather func() []Sample) *Metrics {
 
 // Request counts a request.
 func (m *Metrics) Request(route, method string, status int, took time.Duration) {
-	class, method := Class(route), known(method)
+	class, method := Class(route), knownMethod(method)
 	m.requests.WithLabelValues(class, method, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(class, method).Observe(took.Seconds())
 }
@@ -82,7 +82,7 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 	return mux
 }
 
-const scim = "/c/{site}/auth/scim/v2/"
+const scimRoute = "/c/{site}/auth/scim/v2/"
 
 // Class returns the group under which requests to a route are counted. It does not name the
 // resource types that sites define themselves.
@@ -90,7 +90,7 @@ func Class(route string) string {
 	if _, path, found := strings.Cut(route, " "); found {
 		route = path // "GET /healthz"
 	}
-	if rest, found := strings.CutPrefix(route, scim); found {
+	if rest, found := strings.CutPrefix(route, scimRoute); found {
 		name, _, _ := strings.Cut(rest, "/")
 		switch name {
 		case "Users", "Groups", "Bulk", "Schemas", "ResourceTypes", "ServiceProviderConfig":
@@ -112,7 +112,7 @@ func Class(route string) string {
 	return "other"
 }
 
-func known(method string) string {
+func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete:
 		return method
@@ -120,24 +120,24 @@ func known(method string) string {
 	return "other"
 }
 
-type described struct {
+type describedFamily struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
 }
 
-// asked is the collector of the families: it reads them when Prometheus asks.
-type asked struct {
-	families map[string]described
+// familyCollector is the collector of the families: it reads them when Prometheus asks.
+type familyCollector struct {
+	families map[string]describedFamily
 	gather   func() []Sample
 }
 
-func (a *asked) Describe(out chan<- *prometheus.Desc) {
+func (a *familyCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, f := range a.families {
 		out <- f.desc
 	}
 }
 
-func (a *asked) Collect(out chan<- prometheus.Metric) {
+func (a *familyCollector) Collect(out chan<- prometheus.Metric) {
 	for _, s := range a.gather() {
 		f := a.families[s.Name]
 		out <- prometheus.MustNewConstMetric(f.desc, f.kind, s.Value, s.Labels...)

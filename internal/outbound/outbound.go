@@ -147,7 +147,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &boundedBody{body: resp.Body, left: t.options.MaxBody}
+	resp.Body = &boundedBody{body: resp.Body, remaining: t.options.MaxBody}
 	return resp, nil
 }
 
@@ -374,21 +374,21 @@ func reserved() []netip.Prefix {
 }
 
 type boundedBody struct {
-	body io.ReadCloser
-	left int64
+	body      io.ReadCloser
+	remaining int64
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
+	if int64(len(p)) > b.remaining+1 {
+		p = p[:b.remaining+1]
 	}
 	n, err := b.body.Read(p)
-	if int64(n) > b.left {
-		n = int(b.left)
-		b.left = 0
+	if int64(n) > b.remaining {
+		n = int(b.remaining)
+		b.remaining = 0
 		return n, ErrTooLarge
 	}
-	b.left -= int64(n)
+	b.remaining -= int64(n)
 	return n, err
 }
 

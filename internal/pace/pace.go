@@ -9,32 +9,34 @@ import (
 )
 
 const (
-	first  = 50
-	brief  = 4 // while others wait, slices become up to this many times shorter
-	most   = 2_000
-	longer = 200 * time.Millisecond // the longest pause
+	firstRows     = 50
+	shortestShare = 4 // while others wait, slices become up to this many times shorter
+	mostRows      = 2_000
+	longestPause  = 200 * time.Millisecond // the longest pause
 )
 
 // Pacer decides how many rows the next slice has, and how long the pause after it is.
 type Pacer struct {
-	Aim   time.Duration // how long a slice should take
-	Share float64       // the length of a pause, as a multiple of the time that the slice took
-	Least time.Duration // the shortest pause
+	Aim        time.Duration // how long a slice should take
+	PauseShare float64       // the length of a pause, as a multiple of the time that the slice took
+	LeastPause time.Duration // the shortest pause
 
 	rows   int
 	length time.Duration // of the current slice; 0 means Aim
 }
 
 // Cleaning returns the pace for work that nobody waits for.
-func Cleaning() Pacer { return Pacer{Aim: 4 * time.Millisecond, Share: 6, Least: 2 * time.Millisecond} }
+func Cleaning() Pacer {
+	return Pacer{Aim: 4 * time.Millisecond, PauseShare: 6, LeastPause: 2 * time.Millisecond}
+}
 
 // Importing returns the pace for work that somebody waits for.
-func Importing() Pacer { return Pacer{Aim: 40 * time.Millisecond, Share: 0.25} }
+func Importing() Pacer { return Pacer{Aim: 40 * time.Millisecond, PauseShare: 0.25} }
 
 // Rows returns the number of rows of the next slice.
 func (p *Pacer) Rows() int {
 	if p.rows == 0 {
-		p.rows = first
+		p.rows = firstRows
 	}
 	return p.rows
 }
@@ -44,7 +46,7 @@ func (p *Pacer) Rows() int {
 func (p *Pacer) Took(d time.Duration) {
 	switch rows, length := p.Rows(), p.Length(); {
 	case d < length/2:
-		p.rows = min(2*rows, most)
+		p.rows = min(2*rows, mostRows)
 	case d > 4*length:
 		p.rows = max(rows/4, 1)
 	case d > length:
@@ -64,7 +66,7 @@ func (p *Pacer) Length() time.Duration {
 // shorter; if not, they become longer again, up to Aim.
 func (p *Pacer) Waited(yes bool) {
 	if yes {
-		p.length = max(p.Length()/2, p.Aim/brief)
+		p.length = max(p.Length()/2, p.Aim/shortestShare)
 	} else {
 		p.length = min(p.Length()+p.Aim/64, p.Aim)
 	}
@@ -79,7 +81,7 @@ func (p *Pacer) Pause(ctx context.Context, took time.Duration) error {
 
 // Rest waits after a slice that took this long, without recording it.
 func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
-	pause := min(max(time.Duration(p.Share*float64(took)), p.Least), longer)
+	pause := min(max(time.Duration(p.PauseShare*float64(took)), p.LeastPause), longestPause)
 	if pause == 0 {
 		return ctx.Err()
 	}

@@ -34,8 +34,8 @@ type cluster struct {
 // running starts the server at its first call and returns it. started holds that server for stop.
 // Each test process has one.
 var (
-	started atomic.Pointer[cluster]
-	running = sync.OnceValues(func() (*cluster, error) {
+	startedCluster atomic.Pointer[cluster]
+	sharedCluster  = sync.OnceValues(func() (*cluster, error) {
 		c, err := start()
 		if err != nil {
 			return nil, fmt.Errorf("start PostgreSQL: %w", err)
@@ -45,7 +45,7 @@ var (
 )
 
 func stop() error {
-	c := started.Load()
+	c := startedCluster.Load()
 	if c == nil {
 		return nil
 	}
@@ -76,7 +76,7 @@ func start() (*cluster, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	c := &cluster{Server: server}
-	started.Store(c)
+	startedCluster.Store(c)
 	if c.copyClause, err = fileCopyClause(context.Background(), server); err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func start() (*cluster, error) {
 // it is first called, and fills it by calling fill.
 func Template(name string, fill func(ctx context.Context, url string) error) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
-		c, err := running()
+		c, err := sharedCluster()
 		if err != nil {
 			return "", err
 		}
@@ -120,7 +120,7 @@ func Database(t testing.TB, template func() (string, error)) string {
 // none.
 func server(t testing.TB) *cluster {
 	t.Helper()
-	c, err := running()
+	c, err := sharedCluster()
 	switch {
 	case errors.Is(err, pgserver.ErrNoBinaries) && !All():
 		t.Skip(err)

@@ -128,11 +128,11 @@ func (b Browser) String() string {
 	return name + " on " + system
 }
 
-// mark is a part of a User-Agent header, and what it stands for.
-type mark struct{ part, name string }
+// agentMark is a part of a User-Agent header, and what it stands for.
+type agentMark struct{ part, name string }
 
 // browsers are tried in this order, because most of them also claim to be another one.
-var browsers = []mark{
+var browsers = []agentMark{
 	{"Edg/", "Edge"},
 	{"EdgA/", "Edge"},
 	{"EdgiOS/", "Edge"},
@@ -151,7 +151,7 @@ var browsers = []mark{
 }
 
 // systems are tried in this order: Android says Linux too, and an iPhone says Mac OS X.
-var systems = []mark{
+var systems = []agentMark{
 	{"Windows", "Windows"},
 	{"iPhone", "iPhone"},
 	{"iPad", "iPad"},
@@ -164,7 +164,7 @@ var systems = []mark{
 	{"Linux", "Linux"},
 }
 
-func find(agent string, marks []mark) string {
+func find(agent string, marks []agentMark) string {
 	for _, m := range marks {
 		if strings.Contains(agent, m.part) {
 			return m.name

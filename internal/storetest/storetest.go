@@ -64,14 +64,14 @@ func Open(t testing.TB, url string) *store.DB {
 	return OpenWith(t, url, store.Options{})
 }
 
-// settle is how long a test waits for its events. It is long because making a database for another
+// eventWait is how long a test waits for its events. It is long because making a database for another
 // test is a transaction of seconds on a busy machine, and holds back the events of every database.
-const settle = time.Minute
+const eventWait = time.Minute
 
 // OpenWith opens a database with options. It is closed when the test ends.
 func OpenWith(t testing.TB, url string, o store.Options) *store.DB {
 	t.Helper()
-	o.Settle = cmp.Or(o.Settle, settle)
+	o.Settle = cmp.Or(o.Settle, eventWait)
 	db, err := store.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)

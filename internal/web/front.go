@@ -71,7 +71,7 @@ func (f Front) Handler(next http.Handler) http.Handler {
 		f.Deadline = 60 * time.Second
 	}
 	if f.Broken == nil {
-		f.Broken = http.HandlerFunc(broken)
+		f.Broken = http.HandlerFunc(serveBroken)
 	}
 	secure := secureHeaders()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -152,26 +152,26 @@ func (f Front) access(out *recorder, r *http.Request, start time.Time) {
 	_ = f.Log.Handler().Handle(ctx, line)
 }
 
-func broken(w http.ResponseWriter, r *http.Request) {
+func serveBroken(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Something broke on our side. Tell your administrator the request number "+RequestID(r)+".", http.StatusInternalServerError)
 }
 
-// secured holds headers that suit every answer. Pages and SCIM may replace one by a stricter one.
-type secured struct {
-	always []field
-	https  field
+// secureHeaderSet holds headers that suit every answer. Pages and SCIM may replace one by a stricter one.
+type secureHeaderSet struct {
+	always []headerField
+	https  headerField
 }
 
-// field is a header with its value. All answers share the slice, which has no room for appending.
-type field struct {
+// headerField is a header with its value. All answers share the slice, which has no room for appending.
+type headerField struct {
 	name   string // in canonical form
 	values []string
 }
 
-func secureHeaders() secured {
-	one := func(name, value string) field { return field{name, []string{value}} }
-	return secured{
-		always: []field{
+func secureHeaders() secureHeaderSet {
+	one := func(name, value string) headerField { return headerField{name, []string{value}} }
+	return secureHeaderSet{
+		always: []headerField{
 			one("Content-Security-Policy", "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
 			one("X-Content-Type-Options", "nosniff"),
 			one("X-Frame-Options", "DENY"),
@@ -184,7 +184,7 @@ func secureHeaders() secured {
 	}
 }
 
-func (s secured) set(h http.Header, https bool) {
+func (s secureHeaderSet) set(h http.Header, https bool) {
 	for _, f := range s.always {
 		h[f.name] = f.values
 	}

@@ -29,7 +29,7 @@ func (s SecurityText) Register(mux *http.ServeMux) {
 
 func (s SecurityText) serve(w http.ResponseWriter, _ *http.Request) {
 	expires := s.Now().UTC().Add(securityTextLife).Truncate(24 * time.Hour)
-	plain(w, http.StatusOK, fmt.Sprintf("Contact: %s\nExpires: %s\nCanonical: %s/.well-known/security.txt\n",
+	writePlain(w, http.StatusOK, fmt.Sprintf("Contact: %s\nExpires: %s\nCanonical: %s/.well-known/security.txt\n",
 		s.Contact, expires.Format(time.RFC3339), s.PublicURL))
 }
 

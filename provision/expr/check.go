@@ -9,11 +9,13 @@ import (
 // checker gives calls their functions, refuses what cannot be evaluated, and brings the tree into its stored form.
 type checker struct {
 	text  string
+	top   *node // the whole expression
 	notes []Note
 }
 
 // check is for the outermost part: a comparison or a bare word is an argument, never an expression of its own.
 func (c *checker) check(n *node) error {
+	c.top = n
 	switch n.kind {
 	case compareNode:
 		return c.fail(n, "a comparison is no value of its own", "write IIF("+printNode(n)+`, "True", "False")`)
@@ -53,11 +55,6 @@ func (c *checker) call(n *node) error {
 	if n.fn == nil {
 		return c.fail(n, "there is no function "+n.text, suggestFunction(n.text))
 	}
-	if n.fn.eval == nil {
-		err := c.fail(n, n.text+" is a documented function that this version does not evaluate yet", "it evaluates "+strings.Join(evaluatedNames(), ", "))
-		err.NotEvaluated = n.text
-		return err
-	}
 	if n.fn.arrange != nil {
 		if err := n.fn.arrange(c, n); err != nil {
 			return err
@@ -68,6 +65,11 @@ func (c *checker) call(n *node) error {
 	}
 	for i, arg := range n.args {
 		if err := c.argument(n, n.fn.parameter(i), arg); err != nil {
+			return err
+		}
+	}
+	if n.fn.refuse != nil {
+		if err := n.fn.refuse(c, n); err != nil {
 			return err
 		}
 	}
@@ -105,10 +107,28 @@ func (c *checker) argument(call *node, p Parameter, arg *node) error {
 		}
 	case compareNode:
 		if !p.Condition {
-			return c.fail(arg, fmt.Sprintf("the argument %s of %s cannot be a comparison", p.Name, call.text), `write a comparison only as the first argument of IIF`)
+			return c.fail(arg, fmt.Sprintf("the argument %s of %s cannot be a comparison", p.Name, call.text), `write a comparison only as the first argument of IIF or the argument of CBool`)
 		}
 	}
-	return c.value(arg)
+	if len(p.Words) > 0 {
+		return c.word(call, p, arg)
+	}
+	if err := c.value(arg); err != nil {
+		return err
+	}
+	if problem := mismatch(arg, p.Takes, nil); problem != "" {
+		return c.fail(arg, fmt.Sprintf("the argument %s of %s %s", p.Name, call.text, problem), "write "+call.fn.Signature())
+	}
+	return nil
+}
+
+// word reads a bare word that stands between quotation marks, as a tree without texts has it.
+func (c *checker) word(call *node, p Parameter, arg *node) error {
+	if arg.kind != stringNode || !slices.Contains(p.Words, arg.text) {
+		return c.fail(arg, fmt.Sprintf("the argument %s of %s is one of the words %s", p.Name, call.text, strings.Join(p.Words, ", ")), "write "+p.Words[0]+" without quotation marks")
+	}
+	*arg = node{kind: wordNode, at: arg.at, text: arg.text}
+	return nil
 }
 
 func (c *checker) fail(n *node, message, suggestion string) *SyntaxError {
@@ -151,18 +171,28 @@ func arrangeSwitch(c *checker, n *node) error {
 }
 
 func adviseSwitch(c *checker, n *node) {
-	if n.args[0].kind == callNode && n.args[0].text == "IsNullOrEmpty" {
-		c.note(n.args[0], `Entra advises against IsNullOrEmpty as the source of Switch; the key "" matches an empty and an absent attribute`)
+	if test := n.args[0]; asksForPresence(test) {
+		c.note(test, `Entra advises against `+test.text+` as the source of Switch; the key "" matches an empty and an absent attribute`)
 	}
+}
+
+func asksForPresence(n *node) bool {
+	return n.kind == callNode && (n.text == "IsNullOrEmpty" || n.text == "IsNull" || n.text == "IsPresent")
 }
 
 func adviseIIF(c *checker, n *node) {
 	condition := n.args[0]
 	empty := func(n *node) bool { return n.kind == stringNode && n.text == "" }
-	test := condition.kind == callNode && condition.text == "IsNullOrEmpty" ||
+	test := asksForPresence(condition) ||
 		condition.kind == compareNode && (empty(condition.args[0]) || empty(condition.args[1]))
 	if test {
 		c.note(condition, `in Entra the condition fails when its attribute is empty; there, write Switch([name], [name], "", "Other")`)
+	}
+}
+
+func adviseUnique(c *checker, n *node) {
+	if c.top != n {
+		c.note(n, "Entra takes SelectUniqueValue only around the whole expression, not inside another function")
 	}
 }
 

@@ -11,5 +11,5 @@
 // normal form that parses to the same expression.
 //
 // The package leaves to others where attribute values come from, what a null result means for a target, which attribute
-// names exist, and when a mapping flows. It reads no clock, no files and no network.
+// names exist, and when a mapping flows. It reads no files and no network, and time only to stop a slow regular expression.
 package expr

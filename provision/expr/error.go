@@ -6,13 +6,12 @@ import (
 	"unicode/utf8"
 )
 
-// SyntaxError says why a string is not an expression that can be evaluated here, at which place, and what to write instead.
+// SyntaxError says why a string is not an expression, at which place, and what to write instead.
 type SyntaxError struct {
 	Offset       int    // bytes before the place
 	Line, Column int    // from 1; columns count characters
 	Message      string // what is wrong
 	Suggestion   string // what to do about it
-	NotEvaluated string // the function's name, if the expression is valid but uses a documented function that this version does not evaluate
 }
 
 func (e *SyntaxError) Error() string {
@@ -25,11 +24,15 @@ type EvalError struct {
 	Offset       int    // bytes before the place
 	Line, Column int    // from 1; columns count characters
 	Message      string
+	Err          error // the cause, if it lies outside of the expression: the target cannot be asked
 }
 
 func (e *EvalError) Error() string {
 	return located(e.Line, e.Column, e.Message, "")
 }
+
+// Unwrap is the cause outside of the expression, or nil.
+func (e *EvalError) Unwrap() error { return e.Err }
 
 func located(line, column int, message, suggestion string) string {
 	text := fmt.Sprintf("line %d, column %d: %s", line, column, message)

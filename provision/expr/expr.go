@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,20 +31,13 @@ const (
 	TypeFunction  Type = "Function"
 )
 
-// Env is what an expression may look at while it is evaluated.
-type Env struct {
-	// Attribute yields the value of a source attribute, by its exact name; nil yields null for every name.
-	Attribute func(name string) Value
-}
-
 // Note is advice about an expression that is valid here but that Entra refuses or treats differently.
 type Note struct {
 	Line, Column int
 	Message      string
 }
 
-// Parse reads an expression. Every error is a *SyntaxError. A documented function that this version does not evaluate is
-// an error too, with NotEvaluated set.
+// Parse reads an expression. Every error is a *SyntaxError.
 func Parse(text string) (*Expr, error) {
 	root, err := parse(text)
 	if err != nil {
@@ -84,21 +76,20 @@ func (e *Expr) Attributes() []string {
 	return names
 }
 
+// Draws reports whether the value is drawn when an account is created and then stays: the engine evaluates the expression only then.
+func (e *Expr) Draws() bool { return e.uses(func(f *function) bool { return f.draws }) }
+
+// ReadsClock reports whether the value depends on the time of the evaluation. The engine makes no change that comes from the time alone.
+func (e *Expr) ReadsClock() bool { return e.uses(func(f *function) bool { return f.clock }) }
+
+func (e *Expr) uses(property func(*function) bool) bool {
+	found := false
+	e.root.walk(func(n *node) { found = found || n.fn != nil && property(n.fn) })
+	return found
+}
+
 // Notes are what an editor should say about the expression, in the order of the places they are about.
 func (e *Expr) Notes() []Note { return e.notes }
-
-// Eval computes the expression for one object. Every error is an *EvalError.
-func (e *Expr) Eval(env Env) (Value, error) {
-	v, err := e.root.eval(env)
-	if err == nil {
-		return v, nil
-	}
-	var failed *EvalError
-	if errors.As(err, &failed) {
-		failed.Line, failed.Column = position(e.text, failed.Offset)
-	}
-	return Value{}, err
-}
 
 type nodeKind int
 
@@ -121,6 +112,8 @@ type node struct {
 	args  []*node
 	fn    *function
 	value Value // of a string or number
+
+	pattern *pattern // of a call of Replace whose pattern is a constant
 }
 
 func (n *node) walk(visit func(*node)) {

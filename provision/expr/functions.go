@@ -10,8 +10,8 @@ type FunctionInfo struct {
 	Name       string
 	Parameters []Parameter
 	Documented Origin
-	Evaluated  bool   // whether this version evaluates it
-	Summary    string // one sentence: what it yields
+	Yields     ValueType // AnyType if it depends on the arguments
+	Summary    string    // one sentence: what it yields
 	Details    []string
 	Examples   []Example
 }
@@ -32,16 +32,39 @@ type Parameter struct {
 	Key       string // in Graph's tree; "" means Name
 	Required  bool
 	Repeats   bool
-	Condition bool     // may be a comparison
-	Words     []string // bare words it may be
+	Condition bool      // may be a comparison
+	Takes     ValueType // AnyType: everything, several values too
+	Words     []string  // bare words it may be
+}
+
+func need(name string) Parameter { return Parameter{Name: name, Required: true} }
+
+func may(name string) Parameter { return Parameter{Name: name} }
+
+func (p Parameter) takes(t ValueType) Parameter {
+	p.Takes = t
+	return p
 }
 
 // Example is a use of a function that the tests evaluate.
 type Example struct {
 	Expression string
 	Given      map[string]string // attributes that are present
-	Result     string            // the result's text; "" with Null set for null
-	Null       bool
+	Taken      string            // a value that the target already has
+	Result     string            // the result's text
+	Several    bool              // the result is multi-valued
+	Null       bool              // the result is null
+	NoFlow     bool              // the target attribute is left out
+	Fails      string            // there is no result, but this error
+}
+
+// given makes the attributes of an example, from names and values in turn.
+func given(pairs ...string) map[string]string {
+	attributes := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		attributes[pairs[i]] = pairs[i+1]
+	}
+	return attributes
 }
 
 // Signature is the call as documentation writes it: ? marks what may be left out, … what repeats.
@@ -69,21 +92,24 @@ func (p Parameter) key() string {
 	return p.Key
 }
 
-// function is a row of the table. eval is nil for what this version does not evaluate; arrange changes the arguments into
-// their stored form before they are checked; advise writes notes afterwards.
+// function is a row of the table.
 type function struct {
 	FunctionInfo
-	eval    func(*node, Env) (Value, error)
-	arrange func(*checker, *node) error
-	advise  func(*checker, *node)
+	eval    func(*node, *run) (Value, error)
+	arrange func(*checker, *node) error // changes the arguments into their stored form before they are checked; may be nil
+	refuse  func(*checker, *node) error // refuses arguments that have passed the table's checks; may be nil
+	advise  func(*checker, *node)       // writes notes afterwards; may be nil
+	passes  func(count int) []int       // which of so many arguments it may yield unchanged; nil: none
+	each    bool                        // it changes each value of its first argument
+	draws   bool                        // its value is drawn when an account is created
+	clock   bool                        // its value depends on the time
 }
 
-// Functions are all documented functions by name, those that this version evaluates and those it only knows.
+// Functions are all documented functions by name.
 func Functions() []FunctionInfo {
 	infos := make([]FunctionInfo, len(functions))
 	for i, f := range functions {
 		infos[i] = f.FunctionInfo
-		infos[i].Evaluated = f.eval != nil
 	}
 	slices.SortFunc(infos, func(a, b FunctionInfo) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	return infos
@@ -145,24 +171,7 @@ func (f *function) keys() []string {
 	return keys
 }
 
-func findFunction(name string) *function {
-	for i := range functions {
-		if functions[i].Name == name {
-			return &functions[i]
-		}
-	}
-	return nil
-}
-
-func evaluatedNames() []string {
-	var names []string
-	for _, f := range Functions() {
-		if f.Evaluated {
-			names = append(names, f.Name)
-		}
-	}
-	return names
-}
+func findFunction(name string) *function { return functionsByName[name] }
 
 func compareOps() []string { return []string{"<>", ">=", "<=", "=", ">", "<"} }
 
@@ -203,7 +212,7 @@ func suggestFunction(name string) string {
 	if best != "" {
 		return "did you mean " + best + "?"
 	}
-	return "this version evaluates " + strings.Join(evaluatedNames(), ", ")
+	return "docs/expressions.md lists the functions"
 }
 
 // otherDialect is what the function of another language is called here.

@@ -2,14 +2,15 @@ package expr_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"flag"
-	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"text/template"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,7 +22,6 @@ var update = flag.Bool("update", false, "write docs/expressions.md instead of co
 func TestFunctions_knows_every_documented_function(t *testing.T) {
 	t.Parallel()
 	count := map[expr.Origin]int{}
-	var evaluated []string
 	names := map[string]bool{}
 	for _, f := range expr.Functions() {
 		count[f.Documented]++
@@ -29,38 +29,52 @@ func TestFunctions_knows_every_documented_function(t *testing.T) {
 			t.Errorf("%s occurs twice or has no summary", f.Name)
 		}
 		names[f.Name] = true
-		if f.Evaluated {
-			evaluated = append(evaluated, f.Name)
-		}
 	}
 	if diff := cmp.Diff(map[expr.Origin]int{expr.Provisioning: 44, expr.CloudSync: 5, expr.Graph: 2}, count); diff != "" {
 		t.Errorf("functions by document (-want +got):\n%s", diff)
 	}
-	want := []string{"Coalesce", "IIF", "IsNullOrEmpty", "Join", "Switch", "ToLower", "ToUpper"}
-	if diff := cmp.Diff(want, evaluated); diff != "" {
-		t.Errorf("evaluated (-want +got):\n%s", diff)
+}
+
+// exampleEnv is what the examples of the documentation are evaluated with.
+func exampleEnv(example expr.Example) expr.Env {
+	return expr.Env{
+		Attribute: func(name string) expr.Value {
+			if s, ok := example.Given[name]; ok {
+				return expr.String(s)
+			}
+			return expr.Null()
+		},
+		Now:           time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Random:        rand.Reader,
+		Taken:         func(value string) (bool, error) { return value == example.Taken, nil },
+		DefaultDomain: "example.com",
 	}
 }
 
 func TestFunctions_examples_hold(t *testing.T) {
 	t.Parallel()
 	for _, f := range expr.Functions() {
-		if f.Evaluated && len(f.Examples) == 0 {
+		if len(f.Examples) == 0 {
 			t.Errorf("%s has no example", f.Name)
 		}
 		for _, example := range f.Examples {
 			e := parse(t, example.Expression)
-			got, err := e.Eval(expr.Env{Attribute: func(name string) expr.Value {
-				if s, ok := example.Given[name]; ok {
-					return expr.String(s)
+			if !strings.Contains(example.Expression, f.Name+"(") {
+				t.Errorf("%s is an example of %s", example.Expression, f.Name)
+			}
+			assertStable(t, e)
+			got, err := e.Eval(exampleEnv(example))
+			if example.Fails != "" {
+				if err == nil || !strings.Contains(err.Error(), example.Fails) {
+					t.Errorf("%s: got error %v, want %q", example.Expression, err, example.Fails)
 				}
-				return expr.Null()
-			}})
+				continue
+			}
 			if err != nil {
 				t.Errorf("%s: %v", example.Expression, err)
 			}
-			if got.Text() != example.Result || got.IsNull() != example.Null {
-				t.Errorf("%s: got %q, want %q", example.Expression, got.Text(), example.Result)
+			if got.Text() != example.Result || got.IsNull() != example.Null || got.IsNoFlow() != example.NoFlow || (got.Kind() == expr.KindList) != example.Several {
+				t.Errorf("%s: got %q, %v, want %q", example.Expression, got.Text(), got.Kind(), example.Result)
 			}
 		}
 	}
@@ -69,12 +83,12 @@ func TestFunctions_examples_hold(t *testing.T) {
 func TestFunctions_are_what_the_documentation_says(t *testing.T) {
 	t.Parallel()
 	const path = "../../docs/expressions.md"
-	page, err := template.New("expressions.md.tmpl").Funcs(template.FuncMap{"given": given}).ParseFiles("testdata/expressions.md.tmpl")
+	page, err := template.New("expressions.md.tmpl").Funcs(template.FuncMap{"given": given, "result": result, "code": code}).ParseFiles("testdata/expressions.md.tmpl")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var want bytes.Buffer
-	if err := page.Execute(&want, map[string]any{"Functions": expr.Functions(), "MaxLength": expr.MaxLength, "MaxDepth": expr.MaxDepth}); err != nil {
+	if err := page.Execute(&want, map[string]any{"Functions": expr.Functions(), "MaxLength": expr.MaxLength, "MaxDepth": expr.MaxDepth, "MaxResult": expr.MaxResult, "MaxWork": expr.MaxWork, "MatchTime": expr.MatchTime}); err != nil {
 		t.Fatal(err)
 	}
 	if *update {
@@ -91,14 +105,42 @@ func TestFunctions_are_what_the_documentation_says(t *testing.T) {
 	}
 }
 
-// given lists an example's attributes in a fixed order.
-func given(attributes map[string]string) string {
-	if len(attributes) == 0 {
-		return "nothing"
-	}
+// given lists what an example is evaluated with, in a fixed order.
+func given(example expr.Example) string {
 	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(attributes)) {
-		parts = append(parts, fmt.Sprintf("%s `%s`", name, attributes[name]))
+	for _, name := range slices.Sorted(maps.Keys(example.Given)) {
+		value := "empty"
+		if example.Given[name] != "" {
+			value = code(example.Given[name])
+		}
+		parts = append(parts, name+" "+value)
+	}
+	if example.Taken != "" {
+		parts = append(parts, "the target has "+code(example.Taken))
+	}
+	if strings.Contains(example.Expression, "Now()") {
+		parts = append(parts, "the time 1/2/2026 3:04:05 AM")
+	}
+	if len(parts) == 0 {
+		return "nothing"
 	}
 	return strings.Join(parts, ", ")
 }
+
+func result(example expr.Example) string {
+	switch {
+	case example.Null:
+		return "null"
+	case example.NoFlow:
+		return "nothing flows"
+	case example.Fails != "":
+		return "the person fails: " + example.Fails
+	case example.Result == "":
+		return "the empty string"
+	default:
+		return code(example.Result)
+	}
+}
+
+// code writes a string as code in a cell of a table.
+func code(s string) string { return "`" + strings.ReplaceAll(s, "|", `\|`) + "`" }

@@ -140,7 +140,6 @@ func TestFromSource_explains(t *testing.T) {
 		{"an_unknown_type", &expr.Node{Type: "Thing", Name: "x"}, `has the type "Thing"`},
 		{"an_attribute_name_that_cannot_be_written", &expr.Node{Type: expr.TypeAttribute, Name: "a]b"}, "complete before"},
 		{"an_unknown_function", call("Frobnicate", p("source")), "no function Frobnicate"},
-		{"a_function_that_is_not_evaluated", call("Mid", p("source"), p("start"), p("length")), "does not evaluate yet"},
 		{"an_unknown_key", call("ToLower", p("source"), p("language")), `no parameter "language": its parameters are source, culture`},
 		{"a_key_twice", call("ToLower", p("source"), p("source")), `"source" twice`},
 		{"half_a_pair", call("Switch", p("source"), p("switchValue")), "in pairs"},

@@ -25,6 +25,9 @@ type Value struct {
 	text string
 	list []string
 	when time.Time
+
+	complex  bool // the elements are JSON objects
+	redacted bool // not to be shown in logs
 }
 
 // Null is the value of an absent attribute. It differs from the empty string.
@@ -59,6 +62,27 @@ func List(values []string) Value {
 		return Null()
 	}
 	return Value{kind: KindList, list: values}
+}
+
+// complexList makes a list whose elements are JSON objects as strings.
+func complexList(objects []string) Value {
+	v := List(objects)
+	v.complex = v.kind == KindList
+	return v
+}
+
+// IsComplex reports whether v is a list of complex values: each of its strings is a JSON object, to be sent as an object.
+func (v Value) IsComplex() bool { return v.complex }
+
+// IsRedacted reports whether the value went through Redact: logs show Redacted(v) instead of it.
+func (v Value) IsRedacted() bool { return v.redacted }
+
+// Redacted is the value's text for logs: [Redact] if the value went through Redact.
+func Redacted(v Value) string {
+	if v.redacted {
+		return redactedText
+	}
+	return v.Text()
 }
 
 // Kind says which kind of value v is.

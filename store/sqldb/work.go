@@ -19,7 +19,7 @@ const (
 
 func newWorkGate() *fair.Gate {
 	places := max(1, runtime.GOMAXPROCS(0)-1)
-	return fair.NewGate(fair.Options{Capacity: places, Each: (places + 1) / 2, Waiting: workWaiting, Patience: workPatience})
+	return fair.NewGate(fair.Options{Capacity: places, PerKey: (places + 1) / 2, Waiting: workWaiting, Patience: workPatience})
 }
 
 // Costly runs costly work of the site with this key when the site has a place for it. It ends the

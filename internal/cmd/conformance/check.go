@@ -21,17 +21,17 @@ const (
 type check struct {
 	name    string
 	verdict verdict
-	why     string // failed: the actual and the wanted result; notRun: the reason
+	details string // failed: the actual and the wanted result; notRun: the reason
 	reason  string // explained: why the server behaves differently
 }
 
 func pass(name string) check { return check{name: name, verdict: passed} }
 
 func fail(name, format string, args ...any) check {
-	return check{name: name, why: oneLine(fmt.Sprintf(format, args...))}
+	return check{name: name, details: oneLine(fmt.Sprintf(format, args...))}
 }
 
-func skip(name, why string) check { return check{name: name, verdict: notRun, why: oneLine(why)} }
+func skip(name, why string) check { return check{name: name, verdict: notRun, details: oneLine(why)} }
 
 // passIf returns a passed check if ok is true, otherwise a failed one with the formatted text.
 func passIf(ok bool, name, format string, args ...any) check {

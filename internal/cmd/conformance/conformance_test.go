@@ -184,9 +184,9 @@ func TestJudge(t *testing.T) {
 
 func TestReadingWhatTheToolsReport(t *testing.T) {
 	t.Parallel()
-	want := []check{pass("a"), {name: "b", verdict: failed, why: "error: no"}, skip("c", "not offered")}
+	want := []check{pass("a"), {name: "b", verdict: failed, details: "error: no"}, skip("c", "not offered")}
 	tester := testerChecks("Performing …\nSUCCESS a\n  fine\nERROR b\n  no\nSKIPPED c\n  not offered\n")
-	tester[0].why = "" // the tester says why something passed, too
+	tester[0].details = "" // the tester says why something passed, too
 	sanity, err := sanityChecks([]byte(`{"results":[{"name":"a","status":"pass"},{"name":"b","status":"error","message":"no"},{"name":"c","status":"skip","message":"not offered"}]}`))
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func TestReadingWhatTheToolsReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantPostman := []check{pass("i: a"), {name: "i: b", verdict: failed, why: "error: no"}, {name: "i: request", verdict: failed, why: "Error: refused"}}
+	wantPostman := []check{pass("i: a"), {name: "i: b", verdict: failed, details: "error: no"}, {name: "i: request", verdict: failed, details: "Error: refused"}}
 	for name, pair := range map[string][2][]check{"tester": {tester, want}, "sanity": {sanity, want}, "postman": {postman, wantPostman}} {
 		if diff := cmp.Diff(pair[0], pair[1], cmp.AllowUnexported(check{})); diff != "" {
 			t.Errorf("%s: got -, want +:\n%s", name, diff)

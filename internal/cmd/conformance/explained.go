@@ -5,10 +5,10 @@ import "strings"
 // explanation is a known failure and the reason why the server behaves differently. If a check
 // fails in any other way, that is a new failure.
 type explanation struct {
-	suite  string // name of the suite
-	check  string // name of the check
-	why    string // part of the text of the failed check
-	reason string
+	suite       string // name of the suite
+	check       string // name of the check
+	failureText string // part of the text of the failed check
+	reason      string
 }
 
 const (
@@ -63,7 +63,7 @@ func explanationOf(suite string, c check) (explanation, bool) {
 		return explanation{}, false
 	}
 	for _, e := range explanations() {
-		if e.suite == suite && e.check == c.name && strings.Contains(c.why, e.why) {
+		if e.suite == suite && e.check == c.name && strings.Contains(c.details, e.failureText) {
 			return e, true
 		}
 	}

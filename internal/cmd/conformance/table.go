@@ -38,10 +38,10 @@ func (r result) reasons() []string {
 		if c.verdict != notRun {
 			continue
 		}
-		if times[c.why] == 0 {
-			order = append(order, c.why)
+		if times[c.details] == 0 {
+			order = append(order, c.details)
 		}
-		times[c.why]++
+		times[c.details]++
 	}
 	for i, why := range order {
 		order[i] = fmt.Sprintf("%s (%d)", why, times[why])
@@ -68,7 +68,7 @@ func printTable(w io.Writer, results []result) {
 		for _, c := range r.checks {
 			switch c.verdict {
 			case failed:
-				fmt.Fprintf(w, "FAILED %s: %s: %s\n", r.name, c.name, c.why)
+				fmt.Fprintf(w, "FAILED %s: %s: %s\n", r.name, c.name, c.details)
 			case explained:
 				fmt.Fprintf(w, "explained %s: %s: %s\n", r.name, c.name, c.reason)
 			}
@@ -121,7 +121,7 @@ into a temporary directory.
 	for _, r := range results {
 		writeRow(&b, r.cells())
 	}
-	writeList(&b, results, failed, "Failed", "Nothing explains these; they are faults until something does.", func(c check) string { return c.why })
+	writeList(&b, results, failed, "Failed", "Nothing explains these; they are faults until something does.", func(c check) string { return c.details })
 	writeList(&b, results, explained, "Failed as explained",
 		"These ask for something else than the RFC does. They are listed by name in `internal/cmd/conformance/explained.go`, so that any other failure is a new one.",
 		func(c check) string { return c.reason })

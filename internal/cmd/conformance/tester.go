@@ -37,7 +37,7 @@ func testerChecks(printed string) (checks []check) {
 		if m == nil {
 			if reason, found := strings.CutPrefix(line, "  "); found && len(checks) > 0 {
 				last := &checks[len(checks)-1]
-				last.why = oneLine(last.why + " " + reason)
+				last.details = oneLine(last.details + " " + reason)
 			}
 			continue
 		}

@@ -1,0 +1,238 @@
+package csv
+
+import (
+	stdcsv "encoding/csv"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/directory"
+)
+
+// ReadGroups reads a file of groups. Its first line names the columns: objectId, displayName,
+// description, mailNickname and mail, or what Entra's download of groups calls them. Other columns
+// are left out, and a note says so.
+func ReadGroups(r io.Reader) (directory.GroupFile, error) {
+	t, err := readTable(r)
+	if err != nil {
+		return directory.GroupFile{}, err
+	}
+	if err := t.header(groupColumn); err != nil {
+		return directory.GroupFile{}, err
+	}
+	for _, name := range t.names {
+		if slices.Contains([]string{"userprincipalname", "upn", "username", "login"}, plainColumn(name)) {
+			return directory.GroupFile{}, fileError("the file has a column %s: it holds users, not groups", strings.TrimSpace(name))
+		}
+	}
+	if !slices.Contains(t.meanings, "displayName") && !slices.Contains(t.meanings, "objectId") {
+		return directory.GroupFile{}, fileError("no column names the groups: call it displayName (the columns are %s)", strings.Join(t.names, ", "))
+	}
+	return t.file(), nil
+}
+
+// ReadMembers reads a file of memberships. With oneGroup all members are of one group: the file has
+// one in each line, with or without a header, or is Entra's template for importing members.
+// Otherwise the first line names the columns: group and member.
+func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
+	t, err := readTable(r)
+	if err != nil {
+		return directory.GroupFile{}, err
+	}
+	if oneGroup && len(t.names) == 1 && memberColumn(t.names[0]) == "" {
+		// A list without a header: its first line is a member.
+		t.records = append([]record{{line: t.at, cells: t.names}}, t.records...)
+		t.names, t.meanings = []string{directory.RowMember}, []string{directory.RowMember}
+		return t.file(), nil
+	}
+	if err := t.header(memberColumn); err != nil {
+		return directory.GroupFile{}, err
+	}
+	has := func(what string) bool { return slices.Contains(t.meanings, what) }
+	switch {
+	case !has(directory.RowMember):
+		return directory.GroupFile{}, fileError("no column names the members: call it member (the columns are %s)", strings.Join(t.names, ", "))
+	case !oneGroup && !has(directory.RowGroup):
+		return directory.GroupFile{}, fileError("no column names the groups: call it group (the columns are %s)", strings.Join(t.names, ", "))
+	}
+	return t.file(), nil
+}
+
+// groupColumn returns the attribute of groups that a column means; "" if it means none.
+func groupColumn(name string) string {
+	switch plainColumn(name) {
+	case "objectid", "id", "groupid", "groupobjectid", "objectguid":
+		return "objectId"
+	case "displayname", "name", "group", "groupname", "groupdisplayname":
+		return "displayName"
+	case "description", "groupdescription":
+		return "description"
+	case "mailnickname", "alias", "nickname":
+		return "mailNickname"
+	case "mail", "email", "groupemail", "emailaddress":
+		return "mail"
+	}
+	return ""
+}
+
+// memberColumn returns what a column of memberships means; "" if it means nothing.
+func memberColumn(name string) string {
+	switch plainColumn(name) {
+	case "group", "groupid", "groupname", "groupobjectid", "groupdisplayname":
+		return directory.RowGroup
+	case "member", "memberid", "memberobjectid", "memberobjectidorupn", "memberobjectidoruserprincipalname", "memberupn", "memberuserprincipalname",
+		"objectid", "id", "userid", "user", "userprincipalname", "upn", "username":
+		return directory.RowMember
+	}
+	return ""
+}
+
+// plainColumn squeezes a column's name. Entra's templates have the property in brackets.
+func plainColumn(name string) string {
+	if m := brackets.FindStringSubmatch(name); m != nil {
+		name = m[1]
+	}
+	return squeezed(name)
+}
+
+// table is a file whose columns mean other things than attributes of users.
+type table struct {
+	names    []string // of the columns, as written
+	meanings []string // of the columns; "" for one that is left out
+	at       int      // line of the header
+	records  []record
+	notes    []string
+	example  bool
+}
+
+func readTable(r io.Reader) (*table, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxFileBytes {
+		return nil, fileError("the file is larger than %d MiB; split it", maxFileBytes>>20)
+	}
+	text, note, err := decode(b, "")
+	if err != nil {
+		return nil, err
+	}
+	t := &table{}
+	if note != "" {
+		t.notes = append(t.notes, note)
+	}
+	l, said := &lines{text: text, separator: ','}, false
+	for {
+		text, ok := l.peek()
+		if !ok {
+			return nil, fileError("the file is empty; its first line names the columns")
+		}
+		switch trimmed := strings.TrimSpace(text); {
+		case strings.Trim(trimmed, ",;|\t \u00a0") == "" || typeLine.MatchString(trimmed):
+		case versionLine.MatchString(trimmed):
+			t.example = true
+		case separatorLine.MatchString(trimmed):
+			l.separator, said = []rune(separatorLine.FindStringSubmatch(trimmed)[1])[0], true
+		default:
+			if !said {
+				l.separator = likelySeparator(text)
+			}
+			return t, t.read(l)
+		}
+		l.skip()
+	}
+}
+
+// likelySeparator returns the separator that the header has most often.
+func likelySeparator(header string) rune {
+	best, most := ',', 0
+	for _, sep := range ",;\t|" {
+		if n := strings.Count(header, string(sep)); n > most {
+			best, most = sep, n
+		}
+	}
+	return best
+}
+
+func (t *table) read(l *lines) error {
+	text, line, err := l.record()
+	if err != nil {
+		return err
+	}
+	if t.names, err = parse(text, l.separator); err != nil {
+		return fileError("line %d, the header, cannot be read: %v", line, err)
+	}
+	t.at = line
+	rd := Reader{}
+	rd.readRecords(l)
+	t.records = rd.records
+	return rd.broken
+}
+
+// header finds what each column means. The first of several columns of one meaning counts.
+func (t *table) header(meaning func(string) string) error {
+	var out []string
+	for _, name := range t.names {
+		m := meaning(name)
+		if m == "" || slices.Contains(t.meanings, m) {
+			m = ""
+			if strings.TrimSpace(name) != "" {
+				out = append(out, strings.TrimSpace(name))
+			}
+		}
+		t.meanings = append(t.meanings, m)
+	}
+	if len(out) > 0 {
+		t.notes = append(t.notes, "Left out: "+strings.Join(out, ", ")+".")
+	}
+	return nil
+}
+
+func (t *table) file() directory.GroupFile {
+	f := directory.GroupFile{Notes: t.notes}
+	for _, rec := range t.records {
+		switch {
+		case rec.err != nil:
+			f.Broken = append(f.Broken, directory.RowError{Line: rec.line, Detail: rec.err.Error()})
+			continue
+		case t.example && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:"):
+			continue
+		case len(rec.cells) > len(t.meanings) && strings.TrimSpace(strings.Join(rec.cells[len(t.meanings):], "")) != "":
+			f.Broken = append(f.Broken, directory.RowError{Line: rec.line, Detail: fmt.Sprintf(
+				"the row has %d values, the header %d columns; put a value that contains the separator in double quotes", len(rec.cells), len(t.meanings))})
+			continue
+		}
+		row := directory.Row{Line: rec.line, Values: map[string]string{}}
+		for i, cell := range rec.cells[:min(len(rec.cells), len(t.meanings))] {
+			if m := t.meanings[i]; m != "" {
+				row.Values[m] = strings.TrimSpace(cellText(cell))
+			}
+		}
+		f.Rows = append(f.Rows, row)
+	}
+	return f
+}
+
+// Table writes rows of text, as ReadGroups and ReadMembers read them.
+type Table struct{ w *stdcsv.Writer }
+
+// NewTable writes the names of the columns.
+func NewTable(w io.Writer, columns ...string) (*Table, error) {
+	t := &Table{w: stdcsv.NewWriter(w)}
+	return t, t.w.Write(columns)
+}
+
+// Write writes one row.
+func (t *Table) Write(cells ...string) error {
+	for i, cell := range cells {
+		cells[i] = hidden(cell)
+	}
+	return t.w.Write(cells)
+}
+
+// Flush writes the buffered rows.
+func (t *Table) Flush() error {
+	t.w.Flush()
+	return t.w.Error()
+}

@@ -1,0 +1,315 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/internal/pace"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// GroupFile is a file of groups or of memberships, read and not yet imported.
+type GroupFile struct {
+	Rows   []Row      // Values by the names of GroupAttributes and objectId, or "group" and "member"
+	Broken []RowError // rows that could not be read
+	Notes  []string   // how it was read, in sentences for people
+}
+
+// The values of a row of memberships.
+const (
+	RowGroup  = "group"  // a group's object id or display name
+	RowMember = "member" // a user's userPrincipalName, the object id of a user or group, or a group's display name
+)
+
+// GroupReport counts what an import of groups did, or with DryRun would do.
+type GroupReport struct {
+	DryRun    bool       `json:"dryRun,omitempty"`
+	Rows      int        `json:"rows"`
+	Created   int        `json:"created"`
+	Updated   int        `json:"updated"`
+	Restored  int        `json:"restored"`
+	Unchanged int        `json:"unchanged"`
+	Errors    []RowError `json:"errors"`
+	Notes     []string   `json:"notes,omitempty"`
+}
+
+// groupEntry is a row that names a group.
+type groupEntry struct {
+	row    Row
+	before Group // without an ObjectID if the group is new
+}
+
+// ImportGroups writes groups. A row is about the group with its objectId, else about the group that
+// has its displayName. Only the objectId finds a soft-deleted group, which is restored. An empty
+// value clears the attribute; one that is not in the file stays. All rows are read before the first
+// is written; a row with a problem changes nothing and does not stop the others. Groups that are not
+// in the file stay as they are.
+func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (GroupReport, error) {
+	r := GroupReport{DryRun: dryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
+	var entries []groupEntry
+	lines := map[string]int{} // by object id, or by folded name of a new group
+	for _, row := range f.Rows {
+		e, err := h.groupOfRow(ctx, row)
+		if rule, ok := refusal.Find(err); ok {
+			r.Errors = append(r.Errors, RowError{Line: row.Line, Column: rule.Field, Detail: rule.Error()})
+			continue
+		}
+		if err != nil {
+			return r, err
+		}
+		key := e.before.ObjectID
+		if key == "" {
+			key = scim.Fold(strings.TrimSpace(row.Values[attrObjectID] + "\n" + row.Values[attrDisplayName]))
+		}
+		if first := lines[key]; first > 0 {
+			r.Errors = append(r.Errors, RowError{Line: row.Line, Detail: fmt.Sprintf("line %d is about the same group; delete one of the two rows, or give each its objectId", first)})
+			continue
+		}
+		lines[key] = row.Line
+		entries = append(entries, e)
+	}
+	err := pace.Slices(ctx, pace.Importing(), entries, func(batch []groupEntry) error { return h.writeGroups(ctx, batch, &r, actor) })
+	slices.SortStableFunc(r.Errors, func(a, b RowError) int { return a.Line - b.Line })
+	return r, err
+}
+
+func (h *Handle) groupOfRow(ctx context.Context, row Row) (groupEntry, error) {
+	e := groupEntry{row: row}
+	id := strings.ToLower(strings.TrimSpace(row.Values[attrObjectID]))
+	if id != "" {
+		if !isGUID(id) {
+			return e, invalid(attrObjectID, "objectId is a GUID such as 3f2b8c1e-5d60-4b7a-9a51-0c7de2f4a9b8, not %q", id)
+		}
+		g, err := h.store.Group(ctx, h.Directory.ID, id)
+		if errors.Is(err, refusal.NotFound) {
+			return e, nil
+		}
+		e.before = g
+		return e, err
+	}
+	name := strings.TrimSpace(row.Values[attrDisplayName])
+	if name == "" {
+		return e, invalid(attrDisplayName, "displayName is empty; every group has one, such as Sales")
+	}
+	g, err := h.GroupNamed(ctx, name)
+	if errors.Is(err, refusal.NotFound) || err == nil && g.IsDeleted() {
+		return e, nil
+	}
+	if errors.Is(err, refusal.Conflict) {
+		rule, _ := refusal.Find(err)
+		return e, conflict(attrDisplayName, "%s", rule.Error())
+	}
+	e.before = g
+	return e, err
+}
+
+// writeGroups writes one batch in one transaction.
+func (h *Handle) writeGroups(ctx context.Context, batch []groupEntry, r *GroupReport, actor string) error {
+	var did []outcome
+	var problems []RowError
+	err := h.update(ctx, func(tx Tx) error {
+		did, problems = did[:0], problems[:0]
+		for _, e := range batch {
+			o, err := h.writeGroupRow(ctx, tx, e, actor)
+			if rule, ok := refusal.Find(err); ok {
+				problems = append(problems, RowError{Line: e.row.Line, Column: rule.Field, Detail: rule.Error()})
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("import line %d: %w", e.row.Line, err)
+			}
+			did = append(did, o)
+		}
+		if r.DryRun {
+			return errDryRun
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errDryRun) {
+		return err
+	}
+	r.Errors = append(r.Errors, problems...)
+	for _, o := range did {
+		switch o {
+		case created:
+			r.Created++
+		case updated:
+			r.Updated++
+		case restored:
+			r.Restored++
+		default:
+			r.Unchanged++
+		}
+	}
+	return nil
+}
+
+func (h *Handle) writeGroupRow(ctx context.Context, tx Tx, e groupEntry, actor string) (outcome, error) {
+	g, did := Group{Attributes: map[string]string{}}, unchanged
+	if e.before.ObjectID != "" {
+		before, err := h.groupIn(ctx, tx, e.before.ObjectID)
+		if err != nil {
+			return failed, err
+		}
+		if before.IsDeleted() {
+			if before, err = h.restoreGroup(ctx, tx, before, actor); err != nil {
+				return failed, err
+			}
+			did = restored
+		}
+		g.ObjectID = before.ObjectID
+		for name, text := range before.Attributes {
+			g.Attributes[name] = text
+		}
+	}
+	for name, text := range e.row.Values {
+		if err := g.Set(name, text); err != nil {
+			return failed, err
+		}
+	}
+	g, err := normalisedGroup(g)
+	if err != nil {
+		return failed, err
+	}
+	_, changed, err := h.putGroup(ctx, tx, g, actor)
+	switch {
+	case err != nil:
+		return failed, err
+	case e.before.ObjectID == "":
+		return created, nil
+	case changed && did == unchanged:
+		return updated, nil
+	}
+	return did, nil
+}
+
+// MemberReport counts what an import of memberships did, or with DryRun would do.
+type MemberReport struct {
+	DryRun  bool       `json:"dryRun,omitempty"`
+	Rows    int        `json:"rows"`
+	Changed int        `json:"changed"` // memberships that were added, or removed
+	Already int        `json:"already"` // rows about memberships that were so before
+	Groups  int        `json:"groups"`  // groups that rows name
+	Errors  []RowError `json:"errors"`
+	Notes   []string   `json:"notes,omitempty"`
+}
+
+// MemberImport says how to import memberships.
+type MemberImport struct {
+	Group  string // object id of the group that all rows are about; "" if each row names its own
+	Remove bool   // remove the members instead of adding them
+	DryRun bool
+	Actor  string
+}
+
+// ImportMembers adds the members that a file names to their groups, or removes them. All rows are
+// read before the first is written; a row with a problem changes nothing and does not stop the
+// others. Members that are not in the file stay.
+func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport) (MemberReport, error) {
+	r := MemberReport{DryRun: o.DryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
+	groups := map[string]Group{} // by folded name, so that a large file asks once for each
+	ids, order := map[string][]string{}, []string{}
+	seen := map[[2]string]bool{}
+	for _, row := range f.Rows {
+		group, member, err := h.memberOfRow(ctx, row, o, groups)
+		if rule, ok := refusal.Find(err); ok {
+			r.Errors = append(r.Errors, RowError{Line: row.Line, Column: rule.Field, Detail: rule.Error()})
+			continue
+		}
+		if err != nil {
+			return r, err
+		}
+		if ids[group] == nil {
+			order = append(order, group)
+		}
+		if pair := [2]string{group, member}; seen[pair] {
+			r.Already++
+			continue
+		} else {
+			seen[pair] = true
+		}
+		ids[group] = append(ids[group], member)
+	}
+	r.Groups = len(order)
+	change := h.addMember(ctx, o.Actor)
+	if o.Remove {
+		change = h.removeMember(ctx, o.Actor)
+	}
+	for _, group := range order {
+		if err := pace.Slices(ctx, pace.Importing(), ids[group], func(batch []string) error {
+			n, err := h.eachMember(ctx, group, batch, o.DryRun, change)
+			r.Changed += n
+			r.Already += len(batch) - n
+			return err
+		}); err != nil {
+			return r, err
+		}
+	}
+	slices.SortStableFunc(r.Errors, func(a, b RowError) int { return a.Line - b.Line })
+	return r, nil
+}
+
+func (h *Handle) memberOfRow(ctx context.Context, row Row, o MemberImport, groups map[string]Group) (group, member string, err error) {
+	group = o.Group
+	if group == "" {
+		name := strings.TrimSpace(row.Values[RowGroup])
+		if name == "" {
+			return "", "", invalid(RowGroup, "the group is empty: give its displayName or objectId")
+		}
+		g, known := groups[scim.Fold(name)]
+		if !known {
+			if g, err = h.GroupNamed(ctx, name); err != nil {
+				return "", "", inColumn(RowGroup, err)
+			}
+			groups[scim.Fold(name)] = g
+		}
+		if g.IsDeleted() {
+			return "", "", conflict(RowGroup, "%s is deleted", g.who()).Advise("restore the group first")
+		}
+		group = g.ObjectID
+	}
+	name := strings.TrimSpace(row.Values[RowMember])
+	if name == "" {
+		return "", "", invalid(RowMember, "the member is empty: give a userPrincipalName, an objectId or the displayName of a group")
+	}
+	m, err := h.MemberNamed(ctx, name)
+	switch {
+	case err != nil:
+		return "", "", inColumn(RowMember, err)
+	case m.User.IsDeleted() || m.Group.IsDeleted():
+		return "", "", conflict(RowMember, "%s is deleted", named(m).who).Advise("restore it first, or delete the row")
+	case m.ObjectID() == group:
+		return "", "", invalid(RowMember, "a group cannot be a member of itself")
+	}
+	return group, m.ObjectID(), nil
+}
+
+// inColumn says in which column of a file a refusal arose.
+func inColumn(column string, err error) error {
+	if rule, ok := refusal.Find(err); ok {
+		return conflict(column, "%s", rule.Error())
+	}
+	return err
+}
+
+// MemberNamed finds a user by userPrincipalName, a user or group by object id, or a group by display
+// name.
+func (h *Handle) MemberNamed(ctx context.Context, name string) (Member, error) {
+	u, err := h.UserByUPN(ctx, name)
+	if errors.Is(err, refusal.NotFound) {
+		u, err = h.User(ctx, name)
+	}
+	if !errors.Is(err, refusal.NotFound) {
+		return Member{Kind: UserKind, User: u}, err
+	}
+	g, err := h.GroupNamed(ctx, name)
+	if errors.Is(err, refusal.NotFound) {
+		return Member{}, notFound("there is no user or group %q in directory %s", name, h.Directory.Name).
+			Advise("name a user by userPrincipalName or object id, a group by display name or object id")
+	}
+	return Member{Kind: GroupKind, Group: g}, err
+}

@@ -1,0 +1,42 @@
+// Package phrase puts numbers and long strings into sentences.
+package phrase
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Count returns a number with its noun: "1 person", "2 people".
+func Count(n int, one, many string) string {
+	return strconv.Itoa(n) + " " + Noun(n, one, many)
+}
+
+// Noun returns the word for one or for several.
+func Noun(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+const ellipsis = "…"
+
+// Cut returns text if it has at most most bytes. Otherwise it returns the beginning, cut between
+// two characters, with "…" at the end; together they have at most most bytes.
+func Cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	end := max(0, most-len(ellipsis))
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + ellipsis
+}
+
+// Storable returns text in a form that every database can store: NUL and bytes that are not UTF-8
+// become U+FFFD.
+func Storable(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}

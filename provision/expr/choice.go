@@ -1,0 +1,288 @@
+package expr
+
+import (
+	"fmt"
+	"strings"
+)
+
+// choiceFunctions choose between values and ask about them.
+func choiceFunctions() []function {
+	return []function{
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "Switch", Documented: Provisioning,
+				Parameters: []Parameter{
+					need("source").takes(TextType),
+					may("defaultValue"),
+					{Name: "key", Key: "switchValue", Required: true, Repeats: true, Takes: TextType},
+					{Name: "value", Key: "switchValue", Required: true, Repeats: true},
+				},
+				Summary: "The value of the first key that equals the source, else the default.",
+				Details: []string{
+					"Keys are compared as strings, and case counts. Only the chosen value is evaluated.",
+					"The default may be left empty, as in `Switch([city], , \"Oslo\", \"NO\")`; then the result is null if no key matches.",
+					"An odd number of arguments means that the default was left out altogether: `Switch([city], \"Oslo\", \"NO\")` is read, printed and stored as `Switch([city], , \"Oslo\", \"NO\")`. Entra refuses the short form.",
+					"The key `\"\"` matches an attribute that is empty and one that is absent.",
+				},
+				Examples: []Example{
+					{Expression: `Switch([IsSoftDeleted], , "False", "True", "True", "False")`, Given: given("IsSoftDeleted", "False"), Result: "True"},
+					{Expression: `Switch([country], [country], "", "Other")`, Result: "Other"},
+					{Expression: `Switch([city], , "Oslo", "NO")`, Given: given("city", "Bergen"), Null: true},
+				},
+			},
+			eval:    evalSwitch,
+			arrange: arrangeSwitch,
+			advise:  adviseSwitch,
+			passes: func(count int) []int {
+				results := []int{1}
+				for i := 3; i < count; i += 2 {
+					results = append(results, i)
+				}
+				return results
+			},
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "IIF", Documented: Provisioning,
+				Parameters: []Parameter{{Name: "condition", Required: true, Condition: true}, need("valueIfTrue"), need("valueIfFalse")},
+				Summary:    "One of two values, chosen by a condition.",
+				Details: []string{
+					"The condition is a comparison with `=`, `<>`, `>`, `>=`, `<` or `<=`, or anything that yields True or False. There is no AND and no OR: nest a second IIF in the true branch for AND, in the false branch for OR. Only the branch that is chosen is evaluated.",
+					"Strings are compared character by character, and case counts. Two numbers are compared by size, two dates by time. An absent attribute counts as the empty string.",
+					"In Entra the condition fails if its attribute is empty, so there write `Switch([country], [country], \"\", \"Other\")` instead of `IIF([country] = \"\", \"Other\", [country])`.",
+				},
+				Examples: []Example{
+					{Expression: `IIF([country] = "USA", [country], [department])`, Given: given("country", "USA", "department", "Sales"), Result: "USA"},
+					{Expression: `IIF([country] = "USA", IIF([state] = "CA", "True", "False"), "False")`, Given: given("country", "USA", "state", "CA"), Result: "True"},
+				},
+			},
+			eval:   evalIIF,
+			advise: adviseIIF,
+			passes: func(int) []int { return []int{1, 2} },
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "Coalesce", Documented: Provisioning,
+				Parameters: []Parameter{{Name: "source", Required: true, Repeats: true}},
+				Summary:    "The first argument that is not null.",
+				Details: []string{
+					"The empty string counts as a value. The last argument may be a default, `\"\"` too; if every argument is null, the result is null.",
+				},
+				Examples: []Example{
+					{Expression: `Coalesce([mail], [userPrincipalName])`, Given: given("userPrincipalName", "ada@example.com"), Result: "ada@example.com"},
+					{Expression: `Coalesce([mail], [otherMail], "none")`, Result: "none"},
+				},
+			},
+			eval:    evalCoalesce,
+			arrange: dropEmpty(0),
+			passes:  allArguments,
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "IgnoreFlowIfNullOrEmpty", Documented: Provisioning,
+				Parameters: []Parameter{need("expression")},
+				Summary:    "The value, or nothing at all for the target if it is null or empty.",
+				Details:    []string{"The target attribute is then left out of the request and keeps the value it has. Write it around the whole expression: inside another function it yields null."},
+				Examples: []Example{
+					{Expression: `IgnoreFlowIfNullOrEmpty([department])`, Given: given("department", "Sales"), Result: "Sales"},
+					{Expression: `IgnoreFlowIfNullOrEmpty(Switch([prefix], "", "3443", "Dr.", "3444", "Prof."))`, Given: given("prefix", "1"), NoFlow: true},
+				},
+			},
+			eval: func(n *node, r *run) (Value, error) {
+				v, err := n.args[0].eval(r)
+				if err == nil && v.IsNullOrEmpty() {
+					return NoFlow(), nil
+				}
+				return v, err
+			},
+			passes: allArguments,
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "IsNull", Documented: Provisioning, Yields: BooleanType,
+				Parameters: []Parameter{need("expression")},
+				Summary:    "True if the argument is null, else False.",
+				Details:    []string{"An absent attribute is null; an empty string is not."},
+				Examples: []Example{
+					{Expression: `IsNull([displayName])`, Result: "True"},
+					{Expression: `IsNull([displayName])`, Given: given("displayName", ""), Result: "False"},
+				},
+			},
+			eval: ask(func(v Value) bool { return v.IsNull() || v.IsNoFlow() }),
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "IsNullOrEmpty", Documented: Provisioning, Yields: BooleanType,
+				Parameters: []Parameter{need("expression")},
+				Summary:    "True if the argument is null or empty, else False.",
+				Examples: []Example{
+					{Expression: `IsNullOrEmpty([displayName])`, Result: "True"},
+					{Expression: `IsNullOrEmpty([displayName])`, Given: given("displayName", "Ada Lovelace"), Result: "False"},
+				},
+			},
+			eval: ask(Value.IsNullOrEmpty),
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "IsPresent", Documented: Provisioning, Yields: BooleanType,
+				Parameters: []Parameter{need("expression")},
+				Summary:    "True if the argument is neither null nor empty, else False.",
+				Details:    []string{"It is the opposite of IsNullOrEmpty."},
+				Examples: []Example{
+					{Expression: `IsPresent([jobTitle])`, Given: given("jobTitle", "Engineer"), Result: "True"},
+					{Expression: `Switch(IsPresent([jobTitle]), "none", "True", [jobTitle])`, Given: given("jobTitle", "Engineer"), Result: "Engineer"},
+				},
+			},
+			eval: ask(func(v Value) bool { return !v.IsNullOrEmpty() }),
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "IsString", Documented: Provisioning, Yields: BooleanType,
+				Parameters: []Parameter{need("expression")},
+				Summary:    "True if the argument can be a string, else False.",
+				Details:    []string{"Numbers, booleans and dates can. Null cannot, and neither can several values."},
+				Examples: []Example{
+					{Expression: `IsString([mail])`, Given: given("mail", "ada@example.com"), Result: "True"},
+					{Expression: `IsString([mail])`, Result: "False"},
+				},
+			},
+			eval: ask(func(v Value) bool {
+				one, ok := v.single()
+				return ok && !one.IsNull() && !one.IsNoFlow()
+			}),
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "Not", Documented: Provisioning, Yields: BooleanType,
+				Parameters: []Parameter{need("source").takes(TextType)},
+				Summary:    "False for True, else True.",
+				Details:    []string{"Case does not matter. Null gives True."},
+				Examples: []Example{
+					{Expression: `Not([IsSoftDeleted])`, Given: given("IsSoftDeleted", "False"), Result: "True"},
+					{Expression: `Not("True")`, Result: "False"},
+				},
+			},
+			eval: func(n *node, r *run) (Value, error) {
+				v, err := n.one(r, 0)
+				return Boolean(!strings.EqualFold(v.text, "True")), err
+			},
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "Error", Documented: CloudSync,
+				Parameters: []Parameter{need("message").takes(TextType)},
+				Summary:    "No value: the person fails with the message.",
+				Details:    []string{"Write it in a branch of IIF or Switch, which is evaluated only if it is chosen."},
+				Examples: []Example{
+					{Expression: `IIF(IsPresent([employeeId]), [employeeId], Error("employeeId is required"))`, Given: given("employeeId", "17"), Result: "17"},
+					{Expression: `IIF(IsPresent([employeeId]), [employeeId], Error("employeeId is required"))`, Fails: "employeeId is required"},
+				},
+			},
+			eval: func(n *node, r *run) (Value, error) {
+				v, err := n.one(r, 0)
+				if err != nil {
+					return Null(), err
+				}
+				if r.redacted {
+					v = String(redactedText)
+				}
+				return Null(), n.failAt(n, clip(v.text, 500))
+			},
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "Redact", Documented: Provisioning,
+				Parameters: []Parameter{need("value")},
+				Summary:    "The value unchanged, hidden in the provisioning logs.",
+				Details:    []string{"The logs, and a trace, show `[Redact]` instead of the value and of everything that is made from it."},
+				Examples:   []Example{{Expression: `Redact([employeeId])`, Given: given("employeeId", "17"), Result: "17"}},
+			},
+			eval: func(n *node, r *run) (Value, error) {
+				v, err := n.args[0].eval(r)
+				r.redacted = true
+				return v, err
+			},
+			passes: allArguments,
+		},
+	}
+}
+
+func allArguments(count int) []int {
+	all := make([]int, count)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// ask makes a function that answers a question about its argument.
+func ask(question func(Value) bool) func(*node, *run) (Value, error) {
+	return func(n *node, r *run) (Value, error) {
+		v, err := n.args[0].eval(r)
+		return Boolean(err == nil && question(v)), err
+	}
+}
+
+// evalSwitch compares the source with each key in turn and evaluates only the value that is chosen.
+func evalSwitch(n *node, r *run) (Value, error) {
+	source, err := n.one(r, 0)
+	if err != nil {
+		return Null(), err
+	}
+	for i := 2; i < len(n.args); i += 2 {
+		key, err := n.one(r, i)
+		if err != nil {
+			return Null(), err
+		}
+		if key.text == source.text { // null counts as ""
+			return n.args[i+1].eval(r)
+		}
+	}
+	return n.args[1].eval(r)
+}
+
+// evalCoalesce takes the first argument that is not null; the empty string is not null.
+func evalCoalesce(n *node, r *run) (Value, error) {
+	last := Null()
+	for _, arg := range n.args {
+		v, err := arg.eval(r)
+		if err != nil || !v.IsNull() && !v.IsNoFlow() {
+			return v, err
+		}
+		if v.IsNoFlow() {
+			last = v
+		}
+	}
+	return last, nil
+}
+
+// evalIIF evaluates only the branch that the condition chooses.
+func evalIIF(n *node, r *run) (Value, error) {
+	condition, err := n.one(r, 0)
+	if err != nil {
+		return Null(), err
+	}
+	chosen, ok := truth(condition)
+	switch {
+	case !ok:
+		return Null(), n.failAt(n.args[0], fmt.Sprintf("the condition of IIF must be True or False and is %s", r.shown(condition)))
+	case chosen:
+		return n.args[1].eval(r)
+	default:
+		return n.args[2].eval(r)
+	}
+}
+
+// truth reads True and False in any case, a number other than zero, and nothing as False.
+func truth(v Value) (is, ok bool) {
+	switch {
+	case strings.EqualFold(v.text, "True"):
+		return true, true
+	case v.text == "", strings.EqualFold(v.text, "False"):
+		return false, true
+	case v.kind == KindNumber:
+		return strings.Trim(v.text, "-0.") != "", true
+	default:
+		return false, false
+	}
+}

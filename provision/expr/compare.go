@@ -1,0 +1,127 @@
+package expr
+
+import "strings"
+
+func (n *node) evalConcat(r *run) (Value, error) {
+	var b strings.Builder
+	for i := range n.args {
+		v, err := n.one(r, i)
+		if err != nil {
+			return Null(), err
+		}
+		b.WriteString(v.Text())
+		if err := n.room(b.Len()); err != nil {
+			return Null(), err
+		}
+	}
+	return String(b.String()), nil
+}
+
+func (n *node) evalCompare(r *run) (Value, error) {
+	left, err := n.one(r, 0)
+	if err != nil {
+		return Null(), err
+	}
+	right, err := n.one(r, 1)
+	if err != nil {
+		return Null(), err
+	}
+	order := compareValues(left, right)
+	switch n.text {
+	case "=":
+		return Boolean(order == 0), nil
+	case "<>":
+		return Boolean(order != 0), nil
+	case ">":
+		return Boolean(order > 0), nil
+	case ">=":
+		return Boolean(order >= 0), nil
+	case "<":
+		return Boolean(order < 0), nil
+	default:
+		return Boolean(order <= 0), nil
+	}
+}
+
+// compareValues orders two single values: instants by time, also one with the string of another, numbers by size, everything else by its characters. Case
+// counts. Null counts as the empty string.
+func compareValues(a, b Value) int {
+	if a.kind == KindDateTime || b.kind == KindDateTime {
+		x, xOK := a.asTime()
+		y, yOK := b.asTime()
+		if xOK && yOK {
+			return x.Compare(y)
+		}
+	}
+	if x, ok := parseDecimal(a); ok {
+		if y, ok := parseDecimal(b); ok {
+			return x.compare(y)
+		}
+	}
+	return strings.Compare(a.Text(), b.Text())
+}
+
+// decimal is a number taken apart for comparing at any length.
+type decimal struct {
+	negative bool
+	whole    string // without leading zeros
+	fraction string // without trailing zeros
+}
+
+// parseDecimal takes a number, or a string in the one form that a number has: Graph's tree keeps numbers as strings, so the
+// two must compare alike. "007" and "1.10" stay strings, or two identifiers could count as equal.
+func parseDecimal(v Value) (decimal, bool) {
+	text, negative := strings.CutPrefix(v.text, "-")
+	whole, fraction, dotted := strings.Cut(text, ".")
+	if !allDigits(whole) || dotted && !allDigits(fraction) {
+		return decimal{}, false
+	}
+	d := decimal{negative: negative, whole: strings.TrimLeft(whole, "0"), fraction: strings.TrimRight(fraction, "0")}
+	if d.whole == "" && d.fraction == "" {
+		d.negative = false
+	}
+	return d, v.kind == KindNumber || v.text == d.text()
+}
+
+func (d decimal) text() string {
+	text := d.whole
+	if text == "" {
+		text = "0"
+	}
+	if d.fraction != "" {
+		text += "." + d.fraction
+	}
+	if d.negative {
+		text = "-" + text
+	}
+	return text
+}
+
+func (d decimal) compare(other decimal) int {
+	if d.negative != other.negative {
+		if d.negative {
+			return -1
+		}
+		return 1
+	}
+	order := len(d.whole) - len(other.whole)
+	if order == 0 {
+		order = strings.Compare(d.whole, other.whole)
+	}
+	if order == 0 {
+		order = strings.Compare(d.fraction, other.fraction)
+	}
+	if d.negative {
+		return -order
+	}
+	return order
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,549 @@
+package expr
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// dateFormat is a custom format of .NET's DateTime, taken apart.
+type dateFormat struct {
+	text  string
+	items []formatItem
+}
+
+// formatItem is a specifier such as yyyy, or a literal.
+type formatItem struct {
+	letter  byte // 0 for a literal
+	count   int
+	literal string
+}
+
+// zone says what is known of an instant's offset; .NET calls it Kind.
+type zone int
+
+const (
+	zoneNone  zone = iota // no offset was given
+	zoneUTC               // Z was given
+	zoneLocal             // an offset was given; the machine's time is UTC
+)
+
+// civil is a date that was read, in UTC.
+type civil struct {
+	time.Time
+	zone zone
+}
+
+// standardFormats are the formats of one letter, as the documents' culture en-US has them.
+func standardFormat(letter byte) string {
+	switch letter {
+	case 'd':
+		return "M/d/yyyy"
+	case 'D':
+		return "dddd, MMMM d, yyyy"
+	case 'f':
+		return "dddd, MMMM d, yyyy h:mm tt"
+	case 'F', 'U':
+		return "dddd, MMMM d, yyyy h:mm:ss tt"
+	case 'g':
+		return "M/d/yyyy h:mm tt"
+	case 'G':
+		return "M/d/yyyy h:mm:ss tt"
+	case 'm', 'M':
+		return "MMMM d"
+	case 'o', 'O':
+		return "yyyy-MM-ddTHH:mm:ss.fffffffK"
+	case 'r', 'R':
+		return "ddd, dd MMM yyyy HH:mm:ss 'GMT'"
+	case 's':
+		return "yyyy-MM-ddTHH:mm:ss"
+	case 't':
+		return "h:mm tt"
+	case 'T':
+		return "h:mm:ss tt"
+	case 'u':
+		return "yyyy-MM-dd HH:mm:ss'Z'"
+	case 'y', 'Y':
+		return "MMMM yyyy"
+	default:
+		return ""
+	}
+}
+
+// readFormat takes a format apart; problem says what is wrong with it.
+func readFormat(text string) (f dateFormat, problem string) {
+	f.text = text
+	rest := text
+	if len(rest) == 1 {
+		if rest = standardFormat(text[0]); rest == "" {
+			return f, fmt.Sprintf("%s is not one of .NET's standard formats", quote(text))
+		}
+	}
+	if rest == "" {
+		return f, "the format is empty"
+	}
+	for rest != "" {
+		item, length, problem := readFormatItem(rest)
+		if problem != "" {
+			return f, problem
+		}
+		rest = rest[length:]
+		switch last := len(f.items) - 1; {
+		case item.letter == 0 && item.literal == "":
+		case item.letter == 0 && last >= 0 && f.items[last].letter == 0:
+			f.items[last].literal += item.literal
+		default:
+			f.items = append(f.items, item)
+		}
+	}
+	return f, ""
+}
+
+func readFormatItem(s string) (item formatItem, length int, problem string) {
+	switch c := s[0]; {
+	case c == '%':
+		return formatItem{}, 1, ""
+	case c == '\\' && len(s) == 1:
+		return item, 1, "the backslash at its end has no character after it"
+	case c == '\\':
+		return formatItem{literal: s[1:2]}, 2, ""
+	case c == '"' || c == '\'':
+		return quotedLiteral(s)
+	case strings.IndexByte("dfFgHhKMmstyz", c) >= 0:
+		for length < len(s) && s[length] == c {
+			length++
+		}
+		if (c == 'f' || c == 'F') && length > 7 {
+			return item, length, "a fraction has at most seven digits"
+		}
+		return formatItem{letter: c, count: length}, length, ""
+	default:
+		return formatItem{literal: s[:1]}, 1, ""
+	}
+}
+
+// quotedLiteral reads a literal between quotation marks, in which a backslash stands before a literal character.
+func quotedLiteral(s string) (item formatItem, length int, problem string) {
+	for i := 1; i < len(s); i++ {
+		switch {
+		case s[i] == s[0]:
+			return item, i + 1, ""
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+		}
+		item.literal += s[i : i+1]
+	}
+	return item, len(s), fmt.Sprintf("the literal %s is not closed", s)
+}
+
+func (f dateFormat) write(t civil) string {
+	b := make([]byte, 0, len(f.text)+16)
+	for i, item := range f.items {
+		switch item.letter {
+		case 0:
+			b = append(b, item.literal...)
+			// .NET leaves out a point before a fraction that is zero.
+			if i+1 < len(f.items) && f.items[i+1].letter == 'F' && strings.HasSuffix(item.literal, ".") && fraction(t.Time, f.items[i+1]) == "" {
+				b = b[:len(b)-1]
+			}
+		default:
+			b = append(b, item.write(t)...)
+		}
+	}
+	return string(b)
+}
+
+func (i formatItem) write(t civil) string {
+	switch i.letter {
+	case 'y':
+		if i.count <= 2 {
+			return padded(t.Year()%100, i.count)
+		}
+		return padded(t.Year(), i.count)
+	case 'M':
+		return named(int(t.Month()), i.count, t.Month().String())
+	case 'd':
+		return i.writeDay(t)
+	case 'H':
+		return padded(t.Hour(), min(i.count, 2))
+	case 'h':
+		return padded((t.Hour()+11)%12+1, min(i.count, 2))
+	case 'm':
+		return padded(t.Minute(), min(i.count, 2))
+	case 's':
+		return padded(t.Second(), min(i.count, 2))
+	case 'f', 'F':
+		return fraction(t.Time, i)
+	case 't':
+		return t.Format("PM")[:min(i.count, 2)]
+	case 'g':
+		return "A.D."
+	case 'z':
+		return []string{"+0", "+00", "+00:00"}[min(i.count, 3)-1]
+	default: // K
+		return []string{"", "Z", "+00:00"}[t.zone]
+	}
+}
+
+func (i formatItem) writeDay(t civil) string {
+	if i.count > 2 {
+		return named(0, i.count, t.Weekday().String())
+	}
+	return padded(t.Day(), i.count)
+}
+
+// named writes a number with one or two digits, or a name, shortened or whole.
+func named(number, count int, name string) string {
+	switch count {
+	case 1, 2:
+		return padded(number, count)
+	case 3:
+		return name[:3]
+	default:
+		return name
+	}
+}
+
+func padded(number, count int) string { return fmt.Sprintf("%0*d", count, number) }
+
+func fraction(t time.Time, i formatItem) string {
+	digits := fmt.Sprintf("%09d", t.Nanosecond())[:i.count]
+	if i.letter == 'F' {
+		digits = strings.TrimRight(digits, "0")
+	}
+	return digits
+}
+
+// styles are the DateTimeStyles that change how a date is read.
+type styles struct {
+	leading, trailing, inner bool // white space is ignored there
+	noDate                   bool // a time without a date is on 1 January of the year 1
+	universal                bool // the result counts as UTC
+	assume                   bool // a date without an offset has one
+}
+
+// defaultStyles are those of Entra: RoundtripKind, AllowLeadingWhite, AllowTrailingWhite.
+var defaultStyles = styles{leading: true, trailing: true}
+
+// readStyles reads names of DateTimeStyles separated by commas.
+func readStyles(text string) (s styles, problem string) {
+	var kept, turned []string
+	for name := range strings.SplitSeq(text, ",") {
+		switch name = strings.ToLower(strings.TrimSpace(name)); name {
+		case "", "none":
+		case "allowleadingwhite":
+			s.leading = true
+		case "allowtrailingwhite":
+			s.trailing = true
+		case "allowinnerwhite":
+			s.inner = true
+		case "allowwhitespaces":
+			s.leading, s.trailing, s.inner = true, true, true
+		case "nocurrentdatedefault":
+			s.noDate = true
+		case "roundtripkind":
+			kept = append(kept, name)
+		case "adjusttouniversal":
+			s.universal = true
+			turned = append(turned, name)
+		case "assumelocal", "assumeuniversal":
+			s.assume = true
+			turned = append(turned, name)
+		default:
+			return s, fmt.Sprintf("%s is not a name of DateTimeStyles", quote(clip(name, 60)))
+		}
+	}
+	if len(kept) > 0 && len(turned) > 0 {
+		return s, "RoundtripKind cannot stand beside AssumeLocal, AssumeUniversal or AdjustToUniversal"
+	}
+	if slices.Contains(turned, "assumelocal") && slices.Contains(turned, "assumeuniversal") {
+		return s, "AssumeLocal and AssumeUniversal cannot stand together"
+	}
+	return s, ""
+}
+
+// dateFields are what a format reads from a string.
+type dateFields struct {
+	rest   string
+	values map[byte]int // by specifier, y M d w(eekday) H h m s f t
+	offset int
+	zone   zone
+}
+
+// read reads a date that has the format. now is the date of a string that has only a time.
+func (f dateFormat) read(text string, s styles, now time.Time) (t civil, problem string) {
+	if s.leading {
+		text = strings.TrimLeft(text, " \t\r\n")
+	}
+	if s.trailing {
+		text = strings.TrimRight(text, " \t\r\n")
+	}
+	d := dateFields{rest: text, values: map[byte]int{}}
+	for i, item := range f.items {
+		if s.inner {
+			d.rest = strings.TrimLeft(d.rest, " \t\r\n")
+		}
+		problem := ""
+		if item.letter == 0 {
+			problem = d.literal(item.literal, i+1 < len(f.items) && f.items[i+1].letter == 'F', s.inner)
+		} else {
+			problem = d.read(item)
+		}
+		if problem != "" {
+			return t, problem
+		}
+	}
+	if d.rest != "" {
+		return t, fmt.Sprintf("%s follows its end", quote(clip(d.rest, 20)))
+	}
+	return d.civil(s, now)
+}
+
+// literal takes a literal from the text. The point before an optional fraction may be missing.
+func (d *dateFields) literal(literal string, optional, inner bool) string {
+	if inner {
+		literal = strings.Trim(literal, " ")
+	}
+	rest, ok := strings.CutPrefix(d.rest, literal)
+	if !ok && optional && strings.HasSuffix(literal, ".") {
+		rest, ok = strings.CutPrefix(d.rest, literal[:len(literal)-1])
+	}
+	if !ok {
+		return fmt.Sprintf("%s is missing", quote(literal))
+	}
+	d.rest = rest
+	return ""
+}
+
+// read takes what a specifier stands for.
+func (d *dateFields) read(i formatItem) string {
+	switch i.letter {
+	case 'y':
+		return d.year(i)
+	case 'M':
+		if i.count > 2 {
+			return d.name(i, 'M', 12, func(n int) string { return time.Month(n).String() })
+		}
+	case 'd':
+		if i.count > 2 {
+			return d.name(i, 'w', 7, func(n int) string { return time.Weekday(n % 7).String() })
+		}
+	case 't':
+		return d.half(i)
+	case 'f', 'F':
+		return d.fraction(i)
+	case 'z', 'K':
+		return d.zoneOf(i)
+	case 'g':
+		rest, ok := strings.CutPrefix(d.rest, "A.D.")
+		d.rest = rest
+		return missing(ok, "the era A.D.")
+	}
+	least, most := 2, 2
+	if i.count == 1 || i.letter == 'h' || i.letter == 'H' { // hh reads what h writes: documented examples need it
+		least = 1
+	}
+	return d.digits(i.letter, least, most)
+}
+
+func missing(ok bool, what string) string {
+	if ok {
+		return ""
+	}
+	return what + " is missing"
+}
+
+func (d *dateFields) digits(field byte, least, most int) string {
+	length := 0
+	for length < most && length < len(d.rest) && isDigit(d.rest[length]) {
+		length++
+	}
+	if length < least {
+		return missing(false, fieldName(field))
+	}
+	number := atoi(d.rest[:length])
+	d.rest = d.rest[length:]
+	return d.set(field, number)
+}
+
+// set keeps a field. Read twice, it must be the same.
+func (d *dateFields) set(field byte, value int) string {
+	if had, ok := d.values[field]; ok && had != value {
+		return fieldName(field) + " stands there twice and differs"
+	}
+	d.values[field] = value
+	return ""
+}
+
+func fieldName(field byte) string {
+	switch field {
+	case 'y':
+		return "the year"
+	case 'M':
+		return "the month"
+	case 'd':
+		return "the day"
+	case 'w':
+		return "the weekday"
+	case 'H', 'h':
+		return "the hour"
+	case 'm':
+		return "the minute"
+	case 's':
+		return "the second"
+	case 'f':
+		return "the fraction"
+	default:
+		return "AM or PM"
+	}
+}
+
+func (d *dateFields) year(i formatItem) string {
+	length := max(i.count, 1)
+	least := length
+	if length == 1 {
+		length = 2
+	}
+	n := 0
+	for n < length && n < len(d.rest) && isDigit(d.rest[n]) {
+		n++
+	}
+	if n < least {
+		return missing(false, "the year")
+	}
+	number := atoi(d.rest[:n])
+	if i.count <= 2 {
+		number = year(fmt.Sprintf("%02d", number))
+	}
+	d.rest = d.rest[n:]
+	return d.set('y', number)
+}
+
+func (d *dateFields) name(i formatItem, field byte, most int, name func(int) string) string {
+	for n := 1; n <= most; n++ {
+		full := name(n)
+		if i.count == 3 {
+			full = full[:3]
+		}
+		if len(d.rest) >= len(full) && strings.EqualFold(d.rest[:len(full)], full) {
+			d.rest = d.rest[len(full):]
+			return d.set(field, n)
+		}
+	}
+	return missing(false, "the name of "+fieldName(field))
+}
+
+func (d *dateFields) half(i formatItem) string {
+	for n, word := range []string{"AM", "PM"} {
+		word = word[:min(i.count, 2)]
+		if len(d.rest) >= len(word) && strings.EqualFold(d.rest[:len(word)], word) {
+			d.rest = d.rest[len(word):]
+			return d.set('t', n)
+		}
+	}
+	return missing(false, "AM or PM")
+}
+
+func (d *dateFields) fraction(i formatItem) string {
+	length := 0
+	for length < i.count && length < len(d.rest) && isDigit(d.rest[length]) {
+		length++
+	}
+	if i.letter == 'f' && length < i.count {
+		return missing(false, fmt.Sprintf("a fraction of %d digits", i.count))
+	}
+	digits := d.rest[:length]
+	d.rest = d.rest[length:]
+	return d.set('f', nanoseconds(digits))
+}
+
+func (d *dateFields) zoneOf(i formatItem) string {
+	if rest, ok := strings.CutPrefix(d.rest, "Z"); ok {
+		d.rest, d.zone = rest, zoneUTC
+		return ""
+	}
+	if d.rest == "" || d.rest[0] != '+' && d.rest[0] != '-' {
+		return missing(i.letter == 'K', "the offset")
+	}
+	offset, length, ok := readOffset(d.rest)
+	if !ok {
+		return "the offset is not one such as +02:00"
+	}
+	d.rest, d.offset, d.zone = d.rest[length:], offset, zoneLocal
+	return ""
+}
+
+// civil makes a date of the fields. What is missing is taken as .NET does: today for a time alone, else this year and the first month and day.
+func (d *dateFields) civil(s styles, now time.Time) (t civil, problem string) {
+	year, hasYear := d.values['y']
+	month, hasMonth := d.values['M']
+	day, hasDay := d.values['d']
+	switch {
+	case hasYear:
+	case s.noDate && !hasMonth && !hasDay:
+		year = 1
+	case now.IsZero():
+		return t, "it has no year, and the time of the evaluation is not known here"
+	case hasMonth || hasDay:
+		year = now.Year()
+	default:
+		year, month, day = now.Year(), int(now.Month()), now.Day()
+	}
+	month, day = max(month, 1-boolToInt(hasMonth)), max(day, 1-boolToInt(hasDay))
+	hour, problem := d.hour()
+	switch {
+	case problem != "":
+		return t, problem
+	case year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, time.Month(month)):
+		return t, "there is no such day"
+	case hour > 23 || d.values['m'] > 59 || d.values['s'] > 59:
+		return t, "there is no such time"
+	}
+	at := time.Date(year, time.Month(month), day, hour, d.values['m'], d.values['s'], d.values['f'], time.UTC)
+	if weekday, ok := d.values['w']; ok && at.Weekday() != time.Weekday(weekday%7) {
+		return t, "the day is another weekday"
+	}
+	at = at.Add(-time.Duration(d.offset) * time.Second)
+	if !inCalendar(at) {
+		return t, "it lies outside of the years 1 to 9999"
+	}
+	return civil{Time: at, zone: d.kind(s)}, ""
+}
+
+func boolToInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (d *dateFields) kind(s styles) zone {
+	if d.zone == zoneNone && !s.assume {
+		return zoneNone
+	}
+	if s.universal {
+		return zoneUTC
+	}
+	if d.zone == zoneNone {
+		return zoneLocal
+	}
+	return d.zone
+}
+
+func (d *dateFields) hour() (hour int, problem string) {
+	half, hasHalf := d.values['t']
+	twelve, has12 := d.values['h']
+	hour, has24 := d.values['H']
+	switch {
+	case has24 && has12 && hour%12 != twelve%12:
+		return 0, "the hour stands there twice and differs"
+	case has24 && hasHalf && half != hour/12:
+		return 0, "the hour does not fit AM or PM"
+	case has24:
+		return hour, ""
+	case has12 && (twelve < 1 || twelve > 12):
+		return 0, "there is no such hour before or after noon"
+	}
+	return twelve%12 + 12*half, ""
+}

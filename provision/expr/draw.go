@@ -1,0 +1,247 @@
+package expr
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// drawFunctions depend on more than the source object. Their values are drawn once, when an account is created.
+func drawFunctions() []function {
+	drawn := "The value is drawn once, when the account is created, and then stays."
+	return []function{
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "DefaultDomain", Documented: Graph, Yields: TextType,
+				Summary:  "The default domain of the directory.",
+				Details:  []string{"If the directory has no default domain, the person fails."},
+				Examples: []Example{{Expression: `Join("@", [mailNickname], DefaultDomain())`, Given: given("mailNickname", "ada"), Result: "ada@example.com"}},
+			},
+			eval: func(n *node, r *run) (Value, error) {
+				if r.env.DefaultDomain == "" {
+					return Null(), n.failAt(n, "the directory has no default domain; write the domain as a string")
+				}
+				return String(r.env.DefaultDomain), nil
+			},
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "Guid", Documented: Provisioning, Yields: TextType,
+				Summary:  "A new random GUID, in small letters with hyphens.",
+				Details:  []string{drawn},
+				Examples: []Example{{Expression: `Mid(Guid(), 9, 1)`, Result: "-"}},
+			},
+			eval: evalGuid, draws: true,
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "RandomString", Documented: Provisioning, Yields: TextType,
+				Parameters: []Parameter{
+					need("length").takes(NumberType), need("minimumNumbers").takes(NumberType), need("minimumSpecialCharacters").takes(NumberType),
+					need("minimumCapital").takes(NumberType), need("minimumLowerCase").takes(NumberType), may("charactersToAvoid").takes(TextType),
+				},
+				Summary: "Random characters: digits, special characters, capital and small letters, at least so many of each.",
+				Details: []string{
+					"The length is at most 256 and at least the sum of the four numbers. The special characters are ``~!@#$%^&*_-+=`|\\(){}[]:;\"'<>,.?/``.",
+					drawn,
+				},
+				Examples: []Example{{Expression: `InStr(RandomString(10, 2, 2, 2, 1, "?,"), "?")`, Result: "0"}},
+			},
+			eval: evalRandomString, refuse: refuseRandomString, draws: true,
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "SelectUniqueValue", Documented: Provisioning, Yields: TextType,
+				Parameters: []Parameter{need("rule").takes(TextType), {Name: "rule", Required: true, Repeats: true, Takes: TextType}},
+				Summary:    "The first result that no account of the target has yet.",
+				Details: []string{
+					"The rules are evaluated in their order, and each result is looked up in the target. A rule without a result is skipped. If every result is taken, the person fails.",
+					"Write it around the whole expression, not inside another function and not for a matching attribute. " + drawn,
+				},
+				Examples: []Example{
+					{Expression: `SelectUniqueValue(Join(".", [givenName], [surname]), Join(".", Left([givenName], 1), [surname]))`, Given: given("givenName", "John", "surname", "Smith"), Taken: "John.Smith", Result: "J.Smith"},
+				},
+			},
+			eval: evalSelectUniqueValue, advise: adviseUnique, draws: true,
+		},
+	}
+}
+
+func evalGuid(n *node, r *run) (Value, error) {
+	var b [16]byte
+	if err := n.random(r, b[:]); err != nil {
+		return Null(), err
+	}
+	// RFC 9562 §5.4: version 4.
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return String(fmt.Sprintf("%x-%x-%x-%x-%s", b[:4], b[4:6], b[6:8], b[8:10], hex.EncodeToString(b[10:]))), nil
+}
+
+// random fills b from the evaluation's source of randomness.
+func (n *node) random(r *run, b []byte) error {
+	if r.env.Random == nil {
+		return n.failAt(n, fmt.Sprintf("%s draws a value only while an account is created", n.text))
+	}
+	if _, err := io.ReadFull(r.env.Random, b); err != nil {
+		return &EvalError{Function: n.text, Offset: n.at, Message: "random numbers cannot be read", Err: err}
+	}
+	return nil
+}
+
+// below draws a number from 0 to most-1, each with the same probability; most is at most 256.
+func (n *node) below(r *run, most int) (int, error) {
+	limit := 256 - 256%most
+	var b [1]byte
+	for {
+		if err := n.random(r, b[:]); err != nil {
+			return 0, err
+		}
+		if int(b[0]) < limit {
+			return int(b[0]) % most, nil
+		}
+	}
+}
+
+const maxRandomString = 256
+
+// randomClasses are the kinds of characters, in the order of RandomString's parameters.
+func randomClasses() []string {
+	return []string{"0123456789", "~!@#$%^&*_-+=`|\\(){}[]:;\"'<>,.?/", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"}
+}
+
+// refuseRandomString checks the numbers if all of them are constants.
+func refuseRandomString(c *checker, n *node) error {
+	var numbers [5]int64
+	for i := range numbers {
+		text, ok := n.args[i].constant()
+		if !ok {
+			return nil
+		}
+		numbers[i], _ = wholeNumber(text) // the parameter takes a number: it has been checked
+	}
+	if problem := randomProblem(numbers); problem != "" {
+		return c.fail(n, problem, "write a length between the sum of the four numbers and 256")
+	}
+	return nil
+}
+
+func randomProblem(numbers [5]int64) string {
+	sum := int64(0)
+	for _, minimum := range numbers[1:] {
+		if minimum < 0 || minimum > maxRandomString {
+			return fmt.Sprintf("a minimum of RandomString is %d, which is not between 0 and %d", minimum, maxRandomString)
+		}
+		sum += minimum
+	}
+	switch {
+	case numbers[0] < 1 || numbers[0] > maxRandomString:
+		return fmt.Sprintf("the length of RandomString is %d, which is not between 1 and %d", numbers[0], maxRandomString)
+	case sum > numbers[0]:
+		return fmt.Sprintf("the minimums of RandomString add up to %d, more than its length %d", sum, numbers[0])
+	}
+	return ""
+}
+
+func evalRandomString(n *node, r *run) (Value, error) {
+	var numbers [5]int64
+	for i := range numbers {
+		var err error
+		if numbers[i], err = n.need(r, i); err != nil {
+			return Null(), err
+		}
+	}
+	if problem := randomProblem(numbers); problem != "" {
+		return Null(), n.failAt(n, problem)
+	}
+	avoid := ""
+	if n.given(5) {
+		v, err := n.one(r, 5)
+		if err != nil {
+			return Null(), err
+		}
+		avoid = v.text
+	}
+	classes := randomClasses()
+	for i, class := range classes {
+		classes[i] = strings.Map(func(c rune) rune {
+			if strings.ContainsRune(avoid, c) {
+				return -1
+			}
+			return c
+		}, class)
+		if classes[i] == "" && numbers[i+1] > 0 {
+			return Null(), n.failAt(n.args[5], "charactersToAvoid of RandomString leaves no character of a kind that must occur")
+		}
+	}
+	return n.draw(r, numbers, classes)
+}
+
+// draw takes the minimum of each class, fills up from all of them, and mixes.
+func (n *node) draw(r *run, numbers [5]int64, classes []string) (Value, error) {
+	all := strings.Join(classes, "")
+	if all == "" {
+		return Null(), n.failAt(n.args[5], "charactersToAvoid of RandomString leaves no character")
+	}
+	drawn := make([]byte, 0, numbers[0])
+	take := func(class string, count int64) error {
+		for range count {
+			i, err := n.below(r, len(class))
+			if err != nil {
+				return err
+			}
+			drawn = append(drawn, class[i])
+		}
+		return nil
+	}
+	for i, class := range classes {
+		if err := take(class, numbers[i+1]); err != nil {
+			return Null(), err
+		}
+	}
+	if err := take(all, numbers[0]-int64(len(drawn))); err != nil {
+		return Null(), err
+	}
+	for i := len(drawn) - 1; i > 0; i-- {
+		j, err := n.below(r, i+1)
+		if err != nil {
+			return Null(), err
+		}
+		drawn[i], drawn[j] = drawn[j], drawn[i]
+	}
+	return String(string(drawn)), nil
+}
+
+// evalSelectUniqueValue asks for each result once.
+func evalSelectUniqueValue(n *node, r *run) (Value, error) {
+	if r.env.Taken == nil {
+		return Null(), n.failAt(n, "SelectUniqueValue chooses a value only while an account is created, because it asks the target")
+	}
+	var asked []string
+	for i := range n.args {
+		v, err := n.one(r, i)
+		if err != nil {
+			return Null(), err
+		}
+		if v.text == "" || slices.Contains(asked, v.text) {
+			continue
+		}
+		asked = append(asked, v.text)
+		taken, err := r.env.Taken(v.text)
+		if err != nil {
+			return Null(), &EvalError{Function: n.text, Offset: n.at, Message: "the target cannot say whether the value is taken: " + err.Error(), Err: err}
+		}
+		if !taken {
+			return String(v.text), nil
+		}
+	}
+	if len(asked) == 0 {
+		return Null(), nil
+	}
+	shown := strings.Join(asked, ", ")
+	if r.redacted {
+		shown = redactedText
+	}
+	return Null(), n.failAt(n, "the target already has every value that the rules give: "+clip(shown, 200))
+}

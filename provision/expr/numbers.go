@@ -1,0 +1,77 @@
+package expr
+
+import "strings"
+
+// numberFunctions are about numbers and booleans.
+func numberFunctions() []function {
+	return []function{
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "BitAnd", Documented: Provisioning, Yields: NumberType,
+				Parameters: []Parameter{need("value1").takes(NumberType), need("value2").takes(NumberType)},
+				Summary:    "The bits that both numbers have set.",
+				Details:    []string{"A number is decimal or, after `&H`, hexadecimal. If one is null, the result is null."},
+				Examples: []Example{
+					{Expression: `BitAnd(&HF, &HF7)`, Result: "7"},
+					{Expression: `BitAnd([userAccountControl], 2)`, Given: given("userAccountControl", "514"), Result: "2"},
+				},
+			},
+			eval: evalBitAnd,
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "CBool", Documented: Provisioning, Yields: BooleanType,
+				Parameters: []Parameter{{Name: "expression", Required: true, Condition: true, Takes: TextType}},
+				Summary:    "True if the expression is true or a number other than zero, else False.",
+				Details:    []string{"The argument may be a comparison. Null gives False."},
+				Examples: []Example{
+					{Expression: `CBool([department] = "Sales")`, Given: given("department", "Sales"), Result: "True"},
+					{Expression: `CBool(0)`, Result: "False"},
+					{Expression: `CBool("true")`, Result: "True"},
+				},
+			},
+			eval: func(n *node, r *run) (Value, error) {
+				v, err := n.one(r, 0)
+				if err != nil {
+					return Null(), err
+				}
+				if _, ok := parseDecimal(Number(strings.TrimSpace(v.text))); ok {
+					v = Number(strings.TrimSpace(v.text))
+				}
+				is, ok := truth(v)
+				return Boolean(is && ok), nil
+			},
+		},
+		{
+			FunctionInfo: FunctionInfo{
+				Name: "CStr", Documented: Provisioning, Yields: TextType,
+				Parameters: []Parameter{need("value").takes(TextType)},
+				Summary:    "The value as a string.",
+				Details:    []string{"A number gives its digits, a boolean `True` or `False`, a date the form `M/d/yyyy h:mm:ss tt`. Null stays null."},
+				Examples: []Example{
+					{Expression: `CStr(17)`, Result: "17"},
+					{Expression: `CStr(IsPresent([mail]))`, Result: "False"},
+				},
+			},
+			eval: func(n *node, r *run) (Value, error) {
+				v, err := n.one(r, 0)
+				if err != nil || v.IsNull() || v.IsNoFlow() {
+					return v, err
+				}
+				return String(v.text), nil
+			},
+		},
+	}
+}
+
+func evalBitAnd(n *node, r *run) (Value, error) {
+	a, noA, err := n.whole(r, 0)
+	if err != nil {
+		return Null(), err
+	}
+	b, noB, err := n.whole(r, 1)
+	if err != nil || noA || noB {
+		return Null(), err
+	}
+	return number(a & b), nil
+}

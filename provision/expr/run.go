@@ -1,0 +1,259 @@
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Limits of one evaluation. They keep a hostile expression from stopping a cycle.
+const (
+	MaxResult = 1 << 20  // bytes of one value
+	MaxWork   = 16 << 20 // bytes of all values that are read and made
+)
+
+// Env is what an expression may look at while it is evaluated.
+type Env struct {
+	// Attribute yields the value of a source attribute, by its exact name; nil yields null for every name.
+	Attribute func(name string) Value
+
+	// Now is the time of the evaluation, the same for every expression of one object. If it is zero, Now() fails.
+	Now time.Time
+
+	// Random is a cryptographic source for RandomString and Guid; nil makes both fail.
+	//
+	// The engine evaluates an expression for which Draws reports true only while it creates an account, and keeps
+	// what was drawn: it stores the value before it sends the create, so that a create of unknown outcome is
+	// repeated with the same value. It never evaluates the expression again for that account.
+	Random io.Reader
+
+	// Taken reports whether an account of the target already has the value, for SelectUniqueValue; nil makes it
+	// fail, so that nobody gets a name that someone else has. An error ends the evaluation and is kept in
+	// EvalError.Err: a target that cannot be reached is a reason to try again later.
+	Taken func(value string) (bool, error)
+
+	// DefaultDomain is the default domain of the source directory; "" makes DefaultDomain() fail.
+	DefaultDomain string
+}
+
+// run is one evaluation: what it may look at and what it has used.
+type run struct {
+	env      Env
+	work     int       // bytes read and made
+	matching stopwatch // of regular expressions
+	redacted bool      // a Redact was evaluated
+	trace    *tracer   // nil: nobody watches
+}
+
+// Eval computes the expression for one object. Every error is an *EvalError.
+func (e *Expr) Eval(env Env) (Value, error) {
+	if e.root.kind == attributeNode {
+		if env.Attribute == nil {
+			return Null(), nil
+		}
+		return env.Attribute(e.root.text), nil
+	}
+	r := &run{env: env}
+	v, err := e.root.eval(r)
+	return e.finish(r, v, err)
+}
+
+// finish marks a result that must not be shown in logs, and gives an error its line and column.
+func (e *Expr) finish(r *run, v Value, err error) (Value, error) {
+	if err == nil {
+		v.redacted = v.redacted || r.redacted
+		return v, nil
+	}
+	var failed *EvalError
+	if errors.As(err, &failed) {
+		failed.Line, failed.Column = position(e.text, failed.Offset)
+	}
+	return Value{}, err
+}
+
+// eval computes a checked node. Errors are *EvalError without line and column.
+func (n *node) eval(r *run) (Value, error) {
+	if r.trace != nil {
+		return r.trace.step(n, r)
+	}
+	return n.compute(r)
+}
+
+func (n *node) compute(r *run) (Value, error) {
+	switch n.kind {
+	case attributeNode:
+		if r.env.Attribute == nil {
+			return Null(), nil
+		}
+		return n.spend(r, r.env.Attribute(n.text))
+	case stringNode, numberNode:
+		return n.value, nil
+	case compareNode:
+		return n.evalCompare(r)
+	case concatNode:
+		v, err := n.evalConcat(r)
+		if err != nil {
+			return Null(), err
+		}
+		return n.spend(r, v)
+	case callNode:
+		v, err := n.fn.eval(n, r)
+		if err != nil {
+			return Null(), err
+		}
+		return n.spend(r, v)
+	default:
+		return Null(), nil
+	}
+}
+
+// spend counts a value against the limits of the evaluation.
+func (n *node) spend(r *run, v Value) (Value, error) {
+	size := len(v.text)
+	for _, s := range v.list {
+		size += len(s) + 16
+	}
+	r.work += size
+	switch {
+	case size > MaxResult && n.kind != attributeNode:
+		return Null(), n.tooLarge()
+	case r.work > MaxWork:
+		return Null(), n.failAt(n, fmt.Sprintf("the expression handles more than %d bytes; simplify it", MaxWork))
+	}
+	return v, nil
+}
+
+// room refuses a result before it is made.
+func (n *node) room(size int) error {
+	if size > MaxResult {
+		return n.tooLarge()
+	}
+	return nil
+}
+
+func (n *node) tooLarge() error {
+	return n.failAt(n, fmt.Sprintf("%s makes a value of more than %d bytes", n.title(), MaxResult))
+}
+
+// one computes argument i, which must not have several values.
+func (n *node) one(r *run, i int) (Value, error) {
+	v, err := n.args[i].eval(r)
+	if err != nil {
+		return Null(), err
+	}
+	v, ok := v.single()
+	if !ok {
+		return Null(), n.failAt(n.args[i], fmt.Sprintf("%s has %d values where %s takes one; Join makes one string of them, Item picks one", printNode(n.args[i]), len(v.list), n.title()))
+	}
+	return v, nil
+}
+
+// whole computes argument i as a whole number. null is true if it has no value.
+func (n *node) whole(r *run, i int) (number int64, null bool, err error) {
+	v, err := n.one(r, i)
+	if err != nil || v.text == "" {
+		return 0, true, err
+	}
+	number, ok := wholeNumber(v.text)
+	if !ok {
+		return 0, false, n.failAt(n.args[i], fmt.Sprintf("%s of %s must be a whole number and is %s", n.fn.parameter(i).Name, n.text, r.shown(v)))
+	}
+	return number, false, nil
+}
+
+// need is whole for a number that must be there.
+func (n *node) need(r *run, i int) (int64, error) {
+	number, null, err := n.whole(r, i)
+	if err == nil && null {
+		err = n.failAt(n.args[i], fmt.Sprintf("%s of %s has no value and must be a whole number", n.fn.parameter(i).Name, n.text))
+	}
+	return number, err
+}
+
+// wholeNumber reads decimal digits, or hexadecimal ones after &H. Zeros after a decimal point do not matter.
+func wholeNumber(text string) (int64, bool) {
+	text = strings.TrimSpace(text)
+	if digits, ok := strings.CutPrefix(text, "&H"); ok {
+		number, err := strconv.ParseInt(digits, 16, 64)
+		return number, err == nil && digits[0] != '-' && digits[0] != '+'
+	}
+	if whole, fraction, dotted := strings.Cut(text, "."); dotted && fraction != "" && strings.Trim(fraction, "0") == "" {
+		text = whole
+	}
+	number, err := strconv.ParseInt(text, 10, 64)
+	return number, err == nil && text[0] != '+'
+}
+
+// each computes argument 0 and changes its value, or each of its values. Null stays null.
+func (n *node) each(r *run, change func(string) (string, error)) (Value, error) {
+	source, err := n.args[0].eval(r)
+	if err != nil {
+		return Null(), err
+	}
+	switch source.kind {
+	case KindNull, KindNoFlow:
+		return source, nil
+	case KindList:
+		changed := make([]string, len(source.list))
+		size := 0
+		for i, s := range source.list {
+			if changed[i], err = change(s); err != nil {
+				return Null(), err
+			}
+			size += len(changed[i])
+			if err := n.room(size); err != nil {
+				return Null(), err
+			}
+		}
+		return List(changed), nil
+	default:
+		s, err := change(source.text)
+		if err != nil {
+			return Null(), err
+		}
+		return String(s), nil
+	}
+}
+
+// shown quotes a value for a message, shortened. A value behind Redact is not shown.
+func (r *run) shown(v Value) string {
+	if r.redacted || v.redacted {
+		return redactedText
+	}
+	return strconv.Quote(clip(v.Text(), 60))
+}
+
+// clip shortens s to about most bytes, at a character.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most] + "…"
+}
+
+func (n *node) failAt(place *node, message string) error {
+	return &EvalError{Function: n.text, Offset: place.at, Message: message}
+}
+
+func (n *node) title() string {
+	switch n.kind {
+	case compareNode:
+		return "the comparison"
+	case concatNode:
+		return "&"
+	default:
+		return n.text
+	}
+}
+
+// given reports whether an optional argument was written.
+func (n *node) given(i int) bool {
+	return i < len(n.args) && n.args[i].kind != emptyNode
+}

@@ -1,0 +1,114 @@
+package provision
+
+import (
+	"context"
+	"maps"
+	"time"
+)
+
+// Lane is a lane of a job's work list. The engine takes from the first lane that has somebody who
+// is due, and within a lane whoever has waited longest.
+type Lane int
+
+// Lanes, the most urgent first.
+const (
+	Leavers Lane = 1 + iota // have an account and should lose it, or its use
+	Joiners                 // have no account yet
+	Updates                 // have an account, and something about them has changed
+	Checks                  // an initial cycle or the daily search looks at them
+)
+
+// Listed is an object to put on the work list.
+type Listed struct {
+	ObjectID string
+	Why      Why
+	Lane     Lane
+}
+
+// list decides for each object which lane it belongs to. objects holds what the source has of them,
+// as far as it was read already; list reads the others that have an account.
+func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object) ([]Listed, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	states, err := r.e.Store.LinkStates(ctx, r.job.Key, ids)
+	if err != nil {
+		return nil, err
+	}
+	listed := make([]Listed, len(ids))
+	for i, id := range ids {
+		state, linked := states[id]
+		var o *Object
+		if linked {
+			known := false
+			if o, known = objects[id]; !known {
+				if o, err = r.readObject(ctx, id); err != nil {
+					return nil, err
+				}
+			}
+		}
+		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, state, o)}
+	}
+	return listed, nil
+}
+
+// lane returns the lane of an object. state is that of its link, or "". o is nil if the source no
+// longer has the object.
+func (r *run) lane(why Why, state LinkState, o *Object) Lane {
+	switch {
+	case state == "" && why == ByAbsence:
+		return Checks
+	case state == "":
+		return Joiners
+	case state != Released && o == nil, state == Active && !r.entitles(o):
+		return Leavers
+	case why == ByCycle || why == ByAbsence:
+		return Checks
+	}
+	return Updates
+}
+
+// entitles reports whether an object should have an account that can be used.
+func (r *run) entitles(o *Object) bool {
+	if o == nil || !o.Active() || !o.Assigned && r.job.Scope != Everyone {
+		return false
+	}
+	a := map[string]any{attrEnabled: false, attrSoftDeleted: false}
+	maps.Copy(a, o.Attributes)
+	admitted, _ := r.m.filter.admits(a)
+	return admitted
+}
+
+// listAll puts objects on the work list, a page at a time, so that no transaction is long. The
+// last page saves the state s.
+func (r *run) listAll(ctx context.Context, s State, why Why, ids []string) error {
+	for {
+		page := ids[:min(len(ids), importPage)]
+		ids = ids[len(page):]
+		listed, err := r.list(ctx, why, page, nil)
+		if err != nil {
+			return err
+		}
+		saved := r.state
+		if len(ids) == 0 {
+			saved = s
+		}
+		if err := r.e.Store.Import(ctx, r.fence, saved, listed); err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			return nil
+		}
+	}
+}
+
+// earliest returns the first of several times. Zero times do not count.
+func earliest(times ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}

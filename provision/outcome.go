@@ -1,0 +1,102 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// evaluate reads one object and decides what to do about it.
+func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, error) {
+	o, err := r.readObject(ctx, known.ObjectID)
+	if err != nil {
+		return nil, err
+	}
+	return p.evaluate(ctx, o, known, r.e.Now())
+}
+
+// problem returns what went wrong with a person, or nil.
+func (w *work) problem() *TargetError { return problemOf(w.decision, w.result) }
+
+// general reports whether a failure would meet everybody: then nobody else is begun until a test of
+// the connection has shown that it works.
+func general(te *TargetError) bool { return te.Kind == Credentials || te.Kind == Unreachable }
+
+// suspicious reports whether a failure may concern the whole connection.
+func suspicious(te *TargetError) bool {
+	switch te.Kind {
+	case Throttled, Credentials, Unreachable, Incompatible, Transient:
+		return true
+	}
+	return te.Status == http403
+}
+
+// http403 avoids importing an HTTP package. A target that has switched SCIM off refuses every
+// request with it.
+const http403 = 403
+
+// postpone reschedules a work whose failure is not about the person.
+func (w *work) postpone(until time.Time, why string) {
+	next := later{until: until}
+	if no, failed := w.result.(refused); failed {
+		if _, creating := w.decision.(create); creating {
+			w.known.resolved = !no.mayHaveHappened
+		}
+		next.pair = no.pair
+	}
+	w.decision, w.result, w.waits = next, unsent{}, why
+}
+
+func (r *run) show(entry *LogEntry) error {
+	if r.visit == nil {
+		return nil
+	}
+	return r.visit(*entry)
+}
+
+// conclude returns the outcome to record for a work that has ended.
+func (w *work) conclude(now time.Time, cycle string) Outcome {
+	o := settle(w.decision, w.result, w.known, now)
+	o.Turn, o.Waits = w.known.Turn, w.waits
+	if d, open := w.decision.(later); open && d.awaits != nil && o.Waits == "" {
+		o.Waits = fmt.Sprintf("It waits for %s, which the account of another person has until now.", d.awaits.Key.Path)
+	}
+	s, skipped := w.decision.(skip)
+	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.telling == silent {
+		return o
+	}
+	o.Entry, o.Counted = w.report(now, cycle), skipped && s.telling == counted
+	return o
+}
+
+// count adds an outcome to the cycle's numbers.
+func (c *CycleReport) count(o Outcome) {
+	if !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.Flies {
+		return
+	}
+	c.Read++
+	if o.Entry == nil {
+		c.Skipped++ // a skip that is not reported
+		return
+	}
+	switch o.Entry.Status.Status {
+	case Failure:
+		c.Failed++
+	case Skipped:
+		c.Skipped++
+		if o.Counted {
+			c.Redundant++
+		}
+	case Success:
+		switch o.Entry.Action {
+		case Create:
+			c.Created++
+		case Update:
+			c.Updated++
+		case Disable:
+			c.Disabled++
+		case Delete:
+			c.Deleted++
+		}
+	}
+}

@@ -1,0 +1,480 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Request is a kind of request to a target. A pause that a target asks for concerns one kind.
+type Request string
+
+// Kinds of requests.
+const (
+	SearchRequest Request = "search"
+	ReadRequest   Request = "read"
+	CreateRequest Request = "create"
+	UpdateRequest Request = "update"
+	DeleteRequest Request = "delete"
+)
+
+func (q Request) plural() string {
+	return map[Request]string{SearchRequest: "searches", ReadRequest: "reads", CreateRequest: "creates", UpdateRequest: "updates", DeleteRequest: "deletes"}[q]
+}
+
+// Pace is how fast a target may be asked, as far as the job has learned it. It is kept with the
+// state, so that a restart does not run into the same refusals again.
+type Pace struct {
+	Rate  float64              `json:"rate,omitempty"` // requests in a second; 0: no bound is known
+	Kinds map[Request]KindPace `json:"kinds,omitempty"`
+}
+
+// KindPace is the pace of one kind of request.
+type KindPace struct {
+	Width float64   `json:"width"`           // how many requests at the same time
+	Until time.Time `json:"until,omitzero"`  // the target asked for a pause until then
+	Times int       `json:"times,omitempty"` // consecutive pauses without a success in between
+}
+
+const (
+	firstWidth   = 8 // requests of a kind at the same time, until more have proved good
+	defaultPause = 30 * time.Second
+	// maxCreatePauses is how many pauses in a row a person waits for an account. After that it counts
+	// as the person's failure: an application without free seats may answer with 429 permanently.
+	maxCreatePauses = 5
+
+	firstHold = 20 * time.Second // how long a learned rate is kept before a higher one is tried
+	maxHold   = 160 * time.Second
+)
+
+// pacer lets requests to a target begin. Each kind has a width, which grows while all goes well and
+// is halved when the target asks for a pause. The target as a whole has a rate once it has asked for
+// a pause: what it then took in a second. Of those who wait, the most urgent lane goes first.
+type pacer struct {
+	now   func() time.Time
+	after func(time.Duration) <-chan time.Time
+	end   time.Time // nothing begins after it
+	most  float64   // the greatest width
+	moved func()    // called when somebody begins or ends waiting; may be nil
+
+	mu      sync.Mutex
+	gates   map[Request]*gate
+	waiting []*waiter
+	alarm   time.Time // when a timer looks again; zero without one
+	closed  bool
+
+	rate    float64
+	next    time.Time // when the rate lets the next request begin
+	raised  time.Time // when the rate was last raised
+	hold    time.Time // no higher rate is tried before
+	holding time.Duration
+	step    float64   // by how much the rate grows in a second
+	since   time.Time // since when successes are counted
+	slowed  time.Time // when the rate was last lowered
+	taken   []time.Time
+}
+
+type gate struct {
+	KindPace
+	flying  int
+	halved  time.Time
+	fastest time.Duration
+	refusal *TargetError // the last one
+}
+
+type waiter struct {
+	kind Request
+	lane Lane
+	open chan struct{} // closed when the waiter may go, or must give up
+	not  *TargetError  // why it must give up
+}
+
+func newPacer(p Pace, now func() time.Time, after func(time.Duration) <-chan time.Time, end time.Time, most int) *pacer {
+	c := &pacer{now: now, after: after, end: end, most: float64(most), gates: map[Request]*gate{}, rate: p.Rate, since: now(), holding: firstHold, step: slowStep}
+	c.hold = c.since.Add(firstHold)
+	for _, kind := range []Request{SearchRequest, ReadRequest, CreateRequest, UpdateRequest, DeleteRequest} {
+		k := p.Kinds[kind]
+		if k.Width < 1 {
+			k.Width = firstWidth
+		}
+		k.Width = min(k.Width, c.most)
+		c.gates[kind] = &gate{KindPace: k}
+	}
+	return c
+}
+
+const (
+	slowStep   = 1.01 // growth in a second of a rate that was measured
+	middleStep = 1.03 // growth of a rate that was measured while it grew quickly
+	quickStep  = 2    // growth of a rate that is a guess after a burst
+)
+
+// learned returns what to keep.
+func (c *pacer) learned() Pace {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := Pace{Rate: c.rate, Kinds: map[Request]KindPace{}}
+	for kind, g := range c.gates {
+		if g.KindPace != (KindPace{Width: firstWidth}) {
+			p.Kinds[kind] = g.KindPace
+		}
+	}
+	return p
+}
+
+// paused returns until when the target takes no request of a kind, or zero.
+func (c *pacer) paused(kind Request) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if until := c.gates[kind].Until; c.now().Before(until) {
+		return until
+	}
+	return time.Time{}
+}
+
+// why says why a kind of request waits.
+func (c *pacer) why(kind Request) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.postponed(kind, c.gates[kind], time.Time{}).Detail
+}
+
+// waits returns how many wait.
+func (c *pacer) waits() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waiting)
+}
+
+// pausedUntil returns until when the target takes no request of a kind, or zero.
+func (p Pace) pausedUntil(kind Request, now time.Time) time.Time {
+	if until := p.Kinds[kind].Until; now.Before(until) {
+		return until
+	}
+	return time.Time{}
+}
+
+// enter waits until a request may begin. It returns an error if that is not before the end.
+func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
+	c.mu.Lock()
+	w := &waiter{kind: kind, lane: lane, open: make(chan struct{})}
+	at := len(c.waiting)
+	for at > 0 && c.waiting[at-1].lane > lane {
+		at--
+	}
+	c.waiting = slices.Insert(c.waiting, at, w)
+	c.grant()
+	waits := slices.Contains(c.waiting, w)
+	c.mu.Unlock()
+	if waits {
+		c.tell()
+		defer c.tell()
+	}
+	select {
+	case <-w.open:
+	case <-ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if i := slices.Index(c.waiting, w); i >= 0 {
+			c.waiting = slices.Delete(c.waiting, i, i+1)
+			return ctx.Err()
+		}
+	}
+	if w.not != nil {
+		return w.not
+	}
+	return nil
+}
+
+func (c *pacer) tell() {
+	if c.moved != nil {
+		c.moved()
+	}
+}
+
+// close lets nothing begin any more.
+func (c *pacer) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	c.grant()
+}
+
+// grant lets those begin who may. c.mu is held.
+func (c *pacer) grant() {
+	now := c.now()
+	var look time.Time // when to look again
+	left := c.waiting[:0:0]
+	for i, w := range c.waiting {
+		g := c.gates[w.kind]
+		begin, may := c.when(g, now)
+		switch {
+		case c.closed || begin.After(c.end):
+			w.not = c.postponed(w.kind, g, begin)
+			close(w.open)
+		case !may && begin.IsZero(): // leave tells when there is room
+			left = append(left, w)
+		case !may:
+			look = earliest(look, begin)
+			left = append(left, w)
+			if c.rate > 0 && begin.Equal(c.next) {
+				left = append(left, c.waiting[i+1:]...)
+				c.waiting = left
+				c.wakeAt(now, look)
+				return
+			}
+		default:
+			g.flying++
+			c.pass(now)
+			close(w.open)
+		}
+	}
+	c.waiting = left
+	c.wakeAt(now, look)
+}
+
+// when returns whether a request may begin now, and otherwise when; zero means when another one has
+// ended.
+func (c *pacer) when(g *gate, now time.Time) (at time.Time, may bool) {
+	switch {
+	case now.Before(g.Until):
+		return g.Until, false
+	case float64(g.flying) >= max(1, g.Width-0.5):
+		return time.Time{}, false
+	case c.rate > 0 && now.Before(c.next):
+		return c.next, false
+	case now.After(c.end):
+		return now, false
+	}
+	return now, true
+}
+
+// pass counts a request that begins.
+func (c *pacer) pass(now time.Time) {
+	if c.rate <= 0 {
+		return
+	}
+	if now.After(c.hold) {
+		seconds := min(now.Sub(latest(c.raised, c.hold)).Seconds(), 1)
+		// Once nothing has happened for a while, it grows faster and faster.
+		c.rate *= 1 + min(1, (c.step-1)*math.Exp2(now.Sub(c.hold).Seconds()/10))*seconds
+	}
+	c.raised = now
+	gap := time.Duration(float64(time.Second) / c.rate)
+	c.next = latest(c.next, now.Add(-gap)).Add(gap)
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// postponed is the error for somebody who does not get their turn any more.
+func (c *pacer) postponed(kind Request, g *gate, until time.Time) *TargetError {
+	te := &TargetError{Kind: Throttled, Code: "TooManyRequests", Detail: "It is not the turn of this request yet.", postponed: latest(until, c.now())}
+	if c.now().Before(g.Until) {
+		te.Detail = fmt.Sprintf("The application asked for a pause of %s until %s.", kind.plural(), g.Until.UTC().Format("15:04:05"))
+	}
+	return te
+}
+
+// wakeAt looks again at a time.
+func (c *pacer) wakeAt(now, at time.Time) {
+	if at.IsZero() || !c.alarm.IsZero() && !at.Before(c.alarm) {
+		return
+	}
+	c.alarm = at
+	timer := c.after(at.Sub(now))
+	go func() {
+		<-timer
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.alarm.Equal(at) {
+			c.alarm = time.Time{}
+		}
+		c.grant()
+	}()
+}
+
+// leave ends a request that began at a time. It reports whether to send the request again, because
+// the target only asked for a pause.
+func (c *pacer) leave(kind Request, began time.Time, err error) (again bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g, now := c.gates[kind], c.now()
+	g.flying--
+	defer c.grant()
+	var te *TargetError
+	if !errors.As(err, &te) || te.Kind != Throttled {
+		if err == nil || te != nil && te.Status != 0 {
+			c.succeeded(g, now, now.Sub(began))
+		}
+		return false
+	}
+	g.refusal = te
+	pause := orDefault(te.RetryAfter, defaultPause)
+	if began.After(g.halved) || g.halved.IsZero() { // not an answer to one of the requests that the last refusal was about
+		g.Times++
+		g.Width = max(1, g.Width/2)
+		g.halved = now
+		if began.After(c.slowed) && !now.Before(c.since) {
+			c.slower(now, pause)
+		}
+	}
+	g.Until = latest(g.Until, now.Add(pause))
+	return !te.Sent && (kind != CreateRequest || g.Times <= maxCreatePauses)
+}
+
+// succeeded counts a request that the target answered, and widens its gate.
+func (c *pacer) succeeded(g *gate, now time.Time, took time.Duration) {
+	g.Times = 0
+	if g.fastest == 0 || took < g.fastest {
+		g.fastest = took
+	}
+	// More at the same time helps no longer once each of them takes twice as long.
+	if float64(g.flying+1) >= g.Width-1 && took <= max(2*g.fastest, g.fastest+10*time.Millisecond) {
+		more := 1 / g.Width
+		if g.halved.IsZero() {
+			more = 1 // nothing has shown a bound yet: twice as many after each round
+		}
+		g.Width = min(c.most, g.Width+more)
+	}
+	c.taken = append(c.taken, now)
+	if len(c.taken) > 4096 {
+		c.taken = slices.Delete(c.taken, 0, 2048)
+	}
+}
+
+// slower learns the target's rate from a refusal: what it has just taken in a second.
+func (c *pacer) slower(now time.Time, pause time.Duration) {
+	if len(c.taken) == 0 {
+		return // it takes nothing at all: that is no rate
+	}
+	elapsed := now.Sub(c.since)
+	switch {
+	case elapsed < time.Second && c.rate == 0: // a burst: the pause is part of what it cost
+		c.rate = max(firstWidth/2, float64(len(c.taken))/(elapsed+pause).Seconds())
+		c.step, c.holding = quickStep, 0
+	case c.step == quickStep && elapsed >= time.Second/4: // it grew quickly: the last second counts
+		c.rate = 0.95 * min(c.rate, c.goodput(now, min(elapsed, time.Second)))
+		c.step, c.holding = middleStep, firstHold/4
+	case elapsed > 5*time.Second:
+		c.rate = 0.97 * min(c.rate, c.goodput(now, 2*time.Second))
+		c.step, c.holding = slowStep, min(max(2*c.holding, firstHold), maxHold)
+	default:
+		c.rate *= 0.95
+		if elapsed >= time.Second { // less is too little to measure
+			c.rate = min(c.rate, c.goodput(now, min(elapsed, 2*time.Second)))
+		}
+		c.step, c.holding = slowStep, firstHold
+	}
+	c.rate = max(c.rate, 0.1)
+	c.slowed, c.since = now, now.Add(pause)
+	c.hold, c.raised, c.next = c.since.Add(c.holding), c.since, now
+	c.taken = c.taken[:0]
+}
+
+// goodput returns how many requests in a second the target has taken in a window of time.
+func (c *pacer) goodput(now time.Time, window time.Duration) float64 {
+	at, _ := slices.BinarySearchFunc(c.taken, now.Add(-window), time.Time.Compare)
+	return float64(len(c.taken)-at) / max(window, time.Second/4).Seconds()
+}
+
+// request is what the pacer must know of the object that a request is about. It travels in the
+// request's context.
+type request struct {
+	lane   Lane
+	before func(ctx context.Context) error // called right before a create is sent
+	absent []MatchKey                      // a search found nobody with these values a moment ago; each is used once
+}
+
+type requestKey struct{}
+
+func withRequest(ctx context.Context, r *request) context.Context {
+	return context.WithValue(ctx, requestKey{}, r)
+}
+
+func requestOf(ctx context.Context) *request {
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		return r
+	}
+	return &request{lane: Checks}
+}
+
+// pacedTarget is a target whose requests wait for their turn. A request that the target refuses with
+// a pause is sent again after it, so nothing that led to it is done twice.
+type pacedTarget struct {
+	Target
+	pacer *pacer
+}
+
+func (t pacedTarget) do(ctx context.Context, kind Request, send func() error) error {
+	r := requestOf(ctx)
+	for {
+		if err := t.pacer.enter(ctx, kind, r.lane); err != nil {
+			return err
+		}
+		if kind == CreateRequest && r.before != nil {
+			if err := r.before(ctx); err != nil {
+				t.pacer.leave(kind, t.pacer.now(), err)
+				return err
+			}
+		}
+		began := t.pacer.now()
+		err := send()
+		if !t.pacer.leave(kind, began, err) {
+			return err
+		}
+	}
+}
+
+func (t pacedTarget) Test(ctx context.Context, path string, typ AttributeType) error {
+	return t.do(ctx, SearchRequest, func() error { return t.Target.Test(ctx, path, typ) })
+}
+
+func (t pacedTarget) Find(ctx context.Context, path string, value any) (found []TargetObject, err error) {
+	r := requestOf(ctx)
+	if i := slices.IndexFunc(r.absent, func(k MatchKey) bool { return k.Path == path && text(k.Value) == text(value) }); i >= 0 {
+		r.absent = slices.Delete(slices.Clone(r.absent), i, i+1)
+		return nil, nil
+	}
+	err = t.do(ctx, SearchRequest, func() error {
+		found, err = t.Target.Find(ctx, path, value)
+		return err
+	})
+	return found, err
+}
+
+func (t pacedTarget) Get(ctx context.Context, id string) (o TargetObject, err error) {
+	err = t.do(ctx, ReadRequest, func() error {
+		o, err = t.Target.Get(ctx, id)
+		return err
+	})
+	return o, err
+}
+
+func (t pacedTarget) Create(ctx context.Context, changes []Change) (o TargetObject, err error) {
+	err = t.do(ctx, CreateRequest, func() error {
+		o, err = t.Target.Create(ctx, changes)
+		return err
+	})
+	return o, err
+}
+
+func (t pacedTarget) Patch(ctx context.Context, id string, changes []Change) (o TargetObject, err error) {
+	err = t.do(ctx, UpdateRequest, func() error {
+		o, err = t.Target.Patch(ctx, id, changes)
+		return err
+	})
+	return o, err
+}
+
+func (t pacedTarget) Delete(ctx context.Context, id string) error {
+	return t.do(ctx, DeleteRequest, func() error { return t.Target.Delete(ctx, id) })
+}

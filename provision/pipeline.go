@@ -1,0 +1,530 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	newsGap    = 200 * time.Millisecond // how often a running slice looks for changes without being woken
+	gatherTime = 20 * time.Millisecond  // how long an outcome waits for others to be committed with
+	proofTime  = newsGap                // how long a connection test proves that failures are people's own
+	mostAtOnce = 512                    // intents and outcomes in one commit
+	feedPage   = 256
+	mostParked = 256 // people who are evaluated and wait for the target's pace
+)
+
+// pipeline works on a job's list for one slice. Each part goes at its own speed:
+//
+//	directory ─► import ─► work list ─► feed ─► workers ─► recorder ─► store
+//	                       (by lane)            evaluate,   (intents and outcomes of many in one commit)
+//	                                            export
+//
+// A worker takes one person through all steps. An intent is on disk before its create is sent. A
+// person is in hand from the moment the feed takes them until their outcome is committed.
+type pipeline struct {
+	r     *run
+	p     *pass
+	pacer *pacer
+	cycle string
+	memo  *memo
+	until time.Time // no request that changes the target is begun after it
+
+	hands map[string]bool // people in hand; only the feed uses it
+	queue []Pending       // taken from the list, not in hand yet; only the feed uses it
+	busy  int             // workers at work
+
+	saving atomic.Int64 // of them: wait for their intent to be on disk
+
+	ended    chan string     // a worker has nothing more to do with a person
+	recorded chan []string   // outcomes were committed
+	imported chan importNews // an import has ended
+	poked    chan struct{}
+	records  chan record
+	urge     chan struct{}
+
+	mu       sync.Mutex
+	doubts   int           // failures that may be about the connection and are being looked into
+	testing  chan struct{} // closed when the running connection test has ended
+	tested   *TargetError  // its result
+	proved   time.Time     // when a test last worked
+	systemic *TargetError  // the target refuses everything
+	broken   error         // this installation does not work: the slice ends
+}
+
+// importNews is the result of an import.
+type importNews struct {
+	found bool
+	err   error
+}
+
+// record is an intent or an outcome on its way to the store.
+type record struct {
+	outcome Outcome
+	release func()
+	saved   chan error // of an intent: somebody waits
+}
+
+// drain works on the list until nothing on it is due, or the slice is over. done means that nothing
+// is due.
+func (r *run) drain(ctx context.Context) (done bool, wait time.Time, err error) {
+	l := &pipeline{
+		r: r, cycle: r.state.Cycle.ID, memo: r.e.memoOf(r.job), until: r.end.Add(exportGrace),
+		hands: map[string]bool{}, ended: make(chan string), recorded: make(chan []string), imported: make(chan importNews),
+		poked: make(chan struct{}, 1), records: make(chan record), urge: make(chan struct{}, 1),
+	}
+	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.end, r.e.workers())
+	l.pacer.moved = l.poke
+	l.p = r.pass()
+	l.p.target = pacedTarget{Target: r.target, pacer: l.pacer}
+	l.p.searcher = newSearcher(l.p.target, r.state.Searches)
+
+	var recorder sync.WaitGroup
+	recorder.Go(func() { l.recorder(context.WithoutCancel(ctx)) })
+	done, err = l.feed(ctx)
+	close(l.records)
+	recorder.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r.state.Pace = l.pacer.learned()
+	err = errors.Join(l.broken, err)
+	switch {
+	case err != nil:
+		return false, time.Time{}, err
+	case l.systemic != nil:
+		wait, err := r.quarantine(context.WithoutCancel(ctx), l.systemic)
+		return false, wait, err
+	}
+	return done, time.Time{}, nil
+}
+
+func (l *pipeline) poke() {
+	select {
+	case l.poked <- struct{}{}:
+	default:
+	}
+}
+
+// feed gives people to workers in the order of the list, and imports beside them.
+func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
+	tick := time.NewTicker(newsGap)
+	defer tick.Stop()
+	woken := l.r.e.wakes(l.r.job.Key)
+	importing, look, refill := false, true, true
+	first := l.r.phase() == Changes // whoever changed is listed before anybody is begun, or they would be worked on twice
+	stop := ctx.Done()
+	for {
+		over := l.over(ctx) || err != nil
+		if over {
+			l.pacer.close()
+		} else {
+			if !importing && (look || l.r.phase() != Finishing) {
+				importing, look = true, false
+				go func() { l.imported <- l.importSome(ctx) }()
+			}
+			if !first {
+				if refill, err = l.dispatch(ctx, refill); err != nil {
+					continue
+				}
+			}
+		}
+		if l.busy == 0 {
+			l.hurry()
+		}
+		if l.busy == 0 && len(l.hands) == 0 && !importing && (over || !refill && len(l.queue) == 0 && l.r.phase() == Finishing && !look) {
+			return !over, err
+		}
+		select {
+		case id := <-l.ended:
+			l.busy--
+			if id != "" {
+				delete(l.hands, id)
+			}
+		case ids := <-l.recorded:
+			for _, id := range ids {
+				delete(l.hands, id)
+			}
+			refill = refill || len(l.queue) == 0
+		case news := <-l.imported:
+			importing, first = false, false
+			refill = refill || news.found
+			if news.err != nil {
+				err = errors.Join(err, news.err)
+			}
+		case <-woken:
+			look = true
+		case <-tick.C:
+			look, refill = true, refill || len(l.queue) == 0
+		case <-l.poked:
+		case <-stop:
+			stop = nil
+		}
+	}
+}
+
+// over reports whether nobody new is taken in hand any more.
+func (l *pipeline) over(ctx context.Context) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return ctx.Err() != nil || l.broken != nil || l.systemic != nil || !l.r.e.Now().Before(l.r.end)
+}
+
+func (l *pipeline) doubted() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.doubts > 0
+}
+
+// hurry has what waits for company committed at once.
+func (l *pipeline) hurry() {
+	select {
+	case l.urge <- struct{}{}:
+	default:
+	}
+}
+
+// dispatch gives out as many people as there is room for. It returns whether the list has to be read
+// again.
+func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
+	parked := l.pacer.waits()
+	for !l.doubted() {
+		if refill {
+			without, now := Lane(0), l.r.e.Now()
+			if l.pacer.paused(CreateRequest).After(l.r.end) || parked >= mostParked {
+				without = Joiners
+			}
+			page, err := l.r.e.Store.Pending(ctx, l.r.job.Key, now, without, feedPage+len(l.hands))
+			if err != nil {
+				return true, err
+			}
+			l.queue = slices.DeleteFunc(page, func(p Pending) bool { return l.hands[p.ObjectID] })
+			refill = false
+		}
+		if len(l.queue) == 0 {
+			return false, nil
+		}
+		next := l.queue[0]
+		room := l.r.e.workers()
+		if next.Lane == Leavers {
+			room += firstWidth // who leaves does not wait for anybody else's answer
+		} else if parked >= mostParked {
+			return false, nil
+		}
+		if l.busy-parked-int(l.saving.Load()) >= room || len(l.hands) >= mostAtOnce+mostParked {
+			return false, nil
+		}
+		l.queue = l.queue[1:]
+		refill = len(l.queue) == 0
+		l.hands[next.ObjectID] = true
+		l.busy++
+		go func() { l.ended <- l.work(ctx, next) }()
+	}
+	return refill, nil
+}
+
+// importSome imports the next page of the cycle, and the changes since.
+func (l *pipeline) importSome(ctx context.Context) importNews {
+	found, err := l.r.importNews(ctx)
+	if err == nil && !found && l.r.phase() != Finishing {
+		found = true
+		err = l.r.importPage(ctx)
+	}
+	return importNews{found, err}
+}
+
+// work takes one person through all steps. It returns their id if they stay on the list untouched.
+func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
+	req := &request{lane: known.Lane}
+	if known.Op == nil {
+		req.absent = l.memo.take(known.ObjectID, l.r.e.Now())
+	}
+	w, err := l.evaluate(withRequest(ctx, req), known)
+	if err != nil {
+		if ctx.Err() == nil {
+			l.fail(err)
+		}
+		return known.ObjectID
+	}
+	w.entry.ID, w.entry.ChangeID = l.r.e.NewID(), l.r.e.NewID()
+	// From here on requests change the target. Finish and record what was begun, even if the
+	// process is asked to stop.
+	firm := withRequest(context.WithoutCancel(ctx), req)
+	if requests(w.decision) && ctx.Err() == nil && l.r.e.Now().Before(l.until) {
+		if err := l.export(firm, w, req); err != nil {
+			l.fail(err)
+			return known.ObjectID
+		}
+	}
+	l.judge(firm, w)
+	l.records <- record{outcome: w.conclude(l.r.e.Now(), l.cycle), release: func() { l.p.claims.release(known.ObjectID) }}
+	return ""
+}
+
+// evaluate decides what to do about one person. If somebody else has just got an account that this
+// person was looking for, what was found is out of date, and the person is evaluated again.
+func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
+	for {
+		seen := l.p.claims.now()
+		w, err := l.r.evaluate(ctx, l.p, known)
+		if err != nil {
+			return nil, err
+		}
+		if !l.p.claim(w, seen) {
+			return w, nil
+		}
+	}
+}
+
+// export writes the intent of a create down and sends what was decided.
+func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
+	d, creating := w.decision.(create)
+	if !creating {
+		if _, updating := w.decision.(patch); updating {
+			// If the process dies now, the next one reads this account before it compares anything with it.
+			if err := l.before(w, Outcome{ObjectID: w.known.ObjectID, Flies: true}); err != nil {
+				return err
+			}
+		}
+		l.p.export(ctx, w, l.r.e.Now())
+		return nil
+	}
+	if until := l.pacer.paused(CreateRequest); until.After(l.r.end) {
+		l.memo.keep(w.known.ObjectID, d.keys, l.r.e.Now())
+		w.postpone(until, l.pacer.why(CreateRequest))
+		return nil
+	}
+	times := w.known.creates() + 1
+	if err := l.intend(w, d, times); err != nil {
+		return err
+	}
+	var broken error
+	req.before = func(context.Context) error {
+		// The time in the intent says how long the create may still be under way.
+		if l.r.e.Now().Sub(w.known.Op.Sent) > time.Second {
+			broken = l.intend(w, d, times)
+		}
+		return broken
+	}
+	l.p.export(ctx, w, l.r.e.Now())
+	return broken
+}
+
+// intend records a create that is about to be sent. times is how many of unknown outcome that makes.
+func (l *pipeline) intend(w *work, d create, times int) error {
+	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: l.r.e.Now(), Times: times, Cycle: l.cycle}
+	w.known.Op, w.known.resolved = &op, false
+	return l.before(w, Outcome{ObjectID: op.ObjectID, Intent: &op})
+}
+
+// before waits until it is on disk that a request about a person is about to be sent.
+func (l *pipeline) before(w *work, o Outcome) error {
+	saved := make(chan error, 1)
+	l.saving.Add(1)
+	l.poke()
+	defer l.saving.Add(-1)
+	l.records <- record{outcome: o, saved: saved}
+	return <-saved
+}
+
+// judge separates failures of the connection from failures of people. If the connection test fails
+// too, nobody's failure is recorded and the job waits. A pause that the target asked for is nobody's
+// failure either.
+func (l *pipeline) judge(ctx context.Context, w *work) {
+	te := w.problem()
+	switch {
+	case te == nil:
+	case !te.postponed.IsZero():
+		if d, creating := w.decision.(create); creating && te.Status == 0 {
+			l.memo.keep(w.known.ObjectID, d.keys, l.r.e.Now())
+		}
+		w.postpone(te.postponed, te.Detail)
+	case te.Kind == Throttled: // it has waited often enough
+	case suspicious(te):
+		if l.prove(ctx, te) != nil {
+			w.postpone(l.r.e.Now(), te.Detail)
+		}
+	}
+}
+
+// prove tests the connection after a failure. Failures during a test share it.
+func (l *pipeline) prove(ctx context.Context, te *TargetError) *TargetError {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.systemic != nil {
+		return l.systemic
+	}
+	if general(te) {
+		l.doubts++
+		defer func() { l.doubts--; l.poke() }()
+	}
+	if !general(te) && l.r.e.Now().Before(l.proved.Add(proofTime)) {
+		return nil
+	}
+	if running := l.testing; running != nil {
+		l.mu.Unlock()
+		<-running
+		l.mu.Lock()
+		return l.tested
+	}
+	running := make(chan struct{})
+	l.testing = running
+	l.mu.Unlock()
+	problem := asProblem(l.r.testAgain(ctx))
+	l.mu.Lock()
+	if problem != nil && problem.Kind == Throttled {
+		problem = nil // it answers
+	}
+	l.tested, l.testing, l.systemic = problem, nil, problem
+	if problem == nil {
+		l.proved = l.r.e.Now()
+	}
+	close(running)
+	return problem
+}
+
+// fail ends the slice because of this installation.
+func (l *pipeline) fail(err error) {
+	l.mu.Lock()
+	l.broken = errors.Join(l.broken, err)
+	l.mu.Unlock()
+	l.poke()
+}
+
+// recorder commits intents and outcomes, many at a time. Whoever waits for an intent waits for
+// another outcome.
+func (l *pipeline) recorder(ctx context.Context) {
+	for first := range l.records {
+		batch := l.gather(first)
+		err := l.commit(ctx, batch)
+		var ids []string
+		for _, one := range batch {
+			if one.saved != nil {
+				one.saved <- err
+				continue
+			}
+			if one.release != nil {
+				one.release()
+			}
+			ids = append(ids, one.outcome.ObjectID)
+		}
+		if err != nil {
+			l.fail(err)
+		}
+		if len(ids) > 0 {
+			l.recorded <- ids
+		}
+	}
+}
+
+// gather collects what can be committed together.
+func (l *pipeline) gather(first record) []record {
+	batch := []record{first}
+	waits := first.saved != nil
+	enough := time.NewTimer(gatherTime)
+	defer enough.Stop()
+	for len(batch) < mostAtOnce {
+		if waits { // take who is there
+			select {
+			case more, ok := <-l.records:
+				if !ok {
+					return batch
+				}
+				batch = append(batch, more)
+				continue
+			default:
+				return batch
+			}
+		}
+		select {
+		case more, ok := <-l.records:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, more)
+			waits = more.saved != nil
+		case <-l.urge:
+			waits = true
+		case <-enough.C:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit writes a batch in one transaction, together with the state that counts it.
+func (l *pipeline) commit(ctx context.Context, batch []record) error {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	outcomes := make([]Outcome, len(batch))
+	for i, one := range batch {
+		outcomes[i] = one.outcome
+	}
+	r := l.r
+	if err := r.save(func(s *State) {
+		s.InFlight = slices.Clone(s.InFlight)
+		for _, o := range outcomes {
+			s.Cycle.count(o)
+			s.flight(o)
+		}
+		s.Dialect = r.target.Dialect()
+		s.Pace = l.pacer.learned()
+	}, func(s State) error { return r.e.Store.Record(ctx, r.fence, s, outcomes) }); err != nil {
+		return err
+	}
+	for _, o := range outcomes {
+		if o.Entry != nil {
+			if err := r.show(o.Entry); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flight keeps the list of objects whose update is about to be sent.
+func (s *State) flight(o Outcome) {
+	at := slices.Index(s.InFlight, o.ObjectID)
+	switch {
+	case o.Flies && at < 0:
+		s.InFlight = append(s.InFlight, o.ObjectID)
+	case !o.Flies && o.Intent == nil && at >= 0:
+		s.InFlight = slices.Delete(s.InFlight, at, at+1)
+	}
+}
+
+// memo remembers for a moment who was searched for in vain and could not be created, so that the
+// search is not made again.
+type memo struct {
+	of  string // the settings that it was made with
+	mu  sync.Mutex
+	all map[string]searched
+}
+
+type searched struct {
+	keys []MatchKey
+	at   time.Time
+}
+
+const memoTime = 2 * time.Minute
+
+func (m *memo) keep(objectID string, keys []MatchKey, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.all[objectID] = searched{keys, now}
+}
+
+// take returns what a search did not find a moment ago, once.
+func (m *memo) take(objectID string, now time.Time) []MatchKey {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.all[objectID]
+	delete(m.all, objectID)
+	if !ok || now.Sub(s.at) > memoTime {
+		return nil
+	}
+	return s.keys
+}

@@ -1,0 +1,52 @@
+package roster
+
+import (
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// ignoredPart is a part of a request that the roster deliberately did not apply, for the list in
+// the request log, and its clause for the sentence.
+type ignoredPart struct {
+	scim.Ignored
+	clause string
+}
+
+// notChanged starts the reasons of attributes that stay as they are. Attributes with the same
+// reason share one clause.
+const notChanged = "not changed: "
+
+// ignore records that the roster did not apply a part of the request.
+func (d *draft) ignore(path, reason string) {
+	d.ignored = append(d.ignored, ignoredPart{scim.Ignored{Path: path, Reason: reason}, reason})
+}
+
+// keep records that an attribute stays as it is, against the request.
+func (d *draft) keep(attribute, reason string) {
+	reason = notChanged + reason
+	d.ignored = append(d.ignored, ignoredPart{scim.Ignored{Path: attribute, Reason: reason}, attribute + " " + reason})
+}
+
+// ignoredParts returns the ignored parts for the request log.
+func (d *draft) ignoredParts() []scim.Ignored {
+	var parts []scim.Ignored
+	for _, part := range d.ignored {
+		parts = append(parts, part.Ignored)
+	}
+	return parts
+}
+
+// ignoredWords returns the ignored parts in words, for the sentence.
+func (d *draft) ignoredWords() string {
+	var clauses []string
+	for i, part := range d.ignored {
+		if i > 0 && strings.HasPrefix(part.Reason, notChanged) && part.Reason == d.ignored[i-1].Reason {
+			last := len(clauses) - 1
+			clauses[last] = strings.TrimSuffix(clauses[last], " "+part.Reason) + ", " + part.clause
+			continue
+		}
+		clauses = append(clauses, part.clause)
+	}
+	return strings.Join(clauses, "; ")
+}

@@ -31,6 +31,7 @@ type pass struct {
 	claims   claims
 	hopeless atomic.Int32 // consecutive people with every change refused
 	unshown  atomic.Int64 // successful answers without a body
+	believed atomic.Bool  // a read has shown that the target does what it answers
 	doubted  atomic.Bool  // the target answered with success and did not do what was asked
 }
 

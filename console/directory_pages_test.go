@@ -129,7 +129,7 @@ func TestApplicationPages(t *testing.T) {
 	add := assigned.click("Add user").wantStatus(http.StatusOK).wantWords("Ada Lovelace", "Grace Hopper")
 	add.press("Assign", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Tick at least one user.")
 	add.press("Assign all 3", nil).wantWords("Assign 3 users to Stack Overflow & Co (Teams)?").press("Assign 3 users", nil).wantStatus(http.StatusOK).wantWords("3 users were assigned")
-	assigned = b.get(assigned.Path).wantWords("3 users assigned to Stack Overflow & Co (Teams).")
+	assigned = b.get(assigned.Path).wantWords("3 users and 0 groups assigned to Stack Overflow & Co (Teams).")
 	assigned.press("Remove", nil).wantStatus(http.StatusUnprocessableEntity).wantWords("Tick at least one user.")
 	id := ""
 	for _, n := range assigned.Root.all("input") {
@@ -138,7 +138,7 @@ func TestApplicationPages(t *testing.T) {
 		}
 	}
 	ask := assigned.press("Remove", url.Values{"user": {id}}).wantStatus(http.StatusOK).wantWords("Remove 1 user from Stack Overflow & Co (Teams)?", "Grace Hopper will no longer be assigned")
-	ask.press("Remove", nil).wantStatus(http.StatusOK).wantWords("1 user is no longer assigned", "2 users assigned").wantNoWords("Grace Hopper")
+	ask.press("Remove", nil).wantStatus(http.StatusOK).wantWords("1 user is no longer assigned", "2 users and 0 groups assigned").wantNoWords("Grace Hopper")
 	add = b.get(add.Path).wantWords("Grace Hopper").wantNoWords("Ada Lovelace")
 	add.press("Search", url.Values{"search": {"zzz"}}).wantWords("Nobody matches")
 	b.send(http.MethodPost, add.Path, url.Values{}).wantStatus(http.StatusUnprocessableEntity).wantWords("Tick at least one user.")

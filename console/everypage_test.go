@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -255,6 +256,8 @@ func (p *pageCollection) ofADirectory() {
 	p.add("nobody in the directory", b.get(root+"users?search="+awkwardNames[0]))
 	p.add("user refused", b.get(root+"users/new").press("Add user", url.Values{"userPrincipalName": {awkwardNames[0]}, "displayName": {awkwardNames[0]}}))
 
+	group, role := p.addGroups(h, b, root)
+
 	unused := o.app(h, "Unused")
 	p.add("provisioning not set up", b.get(root+"applications/"+url.PathEscape(unused.Name)+"/provisioning"))
 	p.add("get started", b.get(root+"applications/"+url.PathEscape(unused.Name)+"/provisioning?get-started=yes"))
@@ -305,6 +308,8 @@ func (p *pageCollection) ofADirectory() {
 		t.Fatal(err)
 	}
 	p.add("assign", b.get(root+"applications/"+third.Name+"/users-and-groups/add"))
+	p.add("assign a group", b.get(root+"applications/"+third.Name+"/users-and-groups/add?kind=groups"))
+	p.add("no group assigned", b.get(root+"applications/"+third.Name+"/users-and-groups?kind=groups"))
 	p.add("delete somebody", b.get(root+"users/"+users.ObjectID+"/delete"))
 	scope := b.get(at + "/provisioning/mappings/Provision%20Azure%20Active%20Directory%20Users/scope")
 	clause := url.Values{"filter1.title": {awkwardNames[0]}, "filter1.clause1.attribute": {"department"}, "filter1.clause1.operator": {"IS NULL"}, "filter1.clause1.value": {awkwardJob}}
@@ -317,7 +322,7 @@ func (p *pageCollection) ofADirectory() {
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	p.addRoutes(
 		b, o.pages.Routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app)},
 		map[string]string{"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created"},
 	)
 	if _, err := h.SoftDelete(t.Context(), users.ObjectID, "cli"); err != nil {
@@ -325,6 +330,63 @@ func (p *pageCollection) ofADirectory() {
 	}
 	p.add("deleted user", b.get(root+"users/"+users.ObjectID))
 	p.add("not found in a directory", b.get(root+"users/nobody"))
+}
+
+// addGroups adds the pages of groups. It returns a group with awkward members, and what makes a role
+// of an application and assigns the group with it.
+func (p *pageCollection) addGroups(h *directory.Handle, b *browser, root string) (directory.Group, func(directory.Application) string) {
+	p.t.Helper()
+	must := func(err error) {
+		p.t.Helper()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	p.add("no groups", b.get(root+"groups"))
+	p.add("group refused", b.get(root+"groups/new").press("Create group", url.Values{"displayName": {"x"}, "mailNickname": {awkwardNames[0]}})).wantStatus(http.StatusUnprocessableEntity)
+	var all []directory.Group
+	for _, name := range append(awkwardNames, awkwardNames[0]) {
+		g, _, err := h.PutGroup(p.t.Context(), directory.Group{Attributes: map[string]string{"displayName": name, "description": awkwardJob + awkwardUnit}}, "cli")
+		must(err)
+		all = append(all, g)
+	}
+	group, at := all[0], root+"groups/"+all[0].ObjectID
+	p.add("no members", b.get(at))
+	var ids []string
+	must(h.EachUser(p.t.Context(), directory.UserQuery{}, func(u directory.User) error {
+		ids = append(ids, u.ObjectID)
+		return nil
+	}))
+	for _, g := range all[1:] {
+		ids = append(ids, g.ObjectID)
+	}
+	_, err := h.AddMembers(p.t.Context(), group.ObjectID, ids, "cli")
+	must(err)
+	_, err = h.AddMembers(p.t.Context(), all[1].ObjectID, []string{group.ObjectID, ids[0]}, "cli")
+	must(err)
+	p.add("groups to add", b.get(root+"groups/"+all[1].ObjectID+"/members/add?kind=groups"))
+	p.add("nobody to add", b.get(at+"/members/add"))
+	p.add("member not found", b.get(at+"?search="+strings.Repeat("W", 190)+"x"))
+	p.add("no member ticked", b.get(at).press("Remove", nil))
+	p.add("group with the same name", b.get(root+"groups/"+all[1].ObjectID).press("Save", url.Values{"displayName": {awkwardNames[2]}}))
+	_, err = h.SoftDeleteGroup(p.t.Context(), all[3].ObjectID, "cli")
+	must(err)
+	p.add("deleted group", b.get(root+"groups/"+all[3].ObjectID))
+	p.add("deleted groups", b.get(root+"groups?status=deleted"))
+	p.add("purge a group", b.get(root+"groups/"+all[3].ObjectID+"/purge"))
+	return group, func(a directory.Application) string {
+		role, _, err := h.PutRole(p.t.Context(), a.ID, directory.AppRole{Value: strings.Repeat("v", 200), DisplayName: awkwardNames[2], Description: awkwardJob, Enabled: true}, "cli")
+		must(err)
+		_, err = h.AssignRole(p.t.Context(), a.ID, role.ID, []string{group.ObjectID, all[2].ObjectID, ids[0]}, "cli")
+		must(err)
+		apps := root + "applications/" + url.PathEscape(a.Name)
+		p.add("assigned groups", b.get(apps+"/users-and-groups?kind=groups"))
+		p.add("remove a group", b.get(apps+"/users-and-groups?kind=groups").press("Remove", url.Values{"group": {group.ObjectID}}))
+		p.add("role refused", b.get(apps+"/roles").press("Create role", url.Values{"value": {"a b"}})).wantStatus(http.StatusUnprocessableEntity)
+		p.add("role in use", b.get(apps+"/roles/"+role.ID+"/delete").press("Delete", nil))
+		p.add("remove members", b.get(at).press("Remove", url.Values{"member": ids[:3]}))
+		return role.ID
+	}
 }
 
 // addHarm adds the questions that are asked before accounts are switched off, made or deleted.

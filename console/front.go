@@ -19,7 +19,8 @@ type frontPage struct {
 // access.
 const startCookie = "rollcall-start"
 
-// startPath matches the paths that the cookie may hold, so that it cannot redirect anywhere else.
+// startPath matches the paths that are accepted from startCookie, so that a forged cookie cannot
+// redirect anywhere else.
 var startPath = regexp.MustCompile(`^/(d/|c/[a-z0-9][a-z0-9-]{0,62}/(admin/access)?)$`)
 
 // starts returns the paths that the browser remembers.

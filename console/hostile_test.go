@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/console/directorypages"
 	"github.com/rollcall-scim/rollcall/console/sitepages"
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -162,7 +163,16 @@ func TestNoInputBreaksAPage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		group, _, err := h.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": "Sales"}}, "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
+		role, _, err := h.PutRole(t.Context(), app.ID, directory.AppRole{Value: "editor", Enabled: true}, "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
 		valid := map[string]string{
+			"group": group.ObjectID, "step": "delete", "role": role.ID,
 			"site": "acme", "person": ada.ID, "token": token.ID, "secret": "unknown",
 			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x",
 		}

@@ -247,6 +247,7 @@ type GroupQuery struct {
 	HasMember     string // object id of a user or group: only the groups that it is a direct member of
 	AssignedTo    string // an application's id: only its groups
 	NotAssignedTo string // an application's id: only the others
+	NotMemberOf   string // another group's object id: only groups that are not its direct members
 	After         Cursor
 	Limit         int // 50 when zero, 500 at most
 }

@@ -178,7 +178,7 @@ func (h *Handle) DeleteRole(ctx context.Context, application, role, actor string
 		}
 		if n > 0 {
 			return conflict("", "the role %s of %s is in use: %s", r.DisplayName, a.Name, plural(n, "assignment has it", "assignments have it")).
-				Advise("give them another role first, or disable the role, so that nobody gets it any more")
+				Advise("give them another role first, or disable the role, so that nobody gets it from now on")
 		}
 		if err := tx.DeleteRole(ctx, a.ID, r.ID); err != nil {
 			return err

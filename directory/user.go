@@ -397,6 +397,7 @@ type UserQuery struct {
 	Status        Status
 	AssignedTo    string // an application's id: only its users
 	NotAssignedTo string // an application's id: only the others
+	NotMemberOf   string // a group's object id: only users who are not its direct members
 	After         Cursor
 	Limit         int // 50 when zero, 500 at most
 }

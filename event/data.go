@@ -140,7 +140,7 @@ func (ConnectionTest) Fields() []Field {
 	}
 }
 
-// Export is the data of the event of a downloaded list.
+// Export is the data of an event which says that somebody downloaded a list.
 type Export struct {
 	Rows   int               `json:"rows"`
 	Filter map[string]string `json:"filter,omitempty"`
@@ -156,7 +156,7 @@ func (Export) Fields() []Field {
 	}
 }
 
-// Refusals is the data of an event that counts many refusals.
+// Refusals is the data of an event that stands for many refusals.
 type Refusals struct {
 	LeftOut int `json:"leftOut,omitempty"`
 }

@@ -26,7 +26,8 @@ type Trail interface {
 	// the zero position if every event is from before t. It reads few events, however many there
 	// are.
 	PlaceOf(ctx context.Context, t time.Time) (Position, error)
-	// KnowsActor reports whether Slice can select the events of an actor with this id.
+	// KnowsActor reports whether the index of actors has an event of this id. The index leaves out
+	// tokens and Rollcall itself. Only an id that it knows can be the Actor of a Slice.
 	KnowsActor(ctx context.Context, id string) (bool, error)
 }
 

@@ -123,12 +123,17 @@ type memory struct {
 	takes    string // the object whose account this one takes over
 }
 
-// creates returns how many creates of unknown outcome were sent for the object.
+// creates returns how many creates for the object had an outcome that stayed unknown. It does not
+// count an intent whose process ended: that process may have sent nothing, and a server that is
+// killed often would otherwise use up the tries of the same few people.
 func (m memory) creates() int {
-	if m.Op == nil {
+	switch {
+	case m.Op == nil:
 		return 0
+	case m.Escrow == nil: // no failure was recorded since the intent
+		return m.Op.Times
 	}
-	return max(1, m.Op.Times) // an earlier version did not count
+	return m.Op.Times + 1
 }
 
 // settle turns a decision and its result into the outcome to record. Nothing else decides that.

@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -1350,4 +1351,62 @@ func TestWatcher(t *testing.T) {
 	look(1, "with news that were not dealt with yet")
 	w.slice()
 	look(0, "after the news were dealt with")
+}
+
+// countingStore counts how often the states of all jobs are read.
+type countingStore struct {
+	provision.Store
+	watched int
+}
+
+func (s *countingStore) Watched(ctx context.Context) (map[provision.Key]provision.State, error) {
+	s.watched++
+	return s.Store.Watched(ctx)
+}
+
+// TestIdleJobsAreAskedForInOneStatement looks again and again while nothing happens, and then after an event.
+func TestIdleJobsAreAskedForInOneStatement(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		b := newBothEnds(t, db, site.Full, allActions)
+		b.hire("ada@contoso.com", "Ada", "Lovelace")
+		b.cycle()
+		counted := &countingStore{Store: b.store}
+		woken := 0
+		watcher := &provision.Watcher{
+			Store: counted, Sources: b.engine.Sources, Heads: b.store.Heads, Now: b.clock.now,
+			Wake: func(context.Context, provision.Key) error { woken++; return nil },
+		}
+		look := func() {
+			t.Helper()
+			if err := watcher.Look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 5 {
+			look()
+		}
+		if counted.watched != 1 || woken != 0 {
+			t.Errorf("with nothing new: the jobs were read %d times and woken %d times; want once, to begin with", counted.watched, woken)
+		}
+		select {
+		case <-db.Noted():
+		default:
+		}
+		b.hire("bob@contoso.com", "Bob", "Byte")
+		select {
+		case <-db.Noted():
+		default:
+			t.Error("nobody is told of a change of this process")
+		}
+		for range 100 { // PostgreSQL holds an event back while an older transaction runs
+			if look(); woken > 0 {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if woken == 0 {
+			t.Error("a change woke nobody")
+		}
+	})
 }

@@ -171,8 +171,10 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		}
 		if changed {
 			did = append(did, "Secret Token changed")
-			job.TryNow++
+		} else {
+			did = append(did, "Secret Token saved again")
 		}
+		job.TryNow++ // whoever saves credentials wants to know whether they work now
 	}
 	if s.Scope != job.Scope {
 		did = append(did, fmt.Sprintf("Scope set to %s", s.Scope))

@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"errors"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -114,10 +115,33 @@ func TestSave(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		job := w.report().Job
-		secret := " secret\n"
-		s := provision.Settings{Mode: job.Mode, TenantURL: " " + job.TenantURL, Status: job.Status, Scope: job.Scope, Secret: &secret}
+		s := provision.Settings{Mode: job.Mode, TenantURL: " " + job.TenantURL, Status: job.Status, Scope: job.Scope}
 		if again, err := w.jobs.Save(t.Context(), w.key, s, "cli"); err != nil || again.Version != job.Version {
 			t.Errorf("version %d became %d, %v", job.Version, again.Version, err)
+		}
+	})
+	t.Run("saving_the_same_token_again_tries_at_once", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		w.app.answer = func(rw http.ResponseWriter, _ *http.Request) bool {
+			refuse(rw, http.StatusUnauthorized, "", "The token has expired.")
+			return true
+		}
+		w.people.set("p1", "city", "Bergen")
+		w.slice()
+		job := w.report().Job
+		if w.report().State.Quarantine == nil {
+			t.Fatal("the job is not in quarantine")
+		}
+		w.app.answer = nil // the application takes the token again
+		secret := " secret\n"
+		s := provision.Settings{Mode: job.Mode, TenantURL: job.TenantURL, Status: job.Status, Scope: job.Scope, Secret: &secret}
+		if _, err := w.jobs.Save(t.Context(), w.key, s, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		w.slice()
+		if r := w.report(); r.State.Quarantine != nil || r.Pending != 0 {
+			t.Errorf("still in quarantine: %+v, %d wait", r.State.Quarantine, r.Pending)
 		}
 	})
 	t.Run("another_key_file_is_explained", func(t *testing.T) {

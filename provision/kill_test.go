@@ -190,10 +190,10 @@ func (k *killWorld) planned() bool {
 func (k *killWorld) live() (killed bool) {
 	k.t.Helper()
 	k.mu.Lock()
-	k.server = apptest.Start(k.t, k.env, "serve", "--listen", "127.0.0.1:0", "--cycle-interval", "1h")
+	k.server = apptest.Start(k.t, k.env, "serve", "--listen", "127.0.0.1:0", "--cycle-interval", "1h", "--create-settle", "300ms")
 	server, dead := k.server, k.dead
 	k.mu.Unlock()
-	deadline := time.After(5 * time.Minute) // an unknown create waits two minutes before it is sent again
+	deadline := time.After(2 * time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for seen, quiet := -1, 0; ; {

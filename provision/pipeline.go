@@ -297,7 +297,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		w.postpone(until, l.pacer.why(CreateRequest))
 		return nil
 	}
-	times := w.known.creates() + 1
+	times := w.known.creates()
 	if err := l.intend(w, d, times); err != nil {
 		return err
 	}
@@ -313,7 +313,8 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	return broken
 }
 
-// intend records a create that is about to be sent. times is how many of unknown outcome that makes.
+// intend records a create that is about to be sent. times is how many creates of unknown outcome came
+// before it.
 func (l *pipeline) intend(w *work, d create, times int) error {
 	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: l.r.e.Now(), Times: times, Cycle: l.cycle}
 	w.known.Op, w.known.resolved = &op, false

@@ -140,7 +140,7 @@ type Op struct {
 	ID       string
 	Keys     []MatchKey // how to find the account again
 	Sent     time.Time
-	Times    int // how many creates were sent whose outcome is unknown, this one included
+	Times    int // how many creates before this one had an outcome that stayed unknown
 	Cycle    string
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 )
 
@@ -14,11 +15,17 @@ type Watcher struct {
 	Store   Store
 	Sources func(ctx context.Context, d SourceID) (Source, error)
 	Wake    func(ctx context.Context, k Key) error
-	Every   time.Duration // 0 means one second
-	Now     func() time.Time
-	Log     *slog.Logger
+	// Heads returns the newest position of every directory with a job that runs. One statement tells
+	// so whether there is anything to look at. If it is nil, the sources are asked one by one.
+	Heads func(ctx context.Context) (map[SourceID]Cursor, error)
+	// Woken, if not nil, is sent to after a change of this process.
+	Woken <-chan struct{}
+	Every time.Duration // how often to look for changes of other processes; 0 means half a second
+	Now   func() time.Time
+	Log   *slog.Logger
 
-	seen map[Key]looked
+	seen  map[Key]looked
+	heads map[SourceID]Cursor // as far as the jobs of each directory were looked at
 }
 
 // looked is a part of the feed that has no changes for a job: from where the watcher started to the
@@ -27,7 +34,7 @@ type looked struct{ from, upTo Cursor }
 
 // Run calls Look at regular intervals until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
-	tick := time.NewTicker(orDefault(w.Every, time.Second))
+	tick := time.NewTicker(orDefault(w.Every, time.Second/2))
 	defer tick.Stop()
 	for {
 		if err := w.Look(ctx); err != nil && ctx.Err() == nil {
@@ -35,20 +42,48 @@ func (w *Watcher) Run(ctx context.Context) {
 		}
 		select {
 		case <-tick.C:
+		case <-w.Woken:
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
+// moved returns the directories that may have news, with their newest position.
+func (w *Watcher) moved(ctx context.Context) (map[SourceID]Cursor, error) {
+	if w.Heads == nil {
+		return nil, nil
+	}
+	heads, err := w.Heads(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read positions of directories: %w", err)
+	}
+	for d, at := range w.heads {
+		if now, ok := heads[d]; ok && now == at {
+			delete(heads, d)
+		}
+	}
+	return heads, nil
+}
+
 // Look wakes the jobs that have changes now.
 func (w *Watcher) Look(ctx context.Context) error {
+	moved, err := w.moved(ctx)
+	if err != nil || w.Heads != nil && len(moved) == 0 {
+		return err
+	}
 	states, err := w.Store.Watched(ctx)
 	if err != nil {
 		return fmt.Errorf("read jobs: %w", err)
 	}
 	seen := make(map[Key]looked, len(states))
 	for k, s := range states {
+		if _, news := moved[k.Directory]; !news && w.Heads != nil {
+			if before, ok := w.seen[k]; ok {
+				seen[k] = before
+			}
+			continue
+		}
 		if !s.Ready || s.Phase != Idle && s.Phase != Finishing || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
 			continue // such a job is due at a time of its own
 		}
@@ -69,6 +104,10 @@ func (w *Watcher) Look(ctx context.Context) error {
 		}
 	}
 	w.seen = seen
+	if w.heads == nil {
+		w.heads = map[SourceID]Cursor{}
+	}
+	maps.Copy(w.heads, moved)
 	return nil
 }
 

@@ -69,7 +69,7 @@ func (h *localRunner) start(keys []string) {
 			worked := h.r.slice(h.work, key)
 			h.finish(key)
 			if worked {
-				h.r.lookNow()
+				h.r.LookNow()
 			}
 		})
 	}

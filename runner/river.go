@@ -51,7 +51,7 @@ func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) e
 		return fmt.Errorf("epoch of %s %s: %w", w.r.Kind, job.Args.Key, err)
 	}
 	if epoch == job.Args.Epoch && w.r.slice(ctx, job.Args.Key) {
-		w.r.lookNow()
+		w.r.LookNow()
 	}
 	return nil
 }

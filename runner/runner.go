@@ -64,7 +64,7 @@ func (r *Runner) Wake(ctx context.Context, key string) error {
 	if err := r.Leases.Wake(ctx, r.Kind, key); err != nil {
 		return fmt.Errorf("wake %s %s: %w", r.Kind, key, err)
 	}
-	r.lookNow()
+	r.LookNow()
 	return nil
 }
 
@@ -77,8 +77,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	return r.runLocally(ctx)
 }
 
-// lookNow makes Run look for due keys at once.
-func (r *Runner) lookNow() {
+// LookNow makes Run look for due keys at once.
+func (r *Runner) LookNow() {
 	select {
 	case r.wakes() <- struct{}{}:
 	default: // Run is going to look anyway

@@ -210,6 +210,9 @@ func userQuery(d directory.ID, q directory.UserQuery) (string, []any) {
 	if q.NotAssignedTo != "" {
 		b.WriteString(" and object_id not in" + assigned + bind(q.NotAssignedTo) + ")")
 	}
+	if q.NotMemberOf != "" {
+		b.WriteString(" and object_id not in (select member from directory_member where directory = $1 and gone = 0 and group_id = " + bind(q.NotMemberOf) + ")")
+	}
 	b.WriteString(`
 		order by sort_key, object_id
 		limit ` + bind(q.Limit))

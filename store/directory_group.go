@@ -106,6 +106,10 @@ func groupQuery(d directory.ID, q directory.GroupQuery) (string, []any) {
 	if q.NotAssignedTo != "" {
 		b.WriteString(" and g.object_id not in" + assigned + bind(q.NotAssignedTo) + ")")
 	}
+	if q.NotMemberOf != "" {
+		group := bind(q.NotMemberOf)
+		b.WriteString(" and g.object_id <> " + group + " and g.object_id not in (select member from directory_member where directory = $1 and gone = 0 and group_id = " + group + ")")
+	}
 	return b.String(), args
 }
 

@@ -35,6 +35,9 @@ func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 	if at.IsZero() {
 		at = tx.Now()
 	}
+	if e.Scope.Kind == event.KindDirectory {
+		tx.Note() // jobs may have to send it on
+	}
 	return tx.Send(ctx, `
 		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,

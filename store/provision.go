@@ -305,6 +305,30 @@ func (s Provisioning) Watched(ctx context.Context) (states map[provision.Key]pro
 	return states, err
 }
 
+// Heads returns, for each directory with a job that is Automatic and On, the position of its newest
+// event that can be read.
+func (s Provisioning) Heads(ctx context.Context) (heads map[provision.SourceID]provision.Cursor, err error) {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		heads = map[provision.SourceID]provision.Cursor{}
+		_, err := collect(ctx, tx, func(row scanner) (d string, err error) {
+			var head sql.NullString
+			err = row.Scan(&d, &head)
+			heads[provision.SourceID(d)] = provision.Cursor(head.String)
+			return d, err
+		}, `
+			select j.directory, (
+				select cast(tx as text) || '-' || cast(seq as text)
+				from event
+				where scope_kind = $1 and scope_id = j.directory and `+settled(tx)+`
+				order by tx desc, seq desc
+				limit 1)
+			from (select distinct directory from job where mode = $2 and status = $3) j`,
+			event.KindDirectory, string(provision.Automatic), string(provision.On))
+		return err
+	})
+	return heads, err
+}
+
 // Counts returns the numbers that the status of a job shows.
 func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.Counts, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {

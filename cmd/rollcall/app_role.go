@@ -95,7 +95,7 @@ func (c *command) roleSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "set DIRECTORY APP ROLE", Short: "Change a role of an application", Args: names("DIRECTORY", "APP", "ROLE"),
 		Long: `Changes what the flags name and leaves the rest. With --enabled=false nobody gets the
-role any more; those who have it keep it.`,
+role from now on; those who have it keep it.`,
 		RunE: c.withRole(func(cmd *cobra.Command, h *directory.Handle, app directory.Application, r directory.AppRole) error {
 			if r.ID == directory.DefaultAccess.ID {
 				return fmt.Errorf("%s is the role that every application has; it cannot be changed", r.DisplayName)

@@ -179,7 +179,7 @@ func fixed(path, start, want string) (completion, bool) {
 		found.goesOn = true
 		return found, true
 	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
-		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--session-length", "--session-idle":
+		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--create-settle", "--session-length", "--session-idle":
 		return completion{}, true
 	}
 	return completion{}, strings.HasSuffix(path, " create") && want == "NAME"

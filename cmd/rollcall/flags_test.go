@@ -23,6 +23,7 @@ func elsewhere() map[string]string {
 		"key rotate --finish":        "TestKeyRotate",
 		"key reset --discard-sealed": "TestKeyReset",
 		"site erase --yes":           "TestSiteErase",
+		"serve --create-settle":      "provision.TestKill",
 	}
 	for _, x := range site.SettingsTable {
 		tests["site set --"+x.Flag] = "apptest.TestEverySettingIsSetAndReadEverywhere"

@@ -51,6 +51,7 @@ type serving struct {
 	proxies  []string
 	logAs    string
 	interval time.Duration
+	settle   time.Duration
 	metrics  string // the address that serves metrics; "" for none
 	contact  string // a URI for reports of vulnerabilities; "" for no security.txt
 	sessions session.Limits
@@ -77,6 +78,7 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 	flags.StringVar(&o.metrics, "metrics-listen", c.env("ROLLCALL_METRICS_LISTEN", ""), "address and port of Prometheus metrics, apart from everything else; off when empty [ROLLCALL_METRICS_LISTEN]")
 	flags.StringVar(&o.contact, "security-contact", c.env("ROLLCALL_SECURITY_CONTACT", ""), "e-mail address or https URL for reports of vulnerabilities, shown at /.well-known/security.txt; no such file when empty [ROLLCALL_SECURITY_CONTACT]")
 	flags.DurationVar(&o.interval, "cycle-interval", 40*time.Minute, "pause between provisioning cycles; a change in a directory starts one at once")
+	flags.DurationVar(&o.settle, "create-settle", provision.DefaultSettle, "how long an application may take for a create; one whose answer was lost is looked for then, and after 6 and 24 times as long")
 	flags.DurationVar(&o.sessions.Length, "session-length", session.DefaultLength, "how long a sign-in to the pages lasts at most")
 	flags.DurationVar(&o.sessions.Idle, "session-idle", session.DefaultIdle, "how long a sign-in to the pages lasts without use")
 	return cmd
@@ -85,6 +87,9 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if err := c.checkAddresses(cmd); err != nil {
 		return err
+	}
+	if o.settle <= 0 {
+		return usagef(cmd, "--create-settle is a duration such as 5s, not %s", o.settle)
 	}
 	if o.interval <= 0 {
 		return usagef(cmd, "--cycle-interval is a pause such as 40m, not %s", o.interval)
@@ -123,7 +128,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 		return errors.Join(err, ln.Close())
 	}
 	roomForGarbage()
-	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval}
+	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval, settle: o.settle}
 	if shown != nil {
 		w.closed = shown.Addr()
 	}
@@ -268,7 +273,14 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 	if err := s.leases.Ensure(ctx, retention.LeaseKind, retention.LeaseKey); err != nil {
 		return untilDone(ctx, err)
 	}
-	watch := &provision.Watcher{Store: s.engine.Store, Sources: s.source, Wake: s.wake, Now: c.now, Log: s.log}
+	watch := &provision.Watcher{
+		Store: s.engine.Store, Sources: s.source, Heads: store.Provisioning{DB: s.db}.Heads, Woken: s.db.Noted(), Now: c.now, Log: s.log,
+		Wake: func(ctx context.Context, k provision.Key) error {
+			s.engine.Wake(k)
+			return work.Wake(ctx, k.String())
+		},
+	}
+	s.look = work.LookNow
 
 	g, gctx := errgroup.WithContext(event.WithActor(ctx, event.Actor{Kind: event.System}))
 	serveUntilDone(gctx, g, server, ln, s.log)

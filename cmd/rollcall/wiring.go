@@ -55,6 +55,7 @@ type services struct {
 	directories *directory.Directories
 	jobs        *provision.Jobs
 	engine      *provision.Engine
+	look        func() // has the jobs that are due looked for at once; nil in a process that does not serve
 	leases      store.Leases
 	pruner      *retention.Pruner
 	eraser      *erasure.Eraser
@@ -67,6 +68,7 @@ type wiring struct {
 	listens  []net.Addr    // addresses on which this process listens; provisioning may reach only SCIM endpoints there
 	closed   net.Addr      // the listener of metrics, which provisioning may not reach; nil for none
 	interval time.Duration // between cycles; 0 means Entra's 40 minutes
+	settle   time.Duration // of creates; 0 means five seconds
 	readOnly bool          // create neither a database nor a key
 	existing bool          // create no database
 	// names the one server of an installation on SQLite, so that it takes its leases back at once
@@ -169,7 +171,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	}
 	s.engine = &provision.Engine{
 		Store: jobs, Sources: s.source, Targets: targets, Sealer: sealer, Leases: leases,
-		Interval: w.interval, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application, Attributes: source.Users{},
+		Interval: w.interval, Settle: w.settle, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application, Attributes: source.Users{},
 	}
 	return s, nil
 }
@@ -205,6 +207,9 @@ func (c *command) outbound(listens []net.Addr, closed net.Addr) outbound.Options
 
 // wake makes a job's lease due, so that a server works on it at once.
 func (s *services) wake(ctx context.Context, key provision.Key) error {
+	if s.look != nil {
+		defer s.look()
+	}
 	return s.leases.Wake(ctx, provision.LeaseKind, key.String())
 }
 

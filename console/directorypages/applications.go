@@ -71,7 +71,10 @@ type applicationPage struct {
 	console.Page
 	App          directory.Application
 	Users        int
-	Assign       string
+	Groups       int
+	Roles        int    // without Default Access
+	Assign       string // address of the assignments
+	RolesURL     string
 	Provisioning provisioningSummary
 }
 
@@ -88,7 +91,15 @@ func (p *Pages) showApplication(w http.ResponseWriter, r *http.Request, v *appVi
 	if err != nil {
 		return err
 	}
-	pg := applicationPage{Page: v.page, App: v.App, Users: n, Assign: v.url("/users-and-groups")}
+	pg := applicationPage{Page: v.page, App: v.App, Users: n, Assign: v.url("/users-and-groups"), RolesURL: v.url("/roles")}
+	if pg.Groups, err = v.CountGroups(r.Context(), directory.GroupQuery{AssignedTo: v.App.ID}); err != nil {
+		return err
+	}
+	roles, err := v.Roles(r.Context(), v.App.ID)
+	if err != nil {
+		return err
+	}
+	pg.Roles = len(roles)
 	if pg.Provisioning, err = p.provisioningSummary(r.Context(), v); err != nil {
 		return err
 	}

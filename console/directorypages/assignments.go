@@ -10,114 +10,235 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// assignmentsPage is the data of the view "assignments": the assigned users, or, with Adding, the
-// users who can be assigned.
+// assignmentsPage is the data of the view "assignments": the assigned users or groups, or, with
+// Adding, those that can be assigned.
 type assignmentsPage struct {
 	console.Page
 	Adding bool
+	Tabs   []console.Tab
+	Kind   string // "groups", or "" for users
 	Search string
 	List   string // address of the list without a search
 	Action string
-	Rows   []userRow
+	Rows   []assignRow
+	Roles  []console.Option // that can be given; empty if the application has none of its own
 	Empty  console.EmptyState
 	Pager  console.Pager
-	Found  int    // number of users on all pages of the list
-	Other  string // address of the other list
+	Found  int // number of rows on all pages of the list
 	Error  string
 }
 
-func (p *Pages) showAssignments(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewAssignments(w, r, v, http.StatusOK, "")
+// assignRow is a user or group in a list.
+type assignRow struct {
+	ID, Name, URL, About, Detail string
+	Badge                        console.Badge
+	Role                         string
 }
 
-func (p *Pages) viewAssignments(w http.ResponseWriter, r *http.Request, v *appVisit, status int, wrong string) error {
-	query, err := userQuery(r)
+// kindOfList reads which list an address or a form is about.
+func kindOfList(text string) string {
+	if text == "groups" {
+		return text
+	}
+	return ""
+}
+
+func (p *Pages) showAssignments(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.viewAssignments(w, r, v, http.StatusOK, kindOfList(r.URL.Query().Get("kind")), "")
+}
+
+func (p *Pages) viewAssignments(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind, wrong string) error {
+	pg := assignmentsPage{Page: v.page, Kind: kind, List: v.url("/users-and-groups"), Action: v.url("/users-and-groups"), Error: wrong}
+	users, err := v.CountAssignments(r.Context(), v.App.ID)
 	if err != nil {
 		return err
 	}
-	query.Status = directory.NotDeleted
-	found, err := v.Assignments(r.Context(), v.App.ID, query)
+	groups, err := v.CountGroups(r.Context(), directory.GroupQuery{AssignedTo: v.App.ID})
 	if err != nil {
 		return err
 	}
-	pg := assignmentsPage{
-		Page: v.page, Search: query.Search, List: v.url("/users-and-groups"), Action: v.url("/users-and-groups"), Other: v.url("/users-and-groups/add"), Error: wrong,
-		Rows: v.userRows(found.Users), Pager: userPager(v.url("/users-and-groups"), query, found),
-	}
-	total, err := v.CountAssignments(r.Context(), v.App.ID)
-	if err != nil {
-		return err
-	}
-	if pg.Found = total; query.Search != "" {
-		query.AssignedTo = v.App.ID
-		if pg.Found, err = v.CountFound(r.Context(), query); err != nil {
-			return err
-		}
-	}
+	add := v.url("/users-and-groups/add")
 	pg.Title = "Users and groups"
-	pg.StatusLine = console.PluralForms(total, "user", "users") + " assigned to " + v.App.Name + "."
+	pg.StatusLine = console.PluralForms(users, "user", "users") + " and " + console.PluralForms(groups, "group", "groups") + " assigned to " + v.App.Name + "."
 	pg.Crumbs = v.crumbs(console.Crumb{})
-	pg.Actions = []console.Action{{Text: "Add user", Icon: "plus", URL: pg.Other, Primary: true}}
-	pg.Empty = console.EmptyState{
-		Icon: "users", Title: "Nobody is assigned", Text: "Only assigned users are provisioned while the scope is “Sync only assigned users and groups”.",
-		Action: &console.Action{Text: "Add user", Icon: "plus", URL: pg.Other, Primary: true},
+	pg.Actions = []console.Action{{Text: "Add group", Icon: "plus", URL: add + "?kind=groups"}, {Text: "Add user", Icon: "plus", URL: add, Primary: true}}
+	if err := p.listAssignments(r, v, &pg, directory.UserQuery{AssignedTo: v.App.ID}, directory.GroupQuery{AssignedTo: v.App.ID}); err != nil {
+		return err
 	}
-	if query.Search != "" {
-		pg.Empty = console.EmptyState{Icon: "search", Title: "Nobody matches “" + query.Search + "”", Text: "No assigned user fits. Others are found under Add user."}
+	pg.tabs(users, groups)
+	if err := v.addRoles(r.Context(), &pg); err != nil {
+		return err
+	}
+	pg.Empty = console.EmptyState{
+		Icon: "users", Title: "Nobody is assigned", Text: "Only assigned users, and direct members of assigned groups, are provisioned while the scope is “Sync only assigned users and groups”.",
+		Action: &console.Action{Text: "Add user", Icon: "plus", URL: add, Primary: true},
+	}
+	if kind == "groups" {
+		pg.Empty.Icon, pg.Empty.Title = "layers", "No group is assigned"
+		pg.Empty.Action = &console.Action{Text: "Add group", Icon: "plus", URL: add + "?kind=groups", Primary: true}
+	}
+	if pg.Search != "" {
+		pg.Empty = console.EmptyState{Icon: "search", Title: pg.none() + " matches “" + pg.Search + "”", Text: "Nothing assigned fits. Others are found under Add user and Add group."}
 	}
 	return p.show(w, r, status, "assignments", pg)
 }
 
-func (p *Pages) showUnassigned(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewUnassigned(w, r, v, http.StatusOK, "")
+// none is the word for an empty list.
+func (pg *assignmentsPage) none() string {
+	if pg.Kind == "groups" {
+		return "No group"
+	}
+	return "Nobody"
 }
 
-func (p *Pages) viewUnassigned(w http.ResponseWriter, r *http.Request, v *appVisit, status int, wrong string) error {
+// tabs links the lists of users and of groups. A count below zero is not shown.
+func (pg *assignmentsPage) tabs(users, groups int) {
+	for _, t := range []struct {
+		text, kind string
+		n          int
+	}{{"Users", "", users}, {"Groups", "groups", groups}} {
+		tab := console.Tab{Text: t.text, URL: listURL(pg.List, "search", pg.Search, "kind", t.kind), Selected: pg.Kind == t.kind}
+		if t.n >= 0 {
+			tab.Count = console.GroupDigits(t.n)
+		}
+		pg.Tabs = append(pg.Tabs, tab)
+	}
+}
+
+// listAssignments reads one page of users or groups, as the page's Kind says.
+func (p *Pages) listAssignments(r *http.Request, v *appVisit, pg *assignmentsPage, of directory.UserQuery, ofGroups directory.GroupQuery) error {
+	if pg.Kind == "groups" {
+		query, err := groupQuery(r)
+		if err != nil {
+			return err
+		}
+		ofGroups.Search, ofGroups.After = query.Search, query.After
+		found, err := v.Groups(r.Context(), ofGroups)
+		if err != nil {
+			return err
+		}
+		rows, err := p.groupRows(r, v.directoryVisit, found.Groups)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			pg.Rows = append(pg.Rows, assignRow{
+				ID: row.Group.ObjectID, Name: row.Group.DisplayName(), URL: row.URL, About: row.Group.Text("description"), Detail: row.MemberText(),
+				Badge: console.Badge{Tone: console.ToneInfo, Text: "Group"},
+			})
+		}
+		pg.Search, pg.Pager = query.Search, groupPager(pg.List, ofGroups, found, "group", "groups", "kind", pg.Kind)
+		pg.Found, err = v.CountGroups(r.Context(), ofGroups)
+		return err
+	}
 	query, err := userQuery(r)
 	if err != nil {
 		return err
 	}
-	query.Status, query.NotAssignedTo = directory.NotDeleted, v.App.ID
-	found, err := v.Users(r.Context(), query)
+	of.Search, of.After = query.Search, query.After
+	found, err := v.Users(r.Context(), of)
 	if err != nil {
 		return err
 	}
-	base := v.url("/users-and-groups/add")
-	pg := assignmentsPage{
-		Page: v.page, Adding: true, Search: query.Search, List: base, Action: base, Other: v.url("/users-and-groups"), Error: wrong,
-		Rows: v.userRows(found.Users), Pager: userPager(base, query, found),
+	for _, u := range found.Users {
+		row := v.userRow(u)
+		pg.Rows = append(pg.Rows, assignRow{ID: u.ObjectID, Name: u.DisplayName(), URL: row.URL, About: u.UPN(), Detail: row.Job, Badge: row.Badge})
 	}
-	if pg.Found, err = v.CountFound(r.Context(), query); err != nil {
+	pg.Search, pg.Pager = query.Search, userPager(pg.List, of, found)
+	if of.AssignedTo != "" && query.Search == "" {
+		pg.Found, err = v.CountAssignments(r.Context(), v.App.ID)
+		return err
+	}
+	pg.Found, err = v.CountFound(r.Context(), of)
+	return err
+}
+
+// addRoles adds the roles that can be given, and the role of each row.
+func (v *appVisit) addRoles(ctx context.Context, pg *assignmentsPage) error {
+	own, err := v.Roles(ctx, v.App.ID)
+	if err != nil || len(own) == 0 {
+		return err
+	}
+	for _, role := range append([]directory.AppRole{directory.DefaultAccess}, own...) {
+		if role.Enabled {
+			pg.Roles = append(pg.Roles, console.Option{Value: role.ID, Text: role.DisplayName})
+		}
+	}
+	if pg.Adding {
+		return nil
+	}
+	var ids []string
+	for _, row := range pg.Rows {
+		ids = append(ids, row.ID)
+	}
+	roles, err := v.RolesOf(ctx, v.App.ID, ids)
+	for i := range pg.Rows {
+		pg.Rows[i].Role = roles[pg.Rows[i].ID].DisplayName
+	}
+	return err
+}
+
+func (p *Pages) showUnassigned(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.viewUnassigned(w, r, v, http.StatusOK, kindOfList(r.URL.Query().Get("kind")), "")
+}
+
+func (p *Pages) viewUnassigned(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind, wrong string) error {
+	base, back := v.url("/users-and-groups/add"), v.url("/users-and-groups")
+	pg := assignmentsPage{Page: v.page, Adding: true, Kind: kind, List: base, Action: base, Error: wrong}
+	if err := p.listAssignments(r, v, &pg, directory.UserQuery{NotAssignedTo: v.App.ID}, directory.GroupQuery{NotAssignedTo: v.App.ID}); err != nil {
+		return err
+	}
+	pg.tabs(-1, -1)
+	if err := v.addRoles(r.Context(), &pg); err != nil {
 		return err
 	}
 	pg.Title = "Add user"
 	pg.Lead = "Choose who uses " + v.App.Name + ". Their accounts there are kept in step from the next provisioning cycle on."
-	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Users and groups", URL: pg.Other})
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Users and groups", URL: back})
 	pg.Empty = console.EmptyState{
 		Icon: "check", Title: "Everybody is assigned", Text: "All users of " + v.Directory.Name + " are assigned to " + v.App.Name + " already.",
-		Action: &console.Action{Text: "Users and groups", URL: pg.Other},
+		Action: &console.Action{Text: "Users and groups", URL: back},
 	}
-	if query.Search != "" {
-		pg.Empty = console.EmptyState{Icon: "search", Title: "Nobody matches “" + query.Search + "”", Text: "No user who is not assigned yet fits."}
+	if kind == "groups" {
+		pg.Title = "Add group"
+		pg.Lead = "Choose groups whose direct members use " + v.App.Name + ". Members of a group within a group are not in scope, as in Entra: assign that group too."
+		pg.Empty.Title, pg.Empty.Text = "No group is left", "All groups of "+v.Directory.Name+" are assigned to "+v.App.Name+" already, or there are none."
+		pg.Empty.Action = &console.Action{Text: "Groups", URL: v.directoryVisit.url("groups")}
+	}
+	if pg.Search != "" {
+		pg.Empty = console.EmptyState{Icon: "search", Title: pg.none() + " matches “" + pg.Search + "”", Text: "Nothing that is not assigned yet fits."}
 	}
 	return p.show(w, r, status, "assignments", pg)
 }
 
-func (v *directoryVisit) userRows(users []directory.User) []userRow {
-	var rows []userRow
-	for _, u := range users {
-		rows = append(rows, v.userRow(u))
-	}
-	return rows
+// chosenObjects returns the object ids of the ticked users and groups.
+func chosenObjects(r *http.Request) []string {
+	return append(r.PostForm["user"], r.PostForm["group"]...)
 }
 
-// assign assigns the ticked users at once. With "all" it assigns all users that the search finds,
-// and asks for confirmation first.
+// tickFirst says that nothing was ticked.
+func tickFirst(kind string) string {
+	if kind == "groups" {
+		return "Tick at least one group."
+	}
+	return "Tick at least one user."
+}
+
+// countObjects counts users or groups in words. were follows one, or several.
+func countObjects(kind string, n int, was, were string) string {
+	if kind == "groups" {
+		return console.PluralForms(n, "group"+was, "groups"+were)
+	}
+	return console.PluralForms(n, "user"+was, "users"+were)
+}
+
+// assign assigns the ticked users or groups at once. With "all" it assigns all users that the search
+// finds, and asks for confirmation first.
 func (p *Pages) assign(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	ids := r.PostForm["user"]
+	ids, kind := chosenObjects(r), kindOfList(r.PostForm.Get("kind"))
 	if r.PostForm.Get("all") != "" {
 		var err error
 		if ids, err = v.everybody(r.Context(), directory.UserQuery{Search: r.PostForm.Get("search"), NotAssignedTo: v.App.ID}); err != nil {
@@ -128,13 +249,22 @@ func (p *Pages) assign(w http.ResponseWriter, r *http.Request, v *appVisit) erro
 		}
 	}
 	if len(ids) == 0 {
-		return p.viewUnassigned(w, r, v, http.StatusUnprocessableEntity, "Tick at least one user.")
+		return p.viewUnassigned(w, r, v, http.StatusUnprocessableEntity, kind, tickFirst(kind))
 	}
-	n, err := v.Assign(r.Context(), v.App.ID, ids, v.actor())
+	n, err := v.assignAs(r, ids)
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("/users-and-groups"), console.DoneNotice(console.PluralForms(n, "user was", "users were")+" assigned to "+v.App.Name+"."))
+	return p.Console.Redirect(w, r, listURL(v.url("/users-and-groups"), "kind", kind), console.DoneNotice(countObjects(kind, n, " was", " were")+" assigned to "+v.App.Name+"."))
+}
+
+// assignAs assigns with the role of the form, if it has one.
+func (v *appVisit) assignAs(r *http.Request, ids []string) (int, error) {
+	role := r.PostForm.Get("role")
+	if role == "" {
+		return v.Assign(r.Context(), v.App.ID, ids, v.actor())
+	}
+	return v.AssignRole(r.Context(), v.App.ID, role, ids, v.actor())
 }
 
 // everybody returns the object ids of all users that a query finds.
@@ -169,36 +299,43 @@ func (p *Pages) askAssign(w http.ResponseWriter, r *http.Request, v *appVisit, n
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// unassign removes the ticked users, or, with "all", all users that the search finds. It first asks
-// for confirmation, with what happens to their accounts.
+// unassign removes the ticked users or groups, or, with "all", all users that the search finds. It
+// first asks for confirmation, with what happens to their accounts. With "do" it gives the ticked
+// ones a role instead.
 func (p *Pages) unassign(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	ids := r.PostForm["user"]
+	ids, kind := chosenObjects(r), kindOfList(r.PostForm.Get("kind"))
 	if r.PostForm.Get("all") != "" {
 		var err error
 		if ids, err = v.everybody(r.Context(), directory.UserQuery{Search: r.PostForm.Get("search"), AssignedTo: v.App.ID}); err != nil {
 			return err
 		}
 	}
-	if len(ids) == 0 {
-		return p.viewAssignments(w, r, v, http.StatusUnprocessableEntity, "Tick at least one user.")
-	}
-	if !console.ConfirmsNumber(r, len(ids)) {
-		return p.askUnassign(w, r, v, ids)
+	switch {
+	case len(ids) == 0:
+		return p.viewAssignments(w, r, v, http.StatusUnprocessableEntity, kind, tickFirst(kind))
+	case r.PostForm.Get("do") == "role":
+		n, err := v.assignAs(r, ids)
+		if err != nil {
+			return err
+		}
+		return p.Console.Redirect(w, r, listURL(v.url("/users-and-groups"), "kind", kind), console.DoneNotice(countObjects(kind, n, " has", " have")+" another role now."))
+	case !console.ConfirmsNumber(r, len(ids)):
+		return p.askUnassign(w, r, v, ids, kind)
 	}
 	n, err := v.Unassign(r.Context(), v.App.ID, ids, v.actor())
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("/users-and-groups"), console.DoneNotice(console.PluralForms(n, "user is", "users are")+" no longer assigned to "+v.App.Name+"."))
+	return p.Console.Redirect(w, r, listURL(v.url("/users-and-groups"), "kind", kind), console.DoneNotice(countObjects(kind, n, " is", " are")+" no longer assigned to "+v.App.Name+"."))
 }
 
-func (p *Pages) askUnassign(w http.ResponseWriter, r *http.Request, v *appVisit, ids []string) error {
-	all := r.PostForm.Get("all") != ""
+func (p *Pages) askUnassign(w http.ResponseWriter, r *http.Request, v *appVisit, ids []string, kind string) error {
+	all, what := r.PostForm.Get("all") != "", countObjects(kind, len(ids), "", "")
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/users-and-groups"), Button: "Remove " + console.PluralForms(len(ids), "user", "users"), Danger: true, Cancel: v.url("/users-and-groups"),
+		Page: v.page, Action: v.url("/users-and-groups"), Button: "Remove " + what, Danger: true, Cancel: listURL(v.url("/users-and-groups"), "kind", kind),
 		Fields: []console.HiddenField{{Name: "sure", Value: strconv.Itoa(len(ids))}}, Undo: "Assigning them again undoes it, there too.",
 	}
 	if all {
@@ -208,22 +345,27 @@ func (p *Pages) askUnassign(w http.ResponseWriter, r *http.Request, v *appVisit,
 	if err != nil {
 		return err
 	}
+	input, there := "user", "their account is switched off there, unless they are direct members of an assigned group"
+	if kind == "groups" {
+		input, there = "group", "accounts of direct members who are not assigned in another way are switched off there"
+		pg.Fields = append(pg.Fields, console.HiddenField{Name: "kind", Value: kind})
+	}
 	if !all {
 		for _, id := range ids {
-			pg.Fields = append(pg.Fields, console.HiddenField{Name: "user", Value: id})
+			pg.Fields = append(pg.Fields, console.HiddenField{Name: input, Value: id})
 		}
 	}
-	effect, err := p.effectAt(r.Context(), v.Directory.ID, v.App, "their account is switched off there", provision.FlowUpdate)
+	effect, err := p.effectAt(r.Context(), v.Directory.ID, v.App, there, provision.FlowUpdate)
 	if err != nil {
 		return err
 	}
-	pg.Title, pg.Narrow = "Remove "+console.PluralForms(len(ids), "user", "users")+" from "+v.App.Name+"?", true
+	pg.Title, pg.Narrow = "Remove "+what+" from "+v.App.Name+"?", true
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Users and groups", URL: pg.Cancel})
 	pg.Consequences = []string{names + " will no longer be assigned to " + v.App.Name + ".", effect}
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// someNames names the first few users and counts the rest. An unknown id is an error.
+// someNames names the first few users or groups and counts the rest. An unknown id is an error.
 func (v *directoryVisit) someNames(ctx context.Context, ids []string) (string, error) {
 	const most = 5
 	names := ""
@@ -231,14 +373,14 @@ func (v *directoryVisit) someNames(ctx context.Context, ids []string) (string, e
 		if i == most && len(ids) > most+1 {
 			return names + " and " + console.PluralForms(len(ids)-most, "more", "more"), nil
 		}
-		u, err := v.User(ctx, id)
+		m, err := v.MemberNamed(ctx, id)
 		if err != nil {
 			return "", err
 		}
 		if i > 0 {
 			names += ", "
 		}
-		names += u.DisplayName()
+		names += m.DisplayName()
 	}
 	return names, nil
 }

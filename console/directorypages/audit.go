@@ -1,10 +1,12 @@
 package directorypages
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 )
 
@@ -88,13 +90,21 @@ func (p *Pages) exportWholeAudit(w http.ResponseWriter, r *http.Request, v *oper
 func (v *directoryVisit) eventURL(e event.Event) string {
 	kind, _, _ := strings.Cut(e.Name, ".")
 	switch {
-	case e.Subject == "" || e.Name == event.UserPurged || e.Name == event.ApplicationDeleted:
+	case e.Subject == "" || e.Name == event.UserPurged || e.Name == event.GroupPurged || e.Name == event.ApplicationDeleted:
+	case kind == "group" || kind == "assignment" && isAboutGroup(e):
+		return v.url("groups/" + e.Subject)
 	case kind == "user" || kind == "assignment":
 		return v.url("users/" + e.Subject)
 	case kind == "application" || kind == "provisioning":
 		return v.url("applications/" + e.Subject)
 	}
 	return ""
+}
+
+// isAboutGroup reports whether an event is about the assignment of a group.
+func isAboutGroup(e event.Event) bool {
+	var d event.Assignment
+	return json.Unmarshal(e.Data, &d) == nil && d.Kind == string(directory.GroupKind)
 }
 
 // eventRows turns events into rows for the history of a user or an application.

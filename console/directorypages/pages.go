@@ -103,6 +103,18 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.in(p.askUserChange)},
 		{Pattern: "POST /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.in(p.changeUser)},
 
+		// Groups
+		{Pattern: "GET /d/{directory}/groups", Access: console.Administrator, Handle: p.in(p.showGroups)},
+		{Pattern: "POST /d/{directory}/groups", Access: console.Administrator, Handle: p.in(p.addGroup)},
+		{Pattern: "GET /d/{directory}/groups/new", Access: console.Administrator, Handle: p.in(p.newGroup)},
+		{Pattern: "GET /d/{directory}/groups/{group}", Access: console.Administrator, Handle: p.ofGroup(p.showGroup)},
+		{Pattern: "POST /d/{directory}/groups/{group}", Access: console.Administrator, Handle: p.ofGroup(p.saveGroup)},
+		{Pattern: "POST /d/{directory}/groups/{group}/members", Access: console.Administrator, Handle: p.ofGroup(p.removeMembers)},
+		{Pattern: "GET /d/{directory}/groups/{group}/members/add", Access: console.Administrator, Handle: p.ofGroup(p.showOthers)},
+		{Pattern: "POST /d/{directory}/groups/{group}/members/add", Access: console.Administrator, Handle: p.ofGroup(p.addMembers)},
+		{Pattern: "GET /d/{directory}/groups/{group}/{step}", Access: console.Administrator, Handle: p.ofGroup(p.askGroupChange)},
+		{Pattern: "POST /d/{directory}/groups/{group}/{step}", Access: console.Administrator, Handle: p.ofGroup(p.changeGroup)},
+
 		// Enterprise applications
 		{Pattern: "GET /d/{directory}/applications", Access: console.Administrator, Handle: p.in(p.showApplications)},
 		{Pattern: "POST /d/{directory}/applications", Access: console.Administrator, Handle: p.in(p.createApplication)},
@@ -115,6 +127,13 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.of(p.unassign)},
 		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.of(p.showUnassigned)},
 		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.of(p.assign)},
+
+		{Pattern: "GET /d/{directory}/applications/{app}/roles", Access: console.Administrator, Handle: p.of(p.showRoles)},
+		{Pattern: "POST /d/{directory}/applications/{app}/roles", Access: console.Administrator, Handle: p.of(p.addRole)},
+		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.of(p.showRole)},
+		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.of(p.saveRole)},
+		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.of(p.askDeleteRole)},
+		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.of(p.deleteRole)},
 
 		// Provisioning
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.of(p.showProvisioning)},
@@ -206,6 +225,7 @@ func (v *directoryVisit) menu() []console.MenuItem {
 	return []console.MenuItem{
 		{Text: "Directory"},
 		{Text: "Users", Icon: "users", URL: v.url("users")},
+		{Text: "Groups", Icon: "layers", URL: v.url("groups")},
 		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
 		{Text: "Audit log", Icon: "history", URL: v.url("audit")},
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("settings")},
@@ -277,12 +297,14 @@ func (v *appVisit) menu() []console.MenuItem {
 		{Text: v.App.Name},
 		{Text: "Overview", Icon: "layout-dashboard", URL: v.url("")},
 		{Text: "Users and groups", Icon: "users", URL: v.url("/users-and-groups")},
+		{Text: "Roles", Icon: "shield", URL: v.url("/roles")},
 		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
 		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},
 		{Text: "Provisioning logs", Icon: "scroll-text", URL: v.url("/provisioning/logs")},
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("/settings")},
 		{Text: "Directory"},
 		{Text: "Users", Icon: "user-round", URL: v.directoryVisit.url("users")},
+		{Text: "Groups", Icon: "layers", URL: v.directoryVisit.url("groups")},
 		{Text: "Enterprise applications", Icon: "app-window", URL: v.directoryVisit.url("applications")},
 		{Text: "All directories", Icon: "building-2", URL: "/d/"},
 	}

@@ -25,7 +25,9 @@ type userPage struct {
 	Error        string                // an error that belongs to no input
 	Action       string
 	Cancel       string
-	Applications []appLink
+	Applications []assignmentLink
+	MemberOf     []groupLink
+	MoreGroups   int // groups that MemberOf leaves out
 	History      []console.EventRow
 }
 
@@ -252,12 +254,12 @@ func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *director
 	pg.Title, pg.Badge, pg.Action, pg.Cancel = u.DisplayName(), &b, v.userURL(u), v.userURL(u)
 	pg.StatusLine = u.UPN()
 	pg.Actions = v.userActions(u)
-	applications, err := v.ApplicationsOf(r.Context(), u.ObjectID)
-	if err != nil {
+	var err error
+	if pg.Applications, err = v.assignmentLinks(r.Context(), u.ObjectID); err != nil {
 		return err
 	}
-	for _, a := range applications {
-		pg.Applications = append(pg.Applications, appLink{Name: a.Name, URL: v.appURL(a)})
+	if pg.MemberOf, pg.MoreGroups, err = v.groupLinks(r.Context(), u.ObjectID); err != nil {
+		return err
 	}
 	events, err := v.History(r.Context(), u.ObjectID, event.Position{}, 20)
 	if err != nil {

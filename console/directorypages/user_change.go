@@ -72,7 +72,7 @@ func userChanges() []userChange {
 		},
 		{
 			Name: "purge", Verb: "Delete permanently", Icon: "trash-2", Danger: true, For: directory.User.IsDeleted,
-			Here:  "The user and the assignments are removed permanently. People who had this manager then have none.",
+			Here:  "The user, the assignments and the memberships are removed permanently. People who had this manager then have none.",
 			There: "the account is deleted", Needs: provision.FlowDelete,
 			Undo: "This cannot be undone.", Done: "was deleted permanently",
 			do: func(h *directory.Handle, ctx context.Context, id, actor string) error { return h.Purge(ctx, id, actor) },

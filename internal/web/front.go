@@ -29,8 +29,8 @@ type Front struct {
 	Proxies Proxies
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Observe is called with each request: the pattern that matched, which contains no names; the
-	// method; the status; and how long the request took. It may be nil.
+	// Observe is called after each request with the pattern of its route, in which no person is
+	// named, the method, the status and the time that it took. It may be nil.
 	Observe func(route, method string, status int, took time.Duration)
 	// Deadline is how long a request's context lasts; zero means 60 seconds.
 	Deadline time.Duration

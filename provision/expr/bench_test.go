@@ -34,3 +34,41 @@ func BenchmarkGuideMapping(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkLargeMapping evaluates 60 rows for one person: a third of them attributes, the others nested functions.
+func BenchmarkLargeMapping(b *testing.B) {
+	sources := []string{
+		`[userPrincipalName]`, `[displayName]`, `[mail]`, `[jobTitle]`, `[department]`,
+		`Join(" ", [givenName], [surname])`,
+		`ToLower(Join(".", NormalizeDiacritics(StripSpaces([givenName])), NormalizeDiacritics(StripSpaces([surname]))))`,
+		`Switch([IsSoftDeleted], , "False", "True", "True", "False")`,
+		`IIF(IsPresent([companyName]), Left([companyName], 20), Coalesce([department], "none"))`,
+		`Append(Mid([userPrincipalName], 1, 8), ".test")`,
+		`Replace([mail], "@contoso.com", , , "@example.com", , )`,
+		`Replace([telephoneNumber], , "\\+(?<isdCode>\\d* )(?<phoneNumber>\\d{10})", , "${phoneNumber}", , )`,
+		`IgnoreFlowIfNullOrEmpty(Word([displayName], 2, " "))`,
+		`PCase(Join(" ", [surname], [givenName]))`,
+		`FormatDateTime([hired], , "yyyy-MM-ddzzz", "yyyy-MM-dd")`,
+	}
+	person := map[string]expr.Value{
+		"userPrincipalName": expr.String("zoe.asgard@contoso.com"), "mail": expr.String("zoe.asgard@contoso.com"), "givenName": expr.String("Zoë"),
+		"surname": expr.String("Åsgård"), "displayName": expr.String("Zoë Åsgård"), "IsSoftDeleted": expr.String("False"), "department": expr.String("Engineering"),
+		"jobTitle": expr.String("Engineer"), "companyName": expr.String("Example Company Limited"), "telephoneNumber": expr.String("+91 9998887777"),
+		"hired": expr.String("2020-03-16-07:00"),
+	}
+	var rows []*expr.Expr
+	for len(rows) < 60 {
+		for _, text := range sources {
+			rows = append(rows, parse(b, text))
+		}
+	}
+	env := envOf(person)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, row := range rows {
+			if _, err := row.Eval(env); err != nil {
+				b.Fatalf("%s: %v", row, err)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -205,10 +206,17 @@ func named(number, count int, name string) string {
 	}
 }
 
-func padded(number, count int) string { return fmt.Sprintf("%0*d", count, number) }
+// padded writes a number that is not negative with at least count digits.
+func padded(number, count int) string {
+	digits := strconv.Itoa(number)
+	if len(digits) < count {
+		digits = strings.Repeat("0", count-len(digits)) + digits
+	}
+	return digits
+}
 
 func fraction(t time.Time, i formatItem) string {
-	digits := fmt.Sprintf("%09d", t.Nanosecond())[:i.count]
+	digits := padded(t.Nanosecond(), 9)[:i.count]
 	if i.letter == 'F' {
 		digits = strings.TrimRight(digits, "0")
 	}
@@ -266,9 +274,18 @@ func readStyles(text string) (s styles, problem string) {
 // dateFields are what a format reads from a string.
 type dateFields struct {
 	rest   string
-	values map[byte]int // by specifier, y M d w(eekday) H h m s f t
+	values [len(fieldLetters)]int
+	known  [len(fieldLetters)]bool
 	offset int
 	zone   zone
+}
+
+// fieldLetters are the specifiers that read a number; w is the weekday.
+const fieldLetters = "yMdwHhmsft"
+
+func (d *dateFields) get(field byte) (value int, known bool) {
+	i := strings.IndexByte(fieldLetters, field)
+	return d.values[i], d.known[i]
 }
 
 // read reads a date that has the format. now is the date of a string that has only a time.
@@ -279,7 +296,7 @@ func (f dateFormat) read(text string, s styles, now time.Time) (t civil, problem
 	if s.trailing {
 		text = strings.TrimRight(text, " \t\r\n")
 	}
-	d := dateFields{rest: text, values: map[byte]int{}}
+	d := dateFields{rest: text}
 	for i, item := range f.items {
 		if s.inner {
 			d.rest = strings.TrimLeft(d.rest, " \t\r\n")
@@ -369,10 +386,11 @@ func (d *dateFields) digits(field byte, least, most int) string {
 
 // set keeps a field. Read twice, it must be the same.
 func (d *dateFields) set(field byte, value int) string {
-	if had, ok := d.values[field]; ok && had != value {
+	if had, known := d.get(field); known && had != value {
 		return fieldName(field) + " stands there twice and differs"
 	}
-	d.values[field] = value
+	i := strings.IndexByte(fieldLetters, field)
+	d.values[i], d.known[i] = value, true
 	return ""
 }
 
@@ -476,9 +494,9 @@ func (d *dateFields) zoneOf(i formatItem) string {
 
 // civil makes a date of the fields. What is missing is taken as .NET does: today for a time alone, else this year and the first month and day.
 func (d *dateFields) civil(s styles, now time.Time) (t civil, problem string) {
-	year, hasYear := d.values['y']
-	month, hasMonth := d.values['M']
-	day, hasDay := d.values['d']
+	year, hasYear := d.get('y')
+	month, hasMonth := d.get('M')
+	day, hasDay := d.get('d')
 	switch {
 	case hasYear:
 	case s.noDate && !hasMonth && !hasDay:
@@ -491,17 +509,20 @@ func (d *dateFields) civil(s styles, now time.Time) (t civil, problem string) {
 		year, month, day = now.Year(), int(now.Month()), now.Day()
 	}
 	month, day = max(month, 1-boolToInt(hasMonth)), max(day, 1-boolToInt(hasDay))
+	minute, _ := d.get('m')
+	second, _ := d.get('s')
+	fraction, _ := d.get('f')
 	hour, problem := d.hour()
 	switch {
 	case problem != "":
 		return t, problem
 	case year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, time.Month(month)):
 		return t, "there is no such day"
-	case hour > 23 || d.values['m'] > 59 || d.values['s'] > 59:
+	case hour > 23 || minute > 59 || second > 59:
 		return t, "there is no such time"
 	}
-	at := time.Date(year, time.Month(month), day, hour, d.values['m'], d.values['s'], d.values['f'], time.UTC)
-	if weekday, ok := d.values['w']; ok && at.Weekday() != time.Weekday(weekday%7) {
+	at := time.Date(year, time.Month(month), day, hour, minute, second, fraction, time.UTC)
+	if weekday, known := d.get('w'); known && at.Weekday() != time.Weekday(weekday%7) {
 		return t, "the day is another weekday"
 	}
 	at = at.Add(-time.Duration(d.offset) * time.Second)
@@ -532,9 +553,9 @@ func (d *dateFields) kind(s styles) zone {
 }
 
 func (d *dateFields) hour() (hour int, problem string) {
-	half, hasHalf := d.values['t']
-	twelve, has12 := d.values['h']
-	hour, has24 := d.values['H']
+	half, hasHalf := d.get('t')
+	twelve, has12 := d.get('h')
+	hour, has24 := d.get('H')
 	switch {
 	case has24 && has12 && hour%12 != twelve%12:
 		return 0, "the hour stands there twice and differs"

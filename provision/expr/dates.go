@@ -310,7 +310,9 @@ func refuseFormatDateTime(c *checker, n *node) error {
 	}
 	for i := 2; i <= 3; i++ {
 		if text, ok := n.args[i].constant(); ok {
-			if _, problem := readFormat(text); problem != "" {
+			f, problem := readFormat(text)
+			n.formats[i-2] = &f
+			if problem != "" {
 				return c.fail(n.args[i], fmt.Sprintf("%s of FormatDateTime: %s", n.fn.parameter(i).Name, problem), `write a format such as "yyyy-MM-dd"`)
 			}
 		}
@@ -355,6 +357,9 @@ func evalFormatDateTime(n *node, r *run) (Value, error) {
 
 // format computes argument i as a date format.
 func (n *node) format(r *run, i int) (dateFormat, error) {
+	if f := n.formats[i-2]; f != nil && r.trace == nil {
+		return *f, nil
+	}
 	v, err := n.one(r, i)
 	if err != nil {
 		return dateFormat{}, err

@@ -113,7 +113,8 @@ type node struct {
 	fn    *function
 	value Value // of a string or number
 
-	pattern *pattern // of a call of Replace whose pattern is a constant
+	pattern *pattern       // of a call of Replace whose pattern is a constant
+	formats [2]*dateFormat // of a call of FormatDateTime whose formats are constants
 }
 
 func (n *node) walk(visit func(*node)) {

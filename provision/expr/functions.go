@@ -161,6 +161,16 @@ func (f *function) find(key string) int {
 	return -1
 }
 
+// findAfter is the position of the next parameter with the key of the one at position i, -1 if there is none.
+func (f *function) findAfter(i int) int {
+	for j := i + 1; j < len(f.Parameters); j++ {
+		if f.Parameters[j].key() == f.Parameters[i].key() {
+			return j
+		}
+	}
+	return -1
+}
+
 func (f *function) keys() []string {
 	var keys []string
 	for _, p := range f.Parameters {

@@ -189,7 +189,7 @@ func (n *Node) operator(kind nodeKind, args []*node, least, most int) (*node, er
 		return nil, fmt.Errorf("the operator %s has %d parameters: write two", n.Name, len(args))
 	}
 	for _, arg := range args {
-		if arg.kind == compareNode || arg.kind == concatNode {
+		if arg.kind == compareNode || arg.kind == concatNode && kind == concatNode {
 			return nil, fmt.Errorf("the operator %s has another operator inside: nest function calls instead", n.Name)
 		}
 	}
@@ -202,13 +202,17 @@ func (n *Node) place(fn *function, args []*node) ([]*node, error) {
 	placed := make([]*node, fixed)
 	for i, p := range n.Parameters {
 		at := fn.find(p.Key)
+		if at >= 0 && at < fixed && placed[at] != nil {
+			at = fn.findAfter(at)
+		}
 		switch {
 		case at < 0:
+			if fn.find(p.Key) >= 0 {
+				return nil, fmt.Errorf("%s has the parameter %q twice: remove one", fn.Name, p.Key)
+			}
 			return nil, fmt.Errorf("%s has no parameter %q: its parameters are %s", fn.Name, p.Key, strings.Join(fn.keys(), ", "))
 		case at >= fixed:
 			placed = append(placed, args[i])
-		case placed[at] != nil:
-			return nil, fmt.Errorf("%s has the parameter %q twice: remove one", fn.Name, p.Key)
 		default:
 			placed[at] = args[i]
 		}

@@ -259,37 +259,6 @@ func TestExpr_Notes(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
-	for _, v := range loadVectors(f) {
-		f.Add(v.Expression)
-	}
-	f.Add(`Switch([x], "a", "b")`)
-	f.Add(`IIF("a\"\\" & &HF <> -1.5, ToLower([mail], ), Join(",", [a], , [b], ))`)
-	f.Fuzz(func(t *testing.T, text string) {
-		e, err := expr.Parse(text)
-		var syntax *expr.SyntaxError
-		if err != nil {
-			if !errors.As(err, &syntax) || syntax.Suggestion == "" || syntax.Offset > len(text) || syntax.Line < 1 || syntax.Column < 1 {
-				t.Fatalf("Parse(%q): got %#v, want a *SyntaxError with a place in the text and a suggestion", text, err)
-			}
-			return
-		}
-		assertStable(t, e)
-		env := expr.Env{Attribute: func(name string) expr.Value {
-			return []expr.Value{expr.Null(), expr.String(name), expr.List([]string{name, ""}), expr.Boolean(true), expr.Number("7")}[len(name)%5]
-		}}
-		got, err := e.Eval(env)
-		var failed *expr.EvalError
-		if err != nil && (!errors.As(err, &failed) || failed.Line < 1 || failed.Column < 1) {
-			t.Fatalf("Eval of %s: got %#v, want an *EvalError with a place", e, err)
-		}
-		again := parse(t, e.String())
-		if want, wantErr := again.Eval(env); got.Text() != want.Text() || (err == nil) != (wantErr == nil) {
-			t.Fatalf("%q gives %q, %v and its normal form gives %q, %v", text, got.Text(), err, want.Text(), wantErr)
-		}
-	})
-}
-
 func parse(t testing.TB, text string) *expr.Expr {
 	t.Helper()
 	e, err := expr.Parse(text)

@@ -45,6 +45,7 @@ type DB struct {
 	engine engine
 	file   string
 	work   *fair.Gate // places for costly work
+	noted  chan struct{}
 	health *health
 }
 
@@ -74,7 +75,7 @@ func Open(ctx context.Context, url string, schema Schema, o Options) (*DB, error
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), schema: schema, work: newWorkGate(), health: &health{log: o.Log}}
+	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), schema: schema, work: newWorkGate(), health: &health{log: o.Log}, noted: make(chan struct{}, 1)}
 	db.health.probe = db.probe
 	var err error
 	switch db.kind {
@@ -180,8 +181,24 @@ func (db *DB) Lane(key string) Lane { return Lane{db: db, key: key} }
 
 // Update is DB.Update in this lane.
 func (l Lane) Update(ctx context.Context, fn func(tx *Tx) error) error {
-	return l.db.health.outcome(ctx, l.db.engine.update(ctx, l.key, fn), true)
+	var noted bool
+	err := l.db.engine.update(ctx, l.key, func(tx *Tx) error {
+		err := fn(tx)
+		noted = tx.noted
+		return err
+	})
+	if noted && err == nil {
+		select {
+		case l.db.noted <- struct{}{}:
+		default: // its reader has not looked since the last one
+		}
+	}
+	return l.db.health.outcome(ctx, err, true)
 }
+
+// Noted is sent to after a transaction of this process is on disk that called [Tx.Note]. It has one
+// reader, and several transactions may be told of at once.
+func (db *DB) Noted() <-chan struct{} { return db.noted }
 
 // View is DB.View in this lane.
 func (l Lane) View(ctx context.Context, fn func(tx *Tx) error) error {

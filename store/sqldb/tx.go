@@ -19,7 +19,11 @@ type Tx struct {
 	failed error // the first statement that failed; it ends the transaction
 
 	single, queried bool // one query and nothing else; it was started
+	noted           bool
 }
+
+// Note has [DB.Noted] tell of this transaction once it is on disk.
+func (tx *Tx) Note() { tx.noted = true }
 
 // statements runs SQL text with $1 placeholders on one connection.
 type statements interface {

@@ -126,8 +126,8 @@ func serveSCIM(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	return err
 }
 
-// written is the response of serveStore.
-type written struct {
+// storeResult is the response of serveStore.
+type storeResult struct {
 	Requests int
 	Elapsed  time.Duration
 }
@@ -144,7 +144,7 @@ func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
 		if err == nil {
 			var d time.Duration
 			if d, err = time.ParseDuration(r.URL.Query().Get("for")); err == nil {
-				var did written
+				var did storeResult
 				if did, err = w.during(r.Context(), clients, d); err == nil {
 					err = json.NewEncoder(out).Encode(did)
 				}
@@ -210,7 +210,7 @@ func sampleRecord(ctx context.Context, w *writer, r *roster.Roster) (roster.Reco
 	return rec, err
 }
 
-func (w *writer) during(ctx context.Context, clients int, d time.Duration) (written, error) {
+func (w *writer) during(ctx context.Context, clients int, d time.Duration) (storeResult, error) {
 	errs := make([]error, clients)
 	var done atomic.Int64
 	var wg sync.WaitGroup
@@ -225,7 +225,7 @@ func (w *writer) during(ctx context.Context, clients int, d time.Duration) (writ
 		})
 	}
 	wg.Wait()
-	return written{Requests: int(done.Load()), Elapsed: time.Since(start)}, errors.Join(errs...)
+	return storeResult{Requests: int(done.Load()), Elapsed: time.Since(start)}, errors.Join(errs...)
 }
 
 func (w *writer) one(ctx context.Context) error {

@@ -126,11 +126,11 @@ const emptyWhereBudgeted = 21
 
 // budget returns claims about processor time in µs on SQLite: one as measured, and one relative to
 // an empty handler in the same rounds.
-func (w *world) budget(micros float64, nothing *contender) []claim {
+func (w *world) budget(micros float64, empty *contender) []claim {
 	if w.kind != kindSQLite {
 		return nil
 	}
-	return []claim{costs(atMost(micros)), costOf(nothing, "an empty handler's", atMost(micros/emptyWhereBudgeted))}
+	return []claim{costs(atMost(micros)), costOf(empty, "an empty handler's", atMost(micros/emptyWhereBudgeted))}
 }
 
 // smaller names the site before the largest.

@@ -87,7 +87,7 @@ func (b *bench) newDirectory(ctx context.Context, database, secret string) error
 
 // cycled is the result of one round of provisioning.
 type cycled struct {
-	initial      sample // requests are users; CPU is the directory's end
+	initial      sample // Requests counts its people, CPU is that of the process with the directory
 	siteCPU      time.Duration
 	idle         time.Duration
 	idleRequests int

@@ -8,7 +8,7 @@ import (
 
 // memberships changes and reads small and large groups in turn.
 func (b *bench) memberships(ctx context.Context, w *stage, s *section) error {
-	nothing := w.addNothing(&section{}, b.clients)
+	empty := w.addEmptyHandler(&section{}, b.clients)
 	var small []*contender
 	for i, site := range w.sites {
 		rows := b.groupRows(s, site, w.servers[i])
@@ -16,9 +16,9 @@ func (b *bench) memberships(ctx context.Context, w *stage, s *section) error {
 		many.claims = append(many.claims, costOf(few, "the same in a group of 10", atMost(1.3)))
 		without.claims = append(without.claims, costOf(get, "GET of a user", atMost(1.2)))
 		if w.large(i) {
-			few.claims = append(few.claims, w.budget(350, nothing)...)
-			many.claims = append(many.claims, w.budget(350, nothing)...)
-			without.claims = append(without.claims, w.budget(120, nothing)...)
+			few.claims = append(few.claims, w.budget(350, empty)...)
+			many.claims = append(many.claims, w.budget(350, empty)...)
+			without.claims = append(without.claims, w.budget(120, empty)...)
 		}
 		if w.large(i) && small != nil {
 			for k, row := range []*contender{few, many, get, without} {
@@ -28,7 +28,7 @@ func (b *bench) memberships(ctx context.Context, w *stage, s *section) error {
 		}
 		small = rows
 	}
-	s.Rows = append([]*contender{nothing}, alternate(s.Rows, len(w.sites))...)
+	s.Rows = append([]*contender{empty}, alternate(s.Rows, len(w.sites))...)
 	return b.interleave(ctx, s.Rows...)
 }
 

@@ -12,7 +12,7 @@ const listClients = 4
 
 // lists reads first and last pages of 100, sorted pages, and one page for which no index helps.
 func (b *bench) lists(ctx context.Context, w *stage, s *section) error {
-	nothing := w.addNothing(&section{}, b.clients)
+	empty := w.addEmptyHandler(&section{}, b.clients)
 	var small []*contender
 	for i, site := range w.sites {
 		rows, err := b.listRows(ctx, s, site, w.servers[i])
@@ -21,7 +21,7 @@ func (b *bench) lists(ctx context.Context, w *stage, s *section) error {
 		}
 		for _, row := range rows[:4] {
 			if w.large(i) {
-				row.claims = append(row.claims, w.budget(2000, nothing)...)
+				row.claims = append(row.claims, w.budget(2000, empty)...)
 			}
 		}
 		if w.large(i) && small != nil {
@@ -34,7 +34,7 @@ func (b *bench) lists(ctx context.Context, w *stage, s *section) error {
 		}
 		small = rows
 	}
-	s.Rows = append([]*contender{nothing}, alternate(s.Rows, len(w.sites))...)
+	s.Rows = append([]*contender{empty}, alternate(s.Rows, len(w.sites))...)
 	return b.interleave(ctx, s.Rows...)
 }
 

@@ -149,13 +149,13 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		}
 	})
 	if *quick {
-		o.shrink(given)
+		o.useQuickDefaults(given)
 	}
 	return o, o.valid()
 }
 
-// shrink sets small values for the flags that were not given.
-func (o *options) shrink(given map[string]bool) {
+// useQuickDefaults sets small values for the flags that were not given.
+func (o *options) useQuickDefaults(given map[string]bool) {
 	o.settle = 50 * time.Millisecond
 	if !given["users"] {
 		o.users = []int{10, 50}

@@ -18,7 +18,7 @@ func (s *section) add(name string, users int, server *server, l load, claims ...
 
 // reads reads from all sites and from an empty handler in turn.
 func (b *bench) reads(ctx context.Context, w *stage, s *section) error {
-	nothing := w.addNothing(s, b.clients)
+	empty := w.addEmptyHandler(s, b.clients)
 	kinds := []struct {
 		name   string
 		load   func(p *population, addr string) load
@@ -39,11 +39,11 @@ func (b *bench) reads(ctx context.Context, w *stage, s *section) error {
 				small = c
 				continue
 			}
-			c.claims = append(c.claims, rateOf(nothing, "the empty handler's rate", w.sqlite(atLeast(k.least))))
+			c.claims = append(c.claims, rateOf(empty, "the empty handler's rate", w.sqlite(atLeast(k.least))))
 			if small != nil {
 				c.claims = append(c.claims, costOf(small, w.smaller(), atMost(1.3)))
 			}
-			c.claims = append(c.claims, w.budget(k.budget, nothing)...)
+			c.claims = append(c.claims, w.budget(k.budget, empty)...)
 		}
 	}
 	return b.interleave(ctx, s.Rows...)

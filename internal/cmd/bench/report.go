@@ -71,11 +71,11 @@ func (r *report) problems() error {
 // cycleReport is the provisioning of a company into a site.
 type cycleReport struct {
 	Users        int
-	Initial      []sample // requests are users; CPU is the directory's end
+	Initial      []sample // of the initial cycle: Requests counts its people, CPU is that of the process with the directory
 	SiteCPU      []float64
 	Idle         []float64 // seconds
 	IdleRequests []float64
-	Generator    []sample // requests are users; CPU is the site's end
+	Generator    []sample // of the load generator: Requests counts its people, CPU is that of the process with the site
 	Site, Source int64    // greatest peak memory of either end, bytes
 }
 

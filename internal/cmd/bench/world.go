@@ -76,8 +76,8 @@ type stage struct {
 	empty   *server // an empty handler, which shows how fast the machine is at the time
 }
 
-// addNothing adds a row for the empty handler, which gets the same requests as a GET by id.
-func (w *stage) addNothing(s *section, clients int) *contender {
+// addEmptyHandler adds a row for the empty handler, which gets the same requests as a GET by id.
+func (w *stage) addEmptyHandler(s *section, clients int) *contender {
 	l := w.largest().byID(w.empty.addr, clients)
 	l.check = answered
 	return s.add("empty net/http handler", 0, w.empty, l)

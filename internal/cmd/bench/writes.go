@@ -87,7 +87,7 @@ func (b *bench) release(o *beside) error {
 }
 
 func (b *bench) patches(w *stage, s *section, other *beside) {
-	nothing := w.addNothing(s, b.clients)
+	empty := w.addEmptyHandler(s, b.clients)
 	for _, clients := range b.writers() {
 		var small *contender
 		for i, site := range w.sites {
@@ -100,7 +100,7 @@ func (b *bench) patches(w *stage, s *section, other *beside) {
 				c.claims = append(c.claims, costOf(small, w.smaller(), w.postgres(atMost(1.3))))
 			}
 			if clients == b.clients {
-				c.claims = append(c.claims, w.budget(350, nothing)...)
+				c.claims = append(c.claims, w.budget(350, empty)...)
 			}
 			if other != nil {
 				serial := s.add("PATCH active, one commit per request", site.users(), other.serial, other.site.activations(other.serial.addr, clients))
@@ -111,7 +111,7 @@ func (b *bench) patches(w *stage, s *section, other *beside) {
 }
 
 func (b *bench) creates(w *stage, s *section, other *beside) error {
-	nothing := w.addNothing(s, b.clients)
+	empty := w.addEmptyHandler(s, b.clients)
 	var last atomic.Int64
 	last.Store(int64(w.largest().users() + strangers))
 	number := func() int { return int(last.Add(1)) }
@@ -131,7 +131,7 @@ func (b *bench) creates(w *stage, s *section, other *beside) error {
 				c.claims = append(c.claims, costOf(small, w.smaller(), w.postgres(atMost(1.3))))
 			}
 			if clients == b.clients {
-				c.claims = append(c.claims, w.budget(300, nothing)...)
+				c.claims = append(c.claims, w.budget(300, empty)...)
 			}
 			if other != nil {
 				if err := b.createsBeside(s, c, other, clients, number); err != nil {
@@ -191,7 +191,7 @@ func (s *section) addKept(name string, site *population, server *server, l load)
 func (s *section) addBare(server *server, users, clients int) *contender {
 	c := &contender{Name: "POST's rows written by the bare store", Users: users, Clients: clients, server: server}
 	c.do = func(ctx context.Context, d time.Duration) (int, time.Duration, error) {
-		var did written
+		var did storeResult
 		err := getJSON(ctx, fmt.Sprintf("http://%s/?clients=%d&for=%s", server.addr, clients, d), "", &did)
 		return did.Requests, did.Elapsed, err
 	}

@@ -45,7 +45,7 @@ func passIf(ok bool, name, format string, args ...any) check {
 type suite struct {
 	name, what string
 	site       string // its own site, empty at the start
-	strict     bool
+	strict     bool   // whether its site is in strict mode
 	token      string
 	run        func(context.Context, *client) (report, error)
 }

@@ -20,7 +20,8 @@ const (
 	removedActive = "wants active to be gone once it is removed; then nobody could tell whether the person may come in, so it stays and is answered (RFC 7643 §4.1.1 leaves its meaning to the server)"
 )
 
-// explanations returns the checks that expect something else than RFC 7643 and RFC 7644.
+// explanations returns the checks that Rollcall is known to fail: they expect something that RFC 7643
+// and RFC 7644 do not require.
 func explanations() []explanation {
 	return []explanation{
 		{

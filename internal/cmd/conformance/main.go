@@ -123,23 +123,23 @@ func suites(o options, t *tools) []suite {
 	return []suite{
 		{
 			name: "Filters and paths", site: "filters",
-			what: "our vectors of RFC 7644 Figures 1 and 7, tolerant site", run: plainly(v.filters),
+			what: "our vectors of RFC 7644 Figures 1 and 7, tolerant site", run: withoutTool(v.filters),
 		},
 		{
 			name: "Filters and paths, strict", site: "filters-strict", strict: true,
-			what: "the same vectors, strict site", run: plainly(v.filters),
+			what: "the same vectors, strict site", run: withoutTool(v.filters),
 		},
 		{
 			name: "Patches", site: "patches",
-			what: "our vectors of RFC 7644 §3.5.2 and of what Entra and Okta send, tolerant site", run: plainly(v.patches(false)),
+			what: "our vectors of RFC 7644 §3.5.2 and of what Entra and Okta send, tolerant site", run: withoutTool(v.patches(false)),
 		},
 		{
 			name: "Patches, strict", site: "patches-strict", strict: true,
-			what: "the same without Entra's own forms, and those for strict sites only", run: plainly(v.patches(true)),
+			what: "the same without Entra's own forms, and those for strict sites only", run: withoutTool(v.patches(true)),
 		},
 		{
 			name: "Okta SPEC test", site: "okta",
-			what: "Okta's SCIM 2.0 SPEC test, okta-scim-20-spec-test.json", run: plainly(oktaSuite(o.collections)),
+			what: "Okta's SCIM 2.0 SPEC test, okta-scim-20-spec-test.json", run: withoutTool(oktaSuite(o.collections)),
 		},
 		{
 			name: "Microsoft reference collection", site: "microsoft",
@@ -164,8 +164,8 @@ func suites(o options, t *tools) []suite {
 	}
 }
 
-// plainly wraps a suite that needs no program of another project.
-func plainly(run func(context.Context, *client) ([]check, error)) func(context.Context, *client) (report, error) {
+// withoutTool adapts the run function of a suite that needs no other program: its report names none.
+func withoutTool(run func(context.Context, *client) ([]check, error)) func(context.Context, *client) (report, error) {
 	return func(ctx context.Context, c *client) (report, error) {
 		checks, err := run(ctx, c)
 		return report{checks: checks}, err

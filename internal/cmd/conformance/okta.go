@@ -126,7 +126,7 @@ func (o *oktaRun) step(ctx context.Context, s runscopeStep) ([]check, error) {
 	}
 	for _, v := range s.Variables {
 		if value := lookup(a.doc, v.Property); value != nil {
-			o.variables[v.Name] = plain(value)
+			o.variables[v.Name] = asText(value)
 		}
 	}
 	return checks, nil
@@ -179,7 +179,7 @@ func (o *oktaRun) check(s runscopeStep, as assertion, a answer) check {
 func holds(comparison string, got, want any) (ok, known bool) {
 	switch comparison {
 	case "equal":
-		return got != nil && plain(got) == plain(want), true
+		return got != nil && asText(got) == asText(want), true
 	case "equal_number":
 		g, w, both := numbers(got, want)
 		return both && g == w, true
@@ -195,24 +195,24 @@ func holds(comparison string, got, want any) (ok, known bool) {
 		return got != nil && got != "" && (!isList || len(list) > 0) && (!isObject || len(object) > 0), true
 	case "has_value":
 		list, _ := got.([]any)
-		return slices.ContainsFunc(list, func(e any) bool { return plain(e) == plain(want) }), true
+		return slices.ContainsFunc(list, func(e any) bool { return asText(e) == asText(want) }), true
 	case "contains":
-		return got != nil && strings.Contains(plain(got), plain(want)), true
+		return got != nil && strings.Contains(asText(got), asText(want)), true
 	}
 	return false, false
 }
 
 func numbers(got, want any) (g, w float64, both bool) {
-	g, err := strconv.ParseFloat(plain(got), 64)
+	g, err := strconv.ParseFloat(asText(got), 64)
 	if err != nil {
 		return 0, 0, false
 	}
-	w, err = strconv.ParseFloat(plain(want), 64)
+	w, err = strconv.ParseFloat(asText(want), 64)
 	return g, w, err == nil
 }
 
-// plain returns a JSON value as text: a string without quotes, anything else as JSON.
-func plain(v any) string {
+// asText returns a JSON value as text: a string without quotes, anything else as JSON.
+func asText(v any) string {
 	if text, ok := v.(string); ok {
 		return text
 	}

@@ -18,14 +18,14 @@ const (
 	newmanPackage = "newman@6"
 )
 
-// postman is a collection's outline.
-type postman struct {
+// postmanCollection is what is read here of a Postman collection: the names of its top-level items.
+type postmanCollection struct {
 	Item []struct{ Name string }
 }
 
 func postmanSuite(folder string, t *tools) func(context.Context, *client) (report, error) {
 	return func(ctx context.Context, c *client) (report, error) {
-		collection, err := readCollection[postman](folder, postmanFile)
+		collection, err := readCollection[postmanCollection](folder, postmanFile)
 		if err != nil {
 			return report{}, err
 		}

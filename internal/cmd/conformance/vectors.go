@@ -304,7 +304,7 @@ func (p *patchRun) play(ctx context.Context) (check, error) {
 
 func (p *patchRun) patch(ctx context.Context) (check, error) {
 	v := p.vector
-	own, err := p.people(ctx)
+	own, err := p.createMembers(ctx)
 	if err != nil {
 		return fail(v.Name, "%v", err), nil
 	}
@@ -360,8 +360,8 @@ func compare(v patchVector, a answer, expect, before, after map[string]any) chec
 	return pass(v.Name)
 }
 
-// people creates a user for every member in the vector.
-func (p *patchRun) people(ctx context.Context) (substitute, error) {
+// createMembers creates a user for every member in the vector.
+func (p *patchRun) createMembers(ctx context.Context) (substitute, error) {
 	own := substitute{ids: map[string]string{}, userName: p.userName}
 	if p.vector.endpoint() != "/Groups" {
 		return own, nil

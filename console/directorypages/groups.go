@@ -1,0 +1,144 @@
+package directorypages
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
+)
+
+// groupsPage is the data of the view "groups".
+type groupsPage struct {
+	console.Page
+	Tabs    []console.Tab
+	Search  string
+	Deleted bool
+	Rows    []groupRow
+	Empty   console.EmptyState
+	Pager   console.Pager
+	Clear   string // address of the list without the search
+}
+
+// groupRow is a group in a list.
+type groupRow struct {
+	Group   directory.Group
+	URL     string
+	Members directory.MemberCounts
+	Role    string // of its assignment to an application; empty in other lists
+}
+
+func (v *directoryVisit) groupURL(g directory.Group) string { return v.url("groups/" + g.ObjectID) }
+
+func (p *Pages) groupRows(r *http.Request, v *directoryVisit, groups []directory.Group) ([]groupRow, error) {
+	var rows []groupRow
+	for _, g := range groups {
+		n, err := v.CountMembers(r.Context(), g.ObjectID)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, groupRow{Group: g, URL: v.groupURL(g), Members: n})
+	}
+	return rows, nil
+}
+
+// MemberText is the number of direct members in words.
+func (r groupRow) MemberText() string { return memberText(r.Members) }
+
+func memberText(n directory.MemberCounts) string {
+	text := console.PluralForms(n.Users, "user", "users")
+	if n.Groups > 0 {
+		text += ", " + console.PluralForms(n.Groups, "group", "groups")
+	}
+	return text
+}
+
+// groupQuery reads the search, the tab and the position from the address.
+func groupQuery(r *http.Request) (directory.GroupQuery, error) {
+	form := r.URL.Query()
+	after, err := directory.ParseCursor(form.Get("after"))
+	return directory.GroupQuery{Search: form.Get("search"), Deleted: form.Get("status") == string(directory.Deleted), After: after}, err
+}
+
+func (p *Pages) showGroups(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	query, err := groupQuery(r)
+	if err != nil {
+		return err
+	}
+	found, err := v.Groups(r.Context(), query)
+	if err != nil {
+		return err
+	}
+	live, err := v.CountGroups(r.Context(), directory.GroupQuery{})
+	if err != nil {
+		return err
+	}
+	deleted, err := v.CountGroups(r.Context(), directory.GroupQuery{Deleted: true})
+	if err != nil {
+		return err
+	}
+	pg := groupsPage{Page: v.page, Search: query.Search, Deleted: query.Deleted, Clear: v.url("groups"), Pager: groupPager(v.url("groups"), query, found, "group", "groups")}
+	if pg.Rows, err = p.groupRows(r, v, found.Groups); err != nil {
+		return err
+	}
+	for _, t := range []struct {
+		text   string
+		status string
+		n      int
+	}{{"All", "", live}, {"Deleted", string(directory.Deleted), deleted}} {
+		pg.Tabs = append(pg.Tabs, console.Tab{Text: t.text, URL: listURL(v.url("groups"), "search", query.Search, "status", t.status), Count: console.GroupDigits(t.n), Selected: query.Deleted == (t.status != "")})
+	}
+	pg.Title = "Groups"
+	pg.StatusLine = console.PluralForms(live, "group", "groups") + ", " + console.PluralForms(deleted, "deleted group", "deleted groups") + "."
+	pg.Crumbs = v.crumbs()
+	pg.Actions = []console.Action{{Text: "New group", Icon: "plus", URL: v.url("groups/new"), Primary: true}}
+	pg.Empty = console.EmptyState{
+		Icon: "layers", Title: "No groups yet", Text: "Assign a group to an application, and its direct members are in scope there. A file of groups is read by: rollcall directory import-groups.",
+		Action: &console.Action{Text: "New group", Icon: "plus", URL: v.url("groups/new"), Primary: true},
+	}
+	switch {
+	case query.Search != "":
+		pg.Empty = console.EmptyState{Icon: "search", Title: "No group matches “" + query.Search + "”", Text: "The search looks for each word in names, descriptions, mail nicknames and mail addresses."}
+	case query.Deleted:
+		pg.Empty = console.EmptyState{Icon: "trash-2", Title: "No deleted groups", Text: "Deleted groups stay here, with their members, until they are deleted permanently. You can restore them."}
+	}
+	return p.show(w, r, http.StatusOK, "groups", pg)
+}
+
+// listURL returns a list's address with the pairs that have a value.
+func listURL(base string, pairs ...string) string {
+	form := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			form.Set(pairs[i], pairs[i+1])
+		}
+	}
+	if len(form) == 0 {
+		return base
+	}
+	return base + "?" + form.Encode()
+}
+
+// groupPager links the pages of a list of groups. more are further pairs of the address.
+func groupPager(base string, q directory.GroupQuery, found directory.GroupPage, one, many string, more ...string) console.Pager {
+	status := ""
+	if q.Deleted {
+		status = string(directory.Deleted)
+	}
+	return pager(base, q.After, found.Next, found.More, console.PluralForms(len(found.Groups), one, many), append(more, "search", q.Search, "status", status)...)
+}
+
+// pager links the pages of a list that is sorted by display name.
+func pager(base string, after, next directory.Cursor, more bool, shown string, pairs ...string) console.Pager {
+	var g console.Pager
+	if after != (directory.Cursor{}) {
+		g.First = listURL(base, pairs...)
+	}
+	if more {
+		g.Next = listURL(base, append(pairs, "after", next.String())...)
+	}
+	if g.First != "" || g.Next != "" {
+		g.Text = shown + " on this page, sorted by display name"
+	}
+	return g
+}

@@ -1,0 +1,221 @@
+package directorypages
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
+)
+
+// rolesPage is the data of the view "roles": an application's roles, and the form for a new one; or,
+// with Role, the form of that role.
+type rolesPage struct {
+	console.Page
+	Rows     []roleRow
+	Role     directory.AppRole // the one to change; zero for a new one
+	Assigned int
+	Action   string
+	Cancel   string
+	Inputs   []groupInput
+	Enabled  bool
+	Was      []console.HiddenField
+	Unsaved  bool
+	Error    string
+}
+
+type roleRow struct {
+	Role     directory.AppRole
+	URL      string // empty for Default Access
+	Badge    console.Badge
+	Assigned int
+}
+
+func roleFields() []console.EditField {
+	return []console.EditField{
+		{Name: "value", Label: "Value"},
+		{Name: "displayName", Label: "Display name"},
+		{Name: "description", Label: "Description"},
+		console.EditTick("enabled", "Enabled"),
+	}
+}
+
+func roleValues(r directory.AppRole) map[string]string {
+	return map[string]string{"value": r.Value, "displayName": r.DisplayName, "description": r.Description, "enabled": console.TickValue(r.Enabled)}
+}
+
+func withValues(r directory.AppRole, values map[string]string) directory.AppRole {
+	r.Value, r.DisplayName, r.Description, r.Enabled = values["value"], values["displayName"], values["description"], values["enabled"] != ""
+	return r
+}
+
+func (pg *rolesPage) fill(values map[string]string, wrong *console.FieldError) {
+	placed := false
+	for _, f := range roleFields() {
+		if f.Name == "enabled" {
+			pg.Enabled = values[f.Name] != ""
+			continue
+		}
+		in := groupInput{GroupAttribute: directory.GroupAttribute{Name: f.Name, Label: f.Label}, Value: values[f.Name], Required: f.Name == "value"}
+		if wrong != nil && wrong.For == f.Name {
+			in.Error, placed = wrong, true
+		}
+		pg.Inputs = append(pg.Inputs, in)
+	}
+	pg.Unsaved = wrong != nil
+	if wrong != nil && !placed {
+		pg.Error = wrong.Text
+	}
+}
+
+func (p *Pages) showRoles(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.viewRoles(w, r, v, http.StatusOK, roleValues(directory.AppRole{Enabled: true}), nil)
+}
+
+func (p *Pages) viewRoles(w http.ResponseWriter, r *http.Request, v *appVisit, status int, values map[string]string, wrong *console.FieldError) error {
+	own, err := v.Roles(r.Context(), v.App.ID)
+	if err != nil {
+		return err
+	}
+	pg := rolesPage{Page: v.page, Action: v.url("/roles"), Cancel: v.url("/roles")}
+	pg.fill(values, wrong)
+	for _, role := range append([]directory.AppRole{directory.DefaultAccess}, own...) {
+		row := roleRow{Role: role, Badge: console.Badge{Tone: console.ToneGood, Text: "Enabled"}}
+		if role.ID != directory.DefaultAccess.ID {
+			row.URL = v.url("/roles/" + role.ID)
+		}
+		if !role.Enabled {
+			row.Badge = console.Badge{Tone: console.ToneQuiet, Text: "Disabled"}
+		}
+		if row.Assigned, err = v.CountRole(r.Context(), v.App.ID, role.ID); err != nil {
+			return err
+		}
+		pg.Rows = append(pg.Rows, row)
+	}
+	pg.Title = "Roles"
+	pg.Lead = "Every assignment to " + v.App.Name + " has a role. Mappings read roles as appRoleAssignments."
+	pg.Crumbs = v.crumbs(console.Crumb{})
+	return p.show(w, r, status, "roles", pg)
+}
+
+func (p *Pages) addRole(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	values := map[string]string{}
+	for _, f := range roleFields() {
+		values[f.Name] = f.FormValue(r.PostForm)
+	}
+	role, _, err := v.PutRole(r.Context(), v.App.ID, withValues(directory.AppRole{}, values), v.actor())
+	if wrong := console.AttributeError(err); wrong != nil {
+		return p.viewRoles(w, r, v, http.StatusUnprocessableEntity, values, wrong)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.url("/roles"), console.DoneNotice("The role "+role.DisplayName+" was created."))
+}
+
+// findRole finds the role that the path names. Default Access has no page.
+func (v *appVisit) findRole(r *http.Request) (directory.AppRole, error) {
+	own, err := v.Roles(r.Context(), v.App.ID)
+	if err != nil {
+		return directory.AppRole{}, err
+	}
+	for _, role := range own {
+		if role.ID == r.PathValue("role") {
+			return role, nil
+		}
+	}
+	return directory.AppRole{}, console.ErrNotFound
+}
+
+func (p *Pages) showRole(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	role, err := v.findRole(r)
+	if err != nil {
+		return err
+	}
+	return p.viewRole(w, r, v, http.StatusOK, role, roleValues(role), nil)
+}
+
+func (p *Pages) viewRole(w http.ResponseWriter, r *http.Request, v *appVisit, status int, role directory.AppRole, values map[string]string, wrong *console.FieldError) error {
+	at := v.url("/roles/" + role.ID)
+	pg := rolesPage{Page: v.page, Role: role, Action: at, Cancel: v.url("/roles"), Was: console.WasFields(roleFields(), values)}
+	if wrong != nil {
+		pg.Was = console.WasAgain(r.PostForm, roleFields())
+	}
+	pg.fill(values, wrong)
+	var err error
+	if pg.Assigned, err = v.CountRole(r.Context(), v.App.ID, role.ID); err != nil {
+		return err
+	}
+	pg.Title = role.DisplayName
+	pg.StatusLine = console.PluralForms(pg.Assigned, "assignment has", "assignments have") + " this role."
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Roles", URL: v.url("/roles")})
+	pg.Actions = []console.Action{{Text: "Delete", Icon: "trash-2", URL: at + "/delete", Danger: true}}
+	return p.show(w, r, status, "roles", pg)
+}
+
+func (p *Pages) saveRole(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	role, err := v.findRole(r)
+	if err != nil {
+		return err
+	}
+	m, err := console.MergeEdit(r.PostForm, roleFields(), roleValues(role))
+	if err != nil {
+		return err
+	}
+	by, err := v.lastChange(r.Context(), v.App.ID)
+	if err != nil {
+		return err
+	}
+	if len(m.Conflicts) > 0 {
+		frame := v.page
+		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Roles", URL: v.url("/roles")})
+		return p.Console.AskEdit(w, r, frame, m, v.url("/roles/"+role.ID), v.url("/roles/"+role.ID), by)
+	}
+	after, changed, err := v.PutRole(r.Context(), v.App.ID, withValues(role, m.Values), v.actor())
+	if wrong := console.AttributeError(err); wrong != nil {
+		return p.viewRole(w, r, v, http.StatusUnprocessableEntity, role, m.Values, wrong)
+	}
+	if err != nil {
+		return err
+	}
+	n := console.DoneNotice(strings.TrimSpace("The role " + after.DisplayName + " was saved. " + m.FromOthers(by)))
+	if !changed {
+		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the role " + after.DisplayName + " was like that already."}
+	}
+	return p.Console.Redirect(w, r, v.url("/roles"), n)
+}
+
+func (p *Pages) askDeleteRole(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	role, err := v.findRole(r)
+	if err != nil {
+		return err
+	}
+	pg := console.ConfirmPage{
+		Page: v.page, Consequences: []string{"The role " + role.DisplayName + " of " + v.App.Name + " goes. A role that an assignment has cannot be deleted."}, Undo: console.CannotBeUndone,
+		Action: r.URL.Path, Button: "Delete " + role.DisplayName, Danger: true, Cancel: v.url("/roles/" + role.ID),
+	}
+	pg.Title, pg.Narrow = "Delete the role "+role.DisplayName+"?", true
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Roles", URL: v.url("/roles")})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+}
+
+func (p *Pages) deleteRole(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	role, err := v.findRole(r)
+	if err != nil {
+		return err
+	}
+	err = v.DeleteRole(r.Context(), v.App.ID, role.ID, v.actor())
+	if n := console.RefusalNotice("The role was not deleted", err); n != nil {
+		return p.Console.Redirect(w, r, v.url("/roles/"+role.ID), *n)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.url("/roles"), console.DoneNotice("The role "+role.DisplayName+" was deleted."))
+}

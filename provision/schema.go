@@ -358,10 +358,6 @@ func (s *Schema) ExactCase(m *ObjectMapping) []string {
 // It returns words about what changed. The schema must be a clone. An attribute that the mapping
 // does not write is an *InputError.
 func (s *Schema) setExactCase(m *ObjectMapping, exact []string) (string, error) {
-	_, target, err := s.objects(m)
-	if err != nil {
-		return "", &InputError{Field: "Mapping", Text: err.Error()}
-	}
 	for _, name := range exact {
 		if !slices.ContainsFunc(m.AttributeMappings, func(row AttributeMapping) bool { return row.TargetAttributeName == name }) {
 			return "", &InputError{Field: "Exact case", Text: fmt.Sprintf("names %q, which the mapping does not write%s", name, m.rowHint(name))}
@@ -374,7 +370,8 @@ func (s *Schema) setExactCase(m *ObjectMapping, exact []string) (string, error) 
 			s.Directories[i].Objects[j].Attributes = slices.Clone(s.Directories[i].Objects[j].Attributes)
 		}
 	}
-	if _, target, err = s.objects(m); err != nil {
+	_, target, err := s.objects(m)
+	if err != nil {
 		return "", &InputError{Field: "Mapping", Text: err.Error()}
 	}
 	var on, off []string

@@ -178,7 +178,13 @@ func fixed(path, start, want string) (completion, bool) {
 		}
 		found.goesOn = true
 		return found, true
-	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "EXPRESSION", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
+	case "EXPRESSION":
+		return expressionWords(start), true
+	case "--attribute":
+		found := attributeWords("", "=")
+		found.goesOn = true
+		return found, true
+	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--create-settle", "--session-length", "--session-idle":
 		return completion{}, true
 	}
@@ -242,6 +248,10 @@ func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string,
 			names, err = s.people(ctx, cmd, args, start)
 		} else {
 			names, err = s.directoryNames(ctx)
+		}
+	case want == "--user":
+		if name, _ := cmd.Flags().GetString("directory"); name != "" { // a directory is a string, so that there is no error
+			names, err = s.people(ctx, cmd, []string{name}, start)
 		}
 	case want == "--site":
 		names, err = s.siteNames(ctx)

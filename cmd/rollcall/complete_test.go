@@ -154,6 +154,11 @@ func TestCompletion(t *testing.T) {
 		"key create |":                                        ":0",
 		"serve --log |":                                       "text json :36",
 		"serve --database |":                                  ":0",
+		"expr Norm|":                                          "NormalizeDiacritics( :6",
+		"expr ToLower(Norm|":                                  "ToLower(NormalizeDiacritics( :6",
+		"expr ToLower([givenN|":                               "ToLower([givenName] :6",
+		"expr x --directory contoso --user a|":                "ada@contoso.example :4",
+		"expr x --attribute sur|":                             "surname= :6",
 		"version |":                                           ":4",
 	} {
 		args := strings.Split(strings.TrimSuffix(line, "|"), " ")
@@ -182,7 +187,7 @@ func TestCompletionMakesNoDatabase(t *testing.T) {
 // TestEveryWordHasItsCompletion holds every argument and flag with a value to an entry: names, files, or nothing on purpose.
 func TestEveryWordHasItsCompletion(t *testing.T) {
 	t.Parallel()
-	stored := []string{"--site", "--directory", "DIRECTORY", "APP", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "LAST4|ID"}
+	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "LAST4|ID"}
 	check := func(path, want string) {
 		if _, known := fixed(path, "", want); !known && !slices.Contains(stored, want) {
 			t.Errorf("%s: nothing says how %s is completed", path, want)

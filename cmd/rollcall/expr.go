@@ -1,50 +1,140 @@
 package main
 
 import (
+	"context"
+	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
+// exprFlags are the flags of rollcall expr.
+type exprFlags struct {
+	object     string   // file with a source object
+	attributes []string // NAME=VALUE
+	directory  string
+	user       string
+	sample     int
+	trace      bool
+	taken      []string
+}
+
 func (c *command) exprCommand() *cobra.Command {
-	var object string
+	var f exprFlags
 	cmd := &cobra.Command{
 		Use:   "expr EXPRESSION",
 		Short: "Evaluate an attribute-mapping expression",
-		Long: `Parses EXPRESSION in the language of Entra's attribute mappings and evaluates it
-on the source object in --object, a JSON object of attribute names and values:
+		Long: `Parses EXPRESSION in the language of Entra's attribute mappings and evaluates it:
+on attributes that you give, on a JSON object of attribute names and values, on a
+person of a directory, or on people of a directory drawn at random.
 
+  rollcall expr 'Join(" ", [givenName], [surname])' --attribute givenName=Ada --attribute surname=King
   rollcall expr 'Join(" ", [givenName], [surname])' --object person.json
+  rollcall expr 'Join(" ", [givenName], [surname])' --directory contoso --user ada@contoso.com
+  rollcall expr 'Join(" ", [givenName], [surname])' --directory contoso --sample 10
 
-Without --object it checks the expression and prints its full form.
+Without any of these it checks the expression and prints its full form.
+It changes nothing and asks no application: SelectUniqueValue takes the values
+of --taken as those that exist.
 With --json it prints the bare value: a string, a list of strings or null.`,
 		Args: names("EXPRESSION"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			e, err := expr.Parse(args[0])
-			if err != nil {
-				return err
-			}
-			if object == "" {
-				return c.print(map[string]any{"expression": e.String(), "attributes": e.Attributes()}, func(w io.Writer) { fmt.Fprintln(w, e) })
-			}
-			env, err := c.readObject(object)
-			if err != nil {
-				return err
-			}
-			v, err := e.Eval(env)
-			if err != nil {
-				return err
-			}
-			return c.printValue(v)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return c.expr(cmd, args[0], f) },
 	}
-	cmd.Flags().StringVar(&object, "object", "", "file with the source object as JSON; - is standard input")
+	cmd.Flags().StringVar(&f.object, "object", "", "file with the source object as JSON; - is standard input")
+	cmd.Flags().StringArrayVar(&f.attributes, "attribute", nil, "an attribute as NAME=VALUE; can be repeated, the same name for several values")
+	cmd.Flags().StringVar(&f.directory, "directory", "", "directory with the people of --user or --sample")
+	cmd.Flags().StringVar(&f.user, "user", "", "a person of the directory: userPrincipalName or object id")
+	cmd.Flags().IntVar(&f.sample, "sample", 0, "how many people of the directory to draw at random")
+	cmd.Flags().BoolVar(&f.trace, "trace", false, "show what each part yields, as a tree")
+	cmd.Flags().StringArrayVar(&f.taken, "taken", nil, "a value that the application already has, for SelectUniqueValue; can be repeated")
 	return cmd
+}
+
+// expr evaluates the expression on what the flags name.
+func (c *command) expr(cmd *cobra.Command, text string, f exprFlags) error {
+	if err := f.check(cmd); err != nil {
+		return err
+	}
+	e, err := expr.Parse(text)
+	if err != nil {
+		return c.pointed(text, err)
+	}
+	for _, n := range e.Notes() {
+		c.note("Note: line %d, column %d: %s.", n.Line, n.Column, n.Message)
+	}
+	switch {
+	case f.directory != "":
+		return c.exprDirectory(cmd.Context(), text, e, f)
+	case f.object == "" && len(f.attributes) == 0:
+		return c.print(map[string]any{"expression": e.String(), "attributes": e.Attributes()}, func(w io.Writer) { fmt.Fprintln(w, e) })
+	}
+	env, err := c.givenObject(cmd, f)
+	if err != nil {
+		return err
+	}
+	return c.evaluate(text, e, c.exprEnv(f, env.Attribute), f)
+}
+
+// check refuses flags that contradict each other.
+func (f exprFlags) check(cmd *cobra.Command) error {
+	given := func(name string) bool { return cmd.Flags().Changed(name) }
+	switch {
+	case given("object") && given("attribute"):
+		return usagef(cmd, "--object and --attribute both give the source object: use one of them")
+	case f.directory != "" && (given("object") || given("attribute")):
+		return usagef(cmd, "--directory takes the attributes from a directory: leave out --object and --attribute")
+	case f.directory == "" && (given("user") || given("sample") || given("database")):
+		return usagef(cmd, "--user, --sample and --database need a directory: name it with --directory")
+	case f.directory != "" && given("user") == given("sample"):
+		return usagef(cmd, "--directory needs a person, --user NAME, or a number of people, --sample N")
+	case given("sample") && (f.sample < 1 || f.sample > 1000):
+		return usagef(cmd, "--sample is a number from 1 to 1000, not %d", f.sample)
+	case f.trace && f.directory == "" && f.object == "" && len(f.attributes) == 0:
+		return usagef(cmd, "--trace needs a source object: give --attribute, --object or --directory")
+	case f.trace && given("sample"):
+		return usagef(cmd, "--trace shows one person: use --user instead of --sample")
+	}
+	return nil
+}
+
+// exprEnv is what an expression may look at. Nothing is drawn that anything keeps.
+func (c *command) exprEnv(f exprFlags, attribute func(string) expr.Value) expr.Env {
+	return expr.Env{
+		Attribute: attribute, Now: c.now(), Random: rand.Reader,
+		Taken: func(value string) (bool, error) { return slices.Contains(f.taken, value), nil },
+	}
+}
+
+// givenObject is the source object of --object or --attribute.
+func (c *command) givenObject(cmd *cobra.Command, f exprFlags) (expr.Env, error) {
+	if f.object != "" {
+		return c.readObject(f.object)
+	}
+	values := map[string][]string{}
+	for _, pair := range f.attributes {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return expr.Env{}, usagef(cmd, "--attribute is NAME=VALUE, not %q", pair)
+		}
+		values[name] = append(values[name], value)
+	}
+	return expr.Env{Attribute: func(name string) expr.Value {
+		if len(values[name]) == 1 {
+			return expr.String(values[name][0])
+		}
+		return expr.List(values[name])
+	}}, nil
 }
 
 func (c *command) readObject(name string) (expr.Env, error) {
@@ -65,20 +155,270 @@ func (c *command) readObject(name string) (expr.Env, error) {
 	return env, nil
 }
 
+// exprDirectory evaluates the expression on one person of a directory, or on a sample.
+func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, f exprFlags) error {
+	s, err := c.openServices(ctx, wiring{readOnly: true, existing: true})
+	if err != nil {
+		return err
+	}
+	defer s.db.Close() //nolint:errcheck // nothing was written
+	h, err := s.directories.OpenNamed(ctx, f.directory)
+	if err != nil {
+		return err
+	}
+	problems, notes := e.Check(expr.Place{Source: directoryAttributes()})
+	if len(problems) > 0 {
+		return c.pointed(text, problems[0])
+	}
+	for _, n := range notes {
+		c.note("Note: line %d, column %d: %s.", n.Line, n.Column, n.Message)
+	}
+	if f.user != "" {
+		u, err := findUser(ctx, h, f.user)
+		if err != nil {
+			return err
+		}
+		return c.evaluate(text, e, c.exprEnv(f, personAttribute(u)), f)
+	}
+	people, err := sampleUsers(ctx, h, f.sample)
+	if err != nil {
+		return err
+	}
+	return c.evaluateSample(e, people, f)
+}
+
+// directoryAttributes are the attributes that every directory has.
+func directoryAttributes() []expr.Attribute {
+	list := []expr.Attribute{{Name: "IsSoftDeleted", Type: expr.AttributeBoolean}}
+	for _, name := range append(directory.AttributeNames(), "originalUserPrincipalName", "appRoleAssignments") {
+		if a, ok := directory.SourceAttribute(name); ok {
+			list = append(list, expr.Attribute{Name: name, Type: expr.AttributeType(a.Type), Multivalued: a.MultiValued})
+		}
+	}
+	return list
+}
+
+// personAttribute gives a person's attributes as a mapping reads them. IsSoftDeleted is what it is for people in the scope of
+// an application.
+func personAttribute(u directory.User) func(string) expr.Value {
+	values := directory.Object{User: u}.Attributes()
+	values["IsSoftDeleted"] = u.IsDeleted() || !u.AccountEnabled
+	return func(name string) expr.Value {
+		switch v := values[name].(type) {
+		case string:
+			return expr.String(v)
+		case bool:
+			return expr.Boolean(v)
+		case []string:
+			return expr.List(v)
+		default:
+			return expr.Null()
+		}
+	}
+}
+
+// sampleUsers draws people of a directory, each with the same probability.
+func sampleUsers(ctx context.Context, h *directory.Handle, count int) ([]directory.User, error) {
+	var drawn []directory.User
+	seen := 0
+	err := h.EachUser(ctx, directory.UserQuery{}, func(u directory.User) error {
+		seen++
+		if len(drawn) < count {
+			drawn = append(drawn, u)
+		} else if i := mathrand.IntN(seen); i < count {
+			drawn[i] = u
+		}
+		return nil
+	})
+	return drawn, err
+}
+
+// evaluate prints the value, or the trace that ends in it.
+func (c *command) evaluate(text string, e *expr.Expr, env expr.Env, f exprFlags) error {
+	if !f.trace {
+		v, err := e.Eval(env)
+		if err != nil {
+			return c.pointed(text, err)
+		}
+		return c.printValue(v)
+	}
+	v, steps, err := e.Trace(env)
+	if c.json {
+		if printErr := c.print(map[string]any{"value": bare(v), "trace": stepJSON(steps)}, nil); printErr != nil {
+			return printErr
+		}
+	} else {
+		drawStep(forPeople{c.stdout}, steps, "", "")
+	}
+	if err != nil {
+		return c.pointed(text, err)
+	}
+	return nil
+}
+
+// drawStep draws a step and those inside it as a tree.
+func drawStep(w io.Writer, s *expr.Step, first, others string) {
+	fmt.Fprintf(w, "%s%s%s\n", first, shorten(s.Expression, 100), stepResult(s))
+	for i, child := range s.Steps {
+		if i == len(s.Steps)-1 {
+			drawStep(w, child, others+"└─ ", others+"   ")
+		} else {
+			drawStep(w, child, others+"├─ ", others+"│  ")
+		}
+	}
+}
+
+func stepResult(s *expr.Step) string {
+	isConstant := strings.HasPrefix(s.Expression, `"`) && len(s.Steps) == 0
+	switch {
+	case s.Skipped:
+		return "  (not evaluated)"
+	case s.Err != nil:
+		return "  fails"
+	case isConstant && !s.Redacted():
+		return ""
+	}
+	return "  = " + shownResult(s.Value, s.Redacted())
+}
+
+// shownResult is a value for people, in one line.
+func shownResult(v expr.Value, redacted bool) string {
+	switch {
+	case redacted:
+		return "[Redact]"
+	case v.IsNull():
+		return "null"
+	case v.IsNoFlow():
+		return "nothing flows"
+	}
+	parts := make([]string, len(v.Strings()))
+	for i, part := range v.Strings() {
+		parts[i] = `"` + shorten(part, 80) + `"`
+	}
+	if v.Kind() == expr.KindList {
+		return "several: " + strings.Join(parts, ", ")
+	}
+	return parts[0]
+}
+
+func shorten(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return s
+}
+
+func stepJSON(s *expr.Step) map[string]any {
+	out := map[string]any{"expression": s.Expression, "line": s.Line, "column": s.Column}
+	switch {
+	case s.Skipped:
+		out["skipped"] = true
+	case s.Err != nil:
+		out["error"] = s.Err.Error()
+	case s.Redacted():
+		out["value"] = "[Redact]"
+	default:
+		out["value"] = bare(s.Value)
+	}
+	if len(s.Steps) > 0 {
+		steps := make([]map[string]any, len(s.Steps))
+		for i, child := range s.Steps {
+			steps[i] = stepJSON(child)
+		}
+		out["steps"] = steps
+	}
+	return out
+}
+
+// evaluateSample prints what each person gets, and how many get nothing or fail.
+func (c *command) evaluateSample(e *expr.Expr, people []directory.User, f exprFlags) error {
+	type result struct {
+		User  string `json:"user"`
+		Value any    `json:"value"`
+		Error string `json:"error,omitempty"`
+	}
+	results, lines := make([]result, len(people)), make([][]string, len(people))
+	empty, failed := 0, 0
+	for i, u := range people {
+		v, err := e.Eval(c.exprEnv(f, personAttribute(u)))
+		results[i] = result{User: u.UPN(), Value: bare(v)}
+		lines[i] = []string{u.UPN(), shownResult(v, false)}
+		switch {
+		case err != nil:
+			failed++
+			results[i].Error, lines[i][1] = err.Error(), "fails: "+err.Error()
+		case v.IsNullOrEmpty():
+			empty++
+		}
+	}
+	return c.print(results, func(w io.Writer) {
+		rows(w, "The directory has no users.", []string{"User", "Value"}, lines)
+		if len(people) > 0 {
+			fmt.Fprintf(w, "%s: %d without a value, %d failed.\n", phrase.Count(len(people), "person", "people"), empty, failed)
+		}
+	})
+}
+
+// pointed shows the place of an error in the expression before it returns the error.
+func (c *command) pointed(text string, err error) error {
+	line, column := 0, 0
+	var syntax *expr.SyntaxError
+	var failed *expr.EvalError
+	switch {
+	case c.json:
+		return err
+	case errors.As(err, &syntax):
+		line, column = syntax.Line, syntax.Column
+	case errors.As(err, &failed):
+		line, column = failed.Line, failed.Column
+	}
+	if lines := strings.Split(text, "\n"); line > 0 && line <= len(lines) {
+		shown, caret := excerpt(lines[line-1], column)
+		c.note("  %s", shown)
+		c.note("  %s^", strings.Repeat(" ", caret))
+	}
+	return err
+}
+
+// excerpt is the part of a line around a column, which counts from 1, and how many characters stand before it there.
+func excerpt(line string, column int) (shown string, before int) {
+	const most = 100
+	runes := []rune(strings.Map(func(r rune) rune {
+		if r < ' ' || r == '\x7f' {
+			return ' '
+		}
+		return r
+	}, line))
+	at := min(max(column-1, 0), len(runes))
+	from := max(0, min(at-most/2, len(runes)-most))
+	to := min(len(runes), from+most)
+	prefix, suffix := "", ""
+	if from > 0 {
+		prefix = "…"
+	}
+	if to < len(runes) {
+		suffix = "…"
+	}
+	return prefix + string(runes[from:to]) + suffix, len([]rune(prefix)) + at - from
+}
+
+// bare is a value for programs: a string, a list of strings or nil.
+func bare(v expr.Value) any {
+	switch {
+	case v.IsNull() || v.IsNoFlow():
+		return nil
+	case v.Kind() == expr.KindList:
+		return v.Strings()
+	}
+	return v.Text()
+}
+
 // printValue prints a value for people, or with --json a string, a list of strings or null.
 func (c *command) printValue(v expr.Value) error {
 	if c.json {
-		var bare any
-		switch {
-		case v.IsNull() || v.IsNoFlow():
-		case v.Kind() == expr.KindList:
-			bare = v.Strings()
-		default:
-			bare = v.Text()
-		}
 		enc := json.NewEncoder(forPrograms{c.stdout})
 		enc.SetEscapeHTML(false)
-		return enc.Encode(bare)
+		return enc.Encode(bare(v))
 	}
 	switch {
 	case v.IsNoFlow():
@@ -93,4 +433,21 @@ func (c *command) printValue(v expr.Value) error {
 		fmt.Fprintln(c.stdout, v.Text())
 	}
 	return nil
+}
+
+// expressionWords completes the last word of an expression: the name of a function, or of an attribute after an open bracket.
+func expressionWords(start string) completion {
+	found := completion{goesOn: true}
+	at := strings.LastIndexAny(start, "([,&=<> \n\t") + 1
+	before := start[:at]
+	if strings.HasSuffix(before, "[") {
+		for _, a := range directoryAttributes() {
+			found.names = append(found.names, before+a.Name+"]")
+		}
+		return found
+	}
+	for _, f := range expr.Functions() {
+		found.names = append(found.names, before+f.Name+"(")
+	}
+	return found
 }

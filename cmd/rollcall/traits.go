@@ -84,7 +84,9 @@ func traitOf(path string) (trait, bool) {
 		return shared(reads, "json"), true
 	case "restore":
 		return shared(writes, "json"), true
-	case "expr", "key create", "version":
+	case "expr":
+		return shared(reads, "json"), true
+	case "key create", "version":
 		return trait{flags: []string{"json"}}, true
 	}
 	return trait{}, false

@@ -152,6 +152,9 @@ func parseCulture(name string) (turkic, ok bool) {
 
 func evalPCase(n *node, r *run) (Value, error) {
 	separates := func(c rune) bool {
+		if c < unicode.MaxASCII {
+			return c < '0' || c > '9' && c < 'A' || c > 'Z' && c < 'a' || c > 'z'
+		}
 		return unicode.In(c, unicode.Z, unicode.Cc, unicode.Cf, unicode.P, unicode.S)
 	}
 	chosen := n.given(1)

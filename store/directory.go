@@ -211,7 +211,7 @@ func userQuery(d directory.ID, q directory.UserQuery) (string, []any) {
 		b.WriteString(" and object_id not in" + assigned + bind(q.NotAssignedTo) + ")")
 	}
 	if q.NotMemberOf != "" {
-		b.WriteString(" and object_id not in (select member from directory_member where directory = $1 and gone = 0 and group_id = " + bind(q.NotMemberOf) + ")")
+		b.WriteString(" and not exists (select 1 from directory_member m where m.directory = $1 and m.group_id = " + bind(q.NotMemberOf) + " and m.gone = 0 and m.member = object_id" + eachByItself + ")")
 	}
 	b.WriteString(`
 		order by sort_key, object_id

@@ -108,10 +108,14 @@ func groupQuery(d directory.ID, q directory.GroupQuery) (string, []any) {
 	}
 	if q.NotMemberOf != "" {
 		group := bind(q.NotMemberOf)
-		b.WriteString(" and g.object_id <> " + group + " and g.object_id not in (select member from directory_member where directory = $1 and gone = 0 and group_id = " + group + ")")
+		b.WriteString(" and g.object_id <> " + group + " and not exists (select 1 from directory_member m where m.directory = $1 and m.group_id = " + group + " and m.gone = 0 and m.member = g.object_id" + eachByItself + ")")
 	}
 	return b.String(), args
 }
+
+// eachByItself ends a subquery that is run for each row. PostgreSQL would otherwise make a join of
+// it, and before it has counted the rows of a table it may compare each row with each member.
+const eachByItself = " limit 1 offset 0"
 
 // fewMembers is up to how many members a page of them is read and sorted whole. In a larger group
 // the page is read in the order of the directory's own list.
@@ -155,8 +159,9 @@ func (s Directories) Members(ctx context.Context, d directory.ID, group string, 
 	return all, err
 }
 
-// memberQuery builds the query of one kind of members. SQLite runs a cross join in the order as
-// written: the members first, or the list first.
+// memberQuery builds the query of one kind of members. It reads the members first, or the list
+// first: then each row of the list is looked up among the members until the page is full. SQLite
+// runs a cross join in the order as written.
 func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.MemberQuery, membersFirst bool) (string, []any) {
 	args := []any{string(d), q.After.Key, q.After.ObjectID, group, string(kind)}
 	bind := func(v any) string {
@@ -167,16 +172,14 @@ func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.
 	if kind == directory.GroupKind {
 		table, columns = "directory_group", groupColumns
 	}
-	from := table + " g cross join directory_member m"
-	if membersFirst {
-		from = "directory_member m cross join " + table + " g"
-	}
+	const member = "m.directory = $1 and m.group_id = $4 and m.member = g.object_id and m.gone = 0 and m.kind = $5"
 	var b strings.Builder
-	b.WriteString(`
-		select ` + columns + `
-		from ` + from + `
-		where g.directory = $1 and (g.sort_key, g.object_id) > ($2, $3) and g.deleted = 0
-		and m.directory = $1 and m.group_id = $4 and m.member = g.object_id and m.gone = 0 and m.kind = $5`)
+	if membersFirst {
+		b.WriteString("select " + columns + " from directory_member m cross join " + table + " g where " + member + " and ")
+	} else {
+		b.WriteString("select " + columns + " from " + table + " g where exists (select 1 from directory_member m where " + member + eachByItself + ") and ")
+	}
+	b.WriteString("g.directory = $1 and (g.sort_key, g.object_id) > ($2, $3) and g.deleted = 0")
 	for word := range strings.FieldsSeq(q.Search) {
 		b.WriteString(" and g.search_text like " + bind("%"+escapeLike(word)+"%") + ` escape '\'`)
 	}
@@ -186,8 +189,8 @@ func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.
 	return b.String(), args
 }
 
-// CountMembers subtracts the deleted ones from all members, so that it reads indexes alone; see
-// countAssignments.
+// CountMembers looks each member of a small group up. Of a large group it subtracts the deleted ones
+// from all members, so that it reads indexes alone; see countAssignments.
 func (s Directories) CountMembers(ctx context.Context, d directory.ID, group string) (c directory.MemberCounts, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		if err := t.tx.QueryRow(ctx, `
@@ -200,21 +203,27 @@ func (s Directories) CountMembers(ctx context.Context, d directory.ID, group str
 		err := t.tx.QueryRow(ctx, `
 			select (
 				select count(*)
-				from directory_user g
-				cross join directory_member m
-				where g.directory = $1 and g.deleted > 0
-				and m.directory = $1 and m.group_id = $2 and m.member = g.object_id and m.gone = 0
+				from `+deletedMembers("directory_user", c.Users <= fewMembers)+`
 			), (
 				select count(*)
-				from directory_group g
-				cross join directory_member m
-				where g.directory = $1 and g.deleted > 0
-				and m.directory = $1 and m.group_id = $2 and m.member = g.object_id and m.gone = 0
+				from `+deletedMembers("directory_group", c.Groups <= fewMembers)+`
 			)`, t.directory, group).Scan(&users, &groups)
 		c.Users, c.Groups = c.Users-users, c.Groups-groups
 		return err
 	})
 	return c, err
+}
+
+// deletedMembers joins the members of a group with those that are deleted. SQLite runs a cross join
+// in the order as written.
+func deletedMembers(table string, membersFirst bool) string {
+	from := table + " g cross join directory_member m"
+	if membersFirst {
+		from = "directory_member m cross join " + table + " g"
+	}
+	return from + `
+				where g.directory = $1 and g.deleted > 0
+				and m.directory = $1 and m.group_id = $2 and m.member = g.object_id and m.gone = 0`
 }
 
 // MemberIDs returns the members that are not deleted, ordered by object id.
@@ -227,8 +236,8 @@ func (s Directories) MemberIDs(ctx context.Context, d directory.ID, group, after
 			select m.member, m.kind
 			from directory_member m
 			where m.directory = $1 and m.group_id = $2 and m.member > $3 and m.gone = 0
-			and not exists (select 1 from directory_user u where u.directory = $1 and u.object_id = m.member and u.deleted > 0)
-			and not exists (select 1 from directory_group g where g.directory = $1 and g.object_id = m.member and g.deleted > 0)
+			and not exists (select 1 from directory_user u where u.directory = $1 and u.object_id = m.member and u.deleted > 0`+eachByItself+`)
+			and not exists (select 1 from directory_group g where g.directory = $1 and g.object_id = m.member and g.deleted > 0`+eachByItself+`)
 			order by m.member
 			limit $4`, t.directory, group, after, limit)
 		return err

@@ -3,6 +3,7 @@ package source_test
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/provision/expr"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -138,4 +140,32 @@ func settled(t *testing.T, src source.Directory, app string, at provision.Cursor
 		t.Fatal(err)
 	}
 	return c.Cursor == at
+}
+
+// TestTheRolesOfAPersonAreWhatExpressionsRead gives the attribute of a source to the functions that read it.
+func TestTheRolesOfAPersonAreWhatExpressionsRead(t *testing.T) {
+	t.Parallel()
+	o := source.User(directory.Object{
+		User:  directory.User{ObjectID: "1", Attributes: map[string]any{"userPrincipalName": "ada@contoso.example"}},
+		Roles: []directory.AppRole{{ID: "r-1", Value: "editor", DisplayName: "Editor"}, {ID: "r-2", Value: "reader", DisplayName: "Reader"}},
+	})
+	for text, want := range map[string]string{
+		"AppRoleAssignments([appRoleAssignments])":      "editor reader",
+		"SingleAppRoleAssignment([appRoleAssignments])": "editor",
+	} {
+		e, err := expr.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := e.Eval(expr.Env{Attribute: func(name string) expr.Value {
+			list, _ := o.Attributes[name].([]string)
+			return expr.List(list)
+		}})
+		if got := strings.Join(v.Strings(), " "); err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", text, got, err, want)
+		}
+	}
+	if _, ok := (source.Users{}).Attribute("appRoleAssignments"); !ok {
+		t.Error("mappings cannot read appRoleAssignments")
+	}
 }

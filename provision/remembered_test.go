@@ -420,7 +420,7 @@ func TestExactCaseSendsCapitals(t *testing.T) {
 	}
 	w.people.set("p1", "displayName", "ada mcdonald")
 	if w.cycle(); w.app.user("ada@contoso.com")["displayName"] != "Ada McDonald" {
-		t.Error("case counts for ever")
+		t.Error("case counts forever")
 	}
 }
 

@@ -26,7 +26,7 @@ const maxFormBytes = 256 << 10
 
 // Route is one line of an area's table. V is what the area's guard knows about the visitor.
 type Route[V any] struct {
-	Pattern string // "GET /c/{site}/admin/people"
+	Pattern string // such as "GET /c/{site}/admin/people"
 	Access  Access
 	Handle  func(w http.ResponseWriter, r *http.Request, v V) error
 	MaxBody int64 // in bytes; 0 means maxFormBytes

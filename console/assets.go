@@ -32,7 +32,7 @@ const assetPath = "/assets/"
 // file for a year.
 type assets struct {
 	names map[string]string // console.css → console.0f3a….css
-	files map[string][]byte // by hashed name
+	files map[string][]byte // the content of each file, by hashed name
 }
 
 func newAssets() (*assets, error) {

@@ -28,8 +28,8 @@ type Page struct {
 
 // AreaName is the heading of the sidebar.
 type AreaName struct {
-	Name string // "acme"
-	Kind string // "Site", "Directory", "Operators"
+	Name string // such as "acme"
+	Kind string // one of "Site", "Directory" and "Operators"
 	URL  string
 }
 

@@ -6,7 +6,7 @@ type Data interface{ Fields() []Field }
 
 // Field describes one field of Data.
 type Field struct {
-	Name  string // in JSON
+	Name  string // the name in JSON
 	Type  string // string, number, boolean, list of strings, object
 	Means string
 }

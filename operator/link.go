@@ -17,7 +17,7 @@ var ErrLinkEnded = onetime.Ended("operator_link_ended")
 // Link is a one-time link as its maker gets it, once.
 type Link struct {
 	onetime.Link
-	Name string // who will come in
+	Name string // the operator who signs in with the link
 }
 
 // LinkPath is the path at which the link of this secret is shown and redeemed.
@@ -48,7 +48,7 @@ type Pending struct {
 // ClosedLink is the link that ErrLinkEnded is about.
 type ClosedLink struct {
 	Reason onetime.Reason
-	Name   string // whose link it was; empty if unknown
+	Name   string // the name of the link's operator; empty if unknown
 }
 
 // Refuse says why the link does not open. Its words are for the person who opened it.

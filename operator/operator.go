@@ -67,7 +67,7 @@ type Operators struct {
 	Store  Store
 	Now    func() time.Time
 	NewID  func() string
-	Limits session.Limits // of sessions that start
+	Limits session.Limits // the limits of new sessions
 }
 
 // List returns all operators by name.

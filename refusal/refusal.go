@@ -45,8 +45,8 @@ type Error struct {
 	Kind   Kind
 	Code   string // identifies this refusal; empty if no caller tests for it
 	Field  string // the attribute, form field, column or setting; empty if it is about none
-	Detail string // what was refused and why: a clause without a full stop
-	Advice string // what to do next, in words that are right at every edge; may be empty
+	Detail string // says what was refused and why, in a clause without a full stop
+	Advice string // says what to do next, in words that are right at every edge; may be empty
 	About  any    // data that an edge may show besides the words; the domain defines its type
 
 	keepsCase bool // Detail starts with a value, so its case stays

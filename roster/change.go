@@ -28,28 +28,28 @@ const (
 // draft is a changed document before it is written.
 type draft struct {
 	doc     scim.Resource
-	role    Role // of a user
+	role    Role // the role of a user after the change
 	ignored []ignoredPart
 	fixes   []scim.Fix
-	members memberDelta // what a group's membership rows already say
+	members memberDelta // the changes of members that are already written
 
-	values, unique []Value // of the document, since it was checked
+	values, unique []Value // the indexed values of the document; set by check
 
-	block     *Block            // of a user; nil: as it was
-	addresses func(string) bool // whether the request addresses an attribute; nil means always
+	block     *Block            // the block of a user; nil if it stays
+	addresses func(string) bool // whether the request names an attribute; nil means always
 
-	held     []HeldChange // with holds: what is held of a user afterwards
+	held     []HeldChange // the held changes of a user afterwards, if setsHeld
 	setsHeld bool
-	applied  []string // attributes of which a held change is applied
+	applied  []string // the attributes whose held change is applied
 
-	revives         bool // the create revives a deactivated account
-	dropsIdentifier bool // and removes its user identifier
+	revives         bool // the request revives a deactivated account
+	dropsIdentifier bool // and removes the account's user identifier
 }
 
 // Create adds a resource, if the site lets SCIM create. A unique value that is already in use is
 // refused with 409 uniqueness. On a site that revives, a create for an account that SCIM
 // deactivated reactivates it instead. A group may come with its members.
-func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Change) (Outcome, error) {
+func (r *Roster) Create(ctx context.Context, kind scim.TypeName, doc scim.Resource, c Change) (Outcome, error) {
 	if kind == Group {
 		doc, members := splitMembers(doc)
 		return r.CreateGroup(ctx, doc, members, c)
@@ -87,7 +87,7 @@ func (r *Roster) Create(ctx context.Context, kind Kind, doc scim.Resource, c Cha
 
 // Replace is SCIM's PUT. A user keeps active, externalId and the role if the request omits them. A
 // group gets exactly the members that the request names, or none.
-func (r *Roster) Replace(ctx context.Context, kind Kind, id string, doc scim.Resource, c Change) (Outcome, error) {
+func (r *Roster) Replace(ctx context.Context, kind scim.TypeName, id string, doc scim.Resource, c Change) (Outcome, error) {
 	if kind == Group {
 		doc, members := splitMembers(doc)
 		return r.ReplaceGroup(ctx, id, doc, members, c)
@@ -118,7 +118,7 @@ func putAsks(doc scim.Resource) func(string) bool {
 }
 
 // Patch applies a SCIM PATCH, either completely or not at all.
-func (r *Roster) Patch(ctx context.Context, kind Kind, id string, p *scim.Patch, c Change) (Outcome, error) {
+func (r *Roster) Patch(ctx context.Context, kind scim.TypeName, id string, p *scim.Patch, c Change) (Outcome, error) {
 	rt, err := r.writable(kind)
 	if err != nil {
 		return Outcome{}, err
@@ -157,7 +157,7 @@ func draftOf(result scim.PatchResult) *draft {
 // Delete removes a resource permanently, if the site lets SCIM delete. Its user name is free again,
 // its id is never reused, and its groups no longer contain it. Moderators and administrators must
 // be demoted first. If the site deactivates on delete, a user is deactivated instead.
-func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Outcome, error) {
+func (r *Roster) Delete(ctx context.Context, kind scim.TypeName, id string, c Change) (Outcome, error) {
 	rt, err := r.writable(kind)
 	if err != nil {
 		return Outcome{}, err
@@ -187,7 +187,7 @@ func (r *Roster) Delete(ctx context.Context, kind Kind, id string, c Change) (Ou
 }
 
 // writable returns the resource type of a kind that SCIM can write here.
-func (r *Roster) writable(kind Kind) (*resourceType, error) {
+func (r *Roster) writable(kind scim.TypeName) (*resourceType, error) {
 	if kind == Group && !r.site.Groups {
 		return nil, refusal.New(refusal.Off, "", "groups cannot be written over SCIM on this site").Advise("switch the mapping for groups off")
 	}
@@ -257,13 +257,13 @@ func (r *Roster) showsRole(role Role) bool {
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	if passes > manyPasses && storable(id) {
 		// The transaction would read a large document only to find that out.
-		rec, err := r.store.Record(ctx, r.site.ID, Kind(rt.ID), id)
+		rec, err := r.store.Record(ctx, r.site.ID, rt.ID, id)
 		if err == nil && passes*len(rec.JSON) > costlyBytes {
 			return r.changeAside(ctx, rt, id, c, apply)
 		}
 	}
 	out, err := r.update(ctx, c, func(tx Tx) (Outcome, error) {
-		rec, err := r.lock(ctx, tx, Kind(rt.ID), id, c)
+		rec, err := r.lock(ctx, tx, rt.ID, id, c)
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -303,7 +303,7 @@ const asideTries = 5
 // changeAside makes a change outside the transaction that writes it. The version tells whether it
 // is still the right one.
 func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
-	kind := Kind(rt.ID)
+	kind := rt.ID
 	for range asideTries {
 		var p prepared
 		err := r.store.Work(ctx, r.site.ID, func(ctx context.Context) error {
@@ -331,7 +331,7 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 			return out, err
 		}
 	}
-	return Outcome{}, refusal.New(refusal.Busy, "", "the %s is being changed by others all the time, and nothing of this request was done", kind.noun()).Advise("send it again")
+	return Outcome{}, refusal.New(refusal.Busy, "", "the %s is being changed by others all the time, and nothing of this request was done", nounOf(kind)).Advise("send it again")
 }
 
 // update makes a change in one transaction, with the row of the request that asked for it. Broken
@@ -391,7 +391,7 @@ func refused(err error) *refusal.Error {
 	return nil
 }
 
-func (r *Roster) read(ctx context.Context, tx Tx, kind Kind, id string, c Change) (Record, scim.Resource, error) {
+func (r *Roster) read(ctx context.Context, tx Tx, kind scim.TypeName, id string, c Change) (Record, scim.Resource, error) {
 	rec, err := r.lock(ctx, tx, kind, id, c)
 	if err != nil {
 		return Record{}, nil, err
@@ -401,7 +401,7 @@ func (r *Roster) read(ctx context.Context, tx Tx, kind Kind, id string, c Change
 }
 
 // lock returns the record to change, and locks it until the transaction ends.
-func (r *Roster) lock(ctx context.Context, tx Tx, kind Kind, id string, c Change) (Record, error) {
+func (r *Roster) lock(ctx context.Context, tx Tx, kind scim.TypeName, id string, c Change) (Record, error) {
 	if !storable(id) {
 		return Record{}, notFound(kind, id)
 	}
@@ -410,14 +410,14 @@ func (r *Roster) lock(ctx context.Context, tx Tx, kind Kind, id string, c Change
 }
 
 // checkRecord refuses a change if the record does not exist or does not have the expected version.
-func checkRecord(rec Record, err error, kind Kind, id string, c Change) (Record, error) {
+func checkRecord(rec Record, err error, kind scim.TypeName, id string, c Change) (Record, error) {
 	switch {
 	case errors.Is(err, refusal.NotFound):
 		return Record{}, notFound(kind, id)
 	case err != nil:
 		return Record{}, err
 	case c.IfVersion != 0 && c.IfVersion != rec.Version:
-		return Record{}, refusal.New(refusal.Stale, "", "the %s has changed since: it is at version %d, the request was made for version %d", kind.noun(), rec.Version, c.IfVersion).Advise("read it again")
+		return Record{}, refusal.New(refusal.Stale, "", "the %s has changed since: it is at version %d, the request was made for version %d", nounOf(kind), rec.Version, c.IfVersion).Advise("read it again")
 	}
 	return rec, nil
 }
@@ -446,7 +446,7 @@ func (rec *Record) document() (scim.Resource, error) {
 	}
 	doc, err := parseDocument(rec.JSON)
 	if err != nil {
-		return nil, fmt.Errorf("read stored %s %s: %w", rec.Kind.noun(), rec.ID, err)
+		return nil, fmt.Errorf("read stored %s %s: %w", nounOf(rec.Kind), rec.ID, err)
 	}
 	rec.doc = doc
 	return doc, nil
@@ -454,12 +454,12 @@ func (rec *Record) document() (scim.Resource, error) {
 
 // prepared is a change that is ready to be written.
 type prepared struct {
-	rec         Record // as it is, with its Values and Unique
+	rec         Record // the stored record, with its Values and Unique
 	old         scim.Resource
 	draft       *draft
 	next        Record
-	changed     bool // the document or the state of the resource
-	heldChanged bool // what is held of the person
+	changed     bool // the document or the state of the resource changes
+	heldChanged bool // the held changes of the person change
 }
 
 // prepare makes the new document of a record and everything that follows from it.
@@ -589,7 +589,7 @@ func (rec Record) administers() bool { return rec.Active && rec.Role == RoleAdmi
 // newRecord gives a new resource an id and the first version.
 func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error) {
 	now := r.millis()
-	rec := Record{Kind: Kind(rt.ID)}
+	rec := Record{Kind: rt.ID}
 	rec.ID, rec.Version, rec.Created, rec.Modified = r.newID(), 1, now, now
 	if err := rt.check(d); err != nil {
 		return Record{}, err
@@ -618,7 +618,7 @@ func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Chan
 
 // created tells of a resource that was inserted.
 func (r *Roster) created(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
-	e := eventOf(r.site.ID, rec, rec.Kind.events().created, c, rec.Created, calledIn(rec, d.doc)+" was created"+d.members.words(" with "))
+	e := eventOf(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, calledIn(rec, d.doc)+" was created"+d.members.words(" with "))
 	e.Data = event.DataOf(eventData(rec, nil, d.members), changedValues(nil, d.doc)...)
 	if err := tx.AppendEvent(ctx, e); err != nil {
 		return Outcome{}, err
@@ -652,7 +652,7 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	}
 	s := story{sessionsEnded: ended}
 	text := calledIn(rec, old) + " was deleted" + s.andSessions("; ")
-	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, rec.Kind.events().deleted, c, now, text, changedValues(old, nil)...)); err != nil {
+	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, eventsOf(rec.Kind).deleted, c, now, text, changedValues(old, nil)...)); err != nil {
 		return Outcome{}, err
 	}
 	out := outcome(rec, &draft{doc: old}, "Deleted"+s.andSessions(" · "), ended)
@@ -677,7 +677,7 @@ func takenError(err error, doc scim.Resource) error {
 // leaves in the draft.
 func (rt *resourceType) check(d *draft) error {
 	doc := d.doc
-	if rt.ID == string(User) {
+	if rt.ID == User {
 		// RFC 7643 §4.1.1: a password is never kept. A login beside single sign-on would outlive
 		// deactivation there.
 		delete(doc, "password")
@@ -690,7 +690,7 @@ func (rt *resourceType) check(d *draft) error {
 			return refusal.New(refusal.Invalid, name, "%s has more than %d bytes", name, maxIndexed)
 		}
 	}
-	d.values, d.unique = valuesOf(Kind(rt.ID), doc), rt.uniqueValues(doc)
+	d.values, d.unique = valuesOf(rt.ID, doc), rt.uniqueValues(doc)
 	for _, values := range [][]Value{d.values, d.unique} {
 		for _, v := range values {
 			if len(v.Folded) > maxIndexed {
@@ -704,10 +704,10 @@ func (rt *resourceType) check(d *draft) error {
 // checkSize refuses a change that makes a resource too large.
 func checkSize(old, next Record) error {
 	if n := len(next.JSON); n > maxDocument && n > len(old.JSON) {
-		return refusal.New(refusal.TooLarge, "", "the %s would have %d bytes; at most %d are kept of one", next.Kind.noun(), n, maxDocument).Advise("send fewer values")
+		return refusal.New(refusal.TooLarge, "", "the %s would have %d bytes; at most %d are kept of one", nounOf(next.Kind), n, maxDocument).Advise("send fewer values")
 	}
 	if n := len(next.Values) + len(next.Unique); n > maxRows && n > len(old.Values)+len(old.Unique) {
-		return refusal.New(refusal.Invalid, "", "the %s would have %d e-mail addresses and unique values; at most %d are kept of one", next.Kind.noun(), n, maxRows).Advise("send fewer")
+		return refusal.New(refusal.Invalid, "", "the %s would have %d e-mail addresses and unique values; at most %d are kept of one", nounOf(next.Kind), n, maxRows).Advise("send fewer")
 	}
 	return nil
 }
@@ -762,7 +762,7 @@ func (r *Roster) after(last time.Time) time.Time {
 const EmailPath = "emails.value"
 
 // valuesOf lists the searchable values that have no column.
-func valuesOf(kind Kind, doc scim.Resource) []Value {
+func valuesOf(kind scim.TypeName, doc scim.Resource) []Value {
 	if kind != User {
 		return nil
 	}

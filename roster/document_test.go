@@ -16,7 +16,7 @@ func TestTheDocumentInMemoryHasTheValuesOfItsJSON(t *testing.T) {
 	rt := &resourceType{ResourceType: scim.UserType()}
 	var declared []site.Searchable
 	add := func(path scim.AttrPath) {
-		declared = append(declared, site.Searchable{ID: path.String(), Type: rt.Name, Path: path})
+		declared = append(declared, site.Searchable{ID: path.String(), Type: rt.ID, Path: path})
 	}
 	for _, schema := range append([]*scim.Schema{rt.Schema}, extensionsOf(rt.ResourceType)...) {
 		urn := ""

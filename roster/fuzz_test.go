@@ -49,7 +49,7 @@ func FuzzCursor(f *testing.F) {
 	queries := []roster.Query{{Count: 1}, {Count: 2}, {Kind: roster.Group, Count: 1}, {Count: 1, SortBy: &scim.Sort{Path: scim.AttrPath{Name: "userName"}, Attr: scim.UserType().Schema.Attribute("userName")}}}
 	var given [][]byte
 	for _, name := range []string{"a", "b", "c"} {
-		for kind, doc := range map[roster.Kind]scim.Resource{roster.User: {"userName": name}, roster.Group: {"displayName": name}} {
+		for kind, doc := range map[scim.TypeName]scim.Resource{roster.User: {"userName": name}, roster.Group: {"displayName": name}} {
 			if _, err := fix.people(fix.full).Create(f.Context(), kind, doc, bySCIM); err != nil {
 				f.Fatal(err)
 			}

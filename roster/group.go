@@ -82,7 +82,7 @@ func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p 
 	})
 }
 
-func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.Patch, old scim.Resource, locations map[Kind]string) (*draft, error) {
+func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.Patch, old scim.Resource, locations map[scim.TypeName]string) (*draft, error) {
 	members, err := m.elements(ctx, locations)
 	if err != nil {
 		return nil, err

@@ -15,12 +15,12 @@ type resourceType struct {
 	unique []scim.UniqueAttribute
 }
 
-// typeOf returns the site's resource type of this kind, or 404 if the site has none.
-func (r *Roster) typeOf(kind Kind) (*resourceType, error) {
+// typeOf returns the site's resource type of this name, or 404 if the site has none.
+func (r *Roster) typeOf(kind scim.TypeName) (*resourceType, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	rt, ok := r.types.ByName(string(kind))
+	rt, ok := r.types.ByName(kind)
 	if !ok || kind == Group && !r.site.Groups {
 		return nil, refusal.New(refusal.NotFound, "", "this site has no resources of the type %q", kind)
 	}
@@ -31,8 +31,8 @@ func (r *Roster) typeOf(kind Kind) (*resourceType, error) {
 // userName, which has its own column, and group names if the site lets groups share a name.
 func (r *Roster) uniqueOf(rt *scim.ResourceType) []scim.UniqueAttribute {
 	return slices.DeleteFunc(rt.Unique(), func(u scim.UniqueAttribute) bool {
-		return rt.ID == string(User) && u.Path == scim.AttrPath{Name: "userName"} ||
-			rt.ID == string(Group) && u.Path == scim.AttrPath{Name: "displayName"} && !r.site.GroupNamesUnique()
+		return rt.ID == User && u.Path == scim.AttrPath{Name: "userName"} ||
+			rt.ID == Group && u.Path == scim.AttrPath{Name: "displayName"} && !r.site.GroupNamesUnique()
 	})
 }
 
@@ -85,23 +85,23 @@ func FoldValue(a *scim.Attribute, value any) string {
 	return ""
 }
 
-// noun returns the word for a resource in a sentence.
-func (k Kind) noun() string {
-	switch k {
+// nounOf returns the word for a resource in a sentence.
+func nounOf(t scim.TypeName) string {
+	switch t {
 	case User:
 		return "user"
 	case Group:
 		return "group"
 	}
-	return string(k)
+	return string(t)
 }
 
-// lifeEvents are the event names for one kind of resource.
+// lifeEvents are the event names for one resource type.
 type lifeEvents struct{ created, updated, deleted string }
 
-// events returns the names of the events about resources of this kind.
-func (k Kind) events() lifeEvents {
-	switch k {
+// eventsOf returns the names of the events about resources of a type.
+func eventsOf(t scim.TypeName) lifeEvents {
+	switch t {
 	case User:
 		return lifeEvents{event.UserCreated, event.UserUpdated, event.UserDeleted}
 	case Group:
@@ -111,7 +111,7 @@ func (k Kind) events() lifeEvents {
 }
 
 // nameOf returns the userName or displayName of a resource, or an empty string.
-func nameOf(kind Kind, doc scim.Resource) string {
+func nameOf(kind scim.TypeName, doc scim.Resource) string {
 	if kind == User {
 		return doc.String("userName")
 	}

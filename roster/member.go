@@ -16,14 +16,14 @@ import (
 // Member is a user or group that belongs to a group.
 type Member struct {
 	ID      string
-	Kind    Kind   // User or Group
-	Display string // its displayName, if requested
+	Kind    scim.TypeName // User or Group
+	Display string        // its displayName, if requested
 }
 
 // Membership is a group that a resource belongs to directly.
 type Membership struct {
-	Group   string // its id
-	Display string // its displayName
+	Group   string // the id of the group
+	Display string // the displayName of the group
 }
 
 // membersTogether is how many members are read or written by one statement.
@@ -327,7 +327,7 @@ func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 
 // elements lists the members in the form in which a GET shows them, for what cannot be done by
 // values alone.
-func (m *membersEdit) elements(ctx context.Context, locations map[Kind]string) ([]any, error) {
+func (m *membersEdit) elements(ctx context.Context, locations map[scim.TypeName]string) ([]any, error) {
 	var list []any
 	for page, err := range pages(func(after string) ([]Member, error) {
 		return m.tx.Members(ctx, m.group, after, membersTogether, true)
@@ -358,7 +358,7 @@ func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim
 	if err != nil {
 		return err
 	}
-	group, _ := r.types.ByName(string(Group)) // every registry has it, and a site that has switched groups off keeps them
+	group, _ := r.types.ByName(Group) // every registry has it, and a site that has switched groups off keeps them
 	rt := &resourceType{ResourceType: group, unique: r.uniqueOf(group)}
 	for _, id := range groups {
 		if id == leaver.ID {

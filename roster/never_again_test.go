@@ -31,7 +31,7 @@ func TestNeverAgain(t *testing.T) {
 					t.Errorf("%s found %v", text, ids)
 				}
 			}
-			for kind, id := range map[roster.Kind]string{roster.User: theirs, roster.Group: group} {
+			for kind, id := range map[scim.TypeName]string{roster.User: theirs, roster.Group: group} {
 				_, err := r.Get(t.Context(), kind, id)
 				isError(t, err, 404, "")
 				_, err = r.Delete(t.Context(), kind, id, bySCIM)
@@ -81,7 +81,7 @@ func TestNeverAgain(t *testing.T) {
 				})
 			}
 			all.Wait()
-			for _, kind := range []roster.Kind{roster.User, roster.Group} {
+			for _, kind := range []scim.TypeName{roster.User, roster.Group} {
 				if ids, total := f.list(t, f.full, roster.Query{Kind: kind, Count: 10}); len(ids) != 1 || total != 1 {
 					t.Errorf("%s: got %v of %d", kind, ids, total)
 				}

@@ -30,9 +30,9 @@ type Person struct {
 	Version     int64
 	Created     time.Time
 
-	LastChange       Stamp // of anything
-	LastActiveChange Stamp // of Active
-	LastRoleChange   Stamp // of Role
+	LastChange       Stamp // the last change of anything
+	LastActiveChange Stamp // the last change of Active
+	LastRoleChange   Stamp // the last change of Role
 	LastSignIn       time.Time
 
 	Names []Name // the names that may be confused with those of others
@@ -53,7 +53,7 @@ const (
 	StatusAny           Status = ""
 	StatusActive        Status = "active"
 	StatusDeactivated   Status = "deactivated"
-	StatusBlocked       Status = "blocked"         // by an administrator; they are deactivated, too
+	StatusBlocked       Status = "blocked"         // blocked by an administrator; blocked people are also deactivated
 	StatusWaiting       Status = "waiting"         // a change from SCIM waits for an administrator's decision
 	StatusNeverSignedIn Status = "never-signed-in" // active, but has never signed in
 	StatusLookAlike     Status = "look-alike"      // has a name that looks like another person's
@@ -63,7 +63,7 @@ const (
 type PeopleQuery struct {
 	Search string // part of a user name, display name or e-mail address, ignoring case
 	Status Status
-	Role   Role // empty: any
+	Role   Role // only people with this role; empty means any
 	After  string
 	Limit  int // 0 means 50; at most 500
 }

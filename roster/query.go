@@ -22,11 +22,11 @@ const (
 
 // Query asks for one page of resources.
 type Query struct {
-	Kind       Kind         // empty: User
-	Filter     *scim.Filter // nil: all
-	SortBy     *scim.Sort   // nil: by creation
-	StartIndex int          // 1-based; below 1 means 1
-	Count      int          // 0 or less returns only the total; at most MaxCount
+	Kind       scim.TypeName // empty means User
+	Filter     *scim.Filter  // nil means all
+	SortBy     *scim.Sort    // nil: by creation
+	StartIndex int           // 1-based; below 1 means 1
+	Count      int           // 0 or less returns only the total; at most MaxCount
 
 	ByCursor bool   // page by cursor, not by StartIndex. RFC 9865
 	Cursor   string // the NextCursor of the page before; empty for the first page
@@ -47,7 +47,7 @@ type Page struct {
 }
 
 // Get returns a resource, or 404 if it does not exist. A group comes without its members.
-func (r *Roster) Get(ctx context.Context, kind Kind, id string) (Document, error) {
+func (r *Roster) Get(ctx context.Context, kind scim.TypeName, id string) (Document, error) {
 	doc, _, err := r.get(kind, id, func() (doc Document, groups []Membership, err error) {
 		doc, err = r.store.Get(ctx, r.site.ID, kind, id)
 		return doc, nil, err
@@ -57,7 +57,7 @@ func (r *Roster) Get(ctx context.Context, kind Kind, id string) (Document, error
 
 // GetWithGroups is like Get and also returns the groups that have the resource as a direct member,
 // from the same snapshot.
-func (r *Roster) GetWithGroups(ctx context.Context, kind Kind, id string) (Document, []Membership, error) {
+func (r *Roster) GetWithGroups(ctx context.Context, kind scim.TypeName, id string) (Document, []Membership, error) {
 	if !r.site.Groups {
 		doc, err := r.Get(ctx, kind, id)
 		return doc, nil, err
@@ -67,7 +67,7 @@ func (r *Roster) GetWithGroups(ctx context.Context, kind Kind, id string) (Docum
 	})
 }
 
-func (r *Roster) get(kind Kind, id string, read func() (Document, []Membership, error)) (Document, []Membership, error) {
+func (r *Roster) get(kind scim.TypeName, id string, read func() (Document, []Membership, error)) (Document, []Membership, error) {
 	if r.err != nil {
 		return Document{}, nil, r.err
 	}
@@ -124,7 +124,7 @@ func (r *Roster) list(ctx context.Context, q ListQuery) (Found, error) {
 	return found, nil
 }
 
-func narrowBy(kind Kind) string {
+func narrowBy(kind scim.TypeName) string {
 	by := "id or externalId"
 	switch kind {
 	case User:
@@ -135,7 +135,7 @@ func narrowBy(kind Kind) string {
 	return "filter by " + by + " as well, or have an administrator of the site declare the attribute searchable"
 }
 
-func notFound(kind Kind, id string) error {
+func notFound(kind scim.TypeName, id string) error {
 	return refusal.New(refusal.NotFound, "", "there is no %s with the id %q on this site", kind, phrase.Cut(id, maxShownID))
 }
 

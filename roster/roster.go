@@ -18,12 +18,10 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Kind is the kind of a resource: the id of its resource type, SCIM's meta.resourceType.
-type Kind string
-
+// The resource types that every site has.
 const (
-	User  Kind = "User"
-	Group Kind = "Group"
+	User  scim.TypeName = "User"
+	Group scim.TypeName = "Group"
 )
 
 // Rosters opens the rosters of sites.
@@ -91,7 +89,7 @@ func (r *Roster) Types() *scim.Registry { return r.types }
 
 // Change says who asks for a change, in which way, and for which version.
 type Change struct {
-	Actor string // as in events: "scim:…a91f", "admin:kim@example.com", "cli"
+	Actor string // as events write it: "scim:…a91f", "admin:kim@example.com" or "cli"
 	Via   string // ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
 
 	// Person is the id of the actor if the actor is a person of this site, otherwise empty. With it
@@ -109,7 +107,7 @@ type Change struct {
 	LargeGroup LargeGroup
 	// Locations are the URLs of users and groups, without their ids. A PATCH needs them to compare
 	// values with those that a GET shows. A resource whose kind is missing has no URL.
-	Locations map[Kind]string
+	Locations map[scim.TypeName]string
 }
 
 // LargeGroup replaces the status of Change.Request when the changed group has at least that many
@@ -144,7 +142,7 @@ type Document struct {
 type Outcome struct {
 	Document      Document // after Delete: the deleted document
 	UserName      string   // the current name, for the request log; of a group the displayName
-	Sentence      string   // what was done, for people
+	Sentence      string   // what was done, in words for people
 	SessionsEnded int
 	Created       bool
 	Changed       bool // false: nothing changed, so there is no new version and no event
@@ -157,8 +155,8 @@ type Outcome struct {
 type Stamp struct {
 	Actor string
 	Via   string
-	Time  time.Time // zero: never
-	Text  string    // what was done
+	Time  time.Time // zero means never
+	Text  string    // what was done, in words
 }
 
 // Value is one value of an attribute that has its own rows, because the attribute is searchable or
@@ -172,10 +170,10 @@ type Value struct {
 // Record is a resource as the store keeps it.
 type Record struct {
 	Document
-	Kind        Kind
+	Kind        scim.TypeName
 	UserName    string // folded; unique in the site, empty for groups
-	ExternalID  string // as sent
-	DisplayName string // folded
+	ExternalID  string // as the client sent it
+	DisplayName string // in folded form
 	Display     string // displayName as it is written
 	Role        Role
 	Block       Block
@@ -214,10 +212,10 @@ var (
 type Store interface {
 	lookStore
 
-	Get(ctx context.Context, id site.ID, kind Kind, resource string) (Document, error) // refusal.NotFound
+	Get(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Document, error) // refusal.NotFound
 	// GetWithGroups returns the results of Get and of Memberships for one resource, from one
 	// snapshot.
-	GetWithGroups(ctx context.Context, id site.ID, kind Kind, resource string) (Document, []Membership, error) // refusal.NotFound
+	GetWithGroups(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Document, []Membership, error) // refusal.NotFound
 	// List returns a page of the matching resources, in a stable order, and the total number of
 	// matches. ErrTooMany if it would have to read more than ScanLimit documents, ErrTooSlow if the
 	// query took too long.
@@ -234,8 +232,8 @@ type Store interface {
 	// CursorKey returns the secret with which this installation signs cursors.
 	CursorKey(ctx context.Context) ([]byte, error)
 
-	Record(ctx context.Context, id site.ID, kind Kind, resource string) (Record, error) // refusal.NotFound
-	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)    // refusal.NotFound
+	Record(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Record, error) // refusal.NotFound
+	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)             // refusal.NotFound
 	// People returns up to limit users whose folded user names follow after, in the order of the
 	// folded user names.
 	People(ctx context.Context, id site.ID, q PeopleQuery, after string, limit int) ([]Record, error)
@@ -268,7 +266,7 @@ type Store interface {
 
 // ListQuery asks the store for one page.
 type ListQuery struct {
-	Kind   Kind
+	Kind   scim.TypeName
 	Filter *scim.Filter // nil: all
 	Sort   *scim.Sort   // nil: by creation
 	Offset int
@@ -314,14 +312,14 @@ func (p Place) Compare(other Place, sort *scim.Sort) int {
 type Tx interface {
 	// Record and RecordByUserName lock what they return until the transaction ends.
 	// refusal.NotFound.
-	Record(ctx context.Context, kind Kind, resource string) (Record, error)
+	Record(ctx context.Context, kind scim.TypeName, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
 	// BlockedWith returns the id of a blocked user that has this externalId (unless it is empty) or
 	// one of these folded e-mail addresses, and the attribute that matches. refusal.NotFound.
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
 	// Records returns up to limit resources of a kind that follow a place, locked until the
 	// transaction ends.
-	Records(ctx context.Context, kind Kind, after Place, limit int) ([]Record, error)
+	Records(ctx context.Context, kind scim.TypeName, after Place, limit int) ([]Record, error)
 	// Insert returns the resource's position in lists. ErrUserNameTaken, ErrSchemasChanged,
 	// ErrValueTaken.
 	Insert(ctx context.Context, r Record) (position int64, err error)
@@ -332,13 +330,13 @@ type Tx interface {
 	// ErrValueTaken; the values written before that error stay.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique deletes the unique values of an attribute, so that resources may share them.
-	FreeUnique(ctx context.Context, kind Kind, path string) error
+	FreeUnique(ctx context.Context, kind scim.TypeName, path string) error
 	// Delete removes a resource, with its Values, Looks, memberships, identity and sessions.
 	Delete(ctx context.Context, old Record) error
 
 	// MemberKinds returns the kind of each id that exists. Until the transaction ends, these users
 	// and groups cannot be deleted.
-	MemberKinds(ctx context.Context, ids []string) (map[string]Kind, error)
+	MemberKinds(ctx context.Context, ids []string) (map[string]scim.TypeName, error)
 	// AddMembers returns the members that it added, without those that were members before.
 	AddMembers(ctx context.Context, group string, members []Member, at time.Time) (added []string, err error)
 	// RemoveMembers returns the members that it removed.

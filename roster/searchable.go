@@ -75,7 +75,7 @@ const IndexedValues = 100
 // DeclaredValues returns the values of a stored resource for the attributes declared on its kind.
 // It uses no schema, so that rows keep their meaning when the schemas change.
 func (rec *Record) DeclaredValues(declared []site.Searchable) ([]Value, error) {
-	if !slices.ContainsFunc(declared, func(s site.Searchable) bool { return s.Type == string(rec.Kind) }) {
+	if !slices.ContainsFunc(declared, func(s site.Searchable) bool { return s.Type == rec.Kind }) {
 		return nil, nil
 	}
 	doc, err := rec.document()
@@ -84,7 +84,7 @@ func (rec *Record) DeclaredValues(declared []site.Searchable) ([]Value, error) {
 	}
 	var values []Value
 	for _, s := range declared {
-		if s.Type == string(rec.Kind) {
+		if s.Type == rec.Kind {
 			values = append(values, valuesAt(doc, s)...)
 		}
 	}

@@ -285,7 +285,7 @@ func TestSearchable(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, d := range []struct{ kind, attribute string }{{"Device", "displayName"}, {"Device", "ports"}, {"User", "urn:example:Badge:number"}} {
-				if _, err := f.sites.DeclareSearchable(t.Context(), s.ID, d.kind, []string{d.attribute}, "cli"); err != nil {
+				if _, err := f.sites.DeclareSearchable(t.Context(), s.ID, scim.TypeName(d.kind), []string{d.attribute}, "cli"); err != nil {
 					t.Fatal(err)
 				}
 			}

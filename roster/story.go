@@ -195,7 +195,7 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 		if s.formerly != "" {
 			text = s.formerly + " is now " + text
 		}
-		e := eventOf(id, next, next.Kind.events().updated, c, at, text)
+		e := eventOf(id, next, eventsOf(next.Kind).updated, c, at, text)
 		e.Data = event.DataOf(eventData(next, s.attributes, s.members), changesExcept(s.values, activeAttribute, roleAttribute)...)
 		events = append(events, e)
 	}

@@ -32,7 +32,7 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 		if n < 0 {
 			n = len(losses)
 		}
-		if err := d.drop(ctx, change, Kind(kind), losses[:n]); err != nil {
+		if err := d.drop(ctx, change, kind, losses[:n]); err != nil {
 			return fmt.Errorf("drop what the schemas have no more of type %s: %w", kind, err)
 		}
 		losses = losses[n:]
@@ -51,13 +51,13 @@ type dropper struct {
 	unique    []string // paths of the attributes whose unique values are recorded again
 }
 
-func (d *dropper) drop(ctx context.Context, change site.SchemaChange, kind Kind, losses []scim.Loss) error {
-	old, _ := change.Old.ByName(string(kind)) // the type exists, because it loses something
+func (d *dropper) drop(ctx context.Context, change site.SchemaChange, kind scim.TypeName, losses []scim.Loss) error {
+	old, _ := change.Old.ByName(kind) // the type exists, because it loses something
 	d.old, d.losses = &resourceType{old, d.roster.uniqueOf(old)}, losses
 	if losses[0].Whole() {
 		return d.each(ctx, kind, d.remove)
 	}
-	next, _ := change.Next.ByName(string(kind)) // the type exists, because it is not lost as a whole
+	next, _ := change.Next.ByName(kind) // the type exists, because it is not lost as a whole
 	d.next = &resourceType{next, d.roster.uniqueOf(next)}
 	d.unique = d.affectedPaths()
 	for _, path := range d.unique {
@@ -69,7 +69,7 @@ func (d *dropper) drop(ctx context.Context, change site.SchemaChange, kind Kind,
 }
 
 // each calls do with every resource of a kind, oldest first.
-func (d *dropper) each(ctx context.Context, kind Kind, do func(context.Context, Record) error) error {
+func (d *dropper) each(ctx context.Context, kind scim.TypeName, do func(context.Context, Record) error) error {
 	for after := (Place{}); ; {
 		some, err := d.tx.Records(ctx, kind, after, strandedTogether)
 		if err != nil {

@@ -30,7 +30,7 @@ type Leases interface {
 // Runner advances the keys of one kind. Set its fields before Run, and do not change them
 // afterwards. Those under "optional" have defaults.
 type Runner struct {
-	Kind   string // of the leases
+	Kind   string // the kind of the leases
 	Leases Leases
 	// Advance does one slice of work for a key, of at most ten seconds, under the epoch. It returns
 	// when the key is due again: a time that is not in the future means at once, the zero time

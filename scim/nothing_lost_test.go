@@ -103,7 +103,7 @@ func TestNothingIsLostByWhatWasNotUnderstood(t *testing.T) {
 		{rt: "User", urn: kit, name: "badges", there: `[{"value":"v-1","tags":["a"]}]`, value: "v-1"},
 		{rt: "Team", name: "members", there: `[{"value":"v-1","since":"2026-01-31T08:00:00Z"}]`, value: "v-1", grants: true},
 	} {
-		rt, _ := registry.ByName(c.rt)
+		rt, _ := registry.ByName(TypeName(c.rt))
 		for _, mode := range []Mode{Lenient, Strict} {
 			t.Run(c.rt+"/"+c.path()+"/"+modeName(mode), func(t *testing.T) {
 				t.Parallel()

@@ -65,9 +65,9 @@ func (g *Registry) Types() []*ResourceType { return slices.Clone(g.types) }
 func (g *Registry) Schemas() []*Schema { return slices.Clone(g.schemas) }
 
 // ByName finds the type with a name (meta.resourceType), in any case.
-func (g *Registry) ByName(name string) (*ResourceType, bool) {
+func (g *Registry) ByName(name TypeName) (*ResourceType, bool) {
 	for _, rt := range g.types {
-		if equalName(rt.Name, name) {
+		if equalName(string(rt.ID), string(name)) {
 			return rt, true
 		}
 	}

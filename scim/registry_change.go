@@ -8,7 +8,7 @@ import (
 // Loss is a difference between two registries that stored resources may not survive: their data
 // would have no attribute, or would break the new rules.
 type Loss struct {
-	Type   string   // name of the resource type
+	Type   TypeName
 	Path   AttrPath // the attribute; without Name, the whole extension; empty, the whole type
 	Reason string   // "is removed", "becomes required"
 
@@ -20,11 +20,11 @@ type Loss struct {
 func (l Loss) Subject() string {
 	switch {
 	case l.Path == AttrPath{}:
-		return "the resource type " + l.Type
+		return "the resource type " + string(l.Type)
 	case l.Path.Name == "":
-		return "the extension " + l.Path.URN + " of " + l.Type
+		return "the extension " + l.Path.URN + " of " + string(l.Type)
 	}
-	return l.Path.String() + " of " + l.Type
+	return l.Path.String() + " of " + string(l.Type)
 }
 
 // Missing reports whether the loss affects resources that lack a value, not those that have one.
@@ -155,12 +155,12 @@ func (l Loss) Affects(r Resource) bool {
 func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
 	for _, old := range g.types {
 		var still []UniqueAttribute
-		if rt, ok := next.ByName(old.Name); ok {
+		if rt, ok := next.ByName(old.ID); ok {
 			still = rt.Unique()
 		}
 		for _, u := range old.Unique() {
 			if !slices.ContainsFunc(still, func(s UniqueAttribute) bool { return s.Path == u.Path }) {
-				list = append(list, Loss{Type: old.Name, Path: u.Path, Reason: "is no longer unique"})
+				list = append(list, Loss{Type: old.ID, Path: u.Path, Reason: "is no longer unique"})
 			}
 		}
 	}
@@ -175,9 +175,9 @@ func (g *Registry) Losses(next *Registry) []Loss {
 		index := slices.IndexFunc(next.types, func(rt *ResourceType) bool { return rt.Name == old.Name })
 		switch {
 		case index < 0:
-			losses = append(losses, Loss{Type: old.Name, Reason: "is removed"})
+			losses = append(losses, Loss{Type: old.ID, Reason: "is removed"})
 		case next.types[index].Schema.ID != old.Schema.ID:
-			losses = append(losses, Loss{Type: old.Name, Reason: "changes its schema to " + next.types[index].Schema.ID})
+			losses = append(losses, Loss{Type: old.ID, Reason: "changes its schema to " + next.types[index].Schema.ID})
 		default:
 			losses = append(losses, typeLosses(old, next.types[index])...)
 		}
@@ -187,7 +187,7 @@ func (g *Registry) Losses(next *Registry) []Loss {
 
 // typeLosses compares two versions of a resource type.
 func typeLosses(old, next *ResourceType) []Loss {
-	d := differ{typeName: next.Name}
+	d := differ{typeName: next.ID}
 	d.compare(AttrPath{}, old.Schema.Attributes, next.Schema.Attributes)
 	for _, e := range old.Extensions {
 		if s := next.Extension(e.Schema.ID); s == nil || s.ID != e.Schema.ID {
@@ -207,7 +207,7 @@ func typeLosses(old, next *ResourceType) []Loss {
 }
 
 type differ struct {
-	typeName string
+	typeName TypeName
 	losses   []Loss
 }
 

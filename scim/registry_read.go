@@ -313,7 +313,7 @@ func (d *registryReader) checkCharacteristics(f documentObject, a *Attribute) {
 func (d *registryReader) checkReferences() {
 	g := Registry{types: d.types}
 	for _, r := range d.refs {
-		if _, ok := g.ByName(r.name); !ok && r.name != "external" && r.name != "uri" {
+		if _, ok := g.ByName(TypeName(r.name)); !ok && r.name != "external" && r.name != "uri" {
 			d.problem(r.place, "referenceTypes has %s, which is not a resource type here; use the name of one, external or uri", quote(r.name))
 		}
 	}
@@ -333,7 +333,7 @@ func (d *registryReader) resourceType(place string, raw any) {
 	}
 	f := documentObject{d, place, o}
 	rt := &ResourceType{Name: f.readString("name", maxNameBytes), Description: f.readString("description", maxDescriptionBytes)}
-	rt.ID = rt.Name
+	rt.ID = TypeName(rt.Name)
 	if rt.Name != "" {
 		f.place = "resource type " + rt.Name
 	}
@@ -363,7 +363,7 @@ func (d *registryReader) resourceType(place string, raw any) {
 
 func (d *registryReader) checkTypeName(place, name string) bool {
 	g := Registry{types: d.types}
-	_, taken := g.ByName(name)
+	_, taken := g.ByName(TypeName(name))
 	switch {
 	case name == "":
 		d.problem(place, "it has no name; give it one such as Device")
@@ -418,7 +418,7 @@ func (d *registryReader) extension(place string, raw any) {
 	f.allowOnly("resourceType", "schema", "required")
 	name := f.readString("resourceType", maxNameBytes)
 	g := Registry{types: d.types}
-	rt, ok := g.ByName(name)
+	rt, ok := g.ByName(TypeName(name))
 	if !ok {
 		d.problem(place, "there is no resource type %s; use User, Group or one of this document's", quote(name))
 		return

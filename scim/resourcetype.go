@@ -182,7 +182,7 @@ func (rt *ResourceType) schemas(r Resource) []any {
 // Splice. RFC 7643 §6.
 func (rt *ResourceType) MarshalJSON() ([]byte, error) {
 	b := append([]byte(nil), `{"schemas":["`+ResourceTypeURN+`"],"id":`...)
-	b = AppendString(b, rt.ID)
+	b = AppendString(b, string(rt.ID))
 	b = append(b, `,"name":`...)
 	b = AppendString(b, rt.Name)
 	b = append(b, `,"endpoint":`...)

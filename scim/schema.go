@@ -95,9 +95,12 @@ type Extension struct {
 	Required bool
 }
 
+// TypeName names a resource type, such as "User". It is the meta.resourceType of its resources.
+type TypeName string
+
 // ResourceType says which schemas the resources of one endpoint have. RFC 7643 §6.
 type ResourceType struct {
-	ID          string
+	ID          TypeName
 	Name        string
 	Endpoint    string // "/Users"
 	Description string

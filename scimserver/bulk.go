@@ -49,7 +49,7 @@ type operation struct {
 	bulkIDs     []string // the bulkIds that it refers to, when bulkIDsRead
 	bulkIDsRead bool     // whether bulkIDs is set
 	state       progress
-	id          string // of the resource that it created
+	id          string // the id of the resource that it created
 	location    string
 	etag        string
 	status      int

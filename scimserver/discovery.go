@@ -53,7 +53,7 @@ type pagination struct {
 	DefaultPaginationMethod string `json:"defaultPaginationMethod"`
 	DefaultPageSize         int    `json:"defaultPageSize"`
 	MaxPageSize             int    `json:"maxPageSize"`
-	CursorTimeout           int    `json:"cursorTimeout"` // seconds
+	CursorTimeout           int    `json:"cursorTimeout"` // in seconds
 }
 
 type authScheme struct {
@@ -108,7 +108,7 @@ func (x *exchange) listResourceTypes() (answer, error) {
 func (x *exchange) showResourceType() (answer, error) {
 	var names []string
 	for _, rt := range x.offeredTypes() {
-		if strings.EqualFold(x.resourceID(), rt.ID) || strings.EqualFold(x.resourceID(), rt.Name) {
+		if strings.EqualFold(x.resourceID(), string(rt.ID)) || strings.EqualFold(x.resourceID(), rt.Name) {
 			text, err := x.resourceTypeJSON(rt)
 			if err != nil {
 				return answer{}, err
@@ -123,7 +123,7 @@ func (x *exchange) showResourceType() (answer, error) {
 // resourceTypeJSON writes a resource type as this site offers it.
 func (x *exchange) resourceTypeJSON(rt *scim.ResourceType) (json.RawMessage, error) {
 	offered := *rt
-	if roster.Kind(rt.ID) == roster.User {
+	if rt.ID == roster.User {
 		offered.Description = describeUsers(x.site)
 	}
 	text, err := json.Marshal(&offered)
@@ -134,7 +134,7 @@ func (x *exchange) resourceTypeJSON(rt *scim.ResourceType) (json.RawMessage, err
 }
 
 func (x *exchange) resourceTypeLocation(rt *scim.ResourceType) string {
-	return x.base + "/ResourceTypes/" + rt.ID
+	return x.base + "/ResourceTypes/" + string(rt.ID)
 }
 
 // describeUsers says in words which methods the site accepts for users, because RFC 7643 has no

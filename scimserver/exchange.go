@@ -163,7 +163,7 @@ func last4(bearer string) string {
 func (x *exchange) resourceID() string { return x.place.rest[0] }
 
 // kind returns the roster's name for the resource type of the endpoint.
-func (x *exchange) kind() roster.Kind { return roster.Kind(x.rt.ID) }
+func (x *exchange) kind() scim.TypeName { return x.rt.ID }
 
 // locationOf returns the address of a resource.
 //

@@ -4,7 +4,6 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -24,7 +23,7 @@ func TestAViewAnswersForItsOwnResourceType(t *testing.T) {
 	t.Parallel()
 	for _, rt := range []*scim.ResourceType{scim.UserType(), scim.GroupType()} {
 		v := view{x: &exchange{}, rt: rt}
-		if got, want := v.kind(), roster.Kind(rt.ID); got != want {
+		if got, want := v.kind(), rt.ID; got != want {
 			t.Errorf("the view of %s answers for %q", rt.ID, got)
 		}
 	}

@@ -177,13 +177,13 @@ func (w *world) clear(of site.Site) {
 	by := roster.Change{Actor: "cli", Via: roster.ViaImport}
 	for _, rt := range people.Types().Types() {
 		for {
-			page, err := people.List(w.ctx(), roster.Query{Kind: roster.Kind(rt.ID), StartIndex: 1, Count: 500})
+			page, err := people.List(w.ctx(), roster.Query{Kind: rt.ID, StartIndex: 1, Count: 500})
 			if err != nil {
 				w.t.Fatal(err)
 			}
 			n := 0
 			for _, doc := range page.Documents {
-				if _, err := people.Delete(w.ctx(), roster.Kind(rt.ID), doc.ID, by); err == nil {
+				if _, err := people.Delete(w.ctx(), rt.ID, doc.ID, by); err == nil {
 					n++
 				}
 			}

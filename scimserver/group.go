@@ -59,8 +59,8 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // memberWriter writes the members of a group one by one.
 type memberWriter struct {
-	location                  func(roster.Kind) string // address of a type's resources, with a slash at the end
-	value, ref, kind, display bool                     // which sub-attributes are shown
+	location                  func(scim.TypeName) string // address of a type's resources, with a slash at the end
+	value, ref, kind, display bool                       // which sub-attributes are shown
 }
 
 // writeAll writes the attribute members, or nothing for a group without members.

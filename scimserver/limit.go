@@ -17,7 +17,7 @@ type limiter struct {
 }
 
 type bucket struct {
-	left float64 // requests
+	left float64 // how many requests may still be answered
 	at   time.Time
 }
 

@@ -225,7 +225,7 @@ type brokenStore struct {
 	panics bool
 }
 
-func (s brokenStore) GetWithGroups(context.Context, site.ID, roster.Kind, string) (roster.Document, []roster.Membership, error) {
+func (s brokenStore) GetWithGroups(context.Context, site.ID, scim.TypeName, string) (roster.Document, []roster.Membership, error) {
 	if s.panics {
 		panic("index out of range [7] in the store")
 	}

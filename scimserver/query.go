@@ -204,7 +204,7 @@ func isAddress(rt *scim.ResourceType, p scim.AttrPath) bool {
 		return false
 	}
 	return p.Name == "meta" && p.Sub == "location" ||
-		p.Sub == "$ref" && (roster.Kind(rt.ID) == roster.User && p.Name == "groups" || roster.Kind(rt.ID) == roster.Group && p.Name == "members")
+		p.Sub == "$ref" && (rt.ID == roster.User && p.Name == "groups" || rt.ID == roster.Group && p.Name == "members")
 }
 
 func (q *query) parseFilter(rt *scim.ResourceType, mode scim.Mode) (*scim.Filter, []scim.Fix, error) {

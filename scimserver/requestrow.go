@@ -40,7 +40,7 @@ func (x *exchange) addSubjectName() {
 	}
 	kind := roster.User
 	if x.rt != nil {
-		kind = roster.Kind(x.rt.ID)
+		kind = x.rt.ID
 	}
 	if doc, err := x.roster.Get(x.ctx, kind, x.requestRow.Subject); err == nil {
 		x.requestRow.UserName = nameOf(kind, doc.JSON)
@@ -94,7 +94,7 @@ func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
 
 // nouns returns what a sentence calls several resources of a type, and none.
 func nouns(rt *scim.ResourceType) (many, none string) {
-	switch roster.Kind(rt.ID) {
+	switch rt.ID {
 	case roster.User:
 		return "users", "no user"
 	case roster.Group:
@@ -118,7 +118,7 @@ func equalityTerm(filter *scim.Filter) (attribute, value string) {
 }
 
 // nameAttribute returns the attribute whose value names a resource in the request log.
-func nameAttribute(kind roster.Kind) string {
+func nameAttribute(kind scim.TypeName) string {
 	if kind == roster.User {
 		return "userName"
 	}
@@ -126,13 +126,13 @@ func nameAttribute(kind roster.Kind) string {
 }
 
 // nameOf returns the name of a stored resource, or "".
-func nameOf(kind roster.Kind, doc []byte) string { return scim.StringOf(doc, nameAttribute(kind)) }
+func nameOf(kind scim.TypeName, doc []byte) string { return scim.StringOf(doc, nameAttribute(kind)) }
 
 // describeQueryOfAllTypes sets the row's sentence to the result of a query over all types.
 func (x *exchange) describeQueryOfAllTypes(l listing) {
 	if l.total == 1 && len(l.entries) == 1 {
 		only := l.entries[0]
-		x.requestRow.Subject, x.requestRow.UserName = only.doc.ID, nameOf(roster.Kind(only.view.rt.ID), only.doc.JSON)
+		x.requestRow.Subject, x.requestRow.UserName = only.doc.ID, nameOf(only.view.rt.ID, only.doc.JSON)
 	}
 	switch {
 	case !l.q.hasFilter:

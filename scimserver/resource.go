@@ -123,7 +123,7 @@ func (x *exchange) patchResource() (answer, error) {
 		return answer{}, err
 	}
 	by.LargeGroup = v.largeGroup()
-	by.Locations = map[roster.Kind]string{roster.User: v.baseLocation(roster.User), roster.Group: v.baseLocation(roster.Group)}
+	by.Locations = map[scim.TypeName]string{roster.User: v.baseLocation(roster.User), roster.Group: v.baseLocation(roster.Group)}
 	out, err := x.roster.Patch(x.ctx, x.kind(), x.resourceID(), patch, by)
 	if err != nil {
 		return answer{}, err

@@ -17,7 +17,7 @@ func TestNameOfStoredDocuments(t *testing.T) {
 		return scim.Encode(rt, r)
 	}
 	for _, c := range []struct {
-		kind roster.Kind
+		kind scim.TypeName
 		doc  []byte
 		want string
 	}{

@@ -16,9 +16,9 @@ type action func(*exchange) (answer, error)
 type shape int
 
 const (
-	wholeEndpoint  shape = iota // nothing
-	singleResource              // one id
-	searchEndpoint              // .search
+	wholeEndpoint  shape = iota // nothing follows the endpoint
+	singleResource              // an id follows
+	searchEndpoint              // ".search" follows
 )
 
 // methods maps the methods of a place to their actions. Any other method is 405.
@@ -105,7 +105,7 @@ func (x *exchange) offeredTypes() []*scim.ResourceType {
 	if x.site.Groups {
 		return all
 	}
-	return slices.DeleteFunc(all, func(rt *scim.ResourceType) bool { return roster.Kind(rt.ID) == roster.Group })
+	return slices.DeleteFunc(all, func(rt *scim.ResourceType) bool { return rt.ID == roster.Group })
 }
 
 func parseShape(rest []string) (shape, bool) {

@@ -161,7 +161,7 @@ func (x *exchange) fail(err error) {
 // After a body was refused for its size, this much more of it is read. A client that sends the
 // whole body before it reads then finds the answer, not a broken connection.
 const (
-	drainMost = 64 << 20 // bytes
+	drainMost = 64 << 20 // how many bytes are read and discarded
 	drainTime = 5 * time.Second
 )
 

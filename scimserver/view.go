@@ -24,7 +24,7 @@ type view struct {
 }
 
 // kind returns the roster's name for the resource type that the view shows.
-func (v view) kind() roster.Kind { return roster.Kind(v.rt.ID) }
+func (v view) kind() scim.TypeName { return v.rt.ID }
 
 // viewFromQuery makes the view from the query string of a request about one resource. It fails
 // before anything is written.
@@ -44,7 +44,7 @@ func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 		return view{}, err
 	}
 	v := view{x: x, rt: rt, projection: show, projectionGiven: len(q.attributes) > 0 || len(q.excludedAttributes) > 0}
-	switch roster.Kind(rt.ID) {
+	switch rt.ID {
 	case roster.Group:
 		v.showsMembers = show.Wants("members")
 	case roster.User:
@@ -131,7 +131,7 @@ func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) erro
 	w.Write(before) //nolint:errcheck // bufio keeps the error until Flush
 	user, group := v.baseLocation(roster.User), v.baseLocation(roster.Group)
 	m := memberWriter{
-		location: func(kind roster.Kind) string {
+		location: func(kind scim.TypeName) string {
 			if kind == roster.Group {
 				return group
 			}
@@ -148,8 +148,8 @@ func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) erro
 }
 
 // baseLocation returns the address of a type's resources, with a slash at the end.
-func (v view) baseLocation(kind roster.Kind) string {
-	if rt, ok := v.x.roster.Types().ByName(string(kind)); ok {
+func (v view) baseLocation(kind scim.TypeName) string {
+	if rt, ok := v.x.roster.Types().ByName(kind); ok {
 		return v.x.locationOf(rt, "")
 	}
 	return ""
@@ -158,11 +158,11 @@ func (v view) baseLocation(kind roster.Kind) string {
 // listing is the answer to a query.
 type listing struct {
 	q                          query
-	total                      int // of all pages
+	total                      int // the number of resources on all pages
 	nextCursor, previousCursor string
 	entries                    []entry
-	storedBytes                int  // of the entries' documents
-	hasMembers                 bool // of groups are among it
+	storedBytes                int  // the size of the stored documents in the list
+	hasMembers                 bool // whether members of groups are shown
 }
 
 type entry struct {
@@ -170,7 +170,7 @@ type entry struct {
 	doc      roster.Document
 	rendered []byte
 
-	groups map[string][]roster.Membership // of all documents of its view, where they are shown
+	groups map[string][]roster.Membership // the groups of all users in the list, if they are shown
 }
 
 func (l *listing) add(v view, docs ...roster.Document) {

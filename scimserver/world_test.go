@@ -160,7 +160,7 @@ func (w *world) bringTo(rt *scim.ResourceType, docs ...string) []roster.Document
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		out, err := w.rosters.Open(open).Create(w.ctx(), roster.Kind(rt.ID), res, roster.Change{Actor: "cli", Via: roster.ViaImport})
+		out, err := w.rosters.Open(open).Create(w.ctx(), rt.ID, res, roster.Change{Actor: "cli", Via: roster.ViaImport})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -311,13 +311,13 @@ func (w *world) holdsOf(open site.Site) []string {
 	people := w.rosters.Open(open)
 	var docs []string
 	for _, rt := range people.Types().Types() {
-		page, err := people.List(w.ctx(), roster.Query{Kind: roster.Kind(rt.ID), StartIndex: 1, Count: 500})
+		page, err := people.List(w.ctx(), roster.Query{Kind: rt.ID, StartIndex: 1, Count: 500})
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		for _, d := range page.Documents {
 			doc := string(d.JSON)
-			if rt.ID == string(roster.Group) {
+			if rt.ID == roster.Group {
 				doc = strings.TrimSuffix(doc, "}") + w.membersOf(people, d.ID) + "}"
 			}
 			docs = append(docs, doc)

@@ -108,7 +108,7 @@ func (s *SignIns) event(st site.Site, name, actor, subject, text string) event.E
 
 // Form contains the fields that the first administrator's link asks for.
 type Form struct {
-	Name  string // as it is shown to others
+	Name  string // the name that other people see
 	Email string // becomes the userName too
 }
 

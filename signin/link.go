@@ -10,7 +10,7 @@ const (
 	LinkDeactivated onetime.Reason = "deactivated" // the person's account is no longer active
 	LinkBlocked     onetime.Reason = "blocked"     // an administrator blocked the person
 	LinkOutdated    onetime.Reason = "outdated"    // it was deactivated after the link was made, and is active again
-	LinkHasAdmin    onetime.Reason = "has-admin"   // the site has got an administrator in another way
+	LinkHasAdmin    onetime.Reason = "has-admin"   // the site has an administrator already
 )
 
 // Refusals that callers check for.

@@ -60,7 +60,7 @@ type SignIns struct {
 	Store   Store
 	Rosters *roster.Rosters
 	Now     func() time.Time
-	Limits  session.Limits // of sessions that start
+	Limits  session.Limits // the limits of new sessions
 }
 
 // Session is a started session as its browser gets it, once.

@@ -34,7 +34,7 @@ type Use struct {
 // Stuck counts resources that would break a rule of the new schemas even after a forced change has
 // dropped what it can.
 type Stuck struct {
-	Type   string // name of the resource type
+	Type   scim.TypeName
 	Reason string // such as "urn:example:Badge:color is required"
 	Count  int
 }
@@ -108,8 +108,8 @@ func (s Stuck) String() string {
 	return fmt.Sprintf("%s would break a rule of the new schemas (%s): fill it first, or leave it optional", resources(s.Count, s.Type), s.Reason)
 }
 
-func resources(n int, kind string) string {
-	return phrase.Count(n, "resource", "resources") + " of type " + kind
+func resources(n int, name scim.TypeName) string {
+	return phrase.Count(n, "resource", "resources") + " of type " + string(name)
 }
 
 // SetSchemas replaces a site's document of schemas and resource types, in the form that

@@ -24,7 +24,7 @@ func document(attributes string) []byte {
 }
 
 // put stores a document as the roster does.
-func (f fixture) put(t *testing.T, kind roster.Kind, id, doc string) {
+func (f fixture) put(t *testing.T, kind scim.TypeName, id, doc string) {
 	t.Helper()
 	acme, err := f.sites.Get(t.Context(), f.acme.ID)
 	if err != nil {
@@ -43,7 +43,7 @@ func (f fixture) put(t *testing.T, kind roster.Kind, id, doc string) {
 }
 
 // remove takes a document away as the roster does.
-func (f fixture) remove(t *testing.T, kind roster.Kind, id string) {
+func (f fixture) remove(t *testing.T, kind scim.TypeName, id string) {
 	t.Helper()
 	err := store.Rosters{DB: f.db}.Update(t.Context(), f.acme, func(tx roster.Tx) error {
 		rec, err := tx.Record(context.Background(), kind, id)

@@ -19,16 +19,16 @@ const MaxSearchable = 20
 // each of its values, so that a filter on it need not read every resource.
 type Searchable struct {
 	ID   string // the id of its rows; a later declaration gets a new one, even for the same attribute
-	Type string // name of the resource type
+	Type scim.TypeName
 	Path scim.AttrPath
 }
 
 // String names the attribute for sentences: "title of User".
-func (s Searchable) String() string { return s.Path.String() + " of " + s.Type }
+func (s Searchable) String() string { return s.Path.String() + " of " + string(s.Type) }
 
 // builtIn lists the attributes that cannot be declared: filters find them anyway, or they are not
 // stored in the documents. A name without a sub-attribute includes all its sub-attributes.
-var builtIn = map[string][]string{
+var builtIn = map[scim.TypeName][]string{
 	"User":  {"userName", "displayName", "active", "userType", "emails.value", "groups"},
 	"Group": {"displayName", "members"},
 }
@@ -64,7 +64,7 @@ func whyNot(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) s
 	if sub != nil {
 		leaf = sub
 	}
-	names := builtIn[rt.Name]
+	names := builtIn[rt.ID]
 	core := path.URN == ""
 	switch {
 	case core && (path.Name == "id" || path.Name == "externalId" || slices.Contains(names, path.Name) || slices.Contains(names, path.String())):
@@ -95,8 +95,8 @@ func hidden(a *scim.Attribute) bool {
 
 // findSearchable finds an attribute by its name in a filter. It refuses one that does not exist or
 // cannot be declared searchable.
-func findSearchable(types *scim.Registry, typeName, name string) (Searchable, error) {
-	rt, ok := types.ByName(strings.TrimSpace(typeName))
+func findSearchable(types *scim.Registry, typeName scim.TypeName, name string) (Searchable, error) {
+	rt, ok := types.ByName(scim.TypeName(strings.TrimSpace(string(typeName))))
 	if !ok {
 		var known []string
 		for _, rt := range types.Types() {
@@ -109,7 +109,7 @@ func findSearchable(types *scim.Registry, typeName, name string) (Searchable, er
 		return Searchable{}, refusal.New(refusal.Invalid, name, "%s has no attribute %q", rt.Name, name).
 			Advise("write it as a filter does: title, name.familyName, or an extension's with its URN")
 	}
-	found := Searchable{Type: rt.Name, Path: path}
+	found := Searchable{Type: rt.ID, Path: path}
 	if why := whyNot(rt, path, a, sub); why != "" {
 		return Searchable{}, refusal.New(refusal.Invalid, path.String(), "%s %s", found, why)
 	}
@@ -124,7 +124,7 @@ func (s Searchable) in(list []Searchable) bool {
 // declared before. Names are written as in filters. Filters use an attribute once all its values
 // have rows; see Roster.Indexing. If one attribute cannot be declared, it is refused
 // (refusal.Invalid) and nothing is declared.
-func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, attributes []string, actor string) ([]Searchable, error) {
+func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName scim.TypeName, attributes []string, actor string) ([]Searchable, error) {
 	var added []Searchable
 	err := s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
 		added = nil
@@ -154,7 +154,7 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName string, a
 // WithdrawSearchable withdraws the declaration of attributes. The next query no longer uses their
 // rows, and the rows are deleted in the background. If one attribute is not declared, it is refused
 // (refusal.Invalid) and nothing is withdrawn.
-func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName string, attributes []string, actor string) error {
+func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName scim.TypeName, attributes []string, actor string) error {
 	return s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
 		for _, name := range attributes {
 			at := declared(types, list, typeName, name)
@@ -172,10 +172,10 @@ func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName string, 
 
 // declared returns the index of an attribute in the list, or -1. It also finds attributes that the
 // present schemas no longer have, so that every declaration can be withdrawn.
-func declared(types *scim.Registry, list []Searchable, typeName, name string) int {
+func declared(types *scim.Registry, list []Searchable, typeName scim.TypeName, name string) int {
 	wanted := Searchable{Type: typeName}
 	if rt, ok := types.ByName(typeName); ok {
-		wanted.Type = rt.Name
+		wanted.Type = rt.ID
 		wanted.Path, _, _, _ = rt.Resolve(name)
 	}
 	return slices.IndexFunc(list, func(s Searchable) bool {

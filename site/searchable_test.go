@@ -32,7 +32,7 @@ func (f fixture) declared(t *testing.T) []string {
 
 func (f fixture) declare(t *testing.T, typeName string, attributes ...string) error {
 	t.Helper()
-	_, err := f.sites.DeclareSearchable(t.Context(), f.acme.ID, typeName, attributes, "cli")
+	_, err := f.sites.DeclareSearchable(t.Context(), f.acme.ID, scim.TypeName(typeName), attributes, "cli")
 	return err
 }
 
@@ -175,7 +175,7 @@ func TestWithdrawSearchable(t *testing.T) {
 				t.Error(diff)
 			}
 			for _, c := range [][2]string{{"User", "title"}, {"User", "titel"}, {"Group", "nickName"}, {"Printer", "nickName"}} {
-				err := f.sites.WithdrawSearchable(t.Context(), f.acme.ID, c[0], []string{"nickName", c[1]}, "cli")
+				err := f.sites.WithdrawSearchable(t.Context(), f.acme.ID, scim.TypeName(c[0]), []string{"nickName", c[1]}, "cli")
 				if !errors.Is(err, refusal.Invalid) || !strings.Contains(err.Error(), "is not declared searchable on this site") {
 					t.Errorf("%v: got %v", c, err)
 				}

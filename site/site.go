@@ -10,6 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
 )
 
 // ID identifies a site, even when the site is renamed. URLs never contain it.
@@ -139,13 +140,13 @@ type Tx interface {
 	PutSearchable(ctx context.Context, list []Searchable) error
 	// Resources calls visit with the stored document of each resource of a type, one at a time, in
 	// the order of lists. visit must not change the store, and must not keep doc after it returns.
-	Resources(ctx context.Context, kind string, visit func(doc []byte) error) error
+	Resources(ctx context.Context, name scim.TypeName, visit func(doc []byte) error) error
 	// KeepGroupNames records the displayName of each group, so that no other group can get it. It
 	// returns ErrNameShared, with the name, if two groups already have the same one.
 	KeepGroupNames(ctx context.Context) error
 	// FreeUnique deletes the record of which resource has which value of an attribute, because the
 	// values need no longer be unique.
-	FreeUnique(ctx context.Context, kind, path string) error
+	FreeUnique(ctx context.Context, name scim.TypeName, path string) error
 }
 
 // Sites makes, changes and authenticates sites.

@@ -143,8 +143,8 @@ func (s Retention) count(ctx context.Context, table, condition string, args ...a
 // agedLog is a log whose key is its owner's columns, time and id.
 type agedLog struct {
 	table  string
-	owner  []string // columns
-	owners string   // query
+	owner  []string // the columns that identify the owner
+	owners string   // the query that lists all owners
 	which  string   // condition for the rows that belong to the kind
 }
 

@@ -56,7 +56,7 @@ func scanRecord(row scanner) (r roster.Record, err error) {
 }
 
 // Get returns a resource's document.
-func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource string) (doc roster.Document, err error) {
+func (s Rosters) Get(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (doc roster.Document, err error) {
 	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
 		doc, err = scanDocument(tx.QueryRow(ctx, `
 			select `+documentColumns+`
@@ -68,7 +68,7 @@ func (s Rosters) Get(ctx context.Context, id site.ID, kind roster.Kind, resource
 }
 
 // Record returns a resource's document together with its columns.
-func (s Rosters) Record(ctx context.Context, id site.ID, kind roster.Kind, resource string) (rec roster.Record, err error) {
+func (s Rosters) Record(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (rec roster.Record, err error) {
 	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
 		rec, err = findRecord(ctx, tx, id, kind, resource)
 		return err
@@ -85,7 +85,7 @@ func (s Rosters) RecordByUserName(ctx context.Context, id site.ID, folded string
 	return rec, err
 }
 
-func findRecord(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster.Kind, resource string) (roster.Record, error) {
+func findRecord(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, resource string) (roster.Record, error) {
 	rec, err := scanRecord(tx.QueryRow(ctx, `
 		select `+recordColumns+`
 		from resource r
@@ -293,7 +293,7 @@ type rosterTx struct {
 	names   int64  // 1: group names are unique
 }
 
-func (t rosterTx) Record(ctx context.Context, kind roster.Kind, resource string) (roster.Record, error) {
+func (t rosterTx) Record(ctx context.Context, kind scim.TypeName, resource string) (roster.Record, error) {
 	return lockedRecord(ctx, t.tx, `
 		where r.site = $1 and r.kind = $2 and r.id = $3`, string(t.site), string(kind), resource)
 }
@@ -357,7 +357,7 @@ type oneMore struct {
 
 func (m oneMore) Scan(dest ...any) error { return m.row.Scan(append(dest, m.last)...) }
 
-func (t rosterTx) Records(ctx context.Context, kind roster.Kind, after roster.Place, limit int) ([]roster.Record, error) {
+func (t rosterTx) Records(ctx context.Context, kind scim.TypeName, after roster.Place, limit int) ([]roster.Record, error) {
 	return collect(ctx, t.tx, scanRecord, `
 		select `+recordColumns+`
 		from resource r
@@ -483,11 +483,11 @@ func (t rosterTx) PutUnique(ctx context.Context, old, next roster.Record) error 
 	return t.putUnique(ctx, old, next)
 }
 
-func (t rosterTx) FreeUnique(ctx context.Context, kind roster.Kind, path string) error {
+func (t rosterTx) FreeUnique(ctx context.Context, kind scim.TypeName, path string) error {
 	return freeUnique(ctx, t.tx, t.site, kind, path)
 }
 
-func freeUnique(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster.Kind, path string) error {
+func freeUnique(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, path string) error {
 	_, err := tx.Exec(ctx, `
 		delete from resource_unique
 		where site = $1 and kind = $2 and path = $3`, string(id), string(kind), path)

@@ -68,7 +68,7 @@ func numbered(sql string, before int) string {
 
 type narrower struct {
 	site     string
-	kind     roster.Kind
+	kind     scim.TypeName
 	groups   bool // users have groups
 	declared declaredRows
 }
@@ -190,7 +190,7 @@ type column struct {
 // textColumn returns the column of a single-valued core string attribute. Only users and groups
 // have columns for userName and displayName; on other resource types these names belong to the
 // type's own attributes.
-func textColumn(kind roster.Kind, name string) (column, bool) {
+func textColumn(kind scim.TypeName, name string) (column, bool) {
 	switch {
 	case name == "id":
 		return column{name: "r.id", caseExact: true}, true

@@ -75,7 +75,7 @@ func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) 
 
 // GetWithGroups returns a resource's document and the groups that it is a member of, with one
 // query. It returns refusal.NotFound if there is no such resource.
-func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind roster.Kind, resource string) (doc roster.Document, groups []roster.Membership, err error) {
+func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (doc roster.Document, groups []roster.Membership, err error) {
 	type row struct {
 		roster.Document
 		isGroup bool
@@ -197,8 +197,8 @@ func (t rosterTx) CountMembers(ctx context.Context, group string, most int) (n i
 	return n, err
 }
 
-func (t rosterTx) MemberKinds(ctx context.Context, ids []string) (map[string]roster.Kind, error) {
-	kinds := make(map[string]roster.Kind, len(ids))
+func (t rosterTx) MemberKinds(ctx context.Context, ids []string) (map[string]scim.TypeName, error) {
+	kinds := make(map[string]scim.TypeName, len(ids))
 	err := inBatches(ids, func(batch []string) error {
 		found, err := collect(ctx, t.tx, scanMember, `
 			select r.id, r.kind

@@ -24,10 +24,10 @@ const bucketSize = 1024 // as in migration 0007
 
 // listOf returns the value of the list column for a site's resources of one kind. Only the index
 // for lists begins with that column.
-func listOf(id site.ID, kind roster.Kind) string { return string(id) + "/" + string(kind) }
+func listOf(id site.ID, kind scim.TypeName) string { return string(id) + "/" + string(kind) }
 
 // count records that a resource was added (1) or removed (-1).
-func (t rosterTx) count(ctx context.Context, kind roster.Kind, seq int64, n int) error {
+func (t rosterTx) count(ctx context.Context, kind scim.TypeName, seq int64, n int) error {
 	return t.tx.Send(ctx, `
 		insert into resource_count (site, kind, bucket, shard, n)
 		values ($1, $2, $3, $4, $5)
@@ -696,7 +696,7 @@ type keeper struct {
 	roster.ListQuery
 	total int
 	docs  []roster.Document // with Sort: the best so far, without their JSON
-	bytes int               // of docs
+	bytes int               // the size of docs
 	cut   bool              // some matches did not fit
 }
 

@@ -30,7 +30,7 @@ func encodeSearchable(list []site.Searchable) (string, error) {
 	}
 	out := make([]declarationJSON, len(list))
 	for i, s := range list {
-		out[i] = declarationJSON{s.ID, s.Type, s.Path.URN, s.Path.Name, s.Path.Sub}
+		out[i] = declarationJSON{s.ID, string(s.Type), s.Path.URN, s.Path.Name, s.Path.Sub}
 	}
 	b, err := json.Marshal(out)
 	return string(b), err
@@ -46,7 +46,7 @@ func decodeSearchable(text string) ([]site.Searchable, error) {
 	}
 	list := make([]site.Searchable, len(in))
 	for i, d := range in {
-		list[i] = site.Searchable{ID: d.ID, Type: d.Type, Path: scim.AttrPath{URN: d.URN, Name: d.Name, Sub: d.Sub}}
+		list[i] = site.Searchable{ID: d.ID, Type: scim.TypeName(d.Type), Path: scim.AttrPath{URN: d.URN, Name: d.Name, Sub: d.Sub}}
 	}
 	return list, nil
 }
@@ -130,7 +130,7 @@ func (t rosterTx) deleteDeclared(ctx context.Context, old roster.Record) error {
 // valueIndex is the progress of indexing one declared attribute.
 type valueIndex struct {
 	id       string
-	kind     roster.Kind
+	kind     scim.TypeName
 	complete bool
 	at       roster.Place
 	done     int
@@ -176,7 +176,7 @@ const fewRows = 1_000
 
 // findDeclaredRows returns the declared attributes whose rows are complete in the transaction's
 // snapshot. It also looks up the properties of the ranges that the filter uses.
-func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster.Kind, f *scim.Filter) (d declaredRows, err error) {
+func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, f *scim.Filter) (d declaredRows, err error) {
 	declared, err := searchableOf(ctx, tx, id)
 	if errors.Is(err, site.ErrNotFound) {
 		return d, nil // a site that does not exist has no resources to find
@@ -190,7 +190,7 @@ func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster
 	}
 	d.paths = map[scim.AttrPath]string{}
 	for _, s := range declared {
-		if v, _ := find(indexes, s); v.complete && s.Type == string(kind) {
+		if v, _ := find(indexes, s); v.complete && s.Type == kind {
 			d.paths[s.Path] = s.ID
 		}
 	}
@@ -238,10 +238,10 @@ func (s Rosters) Indexing(ctx context.Context, id site.ID) (all []roster.Indexin
 		if err != nil {
 			return err
 		}
-		totals := map[string]int{}
+		totals := map[scim.TypeName]int{}
 		for _, d := range declared {
 			if _, counted := totals[d.Type]; !counted {
-				if totals[d.Type], err = countResources(ctx, tx, id, roster.Kind(d.Type)); err != nil {
+				if totals[d.Type], err = countResources(ctx, tx, id, d.Type); err != nil {
 					return err
 				}
 			}
@@ -259,7 +259,7 @@ func (s Rosters) Indexing(ctx context.Context, id site.ID) (all []roster.Indexin
 }
 
 // countResources returns the number of resources of a kind.
-func countResources(ctx context.Context, tx *sqldb.Tx, id site.ID, kind roster.Kind) (n int, err error) {
+func countResources(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName) (n int, err error) {
 	err = tx.QueryRow(ctx, `
 		select cast(coalesce(sum(c.n), 0) as bigint)
 		from resource_count c
@@ -317,7 +317,7 @@ func (s *indexStep) begin(ctx context.Context) error {
 	for _, d := range s.declared {
 		v, known := find(old, d)
 		if !known {
-			v = valueIndex{id: d.ID, kind: roster.Kind(d.Type)}
+			v = valueIndex{id: d.ID, kind: d.Type}
 			if _, err := s.tx.Exec(ctx, `
 				insert into value_index (site, id, kind, complete, seq, resource, done)
 				values ($1, $2, $3, false, 0, '', 0)`, string(s.site), v.id, string(v.kind)); err != nil {

@@ -151,7 +151,7 @@ func TestPlansOfLookups(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
 	for _, test := range []struct {
-		kind   roster.Kind
+		kind   scim.TypeName
 		filter string
 	}{
 		{roster.User, `userName eq "a"`},
@@ -169,7 +169,7 @@ func TestPlansOfLookups(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rt, _ := types.ByName(string(test.kind))
+			rt, _ := types.ByName(test.kind)
 			filter, _, err := scim.ParseFilter(rt, test.filter, scim.Lenient)
 			if err != nil {
 				t.Fatal(err)

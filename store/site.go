@@ -326,12 +326,12 @@ func (t siteTx) AppendEvent(ctx context.Context, e event.Event) error {
 	return appendEvent(ctx, t.tx, e)
 }
 
-func (t siteTx) Resources(ctx context.Context, kind string, visit func(doc []byte) error) (err error) {
+func (t siteTx) Resources(ctx context.Context, name scim.TypeName, visit func(doc []byte) error) (err error) {
 	rows, err := t.tx.Query(ctx, `
 		select r.doc
 		from resource r
 		where r.list = $1
-		order by r.seq, r.id`, listOf(t.site.ID, roster.Kind(kind)))
+		order by r.seq, r.id`, listOf(t.site.ID, name))
 	if err != nil {
 		return err
 	}
@@ -377,6 +377,6 @@ func (t siteTx) KeepGroupNames(ctx context.Context) error {
 	return err
 }
 
-func (t siteTx) FreeUnique(ctx context.Context, kind, path string) error {
-	return freeUnique(ctx, t.tx, t.site.ID, roster.Kind(kind), path)
+func (t siteTx) FreeUnique(ctx context.Context, name scim.TypeName, path string) error {
+	return freeUnique(ctx, t.tx, t.site.ID, name, path)
 }

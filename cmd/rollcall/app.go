@@ -183,7 +183,7 @@ func harmBetween(ctx context.Context, s *services, h *directory.Handle, app dire
 // jobSettings are the settings of a job that flags can change.
 type jobSettings struct {
 	tenantURL string
-	secret    []byte // sealed
+	secret    []byte // the Secret Token, sealed
 	scope     provision.Scope
 	actions   string
 	status    provision.Status

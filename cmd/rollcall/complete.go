@@ -434,7 +434,7 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 		}
 		if cmd.Name() == "remove" {
 			for _, i := range declared {
-				if strings.EqualFold(i.Type, args[1]) {
+				if strings.EqualFold(string(i.Type), args[1]) {
 					names = append(names, i.Path.String())
 				}
 			}
@@ -445,7 +445,7 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 				continue
 			}
 			for _, path := range site.CanBeSearchable(t) {
-				if !slices.ContainsFunc(declared, func(i roster.Indexing) bool { return i.Type == t.Name && i.Path == path }) {
+				if !slices.ContainsFunc(declared, func(i roster.Indexing) bool { return i.Type == t.ID && i.Path == path }) {
 					names = append(names, path.String())
 				}
 			}

@@ -79,7 +79,7 @@ Servers on several machines, each with a copy of the file:
 type rotation struct {
 	File     string   `json:"file"`
 	Resealed int      `json:"resealed"`
-	Lost     []string `json:"cannotBeOpened"` // directory/application
+	Lost     []string `json:"cannotBeOpened"` // jobs whose Secret Token cannot be opened, as "directory/application"
 }
 
 func (c *command) prepareKey(file string) error {

@@ -17,7 +17,7 @@ import (
 // sessionJSON is a session in --json output.
 type sessionJSON struct {
 	SignedIn    string `json:"signedIn"`
-	LastUsed    string `json:"lastUsed"` // to the minute
+	LastUsed    string `json:"lastUsed"` // accurate to the minute
 	Ends        string `json:"ends"`     // if it is not used before
 	Length      string `json:"length"`
 	Idle        string `json:"idle,omitempty"` // the session ends after this long without use

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -45,7 +46,7 @@ func (c *command) printSearchable(ctx context.Context, s *services, st site.Site
 	}
 	lines := [][]string{}
 	for _, i := range all {
-		lines = append(lines, []string{i.Type, i.Path.String(), indexedText(i)})
+		lines = append(lines, []string{string(i.Type), i.Path.String(), indexedText(i)})
 	}
 	return c.print(map[string]any{"site": st.Name, "searchable": searchableOf(all)}, func(w io.Writer) {
 		rows(w, "Nothing is declared searchable on "+st.Name+". Declare an attribute with: rollcall site searchable add "+st.Name+" User title",
@@ -56,7 +57,7 @@ func (c *command) printSearchable(ctx context.Context, s *services, st site.Site
 func searchableOf(all []roster.Indexing) []searchableJSON {
 	out := []searchableJSON{}
 	for _, i := range all {
-		out = append(out, searchableJSON{i.Type, i.Path.String(), i.Complete, i.Done, i.Total})
+		out = append(out, searchableJSON{string(i.Type), i.Path.String(), i.Complete, i.Done, i.Total})
 	}
 	return out
 }
@@ -87,7 +88,7 @@ has ` + fmt.Sprint(site.MaxSearchable) + ` at most.`,
 			if err != nil {
 				return err
 			}
-			if _, err := s.sites.DeclareSearchable(cmd.Context(), st.ID, args[1], args[2:], actor); err != nil {
+			if _, err := s.sites.DeclareSearchable(cmd.Context(), st.ID, scim.TypeName(args[1]), args[2:], actor); err != nil {
 				return err
 			}
 			return c.printSearchable(cmd.Context(), s, st)
@@ -105,7 +106,7 @@ from the next one on. No data is lost; the index is cleared in the background.`,
 			if err != nil {
 				return err
 			}
-			if err := s.sites.WithdrawSearchable(cmd.Context(), st.ID, args[1], args[2:], actor); err != nil {
+			if err := s.sites.WithdrawSearchable(cmd.Context(), st.ID, scim.TypeName(args[1]), args[2:], actor); err != nil {
 				return err
 			}
 			return c.printSearchable(cmd.Context(), s, st)

@@ -94,7 +94,7 @@ type importReport struct {
 	directory.ImportReport
 	File      string
 	Notice    console.Notice
-	Figures   []figure
+	Figures   []console.Fact
 	Failed    []directory.RowError // the first errors
 	More      int                  // number of errors that are not shown
 	Absent    []directory.Person   // the first absent users
@@ -112,12 +112,6 @@ type importedRow struct {
 	Name, UserName string
 	Badge          console.Badge
 	Values         []console.HiddenField
-}
-
-// figure is a number with its name.
-type figure struct {
-	Name  string
-	Value string
 }
 
 // mostShown limits the lists of a report on a page.
@@ -317,7 +311,7 @@ func (k *keptImport) reported(o directory.ImportOptions, r directory.ImportRepor
 		{"Not in the file", len(r.Absent)},
 		{"Soft-deleted", r.SoftDeleted},
 	} {
-		v.Figures = append(v.Figures, figure{Name: f.name, Value: console.GroupDigits(f.n)})
+		v.Figures = append(v.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	if v.Forcible {
 		v.Refused += ". To delete them all the same, tick “Also when they are more than 10 %” below and make the preview again"

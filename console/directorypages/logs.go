@@ -288,7 +288,7 @@ type logEntryPage struct {
 	Action   string
 	Steps    []logStep
 	Modified []plannedChange
-	Summary  []figure
+	Summary  []console.Fact
 	User     string // page of the user
 	Same     string // logs of the same user
 	Cycle    string // logs of the same cycle
@@ -298,7 +298,7 @@ type logStep struct {
 	Title   string
 	Step    provision.Step
 	Badge   console.Badge
-	Details []figure
+	Details []console.Fact
 }
 
 func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -348,30 +348,30 @@ func stepTitle(t provision.StepType) string {
 	return "Perform action"
 }
 
-func details(m map[string]string) []figure {
-	var list []figure
+func details(m map[string]string) []console.Fact {
+	var list []console.Fact
 	for name, value := range m {
-		list = append(list, figure{Name: name, Value: value})
+		list = append(list, console.Fact{Name: name, Value: value})
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
 	return list
 }
 
-func summary(e provision.LogEntry) []figure {
-	var list []figure
-	for _, f := range []figure{
-		{"Action", actionName(e.Action)},
-		{"Status", actionName(provision.Action(e.Status.Status))},
-		{"Duration", strconv.FormatInt(e.DurationMillis, 10) + " ms"},
-		{"Source system", e.SourceSystem.DisplayName},
-		{"Source ID", e.SourceIdentity.ID},
-		{"Target system", e.TargetSystem.DisplayName},
-		{"Target ID", e.TargetIdentity.ID},
-		{"Mapping", e.Mapping},
-		{"Initiated by", e.InitiatorName},
-		{"Job ID", e.JobID},
-		{"Cycle ID", e.CycleID},
-		{"Change ID", e.ChangeID},
+func summary(e provision.LogEntry) []console.Fact {
+	var list []console.Fact
+	for _, f := range []console.Fact{
+		{Name: "Action", Value: actionName(e.Action)},
+		{Name: "Status", Value: actionName(provision.Action(e.Status.Status))},
+		{Name: "Duration", Value: strconv.FormatInt(e.DurationMillis, 10) + " ms"},
+		{Name: "Source system", Value: e.SourceSystem.DisplayName},
+		{Name: "Source ID", Value: e.SourceIdentity.ID},
+		{Name: "Target system", Value: e.TargetSystem.DisplayName},
+		{Name: "Target ID", Value: e.TargetIdentity.ID},
+		{Name: "Mapping", Value: e.Mapping},
+		{Name: "Initiated by", Value: e.InitiatorName},
+		{Name: "Job ID", Value: e.JobID},
+		{Name: "Cycle ID", Value: e.CycleID},
+		{Name: "Change ID", Value: e.ChangeID},
 	} {
 		if f.Value != "" {
 			list = append(list, f)

@@ -23,7 +23,7 @@ type planPage struct {
 	Old     *console.Notice // says that the settings have changed since
 	Problem *console.Notice // why there is no plan
 	Cut     *console.Notice // why the plan is incomplete
-	Figures []figure
+	Figures []console.Fact
 	Tabs    []console.Tab
 	People  []plannedPerson
 	Pager   console.Pager
@@ -163,7 +163,7 @@ func (p *planPage) fill(plan *keptPlan, base string, all bool) {
 		{"Skip", report.Skips},
 		{"Fail", report.Failures},
 	} {
-		p.Figures = append(p.Figures, figure{Name: f.name, Value: console.GroupDigits(f.n)})
+		p.Figures = append(p.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	p.Tabs = []console.Tab{
 		{Text: "Changes and problems", URL: base, Selected: !all, Count: console.GroupDigits(plan.Interesting)},

@@ -81,7 +81,7 @@ type provisioningState struct {
 	Quarantine *provision.Quarantine
 	Running    *cycleView
 	Last       *cycleView
-	Figures    []figure
+	Figures    []console.Fact
 	Next       time.Time
 }
 
@@ -90,13 +90,13 @@ func (s provisioningState) On() bool { return s.Job.Status == provision.On }
 
 // cycleView describes a cycle in words.
 type cycleView struct {
-	Name    string // "Initial cycle"
+	Name    string // such as "Initial cycle"
 	Started time.Time
 	Ended   time.Time
 	Took    string
 	Badge   console.Badge
 	Error   string
-	Figures []figure
+	Figures []console.Fact
 }
 
 func (v *appVisit) key() provision.Key {
@@ -722,7 +722,7 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 		name string
 		n    int
 	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.Held}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
-		s.Figures = append(s.Figures, figure{Name: f.name, Value: console.GroupDigits(f.n)})
+		s.Figures = append(s.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	return s
 }
@@ -756,10 +756,10 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 		{"Skipped", c.Skipped},
 		{"Failed", c.Failed},
 	} {
-		v.Figures = append(v.Figures, figure{Name: f.name, Value: console.GroupDigits(f.n)})
+		v.Figures = append(v.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	if c.Redundant > 0 {
-		v.Figures = append(v.Figures, figure{Name: "Skipped as unchanged, not listed", Value: console.GroupDigits(c.Redundant)})
+		v.Figures = append(v.Figures, console.Fact{Name: "Skipped as unchanged, not listed", Value: console.GroupDigits(c.Redundant)})
 	}
 	return v
 }

@@ -149,7 +149,7 @@ func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, cou
 
 // cause is what several refused or only partly applied calls have in common.
 type cause struct {
-	kind   string // "create"
+	kind   string // the kind of call, such as "create"
 	text   string // the sentence of the newest call
 	method string
 	result requestlog.Result

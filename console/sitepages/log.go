@@ -54,7 +54,7 @@ type logRow struct {
 	Result  console.Badge
 	Asked   string // short
 	Millis  string
-	Chips   []string // "2 corrected"
+	Chips   []string // such as "2 corrected"
 	Note    string   // a remark about this row; may be empty
 	Changes []changedValue
 	Others  []string // names of further changed attributes

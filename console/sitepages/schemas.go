@@ -64,7 +64,7 @@ type typeView struct {
 // schemaView is one schema of a resource type.
 type schemaView struct {
 	ID         string
-	Label      string // "extension, required"
+	Label      string // such as "extension, required"
 	Own        bool   // it comes from the site's document
 	Count      string
 	Attributes []attributeView

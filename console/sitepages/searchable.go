@@ -114,7 +114,7 @@ func (p *Pages) viewSearchable(w http.ResponseWriter, r *http.Request, v *siteVi
 
 func searchableRowOf(v *siteVisit, i roster.Indexing) searchableRow {
 	row := searchableRow{
-		Attribute: scim.AttrPath{Name: i.Path.Name, Sub: i.Path.Sub}.String(), Schema: i.Path.URN, Type: i.Type,
+		Attribute: scim.AttrPath{Name: i.Path.Name, Sub: i.Path.Sub}.String(), Schema: i.Path.URN, Type: string(i.Type),
 		State:  console.Badge{Tone: console.ToneGood, Text: "Complete", Hint: "Filters use it"},
 		Text:   console.GroupDigits(i.Total) + " indexed",
 		Remove: v.url("admin/access/scim/searchable/" + i.ID + "/remove"),
@@ -133,7 +133,7 @@ func groupsOf(types *scim.Registry, declared []roster.Indexing) []optionGroup {
 	for _, rt := range types.Types() {
 		urn := "-"
 		for _, path := range site.CanBeSearchable(rt) {
-			if slices.ContainsFunc(declared, func(i roster.Indexing) bool { return i.Type == rt.Name && i.Path == path }) {
+			if slices.ContainsFunc(declared, func(i roster.Indexing) bool { return i.Type == rt.ID && i.Path == path }) {
 				continue
 			}
 			if path.URN != urn {
@@ -161,7 +161,7 @@ func (p *Pages) declareSearchable(w http.ResponseWriter, r *http.Request, v *sit
 	if attribute == "" {
 		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &console.FieldError{For: "attribute", Text: "Choose an attribute. Nothing was declared."})
 	}
-	added, err := p.Sites.DeclareSearchable(r.Context(), v.Site.ID, typeName, []string{attribute}, v.actor())
+	added, err := p.Sites.DeclareSearchable(r.Context(), v.Site.ID, scim.TypeName(typeName), []string{attribute}, v.actor())
 	if wrong := console.InputError(err, console.InputIDs{"": "attribute"}); wrong != nil {
 		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, wrong)
 	}

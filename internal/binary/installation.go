@@ -27,7 +27,7 @@ const readyLimit = time.Minute
 // Options say what to run.
 type Options struct {
 	Binary   string
-	Postgres bool   // on PostgreSQL instead of SQLite
+	Postgres bool   // use PostgreSQL instead of SQLite
 	Database string // the URL of an empty PostgreSQL database; if empty, the installation starts its own server
 }
 
@@ -35,7 +35,7 @@ type Options struct {
 type Installation struct {
 	Dir      string // contains all files; removed by Close
 	Database string // the value for --database
-	Addr     string // address of the server
+	Addr     string // the address of the server
 
 	binary string
 	pg     *pgserver.Server

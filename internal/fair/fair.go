@@ -26,8 +26,8 @@ const System = ""
 
 // Options of a Gate.
 type Options struct {
-	Capacity int           // of all keys together
-	PerKey   int           // of one key; 0 means Capacity
+	Capacity int           // the weight that all keys may use together
+	PerKey   int           // the weight that one key may use; 0 means Capacity
 	Reserved int           // part of Capacity that only System may use
 	Waiting  int           // requests of one key that may wait; 0 means any number
 	Patience time.Duration // how long a request waits at most; 0 means until its context ends

@@ -88,7 +88,7 @@ const scimRoute = "/c/{site}/auth/scim/v2/"
 // resource types that sites define themselves.
 func Class(route string) string {
 	if _, path, found := strings.Cut(route, " "); found {
-		route = path // "GET /healthz"
+		route = path // the route had the form "GET /healthz"
 	}
 	if rest, found := strings.CutPrefix(route, scimRoute); found {
 		name, _, _ := strings.Cut(rest, "/")

@@ -63,7 +63,7 @@ type Options struct {
 	Own []netip.AddrPort
 	// Closed are addresses of this process that no request may reach, whatever its path.
 	Closed  []netip.AddrPort
-	Timeout time.Duration // of a whole exchange with its body; 0 means DefaultTimeout
+	Timeout time.Duration // how long an exchange may take, with its body; 0 means DefaultTimeout
 	MaxBody int64         // the largest answer in bytes; 0 means DefaultMaxBody
 	RootCAs *x509.CertPool
 	// Proxy chooses a proxy as in http.Transport; nil means none. Requests to loopback and private

@@ -22,7 +22,7 @@ type Pacer struct {
 	LeastPause time.Duration // the shortest pause
 
 	rows   int
-	length time.Duration // of the current slice; 0 means Aim
+	length time.Duration // how long the current slice should take; 0 means Aim
 }
 
 // Cleaning returns the pace for work that nobody waits for.

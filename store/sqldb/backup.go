@@ -17,7 +17,7 @@ type Copy struct {
 	File    string
 	Bytes   int64
 	Version int64     // the newest migration it has
-	Newest  time.Time // of its events; zero when it has none
+	Newest  time.Time // the time of the newest event in the copy; zero if there is none
 }
 
 // ErrNotSQLite is returned by Backup on PostgreSQL, which has tools of its own.

@@ -30,7 +30,7 @@ type postgresDB struct {
 	db     *DB
 	config *pgxpool.Config
 	conns  *pgxpool.Pool
-	turns  *fair.Gate // who may have a connection
+	turns  *fair.Gate // lets callers in turn take a connection
 	stats  *statistician
 
 	mu    sync.Mutex
@@ -215,9 +215,9 @@ func (p *postgresDB) close() error {
 // more than most statements do.
 type postgresTx struct {
 	conn  *pgx.Conn
-	batch *pgx.Batch // what has not been sent; nil for nothing
+	batch *pgx.Batch // statements that are not sent yet; nil for none
 
-	statements int // so far
+	statements int // how many statements the transaction has run
 }
 
 // batchMost is how many statements wait to be sent.

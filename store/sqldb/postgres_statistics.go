@@ -16,7 +16,7 @@ import (
 type statistician struct {
 	conns      *pgxpool.Pool
 	log        *slog.Logger
-	statements atomic.Int64 // of write transactions since it looked
+	statements atomic.Int64 // statements of write transactions since the last look
 	due        chan struct{}
 	stop       context.CancelFunc
 	ended      chan struct{}

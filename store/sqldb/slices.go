@@ -15,7 +15,7 @@ const SliceLane = "slices"
 type Slicer struct {
 	pace.Pacer
 	db     *DB
-	end    time.Time     // on the machine's clock; zero: until all is done
+	end    time.Time     // when to stop, on the machine's clock; zero means when all is done
 	commit time.Duration // the shortest commit so far
 }
 

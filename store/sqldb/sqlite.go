@@ -44,7 +44,7 @@ type sqliteDB struct {
 	writer   *writer
 	check    *checkpointer
 	readers  chan *sqliteConn // idle readers; nil for one that is not open
-	turns    *fair.Gate       // who may have a reader
+	turns    *fair.Gate       // lets callers in turn take a reader
 	shutdown chan struct{}
 	closing  sync.Once
 

@@ -26,11 +26,11 @@ type sqliteConn struct {
 	// stopping one statement would roll back every update that shares the transaction.
 	interruptible bool
 
-	args   []driver.NamedValue // of the statement that is being started
-	values []driver.Value      // of the current row
+	args   []driver.NamedValue // the arguments of the statement that is being started
+	values []driver.Value      // the values of the current row
 
-	version int64          // of the database, as this connection counts the commits of others
-	known   map[string]any // what was read of that version
+	version int64          // the version of the database: it grows with each commit of another connection
+	known   map[string]any // values that were read from that version
 }
 
 // sqliteStmt is a prepared statement with the arguments that its placeholders take, one after the

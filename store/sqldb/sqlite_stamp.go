@@ -114,7 +114,7 @@ func writeNote(path string, n note) error {
 type logFile struct {
 	number uint32 // the first salt, which grows by one when the -wal begins anew
 	salts  [8]byte
-	page   int64 // size
+	page   int64 // the page size in bytes
 }
 
 const (
@@ -250,8 +250,8 @@ type stamper struct {
 
 	mu      sync.Mutex
 	on      bool
-	last    note        // on disk
-	stamped time.Time   // on the machine's clock
+	last    note        // the note that is on disk
+	stamped time.Time   // when the file was last stamped, on the machine's clock
 	seen    os.FileInfo // the file as it was when its stamp was last looked at
 	foreign error       // errOverwritten once it was
 }

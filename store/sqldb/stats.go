@@ -14,8 +14,8 @@ type Stats struct {
 	Writes      int64      // transactions that wrote
 	Unavailable int64      // transactions that the database could not do
 	Down        bool       // the last write could not be done
-	FileBytes   int64      // of a SQLite file
-	LogBytes    int64      // of its write-ahead log
+	FileBytes   int64      // the size of the SQLite file
+	LogBytes    int64      // the size of its write-ahead log
 }
 
 // Stats asks nothing of the database.

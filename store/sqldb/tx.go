@@ -15,7 +15,7 @@ import (
 type Tx struct {
 	db     *DB
 	runs   statements
-	open   *Rows // of the query before, not closed yet
+	open   *Rows // the rows of the previous query, if they are not closed yet
 	failed error // the first statement that failed; it ends the transaction
 
 	single, queried bool // one query and nothing else; it was started

@@ -121,8 +121,8 @@ func (q *writeQueue) tell() {
 
 const (
 	waiting int32 = iota
-	started       // by the writer: the caller waits for the outcome
-	left          // by the caller, whose context ended
+	started       // the writer has started it, and the caller waits for the outcome
+	left          // the caller left, because its context ended
 )
 
 func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) error {
@@ -323,7 +323,7 @@ type checkpointer struct {
 	ended   chan struct{}
 	held    int  // pages of a log that is worth a warning
 	long    int  // pages of a log that must begin anew
-	warned  bool // that the log cannot begin anew
+	warned  bool // whether a warning was logged that the log cannot start anew
 }
 
 const (

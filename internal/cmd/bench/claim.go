@@ -65,7 +65,7 @@ const (
 	noAim verdict = iota
 	holds
 	missed
-	unknown // not measured
+	unknown // the claim was not measured
 )
 
 func (v verdict) String() string {

@@ -22,7 +22,7 @@ import (
 type conn struct {
 	c    net.Conn
 	r    *bufio.Reader
-	body []byte // of the last answer
+	body []byte // the body of the last answer
 }
 
 // answerLimit is how long one answer may take.

@@ -34,15 +34,15 @@ func main() {
 type options struct {
 	binary  string
 	output  string
-	parent  string   // of the temporary directory
-	kinds   []string // of database
-	only    []string // parts
+	parent  string   // the parent of the temporary directory
+	kinds   []string // the kinds of database to measure
+	only    []string // the parts to measure; empty for all
 	users   []int
 	cycle   int
 	rounds  int
 	round   time.Duration
 	settle  time.Duration
-	limit   time.Duration // of the whole run
+	limit   time.Duration // how long the whole run may take
 	clients int
 	profile string
 	changed []string // flags that make this run differ from `make bench`
@@ -52,7 +52,7 @@ type options struct {
 // bench is one run.
 type bench struct {
 	options
-	self    string // this program
+	self    string // the path of this program
 	dir     string
 	stdout  io.Writer
 	started int

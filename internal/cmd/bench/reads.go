@@ -22,8 +22,8 @@ func (b *bench) reads(ctx context.Context, w *stage, s *section) error {
 	kinds := []struct {
 		name   string
 		load   func(p *population, addr string) load
-		least  float64 // of the empty handler's rate
-		budget float64 // µs
+		least  float64 // the least rate, as a part of the rate of an empty handler
+		budget float64 // the processor time that one request may take, in µs
 	}{
 		{"GET by id", func(p *population, addr string) load { return p.byID(addr, b.clients) }, 0.30, 100},
 		{"lookup by userName", b.lookup(func(p person) string { return fmt.Sprintf("userName eq %q", p.userName()) }), 0.25, 120},

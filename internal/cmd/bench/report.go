@@ -21,7 +21,7 @@ type report struct {
 	Sections []*section
 	Filled   []memory // after the fill
 
-	Rows           int // of the guide's user mapping
+	Rows           int // how many rows the guide's user mapping has
 	Mapping        []float64
 	MappingProblem error
 	Cycle          *cycleReport
@@ -34,7 +34,7 @@ type section struct {
 	Kind, Part, Title string
 	Document          int // mean bytes of a user as answered
 	Rows              []*contender
-	Peaks             []memory // of each rollcall serve, at the end
+	Peaks             []memory // the memory of each rollcall serve at the end
 	Note              string   // a figure beside the rows
 	Problem           error    // why rows are missing
 }
@@ -73,7 +73,7 @@ type cycleReport struct {
 	Users        int
 	Initial      []sample // of the initial cycle: Requests counts its people, CPU is that of the process with the directory
 	SiteCPU      []float64
-	Idle         []float64 // seconds
+	Idle         []float64 // in seconds
 	IdleRequests []float64
 	Generator    []sample // of the load generator: Requests counts its people, CPU is that of the process with the site
 	Site, Source int64    // greatest peak memory of either end, bytes

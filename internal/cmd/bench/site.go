@@ -34,8 +34,8 @@ type population struct {
 	url    string
 	db     *postgres // the server of url; nil on SQLite
 	token  string
-	ids    []string // of its users, in the order of their numbers
-	others []string // of users in no group; the loads add them to groups and remove them
+	ids    []string // the ids of its users, in the order of their numbers
+	others []string // the ids of users in no group; the loads add them to groups and remove them
 	bytes  int      // total size of its users' documents in responses
 	filled int64    // peak memory of rollcall serve after the fill
 

@@ -39,8 +39,8 @@ func ratios(over, under []float64) []float64 {
 type sample struct {
 	Requests int
 	Elapsed  time.Duration
-	CPU      time.Duration // of the server process alone
-	Database time.Duration // of PostgreSQL's processes
+	CPU      time.Duration // the processor time of the server process alone
+	Database time.Duration // the processor time of PostgreSQL's processes
 }
 
 func (s sample) rate() float64 {
@@ -66,7 +66,7 @@ func (s sample) each(d time.Duration) float64 {
 // contender is one of the things that are compared: a row of the report.
 type contender struct {
 	Name    string
-	Users   int // of the site
+	Users   int // the number of users of the site
 	Clients int
 	server  *server
 	do      func(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error)

@@ -64,7 +64,7 @@ func partsOf(text string) ([]string, error) {
 // world is one kind of database with a site of each size.
 type world struct {
 	kind  string
-	sites []*population // rising
+	sites []*population // sorted from small to large
 }
 
 func (w *world) largest() *population { return w.sites[len(w.sites)-1] }

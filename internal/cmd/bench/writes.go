@@ -24,7 +24,7 @@ func (b *bench) writers() []int {
 // beside has the contenders on copies of the largest site on SQLite: the same server code with one
 // commit per request, and the bare store.
 type beside struct {
-	site         *population // of serial
+	site         *population // the site of serial
 	serial, bare *server
 	files        []string
 }

@@ -25,16 +25,10 @@ import (
 
 func main() {
 	var m measure
-	flag.StringVar(&m.options.Binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
-	flag.BoolVar(&m.options.Postgres, "postgres", false, "measure on a PostgreSQL server of its own instead of SQLite")
 	flag.IntVar(&m.old, "prune", 1_000_000, "rows of reads that are too old")
 	flag.IntVar(&m.doomed, "delete", 3_000_000, "rows of the site that is deleted")
 	flag.DurationVar(&m.length, "length", 20*time.Second, "how long the quiet phase takes")
-	flag.Parse()
-	if err := m.run(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "growth:", err)
-		os.Exit(1)
-	}
+	binary.Main("growth", &m.options, m.run)
 }
 
 type measure struct {

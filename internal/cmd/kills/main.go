@@ -17,7 +17,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -30,16 +29,10 @@ import (
 
 func main() {
 	var r run
-	flag.StringVar(&r.options.Binary, "rollcall", "bin/rollcall", "the rollcall binary to kill")
-	flag.BoolVar(&r.options.Postgres, "postgres", false, "on a PostgreSQL server of its own")
-	flag.IntVar(&r.kills, "kills", 200, "how often")
+	flag.IntVar(&r.kills, "kills", 200, "how often to kill the server")
 	flag.IntVar(&r.clients, "clients", 8, "clients that write")
-	flag.Uint64Var(&r.seed, "seed", uint64(time.Now().UnixNano()), "of the random choices")
-	flag.Parse()
-	if err := r.run(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "kills:", err)
-		os.Exit(1)
-	}
+	flag.Uint64Var(&r.seed, "seed", uint64(time.Now().UnixNano()), "the seed of the random choices")
+	binary.Main("kills", &r.options, r.run)
 }
 
 type run struct {
@@ -50,7 +43,7 @@ type run struct {
 	in   *binary.Installation
 	acme binary.Site
 	db   *sql.DB
-	site string // its id
+	site string // the id of the site
 	all  []*client
 
 	answers, unknown, applied atomic.Int64

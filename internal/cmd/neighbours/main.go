@@ -32,19 +32,13 @@ import (
 
 func main() {
 	var m measure
-	flag.StringVar(&m.options.Binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
-	flag.StringVar(&m.options.Database, "database", "", "PostgreSQL URL of an empty database; a SQLite file is made when it is left out")
-	flag.BoolVar(&m.options.Postgres, "postgres", false, "on PostgreSQL: starts a server of its own unless -database names one")
+	flag.StringVar(&m.options.Database, "database", "", "URL of an empty PostgreSQL database; without it the program makes its own database")
 	flag.IntVar(&m.people, "people", 100_000, "people of the site that is scanned")
 	flag.IntVar(&m.scanners, "scanners", 150, "clients that scan it")
 	flag.IntVar(&m.patches, "patches", 60, "clients that send large PATCHes")
 	flag.IntVar(&m.slow, "slow", 10, "slow readers of large pages")
 	flag.DurationVar(&m.length, "length", 10*time.Second, "how long each phase takes")
-	flag.Parse()
-	if err := m.run(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "neighbours:", err)
-		os.Exit(1)
-	}
+	binary.Main("neighbours", &m.options, m.run)
 }
 
 type measure struct {

@@ -3,6 +3,7 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,26 @@ func TestStaleForm_of_a_mapping_merges(t *testing.T) {
 	}
 	if got, want := m.FlowTypes.String(), "Add,Update,Delete"; got != want {
 		t.Errorf("got actions %s, want %s", got, want)
+	}
+}
+
+// The rules for names, and the attributes whose case counts, are set on the pages and read back.
+func TestRulesForNamesAndExactCase(t *testing.T) {
+	t.Parallel()
+	o, key, _ := provisioned(t)
+	b := o.operatorNamed("kim")
+	b.get(acmeProvisioning).press("Save", url.Values{"rehire": {"adopt"}, "swaps": {"temporary"}}).wantStatus(http.StatusOK)
+	if job := o.job(key); job.Rehire != provision.RehireAdopt || job.Swaps != provision.SwapsTemporary {
+		t.Errorf("the rules are %q and %q", job.Rehire, job.Swaps)
+	}
+	b.get(acmeUsersMapping).press("Save", url.Values{"exact:displayName": {"yes"}}).wantWords("The mapping was saved.")
+	job := o.job(key)
+	m, err := job.Schema.UserMapping()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := job.Schema.ExactCase(m); !slices.Contains(got, "displayName") || slices.Contains(got, "title") {
+		t.Errorf("case counts for %v", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package provision
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
 )
@@ -22,6 +23,8 @@ func changedSettings(before, after Job) []event.Change {
 		changes = append(changes, event.SecretChanged("Secret Token"))
 	}
 	text("Scope", string(before.Scope), string(after.Scope))
+	text("Re-hire", string(before.Rehire), string(after.Rehire))
+	text("Swapped names", string(before.Swaps), string(after.Swaps))
 	text("Provisioning Status", string(before.Status), string(after.Status))
 	if before.Schema != after.Schema {
 		changes = append(changes, changedMappings(before.Schema, after.Schema)...)
@@ -61,6 +64,7 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 		for _, m := range rule.ObjectMappings {
 			add(m.Name+": Enabled", m.Enabled)
 			add(m.Name+": Target Object Actions", m.FlowTypes.String())
+			add(m.Name+": Exact case", strings.Join(s.ExactCase(&m), ", "))
 			if m.Scope != nil {
 				add(m.Name+": Source Object Scope", m.Scope)
 			}

@@ -26,6 +26,7 @@ type patch struct {
 	action  Action // the action in the log: Update, Disable, or Create while a new account is corrected
 	link    Link
 	changes []Change
+	rest    decision // what to do about changes that are not sent now: nil, fail or later
 }
 
 // remove: the account of link is deleted.
@@ -36,12 +37,15 @@ type fail struct {
 	problem *TargetError
 	action  Action // the intended action, as far as it was known
 	pair    pair
+	awaits  *Awaited // the value that is missing
 }
 
 // later: it is too early to decide.
 type later struct {
-	until time.Time
-	pair  pair
+	until  time.Time
+	pair   pair
+	awaits *Awaited // the value that is missing
+	also   []string // objects to look at meanwhile
 }
 
 func (skip) isDecision()   {}
@@ -116,6 +120,7 @@ type memory struct {
 	name string // the object's name for people
 	// resolved is true once the outcome of the create in Op is known.
 	resolved bool
+	takes    string // the object whose account this one takes over
 }
 
 // creates returns how many creates for the object had an outcome that stayed unknown. It does not
@@ -137,16 +142,22 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 	switch d := d.(type) {
 	case later:
 		o.keep(d.pair)
-		o.Postpone = d.until
+		o.Postpone, o.Awaits, o.Also = d.until, d.awaits, d.also
 	case skip:
 		o.keep(d.pair)
 		o.DropFail = true
 		o.remembersAbsence(d.absence, known)
 	case fail:
 		o.keep(d.pair)
-		o.Escrow = escrow(d.problem, known, now)
+		o.Escrow, o.Awaits = escrow(d.problem, known, now), d.awaits
 	case create, patch, remove:
 		o.sent(d, r, known, now)
+	}
+	if o.Unlink || o.Link != nil {
+		o.Frees = freed(known.Link, o.Link)
+	}
+	if o.Link != nil {
+		o.Takes = known.takes
 	}
 	if o.Link != nil {
 		o.Link.Updated = now
@@ -167,6 +178,9 @@ func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 		o.keep(r.pair)
 		o.DropFail, o.DropOp = true, o.DropOp || isCreate
 		o.remembersAbsence(noMatter, known)
+		if p, updated := d.(patch); updated {
+			o.left(p.rest, known, now)
+		}
 	case refused:
 		o.keep(r.pair)
 		if r.pair == nil && creating.replaces != nil {
@@ -178,6 +192,16 @@ func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 		o.Escrow = escrow(r.problem, known, now)
 	default:
 		o.Postpone, o.DropOp = now, o.DropOp || isCreate
+	}
+}
+
+// left settles changes that were not sent with the others.
+func (o *Outcome) left(rest decision, known memory, now time.Time) {
+	switch rest := rest.(type) {
+	case later:
+		o.Postpone, o.Awaits, o.Also, o.DropFail = rest.until, rest.awaits, rest.also, false
+	case fail:
+		o.Escrow, o.Awaits, o.DropFail = escrow(rest.problem, known, now), rest.awaits, false
 	}
 }
 
@@ -226,7 +250,15 @@ func problemOf(d decision, r result) *TargetError {
 	if no, failed := r.(refused); failed {
 		return no.problem
 	}
+	if p, updated := d.(patch); updated && isDone(r) {
+		return problemOf(p.rest, nil)
+	}
 	return nil
+}
+
+func isDone(r result) bool {
+	_, ok := r.(done)
+	return ok
 }
 
 // requests reports whether a decision needs a request that changes the target.

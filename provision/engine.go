@@ -226,6 +226,12 @@ func (r *run) pass() *pass {
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
 		reads: r.state.Cycle.Reads, settle: r.e.settle(),
 		doubt: slices.Clone(r.state.InFlight),
+		others: others{
+			read:    r.readObject,
+			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.Known(ctx, r.job.Key, id) },
+			holder:  func(ctx context.Context, k MatchKey) (string, error) { return r.e.Store.Holder(ctx, r.job.Key, k) },
+			awaited: func(ctx context.Context, id string) (*Awaited, error) { return r.e.Store.Awaited(ctx, r.job.Key, id) },
+		},
 		owner: func(ctx context.Context, id string) (string, error) { return r.e.Store.Owner(ctx, r.job.Key, id) },
 	}
 }

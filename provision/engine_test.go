@@ -427,15 +427,21 @@ func TestMatching(t *testing.T) {
 		w.people.put("p2", person("ADA@contoso.com", "Ada", "Twin"))
 		w.app.add(account("ada@contoso.com"))
 		_, entries := w.cycle()
-		if got, want := status(entries["p2"]), "other failure DuplicateSourceEntries"; got != want {
-			t.Errorf("in one batch: got %q, want %q", got, want)
+		// Whoever is worked on first has it.
+		names := map[string]string{"update success ": "", "other failure DuplicateSourceEntries": ""}
+		for _, id := range []string{"p1", "p2"} {
+			names[status(entries[id])] = entries[id].SourceIdentity.DisplayName
+		}
+		owner := names["update success "]
+		if len(names) != 2 || owner == "" || names["other failure DuplicateSourceEntries"] == "" {
+			t.Errorf("at the same time: got %v", names)
 		}
 		w.people.put("p3", person("ada@CONTOSO.com", "Ada", "Third"))
 		if _, entries = w.cycle(); status(entries["p3"]) != "other failure DuplicateSourceEntries" {
 			t.Errorf("in a later cycle: got %q", status(entries["p3"]))
 		}
-		if got := w.app.user("ada@contoso.com").String("displayName"); got != "Ada Lovelace" {
-			t.Errorf("the account is %q", got)
+		if got := w.app.user("ada@contoso.com").String("displayName"); got != owner {
+			t.Errorf("the account is %q, want %q", got, owner)
 		}
 	})
 	t.Run("two_people_never_get_one_account_created", func(t *testing.T) {
@@ -448,8 +454,14 @@ func TestMatching(t *testing.T) {
 		}
 		for round := range 2 {
 			_, entries := w.cycle()
-			if got, want := status(entries["p2"]), "other failure DuplicateSourceEntries"; got != want || w.app.created["ada@contoso.com"] != 1 {
-				t.Errorf("round %d: got %q and %v, want %q", round, got, w.app.created, want)
+			failed := 0
+			for _, e := range entries {
+				if status(e) == "other failure DuplicateSourceEntries" {
+					failed++
+				}
+			}
+			if failed != 1 || w.app.created["ada@contoso.com"] != 1 {
+				t.Errorf("round %d: %d failed, created %v", round, failed, w.app.created)
 			}
 		}
 	})

@@ -26,10 +26,12 @@ type pass struct {
 	doubt  []string // objects whose last update may have been carried out without a record of it
 	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
+	others   others
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   claims
 	hopeless atomic.Int32 // consecutive people with every change refused
 	unshown  atomic.Int64 // successful answers without a body
+	believed atomic.Bool  // a read has shown that the target does what it answers
 	doubted  atomic.Bool  // the target answered with success and did not do what was asked
 }
 
@@ -83,6 +85,14 @@ func (w *work) attributes() map[string]any {
 // has it. An error is about the store and ends the whole batch. Problems with this person or with
 // the target's answers are in the decision.
 func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now time.Time) (*work, error) {
+	w, attributes := p.begin(object, known, now)
+	var err error
+	w.decision, err = p.decide(ctx, w, attributes)
+	return w, err
+}
+
+// begin imports one person and decides whether they are in scope.
+func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsent{}}
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),
@@ -93,9 +103,7 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 	w.known.name = w.name()
 	attributes := w.attributes()
 	p.scoping(w, attributes)
-	var err error
-	w.decision, err = p.decide(ctx, w, attributes)
-	return w, err
+	return w, attributes
 }
 
 // readObject reads one object for [pass.evaluate].
@@ -279,7 +287,9 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 		return nil, err
 	}
 	if owner != "" && owner != w.known.ObjectID {
-		return w.taken(o.ID, owner), nil
+		if d, err := p.contested(ctx, w, o, key, owner); d != nil || err != nil {
+			return d, err
+		}
 	}
 	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Kind: UserKind, Name: w.name(), Since: w.started}
 	w.current, w.version, w.replaces = o.Resource, o.Version, nil
@@ -437,7 +447,13 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		}
 		changes = diff(w.current, w.values, w.link.Wrote)
 	}
-	if len(changes) == 0 {
+	changes, rest, err := p.contest(ctx, w, changes)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(changes) == 0 && rest != nil:
+		return rest, nil
+	case len(changes) == 0:
 		return w.redundant(), nil
 	}
 	words := "User '%s' will be updated in %s."
@@ -446,7 +462,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	}
 	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.name(), p.m.target), nil)
 	p.mentionReferences(w, attributes)
-	return patch{action: w.action(), link: *w.link, changes: changes}, nil
+	return patch{action: w.action(), link: *w.link, changes: changes, rest: rest}, nil
 }
 
 // compareWritten compares the person with what was written to the account. sure is false if the
@@ -683,7 +699,7 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 		l.State = w.disabledState()
 	}
 	if k := w.known.Link; !w.newLink() && k != nil && l.Hash == k.Hash && l.State == k.State && l.Name == k.Name && sameKeys(l.Keys, k.Keys) &&
-		l.Wrote.equal(k.Wrote) && l.Version == k.Version && l.Proved.Equal(k.Proved) {
+		l.Wrote.equal(k.Wrote) && l.Version == k.Version && l.Proved.Equal(k.Proved) && l.Aside == k.Aside {
 		return nil
 	}
 	return remember{l}
@@ -697,6 +713,15 @@ func (w *work) remember(l *Link, changes, unsure []Change) {
 	}
 	l.Wrote, l.Hash = w.afterwards(changes, unsure), ""
 	l.Keys = w.accountKeys(l.Wrote)
+	if a := l.Aside; a != nil {
+		if e, known := l.Wrote.known(a.Path); known && text(e.Sent) == a.Value {
+			reached := *a
+			reached.Reached = true
+			l.Aside = &reached
+		} else if known && a.Reached {
+			l.Aside = nil
+		}
+	}
 	if w.version != "" {
 		l.Version = w.version
 	}

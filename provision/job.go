@@ -80,6 +80,8 @@ type Job struct {
 	TenantURL string
 	Status    Status
 	Scope     Scope
+	Rehire    Rehire
+	Swaps     Swaps
 	Schema    *Schema
 	// SealedSecret is the Secret Token, sealed for this job; nil when there is none.
 	SealedSecret []byte

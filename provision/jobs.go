@@ -38,6 +38,9 @@ type Settings struct {
 	Status    Status
 	Scope     Scope
 	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
+	ExactCase *[]string  // target attributes of the user mapping whose case counts; nil keeps them
+	Rehire    Rehire     // "" keeps it
+	Swaps     Swaps      // "" keeps it
 }
 
 // MappingEdit changes an object mapping. Fields that are nil stay as they are.
@@ -45,6 +48,9 @@ type MappingEdit struct {
 	Enabled *bool
 	Actions *FlowTypes     // Target Object Actions
 	Scope   *[]FilterGroup // Source Object Scope; without a group, all records
+	// ExactCase lists the target attributes of the mapping for which a difference in case alone is a
+	// change. All others ignore case.
+	ExactCase *[]string
 }
 
 // Default returns the job that the Provisioning page shows before the first Save.
@@ -53,7 +59,7 @@ func (j *Jobs) Default(k Key) (Job, error) {
 	if err != nil {
 		return Job{}, fmt.Errorf("read default mappings: %w", err)
 	}
-	return Job{Key: k, Mode: Manual, Status: Off, Scope: AssignedOnly, Schema: s}, nil
+	return Job{Key: k, Mode: Manual, Status: Off, Scope: AssignedOnly, Rehire: RehireAsk, Swaps: SwapsAsk, Schema: s}, nil
 }
 
 // Get returns a job. Before the first Save it returns ErrNoJob.
@@ -133,8 +139,8 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	s.TenantURL = strings.TrimSpace(s.TenantURL)
 	var did []string
-	if s.Actions != nil {
-		words, err := j.setMapping(job, "", MappingEdit{Actions: s.Actions})
+	if s.Actions != nil || s.ExactCase != nil {
+		words, err := j.setMapping(job, "", MappingEdit{Actions: s.Actions, ExactCase: s.ExactCase})
 		if err != nil {
 			return "", err
 		}
@@ -175,6 +181,16 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		job.Scope = s.Scope
 		job.LookAtAll++
 	}
+	if s.Rehire != "" && s.Rehire != job.Rehire {
+		did = append(did, fmt.Sprintf("Re-hire set to %s", s.Rehire))
+		job.Rehire = s.Rehire
+		job.LookAtAll++ // whoever waits for this is looked at now
+	}
+	if s.Swaps != "" && s.Swaps != job.Swaps {
+		did = append(did, fmt.Sprintf("Swapped names set to %s", s.Swaps))
+		job.Swaps = s.Swaps
+		job.LookAtAll++ // whoever waits for this is looked at now
+	}
 	if s.Status != job.Status {
 		did = append(did, fmt.Sprintf("Provisioning Status set to %s", s.Status))
 		job.Status = s.Status
@@ -195,6 +211,10 @@ func (j *Jobs) Check(job Job, s Settings) error {
 		return &InputError{Field: "Provisioning Mode", Text: "cannot go back to Manual; set Provisioning Status to Off instead"}
 	case s.Scope != AssignedOnly && s.Scope != Everyone:
 		return &InputError{Field: "Scope", Text: "must be assigned or all"}
+	case s.Rehire != "" && s.Rehire != RehireAsk && s.Rehire != RehireAdopt && s.Rehire != RehireNew:
+		return &InputError{Field: "Re-hire", Text: "must be ask, adopt or new"}
+	case s.Swaps != "" && s.Swaps != SwapsAsk && s.Swaps != SwapsTemporary:
+		return &InputError{Field: "Swapped names", Text: "must be ask or temporary"}
 	case s.Status != On && s.Status != Off:
 		return &InputError{Field: "Provisioning Status", Text: "must be On or Off"}
 	case s.Mode == Manual && s.Status == On:
@@ -395,18 +415,18 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 
 // SetMapping changes an object mapping. The user mapping cannot be disabled.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
-	return j.EditMapping(ctx, k, name, func(*ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
+	return j.EditMapping(ctx, k, name, func(*Schema, *ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
 }
 
 // EditMapping changes an object mapping depending on its current state. decide runs again if
 // another change comes in between, so it must have no side effects.
-func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
+func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(schema *Schema, now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingChanged, func(job *Job) (string, error) {
 		m, err := job.Schema.ObjectMapping(name)
 		if err != nil {
 			return "", &InputError{Field: "Mapping", Text: err.Error()}
 		}
-		edit, err := decide(m)
+		edit, err := decide(job.Schema, m)
 		if err != nil {
 			return "", err
 		}
@@ -444,7 +464,13 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		scoped = !slices.EqualFunc(now, *edit.Scope, sameGroup)
 		m.SetScope(*edit.Scope)
 	}
-	if enabled == m.Enabled && actions == m.FlowTypes && !scoped {
+	exact := ""
+	if edit.ExactCase != nil {
+		if exact, err = schema.setExactCase(m, *edit.ExactCase); err != nil {
+			return "", err
+		}
+	}
+	if enabled == m.Enabled && actions == m.FlowTypes && !scoped && exact == "" {
 		return "", nil
 	}
 	if scoped {
@@ -457,6 +483,9 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	}
 	j.replaceSchema(job, schema)
 	words := fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes)
+	if exact != "" {
+		words = strings.TrimSuffix(words, ".") + ", " + exact + "."
+	}
 	if scoped {
 		words = strings.TrimSuffix(words, ".") + ", Source Object Scope: " + m.Scope.Words() + "."
 	}

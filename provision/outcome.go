@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -57,8 +58,11 @@ func (r *run) show(entry *LogEntry) error {
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	o := settle(w.decision, w.result, w.known, now)
 	o.Turn, o.Waits = w.known.Turn, w.waits
+	if d, open := w.decision.(later); open && d.awaits != nil && o.Waits == "" {
+		o.Waits = fmt.Sprintf("It waits for %s, which the account of another person has until now.", d.awaits.Key.Path)
+	}
 	s, skipped := w.decision.(skip)
-	if !o.Postpone.IsZero() || skipped && s.telling == silent {
+	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.telling == silent {
 		return o
 	}
 	o.Entry, o.Counted = w.report(now, cycle), skipped && s.telling == counted
@@ -67,7 +71,7 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 
 // count adds an outcome to the cycle's numbers.
 func (c *CycleReport) count(o Outcome) {
-	if !o.Postpone.IsZero() || o.Intent != nil || o.Flies {
+	if !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.Flies {
 		return
 	}
 	c.Read++

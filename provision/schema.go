@@ -327,6 +327,77 @@ func (o *ObjectDefinition) Attribute(name string) (*AttributeDefinition, bool) {
 	return nil, false
 }
 
+// rowHint returns, for messages, the target attribute that the mapping writes and whose name differs
+// only in case.
+func (m *ObjectMapping) rowHint(name string) string {
+	for _, row := range m.AttributeMappings {
+		if strings.EqualFold(row.TargetAttributeName, name) {
+			return "; case counts, write " + row.TargetAttributeName
+		}
+	}
+	return ""
+}
+
+// ExactCase returns the target attributes of a mapping for which a difference in case alone is a
+// change, in the order of the rows.
+func (s *Schema) ExactCase(m *ObjectMapping) []string {
+	_, target, err := s.objects(m)
+	if err != nil {
+		return nil
+	}
+	exact := []string{}
+	for i := range m.AttributeMappings {
+		if a, ok := target.Attribute(m.AttributeMappings[i].TargetAttributeName); ok && a.CaseExact && !slices.Contains(exact, a.Name) {
+			exact = append(exact, a.Name)
+		}
+	}
+	return exact
+}
+
+// setExactCase sets for which target attributes of a mapping a difference in case alone is a change.
+// It returns words about what changed. The schema must be a clone. An attribute that the mapping
+// does not write is an *InputError.
+func (s *Schema) setExactCase(m *ObjectMapping, exact []string) (string, error) {
+	for _, name := range exact {
+		if !slices.ContainsFunc(m.AttributeMappings, func(row AttributeMapping) bool { return row.TargetAttributeName == name }) {
+			return "", &InputError{Field: "Exact case", Text: fmt.Sprintf("names %q, which the mapping does not write%s", name, m.rowHint(name))}
+		}
+	}
+	// A clone shares definitions with its original.
+	for i := range s.Directories {
+		s.Directories[i].Objects = slices.Clone(s.Directories[i].Objects)
+		for j := range s.Directories[i].Objects {
+			s.Directories[i].Objects[j].Attributes = slices.Clone(s.Directories[i].Objects[j].Attributes)
+		}
+	}
+	_, target, err := s.objects(m)
+	if err != nil {
+		return "", &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	var on, off []string
+	for i := range m.AttributeMappings {
+		a, ok := target.Attribute(m.AttributeMappings[i].TargetAttributeName)
+		want := ok && slices.Contains(exact, a.Name)
+		switch {
+		case !ok || a.CaseExact == want:
+			continue
+		case want:
+			on = append(on, a.Name)
+		default:
+			off = append(off, a.Name)
+		}
+		a.CaseExact = want
+	}
+	var words []string
+	if len(on) > 0 {
+		words = append(words, "case now counts for "+strings.Join(on, ", "))
+	}
+	if len(off) > 0 {
+		words = append(words, "case no longer counts for "+strings.Join(off, ", "))
+	}
+	return strings.Join(words, ", "), nil
+}
+
 // attributeHint returns, for messages, the attribute whose name differs only in case.
 func (o *ObjectDefinition) attributeHint(name string) string {
 	for _, a := range o.Attributes {

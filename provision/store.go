@@ -54,6 +54,10 @@ type Store interface {
 	Known(ctx context.Context, k Key, objectID string) (Pending, error)
 	// Owner returns the object that is linked to an account of the target, or "".
 	Owner(ctx context.Context, k Key, targetID string) (objectID string, err error)
+	// Holder returns the object whose account has a value of the first matching attribute, or "".
+	Holder(ctx context.Context, k Key, key MatchKey) (objectID string, err error)
+	// Awaited returns what an object waits for, or nil.
+	Awaited(ctx context.Context, k Key, objectID string) (*Awaited, error)
 	// Linked pages through the ids of linked objects.
 	Linked(ctx context.Context, k Key, after string, limit int) ([]string, error)
 	// Recalled returns the objects whose escrow is due by now, or all objects in escrow if now is
@@ -112,6 +116,11 @@ type Outcome struct {
 	Unmatched *bool // whether to remember that the object has no account
 	Entry     *LogEntry
 	Counted   bool // the entry is shown to people who watch the cycle, but not stored
+
+	Awaits *Awaited   // the object waits for this value and is woken when it becomes free
+	Frees  []MatchKey // values that its account no longer has: whoever waits for one is woken
+	Also   []string   // objects to look at now
+	Takes  string     // the object whose account becomes this one's; its link is dropped
 }
 
 // Leases are the claims under which processes work on jobs.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,6 +150,9 @@ func (a *application) handle(r *http.Request, id string, body []byte) (int, []by
 			return http.StatusBadRequest, problem(400, "invalidValue", err.Error())
 		}
 		a.users[id] = result.Resource
+		if name := scim.Fold(result.Resource.String("userName")); !slices.Contains(a.byName[name], id) {
+			a.byName[name] = append(a.byName[name], id)
+		}
 		return http.StatusOK, encode(result.Resource)
 	case r.Method == http.MethodDelete:
 		delete(a.users, id)
@@ -167,7 +171,7 @@ func (a *application) search(filter string) (int, []byte) {
 		}
 	} else if name, ok := strings.CutPrefix(filter, `userName eq "`); ok {
 		for _, id := range a.byName[scim.Fold(strings.TrimSuffix(name, `"`))] {
-			if u, ok := a.users[id]; ok {
+			if u, ok := a.users[id]; ok && scim.Fold(u.String("userName")) == scim.Fold(strings.TrimSuffix(name, `"`)) {
 				found = append(found, encode(u))
 			}
 		}

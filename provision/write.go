@@ -291,6 +291,9 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 		s.p.doubted.Store(true)
 		return te
 	}
+	if whole {
+		s.p.believed.Store(true)
+	}
 	if o.Version != "" {
 		s.w.version = o.Version
 	}
@@ -303,10 +306,10 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 const readBackEach = 50
 
 // readsBack reports whether a success without a body is checked by a read: always if the account is
-// blocked or unblocked, and for a sample of the others. Once a check has failed, everything is
-// checked.
+// blocked or unblocked, and for a sample of the others. Until the first check of a pass has
+// succeeded, and once one has failed, everything is checked.
 func (p *pass) readsBack(changes []Change) bool {
-	return p.m.changesState(changes) || p.doubted.Load() || p.unshown.Add(1)%readBackEach == 1
+	return p.m.changesState(changes) || p.doubted.Load() || !p.believed.Load() || p.unshown.Add(1)%readBackEach == 0
 }
 
 // changesState reports whether changes block or unblock an account.

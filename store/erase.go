@@ -267,6 +267,9 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 				next["match_keys"] = "[]"
 			}
 			set("wrote", "")
+			set("first_key", "")
+			set("aside", "")
+			set("value", "")
 		}
 	case own:
 		return textRow{key: r.key}, true // sessions, links and other rows that belong to this person alone

@@ -19,7 +19,7 @@ import (
 type Provisioning struct{ DB *DB }
 
 const jobColumns = `directory, app, mode, tenant_url, secret, status, scope, schema_document,
-	version, revision, credentials, restarts, target_no, created, modified, searches`
+	version, revision, credentials, restarts, target_no, created, modified, searches, rehire, swaps`
 
 // Job returns a job, or provision.ErrNoJob.
 func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job, err error) {
@@ -58,7 +58,7 @@ func scanJob(row scanner) (provision.Job, error) {
 	var secret, document, searches string
 	var created, modified int64
 	err := row.Scan(&j.Key.Directory, &j.Key.App, &j.Mode, &j.TenantURL, &secret, &j.Status, &j.Scope, &document,
-		&j.Version, &j.LookAtAll, &j.TryNow, &j.ForgetFailures, &j.ForgetLinks, &created, &modified, &searches)
+		&j.Version, &j.LookAtAll, &j.TryNow, &j.ForgetFailures, &j.ForgetLinks, &created, &modified, &searches, &j.Rehire, &j.Swaps)
 	if err != nil {
 		return provision.Job{}, err
 	}
@@ -91,11 +91,11 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		did, err := changed(ctx, tx, `
 			insert into job (`+jobColumns+`)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 			on conflict do nothing`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Created), micros(j.Modified), searches)
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Created), micros(j.Modified), searches, string(j.Rehire), string(j.Swaps))
 		if err != nil {
 			return err
 		}
@@ -141,11 +141,11 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 			update job
 			set mode = $3, tenant_url = $4, secret = $5, status = $6, scope = $7, schema_document = $8,
 				version = $9, revision = $10, credentials = $11, restarts = $12, target_no = $13, modified = $14,
-				searches = $15
+				searches = $15, rehire = $17, swaps = $18
 			where directory = $1 and app = $2 and version = $16`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Modified), searches, j.Version-1)
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Modified), searches, j.Version-1, string(j.Rehire), string(j.Swaps))
 		if err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSec
 
 // jobTables returns the tables with a job's rows. Each is keyed by the job.
 func jobTables() []string {
-	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "provisioning_log"}
+	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "job_awaited", "provisioning_log"}
 }
 
 // DeleteJob removes a job with all its rows, or returns provision.ErrNoJob.
@@ -348,7 +348,7 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 // knownColumns are the columns with everything that is stored about a person. knownJoins joins
 // their tables to a row p with the person's id.
 const knownColumns = `
-	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved,
+	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved, l.aside,
 	o.id, o.match_keys, o.sent, o.cycle, o.times,
 	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason,
 	u.object_id`
@@ -394,7 +394,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	var notBefore, since, lane int64
 	var l struct {
 		target, how, state, hash, name, keys sql.NullString
-		kind, wrote, version                 sql.NullString
+		kind, wrote, version, aside          sql.NullString
 		since, updated, proved               sql.NullInt64
 	}
 	var o struct {
@@ -407,7 +407,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	}
 	var unmatched sql.NullString
 	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn,
-		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved,
+		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved, &l.aside,
 		&o.id, &o.keys, &o.sent, &o.cycle, &o.times,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &unmatched)
 	if err != nil {
@@ -419,6 +419,11 @@ func scanPending(row scanner) (provision.Pending, error) {
 			ObjectID: p.ObjectID, TargetID: l.target.String, How: l.how.String, State: provision.LinkState(l.state.String),
 			Kind: provision.ObjectKind(l.kind.String), Hash: l.hash.String, Name: l.name.String, Version: l.version.String,
 			Since: fromMicros(l.since.Int64), Updated: fromMicros(l.updated.Int64), Proved: fromMicros(l.proved.Int64),
+		}
+		if l.aside.String != "" {
+			if err := json.Unmarshal([]byte(l.aside.String), &p.Link.Aside); err != nil {
+				return p, fmt.Errorf("read temporary value of %s: %w", p.ObjectID, err)
+			}
 		}
 		if p.Link.Wrote, err = provision.ReadLedger(l.wrote.String); err != nil {
 			return p, fmt.Errorf("%s: %w", p.ObjectID, err)

@@ -84,7 +84,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	return s.fenced(ctx, f, func(t jobTx) error {
 		var tables []string
 		if what.Links {
-			tables = append(tables, "job_link", "job_op")
+			tables = append(tables, "job_link", "job_op", "job_awaited")
 		}
 		if what.Escrows {
 			tables = append(tables, "job_escrow")
@@ -132,11 +132,21 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 				return fmt.Errorf("record %s: %w", o.ObjectID, err)
 			}
 		}
+		if err := t.wake(ctx, outcomes); err != nil {
+			return err
+		}
 		return t.saveState(ctx, st)
 	})
 }
 
 func (t jobTx) unlink(ctx context.Context, o provision.Outcome) error {
+	if o.Takes != "" {
+		if err := t.exec(ctx, `
+			delete from job_link
+			where directory = $1 and app = $2 and object_id = $3 and target_id = $4`, o.Takes, o.Link.TargetID); err != nil {
+			return err
+		}
+	}
 	if !o.Unlink {
 		return nil
 	}
@@ -187,15 +197,24 @@ func (t jobTx) link(ctx context.Context, o provision.Outcome) error {
 	if err != nil {
 		return fmt.Errorf("write match keys: %w", err)
 	}
+	aside := ""
+	if l.Aside != nil {
+		text, err := json.Marshal(l.Aside)
+		if err != nil {
+			return fmt.Errorf("write temporary value: %w", err)
+		}
+		aside = string(text)
+	}
 	return t.exec(ctx, `
-		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved, first_key, aside)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 		on conflict (directory, app, object_id) do update
 		set target_id = excluded.target_id, how = excluded.how, state = excluded.state, hash = excluded.hash,
 			name = excluded.name, since = excluded.since, updated = excluded.updated, match_keys = excluded.match_keys,
-			kind = excluded.kind, wrote = excluded.wrote, version = excluded.version, proved = excluded.proved`,
+			kind = excluded.kind, wrote = excluded.wrote, version = excluded.version, proved = excluded.proved,
+			first_key = excluded.first_key, aside = excluded.aside`,
 		o.ObjectID, l.TargetID, l.How, string(l.State), l.Hash, l.Name, micros(l.Since), micros(l.Updated), string(keys),
-		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved))
+		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved), l.FirstKey(), aside)
 }
 
 func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {

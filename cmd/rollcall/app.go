@@ -26,6 +26,7 @@ func (c *command) appCommand() *cobra.Command {
 // jobFlags are the provisioning settings that `app create` and `app set` share.
 type jobFlags struct {
 	tenantURL, secretFile, scope, actions string
+	rehire, swaps, exactCase              string
 	start, pause, yes                     bool
 }
 
@@ -35,12 +36,15 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.secretFile, "secret-token-file", "", "file with the Secret Token; - is standard input")
 	flags.StringVar(&f.scope, "scope", "", "assigned (only assigned users) or all")
 	flags.StringVar(&f.actions, "actions", "", "Target Object Actions for users: any of create,update,delete; or none")
+	flags.StringVar(&f.rehire, "rehire", "", "whose name belongs to the account of somebody who left: ask, adopt (take the account over, with the same employeeId only) or new")
+	flags.StringVar(&f.swaps, "swaps", "", "people who have each other's names: ask, or temporary (one of them gets a temporary name in between)")
+	flags.StringVar(&f.exactCase, "exact-case", "", "target attributes of users whose case counts, with commas; or none")
 	flags.BoolVar(&f.start, "start", false, "set Provisioning Status to On")
 }
 
 // given reports whether any of the flags was given.
 func (f *jobFlags) given(cmd *cobra.Command) bool {
-	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "start", "pause"} {
+	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "rehire", "swaps", "exact-case", "start", "pause"} {
 		if cmd.Flags().Changed(name) {
 			return true
 		}
@@ -120,6 +124,9 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 		{!bytes.Equal(before.secret, after.secret), "Secret Token was saved"},
 		{before.scope != after.scope, "Scope is " + scopeWords(after.scope)},
 		{before.actions != after.actions, "Target Object Actions are " + after.actions},
+		{before.rehire != after.rehire, "Re-hire is " + string(after.rehire)},
+		{before.swaps != after.swaps, "Swapped names is " + string(after.swaps)},
+		{before.exact != after.exact, "Exact case is " + after.exact},
 		{before.status != after.status, "Provisioning Status is " + string(after.status)},
 	} {
 		if line.changed {
@@ -186,6 +193,9 @@ type jobSettings struct {
 	secret    []byte // the Secret Token, sealed
 	scope     provision.Scope
 	actions   string
+	rehire    provision.Rehire
+	swaps     provision.Swaps
+	exact     string
 	status    provision.Status
 }
 
@@ -194,7 +204,17 @@ func settingsOf(job provision.Job) (jobSettings, error) {
 	if err != nil {
 		return jobSettings{}, err
 	}
-	return jobSettings{job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Status}, nil
+	return jobSettings{
+		job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Rehire, job.Swaps, exactWords(job.Schema, m), job.Status,
+	}, nil
+}
+
+// exactWords returns the value for --exact-case.
+func exactWords(s *provision.Schema, m *provision.ObjectMapping) string {
+	if exact := s.ExactCase(m); len(exact) > 0 {
+		return strings.Join(exact, ",")
+	}
+	return "none"
 }
 
 func scopeWords(scope provision.Scope) string {
@@ -224,6 +244,29 @@ func (f *jobFlags) edit(c *command, cmd *cobra.Command) (func(*provision.Setting
 			return nil, err
 		}
 		edits = append(edits, func(s *provision.Settings) { s.Actions = &actions })
+	}
+	if given("rehire") {
+		rule, err := oneOf(cmd, "rehire", f.rehire, provision.RehireAsk, provision.RehireAdopt, provision.RehireNew)
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, func(s *provision.Settings) { s.Rehire = rule })
+	}
+	if given("swaps") {
+		rule, err := oneOf(cmd, "swaps", f.swaps, provision.SwapsAsk, provision.SwapsTemporary)
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, func(s *provision.Settings) { s.Swaps = rule })
+	}
+	if given("exact-case") {
+		exact := []string{}
+		for name := range strings.SplitSeq(f.exactCase, ",") {
+			if name = strings.TrimSpace(name); name != "" && f.exactCase != "none" {
+				exact = append(exact, name)
+			}
+		}
+		edits = append(edits, func(s *provision.Settings) { s.ExactCase = &exact })
 	}
 	status, err := f.status(cmd)
 	if err != nil {
@@ -341,7 +384,7 @@ delete that were not there before, ask first, with the numbers. --yes answers th
 question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			if !f.given(cmd) {
-				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --start, --pause")
+				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --rehire, --swaps, --exact-case, --start, --pause")
 			}
 			job, changed, err := f.apply(cmd.Context(), c, s, cmd, h, app)
 			if err != nil {
@@ -354,6 +397,7 @@ question.`,
 			actions := actionWords(m.FlowTypes)
 			return c.print(map[string]any{
 				"name": app.Name, "tenantUrl": job.TenantURL, "secretTokenSaved": job.HasSecret(), "scope": job.Scope, "actions": actions, "status": job.Status,
+				"rehire": job.Rehire, "swaps": job.Swaps, "exactCase": job.Schema.ExactCase(m),
 				"changed": changed,
 			}, func(w io.Writer) {
 				if len(changed) == 0 {
@@ -445,6 +489,9 @@ type appDetails struct {
 	SecretToken bool     `json:"secretTokenSaved"`
 	Scope       string   `json:"scope,omitempty"`
 	Actions     []string `json:"actions,omitempty"`
+	Rehire      string   `json:"rehire,omitempty"`
+	Swaps       string   `json:"swaps,omitempty"`
+	ExactCase   string   `json:"exactCase,omitempty"`
 	Status      string   `json:"provisioningStatus,omitempty"`
 }
 
@@ -488,6 +535,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 	}
 	d.Code, d.Linked, d.TenantURL, d.SecretToken = r.Code, r.Linked, r.Job.TenantURL, r.Job.HasSecret()
 	d.Scope, d.Status, d.Actions = string(r.Job.Scope), string(r.Job.Status), actionWords(m.FlowTypes)
+	d.Rehire, d.Swaps, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), exactWords(r.Job.Schema, m)
 	return d, nil
 }
 
@@ -502,8 +550,8 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 	if d.SecretToken {
 		secret = "saved"
 	}
-	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nProvisioning Status    %s\n",
-		phrase.Count(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.Status)
+	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nExact case             %s\nRe-hire                %s\nSwapped names          %s\nProvisioning Status    %s\n",
+		phrase.Count(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, d.Status)
 }
 
 // actionWords returns the values for --actions.

@@ -136,6 +136,12 @@ func fixed(path, start, want string) (completion, bool) {
 		return words(provision.AssignedOnly, provision.Everyone), true
 	case "--actions":
 		return actionList(start), true
+	case "--rehire":
+		return words(provision.RehireAsk, provision.RehireAdopt, provision.RehireNew), true
+	case "--swaps":
+		return words(provision.SwapsAsk, provision.SwapsTemporary), true
+	case "--exact-case":
+		return words("none", "displayName", "userName"), true
 	case "--absent":
 		return words("keep", "soft-delete"), true
 	case "--log":

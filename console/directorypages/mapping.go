@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +42,8 @@ type mappingRow struct {
 	Source     string
 	Target     string
 	Precedence string // empty if the attribute does not match
+	Exact      bool   // case counts
+	ExactName  string // name of the checkbox for Exact
 }
 
 func (v *appVisit) mappingURL(name string) string {
@@ -68,7 +71,7 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	}
 	pg := mappingPage{
 		Page: v.page, Action: v.mappingURL(m.Name), Discard: v.mappingURL(m.Name), Name: m.Name, Enabled: m.Enabled, MustEnabled: m.SourceObjectName == "User",
-		Was:    console.WasFields(mappingFields(), mappingValues(m)),
+		Was:    console.WasFields(mappingFields(m), mappingValues(job.Schema, m)),
 		Object: m.SourceObjectName, TargetType: m.TargetObjectName, Scope: "All records",
 		Create: m.FlowTypes.Has(provision.FlowAdd), Update: m.FlowTypes.Has(provision.FlowUpdate), Delete: m.FlowTypes.Has(provision.FlowDelete),
 	}
@@ -84,19 +87,25 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 			pg.Filters = append(pg.Filters, (&provision.Filter{Groups: []provision.FilterGroup{g}}).Words())
 		}
 	}
-	if form := p.keptForm(r, v, v.mappingURL(m.Name)); form != nil {
-		pg.Was, pg.Unsaved = console.WasAgain(form, mappingFields()), true
+	form := p.keptForm(r, v, v.mappingURL(m.Name))
+	if form != nil {
+		pg.Was, pg.Unsaved = console.WasAgain(form, mappingFields(m)), true
 		pg.Enabled = form.Get("enabled") == "yes"
 		pg.Create, pg.Update, pg.Delete = form.Get("create") != "", form.Get("update") != "", form.Get("delete") != ""
 	}
 	for i := range m.AttributeMappings {
-		pg.Rows = append(pg.Rows, mappingRowOf(&m.AttributeMappings[i]))
+		row := mappingRowOf(&m.AttributeMappings[i])
+		row.Exact = slices.Contains(job.Schema.ExactCase(m), row.Target)
+		if form != nil {
+			row.Exact = form.Get(row.ExactName) != ""
+		}
+		pg.Rows = append(pg.Rows, row)
 	}
 	return p.show(w, r, http.StatusOK, "mapping", pg)
 }
 
 func mappingRowOf(a *provision.AttributeMapping) mappingRow {
-	row := mappingRow{Source: sourceText(a.Source), Target: a.TargetAttributeName}
+	row := mappingRow{Source: sourceText(a.Source), Target: a.TargetAttributeName, ExactName: exactField(a.TargetAttributeName)}
 	if a.MatchingPriority > 0 {
 		row.Precedence = strconv.Itoa(a.MatchingPriority)
 	}
@@ -115,21 +124,32 @@ func sourceText(n *provision.AttributeMappingSource) string {
 	return n.Expression
 }
 
+// exactField returns the name of the checkbox that says whether case counts for an attribute.
+func exactField(target string) string { return "exact:" + target }
+
 // mappingFields lists the settings that the page edits.
-func mappingFields() []console.EditField {
-	return []console.EditField{
+func mappingFields(m *provision.ObjectMapping) []console.EditField {
+	fields := []console.EditField{
 		console.EditChoice("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
 		console.EditTick("create", "Create"), console.EditTick("update", "Update"), console.EditTick("delete", "Delete"),
 	}
+	for _, row := range m.AttributeMappings {
+		fields = append(fields, console.EditTick(exactField(row.TargetAttributeName), "Exact case of "+row.TargetAttributeName))
+	}
+	return fields
 }
 
-func mappingValues(m *provision.ObjectMapping) map[string]string {
+func mappingValues(s *provision.Schema, m *provision.ObjectMapping) map[string]string {
 	values := map[string]string{
 		"enabled": "no", "create": console.TickValue(m.FlowTypes.Has(provision.FlowAdd)),
 		"update": console.TickValue(m.FlowTypes.Has(provision.FlowUpdate)), "delete": console.TickValue(m.FlowTypes.Has(provision.FlowDelete)),
 	}
 	if m.Enabled {
 		values["enabled"] = "yes"
+	}
+	exact := s.ExactCase(m)
+	for _, row := range m.AttributeMappings {
+		values[exactField(row.TargetAttributeName)] = console.TickValue(slices.Contains(exact, row.TargetAttributeName))
 	}
 	return values
 }
@@ -149,10 +169,10 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		actions provision.FlowTypes
 	)
 	users := false
-	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(now *provision.ObjectMapping) (provision.MappingEdit, error) {
+	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(schema *provision.Schema, now *provision.ObjectMapping) (provision.MappingEdit, error) {
 		users = now.SourceObjectName == "User"
 		var err error
-		if m, err = console.MergeEdit(r.PostForm, mappingFields(), mappingValues(now)); err != nil {
+		if m, err = console.MergeEdit(r.PostForm, mappingFields(now), mappingValues(schema, now)); err != nil {
 			return provision.MappingEdit{}, err
 		}
 		if len(m.Conflicts) > 0 {
@@ -168,7 +188,13 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		if harm.asks() && r.PostForm.Get("confirmed") != harm.answer() {
 			return provision.MappingEdit{}, errConfirm
 		}
-		return provision.MappingEdit{Enabled: &enabled, Actions: &actions}, nil
+		exact := []string{}
+		for _, row := range now.AttributeMappings {
+			if m.Values[exactField(row.TargetAttributeName)] != "" {
+				exact = append(exact, row.TargetAttributeName)
+			}
+		}
+		return provision.MappingEdit{Enabled: &enabled, Actions: &actions, ExactCase: &exact}, nil
 	}, v.actor())
 	if errors.Is(err, errConfirm) {
 		return p.askMapping(w, r, v, name, m, harm, by)

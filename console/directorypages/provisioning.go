@@ -57,6 +57,8 @@ type provisioningForm struct {
 	HasSecret bool
 	Restore   bool
 	Scope     provision.Scope
+	Rehire    provision.Rehire
+	Swaps     provision.Swaps
 	Status    provision.Status
 }
 
@@ -69,6 +71,11 @@ func (f provisioningForm) On() bool { return f.Status == provision.On }
 
 // Everyone reports whether the scope is all users and groups.
 func (f provisioningForm) Everyone() bool { return f.Scope == provision.Everyone }
+
+// Adopts, Renews and Swapping report the rules that differ from ask.
+func (f provisioningForm) Adopts() bool   { return f.Rehire == provision.RehireAdopt }
+func (f provisioningForm) Renews() bool   { return f.Rehire == provision.RehireNew }
+func (f provisioningForm) Swapping() bool { return f.Swaps == provision.SwapsTemporary }
 
 type mappingLink struct {
 	Name, URL string
@@ -145,7 +152,7 @@ func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, e
 		return nil, err
 	}
 	job := report.Job
-	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Status: job.Status}
+	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, Status: job.Status}
 	fields := provisioningFields()
 	if !pg.Saved {
 		fields = fields[:3] // the first form has neither scope nor status
@@ -277,6 +284,10 @@ func provisioningFields() []console.EditField {
 			},
 		},
 		console.EditChoice("scope", "Scope", map[string]string{string(provision.AssignedOnly): "Sync only assigned users and groups", string(provision.Everyone): "Sync all users and groups"}),
+		console.EditChoice("rehire", "Re-hire", map[string]string{
+			string(provision.RehireAsk): "Ask", string(provision.RehireAdopt): "Take the account over", string(provision.RehireNew): "New account",
+		}),
+		console.EditChoice("swaps", "Swapped names", map[string]string{string(provision.SwapsAsk): "Ask", string(provision.SwapsTemporary): "Use a temporary name"}),
 		{Name: "status", Label: "Provisioning Status"},
 	}
 }
@@ -284,6 +295,7 @@ func provisioningFields() []console.EditField {
 func provisioningValues(job provision.Job) map[string]string {
 	return map[string]string{
 		"mode": string(job.Mode), "tenantURL": job.TenantURL, "secret": job.SecretMark(), "scope": string(job.Scope), "status": string(job.Status),
+		"rehire": string(job.Rehire), "swaps": string(job.Swaps),
 	}
 }
 
@@ -303,6 +315,7 @@ func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm
 	f := provisioningForm{
 		Mode: provision.Mode(r.PostForm.Get("mode")), TenantURL: strings.TrimSpace(r.PostForm.Get("tenantURL")), Secret: strings.TrimSpace(r.PostForm.Get("secretToken")),
 		Restore: r.PostForm.Get("restore") != "", Scope: provision.Scope(r.PostForm.Get("scope")), Status: provision.Status(r.PostForm.Get("status")),
+		Rehire: provision.Rehire(r.PostForm.Get("rehire")), Swaps: provision.Swaps(r.PostForm.Get("swaps")),
 	}
 	if f.Secret == "" && r.PostForm.Get("secretTyped") != "" {
 		if d := p.draft(r, v, r.PostForm.Get(draftField)); d != nil {
@@ -415,6 +428,7 @@ func (v *directoryVisit) lastChange(ctx context.Context, subject string) (*event
 func settingsOf(values map[string]string, secret string) (provision.Settings, error) {
 	s := provision.Settings{
 		Mode: provision.Mode(values["mode"]), TenantURL: values["tenantURL"], Status: provision.Status(values["status"]), Scope: provision.Scope(values["scope"]),
+		Rehire: provision.Rehire(values["rehire"]), Swaps: provision.Swaps(values["swaps"]),
 	}
 	if values["secret"] == typedSecret {
 		if secret == "" {
@@ -447,7 +461,7 @@ func (p *Pages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit,
 	}
 	pg.show(draft)
 	pg.Started = true
-	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Provisioning Status": "status"}
+	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Re-hire": "rehire", "Swapped names": "swaps", "Provisioning Status": "status"}
 	text := console.AsSentence(input.Field + " " + input.Text)
 	if name, ok := names[input.Field]; ok {
 		pg.Errors[name] = &console.FieldError{For: name, Text: text}

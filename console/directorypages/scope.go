@@ -364,7 +364,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		m      console.MergedEdit
 		change reachChange
 	)
-	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(now *provision.ObjectMapping) (provision.MappingEdit, error) {
+	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(_ *provision.Schema, now *provision.ObjectMapping) (provision.MappingEdit, error) {
 		var err error
 		if m, err = console.MergeEdit(r.PostForm, scopeFields(), map[string]string{"scope": scopeText(scopeGroups(now))}); err != nil {
 			return provision.MappingEdit{}, err

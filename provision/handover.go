@@ -1,0 +1,390 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// Rehire is a job's rule for a person whose matching value belongs to the account of somebody who
+// no longer has access. They may be the same person, hired again.
+type Rehire string
+
+// The rules for a re-hire.
+const (
+	RehireAsk   Rehire = "ask"   // do nothing, and let a person decide
+	RehireAdopt Rehire = "adopt" // take the account over if both have the same employeeId
+	RehireNew   Rehire = "new"   // a new account, once the name is free at the application
+)
+
+// Swaps is a job's rule for people who have each other's matching values.
+type Swaps string
+
+// The rules for swaps.
+const (
+	SwapsAsk       Swaps = "ask"       // do nothing, and let a person decide
+	SwapsTemporary Swaps = "temporary" // give one account a temporary value in between
+)
+
+// Awaited is a matching value that an object waits for, because another object's account has it.
+type Awaited struct {
+	Key    MatchKey
+	Holder string // the other object
+	Since  time.Time
+	Fresh  bool // the object did not wait for it before
+}
+
+// Aside is a temporary value that an account gets while others in a circle take their values. It is
+// written down before it is sent.
+type Aside struct {
+	Path    string    `json:"path"`
+	Value   string    `json:"value"` // the temporary one
+	Old     string    `json:"old"`   // the one that the account had
+	Since   time.Time `json:"since"`
+	Reached bool      `json:"reached,omitempty"` // the account has the temporary value
+}
+
+const (
+	// awaitTime is how long a person waits for a value without a failure. The holder's outcome ends
+	// the wait earlier.
+	awaitTime = 30 * time.Second
+	// asideTime is how long an account may keep a temporary value.
+	asideTime = 10 * time.Minute
+	// maxCircle is how many people the engine follows to find a circle.
+	maxCircle = 50
+)
+
+// others gives a pass access to what is known of other people.
+type others struct {
+	read    func(ctx context.Context, objectID string) (*Object, error)
+	known   func(ctx context.Context, objectID string) (Pending, error)
+	holder  func(ctx context.Context, key MatchKey) (objectID string, err error)
+	awaited func(ctx context.Context, objectID string) (*Awaited, error)
+}
+
+// holder is a person whose account has a value that somebody else should have.
+type holder struct {
+	id       string
+	name     string
+	object   *Object // nil if it was purged
+	known    Pending
+	entitled bool
+	keeps    bool // they should have the value themselves
+	leaves   bool // their account will be deleted
+	why      string
+}
+
+// holderOf looks at a person whose account has a matching value.
+func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.Time) (holder, error) {
+	object, err := p.others.read(ctx, id)
+	if err != nil {
+		return holder{}, err
+	}
+	known, err := p.others.known(ctx, id)
+	if err != nil {
+		return holder{}, err
+	}
+	w, attributes := p.begin(object, known, now)
+	h := holder{id: id, name: w.name(), object: object, known: known, entitled: w.entitled()}
+	if !h.entitled {
+		h.why = strings.TrimSuffix(w.whyDisabled(), ".")
+		h.leaves = w.gone && p.m.can(FlowDelete) && known.Link != nil && known.Link.State != Released
+		return h, nil
+	}
+	wanted, problem := p.m.keys(attributes)
+	h.keeps = problem != nil || slices.ContainsFunc(wanted, func(k MatchKey) bool { return sameKey(k, key) })
+	if !h.keeps && !slices.ContainsFunc(wanted, func(k MatchKey) bool { return k.Path == key.Path }) {
+		h.keeps = true // the mapping yields nothing else, so the account keeps it
+	}
+	return h, nil
+}
+
+// contest looks for a change that gives the account a value of another linked account. It returns
+// the changes to send now and what to do about the rest: nil, fail or later.
+func (p *pass) contest(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
+	if w.link.Aside != nil {
+		return p.resume(ctx, w, changes)
+	}
+	for i, c := range changes {
+		key := MatchKey{Path: c.Path, Value: c.New}
+		if r := p.m.row(c.Path); r == nil || r.MatchingPriority == 0 || c.New == nil {
+			continue
+		}
+		id, err := p.others.holder(ctx, key)
+		if err != nil {
+			return nil, nil, err
+		}
+		if id == "" || id == w.known.ObjectID {
+			continue
+		}
+		h, err := p.holderOf(ctx, id, key, w.started)
+		if err != nil {
+			return nil, nil, err
+		}
+		rest, err := p.await(ctx, w, key, h)
+		if err != nil || rest == nil {
+			return changes, nil, err
+		}
+		return slices.Delete(slices.Clone(changes), i, i+1), rest, nil
+	}
+	return changes, nil, nil
+}
+
+// await decides what to do about a value that another person's account has. nil means that there is
+// nothing to wait for.
+func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (decision, error) {
+	awaits := &Awaited{Key: key, Holder: h.id, Since: w.started, Fresh: true}
+	before, err := p.others.awaited(ctx, w.known.ObjectID)
+	if err != nil {
+		return nil, err
+	}
+	if before != nil && sameKey(before.Key, key) && before.Holder == h.id {
+		awaits.Since, awaits.Fresh = before.Since, false
+	}
+	switch {
+	case h.keeps:
+		return nil, nil
+	case !h.entitled && !h.leaves:
+		return p.failFormer(w, key, h, awaits), nil
+	case h.entitled:
+		circle, err := p.circle(ctx, w.known.ObjectID, h.id)
+		if err != nil {
+			return nil, err
+		}
+		if len(circle) > 0 {
+			return p.breakCircle(w, key, h, awaits, circle), nil
+		}
+	}
+	failed := h.known.Escrow != nil && h.known.Escrow.Last.After(awaits.Since)
+	if failed || w.started.Sub(awaits.Since) >= awaitTime {
+		reason := "is to give it up"
+		if failed {
+			reason = "cannot be changed: " + h.known.Escrow.Reason
+		}
+		f := w.fail(&TargetError{
+			Kind: Conflict, Code: "EntryConflict",
+			Detail: fmt.Sprintf("%s '%s' belongs to the account of %s, who %s", key.Path, text(key.Value), h.name, ended(reason)),
+			Advice: "It is sent as soon as that account has another value.",
+		})
+		f.awaits = awaits
+		return f, nil
+	}
+	d := later{until: w.started.Add(awaitTime), awaits: awaits}
+	if awaits.Fresh {
+		d.also = []string{h.id}
+	}
+	return d, nil
+}
+
+func ended(s string) string { return strings.TrimSuffix(s, ".") + "." }
+
+// circle returns the people of a circle in which each waits for a value of the next, from the one
+// who asks to the holder of what they want. It returns nil if there is none.
+func (p *pass) circle(ctx context.Context, objectID, holderID string) ([]string, error) {
+	members := []string{objectID}
+	for id := holderID; len(members) < maxCircle; {
+		members = append(members, id)
+		a, err := p.others.awaited(ctx, id)
+		switch {
+		case err != nil || a == nil:
+			return nil, err
+		case a.Holder == objectID:
+			return members, nil
+		case slices.Contains(members, a.Holder):
+			return nil, nil // a circle of others
+		}
+		id = a.Holder
+	}
+	return nil, nil
+}
+
+// breakCircle gives the account of one person in a circle a temporary value, if the job allows that.
+func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, circle []string) decision {
+	why := p.noTemporary(w, key)
+	if why == "" && slices.Min(circle) != w.known.ObjectID {
+		if w.started.Sub(awaits.Since) < asideTime {
+			return later{until: w.started.Add(awaitTime), awaits: awaits, also: []string{slices.Min(circle)}}
+		}
+		why = "Another person of the circle could not be given a temporary value."
+	}
+	if why != "" {
+		f := w.fail(&TargetError{
+			Kind: Conflict, Code: "EntryConflict",
+			Detail: fmt.Sprintf("%s '%s' belongs to the account of %s. %d people have each other's values, so none of them can go first.", key.Path, text(key.Value), h.name, len(circle)),
+			Advice: why,
+		})
+		f.awaits = awaits
+		return f
+	}
+	l := *w.link
+	r := p.m.rowFor(key.Path)
+	l.Aside = &Aside{
+		Path: key.Path, Value: "rollcall-" + hashText(w.known.ObjectID + key.Path + w.started.String())[:16], Old: text(w.has(r)), Since: w.started,
+	}
+	return later{until: w.started, pair: remember{l}, awaits: awaits}
+}
+
+// noTemporary returns why an account gets no temporary value, or "".
+func (p *pass) noTemporary(w *work, key MatchKey) string {
+	path := strings.ToLower(key.Path)
+	switch {
+	case p.job.Swaps != SwapsTemporary:
+		return "Allow temporary values in the job's settings (Swapped names), or change one of the accounts at the application."
+	case strings.HasPrefix(path, "emails"):
+		return "An e-mail address gets no temporary value. Change one of the accounts at the application."
+	case w.link.Wrote[key.Path].Refused != nil || w.link.Wrote == nil || !p.m.can(FlowUpdate):
+		return "The application has refused a change of this attribute before, so no temporary value is sent. Change one of the accounts at the application."
+	}
+	return ""
+}
+
+// resume continues with an account that has a temporary value, or is to get it.
+func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
+	a := *w.link.Aside
+	changes = slices.Clone(changes)
+	i := slices.IndexFunc(changes, func(c Change) bool { return c.Path == a.Path })
+	if text(w.has(p.m.rowFor(a.Path))) != a.Value { // not there yet
+		l := *w.link
+		w.link = &l
+		if i < 0 || a.Reached {
+			l.Aside = nil
+			return changes, nil, nil
+		}
+		key := MatchKey{Path: a.Path, Value: changes[i].New}
+		id, err := p.others.holder(ctx, key)
+		if err != nil || id == "" || id == w.known.ObjectID {
+			l.Aside = nil // it became free meanwhile
+			return changes, nil, err
+		}
+		changes[i].New = a.Value
+		awaits := &Awaited{Key: key, Holder: id, Since: w.started}
+		return changes, later{until: w.started.Add(awaitTime), awaits: awaits, also: []string{id}}, nil
+	}
+	if i < 0 { // out of scope meanwhile: the account gets its own value back
+		taken, err := p.others.holder(ctx, MatchKey{Path: a.Path, Value: a.Old})
+		if err != nil || taken != "" && taken != w.known.ObjectID {
+			return changes, nil, err
+		}
+		return append(changes, p.m.rowFor(a.Path).change(a.Value, a.Old)), nil, nil
+	}
+	key := MatchKey{Path: a.Path, Value: changes[i].New}
+	id, err := p.others.holder(ctx, key)
+	if err != nil || id == "" || id == w.known.ObjectID {
+		return changes, nil, err
+	}
+	h, err := p.holderOf(ctx, id, key, w.started)
+	if err != nil {
+		return nil, nil, err
+	}
+	awaits := &Awaited{Key: key, Holder: id, Since: a.Since}
+	if failed := h.known.Escrow != nil && h.known.Escrow.Last.After(a.Since); !failed && w.started.Sub(a.Since) < asideTime {
+		d := later{until: w.started.Add(awaitTime), awaits: awaits}
+		if w.current != nil { // the process died before it recorded the temporary value
+			l := *w.link
+			w.remember(&l, nil, nil)
+			d.pair = remember{l}
+		}
+		return slices.Delete(changes, i, i+1), d, nil
+	}
+	f := w.fail(&TargetError{
+		Kind: Conflict, Code: "EntryConflict",
+		Detail: fmt.Sprintf("%s '%s' belongs to the account of %s, who could not be changed. This account had a temporary value and gets its own one back.", key.Path, text(key.Value), h.name),
+		Advice: "Correct the other person, or change one of the accounts at the application.",
+	})
+	f.awaits = awaits
+	taken, err := p.others.holder(ctx, MatchKey{Path: a.Path, Value: a.Old})
+	if err != nil {
+		return nil, nil, err
+	}
+	if taken != "" && taken != w.known.ObjectID {
+		return slices.Delete(changes, i, i+1), f, nil
+	}
+	changes[i].New = a.Old
+	return changes, f, nil
+}
+
+// contested decides about an account that was found for a person and that another person is linked
+// to. A nil decision means that the person takes it over.
+func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
+	h, err := p.holderOf(ctx, owner, key, w.started)
+	if err != nil {
+		return nil, err
+	}
+	if h.keeps || h.known.Link == nil || h.known.Link.FirstKey() != key.Folded() {
+		return w.taken(o.ID, owner), nil
+	}
+	if !h.entitled && !h.leaves && p.job.Rehire == RehireAdopt && w.entitled() {
+		if id := employeeID(&w.object); id != "" && id == employeeID(h.object) {
+			w.known.takes = owner
+			w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("The account of %s is taken over: both have the employeeId '%s', and that person was %s.", h.name, id, h.why), map[string]string{"id": o.ID})
+			return nil, nil
+		}
+	}
+	d, err := p.await(ctx, w, key, h)
+	if err == nil && d == nil {
+		return w.taken(o.ID, owner), nil
+	}
+	return d, err
+}
+
+func employeeID(o *Object) string {
+	if o == nil {
+		return ""
+	}
+	return strings.TrimSpace(text(o.Attributes["employeeId"]))
+}
+
+// failFormer fails a person whose value belongs to the account of somebody without access.
+func (p *pass) failFormer(w *work, key MatchKey, h holder, awaits *Awaited) fail {
+	te := &TargetError{
+		Kind: Conflict, Code: "HandoverNeeded",
+		Detail: fmt.Sprintf("%s '%s' belongs to the account of %s (object %s), who was %s. Nothing was done to that account.", key.Path, text(key.Value), h.name, h.id, cmp.Or(h.why, "out of scope")),
+	}
+	mine, theirs := employeeID(&w.object), employeeID(h.object)
+	freed := fmt.Sprintf("rename or delete that account at the application, so that '%s' is free: this person then gets an account by itself.", text(key.Value))
+	switch {
+	case w.link != nil:
+		te.Advice = "Do this: " + freed
+	case p.job.Rehire == RehireNew:
+		te.Advice = "The job's rule for a re-hire is a new account. The name must be freed first: " + freed
+	case p.job.Rehire == RehireAdopt && (mine == "" || theirs == ""):
+		te.Advice = "The job's rule for a re-hire is to take the account over, but only if both people have the same employeeId, and one of them has none. Fill it in in the directory, or " + freed
+	case p.job.Rehire == RehireAdopt:
+		te.Advice = fmt.Sprintf("The job's rule for a re-hire is to take the account over, but only if both people have the same employeeId: here they are '%s' and '%s'. If they are two people, %s", mine, theirs, freed)
+	default:
+		te.Advice = "If both are the same person, set the job's rule for a re-hire to adopt: with the same employeeId the account is taken over. If not, " + freed
+	}
+	f := w.fail(te)
+	f.awaits = awaits
+	return f
+}
+
+// freed returns the matching values that an account no longer has.
+func freed(before *Link, after *Link) []MatchKey {
+	if before == nil {
+		return nil
+	}
+	var gone []MatchKey
+	for _, k := range before.Keys {
+		if after == nil || after.State == Gone || !slices.ContainsFunc(after.Keys, func(a MatchKey) bool { return sameKey(a, k) }) {
+			gone = append(gone, k)
+		}
+	}
+	return gone
+}
+
+// Folded returns a matching value as it is stored for lookups: without regard to case.
+func (k MatchKey) Folded() string { return scim.Fold(k.Path) + " " + scim.Fold(text(k.Value)) }
+
+// FirstKey returns the first matching value of the account as it is stored for lookups, or "".
+func (l *Link) FirstKey() string {
+	if len(l.Keys) == 0 || l.State == Gone {
+		return ""
+	}
+	return l.Keys[0].Folded()
+}

@@ -1,0 +1,337 @@
+package provision_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// unique makes the application refuse a user name that another account has. It returns the names
+// that PATCHes asked for, and counts its refusals.
+func unique(w *world) (asked func() []string, refusals *atomic.Int32) {
+	refusals = new(atomic.Int32)
+	var mu sync.Mutex
+	var names []string
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost && r.Method != http.MethodPatch {
+			return false
+		}
+		id := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+		name := userNameIn(w.t, body(r))
+		if name == "" {
+			return false
+		}
+		mu.Lock()
+		names = append(names, name)
+		mu.Unlock()
+		w.app.mu.Lock()
+		defer w.app.mu.Unlock()
+		for other, u := range w.app.users {
+			if other != id && scim.Fold(u.String("userName")) == scim.Fold(name) {
+				refusals.Add(1)
+				refuse(rw, http.StatusConflict, "uniqueness", "userName is taken.")
+				return true
+			}
+		}
+		return false
+	}
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return names
+	}, refusals
+}
+
+// userNameIn returns the user name that a create or a PATCH asks for.
+func userNameIn(t testing.TB, text string) string {
+	var request struct {
+		UserName   string
+		Operations []struct {
+			Path  string
+			Value any
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &request); err != nil {
+		t.Error(err)
+	}
+	for _, op := range request.Operations {
+		if op.Path == "userName" {
+			return op.Value.(string)
+		}
+	}
+	return request.UserName
+}
+
+// rules sets the job's rules.
+func (w *world) rules(r provision.Rehire, s provision.Swaps) {
+	w.t.Helper()
+	if _, err := w.jobs.Edit(w.t.Context(), w.key, func(set *provision.Settings) { set.Rehire, set.Swaps = r, s }, "cli"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// names returns the user names of the accounts by id.
+func (a *application) names() map[string]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	names := map[string]string{}
+	for id, u := range a.users {
+		names[id] = u.String("userName")
+	}
+	return names
+}
+
+func (w *world) wantNames(when string, want map[string]string) {
+	w.t.Helper()
+	for id, name := range w.app.names() {
+		if name != want[id] {
+			w.t.Errorf("%s: %s has the name %q, want %q", when, id, name, want[id])
+		}
+	}
+}
+
+func TestSwapOfNames(t *testing.T) {
+	t.Parallel()
+	// swap gives Ada and Bob each other's names, and Ada another title.
+	swap := func(w *world) {
+		w.people.set("p1", "userPrincipalName", "bob@contoso.com")
+		w.people.set("p2", "userPrincipalName", "ada@contoso.com")
+		w.people.set("p1", "jobTitle", "Countess")
+	}
+	before := map[string]string{"u1": "ada@contoso.com", "u2": "bob@contoso.com"}
+	after := map[string]string{"u1": "bob@contoso.com", "u2": "ada@contoso.com"}
+	t.Run("asks_by_default_and_writes_everything_else", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		_, refusals := unique(w)
+		swap(w)
+		_, entries := w.cycle()
+		for id, e := range entries {
+			if e.Status.Status != provision.Failure || !strings.Contains(e.Status.Reason, "have each other's values") || !strings.Contains(e.Status.RecommendedAction, "Swapped names") {
+				t.Errorf("%s: got %q (%s)", id, status(e), e.Status.Reason)
+			}
+		}
+		w.wantNames("nothing was swapped", before)
+		if got := w.app.users["u1"]["title"]; got != "Countess" || refusals.Load() != 0 || w.report().Escrowed != 2 {
+			t.Errorf("title %v, %d refusals, %d escrowed", got, refusals.Load(), w.report().Escrowed)
+		}
+		// The answer to the question.
+		w.rules("", provision.SwapsTemporary)
+		w.cycle()
+		w.wantNames("after temporary values were allowed", after)
+		if r := w.report(); r.Escrowed != 0 || r.Pending != 0 || refusals.Load() != 0 {
+			t.Errorf("report %+v, %d refusals", r, refusals.Load())
+		}
+	})
+	t.Run("goes_through_a_temporary_value_in_one_cycle", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		w.rules("", provision.SwapsTemporary)
+		w.cycle()
+		asked, refusals := unique(w)
+		swap(w)
+		report, entries := w.cycle()
+		w.wantNames("swapped", after)
+		names := asked()
+		if len(names) != 3 || strings.Contains(names[0], "@") || refusals.Load() != 0 || report.Failed != 0 || len(entries) != 2 {
+			t.Errorf("names asked for: %v, %d refusals; report %+v", names, refusals.Load(), report)
+		}
+		w.app.asked()
+		if w.cycle(); probes(w.app.asked()) != nil || w.link("p1").Aside != nil {
+			t.Error("a second cycle sends something")
+		}
+	})
+	t.Run("three_people_in_a_circle", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		w.rules("", provision.SwapsTemporary)
+		w.people.put("p3", person("cy@contoso.com", "Cy", "Cypher"))
+		w.cycle()
+		_, refusals := unique(w)
+		w.people.set("p3", "userPrincipalName", "ada@contoso.com")
+		w.people.set("p2", "userPrincipalName", "cy@contoso.com")
+		w.people.set("p1", "userPrincipalName", "bob@contoso.com")
+		w.cycle()
+		w.wantNames("after the circle", map[string]string{"u1": "bob@contoso.com", "u2": "cy@contoso.com", "u3": "ada@contoso.com"})
+		if r := w.report(); refusals.Load() != 0 || r.Escrowed != 0 || r.Pending != 0 {
+			t.Errorf("%d refusals, report %+v", refusals.Load(), r)
+		}
+	})
+	t.Run("a_crash_in_the_middle_is_finished", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		w.rules("", provision.SwapsTemporary)
+		w.cycle()
+		asked, _ := unique(w)
+		crash := &crashing{Store: w.store, when: func() bool { return len(asked()) == 1 }}
+		w.engine.Store = crash
+		swap(w)
+		if _, _, err := w.tryCycle(); err == nil || !crash.done.Load() {
+			t.Fatal("the process did not stop")
+		}
+		if names := w.app.names(); strings.Contains(names["u1"], "@") {
+			t.Fatalf("the crash was not in the middle: %v", names)
+		}
+		w.wire()
+		w.cycle()
+		w.wantNames("after the crash", after)
+		if r := w.report(); r.Escrowed != 0 || r.Pending != 0 {
+			t.Errorf("report %+v", r)
+		}
+	})
+	t.Run("is_undone_if_the_second_step_is_refused", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		w.rules("", provision.SwapsTemporary)
+		w.cycle()
+		unique(w)
+		inner := w.app.answer
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/u2") && strings.Contains(body(r), "ada@") {
+				refuse(rw, 400, "mutability", "Bob keeps his name.")
+				return true
+			}
+			return inner(rw, r)
+		}
+		swap(w)
+		w.cycle()
+		w.wantNames("undone", before)
+		if r := w.report(); r.Escrowed != 2 || r.Pending != 0 || w.link("p1").Aside != nil {
+			t.Errorf("report %+v", r)
+		}
+	})
+	t.Run("a_chain_needs_no_temporary_value", func(t *testing.T) {
+		t.Parallel()
+		for range 3 {
+			w := hired(t)
+			_, refusals := unique(w)
+			w.people.set("p1", "userPrincipalName", "bob@contoso.com")
+			w.people.set("p2", "userPrincipalName", "bob.bit@contoso.com")
+			report, entries := w.cycle()
+			w.wantNames("chain", map[string]string{"u1": "bob@contoso.com", "u2": "bob.bit@contoso.com"})
+			if refusals.Load() != 0 || report.Failed != 0 || status(entries["p1"]) != "update success " {
+				t.Errorf("%d refusals, report %+v", refusals.Load(), report)
+			}
+		}
+	})
+}
+
+// crashing is a store that is gone from a moment on.
+type crashing struct {
+	provision.Store
+	when func() bool
+	done atomic.Bool
+}
+
+func (s *crashing) Record(ctx context.Context, f provision.Fence, st provision.State, outcomes []provision.Outcome) error {
+	if s.done.Load() || s.when() {
+		s.done.Store(true)
+		return errors.New("killed")
+	}
+	return s.Store.Record(ctx, f, st, outcomes)
+}
+
+// TestRehire gives the name of Bob, who left, to somebody who is hired now.
+func TestRehire(t *testing.T) {
+	t.Parallel()
+	// left is a job whose Bob, E2, was soft-deleted and whose account is disabled; then Bob is hired
+	// again as another object.
+	left := func(t *testing.T, rule provision.Rehire, employee string) *world {
+		t.Helper()
+		w := hired(t)
+		w.rules(rule, "")
+		w.people.set("p2", "employeeId", "E2")
+		w.cycle()
+		w.people.softDelete("p2")
+		w.cycle()
+		if isActive(t, w, "bob@contoso.com") {
+			t.Fatal("Bob is active")
+		}
+		unique(w)
+		again := person("bob@contoso.com", "Bob", "Byte")
+		again["employeeId"], again["city"] = employee, "Bergen"
+		w.people.put("p9", again)
+		return w
+	}
+	for name, tt := range map[string]struct {
+		rule     provision.Rehire
+		employee string
+		words    []string
+	}{
+		"asks_by_default":                        {"", "E2", []string{"who was deleted in the directory", "Nothing was done", "set the job's rule for a re-hire to adopt"}},
+		"adopts_nobody_without_an_employee_id":   {provision.RehireAdopt, "", []string{"one of them has none"}},
+		"adopts_nobody_with_another_employee_id": {provision.RehireAdopt, "E9", []string{"'E9' and 'E2'", "If they are two people"}},
+		"new_says_which_name_must_be_freed":      {provision.RehireNew, "E2", []string{"The name must be freed first", "'bob@contoso.com'"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := left(t, tt.rule, tt.employee)
+			_, entries := w.cycle()
+			e := entries["p9"]
+			for _, word := range tt.words {
+				if got := e.Status.Reason + " " + e.Status.RecommendedAction; status(e) != "other failure HandoverNeeded" || !strings.Contains(got, word) {
+					t.Errorf("got %q: %q does not say %q", status(e), got, word)
+				}
+			}
+			if isActive(t, w, "bob@contoso.com") || len(w.app.users) != 2 {
+				t.Error("the account was touched")
+			}
+			// The leaver is purged: the account goes, and the new person gets one in the same cycle.
+			w.people.purge("p2")
+			if w.cycle(); !isActive(t, w, "bob@contoso.com") || w.report().Escrowed != 0 || w.report().Linked != 2 {
+				t.Errorf("after the purge: accounts %v, report %+v", w.app.users, w.report())
+			}
+		})
+	}
+	t.Run("adopt_takes_the_account_over", func(t *testing.T) {
+		t.Parallel()
+		w := left(t, provision.RehireAdopt, "E2")
+		_, objects := w.plan()
+		if o := objects["p9"]; o.TargetID != "u2" || o.Action != provision.Update {
+			t.Errorf("planned %+v", o)
+		}
+		_, entries := w.cycle()
+		if e := entries["p9"]; status(e) != "update success " || !isActive(t, w, "bob@contoso.com") || len(w.app.users) != 2 {
+			t.Errorf("got %q (%s)", status(e), e.Status.Reason)
+		}
+		if got := w.link("p9"); got.TargetID != "u2" || w.report().Linked != 2 {
+			t.Errorf("linked %+v", got)
+		}
+		w.people.purge("p2") // the old object is no longer the account's
+		if w.cycle(); !isActive(t, w, "bob@contoso.com") {
+			t.Error("the purge of the old object took the account away")
+		}
+	})
+	t.Run("a_name_that_is_freed_wakes_whoever_waits", func(t *testing.T) {
+		t.Parallel()
+		w := left(t, "", "E9")
+		w.cycle()
+		w.people.edit("p2", func(u *directory.User) { u.Deleted = time.Time{} })
+		w.people.set("p2", "userPrincipalName", "bob.old@contoso.com")
+		if w.cycle(); !isActive(t, w, "bob@contoso.com") || !isActive(t, w, "bob.old@contoso.com") || len(w.app.users) != 3 {
+			t.Errorf("accounts %v", w.app.users)
+		}
+	})
+	t.Run("somebody_who_is_being_renamed_is_waited_for", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		_, refusals := unique(w)
+		w.people.put("p0", person("bob@contoso.com", "Bob", "Newman"))
+		w.people.set("p2", "userPrincipalName", "bob.byte@contoso.com")
+		report, _ := w.cycle()
+		w.wantNames("in one cycle", map[string]string{"u1": "ada@contoso.com", "u2": "bob.byte@contoso.com", "u3": "bob@contoso.com"})
+		if report.Failed != 0 || refusals.Load() != 0 {
+			t.Errorf("report %+v, %d refusals", report, refusals.Load())
+		}
+	})
+}

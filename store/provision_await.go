@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// Holder returns the object whose account has a value of the first matching attribute, or "".
+func (s Provisioning) Holder(ctx context.Context, k provision.Key, key provision.MatchKey) (objectID string, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		err := tx.QueryRow(ctx, `
+			select object_id
+			from job_link
+			where directory = $1 and app = $2 and first_key = $3
+			order by object_id
+			limit 1`, string(k.Directory), k.App, key.Folded()).Scan(&objectID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return objectID, err
+}
+
+// Awaited returns what an object waits for, or nil.
+func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID string) (a *provision.Awaited, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		found := provision.Awaited{}
+		var key string
+		var since int64
+		err := tx.QueryRow(ctx, `
+			select holder, match_key, since
+			from job_awaited
+			where directory = $1 and app = $2 and object_id = $3`, string(k.Directory), k.App, objectID).Scan(&found.Holder, &key, &since)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(key), &found.Key); err != nil {
+			return fmt.Errorf("read what %s waits for: %w", objectID, err)
+		}
+		found.Since = fromMicros(since)
+		a = &found
+		return nil
+	})
+	return a, err
+}
+
+// wake records who waits for a value, and puts people on the work list whose wait has ended: the
+// value became free, its holder failed, or they are part of a circle.
+func (t jobTx) wake(ctx context.Context, outcomes []provision.Outcome) error {
+	for _, o := range outcomes {
+		if o.Awaits == nil && o.DropFail {
+			if err := t.exec(ctx, `
+				delete from job_awaited
+				where directory = $1 and app = $2 and object_id = $3`, o.ObjectID); err != nil {
+				return err
+			}
+		}
+		if o.Awaits == nil {
+			continue
+		}
+		key, err := json.Marshal(o.Awaits.Key)
+		if err != nil {
+			return fmt.Errorf("write what %s waits for: %w", o.ObjectID, err)
+		}
+		if err := t.exec(ctx, `
+			insert into job_awaited (directory, app, object_id, holder, value, match_key, since)
+			values ($1, $2, $3, $4, $5, $6, $7)
+			on conflict (directory, app, object_id) do update
+			set holder = excluded.holder, value = excluded.value, match_key = excluded.match_key, since = excluded.since`,
+			o.ObjectID, o.Awaits.Holder, o.Awaits.Key.Folded(), string(key), micros(o.Awaits.Since)); err != nil {
+			return err
+		}
+		if !o.Awaits.Fresh {
+			continue
+		}
+		// The holder may have given the value up while this person was worked on. Or the holder waits
+		// as well: the next look finds out whether that is a circle.
+		if err := t.due(ctx, `
+			select a.object_id
+			from job_awaited a
+			where a.directory = $1 and a.app = $2 and a.object_id = $3 and (
+				not exists (
+					select 1
+					from job_link l
+					where l.directory = a.directory and l.app = a.app and l.first_key = a.value)
+				or exists (
+					select 1
+					from job_awaited h
+					where h.directory = a.directory and h.app = a.app and h.object_id = a.holder))`, o.ObjectID); err != nil {
+			return err
+		}
+	}
+	for _, o := range outcomes {
+		for _, k := range o.Frees {
+			if err := t.due(ctx, `
+				select object_id
+				from job_awaited
+				where directory = $1 and app = $2 and value = $3`, k.Folded()); err != nil {
+				return err
+			}
+		}
+		if o.Escrow != nil {
+			if err := t.exec(ctx, `
+				update job_pending
+				set not_before = 0, turn = turn + 1
+				where directory = $1 and app = $2 and object_id in (
+					select object_id
+					from job_awaited
+					where directory = $1 and app = $2 and holder = $3)`, o.ObjectID); err != nil {
+				return err
+			}
+		}
+		for _, id := range o.Also {
+			if err := t.due(ctx, `
+				select object_id
+				from job_link
+				where directory = $1 and app = $2 and object_id = $3`, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// due puts the objects that a query selects on the work list, now.
+func (t jobTx) due(ctx context.Context, query string, args ...any) error {
+	return t.exec(ctx, `
+		insert into job_pending (directory, app, object_id, why, not_before)
+		select $1, $2, object_id, '`+string(provision.ByRetry)+`', 0
+		from (`+query+`) woken
+		where true
+		on conflict (directory, app, object_id) do update
+		set not_before = 0, turn = job_pending.turn + 1, reason = ''`, args...)
+}

@@ -28,7 +28,7 @@ type Session struct {
 type ListedSession struct {
 	Hash secret.Hash
 	session.Record
-	Own bool // the session that asks
+	Own bool // in a list: the caller's own session
 }
 
 func (o *Operators) session(ctx context.Context, sessionSecret string) (Operator, session.Record, error) {

@@ -179,6 +179,7 @@ func (r *run) connect() error {
 			Detail: "The mapping cannot be used, so nothing was sent: " + err.Error() + ".", Advice: "Correct the mapping, or restore the default mappings.",
 		}
 	}
+	m.now = r.e.Now
 	target, err := r.e.openTarget(r.job)
 	if err != nil {
 		return err

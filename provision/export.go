@@ -189,18 +189,26 @@ func modified(changes []Change) []ModifiedProperty {
 // hiddenValue stands for a password in the log and in a plan.
 const hiddenValue = "(not shown)"
 
-// withoutPasswords returns changes for people to read.
+// redactedValue stands for the value of a row whose expression has Redact. The sign is Entra's.
+const redactedValue = "[Redact]"
+
+// withoutPasswords returns changes for people to read, without passwords and redacted values.
 func withoutPasswords(changes []Change) []Change {
 	shown := slices.Clone(changes)
 	for i, c := range shown {
-		if !isPassword(c.Path) {
+		hidden := hiddenValue
+		switch {
+		case isPassword(c.Path):
+		case c.Redacted:
+			hidden = redactedValue
+		default:
 			continue
 		}
 		if c.Old != nil {
-			shown[i].Old = hiddenValue
+			shown[i].Old = hidden
 		}
 		if c.New != nil {
-			shown[i].New = hiddenValue
+			shown[i].New = hidden
 		}
 	}
 	return shown

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -29,6 +30,8 @@ type mapping struct {
 	matching []row // by precedence
 	filter   *scopingFilter
 	groups   bool // the schema has an enabled group mapping
+
+	now func() time.Time // the engine's clock; nil: expressions that read the time fail
 }
 
 // row is one attribute mapping with its parsed target path.
@@ -52,6 +55,9 @@ func compileMapping(s *Schema, c Catalog) (*mapping, error) {
 	m := &mapping{object: object}
 	m.source, m.target = s.systems(object)
 	for _, c := range compiled {
+		if c.Expr != nil && c.Expr.Draws() {
+			c.FlowType = FlowObjectAddOnly // what is drawn at creation stays
+		}
 		r := row{CompiledMapping: c, state: readsState(c.Expr)}
 		if err := r.read(); err != nil {
 			return nil, &RowError{Mapping: object.Name, Row: c.Row, Target: c.Target, Message: err.Error(), Err: err}
@@ -139,10 +145,22 @@ type value struct {
 	want any
 }
 
+// env is what the expressions of one person may look at.
+func (m *mapping) env(attributes map[string]any) expr.Env {
+	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }}
+	if m.now != nil {
+		env.Now = m.now()
+	}
+	return env
+}
+
 // values evaluates the rows. For a person who is not entitled, it evaluates only the rows that
 // disable the account. The application must not receive other data about that person.
 func (m *mapping) values(attributes map[string]any, entitled, creating bool) ([]value, *rowProblem) {
-	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }}
+	env := m.env(attributes)
+	if creating {
+		env.Random = rand.Reader
+	}
 	var out []value
 	for i := range m.rows {
 		r := &m.rows[i]
@@ -275,7 +293,7 @@ func sourceValue(v any) expr.Value {
 
 // keys returns the matching attributes that have a value, by precedence.
 func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
-	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }}
+	env := m.env(attributes)
 	var keys []MatchKey
 	for i := range m.matching {
 		want, _, err := m.matching[i].evaluate(env, false)
@@ -369,7 +387,7 @@ func (v value) add(changes []Change, old any, same bool) []Change {
 }
 
 func (r *row) change(old, want any) Change {
-	return Change{Path: r.Target, Old: old, New: want, Type: string(r.Type), Alone: r.alone}
+	return Change{Path: r.Target, Old: old, New: want, Type: string(r.Type), Alone: r.alone, Redacted: r.Expr != nil && r.Expr.Redacts()}
 }
 
 // union returns the old values plus the wanted ones, or nil if the wanted ones are all present. A

@@ -85,6 +85,8 @@ type Change struct {
 
 	// Alone is true if the mapping writes no other attribute of the element that Path selects.
 	Alone bool `json:"-"`
+	// Redacted is true if the row's expression hides the value in logs.
+	Redacted bool `json:"-"`
 	// Element says whether the account has the element that Path selects.
 	Element ElementState `json:"-"`
 }

@@ -115,12 +115,12 @@ func (e *Error) Is(target error) bool {
 
 // Sentences returns the refusal as prose: Detail. Advice.
 func (e *Error) Sentences() string {
-	text := closed(e.Detail)
+	text := withFullStop(e.Detail)
 	if !e.keepsCase && !e.startsWithField() {
 		text = capital(text)
 	}
 	if e.Advice != "" {
-		text += " " + capital(closed(e.Advice))
+		text += " " + capital(withFullStop(e.Advice))
 	}
 	return text
 }
@@ -149,7 +149,8 @@ func About[T any](err error) (T, bool) {
 	return none, false
 }
 
-func closed(text string) string {
+// withFullStop ends a clause with a full stop, unless it has an end mark.
+func withFullStop(text string) string {
 	if text == "" || strings.ContainsAny(text[len(text)-1:], ".?!") {
 		return text
 	}

@@ -21,7 +21,7 @@ type assignmentsPage struct {
 	List   string // address of the list without a search
 	Action string
 	Rows   []assignRow
-	Roles  []console.Option // that can be given; empty if the application has none of its own
+	Roles  []console.Option // the roles that can be given; empty if the application defines none
 	Empty  console.EmptyState
 	Pager  console.Pager
 	Found  int // number of rows on all pages of the list

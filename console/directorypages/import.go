@@ -103,7 +103,7 @@ type importReport struct {
 	MoreRows  int
 	Twice     string // sentence about duplicate rows
 	Importing bool   // the preview can be imported
-	Cut       bool   // the time ran out
+	Cut       bool   // the work was stopped, because it took too long
 }
 
 // importedRow is the change that one row makes.

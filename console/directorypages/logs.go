@@ -29,7 +29,7 @@ type logsPage struct {
 	CausesOf    string // sentence about how many entries Causes looked at; empty if at all of them
 	Skipped     string // "1,200 skipped entries are hidden."; empty if none are hidden
 	ShowSkipped string
-	ShowText    string // text of the link that shows them
+	ShowText    string // the text of the link that shows hidden entries
 	Empty       console.EmptyState
 	Pager       console.Pager
 }

@@ -98,9 +98,9 @@ func plainColumn(name string) string {
 
 // table is a file whose columns mean other things than attributes of users.
 type table struct {
-	names    []string // of the columns, as written
-	meanings []string // of the columns; "" for one that is left out
-	at       int      // line of the header
+	names    []string // the names of the columns, as the file writes them
+	meanings []string // the meanings of the columns; "" for one that is left out
+	at       int      // the line number of the header
 	records  []record
 	notes    []string
 	example  bool

@@ -17,9 +17,9 @@ import (
 // column is a column of the file and what is known about its meaning.
 type column struct {
 	directory.FileColumn
-	blocks bool   // Yes means accountEnabled=false, as in "Block sign in"
-	mapped bool   // the caller said what it means
-	used   bool   // a template inserts it
+	blocks bool   // in this column Yes means accountEnabled=false, as in "Block sign in"
+	mapped bool   // the caller said what the column means
+	used   bool   // a template inserts the column
 	state  string // what a message says about a column that may be accountEnabled
 }
 

@@ -22,8 +22,8 @@ type template struct {
 // part is a literal, or a column that is inserted.
 type part struct {
 	literal string
-	columns []int // the value comes from the first one that has one
-	most    int   // characters to take; 0: all
+	columns []int // columns to look for the value in; the first value is used
+	most    int   // how many characters to take; 0 means all
 }
 
 const exampleTemplate = "{First Name}.{Last Name}@example.com"
@@ -182,8 +182,8 @@ func withoutSpareDots(name string) string {
 	return strings.Trim(name, ".-_ ")
 }
 
-// apart are letters that Unicode does not decompose into a plain letter and a mark.
-var apart = strings.NewReplacer("ß", "ss", "ø", "o", "æ", "ae", "œ", "oe", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "ı", "i", "ħ", "h", "ŋ", "n", "ŧ", "t")
+// undecomposed replaces letters that Unicode does not decompose into a plain letter and a mark.
+var undecomposed = strings.NewReplacer("ß", "ss", "ø", "o", "æ", "ae", "œ", "oe", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "ı", "i", "ħ", "h", "ŋ", "n", "ŧ", "t")
 
 // plain returns a value as part of an address: lower case without accents, with a dot for each
 // space. "Last, First" becomes first.last.
@@ -198,7 +198,7 @@ func (t template) plain(value string) (string, error) {
 		value = first + " " + last
 	}
 	var b strings.Builder
-	for _, r := range norm.NFKD.String(apart.Replace(strings.ToLower(value))) {
+	for _, r := range norm.NFKD.String(undecomposed.Replace(strings.ToLower(value))) {
 		switch {
 		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_':
 			b.WriteRune(r)

@@ -35,7 +35,7 @@ type Reader struct {
 	notes     []string
 	cut       string // why the end of the file seems to be missing
 	records   []record
-	broken    error // what ended the records early
+	broken    error // the error that ended the records early
 	example   bool  // Entra's bulk template, which has a line to show how
 }
 
@@ -565,7 +565,7 @@ func fieldAt(text string, separator rune) int {
 type lines struct {
 	text      string
 	separator rune
-	at        int  // where the next line begins
+	at        int  // the position where the next line begins
 	line      int  // number of the last line read
 	open      bool // the last record begins a quoted value that nothing ends
 	givenBack int  // bytes read twice because a quote was never closed, over all records

@@ -31,7 +31,7 @@ type cluster struct {
 	databases  atomic.Int64
 }
 
-// running starts the server at its first call and returns it. started holds that server for stop.
+// sharedCluster starts the server at its first call and returns it. startedCluster holds it for stop.
 // Each test process has one.
 var (
 	startedCluster atomic.Pointer[cluster]

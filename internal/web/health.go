@@ -15,7 +15,7 @@ type Health struct {
 	Ready func(ctx context.Context) error
 	Log   *slog.Logger // gets a line when the answer changes
 
-	unready atomic.Bool // the last answer
+	lastUnready atomic.Bool // whether the last answer was "not ready"
 }
 
 // Register adds GET /healthz (the process runs) and GET /readyz (it can do its work: 200, else 503).
@@ -30,7 +30,7 @@ func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	err := h.Ready(ctx)
-	if changed := h.unready.Swap(err != nil) != (err != nil); changed && h.Log != nil {
+	if changed := h.lastUnready.Swap(err != nil) != (err != nil); changed && h.Log != nil {
 		if err == nil {
 			h.Log.Info("ready again")
 		} else {

@@ -79,6 +79,9 @@ func (e *Expr) Attributes() []string {
 // Draws reports whether the value is drawn when an account is created and then stays: the engine evaluates the expression only then.
 func (e *Expr) Draws() bool { return e.uses(func(f *function) bool { return f.draws }) }
 
+// Redacts reports whether the expression has a Redact, so that logs show [Redact] for the target's old value too.
+func (e *Expr) Redacts() bool { return e.uses(func(f *function) bool { return f.Name == "Redact" }) }
+
 // ReadsClock reports whether the value depends on the time of the evaluation. The engine makes no change that comes from the time alone.
 func (e *Expr) ReadsClock() bool { return e.uses(func(f *function) bool { return f.clock }) }
 

@@ -59,7 +59,7 @@ const (
 type note struct {
 	count  uint64
 	stamps [2]int32
-	log    uint32 // the number of the -wal; 0: not known
+	log    uint32 // the number of the -wal file; 0 means not known
 }
 
 func (n note) allows(stamp int32) bool { return stamp == n.stamps[0] || stamp == n.stamps[1] }

@@ -92,7 +92,7 @@ type cycled struct {
 	idle         time.Duration
 	idleRequests int
 	site, source int64      // peak memory of either end
-	users        []newcomer // what the site has now
+	users        []newcomer // the users that the site has after the round
 }
 
 // cycleOnce provisions everyone into a fresh site, then runs another cycle that has nothing to do.

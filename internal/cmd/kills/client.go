@@ -48,7 +48,7 @@ type change struct {
 }
 
 func (c *client) send(ctx context.Context, method, path, body string) (status int, text []byte, err error) {
-	return c.run.in.Send(ctx, c.run.acme, method, path, body)
+	return c.run.installation.Send(ctx, c.run.acme, method, path, body)
 }
 
 // write sends requests until one gets no answer, or until ctx ends. It always waits for a request
@@ -73,13 +73,13 @@ func (c *client) write(ctx context.Context) error {
 			}
 			x.to.id = made.ID
 		}
-		c.took(x)
+		c.applied(x)
 	}
 	return nil
 }
 
-// took records that a change was applied.
-func (c *client) took(x *change) {
+// applied records that a change was applied.
+func (c *client) applied(x *change) {
 	x.to.changes++
 	if x.from != nil {
 		*x.from = *x.to
@@ -202,7 +202,7 @@ func (c *client) settle(ctx context.Context) error {
 	switch {
 	case is(x.to):
 		c.run.applied.Add(1)
-		c.took(x)
+		c.applied(x)
 	case !is(x.from):
 		return fmt.Errorf("%s %s had no answer; it is neither as before nor as after: %d %s, before %+v", x.method, x.path, status, text, *x.from)
 	}
@@ -232,7 +232,7 @@ func (c *client) settleNew(ctx context.Context, x *change) error {
 	case 1:
 		x.to.id = found.Resources[0].ID
 		c.run.applied.Add(1)
-		c.took(x)
+		c.applied(x)
 		return nil
 	}
 	return fmt.Errorf("%s is there %d times", x.to.name, len(found.Resources))

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// asking is what a database and a transaction have in common.
-type asking interface {
+// querier is what a database and a transaction have in common.
+type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
@@ -26,7 +26,7 @@ type stored struct {
 }
 
 // compare compares everything that is stored with the clients' knowledge.
-func (r *run) compare(ctx context.Context, db asking) error {
+func (r *run) compare(ctx context.Context, db querier) error {
 	found, err := r.read(ctx, db)
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (r *run) compare(ctx context.Context, db asking) error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	known := map[string]bool{}
-	for _, c := range r.all {
+	for _, c := range r.allClients {
 		mine := slices.Concat(c.mine, c.members)
 		if c.group != nil {
 			mine = append(mine, c.group)
@@ -88,7 +88,7 @@ func (r *run) compare(ctx context.Context, db asking) error {
 }
 
 // read reads everything that requests have written for the site.
-func (r *run) read(ctx context.Context, db asking) (map[string]*stored, error) {
+func (r *run) read(ctx context.Context, db querier) (map[string]*stored, error) {
 	found := map[string]*stored{}
 	at := func(id string) *stored {
 		if found[id] == nil {
@@ -137,7 +137,7 @@ func (r *run) read(ctx context.Context, db asking) (map[string]*stored, error) {
 	return found, err
 }
 
-func (r *run) each(ctx context.Context, db asking, query string, do func(*sql.Rows) error) (err error) {
+func (r *run) each(ctx context.Context, db querier, query string, do func(*sql.Rows) error) (err error) {
 	rows, err := db.QueryContext(ctx, query, r.site)
 	if err != nil {
 		return err

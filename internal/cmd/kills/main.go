@@ -40,26 +40,26 @@ type run struct {
 	kills, clients int
 	seed           uint64
 
-	in   *binary.Installation
-	acme binary.Site
-	db   *sql.DB
-	site string // the id of the site
-	all  []*client
+	installation *binary.Installation
+	acme         binary.Site
+	db           *sql.DB
+	site         string // the id of the site
+	allClients   []*client
 
 	answers, unknown, applied atomic.Int64
 	restarts                  []time.Duration
 }
 
 func (r *run) run(ctx context.Context) (err error) {
-	if r.in, err = binary.New(ctx, r.options); err != nil {
+	if r.installation, err = binary.New(ctx, r.options); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, r.in.Close()) }()
+	defer func() { err = errors.Join(err, r.installation.Close()) }()
 	if err := r.setUp(ctx); err != nil {
 		return err
 	}
 	defer r.db.Close()
-	fmt.Printf("%s, seed %d, %d clients\n", r.in.Kind(), r.seed, r.clients)
+	fmt.Printf("%s, seed %d, %d clients\n", r.installation.Kind(), r.seed, r.clients)
 	random := rand.New(rand.NewPCG(r.seed, 1))
 	for n := range r.kills {
 		backend := r.options.Postgres && n%3 == 2
@@ -91,13 +91,13 @@ func (r *run) run(ctx context.Context) (err error) {
 }
 
 func (r *run) setUp(ctx context.Context) (err error) {
-	if r.acme, err = r.in.Site(ctx, "acme"); err != nil {
+	if r.acme, err = r.installation.Site(ctx, "acme"); err != nil {
 		return err
 	}
-	if err := r.in.Serve(ctx); err != nil {
+	if err := r.installation.Serve(ctx); err != nil {
 		return err
 	}
-	if r.db, err = r.in.SQL(); err != nil {
+	if r.db, err = r.installation.SQL(); err != nil {
 		return err
 	}
 	r.db.SetMaxIdleConns(0) // PostgreSQL ends all connections when it recovers
@@ -105,7 +105,7 @@ func (r *run) setUp(ctx context.Context) (err error) {
 		return err
 	}
 	for n := range r.clients {
-		r.all = append(r.all, &client{run: r, number: n, random: rand.New(rand.NewPCG(r.seed, uint64(n)+2))})
+		r.allClients = append(r.allClients, &client{run: r, number: n, random: rand.New(rand.NewPCG(r.seed, uint64(n)+2))})
 	}
 	return nil
 }
@@ -116,8 +116,8 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 	writing, stop := context.WithCancel(ctx)
 	defer stop()
 	var clients sync.WaitGroup
-	faults := make(chan error, len(r.all))
-	for _, c := range r.all {
+	faults := make(chan error, len(r.allClients))
+	for _, c := range r.allClients {
 		clients.Go(func() { faults <- c.write(writing) })
 	}
 	time.Sleep(length)
@@ -126,25 +126,25 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 			return err
 		}
 		stop()
-	} else if err := errors.Join(r.in.Kill(), r.disconnected(ctx)); err != nil {
+	} else if err := errors.Join(r.installation.Kill(), r.disconnected(ctx)); err != nil {
 		return err
 	}
 	clients.Wait()
-	for range r.all {
+	for range r.allClients {
 		if err := <-faults; err != nil {
 			return err
 		}
 	}
 	began := time.Now()
 	if backend {
-		if err := r.in.Ready(); err != nil {
+		if err := r.installation.Ready(); err != nil {
 			return err
 		}
-	} else if err := r.in.Serve(ctx); err != nil {
+	} else if err := r.installation.Serve(ctx); err != nil {
 		return err
 	}
 	r.restarts = append(r.restarts, time.Since(began))
-	for _, c := range r.all {
+	for _, c := range r.allClients {
 		if err := c.settle(ctx); err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func (r *run) whole(ctx context.Context) error {
 	if r.options.Postgres {
 		return nil
 	}
-	out, err := r.in.Rollcall(ctx, "backup", filepath.Join(r.in.Dir, "copy.db"))
+	out, err := r.installation.Rollcall(ctx, "backup", filepath.Join(r.installation.Dir, "copy.db"))
 	if err == nil && !strings.Contains(out, "is whole") {
 		err = fmt.Errorf("backup says %q", out)
 	}

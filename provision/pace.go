@@ -365,7 +365,11 @@ func (c *pacer) slower(now time.Time, pause time.Duration) {
 		return // it takes nothing at all: that is no rate
 	}
 	elapsed := now.Sub(c.since)
+	before := c.rate
 	switch {
+	case c.rate == 0 && elapsed >= time.Second: // the first bound: what it took just before
+		c.rate = 0.95 * max(firstWidth/2, c.goodput(now, min(elapsed, 2*time.Second)))
+		c.step, c.holding = middleStep, firstHold/4
 	case elapsed < time.Second && c.rate == 0: // a burst: the pause is part of what it cost
 		c.rate = max(firstWidth/2, float64(len(c.taken))/(elapsed+pause).Seconds())
 		c.step, c.holding = quickStep, 0
@@ -382,7 +386,8 @@ func (c *pacer) slower(now time.Time, pause time.Duration) {
 		}
 		c.step, c.holding = slowStep, firstHold
 	}
-	c.rate = max(c.rate, 0.1)
+	// Little was taken perhaps only because little was asked: one refusal never takes more than half.
+	c.rate = max(c.rate, before/2, 0.1)
 	c.slowed, c.since = now, now.Add(pause)
 	c.hold, c.raised, c.next = c.since.Add(c.holding), c.since, now
 	c.taken = c.taken[:0]

@@ -154,3 +154,35 @@ func TestATargetsRateIsUsed(t *testing.T) {
 		})
 	}
 }
+
+// TestALateFirstRefusalLeavesARate refuses for the first time after seconds without a bound, and again after little was asked.
+func TestALateFirstRefusalLeavesARate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{}, time.Now, time.After, time.Now().Add(time.Hour), 64)
+		ask := func(err error) {
+			t.Helper()
+			if e := p.enter(t.Context(), SearchRequest, Updates); e != nil {
+				t.Fatal(e)
+			}
+			began := time.Now()
+			time.Sleep(10 * time.Millisecond)
+			p.leave(SearchRequest, began, err)
+		}
+		refusal := &TargetError{Kind: Throttled, Status: 429, RetryAfter: time.Second}
+		for range 1000 {
+			ask(nil)
+		}
+		ask(refusal)
+		first := p.learned().Rate
+		if first < 50 || first > 100 {
+			t.Errorf("after 100 requests in a second: a rate of %.1f", first)
+		}
+		time.Sleep(8 * time.Second)
+		ask(nil)
+		ask(refusal)
+		if rate := p.learned().Rate; rate < first/2 {
+			t.Errorf("a refusal after little was asked took the rate from %.1f to %.1f", first, rate)
+		}
+	})
+}

@@ -21,7 +21,7 @@ func (c *Console) RetentionText(ctx context.Context, owner string, logs ...Retai
 		return "", nil
 	}
 	for _, l := range logs {
-		kept, err := c.Options.Retention.Kept(ctx, l.Kind, owner)
+		kept, err := c.Options.Retention.RetentionOf(ctx, l.Kind, owner)
 		if err != nil {
 			return "", err
 		}

@@ -46,10 +46,11 @@ type Store interface {
 	FindSession(ctx context.Context, hash secret.Hash) (Operator, session.Record, error)
 	// UseSession records when and where a session was last used. It never replaces a later use.
 	UseSession(ctx context.Context, hash secret.Hash, at time.Time, from session.Browser) error
-	// Sessions returns the sessions of the operator of this name, live or not; ErrUnknown.
+	// Sessions returns the sessions of the operator of this name, live or not. It returns ErrUnknown
+	// if there is no such operator.
 	Sessions(ctx context.Context, name string) ([]ListedSession, error)
-	// EndSessions ends every session of the operator of this name, appends the event and returns
-	// how many were live; ErrUnknown.
+	// EndSessions ends every session of the operator of this name, appends the event that e makes,
+	// and returns how many sessions were live. It returns ErrUnknown if there is no such operator.
 	EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (int, error)
 	// EndSession deletes a session. An unknown session is not an error.
 	EndSession(ctx context.Context, hash secret.Hash, events ...event.Event) error

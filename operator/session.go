@@ -52,7 +52,7 @@ const noteTime = time.Second
 // minute. It returns ErrNoSession if the session ended, expired or was idle for too long.
 func (o *Operators) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Operator, error) {
 	op, s, err := o.session(ctx, sessionSecret)
-	if err != nil || !s.UseIsDue(o.Now()) {
+	if err != nil || !s.MustRecordUse(o.Now()) {
 		return op, err
 	}
 	// Show the page even if the use cannot be recorded. The next click tries again.

@@ -39,7 +39,7 @@ func TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody(t *testing.T) {
 		// A running job holds back what it has not read.
 		zoe := b.hire("zoe@contoso.com", "Zoe", "Zed")
 		b.clock.advance(11 * 24 * time.Hour)
-		_, err = pruner.All(t.Context())
+		_, err = pruner.PruneAll(t.Context())
 		must(err)
 		if report, entries := b.cycle(); report.Kind != provision.IncrementalCycle || status(entries[zoe]) != "create success " {
 			t.Errorf("the running job: got a cycle %+v and for Zoe %q", report, status(entries[zoe]))
@@ -53,7 +53,7 @@ func TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody(t *testing.T) {
 		must(b.handle.Purge(t.Context(), bob, "cli"))
 		carl := b.hire("carl@contoso.com", "Carl", "Cipher")
 		b.clock.advance(11 * 24 * time.Hour)
-		removed, err := pruner.All(t.Context())
+		removed, err := pruner.PruneAll(t.Context())
 		must(err)
 		if removed[retention.Events] == 0 {
 			t.Fatalf("nothing was pruned: %v", removed)

@@ -63,14 +63,14 @@ type unsent struct{}
 
 // done: the target has the wanted state, or accepted it and keeps the account blocked all the same.
 type done struct {
-	pair pair
-	held string // the attribute by which the target keeps the account blocked; "" if it does not
+	pair      pair
+	blockedBy string // the attribute by which the target keeps the account blocked; "" if it does not
 }
 
 // refused: the target does not have the wanted state, or that is unknown.
 type refused struct {
 	problem         *TargetError
-	pair            pair   // what to remember all the same
+	pair            pair   // what to remember although the target refused
 	mayHaveHappened bool   // only a read can show whether the create was carried out
 	action          Action // the action in the log; "" for the action that was decided
 }

@@ -163,7 +163,7 @@ func (w *work) succeed(step, words string, changes []Change) done {
 	}
 	d := done{pair: w.pairAfter(true, changes)}
 	if kept, ok := d.pair.(remember); ok && kept.link.State == Held {
-		d.held = w.m.heldBy(kept.link.Wrote)
+		d.blockedBy = w.m.heldBy(kept.link.Wrote)
 	}
 	return d
 }
@@ -249,8 +249,8 @@ func statusOf(d decision, r result) StatusInfo {
 		}
 		return s
 	}
-	if ok, sent := r.(done); sent && ok.held != "" {
-		return StatusInfo{Status: Warning, Code: codeHeld, Reason: heldReason(ok.held), Category: "nonServiceFailure", RecommendedAction: heldAdvice}
+	if ok, sent := r.(done); sent && ok.blockedBy != "" {
+		return StatusInfo{Status: Warning, Code: codeHeld, Reason: heldReason(ok.blockedBy), Category: "nonServiceFailure", RecommendedAction: heldAdvice}
 	}
 	if s, skipped := d.(skip); skipped {
 		return StatusInfo{Status: Skipped, Code: s.code, Reason: s.reason, Category: "nonServiceFailure", RecommendedAction: s.advice}

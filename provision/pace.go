@@ -64,7 +64,7 @@ type pacer struct {
 	mu      sync.Mutex
 	gates   map[Request]*gate
 	waiting []*waiter
-	alarm   time.Time // when a timer looks again; zero without one
+	alarm   time.Time // when the timer next checks whether a waiting request may begin; zero if no timer runs
 	closed  bool
 
 	rate    float64

@@ -496,8 +496,8 @@ func (s *State) flight(o Outcome) {
 	}
 }
 
-// memo remembers for a moment who was searched for in vain and could not be created, so that the
-// search is not made again.
+// memo remembers for a short time the people for whom a search found no account, and whose create
+// was put off, so that the next attempt need not repeat the search.
 type memo struct {
 	of  string // the settings that it was made with
 	mu  sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -144,8 +145,11 @@ func TestNothingThatWasFoundOutIsThrownAway(t *testing.T) {
 		w.people.put(id, person(id+"@contoso.com", "User", id))
 	}
 	var refused atomic.Int64
+	var mu sync.Mutex
 	tokens, at := 20.0, w.clock.now()
 	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
 		now := w.clock.now()
 		tokens = min(20, tokens+now.Sub(at).Seconds()*20)
 		at = now

@@ -75,7 +75,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	}
 	report.Notes = append(report.Notes, r.state.Searches.notes()...)
 	err := r.candidates(ctx, initial, func(ids []string) error {
-		works, err := r.evaluatePlanned(ctx, p, ids)
+		works, err := r.evaluateForPlan(ctx, p, ids)
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,8 @@ func each(n int, f func(i int)) {
 	wg.Wait()
 }
 
-func (r *run) evaluatePlanned(ctx context.Context, p *pass, ids []string) ([]*work, error) {
+// evaluateForPlan evaluates the objects with these ids, several at a time.
+func (r *run) evaluateForPlan(ctx context.Context, p *pass, ids []string) ([]*work, error) {
 	works, errs := make([]*work, len(ids)), make([]error, len(ids))
 	each(len(ids), func(i int) {
 		if errs[i] = ctx.Err(); errs[i] != nil {

@@ -24,7 +24,7 @@ type reacher struct {
 	job     Job
 	admits  func(Object) bool
 	makes   bool
-	updates bool // without Update, the job disables no account
+	updates bool // whether the job may update accounts; otherwise it disables none
 }
 
 func newReacher(job Job) (reacher, error) {

@@ -272,7 +272,7 @@ func (v *mappingCheck) scope() {
 					group.Name, clause.SourceOperandName, v.source.Name, v.source.attributeHint(clause.SourceOperandName)))
 				continue
 			}
-			if problem := harmfulClause(clause, v.catalog); problem != "" && v.mapping.SourceObjectName == "User" {
+			if problem := whyHarmful(clause, v.catalog); problem != "" && v.mapping.SourceObjectName == "User" {
 				v.whole(fmt.Sprintf("the scope %q: %s", group.Name, problem))
 			}
 		}

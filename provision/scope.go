@@ -96,10 +96,10 @@ func compileClause(c FilterClause) (func(v any) bool, error) {
 	return nil, fmt.Errorf("there is no operator %q", c.OperatorName)
 }
 
-// harmfulClause explains why a clause must not run, or returns "" if it may. A harmful clause has
+// whyHarmful says why a clause must not run, or returns "" if it may. A harmful clause has
 // the same result for every user who may have an account. In most of these cases it is false, so
 // the engine would disable everyone.
-func harmfulClause(c FilterClause, source Catalog) string {
+func whyHarmful(c FilterClause, source Catalog) string {
 	name := c.SourceOperandName
 	if name == attrSoftDeleted {
 		return "a scoping filter cannot use IsSoftDeleted. The engine computes it from the scoping filters, so that everyone would be out of scope and would be disabled. " +

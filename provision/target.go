@@ -39,7 +39,7 @@ type Target interface {
 // Dialect is what a target needs that Entra does not send by itself. It is found out when the target
 // refuses a request and takes it in another form, and kept with the job's state.
 type Dialect struct {
-	For      int64 `json:"for"`                // the target, see [Asked.ForgetLinks]
+	For      int64 `json:"for"`                // the job's count [Asked.ForgetLinks] when this was found out; another count means another target
 	Booleans bool  `json:"booleans,omitempty"` // it refuses the strings True and False and takes JSON booleans
 	Elements bool  `json:"elements,omitempty"` // it refuses a path to an element that is missing and takes the whole element
 	Empties  bool  `json:"empties,omitempty"`  // it refuses to remove an attribute and takes an empty value for it

@@ -33,7 +33,7 @@ func (m *mapping) heldBy(wrote Ledger) string {
 // patch sends the changes of a decision.
 func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) result {
 	s := sending{p: p, w: w, id: d.link.TargetID, budget: maxIsolation}
-	s.all(ctx, d.changes)
+	s.sendAll(ctx, d.changes)
 	if s.problem == nil {
 		words := "User '%s' was updated in %s."
 		if d.action == Disable {
@@ -94,9 +94,9 @@ type sending struct {
 	stopped bool         // something else went wrong: send nothing more
 }
 
-// all sends the changes in one request. Values that the target refused the last time go alone, so
+// sendAll sends the changes in one request. Values that the target refused the last time go alone, so
 // that they hold back no other.
-func (s *sending) all(ctx context.Context, changes []Change) {
+func (s *sending) sendAll(ctx context.Context, changes []Change) {
 	var again, fresh []Change
 	for _, c := range changes {
 		if s.w.link.Wrote.refused(c) {
@@ -106,7 +106,7 @@ func (s *sending) all(ctx context.Context, changes []Change) {
 		fresh = append(fresh, c)
 	}
 	if len(fresh) > 0 {
-		s.first(ctx, fresh)
+		s.sendTogether(ctx, fresh)
 	}
 	for _, c := range again {
 		s.send(ctx, []Change{c})
@@ -116,9 +116,9 @@ func (s *sending) all(ctx context.Context, changes []Change) {
 	}
 }
 
-// first sends changes together. If they are refused, those that enable or disable the account go
+// sendTogether sends changes together. If they are refused, those that enable or disable the account go
 // first and alone: they must not depend on any other.
-func (s *sending) first(ctx context.Context, changes []Change) {
+func (s *sending) sendTogether(ctx context.Context, changes []Change) {
 	te := s.request(ctx, changes)
 	if te == nil {
 		s.p.hopeless.Store(0)

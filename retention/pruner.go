@@ -24,7 +24,8 @@ const (
 
 // Store keeps the policy and removes rows.
 type Store interface {
-	// Policy returns the kinds that were set. The others have their default.
+	// Policy returns for how many days each kind is kept, if that was set. Kinds that are missing have
+	// their default.
 	Policy(ctx context.Context) (Policy, error)
 	SetPolicy(ctx context.Context, p Policy, e event.Event) error
 	// Prune removes entries of a kind older than before, a few at a time, until none is left or the
@@ -32,8 +33,8 @@ type Store interface {
 	Prune(ctx context.Context, k Kind, before, end time.Time) (removed int, done bool, err error)
 	// Count returns how many entries Prune would remove.
 	Count(ctx context.Context, k Kind, before time.Time) (int, error)
-	// Pruned returns the time before which an owner's entries of a kind have been removed; zero
-	// when none have. Owner makes the name of an owner.
+	// Pruned returns the time before which entries of a kind have been removed from one log; zero
+	// when none have. owner names the log, in the form that [Owner] returns.
 	Pruned(ctx context.Context, k Kind, owner string) (time.Time, error)
 	// Remove removes rows of deleted sites, directories and applications, a few at a time, until
 	// none is left or the machine's clock reaches end.
@@ -169,8 +170,8 @@ func (p *Pruner) reclaim(ctx context.Context, end time.Time) (done bool, err err
 	return done, nil
 }
 
-// All prunes every kind now, without a limit on time. It returns how many entries it removed.
-func (p *Pruner) All(ctx context.Context) (removed map[Kind]int, err error) {
+// PruneAll prunes every kind now, without a limit on time. It returns how many entries it removed.
+func (p *Pruner) PruneAll(ctx context.Context) (removed map[Kind]int, err error) {
 	removed = map[Kind]int{}
 	if _, err = p.prune(ctx, time.Time{}, func(k Kind, n int) { removed[k] += n }); err != nil {
 		return removed, err
@@ -224,22 +225,22 @@ func (p *Pruner) Count(ctx context.Context) (counts map[Kind]int, err error) {
 	return counts, nil
 }
 
-// Kept is what a page says about a log: how long entries are kept, and since when older ones have
+// Retention is what a page says about a log: how long entries are kept, and since when older ones have
 // been removed.
-type Kept struct {
+type Retention struct {
 	Days  int
 	Since time.Time // zero: no entry has been removed yet
 }
 
-// Kept returns how long entries of a kind are kept, and what has been removed of an owner's log.
-func (p *Pruner) Kept(ctx context.Context, k Kind, owner string) (Kept, error) {
+// RetentionOf returns how long entries of a kind are kept, and what has been removed of an owner's log.
+func (p *Pruner) RetentionOf(ctx context.Context, k Kind, owner string) (Retention, error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {
-		return Kept{}, err
+		return Retention{}, err
 	}
 	since, err := p.Store.Pruned(ctx, k, owner)
 	if err != nil {
-		return Kept{}, fmt.Errorf("read how far %s are pruned: %w", k, err)
+		return Retention{}, fmt.Errorf("read how far %s are pruned: %w", k, err)
 	}
-	return Kept{Days: policy[k], Since: since}, nil
+	return Retention{Days: policy[k], Since: since}, nil
 }

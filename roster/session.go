@@ -69,7 +69,7 @@ const noteTime = time.Second
 // refused at once.
 func (r *Roster) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Person, error) {
 	person, s, err := r.session(ctx, sessionSecret)
-	if err != nil || !s.UseIsDue(r.now()) {
+	if err != nil || !s.MustRecordUse(r.now()) {
 		return person, err
 	}
 	// Show the page even if the use cannot be recorded. The next click tries again.

@@ -66,7 +66,7 @@ func (h *localRunner) start(keys []string) {
 		}
 		h.running[key] = true
 		h.wait.Go(func() {
-			worked := h.r.slice(h.work, key)
+			worked := h.r.runSlice(h.work, key)
 			h.finish(key)
 			if worked {
 				h.r.LookNow()

@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	// jobTimeout is longer than any slice: River only ends a slice that its own limit did not end.
+	// jobTimeout is longer than SliceLimit, so that River ends a slice only if SliceLimit failed to.
 	jobTimeout  = 30 * time.Second
 	rescueAfter = 60 * time.Second
-	// retention is how long River keeps the rows of finished jobs.
-	retention = time.Hour
+	// keepFinishedJobs is how long River keeps the rows of finished jobs.
+	keepFinishedJobs = time.Hour
 	// migrationLock is the PostgreSQL advisory lock held while River's tables are made.
 	migrationLock = 7165549823
 	// maxDue is how many due keys get a job at a time. The others follow later.
@@ -50,7 +50,7 @@ func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) e
 	if err != nil {
 		return fmt.Errorf("epoch of %s %s: %w", w.r.Kind, job.Args.Key, err)
 	}
-	if epoch == job.Args.Epoch && w.r.slice(ctx, job.Args.Key) {
+	if epoch == job.Args.Epoch && w.r.runSlice(ctx, job.Args.Key) {
 		w.r.LookNow()
 	}
 	return nil
@@ -58,8 +58,8 @@ func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) e
 
 // How long startRiver waits for a database that is away.
 const (
-	startTries = 60
-	startPause = time.Second
+	startTries      = 60
+	startRetryEvery = time.Second
 )
 
 // startRiver starts River. If the database cannot be reached, it tries again for a while.
@@ -73,7 +73,7 @@ func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], 
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(startPause):
+		case <-time.After(startRetryEvery):
 		}
 	}
 }
@@ -102,9 +102,9 @@ func (r *Runner) tryRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
 		SoftStopTimeout:             r.grace(),
-		CompletedJobRetentionPeriod: retention,
-		CancelledJobRetentionPeriod: retention,
-		DiscardedJobRetentionPeriod: retention,
+		CompletedJobRetentionPeriod: keepFinishedJobs,
+		CancelledJobRetentionPeriod: keepFinishedJobs,
+		DiscardedJobRetentionPeriod: keepFinishedJobs,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start River: %w", err)

@@ -105,10 +105,10 @@ func (r *Runner) lookRegularly(ctx context.Context, find func()) {
 	}
 }
 
-// slice advances a key once, unless another owner does, and reports whether it did.
-func (r *Runner) slice(ctx context.Context, key string) bool {
+// runSlice advances a key once, unless another owner does, and reports whether it did.
+func (r *Runner) runSlice(ctx context.Context, key string) bool {
 	epoch, err := r.Leases.Claim(ctx, r.Kind, key, r.Owner, r.ttl())
-	if holder, ok := errors.AsType[held](err); ok {
+	if holder, ok := errors.AsType[leaseHeldError](err); ok {
 		owner, until := holder.Holder()
 		r.log().Debug("another process works on it", "kind", r.Kind, "key", key, "owner", owner, "until", until)
 		return false
@@ -137,18 +137,18 @@ func (r *Runner) slice(ctx context.Context, key string) bool {
 }
 
 type (
-	held interface {
+	leaseHeldError interface {
 		error
 		Holder() (owner string, until time.Time)
 	}
-	lost interface {
+	leaseLostError interface {
 		error
 		LeaseLost() bool
 	}
 )
 
 func isLost(err error) bool {
-	e, ok := errors.AsType[lost](err)
+	e, ok := errors.AsType[leaseLostError](err)
 	return ok && e.LeaseLost()
 }
 

@@ -83,11 +83,11 @@ func TestPruneRemovesWhatIsOlderThanEachKindIsKept(t *testing.T) {
 		if diff := cmp.Diff(want, counted); diff != "" {
 			t.Errorf("counted (-want +got):\n%s", diff)
 		}
-		kept, err := pruner.Kept(ctx, retention.Reads, "acme")
+		kept, err := pruner.RetentionOf(ctx, retention.Reads, "acme")
 		if err != nil || kept.Days != 30 || !kept.Since.IsZero() {
 			t.Errorf("before: got %+v, %v", kept, err)
 		}
-		removed, err := pruner.All(ctx)
+		removed, err := pruner.PruneAll(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,10 +118,10 @@ func TestPruneRemovesWhatIsOlderThanEachKindIsKept(t *testing.T) {
 		if diff := cmp.Diff([][]string{{"b"}, {"new"}, {"new"}, {"new"}, {"new"}, {"set"}, {"set"}}, left); diff != "" {
 			t.Errorf("left (-want +got):\n%s", diff)
 		}
-		if kept, err = pruner.Kept(ctx, retention.Reads, "acme"); err != nil || !kept.Since.Equal(now.Add(-30*day)) {
+		if kept, err = pruner.RetentionOf(ctx, retention.Reads, "acme"); err != nil || !kept.Since.Equal(now.Add(-30*day)) {
 			t.Errorf("afterwards: got %+v, %v", kept, err)
 		}
-		if again, err := pruner.All(ctx); err != nil || len(again) != 0 {
+		if again, err := pruner.PruneAll(ctx); err != nil || len(again) != 0 {
 			t.Errorf("again: removed %v, %v", again, err)
 		}
 		// The next day takes what has become old since, and forever takes nothing.
@@ -129,7 +129,7 @@ func TestPruneRemovesWhatIsOlderThanEachKindIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		now = now.Add(400 * day)
-		if removed, err = pruner.All(ctx); err != nil || removed[retention.Reads] != 120 || removed[retention.Changes] != 0 {
+		if removed, err = pruner.PruneAll(ctx); err != nil || removed[retention.Reads] != 120 || removed[retention.Changes] != 0 {
 			t.Errorf("later: removed %v, %v", removed, err)
 		}
 	})

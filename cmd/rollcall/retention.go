@@ -117,7 +117,7 @@ func (c *command) pruneCommand() *cobra.Command {
 		Long: `Removes entries that are older than "rollcall retention show" says, a few at a time,
 so that a running server goes on beside it. A server does the same once an hour.`,
 		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
-			prune, sentence := s.pruner.All, "Removed"
+			prune, sentence := s.pruner.PruneAll, "Removed"
 			if dry {
 				prune, sentence = s.pruner.Count, "Would remove"
 			}

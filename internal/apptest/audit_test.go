@@ -79,6 +79,7 @@ func trail() map[string]trailRow {
 func elsewhere() map[string]string {
 	return map[string]string{
 		"provisioning.behind":  "provision.TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody",
+		"provisioning.late":    "provision.TestStatusSaysWhoWaitsAndWhoFails",
 		"provisioning.deleted": "provision.TestSave", // no command or page causes it
 		"site.setting_changed": "site.TestASettingWithoutAnEventOfItsOwnHasTheCommonOne",
 	}

@@ -23,9 +23,9 @@ const (
 // noteEvery is how often the use of a session is recorded. Clicks in between cost no write.
 const noteEvery = time.Minute
 
-// skew is how far the clocks of two processes may differ. If a session started or was used further
-// in the future, the clock has been set back since, and the session has ended. Otherwise, each time
-// a clock is set back would make the session longer.
+// skew is how far the clocks of two processes may differ. A session whose start or last use is more
+// than skew in the future has ended: a clock must have been set back since, and that must not make
+// the session last longer.
 const skew = 5 * time.Minute
 
 // Limits say how long a session lasts. Zero fields mean DefaultLength and DefaultIdle.
@@ -65,8 +65,8 @@ func (r Record) Live(now time.Time) bool {
 	return r.Idle == 0 || now.Before(r.Used.Add(r.Idle))
 }
 
-// UseIsDue reports whether a use at that time must be recorded.
-func (r Record) UseIsDue(now time.Time) bool { return now.Sub(r.Used) >= noteEvery }
+// MustRecordUse reports whether a use at that time must be recorded.
+func (r Record) MustRecordUse(now time.Time) bool { return now.Sub(r.Used) >= noteEvery }
 
 // Ends returns when the session ends if it is not used again.
 func (r Record) Ends() time.Time {

@@ -53,7 +53,7 @@ func TestAClockThatJumpsDoesNotLengthenASession(t *testing.T) {
 func TestASessionOfAnOlderVersionLastsToItsEnd(t *testing.T) {
 	t.Parallel()
 	s := session.Record{Created: start, Expires: start.Add(12 * time.Hour)}
-	if !s.Live(start.Add(11*time.Hour)) || s.Live(start.Add(12*time.Hour)) || !s.UseIsDue(start) || !s.LastUse().Equal(start) {
+	if !s.Live(start.Add(11*time.Hour)) || s.Live(start.Add(12*time.Hour)) || !s.MustRecordUse(start) || !s.LastUse().Equal(start) {
 		t.Errorf("got %+v", s)
 	}
 }
@@ -62,7 +62,7 @@ func TestTheUseOfASessionIsWrittenOnceAMinute(t *testing.T) {
 	t.Parallel()
 	s := session.Limits{}.Start(start, session.Browser{})
 	for after, want := range map[time.Duration]bool{0: false, 59 * time.Second: false, time.Minute: true, time.Hour: true, -time.Minute: false} {
-		if got := s.UseIsDue(start.Add(after)); got != want {
+		if got := s.MustRecordUse(start.Add(after)); got != want {
 			t.Errorf("after %s: got %v", after, got)
 		}
 	}

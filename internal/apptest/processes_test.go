@@ -115,7 +115,8 @@ func TestTwoServersOnOneDatabaseShareTheWork(t *testing.T) {
 	token := writeFile(t, "token", []byte(apptest.Run(t, appEnv, "token", "create", "acme")))
 
 	env := sharedPostgres(t)
-	servers := []server{serve(t, env), serve(t, env)}
+	// Creates that the killed server had under way are looked for three times before they are sent again.
+	servers := []server{serve(t, env, "--create-settle", "1s"), serve(t, env, "--create-settle", "1s")}
 	var csv bytes.Buffer
 	csv.WriteString("userPrincipalName,displayName,givenName,surname\n")
 	for i := range people {
@@ -154,7 +155,7 @@ func TestTwoServersOnOneDatabaseShareTheWork(t *testing.T) {
 	if n := created(); n >= people {
 		t.Fatalf("all %d people were there before the kill: too few of them to show anything", n)
 	}
-	await(t, 90*time.Second, "everybody, by the other server", func() bool { return created() == people })
+	await(t, 3*time.Minute, "everybody, by the other server", func() bool { return created() == people })
 	if err := survivor.Stop(30 * time.Second); err != nil {
 		t.Errorf("graceful stop: %v\n%s", err, survivor.Stderr())
 	}

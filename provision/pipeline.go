@@ -496,8 +496,8 @@ func (s *State) flight(o Outcome) {
 	}
 }
 
-// memo remembers for a short time the people for whom a search found no account, and whose create
-// was put off, so that the next attempt need not repeat the search.
+// memo remembers for a short time the people who have no account, as a search showed, and whose
+// create was put off. The next attempt need not repeat the search.
 type memo struct {
 	of  string // the settings that it was made with
 	mu  sync.Mutex

@@ -155,7 +155,7 @@ func TestTwoServersOnOneDatabaseShareTheWork(t *testing.T) {
 	if n := created(); n >= people {
 		t.Fatalf("all %d people were there before the kill: too few of them to show anything", n)
 	}
-	await(t, 3*time.Minute, "everybody, by the other server", func() bool { return created() == people })
+	await(t, 90*time.Second, "everybody, by the other server", func() bool { return created() == people })
 	if err := survivor.Stop(30 * time.Second); err != nil {
 		t.Errorf("graceful stop: %v\n%s", err, survivor.Stderr())
 	}

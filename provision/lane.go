@@ -15,14 +15,24 @@ const (
 	Leavers Lane = 1 + iota // have an account and should lose it, or its use
 	Joiners                 // have no account yet
 	Updates                 // have an account, and something about them has changed
-	Checks                  // an initial cycle or the daily search looks at them
 )
+
+// Lanes of groups and references, which come after people.
+const (
+	Groups      Lane = 10 + iota
+	Memberships      // of one group
+	References       // of people to people
+)
+
+// Checks is the last lane: an initial cycle or the daily search looks at them.
+const Checks Lane = 20
 
 // Listed is an object to put on the work list.
 type Listed struct {
 	ObjectID string
 	Why      Why
 	Lane     Lane
+	Members  []string // of a group, if this is about memberships: those that have changed
 }
 
 // list decides for each object which lane it belongs to. objects holds what the source has of them,
@@ -37,14 +47,15 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 	}
 	listed := make([]Listed, len(ids))
 	for i, id := range ids {
+		if _, is := groupOf(id); is {
+			listed[i] = Listed{ObjectID: id, Why: why, Lane: Memberships}
+			continue
+		}
 		state, linked := states[id]
-		var o *Object
-		if linked {
-			known := false
-			if o, known = objects[id]; !known {
-				if o, err = r.readObject(ctx, id); err != nil {
-					return nil, err
-				}
+		o, known := objects[id]
+		if !known && (linked || r.groups != nil && why != ByChange) {
+			if o, err = r.readObject(ctx, id); err != nil {
+				return nil, err
 			}
 		}
 		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, state, o)}
@@ -56,6 +67,8 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 // longer has the object.
 func (r *run) lane(why Why, state LinkState, o *Object) Lane {
 	switch {
+	case o != nil && o.Kind == GroupKind:
+		return r.laneOfGroup(why, state, o)
 	case state == "" && why == ByAbsence:
 		return Checks
 	case state == "":

@@ -12,7 +12,11 @@ func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, erro
 	if err != nil {
 		return nil, err
 	}
-	return p.evaluate(ctx, o, known, r.e.Now())
+	of := p.passFor(o, known)
+	if of == nil {
+		return p.leaveGroup(known, o), nil
+	}
+	return of.evaluate(ctx, o, known, r.e.Now())
 }
 
 // problem returns what went wrong with a person, or nil.

@@ -36,6 +36,8 @@ type State struct {
 
 	Late bool `json:"late,omitempty"` // an account waits too long to be closed, and an event has said so
 
+	Groups GroupState `json:"groups,omitzero"`
+
 	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`
@@ -51,12 +53,16 @@ type Phase string
 
 // Phases of a cycle.
 const (
-	Idle      Phase = ""
-	Snapshot  Phase = "snapshot"  // initial: every user of the source
-	Links     Phase = "links"     // initial: linked accounts whose user is out of scope or gone
-	Changes   Phase = "changes"   // incremental: the users that changed since the watermark
-	Finishing Phase = "finishing" // everything is imported; the engine works on the rest
+	Idle          Phase = ""
+	Snapshot      Phase = "snapshot"  // initial: every user of the source
+	GroupSnapshot Phase = "groups"    // initial: every group of the source
+	Links         Phase = "links"     // initial: linked accounts whose user is out of scope or gone
+	Changes       Phase = "changes"   // incremental: the users that changed since the watermark
+	Finishing     Phase = "finishing" // everything is imported; the engine works on the rest
 )
+
+// initial reports whether an initial cycle is importing.
+func (p Phase) initial() bool { return p == Snapshot || p == GroupSnapshot || p == Links }
 
 // Kinds of cycles.
 const (
@@ -219,6 +225,8 @@ type Report struct {
 	Escrowed  int
 	Unmatched int
 	Pending   int
+	Groups    int      // linked groups
+	Members   int      // memberships that the target has acknowledged
 	Notes     []string // what a reader should know, in sentences
 
 	Waits   []Waits

@@ -56,8 +56,8 @@ type Store interface {
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
 	// Known returns everything remembered about one object, for a plan.
 	Known(ctx context.Context, k Key, objectID string) (Pending, error)
-	// Owner returns the object that is linked to an account of the target, or "".
-	Owner(ctx context.Context, k Key, targetID string) (objectID string, err error)
+	// Owner returns the object of a kind that is linked to an account or group of the target, or "".
+	Owner(ctx context.Context, k Key, kind ObjectKind, targetID string) (objectID string, err error)
 	// Holder returns the object whose account has a value of the first matching attribute, or "".
 	Holder(ctx context.Context, k Key, key MatchKey) (objectID string, err error)
 	// Awaited returns what an object waits for, or nil.
@@ -94,7 +94,9 @@ type Fence struct {
 
 // Counts are the numbers that the status of a job shows.
 type Counts struct {
-	Linked, Lost, Held, Escrowed, Unmatched, Pending int
+	Linked, Lost, Held, Escrowed, Unmatched, Pending int // people
+	Groups                                           int // linked groups
+	Members                                          int // memberships that the target has acknowledged
 }
 
 // Forget says which stored state a restart or a new target drops.

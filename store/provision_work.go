@@ -84,7 +84,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	return s.fenced(ctx, f, func(t jobTx) error {
 		var tables []string
 		if what.Links {
-			tables = append(tables, "job_link", "job_op", "job_awaited")
+			tables = append(tables, "job_link", "job_op", "job_awaited", "job_member", "job_member_read")
 		}
 		if what.Escrows {
 			tables = append(tables, "job_escrow")

@@ -53,6 +53,14 @@ type GroupState struct {
 	Searches *Searches `json:"searches,omitempty"` // the tests of the matching attributes of groups
 }
 
+// MembersState is what a job has found out about the members of the target's groups.
+type MembersState struct {
+	For     int64 `json:"for"`               // the job's count [Asked.ForgetLinks] when this was found out
+	AtOnce  int   `json:"atOnce,omitempty"`  // how many one request may carry; 0: no bound is known
+	Adds    bool  `json:"adds,omitempty"`    // the target has proved that it adds whom it is told to add
+	Removes bool  `json:"removes,omitempty"` // the target has proved that it removes whom it is told to remove
+}
+
 // groups is what a run needs to provision groups.
 type groups struct {
 	m      *mapping
@@ -71,6 +79,9 @@ func (r *run) connectGroups() error {
 	m, err := compileObject(r.job.Schema, object, GroupKind, nil)
 	if err != nil {
 		return err
+	}
+	if r.state.Members.For != r.job.ForgetLinks {
+		r.state.Members = MembersState{For: r.job.ForgetLinks}
 	}
 	m.now = r.e.Now
 	r.groups = &groups{m: m, source: source, target: r.target.Groups()}
@@ -262,7 +273,11 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 			ids = append(ids, id)
 		}
 	}
-	return r.list(ctx, ByChange, ids, objects)
+	listed, err := r.list(ctx, ByChange, ids, objects)
+	if err != nil {
+		return nil, err
+	}
+	return append(listed, r.listMembers(c.Edges, states)...), nil
 }
 
 // groups returns the ids of all groups that changes are about.

@@ -249,6 +249,9 @@ func (l *pipeline) importSome(ctx context.Context) importNews {
 
 // work takes one person through all steps. It returns their id if they stay on the list untouched.
 func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
+	if _, members := groupOf(known.ObjectID); members {
+		return l.workMembers(ctx, known)
+	}
 	req := &request{lane: known.Lane}
 	if known.Op == nil {
 		req.absent = l.memo.take(known.ObjectID, l.r.e.Now())
@@ -271,7 +274,12 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 		}
 	}
 	l.judge(firm, w)
-	l.records <- record{outcome: w.conclude(l.r.e.Now(), l.cycle), release: func() { w.p.claims.release(known.ObjectID) }}
+	o := w.conclude(l.r.e.Now(), l.cycle)
+	if err := l.r.relate(firm, w, &o); err != nil {
+		l.fail(err)
+		return known.ObjectID
+	}
+	l.records <- record{outcome: o, release: func() { w.p.claims.release(known.ObjectID) }}
 	return ""
 }
 

@@ -36,7 +36,8 @@ type State struct {
 
 	Late bool `json:"late,omitempty"` // an account waits too long to be closed, and an event has said so
 
-	Groups GroupState `json:"groups,omitzero"`
+	Groups  GroupState   `json:"groups,omitzero"`
+	Members MembersState `json:"members,omitzero"`
 
 	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
 
@@ -72,22 +73,25 @@ const (
 
 // CycleReport counts what one cycle did.
 type CycleReport struct {
-	ID        string    `json:"id"`
-	Kind      string    `json:"kind"`
-	Reads     bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
-	Started   time.Time `json:"started"`
-	Ended     time.Time `json:"ended"`
-	Read      int       `json:"read"` // objects looked at
-	Created   int       `json:"created"`
-	Updated   int       `json:"updated"`
-	Disabled  int       `json:"disabled"`
-	Deleted   int       `json:"deleted"`
-	Skipped   int       `json:"skipped"`
-	Redundant int       `json:"redundant"` // of the skipped: objects that were already as they should be; not listed in the log
-	Failed    int       `json:"failed"`
-	Waiting   int       `json:"waiting,omitempty"` // objects that were tried and wait when the cycle ends
-	State     string    `json:"state"`             // Succeeded, EntryLevelErrors, Failed
-	Error     string    `json:"error,omitempty"`
+	ID       string    `json:"id"`
+	Kind     string    `json:"kind"`
+	Reads    bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
+	Started  time.Time `json:"started"`
+	Ended    time.Time `json:"ended"`
+	Read     int       `json:"read"` // objects looked at
+	Created  int       `json:"created"`
+	Updated  int       `json:"updated"`
+	Disabled int       `json:"disabled"`
+	Deleted  int       `json:"deleted"`
+	Skipped  int       `json:"skipped"`
+	// Memberships that were added and removed.
+	MembersAdded   int    `json:"membersAdded,omitempty"`
+	MembersRemoved int    `json:"membersRemoved,omitempty"`
+	Redundant      int    `json:"redundant"` // of the skipped: objects that were already as they should be; not listed in the log
+	Failed         int    `json:"failed"`
+	Waiting        int    `json:"waiting,omitempty"` // objects that were tried and wait when the cycle ends
+	State          string `json:"state"`             // Succeeded, EntryLevelErrors, Failed
+	Error          string `json:"error,omitempty"`
 }
 
 // Final states of a cycle, in Graph's spelling.

@@ -76,6 +76,19 @@ type Store interface {
 	// Unmatched returns the objects without an account.
 	Unmatched(ctx context.Context, k Key) ([]string, error)
 
+	// Memberships returns what is to be done about the memberships of a group, at most limit of them.
+	Memberships(ctx context.Context, k Key, group string, limit int) (MembersWork, error)
+	// MembersRead puts members of a group on its list: those of a page, and whoever is remembered
+	// between after and upTo and is not on the page. An empty upTo is the end.
+	MembersRead(ctx context.Context, f Fence, group, after, upTo string, members []string) error
+	// RecordMembers writes what became of memberships, together with the state that counts them and a
+	// log entry, if not nil.
+	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
+	// RetryMembers puts memberships that the target refused on the group's list again.
+	RetryMembers(ctx context.Context, f Fence, group string) error
+	// MembersLost notes that the target has lost all members of a group, and has all looked at.
+	MembersLost(ctx context.Context, f Fence, group string) error
+
 	// SaveState writes only the state, with an event unless e is nil.
 	SaveState(ctx context.Context, f Fence, s State, e *event.Event) error
 	// Import adds objects to look at, together with the state whose watermark covers them.
@@ -123,11 +136,26 @@ type Outcome struct {
 	Entry     *LogEntry
 	Counted   bool // the entry is shown to people who watch the cycle, but not stored
 
-	Awaits *Awaited   // the object waits for this value and is woken when it becomes free
-	Frees  []MatchKey // values that its account no longer has: whoever waits for one is woken
-	Also   []string   // objects to look at now
-	Takes  string     // the object whose account becomes this one's; its link is dropped
+	Awaits   *Awaited      // the object waits for this value and is woken when it becomes free
+	Frees    []MatchKey    // values that its account no longer has: whoever waits for one is woken
+	Also     []string      // objects to look at now
+	Members  MembersChange // what follows for the members of a group
+	Moved    bool          // the account came, went or changed: memberships and references that it is part of are looked at
+	MemberOf []string      // groups that its object is a member of
+
+	Takes string // the object whose account becomes this one's; its link is dropped
 }
+
+// MembersChange says what follows for the memberships of a group.
+type MembersChange int
+
+// What follows for the memberships of a group.
+const (
+	LeaveMembers   MembersChange = iota
+	ReadMembers                  // all of them are looked at
+	ReadNewMembers               // likewise, and the target has none of them
+	ForgetMembers                // the group is gone
+)
 
 // Leases are the claims under which processes work on jobs.
 type Leases interface {

@@ -359,7 +359,7 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 				(select count(*) from job_unmatched where directory = $1 and app = $2),
 				(select count(*) from job_pending where directory = $1 and app = $2),
 				(select count(*) from job_link where directory = $1 and app = $2 and kind <> $6 and state not in ($3, $4)),
-				(select count(*) from job_member where directory = $1 and app = $2 and has <> '')`,
+				(select count(*) from job_member where directory = $1 and app = $2 and has <> '' and not unsure)`,
 			string(k.Directory), k.App, string(provision.Lost), string(provision.Gone), string(provision.Held), string(provision.UserKind)).
 			Scan(&c.Linked, &c.Lost, &c.Held, &c.Escrowed, &c.Unmatched, &c.Pending, &c.Groups, &c.Members)
 	})

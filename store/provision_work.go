@@ -74,6 +74,9 @@ func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provisio
 				l.ObjectID, string(l.Why), int(l.Lane), now, string(provision.ByAbsence), string(provision.ByChange)); err != nil {
 				return err
 			}
+			if err := t.openMembers(ctx, l); err != nil {
+				return err
+			}
 		}
 		return t.saveState(ctx, st)
 	})
@@ -162,7 +165,7 @@ func (t jobTx) record(ctx context.Context, o provision.Outcome) error {
 	case o.Flies:
 		return nil // the state lists it
 	}
-	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.link, t.dropOp, t.escrow, t.unmatched, t.entry}
+	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.link, t.dropOp, t.escrow, t.unmatched, t.members, t.moved, t.entry}
 	for _, step := range steps {
 		if err := step(ctx, o); err != nil {
 			return err

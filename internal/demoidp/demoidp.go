@@ -125,8 +125,12 @@ func (p *Provider) Respond(a Answer) (string, error) {
 	}
 	response := etree.NewElement("samlp:Response")
 	for _, attr := range [][2]string{
-		{"xmlns:samlp", "urn:oasis:names:tc:SAML:2.0:protocol"}, {"ID", newID()}, {"Version", "2.0"}, {"IssueInstant", stamp(now)},
-		{"Destination", a.ACS}, {"InResponseTo", a.InResponseTo},
+		{"xmlns:samlp", "urn:oasis:names:tc:SAML:2.0:protocol"},
+		{"ID", newID()},
+		{"Version", "2.0"},
+		{"IssueInstant", stamp(now)},
+		{"Destination", a.ACS},
+		{"InResponseTo", a.InResponseTo},
 	} {
 		if attr[1] != "" {
 			response.CreateAttr(attr[0], attr[1])

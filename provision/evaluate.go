@@ -56,6 +56,8 @@ type work struct {
 	version  string        // the account's version, if the target gave one in this pass
 	values   []value
 	hash     string
+	refers   string // the object that a new account refers to
+	refersTo string // the account that is sent, or was sent, for it
 
 	decision decision
 	result   result
@@ -415,18 +417,8 @@ func (p *pass) prepareCreate(w *work, attributes map[string]any, keys []MatchKey
 		}
 	}
 	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.who(), p.m.target), nil)
-	p.mentionReferences(w, attributes)
+	w.refers = p.m.refersTo(attributes)
 	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces}
-}
-
-// mentionReferences logs which attributes this version does not write.
-func (p *pass) mentionReferences(w *work, attributes map[string]any) {
-	for _, r := range p.m.rows {
-		if r.Type != TypeReference || r.Expr == nil || !slices.ContainsFunc(r.Expr.Attributes(), func(name string) bool { return !empty(attributes[name]) }) {
-			continue
-		}
-		w.step("EntrySynchronizationReferences", ReferenceStep, Skipped, fmt.Sprintf("%s was not sent: references to other people are not provisioned in this version.", r.Target), nil)
-	}
 }
 
 // process evaluates the mapping. A nil decision means that it succeeded.
@@ -444,6 +436,9 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	w.identify(w.link.TargetID)
 	if d := p.process(w, attributes, false); d != nil {
 		return d, nil
+	}
+	if d, err := p.refer(ctx, w, attributes); d != nil || err != nil {
+		return d, err
 	}
 	if len(w.values) == 0 {
 		return w.skipUpdate("NotEffectivelyEntitled", "The person is out of scope, and no row of the mapping tells the application so.", "Map IsSoftDeleted to active to disable such accounts."), nil
@@ -472,7 +467,6 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		words = "%s will be disabled in %s: " + w.whyDisabled()
 	}
 	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.who(), p.m.target), nil)
-	p.mentionReferences(w, attributes)
 	return patch{action: w.action(), link: *w.link, changes: changes, rest: rest}, nil
 }
 
@@ -711,7 +705,7 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 		l.State = w.disabledState()
 	}
 	if k := w.known.Link; !w.newLink() && k != nil && l.Hash == k.Hash && l.State == k.State && l.Name == k.Name && sameKeys(l.Keys, k.Keys) &&
-		l.Wrote.equal(k.Wrote) && l.Version == k.Version && l.Proved.Equal(k.Proved) && l.Aside == k.Aside {
+		l.Refers == k.Refers && l.Wrote.equal(k.Wrote) && l.Version == k.Version && l.Proved.Equal(k.Proved) && l.Aside == k.Aside {
 		return nil
 	}
 	return remember{l}

@@ -52,7 +52,7 @@ func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, n
 	if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
 		return w.notOurs(o.ID, owner, err, err != nil)
 	}
-	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Kind: w.m.kind, Since: now}
+	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Kind: w.m.kind, Refers: w.refers, Since: now}
 	w.created, w.answer, w.version = true, o.Resource, o.Version
 	w.identify(o.ID)
 	if differs := p.contradicted(o, w.values); differs != "" && p.m.can(FlowUpdate) {

@@ -57,8 +57,8 @@ type GroupState struct {
 type MembersState struct {
 	For     int64 `json:"for"`               // the job's count [Asked.ForgetLinks] when this was found out
 	AtOnce  int   `json:"atOnce,omitempty"`  // how many one request may carry; 0: no bound is known
-	Adds    bool  `json:"adds,omitempty"`    // the target has proved that it adds whom it is told to add
-	Removes bool  `json:"removes,omitempty"` // the target has proved that it removes whom it is told to remove
+	Adds    bool  `json:"adds,omitempty"`    // the target has proved that its additions happen
+	Removes bool  `json:"removes,omitempty"` // the target has proved that its removals happen
 }
 
 // groups is what a run needs to provision groups.

@@ -65,6 +65,9 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 		if c.Expr != nil && c.Expr.Draws() {
 			c.FlowType = FlowObjectAddOnly // what is drawn at creation stays
 		}
+		if c.Type == TypeReference {
+			c.CaseExact = true // the target's ids
+		}
 		r := row{CompiledMapping: c, state: readsState(c.Expr)}
 		if err := r.read(); err != nil {
 			return nil, &RowError{Mapping: object.Name, Row: c.Row, Target: c.Target, Message: err.Error(), Err: err}

@@ -106,6 +106,7 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 	case o.Unlink:
 		after = nil
 	}
+	o.RefersTo = w.refersTo
 	if w.m.kind == GroupKind {
 		switch is := after.standing(); {
 		case is == "" && before != nil:
@@ -513,7 +514,7 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 	return s.record(out, s.entry(changes, removing, nil, began))
 }
 
-// refuse records a membership that the target refuses. The removal of somebody whom the target does
+// refuse records a membership that the target refuses. The removal of somebody that the target does
 // not know any more is done.
 func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, began time.Time) error {
 	if removing && c.Link.standing() == "" {

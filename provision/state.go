@@ -126,6 +126,7 @@ type Link struct {
 	Keys     []MatchKey // the account's matching values when it was last written or read
 	Wrote    Ledger     // what was sent to the account and what came back
 	Version  string     // the account's version as the target last gave it; "" if it gives none
+	Refers   string     // the object that the account refers to, such as the manager; "" if none
 	Aside    *Aside     // a temporary value, in the middle of a swap; nil without one
 	Proved   time.Time  // when the target last showed the account; zero in links of earlier versions
 	Since    time.Time

@@ -142,6 +142,7 @@ type Outcome struct {
 	Members  MembersChange // what follows for the members of a group
 	Moved    bool          // the account came, went or changed: memberships and references that it is part of are looked at
 	MemberOf []string      // groups that its object is a member of
+	RefersTo string        // the account that Link.Refers was found to have; "" if none
 
 	Takes string // the object whose account becomes this one's; its link is dropped
 }

@@ -62,6 +62,10 @@ type Dialect struct {
 	Empties  bool  `json:"empties,omitempty"`  // it refuses to remove an attribute and takes an empty value for it
 	Unique   bool  `json:"unique,omitempty"`   // it has refused a value because another account has it
 
+	// References: it refuses a reference as a plain id and takes it as an object with a value; and it
+	// refuses Entra's form of the end of one.
+	References bool `json:"references,omitempty"`
+
 	// Removal is how it takes the removal of members; "" means that the form of the Tenant URL's flag
 	// is tried first.
 	Removal RemovalForm `json:"removal,omitempty"`
@@ -87,6 +91,9 @@ func (d Dialect) notes() []string {
 	}{
 		{d.Booleans, `The application refuses the strings "True" and "False", which Entra sends, and takes JSON booleans. They are sent from now on.`},
 		{d.Elements, "The application refuses to write into an element that an account does not have yet, such as the first fax number, and takes the whole element. It is sent from now on."},
+		{d.References, "The application refuses a manager as a plain id, which Entra sends, and takes an object with a value. It is sent from now on."},
+		{d.Removal == RemoveByFilter, "The application refuses the removal of members by a list of values, which Entra sends, and takes a path with a filter for each. It is sent from now on."},
+		{d.Removal == RemoveByValue, "The application refuses the removal of members by a path with a filter, and takes a list of values. It is sent from now on."},
 		{d.Empties, "The application refuses to remove an attribute and takes an empty value for it. It is sent from now on."},
 	} {
 		if one.found {

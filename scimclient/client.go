@@ -345,6 +345,7 @@ func (c *Client) learn(found provision.Dialect) {
 		next.Elements = next.Elements || found.Elements
 		next.Empties = next.Empties || found.Empties
 		next.Unique = next.Unique || found.Unique
+		next.References = next.References || found.References
 		next.Removal = cmp.Or(found.Removal, next.Removal)
 		next.BareMembers = next.BareMembers || found.BareMembers
 		if c.dialect.CompareAndSwap(old, &next) {
@@ -378,6 +379,9 @@ func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Cha
 		if strings.EqualFold(scimType, "noTarget") {
 			slices.Reverse(others)
 		}
+	}
+	if !spoken.References && slices.ContainsFunc(changes, isReference) {
+		with(func(d *provision.Dialect) { d.References = true })
 	}
 	if !spoken.Empties && slices.ContainsFunc(changes, func(ch provision.Change) bool { return ch.New == nil }) {
 		with(func(d *provision.Dialect) { d.Empties = true })

@@ -369,7 +369,7 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 // knownColumns are the columns with everything that is stored about a person. knownJoins joins
 // their tables to a row p with the person's id.
 const knownColumns = `
-	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved, l.aside,
+	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved, l.aside, l.refers,
 	o.id, o.match_keys, o.sent, o.cycle, o.times,
 	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason, e.lane,
 	u.object_id`
@@ -415,7 +415,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	var notBefore, since, lane int64
 	var l struct {
 		target, how, state, hash, name, keys sql.NullString
-		kind, wrote, version, aside          sql.NullString
+		kind, wrote, version, aside, refers  sql.NullString
 		since, updated, proved               sql.NullInt64
 	}
 	var o struct {
@@ -428,7 +428,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	}
 	var unmatched sql.NullString
 	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn,
-		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved, &l.aside,
+		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved, &l.aside, &l.refers,
 		&o.id, &o.keys, &o.sent, &o.cycle, &o.times,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &e.lane, &unmatched)
 	if err != nil {
@@ -438,7 +438,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	if l.target.Valid {
 		p.Link = &provision.Link{
 			ObjectID: p.ObjectID, TargetID: l.target.String, How: l.how.String, State: provision.LinkState(l.state.String),
-			Kind: provision.ObjectKind(l.kind.String), Hash: l.hash.String, Name: l.name.String, Version: l.version.String,
+			Kind: provision.ObjectKind(l.kind.String), Hash: l.hash.String, Name: l.name.String, Version: l.version.String, Refers: l.refers.String,
 			Since: fromMicros(l.since.Int64), Updated: fromMicros(l.updated.Int64), Proved: fromMicros(l.proved.Int64),
 		}
 		if l.aside.String != "" {

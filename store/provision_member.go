@@ -93,6 +93,35 @@ func (t jobTx) readMembers(ctx context.Context, group string) error {
 		select cast($7 as text) as object_id`, group)
 }
 
+// standing selects links whose account may be a member or be referred to.
+var standing = "state in ('" + string(provision.Active) + "', '" + string(provision.Held) + "', '" + string(provision.Disabled) + "')"
+
+// checkReference looks at an account again if whoever it refers to has another account by now than
+// the one that was sent.
+func (t jobTx) checkReference(ctx context.Context, l *provision.Link, sent string) error {
+	if l.Refers == "" {
+		return nil
+	}
+	return t.listReferences(ctx, `
+		select cast($6 as text) as object_id
+		where coalesce((
+			select target_id
+			from job_link
+			where directory = $1 and app = $2 and object_id = $7 and `+standing+`), '') <> $8`, l.ObjectID, l.Refers, sent)
+}
+
+// listReferences puts people whose references are to be looked at on the work list.
+func (t jobTx) listReferences(ctx context.Context, query string, args ...any) error {
+	return t.exec(ctx, `
+		insert into job_pending (directory, app, object_id, why, not_before, lane, since)
+		select $1, $2, object_id, $3, 0, $4, $5
+		from (`+query+`) referring
+		where true
+		on conflict (directory, app, object_id) do update
+		set not_before = 0, turn = job_pending.turn + 1, reason = ''`,
+		append([]any{string(provision.ByChange), int(provision.References), micros(t.tx.Now())}, args...)...)
+}
+
 // moved has the memberships and references looked at that an account is part of.
 func (t jobTx) moved(ctx context.Context, o provision.Outcome) error {
 	if !o.Moved {
@@ -115,10 +144,16 @@ func (t jobTx) moved(ctx context.Context, o provision.Outcome) error {
 			return err
 		}
 	}
-	return t.listMembers(ctx, `
+	if err := t.listMembers(ctx, `
 		select group_id as object_id
 		from job_member
-		where directory = $1 and app = $2 and member = $7`, o.ObjectID)
+		where directory = $1 and app = $2 and member = $7`, o.ObjectID); err != nil {
+		return err
+	}
+	return t.listReferences(ctx, `
+		select object_id
+		from job_link
+		where directory = $1 and app = $2 and refers = $6 and refers <> ''`, o.ObjectID)
 }
 
 // Memberships returns what is to be done about the memberships of a group.

@@ -208,16 +208,19 @@ func (t jobTx) link(ctx context.Context, o provision.Outcome) error {
 		}
 		aside = string(text)
 	}
-	return t.exec(ctx, `
-		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved, first_key, aside)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+	if err := t.exec(ctx, `
+		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved, first_key, aside, refers)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 		on conflict (directory, app, object_id) do update
 		set target_id = excluded.target_id, how = excluded.how, state = excluded.state, hash = excluded.hash,
 			name = excluded.name, since = excluded.since, updated = excluded.updated, match_keys = excluded.match_keys,
 			kind = excluded.kind, wrote = excluded.wrote, version = excluded.version, proved = excluded.proved,
-			first_key = excluded.first_key, aside = excluded.aside`,
+			first_key = excluded.first_key, aside = excluded.aside, refers = excluded.refers`,
 		o.ObjectID, l.TargetID, l.How, string(l.State), l.Hash, l.Name, micros(l.Since), micros(l.Updated), string(keys),
-		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved), l.FirstKey(), aside)
+		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved), l.FirstKey(), aside, l.Refers); err != nil {
+		return err
+	}
+	return t.checkReference(ctx, l, o.RefersTo)
 }
 
 func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {

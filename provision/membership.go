@@ -115,6 +115,9 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 			o.Members = ReadNewMembers
 		case is != "" && w.known.Why == ByCycle && !w.skipped():
 			o.Members = ReadMembers
+			if w.p.reads {
+				o.Members = ProveMembers
+			}
 		}
 	}
 	if before.standing() == after.standing() {
@@ -160,9 +163,8 @@ type memberSync struct {
 	known   Pending
 	firm    context.Context // for requests: what was begun is finished
 	link    Link            // of the group
-	names   map[string]string
-	problem *TargetError // why it is tried again
-	refused int          // memberships that the target refused
+	problem *TargetError    // why it is tried again
+	refused int             // memberships that the target refused
 	waits   time.Time
 	budget  int // requests to find out which member is refused
 	other   string
@@ -257,14 +259,10 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("read the members of %s: %w", s.group, err)
 	}
-	s.names = map[string]string{}
 	for _, m := range open {
 		want := ""
 		if kind, in := among[m.Member]; in && (kind != GroupKind || r.job.Nested) {
 			want = m.Link.standing()
-		}
-		if m.Link != nil {
-			s.names[m.Member] = m.Link.Name
 		}
 		_, shared := among[m.Sharer]
 		switch {
@@ -391,6 +389,9 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 		s.waits = s.l.r.e.Now()
 		return s.l.r.e.Store.MembersLost(s.firm, s.l.r.fence, s.group)
 	}
+	if te.Kind == NotFound { // the group itself is gone: it is looked for, and gets all members then
+		return s.l.r.e.Store.GroupMissed(s.firm, s.l.r.fence, s.group)
+	}
 	s.problem = te
 	if suspicious(te) && s.l.prove(s.firm, te) != nil {
 		s.problem, s.waits = nil, s.l.r.e.Now()
@@ -425,7 +426,24 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 	if te := asProblem(send(s.firm, s.link.TargetID, ids)); te != nil {
 		return te
 	}
-	return s.check(changes[0].id, removing)
+	te := s.check(changes[0].id, removing)
+	before := target.Dialect()
+	if te == nil || !removing || s.again || before.Removal != "" {
+		return te
+	}
+	// It may have taken the removal in this form for nothing.
+	other := before
+	if other.Removal = RemoveByFilter; s.l.r.removesByFilter() {
+		other.Removal = RemoveByValue
+	}
+	target.Speak(other)
+	if asProblem(send(s.firm, s.link.TargetID, ids)) == nil && s.check(changes[0].id, removing) == nil {
+		return nil
+	}
+	if !s.again {
+		target.Speak(before)
+	}
+	return te
 }
 
 // check asks the target about one of the members that were just added or removed: until it has proved
@@ -459,7 +477,7 @@ func (s *memberSync) check(id string, removing bool) *TargetError {
 		what = "the removal of a member, but the group still has it"
 	}
 	return &TargetError{
-		Kind: Incompatible, Code: codeIncompatible, Status: http200, Request: "PATCH /Groups/{id}", Sent: true,
+		Kind: Transient, Code: codeIncompatible, Status: http200, Request: "PATCH /Groups/{id}", Sent: true,
 		Detail: fmt.Sprintf("The application accepted %s: %s.", what, id),
 		Advice: "This is tried again. Ask the makers of the application why it ignores the change.",
 	}
@@ -567,9 +585,6 @@ func (s *memberSync) conclude() Outcome {
 	case s.problem != nil:
 		te := s.problem
 		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())
-		if te.Kind == NotFound {
-			o.Also = []string{s.group} // the group itself is gone
-		}
 	case s.refused > 0:
 		te := &TargetError{Kind: Permanent, Code: "MembersRefused", Detail: fmt.Sprintf("The application refused %d members of group '%s'; the others were sent. The log has each.", s.refused, s.name())}
 		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())
@@ -591,10 +606,7 @@ func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetErro
 	r, now := s.l.r, s.l.r.e.Now()
 	names := make([]string, len(changes))
 	for i, c := range changes {
-		names[i] = c.Member
-		if name := s.names[c.Member]; name != "" {
-			names[i] = name
-		}
+		names[i] = c.Member // no name: who is erased later must not stay here
 	}
 	listed := textOrNil(strings.Join(names, ", "))
 	change, did := ModifiedProperty{DisplayName: "members", NewValue: listed}, "added to"

@@ -78,8 +78,8 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 
 // count adds an outcome to the cycle's numbers.
 func (c *CycleReport) count(o Outcome) {
-	if !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.Flies {
-		return
+	if _, members := groupOf(o.ObjectID); members || !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.Flies {
+		return // memberships are counted when they are sent
 	}
 	c.Read++
 	if o.Entry == nil {

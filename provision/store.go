@@ -86,6 +86,8 @@ type Store interface {
 	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
 	// RetryMembers puts memberships that the target refused on the group's list again.
 	RetryMembers(ctx context.Context, f Fence, group string) error
+	// GroupMissed notes that the target does not know a group any more, and has it looked for.
+	GroupMissed(ctx context.Context, f Fence, group string) error
 	// MembersLost notes that the target has lost all members of a group, and has all looked at.
 	MembersLost(ctx context.Context, f Fence, group string) error
 
@@ -155,6 +157,7 @@ const (
 	LeaveMembers   MembersChange = iota
 	ReadMembers                  // all of them are looked at
 	ReadNewMembers               // likewise, and the target has none of them
+	ProveMembers                 // all of them are looked at and sent again
 	ForgetMembers                // the group is gone
 )
 

@@ -31,9 +31,10 @@ const mediaType = "application/scim+json"
 // speaks about its groups. It is safe for concurrent use.
 type Client struct {
 	*endpoint
-	of     *resourceType
-	groups *Client
-	slash  [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
+	of           *resourceType
+	groups       *Client
+	listsMembers atomic.Bool    // the application has shown the members of a group
+	slash        [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
 }
 
 // endpoint is what the clients for all types of resources share.

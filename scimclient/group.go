@@ -3,6 +3,7 @@ package scimclient
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -144,8 +145,44 @@ func (g groupClient) changedMembers(a answer, group string) error {
 	return err
 }
 
-// HasMember asks as Entra does: for the group with this id and this member.
+// HasMember asks as Entra does: for the group with this id and this member. An application that does
+// not know the question is asked for the group.
 func (g groupClient) HasMember(ctx context.Context, group, member string) (bool, error) {
+	has, err := g.askForMember(ctx, group, member)
+	var te *provision.TargetError
+	if !errors.As(err, &te) || te.Kind != provision.Unsearchable {
+		return has, err
+	}
+	path, err := g.pathOf(group)
+	if err != nil {
+		return false, err
+	}
+	a, err := g.do(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return false, err
+	}
+	o, err := a.account()
+	if !a.isSuccess() || err != nil {
+		return false, te
+	}
+	members, _ := o.Resource["members"].([]any)
+	for _, m := range members {
+		if m, ok := m.(map[string]any); ok && fmt.Sprint(m["value"]) == member {
+			g.listsMembers.Store(true)
+			return true, nil
+		}
+	}
+	if len(members) >= wholeList || !g.listsMembers.Load() {
+		return false, te // it may show only some of them, or none
+	}
+	return false, nil
+}
+
+// wholeList is how many members an application that shows members shows at least.
+const wholeList = 50
+
+// askForMember asks for the group with this id and this member.
+func (g groupClient) askForMember(ctx context.Context, group, member string) (bool, error) {
 	filter := "id eq " + quote(group) + " and members eq " + quote(member)
 	a, err := g.do(ctx, http.MethodGet, g.of.path, "filter="+url.QueryEscape(filter)+"&attributes=id", nil)
 	switch {

@@ -52,6 +52,14 @@ func (t jobTx) members(ctx context.Context, o provision.Outcome) error {
 		return t.loseMembers(ctx, o.ObjectID)
 	case provision.ReadMembers:
 		return t.readMembers(ctx, o.ObjectID)
+	case provision.ProveMembers:
+		if err := t.exec(ctx, `
+			update job_member
+			set unsure = true
+			where directory = $1 and app = $2 and group_id = $3`, o.ObjectID); err != nil {
+			return err
+		}
+		return t.readMembers(ctx, o.ObjectID)
 	}
 	return nil
 }
@@ -279,6 +287,22 @@ func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group
 			update job_member
 			set turn = turn + 1, refused = ''
 			where directory = $1 and app = $2 and group_id = $3 and refused <> ''`, group)
+	})
+}
+
+// GroupMissed notes that the application does not know a group any more, and has it looked for.
+func (s Provisioning) GroupMissed(ctx context.Context, f provision.Fence, group string) error {
+	return s.fenced(ctx, f, func(t jobTx) error {
+		if err := t.exec(ctx, `
+			update job_link
+			set state = $4
+			where directory = $1 and app = $2 and object_id = $3 and state = $5`, group, string(provision.Missed), string(provision.Active)); err != nil {
+			return err
+		}
+		return t.due(ctx, `
+			select object_id
+			from job_link
+			where directory = $1 and app = $2 and object_id = $3`, group)
 	})
 }
 

@@ -66,9 +66,9 @@ func (s *SignIns) find(ctx context.Context, st site.Site, linkSecret string) (pe
 	return personalLink{l, p}, nil
 }
 
-// Closed also looks at the person's account.
-func (l personalLink) Closed(now time.Time) onetime.Reason {
-	if why := l.Record.Closed(now); why != "" || l.Kind != Person {
+// ClosedReason also looks at the person's account.
+func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
+	if why := l.Record.ClosedReason(now); why != "" || l.Kind != Person {
 		return why
 	}
 	switch {

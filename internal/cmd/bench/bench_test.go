@@ -347,7 +347,7 @@ func TestQuickRunMeasuresEverything(t *testing.T) {
 	sqlite, postgres, _ := strings.Cut(text, "\n## PostgreSQL\n")
 	parts := []string{sqlite, postgres}
 	if err := pgserver.Available(); err != nil {
-		if apptest.All() {
+		if apptest.MustRunAll() {
 			t.Error(err)
 		}
 		if !strings.Contains(postgres, pgserver.ErrNoBinaries.Error()) {

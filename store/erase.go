@@ -425,8 +425,8 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 	return values, err
 }
 
-// Distinct returns the values that no other account of the scope has.
-func (s Erasures) Distinct(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error) {
+// UniqueValues returns the values that no other account of the scope has.
+func (s Erasures) UniqueValues(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error) {
 	left := map[string]string{} // by value: the value as it is written in a document, in lower case
 	for _, v := range values {
 		quoted, err := json.Marshal(v)

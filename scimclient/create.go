@@ -34,7 +34,7 @@ func resourceOf(changes []provision.Change) (scim.Resource, error) {
 			err = p.Set(r, ch.New)
 		}
 		if err != nil {
-			return nil, unwritable(ch.Path, err)
+			return nil, unwritableError(ch.Path, err)
 		}
 	}
 	return r, nil
@@ -57,8 +57,8 @@ func markPrimary(r scim.Resource) {
 	}
 }
 
-// unwritable is the error for a mapping whose target attribute cannot be expressed in SCIM.
-func unwritable(path string, err error) *provision.TargetError {
+// unwritableError is the error for a mapping whose target attribute cannot be expressed in SCIM.
+func unwritableError(path string, err error) *provision.TargetError {
 	return &provision.TargetError{
 		Kind: provision.Permanent, Code: "SchemaAttributeNotFound", Err: err,
 		Detail: fmt.Sprintf("The target attribute %q cannot be written: %v.", path, err),

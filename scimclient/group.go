@@ -139,9 +139,9 @@ func (g groupClient) patchMembers(ctx context.Context, group string, ops []opera
 // SCIM resource; who is a member is not read from it.
 func (g groupClient) changedMembers(a answer, group string) error {
 	if !a.isSuccess() {
-		return g.refusal(a)
+		return g.refusedWrite(a)
 	}
-	_, err := a.patched(group)
+	_, err := a.patchedAccount(group)
 	return err
 }
 
@@ -161,7 +161,7 @@ func (g groupClient) HasMember(ctx context.Context, group, member string) (bool,
 	if err != nil {
 		return false, err
 	}
-	o, err := a.account()
+	o, err := a.readAccount()
 	if !a.isSuccess() || err != nil {
 		return false, te
 	}
@@ -191,7 +191,7 @@ func (g groupClient) askForMember(ctx context.Context, group, member string) (bo
 	case a.status == http.StatusBadRequest, a.status == http.StatusNotFound, a.status == http.StatusNotImplemented, a.status == http.StatusMethodNotAllowed:
 		return false, cannotAsk(a, fmt.Sprintf("It answered %d.", a.status))
 	case !a.isSuccess():
-		return false, a.problem()
+		return false, a.toError()
 	}
 	var list struct {
 		TotalResults json.Number      `json:"totalResults"`

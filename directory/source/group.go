@@ -37,7 +37,7 @@ func (d Directory) GroupObject(ctx context.Context, app, id string) (provision.O
 // is the last.
 func (d Directory) Members(ctx context.Context, group, after string, limit int) ([]provision.Edge, error) {
 	page, err := d.handle.MemberIDs(ctx, group, after, limit)
-	return edges(page), err
+	return edgesOf(page), err
 }
 
 // MembersAmong returns which of some objects are direct members of a group, with their kind.
@@ -67,10 +67,10 @@ func (d Directory) GroupChanges(ctx context.Context, app string, after provision
 	if errors.Is(err, event.ErrPruned) {
 		err = fmt.Errorf("%w: %w", provision.ErrBehind, err)
 	}
-	return provision.GroupsChanged{IDs: c.ObjectIDs, Edges: edges(c.Edges), Cursor: CursorOf(c.Position), More: c.More}, err
+	return provision.GroupsChanged{IDs: c.ObjectIDs, Edges: edgesOf(c.Edges), Cursor: CursorOf(c.Position), More: c.More}, err
 }
 
-func edges(page []directory.Edge) []provision.Edge {
+func edgesOf(page []directory.Edge) []provision.Edge {
 	all := make([]provision.Edge, len(page))
 	for i, e := range page {
 		all[i] = provision.Edge{Group: e.Group, Member: e.Member, Kind: provision.ObjectKind(e.Kind), Present: e.Present, Cursor: CursorOf(e.Position)}
@@ -96,7 +96,7 @@ func (Groups) Attribute(name string) (provision.SourceAttribute, bool) {
 	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: always}, ok
 }
 
-// Suggest returns the attribute that was probably meant.
+// Suggest returns the name of the attribute that a person who typed name probably meant.
 func (Groups) Suggest(name string) string {
 	if a, ok := directory.GroupAttributeNamed(name); ok {
 		return a.Name

@@ -449,15 +449,13 @@ func (s *State) move(ids []string, then Phase) {
 // outOfSnapshot returns the linked people that the snapshot did not contain: purged people, and
 // people who are no longer assigned.
 func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error) {
+	objects, err := r.objects(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	var out []string
 	for _, id := range ids {
-		o, err := r.readObject(ctx, id)
-		switch {
-		case err != nil:
-			return nil, err
-		case o == nil:
-			out = append(out, id)
-		case r.job.Scope == AssignedOnly && !o.Assigned:
+		if o := objects[id]; o == nil || r.job.Scope == AssignedOnly && !o.Assigned {
 			out = append(out, id)
 		}
 	}

@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -113,14 +111,11 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 
 // readObject reads one object, a person or a group. It is nil if the source no longer has it.
 func (r *run) readObject(ctx context.Context, id string) (*Object, error) {
-	o, err := r.source.Object(ctx, r.job.Key.App, id)
-	switch {
-	case errors.Is(err, refusal.NotFound):
-		return r.readGroup(ctx, id)
-	case err != nil:
-		return nil, fmt.Errorf("import %s: %w", id, err)
+	o, err := r.reader.read(ctx, id)
+	if o != nil || err != nil {
+		return o, err
 	}
-	return &o, nil
+	return r.readGroup(ctx, id)
 }
 
 func (p *pass) importObject(w *work, object *Object) {

@@ -2,7 +2,9 @@ package provision
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -35,8 +37,8 @@ type Listed struct {
 	Members  []string // of a group, if this is about memberships: those that have changed
 }
 
-// list decides for each object which lane it belongs to. objects holds what the source has of them,
-// as far as it was read already; list reads the others that have an account.
+// list decides for each object which lane it belongs to. objects holds what the source has of them; if
+// it is nil, list reads those that have an account.
 func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object) ([]Listed, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -45,22 +47,49 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 	if err != nil {
 		return nil, err
 	}
+	if objects == nil {
+		known := slices.Collect(maps.Keys(states))
+		if r.groups != nil && why != ByChange {
+			known = ids // a group without a link has a lane of its own
+		}
+		if objects, err = r.objects(ctx, known); err != nil {
+			return nil, err
+		}
+	}
 	listed := make([]Listed, len(ids))
 	for i, id := range ids {
 		if _, is := groupOf(id); is {
 			listed[i] = Listed{ObjectID: id, Why: why, Lane: Memberships}
 			continue
 		}
-		state, linked := states[id]
-		o, known := objects[id]
-		if !known && (linked || r.groups != nil && why != ByChange) {
-			if o, err = r.readObject(ctx, id); err != nil {
-				return nil, err
-			}
-		}
-		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, state, o)}
+		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id])}
 	}
 	return listed, nil
+}
+
+// objects reads objects of the source.
+func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, error) {
+	found := make(map[string]*Object, len(ids))
+	for page := range slices.Chunk(ids, mostTogether) {
+		read, err := r.source.Objects(ctx, r.job.Key.App, page)
+		if err != nil {
+			return nil, fmt.Errorf("read objects: %w", err)
+		}
+		for i := range read {
+			found[read[i].ID] = &read[i]
+		}
+	}
+	for _, id := range ids {
+		if found[id] != nil || r.groups == nil {
+			continue
+		}
+		o, err := r.readGroup(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		found[id] = o
+	}
+	return found, nil
 }
 
 // lane returns the lane of an object. state is that of its link, or "". o is nil if the source no

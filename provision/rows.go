@@ -161,7 +161,7 @@ func (job Job) SetRow(mapping, replaces string, row RowEdit, c Catalog) (Job, er
 // row stay. The error is an *InputError.
 func (job Job) RemoveRow(mapping, target string, c Catalog) (Job, error) {
 	return job.editRows(mapping, func(_ *Schema, m *ObjectMapping) error {
-		at, err := m.rowIndex(target)
+		at, err := m.existingRow(target)
 		if err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ func (job Job) RemoveRow(mapping, target string, c Catalog) (Job, error) {
 // *InputError.
 func (job Job) MoveRow(mapping, target string, place int, c Catalog) (Job, error) {
 	return job.editRows(mapping, func(_ *Schema, m *ObjectMapping) error {
-		at, err := m.rowIndex(target)
+		at, err := m.existingRow(target)
 		if err != nil {
 			return err
 		}
@@ -216,6 +216,14 @@ func (m *ObjectMapping) rowIndex(target string) (int, error) {
 		return i, &InputError{Field: "Target attribute", Text: fmt.Sprintf("%q is not mapped%s", target, m.rowHint(target))}
 	}
 	return i, nil
+}
+
+// existingRow returns the index of the row that writes the target attribute.
+func (m *ObjectMapping) existingRow(target string) (int, error) {
+	if target == "" {
+		return -1, &InputError{Field: "Target attribute", Text: "is empty: name a mapped attribute"}
+	}
+	return m.rowIndex(target)
 }
 
 // editRows returns the job with an edited copy of its schema, checked as a whole.
@@ -304,6 +312,16 @@ func problemText(e *expr.SyntaxError) string {
 func (s *Schema) hasFlow(m *ObjectMapping, target string, flow AttributeFlowType) bool {
 	i, err := m.rowIndex(target)
 	return err == nil && i >= 0 && m.AttributeMappings[i].FlowType == flow
+}
+
+// Disables reports whether the mapping tells the target who must not have access.
+func (m *ObjectMapping) Disables() bool {
+	for i := range m.AttributeMappings {
+		if e, err := expr.FromSource(m.AttributeMappings[i].Source); err == nil && readsState(e) {
+			return true
+		}
+	}
+	return false
 }
 
 // RowNotes returns what works here and not in Entra, or not for everyone, in a row that SetRow

@@ -309,7 +309,7 @@ func TestTryShowsTheValuesOfARow(t *testing.T) {
 	if got, err = w.jobs.Try(t.Context(), job, userRows, "title", edit, ""); err != nil {
 		t.Fatal(err)
 	}
-	if got.Chosen != nil || got.Failures != 1 || got.Failing[0].ObjectID != "p1" || got.Failing[0].Problem == "" {
+	if got.Chosen == nil || got.Failures != 1 || got.Failing[0].ObjectID != "p1" || got.Failing[0].Problem == "" {
 		t.Errorf("got %+v", got)
 	}
 	edit.Source = `Redact([jobTitle])`

@@ -113,6 +113,22 @@ func (s *Schema) SourceAttributes(m *ObjectMapping) []string {
 	return names
 }
 
+// TargetAttributes returns the attributes of a mapping's target object that a row can write: all but
+// the application's own key.
+func (s *Schema) TargetAttributes(m *ObjectMapping) []string {
+	_, target, err := s.objects(m)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, a := range target.Attributes {
+		if !a.Anchor {
+			names = append(names, a.Name)
+		}
+	}
+	return names
+}
+
 // objects returns the definitions of the two objects that a mapping connects.
 func (s *Schema) objects(m *ObjectMapping) (source, target *ObjectDefinition, err error) {
 	for _, r := range s.rules() {

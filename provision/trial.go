@@ -13,7 +13,7 @@ import (
 
 // Trial shows what one row yields, before it is saved.
 type Trial struct {
-	Chosen   *TrialValue  // of the person whom the caller named; nil without one
+	Chosen   *TrialValue  // of the person shown in detail; nil if the directory has nobody
 	Trace    *expr.Step   // how the chosen person's value was made; nil without an expression
 	Drawn    []TrialValue // of people drawn at random
 	Empty    []TrialValue // the first people without a value
@@ -40,7 +40,7 @@ const (
 )
 
 // Try evaluates a row as for an account that is created. person is the object id of the person to
-// show in detail; it may be "". Try reads only the directory. SelectUniqueValue takes every value as
+// show in detail; with "" it is one of those drawn. Try reads only the directory. SelectUniqueValue takes every value as
 // free. The error is an *InputError or *ExpressionError if the row cannot be used, and wraps
 // refusal.NotFound if there is no such person.
 func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit RowEdit, person string) (Trial, error) {
@@ -63,21 +63,31 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 	if err != nil {
 		return t, fmt.Errorf("open the directory: %w", err)
 	}
-	if person != "" {
-		o, err := source.Object(ctx, job.Key.App, person)
-		if err != nil {
-			return t, fmt.Errorf("read the person: %w", err)
-		}
-		v := tryRow.value(o)
-		t.Chosen = &v
-		if r.Expr != nil {
-			_, t.Trace, _ = r.Expr.Trace(tryRow.env(o)) //nolint:errcheck // the value has the same error
-		}
-	}
-	if t.Drawn, err = tryRow.draw(ctx, source); err != nil {
+	drawn, err := tryRow.draw(ctx, source)
+	if err != nil {
 		return t, err
 	}
-	return t, tryRow.count(ctx, source, &t)
+	for _, o := range drawn {
+		t.Drawn = append(t.Drawn, tryRow.value(o))
+	}
+	if err := tryRow.count(ctx, source, &t); err != nil {
+		return t, err
+	}
+	if person == "" && len(drawn) == 0 {
+		return t, nil
+	}
+	var chosen Object
+	if person == "" {
+		chosen = drawn[0]
+	} else if chosen, err = source.Object(ctx, job.Key.App, person); err != nil {
+		return t, fmt.Errorf("read the person: %w", err)
+	}
+	v := tryRow.value(chosen)
+	t.Chosen = &v
+	if r.Expr != nil {
+		_, t.Trace, _ = r.Expr.Trace(tryRow.env(chosen)) //nolint:errcheck // the value has the same error
+	}
+	return t, nil
 }
 
 // rowTrial evaluates one row.
@@ -127,9 +137,9 @@ func (t rowTrial) query(after string, limit int) SnapshotQuery {
 	return SnapshotQuery{App: t.job.Key.App, AssignedOnly: t.job.Scope != Everyone, After: after, Limit: limit}
 }
 
-// draw evaluates the row for people from random places of the directory.
-func (t rowTrial) draw(ctx context.Context, source Source) ([]TrialValue, error) {
-	var drawn []TrialValue
+// draw returns people from random places of the directory.
+func (t rowTrial) draw(ctx context.Context, source Source) ([]Object, error) {
+	var drawn []Object
 	seen := map[string]bool{}
 	for range 2 * trialDrawn {
 		place := make([]byte, 16)
@@ -145,9 +155,9 @@ func (t rowTrial) draw(ctx context.Context, source Source) ([]TrialValue, error)
 			return nil, fmt.Errorf("read the users: %w", err)
 		}
 		for _, o := range list {
-			if !seen[o.ID] && len(drawn) < trialDrawn {
+			if !seen[o.ID] && o.Active() && len(drawn) < trialDrawn {
 				seen[o.ID] = true
-				drawn = append(drawn, t.value(o))
+				drawn = append(drawn, o)
 			}
 		}
 	}

@@ -136,10 +136,9 @@ func (c *comparison) compare(o Object, had bool) {
 	}
 	was, is := byTarget(old), byTarget(now)
 	changed := false
-	for _, target := range slices.Concat(targetsOf(c.is), targetsOf(c.was)) {
+	for _, r := range c.is.rows { // a row that goes leaves its values as they are
+		target := r.Target
 		w, n := was[target], is[target]
-		delete(was, target) // a target of both mappings counts once
-		delete(is, target)
 		if reflect.DeepEqual(w, n) {
 			continue
 		}
@@ -205,10 +204,9 @@ func (c *comparison) whyOut(o Object) string {
 }
 
 func (c *comparison) result() Effect {
-	for _, target := range slices.Concat(targetsOf(c.is), targetsOf(c.was)) {
-		if a := c.attributes[target]; a != nil {
+	for _, r := range c.is.rows {
+		if a := c.attributes[r.Target]; a != nil {
 			c.effect.Attributes = append(c.effect.Attributes, *a)
-			delete(c.attributes, target)
 		}
 	}
 	for _, e := range c.clauses {
@@ -227,14 +225,6 @@ func (c *comparison) result() Effect {
 func (m *mapping) hides(target string) bool {
 	r := m.row(target)
 	return isPassword(target) || r != nil && r.Expr != nil && r.Expr.Redacts()
-}
-
-func targetsOf(m *mapping) []string {
-	targets := make([]string, len(m.rows))
-	for i, r := range m.rows {
-		targets[i] = r.Target
-	}
-	return targets
 }
 
 func byTarget(values []value) map[string]any {

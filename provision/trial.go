@@ -3,9 +3,10 @@ package provision
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"maps"
+	mathrand "math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/provision/expr"
@@ -137,20 +138,23 @@ func (t rowTrial) query(after string, limit int) SnapshotQuery {
 	return SnapshotQuery{App: t.job.Key.App, AssignedOnly: t.job.Scope != Everyone, After: after, Limit: limit}
 }
 
-// draw returns people from random places of the directory.
+// draw returns people chosen at random. From a large directory it takes those at random places.
 func (t rowTrial) draw(ctx context.Context, source Source) ([]Object, error) {
+	first, err := source.Snapshot(ctx, t.query("", importPage))
+	if err != nil {
+		return nil, fmt.Errorf("read the users: %w", err)
+	}
+	if len(first) < importPage {
+		first = slices.DeleteFunc(first, func(o Object) bool { return !o.Active() })
+		mathrand.Shuffle(len(first), func(i, j int) { first[i], first[j] = first[j], first[i] })
+		return first[:min(len(first), trialDrawn)], nil
+	}
 	var drawn []Object
 	seen := map[string]bool{}
 	for range 2 * trialDrawn {
-		place := make([]byte, 16)
-		if _, err := rand.Read(place); err != nil {
-			return nil, err
-		}
 		// Object ids are random, in hexadecimal digits.
-		list, err := source.Snapshot(ctx, t.query(hex.EncodeToString(place), 1))
-		if err == nil && len(list) == 0 {
-			list, err = source.Snapshot(ctx, t.query("", 1))
-		}
+		place := fmt.Sprintf("%016x", mathrand.Uint64())
+		list, err := source.Snapshot(ctx, t.query(place, 1))
 		if err != nil {
 			return nil, fmt.Errorf("read the users: %w", err)
 		}

@@ -233,7 +233,11 @@ func (p *Pages) keepForm(r *http.Request, v *appVisit, page string, fields []con
 	}
 	id, now := console.NewFormNumber(), p.Console.Options.Now()
 	p.drafts.Put(p.draftKey(r, v, page+" "+id), form, now, draftKept)
-	return page + "?" + keptAt + "=" + url.QueryEscape(id)
+	mark := "?"
+	if strings.Contains(page, mark) {
+		mark = "&"
+	}
+	return page + mark + keptAt + "=" + url.QueryEscape(id)
 }
 
 // keptForm returns the form that the address names, or nil if there is none or it has expired.

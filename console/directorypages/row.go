@@ -38,6 +38,7 @@ type rowPage struct {
 	TargetName string
 	Notes      []expr.Note
 	Users      bool // the row is one of users, so that it can be tried
+	Person     string // what the operator typed into "Show it for"
 	Tried      *triedRow
 	Functions  []expr.FunctionInfo
 }
@@ -50,7 +51,6 @@ type caretLine struct {
 // triedRow is what a row yields for people.
 type triedRow struct {
 	provision.Trial
-	Person  string // what the operator typed
 	Unknown string // why there is no chosen person; empty if there is one, or none was typed
 	Trace   *traceStep
 	Count   string
@@ -233,6 +233,7 @@ func (p *Pages) rowPage(v *appVisit, job provision.Job, m *provision.ObjectMappi
 	if target == "" {
 		pg.Title = "Add New Mapping"
 	} else {
+		pg.Lead = target
 		if !pg.Users || target != "userName" {
 			pg.Remove = v.removeRowURL(m.Name, target)
 		}
@@ -486,7 +487,8 @@ func (p *Pages) try(ctx context.Context, v *appVisit, pg *rowPage, job provision
 	if !pg.Users {
 		return
 	}
-	tried := &triedRow{Person: name}
+	tried := &triedRow{}
+	pg.Person = name
 	person := ""
 	if err == nil && name != "" {
 		person, err = v.findPerson(ctx, name)

@@ -74,7 +74,7 @@ func TestRowsOfAMapping(t *testing.T) {
 	if m := must(o.job(key).Schema.UserMapping()); m.AttributeMappings[0].TargetAttributeName != "nickName" || m.AttributeMappings[1].TargetAttributeName != "userName" {
 		t.Errorf("the first rows are %s and %s", m.AttributeMappings[0].TargetAttributeName, m.AttributeMappings[1].TargetAttributeName)
 	}
-	remove := b.get(acmeRow + "nickName").click("Delete").wantWords("Remove the mapping of nickName?", "The value that it has now stays.")
+	remove := b.get(acmeRow+"nickName").click("Delete").wantWords("Remove the mapping of nickName?", "The value that it has now stays.")
 	remove.press("Remove the mapping of nickName", nil).wantWords("The mapping of nickName was removed.")
 	if o.storedRow(key, "nickName") != nil {
 		t.Error("the row is still there")
@@ -110,7 +110,7 @@ func TestRowsThatCannotBeSaved(t *testing.T) {
 			t.Errorf("%v was saved: %+v", wrong.form, got)
 		}
 	}
-	b.get(acmeUsersMapping + "/row/remove?row=userName").wantWords("The mapping was not removed", "userName stays mapped")
+	b.get(acmeUsersMapping+"/row/remove?row=userName").wantWords("The mapping was not removed", "userName stays mapped")
 }
 
 // The page shows what a row yields before it is saved, for a person, for some drawn at random and for those who get nothing.

@@ -37,7 +37,7 @@ type rowPage struct {
 	SourceName string
 	TargetName string
 	Notes      []expr.Note
-	Users      bool // the row is one of users, so that it can be tried
+	Users      bool   // the row is one of users, so that it can be tried
 	Person     string // what the operator typed into "Show it for"
 	Tried      *triedRow
 	Functions  []expr.FunctionInfo

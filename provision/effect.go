@@ -13,8 +13,8 @@ import (
 // for review before the change is saved.
 type Effect struct {
 	Reach
-	Changed    int               // users in scope before and after, of whom a value changes
-	Failing    int               // users in scope of whom the new mapping yields no usable values
+	Changed    int               // users in scope before and after who get another value for an attribute
+	Failing    int               // users in scope for which the new mapping yields no usable values
 	Attributes []AttributeEffect // target attributes with changed values, in the order of the rows
 	Left       []ClauseEffect    // why users leave the scope, most users first
 	Failures   []FailureExample  // the first few of Failing
@@ -43,7 +43,7 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user of whom the new mapping yields no usable values.
+// FailureExample is a user for which the new mapping yields no usable values.
 type FailureExample struct {
 	Person
 	Target string

@@ -18,11 +18,11 @@ type Trial struct {
 	Trace    *expr.Step   // how the chosen person's value was made; nil without an expression
 	Drawn    []TrialValue // of people drawn at random
 	Empty    []TrialValue // the first people without a value
-	Failing  []TrialValue // the first people for whom the row fails
+	Failing  []TrialValue // the first people for which the row fails
 	Empties  int          // people without a value, of Examined
-	Failures int          // people for whom the row fails, of Examined
-	Examined int          // people for whom the row was evaluated
-	All      bool         // Examined is everybody whom the job could reach
+	Failures int          // people for which the row fails, of Examined
+	Examined int          // people for which the row was evaluated
+	All      bool         // Examined is everybody that the job could reach
 }
 
 // TrialValue is what a row yields for one person.

@@ -555,7 +555,7 @@ func effectWords(e provision.Effect, app string) []string {
 		}
 		text := a.Target + " changes for " + console.PluralForms(a.People, "user", "users")
 		if a.Emptied > 0 {
-			text += fmt.Sprintf(", of whom %d get no value from the mapping", a.Emptied)
+			text += fmt.Sprintf("; %d of them get no value from the mapping", a.Emptied)
 		}
 		words = append(words, text+". "+exampleWords(a.Examples))
 	}

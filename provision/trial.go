@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/provision/expr"
+	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // Trial shows what one row yields, before it is saved.
@@ -77,12 +78,17 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 	if person == "" && len(drawn) == 0 {
 		return t, nil
 	}
-	var chosen Object
-	if person == "" {
-		chosen = drawn[0]
-	} else if chosen, err = source.Object(ctx, job.Key.App, person); err != nil {
-		return t, fmt.Errorf("read the person: %w", err)
+	if person != "" {
+		found, err := source.Objects(ctx, job.Key.App, []string{person})
+		if err != nil {
+			return t, fmt.Errorf("read the person: %w", err)
+		}
+		if len(found) == 0 {
+			return t, refusal.NotFound
+		}
+		drawn = found
 	}
+	chosen := drawn[0]
 	v := tryRow.value(chosen)
 	t.Chosen = &v
 	if r.Expr != nil {

@@ -119,6 +119,7 @@ var Catalogue = []Description{
 	{DirectoryCreated, inDirectory, "a directory was created", aDirectory, nil, "", "Directory contoso was created"},
 	{DirectoryRenamed, inDirectory, "a directory was renamed", aDirectory, nil, "`name`", "Directory contoso was renamed to contoso2"},
 	{DirectoryDeleted, inInstallation, "a directory was deleted", aDirectory, nil, "", "Directory gone was deleted (users: 2; applications: 1; linked accounts, which stay as they are: 2)"},
+	{DirectoryImported, inDirectory, "an import that changed something ended", aDirectory, nil, "", "Import of users by command line ended"},
 
 	{ApplicationCreated, inDirectory, "an application was created", anApp, nil, "", "Application Acme was created"},
 	{ApplicationRenamed, inDirectory, "an application was renamed", anApp, nil, "`name`", "Application Acme was renamed to Beta"},
@@ -146,6 +147,9 @@ var Catalogue = []Description{
 	{ProvisioningQuarantined, inDirectory, "provisioning went into quarantine", anApp, nil, "", "Acme: Provisioning is in quarantine: The application refused the Secret Token."},
 	{ProvisioningReleased, inDirectory, "the quarantine ended", anApp, nil, "", "Acme: The connection test worked; the quarantine is lifted."},
 	{ProvisioningLate, inDirectory, "an account waits too long to be closed", anApp, nil, "", "Acme: An account waits to be closed since 2026-01-09 09:00 UTC. Somebody who should lose access still has it."},
+	{ProvisioningHeld, inDirectory, "one import or one change of settings would take away more than the limit, so it waits for a decision", anApp, Held{}, "", "Acme: 60 operations that disable or delete are on hold, of 200 linked accounts. Cause: Import of users by command line."},
+	{ProvisioningApproved, inDirectory, "operations on hold were approved", anApp, Held{}, "", "Acme: 60 operations on hold were approved. Cause: Import of users by command line."},
+	{ProvisioningRejected, inDirectory, "operations on hold were rejected", anApp, Held{}, "", "Acme: 60 operations on hold were rejected; nothing is sent. Cause: Import of users by command line."},
 	{ProvisioningBehind, inDirectory, "provisioning was paused longer than events are kept, so it looks at everyone anew", anApp, nil, "", "Acme: The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."},
 
 	{OperatorLinkCreated, inInstallation, "a one-time link for an operator was made", anOperator, nil, "", "One-time sign-in link made for the operator sam"},

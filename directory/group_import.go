@@ -80,7 +80,7 @@ func (h *Handle) importGroups(ctx context.Context, f GroupFile, dryRun bool, act
 		lines[key] = row.Line
 		entries = append(entries, e)
 	}
-	err := pace.Slices(ctx, pace.Importing(), entries, func(batch []groupEntry) error { return h.writeGroups(ctx, batch, &r, actor) })
+	err := pace.ForEachSlice(ctx, pace.ForImporting(), entries, func(batch []groupEntry) error { return h.writeGroups(ctx, batch, &r, actor) })
 	slices.SortStableFunc(r.Errors, func(a, b RowError) int { return a.Line - b.Line })
 	return r, err
 }
@@ -256,7 +256,7 @@ func (h *Handle) importMembers(ctx context.Context, f GroupFile, o MemberImport)
 		change = h.removeMember(ctx, o.Actor)
 	}
 	for _, group := range order {
-		if err := pace.Slices(ctx, pace.Importing(), ids[group], func(batch []string) error {
+		if err := pace.ForEachSlice(ctx, pace.ForImporting(), ids[group], func(batch []string) error {
 			n, err := h.eachMember(ctx, group, batch, o.DryRun, change)
 			r.Changed += n
 			r.Already += len(batch) - n

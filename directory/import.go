@@ -167,7 +167,7 @@ func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o 
 		return im.finish(), err
 	}
 	im.collectNames()
-	if err := pace.Slices(ctx, pace.Importing(), im.managers, func(some []wanted) error { return im.setManagers(ctx, some) }); err != nil {
+	if err := pace.ForEachSlice(ctx, pace.ForImporting(), im.managers, func(some []wanted) error { return im.setManagers(ctx, some) }); err != nil {
 		return im.finish(), err
 	}
 	im.findAbsent()
@@ -265,7 +265,7 @@ func (im *importing) transaction(ctx context.Context, fn func(tx Tx) error) erro
 func (im *importing) write(ctx context.Context) error {
 	var batch [][]*entry
 	size, done := 0, 0
-	pacer := pace.Importing()
+	pacer := pace.ForImporting()
 	flush := func() error {
 		began := time.Now()
 		if err := im.writeBatch(ctx, batch); err != nil {
@@ -742,7 +742,7 @@ func (im *importing) softDeleteAbsent(ctx context.Context) error {
 	if im.options.BeforeSoftDelete != nil {
 		im.options.BeforeSoftDelete(absent, before)
 	}
-	return pace.Slices(ctx, pace.Importing(), im.report.Absent, func(batch []Person) error {
+	return pace.ForEachSlice(ctx, pace.ForImporting(), im.report.Absent, func(batch []Person) error {
 		n := 0
 		err := im.update(ctx, func(tx Tx) error {
 			n = 0

@@ -183,7 +183,7 @@ const knownActors = "actor_kind not in ('', 'token', 'system')"
 // order. All other results are in the order of writing, which rarely differs.
 func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event, err error) {
 	names := q.Names
-	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !rare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.One() {
+	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !rare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
 		names = []string{""}
 	}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -207,7 +207,7 @@ func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event,
 // sliceOrder compares events as Slice returns them.
 func sliceOrder(q event.Slice, a, b event.Event) int {
 	order := cmp.Compare(a.Position.Seq, b.Position.Seq)
-	if q.Scope.One() {
+	if q.Scope.IsSingle() {
 		order = cmp.Or(cmp.Compare(a.Position.Tx, b.Position.Tx), order)
 	}
 	if !q.Newer {
@@ -239,7 +239,7 @@ func sliceQuery(q event.Slice, name string) (string, []any) {
 	if q.Scope.Kind != "" {
 		where = append(where, "scope_kind = "+arg(q.Scope.Kind))
 	}
-	if q.Scope.One() {
+	if q.Scope.IsSingle() {
 		where = append(where, "scope_id = "+arg(q.Scope.ID))
 		if q.Subject != "" {
 			where = append(where, "subject = "+arg(q.Subject), "subject <> ''")
@@ -253,7 +253,7 @@ func sliceQuery(q event.Slice, name string) (string, []any) {
 	case place.IsZero():
 		place = event.Position{Tx: never, Seq: never}
 	}
-	if q.Scope.One() {
+	if q.Scope.IsSingle() {
 		where = append(where, "(tx, seq) "+sign+" ("+arg(place.Tx)+", "+arg(place.Seq)+")")
 		order = "tx " + order + ", seq " + order
 	} else {

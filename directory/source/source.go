@@ -120,5 +120,5 @@ func (Users) Attribute(name string) (provision.SourceAttribute, bool) {
 	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: a.HasAlways()}, ok
 }
 
-// Suggest returns the attribute that was probably meant.
+// Suggest returns the name of the attribute that a person who typed name probably meant.
 func (Users) Suggest(name string) string { return directory.Suggest(name) }

@@ -1,0 +1,106 @@
+package saml
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// NameID is the name that stands for the assertion's NameID in Claims.
+const NameID = "NameID"
+
+// maxValue is how many bytes a claim may have.
+const maxValue = 256
+
+// Claims name the attributes that a site uses. An empty name means that the site does not use the
+// claim; an empty UserIdentifier means the NameID.
+type Claims struct {
+	UserIdentifier string
+	DisplayName    string
+	Email          string
+	JobTitle       string
+	Department     string
+}
+
+// Picked holds the values of a site's claims.
+type Picked struct {
+	UserIdentifier string
+	DisplayName    string
+	Email          string
+	JobTitle       string
+	Department     string
+}
+
+// Pick returns the values of the claims. The user identifier must be there: one value that does not
+// change from sign-in to sign-in. The others may be empty. Names are compared exactly.
+func (a Assertion) Pick(c Claims) (Picked, error) {
+	var p Picked
+	for _, claim := range []struct {
+		name string
+		to   *string
+	}{
+		{c.UserIdentifier, &p.UserIdentifier},
+		{c.DisplayName, &p.DisplayName},
+		{c.Email, &p.Email},
+		{c.JobTitle, &p.JobTitle},
+		{c.Department, &p.Department},
+	} {
+		identifier := claim.to == &p.UserIdentifier
+		if claim.name == "" && !identifier {
+			continue
+		}
+		value, err := a.value(claim.name, identifier)
+		if err != nil {
+			return Picked{}, err
+		}
+		*claim.to = value
+	}
+	return p, nil
+}
+
+func (a Assertion) value(name string, identifier bool) (string, error) {
+	if name == "" || name == NameID {
+		if identifier && a.NameIDFormat == transient {
+			return "", refuse(BadIdentifier, "the NameID is transient: it changes with each sign-in; choose another format at the identity provider, or another claim here")
+		}
+		return checkValue("NameID", []string{a.NameID}, identifier)
+	}
+	var found *Attribute
+	for i := range a.Attributes {
+		if a.Attributes[i].Name != name {
+			continue
+		}
+		if found != nil {
+			return "", refuse(RepeatedClaim, "the assertion has the attribute %q twice", name)
+		}
+		found = &a.Attributes[i]
+	}
+	if found == nil {
+		return checkValue(name, nil, identifier)
+	}
+	return checkValue(name, found.Values, identifier)
+}
+
+func checkValue(name string, values []string, identifier bool) (string, error) {
+	if !identifier {
+		// A claim that only describes the person is left out if it cannot be used.
+		if len(values) == 0 || len(values[0]) > maxValue || !clean(values[0]) {
+			return "", nil
+		}
+		return strings.TrimSpace(values[0]), nil
+	}
+	switch {
+	case len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "":
+		return "", refuse(BadIdentifier, "the assertion has no value for the user identifier %s", name)
+	case len(values) > 1:
+		return "", refuse(BadIdentifier, "the assertion has %d values for the user identifier %s", len(values), name)
+	case len(values[0]) > maxValue:
+		return "", refuse(BadIdentifier, "the user identifier %s has more than %d bytes", name, maxValue)
+	case !clean(values[0]):
+		return "", refuse(BadIdentifier, "the user identifier %s has control characters", name)
+	}
+	return values[0], nil
+}
+
+func clean(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+}

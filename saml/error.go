@@ -1,0 +1,55 @@
+package saml
+
+import "fmt"
+
+// Reason says in one word why a response was not accepted. It is stored, counted and shown to
+// administrators, and never to the person who signs in.
+type Reason string
+
+// The reasons of this package.
+const (
+	Malformed        Reason = "malformed"           // not base64, not XML, too large
+	Directive        Reason = "doctype"             // a DOCTYPE or a processing instruction
+	Structure        Reason = "structure"           // not one response with one assertion
+	WeakAlgorithm    Reason = "weak_algorithm"      // SHA-1, a short key, an unknown transform
+	Unsigned         Reason = "unsigned"            // nothing that covers the assertion is signed
+	BadSignature     Reason = "bad_signature"       // a signature that does not fit
+	UnknownKey       Reason = "unknown_certificate" // signed with a certificate that the site does not trust
+	CertExpired      Reason = "cert_expired"        // signed with a certificate outside its validity
+	NotDecrypted     Reason = "not_decrypted"       // encrypted for another key, or in another way
+	ProviderRefused  Reason = "provider_refused"    // the identity provider reports an error
+	WrongIssuer      Reason = "wrong_issuer"        // from another identity provider
+	WrongVersion     Reason = "wrong_version"       // not SAML 2.0
+	WrongDestination Reason = "wrong_destination"   // sent to another address
+	WrongRecipient   Reason = "wrong_recipient"     // made for another address
+	AudienceMismatch Reason = "audience_mismatch"   // made for another application, or for all of them
+	Expired          Reason = "expired"             // too late
+	NotYetValid      Reason = "not_yet_valid"       // too early
+	UnknownRequest   Reason = "unknown_request"     // answers another request than the one that was sent
+	Unsolicited      Reason = "unsolicited"         // answers no request, and the site does not allow that
+	OldSignIn        Reason = "old_sign_in"         // the person signed in at the identity provider too long ago
+	BadIdentifier    Reason = "identifier"          // the user identifier is missing, repeated, too long or transient
+	RepeatedClaim    Reason = "repeated_claim"      // two attributes with one name that the site uses
+	NoCertificate    Reason = "no_certificate"      // the site trusts no certificate
+	internalFailure  Reason = "internal"            // cannot happen with a checked configuration
+)
+
+// Error says why a response was not accepted.
+type Error struct {
+	Reason Reason
+	Detail string // one sentence for an administrator
+	// Status is, for ProviderRefused, what the identity provider reports.
+	Status Status
+}
+
+// Status is the error that an identity provider reports.
+type Status struct {
+	Code    string // the last part of the innermost status code, such as AuthnFailed
+	Message string // its own words, such as AADSTS50105: …
+}
+
+func (e *Error) Error() string { return "saml: " + string(e.Reason) + ": " + e.Detail }
+
+func refuse(r Reason, format string, args ...any) *Error {
+	return &Error{Reason: r, Detail: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,355 @@
+package saml
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/xml"
+	"slices"
+	"strings"
+
+	"github.com/beevik/etree"
+	"github.com/russellhaering/gosaml2/types"
+)
+
+// Namespaces of SAML, XML signatures and XML encryption.
+const (
+	protocolSpace  = "urn:oasis:names:tc:SAML:2.0:protocol"
+	assertionSpace = "urn:oasis:names:tc:SAML:2.0:assertion"
+	metadataSpace  = "urn:oasis:names:tc:SAML:2.0:metadata"
+	signatureSpace = "http://www.w3.org/2000/09/xmldsig#"
+)
+
+// Algorithms that a response may use. Whatever is not listed is refused.
+var (
+	signatureMethods = []string{
+		"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
+		"http://www.w3.org/2001/04/xmldsig-more#rsa-sha384",
+		"http://www.w3.org/2001/04/xmldsig-more#rsa-sha512",
+		"http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256",
+		"http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384",
+		"http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512",
+	}
+	digestMethods = []string{
+		"http://www.w3.org/2001/04/xmlenc#sha256",
+		"http://www.w3.org/2001/04/xmldsig-more#sha384",
+		"http://www.w3.org/2001/04/xmlenc#sha512",
+	}
+	transforms     = []string{envelopedSignature, exclusiveC14N}
+	keyTransports  = []string{types.MethodRSAOAEP, types.MethodRSAOAEP2}
+	contentCiphers = []string{types.MethodAES128GCM, types.MethodAES192GCM, types.MethodAES256GCM, types.MethodAES128CBC, types.MethodAES256CBC}
+)
+
+const (
+	envelopedSignature = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
+	exclusiveC14N      = "http://www.w3.org/2001/10/xml-exc-c14n#"
+)
+
+// inspected is what the checks of the structure found out about a response.
+type inspected struct {
+	response  *etree.Element
+	assertion *etree.Element // decrypted if it was encrypted
+	encrypted bool
+	key       *KeyPair // the key that decrypted the assertion
+	signed    bool     // the response or the assertion carries a signature
+	signers   []signer // one for each signature
+}
+
+// signer is what a signature says about its certificate.
+type signer struct {
+	method string
+	cert   *x509.Certificate // nil if the signature does not name one
+}
+
+// inspect checks the structure of a response before anything of it is trusted: there is one
+// response with one assertion, nothing is hidden deeper, and each signature covers exactly the
+// element that it stands in. What cannot be misread needs no rule for how to read it.
+func inspect(root *etree.Element, keys []KeyPair) (inspected, *Error) {
+	in := inspected{response: root}
+	if !is(root, protocolSpace, "Response") {
+		return in, refuse(Structure, "the document is not a SAML response")
+	}
+	var wrapped *etree.Element
+	for _, child := range root.ChildElements() {
+		switch {
+		case is(child, assertionSpace, "Assertion"), is(child, assertionSpace, "EncryptedAssertion"):
+			if wrapped != nil {
+				return in, refuse(Structure, "the response has more than one assertion")
+			}
+			wrapped = child
+		case is(child, assertionSpace, "Issuer"), is(child, signatureSpace, "Signature"), is(child, protocolSpace, "Extensions"), is(child, protocolSpace, "Status"):
+		default:
+			return in, refuse(Structure, "the response has an unexpected element %s", child.Tag)
+		}
+	}
+	if err := once(root, "Issuer", "Signature", "Extensions", "Status"); err != nil {
+		return in, err
+	}
+	if wrapped == nil {
+		return in, refuse(Structure, "the response has no assertion")
+	}
+	in.assertion = wrapped
+	ids := map[string]bool{}
+	if err := in.walk(root, ids); err != nil {
+		return in, err
+	}
+	if wrapped.Tag == "EncryptedAssertion" {
+		in.encrypted = true
+		var err *Error
+		if in.assertion, in.key, err = decrypt(wrapped, keys); err != nil {
+			return in, err
+		}
+		if err := in.walk(in.assertion, ids); err != nil {
+			return in, err
+		}
+	}
+	return in, inspectAssertion(in.assertion)
+}
+
+// walk looks at every element below a root: whether it may stand where it stands, and whether its
+// ID is its own.
+func (in *inspected) walk(root *etree.Element, ids map[string]bool) *Error {
+	stack := []*etree.Element{root}
+	for len(stack) > 0 {
+		e := stack[len(stack)-1]
+		stack = append(stack[:len(stack)-1], e.ChildElements()...)
+		for _, a := range e.Attr {
+			if a.Space != "" || !slices.Contains([]string{"ID", "Id", "id", "AssertionID"}, a.Key) {
+				continue
+			}
+			if ids[a.Value] {
+				return refuse(Structure, "two elements have the ID %q", a.Value)
+			}
+			ids[a.Value] = true
+		}
+		switch e.Tag {
+		case "Response", "Assertion", "EncryptedAssertion":
+			if e != in.response && e != in.assertion {
+				return refuse(Structure, "an element %s stands where none may stand", e.Tag)
+			}
+		case "Signature":
+			if err := in.signature(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// signature checks one signature: it stands in the response or in the assertion, and covers exactly
+// that element, by algorithms that are still good.
+func (in *inspected) signature(e *etree.Element) *Error {
+	parent := e.Parent()
+	if e.NamespaceURI() != signatureSpace || parent != in.response && parent != in.assertion {
+		return refuse(Structure, "a signature stands where none may stand")
+	}
+	for _, child := range e.ChildElements() {
+		if child.NamespaceURI() != signatureSpace || !slices.Contains([]string{"SignedInfo", "SignatureValue", "KeyInfo"}, child.Tag) {
+			return refuse(Structure, "a signature has an unexpected element %s", child.Tag)
+		}
+	}
+	if err := once(e, "SignedInfo", "SignatureValue", "KeyInfo"); err != nil {
+		return err
+	}
+	info := only(e, "SignedInfo")
+	if info == nil || only(e, "SignatureValue") == nil {
+		return refuse(Structure, "a signature is not complete")
+	}
+	method, reference := only(info, "SignatureMethod"), only(info, "Reference")
+	canonical := only(info, "CanonicalizationMethod")
+	if method == nil || reference == nil || canonical == nil || len(info.ChildElements()) != 3 {
+		return refuse(Structure, "a signature does not have exactly one reference")
+	}
+	id := parent.SelectAttrValue("ID", "")
+	if id == "" || reference.SelectAttrValue("URI", "") != "#"+id {
+		return refuse(Structure, "a signature does not refer to the element that it stands in")
+	}
+	if err := inspectAlgorithms(canonical, method, reference); err != nil {
+		return err
+	}
+	in.signed = true
+	in.signers = append(in.signers, signer{method: algorithm(method), cert: keyInfo(only(e, "KeyInfo"))})
+	return nil
+}
+
+func inspectAlgorithms(canonical, method, reference *etree.Element) *Error {
+	if a := algorithm(canonical); a != exclusiveC14N {
+		return refuse(WeakAlgorithm, "the signature uses the canonicalization %s; only exclusive canonicalization is accepted", a)
+	}
+	if a := algorithm(method); !slices.Contains(signatureMethods, a) {
+		return refuse(WeakAlgorithm, "the signature uses %s; choose SHA-256 as the signing algorithm at the identity provider", a)
+	}
+	digest, list := only(reference, "DigestMethod"), only(reference, "Transforms")
+	if digest == nil || list == nil || only(reference, "DigestValue") == nil {
+		return refuse(Structure, "a signature is not complete")
+	}
+	if a := algorithm(digest); !slices.Contains(digestMethods, a) {
+		return refuse(WeakAlgorithm, "the signature uses the digest %s; choose SHA-256 as the signing algorithm at the identity provider", a)
+	}
+	used := map[string]bool{}
+	for _, t := range list.ChildElements() {
+		a := algorithm(t)
+		if t.Tag != "Transform" || !slices.Contains(transforms, a) || used[a] {
+			return refuse(WeakAlgorithm, "the signature uses the transform %s", a)
+		}
+		used[a] = true
+	}
+	if !used[envelopedSignature] || !used[exclusiveC14N] {
+		return refuse(WeakAlgorithm, "the signature lacks a transform")
+	}
+	return nil
+}
+
+// inspectAssertion checks what must not be there twice. encoding/xml keeps the last of several
+// elements, which another reader of the same assertion might not.
+func inspectAssertion(a *etree.Element) *Error {
+	if v := a.SelectAttrValue("Version", ""); v != "2.0" {
+		return refuse(WrongVersion, "the assertion has version %q", v)
+	}
+	if err := once(a, "Issuer", "Signature", "Subject", "Conditions", "Advice", "AuthnStatement"); err != nil {
+		return err
+	}
+	subject := only(a, "Subject")
+	if subject == nil {
+		return refuse(Structure, "the assertion has no subject")
+	}
+	if err := once(subject, "NameID", "BaseID", "EncryptedID", "SubjectConfirmation"); err != nil {
+		return err
+	}
+	confirmation := only(subject, "SubjectConfirmation")
+	if confirmation == nil {
+		return refuse(Structure, "the subject has no confirmation")
+	}
+	if err := once(confirmation, "SubjectConfirmationData"); err != nil {
+		return err
+	}
+	data := only(confirmation, "SubjectConfirmationData")
+	if data == nil {
+		return refuse(Structure, "the subject's confirmation has no data")
+	}
+	if data.SelectAttr("NotBefore") != nil {
+		return refuse(NotYetValid, "the subject's confirmation has a NotBefore, which a bearer's may not have")
+	}
+	return nil
+}
+
+// decrypt opens an encrypted assertion with the first key that fits.
+func decrypt(e *etree.Element, keys []KeyPair) (*etree.Element, *KeyPair, *Error) {
+	if len(keys) == 0 {
+		return nil, nil, refuse(NotDecrypted, "the assertion is encrypted, and this site has no key; switch encryption off at the identity provider, or give it this site's certificate")
+	}
+	doc := etree.NewDocument()
+	detached := e.Copy()
+	for _, a := range namespacesOf(e) {
+		if detached.SelectAttr(a.FullKey()) == nil {
+			detached.CreateAttr(a.FullKey(), a.Value)
+		}
+	}
+	doc.SetRoot(detached)
+	bytes, err := doc.WriteToBytes()
+	if err != nil {
+		return nil, nil, refuse(Malformed, "the encrypted assertion cannot be read")
+	}
+	var ea types.EncryptedAssertion
+	if err := xml.Unmarshal(bytes, &ea); err != nil {
+		return nil, nil, refuse(Malformed, "the encrypted assertion cannot be read")
+	}
+	transport := ea.EncryptedKey
+	if transport.CipherValue == "" {
+		transport = ea.DetEncryptedKey
+	}
+	if !slices.Contains(keyTransports, transport.EncryptionMethod.Algorithm) || !slices.Contains(contentCiphers, ea.EncryptionMethod.Algorithm) {
+		return nil, nil, refuse(WeakAlgorithm, "the assertion is encrypted with %s and %s; RSA-OAEP and AES are accepted", transport.EncryptionMethod.Algorithm, ea.EncryptionMethod.Algorithm)
+	}
+	for i := range keys {
+		raw, err := ea.DecryptBytes(keys[i].tls())
+		if err != nil {
+			continue
+		}
+		root, wrong := open(raw, false)
+		if wrong != nil {
+			return nil, nil, wrong
+		}
+		if !is(root, assertionSpace, "Assertion") {
+			return nil, nil, refuse(Structure, "what was encrypted is not an assertion")
+		}
+		return root, &keys[i], nil
+	}
+	return nil, nil, refuse(NotDecrypted, "the assertion is encrypted for another key; give the identity provider this site's current certificate")
+}
+
+// namespacesOf returns the namespace declarations that an element inherits, the nearest first.
+func namespacesOf(e *etree.Element) []etree.Attr {
+	var all []etree.Attr
+	for p := e.Parent(); p != nil; p = p.Parent() {
+		for _, a := range p.Attr {
+			if a.Space == "xmlns" || a.Space == "" && a.Key == "xmlns" {
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}
+
+// once refuses an element that has one of these children twice, whatever their namespace.
+func once(e *etree.Element, tags ...string) *Error {
+	count := map[string]int{}
+	for _, child := range e.ChildElements() {
+		count[child.Tag]++
+	}
+	for _, tag := range tags {
+		if count[tag] > 1 {
+			return refuse(Structure, "an element %s has more than one %s", e.Tag, tag)
+		}
+	}
+	return nil
+}
+
+// only returns the child with this tag, or nil unless there is exactly one.
+func only(e *etree.Element, tag string) *etree.Element {
+	var found *etree.Element
+	for _, child := range e.ChildElements() {
+		if child.Tag != tag {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = child
+	}
+	return found
+}
+
+func is(e *etree.Element, space, tag string) bool {
+	return e.Tag == tag && e.NamespaceURI() == space
+}
+
+func algorithm(e *etree.Element) string { return e.SelectAttrValue("Algorithm", "") }
+
+// keyInfo returns the first certificate of a KeyInfo, which is the one that goxmldsig uses.
+func keyInfo(e *etree.Element) *x509.Certificate {
+	if e == nil {
+		return nil
+	}
+	for _, data := range e.ChildElements() {
+		for _, c := range data.ChildElements() {
+			if c.Tag != "X509Certificate" {
+				continue
+			}
+			der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(c.Text()), ""))
+			if err != nil {
+				return nil
+			}
+			cert, err := x509.ParseCertificate(der)
+			if err != nil {
+				return nil
+			}
+			return cert
+		}
+	}
+	return nil
+}
+
+func (k KeyPair) tls() *tls.Certificate {
+	return &tls.Certificate{Certificate: [][]byte{k.Certificate}, PrivateKey: k.Key}
+}

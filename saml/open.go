@@ -1,0 +1,119 @@
+package saml
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"io"
+	"unicode/utf8"
+
+	"github.com/beevik/etree"
+	rtvalidator "github.com/mattermost/xml-roundtrip-validator"
+)
+
+// Limits of a document.
+const (
+	MaxResponse = 512 << 10 // bytes of a response in base64
+	MaxMetadata = 2 << 20   // bytes of the metadata of an identity provider
+	maxDepth    = 40
+	maxTokens   = 20_000
+	maxSpaces   = 64 // namespaces declared in one element
+)
+
+// decode reads strict base64. Line ends are ignored, as the POST binding of many identity providers
+// wraps lines.
+func decode(encoded string) ([]byte, *Error) {
+	if len(encoded) > MaxResponse {
+		return nil, refuse(Malformed, "the response is larger than %d KiB", MaxResponse>>10)
+	}
+	raw, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if err != nil {
+		return nil, refuse(Malformed, "the response is not base64")
+	}
+	return raw, nil
+}
+
+// open checks that all parsers read one meaning from a document, and parses it. Nothing may come
+// between encoding/xml, which scans here, and etree, which gosaml2 verifies: no DOCTYPE, no
+// processing instruction, nothing that changes when it is written and read again.
+func open(raw []byte, metadata bool) (*etree.Element, *Error) {
+	if err := scan(raw, metadata); err != nil {
+		return nil, err
+	}
+	if err := rtvalidator.Validate(bytes.NewReader(raw)); err != nil {
+		return nil, refuse(Malformed, "the XML changes when it is read again")
+	}
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(raw); err != nil || doc.Root() == nil {
+		return nil, refuse(Malformed, "the document is not XML")
+	}
+	return doc.Root(), nil
+}
+
+func scan(raw []byte, metadata bool) *Error {
+	if !utf8.Valid(raw) {
+		return refuse(Malformed, "the document is not UTF-8")
+	}
+	d := xml.NewDecoder(bytes.NewReader(raw))
+	d.CharsetReader = func(string, io.Reader) (io.Reader, error) { return nil, errors.New("only UTF-8") }
+	depth, tokens, roots := 0, 0, 0
+	limit := maxTokens
+	if metadata {
+		limit *= 4
+	}
+	for {
+		token, err := d.RawToken()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return refuse(Malformed, "the document is not XML")
+		}
+		if tokens++; tokens > limit {
+			return refuse(Malformed, "the document has too many parts")
+		}
+		switch t := token.(type) {
+		case xml.Directive:
+			return refuse(Directive, "the document has a DOCTYPE")
+		case xml.ProcInst:
+			if t.Target != "xml" || tokens != 1 {
+				return refuse(Directive, "the document has a processing instruction")
+			}
+		case xml.StartElement:
+			if depth == 0 {
+				roots++
+			}
+			if depth++; depth > maxDepth {
+				return refuse(Malformed, "the document is nested too deeply")
+			}
+			if len(t.Attr) > maxSpaces {
+				return refuse(Malformed, "an element has too many attributes")
+			}
+			if name := repeatedAttribute(t.Attr); name != "" {
+				return refuse(Malformed, "an element has the attribute %q twice", name)
+			}
+		case xml.EndElement:
+			depth--
+		case xml.CharData:
+			if depth == 0 && len(bytes.TrimSpace(t)) > 0 {
+				return refuse(Malformed, "there is text outside of the document")
+			}
+		}
+	}
+	if depth != 0 || roots != 1 {
+		return refuse(Malformed, "the document is not one XML element")
+	}
+	return nil
+}
+
+func repeatedAttribute(attrs []xml.Attr) string {
+	seen := make(map[xml.Name]bool, len(attrs))
+	for _, a := range attrs {
+		if seen[a.Name] {
+			return a.Name.Local
+		}
+		seen[a.Name] = true
+	}
+	return ""
+}

@@ -1,0 +1,176 @@
+package saml
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	saml2 "github.com/russellhaering/gosaml2"
+	dsig "github.com/russellhaering/goxmldsig"
+)
+
+// ServiceProvider is a site in the language of SAML.
+type ServiceProvider struct {
+	EntityID string
+	ACS      string    // the address to which responses are posted
+	Keys     []KeyPair // any of them decrypts, the first signs; none is fine
+}
+
+// IdentityProvider is what a site knows about its identity provider.
+type IdentityProvider struct {
+	EntityID     string
+	SignInURL    string
+	SignOutURL   string // may be empty
+	Certificates []*x509.Certificate
+}
+
+// KeyPair is a private key with its certificate, in DER.
+type KeyPair struct {
+	Key         *rsa.PrivateKey
+	Certificate []byte
+}
+
+// NewKeyPair makes a key with a certificate that it signs itself and that is valid for ten years.
+// Identity providers look at the key and not at the validity.
+func NewKeyPair(name string, now time.Time) (KeyPair, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return KeyPair{}, fmt.Errorf("make a key: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return KeyPair{}, fmt.Errorf("make a serial number: %w", err)
+	}
+	template := x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: name},
+		NotBefore:    now.Add(-24 * time.Hour),
+		NotAfter:     now.AddDate(10, 0, 0),
+		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		return KeyPair{}, fmt.Errorf("make a certificate: %w", err)
+	}
+	return KeyPair{Key: key, Certificate: der}, nil
+}
+
+// Encode returns the private key as PKCS #8, for a store that seals it.
+func (k KeyPair) Encode() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k.Key) }
+
+// DecodeKeyPair reads what Encode returned, and checks that the certificate belongs to it.
+func DecodeKeyPair(pkcs8, certificate []byte) (KeyPair, error) {
+	parsed, err := x509.ParsePKCS8PrivateKey(pkcs8)
+	if err != nil {
+		return KeyPair{}, fmt.Errorf("read a stored key: %w", err)
+	}
+	key, ok := parsed.(*rsa.PrivateKey)
+	if !ok {
+		return KeyPair{}, errors.New("the stored key is not an RSA key")
+	}
+	cert, err := x509.ParseCertificate(certificate)
+	if err != nil {
+		return KeyPair{}, fmt.Errorf("read a stored certificate: %w", err)
+	}
+	if !key.PublicKey.Equal(cert.PublicKey) {
+		return KeyPair{}, errors.New("the stored certificate belongs to another key")
+	}
+	return KeyPair{Key: key, Certificate: certificate}, nil
+}
+
+// Metadata returns what an identity provider needs to know. It has no validity: it changes with the
+// site's address and keys alone.
+func (sp ServiceProvider) Metadata() ([]byte, error) {
+	type keyDescriptor struct {
+		Use         string `xml:"use,attr"`
+		Certificate string `xml:"http://www.w3.org/2000/09/xmldsig# KeyInfo>X509Data>X509Certificate"`
+	}
+	type consumer struct {
+		Binding  string `xml:"Binding,attr"`
+		Location string `xml:"Location,attr"`
+		Index    int    `xml:"index,attr"`
+		Default  bool   `xml:"isDefault,attr"`
+	}
+	type descriptor struct {
+		RequestsSigned bool            `xml:"AuthnRequestsSigned,attr"`
+		WantSigned     bool            `xml:"WantAssertionsSigned,attr"`
+		Protocols      string          `xml:"protocolSupportEnumeration,attr"`
+		Keys           []keyDescriptor `xml:"KeyDescriptor"`
+		Consumer       consumer        `xml:"AssertionConsumerService"`
+	}
+	entity := struct {
+		XMLName    xml.Name   `xml:"urn:oasis:names:tc:SAML:2.0:metadata EntityDescriptor"`
+		EntityID   string     `xml:"entityID,attr"`
+		Descriptor descriptor `xml:"SPSSODescriptor"`
+	}{
+		EntityID: sp.EntityID,
+		Descriptor: descriptor{
+			RequestsSigned: len(sp.Keys) > 0, WantSigned: true, Protocols: protocolSpace,
+			Consumer: consumer{Binding: saml2.BindingHttpPost, Location: sp.ACS, Default: true},
+		},
+	}
+	for _, use := range []string{"signing", "encryption"} {
+		for _, k := range sp.Keys {
+			entity.Descriptor.Keys = append(entity.Descriptor.Keys, keyDescriptor{Use: use, Certificate: base64.StdEncoding.EncodeToString(k.Certificate)})
+		}
+	}
+	body, err := xml.MarshalIndent(entity, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write metadata: %w", err)
+	}
+	return append([]byte(xml.Header), append(body, '\n')...), nil
+}
+
+// RequestOptions say what a request asks for.
+type RequestOptions struct {
+	ID         string // the request's id; begins with a letter or "_"
+	RelayState string
+	Fresh      bool   // the person must prove again who they are
+	Hint       string // the user name to offer; may be empty
+}
+
+// Request returns the address at the identity provider that starts a sign-in. With a key the
+// request is signed.
+func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now time.Time) (string, error) {
+	lib := &saml2.SAMLServiceProvider{
+		IdentityProviderSSOURL:      idp.SignInURL,
+		IdentityProviderIssuer:      idp.EntityID,
+		AssertionConsumerServiceURL: sp.ACS,
+		ServiceProviderIssuer:       sp.EntityID,
+		ForceAuthn:                  o.Fresh,
+		Clock:                       dsig.NewFakeClockAt(now),
+	}
+	if len(sp.Keys) > 0 {
+		lib.SignAuthnRequests = true
+		lib.SignAuthnRequestsAlgorithm = dsig.RSASHA256SignatureMethod
+		if err := lib.SetSPSigningKeyStore(&saml2.KeyStore{Signer: sp.Keys[0].Key, Cert: sp.Keys[0].Certificate}); err != nil {
+			return "", fmt.Errorf("sign the request: %w", err)
+		}
+	}
+	doc, err := lib.BuildAuthRequestDocumentNoSig()
+	if err != nil {
+		return "", fmt.Errorf("make the request: %w", err)
+	}
+	root := doc.Root()
+	root.CreateAttr("ID", o.ID)
+	// With a policy, Entra ID sends a NameID of its own making, which is not what the administrator
+	// configured there.
+	if policy := only(root, "NameIDPolicy"); policy != nil {
+		root.RemoveChild(policy)
+	}
+	address, err := lib.BuildAuthURLRedirect(o.RelayState, doc)
+	if err != nil {
+		return "", fmt.Errorf("make the request's address: %w", err)
+	}
+	if o.Hint != "" {
+		return withHint(address, o.Hint)
+	}
+	return address, nil
+}

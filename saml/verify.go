@@ -1,0 +1,422 @@
+package saml
+
+import (
+	"crypto/x509"
+	"encoding/base64"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/beevik/etree"
+	saml2 "github.com/russellhaering/gosaml2"
+	"github.com/russellhaering/gosaml2/types"
+	dsig "github.com/russellhaering/goxmldsig"
+)
+
+const (
+	// Skew is how far the clocks of the two sides may be apart.
+	Skew = 3 * time.Minute
+	// unsolicitedAge is how old an assertion may be that answers no request.
+	unsolicitedAge = 5 * time.Minute
+	// bearer is how the holder of an assertion proves that it is about them.
+	bearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+	// transient NameIDs change with each sign-in.
+	transient = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+)
+
+// Expected is what a response must answer.
+type Expected struct {
+	// RequestID is the id of the request that this browser sent. If it is empty, the response must
+	// answer no request, and Unsolicited must be set.
+	RequestID   string
+	Unsolicited bool
+	// MaxAge is how long ago the person may have proved who they are; 0 means any time.
+	MaxAge time.Duration
+}
+
+// Assertion is a verified statement of the identity provider about a person.
+type Assertion struct {
+	ID            string
+	Issuer        string
+	NameID        string
+	NameIDFormat  string
+	SessionIndex  string
+	Attributes    []Attribute
+	Issued        time.Time
+	Authenticated time.Time // when the person proved who they are; zero if unknown
+	SessionEnd    time.Time // when the identity provider wants the session to end; zero if it does not say
+	// Until is when the assertion can no longer be accepted, by any clock that is allowed: it must
+	// be remembered as used until then.
+	Until time.Time
+	// Signed says which elements were signed, by which algorithm, and Encrypted whether the
+	// assertion was encrypted; for the page that tests a connection.
+	Signed    string
+	Encrypted bool
+	// ClockDrift is how far the identity provider's clock is ahead of ours.
+	ClockDrift time.Duration
+}
+
+// Attribute is one attribute of an assertion.
+type Attribute struct {
+	Name   string
+	Values []string
+}
+
+// Verify checks a response from the form field SAMLResponse. Nothing of a response that it refuses
+// may be used.
+func (sp ServiceProvider) Verify(idp IdentityProvider, encoded string, want Expected, now time.Time) (Assertion, error) {
+	a, err := sp.verify(idp, encoded, want, now)
+	if err != nil {
+		return Assertion{}, err
+	}
+	return a, nil
+}
+
+func (sp ServiceProvider) verify(idp IdentityProvider, encoded string, want Expected, now time.Time) (Assertion, *Error) {
+	raw, err := decode(encoded)
+	if err != nil {
+		return Assertion{}, err
+	}
+	root, err := open(raw, false)
+	if err != nil {
+		return Assertion{}, err
+	}
+	if err := refused(root); err != nil {
+		return Assertion{}, err
+	}
+	in, err := inspect(root, sp.Keys)
+	if err != nil {
+		return Assertion{}, err
+	}
+	if err := addressed(in, idp, sp); err != nil {
+		return Assertion{}, err
+	}
+	if !in.signed {
+		return Assertion{}, refuse(Unsigned, "neither the response nor the assertion is signed")
+	}
+	certs, err := trusted(idp, in, now)
+	if err != nil {
+		return Assertion{}, err
+	}
+	response, err := sp.signatures(idp, raw, in, certs, now)
+	if err != nil {
+		return Assertion{}, err
+	}
+	return sp.check(idp, response, in, want, now)
+}
+
+// refused returns the error that the identity provider reports instead of an assertion.
+func refused(root *etree.Element) *Error {
+	if !is(root, protocolSpace, "Response") {
+		return refuse(Structure, "the document is not a SAML response")
+	}
+	status := only(root, "Status")
+	if status == nil {
+		return refuse(Structure, "the response has no status")
+	}
+	code := only(status, "StatusCode")
+	if code == nil {
+		return refuse(Structure, "the response has no status code")
+	}
+	value := code.SelectAttrValue("Value", "")
+	if value == saml2.StatusCodeSuccess {
+		return nil
+	}
+	for inner := only(code, "StatusCode"); inner != nil; inner = only(inner, "StatusCode") {
+		value = inner.SelectAttrValue("Value", "")
+	}
+	s := Status{Code: shorten(value[strings.LastIndexByte(value, ':')+1:], 100)}
+	if message := only(status, "StatusMessage"); message != nil {
+		s.Message = shorten(strings.Join(strings.Fields(message.Text()), " "), 1000)
+	}
+	err := refuse(ProviderRefused, "the identity provider reports %s: %s", s.Code, s.Message)
+	if s.Message == "" {
+		err = refuse(ProviderRefused, "the identity provider reports %s", s.Code)
+	}
+	err.Status = s
+	return err
+}
+
+func shorten(text string, most int) string {
+	text = strings.ToValidUTF8(text, "")
+	for len(text) > most {
+		text = text[:most]
+		text = strings.ToValidUTF8(text, "")
+	}
+	return text
+}
+
+// addressed checks issuer, version and addresses before the signatures, so that a response for
+// somebody else is called that, and not a forgery. The same is checked again afterwards, on what
+// was signed.
+func addressed(in inspected, idp IdentityProvider, sp ServiceProvider) *Error {
+	if v := in.response.SelectAttrValue("Version", ""); v != "2.0" {
+		return refuse(WrongVersion, "the response has version %q", v)
+	}
+	for _, e := range []*etree.Element{in.response, in.assertion} {
+		issuer := only(e, "Issuer")
+		if issuer == nil {
+			return refuse(WrongIssuer, "the %s has no issuer", strings.ToLower(e.Tag))
+		}
+		if got := issuer.Text(); got != idp.EntityID {
+			return refuse(WrongIssuer, "the %s is from %q, not from %q", strings.ToLower(e.Tag), shorten(got, 200), idp.EntityID)
+		}
+	}
+	if got := in.response.SelectAttrValue("Destination", ""); got != "" && got != sp.ACS {
+		return refuse(WrongDestination, "the response was sent to %q, not to %q", shorten(got, 200), sp.ACS)
+	}
+	return nil
+}
+
+// trusted returns the certificates with which the signatures may be checked.
+func trusted(idp IdentityProvider, in inspected, now time.Time) ([]*x509.Certificate, *Error) {
+	if len(idp.Certificates) == 0 {
+		return nil, refuse(NoCertificate, "the site trusts no certificate of the identity provider")
+	}
+	valid := func(c *x509.Certificate) bool { return !now.Before(c.NotBefore) && !now.After(c.NotAfter) }
+	for _, s := range in.signers {
+		if s.cert == nil {
+			continue
+		}
+		if !slices.ContainsFunc(idp.Certificates, s.cert.Equal) {
+			return nil, refuse(UnknownKey, "the response is signed with a certificate that this site does not trust (SHA-256 %s…); add the identity provider's new certificate", Fingerprint(s.cert)[:16])
+		}
+		if !valid(s.cert) {
+			return nil, refuse(CertExpired, "the certificate of the signature (SHA-256 %s…) is valid from %s to %s", Fingerprint(s.cert)[:16], day(s.cert.NotBefore), day(s.cert.NotAfter))
+		}
+	}
+	var good []*x509.Certificate
+	weak := ""
+	for _, c := range idp.Certificates {
+		if err := checkKey(c); err != nil {
+			weak = err.Error()
+		} else if valid(c) {
+			good = append(good, c)
+		}
+	}
+	if len(good) == 0 && weak != "" {
+		return nil, refuse(WeakAlgorithm, "%s", weak)
+	}
+	if len(good) == 0 {
+		return nil, refuse(CertExpired, "no certificate of the identity provider is valid today")
+	}
+	return good, nil
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
+
+// signatures has gosaml2 verify the signatures. A signature that names its certificate is checked
+// with that one. Others are checked with each certificate alone, because gosaml2 does not choose.
+func (sp ServiceProvider) signatures(idp IdentityProvider, raw []byte, in inspected, certs []*x509.Certificate, now time.Time) (*types.Response, *Error) {
+	sets := [][]*x509.Certificate{certs}
+	if slices.ContainsFunc(in.signers, func(s signer) bool { return s.cert == nil }) {
+		sets = nil
+		for _, c := range certs {
+			sets = append(sets, []*x509.Certificate{c})
+		}
+	}
+	encoded := base64.StdEncoding.EncodeToString(raw)
+	for _, set := range sets {
+		lib := &saml2.SAMLServiceProvider{
+			IdentityProviderSSOURL:      idp.SignInURL,
+			IdentityProviderIssuer:      idp.EntityID,
+			AssertionConsumerServiceURL: sp.ACS,
+			ServiceProviderIssuer:       sp.EntityID,
+			AudienceURI:                 sp.EntityID,
+			AllowMissingAttributes:      true,
+			IDPCertificateStore:         &dsig.MemoryX509CertificateStore{Roots: set},
+			Clock:                       dsig.NewFakeClockAt(now),
+			MaximumDecompressedBodySize: MaxResponse,
+			MaximumXMLTokens:            3 * maxTokens,
+		}
+		if in.key != nil {
+			lib.SPKeyStore = dsig.TLSCertKeyStore(*in.key.tls())
+		}
+		response, err := lib.ValidateEncodedResponse(encoded)
+		if err == nil {
+			return response, nil
+		}
+		if wrong := fromLibrary(err); wrong != nil {
+			return nil, wrong
+		}
+	}
+	return nil, refuse(BadSignature, "the signature does not fit: the response was changed, or it is signed with another key than those of this site's certificates")
+}
+
+// fromLibrary turns the errors that gosaml2 returns for a response whose signature fits into ours.
+func fromLibrary(err error) *Error {
+	switch e := err.(type) { //nolint:errorlint // gosaml2 returns these values themselves
+	case saml2.ErrInvalidValue:
+		switch {
+		case e.Key == saml2.RecipientAttr:
+			return refuse(WrongRecipient, "the assertion was made for %q, not for %q", shorten(e.Actual, 200), e.Expected)
+		case e.Reason == saml2.ReasonExpired:
+			return refuse(Expired, "the assertion was good until %s", shorten(e.Actual, 40))
+		case e.Key == saml2.SubjectConfirmationTag:
+			return refuse(Structure, "the assertion is not for its bearer")
+		case e.Key == saml2.IssuerTag:
+			return refuse(WrongIssuer, "the response is from %q", shorten(e.Actual, 200))
+		}
+		return refuse(Structure, "the response has the %s %q", e.Key, shorten(e.Actual, 200))
+	case saml2.ErrMissingElement:
+		return refuse(Structure, "the response lacks %s %s", e.Tag, e.Attribute)
+	case saml2.ErrParsing:
+		return refuse(Malformed, "the response has an unreadable %s", e.Tag)
+	}
+	return nil
+}
+
+// check does what gosaml2 leaves to its callers, on what was signed.
+func (sp ServiceProvider) check(idp IdentityProvider, r *types.Response, in inspected, want Expected, now time.Time) (Assertion, *Error) {
+	if len(r.Assertions) != 1 {
+		return Assertion{}, refuse(Structure, "the response has %d assertions", len(r.Assertions))
+	}
+	a := r.Assertions[0]
+	if !a.SignatureValidated && !r.SignatureValidated {
+		return Assertion{}, refuse(Unsigned, "the assertion is not signed")
+	}
+	if a.Issuer == nil || a.Issuer.Value != idp.EntityID {
+		return Assertion{}, refuse(WrongIssuer, "the assertion is not from %q", idp.EntityID)
+	}
+	if a.Version != "2.0" {
+		return Assertion{}, refuse(WrongVersion, "the assertion has version %q", a.Version)
+	}
+	if a.ID == "" || a.Subject == nil || a.Subject.SubjectConfirmation == nil || a.Subject.SubjectConfirmation.SubjectConfirmationData == nil {
+		return Assertion{}, refuse(Structure, "the assertion is not complete")
+	}
+	confirmation := a.Subject.SubjectConfirmation
+	data := confirmation.SubjectConfirmationData
+	if confirmation.Method != bearer {
+		return Assertion{}, refuse(Structure, "the assertion is not for its bearer")
+	}
+	if data.Recipient != sp.ACS {
+		return Assertion{}, refuse(WrongRecipient, "the assertion was made for %q, not for %q", shorten(data.Recipient, 200), sp.ACS)
+	}
+	until, err := time.Parse(time.RFC3339, data.NotOnOrAfter)
+	if err != nil {
+		return Assertion{}, refuse(Malformed, "the assertion does not say until when it is good")
+	}
+	if !now.Before(until) {
+		return Assertion{}, refuse(Expired, "the assertion was good until %s, and it is %s here", stamp(until), stamp(now))
+	}
+	end, wrong := conditions(a.Conditions, sp.EntityID, now)
+	if wrong != nil {
+		return Assertion{}, wrong
+	}
+	if end.After(until) {
+		until = end
+	}
+	if wrong := answers(data.InResponseTo, want, a.IssueInstant, now); wrong != nil {
+		return Assertion{}, wrong
+	}
+	out := Assertion{
+		ID: a.ID, Issuer: a.Issuer.Value, Issued: a.IssueInstant, Until: until.Add(Skew),
+		Encrypted: in.encrypted, ClockDrift: a.IssueInstant.Sub(now), Signed: signedWords(in, r, a),
+	}
+	if n := a.Subject.NameID; n != nil {
+		out.NameID, out.NameIDFormat = n.Value, n.Format
+	}
+	if s := a.AuthnStatement; s != nil {
+		out.SessionIndex = s.SessionIndex
+		if s.AuthnInstant != nil {
+			out.Authenticated = *s.AuthnInstant
+		}
+		if s.SessionNotOnOrAfter != nil {
+			out.SessionEnd = *s.SessionNotOnOrAfter
+			if !now.Before(out.SessionEnd) {
+				return Assertion{}, refuse(Expired, "the identity provider's session ended %s", stamp(out.SessionEnd))
+			}
+		}
+	}
+	if want.MaxAge > 0 && (out.Authenticated.IsZero() || now.Sub(out.Authenticated) > want.MaxAge+Skew) {
+		return Assertion{}, refuse(OldSignIn, "the person did not sign in anew at the identity provider")
+	}
+	if a.AttributeStatement != nil {
+		for _, attr := range a.AttributeStatement.Attributes {
+			one := Attribute{Name: attr.Name}
+			for _, v := range attr.Values {
+				one.Values = append(one.Values, v.Value)
+			}
+			out.Attributes = append(out.Attributes, one)
+		}
+	}
+	return out, nil
+}
+
+// conditions checks times and audience. It returns when the conditions end; zero if they do not.
+func conditions(c *types.Conditions, entityID string, now time.Time) (time.Time, *Error) {
+	if c == nil {
+		return time.Time{}, refuse(AudienceMismatch, "the assertion has no conditions, so it is not limited to this site")
+	}
+	if c.NotBefore != "" {
+		from, err := time.Parse(time.RFC3339, c.NotBefore)
+		if err != nil {
+			return time.Time{}, refuse(Malformed, "the assertion has an unreadable NotBefore")
+		}
+		if now.Add(Skew).Before(from) {
+			return time.Time{}, refuse(NotYetValid, "the assertion is good from %s, and it is %s here: the clocks differ", stamp(from), stamp(now))
+		}
+	}
+	var end time.Time
+	if c.NotOnOrAfter != "" {
+		var err error
+		if end, err = time.Parse(time.RFC3339, c.NotOnOrAfter); err != nil {
+			return time.Time{}, refuse(Malformed, "the assertion has an unreadable NotOnOrAfter")
+		}
+		if !now.Add(-Skew).Before(end) {
+			return time.Time{}, refuse(Expired, "the assertion was good until %s, and it is %s here", stamp(end), stamp(now))
+		}
+	}
+	if len(c.AudienceRestrictions) == 0 {
+		return time.Time{}, refuse(AudienceMismatch, "the assertion names no audience, so it is not limited to this site")
+	}
+	for _, restriction := range c.AudienceRestrictions {
+		if !slices.ContainsFunc(restriction.Audiences, func(a types.Audience) bool { return a.Value == entityID }) {
+			return time.Time{}, refuse(AudienceMismatch, "the assertion is for %s, not for %q; enter this site's Identifier (Entity ID) at the identity provider", audiences(restriction), entityID)
+		}
+	}
+	return end, nil
+}
+
+func audiences(r types.AudienceRestriction) string {
+	var names []string
+	for _, a := range r.Audiences {
+		names = append(names, `"`+shorten(a.Value, 200)+`"`)
+	}
+	if len(names) == 0 {
+		return "nobody"
+	}
+	return strings.Join(names, " and ")
+}
+
+// answers checks which request the assertion answers. The attribute of the response itself is not
+// looked at: it is not signed when only the assertion is.
+func answers(inResponseTo string, want Expected, issued, now time.Time) *Error {
+	switch {
+	case want.RequestID != "" && inResponseTo == want.RequestID:
+		return nil
+	case inResponseTo != "":
+		return refuse(UnknownRequest, "the response answers a request that this browser did not send, or sent too long ago")
+	case want.RequestID != "":
+		return refuse(UnknownRequest, "the response does not say which request it answers")
+	case !want.Unsolicited:
+		return refuse(Unsolicited, "the sign-in began at the identity provider, which this site does not allow")
+	case now.Sub(issued) > unsolicitedAge+Skew || issued.Sub(now) > Skew:
+		return refuse(Expired, "a sign-in that begins at the identity provider is good for %d minutes", int(unsolicitedAge.Minutes()))
+	}
+	return nil
+}
+
+func signedWords(in inspected, r *types.Response, a types.Assertion) string {
+	var what []string
+	if r.SignatureValidated {
+		what = append(what, "response")
+	}
+	if a.SignatureValidated || only(in.assertion, "Signature") != nil {
+		what = append(what, "assertion")
+	}
+	method := in.signers[0].method
+	return strings.Join(what, " and ") + ", " + strings.ToUpper(method[strings.LastIndexByte(method, '#')+1:])
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -9,7 +9,7 @@ import (
 // id, so that their effects can be judged together.
 type Cause struct {
 	ID    string
-	Words string // for people, such as "Import of users by cli"
+	Words string           // for people, such as "Import of users by cli"
 	Now   func() time.Time // the clock of its changes
 }
 

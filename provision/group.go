@@ -273,7 +273,7 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 			ids = append(ids, id)
 		}
 	}
-	listed, err := r.list(ctx, ByChange, ids, objects)
+	listed, err := r.list(ctx, ByChange, ids, objects, nil)
 	if err != nil {
 		return nil, err
 	}

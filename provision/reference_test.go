@@ -173,15 +173,15 @@ func TestManagersFollowTheirAccounts(t *testing.T) {
 	}
 }
 
-// refuseBodies has the application refuse requests about accounts whose body contains a text.
-func (g *groupWorld) refuseBodies(text string) {
+// refuseBodies has the application refuse requests about accounts whose body contains a string.
+func (g *groupWorld) refuseBodies(part string) {
 	g.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
 		if g.teams.serve(w, r) {
 			return true
 		}
 		body, err := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		if err != nil || !strings.Contains(string(body), text) {
+		if err != nil || !strings.Contains(string(body), part) {
 			return false
 		}
 		refuse(w, http.StatusBadRequest, "invalidValue", "Not in this form.")

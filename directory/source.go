@@ -97,6 +97,16 @@ func (h *Handle) Object(ctx context.Context, app, objectID string) (Object, erro
 	return o, h.userNotFound(err, objectID)
 }
 
+// Objects reads several users for an application, in no order. Those that never existed or were
+// deleted permanently are not in it.
+func (h *Handle) Objects(ctx context.Context, app string, objectIDs []string) ([]Object, error) {
+	lower := make([]string, len(objectIDs))
+	for i, id := range objectIDs {
+		lower[i] = strings.ToLower(id)
+	}
+	return h.store.Objects(ctx, h.Directory.ID, app, lower)
+}
+
 // Progress is how far someone has read the changes. The zero value is before the first change.
 type Progress struct {
 	Position event.Position // everything up to it was read

@@ -58,6 +58,8 @@ type Store interface {
 	// Snapshot lists by object id, deleted users included.
 	Snapshot(ctx context.Context, d ID, q SnapshotQuery) ([]Object, error)
 	Object(ctx context.Context, d ID, application, objectID string) (Object, error)
+	// Objects returns the users with these ids that exist, in no order.
+	Objects(ctx context.Context, d ID, application string, objectIDs []string) ([]Object, error)
 	GroupSnapshot(ctx context.Context, d ID, q SnapshotQuery) ([]GroupObject, error)
 	GroupObject(ctx context.Context, d ID, application, objectID string) (GroupObject, error)
 	// MemberIDs lists the members of a group that are not deleted, by object id.

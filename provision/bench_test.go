@@ -55,6 +55,16 @@ func (c *crowd) Object(_ context.Context, _, id string) (provision.Object, error
 	return c.people[i], nil
 }
 
+func (c *crowd) Objects(_ context.Context, _ string, ids []string) ([]provision.Object, error) {
+	var found []provision.Object
+	for _, id := range ids {
+		if i, ok := c.byID[id]; ok {
+			found = append(found, c.people[i])
+		}
+	}
+	return found, nil
+}
+
 func benchWorld(b *testing.B, n int) *world {
 	b.Helper()
 	w := newWorld(b)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
-	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // advance does one slice. If the source no longer keeps changes that the job has not read, the next
@@ -443,15 +442,13 @@ func (s *State) move(ids []string, then Phase) {
 // outOfSnapshot returns the linked people that the snapshot did not contain: purged people, and
 // people who are no longer assigned.
 func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error) {
+	objects, err := r.objects(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	var out []string
 	for _, id := range ids {
-		o, err := r.source.Object(ctx, r.job.Key.App, id)
-		switch {
-		case errors.Is(err, refusal.NotFound):
-			out = append(out, id)
-		case err != nil:
-			return nil, fmt.Errorf("read %s: %w", id, err)
-		case r.job.Scope == AssignedOnly && !o.Assigned:
+		if o := objects[id]; o == nil || r.job.Scope == AssignedOnly && !o.Assigned {
 			out = append(out, id)
 		}
 	}

@@ -2,7 +2,9 @@ package provision
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -25,8 +27,8 @@ type Listed struct {
 	Lane     Lane
 }
 
-// list decides for each object which lane it belongs to. objects holds what the source has of them,
-// as far as it was read already; list reads the others that have an account.
+// list decides for each object which lane it belongs to. objects holds what the source has of them; if
+// it is nil, list reads those that have an account.
 func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object) ([]Listed, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -35,21 +37,31 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 	if err != nil {
 		return nil, err
 	}
+	if objects == nil {
+		if objects, err = r.objects(ctx, slices.Collect(maps.Keys(states))); err != nil {
+			return nil, err
+		}
+	}
 	listed := make([]Listed, len(ids))
 	for i, id := range ids {
-		state, linked := states[id]
-		var o *Object
-		if linked {
-			known := false
-			if o, known = objects[id]; !known {
-				if o, err = r.readObject(ctx, id); err != nil {
-					return nil, err
-				}
-			}
-		}
-		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, state, o)}
+		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id])}
 	}
 	return listed, nil
+}
+
+// objects reads objects of the source.
+func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, error) {
+	found := make(map[string]*Object, len(ids))
+	for page := range slices.Chunk(ids, mostTogether) {
+		read, err := r.source.Objects(ctx, r.job.Key.App, page)
+		if err != nil {
+			return nil, fmt.Errorf("read objects: %w", err)
+		}
+		for i := range read {
+			found[read[i].ID] = &read[i]
+		}
+	}
+	return found, nil
 }
 
 // lane returns the lane of an object. state is that of its link, or "". o is nil if the source no

@@ -21,8 +21,8 @@ type Source interface {
 	// Changes returns the ids of objects that have changed after a position, or whose assignment to
 	// app has changed. It returns [ErrBehind] if the source no longer keeps all changes since then.
 	Changes(ctx context.Context, app string, after Cursor, limit int) (Changed, error)
-	// Object returns one object, or refusal.NotFound if it was purged.
-	Object(ctx context.Context, app, id string) (Object, error)
+	// Objects returns the objects with these ids, in any order. Purged ones are not in it.
+	Objects(ctx context.Context, app string, ids []string) ([]Object, error)
 }
 
 // ErrBehind means that a source no longer keeps all changes after a position.

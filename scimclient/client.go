@@ -478,6 +478,7 @@ func (c *Client) sendRequest(ctx context.Context, method, path, query string, sl
 		status:     resp.StatusCode,
 		header:     resp.Header,
 		body:       bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")),
+		parsed:     &parsed{},
 		retryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
 	}, nil
 }
@@ -507,6 +508,7 @@ type answer struct {
 	status     int
 	header     http.Header
 	body       []byte
+	parsed     *parsed // see jsonMembers
 	retryAfter time.Duration
 }
 
@@ -545,10 +547,18 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var doc map[string]any
-	if err := d.Decode(&doc); err != nil || doc == nil {
+	if err := d.Decode(&doc); err != nil {
+		doc = nil
+	}
+	return objectOf(doc)
+}
+
+// objectOf reads the account in a JSON object, which may be nil.
+func objectOf(doc map[string]any) (provision.TargetObject, error) {
+	if doc == nil {
 		return provision.TargetObject{}, errors.New("answered with something that is not a SCIM resource")
 	}
-	r := scim.Resource{}
+	r := make(scim.Resource, len(doc))
 	id := ""
 	for _, name := range slices.Sorted(maps.Keys(doc)) {
 		v := doc[name]
@@ -588,7 +598,7 @@ const maxVersion = 200
 
 // readAccount reads the account in the body of an answer.
 func (a answer) readAccount() (provision.TargetObject, error) {
-	o, err := decodeObject(a.body)
+	o, err := objectOf(a.jsonMembers())
 	if err == nil && o.Version == "" {
 		o.Version = a.etag()
 	}

@@ -124,15 +124,24 @@ func (a answer) unprovenError(to string) *provision.TargetError {
 // trimmedBody returns the body without white space around it.
 func (a answer) trimmedBody() []byte { return bytes.TrimSpace(a.body) }
 
-// jsonMembers returns the body as a JSON object, or nil when it is not one.
+// jsonMembers returns the body as a JSON object, or nil when it is not one. The body is parsed once.
 func (a answer) jsonMembers() map[string]any {
-	d := json.NewDecoder(bytes.NewReader(a.body))
-	d.UseNumber()
-	var fields map[string]any
-	if d.Decode(&fields) != nil {
-		return nil
+	if !a.parsed.done {
+		d := json.NewDecoder(bytes.NewReader(a.body))
+		d.UseNumber()
+		var fields map[string]any
+		if d.Decode(&fields) == nil {
+			a.parsed.fields = fields
+		}
+		a.parsed.done = true
 	}
-	return fields
+	return a.parsed.fields
+}
+
+// parsed is the body of an answer as a JSON object.
+type parsed struct {
+	done   bool
+	fields map[string]any
 }
 
 // isPage reports whether the body is a web page.

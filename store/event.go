@@ -101,18 +101,22 @@ func (s Events) read(ctx context.Context, scope event.Scope, after event.Positio
 		} else if floor.After(after) {
 			return event.ErrPruned
 		}
-		if events, err = collect(ctx, tx, scanEvent, `
-			select `+eventColumns+`
-			from event
-			where scope_kind = $1 and scope_id = $2 and (tx, seq) > ($3, $4) and `+settledCondition(tx)+`
-			order by tx, seq
-			limit $5`, scope.Kind, scope.ID, after.Tx, after.Seq, limit); err != nil || s.DB.Kind() == sqldb.SQLite {
+		if events, err = collect(ctx, tx, scanEvent, readEvents(tx), scope.Kind, scope.ID, after.Tx, after.Seq, limit); err != nil || s.DB.Kind() == sqldb.SQLite {
 			return err
 		}
 		newest, err = lastEvent(ctx, tx, scope, "true")
 		return err
 	})
 	return events, newest, err
+}
+
+func readEvents(tx *sqldb.Tx) string {
+	return `
+		select ` + eventColumns + `
+		from event
+		where scope_kind = $1 and scope_id = $2 and ` + later(tx) + ` and ` + settledCondition(tx) + `
+		order by tx, seq
+		limit $5`
 }
 
 // lastEvent returns the position of the scope's last event that satisfies the condition, or the
@@ -329,6 +333,16 @@ func scanEvent(row scanner) (e event.Event, err error) {
 		e.Data = []byte(data)
 	}
 	return e, err
+}
+
+// later is the condition that an event comes after position ($3, $4). On SQLite every tx is 0, and the
+// index finds no range of pairs that ends with the row's number: it would read all events of the
+// scope.
+func later(tx *sqldb.Tx) string {
+	if tx.Kind() == sqldb.SQLite {
+		return "tx = $3 and seq > $4"
+	}
+	return "(tx, seq) > ($3, $4)"
 }
 
 // settledCondition is the condition that no running transaction can still write an event before this one.

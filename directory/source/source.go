@@ -82,6 +82,19 @@ func (d Directory) Object(ctx context.Context, app, id string) (provision.Object
 	return User(o), nil
 }
 
+// Objects returns those of the users with these ids that exist.
+func (d Directory) Objects(ctx context.Context, app string, ids []string) ([]provision.Object, error) {
+	found, err := d.handle.Objects(ctx, app, ids)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]provision.Object, len(found))
+	for i, o := range found {
+		objects[i] = User(o)
+	}
+	return objects, nil
+}
+
 // CursorOf returns a position in the event feed in the form that the engine stores.
 func CursorOf(p event.Position) provision.Cursor {
 	if p.IsZero() {

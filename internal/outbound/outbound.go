@@ -71,6 +71,13 @@ type Options struct {
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
+// A provisioning job has up to 64 requests of each kind under way, and 64 that search while others
+// create. A connection that cannot be kept costs both ends a new one for each request.
+const (
+	maxIdle        = 512
+	maxIdlePerHost = 128
+)
+
 // New returns a client that checks every request as the package comment describes.
 func New(o Options) *http.Client {
 	if o.Timeout <= 0 {
@@ -86,14 +93,13 @@ func New(o Options) *http.Client {
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
 		TLSHandshakeTimeout:    o.Timeout,
 		MaxResponseHeaderBytes: maxHeader,
-		MaxIdleConns:           64,
-		MaxIdleConnsPerHost:    32,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    maxIdlePerHost,
 		IdleConnTimeout:        90 * time.Second,
 		ForceAttemptHTTP2:      true,
 	}
 	return &http.Client{
 		Transport: t,
-		Timeout:   o.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
@@ -143,11 +149,15 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := t.checkOwn(r); err != nil {
 		return nil, err
 	}
-	resp, err := t.base.RoundTrip(r)
+	// http.Client's own timeout would cost two goroutines for each request, because it does not know
+	// this kind of transport.
+	ctx, cancel := context.WithTimeout(r.Context(), t.options.Timeout)
+	resp, err := t.base.RoundTrip(r.WithContext(ctx))
 	if err != nil {
+		cancel()
 		return nil, err
 	}
-	resp.Body = &boundedBody{body: resp.Body, remaining: t.options.MaxBody}
+	resp.Body = &boundedBody{body: resp.Body, remaining: t.options.MaxBody, done: cancel}
 	return resp, nil
 }
 
@@ -376,6 +386,7 @@ func reservedRanges() []netip.Prefix {
 type boundedBody struct {
 	body      io.ReadCloser
 	remaining int64
+	done      func() // ends the request's timeout
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
@@ -392,4 +403,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *boundedBody) Close() error { return b.body.Close() }
+func (b *boundedBody) Close() error {
+	defer b.done()
+	return b.body.Close()
+}

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -493,6 +494,64 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		words = strings.TrimSuffix(words, ".") + ", Source Object Scope: " + m.Scope.Words() + "."
 	}
 	return words, nil
+}
+
+// EditSchema changes the mappings of a job depending on their current state. decide returns the job
+// with its new schema, as [Job.SetRow] does. It runs again if another change comes in between, so
+// it must have no side effects.
+func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job, error), actor string) (Job, error) {
+	return j.change(ctx, k, actor, event.ProvisioningMappingChanged, func(job *Job) (string, error) {
+		next, err := decide(*job)
+		if err != nil {
+			return "", err
+		}
+		var names []string
+		for _, c := range changedMappings(job.Schema, next.Schema) {
+			names = append(names, c.Name)
+		}
+		if len(names) == 0 && sameJSON(job.Schema, next.Schema) {
+			return "", nil
+		}
+		probe := !slices.Equal(matchingTargets(job.Schema), matchingTargets(next.Schema))
+		j.replaceSchema(job, next.Schema.Clone())
+		if probe {
+			j.learn(ctx, job)
+		}
+		return "Mapping changed: " + changedWords(names), nil
+	})
+}
+
+func sameJSON(a, b *Schema) bool {
+	x, errX := a.JSON()
+	y, errY := b.JSON()
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// changedWords names up to ten changed parts of a mapping.
+func changedWords(names []string) string {
+	const most = 10
+	if len(names) == 0 {
+		return "its metadata."
+	}
+	if len(names) <= most {
+		return strings.Join(names, "; ") + "."
+	}
+	return fmt.Sprintf("%s; and %d more.", strings.Join(names[:most], "; "), len(names)-most)
+}
+
+// matchingTargets returns the matching attributes of the user mapping.
+func matchingTargets(s *Schema) []string {
+	m, err := s.UserMapping()
+	if err != nil {
+		return nil
+	}
+	var targets []string
+	for _, row := range m.AttributeMappings {
+		if row.MatchingPriority > 0 {
+			targets = append(targets, row.TargetAttributeName)
+		}
+	}
+	return targets
 }
 
 // AnyRevision accepts the job at any revision.

@@ -74,6 +74,9 @@ type Store interface {
 	Events(ctx context.Context, d ID, after event.Position, limit int) ([]event.Event, error)
 	// LastEvent returns the newest position before which no event can appear any more.
 	LastEvent(ctx context.Context, d ID) (event.Position, error)
+	// Cause returns what is known of an import; the zero CauseInfo if there is none. Update notes it for
+	// the cause of its context.
+	Cause(ctx context.Context, d ID, id string) (CauseInfo, error)
 	// History reads the newest events about one object first, those before a position.
 	History(ctx context.Context, d ID, subject string, before event.Position, limit int) ([]event.Event, error)
 

@@ -149,6 +149,8 @@ type run struct {
 	forced bool // a person asked for it: do a cycle now, regardless of the schedule
 	visit  func(LogEntry) error
 
+	importing sync.Mutex // held while changes are imported
+
 	write sync.Mutex // held while something is written together with the state
 	mu    sync.Mutex // protects state while parts of a slice run beside each other
 }

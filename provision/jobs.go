@@ -127,7 +127,7 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 		return Job{}, err
 	}
 	job.Version, job.Asked = 1, Asked{TryNow: 1, LookAtAll: 1, ForgetLinks: 1}
-	job.Created, job.Modified = j.Now(), j.Now()
+	job.Created, job.Modified, job.AskedWhy = j.Now(), j.Now(), "Provisioning was set up"
 	if job.Searches != nil {
 		job.Searches.For = job.connection()
 	}
@@ -631,6 +631,9 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		}
 		job.Version++
 		job.Modified = j.Now()
+		if job.LookAtAll != before.LookAtAll {
+			job.AskedWhy = words
+		}
 		err = j.Store.UpdateJob(ctx, job, j.event(ctx, job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {
 			continue
@@ -702,6 +705,7 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	r := Report{
 		Job: job, State: state, Code: statusCode(job, state), Waits: waits, Failing: failing,
 		Linked: counts.Linked, Lost: counts.Lost, Held: counts.Held, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
+		OnHold: counts.OnHold, Rejected: counts.Rejected,
 	}
 	r.settleOldest(j.Now(), orDefault(j.LeaverPatience, DefaultLeaverPatience))
 	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {

@@ -25,11 +25,17 @@ type Listed struct {
 	ObjectID string
 	Why      Why
 	Lane     Lane
+
+	Takes  bool   // its account would be disabled or deleted
+	Cause  string // what its change comes from; "" for a single change
+	Reason string // why it would be disabled or deleted
+	Keeps  Keeps
+	Turn   int64 // list it only if the row still has this turn; 0: in any case
 }
 
 // list decides for each object which lane it belongs to. objects holds what the source has of them; if
-// it is nil, list reads those that have an account.
-func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object) ([]Listed, error) {
+// it is nil, list reads those that have an account. origins says where their changes come from.
+func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object, origins map[string]Origin) ([]Listed, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -45,6 +51,7 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 	listed := make([]Listed, len(ids))
 	for i, id := range ids {
 		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id])}
+		r.guard(&listed[i], objects[id], origins[id])
 	}
 	return listed, nil
 }
@@ -85,10 +92,15 @@ func (r *run) entitles(o *Object) bool {
 	if o == nil || !o.Active() || !o.Assigned && r.job.Scope != Everyone {
 		return false
 	}
+	admitted, _ := r.m.filter.admits(filterAttributes(o))
+	return admitted
+}
+
+// filterAttributes returns what a scoping filter can read of an object.
+func filterAttributes(o *Object) map[string]any {
 	a := map[string]any{attrEnabled: false, attrSoftDeleted: false}
 	maps.Copy(a, o.Attributes)
-	admitted, _ := r.m.filter.admits(a)
-	return admitted
+	return a
 }
 
 // listAll puts objects on the work list, a page at a time, so that no transaction is long. The
@@ -97,7 +109,7 @@ func (r *run) listAll(ctx context.Context, s State, why Why, ids []string) error
 	for {
 		page := ids[:min(len(ids), importPage)]
 		ids = ids[len(page):]
-		listed, err := r.list(ctx, why, page, nil)
+		listed, err := r.list(ctx, why, page, nil, nil)
 		if err != nil {
 			return err
 		}

@@ -42,6 +42,8 @@ type pipeline struct {
 	queue []Pending       // taken from the list, not in hand yet; only the feed uses it
 	busy  int             // workers at work
 
+	judged bool // the guard has looked; only imports use it
+
 	saving atomic.Int64 // of them: wait for their intent to be on disk
 	active atomic.Int64 // as busy, for the recorder
 
@@ -238,10 +240,18 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 
 // importSome imports the next page of the cycle, and the changes since.
 func (l *pipeline) importSome(ctx context.Context) importNews {
+	l.r.importing.Lock()
+	defer l.r.importing.Unlock()
 	found, err := l.r.importNews(ctx)
 	if err == nil && !found && l.r.phase() != Finishing {
 		found = true
 		err = l.r.importPage(ctx)
+	}
+	if err == nil && (found || !l.judged) {
+		l.judged = true // what a process left behind that died
+		var did bool
+		did, err = l.r.judge(ctx, false)
+		found = found || did
 	}
 	return importNews{found, err}
 }
@@ -255,6 +265,12 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 	w, err := l.evaluate(withRequest(ctx, req), known)
 	if err != nil {
 		if ctx.Err() == nil {
+			l.fail(err)
+		}
+		return known.ObjectID
+	}
+	if back, err := l.holdsBack(ctx, w); err != nil || back {
+		if err != nil && ctx.Err() == nil {
 			l.fail(err)
 		}
 		return known.ObjectID

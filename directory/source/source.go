@@ -70,7 +70,17 @@ func (d Directory) Changes(ctx context.Context, app string, after provision.Curs
 	if c.Progress.Within != "" {
 		cursor = provision.Cursor(c.Progress.String())
 	}
-	return provision.Changed{IDs: c.ObjectIDs, Cursor: cursor, More: c.More}, nil
+	origins := make(map[string]provision.Origin, len(c.Origins))
+	for id, o := range c.Origins {
+		origins[id] = provision.Origin(o)
+	}
+	return provision.Changed{IDs: c.ObjectIDs, Origins: origins, Ended: c.Ended, Cursor: cursor, More: c.More}, nil
+}
+
+// Cause returns what the directory knows of an import.
+func (d Directory) Cause(ctx context.Context, id string) (provision.CauseInfo, error) {
+	info, err := d.handle.Cause(ctx, id)
+	return provision.CauseInfo{Words: info.Words, Seen: info.Seen}, err
 }
 
 // Object returns one user.

@@ -37,6 +37,7 @@ const (
 	UserRevived             = "user.revived"
 	UserRoleChanged         = "user.role_changed"
 	UserIdentified          = "user.identified"
+	UserUnidentified        = "user.unidentified"
 	UserBlocked             = "user.blocked"
 	UserUnblocked           = "user.unblocked"
 	UserBlockChanged        = "user.block_changed"

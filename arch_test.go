@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"site":       {"scim", "refusal", "event", "internal/phrase", "internal/secret"},
 	"requestlog": {"scim", "refusal", "site", "internal/phrase", "internal/redact"},
 	"roster":     {"scim", "refusal", "event", "site", "requestlog", "internal/lookalike", "internal/pace", "internal/phrase", "internal/secret", "internal/session", "internal/visible"},
-	"signin":     {"scim", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
+	"signin":     {"scim", "saml", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
 	"operator":   {"refusal", "event", "internal/onetime", "internal/secret", "internal/session"},
 	"retention":  {"refusal", "event"},
 	"erasure":    {"scim", "refusal", "event", "site", "roster", "directory"},
@@ -53,7 +53,7 @@ var arrows = map[string][]string{
 	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
-	"store":            {"store/sqldb", "scim", "refusal", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/onetime", "internal/secret", "internal/session"},
+	"store":            {"store/sqldb", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/onetime", "internal/secret", "internal/session"},
 	"store/sqldb":      {"internal/fair", "internal/pace"}, // knows no domain
 	"directory/csv":    {"directory", "internal/phrase"},
 	"directory/source": {"directory", "provision", "event"},

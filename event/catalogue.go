@@ -107,6 +107,7 @@ var Catalogue = []Description{
 	{SiteSearchableDeclared, inSite, "an attribute was declared searchable", "", nil, "`searchable`", "title of User was declared searchable"},
 	{SiteSearchableWithdrawn, inSite, "a declaration was withdrawn", "", nil, "`searchable`", "title of User is no longer declared searchable"},
 	{SiteSchemasChanged, inSite, "the schemas and resource types of the site changed", "", nil, "`schemas`", "The schemas were changed: added urn:example:Device"},
+	{SiteSSOChanged, inSite, "single sign-on was changed", "", nil, "each setting that changed; certificates by the start of their SHA-256", "Single sign-on was changed: mode"},
 
 	{TokenCreated, inSite, "a SCIM token was generated", aToken, nil, "`name`, `expires`, and `secret` without a value", "Token Entra ID (…a91f) was generated"},
 	{TokenRevoked, inSite, "a SCIM token ended", aToken, nil, "`live`", "Token Entra ID (…a91f) was revoked"},
@@ -114,6 +115,9 @@ var Catalogue = []Description{
 	{SignInLinkCreated, inSite, "a one-time link was made", "the person, if there is an account yet", nil, "", "One-time sign-in link made for kim@acme.example"},
 	{SignInLinkUsed, inSite, "a one-time link was opened", "the person, if there is an account yet", nil, "", "One-time sign-in link of kim@acme.example opened"},
 	{SignInLinkRefused, []string{KindSite, KindInstallation}, "a link did not open", "", Refusals{}, "", "A sign-in link was refused: expired, of kim@acme.example"},
+	{SignInSSOUsed, inSite, "a person signed in by SAML", aPerson, nil, "", "ada@acme.example signed in by SAML"},
+	{SignInSSORefused, inSite, "a sign-in by SAML was refused", "", Refusals{}, "", "A sign-in by SAML was refused (expired): the assertion was good until 2027-01-12 09:00:00 UTC. Reference 5f0c2a91"},
+	{SignInSSOTested, inSite, "an administrator tested single sign-on", "the administrator", nil, "", "A test of single sign-on passed"},
 
 	{PageRefused, []string{KindSite, KindInstallation}, "a page or form was refused", "", Refusals{}, "", "A page was refused, as the role does not allow it: GET /c/{site}/admin/people"},
 

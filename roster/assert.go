@@ -92,12 +92,26 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 			started.Expires = a.Ends.UTC()
 		}
 		out.Secret, out.Expires = made, started.Expires
-		return tx.StartSession(ctx, started)
+		if err := tx.StartSession(ctx, started); err != nil {
+			return err
+		}
+		return tx.AppendEvent(ctx, r.signedIn(out.Person))
 	})
 	if err != nil {
 		return Admission{}, asserted(err)
 	}
 	return out, nil
+}
+
+func (r *Roster) signedIn(p Person) event.Event {
+	by := event.Actor{Kind: event.Person, ID: p.ID, Name: p.UserName}
+	if p.Role == RoleAdmin {
+		by.Kind = event.Admin
+	}
+	return event.Event{
+		Time: r.now(), Scope: event.Site(string(r.site.ID)), Name: event.SignInSSOUsed, Actor: by.Label(), By: by, Subject: p.ID,
+		Text: p.UserName + " signed in by SAML",
+	}
 }
 
 // TryAsserted says what AdmitAsserted would do, and does nothing.

@@ -39,7 +39,7 @@ type Asserted struct {
 	Title       string
 	Department  string
 
-	Create bool      // a person whom nobody knows gets an account
+	Create bool      // an unknown person gets an account
 	Ends   time.Time // the latest end of the session; zero for the site's own
 }
 

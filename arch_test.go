@@ -58,6 +58,7 @@ var arrows = map[string][]string{
 	"directory/csv":    {"directory", "internal/phrase"},
 	"directory/source": {"directory", "provision", "event"},
 	"scimserver":       {"scim", "refusal", "event", "site", "requestlog", "roster", "internal/web", "internal/fair", "internal/phrase"},
+	"samlserver":       {"saml", "refusal", "event", "site", "signin", "internal/web", "internal/secret", "internal/session"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":           {"event"},
 
@@ -107,6 +108,7 @@ var forbidden = map[string][]string{
 	"console/directorypages": {"database/sql"},
 
 	"scimserver": {"database/sql"},
+	"samlserver": {"database/sql"},
 	"scimclient": {"database/sql"},
 }
 

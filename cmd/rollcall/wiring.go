@@ -52,6 +52,7 @@ type services struct {
 	rosters     *roster.Rosters
 	operators   *operator.Operators
 	signins     *signin.SignIns
+	sso         *signin.SingleSignOn
 	directories *directory.Directories
 	jobs        *provision.Jobs
 	engine      *provision.Engine
@@ -164,6 +165,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	s.refused = &event.Refused{Recorder: store.Events{DB: db}, Now: c.now, Failed: func(err error) { w.log.Error("refused requests are not in the audit trail", "error", err) }}
 	s.requests = &requestlog.Log{Store: &store.RequestLogs{DB: db}, Sites: s.sites, Now: c.now, NewID: randomID}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
+	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Now: c.now, PublicURL: c.address(), Refused: s.refused}
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,

@@ -29,6 +29,7 @@ type Pages struct {
 	Requests *requestlog.Log
 	Rosters  *roster.Rosters
 	SignIns  *signin.SignIns
+	SSO      *signin.SingleSignOn
 	Events   event.Store
 	Eraser   *erasure.Eraser
 

@@ -64,7 +64,7 @@ var arrows = map[string][]string{
 
 	// The frame of the pages, and the two page sets. The sets share the frame and never each other; the frame knows neither.
 	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/onetime", "internal/session", "internal/visible", "internal/inert"},
-	"console/sitepages":      {"console", "scim", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
+	"console/sitepages":      {"console", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
 	"console/directorypages": {"console", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure"},
 
 	// Entry: wires everything; nobody imports it.

@@ -53,6 +53,23 @@ func newConnection() Connection {
 	}
 }
 
+// Learn takes over what metadata says about the identity provider. Of the same identity provider the
+// old certificates stay, because the new ones may be announced before they are used. address is
+// where the metadata was read; empty keeps what is known.
+func (c *Connection) Learn(idp saml.IdentityProvider, address string) {
+	if c.Provider.EntityID == idp.EntityID {
+		for _, cert := range c.Provider.Certificates {
+			if len(idp.Certificates) < saml.MaxCertificates {
+				idp.Certificates = saml.AddCertificate(idp.Certificates, cert)
+			}
+		}
+	}
+	c.Provider = idp
+	if address != "" {
+		c.MetadataURL = address
+	}
+}
+
 // Ready reports whether the identity provider is known.
 func (c Connection) Ready() bool { return c.Provider.EntityID != "" }
 

@@ -53,6 +53,7 @@ type services struct {
 	operators   *operator.Operators
 	signins     *signin.SignIns
 	sso         *signin.SingleSignOn
+	metadata    func(ctx context.Context, address string) ([]byte, error) // of an identity provider
 	directories *directory.Directories
 	jobs        *provision.Jobs
 	engine      *provision.Engine
@@ -166,6 +167,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	s.requests = &requestlog.Log{Store: &store.RequestLogs{DB: db}, Sites: s.sites, Now: c.now, NewID: randomID}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Now: c.now, PublicURL: c.address(), Refused: s.refused}
+	s.metadata = metadataReader(c.outbound(w.listens, w.closed))
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,

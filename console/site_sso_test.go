@@ -25,7 +25,7 @@ func (w *world) identityProvider() *demoidp.Provider {
 	return idp
 }
 
-// tested has an administrator test single sign-on as a person whom the identity provider knows.
+// tested has an administrator test single sign-on as a person of the identity provider.
 func (w *world) tested(s site.Site, idp *demoidp.Provider, personID, nameID, userName string, more ...demoidp.Claim) {
 	w.t.Helper()
 	address, err := w.pages.SSO.StartTest(w.t.Context(), s, "browser", personID)

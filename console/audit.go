@@ -181,7 +181,7 @@ func (a AuditLog) Show(w http.ResponseWriter, r *http.Request) error {
 // leadText returns the page's lead, followed by how long events are kept.
 func (a AuditLog) leadText(ctx context.Context) (string, error) {
 	owner := ""
-	if a.Scope.One() {
+	if a.Scope.IsSingle() {
 		owner = retention.Owner(a.Scope.Kind, a.Scope.ID)
 	}
 	kept, err := a.Console.RetentionText(ctx, owner, RetainedLog{retention.Events, "Entries"})
@@ -381,7 +381,7 @@ func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 		return err // a page can still show this error
 	}
 	of := ExportRecord{Scope: a.Scope, EventName: event.ExportAudit, ListTitle: "The audit log", RowNoun: "event", Filter: FilterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
-	if !a.Scope.One() {
+	if !a.Scope.IsSingle() {
 		of.Scope = event.Installation()
 	}
 	each := func(send func(event.Event) error) error {

@@ -28,7 +28,7 @@ type SessionRow struct {
 func NewSessionRow(s session.Record, own bool) SessionRow {
 	row := SessionRow{
 		Own: own, Browser: s.Last.String(), Agent: s.Last.Agent, Address: s.From.Address,
-		Created: s.Created, Used: s.LastUse(), Ends: s.Ends(),
+		Created: s.Created, Used: s.LastUse(), Ends: s.EndsAt(),
 	}
 	if s.Last.Address != s.From.Address {
 		row.Last = s.Last.Address

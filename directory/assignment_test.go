@@ -243,6 +243,10 @@ func TestRolesOfAnApplication(t *testing.T) {
 
 		roles := func(id string) []string {
 			o := ok[directory.Object](t)(c.Object(ctx, acme.ID, id))
+			all := ok[[]directory.Object](t)(c.Objects(ctx, acme.ID, []string{"nobody", sales.ObjectID, id, strings.ToUpper(id)}))
+			if diff := cmp.Diff([]directory.Object{o}, all); diff != "" {
+				t.Errorf("read with others (-alone +together):\n%s", diff)
+			}
 			list, _ := o.Attributes()["appRoleAssignments"].([]string)
 			return list
 		}

@@ -167,7 +167,7 @@ func checkVisibleGroup(before, after Group) error {
 	for _, name := range []string{attrDisplayName, attrMailNickname, attrMail} {
 		text := after.Text(name)
 		hidden := func(r rune) bool {
-			return visible.Invisible(r) && (name != attrDisplayName || r != '\u200c' && r != '\u200d' && !unicode.Is(unicode.Variation_Selector, r))
+			return visible.IsInvisible(r) && (name != attrDisplayName || r != '\u200c' && r != '\u200d' && !unicode.Is(unicode.Variation_Selector, r))
 		}
 		if i := strings.IndexFunc(text, hidden); i >= 0 && text != before.Text(name) {
 			return invalid(name, "%s contains %s, which nobody can see: %s", name, visible.Describe([]rune(text[i:])[0]), revealed(text, hidden)).Advise("remove it")

@@ -139,7 +139,15 @@ type ImportStep struct {
 // Managers are resolved after all rows. A value or row with a problem does not stop the others. If
 // rows yields an error that is not a RowError, the import ends before it writes anything. Importing
 // the same rows again changes nothing and writes no events.
-func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
+func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (r ImportReport, err error) {
+	err = h.asImport(ctx, "users", o.Actor, o.DryRun, func(ctx context.Context) error {
+		r, err = h.importUsers(ctx, rows, o)
+		return err
+	})
+	return r, err
+}
+
+func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
 	im := &importing{
 		Handle: h, options: o, people: map[string]*imported{}, mentioned: map[string]bool{}, names: map[string]string{}, employees: map[string][]string{}, shown: map[string][]string{},
 		report: ImportReport{DryRun: o.DryRun, Errors: []RowError{}, Absent: []Person{}},
@@ -159,7 +167,7 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 		return im.finish(), err
 	}
 	im.collectNames()
-	if err := pace.Slices(ctx, pace.Importing(), im.managers, func(some []wanted) error { return im.setManagers(ctx, some) }); err != nil {
+	if err := pace.ForEachSlice(ctx, pace.ForImporting(), im.managers, func(some []wanted) error { return im.setManagers(ctx, some) }); err != nil {
 		return im.finish(), err
 	}
 	im.findAbsent()
@@ -257,7 +265,7 @@ func (im *importing) transaction(ctx context.Context, fn func(tx Tx) error) erro
 func (im *importing) write(ctx context.Context) error {
 	var batch [][]*entry
 	size, done := 0, 0
-	pacer := pace.Importing()
+	pacer := pace.ForImporting()
 	flush := func() error {
 		began := time.Now()
 		if err := im.writeBatch(ctx, batch); err != nil {
@@ -734,7 +742,7 @@ func (im *importing) softDeleteAbsent(ctx context.Context) error {
 	if im.options.BeforeSoftDelete != nil {
 		im.options.BeforeSoftDelete(absent, before)
 	}
-	return pace.Slices(ctx, pace.Importing(), im.report.Absent, func(batch []Person) error {
+	return pace.ForEachSlice(ctx, pace.ForImporting(), im.report.Absent, func(batch []Person) error {
 		n := 0
 		err := im.update(ctx, func(tx Tx) error {
 			n = 0

@@ -36,7 +36,7 @@ func employeeKey(text string) string { return scim.Fold(strings.TrimSpace(text))
 // looseEmployeeKey is employeeKey without leading zeros, which a spreadsheet may have removed.
 func looseEmployeeKey(key string) string {
 	key = strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || visible.Invisible(r) {
+		if unicode.IsSpace(r) || visible.IsInvisible(r) {
 			return -1
 		}
 		return r

@@ -97,6 +97,16 @@ func (h *Handle) Object(ctx context.Context, app, objectID string) (Object, erro
 	return o, h.noUser(err, objectID)
 }
 
+// Objects reads several users for an application, in no order. Those that never existed or were
+// deleted permanently are not in it.
+func (h *Handle) Objects(ctx context.Context, app string, objectIDs []string) ([]Object, error) {
+	lower := make([]string, len(objectIDs))
+	for i, id := range objectIDs {
+		lower[i] = strings.ToLower(id)
+	}
+	return h.store.Objects(ctx, h.Directory.ID, app, lower)
+}
+
 // Progress is how far someone has read the changes. The zero value is before the first change.
 type Progress struct {
 	Position event.Position // everything up to it was read
@@ -126,7 +136,9 @@ func ParseProgress(text string) (Progress, error) {
 // Changes names users that changed. Continue at Progress once they are done. More reports that
 // there may be more.
 type Changes struct {
-	ObjectIDs []string // each once, in the order of their first change
+	ObjectIDs []string          // each once, in the order of their first change
+	Origins   map[string]Origin // by object id
+	Ended     []string          // causes of which no change follows
 	Progress  Progress
 	More      bool
 }
@@ -143,13 +155,13 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 	if err != nil {
 		return Changes{}, err
 	}
-	c := Changes{Progress: after, More: len(events) == limit}
-	seen := make(map[string]bool, len(events))
-	add := func(id string) {
-		if !seen[id] {
-			seen[id] = true
+	c := Changes{Progress: after, More: len(events) == limit, Origins: make(map[string]Origin, len(events))}
+	add := func(id string, o Origin) {
+		older, seen := c.Origins[id]
+		if !seen {
 			c.ObjectIDs = append(c.ObjectIDs, id)
 		}
+		c.Origins[id] = o.after(older)
 	}
 	groups := assignedGroups{Handle: h, app: app, known: map[string]bool{}}
 	for i, e := range events {
@@ -158,7 +170,10 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 			return Changes{}, fmt.Errorf("read event %v: %w", e.Position, err)
 		}
 		if what.user != "" {
-			add(what.user)
+			add(what.user, originOf(e))
+		}
+		if id := endedBy(e); id != "" {
+			c.Ended = append(c.Ended, id)
 		}
 		if what.group != "" || what.role != "" {
 			from, room := "", limit-len(c.ObjectIDs)
@@ -174,7 +189,7 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 				return Changes{}, err
 			}
 			for _, id := range some {
-				add(id)
+				add(id, originOf(e))
 			}
 			if len(some) == room {
 				c.Progress.Within, c.More = some[len(some)-1], true

@@ -58,6 +58,8 @@ type Store interface {
 	// Snapshot lists by object id, deleted users included.
 	Snapshot(ctx context.Context, d ID, q SnapshotQuery) ([]Object, error)
 	Object(ctx context.Context, d ID, application, objectID string) (Object, error)
+	// Objects returns the users with these ids that exist, in no order.
+	Objects(ctx context.Context, d ID, application string, objectIDs []string) ([]Object, error)
 	GroupSnapshot(ctx context.Context, d ID, q SnapshotQuery) ([]GroupObject, error)
 	GroupObject(ctx context.Context, d ID, application, objectID string) (GroupObject, error)
 	// MemberIDs lists the members of a group that are not deleted, by object id.
@@ -72,6 +74,9 @@ type Store interface {
 	Events(ctx context.Context, d ID, after event.Position, limit int) ([]event.Event, error)
 	// LastEvent returns the newest position before which no event can appear any more.
 	LastEvent(ctx context.Context, d ID) (event.Position, error)
+	// Cause returns what is known of an import; the zero CauseInfo if there is none. Update notes it for
+	// the cause of its context.
+	Cause(ctx context.Context, d ID, id string) (CauseInfo, error)
 	// History reads the newest events about one object first, those before a position.
 	History(ctx context.Context, d ID, subject string, before event.Position, limit int) ([]event.Event, error)
 

@@ -37,10 +37,10 @@ func checkVisibleAttribute(before, after User, name string) error {
 	var refused func(rune) bool
 	switch {
 	case slices.Contains(identifiers, name):
-		refused = func(r rune) bool { return visible.Invisible(r) || visible.OddSpace(r) }
+		refused = func(r rune) bool { return visible.IsInvisible(r) || visible.IsOddSpace(r) }
 	case slices.Contains(personNames, name):
 		refused = func(r rune) bool {
-			return visible.Invisible(r) && r != '\u200c' && r != '\u200d' && !unicode.Is(unicode.Variation_Selector, r)
+			return visible.IsInvisible(r) && r != '\u200c' && r != '\u200d' && !unicode.Is(unicode.Variation_Selector, r)
 		}
 	default:
 		return nil
@@ -56,7 +56,7 @@ func checkVisibleAttribute(before, after User, name string) error {
 // withoutInvisible returns the part of a string that a reader can see.
 func withoutInvisible(text string) string {
 	return strings.Map(func(r rune) rune {
-		if visible.Invisible(r) || visible.OddSpace(r) {
+		if visible.IsInvisible(r) || visible.IsOddSpace(r) {
 			return -1
 		}
 		return r

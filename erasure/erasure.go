@@ -28,10 +28,10 @@ type Store interface {
 	IDsOf(ctx context.Context, scope event.Scope, name string) ([]string, error)
 	// ValuesOf returns the values that logs and side tables hold about an id, besides its account.
 	ValuesOf(ctx context.Context, scope event.Scope, id string) ([]string, error)
-	// Distinct returns those of the values that no other account of the scope has.
-	Distinct(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error)
-	// Scrub erases the person from logs and side tables, but not from accounts. Of the logs it
-	// changes entries from since on. It returns how many rows it changed.
+	// UniqueValues returns those of the values that no other account of the scope has.
+	UniqueValues(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error)
+	// Scrub erases the person from logs and side tables, but not from accounts. In the logs it
+	// changes only the entries written at or after since. It returns how many rows it changed.
 	Scrub(ctx context.Context, scope event.Scope, p Person, since time.Time) (changed int, err error)
 	// Finish overwrites deleted rows and values of these people in the free parts of the database
 	// file, where it can. complete is false when the file must be compacted to get rid of the rest.
@@ -48,7 +48,7 @@ type Eraser struct {
 // Report says what an erasure did.
 type Report struct {
 	IDs      []string // the ids under which the person is still shown
-	Account  bool     // there was still an account
+	Account  bool     // whether the account still existed
 	Entries  int      // how many rows were changed
 	Complete bool     // nothing is left in free parts of the database file
 }
@@ -88,7 +88,7 @@ func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string)
 		return Report{}, ErrUnknown
 	}
 	return e.erase(ctx, scope, ids, []string{name}, false, func() error {
-		return r.Note(ctx, e.events(scope, ids, actor)...)
+		return r.Note(ctx, e.erasedEvents(scope, ids, actor)...)
 	})
 }
 
@@ -123,7 +123,7 @@ func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, a
 			if err := h.Purge(ctx, u.ObjectID, actor); err != nil {
 				return err
 			}
-			return h.Note(ctx, e.events(scope, []string{u.ObjectID}, actor)...)
+			return h.Note(ctx, e.erasedEvents(scope, []string{u.ObjectID}, actor)...)
 		})
 	}
 	ids, err := e.Store.IDsOf(ctx, scope, name)
@@ -133,10 +133,10 @@ func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, a
 	if len(ids) == 0 {
 		return Report{}, ErrUnknown
 	}
-	return e.erase(ctx, scope, ids, []string{name}, false, func() error { return h.Note(ctx, e.events(scope, ids, actor)...) })
+	return e.erase(ctx, scope, ids, []string{name}, false, func() error { return h.Note(ctx, e.erasedEvents(scope, ids, actor)...) })
 }
 
-func (e *Eraser) events(scope event.Scope, ids []string, actor string) []event.Event {
+func (e *Eraser) erasedEvents(scope event.Scope, ids []string, actor string) []event.Event {
 	all := make([]event.Event, len(ids))
 	for i, id := range ids {
 		all[i] = event.Event{
@@ -159,7 +159,7 @@ func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []str
 		if err != nil {
 			return report, fmt.Errorf("erase: %w", err)
 		}
-		distinct, err := e.Store.Distinct(ctx, scope, id, append(more, values...))
+		distinct, err := e.Store.UniqueValues(ctx, scope, id, append(more, values...))
 		if err != nil {
 			return report, fmt.Errorf("erase: %w", err)
 		}

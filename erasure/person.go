@@ -13,15 +13,15 @@ import (
 	"unicode/utf8"
 )
 
-// shortest is the length in bytes that a value needs to identify a person.
-const shortest = 3
+// minBytes is the length in bytes that a value needs to identify a person.
+const minBytes = 3
 
 // Person is a person to be erased: an id, and the values that identify the person.
 type Person struct {
-	ID     string
-	values []string // in lower case
-	forms  [][]byte // the values as a database may store them; ASCII letters in lower case
-	any    *regexp.Regexp
+	ID      string
+	values  []string       // in lower case
+	forms   [][]byte       // the values as a database may store them; ASCII letters in lower case
+	pattern *regexp.Regexp // matches any of the values
 }
 
 // New returns the person with this id and these values. It leaves out values that identify nobody:
@@ -30,7 +30,7 @@ func New(id string, values []string) Person {
 	forms := map[string]bool{}
 	known := map[string]bool{}
 	for _, v := range values {
-		if v = strings.TrimSpace(v); len(v) < shortest || v == id || common(v) {
+		if v = strings.TrimSpace(v); len(v) < minBytes || v == id || isCommonWord(v) {
 			continue
 		}
 		known[strings.ToLower(v)] = true
@@ -48,12 +48,12 @@ func New(id string, values []string) Person {
 		p.forms = append(p.forms, lowerASCII([]byte(form)), lowerASCII([]byte(strings.ToLower(form))))
 		longest[i] = regexp.QuoteMeta(form)
 	}
-	p.any = regexp.MustCompile("(?i)" + strings.Join(longest, "|"))
+	p.pattern = regexp.MustCompile("(?i)" + strings.Join(longest, "|"))
 	return p
 }
 
-// common reports whether a value is a word that appears everywhere in logs.
-func common(v string) bool {
+// isCommonWord reports whether a value is a word that appears everywhere in logs.
+func isCommonWord(v string) bool {
 	switch strings.ToLower(v) {
 	case "true", "false", "null", "none", "work", "home", "mobile", "other", "enabled", "disabled", "active", "inactive",
 		"registered", "moderator", "admin", "user", "users", "member", "group", "groups", "deleted", "created", "updated":
@@ -65,19 +65,19 @@ func common(v string) bool {
 // Label returns what is shown instead of the person's values.
 func (p Person) Label() string { return "erased person " + p.ID }
 
-// Is reports whether a string is one of the person's values.
-func (p Person) Is(text string) bool {
+// IsValue reports whether a string is one of the person's values.
+func (p Person) IsValue(text string) bool {
 	return slices.Contains(p.values, strings.ToLower(strings.TrimSpace(text)))
 }
 
-// Text returns the string with each value replaced by the label.
-func (p Person) Text(text string) string {
-	if p.any == nil || text == "" {
+// Redact returns the string with each value replaced by the label.
+func (p Person) Redact(text string) string {
+	if p.pattern == nil || text == "" {
 		return text
 	}
 	var b strings.Builder
 	at := 0
-	for _, found := range p.any.FindAllStringIndex(text, -1) {
+	for _, found := range p.pattern.FindAllStringIndex(text, -1) {
 		if inWord(text[:found[0]], text[found[1]:]) {
 			continue
 		}
@@ -91,40 +91,40 @@ func (p Person) Text(text string) string {
 	return b.String() + text[at:]
 }
 
-// Stored is like Text, for strings that may be JSON documents. A document stays valid JSON.
-func (p Person) Stored(text string) string {
+// RedactStored is like Text, for strings that may be JSON documents. A document stays valid JSON.
+func (p Person) RedactStored(text string) string {
 	if text == "" || text[0] != '{' && text[0] != '[' || !p.Mentions(text) {
-		return p.Text(text)
+		return p.Redact(text)
 	}
 	var v any
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
 	if d.Decode(&v) != nil {
-		return p.Text(text)
+		return p.Redact(text)
 	}
-	out, err := json.Marshal(p.replaced(v))
+	out, err := json.Marshal(p.redactJSON(v))
 	if err != nil {
-		return p.Text(text)
+		return p.Redact(text)
 	}
 	return string(out)
 }
 
-func (p Person) replaced(v any) any {
+func (p Person) redactJSON(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, value := range v {
-			v[name] = p.replaced(value)
+			v[name] = p.redactJSON(value)
 		}
 		return v
 	case []any:
 		for i := range v {
-			v[i] = p.replaced(v[i])
+			v[i] = p.redactJSON(v[i])
 		}
 		return v
 	case string:
-		return p.Text(v)
+		return p.Redact(v)
 	case json.Number:
-		if p.Is(v.String()) {
+		if p.IsValue(v.String()) {
 			return p.Label()
 		}
 	}
@@ -132,7 +132,7 @@ func (p Person) replaced(v any) any {
 }
 
 // Mentions reports whether the string holds one of the person's values.
-func (p Person) Mentions(text string) bool { return p.Text(text) != text }
+func (p Person) Mentions(text string) bool { return p.Redact(text) != text }
 
 // IsIn reports whether raw bytes of the database file hold one of the person's values, or start or
 // end with part of one.
@@ -142,7 +142,7 @@ func (p Person) IsIn(stored []byte) bool {
 		if bytes.Contains(stored, form) {
 			return true
 		}
-		for n := shortest; n < len(form); n++ {
+		for n := minBytes; n < len(form); n++ {
 			if bytes.HasPrefix(stored, form[len(form)-n:]) || bytes.HasSuffix(stored, form[:n]) {
 				return true
 			}
@@ -180,9 +180,9 @@ func inWord(before, after string) bool {
 
 func isWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 
-// Path returns the path of a request without its query, if the request is about the person or
+// RedactPath returns the path of a request without its query, if the request is about the person or
 // mentions one of the values.
-func (p Person) Path(path string, about bool) string {
+func (p Person) RedactPath(path string, about bool) string {
 	plain, err := url.PathUnescape(strings.ReplaceAll(path, "+", " "))
 	if err != nil {
 		plain = path
@@ -192,7 +192,7 @@ func (p Person) Path(path string, about bool) string {
 	}
 	bare, _, asked := strings.Cut(path, "?")
 	if plain, err := url.PathUnescape(bare); err == nil && p.Mentions(plain) {
-		bare = p.Text(plain)
+		bare = p.Redact(plain)
 	}
 	if asked {
 		bare += "?…"
@@ -200,9 +200,9 @@ func (p Person) Path(path string, about bool) string {
 	return bare
 }
 
-// Data removes the values from the JSON data of an event about the person. The names of what
-// changed stay.
-func (p Person) Data(data string) string {
+// RedactEventData removes the values from the JSON data of an event about the person. The names of
+// the changed attributes stay.
+func (p Person) RedactEventData(data string) string {
 	if data == "" {
 		return ""
 	}
@@ -212,14 +212,14 @@ func (p Person) Data(data string) string {
 	if d.Decode(&v) != nil {
 		return ""
 	}
-	out, err := json.Marshal(p.bare(v))
+	out, err := json.Marshal(p.withoutValues(v))
 	if err != nil {
 		return ""
 	}
 	return string(out)
 }
 
-func (p Person) bare(v any) any {
+func (p Person) withoutValues(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, value := range v {
@@ -228,17 +228,17 @@ func (p Person) bare(v any) any {
 				delete(v, name)
 				v["erased"] = true
 			default:
-				v[name] = p.bare(value)
+				v[name] = p.withoutValues(value)
 			}
 		}
 		return v
 	case []any:
 		for i := range v {
-			v[i] = p.bare(v[i])
+			v[i] = p.withoutValues(v[i])
 		}
 		return v
 	case string:
-		return p.Text(v)
+		return p.Redact(v)
 	}
 	return v
 }
@@ -249,17 +249,17 @@ func Values(document []byte) []string {
 	if json.Unmarshal(document, &v) != nil {
 		return nil
 	}
-	return valuesIn(v, nil)
+	return appendValues(v, nil)
 }
 
-func valuesIn(v any, found []string) []string {
+func appendValues(v any, found []string) []string {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, value := range v {
 			switch strings.ToLower(name) {
 			case "schemas", "id", "meta", "type", "usertype", "$ref", "members", "groups", "attributes":
 			default:
-				found = valuesIn(value, found)
+				found = appendValues(value, found)
 			}
 		}
 		given, _ := v["givenName"].(string)
@@ -269,10 +269,10 @@ func valuesIn(v any, found []string) []string {
 		}
 	case []any:
 		for _, value := range v {
-			found = valuesIn(value, found)
+			found = appendValues(value, found)
 		}
 	case string:
-		if len(v) >= shortest {
+		if len(v) >= minBytes {
 			found = append(found, v)
 		}
 	}

@@ -21,7 +21,7 @@ func TestThePersonIsReplacedAndNoLongerWord(t *testing.T) {
 		"active was true, x, 42":                      "active was true, x, 42",
 		"":                                            "",
 	} {
-		if got := p.Text(text); got != want {
+		if got := p.Redact(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
@@ -31,14 +31,14 @@ func TestThePersonIsReplacedAndNoLongerWord(t *testing.T) {
 		"/Users/ann@example.com":                                "/Users/erased person 42",
 		"/Users/42":                                             "/Users/42",
 	} {
-		if got := p.Path(path, false); got != want {
+		if got := p.RedactPath(path, false); got != want {
 			t.Errorf("%s: got %s, want %s", path, got, want)
 		}
 	}
-	if got := p.Path("/Users/42?attributes=title", true); got != "/Users/42?…" {
+	if got := p.RedactPath("/Users/42?attributes=title", true); got != "/Users/42?…" {
 		t.Errorf("a request about the person: got %s", got)
 	}
-	if got := erasure.New("42", nil).Text("ann"); got != "ann" {
+	if got := erasure.New("42", nil).Redact("ann"); got != "ann" {
 		t.Errorf("nobody known: got %q", got)
 	}
 }
@@ -46,18 +46,18 @@ func TestThePersonIsReplacedAndNoLongerWord(t *testing.T) {
 func TestDocumentsStayDocuments(t *testing.T) {
 	t.Parallel()
 	p := erasure.New("42", []string{"ann@example.com", "77001"})
-	if got, want := p.Stored(`["by ann@example.com",77001,true,{"n":1.50}]`), `["by erased person 42","erased person 42",true,{"n":1.50}]`; got != want {
+	if got, want := p.RedactStored(`["by ann@example.com",77001,true,{"n":1.50}]`), `["by erased person 42","erased person 42",true,{"n":1.50}]`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	same := `{ "n": 1.50 }`
-	if got := p.Stored(same); got != same {
+	if got := p.RedactStored(same); got != same {
 		t.Errorf("got %s", got)
 	}
-	got := p.Data(`{"version":3,"attributes":["title"],"changes":[{"name":"title","before":"Chief","after":{"x":"y"}}]}`)
+	got := p.RedactEventData(`{"version":3,"attributes":["title"],"changes":[{"name":"title","before":"Chief","after":{"x":"y"}}]}`)
 	if strings.Contains(got, "Chief") || !strings.Contains(got, `"attributes":["title"]`) || !strings.Contains(got, `"name":"title"`) || !strings.Contains(got, `"erased":true`) {
 		t.Errorf("got %s", got)
 	}
-	if got := p.Data("no document"); got != "" {
+	if got := p.RedactEventData("no document"); got != "" {
 		t.Errorf("got %s", got)
 	}
 }

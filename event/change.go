@@ -31,14 +31,14 @@ const (
 // Changed returns the change of a value; nil stands for no value.
 func Changed(name string, before, after any) Change {
 	c := Change{Name: name}
-	c.Before, c.After = c.value(before), c.value(after)
+	c.Before, c.After = c.recordValue(before), c.recordValue(after)
 	return c
 }
 
 // SecretChanged returns the change of a secret, without its values.
 func SecretChanged(name string) Change { return Change{Name: name, Secret: true} }
 
-func (c *Change) value(v any) json.RawMessage {
+func (c *Change) recordValue(v any) json.RawMessage {
 	if v == nil {
 		return nil
 	}

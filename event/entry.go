@@ -61,7 +61,7 @@ func (c Change) Words() (before, after string) {
 	case c.Erased:
 		return "erased", "erased"
 	}
-	before, after = words(c.Before), words(c.After)
+	before, after = jsonWords(c.Before), jsonWords(c.After)
 	if c.Cut && before == none && after == none {
 		return "too long", "too long"
 	}
@@ -82,7 +82,7 @@ func (c Change) String() string {
 
 const none = "none"
 
-func words(value json.RawMessage) string {
+func jsonWords(value json.RawMessage) string {
 	var text string
 	switch {
 	case len(value) == 0 || string(value) == "null":

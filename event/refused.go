@@ -13,10 +13,10 @@ import (
 // so the rows are limited: those of one kind in one scope, and all together. Refused counts the
 // rest and writes the count.
 const (
-	refusedAtOnce    = 20          // rows of one kind in one scope, before refusedEvery applies
-	refusedEvery     = time.Minute // the time until one more row is allowed
-	refusedAllAtOnce = 200         // rows of all kinds in all scopes
-	refusedFlush     = time.Second
+	refusedAtOnce     = 20          // rows of one kind in one scope, before refusedEvery applies
+	refusedEvery      = time.Minute // the time until one more row is allowed
+	refusedAllAtOnce  = 200         // rows of all kinds in all scopes
+	refusedFlushEvery = time.Second
 )
 
 // Refused collects the events of refused requests: links that do not open, and pages for which the
@@ -152,7 +152,7 @@ func (r *Refused) Flush(ctx context.Context) error {
 
 // Run flushes once a second until ctx ends, and once more then.
 func (r *Refused) Run(ctx context.Context) error {
-	tick := time.NewTicker(refusedFlush)
+	tick := time.NewTicker(refusedFlushEvery)
 	defer tick.Stop()
 	for {
 		select {

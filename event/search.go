@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	searchPage   = 50
-	searchBatch  = 500
-	searchWindow = 20_000 // events read for one page at most
-	// clocksApart is how much earlier or later than its neighbours an event may be dated, because
+	searchPageSize = 50
+	searchBatch    = 500
+	searchWindow   = 20_000 // events read for one page at most
+	// maxClockDifference is how much earlier or later than its neighbours an event may be dated, because
 	// commit order is not exactly the order of time.
-	clocksApart = time.Minute
+	maxClockDifference = time.Minute
 )
 
 // Trail reads the events of one scope, of all scopes of one kind, or of the whole installation,
@@ -43,8 +43,8 @@ type Slice struct {
 	Limit   int
 }
 
-// One reports whether the scope is one site, one directory or the installation.
-func (s Scope) One() bool { return s.ID != "" || s.Kind == KindInstallation }
+// IsSingle reports whether the scope is one site, one directory or the installation.
+func (s Scope) IsSingle() bool { return s.ID != "" || s.Kind == KindInstallation }
 
 // Query asks for one page of the audit trail, newest first. The zero value asks for every event of
 // the installation.
@@ -72,9 +72,9 @@ type Page struct {
 // are.
 func Search(ctx context.Context, trail Trail, q Query) (Page, error) {
 	if q.Limit <= 0 {
-		q.Limit = searchPage
+		q.Limit = searchPageSize
 	}
-	if !q.storable() {
+	if !q.canMatch() {
 		return Page{}, nil
 	}
 	s, err := q.slice(ctx, trail)
@@ -120,7 +120,7 @@ func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
 		}
 	}
 	if !q.Until.IsZero() && s.Place.IsZero() {
-		at, err := trail.PlaceOf(ctx, q.Until.Add(clocksApart))
+		at, err := trail.PlaceOf(ctx, q.Until.Add(maxClockDifference))
 		if err != nil {
 			return s, err
 		}
@@ -164,9 +164,9 @@ func (q Query) searchFrom(ctx context.Context, trail Trail, s Slice) (found []Ev
 // isPast reports whether e and everything beyond it are outside the query's time.
 func (q Query) isPast(e Event, newer bool) bool {
 	if newer {
-		return !q.Until.IsZero() && e.Time.After(q.Until.Add(clocksApart))
+		return !q.Until.IsZero() && e.Time.After(q.Until.Add(maxClockDifference))
 	}
-	return !q.From.IsZero() && e.Time.Before(q.From.Add(-clocksApart))
+	return !q.From.IsZero() && e.Time.Before(q.From.Add(-maxClockDifference))
 }
 
 // names returns the names that the query's kinds stand for; nil for all names, and if a kind is
@@ -185,7 +185,7 @@ func (q Query) names() []string {
 
 // matchesAll reports whether the query asks for every event of its scope or subject.
 func (q Query) matchesAll() bool {
-	return len(q.Kinds) == 0 && q.Actor == "" && q.Text == "" && q.From.IsZero() && q.Until.IsZero() && (q.Subject == "" || q.Scope.One())
+	return len(q.Kinds) == 0 && q.Actor == "" && q.Text == "" && q.From.IsZero() && q.Until.IsZero() && (q.Subject == "" || q.Scope.IsSingle())
 }
 
 func (q Query) matches(e Event) bool {
@@ -202,9 +202,9 @@ func (q Query) matches(e Event) bool {
 	return containsAnyCase(e.Text, q.Text) || containsAnyCase(e.By.Name, q.Text) || e.Subject == q.Text || e.By.ID == q.Text
 }
 
-// storable reports whether any event can match: strings that are compared in a database must be
+// canMatch reports whether any event can match: strings that are compared in a database must be
 // valid.
-func (q Query) storable() bool {
+func (q Query) canMatch() bool {
 	for _, text := range []string{q.Scope.Kind, q.Scope.ID, q.Subject, q.Actor, q.Text} {
 		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 			return false

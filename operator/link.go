@@ -11,10 +11,10 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// ErrLinkEnded refuses a link. It is about a ClosedLink.
+// ErrLinkEnded refuses a link that no longer opens. Its About field is a ClosedLink.
 var ErrLinkEnded = onetime.Ended("operator_link_ended")
 
-// Link is a one-time link as its maker gets it, once.
+// Link is a new one-time link. Its secret cannot be read again later.
 type Link struct {
 	onetime.Link
 	Name string // the operator who signs in with the link
@@ -29,18 +29,18 @@ type LinkRecord struct {
 	Name string
 }
 
-// Use is what Store.UseLink does in one transaction.
-type Use struct {
+// LinkUse holds what Store.UseLink needs to use a link and start a session in one transaction.
+type LinkUse struct {
 	LinkHash    secret.Hash
 	At          time.Time
-	OperatorID  string // for the operator, if this makes one
+	OperatorID  string // the id for the operator, if the use of the link makes one
 	SessionHash secret.Hash
 	Session     session.Record
 	Event       func(Operator) event.Event
 }
 
-// Pending is what a link would do, for the page that asks.
-type Pending struct {
+// PendingSignIn is the sign-in that a link offers, for the page that asks for confirmation.
+type PendingSignIn struct {
 	Name    string
 	Expires time.Time
 }
@@ -64,15 +64,16 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 	}
 	l, r := Link{Name: name}, LinkRecord{Name: name}
 	l.Link, r.Record = onetime.New(o.Now(), LinkPath)
-	e := o.event(event.OperatorLinkCreated, actor, name, fmt.Sprintf("One-time sign-in link made for the operator %s", name))
+	e := o.newEvent(event.OperatorLinkCreated, actor, name, fmt.Sprintf("One-time sign-in link made for the operator %s", name))
 	if err := o.Store.AddLink(ctx, r, e); err != nil {
 		return Link{}, fmt.Errorf("add operator link: %w", err)
 	}
 	return l, nil
 }
 
-// Look says what a link would do, without using it. ErrLinkEnded if the link no longer works.
-func (o *Operators) Look(ctx context.Context, linkSecret string) (Pending, error) {
+// Look returns the sign-in that a link offers, without using the link. It returns ErrLinkEnded if
+// the link no longer works.
+func (o *Operators) Look(ctx context.Context, linkSecret string) (PendingSignIn, error) {
 	r, err := onetime.Look(o.Now(), func() (LinkRecord, error) {
 		r, err := o.Store.FindLink(ctx, secret.HashOf(linkSecret))
 		if err != nil {
@@ -81,9 +82,9 @@ func (o *Operators) Look(ctx context.Context, linkSecret string) (Pending, error
 		return r, nil
 	}, func(r LinkRecord, why onetime.Reason) error { return ClosedLink{Reason: why, Name: r.Name}.Refuse() })
 	if err != nil {
-		return Pending{}, err
+		return PendingSignIn{}, err
 	}
-	return Pending{Name: r.Name, Expires: r.Expires}, nil
+	return PendingSignIn{Name: r.Name, Expires: r.Expires}, nil
 }
 
 // Redeem uses the link up and starts a session. A second call with the same secret gets
@@ -92,14 +93,14 @@ func (o *Operators) Redeem(ctx context.Context, linkSecret string, from session.
 	now := o.Now()
 	record := o.Limits.Start(now, from)
 	s := Session{Secret: secret.New(), Expires: record.Expires}
-	use := Use{
+	use := LinkUse{
 		LinkHash:    secret.HashOf(linkSecret),
 		At:          now,
 		OperatorID:  o.NewID(),
 		SessionHash: secret.HashOf(s.Secret),
 		Session:     record,
 		Event: func(op Operator) event.Event {
-			e := o.event(event.OperatorSignedIn, op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
+			e := o.newEvent(event.OperatorSignedIn, op.Actor(), op.Name, fmt.Sprintf("%s signed in by one-time link", op.Name))
 			e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
 			return e
 		},

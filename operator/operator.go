@@ -41,7 +41,7 @@ type Store interface {
 	// UseLink marks the link used, makes its operator if there is none of that name, starts the
 	// session and appends the event, in one transaction. It returns onetime.ErrClosed without doing
 	// anything if the link is unknown, used or expired at u.At.
-	UseLink(ctx context.Context, u Use) (Operator, error)
+	UseLink(ctx context.Context, u LinkUse) (Operator, error)
 	// FindSession returns a session and its operator, also when it has expired, or ErrNoSession.
 	FindSession(ctx context.Context, hash secret.Hash) (Operator, session.Record, error)
 	// UseSession records when and where a session was last used. It never replaces a later use.
@@ -57,7 +57,7 @@ type Store interface {
 	// List returns all operators by name.
 	List(ctx context.Context) ([]Operator, error)
 	// Remove deletes the operator of this name with every session and every link, and appends the
-	// event; ErrUnknown if there is neither an operator nor a live link of the name.
+	// event. It returns ErrUnknown if there is neither an operator nor a live link of the name.
 	Remove(ctx context.Context, name string, now time.Time, e event.Event) error
 	// Any reports whether there is an operator.
 	Any(ctx context.Context) (bool, error)
@@ -84,11 +84,11 @@ func (o *Operators) Remove(ctx context.Context, name, actor string) error {
 	if err != nil {
 		return err
 	}
-	return o.Store.Remove(ctx, name, o.Now(), o.event(event.OperatorRemoved, actor, name,
+	return o.Store.Remove(ctx, name, o.Now(), o.newEvent(event.OperatorRemoved, actor, name,
 		fmt.Sprintf("%s is no longer an operator; sessions and links ended", name)))
 }
 
-func (o *Operators) event(name, actor, subject, text string) event.Event {
+func (o *Operators) newEvent(name, actor, subject, text string) event.Event {
 	return event.Event{
 		Time:    o.Now(),
 		Scope:   event.Installation(),

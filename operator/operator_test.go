@@ -120,7 +120,7 @@ func TestLink(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(p, operator.Pending{Name: "Sam", Expires: w.now.Add(15 * time.Minute)}); diff != "" {
+				if diff := cmp.Diff(p, operator.PendingSignIn{Name: "Sam", Expires: w.now.Add(15 * time.Minute)}); diff != "" {
 					t.Error(diff)
 				}
 			}

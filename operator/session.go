@@ -17,7 +17,7 @@ import (
 var ErrNoSession = refusal.New(refusal.Unauthorized, "", "you are not signed in").
 	Advise("open a new sign-in link, which is made on the server").Coded("operator_session_ended")
 
-// Session is a started session as its browser gets it, once.
+// Session is a session that has just started, with the secret for the browser's cookie.
 type Session struct {
 	Operator Operator
 	Secret   string // the cookie's value; never stored
@@ -28,15 +28,15 @@ type Session struct {
 type ListedSession struct {
 	Hash secret.Hash
 	session.Record
-	Own bool // in a list: the caller's own session
+	Own bool // whether this is the session of the caller who asked for the list
 }
 
-func (o *Operators) session(ctx context.Context, sessionSecret string) (Operator, session.Record, error) {
+func (o *Operators) findSession(ctx context.Context, sessionSecret string) (Operator, session.Record, error) {
 	if sessionSecret == "" {
 		return Operator{}, session.Record{}, ErrNoSession
 	}
 	op, s, err := o.Store.FindSession(ctx, secret.HashOf(sessionSecret))
-	if err == nil && !s.Live(o.Now()) {
+	if err == nil && !s.IsLive(o.Now()) {
 		err = ErrNoSession
 	}
 	if err != nil {
@@ -45,32 +45,33 @@ func (o *Operators) session(ctx context.Context, sessionSecret string) (Operator
 	return op, s, nil
 }
 
-// noteTime is how long a page waits for the use of its session to be recorded.
-const noteTime = time.Second
+// recordTimeout is how long a page waits for the use of its session to be recorded.
+const recordTimeout = time.Second
 
 // UseSession returns the operator that a session belongs to, and records the use, at most once a
 // minute. It returns ErrNoSession if the session ended, expired or was idle for too long.
 func (o *Operators) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Operator, error) {
-	op, s, err := o.session(ctx, sessionSecret)
+	op, s, err := o.findSession(ctx, sessionSecret)
 	if err != nil || !s.MustRecordUse(o.Now()) {
 		return op, err
 	}
 	// Show the page even if the use cannot be recorded. The next click tries again.
-	noting, cancel := context.WithTimeout(ctx, noteTime)
+	noting, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	_ = o.Store.UseSession(noting, secret.HashOf(sessionSecret), o.Now(), from.Clean())
 	return op, nil
 }
 
-// Sessions returns the sessions of the operator of this name, the last used first; ErrUnknown. The
-// one of the secret, which may be empty, is marked as its own.
+// Sessions returns the sessions of the operator of this name, the last used first. It marks the
+// session with this secret as the caller's own; the secret may be empty. It returns ErrUnknown if
+// there is no such operator.
 func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([]ListedSession, error) {
 	all, err := o.Store.Sessions(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	now, own := o.Now(), secret.HashOf(sessionSecret)
-	all = slices.DeleteFunc(all, func(s ListedSession) bool { return !s.Live(now) })
+	all = slices.DeleteFunc(all, func(s ListedSession) bool { return !s.IsLive(now) })
 	for i := range all {
 		all[i].Own = all[i].Hash == own
 	}
@@ -78,8 +79,8 @@ func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([
 	return all, nil
 }
 
-// SignOutEverywhere ends every session of the operator of this name, at whatever process;
-// ErrUnknown. It returns how many were live.
+// SignOutEverywhere ends every session of the operator of this name, in every process. It returns
+// how many were live, and ErrUnknown if there is no such operator.
 func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (int, error) {
 	name, err := cleanName(name)
 	if err != nil {
@@ -90,20 +91,20 @@ func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (
 		if ended == 1 {
 			sessions = "1 session ended"
 		}
-		return o.event(event.OperatorSignedOutEverywhere, actor, name, fmt.Sprintf("The operator %s was signed out everywhere; %s", name, sessions))
+		return o.newEvent(event.OperatorSignedOutEverywhere, actor, name, fmt.Sprintf("The operator %s was signed out everywhere; %s", name, sessions))
 	})
 }
 
 // SignOut ends the caller's session. Signing out without a session is not an error.
 func (o *Operators) SignOut(ctx context.Context, sessionSecret string) error {
-	op, _, err := o.session(ctx, sessionSecret)
+	op, _, err := o.findSession(ctx, sessionSecret)
 	if errors.Is(err, ErrNoSession) {
 		return o.EndSession(ctx, sessionSecret)
 	}
 	if err != nil {
 		return err
 	}
-	e := o.event(event.OperatorSignedOut, op.Actor(), op.Name, op.Name+" signed out")
+	e := o.newEvent(event.OperatorSignedOut, op.Actor(), op.Name, op.Name+" signed out")
 	e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
 	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret), e)
 }

@@ -47,12 +47,26 @@ func (c *crowd) Changes(_ context.Context, _ string, after provision.Cursor, _ i
 	return provision.Changed{Cursor: after}, nil
 }
 
+func (c *crowd) Cause(context.Context, string) (provision.CauseInfo, error) {
+	return provision.CauseInfo{}, nil
+}
+
 func (c *crowd) Object(_ context.Context, _, id string) (provision.Object, error) {
 	i, ok := c.byID[id]
 	if !ok {
 		return provision.Object{}, refusal.NotFound
 	}
 	return c.people[i], nil
+}
+
+func (c *crowd) Objects(_ context.Context, _ string, ids []string) ([]provision.Object, error) {
+	var found []provision.Object
+	for _, id := range ids {
+		if i, ok := c.byID[id]; ok {
+			found = append(found, c.people[i])
+		}
+	}
+	return found, nil
 }
 
 func benchWorld(b *testing.B, n int) *world {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
-	"github.com/rollcall-scim/rollcall/refusal"
 )
 
 // advance does one slice. If the source no longer keeps changes that the job has not read, the next
@@ -19,7 +18,7 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 		return next, err
 	}
 	s := &r.state
-	s.Ready, s.Watermark, s.NextCycle = false, "", time.Time{}
+	s.Ready, s.Watermark, s.NextCycle, s.Why = false, "", time.Time{}, prunedNote
 	r.abandon(prunedNote)
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, r.event(ctx, event.ProvisioningBehind, prunedNote)); err != nil {
 		return time.Time{}, err
@@ -67,6 +66,9 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	case !wait.IsZero():
 		return wait, nil
 	case done:
+		if judged, err := r.judge(ctx, true); err != nil || judged {
+			return r.e.Now(), err
+		}
 		return r.pauseOrFinish(ctx)
 	}
 	return r.e.Now(), ctx.Err()
@@ -117,7 +119,7 @@ func (r *run) takeUp(ctx context.Context) error {
 		what.Escrows, s.ReadAll = true, true
 	}
 	if s.LookAtAll != j.LookAtAll {
-		s.Ready, s.Watermark, s.NextCycle = false, "", time.Time{}
+		s.Ready, s.Watermark, s.NextCycle, s.Why = false, "", time.Time{}, j.AskedWhy
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
 	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {
@@ -163,6 +165,10 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	if err != nil || changed {
 		return changed, time.Time{}, err
 	}
+	judgeable, judged, err := r.judgeable(ctx)
+	if err != nil || judgeable {
+		return judgeable, time.Time{}, err
+	}
 	retry, err := r.e.Store.NextRetry(ctx, k)
 	if err != nil {
 		return false, time.Time{}, err
@@ -171,7 +177,7 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	if err != nil {
 		return false, time.Time{}, err
 	}
-	next = earliest(r.state.NextCycle, retry, pending)
+	next = earliest(r.state.NextCycle, retry, pending, judged)
 	return !now.Before(next), next, nil
 }
 
@@ -204,8 +210,8 @@ func hasChanges(ctx context.Context, s Source, app string, after Cursor) (bool, 
 		if err != nil {
 			return false, fmt.Errorf("read changes: %w", err)
 		}
-		if len(c.IDs) > 0 || !c.More {
-			return len(c.IDs) > 0, nil
+		if c.concerns() || !c.More {
+			return c.concerns(), nil
 		}
 		after = c.Cursor
 	}
@@ -230,7 +236,7 @@ func (r *run) begin(ctx context.Context) error {
 			return fmt.Errorf("read position: %w", err)
 		}
 		s.Cycle.Kind, s.Phase, s.Start = InitialCycle, Snapshot, start
-		s.Cycle.Reads = s.ReadAll
+		s.Cycle.Reads, s.Cycle.Why = s.ReadAll, s.Why
 	}
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, lifted); err != nil {
 		return err
@@ -352,17 +358,17 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	if len(c.IDs) == 0 && c.Cursor == at {
 		return false, nil
 	}
-	listed, err := r.list(ctx, ByChange, c.IDs, nil)
+	listed, err := r.list(ctx, ByChange, c.IDs, nil, c.Origins)
 	if err != nil {
 		return false, err
 	}
-	return len(listed) > 0, r.save(func(s *State) {
+	return len(listed) > 0 || len(c.Ended) > 0, r.save(func(s *State) {
 		if phase == Snapshot || phase == Links {
 			s.Start = c.Cursor
 		} else {
 			s.Watermark = c.Cursor
 		}
-	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
+	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, c.Ended...) })
 }
 
 // importPage adds one page to the work list and saves the cursor that covers it.
@@ -374,13 +380,13 @@ func (r *run) importPage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listed, err := r.list(ctx, page.why, page.ids, page.objects)
+	listed, err := r.list(ctx, page.why, page.ids, page.objects, page.origins)
 	if err != nil {
 		return err
 	}
 	return r.save(func(s *State) {
 		s.Phase, s.After, s.Watermark, s.Ready = page.then.Phase, page.then.After, page.then.Watermark, page.then.Ready
-	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
+	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.ended...) })
 }
 
 // imported is one page of import.
@@ -388,6 +394,8 @@ type imported struct {
 	ids     []string
 	why     Why
 	objects map[string]*Object // what was read of them
+	origins map[string]Origin  // where their changes come from
+	ended   []string           // causes of which no change follows
 	then    State              // the state whose cursor covers the page
 }
 
@@ -407,7 +415,7 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 			objects[o.ID] = &o
 		}
 		s.move(ids, Links)
-		return imported{ids, ByCycle, objects, s}, nil
+		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
 	case Links:
 		ids, err := r.e.Store.Linked(ctx, r.job.Key, s.After, importPage)
 		if err != nil {
@@ -418,7 +426,7 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 			s.Watermark, s.Ready = s.Start, true
 		}
 		ids, err = r.outOfSnapshot(ctx, ids)
-		return imported{ids, ByCycle, nil, s}, err
+		return imported{ids: ids, why: ByCycle, then: s}, err
 	}
 	c, err := r.source.Changes(ctx, r.job.Key.App, s.Watermark, importPage)
 	if err != nil {
@@ -428,7 +436,7 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 	if !c.More {
 		s.Phase = Finishing
 	}
-	return imported{c.IDs, ByChange, nil, s}, nil
+	return imported{ids: c.IDs, why: ByChange, origins: c.Origins, ended: c.Ended, then: s}, nil
 }
 
 // move advances the import cursor past a page. A page that is not full is the last one.
@@ -443,15 +451,13 @@ func (s *State) move(ids []string, then Phase) {
 // outOfSnapshot returns the linked people that the snapshot did not contain: purged people, and
 // people who are no longer assigned.
 func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error) {
+	objects, err := r.objects(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	var out []string
 	for _, id := range ids {
-		o, err := r.source.Object(ctx, r.job.Key.App, id)
-		switch {
-		case errors.Is(err, refusal.NotFound):
-			out = append(out, id)
-		case err != nil:
-			return nil, fmt.Errorf("read %s: %w", id, err)
-		case r.job.Scope == AssignedOnly && !o.Assigned:
+		if o := objects[id]; o == nil || r.job.Scope == AssignedOnly && !o.Assigned {
 			out = append(out, id)
 		}
 	}

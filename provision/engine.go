@@ -143,10 +143,13 @@ type run struct {
 	state  State
 	m      *mapping
 	source Source
+	reader *reader // of the source
 	target Target
 	end    time.Time
 	forced bool // a person asked for it: do a cycle now, regardless of the schedule
 	visit  func(LogEntry) error
+
+	importing sync.Mutex // held while changes are imported
 
 	write sync.Mutex // held while something is written together with the state
 	mu    sync.Mutex // protects state while parts of a slice run beside each other
@@ -167,7 +170,7 @@ func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory of %s: %w", k, err)
 	}
-	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, end: e.Now().Add(sliceLength)}, nil
+	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App}, end: e.Now().Add(sliceLength)}, nil
 }
 
 // connect reads the mapping and opens the target.
@@ -231,7 +234,7 @@ func (r *run) pass() *pass {
 		reads: r.state.Cycle.Reads, settle: r.e.settle(),
 		doubt: slices.Clone(r.state.InFlight),
 		others: others{
-			read:    r.readObject,
+			read:    r.reader.read,
 			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.Known(ctx, r.job.Key, id) },
 			holder:  func(ctx context.Context, k MatchKey) (string, error) { return r.e.Store.Holder(ctx, r.job.Key, k) },
 			awaited: func(ctx context.Context, id string) (*Awaited, error) { return r.e.Store.Awaited(ctx, r.job.Key, id) },

@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -104,18 +102,6 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 	attributes := w.attributes()
 	p.scoping(w, attributes)
 	return w, attributes
-}
-
-// readObject reads one object for [pass.evaluate].
-func (r *run) readObject(ctx context.Context, id string) (*Object, error) {
-	o, err := r.source.Object(ctx, r.job.Key.App, id)
-	switch {
-	case errors.Is(err, refusal.NotFound):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("import %s: %w", id, err)
-	}
-	return &o, nil
 }
 
 func (p *pass) importObject(w *work, object *Object) {

@@ -91,6 +91,9 @@ type Job struct {
 	// Asked counts the requests of people to the engine.
 	Asked
 
+	// AskedWhy is the last change that has everyone looked at, in words.
+	AskedWhy string
+
 	// Searches are the results of the search tests when the connection or the mapping was saved;
 	// nil if the target could not be asked then.
 	Searches *Searches

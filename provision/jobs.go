@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -126,7 +127,7 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 		return Job{}, err
 	}
 	job.Version, job.Asked = 1, Asked{TryNow: 1, LookAtAll: 1, ForgetLinks: 1}
-	job.Created, job.Modified = j.Now(), j.Now()
+	job.Created, job.Modified, job.AskedWhy = j.Now(), j.Now(), "Provisioning was set up"
 	if job.Searches != nil {
 		job.Searches.For = job.connection()
 	}
@@ -495,6 +496,64 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	return words, nil
 }
 
+// EditSchema changes the mappings of a job depending on their current state. decide returns the job
+// with its new schema, as [Job.SetRow] does. It runs again if another change comes in between, so
+// it must have no side effects.
+func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job, error), actor string) (Job, error) {
+	return j.change(ctx, k, actor, event.ProvisioningMappingChanged, func(job *Job) (string, error) {
+		next, err := decide(*job)
+		if err != nil {
+			return "", err
+		}
+		var names []string
+		for _, c := range changedMappings(job.Schema, next.Schema) {
+			names = append(names, c.Name)
+		}
+		if len(names) == 0 && sameJSON(job.Schema, next.Schema) {
+			return "", nil
+		}
+		probe := !slices.Equal(matchingTargets(job.Schema), matchingTargets(next.Schema))
+		j.replaceSchema(job, next.Schema.Clone())
+		if probe {
+			j.learn(ctx, job)
+		}
+		return "Mapping changed: " + changedWords(names), nil
+	})
+}
+
+func sameJSON(a, b *Schema) bool {
+	x, errX := a.JSON()
+	y, errY := b.JSON()
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// changedWords names up to ten changed parts of a mapping.
+func changedWords(names []string) string {
+	const most = 10
+	if len(names) == 0 {
+		return "its metadata."
+	}
+	if len(names) <= most {
+		return strings.Join(names, "; ") + "."
+	}
+	return fmt.Sprintf("%s; and %d more.", strings.Join(names[:most], "; "), len(names)-most)
+}
+
+// matchingTargets returns the matching attributes of the user mapping.
+func matchingTargets(s *Schema) []string {
+	m, err := s.UserMapping()
+	if err != nil {
+		return nil
+	}
+	var targets []string
+	for _, row := range m.AttributeMappings {
+		if row.MatchingPriority > 0 {
+			targets = append(targets, row.TargetAttributeName)
+		}
+	}
+	return targets
+}
+
 // AnyRevision accepts the job at any revision.
 const AnyRevision int64 = -1
 
@@ -572,6 +631,9 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		}
 		job.Version++
 		job.Modified = j.Now()
+		if job.LookAtAll != before.LookAtAll {
+			job.AskedWhy = words
+		}
 		err = j.Store.UpdateJob(ctx, job, j.event(ctx, job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {
 			continue
@@ -643,6 +705,7 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	r := Report{
 		Job: job, State: state, Code: statusCode(job, state), Waits: waits, Failing: failing,
 		Linked: counts.Linked, Lost: counts.Lost, Held: counts.Held, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
+		OnHold: counts.OnHold, Rejected: counts.Rejected,
 	}
 	r.settleOldest(j.Now(), orDefault(j.LeaverPatience, DefaultLeaverPatience))
 	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {

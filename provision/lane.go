@@ -2,7 +2,9 @@ package provision
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -23,11 +25,17 @@ type Listed struct {
 	ObjectID string
 	Why      Why
 	Lane     Lane
+
+	Takes  bool   // its account would be disabled or deleted
+	Cause  string // what its change comes from; "" for a single change
+	Reason string // why it would be disabled or deleted
+	Keeps  Keeps
+	Turn   int64 // list it only if the row still has this turn; 0: in any case
 }
 
-// list decides for each object which lane it belongs to. objects holds what the source has of them,
-// as far as it was read already; list reads the others that have an account.
-func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object) ([]Listed, error) {
+// list decides for each object which lane it belongs to. objects holds what the source has of them; if
+// it is nil, list reads those that have an account. origins says where their changes come from.
+func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object, origins map[string]Origin) ([]Listed, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -35,21 +43,32 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 	if err != nil {
 		return nil, err
 	}
+	if objects == nil {
+		if objects, err = r.objects(ctx, slices.Collect(maps.Keys(states))); err != nil {
+			return nil, err
+		}
+	}
 	listed := make([]Listed, len(ids))
 	for i, id := range ids {
-		state, linked := states[id]
-		var o *Object
-		if linked {
-			known := false
-			if o, known = objects[id]; !known {
-				if o, err = r.readObject(ctx, id); err != nil {
-					return nil, err
-				}
-			}
-		}
-		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, state, o)}
+		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id])}
+		r.guard(&listed[i], objects[id], origins[id])
 	}
 	return listed, nil
+}
+
+// objects reads objects of the source.
+func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, error) {
+	found := make(map[string]*Object, len(ids))
+	for page := range slices.Chunk(ids, mostTogether) {
+		read, err := r.source.Objects(ctx, r.job.Key.App, page)
+		if err != nil {
+			return nil, fmt.Errorf("read objects: %w", err)
+		}
+		for i := range read {
+			found[read[i].ID] = &read[i]
+		}
+	}
+	return found, nil
 }
 
 // lane returns the lane of an object. state is that of its link, or "". o is nil if the source no
@@ -73,10 +92,15 @@ func (r *run) entitles(o *Object) bool {
 	if o == nil || !o.Active() || !o.Assigned && r.job.Scope != Everyone {
 		return false
 	}
+	admitted, _ := r.m.filter.admits(filterAttributes(o))
+	return admitted
+}
+
+// filterAttributes returns what a scoping filter can read of an object.
+func filterAttributes(o *Object) map[string]any {
 	a := map[string]any{attrEnabled: false, attrSoftDeleted: false}
 	maps.Copy(a, o.Attributes)
-	admitted, _ := r.m.filter.admits(a)
-	return admitted
+	return a
 }
 
 // listAll puts objects on the work list, a page at a time, so that no transaction is long. The
@@ -85,7 +109,7 @@ func (r *run) listAll(ctx context.Context, s State, why Why, ids []string) error
 	for {
 		page := ids[:min(len(ids), importPage)]
 		ids = ids[len(page):]
-		listed, err := r.list(ctx, why, page, nil)
+		listed, err := r.list(ctx, why, page, nil, nil)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,7 @@ import (
 
 // evaluate reads one object and decides what to do about it.
 func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, error) {
-	o, err := r.readObject(ctx, known.ObjectID)
+	o, err := r.reader.read(ctx, known.ObjectID)
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,15 @@ import (
 
 const (
 	newsGap    = 200 * time.Millisecond // how often a running slice looks for changes without being woken
-	gatherTime = 20 * time.Millisecond  // how long an outcome waits for others to be committed with
 	proofTime  = newsGap                // how long a connection test proves that failures are people's own
-	mostAtOnce = 512                    // intents and outcomes in one commit
-	feedPage   = 256
-	mostParked = 256 // people who are evaluated and wait for the target's pace
+	intentTime = 3 * time.Millisecond   // how long an intent waits for others to be committed with
+	// outcomeTime is how long an outcome waits for others. If the process dies meanwhile, the next one
+	// reads the account.
+	outcomeTime  = 50 * time.Millisecond
+	mostOutcomes = 128
+	mostAtOnce   = 512 // intents and outcomes in one commit
+	feedPage     = 512
+	mostParked   = 256 // people who are evaluated and wait for the target's pace
 )
 
 // pipeline works on a job's list for one slice. Each part goes at its own speed:
@@ -38,7 +42,10 @@ type pipeline struct {
 	queue []Pending       // taken from the list, not in hand yet; only the feed uses it
 	busy  int             // workers at work
 
+	judged bool // the guard has looked; only imports use it
+
 	saving atomic.Int64 // of them: wait for their intent to be on disk
+	active atomic.Int64 // as busy, for the recorder
 
 	ended    chan string     // a worker has nothing more to do with a person
 	recorded chan []string   // outcomes were committed
@@ -221,17 +228,30 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 		refill = len(l.queue) == 0
 		l.hands[next.ObjectID] = true
 		l.busy++
-		go func() { l.ended <- l.work(ctx, next) }()
+		l.active.Add(1)
+		go func() {
+			id := l.work(ctx, next)
+			l.active.Add(-1)
+			l.ended <- id
+		}()
 	}
 	return refill, nil
 }
 
 // importSome imports the next page of the cycle, and the changes since.
 func (l *pipeline) importSome(ctx context.Context) importNews {
+	l.r.importing.Lock()
+	defer l.r.importing.Unlock()
 	found, err := l.r.importNews(ctx)
 	if err == nil && !found && l.r.phase() != Finishing {
 		found = true
 		err = l.r.importPage(ctx)
+	}
+	if err == nil && (found || !l.judged) {
+		l.judged = true // what a process left behind that died
+		var did bool
+		did, err = l.r.judge(ctx, false)
+		found = found || did
 	}
 	return importNews{found, err}
 }
@@ -245,6 +265,12 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 	w, err := l.evaluate(withRequest(ctx, req), known)
 	if err != nil {
 		if ctx.Err() == nil {
+			l.fail(err)
+		}
+		return known.ObjectID
+	}
+	if back, err := l.holdsBack(ctx, w); err != nil || back {
+		if err != nil && ctx.Err() == nil {
 			l.fail(err)
 		}
 		return known.ObjectID
@@ -394,65 +420,87 @@ func (l *pipeline) fail(err error) {
 	l.poke()
 }
 
-// recorder commits intents and outcomes, many at a time. Whoever waits for an intent waits for
-// another outcome.
+// recorder commits intents and outcomes, many at a time. Somebody waits for each intent, so intents
+// go soon. Nobody waits for an outcome: outcomes go when there are many of them, which costs far
+// fewer pages of the database than a few with each intent.
 func (l *pipeline) recorder(ctx context.Context) {
-	for first := range l.records {
-		batch := l.gather(first)
-		err := l.commit(ctx, batch)
-		var ids []string
-		for _, one := range batch {
-			if one.saved != nil {
-				one.saved <- err
-				continue
-			}
-			if one.release != nil {
-				one.release()
-			}
-			ids = append(ids, one.outcome.ObjectID)
+	var intents, outcomes []record
+	var soon, late <-chan time.Time
+	for open := true; open; {
+		all, now := false, false
+		select {
+		case one, ok := <-l.records:
+			open = ok
+			intents, outcomes = sorted(intents, outcomes, one, ok)
+		case <-l.urge:
+			all = true
+		case <-soon:
+			now = true
+		case <-late:
+			all = true
 		}
-		if err != nil {
-			l.fail(err)
+		if len(intents) > 0 && soon == nil {
+			soon = time.After(intentTime)
 		}
-		if len(ids) > 0 {
-			l.recorded <- ids
+		if len(outcomes) > 0 && late == nil {
+			late = time.After(outcomeTime)
+		}
+		all = all || !open || len(outcomes) >= mostOutcomes
+		if now = now || all || int64(len(intents)) >= l.active.Load(); !now || len(intents) == 0 && !all {
+			continue
+		}
+		for there := open; there && len(intents)+len(outcomes) < mostAtOnce; {
+			select {
+			case one, ok := <-l.records:
+				open, there = ok, ok
+				intents, outcomes = sorted(intents, outcomes, one, ok)
+			default:
+				there = false
+			}
+		}
+		batch := intents
+		intents, soon = nil, nil
+		if all || !open {
+			batch = append(batch, outcomes...)
+			outcomes, late = nil, nil
+		}
+		if len(batch) > 0 {
+			l.finish(batch, l.commit(ctx, batch))
 		}
 	}
 }
 
-// gather collects what can be committed together.
-func (l *pipeline) gather(first record) []record {
-	batch := []record{first}
-	waits := first.saved != nil
-	enough := time.NewTimer(gatherTime)
-	defer enough.Stop()
-	for len(batch) < mostAtOnce {
-		if waits { // take who is there
-			select {
-			case more, ok := <-l.records:
-				if !ok {
-					return batch
-				}
-				batch = append(batch, more)
-				continue
-			default:
-				return batch
-			}
-		}
-		select {
-		case more, ok := <-l.records:
-			if !ok {
-				return batch
-			}
-			batch = append(batch, more)
-			waits = more.saved != nil
-		case <-l.urge:
-			waits = true
-		case <-enough.C:
-			return batch
-		}
+// sorted adds a record to the intents or to the outcomes.
+func sorted(intents, outcomes []record, one record, ok bool) ([]record, []record) {
+	switch {
+	case !ok:
+	case one.saved != nil:
+		intents = append(intents, one)
+	default:
+		outcomes = append(outcomes, one)
 	}
-	return batch
+	return intents, outcomes
+}
+
+// finish tells everybody what became of their records.
+func (l *pipeline) finish(batch []record, err error) {
+	var ids []string
+	for _, one := range batch {
+		if one.saved != nil {
+			one.saved <- err
+			continue
+		}
+		if one.release != nil {
+			one.release()
+		}
+		ids = append(ids, one.outcome.ObjectID)
+	}
+	if err != nil {
+		l.fail(err)
+	}
+	if len(ids) > 0 {
+		l.recorded <- ids
+	}
 }
 
 // commit writes a batch in one transaction, together with the state that counts it.

@@ -43,34 +43,41 @@ func (r reacher) has(o Object) bool {
 // Reach compares a job with its changed version. It reads every user of the directory.
 func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	var n Reach
+	err := j.compare(ctx, before, after, &n, func(Object) {})
+	return n, err
+}
+
+// compare counts the people that a change affects, and shows every user of the directory to visit.
+func (j *Jobs) compare(ctx context.Context, before, after Job, n *Reach, visit func(Object)) error {
 	was, err := newReacher(before)
 	if err != nil {
-		return n, fmt.Errorf("read the mapping: %w", err)
+		return fmt.Errorf("read the mapping: %w", err)
 	}
 	is, err := newReacher(after)
 	if err != nil {
-		return n, fmt.Errorf("read the mapping: %w", err)
+		return fmt.Errorf("read the mapping: %w", err)
 	}
 	linked, err := j.linked(ctx, after.Key)
 	if err != nil {
-		return n, err
+		return err
 	}
 	n.Linked, n.Out = len(linked), len(linked)
 	source, err := j.Sources(ctx, after.Key.Directory)
 	if err != nil {
-		return n, fmt.Errorf("open the directory: %w", err)
+		return fmt.Errorf("open the directory: %w", err)
 	}
 	q := SnapshotQuery{App: after.Key.App, Limit: importPage}
 	for {
 		list, err := source.Snapshot(ctx, q)
 		if err != nil {
-			return n, fmt.Errorf("read the users: %w", err)
+			return fmt.Errorf("read the users: %w", err)
 		}
 		for _, o := range list {
 			n.add(o, was, is, linked[o.ID])
+			visit(o)
 		}
 		if len(list) < q.Limit {
-			return n, nil
+			return nil
 		}
 		q.After = list[len(list)-1].ID
 	}

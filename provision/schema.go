@@ -363,13 +363,7 @@ func (s *Schema) setExactCase(m *ObjectMapping, exact []string) (string, error) 
 			return "", &InputError{Field: "Exact case", Text: fmt.Sprintf("names %q, which the mapping does not write%s", name, m.rowHint(name))}
 		}
 	}
-	// A clone shares definitions with its original.
-	for i := range s.Directories {
-		s.Directories[i].Objects = slices.Clone(s.Directories[i].Objects)
-		for j := range s.Directories[i].Objects {
-			s.Directories[i].Objects[j].Attributes = slices.Clone(s.Directories[i].Objects[j].Attributes)
-		}
-	}
+	s.ownDefinitions()
 	_, target, err := s.objects(m)
 	if err != nil {
 		return "", &InputError{Field: "Mapping", Text: err.Error()}

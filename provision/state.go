@@ -17,6 +17,8 @@ type State struct {
 	Watermark Cursor `json:"watermark"` // everything before it is imported
 	Ready     bool   `json:"ready"`     // the watermark is valid: an initial import was completed
 
+	Why string `json:"why,omitempty"` // why the next initial cycle looks at everyone
+
 	// ReadAll asks the next initial cycle to read every account at the target.
 	ReadAll bool `json:"readAll,omitempty"`
 
@@ -68,6 +70,7 @@ const (
 type CycleReport struct {
 	ID        string    `json:"id"`
 	Kind      string    `json:"kind"`
+	Why       string    `json:"why,omitempty"`   // why it looks at everyone
 	Reads     bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
 	Started   time.Time `json:"started"`
 	Ended     time.Time `json:"ended"`
@@ -190,6 +193,8 @@ type Pending struct {
 	Lane      Lane
 	Since     time.Time // since when it is on the list
 	Turn      int64     // which time it is on the list
+	Cause     string    // what its change comes from; "" for a single change, or once the guard let it through
+	Takes     bool      // the guard lets its account be disabled or deleted
 	NotBefore time.Time
 	Link      *Link
 	Op        *Op
@@ -219,6 +224,8 @@ type Report struct {
 	Escrowed  int
 	Unmatched int
 	Pending   int
+	OnHold    int      // operations that somebody has to approve or reject
+	Rejected  int      // operations that somebody rejected
 	Notes     []string // what a reader should know, in sentences
 
 	Waits   []Waits
@@ -250,6 +257,9 @@ type Failing struct {
 
 // inLine is the reason of objects that wait for nothing but those before them.
 const inLine = "Its turn has not come yet."
+
+// JudgedReason is the reason of objects whose cause the guard counts.
+const JudgedReason = "It is counted together with the other changes of its import or change of settings."
 
 // settleOldest finds the oldest change and the oldest leaver.
 func (r *Report) settleOldest(now time.Time, patience time.Duration) {

@@ -79,7 +79,20 @@ type Store interface {
 	// SaveState writes only the state, with an event unless e is nil.
 	SaveState(ctx context.Context, f Fence, s State, e *event.Event) error
 	// Import adds objects to look at, together with the state whose watermark covers them.
-	Import(ctx context.Context, f Fence, s State, listed []Listed) error
+	// ended are causes of which no change follows.
+	Import(ctx context.Context, f Fence, s State, listed []Listed, ended ...string) error
+	// Judging returns the causes that have rows to judge.
+	Judging(ctx context.Context, k Key) ([]JudgedCause, error)
+	// Judge counts the rows of a cause that are to be judged, and lets them through or holds them. It
+	// appends the event of held, unless rows of the cause were on hold before.
+	Judge(ctx context.Context, f Fence, cause, words string, held func(Judgement) event.Event) error
+	// HeldCauses returns the causes with rows of a verdict, the oldest first.
+	HeldCauses(ctx context.Context, k Key, v Verdict) ([]HeldCause, error)
+	// HeldObjects pages through the rows of a cause with a verdict, by object id.
+	HeldObjects(ctx context.Context, k Key, cause string, v Verdict, after string, limit int) ([]HeldObject, error)
+	// Decide approves or rejects the rows of a cause that are on hold and wakes the job. It returns
+	// ErrChanged if the cause has another batch, and ErrNothingHeld if nothing of it is on hold.
+	Decide(ctx context.Context, k Key, cause string, batch int, approve bool, decided func(HeldCause) event.Event) (HeldCause, error)
 	// Forget drops links, escrows, intents or the memory of the unmatched, and saves state.
 	Forget(ctx context.Context, f Fence, s State, what Forget) error
 	// Record writes intents and outcomes, together with the state that counts them.
@@ -94,7 +107,7 @@ type Fence struct {
 
 // Counts are the numbers that the status of a job shows.
 type Counts struct {
-	Linked, Lost, Held, Escrowed, Unmatched, Pending int
+	Linked, Lost, Held, Escrowed, Unmatched, Pending, OnHold, Rejected int
 }
 
 // Forget says which stored state a restart or a new target drops.

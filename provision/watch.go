@@ -125,7 +125,7 @@ func (w *Watcher) news(ctx context.Context, k Key, after Cursor) (found bool, up
 		if err != nil {
 			return false, after, fmt.Errorf("read changes of %s: %w", k, err)
 		}
-		if len(c.IDs) > 0 {
+		if c.concerns() {
 			return true, after, nil
 		}
 		after = c.Cursor

@@ -145,6 +145,23 @@ func (p *people) Object(_ context.Context, _, id string) (provision.Object, erro
 	return source.User(directory.Object{User: u, Assigned: p.assigned[id]}), nil
 }
 
+// Cause knows nothing of any import.
+func (p *people) Cause(context.Context, string) (provision.CauseInfo, error) {
+	return provision.CauseInfo{}, nil
+}
+
+func (p *people) Objects(ctx context.Context, app string, ids []string) ([]provision.Object, error) {
+	var found []provision.Object
+	for _, id := range ids {
+		o, err := p.Object(ctx, app, id)
+		if errors.Is(err, refusal.NotFound) {
+			continue
+		}
+		found = append(found, o)
+	}
+	return found, nil
+}
+
 // place is a position of the scripted feed.
 func place(n int) provision.Cursor { return source.CursorOf(event.Position{Seq: int64(n)}) }
 

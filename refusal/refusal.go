@@ -3,7 +3,8 @@
 //
 // Domains make refusals. Each edge turns them into its own answer in one place: scimserver into a
 // SCIM error, console into a page or a message next to a form field, cmd/rollcall into a sentence
-// on standard error. So Advice names no button and no command; an edge that has one adds it there.
+// on standard error. So Advice names no button and no command; an edge that has a button or a
+// command for it names that.
 //
 // Every other error is a failure. Its reason is for the log, and not for people.
 package refusal
@@ -25,10 +26,10 @@ type Kind string
 const (
 	Invalid      Kind = "invalid"      // the value is wrong, whatever is stored
 	NotFound     Kind = "not found"    // what the request names does not exist
-	Gone         Kind = "gone"         // it existed, and has ended
-	Taken        Kind = "taken"        // another one has this value, which must be unique
+	Gone         Kind = "gone"         // what the request names existed, but has ended
+	Taken        Kind = "taken"        // another record has this value, which must be unique
 	Conflict     Kind = "conflict"     // the present state does not allow it
-	Stale        Kind = "stale"        // it was changed since the caller read it
+	Stale        Kind = "stale"        // the record was changed after the caller read it
 	Unauthorized Kind = "unauthorized" // the caller is unknown
 	Forbidden    Kind = "forbidden"    // the caller may not do this
 	Off          Kind = "off"          // the function is switched off or does not exist here
@@ -117,10 +118,10 @@ func (e *Error) Is(target error) bool {
 func (e *Error) Sentences() string {
 	text := withFullStop(e.Detail)
 	if !e.keepsCase && !e.startsWithField() {
-		text = capital(text)
+		text = capitalize(text)
 	}
 	if e.Advice != "" {
-		text += " " + capital(withFullStop(e.Advice))
+		text += " " + capitalize(withFullStop(e.Advice))
 	}
 	return text
 }
@@ -157,8 +158,8 @@ func withFullStop(text string) string {
 	return text + "."
 }
 
-// capital makes the first letter a capital, unless the first word is a name with capitals in it.
-func capital(text string) string {
+// capitalize makes the first letter a capital, unless the first word is a name with capitals in it.
+func capitalize(text string) string {
 	first, _, _ := strings.Cut(text, " ")
 	if first == "" || strings.ToLower(first) != first || strings.ContainsAny(first, "\"@") {
 		return text

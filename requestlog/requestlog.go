@@ -24,9 +24,9 @@ import (
 const (
 	flushEvery   = time.Second
 	flushAt      = 5_000  // gathered rows at which Gather wakes Run before the second is over
-	gatherMost   = 10_000 // gathered rows at which Gather writes them itself, so that memory stays bounded
-	refusedMost  = 100    // rows without a valid token that one flush takes in all, and from one site
-	stopWithin   = 5 * time.Second
+	maxGathered  = 10_000 // gathered rows at which Gather writes them itself, so that memory stays bounded
+	maxRefused   = 100    // rows without a valid token that one flush takes in all, and from one site
+	stopTimeout  = 5 * time.Second
 	maxLogText   = 2_000 // the longest path or sentence in bytes; the rest is cut off
 	defaultPage  = 50
 	maxPage      = 500
@@ -53,13 +53,13 @@ type Request struct {
 	Remote     string
 }
 
-// Stranger reports whether the request carried no token that the site ever issued: no token at all,
+// IsStranger reports whether the request carried no token that the site ever issued: no token at all,
 // or an unknown one.
-func (r Request) Stranger() bool { return r.TokenID == "" }
+func (r Request) IsStranger() bool { return r.TokenID == "" }
 
 // TokenEnded reports whether the request was refused because its token is revoked, replaced or
 // expired.
-func (r Request) TokenEnded() bool { return !r.Stranger() && r.Status == 401 }
+func (r Request) TokenEnded() bool { return !r.IsStranger() && r.Status == 401 }
 
 // Result is how a request ended, in the three kinds that the log's page shows.
 type Result string
@@ -98,10 +98,10 @@ func (r Request) IsChange() bool {
 	return true
 }
 
-// isRead reports whether the request is subject to the bound on reads: it could not have changed
+// isBoundedRead reports whether the request is subject to the bound on reads: it could not have changed
 // anything, or it was refused with 429 before it was processed. Requests without a valid token have
 // a bound of their own.
-func (r Request) isRead() bool {
+func (r Request) isBoundedRead() bool {
 	if r.Status == 401 {
 		return false
 	}
@@ -114,7 +114,7 @@ func (r Request) isRead() bool {
 func (r *Request) AddFixes(fixes ...scim.Fix) {
 	r.Fixes = slices.Clip(r.Fixes) // another row may share the array
 	for _, f := range fixes {
-		r.Fixes = appendLine(r.Fixes, labelled(f.Path, f.Text))
+		r.Fixes = appendLine(r.Fixes, withPath(f.Path, f.Text))
 	}
 }
 
@@ -123,7 +123,7 @@ func (r *Request) AddFixes(fixes ...scim.Fix) {
 func (r *Request) AddIgnored(parts ...scim.Ignored) {
 	r.Ignored = slices.Clip(r.Ignored) // another row may share the array
 	for _, p := range parts {
-		r.Ignored = appendLine(r.Ignored, labelled(p.Path, p.Reason))
+		r.Ignored = appendLine(r.Ignored, withPath(p.Path, p.Reason))
 	}
 }
 
@@ -139,8 +139,8 @@ func appendLine(lines []string, line string) []string {
 	return lines
 }
 
-// labelled puts the path of an attribute in front of a note about it.
-func labelled(path, text string) string {
+// withPath puts the path of an attribute in front of a note about it.
+func withPath(path, text string) string {
 	if path == "" {
 		return text
 	}
@@ -248,7 +248,7 @@ type readAllowance struct {
 
 // shouldList reports whether the log lists a request. It counts a read that it does not list.
 func (l *Log) shouldList(r Request) bool {
-	if !r.isRead() {
+	if !r.isBoundedRead() {
 		return true
 	}
 	burst, rate := float64(cmp.Or(l.Reads.Burst, readBurst)), float64(cmp.Or(l.Reads.PerSecond, readPerSecond))
@@ -343,7 +343,7 @@ func (l *Log) Gather(r Request) {
 		return
 	}
 	l.mu.Lock()
-	if l.failing && len(l.gathered) >= gatherMost {
+	if l.failing && len(l.gathered) >= maxGathered {
 		l.countMissed(r)
 		l.mu.Unlock()
 		return
@@ -352,8 +352,8 @@ func (l *Log) Gather(r Request) {
 	n := len(l.gathered)
 	l.mu.Unlock()
 	switch {
-	case n >= gatherMost:
-		ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	case n >= maxGathered:
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
 		l.report(l.Flush(ctx))
 	case n == flushAt:
@@ -416,9 +416,9 @@ type callerGroup struct {
 // without a token must not be able to fill the disk: one flush takes a hundred such rows, and a
 // site that has had a hundred gets one more for each flush.
 func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) error {
-	if r.Stranger() {
+	if r.IsStranger() {
 		l.mu.Lock()
-		full := l.refused >= refusedMost
+		full := l.refused >= maxRefused
 		l.refused++
 		if full {
 			l.counts.Refused++
@@ -435,9 +435,9 @@ func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) err
 	if err != nil {
 		return fmt.Errorf("write request log: %w", err)
 	}
-	c := callerGroup{of.ID, r.Stranger()}
+	c := callerGroup{of.ID, r.IsStranger()}
 	l.mu.Lock()
-	full := l.callerGroups[c] >= refusedMost
+	full := l.callerGroups[c] >= maxRefused
 	if !full {
 		if l.callerGroups == nil {
 			l.callerGroups = map[callerGroup]int{}
@@ -484,7 +484,7 @@ func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	if len(rows)+len(used) == 0 {
 		return 0, nil
 	}
-	rows, written, err := l.append(ctx, rows, used.list())
+	rows, written, err := l.appendRows(ctx, rows, used.list())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failing = err != nil
@@ -493,11 +493,11 @@ func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 		return l.closeGaps(), nil
 	}
 	l.gathered = append(rows, l.gathered...)
-	if len(l.gathered) > gatherMost {
-		for _, r := range l.gathered[gatherMost:] {
+	if len(l.gathered) > maxGathered {
+		for _, r := range l.gathered[maxGathered:] {
 			l.countMissed(r)
 		}
-		l.gathered = slices.Clone(l.gathered[:gatherMost])
+		l.gathered = slices.Clone(l.gathered[:maxGathered])
 	}
 	used.merge(l.uses)
 	l.uses = used
@@ -508,9 +508,9 @@ func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 // waits for milliseconds only.
 const rowsTogether = 256
 
-// append writes rows in batches, and the uses of tokens with the first batch. On an error it also
+// appendRows writes rows in batches, and the uses of tokens with the first batch. On an error it also
 // returns the rows that are not written.
-func (l *Log) append(ctx context.Context, rows []Request, used []TokenUse) (rest []Request, written int, err error) {
+func (l *Log) appendRows(ctx context.Context, rows []Request, used []TokenUse) (rest []Request, written int, err error) {
 	for len(rows)+len(used) > 0 {
 		n := min(len(rows), rowsTogether)
 		if err := l.Store.AppendRequests(ctx, rows[:n], used); err != nil {
@@ -529,7 +529,7 @@ func (l *Log) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 			defer cancel()
 			return l.Flush(last)
 		case <-tick.C:

@@ -41,8 +41,8 @@ func (k Kind) Describe() string {
 // Forever, as a number of days, means that entries are never removed.
 const Forever = 0
 
-// mostDays is the longest time that can be set: a hundred years.
-const mostDays = 36_500
+// maxDays is the longest time that can be set: a hundred years.
+const maxDays = 36_500
 
 // Policy is for how many days each kind is kept.
 type Policy map[Kind]int
@@ -52,15 +52,15 @@ func Default() Policy {
 	return Policy{Reads: 30, Changes: 365, Provisioning: 365, Events: 2_557, Spent: 7}
 }
 
-// check returns an error for the first kind that has no number of days, or an impossible one.
-func (p Policy) check() error {
+// validate returns an error for the first kind that has no number of days, or an impossible one.
+func (p Policy) validate() error {
 	for _, k := range Kinds() {
 		days, found := p[k]
 		switch {
 		case !found:
 			return refusal.New(refusal.Invalid, string(k), "%s has no number of days", k)
-		case days < 0 || days > mostDays:
-			return refusal.New(refusal.Invalid, string(k), "%s are kept for 1 to %d days, or forever; got %d", k, mostDays, days)
+		case days < 0 || days > maxDays:
+			return refusal.New(refusal.Invalid, string(k), "%s are kept for 1 to %d days, or forever; got %d", k, maxDays, days)
 		}
 	}
 	return nil

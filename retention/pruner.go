@@ -92,7 +92,7 @@ func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, 
 		changes = append(changes, event.Changed(string(k), Words(old[k]), Words(days)))
 		text += fmt.Sprintf(" %s: kept %s instead of %s.", k, Words(days), Words(old[k]))
 	}
-	if err := next.check(); err != nil {
+	if err := next.validate(); err != nil {
 		return nil, err
 	}
 	if text == "" {

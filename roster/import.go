@@ -51,7 +51,7 @@ func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (Import
 	var report ImportReport
 	rows, repeated := refuseRepeated(rows)
 	report.Errors = repeated
-	err := pace.Slices(ctx, pace.Importing(), rows, func(some []ImportRow) error {
+	err := pace.ForEachSlice(ctx, pace.ForImporting(), rows, func(some []ImportRow) error {
 		done, err := r.importSome(ctx, some, c)
 		if err == nil {
 			report.add(done)

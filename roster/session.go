@@ -50,7 +50,7 @@ func (r *Roster) session(ctx context.Context, sessionSecret string) (Person, Ses
 		return Person{}, Session{}, ErrNoSession
 	}
 	rec, s, err := r.store.SessionPerson(ctx, r.site.ID, secret.HashOf(sessionSecret))
-	if errors.Is(err, ErrNoSession) || err == nil && !s.Live(r.now()) {
+	if errors.Is(err, ErrNoSession) || err == nil && !s.IsLive(r.now()) {
 		return Person{}, Session{}, ErrNoSession
 	}
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *Roster) Sessions(ctx context.Context, personID, sessionSecret string) (
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
 	now, own := r.now(), secret.HashOf(sessionSecret)
-	all = slices.DeleteFunc(all, func(s Session) bool { return !s.Live(now) })
+	all = slices.DeleteFunc(all, func(s Session) bool { return !s.IsLive(now) })
 	for i := range all {
 		all[i].Own = all[i].Hash == own
 	}

@@ -17,7 +17,7 @@ func checkUserName(before, after scim.Resource) error {
 	if name == before.String("userName") {
 		return nil
 	}
-	if i := strings.IndexFunc(name, visible.Hidden); i >= 0 {
+	if i := strings.IndexFunc(name, visible.IsHidden); i >= 0 {
 		return refusal.New(refusal.Invalid, "userName", "userName contains %s, which nobody can see: %s", visible.Describe([]rune(name[i:])[0]), visible.Reveal(name)).Advise("remove it")
 	}
 	if strings.Trim(name, " ") != name {

@@ -41,24 +41,24 @@ func (advanceArgs) Kind() string { return "advance" }
 // advanceWorker does River's jobs.
 type advanceWorker struct {
 	river.WorkerDefaults[advanceArgs]
-	r *Runner
+	runner *Runner
 }
 
 // Work advances the key, unless another process has done so since the job was made.
 func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) error {
-	epoch, err := w.r.Leases.Epoch(ctx, w.r.Kind, job.Args.Key)
+	epoch, err := w.runner.Leases.Epoch(ctx, w.runner.Kind, job.Args.Key)
 	if err != nil {
-		return fmt.Errorf("epoch of %s %s: %w", w.r.Kind, job.Args.Key, err)
+		return fmt.Errorf("epoch of %s %s: %w", w.runner.Kind, job.Args.Key, err)
 	}
-	if epoch == job.Args.Epoch && w.r.runSlice(ctx, job.Args.Key) {
-		w.r.LookNow()
+	if epoch == job.Args.Epoch && w.runner.runSlice(ctx, job.Args.Key) {
+		w.runner.LookNow()
 	}
 	return nil
 }
 
 // How long startRiver waits for a database that is away.
 const (
-	startTries      = 60
+	maxStartTries   = 60
 	startRetryEvery = time.Second
 )
 
@@ -66,7 +66,7 @@ const (
 func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], err error) {
 	for try := 1; ; try++ {
 		client, err = r.tryRiver(ctx)
-		if err == nil || ctx.Err() != nil || try == startTries || !comesBack(err) {
+		if err == nil || ctx.Err() != nil || try == maxStartTries || !isTemporary(err) {
 			return client, err
 		}
 		r.log().Warn("River does not start; trying again", "kind", r.Kind, "error", err)
@@ -78,9 +78,9 @@ func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], 
 	}
 }
 
-// comesBack reports whether an error comes from the connection or the state of the server, so that
+// isTemporary reports whether an error comes from the connection or the state of the server, so that
 // it is worth trying again.
-func comesBack(err error) bool {
+func isTemporary(err error) bool {
 	refused, is := errors.AsType[*pgconn.PgError](err)
 	return !is || strings.HasPrefix(refused.Code, "57P") || strings.HasPrefix(refused.Code, "53") || strings.HasPrefix(refused.Code, "08")
 }
@@ -92,7 +92,7 @@ func (r *Runner) tryRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
 		return nil, fmt.Errorf("make River's tables: %w", err)
 	}
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &advanceWorker{r: r}); err != nil {
+	if err := river.AddWorkerSafely(workers, &advanceWorker{runner: r}); err != nil {
 		return nil, fmt.Errorf("start River: %w", err)
 	}
 	client, err := river.NewClient(driver, &river.Config{

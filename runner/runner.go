@@ -80,12 +80,12 @@ func (r *Runner) Run(ctx context.Context) error {
 // LookNow makes Run look for due keys at once.
 func (r *Runner) LookNow() {
 	select {
-	case r.wakes() <- struct{}{}:
+	case r.wakeChannel() <- struct{}{}:
 	default: // Run is going to look anyway
 	}
 }
 
-func (r *Runner) wakes() chan struct{} {
+func (r *Runner) wakeChannel() chan struct{} {
 	r.once.Do(func() { r.woken = make(chan struct{}, 1) })
 	return r.woken
 }
@@ -100,7 +100,7 @@ func (r *Runner) lookRegularly(ctx context.Context, find func()) {
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
-		case <-r.wakes():
+		case <-r.wakeChannel():
 		}
 	}
 }

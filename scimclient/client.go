@@ -95,7 +95,7 @@ func hasFlag(query, flag string) bool {
 func (c *Client) Test(ctx context.Context, path string, t provision.AttributeType) error {
 	value, ok := c.randomValue(t)
 	if !ok {
-		return unsearchable(path, fmt.Sprintf("%s is True or False, so no search by it can find a single account.", path))
+		return unsearchableError(path, fmt.Sprintf("%s is True or False, so no search by it can find a single account.", path))
 	}
 	found, err := c.Find(ctx, path, value)
 	var te *provision.TargetError
@@ -103,18 +103,18 @@ func (c *Client) Test(ctx context.Context, path string, t provision.AttributeTyp
 	case err == nil && len(found) == 0:
 		return nil
 	case err == nil:
-		return ignoresFilter(path, int64(len(found)))
+		return ignoredFilterError(path, int64(len(found)))
 	case !errors.As(err, &te):
 		return err
 	case te.Kind == provision.Permanent && te.Status != http.StatusForbidden:
 		if te.Code == codeDuplicate {
-			return ignoresFilter(path, 0)
+			return ignoredFilterError(path, 0)
 		}
-		e := unsearchable(path, fmt.Sprintf("The application cannot be searched by %s. It answered %d and said: %s", path, te.Status, te.Detail))
+		e := unsearchableError(path, fmt.Sprintf("The application cannot be searched by %s. It answered %d and said: %s", path, te.Status, te.Detail))
 		e.Status, e.Request = te.Status, te.Request
 		return e
 	case te.Status == http.StatusNotFound && c.listsAccounts(ctx):
-		e := unsearchable(path, fmt.Sprintf("The application answers 404 to a search by %s that finds no account.", path))
+		e := unsearchableError(path, fmt.Sprintf("The application answers 404 to a search by %s that finds no account.", path))
 		e.Status, e.Request = te.Status, te.Request
 		e.Advice = "The Tenant URL is right: the application lists its accounts there. A search that finds no account must return 200 and an empty list (RFC 7644 §3.4.2). Have the application's SCIM endpoint corrected."
 		return e
@@ -146,14 +146,14 @@ func (c *Client) listsAccounts(ctx context.Context) bool {
 	return err == nil && a.isSuccess() && a.isList()
 }
 
-// ignoresFilter is the error for an application that returns accounts for a random value. n is how
+// ignoredFilterError is the error for an application that returns accounts for a random value. n is how
 // many it returned, or 0 if it did not say.
-func ignoresFilter(path string, n int64) *provision.TargetError {
+func ignoredFilterError(path string, n int64) *provision.TargetError {
 	returned := "accounts"
 	if n > 0 {
 		returned = countAccounts(n)
 	}
-	e := unsearchable(path, fmt.Sprintf("The application ignores filters by %s: it answered a search for a random value with %s.", path, returned))
+	e := unsearchableError(path, fmt.Sprintf("The application ignores filters by %s: it answered a search for a random value with %s.", path, returned))
 	e.Advice = fmt.Sprintf("Check that the Tenant URL is the SCIM endpoint itself. In the mapping, match by another attribute that the application can search by, such as %s: "+
 		"give it a matching precedence, clear the one of %s, save, and test the connection again. If the application ignores every filter, ask its makers for one thing: "+
 		"GET /Users?filter=%s eq \"nobody\" must return 200 and an empty list when no account has that value (RFC 7644 §3.4.2.2).", otherAttributes(path), path, path)
@@ -172,8 +172,8 @@ func otherAttributes(path string) string {
 	return strings.Join(names[:2], " or ")
 }
 
-// unsearchable is the error for a matching attribute that the application cannot search by.
-func unsearchable(path, detail string) *provision.TargetError {
+// unsearchableError is the error for a matching attribute that the application cannot search by.
+func unsearchableError(path, detail string) *provision.TargetError {
 	return &provision.TargetError{
 		Kind: provision.Unsearchable, Code: codeIncompatible, Status: http.StatusOK, Request: "GET /Users", Detail: detail,
 		Advice: fmt.Sprintf("Clear the matching precedence of %s in the mapping and match by another attribute, or have the application's SCIM endpoint corrected.", path),
@@ -188,26 +188,26 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 		return nil, err
 	}
 	if !a.isSuccess() {
-		return nil, a.problem()
+		return nil, a.toError()
 	}
 	var list struct {
 		TotalResults json.Number      `json:"totalResults"`
 		Resources    *json.RawMessage `json:"Resources"`
 	}
 	if err := json.Unmarshal(a.body, &list); err != nil || (list.Resources == nil && list.TotalResults == "") {
-		return nil, a.notSCIM("answered a search with something that is not a SCIM list")
+		return nil, a.notSCIMError("answered a search with something that is not a SCIM list")
 	}
 	total, _ := list.TotalResults.Int64()
 	var named int
 	var found []provision.TargetObject
 	if list.Resources != nil {
 		if found, named, err = decodeObjects(*list.Resources); err != nil {
-			return nil, a.notSCIM(err.Error())
+			return nil, a.notSCIMError(err.Error())
 		}
 	}
 	switch {
 	case total > 0 && named == 0:
-		te := unsearchable(path, fmt.Sprintf("The application counts %s in its answer to a search by %s but names none of them.", countAccounts(total), path))
+		te := unsearchableError(path, fmt.Sprintf("The application counts %s in its answer to a search by %s but names none of them.", countAccounts(total), path))
 		te.Advice = "Its totalResults must count the accounts that the filter finds, not all accounts. Have the application's SCIM endpoint corrected."
 		return nil, te
 	case total > int64(named) && len(found) < 2:
@@ -232,14 +232,14 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 		return provision.TargetObject{}, err
 	}
 	if !a.isSuccess() {
-		return provision.TargetObject{}, a.problem()
+		return provision.TargetObject{}, a.toError()
 	}
-	o, err := a.account()
+	o, err := a.readAccount()
 	if err != nil {
-		return provision.TargetObject{}, a.notSCIM(err.Error())
+		return provision.TargetObject{}, a.notSCIMError(err.Error())
 	}
 	if !strings.EqualFold(o.ID, id) {
-		return provision.TargetObject{}, a.notSCIM(fmt.Sprintf("was asked for the account %s and answered with %s", id, o.ID))
+		return provision.TargetObject{}, a.notSCIMError(fmt.Sprintf("was asked for the account %s and answered with %s", id, o.ID))
 	}
 	return o, nil
 }
@@ -256,7 +256,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 		return provision.TargetObject{}, err
 	}
 	if !a.isSuccess() {
-		return provision.TargetObject{}, c.refusal(a)
+		return provision.TargetObject{}, c.refusedWrite(a)
 	}
 	return c.createdAccount(ctx, a)
 }
@@ -287,15 +287,15 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 		}
 	}
 	if !a.isSuccess() {
-		return provision.TargetObject{}, c.refusal(a)
+		return provision.TargetObject{}, c.refusedWrite(a)
 	}
-	return a.patched(id)
+	return a.patchedAccount(id)
 }
 
-// refusal returns the error of a refused write, and learns from it that the application refuses
+// refusedWrite returns the error of a refused write, and learns from it that the application refuses
 // doubles.
-func (c *Client) refusal(a answer) *provision.TargetError {
-	te := a.problem()
+func (c *Client) refusedWrite(a answer) *provision.TargetError {
+	te := a.toError()
 	if te.Kind == provision.Conflict {
 		c.learn(provision.Dialect{Unique: true})
 	}
@@ -385,9 +385,9 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	case a.status == http.StatusNoContent, a.status == http.StatusNotFound && a.isError():
 		return nil
 	case !a.isSuccess():
-		return a.problem()
+		return a.toError()
 	case a.isPage() || a.isError() || a.isList():
-		return a.unproven("a DELETE")
+		return a.unprovenError("a DELETE")
 	}
 	left, err := c.Get(ctx, id)
 	var te *provision.TargetError
@@ -399,7 +399,7 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	case isInactive(left.Resource):
 		return nil
 	}
-	te = a.unproven("a DELETE")
+	te = a.unprovenError("a DELETE")
 	te.Detail = fmt.Sprintf("The application answered %d to a DELETE, but the account is still there and active.", a.status)
 	return te
 }
@@ -449,7 +449,7 @@ func (c *Client) sendRequest(ctx context.Context, method, path, query string, sl
 	to := c.url(path, query, slash)
 	r, err := http.NewRequestWithContext(ctx, method, to, bytes.NewReader(body))
 	if err != nil {
-		return answer{}, unreachable(request, err)
+		return answer{}, unreachableError(request, err)
 	}
 	if body == nil {
 		r.Body, r.GetBody, r.ContentLength = nil, nil, 0
@@ -463,12 +463,12 @@ func (c *Client) sendRequest(ctx context.Context, method, path, query string, sl
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		return answer{}, unreachable(request, err)
+		return answer{}, unreachableError(request, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return answer{}, unreadable(request, resp.StatusCode, err)
+		return answer{}, unreadableError(request, resp.StatusCode, err)
 	}
 	return answer{
 		request:    request,
@@ -478,6 +478,7 @@ func (c *Client) sendRequest(ctx context.Context, method, path, query string, sl
 		status:     resp.StatusCode,
 		header:     resp.Header,
 		body:       bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")),
+		parsed:     &parsed{},
 		retryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
 	}, nil
 }
@@ -507,6 +508,7 @@ type answer struct {
 	status     int
 	header     http.Header
 	body       []byte
+	parsed     *parsed // see jsonMembers
 	retryAfter time.Duration
 }
 
@@ -545,10 +547,18 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var doc map[string]any
-	if err := d.Decode(&doc); err != nil || doc == nil {
+	if err := d.Decode(&doc); err != nil {
+		doc = nil
+	}
+	return objectOf(doc)
+}
+
+// objectOf reads the account in a JSON object, which may be nil.
+func objectOf(doc map[string]any) (provision.TargetObject, error) {
+	if doc == nil {
 		return provision.TargetObject{}, errors.New("answered with something that is not a SCIM resource")
 	}
-	r := scim.Resource{}
+	r := make(scim.Resource, len(doc))
 	id := ""
 	for _, name := range slices.Sorted(maps.Keys(doc)) {
 		v := doc[name]
@@ -586,17 +596,17 @@ func versionOf(r scim.Resource) string {
 // maxVersion bounds a remembered version, in bytes.
 const maxVersion = 200
 
-// account reads the account in the body of an answer.
-func (a answer) account() (provision.TargetObject, error) {
-	o, err := decodeObject(a.body)
+// readAccount reads the account in the body of an answer.
+func (a answer) readAccount() (provision.TargetObject, error) {
+	o, err := objectOf(a.jsonMembers())
 	if err == nil && o.Version == "" {
-		o.Version = a.tag()
+		o.Version = a.etag()
 	}
 	return o, err
 }
 
-// tag returns the ETag of an answer, or "".
-func (a answer) tag() string {
+// etag returns the ETag of an answer, or "".
+func (a answer) etag() string {
 	tag := a.header.Get("ETag")
 	if len(tag) > maxVersion || !utf8.ValidString(tag) || strings.ContainsRune(tag, 0) {
 		return ""

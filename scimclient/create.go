@@ -19,7 +19,7 @@ func createBody(changes []provision.Change) ([]byte, error) {
 			err = p.Set(r, ch.New)
 		}
 		if err != nil {
-			return nil, unwritable(ch.Path, err)
+			return nil, unwritableError(ch.Path, err)
 		}
 	}
 	markPrimary(r)
@@ -48,8 +48,8 @@ func markPrimary(r scim.Resource) {
 	}
 }
 
-// unwritable is the error for a mapping whose target attribute cannot be expressed in SCIM.
-func unwritable(path string, err error) *provision.TargetError {
+// unwritableError is the error for a mapping whose target attribute cannot be expressed in SCIM.
+func unwritableError(path string, err error) *provision.TargetError {
 	return &provision.TargetError{
 		Kind: provision.Permanent, Code: "SchemaAttributeNotFound", Err: err,
 		Detail: fmt.Sprintf("The target attribute %q cannot be written: %v.", path, err),

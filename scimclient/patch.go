@@ -54,7 +54,7 @@ func elementOperations(changes []provision.Change, compliant bool) ([]operation,
 			err = p.Set(r, ch.New)
 		}
 		if err != nil {
-			return nil, unwritable(ch.Path, err)
+			return nil, unwritableError(ch.Path, err)
 		}
 		if name := ch.Path[:strings.IndexByte(ch.Path, '[')]; !slices.Contains(names, name) {
 			names = append(names, name)
@@ -65,7 +65,7 @@ func elementOperations(changes []provision.Change, compliant bool) ([]operation,
 	for _, name := range names {
 		p, err := scim.ParsePath(nil, name, scim.Lenient)
 		if err != nil {
-			return nil, unwritable(name, err)
+			return nil, unwritableError(name, err)
 		}
 		op := operation{Op: "Add", Path: name, Value: p.Get(r)}
 		if compliant {
@@ -86,7 +86,7 @@ func entraOperations(changes []provision.Change, d provision.Dialect) []operatio
 	ops := make([]operation, 0, len(changes))
 	for _, ch := range changes {
 		if ch.New == nil {
-			ops = append(ops, removal("Remove", "Replace", ch, d))
+			ops = append(ops, removeOperation("Remove", "Replace", ch, d))
 			continue
 		}
 		op := "Replace"
@@ -143,14 +143,14 @@ func compliantOperations(changes []provision.Change, d provision.Dialect) []oper
 	}
 	for _, ch := range changes {
 		if ch.New == nil {
-			ops = append(ops, removal("remove", "replace", ch, d))
+			ops = append(ops, removeOperation("remove", "replace", ch, d))
 		}
 	}
 	return ops
 }
 
-// removal returns the operation that leaves an attribute without a value.
-func removal(remove, replace string, ch provision.Change, d provision.Dialect) operation {
+// removeOperation returns the operation that leaves an attribute without a value.
+func removeOperation(remove, replace string, ch provision.Change, d provision.Dialect) operation {
 	if d.Empties {
 		return operation{Op: replace, Path: ch.Path, Value: ""}
 	}

@@ -36,9 +36,9 @@ const (
 // the application asked for more.
 const maxRetryAfter = 6 * time.Hour
 
-// problem turns an unsuccessful answer into an error. The kind follows Entra's reaction to the
+// toError turns an unsuccessful answer into an error. The kind follows Entra's reaction to the
 // status; the application's own detail is kept for the log.
-func (a answer) problem() *provision.TargetError {
+func (a answer) toError() *provision.TargetError {
 	body := a.scimError()
 	te := &provision.TargetError{Status: a.status, Request: a.request, RetryAfter: a.retryAfter, Detail: a.errorDetail(body.Detail)}
 	switch s := a.status; {
@@ -129,8 +129,8 @@ func (a answer) errorDetail(said string) string {
 	return text + "."
 }
 
-// notSCIM is the error for a success that cannot be read as SCIM.
-func (a answer) notSCIM(what string) *provision.TargetError {
+// notSCIMError is the error for a success that cannot be read as SCIM.
+func (a answer) notSCIMError(what string) *provision.TargetError {
 	detail := "The application " + what + "."
 	if kind := a.header.Get("Content-Type"); strings.Contains(kind, "html") {
 		detail = "The application answered with a web page instead of SCIM."
@@ -141,8 +141,8 @@ func (a answer) notSCIM(what string) *provision.TargetError {
 	}
 }
 
-// unreadable is the error for an answer that broke off or was too large.
-func unreadable(request string, status int, err error) *provision.TargetError {
+// unreadableError is the error for an answer that broke off or was too large.
+func unreadableError(request string, status int, err error) *provision.TargetError {
 	if errors.Is(err, outbound.ErrTooLarge) {
 		return &provision.TargetError{
 			Kind: provision.Incompatible, Code: codeIncompatible, Status: status, Request: request, Sent: true, Err: err,
@@ -150,12 +150,12 @@ func unreadable(request string, status int, err error) *provision.TargetError {
 			Advice: "Check that the Tenant URL is the address of a SCIM 2.0 endpoint.",
 		}
 	}
-	return unreachable(request, err)
+	return unreachableError(request, err)
 }
 
-// unreachable is the error for a request that got no answer, in words for the person who entered
+// unreachableError is the error for a request that got no answer, in words for the person who entered
 // the Tenant URL.
-func unreachable(request string, err error) *provision.TargetError {
+func unreachableError(request string, err error) *provision.TargetError {
 	te := &provision.TargetError{Kind: provision.Unreachable, Code: codeProtocol, Request: request, Err: err}
 	var (
 		blocked  *outbound.BlockedError

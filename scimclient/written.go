@@ -18,7 +18,7 @@ import (
 // createdAccount reads which account a successful POST created. If the answer names no account but
 // has a Location, it reads the account from there.
 func (c *Client) createdAccount(ctx context.Context, a answer) (provision.TargetObject, error) {
-	o, err := a.account()
+	o, err := a.readAccount()
 	if err == nil && !a.isError() && !a.isList() {
 		return o, nil
 	}
@@ -28,12 +28,12 @@ func (c *Client) createdAccount(ctx context.Context, a answer) (provision.Target
 			return o, nil
 		}
 	}
-	te := a.notSCIM("accepted the create but did not say which account it created")
+	te := a.notSCIMError("accepted the create but did not say which account it created")
 	switch {
 	case a.isError() || a.isList() || a.isPage():
-		te = a.unproven("a create")
+		te = a.unprovenError("a create")
 	case len(a.trimmedBody()) > 0 && err != nil:
-		te = a.notSCIM(err.Error())
+		te = a.notSCIMError(err.Error())
 	}
 	te.Sent = true
 	te.Advice = "The account is looked for by its matching attributes. " + te.Advice
@@ -58,15 +58,15 @@ func (a answer) locatedID() string {
 	return id
 }
 
-// patched returns the account in the answer to a PATCH. The Resource is nil if the answer is empty.
+// patchedAccount returns the account in the answer to a PATCH. The Resource is nil if the answer is empty.
 // Otherwise the body must be the account with this id.
-func (a answer) patched(id string) (provision.TargetObject, error) {
+func (a answer) patchedAccount(id string) (provision.TargetObject, error) {
 	if len(a.trimmedBody()) == 0 {
 		return provision.TargetObject{ID: id}, nil
 	}
-	fields := a.members()
+	fields := a.jsonMembers()
 	if fields == nil || a.isError() || a.isList() || !looksLikeAccount(fields) {
-		return provision.TargetObject{}, a.unproven("a PATCH")
+		return provision.TargetObject{}, a.unprovenError("a PATCH")
 	}
 	if len(fields) == 0 {
 		return provision.TargetObject{ID: id}, nil
@@ -78,12 +78,12 @@ func (a answer) patched(id string) (provision.TargetObject, error) {
 			continue
 		}
 		if got, err := readID(v); err != nil || got != "" && !strings.EqualFold(got, id) {
-			return provision.TargetObject{}, a.notSCIM(fmt.Sprintf("was asked to change the account %s and answered with another one", id))
+			return provision.TargetObject{}, a.notSCIMError(fmt.Sprintf("was asked to change the account %s and answered with another one", id))
 		}
 	}
 	o.Resource["id"] = id
 	if o.Version = versionOf(o.Resource); o.Version == "" {
-		o.Version = a.tag()
+		o.Version = a.etag()
 	}
 	return o, nil
 }
@@ -103,8 +103,8 @@ func looksLikeAccount(fields map[string]any) bool {
 	return false
 }
 
-// unproven is the error for a success whose body contradicts it.
-func (a answer) unproven(to string) *provision.TargetError {
+// unprovenError is the error for a success whose body contradicts it.
+func (a answer) unprovenError(to string) *provision.TargetError {
 	what := "something that is not a SCIM resource"
 	switch {
 	case a.isError():
@@ -124,22 +124,31 @@ func (a answer) unproven(to string) *provision.TargetError {
 // trimmedBody returns the body without white space around it.
 func (a answer) trimmedBody() []byte { return bytes.TrimSpace(a.body) }
 
-// members returns the body as a JSON object, or nil when it is not one.
-func (a answer) members() map[string]any {
-	d := json.NewDecoder(bytes.NewReader(a.body))
-	d.UseNumber()
-	var fields map[string]any
-	if d.Decode(&fields) != nil {
-		return nil
+// jsonMembers returns the body as a JSON object, or nil when it is not one. The body is parsed once.
+func (a answer) jsonMembers() map[string]any {
+	if !a.parsed.done {
+		d := json.NewDecoder(bytes.NewReader(a.body))
+		d.UseNumber()
+		var fields map[string]any
+		if d.Decode(&fields) == nil {
+			a.parsed.fields = fields
+		}
+		a.parsed.done = true
 	}
-	return fields
+	return a.parsed.fields
+}
+
+// parsed is the body of an answer as a JSON object.
+type parsed struct {
+	done   bool
+	fields map[string]any
 }
 
 // isPage reports whether the body is a web page.
 func (a answer) isPage() bool {
 	text := a.trimmedBody()
 	html := strings.Contains(strings.ToLower(a.header.Get("Content-Type")), "html")
-	return bytes.HasPrefix(text, []byte("<")) || html && len(text) > 0 && a.members() == nil
+	return bytes.HasPrefix(text, []byte("<")) || html && len(text) > 0 && a.jsonMembers() == nil
 }
 
 // isError reports whether the body is an error of RFC 7644 §3.12. Only the application itself sends
@@ -151,7 +160,7 @@ func (a answer) isList() bool {
 	if a.hasSchema(scim.ListResponseURN) {
 		return true
 	}
-	for name := range a.members() {
+	for name := range a.jsonMembers() {
 		if strings.EqualFold(name, "Resources") || strings.EqualFold(name, "totalResults") {
 			return true
 		}
@@ -160,7 +169,7 @@ func (a answer) isList() bool {
 }
 
 func (a answer) hasSchema(urn string) bool {
-	for name, v := range a.members() {
+	for name, v := range a.jsonMembers() {
 		if !strings.EqualFold(name, "schemas") {
 			continue
 		}

@@ -319,7 +319,7 @@ func TestTheLogKnowsAnEndedTokenFromAStranger(t *testing.T) {
 		switch {
 		case r.TokenEnded() && r.TokenID == id:
 			ended++
-		case r.Stranger() && !r.TokenEnded():
+		case r.IsStranger() && !r.TokenEnded():
 			strangers++
 		}
 	}

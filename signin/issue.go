@@ -36,7 +36,7 @@ func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, act
 // link gives a name and an address and becomes it. It returns ErrHasAdmin if the site has an active
 // administrator.
 func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, actor string) (Link, error) {
-	if err := s.wantsAdmin(ctx, st); err != nil {
+	if err := s.checkNoAdmin(ctx, st); err != nil {
 		return Link{}, err
 	}
 	if email == "" {
@@ -55,13 +55,13 @@ func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, 
 func (s *SignIns) issue(ctx context.Context, st site.Site, l Link, personID, actor, text string) (Link, error) {
 	r := LinkRecord{Site: st.ID, Kind: l.Kind, PersonID: personID}
 	l.Link, r.Record = onetime.New(s.Now(), func(secret string) string { return LinkPath(st.Name, secret) })
-	if err := s.Store.AddLink(ctx, r, s.event(st, event.SignInLinkCreated, actor, personID, text)); err != nil {
+	if err := s.Store.AddLink(ctx, r, s.newEvent(st, event.SignInLinkCreated, actor, personID, text)); err != nil {
 		return Link{}, fmt.Errorf("add sign-in link: %w", err)
 	}
 	return l, nil
 }
 
-func (s *SignIns) wantsAdmin(ctx context.Context, st site.Site) error {
+func (s *SignIns) checkNoAdmin(ctx context.Context, st site.Site) error {
 	admins, _, err := s.Rosters.Open(st).People(ctx, roster.PeopleQuery{Role: roster.RoleAdmin, Status: roster.StatusActive, Limit: 1})
 	if err != nil {
 		return fmt.Errorf("look for administrators: %w", err)
@@ -95,7 +95,7 @@ func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster
 	return r.PersonByUserName(ctx, f.Email)
 }
 
-func (s *SignIns) event(st site.Site, name, actor, subject, text string) event.Event {
+func (s *SignIns) newEvent(st site.Site, name, actor, subject, text string) event.Event {
 	return event.Event{
 		Time:    s.Now(),
 		Scope:   event.Site(string(st.ID)),

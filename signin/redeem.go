@@ -15,8 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Pending is what a link would do, for the page that asks.
-type Pending struct {
+// PendingSignIn is what a link would do, for the page that asks.
+type PendingSignIn struct {
 	Kind    Kind
 	Person  roster.Person // empty for FirstAdmin: the page asks for a Form
 	Expires time.Time
@@ -24,22 +24,22 @@ type Pending struct {
 
 // Look says what a link would do, without using it. If the link no longer works, an error of kind
 // Gone says why.
-func (s *SignIns) Look(ctx context.Context, st site.Site, linkSecret string) (Pending, error) {
-	l, err := onetime.Look(s.Now(), func() (personalLink, error) { return s.find(ctx, st, linkSecret) },
+func (s *SignIns) Look(ctx context.Context, st site.Site, linkSecret string) (PendingSignIn, error) {
+	l, err := onetime.Look(s.Now(), func() (personalLink, error) { return s.findLink(ctx, st, linkSecret) },
 		func(l personalLink, why onetime.Reason) error {
 			return ClosedLink{Reason: why, Site: st.Name, UserName: l.person.UserName}.Refuse()
 		})
 	if err != nil {
-		return Pending{}, err
+		return PendingSignIn{}, err
 	}
 	if l.Kind == FirstAdmin {
-		if err := s.wantsAdmin(ctx, st); errors.Is(err, ErrHasAdmin) {
-			return Pending{}, ClosedLink{Reason: LinkHasAdmin, Site: st.Name}.Refuse()
+		if err := s.checkNoAdmin(ctx, st); errors.Is(err, ErrHasAdmin) {
+			return PendingSignIn{}, ClosedLink{Reason: LinkHasAdmin, Site: st.Name}.Refuse()
 		} else if err != nil {
-			return Pending{}, err
+			return PendingSignIn{}, err
 		}
 	}
-	return Pending{Kind: l.Kind, Person: l.person, Expires: l.Expires}, nil
+	return PendingSignIn{Kind: l.Kind, Person: l.person, Expires: l.Expires}, nil
 }
 
 // personalLink is a link with the person it is for.
@@ -48,7 +48,7 @@ type personalLink struct {
 	person roster.Person // empty for FirstAdmin
 }
 
-func (s *SignIns) find(ctx context.Context, st site.Site, linkSecret string) (personalLink, error) {
+func (s *SignIns) findLink(ctx context.Context, st site.Site, linkSecret string) (personalLink, error) {
 	l, err := s.Store.FindLink(ctx, st.ID, secret.HashOf(linkSecret))
 	if err != nil {
 		return personalLink{}, fmt.Errorf("find sign-in link: %w", err)
@@ -66,9 +66,9 @@ func (s *SignIns) find(ctx context.Context, st site.Site, linkSecret string) (pe
 	return personalLink{l, p}, nil
 }
 
-// Closed also looks at the person's account.
-func (l personalLink) Closed(now time.Time) onetime.Reason {
-	if why := l.Record.Closed(now); why != "" || l.Kind != Person {
+// ClosedReason also looks at the person's account.
+func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
+	if why := l.Record.ClosedReason(now); why != "" || l.Kind != Person {
 		return why
 	}
 	switch {
@@ -100,7 +100,7 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f
 	}
 	used := s.Now()
 	by := event.Actor{Kind: event.Person, ID: p.Person.ID, Name: p.Person.UserName}
-	e := s.event(st, event.SignInLinkUsed, by.Label(), p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
+	e := s.newEvent(st, event.SignInLinkUsed, by.Label(), p.Person.ID, "One-time sign-in link of "+p.Person.UserName+" opened")
 	e.By = by
 	hash := secret.HashOf(linkSecret)
 	if err := onetime.Use(
@@ -115,15 +115,15 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f
 	); err != nil {
 		return Session{}, err
 	}
-	started, err := s.enter(ctx, st, p, f, from)
+	started, err := s.startSession(ctx, st, p, f, from)
 	if err != nil {
 		return Session{}, errors.Join(err, s.Store.ReturnLink(ctx, st.ID, hash, used))
 	}
 	return started, nil
 }
 
-// enter creates the first administrator if the link is for one, and starts the session.
-func (s *SignIns) enter(ctx context.Context, st site.Site, p Pending, f Form, from session.Browser) (Session, error) {
+// startSession creates the first administrator if the link is for one, and starts the session.
+func (s *SignIns) startSession(ctx context.Context, st site.Site, p PendingSignIn, f Form, from session.Browser) (Session, error) {
 	if p.Kind == FirstAdmin {
 		var err error
 		if p.Person, err = s.makeAdmin(ctx, st, f, roster.Change{Actor: event.Actor{Kind: event.Admin, Name: f.Email}.Label(), Via: roster.ViaSignIn}); err != nil {

@@ -268,6 +268,28 @@ func (s Directories) Object(ctx context.Context, d directory.ID, application, ob
 	return o, err
 }
 
+// Objects returns those of the users with these ids that exist, ordered by object id.
+func (s Directories) Objects(ctx context.Context, d directory.ID, application string, objectIDs []string) (all []directory.Object, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		all = nil
+		return inBatches(objectIDs, func(batch []string) error {
+			users, err := collect(ctx, t.tx, scanUser, `
+				select `+userColumns+`
+				from directory_user
+				where directory = $1 and object_id in (`+placeholders(2, len(batch))+`)
+				order by object_id`, withIDs(batch, t.directory)...)
+			if err != nil || len(users) == 0 {
+				return err
+			}
+			list := placeholders(3, len(batch))
+			objects, err := t.withRoles(ctx, users, "a.object_id in ("+list+")", "m.member in ("+list+")", withIDs(batch, t.directory, application)...)
+			all = append(all, objects...)
+			return err
+		})
+	})
+	return all, err
+}
+
 // assignedUsers returns the next users who are assigned themselves or through a group.
 func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuery) ([]directory.User, error) {
 	groups, err := collect(ctx, t.tx, scanText, `
@@ -321,6 +343,13 @@ func (t directoryTx) objects(ctx context.Context, application string, users []di
 	if len(users) == 0 {
 		return nil, nil
 	}
+	return t.withRoles(ctx, users, "a.object_id >= $3 and a.object_id <= $4", "m.member >= $3 and m.member <= $4",
+		t.directory, application, users[0].ObjectID, users[len(users)-1].ObjectID)
+}
+
+// withRoles adds the assignments of users. own and through are conditions that select the users'
+// rows in directory_assignment a and in directory_member m.
+func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own, through string, args ...any) ([]directory.Object, error) {
 	type assigned struct {
 		objectID string
 		role     directory.AppRole
@@ -332,15 +361,14 @@ func (t directoryTx) objects(ctx context.Context, application string, users []di
 		select a.object_id, a.role, `+roleColumns+`
 		from directory_assignment a
 		`+roleJoin+`
-		where a.directory = $1 and a.application = $2 and a.object_id >= $3 and a.object_id <= $4
+		where a.directory = $1 and a.application = $2 and `+own+`
 		union all
 		select m.member, a.role, `+roleColumns+`
 		from directory_member m
 		join directory_group_assignment a on a.directory = m.directory and a.application = $2 and a.group_id = m.group_id and a.gone = 0
 		join directory_group g on g.directory = m.directory and g.object_id = m.group_id and g.deleted = 0
 		`+roleJoin+`
-		where m.directory = $1 and m.member >= $3 and m.member <= $4 and m.gone = 0 and m.kind = 'User'`,
-		t.directory, application, users[0].ObjectID, users[len(users)-1].ObjectID)
+		where m.directory = $1 and `+through+` and m.gone = 0 and m.kind = 'User'`, args...)
 	if err != nil {
 		return nil, err
 	}

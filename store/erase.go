@@ -226,7 +226,7 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 	own := r.person == p.ID
 	next := map[string]string{}
 	for column, text := range r.texts {
-		next[column] = p.Stored(text)
+		next[column] = p.RedactStored(text)
 	}
 	set := func(column, text string) {
 		if _, known := next[column]; known {
@@ -235,8 +235,8 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 	}
 	switch {
 	case t.name == "request_log":
-		own = own || p.Is(r.texts["user_name"])
-		set("path", p.Path(r.texts["path"], own))
+		own = own || p.IsValue(r.texts["user_name"])
+		set("path", p.RedactPath(r.texts["path"], own))
 		if own {
 			set("user_name", p.Label())
 			set("sentence", "What this entry said went with the data of the person.")
@@ -251,7 +251,7 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 		}
 		if own && r.texts["name"] != event.UserErased {
 			set("text", p.Label()+": "+r.texts["name"])
-			set("data", p.Data(r.texts["data"]))
+			set("data", p.RedactEventData(r.texts["data"]))
 		}
 	case t.name == "provisioning_log":
 		if own {
@@ -425,8 +425,8 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 	return values, err
 }
 
-// Distinct returns the values that no other account of the scope has.
-func (s Erasures) Distinct(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error) {
+// UniqueValues returns the values that no other account of the scope has.
+func (s Erasures) UniqueValues(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error) {
 	left := map[string]string{} // by value: the value as it is written in a document, in lower case
 	for _, v := range values {
 		quoted, err := json.Marshal(v)

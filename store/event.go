@@ -25,7 +25,7 @@ const (
 )
 
 const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject, text, data, " +
-	"actor_kind, actor_id, actor_name, address, user_agent"
+	"actor_kind, actor_id, actor_name, address, user_agent, cause"
 
 // appendEvent writes the event of a change in the change's own transaction. All events are written
 // through it.
@@ -39,10 +39,10 @@ func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 		tx.Note() // jobs may have to send it on
 	}
 	return tx.Send(ctx, `
-		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent, cause)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		micros(at), e.Scope.Kind, e.Scope.ID, e.Name, redact.Tokens(e.Actor), e.Subject, redact.Tokens(e.Text), redact.Document(string(e.Data)),
-		string(e.By.Kind), e.By.ID, redact.Tokens(e.By.Name), e.By.Address, redact.Tokens(e.By.UserAgent))
+		string(e.By.Kind), e.By.ID, redact.Tokens(e.By.Name), e.By.Address, redact.Tokens(e.By.UserAgent), e.Cause)
 }
 
 // Record implements event.Recorder. It writes all events in one transaction.
@@ -101,18 +101,22 @@ func (s Events) read(ctx context.Context, scope event.Scope, after event.Positio
 		} else if floor.After(after) {
 			return event.ErrPruned
 		}
-		if events, err = collect(ctx, tx, scanEvent, `
-			select `+eventColumns+`
-			from event
-			where scope_kind = $1 and scope_id = $2 and (tx, seq) > ($3, $4) and `+settled(tx)+`
-			order by tx, seq
-			limit $5`, scope.Kind, scope.ID, after.Tx, after.Seq, limit); err != nil || s.DB.Kind() == sqldb.SQLite {
+		if events, err = collect(ctx, tx, scanEvent, readEvents(tx), scope.Kind, scope.ID, after.Tx, after.Seq, limit); err != nil || s.DB.Kind() == sqldb.SQLite {
 			return err
 		}
 		newest, err = lastEvent(ctx, tx, scope, "true")
 		return err
 	})
 	return events, newest, err
+}
+
+func readEvents(tx *sqldb.Tx) string {
+	return `
+		select ` + eventColumns + `
+		from event
+		where scope_kind = $1 and scope_id = $2 and ` + later(tx) + ` and ` + settled(tx) + `
+		order by tx, seq
+		limit $5`
 }
 
 // lastEvent returns the position of the scope's last event that satisfies the condition, or the
@@ -183,7 +187,7 @@ const knownActors = "actor_kind not in ('', 'token', 'system')"
 // order. All other results are in the order of writing, which rarely differs.
 func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event, err error) {
 	names := q.Names
-	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !rare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.One() {
+	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !rare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
 		names = []string{""}
 	}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -207,7 +211,7 @@ func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event,
 // sliceOrder compares events as Slice returns them.
 func sliceOrder(q event.Slice, a, b event.Event) int {
 	order := cmp.Compare(a.Position.Seq, b.Position.Seq)
-	if q.Scope.One() {
+	if q.Scope.IsSingle() {
 		order = cmp.Or(cmp.Compare(a.Position.Tx, b.Position.Tx), order)
 	}
 	if !q.Newer {
@@ -239,7 +243,7 @@ func sliceQuery(q event.Slice, name string) (string, []any) {
 	if q.Scope.Kind != "" {
 		where = append(where, "scope_kind = "+arg(q.Scope.Kind))
 	}
-	if q.Scope.One() {
+	if q.Scope.IsSingle() {
 		where = append(where, "scope_id = "+arg(q.Scope.ID))
 		if q.Subject != "" {
 			where = append(where, "subject = "+arg(q.Subject), "subject <> ''")
@@ -253,7 +257,7 @@ func sliceQuery(q event.Slice, name string) (string, []any) {
 	case place.IsZero():
 		place = event.Position{Tx: never, Seq: never}
 	}
-	if q.Scope.One() {
+	if q.Scope.IsSingle() {
 		where = append(where, "(tx, seq) "+sign+" ("+arg(place.Tx)+", "+arg(place.Seq)+")")
 		order = "tx " + order + ", seq " + order
 	} else {
@@ -320,7 +324,7 @@ func scanEvent(row scanner) (e event.Event, err error) {
 	var at int64
 	var data string
 	err = row.Scan(&e.Position.Tx, &e.Position.Seq, &at, &e.Scope.Kind, &e.Scope.ID, &e.Name, &e.Actor, &e.Subject, &e.Text, &data,
-		&e.By.Kind, &e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent)
+		&e.By.Kind, &e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent, &e.Cause)
 	if e.By.Kind == "" { // written before events had these columns
 		e.By = event.ParseActor(e.Actor)
 	}
@@ -329,6 +333,16 @@ func scanEvent(row scanner) (e event.Event, err error) {
 		e.Data = []byte(data)
 	}
 	return e, err
+}
+
+// later is the condition that an event comes after position ($3, $4). On SQLite every tx is 0, and the
+// index finds no range of pairs that ends with the row's number: it would read all events of the
+// scope.
+func later(tx *sqldb.Tx) string {
+	if tx.Kind() == sqldb.SQLite {
+		return "tx = $3 and seq > $4"
+	}
+	return "(tx, seq) > ($3, $4)"
 }
 
 // settled is the condition that no running transaction can still write an event before this one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -341,4 +342,16 @@ func TestFollowingConcurrentWritersMissesNothing(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// TestAFollowerReadsOnlyWhatIsNew asks SQLite how it finds the events after a position: by the index, up to the row's number.
+func TestAFollowerReadsOnlyWhatIsNew(t *testing.T) {
+	t.Parallel()
+	lines, err := store.PlanReadEvents(t.Context(), storetest.New(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(lines) != 1 || !strings.Contains(lines[0], "event_scope (scope_kind=? AND scope_id=? AND tx=? AND seq>?)") {
+		t.Errorf("got %q", lines)
+	}
 }

@@ -68,6 +68,18 @@ func PlanCountAssignments(ctx context.Context, db *DB) (lines []string, err erro
 	return lines, err
 }
 
+// PlanReadEvents says how SQLite finds the events of a scope after a position.
+func PlanReadEvents(ctx context.Context, db *DB) (lines []string, err error) {
+	err = db.Read(ctx, func(tx *sqldb.Tx) error {
+		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) {
+			var a, b, c int
+			return line, row.Scan(&a, &b, &c, &line)
+		}, "explain query plan"+readEvents(tx), "directory", "d", 0, 7, 10)
+		return err
+	})
+	return lines, err
+}
+
 // PlanOfSlice says how the database finds a slice of the audit trail. PostgreSQL has just counted its rows.
 func PlanOfSlice(ctx context.Context, db *DB, s event.Slice) (lines []string, err error) {
 	name := ""

@@ -57,7 +57,7 @@ func (s Operators) FindLink(ctx context.Context, hash secret.Hash) (l operator.L
 // UseLink marks the link as used, creates the operator if there is none with that name, starts the
 // session and appends the event. It returns onetime.ErrClosed if the link was used, has expired or
 // does not exist.
-func (s Operators) UseLink(ctx context.Context, u operator.Use) (op operator.Operator, err error) {
+func (s Operators) UseLink(ctx context.Context, u operator.LinkUse) (op operator.Operator, err error) {
 	at := micros(u.At)
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		var name string
@@ -151,7 +151,7 @@ func (s Operators) EndSessions(ctx context.Context, name string, now time.Time, 
 		}
 		ended = 0
 		for _, one := range all {
-			if one.Live(now) {
+			if one.IsLive(now) {
 				ended++
 			}
 		}

@@ -59,21 +59,17 @@ func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 // Import adds people to the work list. A person who is already on it keeps their place: the time
 // since when they wait and, unless they have changed, a lane that is more urgent. Their turn grows,
 // so that the outcome of an earlier turn does not take them off the list. A change in the source
-// takes precedence over the daily check as the reason.
-func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed) error {
+// takes precedence over the daily check as the reason. No change of the ended causes follows.
+func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed, ended ...string) error {
 	return s.fenced(ctx, f, func(t jobTx) error {
 		now := micros(t.tx.Now())
 		for _, l := range listed {
-			if err := t.exec(ctx, `
-				insert into job_pending (directory, app, object_id, why, not_before, lane, since)
-				values ($1, $2, $3, $4, 0, $5, $6)
-				on conflict (directory, app, object_id) do update
-				set not_before = 0, turn = job_pending.turn + 1, reason = '',
-					why = case when excluded.why = $7 then job_pending.why else excluded.why end,
-					lane = case when excluded.why <> $8 and job_pending.lane < excluded.lane then job_pending.lane else excluded.lane end`,
-				l.ObjectID, string(l.Why), int(l.Lane), now, string(provision.ByAbsence), string(provision.ByChange)); err != nil {
+			if err := t.importOne(ctx, l, now); err != nil {
 				return err
 			}
+		}
+		if err := t.endCauses(ctx, ended); err != nil {
+			return err
 		}
 		return t.saveState(ctx, st)
 	})
@@ -84,7 +80,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	return s.fenced(ctx, f, func(t jobTx) error {
 		var tables []string
 		if what.Links {
-			tables = append(tables, "job_link", "job_op", "job_awaited")
+			tables = append(tables, "job_link", "job_op", "job_awaited", "job_cause")
 		}
 		if what.Escrows {
 			tables = append(tables, "job_escrow")
@@ -96,6 +92,13 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 			if err := t.exec(ctx, `
 				delete from `+table+`
 				where directory = $1 and app = $2`); err != nil {
+				return err
+			}
+		}
+		if what.Links { // what is on hold is about accounts that the job forgets
+			if err := t.exec(ctx, `
+				delete from job_pending
+				where directory = $1 and app = $2 and (verdict <> 'ready' or takes <> 0)`); err != nil {
 				return err
 			}
 		}

@@ -718,7 +718,7 @@ func (t rosterTx) EndSessions(ctx context.Context, person string, now time.Time)
 		where site = $1 and person = $2
 		returning hash, person, `+bareSessionColumns, string(t.site), person)
 	for _, e := range ended {
-		if e.Live(now) {
+		if e.IsLive(now) {
 			live++
 		}
 	}

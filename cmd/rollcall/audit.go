@@ -148,7 +148,7 @@ func (c *command) auditCSV(cmd *cobra.Command, s *services, o auditFlags) error 
 	}
 	out.Flush()
 	of := o.query.Scope
-	if !of.One() {
+	if !of.IsSingle() {
 		of = event.Installation()
 	}
 	return errors.Join(err, out.Error(), s.recordExport(cmd, of, event.ExportAudit, "The audit log", phrase.Count(sent, "event", "events"), sent))

@@ -246,7 +246,7 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 	ln, shown := on.pages, on.metrics
 	numbers := &gatherer{s: s, now: c.now}
 	metered := metrics.New(versionText(), families(), numbers.samples)
-	handler, memory, err := c.handler(s, on, metered.Request)
+	handler, memory, err := c.handler(s, on, metered.CountRequest)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (c *command) printSessions(who string, all []session.Record) error {
 	lines := [][]string{}
 	for _, s := range all {
 		one := sessionJSON{
-			SignedIn: stamp(s.Created), LastUsed: stamp(s.LastUse()), Ends: stamp(s.Ends()), Length: s.Expires.Sub(s.Created).String(),
+			SignedIn: stamp(s.Created), LastUsed: stamp(s.LastUse()), Ends: stamp(s.EndsAt()), Length: s.Expires.Sub(s.Created).String(),
 			Address: s.From.Address, LastAddress: s.Last.Address, Browser: s.Last.String(), UserAgent: s.Last.Agent,
 		}
 		if s.Idle > 0 {

@@ -244,9 +244,9 @@ func (p *Pages) rowOf(v *siteVisit, tokens []site.Token, r requestlog.Request) l
 	switch {
 	case r.TokenEnded():
 		row.What = "Refused: the token has ended"
-	case r.Stranger() && r.Status == http.StatusUnauthorized && r.TokenLast4 == "":
+	case r.IsStranger() && r.Status == http.StatusUnauthorized && r.TokenLast4 == "":
 		row.What = "Refused: no token of this site"
-	case r.Stranger() && r.Status == http.StatusUnauthorized:
+	case r.IsStranger() && r.Status == http.StatusUnauthorized:
 		row.What = "Refused: unknown token, ending …" + r.TokenLast4
 	}
 	if attribute, random := testsConnection(v, r); random != "" {
@@ -271,7 +271,7 @@ func (p *Pages) tokenText(tokens []site.Token, r requestlog.Request) string {
 	if r.TokenLast4 != "" {
 		name = "…" + r.TokenLast4
 	}
-	if r.Stranger() {
+	if r.IsStranger() {
 		if name == "" {
 			return ""
 		}

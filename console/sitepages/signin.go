@@ -46,20 +46,20 @@ func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 	return p.Console.View(w, r, http.StatusOK, "signin_link", p.linkPage(r, v, pending))
 }
 
-func (p *Pages) lookAtLink(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.Pending, error) {
+func (p *Pages) lookAtLink(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.PendingSignIn, error) {
 	p.Console.KeepPathSecret(w, r)
 	if v.Roster == nil {
 		// Respond as an existing site does, so that no one can find out which sites exist.
 		name := r.PathValue("site")
 		if site.CheckName(name) != nil {
-			return signin.Pending{}, console.ErrNotFound
+			return signin.PendingSignIn{}, console.ErrNotFound
 		}
-		return signin.Pending{}, signin.ClosedLink{Reason: onetime.Unknown, Site: name}.Refuse()
+		return signin.PendingSignIn{}, signin.ClosedLink{Reason: onetime.Unknown, Site: name}.Refuse()
 	}
 	return p.SignIns.Look(r.Context(), v.Site, r.PathValue("secret"))
 }
 
-func (p *Pages) linkPage(r *http.Request, v *siteVisit, pending signin.Pending) console.SignInLinkPage {
+func (p *Pages) linkPage(r *http.Request, v *siteVisit, pending signin.PendingSignIn) console.SignInLinkPage {
 	s := console.SignInLinkPage{Action: r.URL.Path, Expires: pending.Expires}
 	s.Narrow = true
 	if pending.Kind == signin.FirstAdmin {

@@ -156,7 +156,7 @@ func readCalls(rows []requestlog.Request) callSummary {
 		if r.TokenEnded() && c.lastEnded.Time.IsZero() {
 			c.lastEnded = r
 		}
-		if r.TokenEnded() || r.Stranger() {
+		if r.TokenEnded() || r.IsStranger() {
 			continue
 		}
 		c.total++

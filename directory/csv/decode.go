@@ -99,7 +99,7 @@ func hasLongRunes(b []byte) bool {
 func endsInsideRune(b []byte) bool {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
 		if rest := b[len(b)-n:]; utf8.RuneStart(rest[0]) {
-			return !utf8.FullRune(rest) && !certain(rest[0]) && utf8.Valid(b[:len(b)-n])
+			return !utf8.FullRune(rest) && !isCertain(rest[0]) && utf8.Valid(b[:len(b)-n])
 		}
 	}
 	return false
@@ -126,7 +126,7 @@ func decodeAs(e encoding.Encoding, b []byte, name string) (string, string, error
 
 // encodingNamed finds an encoding by one of its usual names.
 func encodingNamed(name string) (encoding.Encoding, error) {
-	switch key := squeezed(name); key {
+	switch key := squeezeName(name); key {
 	case "utf8":
 		return unicode.UTF8BOM, nil
 	case "utf16":
@@ -141,7 +141,7 @@ func encodingNamed(name string) (encoding.Encoding, error) {
 			if !ok {
 				continue
 			}
-			own := squeezed(c.String())
+			own := squeezeName(c.String())
 			number := strings.TrimPrefix(strings.TrimPrefix(own, "ibmcodepage"), "windows")
 			if key == own || number != own && (key == "cp"+number || key == "ibm"+number && strings.HasPrefix(own, "ibm")) || key == "latin1" && own == "iso88591" {
 				return e, nil
@@ -151,8 +151,8 @@ func encodingNamed(name string) (encoding.Encoding, error) {
 	return nil, fileError("there is no encoding %q; use one such as utf-8, utf-16, windows-1252, windows-1250, iso-8859-1, ibm850 or macintosh", name)
 }
 
-// alike are the encodings besides Windows-1252 that Western and Central European programs write.
-var alike = []*charmap.Charmap{charmap.Windows1250, charmap.Windows1254, charmap.Windows1257}
+// similarEncodings are the encodings besides Windows-1252 that Western and Central European programs write.
+var similarEncodings = []*charmap.Charmap{charmap.Windows1250, charmap.Windows1254, charmap.Windows1257}
 
 // decodeLegacy reads a file that has one byte per character. Such a file does not name its
 // encoding. A letter that all common encodings read alike is certain. A file with any other letter
@@ -165,7 +165,7 @@ func decodeLegacy(b []byte) (string, string, error) {
 			continue
 		}
 		run++
-		if run > 2 || !certain(c) {
+		if run > 2 || !isCertain(c) {
 			return "", "", ambiguousEncoding(b, i)
 		}
 	}
@@ -174,12 +174,12 @@ func decodeLegacy(b []byte) (string, string, error) {
 	return text, fmt.Sprintf("The file is not UTF-8; it was read as Windows-1252 (%q).", wordAt(charmap.Windows1252, b, first)), err
 }
 
-func certain(c byte) bool {
+func isCertain(c byte) bool {
 	r := charmap.Windows1252.DecodeByte(c)
 	if c < 0xc0 || r == utf8.RuneError {
 		return false // punctuation here, letters elsewhere
 	}
-	for _, other := range alike {
+	for _, other := range similarEncodings {
 		if other.DecodeByte(c) != r {
 			return false
 		}

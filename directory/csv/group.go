@@ -18,7 +18,7 @@ func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 	if err != nil {
 		return directory.GroupFile{}, err
 	}
-	if err := t.header(groupColumn); err != nil {
+	if err := t.findMeanings(groupColumn); err != nil {
 		return directory.GroupFile{}, err
 	}
 	for _, name := range t.names {
@@ -29,7 +29,7 @@ func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 	if !slices.Contains(t.meanings, "displayName") && !slices.Contains(t.meanings, "objectId") {
 		return directory.GroupFile{}, fileError("no column names the groups: call it displayName (the columns are %s)", strings.Join(t.names, ", "))
 	}
-	return t.file(), nil
+	return t.groupFile(), nil
 }
 
 // ReadMembers reads a file of memberships. With oneGroup all members are of one group: the file has
@@ -42,11 +42,11 @@ func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
 	}
 	if oneGroup && len(t.names) == 1 && memberColumn(t.names[0]) == "" {
 		// A list without a header: its first line is a member.
-		t.records = append([]record{{line: t.at, cells: t.names}}, t.records...)
+		t.records = append([]record{{line: t.headerLine, cells: t.names}}, t.records...)
 		t.names, t.meanings = []string{directory.RowMember}, []string{directory.RowMember}
-		return t.file(), nil
+		return t.groupFile(), nil
 	}
-	if err := t.header(memberColumn); err != nil {
+	if err := t.findMeanings(memberColumn); err != nil {
 		return directory.GroupFile{}, err
 	}
 	has := func(what string) bool { return slices.Contains(t.meanings, what) }
@@ -56,7 +56,7 @@ func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
 	case !oneGroup && !has(directory.RowGroup):
 		return directory.GroupFile{}, fileError("no column names the groups: call it group (the columns are %s)", strings.Join(t.names, ", "))
 	}
-	return t.file(), nil
+	return t.groupFile(), nil
 }
 
 // groupColumn returns the attribute of groups that a column means; "" if it means none.
@@ -90,20 +90,20 @@ func memberColumn(name string) string {
 
 // plainColumn squeezes a column's name. Entra's templates have the property in brackets.
 func plainColumn(name string) string {
-	if m := brackets.FindStringSubmatch(name); m != nil {
+	if m := bracketPattern.FindStringSubmatch(name); m != nil {
 		name = m[1]
 	}
-	return squeezed(name)
+	return squeezeName(name)
 }
 
 // table is a file whose columns mean other things than attributes of users.
 type table struct {
-	names    []string // the names of the columns, as the file writes them
-	meanings []string // the meanings of the columns; "" for one that is left out
-	at       int      // the line number of the header
-	records  []record
-	notes    []string
-	example  bool
+	names      []string // the names of the columns, as the file writes them
+	meanings   []string // the meanings of the columns; "" for one that is left out
+	headerLine int      // the line number of the header
+	records    []record
+	notes      []string
+	example    bool
 }
 
 func readTable(r io.Reader) (*table, error) {
@@ -156,22 +156,22 @@ func likelySeparator(header string) rune {
 }
 
 func (t *table) read(l *lines) error {
-	text, line, err := l.record()
+	text, line, err := l.nextRecord()
 	if err != nil {
 		return err
 	}
 	if t.names, err = parse(text, l.separator); err != nil {
 		return fileError("line %d, the header, cannot be read: %v", line, err)
 	}
-	t.at = line
+	t.headerLine = line
 	rd := Reader{}
 	rd.readRecords(l)
 	t.records = rd.records
-	return rd.broken
+	return rd.readErr
 }
 
-// header finds what each column means. The first of several columns of one meaning counts.
-func (t *table) header(meaning func(string) string) error {
+// findMeanings finds what each column means. The first of several columns of one meaning counts.
+func (t *table) findMeanings(meaning func(string) string) error {
 	var out []string
 	for _, name := range t.names {
 		m := meaning(name)
@@ -189,7 +189,7 @@ func (t *table) header(meaning func(string) string) error {
 	return nil
 }
 
-func (t *table) file() directory.GroupFile {
+func (t *table) groupFile() directory.GroupFile {
 	f := directory.GroupFile{Notes: t.notes}
 	for _, rec := range t.records {
 		switch {
@@ -226,7 +226,7 @@ func NewTable(w io.Writer, columns ...string) (*Table, error) {
 // Write writes one row.
 func (t *Table) Write(cells ...string) error {
 	for i, cell := range cells {
-		cells[i] = hidden(cell)
+		cells[i] = hideFormula(cell)
 	}
 	return t.w.Write(cells)
 }

@@ -17,10 +17,10 @@ import (
 // column is a column of the file and what is known about its meaning.
 type column struct {
 	directory.FileColumn
-	blocks bool   // in this column Yes means accountEnabled=false, as in "Block sign in"
-	mapped bool   // the caller said what the column means
-	used   bool   // a template inserts the column
-	state  string // what a message says about a column that may be accountEnabled
+	meansBlocked   bool   // in this column Yes means accountEnabled=false, as in "Block sign in"
+	mapped         bool   // the caller said what the column means
+	usedByTemplate bool   // a template inserts the column
+	stateHint      string // what a message says about a column that may be accountEnabled
 }
 
 // meanings are squeezed names that can mean only one attribute. They come on top of the attributes'
@@ -61,17 +61,17 @@ var guesses = map[string]string{
 	"birthdate": "", "dateofbirth": "", "hiredate": "", "startdate": "", "enddate": "", "terminationdate": "",
 }
 
-// without are columns to leave out: those of Entra's own files that no attribute stores, and
+// ignoredColumns are columns to leave out: those of Entra's own files that no attribute stores, and
 // passwords.
-var without = map[string]bool{
+var ignoredColumns = map[string]bool{
 	"creationtype": true, "directorysynced": true, "invitationstate": true, "identityissuer": true, "createddatetime": true, "usertype": true, "agegroup": true,
 	"consentprovidedforminor": true, "legalagegroupclassification": true, "passwordprofile": true, "initialpassword": true, "password": true, "passwordhashfunction": true,
 }
 
-var brackets = regexp.MustCompile(`\[([^\]]*)\]`)
+var bracketPattern = regexp.MustCompile(`\[([^\]]*)\]`)
 
-// squeezed returns a name in lower case, without spaces and punctuation.
-func squeezed(name string) string {
+// squeezeName returns a name in lower case, without spaces and punctuation.
+func squeezeName(name string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune("_-./()'’:*?", r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Zs, unicode.Pd) {
 			return -1
@@ -84,22 +84,22 @@ func squeezed(name string) string {
 // the column out.
 func meaning(name string) (attribute string, known bool) {
 	// Entra's templates: Name [displayName] Required. Google's: First Name [Required].
-	if m := brackets.FindStringSubmatch(name); m != nil {
+	if m := bracketPattern.FindStringSubmatch(name); m != nil {
 		if attribute, known := meaning(m[1]); known {
 			return attribute, true
 		}
-		name = brackets.ReplaceAllString(name, "")
+		name = bracketPattern.ReplaceAllString(name, "")
 	}
-	key := squeezed(name)
+	key := squeezeName(name)
 	for _, a := range directory.Attributes() {
-		if key == squeezed(a.Name) || key == squeezed(a.Label) {
+		if key == squeezeName(a.Name) || key == squeezeName(a.Label) {
 			return a.Name, true
 		}
 	}
 	if a, ok := meanings[key]; ok {
 		return a, true
 	}
-	return "", without[key]
+	return "", ignoredColumns[key]
 }
 
 // header gives each column its attributes. It looks at the values of a column where the name alone
@@ -146,11 +146,13 @@ func plainWord(word string) string {
 	return strings.Join(strings.FieldsFunc(word, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == '"' }), " ")
 }
 
-// known reports whether a value means true or false.
-func (w words) known(value string) bool { return w[wordKey(value)] != "" || directory.IsBoolean(value) }
+// isKnown reports whether a value means true or false.
+func (w words) isKnown(value string) bool {
+	return w[wordKey(value)] != "" || directory.IsBoolean(value)
+}
 
-// values are those of a column.
-func (h *header) values(i int) iter.Seq[string] {
+// columnValues are those of a column.
+func (h *header) columnValues(i int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for cells := range h.rows {
 			if i < len(cells) && !yield(cells[i]) {
@@ -167,7 +169,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	}
 	h := &header{rows: rows, mappings: map[int]bool{}, words: own}
 	for i, name := range names {
-		h.columns = append(h.columns, column{FileColumn: directory.FileColumn{Number: i + 1, Name: strings.TrimSpace(revealed(name))}})
+		h.columns = append(h.columns, column{FileColumn: directory.FileColumn{Number: i + 1, Name: strings.TrimSpace(revealFormula(name))}})
 	}
 	if err := h.apply(o); err != nil {
 		return nil, err
@@ -178,19 +180,19 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 			left = append(left, c.Name)
 		}
 	}
-	h.giveWay()
+	h.yieldToMapped()
 	for _, m := range o.Make {
-		t, err := h.template(m)
+		t, err := h.parseTemplate(m)
 		if err != nil {
 			return nil, err
 		}
-		h.use(t)
+		h.markUsed(t)
 		h.templates = append(h.templates, t)
 	}
 	h.askForName()
 	h.findStates()
 	h.askForUnknown(o.IgnoreUnknown)
-	h.refuseTwice()
+	h.refuseDuplicates()
 	if h.sentence != nil {
 		return nil, &directory.FileError{Detail: strings.Join(h.sentence, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggested, EnabledWords: h.enabled, DisabledWords: h.disabled}
 	}
@@ -215,7 +217,7 @@ func (h *header) fileColumns() []directory.FileColumn {
 // examples are the first values of a column.
 func (h *header) examples(i int) (list []string) {
 	const most, longest = 3, 40
-	for v := range h.values(i) {
+	for v := range h.columnValues(i) {
 		v = strings.Join(strings.Fields(cellText(v)), " ")
 		if r := []rune(v); len(r) > longest {
 			v = string(r[:longest]) + "…"
@@ -230,11 +232,11 @@ func (h *header) examples(i int) (list []string) {
 	return list
 }
 
-// use marks the columns that a template inserts as known.
-func (h *header) use(t template) {
+// markUsed marks the columns that a template inserts as known.
+func (h *header) markUsed(t template) {
 	for i := range h.columns {
-		if c := &h.columns[i]; t.uses(i) {
-			c.used, c.Unknown = true, false
+		if c := &h.columns[i]; t.usesColumn(i) {
+			c.usedByTemplate, c.Unknown = true, false
 		}
 	}
 }
@@ -242,9 +244,9 @@ func (h *header) use(t template) {
 // apply carries out what the caller said about columns.
 func (h *header) apply(o directory.FileOptions) error {
 	for _, m := range o.Map {
-		at := h.named(m.Column)
+		at := h.columnsNamed(m.Column)
 		if at == nil {
-			return fileError("the file has no column %q to map; its columns are %s", m.Column, h.list())
+			return fileError("the file has no column %q to map; its columns are %s", m.Column, h.listColumns())
 		}
 		a, ok := directory.AttributeNamed(strings.TrimSpace(m.Attribute))
 		if !ok {
@@ -253,18 +255,18 @@ func (h *header) apply(o directory.FileOptions) error {
 		for _, i := range at {
 			h.columns[i].mapped = true
 			h.columns[i].Attributes = append(h.columns[i].Attributes, a.Name)
-			h.columns[i].blocks = a.Name == "accountEnabled" && strings.HasPrefix(squeezed(h.columns[i].Name), "blocksignin")
+			h.columns[i].meansBlocked = a.Name == "accountEnabled" && strings.HasPrefix(squeezeName(h.columns[i].Name), "blocksignin")
 		}
 	}
 	for _, text := range o.Ignore {
 		names := []string{text}
-		if h.named(text) == nil {
+		if h.columnsNamed(text) == nil {
 			names = strings.Split(text, ",")
 		}
 		for _, name := range names {
-			at := h.named(name)
+			at := h.columnsNamed(name)
 			if at == nil {
-				return fileError("the file has no column %q to leave out; its columns are %s", strings.TrimSpace(name), h.list())
+				return fileError("the file has no column %q to leave out; its columns are %s", strings.TrimSpace(name), h.listColumns())
 			}
 			for _, i := range at {
 				h.columns[i].mapped, h.columns[i].Attributes = true, nil
@@ -274,8 +276,8 @@ func (h *header) apply(o directory.FileOptions) error {
 	return nil
 }
 
-// named finds columns by name, or by number as #3.
-func (h *header) named(name string) []int {
+// columnsNamed finds columns by name, or by number as #3.
+func (h *header) columnsNamed(name string) []int {
 	name = strings.TrimSpace(name)
 	var exact, similar []int
 	for i, c := range h.columns {
@@ -284,7 +286,7 @@ func (h *header) named(name string) []int {
 			return []int{i}
 		case c.Name == name && name != "":
 			exact = append(exact, i)
-		case squeezed(c.Name) == squeezed(name) && squeezed(name) != "":
+		case squeezeName(c.Name) == squeezeName(name) && squeezeName(name) != "":
 			similar = append(similar, i)
 		}
 	}
@@ -294,7 +296,7 @@ func (h *header) named(name string) []int {
 	return similar
 }
 
-func (h *header) list() string {
+func (h *header) listColumns() string {
 	var names []string
 	for i := range h.columns {
 		names = append(names, h.flagName(i))
@@ -306,14 +308,14 @@ func (h *header) list() string {
 // out.
 func (h *header) recognise(c *column, i int) bool {
 	if c.Name == "" {
-		for v := range h.values(i) {
+		for v := range h.columnValues(i) {
 			c.Unknown = c.Unknown || strings.TrimSpace(v) != ""
 		}
 		return false
 	}
 	// Entra's downloads name the column of the object id "id". In other files an "id" can be
 	// anything.
-	if squeezed(c.Name) == "id" && h.all(i, directory.IsObjectID) {
+	if squeezeName(c.Name) == "id" && h.allValues(i, directory.IsObjectID) {
 		c.Attributes = []string{"objectId"}
 		return false
 	}
@@ -321,25 +323,25 @@ func (h *header) recognise(c *column, i int) bool {
 	switch {
 	case !known:
 		c.Unknown = true
-		c.Suggested = h.guess(c.Name, i)
+		c.Suggested = h.guessAttribute(c.Name, i)
 	case attribute == "":
 		return true
-	case attribute == "objectId" && h.none(i, directory.IsObjectID):
+	case attribute == "objectId" && h.noValue(i, directory.IsObjectID):
 		c.Unknown, c.Suggested = true, "employeeId"
-	case attribute == "mail" && h.none(i, isAddress):
+	case attribute == "mail" && h.noValue(i, isAddress):
 		c.Unknown = true // names of accounts, as in Oracle's sample
 	default:
 		c.Attributes = []string{attribute}
-		c.blocks = strings.HasPrefix(squeezed(c.Name), "blocksignin")
+		c.meansBlocked = strings.HasPrefix(squeezeName(c.Name), "blocksignin")
 	}
 	return false
 }
 
-// all reports whether every value of a column passes the test. A column without values does not
+// allValues reports whether every value of a column passes the test. A column without values does not
 // pass.
-func (h *header) all(i int, test func(string) bool) bool {
+func (h *header) allValues(i int, test func(string) bool) bool {
 	some := false
-	for v := range h.values(i) {
+	for v := range h.columnValues(i) {
 		if v = strings.TrimSpace(v); v == "" {
 			continue
 		}
@@ -350,9 +352,9 @@ func (h *header) all(i int, test func(string) bool) bool {
 	return some
 }
 
-// some reports whether a value of a column passes the test.
-func (h *header) some(i int, test func(string) bool) bool {
-	for v := range h.values(i) {
+// anyValue reports whether a value of a column passes the test.
+func (h *header) anyValue(i int, test func(string) bool) bool {
+	for v := range h.columnValues(i) {
 		if v = strings.TrimSpace(v); v != "" && test(v) {
 			return true
 		}
@@ -360,17 +362,17 @@ func (h *header) some(i int, test func(string) bool) bool {
 	return false
 }
 
-// none reports whether a column has values and none of them passes the test.
-func (h *header) none(i int, test func(string) bool) bool {
-	return h.all(i, func(v string) bool { return !test(v) })
+// noValue reports whether a column has values and none of them passes the test.
+func (h *header) noValue(i int, test func(string) bool) bool {
+	return h.allValues(i, func(v string) bool { return !test(v) })
 }
 
 func isAddress(v string) bool { return strings.Contains(v, "@") }
 
-// guess returns the attribute that an unknown column probably is, if its values fit.
-func (h *header) guess(name string, i int) string {
-	name = brackets.ReplaceAllString(name, "")
-	a, ok := guesses[squeezed(name)]
+// guessAttribute returns the attribute that an unknown column probably is, if its values fit.
+func (h *header) guessAttribute(name string, i int) string {
+	name = bracketPattern.ReplaceAllString(name, "")
+	a, ok := guesses[squeezeName(name)]
 	if !ok {
 		a = directory.Suggest(name)
 		if isKey(name) && a != "objectId" && a != "employeeId" && a != "manager" && a != "userPrincipalName" {
@@ -378,35 +380,35 @@ func (h *header) guess(name string, i int) string {
 		}
 	}
 	switch {
-	case a == "manager" && strings.HasSuffix(squeezed(name), "name") && !h.all(i, isAddress): // a manager is not found by the name alone
+	case a == "manager" && strings.HasSuffix(squeezeName(name), "name") && !h.allValues(i, isAddress): // a manager is not found by the name alone
 		return ""
-	case a == "userPrincipalName" && !h.all(i, isAddress), a == accountEnabled && !h.saysState(name, i), a == "objectId" && !h.all(i, directory.IsObjectID):
+	case a == "userPrincipalName" && !h.allValues(i, isAddress), a == accountEnabled && !h.holdsState(name, i), a == "objectId" && !h.allValues(i, directory.IsObjectID):
 		return ""
-	case a == "jobTitle" && h.all(i, func(v string) bool {
-		return slices.Contains([]string{"mr", "mrs", "ms", "miss", "dr", "prof", "mx"}, squeezed(v))
+	case a == "jobTitle" && h.allValues(i, func(v string) bool {
+		return slices.Contains([]string{"mr", "mrs", "ms", "miss", "dr", "prof", "mx"}, squeezeName(v))
 	}):
 		return ""
 	}
 	return a
 }
 
-// saysState reports whether the values of a column that is named like accountEnabled are true or
+// holdsState reports whether the values of a column that is named like accountEnabled are true or
 // false. A column named "status" can mean many things, so all its values must be.
-func (h *header) saysState(name string, i int) bool {
-	if key := squeezed(name); strings.Contains(key, "stat") || strings.Contains(key, "estado") {
-		return h.all(i, h.words.known)
+func (h *header) holdsState(name string, i int) bool {
+	if key := squeezeName(name); strings.Contains(key, "stat") || strings.Contains(key, "estado") {
+		return h.allValues(i, h.words.isKnown)
 	}
-	return h.some(i, h.words.known)
+	return h.anyValue(i, h.words.isKnown)
 }
 
 // isKey reports whether a name looks like the key of another table, such as DEPARTMENT_ID.
 func isKey(name string) bool {
-	key := squeezed(name)
+	key := squeezeName(name)
 	return slices.ContainsFunc([]string{"id", "ids", "code", "key", "guid"}, func(end string) bool { return strings.HasSuffix(key, end) })
 }
 
-// giveWay leaves out a recognised column if the caller mapped another column to its attribute.
-func (h *header) giveWay() {
+// yieldToMapped leaves out a recognised column if the caller mapped another column to its attribute.
+func (h *header) yieldToMapped() {
 	for i := range h.columns {
 		c := &h.columns[i]
 		if !c.mapped && len(c.Attributes) == 1 && slices.ContainsFunc(h.columns, func(o column) bool { return o.mapped && slices.Contains(o.Attributes, c.Attributes[0]) }) {
@@ -415,13 +417,13 @@ func (h *header) giveWay() {
 	}
 }
 
-func (h *header) has(attribute string) bool {
+func (h *header) hasAttribute(attribute string) bool {
 	return slices.ContainsFunc(h.columns, func(c column) bool { return slices.Contains(c.Attributes, attribute) })
 }
 
 // flagName returns a column's name in the form in which a flag takes it.
 func (h *header) flagName(i int) string {
-	if c := h.columns[i]; c.Name != "" && len(h.named(c.Name)) == 1 {
+	if c := h.columns[i]; c.Name != "" && len(h.columnsNamed(c.Name)) == 1 {
 		return c.Name
 	}
 	return "#" + strconv.Itoa(h.columns[i].Number)
@@ -434,17 +436,17 @@ func (h *header) askToMap(i int, attribute string) {
 
 // askForName asks which column identifies the users, if no other column does.
 func (h *header) askForName() {
-	if h.has("userPrincipalName") || slices.ContainsFunc(h.templates, func(t template) bool { return t.attribute == "userPrincipalName" }) {
+	if h.hasAttribute("userPrincipalName") || slices.ContainsFunc(h.templates, func(t template) bool { return t.attribute == "userPrincipalName" }) {
 		return
 	}
 	h.suggested = h.suggestTemplate()
-	if h.has("objectId") {
+	if h.hasAttribute("objectId") {
 		return
 	}
 	best := -1
 	for i, c := range h.columns {
 		switch {
-		case !h.all(i, isAddress) && !slices.Contains(c.Attributes, "mail"):
+		case !h.allValues(i, isAddress) && !slices.Contains(c.Attributes, "mail"):
 		case best < 0, rank(c) > rank(h.columns[best]):
 			best = i
 		}
@@ -467,22 +469,22 @@ func (h *header) askForName() {
 func (h *header) askForTemplate() {
 	unknown := slices.ContainsFunc(h.columns, func(c column) bool { return c.Unknown })
 	switch {
-	case h.has("employeeId") && (!unknown || h.suggested == ""):
+	case h.hasAttribute("employeeId") && (!unknown || h.suggested == ""):
 		return
 	case h.suggested == "":
 		h.sentence = append(h.sentence, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. Say which column has it")
 		h.flags = append(h.flags, `--map "COLUMN=userPrincipalName"`)
 		return
-	case h.has("employeeId"):
+	case h.hasAttribute("employeeId"):
 		h.sentence = append(h.sentence, "the file has no column userPrincipalName, which new users need. It can be built from other columns, with your own domain instead of example.com")
 	default:
 		h.sentence = append(h.sentence, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. A userPrincipalName can be built from other columns, with your own domain instead of example.com")
 	}
 	h.flags = append(h.flags, makeFlag(h.suggested))
-	if t, err := h.template(directory.Template{Attribute: "userPrincipalName", Text: h.suggested}); err == nil {
+	if t, err := h.parseTemplate(directory.Template{Attribute: "userPrincipalName", Text: h.suggested}); err == nil {
 		for i := range h.columns {
-			if t.uses(i) && h.columns[i].Suggested == "" {
-				h.columns[i].used = true // so it need not be left out
+			if t.usesColumn(i) && h.columns[i].Suggested == "" {
+				h.columns[i].usedByTemplate = true // so it need not be left out
 			}
 		}
 	}
@@ -495,7 +497,7 @@ func rank(c column) int {
 	switch {
 	case c.Suggested == "userPrincipalName": // a login that is an address
 		return 4
-	case slices.Contains(c.Attributes, "mail") && strings.HasPrefix(squeezed(c.Name), "work"):
+	case slices.Contains(c.Attributes, "mail") && strings.HasPrefix(squeezeName(c.Name), "work"):
 		return 3
 	case slices.Contains(c.Attributes, "mail"):
 		return 2
@@ -508,28 +510,28 @@ func rank(c column) int {
 // findStates looks for columns that may say which accounts are enabled, if no column has such a
 // name. Leaving such a column out would keep leavers enabled.
 func (h *header) findStates() {
-	if h.has(accountEnabled) || slices.ContainsFunc(h.columns, func(c column) bool { return c.Suggested == accountEnabled }) {
+	if h.hasAttribute(accountEnabled) || slices.ContainsFunc(h.columns, func(c column) bool { return c.Suggested == accountEnabled }) {
 		return
 	}
 	var states []int
 	for i := range h.columns {
 		c := &h.columns[i]
 		switch {
-		case !c.Unknown || c.Suggested != "" || c.used || h.mappings[i]:
-		case guesses[squeezed(c.Name)] == accountEnabled && h.some(i, h.words.known):
+		case !c.Unknown || c.Suggested != "" || c.usedByTemplate || h.mappings[i]:
+		case guesses[squeezeName(c.Name)] == accountEnabled && h.anyValue(i, h.words.isKnown):
 			h.askWords(i)
-		case !h.saysBoth(i):
-		case opposites.MatchString(squeezed(c.Name)):
-			c.state = `if yes means that somebody may not sign in, give it the name "Block sign in", or leavers stay enabled`
+		case !h.hasYesAndNo(i):
+		case invertedNames.MatchString(squeezeName(c.Name)):
+			c.stateHint = `if yes means that somebody may not sign in, give it the name "Block sign in", or leavers stay enabled`
 		default:
 			states = append(states, i)
 		}
 	}
 	for _, i := range states {
 		c := &h.columns[i]
-		c.state = "its values are yes and no; if it says whose account is enabled, map it to accountEnabled, or leavers stay enabled"
+		c.stateHint = "its values are yes and no; if it says whose account is enabled, map it to accountEnabled, or leavers stay enabled"
 		if len(states) == 1 {
-			c.state, c.Suggested = "its values are yes and no; did you mean accountEnabled? If it says something else, leave it out", accountEnabled
+			c.stateHint, c.Suggested = "its values are yes and no; did you mean accountEnabled? If it says something else, leave it out", accountEnabled
 		}
 	}
 }
@@ -537,9 +539,9 @@ func (h *header) findStates() {
 // otherWords returns the first values of a column that are neither true nor false.
 func (h *header) otherWords(i int) (list []string) {
 	const most = 20
-	for v := range h.values(i) {
+	for v := range h.columnValues(i) {
 		v = plainWord(cellText(v))
-		if v == "" || h.words.known(v) || !utf8.ValidString(v) || slices.ContainsFunc(list, func(had string) bool { return strings.EqualFold(had, v) }) {
+		if v == "" || h.words.isKnown(v) || !utf8.ValidString(v) || slices.ContainsFunc(list, func(had string) bool { return strings.EqualFold(had, v) }) {
 			continue
 		}
 		if list = append(list, strings.Clone(v)); len(list) == most {
@@ -557,7 +559,7 @@ func (h *header) askWords(i int) {
 	var shown []string
 	for _, word := range h.otherWords(i) {
 		shown = append(shown, strconv.Quote(word))
-		if opposites.MatchString(squeezed(word)) {
+		if invertedNames.MatchString(squeezeName(word)) {
 			h.disabled = append(h.disabled, word)
 		} else {
 			h.enabled = append(h.enabled, word)
@@ -567,17 +569,17 @@ func (h *header) askWords(i int) {
 	if n := len(shown); n > most {
 		shown = append(shown[:most], fmt.Sprintf("%d more", n-most))
 	}
-	c.state = "some of its values are those of accountEnabled, but not " + strings.Join(shown, ", ") + "; say which of these words mean that an account is enabled, or leavers stay enabled"
+	c.stateHint = "some of its values are those of accountEnabled, but not " + strings.Join(shown, ", ") + "; say which of these words mean that an account is enabled, or leavers stay enabled"
 }
 
-// opposites are names of columns in which yes may mean "not enabled".
-var opposites = regexp.MustCompile(`disab|inact|inakt|deakt|deact|désact|desact|block|bloq|lock|sperr|termin|attrition|suspend|delet|lösch|archiv|leaver|left|exit|ausgeschieden|gekündigt`)
+// invertedNames are names of columns in which yes may mean "not enabled".
+var invertedNames = regexp.MustCompile(`disab|inact|inakt|deakt|deact|désact|desact|block|bloq|lock|sperr|termin|attrition|suspend|delet|lösch|archiv|leaver|left|exit|ausgeschieden|gekündigt`)
 
-// saysBoth reports whether a column has yes and no, and nothing else.
-func (h *header) saysBoth(i int) bool {
+// hasYesAndNo reports whether a column has yes and no, and nothing else.
+func (h *header) hasYesAndNo(i int) bool {
 	var said [2]bool
-	all := h.all(i, func(v string) bool {
-		said[len(opposite(v))-len("true")] = true
+	all := h.allValues(i, func(v string) bool {
+		said[len(invert(v))-len("true")] = true
 		return directory.IsBoolean(v)
 	})
 	return all && said[0] && said[1]
@@ -588,12 +590,12 @@ func (h *header) askForUnknown(ignore bool) {
 	var rest []int
 	for i := range h.columns {
 		c := &h.columns[i]
-		if !c.Unknown || h.mappings[i] || c.used && c.Suggested == "" {
+		if !c.Unknown || h.mappings[i] || c.usedByTemplate && c.Suggested == "" {
 			continue
 		}
 		if ignore {
 			c.Unknown = false
-			if c.state != "" || c.Suggested == accountEnabled && !h.has(accountEnabled) {
+			if c.stateHint != "" || c.Suggested == accountEnabled && !h.hasAttribute(accountEnabled) {
 				h.notes = append(h.notes, fmt.Sprintf("The column %q was left out, although it may say whose account is enabled: --map \"%s=accountEnabled\" reads it.", c.Name, h.flagName(i)))
 			}
 			continue
@@ -603,16 +605,16 @@ func (h *header) askForUnknown(ignore bool) {
 			name = fmt.Sprintf("number %d, which has values and no name", c.Number)
 		}
 		suggested := c.Suggested
-		if suggested != "" && h.has(suggested) || h.suggestedBefore(i, suggested) {
+		if suggested != "" && h.hasAttribute(suggested) || h.alreadySuggested(i, suggested) {
 			suggested = ""
 		}
-		if c.state != "" {
-			name += " (" + c.state + ")"
+		if c.stateHint != "" {
+			name += " (" + c.stateHint + ")"
 		}
 		switch {
 		case suggested == "":
 			rest = append(rest, i)
-		case c.state != "":
+		case c.stateHint != "":
 			h.askToMap(i, suggested)
 		case meansObjectID(c.Name):
 			name += " (its values are no object ids, which are GUIDs; did you mean " + suggested + "?)"
@@ -659,8 +661,8 @@ func meansObjectID(name string) bool {
 	return a == "objectId"
 }
 
-// suggestedBefore reports whether the message already suggests the attribute for another column.
-func (h *header) suggestedBefore(i int, attribute string) bool {
+// alreadySuggested reports whether the message already suggests the attribute for another column.
+func (h *header) alreadySuggested(i int, attribute string) bool {
 	for j := range h.columns {
 		if j != i && h.mappings[j] && h.columns[j].Suggested == attribute {
 			return true
@@ -669,8 +671,8 @@ func (h *header) suggestedBefore(i int, attribute string) bool {
 	return false
 }
 
-// refuseTwice refuses two columns for one attribute, unless the attribute has several values.
-func (h *header) refuseTwice() {
+// refuseDuplicates refuses two columns for one attribute, unless the attribute has several values.
+func (h *header) refuseDuplicates() {
 	first := map[string]int{}
 	for i, c := range h.columns {
 		for _, name := range c.Attributes {
@@ -681,7 +683,7 @@ func (h *header) refuseTwice() {
 				continue
 			}
 			out := i
-			if squeezed(h.columns[i].Name) == squeezed(name) && squeezed(h.columns[j].Name) != squeezed(name) {
+			if squeezeName(h.columns[i].Name) == squeezeName(name) && squeezeName(h.columns[j].Name) != squeezeName(name) {
 				out = j // the attribute's own name stays
 			}
 			h.sentence = append(h.sentence, fmt.Sprintf("the columns %q and %q both mean %s; leave one out", h.flagName(j), h.flagName(i), name))

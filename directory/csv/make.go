@@ -21,22 +21,22 @@ type template struct {
 
 // part is a literal, or a column that is inserted.
 type part struct {
-	literal string
-	columns []int // columns to look for the value in; the first value is used
-	most    int   // how many characters to take; 0 means all
+	literal  string
+	columns  []int // columns to look for the value in; the first value is used
+	maxChars int   // how many characters to take; 0 means all
 }
 
 const exampleTemplate = "{First Name}.{Last Name}@example.com"
 
-// addresses are the attributes for which a template uses only plain letters, digits, dots, hyphens
+// isAddressAttribute are the attributes for which a template uses only plain letters, digits, dots, hyphens
 // and underscores.
-func addresses(attribute string) bool {
+func isAddressAttribute(attribute string) bool {
 	return attribute == "userPrincipalName" || attribute == "mail" || attribute == "mailNickname"
 }
 
-// template reads a template. Braces hold the name of a column, #3 for the third one, or an
+// parseTemplate reads a template. Braces hold the name of a column, #3 for the third one, or an
 // attribute that a column fills.
-func (h *header) template(m directory.Template) (template, error) {
+func (h *header) parseTemplate(m directory.Template) (template, error) {
 	a, ok := directory.AttributeNamed(strings.TrimSpace(m.Attribute))
 	switch {
 	case !ok:
@@ -59,7 +59,7 @@ func (h *header) template(m directory.Template) (template, error) {
 		if rest[open] == '}' || end < open {
 			return template{}, fileError("the template %q for %s has a brace without its partner; write the name of a column in braces, as in %s", m.Text, a.Name, exampleTemplate)
 		}
-		p, err := h.insert(rest[open+1:end], m)
+		p, err := h.parseInsert(rest[open+1:end], m)
 		if err != nil {
 			return template{}, err
 		}
@@ -76,34 +76,34 @@ func (h *header) template(m directory.Template) (template, error) {
 
 func (t template) hasDomain(h *header) bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool {
-		return strings.Contains(p.literal, "@") || slices.ContainsFunc(p.columns, func(i int) bool { return h.all(i, isAddress) })
+		return strings.Contains(p.literal, "@") || slices.ContainsFunc(p.columns, func(i int) bool { return h.allValues(i, isAddress) })
 	})
 }
 
-// insert parses a pair of braces: a column, and perhaps how many of its characters to take.
-func (h *header) insert(text string, m directory.Template) (part, error) {
-	at := h.named(text)
+// parseInsert parses a pair of braces: a column, and perhaps how many of its characters to take.
+func (h *header) parseInsert(text string, m directory.Template) (part, error) {
+	at := h.columnsNamed(text)
 	most := 0
 	if at == nil {
-		at = h.filling(text)
+		at = h.columnsFilling(text)
 	}
 	if name, number, ok := cutLast(text, ":"); at == nil && ok {
 		n, err := strconv.Atoi(strings.TrimSpace(number))
 		if err != nil || n < 1 {
 			return part{}, fileError("the template %q takes %q characters of a column; write a number, as in {First Name:1}", m.Text, number)
 		}
-		if most, at = n, h.named(name); at == nil {
-			at = h.filling(name)
+		if most, at = n, h.columnsNamed(name); at == nil {
+			at = h.columnsFilling(name)
 		}
 	}
 	if at == nil {
-		return part{}, fileError("the template %q names the column %q, which the file does not have; its columns are %s", m.Text, strings.TrimSpace(text), h.list())
+		return part{}, fileError("the template %q names the column %q, which the file does not have; its columns are %s", m.Text, strings.TrimSpace(text), h.listColumns())
 	}
-	return part{columns: at, most: most}, nil
+	return part{columns: at, maxChars: most}, nil
 }
 
-// filling returns the columns that fill an attribute.
-func (h *header) filling(attribute string) []int {
+// columnsFilling returns the columns that fill an attribute.
+func (h *header) columnsFilling(attribute string) []int {
 	var at []int
 	for i, c := range h.columns {
 		if slices.ContainsFunc(c.Attributes, func(a string) bool { return strings.EqualFold(a, strings.TrimSpace(attribute)) }) {
@@ -128,8 +128,8 @@ func didYouMean(attribute string) string {
 	return ""
 }
 
-// uses reports whether the template inserts a column.
-func (t template) uses(i int) bool {
+// usesColumn reports whether the template inserts a column.
+func (t template) usesColumn(i int) bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool { return slices.Contains(p.columns, i) })
 }
 
@@ -148,14 +148,14 @@ func (t template) build(cells []string) (string, error) {
 				value = strings.TrimSpace(cellText(cells[i]))
 			}
 		}
-		if addresses(t.attribute) {
+		if isAddressAttribute(t.attribute) {
 			var err error
-			if value, err = t.plain(value); err != nil {
+			if value, err = t.plainAddressPart(value); err != nil {
 				return "", err
 			}
 		}
-		if r := []rune(value); p.most > 0 && len(r) > p.most {
-			value = string(r[:p.most])
+		if r := []rune(value); p.maxChars > 0 && len(r) > p.maxChars {
+			value = string(r[:p.maxChars])
 		}
 		some = some || value != ""
 		b.WriteString(value)
@@ -163,7 +163,7 @@ func (t template) build(cells []string) (string, error) {
 	if !some {
 		return "", nil
 	}
-	if !addresses(t.attribute) {
+	if !isAddressAttribute(t.attribute) {
 		return strings.Join(strings.Fields(b.String()), " "), nil
 	}
 	name, domain, ok := strings.Cut(b.String(), "@")
@@ -182,12 +182,12 @@ func withoutSpareDots(name string) string {
 	return strings.Trim(name, ".-_ ")
 }
 
-// undecomposed replaces letters that Unicode does not decompose into a plain letter and a mark.
-var undecomposed = strings.NewReplacer("ß", "ss", "ø", "o", "æ", "ae", "œ", "oe", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "ı", "i", "ħ", "h", "ŋ", "n", "ŧ", "t")
+// plainLetters replaces letters that Unicode does not decompose into a plain letter and a mark.
+var plainLetters = strings.NewReplacer("ß", "ss", "ø", "o", "æ", "ae", "œ", "oe", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "ı", "i", "ħ", "h", "ŋ", "n", "ŧ", "t")
 
-// plain returns a value as part of an address: lower case without accents, with a dot for each
+// plainAddressPart returns a value as part of an address: lower case without accents, with a dot for each
 // space. "Last, First" becomes first.last.
-func (t template) plain(value string) (string, error) {
+func (t template) plainAddressPart(value string) (string, error) {
 	if name, domain, ok := strings.Cut(value, "@"); ok {
 		if len(t.parts) == 1 {
 			return strings.ToLower(value), nil
@@ -198,7 +198,7 @@ func (t template) plain(value string) (string, error) {
 		value = first + " " + last
 	}
 	var b strings.Builder
-	for _, r := range norm.NFKD.String(undecomposed.Replace(strings.ToLower(value))) {
+	for _, r := range norm.NFKD.String(plainLetters.Replace(strings.ToLower(value))) {
 		switch {
 		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' || r == '_':
 			b.WriteRune(r)
@@ -224,7 +224,7 @@ func (h *header) suggestTemplate() string {
 			add(in(i))
 		}
 	}
-	given, family := h.filling("givenName"), h.filling("surname")
+	given, family := h.columnsFilling("givenName"), h.columnsFilling("surname")
 	if len(given) == 1 && len(family) == 1 {
 		add(in(given[0]) + "." + in(family[0]))
 	}
@@ -233,11 +233,11 @@ func (h *header) suggestTemplate() string {
 			add(in(i))
 		}
 	}
-	for _, i := range h.filling("employeeId") {
+	for _, i := range h.columnsFilling("employeeId") {
 		add(in(i))
 	}
 	for _, text := range candidates {
-		if h.tellsApart(text) {
+		if h.isUnique(text) {
 			return text
 		}
 	}
@@ -249,15 +249,15 @@ func (h *header) suggestTemplate() string {
 
 // isLogin reports whether the values of a column are account names without a domain.
 func (h *header) isLogin(name string, i int) bool {
-	if guesses[squeezed(name)] != "userPrincipalName" && meanings[squeezed(name)] != "mail" {
+	if guesses[squeezeName(name)] != "userPrincipalName" && meanings[squeezeName(name)] != "mail" {
 		return false
 	}
-	return h.all(i, func(v string) bool { return v != "" && !strings.ContainsAny(v, "@ ,\\") })
+	return h.allValues(i, func(v string) bool { return v != "" && !strings.ContainsAny(v, "@ ,\\") })
 }
 
-// tellsApart reports whether a template builds a value for every row, and no value twice.
-func (h *header) tellsApart(text string) bool {
-	t, err := h.template(directory.Template{Attribute: "userPrincipalName", Text: text})
+// isUnique reports whether a template builds a value for every row, and no value twice.
+func (h *header) isUnique(text string) bool {
+	t, err := h.parseTemplate(directory.Template{Attribute: "userPrincipalName", Text: text})
 	if err != nil {
 		return false
 	}

@@ -20,8 +20,8 @@ import (
 const (
 	maxFileBytes = 512 << 20
 	maxRowBytes  = 1 << 20
-	maxGivenBack = 16 << 20 // bytes read in search of closing quotes that do not exist
-	looksWrong   = "this does not look like a CSV file"
+	maxReread    = 16 << 20 // bytes read in search of closing quotes that do not exist
+	notCSV       = "this does not look like a CSV file"
 )
 
 // Reader holds a file that has been read.
@@ -33,18 +33,18 @@ type Reader struct {
 	separator rune
 	words     words
 	notes     []string
-	cut       string // why the end of the file seems to be missing
+	cutReason string // why the end of the file seems to be missing
 	records   []record
-	broken    error // the error that ended the records early
+	readErr   error // the error that ended the records early
 	example   bool  // Entra's bulk template, which has a line to show how
 }
 
 // record is one row of cells, or what is wrong with the row.
 type record struct {
-	line  int
-	cells []string
-	err   error
-	open  bool // the file ends inside a quoted value of this record
+	line     int
+	cells    []string
+	err      error
+	unclosed bool // the file ends inside a quoted value of this record
 }
 
 // NewReader reads the whole file. An error about its columns is a *directory.FileError, which
@@ -78,7 +78,7 @@ func Open(r io.Reader, o directory.FileOptions) (directory.File, error) {
 	if err != nil {
 		return directory.File{}, err
 	}
-	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), Cut: rd.cut, Separator: string(rd.separator), Template: rd.suggested, Columns: rd.described}
+	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), Cut: rd.cutReason, Separator: string(rd.separator), Template: rd.suggested, Columns: rd.described}
 	return f, nil
 }
 
@@ -94,8 +94,8 @@ func (r *Reader) Rows() iter.Seq2[directory.Row, error] {
 				return
 			}
 		}
-		if r.broken != nil {
-			yield(directory.Row{}, r.broken)
+		if r.readErr != nil {
+			yield(directory.Row{}, r.readErr)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 			l.skip()
 			continue
 		}
-		if n := l.titles(text); n > 0 {
+		if n := l.countTitleLines(text); n > 0 {
 			r.notes = append(r.notes, fmt.Sprintf("Above the header: %q. It was left out.", strings.Trim(strings.TrimSpace(text), `",;|`)))
 			for range n {
 				l.skip()
@@ -152,7 +152,7 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 		}
 		break
 	}
-	text, line, err := l.record()
+	text, line, err := l.nextRecord()
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (r *Reader) dropLabels(names []string) {
 		}
 		label, _ := meaning(cell)
 		field, _ := meaning(names[i])
-		if label != "" && label == field || squeezed(cell) == squeezed(names[i]) {
+		if label != "" && label == field || squeezeName(cell) == squeezeName(names[i]) {
 			same++
 		} else {
 			other++
@@ -238,23 +238,23 @@ func (r *Reader) findCut(l *lines) {
 		columns--
 	}
 	switch {
-	case last.err != nil && !last.open:
+	case last.err != nil && !last.unclosed:
 		return
-	case last.open:
-		r.cut = fmt.Sprintf("The last row, line %d, ends inside a value in double quotes. The file was cut off, or a double quote is missing.", last.line)
+	case last.unclosed:
+		r.cutReason = fmt.Sprintf("The last row, line %d, ends inside a value in double quotes. The file was cut off, or a double quote is missing.", last.line)
 	case len(last.cells) < columns:
-		r.cut = fmt.Sprintf("The last row, line %d, has %d of %d columns and no line end. The file may have been cut off.", last.line, len(last.cells), columns)
+		r.cutReason = fmt.Sprintf("The last row, line %d, has %d of %d columns and no line end. The file may have been cut off.", last.line, len(last.cells), columns)
 	case !utf8.ValidString(last.cells[len(last.cells)-1]):
-		r.cut = fmt.Sprintf("The last row, line %d, ends inside a character. The file was cut off.", last.line)
+		r.cutReason = fmt.Sprintf("The last row, line %d, ends inside a character. The file was cut off.", last.line)
 	default:
 		return
 	}
-	r.notes = append(r.notes, r.cut)
+	r.notes = append(r.notes, r.cutReason)
 }
 
-// titles counts the lines from here to the header, when this one is a title as reports have it: a
+// countTitleLines counts the lines from here to the header, when this one is a title as reports have it: a
 // single cell that means nothing, above a line that names at least two attributes.
-func (l *lines) titles(text string) int {
+func (l *lines) countTitleLines(text string) int {
 	if cells, known := cellsAndMeanings(text); cells != 1 || known > 0 {
 		return 0
 	}
@@ -293,12 +293,12 @@ func cellsAndMeanings(text string) (cells, known int) {
 // readRecords reads what follows the header. It skips rows without any value.
 func (r *Reader) readRecords(l *lines) {
 	for {
-		text, line, err := l.record()
+		text, line, err := l.nextRecord()
 		if errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil {
-			r.broken = err
+			r.readErr = err
 			return
 		}
 		if strings.TrimSpace(text) == "" {
@@ -308,9 +308,9 @@ func (r *Reader) readRecords(l *lines) {
 		if err == nil && strings.TrimSpace(strings.Join(cells, "")) == "" {
 			continue
 		}
-		rec := record{line: line, cells: cells, err: err, open: err != nil && l.open && l.at >= len(l.text)}
+		rec := record{line: line, cells: cells, err: err, unclosed: err != nil && l.open && l.offset >= len(l.text)}
 		var at *quoteError
-		if rec.open && errors.As(err, &at) {
+		if rec.unclosed && errors.As(err, &at) {
 			at.detail = "the file ends inside this value, which has a double quote before it and none after it; the file was cut off, or a double quote is missing"
 		}
 		r.records = append(r.records, rec)
@@ -375,7 +375,7 @@ func (r *Reader) row(rec record) (directory.Row, error) {
 	row := directory.Row{Line: rec.line, Values: make(map[string]string, len(rec.cells))}
 	for i, cell := range rec.cells[:min(len(rec.cells), len(r.columns))] {
 		for _, name := range r.columns[i].Attributes {
-			r.put(&row, i, name, cell)
+			r.putValue(&row, i, name, cell)
 		}
 	}
 	r.build(&row, rec)
@@ -403,7 +403,7 @@ func (r *Reader) build(row *directory.Row, rec record) {
 	}
 }
 
-func (r *Reader) put(row *directory.Row, i int, name, cell string) {
+func (r *Reader) putValue(row *directory.Row, i int, name, cell string) {
 	if !utf8.ValidString(cell) {
 		row.Problems = append(row.Problems, directory.RowError{Line: row.Line, Column: name, Detail: "the value is not UTF-8 text; save the file as UTF-8"})
 		return
@@ -411,8 +411,8 @@ func (r *Reader) put(row *directory.Row, i int, name, cell string) {
 	value := cellText(cell)
 	if word := r.words[wordKey(value)]; word != "" && name == accountEnabled {
 		value = word
-	} else if r.columns[i].blocks && directory.IsBoolean(value) {
-		value = opposite(value)
+	} else if r.columns[i].meansBlocked && directory.IsBoolean(value) {
+		value = invert(value)
 	}
 	if had := row.Values[name]; had != "" && strings.TrimSpace(value) != "" {
 		value = had + ";" + value // two columns fill one multi-valued attribute
@@ -422,8 +422,8 @@ func (r *Reader) put(row *directory.Row, i int, name, cell string) {
 	row.Values[name] = value
 }
 
-// opposite turns "Block sign in" into accountEnabled.
-func opposite(value string) string {
+// invert turns "Block sign in" into accountEnabled.
+func invert(value string) string {
 	var u directory.User
 	if err := u.Set("accountEnabled", value); err != nil || u.AccountEnabled {
 		return "false"
@@ -437,7 +437,7 @@ func cellText(cell string) string {
 	if rest, ok := strings.CutPrefix(cell, `="`); ok && strings.HasSuffix(rest, `"`) {
 		return strings.TrimSuffix(rest, `"`)
 	}
-	return revealed(cell)
+	return revealFormula(cell)
 }
 
 func (r *Reader) rowError(rec record) error {
@@ -457,13 +457,13 @@ type quoteError struct {
 
 func (e *quoteError) Error() string { return e.detail }
 
-var kept = regexp.MustCompile(`^="([^"]*)"`)
+var keptTextPattern = regexp.MustCompile(`^="([^"]*)"`)
 
 // parse reads one record.
 func parse(text string, separator rune) ([]string, error) {
 	text = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), "\r")
-	text = quotesAlone(text, separator)
-	rd := stdcsv.NewReader(strings.NewReader(quoteKept(text, separator)))
+	text = trimAroundQuotes(text, separator)
+	rd := stdcsv.NewReader(strings.NewReader(quoteKeptText(text, separator)))
 	rd.FieldsPerRecord = -1
 	rd.Comma = separator
 	values, err := rd.Read()
@@ -472,19 +472,19 @@ func parse(text string, separator rune) ([]string, error) {
 	}
 	var at *stdcsv.ParseError
 	if errors.As(err, &at) {
-		return nil, &quoteError{field: fieldAt(text, separator), detail: `a double quote is out of place; write a value that contains one as "say ""hello"""`}
+		return nil, &quoteError{field: misplacedField(text, separator), detail: `a double quote is out of place; write a value that contains one as "say ""hello"""`}
 	}
 	return nil, err
 }
 
-// quotesAlone removes the spaces between a separator and the double quotes of a value, because some
+// trimAroundQuotes removes the spaces between a separator and the double quotes of a value, because some
 // programs write a, "B, C" ,d.
-func quotesAlone(text string, separator rune) string {
+func trimAroundQuotes(text string, separator rune) string {
 	if separator == ' ' || !strings.Contains(text, ` "`) && !strings.Contains(text, `" `) {
 		return text
 	}
 	var b strings.Builder
-	q := quotes{start: true, separator: separator}
+	q := quoteState{start: true, separator: separator}
 	for len(text) > 0 {
 		spaces := len(text) - len(strings.TrimLeft(text, " "))
 		rest := text[spaces:]
@@ -506,8 +506,8 @@ func quotesAlone(text string, separator rune) string {
 	return b.String()
 }
 
-// quoteKept puts quotes around cells that are written as ="00042".
-func quoteKept(text string, separator rune) string {
+// quoteKeptText puts quotes around cells that are written as ="00042".
+func quoteKeptText(text string, separator rune) string {
 	if !strings.Contains(text, `="`) {
 		return text
 	}
@@ -515,11 +515,11 @@ func quoteKept(text string, separator rune) string {
 	start, quoted := true, false
 	for i, c := range text {
 		if start && !quoted && strings.HasPrefix(text[i:], `="`) {
-			if m := kept.FindStringSubmatch(text[i:]); m != nil {
+			if m := keptTextPattern.FindStringSubmatch(text[i:]); m != nil {
 				rest := text[i+len(m[0]):]
 				if rest == "" || strings.HasPrefix(rest, string(separator)) {
 					b.WriteString(`"=""` + m[1] + `"""`)
-					return b.String() + quoteKept(rest, separator)
+					return b.String() + quoteKeptText(rest, separator)
 				}
 			}
 		}
@@ -532,8 +532,8 @@ func quoteKept(text string, separator rune) string {
 	return b.String()
 }
 
-// fieldAt counts the fields of a broken record up to the first misplaced quote.
-func fieldAt(text string, separator rune) int {
+// misplacedField counts the fields of a broken record up to the first misplaced quote.
+func misplacedField(text string, separator rune) int {
 	field, start, quoted := 0, true, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -565,24 +565,24 @@ func fieldAt(text string, separator rune) int {
 type lines struct {
 	text      string
 	separator rune
-	at        int  // the position where the next line begins
+	offset    int  // the position where the next line begins
 	line      int  // number of the last line read
 	open      bool // the last record begins a quoted value that nothing ends
-	givenBack int  // bytes read twice because a quote was never closed, over all records
+	reread    int  // bytes read twice because a quote was never closed, over all records
 }
 
 // peek returns the next line and does not move on.
 func (l *lines) peek() (string, bool) {
-	if l.at >= len(l.text) {
+	if l.offset >= len(l.text) {
 		return "", false
 	}
-	return strings.TrimRight(l.text[l.at:l.end(l.at)], "\r\n"), true
+	return strings.TrimRight(l.text[l.offset:l.lineEnd(l.offset)], "\r\n"), true
 }
 
-func (l *lines) skip() { l.at, l.line = l.end(l.at), l.line+1 }
+func (l *lines) skip() { l.offset, l.line = l.lineEnd(l.offset), l.line+1 }
 
-// end returns where the line that begins at a position ends: after LF, CRLF or CR.
-func (l *lines) end(at int) int {
+// lineEnd returns where the line that begins at a position ends: after LF, CRLF or CR.
+func (l *lines) lineEnd(at int) int {
 	i := strings.IndexAny(l.text[at:], "\r\n")
 	if i < 0 {
 		return len(l.text)
@@ -594,49 +594,49 @@ func (l *lines) end(at int) int {
 	return i + 1
 }
 
-// record returns the next record and the number of its first line.
-func (l *lines) record() (string, int, error) {
-	if l.at >= len(l.text) {
+// nextRecord returns the next record and the number of its first line.
+func (l *lines) nextRecord() (string, int, error) {
+	if l.offset >= len(l.text) {
 		return "", l.line, io.EOF
 	}
-	begin := l.at
-	first := l.end(begin)
+	begin := l.offset
+	first := l.lineEnd(begin)
 	l.line++
 	start := l.line
 	if first-begin > maxRowBytes {
-		return "", start, fileError("line %d is longer than %d bytes; %s", start, maxRowBytes, looksWrong)
+		return "", start, fileError("line %d is longer than %d bytes; %s", start, maxRowBytes, notCSV)
 	}
-	q := quotes{start: true, separator: l.separator}
+	q := quoteState{start: true, separator: l.separator}
 	q.read(l.text[begin:first])
 	l.open = false
 	end := first
 	for q.open {
 		if end >= len(l.text) || end-begin > maxRowBytes {
 			// The quote is never closed: the record ends at its first line.
-			if l.givenBack += end - first; l.givenBack > maxGivenBack {
-				return "", start, fileError("line %d is one of many with a double quote that is never closed; %s", start, looksWrong)
+			if l.reread += end - first; l.reread > maxReread {
+				return "", start, fileError("line %d is one of many with a double quote that is never closed; %s", start, notCSV)
 			}
 			end, l.line, l.open = first, start, true
 			break
 		}
-		next := l.end(end)
+		next := l.lineEnd(end)
 		q.read(l.text[end:next])
 		end = next
 		l.line++
 	}
-	l.at = end
+	l.offset = end
 	return l.text[begin:end], start, nil
 }
 
-// quotes keeps track of the quotes of a record, line by line.
-type quotes struct {
+// quoteState keeps track of the quotes of a record, line by line.
+type quoteState struct {
 	separator rune
 	start     bool // a value may begin here
 	open      bool // inside a quoted value
 	closed    bool // right after a quoted value
 }
 
-func (q *quotes) read(line string) {
+func (q *quoteState) read(line string) {
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; {
 		case q.open && c == '"' && i+1 < len(line) && line[i+1] == '"':

@@ -36,7 +36,7 @@ func (w *Writer) Write(u directory.User, manager string) error {
 		if name == "manager" {
 			v = manager
 		}
-		values[i] = hidden(v)
+		values[i] = hideFormula(v)
 	}
 	return w.w.Write(values)
 }
@@ -58,26 +58,26 @@ func (w *Writer) Flush() error {
 	return w.w.Error()
 }
 
-// hidden puts an apostrophe before a value that a spreadsheet would run as a formula, and before a
+// hideFormula puts an apostrophe before a value that a spreadsheet would run as a formula, and before a
 // value from which revealed would take an apostrophe away.
-func hidden(v string) string {
-	if formula(v) || v != revealed(v) {
+func hideFormula(v string) string {
+	if isFormula(v) || v != revealFormula(v) {
 		return "'" + v
 	}
 	return v
 }
 
-// revealed takes away the apostrophe that hidden put there.
-func revealed(v string) string {
+// revealFormula takes away the apostrophe that hidden put there.
+func revealFormula(v string) string {
 	rest, ok := strings.CutPrefix(v, "'")
-	if ok && formula(strings.TrimLeft(rest, "'")) {
+	if ok && isFormula(strings.TrimLeft(rest, "'")) {
 		return rest
 	}
 	return v
 }
 
 // Spreadsheets in East Asian languages also take the full-width signs.
-func formula(v string) bool {
+func isFormula(v string) bool {
 	first, n := utf8.DecodeRuneInString(v)
 	switch first {
 	case '=', '@', '\t', '\r', '\n', '＝', '＠':

@@ -38,19 +38,19 @@ type Edge struct {
 	Group, Member string
 	Kind          provision.ObjectKind // of the member
 	Present       bool                 // added; otherwise removed
-	Cursor        provision.Cursor     // where it happened; empty for a membership that is simply there
+	Cursor        provision.Cursor     // the position of the change; empty for a membership that Members returns
 }
 
 // Members returns a page of a group's direct members, ordered by id. A page shorter than the limit
 // is the last.
 func (d Directory) Members(ctx context.Context, group, after string, limit int) ([]Edge, error) {
 	page, err := d.handle.MemberIDs(ctx, group, after, limit)
-	return edges(page), err
+	return edgesOf(page), err
 }
 
 // GroupsChanged lists groups and memberships that have changed.
 type GroupsChanged struct {
-	IDs    []string // of groups, each once, in the order of their first change
+	IDs    []string // the ids of the groups, each once, in the order of their first change
 	Edges  []Edge   // in the order in which they happened
 	Cursor provision.Cursor
 	More   bool
@@ -68,10 +68,10 @@ func (d Directory) GroupChanges(ctx context.Context, app string, after provision
 	if errors.Is(err, event.ErrPruned) {
 		err = fmt.Errorf("%w: %w", provision.ErrBehind, err)
 	}
-	return GroupsChanged{IDs: c.ObjectIDs, Edges: edges(c.Edges), Cursor: CursorOf(c.Position), More: c.More}, err
+	return GroupsChanged{IDs: c.ObjectIDs, Edges: edgesOf(c.Edges), Cursor: CursorOf(c.Position), More: c.More}, err
 }
 
-func edges(page []directory.Edge) []Edge {
+func edgesOf(page []directory.Edge) []Edge {
 	all := make([]Edge, len(page))
 	for i, e := range page {
 		all[i] = Edge{Group: e.Group, Member: e.Member, Kind: provision.ObjectKind(e.Kind), Present: e.Present, Cursor: CursorOf(e.Position)}
@@ -97,7 +97,7 @@ func (Groups) Attribute(name string) (provision.SourceAttribute, bool) {
 	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: always}, ok
 }
 
-// Suggest returns the attribute that was probably meant.
+// Suggest returns the name of the attribute that a person who typed name probably meant.
 func (Groups) Suggest(name string) string {
 	if a, ok := directory.GroupAttributeNamed(name); ok {
 		return a.Name

@@ -70,7 +70,17 @@ func (d Directory) Changes(ctx context.Context, app string, after provision.Curs
 	if c.Progress.Within != "" {
 		cursor = provision.Cursor(c.Progress.String())
 	}
-	return provision.Changed{IDs: c.ObjectIDs, Cursor: cursor, More: c.More}, nil
+	origins := make(map[string]provision.Origin, len(c.Origins))
+	for id, o := range c.Origins {
+		origins[id] = provision.Origin(o)
+	}
+	return provision.Changed{IDs: c.ObjectIDs, Origins: origins, Ended: c.Ended, Cursor: cursor, More: c.More}, nil
+}
+
+// Cause returns what the directory knows of an import.
+func (d Directory) Cause(ctx context.Context, id string) (provision.CauseInfo, error) {
+	info, err := d.handle.Cause(ctx, id)
+	return provision.CauseInfo{Words: info.Words, Seen: info.Seen}, err
 }
 
 // Object returns one user.
@@ -80,6 +90,19 @@ func (d Directory) Object(ctx context.Context, app, id string) (provision.Object
 		return provision.Object{}, err
 	}
 	return User(o), nil
+}
+
+// Objects returns those of the users with these ids that exist.
+func (d Directory) Objects(ctx context.Context, app string, ids []string) ([]provision.Object, error) {
+	found, err := d.handle.Objects(ctx, app, ids)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]provision.Object, len(found))
+	for i, o := range found {
+		objects[i] = User(o)
+	}
+	return objects, nil
 }
 
 // CursorOf returns a position in the event feed in the form that the engine stores.
@@ -110,5 +133,5 @@ func (Users) Attribute(name string) (provision.SourceAttribute, bool) {
 	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: a.HasAlways()}, ok
 }
 
-// Suggest returns the attribute that was probably meant.
+// Suggest returns the name of the attribute that a person who typed name probably meant.
 func (Users) Suggest(name string) string { return directory.Suggest(name) }

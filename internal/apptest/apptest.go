@@ -30,8 +30,8 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// All reports whether this run must not skip any test (make test).
-func All() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
+// MustRunAll reports whether this run must not skip any test (make test).
+func MustRunAll() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
 // Run runs one command and returns its standard output. It fails the test if the command fails.
 func Run(t testing.TB, env []string, args ...string) string {

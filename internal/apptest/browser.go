@@ -37,7 +37,7 @@ func OpenBrowser(t testing.TB) *Browser {
 		}
 	}
 	if path == "" {
-		if All() {
+		if MustRunAll() {
 			t.Fatal("no Chromium on this machine; scripts/setup installs it")
 		}
 		t.Skip("needs Chromium; make test installs it")
@@ -46,7 +46,8 @@ func OpenBrowser(t testing.TB) *Browser {
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("font-render-hinting", "none"),
-		// Without this, the toolbar around each window would be pages in processes of their own.
+		// Without this flag, Chromium runs the toolbar of each window as web pages in extra
+		// processes.
 		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,PreloadTopChromeWebUI,WebUIOmniboxPopup,WebUIOmniboxAimPopup,InitialWebUI,WebUIReloadButton"))
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(alloc)
@@ -67,7 +68,7 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 		t.Fatalf("open a window: %v", err)
 	}
 	w := &Window{t: t, who: who, ctx: ctx}
-	// Only one window of a screen has the focus; here each window behaves as if it had.
+	// A screen gives the focus to one window only. Here each window behaves as if it had the focus.
 	w.do("take the focus", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		return chromedp.Void{}, err
@@ -80,15 +81,15 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 // what a person sees (labels, and the texts of buttons and links), wait for them, and fail the test
 // if they do not appear.
 type Window struct {
-	t   testing.TB
-	who string
-	ctx context.Context
-	n   atomic.Int64
+	t      testing.TB
+	who    string
+	ctx    context.Context
+	marked atomic.Int64
 
 	width, height int64
 }
 
-// Report makes the window fail t from now on, which is a subtest of the first test.
+// Report makes the window report failures to t, a subtest, from now on.
 func (w *Window) Report(t testing.TB) { w.t = t }
 
 // Awaits opens an address again and again until the page contains one of the texts.
@@ -97,14 +98,14 @@ func (w *Window) Awaits(url string, texts ...string) {
 	end := time.Now().Add(60 * time.Second)
 	for {
 		w.Open(url)
-		page := squeeze(w.Text())
+		page := foldSpaceAndCase(w.Text())
 		for _, text := range texts {
-			if strings.Contains(page, squeeze(text)) {
+			if strings.Contains(page, foldSpaceAndCase(text)) {
 				return
 			}
 		}
 		if time.Now().After(end) {
-			w.t.Fatalf("%s waited for %q in vain\n%s", w.who, texts, w.where())
+			w.t.Fatalf("%s waited for %q in vain\n%s", w.who, texts, w.describe())
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
@@ -115,7 +116,7 @@ func (w *Window) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
-		w.t.Fatalf("%s: %s: %v\n%s", w.who, what, err, w.where())
+		w.t.Fatalf("%s: %s: %v\n%s", w.who, what, err, w.describe())
 	}
 }
 
@@ -154,8 +155,8 @@ func (w *Window) Text() string {
 func (w *Window) Sees(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
-		if !w.waits(fmt.Sprintf(`squeeze(document.body.innerText).includes(squeeze(%s))`, quote(text))) {
-			w.t.Fatalf("%s does not see %q\n%s", w.who, text, w.where())
+		if !w.waitUntil(fmt.Sprintf(`squeeze(document.body.innerText).includes(squeeze(%s))`, quote(text))) {
+			w.t.Fatalf("%s does not see %q\n%s", w.who, text, w.describe())
 		}
 	}
 }
@@ -164,13 +165,13 @@ func (w *Window) Sees(texts ...string) {
 func (w *Window) SeesNot(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
-		if strings.Contains(squeeze(w.Text()), squeeze(text)) {
-			w.t.Fatalf("%s sees %q\n%s", w.who, text, w.where())
+		if strings.Contains(foldSpaceAndCase(w.Text()), foldSpaceAndCase(text)) {
+			w.t.Fatalf("%s sees %q\n%s", w.who, text, w.describe())
 		}
 	}
 }
 
-func squeeze(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
+func foldSpaceAndCase(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
 
 // Clicks presses the button or link with that name. If several have the name, near selects one by
 // text in the same row, card or form.
@@ -179,8 +180,8 @@ func (w *Window) Clicks(name string, near ...string) {
 	sel := w.find("control", name, near...)
 	leaves := eval[bool](w, fmt.Sprintf(`(e => { window.stillHere = true; return e.matches("a[href], button:not([type=button]), input[type=submit]"); })(document.querySelector(%s))`, quote(string(sel))))
 	w.do("click "+name, chromedp.Click(sel))
-	if leaves && !w.waits(`!window.stillHere && document.readyState === "complete"`) {
-		w.t.Fatalf("%s: nothing came of the click on %q\n%s", w.who, name, w.where())
+	if leaves && !w.waitUntil(`!window.stillHere && document.readyState === "complete"`) {
+		w.t.Fatalf("%s: nothing came of the click on %q\n%s", w.who, name, w.describe())
 	}
 }
 
@@ -205,7 +206,7 @@ func (w *Window) Chooses(label, option string) {
 		return true;
 	})()`, quote(string(sel)), quote(option))
 	if !eval[bool](w, helpers+script) {
-		w.t.Fatalf("%s: the list %q has no option %q\n%s", w.who, label, option, w.where())
+		w.t.Fatalf("%s: the list %q has no option %q\n%s", w.who, label, option, w.describe())
 	}
 }
 
@@ -216,12 +217,12 @@ func (w *Window) Ticks(label string, on bool, near ...string) {
 	if w.Ticked(label, near...) != on {
 		// If the style sheet draws the control itself, a person presses the label, which is what
 		// they see.
-		mark := fmt.Sprintf("tick%d", w.n.Add(1))
+		mark := fmt.Sprintf("tick%d", w.marked.Add(1))
 		eval[bool](w, helpers+fmt.Sprintf(`(e => { (visible(e) && getComputedStyle(e).opacity !== "0" ? e : e.labels[0]).dataset.apptest = %s; return true; })(document.querySelector(%s))`, quote(mark), quote(string(sel))))
 		w.do("tick "+label, chromedp.Click(chromedp.CSS(fmt.Sprintf(`[data-apptest="%s"]`, mark))))
 	}
 	if w.Ticked(label, near...) != on {
-		w.t.Fatalf("%s: %q did not change\n%s", w.who, label, w.where())
+		w.t.Fatalf("%s: %q did not change\n%s", w.who, label, w.describe())
 	}
 }
 
@@ -299,8 +300,8 @@ func (w *Window) Prefers(features map[string]string) {
 	})
 }
 
-// Runs runs a script in the page and waits for its promise. It reads the result as JSON into
-// result, unless that is nil.
+// Runs runs a script in the page and waits for its promise. It decodes the JSON of the result into
+// result, unless result is nil.
 func (w *Window) Runs(script string, result any) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
@@ -310,7 +311,7 @@ func (w *Window) Runs(script string, result any) {
 		err = json.Unmarshal([]byte(text), result)
 	}
 	if err != nil {
-		w.t.Fatalf("%s: run a script: %v\n%s", w.who, err, w.where())
+		w.t.Fatalf("%s: run a script: %v\n%s", w.who, err, w.describe())
 	}
 }
 
@@ -369,7 +370,7 @@ var depth = e => { let n = 0; for (let p = e; p; p = p.parentElement) n++; retur
 // name that only starts the same; if several are equal, near decides.
 func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 	w.t.Helper()
-	mark := fmt.Sprintf("%s%d", kind, w.n.Add(1))
+	mark := fmt.Sprintf("%s%d", kind, w.marked.Add(1))
 	what := `a, button, summary, input[type=submit], [role=button]`
 	if kind == "field" {
 		what = `input, select, textarea, output, [role=textbox]`
@@ -390,15 +391,15 @@ func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 		hits[0].dataset.apptest = (hits[0].dataset.apptest || "") + " " + %[4]s;
 		return true;
 	})()`, quote(what), quote(name), quote(by), quote(mark))
-	if !w.waits(script) {
-		w.t.Fatalf("%s does not find the %s %q %s\n%s", w.who, kind, name, strings.Join(near, " "), w.where())
+	if !w.waitUntil(script) {
+		w.t.Fatalf("%s does not find the %s %q %s\n%s", w.who, kind, name, strings.Join(near, " "), w.describe())
 	}
 	return chromedp.CSS(fmt.Sprintf(`[data-apptest~="%s"]`, mark))
 }
 
-// waits evaluates a condition until it is true. A page that is being replaced answers with an
+// waitUntil evaluates a condition until it is true. A page that is being replaced answers with an
 // error; waits then tries again.
-func (w *Window) waits(condition string) bool {
+func (w *Window) waitUntil(condition string) bool {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
@@ -428,8 +429,8 @@ func eval[T any](w *Window, script string) T {
 	return v
 }
 
-// where describes what the window shows, for the message of a failing test.
-func (w *Window) where() string {
+// describe describes what the window shows, for the message of a failing test.
+func (w *Window) describe() string {
 	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
 	defer cancel()
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))

@@ -17,13 +17,13 @@ func Build() (string, error) {
 	if path := os.Getenv("ROLLCALL_TEST_BINARY"); path != "" {
 		return path, nil
 	}
-	buildAsked.Store(true)
-	return build()
+	buildCalled.Store(true)
+	return buildOnce()
 }
 
-var buildAsked atomic.Bool // whether this process has called for a build
+var buildCalled atomic.Bool // whether this process has called for a build
 
-var build = sync.OnceValues(func() (string, error) {
+var buildOnce = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "rollcall-binary-")
 	if err != nil {
 		return "", err
@@ -40,10 +40,10 @@ var build = sync.OnceValues(func() (string, error) {
 // Clean removes the binary at the end of a test process that may have built it. It returns an exit
 // code: 0, or 1 if it could not remove the binary.
 func Clean() int {
-	if !buildAsked.Load() {
+	if !buildCalled.Load() {
 		return 0
 	}
-	path, err := build()
+	path, err := buildOnce()
 	if err != nil {
 		return 0 // the build failed, so there is nothing to remove
 	}

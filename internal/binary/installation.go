@@ -40,14 +40,14 @@ type Installation struct {
 	binary string
 	pg     *pgserver.Server
 	server *Process
-	web    *http.Client
+	client *http.Client
 }
 
 // New creates the database. It starts no Rollcall server.
 func New(ctx context.Context, o Options) (in *Installation, err error) {
 	in = &Installation{
 		binary: o.Binary, Database: o.Database,
-		web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 500, MaxIdleConns: 1000}, Timeout: time.Minute},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 500, MaxIdleConns: 1000}, Timeout: time.Minute},
 	}
 	if in.Dir, err = os.MkdirTemp("", "rollcall-installation-"); err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func New(ctx context.Context, o Options) (in *Installation, err error) {
 	if in.Addr, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	if _, err := Output(exec.CommandContext(ctx, in.binary, "key", "create", in.key())); err != nil {
+	if _, err := Output(exec.CommandContext(ctx, in.binary, "key", "create", in.keyPath())); err != nil {
 		return nil, err
 	}
 	return in, nil
@@ -120,10 +120,10 @@ func (in *Installation) Kind() string {
 	return "SQLite"
 }
 
-func (in *Installation) key() string { return filepath.Join(in.Dir, "key") }
+func (in *Installation) keyPath() string { return filepath.Join(in.Dir, "key") }
 
-// SQL opens the database directly, beside the server.
-func (in *Installation) SQL() (*sql.DB, error) {
+// OpenDatabase opens a connection to the database that does not go through the Rollcall server.
+func (in *Installation) OpenDatabase() (*sql.DB, error) {
 	if in.onPostgres() {
 		return sql.Open("pgx", in.Database)
 	}
@@ -132,7 +132,7 @@ func (in *Installation) SQL() (*sql.DB, error) {
 
 // Command returns a rollcall command for the database, not yet started.
 func (in *Installation) Command(ctx context.Context, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, in.binary, append([]string{"--database", in.Database, "--key-file", in.key()}, args...)...)
+	return exec.CommandContext(ctx, in.binary, append([]string{"--database", in.Database, "--key-file", in.keyPath()}, args...)...)
 }
 
 // Rollcall runs a command and returns what it prints.
@@ -143,14 +143,14 @@ func (in *Installation) Rollcall(ctx context.Context, args ...string) (string, e
 // Serve starts the server and waits until it is ready. It uses the same address each time.
 func (in *Installation) Serve(ctx context.Context) error {
 	var err error
-	if in.server, err = Start(in.Command(ctx, "serve", "--listen", in.Addr), "rollcall serve", in.log()); err != nil {
+	if in.server, err = Start(in.Command(ctx, "serve", "--listen", in.Addr), "rollcall serve", in.logPath()); err != nil {
 		return err
 	}
-	return in.Ready()
+	return in.WaitReady()
 }
 
-// Ready waits until the server is ready.
-func (in *Installation) Ready() error {
+// WaitReady waits until the server is ready.
+func (in *Installation) WaitReady() error {
 	for began := time.Now(); time.Since(began) < readyLimit; time.Sleep(5 * time.Millisecond) {
 		if status, err := in.Get("/readyz"); err == nil && status == http.StatusOK {
 			return nil
@@ -159,7 +159,7 @@ func (in *Installation) Ready() error {
 	return fmt.Errorf("the server is not ready after %s:\n%s", readyLimit, in.server.Tail())
 }
 
-func (in *Installation) log() string { return filepath.Join(in.Dir, "log") }
+func (in *Installation) logPath() string { return filepath.Join(in.Dir, "log") }
 
 // PID returns the server's process id.
 func (in *Installation) PID() int { return in.server.PID() }
@@ -173,7 +173,7 @@ func (in *Installation) Kill() error {
 
 // Get requests a page that needs no token.
 func (in *Installation) Get(path string) (status int, err error) {
-	resp, err := in.web.Get("http://" + in.Addr + path)
+	resp, err := in.client.Get("http://" + in.Addr + path)
 	if err != nil {
 		return 0, err
 	}
@@ -185,8 +185,8 @@ func (in *Installation) Get(path string) (status int, err error) {
 // Site is a site with a token for SCIM.
 type Site struct{ Name, Token string }
 
-// Site creates a site with the profile "full" and a token for it.
-func (in *Installation) Site(ctx context.Context, name string) (Site, error) {
+// CreateSite creates a site with the profile "full" and a token for it.
+func (in *Installation) CreateSite(ctx context.Context, name string) (Site, error) {
 	if _, err := in.Rollcall(ctx, "site", "create", name, "--profile", "full"); err != nil {
 		return Site{}, err
 	}
@@ -202,7 +202,7 @@ func (in *Installation) Send(ctx context.Context, s Site, method, path, body str
 	}
 	r.Header.Set("Authorization", "Bearer "+s.Token)
 	r.Header.Set("Content-Type", "application/scim+json")
-	resp, err := in.web.Do(r)
+	resp, err := in.client.Do(r)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -225,13 +225,13 @@ func (in *Installation) AddUser(ctx context.Context, s Site, userName, rest stri
 	return made.ID, err
 }
 
-// Patch returns the body of a PATCH request with these operations, which are separated by commas.
-func Patch(operations string) string {
+// PatchBody returns the body of a PATCH request with these operations, which are separated by commas.
+func PatchBody(operations string) string {
 	return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + operations + `]}`
 }
 
-// Load returns the machine's load averages over 1, 5 and 15 minutes, as Linux reports them.
-func Load() string {
+// LoadAverages returns the machine's load averages over 1, 5 and 15 minutes, as Linux reports them.
+func LoadAverages() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return "unknown"

@@ -63,12 +63,12 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Err returns how the process ended. Call it after Done is closed.
 func (p *Process) Err() error { return p.err }
 
-var addressText = regexp.MustCompile(`address"?[=:]"?((?:\d+\.){3}\d+:\d+)`)
+var addressPattern = regexp.MustCompile(`address"?[=:]"?((?:\d+\.){3}\d+:\d+)`)
 
 // Address waits for the log line with the address that a server listens on, and returns host:port.
 func (p *Process) Address(ctx context.Context) (addr string, err error) {
 	err = p.Await(ctx, startLimit, "say where it listens", func(log []byte) bool {
-		if m := addressText.FindSubmatch(log); m != nil {
+		if m := addressPattern.FindSubmatch(log); m != nil {
 			addr = string(m[1])
 		}
 		return addr != ""

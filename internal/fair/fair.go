@@ -47,23 +47,23 @@ type Gate struct {
 // Stats shows how a gate is used now, and how often it admitted and refused requests since it was
 // made.
 type Stats struct {
-	Capacity, Used, Waiting  int
-	Entered, Own, Overloaded int64
+	Capacity, Used, Waiting                int
+	Entered, RefusedOwn, RefusedOverloaded int64
 }
 
 // Stats returns the present numbers of the gate.
 func (g *Gate) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := Stats{Capacity: g.options.Capacity, Used: g.used, Entered: g.entered, Own: g.refusedOwn, Overloaded: g.refusedOverloaded}
+	s := Stats{Capacity: g.options.Capacity, Used: g.used, Entered: g.entered, RefusedOwn: g.refusedOwn, RefusedOverloaded: g.refusedOverloaded}
 	for _, l := range g.waitingLines {
 		s.Waiting += len(l.waiting)
 	}
 	return s
 }
 
-// refused counts a refusal and returns it. The caller holds mu.
-func (g *Gate) refused(err error) error {
+// countRefusal counts a refusal and returns it. The caller holds mu.
+func (g *Gate) countRefusal(err error) error {
 	switch err { //nolint:errorlint // our own errors, never wrapped
 	case ErrOwn:
 		g.refusedOwn++
@@ -98,7 +98,7 @@ func NewGate(o Options) *Gate {
 // it does not admit the request.
 func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 	g.mu.Lock()
-	l := g.line(key)
+	l := g.lineOf(key)
 	if len(l.waiting) == 0 && !g.overtakes(l) && g.fits(l, weight) {
 		g.take(l, weight)
 		g.mu.Unlock()
@@ -106,7 +106,7 @@ func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 	}
 	if weight > g.limitOf(l) || g.options.Waiting > 0 && len(l.waiting) >= g.options.Waiting {
 		g.forget(l)
-		err := g.refused(ErrOwn)
+		err := g.countRefusal(ErrOwn)
 		g.mu.Unlock()
 		return err
 	}
@@ -146,31 +146,31 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	}
 	own := l.used > 0
 	g.forget(l)
-	g.serve() // the requests behind it may fit now
+	g.admitWaiting() // the requests behind it may fit now
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case own:
-		return g.refused(ErrOwn)
+		return g.countRefusal(ErrOwn)
 	}
-	return g.refused(ErrOverloaded)
+	return g.countRefusal(ErrOverloaded)
 }
 
 // TryEnter is like Enter, but returns ErrOwn or ErrOverloaded at once instead of waiting.
 func (g *Gate) TryEnter(key string, weight int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := g.line(key)
+	l := g.lineOf(key)
 	switch {
 	case g.fits(l, weight):
 		g.take(l, weight)
 		return nil
 	case l.used+weight > g.limitOf(l):
 		g.forget(l)
-		return g.refused(ErrOwn)
+		return g.countRefusal(ErrOwn)
 	}
 	g.forget(l)
-	return g.refused(ErrOverloaded)
+	return g.countRefusal(ErrOverloaded)
 }
 
 // Leave frees what Enter or TryEnter took.
@@ -180,14 +180,14 @@ func (g *Gate) Leave(key string, weight int) {
 	l := g.keys[key]
 	l.used -= weight
 	g.used -= weight
-	g.serve()
+	g.admitWaiting()
 	g.forget(l)
 }
 
-// serve admits the waiting requests that fit; the keys take turns. It skips a key that waits for
+// admitWaiting admits the waiting requests that fit; the keys take turns. It skips a key that waits for
 // its own share. It does not skip one that waits for the others, so that light requests cannot
 // overtake a heavy one forever.
-func (g *Gate) serve() {
+func (g *Gate) admitWaiting() {
 	for passed := 0; passed < len(g.waitingLines); {
 		l := g.waitingLines[0]
 		w := l.waiting[0]
@@ -224,7 +224,7 @@ func (g *Gate) overtakes(l *line) bool {
 	return first.used+first.waiting[0].weight <= g.limitOf(first)
 }
 
-// limitOf is the most that one key may use.
+// limitOf returns the largest weight that one key may use.
 func (g *Gate) limitOf(l *line) int {
 	if l.key == System {
 		return g.options.Capacity
@@ -239,7 +239,7 @@ func (g *Gate) fits(l *line, weight int) bool {
 	if l.key == System {
 		return true
 	}
-	others := g.used - g.line(System).used
+	others := g.used - g.lineOf(System).used
 	return others+weight <= g.options.Capacity-g.options.Reserved && l.used+weight <= g.options.PerKey
 }
 
@@ -249,7 +249,7 @@ func (g *Gate) take(l *line, weight int) {
 	g.entered++
 }
 
-func (g *Gate) line(key string) *line {
+func (g *Gate) lineOf(key string) *line {
 	l := g.keys[key]
 	if l == nil {
 		l = &line{key: key}
@@ -258,12 +258,12 @@ func (g *Gate) line(key string) *line {
 	return l
 }
 
-// keptLines is how many unused keys a gate remembers.
-const keptLines = 1_000
+// maxKeptLines is how many unused keys a gate remembers.
+const maxKeptLines = 1_000
 
 // forget removes a key that uses nothing and has nothing waiting, if the gate knows many keys.
 func (g *Gate) forget(l *line) {
-	if len(g.keys) > keptLines && l.used == 0 && len(l.waiting) == 0 {
+	if len(g.keys) > maxKeptLines && l.used == 0 && len(l.waiting) == 0 {
 		delete(g.keys, l.key)
 	}
 }

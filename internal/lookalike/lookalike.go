@@ -28,16 +28,16 @@ var prototypes = sync.OnceValue(func() map[rune]string {
 		from, to, _ := strings.Cut(strings.TrimSpace(line), " ")
 		var text strings.Builder
 		for code := range strings.FieldsSeq(to) {
-			text.WriteRune(character(code))
+			text.WriteRune(parseCharacter(code))
 		}
-		table[character(from)] = text.String()
+		table[parseCharacter(from)] = text.String()
 	}
 	return table
 })
 
-// character reads a code point of the table. It panics on a wrong one; a test reads the whole
+// parseCharacter reads a code point of the table. It panics on a wrong one; a test reads the whole
 // table.
-func character(hex string) rune {
+func parseCharacter(hex string) rune {
 	code, err := strconv.ParseUint(hex, 16, 32)
 	if err != nil || code > unicode.MaxRune {
 		panic(fmt.Sprintf("internal/lookalike: confusables.txt: no code point %q", hex))
@@ -49,8 +49,8 @@ func character(hex string) rune {
 // for comparing. Invisible characters and spaces at either end make no difference.
 func Skeleton(text string) string {
 	for range maxRounds {
-		next := replace(text)
-		if next == text || ascii(next) {
+		next := replaceCharacters(text)
+		if next == text || isASCII(next) {
 			return next
 		}
 		text = next
@@ -63,7 +63,7 @@ func Skeleton(text string) string {
 // another one.
 const maxRounds = 5
 
-func ascii(text string) bool {
+func isASCII(text string) bool {
 	for i := range len(text) {
 		if text[i] >= utf8.RuneSelf {
 			return false
@@ -72,12 +72,12 @@ func ascii(text string) bool {
 	return true
 }
 
-// replace replaces each character by its prototype.
-func replace(text string) string {
+// replaceCharacters replaces each character by its prototype.
+func replaceCharacters(text string) string {
 	table := prototypes()
 	var b strings.Builder
 	for _, r := range norm.NFD.String(strings.TrimSpace(text)) {
-		if r != ' ' && visible.Invisible(r) {
+		if r != ' ' && visible.IsInvisible(r) {
 			continue
 		}
 		if to, has := table[r]; has {
@@ -100,8 +100,8 @@ func Skeletons(text string) []string {
 	return []string{written, lower}
 }
 
-// maxTold is how many characters Difference names.
-const maxTold = 3
+// maxNamed is how many characters Difference names.
+const maxNamed = 3
 
 // Difference returns in words the characters of one name that the other does not have, such as "а
 // (U+0430, Cyrillic)". It is empty if there are none.
@@ -115,7 +115,7 @@ func Difference(text, other string) string {
 		if slices.Contains(told, name) {
 			continue
 		}
-		if len(told) == maxTold {
+		if len(told) == maxNamed {
 			told = append(told, "others")
 			break
 		}
@@ -128,7 +128,7 @@ func Difference(text, other string) string {
 }
 
 func describe(r rune) string {
-	if visible.Hidden(r) {
+	if visible.IsHidden(r) {
 		return visible.Describe(r)
 	}
 	name := string(r)

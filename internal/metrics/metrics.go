@@ -66,8 +66,8 @@ func New(version string, families []Family, gather func() []Sample) *Metrics {
 	return m
 }
 
-// Request counts a request.
-func (m *Metrics) Request(route, method string, status int, took time.Duration) {
+// CountRequest counts a request.
+func (m *Metrics) CountRequest(route, method string, status int, took time.Duration) {
 	class, method := Class(route), knownMethod(method)
 	m.requests.WithLabelValues(class, method, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(class, method).Observe(took.Seconds())

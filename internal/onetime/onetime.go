@@ -49,8 +49,8 @@ const (
 	Expired Reason = "expired"
 )
 
-// Closed returns the reason why the link does not open at that time; empty if it opens.
-func (r Record) Closed(now time.Time) Reason {
+// ClosedReason returns the reason why the link does not open at that time; empty if it opens.
+func (r Record) ClosedReason(now time.Time) Reason {
 	switch {
 	case !r.Used.IsZero():
 		return Used
@@ -65,7 +65,7 @@ var ErrClosed = errors.New("the link does not open")
 
 // Look returns the record of a link that opens at that time. find reads the record; refuse makes
 // the error for a link that does not open. For an unknown link, refuse gets an empty record.
-func Look[R interface{ Closed(time.Time) Reason }](now time.Time, find func() (R, error), refuse func(R, Reason) error) (R, error) {
+func Look[R interface{ ClosedReason(time.Time) Reason }](now time.Time, find func() (R, error), refuse func(R, Reason) error) (R, error) {
 	var none R
 	r, err := find()
 	switch {
@@ -74,14 +74,14 @@ func Look[R interface{ Closed(time.Time) Reason }](now time.Time, find func() (R
 	case err != nil:
 		return none, err
 	}
-	if why := r.Closed(now); why != "" {
+	if why := r.ClosedReason(now); why != "" {
 		return none, refuse(r, why)
 	}
 	return r, nil
 }
 
-// Use calls use, with which the store uses the link up. If the store returns ErrClosed, Use calls
-// look to find out why. If look finds no reason, Use returns unknown.
+// Use calls use, which marks the link as used in the store. If the store returns ErrClosed, Use
+// calls look to find out why. If look finds no reason, Use returns unknown.
 func Use(use, look func() error, unknown error) error {
 	err := use()
 	if !errors.Is(err, ErrClosed) {
@@ -93,8 +93,7 @@ func Use(use, look func() error, unknown error) error {
 	return unknown
 }
 
-// Ended returns the refusal of a link that does not open any more. code names the refusal for
-// programs.
+// Ended returns the refusal of a link that no longer opens. code names the refusal for programs.
 func Ended(code string) *refusal.Error {
 	return refusal.New(refusal.Gone, "", "this link does not open any more").
 		Advise("a new one is made on the server").Coded(code)

@@ -47,10 +47,10 @@ func FuzzRefusal(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, bytes []byte, allowPrivate bool) {
 		a, ok := netip.AddrFromSlice(bytes)
-		if !ok || refusal(a, allowPrivate) != "" {
+		if !ok || refusalReason(a, allowPrivate) != "" {
 			return
 		}
-		inner, is := embedded(a.Unmap())
+		inner, is := embeddedIPv4(a.Unmap())
 		if is {
 			a = inner
 		}

@@ -71,6 +71,13 @@ type Options struct {
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
+// A provisioning job has up to 64 requests of each kind under way, and 64 that search while others
+// create. A connection that cannot be kept costs both ends a new one for each request.
+const (
+	maxIdle        = 512
+	maxIdlePerHost = 128
+)
+
 // New returns a client that checks every request as the package comment describes.
 func New(o Options) *http.Client {
 	if o.Timeout <= 0 {
@@ -86,14 +93,13 @@ func New(o Options) *http.Client {
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
 		TLSHandshakeTimeout:    o.Timeout,
 		MaxResponseHeaderBytes: maxHeader,
-		MaxIdleConns:           64,
-		MaxIdleConnsPerHost:    32,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    maxIdlePerHost,
 		IdleConnTimeout:        90 * time.Second,
 		ForceAttemptHTTP2:      true,
 	}
 	return &http.Client{
 		Transport: t,
-		Timeout:   o.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
@@ -138,20 +144,24 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if IsLoopbackHost(r.URL.Hostname()) && !t.options.AllowLoopback {
-		return nil, &BlockedError{Target: r.URL.Host, Reason: noLoopback}
+		return nil, &BlockedError{Target: r.URL.Host, Reason: loopbackRefusal}
 	}
 	if err := t.checkOwn(r); err != nil {
 		return nil, err
 	}
-	resp, err := t.base.RoundTrip(r)
+	// http.Client's own timeout would cost two goroutines for each request, because it does not know
+	// this kind of transport.
+	ctx, cancel := context.WithTimeout(r.Context(), t.options.Timeout)
+	resp, err := t.base.RoundTrip(r.WithContext(ctx))
 	if err != nil {
+		cancel()
 		return nil, err
 	}
-	resp.Body = &boundedBody{body: resp.Body, remaining: t.options.MaxBody}
+	resp.Body = &boundedBody{body: resp.Body, remaining: t.options.MaxBody, done: cancel}
 	return resp, nil
 }
 
-const noLoopback = "is this machine; start with --allow-loopback-targets to reach applications on it"
+const loopbackRefusal = "is this machine; start with --allow-loopback-targets to reach applications on it"
 
 // scimPath matches the only paths of this process that the process may call itself.
 var scimPath = regexp.MustCompile(`(?i)^/c/[^/]+/auth/scim(/|$)`)
@@ -232,7 +242,7 @@ func (t *transport) proxy(r *http.Request) (*url.URL, error) {
 		return t.options.Proxy(r) // only the proxy knows this name
 	}
 	for _, a := range addrs {
-		if reason := refusal(a, t.options.AllowPrivate); reason != "" {
+		if reason := refusalReason(a, t.options.AllowPrivate); reason != "" {
 			return nil, &BlockedError{Target: r.URL.Hostname(), Reason: fmt.Sprintf("resolves to %s, which %s", a, reason)}
 		}
 		if isPrivate(a.Unmap()) {
@@ -283,7 +293,7 @@ func (t *transport) control(host string) func(network, address string, c syscall
 		if a.IsLoopback() && IsLoopbackHost(host) && t.options.AllowLoopback {
 			return nil
 		}
-		if reason := refusal(a, t.options.AllowPrivate); reason != "" {
+		if reason := refusalReason(a, t.options.AllowPrivate); reason != "" {
 			return &BlockedError{Target: host, Reason: fmt.Sprintf("resolves to %s, which %s", a, reason)}
 		}
 		return nil
@@ -304,13 +314,13 @@ func isPrivate(a netip.Addr) bool {
 	return a.IsPrivate() || netip.MustParsePrefix("100.64.0.0/10").Contains(a)
 }
 
-// refusal returns why an address may not be called; empty if it may.
-func refusal(a netip.Addr, allowPrivate bool) string {
+// refusalReason returns why an address may not be called; empty if it may.
+func refusalReason(a netip.Addr, allowPrivate bool) string {
 	a = a.Unmap()
 	if isReserved(a) {
 		return "is a reserved address"
 	}
-	if inner, ok := embedded(a); ok {
+	if inner, ok := embeddedIPv4(a); ok {
 		a = inner
 	}
 	switch {
@@ -331,12 +341,12 @@ func refusal(a netip.Addr, allowPrivate bool) string {
 }
 
 func isReserved(a netip.Addr) bool {
-	return slices.ContainsFunc(reserved(), func(p netip.Prefix) bool { return p.Contains(a) })
+	return slices.ContainsFunc(reservedRanges(), func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// embedded returns the IPv4 address inside an IPv6 address that a gateway translates: NAT64 (RFC
+// embeddedIPv4 returns the IPv4 address inside an IPv6 address that a gateway translates: NAT64 (RFC
 // 6052) and ISATAP (RFC 5214 §6.1). Other prefixes that gateways translate are reserved.
-func embedded(a netip.Addr) (netip.Addr, bool) {
+func embeddedIPv4(a netip.Addr) (netip.Addr, bool) {
 	b := a.As16()
 	switch {
 	case netip.MustParsePrefix("64:ff9b::/96").Contains(a):
@@ -347,10 +357,10 @@ func embedded(a netip.Addr) (netip.Addr, bool) {
 	return a, false
 }
 
-// reserved returns the ranges of RFC 6890 and of IANA's later registries that net/netip has no
+// reservedRanges returns the ranges of RFC 6890 and of IANA's later registries that net/netip has no
 // method for. It includes ranges that were once translated to IPv4 (Teredo is in 2001::/23) or
 // local to a site.
-func reserved() []netip.Prefix {
+func reservedRanges() []netip.Prefix {
 	return []netip.Prefix{
 		netip.MustParsePrefix("0.0.0.0/8"),
 		netip.MustParsePrefix("192.0.0.0/24"),
@@ -376,6 +386,7 @@ func reserved() []netip.Prefix {
 type boundedBody struct {
 	body      io.ReadCloser
 	remaining int64
+	done      func() // ends the request's timeout
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
@@ -392,4 +403,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *boundedBody) Close() error { return b.body.Close() }
+func (b *boundedBody) Close() error {
+	defer b.done()
+	return b.body.Close()
+}

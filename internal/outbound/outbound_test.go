@@ -288,7 +288,7 @@ func TestRefusal(t *testing.T) {
 		{"::169.254.169.254", true, true},
 		{"2001::5601:5601", true, true},
 	} {
-		if got := refusal(netip.MustParseAddr(tt.address), tt.allowPrivate) != ""; got != tt.refused {
+		if got := refusalReason(netip.MustParseAddr(tt.address), tt.allowPrivate) != ""; got != tt.refused {
 			t.Errorf("%s with private allowed %v: refused %v, want %v", tt.address, tt.allowPrivate, got, tt.refused)
 		}
 	}

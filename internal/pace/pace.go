@@ -10,28 +10,28 @@ import (
 
 const (
 	firstRows     = 50
-	shortestShare = 4 // while others wait, slices become up to this many times shorter
-	mostRows      = 2_000
-	longestPause  = 200 * time.Millisecond // the longest pause
+	maxShortening = 4 // while others wait, slices become up to this many times shorter
+	maxRows       = 2_000
+	maxPause      = 200 * time.Millisecond // the longest pause
 )
 
 // Pacer decides how many rows the next slice has, and how long the pause after it is.
 type Pacer struct {
 	Aim        time.Duration // how long a slice should take
 	PauseShare float64       // the length of a pause, as a multiple of the time that the slice took
-	LeastPause time.Duration // the shortest pause
+	MinPause   time.Duration // the shortest pause
 
 	rows   int
 	length time.Duration // how long the current slice should take; 0 means Aim
 }
 
-// Cleaning returns the pace for work that nobody waits for.
-func Cleaning() Pacer {
-	return Pacer{Aim: 4 * time.Millisecond, PauseShare: 6, LeastPause: 2 * time.Millisecond}
+// ForCleaning returns the pace for work that nobody waits for.
+func ForCleaning() Pacer {
+	return Pacer{Aim: 4 * time.Millisecond, PauseShare: 6, MinPause: 2 * time.Millisecond}
 }
 
-// Importing returns the pace for work that somebody waits for.
-func Importing() Pacer { return Pacer{Aim: 40 * time.Millisecond, PauseShare: 0.25} }
+// ForImporting returns the pace for work that somebody waits for.
+func ForImporting() Pacer { return Pacer{Aim: 40 * time.Millisecond, PauseShare: 0.25} }
 
 // Rows returns the number of rows of the next slice.
 func (p *Pacer) Rows() int {
@@ -41,12 +41,12 @@ func (p *Pacer) Rows() int {
 	return p.rows
 }
 
-// Took records how long a slice has kept others waiting. The next slice becomes smaller or larger
+// RecordTime records how long a slice has kept others waiting. The next slice becomes smaller or larger
 // accordingly.
-func (p *Pacer) Took(d time.Duration) {
+func (p *Pacer) RecordTime(d time.Duration) {
 	switch rows, length := p.Rows(), p.Length(); {
 	case d < length/2:
-		p.rows = min(2*rows, mostRows)
+		p.rows = min(2*rows, maxRows)
 	case d > 4*length:
 		p.rows = max(rows/4, 1)
 	case d > length:
@@ -62,11 +62,11 @@ func (p *Pacer) Length() time.Duration {
 	return p.length
 }
 
-// Waited records whether others had to wait for the slice. If so, the next slices aim to be
+// RecordWaiting records whether others had to wait for the slice. If so, the next slices aim to be
 // shorter; if not, they become longer again, up to Aim.
-func (p *Pacer) Waited(yes bool) {
+func (p *Pacer) RecordWaiting(yes bool) {
 	if yes {
-		p.length = max(p.Length()/2, p.Aim/shortestShare)
+		p.length = max(p.Length()/2, p.Aim/maxShortening)
 	} else {
 		p.length = min(p.Length()+p.Aim/64, p.Aim)
 	}
@@ -75,13 +75,13 @@ func (p *Pacer) Waited(yes bool) {
 // Pause records how long a slice took, and waits before the next one. It returns ctx's error if ctx
 // ends first.
 func (p *Pacer) Pause(ctx context.Context, took time.Duration) error {
-	p.Took(took)
+	p.RecordTime(took)
 	return p.Rest(ctx, took)
 }
 
 // Rest waits after a slice that took this long, without recording it.
 func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
-	pause := min(max(time.Duration(p.PauseShare*float64(took)), p.LeastPause), longestPause)
+	pause := min(max(time.Duration(p.PauseShare*float64(took)), p.MinPause), maxPause)
 	if pause == 0 {
 		return ctx.Err()
 	}
@@ -95,8 +95,8 @@ func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
 	}
 }
 
-// Slices calls do with a few of all at a time, with pauses between. do may run in a transaction.
-func Slices[T any](ctx context.Context, p Pacer, all []T, do func(some []T) error) error {
+// ForEachSlice calls do with a few of all at a time, with pauses between. do may run in a transaction.
+func ForEachSlice[T any](ctx context.Context, p Pacer, all []T, do func(some []T) error) error {
 	for len(all) > 0 {
 		n := min(p.Rows(), len(all))
 		began := time.Now()

@@ -12,23 +12,23 @@ import (
 
 func TestSlicesGrowWhileTheyAreShortAndShrinkWhenTheyAreLong(t *testing.T) {
 	t.Parallel()
-	p := pace.Cleaning()
+	p := pace.ForCleaning()
 	for range 20 {
-		p.Took(time.Millisecond)
+		p.RecordTime(time.Millisecond)
 	}
 	if got := p.Rows(); got != 2_000 {
 		t.Errorf("after short slices: got %d rows", got)
 	}
-	p.Took(100 * time.Millisecond)
+	p.RecordTime(100 * time.Millisecond)
 	if got := p.Rows(); got != 500 {
 		t.Errorf("after a long one: got %d rows", got)
 	}
-	p.Took(4 * time.Millisecond)
+	p.RecordTime(4 * time.Millisecond)
 	if got := p.Rows(); got != 500 {
 		t.Errorf("after one as it should be: got %d rows", got)
 	}
 	for range 20 {
-		p.Took(time.Second)
+		p.RecordTime(time.Second)
 	}
 	if got := p.Rows(); got != 1 {
 		t.Errorf("after very long ones: got %d rows", got)
@@ -42,22 +42,22 @@ func TestSlicesGrowWhileTheyAreShortAndShrinkWhenTheyAreLong(t *testing.T) {
 
 func TestSlicesAreShorterWhileOthersWait(t *testing.T) {
 	t.Parallel()
-	p := pace.Cleaning()
+	p := pace.ForCleaning()
 	for _, step := range []struct {
 		waited bool
 		times  int
 		want   time.Duration
 	}{{false, 1, p.Aim}, {true, 1, p.Aim / 2}, {true, 9, p.Aim / 4}, {false, 24, p.Aim * 5 / 8}, {false, 99, p.Aim}} {
 		for range step.times {
-			p.Waited(step.waited)
+			p.RecordWaiting(step.waited)
 		}
 		if got := p.Length(); got != step.want {
 			t.Errorf("%+v: got %s", step, got)
 		}
 	}
 	for range 9 {
-		p.Waited(true)
-		p.Took(p.Aim * 3 / 4)
+		p.RecordWaiting(true)
+		p.RecordTime(p.Aim * 3 / 4)
 	}
 	if got := p.Rows(); got > 5 {
 		t.Errorf("slices of three quarters of the aim, while others wait: got %d rows", got)
@@ -72,7 +72,7 @@ func TestSlicesAreTheWholeInItsOrder(t *testing.T) {
 	}
 	var got []int
 	calls := 0
-	if err := pace.Slices(t.Context(), pace.Importing(), all, func(some []int) error {
+	if err := pace.ForEachSlice(t.Context(), pace.ForImporting(), all, func(some []int) error {
 		calls++
 		got = append(got, some...)
 		return nil
@@ -80,7 +80,7 @@ func TestSlicesAreTheWholeInItsOrder(t *testing.T) {
 		t.Errorf("got %d of %d in %d calls, %v", len(got), len(all), calls, err)
 	}
 	wrong := errors.New("wrong")
-	if err := pace.Slices(t.Context(), pace.Importing(), all, func([]int) error { return wrong }); !errors.Is(err, wrong) {
+	if err := pace.ForEachSlice(t.Context(), pace.ForImporting(), all, func([]int) error { return wrong }); !errors.Is(err, wrong) {
 		t.Errorf("an error: got %v", err)
 	}
 }

@@ -63,26 +63,26 @@ type Options struct {
 
 // Server is a running PostgreSQL server. Its user rollcall may do everything.
 type Server struct {
-	dir      string
-	lifeline io.Closer
-	group    int // the process group of the supervisor and the server
-	ended    chan struct{}
-	err      error // how the server ended; only read it after ended is closed
+	dir             string
+	supervisorInput io.Closer
+	group           int // the process group of the supervisor and the server
+	ended           chan struct{}
+	err             error // how the server ended; only read it after ended is closed
 }
 
 // Available returns ErrNoBinaries if PostgreSQL is not installed.
 func Available() error {
-	_, err := binaries()
+	_, err := findBinaries()
 	return err
 }
 
 // Start starts a server, and returns when the server answers.
 func Start(ctx context.Context, o Options) (*Server, error) {
-	bin, err := binaries()
+	bin, err := findBinaries()
 	if err != nil {
 		return nil, err
 	}
-	who, err := unprivileged()
+	who, err := unprivilegedUser()
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +104,11 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	cmd := exec.Command("sh", args...)
 	cmd.Dir = "/"
-	// A group of its own: an interrupt from the terminal ends this process, which then ends the
-	// server.
+	// The server gets its own process group. An interrupt from the terminal then ends only this
+	// process, which ends the server.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setpgid: true}
 	s := &Server{dir: o.Dir, ended: make(chan struct{})}
-	if s.lifeline, err = cmd.StdinPipe(); err != nil {
+	if s.supervisorInput, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
@@ -119,7 +119,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		s.err = cmd.Wait()
 		close(s.ended)
 	}()
-	if err := s.await(ctx); err != nil {
+	if err := s.waitReady(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
@@ -141,8 +141,8 @@ func initialize(ctx context.Context, bin string, who *syscall.Credential, o Opti
 	return errors.Join(errs...)
 }
 
-// await waits until the server answers.
-func (s *Server) await(ctx context.Context) error {
+// waitReady waits until the server answers.
+func (s *Server) waitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	for {
@@ -152,16 +152,16 @@ func (s *Server) await(ctx context.Context) error {
 		}
 		select {
 		case <-s.ended:
-			return fmt.Errorf("PostgreSQL ended: %w\n%s", errors.Join(s.err, err), s.log())
+			return fmt.Errorf("PostgreSQL ended: %w\n%s", errors.Join(s.err, err), s.logTail())
 		case <-ctx.Done():
-			return fmt.Errorf("PostgreSQL does not answer: %w\n%s", err, s.log())
+			return fmt.Errorf("PostgreSQL does not answer: %w\n%s", err, s.logTail())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// log returns the end of what the server printed.
-func (s *Server) log() []byte {
+// logTail returns the end of what the server printed.
+func (s *Server) logTail() []byte {
 	text, err := os.ReadFile(filepath.Join(s.dir, "log"))
 	if err != nil {
 		return []byte(err.Error())
@@ -210,7 +210,7 @@ func (s *Server) PID() (string, error) {
 
 // Stop ends the server, and waits until it has ended. It kills a server that does not end in time.
 func (s *Server) Stop() error {
-	err := s.lifeline.Close()
+	err := s.supervisorInput.Close()
 	select {
 	case <-s.ended:
 		return err
@@ -223,8 +223,8 @@ func (s *Server) Stop() error {
 	return err
 }
 
-// binaries returns the folder of the newest installed PostgreSQL, or ErrNoBinaries.
-func binaries() (string, error) {
+// findBinaries returns the folder of the newest installed PostgreSQL, or ErrNoBinaries.
+func findBinaries() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil {
 			return filepath.Dir(path), nil
@@ -241,8 +241,8 @@ func binaries() (string, error) {
 	return filepath.Dir(slices.MaxFunc(all, func(a, b string) int { return version(a) - version(b) })), nil
 }
 
-// unprivileged returns the user that must run the server, or nil if this process is not root.
-func unprivileged() (*syscall.Credential, error) {
+// unprivilegedUser returns the user that must run the server, or nil if this process is not root.
+func unprivilegedUser() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}

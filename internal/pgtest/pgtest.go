@@ -99,30 +99,30 @@ func Template(name string, fill func(ctx context.Context, url string) error) fun
 	})
 }
 
-// Empty returns the URL of a database without tables. It is dropped when the test ends.
-func Empty(t testing.TB) string {
+// EmptyDatabase returns the URL of a database without tables. It is dropped when the test ends.
+func EmptyDatabase(t testing.TB) string {
 	t.Helper()
-	return server(t).database(t, "template1")
+	return sharedServer(t).createDatabase(t, "template1")
 }
 
 // Database returns the URL of a copy of a template. It is dropped when the test ends.
 func Database(t testing.TB, template func() (string, error)) string {
 	t.Helper()
-	c := server(t)
+	c := sharedServer(t)
 	name, err := template()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.database(t, name)
+	return c.createDatabase(t, name)
 }
 
-// server returns the PostgreSQL server of this process. It skips or fails the test if there is
+// sharedServer returns the PostgreSQL server of this process. It skips or fails the test if there is
 // none.
-func server(t testing.TB) *cluster {
+func sharedServer(t testing.TB) *cluster {
 	t.Helper()
 	c, err := sharedCluster()
 	switch {
-	case errors.Is(err, pgserver.ErrNoBinaries) && !All():
+	case errors.Is(err, pgserver.ErrNoBinaries) && !MustRunAll():
 		t.Skip(err)
 	case err != nil:
 		t.Fatal(err)
@@ -130,12 +130,12 @@ func server(t testing.TB) *cluster {
 	return c
 }
 
-// All reports whether this run must not skip any test.
-func All() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
+// MustRunAll reports whether this run must not skip any test.
+func MustRunAll() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
 // Available reports whether PostgreSQL can be started here. It reports true if no test may be
 // skipped.
-func Available() bool { return pgserver.Available() == nil || All() }
+func Available() bool { return pgserver.Available() == nil || MustRunAll() }
 
 // Main runs a package's tests and waits for PostgreSQL to stop. Use it as
 //
@@ -162,8 +162,8 @@ func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err
 	return clause, errors.Join(err, conn.Close(ctx))
 }
 
-// database creates a database for a test.
-func (c *cluster) database(t testing.TB, template string) string {
+// createDatabase creates a database for a test.
+func (c *cluster) createDatabase(t testing.TB, template string) string {
 	t.Helper()
 	name := "test_" + strconv.FormatInt(c.databases.Add(1), 10)
 	if err := c.Exec(t.Context(), "create database "+name+" template "+template+c.copyClause); err != nil {

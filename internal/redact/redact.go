@@ -19,7 +19,7 @@ const maxEscapes = 3
 // characters, by which people recognise it. It returns text without a token as it is. If URL
 // escapes hide a token, it returns the whole text unescaped.
 func Tokens(text string) string {
-	if hasPrefix(text) {
+	if mayHoldToken(text) {
 		text = token.ReplaceAllStringFunc(text, shorten)
 	}
 	plain := text
@@ -28,7 +28,7 @@ func Tokens(text string) string {
 			break
 		}
 		plain = unescape(plain)
-		if hasPrefix(plain) && token.MatchString(plain) {
+		if mayHoldToken(plain) && token.MatchString(plain) {
 			text = token.ReplaceAllStringFunc(plain, shorten)
 		}
 	}
@@ -38,14 +38,15 @@ func Tokens(text string) string {
 // Document is like Tokens, for a JSON document. It does not undo URL escapes, because one could
 // hide a quote.
 func Document(text string) string {
-	if !hasPrefix(text) {
+	if !mayHoldToken(text) {
 		return text
 	}
 	return token.ReplaceAllStringFunc(text, shorten)
 }
 
-// hasPrefix is a quick check that saves most texts the regular expression.
-func hasPrefix(text string) bool {
+// mayHoldToken is a quick check. Most strings fail it and need no search with the regular
+// expression.
+func mayHoldToken(text string) bool {
 	return strings.Contains(text, "_") && strings.Contains(strings.ToLower(text), "rollcall_")
 }
 

@@ -34,7 +34,7 @@ func readRing(file string) (*keyset.Handle, error) {
 // the file can be copied to every server first. If the ring already has such a key, Prepare changes
 // nothing.
 func Prepare(file string) error {
-	return change(file, func(m *keyset.Manager, info ring) error {
+	return rewriteRing(file, func(m *keyset.Manager, info ring) error {
 		if info.newest != info.primary {
 			return nil
 		}
@@ -45,13 +45,13 @@ func Prepare(file string) error {
 
 // Promote makes the newest key the one that seals. The other keys still open what they sealed.
 func Promote(file string) error {
-	return change(file, func(m *keyset.Manager, info ring) error { return m.SetPrimary(info.newest) })
+	return rewriteRing(file, func(m *keyset.Manager, info ring) error { return m.SetPrimary(info.newest) })
 }
 
 // Prune removes every key except the one that seals. What the others sealed can no longer be
 // opened.
 func Prune(file string) error {
-	return change(file, func(m *keyset.Manager, info ring) error {
+	return rewriteRing(file, func(m *keyset.Manager, info ring) error {
 		for _, id := range info.ids {
 			if id == info.primary {
 				continue
@@ -71,8 +71,8 @@ type ring struct {
 	newest  uint32
 }
 
-// change rewrites the file in one step: a reader finds either the old keys or the new ones.
-func change(file string, edit func(*keyset.Manager, ring) error) error {
+// rewriteRing rewrites the file in one step: a reader finds either the old keys or the new ones.
+func rewriteRing(file string, edit func(*keyset.Manager, ring) error) error {
 	handle, err := readRing(file)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ type Sealer struct {
 	file string
 
 	mu        sync.Mutex
-	read      os.FileInfo // the file that primitive was read from
+	fileInfo  os.FileInfo // the file that primitive was read from
 	primitive tink.AEAD
 	primary   uint32
 }
@@ -46,7 +46,7 @@ func (s *Sealer) load() error {
 	if err != nil {
 		return fmt.Errorf("key file: %w", err)
 	}
-	if s.read != nil && os.SameFile(info, s.read) && info.ModTime().Equal(s.read.ModTime()) && info.Size() == s.read.Size() {
+	if s.fileInfo != nil && os.SameFile(info, s.fileInfo) && info.ModTime().Equal(s.fileInfo.ModTime()) && info.Size() == s.fileInfo.Size() {
 		return nil
 	}
 	handle, err := readRing(s.file)
@@ -57,13 +57,13 @@ func (s *Sealer) load() error {
 	if err != nil {
 		return fmt.Errorf("key file %s: %w", s.file, err)
 	}
-	s.read, s.primitive, s.primary = info, primitive, handle.KeysetInfo().GetPrimaryKeyId()
+	s.fileInfo, s.primitive, s.primary = info, primitive, handle.KeysetInfo().GetPrimaryKeyId()
 	return nil
 }
 
-// current returns the keys that the file has now. If the file cannot be read, it returns the keys
+// currentKeys returns the keys that the file has now. If the file cannot be read, it returns the keys
 // that were read last.
-func (s *Sealer) current() (tink.AEAD, uint32) {
+func (s *Sealer) currentKeys() (tink.AEAD, uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = s.load() // the keys read before still open everything that they sealed
@@ -129,7 +129,7 @@ func OpenOrCreate(file string) (s *Sealer, made bool, err error) {
 
 // Seal encrypts a value with the primary key. context names the place of the value.
 func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
-	primitive, _ := s.current()
+	primitive, _ := s.currentKeys()
 	sealed, err := primitive.Encrypt(plain, []byte(context))
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
@@ -140,7 +140,7 @@ func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
 // Open decrypts a value that Seal encrypted for the same context. It returns an error if no key of
 // the ring opens it.
 func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
-	primitive, _ := s.current()
+	primitive, _ := s.currentKeys()
 	plain, err := primitive.Decrypt(sealed, []byte(context))
 	if err != nil {
 		return nil, errors.New("the stored credential cannot be opened with this key: another --key-file sealed it; give that one, or enter the credential again")
@@ -148,9 +148,9 @@ func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 	return plain, nil
 }
 
-// Current reports whether the present primary key sealed the value.
-func (s *Sealer) Current(sealed []byte) bool {
-	_, primary := s.current()
+// IsCurrent reports whether the present primary key sealed the value.
+func (s *Sealer) IsCurrent(sealed []byte) bool {
+	_, primary := s.currentKeys()
 	id, found := keyOf(sealed)
 	return found && id == primary
 }

@@ -129,8 +129,8 @@ func TestRing(t *testing.T) {
 	t.Parallel()
 	running, file := newSealer(t)
 	old, err := running.Seal([]byte("x"), "place")
-	if err != nil || !running.Current(old) {
-		t.Fatalf("got current %v, %v", running.Current(old), err)
+	if err != nil || !running.IsCurrent(old) {
+		t.Fatalf("got current %v, %v", running.IsCurrent(old), err)
 	}
 	for _, step := range []func(string) error{seal.Prepare, seal.Prepare, seal.Promote} {
 		if err := step(file); err != nil {
@@ -141,12 +141,12 @@ func TestRing(t *testing.T) {
 	if plain, err := running.Open(old, "place"); err != nil || string(plain) != "x" {
 		t.Errorf("got %q, %v", plain, err)
 	}
-	if running.Current(old) {
+	if running.IsCurrent(old) {
 		t.Error("the old key still counts as the one that seals")
 	}
 	fresh, err := running.Seal([]byte("y"), "place")
-	if err != nil || !running.Current(fresh) {
-		t.Errorf("got current %v, %v for what was sealed now", running.Current(fresh), err)
+	if err != nil || !running.IsCurrent(fresh) {
+		t.Errorf("got current %v, %v for what was sealed now", running.IsCurrent(fresh), err)
 	}
 	if err := seal.Prune(file); err != nil {
 		t.Fatal(err)

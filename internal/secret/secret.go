@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	size = 32
+	randomBytes = 32
 	// Length is how many characters New returns.
 	Length = 43
 )
 
 // New returns 32 random bytes as 43 URL-safe characters.
 func New() string {
-	var random [size]byte
+	var random [randomBytes]byte
 	_, _ = rand.Read(random[:]) // documented never to return an error
 	return base64.RawURLEncoding.EncodeToString(random[:])
 }

@@ -20,13 +20,13 @@ const (
 	DefaultIdle   = 2 * time.Hour
 )
 
-// noteEvery is how often the use of a session is recorded. Clicks in between cost no write.
-const noteEvery = time.Minute
+// recordInterval is how often the use of a session is recorded. Clicks in between cost no write.
+const recordInterval = time.Minute
 
-// skew is how far the clocks of two processes may differ. A session whose start or last use is more
+// maxClockSkew is how far the clocks of two processes may differ. A session whose start or last use is more
 // than skew in the future has ended: a clock must have been set back since, and that must not make
 // the session last longer.
-const skew = 5 * time.Minute
+const maxClockSkew = 5 * time.Minute
 
 // Limits say how long a session lasts. Zero fields mean DefaultLength and DefaultIdle.
 type Limits struct {
@@ -52,13 +52,13 @@ type Record struct {
 	Expires time.Time     // the end, even if the session is used
 	Idle    time.Duration // the session ends after this long without use; 0 means never, as in sessions of older versions
 	Used    time.Time     // the last use, to the minute; zero in sessions of older versions
-	From    Browser       // where it started
-	Last    Browser       // where it was last used
+	From    Browser       // the browser that started it
+	Last    Browser       // the browser that last used it
 }
 
-// Live reports whether the session is valid at that time.
-func (r Record) Live(now time.Time) bool {
-	ahead := now.Add(skew)
+// IsLive reports whether the session is valid at that time.
+func (r Record) IsLive(now time.Time) bool {
+	ahead := now.Add(maxClockSkew)
 	if !now.Before(r.Expires) || r.Created.After(ahead) || r.Used.After(ahead) {
 		return false
 	}
@@ -66,10 +66,10 @@ func (r Record) Live(now time.Time) bool {
 }
 
 // MustRecordUse reports whether a use at that time must be recorded.
-func (r Record) MustRecordUse(now time.Time) bool { return now.Sub(r.Used) >= noteEvery }
+func (r Record) MustRecordUse(now time.Time) bool { return now.Sub(r.Used) >= recordInterval }
 
-// Ends returns when the session ends if it is not used again.
-func (r Record) Ends() time.Time {
+// EndsAt returns when the session ends if it is not used again.
+func (r Record) EndsAt() time.Time {
 	if idle := r.Used.Add(r.Idle); r.Idle > 0 && idle.Before(r.Expires) {
 		return idle
 	}
@@ -96,15 +96,15 @@ const maxAgent = 300
 // Clean returns the browser with a valid address or none, and with a short agent in printable
 // ASCII.
 func (b Browser) Clean() Browser {
-	clean := Browser{Agent: printable(b.Agent, maxAgent)}
+	clean := Browser{Agent: onlyPrintable(b.Agent, maxAgent)}
 	if addr, err := netip.ParseAddr(b.Address); err == nil {
 		clean.Address = addr.Unmap().WithZone("").String()
 	}
 	return clean
 }
 
-// printable returns the first most bytes of text. Every character but printable ASCII becomes "?".
-func printable(text string, most int) string {
+// onlyPrintable returns the first most bytes of text. Every character but printable ASCII becomes "?".
+func onlyPrintable(text string, most int) string {
 	text = strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' {
 			return '?'
@@ -116,10 +116,10 @@ func printable(text string, most int) string {
 
 // String returns the browser in a few words, such as "Firefox on Linux".
 func (b Browser) String() string {
-	name, system := find(b.Agent, browsers), find(b.Agent, systems)
+	name, system := findMark(b.Agent, browsers), findMark(b.Agent, systems)
 	switch {
 	case name == "" && system == "":
-		return program(b.Agent)
+		return programName(b.Agent)
 	case name == "":
 		return "Browser on " + system
 	case system == "":
@@ -164,7 +164,7 @@ var systems = []agentMark{
 	{"Linux", "Linux"},
 }
 
-func find(agent string, marks []agentMark) string {
+func findMark(agent string, marks []agentMark) string {
 	for _, m := range marks {
 		if strings.Contains(agent, m.part) {
 			return m.name
@@ -176,8 +176,9 @@ func find(agent string, marks []agentMark) string {
 // maxProgram is the longest name of a program that is shown, in bytes.
 const maxProgram = 30
 
-// program is what a program that is no browser calls itself: the first word, such as "curl".
-func program(agent string) string {
+// programName returns the name by which a client that is not a browser calls itself: the first word
+// of agent, such as "curl".
+func programName(agent string) string {
 	name, _, _ := strings.Cut(agent, " ")
 	name, _, _ = strings.Cut(name, "/")
 	if name == "" || len(name) > maxProgram {

@@ -27,7 +27,7 @@ func TestASessionEndsAtItsLengthOrWhenItIsIdle(t *testing.T) {
 	} {
 		s := limits.Start(start, session.Browser{})
 		s.Used = start.Add(tt.used)
-		if got := s.Live(start.Add(tt.now)); got != tt.live {
+		if got := s.IsLive(start.Add(tt.now)); got != tt.live {
 			t.Errorf("%s: got live %v, want %v", name, got, tt.live)
 		}
 	}
@@ -38,14 +38,14 @@ func TestASessionEndsAtItsLengthOrWhenItIsIdle(t *testing.T) {
 func TestAClockThatJumpsDoesNotLengthenASession(t *testing.T) {
 	t.Parallel()
 	s := session.Limits{}.Start(start, session.Browser{})
-	if s.Live(start.Add(-6 * time.Minute)) {
+	if s.IsLive(start.Add(-6 * time.Minute)) {
 		t.Error("a session that starts in the future is live")
 	}
 	s.Used = start.Add(10 * time.Hour)
-	if s.Live(start.Add(time.Hour)) {
+	if s.IsLive(start.Add(time.Hour)) {
 		t.Error("a session that was used in the future is live")
 	}
-	if s.Live(start.AddDate(70, 0, 0)) {
+	if s.IsLive(start.AddDate(70, 0, 0)) {
 		t.Error("a session outlives a jump forward")
 	}
 }
@@ -53,7 +53,7 @@ func TestAClockThatJumpsDoesNotLengthenASession(t *testing.T) {
 func TestASessionOfAnOlderVersionLastsToItsEnd(t *testing.T) {
 	t.Parallel()
 	s := session.Record{Created: start, Expires: start.Add(12 * time.Hour)}
-	if !s.Live(start.Add(11*time.Hour)) || s.Live(start.Add(12*time.Hour)) || !s.MustRecordUse(start) || !s.LastUse().Equal(start) {
+	if !s.IsLive(start.Add(11*time.Hour)) || s.IsLive(start.Add(12*time.Hour)) || !s.MustRecordUse(start) || !s.LastUse().Equal(start) {
 		t.Errorf("got %+v", s)
 	}
 }

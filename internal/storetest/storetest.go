@@ -17,8 +17,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// All reports whether this run must not skip any test.
-func All() bool { return pgtest.All() }
+// MustRunAll reports whether this run must not skip any test.
+func MustRunAll() bool { return pgtest.MustRunAll() }
 
 // HasPostgres reports whether PostgreSQL can be started here. It is for tests that compare both
 // databases, but are also worth running on one. It reports true if no test may be skipped.
@@ -87,7 +87,7 @@ func OpenWith(t testing.TB, url string, o store.Options) *store.DB {
 // SQLiteURL returns the URL of a migrated, empty SQLite database, which is a copy of a template.
 func SQLiteURL(t testing.TB) string {
 	t.Helper()
-	content, err := migrated()
+	content, err := migratedFile()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,8 +98,8 @@ func SQLiteURL(t testing.TB) string {
 	return url
 }
 
-// migrated returns the content of a migrated, empty SQLite database.
-var migrated = sync.OnceValues(func() (content []byte, err error) {
+// migratedFile returns the content of a migrated, empty SQLite database.
+var migratedFile = sync.OnceValues(func() (content []byte, err error) {
 	dir, err := os.MkdirTemp("", "rollcall-template-")
 	if err != nil {
 		return nil, err
@@ -109,27 +109,28 @@ var migrated = sync.OnceValues(func() (content []byte, err error) {
 	if err := migrate(context.Background(), url); err != nil {
 		return nil, err
 	}
-	// All of it must be in the file: the last process to close a database copies the log into it.
+	// The file must hold everything. SQLite copies the log into it when the last process closes the
+	// database.
 	if _, err := os.Stat(url + "-wal"); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the log of the migrated database is still there (error %w)", err)
 	}
 	return os.ReadFile(url)
 })
 
-var template = pgtest.Template("rollcall_template", migrate)
+var postgresTemplate = pgtest.Template("rollcall_template", migrate)
 
 // PostgresURL returns the URL of a migrated, empty PostgreSQL database. It is dropped when the test
 // ends.
 func PostgresURL(t testing.TB) string {
 	t.Helper()
-	return pgtest.Database(t, template)
+	return pgtest.Database(t, postgresTemplate)
 }
 
 // EmptyPostgresURL returns the URL of a PostgreSQL database without tables. It is dropped when the
 // test ends.
 func EmptyPostgresURL(t testing.TB) string {
 	t.Helper()
-	return pgtest.Empty(t)
+	return pgtest.EmptyDatabase(t)
 }
 
 func migrate(ctx context.Context, url string) error {

@@ -35,7 +35,7 @@ func TestEachRunsOnBothKindsOfDatabase(t *testing.T) {
 	for kind := range kinds {
 		got[kind] = true
 	}
-	if !got[sqldb.SQLite] || storetest.All() && !got[sqldb.PostgreSQL] {
+	if !got[sqldb.SQLite] || storetest.MustRunAll() && !got[sqldb.PostgreSQL] {
 		t.Errorf("ran on %v", got)
 	}
 }

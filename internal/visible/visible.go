@@ -8,31 +8,31 @@ import (
 	"unicode"
 )
 
-// Invisible reports whether a character shows nothing: control and format characters, and those
+// IsInvisible reports whether a character shows nothing: control and format characters, and those
 // that programs may ignore.
-func Invisible(r rune) bool {
+func IsInvisible(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Zl, unicode.Zp,
 		unicode.Noncharacter_Code_Point) || r == '\u2800' // the empty Braille pattern looks like a space
 }
 
-// OddSpace reports whether a character is a space other than the ordinary one.
-func OddSpace(r rune) bool { return r != ' ' && unicode.Is(unicode.Zs, r) }
+// IsOddSpace reports whether a character is a space other than the ordinary one.
+func IsOddSpace(r rune) bool { return r != ' ' && unicode.Is(unicode.Zs, r) }
 
-// Hidden reports whether a character is invisible, or is a space other than the ordinary one.
-func Hidden(r rune) bool { return Invisible(r) || OddSpace(r) }
+// IsHidden reports whether a character is invisible, or is a space other than the ordinary one.
+func IsHidden(r rune) bool { return IsInvisible(r) || IsOddSpace(r) }
 
 // Reveal returns the string with hidden characters written as ⟨U+200B⟩, and leading and trailing
 // spaces as ⟨space⟩.
 func Reveal(text string) string {
 	trimmed := strings.Trim(text, " ")
-	if trimmed == text && !strings.ContainsFunc(text, Hidden) {
+	if trimmed == text && !strings.ContainsFunc(text, IsHidden) {
 		return text
 	}
 	before := len(text) - len(strings.TrimLeft(text, " "))
 	var b strings.Builder
 	b.WriteString(strings.Repeat("⟨space⟩", before))
 	for _, r := range trimmed {
-		if Hidden(r) {
+		if IsHidden(r) {
 			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
 		} else {
 			b.WriteRune(r)
@@ -56,7 +56,7 @@ func Describe(r rune) string {
 		name = "a character that turns the direction of the text"
 	case unicode.IsControl(r):
 		name = "a control character"
-	case OddSpace(r):
+	case IsOddSpace(r):
 		name = "an unusual space"
 	default:
 		name = "an invisible character"

@@ -34,9 +34,9 @@ type Front struct {
 	Observe func(route, method string, status int, took time.Duration)
 	// Deadline is how long a request's context lasts; zero means 60 seconds.
 	Deadline time.Duration
-	// Broken answers after a panic, if nothing was written yet. nil means a plain 500 with the
+	// PanicPage answers after a panic, if nothing was written yet. nil means a plain 500 with the
 	// request id.
-	Broken http.Handler
+	PanicPage http.Handler
 }
 
 // NewServer returns an http.Server with the limits of this package.
@@ -70,8 +70,8 @@ func (f Front) Handler(next http.Handler) http.Handler {
 	if f.Deadline == 0 {
 		f.Deadline = 60 * time.Second
 	}
-	if f.Broken == nil {
-		f.Broken = http.HandlerFunc(serveBroken)
+	if f.PanicPage == nil {
+		f.PanicPage = http.HandlerFunc(servePlainError)
 	}
 	secure := secureHeaders()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -79,7 +79,7 @@ func (f Front) Handler(next http.Handler) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), f.Deadline)
 		defer cancel()
 		r = copyOf(ctx, r)
-		trusted := f.Proxies.settle(r)
+		trusted := f.Proxies.applyForwarded(r)
 		if id := RequestID(r); !trusted || !plainID(id) {
 			r.Header[requestIDHeader] = []string{rand.Text()[:16]}
 		}
@@ -91,7 +91,7 @@ func (f Front) Handler(next http.Handler) http.Handler {
 			r.Body = http.MaxBytesReader(out, r.Body, MaxBodyBytes)
 		}
 
-		defer f.finish(out, r, start)
+		defer f.logRequest(out, r, start)
 		next.ServeHTTP(out, r)
 	})
 }
@@ -110,29 +110,29 @@ func copyOf(ctx context.Context, r *http.Request) *http.Request {
 	return r
 }
 
-// finish logs the request once, after a panic too.
-func (f Front) finish(out *recorder, r *http.Request, start time.Time) {
+// logRequest logs the request once, after a panic too.
+func (f Front) logRequest(out *recorder, r *http.Request, start time.Time) {
 	if cause := recover(); cause != nil {
 		if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(cause)
 		}
 		f.Log.Error("request panicked", "request", RequestID(r), "route", routeName(r), "panic", cause, "stack", string(debug.Stack()))
 		if out.status != 0 {
-			// The answer has started. Cut the connection, so that the client does not take half of
-			// it for all.
+			// The answer has started. Cut the connection, so that the client does not take a part
+			// of the answer for the whole.
 			panic(http.ErrAbortHandler)
 		}
-		f.Broken.ServeHTTP(out, r)
+		f.PanicPage.ServeHTTP(out, r)
 	}
 	if f.Observe != nil {
-		f.Observe(routeName(r), methodName(r.Method), out.code(), f.Now().Sub(start))
+		f.Observe(routeName(r), methodName(r.Method), out.finalStatus(), f.Now().Sub(start))
 	}
-	f.access(out, r, start)
+	f.writeAccessLine(out, r, start)
 }
 
-// access writes the request's line to the log. It makes the record itself, because a Logger would
+// writeAccessLine writes the request's line to the log. It makes the record itself, because a Logger would
 // also look up the line of code, which the log does not use.
-func (f Front) access(out *recorder, r *http.Request, start time.Time) {
+func (f Front) writeAccessLine(out *recorder, r *http.Request, start time.Time) {
 	ctx := r.Context()
 	if !f.Log.Enabled(ctx, slog.LevelInfo) {
 		return
@@ -144,7 +144,7 @@ func (f Front) access(out *recorder, r *http.Request, start time.Time) {
 		slog.String("method", methodName(r.Method)),
 		slog.String("route", routeName(r)),
 		slog.String("area", areaName(r.URL.Path)),
-		slog.Int("status", out.code()),
+		slog.Int("status", out.finalStatus()),
 		slog.Int64("bytes", out.bytes),
 		slog.Int64("ms", end.Sub(start).Milliseconds()),
 	)
@@ -152,7 +152,7 @@ func (f Front) access(out *recorder, r *http.Request, start time.Time) {
 	_ = f.Log.Handler().Handle(ctx, line)
 }
 
-func serveBroken(w http.ResponseWriter, r *http.Request) {
+func servePlainError(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Something broke on our side. Tell your administrator the request number "+RequestID(r)+".", http.StatusInternalServerError)
 }
 
@@ -266,7 +266,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func (w *recorder) code() int {
+func (w *recorder) finalStatus() int {
 	if w.status == 0 {
 		return http.StatusOK
 	}

@@ -23,8 +23,8 @@ func FuzzProxies(f *testing.F) {
 			"X-Forwarded-For": {forwardedFor}, "X-Forwarded-Proto": {proto}, "X-Forwarded-Host": {host}, "Forwarded": {host}, "X-Request-Id": {id},
 		}}
 		r.URL.Path = path
-		addr, isAddress := hostAddr(peer)
-		trusted := isAddress && proxies.trust(addr)
+		addr, isAddress := parseHostAddr(peer)
+		trusted := isAddress && proxies.trusts(addr)
 		rec := httptest.NewRecorder()
 		var seen *http.Request
 		Front{Proxies: proxies}.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r })).ServeHTTP(rec, r)

@@ -20,13 +20,15 @@ type Health struct {
 
 // Register adds GET /healthz (the process runs) and GET /readyz (it can do its work: 200, else 503).
 func (h *Health) Register(mux *http.ServeMux) {
-	mux.HandleFunc("GET /healthz", h.alive)
-	mux.HandleFunc("GET /readyz", h.ready)
+	mux.HandleFunc("GET /healthz", h.serveAlive)
+	mux.HandleFunc("GET /readyz", h.serveReady)
 }
 
-func (h *Health) alive(w http.ResponseWriter, _ *http.Request) { writePlain(w, http.StatusOK, "ok\n") }
+func (h *Health) serveAlive(w http.ResponseWriter, _ *http.Request) {
+	writePlain(w, http.StatusOK, "ok\n")
+}
 
-func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
+func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	err := h.Ready(ctx)

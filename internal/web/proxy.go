@@ -32,7 +32,7 @@ func ParseProxies(texts []string) (Proxies, error) {
 	return p, nil
 }
 
-func (p Proxies) trust(addr netip.Addr) bool {
+func (p Proxies) trusts(addr netip.Addr) bool {
 	for _, prefix := range p {
 		if prefix.Contains(addr.Unmap()) {
 			return true
@@ -41,27 +41,27 @@ func (p Proxies) trust(addr netip.Addr) bool {
 	return false
 }
 
-// settle sets RemoteAddr, Host and URL.Scheme to what the client used. It reports whether the
+// applyForwarded sets RemoteAddr, Host and URL.Scheme to what the client used. It reports whether the
 // request came through a trusted proxy. It removes forwarded headers, so that no handler trusts
 // them by mistake.
-func (p Proxies) settle(r *http.Request) bool {
+func (p Proxies) applyForwarded(r *http.Request) bool {
 	r.URL.Scheme = "http"
 	if r.TLS != nil {
 		r.URL.Scheme = "https"
 	}
 	trusted := false
 	if len(p) > 0 {
-		peer, ok := hostAddr(r.RemoteAddr)
-		trusted = ok && p.trust(peer)
+		peer, ok := parseHostAddr(r.RemoteAddr)
+		trusted = ok && p.trusts(peer)
 	}
 	if trusted {
-		if proto := strings.ToLower(firstOf(r.Header, "X-Forwarded-Proto")); proto == "http" || proto == "https" {
+		if proto := strings.ToLower(firstValue(r.Header, "X-Forwarded-Proto")); proto == "http" || proto == "https" {
 			r.URL.Scheme = proto
 		}
-		if host := firstOf(r.Header, "X-Forwarded-Host"); plainHost(host) {
+		if host := firstValue(r.Header, "X-Forwarded-Host"); plainHost(host) {
 			r.Host = host
 		}
-		if client, ok := p.client(r.Header.Values("X-Forwarded-For")); ok {
+		if client, ok := p.clientAddr(r.Header.Values("X-Forwarded-For")); ok {
 			r.RemoteAddr = net.JoinHostPort(client.String(), "0")
 		}
 	}
@@ -80,23 +80,23 @@ func plainHost(host string) bool {
 	return host != "" && len(host) <= maxHost && !strings.ContainsFunc(host, strange)
 }
 
-// client returns the last address in the chain that is not one of our proxies. The client itself
+// clientAddr returns the last address in the chain that is not one of our proxies. The client itself
 // wrote the addresses before it.
-func (p Proxies) client(lines []string) (netip.Addr, bool) {
+func (p Proxies) clientAddr(lines []string) (netip.Addr, bool) {
 	hops := strings.Split(strings.Join(lines, ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
-		addr, ok := hostAddr(strings.TrimSpace(hops[i]))
+		addr, ok := parseHostAddr(strings.TrimSpace(hops[i]))
 		if !ok {
 			return netip.Addr{}, false
 		}
-		if !p.trust(addr) || i == 0 {
+		if !p.trusts(addr) || i == 0 {
 			return addr, true
 		}
 	}
 	return netip.Addr{}, false
 }
 
-func hostAddr(text string) (netip.Addr, bool) {
+func parseHostAddr(text string) (netip.Addr, bool) {
 	if ap, err := netip.ParseAddrPort(text); err == nil {
 		return ap.Addr().Unmap().WithZone(""), true
 	}
@@ -104,7 +104,7 @@ func hostAddr(text string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
-func firstOf(h http.Header, name string) string {
+func firstValue(h http.Header, name string) string {
 	first, _, _ := strings.Cut(h.Get(name), ",")
 	return strings.TrimSpace(first)
 }
@@ -115,7 +115,7 @@ func Secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "http
 
 // RemoteIP returns the client's address without its port. It is only valid behind Front.
 func RemoteIP(r *http.Request) string {
-	addr, ok := hostAddr(r.RemoteAddr)
+	addr, ok := parseHostAddr(r.RemoteAddr)
 	if !ok {
 		return ""
 	}

@@ -41,14 +41,14 @@ func ParseContact(text string) (string, error) {
 		return "", nil
 	}
 	uri, err := url.Parse(text)
-	if err == nil && uri.Scheme == "" && mailAddress(text) {
+	if err == nil && uri.Scheme == "" && isMailAddress(text) {
 		uri, err = url.Parse("mailto:" + text)
 	}
 	if err != nil {
 		return "", errContact
 	}
 	switch {
-	case uri.Scheme == "mailto" && mailAddress(uri.Opaque), uri.Scheme == "https" && uri.Host != "", uri.Scheme == "tel" && uri.Opaque != "":
+	case uri.Scheme == "mailto" && isMailAddress(uri.Opaque), uri.Scheme == "https" && uri.Host != "", uri.Scheme == "tel" && uri.Opaque != "":
 		return uri.String(), nil
 	}
 	return "", errContact
@@ -56,8 +56,8 @@ func ParseContact(text string) (string, error) {
 
 var errContact = errors.New("give an e-mail address, or a URI of the scheme https, mailto or tel")
 
-// mailAddress reports whether text is an e-mail address without a name.
-func mailAddress(text string) bool {
+// isMailAddress reports whether text is an e-mail address without a name.
+func isMailAddress(text string) bool {
 	a, err := mail.ParseAddress(text)
 	return err == nil && a.Address == text
 }

@@ -19,28 +19,30 @@ const (
 	AttributeDateTime  AttributeType = "DateTime"
 )
 
-// Attribute is what the checker knows of an attribute.
+// Attribute describes an attribute to the checker.
 type Attribute struct {
 	Name        string
 	Type        AttributeType
 	Multivalued bool
 }
 
-// Place is where an expression stands: what it may read and what it is for.
+// Place describes the mapping that an expression is part of: the attributes that it may read, and
+// the target attribute that gets its value.
 type Place struct {
-	Source   []Attribute // of the source object
-	Target   *Attribute  // nil: nothing is known of the target
-	Matching bool        // the target attribute finds accounts
-	Everyone bool        // the job provisions everyone, not only people with an assignment
+	Source   []Attribute // the attributes of the source object
+	Target   *Attribute  // the target attribute; nil if nothing is known about it
+	Matching bool        // whether the job finds accounts by the target attribute
+	Everyone bool        // whether the job provisions everyone, not only people with an assignment
 }
 
-// Check compares an expression with the attributes of both sides. It returns everything that cannot work, in the order of the
-// text, and notes about what works here and not in Entra, or not for everyone.
+// Check compares an expression with the attributes of both sides. It returns an error for each part
+// that cannot work, in the order of the text, and notes about parts that work here but not in
+// Entra, or not for everyone.
 func (e *Expr) Check(p Place) ([]*SyntaxError, []Note) {
 	c := attributeCheck{checker: checker{text: e.text}, place: p}
 	c.visit(e.root)
-	c.target(e.root)
-	c.advice(e.root)
+	c.checkTarget(e.root)
+	c.advise(e.root)
 	slices.SortStableFunc(c.errs, func(a, b *SyntaxError) int { return a.Offset - b.Offset })
 	return c.errs, c.notes
 }
@@ -52,10 +54,10 @@ type attributeCheck struct {
 }
 
 func (c *attributeCheck) refuse(n *node, message, suggestion string) {
-	c.errs = append(c.errs, c.fail(n, message, suggestion))
+	c.errs = append(c.errs, c.errorAt(n, message, suggestion))
 }
 
-func (c *attributeCheck) find(name string) *Attribute {
+func (c *attributeCheck) findAttribute(name string) *Attribute {
 	for i := range c.place.Source {
 		if c.place.Source[i].Name == name {
 			return &c.place.Source[i]
@@ -64,9 +66,10 @@ func (c *attributeCheck) find(name string) *Attribute {
 	return nil
 }
 
-// lookup is the type of an attribute's value. Several values may be one, so that only the evaluation can tell.
-func (c *attributeCheck) lookup(name string) ValueType {
-	a := c.find(name)
+// typeOf returns the type of an attribute's value. It returns AnyType for a multi-valued attribute,
+// because an object may have one value or several.
+func (c *attributeCheck) typeOf(name string) ValueType {
+	a := c.findAttribute(name)
 	switch {
 	case a == nil || a.Multivalued:
 		return AnyType
@@ -80,7 +83,7 @@ func (c *attributeCheck) lookup(name string) ValueType {
 }
 
 func (c *attributeCheck) visit(n *node) {
-	if n.kind == attributeNode && c.find(n.text) == nil {
+	if n.kind == attributeNode && c.findAttribute(n.text) == nil {
 		c.refuse(n, "the source object has no attribute "+n.text, c.suggestAttribute(n.text))
 	}
 	for i, arg := range n.args {
@@ -88,17 +91,17 @@ func (c *attributeCheck) visit(n *node) {
 		if n.kind != callNode || arg.kind == emptyNode || arg.kind == wordNode {
 			continue
 		}
-		p := n.fn.parameter(i)
-		if problem := mismatch(arg, p.Takes, c.lookup); problem != "" {
+		p := n.fn.parameterAt(i)
+		if problem := mismatch(arg, p.Takes, c.typeOf); problem != "" {
 			c.refuse(arg, fmt.Sprintf("the argument %s of %s %s", p.Name, n.text, problem), "write "+n.fn.Signature())
 		}
-		if a := c.find(arg.text); arg.kind == attributeNode && a != nil && a.Multivalued && p.Takes != AnyType {
-			c.note(arg, fmt.Sprintf("%s can have several values and %s takes one; Item picks one, Join makes one string of them", a.Name, n.text))
+		if a := c.findAttribute(arg.text); arg.kind == attributeNode && a != nil && a.Multivalued && p.Takes != AnyType {
+			c.addNote(arg, fmt.Sprintf("%s can have several values and %s takes one; Item picks one, Join makes one string of them", a.Name, n.text))
 		}
 	}
 }
 
-// suggestAttribute finds what an unknown name was meant to be.
+// suggestAttribute returns advice about the attribute that an unknown name probably means.
 func (c *attributeCheck) suggestAttribute(name string) string {
 	best, distance := "", 3
 	for _, a := range c.place.Source {
@@ -115,8 +118,8 @@ func (c *attributeCheck) suggestAttribute(name string) string {
 	return "write the name of one of its attributes, or add the attribute to its list"
 }
 
-// target compares each possible result with the target attribute.
-func (c *attributeCheck) target(root *node) {
+// checkTarget compares each possible result with the target attribute.
+func (c *attributeCheck) checkTarget(root *node) {
 	t := c.place.Target
 	if t == nil {
 		return
@@ -132,38 +135,38 @@ func (c *attributeCheck) target(root *node) {
 	case AttributeString, AttributeReference, AttributeBinary:
 		takes = TextType
 	}
-	for _, n := range root.results() {
+	for _, n := range root.possibleResults() {
 		if text, constant := n.constant(); constant && text == "" {
-			continue // the empty string is no value
+			continue // the empty string means that there is no value
 		}
-		yields := n.yields(c.lookup)
-		if a := c.find(n.text); n.kind == attributeNode && a != nil && a.Multivalued && !t.Multivalued {
-			c.note(n, fmt.Sprintf("%s can have several values and %s takes one; a person with several fails", a.Name, t.Name))
+		yields := n.resultType(c.typeOf)
+		if a := c.findAttribute(n.text); n.kind == attributeNode && a != nil && a.Multivalued && !t.Multivalued {
+			c.addNote(n, fmt.Sprintf("%s can have several values and %s takes one; a person with several fails", a.Name, t.Name))
 		}
 		list := yields == ListType || yields == ComplexType
 		if t.Multivalued && list {
 			continue
 		}
-		if problem := mismatch(n, takes, c.lookup); problem != "" {
+		if problem := mismatch(n, takes, c.typeOf); problem != "" {
 			c.refuse(n, fmt.Sprintf("%s %s", t.Name, problem), fmt.Sprintf("the target attribute has the type %s; change the expression or the attribute's type", t.Type))
 		}
 	}
 	if t.Type == AttributeReference && root.kind != attributeNode {
-		c.note(root, t.Name+" is a reference; Entra maps references directly, as in [manager]")
+		c.addNote(root, t.Name+" is a reference; Entra maps references directly, as in [manager]")
 	}
 }
 
-func (c *attributeCheck) advice(root *node) {
+func (c *attributeCheck) advise(root *node) {
 	if root.kind == attributeNode && root.text == "appRoleAssignments" {
-		c.note(root, "Entra does not map appRoleAssignments directly; write SingleAppRoleAssignment or AssertiveAppRoleAssignmentsComplex around it")
+		c.addNote(root, "Entra does not map appRoleAssignments directly; write SingleAppRoleAssignment or AssertiveAppRoleAssignmentsComplex around it")
 	}
 	root.walk(func(n *node) {
 		switch {
 		case n.kind != callNode:
 		case n.text == "SelectUniqueValue" && c.place.Matching:
-			c.note(n, "Entra does not take SelectUniqueValue for a matching attribute: accounts are found by it before there is a value")
+			c.addNote(n, "Entra does not take SelectUniqueValue for a matching attribute: accounts are found by it before there is a value")
 		case strings.Contains(n.text, "AppRoleAssignment") && c.place.Everyone:
-			c.note(n, n.text+" has no roles when the job provisions everyone: roles come from assignments")
+			c.addNote(n, n.text+" has no roles when the job provisions everyone: roles come from assignments")
 		}
 	})
 }

@@ -5,13 +5,13 @@ import (
 	"unicode"
 )
 
-// caseFunctions change capital letters, small letters and accents.
+// caseFunctions returns the functions that change capital letters, small letters and accents.
 func caseFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "ToLower", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source"), may("culture").takes(TextType)},
+				Parameters: []Parameter{required("source"), optional("culture").ofType(TextType)},
 				Summary:    "The source in small letters.",
 				Details: []string{
 					"Without a culture name the invariant rules apply, which leave `İ` alone. With a Turkish or Azerbaijani one (`tr-TR`, `az-AZ`), `I` becomes `ı` and `İ` becomes `i`.",
@@ -19,32 +19,32 @@ func caseFunctions() []function {
 					"A difference in case alone is sent only if the target attribute is marked *Exact case*.",
 				},
 				Examples: []Example{
-					{Expression: `ToLower([mail])`, Given: given("mail", "Ada.Lovelace@Example.com"), Result: "ada.lovelace@example.com"},
+					{Expression: `ToLower([mail])`, Given: attributesOf("mail", "Ada.Lovelace@Example.com"), Result: "ada.lovelace@example.com"},
 					{Expression: `ToLower("ISPARTA", "tr-TR")`, Result: "ısparta"},
 				},
 			},
-			eval: evalToLower, each: true,
+			eval: evalToLower, eachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "ToUpper", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source"), may("culture").takes(TextType)},
+				Parameters: []Parameter{required("source"), optional("culture").ofType(TextType)},
 				Summary:    "The source in capital letters.",
 				Details: []string{
 					"Without a culture name the invariant rules apply, which leave `ı` alone. With a Turkish or Azerbaijani one (`tr-TR`, `az-AZ`), `i` becomes `İ` and `ı` becomes `I`.",
 					"Each value of a multi-valued source is changed; null stays null.",
 				},
 				Examples: []Example{
-					{Expression: `ToUpper([country])`, Given: given("country", "no"), Result: "NO"},
+					{Expression: `ToUpper([country])`, Given: attributesOf("country", "no"), Result: "NO"},
 					{Expression: `ToUpper("izmir", "tr-TR")`, Result: "İZMİR"},
 				},
 			},
-			eval: evalToUpper, each: true,
+			eval: evalToUpper, eachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "PCase", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source"), may("wordSeparators").takes(TextType)},
+				Parameters: []Parameter{required("source"), optional("wordSeparators").ofType(TextType)},
 				Summary:    "The source with a capital letter at the start of each word and small letters elsewhere.",
 				Details: []string{
 					"Words end at spaces, punctuation and symbols, as in .NET. An apostrophe inside a word does not end it: `don't` becomes `Don't`.",
@@ -52,71 +52,71 @@ func caseFunctions() []function {
 					"Each value of a multi-valued source is changed; null stays null.",
 				},
 				Examples: []Example{
-					{Expression: `PCase([firstName])`, Given: given("firstName", "PABLO GONSALVES (SECOND)"), Result: "Pablo Gonsalves (Second)"},
+					{Expression: `PCase([firstName])`, Given: attributesOf("firstName", "PABLO GONSALVES (SECOND)"), Result: "Pablo Gonsalves (Second)"},
 					{Expression: `PCase("MARY-JANE O'NEILL", " '")`, Result: "Mary-jane O'Neill"},
 				},
 			},
-			eval: evalPCase, each: true,
+			eval: evalPCase, eachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "NormalizeDiacritics", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source")},
+				Parameters: []Parameter{required("source")},
 				Summary:    "The source with accented letters replaced by plain ones.",
 				Details: []string{
 					"Exactly the letters of Microsoft's table are replaced, whether they are one character or a letter with combining marks. `ø` becomes `oe`, `æ` becomes `ae`, `ß` becomes `ss` and `ł` becomes `l`.",
 					"Every other character stays, such as `đ` and `þ`. Each value of a multi-valued source is changed; null stays null.",
 				},
 				Examples: []Example{
-					{Expression: `NormalizeDiacritics([givenName])`, Given: given("givenName", "Zoë"), Result: "Zoe"},
+					{Expression: `NormalizeDiacritics([givenName])`, Given: attributesOf("givenName", "Zoë"), Result: "Zoe"},
 					{Expression: `NormalizeDiacritics("Øystein Åsgård Weiß")`, Result: "OEystein Asgard Weiss"},
 				},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				return n.each(r, func(s string) (string, error) { return normalizeDiacritics(s), nil })
+			eval: func(n *node, r *evaluation) (Value, error) {
+				return n.evalEach(r, func(s string) (string, error) { return normalizeDiacritics(s), nil })
 			},
-			each: true,
+			eachValue: true,
 		},
 	}
 }
 
-func evalToLower(n *node, r *run) (Value, error) {
+func evalToLower(n *node, r *evaluation) (Value, error) {
 	return evalCase(n, r, invariantLower, strings.ToLowerSpecial)
 }
 
-func evalToUpper(n *node, r *run) (Value, error) {
+func evalToUpper(n *node, r *evaluation) (Value, error) {
 	return evalCase(n, r, invariantUpper, strings.ToUpperSpecial)
 }
 
-func evalCase(n *node, r *run, invariant func(string) string, special func(unicode.SpecialCase, string) string) (Value, error) {
+func evalCase(n *node, r *evaluation, invariant func(string) string, special func(unicode.SpecialCase, string) string) (Value, error) {
 	convert := invariant
-	if n.given(1) {
-		culture, err := n.one(r, 1)
+	if n.hasArgument(1) {
+		culture, err := n.evalSingle(r, 1)
 		if err != nil {
 			return Null(), err
 		}
 		turkic, ok := parseCulture(culture.text)
 		if !ok {
-			return Null(), n.failAt(n.args[1], r.shown(culture)+" is not a culture name such as en-US or tr-TR")
+			return Null(), n.failAt(n.args[1], r.quoteForMessage(culture)+" is not a culture name such as en-US or tr-TR")
 		}
 		if turkic {
 			convert = func(s string) string { return special(unicode.TurkishCase, s) }
 		}
 	}
-	return n.each(r, func(s string) (string, error) { return convert(s), nil })
+	return n.evalEach(r, func(s string) (string, error) { return convert(s), nil })
 }
 
 // invariantLower leaves the dotted capital I alone, as .NET's invariant culture does.
 func invariantLower(s string) string {
-	return keeping(s, "İ", strings.ToLower)
+	return convertAllBut(s, "İ", strings.ToLower)
 }
 
 // invariantUpper leaves the dotless small i alone, as .NET's invariant culture does.
 func invariantUpper(s string) string {
-	return keeping(s, "ı", strings.ToUpper)
+	return convertAllBut(s, "ı", strings.ToUpper)
 }
 
-func keeping(s, kept string, convert func(string) string) string {
+func convertAllBut(s, kept string, convert func(string) string) string {
 	if !strings.Contains(s, kept) {
 		return convert(s)
 	}
@@ -150,22 +150,22 @@ func parseCulture(name string) (turkic, ok bool) {
 	return strings.EqualFold(subtags[0], "tr") || strings.EqualFold(subtags[0], "az"), true
 }
 
-func evalPCase(n *node, r *run) (Value, error) {
+func evalPCase(n *node, r *evaluation) (Value, error) {
 	separates := func(c rune) bool {
 		if c < unicode.MaxASCII {
 			return c < '0' || c > '9' && c < 'A' || c > 'Z' && c < 'a' || c > 'z'
 		}
 		return unicode.In(c, unicode.Z, unicode.Cc, unicode.Cf, unicode.P, unicode.S)
 	}
-	chosen := n.given(1)
+	chosen := n.hasArgument(1)
 	if chosen {
-		separators, err := n.one(r, 1)
+		separators, err := n.evalSingle(r, 1)
 		if err != nil {
 			return Null(), err
 		}
 		separates = func(c rune) bool { return strings.ContainsRune(separators.text, c) }
 	}
-	return n.each(r, func(s string) (string, error) {
+	return n.evalEach(r, func(s string) (string, error) {
 		inWord := false
 		return strings.Map(func(c rune) rune {
 			switch {

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// choiceFunctions choose between values and ask about them.
+// choiceFunctions returns the functions that choose between values or test them.
 func choiceFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Switch", Documented: Provisioning,
 				Parameters: []Parameter{
-					need("source").takes(TextType),
-					may("defaultValue"),
+					required("source").ofType(TextType),
+					optional("defaultValue"),
 					{Name: "key", Key: "switchValue", Required: true, Repeats: true, Takes: TextType},
 					{Name: "value", Key: "switchValue", Required: true, Repeats: true},
 				},
@@ -25,9 +25,9 @@ func choiceFunctions() []function {
 					"The key `\"\"` matches an attribute that is empty and one that is absent.",
 				},
 				Examples: []Example{
-					{Expression: `Switch([IsSoftDeleted], , "False", "True", "True", "False")`, Given: given("IsSoftDeleted", "False"), Result: "True"},
+					{Expression: `Switch([IsSoftDeleted], , "False", "True", "True", "False")`, Given: attributesOf("IsSoftDeleted", "False"), Result: "True"},
 					{Expression: `Switch([country], [country], "", "Other")`, Result: "Other"},
-					{Expression: `Switch([city], , "Oslo", "NO")`, Given: given("city", "Bergen"), Null: true},
+					{Expression: `Switch([city], , "Oslo", "NO")`, Given: attributesOf("city", "Bergen"), Null: true},
 				},
 			},
 			eval:    evalSwitch,
@@ -44,7 +44,7 @@ func choiceFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "IIF", Documented: Provisioning,
-				Parameters: []Parameter{{Name: "condition", Required: true, Condition: true}, need("valueIfTrue"), need("valueIfFalse")},
+				Parameters: []Parameter{{Name: "condition", Required: true, Condition: true}, required("valueIfTrue"), required("valueIfFalse")},
 				Summary:    "One of two values, chosen by a condition.",
 				Details: []string{
 					"The condition is a comparison with `=`, `<>`, `>`, `>=`, `<` or `<=`, or anything that yields True or False. There is no AND and no OR: nest a second IIF in the true branch for AND, in the false branch for OR. Only the branch that is chosen is evaluated.",
@@ -52,8 +52,8 @@ func choiceFunctions() []function {
 					"In Entra the condition fails if its attribute is empty, so there write `Switch([country], [country], \"\", \"Other\")` instead of `IIF([country] = \"\", \"Other\", [country])`.",
 				},
 				Examples: []Example{
-					{Expression: `IIF([country] = "USA", [country], [department])`, Given: given("country", "USA", "department", "Sales"), Result: "USA"},
-					{Expression: `IIF([country] = "USA", IIF([state] = "CA", "True", "False"), "False")`, Given: given("country", "USA", "state", "CA"), Result: "True"},
+					{Expression: `IIF([country] = "USA", [country], [department])`, Given: attributesOf("country", "USA", "department", "Sales"), Result: "USA"},
+					{Expression: `IIF([country] = "USA", IIF([state] = "CA", "True", "False"), "False")`, Given: attributesOf("country", "USA", "state", "CA"), Result: "True"},
 				},
 			},
 			eval:   evalIIF,
@@ -69,7 +69,7 @@ func choiceFunctions() []function {
 					"The empty string counts as a value. The last argument may be a default, `\"\"` too; if every argument is null, the result is null.",
 				},
 				Examples: []Example{
-					{Expression: `Coalesce([mail], [userPrincipalName])`, Given: given("userPrincipalName", "ada@example.com"), Result: "ada@example.com"},
+					{Expression: `Coalesce([mail], [userPrincipalName])`, Given: attributesOf("userPrincipalName", "ada@example.com"), Result: "ada@example.com"},
 					{Expression: `Coalesce([mail], [otherMail], "none")`, Result: "none"},
 				},
 			},
@@ -80,15 +80,15 @@ func choiceFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "IgnoreFlowIfNullOrEmpty", Documented: Provisioning,
-				Parameters: []Parameter{need("expression")},
+				Parameters: []Parameter{required("expression")},
 				Summary:    "The value, or nothing at all for the target if it is null or empty.",
 				Details:    []string{"The target attribute is then left out of the request and keeps the value it has. Write it around the whole expression: inside another function it yields null."},
 				Examples: []Example{
-					{Expression: `IgnoreFlowIfNullOrEmpty([department])`, Given: given("department", "Sales"), Result: "Sales"},
-					{Expression: `IgnoreFlowIfNullOrEmpty(Switch([prefix], "", "3443", "Dr.", "3444", "Prof."))`, Given: given("prefix", "1"), NoFlow: true},
+					{Expression: `IgnoreFlowIfNullOrEmpty([department])`, Given: attributesOf("department", "Sales"), Result: "Sales"},
+					{Expression: `IgnoreFlowIfNullOrEmpty(Switch([prefix], "", "3443", "Dr.", "3444", "Prof."))`, Given: attributesOf("prefix", "1"), NoFlow: true},
 				},
 			},
-			eval: func(n *node, r *run) (Value, error) {
+			eval: func(n *node, r *evaluation) (Value, error) {
 				v, err := n.args[0].eval(r)
 				if err == nil && v.IsNullOrEmpty() {
 					return NoFlow(), nil
@@ -100,53 +100,53 @@ func choiceFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "IsNull", Documented: Provisioning, Yields: BooleanType,
-				Parameters: []Parameter{need("expression")},
+				Parameters: []Parameter{required("expression")},
 				Summary:    "True if the argument is null, else False.",
 				Details:    []string{"An absent attribute is null; an empty string is not."},
 				Examples: []Example{
 					{Expression: `IsNull([displayName])`, Result: "True"},
-					{Expression: `IsNull([displayName])`, Given: given("displayName", ""), Result: "False"},
+					{Expression: `IsNull([displayName])`, Given: attributesOf("displayName", ""), Result: "False"},
 				},
 			},
-			eval: ask(func(v Value) bool { return v.IsNull() || v.IsNoFlow() }),
+			eval: evalQuestion(func(v Value) bool { return v.IsNull() || v.IsNoFlow() }),
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "IsNullOrEmpty", Documented: Provisioning, Yields: BooleanType,
-				Parameters: []Parameter{need("expression")},
+				Parameters: []Parameter{required("expression")},
 				Summary:    "True if the argument is null or empty, else False.",
 				Examples: []Example{
 					{Expression: `IsNullOrEmpty([displayName])`, Result: "True"},
-					{Expression: `IsNullOrEmpty([displayName])`, Given: given("displayName", "Ada Lovelace"), Result: "False"},
+					{Expression: `IsNullOrEmpty([displayName])`, Given: attributesOf("displayName", "Ada Lovelace"), Result: "False"},
 				},
 			},
-			eval: ask(Value.IsNullOrEmpty),
+			eval: evalQuestion(Value.IsNullOrEmpty),
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "IsPresent", Documented: Provisioning, Yields: BooleanType,
-				Parameters: []Parameter{need("expression")},
+				Parameters: []Parameter{required("expression")},
 				Summary:    "True if the argument is neither null nor empty, else False.",
 				Details:    []string{"It is the opposite of IsNullOrEmpty."},
 				Examples: []Example{
-					{Expression: `IsPresent([jobTitle])`, Given: given("jobTitle", "Engineer"), Result: "True"},
-					{Expression: `Switch(IsPresent([jobTitle]), "none", "True", [jobTitle])`, Given: given("jobTitle", "Engineer"), Result: "Engineer"},
+					{Expression: `IsPresent([jobTitle])`, Given: attributesOf("jobTitle", "Engineer"), Result: "True"},
+					{Expression: `Switch(IsPresent([jobTitle]), "none", "True", [jobTitle])`, Given: attributesOf("jobTitle", "Engineer"), Result: "Engineer"},
 				},
 			},
-			eval: ask(func(v Value) bool { return !v.IsNullOrEmpty() }),
+			eval: evalQuestion(func(v Value) bool { return !v.IsNullOrEmpty() }),
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "IsString", Documented: Provisioning, Yields: BooleanType,
-				Parameters: []Parameter{need("expression")},
+				Parameters: []Parameter{required("expression")},
 				Summary:    "True if the argument can be a string, else False.",
 				Details:    []string{"Numbers, booleans and dates can. Null cannot, and neither can several values."},
 				Examples: []Example{
-					{Expression: `IsString([mail])`, Given: given("mail", "ada@example.com"), Result: "True"},
+					{Expression: `IsString([mail])`, Given: attributesOf("mail", "ada@example.com"), Result: "True"},
 					{Expression: `IsString([mail])`, Result: "False"},
 				},
 			},
-			eval: ask(func(v Value) bool {
+			eval: evalQuestion(func(v Value) bool {
 				one, ok := v.single()
 				return ok && !one.IsNull() && !one.IsNoFlow()
 			}),
@@ -154,32 +154,32 @@ func choiceFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Not", Documented: Provisioning, Yields: BooleanType,
-				Parameters: []Parameter{need("source").takes(TextType)},
+				Parameters: []Parameter{required("source").ofType(TextType)},
 				Summary:    "False for True, else True.",
 				Details:    []string{"Case does not matter. Null gives True."},
 				Examples: []Example{
-					{Expression: `Not([IsSoftDeleted])`, Given: given("IsSoftDeleted", "False"), Result: "True"},
+					{Expression: `Not([IsSoftDeleted])`, Given: attributesOf("IsSoftDeleted", "False"), Result: "True"},
 					{Expression: `Not("True")`, Result: "False"},
 				},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				v, err := n.one(r, 0)
+			eval: func(n *node, r *evaluation) (Value, error) {
+				v, err := n.evalSingle(r, 0)
 				return Boolean(!strings.EqualFold(v.text, "True")), err
 			},
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Error", Documented: CloudSync,
-				Parameters: []Parameter{need("message").takes(TextType)},
+				Parameters: []Parameter{required("message").ofType(TextType)},
 				Summary:    "No value: the person fails with the message.",
 				Details:    []string{"Write it in a branch of IIF or Switch, which is evaluated only if it is chosen."},
 				Examples: []Example{
-					{Expression: `IIF(IsPresent([employeeId]), [employeeId], Error("employeeId is required"))`, Given: given("employeeId", "17"), Result: "17"},
+					{Expression: `IIF(IsPresent([employeeId]), [employeeId], Error("employeeId is required"))`, Given: attributesOf("employeeId", "17"), Result: "17"},
 					{Expression: `IIF(IsPresent([employeeId]), [employeeId], Error("employeeId is required"))`, Fails: "employeeId is required"},
 				},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				v, err := n.one(r, 0)
+			eval: func(n *node, r *evaluation) (Value, error) {
+				v, err := n.evalSingle(r, 0)
 				if err != nil {
 					return Null(), err
 				}
@@ -192,12 +192,12 @@ func choiceFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Redact", Documented: Provisioning,
-				Parameters: []Parameter{need("value")},
+				Parameters: []Parameter{required("value")},
 				Summary:    "The value unchanged, hidden in the provisioning logs.",
 				Details:    []string{"The logs, and a trace, show `[Redact]` instead of the value and of everything that is made from it."},
-				Examples:   []Example{{Expression: `Redact([employeeId])`, Given: given("employeeId", "17"), Result: "17"}},
+				Examples:   []Example{{Expression: `Redact([employeeId])`, Given: attributesOf("employeeId", "17"), Result: "17"}},
 			},
-			eval: func(n *node, r *run) (Value, error) {
+			eval: func(n *node, r *evaluation) (Value, error) {
 				v, err := n.args[0].eval(r)
 				r.redacted = true
 				return v, err
@@ -215,22 +215,22 @@ func allArguments(count int) []int {
 	return all
 }
 
-// ask makes a function that answers a question about its argument.
-func ask(question func(Value) bool) func(*node, *run) (Value, error) {
-	return func(n *node, r *run) (Value, error) {
+// evalQuestion returns the evaluation of a function that answers a question about its argument.
+func evalQuestion(question func(Value) bool) func(*node, *evaluation) (Value, error) {
+	return func(n *node, r *evaluation) (Value, error) {
 		v, err := n.args[0].eval(r)
 		return Boolean(err == nil && question(v)), err
 	}
 }
 
-// evalSwitch compares the source with each key in turn and evaluates only the value that is chosen.
-func evalSwitch(n *node, r *run) (Value, error) {
-	source, err := n.one(r, 0)
+// evalSwitch compares the source with each key in turn. It evaluates only the chosen value.
+func evalSwitch(n *node, r *evaluation) (Value, error) {
+	source, err := n.evalSingle(r, 0)
 	if err != nil {
 		return Null(), err
 	}
 	for i := 2; i < len(n.args); i += 2 {
-		key, err := n.one(r, i)
+		key, err := n.evalSingle(r, i)
 		if err != nil {
 			return Null(), err
 		}
@@ -241,8 +241,8 @@ func evalSwitch(n *node, r *run) (Value, error) {
 	return n.args[1].eval(r)
 }
 
-// evalCoalesce takes the first argument that is not null; the empty string is not null.
-func evalCoalesce(n *node, r *run) (Value, error) {
+// evalCoalesce returns the first argument that is not null. The empty string is not null.
+func evalCoalesce(n *node, r *evaluation) (Value, error) {
 	last := Null()
 	for _, arg := range n.args {
 		v, err := arg.eval(r)
@@ -257,15 +257,15 @@ func evalCoalesce(n *node, r *run) (Value, error) {
 }
 
 // evalIIF evaluates only the branch that the condition chooses.
-func evalIIF(n *node, r *run) (Value, error) {
-	condition, err := n.one(r, 0)
+func evalIIF(n *node, r *evaluation) (Value, error) {
+	condition, err := n.evalSingle(r, 0)
 	if err != nil {
 		return Null(), err
 	}
-	chosen, ok := truth(condition)
+	chosen, ok := asBoolean(condition)
 	switch {
 	case !ok:
-		return Null(), n.failAt(n.args[0], fmt.Sprintf("the condition of IIF must be True or False and is %s", r.shown(condition)))
+		return Null(), n.failAt(n.args[0], fmt.Sprintf("the condition of IIF must be True or False and is %s", r.quoteForMessage(condition)))
 	case chosen:
 		return n.args[1].eval(r)
 	default:
@@ -273,8 +273,9 @@ func evalIIF(n *node, r *run) (Value, error) {
 	}
 }
 
-// truth reads True and False in any case, a number other than zero, and nothing as False.
-func truth(v Value) (is, ok bool) {
+// asBoolean reads a value as a boolean. True and False count in any case. A number counts as True
+// unless it is zero. Null and the empty string count as False. For anything else ok is false.
+func asBoolean(v Value) (is, ok bool) {
 	switch {
 	case strings.EqualFold(v.text, "True"):
 		return true, true

@@ -2,27 +2,27 @@ package expr
 
 import "strings"
 
-func (n *node) evalConcat(r *run) (Value, error) {
+func (n *node) evalConcat(r *evaluation) (Value, error) {
 	var b strings.Builder
 	for i := range n.args {
-		v, err := n.one(r, i)
+		v, err := n.evalSingle(r, i)
 		if err != nil {
 			return Null(), err
 		}
 		b.WriteString(v.Text())
-		if err := n.room(b.Len()); err != nil {
+		if err := n.checkSize(b.Len()); err != nil {
 			return Null(), err
 		}
 	}
 	return String(b.String()), nil
 }
 
-func (n *node) evalCompare(r *run) (Value, error) {
-	left, err := n.one(r, 0)
+func (n *node) evalCompare(r *evaluation) (Value, error) {
+	left, err := n.evalSingle(r, 0)
 	if err != nil {
 		return Null(), err
 	}
-	right, err := n.one(r, 1)
+	right, err := n.evalSingle(r, 1)
 	if err != nil {
 		return Null(), err
 	}
@@ -43,8 +43,9 @@ func (n *node) evalCompare(r *run) (Value, error) {
 	}
 }
 
-// compareValues orders two single values: instants by time, also one with the string of another, numbers by size, everything else by its characters. Case
-// counts. Null counts as the empty string.
+// compareValues orders two single values: numbers by size, instants by time, everything else by its
+// characters, where case counts. An instant and a string that names an instant are compared by
+// time. Null counts as the empty string.
 func compareValues(a, b Value) int {
 	if a.kind == KindDateTime || b.kind == KindDateTime {
 		x, xOK := a.asTime()
@@ -61,15 +62,16 @@ func compareValues(a, b Value) int {
 	return strings.Compare(a.Text(), b.Text())
 }
 
-// decimal is a number taken apart for comparing at any length.
+// decimal is a number split into parts, so that numbers of any length can be compared.
 type decimal struct {
 	negative bool
 	whole    string // without leading zeros
 	fraction string // without trailing zeros
 }
 
-// parseDecimal takes a number, or a string in the one form that a number has: Graph's tree keeps numbers as strings, so the
-// two must compare alike. "007" and "1.10" stay strings, or two identifiers could count as equal.
+// parseDecimal reads a number, or a string that is written exactly as that number would be. Graph's
+// tree keeps numbers as strings, so both must compare alike. "007" and "1.10" do not count as
+// numbers, because two different identifiers could then be equal.
 func parseDecimal(v Value) (decimal, bool) {
 	text, negative := strings.CutPrefix(v.text, "-")
 	whole, fraction, dotted := strings.Cut(text, ".")
@@ -80,10 +82,10 @@ func parseDecimal(v Value) (decimal, bool) {
 	if d.whole == "" && d.fraction == "" {
 		d.negative = false
 	}
-	return d, v.kind == KindNumber || v.text == d.text()
+	return d, v.kind == KindNumber || v.text == d.digits()
 }
 
-func (d decimal) text() string {
+func (d decimal) digits() string {
 	text := d.whole
 	if text == "" {
 		text = "0"

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// dateFormat is a custom format of .NET's DateTime, taken apart.
+// dateFormat is a custom format of .NET's DateTime, split into items.
 type dateFormat struct {
 	text  string
 	items []formatItem
@@ -21,7 +21,7 @@ type formatItem struct {
 	literal string
 }
 
-// zone says what is known of an instant's offset; .NET calls it Kind.
+// zone says what is known about the offset of an instant. .NET calls it Kind.
 type zone int
 
 const (
@@ -30,13 +30,14 @@ const (
 	zoneLocal             // an offset was given; the machine's time is UTC
 )
 
-// civil is a date that was read, in UTC.
-type civil struct {
+// parsedDate is a date that was read from a string, in UTC.
+type parsedDate struct {
 	time.Time
 	zone zone
 }
 
-// standardFormats are the formats of one letter, as the documents' culture en-US has them.
+// standardFormat returns the format that a single letter stands for in the culture en-US, which
+// Microsoft's documents use.
 func standardFormat(letter byte) string {
 	switch letter {
 	case 'd':
@@ -72,7 +73,7 @@ func standardFormat(letter byte) string {
 	}
 }
 
-// readFormat takes a format apart; problem says what is wrong with it.
+// readFormat splits a format into items. If the format is wrong, problem says why.
 func readFormat(text string) (f dateFormat, problem string) {
 	f.text = text
 	rest := text
@@ -138,14 +139,14 @@ func quotedLiteral(s string) (item formatItem, length int, problem string) {
 	return item, len(s), fmt.Sprintf("the literal %s is not closed", s)
 }
 
-func (f dateFormat) write(t civil) string {
+func (f dateFormat) write(t parsedDate) string {
 	b := make([]byte, 0, len(f.text)+16)
 	for i, item := range f.items {
 		switch item.letter {
 		case 0:
 			b = append(b, item.literal...)
 			// .NET leaves out a point before a fraction that is zero.
-			if i+1 < len(f.items) && f.items[i+1].letter == 'F' && strings.HasSuffix(item.literal, ".") && fraction(t.Time, f.items[i+1]) == "" {
+			if i+1 < len(f.items) && f.items[i+1].letter == 'F' && strings.HasSuffix(item.literal, ".") && writeFraction(t.Time, f.items[i+1]) == "" {
 				b = b[:len(b)-1]
 			}
 		default:
@@ -155,50 +156,51 @@ func (f dateFormat) write(t civil) string {
 	return string(b)
 }
 
-func (i formatItem) write(t civil) string {
+func (i formatItem) write(t parsedDate) string {
 	switch i.letter {
 	case 'y':
 		if i.count <= 2 {
-			return padded(t.Year()%100, i.count)
+			return padWithZeros(t.Year()%100, i.count)
 		}
-		return padded(t.Year(), i.count)
+		return padWithZeros(t.Year(), i.count)
 	case 'M':
-		return named(int(t.Month()), i.count, t.Month().String())
+		return writeNumberOrName(int(t.Month()), i.count, t.Month().String())
 	case 'd':
 		return i.writeDay(t)
 	case 'H':
-		return padded(t.Hour(), min(i.count, 2))
+		return padWithZeros(t.Hour(), min(i.count, 2))
 	case 'h':
-		return padded((t.Hour()+11)%12+1, min(i.count, 2))
+		return padWithZeros((t.Hour()+11)%12+1, min(i.count, 2))
 	case 'm':
-		return padded(t.Minute(), min(i.count, 2))
+		return padWithZeros(t.Minute(), min(i.count, 2))
 	case 's':
-		return padded(t.Second(), min(i.count, 2))
+		return padWithZeros(t.Second(), min(i.count, 2))
 	case 'f', 'F':
-		return fraction(t.Time, i)
+		return writeFraction(t.Time, i)
 	case 't':
 		return t.Format("PM")[:min(i.count, 2)]
 	case 'g':
 		return "A.D."
 	case 'z':
 		return []string{"+0", "+00", "+00:00"}[min(i.count, 3)-1]
-	default: // K
+	default: // the specifier K
 		return []string{"", "Z", "+00:00"}[t.zone]
 	}
 }
 
-func (i formatItem) writeDay(t civil) string {
+func (i formatItem) writeDay(t parsedDate) string {
 	if i.count > 2 {
-		return named(0, i.count, t.Weekday().String())
+		return writeNumberOrName(0, i.count, t.Weekday().String())
 	}
-	return padded(t.Day(), i.count)
+	return padWithZeros(t.Day(), i.count)
 }
 
-// named writes a number with one or two digits, or a name, shortened or whole.
-func named(number, count int, name string) string {
+// writeNumberOrName writes a number with one or two digits (count 1 or 2), or a name, shortened (3)
+// or whole.
+func writeNumberOrName(number, count int, name string) string {
 	switch count {
 	case 1, 2:
-		return padded(number, count)
+		return padWithZeros(number, count)
 	case 3:
 		return name[:3]
 	default:
@@ -206,8 +208,8 @@ func named(number, count int, name string) string {
 	}
 }
 
-// padded writes a number that is not negative with at least count digits.
-func padded(number, count int) string {
+// padWithZeros writes a number that is not negative with at least count digits.
+func padWithZeros(number, count int) string {
 	digits := strconv.Itoa(number)
 	if len(digits) < count {
 		digits = strings.Repeat("0", count-len(digits)) + digits
@@ -215,27 +217,27 @@ func padded(number, count int) string {
 	return digits
 }
 
-func fraction(t time.Time, i formatItem) string {
-	digits := padded(t.Nanosecond(), 9)[:i.count]
+func writeFraction(t time.Time, i formatItem) string {
+	digits := padWithZeros(t.Nanosecond(), 9)[:i.count]
 	if i.letter == 'F' {
 		digits = strings.TrimRight(digits, "0")
 	}
 	return digits
 }
 
-// styles are the DateTimeStyles that change how a date is read.
-type styles struct {
+// dateStyles holds the DateTimeStyles that change how a date is read.
+type dateStyles struct {
 	leading, trailing, inner bool // white space is ignored there
 	noDate                   bool // a time without a date is on 1 January of the year 1
 	universal                bool // the result counts as UTC
-	assume                   bool // a date without an offset has one
+	assume                   bool // a date without an offset counts as UTC
 }
 
 // defaultStyles are those of Entra: RoundtripKind, AllowLeadingWhite, AllowTrailingWhite.
-var defaultStyles = styles{leading: true, trailing: true}
+var defaultStyles = dateStyles{leading: true, trailing: true}
 
 // readStyles reads names of DateTimeStyles separated by commas.
-func readStyles(text string) (s styles, problem string) {
+func readStyles(text string) (s dateStyles, problem string) {
 	var kept, turned []string
 	for name := range strings.SplitSeq(text, ",") {
 		switch name = strings.ToLower(strings.TrimSpace(name)); name {
@@ -271,7 +273,7 @@ func readStyles(text string) (s styles, problem string) {
 	return s, ""
 }
 
-// dateFields are what a format reads from a string.
+// dateFields holds the values that a format reads from a string.
 type dateFields struct {
 	rest   string
 	values [len(fieldLetters)]int
@@ -288,8 +290,8 @@ func (d *dateFields) get(field byte) (value int, known bool) {
 	return d.values[i], d.known[i]
 }
 
-// read reads a date that has the format. now is the date of a string that has only a time.
-func (f dateFormat) read(text string, s styles, now time.Time) (t civil, problem string) {
+// read parses a date in this format. A string with only a time gets its date from now.
+func (f dateFormat) read(text string, s dateStyles, now time.Time) (t parsedDate, problem string) {
 	if s.leading {
 		text = strings.TrimLeft(text, " \t\r\n")
 	}
@@ -303,9 +305,9 @@ func (f dateFormat) read(text string, s styles, now time.Time) (t civil, problem
 		}
 		problem := ""
 		if item.letter == 0 {
-			problem = d.literal(item.literal, i+1 < len(f.items) && f.items[i+1].letter == 'F', s.inner)
+			problem = d.readLiteral(item.literal, i+1 < len(f.items) && f.items[i+1].letter == 'F', s.inner)
 		} else {
-			problem = d.read(item)
+			problem = d.readItem(item)
 		}
 		if problem != "" {
 			return t, problem
@@ -314,11 +316,11 @@ func (f dateFormat) read(text string, s styles, now time.Time) (t civil, problem
 	if d.rest != "" {
 		return t, fmt.Sprintf("%s follows its end", quote(clip(d.rest, 20)))
 	}
-	return d.civil(s, now)
+	return d.toDate(s, now)
 }
 
-// literal takes a literal from the text. The point before an optional fraction may be missing.
-func (d *dateFields) literal(literal string, optional, inner bool) string {
+// readLiteral reads a literal from the text. The point before an optional fraction may be missing.
+func (d *dateFields) readLiteral(literal string, optional, inner bool) string {
 	if inner {
 		literal = strings.Trim(literal, " ")
 	}
@@ -333,58 +335,58 @@ func (d *dateFields) literal(literal string, optional, inner bool) string {
 	return ""
 }
 
-// read takes what a specifier stands for.
-func (d *dateFields) read(i formatItem) string {
+// readItem reads the part of the text that a specifier stands for.
+func (d *dateFields) readItem(i formatItem) string {
 	switch i.letter {
 	case 'y':
-		return d.year(i)
+		return d.readYear(i)
 	case 'M':
 		if i.count > 2 {
-			return d.name(i, 'M', 12, func(n int) string { return time.Month(n).String() })
+			return d.readName(i, 'M', 12, func(n int) string { return time.Month(n).String() })
 		}
 	case 'd':
 		if i.count > 2 {
-			return d.name(i, 'w', 7, func(n int) string { return time.Weekday(n % 7).String() })
+			return d.readName(i, 'w', 7, func(n int) string { return time.Weekday(n % 7).String() })
 		}
 	case 't':
-		return d.half(i)
+		return d.readHalf(i)
 	case 'f', 'F':
-		return d.fraction(i)
+		return d.readFraction(i)
 	case 'z', 'K':
-		return d.zoneOf(i)
+		return d.readZone(i)
 	case 'g':
 		rest, ok := strings.CutPrefix(d.rest, "A.D.")
 		d.rest = rest
-		return missing(ok, "the era A.D.")
+		return problemUnless(ok, "the era A.D.")
 	}
 	least, most := 2, 2
-	if i.count == 1 || i.letter == 'h' || i.letter == 'H' { // hh reads what h writes: documented examples need it
+	if i.count == 1 || i.letter == 'h' || i.letter == 'H' { // hh also accepts one digit, because documented examples need it
 		least = 1
 	}
-	return d.digits(i.letter, least, most)
+	return d.readDigits(i.letter, least, most)
 }
 
-func missing(ok bool, what string) string {
+func problemUnless(ok bool, what string) string {
 	if ok {
 		return ""
 	}
 	return what + " is missing"
 }
 
-func (d *dateFields) digits(field byte, least, most int) string {
+func (d *dateFields) readDigits(field byte, least, most int) string {
 	length := 0
 	for length < most && length < len(d.rest) && isDigit(d.rest[length]) {
 		length++
 	}
 	if length < least {
-		return missing(false, fieldName(field))
+		return problemUnless(false, fieldName(field))
 	}
 	number := atoi(d.rest[:length])
 	d.rest = d.rest[length:]
 	return d.set(field, number)
 }
 
-// set keeps a field. Read twice, it must be the same.
+// set stores a field. If the text contains the field twice, both values must be equal.
 func (d *dateFields) set(field byte, value int) string {
 	if had, known := d.get(field); known && had != value {
 		return fieldName(field) + " stands there twice and differs"
@@ -417,7 +419,7 @@ func fieldName(field byte) string {
 	}
 }
 
-func (d *dateFields) year(i formatItem) string {
+func (d *dateFields) readYear(i formatItem) string {
 	length := max(i.count, 1)
 	least := length
 	if length == 1 {
@@ -428,17 +430,17 @@ func (d *dateFields) year(i formatItem) string {
 		n++
 	}
 	if n < least {
-		return missing(false, "the year")
+		return problemUnless(false, "the year")
 	}
 	number := atoi(d.rest[:n])
 	if i.count <= 2 {
-		number = year(fmt.Sprintf("%02d", number))
+		number = fullYear(fmt.Sprintf("%02d", number))
 	}
 	d.rest = d.rest[n:]
 	return d.set('y', number)
 }
 
-func (d *dateFields) name(i formatItem, field byte, most int, name func(int) string) string {
+func (d *dateFields) readName(i formatItem, field byte, most int, name func(int) string) string {
 	for n := 1; n <= most; n++ {
 		full := name(n)
 		if i.count == 3 {
@@ -449,10 +451,10 @@ func (d *dateFields) name(i formatItem, field byte, most int, name func(int) str
 			return d.set(field, n)
 		}
 	}
-	return missing(false, "the name of "+fieldName(field))
+	return problemUnless(false, "the name of "+fieldName(field))
 }
 
-func (d *dateFields) half(i formatItem) string {
+func (d *dateFields) readHalf(i formatItem) string {
 	for n, word := range []string{"AM", "PM"} {
 		word = word[:min(i.count, 2)]
 		if len(d.rest) >= len(word) && strings.EqualFold(d.rest[:len(word)], word) {
@@ -460,29 +462,29 @@ func (d *dateFields) half(i formatItem) string {
 			return d.set('t', n)
 		}
 	}
-	return missing(false, "AM or PM")
+	return problemUnless(false, "AM or PM")
 }
 
-func (d *dateFields) fraction(i formatItem) string {
+func (d *dateFields) readFraction(i formatItem) string {
 	length := 0
 	for length < i.count && length < len(d.rest) && isDigit(d.rest[length]) {
 		length++
 	}
 	if i.letter == 'f' && length < i.count {
-		return missing(false, fmt.Sprintf("a fraction of %d digits", i.count))
+		return problemUnless(false, fmt.Sprintf("a fraction of %d digits", i.count))
 	}
 	digits := d.rest[:length]
 	d.rest = d.rest[length:]
-	return d.set('f', nanoseconds(digits))
+	return d.set('f', parseNanoseconds(digits))
 }
 
-func (d *dateFields) zoneOf(i formatItem) string {
+func (d *dateFields) readZone(i formatItem) string {
 	if rest, ok := strings.CutPrefix(d.rest, "Z"); ok {
 		d.rest, d.zone = rest, zoneUTC
 		return ""
 	}
 	if d.rest == "" || d.rest[0] != '+' && d.rest[0] != '-' {
-		return missing(i.letter == 'K', "the offset")
+		return problemUnless(i.letter == 'K', "the offset")
 	}
 	offset, length, ok := readOffset(d.rest)
 	if !ok {
@@ -492,8 +494,9 @@ func (d *dateFields) zoneOf(i formatItem) string {
 	return ""
 }
 
-// civil makes a date of the fields. What is missing is taken as .NET does: today for a time alone, else this year and the first month and day.
-func (d *dateFields) civil(s styles, now time.Time) (t civil, problem string) {
+// toDate makes a date from the fields. Missing fields get the values that .NET gives them: today's
+// date if there is only a time; otherwise this year, the first month and the first day.
+func (d *dateFields) toDate(s dateStyles, now time.Time) (t parsedDate, problem string) {
 	year, hasYear := d.get('y')
 	month, hasMonth := d.get('M')
 	day, hasDay := d.get('d')
@@ -512,7 +515,7 @@ func (d *dateFields) civil(s styles, now time.Time) (t civil, problem string) {
 	minute, _ := d.get('m')
 	second, _ := d.get('s')
 	fraction, _ := d.get('f')
-	hour, problem := d.hour()
+	hour, problem := d.hourOfDay()
 	switch {
 	case problem != "":
 		return t, problem
@@ -529,7 +532,7 @@ func (d *dateFields) civil(s styles, now time.Time) (t civil, problem string) {
 	if !inCalendar(at) {
 		return t, "it lies outside of the years 1 to 9999"
 	}
-	return civil{Time: at, zone: d.kind(s)}, ""
+	return parsedDate{Time: at, zone: d.zoneKind(s)}, ""
 }
 
 func boolToInt(b bool) int {
@@ -539,7 +542,7 @@ func boolToInt(b bool) int {
 	return 0
 }
 
-func (d *dateFields) kind(s styles) zone {
+func (d *dateFields) zoneKind(s dateStyles) zone {
 	if d.zone == zoneNone && !s.assume {
 		return zoneNone
 	}
@@ -552,7 +555,7 @@ func (d *dateFields) kind(s styles) zone {
 	return d.zone
 }
 
-func (d *dateFields) hour() (hour int, problem string) {
+func (d *dateFields) hourOfDay() (hour int, problem string) {
 	half, hasHalf := d.get('t')
 	twelve, has12 := d.get('h')
 	hour, has24 := d.get('H')

@@ -13,7 +13,7 @@ func readDate(text string) (time.Time, bool) {
 	}
 	d := dateReader{rest: strings.TrimSpace(text)}
 	for d.rest != "" {
-		if !d.next() {
+		if !d.readNext() {
 			return time.Time{}, false
 		}
 	}
@@ -24,53 +24,54 @@ type dateReader struct {
 	rest             string
 	year, month, day int
 	hour, minute     int
-	second, fraction int // the fraction in nanoseconds
-	dated, timed     bool
-	zoned            bool
+	second, fraction int // fraction is in nanoseconds
+	hasDate, hasTime bool
+	hasZone          bool
 	offset           int // seconds east
-	half             string
-	loose            []string // numbers beside the name of a month
+	amOrPM           string
+	looseNumbers     []string // numbers beside the name of a month
 }
 
-// next takes one part from the text and reports whether it makes sense there.
-func (d *dateReader) next() bool {
+// readNext reads the next part of the text, and reports whether it makes sense there.
+func (d *dateReader) readNext() bool {
 	switch c := d.rest[0]; {
-	case c == ' ' || c == ',', c == '-' && !d.dated && (d.month != 0 || len(d.loose) > 0): // 16-Mar-2020
+	case c == ' ' || c == ',', c == '-' && !d.hasDate && (d.month != 0 || len(d.looseNumbers) > 0): // a hyphen as in 16-Mar-2020
 		d.rest = d.rest[1:]
 		return true
 	case isDigit(c):
-		return d.digits()
-	case (c == '+' || c == '-') && (d.dated || d.timed) && !d.zoned:
+		return d.readDigits()
+	case (c == '+' || c == '-') && (d.hasDate || d.hasTime) && !d.hasZone:
 		offset, length, ok := readOffset(d.rest)
-		d.offset, d.zoned, d.rest = offset, true, d.rest[length:]
+		d.offset, d.hasZone, d.rest = offset, true, d.rest[length:]
 		return ok
 	case isLetter(c) && c != '_':
-		return d.word()
+		return d.readWord()
 	default:
 		return false
 	}
 }
 
-// digits takes 5:41:18.5, 2020-03-16, 3/16/2020, or a number beside the name of a month.
-func (d *dateReader) digits() bool {
-	first := d.number()
+// readDigits reads a part that starts with a digit: a time such as 5:41:18.5, a date such as
+// 2020-03-16 or 3/16/2020, or a number next to the name of a month.
+func (d *dateReader) readDigits() bool {
+	first := d.readNumber()
 	switch {
-	case strings.HasPrefix(d.rest, ":") && !d.timed:
-		return d.clock(first)
-	case d.rest != "" && strings.IndexByte("-/.", d.rest[0]) >= 0 && !d.dated && d.month == 0 && len(d.rest) > 1 && isDigit(d.rest[1]):
-		return d.numbers(first)
-	case !d.dated:
-		d.loose = append(d.loose, first)
-		d.name()
-		return len(d.loose) <= 2
-	default: // 4 PM
+	case strings.HasPrefix(d.rest, ":") && !d.hasTime:
+		return d.readClock(first)
+	case d.rest != "" && strings.IndexByte("-/.", d.rest[0]) >= 0 && !d.hasDate && d.month == 0 && len(d.rest) > 1 && isDigit(d.rest[1]):
+		return d.readNumbers(first)
+	case !d.hasDate:
+		d.looseNumbers = append(d.looseNumbers, first)
+		d.setNamedDate()
+		return len(d.looseNumbers) <= 2
+	default: // an hour alone, as in 4 PM
 		after := strings.ToUpper(strings.TrimLeft(d.rest, " "))
-		d.hour, d.timed = atoi(first), true
+		d.hour, d.hasTime = atoi(first), true
 		return strings.HasPrefix(after, "AM") || strings.HasPrefix(after, "PM")
 	}
 }
 
-func (d *dateReader) number() string {
+func (d *dateReader) readNumber() string {
 	length := 0
 	for length < len(d.rest) && isDigit(d.rest[length]) {
 		length++
@@ -80,51 +81,51 @@ func (d *dateReader) number() string {
 	return number
 }
 
-// clock takes minutes, seconds and their fraction.
-func (d *dateReader) clock(hour string) bool {
-	d.timed = true
+// readClock reads the minutes, the seconds and their fraction.
+func (d *dateReader) readClock(hour string) bool {
+	d.hasTime = true
 	d.rest = d.rest[1:]
-	minute, second := d.number(), "0"
+	minute, second := d.readNumber(), "0"
 	if strings.HasPrefix(d.rest, ":") {
 		d.rest = d.rest[1:]
-		second = d.number()
+		second = d.readNumber()
 		if len(d.rest) > 1 && d.rest[0] == '.' && isDigit(d.rest[1]) {
 			d.rest = d.rest[1:]
-			d.fraction = nanoseconds(d.number())
+			d.fraction = parseNanoseconds(d.readNumber())
 		}
 	}
 	d.hour, d.minute, d.second = atoi(hour), atoi(minute), atoi(second)
-	return short(hour) && short(minute) && short(second)
+	return isShort(hour) && isShort(minute) && isShort(second)
 }
 
-func short(number string) bool { return number != "" && len(number) <= 2 }
+func isShort(number string) bool { return number != "" && len(number) <= 2 }
 
-// numbers takes a date of three numbers, or of a year and a month.
-func (d *dateReader) numbers(first string) bool {
+// readNumbers reads a date of three numbers, or of a year and a month.
+func (d *dateReader) readNumbers(first string) bool {
 	separator := d.rest[0]
 	d.rest = d.rest[1:]
-	second := d.number()
+	second := d.readNumber()
 	third := ""
 	if len(d.rest) > 1 && d.rest[0] == separator && isDigit(d.rest[1]) {
 		d.rest = d.rest[1:]
-		third = d.number()
+		third = d.readNumber()
 	}
-	d.dated = true
+	d.hasDate = true
 	switch {
 	case len(first) == 4 && third == "":
 		d.year, d.month, d.day = atoi(first), atoi(second), 1
-		return short(second)
+		return isShort(second)
 	case len(first) == 4:
 		d.year, d.month, d.day = atoi(first), atoi(second), atoi(third)
-		return short(second) && short(third)
+		return isShort(second) && isShort(third)
 	default:
-		d.month, d.day, d.year = atoi(first), atoi(second), year(third)
-		return short(first) && short(second) && (len(third) == 2 || len(third) == 4)
+		d.month, d.day, d.year = atoi(first), atoi(second), fullYear(third)
+		return isShort(first) && isShort(second) && (len(third) == 2 || len(third) == 4)
 	}
 }
 
-// word takes the name of a month or a weekday, AM and PM, T before a time, and Z.
-func (d *dateReader) word() bool {
+// readWord reads the name of a month or weekday, AM, PM, the T before a time, or Z.
+func (d *dateReader) readWord() bool {
 	length := 0
 	for length < len(d.rest) && isLetter(d.rest[length]) {
 		length++
@@ -133,14 +134,14 @@ func (d *dateReader) word() bool {
 	d.rest = d.rest[length:]
 	switch word {
 	case "t":
-		return d.dated && !d.timed && d.rest != "" && isDigit(d.rest[0])
+		return d.hasDate && !d.hasTime && d.rest != "" && isDigit(d.rest[0])
 	case "z", "gmt", "utc":
-		ok := !d.zoned
-		d.zoned = true
+		ok := !d.hasZone
+		d.hasZone = true
 		return ok
 	case "am", "pm":
-		ok := d.timed && d.half == ""
-		d.half = word
+		ok := d.hasTime && d.amOrPM == ""
+		d.amOrPM = word
 		return ok
 	}
 	d.rest = strings.TrimPrefix(d.rest, ".")
@@ -151,7 +152,7 @@ func (d *dateReader) word() bool {
 		if name := strings.ToLower(month.String()); word == name || word == name[:3] {
 			ok := d.month == 0
 			d.month = int(month)
-			d.name()
+			d.setNamedDate()
 			return ok
 		}
 	}
@@ -163,25 +164,25 @@ func (d *dateReader) word() bool {
 	return false
 }
 
-// name makes a date of the name of a month and the two numbers beside it.
-func (d *dateReader) name() {
-	if d.month == 0 || len(d.loose) < 2 {
+// setNamedDate makes a date from the name of a month and the two numbers next to it.
+func (d *dateReader) setNamedDate() {
+	if d.month == 0 || len(d.looseNumbers) < 2 {
 		return
 	}
-	day, yearText := d.loose[0], d.loose[1]
+	day, yearText := d.looseNumbers[0], d.looseNumbers[1]
 	if len(day) == 4 {
 		day, yearText = yearText, day
 	}
-	if short(day) && (len(yearText) == 2 || len(yearText) == 4) {
-		d.day, d.year, d.dated = atoi(day), year(yearText), true
+	if isShort(day) && (len(yearText) == 2 || len(yearText) == 4) {
+		d.day, d.year, d.hasDate = atoi(day), fullYear(yearText), true
 	}
 }
 
 func (d *dateReader) time() (time.Time, bool) {
-	if !d.dated || d.year < 1 || d.month < 1 || d.month > 12 || d.day < 1 || d.day > daysIn(d.year, time.Month(d.month)) {
+	if !d.hasDate || d.year < 1 || d.month < 1 || d.month > 12 || d.day < 1 || d.day > daysIn(d.year, time.Month(d.month)) {
 		return time.Time{}, false
 	}
-	hour, ok := hour24(d.hour, d.half)
+	hour, ok := hour24(d.hour, d.amOrPM)
 	if !ok || hour > 23 || d.minute > 59 || d.second > 59 {
 		return time.Time{}, false
 	}
@@ -189,7 +190,7 @@ func (d *dateReader) time() (time.Time, bool) {
 	return t, inCalendar(t)
 }
 
-// hour24 turns an hour before or after noon into one of 24.
+// hour24 converts an hour with AM or PM to the 24-hour clock.
 func hour24(hour int, half string) (int, bool) {
 	switch half {
 	case "":
@@ -231,8 +232,8 @@ func readOffset(s string) (offset, length int, ok bool) {
 	return offset, length, m < 60 && h*60+m <= 14*60
 }
 
-// year reads two digits as a year between 1950 and 2049, as .NET does.
-func year(digits string) int {
+// fullYear reads two digits as a year between 1950 and 2049, as .NET does.
+func fullYear(digits string) int {
 	y := atoi(digits)
 	if len(digits) == 2 {
 		if y < 50 {
@@ -243,8 +244,8 @@ func year(digits string) int {
 	return y
 }
 
-// nanoseconds reads the digits after a decimal point.
-func nanoseconds(digits string) int {
+// parseNanoseconds reads the digits after a decimal point.
+func parseNanoseconds(digits string) int {
 	if len(digits) > 9 {
 		digits = digits[:9]
 	}

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// dateFunctions are about instants. Every DateTime is in UTC.
+// dateFunctions returns the functions that work with instants. Every DateTime is in UTC.
 func dateFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "CDate", Documented: Provisioning, Yields: DateTimeType,
-				Parameters: []Parameter{need("expression").takes(DateTimeType)},
+				Parameters: []Parameter{required("expression").ofType(DateTimeType)},
 				Summary:    "The instant that a string names, in UTC.",
 				Details: []string{
 					"It reads ISO 8601 (`2020-03-16`, `2020-03-16-07:00`, `2009-06-15T01:45:30Z`), the forms of .NET (`8/25/2021 5:41:18 PM`, the month first) and names of months (`16 March 2020`). Without an offset, the time counts as UTC.",
 					"Null and the empty string give null. A string that names no date is an error; FormatDateTime reads other formats.",
 				},
 				Examples: []Example{
-					{Expression: `CDate([StatusHireDate])`, Given: given("StatusHireDate", "2020-03-16-07:00"), Result: "3/16/2020 7:00:00 AM"},
+					{Expression: `CDate([StatusHireDate])`, Given: attributesOf("StatusHireDate", "2020-03-16-07:00"), Result: "3/16/2020 7:00:00 AM"},
 					{Expression: `CDate("2013-01-10 4:00 PM -8")`, Result: "1/11/2013 12:00:00 AM"},
 				},
 			},
@@ -28,14 +28,14 @@ func dateFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "DateAdd", Documented: Provisioning, Yields: DateTimeType,
-				Parameters: []Parameter{need("interval").takes(IntervalType), need("value").takes(NumberType), need("dateTime").takes(DateTimeType)},
+				Parameters: []Parameter{required("interval").ofType(IntervalType), required("value").ofType(NumberType), required("dateTime").ofType(DateTimeType)},
 				Summary:    "An instant some intervals later or, with a negative number, earlier.",
 				Details: []string{
 					"The interval is `yyyy` for years, `m` for months, `ww` for weeks, `d` for days, `h` for hours, `n` for minutes or `s` for seconds. A month without that day gives its last day.",
 					"Entra wants CDate around the date if it is a string; Rollcall reads the string. If the date is null, the result is null.",
 				},
 				Examples: []Example{
-					{Expression: `DateAdd("d", 7, CDate([StatusHireDate]))`, Given: given("StatusHireDate", "2012-03-16-07:00"), Result: "3/23/2012 7:00:00 AM"},
+					{Expression: `DateAdd("d", 7, CDate([StatusHireDate]))`, Given: attributesOf("StatusHireDate", "2012-03-16-07:00"), Result: "3/23/2012 7:00:00 AM"},
 					{Expression: `DateAdd("m", 1, CDate("2024-01-31"))`, Result: "2/29/2024 12:00:00 AM"},
 				},
 			},
@@ -44,7 +44,7 @@ func dateFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "DateDiff", Documented: Provisioning, Yields: NumberType,
-				Parameters: []Parameter{need("interval").takes(IntervalType), need("date1").takes(DateTimeType), need("date2").takes(DateTimeType)},
+				Parameters: []Parameter{required("interval").ofType(IntervalType), required("date1").ofType(DateTimeType), required("date2").ofType(DateTimeType)},
 				Summary:    "How many intervals lie between two instants: positive if the second is later.",
 				Details: []string{
 					"The intervals are those of DateAdd. Days, hours, minutes and seconds count whole ones. Months and years count changes of the calendar's month and year. Weeks are counted from Sunday to Sunday.",
@@ -60,7 +60,7 @@ func dateFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "DateFromNum", Documented: Provisioning, Yields: DateTimeType,
-				Parameters: []Parameter{need("value").takes(NumberType)},
+				Parameters: []Parameter{required("value").ofType(NumberType)},
 				Summary:    "The instant of an Active Directory file time: units of 100 nanoseconds since 1601.",
 				Examples:   []Example{{Expression: `DateFromNum(129699324000000000)`, Result: "1/1/2012 11:00:00 PM"}},
 			},
@@ -69,7 +69,7 @@ func dateFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "FormatDateTime", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source").takes(TextType), may("dateTimeStyles").takes(TextType), need("inputFormat").takes(TextType), need("outputFormat").takes(TextType)},
+				Parameters: []Parameter{required("source").ofType(TextType), optional("dateTimeStyles").ofType(TextType), required("inputFormat").ofType(TextType), required("outputFormat").ofType(TextType)},
 				Summary:    "A date read in one format and written in another.",
 				Details: []string{
 					"The formats are .NET's: `y`, `M`, `d`, `H`, `h`, `m`, `s`, `f`, `F`, `t`, `z` and `K` in their lengths, strings in quotation marks, `\\` before one literal character, and the standard formats of one letter such as `s`.",
@@ -77,8 +77,8 @@ func dateFunctions() []function {
 					"A source that is a DateTime, such as a result of DateAdd, needs no reading: its inputFormat does not matter. The older form with three arguments, without dateTimeStyles, is understood. Null and the empty string give null.",
 				},
 				Examples: []Example{
-					{Expression: `FormatDateTime([extensionAttribute1], , "yyyyMMddHHmmss.fZ", "yyyy-MM-dd")`, Given: given("extensionAttribute1", "20150123105347.1Z"), Result: "2015-01-23"},
-					{Expression: `FormatDateTime(CDate([StatusHireDate]), , "M/d/yyyy hh:mm:ss tt", "dddd, d MMMM yyyy")`, Given: given("StatusHireDate", "2020-03-16-07:00"), Result: "Monday, 16 March 2020"},
+					{Expression: `FormatDateTime([extensionAttribute1], , "yyyyMMddHHmmss.fZ", "yyyy-MM-dd")`, Given: attributesOf("extensionAttribute1", "20150123105347.1Z"), Result: "2015-01-23"},
+					{Expression: `FormatDateTime(CDate([StatusHireDate]), , "M/d/yyyy hh:mm:ss tt", "dddd, d MMMM yyyy")`, Given: attributesOf("StatusHireDate", "2020-03-16-07:00"), Result: "Monday, 16 March 2020"},
 				},
 			},
 			eval:    evalFormatDateTime,
@@ -94,23 +94,23 @@ func dateFunctions() []function {
 					{Expression: `DateDiff("d", Now(), CDate("2026-01-04"))`, Result: "1"},
 				},
 			},
-			eval: func(n *node, r *run) (Value, error) {
+			eval: func(n *node, r *evaluation) (Value, error) {
 				if r.env.Now.IsZero() {
 					return Null(), n.failAt(n, "the time of the evaluation is not known here")
 				}
 				return DateTime(r.env.Now), nil
 			},
-			clock: true,
+			readsClock: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "NumFromDate", Documented: Provisioning, Yields: NumberType,
-				Parameters: []Parameter{need("value").takes(DateTimeType)},
+				Parameters: []Parameter{required("value").ofType(DateTimeType)},
 				Summary:    "The Active Directory file time of a date.",
 				Details:    []string{"It reads what CDate reads. Null and the empty string give null."},
 				Examples: []Example{
 					{Expression: `NumFromDate(CDate("2012-01-01 23:00:00"))`, Result: "129699324000000000"},
-					{Expression: `NumFromDate(Join("", FormatDateTime([ContractEndDate], , "yyyy-MM-ddzzz", "yyyy-MM-dd"), " 23:59:59-08:00"))`, Given: given("ContractEndDate", "2020-12-31-08:00"), Result: "132539615990000000"},
+					{Expression: `NumFromDate(Join("", FormatDateTime([ContractEndDate], , "yyyy-MM-ddzzz", "yyyy-MM-dd"), " 23:59:59-08:00"))`, Given: attributesOf("ContractEndDate", "2020-12-31-08:00"), Result: "132539615990000000"},
 				},
 			},
 			eval: evalNumFromDate,
@@ -121,20 +121,20 @@ func dateFunctions() []function {
 // fileTimeEpoch is 1601-01-01 in seconds of Unix time.
 const fileTimeEpoch = -11644473600
 
-// instant computes argument i as an instant. null is true if it has no value.
-func (n *node) instant(r *run, i int) (t time.Time, null bool, err error) {
-	v, err := n.one(r, i)
+// evalInstant computes argument i as an instant. null is true if it has no value.
+func (n *node) evalInstant(r *evaluation, i int) (t time.Time, null bool, err error) {
+	v, err := n.evalSingle(r, i)
 	if err != nil || v.text == "" {
 		return time.Time{}, true, err
 	}
 	t, ok := v.asTime()
 	if !ok {
-		return time.Time{}, false, n.failAt(n.args[i], fmt.Sprintf("%s of %s must be a date such as 2020-03-16 and is %s", n.fn.parameter(i).Name, n.text, r.shown(v)))
+		return time.Time{}, false, n.failAt(n.args[i], fmt.Sprintf("%s of %s must be a date such as 2020-03-16 and is %s", n.fn.parameterAt(i).Name, n.text, r.quoteForMessage(v)))
 	}
 	return t, false, nil
 }
 
-// asTime is the instant of a DateTime or of a string that names one.
+// asTime returns the instant of a DateTime, or of a string that names an instant.
 func (v Value) asTime() (time.Time, bool) {
 	if v.kind == KindDateTime {
 		return v.when, true
@@ -142,24 +142,24 @@ func (v Value) asTime() (time.Time, bool) {
 	return readDate(v.text)
 }
 
-func evalCDate(n *node, r *run) (Value, error) {
-	t, null, err := n.instant(r, 0)
+func evalCDate(n *node, r *evaluation) (Value, error) {
+	t, null, err := n.evalInstant(r, 0)
 	if err != nil || null {
 		return Null(), err
 	}
 	return DateTime(t), nil
 }
 
-func evalDateAdd(n *node, r *run) (Value, error) {
-	interval, err := n.interval(r)
+func evalDateAdd(n *node, r *evaluation) (Value, error) {
+	interval, err := n.evalInterval(r)
 	if err != nil {
 		return Null(), err
 	}
-	count, err := n.need(r, 1)
+	count, err := n.evalRequiredWhole(r, 1)
 	if err != nil {
 		return Null(), err
 	}
-	t, null, err := n.instant(r, 2)
+	t, null, err := n.evalInstant(r, 2)
 	if err != nil || null {
 		return Null(), err
 	}
@@ -170,16 +170,16 @@ func evalDateAdd(n *node, r *run) (Value, error) {
 	return DateTime(later), nil
 }
 
-func (n *node) interval(r *run) (string, error) {
-	v, err := n.one(r, 0)
+func (n *node) evalInterval(r *evaluation) (string, error) {
+	v, err := n.evalSingle(r, 0)
 	if err == nil && !isInterval(v.text) {
-		err = n.failAt(n.args[0], fmt.Sprintf("the interval of %s must be one of %s and is %s", n.text, strings.Join(intervals(), ", "), r.shown(v)))
+		err = n.failAt(n.args[0], fmt.Sprintf("the interval of %s must be one of %s and is %s", n.text, strings.Join(intervals(), ", "), r.quoteForMessage(v)))
 	}
 	return strings.ToLower(v.text), err
 }
 
 func addInterval(t time.Time, interval string, count int64) (time.Time, bool) {
-	const most = 10_000 * 366 * 24 * 3600 // seconds; more leaves the calendar with every interval
+	const most = 10_000 * 366 * 24 * 3600 // in seconds; a longer time always leads out of the calendar
 	if count > most || count < -most {
 		return t, false
 	}
@@ -219,7 +219,8 @@ func intervalSeconds(interval string) int64 {
 	}
 }
 
-// addMonths keeps the day, or takes the last one of a month that is shorter, as .NET's AddMonths does.
+// addMonths keeps the day of the month. If the new month is too short, it takes the month's last
+// day, as .NET's AddMonths does.
 func addMonths(t time.Time, count int) time.Time {
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
@@ -231,26 +232,26 @@ func daysIn(year int, month time.Month) int {
 	return time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
-// inCalendar reports whether .NET has such a DateTime.
+// inCalendar reports whether .NET's DateTime can hold t.
 func inCalendar(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
 
-func evalDateDiff(n *node, r *run) (Value, error) {
-	interval, err := n.interval(r)
+func evalDateDiff(n *node, r *evaluation) (Value, error) {
+	interval, err := n.evalInterval(r)
 	if err != nil {
 		return Null(), err
 	}
-	first, null1, err := n.instant(r, 1)
+	first, null1, err := n.evalInstant(r, 1)
 	if err != nil {
 		return Null(), err
 	}
-	second, null2, err := n.instant(r, 2)
+	second, null2, err := n.evalInstant(r, 2)
 	if err != nil || null1 || null2 {
 		return Null(), err
 	}
-	return number(countIntervals(interval, first, second)), nil
+	return numberValue(countIntervals(interval, first, second)), nil
 }
 
-// countIntervals counts as Visual Basic's DateDiff does.
+// countIntervals counts the intervals between two times as Visual Basic's DateDiff does.
 func countIntervals(interval string, first, second time.Time) int64 {
 	switch interval {
 	case "yyyy":
@@ -270,8 +271,8 @@ func countIntervals(interval string, first, second time.Time) int64 {
 	return seconds / intervalSeconds(interval)
 }
 
-func evalDateFromNum(n *node, r *run) (Value, error) {
-	ticks, null, err := n.whole(r, 0)
+func evalDateFromNum(n *node, r *evaluation) (Value, error) {
+	ticks, null, err := n.evalWhole(r, 0)
 	if err != nil || null {
 		return Null(), err
 	}
@@ -282,8 +283,8 @@ func evalDateFromNum(n *node, r *run) (Value, error) {
 	return DateTime(t), nil
 }
 
-func evalNumFromDate(n *node, r *run) (Value, error) {
-	t, null, err := n.instant(r, 0)
+func evalNumFromDate(n *node, r *evaluation) (Value, error) {
+	t, null, err := n.evalInstant(r, 0)
 	if err != nil || null {
 		return Null(), err
 	}
@@ -291,13 +292,14 @@ func evalNumFromDate(n *node, r *run) (Value, error) {
 	if seconds < 0 {
 		return Null(), n.failAt(n.args[0], "a date before 1601 has no file time")
 	}
-	return number(seconds*1e7 + int64(t.Nanosecond()/100)), nil
+	return numberValue(seconds*1e7 + int64(t.Nanosecond()/100)), nil
 }
 
-// arrangeFormatDateTime adds the argument that the older form with three does not have.
+// arrangeFormatDateTime adds the missing fourth argument to a call in the older form, which has
+// three.
 func arrangeFormatDateTime(_ *checker, n *node) error {
 	if len(n.args) == 3 && n.args[1].kind != emptyNode && n.args[2].kind != emptyNode {
-		n.args = []*node{n.args[0], {kind: emptyNode, at: n.args[1].at}, n.args[1], n.args[2]}
+		n.args = []*node{n.args[0], {kind: emptyNode, offset: n.args[1].offset}, n.args[1], n.args[2]}
 	}
 	return nil
 }
@@ -305,7 +307,7 @@ func arrangeFormatDateTime(_ *checker, n *node) error {
 func refuseFormatDateTime(c *checker, n *node) error {
 	if text, ok := n.args[1].constant(); ok {
 		if _, problem := readStyles(text); problem != "" {
-			return c.fail(n.args[1], problem, "leave the argument empty, or write names of DateTimeStyles such as AssumeUniversal")
+			return c.errorAt(n.args[1], problem, "leave the argument empty, or write names of DateTimeStyles such as AssumeUniversal")
 		}
 	}
 	for i := 2; i <= 3; i++ {
@@ -313,21 +315,21 @@ func refuseFormatDateTime(c *checker, n *node) error {
 			f, problem := readFormat(text)
 			n.formats[i-2] = &f
 			if problem != "" {
-				return c.fail(n.args[i], fmt.Sprintf("%s of FormatDateTime: %s", n.fn.parameter(i).Name, problem), `write a format such as "yyyy-MM-dd"`)
+				return c.errorAt(n.args[i], fmt.Sprintf("%s of FormatDateTime: %s", n.fn.parameterAt(i).Name, problem), `write a format such as "yyyy-MM-dd"`)
 			}
 		}
 	}
 	return nil
 }
 
-func evalFormatDateTime(n *node, r *run) (Value, error) {
-	source, err := n.one(r, 0)
+func evalFormatDateTime(n *node, r *evaluation) (Value, error) {
+	source, err := n.evalSingle(r, 0)
 	if err != nil || source.text == "" {
 		return Null(), err
 	}
 	styles := defaultStyles
-	if n.given(1) {
-		v, err := n.one(r, 1)
+	if n.hasArgument(1) {
+		v, err := n.evalSingle(r, 1)
 		if err != nil {
 			return Null(), err
 		}
@@ -336,37 +338,37 @@ func evalFormatDateTime(n *node, r *run) (Value, error) {
 			return Null(), n.failAt(n.args[1], problem)
 		}
 	}
-	input, err := n.format(r, 2)
+	input, err := n.evalFormat(r, 2)
 	if err != nil {
 		return Null(), err
 	}
-	output, err := n.format(r, 3)
+	output, err := n.evalFormat(r, 3)
 	if err != nil {
 		return Null(), err
 	}
-	t := civil{Time: source.when, zone: zoneUTC}
+	t := parsedDate{Time: source.when, zone: zoneUTC}
 	if source.kind != KindDateTime {
 		problem := ""
 		if t, problem = input.read(source.text, styles, r.env.Now); problem != "" {
-			return Null(), n.failAt(n.args[0], fmt.Sprintf("%s does not have the format %s: %s", r.shown(source), quote(clip(input.text, 60)), problem))
+			return Null(), n.failAt(n.args[0], fmt.Sprintf("%s does not have the format %s: %s", r.quoteForMessage(source), quote(clip(input.text, 60)), problem))
 		}
 	}
 	written := output.write(t)
-	return String(written), n.room(len(written))
+	return String(written), n.checkSize(len(written))
 }
 
-// format computes argument i as a date format.
-func (n *node) format(r *run, i int) (dateFormat, error) {
+// evalFormat computes argument i as a date format.
+func (n *node) evalFormat(r *evaluation, i int) (dateFormat, error) {
 	if f := n.formats[i-2]; f != nil && r.trace == nil {
 		return *f, nil
 	}
-	v, err := n.one(r, i)
+	v, err := n.evalSingle(r, i)
 	if err != nil {
 		return dateFormat{}, err
 	}
 	f, problem := readFormat(v.text)
 	if problem != "" {
-		return f, n.failAt(n.args[i], fmt.Sprintf("%s of %s: %s", n.fn.parameter(i).Name, n.text, problem))
+		return f, n.failAt(n.args[i], fmt.Sprintf("%s of %s: %s", n.fn.parameterAt(i).Name, n.text, problem))
 	}
 	return f, nil
 }

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// diacriticRows is Microsoft's table: the result, then the letters that become it.
+// diacriticRows is Microsoft's table. Each row has a result, then the letters that are replaced by
+// it.
 const diacriticRows = `
 a ä à â ã å á ą ă ā ā́ ā̀ ā̂ ā̃ ǟ ā̈ ǡ a̱ å̄
 A Ä À Â Ã Å Á Ą Ă Ā Ā́ Ā̀ Ā̂ Ā̃ Ǟ Ā̈ Ǡ A̱ Å̄
@@ -47,7 +48,7 @@ z ź ž ż z̄ ẕ
 Z Ź Ž Ż Z̄ Ẕ
 `
 
-// diacritics has each letter of the table, composed and decomposed, with its result.
+// diacritics maps each letter of the table, composed and decomposed, to its result.
 var diacritics = readDiacritics()
 
 func readDiacritics() map[string]string {
@@ -105,7 +106,8 @@ func firstNonASCII(s string) int {
 	return len(s)
 }
 
-// letterLength is the length of the first character of s with the marks that follow it.
+// letterLength returns the length in bytes of the first character of s, including the combining
+// marks after it.
 func letterLength(s string) int {
 	_, length := utf8.DecodeRuneInString(s)
 	for length < len(s) && s[length] >= utf8.RuneSelf {

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// drawFunctions depend on more than the source object. Their values are drawn once, when an account is created.
+// drawFunctions returns the functions whose values do not follow from the source object: random and
+// unique values. Such a value is made once, when an account is created.
 func drawFunctions() []function {
 	drawn := "The value is drawn once, when the account is created, and then stays."
 	return []function{
@@ -17,9 +18,9 @@ func drawFunctions() []function {
 				Name: "DefaultDomain", Documented: Graph, Yields: TextType,
 				Summary:  "The default domain of the directory.",
 				Details:  []string{"If the directory has no default domain, the person fails."},
-				Examples: []Example{{Expression: `Join("@", [mailNickname], DefaultDomain())`, Given: given("mailNickname", "ada"), Result: "ada@example.com"}},
+				Examples: []Example{{Expression: `Join("@", [mailNickname], DefaultDomain())`, Given: attributesOf("mailNickname", "ada"), Result: "ada@example.com"}},
 			},
-			eval: func(n *node, r *run) (Value, error) {
+			eval: func(n *node, r *evaluation) (Value, error) {
 				if r.env.DefaultDomain == "" {
 					return Null(), n.failAt(n, "the directory has no default domain; write the domain as a string")
 				}
@@ -39,8 +40,8 @@ func drawFunctions() []function {
 			FunctionInfo: FunctionInfo{
 				Name: "RandomString", Documented: Provisioning, Yields: TextType,
 				Parameters: []Parameter{
-					need("length").takes(NumberType), need("minimumNumbers").takes(NumberType), need("minimumSpecialCharacters").takes(NumberType),
-					need("minimumCapital").takes(NumberType), need("minimumLowerCase").takes(NumberType), may("charactersToAvoid").takes(TextType),
+					required("length").ofType(NumberType), required("minimumNumbers").ofType(NumberType), required("minimumSpecialCharacters").ofType(NumberType),
+					required("minimumCapital").ofType(NumberType), required("minimumLowerCase").ofType(NumberType), optional("charactersToAvoid").ofType(TextType),
 				},
 				Summary: "Random characters: digits, special characters, capital and small letters, at least so many of each.",
 				Details: []string{
@@ -54,14 +55,14 @@ func drawFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "SelectUniqueValue", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("rule").takes(TextType), {Name: "rule", Required: true, Repeats: true, Takes: TextType}},
+				Parameters: []Parameter{required("rule").ofType(TextType), {Name: "rule", Required: true, Repeats: true, Takes: TextType}},
 				Summary:    "The first result that no account of the target has yet.",
 				Details: []string{
 					"The rules are evaluated in their order, and each result is looked up in the target. A rule without a result is skipped. If every result is taken, the person fails.",
 					"Write it around the whole expression, not inside another function and not for a matching attribute. " + drawn,
 				},
 				Examples: []Example{
-					{Expression: `SelectUniqueValue(Join(".", [givenName], [surname]), Join(".", Left([givenName], 1), [surname]))`, Given: given("givenName", "John", "surname", "Smith"), Taken: "John.Smith", Result: "J.Smith"},
+					{Expression: `SelectUniqueValue(Join(".", [givenName], [surname]), Join(".", Left([givenName], 1), [surname]))`, Given: attributesOf("givenName", "John", "surname", "Smith"), Taken: "John.Smith", Result: "J.Smith"},
 				},
 			},
 			eval: evalSelectUniqueValue, advise: adviseUnique, draws: true,
@@ -69,9 +70,9 @@ func drawFunctions() []function {
 	}
 }
 
-func evalGuid(n *node, r *run) (Value, error) {
+func evalGuid(n *node, r *evaluation) (Value, error) {
 	var b [16]byte
-	if err := n.random(r, b[:]); err != nil {
+	if err := n.fillRandom(r, b[:]); err != nil {
 		return Null(), err
 	}
 	// RFC 9562 §5.4: version 4.
@@ -79,23 +80,24 @@ func evalGuid(n *node, r *run) (Value, error) {
 	return String(fmt.Sprintf("%x-%x-%x-%x-%s", b[:4], b[4:6], b[6:8], b[8:10], hex.EncodeToString(b[10:]))), nil
 }
 
-// random fills b from the evaluation's source of randomness.
-func (n *node) random(r *run, b []byte) error {
+// fillRandom fills b with random bytes from the evaluation's Env.
+func (n *node) fillRandom(r *evaluation, b []byte) error {
 	if r.env.Random == nil {
 		return n.failAt(n, fmt.Sprintf("%s draws a value only while an account is created", n.text))
 	}
 	if _, err := io.ReadFull(r.env.Random, b); err != nil {
-		return &EvalError{Function: n.text, Offset: n.at, Message: "random numbers cannot be read", Err: err}
+		return &EvalError{Function: n.text, Offset: n.offset, Message: "random numbers cannot be read", Err: err}
 	}
 	return nil
 }
 
-// below draws a number from 0 to most-1, each with the same probability; most is at most 256.
-func (n *node) below(r *run, most int) (int, error) {
+// randomBelow returns a random number from 0 to most-1, each with the same probability. most is at
+// most 256.
+func (n *node) randomBelow(r *evaluation, most int) (int, error) {
 	limit := 256 - 256%most
 	var b [1]byte
 	for {
-		if err := n.random(r, b[:]); err != nil {
+		if err := n.fillRandom(r, b[:]); err != nil {
 			return 0, err
 		}
 		if int(b[0]) < limit {
@@ -119,10 +121,10 @@ func refuseRandomString(c *checker, n *node) error {
 		if !ok {
 			return nil
 		}
-		numbers[i], _ = wholeNumber(text) // the parameter takes a number: it has been checked
+		numbers[i], _ = wholeNumber(text) // the checker has made sure that it is a number
 	}
 	if problem := randomProblem(numbers); problem != "" {
-		return c.fail(n, problem, "write a length between the sum of the four numbers and 256")
+		return c.errorAt(n, problem, "write a length between the sum of the four numbers and 256")
 	}
 	return nil
 }
@@ -144,11 +146,11 @@ func randomProblem(numbers [5]int64) string {
 	return ""
 }
 
-func evalRandomString(n *node, r *run) (Value, error) {
+func evalRandomString(n *node, r *evaluation) (Value, error) {
 	var numbers [5]int64
 	for i := range numbers {
 		var err error
-		if numbers[i], err = n.need(r, i); err != nil {
+		if numbers[i], err = n.evalRequiredWhole(r, i); err != nil {
 			return Null(), err
 		}
 	}
@@ -156,8 +158,8 @@ func evalRandomString(n *node, r *run) (Value, error) {
 		return Null(), n.failAt(n, problem)
 	}
 	avoid := ""
-	if n.given(5) {
-		v, err := n.one(r, 5)
+	if n.hasArgument(5) {
+		v, err := n.evalSingle(r, 5)
 		if err != nil {
 			return Null(), err
 		}
@@ -175,11 +177,12 @@ func evalRandomString(n *node, r *run) (Value, error) {
 			return Null(), n.failAt(n.args[5], "charactersToAvoid of RandomString leaves no character of a kind that must occur")
 		}
 	}
-	return n.draw(r, numbers, classes)
+	return n.drawString(r, numbers, classes)
 }
 
-// draw takes the minimum of each class, fills up from all of them, and mixes.
-func (n *node) draw(r *run, numbers [5]int64, classes []string) (Value, error) {
+// drawString takes the minimum number of characters from each class, fills up from all classes, and
+// shuffles.
+func (n *node) drawString(r *evaluation, numbers [5]int64, classes []string) (Value, error) {
 	all := strings.Join(classes, "")
 	if all == "" {
 		return Null(), n.failAt(n.args[5], "charactersToAvoid of RandomString leaves no character")
@@ -187,7 +190,7 @@ func (n *node) draw(r *run, numbers [5]int64, classes []string) (Value, error) {
 	drawn := make([]byte, 0, numbers[0])
 	take := func(class string, count int64) error {
 		for range count {
-			i, err := n.below(r, len(class))
+			i, err := n.randomBelow(r, len(class))
 			if err != nil {
 				return err
 			}
@@ -204,7 +207,7 @@ func (n *node) draw(r *run, numbers [5]int64, classes []string) (Value, error) {
 		return Null(), err
 	}
 	for i := len(drawn) - 1; i > 0; i-- {
-		j, err := n.below(r, i+1)
+		j, err := n.randomBelow(r, i+1)
 		if err != nil {
 			return Null(), err
 		}
@@ -213,14 +216,14 @@ func (n *node) draw(r *run, numbers [5]int64, classes []string) (Value, error) {
 	return String(string(drawn)), nil
 }
 
-// evalSelectUniqueValue asks for each result once.
-func evalSelectUniqueValue(n *node, r *run) (Value, error) {
+// evalSelectUniqueValue asks the target about each candidate once.
+func evalSelectUniqueValue(n *node, r *evaluation) (Value, error) {
 	if r.env.Taken == nil {
 		return Null(), n.failAt(n, "SelectUniqueValue chooses a value only while an account is created, because it asks the target")
 	}
 	var asked []string
 	for i := range n.args {
-		v, err := n.one(r, i)
+		v, err := n.evalSingle(r, i)
 		if err != nil {
 			return Null(), err
 		}
@@ -230,7 +233,7 @@ func evalSelectUniqueValue(n *node, r *run) (Value, error) {
 		asked = append(asked, v.text)
 		taken, err := r.env.Taken(v.text)
 		if err != nil {
-			return Null(), &EvalError{Function: n.text, Offset: n.at, Message: "the target cannot say whether the value is taken: " + err.Error(), Err: err}
+			return Null(), &EvalError{Function: n.text, Offset: n.offset, Message: "the target cannot say whether the value is taken: " + err.Error(), Err: err}
 		}
 		if !taken {
 			return String(v.text), nil

@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// encodingFunctions turn strings into other forms and back.
+// encodingFunctions returns the functions that convert strings to other forms and back.
 func encodingFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "ConvertFromBase64", Documented: CloudSync, Yields: TextType,
-				Parameters: []Parameter{need("source").takes(TextType), {Name: "encoding", Words: []string{"Unicode", "ASCII", "UTF8"}}},
+				Parameters: []Parameter{required("source").ofType(TextType), {Name: "encoding", Words: []string{"Unicode", "ASCII", "UTF8"}}},
 				Summary:    "The string that a Base64 string encodes.",
 				Details:    []string{"The encoding is one of the bare words `Unicode`, which is UTF-16 and the default, `ASCII` and `UTF8`. Null stays null."},
 				Examples: []Example{
@@ -29,12 +29,12 @@ func encodingFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "ConvertToBase64", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source").takes(TextType)},
+				Parameters: []Parameter{required("source").ofType(TextType)},
 				Summary:    "The source as UTF-16, in Base64.",
 				Details:    []string{"The bytes are little endian, without a byte order mark. Null stays null."},
 				Examples:   []Example{{Expression: `ConvertToBase64("Hello world!")`, Result: "SABlAGwAbABvACAAdwBvAHIAbABkACEA"}},
 			},
-			eval: convert(func(s string) string {
+			eval: evalConvert(func(s string) string {
 				var b []byte
 				for _, unit := range utf16.Encode([]rune(s)) {
 					b = binary.LittleEndian.AppendUint16(b, unit)
@@ -45,17 +45,17 @@ func encodingFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "ConvertToUTF8Hex", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source").takes(TextType)},
+				Parameters: []Parameter{required("source").ofType(TextType)},
 				Summary:    "The source as UTF-8, in hexadecimal digits.",
 				Details:    []string{"The digits are capital letters, without separators. Null stays null."},
 				Examples:   []Example{{Expression: `ConvertToUTF8Hex("Hello Zoë")`, Result: "48656C6C6F205A6FC3AB"}},
 			},
-			eval: convert(func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) }),
+			eval: evalConvert(func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) }),
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "DNComponent", Documented: CloudSync, Yields: TextType,
-				Parameters: []Parameter{need("dn").takes(TextType), need("componentNumber").takes(NumberType)},
+				Parameters: []Parameter{required("dn").ofType(TextType), required("componentNumber").ofType(NumberType)},
 				Summary:    "The value of one component of a distinguished name, counted from the left; the first is 1.",
 				Details:    []string{"If there is no such component, or the name is null, the result is null."},
 				Examples: []Example{
@@ -68,7 +68,7 @@ func encodingFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "StringFromSid", Documented: CloudSync, Yields: TextType,
-				Parameters: []Parameter{need("bytes").takes(TextType)},
+				Parameters: []Parameter{required("bytes").ofType(TextType)},
 				Summary:    "The string form of a security identifier.",
 				Details:    []string{"The bytes are given in Base64, as binary attributes have them. A string that is already in the form `S-1-…` stays as it is, and so does null."},
 				Examples:   []Example{{Expression: `StringFromSid("AQUAAAAAAAUVAAAAoGXPfnhLm1/nfIdwUAQAAA==")`, Result: "S-1-5-21-2127521184-1604012920-1887927527-1104"}},
@@ -78,10 +78,10 @@ func encodingFunctions() []function {
 	}
 }
 
-// convert makes a function that changes one string; null stays null.
-func convert(change func(string) string) func(*node, *run) (Value, error) {
-	return func(n *node, r *run) (Value, error) {
-		v, err := n.one(r, 0)
+// evalConvert returns the evaluation of a function that converts a string. Null stays null.
+func evalConvert(change func(string) string) func(*node, *evaluation) (Value, error) {
+	return func(n *node, r *evaluation) (Value, error) {
+		v, err := n.evalSingle(r, 0)
 		if err != nil || v.IsNull() || v.IsNoFlow() {
 			return v, err
 		}
@@ -89,17 +89,17 @@ func convert(change func(string) string) func(*node, *run) (Value, error) {
 	}
 }
 
-func evalFromBase64(n *node, r *run) (Value, error) {
-	v, err := n.one(r, 0)
+func evalFromBase64(n *node, r *evaluation) (Value, error) {
+	v, err := n.evalSingle(r, 0)
 	if err != nil || v.IsNull() || v.IsNoFlow() {
 		return v, err
 	}
 	b, err := base64.StdEncoding.DecodeString(v.text)
 	if err != nil {
-		return Null(), n.failAt(n.args[0], r.shown(v)+" is not Base64")
+		return Null(), n.failAt(n.args[0], r.quoteForMessage(v)+" is not Base64")
 	}
 	encoding := "Unicode"
-	if n.given(1) {
+	if n.hasArgument(1) {
 		encoding = n.args[1].text
 	}
 	switch encoding {
@@ -126,12 +126,12 @@ func evalFromBase64(n *node, r *run) (Value, error) {
 	return String(string(utf16.Decode(units))), nil
 }
 
-func evalDNComponent(n *node, r *run) (Value, error) {
-	dn, err := n.one(r, 0)
+func evalDNComponent(n *node, r *evaluation) (Value, error) {
+	dn, err := n.evalSingle(r, 0)
 	if err != nil {
 		return Null(), err
 	}
-	wanted, err := n.need(r, 1)
+	wanted, err := n.evalRequiredWhole(r, 1)
 	if err != nil || dn.text == "" {
 		return Null(), err
 	}
@@ -142,7 +142,7 @@ func evalDNComponent(n *node, r *run) (Value, error) {
 	for ; rest != ""; wanted-- {
 		component, after, ok := readComponent(rest)
 		if !ok {
-			return Null(), n.failAt(n.args[0], r.shown(dn)+" is not a distinguished name such as CN=Ada,OU=Users")
+			return Null(), n.failAt(n.args[0], r.quoteForMessage(dn)+" is not a distinguished name such as CN=Ada,OU=Users")
 		}
 		if wanted == 1 {
 			return String(component), nil
@@ -162,7 +162,7 @@ func readComponent(s string) (value, rest string, ok bool) {
 	}
 	var b strings.Builder
 	quoted := false
-	end := 0 // of b, without the spaces that end the value
+	end := 0 // the length of b without the spaces at the end of the value
 	text = strings.TrimLeft(text, " ")
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -191,14 +191,14 @@ func readComponent(s string) (value, rest string, ok bool) {
 	return strings.ToValidUTF8(b.String()[:end], "\uFFFD"), "", !quoted
 }
 
-func evalStringFromSid(n *node, r *run) (Value, error) {
-	v, err := n.one(r, 0)
+func evalStringFromSid(n *node, r *evaluation) (Value, error) {
+	v, err := n.evalSingle(r, 0)
 	if err != nil || v.text == "" || strings.HasPrefix(v.text, "S-1-") {
 		return v, err
 	}
 	b, err := base64.StdEncoding.DecodeString(v.text)
 	if err != nil || len(b) < 8 || b[0] != 1 || len(b) != 8+4*int(b[1]) {
-		return Null(), n.failAt(n.args[0], r.shown(v)+" is not a security identifier in Base64")
+		return Null(), n.failAt(n.args[0], r.quoteForMessage(v)+" is not a security identifier in Base64")
 	}
 	var authority uint64
 	for _, c := range b[2:8] {

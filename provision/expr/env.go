@@ -8,7 +8,7 @@ import (
 	"io"
 )
 
-// maxJSONDepth bounds objects inside each other in EnvFromJSON.
+// maxJSONDepth is how deep objects may be nested in the input of EnvFromJSON.
 const maxJSONDepth = 16
 
 // EnvFromJSON reads a source object: a JSON object whose members are attributes. Strings, numbers and booleans become strings
@@ -31,14 +31,14 @@ type objectReader struct {
 }
 
 func (r *objectReader) read() error {
-	token, err := r.token()
+	token, err := r.nextToken()
 	if err != nil {
 		return err
 	}
 	if token != json.Delim('{') {
 		return r.fail(`the attributes must be a JSON object such as {"givenName": "Ada"}`)
 	}
-	if err := r.members("", 1); err != nil {
+	if err := r.readMembers("", 1); err != nil {
 		return err
 	}
 	if _, err := r.dec.Token(); !errors.Is(err, io.EOF) {
@@ -47,33 +47,33 @@ func (r *objectReader) read() error {
 	return nil
 }
 
-// members reads the rest of an object whose brace has been read.
-func (r *objectReader) members(prefix string, depth int) error {
+// readMembers reads the rest of an object whose brace has been read.
+func (r *objectReader) readMembers(prefix string, depth int) error {
 	if depth > maxJSONDepth {
 		return r.fail(fmt.Sprintf("objects are nested more than %d deep", maxJSONDepth))
 	}
 	for {
-		token, err := r.token()
+		token, err := r.nextToken()
 		if err != nil {
 			return err
 		}
 		name, isName := token.(string)
 		if !isName {
-			return nil // the closing brace
+			return nil // the token was the closing brace
 		}
-		if err := r.member(prefix+name, depth); err != nil {
+		if err := r.readMember(prefix+name, depth); err != nil {
 			return err
 		}
 	}
 }
 
-func (r *objectReader) member(name string, depth int) error {
-	token, err := r.token()
+func (r *objectReader) readMember(name string, depth int) error {
+	token, err := r.nextToken()
 	if err != nil {
 		return err
 	}
 	if token == json.Delim('{') {
-		return r.members(name+".", depth+1)
+		return r.readMembers(name+".", depth+1)
 	}
 	if _, twice := r.values[name]; twice {
 		return r.fail(fmt.Sprintf("the attribute %q occurs twice; keep one", name))
@@ -82,7 +82,7 @@ func (r *objectReader) member(name string, depth int) error {
 		r.values[name] = jsonValue(token)
 		return nil
 	}
-	list, err := r.list(name)
+	list, err := r.readList(name)
 	if err != nil {
 		return err
 	}
@@ -90,10 +90,10 @@ func (r *objectReader) member(name string, depth int) error {
 	return nil
 }
 
-func (r *objectReader) list(name string) ([]string, error) {
+func (r *objectReader) readList(name string) ([]string, error) {
 	var list []string
 	for {
-		token, err := r.token()
+		token, err := r.nextToken()
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +122,7 @@ func jsonValue(token json.Token) Value {
 	}
 }
 
-func (r *objectReader) token() (json.Token, error) {
+func (r *objectReader) nextToken() (json.Token, error) {
 	token, err := r.dec.Token()
 	var syntax *json.SyntaxError
 	switch {

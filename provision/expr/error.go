@@ -15,26 +15,26 @@ type SyntaxError struct {
 }
 
 func (e *SyntaxError) Error() string {
-	return located(e.Line, e.Column, e.Message, e.Suggestion)
+	return withPlace(e.Line, e.Column, e.Message, e.Suggestion)
 }
 
 // EvalError says why an expression has no value for one object.
 type EvalError struct {
-	Function     string // the function that refused, "" outside of any
+	Function     string // the function that failed; "" outside of functions
 	Offset       int    // bytes before the place
 	Line, Column int    // from 1; columns count characters
 	Message      string
-	Err          error // the cause, if it lies outside of the expression: the target cannot be asked
+	Err          error // the cause, if it lies outside the expression, such as a target that does not answer
 }
 
 func (e *EvalError) Error() string {
-	return located(e.Line, e.Column, e.Message, "")
+	return withPlace(e.Line, e.Column, e.Message, "")
 }
 
-// Unwrap is the cause outside of the expression, or nil.
+// Unwrap returns the cause outside the expression, or nil.
 func (e *EvalError) Unwrap() error { return e.Err }
 
-func located(line, column int, message, suggestion string) string {
+func withPlace(line, column int, message, suggestion string) string {
 	text := fmt.Sprintf("line %d, column %d: %s", line, column, message)
 	if suggestion == "" {
 		return text

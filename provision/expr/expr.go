@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of an expression. MaxLength is Entra's, in characters; MaxDepth is ours: calls inside each other.
+// Limits of an expression. MaxLength is Entra's, in characters; MaxDepth, how deep calls may be
+// nested, is Rollcall's.
 const (
 	MaxLength = 10_000
 	MaxDepth  = 200
@@ -15,10 +16,10 @@ const (
 
 // Expr is an expression that has been read and checked. It never changes and may be used by several goroutines at once.
 type Expr struct {
-	text  string // as given to Parse: positions of errors refer to it
-	root  *node
-	print string
-	notes []Note
+	text    string // as given to Parse: positions of errors refer to it
+	root    *node
+	printed string
+	notes   []Note
 }
 
 // Type is what Microsoft Graph calls an expression's outermost part.
@@ -44,11 +45,11 @@ func Parse(text string) (*Expr, error) {
 		return nil, err
 	}
 	c := checker{text: text}
-	if err := c.check(root); err != nil {
+	if err := c.checkTop(root); err != nil {
 		return nil, err
 	}
-	e := &Expr{text: text, root: root, print: printNode(root), notes: c.notes}
-	if n := utf8.RuneCountInString(e.print); n > MaxLength {
+	e := &Expr{text: text, root: root, printed: printNode(root), notes: c.notes}
+	if n := utf8.RuneCountInString(e.printed); n > MaxLength {
 		return nil, &SyntaxError{
 			Line: 1, Column: 1,
 			Message:    fmt.Sprintf("the expression has %d characters in its stored form, with a space after each comma, and may have at most %d", n, MaxLength),
@@ -58,14 +59,15 @@ func Parse(text string) (*Expr, error) {
 	return e, nil
 }
 
-// String is the normal form: one space after each comma and around operators, none elsewhere; Switch with its default
-// argument, given or empty. It parses to the same expression.
-func (e *Expr) String() string { return e.print }
+// String returns the normal form: one space after each comma and around operators, none elsewhere;
+// Switch with its default argument, given or empty. It parses to the same expression.
+func (e *Expr) String() string { return e.printed }
 
-// Type says whether the expression is one attribute, one constant, or a function call.
+// Type returns whether the expression is one attribute, one constant or a function call.
 func (e *Expr) Type() Type { return e.root.sourceType() }
 
-// Attributes are the names of the source attributes the expression reads, each once, in the order of their appearance.
+// Attributes returns the names of the source attributes that the expression reads, each once, in
+// the order of their appearance.
 func (e *Expr) Attributes() []string {
 	var names []string
 	e.root.walk(func(n *node) {
@@ -76,48 +78,56 @@ func (e *Expr) Attributes() []string {
 	return names
 }
 
-// Draws reports whether the value is drawn when an account is created and then stays: the engine evaluates the expression only then.
-func (e *Expr) Draws() bool { return e.uses(func(f *function) bool { return f.draws }) }
+// Draws reports whether the expression makes a random or unique value. The engine evaluates such an
+// expression only when it creates an account, and keeps the value.
+func (e *Expr) Draws() bool { return e.usesFunctionThat(func(f *function) bool { return f.draws }) }
 
-// Redacts reports whether the expression has a Redact, so that logs show [Redact] for the target's old value too.
-func (e *Expr) Redacts() bool { return e.uses(func(f *function) bool { return f.Name == "Redact" }) }
+// Redacts reports whether the expression calls Redact. Logs then show [Redact] for the target's old
+// value too.
+func (e *Expr) Redacts() bool {
+	return e.usesFunctionThat(func(f *function) bool { return f.Name == "Redact" })
+}
 
-// ReadsClock reports whether the value depends on the time of the evaluation. The engine makes no change that comes from the time alone.
-func (e *Expr) ReadsClock() bool { return e.uses(func(f *function) bool { return f.clock }) }
+// ReadsClock reports whether the value depends on the time of the evaluation. The engine changes no
+// account only because time has passed.
+func (e *Expr) ReadsClock() bool {
+	return e.usesFunctionThat(func(f *function) bool { return f.readsClock })
+}
 
-func (e *Expr) uses(property func(*function) bool) bool {
+func (e *Expr) usesFunctionThat(property func(*function) bool) bool {
 	found := false
 	e.root.walk(func(n *node) { found = found || n.fn != nil && property(n.fn) })
 	return found
 }
 
-// Notes are what an editor should say about the expression, in the order of the places they are about.
+// Notes returns the advice that an editor should show about the expression, in the order of the
+// text.
 func (e *Expr) Notes() []Note { return e.notes }
 
 type nodeKind int
 
 const (
-	attributeNode nodeKind = iota // text: the name
-	stringNode                    // text: the value
-	numberNode                    // text: as written
-	wordNode                      // text: the bare word
-	callNode                      // text: the function's name
-	compareNode                   // text: the operator; two arguments
-	concatNode                    // two or more arguments
-	emptyNode                     // an argument that is not given
+	attributeNode nodeKind = iota // text holds the attribute's name
+	stringNode                    // text holds the string
+	numberNode                    // text holds the number as it was written
+	wordNode                      // text holds the word
+	callNode                      // text holds the function's name
+	compareNode                   // text holds the operator; there are two arguments
+	concatNode                    // values joined by &: two or more arguments
+	emptyNode                     // an argument that was left out
 )
 
-// node is a part of a parsed expression. Nothing changes after the checker has seen it.
+// node is a part of a parsed expression. The checker is the last to change it.
 type node struct {
-	kind  nodeKind
-	at    int // bytes before it
-	text  string
-	args  []*node
-	fn    *function
-	value Value // of a string or number
+	kind   nodeKind
+	offset int // bytes before it
+	text   string
+	args   []*node
+	fn     *function
+	value  Value // the value of a string or number
 
-	pattern *pattern       // of a call of Replace whose pattern is a constant
-	formats [2]*dateFormat // of a call of FormatDateTime whose formats are constants
+	pattern *pattern       // the compiled pattern of a call of Replace, if it is a constant
+	formats [2]*dateFormat // the parsed formats of a call of FormatDateTime, if they are constants
 }
 
 func (n *node) walk(visit func(*node)) {

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// FunctionInfo describes one function: the editor's help and the documentation are made from it.
+// FunctionInfo describes one function. The editor's help and the documentation are made from it.
 type FunctionInfo struct {
 	Name       string
 	Parameters []Parameter
 	Documented Origin
 	Yields     ValueType // AnyType if it depends on the arguments
-	Summary    string    // one sentence: what it yields
+	Summary    string    // one sentence that says what the function yields
 	Details    []string
 	Examples   []Example
 }
@@ -33,15 +33,15 @@ type Parameter struct {
 	Required  bool
 	Repeats   bool
 	Condition bool      // may be a comparison
-	Takes     ValueType // AnyType: everything, several values too
-	Words     []string  // bare words it may be
+	Takes     ValueType // AnyType means every value, including several
+	Words     []string  // the bare words that the argument may be
 }
 
-func need(name string) Parameter { return Parameter{Name: name, Required: true} }
+func required(name string) Parameter { return Parameter{Name: name, Required: true} }
 
-func may(name string) Parameter { return Parameter{Name: name} }
+func optional(name string) Parameter { return Parameter{Name: name} }
 
-func (p Parameter) takes(t ValueType) Parameter {
+func (p Parameter) ofType(t ValueType) Parameter {
 	p.Takes = t
 	return p
 }
@@ -58,8 +58,8 @@ type Example struct {
 	Fails      string            // there is no result, but this error
 }
 
-// given makes the attributes of an example, from names and values in turn.
-func given(pairs ...string) map[string]string {
+// attributesOf returns the attributes of an example, from alternating names and values.
+func attributesOf(pairs ...string) map[string]string {
 	attributes := map[string]string{}
 	for i := 0; i < len(pairs); i += 2 {
 		attributes[pairs[i]] = pairs[i+1]
@@ -67,7 +67,8 @@ func given(pairs ...string) map[string]string {
 	return attributes
 }
 
-// Signature is the call as documentation writes it: ? marks what may be left out, … what repeats.
+// Signature returns the call as documentation writes it: ? marks arguments that may be left out, …
+// those that repeat.
 func (f FunctionInfo) Signature() string {
 	var parts []string
 	repeats := false
@@ -95,17 +96,17 @@ func (p Parameter) key() string {
 // function is a row of the table.
 type function struct {
 	FunctionInfo
-	eval    func(*node, *run) (Value, error)
-	arrange func(*checker, *node) error // changes the arguments into their stored form before they are checked; may be nil
-	refuse  func(*checker, *node) error // refuses arguments that have passed the table's checks; may be nil
-	advise  func(*checker, *node)       // writes notes afterwards; may be nil
-	passes  func(count int) []int       // which of so many arguments it may yield unchanged; nil: none
-	each    bool                        // it changes each value of its first argument
-	draws   bool                        // its value is drawn when an account is created
-	clock   bool                        // its value depends on the time
+	eval       func(*node, *evaluation) (Value, error)
+	arrange    func(*checker, *node) error // changes the arguments into their stored form before they are checked; may be nil
+	refuse     func(*checker, *node) error // refuses arguments that have passed the table's checks; may be nil
+	advise     func(*checker, *node)       // writes notes afterwards; may be nil
+	passes     func(count int) []int       // the positions of the arguments, of count in all, that it may return unchanged; nil means none
+	eachValue  bool                        // it works on each value of its first argument
+	draws      bool                        // its value is made once, when an account is created
+	readsClock bool                        // its value depends on the time
 }
 
-// Functions are all documented functions by name.
+// Functions returns all documented functions, ordered by name.
 func Functions() []FunctionInfo {
 	infos := make([]FunctionInfo, len(functions))
 	for i, f := range functions {
@@ -115,8 +116,8 @@ func Functions() []FunctionInfo {
 	return infos
 }
 
-// fixed is how many parameters do not repeat.
-func (f *function) fixed() int {
+// fixedCount returns how many parameters do not repeat.
+func (f *function) fixedCount() int {
 	for i, p := range f.Parameters {
 		if p.Repeats {
 			return i
@@ -125,31 +126,31 @@ func (f *function) fixed() int {
 	return len(f.Parameters)
 }
 
-// parameter describes argument i, counted from 0.
-func (f *function) parameter(i int) Parameter {
-	fixed := f.fixed()
+// parameterAt returns the parameter that argument i belongs to. i counts from 0.
+func (f *function) parameterAt(i int) Parameter {
+	fixed := f.fixedCount()
 	if i < fixed {
 		return f.Parameters[i]
 	}
 	return f.Parameters[fixed+(i-fixed)%(len(f.Parameters)-fixed)]
 }
 
-// counts is how many arguments a call has; most is -1 for any number.
-func (f *function) counts() (least, most int) {
+// argumentCounts returns how many arguments a call may have. most is -1 if there is no limit.
+func (f *function) argumentCounts() (least, most int) {
 	for i, p := range f.Parameters {
 		if p.Required {
 			least = i + 1
 		}
 	}
-	if f.fixed() < len(f.Parameters) {
+	if f.fixedCount() < len(f.Parameters) {
 		return least, -1
 	}
 	return least, len(f.Parameters)
 }
 
-// find is the position of the parameter with that key in a tree, -1 if there is none. Case does not count there,
-// and source is understood as the first parameter of every function.
-func (f *function) find(key string) int {
+// findKey returns the position of the parameter that has this key in a tree, -1 if there is none.
+// Case does not count. "source" means the first parameter of every function.
+func (f *function) findKey(key string) int {
 	for i, p := range f.Parameters {
 		if strings.EqualFold(p.key(), key) {
 			return i
@@ -161,8 +162,9 @@ func (f *function) find(key string) int {
 	return -1
 }
 
-// findAfter is the position of the next parameter with the key of the one at position i, -1 if there is none.
-func (f *function) findAfter(i int) int {
+// findKeyAfter returns the position of the next parameter with the same key as parameter i, -1 if
+// there is none.
+func (f *function) findKeyAfter(i int) int {
 	for j := i + 1; j < len(f.Parameters); j++ {
 		if f.Parameters[j].key() == f.Parameters[i].key() {
 			return j
@@ -185,15 +187,15 @@ func findFunction(name string) *function { return functionsByName[name] }
 
 func compareOps() []string { return []string{"<>", ">=", "<=", "=", ">", "<"} }
 
-// words are the bare words of the language.
-func words() []string {
+// bareWords returns the bare words of the language.
+func bareWords() []string {
 	return []string{"vbTextCompare", "vbBinaryCompare", "Unicode", "ASCII", "UTF8"}
 }
 
-func isWord(name string) bool { return slices.Contains(words(), name) }
+func isWord(name string) bool { return slices.Contains(bareWords(), name) }
 
-// takers are the functions that take a bare word.
-func takers(word string) []string {
+// functionsTaking returns the names of the functions that take this bare word.
+func functionsTaking(word string) []string {
 	var names []string
 	for _, f := range functions {
 		for _, p := range f.Parameters {
@@ -205,7 +207,7 @@ func takers(word string) []string {
 	return names
 }
 
-// suggestFunction finds what an unknown name was meant to be.
+// suggestFunction returns the function that an unknown name probably means.
 func suggestFunction(name string) string {
 	best, distance := "", 3
 	for _, f := range functions {
@@ -216,7 +218,7 @@ func suggestFunction(name string) string {
 			best, distance = f.Name, d
 		}
 	}
-	if other := otherDialect(name); other != "" {
+	if other := equivalentName(name); other != "" {
 		return "write " + other
 	}
 	if best != "" {
@@ -225,8 +227,8 @@ func suggestFunction(name string) string {
 	return "docs/expressions.md lists the functions"
 }
 
-// otherDialect is what the function of another language is called here.
-func otherDialect(name string) string {
+// equivalentName returns the name that this language has for a function of another language.
+func equivalentName(name string) string {
 	switch strings.ToLower(name) {
 	case "if", "iff":
 		return "IIF"
@@ -245,7 +247,8 @@ func otherDialect(name string) string {
 	}
 }
 
-// editDistance counts the characters to insert, delete or replace.
+// editDistance returns how many characters must be inserted, deleted or replaced to get from a to
+// b.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

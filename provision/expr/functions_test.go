@@ -83,7 +83,7 @@ func TestFunctions_examples_hold(t *testing.T) {
 func TestFunctions_are_what_the_documentation_says(t *testing.T) {
 	t.Parallel()
 	const path = "../../docs/expressions.md"
-	page, err := template.New("expressions.md.tmpl").Funcs(template.FuncMap{"given": given, "result": result, "code": code}).ParseFiles("testdata/expressions.md.tmpl")
+	page, err := template.New("expressions.md.tmpl").Funcs(template.FuncMap{"given": attributesOf, "result": result, "code": code}).ParseFiles("testdata/expressions.md.tmpl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +105,8 @@ func TestFunctions_are_what_the_documentation_says(t *testing.T) {
 	}
 }
 
-// given lists what an example is evaluated with, in a fixed order.
-func given(example expr.Example) string {
+// attributesOf lists what an example is evaluated with, in a fixed order.
+func attributesOf(example expr.Example) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(example.Given)) {
 		value := "empty"

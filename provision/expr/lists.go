@@ -7,33 +7,33 @@ import (
 	"unicode/utf8"
 )
 
-// listFunctions are about several values.
+// listFunctions returns the functions that work with several values.
 func listFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Count", Documented: Provisioning, Yields: NumberType,
-				Parameters: []Parameter{need("attribute")},
+				Parameters: []Parameter{required("attribute")},
 				Summary:    "How many values a multi-valued attribute has.",
 				Details:    []string{"An absent attribute has 0 values, a single value counts as 1."},
 				Examples: []Example{
-					{Expression: `Count(Split([extensionAttribute5], ","))`, Given: given("extensionAttribute5", "a,b,c"), Result: "3"},
+					{Expression: `Count(Split([extensionAttribute5], ","))`, Given: attributesOf("extensionAttribute5", "a,b,c"), Result: "3"},
 					{Expression: `Count([otherMails])`, Result: "0"},
 				},
 			},
-			eval: func(n *node, r *run) (Value, error) {
+			eval: func(n *node, r *evaluation) (Value, error) {
 				v, err := n.args[0].eval(r)
-				return number(int64(len(v.Strings()))), err
+				return numberValue(int64(len(v.Strings()))), err
 			},
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Item", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("attribute"), need("index").takes(NumberType)},
+				Parameters: []Parameter{required("attribute"), required("index").ofType(NumberType)},
 				Summary:    "One value of a multi-valued attribute, counted from 1.",
 				Details:    []string{"An index below 1 or above the number of values is an error. If the attribute is absent, the result is null."},
 				Examples: []Example{
-					{Expression: `Item(Split([extensionAttribute5], ","), 2)`, Given: given("extensionAttribute5", "a,b,c"), Result: "b"},
+					{Expression: `Item(Split([extensionAttribute5], ","), 2)`, Given: attributesOf("extensionAttribute5", "a,b,c"), Result: "b"},
 					{Expression: `Item([otherMails], 1)`, Null: true},
 				},
 			},
@@ -42,7 +42,7 @@ func listFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "RemoveDuplicates", Documented: Provisioning, Yields: ListType,
-				Parameters: []Parameter{need("attribute")},
+				Parameters: []Parameter{required("attribute")},
 				Summary:    "A multi-valued attribute with each value once.",
 				Details:    []string{"The first of equal values stays in its place. Case counts."},
 				Examples:   []Example{{Expression: `Join("+", RemoveDuplicates(Split("a,b,a,A", ",")))`, Result: "a+b+A"}},
@@ -52,11 +52,11 @@ func listFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Split", Documented: Provisioning, Yields: ListType,
-				Parameters: []Parameter{need("source").takes(TextType), need("delimiter").takes(TextType)},
+				Parameters: []Parameter{required("source").ofType(TextType), required("delimiter").ofType(TextType)},
 				Summary:    "The parts of the source between delimiters, as a multi-valued value.",
 				Details:    []string{"The delimiter is one character. Spaces at the ends of each part go, and so do empty parts. Null stays null."},
 				Examples: []Example{
-					{Expression: `Split([extensionAttribute5], ",")`, Given: given("extensionAttribute5", "PermissionSetOne, PermissionSetTwo"), Result: "PermissionSetOne, PermissionSetTwo", Several: true},
+					{Expression: `Split([extensionAttribute5], ",")`, Given: attributesOf("extensionAttribute5", "PermissionSetOne, PermissionSetTwo"), Result: "PermissionSetOne, PermissionSetTwo", Several: true},
 				},
 			},
 			eval:   evalSplit,
@@ -65,14 +65,14 @@ func listFunctions() []function {
 	}
 }
 
-func number(n int64) Value { return Number(strconv.FormatInt(n, 10)) }
+func numberValue(n int64) Value { return Number(strconv.FormatInt(n, 10)) }
 
-func evalItem(n *node, r *run) (Value, error) {
+func evalItem(n *node, r *evaluation) (Value, error) {
 	list, err := n.args[0].eval(r)
 	if err != nil {
 		return Null(), err
 	}
-	index, err := n.need(r, 1)
+	index, err := n.evalRequiredWhole(r, 1)
 	if err != nil {
 		return Null(), err
 	}
@@ -86,7 +86,7 @@ func evalItem(n *node, r *run) (Value, error) {
 	return String(values[index-1]), nil
 }
 
-func evalRemoveDuplicates(n *node, r *run) (Value, error) {
+func evalRemoveDuplicates(n *node, r *evaluation) (Value, error) {
 	v, err := n.args[0].eval(r)
 	if err != nil || v.kind != KindList {
 		return v, err
@@ -105,24 +105,24 @@ func evalRemoveDuplicates(n *node, r *run) (Value, error) {
 
 func refuseSplit(c *checker, n *node) error {
 	if delimiter, ok := n.args[1].constant(); ok && utf8.RuneCountInString(delimiter) != 1 {
-		return c.fail(n.args[1], fmt.Sprintf("the delimiter of Split is one character, and this has %d", utf8.RuneCountInString(delimiter)), `write one, such as ","`)
+		return c.errorAt(n.args[1], fmt.Sprintf("the delimiter of Split is one character, and this has %d", utf8.RuneCountInString(delimiter)), `write one, such as ","`)
 	}
 	return nil
 }
 
-func evalSplit(n *node, r *run) (Value, error) {
-	source, err := n.one(r, 0)
+func evalSplit(n *node, r *evaluation) (Value, error) {
+	source, err := n.evalSingle(r, 0)
 	if err != nil {
 		return Null(), err
 	}
-	delimiter, err := n.one(r, 1)
+	delimiter, err := n.evalSingle(r, 1)
 	if err != nil {
 		return Null(), err
 	}
 	if utf8.RuneCountInString(delimiter.text) != 1 {
-		return Null(), n.failAt(n.args[1], "the delimiter of Split must be one character and is "+r.shown(delimiter))
+		return Null(), n.failAt(n.args[1], "the delimiter of Split must be one character and is "+r.quoteForMessage(delimiter))
 	}
-	if err := n.room(16 * strings.Count(source.text, delimiter.text)); err != nil {
+	if err := n.checkSize(16 * strings.Count(source.text, delimiter.text)); err != nil {
 		return Null(), err
 	}
 	var parts []string

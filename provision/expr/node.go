@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Node is Microsoft Graph's attributeMappingSource: an expression as a tree, each part with its text. Keys name the
-// parameters; an argument that is not given has no parameter.
+// Node is Microsoft Graph's attributeMappingSource: an expression as a tree, in which each part has
+// its text. Keys name the parameters. An argument that was left out has no parameter.
 type Node struct {
 	Expression string          `json:"expression"`
 	Name       string          `json:"name"`
@@ -22,7 +22,8 @@ type NodeParameter struct {
 	Value *Node  `json:"value"`
 }
 
-// MarshalJSON writes the members in Graph's form: without parameters an empty list, never null.
+// MarshalJSON writes the node in Graph's form. A node without parameters has an empty list, never
+// null.
 func (n Node) MarshalJSON() ([]byte, error) {
 	type plain Node
 	if n.Parameters == nil {
@@ -31,11 +32,11 @@ func (n Node) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(n))
 }
 
-// Source is the expression as Graph's tree, with the normal form as its text. FromSource reads it back to the same
-// expression.
+// Source returns the expression as Graph's tree, with the normal form as its text. FromSource turns
+// the tree back into the same expression.
 func (e *Expr) Source() *Node {
-	n := e.root.tree()
-	n.Expression = e.print
+	n := e.root.toTree()
+	n.Expression = e.printed
 	return n
 }
 
@@ -50,9 +51,10 @@ func (n *node) sourceType() Type {
 	}
 }
 
-// tree makes the part's tree. A number becomes the string of its digits, as Graph has it; comparisons and & have no form of
-// their own there and become functions named by their operator.
-func (n *node) tree() *Node {
+// toTree returns the tree of the part. As in Graph, a number becomes the string of its digits.
+// Comparisons and & have no form of their own in Graph, so they become functions whose name is the
+// operator.
+func (n *node) toTree() *Node {
 	out := &Node{Name: n.text, Type: n.sourceType(), Expression: printNode(n), Parameters: []NodeParameter{}}
 	if n.kind == numberNode {
 		out.Expression = quote(n.text)
@@ -62,14 +64,14 @@ func (n *node) tree() *Node {
 	}
 	for i, arg := range n.args {
 		if arg.kind != emptyNode {
-			out.Parameters = append(out.Parameters, NodeParameter{Key: n.key(i), Value: arg.tree()})
+			out.Parameters = append(out.Parameters, NodeParameter{Key: n.keyOf(i), Value: arg.toTree()})
 		}
 	}
 	return out
 }
 
-// key is the name of argument i in a tree.
-func (n *node) key(i int) string {
+// keyOf returns the name of argument i in a tree.
+func (n *node) keyOf(i int) string {
 	switch {
 	case n.kind == compareNode && i == 0:
 		return "left"
@@ -78,12 +80,13 @@ func (n *node) key(i int) string {
 	case n.kind == concatNode:
 		return "source"
 	default:
-		return n.fn.parameter(i).key()
+		return n.fn.parameterAt(i).key()
 	}
 }
 
-// FromSource reads a tree. Its text is used if there are no parameters or if both agree, else the parameters decide.
-// For an attribute or a constant, name and type are enough.
+// FromSource reads a tree. It uses the tree's text if there are no parameters or if text and
+// parameters agree. Otherwise the parameters decide. For an attribute or a constant, name and type
+// are enough.
 func FromSource(n *Node) (*Expr, error) {
 	if n == nil {
 		return nil, fmt.Errorf("the source is missing: write an attribute, a constant or a function")
@@ -91,7 +94,7 @@ func FromSource(n *Node) (*Expr, error) {
 	if n.Expression != "" {
 		e, err := Parse(n.Expression)
 		switch {
-		case err == nil && sameTree(e.root.tree(), n):
+		case err == nil && sameTree(e.root.toTree(), n):
 			return e, nil
 		case len(n.Parameters) == 0 && err == nil && strings.EqualFold(string(e.Type()), string(n.Type)):
 			return e, nil
@@ -99,14 +102,14 @@ func FromSource(n *Node) (*Expr, error) {
 			return e, err
 		}
 	}
-	root, err := n.node(0)
+	root, err := n.toNode(0)
 	if err != nil {
 		return nil, err
 	}
 	return Parse(printNode(root))
 }
 
-// sameTree compares what two trees say, not how their texts are written.
+// sameTree reports whether two trees mean the same, however their texts are written.
 func sameTree(a, b *Node) bool {
 	if b == nil || !strings.EqualFold(string(a.Type), string(b.Type)) || a.Name != b.Name || len(a.Parameters) != len(b.Parameters) {
 		return false
@@ -119,8 +122,8 @@ func sameTree(a, b *Node) bool {
 	return true
 }
 
-// node turns a tree into an unchecked expression.
-func (n *Node) node(depth int) (*node, error) {
+// toNode converts a tree to an unchecked expression.
+func (n *Node) toNode(depth int) (*node, error) {
 	if depth > MaxDepth {
 		return nil, fmt.Errorf("the source is nested more than %d deep: simplify it", MaxDepth)
 	}
@@ -128,15 +131,15 @@ func (n *Node) node(depth int) (*node, error) {
 	case strings.EqualFold(string(n.Type), string(TypeAttribute)):
 		return &node{kind: attributeNode, text: n.Name}, nil
 	case strings.EqualFold(string(n.Type), string(TypeConstant)):
-		return n.constant(depth)
+		return n.constantNode(depth)
 	case strings.EqualFold(string(n.Type), string(TypeFunction)):
-		return n.function(depth)
+		return n.functionNode(depth)
 	default:
 		return nil, fmt.Errorf("the source %q has the type %q: write Attribute, Constant or Function", n.Name, n.Type)
 	}
 }
 
-func (n *Node) constant(depth int) (*node, error) {
+func (n *Node) constantNode(depth int) (*node, error) {
 	if depth > 0 && isWord(n.Name) && n.Expression == n.Name {
 		return &node{kind: wordNode, text: n.Name}, nil
 	}
@@ -153,13 +156,13 @@ func (n *Node) constant(depth int) (*node, error) {
 	return parsed, nil
 }
 
-func (n *Node) function(depth int) (*node, error) {
+func (n *Node) functionNode(depth int) (*node, error) {
 	args := make([]*node, len(n.Parameters))
 	for i, p := range n.Parameters {
 		if p.Value == nil {
 			return nil, fmt.Errorf("the parameter %s of %s has no value: remove it or give it one", p.Key, n.Name)
 		}
-		arg, err := p.Value.node(depth + 1)
+		arg, err := p.Value.toNode(depth + 1)
 		if err != nil {
 			return nil, err
 		}
@@ -167,16 +170,16 @@ func (n *Node) function(depth int) (*node, error) {
 	}
 	switch {
 	case slices.Contains(compareOps(), n.Name):
-		return n.operator(compareNode, args, 2, 2)
+		return n.operatorNode(compareNode, args, 2, 2)
 	case n.Name == "&":
-		return n.operator(concatNode, args, 2, len(args))
+		return n.operatorNode(concatNode, args, 2, len(args))
 	}
 	call := &node{kind: callNode, text: n.Name, args: args}
 	fn := findFunction(n.Name)
 	if fn == nil {
-		return call, nil // the parser's error has a suggestion
+		return call, nil // the checker will refuse the name, with a suggestion
 	}
-	placed, err := n.place(fn, args)
+	placed, err := n.placeParameters(fn, args)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +187,7 @@ func (n *Node) function(depth int) (*node, error) {
 	return call, nil
 }
 
-func (n *Node) operator(kind nodeKind, args []*node, least, most int) (*node, error) {
+func (n *Node) operatorNode(kind nodeKind, args []*node, least, most int) (*node, error) {
 	if len(args) < least || len(args) > most {
 		return nil, fmt.Errorf("the operator %s has %d parameters: write two", n.Name, len(args))
 	}
@@ -196,18 +199,19 @@ func (n *Node) operator(kind nodeKind, args []*node, least, most int) (*node, er
 	return &node{kind: kind, text: n.Name, args: args}, nil
 }
 
-// place puts parameters where their keys belong; those that repeat keep their order.
-func (n *Node) place(fn *function, args []*node) ([]*node, error) {
-	fixed := fn.fixed()
+// placeParameters moves each argument to the position that its key names. Parameters that repeat
+// keep their order.
+func (n *Node) placeParameters(fn *function, args []*node) ([]*node, error) {
+	fixed := fn.fixedCount()
 	placed := make([]*node, fixed)
 	for i, p := range n.Parameters {
-		at := fn.find(p.Key)
+		at := fn.findKey(p.Key)
 		if at >= 0 && at < fixed && placed[at] != nil {
-			at = fn.findAfter(at)
+			at = fn.findKeyAfter(at)
 		}
 		switch {
 		case at < 0:
-			if fn.find(p.Key) >= 0 {
+			if fn.findKey(p.Key) >= 0 {
 				return nil, fmt.Errorf("%s has the parameter %q twice: remove one", fn.Name, p.Key)
 			}
 			return nil, fmt.Errorf("%s has no parameter %q: its parameters are %s", fn.Name, p.Key, strings.Join(fn.keys(), ", "))

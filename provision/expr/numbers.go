@@ -2,18 +2,18 @@ package expr
 
 import "strings"
 
-// numberFunctions are about numbers and booleans.
+// numberFunctions returns the functions that work with numbers and booleans.
 func numberFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "BitAnd", Documented: Provisioning, Yields: NumberType,
-				Parameters: []Parameter{need("value1").takes(NumberType), need("value2").takes(NumberType)},
+				Parameters: []Parameter{required("value1").ofType(NumberType), required("value2").ofType(NumberType)},
 				Summary:    "The bits that both numbers have set.",
 				Details:    []string{"A number is decimal or, after `&H`, hexadecimal. If one is null, the result is null."},
 				Examples: []Example{
 					{Expression: `BitAnd(&HF, &HF7)`, Result: "7"},
-					{Expression: `BitAnd([userAccountControl], 2)`, Given: given("userAccountControl", "514"), Result: "2"},
+					{Expression: `BitAnd([userAccountControl], 2)`, Given: attributesOf("userAccountControl", "514"), Result: "2"},
 				},
 			},
 			eval: evalBitAnd,
@@ -25,27 +25,27 @@ func numberFunctions() []function {
 				Summary:    "True if the expression is true or a number other than zero, else False.",
 				Details:    []string{"The argument may be a comparison. Null gives False."},
 				Examples: []Example{
-					{Expression: `CBool([department] = "Sales")`, Given: given("department", "Sales"), Result: "True"},
+					{Expression: `CBool([department] = "Sales")`, Given: attributesOf("department", "Sales"), Result: "True"},
 					{Expression: `CBool(0)`, Result: "False"},
 					{Expression: `CBool("true")`, Result: "True"},
 				},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				v, err := n.one(r, 0)
+			eval: func(n *node, r *evaluation) (Value, error) {
+				v, err := n.evalSingle(r, 0)
 				if err != nil {
 					return Null(), err
 				}
 				if _, ok := parseDecimal(Number(strings.TrimSpace(v.text))); ok {
 					v = Number(strings.TrimSpace(v.text))
 				}
-				is, ok := truth(v)
+				is, ok := asBoolean(v)
 				return Boolean(is && ok), nil
 			},
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "CStr", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("value").takes(TextType)},
+				Parameters: []Parameter{required("value").ofType(TextType)},
 				Summary:    "The value as a string.",
 				Details:    []string{"A number gives its digits, a boolean `True` or `False`, a date the form `M/d/yyyy h:mm:ss tt`. Null stays null."},
 				Examples: []Example{
@@ -53,8 +53,8 @@ func numberFunctions() []function {
 					{Expression: `CStr(IsPresent([mail]))`, Result: "False"},
 				},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				v, err := n.one(r, 0)
+			eval: func(n *node, r *evaluation) (Value, error) {
+				v, err := n.evalSingle(r, 0)
 				if err != nil || v.IsNull() || v.IsNoFlow() {
 					return v, err
 				}
@@ -64,14 +64,14 @@ func numberFunctions() []function {
 	}
 }
 
-func evalBitAnd(n *node, r *run) (Value, error) {
-	a, noA, err := n.whole(r, 0)
+func evalBitAnd(n *node, r *evaluation) (Value, error) {
+	a, noA, err := n.evalWhole(r, 0)
 	if err != nil {
 		return Null(), err
 	}
-	b, noB, err := n.whole(r, 1)
+	b, noB, err := n.evalWhole(r, 1)
 	if err != nil || noA || noB {
 		return Null(), err
 	}
-	return number(a & b), nil
+	return numberValue(a & b), nil
 }

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// parser reads the grammar only. Which functions exist and what they take is the checker's business.
+// parser reads the grammar only. The checker knows which functions exist and what they take.
 type parser struct {
 	text  string
 	pos   int
@@ -20,17 +20,17 @@ func parse(text string) (*node, error) {
 	if err := p.checkText(); err != nil {
 		return nil, err
 	}
-	p.spaces()
-	if p.end() {
+	p.skipSpaces()
+	if p.atEnd() {
 		return nil, p.fail(p.pos, "the expression is empty", `write an attribute such as [mail], a string such as "Oslo", or a function call`)
 	}
-	n, err := p.argument()
+	n, err := p.parseArgument()
 	if err != nil {
 		return nil, err
 	}
-	p.spaces()
-	if !p.end() {
-		return nil, p.trailing(n)
+	p.skipSpaces()
+	if !p.atEnd() {
+		return nil, p.explainTrailing(n)
 	}
 	return n, nil
 }
@@ -51,51 +51,51 @@ func (p *parser) checkText() error {
 	return nil
 }
 
-// argument reads what may stand between two commas: an operand, or a comparison of two.
-func (p *parser) argument() (*node, error) {
-	left, err := p.operand()
+// parseArgument reads the text between two commas: an operand, or a comparison of two operands.
+func (p *parser) parseArgument() (*node, error) {
+	left, err := p.parseOperand()
 	if err != nil {
 		return nil, err
 	}
-	p.spaces()
+	p.skipSpaces()
 	at := p.pos
-	op := p.compareOp()
+	op := p.parseCompareOp()
 	if op == "" {
 		return left, nil
 	}
-	if op == "=" && p.has("=") {
+	if op == "=" && p.hasPrefix("=") {
 		return nil, p.fail(at, "== is not an operator", "write =")
 	}
-	right, err := p.operand()
+	right, err := p.parseOperand()
 	if err != nil {
 		return nil, err
 	}
-	p.spaces()
+	p.skipSpaces()
 	again := p.pos
-	if p.compareOp() != "" {
+	if p.parseCompareOp() != "" {
 		return nil, p.fail(again, "a comparison has two sides only", "nest IIF calls for a second comparison")
 	}
-	return &node{kind: compareNode, at: at, text: op, args: []*node{left, right}}, nil
+	return &node{kind: compareNode, offset: at, text: op, args: []*node{left, right}}, nil
 }
 
-// operand reads one value, or several joined by &.
-func (p *parser) operand() (*node, error) {
-	first, err := p.value()
+// parseOperand reads one value, or several joined by &.
+func (p *parser) parseOperand() (*node, error) {
+	first, err := p.parseValue()
 	if err != nil {
 		return nil, err
 	}
 	var parts []*node
 	at := 0
 	for {
-		p.spaces()
-		if !p.has("&") {
+		p.skipSpaces()
+		if !p.hasPrefix("&") {
 			break
 		}
 		if parts == nil {
 			at, parts = p.pos, []*node{first}
 		}
 		p.pos++
-		next, err := p.value()
+		next, err := p.parseValue()
 		if err != nil {
 			return nil, err
 		}
@@ -104,30 +104,30 @@ func (p *parser) operand() (*node, error) {
 	if parts == nil {
 		return first, nil
 	}
-	return &node{kind: concatNode, at: at, args: parts}, nil
+	return &node{kind: concatNode, offset: at, args: parts}, nil
 }
 
-func (p *parser) value() (*node, error) {
-	p.spaces()
-	if p.end() {
+func (p *parser) parseValue() (*node, error) {
+	p.skipSpaces()
+	if p.atEnd() {
 		return nil, p.fail(p.pos, "the expression ends where a value is expected", `add an attribute such as [mail], a string such as "Oslo", or a function call`)
 	}
 	switch c := p.text[p.pos]; {
 	case c == '[':
-		return p.attribute()
+		return p.parseAttribute()
 	case c == '"':
-		return p.quoted()
+		return p.parseString()
 	case isDigit(c), c == '-', c == '&':
-		return p.number()
+		return p.parseNumber()
 	case isLetter(c):
-		return p.name()
+		return p.parseName()
 	default:
-		return nil, p.unexpected()
+		return nil, p.explainUnexpected()
 	}
 }
 
-// attribute reads [name]. A name ends at the first closing bracket.
-func (p *parser) attribute() (*node, error) {
+// parseAttribute reads [name]. A name ends at the first closing bracket.
+func (p *parser) parseAttribute() (*node, error) {
 	at := p.pos
 	rest := p.text[at+1:]
 	end := strings.IndexAny(rest, "[]\r\n")
@@ -147,11 +147,12 @@ func (p *parser) attribute() (*node, error) {
 		return nil, p.fail(at, "the attribute name has spaces around it", "write ["+trimmed+"]")
 	}
 	p.pos = at + 1 + end + 1
-	return &node{kind: attributeNode, at: at, text: name}, nil
+	return &node{kind: attributeNode, offset: at, text: name}, nil
 }
 
-// quoted reads a string between double quotes. Only \\ and \" are escapes: another backslash stands for itself.
-func (p *parser) quoted() (*node, error) {
+// parseString reads a string between double quotes. Only \\ and \" are escapes. Any other backslash
+// stands for itself.
+func (p *parser) parseString() (*node, error) {
 	at := p.pos
 	var b strings.Builder
 	for i := at + 1; i < len(p.text); i++ {
@@ -174,39 +175,39 @@ func (p *parser) quoted() (*node, error) {
 }
 
 func textNode(at int, s string) *node {
-	return &node{kind: stringNode, at: at, text: s, value: String(s)}
+	return &node{kind: stringNode, offset: at, text: s, value: String(s)}
 }
 
-// number reads 12, -3, 1.5 or &HF7.
-func (p *parser) number() (*node, error) {
+// parseNumber reads 12, -3, 1.5 or &HF7.
+func (p *parser) parseNumber() (*node, error) {
 	at := p.pos
-	if p.has("&") {
-		return p.hexadecimal()
+	if p.hasPrefix("&") {
+		return p.parseHexadecimal()
 	}
-	if p.has("-") {
+	if p.hasPrefix("-") {
 		p.pos++
 	}
-	whole := p.digits()
+	whole := p.skipDigits()
 	fraction := true
-	if p.has(".") {
+	if p.hasPrefix(".") {
 		p.pos++
-		fraction = p.digits()
+		fraction = p.skipDigits()
 	}
 	raw := p.text[at:p.pos]
-	if !whole || !fraction || !p.end() && (isLetter(p.text[p.pos]) || p.text[p.pos] == '.') {
+	if !whole || !fraction || !p.atEnd() && (isLetter(p.text[p.pos]) || p.text[p.pos] == '.') {
 		word := p.text[at : at+max(1, wordLength(p.text[at:]))]
 		return nil, p.fail(at, fmt.Sprintf("%s is not a number", word), "write "+quote(word)+" if you mean a string")
 	}
-	return &node{kind: numberNode, at: at, text: raw, value: Number(raw)}, nil
+	return &node{kind: numberNode, offset: at, text: raw, value: Number(raw)}, nil
 }
 
-func (p *parser) hexadecimal() (*node, error) {
+func (p *parser) parseHexadecimal() (*node, error) {
 	at := p.pos
 	length := 2
 	for at+length < len(p.text) && isHex(p.text[at+length]) {
 		length++
 	}
-	if !p.has("&H") || length == 2 {
+	if !p.hasPrefix("&H") || length == 2 {
 		return nil, p.fail(at, "& stands here without a value before it", `a hexadecimal number is written &H and its digits, such as &HF7; to join strings write Join("", first, second)`)
 	}
 	raw := p.text[at : at+length]
@@ -215,78 +216,78 @@ func (p *parser) hexadecimal() (*node, error) {
 		return nil, p.fail(at, raw+" is too large a number", "at most &H7FFFFFFFFFFFFFFF can be written")
 	}
 	p.pos += length
-	return &node{kind: numberNode, at: at, text: raw, value: Number(strconv.FormatInt(n, 10))}, nil
+	return &node{kind: numberNode, offset: at, text: raw, value: Number(strconv.FormatInt(n, 10))}, nil
 }
 
-func (p *parser) digits() bool {
+func (p *parser) skipDigits() bool {
 	start := p.pos
-	for !p.end() && isDigit(p.text[p.pos]) {
+	for !p.atEnd() && isDigit(p.text[p.pos]) {
 		p.pos++
 	}
 	return p.pos > start
 }
 
-// name reads a function call or a bare word.
-func (p *parser) name() (*node, error) {
+// parseName reads a function call or a bare word.
+func (p *parser) parseName() (*node, error) {
 	at := p.pos
-	name := p.text[at : at+identifier(p.text[at:])]
+	name := p.text[at : at+identifierLength(p.text[at:])]
 	p.pos += len(name)
-	p.spaces()
-	if p.has("(") {
-		return p.call(at, name)
+	p.skipSpaces()
+	if p.hasPrefix("(") {
+		return p.parseCall(at, name)
 	}
 	p.pos = at + len(name)
 	if isWord(name) {
-		return &node{kind: wordNode, at: at, text: name}, nil
+		return &node{kind: wordNode, offset: at, text: name}, nil
 	}
-	return nil, p.bare(at, name)
+	return nil, p.explainBareName(at, name)
 }
 
-func (p *parser) call(at int, name string) (*node, error) {
+func (p *parser) parseCall(at int, name string) (*node, error) {
 	if p.depth++; p.depth > MaxDepth {
 		return nil, p.fail(at, fmt.Sprintf("calls are nested more than %d deep", MaxDepth), "simplify the expression")
 	}
 	defer func() { p.depth-- }()
-	n := &node{kind: callNode, at: at, text: name}
+	n := &node{kind: callNode, offset: at, text: name}
 	p.pos++ // the opening parenthesis
-	p.spaces()
-	if p.has(")") {
+	p.skipSpaces()
+	if p.hasPrefix(")") {
 		p.pos++
 		return n, nil
 	}
 	for {
-		arg, err := p.argumentOrEmpty()
+		arg, err := p.parseArgumentOrEmpty()
 		if err != nil {
 			return nil, err
 		}
 		n.args = append(n.args, arg)
-		p.spaces()
+		p.skipSpaces()
 		switch {
-		case p.end():
+		case p.atEnd():
 			return nil, p.fail(at, name+" has no closing parenthesis", "add ) where its arguments end")
-		case p.has(","):
+		case p.hasPrefix(","):
 			p.pos++
-		case p.has(")"):
+		case p.hasPrefix(")"):
 			p.pos++
 			return n, nil
 		default:
-			return nil, p.between(name)
+			return nil, p.explainBetween(name)
 		}
 	}
 }
 
-func (p *parser) argumentOrEmpty() (*node, error) {
-	p.spaces()
-	if p.has(",") || p.has(")") || p.end() {
-		return &node{kind: emptyNode, at: p.pos}, nil
+func (p *parser) parseArgumentOrEmpty() (*node, error) {
+	p.skipSpaces()
+	if p.hasPrefix(",") || p.hasPrefix(")") || p.atEnd() {
+		return &node{kind: emptyNode, offset: p.pos}, nil
 	}
-	return p.argument()
+	return p.parseArgument()
 }
 
-// compareOp reads a comparison operator, or nothing.
-func (p *parser) compareOp() string {
+// parseCompareOp reads a comparison operator, or nothing.
+func (p *parser) parseCompareOp() string {
 	for _, op := range compareOps() {
-		if p.has(op) {
+		if p.hasPrefix(op) {
 			p.pos += len(op)
 			return op
 		}
@@ -294,8 +295,8 @@ func (p *parser) compareOp() string {
 	return ""
 }
 
-// trailing explains what follows a complete expression.
-func (p *parser) trailing(n *node) error {
+// explainTrailing returns the error for text after a complete expression.
+func (p *parser) explainTrailing(n *node) error {
 	rest := p.text[p.pos:]
 	switch {
 	case rest[0] == ')':
@@ -303,14 +304,14 @@ func (p *parser) trailing(n *node) error {
 	case rest[0] == '[' && n.kind == callNode:
 		return p.fail(p.pos, "an index cannot follow a call", "use a function that picks one of several values")
 	case n.kind == callNode:
-		return p.fail(p.pos, "the expression is complete before "+p.shown(), "remove what follows it")
+		return p.fail(p.pos, "the expression is complete before "+p.shownText(), "remove what follows it")
 	default:
-		return p.fail(p.pos, "the expression is complete before "+p.shown(), `to put several values together write Join("", first, second)`)
+		return p.fail(p.pos, "the expression is complete before "+p.shownText(), `to put several values together write Join("", first, second)`)
 	}
 }
 
-// between explains what stands between two arguments instead of a comma.
-func (p *parser) between(name string) error {
+// explainBetween returns the error for text that stands between two arguments instead of a comma.
+func (p *parser) explainBetween(name string) error {
 	rest := p.text[p.pos:]
 	switch c := rest[0]; {
 	case c == ';':
@@ -324,16 +325,16 @@ func (p *parser) between(name string) error {
 	case c == '"':
 		return p.fail(p.pos, "a comma is missing before this string", `write , before it, or \" if the quotation mark belongs to the string before it`)
 	default:
-		return p.fail(p.pos, fmt.Sprintf("%s has %s where a comma or ) is expected", name, p.shown()), "separate arguments by commas")
+		return p.fail(p.pos, fmt.Sprintf("%s has %s where a comma or ) is expected", name, p.shownText()), "separate arguments by commas")
 	}
 }
 
-// bare explains a name without brackets, quotation marks or arguments.
-func (p *parser) bare(at int, name string) error {
+// explainBareName returns the error for a name without brackets, quotation marks or arguments.
+func (p *parser) explainBareName(at int, name string) error {
 	if strings.EqualFold(name, "true") || strings.EqualFold(name, "false") {
 		return p.fail(at, name+" is not a value of its own", `booleans are strings: write "True" or "False"`)
 	}
-	for _, word := range words() {
+	for _, word := range bareWords() {
 		if strings.EqualFold(word, name) {
 			return p.fail(at, "case counts in "+name, "write "+word)
 		}
@@ -344,8 +345,8 @@ func (p *parser) bare(at int, name string) error {
 	return p.fail(at, name+" is neither an attribute nor a string", fmt.Sprintf("write [%s] for the attribute or %s for the string", name, quote(name)))
 }
 
-// unexpected explains a character that begins nothing.
-func (p *parser) unexpected() error {
+// explainUnexpected returns the error for a character with which nothing can begin.
+func (p *parser) explainUnexpected() error {
 	r, _ := utf8.DecodeRuneInString(p.text[p.pos:])
 	switch r {
 	case '\'':
@@ -372,8 +373,8 @@ func (p *parser) fail(offset int, message, suggestion string) error {
 	return &SyntaxError{Offset: offset, Line: line, Column: column, Message: message, Suggestion: suggestion}
 }
 
-// shown is the text at the current place, short enough for a message.
-func (p *parser) shown() string {
+// shownText returns the text at the current place, short enough for a message.
+func (p *parser) shownText() string {
 	rest := p.text[p.pos:]
 	length := max(wordLength(rest), 1)
 	if r, size := utf8.DecodeRuneInString(rest); r >= utf8.RuneSelf {
@@ -382,18 +383,19 @@ func (p *parser) shown() string {
 	return strconv.Quote(rest[:length])
 }
 
-func (p *parser) end() bool { return p.pos >= len(p.text) }
+func (p *parser) atEnd() bool { return p.pos >= len(p.text) }
 
-func (p *parser) has(prefix string) bool { return strings.HasPrefix(p.text[p.pos:], prefix) }
+func (p *parser) hasPrefix(prefix string) bool { return strings.HasPrefix(p.text[p.pos:], prefix) }
 
-func (p *parser) spaces() {
-	for !p.end() && strings.IndexByte(" \t\r\n", p.text[p.pos]) >= 0 {
+func (p *parser) skipSpaces() {
+	for !p.atEnd() && strings.IndexByte(" \t\r\n", p.text[p.pos]) >= 0 {
 		p.pos++
 	}
 }
 
-// identifier is the length of the name at the start of s: letters, digits and underscores.
-func identifier(s string) int {
+// identifierLength returns the length of the name at the start of s: letters, digits and
+// underscores.
+func identifierLength(s string) int {
 	n := 0
 	for n < len(s) && (isLetter(s[n]) || isDigit(s[n])) {
 		n++
@@ -401,7 +403,7 @@ func identifier(s string) int {
 	return n
 }
 
-// wordLength is the length of what people would call one word at the start of s.
+// wordLength returns the length of the word at the start of s, as a person would read it.
 func wordLength(s string) int {
 	n := 0
 	for n < len(s) && (isLetter(s[n]) || isDigit(s[n]) || s[n] == '.' || s[n] == '-' && n == 0) {
@@ -411,7 +413,7 @@ func wordLength(s string) int {
 }
 
 func hasFold(s, word string) bool {
-	return identifier(s) == len(word) && strings.EqualFold(s[:len(word)], word)
+	return identifierLength(s) == len(word) && strings.EqualFold(s[:len(word)], word)
 }
 
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }

@@ -18,22 +18,23 @@ const (
 	// MatchTime is how long the regular expressions of one evaluation may take together.
 	MatchTime = 250 * time.Millisecond
 
-	oneMatch      = 50 * time.Millisecond // how long one match may take
-	allMatches    = 30 * time.Millisecond // how long all matches but the slowest may take together
-	matchTick     = 10 * time.Millisecond // how often the library looks at the clock
-	maxBacktracks = 1 << 20               // places that a match may have to come back to
+	maxMatchTime    = 50 * time.Millisecond // how long a single match may take
+	maxOtherMatches = 30 * time.Millisecond // how long all matches but the slowest may take together
+	matchTick       = 10 * time.Millisecond // how often the library looks at the clock
+	maxBacktracks   = 1 << 20               // how many backtracking positions a match may keep
 )
 
-// pattern is a regular expression of .NET.
+// pattern is a regular expression in .NET's syntax.
 type pattern struct {
 	re     *regexp2.Regexp
-	groups []string // names and numbers
+	groups []string // the names and numbers of the groups
 }
 
-// tickOnce sets the library's clock, which all patterns share, before the first one starts it.
+// tickOnce sets how often the library's clock ticks. All patterns share that clock, so this must
+// happen before the first pattern starts it.
 var tickOnce = sync.OnceFunc(func() { regexp2.SetTimeoutCheckPeriod(matchTick) })
 
-// compilePattern reads a regular expression; problem says why it cannot be read.
+// compilePattern reads a regular expression. If it cannot be read, problem says why.
 func compilePattern(text string) (p *pattern, problem string) {
 	tickOnce()
 	if len(text) > MaxPattern {
@@ -43,23 +44,23 @@ func compilePattern(text string) (p *pattern, problem string) {
 	if err != nil {
 		return nil, strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 	}
-	re.MatchTimeout = oneMatch
+	re.MatchTimeout = maxMatchTime
 	return &pattern{re: re, groups: re.GetGroupNames()}, ""
 }
 
-// match is one match, with the string that it is in.
+// match is one match, with the string in which it was found.
 type match struct {
 	*regexp2.Match
 	source string
 }
 
-// at is where a part of the match begins and ends in the source.
-func (m *match) at(c regexp2.Capture) (from, to int) {
+// rangeOf returns where a part of the match begins and ends in the source.
+func (m *match) rangeOf(c regexp2.Capture) (from, to int) {
 	index, length := c.ByteRange()
 	return index, index + length
 }
 
-// errStop ends matches without an error.
+// errStop makes eachMatch stop without an error.
 var errStop = errors.New("stop")
 
 // stopwatch adds up the time that matches take. It leaves out the slowest, because a busy machine can stop any match for a while.
@@ -73,18 +74,18 @@ func (w *stopwatch) add(since time.Time) {
 	w.slowest = max(w.slowest, took)
 }
 
-func (w *stopwatch) expired() bool { return w.total-w.slowest > allMatches }
+func (w *stopwatch) expired() bool { return w.total-w.slowest > maxOtherMatches }
 
-// matches calls do for each match in the text, within the limits of the evaluation.
-func (n *node) matches(r *run, p *pattern, text string, do func(*match) error) error {
-	if err := n.matched(text); err != nil {
+// eachMatch calls do for each match in the text, within the evaluation's limits on time.
+func (n *node) eachMatch(r *evaluation, p *pattern, text string, do func(*match) error) error {
+	if err := n.checkLength(text); err != nil {
 		return err
 	}
 	var found *regexp2.Match
 	for {
 		var err error
-		if found, err = r.match(p, text, found); err != nil || r.matching.expired() {
-			return n.slow(err)
+		if found, err = r.nextMatch(p, text, found); err != nil || r.matching.expired() {
+			return n.explainLimit(err)
 		}
 		if found == nil {
 			return nil
@@ -98,9 +99,10 @@ func (n *node) matches(r *run, p *pattern, text string, do func(*match) error) e
 	}
 }
 
-// match finds the first match, or the one after another. A match that runs out of time gets a second chance: on a busy machine
-// the library's clock can jump past a limit that the match has not used.
-func (r *run) match(p *pattern, text string, after *regexp2.Match) (found *regexp2.Match, err error) {
+// nextMatch finds the first match, or the next one after the match after. A match that runs out of
+// time gets a second chance: on a busy machine the library's clock can jump past a limit that the
+// match has not used.
+func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (found *regexp2.Match, err error) {
 	for range 2 {
 		start := time.Now()
 		if after == nil {
@@ -116,8 +118,9 @@ func (r *run) match(p *pattern, text string, after *regexp2.Match) (found *regex
 	return found, err
 }
 
-// slow explains a pattern that went past a limit. The library's message would show the whole string.
-func (n *node) slow(err error) error {
+// explainLimit returns the error for a pattern that exceeded a limit. The library's message would
+// show the whole string.
+func (n *node) explainLimit(err error) error {
 	problem := "took too long"
 	if errors.Is(err, regexp2.ErrBacktrackingStackLimit) {
 		problem = "needs too much memory"

@@ -9,18 +9,18 @@ import (
 	"unicode/utf8"
 )
 
-// replaceFunctions are Replace alone: it is five functions in one.
+// replaceFunctions returns only Replace. It has its own file because it has five forms.
 func replaceFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Replace", Documented: Provisioning, Yields: TextType,
 				Parameters: []Parameter{
-					need("source"),
+					required("source"),
 					{Name: "oldValue", Key: "Find", Takes: TextType},
-					may("regexPattern").takes(PatternType), may("regexGroupName").takes(TextType),
+					optional("regexPattern").ofType(PatternType), optional("regexGroupName").ofType(TextType),
 					{Name: "replacementValue", Key: "Replacement", Takes: TextType},
-					may("replacementAttributeName").takes(TextType), may("template").takes(TextType),
+					optional("replacementAttributeName").ofType(TextType), optional("template").ofType(TextType),
 				},
 				Summary: "The source with a string or a pattern replaced. What it does follows from the arguments that are given.",
 				Details: []string{
@@ -34,20 +34,20 @@ func replaceFunctions() []function {
 					"One output in Microsoft's documentation contradicts its own pattern: `Replace([mobile], , \"[()\\\\s-]+\", , \"\", , )` with `+1 (999) 888-7777` is printed as `19998887777`, but the pattern does not match `+`. Rollcall does what the pattern says.",
 				},
 				Examples: []Example{
-					{Expression: `Replace([mail], "@contoso.com", , , "", , )`, Given: given("mail", "john.doe@contoso.com"), Result: "john.doe"},
-					{Expression: `Replace([mailNickname], "{name}", , , , , "{name}@example.com")`, Given: given("mailNickname", "ada"), Result: "ada@example.com"},
-					{Expression: `Replace([telephoneNumber], , "\\+(?<isdCode>\\d* )(?<phoneNumber>\\d{10})", , "${phoneNumber}", , )`, Given: given("telephoneNumber", "+91 9998887777"), Result: "9998887777"},
-					{Expression: `Replace([userPrincipalName], , "(?<Suffix>@(.)*)", "Suffix", "", , )`, Given: given("userPrincipalName", "jsmith@contoso.com"), Result: "jsmith"},
-					{Expression: `Replace([telephoneNumber], , "\\+(?<isdCode>\\d* )(?<phoneNumber>\\d{10})", "phoneNumber", , [mobile], )`, Given: given("telephoneNumber", "", "mobile", "+91 8887779999"), Result: "8887779999"},
-					{Expression: `Replace([mobile], , "[()\\s-]+", , "", , )`, Given: given("mobile", "+1 (999) 888-7777"), Result: "+19998887777"},
+					{Expression: `Replace([mail], "@contoso.com", , , "", , )`, Given: attributesOf("mail", "john.doe@contoso.com"), Result: "john.doe"},
+					{Expression: `Replace([mailNickname], "{name}", , , , , "{name}@example.com")`, Given: attributesOf("mailNickname", "ada"), Result: "ada@example.com"},
+					{Expression: `Replace([telephoneNumber], , "\\+(?<isdCode>\\d* )(?<phoneNumber>\\d{10})", , "${phoneNumber}", , )`, Given: attributesOf("telephoneNumber", "+91 9998887777"), Result: "9998887777"},
+					{Expression: `Replace([userPrincipalName], , "(?<Suffix>@(.)*)", "Suffix", "", , )`, Given: attributesOf("userPrincipalName", "jsmith@contoso.com"), Result: "jsmith"},
+					{Expression: `Replace([telephoneNumber], , "\\+(?<isdCode>\\d* )(?<phoneNumber>\\d{10})", "phoneNumber", , [mobile], )`, Given: attributesOf("telephoneNumber", "", "mobile", "+91 8887779999"), Result: "8887779999"},
+					{Expression: `Replace([mobile], , "[()\\s-]+", , "", , )`, Given: attributesOf("mobile", "+1 (999) 888-7777"), Result: "+19998887777"},
 				},
 			},
-			eval: evalReplace, refuse: refuseReplace, each: true,
+			eval: evalReplace, refuse: refuseReplace, eachValue: true,
 		},
 	}
 }
 
-// Places of Replace's arguments.
+// The positions of Replace's arguments. The source is argument 0.
 const (
 	replaceOld = iota + 1
 	replacePattern
@@ -57,23 +57,24 @@ const (
 	replaceTemplate
 )
 
-// refuseReplace checks that the arguments are one of the five forms, and the pattern if it is a constant.
+// refuseReplace refuses arguments that fit none of the five forms, and a constant pattern that
+// cannot be read.
 func refuseReplace(c *checker, n *node) error {
 	given := ""
 	for i := replaceOld; i <= replaceTemplate; i++ {
-		if n.given(i) {
+		if n.hasArgument(i) {
 			given += strconv.Itoa(i)
 		}
 	}
 	switch given {
 	case "14", "16", "24", "234", "235":
 	default:
-		return c.fail(n, "Replace has a combination of arguments that means nothing",
+		return c.errorAt(n, "Replace has a combination of arguments that means nothing",
 			"give oldValue with replacementValue or template; or regexPattern with replacementValue, with regexGroupName and replacementValue, or with regexGroupName and replacementAttributeName")
 	}
-	if !n.given(replacePattern) {
+	if !n.hasArgument(replacePattern) {
 		if old, ok := n.args[replaceOld].constant(); ok && old == "" {
-			return c.fail(n.args[replaceOld], "oldValue of Replace is empty", "write the string to be replaced")
+			return c.errorAt(n.args[replaceOld], "oldValue of Replace is empty", "write the string to be replaced")
 		}
 		return nil
 	}
@@ -83,25 +84,25 @@ func refuseReplace(c *checker, n *node) error {
 	}
 	p, problem := compilePattern(text)
 	if problem != "" {
-		return c.fail(n.args[replacePattern], "the regular expression cannot be read: "+problem, "correct it; a backslash is doubled in a string")
+		return c.errorAt(n.args[replacePattern], "the regular expression cannot be read: "+problem, "correct it; a backslash is doubled in a string")
 	}
 	n.pattern = p
-	if n.given(replaceGroup) {
+	if n.hasArgument(replaceGroup) {
 		if group, ok := n.args[replaceGroup].constant(); ok && !p.hasGroup(group) {
-			return c.fail(n.args[replaceGroup], fmt.Sprintf("the regular expression has no group %s", quote(group)), "write (?<"+group+">…) in it, or name one of its groups")
+			return c.errorAt(n.args[replaceGroup], fmt.Sprintf("the regular expression has no group %s", quote(group)), "write (?<"+group+">…) in it, or name one of its groups")
 		}
 	}
 	return nil
 }
 
-func evalReplace(n *node, r *run) (Value, error) {
+func evalReplace(n *node, r *evaluation) (Value, error) {
 	switch {
-	case n.given(replaceOther):
+	case n.hasArgument(replaceOther):
 		return evalReplaceOther(n, r)
-	case n.given(replacePattern):
+	case n.hasArgument(replacePattern):
 		return evalReplacePattern(n, r)
 	}
-	old, err := n.one(r, replaceOld)
+	old, err := n.evalSingle(r, replaceOld)
 	if err != nil {
 		return Null(), err
 	}
@@ -109,32 +110,32 @@ func evalReplace(n *node, r *run) (Value, error) {
 		return Null(), n.failAt(n.args[replaceOld], "oldValue of Replace is empty")
 	}
 	place := replaceNew
-	if n.given(replaceTemplate) {
+	if n.hasArgument(replaceTemplate) {
 		place = replaceTemplate
 	}
-	second, err := n.one(r, place)
+	second, err := n.evalSingle(r, place)
 	if err != nil {
 		return Null(), err
 	}
-	return n.each(r, func(source string) (string, error) {
+	return n.evalEach(r, func(source string) (string, error) {
 		text, replacement := source, second.text
 		if place == replaceTemplate {
 			text, replacement = second.text, source
 		}
 		size := len(text) + strings.Count(text, old.text)*(len(replacement)-len(old.text))
-		if err := n.room(size); err != nil {
+		if err := n.checkSize(size); err != nil {
 			return "", err
 		}
 		return strings.ReplaceAll(text, old.text, replacement), nil
 	})
 }
 
-func evalReplacePattern(n *node, r *run) (Value, error) {
+func evalReplacePattern(n *node, r *evaluation) (Value, error) {
 	p, group, err := n.patternAndGroup(r)
 	if err != nil {
 		return Null(), err
 	}
-	v, err := n.one(r, replaceNew)
+	v, err := n.evalSingle(r, replaceNew)
 	if err != nil {
 		return Null(), err
 	}
@@ -142,39 +143,40 @@ func evalReplacePattern(n *node, r *run) (Value, error) {
 	if group == "" {
 		replacement = p.readReplacement(v.text)
 	}
-	return n.each(r, func(source string) (string, error) {
+	return n.evalEach(r, func(source string) (string, error) {
 		var b strings.Builder
 		at := 0
-		err := n.matches(r, p, source, func(m *match) error {
-			start, end := m.at(m.Group.Capture)
+		err := n.eachMatch(r, p, source, func(m *match) error {
+			start, end := m.rangeOf(m.Group.Capture)
 			from, to := start, end
 			if group != "" {
 				g := m.GroupByName(group)
 				if g == nil || len(g.Captures) == 0 {
 					return nil
 				}
-				from, to = m.at(g.Capture)
+				from, to = m.rangeOf(g.Capture)
 			}
 			if from < at {
-				return nil // look-behind found a group in text that has been written
+				return nil // the group lies in text that is already written, which look-behind makes possible
 			}
 			b.WriteString(source[at:from])
 			for _, part := range replacement {
-				b.WriteString(part.of(m))
+				b.WriteString(part.valueIn(m))
 			}
 			at = to
-			return n.room(b.Len())
+			return n.checkSize(b.Len())
 		})
 		if err != nil {
 			return "", err
 		}
 		b.WriteString(source[at:])
-		return b.String(), n.room(b.Len())
+		return b.String(), n.checkSize(b.Len())
 	})
 }
 
-// evalReplaceOther takes the source if it has a value, else a group of the other attribute.
-func evalReplaceOther(n *node, r *run) (Value, error) {
+// evalReplaceOther returns the source if it has a value. Otherwise it returns a group of the match
+// in the other attribute.
+func evalReplaceOther(n *node, r *evaluation) (Value, error) {
 	source, err := n.args[0].eval(r)
 	if err != nil || !source.IsNullOrEmpty() {
 		return source, err
@@ -183,12 +185,12 @@ func evalReplaceOther(n *node, r *run) (Value, error) {
 	if err != nil {
 		return Null(), err
 	}
-	other, err := n.one(r, replaceOther)
+	other, err := n.evalSingle(r, replaceOther)
 	if err != nil {
 		return Null(), err
 	}
 	result := Null()
-	err = n.matches(r, p, other.text, func(m *match) error {
+	err = n.eachMatch(r, p, other.text, func(m *match) error {
 		if g := m.GroupByName(group); g != nil && len(g.Captures) > 0 {
 			result = String(g.String())
 		}
@@ -197,10 +199,11 @@ func evalReplaceOther(n *node, r *run) (Value, error) {
 	return result, err
 }
 
-// patternAndGroup computes the pattern, which a constant has ready, and the name of the group, "" if none is given.
-func (n *node) patternAndGroup(r *run) (p *pattern, group string, err error) {
+// patternAndGroup returns the pattern and the name of the group, "" if the call names none. A
+// constant pattern is compiled already.
+func (n *node) patternAndGroup(r *evaluation) (p *pattern, group string, err error) {
 	if p = n.pattern; p == nil {
-		v, err := n.one(r, replacePattern)
+		v, err := n.evalSingle(r, replacePattern)
 		if err != nil {
 			return nil, "", err
 		}
@@ -212,25 +215,25 @@ func (n *node) patternAndGroup(r *run) (p *pattern, group string, err error) {
 			return nil, "", n.failAt(n.args[replacePattern], "the regular expression cannot be read: "+problem)
 		}
 	}
-	if !n.given(replaceGroup) {
+	if !n.hasArgument(replaceGroup) {
 		return p, "", nil
 	}
-	v, err := n.one(r, replaceGroup)
+	v, err := n.evalSingle(r, replaceGroup)
 	if err == nil && !p.hasGroup(v.text) {
-		err = n.failAt(n.args[replaceGroup], "the regular expression has no group "+r.shown(v))
+		err = n.failAt(n.args[replaceGroup], "the regular expression has no group "+r.quoteForMessage(v))
 	}
 	return p, v.text, err
 }
 
-// replacementPart is a literal, or what stands for a part of the match.
+// replacementPart is a literal, or a reference to a part of the match.
 type replacementPart struct {
 	text  string
-	group string // name or number of a group
+	group string // the name or number of a group
 	kind  byte   // 0, or the character after $
 }
 
-func (part replacementPart) of(m *match) string {
-	start, end := m.at(m.Group.Capture)
+func (part replacementPart) valueIn(m *match) string {
+	start, end := m.rangeOf(m.Group.Capture)
 	switch part.kind {
 	case '{':
 		if g := m.GroupByName(part.group); g != nil && len(g.Captures) > 0 {
@@ -256,8 +259,8 @@ func (part replacementPart) of(m *match) string {
 	}
 }
 
-// readReplacement reads a replacement of .NET: $1, ${name}, $$, $&, $`, $', $+ and $_. Anything else stands for itself, such as
-// the number of a group that the pattern does not have.
+// readReplacement reads a replacement of .NET: $1, ${name}, $$, $&, $`, $', $+ and $_. Anything
+// else stands for itself, and so does a number if the pattern has no such group.
 func (p *pattern) readReplacement(text string) []replacementPart {
 	var parts []replacementPart
 	literal := func(s string) {
@@ -286,7 +289,8 @@ func (p *pattern) readReplacement(text string) []replacementPart {
 	return parts
 }
 
-// readSubstitution reads what follows a dollar sign; length is 0 if that is nothing special.
+// readSubstitution reads the reference that follows a dollar sign. length is 0 if no reference
+// follows.
 func (p *pattern) readSubstitution(s string) (part replacementPart, length int) {
 	if s == "" {
 		return part, 0
@@ -305,7 +309,7 @@ func (p *pattern) readSubstitution(s string) (part replacementPart, length int) 
 		for digits < len(s) && isDigit(s[digits]) {
 			digits++
 		}
-		// .NET takes as many digits as name a group.
+		// .NET reads the longest run of digits that names a group.
 		for ; digits > 0; digits-- {
 			if name := strconv.Itoa(atoi(s[:digits])); p.hasGroup(name) {
 				return replacementPart{kind: '{', group: name}, digits
@@ -317,8 +321,8 @@ func (p *pattern) readSubstitution(s string) (part replacementPart, length int) 
 
 func (p *pattern) hasGroup(name string) bool { return slices.Contains(p.groups, name) }
 
-// matched checks the length of a string before it is matched.
-func (n *node) matched(text string) error {
+// checkLength refuses a string that is too long to be matched.
+func (n *node) checkLength(text string) error {
 	if len(text) > MaxPatternInput && utf8.RuneCountInString(text) > MaxPatternInput {
 		return n.failAt(n, fmt.Sprintf("the string has more than %d characters and cannot be matched against a regular expression", MaxPatternInput))
 	}

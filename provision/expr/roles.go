@@ -9,20 +9,20 @@ import (
 // roleType is the type that Entra gives to the roles of its directory.
 const roleType = "WindowsAzureActiveDirectoryRole"
 
-// roleFunctions read the attribute appRoleAssignments: a string for each role, which is a JSON object with id, value and
-// displayName, or the role's value alone.
+// roleFunctions returns the functions that read the attribute appRoleAssignments: a string for each
+// role, which is a JSON object with id, value and displayName, or the role's value alone.
 func roleFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "AppRoleAssignments", Documented: Graph, Yields: ListType,
-				Parameters: []Parameter{need("source")},
+				Parameters: []Parameter{required("source")},
 				Summary:    "The values of the application's roles that are assigned, in an older form.",
 				Details:    []string{"Null stays null."},
-				Examples:   []Example{{Expression: `AppRoleAssignments([appRoleAssignments])`, Given: given("appRoleAssignments", exampleRole), Result: "admin", Several: true}},
+				Examples:   []Example{{Expression: `AppRoleAssignments([appRoleAssignments])`, Given: attributesOf("appRoleAssignments", exampleRole), Result: "admin", Several: true}},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				roles, v, err := n.roles(r)
+			eval: func(n *node, r *evaluation) (Value, error) {
+				roles, v, err := n.evalRoles(r)
 				if err != nil || len(roles) == 0 {
 					return v, err
 				}
@@ -36,16 +36,16 @@ func roleFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "AppRoleAssignmentsComplex", Documented: Provisioning, Yields: ComplexType,
-				Parameters: []Parameter{need("source")},
+				Parameters: []Parameter{required("source")},
 				Summary:    "The application's roles that are assigned, as complex values to add.",
 				Details:    []string{"No role is primary, and the type is `WindowsAzureActiveDirectoryRole`. Map it to `roles`. Roles that are no longer assigned stay in the target. It does not work for a job that provisions everyone: roles come from assignments."},
 				Examples: []Example{{
-					Expression: `AppRoleAssignmentsComplex([appRoleAssignments])`, Given: given("appRoleAssignments", exampleRole), Several: true,
+					Expression: `AppRoleAssignmentsComplex([appRoleAssignments])`, Given: attributesOf("appRoleAssignments", exampleRole), Several: true,
 					Result: `{"primary":false,"type":"WindowsAzureActiveDirectoryRole","displayName":"Administrator","value":"admin"}`,
 				}},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				return n.complexRoles(r, func(a assignedRole) any {
+			eval: func(n *node, r *evaluation) (Value, error) {
+				return n.evalComplexRoles(r, func(a assignedRole) any {
 					return struct {
 						Primary     bool   `json:"primary"`
 						Type        string `json:"type"`
@@ -58,16 +58,16 @@ func roleFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "AssertiveAppRoleAssignmentsComplex", Documented: Provisioning, Yields: ComplexType,
-				Parameters: []Parameter{need("source")},
+				Parameters: []Parameter{required("source")},
 				Summary:    "The application's roles that are assigned, as complex values that replace what is there.",
 				Details:    []string{"As AppRoleAssignmentsComplex, but roles that are no longer assigned go. Microsoft recommends it. Map it to `roles`."},
 				Examples: []Example{{
-					Expression: `AssertiveAppRoleAssignmentsComplex([appRoleAssignments])`, Given: given("appRoleAssignments", exampleRole), Several: true,
+					Expression: `AssertiveAppRoleAssignmentsComplex([appRoleAssignments])`, Given: attributesOf("appRoleAssignments", exampleRole), Several: true,
 					Result: `{"primary":false,"type":"WindowsAzureActiveDirectoryRole","display":"Administrator","value":"admin"}`,
 				}},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				return n.complexRoles(r, func(a assignedRole) any {
+			eval: func(n *node, r *evaluation) (Value, error) {
+				return n.evalComplexRoles(r, func(a assignedRole) any {
 					return struct {
 						Primary bool   `json:"primary"`
 						Type    string `json:"type"`
@@ -80,13 +80,13 @@ func roleFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "SingleAppRoleAssignment", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source")},
+				Parameters: []Parameter{required("source")},
 				Summary:    "The value of one role of the application that is assigned.",
 				Details:    []string{"Entra does not say which one if several are assigned; Rollcall takes the first by the alphabet. A role without a value gives its display name. Null stays null."},
-				Examples:   []Example{{Expression: `SingleAppRoleAssignment([appRoleAssignments])`, Given: given("appRoleAssignments", exampleRole), Result: "admin"}},
+				Examples:   []Example{{Expression: `SingleAppRoleAssignment([appRoleAssignments])`, Given: attributesOf("appRoleAssignments", exampleRole), Result: "admin"}},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				roles, v, err := n.roles(r)
+			eval: func(n *node, r *evaluation) (Value, error) {
+				roles, v, err := n.evalRoles(r)
 				if err != nil || len(roles) == 0 {
 					return v, err
 				}
@@ -105,7 +105,7 @@ type assignedRole struct {
 	DisplayName string `json:"displayName"`
 }
 
-// name is what the target knows the role by.
+// name returns the name under which the target knows the role.
 func (a assignedRole) name() string {
 	if a.Value == "" {
 		return a.DisplayName
@@ -113,9 +113,9 @@ func (a assignedRole) name() string {
 	return a.Value
 }
 
-// roles reads argument 0, in the order of the roles' names, so that the same roles always give the same result. v is the
-// result if there are none.
-func (n *node) roles(r *run) (roles []assignedRole, v Value, err error) {
+// evalRoles reads the roles from argument 0 and sorts them by name, so that the same roles always
+// give the same result. If there are no roles, v is the result of the function.
+func (n *node) evalRoles(r *evaluation) (roles []assignedRole, v Value, err error) {
 	v, err = n.args[0].eval(r)
 	if err != nil {
 		return nil, Null(), err
@@ -128,7 +128,7 @@ func (n *node) roles(r *run) (roles []assignedRole, v Value, err error) {
 		if strings.HasPrefix(text, "{") {
 			role = assignedRole{}
 			if err := json.Unmarshal([]byte(text), &role); err != nil {
-				return nil, Null(), n.failAt(n.args[0], r.shown(String(text))+" is not an assigned role: it is not JSON with id, value and displayName")
+				return nil, Null(), n.failAt(n.args[0], r.quoteForMessage(String(text))+" is not an assigned role: it is not JSON with id, value and displayName")
 			}
 		}
 		if role.name() != "" {
@@ -139,8 +139,8 @@ func (n *node) roles(r *run) (roles []assignedRole, v Value, err error) {
 	return roles, Null(), nil
 }
 
-func (n *node) complexRoles(r *run, object func(assignedRole) any) (Value, error) {
-	roles, v, err := n.roles(r)
+func (n *node) evalComplexRoles(r *evaluation, object func(assignedRole) any) (Value, error) {
+	roles, v, err := n.evalRoles(r)
 	if err != nil || len(roles) == 0 {
 		return v, err
 	}

@@ -16,9 +16,10 @@ const (
 	MaxWork   = 16 << 20 // bytes of all values that are read and made
 )
 
-// Env is what an expression may look at while it is evaluated.
+// Env is everything outside the expression that its evaluation may read.
 type Env struct {
-	// Attribute yields the value of a source attribute, by its exact name; nil yields null for every name.
+	// Attribute returns the value of a source attribute, by its exact name. If the function is nil,
+	// every attribute is null.
 	Attribute func(name string) Value
 
 	// Now is the time of the evaluation, the same for every expression of one object. If it is zero, Now() fails.
@@ -26,27 +27,28 @@ type Env struct {
 
 	// Random is a cryptographic source for RandomString and Guid; nil makes both fail.
 	//
-	// The engine evaluates an expression for which Draws reports true only while it creates an account, and keeps
-	// what was drawn: it stores the value before it sends the create, so that a create of unknown outcome is
-	// repeated with the same value. It never evaluates the expression again for that account.
+	// The engine evaluates an expression for which Draws reports true only once for each account,
+	// while it creates the account. It stores the value before it sends the create, so that a
+	// create of unknown outcome is repeated with the same value.
 	Random io.Reader
 
-	// Taken reports whether an account of the target already has the value, for SelectUniqueValue; nil makes it
-	// fail, so that nobody gets a name that someone else has. An error ends the evaluation and is kept in
-	// EvalError.Err: a target that cannot be reached is a reason to try again later.
+	// Taken reports whether an account of the target already has the value, for SelectUniqueValue.
+	// Nil makes SelectUniqueValue fail, because it could not guarantee that the value is unique. An
+	// error ends the evaluation and is kept in EvalError.Err: a target that cannot be reached is a
+	// reason to try again later.
 	Taken func(value string) (bool, error)
 
 	// DefaultDomain is the default domain of the source directory; "" makes DefaultDomain() fail.
 	DefaultDomain string
 }
 
-// run is one evaluation: what it may look at and what it has used.
-type run struct {
+// evaluation holds the Env of one evaluation and counts the work that it has done.
+type evaluation struct {
 	env      Env
-	work     int       // bytes read and made
-	matching stopwatch // of regular expressions
-	redacted bool      // a Redact was evaluated
-	trace    *tracer   // nil: nobody watches
+	workDone int       // bytes of values read and made
+	matching stopwatch // the time that regular expressions took
+	redacted bool      // whether a Redact was evaluated
+	trace    *tracer   // nil if no trace is wanted
 }
 
 // Eval computes the expression for one object. Every error is an *EvalError.
@@ -57,13 +59,13 @@ func (e *Expr) Eval(env Env) (Value, error) {
 		}
 		return env.Attribute(e.root.text), nil
 	}
-	r := &run{env: env}
+	r := &evaluation{env: env}
 	v, err := e.root.eval(r)
 	return e.finish(r, v, err)
 }
 
 // finish marks a result that must not be shown in logs, and gives an error its line and column.
-func (e *Expr) finish(r *run, v Value, err error) (Value, error) {
+func (e *Expr) finish(r *evaluation, v Value, err error) (Value, error) {
 	if err == nil {
 		v.redacted = v.redacted || r.redacted
 		return v, nil
@@ -76,20 +78,20 @@ func (e *Expr) finish(r *run, v Value, err error) (Value, error) {
 }
 
 // eval computes a checked node. Errors are *EvalError without line and column.
-func (n *node) eval(r *run) (Value, error) {
+func (n *node) eval(r *evaluation) (Value, error) {
 	if r.trace != nil {
-		return r.trace.step(n, r)
+		return r.trace.record(n, r)
 	}
 	return n.compute(r)
 }
 
-func (n *node) compute(r *run) (Value, error) {
+func (n *node) compute(r *evaluation) (Value, error) {
 	switch n.kind {
 	case attributeNode:
 		if r.env.Attribute == nil {
 			return Null(), nil
 		}
-		return n.spend(r, r.env.Attribute(n.text))
+		return n.countWork(r, r.env.Attribute(n.text))
 	case stringNode, numberNode:
 		return n.value, nil
 	case compareNode:
@@ -99,36 +101,37 @@ func (n *node) compute(r *run) (Value, error) {
 		if err != nil {
 			return Null(), err
 		}
-		return n.spend(r, v)
+		return n.countWork(r, v)
 	case callNode:
 		v, err := n.fn.eval(n, r)
 		if err != nil {
 			return Null(), err
 		}
-		return n.spend(r, v)
+		return n.countWork(r, v)
 	default:
 		return Null(), nil
 	}
 }
 
-// spend counts a value against the limits of the evaluation.
-func (n *node) spend(r *run, v Value) (Value, error) {
+// countWork adds the size of a value to the evaluation's work. It returns an error beyond the
+// limit.
+func (n *node) countWork(r *evaluation, v Value) (Value, error) {
 	size := len(v.text)
 	for _, s := range v.list {
 		size += len(s) + 16
 	}
-	r.work += size
+	r.workDone += size
 	switch {
 	case size > MaxResult && n.kind != attributeNode:
 		return Null(), n.tooLarge()
-	case r.work > MaxWork:
+	case r.workDone > MaxWork:
 		return Null(), n.failAt(n, fmt.Sprintf("the expression handles more than %d bytes; simplify it", MaxWork))
 	}
 	return v, nil
 }
 
-// room refuses a result before it is made.
-func (n *node) room(size int) error {
+// checkSize refuses a result that would be too large, before it is made.
+func (n *node) checkSize(size int) error {
 	if size > MaxResult {
 		return n.tooLarge()
 	}
@@ -139,8 +142,8 @@ func (n *node) tooLarge() error {
 	return n.failAt(n, fmt.Sprintf("%s makes a value of more than %d bytes", n.title(), MaxResult))
 }
 
-// one computes argument i, which must not have several values.
-func (n *node) one(r *run, i int) (Value, error) {
+// evalSingle computes argument i. It returns an error if the argument has several values.
+func (n *node) evalSingle(r *evaluation, i int) (Value, error) {
 	v, err := n.args[i].eval(r)
 	if err != nil {
 		return Null(), err
@@ -152,24 +155,24 @@ func (n *node) one(r *run, i int) (Value, error) {
 	return v, nil
 }
 
-// whole computes argument i as a whole number. null is true if it has no value.
-func (n *node) whole(r *run, i int) (number int64, null bool, err error) {
-	v, err := n.one(r, i)
+// evalWhole computes argument i as a whole number. null is true if it has no value.
+func (n *node) evalWhole(r *evaluation, i int) (number int64, null bool, err error) {
+	v, err := n.evalSingle(r, i)
 	if err != nil || v.text == "" {
 		return 0, true, err
 	}
 	number, ok := wholeNumber(v.text)
 	if !ok {
-		return 0, false, n.failAt(n.args[i], fmt.Sprintf("%s of %s must be a whole number and is %s", n.fn.parameter(i).Name, n.text, r.shown(v)))
+		return 0, false, n.failAt(n.args[i], fmt.Sprintf("%s of %s must be a whole number and is %s", n.fn.parameterAt(i).Name, n.text, r.quoteForMessage(v)))
 	}
 	return number, false, nil
 }
 
-// need is whole for a number that must be there.
-func (n *node) need(r *run, i int) (int64, error) {
-	number, null, err := n.whole(r, i)
+// evalRequiredWhole is like evalWhole, but returns an error if the argument has no value.
+func (n *node) evalRequiredWhole(r *evaluation, i int) (int64, error) {
+	number, null, err := n.evalWhole(r, i)
 	if err == nil && null {
-		err = n.failAt(n.args[i], fmt.Sprintf("%s of %s has no value and must be a whole number", n.fn.parameter(i).Name, n.text))
+		err = n.failAt(n.args[i], fmt.Sprintf("%s of %s has no value and must be a whole number", n.fn.parameterAt(i).Name, n.text))
 	}
 	return number, err
 }
@@ -188,8 +191,9 @@ func wholeNumber(text string) (int64, bool) {
 	return number, err == nil && text[0] != '+'
 }
 
-// each computes argument 0 and changes its value, or each of its values. Null stays null.
-func (n *node) each(r *run, change func(string) (string, error)) (Value, error) {
+// evalEach computes argument 0 and calls change for its value, or for each of its values. Null
+// stays null.
+func (n *node) evalEach(r *evaluation, change func(string) (string, error)) (Value, error) {
 	source, err := n.args[0].eval(r)
 	if err != nil {
 		return Null(), err
@@ -205,7 +209,7 @@ func (n *node) each(r *run, change func(string) (string, error)) (Value, error) 
 				return Null(), err
 			}
 			size += len(changed[i])
-			if err := n.room(size); err != nil {
+			if err := n.checkSize(size); err != nil {
 				return Null(), err
 			}
 		}
@@ -219,15 +223,16 @@ func (n *node) each(r *run, change func(string) (string, error)) (Value, error) 
 	}
 }
 
-// shown quotes a value for a message, shortened. A value behind Redact is not shown.
-func (r *run) shown(v Value) string {
+// quoteForMessage returns a value in quotes for a message, shortened. It hides a value that went
+// through Redact.
+func (r *evaluation) quoteForMessage(v Value) string {
 	if r.redacted || v.redacted {
 		return redactedText
 	}
 	return strconv.Quote(clip(v.Text(), 60))
 }
 
-// clip shortens s to about most bytes, at a character.
+// clip shortens s to about most bytes, without cutting a character.
 func clip(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -239,7 +244,7 @@ func clip(s string, most int) string {
 }
 
 func (n *node) failAt(place *node, message string) error {
-	return &EvalError{Function: n.text, Offset: place.at, Message: message}
+	return &EvalError{Function: n.text, Offset: place.offset, Message: message}
 }
 
 func (n *node) title() string {
@@ -253,7 +258,7 @@ func (n *node) title() string {
 	}
 }
 
-// given reports whether an optional argument was written.
-func (n *node) given(i int) bool {
+// hasArgument reports whether argument i was written.
+func (n *node) hasArgument(i int) bool {
 	return i < len(n.args) && n.args[i].kind != emptyNode
 }

@@ -2,8 +2,9 @@ package expr
 
 import "slices"
 
-// functions is the table that everything about functions is read from: the checker, the evaluation, the documentation and
-// the completion. Each family has a file. Microsoft's documents name all of them.
+// functions is the table of all functions. The checker, the evaluation, the documentation and the
+// completion are made from it. Each family of functions has a file. Microsoft's documents name
+// every function.
 var functions = slices.Concat(
 	choiceFunctions(),
 	textFunctions(),

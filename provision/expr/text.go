@@ -7,27 +7,27 @@ import (
 	"unicode/utf8"
 )
 
-// textFunctions cut strings and put them together.
+// textFunctions returns the functions that cut and join strings.
 func textFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Append", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source"), need("suffix").takes(TextType)},
+				Parameters: []Parameter{required("source"), required("suffix").ofType(TextType)},
 				Summary:    "The source with the suffix after it.",
 				Details:    []string{"If the source is null, the result is null: no suffix stands alone. Each value of a multi-valued source gets the suffix."},
 				Examples: []Example{
-					{Expression: `Append([userPrincipalName], ".test")`, Given: given("userPrincipalName", "ada@example.com"), Result: "ada@example.com.test"},
+					{Expression: `Append([userPrincipalName], ".test")`, Given: attributesOf("userPrincipalName", "ada@example.com"), Result: "ada@example.com.test"},
 					{Expression: `Append([userPrincipalName], ".test")`, Null: true},
 				},
 			},
-			eval: evalAppend, each: true,
+			eval: evalAppend, eachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "InStr", Documented: Provisioning, Yields: NumberType,
 				Parameters: []Parameter{
-					need("value1").takes(TextType), need("value2").takes(TextType), may("start").takes(NumberType),
+					required("value1").ofType(TextType), required("value2").ofType(TextType), optional("start").ofType(NumberType),
 					{Name: "compareType", Words: []string{"vbTextCompare", "vbBinaryCompare"}},
 				},
 				Summary: "Where the second string begins in the first, counted from 1; 0 if it does not occur.",
@@ -46,15 +46,15 @@ func textFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Join", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("separator").takes(TextType), {Name: "source", Required: true, Repeats: true}},
+				Parameters: []Parameter{required("separator").ofType(TextType), {Name: "source", Required: true, Repeats: true}},
 				Summary:    "The sources in one string, with the separator between them.",
 				Details: []string{
 					"A source that is null or empty contributes nothing, not even a separator. A multi-valued source contributes each of its values.",
 					"If nothing remains, the result is the empty string, not null.",
 				},
 				Examples: []Example{
-					{Expression: `Join(" ", [givenName], [surname])`, Given: given("givenName", "Ada", "surname", "Lovelace"), Result: "Ada Lovelace"},
-					{Expression: `Join(", ", "", [surname], [givenName])`, Given: given("givenName", "Ada", "surname", "Lovelace"), Result: "Lovelace, Ada"},
+					{Expression: `Join(" ", [givenName], [surname])`, Given: attributesOf("givenName", "Ada", "surname", "Lovelace"), Result: "Ada Lovelace"},
+					{Expression: `Join(", ", "", [surname], [givenName])`, Given: attributesOf("givenName", "Ada", "surname", "Lovelace"), Result: "Lovelace, Ada"},
 				},
 			},
 			eval:    evalJoin,
@@ -63,7 +63,7 @@ func textFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Left", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("string").takes(TextType), need("numChars").takes(NumberType)},
+				Parameters: []Parameter{required("string").ofType(TextType), required("numChars").ofType(NumberType)},
 				Summary:    "The first characters of the source.",
 				Details: []string{
 					"The number 0 gives the empty string. A negative number, and one larger than the string, gives the whole string. Null gives the empty string.",
@@ -80,7 +80,7 @@ func textFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Mid", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source").takes(TextType), need("start").takes(NumberType), need("length").takes(NumberType)},
+				Parameters: []Parameter{required("source").ofType(TextType), required("start").ofType(NumberType), required("length").ofType(NumberType)},
 				Summary:    "Some characters of the source, from the start on; the first character is 1.",
 				Details: []string{
 					"If the length goes past the end, the result ends there. The length 0 gives the empty string, and so does null.",
@@ -88,7 +88,7 @@ func textFunctions() []function {
 				},
 				Examples: []Example{
 					{Expression: `Mid("John Doe", 3, 5)`, Result: "hn Do"},
-					{Expression: `Mid([userPrincipalName], 1, 8)`, Given: given("userPrincipalName", "ada@example.com"), Result: "ada@exam"},
+					{Expression: `Mid([userPrincipalName], 1, 8)`, Given: attributesOf("userPrincipalName", "ada@example.com"), Result: "ada@exam"},
 					{Expression: `Mid("John", 9, 2)`, Result: "John"},
 				},
 			},
@@ -97,33 +97,33 @@ func textFunctions() []function {
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "StripSpaces", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("source")},
+				Parameters: []Parameter{required("source")},
 				Summary:    "The source without spaces.",
 				Details:    []string{"Only the space character goes; tabs and line breaks stay. Each value of a multi-valued source is changed; null stays null."},
-				Examples:   []Example{{Expression: `StripSpaces([displayName])`, Given: given("displayName", "Ada  King Lovelace"), Result: "AdaKingLovelace"}},
+				Examples:   []Example{{Expression: `StripSpaces([displayName])`, Given: attributesOf("displayName", "Ada  King Lovelace"), Result: "AdaKingLovelace"}},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				return n.each(r, func(s string) (string, error) { return strings.ReplaceAll(s, " ", ""), nil })
+			eval: func(n *node, r *evaluation) (Value, error) {
+				return n.evalEach(r, func(s string) (string, error) { return strings.ReplaceAll(s, " ", ""), nil })
 			},
-			each: true,
+			eachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Trim", Documented: CloudSync, Yields: TextType,
-				Parameters: []Parameter{need("value")},
+				Parameters: []Parameter{required("value")},
 				Summary:    "The source without white space at its ends.",
 				Details:    []string{"Each value of a multi-valued source is changed; null stays null."},
 				Examples:   []Example{{Expression: `Trim(" Test ")`, Result: "Test"}},
 			},
-			eval: func(n *node, r *run) (Value, error) {
-				return n.each(r, func(s string) (string, error) { return strings.TrimSpace(s), nil })
+			eval: func(n *node, r *evaluation) (Value, error) {
+				return n.evalEach(r, func(s string) (string, error) { return strings.TrimSpace(s), nil })
 			},
-			each: true,
+			eachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "Word", Documented: Provisioning, Yields: TextType,
-				Parameters: []Parameter{need("string").takes(TextType), need("wordNumber").takes(NumberType), need("delimiters").takes(TextType)},
+				Parameters: []Parameter{required("string").ofType(TextType), required("wordNumber").ofType(NumberType), required("delimiters").ofType(TextType)},
 				Summary:    "One word of the source, counted from 1.",
 				Details: []string{
 					"Each character of the delimiters separates words; several in a row make no empty word. A number below 1, a number that is too large and a null source give the empty string.",
@@ -139,19 +139,19 @@ func textFunctions() []function {
 	}
 }
 
-func evalAppend(n *node, r *run) (Value, error) {
-	suffix, err := n.one(r, 1)
+func evalAppend(n *node, r *evaluation) (Value, error) {
+	suffix, err := n.evalSingle(r, 1)
 	if err != nil {
 		return Null(), err
 	}
-	return n.each(r, func(s string) (string, error) {
-		return s + suffix.text, n.room(len(s) + len(suffix.text))
+	return n.evalEach(r, func(s string) (string, error) {
+		return s + suffix.text, n.checkSize(len(s) + len(suffix.text))
 	})
 }
 
-// evalJoin leaves out null and empty sources together with their separator.
-func evalJoin(n *node, r *run) (Value, error) {
-	separator, err := n.one(r, 0)
+// evalJoin joins the sources that are neither null nor empty.
+func evalJoin(n *node, r *evaluation) (Value, error) {
+	separator, err := n.evalSingle(r, 0)
 	if err != nil {
 		return Null(), err
 	}
@@ -166,11 +166,11 @@ func evalJoin(n *node, r *run) (Value, error) {
 		}
 		for _, part := range v.list {
 			appendPart(&b, separator.text, part)
-			if err := n.room(b.Len()); err != nil {
+			if err := n.checkSize(b.Len()); err != nil {
 				return Null(), err
 			}
 		}
-		if err := n.room(b.Len()); err != nil {
+		if err := n.checkSize(b.Len()); err != nil {
 			return Null(), err
 		}
 	}
@@ -187,31 +187,31 @@ func appendPart(b *strings.Builder, separator, part string) {
 	b.WriteString(part)
 }
 
-func evalLeft(n *node, r *run) (Value, error) {
-	source, err := n.one(r, 0)
+func evalLeft(n *node, r *evaluation) (Value, error) {
+	source, err := n.evalSingle(r, 0)
 	if err != nil {
 		return Null(), err
 	}
-	count, err := n.need(r, 1)
+	count, err := n.evalRequiredWhole(r, 1)
 	if err != nil {
 		return Null(), err
 	}
 	if count < 0 {
 		return String(source.text), nil
 	}
-	return String(source.text[:characters(source.text, count)]), nil
+	return String(source.text[:prefixBytes(source.text, count)]), nil
 }
 
-func evalMid(n *node, r *run) (Value, error) {
-	source, err := n.one(r, 0)
+func evalMid(n *node, r *evaluation) (Value, error) {
+	source, err := n.evalSingle(r, 0)
 	if err != nil {
 		return Null(), err
 	}
-	start, err := n.need(r, 1)
+	start, err := n.evalRequiredWhole(r, 1)
 	if err != nil {
 		return Null(), err
 	}
-	length, err := n.need(r, 2)
+	length, err := n.evalRequiredWhole(r, 2)
 	if err != nil {
 		return Null(), err
 	}
@@ -222,15 +222,16 @@ func evalMid(n *node, r *run) (Value, error) {
 	case length < 0 || start < 1:
 		return String(text), nil
 	}
-	from := characters(text, start-1)
+	from := prefixBytes(text, start-1)
 	if from == len(text) {
 		return String(text), nil
 	}
-	return String(text[from : from+characters(text[from:], length)]), nil
+	return String(text[from : from+prefixBytes(text[from:], length)]), nil
 }
 
-// characters is how many bytes the first count characters of s take, all of them if s is shorter.
-func characters(s string, count int64) int {
+// prefixBytes returns how many bytes the first count characters of s take. If s is shorter, that is
+// its length.
+func prefixBytes(s string, count int64) int {
 	if count >= int64(len(s)) {
 		return len(s)
 	}
@@ -242,18 +243,18 @@ func characters(s string, count int64) int {
 	return at
 }
 
-func evalInStr(n *node, r *run) (Value, error) {
-	text, err := n.one(r, 0)
+func evalInStr(n *node, r *evaluation) (Value, error) {
+	text, err := n.evalSingle(r, 0)
 	if err != nil {
 		return Null(), err
 	}
-	part, err := n.one(r, 1)
+	part, err := n.evalSingle(r, 1)
 	if err != nil {
 		return Null(), err
 	}
 	start := int64(1)
-	if n.given(2) {
-		if start, err = n.need(r, 2); err != nil {
+	if n.hasArgument(2) {
+		if start, err = n.evalRequiredWhole(r, 2); err != nil {
 			return Null(), err
 		}
 		if start < 1 {
@@ -261,35 +262,36 @@ func evalInStr(n *node, r *run) (Value, error) {
 		}
 	}
 	whole, sought := text.text, part.text
-	if n.given(3) && n.args[3].text == "vbTextCompare" {
+	if n.hasArgument(3) && n.args[3].text == "vbTextCompare" {
 		whole, sought = foldCase(whole), foldCase(sought)
 	}
-	from := characters(whole, start-1)
+	from := prefixBytes(whole, start-1)
 	if whole == "" || from == len(whole) && sought != "" {
-		return number(0), nil
+		return numberValue(0), nil
 	}
 	at := strings.Index(whole[from:], sought)
 	if at < 0 {
-		return number(0), nil
+		return numberValue(0), nil
 	}
-	return number(int64(utf8.RuneCountInString(whole[:from+at])) + 1), nil
+	return numberValue(int64(utf8.RuneCountInString(whole[:from+at])) + 1), nil
 }
 
-// foldCase makes strings that differ in case alone equal. It keeps the number of characters.
+// foldCase returns the same string for strings that differ only in case. It keeps the number of
+// characters.
 func foldCase(s string) string {
 	return strings.Map(func(c rune) rune { return unicode.ToLower(unicode.ToUpper(c)) }, s)
 }
 
-func evalWord(n *node, r *run) (Value, error) {
-	source, err := n.one(r, 0)
+func evalWord(n *node, r *evaluation) (Value, error) {
+	source, err := n.evalSingle(r, 0)
 	if err != nil {
 		return Null(), err
 	}
-	wanted, err := n.need(r, 1)
+	wanted, err := n.evalRequiredWhole(r, 1)
 	if err != nil {
 		return Null(), err
 	}
-	delimiters, err := n.one(r, 2)
+	delimiters, err := n.evalSingle(r, 2)
 	if err != nil {
 		return Null(), err
 	}

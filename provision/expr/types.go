@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// ValueType is what a function yields or an argument takes, as far as it is known before anything is evaluated.
+// ValueType is the type of value that a function returns or an argument takes, as far as it is
+// known before the evaluation.
 type ValueType string
 
-// The types of values. AnyType says that nothing is known, or that everything is taken.
+// The types of values. AnyType means that the type is not known, or that every type is accepted.
 const (
 	AnyType      ValueType = ""
 	TextType     ValueType = "string"
@@ -21,30 +22,32 @@ const (
 	PatternType  ValueType = "pattern"  // a regular expression
 )
 
-// intervals are the words of DateAdd and DateDiff.
+// intervals returns the words that name intervals in DateAdd and DateDiff.
 func intervals() []string { return []string{"yyyy", "m", "d", "ww", "h", "n", "s"} }
 
-// constant is the text of a string or a number that is written in the expression.
+// constant returns the text of a string or number that is written in the expression.
 func (n *node) constant() (string, bool) {
 	return n.value.text, n.kind == stringNode || n.kind == numberNode
 }
 
-// results are the parts whose value the expression may yield: the branches of IIF, the values of Switch.
-func (n *node) results() []*node {
+// possibleResults returns the parts whose value may be the value of the whole: the branches of IIF,
+// the values of Switch.
+func (n *node) possibleResults() []*node {
 	if n.kind != callNode || n.fn == nil || n.fn.passes == nil {
 		return []*node{n}
 	}
 	var all []*node
 	for _, i := range n.fn.passes(len(n.args)) {
-		if n.given(i) {
-			all = append(all, n.args[i].results()...)
+		if n.hasArgument(i) {
+			all = append(all, n.args[i].possibleResults()...)
 		}
 	}
 	return all
 }
 
-// yields is the type of the value, AnyType if it depends on the object. lookup knows the attributes; it may be nil.
-func (n *node) yields(lookup func(name string) ValueType) ValueType {
+// resultType returns the type of the value, AnyType if it depends on the object. lookup returns the
+// types of attributes; it may be nil.
+func (n *node) resultType(lookup func(name string) ValueType) ValueType {
 	switch n.kind {
 	case attributeNode:
 		if lookup == nil {
@@ -56,15 +59,15 @@ func (n *node) yields(lookup func(name string) ValueType) ValueType {
 	case compareNode:
 		return BooleanType
 	case callNode:
-		return n.callYields(lookup)
+		return n.callResultType(lookup)
 	default:
 		return TextType
 	}
 }
 
-func (n *node) callYields(lookup func(name string) ValueType) ValueType {
-	if n.fn.each {
-		if t := n.args[0].yields(lookup); t == ListType || t == AnyType {
+func (n *node) callResultType(lookup func(name string) ValueType) ValueType {
+	if n.fn.eachValue {
+		if t := n.args[0].resultType(lookup); t == ListType || t == AnyType {
 			return t
 		}
 		return TextType
@@ -73,8 +76,8 @@ func (n *node) callYields(lookup func(name string) ValueType) ValueType {
 		return n.fn.Yields
 	}
 	common := ValueType("nothing yet")
-	for _, part := range n.results() {
-		t := part.yields(lookup)
+	for _, part := range n.possibleResults() {
+		t := part.resultType(lookup)
 		if common != "nothing yet" && t != common {
 			return AnyType
 		}
@@ -86,10 +89,11 @@ func (n *node) callYields(lookup func(name string) ValueType) ValueType {
 	return common
 }
 
-// mismatch says why a part cannot be what a parameter or a target attribute takes; "" if it can, or if only the evaluation can tell.
+// mismatch says why a part does not fit the type of a parameter or target attribute. It returns ""
+// if the part fits, or if only the evaluation can tell.
 func mismatch(n *node, takes ValueType, lookup func(name string) ValueType) string {
 	text, constant := n.constant()
-	has := n.yields(lookup)
+	has := n.resultType(lookup)
 	list := has == ListType || has == ComplexType
 	switch takes {
 	case NumberType:
@@ -97,21 +101,21 @@ func mismatch(n *node, takes ValueType, lookup func(name string) ValueType) stri
 			return "must be a whole number"
 		}
 		if has == BooleanType || has == DateTimeType || list {
-			return "must be a whole number, not " + article(has)
+			return "must be a whole number, not " + withArticle(has)
 		}
 	case DateTimeType:
 		if _, ok := readDate(text); constant && !ok {
 			return "must be a date such as 2020-03-16"
 		}
 		if has == BooleanType || list {
-			return "must be a date, not " + article(has)
+			return "must be a date, not " + withArticle(has)
 		}
 	case BooleanType:
 		if constant && !strings.EqualFold(text, "True") && !strings.EqualFold(text, "False") {
 			return `must be "True" or "False"`
 		}
 		if has == DateTimeType || has == NumberType && !constant || list {
-			return "must be True or False, not " + article(has)
+			return "must be True or False, not " + withArticle(has)
 		}
 	case IntervalType:
 		if constant && !isInterval(text) {
@@ -119,7 +123,7 @@ func mismatch(n *node, takes ValueType, lookup func(name string) ValueType) stri
 		}
 	case TextType:
 		if list {
-			return "takes one value, not " + article(has)
+			return "takes one value, not " + withArticle(has)
 		}
 	}
 	return ""
@@ -129,4 +133,4 @@ func isInterval(word string) bool {
 	return slices.ContainsFunc(intervals(), func(known string) bool { return strings.EqualFold(known, word) })
 }
 
-func article(t ValueType) string { return "a " + string(t) }
+func withArticle(t ValueType) string { return "a " + string(t) }

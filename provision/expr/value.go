@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Kind says what a Value is.
+// Kind is the kind of a Value.
 type Kind int
 
 // The kinds of Value. The zero Value is Null.
@@ -30,19 +30,19 @@ type Value struct {
 	redacted bool // not to be shown in logs
 }
 
-// Null is the value of an absent attribute. It differs from the empty string.
+// Null returns the value of an absent attribute. It differs from the empty string.
 func Null() Value { return Value{} }
 
-// NoFlow is the value that leaves the target attribute out of the request altogether.
+// NoFlow returns the value that leaves the target attribute out of the request.
 func NoFlow() Value { return Value{kind: KindNoFlow} }
 
-// String makes a string value; the empty string is a value, not null.
+// String returns a string value. The empty string is a value, not null.
 func String(s string) Value { return Value{kind: KindString, text: s} }
 
-// Number makes a number from its decimal digits, which it does not check.
+// Number returns a number with these decimal digits, which it does not check.
 func Number(decimal string) Value { return Value{kind: KindNumber, text: decimal} }
 
-// Boolean makes True or False.
+// Boolean returns the value True or False.
 func Boolean(b bool) Value {
 	if b {
 		return Value{kind: KindBoolean, text: "True"}
@@ -50,13 +50,14 @@ func Boolean(b bool) Value {
 	return Value{kind: KindBoolean, text: "False"}
 }
 
-// DateTime makes an instant; it is kept in UTC, to the second in its text form.
+// DateTime returns an instant. The value keeps it in UTC; its text has whole seconds.
 func DateTime(t time.Time) Value {
 	t = t.UTC()
 	return Value{kind: KindDateTime, text: t.Format("1/2/2006 3:04:05 PM"), when: t}
 }
 
-// List makes a multi-valued value and keeps the slice. Without elements it is null: an attribute without values is absent.
+// List returns a multi-valued value, and keeps the slice. Without elements it returns null, because
+// an attribute without values is absent.
 func List(values []string) Value {
 	if len(values) == 0 {
 		return Null()
@@ -64,7 +65,7 @@ func List(values []string) Value {
 	return Value{kind: KindList, list: values}
 }
 
-// complexList makes a list whose elements are JSON objects as strings.
+// complexList returns a list whose elements are JSON objects, written as strings.
 func complexList(objects []string) Value {
 	v := List(objects)
 	v.complex = v.kind == KindList
@@ -74,10 +75,10 @@ func complexList(objects []string) Value {
 // IsComplex reports whether v is a list of complex values: each of its strings is a JSON object, to be sent as an object.
 func (v Value) IsComplex() bool { return v.complex }
 
-// IsRedacted reports whether the value went through Redact: logs show Redacted(v) instead of it.
+// IsRedacted reports whether the value went through Redact. Logs then show Redacted(v) instead.
 func (v Value) IsRedacted() bool { return v.redacted }
 
-// Redacted is the value's text for logs: [Redact] if the value went through Redact.
+// Redacted returns the value's text for logs: [Redact] if the value went through Redact.
 func Redacted(v Value) string {
 	if v.redacted {
 		return redactedText
@@ -85,7 +86,7 @@ func Redacted(v Value) string {
 	return v.Text()
 }
 
-// Kind says which kind of value v is.
+// Kind returns the kind of the value.
 func (v Value) Kind() Kind { return v.kind }
 
 // IsNull reports whether v is null. The empty string is not.
@@ -94,7 +95,7 @@ func (v Value) IsNull() bool { return v.kind == KindNull }
 // IsNoFlow reports whether the target attribute is to be left out of the request.
 func (v Value) IsNoFlow() bool { return v.kind == KindNoFlow }
 
-// IsNullOrEmpty reports whether v carries nothing: null, no-flow, the empty string, or a list of empty strings.
+// IsNullOrEmpty reports whether v is null, no-flow, the empty string, or a list of empty strings.
 func (v Value) IsNullOrEmpty() bool {
 	if v.kind != KindList {
 		return v.text == ""
@@ -107,8 +108,8 @@ func (v Value) IsNullOrEmpty() bool {
 	return true
 }
 
-// Text is the value as a string: True or False, a number's digits, M/d/yyyy h:mm:ss tt for an instant, the elements of a list
-// separated by ", " (for people), and "" for null and no-flow.
+// Text returns the value as a string: True or False, a number's digits, M/d/yyyy h:mm:ss tt for an
+// instant, the elements of a list separated by ", " (for people), and "" for null and no-flow.
 func (v Value) Text() string {
 	if v.kind == KindList {
 		return strings.Join(v.list, ", ")
@@ -116,8 +117,8 @@ func (v Value) Text() string {
 	return v.text
 }
 
-// Strings are the value's strings: none for null and no-flow, one for a single value, and a list's elements, which the
-// caller must not change.
+// Strings returns the value's strings: none for null and no-flow, one for a single value, and all
+// elements of a list. The caller must not change the slice.
 func (v Value) Strings() []string {
 	switch v.kind {
 	case KindNull, KindNoFlow:
@@ -129,7 +130,7 @@ func (v Value) Strings() []string {
 	}
 }
 
-// Time is the instant of a DateTime, and false for every other kind.
+// Time returns the instant of a DateTime. It returns false for every other kind.
 func (v Value) Time() (time.Time, bool) {
 	return v.when, v.kind == KindDateTime
 }

@@ -23,7 +23,7 @@ func emptyDatabases(t *testing.T, test func(t *testing.T, url string)) {
 	})
 	t.Run(sqldb.PostgreSQL, func(t *testing.T) {
 		t.Parallel()
-		test(t, pgtest.Empty(t))
+		test(t, pgtest.EmptyDatabase(t))
 	})
 }
 

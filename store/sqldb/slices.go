@@ -21,7 +21,7 @@ type Slicer struct {
 
 // Slicer returns a Slicer for work that may take until end; with the zero time, until all is done.
 func (db *DB) Slicer(end time.Time) *Slicer {
-	return &Slicer{Pacer: pace.Cleaning(), db: db, end: end}
+	return &Slicer{Pacer: pace.ForCleaning(), db: db, end: end}
 }
 
 // Over says whether the time for this work is over.
@@ -52,7 +52,7 @@ func (s *Slicer) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	if s.commit == 0 || commit < s.commit {
 		s.commit = commit
 	}
-	s.Waited(waited)
-	s.Took(took + commit - s.commit)
+	s.RecordWaiting(waited)
+	s.RecordTime(took + commit - s.commit)
 	return s.Rest(ctx, time.Since(started))
 }

@@ -28,7 +28,7 @@ func TestSitesTakeTurnsAtTheWriter(t *testing.T) {
 func TestAFreeConnectionIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	admin := newPostgres(t)
-	address := pgtest.Empty(t)
+	address := pgtest.EmptyDatabase(t)
 	role := "few_" + fmt.Sprintf("%p", t)[2:]
 	for _, statement := range []string{
 		"create role " + role + " login superuser connection limit 3",

@@ -68,11 +68,11 @@ func TestRatiosAreMadeWithinARound(t *testing.T) {
 func TestSampleIsPerRequestAndPerSecond(t *testing.T) {
 	t.Parallel()
 	s := sample{Requests: 400, Elapsed: 2 * time.Second, CPU: 40 * time.Millisecond}
-	if s.rate() != 200 || s.cpu() != 100 {
-		t.Errorf("got %v/s and %v µs, want 200/s and 100 µs", s.rate(), s.cpu())
+	if s.rate() != 200 || s.cpuMicros() != 100 {
+		t.Errorf("got %v/s and %v µs, want 200/s and 100 µs", s.rate(), s.cpuMicros())
 	}
-	if zero := (sample{}); zero.rate() != 0 || zero.cpu() != 0 {
-		t.Errorf("got %v/s and %v µs of nothing, want 0", zero.rate(), zero.cpu())
+	if zero := (sample{}); zero.rate() != 0 || zero.cpuMicros() != 0 {
+		t.Errorf("got %v/s and %v µs of nothing, want 0", zero.rate(), zero.cpuMicros())
 	}
 }
 
@@ -112,7 +112,7 @@ func TestContenderThatGoesWrongIsLeftOutAndTheOthersGoOn(t *testing.T) {
 		}
 		return 1, time.Second, nil
 	}}
-	good.claims = []claim{rateOf(bad, "the bad one's rate", atLeast(1))}
+	good.claims = []claim{rateClaim(bad, "the bad one's rate", atLeast(1))}
 	b := &bench{options: options{rounds: 3, round: time.Second}, stdout: io.Discard}
 	if err := b.interleave(t.Context(), bad, good); err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestContenderThatGoesWrongIsLeftOutAndTheOthersGoOn(t *testing.T) {
 	}
 	s := &section{Kind: kindSQLite, Part: partRead, Title: "Reads", Rows: []*contender{good, bad}}
 	for _, want := range []string{"1.00 × the bad one's rate (≥ 1.00: holds)", "| went wrong: the disk is full |"} {
-		if got := s.table(); !strings.Contains(got, want) {
+		if got := s.formatRows(); !strings.Contains(got, want) {
 			t.Errorf("the table lacks %q:\n%s", want, got)
 		}
 	}
@@ -135,7 +135,7 @@ func TestContenderThatGoesWrongIsLeftOutAndTheOthersGoOn(t *testing.T) {
 func TestWithoutPostgreSQLTheRowSaysSoAndNothingFails(t *testing.T) {
 	t.Parallel()
 	s := &section{Kind: kindPostgres, Part: partList, Title: "Lists", Problem: fmt.Errorf("fill a site of 10: %w", pgserver.ErrNoBinaries)}
-	if got := s.table(); !strings.Contains(got, "| Lists |  |  | not run |") || !strings.Contains(got, "no PostgreSQL on this machine") {
+	if got := s.formatRows(); !strings.Contains(got, "| Lists |  |  | not run |") || !strings.Contains(got, "no PostgreSQL on this machine") {
 		t.Errorf("got no row with the reason:\n%s", got)
 	}
 	if err := (&report{Sections: []*section{s}}).problems(); err != nil {
@@ -153,7 +153,7 @@ func TestAfterARoundItsTracesAreRemoved(t *testing.T) {
 			made++
 			return made, time.Second, nil
 		},
-		after: func(context.Context) error { made = 0; return nil },
+		cleanUp: func(context.Context) error { made = 0; return nil },
 	}
 	b := &bench{options: options{rounds: 2, round: time.Second}, stdout: io.Discard}
 	if err := b.interleave(t.Context(), c); err != nil {
@@ -175,12 +175,12 @@ func TestClaim(t *testing.T) {
 		claim claim
 		want  string
 	}{
-		{"of a rate that holds", rateOf(one, "one's rate", atLeast(0.5)), "0.50 × one's rate (≥ 0.50: holds)"},
-		{"of a rate that is missed", rateOf(one, "one's rate", atLeast(0.6)), "0.50 × one's rate (≥ 0.60: **missed**)"},
-		{"of processor time counts the database's", costOf(one, "one", atMost(1.3)), "CPU 2.00 × one (≤ 1.3: **missed**)"},
-		{"without an aim has no verdict", costOf(one, "one", aim{}), "CPU 2.00 × one"},
-		{"of a budget", costs(atMost(300)), "budget ≤ 300 µs: holds"},
-		{"beside what was not measured", rateOf(&contender{}, "the other", atLeast(1)), "not measured beside the other"},
+		{"of a rate that holds", rateClaim(one, "one's rate", atLeast(0.5)), "0.50 × one's rate (≥ 0.50: holds)"},
+		{"of a rate that is missed", rateClaim(one, "one's rate", atLeast(0.6)), "0.50 × one's rate (≥ 0.60: **missed**)"},
+		{"of processor time counts the database's", costClaim(one, "one", atMost(1.3)), "CPU 2.00 × one (≤ 1.3: **missed**)"},
+		{"without an aim has no verdict", costClaim(one, "one", aim{}), "CPU 2.00 × one"},
+		{"of a budget", budgetClaim(atMost(300)), "budget ≤ 300 µs: holds"},
+		{"beside what was not measured", rateClaim(&contender{}, "the other", atLeast(1)), "not measured beside the other"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +193,7 @@ func TestClaim(t *testing.T) {
 
 func TestTableIsMarkdown(t *testing.T) {
 	t.Parallel()
-	got := table([][]string{{"", "rate", "ratio"}, {"GET", whole([]float64{12345.6, 9999, 20000}), ratio([]float64{0.5, 0.25, 0.75})}, {"POST", whole([]float64{7, 8, 9}), ratio([]float64{1, 1})}})
+	got := formatTable([][]string{{"", "rate", "ratio"}, {"GET", formatWhole([]float64{12345.6, 9999, 20000}), formatRatio([]float64{0.5, 0.25, 0.75})}, {"POST", formatWhole([]float64{7, 8, 9}), formatRatio([]float64{1, 1})}})
 	want := "|  | rate | ratio |\n|---|---:|---:|\n| GET | 12,346 (9,999–20,000) | 0.50 (0.25–0.75) |\n| POST | 8 (7–9) | 1.00 |\n"
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("got-want+:\n%s", diff)
@@ -203,7 +203,7 @@ func TestTableIsMarkdown(t *testing.T) {
 func TestFiguresHaveThreeDigitsOrMore(t *testing.T) {
 	t.Parallel()
 	for want, values := range map[string][]float64{"1,000": {999.7}, "999": {999.2}, "7.2 (0.6–9.0)": {7.2, 0.6, 9}, "150 (99–1,250)": {99, 150, 1250}} {
-		if got := figure(values); got != want {
+		if got := formatFigure(values); got != want {
 			t.Errorf("%v: got %q, want %q", values, got, want)
 		}
 	}
@@ -212,7 +212,7 @@ func TestFiguresHaveThreeDigitsOrMore(t *testing.T) {
 func TestCount(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 100_000: "100,000", 1_234_567: "1,234,567"} {
-		if got := count(n); got != want {
+		if got := withThousandsCommas(n); got != want {
 			t.Errorf("count(%d): got %q, want %q", n, got, want)
 		}
 	}
@@ -222,10 +222,10 @@ func TestProcFilesAreRead(t *testing.T) {
 	t.Parallel()
 	stat := "4242 (roll) call) S 1 4242 4242 0 -1 4194560 100 0 0 0 150 50 7 8 20 0 12 0 1000 1 2"
 	want := processTimes{pid: "4242", parent: "1", own: 2 * time.Second, ended: 150 * time.Millisecond}
-	if got, err := statOf(stat); err != nil || got != want {
+	if got, err := parseStat(stat); err != nil || got != want {
 		t.Errorf("processor time: got %+v, %v, want %+v", got, err, want)
 	}
-	if _, err := statOf("4242 (x) S 1"); err == nil {
+	if _, err := parseStat("4242 (x) S 1"); err == nil {
 		t.Error("a cut-off stat: got no error")
 	}
 	if got, err := parsePeak("Name:\trollcall\nVmPeak:\t  999 kB\nVmHWM:\t   2048 kB\n"); err != nil || got != 2<<20 {
@@ -284,8 +284,8 @@ func TestClientReadsAnswers(t *testing.T) {
 func TestClientRefusesWhatIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"nonsense\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\n"} {
-		c := &conn{r: bufio.NewReader(strings.NewReader(text))}
-		if _, _, _, err := c.head(); err == nil {
+		c := &conn{reader: bufio.NewReader(strings.NewReader(text))}
+		if _, _, _, err := c.readHead(); err == nil {
 			t.Errorf("%q: got no error", text)
 		}
 	}
@@ -296,7 +296,7 @@ func TestOneWrongAnswerEndsTheLoad(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(answerEmpty))
 	defer server.Close()
 	wrong := errors.New("wrong")
-	_, err := all(t.Context(), strings.TrimPrefix(server.URL, "http://"), 4, 1000, func(_ *conn, i int) error {
+	_, err := doAll(t.Context(), strings.TrimPrefix(server.URL, "http://"), 4, 1000, func(_ *conn, i int) error {
 		if i == 10 {
 			return wrong
 		}
@@ -309,16 +309,16 @@ func TestOneWrongAnswerEndsTheLoad(t *testing.T) {
 
 func TestFlagsThatChangeTheRunAreNamed(t *testing.T) {
 	t.Parallel()
-	o, err := parse([]string{"-rollcall", "x", "-o", "y", "-users", "10, 20", "-rounds", "3"}, io.Discard)
+	o, err := parseFlags([]string{"-rollcall", "x", "-o", "y", "-users", "10, 20", "-rounds", "3"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := report{Options: o}
-	if got, want := r.command(), "go run ./internal/cmd/bench -rounds=3 -users=10,20"; got != want {
+	if got, want := r.commandLine(), "go run ./internal/cmd/bench -rounds=3 -users=10,20"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	for _, args := range [][]string{{"-users", "20,10"}, {"-users", "a"}, {"-rounds", "0"}, {"-round", "1h"}, {"stray"}, {"-database", "oracle"}, {"-only", "read,sleep"}, {"-clients", "65"}, {"-limit", "0s"}} {
-		if _, err := parse(args, io.Discard); err == nil {
+		if _, err := parseFlags(args, io.Discard); err == nil {
 			t.Errorf("%q: got no error", args)
 		}
 	}
@@ -347,7 +347,7 @@ func TestQuickRunMeasuresEverything(t *testing.T) {
 	sqlite, postgres, _ := strings.Cut(text, "\n## PostgreSQL\n")
 	parts := []string{sqlite, postgres}
 	if err := pgserver.Available(); err != nil {
-		if apptest.All() {
+		if apptest.MustRunAll() {
 			t.Error(err)
 		}
 		if !strings.Contains(postgres, pgserver.ErrNoBinaries.Error()) {

@@ -92,8 +92,8 @@ func listen(ctx context.Context, h http.Handler, stderr io.Writer) error {
 	return nil
 }
 
-// rooms returns the domains that SCIM needs, on one database.
-func rooms(db *store.DB) (*site.Sites, *roster.Rosters) {
+// newDomains returns the domains that SCIM needs, on one database.
+func newDomains(db *store.DB) (*site.Sites, *roster.Rosters) {
 	return &site.Sites{Store: &store.Sites{DB: db}, Now: time.Now, NewID: randomID},
 		&roster.Rosters{Store: &store.Rosters{DB: db}, Now: time.Now, NewID: roster.NewID}
 }
@@ -108,7 +108,7 @@ func randomID() string {
 // runtime.
 func serveSCIM(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	sites, rosters := rooms(db)
+	sites, rosters := newDomains(db)
 	requests := &requestlog.Log{Store: &store.RequestLogs{DB: db}, Sites: sites, Now: time.Now, NewID: randomID}
 	h := &scimserver.Handler{
 		Sites: sites, Rosters: rosters, Requests: requests, Log: log, Now: time.Now,
@@ -145,7 +145,7 @@ func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
 			var d time.Duration
 			if d, err = time.ParseDuration(r.URL.Query().Get("for")); err == nil {
 				var did storeResult
-				if did, err = w.during(r.Context(), clients, d); err == nil {
+				if did, err = w.writeFor(r.Context(), clients, d); err == nil {
 					err = json.NewEncoder(out).Encode(did)
 				}
 			}
@@ -164,13 +164,13 @@ type writer struct {
 	site    site.Site
 	token   site.Token
 	sample  roster.Record
-	run     string // distinguishes this process's names from those of earlier processes
+	runName string // distinguishes this process's names from those of earlier processes
 	count   atomic.Int64
 }
 
 func newWriter(ctx context.Context, db *store.DB) (*writer, error) {
-	sites, rosters := rooms(db)
-	w := &writer{sites: &store.Sites{DB: db}, rosters: &store.Rosters{DB: db}, run: randomID()[:8]}
+	sites, rosters := newDomains(db)
+	w := &writer{sites: &store.Sites{DB: db}, rosters: &store.Rosters{DB: db}, runName: randomID()[:8]}
 	var err error
 	if w.site, err = sites.ByName(ctx, siteName); err != nil {
 		return nil, err
@@ -190,7 +190,7 @@ func newWriter(ctx context.Context, db *store.DB) (*writer, error) {
 // sampleRecord creates one user as a POST does and returns the stored record.
 func sampleRecord(ctx context.Context, w *writer, r *roster.Roster) (roster.Record, error) {
 	p := personOf(0)
-	body, err := p.user()
+	body, err := p.scimUser()
 	if err != nil {
 		return roster.Record{}, err
 	}
@@ -198,7 +198,7 @@ func sampleRecord(ctx context.Context, w *writer, r *roster.Roster) (roster.Reco
 	if err != nil {
 		return roster.Record{}, err
 	}
-	doc["userName"] = "sample-" + w.run + "@contoso.example"
+	doc["userName"] = "sample-" + w.runName + "@contoso.example"
 	made, err := r.Create(ctx, roster.User, doc, roster.Change{Actor: "scim:bench", Via: roster.ViaSCIM})
 	if err != nil {
 		return roster.Record{}, err
@@ -210,7 +210,7 @@ func sampleRecord(ctx context.Context, w *writer, r *roster.Roster) (roster.Reco
 	return rec, err
 }
 
-func (w *writer) during(ctx context.Context, clients int, d time.Duration) (storeResult, error) {
+func (w *writer) writeFor(ctx context.Context, clients int, d time.Duration) (storeResult, error) {
 	errs := make([]error, clients)
 	var done atomic.Int64
 	var wg sync.WaitGroup
@@ -218,7 +218,7 @@ func (w *writer) during(ctx context.Context, clients int, d time.Duration) (stor
 	for i := range clients {
 		wg.Go(func() {
 			for time.Since(start) < d && errs[i] == nil {
-				if errs[i] = w.one(ctx); errs[i] == nil {
+				if errs[i] = w.writeOnce(ctx); errs[i] == nil {
 					done.Add(1)
 				}
 			}
@@ -228,10 +228,10 @@ func (w *writer) during(ctx context.Context, clients int, d time.Duration) (stor
 	return storeResult{Requests: int(done.Load()), Elapsed: time.Since(start)}, errors.Join(errs...)
 }
 
-func (w *writer) one(ctx context.Context) error {
+func (w *writer) writeOnce(ctx context.Context) error {
 	rec := w.sample
 	rec.ID = randomID()
-	rec.UserName = fmt.Sprintf("bare-%s-%09d@contoso.example", w.run, w.count.Add(1))
+	rec.UserName = fmt.Sprintf("bare-%s-%09d@contoso.example", w.runName, w.count.Add(1))
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	row := requestlog.Request{
 		ID: randomID(), Time: now, Site: w.site.ID, TokenID: w.token.ID, TokenLast4: w.token.Last4, Method: http.MethodPost, Path: "/Users",

@@ -4,22 +4,22 @@ import "fmt"
 
 // aim is a limit that the project wants to keep. The zero value is no aim.
 type aim struct {
-	least bool // at least value, or at most
-	value float64
+	isMinimum bool // at least value, or at most
+	value     float64
 }
 
-func atLeast(value float64) aim { return aim{least: true, value: value} }
+func atLeast(value float64) aim { return aim{isMinimum: true, value: value} }
 func atMost(value float64) aim  { return aim{value: value} }
 
 func (a aim) holds(x float64) bool {
-	if a.least {
+	if a.isMinimum {
 		return x >= a.value
 	}
 	return x <= a.value
 }
 
 func (a aim) String() string {
-	if a.least {
+	if a.isMinimum {
 		return fmt.Sprintf("≥ %.2f", a.value)
 	}
 	if a.value >= 10 {
@@ -31,31 +31,31 @@ func (a aim) String() string {
 // claim is a statement about a row: its ratio to another row, or its processor time compared with a
 // budget.
 type claim struct {
-	than  *contender // nil: a budget
-	words string     // what than is, as a factor: "0.33 × words"
-	rate  bool       // whether rates are compared; otherwise processor time, including PostgreSQL's
-	aim   aim
+	reference     *contender // nil: a budget
+	words         string     // what than is, as a factor: "0.33 × words"
+	comparesRates bool       // whether rates are compared; otherwise processor time, including PostgreSQL's
+	aim           aim
 }
 
-func rateOf(than *contender, words string, a aim) claim {
-	return claim{than: than, words: words, rate: true, aim: a}
+func rateClaim(than *contender, words string, a aim) claim {
+	return claim{reference: than, words: words, comparesRates: true, aim: a}
 }
 
-func costOf(than *contender, words string, a aim) claim {
-	return claim{than: than, words: words, aim: a}
+func costClaim(than *contender, words string, a aim) claim {
+	return claim{reference: than, words: words, aim: a}
 }
 
-func costs(a aim) claim { return claim{aim: a} }
+func budgetClaim(a aim) claim { return claim{aim: a} }
 
 // values returns the claim's values, one for each round.
 func (l claim) values(c *contender) []float64 {
 	switch {
-	case l.than == nil:
+	case l.reference == nil:
 		return c.totals()
-	case l.rate:
-		return ratios(c.rates(), l.than.rates())
+	case l.comparesRates:
+		return ratios(c.rates(), l.reference.rates())
 	}
-	return ratios(c.totals(), l.than.totals())
+	return ratios(c.totals(), l.reference.totals())
 }
 
 // verdict says whether a claim with an aim holds.
@@ -63,9 +63,9 @@ type verdict int
 
 const (
 	noAim verdict = iota
-	holds
-	missed
-	unknown // the claim was not measured
+	aimHolds
+	aimMissed
+	notMeasured // the claim was not measured
 )
 
 func (v verdict) String() string {
@@ -78,11 +78,11 @@ func (l claim) verdict(c *contender) verdict {
 	case l.aim == aim{}:
 		return noAim
 	case len(values) == 0:
-		return unknown
+		return notMeasured
 	case l.aim.holds(spreadOf(values).Median):
-		return holds
+		return aimHolds
 	}
-	return missed
+	return aimMissed
 }
 
 // text returns the claim in words, with its aim and whether it holds.
@@ -90,30 +90,30 @@ func (l claim) text(c *contender) string {
 	values := l.values(c)
 	text := "not measured"
 	switch {
-	case l.than == nil:
+	case l.reference == nil:
 		return fmt.Sprintf("budget %s µs: %s", l.aim, l.verdict(c))
-	case len(values) > 0 && l.rate:
-		text = ratio(values) + " × " + l.words
+	case len(values) > 0 && l.comparesRates:
+		text = formatRatio(values) + " × " + l.words
 	case len(values) > 0:
-		text = "CPU " + ratio(values) + " × " + l.words
+		text = "CPU " + formatRatio(values) + " × " + l.words
 	default:
 		text += " beside " + l.words
 	}
-	if v := l.verdict(c); v == holds || v == missed {
+	if v := l.verdict(c); v == aimHolds || v == aimMissed {
 		text += fmt.Sprintf(" (%s: %s)", l.aim, v)
 	}
 	return text
 }
 
-// sqlite keeps an aim only on SQLite; postgres keeps it only on PostgreSQL.
-func (w *world) sqlite(a aim) aim {
+// onSQLite keeps an aim only on SQLite; postgres keeps it only on PostgreSQL.
+func (w *databaseSites) onSQLite(a aim) aim {
 	if w.kind == kindSQLite {
 		return a
 	}
 	return aim{}
 }
 
-func (w *world) postgres(a aim) aim {
+func (w *databaseSites) onPostgres(a aim) aim {
 	if w.kind == kindPostgres {
 		return a
 	}
@@ -124,16 +124,16 @@ func (w *world) postgres(a aim) aim {
 // clients, on the machine where the budgets were set.
 const emptyWhereBudgeted = 21
 
-// budget returns claims about processor time in µs on SQLite: one as measured, and one relative to
+// budgetClaims returns claims about processor time in µs on SQLite: one as measured, and one relative to
 // an empty handler in the same rounds.
-func (w *world) budget(micros float64, empty *contender) []claim {
+func (w *databaseSites) budgetClaims(micros float64, empty *contender) []claim {
 	if w.kind != kindSQLite {
 		return nil
 	}
-	return []claim{costs(atMost(micros)), costOf(empty, "an empty handler's", atMost(micros/emptyWhereBudgeted))}
+	return []claim{budgetClaim(atMost(micros)), costClaim(empty, "an empty handler's", atMost(micros/emptyWhereBudgeted))}
 }
 
-// smaller names the site before the largest.
-func (w *world) smaller() string {
-	return "that at " + count(w.sites[max(0, len(w.sites)-2)].users()) + " users"
+// smallerSiteName names the site before the largest.
+func (w *databaseSites) smallerSiteName() string {
+	return "that at " + withThousandsCommas(w.sites[max(0, len(w.sites)-2)].users()) + " users"
 }

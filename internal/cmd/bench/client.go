@@ -20,9 +20,9 @@ import (
 // does as little as possible: it sends prepared bytes and reads only the status and the body of a
 // response.
 type conn struct {
-	c    net.Conn
-	r    *bufio.Reader
-	body []byte // the body of the last answer
+	network net.Conn
+	reader  *bufio.Reader
+	body    []byte // the body of the last answer
 }
 
 // answerLimit is how long one answer may take.
@@ -33,30 +33,30 @@ func dial(ctx context.Context, addr string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c: c, r: bufio.NewReaderSize(c, 16<<10)}, nil
+	return &conn{network: c, reader: bufio.NewReaderSize(c, 16<<10)}, nil
 }
 
 // send writes a request and reads its response. The body is valid until the next call.
 func (c *conn) send(request []byte) (status int, body []byte, err error) {
-	if err := c.c.SetDeadline(time.Now().Add(answerLimit)); err != nil {
+	if err := c.network.SetDeadline(time.Now().Add(answerLimit)); err != nil {
 		return 0, nil, err
 	}
-	if _, err := c.c.Write(request); err != nil {
+	if _, err := c.network.Write(request); err != nil {
 		return 0, nil, err
 	}
-	status, length, chunked, err := c.head()
+	status, length, chunked, err := c.readHead()
 	if err != nil {
 		return 0, nil, err
 	}
 	if chunked {
-		c.body, err = c.chunks()
+		c.body, err = c.readChunks()
 		return status, c.body, err
 	}
 	if cap(c.body) < length {
 		c.body = make([]byte, length)
 	}
 	c.body = c.body[:length]
-	_, err = io.ReadFull(c.r, c.body)
+	_, err = io.ReadFull(c.reader, c.body)
 	return status, c.body, err
 }
 
@@ -65,8 +65,8 @@ var (
 	transferEncoding = []byte("Transfer-Encoding:")
 )
 
-func (c *conn) head() (status, length int, chunked bool, err error) {
-	line, err := c.r.ReadSlice('\n')
+func (c *conn) readHead() (status, length int, chunked bool, err error) {
+	line, err := c.reader.ReadSlice('\n')
 	if err != nil {
 		return 0, 0, false, err
 	}
@@ -78,20 +78,20 @@ func (c *conn) head() (status, length int, chunked bool, err error) {
 	}
 	known := status == 204 || status == 304
 	for {
-		if line, err = c.r.ReadSlice('\n'); err != nil {
+		if line, err = c.reader.ReadSlice('\n'); err != nil {
 			return 0, 0, false, err
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		if len(line) == 0 {
 			break
 		}
-		if value, found := header(line, contentLength); found {
+		if value, found := headerValue(line, contentLength); found {
 			if length, err = strconv.Atoi(string(value)); err != nil {
 				return 0, 0, false, fmt.Errorf("read Content-Length: %w", err)
 			}
 			known = true
 		}
-		if value, found := header(line, transferEncoding); found {
+		if value, found := headerValue(line, transferEncoding); found {
 			chunked = bytes.EqualFold(value, []byte("chunked"))
 		}
 	}
@@ -101,48 +101,48 @@ func (c *conn) head() (status, length int, chunked bool, err error) {
 	return status, length, chunked, nil
 }
 
-func header(line, name []byte) (value []byte, found bool) {
+func headerValue(line, name []byte) (value []byte, found bool) {
 	if len(line) < len(name) || !bytes.EqualFold(line[:len(name)], name) {
 		return nil, false
 	}
 	return bytes.TrimSpace(line[len(name):]), true
 }
 
-// chunks reads a chunked body, including the line that ends its empty trailer.
-func (c *conn) chunks() ([]byte, error) {
-	body, err := io.ReadAll(httputil.NewChunkedReader(c.r))
+// readChunks reads a chunked body, including the line that ends its empty trailer.
+func (c *conn) readChunks() ([]byte, error) {
+	body, err := io.ReadAll(httputil.NewChunkedReader(c.reader))
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.r.ReadSlice('\n')
+	_, err = c.reader.ReadSlice('\n')
 	return body, err
 }
 
-func (c *conn) close() { c.c.Close() }
+func (c *conn) close() { c.network.Close() }
 
 // load describes the requests of clients: how to build the next request in buf, and what its
 // response must be.
 type load struct {
-	addr    string
-	clients int
-	next    func(worker int, rng *rand.Rand, buf []byte) []byte
-	check   func(status int, body []byte) error
+	addr          string
+	clients       int
+	buildRequest  func(worker int, rng *rand.Rand, buf []byte) []byte
+	checkResponse func(status int, body []byte) error
 }
 
-// during sends requests for the time d and returns the number of responses. It opens the
+// runFor sends requests for the time d and returns the number of responses. It opens the
 // connections before the clock starts.
-func (l load) during(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error) {
+func (l load) runFor(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error) {
 	var until atomic.Int64
-	done, elapsed, err := each(ctx, l.addr, l.clients, func() { until.Store(time.Now().Add(d).UnixNano()) },
+	done, elapsed, err := onEachConnection(ctx, l.addr, l.clients, func() { until.Store(time.Now().Add(d).UnixNano()) },
 		func(c *conn, worker int) (int, error) {
 			rng := rand.New(rand.NewPCG(uint64(worker), uint64(time.Now().UnixNano())))
 			var buf []byte
 			n := 0
 			for time.Now().UnixNano() < until.Load() && ctx.Err() == nil {
-				buf = l.next(worker, rng, buf[:0])
+				buf = l.buildRequest(worker, rng, buf[:0])
 				status, body, err := c.send(buf)
 				if err == nil {
-					err = l.check(status, body)
+					err = l.checkResponse(status, body)
 				}
 				if err != nil {
 					return n, err
@@ -154,10 +154,10 @@ func (l load) during(ctx context.Context, d time.Duration) (requests int, elapse
 	return done, elapsed, err
 }
 
-// all calls do n times, spread over that many connections, and returns the time that it took.
-func all(ctx context.Context, addr string, clients, n int, do func(c *conn, i int) error) (time.Duration, error) {
+// doAll calls do n times, spread over that many connections, and returns the time that it took.
+func doAll(ctx context.Context, addr string, clients, n int, do func(c *conn, i int) error) (time.Duration, error) {
 	var next atomic.Int64
-	_, elapsed, err := each(ctx, addr, clients, func() {}, func(c *conn, _ int) (int, error) {
+	_, elapsed, err := onEachConnection(ctx, addr, clients, func() {}, func(c *conn, _ int) (int, error) {
 		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 			if err := ctx.Err(); err != nil {
 				return 0, err
@@ -172,8 +172,8 @@ func all(ctx context.Context, addr string, clients, n int, do func(c *conn, i in
 	return elapsed, err
 }
 
-// each runs work on several connections at the same time.
-func each(ctx context.Context, addr string, clients int, begin func(), work func(c *conn, worker int) (int, error)) (done int, elapsed time.Duration, err error) {
+// onEachConnection runs work on several connections at the same time.
+func onEachConnection(ctx context.Context, addr string, clients int, begin func(), work func(c *conn, worker int) (int, error)) (done int, elapsed time.Duration, err error) {
 	conns := make([]*conn, clients)
 	for i := range conns {
 		if conns[i], err = dial(ctx, addr); err != nil {

@@ -21,10 +21,10 @@ const (
 	cycleLimit    = 10 * time.Minute
 )
 
-// cycles measures in turn a directory that provisions its users into a site, and a load generator
+// measureCycles measures in turn a directory that provisions its users into a site, and a load generator
 // that sends the same requests to another site. Each has its own database, and every round starts
 // with fresh ones.
-func (b *bench) cycles(ctx context.Context, r *report) error {
+func (b *bench) measureCycles(ctx context.Context, r *report) error {
 	site, err := b.newSite(ctx, filepath.Join(b.dir, "cycle.db"))
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (b *bench) cycles(ctx context.Context, r *report) error {
 	r.Cycle = c
 	var bodies []newcomer
 	for round := range b.rounds {
-		did, err := b.cycleOnce(ctx, site, directory, secret, round)
+		did, err := b.runCycleRound(ctx, site, directory, secret, round)
 		if err != nil {
 			return err
 		}
@@ -49,14 +49,14 @@ func (b *bench) cycles(ctx context.Context, r *report) error {
 			bodies = did.users
 		}
 		c.add(did)
-		b.say("  round %d of %d  initial cycle      %7.2f s  (idle cycle %.3f s, %d requests)", round+1, b.rounds,
-			did.initial.Elapsed.Seconds(), did.idle.Seconds(), did.idleRequests)
-		g, err := b.generateOnce(ctx, site, bodies, round)
+		b.print("  round %d of %d  initial cycle      %7.2f s  (idle cycle %.3f s, %d requests)", round+1, b.rounds,
+			did.initial.Elapsed.Seconds(), did.idleTime.Seconds(), did.idleRequests)
+		g, err := b.runGeneratorRound(ctx, site, bodies, round)
 		if err != nil {
 			return err
 		}
 		c.Generator = append(c.Generator, g)
-		b.say("  round %d of %d  load generator     %7.2f s", round+1, b.rounds, g.Elapsed.Seconds())
+		b.print("  round %d of %d  load generator     %7.2f s", round+1, b.rounds, g.Elapsed.Seconds())
 	}
 	return nil
 }
@@ -78,25 +78,25 @@ func (b *bench) newDirectory(ctx context.Context, database, secret string) error
 		{"app", "create", directoryName, appName},
 		{"app", "assign", directoryName, appName, "--all"},
 	} {
-		if _, err := b.rollcall(ctx, database, args...); err != nil {
+		if _, err := b.runRollcall(ctx, database, args...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// cycled is the result of one round of provisioning.
-type cycled struct {
-	initial      sample // Requests counts its people, CPU is that of the process with the directory
-	siteCPU      time.Duration
-	idle         time.Duration
-	idleRequests int
-	site, source int64      // peak memory of either end
-	users        []newcomer // the users that the site has after the round
+// cycleResult is the result of one round of provisioning.
+type cycleResult struct {
+	initial              sample // Requests counts its people, CPU is that of the process with the directory
+	siteCPU              time.Duration
+	idleTime             time.Duration
+	idleRequests         int
+	sitePeak, sourcePeak int64      // peak memory of either end
+	users                []newcomer // the users that the site has after the round
 }
 
-// cycleOnce provisions everyone into a fresh site, then runs another cycle that has nothing to do.
-func (b *bench) cycleOnce(ctx context.Context, base *population, directory, secret string, round int) (did cycled, err error) {
+// runCycleRound provisions everyone into a fresh site, then runs another cycle that has nothing to do.
+func (b *bench) runCycleRound(ctx context.Context, base *population, directory, secret string, round int) (did cycleResult, err error) {
 	site, err := base.copy(b, fmt.Sprintf("target-%d", round))
 	if err != nil {
 		return did, err
@@ -107,53 +107,53 @@ func (b *bench) cycleOnce(ctx context.Context, base *population, directory, secr
 		return did, err
 	}
 	defer os.Remove(source)
-	target, err := b.serve(ctx, "target", site.url)
+	target, err := b.startProduct(ctx, "target", site.url)
 	if err != nil {
 		return did, err
 	}
-	if _, err := b.rollcall(ctx, source, "app", "set", directoryName, appName, "--tenant-url", "http://"+target.addr+scimPath,
+	if _, err := b.runRollcall(ctx, source, "app", "set", directoryName, appName, "--tenant-url", "http://"+target.addr+scimPath,
 		"--secret-token-file", secret, "--actions", "create,update,delete", "--scope", "assigned", "--start"); err != nil {
 		return did, err
 	}
-	before, err := target.cpu()
+	before, err := target.processorTime()
 	if err != nil {
 		return did, err
 	}
-	engine, err := b.serve(ctx, "source", source)
+	engine, err := b.startProduct(ctx, "source", source)
 	if err != nil {
 		return did, err
 	}
-	first, err := b.initialCycle(ctx, engine, source)
+	first, err := b.waitInitialCycle(ctx, engine, source)
 	if err != nil {
 		return did, err
 	}
 	did.initial = sample{Requests: first.Created, Elapsed: first.Ended.Sub(first.Started)}
-	if did.initial.CPU, err = engine.cpu(); err != nil {
+	if did.initial.CPU, err = engine.processorTime(); err != nil {
 		return did, err
 	}
-	after, err := target.cpu()
+	after, err := target.processorTime()
 	if err != nil {
 		return did, err
 	}
 	did.siteCPU = after - before
-	if err := b.idleCycle(ctx, target, source, &did); err != nil {
+	if err := b.runIdleCycle(ctx, target, source, &did); err != nil {
 		return did, err
 	}
 	var errs [3]error
-	did.site, errs[0] = target.peak()
-	did.source, errs[1] = engine.peak()
+	did.sitePeak, errs[0] = target.peakMemory()
+	did.sourcePeak, errs[1] = engine.peakMemory()
 	if round == 0 {
-		did.users, errs[2] = site.list(ctx, target.addr)
+		did.users, errs[2] = site.listNewcomers(ctx, target.addr)
 	}
 	return did, errors.Join(append(errs[:], b.stop(engine), b.stop(target))...)
 }
 
-// initialCycle waits for the cycle that the directory's server starts by itself.
-func (b *bench) initialCycle(ctx context.Context, engine *server, database string) (provision.CycleReport, error) {
+// waitInitialCycle waits for the cycle that the directory's server starts by itself.
+func (b *bench) waitInitialCycle(ctx context.Context, engine *server, database string) (provision.CycleReport, error) {
 	if err := engine.process.Await(ctx, cycleLimit, "end its cycle", func(log []byte) bool { return bytes.Contains(log, []byte("cycle ended")) }); err != nil {
 		return provision.CycleReport{}, err
 	}
-	out, err := b.rollcall(ctx, database, "provision", "status", directoryName, appName, "--json")
+	out, err := b.runRollcall(ctx, database, "provision", "status", directoryName, appName, "--json")
 	if err != nil {
 		return provision.CycleReport{}, err
 	}
@@ -170,9 +170,9 @@ func (b *bench) initialCycle(ctx context.Context, engine *server, database strin
 	return *last, nil
 }
 
-// idleCycle runs a cycle from the command line and counts the requests that reach the target.
-func (b *bench) idleCycle(ctx context.Context, target *server, database string, did *cycled) error {
-	before, err := target.requests()
+// runIdleCycle runs a cycle from the command line and counts the requests that reach the target.
+func (b *bench) runIdleCycle(ctx context.Context, target *server, database string, did *cycleResult) error {
+	before, err := target.countRequests()
 	if err != nil {
 		return err
 	}
@@ -188,8 +188,8 @@ func (b *bench) idleCycle(ctx context.Context, target *server, database string, 
 	if len(lines) != 1 || cycle.Kind != provision.IncrementalCycle || cycle.State != provision.Succeeded || cycle.Read != 0 {
 		return fmt.Errorf("a cycle with nothing to do did something: %s", out)
 	}
-	did.idle = cycle.Ended.Sub(cycle.Started)
-	after, err := target.requests()
+	did.idleTime = cycle.Ended.Sub(cycle.Started)
+	after, err := target.countRequests()
 	did.idleRequests = after - before
 	return err
 }
@@ -201,7 +201,7 @@ const retryLimit = 30 * time.Second
 // it releases the job, so runCycle retries while the server still holds the job.
 func (b *bench) runCycle(ctx context.Context, database string) (out string, err error) {
 	for until := time.Now().Add(retryLimit); ; {
-		out, err = b.rollcall(ctx, database, "provision", "run", directoryName, appName, "--json")
+		out, err = b.runRollcall(ctx, database, "provision", "run", directoryName, appName, "--json")
 		if err == nil || !strings.Contains(err.Error(), "is working on this job") || time.Now().After(until) {
 			return out, err
 		}
@@ -219,8 +219,8 @@ type newcomer struct {
 	body   []byte
 }
 
-// list reads all users except the administrator and returns the requests that create them.
-func (s *population) list(ctx context.Context, addr string) ([]newcomer, error) {
+// listNewcomers reads all users except the administrator and returns the requests that create them.
+func (s *population) listNewcomers(ctx context.Context, addr string) ([]newcomer, error) {
 	var users []newcomer
 	for read := 0; ; {
 		var page struct {
@@ -241,7 +241,7 @@ func (s *population) list(ctx context.Context, addr string) ([]newcomer, error) 
 			if err != nil {
 				return nil, err
 			}
-			users = append(users, newcomer{lookup: lookup(fmt.Sprint(r["userName"])), body: body})
+			users = append(users, newcomer{lookup: lookupPath(fmt.Sprint(r["userName"])), body: body})
 		}
 		read += len(page.Resources)
 		if read >= page.TotalResults {
@@ -253,35 +253,35 @@ func (s *population) list(ctx context.Context, addr string) ([]newcomer, error) 
 	}
 }
 
-// generateOnce sends the lookup and the create of every user to a fresh site, with the engine's
+// runGeneratorRound sends the lookup and the create of every user to a fresh site, with the engine's
 // concurrency.
-func (b *bench) generateOnce(ctx context.Context, base *population, users []newcomer, round int) (sample, error) {
+func (b *bench) runGeneratorRound(ctx context.Context, base *population, users []newcomer, round int) (sample, error) {
 	site, err := base.copy(b, fmt.Sprintf("generated-%d", round))
 	if err != nil {
 		return sample{}, err
 	}
 	defer os.Remove(site.url)
-	target, err := b.serve(ctx, "generated", site.url)
+	target, err := b.startProduct(ctx, "generated", site.url)
 	if err != nil {
 		return sample{}, err
 	}
-	nobody := found(0)
+	nobody := expectTotal(0)
 	generator := &contender{Name: "load generator", server: target, do: func(ctx context.Context, _ time.Duration) (int, time.Duration, error) {
-		elapsed, err := all(ctx, target.addr, provision.DefaultWorkers, len(users), func(c *conn, i int) error {
-			status, answer, err := c.send(site.request(nil, http.MethodGet, users[i].lookup, nil))
+		elapsed, err := doAll(ctx, target.addr, provision.DefaultWorkers, len(users), func(c *conn, i int) error {
+			status, answer, err := c.send(site.appendRequest(nil, http.MethodGet, users[i].lookup, nil))
 			if err == nil {
 				err = nobody(status, answer)
 			}
 			if err != nil {
 				return err
 			}
-			if status, answer, err = c.send(site.request(nil, http.MethodPost, "/Users", users[i].body)); err != nil {
+			if status, answer, err = c.send(site.appendRequest(nil, http.MethodPost, "/Users", users[i].body)); err != nil {
 				return err
 			}
-			return created(status, answer)
+			return expectCreated(status, answer)
 		})
 		return len(users), elapsed, err
 	}}
-	s, err := b.once(ctx, generator, 0)
+	s, err := b.runOnce(ctx, generator, 0)
 	return s, errors.Join(err, b.stop(target))
 }

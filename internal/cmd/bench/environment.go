@@ -22,7 +22,7 @@ type environment struct {
 	Revision   string
 }
 
-func (b *bench) environment(ctx context.Context) (environment, error) {
+func (b *bench) describeEnvironment(ctx context.Context) (environment, error) {
 	cpuinfo, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return environment{}, err
@@ -35,28 +35,28 @@ func (b *bench) environment(ctx context.Context) (environment, error) {
 	if err != nil {
 		return environment{}, err
 	}
-	version, err := b.rollcall(ctx, filepath.Join(b.dir, "none.db"), "version")
+	version, err := b.runRollcall(ctx, filepath.Join(b.dir, "none.db"), "version")
 	e := environment{
 		Go:         runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH,
-		CPU:        field(string(cpuinfo), "model name"),
+		CPU:        fieldValue(string(cpuinfo), "model name"),
 		Cores:      runtime.NumCPU(),
 		FileSystem: fileSystem(string(mounts), b.dir),
-		Database:   "SQLite" + driver(),
+		Database:   "SQLite" + sqliteDriver(),
 		Revision:   version,
 	}
 	var kilobytes int
-	if _, err := fmt.Sscanf(field(string(meminfo), "MemTotal"), "%d kB", &kilobytes); err != nil {
+	if _, err := fmt.Sscanf(fieldValue(string(meminfo), "MemTotal"), "%d kB", &kilobytes); err != nil {
 		return e, fmt.Errorf("read the size of the memory: %w", err)
 	}
 	e.MemoryMiB = kilobytes >> 10
 	if e.FileSystem == "tmpfs" {
-		b.say("The temporary directory is in memory: durable writes cost nothing there. Give -dir a directory on a disk.")
+		b.print("The temporary directory is in memory: durable writes cost nothing there. Give -dir a directory on a disk.")
 	}
 	return e, err
 }
 
-// field returns the value of the first "name : value" line in a file such as those in /proc.
-func field(text, name string) string {
+// fieldValue returns the value of the first "name : value" line in a file such as those in /proc.
+func fieldValue(text, name string) string {
 	for line := range strings.Lines(text) {
 		if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == name {
 			return strings.TrimSpace(value)
@@ -82,8 +82,8 @@ func fileSystem(mounts, dir string) string {
 	return kind
 }
 
-// driver returns the SQLite driver with which this program was built.
-func driver() string {
+// sqliteDriver returns the SQLite driver with which this program was built.
+func sqliteDriver() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""

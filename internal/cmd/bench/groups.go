@@ -6,25 +6,25 @@ import (
 	"net/http"
 )
 
-// memberships changes and reads small and large groups in turn.
-func (b *bench) memberships(ctx context.Context, w *stage, s *section) error {
+// measureGroups changes and reads small and large groups in turn.
+func (b *bench) measureGroups(ctx context.Context, w *runningSites, s *section) error {
 	empty := w.addEmptyHandler(&section{}, b.clients)
 	var small []*contender
 	for i, site := range w.sites {
-		rows := b.groupRows(s, site, w.servers[i])
+		rows := b.addGroupRows(s, site, w.servers[i])
 		few, many, get, without, stream := rows[0], rows[1], rows[2], rows[3], rows[4]
-		many.claims = append(many.claims, costOf(few, "the same in a group of 10", atMost(1.3)))
-		without.claims = append(without.claims, costOf(get, "GET of a user", atMost(1.2)))
-		if w.large(i) {
-			few.claims = append(few.claims, w.budget(350, empty)...)
-			many.claims = append(many.claims, w.budget(350, empty)...)
-			without.claims = append(without.claims, w.budget(120, empty)...)
+		many.claims = append(many.claims, costClaim(few, "the same in a group of 10", atMost(1.3)))
+		without.claims = append(without.claims, costClaim(get, "GET of a user", atMost(1.2)))
+		if w.isLargest(i) {
+			few.claims = append(few.claims, w.budgetClaims(350, empty)...)
+			many.claims = append(many.claims, w.budgetClaims(350, empty)...)
+			without.claims = append(without.claims, w.budgetClaims(120, empty)...)
 		}
-		if w.large(i) && small != nil {
+		if w.isLargest(i) && small != nil {
 			for k, row := range []*contender{few, many, get, without} {
-				row.claims = append(row.claims, costOf(small[k], w.smaller(), w.postgres(atMost(1.3))))
+				row.claims = append(row.claims, costClaim(small[k], w.smallerSiteName(), w.onPostgres(atMost(1.3))))
 			}
-			stream.claims = append(stream.claims, costOf(small[4], w.smaller(), aim{}))
+			stream.claims = append(stream.claims, costClaim(small[4], w.smallerSiteName(), aim{}))
 		}
 		small = rows
 	}
@@ -32,26 +32,26 @@ func (b *bench) memberships(ctx context.Context, w *stage, s *section) error {
 	return b.interleave(ctx, s.Rows...)
 }
 
-func (b *bench) groupRows(s *section, site *population, server *server) []*contender {
+func (b *bench) addGroupRows(s *section, site *population, server *server) []*contender {
 	n := site.users()
-	many := count(site.many.members)
+	many := withThousandsCommas(site.largeGroup.members)
 	return []*contender{
-		s.add("add one member or remove one, group of "+count(site.few.members), n, server, site.memberships(server.addr, b.clients, site.few)),
-		s.add("add one member or remove one, group of "+many, n, server, site.memberships(server.addr, b.clients, site.many)),
-		s.add("GET of a user, beside", n, server, site.byID(server.addr, b.clients)),
-		s.add("GET with excludedAttributes=members, group of "+many, n, server,
-			site.get(server.addr, b.clients, []string{"/Groups/" + site.many.id + "?excludedAttributes=members"}, holding(`"displayName":"Everybody"`))),
-		s.add("GET of a group of "+many+" with its members", n, server,
-			site.get(server.addr, 1, []string{"/Groups/" + site.many.id}, holdingMembers(site.many.members))),
+		s.addRow("add one member or remove one, group of "+withThousandsCommas(site.smallGroup.members), n, server, site.membershipLoad(server.addr, b.clients, site.smallGroup)),
+		s.addRow("add one member or remove one, group of "+many, n, server, site.membershipLoad(server.addr, b.clients, site.largeGroup)),
+		s.addRow("GET of a user, beside", n, server, site.readByIDLoad(server.addr, b.clients)),
+		s.addRow("GET with excludedAttributes=members, group of "+many, n, server,
+			site.getLoad(server.addr, b.clients, []string{"/Groups/" + site.largeGroup.id + "?excludedAttributes=members"}, expectText(`"displayName":"Everybody"`))),
+		s.addRow("GET of a group of "+many+" with its members", n, server,
+			site.getLoad(server.addr, 1, []string{"/Groups/" + site.largeGroup.id}, expectMembers(site.largeGroup.members))),
 	}
 }
 
-// holdingMembers accepts a group with at least n members, because a load may have added one.
-func holdingMembers(n int) func(status int, body []byte) error {
+// expectMembers accepts a group with at least n members, because a load may have added one.
+func expectMembers(n int) func(status int, body []byte) error {
 	member := []byte(`"value":"`)
 	return func(status int, body []byte) error {
 		if status != http.StatusOK || bytes.Count(body, member) < n {
-			return unexpected(status, body)
+			return unexpectedAnswer(status, body)
 		}
 		return nil
 	}

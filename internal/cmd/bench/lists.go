@@ -10,26 +10,26 @@ import (
 // kilobytes.
 const listClients = 4
 
-// lists reads first and last pages of 100, sorted pages, and one page for which no index helps.
-func (b *bench) lists(ctx context.Context, w *stage, s *section) error {
+// measureLists reads first and last pages of 100, sorted pages, and one page for which no index helps.
+func (b *bench) measureLists(ctx context.Context, w *runningSites, s *section) error {
 	empty := w.addEmptyHandler(&section{}, b.clients)
 	var small []*contender
 	for i, site := range w.sites {
-		rows, err := b.listRows(ctx, s, site, w.servers[i])
+		rows, err := b.addListRows(ctx, s, site, w.servers[i])
 		if err != nil {
 			return err
 		}
 		for _, row := range rows[:4] {
-			if w.large(i) {
-				row.claims = append(row.claims, w.budget(2000, empty)...)
+			if w.isLargest(i) {
+				row.claims = append(row.claims, w.budgetClaims(2000, empty)...)
 			}
 		}
-		if w.large(i) && small != nil {
+		if w.isLargest(i) && small != nil {
 			for k, row := range rows[:5] { // the rows whose order an index provides
-				row.claims = append(row.claims, costOf(small[k], w.smaller(), atMost(1.3)))
+				row.claims = append(row.claims, costClaim(small[k], w.smallerSiteName(), atMost(1.3)))
 			}
 			for k, row := range rows[5:] {
-				row.claims = append(row.claims, costOf(small[5+k], w.smaller(), aim{}))
+				row.claims = append(row.claims, costClaim(small[5+k], w.smallerSiteName(), aim{}))
 			}
 		}
 		small = rows
@@ -51,12 +51,12 @@ func alternate(rows []*contender, groups int) []*contender {
 	return append(out, rows[each*groups:]...)
 }
 
-func (b *bench) listRows(ctx context.Context, s *section, site *population, server *server) ([]*contender, error) {
+func (b *bench) addListRows(ctx context.Context, s *section, site *population, server *server) ([]*contender, error) {
 	users := site.users()
 	page := func(name string, clients int, query string) *contender {
-		return s.add(name, users, server, site.get(server.addr, clients, []string{"/Users?" + query}, holding(`"Resources":[{`)))
+		return s.addRow(name, users, server, site.getLoad(server.addr, clients, []string{"/Users?" + query}, expectText(`"Resources":[{`)))
 	}
-	total, last, err := site.walk(ctx, server.addr)
+	total, last, err := site.followCursors(ctx, server.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -67,16 +67,16 @@ func (b *bench) listRows(ctx context.Context, s *section, site *population, serv
 		page("last page of 100 by cursor", listClients, "count=100&cursor="+url.QueryEscape(last)),
 		page("page of 100 sorted by userName", listClients, "sortBy=userName&count=100"),
 		page("page of 100 sorted by name.familyName", 1, "sortBy=name.familyName&count=100"),
-		s.add(`unindexed filter (title co "x")`, users, server, site.get(server.addr, 1,
-			[]string{"/Users?count=100&filter=" + url.QueryEscape(`title co "x"`)}, holding(`"totalResults":`))),
+		s.addRow(`unindexed filter (title co "x")`, users, server, site.getLoad(server.addr, 1,
+			[]string{"/Users?count=100&filter=" + url.QueryEscape(`title co "x"`)}, expectText(`"totalResults":`))),
 	}
-	rows[1].claims = append(rows[1].claims, costOf(rows[0], "the first page's CPU", atMost(1.5)))
-	rows[3].claims = append(rows[3].claims, costOf(rows[2], "the first page's CPU", atMost(1.5)))
+	rows[1].claims = append(rows[1].claims, costClaim(rows[0], "the first page's CPU", atMost(1.5)))
+	rows[3].claims = append(rows[3].claims, costClaim(rows[2], "the first page's CPU", atMost(1.5)))
 	return rows, nil
 }
 
-// walk follows the cursors to the last page. It returns the number of users and that page's cursor.
-func (s *population) walk(ctx context.Context, addr string) (total int, last string, err error) {
+// followCursors follows the cursors to the last page. It returns the number of users and that page's cursor.
+func (s *population) followCursors(ctx context.Context, addr string) (total int, last string, err error) {
 	for read := 0; ; {
 		var page struct {
 			TotalResults int    `json:"totalResults"`

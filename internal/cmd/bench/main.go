@@ -52,18 +52,18 @@ type options struct {
 // bench is one run.
 type bench struct {
 	options
-	self    string // the path of this program
-	dir     string
-	stdout  io.Writer
-	started int
-	running []*server
-	servers []*postgres
+	programPath     string // the path of this program
+	dir             string
+	stdout          io.Writer
+	started         int
+	runningServers  []*server
+	postgresServers []*postgres
 }
 
-func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.stdout, format+"\n", args...) }
+func (b *bench) print(format string, args ...any) { fmt.Fprintf(b.stdout, format+"\n", args...) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	o, err := parse(args, stderr)
+	o, err := parseFlags(args, stderr)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("the run's limit of %s (-limit) is over", o.limit))
 	defer cancel()
 	b := &bench{options: o, stdout: stdout}
-	if b.self, err = os.Executable(); err != nil {
+	if b.programPath, err = os.Executable(); err != nil {
 		return err
 	}
 	if b.binary, err = filepath.Abs(o.binary); err != nil {
@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return errors.Join(err, b.stopAll(), os.RemoveAll(b.dir))
 }
 
-func parse(args []string, stderr io.Writer) (options, error) {
+func parseFlags(args []string, stderr io.Writer) (options, error) {
 	o := options{users: []int{1_000, 100_000}, kinds: []string{kindSQLite, kindPostgres}, only: partNames()}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
@@ -102,7 +102,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.output, "o", "", "file for the result, in Markdown; it is printed either way")
 	f.StringVar(&o.parent, "dir", "", "where the temporary directory is made: a disk, with about 5 GB free for 100,000 users")
 	f.Func("users", "sizes of the sites to read from, rising (default 1000,100000)", func(text string) (err error) {
-		o.users, err = sizes(text)
+		o.users, err = parseSizes(text)
 		return err
 	})
 	f.IntVar(&o.cycle, "cycle", 5_000, "users of the initial cycle")
@@ -110,11 +110,11 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.DurationVar(&o.round, "round", time.Second, "length of a round")
 	f.DurationVar(&o.limit, "limit", 30*time.Minute, "time after which the run ends with what it has")
 	f.Func("database", "sqlite, postgres or both (default both)", func(text string) (err error) {
-		o.kinds, err = kindsOf(text)
+		o.kinds, err = parseKinds(text)
 		return err
 	})
 	f.Func("only", "parts to measure (default "+strings.Join(partNames(), ",")+")", func(text string) (err error) {
-		o.only, err = partsOf(text)
+		o.only, err = parseParts(text)
 		return err
 	})
 	f.IntVar(&o.clients, "clients", 16, "keep-alive connections")
@@ -151,7 +151,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if *quick {
 		o.useQuickDefaults(given)
 	}
-	return o, o.valid()
+	return o, o.validate()
 }
 
 // useQuickDefaults sets small values for the flags that were not given.
@@ -171,7 +171,7 @@ func (o *options) useQuickDefaults(given map[string]bool) {
 	}
 }
 
-func (o *options) valid() error {
+func (o *options) validate() error {
 	switch {
 	case len(o.users) == 0 || o.cycle < 1 || o.rounds < 1 || o.clients < 1:
 		return errors.New("-users, -cycle, -rounds and -clients must be at least 1")
@@ -185,7 +185,7 @@ func (o *options) valid() error {
 	return nil
 }
 
-func sizes(text string) ([]int, error) {
+func parseSizes(text string) ([]int, error) {
 	var list []int
 	for word := range strings.SplitSeq(text, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(word))
@@ -199,40 +199,40 @@ func sizes(text string) ([]int, error) {
 
 // measure runs all parts and writes the report, even if some parts or the whole run fail.
 func (b *bench) measure(ctx context.Context) error {
-	where, err := b.environment(ctx)
+	where, err := b.describeEnvironment(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := b.rollcall(ctx, filepath.Join(b.dir, "none.db"), "key", "create", filepath.Join(b.dir, "key")); err != nil {
+	if _, err := b.runRollcall(ctx, filepath.Join(b.dir, "none.db"), "key", "create", filepath.Join(b.dir, "key")); err != nil {
 		return err
 	}
-	b.say("Measuring in %s, %d rounds of %s each, for %s at most. Ctrl-C stops and leaves what is known by then.", where.FileSystem, b.rounds, b.round, b.limit)
+	b.print("Measuring in %s, %d rounds of %s each, for %s at most. Ctrl-C stops and leaves what is known by then.", where.FileSystem, b.rounds, b.round, b.limit)
 	began := time.Now()
 	r := &report{Environment: where, Options: b.options}
 	for _, kind := range b.kinds {
-		b.database(ctx, kind, r)
-		if len(b.servers) > 0 {
-			r.Environment.Postgres = " " + b.servers[0].version + ", fsync on, otherwise as it is by default, one server for each site"
+		b.measureDatabase(ctx, kind, r)
+		if len(b.postgresServers) > 0 {
+			r.Environment.Postgres = " " + b.postgresServers[0].version + ", fsync on, otherwise as it is by default, one server for each site"
 		}
 	}
-	if b.does(partMapping) {
-		b.say("\nthe guide's user mapping")
-		r.MappingProblem = b.mapping(ctx, r)
+	if b.measures(partMapping) {
+		b.print("\nthe guide's user mapping")
+		r.MappingProblem = b.measureMapping(ctx, r)
 	}
-	if b.does(partCycle) {
-		b.say("\nprovisioning cycles")
-		r.CycleProblem = b.cycles(ctx, r)
+	if b.measures(partCycle) {
+		b.print("\nprovisioning cycles")
+		r.CycleProblem = b.measureCycles(ctx, r)
 	}
 	r.Took = time.Since(began)
 	if ctx.Err() != nil {
-		r.Cut = context.Cause(ctx)
+		r.EndedEarly = context.Cause(ctx)
 	}
 	text := r.markdown()
-	b.say("\n%s", text)
+	b.print("\n%s", text)
 	if b.output != "" {
 		err = os.WriteFile(b.output, []byte(text), 0o644)
 	}
 	return errors.Join(err, r.problems())
 }
 
-func (o *options) does(part string) bool { return slices.Contains(o.only, part) }
+func (o *options) measures(part string) bool { return slices.Contains(o.only, part) }

@@ -11,9 +11,9 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/templates"
 )
 
-// mapping measures the guide's user mapping: compiled once and evaluated for many people, on one
+// measureMapping measures the guide's user mapping: compiled once and evaluated for many people, on one
 // core.
-func (b *bench) mapping(ctx context.Context, r *report) error {
+func (b *bench) measureMapping(ctx context.Context, r *report) error {
 	rows, err := guideRows()
 	if err != nil {
 		return err
@@ -23,7 +23,7 @@ func (b *bench) mapping(ctx context.Context, r *report) error {
 	for i := range people {
 		attributes := personOf(i).attributes()
 		attributes["IsSoftDeleted"] = false
-		people[i] = expr.Env{Attribute: func(name string) expr.Value { return valueOf(attributes[name]) }}
+		people[i] = expr.Env{Attribute: func(name string) expr.Value { return exprValue(attributes[name]) }}
 	}
 	if _, err := evaluate(ctx, rows, people, b.round/4); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (b *bench) mapping(ctx context.Context, r *report) error {
 		}
 		micros := float64(s.Elapsed.Nanoseconds()) / 1e3 / float64(s.Requests)
 		r.Mapping = append(r.Mapping, micros)
-		b.say("  round %d of %d  %.2f µs per user", round+1, b.rounds, micros)
+		b.print("  round %d of %d  %.2f µs per user", round+1, b.rounds, micros)
 	}
 	return nil
 }
@@ -57,7 +57,7 @@ func guideRows() ([]provision.CompiledMapping, error) {
 	return schema.Compile(users, source.Users{})
 }
 
-func valueOf(v any) expr.Value {
+func exprValue(v any) expr.Value {
 	switch v := v.(type) {
 	case string:
 		return expr.String(v)

@@ -11,7 +11,7 @@ import (
 
 // person is an employee of a made-up company. The same number always gives the same person.
 type person struct {
-	n                    int
+	number               int
 	given, family        string
 	title, department    string
 	office, street, city string
@@ -25,8 +25,8 @@ func personOf(n int) person {
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	number := func() string { return fmt.Sprintf("+49 30 %07d", r.IntN(10_000_000)) }
 	p := person{
-		n:     n,
-		given: pick("Amara", "Björn", "Chiara", "Dmitri", "Esra", "Fatou", "Grace", "Hiroshi", "Ingrid", "João", "Katarzyna", "Liam", "Mei", "Nadia", "Oluwaseun", "Priya"),
+		number: n,
+		given:  pick("Amara", "Björn", "Chiara", "Dmitri", "Esra", "Fatou", "Grace", "Hiroshi", "Ingrid", "João", "Katarzyna", "Liam", "Mei", "Nadia", "Oluwaseun", "Priya"),
 		family: pick("Adler", "Baptiste", "Chowdhury", "Dąbrowski", "Eriksen", "Fernández", "Gómez", "Hakobyan", "Ivanova", "Jensen", "Kowalski",
 			"Lindqvist", "Müller", "Nakamura", "Okonkwo", "Petrosyan"),
 		title:      pick("Software Engineer", "Senior Software Engineer", "Product Manager", "Account Executive", "Data Analyst", "Site Reliability Engineer", "Technical Writer"),
@@ -40,24 +40,24 @@ func personOf(n int) person {
 		language:   pick("de-DE", "pt-PT", "pl-PL", "sv-SE", "hy-AM", "en-NG"),
 		phone:      number(), mobile: number(), fax: number(),
 	}
-	if p.leads() {
+	if p.hasUniqueTitle() {
 		p.title = fmt.Sprintf("Head of Team %06d", n/100)
 	}
 	return p
 }
 
-// leads reports whether the person's title is unique. One in a hundred people has a unique title,
+// hasUniqueTitle reports whether the person's title is unique. One in a hundred people has a unique title,
 // but never the people that the measurements create repeatedly.
-func (p person) leads() bool { return p.n%100 == 70 }
+func (p person) hasUniqueTitle() bool { return p.number%100 == 70 }
 
 func (p person) displayName() string { return p.given + " " + p.family }
-func (p person) userName() string    { return fmt.Sprintf("user%07d@contoso.example", p.n) }
-func (p person) nickname() string    { return fmt.Sprintf("user%07d", p.n) }
-func (p person) objectID() string    { return fmt.Sprintf("5e7ab1d2-90c4-4f6e-8a3b-%012d", p.n) }
+func (p person) userName() string    { return fmt.Sprintf("user%07d@contoso.example", p.number) }
+func (p person) nickname() string    { return fmt.Sprintf("user%07d", p.number) }
+func (p person) objectID() string    { return fmt.Sprintf("5e7ab1d2-90c4-4f6e-8a3b-%012d", p.number) }
 
-// user returns the person as a rich SCIM account of about 1.5 KB, as a provisioning client sends
+// scimUser returns the person as a rich SCIM account of about 1.5 KB, as a provisioning client sends
 // it.
-func (p person) user() ([]byte, error) {
+func (p person) scimUser() ([]byte, error) {
 	type m = map[string]any
 	return json.Marshal(m{
 		"schemas":           []string{"urn:ietf:params:scim:schemas:core:2.0:User", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"},
@@ -84,7 +84,7 @@ func (p person) user() ([]byte, error) {
 			{"type": "other", "formatted": p.office},
 		},
 		"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": m{
-			"employeeNumber": fmt.Sprintf("E%06d", p.n), "costCenter": "CC-4711", "organization": "Contoso", "division": "Europe", "department": p.department,
+			"employeeNumber": fmt.Sprintf("E%06d", p.number), "costCenter": "CC-4711", "organization": "Contoso", "division": "Europe", "department": p.department,
 		},
 	})
 }

@@ -21,7 +21,7 @@ type postgres struct {
 
 // startPostgres starts a server in the run's directory.
 func (b *bench) startPostgres(ctx context.Context) (*postgres, error) {
-	dir := filepath.Join(b.dir, fmt.Sprintf("pg%d", len(b.servers)))
+	dir := filepath.Join(b.dir, fmt.Sprintf("pg%d", len(b.postgresServers)))
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (b *bench) startPostgres(ctx context.Context) (*postgres, error) {
 		return nil, err
 	}
 	p := &postgres{Server: server, url: server.URL("postgres")}
-	b.servers = append(b.servers, p)
+	b.postgresServers = append(b.postgresServers, p)
 	p.version, err = server.Version(ctx)
 	return p, err
 }
@@ -40,9 +40,9 @@ func (b *bench) startPostgres(ctx context.Context) (*postgres, error) {
 // analyze creates the planner statistics that autovacuum would gather within minutes after a fill.
 func (p *postgres) analyze(ctx context.Context) error { return p.Exec(ctx, "vacuum analyze") }
 
-// cpu returns the processor time of the whole server: of its first process, including children that
+// processorTime returns the processor time of the whole server: of its first process, including children that
 // have ended, and of its running children.
-func (p *postgres) cpu() (time.Duration, error) {
+func (p *postgres) processorTime() (time.Duration, error) {
 	pid, err := p.PID()
 	if err != nil {
 		return 0, fmt.Errorf("processor time of PostgreSQL: %w", err)
@@ -57,7 +57,7 @@ func (p *postgres) cpu() (time.Duration, error) {
 		if err != nil {
 			continue // the process has ended, and its parent's time includes it
 		}
-		used, err := statOf(string(text))
+		used, err := parseStat(string(text))
 		switch {
 		case err != nil:
 			return 0, err
@@ -76,9 +76,9 @@ type processTimes struct {
 	own, ended  time.Duration // ended: of children that it has waited for
 }
 
-// statOf parses /proc/PID/stat. Field 4 is the parent, and fields 14 to 17 are utime, stime, cutime
+// parseStat parses /proc/PID/stat. Field 4 is the parent, and fields 14 to 17 are utime, stime, cutime
 // and cstime. Field 2, in parentheses, can contain spaces.
-func statOf(text string) (processTimes, error) {
+func parseStat(text string) (processTimes, error) {
 	before, rest, found := cutLast(text, ")")
 	pid, _, _ := strings.Cut(before, " ")
 	fields := strings.Fields(rest)

@@ -24,12 +24,12 @@ const (
 
 // server is a child process that listens.
 type server struct {
-	name    string
-	addr    string // host:port
-	pid     int
-	process *binary.Process
-	in      io.Closer // our own child ends when this closes, even if the parent was killed
-	db      *postgres // its database server, whose processor time counts too; nil on SQLite
+	name     string
+	addr     string // host:port
+	pid      int
+	process  *binary.Process
+	stdin    io.Closer // our own child ends when this closes, even if the parent was killed
+	database *postgres // its database server, whose processor time counts too; nil on SQLite
 }
 
 // done returns a channel that is closed when the process has ended.
@@ -54,8 +54,8 @@ func (b *bench) start(ctx context.Context, name, program string, args ...string)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{name: name, pid: process.PID(), process: process, in: in}
-	b.running = append(b.running, s)
+	s := &server{name: name, pid: process.PID(), process: process, stdin: in}
+	b.runningServers = append(b.runningServers, s)
 	if s.addr, err = process.Address(ctx); err != nil {
 		return nil, errors.Join(err, b.stop(s))
 	}
@@ -71,21 +71,21 @@ func (b *bench) childEnv() []string {
 	)
 }
 
-// requests returns the number of requests that a rollcall server has logged.
-func (s *server) requests() (int, error) {
+// countRequests returns the number of requests that a rollcall server has logged.
+func (s *server) countRequests() (int, error) {
 	log, err := os.ReadFile(s.process.Log)
 	return bytes.Count(log, []byte("msg=request ")), err
 }
 
 // stop stops a server and waits until it has ended.
 func (b *bench) stop(s *server) error {
-	s.in.Close()
+	s.stdin.Close()
 	if err := s.process.Stop(); err != nil {
 		return err
 	}
-	for i, r := range b.running {
+	for i, r := range b.runningServers {
 		if r == s {
-			b.running = append(b.running[:i], b.running[i+1:]...)
+			b.runningServers = append(b.runningServers[:i], b.runningServers[i+1:]...)
 			break
 		}
 	}
@@ -95,27 +95,27 @@ func (b *bench) stop(s *server) error {
 // stopAll stops all running servers: the newest first, and database servers last.
 func (b *bench) stopAll() error {
 	var errs []error
-	for len(b.running) > 0 {
-		n := len(b.running)
-		errs = append(errs, b.stop(b.running[n-1]))
-		if len(b.running) == n {
+	for len(b.runningServers) > 0 {
+		n := len(b.runningServers)
+		errs = append(errs, b.stop(b.runningServers[n-1]))
+		if len(b.runningServers) == n {
 			break
 		}
 	}
-	for _, p := range b.servers {
+	for _, p := range b.postgresServers {
 		errs = append(errs, p.Stop())
 	}
-	b.servers = nil
+	b.postgresServers = nil
 	return errors.Join(errs...)
 }
 
-// cpu returns the processor time that the server has used so far, in user and kernel mode.
-func (s *server) cpu() (time.Duration, error) {
+// processorTime returns the processor time that the server has used so far, in user and kernel mode.
+func (s *server) processorTime() (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
 	if err != nil {
 		return 0, fmt.Errorf("processor time of %s: %w", s.name, err)
 	}
-	used, err := statOf(string(text))
+	used, err := parseStat(string(text))
 	return used.own, err
 }
 
@@ -127,8 +127,8 @@ func cutLast(text, sep string) (before, after string, found bool) {
 	return text[:i], text[i+len(sep):], true
 }
 
-// peak returns the server's peak resident size so far, in bytes.
-func (s *server) peak() (int64, error) {
+// peakMemory returns the server's peak resident size so far, in bytes.
+func (s *server) peakMemory() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.pid))
 	if err != nil {
 		return 0, fmt.Errorf("peak memory of %s: %w", s.name, err)
@@ -146,20 +146,20 @@ func parsePeak(status string) (int64, error) {
 	return 0, errors.New("no VmHWM in /proc/PID/status")
 }
 
-// rollcall runs one command and returns its output. The settings are in the environment, because
+// runRollcall runs one command and returns its output. The settings are in the environment, because
 // commands refuse flags that they do not use.
-func (b *bench) rollcall(ctx context.Context, database string, args ...string) (string, error) {
+func (b *bench) runRollcall(ctx context.Context, database string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, b.binary, args...)
 	cmd.Dir, cmd.Env = b.dir, append(b.childEnv(), "ROLLCALL_DATABASE="+database)
 	return binary.Output(cmd)
 }
 
-// serve starts the product on a database.
-func (b *bench) serve(ctx context.Context, name, database string) (*server, error) {
+// startProduct starts the product on a database.
+func (b *bench) startProduct(ctx context.Context, name, database string) (*server, error) {
 	return b.start(ctx, name, b.binary, "serve", "--database", database, "--listen", "127.0.0.1:0")
 }
 
-// child starts this program again as one of the contenders.
-func (b *bench) child(ctx context.Context, kind string, args ...string) (*server, error) {
-	return b.start(ctx, kind, b.self, append([]string{"-child", kind}, args...)...)
+// startChild starts this program again as one of the contenders.
+func (b *bench) startChild(ctx context.Context, kind string, args ...string) (*server, error) {
+	return b.start(ctx, kind, b.programPath, append([]string{"-child", kind}, args...)...)
 }

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// profiles takes a CPU profile of the SCIM server under each load.
-func (b *bench) profiles(ctx context.Context, site *population) error {
+// takeProfiles takes a CPU profile of the SCIM server under each load.
+func (b *bench) takeProfiles(ctx context.Context, site *population) error {
 	if err := os.MkdirAll(b.profile, 0o755); err != nil {
 		return err
 	}
-	s, err := b.child(ctx, childServe, "-url", site.url)
+	s, err := b.startChild(ctx, childServe, "-url", site.url)
 	if err != nil {
 		return err
 	}
 	var last atomic.Int64
 	last.Store(time.Now().Unix()) // greater than the numbers that were measured
-	creating, err := site.newUsers(s.addr, b.clients, func() int { return int(last.Add(1)) })
+	creating, err := site.createLoad(s.addr, b.clients, func() int { return int(last.Add(1)) })
 	if err != nil {
 		return err
 	}
@@ -31,12 +31,12 @@ func (b *bench) profiles(ctx context.Context, site *population) error {
 		name string
 		load load
 	}{
-		{"get", site.byID(s.addr, b.clients)},
-		{"lookup", b.lookup(func(p person) string { return fmt.Sprintf("userName eq %q", p.userName()) })(site, s.addr)},
-		{"page", site.get(s.addr, listClients, []string{"/Users?count=100"}, holding(`"Resources":[{`))},
-		{"member", site.memberships(s.addr, b.clients, site.many)},
-		{"stream", site.get(s.addr, 1, []string{"/Groups/" + site.many.id}, holdingMembers(site.many.members))},
-		{"patch", site.activations(s.addr, b.clients)},
+		{"get", site.readByIDLoad(s.addr, b.clients)},
+		{"lookup", b.filterLoad(func(p person) string { return fmt.Sprintf("userName eq %q", p.userName()) })(site, s.addr)},
+		{"page", site.getLoad(s.addr, listClients, []string{"/Users?count=100"}, expectText(`"Resources":[{`))},
+		{"member", site.membershipLoad(s.addr, b.clients, site.largeGroup)},
+		{"stream", site.getLoad(s.addr, 1, []string{"/Groups/" + site.largeGroup.id}, expectMembers(site.largeGroup.members))},
+		{"patch", site.activationLoad(s.addr, b.clients)},
 		{"create", creating},
 	} {
 		file := filepath.Join(b.profile, p.name+".pprof")
@@ -45,11 +45,11 @@ func (b *bench) profiles(ctx context.Context, site *population) error {
 		go func() {
 			took <- download(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.addr, seconds), file)
 		}()
-		_, _, err := p.load.during(ctx, time.Duration(seconds)*time.Second)
+		_, _, err := p.load.runFor(ctx, time.Duration(seconds)*time.Second)
 		if err := errors.Join(err, <-took); err != nil {
 			return err
 		}
-		b.say("  %s", file)
+		b.print("  %s", file)
 	}
 	if err := download(ctx, "http://"+s.addr+"/debug/pprof/allocs", filepath.Join(b.profile, "allocs.pprof")); err != nil {
 		return err
@@ -69,7 +69,7 @@ func download(ctx context.Context, url, file string) error {
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err == nil && res.StatusCode != http.StatusOK {
-		err = unexpected(res.StatusCode, body)
+		err = unexpectedAnswer(res.StatusCode, body)
 	}
 	if err != nil {
 		return err

@@ -16,10 +16,10 @@ type report struct {
 	Environment environment
 	Options     options
 	Took        time.Duration
-	Cut         error // why the run ended early
+	EndedEarly  error // why the run ended early
 
-	Sections []*section
-	Filled   []memory // after the fill
+	Sections       []*section
+	PeaksAfterFill []processMemory // after the fill
 
 	Rows           int // how many rows the guide's user mapping has
 	Mapping        []float64
@@ -34,20 +34,20 @@ type section struct {
 	Kind, Part, Title string
 	Document          int // mean bytes of a user as answered
 	Rows              []*contender
-	Peaks             []memory // the memory of each rollcall serve at the end
-	Note              string   // a figure beside the rows
-	Problem           error    // why rows are missing
+	Peaks             []processMemory // the memory of each rollcall serve at the end
+	Note              string          // a figure beside the rows
+	Problem           error           // why rows are missing
 }
 
-// memory is the peak resident size of a process, in bytes.
-type memory struct {
+// processMemory is the peak resident size of a process, in bytes.
+type processMemory struct {
 	what string
 	peak int64
 }
 
 // problems returns everything that went wrong.
 func (r *report) problems() error {
-	errs := []error{r.Cut, r.ProfileProblem}
+	errs := []error{r.EndedEarly, r.ProfileProblem}
 	add := func(what string, err error) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
@@ -79,35 +79,35 @@ type cycleReport struct {
 	Site, Source int64    // greatest peak memory of either end, bytes
 }
 
-func (c *cycleReport) add(did cycled) {
+func (c *cycleReport) add(did cycleResult) {
 	c.Initial = append(c.Initial, did.initial)
 	c.SiteCPU = append(c.SiteCPU, float64(did.siteCPU.Microseconds())/float64(did.initial.Requests))
-	c.Idle = append(c.Idle, did.idle.Seconds())
+	c.Idle = append(c.Idle, did.idleTime.Seconds())
 	c.IdleRequests = append(c.IdleRequests, float64(did.idleRequests))
-	c.Site, c.Source = max(c.Site, did.site), max(c.Source, did.source)
+	c.Site, c.Source = max(c.Site, did.sitePeak), max(c.Source, did.sourcePeak)
 }
 
 // markdown returns the report in the form of docs/benchmarks.md.
 func (r *report) markdown() string {
 	var out strings.Builder
 	out.WriteString("# Benchmarks\n\n" + r.intro())
-	out.WriteString("\n## What holds\n\n" + r.verdicts())
+	out.WriteString("\n## What holds\n\n" + r.summarizeVerdicts())
 	kind := ""
 	for _, s := range r.Sections {
 		if s.Kind != kind {
 			kind = s.Kind
 			fmt.Fprintf(&out, "\n## %s\n", kindName(kind))
 		}
-		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n%s", s.Title, s.text(r), s.table())
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n%s", s.Title, s.markdown(r), s.formatRows())
 	}
-	if r.Options.does(partMapping) {
+	if r.Options.measures(partMapping) {
 		fmt.Fprintf(&out, "\n## The guide's user mapping\n\n%s\n", r.mappingText())
 	}
-	if r.Options.does(partCycle) {
+	if r.Options.measures(partCycle) {
 		fmt.Fprintf(&out, "\n## Provisioning\n\n%s", r.cycleText())
 	}
-	if rows := r.memory(); len(rows) > 1 {
-		fmt.Fprintf(&out, "\n## Memory\n\n%s\n\n%s", memoryText, table(rows))
+	if rows := r.memoryTable(); len(rows) > 1 {
+		fmt.Fprintf(&out, "\n## Memory\n\n%s\n\n%s", memoryText, formatTable(rows))
 	}
 	return out.String()
 }
@@ -133,18 +133,18 @@ func (r *report) findings() []finding {
 		if len(values) == 0 {
 			return
 		}
-		v := missed
+		v := aimMissed
 		if a.holds(spreadOf(values).Median) {
-			v = holds
+			v = aimHolds
 		}
-		all = append(all, finding{fmt.Sprintf("%s: %s (%s: %s)", what, format(spreadOf(values), verb), a, v), v})
+		all = append(all, finding{fmt.Sprintf("%s: %s (%s: %s)", what, formatSpread(spreadOf(values), verb), a, v), v})
 	}
 	judge("the guide's user mapping, µs per user", mappingAim(), r.Mapping, "%.1f")
 	if c := r.Cycle; c != nil {
 		judge("initial cycle × the load generator's rate", cycleAim(), ratios(ratesOf(c.Initial), ratesOf(c.Generator)), "%.2f")
 		judge("cycle with nothing to do, seconds", idleAim(), c.Idle, "%.3f")
 	}
-	for _, m := range r.peaks() {
+	for _, m := range r.allPeaks() {
 		judge("memory, "+m.what+", MB", memoryAim(), []float64{float64(m.peak) / 1e6}, "%.0f")
 	}
 	return all
@@ -155,28 +155,28 @@ func cycleAim() aim   { return atLeast(0.5) }
 func idleAim() aim    { return atMost(1) }
 func memoryAim() aim  { return atMost(150) }
 
-// verdicts returns how many aims hold, and the names of those that do not.
-func (r *report) verdicts() string {
+// summarizeVerdicts returns how many aims hold, and the names of those that do not.
+func (r *report) summarizeVerdicts() string {
 	all := r.findings()
 	var count [4]int
 	var rest []string
 	for _, f := range all {
 		count[f.verdict]++
-		if f.verdict != holds {
+		if f.verdict != aimHolds {
 			rest = append(rest, "- "+f.what+"\n")
 		}
 	}
 	text := fmt.Sprintf("Of %d aims %d hold, %d are missed, %d were not measured. Ratios are what counts. A budget in µs was set where an empty handler took\n"+
 		"%d µs, and is there to compare with: beside it stands how many times an empty handler's time that is, measured in the same rounds. An aim is\n"+
 		"judged by the median and is about 100,000 users. No aim is a threshold: nothing fails when one is missed.\n",
-		len(all), count[holds], count[missed], count[unknown], emptyWhereBudgeted)
+		len(all), count[aimHolds], count[aimMissed], count[notMeasured], emptyWhereBudgeted)
 	if len(rest) > 0 {
 		text += "\nWhat does not hold, or is not known:\n\n" + strings.Join(rest, "")
 	}
 	return text
 }
 
-func (s *section) text(r *report) string {
+func (s *section) markdown(r *report) string {
 	text := map[string]string{
 		partRead: "`rollcall serve` with a database for each size, asked for something random each time, beside an empty net/http handler in a process of its own that\n" +
 			"gets the same kind of request and answers 17 bytes of JSON.",
@@ -195,7 +195,7 @@ func (s *section) text(r *report) string {
 			"same write, without HTTP, JSON, token and rules."
 	}
 	if s.Document > 0 && s.Part == partRead {
-		text += fmt.Sprintf(" A user as answered has %s bytes on average.", count(s.Document))
+		text += fmt.Sprintf(" A user as answered has %s bytes on average.", withThousandsCommas(s.Document))
 	}
 	if s.Problem != nil {
 		text += "\n\nNot run, or not to its end: " + oneLine(s.Problem) + "."
@@ -203,8 +203,8 @@ func (s *section) text(r *report) string {
 	return text
 }
 
-// table returns a table with a row for each contender.
-func (s *section) table() string {
+// formatRows returns a table with a row for each contender.
+func (s *section) formatRows() string {
 	header := []string{"", "users", "clients", "requests/s", "server CPU, µs"}
 	if s.Kind == kindPostgres {
 		header = append(header, "PostgreSQL's CPU, µs")
@@ -213,16 +213,16 @@ func (s *section) table() string {
 	for _, c := range s.Rows {
 		users := ""
 		if c.Users > 0 {
-			users = count(c.Users)
+			users = withThousandsCommas(c.Users)
 		}
-		row := []string{c.Name, users, count(c.Clients), "not run", ""}
+		row := []string{c.Name, users, withThousandsCommas(c.Clients), "not run", ""}
 		if len(c.samples) > 0 {
-			row[3], row[4] = figure(c.rates()), figure(c.cpus())
+			row[3], row[4] = formatFigure(c.rates()), formatFigure(c.cpus())
 		}
 		if s.Kind == kindPostgres {
 			row = append(row, "")
 			if len(c.samples) > 0 {
-				row[5] = figure(c.databases())
+				row[5] = formatFigure(c.databases())
 			}
 		}
 		rows = append(rows, append(row, s.remarks(c)))
@@ -232,7 +232,7 @@ func (s *section) table() string {
 		row[0], row[3], row[len(row)-1] = s.Title, "not run", oneLine(s.Problem)
 		rows = append(rows, row)
 	}
-	return table(rows)
+	return formatTable(rows)
 }
 
 func (s *section) remarks(c *contender) string {
@@ -261,8 +261,8 @@ func oneLine(err error) string {
 // remarksTitle is the title of the only text column besides the first.
 const remarksTitle = "ratio (aim)"
 
-// table formats rows as a table. The first row is the header.
-func table(rows [][]string) string {
+// formatTable formats rows as a table. The first row is the header.
+func formatTable(rows [][]string) string {
 	var out strings.Builder
 	for i, row := range rows {
 		out.WriteString("| " + strings.Join(row, " | ") + " |\n")
@@ -281,7 +281,7 @@ func table(rows [][]string) string {
 	return out.String()
 }
 
-func (r *report) command() string {
+func (r *report) commandLine() string {
 	if len(r.Options.changed) == 0 {
 		return "make bench"
 	}
@@ -291,17 +291,17 @@ func (r *report) command() string {
 func (r *report) intro() string {
 	e := r.Environment
 	cut := ""
-	if r.Cut != nil {
-		cut = "**This run did not come to its end: " + oneLine(r.Cut) + ".**\n\n"
+	if r.EndedEarly != nil {
+		cut = "**This run did not come to its end: " + oneLine(r.EndedEarly) + ".**\n\n"
 	}
 	return cut + fmt.Sprintf("Written by `%s`, which measures everything side by side in one run on loopback and writes this page again. It took %s.\n\n",
-		r.command(), r.Took.Round(time.Second)) +
-		table([][]string{
+		r.commandLine(), r.Took.Round(time.Second)) +
+		formatTable([][]string{
 			{"run on", ""},
 			{"revision", e.Revision},
 			{"Go", e.Go},
 			{"processors", fmt.Sprintf("%d × %s", e.Cores, e.CPU)},
-			{"memory", fmt.Sprintf("%s MiB", count(e.MemoryMiB))},
+			{"memory", fmt.Sprintf("%s MiB", withThousandsCommas(e.MemoryMiB))},
 			{"databases", e.Database + "; PostgreSQL" + e.Postgres},
 			{"file system", e.FileSystem},
 			{"rounds", fmt.Sprintf("%d of %s for each contender, in turn, after a warm-up", r.Options.rounds, r.Options.round)},
@@ -330,16 +330,16 @@ func clientsText(n int) string {
 
 func (r *report) mappingText() string {
 	if len(r.Mapping) == 0 {
-		return "Not run: " + oneLine(cmp.Or(r.MappingProblem, r.Cut)) + "."
+		return "Not run: " + oneLine(cmp.Or(r.MappingProblem, r.EndedEarly)) + "."
 	}
 	return fmt.Sprintf("The %d rows of *Provision Azure Active Directory Users*, compiled once and evaluated for one person after the other on one core: **%s µs per user** (aim %s).",
-		r.Rows, format(spreadOf(r.Mapping), "%.1f"), mappingAim())
+		r.Rows, formatSpread(spreadOf(r.Mapping), "%.1f"), mappingAim())
 }
 
 func (r *report) cycleText() string {
 	c := r.Cycle
 	text := ""
-	if err := cmp.Or(r.CycleProblem, r.Cut); err != nil {
+	if err := cmp.Or(r.CycleProblem, r.EndedEarly); err != nil {
 		text = "Not run, or not to its end: " + oneLine(err) + ".\n\n"
 	}
 	if c == nil || len(c.Generator) == 0 {
@@ -348,47 +348,47 @@ func (r *report) cycleText() string {
 	return text + fmt.Sprintf("A directory of %s people in one `rollcall serve`, a site of profile full in another, a new SQLite database for each in every round; Create, Update and Delete on, only assigned\n"+
 		"users, everybody assigned. The initial cycle looks every person up, creates the account and records each step. Beside it a load generator sends the same lookups and\n"+
 		"the same bodies with the same concurrency (%d) to a site of its own and records nothing. Then the next cycle, with nothing to do.\n\n"+
-		"The initial cycle reaches **%s of the load generator's rate** (aim %s).\n\n", count(c.Users), provision.DefaultWorkers,
-		ratio(ratios(ratesOf(c.Initial), ratesOf(c.Generator))), cycleAim()) + table(r.cycles())
+		"The initial cycle reaches **%s of the load generator's rate** (aim %s).\n\n", withThousandsCommas(c.Users), provision.DefaultWorkers,
+		formatRatio(ratios(ratesOf(c.Initial), ratesOf(c.Generator))), cycleAim()) + formatTable(r.cycleTable())
 }
 
-func (r *report) cycles() [][]string {
+func (r *report) cycleTable() [][]string {
 	c := r.Cycle
 	cpu := (&contender{samples: c.Initial}).cpus()
 	generated := contender{samples: c.Generator}
 	return [][]string{
 		{"", "seconds", "users/s", "CPU per user, directory's end, µs", "CPU per user, site's end, µs"},
-		{"initial cycle", seconds(c.Initial), whole(ratesOf(c.Initial)), whole(cpu), whole(c.SiteCPU)},
-		{"load generator", seconds(c.Generator), whole(generated.rates()), "", whole(generated.cpus())},
-		{"cycle with nothing to do; requests sent: " + format(spreadOf(c.IdleRequests), "%.0f"), format(spreadOf(c.Idle), "%.3f"), "", "", ""},
+		{"initial cycle", formatSeconds(c.Initial), formatWhole(ratesOf(c.Initial)), formatWhole(cpu), formatWhole(c.SiteCPU)},
+		{"load generator", formatSeconds(c.Generator), formatWhole(generated.rates()), "", formatWhole(generated.cpus())},
+		{"cycle with nothing to do; requests sent: " + formatSpread(spreadOf(c.IdleRequests), "%.0f"), formatSpread(spreadOf(c.Idle), "%.3f"), "", "", ""},
 	}
 }
 
 const memoryText = "Peak resident size (`VmHWM`) of each `rollcall serve` process alone, since its start, which was the beginning of the part (aim: at most 150 MB)."
 
-// peaks returns the peak memory of all processes.
-func (r *report) peaks() []memory {
-	all := r.Filled
+// allPeaks returns the peak memory of all processes.
+func (r *report) allPeaks() []processMemory {
+	all := r.PeaksAfterFill
 	for _, s := range r.Sections {
 		all = append(all, s.Peaks...)
 	}
 	if c := r.Cycle; c != nil && len(c.Initial) > 0 {
-		all = append(all, memory{fmt.Sprintf("initial cycle of %s, the directory's end", count(c.Users)), c.Source},
-			memory{fmt.Sprintf("initial cycle of %s, the site's end", count(c.Users)), c.Site})
+		all = append(all, processMemory{fmt.Sprintf("initial cycle of %s, the directory's end", withThousandsCommas(c.Users)), c.Source},
+			processMemory{fmt.Sprintf("initial cycle of %s, the site's end", withThousandsCommas(c.Users)), c.Site})
 	}
 	return all
 }
 
-func (r *report) memory() [][]string {
+func (r *report) memoryTable() [][]string {
 	rows := [][]string{{"`rollcall serve`", "MB"}}
-	for _, m := range r.peaks() {
-		rows = append(rows, []string{m.what, megabytes(m.peak)})
+	for _, m := range r.allPeaks() {
+		rows = append(rows, []string{m.what, formatMegabytes(m.peak)})
 	}
 	return rows
 }
 
-// format returns "median (min–max)". It leaves out the parentheses if all values look the same.
-func format(s spread, verb string) string {
+// formatSpread returns "median (min–max)". It leaves out the parentheses if all values look the same.
+func formatSpread(s spread, verb string) string {
 	median, low, high := fmt.Sprintf(verb, s.Median), fmt.Sprintf(verb, s.Min), fmt.Sprintf(verb, s.Max)
 	if low == high {
 		return median
@@ -396,37 +396,37 @@ func format(s spread, verb string) string {
 	return median + " (" + low + "–" + high + ")"
 }
 
-func ratio(values []float64) string { return format(spreadOf(values), "%.2f") }
+func formatRatio(values []float64) string { return formatSpread(spreadOf(values), "%.2f") }
 
-// figure formats values as whole numbers, with one more digit if they are small.
-func figure(values []float64) string {
+// formatFigure formats values as whole numbers, with one more digit if they are small.
+func formatFigure(values []float64) string {
 	if s := spreadOf(values); s.Max < 100 {
-		return format(s, "%.1f")
+		return formatSpread(s, "%.1f")
 	}
-	return whole(values)
+	return formatWhole(values)
 }
 
-func whole(values []float64) string {
+func formatWhole(values []float64) string {
 	s := spreadOf(values)
 	if s.Max >= 999.5 {
-		median, low, high := count(int(s.Median+0.5)), count(int(s.Min+0.5)), count(int(s.Max+0.5))
+		median, low, high := withThousandsCommas(int(s.Median+0.5)), withThousandsCommas(int(s.Min+0.5)), withThousandsCommas(int(s.Max+0.5))
 		if low == high {
 			return median
 		}
 		return median + " (" + low + "–" + high + ")"
 	}
-	return format(s, "%.0f")
+	return formatSpread(s, "%.0f")
 }
 
-func seconds(samples []sample) string {
+func formatSeconds(samples []sample) string {
 	c := contender{samples: samples}
-	return format(spreadOf(c.each(func(s sample) float64 { return s.Elapsed.Seconds() })), "%.2f")
+	return formatSpread(spreadOf(c.mapSamples(func(s sample) float64 { return s.Elapsed.Seconds() })), "%.2f")
 }
 
-func megabytes(n int64) string { return fmt.Sprintf("%.0f", float64(n)/1e6) }
+func formatMegabytes(n int64) string { return fmt.Sprintf("%.0f", float64(n)/1e6) }
 
-// count formats a number with commas between thousands.
-func count(n int) string {
+// withThousandsCommas formats a number with commas between thousands.
+func withThousandsCommas(n int) string {
 	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]

@@ -8,48 +8,48 @@ import (
 	"time"
 )
 
-// searchable declares attributes searchable while the servers run. Once their indexes are complete,
+// measureSearchable declares attributes searchable while the servers run. Once their indexes are complete,
 // it measures searches by them, and by an attribute that is not declared.
-func (b *bench) searchable(ctx context.Context, w *stage, s *section) error {
+func (b *bench) measureSearchable(ctx context.Context, w *runningSites, s *section) error {
 	var small *contender
 	for i, site := range w.sites {
-		took, err := b.declare(ctx, site, "title", "department")
+		took, err := b.declareSearchable(ctx, site, "title", "department")
 		if err != nil {
 			return err
 		}
-		s.Note = fmt.Sprintf("Both attributes of %s users were indexed in %.1f s.", count(site.users()), took.Seconds())
-		b.say("  %s", s.Note)
+		s.Note = fmt.Sprintf("Both attributes of %s users were indexed in %.1f s.", withThousandsCommas(site.users()), took.Seconds())
+		b.print("  %s", s.Note)
 		users, server := site.users(), w.servers[i]
 		var titles []string
-		for n := range users + strangers {
-			if p := personOf(n); p.leads() {
+		for n := range users + ungroupedUsers {
+			if p := personOf(n); p.hasUniqueTitle() {
 				titles = append(titles, "/Users?filter="+url.QueryEscape(fmt.Sprintf("title eq %q", p.title)))
 			}
 		}
-		declared := s.add("declared attribute (title eq)", users, server, site.get(server.addr, b.clients, titles, found(1)))
+		declared := s.addRow("declared attribute (title eq)", users, server, site.getLoad(server.addr, b.clients, titles, expectTotal(1)))
 		if small != nil {
-			declared.claims = append(declared.claims, costOf(small, w.smaller(), atMost(1.3)))
+			declared.claims = append(declared.claims, costClaim(small, w.smallerSiteName(), atMost(1.3)))
 		}
 		small = declared
-		s.add("declared attribute, page of 100 of a sixth (department eq)", users, server, site.get(server.addr, listClients,
-			[]string{"/Users?count=100&filter=" + url.QueryEscape(`department eq "Sales"`)}, holding(`"Resources":[{`)))
-		s.add("not declared (nickName eq)", users, server,
-			site.byFilter(server.addr, 1, func(p person) string { return fmt.Sprintf("nickName eq %q", p.nickname()) }),
-			costOf(declared, "the declared attribute's CPU", aim{}))
+		s.addRow("declared attribute, page of 100 of a sixth (department eq)", users, server, site.getLoad(server.addr, listClients,
+			[]string{"/Users?count=100&filter=" + url.QueryEscape(`department eq "Sales"`)}, expectText(`"Resources":[{`)))
+		s.addRow("not declared (nickName eq)", users, server,
+			site.filterLoad(server.addr, 1, func(p person) string { return fmt.Sprintf("nickName eq %q", p.nickname()) }),
+			costClaim(declared, "the declared attribute's CPU", aim{}))
 	}
 	s.Rows = alternate(s.Rows, len(w.sites))
 	return b.interleave(ctx, s.Rows...)
 }
 
-// declare declares attributes of a site's users searchable and waits until their indexes are
+// declareSearchable declares attributes of a site's users searchable and waits until their indexes are
 // complete.
-func (b *bench) declare(ctx context.Context, site *population, attributes ...string) (took time.Duration, err error) {
+func (b *bench) declareSearchable(ctx context.Context, site *population, attributes ...string) (took time.Duration, err error) {
 	started := time.Now()
-	if _, err := b.rollcall(ctx, site.url, append([]string{"site", "searchable", "add", siteName, "User"}, attributes...)...); err != nil {
+	if _, err := b.runRollcall(ctx, site.url, append([]string{"site", "searchable", "add", siteName, "User"}, attributes...)...); err != nil {
 		return 0, err
 	}
 	for {
-		text, err := b.rollcall(ctx, site.url, "site", "searchable", "show", siteName, "--json")
+		text, err := b.runRollcall(ctx, site.url, "site", "searchable", "show", siteName, "--json")
 		if err != nil {
 			return 0, err
 		}

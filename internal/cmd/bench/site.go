@@ -18,30 +18,30 @@ const siteName = "bench"
 // adminName is the administrator that every site has from the beginning.
 const adminName = "admin@contoso.example"
 
-// mostClients is the greatest number of connections that a load may have.
-const mostClients = 64
+// maxClients is the greatest number of connections that a load may have.
+const maxClients = 64
 
-// strangers is the number of users in no group, at least one for each connection. Together with the
+// ungroupedUsers is the number of users in no group, at least one for each connection. Together with the
 // administrator they fill a page of 100, so that the last page of a site with a few hundred users
 // is as long as the first.
-const strangers = 99
+const ungroupedUsers = 99
 
 const scimPath = "/c/" + siteName + "/auth/scim/v2"
 
 // population is a site with the profile "full", a valid token and its users. It is alone in its
 // database.
 type population struct {
-	url    string
-	db     *postgres // the server of url; nil on SQLite
-	token  string
-	ids    []string // the ids of its users, in the order of their numbers
-	others []string // the ids of users in no group; the loads add them to groups and remove them
-	bytes  int      // total size of its users' documents in responses
-	filled int64    // peak memory of rollcall serve after the fill
+	url           string
+	db            *postgres // the server of url; nil on SQLite
+	token         string
+	ids           []string // the ids of its users, in the order of their numbers
+	ungroupedIDs  []string // the ids of users in no group; the loads add them to groups and remove them
+	documentBytes int      // total size of its users' documents in responses
+	peakAfterFill int64    // peak memory of rollcall serve after the fill
 
-	few, many group // groups with 10 members and with everyone in ids
-	groups    int   // number of other groups, without members
-	flips     []atomic.Uint32
+	smallGroup, largeGroup group // groups with 10 members and with everyone in ids
+	emptyGroups            int   // number of other groups, without members
+	flips                  []atomic.Uint32
 }
 
 // group is a group with members.
@@ -56,11 +56,11 @@ func (s *population) users() int { return len(s.ids) }
 // newSite creates a site with no people except the administrator, who has a sign-in link.
 func (b *bench) newSite(ctx context.Context, url string) (*population, error) {
 	s := &population{url: url}
-	if _, err := b.rollcall(ctx, s.url, "site", "create", siteName, "--profile", "full", "--admin", adminName); err != nil {
+	if _, err := b.runRollcall(ctx, s.url, "site", "create", siteName, "--profile", "full", "--admin", adminName); err != nil {
 		return nil, err
 	}
 	var err error
-	s.token, err = b.rollcall(ctx, s.url, "token", "create", siteName)
+	s.token, err = b.runRollcall(ctx, s.url, "token", "create", siteName)
 	return s, err
 }
 
@@ -72,8 +72,8 @@ func (s *population) copy(b *bench, name string) (*population, error) {
 	return &c, copyDatabase(c.url, s.url)
 }
 
-// request builds an HTTP request in buf.
-func (s *population) request(buf []byte, method, target string, body []byte) []byte {
+// appendRequest builds an HTTP request in buf.
+func (s *population) appendRequest(buf []byte, method, target string, body []byte) []byte {
 	buf = append(buf, method...)
 	buf = append(buf, ' ')
 	buf = append(buf, scimPath...)
@@ -88,54 +88,54 @@ func (s *population) request(buf []byte, method, target string, body []byte) []b
 	return append(buf, body...)
 }
 
-// lookup returns the path of Entra's search for an account.
-func lookup(userName string) string {
+// lookupPath returns the path of Entra's search for an account.
+func lookupPath(userName string) string {
 	return "/Users?filter=" + url.QueryEscape(`userName eq "`+userName+`"`)
 }
 
 // fill adds n people and the strangers with durable creates, then creates the groups.
 func (s *population) fill(ctx context.Context, addr string, n int) error {
-	ids, sizes := make([]string, n+strangers), make([]int, n+strangers)
-	_, err := all(ctx, addr, mostClients, len(ids), func(c *conn, i int) error {
-		body, err := personOf(i).user()
+	ids, sizes := make([]string, n+ungroupedUsers), make([]int, n+ungroupedUsers)
+	_, err := doAll(ctx, addr, maxClients, len(ids), func(c *conn, i int) error {
+		body, err := personOf(i).scimUser()
 		if err != nil {
 			return err
 		}
-		status, answer, err := c.send(s.request(nil, http.MethodPost, "/Users", body))
+		status, answer, err := c.send(s.appendRequest(nil, http.MethodPost, "/Users", body))
 		if err != nil {
 			return err
 		}
 		ids[i], sizes[i] = idOf(answer), len(answer)
-		return created(status, answer)
+		return expectCreated(status, answer)
 	})
 	if err != nil {
 		return err
 	}
 	for _, size := range sizes[:n] {
-		s.bytes += size
+		s.documentBytes += size
 	}
-	s.ids, s.others, s.flips = ids[:n], ids[n:], make([]atomic.Uint32, n)
+	s.ids, s.ungroupedIDs, s.flips = ids[:n], ids[n:], make([]atomic.Uint32, n)
 	return s.fillGroups(ctx, addr)
 }
 
 // fillGroups creates a group of ten, a group of everyone, and an empty group for every hundred
 // people.
 func (s *population) fillGroups(ctx context.Context, addr string) error {
-	s.groups = max(2, len(s.ids)/100)
-	_, err := all(ctx, addr, 16, s.groups, func(c *conn, i int) error {
-		status, answer, err := c.send(s.request(nil, http.MethodPost, "/Groups", groupBody(teamName(i), nil)))
+	s.emptyGroups = max(2, len(s.ids)/100)
+	_, err := doAll(ctx, addr, 16, s.emptyGroups, func(c *conn, i int) error {
+		status, answer, err := c.send(s.appendRequest(nil, http.MethodPost, "/Groups", groupBody(teamName(i), nil)))
 		if err != nil {
 			return err
 		}
-		return created(status, answer)
+		return expectCreated(status, answer)
 	})
 	if err != nil {
 		return err
 	}
-	if s.few, err = s.newGroup(ctx, addr, "Ten", s.ids[:min(10, len(s.ids))]); err != nil {
+	if s.smallGroup, err = s.newGroup(ctx, addr, "Ten", s.ids[:min(10, len(s.ids))]); err != nil {
 		return err
 	}
-	s.many, err = s.newGroup(ctx, addr, "Everybody", s.ids)
+	s.largeGroup, err = s.newGroup(ctx, addr, "Everybody", s.ids)
 	return err
 }
 
@@ -145,9 +145,9 @@ func (s *population) newGroup(ctx context.Context, addr, name string, members []
 		return group{}, err
 	}
 	defer c.close()
-	status, answer, err := c.send(s.request(nil, http.MethodPost, "/Groups", groupBody(name, members)))
+	status, answer, err := c.send(s.appendRequest(nil, http.MethodPost, "/Groups", groupBody(name, members)))
 	if err == nil {
-		err = created(status, answer)
+		err = expectCreated(status, answer)
 	}
 	if err != nil {
 		return group{}, fmt.Errorf("make a group of %d: %w", len(members), err)
@@ -178,138 +178,138 @@ func idOf(answer []byte) string {
 	return string(id)
 }
 
-func unexpected(status int, body []byte) error {
+func unexpectedAnswer(status int, body []byte) error {
 	return fmt.Errorf("unexpected answer %d: %.500s", status, body)
 }
 
-// get returns a load that requests a random one of the targets each time.
-func (s *population) get(addr string, clients int, targets []string, check func(status int, body []byte) error) load {
+// getLoad returns a load that requests a random one of the targets each time.
+func (s *population) getLoad(addr string, clients int, targets []string, check func(status int, body []byte) error) load {
 	return load{
-		addr: addr, clients: clients, check: check,
-		next: func(_ int, rng *rand.Rand, buf []byte) []byte {
-			return s.request(buf, http.MethodGet, targets[rng.IntN(len(targets))], nil)
+		addr: addr, clients: clients, checkResponse: check,
+		buildRequest: func(_ int, rng *rand.Rand, buf []byte) []byte {
+			return s.appendRequest(buf, http.MethodGet, targets[rng.IntN(len(targets))], nil)
 		},
 	}
 }
 
-// byID reads random users.
-func (s *population) byID(addr string, clients int) load {
+// readByIDLoad reads random users.
+func (s *population) readByIDLoad(addr string, clients int) load {
 	targets := make([]string, len(s.ids))
 	for i, id := range s.ids {
 		targets[i] = "/Users/" + id
 	}
-	return s.get(addr, clients, targets, holding(`"userName":"`))
+	return s.getLoad(addr, clients, targets, expectText(`"userName":"`))
 }
 
-// byFilter looks up random people by a filter on their values.
-func (s *population) byFilter(addr string, clients int, filter func(person) string) load {
+// filterLoad looks up random people by a filter on their values.
+func (s *population) filterLoad(addr string, clients int, filter func(person) string) load {
 	targets := make([]string, len(s.ids))
 	for i := range targets {
 		targets[i] = "/Users?filter=" + url.QueryEscape(filter(personOf(i)))
 	}
-	return s.get(addr, clients, targets, found(1))
+	return s.getLoad(addr, clients, targets, expectTotal(1))
 }
 
-// byTeam looks up random groups by displayName.
-func (s *population) byTeam(addr string, clients int) load {
-	targets := make([]string, s.groups)
+// teamLoad looks up random groups by displayName.
+func (s *population) teamLoad(addr string, clients int) load {
+	targets := make([]string, s.emptyGroups)
 	for i := range targets {
 		targets[i] = "/Groups?filter=" + url.QueryEscape(fmt.Sprintf("displayName eq %q", teamName(i)))
 	}
-	return s.get(addr, clients, targets, found(1))
+	return s.getLoad(addr, clients, targets, expectTotal(1))
 }
 
-// holding accepts a response that contains the text.
-func holding(text string) func(status int, body []byte) error {
+// expectText accepts a response that contains the text.
+func expectText(text string) func(status int, body []byte) error {
 	want := []byte(text)
 	return func(status int, body []byte) error {
 		if status != http.StatusOK || !bytes.Contains(body, want) {
-			return unexpected(status, body)
+			return unexpectedAnswer(status, body)
 		}
 		return nil
 	}
 }
 
-// found accepts a list with a total of n users.
-func found(n int) func(status int, body []byte) error {
+// expectTotal accepts a list with a total of n users.
+func expectTotal(n int) func(status int, body []byte) error {
 	want := fmt.Appendf(nil, `"totalResults":%d,`, n)
 	return func(status int, body []byte) error {
 		if status != http.StatusOK || !bytes.Contains(body, want) {
-			return unexpected(status, body)
+			return unexpectedAnswer(status, body)
 		}
 		return nil
 	}
 }
 
-// newUsers creates users that do not exist yet.
-func (s *population) newUsers(addr string, clients int, number func() int) (load, error) {
+// createLoad creates users that do not exist yet.
+func (s *population) createLoad(addr string, clients int, number func() int) (load, error) {
 	const hole = 7_777_777
 	bodies := make([][]byte, 64)
 	for i := range bodies {
 		p := personOf(i)
-		p.n = hole
+		p.number = hole
 		var err error
-		if bodies[i], err = p.user(); err != nil {
+		if bodies[i], err = p.scimUser(); err != nil {
 			return load{}, err
 		}
 	}
 	return load{
 		addr: addr, clients: clients,
-		next: func(_ int, rng *rand.Rand, buf []byte) []byte {
+		buildRequest: func(_ int, rng *rand.Rand, buf []byte) []byte {
 			body := bytes.ReplaceAll(bodies[rng.IntN(len(bodies))], strconv.AppendInt(nil, hole, 10), fmt.Appendf(nil, "%07d", number()))
-			return s.request(buf, http.MethodPost, "/Users", body)
+			return s.appendRequest(buf, http.MethodPost, "/Users", body)
 		},
-		check: created,
+		checkResponse: expectCreated,
 	}, nil
 }
 
-func created(status int, body []byte) error {
+func expectCreated(status int, body []byte) error {
 	if status != http.StatusCreated || idOf(body) == "" {
-		return unexpected(status, body)
+		return unexpectedAnswer(status, body)
 	}
 	return nil
 }
 
-// changed accepts the response to a PATCH.
-func changed(status int, body []byte) error {
+// expectChanged accepts the response to a PATCH.
+func expectChanged(status int, body []byte) error {
 	if status != http.StatusOK && status != http.StatusNoContent {
-		return unexpected(status, body)
+		return unexpectedAnswer(status, body)
 	}
 	return nil
 }
 
-// patch returns a PATCH body with one operation.
-func patch(operation string) []byte {
+// patchBody returns a PATCH body with one operation.
+func patchBody(operation string) []byte {
 	return []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + operation + `]}`)
 }
 
-// activations deactivates and reactivates random users, so that every request changes something.
-func (s *population) activations(addr string, clients int) load {
+// activationLoad deactivates and reactivates random users, so that every request changes something.
+func (s *population) activationLoad(addr string, clients int) load {
 	bodies := [2][]byte{
-		patch(`{"op":"replace","path":"active","value":true}`),
-		patch(`{"op":"replace","path":"active","value":false}`),
+		patchBody(`{"op":"replace","path":"active","value":true}`),
+		patchBody(`{"op":"replace","path":"active","value":false}`),
 	}
 	return load{
-		addr: addr, clients: clients, check: changed,
-		next: func(_ int, rng *rand.Rand, buf []byte) []byte {
+		addr: addr, clients: clients, checkResponse: expectChanged,
+		buildRequest: func(_ int, rng *rand.Rand, buf []byte) []byte {
 			i := rng.IntN(len(s.ids))
-			return s.request(buf, http.MethodPatch, "/Users/"+s.ids[i], bodies[s.flips[i].Add(1)%2])
+			return s.appendRequest(buf, http.MethodPatch, "/Users/"+s.ids[i], bodies[s.flips[i].Add(1)%2])
 		},
 	}
 }
 
-// memberships makes each client add its own user to a group and remove it again.
-func (s *population) memberships(addr string, clients int, g group) load {
+// membershipLoad makes each client add its own user to a group and remove it again.
+func (s *population) membershipLoad(addr string, clients int, g group) load {
 	in := make([]bool, clients) // each element is used by one client only
 	return load{
-		addr: addr, clients: clients, check: changed,
-		next: func(worker int, _ *rand.Rand, buf []byte) []byte {
-			body := patch(`{"op":"add","path":"members","value":[{"value":"` + s.others[worker] + `"}]}`)
+		addr: addr, clients: clients, checkResponse: expectChanged,
+		buildRequest: func(worker int, _ *rand.Rand, buf []byte) []byte {
+			body := patchBody(`{"op":"add","path":"members","value":[{"value":"` + s.ungroupedIDs[worker] + `"}]}`)
 			if in[worker] {
-				body = patch(`{"op":"remove","path":"members[value eq \"` + s.others[worker] + `\"]"}`)
+				body = patchBody(`{"op":"remove","path":"members[value eq \"` + s.ungroupedIDs[worker] + `\"]"}`)
 			}
 			in[worker] = !in[worker]
-			return s.request(buf, http.MethodPatch, "/Groups/"+g.id, body)
+			return s.appendRequest(buf, http.MethodPatch, "/Groups/"+g.id, body)
 		},
 	}
 }

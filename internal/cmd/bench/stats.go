@@ -50,13 +50,13 @@ func (s sample) rate() float64 {
 	return float64(s.Requests) / s.Elapsed.Seconds()
 }
 
-// cpu, database and total are microseconds of processor time per request: the server's,
+// cpuMicros, database and total are microseconds of processor time per request: the server's,
 // PostgreSQL's, of both.
-func (s sample) cpu() float64      { return s.each(s.CPU) }
-func (s sample) database() float64 { return s.each(s.Database) }
-func (s sample) total() float64    { return s.each(s.CPU + s.Database) }
+func (s sample) cpuMicros() float64      { return s.perRequest(s.CPU) }
+func (s sample) databaseMicros() float64 { return s.perRequest(s.Database) }
+func (s sample) totalMicros() float64    { return s.perRequest(s.CPU + s.Database) }
 
-func (s sample) each(d time.Duration) float64 {
+func (s sample) perRequest(d time.Duration) float64 {
 	if s.Requests == 0 {
 		return 0
 	}
@@ -70,18 +70,18 @@ type contender struct {
 	Clients int
 	server  *server
 	do      func(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error)
-	after   func(ctx context.Context) error // undoes the changes of do outside the measured time; may be nil
+	cleanUp func(ctx context.Context) error // undoes the changes of do outside the measured time; may be nil
 	claims  []claim
 	samples []sample
 	err     error // why it has no further samples
 }
 
-func (c *contender) rates() []float64     { return c.each(sample.rate) }
-func (c *contender) cpus() []float64      { return c.each(sample.cpu) }
-func (c *contender) databases() []float64 { return c.each(sample.database) }
-func (c *contender) totals() []float64    { return c.each(sample.total) }
+func (c *contender) rates() []float64     { return c.mapSamples(sample.rate) }
+func (c *contender) cpus() []float64      { return c.mapSamples(sample.cpuMicros) }
+func (c *contender) databases() []float64 { return c.mapSamples(sample.databaseMicros) }
+func (c *contender) totals() []float64    { return c.mapSamples(sample.totalMicros) }
 
-func (c *contender) each(f func(sample) float64) []float64 {
+func (c *contender) mapSamples(f func(sample) float64) []float64 {
 	out := make([]float64, len(c.samples))
 	for i, s := range c.samples {
 		out[i] = f(s)
@@ -89,14 +89,14 @@ func (c *contender) each(f func(sample) float64) []float64 {
 	return out
 }
 
-// used is the processor time that a server and its database server have used.
-type used struct{ server, database time.Duration }
+// processorTimes is the processor time that a server and its database server have used.
+type processorTimes struct{ server, database time.Duration }
 
-func (s *server) used() (u used, err error) {
-	if u.server, err = s.cpu(); err != nil || s.db == nil {
+func (s *server) readProcessorTimes() (u processorTimes, err error) {
+	if u.server, err = s.processorTime(); err != nil || s.database == nil {
 		return u, err
 	}
-	u.database, err = s.db.cpu()
+	u.database, err = s.database.processorTime()
 	return u, err
 }
 
@@ -104,18 +104,18 @@ func (s *server) used() (u used, err error) {
 // log rows of reads up to a second later, and that work belongs to the round. Other servers have
 // their rounds meanwhile.
 type turn struct {
-	c      *contender
-	sample sample
-	before used
-	ended  time.Time
-	warmUp bool // its sample does not count
+	contender *contender
+	sample    sample
+	before    processorTimes
+	ended     time.Time
+	warmUp    bool // its sample does not count
 }
 
-// begin runs the round.
-func (b *bench) begin(ctx context.Context, c *contender, d time.Duration) (*turn, error) {
-	t := &turn{c: c}
+// beginTurn runs the round.
+func (b *bench) beginTurn(ctx context.Context, c *contender, d time.Duration) (*turn, error) {
+	t := &turn{contender: c}
 	var err error
-	if t.before, err = c.server.used(); err != nil {
+	if t.before, err = c.server.readProcessorTimes(); err != nil {
 		return nil, err
 	}
 	if t.sample.Requests, t.sample.Elapsed, err = c.do(ctx, d); err != nil {
@@ -130,25 +130,25 @@ func (b *bench) begin(ctx context.Context, c *contender, d time.Duration) (*turn
 	return t, nil
 }
 
-// end waits until the round's log rows are written, then reads the processor time.
-func (b *bench) end(ctx context.Context, t *turn) (sample, error) {
+// endTurn waits until the round's log rows are written, then reads the processor time.
+func (b *bench) endTurn(ctx context.Context, t *turn) (sample, error) {
 	select {
 	case <-time.After(time.Until(t.ended.Add(b.settle))):
 	case <-ctx.Done():
 		return sample{}, ctx.Err()
 	}
-	after, err := t.c.server.used()
+	after, err := t.contender.server.readProcessorTimes()
 	t.sample.CPU, t.sample.Database = after.server-t.before.server, after.database-t.before.database
 	return t.sample, err
 }
 
-// once runs a single round.
-func (b *bench) once(ctx context.Context, c *contender, d time.Duration) (sample, error) {
-	t, err := b.begin(ctx, c, d)
+// runOnce runs a single round.
+func (b *bench) runOnce(ctx context.Context, c *contender, d time.Duration) (sample, error) {
+	t, err := b.beginTurn(ctx, c, d)
 	if err != nil {
 		return sample{}, err
 	}
-	return b.end(ctx, t)
+	return b.endTurn(ctx, t)
 }
 
 // interleave warms up every contender, then lets them take turns. If a contender fails, the report
@@ -158,7 +158,7 @@ func (b *bench) interleave(ctx context.Context, all ...*contender) error {
 	for round := range b.rounds + 1 {
 		for _, c := range all {
 			if c.err == nil {
-				c.err = b.take(ctx, open, c, round)
+				c.err = b.runTurn(ctx, open, c, round)
 			}
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -167,52 +167,52 @@ func (b *bench) interleave(ctx context.Context, all ...*contender) error {
 	}
 	for _, c := range all {
 		if t := open[c.server]; t != nil {
-			b.close(ctx, open, t)
+			b.closeTurn(ctx, open, t)
 		}
 	}
 	return context.Cause(ctx)
 }
 
-// take runs one contender's turn. Round 0 is the warm-up.
-func (b *bench) take(ctx context.Context, open map[*server]*turn, c *contender, round int) error {
+// runTurn runs one contender's turn. Round 0 is the warm-up.
+func (b *bench) runTurn(ctx context.Context, open map[*server]*turn, c *contender, round int) error {
 	if t := open[c.server]; t != nil {
-		b.close(ctx, open, t)
+		b.closeTurn(ctx, open, t)
 	}
 	d := b.round
 	if round == 0 {
 		d /= 2
 	}
-	t, err := b.begin(ctx, c, d)
+	t, err := b.beginTurn(ctx, c, d)
 	if err != nil {
-		b.say("  %s: %v", c.Name, err)
+		b.print("  %s: %v", c.Name, err)
 		return err
 	}
 	t.warmUp = round == 0
 	open[c.server] = t
 	if !t.warmUp {
-		b.say("  round %d of %d  %-58s %9.1f/s", round, b.rounds, c.title(), t.sample.rate())
+		b.print("  round %d of %d  %-58s %9.1f/s", round, b.rounds, c.title(), t.sample.rate())
 	}
-	if c.after == nil {
+	if c.cleanUp == nil {
 		return nil
 	}
-	b.close(ctx, open, t)
-	return c.after(ctx)
+	b.closeTurn(ctx, open, t)
+	return c.cleanUp(ctx)
 }
 
-// close takes the sample of an open turn.
-func (b *bench) close(ctx context.Context, open map[*server]*turn, t *turn) {
-	delete(open, t.c.server)
-	s, err := b.end(ctx, t)
+// closeTurn takes the sample of an open turn.
+func (b *bench) closeTurn(ctx context.Context, open map[*server]*turn, t *turn) {
+	delete(open, t.contender.server)
+	s, err := b.endTurn(ctx, t)
 	if err != nil {
-		t.c.err = err
+		t.contender.err = err
 		return
 	}
 	if t.warmUp {
 		return
 	}
-	t.c.samples = append(t.c.samples, s)
+	t.contender.samples = append(t.contender.samples, s)
 }
 
 func (c *contender) title() string {
-	return fmt.Sprintf("%s, %s users, %s", c.Name, count(c.Users), clientsText(c.Clients))
+	return fmt.Sprintf("%s, %s users, %s", c.Name, withThousandsCommas(c.Users), clientsText(c.Clients))
 }

@@ -24,7 +24,7 @@ func kindName(kind string) string {
 	return "SQLite"
 }
 
-func kindsOf(text string) ([]string, error) {
+func parseKinds(text string) ([]string, error) {
 	switch text {
 	case "both":
 		return []string{kindSQLite, kindPostgres}, nil
@@ -49,7 +49,7 @@ func partNames() []string {
 	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partCycle}
 }
 
-func partsOf(text string) ([]string, error) {
+func parseParts(text string) ([]string, error) {
 	var list []string
 	for word := range strings.SplitSeq(text, ",") {
 		word = strings.TrimSpace(word)
@@ -61,55 +61,55 @@ func partsOf(text string) ([]string, error) {
 	return list, nil
 }
 
-// world is one kind of database with a site of each size.
-type world struct {
+// databaseSites is one kind of database with a site of each size.
+type databaseSites struct {
 	kind  string
 	sites []*population // sorted from small to large
 }
 
-func (w *world) largest() *population { return w.sites[len(w.sites)-1] }
+func (w *databaseSites) largest() *population { return w.sites[len(w.sites)-1] }
 
-// stage is a world while a part is measured, with a running rollcall server for each site.
-type stage struct {
-	*world
+// runningSites is a world while a part is measured, with a running rollcall server for each site.
+type runningSites struct {
+	*databaseSites
 	servers []*server
 	empty   *server // an empty handler, which shows how fast the machine is at the time
 }
 
 // addEmptyHandler adds a row for the empty handler, which gets the same requests as a GET by id.
-func (w *stage) addEmptyHandler(s *section, clients int) *contender {
-	l := w.largest().byID(w.empty.addr, clients)
-	l.check = answered
-	return s.add("empty net/http handler", 0, w.empty, l)
+func (w *runningSites) addEmptyHandler(s *section, clients int) *contender {
+	l := w.largest().readByIDLoad(w.empty.addr, clients)
+	l.checkResponse = expectEmptyAnswer
+	return s.addRow("empty net/http handler", 0, w.empty, l)
 }
 
-// large reports whether site i is the largest. The aims are about that site.
-func (w *world) large(i int) bool { return i == len(w.sites)-1 }
+// isLargest reports whether site i is the largest. The aims are about that site.
+func (w *databaseSites) isLargest(i int) bool { return i == len(w.sites)-1 }
 
-// partOfDatabase is a part that runs on each kind of database. Its plan adds rows to the section
+// databasePart is a part that runs on each kind of database. Its plan adds rows to the section
 // and measures them.
-type partOfDatabase struct {
+type databasePart struct {
 	name, title string
-	plan        func(ctx context.Context, w *stage, s *section) error
+	measure     func(ctx context.Context, w *runningSites, s *section) error
 }
 
-func (b *bench) partsOfDatabase() []partOfDatabase {
-	return []partOfDatabase{
-		{partRead, "Reads", b.reads},
-		{partList, "Lists", b.lists},
-		{partGroup, "Groups", b.memberships},
-		{partWrite, "Durable writes", b.writes},
-		{partSearch, "Searchable attributes", b.searchable}, // last, because the other parts measure sites without declared attributes
+func (b *bench) databaseParts() []databasePart {
+	return []databasePart{
+		{partRead, "Reads", b.measureReads},
+		{partList, "Lists", b.measureLists},
+		{partGroup, "Groups", b.measureGroups},
+		{partWrite, "Durable writes", b.measureWrites},
+		{partSearch, "Searchable attributes", b.measureSearchable}, // last, because the other parts measure sites without declared attributes
 	}
 }
 
-// database fills a site of each size on one kind of database and measures its parts. Failures are
+// measureDatabase fills a site of each size on one kind of database and measures its parts. Failures are
 // in the report.
-func (b *bench) database(ctx context.Context, kind string, r *report) {
+func (b *bench) measureDatabase(ctx context.Context, kind string, r *report) {
 	var sections []*section
-	var parts []partOfDatabase
-	for _, p := range b.partsOfDatabase() {
-		if b.does(p.name) {
+	var parts []databasePart
+	for _, p := range b.databaseParts() {
+		if b.measures(p.name) {
 			parts = append(parts, p)
 			sections = append(sections, &section{Kind: kind, Part: p.name, Title: p.title})
 		}
@@ -118,37 +118,37 @@ func (b *bench) database(ctx context.Context, kind string, r *report) {
 		return
 	}
 	r.Sections = append(r.Sections, sections...)
-	b.say("\n%s", kindName(kind))
-	w, err := b.world(ctx, kind)
+	b.print("\n%s", kindName(kind))
+	w, err := b.fillSites(ctx, kind)
 	for i, p := range parts {
 		s := sections[i]
 		if s.Problem = err; err != nil {
 			continue
 		}
-		b.say("\n%s, %s", kindName(kind), strings.ToLower(p.title))
-		s.Document = w.largest().bytes / w.largest().users()
-		s.Problem = b.onStage(ctx, w, s, p.plan)
+		b.print("\n%s, %s", kindName(kind), strings.ToLower(p.title))
+		s.Document = w.largest().documentBytes / w.largest().users()
+		s.Problem = b.runPart(ctx, w, s, p.measure)
 	}
 	if err != nil {
-		b.say("  %v", err)
+		b.print("  %v", err)
 		return
 	}
 	for _, site := range w.sites {
-		r.Filled = append(r.Filled, memory{fmt.Sprintf("%s, %s users and a group of them all came in", kindName(kind), count(site.users())), site.filled})
+		r.PeaksAfterFill = append(r.PeaksAfterFill, processMemory{fmt.Sprintf("%s, %s users and a group of them all came in", kindName(kind), withThousandsCommas(site.users())), site.peakAfterFill})
 	}
 	if b.profile != "" && kind == kindSQLite {
-		b.say("\nprofiles")
-		r.ProfileProblem = b.profiles(ctx, w.largest())
+		b.print("\nprofiles")
+		r.ProfileProblem = b.takeProfiles(ctx, w.largest())
 	}
 }
 
-// onStage runs a part with fresh servers, so that their peak memory belongs to the part.
-func (b *bench) onStage(ctx context.Context, w *world, s *section, plan func(context.Context, *stage, *section) error) (err error) {
+// runPart runs a part with fresh servers, so that their peak memory belongs to the part.
+func (b *bench) runPart(ctx context.Context, w *databaseSites, s *section, plan func(context.Context, *runningSites, *section) error) (err error) {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	on := &stage{world: w}
-	if on.empty, err = b.child(ctx, childEmpty); err != nil {
+	on := &runningSites{databaseSites: w}
+	if on.empty, err = b.startChild(ctx, childEmpty); err != nil {
 		return err
 	}
 	defer func() {
@@ -165,8 +165,8 @@ func (b *bench) onStage(ctx context.Context, w *world, s *section, plan func(con
 	}
 	err = plan(ctx, on, s)
 	for i, server := range on.servers {
-		peak, e := server.peak()
-		s.Peaks = append(s.Peaks, memory{fmt.Sprintf("%s, %s, %s users", kindName(w.kind), strings.ToLower(s.Title), count(w.sites[i].users())), peak})
+		peak, e := server.peakMemory()
+		s.Peaks = append(s.Peaks, processMemory{fmt.Sprintf("%s, %s, %s users", kindName(w.kind), strings.ToLower(s.Title), withThousandsCommas(w.sites[i].users())), peak})
 		err = errors.Join(err, e)
 	}
 	return err
@@ -174,21 +174,21 @@ func (b *bench) onStage(ctx context.Context, w *world, s *section, plan func(con
 
 // serveSite starts the product on a site's database.
 func (b *bench) serveSite(ctx context.Context, name string, site *population) (*server, error) {
-	s, err := b.serve(ctx, name, site.url)
+	s, err := b.startProduct(ctx, name, site.url)
 	if err == nil {
-		s.db = site.db
+		s.database = site.db
 	}
 	return s, err
 }
 
-// world creates and fills the sites. On PostgreSQL each site has its own database server, so that
+// fillSites creates and fills the sites. On PostgreSQL each site has its own database server, so that
 // their processor times can be told apart.
-func (b *bench) world(ctx context.Context, kind string) (*world, error) {
-	w := &world{kind: kind}
+func (b *bench) fillSites(ctx context.Context, kind string) (*databaseSites, error) {
+	w := &databaseSites{kind: kind}
 	for _, n := range b.users {
 		site, err := b.populate(ctx, kind, n)
 		if err != nil {
-			return nil, fmt.Errorf("fill a site of %s: %w", count(n), errors.Join(err, context.Cause(ctx)))
+			return nil, fmt.Errorf("fill a site of %s: %w", withThousandsCommas(n), errors.Join(err, context.Cause(ctx)))
 		}
 		w.sites = append(w.sites, site)
 	}
@@ -217,8 +217,8 @@ func (b *bench) populate(ctx context.Context, kind string, n int) (*population, 
 	begin := time.Now()
 	err = site.fill(ctx, s.addr, n)
 	if err == nil {
-		b.say("  brought %s people and a group of them all in, %.1f s", count(n), time.Since(begin).Seconds())
-		site.filled, err = s.peak()
+		b.print("  brought %s people and a group of them all in, %.1f s", withThousandsCommas(n), time.Since(begin).Seconds())
+		site.peakAfterFill, err = s.peakMemory()
 	}
 	if err = errors.Join(err, b.stop(s)); err == nil && db != nil {
 		err = db.analyze(ctx)

@@ -56,13 +56,13 @@ type report struct {
 	checks []check
 }
 
-// missing names something that the machine lacks, so that a suite cannot run.
-type missing struct{ what string }
+// missingTool names something that the machine lacks, so that a suite cannot run.
+type missingTool struct{ what string }
 
-func (m missing) Error() string { return m.what }
+func (m missingTool) Error() string { return m.what }
 
-func missingf(format string, args ...any) error {
-	return missing{oneLine(fmt.Sprintf(format, args...))}
+func newMissingTool(format string, args ...any) error {
+	return missingTool{oneLine(fmt.Sprintf(format, args...))}
 }
 
 // result is a suite and the outcomes of its checks.
@@ -77,7 +77,7 @@ type result struct {
 func judge(s suite, found report, err error) result {
 	r := result{suite: s}
 	r.with = found.with
-	var m missing
+	var m missingTool
 	if errors.As(err, &m) {
 		r.missing = m.what
 		return r

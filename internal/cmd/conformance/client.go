@@ -120,7 +120,7 @@ func (c *client) remove(ctx context.Context, path string) error {
 
 // find returns the ids of the users that match a filter.
 func (c *client) find(ctx context.Context, filter string) (answer, []string, error) {
-	a, err := c.call(ctx, http.MethodGet, "/Users?count=200&filter="+percent(filter), nil)
+	a, err := c.call(ctx, http.MethodGet, "/Users?count=200&filter="+encodePercent(filter), nil)
 	if err != nil {
 		return answer{}, nil, err
 	}
@@ -150,5 +150,7 @@ func (c *client) offersGroups(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// percent encodes a parameter's value as clients do, with spaces as %20.
-func percent(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }
+// encodePercent encodes a parameter's value as clients do, with spaces as %20.
+func encodePercent(value string) string {
+	return strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
+}

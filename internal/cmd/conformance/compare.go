@@ -13,11 +13,11 @@ const (
 	patchURN      = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 )
 
-// comparable normalizes a resource so that equal resources compare as equal. Names are in lower
+// normalizeResource normalizes a resource so that equal resources compare as equal. Names are in lower
 // case and arrays are sets. It drops unassigned values (RFC 7643 §2.5), "primary" if false, and the
 // values that the server sets itself or may add to a reference.
-func comparable(resource map[string]any) map[string]any {
-	doc, _ := normalized("", resource).(map[string]any)
+func normalizeResource(resource map[string]any) map[string]any {
+	doc, _ := normalize("", resource).(map[string]any)
 	if doc == nil {
 		return map[string]any{}
 	}
@@ -46,7 +46,7 @@ func isSetByServer(at, name string, value any) bool {
 	return false
 }
 
-func normalized(at string, v any) any {
+func normalize(at string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := map[string]any{}
@@ -55,7 +55,7 @@ func normalized(at string, v any) any {
 			if isSetByServer(at, name, value) {
 				continue
 			}
-			if value = normalized(name, value); value != nil {
+			if value = normalize(name, value); value != nil {
 				out[name] = value
 			}
 		}
@@ -66,7 +66,7 @@ func normalized(at string, v any) any {
 	case []any:
 		var out []any
 		for _, e := range v {
-			if e = normalized(at, e); e != nil {
+			if e = normalize(at, e); e != nil {
 				out = append(out, e)
 			}
 		}
@@ -79,9 +79,9 @@ func normalized(at string, v any) any {
 	return v
 }
 
-// forgive removes from got the values that a server may derive: a default for active, and the
+// dropDerived removes from got the values that a server may derive: a default for active, and the
 // formatted name.
-func forgive(want, got map[string]any) {
+func dropDerived(want, got map[string]any) {
 	if _, asked := want["active"]; !asked && got["active"] == true {
 		delete(got, "active")
 	}

@@ -56,8 +56,8 @@ func TestComparable(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			want, got := comparable(test.want), comparable(test.got)
-			forgive(want, got)
+			want, got := normalizeResource(test.want), normalizeResource(test.got)
+			dropDerived(want, got)
 			if same := asJSON(got) == asJSON(want); same != test.same {
 				t.Errorf("got same %v, want %v: %s and %s", same, test.same, asJSON(got), asJSON(want))
 			}
@@ -68,7 +68,7 @@ func TestComparable(t *testing.T) {
 func TestShifterMovesTimesWithTheirDistanceAndOffset(t *testing.T) {
 	t.Parallel()
 	at := func(s string) map[string]any { return map[string]any{"meta": map[string]any{"lastModified": s}} }
-	shift, err := shifter(at("2011-05-13T04:42:34Z"), at("2026-01-02T03:04:05.678Z"))
+	shift, err := timeShifter(at("2011-05-13T04:42:34Z"), at("2026-01-02T03:04:05.678Z"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestShifterMovesTimesWithTheirDistanceAndOffset(t *testing.T) {
 func TestSubstituteReplacesIdsWhereTheyAreIds(t *testing.T) {
 	t.Parallel()
 	s := substitute{ids: map[string]string{"u1": "real"}, userName: "own@example.com"}
-	got := s.in(map[string]any{
+	got := s.replaceIn(map[string]any{
 		"userName": "bjensen", "displayName": "u10",
 		"members": []any{map[string]any{"value": "u1", "$ref": "https://example.com/v2/Users/u1"}},
 		"path":    `members[value eq "u1"]`,
@@ -146,7 +146,7 @@ func TestLookup(t *testing.T) {
 		"Resources.name":              nil,
 		"missing":                     nil,
 	} {
-		if got := lookup(doc, property); got != want {
+		if got := propertyOf(doc, property); got != want {
 			t.Errorf("%s: got %v, want %v", property, got, want)
 		}
 	}
@@ -168,12 +168,12 @@ func TestJudge(t *testing.T) {
 		{"not run is no failure and no pass", []check{skip("x", "no groups")}, nil, 0, 0, 1, ""},
 		{"a suite that breaks off", []check{pass("x")}, errors.New("connection refused"), 1, 0, 0, ""},
 		{"a suite that checks nothing", nil, nil, 1, 0, 0, ""},
-		{"a machine that lacks something", nil, missingf("npm is not installed"), 0, 0, 0, "npm is not installed"},
+		{"a machine that lacks something", nil, newMissingTool("npm is not installed"), 0, 0, 0, "npm is not installed"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := judge(suite{name: microsoft}, report{checks: test.found}, test.err)
+			r := judge(suite{name: microsoftName}, report{checks: test.found}, test.err)
 			got := []int{r.count(failed), r.count(explained), r.count(notRun)}
 			if diff := cmp.Diff(got, []int{test.failed, test.explained, test.skipped}); diff != "" || r.missing != test.missing {
 				t.Errorf("got -, want +:\n%s missing %q", diff, r.missing)
@@ -215,7 +215,7 @@ func TestSuitesFailAgainstAServerThatAgreesToEverything(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	v := vectors{folder: filepath.Join("..", "..", "..", "scim", "testdata")}
-	for name, run := range map[string]func(context.Context, *client) ([]check, error){"filters": v.filters, "patches": v.patches(false)} {
+	for name, run := range map[string]func(context.Context, *client) ([]check, error){"filters": v.checkFilters, "patches": v.checkPatches(false)} {
 		checks, err := run(t.Context(), newClient(server.URL, "token"))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -293,17 +293,17 @@ func TestUnseenNamesExplanationsOfWhatPassesNow(t *testing.T) {
 	t.Parallel()
 	const name = "Patch user omalley new username: Status code is 204"
 	of := func(checks ...check) []result {
-		return []result{judge(suite{name: microsoft}, report{checks: checks}, nil)}
+		return []result{judge(suite{name: microsoftName}, report{checks: checks}, nil)}
 	}
 	for want, results := range map[int][]result{
 		0: of(fail(name, "but got 200")),
 		1: of(pass(name)),
 	} {
-		if got := unseen(results); len(got) != want {
+		if got := unusedExplanations(results); len(got) != want {
 			t.Errorf("got %d, want %d: %v", len(got), want, got)
 		}
 	}
-	if got := unseen(of(pass("another"))); len(got) != 0 {
+	if got := unusedExplanations(of(pass("another"))); len(got) != 0 {
 		t.Errorf("got %v for a check that did not run", got)
 	}
 }

@@ -12,10 +12,10 @@ type explanation struct {
 }
 
 const (
-	microsoft    = "Microsoft reference collection"
-	sanityStrict = "scim-sanity, strict"
-	tester       = "scim2-tester"
-	testerStrict = "scim2-tester, strict"
+	microsoftName    = "Microsoft reference collection"
+	sanityStrictName = "scim-sanity, strict"
+	testerName       = "scim2-tester"
+	testerStrictName = "scim2-tester, strict"
 
 	removedActive = "wants active to be gone once it is removed; then nobody could tell whether the person may come in, so it stays and is answered (RFC 7643 §4.1.1 leaves its meaning to the server)"
 )
@@ -25,35 +25,35 @@ const (
 func explanations() []explanation {
 	return []explanation{
 		{
-			microsoft, "Get ServiceProviderConfig: Status code is 200", "got 404",
+			microsoftName, "Get ServiceProviderConfig: Status code is 200", "got 404",
 			"asks for /serviceConfiguration; RFC 7644 §4 names the endpoint /ServiceProviderConfig",
 		},
 		{
-			microsoft, "Get ServiceProviderConfig: Pach supported is true", "reading 'supported'",
+			microsoftName, "Get ServiceProviderConfig: Pach supported is true", "reading 'supported'",
 			"reads the answer of /serviceConfiguration, see above",
 		},
 		{
-			microsoft, "Patch user omalley new username: Status code is 204", "got 200",
+			microsoftName, "Patch user omalley new username: Status code is 204", "got 200",
 			"RFC 7644 §3.5.2 lets a server answer 200 with the resource or 204 without; users are answered with 200",
 		},
 		{
-			microsoft, "patch user omalley active with boolean: Status code is 204", "got 200",
+			microsoftName, "patch user omalley active with boolean: Status code is 204", "got 200",
 			"as above: 200 with the resource is as right as 204",
 		},
 		{
-			microsoft, "Get group by id: Body contians user", "to include 'new User'",
+			microsoftName, "Get group by id: Body contians user", "to include 'new User'",
 			"wants a member's displayName back; RFC 7643 §4.2 gives members no such sub-attribute (display is the name of it)",
 		},
 		{
-			tester, "check_remove_attribute", "did not remove attribute 'active'",
+			testerName, "check_remove_attribute", "did not remove attribute 'active'",
 			removedActive,
 		},
 		{
-			testerStrict, "check_remove_attribute", "did not remove attribute 'active'",
+			testerStrictName, "check_remove_attribute", "did not remove attribute 'active'",
 			removedActive,
 		},
 		{
-			sanityStrict, "PATCH /Groups/{id} add member", "got 400",
+			sanityStrictName, "PATCH /Groups/{id} add member", "got 400",
 			"adds a member whose id nobody has; a strict site refuses it with invalidValue, a tolerant one skips and reports it",
 		},
 	}

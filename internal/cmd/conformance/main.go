@@ -36,7 +36,7 @@ type options struct {
 	collections string // folder of other projects' collections; may be empty
 }
 
-func parse(args []string, stderr io.Writer) (options, error) {
+func parseFlags(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -67,7 +67,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	o, err := parse(args, stderr)
+	o, err := parseFlags(args, stderr)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	results, err := play(ctx, o, dir, stderr)
+	results, err := runSuites(ctx, o, dir, stderr)
 	if err != nil {
 		return err
 	}
@@ -93,8 +93,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	return nil
 }
 
-// play starts a fresh server and runs every suite against a site of its own.
-func play(ctx context.Context, o options, dir string, stderr io.Writer) (results []result, err error) {
+// runSuites starts a fresh server and runs every suite against a site of its own.
+func runSuites(ctx context.Context, o options, dir string, stderr io.Writer) (results []result, err error) {
 	p := &product{binary: o.binary, dir: dir}
 	all := suites(o, &tools{dir: dir})
 	for i, s := range all {
@@ -123,19 +123,19 @@ func suites(o options, t *tools) []suite {
 	return []suite{
 		{
 			name: "Filters and paths", site: "filters",
-			what: "our vectors of RFC 7644 Figures 1 and 7, tolerant site", run: withoutTool(v.filters),
+			what: "our vectors of RFC 7644 Figures 1 and 7, tolerant site", run: withoutTool(v.checkFilters),
 		},
 		{
 			name: "Filters and paths, strict", site: "filters-strict", strict: true,
-			what: "the same vectors, strict site", run: withoutTool(v.filters),
+			what: "the same vectors, strict site", run: withoutTool(v.checkFilters),
 		},
 		{
 			name: "Patches", site: "patches",
-			what: "our vectors of RFC 7644 §3.5.2 and of what Entra and Okta send, tolerant site", run: withoutTool(v.patches(false)),
+			what: "our vectors of RFC 7644 §3.5.2 and of what Entra and Okta send, tolerant site", run: withoutTool(v.checkPatches(false)),
 		},
 		{
 			name: "Patches, strict", site: "patches-strict", strict: true,
-			what: "the same without Entra's own forms, and those for strict sites only", run: withoutTool(v.patches(true)),
+			what: "the same without Entra's own forms, and those for strict sites only", run: withoutTool(v.checkPatches(true)),
 		},
 		{
 			name: "Okta SPEC test", site: "okta",
@@ -147,19 +147,19 @@ func suites(o options, t *tools) []suite {
 		},
 		{
 			name: "scim2-tester", site: "tester",
-			what: "newest scim2-tester through scim2-cli, tolerant site", run: t.tester,
+			what: "newest scim2-tester through scim2-cli, tolerant site", run: t.runTester,
 		},
 		{
 			name: "scim2-tester, strict", site: "tester-strict", strict: true,
-			what: "the same, strict site", run: t.tester,
+			what: "the same, strict site", run: t.runTester,
 		},
 		{
 			name: "scim-sanity", site: "sanity",
-			what: "newest scim-sanity in its strict mode, tolerant site", run: t.sanity,
+			what: "newest scim-sanity in its strict mode, tolerant site", run: t.runSanity,
 		},
 		{
 			name: "scim-sanity, strict", site: "sanity-strict", strict: true,
-			what: "the same, strict site", run: t.sanity,
+			what: "the same, strict site", run: t.runSanity,
 		},
 	}
 }

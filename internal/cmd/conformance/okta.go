@@ -43,11 +43,11 @@ type assertion struct {
 // suite does not run.
 func readCollection[T any](folder, file string) (v T, err error) {
 	if folder == "" {
-		return v, missingf("%s is not set to the folder that holds %s", collectionsVariable, file)
+		return v, newMissingTool("%s is not set to the folder that holds %s", collectionsVariable, file)
 	}
 	v, err = readJSON[T](folder, file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return v, missingf("the folder of %s holds no %s", collectionsVariable, file)
+		return v, newMissingTool("the folder of %s holds no %s", collectionsVariable, file)
 	}
 	return v, err
 }
@@ -72,7 +72,7 @@ func oktaSuite(folder string) func(context.Context, *client) ([]check, error) {
 			if step.Kind != "request" || step.Skipped {
 				continue
 			}
-			made, err := o.step(ctx, step)
+			made, err := o.runStep(ctx, step)
 			checks = append(checks, made...)
 			if err != nil {
 				return checks, fmt.Errorf("%s: %w", step.Note, err)
@@ -99,8 +99,8 @@ func newOktaRun(c *client) *oktaRun {
 
 var variableText = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
-// fill replaces the variables in a string. Unknown variables stay as they are.
-func (o *oktaRun) fill(text string) string {
+// fillVariables replaces the variables in a string. Unknown variables stay as they are.
+func (o *oktaRun) fillVariables(text string) string {
 	return variableText.ReplaceAllStringFunc(text, func(v string) string {
 		if value, known := o.variables[strings.Trim(v, "{}")]; known {
 			return value
@@ -109,23 +109,23 @@ func (o *oktaRun) fill(text string) string {
 	})
 }
 
-func (o *oktaRun) step(ctx context.Context, s runscopeStep) ([]check, error) {
+func (o *oktaRun) runStep(ctx context.Context, s runscopeStep) ([]check, error) {
 	header := http.Header{}
 	for name, values := range s.Headers {
 		for _, v := range values {
-			header.Add(name, o.fill(v))
+			header.Add(name, o.fillVariables(v))
 		}
 	}
-	a, err := o.client.send(ctx, s.Method, encodeQuery(o.fill(s.URL)), header, []byte(o.fill(s.Body)))
+	a, err := o.client.send(ctx, s.Method, encodeQuery(o.fillVariables(s.URL)), header, []byte(o.fillVariables(s.Body)))
 	if err != nil {
 		return nil, err
 	}
 	var checks []check
 	for _, as := range s.Assertions {
-		checks = append(checks, o.check(s, as, a))
+		checks = append(checks, o.checkAssertion(s, as, a))
 	}
 	for _, v := range s.Variables {
-		if value := lookup(a.doc, v.Property); value != nil {
+		if value := propertyOf(a.doc, v.Property); value != nil {
 			o.variables[v.Name] = asText(value)
 		}
 	}
@@ -141,12 +141,12 @@ func encodeQuery(url string) string {
 	parameters := strings.Split(query, "&")
 	for i, p := range parameters {
 		name, value, _ := strings.Cut(p, "=")
-		parameters[i] = name + "=" + percent(value)
+		parameters[i] = name + "=" + encodePercent(value)
 	}
 	return path + "?" + strings.Join(parameters, "&")
 }
 
-func (o *oktaRun) check(s runscopeStep, as assertion, a answer) check {
+func (o *oktaRun) checkAssertion(s runscopeStep, as assertion, a answer) check {
 	source := as.Source
 	if as.Property != "" {
 		source = as.Property
@@ -154,7 +154,7 @@ func (o *oktaRun) check(s runscopeStep, as assertion, a answer) check {
 	name := strings.TrimSpace(s.Note) + ": " + source + " " + as.Comparison
 	want := as.Value
 	if text, ok := want.(string); ok {
-		want = o.fill(text)
+		want = o.fillVariables(text)
 		name += " " + text
 	}
 	var got any
@@ -164,7 +164,7 @@ func (o *oktaRun) check(s runscopeStep, as assertion, a answer) check {
 	case "response_time":
 		got = float64(a.elapsed) / float64(time.Millisecond)
 	case "response_json":
-		got = lookup(a.doc, as.Property)
+		got = propertyOf(a.doc, as.Property)
 	default:
 		return fail(name, "this runner does not know the source %q", as.Source)
 	}
@@ -181,10 +181,10 @@ func holds(comparison string, got, want any) (ok, known bool) {
 	case "equal":
 		return got != nil && asText(got) == asText(want), true
 	case "equal_number":
-		g, w, both := numbers(got, want)
+		g, w, both := asNumbers(got, want)
 		return both && g == w, true
 	case "is_less_than":
-		g, w, both := numbers(got, want)
+		g, w, both := asNumbers(got, want)
 		return both && g < w, true
 	case "is_a_number":
 		_, ok := got.(float64)
@@ -202,7 +202,7 @@ func holds(comparison string, got, want any) (ok, known bool) {
 	return false, false
 }
 
-func numbers(got, want any) (g, w float64, both bool) {
+func asNumbers(got, want any) (g, w float64, both bool) {
 	g, err := strconv.ParseFloat(asText(got), 64)
 	if err != nil {
 		return 0, 0, false
@@ -221,8 +221,8 @@ func asText(v any) string {
 
 var propertyPart = regexp.MustCompile(`([^.\[\]]+)|\[(\d+)\]`)
 
-// lookup returns a property such as Resources[0].name.givenName, or nil if it does not exist.
-func lookup(doc map[string]any, property string) any {
+// propertyOf returns a property such as Resources[0].name.givenName, or nil if it does not exist.
+func propertyOf(doc map[string]any, property string) any {
 	var at any = doc
 	for _, part := range propertyPart.FindAllStringSubmatch(property, -1) {
 		if part[1] != "" {

@@ -29,7 +29,7 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 		if err != nil {
 			return report{}, err
 		}
-		newman, with, err := t.newman(ctx)
+		newman, with, err := t.installNewman(ctx)
 		if err != nil {
 			return report{}, err
 		}
@@ -50,7 +50,7 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 				args = append(args, "--folder", item.Name)
 			}
 		}
-		_, _, failure := program(ctx, toolLimit, nil, newman, args...)
+		_, _, failure := runProgram(ctx, toolLimit, nil, newman, args...)
 		text, err := os.ReadFile(written)
 		if err != nil {
 			return report{with, nil}, fmt.Errorf("newman left no report: %w", errors.Join(failure, err))
@@ -60,20 +60,20 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 	}
 }
 
-// newman installs the runner into the temporary directory.
-func (t *tools) newman(ctx context.Context) (path, with string, err error) {
+// installNewman installs the runner into the temporary directory.
+func (t *tools) installNewman(ctx context.Context) (path, with string, err error) {
 	npm, err := exec.LookPath("npm")
 	if err != nil {
-		return "", "", missingf("npm is not installed")
+		return "", "", newMissingTool("npm is not installed")
 	}
 	dir := filepath.Join(t.dir, "newman")
-	if _, _, err := program(ctx, installLimit, nil, npm, "install", "--prefix", dir, "--no-audit", "--no-fund", newmanPackage); err != nil {
-		return "", "", missingf("npm does not install %s: %v", newmanPackage, err)
+	if _, _, err := runProgram(ctx, installLimit, nil, npm, "install", "--prefix", dir, "--no-audit", "--no-fund", newmanPackage); err != nil {
+		return "", "", newMissingTool("npm does not install %s: %v", newmanPackage, err)
 	}
 	path = filepath.Join(dir, "node_modules", ".bin", "newman")
-	version, _, err := program(ctx, toolLimit, nil, path, "--version")
+	version, _, err := runProgram(ctx, toolLimit, nil, path, "--version")
 	if err != nil {
-		return "", "", missingf("newman does not start: %v", err)
+		return "", "", newMissingTool("newman does not start: %v", err)
 	}
 	return path, "newman " + strings.TrimSpace(string(version)), nil
 }

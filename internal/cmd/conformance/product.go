@@ -24,22 +24,22 @@ func (p *product) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// output runs one command and returns its output.
-func (p *product) output(ctx context.Context, args ...string) (string, error) {
+// runCommand runs one command and returns its output.
+func (p *product) runCommand(ctx context.Context, args ...string) (string, error) {
 	return binary.Output(p.command(ctx, args...))
 }
 
 // createSite creates an empty site with the profile "full" and returns a token for it.
 func (p *product) createSite(ctx context.Context, name string, strict bool) (token string, err error) {
-	if _, err := p.output(ctx, "site", "create", name, "--profile", "full"); err != nil {
+	if _, err := p.runCommand(ctx, "site", "create", name, "--profile", "full"); err != nil {
 		return "", err
 	}
 	if strict {
-		if _, err := p.output(ctx, "site", "set", name, "--strict"); err != nil {
+		if _, err := p.runCommand(ctx, "site", "set", name, "--strict"); err != nil {
 			return "", err
 		}
 	}
-	return p.output(ctx, "token", "create", name)
+	return p.runCommand(ctx, "token", "create", name)
 }
 
 func (p *product) siteURL(name string) string {

@@ -11,7 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-func heading() []string {
+func tableHeading() []string {
 	return []string{"Suite", "What it is", "Passed", "Failed", "Failed as explained", "Not run", "Why not run"}
 }
 
@@ -54,9 +54,9 @@ func printTable(w io.Writer, results []result) {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Options.SeparateRows = true
-	t.AppendHeader(row(heading()))
+	t.AppendHeader(tableRow(tableHeading()))
 	for _, r := range results {
-		t.AppendRow(row(r.cells()))
+		t.AppendRow(tableRow(r.cells()))
 	}
 	columns := []table.ColumnConfig{{Number: 2, WidthMax: 40, WidthMaxEnforcer: text.WrapSoft}, {Number: 7, WidthMax: 40, WidthMaxEnforcer: text.WrapSoft}}
 	for number := 3; number <= 6; number++ {
@@ -74,12 +74,12 @@ func printTable(w io.Writer, results []result) {
 			}
 		}
 	}
-	for _, e := range unseen(results) {
+	for _, e := range unusedExplanations(results) {
 		fmt.Fprintf(w, "no longer fails, remove it from explained.go: %s: %s\n", e.suite, e.check)
 	}
 }
 
-func row(cells []string) table.Row {
+func tableRow(cells []string) table.Row {
 	r := make(table.Row, len(cells))
 	for i, c := range cells {
 		r[i] = c
@@ -87,8 +87,8 @@ func row(cells []string) table.Row {
 	return r
 }
 
-// unseen returns the explanations of checks that now pass.
-func unseen(results []result) (out []explanation) {
+// unusedExplanations returns the explanations of checks that now pass.
+func unusedExplanations(results []result) (out []explanation) {
 	for _, e := range explanations() {
 		i := slices.IndexFunc(results, func(r result) bool { return r.name == e.suite && r.missing == "" })
 		if i < 0 {
@@ -116,7 +116,7 @@ and ` + "`" + postmanFile + "`" + ` (AzureAD/SCIMReferenceCode). scim2-cli, scim
 into a temporary directory.
 
 `)
-	writeRow(&b, heading())
+	writeRow(&b, tableHeading())
 	writeRow(&b, []string{"---", "---", "--:", "--:", "--:", "--:", "---"})
 	for _, r := range results {
 		writeRow(&b, r.cells())

@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// tester runs scim2-tester through scim2-cli. For each check the program prints a word and the
+// runTester runs scim2-tester through scim2-cli. For each check the program prints a word and the
 // title, and the reason below.
-func (t *tools) tester(ctx context.Context, c *client) (report, error) {
-	python, err := t.testers(ctx)
+func (t *tools) runTester(ctx context.Context, c *client) (report, error) {
+	python, err := t.installTesters(ctx)
 	if err != nil {
 		return report{}, err
 	}
 	with := fmt.Sprintf("scim2-tester %s, scim2-cli %s", python.versions["scim2-tester"], python.versions["scim2-cli"])
 	// Pass the token in the environment, because other users of the machine can see arguments.
 	env := []string{"SCIM_CLI_HEADERS=Authorization: Bearer " + c.token, "NO_COLOR=1"}
-	out, code, err := program(ctx, toolLimit, env, filepath.Join(python.bin, "scim2"), "--url", c.base, "test")
+	out, code, err := runProgram(ctx, toolLimit, env, filepath.Join(python.bin, "scim2"), "--url", c.base, "test")
 	checks := testerChecks(string(out))
 	if err != nil && (code != 1 || !anyFailed(checks)) {
 		return report{with, checks}, fmt.Errorf("scim2 test: %w", err)
@@ -62,14 +62,14 @@ func anyFailed(checks []check) bool {
 	return false
 }
 
-// sanity runs scim-sanity's probe, which reports in JSON.
-func (t *tools) sanity(ctx context.Context, c *client) (report, error) {
-	python, err := t.testers(ctx)
+// runSanity runs scim-sanity's probe, which reports in JSON.
+func (t *tools) runSanity(ctx context.Context, c *client) (report, error) {
+	python, err := t.installTesters(ctx)
 	if err != nil {
 		return report{}, err
 	}
 	with := "scim-sanity " + python.versions["scim-sanity"]
-	out, _, err := program(ctx, toolLimit, nil, filepath.Join(python.bin, "scim-sanity"),
+	out, _, err := runProgram(ctx, toolLimit, nil, filepath.Join(python.bin, "scim-sanity"),
 		"probe", c.base, "--token", c.token, "--strict", "--json-output", "--i-accept-side-effects")
 	checks, unread := sanityChecks(out)
 	if unread != nil {

@@ -25,10 +25,10 @@ type tools struct {
 	python *environment
 }
 
-// program runs a program and returns its standard output. The error contains the end of its other
+// runProgram runs a program and returns its standard output. The error contains the end of its other
 // output. A program that exits with a failure but has printed results is not an error; exitCode
 // shows the failure.
-func program(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
+func runProgram(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -66,9 +66,9 @@ type environment struct {
 	problem  error // why the environment could not be created; nil if it was
 }
 
-// testers installs the newest testers. It remembers a failure, because the installation would fail
+// installTesters installs the newest testers. It remembers a failure, because the installation would fail
 // for the next suite too.
-func (t *tools) testers(ctx context.Context) (*environment, error) {
+func (t *tools) installTesters(ctx context.Context) (*environment, error) {
 	if t.python == nil {
 		t.python = &environment{}
 		t.python.problem = t.python.install(ctx, filepath.Join(t.dir, "python"))
@@ -79,18 +79,18 @@ func (t *tools) testers(ctx context.Context) (*environment, error) {
 func (e *environment) install(ctx context.Context, dir string) error {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		return missingf("python3 is not installed")
+		return newMissingTool("python3 is not installed")
 	}
-	if _, _, err := program(ctx, installLimit, nil, python, "-m", "venv", dir); err != nil {
-		return missingf("python3 makes no virtual environment: %v", err)
+	if _, _, err := runProgram(ctx, installLimit, nil, python, "-m", "venv", dir); err != nil {
+		return newMissingTool("python3 makes no virtual environment: %v", err)
 	}
 	e.bin = filepath.Join(dir, "bin")
 	pip := filepath.Join(e.bin, "pip")
 	quiet := []string{"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1"}
-	if _, _, err := program(ctx, installLimit, quiet, pip, "install", "--quiet", "scim2-cli", "scim2-tester", "scim-sanity"); err != nil {
-		return missingf("pip does not install scim2-cli, scim2-tester and scim-sanity: %v", err)
+	if _, _, err := runProgram(ctx, installLimit, quiet, pip, "install", "--quiet", "scim2-cli", "scim2-tester", "scim-sanity"); err != nil {
+		return newMissingTool("pip does not install scim2-cli, scim2-tester and scim-sanity: %v", err)
 	}
-	out, _, err := program(ctx, installLimit, quiet, pip, "list", "--format", "json")
+	out, _, err := runProgram(ctx, installLimit, quiet, pip, "list", "--format", "json")
 	if err != nil {
 		return fmt.Errorf("pip list: %w", err)
 	}

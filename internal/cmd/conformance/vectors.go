@@ -72,14 +72,14 @@ func readJSON[T any](folder, file string) (v T, err error) {
 
 const noGroups = "this server offers no groups"
 
-// filters runs each filter as a query on users, and each path as a PATCH remove.
-func (v vectors) filters(ctx context.Context, c *client) ([]check, error) {
+// checkFilters runs each filter as a query on users, and each path as a PATCH remove.
+func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	all, err := readJSON[[]filterVector](v.folder, "scim-filters.json")
 	if err != nil {
 		return nil, err
 	}
 	f := filterRun{client: c}
-	if f.babs, err = readJSON[map[string]any](v.folder, "babs.json"); err != nil {
+	if f.user, err = readJSON[map[string]any](v.folder, "babs.json"); err != nil {
 		return nil, err
 	}
 	if err := f.prepare(ctx); err != nil {
@@ -87,9 +87,9 @@ func (v vectors) filters(ctx context.Context, c *client) ([]check, error) {
 	}
 	var checks []check
 	for _, v := range all {
-		play := f.filter
+		play := f.checkFilter
 		if v.Path != "" {
-			play = f.path
+			play = f.checkPath
 		}
 		c, err := play(ctx, v)
 		if err != nil {
@@ -103,40 +103,40 @@ func (v vectors) filters(ctx context.Context, c *client) ([]check, error) {
 // filterRun is a site with the one user that the filters are about.
 type filterRun struct {
 	*client
-	babs   map[string]any
-	id     string // id of the user babs on the server
-	shift  func(filter string) (string, error)
-	groups bool
-	made   int
+	user         map[string]any
+	id           string // id of the user babs on the server
+	shiftTimes   func(filter string) (string, error)
+	groups       bool
+	createdCount int
 }
 
 func (f *filterRun) prepare(ctx context.Context) error {
-	a, err := f.create(ctx, "/Users", f.babs)
+	a, err := f.create(ctx, "/Users", f.user)
 	if err != nil {
 		return err
 	}
 	f.id = a.id()
-	if f.shift, err = shifter(f.babs, a.doc); err != nil {
+	if f.shiftTimes, err = timeShifter(f.user, a.doc); err != nil {
 		return err
 	}
 	f.groups, err = f.offersGroups(ctx)
 	return err
 }
 
-// own returns a copy of a resource with a unique user name.
-func (f *filterRun) own(resource map[string]any) map[string]any {
-	f.made++
+// withUniqueName returns a copy of a resource with a unique user name.
+func (f *filterRun) withUniqueName(resource map[string]any) map[string]any {
+	f.createdCount++
 	doc := map[string]any{"schemas": []string{userURN}}
 	for name, value := range resource {
 		doc[name] = value
 	}
-	doc["userName"] = fmt.Sprintf("own-%d@example.com", f.made)
+	doc["userName"] = fmt.Sprintf("own-%d@example.com", f.createdCount)
 	return doc
 }
 
-func (f *filterRun) filter(ctx context.Context, v filterVector) (check, error) {
+func (f *filterRun) checkFilter(ctx context.Context, v filterVector) (check, error) {
 	name := "filter " + v.Filter
-	text, err := f.shift(strings.ReplaceAll(v.Filter, fmt.Sprint(f.babs["id"]), f.id))
+	text, err := f.shiftTimes(strings.ReplaceAll(v.Filter, fmt.Sprint(f.user["id"]), f.id))
 	if err != nil {
 		return check{}, err
 	}
@@ -161,7 +161,7 @@ func (f *filterRun) filter(ctx context.Context, v filterVector) (check, error) {
 			if err := json.Unmarshal(m.Resource, &doc); err != nil {
 				return check{}, fmt.Errorf("%s: %w", name, err)
 			}
-			made, err := f.create(ctx, "/Users", f.own(doc))
+			made, err := f.create(ctx, "/Users", f.withUniqueName(doc))
 			if err != nil {
 				return fail(name, "%v", err), nil
 			}
@@ -174,9 +174,9 @@ func (f *filterRun) filter(ctx context.Context, v filterVector) (check, error) {
 	return pass(name), nil
 }
 
-func (f *filterRun) path(ctx context.Context, v filterVector) (check, error) {
+func (f *filterRun) checkPath(ctx context.Context, v filterVector) (check, error) {
 	name := "path " + v.Path
-	endpoint, resource := "/Users", f.own(f.babs)
+	endpoint, resource := "/Users", f.withUniqueName(f.user)
 	if strings.HasPrefix(v.Path, "members") {
 		if !f.groups {
 			return skip(name, noGroups), nil
@@ -213,10 +213,10 @@ func (f *filterRun) path(ctx context.Context, v filterVector) (check, error) {
 	return passIf(understood, name, "want it understood, got %v", a), nil
 }
 
-// shifter returns a function that moves the times in a filter from the vector's resource to the
+// timeShifter returns a function that moves the times in a filter from the vector's resource to the
 // server's. A time equal to the old lastModified becomes equal to the new one, and an hour later
 // stays an hour later. Each keeps its own offset.
-func shifter(vector, server map[string]any) (func(string) (string, error), error) {
+func timeShifter(vector, server map[string]any) (func(string) (string, error), error) {
 	was, err := lastModified(vector)
 	if err != nil {
 		return nil, err
@@ -245,9 +245,9 @@ func lastModified(resource map[string]any) (time.Time, error) {
 	return time.Parse(time.RFC3339, fmt.Sprint(meta["lastModified"]))
 }
 
-// patches runs each patch vector on a resource of its own: the vectors that a tolerant site must
+// checkPatches runs each patch vector on a resource of its own: the vectors that a tolerant site must
 // understand, or those for a strict site.
-func (v vectors) patches(strict bool) func(context.Context, *client) ([]check, error) {
+func (v vectors) checkPatches(strict bool) func(context.Context, *client) ([]check, error) {
 	return func(ctx context.Context, c *client) ([]check, error) {
 		all, err := readJSON[[]patchVector](v.folder, "scim-patch.json")
 		if err != nil {
@@ -267,7 +267,7 @@ func (v vectors) patches(strict bool) func(context.Context, *client) ([]check, e
 				continue
 			}
 			p := patchRun{client: c, vector: v, userName: fmt.Sprintf("own-%d@example.com", i)}
-			c, err := p.play(ctx)
+			c, err := p.checkVector(ctx)
 			if err != nil {
 				return checks, fmt.Errorf("%s: %w", v.Name, err)
 			}
@@ -287,34 +287,34 @@ func (v patchVector) endpoint() string {
 // patchRun is the run of one patch vector.
 type patchRun struct {
 	*client
-	vector   patchVector
-	userName string
-	made     []string // resources to remove, in the order of creation
+	vector       patchVector
+	userName     string
+	createdPaths []string // resources to remove, in the order of creation
 }
 
-func (p *patchRun) play(ctx context.Context) (check, error) {
-	c, err := p.patch(ctx)
-	for i := len(p.made) - 1; i >= 0; i-- {
-		if problem := p.remove(ctx, p.made[i]); problem != nil && err == nil && c.verdict == passed {
+func (p *patchRun) checkVector(ctx context.Context) (check, error) {
+	c, err := p.applyPatch(ctx)
+	for i := len(p.createdPaths) - 1; i >= 0; i-- {
+		if problem := p.remove(ctx, p.createdPaths[i]); problem != nil && err == nil && c.verdict == passed {
 			c = fail(p.vector.Name, "%v", problem)
 		}
 	}
 	return c, err
 }
 
-func (p *patchRun) patch(ctx context.Context) (check, error) {
+func (p *patchRun) applyPatch(ctx context.Context) (check, error) {
 	v := p.vector
 	own, err := p.createMembers(ctx)
 	if err != nil {
 		return fail(v.Name, "%v", err), nil
 	}
-	resource, _ := own.in(v.Resource).(map[string]any)
+	resource, _ := own.replaceIn(v.Resource).(map[string]any)
 	made, err := p.create(ctx, v.endpoint(), resource)
 	if err != nil {
 		return fail(v.Name, "%v", err), nil
 	}
 	path := v.endpoint() + "/" + made.id()
-	p.made = append(p.made, path)
+	p.createdPaths = append(p.createdPaths, path)
 	if id, ok := v.Resource["id"].(string); ok {
 		own.ids[id] = made.id()
 	}
@@ -326,7 +326,7 @@ func (p *patchRun) patch(ctx context.Context) (check, error) {
 		// Wait, because two changes within one step of the clock look the same.
 		time.Sleep(10 * time.Millisecond)
 	}
-	a, err := p.call(ctx, http.MethodPatch, path, own.in(v.Patch))
+	a, err := p.call(ctx, http.MethodPatch, path, own.replaceIn(v.Patch))
 	if err != nil {
 		return check{}, err
 	}
@@ -341,7 +341,7 @@ func (p *patchRun) patch(ctx context.Context) (check, error) {
 		}
 		return c, nil
 	}
-	expect, _ := own.in(v.Expect).(map[string]any)
+	expect, _ := own.replaceIn(v.Expect).(map[string]any)
 	return compare(v, a, expect, before, after), nil
 }
 
@@ -349,8 +349,8 @@ func compare(v patchVector, a answer, expect, before, after map[string]any) chec
 	if a.status != http.StatusOK && a.status != http.StatusNoContent {
 		return fail(v.Name, "want 200 or 204, got %v", a)
 	}
-	want, got := comparable(expect), comparable(after)
-	forgive(want, got)
+	want, got := normalizeResource(expect), normalizeResource(after)
+	dropDerived(want, got)
 	if asJSON(got) != asJSON(want) {
 		return fail(v.Name, "want %s, got %s", asJSON(want), asJSON(got))
 	}
@@ -372,7 +372,7 @@ func (p *patchRun) createMembers(ctx context.Context) (substitute, error) {
 			return own, err
 		}
 		own.ids[id] = a.id()
-		p.made = append(p.made, "/Users/"+a.id())
+		p.createdPaths = append(p.createdPaths, "/Users/"+a.id())
 	}
 	return own, nil
 }
@@ -406,7 +406,7 @@ type substitute struct {
 	userName string
 }
 
-func (s substitute) in(v any) any {
+func (s substitute) replaceIn(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := map[string]any{}
@@ -415,24 +415,24 @@ func (s substitute) in(v any) any {
 				out[name] = s.userName
 				continue
 			}
-			out[name] = s.in(value)
+			out[name] = s.replaceIn(value)
 		}
 		return out
 	case []any:
 		out := make([]any, len(v))
 		for i, e := range v {
-			out[i] = s.in(e)
+			out[i] = s.replaceIn(e)
 		}
 		return out
 	case string:
-		return s.text(v)
+		return s.replaceText(v)
 	}
 	return v
 }
 
-// text replaces an id that is the whole string, in quotes within a path, or at the end of a
+// replaceText replaces an id that is the whole string, in quotes within a path, or at the end of a
 // reference.
-func (s substitute) text(v string) string {
+func (s substitute) replaceText(v string) string {
 	for old, id := range s.ids {
 		switch {
 		case v == old:

@@ -144,23 +144,23 @@ func (p *pkg) read(file, shown string) error {
 		// Text leaves out directives such as go:embed, which nobody reads as prose.
 		if text := strings.TrimSpace(group.Text()); text != "" {
 			first, last := files.Position(group.Pos()), files.Position(group.End())
-			code := strings.TrimSpace(lines[first.Line-1][:first.Column-1]) // before a comment at the end of a line
+			code := strings.TrimSpace(lines[first.Line-1][:first.Column-1]) // the code in front of a comment at the end of a line
 			if code == "" && last.Line < len(lines) {
 				code = strings.TrimSpace(lines[last.Line])
 			}
 			p.comments = append(p.comments, item{shown, first.Line, text, code})
 		}
 	}
-	for _, name := range declared(tree) {
+	for _, name := range declaredNames(tree) {
 		line := files.Position(name.Pos()).Line
 		p.names = append(p.names, item{shown, line, name.Name, strings.TrimSpace(lines[line-1])})
 	}
 	return nil
 }
 
-// declared returns the names that a file declares: functions, methods, types, constants, variables
+// declaredNames returns the names that a file declares: functions, methods, types, constants, variables
 // of the package, fields, and the methods of interfaces.
-func declared(tree *ast.File) []*ast.Ident {
+func declaredNames(tree *ast.File) []*ast.Ident {
 	var names []*ast.Ident
 	add := func(name *ast.Ident) {
 		if name.Name != "_" && name.Name != "init" && name.Name != "main" {
@@ -176,7 +176,7 @@ func declared(tree *ast.File) []*ast.Ident {
 				switch s := spec.(type) {
 				case *ast.TypeSpec:
 					add(s.Name)
-					for _, field := range fields(s.Type) {
+					for _, field := range fieldNames(s.Type) {
 						add(field)
 					}
 				case *ast.ValueSpec:
@@ -190,8 +190,8 @@ func declared(tree *ast.File) []*ast.Ident {
 	return names
 }
 
-// fields returns the names inside a struct or an interface, including those of nested structs.
-func fields(typ ast.Expr) []*ast.Ident {
+// fieldNames returns the names inside a struct or an interface, including those of nested structs.
+func fieldNames(typ ast.Expr) []*ast.Ident {
 	var names []*ast.Ident
 	ast.Inspect(typ, func(node ast.Node) bool {
 		var list *ast.FieldList

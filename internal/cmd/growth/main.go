@@ -24,80 +24,80 @@ import (
 )
 
 func main() {
-	var m measure
-	flag.IntVar(&m.old, "prune", 1_000_000, "rows of reads that are too old")
-	flag.IntVar(&m.doomed, "delete", 3_000_000, "rows of the site that is deleted")
+	var m measurement
+	flag.IntVar(&m.oldRows, "prune", 1_000_000, "rows of reads that are too old")
+	flag.IntVar(&m.doomedRows, "delete", 3_000_000, "rows of the site that is deleted")
 	flag.DurationVar(&m.length, "length", 20*time.Second, "how long the quiet phase takes")
 	binary.Main("growth", &m.options, m.run)
 }
 
-type measure struct {
-	options     binary.Options
-	old, doomed int
-	length      time.Duration
+type measurement struct {
+	options             binary.Options
+	oldRows, doomedRows int
+	length              time.Duration
 
-	in         *binary.Installation
-	db         *sql.DB
-	calm       binary.Site
-	ids        []string
-	largestLog int64
-	missed     []string
+	installation *binary.Installation
+	db           *sql.DB
+	quietSite    binary.Site
+	ids          []string
+	largestLog   int64
+	missedAims   []string
 }
 
-func (m *measure) run(ctx context.Context) (err error) {
-	if m.in, err = binary.New(ctx, m.options); err != nil {
+func (m *measurement) run(ctx context.Context) (err error) {
+	if m.installation, err = binary.New(ctx, m.options); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.in.Close()) }()
+	defer func() { err = errors.Join(err, m.installation.Close()) }()
 	if err := m.fill(ctx); err != nil {
 		return err
 	}
 	defer m.db.Close()
-	if err := m.in.Serve(ctx); err != nil {
+	if err := m.installation.Serve(ctx); err != nil {
 		return err
 	}
 	for i := range 200 {
-		id, err := m.in.AddUser(ctx, m.calm, fmt.Sprintf("u%d@calm.example", i), `,"active":true`)
+		id, err := m.installation.AddUser(ctx, m.quietSite, fmt.Sprintf("u%d@calm.example", i), `,"active":true`)
 		if err != nil {
 			return err
 		}
 		m.ids = append(m.ids, id)
 	}
-	m.watch(time.Second*2, nil) // warm
+	m.watch(time.Second*2, nil) // warms up the server
 	before := m.watch(m.length, nil)
-	fmt.Printf("%s, %d processors, load of the machine %s\n", m.in.Kind(), runtime.NumCPU(), binary.Load())
-	print("before", before, nil)
-	fmt.Println("file", m.size(""), "MB")
+	fmt.Printf("%s, %d processors, load of the machine %s\n", m.installation.Kind(), runtime.NumCPU(), binary.LoadAverages())
+	printTimes("before", before, nil)
+	fmt.Println("file", m.fileSize(""), "MB")
 
-	if _, err := m.in.Rollcall(ctx, "retention", "set", "--reads", "30d"); err != nil {
+	if _, err := m.installation.Rollcall(ctx, "retention", "set", "--reads", "30d"); err != nil {
 		return err
 	}
 	pruned := m.during(ctx, func() error {
-		_, err := m.in.Rollcall(ctx, "prune")
+		_, err := m.installation.Rollcall(ctx, "prune")
 		return err
 	})
 	if pruned.err != nil {
 		return pruned.err
 	}
-	m.compare(fmt.Sprintf("while %d rows are pruned (%s)", m.old, pruned.took), pruned.samples, before)
-	fmt.Println("file", m.size(""), "MB, largest -wal", m.largestLog>>20, "MB")
+	m.compare(fmt.Sprintf("while %d rows are pruned (%s)", m.oldRows, pruned.took), pruned.samples, before)
+	fmt.Println("file", m.fileSize(""), "MB, largest -wal", m.largestLog>>20, "MB")
 	m.largestLog = 0
 
-	// Kill the command as soon as the site is hidden; the server removes the rows.
+	// Kill the delete command as soon as the site is hidden. The server removes the rows.
 	deleted := m.during(ctx, func() error { return m.deleteByServer(ctx) })
 	if deleted.err != nil {
 		return deleted.err
 	}
-	m.compare(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.doomed, deleted.took), deleted.samples, before)
-	fmt.Println("file", m.size(""), "MB, largest -wal", m.largestLog>>20, "MB")
+	m.compare(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.doomedRows, deleted.took), deleted.samples, before)
+	fmt.Println("file", m.fileSize(""), "MB, largest -wal", m.largestLog>>20, "MB")
 	if !m.options.Postgres {
 		back := m.watch(m.length, nil)
 		m.compare("while space is given back", back, before)
-		fmt.Println("file", m.size(""), "MB")
+		fmt.Println("file", m.fileSize(""), "MB")
 	}
-	fmt.Println("\nload of the machine", binary.Load())
-	if len(m.missed) > 0 {
-		return fmt.Errorf("missed: %s", strings.Join(m.missed, "; "))
+	fmt.Println("\nload of the machine", binary.LoadAverages())
+	if len(m.missedAims) > 0 {
+		return fmt.Errorf("missed: %s", strings.Join(m.missedAims, "; "))
 	}
 	return nil
 }
@@ -105,20 +105,20 @@ func (m *measure) run(ctx context.Context) (err error) {
 // aim is the largest allowed ratio of the p99 of changes to the p99 before.
 const aim = 3
 
-// compare prints the times of now, and records a missed aim.
-func (m *measure) compare(title string, now, before samples) {
-	print(title, now, before)
-	if times := ratio(now["change"], before["change"]); times > aim {
-		m.missed = append(m.missed, fmt.Sprintf("%s, the p99 of changes is %.1f × that of before (aim: %d)", title, times, aim))
+// compare prints the times of now next to those of before, and records a missed aim.
+func (m *measurement) compare(title string, now, before samples) {
+	printTimes(title, now, before)
+	if times := p99Ratio(now["change"], before["change"]); times > aim {
+		m.missedAims = append(m.missedAims, fmt.Sprintf("%s, the p99 of changes is %.1f × that of before (aim: %d)", title, times, aim))
 	}
 }
 
-func ratio(now, before *sample) float64 {
-	return float64(at(now.times, 99)) / float64(at(before.times, 99))
+func p99Ratio(now, before *sample) float64 {
+	return float64(percentile(now.times, 99)) / float64(percentile(before.times, 99))
 }
 
-func (m *measure) deleteByServer(ctx context.Context) error {
-	c := m.in.Command(ctx, "site", "delete", "doomed", "--yes")
+func (m *measurement) deleteByServer(ctx context.Context) error {
+	c := m.installation.Command(ctx, "site", "delete", "doomed", "--yes")
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return err
@@ -141,8 +141,8 @@ func (m *measure) deleteByServer(ctx context.Context) error {
 }
 
 // fill creates three sites: a quiet one, one with old rows, and one to delete.
-func (m *measure) fill(ctx context.Context) (err error) {
-	if m.calm, err = m.in.Site(ctx, "calm"); err != nil {
+func (m *measurement) fill(ctx context.Context) (err error) {
+	if m.quietSite, err = m.installation.CreateSite(ctx, "calm"); err != nil {
 		return err
 	}
 	for _, args := range [][]string{
@@ -150,21 +150,21 @@ func (m *measure) fill(ctx context.Context) (err error) {
 		{"site", "create", "doomed"},
 		{"retention", "set", "--reads", "forever"},
 	} {
-		if _, err := m.in.Rollcall(ctx, args...); err != nil {
+		if _, err := m.installation.Rollcall(ctx, args...); err != nil {
 			return err
 		}
 	}
-	if m.db, err = m.in.SQL(); err != nil {
+	if m.db, err = m.installation.OpenDatabase(); err != nil {
 		return err
 	}
-	fmt.Printf("filling %d rows\n", m.old+m.doomed)
+	fmt.Printf("filling %d rows\n", m.oldRows+m.doomedRows)
 	long := time.Now().AddDate(0, 0, -90).UnixMicro()
 	now := time.Now().Add(-time.Hour).UnixMicro()
 	for _, f := range []struct {
 		site string
 		n    int
 		from int64
-	}{{"old", m.old, long}, {"doomed", m.doomed, now}} {
+	}{{"old", m.oldRows, long}, {"doomed", m.doomedRows, now}} {
 		const piece = 100_000
 		for done := 0; done < f.n; done += piece {
 			if _, err := m.db.ExecContext(ctx, fmt.Sprintf(`
@@ -188,19 +188,19 @@ func (m *measure) fill(ctx context.Context) (err error) {
 type samples map[string]*sample
 
 type sample struct {
-	times []time.Duration
-	bad   int
+	times      []time.Duration
+	badAnswers int
 }
 
 // watch sends 100 changes and 100 lookups a second until the time is over, or done is closed.
-func (m *measure) watch(length time.Duration, done <-chan struct{}) samples {
+func (m *measurement) watch(length time.Duration, done <-chan struct{}) samples {
 	found := samples{"change": {}, "lookup": {}}
 	ask := map[string]func(i int) (int, []byte, error){
 		"lookup": func(i int) (int, []byte, error) {
-			return m.in.Send(context.Background(), m.calm, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.ids)), "")
+			return m.installation.Send(context.Background(), m.quietSite, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.ids)), "")
 		},
 		"change": func(i int) (int, []byte, error) {
-			return m.in.Send(context.Background(), m.calm, "PATCH", "/Users/"+m.ids[i%len(m.ids)], binary.Patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%d"}`, time.Now().UnixNano())))
+			return m.installation.Send(context.Background(), m.quietSite, "PATCH", "/Users/"+m.ids[i%len(m.ids)], binary.PatchBody(fmt.Sprintf(`{"op":"replace","path":"title","value":"%d"}`, time.Now().UnixNano())))
 		},
 	}
 	var mu sync.Mutex
@@ -222,7 +222,7 @@ func (m *measure) watch(length time.Duration, done <-chan struct{}) samples {
 					took := time.Since(began)
 					mu.Lock()
 					if found[kind].times = append(found[kind].times, took); err != nil || status != http.StatusOK {
-						found[kind].bad++
+						found[kind].badAnswers++
 					}
 					mu.Unlock()
 				}
@@ -239,8 +239,8 @@ type phase struct {
 	err     error
 }
 
-// during runs do and watches until it ends.
-func (m *measure) during(_ context.Context, do func() error) (p phase) {
+// during runs do, and measures the quiet site until do ends.
+func (m *measurement) during(_ context.Context, do func() error) (p phase) {
 	done := make(chan struct{})
 	began := time.Now()
 	go func() {
@@ -256,7 +256,7 @@ func (m *measure) during(_ context.Context, do func() error) (p phase) {
 				return
 			case <-tick.C:
 			}
-			if info, err := os.Stat(m.in.Database + "-wal"); err == nil {
+			if info, err := os.Stat(m.installation.Database + "-wal"); err == nil {
 				m.largestLog = max(m.largestLog, info.Size())
 			}
 		}
@@ -265,27 +265,27 @@ func (m *measure) during(_ context.Context, do func() error) (p phase) {
 	return p
 }
 
-func (m *measure) size(suffix string) int64 {
-	info, err := os.Stat(m.in.Database + suffix)
+func (m *measurement) fileSize(suffix string) int64 {
+	info, err := os.Stat(m.installation.Database + suffix)
 	if err != nil {
 		return 0
 	}
 	return info.Size() >> 20
 }
 
-func print(title string, now, before samples) {
+func printTimes(title string, now, before samples) {
 	fmt.Println("\n" + title)
 	for _, kind := range []string{"change", "lookup"} {
 		s := now[kind]
-		line := fmt.Sprintf("  %-8s %6d requests, %d not 200: p50 %s, p99 %s, max %s", kind, len(s.times), s.bad, at(s.times, 50), at(s.times, 99), at(s.times, 100))
+		line := fmt.Sprintf("  %-8s %6d requests, %d not 200: p50 %s, p99 %s, max %s", kind, len(s.times), s.badAnswers, percentile(s.times, 50), percentile(s.times, 99), percentile(s.times, 100))
 		if before != nil {
-			line += fmt.Sprintf(" (p99 %.1f × of before)", ratio(s, before[kind]))
+			line += fmt.Sprintf(" (p99 %.1f × of before)", p99Ratio(s, before[kind]))
 		}
 		fmt.Println(line)
 	}
 }
 
-func at(times []time.Duration, percent int) time.Duration {
+func percentile(times []time.Duration, percent int) time.Duration {
 	if len(times) == 0 {
 		return 0
 	}

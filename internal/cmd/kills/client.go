@@ -20,7 +20,7 @@ type resource struct {
 	active, group   bool
 	members         map[string]bool
 	changes         int  // applied changes, including its creation
-	gone            bool // the client has deleted it
+	deleted         bool // the client has deleted it
 }
 
 func (r resource) clone() *resource {
@@ -35,13 +35,13 @@ type client struct {
 	random *rand.Rand
 	count  int
 
-	mine    []*resource
+	users   []*resource
 	members []*resource // users that are never deleted
 	group   *resource
 	pending *change // the request whose outcome is unknown
 }
 
-// change is a request with the state before it and after it.
+// change is a request, and the state of its resource before and after it.
 type change struct {
 	method, path, body string
 	from, to           *resource
@@ -55,7 +55,7 @@ func (c *client) send(ctx context.Context, method, path, body string) (status in
 // that it has begun.
 func (c *client) write(ctx context.Context) error {
 	for ctx.Err() == nil {
-		x := c.next()
+		x := c.nextChange()
 		status, text, err := c.send(context.WithoutCancel(ctx), x.method, x.path, x.body)
 		switch {
 		case err != nil || status >= 500:
@@ -73,13 +73,13 @@ func (c *client) write(ctx context.Context) error {
 			}
 			x.to.id = made.ID
 		}
-		c.applied(x)
+		c.recordApplied(x)
 	}
 	return nil
 }
 
-// applied records that a change was applied.
-func (c *client) applied(x *change) {
+// recordApplied records that a change was applied.
+func (c *client) recordApplied(x *change) {
 	x.to.changes++
 	if x.from != nil {
 		*x.from = *x.to
@@ -91,7 +91,7 @@ func (c *client) applied(x *change) {
 	case len(c.members) < 4:
 		c.members = append(c.members, x.to)
 	default:
-		c.mine = append(c.mine, x.to)
+		c.users = append(c.users, x.to)
 	}
 }
 
@@ -100,13 +100,13 @@ const (
 	groupSchema = "urn:ietf:params:scim:schemas:core:2.0:Group"
 )
 
-// next returns the next request.
-func (c *client) next() *change {
+// nextChange returns the next request.
+func (c *client) nextChange() *change {
 	c.count++
 	name := fmt.Sprintf("c%d-%d", c.number, c.count)
 	var living []*resource
-	for _, r := range c.mine {
-		if !r.gone {
+	for _, r := range c.users {
+		if !r.deleted {
 			living = append(living, r)
 		}
 	}
@@ -121,12 +121,12 @@ func (c *client) next() *change {
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
 		to.title = name
-		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.Patch(fmt.Sprintf(`{"op":"replace","path":"title","value":"%s"}`, name)), from: from, to: to}
+		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.PatchBody(fmt.Sprintf(`{"op":"replace","path":"title","value":"%s"}`, name)), from: from, to: to}
 	case kind == 4:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
 		to.active = !from.active
-		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.Patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%t}`, to.active)), from: from, to: to}
+		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.PatchBody(fmt.Sprintf(`{"op":"replace","path":"active","value":%t}`, to.active)), from: from, to: to}
 	case kind == 5:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
@@ -135,7 +135,7 @@ func (c *client) next() *change {
 	case kind == 6:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
-		to.gone = true
+		to.deleted = true
 		return &change{method: "DELETE", path: "/Users/" + from.id, from: from, to: to}
 	}
 	member := c.members[c.random.IntN(len(c.members))]
@@ -147,12 +147,12 @@ func (c *client) next() *change {
 	} else {
 		to.members[member.id] = true
 	}
-	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: binary.Patch(op), from: c.group, to: to}
+	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: binary.PatchBody(op), from: c.group, to: to}
 }
 
-// ask sends a read, and repeats it while the answer is 503, because PostgreSQL may still be
+// read sends a read, and repeats it while the answer is 503, because PostgreSQL may still be
 // recovering.
-func (c *client) ask(ctx context.Context, path string) (status int, text []byte, err error) {
+func (c *client) read(ctx context.Context, path string) (status int, text []byte, err error) {
 	for range 60 {
 		if status, text, err = c.send(ctx, "GET", path, ""); err != nil || status != http.StatusServiceUnavailable {
 			break
@@ -165,17 +165,17 @@ func (c *client) ask(ctx context.Context, path string) (status int, text []byte,
 	return status, text, err
 }
 
-// settle finds out whether the server applied the request that got no answer.
-func (c *client) settle(ctx context.Context) error {
+// resolvePending finds out whether the server applied the request that got no answer.
+func (c *client) resolvePending(ctx context.Context) error {
 	x := c.pending
 	if x == nil {
 		return nil
 	}
 	c.pending = nil
 	if x.from == nil {
-		return c.settleNew(ctx, x)
+		return c.resolvePendingCreate(ctx, x)
 	}
-	status, text, err := c.ask(ctx, x.path)
+	status, text, err := c.read(ctx, x.path)
 	if err != nil {
 		return err
 	}
@@ -190,8 +190,8 @@ func (c *client) settle(ctx context.Context) error {
 		}
 	}
 	is := func(r *resource) bool {
-		if status != http.StatusOK || r.gone {
-			return r.gone && status == http.StatusNotFound
+		if status != http.StatusOK || r.deleted {
+			return r.deleted && status == http.StatusNotFound
 		}
 		var members []string
 		for _, m := range got.Members {
@@ -202,20 +202,20 @@ func (c *client) settle(ctx context.Context) error {
 	switch {
 	case is(x.to):
 		c.run.applied.Add(1)
-		c.applied(x)
+		c.recordApplied(x)
 	case !is(x.from):
 		return fmt.Errorf("%s %s had no answer; it is neither as before nor as after: %d %s, before %+v", x.method, x.path, status, text, *x.from)
 	}
 	return nil
 }
 
-func (c *client) settleNew(ctx context.Context, x *change) error {
+func (c *client) resolvePendingCreate(ctx context.Context, x *change) error {
 	path := "/Users?filter=userName"
 	if x.to.group {
 		path = "/Groups?filter=displayName"
 	}
 	path += url.QueryEscape(` eq "` + x.to.name + `"`)
-	status, text, err := c.ask(ctx, path)
+	status, text, err := c.read(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func (c *client) settleNew(ctx context.Context, x *change) error {
 	case 1:
 		x.to.id = found.Resources[0].ID
 		c.run.applied.Add(1)
-		c.applied(x)
+		c.recordApplied(x)
 		return nil
 	}
 	return fmt.Errorf("%s is there %d times", x.to.name, len(found.Resources))

@@ -11,23 +11,23 @@ import (
 	"strings"
 )
 
-// querier is what a database and a transaction have in common.
+// querier is a database or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// stored is the database's contents for one resource.
-type stored struct {
+// storedResource is the database's contents for one resource.
+type storedResource struct {
 	version, events, rows int
 	name, title           string
 	active                bool
-	there                 int
+	copies                int
 	members               map[string]bool
 }
 
 // compare compares everything that is stored with the clients' knowledge.
 func (r *run) compare(ctx context.Context, db querier) error {
-	found, err := r.read(ctx, db)
+	found, err := r.readStored(ctx, db)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (r *run) compare(ctx context.Context, db querier) error {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	known := map[string]bool{}
 	for _, c := range r.allClients {
-		mine := slices.Concat(c.mine, c.members)
+		mine := slices.Concat(c.users, c.members)
 		if c.group != nil {
 			mine = append(mine, c.group)
 		}
@@ -43,7 +43,7 @@ func (r *run) compare(ctx context.Context, db querier) error {
 			known[want.id] = true
 			got := found[want.id]
 			if got == nil {
-				got = &stored{}
+				got = &storedResource{}
 			}
 			if got.events != want.changes {
 				fault("%s %s: %d events, %d changes", want.name, want.id, got.events, want.changes)
@@ -51,13 +51,13 @@ func (r *run) compare(ctx context.Context, db querier) error {
 			if got.rows != want.changes {
 				fault("%s %s: %d rows of the request log, %d changes", want.name, want.id, got.rows, want.changes)
 			}
-			if want.gone {
-				if got.there != 0 {
+			if want.deleted {
+				if got.copies != 0 {
 					fault("%s %s was deleted and is there", want.name, want.id)
 				}
 				continue
 			}
-			if got.there != 1 {
+			if got.copies != 1 {
 				fault("%s %s is lost", want.name, want.id)
 				continue
 			}
@@ -77,7 +77,7 @@ func (r *run) compare(ctx context.Context, db querier) error {
 		if !known[id] {
 			fault("nobody knows %s: %+v", id, *got)
 		}
-		if names[got.name]++; got.there > 0 && names[got.name] > 1 {
+		if names[got.name]++; got.copies > 0 && names[got.name] > 1 {
 			fault("%s is there twice", got.name)
 		}
 	}
@@ -87,17 +87,17 @@ func (r *run) compare(ctx context.Context, db querier) error {
 	return errors.Join(faults...)
 }
 
-// read reads everything that requests have written for the site.
-func (r *run) read(ctx context.Context, db querier) (map[string]*stored, error) {
-	found := map[string]*stored{}
-	at := func(id string) *stored {
+// readStored reads everything that requests have written for the site.
+func (r *run) readStored(ctx context.Context, db querier) (map[string]*storedResource, error) {
+	found := map[string]*storedResource{}
+	at := func(id string) *storedResource {
 		if found[id] == nil {
-			found[id] = &stored{members: map[string]bool{}}
+			found[id] = &storedResource{members: map[string]bool{}}
 		}
 		return found[id]
 	}
 	err := errors.Join(
-		r.each(ctx, db, "select id, version, active, doc from resource where site = $1", func(rows *sql.Rows) error {
+		r.eachRow(ctx, db, "select id, version, active, doc from resource where site = $1", func(rows *sql.Rows) error {
 			var id, doc string
 			var version int
 			var active bool
@@ -109,24 +109,24 @@ func (r *run) read(ctx context.Context, db querier) (map[string]*stored, error) 
 				return err
 			}
 			s := at(id)
-			s.there, s.version, s.active, s.title = s.there+1, version, active, content.Title
+			s.copies, s.version, s.active, s.title = s.copies+1, version, active, content.Title
 			s.name = content.UserName + content.DisplayName
 			return nil
 		}),
-		r.each(ctx, db, "select group_id, member from membership where site = $1", func(rows *sql.Rows) error {
+		r.eachRow(ctx, db, "select group_id, member from membership where site = $1", func(rows *sql.Rows) error {
 			var group, member string
 			err := rows.Scan(&group, &member)
 			at(group).members[member] = true
 			return err
 		}),
-		r.each(ctx, db, "select subject, count(*) from event where scope_kind = 'site' and scope_id = $1 and (name like 'user.%' or name like 'group.%' or name like 'resource.%') and subject <> '' group by subject", func(rows *sql.Rows) error {
+		r.eachRow(ctx, db, "select subject, count(*) from event where scope_kind = 'site' and scope_id = $1 and (name like 'user.%' or name like 'group.%' or name like 'resource.%') and subject <> '' group by subject", func(rows *sql.Rows) error {
 			var subject string
 			var n int
 			err := rows.Scan(&subject, &n)
 			at(subject).events = n
 			return err
 		}),
-		r.each(ctx, db, "select subject, count(*) from request_log where site = $1 and method <> 'GET' and status < 300 group by subject", func(rows *sql.Rows) error {
+		r.eachRow(ctx, db, "select subject, count(*) from request_log where site = $1 and method <> 'GET' and status < 300 group by subject", func(rows *sql.Rows) error {
 			var subject string
 			var n int
 			err := rows.Scan(&subject, &n)
@@ -137,8 +137,8 @@ func (r *run) read(ctx context.Context, db querier) (map[string]*stored, error) 
 	return found, err
 }
 
-func (r *run) each(ctx context.Context, db querier, query string, do func(*sql.Rows) error) (err error) {
-	rows, err := db.QueryContext(ctx, query, r.site)
+func (r *run) eachRow(ctx context.Context, db querier, query string, do func(*sql.Rows) error) (err error) {
+	rows, err := db.QueryContext(ctx, query, r.siteID)
 	if err != nil {
 		return err
 	}
@@ -151,10 +151,10 @@ func (r *run) each(ctx context.Context, db querier, query string, do func(*sql.R
 	return rows.Err()
 }
 
-// awake checks that the comparison works. It damages the data in several ways, each in a
+// checkComparison checks that the comparison works. It damages the data in several ways, each in a
 // transaction that is rolled back, and expects the comparison to notice each.
-func (r *run) awake(ctx context.Context) error {
-	one := "(select min(id) from resource where site = '" + r.site + "' and kind = 'User')"
+func (r *run) checkComparison(ctx context.Context) error {
+	one := "(select min(id) from resource where site = '" + r.siteID + "' and kind = 'User')"
 	for name, statement := range map[string]string{
 		"a lost user":           "delete from resource where id = " + one,
 		"a lost event":          "delete from event where seq = (select max(seq) from event where subject = " + one + ")",
@@ -163,7 +163,7 @@ func (r *run) awake(ctx context.Context) error {
 		"an older title":        `update resource set doc = replace(doc, '"title":"', '"title":"x') where id = ` + one,
 		"a version too few":     "update resource set version = version - 1 where id = " + one,
 		"an undone switch":      "update resource set active = not active where id = " + one,
-		"a lost member":         "delete from membership where member = (select min(member) from membership where site = '" + r.site + "')",
+		"a lost member":         "delete from membership where member = (select min(member) from membership where site = '" + r.siteID + "')",
 	} {
 		tx, err := r.db.BeginTx(ctx, nil)
 		if err != nil {

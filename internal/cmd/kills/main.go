@@ -43,7 +43,7 @@ type run struct {
 	installation *binary.Installation
 	acme         binary.Site
 	db           *sql.DB
-	site         string // the id of the site
+	siteID       string // the id of the site
 	allClients   []*client
 
 	answers, unknown, applied atomic.Int64
@@ -73,10 +73,10 @@ func (r *run) run(ctx context.Context) (err error) {
 			fmt.Printf("%d kills: %d answers, %d unknown at a kill (%d of them applied), everything is right\n", n+1, r.answers.Load(), r.unknown.Load(), r.applied.Load())
 		}
 	}
-	if err := r.whole(ctx); err != nil {
+	if err := r.checkIntegrity(ctx); err != nil {
 		return err
 	}
-	if err := r.awake(ctx); err != nil {
+	if err := r.checkComparison(ctx); err != nil {
 		return err
 	}
 	slowest, total := time.Duration(0), time.Duration(0)
@@ -91,17 +91,17 @@ func (r *run) run(ctx context.Context) (err error) {
 }
 
 func (r *run) setUp(ctx context.Context) (err error) {
-	if r.acme, err = r.installation.Site(ctx, "acme"); err != nil {
+	if r.acme, err = r.installation.CreateSite(ctx, "acme"); err != nil {
 		return err
 	}
 	if err := r.installation.Serve(ctx); err != nil {
 		return err
 	}
-	if r.db, err = r.installation.SQL(); err != nil {
+	if r.db, err = r.installation.OpenDatabase(); err != nil {
 		return err
 	}
 	r.db.SetMaxIdleConns(0) // PostgreSQL ends all connections when it recovers
-	if err := r.db.QueryRowContext(ctx, "select id from site where name = 'acme'").Scan(&r.site); err != nil {
+	if err := r.db.QueryRowContext(ctx, "select id from site where name = 'acme'").Scan(&r.siteID); err != nil {
 		return err
 	}
 	for n := range r.clients {
@@ -126,7 +126,7 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 			return err
 		}
 		stop()
-	} else if err := errors.Join(r.installation.Kill(), r.disconnected(ctx)); err != nil {
+	} else if err := errors.Join(r.installation.Kill(), r.waitDisconnected(ctx)); err != nil {
 		return err
 	}
 	clients.Wait()
@@ -137,7 +137,7 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 	}
 	began := time.Now()
 	if backend {
-		if err := r.installation.Ready(); err != nil {
+		if err := r.installation.WaitReady(); err != nil {
 			return err
 		}
 	} else if err := r.installation.Serve(ctx); err != nil {
@@ -145,16 +145,16 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 	}
 	r.restarts = append(r.restarts, time.Since(began))
 	for _, c := range r.allClients {
-		if err := c.settle(ctx); err != nil {
+		if err := c.resolvePending(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// disconnected waits until PostgreSQL has ended the connections of the killed server. Until then it
+// waitDisconnected waits until PostgreSQL has ended the connections of the killed server. Until then it
 // may still finish a commit.
-func (r *run) disconnected(ctx context.Context) error {
+func (r *run) waitDisconnected(ctx context.Context) error {
 	for left := r.options.Postgres; left; {
 		if err := r.db.QueryRowContext(ctx, "select exists (select 1 from pg_stat_activity where application_name = 'rollcall')").Scan(&left); err != nil {
 			return err
@@ -172,8 +172,8 @@ func (r *run) killBackend() error {
 	return syscall.Kill(pid, syscall.SIGKILL)
 }
 
-// whole checks the integrity of the SQLite file.
-func (r *run) whole(ctx context.Context) error {
+// checkIntegrity checks the integrity of the SQLite file.
+func (r *run) checkIntegrity(ctx context.Context) error {
 	if r.options.Postgres {
 		return nil
 	}

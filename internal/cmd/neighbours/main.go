@@ -31,7 +31,7 @@ import (
 )
 
 func main() {
-	var m measure
+	var m measurement
 	flag.StringVar(&m.options.Database, "database", "", "URL of an empty PostgreSQL database; without it the program makes its own database")
 	flag.IntVar(&m.people, "people", 100_000, "people of the site that is scanned")
 	flag.IntVar(&m.scanners, "scanners", 150, "clients that scan it")
@@ -41,13 +41,13 @@ func main() {
 	binary.Main("neighbours", &m.options, m.run)
 }
 
-type measure struct {
-	options                  binary.Options
-	people                   int
-	scanners, patches, slow  int
-	length                   time.Duration
-	in                       *binary.Installation
-	big, patched, read, calm tenant
+type measurement struct {
+	options                                       binary.Options
+	people                                        int
+	scanners, patches, slow                       int
+	length                                        time.Duration
+	installation                                  *binary.Installation
+	scannedSite, patchedSite, slowSite, quietSite tenant
 }
 
 type tenant struct {
@@ -55,15 +55,15 @@ type tenant struct {
 	ids []string
 }
 
-func (m *measure) run(ctx context.Context) (err error) {
-	if m.in, err = binary.New(ctx, m.options); err != nil {
+func (m *measurement) run(ctx context.Context) (err error) {
+	if m.installation, err = binary.New(ctx, m.options); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, m.in.Close()) }()
+	defer func() { err = errors.Join(err, m.installation.Close()) }()
 	if err := m.fill(ctx); err != nil {
 		return err
 	}
-	if err := m.in.Serve(ctx); err != nil {
+	if err := m.installation.Serve(ctx); err != nil {
 		return err
 	}
 	if err := m.smallSites(ctx); err != nil {
@@ -84,11 +84,11 @@ func (m *measure) run(ctx context.Context) (err error) {
 	began := time.Now()
 	loud := m.watch(ctx)
 	share := float64(scans.Load()) / time.Since(began).Seconds()
-	memory := m.memory()
+	memory := m.peakMemory()
 	stop()
 	attackers.Wait()
-	fmt.Printf("%s, %d people, %d processors, load of the machine %s\n\n", m.in.Kind(), m.people, runtime.NumCPU(), binary.Load())
-	missed := print(quiet, loud)
+	fmt.Printf("%s, %d people, %d processors, load of the machine %s\n\n", m.installation.Kind(), m.people, runtime.NumCPU(), binary.LoadAverages())
+	missed := printTable(quiet, loud)
 	fmt.Printf("\nscans per second of the site that is scanned: %.2f by one client alone; %.2f by its %d clients alone (%.2f ×); %.2f during all this (%.2f ×)\n",
 		alone, crowd, m.scanners, crowd/alone, share, share/alone)
 	fmt.Printf("peak memory of the server: %d MB\n", memory>>20)
@@ -105,14 +105,14 @@ func (m *measure) run(ctx context.Context) (err error) {
 	return nil
 }
 
-func (m *measure) fill(ctx context.Context) error {
-	for name, t := range map[string]*tenant{"big": &m.big, "patched": &m.patched, "read": &m.read, "calm": &m.calm} {
+func (m *measurement) fill(ctx context.Context) error {
+	for name, t := range map[string]*tenant{"big": &m.scannedSite, "patched": &m.patchedSite, "read": &m.slowSite, "calm": &m.quietSite} {
 		var err error
-		if t.Site, err = m.in.Site(ctx, name); err != nil {
+		if t.Site, err = m.installation.CreateSite(ctx, name); err != nil {
 			return err
 		}
 	}
-	file := filepath.Join(m.in.Dir, "people.csv")
+	file := filepath.Join(m.installation.Dir, "people.csv")
 	f, err := os.Create(file)
 	if err != nil {
 		return err
@@ -125,25 +125,25 @@ func (m *measure) fill(ctx context.Context) error {
 	if err := errors.Join(w.Flush(), f.Close()); err != nil {
 		return err
 	}
-	_, err = m.in.Rollcall(ctx, "site", "import-people", "big", file)
+	_, err = m.installation.Rollcall(ctx, "site", "import-people", "big", file)
 	return err
 }
 
-func (m *measure) add(ctx context.Context, t *tenant, rest string) error {
-	id, err := m.in.AddUser(ctx, t.Site, fmt.Sprintf("u%d@%s.example", len(t.ids), t.Name), rest)
+func (m *measurement) addUsers(ctx context.Context, t *tenant, rest string) error {
+	id, err := m.installation.AddUser(ctx, t.Site, fmt.Sprintf("u%d@%s.example", len(t.ids), t.Name), rest)
 	t.ids = append(t.ids, id)
 	return err
 }
 
 // smallSites adds the people of the smaller sites.
-func (m *measure) smallSites(ctx context.Context) error {
+func (m *measurement) smallSites(ctx context.Context) error {
 	for range 200 {
-		if err := m.add(ctx, &m.calm, `,"active":true`); err != nil {
+		if err := m.addUsers(ctx, &m.quietSite, `,"active":true`); err != nil {
 			return err
 		}
 	}
 	for range 120 {
-		if err := m.add(ctx, &m.read, `,"title":"`+strings.Repeat("x", 1_000_000)+`"`); err != nil {
+		if err := m.addUsers(ctx, &m.slowSite, `,"title":"`+strings.Repeat("x", 1_000_000)+`"`); err != nil {
 			return err
 		}
 	}
@@ -151,15 +151,15 @@ func (m *measure) smallSites(ctx context.Context) error {
 	for i := range roles {
 		roles[i] = fmt.Sprintf(`{"value":"role%05d"}`, i)
 	}
-	return m.add(ctx, &m.patched, `,"roles":[`+strings.Join(roles, ",")+`]`)
+	return m.addUsers(ctx, &m.patchedSite, `,"roles":[`+strings.Join(roles, ",")+`]`)
 }
 
-const scan = `/Users?count=1&filter=title%20eq%20%22x%22`
+const scanPath = `/Users?count=1&filter=title%20eq%20%22x%22`
 
-func (m *measure) scanAlone(ctx context.Context) (perSecond float64, err error) {
+func (m *measurement) scanAlone(ctx context.Context) (perSecond float64, err error) {
 	began, n := time.Now(), 0
 	for time.Since(began) < m.length/2 {
-		if status, text, err := m.in.Send(ctx, m.big.Site, "GET", scan, ""); err != nil || status != 200 {
+		if status, text, err := m.installation.Send(ctx, m.scannedSite.Site, "GET", scanPath, ""); err != nil || status != 200 {
 			return 0, fmt.Errorf("scan: %d %.200s %w", status, text, err)
 		}
 		n++
@@ -169,7 +169,7 @@ func (m *measure) scanAlone(ctx context.Context) (perSecond float64, err error) 
 
 // scanCrowd returns the rate of scans of all clients of the site, while the server has no other
 // clients.
-func (m *measure) scanCrowd(ctx context.Context) (perSecond float64) {
+func (m *measurement) scanCrowd(ctx context.Context) (perSecond float64) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var all sync.WaitGroup
@@ -186,11 +186,11 @@ func (m *measure) scanCrowd(ctx context.Context) (perSecond float64) {
 }
 
 // scan sends scans from all clients of the scanned site until ctx ends.
-func (m *measure) scan(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
+func (m *measurement) scan(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
 	for range m.scanners {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				if status, _, err := m.in.Send(ctx, m.big.Site, "GET", scan, ""); err == nil && status == 200 {
+				if status, _, err := m.installation.Send(ctx, m.scannedSite.Site, "GET", scanPath, ""); err == nil && status == 200 {
 					scans.Add(1)
 				}
 			}
@@ -198,14 +198,14 @@ func (m *measure) scan(ctx context.Context, all *sync.WaitGroup, scans *atomic.I
 	}
 }
 
-func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
+func (m *measurement) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
 	m.scan(ctx, all, scans)
 	operations := strings.Repeat(`{"op":"remove","path":"roles[value co \"zz1\" or type ew \"qq1\"]"},`, 490)
-	body := binary.Patch(strings.TrimSuffix(operations, ","))
+	body := binary.PatchBody(strings.TrimSuffix(operations, ","))
 	for range m.patches {
 		all.Go(func() {
 			for ctx.Err() == nil {
-				_, _, _ = m.in.Send(ctx, m.patched.Site, "PATCH", "/Users/"+m.patched.ids[0], body)
+				_, _, _ = m.installation.Send(ctx, m.patchedSite.Site, "PATCH", "/Users/"+m.patchedSite.ids[0], body)
 			}
 		})
 	}
@@ -219,13 +219,13 @@ func (m *measure) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic
 }
 
 // readSlowly requests a large page and reads it in small pieces.
-func (m *measure) readSlowly(ctx context.Context) {
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.in.Addr)
+func (m *measurement) readSlowly(ctx context.Context) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.installation.Addr)
 	if err != nil {
 		return
 	}
 	defer c.Close()
-	fmt.Fprintf(c, "GET /c/read/auth/scim/v2/Users?count=500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", m.read.Token)
+	fmt.Fprintf(c, "GET /c/read/auth/scim/v2/Users?count=500 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n", m.slowSite.Token)
 	piece := make([]byte, 4<<10)
 	for ctx.Err() == nil {
 		if _, err := c.Read(piece); err != nil {
@@ -235,23 +235,23 @@ func (m *measure) readSlowly(ctx context.Context) {
 	}
 }
 
-// kinds returns the requests that a quiet site sends.
-func (m *measure) kinds() map[string]func(ctx context.Context, i int) (int, error) {
-	stranger := binary.Site{Name: m.calm.Name, Token: "rollcall_" + strings.Repeat("a", 49)}
+// requestKinds returns the requests that a quiet site sends.
+func (m *measurement) requestKinds() map[string]func(ctx context.Context, i int) (int, error) {
+	stranger := binary.Site{Name: m.quietSite.Name, Token: "rollcall_" + strings.Repeat("a", 49)}
 	scim := func(s binary.Site, method, path, body string) (int, error) {
-		status, _, err := m.in.Send(context.Background(), s, method, path, body)
+		status, _, err := m.installation.Send(context.Background(), s, method, path, body)
 		return status, err
 	}
 	return map[string]func(ctx context.Context, i int) (int, error){
 		"lookup": func(_ context.Context, i int) (int, error) {
-			return scim(m.calm.Site, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.calm.ids)), "")
+			return scim(m.quietSite.Site, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.quietSite.ids)), "")
 		},
 		"deactivation": func(_ context.Context, i int) (int, error) {
-			return scim(m.calm.Site, "PATCH", "/Users/"+m.calm.ids[i%len(m.calm.ids)], binary.Patch(fmt.Sprintf(`{"op":"replace","path":"active","value":%v}`, i/len(m.calm.ids)%2 == 1)))
+			return scim(m.quietSite.Site, "PATCH", "/Users/"+m.quietSite.ids[i%len(m.quietSite.ids)], binary.PatchBody(fmt.Sprintf(`{"op":"replace","path":"active","value":%v}`, i/len(m.quietSite.ids)%2 == 1)))
 		},
 		"wrong token":  func(context.Context, int) (int, error) { return scim(stranger, "GET", "/Users?count=1", "") },
-		"sign-in page": func(context.Context, int) (int, error) { return m.in.Get("/c/calm/") },
-		"/readyz":      func(context.Context, int) (int, error) { return m.in.Get("/readyz") },
+		"sign-in page": func(context.Context, int) (int, error) { return m.installation.Get("/c/calm/") },
+		"/readyz":      func(context.Context, int) (int, error) { return m.installation.Get("/readyz") },
 	}
 }
 
@@ -261,11 +261,11 @@ type sample struct {
 }
 
 // watch sends every request of a quiet site, each twenty times a second.
-func (m *measure) watch(ctx context.Context) map[string]*sample {
+func (m *measurement) watch(ctx context.Context) map[string]*sample {
 	found := map[string]*sample{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	for name, ask := range m.kinds() {
+	for name, ask := range m.requestKinds() {
 		s := &sample{status: map[int]int{}}
 		found[name] = s
 		all.Go(func() {
@@ -295,8 +295,8 @@ func (s *sample) quantile(q float64) time.Duration {
 	return s.times[min(len(s.times)-1, int(q*float64(len(s.times))))]
 }
 
-// print writes the table and returns the missed aims.
-func print(quiet, loud map[string]*sample) (missed []string) {
+// printTable writes the table and returns the missed aims.
+func printTable(quiet, loud map[string]*sample) (missed []string) {
 	fmt.Println("| request | p50 quiet | p50 | × | p99 quiet | p99 | max | answers |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for _, name := range []string{"lookup", "deactivation", "wrong token", "sign-in page", "/readyz"} {
@@ -322,9 +322,9 @@ func print(quiet, loud map[string]*sample) (missed []string) {
 	return missed
 }
 
-// memory returns the server's peak memory in bytes as Linux reports it, or 0 on other systems.
-func (m *measure) memory() int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.in.PID()))
+// peakMemory returns the server's peak memory in bytes as Linux reports it, or 0 on other systems.
+func (m *measurement) peakMemory() int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.installation.PID()))
 	if err != nil {
 		return 0
 	}

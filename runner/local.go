@@ -8,8 +8,8 @@ import (
 
 // localRunner runs slices in this process.
 type localRunner struct {
-	r    *Runner
-	work context.Context // the context of slices; it ends Grace after Run's context
+	runner       *Runner
+	sliceContext context.Context // the context of slices; it ends Grace after Run's context
 
 	mu      sync.Mutex
 	running map[string]bool
@@ -20,7 +20,7 @@ type localRunner struct {
 func (r *Runner) runLocally(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	h := &localRunner{r: r, work: work, running: map[string]bool{}}
+	h := &localRunner{runner: r, sliceContext: work, running: map[string]bool{}}
 	h.takeBack(ctx)
 	r.lookRegularly(ctx, func() { h.startDue(ctx) })
 	late := time.AfterFunc(r.grace(), cancel)
@@ -32,10 +32,10 @@ func (r *Runner) runLocally(ctx context.Context) error {
 // takeBack starts slices for the keys that this owner held before a restart, without waiting for
 // those leases to expire.
 func (h *localRunner) takeBack(ctx context.Context) {
-	keys, err := h.r.Leases.Held(ctx, h.r.Kind, h.r.Owner)
+	keys, err := h.runner.Leases.Held(ctx, h.runner.Kind, h.runner.Owner)
 	if err != nil {
 		// The keys are due anyway when their leases expire.
-		h.r.log().Error("take leases back", "kind", h.r.Kind, "error", err)
+		h.runner.log().Error("take leases back", "kind", h.runner.Kind, "error", err)
 		return
 	}
 	h.start(keys)
@@ -45,12 +45,12 @@ func (h *localRunner) takeBack(ctx context.Context) {
 // expired while its slice still runs in this process.
 func (h *localRunner) startDue(ctx context.Context) {
 	h.mu.Lock()
-	limit := h.r.workers() + len(h.running)
+	limit := h.runner.workers() + len(h.running)
 	h.mu.Unlock()
-	keys, err := h.r.Leases.Due(ctx, h.r.Kind, h.r.now(), limit)
+	keys, err := h.runner.Leases.Due(ctx, h.runner.Kind, h.runner.now(), limit)
 	if err != nil {
 		if ctx.Err() == nil {
-			h.r.log().Error("look for due work", "kind", h.r.Kind, "error", err)
+			h.runner.log().Error("look for due work", "kind", h.runner.Kind, "error", err)
 		}
 		return
 	}
@@ -61,15 +61,15 @@ func (h *localRunner) start(keys []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, key := range keys {
-		if h.running[key] || len(h.running) >= h.r.workers() {
+		if h.running[key] || len(h.running) >= h.runner.workers() {
 			continue
 		}
 		h.running[key] = true
 		h.wait.Go(func() {
-			worked := h.r.runSlice(h.work, key)
+			worked := h.runner.runSlice(h.sliceContext, key)
 			h.finish(key)
 			if worked {
-				h.r.LookNow()
+				h.runner.LookNow()
 			}
 		})
 	}

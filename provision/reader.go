@@ -1,0 +1,81 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// reader reads objects of a source. Those who ask while a read is under way share the next one, so
+// many workers cost few reads, and nobody waits for company.
+type reader struct {
+	source Source
+	app    string
+
+	mu      sync.Mutex
+	asks    []*ask
+	reading bool
+}
+
+// ask is one object that somebody waits for.
+type ask struct {
+	id     string
+	object *Object // nil if the source does not have it
+	err    error
+	done   chan struct{}
+}
+
+// mostTogether is how many objects are read at once.
+const mostTogether = 100
+
+// read returns an object, or nil if the source no longer has it. What it returns is not older than
+// the call.
+func (r *reader) read(ctx context.Context, id string) (*Object, error) {
+	a := &ask{id: id, done: make(chan struct{})}
+	r.mu.Lock()
+	r.asks = append(r.asks, a)
+	if !r.reading {
+		r.reading = true
+		go r.serve(context.WithoutCancel(ctx))
+	}
+	r.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.object, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// serve reads until nobody asks.
+func (r *reader) serve(ctx context.Context) {
+	for {
+		r.mu.Lock()
+		batch := r.asks[:min(len(r.asks), mostTogether)]
+		r.asks = r.asks[len(batch):]
+		r.reading = len(batch) > 0
+		r.mu.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		r.answer(ctx, batch)
+	}
+}
+
+func (r *reader) answer(ctx context.Context, batch []*ask) {
+	ids := make([]string, len(batch))
+	for i, a := range batch {
+		ids[i] = a.id
+	}
+	found, err := r.source.Objects(ctx, r.app, ids)
+	byID := make(map[string]*Object, len(found))
+	for i := range found {
+		byID[found[i].ID] = &found[i]
+	}
+	for _, a := range batch {
+		if a.object = byID[a.id]; err != nil {
+			a.object, a.err = nil, fmt.Errorf("import %s: %w", a.id, err)
+		}
+		close(a.done)
+	}
+}

@@ -327,6 +327,17 @@ func (h *Handle) MemberIDs(ctx context.Context, group, after string, limit int) 
 	return h.store.MemberIDs(ctx, h.Directory.ID, strings.ToLower(group), after, limit)
 }
 
+// MembersAmong returns which of some objects are direct members of a group that are not deleted, with
+// their kind.
+func (h *Handle) MembersAmong(ctx context.Context, group string, objectIDs []string) (map[string]Kind, error) {
+	return h.store.MembersAmong(ctx, h.Directory.ID, strings.ToLower(group), objectIDs)
+}
+
+// GroupsOf returns the groups that a user or group is a direct member of, by object id.
+func (h *Handle) GroupsOf(ctx context.Context, objectID string) ([]string, error) {
+	return h.store.GroupsWith(ctx, h.Directory.ID, strings.ToLower(objectID))
+}
+
 // GroupChanges names groups that changed, and memberships that did. Continue at Position once they
 // are done. More reports that there may be more.
 type GroupChanges struct {

@@ -64,6 +64,10 @@ type Store interface {
 	GroupObject(ctx context.Context, d ID, application, objectID string) (GroupObject, error)
 	// MemberIDs lists the members of a group that are not deleted, by object id.
 	MemberIDs(ctx context.Context, d ID, group, after string, limit int) ([]Edge, error)
+	// MembersAmong returns which of some objects are members of a group that are not deleted.
+	MembersAmong(ctx context.Context, d ID, group string, objectIDs []string) (map[string]Kind, error)
+	// GroupsWith lists the groups that an object is a direct member of, by object id.
+	GroupsWith(ctx context.Context, d ID, objectID string) ([]string, error)
 	// WasAssigned reports whether a group is assigned to an application, or was as long ago as events
 	// are kept.
 	WasAssigned(ctx context.Context, d ID, application, group string) (bool, error)

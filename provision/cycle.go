@@ -201,7 +201,11 @@ func (r *run) clockWasAhead(now time.Time) bool {
 
 // changed reports whether the source has changes that concern the job.
 func (r *run) changed(ctx context.Context) (bool, error) {
-	return hasChanges(ctx, r.source, r.job.Key.App, r.state.Watermark)
+	found, err := hasChanges(ctx, r.source, r.job.Key.App, r.state.Watermark)
+	if found || err != nil {
+		return found, err
+	}
+	return r.groupsChanged(ctx)
 }
 
 func hasChanges(ctx context.Context, s Source, app string, after Cursor) (bool, error) {
@@ -230,12 +234,13 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	s.Cycle = CycleReport{ID: r.e.NewID(), Kind: IncrementalCycle, Started: now}
 	s.Phase, s.After = Changes, ""
-	if !s.Ready {
+	if s.Groups.Ready = s.Groups.Ready && r.groupsOn(); !s.Ready || r.groupsOn() && !s.Groups.Ready {
 		start, err := r.source.Position(ctx)
 		if err != nil {
 			return fmt.Errorf("read position: %w", err)
 		}
 		s.Cycle.Kind, s.Phase, s.Start = InitialCycle, Snapshot, start
+		s.Groups.Mark = start
 		s.Cycle.Reads, s.Cycle.Why = s.ReadAll, s.Why
 	}
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, lifted); err != nil {
@@ -246,27 +251,6 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	return r.recall(ctx)
 }
-
-// mentionGroups logs, once per initial cycle, that this version does not provision groups.
-func (r *run) mentionGroups(ctx context.Context) error {
-	if !r.m.groups || r.state.Cycle.Kind != InitialCycle {
-		return nil
-	}
-	entry := LogEntry{
-		ID: r.e.NewID(), ChangeID: r.e.NewID(), ActivityTime: r.e.Now(), JobID: r.job.Key.String(), CycleID: r.state.Cycle.ID, Action: Other,
-		Status:         StatusInfo{Status: Skipped, Code: "GroupsNotProvisioned", Reason: groupsNote, Category: "nonServiceFailure"},
-		SourceSystem:   System{ID: string(r.job.Key.Directory), DisplayName: r.m.source},
-		TargetSystem:   System{ID: r.job.Key.App, DisplayName: r.m.target},
-		SourceIdentity: Identity{DisplayName: "All groups", Type: "Group"}, TargetIdentity: Identity{Type: "Group"},
-		Steps: []Step{}, Modified: []ModifiedProperty{}, InitiatorName: "Rollcall provisioning",
-	}
-	if err := r.e.Store.Record(ctx, r.fence, r.state, []Outcome{{Entry: &entry}}); err != nil {
-		return err
-	}
-	return r.show(&entry)
-}
-
-const groupsNote = "Groups are not provisioned in this version. No request about groups is sent; the group mapping is kept."
 
 // recall puts failures that are due back on the work list and, once a day, people without an
 // account.
@@ -344,7 +328,7 @@ func (r *run) save(change func(s *State), write func(s State) error) error {
 func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, phase := r.state.Watermark, r.state.Phase
-	if phase == Snapshot || phase == Links {
+	if phase.initial() {
 		at = r.state.Start // where the next cycle begins
 	}
 	r.mu.Unlock()
@@ -363,7 +347,7 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 		return false, err
 	}
 	return len(listed) > 0 || len(c.Ended) > 0, r.save(func(s *State) {
-		if phase == Snapshot || phase == Links {
+		if phase.initial() {
 			s.Start = c.Cursor
 		} else {
 			s.Watermark = c.Cursor
@@ -385,7 +369,7 @@ func (r *run) importPage(ctx context.Context) error {
 		return err
 	}
 	return r.save(func(s *State) {
-		s.Phase, s.After, s.Watermark, s.Ready = page.then.Phase, page.then.After, page.then.Watermark, page.then.Ready
+		s.Phase, s.After, s.Watermark, s.Ready, s.Groups.Ready = page.then.Phase, page.then.After, page.then.Watermark, page.then.Ready, page.then.Groups.Ready
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.ended...) })
 }
 
@@ -409,11 +393,25 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		if err != nil {
 			return imported{}, fmt.Errorf("read snapshot: %w", err)
 		}
-		ids, objects := make([]string, 0, len(page)), make(map[string]*Object, len(page))
-		for _, o := range page {
-			ids = append(ids, o.ID)
-			objects[o.ID] = &o
+		ids, objects := byID(page)
+		then := Links
+		if r.groupsOn() {
+			then = GroupSnapshot
 		}
+		s.move(ids, then)
+		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
+	case GroupSnapshot:
+		if !r.groupsOn() {
+			s.move(nil, Links)
+			return imported{why: ByCycle, then: s}, nil
+		}
+		page, err := r.groups.source.GroupSnapshot(ctx, SnapshotQuery{
+			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
+		})
+		if err != nil {
+			return imported{}, fmt.Errorf("read snapshot of groups: %w", err)
+		}
+		ids, objects := byID(page)
 		s.move(ids, Links)
 		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
 	case Links:
@@ -423,7 +421,7 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		}
 		s.move(ids, Finishing)
 		if s.Phase == Finishing {
-			s.Watermark, s.Ready = s.Start, true
+			s.Watermark, s.Ready, s.Groups.Ready = s.Start, true, r.groupsOn()
 		}
 		ids, err = r.outOfSnapshot(ctx, ids)
 		return imported{ids: ids, why: ByCycle, then: s}, err
@@ -437,6 +435,15 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		s.Phase = Finishing
 	}
 	return imported{ids: c.IDs, why: ByChange, origins: c.Origins, ended: c.Ended, then: s}, nil
+}
+
+func byID(page []Object) (ids []string, objects map[string]*Object) {
+	ids, objects = make([]string, 0, len(page)), make(map[string]*Object, len(page))
+	for _, o := range page {
+		ids = append(ids, o.ID)
+		objects[o.ID] = &o
+	}
+	return ids, objects
 }
 
 // move advances the import cursor past a page. A page that is not full is the last one.

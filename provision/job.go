@@ -83,6 +83,11 @@ type Job struct {
 	Rehire    Rehire
 	Swaps     Swaps
 	Schema    *Schema
+	// GroupsOffered: an update has switched the mapping of groups off, because earlier versions did
+	// nothing with it, and nobody has decided yet.
+	GroupsOffered bool
+	// Nested: groups are members of groups too. Entra provisions people only.
+	Nested bool
 	// SealedSecret is the Secret Token, sealed for this job; nil when there is none.
 	SealedSecret []byte
 

@@ -17,14 +17,24 @@ const (
 	Leavers Lane = 1 + iota // have an account and should lose it, or its use
 	Joiners                 // have no account yet
 	Updates                 // have an account, and something about them has changed
-	Checks                  // an initial cycle or the daily search looks at them
 )
+
+// Lanes of groups and references, which come after people.
+const (
+	Groups      Lane = 10 + iota
+	Memberships      // of one group
+	References       // of people to people
+)
+
+// Checks is the last lane: an initial cycle or the daily search looks at them.
+const Checks Lane = 20
 
 // Listed is an object to put on the work list.
 type Listed struct {
 	ObjectID string
 	Why      Why
 	Lane     Lane
+	Members  []string // of a group, if this is about memberships: those that have changed
 
 	Takes  bool   // its account would be disabled or deleted
 	Cause  string // what its change comes from; "" for a single change
@@ -44,12 +54,20 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 		return nil, err
 	}
 	if objects == nil {
-		if objects, err = r.objects(ctx, slices.Collect(maps.Keys(states))); err != nil {
+		known := slices.Collect(maps.Keys(states))
+		if r.groups != nil && why != ByChange {
+			known = ids // a group without a link has a lane of its own
+		}
+		if objects, err = r.objects(ctx, known); err != nil {
 			return nil, err
 		}
 	}
 	listed := make([]Listed, len(ids))
 	for i, id := range ids {
+		if _, is := groupOf(id); is {
+			listed[i] = Listed{ObjectID: id, Why: why, Lane: Memberships}
+			continue
+		}
 		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id])}
 		r.guard(&listed[i], objects[id], origins[id])
 	}
@@ -68,6 +86,16 @@ func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, er
 			found[read[i].ID] = &read[i]
 		}
 	}
+	for _, id := range ids {
+		if found[id] != nil || r.groups == nil {
+			continue
+		}
+		o, err := r.readGroup(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		found[id] = o
+	}
 	return found, nil
 }
 
@@ -75,6 +103,8 @@ func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, er
 // longer has the object.
 func (r *run) lane(why Why, state LinkState, o *Object) Lane {
 	switch {
+	case o != nil && o.Kind == GroupKind:
+		return r.laneOfGroup(why, state, o)
 	case state == "" && why == ByAbsence:
 		return Checks
 	case state == "":

@@ -67,6 +67,9 @@ func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provisio
 			if err := t.importOne(ctx, l, now); err != nil {
 				return err
 			}
+			if err := t.openMembers(ctx, l); err != nil {
+				return err
+			}
 		}
 		if err := t.endCauses(ctx, ended); err != nil {
 			return err
@@ -80,7 +83,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	return s.fenced(ctx, f, func(t jobTx) error {
 		var tables []string
 		if what.Links {
-			tables = append(tables, "job_link", "job_op", "job_awaited", "job_cause")
+			tables = append(tables, "job_link", "job_op", "job_awaited", "job_cause", "job_member", "job_member_read")
 		}
 		if what.Escrows {
 			tables = append(tables, "job_escrow")
@@ -165,7 +168,7 @@ func (t jobTx) record(ctx context.Context, o provision.Outcome) error {
 	case o.Flies:
 		return nil // the state lists it
 	}
-	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.link, t.dropOp, t.escrow, t.unmatched, t.entry}
+	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.link, t.dropOp, t.escrow, t.unmatched, t.members, t.moved, t.entry}
 	for _, step := range steps {
 		if err := step(ctx, o); err != nil {
 			return err
@@ -208,16 +211,19 @@ func (t jobTx) link(ctx context.Context, o provision.Outcome) error {
 		}
 		aside = string(text)
 	}
-	return t.exec(ctx, `
-		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved, first_key, aside)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+	if err := t.exec(ctx, `
+		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved, first_key, aside, refers)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 		on conflict (directory, app, object_id) do update
 		set target_id = excluded.target_id, how = excluded.how, state = excluded.state, hash = excluded.hash,
 			name = excluded.name, since = excluded.since, updated = excluded.updated, match_keys = excluded.match_keys,
 			kind = excluded.kind, wrote = excluded.wrote, version = excluded.version, proved = excluded.proved,
-			first_key = excluded.first_key, aside = excluded.aside`,
+			first_key = excluded.first_key, aside = excluded.aside, refers = excluded.refers`,
 		o.ObjectID, l.TargetID, l.How, string(l.State), l.Hash, l.Name, micros(l.Since), micros(l.Updated), string(keys),
-		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved), l.FirstKey(), aside)
+		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved), l.FirstKey(), aside, l.Refers); err != nil {
+		return err
+	}
+	return t.checkReference(ctx, l, o.RefersTo)
 }
 
 func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {

@@ -63,8 +63,11 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 		Site: st.Name, Mode: n.Mode, EntityID: sp.EntityID, ReplyURL: sp.ACS, IdentityProvider: n.Provider.EntityID, SignInURL: n.Provider.SignInURL,
 		Certificates: []certificateJSON{}, UserNameMatches: st.MatchesUserName, CreatesAccounts: n.Creates, Unsolicited: n.Unsolicited,
 		Claims: object{
-			{"userIdentifier", orWord(n.Claims.UserIdentifier, saml.NameID)}, {"displayName", n.Claims.DisplayName}, {"email", n.Claims.Email},
-			{"jobTitle", n.Claims.JobTitle}, {"department", n.Claims.Department},
+			{"userIdentifier", orWord(n.Claims.UserIdentifier, saml.NameID)},
+			{"displayName", n.Claims.DisplayName},
+			{"email", n.Claims.Email},
+			{"jobTitle", n.Claims.JobTitle},
+			{"department", n.Claims.Department},
 		},
 	}
 	for _, cert := range n.Provider.Certificates {

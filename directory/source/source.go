@@ -1,8 +1,7 @@
 // Package source connects a directory to the provisioning engine: it implements provision.Source
 // and provision.Catalog. Packages directory and provision do not import each other.
 //
-// What the engine will need to provision groups is in group.go: groups as objects, their members
-// page by page, and changes of both.
+// Groups are in group.go: groups as objects, their members page by page, and changes of both.
 package source
 
 import (

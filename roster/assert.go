@@ -337,7 +337,7 @@ func (r *Roster) Unlink(ctx context.Context, personID string, c Change) (had boo
 		if err != nil {
 			return err
 		}
-		text := old.String("userName") + " no longer has a user identifier for sign-in" + story{sessionsEnded: ended}.andSessions("; ")
+		text := old.String("userName") + " no longer has a user identifier for sign-in" + story{sessionsEnded: ended}.withSessions("; ")
 		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserUnidentified, c, now, text))
 	})
 	if err != nil {

@@ -54,7 +54,7 @@ func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, c signin.Co
 			where s.id = $1 and s.deleted = 0`+tx.ForUpdate(), string(id))); err != nil {
 			return orNotFound(err, site.ErrNotFound)
 		}
-		did, err := changed(ctx, tx, `
+		did, err := changesRow(ctx, tx, `
 			insert into saml_connection (site, mode, idp_entity_id, sign_in_url, sign_out_url, certificates, metadata_url, entity_id,
 				user_identifier, display_name, email, job_title, department, creates, unsolicited, session_length, version)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
@@ -149,7 +149,7 @@ func (s SingleSignOn) UseAssertion(ctx context.Context, id site.ID, hash secret.
 			where site = $1 and until < $2`, string(id), micros(now)); err != nil {
 			return err
 		}
-		did, err := changed(ctx, tx, `
+		did, err := changesRow(ctx, tx, `
 			insert into saml_assertion (site, hash, until)
 			values ($1, $2, $3)
 			on conflict (site, hash) do nothing`, string(id), hash.String(), micros(until))

@@ -17,7 +17,7 @@ import (
 )
 
 func (c *command) siteSSO() *cobra.Command {
-	return group("sso", "Single sign-on with an identity provider (SAML)", c.siteSSOShow(), c.siteSSOSet(), c.siteSSOUnlink())
+	return groupCommand("sso", "Single sign-on with an identity provider (SAML)", c.siteSSOShow(), c.siteSSOSet(), c.siteSSOUnlink())
 }
 
 // ssoJSON is a connection in --json output.
@@ -42,8 +42,8 @@ type certificateJSON struct {
 
 func (c *command) siteSSOShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show SITE", Short: "Show what the identity provider needs, and what is known of it", Args: names("SITE"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "show SITE", Short: "Show what the identity provider needs, and what is known of it", Args: exactArguments("SITE"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -71,7 +71,7 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 		},
 	}
 	for _, cert := range n.Provider.Certificates {
-		out.Certificates = append(out.Certificates, certificateJSON{saml.Fingerprint(cert), stamp(cert.NotAfter)})
+		out.Certificates = append(out.Certificates, certificateJSON{saml.Fingerprint(cert), formatJSONTime(cert.NotAfter)})
 	}
 	return c.print(out, func(w io.Writer) {
 		line := func(name, value string) { fmt.Fprintf(w, "%-24s %s\n", name, value) }
@@ -80,7 +80,7 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 		line("Reply URL", sp.ACS)
 		line("Identity provider", orWord(n.Provider.EntityID, "not known yet: rollcall site sso set "+st.Name+" --metadata FILE"))
 		for _, cert := range n.Provider.Certificates {
-			line("Certificate", saml.Fingerprint(cert)[:16]+"… until "+stamp(cert.NotAfter))
+			line("Certificate", saml.Fingerprint(cert)[:16]+"… until "+formatJSONTime(cert.NotAfter))
 		}
 		line("SCIM userName matches", site.MatchesWords(st.MatchesUserName))
 		line("First sign-in", map[bool]string{true: "makes the account", false: "makes no account"}[n.Creates])
@@ -98,7 +98,7 @@ func (c *command) siteSSOSet() *cobra.Command {
 	var file, mode, matches string
 	var creates bool
 	cmd := &cobra.Command{
-		Use: "set SITE", Short: "Connect a site with its identity provider", Args: names("SITE"),
+		Use: "set SITE", Short: "Connect a site with its identity provider", Args: exactArguments("SITE"),
 		Long: `Changes single sign-on of SITE. --metadata reads the identity provider's metadata
 from a file; certificates of the same identity provider are added to those that
 are known. --mode off is the way back in if nobody can sign in: one-time links
@@ -106,7 +106,7 @@ are known. --mode off is the way back in if nobody can sign in: one-time links
 
 The page Single sign-on of the site has more settings, and tests the sign-in.`,
 		Example: "  rollcall site sso set acme --metadata federationmetadata.xml --mode optional",
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			if !slices.ContainsFunc([]string{"metadata", "mode", "matches", "create-accounts"}, func(f string) bool { return cmd.Flags().Changed(f) }) {
 				return usagef(cmd, "nothing to set: give at least one of --metadata, --mode, --matches, --create-accounts")
 			}
@@ -166,11 +166,11 @@ func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode sig
 
 func (c *command) siteSSOUnlink() *cobra.Command {
 	return &cobra.Command{
-		Use: "unlink SITE USERNAME", Short: "Forget by which user identifier a person signs in", Args: names("SITE", "USERNAME"),
+		Use: "unlink SITE USERNAME", Short: "Forget by which user identifier a person signs in", Args: exactArguments("SITE", "USERNAME"),
 		Long: `Forgets the user identifier of a person, and ends the person's sessions. The next
 sign-in with a matching userName links another one. It is for people who have a
 new user identifier at the identity provider.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err

@@ -58,6 +58,7 @@ func (r *run) show(entry *LogEntry) error {
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	o := settle(w.decision, w.result, w.known, now)
 	o.Turn, o.Waits = w.known.Turn, w.waits
+	o.Doubted = w.doubted && w.current == nil && !o.Unlink
 	if d, open := w.decision.(later); open && o.Waits == "" {
 		o.Waits = "A create that was sent has no known outcome yet; the application is searched again."
 		if d.awaits != nil {

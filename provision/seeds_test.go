@@ -293,6 +293,9 @@ func (s *seeded) step(r *rand.Rand) {
 	s.people.mu.Unlock()
 	what := r.IntN(12)
 	if !there {
+		if slices.Contains(s.people.feed, id) {
+			return // purged: nobody gets that id again
+		}
 		s.say("%s is hired", id)
 		s.hire(i)
 		return
@@ -327,10 +330,16 @@ func (s *seeded) step(r *rand.Rand) {
 func (s *seeded) recover() {
 	*s.crash = crashPoint{}
 	s.target.heal()
-	for range 60 {
+	for i := range 60 {
+		if i == 30 { // a create of unknown outcome that was sent twice waits for a person
+			if _, err := s.jobs.Restart(s.t.Context(), s.key, "cli"); err != nil {
+				s.t.Fatal(err)
+			}
+		}
 		next := s.advance()
 		r := s.report()
-		if r.Pending == 0 && r.Escrowed == 0 && r.State.Phase == provision.Idle && r.State.Quarantine == nil && r.Lost == 0 {
+		idle := r.State.Phase == provision.Idle && r.State.Watermark == place(len(s.people.feed))
+		if idle && r.Pending == 0 && r.Escrowed == 0 && r.State.Quarantine == nil && r.Lost == 0 {
 			return
 		}
 		if now := s.clock.now(); next.After(now) {
@@ -708,14 +717,17 @@ func (u *unwell) draw(r *rand.Rand, method, id, sent string) string {
 		switch kind {
 		case "error after", "cut after", "gateway after", "cut short", "late":
 			fits = method != http.MethodGet && !(kind == "cut short" && method == http.MethodDelete)
-		case "gone", "gone page":
+		case "gone": // RFC 7644 §3.6: this answer to a DELETE is proof
+			fits = id != "" && method != http.MethodDelete
+		case "gone page":
 			fits = id != ""
 		case "stale":
 			fits = method == http.MethodGet
 		case "ignored":
 			// Another value than the one that was sent is a form of the application's own, unless it blocks
 			// the account or finds it.
-			fits = method == http.MethodPatch && (strings.Contains(sent, `"active"`) || strings.Contains(sent, `"userName"`))
+			// An application may also keep an account blocked.
+			fits = method == http.MethodPatch && strings.Contains(sent, `"False"`)
 		case "location", "accepted":
 			fits = method == http.MethodPost
 		}

@@ -48,7 +48,15 @@ type groupEntry struct {
 // value clears the attribute; one that is not in the file stays. All rows are read before the first
 // is written; a row with a problem changes nothing and does not stop the others. Groups that are not
 // in the file stay as they are.
-func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (GroupReport, error) {
+func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (r GroupReport, err error) {
+	err = h.asImport(ctx, "groups", actor, dryRun, func(ctx context.Context) error {
+		r, err = h.importGroups(ctx, f, dryRun, actor)
+		return err
+	})
+	return r, err
+}
+
+func (h *Handle) importGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (GroupReport, error) {
 	r := GroupReport{DryRun: dryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
 	var entries []groupEntry
 	lines := map[string]int{} // by object id, or by folded name of a new group
@@ -171,7 +179,7 @@ func (h *Handle) writeGroupRow(ctx context.Context, tx Tx, e groupEntry, actor s
 			return failed, err
 		}
 	}
-	g, err := normalisedGroup(g)
+	g, err := normaliseGroup(g)
 	if err != nil {
 		return failed, err
 	}
@@ -209,7 +217,15 @@ type MemberImport struct {
 // ImportMembers adds the members that a file names to their groups, or removes them. All rows are
 // read before the first is written; a row with a problem changes nothing and does not stop the
 // others. Members that are not in the file stay.
-func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport) (MemberReport, error) {
+func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport) (r MemberReport, err error) {
+	err = h.asImport(ctx, "memberships", o.Actor, o.DryRun, func(ctx context.Context) error {
+		r, err = h.importMembers(ctx, f, o)
+		return err
+	})
+	return r, err
+}
+
+func (h *Handle) importMembers(ctx context.Context, f GroupFile, o MemberImport) (MemberReport, error) {
 	r := MemberReport{DryRun: o.DryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
 	groups := map[string]Group{} // by folded name, so that a large file asks once for each
 	ids, order := map[string][]string{}, []string{}
@@ -268,7 +284,7 @@ func (h *Handle) memberOfRow(ctx context.Context, row Row, o MemberImport, group
 			groups[scim.Fold(name)] = g
 		}
 		if g.IsDeleted() {
-			return "", "", conflict(RowGroup, "%s is deleted", g.who()).Advise("restore the group first")
+			return "", "", conflict(RowGroup, "%s is deleted", g.description()).Advise("restore the group first")
 		}
 		group = g.ObjectID
 	}
@@ -281,7 +297,7 @@ func (h *Handle) memberOfRow(ctx context.Context, row Row, o MemberImport, group
 	case err != nil:
 		return "", "", inColumn(RowMember, err)
 	case m.User.IsDeleted() || m.Group.IsDeleted():
-		return "", "", conflict(RowMember, "%s is deleted", named(m).who).Advise("restore it first, or delete the row")
+		return "", "", conflict(RowMember, "%s is deleted", memberNameOf(m).who).Advise("restore it first, or delete the row")
 	case m.ObjectID() == group:
 		return "", "", invalid(RowMember, "a group cannot be a member of itself")
 	}

@@ -32,7 +32,7 @@ func (o Object) Attributes() map[string]any {
 	if len(o.Roles) > 0 {
 		roles := make([]string, len(o.Roles))
 		for i, r := range o.Roles {
-			roles[i] = r.assigned()
+			roles[i] = r.assignmentText()
 		}
 		values[attrAppRoleAssignments] = roles
 	}
@@ -94,7 +94,7 @@ func (h *Handle) Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error
 // was deleted permanently.
 func (h *Handle) Object(ctx context.Context, app, objectID string) (Object, error) {
 	o, err := h.store.Object(ctx, h.Directory.ID, app, strings.ToLower(objectID))
-	return o, h.noUser(err, objectID)
+	return o, h.userNotFound(err, objectID)
 }
 
 // Objects reads several users for an application, in no order. Those that never existed or were
@@ -136,7 +136,9 @@ func ParseProgress(text string) (Progress, error) {
 // Changes names users that changed. Continue at Progress once they are done. More reports that
 // there may be more.
 type Changes struct {
-	ObjectIDs []string // each once, in the order of their first change
+	ObjectIDs []string          // each once, in the order of their first change
+	Origins   map[string]Origin // by object id
+	Ended     []string          // causes of which no change follows
 	Progress  Progress
 	More      bool
 }
@@ -153,13 +155,13 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 	if err != nil {
 		return Changes{}, err
 	}
-	c := Changes{Progress: after, More: len(events) == limit}
-	seen := make(map[string]bool, len(events))
-	add := func(id string) {
-		if !seen[id] {
-			seen[id] = true
+	c := Changes{Progress: after, More: len(events) == limit, Origins: make(map[string]Origin, len(events))}
+	add := func(id string, o Origin) {
+		older, seen := c.Origins[id]
+		if !seen {
 			c.ObjectIDs = append(c.ObjectIDs, id)
 		}
+		c.Origins[id] = o.after(older)
 	}
 	groups := assignedGroups{Handle: h, app: app, known: map[string]bool{}}
 	for i, e := range events {
@@ -168,7 +170,10 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 			return Changes{}, fmt.Errorf("read event %v: %w", e.Position, err)
 		}
 		if what.user != "" {
-			add(what.user)
+			add(what.user, originOf(e))
+		}
+		if id := endedBy(e); id != "" {
+			c.Ended = append(c.Ended, id)
 		}
 		if what.group != "" || what.role != "" {
 			from, room := "", limit-len(c.ObjectIDs)
@@ -184,7 +189,7 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 				return Changes{}, err
 			}
 			for _, id := range some {
-				add(id)
+				add(id, originOf(e))
 			}
 			if len(some) == room {
 				c.Progress.Within, c.More = some[len(some)-1], true
@@ -196,9 +201,9 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 	return c, nil
 }
 
-// concerned says which users an event concerns: one user, everyone who is or was a direct member of a
+// concernedUsers says which users an event concerns: one user, everyone who is or was a direct member of a
 // group, or everyone who has a role of the application.
-type concerned struct{ user, group, role string }
+type concernedUsers struct{ user, group, role string }
 
 // assignedGroups remembers which groups are, or were, assigned to an application.
 type assignedGroups struct {
@@ -218,7 +223,7 @@ func (g assignedGroups) has(ctx context.Context, group string) (bool, error) {
 	return has, err
 }
 
-func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concerned, err error) {
+func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concernedUsers, err error) {
 	switch e.Name {
 	case event.AssignmentAdded, event.AssignmentRemoved, event.AssignmentChanged:
 		var d event.Assignment
@@ -226,9 +231,9 @@ func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concern
 			return c, err
 		}
 		if d.Kind == string(GroupKind) {
-			return concerned{group: e.Subject}, nil
+			return concernedUsers{group: e.Subject}, nil
 		}
-		return concerned{user: e.Subject}, nil
+		return concernedUsers{user: e.Subject}, nil
 	case event.GroupMemberAdded, event.GroupMemberRemoved:
 		var d event.GroupMember
 		if err := json.Unmarshal(e.Data, &d); err != nil || d.Kind != string(UserKind) {
@@ -250,7 +255,7 @@ func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concern
 		if err := json.Unmarshal(e.Data, &d); err != nil || e.Subject != g.app {
 			return c, err
 		}
-		return concerned{role: d.Role}, nil
+		return concernedUsers{role: d.Role}, nil
 	}
 	if strings.HasPrefix(e.Name, "user.") {
 		c.user = e.Subject
@@ -302,7 +307,7 @@ func (h *Handle) GroupSnapshot(ctx context.Context, q SnapshotQuery) ([]GroupObj
 // existed or was deleted permanently.
 func (h *Handle) GroupObject(ctx context.Context, app, objectID string) (GroupObject, error) {
 	o, err := h.store.GroupObject(ctx, h.Directory.ID, app, strings.ToLower(objectID))
-	return o, h.noGroup(err, objectID)
+	return o, h.groupNotFound(err, objectID)
 }
 
 // Edge is a membership, or the change of one.
@@ -320,6 +325,17 @@ func (h *Handle) MemberIDs(ctx context.Context, group, after string, limit int) 
 		limit = batchRows
 	}
 	return h.store.MemberIDs(ctx, h.Directory.ID, strings.ToLower(group), after, limit)
+}
+
+// MembersAmong returns which of some objects are direct members of a group that are not deleted, with
+// their kind.
+func (h *Handle) MembersAmong(ctx context.Context, group string, objectIDs []string) (map[string]Kind, error) {
+	return h.store.MembersAmong(ctx, h.Directory.ID, strings.ToLower(group), objectIDs)
+}
+
+// GroupsOf returns the groups that a user or group is a direct member of, by object id.
+func (h *Handle) GroupsOf(ctx context.Context, objectID string) ([]string, error) {
+	return h.store.GroupsWith(ctx, h.Directory.ID, strings.ToLower(objectID))
 }
 
 // GroupChanges names groups that changed, and memberships that did. Continue at Position once they

@@ -431,11 +431,11 @@ func (m mortalStore) Record(ctx context.Context, f provision.Fence, st provision
 	return m.call("Record", func() error { return m.Store.Record(ctx, f, st, all) })
 }
 
-func (m mortalStore) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed) error {
+func (m mortalStore) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed, causes ...string) error {
 	if m.s.plant == "a change is not imported" && len(listed) > 1 && listed[0].Why == provision.ByChange {
 		listed = listed[1:]
 	}
-	return m.call("Import", func() error { return m.Store.Import(ctx, f, st, listed) })
+	return m.call("Import", func() error { return m.Store.Import(ctx, f, st, listed, causes...) })
 }
 
 func (m mortalStore) SaveState(ctx context.Context, f provision.Fence, st provision.State, e *event.Event) error {
@@ -458,9 +458,9 @@ func (m mortalStore) NextPending(ctx context.Context, k provision.Key, without p
 	return at, err
 }
 
-func (m mortalStore) Owner(ctx context.Context, k provision.Key, targetID string) (id string, err error) {
+func (m mortalStore) Owner(ctx context.Context, k provision.Key, kind provision.ObjectKind, targetID string) (id string, err error) {
 	err = m.call("Owner", func() error {
-		id, err = m.Store.Owner(ctx, k, targetID)
+		id, err = m.Store.Owner(ctx, k, kind, targetID)
 		return err
 	})
 	return id, err

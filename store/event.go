@@ -25,7 +25,7 @@ const (
 )
 
 const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject, text, data, " +
-	"actor_kind, actor_id, actor_name, address, user_agent"
+	"actor_kind, actor_id, actor_name, address, user_agent, cause"
 
 // appendEvent writes the event of a change in the change's own transaction. All events are written
 // through it.
@@ -39,10 +39,10 @@ func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 		tx.Note() // jobs may have to send it on
 	}
 	return tx.Send(ctx, `
-		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent, cause)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		micros(at), e.Scope.Kind, e.Scope.ID, e.Name, redact.Tokens(e.Actor), e.Subject, redact.Tokens(e.Text), redact.Document(string(e.Data)),
-		string(e.By.Kind), e.By.ID, redact.Tokens(e.By.Name), e.By.Address, redact.Tokens(e.By.UserAgent))
+		string(e.By.Kind), e.By.ID, redact.Tokens(e.By.Name), e.By.Address, redact.Tokens(e.By.UserAgent), e.Cause)
 }
 
 // Record implements event.Recorder. It writes all events in one transaction.
@@ -114,7 +114,7 @@ func readEvents(tx *sqldb.Tx) string {
 	return `
 		select ` + eventColumns + `
 		from event
-		where scope_kind = $1 and scope_id = $2 and ` + later(tx) + ` and ` + settled(tx) + `
+		where scope_kind = $1 and scope_id = $2 and ` + later(tx) + ` and ` + settledCondition(tx) + `
 		order by tx, seq
 		limit $5`
 }
@@ -137,7 +137,7 @@ func lastEvent(ctx context.Context, tx *sqldb.Tx, scope event.Scope, condition s
 // Last returns the position of the last event that Read would return now.
 func (s Events) Last(ctx context.Context, scope event.Scope) (last event.Position, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
-		if last, err = lastEvent(ctx, tx, scope, settled(tx)); err != nil || !last.IsZero() {
+		if last, err = lastEvent(ctx, tx, scope, settledCondition(tx)); err != nil || !last.IsZero() {
 			return err
 		}
 		last, err = eventFloor(ctx, tx, scope)
@@ -187,7 +187,7 @@ const knownActors = "actor_kind not in ('', 'token', 'system')"
 // order. All other results are in the order of writing, which rarely differs.
 func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event, err error) {
 	names := q.Names
-	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !rare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
+	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !isRare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
 		names = []string{""}
 	}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -220,7 +220,7 @@ func sliceOrder(q event.Slice, a, b event.Event) int {
 	return order
 }
 
-func rare(name string) bool {
+func isRare(name string) bool {
 	return !strings.Contains(rareEvents, "'"+name+"'")
 }
 
@@ -324,7 +324,7 @@ func scanEvent(row scanner) (e event.Event, err error) {
 	var at int64
 	var data string
 	err = row.Scan(&e.Position.Tx, &e.Position.Seq, &at, &e.Scope.Kind, &e.Scope.ID, &e.Name, &e.Actor, &e.Subject, &e.Text, &data,
-		&e.By.Kind, &e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent)
+		&e.By.Kind, &e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent, &e.Cause)
 	if e.By.Kind == "" { // written before events had these columns
 		e.By = event.ParseActor(e.Actor)
 	}
@@ -345,11 +345,11 @@ func later(tx *sqldb.Tx) string {
 	return "(tx, seq) > ($3, $4)"
 }
 
-// settled is the condition that no running transaction can still write an event before this one.
+// settledCondition is the condition that no running transaction can still write an event before this one.
 // PostgreSQL gives a transaction its number when it first writes, and shows its rows when it
 // commits. So no row can appear any more below the oldest number that is still running. SQLite runs
 // write transactions one after the other.
-func settled(tx *sqldb.Tx) string {
+func settledCondition(tx *sqldb.Tx) string {
 	if tx.Kind() == sqldb.PostgreSQL {
 		return "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select base from event_base)"
 	}

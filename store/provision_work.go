@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// fenced runs fn in a transaction that first checks that the fence's epoch still owns the job.
-func (s Provisioning) fenced(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
+// updateUnderFence runs fn in a transaction that first checks that the fence's epoch still owns the job.
+func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, provision.LeaseKind, f.Key.String(), f.Epoch); err != nil {
 			return err
@@ -34,7 +34,7 @@ func (t jobTx) exec(ctx context.Context, query string, args ...any) error {
 
 // SaveState writes the job's state, with an event unless e is nil.
 func (s Provisioning) SaveState(ctx context.Context, f provision.Fence, st provision.State, e *event.Event) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		if err := t.saveState(ctx, st); err != nil {
 			return err
 		}
@@ -59,21 +59,20 @@ func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 // Import adds people to the work list. A person who is already on it keeps their place: the time
 // since when they wait and, unless they have changed, a lane that is more urgent. Their turn grows,
 // so that the outcome of an earlier turn does not take them off the list. A change in the source
-// takes precedence over the daily check as the reason.
-func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+// takes precedence over the daily check as the reason. No change of the ended causes follows.
+func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed, ended ...string) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		now := micros(t.tx.Now())
 		for _, l := range listed {
-			if err := t.exec(ctx, `
-				insert into job_pending (directory, app, object_id, why, not_before, lane, since)
-				values ($1, $2, $3, $4, 0, $5, $6)
-				on conflict (directory, app, object_id) do update
-				set not_before = 0, turn = job_pending.turn + 1, reason = '',
-					why = case when excluded.why = $7 then job_pending.why else excluded.why end,
-					lane = case when excluded.why <> $8 and job_pending.lane < excluded.lane then job_pending.lane else excluded.lane end`,
-				l.ObjectID, string(l.Why), int(l.Lane), now, string(provision.ByAbsence), string(provision.ByChange)); err != nil {
+			if err := t.importOne(ctx, l, now); err != nil {
 				return err
 			}
+			if err := t.openMembers(ctx, l); err != nil {
+				return err
+			}
+		}
+		if err := t.endCauses(ctx, ended); err != nil {
+			return err
 		}
 		return t.saveState(ctx, st)
 	})
@@ -81,10 +80,10 @@ func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provisio
 
 // Forget deletes the rows that a restart or a new target makes useless.
 func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provision.State, what provision.Forget) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var tables []string
 		if what.Links {
-			tables = append(tables, "job_link", "job_op", "job_awaited")
+			tables = append(tables, "job_link", "job_op", "job_awaited", "job_cause", "job_member", "job_member_read")
 		}
 		if what.Escrows {
 			tables = append(tables, "job_escrow")
@@ -99,12 +98,19 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 				return err
 			}
 		}
+		if what.Links { // what is on hold is about accounts that the job forgets
+			if err := t.exec(ctx, `
+				delete from job_pending
+				where directory = $1 and app = $2 and (verdict <> 'ready' or takes <> 0)`); err != nil {
+				return err
+			}
+		}
 		return t.saveState(ctx, st)
 	})
 }
 
-// intend records a create before it is sent.
-func (t jobTx) intend(ctx context.Context, o *provision.Op) error {
+// recordIntent records a create before it is sent.
+func (t jobTx) recordIntent(ctx context.Context, o *provision.Op) error {
 	keys, err := json.Marshal(o.Keys)
 	if err != nil {
 		return fmt.Errorf("write match keys: %w", err)
@@ -119,27 +125,27 @@ func (t jobTx) intend(ctx context.Context, o *provision.Op) error {
 
 // Record writes intents and outcomes of several people.
 func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provision.State, outcomes []provision.Outcome) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		// Unlink accounts before linking any: an account may now belong to another person of the
 		// batch.
 		for _, o := range outcomes {
-			if err := t.unlink(ctx, o); err != nil {
+			if err := t.removeLink(ctx, o); err != nil {
 				return err
 			}
 		}
 		for _, o := range outcomes {
-			if err := t.record(ctx, o); err != nil {
+			if err := t.recordOutcome(ctx, o); err != nil {
 				return fmt.Errorf("record %s: %w", o.ObjectID, err)
 			}
 		}
-		if err := t.wake(ctx, outcomes); err != nil {
+		if err := t.wakeWaiting(ctx, outcomes); err != nil {
 			return err
 		}
 		return t.saveState(ctx, st)
 	})
 }
 
-func (t jobTx) unlink(ctx context.Context, o provision.Outcome) error {
+func (t jobTx) removeLink(ctx context.Context, o provision.Outcome) error {
 	if o.Takes != "" {
 		if err := t.exec(ctx, `
 			delete from job_link
@@ -155,14 +161,14 @@ func (t jobTx) unlink(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
 }
 
-func (t jobTx) record(ctx context.Context, o provision.Outcome) error {
+func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	switch {
 	case o.Intent != nil:
-		return t.intend(ctx, o.Intent)
+		return t.recordIntent(ctx, o.Intent)
 	case o.Flies:
 		return nil // the state lists it
 	}
-	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.link, t.dropOp, t.escrow, t.unmatched, t.entry}
+	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.putLink, t.dropOp, t.putEscrow, t.putUnmatched, t.members, t.moved, t.addEntry}
 	for _, step := range steps {
 		if err := step(ctx, o); err != nil {
 			return err
@@ -188,7 +194,7 @@ func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3 and ($6 = 0 or turn = $6)`, o.ObjectID, micros(o.Postpone), o.Waits, o.Turn)
 }
 
-func (t jobTx) link(ctx context.Context, o provision.Outcome) error {
+func (t jobTx) putLink(ctx context.Context, o provision.Outcome) error {
 	l := o.Link
 	if l == nil {
 		return nil
@@ -205,16 +211,19 @@ func (t jobTx) link(ctx context.Context, o provision.Outcome) error {
 		}
 		aside = string(text)
 	}
-	return t.exec(ctx, `
-		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved, first_key, aside)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+	if err := t.exec(ctx, `
+		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved, first_key, aside, refers)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 		on conflict (directory, app, object_id) do update
 		set target_id = excluded.target_id, how = excluded.how, state = excluded.state, hash = excluded.hash,
 			name = excluded.name, since = excluded.since, updated = excluded.updated, match_keys = excluded.match_keys,
 			kind = excluded.kind, wrote = excluded.wrote, version = excluded.version, proved = excluded.proved,
-			first_key = excluded.first_key, aside = excluded.aside`,
+			first_key = excluded.first_key, aside = excluded.aside, refers = excluded.refers`,
 		o.ObjectID, l.TargetID, l.How, string(l.State), l.Hash, l.Name, micros(l.Since), micros(l.Updated), string(keys),
-		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved), l.FirstKey(), aside)
+		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved), l.FirstKey(), aside, l.Refers); err != nil {
+		return err
+	}
+	return t.checkReference(ctx, l, o.RefersTo)
 }
 
 func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {
@@ -226,7 +235,7 @@ func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
 }
 
-func (t jobTx) escrow(ctx context.Context, o provision.Outcome) error {
+func (t jobTx) putEscrow(ctx context.Context, o provision.Outcome) error {
 	e := o.Escrow
 	switch {
 	case e != nil:
@@ -245,7 +254,7 @@ func (t jobTx) escrow(ctx context.Context, o provision.Outcome) error {
 	return nil
 }
 
-func (t jobTx) unmatched(ctx context.Context, o provision.Outcome) error {
+func (t jobTx) putUnmatched(ctx context.Context, o provision.Outcome) error {
 	switch {
 	case o.Unmatched == nil:
 		return nil

@@ -267,8 +267,8 @@ func scopeAttributes(s *provision.Schema, m *provision.ObjectMapping) []string {
 	return names
 }
 
-// scopedMapping returns the job and the user mapping that the path names. Groups have no scope,
-// because they are not provisioned. The error is provision.ErrNoJob if there is no job, or a
+// scopedMapping returns the job and the user mapping that the path names. The scope of groups is
+// edited as a file. The error is provision.ErrNoJob if there is no job, or a
 // *console.PageError if the form cannot edit the scope.
 func (p *Pages) scopedMapping(r *http.Request, v *appVisit) (provision.Job, *provision.ObjectMapping, error) {
 	job, err := p.Jobs.Get(r.Context(), v.key())
@@ -277,7 +277,7 @@ func (p *Pages) scopedMapping(r *http.Request, v *appVisit) (provision.Job, *pro
 	}
 	m, err := v.mapping(job, r)
 	if err == nil && m.SourceObjectName != "User" {
-		err = &console.PageError{Status: http.StatusNotFound, Title: "This mapping has no scope to edit", Text: "Groups are not provisioned in this version.", Action: &console.Action{Text: "Provisioning", URL: v.url("/provisioning")}}
+		err = &console.PageError{Status: http.StatusNotFound, Title: "This mapping has no scope to edit", Text: "The scoping filters of groups are edited as a file. Use rollcall app export-schema and rollcall app import-schema.", Action: &console.Action{Text: "Provisioning", URL: v.url("/provisioning")}}
 	}
 	if err == nil && !fitsForm(scopeGroups(m)) {
 		err = &console.PageError{
@@ -311,7 +311,7 @@ func fitsForm(groups []provision.FilterGroup) bool {
 func (p *Pages) showScope(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, m, err := p.scopedMapping(r, v)
 	if errors.Is(err, provision.ErrNoJob) {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	if err != nil {
 		return err
@@ -334,7 +334,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	}
 	job, mapping, err := p.scopedMapping(r, v)
 	if errors.Is(err, provision.ErrNoJob) {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	if err != nil {
 		return err
@@ -393,7 +393,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if change, err = p.reachOf(r.Context(), v, before, after); err != nil {
 			return provision.MappingEdit{}, err
 		}
-		if change.asks() && r.PostForm.Get("confirmed") != change.answer() {
+		if change.needsConfirmation() && r.PostForm.Get("confirmed") != change.confirmationValue() {
 			return provision.MappingEdit{}, errConfirm
 		}
 		return provision.MappingEdit{Scope: &groups}, nil
@@ -409,7 +409,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	case errors.As(err, &input):
 		return again(http.StatusUnprocessableEntity, &console.Notice{Tone: console.ToneProblem, Title: "This was not saved", Text: console.AsSentence(input.Field + " " + input.Text)}, 1)
 	case err != nil:
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	n := console.DoneNotice("The scoping filters were saved. Everybody is looked at again with the next cycle.")
 	if len(m.Mine) == 0 {
@@ -426,9 +426,9 @@ var errConfirm = errors.New("the change has to be confirmed")
 func (p *Pages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange) error {
 	pg := console.ConfirmPage{
 		Page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: p.keepForm(r, v, v.scopeURL(name), m.Rest),
-		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.answer()}),
+		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
 	}
-	c.question(&pg, v, "filters")
+	c.fillQuestion(&pg, v, "filters")
 	pg.Narrow = true
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)

@@ -145,9 +145,12 @@ type run struct {
 	source Source
 	reader *reader // of the source
 	target Target
+	groups *groups // nil if the job provisions none
 	end    time.Time
 	forced bool // a person asked for it: do a cycle now, regardless of the schedule
 	visit  func(LogEntry) error
+
+	importing sync.Mutex // held while changes are imported
 
 	write sync.Mutex // held while something is written together with the state
 	mu    sync.Mutex // protects state while parts of a slice run beside each other
@@ -190,7 +193,7 @@ func (r *run) connect() error {
 	}
 	target.Speak(r.state.Dialect)
 	r.m, r.target = m, target
-	return nil
+	return r.connectGroups()
 }
 
 // test tests every matching attribute and records the results.
@@ -199,7 +202,10 @@ func (r *run) test(ctx context.Context) error {
 	if all != nil {
 		r.state.Searches = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return r.testGroups(ctx)
 }
 
 // testAgain tests the connection in the middle of a cycle, with one attribute that the target has
@@ -227,9 +233,9 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 }
 
 func (r *run) pass() *pass {
-	return &pass{
+	p := &pass{
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
-		reads: r.state.Cycle.Reads, settle: r.e.settle(),
+		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{},
 		doubt: slices.Clone(r.state.InFlight),
 		others: others{
 			read:    r.reader.read,
@@ -237,8 +243,12 @@ func (r *run) pass() *pass {
 			holder:  func(ctx context.Context, k MatchKey) (string, error) { return r.e.Store.Holder(ctx, r.job.Key, k) },
 			awaited: func(ctx context.Context, id string) (*Awaited, error) { return r.e.Store.Awaited(ctx, r.job.Key, id) },
 		},
-		owner: func(ctx context.Context, id string) (string, error) { return r.e.Store.Owner(ctx, r.job.Key, id) },
+		owner: func(ctx context.Context, id string) (string, error) {
+			return r.e.Store.Owner(ctx, r.job.Key, UserKind, id)
+		},
 	}
+	p.groups = r.groupPass(p)
+	return p
 }
 
 // lost reports whether an error means that another process works on the job now.

@@ -127,7 +127,7 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 		return Job{}, err
 	}
 	job.Version, job.Asked = 1, Asked{TryNow: 1, LookAtAll: 1, ForgetLinks: 1}
-	job.Created, job.Modified = j.Now(), j.Now()
+	job.Created, job.Modified, job.AskedWhy = j.Now(), j.Now(), "Provisioning was set up"
 	if job.Searches != nil {
 		job.Searches.For = job.connection()
 	}
@@ -474,6 +474,9 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 			return "", err
 		}
 	}
+	if edit.Enabled != nil && m.SourceObjectName == string(GroupKind) && job.GroupsOffered {
+		job.GroupsOffered, enabled = false, !m.Enabled // whatever was decided, it is saved
+	}
 	if enabled == m.Enabled && actions == m.FlowTypes && !scoped && exact == "" {
 		return "", nil
 	}
@@ -572,7 +575,11 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, ac
 		if seen != AnyRevision && seen != job.LookAtAll {
 			return "", ErrChanged
 		}
-		j.replaceSchema(job, schema.Clone())
+		restored := schema.Clone()
+		if g, err := restored.GroupMapping(); err == nil && job.GroupsOffered {
+			g.Enabled = false // nobody has decided about groups yet
+		}
+		j.replaceSchema(job, restored)
 		j.learn(ctx, job)
 		return "Default mappings were restored.", nil
 	})
@@ -584,6 +591,7 @@ func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor strin
 		return Job{}, err
 	}
 	return j.change(ctx, k, actor, event.ProvisioningSchemaChanged, func(job *Job) (string, error) {
+		job.GroupsOffered = false
 		j.replaceSchema(job, schema.Clone())
 		j.learn(ctx, job)
 		return "The schema was replaced.", nil
@@ -634,6 +642,9 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		}
 		job.Version++
 		job.Modified = j.Now()
+		if job.LookAtAll != before.LookAtAll {
+			job.AskedWhy = words
+		}
 		err = j.Store.UpdateJob(ctx, job, j.event(ctx, job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {
 			continue
@@ -705,10 +716,14 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	r := Report{
 		Job: job, State: state, Code: statusCode(job, state), Waits: waits, Failing: failing,
 		Linked: counts.Linked, Lost: counts.Lost, Held: counts.Held, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
+		Groups: counts.Groups, Members: counts.Members,
+		OnHold: counts.OnHold, Rejected: counts.Rejected,
 	}
 	r.settleOldest(j.Now(), orDefault(j.LeaverPatience, DefaultLeaverPatience))
-	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {
-		r.Notes = append(r.Notes, groupsNote)
+	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled && state.Groups.Off != "" {
+		r.Notes = append(r.Notes, state.Groups.Off)
+	} else if err == nil && job.GroupsOffered {
+		r.Notes = append(r.Notes, fmt.Sprintf("Groups can be provisioned now. Earlier versions did nothing with groups, so the update switched the mapping %q off. Set its Enabled to Yes to provision groups, or to No to leave it so.", m.Name))
 	}
 	searches := state.Searches
 	if !searches.of(job) || job.Searches.of(job) && job.Searches.At.After(searches.At) {

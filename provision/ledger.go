@@ -421,8 +421,8 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 	after := make(Ledger, len(w.m.rows))
 	for i := range w.m.rows {
 		r := &w.m.rows[i]
-		if r.Type == TypeReference {
-			continue
+		if r.Type == TypeReference && w.m.kind == GroupKind {
+			continue // memberships have a ledger of their own
 		}
 		e, known := before[r.Target]
 		switch {

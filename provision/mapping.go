@@ -21,8 +21,9 @@ const attrSoftDeleted = "IsSoftDeleted"
 
 const attrEnabled = "accountEnabled"
 
-// mapping is the compiled user mapping of a job's schema.
+// mapping is a compiled object mapping of a job's schema.
 type mapping struct {
+	kind     ObjectKind // of the source's objects
 	object   *ObjectMapping
 	source   string // name of the source directory, for messages
 	target   string // name of the target directory
@@ -43,20 +44,29 @@ type row struct {
 	alone bool       // no other row writes to the element that the path selects
 }
 
+// compileMapping compiles the user mapping.
 func compileMapping(s *Schema, c Catalog) (*mapping, error) {
 	object, err := s.UserMapping()
 	if err != nil {
 		return nil, err
 	}
+	return compileObject(s, object, UserKind, c)
+}
+
+// compileObject compiles one object mapping.
+func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog) (*mapping, error) {
 	compiled, err := s.Compile(object, c)
 	if err != nil {
 		return nil, err
 	}
-	m := &mapping{object: object}
+	m := &mapping{kind: kind, object: object}
 	m.source, m.target = s.systems(object)
 	for _, c := range compiled {
 		if c.Expr != nil && c.Expr.Draws() {
 			c.FlowType = FlowObjectAddOnly // what is drawn at creation stays
+		}
+		if c.Type == TypeReference {
+			c.CaseExact = true // the target's ids
 		}
 		r := row{CompiledMapping: c, state: readsState(c.Expr)}
 		if err := r.read(); err != nil {

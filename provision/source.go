@@ -23,6 +23,8 @@ type Source interface {
 	Changes(ctx context.Context, app string, after Cursor, limit int) (Changed, error)
 	// Objects returns the objects with these ids, in any order. Purged ones are not in it.
 	Objects(ctx context.Context, app string, ids []string) ([]Object, error)
+	// Cause returns what is known of the cause of changes; the zero CauseInfo if nothing is.
+	Cause(ctx context.Context, id string) (CauseInfo, error)
 }
 
 // ErrBehind means that a source no longer keeps all changes after a position.
@@ -83,10 +85,15 @@ type SnapshotQuery struct {
 
 // Changed lists objects that have changed.
 type Changed struct {
-	IDs    []string // each once, in the order of their first change
-	Cursor Cursor   // where to continue after these objects
-	More   bool     // there may already be more changes
+	IDs     []string          // each once, in the order of their first change
+	Origins map[string]Origin // where the changes come from; objects that are not in it have single ones
+	Ended   []string          // causes of which no change follows
+	Cursor  Cursor            // where to continue after these objects
+	More    bool              // there may already be more changes
 }
+
+// concerns reports whether a job has something to do.
+func (c Changed) concerns() bool { return len(c.IDs) > 0 || len(c.Ended) > 0 }
 
 // SourceAttribute is a catalog's description of one source attribute.
 type SourceAttribute struct {

@@ -17,6 +17,8 @@ type State struct {
 	Watermark Cursor `json:"watermark"` // everything before it is imported
 	Ready     bool   `json:"ready"`     // the watermark is valid: an initial import was completed
 
+	Why string `json:"why,omitempty"` // why the next initial cycle looks at everyone
+
 	// ReadAll asks the next initial cycle to read every account at the target.
 	ReadAll bool `json:"readAll,omitempty"`
 
@@ -36,6 +38,9 @@ type State struct {
 
 	Late bool `json:"late,omitempty"` // an account waits too long to be closed, and an event has said so
 
+	Groups  GroupState   `json:"groups,omitzero"`
+	Members MembersState `json:"members,omitzero"`
+
 	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`
@@ -51,12 +56,16 @@ type Phase string
 
 // Phases of a cycle.
 const (
-	Idle      Phase = ""
-	Snapshot  Phase = "snapshot"  // initial: every user of the source
-	Links     Phase = "links"     // initial: linked accounts whose user is out of scope or gone
-	Changes   Phase = "changes"   // incremental: the users that changed since the watermark
-	Finishing Phase = "finishing" // everything is imported; the engine works on the rest
+	Idle          Phase = ""
+	Snapshot      Phase = "snapshot"  // initial: every user of the source
+	GroupSnapshot Phase = "groups"    // initial: every group of the source
+	Links         Phase = "links"     // initial: linked accounts whose user is out of scope or gone
+	Changes       Phase = "changes"   // incremental: the users that changed since the watermark
+	Finishing     Phase = "finishing" // everything is imported; the engine works on the rest
 )
+
+// initial reports whether an initial cycle is importing.
+func (p Phase) initial() bool { return p == Snapshot || p == GroupSnapshot || p == Links }
 
 // Kinds of cycles.
 const (
@@ -66,22 +75,26 @@ const (
 
 // CycleReport counts what one cycle did.
 type CycleReport struct {
-	ID        string    `json:"id"`
-	Kind      string    `json:"kind"`
-	Reads     bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
-	Started   time.Time `json:"started"`
-	Ended     time.Time `json:"ended"`
-	Read      int       `json:"read"` // objects looked at
-	Created   int       `json:"created"`
-	Updated   int       `json:"updated"`
-	Disabled  int       `json:"disabled"`
-	Deleted   int       `json:"deleted"`
-	Skipped   int       `json:"skipped"`
-	Redundant int       `json:"redundant"` // of the skipped: objects that were already as they should be; not listed in the log
-	Failed    int       `json:"failed"`
-	Waiting   int       `json:"waiting,omitempty"` // objects that were tried and wait when the cycle ends
-	State     string    `json:"state"`             // Succeeded, EntryLevelErrors, Failed
-	Error     string    `json:"error,omitempty"`
+	ID       string    `json:"id"`
+	Kind     string    `json:"kind"`
+	Why      string    `json:"why,omitempty"`   // why it looks at everyone
+	Reads    bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
+	Started  time.Time `json:"started"`
+	Ended    time.Time `json:"ended"`
+	Read     int       `json:"read"` // objects looked at
+	Created  int       `json:"created"`
+	Updated  int       `json:"updated"`
+	Disabled int       `json:"disabled"`
+	Deleted  int       `json:"deleted"`
+	Skipped  int       `json:"skipped"`
+	// Memberships that were added and removed.
+	MembersAdded   int    `json:"membersAdded,omitempty"`
+	MembersRemoved int    `json:"membersRemoved,omitempty"`
+	Redundant      int    `json:"redundant"` // of the skipped: objects that were already as they should be; not listed in the log
+	Failed         int    `json:"failed"`
+	Waiting        int    `json:"waiting,omitempty"` // objects that were tried and wait when the cycle ends
+	State          string `json:"state"`             // Succeeded, EntryLevelErrors, Failed
+	Error          string `json:"error,omitempty"`
 }
 
 // Final states of a cycle, in Graph's spelling.
@@ -116,6 +129,7 @@ type Link struct {
 	Keys     []MatchKey // the account's matching values when it was last written or read
 	Wrote    Ledger     // what was sent to the account and what came back
 	Version  string     // the account's version as the target last gave it; "" if it gives none
+	Refers   string     // the object that the account refers to, such as the manager; "" if none
 	Aside    *Aside     // a temporary value, in the middle of a swap; nil without one
 	Proved   time.Time  // when the target last showed the account; zero in links of earlier versions
 	Since    time.Time
@@ -190,6 +204,8 @@ type Pending struct {
 	Lane      Lane
 	Since     time.Time // since when it is on the list
 	Turn      int64     // which time it is on the list
+	Cause     string    // what its change comes from; "" for a single change, or once the guard let it through
+	Takes     bool      // the guard lets its account be disabled or deleted
 	NotBefore time.Time
 	Link      *Link
 	Op        *Op
@@ -219,6 +235,10 @@ type Report struct {
 	Escrowed  int
 	Unmatched int
 	Pending   int
+	Groups    int      // linked groups
+	Members   int      // memberships that the target has acknowledged
+	OnHold    int      // operations that somebody has to approve or reject
+	Rejected  int      // operations that somebody rejected
 	Notes     []string // what a reader should know, in sentences
 
 	Waits   []Waits
@@ -250,6 +270,9 @@ type Failing struct {
 
 // inLine is the reason of objects that wait for nothing but those before them.
 const inLine = "Its turn has not come yet."
+
+// JudgedReason is the reason of objects whose cause the guard counts.
+const JudgedReason = "It is counted together with the other changes of its import or change of settings."
 
 // settleOldest finds the oldest change and the oldest leaver.
 func (r *Report) settleOldest(now time.Time, patience time.Duration) {

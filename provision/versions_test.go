@@ -23,10 +23,10 @@ func TestVersionsOfAMapping(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorldOn(t, db)
 		first := w.report().Job
-		set := func(source string) provision.Job {
+		set := func(value string) provision.Job {
 			t.Helper()
 			job, err := w.jobs.EditSchema(t.Context(), w.key, func(now provision.Job) (provision.Job, error) {
-				return now.SetRow(userRows, "title", provision.RowEdit{Type: provision.ConstantMapping, Source: source, Target: "title", Apply: provision.FlowAlways}, source.Users{})
+				return now.SetRow(userRows, "title", provision.RowEdit{Type: provision.ConstantMapping, Source: value, Target: "title", Apply: provision.FlowAlways}, source.Users{})
 			}, "kim@contoso.com")
 			if err != nil {
 				t.Fatal(err)

@@ -91,7 +91,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 		if before, ok := w.seen[k]; ok && before.from == s.Watermark {
 			from = before.upTo
 		}
-		found, at, err := w.news(ctx, k, from)
+		found, at, err := w.news(ctx, k, from, s.Groups)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 }
 
 // news reports whether the feed has changes for a job, and the position up to which it has none.
-func (w *Watcher) news(ctx context.Context, k Key, after Cursor) (found bool, upTo Cursor, err error) {
+func (w *Watcher) news(ctx context.Context, k Key, after Cursor, groups GroupState) (found bool, upTo Cursor, err error) {
 	source, err := w.Sources(ctx, k.Directory)
 	if err != nil {
 		return false, after, fmt.Errorf("open directory of %s: %w", k, err)
@@ -125,12 +125,34 @@ func (w *Watcher) news(ctx context.Context, k Key, after Cursor) (found bool, up
 		if err != nil {
 			return false, after, fmt.Errorf("read changes of %s: %w", k, err)
 		}
-		if len(c.IDs) > 0 {
+		if c.concerns() {
 			return true, after, nil
 		}
 		after = c.Cursor
 		if !c.More {
-			return false, after, nil
+			found, err := groupNews(ctx, source, k, groups)
+			return found, after, err
 		}
+	}
+}
+
+// groupNews reports whether there are changes of groups that a job has not imported.
+func groupNews(ctx context.Context, source Source, k Key, s GroupState) (bool, error) {
+	with, has := source.(GroupSource)
+	if !has || !s.Ready {
+		return false, nil
+	}
+	at := s.Mark
+	for {
+		c, err := with.GroupChanges(ctx, k.App, at, importPage)
+		switch {
+		case errors.Is(err, ErrBehind):
+			return true, nil
+		case err != nil:
+			return false, fmt.Errorf("read changes of groups of %s: %w", k, err)
+		case len(c.IDs) > 0 || len(c.Edges) > 0 || !c.More:
+			return len(c.IDs) > 0 || len(c.Edges) > 0, nil
+		}
+		at = c.Cursor
 	}
 }

@@ -35,11 +35,11 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 	s := sending{p: p, w: w, id: d.link.TargetID, budget: maxIsolation}
 	s.sendAll(ctx, d.changes)
 	if s.problem == nil {
-		words := "User '%s' was updated in %s."
+		words := "%s was updated in %s."
 		if d.action == Disable {
-			words = "User '%s' was disabled in %s."
+			words = "%s was disabled in %s."
 		}
-		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.name(), p.m.target), d.changes)
+		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.who(), p.m.target), d.changes)
 	}
 	te := s.named()
 	if te.Kind == NotFound && (w.known.Link == nil || !w.known.Link.missing()) {
@@ -49,7 +49,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 		w.decision = later{until: now, pair: remember{missed}}
 		return unsent{}
 	}
-	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 	if te.Kind == NotFound {
 		no.pair = rememberLost(d.link) // the next cycle looks for it again
 		return no

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -243,6 +245,45 @@ func (s Directories) MemberIDs(ctx context.Context, d directory.ID, group, after
 		return err
 	})
 	return all, err
+}
+
+// MembersAmong returns which of some objects are members of a group that are not deleted.
+func (s Directories) MembersAmong(ctx context.Context, d directory.ID, group string, objectIDs []string) (among map[string]directory.Kind, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		among = make(map[string]directory.Kind, len(objectIDs))
+		for _, id := range objectIDs {
+			var kind directory.Kind
+			err := t.tx.QueryRow(ctx, `
+				select m.kind
+				from directory_member m
+				where m.directory = $1 and m.group_id = $2 and m.member = $3 and m.gone = 0
+				and not exists (select 1 from directory_user u where u.directory = $1 and u.object_id = m.member and u.deleted > 0)
+				and not exists (select 1 from directory_group g where g.directory = $1 and g.object_id = m.member and g.deleted > 0)`,
+				t.directory, group, id).Scan(&kind)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			among[id] = kind
+		}
+		return nil
+	})
+	return among, err
+}
+
+// GroupsWith returns the groups that an object is a direct member of, ordered by object id.
+func (s Directories) GroupsWith(ctx context.Context, d directory.ID, objectID string) (ids []string, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		ids, err = collect(ctx, t.tx, scanText, `
+			select group_id
+			from directory_member
+			where directory = $1 and member = $2 and gone = 0
+			order by group_id`, t.directory, objectID)
+		return err
+	})
+	return ids, err
 }
 
 const (

@@ -12,7 +12,7 @@ import (
 // keepVersion adds a version of the job's mappings, unless this change left them as they were: each
 // change of a schema gives it another Graph version, so that no two are the same text. It removes versions that are too many.
 func keepVersion(ctx context.Context, tx *sqldb.Tx, j provision.Job, document string, e event.Event) error {
-	did, err := changed(ctx, tx, `
+	did, err := changesRow(ctx, tx, `
 		insert into job_mapping (directory, app, number, at, actor, words, schema_document)
 		select cast($1 as text), cast($2 as text), cast($3 as bigint), cast($4 as bigint), cast($5 as text), cast($6 as text), cast($7 as text)
 		where not exists (

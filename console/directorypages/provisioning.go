@@ -38,6 +38,7 @@ type provisioningPage struct {
 	Discard  string
 	NowText  string
 	Restart  string
+	Held     string
 	Logs     string
 	Reload   string
 	Poll     string // how often the page polls for progress, such as "3s"; empty: never
@@ -116,7 +117,7 @@ func (p *Pages) toProvisioning(w http.ResponseWriter, r *http.Request, v *appVis
 }
 
 func (p *Pages) showProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	pg, err := p.provisioning(r, v)
+	pg, err := p.buildProvisioning(r, v)
 	if err != nil {
 		return err
 	}
@@ -128,17 +129,17 @@ func (p *Pages) showProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 // always shows the saved values.
 const testedAt = "tested"
 
-// provisioning builds the page from the saved values, or from the draft if the address names one.
-func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
+// buildProvisioning builds the page from the saved values, or from the draft if the address names one.
+func (p *Pages) buildProvisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
 		Page: v.page, App: v.App.Name, Start: base + "?get-started=yes", Errors: map[string]*console.FieldError{},
-		Action: base, Test: base + "/test", Discard: base, Restart: base + "/restart", Logs: base + "/logs", Reload: base,
+		Action: base, Test: base + "/test", Discard: base, Restart: base + "/restart", Held: base + "/held", Logs: base + "/logs", Reload: base,
 	}
 	pg.Title = "Provisioning"
 	pg.Crumbs = v.crumbs(console.Crumb{})
 	asked := r.URL.Query().Get(testedAt)
-	draft := p.draft(r, v, asked)
+	draft := p.findDraft(r, v, asked)
 	report, err := p.Jobs.Report(r.Context(), v.key())
 	if errors.Is(err, provision.ErrNoJob) {
 		pg.Started = r.URL.Query().Has("get-started") || r.Method == http.MethodPost || asked != ""
@@ -160,7 +161,7 @@ func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, e
 	}
 	pg.Was = append(console.WasFields(fields, provisioningValues(job)), console.HiddenField{Name: openedField, Value: revisionText(job)})
 	pg.Locked = job.Mode == provision.Automatic
-	pg.Source, pg.Target = systems(job.Schema)
+	pg.Source, pg.Target = systemNames(job.Schema)
 	pg.Versions = v.versionsURL()
 	for _, m := range job.Schema.ObjectMappings() {
 		pg.Mappings = append(pg.Mappings, mappingLink{Name: m.Name, URL: v.mappingURL(m.Name), Enabled: m.Enabled})
@@ -185,7 +186,7 @@ func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, e
 	}
 	switch {
 	case draft != nil:
-		pg.show(draft)
+		pg.showDraft(draft)
 		pg.Reload += "?" + testedAt + "=" + url.QueryEscape(draft.ID)
 	case asked != "":
 		pg.Tested = &console.Notice{Tone: console.ToneInfo, Title: "This test is over", Text: "It was saved or discarded, or 30 minutes have passed. The page shows what is saved now."}
@@ -193,8 +194,8 @@ func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, e
 	return pg, nil
 }
 
-// show puts a draft into the page. The page contains the draft's id but never a Secret Token.
-func (pg *provisioningPage) show(d *provisioningDraft) {
+// showDraft puts a draft into the page. The page contains the draft's id but never a Secret Token.
+func (pg *provisioningPage) showDraft(d *provisioningDraft) {
 	d.Form.HasSecret = pg.Form.HasSecret
 	pg.Form, pg.Was, pg.Unsaved, pg.Works = d.Form, d.Was, true, d.Works
 	pg.Draft, pg.Typed = d.ID, d.Form.Secret != ""
@@ -222,8 +223,8 @@ func (p *Pages) draftKey(r *http.Request, v *appVisit, id string) string {
 	return p.Console.SessionSecret(r, SessionCookie) + " " + v.key().String() + " " + id
 }
 
-// draft returns a copy of the draft, or nil if it does not exist or has expired.
-func (p *Pages) draft(r *http.Request, v *appVisit, id string) *provisioningDraft {
+// findDraft returns a copy of the draft, or nil if it does not exist or has expired.
+func (p *Pages) findDraft(r *http.Request, v *appVisit, id string) *provisioningDraft {
 	d, _ := p.drafts.Get(p.draftKey(r, v, id), p.Console.Options.Now()).(*provisioningDraft)
 	if d == nil {
 		return nil
@@ -301,8 +302,8 @@ func provisioningValues(job provision.Job) map[string]string {
 	}
 }
 
-// systems returns the names that the schema gives to the source and the target.
-func systems(s *provision.Schema) (source, target string) {
+// systemNames returns the names that the schema gives to the source and the target.
+func systemNames(s *provision.Schema) (source, target string) {
 	for _, rule := range s.SynchronizationRules {
 		return rule.SourceDirectoryName, rule.TargetDirectoryName
 	}
@@ -320,7 +321,7 @@ func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm
 		Rehire: provision.Rehire(r.PostForm.Get("rehire")), Swaps: provision.Swaps(r.PostForm.Get("swaps")),
 	}
 	if f.Secret == "" && r.PostForm.Get("secretTyped") != "" {
-		if d := p.draft(r, v, r.PostForm.Get(draftField)); d != nil {
+		if d := p.findDraft(r, v, r.PostForm.Get(draftField)); d != nil {
 			f.Secret = d.Form.Secret
 		}
 	}
@@ -369,7 +370,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 		if err != nil {
 			return s, err
 		}
-		if harm, err = p.provisioningHarm(r, v, now, s); err == nil && harm.asks() && r.PostForm.Get("confirmed") != harm.answer() {
+		if harm, err = p.provisioningHarm(r, v, now, s); err == nil && harm.needsConfirmation() && r.PostForm.Get("confirmed") != harm.confirmationValue() {
 			err = errConfirm
 		}
 		return s, err
@@ -389,7 +390,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	n := savedNotice(before, job)
 	if start {
 		if _, err := p.Jobs.Start(r.Context(), v.key(), v.actor()); err != nil {
-			return p.noJob(w, r, v, err)
+			return p.handleJobError(w, r, v, err)
 		}
 		n = console.DoneNotice("A cycle begins now.")
 		if before.Version != job.Version {
@@ -457,11 +458,11 @@ func savedNotice(before, job provision.Job) console.Notice {
 // viewRefused shows the form again, as it was filled in, with the error.
 func (p *Pages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, input *provision.InputError) error {
 	draft := p.keepDraft(r, v, form, nil, false)
-	pg, err := p.provisioning(r, v)
+	pg, err := p.buildProvisioning(r, v)
 	if err != nil {
 		return err
 	}
-	pg.show(draft)
+	pg.showDraft(draft)
 	pg.Started = true
 	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Re-hire": "rehire", "Swapped names": "swaps", "Provisioning Status": "status"}
 	text := console.AsSentence(input.Field + " " + input.Text)
@@ -548,7 +549,7 @@ func (p *Pages) askRestore(w http.ResponseWriter, r *http.Request, v *appVisit) 
 func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit, moved bool) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	template, err := p.Jobs.Default(v.key())
 	if err != nil {
@@ -627,7 +628,7 @@ func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	case errors.Is(err, provision.ErrChanged):
 		return p.askRestoreOf(w, r, v, true)
 	case err != nil:
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.DoneNotice("The default mappings are restored: everybody is looked at again."))
 }
@@ -635,7 +636,7 @@ func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) err
 func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	n, err := p.Jobs.Reach(r.Context(), job, job)
 	if err != nil {
@@ -657,13 +658,13 @@ func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) 
 
 func (p *Pages) restart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if _, err := p.Jobs.Restart(r.Context(), v.key(), v.actor()); err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.DoneNotice("Provisioning was restarted: an initial cycle begins within moments."))
 }
 
-// noJob handles errors of Jobs. If there is no job yet, it redirects to Get started.
-func (p *Pages) noJob(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
+// handleJobError handles errors of Jobs. If there is no job yet, it redirects to Get started.
+func (p *Pages) handleJobError(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
 	var input *provision.InputError
 	if errors.As(err, &input) {
 		return &console.PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: console.AsSentence(input.Field + " " + input.Text)}
@@ -737,7 +738,10 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 	for _, f := range []struct {
 		name string
 		n    int
-	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.Held}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
+	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.Held}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}, {"On hold", r.OnHold}, {"Rejected", r.Rejected}} {
+		if f.n == 0 && (f.name == "On hold" || f.name == "Rejected") {
+			continue // rare
+		}
 		s.Figures = append(s.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	for i, f := range s.Failing {
@@ -789,7 +793,15 @@ func (p *Pages) provisioningBadge(ctx context.Context, d directory.ID, a directo
 	if errors.Is(err, provision.ErrNoJob) {
 		return jobBadge(provision.NotConfigured), nil
 	}
+	if report.OnHold > 0 {
+		return onHoldBadge(report), err
+	}
 	return jobBadge(report.Code), err
+}
+
+// onHoldBadge returns the badge of a job that waits for a decision.
+func onHoldBadge(r provision.Report) console.Badge {
+	return console.Badge{Tone: console.ToneWarning, Text: console.GroupDigits(r.OnHold) + " on hold", Hint: "Somebody has to approve or reject them"}
 }
 
 // provisioningSummary describes an application's provisioning for its overview.
@@ -804,5 +816,10 @@ func (p *Pages) provisioningSummary(ctx context.Context, v *appVisit) (provision
 		return s, err
 	}
 	s.Badge, s.Text, s.Next.Primary = jobBadge(report.Code), p.statusLine(report), false
+	if report.OnHold > 0 {
+		s.Badge = onHoldBadge(report)
+		s.Text = console.PluralForms(report.OnHold, "operation is", "operations are") + " on hold: somebody has to decide. " + s.Text
+		s.Next = console.Action{Text: "See and decide", URL: v.url("/provisioning/held"), Primary: true}
+	}
 	return s, nil
 }

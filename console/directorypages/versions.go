@@ -64,7 +64,7 @@ func (p *Pages) showVersions(w http.ResponseWriter, r *http.Request, v *appVisit
 
 func (p *Pages) viewVersions(w http.ResponseWriter, r *http.Request, v *appVisit, status int, wrong *console.Notice, typed string) error {
 	if _, err := p.Jobs.Get(r.Context(), v.key()); err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64) //nolint:errcheck // 0 is the first page
 	list, err := p.Jobs.Versions(r.Context(), v.key(), before, versionsShown+1)
@@ -108,7 +108,7 @@ func (p *Pages) openVersion(r *http.Request, v *appVisit) (provision.Job, provis
 func (p *Pages) showVersion(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, version, err := p.openVersion(r, v)
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	pg := versionPage{Page: p.versionsFrame(v), Words: version.Words, Changes: changedParts(provision.Compare(version.Schema, job.Schema))}
 	pg.Title = fmt.Sprintf("Version %d", version.Number)
@@ -129,19 +129,19 @@ func (p *Pages) setVersion(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	}
 	_, version, err := p.openVersion(r, v)
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	var change reachChange
 	_, err = p.Jobs.GoBack(r.Context(), v.key(), version.Number, p.allowChange(r, v, &change), v.actor())
 	if errors.Is(err, errConfirm) {
 		pg := console.ConfirmPage{
 			Page: p.versionsFrame(v), Action: r.URL.Path, Button: fmt.Sprintf("Set version %d again", version.Number), Danger: change.reach.Off > 0, Cancel: r.URL.Path,
-			Fields: []console.HiddenField{{Name: "confirmed", Value: change.answer()}},
+			Fields: []console.HiddenField{{Name: "confirmed", Value: change.confirmationValue()}},
 		}
 		return p.askRow(w, r, v, pg, change, "")
 	}
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	return p.Console.Redirect(w, r, v.versionsURL(), console.DoneNotice(fmt.Sprintf("The mappings are those of version %d again. Everybody is looked at again with the next cycle.", version.Number)))
 }
@@ -154,7 +154,7 @@ func (p *Pages) allowChange(r *http.Request, v *appVisit, c *reachChange) func(b
 		if *c, err = p.reachOf(r.Context(), v, before, after); err != nil {
 			return err
 		}
-		if c.asks() && r.FormValue("confirmed") != c.answer() {
+		if c.needsConfirmation() && r.FormValue("confirmed") != c.confirmationValue() {
 			return errConfirm
 		}
 		return nil
@@ -165,7 +165,7 @@ func (p *Pages) allowChange(r *http.Request, v *appVisit, c *reachChange) func(b
 func (p *Pages) exportSchema(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	document, err := job.Schema.JSON()
 	if err != nil {
@@ -202,7 +202,7 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 	allow := p.allowChange(r, v, &change)
 	_, err = p.Jobs.ImportSchema(r.Context(), v.key(), schema, func(before, after provision.Job) error {
 		err := allow(before, after)
-		if err == nil && len(lost) > 0 && r.FormValue("confirmed") != change.answer() {
+		if err == nil && len(lost) > 0 && r.FormValue("confirmed") != change.confirmationValue() {
 			err = errConfirm
 		}
 		return err
@@ -212,7 +212,7 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 	case errors.Is(err, errConfirm):
 		pg := console.ConfirmPage{
 			Page: p.versionsFrame(v), Action: v.url("/provisioning/schema"), Button: "Import the mappings", Danger: change.reach.Off > 0, Cancel: v.versionsURL(),
-			Fields: []console.HiddenField{{Name: "confirmed", Value: change.answer()}, {Name: "document", Value: string(document)}},
+			Fields: []console.HiddenField{{Name: "confirmed", Value: change.confirmationValue()}, {Name: "document", Value: string(document)}},
 		}
 		for i, path := range lost {
 			if i == maxEffects {
@@ -221,7 +221,7 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 			}
 			pg.Consequences = append(pg.Consequences, "Not known here and left out: "+path)
 		}
-		if !change.asks() {
+		if !change.needsConfirmation() {
 			pg.Title, pg.Narrow, pg.Undo = "Import without these parts?", true, "The mappings of today stay as a version and can be set again."
 			return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 		}
@@ -229,7 +229,7 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 	case errors.As(err, &input):
 		return refuse(input.Text)
 	case err != nil:
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	return p.Console.Redirect(w, r, v.versionsURL(), console.DoneNotice("The mappings were imported. Everybody is looked at again with the next cycle."))
 }

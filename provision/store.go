@@ -28,6 +28,12 @@ type Store interface {
 	// now.
 	ReplaceSecret(ctx context.Context, old SealedSecret, sealed []byte) error
 
+	// MappingVersions returns versions of a job's mappings, newest first, without their schemas.
+	// before is the number where the last page ended, or 0.
+	MappingVersions(ctx context.Context, k Key, before int64, limit int) ([]MappingVersion, error)
+	// MappingVersion returns one version, or ErrNoVersion.
+	MappingVersion(ctx context.Context, k Key, number int64) (MappingVersion, error)
+
 	State(ctx context.Context, k Key) (State, error)
 	// Watched returns the states of jobs that are Automatic and On.
 	Watched(ctx context.Context) (map[Key]State, error)

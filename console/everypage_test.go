@@ -339,12 +339,13 @@ func (p *pageCollection) ofADirectory() {
 	p.add("new row", b.get(rows))
 	p.add("row refused", b.get(rows+"?row=name.formatted").press("Save", url.Values{"expression": {`Join("", ` + strings.Repeat("[givenName], ", 40) + `Trim())`}})).wantStatus(http.StatusUnprocessableEntity)
 	p.add("row that changes values", b.get(rows+"?row=name.formatted").press("Save", url.Values{"type": {"Constant"}, "constant": {awkwardJob}})).wantWords("Change values")
+	p.add("a file that is refused", b.upload(at+"/provisioning/schema", "schema.json", `{"synchronizationRules": 1}`, nil)).wantStatus(http.StatusUnprocessableEntity)
 	p.addHarm(o, b, at, key)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	p.addRoutes(
 		b, o.pages.Routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app)},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1"},
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row": "?row=name.formatted", "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove": "?row=title",

@@ -19,7 +19,7 @@ func DataOf(d Data, changes ...Change) []byte {
 	}
 	fields, err := marshal(d)
 	if err != nil {
-		return WithChanges(nil, changes...) // cannot happen: the structs always marshal
+		return WithChanges(nil, changes...) // the structs always marshal, so this cannot happen
 	}
 	return WithChanges(fields, changes...)
 }
@@ -140,7 +140,7 @@ func (ConnectionTest) Fields() []Field {
 	}
 }
 
-// Export is the data of an event which says that somebody downloaded a list.
+// Export is the data of an event about the download of a list.
 type Export struct {
 	Rows   int               `json:"rows"`
 	Filter map[string]string `json:"filter,omitempty"`

@@ -113,7 +113,7 @@ type Store interface {
 	Trail
 	// Read returns up to limit events of the scope after a position, oldest first. It holds an
 	// event back as long as an older one may still commit, so a reader that continues from Read's
-	// last position skips no event. ErrPruned if some of these events were removed.
+	// last position skips no event. It returns ErrPruned if some of these events were removed.
 	Read(ctx context.Context, scope Scope, after Position, limit int) ([]Event, error)
 	// Last returns the position of the last event that Read would return now; the zero position if
 	// there is none.

@@ -27,7 +27,7 @@ type Trail interface {
 	// are.
 	PlaceOf(ctx context.Context, t time.Time) (Position, error)
 	// KnowsActor reports whether the index of actors has an event of this id. The index leaves out
-	// tokens and Rollcall itself. Only an id that it knows can be the Actor of a Slice.
+	// tokens and Rollcall itself. Only an id for which it returns true can be the Actor of a Slice.
 	KnowsActor(ctx context.Context, id string) (bool, error)
 }
 
@@ -43,7 +43,7 @@ type Slice struct {
 	Limit   int
 }
 
-// IsSingle reports whether the scope is one site, one directory or the installation.
+// IsSingle reports whether the scope is a single site, a single directory or the installation.
 func (s Scope) IsSingle() bool { return s.ID != "" || s.Kind == KindInstallation }
 
 // Query asks for one page of the audit trail, newest first. The zero value asks for every event of

@@ -24,8 +24,7 @@ const (
 
 // Store keeps the policy and removes rows.
 type Store interface {
-	// Policy returns for how many days each kind is kept, if that was set. Kinds that are missing have
-	// their default.
+	// Policy returns the numbers of days that were set. Kinds that are missing have their default.
 	Policy(ctx context.Context) (Policy, error)
 	SetPolicy(ctx context.Context, p Policy, e event.Event) error
 	// Prune removes entries of a kind older than before, a few at a time, until none is left or the
@@ -206,7 +205,7 @@ func (p *Pruner) prune(ctx context.Context, end time.Time, tell func(k Kind, rem
 	return true, nil
 }
 
-// Count returns how many entries of each kind All would remove.
+// Count returns how many entries of each kind PruneAll would remove.
 func (p *Pruner) Count(ctx context.Context) (counts map[Kind]int, err error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {

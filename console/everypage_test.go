@@ -317,13 +317,20 @@ func (p *pageCollection) ofADirectory() {
 	p.add("scope with more rows", scope.press("More rows", clause))
 	clause.Set("filter1.clause1.operator", "EQUALS")
 	p.add("scope that leaves people out", scope.press("Save", clause))
+	rows := at + "/provisioning/mappings/Provision%20Azure%20Active%20Directory%20Users/row"
+	p.add("new row", b.get(rows))
+	p.add("row refused", b.get(rows+"?row=name.formatted").press("Save", url.Values{"expression": {`Join("", ` + strings.Repeat("[givenName], ", 40) + `Trim())`}})).wantStatus(http.StatusUnprocessableEntity)
+	p.add("row that changes values", b.get(rows+"?row=name.formatted").press("Save", url.Values{"type": {"Constant"}, "constant": {awkwardJob}})).wantWords("Change values")
 	p.addHarm(o, b, at, key)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	p.addRoutes(
 		b, o.pages.Routes(),
 		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app)},
-		map[string]string{"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created"},
+		map[string]string{
+			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
+			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row": "?row=name.formatted", "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove": "?row=title",
+		},
 	)
 	if _, err := h.SoftDelete(t.Context(), users.ObjectID, "cli"); err != nil {
 		t.Fatal(err)

@@ -863,6 +863,7 @@ absent grace@contoso.example`)
 			"user.restored by cli: Ada Lovelace (countess@contoso.example) was restored: userPrincipalName, department",
 			"user.enabled by cli: Bob Ross (bob@contoso.example) was enabled: accountEnabled",
 			"user.updated by cli: Ada Lovelace (countess@contoso.example) was updated: manager",
+			"directory.imported by cli: Import of users by command line ended",
 		}
 		if diff := cmp.Diff(c.happened(start), want); diff != "" {
 			t.Errorf("-got +want:\n%s", diff)

@@ -48,7 +48,15 @@ type groupEntry struct {
 // value clears the attribute; one that is not in the file stays. All rows are read before the first
 // is written; a row with a problem changes nothing and does not stop the others. Groups that are not
 // in the file stay as they are.
-func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (GroupReport, error) {
+func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (r GroupReport, err error) {
+	err = h.asImport(ctx, "groups", actor, dryRun, func(ctx context.Context) error {
+		r, err = h.importGroups(ctx, f, dryRun, actor)
+		return err
+	})
+	return r, err
+}
+
+func (h *Handle) importGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (GroupReport, error) {
 	r := GroupReport{DryRun: dryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
 	var entries []groupEntry
 	lines := map[string]int{} // by object id, or by folded name of a new group
@@ -209,7 +217,15 @@ type MemberImport struct {
 // ImportMembers adds the members that a file names to their groups, or removes them. All rows are
 // read before the first is written; a row with a problem changes nothing and does not stop the
 // others. Members that are not in the file stay.
-func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport) (MemberReport, error) {
+func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport) (r MemberReport, err error) {
+	err = h.asImport(ctx, "memberships", o.Actor, o.DryRun, func(ctx context.Context) error {
+		r, err = h.importMembers(ctx, f, o)
+		return err
+	})
+	return r, err
+}
+
+func (h *Handle) importMembers(ctx context.Context, f GroupFile, o MemberImport) (MemberReport, error) {
 	r := MemberReport{DryRun: o.DryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
 	groups := map[string]Group{} // by folded name, so that a large file asks once for each
 	ids, order := map[string][]string{}, []string{}

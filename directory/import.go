@@ -139,7 +139,15 @@ type ImportStep struct {
 // Managers are resolved after all rows. A value or row with a problem does not stop the others. If
 // rows yields an error that is not a RowError, the import ends before it writes anything. Importing
 // the same rows again changes nothing and writes no events.
-func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
+func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (r ImportReport, err error) {
+	err = h.asImport(ctx, "users", o.Actor, o.DryRun, func(ctx context.Context) error {
+		r, err = h.importUsers(ctx, rows, o)
+		return err
+	})
+	return r, err
+}
+
+func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
 	im := &importRun{
 		Handle: h, options: o, people: map[string]*imported{}, mentioned: map[string]bool{}, names: map[string]string{}, employees: map[string][]string{}, shown: map[string][]string{},
 		report: ImportReport{DryRun: o.DryRun, Errors: []RowError{}, Absent: []Person{}},

@@ -118,6 +118,10 @@ func world(people ...start) (*directory.Handle, *memory) {
 	return all.Open(directory.Directory{ID: "d", Name: "contoso"}), m
 }
 
+func (m *memory) Cause(context.Context, directory.ID, string) (directory.CauseInfo, error) {
+	return directory.CauseInfo{}, nil
+}
+
 // people lists everybody as "who name employeeId department enabled|disabled [deleted]". New people
 // are "new", the others "1", "2" and so on.
 func (m *memory) people() []string {
@@ -591,6 +595,7 @@ func TestImport_writes_a_circle_of_names_in_both_databases(t *testing.T) {
 			"user.updated by cli: Ada Lovelace (bob@contoso.example) was updated: userPrincipalName",
 			"user.updated by cli: Bob Ross (cem@contoso.example) was updated: userPrincipalName",
 			"user.updated by cli: Cem Yıldız (ada@contoso.example) was updated: userPrincipalName",
+			"directory.imported by cli: Import of users by command line ended",
 		}
 		if diff := gocmp.Diff(c.happened(start), want); diff != "" {
 			t.Errorf("-got +want:\n%s", diff)

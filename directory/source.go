@@ -136,7 +136,9 @@ func ParseProgress(text string) (Progress, error) {
 // Changes names users that changed. Continue at Progress once they are done. More reports that
 // there may be more.
 type Changes struct {
-	ObjectIDs []string // each once, in the order of their first change
+	ObjectIDs []string          // each once, in the order of their first change
+	Origins   map[string]Origin // by object id
+	Ended     []string          // causes of which no change follows
 	Progress  Progress
 	More      bool
 }
@@ -153,13 +155,13 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 	if err != nil {
 		return Changes{}, err
 	}
-	c := Changes{Progress: after, More: len(events) == limit}
-	seen := make(map[string]bool, len(events))
-	add := func(id string) {
-		if !seen[id] {
-			seen[id] = true
+	c := Changes{Progress: after, More: len(events) == limit, Origins: make(map[string]Origin, len(events))}
+	add := func(id string, o Origin) {
+		older, seen := c.Origins[id]
+		if !seen {
 			c.ObjectIDs = append(c.ObjectIDs, id)
 		}
+		c.Origins[id] = o.after(older)
 	}
 	groups := assignedGroups{Handle: h, app: app, known: map[string]bool{}}
 	for i, e := range events {
@@ -168,7 +170,10 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 			return Changes{}, fmt.Errorf("read event %v: %w", e.Position, err)
 		}
 		if what.user != "" {
-			add(what.user)
+			add(what.user, originOf(e))
+		}
+		if id := endedBy(e); id != "" {
+			c.Ended = append(c.Ended, id)
 		}
 		if what.group != "" || what.role != "" {
 			from, room := "", limit-len(c.ObjectIDs)
@@ -184,7 +189,7 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 				return Changes{}, err
 			}
 			for _, id := range some {
-				add(id)
+				add(id, originOf(e))
 			}
 			if len(some) == room {
 				c.Progress.Within, c.More = some[len(some)-1], true
@@ -320,6 +325,17 @@ func (h *Handle) MemberIDs(ctx context.Context, group, after string, limit int) 
 		limit = batchRows
 	}
 	return h.store.MemberIDs(ctx, h.Directory.ID, strings.ToLower(group), after, limit)
+}
+
+// MembersAmong returns which of some objects are direct members of a group that are not deleted, with
+// their kind.
+func (h *Handle) MembersAmong(ctx context.Context, group string, objectIDs []string) (map[string]Kind, error) {
+	return h.store.MembersAmong(ctx, h.Directory.ID, strings.ToLower(group), objectIDs)
+}
+
+// GroupsOf returns the groups that a user or group is a direct member of, by object id.
+func (h *Handle) GroupsOf(ctx context.Context, objectID string) ([]string, error) {
+	return h.store.GroupsWith(ctx, h.Directory.ID, strings.ToLower(objectID))
 }
 
 // GroupChanges names groups that changed, and memberships that did. Continue at Position once they

@@ -64,6 +64,10 @@ type Store interface {
 	GroupObject(ctx context.Context, d ID, application, objectID string) (GroupObject, error)
 	// MemberIDs lists the members of a group that are not deleted, by object id.
 	MemberIDs(ctx context.Context, d ID, group, after string, limit int) ([]Edge, error)
+	// MembersAmong returns which of some objects are members of a group that are not deleted.
+	MembersAmong(ctx context.Context, d ID, group string, objectIDs []string) (map[string]Kind, error)
+	// GroupsWith lists the groups that an object is a direct member of, by object id.
+	GroupsWith(ctx context.Context, d ID, objectID string) ([]string, error)
 	// WasAssigned reports whether a group is assigned to an application, or was as long ago as events
 	// are kept.
 	WasAssigned(ctx context.Context, d ID, application, group string) (bool, error)
@@ -74,6 +78,9 @@ type Store interface {
 	Events(ctx context.Context, d ID, after event.Position, limit int) ([]event.Event, error)
 	// LastEvent returns the newest position before which no event can appear any more.
 	LastEvent(ctx context.Context, d ID) (event.Position, error)
+	// Cause returns what is known of an import; the zero CauseInfo if there is none. Update notes it for
+	// the cause of its context.
+	Cause(ctx context.Context, d ID, id string) (CauseInfo, error)
 	// History reads the newest events about one object first, those before a position.
 	History(ctx context.Context, d ID, subject string, before event.Position, limit int) ([]event.Event, error)
 

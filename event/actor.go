@@ -142,10 +142,13 @@ func ActorIn(ctx context.Context) Actor {
 // maxActorText limits what a client says about itself, in bytes.
 const maxActorText = 300
 
-// Attribute fills in who acted, from ctx. What the event itself says takes precedence: first By,
+// Attribute fills in who acted and the cause, from ctx. What the event itself says takes precedence: first By,
 // then Actor. Stores call it for each event that they append.
 func (e *Event) Attribute(ctx context.Context) {
 	in := ActorIn(ctx)
+	if e.Cause == "" {
+		e.Cause = CauseIn(ctx).ID
+	}
 	switch {
 	case !e.By.IsZero():
 	case e.Actor == "" || e.Actor == in.Label():

@@ -119,6 +119,7 @@ var Catalogue = []Description{
 	{DirectoryCreated, directoryFeed, "a directory was created", subjectDirectory, nil, "", "Directory contoso was created"},
 	{DirectoryRenamed, directoryFeed, "a directory was renamed", subjectDirectory, nil, "`name`", "Directory contoso was renamed to contoso2"},
 	{DirectoryDeleted, installationFeed, "a directory was deleted", subjectDirectory, nil, "", "Directory gone was deleted (users: 2; applications: 1; linked accounts, which stay as they are: 2)"},
+	{DirectoryImported, directoryFeed, "an import that changed something ended", subjectDirectory, nil, "", "Import of users by command line ended"},
 
 	{ApplicationCreated, directoryFeed, "an application was created", subjectApplication, nil, "", "Application Acme was created"},
 	{ApplicationRenamed, directoryFeed, "an application was renamed", subjectApplication, nil, "`name`", "Application Acme was renamed to Beta"},
@@ -146,6 +147,9 @@ var Catalogue = []Description{
 	{ProvisioningQuarantined, directoryFeed, "provisioning went into quarantine", subjectApplication, nil, "", "Acme: Provisioning is in quarantine: The application refused the Secret Token."},
 	{ProvisioningReleased, directoryFeed, "the quarantine ended", subjectApplication, nil, "", "Acme: The connection test worked; the quarantine is lifted."},
 	{ProvisioningLate, directoryFeed, "an account waits too long to be closed", subjectApplication, nil, "", "Acme: An account waits to be closed since 2026-01-09 09:00 UTC. Somebody who should lose access still has it."},
+	{ProvisioningHeld, directoryFeed, "one import or one change of settings would take away more than the limit, so it waits for a decision", subjectApplication, Held{}, "", "Acme: 60 operations that disable or delete are on hold, of 200 active accounts. Cause: Import of users by command line."},
+	{ProvisioningApproved, directoryFeed, "operations on hold were approved", subjectApplication, Held{}, "", "Acme: 60 operations on hold were approved. Cause: Import of users by command line."},
+	{ProvisioningRejected, directoryFeed, "operations on hold were rejected", subjectApplication, Held{}, "", "Acme: 60 operations on hold were rejected; nothing is sent. Cause: Import of users by command line."},
 	{ProvisioningBehind, directoryFeed, "provisioning was paused longer than events are kept, so it looks at everyone anew", subjectApplication, nil, "", "Acme: The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."},
 
 	{OperatorLinkCreated, installationFeed, "a one-time link for an operator was made", subjectOperator, nil, "", "One-time sign-in link made for the operator sam"},

@@ -140,7 +140,21 @@ func (ConnectionTest) Fields() []Field {
 	}
 }
 
-// Export is the data of an event about the download of a list.
+// Held is the data of events about operations on hold.
+type Held struct {
+	Cause string `json:"cause"`
+	Count int    `json:"count"`
+}
+
+// Fields describes the data.
+func (Held) Fields() []Field {
+	return []Field{
+		{"cause", "string", "id of the import or change of settings, as `rollcall provision held` shows it"},
+		{"count", "number", "operations that are on hold, or were decided on"},
+	}
+}
+
+// Export is the data of an event which says that somebody downloaded a list.
 type Export struct {
 	Rows   int               `json:"rows"`
 	Filter map[string]string `json:"filter,omitempty"`

@@ -104,6 +104,7 @@ type Event struct {
 	By      Actor
 	Subject string // the id of what it happened to; may be empty
 	Text    string // one sentence for people
+	Cause   string // the id of the Cause, filled in from the context when the event is appended; "" for a single change
 	Data    []byte // a JSON object with details and the list of changed values, see Change; may be nil
 }
 

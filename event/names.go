@@ -93,9 +93,10 @@ const (
 
 	PageRefused = "page.refused"
 
-	DirectoryCreated = "directory.created"
-	DirectoryRenamed = "directory.renamed"
-	DirectoryDeleted = "directory.deleted"
+	DirectoryCreated  = "directory.created"
+	DirectoryRenamed  = "directory.renamed"
+	DirectoryDeleted  = "directory.deleted"
+	DirectoryImported = "directory.imported"
 
 	ApplicationCreated = "application.created"
 	ApplicationRenamed = "application.renamed"
@@ -124,6 +125,9 @@ const (
 	ProvisioningReleased         = "provisioning.released"
 	ProvisioningBehind           = "provisioning.behind"
 	ProvisioningLate             = "provisioning.late"
+	ProvisioningHeld             = "provisioning.held"
+	ProvisioningApproved         = "provisioning.approved"
+	ProvisioningRejected         = "provisioning.rejected"
 
 	OperatorLinkCreated         = "operator.link_created"
 	OperatorSignedIn            = "operator.signed_in"

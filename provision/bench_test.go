@@ -47,6 +47,10 @@ func (c *crowd) Changes(_ context.Context, _ string, after provision.Cursor, _ i
 	return provision.Changed{Cursor: after}, nil
 }
 
+func (c *crowd) Cause(context.Context, string) (provision.CauseInfo, error) {
+	return provision.CauseInfo{}, nil
+}
+
 func (c *crowd) Object(_ context.Context, _, id string) (provision.Object, error) {
 	i, ok := c.byID[id]
 	if !ok {

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"bytes"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -41,11 +42,10 @@ func changedMappings(before, after *Schema) []event.Change {
 			order = append(order, name)
 		}
 	}
-	var changes []event.Change
+	changes := movedRows(before, after)
 	for _, name := range order {
-		c := event.Changed(name, was[name], is[name])
-		if !bytes.Equal(c.Before, c.After) {
-			changes = append(changes, c)
+		if !reflect.DeepEqual(was[name], is[name]) {
+			changes = append(changes, event.Changed(name, was[name], is[name]))
 		}
 	}
 	return slices.Clip(changes)
@@ -60,20 +60,57 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	if s == nil {
 		return parts, nil
 	}
-	for _, rule := range s.SynchronizationRules {
-		for _, m := range rule.ObjectMappings {
-			add(m.Name+": Enabled", m.Enabled)
-			add(m.Name+": Target Object Actions", m.FlowTypes.String())
-			add(m.Name+": Exact case", strings.Join(s.ExactCase(&m), ", "))
-			if m.Scope != nil {
-				add(m.Name+": Source Object Scope", m.Scope)
-			}
-			for _, row := range m.AttributeMappings {
-				add(m.Name+": "+row.TargetAttributeName, row)
+	for _, m := range s.ObjectMappings() {
+		add(m.Name+": Enabled", m.Enabled)
+		add(m.Name+": Target Object Actions", m.FlowTypes.String())
+		add(m.Name+": Exact case", strings.Join(s.ExactCase(m), ", "))
+		if m.Scope != nil {
+			add(m.Name+": Source Object Scope", m.Scope)
+		}
+		for _, row := range m.AttributeMappings {
+			add(m.Name+": "+row.TargetAttributeName, row)
+		}
+	}
+	for _, d := range s.Directories {
+		for _, o := range d.Objects {
+			for _, a := range o.Attributes {
+				a.CaseExact = false // the mappings say it as Exact case
+				add("Attribute list of "+d.Name+", "+o.Name+": "+a.Name, a)
 			}
 		}
 	}
 	return parts, order
+}
+
+// movedRows reports the mappings whose rows stand in another order. Rows that only one of the two
+// schemas has do not count.
+func movedRows(before, after *Schema) []event.Change {
+	var changes []event.Change
+	if before == nil || after == nil {
+		return nil
+	}
+	for _, is := range after.ObjectMappings() {
+		was, err := before.ObjectMapping(is.Name)
+		if err != nil {
+			continue
+		}
+		old, now := was.commonTargets(is), is.commonTargets(was)
+		if !slices.Equal(old, now) {
+			changes = append(changes, event.Changed(is.Name+": Order", strings.Join(old, ", "), strings.Join(now, ", ")))
+		}
+	}
+	return changes
+}
+
+// commonTargets returns the target attributes that both mappings write, in the order of m.
+func (m *ObjectMapping) commonTargets(other *ObjectMapping) []string {
+	var targets []string
+	for _, row := range m.AttributeMappings {
+		if i, err := other.rowIndex(row.TargetAttributeName); err == nil && i >= 0 {
+			targets = append(targets, row.TargetAttributeName)
+		}
+	}
+	return targets
 }
 
 func orNone(text string) any {

@@ -19,7 +19,8 @@ type claims struct {
 	clock    int
 }
 
-// now returns a time. What was read since then may miss an account whose claim was released later.
+// now returns a number that grows with each release of a claim. What was read since then may miss
+// an account whose claim was released later.
 func (c *claims) now() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,6 +61,9 @@ func (c *claims) release(objectID string) {
 	delete(c.things, objectID)
 }
 
+// thing names something to claim. Accounts and groups have names of their own.
+func (p *pass) thing(name string) string { return string(p.m.kind) + " " + name }
+
 // claim fails the second of two people who found the same account or would get the same new
 // account. It returns true if what the person's evaluation found since a time may be out of date.
 func (p *pass) claim(w *work, since int) (late bool) {
@@ -80,7 +84,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 		return false
 	}
 	for _, k := range d.keys {
-		owner, late := p.claims.take("key "+k.Path+" "+scim.Fold(text(k.Value)), w.known.ObjectID, since)
+		owner, late := p.claims.take(p.thing("key "+k.Path+" "+scim.Fold(text(k.Value))), w.known.ObjectID, since)
 		if late {
 			p.claims.release(w.known.ObjectID)
 			return true
@@ -101,9 +105,9 @@ func (p *pass) claim(w *work, since int) (late bool) {
 // claimAccount claims the account that a person was found to have, and its matching values: somebody
 // whose account is being created has claimed those.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
-	things := []string{"account " + w.link.TargetID}
+	things := []string{p.thing("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {
-		things = append(things, "key "+k.Path+" "+scim.Fold(text(k.Value)))
+		things = append(things, p.thing("key "+k.Path+" "+scim.Fold(text(k.Value))))
 	}
 	for _, thing := range things {
 		owner, late = p.claims.take(thing, w.known.ObjectID, since)
@@ -119,7 +123,7 @@ func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 // owner, ownerOf claims it for the person who asks.
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
 	// The claim comes first: whoever had it before has their account in the store now.
-	claimed, _ := p.claims.take("account "+targetID, objectID, math.MaxInt)
+	claimed, _ := p.claims.take(p.thing("account "+targetID), objectID, math.MaxInt)
 	if claimed != objectID {
 		return claimed, nil
 	}
@@ -135,7 +139,7 @@ func (w *work) taken(targetID, owner string) fail {
 	w.link = nil
 	return w.fail(&TargetError{
 		Kind: Permanent, Code: "DuplicateSourceEntries",
-		Detail: fmt.Sprintf("The account %s belongs to another person of the directory already (object %s).", targetID, owner),
-		Advice: "Give the two people different values of the matching attribute.",
+		Detail: w.words(fmt.Sprintf("The account %s belongs to another person of the directory already (object %s).", targetID, owner)),
+		Advice: w.words("Give the two people different values of the matching attribute."),
 	})
 }

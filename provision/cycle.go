@@ -18,7 +18,7 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 		return next, err
 	}
 	s := &r.state
-	s.Ready, s.Watermark, s.NextCycle = false, "", time.Time{}
+	s.Ready, s.Watermark, s.NextCycle, s.Why = false, "", time.Time{}, prunedNote
 	r.abandon(prunedNote)
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, r.event(ctx, event.ProvisioningBehind, prunedNote)); err != nil {
 		return time.Time{}, err
@@ -28,8 +28,8 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 
 const prunedNote = "The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."
 
-// slice begins a cycle if one is due, imports, works on people, and ends the cycle when nothing is
-// left.
+// slice does one slice of work: it begins a cycle if one is due, imports, works on people, and ends
+// the cycle when nothing is left.
 func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	if err := r.takeUp(ctx); err != nil {
 		return time.Time{}, err
@@ -66,6 +66,9 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	case !wait.IsZero():
 		return wait, nil
 	case done:
+		if judged, err := r.judge(ctx, true); err != nil || judged {
+			return r.e.Now(), err
+		}
 		return r.pauseOrFinish(ctx)
 	}
 	return r.e.Now(), ctx.Err()
@@ -116,11 +119,11 @@ func (r *run) takeUp(ctx context.Context) error {
 		what.Escrows, s.ReadAll = true, true
 	}
 	if s.LookAtAll != j.LookAtAll {
-		s.Ready, s.Watermark, s.NextCycle = false, "", time.Time{}
+		s.Ready, s.Watermark, s.NextCycle, s.Why = false, "", time.Time{}, j.AskedWhy
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
 	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {
-		s.Quarantine.NextAttempt = time.Time{} // try again at once
+		s.Quarantine.NextAttempt = time.Time{} // let the next slice try again at once
 	}
 	if s.TryNow != j.TryNow {
 		s.Cooldown, s.Pace, s.NextCycle = time.Time{}, Pace{}, time.Time{} // Start and newly saved credentials begin a cycle at once
@@ -162,6 +165,10 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	if err != nil || changed {
 		return changed, time.Time{}, err
 	}
+	judgeable, judged, err := r.judgeable(ctx)
+	if err != nil || judgeable {
+		return judgeable, time.Time{}, err
+	}
 	retry, err := r.e.Store.NextRetry(ctx, k)
 	if err != nil {
 		return false, time.Time{}, err
@@ -170,7 +177,7 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	if err != nil {
 		return false, time.Time{}, err
 	}
-	next = earliest(r.state.NextCycle, retry, pending)
+	next = earliest(r.state.NextCycle, retry, pending, judged)
 	return !now.Before(next), next, nil
 }
 
@@ -194,7 +201,11 @@ func (r *run) clockWasAhead(now time.Time) bool {
 
 // changed reports whether the source has changes that concern the job.
 func (r *run) changed(ctx context.Context) (bool, error) {
-	return hasChanges(ctx, r.source, r.job.Key.App, r.state.Watermark)
+	found, err := hasChanges(ctx, r.source, r.job.Key.App, r.state.Watermark)
+	if found || err != nil {
+		return found, err
+	}
+	return r.groupsChanged(ctx)
 }
 
 func hasChanges(ctx context.Context, s Source, app string, after Cursor) (bool, error) {
@@ -203,8 +214,8 @@ func hasChanges(ctx context.Context, s Source, app string, after Cursor) (bool, 
 		if err != nil {
 			return false, fmt.Errorf("read changes: %w", err)
 		}
-		if len(c.IDs) > 0 || !c.More {
-			return len(c.IDs) > 0, nil
+		if c.concerns() || !c.More {
+			return c.concerns(), nil
 		}
 		after = c.Cursor
 	}
@@ -223,13 +234,14 @@ func (r *run) begin(ctx context.Context) error {
 	}
 	s.Cycle = CycleReport{ID: r.e.NewID(), Kind: IncrementalCycle, Started: now}
 	s.Phase, s.After = Changes, ""
-	if !s.Ready {
+	if s.Groups.Ready = s.Groups.Ready && r.groupsOn(); !s.Ready || r.groupsOn() && !s.Groups.Ready {
 		start, err := r.source.Position(ctx)
 		if err != nil {
 			return fmt.Errorf("read position: %w", err)
 		}
 		s.Cycle.Kind, s.Phase, s.Start = InitialCycle, Snapshot, start
-		s.Cycle.Reads = s.ReadAll
+		s.Groups.Mark = start
+		s.Cycle.Reads, s.Cycle.Why = s.ReadAll, s.Why
 	}
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, lifted); err != nil {
 		return err
@@ -240,34 +252,13 @@ func (r *run) begin(ctx context.Context) error {
 	return r.recall(ctx)
 }
 
-// mentionGroups logs, once per initial cycle, that this version does not provision groups.
-func (r *run) mentionGroups(ctx context.Context) error {
-	if !r.m.groups || r.state.Cycle.Kind != InitialCycle {
-		return nil
-	}
-	entry := LogEntry{
-		ID: r.e.NewID(), ChangeID: r.e.NewID(), ActivityTime: r.e.Now(), JobID: r.job.Key.String(), CycleID: r.state.Cycle.ID, Action: Other,
-		Status:         StatusInfo{Status: Skipped, Code: "GroupsNotProvisioned", Reason: groupsNote, Category: "nonServiceFailure"},
-		SourceSystem:   System{ID: string(r.job.Key.Directory), DisplayName: r.m.source},
-		TargetSystem:   System{ID: r.job.Key.App, DisplayName: r.m.target},
-		SourceIdentity: Identity{DisplayName: "All groups", Type: "Group"}, TargetIdentity: Identity{Type: "Group"},
-		Steps: []Step{}, Modified: []ModifiedProperty{}, InitiatorName: "Rollcall provisioning",
-	}
-	if err := r.e.Store.Record(ctx, r.fence, r.state, []Outcome{{Entry: &entry}}); err != nil {
-		return err
-	}
-	return r.show(&entry)
-}
-
-const groupsNote = "Groups are not provisioned in this version. No request about groups is sent; the group mapping is kept."
-
 // recall puts failures that are due back on the work list and, once a day, people without an
 // account.
 func (r *run) recall(ctx context.Context) error {
 	now, k := r.e.Now(), r.job.Key
 	until := now
 	if r.forced || r.state.Cycle.Kind == InitialCycle {
-		until = time.Time{} // all of them
+		until = time.Time{} // the zero time selects all of them
 	}
 	ids, err := r.e.Store.Recalled(ctx, k, until)
 	if err != nil {
@@ -307,15 +298,15 @@ func (r *run) absent(ctx context.Context) ([]string, error) {
 	return slices.Concat(ids, unmatched, gone), err
 }
 
-// phase returns the cycle's phase while parts of the slice run beside each other.
+// phase returns the cycle's phase. It is safe while parts of the slice run at the same time.
 func (r *run) phase() Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state.Phase
 }
 
-// save has a change of the state written together with what it is about. Until it is written, the
-// state stays as it was.
+// save calls write with the changed state, to store both together. It keeps the new state only if
+// write succeeds.
 func (r *run) save(change func(s *State), write func(s State) error) error {
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -337,7 +328,7 @@ func (r *run) save(change func(s *State), write func(s State) error) error {
 func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, phase := r.state.Watermark, r.state.Phase
-	if phase == Snapshot || phase == Links {
+	if phase.initial() {
 		at = r.state.Start // where the next cycle begins
 	}
 	r.mu.Unlock()
@@ -351,17 +342,17 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	if len(c.IDs) == 0 && c.Cursor == at {
 		return false, nil
 	}
-	listed, err := r.list(ctx, ByChange, c.IDs, nil)
+	listed, err := r.list(ctx, ByChange, c.IDs, nil, c.Origins)
 	if err != nil {
 		return false, err
 	}
-	return len(listed) > 0, r.save(func(s *State) {
-		if phase == Snapshot || phase == Links {
+	return len(listed) > 0 || len(c.Ended) > 0, r.save(func(s *State) {
+		if phase.initial() {
 			s.Start = c.Cursor
 		} else {
 			s.Watermark = c.Cursor
 		}
-	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
+	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, c.Ended...) })
 }
 
 // importPage adds one page to the work list and saves the cursor that covers it.
@@ -373,20 +364,22 @@ func (r *run) importPage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listed, err := r.list(ctx, page.why, page.ids, page.objects)
+	listed, err := r.list(ctx, page.why, page.ids, page.objects, page.origins)
 	if err != nil {
 		return err
 	}
 	return r.save(func(s *State) {
-		s.Phase, s.After, s.Watermark, s.Ready = page.then.Phase, page.then.After, page.then.Watermark, page.then.Ready
-	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
+		s.Phase, s.After, s.Watermark, s.Ready, s.Groups.Ready = page.then.Phase, page.then.After, page.then.Watermark, page.then.Ready, page.then.Groups.Ready
+	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.ended...) })
 }
 
 // imported is one page of import.
 type imported struct {
 	ids     []string
 	why     Why
-	objects map[string]*Object // what was read of them
+	objects map[string]*Object // those objects that were read
+	origins map[string]Origin  // where their changes come from
+	ended   []string           // causes of which no change follows
 	then    State              // the state whose cursor covers the page
 }
 
@@ -400,13 +393,27 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		if err != nil {
 			return imported{}, fmt.Errorf("read snapshot: %w", err)
 		}
-		ids, objects := make([]string, 0, len(page)), make(map[string]*Object, len(page))
-		for _, o := range page {
-			ids = append(ids, o.ID)
-			objects[o.ID] = &o
+		ids, objects := byID(page)
+		then := Links
+		if r.groupsOn() {
+			then = GroupSnapshot
 		}
+		s.move(ids, then)
+		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
+	case GroupSnapshot:
+		if !r.groupsOn() {
+			s.move(nil, Links)
+			return imported{why: ByCycle, then: s}, nil
+		}
+		page, err := r.groups.source.GroupSnapshot(ctx, SnapshotQuery{
+			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
+		})
+		if err != nil {
+			return imported{}, fmt.Errorf("read snapshot of groups: %w", err)
+		}
+		ids, objects := byID(page)
 		s.move(ids, Links)
-		return imported{ids, ByCycle, objects, s}, nil
+		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
 	case Links:
 		ids, err := r.e.Store.Linked(ctx, r.job.Key, s.After, importPage)
 		if err != nil {
@@ -414,10 +421,10 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		}
 		s.move(ids, Finishing)
 		if s.Phase == Finishing {
-			s.Watermark, s.Ready = s.Start, true
+			s.Watermark, s.Ready, s.Groups.Ready = s.Start, true, r.groupsOn()
 		}
 		ids, err = r.outOfSnapshot(ctx, ids)
-		return imported{ids, ByCycle, nil, s}, err
+		return imported{ids: ids, why: ByCycle, then: s}, err
 	}
 	c, err := r.source.Changes(ctx, r.job.Key.App, s.Watermark, importPage)
 	if err != nil {
@@ -427,7 +434,16 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 	if !c.More {
 		s.Phase = Finishing
 	}
-	return imported{c.IDs, ByChange, nil, s}, nil
+	return imported{ids: c.IDs, why: ByChange, origins: c.Origins, ended: c.Ended, then: s}, nil
+}
+
+func byID(page []Object) (ids []string, objects map[string]*Object) {
+	ids, objects = make([]string, 0, len(page)), make(map[string]*Object, len(page))
+	for _, o := range page {
+		ids = append(ids, o.ID)
+		objects[o.ID] = &o
+	}
+	return ids, objects
 }
 
 // move advances the import cursor past a page. A page that is not full is the last one.

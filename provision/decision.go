@@ -45,7 +45,7 @@ type later struct {
 	until  time.Time
 	pair   pair
 	awaits *Awaited // the value that is missing
-	also   []string // objects to look at meanwhile
+	also   []string // objects that the engine looks at meanwhile
 }
 
 func (skip) isDecision()   {}
@@ -101,8 +101,8 @@ type absence int
 
 const (
 	asBefore  absence = iota
-	noAccount         // look for one once a day
-	noMatter          // no need to look
+	noAccount         // the engine looks for an account once a day
+	noMatter          // there is no need to look for an account
 )
 
 // telling says where a skip is reported.
@@ -117,7 +117,7 @@ const (
 // memory is everything known about an object apart from the source and the target.
 type memory struct {
 	Pending
-	name string // the object's name for people
+	name string // the object's display name, for messages
 	// resolved is true once the outcome of the create in Op is known.
 	resolved bool
 	takes    string // the object whose account this one takes over
@@ -136,7 +136,8 @@ func (m memory) creates() int {
 	return m.Op.Times + 1
 }
 
-// settle turns a decision and its result into the outcome to record. Nothing else decides that.
+// settle turns a decision and its result into the outcome to record. No other function decides what
+// is recorded.
 func settle(d decision, r result, known memory, now time.Time) Outcome {
 	o := Outcome{ObjectID: known.ObjectID, DropOp: known.resolved}
 	switch d := d.(type) {

@@ -27,6 +27,10 @@
 // A plan shows the decisions that a cycle would carry out. It runs the same code without intent,
 // export and record.
 //
+// Groups take the same steps as people, with a pass of their own (group.go). Who is a member is work
+// of its own: the ledger of memberships is compared with the directory, and the difference is sent
+// (membership.go).
+//
 // A slice is a pipeline: import, workers and the recorder run beside each other. A change that
 // arrives meanwhile goes to its lane of the work list, so a leaver is next. Each kind of request has
 // a pace of its own: if a target throttles creates, only creates pause.

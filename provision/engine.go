@@ -23,8 +23,8 @@ const (
 	// DefaultSettle is how long a create whose outcome is unknown may still be in progress.
 	DefaultSettle = 5 * time.Second
 
-	sliceLength   = 8 * time.Second // the engine starts on no further person after it
-	exportGrace   = 3 * time.Second // for exporting what was evaluated by then
+	sliceLength   = 8 * time.Second // after this time, the engine starts on no further person
+	exportGrace   = 3 * time.Second // how much longer the engine may export what was evaluated by then
 	importPage    = 500
 	recordTimeout = 10 * time.Second
 	unmatchedGap  = 24 * time.Hour
@@ -48,7 +48,7 @@ type Engine struct {
 	NewID          func() string
 	Log            *slog.Logger
 
-	Attributes Catalog // what mappings can read from this source
+	Attributes Catalog // the attributes that mappings can read
 
 	Applications NameApplication // for events; may be nil
 
@@ -64,7 +64,7 @@ type Engine struct {
 func (e *Engine) Wake(k Key) {
 	select {
 	case e.wakes(k) <- struct{}{}:
-	default: // it is going to look
+	default: // the slice is going to look anyway
 	}
 }
 
@@ -135,7 +135,7 @@ func (e *Engine) Advance(ctx context.Context, key string, epoch int64) (next tim
 	return r.advance(ctx)
 }
 
-// run is the work on one job.
+// run holds what the engine needs while it works on one job.
 type run struct {
 	e      *Engine
 	fence  Fence
@@ -145,9 +145,12 @@ type run struct {
 	source Source
 	reader *reader // of the source
 	target Target
+	groups *groups // nil if the job provisions none
 	end    time.Time
-	forced bool // a person asked for it: do a cycle now, regardless of the schedule
+	forced bool // a person asked for a cycle now, regardless of the schedule
 	visit  func(LogEntry) error
+
+	importing sync.Mutex // held while changes are imported
 
 	write sync.Mutex // held while something is written together with the state
 	mu    sync.Mutex // protects state while parts of a slice run beside each other
@@ -190,7 +193,7 @@ func (r *run) connect() error {
 	}
 	target.Speak(r.state.Dialect)
 	r.m, r.target = m, target
-	return nil
+	return r.connectGroups()
 }
 
 // test tests every matching attribute and records the results.
@@ -199,7 +202,10 @@ func (r *run) test(ctx context.Context) error {
 	if all != nil {
 		r.state.Searches = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return r.testGroups(ctx)
 }
 
 // testAgain tests the connection in the middle of a cycle, with one attribute that the target has
@@ -227,9 +233,9 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 }
 
 func (r *run) pass() *pass {
-	return &pass{
+	p := &pass{
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
-		reads: r.state.Cycle.Reads, settle: r.e.settle(),
+		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{},
 		doubt: slices.Clone(r.state.InFlight),
 		others: others{
 			read:    r.reader.read,
@@ -237,11 +243,15 @@ func (r *run) pass() *pass {
 			holder:  func(ctx context.Context, k MatchKey) (string, error) { return r.e.Store.Holder(ctx, r.job.Key, k) },
 			awaited: func(ctx context.Context, id string) (*Awaited, error) { return r.e.Store.Awaited(ctx, r.job.Key, id) },
 		},
-		owner: func(ctx context.Context, id string) (string, error) { return r.e.Store.Owner(ctx, r.job.Key, id) },
+		owner: func(ctx context.Context, id string) (string, error) {
+			return r.e.Store.Owner(ctx, r.job.Key, UserKind, id)
+		},
 	}
+	p.groups = r.groupPass(p)
+	return p
 }
 
-// lost reports whether an error means that another process works on the job now.
+// lost reports whether an error means that another process has taken over the job.
 func lost(err error) bool {
 	var l interface{ LeaseLost() bool }
 	return errors.Is(err, ErrLeaseLost) || errors.As(err, &l) && l.LeaseLost()

@@ -1250,25 +1250,6 @@ func TestSettings(t *testing.T) {
 	})
 }
 
-func TestGroupsAreNotProvisionedAndThatIsSaid(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.cycle()
-	w.cycle()
-	entries, _, err := w.jobs.Logs(t.Context(), w.key, provision.LogQuery{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(entries) != 1 || entries[0].Status.Code != "GroupsNotProvisioned" || len(w.report().Notes) != 1 {
-		t.Errorf("entries %+v, notes %v", entries, w.report().Notes)
-	}
-	for _, r := range w.app.asked() {
-		if strings.Contains(r, "Groups") {
-			t.Errorf("asked %s", r)
-		}
-	}
-}
-
 // lettingGo are leases of which the owner lets go after some refusals.
 type lettingGo struct {
 	provision.Leases

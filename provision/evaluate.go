@@ -16,18 +16,20 @@ import (
 // the configuration, the object, the target and what is remembered. It writes nothing before
 // export.
 type pass struct {
-	job    Job
-	m      *mapping
-	target Target
-	reads  bool // read every account again, even those that should be unchanged
-	settle time.Duration
-	doubt  []string // objects whose last update may have been carried out without a record of it
+	job     Job
+	m       *mapping
+	target  Target
+	groups  *pass       // evaluates groups; nil if they are not provisioned
+	members GroupTarget // the target, if this pass evaluates groups
+	reads   bool        // read every account again, even those that should be unchanged
+	settle  time.Duration
+	doubt   []string // objects whose last update may have been carried out without a record of it
 	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
 	others   others
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
-	claims   claims
-	hopeless atomic.Int32 // consecutive people with every change refused
+	claims   *claims
+	hopeless atomic.Int32 // how many people in a row had every change refused
 	unshown  atomic.Int64 // successful answers without a body
 	believed atomic.Bool  // a read has shown that the target does what it answers
 	doubted  atomic.Bool  // the target answered with success and did not do what was asked
@@ -35,26 +37,29 @@ type pass struct {
 
 // work is one person on the way through the steps.
 type work struct {
+	p        *pass
 	known    memory
 	object   Object
 	gone     bool // purged from the source
 	assigned bool // the job manages this person
-	admitted bool // by the scoping filter
+	admitted bool // whether the scoping filter admits this person
 	started  time.Time
 
 	m        *mapping
 	link     *Link         // the pair, remembered earlier or found now; nil if no account is known
 	replaces *Link         // the link whose account is gone, while the engine creates another account
 	current  scim.Resource // the account as a read or search showed it; nil if nothing was read
-	answer   scim.Resource // what came back from the last write; nil if nothing did
+	answer   scim.Resource // the account in the answer to the last write; nil if the answer showed none
 	created  bool          // the account was created in this pass
 	version  string        // the account's version, if the target gave one in this pass
 	values   []value
 	hash     string
+	refers   string // the object that a new account refers to
+	refersTo string // the account that is sent, or was sent, for it
 
 	decision decision
 	result   result
-	waits    string // why it is postponed
+	waits    string // why the person is postponed
 	entry    LogEntry
 }
 
@@ -91,7 +96,7 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 
 // begin imports one person and decides whether they are in scope.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
-	w := &work{known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsent{}}
+	w := &work{p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsent{}}
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),
 		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
@@ -104,17 +109,26 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 	return w, attributes
 }
 
+// readObject reads one object, a person or a group. It is nil if the source no longer has it.
+func (r *run) readObject(ctx context.Context, id string) (*Object, error) {
+	o, err := r.reader.read(ctx, id)
+	if o != nil || err != nil {
+		return o, err
+	}
+	return r.readGroup(ctx, id)
+}
+
 func (p *pass) importObject(w *work, object *Object) {
 	if object == nil {
 		w.gone = true
-		w.entry.SourceIdentity = Identity{ID: w.known.ObjectID, DisplayName: w.rememberedName(), Type: string(UserKind)}
-		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("User '%s' was deleted permanently in %s.", w.name(), p.m.source), nil)
+		w.entry.SourceIdentity = Identity{ID: w.known.ObjectID, DisplayName: w.rememberedName(), Type: string(w.m.kind)}
+		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("%s was deleted permanently in %s.", w.who(), p.m.source), nil)
 		return
 	}
 	w.object = *object
-	w.entry.SourceIdentity = Identity{
-		ID: object.ID, DisplayName: object.Name, Type: string(object.Kind),
-		Details: map[string]string{"userPrincipalName": text(object.Attributes["userPrincipalName"])},
+	w.entry.SourceIdentity = Identity{ID: object.ID, DisplayName: object.Name, Type: string(object.Kind)}
+	if object.Kind == UserKind {
+		w.entry.SourceIdentity.Details = map[string]string{"userPrincipalName": text(object.Attributes["userPrincipalName"])}
 	}
 }
 
@@ -128,6 +142,9 @@ func (w *work) name() string {
 	}
 	return w.known.ObjectID
 }
+
+// who returns the kind and the name of the object, for steps of the log.
+func (w *work) who() string { return fmt.Sprintf("%s '%s'", w.m.kind, w.name()) }
 
 func (w *work) rememberedName() string {
 	switch {
@@ -148,7 +165,7 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	if w.gone {
 		return
 	}
-	w.step("EntryImport", ImportStep, Success, fmt.Sprintf("Received User '%s' from %s.", w.name(), p.m.source), p.read(attributes))
+	w.step("EntryImport", ImportStep, Success, fmt.Sprintf("Received %s from %s.", w.who(), p.m.source), p.read(attributes))
 	details := map[string]string{
 		"IsActive":                             text(w.active()),
 		"Assigned":                             text(w.object.Assigned),
@@ -158,16 +175,16 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	for _, c := range clauses {
 		details[c.Clause] = text(c.Holds)
 	}
-	status, words := Success, "User '%s' is in scope."
+	status, words := Success, "%s is in scope."
 	switch {
 	case !w.assigned:
-		status, words = Skipped, "User '%s' is not assigned to the application."
+		status, words = Skipped, "%s is not assigned to the application."
 	case !w.admitted:
-		status, words = Skipped, "User '%s' does not pass the scoping filters."
+		status, words = Skipped, "%s does not pass the scoping filters."
 	case !w.active():
-		words = "User '%s' is in scope, but not active in the directory."
+		words = "%s is in scope, but not active in the directory."
 	}
-	w.step("EntrySynchronizationScoping", ScopingStep, status, fmt.Sprintf(words, w.name()), details)
+	w.step("EntrySynchronizationScoping", ScopingStep, status, fmt.Sprintf(words, w.who()), details)
 }
 
 // read returns the source attributes that the mapping reads, for the import step of the log.
@@ -194,6 +211,8 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
+	case p.m.kind == GroupKind:
+		return p.decideGroup(ctx, w, attributes)
 	case w.gone:
 		return p.decideGone(ctx, w, attributes)
 	case w.link != nil:
@@ -247,7 +266,7 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 			return later{until: at}
 		}
 	}
-	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // it has ended, whatever it did
+	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // the request has ended, whether or not it created the account
 	if w.known.creates() >= maxUnknownCreates && !answered && !unique && !p.reads {
 		return w.fail(&TargetError{
 			Kind: Permanent, Code: "CreateOutcomeUnknown",
@@ -273,11 +292,14 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 		return nil, err
 	}
 	if owner != "" && owner != w.known.ObjectID {
+		if p.m.kind == GroupKind {
+			return w.taken(o.ID, owner), nil
+		}
 		if d, err := p.contested(ctx, w, o, key, owner); d != nil || err != nil {
 			return d, err
 		}
 	}
-	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Kind: UserKind, Name: w.name(), Since: w.started}
+	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Kind: w.m.kind, Name: w.name(), Since: w.started}
 	w.current, w.version, w.replaces = o.Resource, o.Version, nil
 	w.link.Keys = w.accountKeys(w.afterwards(nil, nil))
 	w.known.resolved = w.known.Op != nil
@@ -286,7 +308,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	return nil, nil
 }
 
-// identify sets the account in the log entry.
+// identify puts the account's id into the log entry.
 func (w *work) identify(targetID string) {
 	w.entry.TargetIdentity = Identity{ID: targetID, Type: w.m.object.TargetObjectName}
 }
@@ -389,19 +411,9 @@ func (p *pass) prepareCreate(w *work, attributes map[string]any, keys []MatchKey
 			})
 		}
 	}
-	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("User '%s' will be created in %s: active and in scope, and no account was found.", w.name(), p.m.target), nil)
-	p.mentionReferences(w, attributes)
+	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.who(), p.m.target), nil)
+	w.refers = p.m.refersTo(attributes)
 	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces}
-}
-
-// mentionReferences logs which attributes this version does not write.
-func (p *pass) mentionReferences(w *work, attributes map[string]any) {
-	for _, r := range p.m.rows {
-		if r.Type != TypeReference || r.Expr == nil || !slices.ContainsFunc(r.Expr.Attributes(), func(name string) bool { return !empty(attributes[name]) }) {
-			continue
-		}
-		w.step("EntrySynchronizationReferences", ReferenceStep, Skipped, fmt.Sprintf("%s was not sent: references to other people are not provisioned in this version.", r.Target), nil)
-	}
 }
 
 // process evaluates the mapping. A nil decision means that it succeeded.
@@ -419,6 +431,9 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	w.identify(w.link.TargetID)
 	if d := p.process(w, attributes, false); d != nil {
 		return d, nil
+	}
+	if d, err := p.refer(ctx, w, attributes); d != nil || err != nil {
+		return d, err
 	}
 	if len(w.values) == 0 {
 		return w.skipUpdate("NotEffectivelyEntitled", "The person is out of scope, and no row of the mapping tells the application so.", "Map IsSoftDeleted to active to disable such accounts."), nil
@@ -442,12 +457,11 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	case len(changes) == 0:
 		return w.redundant(), nil
 	}
-	words := "User '%s' will be updated in %s."
+	words := "%s will be updated in %s."
 	if w.action() == Disable {
-		words = "User '%s' will be disabled in %s: " + w.whyDisabled()
+		words = "%s will be disabled in %s: " + w.whyDisabled()
 	}
-	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.name(), p.m.target), nil)
-	p.mentionReferences(w, attributes)
+	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.who(), p.m.target), nil)
 	return patch{action: w.action(), link: *w.link, changes: changes, rest: rest}, nil
 }
 
@@ -496,7 +510,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err == nil {
 		w.current, w.version = o.Resource, o.Version
-		w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("User '%s' is linked to an account in %s.", w.name(), p.m.target), map[string]string{"id": w.link.TargetID})
+		w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("%s is linked to an account in %s.", w.who(), p.m.target), map[string]string{"id": w.link.TargetID})
 		return nil, nil
 	}
 	te := asTargetError(err)
@@ -534,7 +548,7 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 			}
 		}
 		w.identify(w.link.TargetID)
-		w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("User '%s' will be deleted in %s.", w.name(), p.m.target), nil)
+		w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s.", w.who(), p.m.target), nil)
 		return remove{link: *w.link}, nil
 	}
 	d, err := p.decideLinked(ctx, w, attributes)
@@ -556,6 +570,7 @@ func (w *work) entryStepFailed(name string, kind StepType, te *TargetError) {
 
 // skip decides to do nothing.
 func (w *work) skip(code, reason, advice string) skip {
+	reason, advice = w.words(reason), w.words(advice)
 	w.step("EntrySynchronizationSkip", ExportStep, Skipped, reason, map[string]string{"SkipReason": code})
 	return skip{code: code, reason: reason, advice: advice}
 }
@@ -570,7 +585,7 @@ func (w *work) skipUpdate(code, reason, advice string) skip {
 	return s
 }
 
-// redundant decides to do nothing because the account is already as it should be.
+// redundant decides to do nothing because the account already has the wanted state.
 func (w *work) redundant() skip {
 	reason, advice := w.whyRedundant()
 	s := w.skip("RedundantExport", reason, advice)
@@ -685,7 +700,7 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 		l.State = w.disabledState()
 	}
 	if k := w.known.Link; !w.newLink() && k != nil && l.Hash == k.Hash && l.State == k.State && l.Name == k.Name && sameKeys(l.Keys, k.Keys) &&
-		l.Wrote.equal(k.Wrote) && l.Version == k.Version && l.Proved.Equal(k.Proved) && l.Aside == k.Aside {
+		l.Refers == k.Refers && l.Wrote.equal(k.Wrote) && l.Version == k.Version && l.Proved.Equal(k.Proved) && l.Aside == k.Aside {
 		return nil
 	}
 	return remember{l}

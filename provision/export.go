@@ -25,7 +25,7 @@ func (p *pass) export(ctx context.Context, w *work, now time.Time) {
 	}
 }
 
-// create sends a create. If it returns no result, it has put another decision into w.
+// create sends a create. If it returns no result, it has set another decision in w.
 func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) result {
 	o, err := p.target.Create(ctx, d.changes)
 	if err == nil {
@@ -43,7 +43,7 @@ func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) res
 // notCreated returns the result of a refused create. If the request may have been carried out, its
 // intent stays recorded, because only a read can show the outcome.
 func (w *work) notCreated(p *pass, te *TargetError) refused {
-	return w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+	return w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 }
 
 // created handles the account in the answer to a create.
@@ -52,7 +52,7 @@ func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, n
 	if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
 		return w.notOurs(o.ID, owner, err, err != nil)
 	}
-	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Kind: UserKind, Since: now}
+	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Kind: w.m.kind, Refers: w.refers, Since: now}
 	w.created, w.answer, w.version = true, o.Resource, o.Version
 	w.identify(o.ID)
 	if differs := p.contradicted(o, w.values); differs != "" && p.m.can(FlowUpdate) {
@@ -63,7 +63,7 @@ func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, n
 }
 
 func (w *work) wasCreated(p *pass, d create) done {
-	return w.succeed("EntryExportAdd", fmt.Sprintf("User '%s' was created in %s.", w.name(), p.m.target), d.changes)
+	return w.succeed("EntryExportAdd", fmt.Sprintf("%s was created in %s.", w.who(), p.m.target), d.changes)
 }
 
 // notOurs refuses an account that belongs, or may belong, to another person.
@@ -74,8 +74,8 @@ func (w *work) notOurs(targetID, owner string, err error, open bool) result {
 	return refused{problem: w.taken(targetID, owner).problem, mayHaveHappened: open, action: Other}
 }
 
-// contradicted returns an attribute in the answer to a create which shows that the account is not
-// the requested one or may not be used. It returns "" if there is none.
+// contradicted returns the name of an attribute in the answer to a create that shows that the
+// account is not the requested one or is blocked. It returns "" if there is none.
 func (p *pass) contradicted(o TargetObject, values []value) string {
 	for _, v := range values {
 		if !v.row.state && v.row.MatchingPriority == 0 {
@@ -93,8 +93,8 @@ func (p *pass) correct(ctx context.Context, w *work, d create) result {
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err != nil {
 		te := asTargetError(err)
-		no := w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
-		no.mayHaveHappened = false // the create has happened: the account is known
+		no := w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of %s in %s: %s", w.who(), p.m.target, te.Detail), te)
+		no.mayHaveHappened = false // the account is known, so the create has happened
 		return no
 	}
 	w.current, w.version, w.answer, w.known.resolved = o.Resource, o.Version, nil, true
@@ -141,7 +141,7 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 	err := p.target.Delete(ctx, d.link.TargetID)
 	if err == nil {
-		return w.succeed("EntryExportDelete", fmt.Sprintf("User '%s' was deleted in %s.", w.name(), p.m.target), nil)
+		return w.succeed("EntryExportDelete", fmt.Sprintf("%s was deleted in %s.", w.who(), p.m.target), nil)
 	}
 	te := asTargetError(err)
 	if te.Kind == NotFound {
@@ -149,16 +149,16 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 		_, err := p.target.Get(ctx, d.link.TargetID)
 		l := p.find(ctx, d.link.Keys)
 		if err != nil && asTargetError(err).Kind == NotFound && l.problem == nil && len(l.found) == 0 && len(l.skipped) == 0 && len(d.link.Keys) > 0 {
-			return w.succeed("EntryExportDelete", fmt.Sprintf("User '%s' was deleted in %s already.", w.name(), p.m.target), nil)
+			return w.succeed("EntryExportDelete", fmt.Sprintf("%s was deleted in %s already.", w.who(), p.m.target), nil)
 		}
 	}
-	return w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+	return w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 }
 
 // succeed returns the result when the target has the wanted state.
 func (w *work) succeed(step, words string, changes []Change) done {
 	w.step(step, ExportStep, Success, words, nil)
-	if w.gone {
+	if _, removed := w.decision.(remove); w.gone || removed {
 		return done{pair: forget{}}
 	}
 	d := done{pair: w.pairAfter(true, changes)}

@@ -83,6 +83,11 @@ type Job struct {
 	Rehire    Rehire
 	Swaps     Swaps
 	Schema    *Schema
+	// GroupsOffered: an update has switched the mapping of groups off, because earlier versions did
+	// nothing with it, and nobody has decided yet.
+	GroupsOffered bool
+	// Nested: groups are members of groups too. Entra provisions people only.
+	Nested bool
 	// SealedSecret is the Secret Token, sealed for this job; nil when there is none.
 	SealedSecret []byte
 
@@ -90,6 +95,9 @@ type Job struct {
 	Version int64
 	// Asked counts the requests of people to the engine.
 	Asked
+
+	// AskedWhy is the last change that has everyone looked at, in words.
+	AskedWhy string
 
 	// Searches are the results of the search tests when the connection or the mapping was saved;
 	// nil if the target could not be asked then.

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,7 @@ type Jobs struct {
 type Settings struct {
 	Mode      Mode
 	TenantURL string
-	Secret    *string // nil keeps the saved Secret Token, "" removes it
+	Secret    *string // the new Secret Token; nil keeps the saved one, "" removes it
 	Status    Status
 	Scope     Scope
 	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
@@ -126,7 +127,7 @@ func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), 
 		return Job{}, err
 	}
 	job.Version, job.Asked = 1, Asked{TryNow: 1, LookAtAll: 1, ForgetLinks: 1}
-	job.Created, job.Modified = j.Now(), j.Now()
+	job.Created, job.Modified, job.AskedWhy = j.Now(), j.Now(), "Provisioning was set up"
 	if job.Searches != nil {
 		job.Searches.For = job.connection()
 	}
@@ -177,7 +178,7 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		} else {
 			did = append(did, "Secret Token saved again")
 		}
-		job.TryNow++ // whoever saves credentials wants to know whether they work now
+		job.TryNow++ // the person who saved the credentials wants to know at once whether they work
 	}
 	if s.Scope != job.Scope {
 		did = append(did, fmt.Sprintf("Scope set to %s", s.Scope))
@@ -473,6 +474,9 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 			return "", err
 		}
 	}
+	if edit.Enabled != nil && m.SourceObjectName == string(GroupKind) && job.GroupsOffered {
+		job.GroupsOffered, enabled = false, !m.Enabled // whatever was decided, it is saved
+	}
 	if enabled == m.Enabled && actions == m.FlowTypes && !scoped && exact == "" {
 		return "", nil
 	}
@@ -495,6 +499,64 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	return words, nil
 }
 
+// EditSchema changes the mappings of a job depending on their current state. decide returns the job
+// with its new schema, as [Job.SetRow] does. It runs again if another change comes in between, so
+// it must have no side effects.
+func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job, error), actor string) (Job, error) {
+	return j.change(ctx, k, actor, event.ProvisioningMappingChanged, func(job *Job) (string, error) {
+		next, err := decide(*job)
+		if err != nil {
+			return "", err
+		}
+		var names []string
+		for _, c := range changedMappings(job.Schema, next.Schema) {
+			names = append(names, c.Name)
+		}
+		if len(names) == 0 && sameJSON(job.Schema, next.Schema) {
+			return "", nil
+		}
+		probe := !slices.Equal(matchingTargets(job.Schema), matchingTargets(next.Schema))
+		j.replaceSchema(job, next.Schema.Clone())
+		if probe {
+			j.learn(ctx, job)
+		}
+		return "Mapping changed: " + changedWords(names), nil
+	})
+}
+
+func sameJSON(a, b *Schema) bool {
+	x, errX := a.JSON()
+	y, errY := b.JSON()
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// changedWords names up to ten changed parts of a mapping.
+func changedWords(names []string) string {
+	const most = 10
+	if len(names) == 0 {
+		return "its metadata."
+	}
+	if len(names) <= most {
+		return strings.Join(names, "; ") + "."
+	}
+	return fmt.Sprintf("%s; and %d more.", strings.Join(names[:most], "; "), len(names)-most)
+}
+
+// matchingTargets returns the matching attributes of the user mapping.
+func matchingTargets(s *Schema) []string {
+	m, err := s.UserMapping()
+	if err != nil {
+		return nil
+	}
+	var targets []string
+	for _, row := range m.AttributeMappings {
+		if row.MatchingPriority > 0 {
+			targets = append(targets, row.TargetAttributeName)
+		}
+	}
+	return targets
+}
+
 // AnyRevision accepts the job at any revision.
 const AnyRevision int64 = -1
 
@@ -510,7 +572,11 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, ac
 		if seen != AnyRevision && seen != job.LookAtAll {
 			return "", ErrChanged
 		}
-		j.replaceSchema(job, schema.Clone())
+		restored := schema.Clone()
+		if g, err := restored.GroupMapping(); err == nil && job.GroupsOffered {
+			g.Enabled = false // nobody has decided about groups yet
+		}
+		j.replaceSchema(job, restored)
 		j.learn(ctx, job)
 		return "Default mappings were restored.", nil
 	})
@@ -522,6 +588,7 @@ func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor strin
 		return Job{}, err
 	}
 	return j.change(ctx, k, actor, event.ProvisioningSchemaChanged, func(job *Job) (string, error) {
+		job.GroupsOffered = false
 		j.replaceSchema(job, schema.Clone())
 		j.learn(ctx, job)
 		return "The schema was replaced.", nil
@@ -572,6 +639,9 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		}
 		job.Version++
 		job.Modified = j.Now()
+		if job.LookAtAll != before.LookAtAll {
+			job.AskedWhy = words
+		}
 		err = j.Store.UpdateJob(ctx, job, j.event(ctx, job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {
 			continue
@@ -643,10 +713,14 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	r := Report{
 		Job: job, State: state, Code: statusCode(job, state), Waits: waits, Failing: failing,
 		Linked: counts.Linked, Lost: counts.Lost, Held: counts.Held, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
+		Groups: counts.Groups, Members: counts.Members,
+		OnHold: counts.OnHold, Rejected: counts.Rejected,
 	}
 	r.settleOldest(j.Now(), orDefault(j.LeaverPatience, DefaultLeaverPatience))
-	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {
-		r.Notes = append(r.Notes, groupsNote)
+	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled && state.Groups.Off != "" {
+		r.Notes = append(r.Notes, state.Groups.Off)
+	} else if err == nil && job.GroupsOffered {
+		r.Notes = append(r.Notes, fmt.Sprintf("Groups can be provisioned now. Earlier versions did nothing with groups, so the update switched the mapping %q off. Set its Enabled to Yes to provision groups, or to No to leave it so.", m.Name))
 	}
 	searches := state.Searches
 	if !searches.of(job) || job.Searches.of(job) && job.Searches.At.After(searches.At) {

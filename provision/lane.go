@@ -17,19 +17,35 @@ const (
 	Leavers Lane = 1 + iota // have an account and should lose it, or its use
 	Joiners                 // have no account yet
 	Updates                 // have an account, and something about them has changed
-	Checks                  // an initial cycle or the daily search looks at them
 )
+
+// Lanes of groups and references, which come after people.
+const (
+	Groups      Lane = 10 + iota
+	Memberships      // of one group
+	References       // of people to people
+)
+
+// Checks is the last lane: an initial cycle or the daily search looks at them.
+const Checks Lane = 20
 
 // Listed is an object to put on the work list.
 type Listed struct {
 	ObjectID string
 	Why      Why
 	Lane     Lane
+	Members  []string // of a group, if this is about memberships: those that have changed
+
+	Takes  bool   // its account would be disabled or deleted
+	Cause  string // what its change comes from; "" for a single change
+	Reason string // why it would be disabled or deleted
+	Keeps  Keeps
+	Turn   int64 // list it only if the row still has this turn; 0: in any case
 }
 
 // list decides for each object which lane it belongs to. objects holds what the source has of them; if
-// it is nil, list reads those that have an account.
-func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object) ([]Listed, error) {
+// it is nil, list reads those that have an account. origins says where their changes come from.
+func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object, origins map[string]Origin) ([]Listed, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -38,13 +54,22 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 		return nil, err
 	}
 	if objects == nil {
-		if objects, err = r.objects(ctx, slices.Collect(maps.Keys(states))); err != nil {
+		known := slices.Collect(maps.Keys(states))
+		if r.groups != nil && why != ByChange {
+			known = ids // a group without a link has a lane of its own
+		}
+		if objects, err = r.objects(ctx, known); err != nil {
 			return nil, err
 		}
 	}
 	listed := make([]Listed, len(ids))
 	for i, id := range ids {
+		if _, is := groupOf(id); is {
+			listed[i] = Listed{ObjectID: id, Why: why, Lane: Memberships}
+			continue
+		}
 		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id])}
+		r.guard(&listed[i], objects[id], origins[id])
 	}
 	return listed, nil
 }
@@ -61,6 +86,16 @@ func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, er
 			found[read[i].ID] = &read[i]
 		}
 	}
+	for _, id := range ids {
+		if found[id] != nil || r.groups == nil {
+			continue
+		}
+		o, err := r.readGroup(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		found[id] = o
+	}
 	return found, nil
 }
 
@@ -68,6 +103,8 @@ func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, er
 // longer has the object.
 func (r *run) lane(why Why, state LinkState, o *Object) Lane {
 	switch {
+	case o != nil && o.Kind == GroupKind:
+		return r.laneOfGroup(why, state, o)
 	case state == "" && why == ByAbsence:
 		return Checks
 	case state == "":
@@ -85,10 +122,15 @@ func (r *run) entitles(o *Object) bool {
 	if o == nil || !o.Active() || !o.Assigned && r.job.Scope != Everyone {
 		return false
 	}
+	admitted, _ := r.m.filter.admits(filterAttributes(o))
+	return admitted
+}
+
+// filterAttributes returns what a scoping filter can read of an object.
+func filterAttributes(o *Object) map[string]any {
 	a := map[string]any{attrEnabled: false, attrSoftDeleted: false}
 	maps.Copy(a, o.Attributes)
-	admitted, _ := r.m.filter.admits(a)
-	return admitted
+	return a
 }
 
 // listAll puts objects on the work list, a page at a time, so that no transaction is long. The
@@ -97,7 +139,7 @@ func (r *run) listAll(ctx context.Context, s State, why Why, ids []string) error
 	for {
 		page := ids[:min(len(ids), importPage)]
 		ids = ids[len(page):]
-		listed, err := r.list(ctx, why, page, nil)
+		listed, err := r.list(ctx, why, page, nil, nil)
 		if err != nil {
 			return err
 		}

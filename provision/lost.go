@@ -29,7 +29,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 			return nil, err
 		}
 		if owner != "" && owner != w.known.ObjectID && !w.entitled() {
-			l.found = nil // that is the other person's own account, not the one that is gone
+			l.found = nil // the found account belongs to another person; it is not the one that is gone
 		}
 	}
 	switch {

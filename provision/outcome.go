@@ -8,11 +8,15 @@ import (
 
 // evaluate reads one object and decides what to do about it.
 func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, error) {
-	o, err := r.reader.read(ctx, known.ObjectID)
+	o, err := r.readObject(ctx, known.ObjectID)
 	if err != nil {
 		return nil, err
 	}
-	return p.evaluate(ctx, o, known, r.e.Now())
+	of := p.passFor(o, known)
+	if of == nil {
+		return p.leaveGroup(known, o), nil
+	}
+	return of.evaluate(ctx, o, known, r.e.Now())
 }
 
 // problem returns what went wrong with a person, or nil.
@@ -74,8 +78,8 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 
 // count adds an outcome to the cycle's numbers.
 func (c *CycleReport) count(o Outcome) {
-	if !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.Flies {
-		return
+	if _, members := groupOf(o.ObjectID); members || !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.Flies {
+		return // memberships are counted when they are sent
 	}
 	c.Read++
 	if o.Entry == nil {

@@ -488,6 +488,28 @@ func (t pacedTarget) Patch(ctx context.Context, id string, changes []Change) (o 
 	return o, err
 }
 
+// pacedGroups are the groups of a target whose requests wait for their turn.
+type pacedGroups struct {
+	pacedTarget
+	groups GroupTarget
+}
+
+func (t pacedGroups) AddMembers(ctx context.Context, group string, members []string) error {
+	return t.do(ctx, UpdateRequest, func() error { return t.groups.AddMembers(ctx, group, members) })
+}
+
+func (t pacedGroups) RemoveMembers(ctx context.Context, group string, members []string) error {
+	return t.do(ctx, UpdateRequest, func() error { return t.groups.RemoveMembers(ctx, group, members) })
+}
+
+func (t pacedGroups) HasMember(ctx context.Context, group, member string) (has bool, err error) {
+	err = t.do(ctx, SearchRequest, func() error {
+		has, err = t.groups.HasMember(ctx, group, member)
+		return err
+	})
+	return has, err
+}
+
 func (t pacedTarget) Delete(ctx context.Context, id string) error {
 	return t.do(ctx, DeleteRequest, func() error { return t.Target.Delete(ctx, id) })
 }

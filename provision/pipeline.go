@@ -42,6 +42,8 @@ type pipeline struct {
 	queue []Pending       // taken from the list, not in hand yet; only the feed uses it
 	busy  int             // workers at work
 
+	judged bool // the guard has looked; only imports use it
+
 	saving atomic.Int64 // of them: wait for their intent to be on disk
 	active atomic.Int64 // as busy, for the recorder
 
@@ -87,6 +89,10 @@ func (r *run) drain(ctx context.Context) (done bool, wait time.Time, err error) 
 	l.p = r.pass()
 	l.p.target = pacedTarget{Target: r.target, pacer: l.pacer}
 	l.p.searcher = newSearcher(l.p.target, r.state.Searches)
+	if g := l.p.groups; g != nil {
+		paced := pacedGroups{pacedTarget{Target: r.groups.target, pacer: l.pacer}, r.groups.target}
+		g.target, g.members, g.searcher = paced, paced, newSearcher(paced, r.state.Groups.Searches)
+	}
 
 	var recorder sync.WaitGroup
 	recorder.Go(func() { l.recorder(context.WithoutCancel(ctx)) })
@@ -147,11 +153,11 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 		case id := <-l.ended:
 			l.busy--
 			if id != "" {
-				delete(l.hands, id)
+				delete(l.hands, handOf(id))
 			}
 		case ids := <-l.recorded:
 			for _, id := range ids {
-				delete(l.hands, id)
+				delete(l.hands, handOf(id))
 			}
 			refill = refill || len(l.queue) == 0
 		case news := <-l.imported:
@@ -206,13 +212,17 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			if err != nil {
 				return true, err
 			}
-			l.queue = slices.DeleteFunc(page, func(p Pending) bool { return l.hands[p.ObjectID] })
+			l.queue = slices.DeleteFunc(page, func(p Pending) bool { return l.hands[handOf(p.ObjectID)] })
 			refill = false
 		}
 		if len(l.queue) == 0 {
 			return false, nil
 		}
 		next := l.queue[0]
+		if l.hands[handOf(next.ObjectID)] { // a group and its memberships go one after the other
+			l.queue = l.queue[1:]
+			continue
+		}
 		room := l.r.e.workers()
 		if next.Lane == Leavers {
 			room += firstWidth // who leaves does not wait for anybody else's answer
@@ -224,7 +234,7 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 		}
 		l.queue = l.queue[1:]
 		refill = len(l.queue) == 0
-		l.hands[next.ObjectID] = true
+		l.hands[handOf(next.ObjectID)] = true
 		l.busy++
 		l.active.Add(1)
 		go func() {
@@ -238,16 +248,30 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 
 // importSome imports the next page of the cycle, and the changes since.
 func (l *pipeline) importSome(ctx context.Context) importNews {
+	l.r.importing.Lock()
+	defer l.r.importing.Unlock()
 	found, err := l.r.importNews(ctx)
+	if err == nil && !found {
+		found, err = l.r.importGroupNews(ctx)
+	}
 	if err == nil && !found && l.r.phase() != Finishing {
 		found = true
 		err = l.r.importPage(ctx)
+	}
+	if err == nil && (found || !l.judged) {
+		l.judged = true // what a process left behind that died
+		var did bool
+		did, err = l.r.judge(ctx, false)
+		found = found || did
 	}
 	return importNews{found, err}
 }
 
 // work takes one person through all steps. It returns their id if they stay on the list untouched.
 func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
+	if _, members := groupOf(known.ObjectID); members {
+		return l.workMembers(ctx, known)
+	}
 	req := &request{lane: known.Lane}
 	if known.Op == nil {
 		req.absent = l.memo.take(known.ObjectID, l.r.e.Now())
@@ -255,6 +279,12 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 	w, err := l.evaluate(withRequest(ctx, req), known)
 	if err != nil {
 		if ctx.Err() == nil {
+			l.fail(err)
+		}
+		return known.ObjectID
+	}
+	if back, err := l.holdsBack(ctx, w); err != nil || back {
+		if err != nil && ctx.Err() == nil {
 			l.fail(err)
 		}
 		return known.ObjectID
@@ -270,7 +300,12 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 		}
 	}
 	l.judge(firm, w)
-	l.records <- record{outcome: w.conclude(l.r.e.Now(), l.cycle), release: func() { l.p.claims.release(known.ObjectID) }}
+	o := w.conclude(l.r.e.Now(), l.cycle)
+	if err := l.r.relate(firm, w, &o); err != nil {
+		l.fail(err)
+		return known.ObjectID
+	}
+	l.records <- record{outcome: o, release: func() { w.p.claims.release(known.ObjectID) }}
 	return ""
 }
 
@@ -283,7 +318,7 @@ func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !l.p.claim(w, seen) {
+		if !w.p.claim(w, seen) {
 			return w, nil
 		}
 	}
@@ -299,7 +334,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 				return err
 			}
 		}
-		l.p.export(ctx, w, l.r.e.Now())
+		w.p.export(ctx, w, l.r.e.Now())
 		return nil
 	}
 	if until := l.pacer.paused(CreateRequest); until.After(l.r.end) {
@@ -318,7 +353,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		}
 		return broken
 	}
-	l.p.export(ctx, w, l.r.e.Now())
+	w.p.export(ctx, w, l.r.e.Now())
 	return broken
 }
 

@@ -14,18 +14,18 @@ type PlannedObject struct {
 	ObjectID    string   `json:"objectId"`
 	DisplayName string   `json:"displayName"`
 	UserName    string   `json:"userPrincipalName"`
-	Action      Action   `json:"action"` // Other: nothing to send
-	Result      Result   `json:"result"` // Success: would be sent; Skipped and Failure: would not
+	Action      Action   `json:"action"` // Other means that nothing would be sent
+	Result      Result   `json:"result"` // Success means that the action would be sent; Skipped and Failure mean that it would not
 	TargetID    string   `json:"targetId,omitempty"`
 	Code        string   `json:"code,omitempty"`   // why nothing would be sent, in Entra's codes
-	Reason      string   `json:"reason,omitempty"` // the same in words
+	Reason      string   `json:"reason,omitempty"` // Code in words
 	Advice      string   `json:"recommendedAction,omitempty"`
 	Changes     []Change `json:"changes"`
 }
 
 // PlanReport summarizes a plan.
 type PlanReport struct {
-	Kind     string   `json:"kind"` // of the cycle that would run
+	Kind     string   `json:"kind"` // the kind of the cycle that would run
 	Read     int      `json:"read"`
 	Creates  int      `json:"creates"`
 	Updates  int      `json:"updates"`
@@ -70,8 +70,14 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	if initial {
 		report.Kind = InitialCycle
 	}
-	if r.m.groups {
-		report.Notes = append(report.Notes, groupsNote)
+	if r.groups != nil {
+		count, err := r.countGroups(ctx)
+		if err != nil {
+			return PlanReport{}, err
+		}
+		if count > 0 {
+			report.Notes = append(report.Notes, r.groupsNote(count))
+		}
 	}
 	report.Notes = append(report.Notes, r.state.Searches.notes()...)
 	err := r.candidates(ctx, initial, func(ids []string) error {
@@ -80,7 +86,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 			return err
 		}
 		for _, w := range works {
-			p.claim(w, math.MaxInt)
+			w.p.claim(w, math.MaxInt)
 			o := w.planned()
 			report.add(o)
 			if s, skipped := w.decision.(skip); skipped && s.telling == silent {
@@ -101,7 +107,7 @@ func (r *run) candidates(ctx context.Context, initial bool, page func(ids []stri
 	once := func(ids []string) error {
 		var fresh []string
 		for _, id := range ids {
-			if !seen[id] {
+			if _, members := groupOf(id); !members && !seen[id] {
 				seen[id] = true
 				fresh = append(fresh, id)
 			}
@@ -127,7 +133,16 @@ func (r *run) candidates(ctx context.Context, initial bool, page func(ids []stri
 	if initial {
 		return r.preview(ctx, Snapshot, once)
 	}
-	return r.preview(ctx, Changes, once)
+	if err := r.preview(ctx, Changes, once); err != nil {
+		return err
+	}
+	return r.eachGroupNews(ctx, func(listed []Listed) (bool, error) {
+		ids := make([]string, len(listed))
+		for i, l := range listed {
+			ids[i] = l.ObjectID
+		}
+		return true, once(ids)
+	})
 }
 
 // preview pages through the objects that a cycle starting in the given phase would import.

@@ -8,14 +8,14 @@ import (
 // Reach counts the people that a change of a job's settings affects. It is shown for confirmation
 // before the change is saved.
 type Reach struct {
-	In      int // users in scope after the change who may have an account
+	In      int // users who are in scope after the change and may have an account
 	Leave   int // users who leave the scope
 	Off     int // users with a linked account that the change disables
 	Make    int // users who will get an account: in scope, without a linked one
-	Join    int // of Make, users who were not in scope before
-	Linked  int // linked accounts
-	Out     int // of Linked, those of users out of scope after the change
-	Deleted int // of Linked, those of users who are soft-deleted
+	Join    int // those of Make who were not in scope before
+	Linked  int // the number of linked accounts
+	Out     int // those of Linked whose user is out of scope after the change
+	Deleted int // those of Linked whose user is soft-deleted
 }
 
 // reacher decides which users are in a job's scope, whether the job creates accounts for them, and
@@ -43,34 +43,41 @@ func (r reacher) has(o Object) bool {
 // Reach compares a job with its changed version. It reads every user of the directory.
 func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	var n Reach
+	err := j.compare(ctx, before, after, &n, func(Object) {})
+	return n, err
+}
+
+// compare counts the people that a change affects, and shows every user of the directory to visit.
+func (j *Jobs) compare(ctx context.Context, before, after Job, n *Reach, visit func(Object)) error {
 	was, err := newReacher(before)
 	if err != nil {
-		return n, fmt.Errorf("read the mapping: %w", err)
+		return fmt.Errorf("read the mapping: %w", err)
 	}
 	is, err := newReacher(after)
 	if err != nil {
-		return n, fmt.Errorf("read the mapping: %w", err)
+		return fmt.Errorf("read the mapping: %w", err)
 	}
 	linked, err := j.linked(ctx, after.Key)
 	if err != nil {
-		return n, err
+		return err
 	}
 	n.Linked, n.Out = len(linked), len(linked)
 	source, err := j.Sources(ctx, after.Key.Directory)
 	if err != nil {
-		return n, fmt.Errorf("open the directory: %w", err)
+		return fmt.Errorf("open the directory: %w", err)
 	}
 	q := SnapshotQuery{App: after.Key.App, Limit: importPage}
 	for {
 		list, err := source.Snapshot(ctx, q)
 		if err != nil {
-			return n, fmt.Errorf("read the users: %w", err)
+			return fmt.Errorf("read the users: %w", err)
 		}
 		for _, o := range list {
 			n.add(o, was, is, linked[o.ID])
+			visit(o)
 		}
 		if len(list) < q.Limit {
-			return n, nil
+			return nil
 		}
 		q.After = list[len(list)-1].ID
 	}

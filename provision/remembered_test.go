@@ -380,7 +380,7 @@ func TestAClearedValueIsADifference(t *testing.T) {
 			for i := range schema.Directories {
 				for j := range schema.Directories[i].Objects {
 					for k, a := range schema.Directories[i].Objects[j].Attributes {
-						if a.Name == "title" {
+						if a.Name == "title" || a.Name == "jobTitle" {
 							schema.Directories[i].Objects[j].Attributes[k].FlowNullValues = flow
 						}
 					}

@@ -13,13 +13,13 @@ import (
 // CompiledMapping is a row that is ready for evaluation, with properties from its target
 // attribute's definition.
 type CompiledMapping struct {
-	Row              int        // from 1, in the order of the mapping
+	Row              int        // the number of the row in the mapping, from 1
 	Target           string     // target attribute name, a SCIM path
-	Expr             *expr.Expr // nil: only the default value applies
-	MatchingPriority int        // 0: not a matching attribute; else lowest first
+	Expr             *expr.Expr // nil if only the default value applies
+	MatchingPriority int        // lowest first; 0 if it is not a matching attribute
 	FlowType         AttributeFlowType
 	FlowBehavior     FlowBehavior
-	DefaultValue     string // "": none; used when an object is created
+	DefaultValue     string // used when an object is created; "" means none
 	Type             AttributeType
 	CaseExact        bool
 	Multivalued      bool
@@ -109,6 +109,22 @@ func (s *Schema) SourceAttributes(m *ObjectMapping) []string {
 	names := make([]string, len(source.Attributes))
 	for i := range source.Attributes {
 		names[i] = source.Attributes[i].Name
+	}
+	return names
+}
+
+// TargetAttributes returns the attributes of a mapping's target object that a row can write: all but
+// the application's own key.
+func (s *Schema) TargetAttributes(m *ObjectMapping) []string {
+	_, target, err := s.objects(m)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, a := range target.Attributes {
+		if !a.Anchor {
+			names = append(names, a.Name)
+		}
 	}
 	return names
 }
@@ -222,7 +238,7 @@ func (v *mappingCheck) row(i int, row *AttributeMapping) {
 	compiled := CompiledMapping{
 		Row: i + 1, Target: row.TargetAttributeName,
 		MatchingPriority: row.MatchingPriority, FlowType: cmp.Or(row.FlowType, FlowAlways), FlowBehavior: cmp.Or(row.FlowBehavior, FlowWhenChanged),
-		Type: definition.Type, CaseExact: definition.CaseExact, Multivalued: definition.Multivalued, Required: definition.Required, FlowNull: definition.FlowNullValues,
+		Type: definition.Type, CaseExact: definition.CaseExact, Multivalued: definition.Multivalued, Required: definition.Required,
 	}
 	compiled.DefaultValue, _ = row.Default()
 	switch {
@@ -240,6 +256,7 @@ func (v *mappingCheck) row(i int, row *AttributeMapping) {
 	if row.Source != nil {
 		compiled.Expr = v.expression(i, row)
 	}
+	compiled.FlowNull = definition.FlowNullValues && v.sourcesFlowNull(compiled.Expr)
 	v.rows = append(v.rows, compiled)
 }
 
@@ -256,6 +273,20 @@ func (v *mappingCheck) expression(i int, row *AttributeMapping) *expr.Expr {
 		}
 	}
 	return e
+}
+
+// sourcesFlowNull reports whether every source attribute that an expression reads lets empty values
+// flow.
+func (v *mappingCheck) sourcesFlowNull(e *expr.Expr) bool {
+	if e == nil {
+		return false
+	}
+	for _, name := range e.Attributes() {
+		if a, ok := v.source.Attribute(name); !ok || !a.FlowNullValues {
+			return false
+		}
+	}
+	return true
 }
 
 // scope checks the names that a scope reads. It also checks that each clause can have different

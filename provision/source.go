@@ -23,6 +23,8 @@ type Source interface {
 	Changes(ctx context.Context, app string, after Cursor, limit int) (Changed, error)
 	// Objects returns the objects with these ids, in any order. Purged ones are not in it.
 	Objects(ctx context.Context, app string, ids []string) ([]Object, error)
+	// Cause returns what is known of the cause of changes; the zero CauseInfo if nothing is.
+	Cause(ctx context.Context, id string) (CauseInfo, error)
 }
 
 // ErrBehind means that a source no longer keeps all changes after a position.
@@ -76,17 +78,22 @@ func (o Object) Active() bool { return o.Enabled && o.Deleted.IsZero() }
 // SnapshotQuery selects a page of a snapshot.
 type SnapshotQuery struct {
 	App          string // id of the application that Assigned is about
-	AssignedOnly bool   // only its objects
+	AssignedOnly bool   // only objects that are assigned to the application
 	After        string // object id where the last page ended
 	Limit        int
 }
 
 // Changed lists objects that have changed.
 type Changed struct {
-	IDs    []string // each once, in the order of their first change
-	Cursor Cursor   // where to continue after these objects
-	More   bool     // there may already be more changes
+	IDs     []string          // the ids of the objects, each once, in the order of their first change
+	Origins map[string]Origin // where the changes come from; objects that are not in it have single ones
+	Ended   []string          // causes of which no change follows
+	Cursor  Cursor            // where to continue after these objects
+	More    bool              // there may already be more changes
 }
+
+// concerns reports whether a job has something to do.
+func (c Changed) concerns() bool { return len(c.IDs) > 0 || len(c.Ended) > 0 }
 
 // SourceAttribute is a catalog's description of one source attribute.
 type SourceAttribute struct {
@@ -99,6 +106,6 @@ type SourceAttribute struct {
 // rejects nothing.
 type Catalog interface {
 	Attribute(name string) (SourceAttribute, bool)
-	// Suggest returns the attribute that was probably meant, or "".
+	// Suggest returns the name of the attribute that a person who typed name probably meant, or "".
 	Suggest(name string) string
 }

@@ -14,8 +14,10 @@ type State struct {
 
 	After     string `json:"after"`     // import cursor: object id
 	Start     Cursor `json:"start"`     // the watermark to use after the current initial cycle
-	Watermark Cursor `json:"watermark"` // everything before it is imported
+	Watermark Cursor `json:"watermark"` // all changes before this position are imported
 	Ready     bool   `json:"ready"`     // the watermark is valid: an initial import was completed
+
+	Why string `json:"why,omitempty"` // why the next initial cycle looks at everyone
 
 	// ReadAll asks the next initial cycle to read every account at the target.
 	ReadAll bool `json:"readAll,omitempty"`
@@ -23,18 +25,22 @@ type State struct {
 	NextCycle time.Time `json:"nextCycle"`
 	Cooldown  time.Time `json:"cooldown"` // the target asked for a pause until then
 	Pace      Pace      `json:"pace,omitzero"`
-	// Drained is since when the current cycle has nothing to do but wait, and DrainedRead how many
-	// objects it had looked at then.
+	// Drained is the time since when the current cycle has nothing to do but wait. DrainedRead is
+	// how many objects it had looked at by then.
 	Drained     time.Time `json:"drained,omitzero"`
 	DrainedRead int       `json:"drainedRead,omitempty"`
-	// Dialect is what the target was found to need.
+	// Dialect holds the deviations from SCIM that the target was found to need.
 	Dialect Dialect `json:"dialect"`
-	// InFlight are the objects whose update was about to be sent: it may have been carried out.
+	// InFlight lists the objects whose update was about to be sent. Such an update may have been
+	// carried out.
 	InFlight []string `json:"inFlight,omitempty"`
 
 	NextUnmatched time.Time `json:"nextUnmatched"`
 
 	Late bool `json:"late,omitempty"` // an account waits too long to be closed, and an event has said so
+
+	Groups  GroupState   `json:"groups,omitzero"`
+	Members MembersState `json:"members,omitzero"`
 
 	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
 
@@ -51,12 +57,16 @@ type Phase string
 
 // Phases of a cycle.
 const (
-	Idle      Phase = ""
-	Snapshot  Phase = "snapshot"  // initial: every user of the source
-	Links     Phase = "links"     // initial: linked accounts whose user is out of scope or gone
-	Changes   Phase = "changes"   // incremental: the users that changed since the watermark
-	Finishing Phase = "finishing" // everything is imported; the engine works on the rest
+	Idle          Phase = ""
+	Snapshot      Phase = "snapshot"  // initial: every user of the source
+	GroupSnapshot Phase = "groups"    // initial: every group of the source
+	Links         Phase = "links"     // initial: linked accounts whose user is out of scope or gone
+	Changes       Phase = "changes"   // incremental: the users that changed since the watermark
+	Finishing     Phase = "finishing" // everything is imported; the engine works on the rest
 )
+
+// initial reports whether an initial cycle is importing.
+func (p Phase) initial() bool { return p == Snapshot || p == GroupSnapshot || p == Links }
 
 // Kinds of cycles.
 const (
@@ -66,22 +76,26 @@ const (
 
 // CycleReport counts what one cycle did.
 type CycleReport struct {
-	ID        string    `json:"id"`
-	Kind      string    `json:"kind"`
-	Reads     bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
-	Started   time.Time `json:"started"`
-	Ended     time.Time `json:"ended"`
-	Read      int       `json:"read"` // objects looked at
-	Created   int       `json:"created"`
-	Updated   int       `json:"updated"`
-	Disabled  int       `json:"disabled"`
-	Deleted   int       `json:"deleted"`
-	Skipped   int       `json:"skipped"`
-	Redundant int       `json:"redundant"` // of the skipped: objects that were already as they should be; not listed in the log
-	Failed    int       `json:"failed"`
-	Waiting   int       `json:"waiting,omitempty"` // objects that were tried and wait when the cycle ends
-	State     string    `json:"state"`             // Succeeded, EntryLevelErrors, Failed
-	Error     string    `json:"error,omitempty"`
+	ID       string    `json:"id"`
+	Kind     string    `json:"kind"`
+	Why      string    `json:"why,omitempty"`   // why it looks at everyone
+	Reads    bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
+	Started  time.Time `json:"started"`
+	Ended    time.Time `json:"ended"`
+	Read     int       `json:"read"` // objects looked at
+	Created  int       `json:"created"`
+	Updated  int       `json:"updated"`
+	Disabled int       `json:"disabled"`
+	Deleted  int       `json:"deleted"`
+	Skipped  int       `json:"skipped"`
+	// Memberships that were added and removed.
+	MembersAdded   int    `json:"membersAdded,omitempty"`
+	MembersRemoved int    `json:"membersRemoved,omitempty"`
+	Redundant      int    `json:"redundant"` // of the skipped: objects that were already as they should be; not listed in the log
+	Failed         int    `json:"failed"`
+	Waiting        int    `json:"waiting,omitempty"` // objects that were tried and wait when the cycle ends
+	State          string `json:"state"`             // Succeeded, EntryLevelErrors, Failed
+	Error          string `json:"error,omitempty"`
 }
 
 // Final states of a cycle, in Graph's spelling.
@@ -116,6 +130,7 @@ type Link struct {
 	Keys     []MatchKey // the account's matching values when it was last written or read
 	Wrote    Ledger     // what was sent to the account and what came back
 	Version  string     // the account's version as the target last gave it; "" if it gives none
+	Refers   string     // the object that the account refers to, such as the manager; "" if none
 	Aside    *Aside     // a temporary value, in the middle of a swap; nil without one
 	Proved   time.Time  // when the target last showed the account; zero in links of earlier versions
 	Since    time.Time
@@ -136,7 +151,7 @@ const (
 	Gone     LinkState = "gone"     // not found the second time; looked for once a day for a while, when the person changes, and after a restart
 )
 
-// Op is a create that was about to be sent: it may have happened.
+// Op is a create that was about to be sent. It may have been carried out.
 type Op struct {
 	ObjectID string
 	ID       string
@@ -180,7 +195,7 @@ type Escrow struct {
 	Count    int
 	Code     string
 	Reason   string
-	Lane     Lane // of the work list
+	Lane     Lane // the lane of the work list to which the object returns
 }
 
 // Pending is an object to look at, with everything remembered about it.
@@ -188,8 +203,10 @@ type Pending struct {
 	ObjectID  string
 	Why       Why
 	Lane      Lane
-	Since     time.Time // since when it is on the list
-	Turn      int64     // which time it is on the list
+	Since     time.Time // since when the object has been on the list
+	Turn      int64     // how many times the object has been put on the list
+	Cause     string    // what its change comes from; "" for a single change, or once the guard let it through
+	Takes     bool      // the guard lets its account be disabled or deleted
 	NotBefore time.Time
 	Link      *Link
 	Op        *Op
@@ -203,9 +220,9 @@ type Why string
 // Reasons to look at an object.
 const (
 	ByCycle   Why = "cycle"   // the initial cycle looks at everyone
-	ByChange  Why = "change"  // it changed in the source
-	ByRetry   Why = "retry"   // it failed before
-	ByAbsence Why = "absence" // it had no account; the engine looks for one once a day
+	ByChange  Why = "change"  // the object changed in the source
+	ByRetry   Why = "retry"   // the object failed before and is tried again
+	ByAbsence Why = "absence" // the object had no account; the engine looks for one once a day
 )
 
 // Report is a job's status, as the Provisioning page and `provision status` show it.
@@ -219,6 +236,10 @@ type Report struct {
 	Escrowed  int
 	Unmatched int
 	Pending   int
+	Groups    int      // linked groups
+	Members   int      // memberships that the target has acknowledged
+	OnHold    int      // operations that somebody has to approve or reject
+	Rejected  int      // operations that somebody rejected
 	Notes     []string // what a reader should know, in sentences
 
 	Waits   []Waits
@@ -230,26 +251,29 @@ type Report struct {
 	LeaverLate bool
 }
 
-// Waits are objects on the work list that wait for the same reason.
+// Waits counts the objects on the work list that wait for the same reason.
 type Waits struct {
 	Lane   Lane      `json:"-"`
 	Reason string    `json:"reason"`
 	Count  int       `json:"count"`
-	Since  time.Time `json:"since"`         // since when the first of them is on the list
-	Next   time.Time `json:"next,omitzero"` // when the first of them is tried; zero: now
+	Since  time.Time `json:"since"`         // since when the first of them has been on the list
+	Next   time.Time `json:"next,omitzero"` // when the first of them is tried; zero means now
 }
 
-// Failing are objects that fail for the same reason and are tried again.
+// Failing counts the objects that fail for the same reason and are tried again.
 type Failing struct {
 	Lane   Lane      `json:"-"`
 	Code   string    `json:"code"`
-	Reason string    `json:"reason"` // of one of them
+	Reason string    `json:"reason"` // the reason of one of the objects
 	Count  int       `json:"count"`
 	Since  time.Time `json:"since"`
 }
 
-// inLine is the reason of objects that wait for nothing but those before them.
+// inLine is the reason shown for objects that wait only because others come first.
 const inLine = "Its turn has not come yet."
+
+// JudgedReason is the reason of objects whose cause the guard counts.
+const JudgedReason = "It is counted together with the other changes of its import or change of settings."
 
 // settleOldest finds the oldest change and the oldest leaver.
 func (r *Report) settleOldest(now time.Time, patience time.Duration) {

@@ -56,11 +56,11 @@ type Store interface {
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
 	// Known returns everything remembered about one object, for a plan.
 	Known(ctx context.Context, k Key, objectID string) (Pending, error)
-	// Owner returns the object that is linked to an account of the target, or "".
-	Owner(ctx context.Context, k Key, targetID string) (objectID string, err error)
+	// Owner returns the object of a kind that is linked to an account or group of the target, or "".
+	Owner(ctx context.Context, k Key, kind ObjectKind, targetID string) (objectID string, err error)
 	// Holder returns the object whose account has a value of the first matching attribute, or "".
 	Holder(ctx context.Context, k Key, key MatchKey) (objectID string, err error)
-	// Awaited returns what an object waits for, or nil.
+	// Awaited returns the value that an object waits for, or nil.
 	Awaited(ctx context.Context, k Key, objectID string) (*Awaited, error)
 	// Linked pages through the ids of linked objects.
 	Linked(ctx context.Context, k Key, after string, limit int) ([]string, error)
@@ -76,10 +76,38 @@ type Store interface {
 	// Unmatched returns the objects without an account.
 	Unmatched(ctx context.Context, k Key) ([]string, error)
 
+	// Memberships returns what is to be done about the memberships of a group, at most limit of them.
+	Memberships(ctx context.Context, k Key, group string, limit int) (MembersWork, error)
+	// MembersRead puts members of a group on its list: those of a page, and whoever is remembered
+	// between after and upTo and is not on the page. An empty upTo is the end.
+	MembersRead(ctx context.Context, f Fence, group, after, upTo string, members []string) error
+	// RecordMembers writes what became of memberships, together with the state that counts them and a
+	// log entry, if not nil.
+	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
+	// RetryMembers puts memberships that the target refused on the group's list again.
+	RetryMembers(ctx context.Context, f Fence, group string) error
+	// GroupMissed notes that the target does not know a group any more, and has it looked for.
+	GroupMissed(ctx context.Context, f Fence, group string) error
+	// MembersLost notes that the target has lost all members of a group, and has all looked at.
+	MembersLost(ctx context.Context, f Fence, group string) error
+
 	// SaveState writes only the state, with an event unless e is nil.
 	SaveState(ctx context.Context, f Fence, s State, e *event.Event) error
 	// Import adds objects to look at, together with the state whose watermark covers them.
-	Import(ctx context.Context, f Fence, s State, listed []Listed) error
+	// ended are causes of which no change follows.
+	Import(ctx context.Context, f Fence, s State, listed []Listed, ended ...string) error
+	// Judging returns the causes that have rows to judge.
+	Judging(ctx context.Context, k Key) ([]JudgedCause, error)
+	// Judge counts the rows of a cause that are to be judged, and lets them through or holds them. It
+	// appends the event of held, unless rows of the cause were on hold before.
+	Judge(ctx context.Context, f Fence, cause, words string, held func(Judgement) event.Event) error
+	// HeldCauses returns the causes with rows of a verdict, the oldest first.
+	HeldCauses(ctx context.Context, k Key, v Verdict) ([]HeldCause, error)
+	// HeldObjects pages through the rows of a cause with a verdict, by object id.
+	HeldObjects(ctx context.Context, k Key, cause string, v Verdict, after string, limit int) ([]HeldObject, error)
+	// Decide approves or rejects the rows of a cause that are on hold and wakes the job. It returns
+	// ErrChanged if the cause has another batch, and ErrNothingHeld if nothing of it is on hold.
+	Decide(ctx context.Context, k Key, cause string, batch int, approve bool, decided func(HeldCause) event.Event) (HeldCause, error)
 	// Forget drops links, escrows, intents or the memory of the unmatched, and saves state.
 	Forget(ctx context.Context, f Fence, s State, what Forget) error
 	// Record writes intents and outcomes, together with the state that counts them.
@@ -92,14 +120,16 @@ type Fence struct {
 	Epoch int64
 }
 
-// Counts are the numbers that the status of a job shows.
+// Counts holds the numbers that the status of a job shows.
 type Counts struct {
-	Linked, Lost, Held, Escrowed, Unmatched, Pending int
+	Linked, Lost, Held, Escrowed, Unmatched, Pending, OnHold, Rejected int // people, or work on memberships
+	Groups                                                             int // linked groups
+	Members                                                            int // memberships that the target has acknowledged
 }
 
 // Forget says which stored state a restart or a new target drops.
 type Forget struct {
-	Links     bool // also the creates whose outcome is unknown
+	Links     bool // drop the links and the creates whose outcome is unknown
 	Escrows   bool
 	Unmatched bool
 }
@@ -107,25 +137,42 @@ type Forget struct {
 // Outcome is the result for one pending object. Fields that are nil or false change nothing.
 type Outcome struct {
 	ObjectID  string
-	Turn      int64     // of the Pending that this is about; 0: any
+	Turn      int64     // the Turn of the Pending that this outcome is about; 0 means any
 	Intent    *Op       // a create that is about to be sent; everything else stays as it is
 	Flies     bool      // an update is about to be sent; everything else stays as it is
 	Postpone  time.Time // when to look again; zero if the object is done
-	Waits     string    // why it is postponed
-	Link      *Link     // remember this pair
+	Waits     string    // why the object is postponed
+	Link      *Link     // the pair to remember
 	Unlink    bool
 	DropOp    bool
 	Escrow    *Escrow
-	DropFail  bool  // leave escrow
+	DropFail  bool  // whether the object leaves escrow
 	Unmatched *bool // whether to remember that the object has no account
 	Entry     *LogEntry
 	Counted   bool // the entry is shown to people who watch the cycle, but not stored
 
-	Awaits *Awaited   // the object waits for this value and is woken when it becomes free
-	Frees  []MatchKey // values that its account no longer has: whoever waits for one is woken
-	Also   []string   // objects to look at now
-	Takes  string     // the object whose account becomes this one's; its link is dropped
+	Awaits   *Awaited      // the object waits for this value and is woken when it becomes free
+	Frees    []MatchKey    // values that its account no longer has: objects that wait for one of them are woken
+	Also     []string      // objects to look at now
+	Members  MembersChange // what follows for the members of a group
+	Moved    bool          // the account came, went or changed: memberships and references that it is part of are looked at
+	MemberOf []string      // groups that its object is a member of
+	RefersTo string        // the account that Link.Refers was found to have; "" if none
+
+	Takes string // the object whose account becomes this one's; its link is dropped
 }
+
+// MembersChange says what follows for the memberships of a group.
+type MembersChange int
+
+// What follows for the memberships of a group.
+const (
+	LeaveMembers   MembersChange = iota
+	ReadMembers                  // all of them are looked at
+	ReadNewMembers               // likewise, and the target has none of them
+	ProveMembers                 // all of them are looked at and sent again
+	ForgetMembers                // the group is gone
+)
 
 // Leases are the claims under which processes work on jobs.
 type Leases interface {

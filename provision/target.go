@@ -30,21 +30,57 @@ type Target interface {
 	// Delete removes an account. It succeeds if the target has proved that the account cannot be used
 	// any more. An error of Kind NotFound means that the target says so without proof.
 	Delete(ctx context.Context, id string) error
-	// Dialect returns what the target was found to need, and Speak starts from what an earlier
-	// Target found.
+	// Groups returns the target of the application's groups.
+	Groups() GroupTarget
+	// Dialect returns the deviations that the target was found to need. Speak sets those that an
+	// earlier Target found.
 	Dialect() Dialect
 	Speak(d Dialect)
+}
+
+// GroupTarget is the application's groups. Its methods treat a group as those of Target treat an
+// account, and never read or write members. Members have methods of their own.
+type GroupTarget interface {
+	Target
+	// AddMembers makes accounts members of a group, in one request. Whoever is a member already
+	// stays one.
+	AddMembers(ctx context.Context, group string, members []string) error
+	// RemoveMembers ends memberships, in one request. Whoever is no member stays none. It never
+	// removes anybody else.
+	RemoveMembers(ctx context.Context, group string, members []string) error
+	// HasMember asks whether an account is a member, without reading the others. An error of Kind
+	// Unsearchable means that the target cannot say.
+	HasMember(ctx context.Context, group, member string) (bool, error)
 }
 
 // Dialect is what a target needs that Entra does not send by itself. It is found out when the target
 // refuses a request and takes it in another form, and kept with the job's state.
 type Dialect struct {
 	For      int64 `json:"for"`                // the job's count [Asked.ForgetLinks] when this was found out; another count means another target
-	Booleans bool  `json:"booleans,omitempty"` // it refuses the strings True and False and takes JSON booleans
-	Elements bool  `json:"elements,omitempty"` // it refuses a path to an element that is missing and takes the whole element
-	Empties  bool  `json:"empties,omitempty"`  // it refuses to remove an attribute and takes an empty value for it
-	Unique   bool  `json:"unique,omitempty"`   // it has refused a value because another account has it
+	Booleans bool  `json:"booleans,omitempty"` // the target refuses the strings True and False and accepts JSON booleans
+	Elements bool  `json:"elements,omitempty"` // the target refuses a path to a missing element and accepts the whole element
+	Empties  bool  `json:"empties,omitempty"`  // the target refuses to remove an attribute and accepts an empty value instead
+	Unique   bool  `json:"unique,omitempty"`   // the target has refused a value because another account has it
+
+	// References: it refuses a reference as a plain id and takes it as an object with a value; and it
+	// refuses Entra's form of the end of one.
+	References bool `json:"references,omitempty"`
+
+	// Removal is how it takes the removal of members; "" means that the form of the Tenant URL's flag
+	// is tried first.
+	Removal RemovalForm `json:"removal,omitempty"`
+	// BareMembers: it refuses new members with "$ref": null, which Entra sends.
+	BareMembers bool `json:"bareMembers,omitempty"`
 }
+
+// RemovalForm is a form in which members are removed.
+type RemovalForm string
+
+// The forms.
+const (
+	RemoveByValue  RemovalForm = "value"  // Entra's: the path members and a list of values
+	RemoveByFilter RemovalForm = "filter" // RFC 7644: a path with a filter for each member
+)
 
 // notes explains a dialect.
 func (d Dialect) notes() []string {
@@ -55,6 +91,9 @@ func (d Dialect) notes() []string {
 	}{
 		{d.Booleans, `The application refuses the strings "True" and "False", which Entra sends, and takes JSON booleans. They are sent from now on.`},
 		{d.Elements, "The application refuses to write into an element that an account does not have yet, such as the first fax number, and takes the whole element. It is sent from now on."},
+		{d.References, "The application refuses a manager as a plain id, which Entra sends, and takes an object with a value. It is sent from now on."},
+		{d.Removal == RemoveByFilter, "The application refuses the removal of members by a list of values, which Entra sends, and takes a path with a filter for each. It is sent from now on."},
+		{d.Removal == RemoveByValue, "The application refuses the removal of members by a path with a filter, and takes a list of values. It is sent from now on."},
 		{d.Empties, "The application refuses to remove an attribute and takes an empty value for it. It is sent from now on."},
 	} {
 		if one.found {
@@ -81,7 +120,7 @@ type Change struct {
 	Path string `json:"path"`
 	Old  any    `json:"old"`
 	New  any    `json:"new"`
-	Type string `json:"type"` // of the target attribute: String, Boolean, Integer, ...
+	Type string `json:"type"` // the type of the target attribute: String, Boolean, Integer, ...
 
 	// Alone is true if the mapping writes no other attribute of the element that Path selects.
 	Alone bool `json:"-"`
@@ -96,7 +135,7 @@ type ElementState int
 
 // States of an element.
 const (
-	ElementThere ElementState = iota // or the path selects no element
+	ElementThere ElementState = iota // the account has the element, or the path selects none
 	ElementMissing
 	ElementUnknown
 )
@@ -111,9 +150,9 @@ const (
 	Permanent    Kind = "permanent"    // the target refuses this object
 	Credentials  Kind = "credentials"  // the token is refused, for every object
 	Conflict     Kind = "conflict"     // a unique value is taken
-	NotFound     Kind = "notFound"     // no such account, or no such endpoint
+	NotFound     Kind = "notFound"     // the target has no such account or no such endpoint
 	Incompatible Kind = "incompatible" // the answer is not SCIM
-	Unreachable  Kind = "unreachable"  // no connection: name, certificate, refused
+	Unreachable  Kind = "unreachable"  // there is no connection, because of the name, the certificate or a refusal
 	Unsearchable Kind = "unsearchable" // the target cannot search by a matching attribute
 )
 

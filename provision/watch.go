@@ -15,21 +15,21 @@ type Watcher struct {
 	Store   Store
 	Sources func(ctx context.Context, d SourceID) (Source, error)
 	Wake    func(ctx context.Context, k Key) error
-	// Heads returns the newest position of every directory with a job that runs. One statement tells
-	// so whether there is anything to look at. If it is nil, the sources are asked one by one.
+	// Heads returns the newest position of every directory with a job that runs. One statement then
+	// shows whether there is anything to look at. If it is nil, the sources are asked one by one.
 	Heads func(ctx context.Context) (map[SourceID]Cursor, error)
-	// Woken, if not nil, is sent to after a change of this process.
+	// Woken, if not nil, gets a signal after each change that this process makes.
 	Woken <-chan struct{}
 	Every time.Duration // how often to look for changes of other processes; 0 means half a second
 	Now   func() time.Time
 	Log   *slog.Logger
 
 	seen  map[Key]looked
-	heads map[SourceID]Cursor // as far as the jobs of each directory were looked at
+	heads map[SourceID]Cursor // the position up to which the jobs of each directory were looked at
 }
 
-// looked is a part of the feed that has no changes for a job: from where the watcher started to the
-// position up to which it has looked.
+// looked is a part of the feed without changes for a job: from the position where the watcher
+// started to the one up to which it has looked.
 type looked struct{ from, upTo Cursor }
 
 // Run calls Look at regular intervals until ctx ends.
@@ -85,13 +85,13 @@ func (w *Watcher) Look(ctx context.Context) error {
 			continue
 		}
 		if !s.Ready || s.Phase != Idle && s.Phase != Finishing || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
-			continue // such a job is due at a time of its own
+			continue // such a job becomes due by itself
 		}
 		from := s.Watermark
 		if before, ok := w.seen[k]; ok && before.from == s.Watermark {
 			from = before.upTo
 		}
-		found, at, err := w.news(ctx, k, from)
+		found, at, err := w.news(ctx, k, from, s.Groups)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 }
 
 // news reports whether the feed has changes for a job, and the position up to which it has none.
-func (w *Watcher) news(ctx context.Context, k Key, after Cursor) (found bool, upTo Cursor, err error) {
+func (w *Watcher) news(ctx context.Context, k Key, after Cursor, groups GroupState) (found bool, upTo Cursor, err error) {
 	source, err := w.Sources(ctx, k.Directory)
 	if err != nil {
 		return false, after, fmt.Errorf("open directory of %s: %w", k, err)
@@ -125,12 +125,34 @@ func (w *Watcher) news(ctx context.Context, k Key, after Cursor) (found bool, up
 		if err != nil {
 			return false, after, fmt.Errorf("read changes of %s: %w", k, err)
 		}
-		if len(c.IDs) > 0 {
+		if c.concerns() {
 			return true, after, nil
 		}
 		after = c.Cursor
 		if !c.More {
-			return false, after, nil
+			found, err := groupNews(ctx, source, k, groups)
+			return found, after, err
 		}
+	}
+}
+
+// groupNews reports whether there are changes of groups that a job has not imported.
+func groupNews(ctx context.Context, source Source, k Key, s GroupState) (bool, error) {
+	with, has := source.(GroupSource)
+	if !has || !s.Ready {
+		return false, nil
+	}
+	at := s.Mark
+	for {
+		c, err := with.GroupChanges(ctx, k.App, at, importPage)
+		switch {
+		case errors.Is(err, ErrBehind):
+			return true, nil
+		case err != nil:
+			return false, fmt.Errorf("read changes of groups of %s: %w", k, err)
+		case len(c.IDs) > 0 || len(c.Edges) > 0 || !c.More:
+			return len(c.IDs) > 0 || len(c.Edges) > 0, nil
+		}
+		at = c.Cursor
 	}
 }

@@ -145,6 +145,11 @@ func (p *people) Object(_ context.Context, _, id string) (provision.Object, erro
 	return source.User(directory.Object{User: u, Assigned: p.assigned[id]}), nil
 }
 
+// Cause knows nothing of any import.
+func (p *people) Cause(context.Context, string) (provision.CauseInfo, error) {
+	return provision.CauseInfo{}, nil
+}
+
 func (p *people) Objects(ctx context.Context, app string, ids []string) ([]provision.Object, error) {
 	var found []provision.Object
 	for _, id := range ids {

@@ -35,11 +35,11 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 	s := sending{p: p, w: w, id: d.link.TargetID, budget: maxIsolation}
 	s.sendAll(ctx, d.changes)
 	if s.problem == nil {
-		words := "User '%s' was updated in %s."
+		words := "%s was updated in %s."
 		if d.action == Disable {
-			words = "User '%s' was disabled in %s."
+			words = "%s was disabled in %s."
 		}
-		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.name(), p.m.target), d.changes)
+		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.who(), p.m.target), d.changes)
 	}
 	te := s.named()
 	if te.Kind == NotFound && (w.known.Link == nil || !w.known.Link.missing()) {
@@ -49,7 +49,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 		w.decision = later{until: now, pair: remember{missed}}
 		return unsent{}
 	}
-	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update User '%s' in %s: %s", w.name(), p.m.target, te.Detail), te)
+	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 	if te.Kind == NotFound {
 		no.pair = rememberLost(d.link) // the next cycle looks for it again
 		return no
@@ -79,16 +79,16 @@ func isolable(te *TargetError) bool {
 	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
 }
 
-// sending sends the changes of one person. If the target refuses a request, it finds out which of
-// the values the target refuses, and so writes the others.
+// sending sends the changes of one person. If the target refuses a request, it finds out which
+// values the target refuses, and writes the others.
 type sending struct {
 	p       *pass
 	w       *work
 	id      string
 	budget  int
 	written []Change
-	refused []Change     // each was refused alone
-	unsure  []Change     // a request with them failed, and may have changed something
+	refused []Change     // changes that the target refused when they were sent alone
+	unsure  []Change     // changes of a failed request that may have been carried out
 	problem *TargetError // the refusal of the smallest piece so far
 	least   int          // the size of that piece
 	stopped bool         // something else went wrong: send nothing more
@@ -112,7 +112,7 @@ func (s *sending) sendAll(ctx context.Context, changes []Change) {
 		s.send(ctx, []Change{c})
 	}
 	if len(s.written) == len(changes) {
-		s.problem = nil // every piece was taken
+		s.problem = nil // the target accepted every piece
 	}
 }
 
@@ -207,7 +207,7 @@ func isWordAt(s string, i int) bool {
 	return i >= 0 && i < len(s) && (s[i] >= 'a' && s[i] <= 'z' || s[i] >= '0' && s[i] <= '9' || s[i] == '_')
 }
 
-// send sends one piece, and smaller ones if it is refused.
+// send sends some changes together. If the target refuses them, it sends smaller pieces.
 func (s *sending) send(ctx context.Context, changes []Change) {
 	if s.stopped || s.budget <= 0 {
 		s.unsure = append(s.unsure, changes...)
@@ -242,7 +242,7 @@ func (s *sending) give(changes []Change, te *TargetError) {
 	case isolable(te) && len(changes) == 1:
 		s.refused = append(s.refused, changes...)
 	case te.Kind == Throttled, te.Kind == Credentials, te.Kind == Unreachable, te.Kind == Permanent && !isolable(te):
-		s.stopped = true // nothing was changed
+		s.stopped = true // the request changed nothing
 	default:
 		s.stopped = !isolable(te)
 		s.unsure = append(s.unsure, changes...)
@@ -281,7 +281,7 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 		case te == nil:
 			o, whole = read, true
 			s.w.answer = read.Resource
-		case te.Kind == NotFound: // removed by the change: the next one finds that out
+		case te.Kind == NotFound: // the change removed the account; the next request will find that out
 		case general(te) || s.p.m.blocks(changes):
 			te.Sent = true
 			return te

@@ -2,6 +2,7 @@ package scimclient
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,8 +27,18 @@ const compliantFlag = "aadOptscim062020"
 
 const mediaType = "application/scim+json"
 
-// Client speaks to one application's SCIM endpoint. It is safe for concurrent use.
+// Client speaks to one application's SCIM endpoint, about its users. Groups returns the one that
+// speaks about its groups. It is safe for concurrent use.
 type Client struct {
+	*endpoint
+	of           *resourceType
+	groups       *Client
+	listsMembers atomic.Bool    // the application has shown the members of a group
+	slash        [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
+}
+
+// endpoint is what the clients for all types of resources share.
+type endpoint struct {
 	base      string // scheme, host and path, without a slash at the end
 	flags     string // query string of the Tenant URL, sent with every request
 	compliant bool
@@ -36,8 +47,20 @@ type Client struct {
 	now       func() time.Time
 	newID     func() string
 	dialect   atomic.Pointer[provision.Dialect]
-	slash     [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
 }
+
+// resourceType is what differs between requests about users and about groups.
+type resourceType struct {
+	path    string // below the Tenant URL
+	query   string // sent with each read and each search
+	one     string // for messages
+	newBody func(changes []provision.Change) ([]byte, error)
+}
+
+var (
+	users  = &resourceType{path: "/Users", one: "an account", newBody: createBody}
+	groups = &resourceType{path: "/Groups", query: "excludedAttributes=members", one: "a group", newBody: groupBody}
+)
 
 // Options of a client. All are required.
 type Options struct {
@@ -66,7 +89,7 @@ func New(tenantURL, token string, o Options) (*Client, error) {
 	}
 	flags := u.RawQuery
 	u.RawQuery, u.Fragment, u.ForceQuery = "", "", false
-	return &Client{
+	shared := &endpoint{
 		base:      strings.TrimRight(u.String(), "/"),
 		flags:     flags,
 		compliant: hasFlag(flags, compliantFlag),
@@ -74,7 +97,8 @@ func New(tenantURL, token string, o Options) (*Client, error) {
 		http:      o.HTTP,
 		now:       o.Now,
 		newID:     o.NewID,
-	}, nil
+	}
+	return &Client{endpoint: shared, of: users, groups: &Client{endpoint: shared, of: groups}}, nil
 }
 
 // hasFlag reports whether a query string has a flag, in any case.
@@ -142,7 +166,7 @@ func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 
 // listsAccounts reports whether the application lists its accounts when there is no filter.
 func (c *Client) listsAccounts(ctx context.Context) bool {
-	a, err := c.do(ctx, http.MethodGet, "/Users", "startIndex=1&count=1", nil)
+	a, err := c.do(ctx, http.MethodGet, c.of.path, joinQuery(c.of.query, "startIndex=1&count=1"), nil)
 	return err == nil && a.isSuccess() && a.isList()
 }
 
@@ -183,7 +207,7 @@ func unsearchableError(path, detail string) *provision.TargetError {
 // Find returns the accounts whose attribute at path equals value. Any error is a
 // *provision.TargetError.
 func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.TargetObject, error) {
-	a, err := c.do(ctx, http.MethodGet, "/Users", filterQuery(path, value), nil)
+	a, err := c.do(ctx, http.MethodGet, c.of.path, joinQuery(c.of.query, filterQuery(path, value)), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -223,11 +247,11 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 // Get returns the account with an id. Any error is a *provision.TargetError; for an account that
 // does not exist its kind is NotFound.
 func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, error) {
-	path, err := userPath(id)
+	path, err := c.pathOf(id)
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	a, err := c.do(ctx, http.MethodGet, path, "", nil)
+	a, err := c.do(ctx, http.MethodGet, path, c.of.query, nil)
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
@@ -247,11 +271,11 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 // Create creates an account and returns it as the application stored it. Any error is a
 // *provision.TargetError.
 func (c *Client) Create(ctx context.Context, changes []provision.Change) (provision.TargetObject, error) {
-	body, err := createBody(changes)
+	body, err := c.of.newBody(changes)
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	a, err := c.do(ctx, http.MethodPost, "/Users", "", body)
+	a, err := c.do(ctx, http.MethodPost, c.of.path, "", body)
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
@@ -264,7 +288,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 // Patch changes the named attributes and no others. It returns the account if the answer shows it.
 // A success whose body is not that account is an error. Its errors are *provision.TargetError.
 func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) (provision.TargetObject, error) {
-	path, err := userPath(id)
+	path, err := c.pathOf(id)
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
@@ -322,6 +346,9 @@ func (c *Client) learn(found provision.Dialect) {
 		next.Elements = next.Elements || found.Elements
 		next.Empties = next.Empties || found.Empties
 		next.Unique = next.Unique || found.Unique
+		next.References = next.References || found.References
+		next.Removal = cmp.Or(found.Removal, next.Removal)
+		next.BareMembers = next.BareMembers || found.BareMembers
 		if c.dialect.CompareAndSwap(old, &next) {
 			return
 		}
@@ -354,6 +381,9 @@ func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Cha
 			slices.Reverse(others)
 		}
 	}
+	if !spoken.References && slices.ContainsFunc(changes, isReference) {
+		with(func(d *provision.Dialect) { d.References = true })
+	}
 	if !spoken.Empties && slices.ContainsFunc(changes, func(ch provision.Change) bool { return ch.New == nil }) {
 		with(func(d *provision.Dialect) { d.Empties = true })
 	}
@@ -373,7 +403,7 @@ func (c *Client) patch(ctx context.Context, path string, changes []provision.Cha
 // that the account is gone. Any other success proves nothing: Delete then reads the account, which
 // must be gone or inactive. Every error is a *provision.TargetError.
 func (c *Client) Delete(ctx context.Context, id string) error {
-	path, err := userPath(id)
+	path, err := c.pathOf(id)
 	if err != nil {
 		return err
 	}
@@ -414,16 +444,16 @@ func isInactive(r scim.Resource) bool {
 	return false
 }
 
-// userPath returns the path of an account. It escapes the id, which the application chose.
-func userPath(id string) (string, error) {
+// pathOf returns the path of a resource. It escapes the id, which the application chose.
+func (c *Client) pathOf(id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", &provision.TargetError{
 			Kind: provision.Incompatible, Code: codeIncompatible,
-			Detail: fmt.Sprintf("The application gave an account the id %q, which no URL can carry.", id),
+			Detail: fmt.Sprintf("The application gave %s the id %q, which no URL can carry.", c.of.one, id),
 			Advice: "Have the application's SCIM endpoint corrected.",
 		}
 	}
-	return "/Users/" + url.PathEscape(id), nil
+	return c.of.path + "/" + url.PathEscape(id), nil
 }
 
 // do sends one request and returns the answer, whatever its status. If there is no answer, it
@@ -431,7 +461,7 @@ func userPath(id string) (string, error) {
 // at the end, do repeats the request there, and uses that address from then on.
 func (c *Client) do(ctx context.Context, method, path, query string, body []byte) (answer, error) {
 	slash := &c.slash[0]
-	if path != "/Users" {
+	if path != c.of.path {
 		slash = &c.slash[1]
 	}
 	knownToWant := slash.Load()
@@ -481,6 +511,14 @@ func (c *Client) sendRequest(ctx context.Context, method, path, query string, sl
 		parsed:     &parsed{},
 		retryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
 	}, nil
+}
+
+// joinQuery joins two query strings, of which either may be empty.
+func joinQuery(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "&" + b
 }
 
 // url returns the address of a path below the Tenant URL.

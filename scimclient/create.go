@@ -12,6 +12,21 @@ import (
 // enterprise attribute; meta with only the resource type; an empty list of roles; and the work
 // e-mail address as the primary one.
 func createBody(changes []provision.Change) ([]byte, error) {
+	r, err := resourceOf(changes)
+	if err != nil {
+		return nil, err
+	}
+	markPrimary(r)
+	r["schemas"] = []any{scim.UserURN, scim.EnterpriseURN}
+	r["meta"] = map[string]any{"resourceType": "User"}
+	if _, ok := r["roles"]; !ok {
+		r["roles"] = []any{}
+	}
+	return marshal(r)
+}
+
+// resourceOf returns a resource with the values of changes.
+func resourceOf(changes []provision.Change) (scim.Resource, error) {
 	r := scim.Resource{}
 	for _, ch := range changes {
 		p, err := scim.ParsePath(nil, ch.Path, scim.Lenient)
@@ -22,13 +37,7 @@ func createBody(changes []provision.Change) ([]byte, error) {
 			return nil, unwritableError(ch.Path, err)
 		}
 	}
-	markPrimary(r)
-	r["schemas"] = []any{scim.UserURN, scim.EnterpriseURN}
-	r["meta"] = map[string]any{"resourceType": "User"}
-	if _, ok := r["roles"]; !ok {
-		r["roles"] = []any{}
-	}
-	return marshal(r)
+	return r, nil
 }
 
 // markPrimary makes the work e-mail address primary, unless the mapping sets primary.

@@ -93,7 +93,7 @@ func entraOperations(changes []provision.Change, d provision.Dialect) []operatio
 		if ch.Old == nil {
 			op = "Add"
 		}
-		value := ch.New
+		value := written(ch, d)
 		if b, ok := value.(bool); ok && !d.Booleans {
 			value = "False"
 			if b {
@@ -124,19 +124,19 @@ func compliantOperations(changes []provision.Change, d provision.Dialect) []oper
 			case ch.New == nil:
 			case (ch.Old == nil) != (op == "add"):
 			case strings.Contains(ch.Path, "["):
-				ops = append(ops, operation{Op: op, Path: ch.Path, Value: ch.New})
+				ops = append(ops, operation{Op: op, Path: ch.Path, Value: written(ch, d)})
 			default:
 				merged = append(merged, ch)
 			}
 		}
 		if len(merged) == 1 && (op == "add" || strings.EqualFold(merged[0].Path, "active")) {
-			ops = append(ops, operation{Op: op, Path: merged[0].Path, Value: merged[0].New})
+			ops = append(ops, operation{Op: op, Path: merged[0].Path, Value: written(merged[0], d)})
 			continue
 		}
 		if len(merged) > 0 {
 			values := make(map[string]any, len(merged))
 			for _, ch := range merged {
-				values[ch.Path] = ch.New
+				values[ch.Path] = written(ch, d)
 			}
 			ops = append(ops, operation{Op: op, Value: values})
 		}
@@ -149,12 +149,41 @@ func compliantOperations(changes []provision.Change, d provision.Dialect) []oper
 	return ops
 }
 
+// isReference reports whether a change is about a reference to another account.
+func isReference(ch provision.Change) bool { return ch.Type == string(provision.TypeReference) }
+
+// written returns the value that a change sends. Entra sends a reference as the plain id.
+func written(ch provision.Change, d provision.Dialect) any {
+	if isReference(ch) && d.References && !strings.HasSuffix(strings.ToLower(ch.Path), ".value") {
+		return map[string]any{"value": ch.New}
+	}
+	return ch.New
+}
+
 // removeOperation returns the operation that leaves an attribute without a value.
 func removeOperation(remove, replace string, ch provision.Change, d provision.Dialect) operation {
+	if isReference(ch) {
+		return removedReference(remove, replace, ch, d)
+	}
 	if d.Empties {
 		return operation{Op: replace, Path: ch.Path, Value: ""}
 	}
 	return operation{Op: remove, Path: removalPath(ch)}
+}
+
+// removedReference returns the operation that removes a reference. Without its flag, Entra sends an
+// empty value. With the flag, it names the value to remove.
+func removedReference(remove, replace string, ch provision.Change, d provision.Dialect) operation {
+	old, known := ch.Old.(string)
+	switch {
+	case d.References:
+		return operation{Op: remove, Path: ch.Path}
+	case remove == "Remove":
+		return operation{Op: replace, Path: ch.Path, Value: ""}
+	case known && strings.HasSuffix(strings.ToLower(ch.Path), ":manager"):
+		return operation{Op: remove, Path: "manager[value eq " + quote(old) + "]"}
+	}
+	return operation{Op: remove, Path: ch.Path}
 }
 
 // removalPath returns what to remove for an attribute that should have no value. If an element has

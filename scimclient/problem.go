@@ -93,7 +93,9 @@ func (a answer) toError() *provision.TargetError {
 }
 
 // isAboutUser reports whether the request names one account.
-func (a answer) isAboutUser() bool { return strings.Contains(a.request, " /Users/") }
+func (a answer) isAboutUser() bool {
+	return strings.Contains(a.request, " /Users/") || strings.Contains(a.request, " /Groups/")
+}
 
 type scimError struct {
 	ScimType string `json:"scimType"`

@@ -22,7 +22,7 @@ func (c *Client) createdAccount(ctx context.Context, a answer) (provision.Target
 	if err == nil && !a.isError() && !a.isList() {
 		return o, nil
 	}
-	if id := a.locatedID(); id != "" && !a.isPage() && !a.isError() {
+	if id := a.locatedID(c.of); id != "" && !a.isPage() && !a.isError() {
 		o, err := c.Get(ctx, id)
 		if err == nil {
 			return o, nil
@@ -42,13 +42,13 @@ func (c *Client) createdAccount(ctx context.Context, a answer) (provision.Target
 
 // locatedID returns the id in the Location of an answer. Only the last segment counts, because an
 // application behind a proxy often does not know its own address.
-func (a answer) locatedID() string {
+func (a answer) locatedID(of *resourceType) string {
 	u, err := url.Parse(a.header.Get("Location"))
 	if err != nil {
 		return ""
 	}
 	dir, name := path.Split(strings.TrimRight(u.EscapedPath(), "/"))
-	if dir != "" && !strings.EqualFold(path.Base(dir), "Users") {
+	if dir != "" && !strings.EqualFold("/"+path.Base(dir), of.path) {
 		return ""
 	}
 	id, err := url.PathUnescape(name)
@@ -96,7 +96,7 @@ func looksLikeAccount(fields map[string]any) bool {
 	}
 	for name := range fields {
 		switch strings.ToLower(name) {
-		case "id", "schemas", "username", "active":
+		case "id", "schemas", "username", "active", "displayname":
 			return true
 		}
 	}

@@ -292,7 +292,11 @@ func (s Directories) Update(ctx context.Context, d directory.ID, fn func(tx dire
 		if err := t.lock(ctx); err != nil {
 			return err
 		}
-		return fn(t)
+		t.appended = new(int)
+		if err := fn(t); err != nil {
+			return err
+		}
+		return t.noteCause(ctx)
 	})
 }
 
@@ -304,6 +308,7 @@ func (s Directories) view(ctx context.Context, d directory.ID, fn func(t directo
 type directoryTx struct {
 	tx        *sqldb.Tx
 	directory string
+	appended  *int // how many events
 }
 
 func (t directoryTx) lock(ctx context.Context) error {
@@ -471,6 +476,7 @@ func (t directoryTx) contents(ctx context.Context, application string) (c direct
 }
 
 func (t directoryTx) AppendEvent(ctx context.Context, e event.Event) error {
+	*t.appended++
 	return appendEvent(ctx, t.tx, e)
 }
 

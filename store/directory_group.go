@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,7 +25,7 @@ func (s Directories) Group(ctx context.Context, d directory.ID, objectID string)
 	return g, err
 }
 
-// maxSameNameGroups bounds lists of groups that share a name.
+// maxSameNameGroups limits lists of groups that have the same name.
 const maxSameNameGroups = 100
 
 // GroupsNamed returns groups by their sort key.
@@ -113,12 +115,13 @@ func groupQuery(d directory.ID, q directory.GroupQuery) (string, []any) {
 	return b.String(), args
 }
 
-// runForEachRow ends a subquery that is run for each row. PostgreSQL would otherwise make a join of
-// it, and before it has counted the rows of a table it may compare each row with each member.
+// runForEachRow is the end of a subquery that must run for each row. PostgreSQL would otherwise
+// turn it into a join, and compare each row with each member while it has no statistics of the
+// table.
 const runForEachRow = " limit 1 offset 0"
 
-// maxMembersSorted is up to how many members a page of them is read and sorted whole. In a larger group
-// the page is read in the order of the directory's own list.
+// maxMembersSorted is the number of members up to which all members are read and sorted to make a
+// page. In a larger group, the page is read in the order of the directory's list.
 const maxMembersSorted = 2_000
 
 // Members returns the next users and the next groups of a group, each ordered by sort key and
@@ -159,9 +162,9 @@ func (s Directories) Members(ctx context.Context, d directory.ID, group string, 
 	return all, err
 }
 
-// memberQuery builds the query of one kind of members. It reads the members first, or the list
-// first: then each row of the list is looked up among the members until the page is full. SQLite
-// runs a cross join in the order as written.
+// memberQuery builds the query for one kind of members. With membersFirst it reads the members and
+// sorts them. Otherwise it reads the directory's list in order, and looks up each row among the
+// members until the page is full. SQLite runs a cross join in the order as written.
 func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.MemberQuery, membersFirst bool) (string, []any) {
 	args := []any{string(d), q.After.Key, q.After.ObjectID, group, string(kind)}
 	bind := func(v any) string {
@@ -189,8 +192,8 @@ func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.
 	return b.String(), args
 }
 
-// CountMembers looks each member of a small group up. Of a large group it subtracts the deleted ones
-// from all members, so that it reads indexes alone; see countAssignments.
+// CountMembers looks up each member of a small group. For a large group it subtracts the deleted
+// members from all members, so that it reads only indexes; see countAssignments.
 func (s Directories) CountMembers(ctx context.Context, d directory.ID, group string) (c directory.MemberCounts, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		if err := t.tx.QueryRow(ctx, `
@@ -243,6 +246,45 @@ func (s Directories) MemberIDs(ctx context.Context, d directory.ID, group, after
 		return err
 	})
 	return all, err
+}
+
+// MembersAmong returns which of some objects are members of a group that are not deleted.
+func (s Directories) MembersAmong(ctx context.Context, d directory.ID, group string, objectIDs []string) (among map[string]directory.Kind, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		among = make(map[string]directory.Kind, len(objectIDs))
+		for _, id := range objectIDs {
+			var kind directory.Kind
+			err := t.tx.QueryRow(ctx, `
+				select m.kind
+				from directory_member m
+				where m.directory = $1 and m.group_id = $2 and m.member = $3 and m.gone = 0
+				and not exists (select 1 from directory_user u where u.directory = $1 and u.object_id = m.member and u.deleted > 0)
+				and not exists (select 1 from directory_group g where g.directory = $1 and g.object_id = m.member and g.deleted > 0)`,
+				t.directory, group, id).Scan(&kind)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			among[id] = kind
+		}
+		return nil
+	})
+	return among, err
+}
+
+// GroupsWith returns the groups that an object is a direct member of, ordered by object id.
+func (s Directories) GroupsWith(ctx context.Context, d directory.ID, objectID string) (ids []string, err error) {
+	err = s.view(ctx, d, func(t directoryTx) error {
+		ids, err = collect(ctx, t.tx, scanText, `
+			select group_id
+			from directory_member
+			where directory = $1 and member = $2 and gone = 0
+			order by group_id`, t.directory, objectID)
+		return err
+	})
+	return ids, err
 }
 
 const (

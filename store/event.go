@@ -25,7 +25,7 @@ const (
 )
 
 const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject, text, data, " +
-	"actor_kind, actor_id, actor_name, address, user_agent"
+	"actor_kind, actor_id, actor_name, address, user_agent, cause"
 
 // appendEvent writes the event of a change in the change's own transaction. All events are written
 // through it.
@@ -36,13 +36,13 @@ func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 		at = tx.Now()
 	}
 	if e.Scope.Kind == event.KindDirectory {
-		tx.Note() // jobs may have to send it on
+		tx.Note() // wakes the jobs, which may have to send the change to an application
 	}
 	return tx.Send(ctx, `
-		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent, cause)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		micros(at), e.Scope.Kind, e.Scope.ID, e.Name, redact.Tokens(e.Actor), e.Subject, redact.Tokens(e.Text), redact.Document(string(e.Data)),
-		string(e.By.Kind), e.By.ID, redact.Tokens(e.By.Name), e.By.Address, redact.Tokens(e.By.UserAgent))
+		string(e.By.Kind), e.By.ID, redact.Tokens(e.By.Name), e.By.Address, redact.Tokens(e.By.UserAgent), e.Cause)
 }
 
 // Record implements event.Recorder. It writes all events in one transaction.
@@ -324,7 +324,7 @@ func scanEvent(row scanner) (e event.Event, err error) {
 	var at int64
 	var data string
 	err = row.Scan(&e.Position.Tx, &e.Position.Seq, &at, &e.Scope.Kind, &e.Scope.ID, &e.Name, &e.Actor, &e.Subject, &e.Text, &data,
-		&e.By.Kind, &e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent)
+		&e.By.Kind, &e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent, &e.Cause)
 	if e.By.Kind == "" { // written before events had these columns
 		e.By = event.ParseActor(e.Actor)
 	}

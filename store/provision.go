@@ -19,7 +19,7 @@ import (
 type Provisioning struct{ DB *DB }
 
 const jobColumns = `directory, app, mode, tenant_url, secret, status, scope, schema_document,
-	version, revision, credentials, restarts, target_no, created, modified, searches, rehire, swaps`
+	version, revision, credentials, restarts, target_no, created, modified, searches, rehire, swaps, asked_why, groups`
 
 // Job returns a job, or provision.ErrNoJob.
 func (s Provisioning) Job(ctx context.Context, k provision.Key) (j provision.Job, err error) {
@@ -55,10 +55,10 @@ func (s Provisioning) ListJobs(ctx context.Context, d provision.SourceID) (jobs 
 
 func scanJob(row scanner) (provision.Job, error) {
 	var j provision.Job
-	var secret, document, searches string
+	var secret, document, searches, groups string
 	var created, modified int64
 	err := row.Scan(&j.Key.Directory, &j.Key.App, &j.Mode, &j.TenantURL, &secret, &j.Status, &j.Scope, &document,
-		&j.Version, &j.LookAtAll, &j.TryNow, &j.ForgetFailures, &j.ForgetLinks, &created, &modified, &searches, &j.Rehire, &j.Swaps)
+		&j.Version, &j.LookAtAll, &j.TryNow, &j.ForgetFailures, &j.ForgetLinks, &created, &modified, &searches, &j.Rehire, &j.Swaps, &j.AskedWhy, &groups)
 	if err != nil {
 		return provision.Job{}, err
 	}
@@ -68,6 +68,10 @@ func scanJob(row scanner) (provision.Job, error) {
 	if j.Schema, err = provision.ParseSchema([]byte(document)); err != nil {
 		return provision.Job{}, fmt.Errorf("read schema of job %s: %w", j.Key, err)
 	}
+	if g, err := j.Schema.GroupMapping(); err == nil {
+		j.GroupsOffered = groups == groupsOffered && g.Enabled || groups == groupsOff && !g.Enabled
+		g.Enabled = g.Enabled && groups != groupsOffered
+	}
 	if searches != "" {
 		if err := json.Unmarshal([]byte(searches), &j.Searches); err != nil {
 			return provision.Job{}, fmt.Errorf("read searches of job %s: %w", j.Key, err)
@@ -75,6 +79,20 @@ func scanJob(row scanner) (provision.Job, error) {
 	}
 	j.Created, j.Modified = fromMicros(created), fromMicros(modified)
 	return j, nil
+}
+
+// Values of the column groups. Earlier versions did nothing with groups, so their jobs must not begin
+// to provision groups by themselves.
+const (
+	groupsOffered = "offered" // the stored mapping is from an earlier version
+	groupsOff     = "off"     // it is switched off, and nobody has decided yet
+)
+
+func groupsText(j provision.Job) string {
+	if j.GroupsOffered {
+		return groupsOff
+	}
+	return ""
 }
 
 // InsertJob stores a new job with its lease, its event and an empty state. It returns
@@ -91,11 +109,11 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		did, err := changesRow(ctx, tx, `
 			insert into job (`+jobColumns+`)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 			on conflict do nothing`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Created), micros(j.Modified), searches, string(j.Rehire), string(j.Swaps))
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Created), micros(j.Modified), searches, string(j.Rehire), string(j.Swaps), j.AskedWhy, groupsText(j))
 		if err != nil {
 			return err
 		}
@@ -141,11 +159,11 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 			update job
 			set mode = $3, tenant_url = $4, secret = $5, status = $6, scope = $7, schema_document = $8,
 				version = $9, revision = $10, credentials = $11, restarts = $12, target_no = $13, modified = $14,
-				searches = $15, rehire = $17, swaps = $18
+				searches = $15, rehire = $17, swaps = $18, asked_why = $19, groups = $20
 			where directory = $1 and app = $2 and version = $16`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Modified), searches, j.Version-1, string(j.Rehire), string(j.Swaps))
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Modified), searches, j.Version-1, string(j.Rehire), string(j.Swaps), j.AskedWhy, groupsText(j))
 		if err != nil {
 			return err
 		}
@@ -205,7 +223,7 @@ func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSec
 
 // jobTables returns the tables with a job's rows. Each is keyed by the job.
 func jobTables() []string {
-	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "job_awaited", "provisioning_log"}
+	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "job_awaited", "job_cause", "job_member", "job_member_read", "provisioning_log"}
 }
 
 // DeleteJob removes a job with all its rows, or returns provision.ErrNoJob.
@@ -334,13 +352,18 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
 			select
-				(select count(*) from job_link where directory = $1 and app = $2 and state not in ($3, $4)),
+				(select count(*) from job_link where directory = $1 and app = $2 and kind = $6 and state not in ($3, $4)),
 				(select count(*) from job_link where directory = $1 and app = $2 and state = $3),
 				(select count(*) from job_link where directory = $1 and app = $2 and state = $5),
 				(select count(*) from job_escrow where directory = $1 and app = $2),
 				(select count(*) from job_unmatched where directory = $1 and app = $2),
-				(select count(*) from job_pending where directory = $1 and app = $2)`,
-			string(k.Directory), k.App, string(provision.Lost), string(provision.Gone), string(provision.Held)).Scan(&c.Linked, &c.Lost, &c.Held, &c.Escrowed, &c.Unmatched, &c.Pending)
+				(select count(*) from job_pending where directory = $1 and app = $2 and verdict not in ('held', 'rejected')),
+				(select count(*) from job_pending where directory = $1 and app = $2 and verdict = 'held'),
+				(select count(*) from job_pending where directory = $1 and app = $2 and verdict = 'rejected'),
+				(select count(*) from job_link where directory = $1 and app = $2 and kind <> $6 and state not in ($3, $4)),
+				(select count(*) from job_member where directory = $1 and app = $2 and has <> '' and not unsure)`,
+			string(k.Directory), k.App, string(provision.Lost), string(provision.Gone), string(provision.Held), string(provision.UserKind)).
+			Scan(&c.Linked, &c.Lost, &c.Held, &c.Escrowed, &c.Unmatched, &c.Pending, &c.OnHold, &c.Rejected, &c.Groups, &c.Members)
 	})
 	return c, err
 }
@@ -348,7 +371,7 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 // knownColumns are the columns with everything that is stored about a person. knownJoins joins
 // their tables to a row p with the person's id.
 const knownColumns = `
-	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved, l.aside,
+	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved, l.aside, l.refers,
 	o.id, o.match_keys, o.sent, o.cycle, o.times,
 	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason, e.lane,
 	u.object_id`
@@ -364,9 +387,9 @@ const knownJoins = `
 func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, without provision.Lane, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
-			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn,`+knownColumns+`
+			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn, p.cause, p.takes,`+knownColumns+`
 			from (
-				select directory, app, object_id, why, not_before, lane, since, turn
+				select directory, app, object_id, why, not_before, lane, since, turn, cause, takes
 				from job_pending
 				where directory = $1 and app = $2 and verdict = 'ready' and not_before <= $3 and lane <> $4
 				order by lane, since, object_id
@@ -381,7 +404,7 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `
-			select p.object_id, '', 0, 0, 0, 0,`+knownColumns+`
+			select p.object_id, '', 0, 0, 0, 0, '', 0,`+knownColumns+`
 			from (select $1 as directory, $2 as app, $3 as object_id) p`+knownJoins,
 			string(k.Directory), k.App, objectID))
 		return err
@@ -391,10 +414,10 @@ func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID strin
 
 func scanPending(row scanner) (provision.Pending, error) {
 	var p provision.Pending
-	var notBefore, since, lane int64
+	var notBefore, since, lane, takes int64
 	var l struct {
 		target, how, state, hash, name, keys sql.NullString
-		kind, wrote, version, aside          sql.NullString
+		kind, wrote, version, aside, refers  sql.NullString
 		since, updated, proved               sql.NullInt64
 	}
 	var o struct {
@@ -406,18 +429,18 @@ func scanPending(row scanner) (provision.Pending, error) {
 		first, last, next, count, lane sql.NullInt64
 	}
 	var unmatched sql.NullString
-	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn,
-		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved, &l.aside,
+	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn, &p.Cause, &takes,
+		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved, &l.aside, &l.refers,
 		&o.id, &o.keys, &o.sent, &o.cycle, &o.times,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &e.lane, &unmatched)
 	if err != nil {
 		return p, err
 	}
-	p.NotBefore, p.Since, p.Lane, p.Unmatched = fromMicros(notBefore), fromMicros(since), provision.Lane(lane), unmatched.Valid
+	p.NotBefore, p.Since, p.Lane, p.Unmatched, p.Takes = fromMicros(notBefore), fromMicros(since), provision.Lane(lane), unmatched.Valid, takes != 0
 	if l.target.Valid {
 		p.Link = &provision.Link{
 			ObjectID: p.ObjectID, TargetID: l.target.String, How: l.how.String, State: provision.LinkState(l.state.String),
-			Kind: provision.ObjectKind(l.kind.String), Hash: l.hash.String, Name: l.name.String, Version: l.version.String,
+			Kind: provision.ObjectKind(l.kind.String), Hash: l.hash.String, Name: l.name.String, Version: l.version.String, Refers: l.refers.String,
 			Since: fromMicros(l.since.Int64), Updated: fromMicros(l.updated.Int64), Proved: fromMicros(l.proved.Int64),
 		}
 		if l.aside.String != "" {
@@ -456,7 +479,7 @@ func (s Provisioning) NextPending(ctx context.Context, k provision.Key, without 
 		where directory = $1 and app = $2 and verdict = 'ready' and lane <> $3`, int(without))
 }
 
-// Waits returns who is on the work list, by lane and reason.
+// Waits counts the people on the work list by lane and reason.
 func (s Provisioning) Waits(ctx context.Context, k provision.Key) (waits []provision.Waits, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		waits, err = collect(ctx, tx, func(row scanner) (w provision.Waits, err error) {
@@ -465,24 +488,27 @@ func (s Provisioning) Waits(ctx context.Context, k provision.Key) (waits []provi
 			w.Lane, w.Count, w.Since, w.Next = provision.Lane(lane), int(count), fromMicros(since), fromMicros(next)
 			return w, err
 		}, `
-			select lane, reason, count(*), min(since), min(not_before)
-			from job_pending
-			where directory = $1 and app = $2 and verdict = 'ready'
-			group by lane, reason
-			order by lane, reason`, string(k.Directory), k.App)
+			select lane, why, count(*), min(since), min(not_before)
+			from (
+				select lane, since, not_before, case when verdict in ('judging', 'late') then '`+provision.JudgedReason+`' else reason end as why
+				from job_pending
+				where directory = $1 and app = $2 and verdict in ('ready', 'judging', 'late')) waiting
+			group by lane, why
+			order by lane, why`, string(k.Directory), k.App)
 		return err
 	})
 	return waits, err
 }
 
-// OldestLeaver returns since when the oldest account of all jobs waits that must be closed, or zero.
+// OldestLeaver returns the time since when an account has been waiting to be closed, the earliest
+// of all jobs; zero if none waits.
 func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var oldest sql.NullInt64
 		err := tx.QueryRow(ctx, `
 			select min(since)
 			from (
-				select p.since from job_pending p join job j on j.directory = p.directory and j.app = p.app where p.lane = $1 and j.status = $2
+				select p.since from job_pending p join job j on j.directory = p.directory and j.app = p.app where p.lane = $1 and j.status = $2 and p.verdict not in ('held', 'rejected')
 				union all
 				select e.first_failed from job_escrow e join job j on j.directory = e.directory and j.app = e.app where e.lane = $1 and j.status = $2) waiting`,
 			int(provision.Leavers), string(provision.On)).Scan(&oldest)
@@ -492,7 +518,7 @@ func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err er
 	return since, err
 }
 
-// Failing returns who is in escrow, by lane and code.
+// Failing counts the people in escrow by lane and code.
 func (s Provisioning) Failing(ctx context.Context, k provision.Key) (failing []provision.Failing, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		failing, err = collect(ctx, tx, func(row scanner) (f provision.Failing, err error) {
@@ -517,7 +543,7 @@ func (s Provisioning) CountPending(ctx context.Context, k provision.Key) (n int,
 		return tx.QueryRow(ctx, `
 			select count(*)
 			from job_pending
-			where directory = $1 and app = $2`, string(k.Directory), k.App).Scan(&n)
+			where directory = $1 and app = $2 and verdict not in ('held', 'rejected')`, string(k.Directory), k.App).Scan(&n)
 	})
 	return n, err
 }
@@ -604,7 +630,7 @@ func (s Provisioning) Lost(ctx context.Context, k provision.Key) ([]string, erro
 		order by object_id`, string(k.Directory), k.App, string(provision.Lost))
 }
 
-// GoneSince lists the people whose account was given up for gone after a time.
+// GoneSince lists the people whose account was recorded as gone after a time.
 func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time.Time) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
@@ -647,13 +673,13 @@ func (s Provisioning) listIDs(ctx context.Context, query string, args ...any) (i
 	return ids, err
 }
 
-// Owner returns the person that is linked to an account.
-func (s Provisioning) Owner(ctx context.Context, k provision.Key, targetID string) (objectID string, err error) {
+// Owner returns the object of a kind that is linked to an account or group.
+func (s Provisioning) Owner(ctx context.Context, k provision.Key, kind provision.ObjectKind, targetID string) (objectID string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select object_id
 			from job_link
-			where directory = $1 and app = $2 and kind = $3 and target_id = $4`, string(k.Directory), k.App, string(provision.UserKind), targetID).Scan(&objectID)
+			where directory = $1 and app = $2 and kind = $3 and target_id = $4`, string(k.Directory), k.App, string(kind), targetID).Scan(&objectID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

@@ -373,7 +373,7 @@ func TestProvisioningWork(t *testing.T) {
 				provision.Outcome{ObjectID: "p0", Link: &taken},
 				provision.Outcome{ObjectID: "p1", Unlink: true, Link: &moved})
 			for id, want := range map[string]string{"u1": "p0", "u2": "p1", "u3": ""} {
-				if got, err := s.Owner(t.Context(), f.Key, id); err != nil || got != want {
+				if got, err := s.Owner(t.Context(), f.Key, provision.UserKind, id); err != nil || got != want {
 					t.Errorf("%s belongs to %q, %v; want %q", id, got, err, want)
 				}
 			}

@@ -59,21 +59,20 @@ func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 // Import adds people to the work list. A person who is already on it keeps their place: the time
 // since when they wait and, unless they have changed, a lane that is more urgent. Their turn grows,
 // so that the outcome of an earlier turn does not take them off the list. A change in the source
-// takes precedence over the daily check as the reason.
-func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed) error {
+// takes precedence over the daily check as the reason. No change of the ended causes follows.
+func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed, ended ...string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		now := micros(t.tx.Now())
 		for _, l := range listed {
-			if err := t.exec(ctx, `
-				insert into job_pending (directory, app, object_id, why, not_before, lane, since)
-				values ($1, $2, $3, $4, 0, $5, $6)
-				on conflict (directory, app, object_id) do update
-				set not_before = 0, turn = job_pending.turn + 1, reason = '',
-					why = case when excluded.why = $7 then job_pending.why else excluded.why end,
-					lane = case when excluded.why <> $8 and job_pending.lane < excluded.lane then job_pending.lane else excluded.lane end`,
-				l.ObjectID, string(l.Why), int(l.Lane), now, string(provision.ByAbsence), string(provision.ByChange)); err != nil {
+			if err := t.importOne(ctx, l, now); err != nil {
 				return err
 			}
+			if err := t.openMembers(ctx, l); err != nil {
+				return err
+			}
+		}
+		if err := t.endCauses(ctx, ended); err != nil {
+			return err
 		}
 		return t.saveState(ctx, st)
 	})
@@ -84,7 +83,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var tables []string
 		if what.Links {
-			tables = append(tables, "job_link", "job_op", "job_awaited")
+			tables = append(tables, "job_link", "job_op", "job_awaited", "job_cause", "job_member", "job_member_read")
 		}
 		if what.Escrows {
 			tables = append(tables, "job_escrow")
@@ -96,6 +95,13 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 			if err := t.exec(ctx, `
 				delete from `+table+`
 				where directory = $1 and app = $2`); err != nil {
+				return err
+			}
+		}
+		if what.Links { // what is on hold is about accounts that the job forgets
+			if err := t.exec(ctx, `
+				delete from job_pending
+				where directory = $1 and app = $2 and (verdict <> 'ready' or takes <> 0)`); err != nil {
 				return err
 			}
 		}
@@ -160,9 +166,9 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	case o.Intent != nil:
 		return t.recordIntent(ctx, o.Intent)
 	case o.Flies:
-		return nil // the state lists it
+		return nil // the job's state already lists the object
 	}
-	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.putLink, t.dropOp, t.putEscrow, t.putUnmatched, t.addEntry}
+	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.putLink, t.dropOp, t.putEscrow, t.putUnmatched, t.members, t.moved, t.addEntry}
 	for _, step := range steps {
 		if err := step(ctx, o); err != nil {
 			return err
@@ -205,16 +211,19 @@ func (t jobTx) putLink(ctx context.Context, o provision.Outcome) error {
 		}
 		aside = string(text)
 	}
-	return t.exec(ctx, `
-		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved, first_key, aside)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+	if err := t.exec(ctx, `
+		insert into job_link (directory, app, object_id, target_id, how, state, hash, name, since, updated, match_keys, kind, wrote, version, proved, first_key, aside, refers)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 		on conflict (directory, app, object_id) do update
 		set target_id = excluded.target_id, how = excluded.how, state = excluded.state, hash = excluded.hash,
 			name = excluded.name, since = excluded.since, updated = excluded.updated, match_keys = excluded.match_keys,
 			kind = excluded.kind, wrote = excluded.wrote, version = excluded.version, proved = excluded.proved,
-			first_key = excluded.first_key, aside = excluded.aside`,
+			first_key = excluded.first_key, aside = excluded.aside, refers = excluded.refers`,
 		o.ObjectID, l.TargetID, l.How, string(l.State), l.Hash, l.Name, micros(l.Since), micros(l.Updated), string(keys),
-		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved), l.FirstKey(), aside)
+		string(cmp.Or(l.Kind, provision.UserKind)), l.Wrote.Text(), l.Version, micros(l.Proved), l.FirstKey(), aside, l.Refers); err != nil {
+		return err
+	}
+	return t.checkReference(ctx, l, o.RefersTo)
 }
 
 func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {

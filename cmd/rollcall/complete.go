@@ -237,6 +237,8 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		names, err = s.groupNames(ctx, cmd, args[0], start)
 	case want == "ROLE" || want == "--role" && len(args) > 1:
 		names, err = s.roleNames(ctx, args[0], args[1])
+	case want == "CAUSE":
+		names, err = s.causeNames(ctx, args[0], args[1])
 	case want == "MEMBER":
 		if names, err = s.userNames(ctx, cmd, args, start); err == nil {
 			var groups []string

@@ -19,7 +19,7 @@ import (
 var notRun = map[string]int{
 	"README.md":          1, // the demo, and the tests themselves
 	"docs/guide.md":      1, // the demo; TestGuide in internal/apptest follows the page
-	"docs/operations.md": 1, // a measurement
+	"docs/operations.md": 2, // a measurement; operations on hold
 }
 
 // TestEveryCommandOfTheDocsRuns runs every block of commands of README.md and docs/*.md, a page in one shell and one folder, and reads back

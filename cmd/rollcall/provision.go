@@ -19,6 +19,7 @@ import (
 func (c *command) provisionCommand() *cobra.Command {
 	return groupCommand("provision", "Provision a directory's users into an application",
 		c.provisionTest(), c.provisionPlan(), c.provisionRun(), c.provisionStatus(), c.provisionLog(),
+		c.provisionHeld(), c.provisionApprove(), c.provisionReject(),
 		c.provisionSwitch("start", "Set Provisioning Status to On: the server works on the job", (*provision.Jobs).Start),
 		c.provisionSwitch("pause", "Set Provisioning Status to Off: nothing is sent, everything is remembered", (*provision.Jobs).Pause),
 		c.provisionSwitch("restart", "Look at everyone again, also at people whose account is gone: clears the watermark, escrow and quarantine, keeps the links", (*provision.Jobs).Restart))
@@ -129,7 +130,8 @@ func (c *command) provisionRun() *cobra.Command {
 incremental one. Prints each person it changed or could not change. Refused with
 the owner's name while another process works on the job.
 It ends when everybody on the work list was tried once. Exit code 0: all is done,
-1: somebody failed, 3: somebody waits, or --timeout ended it.`,
+1: somebody failed, 3: somebody waits, something is on hold (see provision held), or
+--timeout ended it.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			if timeout < 0 || cmd.Flags().Changed("timeout") && timeout == 0 {
 				return usagef(cmd, "--timeout is longer than 0, not %s", timeout)
@@ -164,12 +166,16 @@ It ends when everybody on the work list was tried once. Exit code 0: all is done
 				_, err = fmt.Fprintf(peopleWriter{c.stdout}, "\n%s cycle: %d looked at; %d created, %d updated, %d disabled, %d deleted, %d skipped, %d failed, %d waiting. %s\n",
 					strings.ToUpper(report.Kind[:1])+report.Kind[1:], report.Read, report.Created, report.Updated, report.Disabled, report.Deleted, report.Skipped, report.Failed, report.Waiting, report.Error)
 			}
+			held := false
+			if err == nil {
+				held, err = c.sayHeld(cmd.Context(), s, h, app)
+			}
 			switch {
 			case err != nil:
 				return err
 			case report.State != provision.Succeeded:
 				return errAlreadyPrinted
-			case report.Waiting > 0:
+			case report.Waiting > 0 || held:
 				return errLeftWaiting
 			}
 			return nil
@@ -231,7 +237,7 @@ an account waits to be closed for longer than it may.`,
 			err = c.print(map[string]any{
 				"waiting": append([]provision.Waits{}, r.Waits...), "failing": append([]provision.Failing{}, r.Failing...), "oldest": oldest,
 				"code": r.Code, "tenantUrl": r.Job.TenantURL, "scope": r.Job.Scope, "status": r.Job.Status, "state": r.State,
-				"linked": r.Linked, "lost": r.Lost, "held": r.Held, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "notes": r.Notes,
+				"linked": r.Linked, "lost": r.Lost, "held": r.Held, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "onHold": r.OnHold, "rejected": r.Rejected, "notes": r.Notes,
 			}, func(w io.Writer) { c.printStatus(w, r) })
 			if err == nil && check && (r.LeaverLate || r.State.Quarantine != nil) {
 				return errAlreadyPrinted
@@ -247,6 +253,12 @@ an account waits to be closed for longer than it may.`,
 func (c *command) printStatus(w io.Writer, r provision.Report) {
 	fmt.Fprintf(w, "Status          %s\nTenant URL      %s\nScope           %s\nLinked people   %d\nAccount gone    %d\nKept blocked    %d\nWithout match   %d\nTo be retried   %d\nWaiting         %d\n",
 		statusWords(r.Code), r.Job.TenantURL, r.Job.Scope, r.Linked, r.Lost, r.Held, r.Unmatched, r.Escrowed, r.Pending)
+	if r.OnHold > 0 {
+		fmt.Fprintf(w, "On hold         %d (see rollcall provision held)\n", r.OnHold)
+	}
+	if r.Rejected > 0 {
+		fmt.Fprintf(w, "Rejected        %d\n", r.Rejected)
+	}
 	for _, one := range r.Waits {
 		fmt.Fprintf(w, "                %d since %s: %s\n", one.Count, c.formatTime(one.Since), oneLine(one.Reason))
 	}

@@ -36,11 +36,16 @@ type mappingPage struct {
 	Update      bool
 	Delete      bool
 	Rows        []mappingRow
+	AddURL      string
 }
 
 type mappingRow struct {
 	Source     string
 	Target     string
+	Default    string // Default value if null; empty if there is none
+	Apply      string // empty for Always
+	URL        string
+	Remove     string // address of the question before the row is removed; empty if it must stay
 	Precedence string // empty if the attribute does not match
 	Exact      bool   // case counts
 	ExactName  string // name of the checkbox for Exact
@@ -76,6 +81,7 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		Create: m.FlowTypes.Has(provision.FlowAdd), Update: m.FlowTypes.Has(provision.FlowUpdate), Delete: m.FlowTypes.Has(provision.FlowDelete),
 	}
 	pg.Title = "Attribute Mapping"
+	pg.AddURL = v.rowURL(m.Name, "")
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	pg.Source, pg.Target = systemNames(job.Schema)
 	if pg.MustEnabled {
@@ -95,6 +101,10 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	}
 	for i := range m.AttributeMappings {
 		row := mappingRowOf(&m.AttributeMappings[i])
+		row.URL = v.rowURL(m.Name, row.Target)
+		if !pg.MustEnabled || row.Target != "userName" {
+			row.Remove = v.removeRowURL(m.Name, row.Target)
+		}
 		row.Exact = slices.Contains(job.Schema.ExactCase(m), row.Target)
 		if form != nil {
 			row.Exact = form.Get(row.ExactName) != ""
@@ -106,6 +116,14 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 
 func mappingRowOf(a *provision.AttributeMapping) mappingRow {
 	row := mappingRow{Source: sourceText(a.Source), Target: a.TargetAttributeName, ExactName: exactField(a.TargetAttributeName)}
+	row.Default, _ = a.Default()
+	switch a.FlowType {
+	case provision.FlowAlways, "":
+	case provision.FlowObjectAddOnly:
+		row.Apply = "Only during object creation"
+	default:
+		row.Apply = "Apply this mapping: " + string(a.FlowType)
+	}
 	if a.MatchingPriority > 0 {
 		row.Precedence = strconv.Itoa(a.MatchingPriority)
 	}

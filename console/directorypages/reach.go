@@ -2,6 +2,7 @@ package directorypages
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -25,6 +26,7 @@ func revisionText(job provision.Job) string { return strconv.FormatInt(job.LookA
 type reachChange struct {
 	before, after provision.Job
 	reach         provision.Reach
+	effect        provision.Effect         // what happens to values, and who leaves the scope why
 	was, is       *provision.ObjectMapping // mapping of users, before and after
 }
 
@@ -38,7 +40,12 @@ func (p *Pages) reachOf(ctx context.Context, v *appVisit, before, after provisio
 	if c.is, err = after.Schema.UserMapping(); err != nil {
 		return c, err
 	}
-	c.reach, err = p.Jobs.Reach(ctx, before, after)
+	c.effect, err = p.Jobs.Effect(ctx, before, after)
+	c.reach = c.effect.Reach
+	var broken *provision.InputError
+	if errors.As(err, &broken) { // a mapping that cannot be used has no values
+		c.reach, err = p.Jobs.Reach(ctx, before, after)
+	}
 	return c, err
 }
 
@@ -50,13 +57,18 @@ func (c reachChange) addsAction(flow provision.FlowTypes) bool {
 // needsConfirmation reports whether the change needs a confirmation. A zero reachChange does not.
 func (c reachChange) needsConfirmation() bool {
 	n := c.reach
-	return c.addsAction(provision.FlowDelete) || n.Off > 0 || n.Leave > 0 || n.Join > 0 || n.Make > 0 && c.addsAction(provision.FlowAdd)
+	return c.addsAction(provision.FlowDelete) || n.Off > 0 || n.Leave > 0 || n.Join > 0 || n.Make > 0 && c.addsAction(provision.FlowAdd) || c.effect.Changed > 0 || c.effect.Failing > 0 || c.stopsDisabling()
+}
+
+// stopsDisabling reports whether the change removes the row that switches accounts off.
+func (c reachChange) stopsDisabling() bool {
+	return c.was != nil && c.was.Disables() && !c.is.Disables() && c.reach.Linked > 0
 }
 
 // confirmationValue returns the value that the form sends back to confirm exactly this change.
 func (c reachChange) confirmationValue() string {
 	n := c.reach
-	return fmt.Sprintf("%t %d %d %d %d %d %d %s", c.addsAction(provision.FlowDelete), n.Off, n.Leave, n.Make, n.In, n.Linked, n.Deleted, revisionText(c.before))
+	return fmt.Sprintf("%t %t %d %d %d %d %d %d %d %d %s", c.addsAction(provision.FlowDelete), c.stopsDisabling(), n.Off, n.Leave, n.Make, n.In, n.Linked, n.Deleted, c.effect.Changed, c.effect.Failing, revisionText(c.before))
 }
 
 // fillQuestion fills the title, the consequences and the undo text of a confirmation page. setting
@@ -84,6 +96,12 @@ func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting 
 	case creates:
 		pg.Title = "Make accounts at " + app + "?"
 		pg.Undo = "Clearing Create makes no further accounts. Those that were made by then stay."
+	case c.stopsDisabling():
+		pg.Title = "Stop switching accounts off?"
+		pg.Undo = "Mapping active again switches the accounts of those off who must not have one."
+	case n.Join == 0:
+		pg.Title = "Change values at " + app + "?"
+		pg.Undo = "Saving the old " + setting + " again sends the old values again."
 	default:
 		pg.Title = "Take more users into scope?"
 		pg.Undo = "Setting the old " + setting + " again switches the accounts off. They are not deleted."
@@ -110,7 +128,13 @@ func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting 
 	if n.Leave > 0 || n.Join > 0 || c.before.Scope != c.after.Scope {
 		tell(console.PluralForms(n.In, "user is", "users are") + " in scope then.")
 	}
-	if (deletes || creates) && c.after.Status != provision.On {
+	if c.stopsDisabling() {
+		tell("No mapping tells " + app + " any more who must not have access. The " + console.PluralForms(n.Linked, "linked account stays", "linked accounts stay") + " as they are when their users leave.")
+	}
+	for _, words := range effectWords(c.effect, app) {
+		tell(words)
+	}
+	if (deletes || creates || c.effect.Changed > 0) && c.after.Status != provision.On {
 		tell("Nothing is sent before Provisioning Status is On.")
 	}
 }
@@ -211,7 +235,11 @@ func (p *Pages) keepForm(r *http.Request, v *appVisit, page string, fields []con
 	}
 	id, now := console.NewFormNumber(), p.Console.Options.Now()
 	p.drafts.Put(p.draftKey(r, v, page+" "+id), form, now, draftKept)
-	return page + "?" + keptAt + "=" + url.QueryEscape(id)
+	mark := "?"
+	if strings.Contains(page, mark) {
+		mark = "&"
+	}
+	return page + mark + keptAt + "=" + url.QueryEscape(id)
 }
 
 // keptForm returns the form that the address names, or nil if there is none or it has expired.

@@ -267,8 +267,8 @@ func scopeAttributes(s *provision.Schema, m *provision.ObjectMapping) []string {
 	return names
 }
 
-// scopedMapping returns the job and the user mapping that the path names. Groups have no scope,
-// because they are not provisioned. The error is provision.ErrNoJob if there is no job, or a
+// scopedMapping returns the job and the user mapping that the path names. The scope of groups is
+// edited as a file. The error is provision.ErrNoJob if there is no job, or a
 // *console.PageError if the form cannot edit the scope.
 func (p *Pages) scopedMapping(r *http.Request, v *appVisit) (provision.Job, *provision.ObjectMapping, error) {
 	job, err := p.Jobs.Get(r.Context(), v.key())
@@ -277,7 +277,7 @@ func (p *Pages) scopedMapping(r *http.Request, v *appVisit) (provision.Job, *pro
 	}
 	m, err := v.mapping(job, r)
 	if err == nil && m.SourceObjectName != "User" {
-		err = &console.PageError{Status: http.StatusNotFound, Title: "This mapping has no scope to edit", Text: "Groups are not provisioned in this version.", Action: &console.Action{Text: "Provisioning", URL: v.url("/provisioning")}}
+		err = &console.PageError{Status: http.StatusNotFound, Title: "This mapping has no scope to edit", Text: "The scoping filters of groups are edited as a file. Use rollcall app export-schema and rollcall app import-schema.", Action: &console.Action{Text: "Provisioning", URL: v.url("/provisioning")}}
 	}
 	if err == nil && !fitsForm(scopeGroups(m)) {
 		err = &console.PageError{

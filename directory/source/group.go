@@ -33,48 +33,47 @@ func (d Directory) GroupObject(ctx context.Context, app, id string) (provision.O
 	return Group(o), nil
 }
 
-// Edge is a membership, or the change of one.
-type Edge struct {
-	Group, Member string
-	Kind          provision.ObjectKind // of the member
-	Present       bool                 // added; otherwise removed
-	Cursor        provision.Cursor     // the position of the change; empty for a membership that Members returns
-}
-
 // Members returns a page of a group's direct members, ordered by id. A page shorter than the limit
 // is the last.
-func (d Directory) Members(ctx context.Context, group, after string, limit int) ([]Edge, error) {
+func (d Directory) Members(ctx context.Context, group, after string, limit int) ([]provision.Edge, error) {
 	page, err := d.handle.MemberIDs(ctx, group, after, limit)
 	return edgesOf(page), err
 }
 
-// GroupsChanged lists groups and memberships that have changed.
-type GroupsChanged struct {
-	IDs    []string // the ids of the groups, each once, in the order of their first change
-	Edges  []Edge   // in the order in which they happened
-	Cursor provision.Cursor
-	More   bool
+// MembersAmong returns which of some objects are direct members of a group, with their kind.
+func (d Directory) MembersAmong(ctx context.Context, group string, ids []string) (map[string]provision.ObjectKind, error) {
+	kinds, err := d.handle.MembersAmong(ctx, group, ids)
+	among := make(map[string]provision.ObjectKind, len(kinds))
+	for id, kind := range kinds {
+		among[id] = provision.ObjectKind(kind)
+	}
+	return among, err
+}
+
+// GroupsOf returns the groups that an object is a direct member of.
+func (d Directory) GroupsOf(ctx context.Context, member string) ([]string, error) {
+	return d.handle.GroupsOf(ctx, member)
 }
 
 // GroupChanges returns the groups that have changed after a position, or whose assignment to app
 // has changed, and all changes of direct memberships. It returns provision.ErrBehind if the
 // directory no longer keeps all changes since then.
-func (d Directory) GroupChanges(ctx context.Context, app string, after provision.Cursor, limit int) (GroupsChanged, error) {
+func (d Directory) GroupChanges(ctx context.Context, app string, after provision.Cursor, limit int) (provision.GroupsChanged, error) {
 	from, err := event.ParsePosition(string(after))
 	if err != nil {
-		return GroupsChanged{}, err
+		return provision.GroupsChanged{}, err
 	}
 	c, err := d.handle.GroupChanges(ctx, app, from, limit)
 	if errors.Is(err, event.ErrPruned) {
 		err = fmt.Errorf("%w: %w", provision.ErrBehind, err)
 	}
-	return GroupsChanged{IDs: c.ObjectIDs, Edges: edgesOf(c.Edges), Cursor: CursorOf(c.Position), More: c.More}, err
+	return provision.GroupsChanged{IDs: c.ObjectIDs, Edges: edgesOf(c.Edges), Cursor: CursorOf(c.Position), More: c.More}, err
 }
 
-func edgesOf(page []directory.Edge) []Edge {
-	all := make([]Edge, len(page))
+func edgesOf(page []directory.Edge) []provision.Edge {
+	all := make([]provision.Edge, len(page))
 	for i, e := range page {
-		all[i] = Edge{Group: e.Group, Member: e.Member, Kind: provision.ObjectKind(e.Kind), Present: e.Present, Cursor: CursorOf(e.Position)}
+		all[i] = provision.Edge{Group: e.Group, Member: e.Member, Kind: provision.ObjectKind(e.Kind), Present: e.Present, Cursor: CursorOf(e.Position)}
 	}
 	return all
 }

@@ -87,7 +87,7 @@ func TestGroupsAsASource(t *testing.T) {
 		must(err)
 		rest, err := src.Members(ctx, outer.ObjectID, first[1].Member, 2)
 		must(err)
-		if diff := cmp.Diff([]source.Edge{
+		if diff := cmp.Diff([]provision.Edge{
 			{Group: outer.ObjectID, Member: people["ada"], Kind: provision.UserKind, Present: true},
 			{Group: outer.ObjectID, Member: people["bo"], Kind: provision.UserKind, Present: true},
 			{Group: outer.ObjectID, Member: inner.ObjectID, Kind: provision.GroupKind, Present: true},
@@ -104,7 +104,7 @@ func TestGroupsAsASource(t *testing.T) {
 		if left, err := src.Members(ctx, outer.ObjectID, "", 0); err != nil || len(left) != 0 {
 			t.Errorf("left are %v, %v", left, err)
 		}
-		got := source.GroupsChanged{Cursor: start}
+		got := provision.GroupsChanged{Cursor: start}
 		for len(got.Edges) < 3 { // until the feed shows it
 			if got, err = src.GroupChanges(ctx, app.ID, start, 0); err != nil {
 				t.Fatal(err)
@@ -116,7 +116,7 @@ func TestGroupsAsASource(t *testing.T) {
 			}
 			got.Edges[i].Cursor = ""
 		}
-		if diff := cmp.Diff([]source.Edge{
+		if diff := cmp.Diff([]provision.Edge{
 			{Group: outer.ObjectID, Member: people["ada"], Kind: provision.UserKind},
 			{Group: outer.ObjectID, Member: people["bo"], Kind: provision.UserKind},
 			{Group: outer.ObjectID, Member: inner.ObjectID, Kind: provision.GroupKind},

@@ -1,8 +1,7 @@
 // Package source connects a directory to the provisioning engine: it implements provision.Source
 // and provision.Catalog. Packages directory and provision do not import each other.
 //
-// What the engine will need to provision groups is in group.go: groups as objects, their members
-// page by page, and changes of both.
+// Groups are in group.go: groups as objects, their members page by page, and changes of both.
 package source
 
 import (
@@ -70,7 +69,17 @@ func (d Directory) Changes(ctx context.Context, app string, after provision.Curs
 	if c.Progress.Within != "" {
 		cursor = provision.Cursor(c.Progress.String())
 	}
-	return provision.Changed{IDs: c.ObjectIDs, Cursor: cursor, More: c.More}, nil
+	origins := make(map[string]provision.Origin, len(c.Origins))
+	for id, o := range c.Origins {
+		origins[id] = provision.Origin(o)
+	}
+	return provision.Changed{IDs: c.ObjectIDs, Origins: origins, Ended: c.Ended, Cursor: cursor, More: c.More}, nil
+}
+
+// Cause returns what the directory knows of an import.
+func (d Directory) Cause(ctx context.Context, id string) (provision.CauseInfo, error) {
+	info, err := d.handle.Cause(ctx, id)
+	return provision.CauseInfo{Words: info.Words, Seen: info.Seen}, err
 }
 
 // Object returns one user.

@@ -32,27 +32,27 @@ func startDemo(t *testing.T, args ...string) (demo, *apptest.Process) {
 }
 
 // guideRows is the table of the guide, word for word, except for the empty default of Switch, and
-// the column Remove: nothing can be removed here.
+// for userName: its row cannot be removed.
 var guideRows = [][]string{
-	{"userPrincipalName", "userName", "1"},
-	{`Switch([IsSoftDeleted], , "False", "True", "True", "False")`, "active", ""},
-	{"displayName", "displayName", ""},
-	{"jobTitle", "title", ""},
-	{"mail", `emails[type eq "work"].value`, ""},
-	{"preferredLanguage", "preferredLanguage", ""},
-	{"givenName", "name.givenName", ""},
-	{"surname", "name.familyName", ""},
-	{`Join(" ", [givenName], [surname])`, "name.formatted", ""},
-	{"physicalDeliveryOfficeName", `addresses[type eq "work"].formatted`, ""},
-	{"streetAddress", `addresses[type eq "work"].streetAddress`, ""},
-	{"city", `addresses[type eq "work"].locality`, ""},
-	{"state", `addresses[type eq "work"].region`, ""},
-	{"postalCode", `addresses[type eq "work"].postalCode`, ""},
-	{"country", `addresses[type eq "work"].country`, ""},
-	{"telephoneNumber", `phoneNumbers[type eq "work"].value`, ""},
-	{"mobile", `phoneNumbers[type eq "mobile"].value`, ""},
-	{"facsimileTelephoneNumber", `phoneNumbers[type eq "fax"].value`, ""},
-	{"mailNickname", "externalId", ""},
+	{"userPrincipalName", "userName", "1", "Required"},
+	{`Switch([IsSoftDeleted], , "False", "True", "True", "False")`, "active", "", "Delete"},
+	{"displayName", "displayName", "", "Delete"},
+	{"jobTitle", "title", "", "Delete"},
+	{"mail", `emails[type eq "work"].value`, "", "Delete"},
+	{"preferredLanguage", "preferredLanguage", "", "Delete"},
+	{"givenName", "name.givenName", "", "Delete"},
+	{"surname", "name.familyName", "", "Delete"},
+	{`Join(" ", [givenName], [surname])`, "name.formatted", "", "Delete"},
+	{"physicalDeliveryOfficeName", `addresses[type eq "work"].formatted`, "", "Delete"},
+	{"streetAddress", `addresses[type eq "work"].streetAddress`, "", "Delete"},
+	{"city", `addresses[type eq "work"].locality`, "", "Delete"},
+	{"state", `addresses[type eq "work"].region`, "", "Delete"},
+	{"postalCode", `addresses[type eq "work"].postalCode`, "", "Delete"},
+	{"country", `addresses[type eq "work"].country`, "", "Delete"},
+	{"telephoneNumber", `phoneNumbers[type eq "work"].value`, "", "Delete"},
+	{"mobile", `phoneNumbers[type eq "mobile"].value`, "", "Delete"},
+	{"facsimileTelephoneNumber", `phoneNumbers[type eq "fax"].value`, "", "Delete"},
+	{"mailNickname", "externalId", "", "Delete"},
 }
 
 // TestGuide follows "Configure SCIM with Entra ID" on a fresh demo, in a real browser. Each
@@ -308,7 +308,7 @@ func (g *guide) attributes() {
 	g.operator.Clicks("Provision Azure Active Directory Users")
 	g.operator.Sees("Attribute mappings define how attributes are synchronized between Azure Active Directory and customappsso")
 	g.operator.Sees("Source Object Scope", "All records", "Target Object", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
-	headings := []string{"Azure Active Directory Attribute", "customappsso Attribute", "Matching precedence"}
+	headings := []string{"Azure Active Directory Attribute", "customappsso Attribute", "Matching precedence", "Remove"}
 	if diff := cmp.Diff(g.operator.Table(headings...), slices.Concat([][]string{headings}, guideRows)); diff != "" {
 		g.Errorf("attribute mappings (-got +want):\n%s", diff)
 	}

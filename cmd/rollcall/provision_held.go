@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// heldCauseJSON is a cause in the --json output of provision held.
+type heldCauseJSON struct {
+	Cause   string                 `json:"cause"`
+	Words   string                 `json:"words"`
+	Since   string                 `json:"since"`
+	Count   int                    `json:"count"`
+	Changed int                    `json:"changedMeanwhile"`
+	Links   int                    `json:"activeAccounts"`
+	Reasons []provision.HeldReason `json:"reasons"`
+	First   []string               `json:"first"`
+}
+
+func heldCause(h provision.HeldCause) heldCauseJSON {
+	return heldCauseJSON{
+		Cause: h.ID, Words: h.Words, Since: formatJSONTime(h.Since), Count: h.Count, Changed: h.Changed, Links: h.Links,
+		Reasons: append([]provision.HeldReason{}, h.Reasons...), First: append([]string{}, h.Names...),
+	}
+}
+
+func (c *command) provisionHeld() *cobra.Command {
+	var rejected bool
+	var limit int
+	var after string
+	cmd := &cobra.Command{
+		Use: "held DIRECTORY APP [CAUSE]", Short: "List operations on hold, by cause; with CAUSE, each of them", Args: between(2, "DIRECTORY", "APP", "CAUSE"),
+		Long: `Lists the operations that disable or delete accounts and wait for a decision. One
+import, or one change of the settings that looks at everyone, is one cause. If it
+would take away more than 10 % of the active accounts (at least 5, at most 500),
+all of its operations wait. Everything else goes on.
+
+With CAUSE it lists the accounts. rollcall provision approve sends the operations,
+rollcall provision reject leaves the accounts as they are.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			if limit < 1 {
+				return usagef(cmd, "--limit is 1 or more, not %d", limit)
+			}
+			verdict := provision.OnHold
+			if rejected {
+				verdict = provision.Rejected
+			}
+			if len(args) > 0 {
+				return c.listHeld(cmd.Context(), s, jobKey(h, app), args[0], verdict, after, limit)
+			}
+			if after != "" {
+				return usagef(cmd, "--after continues the list of one cause: name the CAUSE too")
+			}
+			all, err := s.jobs.Held(cmd.Context(), jobKey(h, app), verdict)
+			if err != nil {
+				return err
+			}
+			out := []heldCauseJSON{}
+			for _, one := range all {
+				out = append(out, heldCause(one))
+			}
+			return c.print(out, func(w io.Writer) {
+				if len(all) == 0 {
+					fmt.Fprintln(w, "Nothing is on hold.")
+				}
+				for _, one := range all {
+					c.printHeldCause(w, one)
+				}
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&rejected, "rejected", false, "list what was rejected instead")
+	cmd.Flags().IntVar(&limit, "limit", 100, "how many accounts of a cause")
+	cmd.Flags().StringVar(&after, "after", "", "continue after this object id")
+	return cmd
+}
+
+func (c *command) printHeldCause(w io.Writer, h provision.HeldCause) {
+	fmt.Fprintf(w, "%s\n  %s, since %s: %s, of %d active accounts\n", h.ID, oneLine(h.Words), c.formatTime(h.Since), phrase.Count(h.Count, "operation", "operations"), h.Links)
+	for _, r := range h.Reasons {
+		fmt.Fprintf(w, "  %d: %s\n", r.Count, oneLine(r.Reason))
+	}
+	if h.Changed > 0 {
+		fmt.Fprintf(w, "  %d more changed meanwhile and are no longer on hold\n", h.Changed)
+	}
+	names := oneLine(strings.Join(h.Names, ", "))
+	if h.Count > len(h.Names) {
+		names += ", …"
+	}
+	fmt.Fprintf(w, "  %s\n", names)
+}
+
+// heldNamed returns the cause with an id, or with the only id that begins like that.
+func heldNamed(ctx context.Context, s *services, k provision.Key, name string, v provision.Verdict) (provision.HeldCause, error) {
+	all, err := s.jobs.Held(ctx, k, v)
+	if err != nil {
+		return provision.HeldCause{}, err
+	}
+	var found []provision.HeldCause
+	for _, h := range all {
+		if h.ID == name {
+			return h, nil
+		}
+		if strings.HasPrefix(h.ID, name) {
+			found = append(found, h)
+		}
+	}
+	switch len(found) {
+	case 1:
+		return found[0], nil
+	case 0:
+		return provision.HeldCause{}, fmt.Errorf("nothing of a cause %q is on hold; rollcall provision held shows what is", name)
+	}
+	return provision.HeldCause{}, fmt.Errorf("%d causes begin with %q; write more of the id", len(found), name)
+}
+
+func (c *command) listHeld(ctx context.Context, s *services, k provision.Key, name string, v provision.Verdict, after string, limit int) error {
+	h, err := heldNamed(ctx, s, k, name, v)
+	if err != nil {
+		return err
+	}
+	page, next, err := s.jobs.HeldObjects(ctx, k, h.ID, v, after, limit)
+	if err != nil {
+		return err
+	}
+	return c.print(map[string]any{"cause": heldCause(h), "operations": append([]provision.HeldObject{}, page...), "next": next}, func(w io.Writer) {
+		var lines [][]string
+		for _, o := range page {
+			lines = append(lines, []string{oneLine(o.Name), o.ObjectID, oneLine(o.Reason), c.formatTime(o.Since)})
+		}
+		printTable(w, "No operation follows.", []string{"Account", "Object id", "Why", "Since"}, lines)
+		if next != "" {
+			fmt.Fprintf(w, "More follow: --after %s\n", next)
+		}
+	})
+}
+
+func (c *command) provisionApprove() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "approve DIRECTORY APP CAUSE", Short: "Send the operations of a cause that are on hold", Args: exactArguments("DIRECTORY", "APP", "CAUSE"),
+		Long: `Sends exactly the operations that are on hold. A person who has changed since is
+not among them any more. rollcall provision held lists causes and operations.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			held, err := heldNamed(cmd.Context(), s, jobKey(h, app), args[0], provision.OnHold)
+			if err != nil {
+				return err
+			}
+			if err := c.confirm(cmd, yes, fmt.Sprintf("This disables or deletes %s at %s.", phrase.Count(held.Count, "account", "accounts"), app.Name), app.Name); err != nil {
+				return err
+			}
+			did, err := s.jobs.Approve(cmd.Context(), jobKey(h, app), held.ID, held.Batch, actor)
+			if err != nil {
+				return err
+			}
+			return c.print(heldCause(did), func(w io.Writer) {
+				fmt.Fprintf(w, "Approved: %s at %s.%s\n", phrase.Count(did.Count, "operation", "operations"), app.Name, changedMeanwhile(did))
+			})
+		}),
+	}
+	yesFlag(cmd, &yes)
+	return cmd
+}
+
+func (c *command) provisionReject() *cobra.Command {
+	return &cobra.Command{
+		Use: "reject DIRECTORY APP CAUSE", Short: "Leave the accounts of a cause as they are", Args: exactArguments("DIRECTORY", "APP", "CAUSE"),
+		Long: `Sends nothing for the operations of a cause that are on hold. They stay rejected until
+the person changes again, or another import or change of the settings concerns them.
+rollcall provision held --rejected lists them.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			held, err := heldNamed(cmd.Context(), s, jobKey(h, app), args[0], provision.OnHold)
+			if err != nil {
+				return err
+			}
+			did, err := s.jobs.Reject(cmd.Context(), jobKey(h, app), held.ID, held.Batch, actor)
+			if err != nil {
+				return err
+			}
+			return c.print(heldCause(did), func(w io.Writer) {
+				fmt.Fprintf(w, "Rejected: %s at %s. The accounts stay as they are until their people change again.%s\n", phrase.Count(did.Count, "operation", "operations"), app.Name, changedMeanwhile(did))
+			})
+		}),
+	}
+}
+
+// changedMeanwhile says that operations are left out because their people have changed.
+func changedMeanwhile(h provision.HeldCause) string {
+	if h.Changed == 0 {
+		return ""
+	}
+	if h.Changed == 1 {
+		return " 1 more has changed meanwhile and is left out."
+	}
+	return fmt.Sprintf(" %d more have changed meanwhile and are left out.", h.Changed)
+}
+
+// sayHeld tells on standard error how many operations are on hold, and reports whether any is.
+func (c *command) sayHeld(ctx context.Context, s *services, h *directory.Handle, app directory.Application) (bool, error) {
+	all, err := s.jobs.Held(ctx, jobKey(h, app), provision.OnHold)
+	if err != nil || len(all) == 0 {
+		return false, err
+	}
+	n := 0
+	for _, one := range all {
+		n += one.Count
+	}
+	c.note("%s on hold and not sent: they disable or delete more accounts than one change may. rollcall provision held %s %s shows them.",
+		phrase.Count(n, "operation is", "operations are"), h.Directory.Name, app.Name)
+	return true, nil
+}
+
+// causeNames returns the ids of causes with operations on hold.
+func (s *services) causeNames(ctx context.Context, directoryName, appName string) (names []string, err error) {
+	h, err := s.directories.OpenNamed(ctx, directoryName)
+	if err != nil {
+		return nil, err
+	}
+	app, err := h.Application(ctx, appName)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.jobs.Held(ctx, jobKey(h, app), provision.OnHold)
+	for _, one := range all {
+		names = append(names, one.ID)
+	}
+	return names, err
+}

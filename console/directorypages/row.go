@@ -1,0 +1,611 @@
+package directorypages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/provision/expr"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// rowPage is the data of the view "row": one attribute mapping, with the labels of Entra's page
+// "Edit Attribute", and what it yields for people.
+type rowPage struct {
+	console.Page
+	Was        []console.HiddenField
+	Unsaved    bool
+	Action     string
+	Cancel     string
+	Remove     string // address of the question before the row is removed; empty if it stays
+	Error      *console.Notice
+	Wrong      map[string]*console.FieldError // by the name of the input
+	Caret      *caretLine
+	Types      []console.Choice
+	Applies    []console.Choice
+	Places     []console.Choice // empty for a new row
+	Sources    []string
+	Targets    []string
+	Values     map[string]string // by the name of the input
+	SourceName string
+	TargetName string
+	Notes      []expr.Note
+	Users      bool   // the row is one of users, so that it can be tried
+	Person     string // what the operator typed into "Show it for"
+	Tried      *triedRow
+	Functions  []expr.FunctionInfo
+}
+
+// caretLine is the line of an expression that has an error, with a caret under the place.
+type caretLine struct {
+	Line, Caret string
+}
+
+// triedRow is what a row yields for people.
+type triedRow struct {
+	provision.Trial
+	Unknown string // why there is no chosen person; empty if there is one, or none was typed
+	Trace   *traceStep
+	Count   string
+}
+
+// traceStep is one part of an expression with its value, for the page.
+type traceStep struct {
+	Expression string
+	Result     string
+	Tone       console.Tone
+	Steps      []traceStep
+}
+
+// rowParam is the query parameter that names the row: its target attribute. Without it, the page is
+// for a new row.
+const rowParam = "row"
+
+func (v *appVisit) rowURL(mapping, target string) string {
+	at := v.mappingURL(mapping) + "/row"
+	if target != "" {
+		at += "?" + rowParam + "=" + url.QueryEscape(target)
+	}
+	return at
+}
+
+func (v *appVisit) removeRowURL(mapping, target string) string {
+	return v.mappingURL(mapping) + "/row/remove?" + rowParam + "=" + url.QueryEscape(target)
+}
+
+// rowFields lists the inputs of the page.
+func rowFields() []console.EditField {
+	return []console.EditField{
+		console.EditChoice("type", "Mapping type", nil),
+		{Name: "source", Label: "Source attribute"},
+		{Name: "constant", Label: "Constant Value", Read: func(form url.Values) string { return form.Get("constant") }},
+		{Name: "expression", Label: "Expression"},
+		{Name: "default", Label: "Default value if null", Read: func(form url.Values) string { return form.Get("default") }},
+		{Name: "target", Label: "Target attribute"},
+		console.EditChoice("match", "Match objects using this attribute", map[string]string{"yes": "Yes", "no": "No"}),
+		{Name: "precedence", Label: "Matching precedence"},
+		console.EditChoice("apply", "Apply this mapping", map[string]string{"Always": "Always", "ObjectAddOnly": "Only during object creation"}),
+		console.EditTick("flownull", "Flow null values"),
+		{Name: "place", Label: "Place in the list"},
+	}
+}
+
+// inputOf returns the input for the field that a domain error names.
+func inputOf(field string) string {
+	for _, f := range rowFields() {
+		if f.Label == field {
+			return f.Name
+		}
+	}
+	return ""
+}
+
+// rowValues returns the stored values of a row, by the name of the input.
+func rowValues(s *provision.Schema, m *provision.ObjectMapping, target string) map[string]string {
+	values := map[string]string{"type": string(provision.DirectMapping), "match": "no", "apply": string(provision.FlowAlways)}
+	for i := range m.AttributeMappings {
+		if target == "" || m.AttributeMappings[i].TargetAttributeName != target {
+			continue
+		}
+		row := s.Row(m, &m.AttributeMappings[i])
+		values["type"], values["default"], values["target"] = string(row.Type), row.Default, row.Target
+		values["apply"], values["flownull"], values["place"] = string(row.Apply), console.TickValue(row.FlowNull), strconv.Itoa(i+1)
+		switch row.Type {
+		case provision.DirectMapping:
+			values["source"] = row.Source
+		case provision.ConstantMapping:
+			values["constant"] = row.Source
+		case provision.ExpressionMapping:
+			values["expression"] = row.Source
+		}
+		if row.Precedence > 0 {
+			values["match"], values["precedence"] = "yes", strconv.Itoa(row.Precedence)
+		}
+	}
+	return values
+}
+
+// rowOf returns the row that the values of the form describe. The error is a *provision.InputError.
+func rowOf(values map[string]string) (provision.RowEdit, error) {
+	row := provision.RowEdit{
+		Type: provision.MappingType(values["type"]), Default: values["default"], Target: values["target"],
+		Apply: provision.AttributeFlowType(values["apply"]), FlowNull: values["flownull"] != "",
+	}
+	switch row.Type {
+	case provision.DirectMapping:
+		row.Source = values["source"]
+	case provision.ConstantMapping:
+		row.Source = values["constant"]
+	case provision.ExpressionMapping:
+		row.Source = values["expression"]
+	}
+	if values["match"] != "yes" {
+		return row, nil
+	}
+	n, err := strconv.Atoi(values["precedence"])
+	if err != nil || n < 1 {
+		return row, &provision.InputError{Field: "Matching precedence", Text: "is a number from 1, lowest first"}
+	}
+	row.Precedence = n
+	return row, nil
+}
+
+// changedJob returns the job with the row as the form has it.
+func changedJob(job provision.Job, mapping, replaces string, values map[string]string, c provision.Catalog) (provision.Job, error) {
+	row, err := rowOf(values)
+	if err != nil {
+		return job, err
+	}
+	after, err := job.SetRow(mapping, replaces, row, c)
+	if err != nil || replaces == "" {
+		return after, err
+	}
+	place, err := strconv.Atoi(values["place"])
+	if err != nil {
+		return job, &provision.InputError{Field: "Place in the list", Text: "is a number"}
+	}
+	return after.MoveRow(mapping, row.Target, place, c)
+}
+
+// openRow returns the job, the mapping and the target attribute of the row that the address names.
+func (p *Pages) openRow(r *http.Request, v *appVisit) (provision.Job, *provision.ObjectMapping, string, error) {
+	job, err := p.Jobs.Get(r.Context(), v.key())
+	if err != nil {
+		return job, nil, "", err
+	}
+	m, err := v.mapping(job, r)
+	if err != nil {
+		return job, nil, "", err
+	}
+	target := r.URL.Query().Get(rowParam)
+	if target != "" && !slices.ContainsFunc(m.AttributeMappings, func(a provision.AttributeMapping) bool { return a.TargetAttributeName == target }) {
+		return job, nil, "", &console.PageError{
+			Status: http.StatusNotFound, Title: "This attribute is not mapped", Text: "The mapping has no row for " + target + ". It may have been removed since the list was shown.",
+			Action: &console.Action{Text: "Back to the mapping", URL: v.mappingURL(m.Name)},
+		}
+	}
+	return job, m, target, nil
+}
+
+func (p *Pages) showRow(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	job, m, target, err := p.openRow(r, v)
+	if err != nil {
+		return p.handleJobError(w, r, v, err)
+	}
+	stored := rowValues(job.Schema, m, target)
+	pg := p.rowPage(v, job, m, target, stored)
+	pg.Was = console.WasFields(rowFields(), stored)
+	if form := p.keptForm(r, v, v.rowURL(m.Name, target)); form != nil {
+		values := formValues(form)
+		pg = p.rowPage(v, job, m, target, values)
+		pg.Was, pg.Unsaved = console.WasAgain(form, rowFields()), true
+	}
+	if target != "" {
+		p.try(r.Context(), v, &pg, job, m, target, "")
+	}
+	return p.show(w, r, http.StatusOK, "row", pg)
+}
+
+// formValues reads the inputs of a form that was sent or kept.
+func formValues(form url.Values) map[string]string {
+	values := map[string]string{}
+	for _, f := range rowFields() {
+		values[f.Name] = f.FormValue(form)
+	}
+	return values
+}
+
+// rowPage returns the page with these values in its inputs.
+func (p *Pages) rowPage(v *appVisit, job provision.Job, m *provision.ObjectMapping, target string, values map[string]string) rowPage {
+	pg := rowPage{
+		Page: v.page, Action: v.rowURL(m.Name, target), Cancel: v.mappingURL(m.Name), Values: values, Wrong: map[string]*console.FieldError{},
+		Users: m.SourceObjectName == "User", Functions: expr.Functions(),
+	}
+	pg.SourceName, pg.TargetName = systemNames(job.Schema)
+	pg.Title = "Edit Attribute"
+	if target == "" {
+		pg.Title = "Add New Mapping"
+	} else {
+		pg.Lead = target
+		if !pg.Users || target != "userName" {
+			pg.Remove = v.removeRowURL(m.Name, target)
+		}
+	}
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: m.Name, URL: v.mappingURL(m.Name)})
+	for _, t := range provision.MappingTypes() {
+		pg.Types = append(pg.Types, console.Choice{Value: string(t), Text: string(t), Checked: values["type"] == string(t)})
+	}
+	for _, f := range []struct{ value, text string }{{"Always", "Always"}, {"ObjectAddOnly", "Only during object creation"}} {
+		pg.Applies = append(pg.Applies, console.Choice{Value: f.value, Text: f.text, Checked: values["apply"] == f.value})
+	}
+	if apply := values["apply"]; apply != "" && !slices.ContainsFunc(pg.Applies, func(c console.Choice) bool { return c.Checked }) {
+		pg.Applies = append(pg.Applies, console.Choice{Value: apply, Text: apply, Checked: true})
+	}
+	if target != "" {
+		for i := range m.AttributeMappings {
+			n := strconv.Itoa(i + 1)
+			text := n + ", where " + m.AttributeMappings[i].TargetAttributeName + " is now"
+			if m.AttributeMappings[i].TargetAttributeName == target {
+				text = n + ", as it is"
+			}
+			pg.Places = append(pg.Places, console.Choice{Value: n, Text: text, Checked: values["place"] == n})
+		}
+	}
+	pg.Sources = slices.Sorted(slices.Values(job.Schema.SourceAttributes(m)))
+	pg.Targets = freeTargets(job.Schema, m, target)
+	return pg
+}
+
+// freeTargets returns the target attributes that a row can write: those that no other row writes.
+func freeTargets(s *provision.Schema, m *provision.ObjectMapping, own string) []string {
+	var free []string
+	for _, name := range s.TargetAttributes(m) {
+		taken := slices.ContainsFunc(m.AttributeMappings, func(a provision.AttributeMapping) bool { return a.TargetAttributeName == name })
+		if !taken || name == own {
+			free = append(free, name)
+		}
+	}
+	return free
+}
+
+// refuse puts an error at the input that it is about. It reports false for an error that is not
+// about the form.
+func (pg *rowPage) refuse(err error) bool {
+	var wrong *provision.ExpressionError
+	var place *expr.SyntaxError
+	var input *provision.InputError
+	switch {
+	case errors.As(err, &wrong):
+		pg.Wrong["expression"] = &console.FieldError{For: "expression", Text: console.AsSentence(wrong.Err.Error())}
+		if errors.As(err, &place) {
+			pg.Caret = caretOf(pg.Values["expression"], place)
+		}
+	case errors.As(err, &input):
+		if name := inputOf(input.Field); name != "" {
+			pg.Wrong[name] = &console.FieldError{For: name, Text: console.AsSentence(input.Field + " " + input.Text)}
+		} else {
+			pg.Error = &console.Notice{Tone: console.ToneProblem, Title: "This was not saved", Text: console.AsSentence(input.Field + " " + input.Text)}
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// caretOf returns the line of the text that has the error.
+func caretOf(text string, e *expr.SyntaxError) *caretLine {
+	lines := strings.Split(console.NormalLineBreaks(text), "\n")
+	if e.Line < 1 || e.Line > len(lines) {
+		return nil
+	}
+	return &caretLine{Line: lines[e.Line-1], Caret: strings.Repeat(" ", max(0, e.Column-1)) + "^"}
+}
+
+func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	job, mapping, target, err := p.openRow(r, v)
+	if err != nil {
+		return p.handleJobError(w, r, v, err)
+	}
+	again := func(status int, wrong error) error {
+		values := formValues(r.PostForm)
+		pg := p.rowPage(v, job, mapping, target, values)
+		pg.Was, pg.Unsaved = console.WasAgain(r.PostForm, rowFields()), true
+		if wrong != nil && !pg.refuse(wrong) {
+			return wrong
+		}
+		if wrong == nil {
+			p.try(r.Context(), v, &pg, job, mapping, target, strings.TrimSpace(r.PostForm.Get("person")))
+		}
+		return p.show(w, r, status, "row", pg)
+	}
+	if r.PostForm.Get("do") == "try" {
+		return again(http.StatusOK, nil)
+	}
+	var (
+		m      console.MergedEdit
+		change reachChange
+	)
+	by, err := v.lastChange(r.Context(), v.App.ID)
+	if err != nil {
+		return err
+	}
+	_, err = p.Jobs.EditSchema(r.Context(), v.key(), func(now provision.Job) (provision.Job, error) {
+		current, err := now.Schema.ObjectMapping(mapping.Name)
+		if err != nil {
+			return now, &provision.InputError{Field: "Mapping", Text: err.Error()}
+		}
+		if m, err = console.MergeEdit(r.PostForm, rowFields(), rowValues(now.Schema, current, target)); err != nil {
+			return now, err
+		}
+		if len(m.Conflicts) > 0 {
+			return now, errAsk
+		}
+		after, err := changedJob(now, mapping.Name, target, m.Values, p.Jobs.Attributes)
+		if err != nil {
+			return now, err
+		}
+		if change, err = p.reachOf(r.Context(), v, now, after); err != nil {
+			return now, err
+		}
+		if change.needsConfirmation() && r.PostForm.Get("confirmed") != change.confirmationValue() {
+			return now, errConfirm
+		}
+		return after, nil
+	}, v.actor())
+	var input *provision.InputError
+	var wrong *provision.ExpressionError
+	switch {
+	case errors.Is(err, errAsk):
+		return p.Console.AskEdit(w, r, p.rowFrame(v, mapping.Name), m, v.rowURL(mapping.Name, target), v.rowURL(mapping.Name, target), by)
+	case errors.Is(err, errConfirm):
+		pg := console.ConfirmPage{Page: p.rowFrame(v, mapping.Name), Action: v.rowURL(mapping.Name, target), Button: "Save the mapping", Cancel: p.keepForm(r, v, v.rowURL(mapping.Name, target), m.Rest)}
+		pg.Fields = append(m.Rest, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
+		return p.askRow(w, r, v, pg, change, m.FromOthers(by))
+	case errors.As(err, &input), errors.As(err, &wrong):
+		return again(http.StatusUnprocessableEntity, err)
+	case err != nil:
+		return p.handleJobError(w, r, v, err)
+	}
+	n := console.DoneNotice("The mapping of " + m.Values["target"] + " was saved. Everybody is looked at again with the next cycle.")
+	if len(m.Mine) == 0 {
+		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the mapping of " + m.Values["target"] + " was like that already."}
+	}
+	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), n)
+}
+
+func (p *Pages) rowFrame(v *appVisit, mapping string) console.Page {
+	frame := v.page
+	frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: mapping, URL: v.mappingURL(mapping)})
+	return frame
+}
+
+// askRow shows what a change of a mapping does before it is saved.
+func (p *Pages) askRow(w http.ResponseWriter, r *http.Request, v *appVisit, pg console.ConfirmPage, c reachChange, others string) error {
+	c.fillQuestion(&pg, v, "mapping")
+	pg.Lead, pg.Narrow = others, true
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+}
+
+func (p *Pages) askRemoveRow(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	job, m, target, err := p.openRow(r, v)
+	if err != nil {
+		return p.handleJobError(w, r, v, err)
+	}
+	after, err := job.RemoveRow(m.Name, target, p.Jobs.Attributes)
+	if err != nil {
+		return p.rowStays(w, r, v, m.Name, target, err)
+	}
+	c, err := p.reachOf(r.Context(), v, job, after)
+	if err != nil {
+		return err
+	}
+	return p.askRemoval(w, r, v, m.Name, target, c)
+}
+
+func (p *Pages) askRemoval(w http.ResponseWriter, r *http.Request, v *appVisit, mapping, target string, c reachChange) error {
+	pg := console.ConfirmPage{
+		Page: p.rowFrame(v, mapping), Action: v.removeRowURL(mapping, target), Button: "Remove the mapping of " + target, Danger: true,
+		Cancel: v.rowURL(mapping, target), Fields: []console.HiddenField{{Name: "confirmed", Value: c.confirmationValue()}},
+		Consequences: []string{target + " of an account at " + v.App.Name + " is not kept up to date any more. The value that it has now stays."},
+	}
+	c.fillQuestion(&pg, v, "mapping")
+	pg.Title, pg.Narrow = "Remove the mapping of "+target+"?", true
+	pg.Undo = "The mapping can be added again."
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+}
+
+// rowStays tells why a row cannot be removed.
+func (p *Pages) rowStays(w http.ResponseWriter, r *http.Request, v *appVisit, mapping, target string, err error) error {
+	var input *provision.InputError
+	if !errors.As(err, &input) {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.rowURL(mapping, target), console.Notice{Tone: console.ToneProblem, Title: "The mapping was not removed", Text: console.AsSentence(input.Field + " " + input.Text)})
+}
+
+func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	_, mapping, target, err := p.openRow(r, v)
+	if err != nil {
+		return p.handleJobError(w, r, v, err)
+	}
+	var change reachChange
+	_, err = p.Jobs.EditSchema(r.Context(), v.key(), func(now provision.Job) (provision.Job, error) {
+		after, err := now.RemoveRow(mapping.Name, target, p.Jobs.Attributes)
+		if err != nil {
+			return now, err
+		}
+		if change, err = p.reachOf(r.Context(), v, now, after); err != nil {
+			return now, err
+		}
+		if r.PostForm.Get("confirmed") != change.confirmationValue() {
+			return now, errConfirm
+		}
+		return after, nil
+	}, v.actor())
+	var input *provision.InputError
+	switch {
+	case errors.Is(err, errConfirm):
+		return p.askRemoval(w, r, v, mapping.Name, target, change)
+	case errors.As(err, &input):
+		return p.rowStays(w, r, v, mapping.Name, target, err)
+	case err != nil:
+		return p.handleJobError(w, r, v, err)
+	}
+	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), console.DoneNotice("The mapping of "+target+" was removed."))
+}
+
+// findPerson returns the object id of the user with this user principal name or object id.
+func (v *appVisit) findPerson(ctx context.Context, name string) (string, error) {
+	u, err := v.UserByUPN(ctx, name)
+	if errors.Is(err, refusal.NotFound) {
+		u, err = v.User(ctx, name)
+	}
+	return u.ObjectID, err
+}
+
+// try adds to the page what the row yields for people, in detail for the user with this name. A row that cannot be used yet has its error
+// on the page instead.
+func (p *Pages) try(ctx context.Context, v *appVisit, pg *rowPage, job provision.Job, m *provision.ObjectMapping, target, name string) {
+	row, err := rowOf(pg.Values)
+	if err == nil {
+		pg.Notes = job.RowNotes(m.Name, row)
+	}
+	if !pg.Users {
+		return
+	}
+	tried := &triedRow{}
+	pg.Person = name
+	person := ""
+	if err == nil && name != "" {
+		person, err = v.findPerson(ctx, name)
+		if errors.Is(err, refusal.NotFound) {
+			tried.Unknown, err = "There is no user "+name+" in this directory. Type a user principal name or an object id.", nil
+		}
+	}
+	if err == nil {
+		tried.Trial, err = p.Jobs.Try(ctx, job, m.Name, target, row, person)
+	}
+	if err != nil {
+		if !pg.refuse(err) {
+			pg.Error = &console.Notice{Tone: console.ToneProblem, Title: "The mapping was not tried", Text: console.AsSentence(err.Error())}
+		}
+		return
+	}
+	if tried.Trial.Trace != nil {
+		tried.Trace = traceOf(tried.Trial.Trace)
+	}
+	tried.Count = countWords(tried.Trial)
+	pg.Tried = tried
+}
+
+func countWords(t provision.Trial) string {
+	who := "all " + console.PluralForms(t.Examined, "active user", "active users") + " that the job can reach"
+	if !t.All {
+		who = "the first " + console.PluralForms(t.Examined, "active user", "active users")
+	}
+	return fmt.Sprintf("Of %s, %s no value, and the mapping fails for %d.", who, console.PluralForms(t.Empties, "has", "have"), t.Failures)
+}
+
+func traceOf(s *expr.Step) *traceStep {
+	t := &traceStep{Expression: s.Expression, Tone: console.ToneQuiet}
+	switch {
+	case s.Skipped:
+		t.Result = "not evaluated"
+	case s.Err != nil:
+		t.Result, t.Tone = "fails", console.ToneProblem
+	case s.Redacted():
+		t.Result = "[Redact]"
+	case s.Value.IsNull():
+		t.Result = "no value"
+	case s.Value.IsNoFlow():
+		t.Result = "nothing flows"
+	default:
+		t.Result = strings.Join(s.Value.Strings(), ", ")
+	}
+	for _, child := range s.Steps {
+		t.Steps = append(t.Steps, *traceOf(child))
+	}
+	return t
+}
+
+// effectWords tells in sentences what a change of the mapping does to values.
+func effectWords(e provision.Effect, app string) []string {
+	var words []string
+	if e.Changed > 0 {
+		words = append(words, console.PluralForms(e.Changed, "user in scope gets", "users in scope get")+" other values at "+app+".")
+	}
+	for i, a := range e.Attributes {
+		if i == maxEffects {
+			words = append(words, fmt.Sprintf("%d more attributes change.", len(e.Attributes)-i))
+			break
+		}
+		text := a.Target + " changes for " + console.PluralForms(a.People, "user", "users")
+		if a.Emptied > 0 {
+			text += fmt.Sprintf("; %d of them get no value from the mapping", a.Emptied)
+		}
+		words = append(words, text+". "+exampleWords(a.Examples))
+	}
+	if e.Failing > 0 {
+		text := "The mapping fails for " + console.PluralForms(e.Failing, "user", "users") + " in scope, who are not provisioned then."
+		for _, f := range e.Failures[:min(2, len(e.Failures))] {
+			text += " " + f.Name + ": " + f.Text
+		}
+		words = append(words, text)
+	}
+	for i, left := range e.Left {
+		if i == maxEffects {
+			break
+		}
+		var names []string
+		for _, person := range left.Examples {
+			names = append(names, person.Name)
+		}
+		text := console.PluralForms(left.People, "user leaves", "users leave") + " the scope because of: " + left.Clause + ". "
+		words = append(words, text+"For example "+strings.Join(names, ", ")+".")
+	}
+	return words
+}
+
+// maxEffects is how many attributes and clauses a question names.
+const maxEffects = 8
+
+func exampleWords(examples []provision.ValueExample) string {
+	var words []string
+	for _, x := range examples[:min(3, len(examples))] {
+		if x.Hidden {
+			words = append(words, x.Name+" (the value is not shown)")
+			continue
+		}
+		words = append(words, x.Name+": "+shownValue(x.Before)+" → "+shownValue(x.After))
+	}
+	return "For example " + strings.Join(words, "; ") + "."
+}
+
+func shownValue(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "no value"
+	case []any:
+		list := make([]string, len(v))
+		for i, item := range v {
+			list[i] = fmt.Sprint(item)
+		}
+		return strings.Join(list, ", ")
+	default:
+		return fmt.Sprint(v)
+	}
+}

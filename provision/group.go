@@ -1,0 +1,394 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// GroupSource is a Source that also has groups.
+type GroupSource interface {
+	Source
+	// GroupSnapshot returns one page of groups, ordered by id. It includes soft-deleted groups.
+	GroupSnapshot(ctx context.Context, q SnapshotQuery) ([]Object, error)
+	// GroupObject returns one group, or refusal.NotFound if it was purged.
+	GroupObject(ctx context.Context, app, id string) (Object, error)
+	// GroupChanges returns the groups that have changed after a position, or whose assignment to app
+	// has changed, and all changes of direct memberships. It returns [ErrBehind] if the source no
+	// longer keeps all changes since then.
+	GroupChanges(ctx context.Context, app string, after Cursor, limit int) (GroupsChanged, error)
+	// Members returns a page of a group's direct members, ordered by id. A page shorter than the limit
+	// is the last.
+	Members(ctx context.Context, group, after string, limit int) ([]Edge, error)
+	// MembersAmong returns which of some objects are direct members of a group, with their kind.
+	MembersAmong(ctx context.Context, group string, ids []string) (map[string]ObjectKind, error)
+	// GroupsOf returns the groups that an object is a direct member of.
+	GroupsOf(ctx context.Context, member string) ([]string, error)
+}
+
+// Edge is a membership, or the change of one.
+type Edge struct {
+	Group, Member string
+	Kind          ObjectKind // of the member
+	Present       bool       // added; otherwise removed
+	Cursor        Cursor     // where it happened; empty for a membership that is simply there
+}
+
+// GroupsChanged lists groups and memberships that have changed.
+type GroupsChanged struct {
+	IDs    []string // of groups, each once, in the order of their first change
+	Edges  []Edge   // in the order in which they happened
+	Cursor Cursor
+	More   bool
+}
+
+// GroupState is the progress of a job's groups.
+type GroupState struct {
+	Ready    bool      `json:"ready,omitempty"`    // every group in scope was looked at since they are provisioned
+	Mark     Cursor    `json:"mark,omitempty"`     // changes of groups before it are imported
+	Off      string    `json:"off,omitempty"`      // why the target takes no groups; "" if it does
+	Searches *Searches `json:"searches,omitempty"` // the tests of the matching attributes of groups
+}
+
+// MembersState is what a job has found out about the members of the target's groups.
+type MembersState struct {
+	For     int64 `json:"for"`               // the job's count [Asked.ForgetLinks] when this was found out
+	AtOnce  int   `json:"atOnce,omitempty"`  // how many one request may carry; 0: no bound is known
+	Adds    bool  `json:"adds,omitempty"`    // the target has proved that its additions happen
+	Removes bool  `json:"removes,omitempty"` // the target has proved that its removals happen
+}
+
+// groups is what a run needs to provision groups.
+type groups struct {
+	m      *mapping
+	source GroupSource
+	target GroupTarget
+}
+
+// connectGroups prepares for groups if the job's mapping of groups is enabled.
+func (r *run) connectGroups() error {
+	r.groups = nil
+	object, err := r.job.Schema.GroupMapping()
+	source, has := r.source.(GroupSource)
+	if err != nil || !object.Enabled || !has {
+		return nil
+	}
+	m, err := compileObject(r.job.Schema, object, GroupKind, nil)
+	if err != nil {
+		return err
+	}
+	if r.state.Members.For != r.job.ForgetLinks {
+		r.state.Members = MembersState{For: r.job.ForgetLinks}
+	}
+	m.now = r.e.Now
+	r.groups = &groups{m: m, source: source, target: r.target.Groups()}
+	return nil
+}
+
+// groupsOn reports whether the job provisions groups and the target takes them.
+func (r *run) groupsOn() bool { return r.groups != nil && r.state.Groups.Off == "" }
+
+// testGroups finds out whether the target can be searched for groups. A target without groups is no
+// failure: then only accounts are provisioned.
+func (r *run) testGroups(ctx context.Context) error {
+	if r.groups == nil {
+		r.state.Groups.Off = ""
+		return nil
+	}
+	all, err := testSearches(ctx, r.groups.target, r.groups.m)
+	if all == nil && err != nil {
+		return err
+	}
+	s := &r.state.Groups
+	s.Searches, s.Off = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}, ""
+	if err != nil {
+		s.Off = "The application takes no groups, so none are provisioned: " + asTargetError(err).Detail
+	}
+	return nil
+}
+
+// groupPass returns the pass that evaluates groups, or nil.
+func (r *run) groupPass(p *pass) *pass {
+	if !r.groupsOn() {
+		return nil
+	}
+	g := &pass{
+		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches),
+		reads: p.reads, settle: p.settle, doubt: p.doubt, others: p.others, claims: p.claims,
+		owner: func(ctx context.Context, id string) (string, error) {
+			return r.e.Store.Owner(ctx, r.job.Key, GroupKind, id)
+		},
+	}
+	// A group does not wait for the name of another one.
+	g.others.holder = func(context.Context, MatchKey) (string, error) { return "", nil }
+	return g
+}
+
+// readGroup reads one group, or returns nil if the source no longer has it.
+func (r *run) readGroup(ctx context.Context, id string) (*Object, error) {
+	if r.groups == nil {
+		return nil, nil
+	}
+	o, err := r.groups.source.GroupObject(ctx, r.job.Key.App, id)
+	switch {
+	case errors.Is(err, refusal.NotFound):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("import group %s: %w", id, err)
+	}
+	return &o, nil
+}
+
+// passFor returns the pass for an object, or nil if it is a group and groups are not provisioned
+// now. object is nil if the source no longer has it.
+func (p *pass) passFor(object *Object, known Pending) *pass {
+	kind := UserKind
+	if known.Link != nil && known.Link.Kind != "" {
+		kind = known.Link.Kind
+	}
+	if object != nil {
+		kind = object.Kind
+	}
+	if kind == GroupKind {
+		return p.groups
+	}
+	return p
+}
+
+// leaveGroup leaves a group alone while groups are not provisioned.
+func (p *pass) leaveGroup(known Pending, object *Object) *work {
+	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsent{}, decision: skip{telling: silent}}
+	if object != nil {
+		w.object = *object
+	}
+	return w
+}
+
+// decideGroup decides about a group. A group has no state that tells an application not to use it, so
+// a group that should not be there is deleted.
+func (p *pass) decideGroup(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
+	switch {
+	case w.entitled() && w.link != nil:
+		return p.decideLinked(ctx, w, attributes)
+	case w.entitled():
+		return p.match(ctx, w, attributes)
+	case w.link == nil:
+		return p.leaveAlone(w), nil
+	case !p.m.can(FlowDelete):
+		s := w.skip("DeleteDisabled", "The group is not in scope any more, and Delete is not among the Target Object Actions.", "Tick Delete to remove such groups, or remove the group at the application.")
+		if w.gone {
+			s.pair = forget{}
+		} else if w.link.State != Released {
+			released := *w.link
+			released.State = Released
+			s.pair = remember{released}
+		} else {
+			s.telling = silent
+		}
+		return s, nil
+	}
+	if w.link.missing() {
+		if d, err := p.readAccount(ctx, w, attributes); d != nil || err != nil {
+			return d, err
+		}
+	}
+	w.identify(w.link.TargetID)
+	w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s: %s", w.who(), p.m.target, w.whyDisabled()), nil)
+	return remove{link: *w.link}, nil
+}
+
+// aboutGroups turns a sentence about a person into one about a group.
+var aboutGroups = strings.NewReplacer(
+	"The person", "The group", "the person", "the group", "a person without access", "a group without access",
+	"an account", "a group", "An account", "A group", "The account", "The group at the application", "the account", "the group at the application",
+	"such accounts", "such groups", "accounts", "groups",
+)
+
+// words returns a sentence as it reads for the kind of object.
+func (w *work) words(sentence string) string {
+	if w.m.kind == GroupKind {
+		return aboutGroups.Replace(sentence)
+	}
+	return sentence
+}
+
+// laneOfGroup returns the lane of a group. state is that of its link, or "".
+func (r *run) laneOfGroup(why Why, state LinkState, o *Object) Lane {
+	if (why == ByCycle || why == ByAbsence) && state == Active && r.groups != nil && r.groups.entitles(o, r.job.Scope) {
+		return Checks
+	}
+	return Groups
+}
+
+func (g *groups) entitles(o *Object, s Scope) bool {
+	if o == nil || !o.Active() || !o.Assigned && s != Everyone {
+		return false
+	}
+	admitted, _ := g.m.filter.admits(o.Attributes)
+	return admitted
+}
+
+// importGroupNews imports the changes of groups and memberships since the last look.
+func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
+	r.mu.Lock()
+	at, on := r.state.Groups.Mark, r.groupsOn()
+	r.mu.Unlock()
+	if !on {
+		return false, nil
+	}
+	c, err := r.groups.source.GroupChanges(ctx, r.job.Key.App, at, importPage)
+	if err != nil {
+		return false, fmt.Errorf("read changes of groups: %w", err)
+	}
+	if c.Cursor == at {
+		return false, nil
+	}
+	listed, err := r.listGroups(ctx, c)
+	if err != nil {
+		return false, err
+	}
+	return len(listed) > 0 || c.More, r.save(func(s *State) { s.Groups.Mark = c.Cursor }, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
+}
+
+// listGroups returns the work that changes of groups make.
+func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error) {
+	objects := make(map[string]*Object, len(c.IDs))
+	for _, id := range c.IDs {
+		o, err := r.readGroup(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		objects[id] = o
+	}
+	states, err := r.e.Store.LinkStates(ctx, r.job.Key, c.groups())
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, id := range c.IDs {
+		if _, linked := states[id]; linked || r.groups.entitles(objects[id], r.job.Scope) {
+			ids = append(ids, id)
+		}
+	}
+	listed, err := r.list(ctx, ByChange, ids, objects, nil)
+	if err != nil {
+		return nil, err
+	}
+	return append(listed, r.listMembers(c.Edges, states)...), nil
+}
+
+// groups returns the ids of all groups that changes are about.
+func (c GroupsChanged) groups() []string {
+	ids := append([]string{}, c.IDs...)
+	seen := map[string]bool{}
+	for _, e := range c.Edges {
+		if !seen[e.Group] {
+			seen[e.Group] = true
+			ids = append(ids, e.Group)
+		}
+	}
+	return ids
+}
+
+// groupsChanged reports whether the source has changes of groups that concern the job.
+func (r *run) groupsChanged(ctx context.Context) (changed bool, err error) {
+	err = r.eachGroupNews(ctx, func(listed []Listed) (bool, error) {
+		changed = changed || len(listed) > 0
+		return !changed, nil
+	})
+	return changed, err
+}
+
+// eachGroupNews visits the work that the changes of groups make which are not imported yet, as long as
+// visit wants more.
+func (r *run) eachGroupNews(ctx context.Context, visit func([]Listed) (more bool, err error)) error {
+	if !r.groupsOn() || !r.state.Groups.Ready {
+		return nil
+	}
+	at := r.state.Groups.Mark
+	for {
+		c, err := r.groups.source.GroupChanges(ctx, r.job.Key.App, at, importPage)
+		if err != nil {
+			return fmt.Errorf("read changes of groups: %w", err)
+		}
+		listed, err := r.listGroups(ctx, c)
+		if err != nil {
+			return err
+		}
+		if more, err := visit(listed); err != nil || !more || !c.More {
+			return err
+		}
+		at = c.Cursor
+	}
+}
+
+// mentionGroups logs, once per initial cycle, what the job does with groups. It says nothing if no
+// group is in scope.
+func (r *run) mentionGroups(ctx context.Context) error {
+	if r.groups == nil || r.state.Cycle.Kind != InitialCycle {
+		return nil
+	}
+	count, err := r.countGroups(ctx)
+	if err != nil || count == 0 {
+		return err
+	}
+	entry := LogEntry{
+		ID: r.e.NewID(), ChangeID: r.e.NewID(), ActivityTime: r.e.Now(), JobID: r.job.Key.String(), CycleID: r.state.Cycle.ID, Action: Other,
+		Status:         StatusInfo{Status: Skipped, Code: "GroupsInScope", Reason: r.groupsNote(count), Category: "nonServiceFailure"},
+		SourceSystem:   System{ID: string(r.job.Key.Directory), DisplayName: r.m.source},
+		TargetSystem:   System{ID: r.job.Key.App, DisplayName: r.m.target},
+		SourceIdentity: Identity{DisplayName: "All groups", Type: string(GroupKind)}, TargetIdentity: Identity{Type: string(GroupKind)},
+		Steps: []Step{}, Modified: []ModifiedProperty{}, InitiatorName: "Rollcall provisioning", Mapping: r.groups.m.object.Name,
+	}
+	if r.state.Groups.Off != "" {
+		entry.Status.Code = "GroupsNotProvisioned"
+	}
+	if err := r.e.Store.Record(ctx, r.fence, r.state, []Outcome{{Entry: &entry}}); err != nil {
+		return err
+	}
+	return r.show(&entry)
+}
+
+// groupsNote says what the job does with the groups in scope.
+func (r *run) groupsNote(count int) string {
+	many := fmt.Sprintf("%d groups are", count)
+	if count == 1 {
+		many = "One group is"
+	}
+	if off := r.state.Groups.Off; off != "" {
+		return many + " in scope. " + off
+	}
+	return fmt.Sprintf("%s in scope. A group is looked for by %s, created without members if it is not there, and gets as members those who have an account through this job. To provision no groups, set Enabled to No in %s.",
+		many, matchingPaths(r.groups.m), r.groups.m.object.Name)
+}
+
+func matchingPaths(m *mapping) string {
+	names := make([]string, len(m.matching))
+	for i := range m.matching {
+		names[i] = m.matching[i].Target
+	}
+	return strings.Join(names, " and ")
+}
+
+// countGroups counts the groups in scope.
+func (r *run) countGroups(ctx context.Context) (n int, err error) {
+	q := SnapshotQuery{App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, Limit: importPage}
+	for {
+		page, err := r.groups.source.GroupSnapshot(ctx, q)
+		if err != nil {
+			return 0, fmt.Errorf("read groups: %w", err)
+		}
+		for i := range page {
+			if r.groups.entitles(&page[i], r.job.Scope) {
+				n++
+			}
+		}
+		if len(page) < importPage {
+			return n, nil
+		}
+		q.After = page[len(page)-1].ID
+	}
+}

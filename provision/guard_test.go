@@ -1,0 +1,424 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/source"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+// guarded is a job between a real directory and an application.
+type guarded struct {
+	*world
+	handle *directory.Handle
+	acme   directory.Application
+	opener func(context.Context, provision.SourceID) (provision.Source, error)
+	ids    []string
+}
+
+// newGuarded makes a job that has provisioned n people. The first third is in Sales.
+func newGuarded(t *testing.T, db *store.DB, n int, options ...option) *guarded {
+	t.Helper()
+	g := &guarded{world: &world{t: t, db: db, store: store.Provisioning{DB: db}, leases: store.Leases{DB: db}, clock: &clock{at: epoch}, app: newApplication(t)}}
+	g.wire()
+	all := &directory.Directories{Store: store.Directories{DB: db}, Now: g.clock.now, NewID: g.newID}
+	g.opener = source.Opener(all.OpenID)
+	g.engine.Sources = g.opener
+	d, err := all.Create(t.Context(), "contoso", "cli")
+	g.must(err)
+	g.handle = all.Open(d)
+	g.acme, err = g.handle.CreateApplication(t.Context(), "Acme", "cli")
+	g.must(err)
+	g.key = provision.Key{Directory: provision.SourceID(d.ID), App: g.acme.ID}
+	secret := g.world.app.token
+	s := provision.Settings{Mode: provision.Automatic, TenantURL: g.world.app.url(), Secret: &secret, Status: provision.On, Scope: provision.Everyone}
+	flows := allActions
+	for _, o := range options {
+		o(&s, &flows)
+	}
+	_, err = g.jobs.Save(t.Context(), g.key, s, "cli")
+	g.must(err)
+	g.setActions(flows)
+	for i := range n {
+		g.ids = append(g.ids, fmt.Sprintf("%08d-0000-4000-8000-000000000000", i))
+	}
+	g.importRows(nil, directory.ImportOptions{})
+	g.cycle()
+	if got := g.active(); got != n {
+		t.Fatalf("%d of %d accounts are active", got, n)
+	}
+	return g
+}
+
+func (g *guarded) must(err error) {
+	g.t.Helper()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// importRows imports the people. edit changes the values of one, or returns false to leave them out.
+func (g *guarded) importRows(edit func(i int, values map[string]string) bool, o directory.ImportOptions) directory.ImportReport {
+	g.t.Helper()
+	o.Actor = "cli"
+	r, err := g.handle.Import(g.t.Context(), g.rows(edit), o)
+	g.must(err)
+	if len(r.Errors) > 0 || r.Refused != "" {
+		g.t.Fatalf("import: %+v %s", r.Errors, r.Refused)
+	}
+	return r
+}
+
+func (g *guarded) rows(edit func(i int, values map[string]string) bool) iter.Seq2[directory.Row, error] {
+	return func(yield func(directory.Row, error) bool) {
+		for i, id := range g.ids {
+			values := map[string]string{"objectId": id, "userPrincipalName": fmt.Sprintf("user%03d@contoso.example", i), "displayName": fmt.Sprintf("User %d", i), "mailNickname": fmt.Sprintf("user%d", i), "accountEnabled": "true", "department": "Sales"}
+			if i >= len(g.ids)/3 {
+				values["department"] = "Support"
+			}
+			if edit != nil && !edit(i, values) {
+				continue
+			}
+			if !yield(directory.Row{Line: i + 2, Values: values}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// blocking has an import block people from..to.
+func blocking(from, to int) func(int, map[string]string) bool {
+	return func(i int, values map[string]string) bool {
+		if i >= from && i < to {
+			values["accountEnabled"] = "false"
+		}
+		return true
+	}
+}
+
+// active counts the accounts that can be used.
+func (g *guarded) active() (n int) {
+	g.world.app.mu.Lock()
+	defer g.world.app.mu.Unlock()
+	for _, u := range g.world.app.users {
+		if active, _ := u.Bool("active"); active {
+			n++
+		}
+	}
+	return n
+}
+
+func (g *guarded) wantActive(when string, want int) {
+	g.t.Helper()
+	if got := g.active(); got != want {
+		g.t.Errorf("%s: %d accounts are active, want %d", when, got, want)
+	}
+}
+
+// held returns the only cause that is on hold.
+func (g *guarded) held() provision.HeldCause {
+	g.t.Helper()
+	all, err := g.jobs.Held(g.t.Context(), g.key, provision.OnHold)
+	g.must(err)
+	if len(all) != 1 {
+		g.t.Fatalf("on hold are %+v, want one cause", all)
+	}
+	return all[0]
+}
+
+func (g *guarded) nothingHeld(when string) {
+	g.t.Helper()
+	if r := g.report(); r.OnHold != 0 {
+		g.t.Errorf("%s: %d are on hold", when, r.OnHold)
+	}
+}
+
+func (g *guarded) events(name string) (texts []string) {
+	g.t.Helper()
+	all, err := store.Events{DB: g.db}.Recent(g.t.Context(), event.Directory(string(g.key.Directory)), "", event.Position{}, 10_000)
+	g.must(err)
+	for _, e := range all {
+		if e.Name == name {
+			texts = append(texts, e.Text)
+		}
+	}
+	return texts
+}
+
+func (g *guarded) filter(clauses ...provision.FilterClause) {
+	g.t.Helper()
+	scope := []provision.FilterGroup{{Name: "filter", Clauses: clauses}}
+	_, err := g.jobs.SetMapping(g.t.Context(), g.key, userRows, provision.MappingEdit{Scope: &scope}, "cli")
+	g.must(err)
+}
+
+func clause(attribute, operator, value string) provision.FilterClause {
+	c := provision.FilterClause{SourceOperandName: attribute, OperatorName: operator}
+	c.TargetOperand.Values = []string{value}
+	return c
+}
+
+// TestGuard loses many people by one mistake, and looks at the application for what became of them.
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	t.Run("an_import_that_loses_half_of_the_people_is_held_and_one_leaver_is_not", func(t *testing.T) {
+		t.Parallel()
+		storetest.Each(t, func(t *testing.T, db *store.DB) {
+			g := newGuarded(t, db, 60)
+			g.importRows(func(i int, _ map[string]string) bool { return i%2 == 0 }, directory.ImportOptions{Absent: directory.AbsentSoftDelete, Force: true})
+			g.block(t.Context(), g.ids[0])
+			g.importRows(func(i int, values map[string]string) bool {
+				values["displayName"] += " the other"
+				return i == 2
+			}, directory.ImportOptions{})
+			r, _ := g.cycle()
+			g.wantActive("the single leaver is cut off, nobody else", 59)
+			if got := g.world.app.user("user002@contoso.example").String("displayName"); got != "User 2 the other" {
+				t.Errorf("an update does not go on: %q", got)
+			}
+			h := g.held()
+			if h.Count != 30 || h.Words != "Import of users by command line" || h.Links != 60 || len(h.Names) != 5 || h.Names[0] != "user001@contoso.example" ||
+				len(h.Reasons) != 1 || h.Reasons[0] != (provision.HeldReason{Reason: "deleted in the directory", Count: 30}) {
+				t.Errorf("on hold is %+v", h)
+			}
+			if s := g.report(); s.OnHold != 30 || s.Pending != 0 || !s.OldestLeaver.IsZero() || r.Waiting != 0 {
+				t.Errorf("status: %+v, waiting %d", s, r.Waiting)
+			}
+			if texts := g.events(event.ProvisioningHeld); len(texts) != 1 || !strings.Contains(texts[0], "30 operations") {
+				t.Errorf("events: %q", texts)
+			}
+			g.cycle()
+			g.wantActive("the next cycle", 59)
+
+			// Two come back before the rest is approved.
+			for _, i := range []int{1, 3} {
+				_, err := g.handle.Restore(t.Context(), g.ids[i], "cli")
+				g.must(err)
+			}
+			g.cycle()
+			h = g.held()
+			if h.Count != 28 || h.Changed != 2 {
+				t.Errorf("after two came back: %+v", h)
+			}
+			if _, err := g.jobs.Approve(t.Context(), g.key, h.ID, h.Batch+1, "cli"); !errors.Is(err, provision.ErrChanged) {
+				t.Errorf("another batch than was seen: %v", err)
+			}
+			if did, err := g.jobs.Approve(t.Context(), g.key, h.ID, h.Batch, "cli"); err != nil || did.Count != 28 || did.Changed != 2 {
+				t.Errorf("approved %+v, %v", did, err)
+			}
+			g.cycle()
+			g.wantActive("approved", 31)
+			g.nothingHeld("approved")
+			if texts := g.events(event.ProvisioningApproved); len(texts) != 1 || texts[0] != "28 operations on hold were approved. Cause: Import of users by command line." {
+				t.Errorf("events: %q", texts)
+			}
+			if _, err := g.jobs.Approve(t.Context(), g.key, h.ID, provision.AnyBatch, "cli"); !errors.Is(err, provision.ErrNothingHeld) {
+				t.Errorf("approved twice: %v", err)
+			}
+		})
+	})
+	t.Run("the_limit_is_5_or_10_percent_or_500", func(t *testing.T) {
+		t.Parallel()
+		for _, c := range []struct{ people, blocked, active int }{{20, 5, 15}, {20, 6, 20}, {60, 6, 54}, {60, 7, 60}} {
+			g := newGuarded(t, storetest.New(t), c.people)
+			g.importRows(blocking(0, c.blocked), directory.ImportOptions{})
+			g.cycle()
+			g.wantActive(fmt.Sprintf("%d of %d", c.blocked, c.people), c.active)
+		}
+	})
+	t.Run("fifty_single_edits_go_through", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		for _, id := range g.ids[:50] {
+			g.block(t.Context(), id)
+		}
+		g.cycle()
+		g.wantActive("single edits", 10)
+	})
+	t.Run("a_filter_that_leaves_out_a_third_is_held_and_named", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		g.filter(clause("department", "NOT EQUALS", "Sales"))
+		g.cycle()
+		g.wantActive("the filter", 60)
+		h := g.held()
+		if h.Count != 20 || !strings.Contains(h.Words, "Source Object Scope") || !strings.Contains(h.Reasons[0].Reason, "department") {
+			t.Errorf("on hold is %+v", h)
+		}
+		// The filter is corrected: nothing is left to decide.
+		scope := []provision.FilterGroup{}
+		_, err := g.jobs.SetMapping(t.Context(), g.key, userRows, provision.MappingEdit{Scope: &scope}, "cli")
+		g.must(err)
+		g.cycle()
+		g.wantActive("the corrected filter", 60)
+		g.nothingHeld("the corrected filter")
+	})
+	t.Run("a_mapping_that_blocks_everyone_is_held", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		job, err := g.jobs.Get(t.Context(), g.key)
+		g.must(err)
+		schema := job.Schema.Clone()
+		m, err := schema.UserMapping()
+		g.must(err)
+		for i := range m.AttributeMappings {
+			if row := &m.AttributeMappings[i]; row.TargetAttributeName == "active" {
+				row.Source = &provision.AttributeMappingSource{Type: "Function", Expression: `Switch([department], "True", "Sales", "False")`}
+			}
+		}
+		_, err = g.jobs.SetSchema(t.Context(), g.key, schema, "cli")
+		g.must(err)
+		g.cycle()
+		g.cycle()
+		g.wantActive("the mapping", 60)
+		h := g.held()
+		if h.Count != 20 {
+			t.Errorf("on hold is %+v", h)
+		}
+		// A small import changes three of them otherwise: they stay on hold.
+		g.importRows(func(i int, values map[string]string) bool {
+			values["displayName"] += " again"
+			return i < 3
+		}, directory.ImportOptions{})
+		g.cycle()
+		g.wantActive("three others changed", 60)
+		if n := g.report().OnHold; n != 20 {
+			t.Errorf("%d are on hold", n)
+		}
+		_, err = g.jobs.Reject(t.Context(), g.key, g.held().ID, provision.AnyBatch, "cli")
+		g.must(err)
+		g.cycle()
+		g.wantActive("rejected", 60)
+	})
+	t.Run("small_imports_do_not_wear_a_large_one_down", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		g.importRows(blocking(0, 30), directory.ImportOptions{})
+		g.cycle()
+		for i := range 10 { // changes of the same people, not of their access
+			g.importRows(func(at int, values map[string]string) bool {
+				values["displayName"] += " again"
+				return blocking(0, 30)(at, values) && at/3 == i
+			}, directory.ImportOptions{})
+			_, _, err := g.handle.PutUser(t.Context(), g.with(g.ids[i], "city", "Oslo"), "cli")
+			g.must(err)
+			g.cycle()
+		}
+		g.wantActive("small imports", 60)
+		// Somebody who is deleted by hand is meant.
+		_, err := g.handle.SoftDelete(t.Context(), g.ids[4], "cli")
+		g.must(err)
+		g.cycle()
+		g.wantActive("one deleted by hand", 59)
+	})
+	t.Run("rejected_operations_stay_until_the_person_changes_or_another_cause_comes", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		g.importRows(blocking(0, 30), directory.ImportOptions{})
+		g.cycle()
+		_, err := g.jobs.Reject(t.Context(), g.key, g.held().ID, provision.AnyBatch, "cli")
+		g.must(err)
+		g.cycle()
+		g.nothingHeld("rejected")
+		if r := g.report(); r.Rejected != 30 {
+			t.Errorf("%d are rejected", r.Rejected)
+		}
+		g.wantActive("rejected", 60)
+		if texts := g.events(event.ProvisioningRejected); len(texts) != 1 {
+			t.Errorf("events: %q", texts)
+		}
+		_, _, err = g.handle.PutUser(t.Context(), g.with(g.ids[0], "city", "Oslo"), "cli")
+		g.must(err)
+		g.cycle()
+		g.wantActive("one of them changed", 59)
+		_, err = g.jobs.Restart(t.Context(), g.key, "cli")
+		g.must(err)
+		g.cycle()
+		g.wantActive("a restart is another cause", 59)
+		if h := g.held(); h.Count != 29 || !strings.Contains(h.Words, "restarted") {
+			t.Errorf("on hold is %+v", h)
+		}
+	})
+}
+
+// with returns a person with another value.
+func (g *guarded) with(id, attribute, value string) directory.User {
+	g.t.Helper()
+	u, err := g.handle.User(g.t.Context(), id)
+	g.must(err)
+	g.must(u.Set(attribute, value))
+	return u
+}
+
+// block blocks a person's sign-in.
+func (g *guarded) block(ctx context.Context, id string) {
+	g.t.Helper()
+	u, err := g.handle.User(ctx, id)
+	g.must(err)
+	u.AccountEnabled = false
+	_, _, err = g.handle.PutUser(ctx, u, "cli")
+	g.must(err)
+}
+
+// TestTheGuardCountsAnImportThatIsUnderWay runs slices between the transactions of an import, and
+// one that is killed in the middle.
+func TestTheGuardCountsAnImportThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	t.Run("that_ends", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		r := g.importRows(func(i int, values map[string]string) bool { return blocking(0, 4)(i, values) && i < 56 }, directory.ImportOptions{
+			Absent: directory.AbsentSoftDelete,
+			Progress: func(int, int) {
+				g.slice()
+				g.slice()
+				g.wantActive("four are blocked, and the import goes on", 60)
+				if s := g.report(); len(s.Waits) != 1 || s.Waits[0].Count != 4 || s.Waits[0].Reason != provision.JudgedReason {
+					t.Errorf("waiting are %+v", s.Waits)
+				}
+			},
+		})
+		if r.SoftDeleted != 4 {
+			t.Fatalf("the import: %+v", r)
+		}
+		g.slice()
+		g.wantActive("all eight are counted", 60)
+		if h := g.held(); h.Count != 8 {
+			t.Errorf("on hold is %+v", h)
+		}
+	})
+	t.Run("that_is_killed", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		ctx := event.WithCause(t.Context(), event.Cause{ID: event.ImportCause + "killed", Words: "Import of users by sam", Now: g.clock.now})
+		for i, id := range g.ids[:30] {
+			g.block(ctx, id)
+			if i%7 == 3 {
+				g.slice()
+				g.wantActive(fmt.Sprintf("after %d", i), 60)
+			}
+		}
+		next := g.slice()
+		if wait := next.Sub(g.clock.now()); wait <= 0 || wait > 2*time.Minute {
+			t.Errorf("the job looks again in %s", wait)
+		}
+		g.clock.advance(2 * time.Minute)
+		g.wire() // another process
+		g.engine.Sources = g.opener
+		g.slice()
+		g.wantActive("at the end", 60)
+		if h := g.held(); h.Count != 30 || h.Words != "Import of users by sam" {
+			t.Errorf("on hold is %+v", h)
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// HeldCause is a cause with operations that are on hold, or were rejected.
+type HeldCause struct {
+	ID      string
+	Words   string
+	Since   time.Time // when it was judged first
+	Count   int
+	Changed int // operations that were on hold, too, until their person changed
+	Links   int // active links when it was judged
+	Batch   int // grows when more operations of the cause are held
+	Reasons []HeldReason
+	Names   []string // of the first accounts
+}
+
+// HeldReason counts operations that are on hold for the same reason.
+type HeldReason struct {
+	Reason string `json:"reason"`
+	Count  int    `json:"count"`
+}
+
+// HeldObject is one operation on hold.
+type HeldObject struct {
+	ObjectID string    `json:"objectId"`
+	TargetID string    `json:"targetId"`
+	Name     string    `json:"name"`
+	Reason   string    `json:"reason"`
+	Since    time.Time `json:"since"`
+}
+
+// ErrNothingHeld means that a cause has no operations on hold.
+var ErrNothingHeld = errors.New("nothing of this cause is on hold")
+
+// AnyBatch approves or rejects what is on hold now.
+const AnyBatch = -1
+
+// Held returns the causes with operations on hold, or with rejected ones, the oldest first.
+func (j *Jobs) Held(ctx context.Context, k Key, v Verdict) ([]HeldCause, error) {
+	return j.Store.HeldCauses(ctx, k, v)
+}
+
+// HeldObjects returns a page of the operations of a cause. next is empty on the last page.
+func (j *Jobs) HeldObjects(ctx context.Context, k Key, cause string, v Verdict, after string, limit int) (page []HeldObject, next string, err error) {
+	if !storable(cause) || !storable(after) {
+		return nil, "", ErrNothingHeld
+	}
+	page, err = j.Store.HeldObjects(ctx, k, cause, v, after, limit+1)
+	if err == nil && len(page) > limit {
+		page = page[:limit]
+		next = page[limit-1].ObjectID
+	}
+	return page, next, err
+}
+
+// Approve lets the operations of a cause that are on hold be sent. Operations whose person has
+// changed meanwhile are no longer among them. batch is the HeldCause's batch that the caller has
+// seen, or AnyBatch; if more operations were held since, the error is ErrChanged.
+func (j *Jobs) Approve(ctx context.Context, k Key, cause string, batch int, actor string) (HeldCause, error) {
+	return j.decide(ctx, k, cause, batch, true, actor)
+}
+
+// Reject has the operations of a cause that are on hold not sent, until the person changes or
+// another cause concerns them.
+func (j *Jobs) Reject(ctx context.Context, k Key, cause string, batch int, actor string) (HeldCause, error) {
+	return j.decide(ctx, k, cause, batch, false, actor)
+}
+
+func (j *Jobs) decide(ctx context.Context, k Key, cause string, batch int, approve bool, actor string) (HeldCause, error) {
+	job, err := j.Store.Job(ctx, k)
+	if err != nil {
+		return HeldCause{}, err
+	}
+	if !storable(cause) {
+		return HeldCause{}, ErrNothingHeld
+	}
+	name, did := event.ProvisioningApproved, "%s approved. Cause: %s."
+	if !approve {
+		name, did = event.ProvisioningRejected, "%s rejected; nothing is sent. Cause: %s."
+	}
+	app := j.event(ctx, job, actor, name, "")
+	held, err := j.Store.Decide(ctx, k, cause, batch, approve, func(h HeldCause) event.Event {
+		e := app
+		e.Text += fmt.Sprintf(did, operations(h.Count), h.Words)
+		e.Data = event.DataOf(event.Held{Cause: h.ID, Count: h.Count})
+		return e
+	})
+	if err != nil {
+		return HeldCause{}, err
+	}
+	return held, j.wake(ctx, job)
+}
+
+// operations counts operations on hold, in the past.
+func operations(n int) string {
+	if n == 1 {
+		return "1 operation on hold was"
+	}
+	return fmt.Sprintf("%d operations on hold were", n)
+}

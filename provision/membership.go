@@ -1,0 +1,642 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// membersMark ends the id of the work on a group's memberships.
+const membersMark = "#members"
+
+// MembersOf returns the id under which the work list knows the work on a group's memberships. It is
+// work of its own, with its own lane and its own failures.
+func MembersOf(group string) string { return group + membersMark }
+
+// groupOf returns the group if an id on the work list is about memberships.
+func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersMark) }
+
+// handOf returns the object that a target must not be asked to change twice at the same time.
+func handOf(id string) string {
+	group, _ := groupOf(id)
+	return group
+}
+
+// Membership is what a job remembers of one member of one group, and what the member's link says.
+type Membership struct {
+	Member  string // object id
+	Has     string // the id that the target has acknowledged as a member; "" if none
+	Unsure  bool   // a request about it may or may not have been carried out
+	Turn    int64  // which change of it this is
+	Refused string // why the target refused it the last time
+	Link    *Link  // the member's pair, without its ledger; nil if it has none
+	Sharer  string // another object that is linked to the account Has now; "" if none
+}
+
+// MembersWork is what is to be done about the memberships of a group.
+type MembersWork struct {
+	Reading bool   // all members of the group are being looked at
+	After   string // the last member that was read
+	Open    []Membership
+	Other   string // the id of a member that the target has acknowledged and that stays; "" if there is none
+}
+
+// MemberOutcome is the result for one membership.
+type MemberOutcome struct {
+	Member  string
+	Turn    int64
+	Has     string
+	Unsure  bool
+	Refused string // "" if it was not refused
+	Open    bool   // it stays to be done
+}
+
+const (
+	membersPage = 1_000     // memberships that are looked at together, and the most that one request carries
+	memberBytes = 256 << 10 // of ids in one request
+	// filterOps is how many removals one request carries, where each is an operation of its own.
+	filterOps = 100
+)
+
+// standing returns the id of an account that may be a member, a manager or another reference; ""
+// if there is none. An account that is blocked keeps its memberships. One whose person is not in
+// scope any more loses them.
+func (l *Link) standing() string {
+	if l == nil {
+		return ""
+	}
+	switch {
+	case l.State == Active, l.State == Held, l.State == Disabled && l.Kind != GroupKind:
+		return l.TargetID
+	}
+	return ""
+}
+
+// listMembers returns the work that changes of memberships make. Only groups that are linked count:
+// all members of a group are looked at once it is.
+func (r *run) listMembers(edges []Edge, states map[string]LinkState) []Listed {
+	var listed []Listed
+	at := map[string]int{}
+	for _, e := range edges {
+		if _, linked := states[e.Group]; !linked || e.Kind == GroupKind && !r.job.Nested {
+			continue
+		}
+		i, known := at[e.Group]
+		if !known {
+			i, at[e.Group] = len(listed), len(listed)
+			listed = append(listed, Listed{ObjectID: MembersOf(e.Group), Why: ByChange, Lane: Memberships})
+		}
+		if !slices.Contains(listed[i].Members, e.Member) {
+			listed[i].Members = append(listed[i].Members, e.Member)
+		}
+	}
+	return listed
+}
+
+// relate adds to an outcome what follows for memberships and references: those of a group whose link
+// is new, and those in which an account takes part that came, went or changed.
+func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
+	before := w.known.Link
+	after := before
+	switch {
+	case o.Link != nil:
+		after = o.Link
+	case o.Unlink:
+		after = nil
+	}
+	o.RefersTo = w.refersTo
+	if w.m.kind == GroupKind {
+		switch is := after.standing(); {
+		case is == "" && before != nil:
+			o.Members = ForgetMembers
+		case is != "" && is != before.standing():
+			o.Members = ReadNewMembers
+		case is != "" && w.known.Why == ByCycle && !w.skipped():
+			o.Members = ReadMembers
+			if w.p.reads {
+				o.Members = ProveMembers
+			}
+		}
+	}
+	if before.standing() == after.standing() {
+		return nil
+	}
+	o.Moved = true
+	if after.standing() == "" || !r.groupsOn() || w.m.kind == GroupKind && !r.job.Nested {
+		return nil
+	}
+	var err error
+	if o.MemberOf, err = r.groups.source.GroupsOf(ctx, w.known.ObjectID); err != nil {
+		return fmt.Errorf("read the groups of %s: %w", w.known.ObjectID, err)
+	}
+	return nil
+}
+
+// skipped reports whether a group was left alone because groups are not provisioned now.
+func (w *work) skipped() bool { return w.p.m.kind != w.m.kind }
+
+// workMembers works on the memberships of a group. It returns the id if the work stays on the list
+// untouched.
+func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched string) {
+	group, _ := groupOf(known.ObjectID)
+	s := memberSync{l: l, group: group, known: known, firm: withRequest(context.WithoutCancel(ctx), &request{lane: known.Lane})}
+	done, err := s.run(ctx)
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			l.fail(err)
+		}
+		return known.ObjectID
+	case !done && s.problem == nil:
+		return known.ObjectID
+	}
+	l.records <- record{outcome: s.conclude()}
+	return ""
+}
+
+// memberSync brings the members of one group at the target up to date.
+type memberSync struct {
+	l       *pipeline
+	group   string
+	known   Pending
+	firm    context.Context // for requests: what was begun is finished
+	link    Link            // of the group
+	problem *TargetError    // why it is tried again
+	refused int             // memberships that the target refused
+	waits   time.Time
+	budget  int // requests to find out which member is refused
+	other   string
+	again   bool // the target has lost all members
+}
+
+// run does what there is to do. done is false if the slice ended before.
+func (s *memberSync) run(ctx context.Context) (done bool, err error) {
+	r := s.l.r
+	known, err := r.e.Store.Known(ctx, r.job.Key, s.group)
+	if err != nil {
+		return false, err
+	}
+	if known.Link.standing() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
+		return true, nil // all members are looked at when the group has a link again
+	}
+	s.link = *known.Link
+	if !r.groups.m.can(FlowUpdate) && s.link.How != "created" {
+		return true, nil
+	}
+	s.budget = maxIsolation
+	if s.known.Escrow != nil {
+		if err := r.e.Store.RetryMembers(ctx, r.fence, s.group); err != nil {
+			return false, err
+		}
+	}
+	for s.problem == nil && s.waits.IsZero() {
+		if ctx.Err() != nil || !r.e.Now().Before(s.l.until) {
+			return false, nil
+		}
+		todo, err := r.e.Store.Memberships(ctx, r.job.Key, s.group, membersPage)
+		switch {
+		case err != nil:
+			return false, err
+		case todo.Reading:
+			if err := s.read(ctx, todo.After); err != nil {
+				return false, err
+			}
+		case len(todo.Open) == 0:
+			return true, nil
+		default:
+			if err := s.send(ctx, todo); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// syncsMembers reports whether the mapping has a row for members.
+func (g *groups) syncsMembers() bool {
+	return slices.ContainsFunc(g.m.rows, func(r row) bool { return r.Type == TypeReference && strings.EqualFold(r.Target, "members") })
+}
+
+// read puts a page of the group's members on the list.
+func (s *memberSync) read(ctx context.Context, after string) error {
+	r := s.l.r
+	page, err := r.groups.source.Members(ctx, s.group, after, membersPage)
+	if err != nil {
+		return fmt.Errorf("read the members of %s: %w", s.group, err)
+	}
+	upTo := "" // the end
+	if len(page) == membersPage {
+		upTo = page[len(page)-1].Member
+	}
+	var members []string
+	for _, e := range page {
+		if e.Kind != GroupKind || r.job.Nested {
+			members = append(members, e.Member)
+		}
+	}
+	return r.e.Store.MembersRead(ctx, r.fence, s.group, after, upTo, members)
+}
+
+// memberChange is one membership to add or to remove.
+type memberChange struct {
+	Membership
+	id string // of the account
+}
+
+// decide compares memberships with the directory. What needs no request is in settled.
+func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, additions []memberChange, settled []MemberOutcome, err error) {
+	r := s.l.r
+	ids := make([]string, 0, len(open))
+	for _, m := range open {
+		ids = append(ids, m.Member)
+		if m.Sharer != "" {
+			ids = append(ids, m.Sharer)
+		}
+	}
+	among, err := r.groups.source.MembersAmong(ctx, s.group, ids)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("read the members of %s: %w", s.group, err)
+	}
+	for _, m := range open {
+		want := ""
+		if kind, in := among[m.Member]; in && (kind != GroupKind || r.job.Nested) {
+			want = m.Link.standing()
+		}
+		_, shared := among[m.Sharer]
+		switch {
+		case m.Has != "" && m.Has != want && m.Sharer != "" && shared:
+			m.Has = "" // the account belongs to another member now
+			fallthrough
+		case m.Has == "" || m.Has == want:
+			if want != "" && (m.Has == "" || m.Unsure) {
+				additions = append(additions, memberChange{m, want})
+			} else {
+				settled = append(settled, MemberOutcome{Member: m.Member, Turn: m.Turn, Has: m.Has})
+			}
+		default:
+			removals = append(removals, memberChange{m, m.Has})
+		}
+	}
+	return removals, additions, settled, nil
+}
+
+// send sends what is open, removals first.
+func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
+	removals, additions, settled, err := s.decide(ctx, todo.Open)
+	if err != nil {
+		return err
+	}
+	if len(settled) > 0 {
+		if err := s.record(settled, nil); err != nil {
+			return err
+		}
+	}
+	s.other = todo.Other
+	// Here, and nowhere else, memberships are ended.
+	for _, chunk := range s.chunks(removals, true) {
+		if err := s.change(chunk, true); err != nil || s.problem != nil || !s.waits.IsZero() {
+			return err
+		}
+	}
+	for _, chunk := range s.chunks(additions, false) {
+		if err := s.change(chunk, false); err != nil || s.problem != nil || !s.waits.IsZero() {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunks divides changes into requests that the target takes.
+func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberChange {
+	most := s.l.membersAtOnce()
+	if removing && s.l.r.removesByFilter() {
+		most = min(most, filterOps)
+	}
+	var chunks [][]memberChange
+	from, bytes := 0, 0
+	for i, c := range changes {
+		bytes += len(c.id) + 24
+		if i-from == most || i > from && bytes > memberBytes {
+			chunks = append(chunks, changes[from:i])
+			from, bytes = i, len(c.id)+24
+		}
+	}
+	if from < len(changes) {
+		chunks = append(chunks, changes[from:])
+	}
+	return chunks
+}
+
+// membersAtOnce returns how many memberships one request may carry.
+func (l *pipeline) membersAtOnce() int {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	if most := l.r.state.Members.AtOnce; most > 0 {
+		return most
+	}
+	return membersPage
+}
+
+func (r *run) removesByFilter() bool {
+	return r.target.Dialect().Removal == RemoveByFilter || strings.Contains(strings.ToLower(r.job.TenantURL), "aadoptscim062020")
+}
+
+// change sends one request, and smaller ones if it is refused. That a request is about to be sent is
+// written down before: if its answer is lost, nobody relies on what was remembered.
+func (s *memberSync) change(changes []memberChange, removing bool) error {
+	if s.l.r.e.Now().After(s.l.until) {
+		s.waits = s.l.r.e.Now()
+		return nil
+	}
+	flying := make([]MemberOutcome, len(changes))
+	for i, c := range changes {
+		flying[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id, Unsure: true, Open: true}
+	}
+	if err := s.record(flying, nil); err != nil {
+		return err
+	}
+	began := s.l.r.e.Now()
+	te := s.request(changes, removing)
+	if te == nil {
+		return s.succeed(changes, removing, began)
+	}
+	switch {
+	case !te.postponed.IsZero():
+		s.waits = te.postponed
+		return nil
+	case len(changes) > 1 && (isolable(te) || te.Kind == NotFound || te.Status == http413) && s.budget > 0:
+		s.budget--
+		middle := len(changes) / 2
+		for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
+			if err := s.change(half, removing); err != nil || s.problem != nil || !s.waits.IsZero() {
+				return err
+			}
+		}
+		if te.Status == http413 || s.refused == 0 {
+			return s.learnSize(middle + 1)
+		}
+		return nil
+	case len(changes) == 1 && (isolable(te) || te.Kind == NotFound) && s.groupIsThere():
+		return s.refuse(changes[0], removing, te, began)
+	}
+	if s.again {
+		s.again = false
+		if err := s.record(nil, s.entry(changes, removing, te, began)); err != nil {
+			return err
+		}
+		s.waits = s.l.r.e.Now()
+		return s.l.r.e.Store.MembersLost(s.firm, s.l.r.fence, s.group)
+	}
+	if te.Kind == NotFound { // the group itself is gone: it is looked for, and gets all members then
+		return s.l.r.e.Store.GroupMissed(s.firm, s.l.r.fence, s.group)
+	}
+	s.problem = te
+	if suspicious(te) && s.l.prove(s.firm, te) != nil {
+		s.problem, s.waits = nil, s.l.r.e.Now()
+		return nil
+	}
+	return s.record(nil, s.entry(changes, removing, te, began))
+}
+
+const http413 = 413
+
+// learnSize remembers that the target takes at most so many memberships in a request.
+func (s *memberSync) learnSize(most int) error {
+	r := s.l.r
+	return r.save(func(st *State) {
+		if st.Members.AtOnce == 0 || st.Members.AtOnce > most {
+			st.Members.AtOnce = most
+		}
+	}, func(st State) error { return r.e.Store.SaveState(s.firm, r.fence, st, nil) })
+}
+
+// request sends one request and checks, on a sample, that it was carried out.
+func (s *memberSync) request(changes []memberChange, removing bool) *TargetError {
+	target := s.l.p.groups.members
+	ids := make([]string, len(changes))
+	for i, c := range changes {
+		ids[i] = c.id
+	}
+	send := target.AddMembers
+	if removing {
+		send = target.RemoveMembers
+	}
+	if te := asProblem(send(s.firm, s.link.TargetID, ids)); te != nil {
+		return te
+	}
+	te := s.check(changes[0].id, removing)
+	before := target.Dialect()
+	if te == nil || !removing || s.again || before.Removal != "" {
+		return te
+	}
+	// It may have taken the removal in this form for nothing.
+	other := before
+	if other.Removal = RemoveByFilter; s.l.r.removesByFilter() {
+		other.Removal = RemoveByValue
+	}
+	target.Speak(other)
+	if asProblem(send(s.firm, s.link.TargetID, ids)) == nil && s.check(changes[0].id, removing) == nil {
+		return nil
+	}
+	if !s.again {
+		target.Speak(before)
+	}
+	return te
+}
+
+// check asks the target about one of the members that were just added or removed: until it has proved
+// that it does what it answers, and then for one in fifty requests. A target that cannot be asked is
+// believed.
+func (s *memberSync) check(id string, removing bool) *TargetError {
+	p, r := s.l.p.groups, s.l.r
+	r.mu.Lock()
+	proved := r.state.Members.Adds
+	if removing {
+		proved = r.state.Members.Removes
+	}
+	r.mu.Unlock()
+	if proved && !p.doubted.Load() && p.unshown.Add(1)%readBackEach != 0 {
+		return nil
+	}
+	if removing && s.other != "" {
+		if stays, err := p.members.HasMember(s.firm, s.link.TargetID, s.other); err == nil && !stays {
+			return s.emptied()
+		}
+	}
+	has, err := p.members.HasMember(s.firm, s.link.TargetID, id)
+	if err != nil || has == !removing {
+		p.doubted.Store(false)
+		s.proved(removing)
+		return nil
+	}
+	p.doubted.Store(true)
+	what := "a new member, but the group does not have it"
+	if removing {
+		what = "the removal of a member, but the group still has it"
+	}
+	return &TargetError{
+		Kind: Transient, Code: codeIncompatible, Status: http200, Request: "PATCH /Groups/{id}", Sent: true,
+		Detail: fmt.Sprintf("The application accepted %s: %s.", what, id),
+		Advice: "This is tried again. Ask the makers of the application why it ignores the change.",
+	}
+}
+
+// proved notes that the target does what it answers.
+func (s *memberSync) proved(removing bool) {
+	r := s.l.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if removing {
+		r.state.Members.Removes = true
+	} else {
+		r.state.Members.Adds = true
+	}
+}
+
+// emptied handles a target that took the removal of some members for the removal of all. Removals are
+// sent in the other form from now on, and all members are sent again.
+func (s *memberSync) emptied() *TargetError {
+	te := &TargetError{
+		Kind: Incompatible, Code: codeIncompatible, Status: http200, Request: "PATCH /Groups/{id}", Sent: true,
+		Detail: "The application took the removal of some members for the removal of all. All members are sent again.",
+		Advice: "Removals are sent in another form from now on. Nothing is left to do.",
+	}
+	d := s.l.r.target.Dialect()
+	if d.Removal != "" || s.l.r.removesByFilter() {
+		te.Advice = "The application removes all members in both forms. Remove Update from the Target Object Actions of the groups until its makers have corrected it."
+	}
+	d.Removal = RemoveByFilter
+	s.l.r.target.Speak(d)
+	s.again = true
+	return te
+}
+
+// groupIsThere reports whether a refusal is about a member. If the group itself is gone, it is looked
+// for.
+func (s *memberSync) groupIsThere() bool {
+	_, err := s.l.p.groups.target.Get(s.firm, s.link.TargetID)
+	return err == nil
+}
+
+// succeed records changes that were carried out.
+func (s *memberSync) succeed(changes []memberChange, removing bool, began time.Time) error {
+	out := make([]MemberOutcome, len(changes))
+	for i, c := range changes {
+		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id}
+		if removing {
+			out[i].Has, out[i].Open = "", c.Link.standing() != "" // it may have another account
+		}
+	}
+	return s.record(out, s.entry(changes, removing, nil, began))
+}
+
+// refuse records a membership that the target refuses. The removal of somebody that the target does
+// not know any more is done.
+func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, began time.Time) error {
+	if removing && c.Link.standing() == "" {
+		if has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id); err == nil && !has || te.Kind == NotFound || c.Link == nil {
+			return s.record([]MemberOutcome{{Member: c.Member, Turn: c.Turn}}, nil)
+		}
+	}
+	s.refused++
+	out := MemberOutcome{Member: c.Member, Turn: c.Turn, Refused: te.Detail}
+	if removing {
+		out.Has = c.id
+	}
+	return s.record([]MemberOutcome{out}, s.entry([]memberChange{c}, removing, te, began))
+}
+
+// record writes outcomes down, together with a log entry if there is one.
+func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
+	r := s.l.r
+	if err := r.save(func(st *State) {
+		st.Dialect = r.target.Dialect()
+		if entry == nil {
+			return
+		}
+		if entry.Status.Status == Failure {
+			st.Cycle.Failed++
+			return
+		}
+		for _, m := range entry.Modified {
+			if m.OldValue == nil {
+				st.Cycle.MembersAdded += len(out)
+			} else {
+				st.Cycle.MembersRemoved += len(out)
+			}
+		}
+	}, func(st State) error { return r.e.Store.RecordMembers(s.firm, r.fence, st, s.group, out, entry) }); err != nil {
+		return err
+	}
+	if entry == nil {
+		return nil
+	}
+	return r.show(entry)
+}
+
+// conclude ends the work for now. What was refused is tried again with the others' retries.
+func (s *memberSync) conclude() Outcome {
+	o := Outcome{ObjectID: s.known.ObjectID, Turn: s.known.Turn}
+	switch {
+	case !s.waits.IsZero():
+		o.Postpone, o.Waits = s.waits, "It waits until the application takes changes again."
+	case s.problem != nil:
+		te := s.problem
+		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())
+	case s.refused > 0:
+		te := &TargetError{Kind: Permanent, Code: "MembersRefused", Detail: fmt.Sprintf("The application refused %d members of group '%s'; the others were sent. The log has each.", s.refused, s.name())}
+		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())
+	default:
+		o.DropFail = s.known.Escrow != nil
+	}
+	return o
+}
+
+func (s *memberSync) name() string {
+	if s.link.Name != "" {
+		return s.link.Name
+	}
+	return s.group
+}
+
+// entry returns the log entry about one request.
+func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetError, began time.Time) *LogEntry {
+	r, now := s.l.r, s.l.r.e.Now()
+	names := make([]string, len(changes))
+	for i, c := range changes {
+		names[i] = c.Member // no name: who is erased later must not stay here
+	}
+	listed := textOrNil(strings.Join(names, ", "))
+	change, did := ModifiedProperty{DisplayName: "members", NewValue: listed}, "added to"
+	if removing {
+		change, did = ModifiedProperty{DisplayName: "members", OldValue: listed}, "removed from"
+	}
+	words := fmt.Sprintf("%s %s Group '%s' in %s.", countOf(len(changes), "member was", "members were"), did, s.name(), r.m.target)
+	status, result := StatusInfo{Status: Success}, Success
+	if te != nil {
+		status, result = StatusInfo{Status: Failure, Code: te.Code, Reason: te.Detail, Category: "failure", RecommendedAction: te.Advice}, Failure
+		if te.Status != 0 {
+			status.AdditionalDetails = fmt.Sprintf("%s was answered with HTTP %d.", te.Request, te.Status)
+		}
+		words = fmt.Sprintf("Failed to change %s of Group '%s' in %s: %s", countOf(len(changes), "member", "members"), s.name(), r.m.target, te.Detail)
+	}
+	return &LogEntry{
+		ID: r.e.NewID(), ChangeID: r.e.NewID(), ActivityTime: now, DurationMillis: now.Sub(began).Milliseconds(),
+		JobID: r.job.Key.String(), CycleID: s.l.cycle, Action: Update, Status: status,
+		SourceSystem:   System{ID: string(r.job.Key.Directory), DisplayName: r.m.source},
+		TargetSystem:   System{ID: r.job.Key.App, DisplayName: r.m.target},
+		SourceIdentity: Identity{ID: s.group, DisplayName: s.name(), Type: string(GroupKind)},
+		TargetIdentity: Identity{ID: s.link.TargetID, Type: r.groups.m.object.TargetObjectName},
+		Steps:          []Step{{Name: "EntryExportUpdateMembers", Type: ExportStep, Status: result, Description: words}},
+		Modified:       []ModifiedProperty{change}, InitiatorName: "Rollcall provisioning", Mapping: r.groups.m.object.Name,
+	}
+}
+
+func countOf(n int, one, many string) string {
+	if n == 1 {
+		return "One " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,385 @@
+package provision
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision/expr"
+)
+
+// MappingType says where the value of a row comes from, in the words of Entra's page "Edit
+// Attribute".
+type MappingType string
+
+// The mapping types.
+const (
+	DirectMapping     MappingType = "Direct"     // the value of one source attribute
+	ConstantMapping   MappingType = "Constant"   // a fixed text
+	ExpressionMapping MappingType = "Expression" // the result of an expression
+	NoMapping         MappingType = "None"       // only the default value, when an account is created
+)
+
+// MappingTypes lists the mapping types in the order of the page.
+func MappingTypes() []MappingType {
+	return []MappingType{DirectMapping, ConstantMapping, ExpressionMapping, NoMapping}
+}
+
+// RowEdit is one attribute mapping in the words of Entra's page "Edit Attribute".
+type RowEdit struct {
+	Type       MappingType
+	Source     string // source attribute, constant value or expression; "" for NoMapping
+	Default    string // Default value if null; "" is none
+	Target     string // target attribute
+	Precedence int    // Matching precedence; 0: the row finds no accounts
+	Apply      AttributeFlowType
+	// FlowNull is the row's half of Flow null values. Source attributes have the other half.
+	FlowNull bool
+}
+
+// Row returns an attribute mapping of a schema in the words of the page.
+func (s *Schema) Row(m *ObjectMapping, a *AttributeMapping) RowEdit {
+	r := RowEdit{Type: NoMapping, Target: a.TargetAttributeName, Precedence: a.MatchingPriority, Apply: a.FlowType}
+	r.Default, _ = a.Default()
+	if n := a.Source; n != nil {
+		switch n.Type {
+		case expr.TypeAttribute:
+			r.Type, r.Source = DirectMapping, n.Name
+		case expr.TypeConstant:
+			r.Type, r.Source = ConstantMapping, n.Name
+		default:
+			r.Type, r.Source = ExpressionMapping, sourceExpression(n)
+		}
+	}
+	if _, target, err := s.objects(m); err == nil {
+		if d, ok := target.Attribute(a.TargetAttributeName); ok {
+			r.FlowNull = d.FlowNullValues
+		}
+	}
+	return r
+}
+
+// sourceExpression returns the text of a source. A source that came as a tree without text has its
+// normal form.
+func sourceExpression(n *expr.Node) string {
+	if n.Expression != "" {
+		return n.Expression
+	}
+	if e, err := expr.FromSource(n); err == nil {
+		return e.String()
+	}
+	return n.Name
+}
+
+// SourceNode returns the source of the row as Graph writes it, nil for NoMapping. An expression
+// that is one attribute or one constant becomes a Direct or Constant source, as in Graph. The error
+// is an *InputError; for an expression it wraps the *expr.SyntaxError.
+func (r RowEdit) SourceNode() (*AttributeMappingSource, error) {
+	switch r.Type {
+	case NoMapping:
+		return nil, nil
+	case ConstantMapping:
+		if r.Source == "" {
+			return nil, &InputError{Field: "Constant Value", Text: "is empty: write a value, or choose the mapping type None"}
+		}
+		return nodeOf(expr.TypeConstant, r.Source)
+	case DirectMapping:
+		if r.Source == "" {
+			return nil, &InputError{Field: "Source attribute", Text: "is empty: choose an attribute"}
+		}
+		return nodeOf(expr.TypeAttribute, r.Source)
+	case ExpressionMapping:
+		if strings.TrimSpace(r.Source) == "" {
+			return nil, &InputError{Field: "Expression", Text: "is empty: write an expression"}
+		}
+		e, err := expr.Parse(r.Source)
+		if err != nil {
+			return nil, &ExpressionError{Err: err}
+		}
+		return e.Source(), nil
+	}
+	return nil, &InputError{Field: "Mapping type", Text: fmt.Sprintf("is %q: write Direct, Constant, Expression or None", r.Type)}
+}
+
+// nodeOf returns the source that is one attribute or one constant.
+func nodeOf(kind expr.Type, name string) (*expr.Node, error) {
+	e, err := expr.FromSource(&expr.Node{Type: kind, Name: name})
+	if err != nil {
+		return nil, &ExpressionError{Err: err}
+	}
+	return e.Source(), nil
+}
+
+// ExpressionError reports an expression that cannot be used. Err is an *expr.SyntaxError with the
+// place in the text.
+type ExpressionError struct{ Err error }
+
+func (e *ExpressionError) Error() string { return "Expression: " + e.Err.Error() }
+
+func (e *ExpressionError) Unwrap() error { return e.Err }
+
+// SetRow returns the job with one row of a mapping changed. replaces is the target attribute of the
+// row that the new one replaces; "" adds a row at the end. It checks what the row says, with
+// everything that the schema knows of both sides. The error is an *InputError or *ExpressionError.
+func (job Job) SetRow(mapping, replaces string, row RowEdit, c Catalog) (Job, error) {
+	return job.editRows(mapping, func(s *Schema, m *ObjectMapping) error {
+		at, err := m.rowIndex(replaces)
+		if err != nil {
+			return err
+		}
+		changed := AttributeMapping{FlowBehavior: FlowWhenChanged}
+		if at >= 0 {
+			changed = m.AttributeMappings[at]
+		}
+		if err := s.checkRow(m, replaces, row, job.Scope); err != nil {
+			return err
+		}
+		changed.TargetAttributeName, changed.MatchingPriority, changed.FlowType = row.Target, row.Precedence, row.Apply
+		if changed.Source, err = row.SourceNode(); err != nil {
+			return err
+		}
+		if was, _ := changed.Default(); was != row.Default {
+			changed.DefaultValue = &row.Default
+			if row.Default == "" {
+				changed.DefaultValue = nil
+			}
+		}
+		if at >= 0 {
+			if replaces != row.Target && m.SourceObjectName == "User" && replaces == attrUserName {
+				return errKeepUserName
+			}
+			m.AttributeMappings[at] = changed
+		} else {
+			m.AttributeMappings = append(m.AttributeMappings, changed)
+		}
+		s.setFlowNull(m, row.Target, row.FlowNull)
+		return nil
+	}, c)
+}
+
+// RemoveRow returns the job without one row of a mapping. The row of userName and the last matching
+// row stay. The error is an *InputError.
+func (job Job) RemoveRow(mapping, target string, c Catalog) (Job, error) {
+	return job.editRows(mapping, func(_ *Schema, m *ObjectMapping) error {
+		at, err := m.existingRow(target)
+		if err != nil {
+			return err
+		}
+		matching := 0
+		for _, row := range m.AttributeMappings {
+			if row.MatchingPriority > 0 {
+				matching++
+			}
+		}
+		switch {
+		case m.SourceObjectName == "User" && target == attrUserName:
+			return errKeepUserName
+		case matching == 1 && m.AttributeMappings[at].MatchingPriority > 0:
+			return &InputError{Field: target, Text: "is the last matching attribute, so that it stays: give another row a matching precedence first"}
+		}
+		m.AttributeMappings = slices.Delete(slices.Clone(m.AttributeMappings), at, at+1)
+		return nil
+	}, c)
+}
+
+// MoveRow returns the job with one row of a mapping at another place. The order of the rows is the
+// order of the page and of the values in a request. place counts from 1. The error is an
+// *InputError.
+func (job Job) MoveRow(mapping, target string, place int, c Catalog) (Job, error) {
+	return job.editRows(mapping, func(_ *Schema, m *ObjectMapping) error {
+		at, err := m.existingRow(target)
+		if err != nil {
+			return err
+		}
+		if place < 1 || place > len(m.AttributeMappings) {
+			return &InputError{Field: "Place", Text: fmt.Sprintf("is %d: the mapping has the rows 1 to %d", place, len(m.AttributeMappings))}
+		}
+		row := m.AttributeMappings[at]
+		rows := slices.Delete(slices.Clone(m.AttributeMappings), at, at+1)
+		m.AttributeMappings = slices.Insert(rows, place-1, row)
+		return nil
+	}, c)
+}
+
+var errKeepUserName = &InputError{Field: attrUserName, Text: "stays mapped: every account needs it"}
+
+// attrUserName is the target attribute that no user mapping can do without.
+const attrUserName = "userName"
+
+// rowIndex returns the index of the row that writes the target attribute, -1 for "".
+func (m *ObjectMapping) rowIndex(target string) (int, error) {
+	if target == "" {
+		return -1, nil
+	}
+	i := slices.IndexFunc(m.AttributeMappings, func(row AttributeMapping) bool { return row.TargetAttributeName == target })
+	if i < 0 {
+		return i, &InputError{Field: "Target attribute", Text: fmt.Sprintf("%q is not mapped%s", target, m.rowHint(target))}
+	}
+	return i, nil
+}
+
+// existingRow returns the index of the row that writes the target attribute.
+func (m *ObjectMapping) existingRow(target string) (int, error) {
+	if target == "" {
+		return -1, &InputError{Field: "Target attribute", Text: "is empty: name a mapped attribute"}
+	}
+	return m.rowIndex(target)
+}
+
+// editRows returns the job with an edited copy of its schema, checked as a whole.
+func (job Job) editRows(mapping string, edit func(s *Schema, m *ObjectMapping) error, c Catalog) (Job, error) {
+	schema := job.Schema.Clone()
+	m, err := schema.ObjectMapping(mapping)
+	if err != nil {
+		return job, &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	if err := edit(schema, m); err != nil {
+		return job, err
+	}
+	if _, err := schema.Compile(m, c); err != nil {
+		return job, &InputError{Field: "Mapping", Text: "cannot be used: " + err.Error()}
+	}
+	if _, err := usableMapping(schema, c); err != nil {
+		return job, err
+	}
+	job.Schema = schema
+	return job, nil
+}
+
+// checkRow reports what is wrong with a row, as an *InputError or *ExpressionError.
+func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope Scope) error {
+	source, target, err := s.objects(m)
+	if err != nil {
+		return &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	definition, ok := target.Attribute(row.Target)
+	switch {
+	case row.Target == "":
+		return &InputError{Field: "Target attribute", Text: "is empty: choose an attribute"}
+	case !ok:
+		return &InputError{Field: "Target attribute", Text: fmt.Sprintf("%q is not in the attribute list of %s%s. Add it to the list first", row.Target, target.Name, target.attributeHint(row.Target))}
+	case definition.Anchor:
+		return &InputError{Field: "Target attribute", Text: row.Target + " is the application's own key, which only the application sets: choose another"}
+	case row.Target != replaces && slices.ContainsFunc(m.AttributeMappings, func(a AttributeMapping) bool { return a.TargetAttributeName == row.Target }):
+		return &InputError{Field: "Target attribute", Text: row.Target + " is mapped already: edit that row"}
+	case row.Apply != FlowAlways && row.Apply != FlowObjectAddOnly && !s.hasFlow(m, replaces, row.Apply):
+		return &InputError{Field: "Apply this mapping", Text: fmt.Sprintf("is %q: write Always or ObjectAddOnly", row.Apply)}
+	case row.Precedence < 0:
+		return &InputError{Field: "Matching precedence", Text: "is a number from 1, lowest first"}
+	case row.Precedence > 0 && row.Type == NoMapping:
+		return &InputError{Field: "Match objects using this attribute", Text: "needs a value: choose another mapping type, or set it to No"}
+	case row.Precedence > 0 && slices.ContainsFunc(m.AttributeMappings, func(a AttributeMapping) bool {
+		return a.MatchingPriority == row.Precedence && a.TargetAttributeName != replaces
+	}):
+		return &InputError{Field: "Matching precedence", Text: fmt.Sprintf("%d is another row's: give each matching attribute its own", row.Precedence)}
+	case row.Type == NoMapping && row.Default == "":
+		return &InputError{Field: "Default value if null", Text: "is empty, and the mapping type is None, so that the row would do nothing: write a value, or remove the row"}
+	}
+	node, err := row.SourceNode()
+	if err != nil || node == nil {
+		return err
+	}
+	e, err := expr.FromSource(node)
+	if err != nil {
+		return &ExpressionError{Err: err}
+	}
+	place := expr.Place{
+		Source: attributesOf(source), Matching: row.Precedence > 0, Everyone: scope == Everyone,
+		Target: &expr.Attribute{Name: definition.Name, Type: expr.AttributeType(definition.Type), Multivalued: definition.Multivalued},
+	}
+	problems, _ := e.Check(place)
+	switch {
+	case len(problems) == 0:
+		return nil
+	case row.Type == ExpressionMapping:
+		return &ExpressionError{Err: problems[0]}
+	case row.Type == ConstantMapping:
+		return &InputError{Field: "Constant Value", Text: problemText(problems[0])}
+	}
+	return &InputError{Field: "Source attribute", Text: problemText(problems[0])}
+}
+
+// problemText returns a checker's problem without its place, which means nothing for one attribute.
+func problemText(e *expr.SyntaxError) string {
+	if e.Suggestion == "" {
+		return e.Message
+	}
+	return e.Message + ": " + e.Suggestion
+}
+
+// hasFlow reports whether a row has this flow type already. Graph has flow types that the page does
+// not offer; a row that has one may keep it.
+func (s *Schema) hasFlow(m *ObjectMapping, target string, flow AttributeFlowType) bool {
+	i, err := m.rowIndex(target)
+	return err == nil && i >= 0 && m.AttributeMappings[i].FlowType == flow
+}
+
+// Disables reports whether the mapping tells the target who must not have access.
+func (m *ObjectMapping) Disables() bool {
+	for i := range m.AttributeMappings {
+		if e, err := expr.FromSource(m.AttributeMappings[i].Source); err == nil && readsState(e) {
+			return true
+		}
+	}
+	return false
+}
+
+// RowNotes returns what works here and not in Entra, or not for everyone, in a row that SetRow
+// accepts.
+func (job Job) RowNotes(mapping string, row RowEdit) []expr.Note {
+	m, err := job.Schema.ObjectMapping(mapping)
+	if err != nil {
+		return nil
+	}
+	source, target, err := job.Schema.objects(m)
+	if err != nil {
+		return nil
+	}
+	definition, ok := target.Attribute(row.Target)
+	node, err := row.SourceNode()
+	if !ok || err != nil || node == nil {
+		return nil
+	}
+	e, err := expr.FromSource(node)
+	if err != nil {
+		return nil
+	}
+	_, notes := e.Check(expr.Place{
+		Source: attributesOf(source), Matching: row.Precedence > 0, Everyone: job.Scope == Everyone,
+		Target: &expr.Attribute{Name: definition.Name, Type: expr.AttributeType(definition.Type), Multivalued: definition.Multivalued},
+	})
+	return append(e.Notes(), notes...)
+}
+
+func attributesOf(o *ObjectDefinition) []expr.Attribute {
+	list := make([]expr.Attribute, len(o.Attributes))
+	for i, a := range o.Attributes {
+		list[i] = expr.Attribute{Name: a.Name, Type: expr.AttributeType(a.Type), Multivalued: a.Multivalued}
+	}
+	return list
+}
+
+// setFlowNull sets the row's half of Flow null values. The schema must be a clone.
+func (s *Schema) setFlowNull(m *ObjectMapping, target string, on bool) {
+	_, object, err := s.objects(m)
+	if err != nil {
+		return
+	}
+	if d, ok := object.Attribute(target); !ok || d.FlowNullValues == on {
+		return
+	}
+	s.ownDefinitions()
+	_, object, _ = s.objects(m)
+	d, _ := object.Attribute(target)
+	d.FlowNullValues = on
+}
+
+// ownDefinitions gives a clone its own attribute definitions.
+func (s *Schema) ownDefinitions() {
+	for i := range s.Directories {
+		s.Directories[i].Objects = slices.Clone(s.Directories[i].Objects)
+		for j := range s.Directories[i].Objects {
+			s.Directories[i].Objects[j].Attributes = slices.Clone(s.Directories[i].Objects[j].Attributes)
+		}
+	}
+}

@@ -1,0 +1,325 @@
+package provision_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/directory/source"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/provision/expr"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+// row is a valid row, which a test changes in one place.
+func row(edit func(r *provision.RowEdit)) provision.RowEdit {
+	r := provision.RowEdit{Type: provision.DirectMapping, Source: "employeeId", Target: "nickName", Apply: provision.FlowAlways}
+	edit(&r)
+	return r
+}
+
+func defaultJob(t *testing.T) provision.Job {
+	t.Helper()
+	schema, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return provision.Job{Schema: schema, Scope: provision.AssignedOnly}
+}
+
+func rowFor(t *testing.T, job provision.Job, target string) *provision.RowEdit {
+	t.Helper()
+	m, err := job.Schema.ObjectMapping(userRows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range m.AttributeMappings {
+		if m.AttributeMappings[i].TargetAttributeName == target {
+			r := job.Schema.Row(m, &m.AttributeMappings[i])
+			return &r
+		}
+	}
+	return nil
+}
+
+func TestARowIsReadBackAsItWasSet(t *testing.T) {
+	t.Parallel()
+	for name, edit := range map[string]func(r *provision.RowEdit){
+		"direct":      func(*provision.RowEdit) {},
+		"constant":    func(r *provision.RowEdit) { r.Type, r.Source = provision.ConstantMapping, `Say "hi", [x]` },
+		"expression":  func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, `ToUpper([givenName], )` },
+		"none":        func(r *provision.RowEdit) { r.Type, r.Source, r.Default = provision.NoMapping, "", "n/a" },
+		"default":     func(r *provision.RowEdit) { r.Default = "none yet" },
+		"precedence":  func(r *provision.RowEdit) { r.Precedence = 2 },
+		"only_create": func(r *provision.RowEdit) { r.Apply = provision.FlowObjectAddOnly },
+		"flow_null":   func(r *provision.RowEdit) { r.FlowNull = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			job, want := defaultJob(t), row(edit)
+			changed, err := job.SetRow(userRows, "", want, source.Users{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := rowFor(t, changed, "nickName")
+			if got == nil || *got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+			if rowFor(t, job, "nickName") != nil {
+				t.Error("the job that was given has changed")
+			}
+			document, err := changed.Schema.JSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := provision.ParseSchema(document)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := rowFor(t, provision.Job{Schema: again}, "nickName"); got == nil || *got != want {
+				t.Errorf("after export and import: got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestAnExpressionOfOneAttributeIsDirect(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]provision.MappingType{"[employeeId]": provision.DirectMapping, `"x"`: provision.ConstantMapping} {
+		changed, err := defaultJob(t).SetRow(userRows, "", row(func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, text }), source.Users{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rowFor(t, changed, "nickName"); got.Type != want {
+			t.Errorf("%s became %+v, want type %s", text, got, want)
+		}
+	}
+}
+
+func TestARowThatCannotWorkIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		replaces string
+		edit     func(r *provision.RowEdit)
+		field    string
+		says     string
+	}{
+		"no_target":            {"", func(r *provision.RowEdit) { r.Target = "" }, "Target attribute", "choose an attribute"},
+		"unknown_target":       {"", func(r *provision.RowEdit) { r.Target = "nickname" }, "Target attribute", "case counts, write nickName"},
+		"the_key":              {"", func(r *provision.RowEdit) { r.Target = "id" }, "Target attribute", "only the application sets"},
+		"mapped_already":       {"", func(r *provision.RowEdit) { r.Target = "title" }, "Target attribute", "title is mapped already"},
+		"moved_onto_another":   {"displayName", func(r *provision.RowEdit) { r.Target = "title" }, "Target attribute", "title is mapped already"},
+		"row_that_is_gone":     {"nickName", func(*provision.RowEdit) {}, "Target attribute", `"nickName" is not mapped`},
+		"user_name_renamed":    {"userName", func(*provision.RowEdit) {}, "userName", "stays mapped"},
+		"no_source":            {"", func(r *provision.RowEdit) { r.Source = "" }, "Source attribute", "choose an attribute"},
+		"unknown_source":       {"", func(r *provision.RowEdit) { r.Source = "employeeid" }, "Source attribute", "case counts: write [employeeId]"},
+		"empty_constant":       {"", func(r *provision.RowEdit) { r.Type, r.Source = provision.ConstantMapping, "" }, "Constant Value", "is empty"},
+		"empty_expression":     {"", func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, " " }, "Expression", "is empty"},
+		"none_without_default": {"", func(r *provision.RowEdit) { r.Type, r.Source = provision.NoMapping, "" }, "Default value if null", "would do nothing"},
+		"unknown_type":         {"", func(r *provision.RowEdit) { r.Type = "Magic" }, "Mapping type", "Direct, Constant, Expression or None"},
+		"precedence_taken":     {"", func(r *provision.RowEdit) { r.Precedence = 1 }, "Matching precedence", "another row's"},
+		"precedence_negative":  {"", func(r *provision.RowEdit) { r.Precedence = -1 }, "Matching precedence", "from 1"},
+		"match_without_value": {"", func(r *provision.RowEdit) {
+			r.Type, r.Source, r.Default, r.Precedence = provision.NoMapping, "", "x", 2
+		}, "Match objects using this attribute", "needs a value"},
+		"unknown_apply": {"", func(r *provision.RowEdit) { r.Apply = "Sometimes" }, "Apply this mapping", "Always or ObjectAddOnly"},
+		"text_for_a_boolean": {"active", func(r *provision.RowEdit) {
+			r.Target, r.Type, r.Source = "active", provision.ConstantMapping, "perhaps"
+		}, "Constant Value", "Boolean"},
+		"last_matching_goes": {"userName", func(r *provision.RowEdit) { r.Target, r.Source, r.Precedence = "userName", "userPrincipalName", 0 }, "Mapping", "no row has a matching precedence"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			job := defaultJob(t)
+			before, _ := job.Schema.JSON()
+			_, err := job.SetRow(userRows, tt.replaces, row(tt.edit), source.Users{})
+			var input *provision.InputError
+			if !errors.As(err, &input) || input.Field != tt.field || !strings.Contains(input.Text, tt.says) {
+				t.Errorf("got %v, want field %q with %q", err, tt.field, tt.says)
+			}
+			if after, _ := job.Schema.JSON(); !slices.Equal(before, after) {
+				t.Error("the refused row changed the job")
+			}
+		})
+	}
+}
+
+func TestAWrongExpressionIsRefusedWithItsPlace(t *testing.T) {
+	t.Parallel()
+	for text, column := range map[string]int{`Join(" ", [givenName], [surnam])`: 24, `ToUper([givenName])`: 1, `Join(" ", [givenName]`: 1} {
+		_, err := defaultJob(t).SetRow(userRows, "", row(func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, text }), source.Users{})
+		var wrong *provision.ExpressionError
+		var place *expr.SyntaxError
+		if !errors.As(err, &wrong) || !errors.As(err, &place) || place.Column != column || place.Suggestion == "" {
+			t.Errorf("%s: got %v (%+v), want column %d", text, err, place, column)
+		}
+	}
+}
+
+func TestRowsAreRemovedAndMoved(t *testing.T) {
+	t.Parallel()
+	job := defaultJob(t)
+	targets := func(j provision.Job) []string {
+		m, err := j.Schema.ObjectMapping(userRows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		for _, r := range m.AttributeMappings {
+			list = append(list, r.TargetAttributeName)
+		}
+		return list
+	}
+	before := targets(job)
+	less, err := job.RemoveRow(userRows, "title", source.Users{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := targets(less), slices.DeleteFunc(slices.Clone(before), func(s string) bool { return s == "title" }); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	moved, err := job.MoveRow(userRows, "externalId", 2, source.Users{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := targets(moved); got[1] != "externalId" || got[2] != before[1] || len(got) != len(before) {
+		t.Errorf("after the move: %v", got)
+	}
+	for _, place := range []int{0, len(before) + 1} {
+		if _, err := job.MoveRow(userRows, "externalId", place, source.Users{}); err == nil {
+			t.Errorf("place %d was accepted", place)
+		}
+	}
+	second, err := job.SetRow(userRows, "externalId", row(func(r *provision.RowEdit) { r.Target, r.Source, r.Precedence = "externalId", "mailNickname", 2 }), source.Users{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, refused := range map[string]error{
+		"userName": refusalOf(second.RemoveRow(userRows, "userName", source.Users{})),
+		"nickName": refusalOf(second.RemoveRow(userRows, "nickName", source.Users{})),
+	} {
+		var input *provision.InputError
+		if !errors.As(refused, &input) {
+			t.Errorf("%s: got %v, want an InputError", name, refused)
+		}
+	}
+	if !slices.Equal(targets(job), before) {
+		t.Error("the job that was given has changed")
+	}
+}
+
+func refusalOf(_ provision.Job, err error) error { return err }
+
+func TestAChangedRowIsInTheAuditTrailAndReachesTheAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	w.cycle()
+	edit := row(func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, `ToUpper([givenName], )` })
+	job, err := w.jobs.EditSchema(t.Context(), w.key, func(now provision.Job) (provision.Job, error) {
+		return now.SetRow(userRows, "", edit, source.Users{})
+	}, "kim@contoso.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cycle()
+	if got := w.app.user("ada@contoso.com")["nickName"]; got != "ADA" {
+		t.Errorf("nickName is %v", got)
+	}
+	events, err := store.Events{DB: w.db}.Read(t.Context(), eventScope(w.key), zeroPosition, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := events[len(events)-1]
+	if last.Name != event.ProvisioningMappingChanged || last.Actor != "kim@contoso.com" || !strings.Contains(last.Text, "nickName") || !strings.Contains(string(last.Data), "ToUpper") {
+		t.Errorf("the last event is %+v", last)
+	}
+	again, err := w.jobs.EditSchema(t.Context(), w.key, func(now provision.Job) (provision.Job, error) {
+		return now.SetRow(userRows, "nickName", edit, source.Users{})
+	}, "kim@contoso.com")
+	if err != nil || again.Version != job.Version {
+		t.Errorf("the same row again: version %d, was %d, %v", again.Version, job.Version, err)
+	}
+}
+
+func TestEffectOfAMappingAndAFilter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for id, city := range map[string]string{"p1": "London", "p2": "London", "p3": "Paris", "p4": ""} {
+		attributes := person(id+"@contoso.com", "Given"+id, "Surname")
+		delete(attributes, "city")
+		if city != "" {
+			attributes["city"] = city
+		}
+		attributes["jobTitle"] = "Clerk"
+		w.people.put(id, attributes)
+	}
+	before := w.report().Job
+	after, err := before.SetRow(userRows, "title", provision.RowEdit{Type: provision.DirectMapping, Source: "city", Target: "title", Apply: provision.FlowAlways}, source.Users{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.jobs.Effect(t.Context(), before, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Examined != 4 || got.Changed != 4 || len(got.Attributes) != 1 || got.Attributes[0].Target != "title" || got.Attributes[0].People != 4 || got.Attributes[0].Emptied != 1 {
+		t.Errorf("the effect of the row is %+v", got)
+	}
+	if e := got.Attributes[0].Examples[0]; e.ObjectID != "p1" || e.Before != "Clerk" || e.After != "London" {
+		t.Errorf("the first example is %+v", e)
+	}
+	filtered, err := before.WithScope(userRows, []provision.FilterGroup{{Name: "London", Clauses: []provision.FilterClause{{SourceOperandName: "city", OperatorName: "EQUALS", TargetOperand: provision.FilterOperand{Values: []string{"London"}}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err = w.jobs.Effect(t.Context(), before, filtered); err != nil {
+		t.Fatal(err)
+	}
+	if got.Leave != 2 || len(got.Left) != 1 || got.Left[0].Clause != "city EQUALS London" || got.Left[0].People != 2 || got.Left[0].Examples[0].ObjectID != "p3" || got.Changed != 0 {
+		t.Errorf("the effect of the filter is %+v", got)
+	}
+}
+
+func TestTryShowsTheValuesOfARow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for id, title := range map[string]string{"p1": "Clerk", "p2": "", "p3": "20240101"} {
+		attributes := person(id+"@contoso.com", "Given"+id, "Surname")
+		if title != "" {
+			attributes["jobTitle"] = title
+		}
+		w.people.put(id, attributes)
+	}
+	job := w.report().Job
+	edit := provision.RowEdit{Type: provision.ExpressionMapping, Source: `ToUpper([jobTitle], )`, Target: "title", Apply: provision.FlowAlways}
+	got, err := w.jobs.Try(t.Context(), job, userRows, "title", edit, "p1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Chosen == nil || !slices.Equal(got.Chosen.Values, []string{"CLERK"}) || got.Trace == nil || got.Trace.Value.Text() != "CLERK" || len(got.Trace.Steps) != 1 {
+		t.Errorf("the chosen person has %+v, by %+v", got.Chosen, got.Trace)
+	}
+	if got.Examined != 3 || !got.All || got.Empties != 1 || got.Empty[0].ObjectID != "p2" || got.Failures != 0 || len(got.Drawn) == 0 {
+		t.Errorf("got %+v", got)
+	}
+	edit.Source = `FormatDateTime([jobTitle], , "yyyyMMdd", "yyyy")`
+	if got, err = w.jobs.Try(t.Context(), job, userRows, "title", edit, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got.Chosen == nil || got.Failures != 1 || got.Failing[0].ObjectID != "p1" || got.Failing[0].Problem == "" {
+		t.Errorf("got %+v", got)
+	}
+	edit.Source = `Redact([jobTitle])`
+	if got, err = w.jobs.Try(t.Context(), job, userRows, "title", edit, "p1"); err != nil {
+		t.Fatal(err)
+	}
+	if !got.Chosen.Hidden || got.Chosen.Values != nil || !got.Trace.Redacted() {
+		t.Errorf("the value behind Redact is shown: %+v", got.Chosen)
+	}
+	if _, err := w.jobs.Try(t.Context(), job, userRows, "title", row(func(r *provision.RowEdit) { r.Target = "title"; r.Source = "nothing" }), ""); err == nil {
+		t.Error("an unknown attribute was tried")
+	}
+}

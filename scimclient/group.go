@@ -1,0 +1,224 @@
+package scimclient
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// entraGroupURN is the extra schema that Entra names when it creates a group.
+const entraGroupURN = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
+
+// groupClient speaks about groups. The methods of Client read and write everything but members.
+type groupClient struct{ *Client }
+
+// Groups returns the client for the application's groups.
+func (c *Client) Groups() provision.GroupTarget { return groupClient{c.groups} }
+
+// groupBody returns a new group in the form that Entra sends: two schemas, meta with only the
+// resource type, and no members.
+func groupBody(changes []provision.Change) ([]byte, error) {
+	r, err := resourceOf(changes)
+	if err != nil {
+		return nil, err
+	}
+	r["schemas"] = []any{scim.GroupURN, entraGroupURN}
+	r["meta"] = map[string]any{"resourceType": "Group"}
+	return marshal(r)
+}
+
+// AddMembers sends one operation with a list of members.
+func (g groupClient) AddMembers(ctx context.Context, group string, members []string) error {
+	spoken := g.Dialect()
+	a, err := g.patchMembers(ctx, group, []operation{g.addition(members, spoken)})
+	if err != nil {
+		return err
+	}
+	if a.status == http.StatusBadRequest && !g.compliant && !spoken.BareMembers {
+		other := provision.Dialect{BareMembers: true}
+		again, err := g.patchMembers(ctx, group, []operation{g.addition(members, other)})
+		if err != nil {
+			return err
+		}
+		if again.isSuccess() {
+			g.learn(other)
+			return g.changedMembers(again, group)
+		}
+	}
+	return g.changedMembers(a, group)
+}
+
+// addition returns the operation that adds members. Without the flag, Entra sends each with "$ref":
+// null.
+func (g groupClient) addition(members []string, d provision.Dialect) operation {
+	if g.compliant {
+		return operation{Op: "add", Path: "members", Value: memberValues(members, false)}
+	}
+	return operation{Op: "Add", Path: "members", Value: memberValues(members, !d.BareMembers)}
+}
+
+func memberValues(members []string, refs bool) []any {
+	values := make([]any, len(members))
+	for i, id := range members {
+		v := map[string]any{"value": id}
+		if refs {
+			v["$ref"] = nil
+		}
+		values[i] = v
+	}
+	return values
+}
+
+// RemoveMembers removes members in the form that the application takes. Each form names the members
+// to remove: a removal of the path members alone would empty the group (RFC 7644 §3.5.2.2), so it is
+// never sent.
+func (g groupClient) RemoveMembers(ctx context.Context, group string, members []string) error {
+	if len(members) == 0 {
+		return nil
+	}
+	form, other := provision.RemoveByValue, provision.RemoveByFilter
+	if g.compliant {
+		form, other = other, form
+	}
+	known := g.Dialect().Removal
+	if known == other {
+		form, other = other, form
+	}
+	a, err := g.patchMembers(ctx, group, g.removals(members, form))
+	if err != nil {
+		return err
+	}
+	if a.status == http.StatusBadRequest && known == "" {
+		again, err := g.patchMembers(ctx, group, g.removals(members, other))
+		if err != nil {
+			return err
+		}
+		if again.isSuccess() {
+			g.learn(provision.Dialect{Removal: other})
+			return g.changedMembers(again, group)
+		}
+	}
+	return g.changedMembers(a, group)
+}
+
+func (g groupClient) removals(members []string, form provision.RemovalForm) []operation {
+	op := "Remove"
+	if g.compliant {
+		op = "remove"
+	}
+	if form == provision.RemoveByValue {
+		return []operation{{Op: op, Path: "members", Value: memberValues(members, false)}}
+	}
+	ops := make([]operation, len(members))
+	for i, id := range members {
+		ops[i] = operation{Op: op, Path: "members[value eq " + quote(id) + "]"}
+	}
+	return ops
+}
+
+func (g groupClient) patchMembers(ctx context.Context, group string, ops []operation) (answer, error) {
+	path, err := g.pathOf(group)
+	if err != nil {
+		return answer{}, err
+	}
+	body, err := marshal(patchRequest{Schemas: []string{scim.PatchOpURN}, Operations: ops})
+	if err != nil {
+		return answer{}, err
+	}
+	return g.do(ctx, http.MethodPatch, path, "", body)
+}
+
+// changedMembers checks the answer to a change of members. A body, which may be large, must be a
+// SCIM resource; who is a member is not read from it.
+func (g groupClient) changedMembers(a answer, group string) error {
+	if !a.isSuccess() {
+		return g.refusedWrite(a)
+	}
+	_, err := a.patchedAccount(group)
+	return err
+}
+
+// HasMember asks as Entra does: for the group with this id and this member. An application that does
+// not know the question is asked for the group.
+func (g groupClient) HasMember(ctx context.Context, group, member string) (bool, error) {
+	has, err := g.askForMember(ctx, group, member)
+	var te *provision.TargetError
+	if !errors.As(err, &te) || te.Kind != provision.Unsearchable {
+		return has, err
+	}
+	path, err := g.pathOf(group)
+	if err != nil {
+		return false, err
+	}
+	a, err := g.do(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return false, err
+	}
+	o, err := a.readAccount()
+	if !a.isSuccess() || err != nil {
+		return false, te
+	}
+	members, _ := o.Resource["members"].([]any)
+	for _, m := range members {
+		if m, ok := m.(map[string]any); ok && fmt.Sprint(m["value"]) == member {
+			g.listsMembers.Store(true)
+			return true, nil
+		}
+	}
+	if len(members) >= wholeList || !g.listsMembers.Load() {
+		return false, te // it may show only some of them, or none
+	}
+	return false, nil
+}
+
+// wholeList is how many members an application that shows members shows at least.
+const wholeList = 50
+
+// askForMember asks for the group with this id and this member.
+func (g groupClient) askForMember(ctx context.Context, group, member string) (bool, error) {
+	filter := "id eq " + quote(group) + " and members eq " + quote(member)
+	a, err := g.do(ctx, http.MethodGet, g.of.path, "filter="+url.QueryEscape(filter)+"&attributes=id", nil)
+	switch {
+	case err != nil:
+		return false, err
+	case a.status == http.StatusBadRequest, a.status == http.StatusNotFound, a.status == http.StatusNotImplemented, a.status == http.StatusMethodNotAllowed:
+		return false, cannotAsk(a, fmt.Sprintf("It answered %d.", a.status))
+	case !a.isSuccess():
+		return false, a.toError()
+	}
+	var list struct {
+		TotalResults json.Number      `json:"totalResults"`
+		Resources    *json.RawMessage `json:"Resources"`
+	}
+	if err := json.Unmarshal(a.body, &list); err != nil || list.Resources == nil && list.TotalResults == "" {
+		return false, cannotAsk(a, "Its answer is not a SCIM list.")
+	}
+	if list.Resources == nil {
+		return false, nil
+	}
+	found, _, err := decodeObjects(*list.Resources)
+	switch {
+	case err != nil:
+		return false, cannotAsk(a, err.Error())
+	case len(found) == 0:
+		return false, nil
+	case len(found) > 1 || !strings.EqualFold(found[0].ID, group):
+		return false, cannotAsk(a, "It answered with other groups.")
+	}
+	return true, nil
+}
+
+// cannotAsk is the error for an application that cannot be asked for one member.
+func cannotAsk(a answer, why string) *provision.TargetError {
+	return &provision.TargetError{
+		Kind: provision.Unsearchable, Code: codeIncompatible, Status: a.status, Request: a.request,
+		Detail: "The application cannot be asked whether a group has a member. " + why,
+	}
+}

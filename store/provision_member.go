@@ -1,0 +1,312 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// groupIn returns the group that the id of work on memberships is about.
+func groupIn(id string) string { return strings.TrimSuffix(id, provision.MembersOf("")) }
+
+// openMembers notes which memberships of a group have changed.
+func (t jobTx) openMembers(ctx context.Context, l provision.Listed) error {
+	for _, member := range l.Members {
+		if err := t.openMember(ctx, groupIn(l.ObjectID), member); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t jobTx) openMember(ctx context.Context, group, member string) error {
+	return t.exec(ctx, `
+		insert into job_member (directory, app, group_id, member, turn)
+		values ($1, $2, $3, $4, 1)
+		on conflict (directory, app, group_id, member) do update
+		set turn = job_member.turn + 1`, group, member)
+}
+
+// listMembers puts the memberships of the groups that a query selects as object_id on the work list.
+func (t jobTx) listMembers(ctx context.Context, query string, args ...any) error {
+	return t.exec(ctx, `
+		insert into job_pending (directory, app, object_id, why, not_before, lane, since)
+		select $1, $2, object_id || $3, $4, 0, $5, $6
+		from (`+query+`) touched
+		where true
+		on conflict (directory, app, object_id) do update
+		set not_before = 0, turn = job_pending.turn + 1, reason = ''`,
+		append([]any{provision.MembersOf(""), string(provision.ByChange), int(provision.Memberships), micros(t.tx.Now())}, args...)...)
+}
+
+// members does what follows for the memberships of a group.
+func (t jobTx) members(ctx context.Context, o provision.Outcome) error {
+	switch o.Members {
+	case provision.ForgetMembers:
+		return t.forgetMembers(ctx, o.ObjectID)
+	case provision.ReadNewMembers:
+		return t.loseMembers(ctx, o.ObjectID)
+	case provision.ReadMembers:
+		return t.readMembers(ctx, o.ObjectID)
+	case provision.ProveMembers:
+		if err := t.exec(ctx, `
+			update job_member
+			set unsure = true
+			where directory = $1 and app = $2 and group_id = $3`, o.ObjectID); err != nil {
+			return err
+		}
+		return t.readMembers(ctx, o.ObjectID)
+	}
+	return nil
+}
+
+func (t jobTx) forgetMembers(ctx context.Context, group string) error {
+	for _, table := range []string{"job_member", "job_member_read"} {
+		if err := t.exec(ctx, `
+			delete from `+table+`
+			where directory = $1 and app = $2 and group_id = $3`, group); err != nil {
+			return err
+		}
+	}
+	for _, table := range []string{"job_pending", "job_escrow"} {
+		if err := t.exec(ctx, `
+			delete from `+table+`
+			where directory = $1 and app = $2 and object_id = $3`, provision.MembersOf(group)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t jobTx) loseMembers(ctx context.Context, group string) error {
+	if err := t.forgetMembers(ctx, group); err != nil {
+		return err
+	}
+	return t.readMembers(ctx, group)
+}
+
+func (t jobTx) readMembers(ctx context.Context, group string) error {
+	if err := t.exec(ctx, `
+		insert into job_member_read (directory, app, group_id, after)
+		values ($1, $2, $3, '')
+		on conflict (directory, app, group_id) do update
+		set after = ''`, group); err != nil {
+		return err
+	}
+	return t.listMembers(ctx, `
+		select cast($7 as text) as object_id`, group)
+}
+
+// standing selects links whose account may be a member or be referred to.
+var standing = "state in ('" + string(provision.Active) + "', '" + string(provision.Held) + "', '" + string(provision.Disabled) + "')"
+
+// checkReference looks at an account again if whoever it refers to has another account by now than
+// the one that was sent.
+func (t jobTx) checkReference(ctx context.Context, l *provision.Link, sent string) error {
+	if l.Refers == "" {
+		return nil
+	}
+	return t.listReferences(ctx, `
+		select cast($6 as text) as object_id
+		where coalesce((
+			select target_id
+			from job_link
+			where directory = $1 and app = $2 and object_id = $7 and `+standing+`), '') <> $8`, l.ObjectID, l.Refers, sent)
+}
+
+// listReferences puts people whose references are to be looked at on the work list.
+func (t jobTx) listReferences(ctx context.Context, query string, args ...any) error {
+	return t.exec(ctx, `
+		insert into job_pending (directory, app, object_id, why, not_before, lane, since)
+		select $1, $2, object_id, $3, 0, $4, $5
+		from (`+query+`) referring
+		where true
+		on conflict (directory, app, object_id) do update
+		set not_before = 0, turn = job_pending.turn + 1, reason = ''`,
+		append([]any{string(provision.ByChange), int(provision.References), micros(t.tx.Now())}, args...)...)
+}
+
+// moved has the memberships and references looked at that an account is part of.
+func (t jobTx) moved(ctx context.Context, o provision.Outcome) error {
+	if !o.Moved {
+		return nil
+	}
+	if err := t.exec(ctx, `
+		update job_member
+		set turn = turn + 1
+		where directory = $1 and app = $2 and member = $3`, o.ObjectID); err != nil {
+		return err
+	}
+	for _, group := range o.MemberOf {
+		if err := t.exec(ctx, `
+			insert into job_member (directory, app, group_id, member, turn)
+			select $1, $2, $3, $4, 1
+			from job_link
+			where directory = $1 and app = $2 and object_id = $3
+			on conflict (directory, app, group_id, member) do update
+			set turn = job_member.turn + 1`, group, o.ObjectID); err != nil {
+			return err
+		}
+	}
+	if err := t.listMembers(ctx, `
+		select group_id as object_id
+		from job_member
+		where directory = $1 and app = $2 and member = $7`, o.ObjectID); err != nil {
+		return err
+	}
+	return t.listReferences(ctx, `
+		select object_id
+		from job_link
+		where directory = $1 and app = $2 and refers = $6 and refers <> ''`, o.ObjectID)
+}
+
+// Memberships returns what is to be done about the memberships of a group.
+func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group string, limit int) (w provision.MembersWork, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		w = provision.MembersWork{}
+		err := tx.QueryRow(ctx, `
+			select after
+			from job_member_read
+			where directory = $1 and app = $2 and group_id = $3`, string(k.Directory), k.App, group).Scan(&w.After)
+		if err == nil {
+			w.Reading = true
+			return nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if w.Open, err = collect(ctx, tx, scanMembership, `
+			select m.member, m.has, m.unsure, m.turn, m.refused, l.target_id, l.state, l.kind, l.name, coalesce(o.object_id, '')
+			from (
+				select directory, app, member, has, unsure, turn, refused
+				from job_member
+				where directory = $1 and app = $2 and group_id = $3 and turn <> done
+				order by member
+				limit $4) m
+			left join job_link l on l.directory = m.directory and l.app = m.app and l.object_id = m.member
+			left join job_link o on m.has <> '' and o.directory = m.directory and o.app = m.app and o.kind = $5 and o.target_id = m.has and o.object_id <> m.member
+			order by m.member`, string(k.Directory), k.App, group, limit, string(provision.UserKind)); err != nil || len(w.Open) == 0 {
+			return err
+		}
+		err = tx.QueryRow(ctx, `
+			select has
+			from job_member
+			where directory = $1 and app = $2 and group_id = $3 and turn = done and has <> ''
+			limit 1`, string(k.Directory), k.App, group).Scan(&w.Other)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return w, err
+}
+
+func scanMembership(row scanner) (provision.Membership, error) {
+	var m provision.Membership
+	var target, state, kind, name sql.NullString
+	if err := row.Scan(&m.Member, &m.Has, &m.Unsure, &m.Turn, &m.Refused, &target, &state, &kind, &name, &m.Sharer); err != nil {
+		return m, err
+	}
+	if target.Valid {
+		m.Link = &provision.Link{
+			ObjectID: m.Member, TargetID: target.String, State: provision.LinkState(state.String), Kind: provision.ObjectKind(kind.String), Name: name.String,
+		}
+	}
+	return m, nil
+}
+
+// MembersRead puts a page of members on a group's list.
+func (s Provisioning) MembersRead(ctx context.Context, f provision.Fence, group, after, upTo string, members []string) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		if err := t.exec(ctx, `
+			update job_member
+			set turn = turn + 1
+			where directory = $1 and app = $2 and group_id = $3 and member > $4 and (member <= $5 or $5 = '')`, group, after, upTo); err != nil {
+			return err
+		}
+		for _, member := range members {
+			if err := t.exec(ctx, `
+				insert into job_member (directory, app, group_id, member, turn)
+				values ($1, $2, $3, $4, 1)
+				on conflict do nothing`, group, member); err != nil {
+				return err
+			}
+		}
+		if upTo == "" {
+			return t.exec(ctx, `
+				delete from job_member_read
+				where directory = $1 and app = $2 and group_id = $3`, group)
+		}
+		return t.exec(ctx, `
+			update job_member_read
+			set after = $4
+			where directory = $1 and app = $2 and group_id = $3`, group, upTo)
+	})
+}
+
+// RecordMembers writes what became of memberships. One that changed again since stays on the list.
+func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st provision.State, group string, outcomes []provision.MemberOutcome, entry *provision.LogEntry) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		for _, o := range outcomes {
+			done := o.Turn
+			if o.Open {
+				done = 0
+			}
+			if err := t.exec(ctx, `
+				update job_member
+				set has = $5, unsure = $6, refused = $7, done = $8
+				where directory = $1 and app = $2 and group_id = $3 and member = $4`, group, o.Member, o.Has, o.Unsure, o.Refused, done); err != nil {
+				return err
+			}
+			if o.Has != "" || o.Refused != "" || o.Open {
+				continue
+			}
+			if err := t.exec(ctx, `
+				delete from job_member
+				where directory = $1 and app = $2 and group_id = $3 and member = $4 and turn = done`, group, o.Member); err != nil {
+				return err
+			}
+		}
+		if entry != nil {
+			if err := t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: entry}); err != nil {
+				return err
+			}
+		}
+		return t.saveState(ctx, st)
+	})
+}
+
+// RetryMembers puts refused memberships on the group's list again.
+func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group string) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		return t.exec(ctx, `
+			update job_member
+			set turn = turn + 1, refused = ''
+			where directory = $1 and app = $2 and group_id = $3 and refused <> ''`, group)
+	})
+}
+
+// GroupMissed notes that the application does not know a group any more, and has it looked for.
+func (s Provisioning) GroupMissed(ctx context.Context, f provision.Fence, group string) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		if err := t.exec(ctx, `
+			update job_link
+			set state = $4
+			where directory = $1 and app = $2 and object_id = $3 and state = $5`, group, string(provision.Missed), string(provision.Active)); err != nil {
+			return err
+		}
+		return t.makeDue(ctx, `
+			select object_id
+			from job_link
+			where directory = $1 and app = $2 and object_id = $3`, group)
+	})
+}
+
+// MembersLost notes that the application has lost all members of a group.
+func (s Provisioning) MembersLost(ctx context.Context, f provision.Fence, group string) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.loseMembers(ctx, group) })
+}

@@ -427,14 +427,14 @@ func TestMatching(t *testing.T) {
 		w.people.put("p2", person("ADA@contoso.com", "Ada", "Twin"))
 		w.app.add(account("ada@contoso.com"))
 		_, entries := w.cycle()
-		// Whoever is worked on first has it.
-		names := map[string]string{"update success ": "", "other failure DuplicateSourceEntries": ""}
-		for _, id := range []string{"p1", "p2"} {
-			names[status(entries[id])] = entries[id].SourceIdentity.DisplayName
+		// Whoever is worked on first has it, and the failure of the other names them.
+		winner, loser := "p1", "p2"
+		if status(entries["p1"]) != "update success " {
+			winner, loser = loser, winner
 		}
-		owner := names["update success "]
-		if len(names) != 2 || owner == "" || names["other failure DuplicateSourceEntries"] == "" {
-			t.Errorf("at the same time: got %v", names)
+		owner := entries[winner].SourceIdentity.DisplayName
+		if status(entries[winner]) != "update success " || status(entries[loser]) != "other failure DuplicateSourceEntries" || !strings.Contains(entries[loser].Status.Reason, "object "+winner) {
+			t.Errorf("at the same time: got %+v and %+v", entries["p1"].Status, entries["p2"].Status)
 		}
 		w.people.put("p3", person("ada@CONTOSO.com", "Ada", "Third"))
 		if _, entries = w.cycle(); status(entries["p3"]) != "other failure DuplicateSourceEntries" {
@@ -452,16 +452,34 @@ func TestMatching(t *testing.T) {
 		if _, objects := w.plan(); objects["p2"].Result != provision.Failure || objects["p2"].Code != "DuplicateSourceEntries" {
 			t.Errorf("planned %+v", objects["p2"])
 		}
+		winner, loser := "p1", "p2"
 		for round := range 2 {
 			_, entries := w.cycle()
-			failed := 0
-			for _, e := range entries {
-				if status(e) == "other failure DuplicateSourceEntries" {
-					failed++
-				}
+			if round == 0 && status(entries["p1"]) != "create success " { // whoever is worked on first has it, and keeps it
+				winner, loser = loser, winner
 			}
-			if failed != 1 || w.app.created["ada@contoso.com"] != 1 {
-				t.Errorf("round %d: %d failed, created %v", round, failed, w.app.created)
+			if round == 0 && status(entries[winner]) != "create success " || status(entries[loser]) != "other failure DuplicateSourceEntries" || !strings.Contains(entries[loser].Status.Reason, "object "+winner) {
+				t.Errorf("round %d: %+v and %+v", round, entries["p1"].Status, entries["p2"].Status)
+			}
+			o, _ := w.people.Object(t.Context(), "", winner)
+			if got := w.app.user("ada@contoso.com").String("displayName"); w.app.created["ada@contoso.com"] != 1 || got != o.Name {
+				t.Errorf("round %d: created %v, the account is %q", round, w.app.created, got)
+			}
+		}
+	})
+	t.Run("one_at_a_time_the_first_of_two_people_has_the_account", func(t *testing.T) {
+		t.Parallel()
+		for _, there := range []bool{true, false} {
+			w := newWorld(t)
+			w.engine.Workers = 1
+			w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+			w.people.put("p2", person("ADA@contoso.com", "Ada", "Twin"))
+			if there {
+				w.app.add(account("ada@contoso.com"))
+			}
+			_, entries := w.cycle()
+			if got := w.app.user("ada@contoso.com").String("displayName"); got != "Ada Lovelace" || status(entries["p2"]) != "other failure DuplicateSourceEntries" {
+				t.Errorf("there before: %v: the account is %q, the second %+v", there, got, entries["p2"].Status)
 			}
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type pass struct {
 	claims   *claims
 	hopeless atomic.Int32 // how many people in a row had every change refused
 	unshown  atomic.Int64 // successful answers without a body
+	proof    sync.Mutex   // held while the first of them is checked
 	believed atomic.Bool  // a read has shown that the target does what it answers
 	doubted  atomic.Bool  // the target answered with success and did not do what was asked
 }

@@ -275,7 +275,9 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 	}
 	s.w.answer = o.Resource
 	whole := false
-	if o.Resource == nil && s.p.readsBack(changes) {
+	check, checked := s.p.readsBack(changes, o.Resource == nil)
+	defer checked()
+	if check {
 		read, err := s.p.target.Get(ctx, s.id)
 		switch te := asProblem(err); {
 		case te == nil:
@@ -306,10 +308,23 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 const readBackEach = 50
 
 // readsBack reports whether a success without a body is checked by a read: always if the account is
-// blocked or unblocked, and for a sample of the others. Until the first check of a pass has
-// succeeded, and once one has failed, everything is checked.
-func (p *pass) readsBack(changes []Change) bool {
-	return p.m.changesState(changes) || p.doubted.Load() || !p.believed.Load() || p.unshown.Add(1)%readBackEach == 0
+// blocked or unblocked, and for a sample of the others. The first one of a pass is checked, and the
+// others wait for its result. Once a check has failed, everything is checked. The caller calls
+// checked when the result is known.
+func (p *pass) readsBack(changes []Change, bodiless bool) (check bool, checked func()) {
+	switch {
+	case !bodiless:
+		return false, func() {}
+	case p.m.changesState(changes) || p.doubted.Load():
+		return true, func() {}
+	case !p.believed.Load():
+		p.proof.Lock()
+		if !p.believed.Load() || p.doubted.Load() {
+			return true, p.proof.Unlock
+		}
+		p.proof.Unlock()
+	}
+	return p.doubted.Load() || p.unshown.Add(1)%readBackEach == 0, func() {}
 }
 
 // changesState reports whether changes block or unblock an account.

@@ -38,6 +38,7 @@ type provisioningPage struct {
 	Discard  string
 	NowText  string
 	Restart  string
+	Held     string
 	Logs     string
 	Reload   string
 	Poll     string // how often the page polls for progress, such as "3s"; empty: never
@@ -132,7 +133,7 @@ func (p *Pages) buildProvisioning(r *http.Request, v *appVisit) (*provisioningPa
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
 		Page: v.page, App: v.App.Name, Start: base + "?get-started=yes", Errors: map[string]*console.FieldError{},
-		Action: base, Test: base + "/test", Discard: base, Restart: base + "/restart", Logs: base + "/logs", Reload: base,
+		Action: base, Test: base + "/test", Discard: base, Restart: base + "/restart", Held: base + "/held", Logs: base + "/logs", Reload: base,
 	}
 	pg.Title = "Provisioning"
 	pg.Crumbs = v.crumbs(console.Crumb{})
@@ -735,7 +736,10 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 	for _, f := range []struct {
 		name string
 		n    int
-	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.Held}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}} {
+	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.Held}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}, {"On hold", r.OnHold}, {"Rejected", r.Rejected}} {
+		if f.n == 0 && (f.name == "On hold" || f.name == "Rejected") {
+			continue // rare
+		}
 		s.Figures = append(s.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	for i, f := range s.Failing {
@@ -787,7 +791,15 @@ func (p *Pages) provisioningBadge(ctx context.Context, d directory.ID, a directo
 	if errors.Is(err, provision.ErrNoJob) {
 		return jobBadge(provision.NotConfigured), nil
 	}
+	if report.OnHold > 0 {
+		return onHoldBadge(report), err
+	}
 	return jobBadge(report.Code), err
+}
+
+// onHoldBadge returns the badge of a job that waits for a decision.
+func onHoldBadge(r provision.Report) console.Badge {
+	return console.Badge{Tone: console.ToneWarning, Text: console.GroupDigits(r.OnHold) + " on hold", Hint: "Somebody has to approve or reject them"}
 }
 
 // provisioningSummary describes an application's provisioning for its overview.
@@ -802,5 +814,10 @@ func (p *Pages) provisioningSummary(ctx context.Context, v *appVisit) (provision
 		return s, err
 	}
 	s.Badge, s.Text, s.Next.Primary = jobBadge(report.Code), p.statusLine(report), false
+	if report.OnHold > 0 {
+		s.Badge = onHoldBadge(report)
+		s.Text = console.PluralForms(report.OnHold, "operation is", "operations are") + " on hold: somebody has to decide. " + s.Text
+		s.Next = console.Action{Text: "See and decide", URL: v.url("/provisioning/held"), Primary: true}
+	}
 	return s, nil
 }

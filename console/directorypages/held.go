@@ -1,0 +1,158 @@
+package directorypages
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// heldPage is the data of the view "held": the operations on hold, by cause.
+type heldPage struct {
+	console.Page
+	Causes []heldCauseView
+	Empty  console.EmptyState
+}
+
+// heldCauseView is one cause on the page.
+type heldCauseView struct {
+	provision.HeldCause
+	Heading         string
+	Changed         string // that some are no longer on hold; may be empty
+	Approve, Reject string // addresses of the questions
+	All             string // address of the list of all operations; "" if they are shown
+	Objects         []provision.HeldObject
+	Pager           console.Pager
+}
+
+// heldRows is how many operations one page of a cause shows.
+const heldRows = 100
+
+func (p *Pages) showHeld(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	form := r.URL.Query()
+	base := v.url("/provisioning/held")
+	all, err := p.Jobs.Held(r.Context(), v.key(), provision.OnHold)
+	if err != nil {
+		return err
+	}
+	pg := heldPage{Page: v.page, Empty: console.EmptyState{
+		Icon: "check", Title: "Nothing is on hold",
+		Text: "One import or one change of settings that would disable or delete more than 10 % of the active accounts waits here for a decision.",
+	}}
+	pg.Title = "On hold"
+	pg.Lead = "These operations disable or delete accounts, and one cause has more of them than it may send unasked. Nothing of them is sent until somebody decides. Everything else goes on."
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	for _, h := range all {
+		c := heldCauseView{HeldCause: h, Heading: h.Words, Changed: changedMeanwhile(h)}
+		c.Approve, c.Reject = v.heldURL(h, approveHeld), v.heldURL(h, rejectHeld)
+		c.All = base + "?" + url.Values{"cause": {h.ID}}.Encode()
+		if form.Get("cause") == h.ID {
+			after := form.Get("after")
+			objects, next, err := p.Jobs.HeldObjects(r.Context(), v.key(), h.ID, provision.OnHold, after, heldRows)
+			if err != nil {
+				return err
+			}
+			c.Objects = objects
+			if next != "" {
+				c.Pager.Next = base + "?" + url.Values{"cause": {h.ID}, "after": {next}}.Encode()
+			}
+			if after != "" {
+				c.Pager.First = c.All
+			}
+			c.All = ""
+		}
+		pg.Causes = append(pg.Causes, c)
+	}
+	return p.show(w, r, http.StatusOK, "held", pg)
+}
+
+// The decisions about operations on hold.
+const (
+	approveHeld = "approve"
+	rejectHeld  = "reject"
+)
+
+// heldURL returns the address of the question whether to approve or reject a cause. It names the
+// batch, so that a decision is about what the operator has seen.
+func (v *appVisit) heldURL(h provision.HeldCause, decision string) string {
+	return v.url("/provisioning/held/decide") + "?" + url.Values{"cause": {h.ID}, "batch": {strconv.Itoa(h.Batch)}, "do": {decision}}.Encode()
+}
+
+// changedMeanwhile says that operations are no longer on hold because their people have changed.
+func changedMeanwhile(h provision.HeldCause) string {
+	switch h.Changed {
+	case 0:
+		return ""
+	case 1:
+		return "1 more has changed meanwhile and is left out."
+	}
+	return fmt.Sprintf("%s more have changed meanwhile and are left out.", console.GroupDigits(h.Changed))
+}
+
+// toHeld leads to the list with a word on why.
+func (p *Pages) toHeld(w http.ResponseWriter, r *http.Request, v *appVisit, n console.Notice) error {
+	return p.Console.Redirect(w, r, v.url("/provisioning/held"), n)
+}
+
+var heldChanged = console.Notice{Tone: console.ToneWarning, Title: "Nothing was decided.", Text: "What is on hold has changed since this page was made. Look at it again."}
+
+// askHeld asks before operations on hold are sent, or rejected.
+func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	form := r.URL.Query()
+	all, err := p.Jobs.Held(r.Context(), v.key(), provision.OnHold)
+	if err != nil {
+		return err
+	}
+	for _, h := range all {
+		if h.ID != form.Get("cause") {
+			continue
+		}
+		accounts := console.PluralForms(h.Count, "account", "accounts")
+		operations := console.PluralForms(h.Count, "operation", "operations")
+		pg := console.ConfirmPage{
+			Page: v.page, Action: v.url("/provisioning/held/decide"), Cancel: v.url("/provisioning/held"),
+			Fields: []console.HiddenField{{Name: "cause", Value: h.ID}, {Name: "batch", Value: strconv.Itoa(h.Batch)}, {Name: "do", Value: form.Get("do")}},
+		}
+		switch form.Get("do") {
+		case approveHeld:
+			pg.Title, pg.Button, pg.Danger = "Approve "+operations+"?", "Approve "+operations, true
+			pg.Consequences = []string{accounts + " at " + v.App.Name + " will be disabled or deleted.", "Cause: " + console.AsSentence(h.Words), "Exactly these are sent. A person who changes before that is left out."}
+			pg.Undo = "A disabled account is enabled again when its person comes back. A deleted account cannot be brought back from here."
+		default:
+			pg.Title, pg.Button = "Reject "+operations+"?", "Reject "+operations
+			pg.Consequences = []string{accounts + " at " + v.App.Name + " will stay as they are.", "Cause: " + console.AsSentence(h.Words)}
+			pg.Undo = "They stay rejected until the person changes again, or another import or change of settings concerns them. Restart provisioning has all of them counted anew."
+		}
+		pg.Narrow = true
+		pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: "On hold", URL: pg.Cancel})
+		return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+	}
+	return p.toHeld(w, r, v, heldChanged)
+}
+
+func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	batch, err := strconv.Atoi(r.PostFormValue("batch"))
+	if err != nil {
+		return p.toHeld(w, r, v, heldChanged)
+	}
+	decide, done := p.Jobs.Reject, "%s rejected. The accounts stay as they are."
+	if r.PostFormValue("do") == approveHeld {
+		decide, done = p.Jobs.Approve, "%s approved. They are sent now, or once Provisioning Status is On."
+	}
+	h, err := decide(r.Context(), v.key(), r.PostFormValue("cause"), batch, v.actor())
+	switch {
+	case errors.Is(err, provision.ErrChanged), errors.Is(err, provision.ErrNothingHeld):
+		return p.toHeld(w, r, v, heldChanged)
+	case err != nil:
+		return p.handleJobError(w, r, v, err)
+	}
+	text := fmt.Sprintf(done, console.PluralForms(h.Count, "operation was", "operations were"))
+	if more := changedMeanwhile(h); more != "" {
+		text += " " + more
+	}
+	return p.toHeld(w, r, v, console.DoneNotice(text))
+}

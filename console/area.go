@@ -175,7 +175,7 @@ type PageError struct {
 	Title  string
 	Text   string // what happened and what to do next
 	Action *Action
-	SignIn *SignInPage // set by a guard to show the sign-in page
+	SignIn *SignInPage // the sign-in page to show instead; a guard sets it
 }
 
 func (e *PageError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Title, e.Text) }

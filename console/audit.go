@@ -37,7 +37,7 @@ type auditFilter struct {
 	Subject  string // id of the only subject to show; comes from a link
 	From, To string // days, as typed
 	Kinds    []choiceGroup
-	Scopes   []choiceGroup // empty on the pages of a single scope
+	Scopes   []choiceGroup // the choices of scope; empty on pages for a single scope
 	Set      bool
 	Clear    string
 	Error    *FieldError
@@ -54,8 +54,8 @@ type auditRow struct {
 	ID       string // the event's position
 	Time     time.Time
 	Text     string
-	Strong   bool // stands out, as a changed setting does
-	Plain    bool // stands back, as routine work of SCIM and provisioning does
+	Strong   bool // whether the row is emphasized, such as the change of a setting
+	Plain    bool // whether the row is shown in grey, such as routine work of SCIM and provisioning
 	By       string
 	From     string // network address
 	Browser  string
@@ -83,7 +83,7 @@ type AuditLog struct {
 	Console *Console
 	Trail   event.Trail
 	Frame   Page
-	Scope   event.Scope  // zero: everything
+	Scope   event.Scope  // the scope that the page shows; the zero Scope means everything
 	Places  []AuditPlace // where events can happen; only for the page that shows everything
 	Self    string       // path of the page
 	File    string       // name of exported files, without the extension

@@ -11,7 +11,7 @@ import (
 // frontPage is the data of the page at /.
 type frontPage struct {
 	Page
-	Starts []Action // where the reader is signed in; if there is only one, / redirects to it
+	Starts []Action // links to the areas in which the reader is signed in; if there is only one, / redirects to it
 }
 
 // startCookie remembers where this browser is signed in. The page at / needs it, because session

@@ -15,7 +15,7 @@ type claims struct {
 	mu       sync.Mutex
 	owner    map[string]string   // account or matching value to object id
 	things   map[string][]string // object id to what it has claimed
-	released map[string]int      // when a thing was last released
+	released map[string]int      // the value of now when the thing was last released
 	clock    int
 }
 

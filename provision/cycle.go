@@ -76,8 +76,8 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 
 // Objects that wait keep a cycle open only for a short time.
 const (
-	shortWait = 10 * time.Second // for the next object that is due
-	longWait  = 30 * time.Second // without anything done
+	shortWait = 10 * time.Second // how long a slice waits for the next object that is due
+	longWait  = 30 * time.Second // after this time without any work done, the cycle ends
 )
 
 // pauseOrFinish ends a cycle in which nothing is due, unless something will be soon.
@@ -329,7 +329,7 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, phase := r.state.Watermark, r.state.Phase
 	if phase.initial() {
-		at = r.state.Start // where the next cycle begins
+		at = r.state.Start // the position at which the next cycle begins
 	}
 	r.mu.Unlock()
 	if phase == Changes {

@@ -71,7 +71,7 @@ type done struct {
 type refused struct {
 	problem         *TargetError
 	pair            pair   // what to remember although the target refused
-	mayHaveHappened bool   // only a read can show whether the create was carried out
+	mayHaveHappened bool   // the create may have been carried out; only a read can show that
 	action          Action // the action in the log; "" for the action that was decided
 }
 
@@ -111,7 +111,7 @@ type telling int
 const (
 	logged  telling = iota
 	counted         // shown to people who watch the cycle and counted by the cycle, but not kept in the log
-	silent          // not reported
+	silent          // the skip is not reported
 )
 
 // memory is everything known about an object apart from the source and the target.

@@ -50,7 +50,7 @@ type Engine struct {
 
 	Attributes Catalog // the attributes that mappings can read
 
-	Applications NameApplication // for events; may be nil
+	Applications NameApplication // the names of applications, for the sentences of events; may be nil
 
 	// After is time.After, unless a test has a clock of its own.
 	After func(d time.Duration) <-chan time.Time
@@ -143,9 +143,9 @@ type run struct {
 	state  State
 	m      *mapping
 	source Source
-	reader *reader // of the source
+	reader *reader // reads objects from the source
 	target Target
-	groups *groups // nil if the job provisions none
+	groups *groups // what is known about groups; nil if the job does not provision groups
 	end    time.Time
 	forced bool // a person asked for a cycle now, regardless of the schedule
 	visit  func(LogEntry) error

@@ -32,15 +32,15 @@ type GroupSource interface {
 // Edge is a membership, or the change of one.
 type Edge struct {
 	Group, Member string
-	Kind          ObjectKind // of the member
+	Kind          ObjectKind // the kind of the member
 	Present       bool       // added; otherwise removed
-	Cursor        Cursor     // where it happened; empty for a membership that is simply there
+	Cursor        Cursor     // the position of the change; empty for a membership from Members
 }
 
 // GroupsChanged lists groups and memberships that have changed.
 type GroupsChanged struct {
-	IDs    []string // of groups, each once, in the order of their first change
-	Edges  []Edge   // in the order in which they happened
+	IDs    []string // the ids of the groups, each once, in the order of their first change
+	Edges  []Edge   // the changes of memberships, in the order in which they happened
 	Cursor Cursor
 	More   bool
 }

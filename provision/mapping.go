@@ -23,7 +23,7 @@ const attrEnabled = "accountEnabled"
 
 // mapping is a compiled object mapping of a job's schema.
 type mapping struct {
-	kind     ObjectKind // of the source's objects
+	kind     ObjectKind // the kind of the source's objects
 	object   *ObjectMapping
 	source   string // name of the source directory, for messages
 	target   string // name of the target directory
@@ -63,7 +63,7 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 	m.source, m.target = s.systems(object)
 	for _, c := range compiled {
 		if c.Expr != nil && c.Expr.Draws() {
-			c.FlowType = FlowObjectAddOnly // what is drawn at creation stays
+			c.FlowType = FlowObjectAddOnly // a value that is generated when the account is created stays
 		}
 		if c.Type == TypeReference {
 			c.CaseExact = true // the target's ids

@@ -55,7 +55,7 @@ type MemberOutcome struct {
 
 const (
 	membersPage = 1_000     // memberships that are looked at together, and the most that one request carries
-	memberBytes = 256 << 10 // of ids in one request
+	memberBytes = 256 << 10 // the most bytes of ids in one request
 	// filterOps is how many removals one request carries, where each is an operation of its own.
 	filterOps = 100
 )
@@ -162,7 +162,7 @@ type memberSync struct {
 	group   string
 	known   Pending
 	firm    context.Context // for requests: what was begun is finished
-	link    Link            // of the group
+	link    Link            // the link of the group
 	problem *TargetError    // why it is tried again
 	refused int             // memberships that the target refused
 	waits   time.Time
@@ -242,7 +242,7 @@ func (s *memberSync) read(ctx context.Context, after string) error {
 // memberChange is one membership to add or to remove.
 type memberChange struct {
 	Membership
-	id string // of the account
+	id string // the id of the account
 }
 
 // decide compares memberships with the directory. What needs no request is in settled.

@@ -69,7 +69,7 @@ type Object struct {
 	Attributes map[string]any // what a mapping can read: string, bool or []string; read-only
 	Enabled    bool
 	Deleted    time.Time // time of the soft delete; zero if it is not deleted
-	Assigned   bool      // to the application
+	Assigned   bool      // whether the object is assigned to the application
 }
 
 // Active reports whether the object may be used at all, according to the source.

@@ -79,7 +79,7 @@ type CycleReport struct {
 	ID       string    `json:"id"`
 	Kind     string    `json:"kind"`
 	Why      string    `json:"why,omitempty"`   // why it looks at everyone
-	Reads    bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
+	Reads    bool      `json:"reads,omitempty"` // whether the cycle reads every account, because a person asked for a restart
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended"`
 	Read     int       `json:"read"` // objects looked at
@@ -91,7 +91,7 @@ type CycleReport struct {
 	// Memberships that were added and removed.
 	MembersAdded   int    `json:"membersAdded,omitempty"`
 	MembersRemoved int    `json:"membersRemoved,omitempty"`
-	Redundant      int    `json:"redundant"` // of the skipped: objects that were already as they should be; not listed in the log
+	Redundant      int    `json:"redundant"` // those of Skipped whose accounts already had the wanted state; the log does not list them
 	Failed         int    `json:"failed"`
 	Waiting        int    `json:"waiting,omitempty"` // objects that were tried and wait when the cycle ends
 	State          string `json:"state"`             // Succeeded, EntryLevelErrors, Failed
@@ -112,7 +112,7 @@ type Quarantine struct {
 	Code        string    `json:"code"`   // Entra's error code
 	Message     string    `json:"message"`
 	Status      int       `json:"status"`   // HTTP status of the evidence, 0 if there was no answer
-	Advice      string    `json:"advice"`   // what to do now
+	Advice      string    `json:"advice"`   // what an administrator can do now
 	Evidence    string    `json:"evidence"` // the request that failed
 	NextAttempt time.Time `json:"nextAttempt"`
 	Attempts    int       `json:"attempts"`
@@ -148,7 +148,7 @@ const (
 	Held     LinkState = "held"     // the person should have access, but the target keeps the account blocked
 	Missed   LinkState = "missed"   // the target just answered 404; the account is looked for in the same cycle
 	Lost     LinkState = "lost"     // the target no longer has the account; the next cycle looks for it again
-	Gone     LinkState = "gone"     // not found the second time; looked for once a day for a while, when the person changes, and after a restart
+	Gone     LinkState = "gone"     // the account was not found a second time; the engine looks for it once a day for a while, when the person changes, and after a restart
 )
 
 // Op is a create that was about to be sent. It may have been carried out.

@@ -42,9 +42,9 @@ type Request struct {
 	TokenID    string // a token that the site issued, live or ended; empty when the caller sent no such token
 	TokenLast4 string
 	Method     string
-	Path       string // with its query
+	Path       string // the path of the request with its query
 	Status     int
-	Duration   time.Duration // until the answer was ready; for a change, until it was on disk
+	Duration   time.Duration // the time until the answer was ready; for a change, until the change was on disk
 	UserName   string        // the person the request was about, if known
 	Subject    string        // the id of the resource, if known
 	Sentence   string        // what the server did, in words
@@ -630,7 +630,7 @@ type Query struct {
 type Filter struct {
 	Result      Result
 	OnlyChanges bool      // leave out reads that were answered
-	Method      string    // in upper case
+	Method      string    // the HTTP method, in upper case
 	Token       string    // the id of a token, AnyToken or NoToken
 	From, Until time.Time // from From up to but not including Until; zero means no bound
 }

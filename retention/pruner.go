@@ -18,7 +18,7 @@ const (
 )
 
 const (
-	pruneEvery = time.Hour       // from the end of one round to the next
+	pruneEvery = time.Hour       // the time from the end of one round to the next round
 	sliceFor   = 8 * time.Second // how long one call works before it returns and gives the lease back
 )
 
@@ -228,7 +228,7 @@ func (p *Pruner) Count(ctx context.Context) (counts map[Kind]int, err error) {
 // been removed.
 type Retention struct {
 	Days  int
-	Since time.Time // zero: no entry has been removed yet
+	Since time.Time // since when older entries have been removed; zero if none has been removed yet
 }
 
 // RetentionOf returns how long entries of a kind are kept, and what has been removed of an owner's log.

@@ -8,9 +8,9 @@ type Reason string
 
 // The reasons of this package.
 const (
-	Malformed        Reason = "malformed"           // not base64, not XML, too large
+	Malformed        Reason = "malformed"           // the response is not base64, not XML, or too large
 	Directive        Reason = "doctype"             // a DOCTYPE or a processing instruction
-	Structure        Reason = "structure"           // not one response with one assertion
+	Structure        Reason = "structure"           // the document is not a response with exactly one assertion
 	WeakAlgorithm    Reason = "weak_algorithm"      // SHA-1, a short key, an unknown transform
 	Unsigned         Reason = "unsigned"            // nothing that covers the assertion is signed
 	BadSignature     Reason = "bad_signature"       // a signature that does not fit
@@ -18,8 +18,8 @@ const (
 	CertExpired      Reason = "cert_expired"        // signed with a certificate outside its validity
 	NotDecrypted     Reason = "not_decrypted"       // encrypted for another key, or in another way
 	ProviderRefused  Reason = "provider_refused"    // the identity provider reports an error
-	WrongIssuer      Reason = "wrong_issuer"        // from another identity provider
-	WrongVersion     Reason = "wrong_version"       // not SAML 2.0
+	WrongIssuer      Reason = "wrong_issuer"        // the response comes from another identity provider
+	WrongVersion     Reason = "wrong_version"       // the response is not of SAML 2.0
 	WrongDestination Reason = "wrong_destination"   // sent to another address
 	WrongRecipient   Reason = "wrong_recipient"     // made for another address
 	AudienceMismatch Reason = "audience_mismatch"   // made for another application, or for all of them
@@ -45,7 +45,7 @@ type Error struct {
 // Status is the error that an identity provider reports.
 type Status struct {
 	Code    string // the last part of the innermost status code, such as AuthnFailed
-	Message string // its own words, such as AADSTS50105: …
+	Message string // the identity provider's own words, such as AADSTS50105: …
 }
 
 func (e *Error) Error() string { return "saml: " + string(e.Reason) + ": " + e.Detail }

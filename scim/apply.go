@@ -750,7 +750,7 @@ func (a *applier) createElement(op Operation, list []any, value any) ([]any, err
 	}
 	for k := range e {
 		if sub := p.attr.Sub(k); sub == nil || sub.Mutability == Immutable {
-			return nil, noTarget // never invent a member
+			return nil, noTarget // a PATCH must not add a member that the request does not name
 		}
 	}
 	if after := elementWith(p, e, value); !p.Filter.match(scope{members: after}) {

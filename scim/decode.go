@@ -73,7 +73,7 @@ func (d *reader) readResource(rt *ResourceType, o object) (Resource, error) {
 // readMember reads one top-level member of a body.
 func (d *reader) readMember(rt *ResourceType, r Resource, o object, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // RFC 7643 §3: it follows from the attributes; checkSchemas reads it.
+		return nil // RFC 7643 §3: "schemas" follows from the attributes, and checkSchemas reads it.
 	}
 	if a := rt.attribute(m.name); a != nil {
 		return d.readAttribute(r, a, AttrPath{Name: a.Name}, m.value)

@@ -10,7 +10,7 @@ const (
 // Op is a comparison operator. RFC 7644 §3.4.2.2 Table 3.
 type Op string
 
-// The operators. "pr" is the node Present.
+// The operators of comparisons. The operator "pr" has its own node, Present.
 const (
 	Eq Op = "eq"
 	Ne Op = "ne"

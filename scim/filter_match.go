@@ -104,7 +104,7 @@ func anyElement(v any, f func(any) bool) bool {
 
 func (c Compare) match(v scope) bool {
 	if !c.operand.ready {
-		c.operand = c.prepare() // this node was not made by ParseFilter
+		c.operand = c.prepare() // the node was not made by ParseFilter, which prepares the operand
 	}
 	if c.Value == nil {
 		return Present{c.Path, c.Attr}.match(v) == (c.Op == Ne)
@@ -118,7 +118,7 @@ func (c Compare) match(v scope) bool {
 		if m, ok := e.(map[string]any); ok {
 			sub := c.Path.Sub
 			if sub == "" {
-				sub = "value" // only without a schema: with one, Sub is set
+				sub = "value" // this happens only without a schema; with one, Sub is set
 			}
 			e = memberOf(m, sub, ignoreCase)
 		} else if c.Path.Sub != "" && !equalName(c.Path.Sub, "value") {

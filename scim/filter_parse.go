@@ -427,7 +427,7 @@ func parseOperator(s string) Op {
 // literal is a compValue as the filter spells it.
 type literal struct {
 	value    any    // string, number, bool or nil
-	text     string // as the filter spells it, when it is not quoted
+	text     string // the word as the filter spells it, if it is not quoted
 	unquoted bool   // a string without quotes
 }
 

@@ -68,7 +68,7 @@ type Operation struct {
 	Value any
 
 	index   int  // position of the operation in the request, 0-based
-	fromKey bool // it was a key of a value without a path
+	fromKey bool // the path was a key in the value of an operation without a path
 }
 
 // PatchResult is the outcome of Apply.
@@ -262,7 +262,7 @@ func (d *patchDecoder) operationsWithoutPath(op string, value any) error {
 // operationForKey reads one key of a value without a path.
 func (d *patchDecoder) operationForKey(op string, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // it follows from the attributes
+		return nil // "schemas" follows from the attributes
 	}
 	if equalName(m.name, d.rt.Schema.ID) {
 		return d.operationsWithoutPath(op, m.value)

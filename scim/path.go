@@ -150,7 +150,7 @@ func (p Path) container(r map[string]any) map[string]any {
 }
 
 // Get returns the values at the path: every value of a list, and none for an unassigned attribute.
-// They are parts of r, not copies.
+// The elements are parts of r, not copies.
 func (p Path) Get(r Resource) []any {
 	if p.Name == "" {
 		return listOf(memberOf(r, p.URN, true))

@@ -53,7 +53,7 @@ type endpoint struct {
 type resourceType struct {
 	path    string // below the Tenant URL
 	query   string // sent with each read and each search
-	one     string // for messages
+	one     string // the noun for one object, for messages
 	newBody func(changes []provision.Change) ([]byte, error)
 }
 

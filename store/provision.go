@@ -85,7 +85,7 @@ func scanJob(row scanner) (provision.Job, error) {
 // to provision groups by themselves.
 const (
 	groupsOffered = "offered" // the stored mapping is from an earlier version
-	groupsOff     = "off"     // it is switched off, and nobody has decided yet
+	groupsOff     = "off"     // the group mapping is switched off, and no operator has decided about it yet
 )
 
 func groupsText(j provision.Job) string {

@@ -98,7 +98,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 				return err
 			}
 		}
-		if what.Links { // what is on hold is about accounts that the job forgets
+		if what.Links { // operations on hold are about accounts that the job forgets
 			if err := t.exec(ctx, `
 				delete from job_pending
 				where directory = $1 and app = $2 and (verdict <> 'ready' or takes <> 0)`); err != nil {

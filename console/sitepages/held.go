@@ -18,7 +18,7 @@ type heldRow struct {
 	Now, Asked          string
 	Time                time.Time
 	By                  string
-	Refused             string // who refused it; empty while it waits
+	Refused             string // who refused the change; empty while the change waits
 	ApplyURL, RefuseURL string
 }
 

@@ -38,9 +38,9 @@ type Pages struct {
 
 // siteVisit is what the guard of /c/{site}/ knows about a request.
 type siteVisit struct {
-	Site   site.Site // zero only for sign-in links to a site that does not exist
+	Site   site.Site // the site in the path; zero only for sign-in links to a site that does not exist
 	Roster *roster.Roster
-	Person roster.Person // zero on routes for anyone
+	Person roster.Person // the signed-in person; zero on routes for anyone
 	page   console.Page
 }
 

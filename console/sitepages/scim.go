@@ -34,7 +34,7 @@ type scimPage struct {
 	Tokens   []tokenRow // live, newest first
 	Ended    []tokenRow // the last ten tokens that have ended
 	Generate generateForm
-	Made     *madeToken // only in the response to the POST that created it
+	Made     *madeToken // the new token; set only in the response to the POST that created the token
 }
 
 // generateForm is the form "Generate a SCIM authorization token".
@@ -65,7 +65,7 @@ type tokenRow struct {
 	LastUsed  time.Time
 	From      string
 	Expires   time.Time
-	Soon      bool   // it expires within a month
+	Soon      bool   // whether the token expires within a month
 	Note      string // "ends the old one with its first call"
 	EndedText string // why the token ended; only for tokens that have ended
 	EndedAt   time.Time
@@ -76,8 +76,8 @@ type tokenRow struct {
 type switchView struct {
 	ID, Name, URL string
 	On            bool
-	Locked        bool // it cannot be changed here
-	ByScript      bool // it needs a script, because there is no form around it
+	Locked        bool // whether the setting cannot be changed here
+	ByScript      bool // whether the switch works only with a script, because there is no form around it
 	AsksOff       bool // turning it off asks for confirmation
 }
 

@@ -47,7 +47,7 @@ const (
 // scimState is the status with a sentence that explains it.
 type scimState struct {
 	Status   scimStatus
-	Sentence string // with a time if there is one
+	Sentence string // what the state is, with a time if there is one
 }
 
 // Badge returns the status as a badge.
@@ -194,7 +194,7 @@ func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
 	success := c.lastSuccess
 	for _, t := range f.tokens {
 		if len(f.calls) == 0 && t.LastUsed.After(success) {
-			success = t.LastUsed // its rows were pruned from the log
+			success = t.LastUsed // the rows with the token's requests were pruned from the log
 		}
 	}
 	on := f.switchedOn()

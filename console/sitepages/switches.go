@@ -33,7 +33,7 @@ type radioGroup struct {
 // numberField is an input for a number within bounds.
 type numberField struct {
 	Name, Label, Help string
-	Value             string // as typed; may be empty
+	Value             string // the value as it was typed; may be empty
 	None              string // what an empty value means
 	Error             *console.FieldError
 }

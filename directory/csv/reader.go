@@ -102,7 +102,7 @@ func (r *Reader) Rows() iter.Seq2[directory.Row, error] {
 
 var (
 	separatorLine = regexp.MustCompile(`(?i)^"?sep=(.)"?[,;\t|]*$`)
-	typeLine      = regexp.MustCompile(`(?i)^"?#type [\w.]+"?[,;\t|]*$`) // of PowerShell's Export-Csv
+	typeLine      = regexp.MustCompile(`(?i)^"?#type [\w.]+"?[,;\t|]*$`) // the first line of files from PowerShell's Export-Csv
 	versionLine   = regexp.MustCompile(`(?i)^"?version:v[0-9.]+"?[,;\t|]*$`)
 )
 

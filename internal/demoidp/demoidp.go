@@ -99,7 +99,7 @@ type Answer struct {
 	NoKeyInfo      bool              // the signatures do not name their certificate
 	Method         string            // the signature method; empty means SHA-256
 	EncryptFor     *x509.Certificate // encrypt the assertion for this key
-	EncryptGCM     bool              // with AES-GCM instead of AES-CBC
+	EncryptGCM     bool              // whether assertions are encrypted with AES-GCM instead of AES-CBC
 
 	// The following change the document: the assertion before it is signed, the assertion after it
 	// was signed, and the response before and after it is signed.

@@ -29,7 +29,7 @@ type server struct {
 	pid      int
 	process  *binary.Process
 	stdin    io.Closer // a child of this program ends when this is closed, even if the parent was killed
-	database *postgres // its database server, whose processor time counts too; nil on SQLite
+	database *postgres // the database server, whose processor time counts too; nil on SQLite
 }
 
 // done returns a channel that is closed when the process has ended.

@@ -71,11 +71,11 @@ func (r *report) problems() error {
 // cycleReport is the provisioning of a company into a site.
 type cycleReport struct {
 	Users        int
-	Initial      []sample // of the initial cycle: Requests counts its people, CPU is that of the process with the directory
+	Initial      []sample // the samples of initial cycles. Requests counts the people; CPU is that of the process with the directory
 	SiteCPU      []float64
-	Idle         []float64 // in seconds
+	Idle         []float64 // the durations of cycles without changes, in seconds
 	IdleRequests []float64
-	Generator    []sample // of the load generator: Requests counts its people, CPU is that of the process with the site
+	Generator    []sample // the samples of the load generator. Requests counts the people; CPU is that of the process with the site
 	Site, Source int64    // the greatest peak memory of the two processes, in bytes
 }
 

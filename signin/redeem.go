@@ -42,7 +42,7 @@ func (s *SignIns) Look(ctx context.Context, st site.Site, linkSecret string) (Pe
 	return PendingSignIn{Kind: l.Kind, Person: l.person, Expires: l.Expires}, nil
 }
 
-// personalLink is a link with the person whom it signs in.
+// personalLink is a link with the person that it signs in.
 type personalLink struct {
 	LinkRecord
 	person roster.Person // empty for FirstAdmin

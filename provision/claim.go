@@ -72,7 +72,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 		if late || owner == w.known.ObjectID {
 			return late
 		}
-		f := w.taken(w.link.TargetID, owner)
+		f := w.failTaken(w.link.TargetID, owner)
 		if w.known.Link != nil {
 			f.pair = rememberLost(*w.known.Link) // this account was meant to replace one that is gone
 		}
@@ -134,8 +134,8 @@ func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, 
 	return objectID, nil
 }
 
-// taken fails a person whose account belongs to another person.
-func (w *work) taken(targetID, owner string) fail {
+// failTaken fails a person whose account belongs to another person.
+func (w *work) failTaken(targetID, owner string) fail {
 	w.link = nil
 	return w.fail(&TargetError{
 		Kind: Permanent, Code: "DuplicateSourceEntries",

@@ -89,8 +89,8 @@ func (e *Engine) memoOf(job Job) *memo {
 		e.memos = map[Key]*memo{}
 	}
 	m := e.memos[job.Key]
-	if m == nil || m.of != job.connection() {
-		m = &memo{of: job.connection(), all: map[string]searched{}}
+	if m == nil || m.settings != job.connection() {
+		m = &memo{settings: job.connection(), all: map[string]searched{}}
 		e.memos[job.Key] = m
 	}
 	return m
@@ -237,7 +237,7 @@ func (r *run) pass() *pass {
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
 		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{},
 		doubt: slices.Clone(r.state.InFlight),
-		others: others{
+		others: knowledge{
 			read:    r.reader.read,
 			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.Known(ctx, r.job.Key, id) },
 			holder:  func(ctx context.Context, k MatchKey) (string, error) { return r.e.Store.Holder(ctx, r.job.Key, k) },

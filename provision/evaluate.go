@@ -27,7 +27,7 @@ type pass struct {
 	doubt   []string // objects whose last update may have been carried out without a record of it
 	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
-	others   others
+	others   knowledge
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   *claims
 	hopeless atomic.Int32 // how many people in a row had every change refused
@@ -98,7 +98,7 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 
 // begin imports one person and decides whether they are in scope.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
-	w := &work{p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsent{}}
+	w := &work{p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{}}
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),
 		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
@@ -295,7 +295,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	}
 	if owner != "" && owner != w.known.ObjectID {
 		if p.m.kind == GroupKind {
-			return w.taken(o.ID, owner), nil
+			return w.failTaken(o.ID, owner), nil
 		}
 		if d, err := p.contested(ctx, w, o, key, owner); d != nil || err != nil {
 			return d, err
@@ -343,7 +343,7 @@ func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (d
 	}
 	switch len(l.found) {
 	case 0:
-		p.nobodyFound(w, keys, l)
+		p.logNotFound(w, keys, l)
 		return p.decideUnmatched(w, attributes, keys, l), nil
 	case 1:
 		if d, err := p.adopt(ctx, w, l.found[0], l.key, "matched"); d != nil || err != nil {
@@ -354,9 +354,9 @@ func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (d
 	return w.ambiguous(l.found, l.key), nil
 }
 
-// nobodyFound logs which values were searched for without a match, and which could not be searched
+// logNotFound logs which values were searched for without a match, and which could not be searched
 // for.
-func (p *pass) nobodyFound(w *work, keys []MatchKey, l lookup) {
+func (p *pass) logNotFound(w *work, keys []MatchKey, l lookup) {
 	var asked []MatchKey
 	for _, k := range keys {
 		if !slices.ContainsFunc(l.skipped, func(s Searchable) bool { return s.Path == k.Path }) {
@@ -634,8 +634,8 @@ func (l *Link) lastSeen() time.Time {
 	return l.Updated
 }
 
-// has returns the value of an attribute of the account, as far as it was read or is remembered.
-func (w *work) has(r *row) any {
+// valueOf returns the value of an attribute of the account, as far as it was read or is remembered.
+func (w *work) valueOf(r *row) any {
 	if w.current != nil {
 		return r.valueIn(w.current)
 	}
@@ -647,7 +647,7 @@ func (w *work) onlyCase() string {
 	var names []string
 	for _, v := range w.values {
 		want, isText := v.want.(string)
-		if old := text(w.has(v.row)); isText && !v.row.CaseExact && old != want && strings.EqualFold(old, want) {
+		if old := text(w.valueOf(v.row)); isText && !v.row.CaseExact && old != want && strings.EqualFold(old, want) {
 			names = append(names, v.row.Target)
 		}
 	}

@@ -160,7 +160,7 @@ func (p *pass) passFor(object *Object, known Pending) *pass {
 
 // leaveGroup leaves a group alone while groups are not provisioned.
 func (p *pass) leaveGroup(known Pending, object *Object) *work {
-	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsent{}, decision: skip{telling: silent}}
+	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsentResult{}, decision: skip{telling: silent}}
 	if object != nil {
 		w.object = *object
 	}

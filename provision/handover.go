@@ -59,8 +59,8 @@ const (
 	maxCircle = 50
 )
 
-// others gives a pass access to what is known about other people.
-type others struct {
+// knowledge gives a pass access to what is known about other people.
+type knowledge struct {
 	read    func(ctx context.Context, objectID string) (*Object, error)
 	known   func(ctx context.Context, objectID string) (Pending, error)
 	holder  func(ctx context.Context, key MatchKey) (objectID string, err error)
@@ -225,7 +225,7 @@ func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, cir
 	l := *w.link
 	r := p.m.rowFor(key.Path)
 	l.Aside = &Aside{
-		Path: key.Path, Value: "rollcall-" + hashText(w.known.ObjectID + key.Path + w.started.String())[:16], Old: text(w.has(r)), Since: w.started,
+		Path: key.Path, Value: "rollcall-" + hashText(w.known.ObjectID + key.Path + w.started.String())[:16], Old: text(w.valueOf(r)), Since: w.started,
 	}
 	return later{until: w.started, pair: remember{l}, awaits: awaits}
 }
@@ -249,7 +249,7 @@ func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change,
 	a := *w.link.Aside
 	changes = slices.Clone(changes)
 	i := slices.IndexFunc(changes, func(c Change) bool { return c.Path == a.Path })
-	if text(w.has(p.m.rowFor(a.Path))) != a.Value { // the account does not have the temporary value yet
+	if text(w.valueOf(p.m.rowFor(a.Path))) != a.Value { // the account does not have the temporary value yet
 		l := *w.link
 		w.link = &l
 		if i < 0 || a.Reached {
@@ -317,7 +317,7 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 		return nil, err
 	}
 	if h.keeps || h.known.Link == nil || h.known.Link.FirstKey() != key.Folded() {
-		return w.taken(o.ID, owner), nil
+		return w.failTaken(o.ID, owner), nil
 	}
 	if !h.entitled && !h.leaves && p.job.Rehire == RehireAdopt && w.entitled() {
 		if id := employeeID(&w.object); id != "" && id == employeeID(h.object) {
@@ -328,7 +328,7 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 	}
 	d, err := p.await(ctx, w, key, h)
 	if err == nil && d == nil {
-		return w.taken(o.ID, owner), nil
+		return w.failTaken(o.ID, owner), nil
 	}
 	return d, err
 }

@@ -52,7 +52,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 		}
 		return d, err
 	}
-	p.nobodyFound(w, keys, l)
+	p.logNotFound(w, keys, l)
 	if len(l.skipped) > 0 || len(keys) == 0 {
 		return w.cannotLook(l, old), nil
 	}

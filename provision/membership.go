@@ -366,7 +366,7 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 	case !te.postponed.IsZero():
 		s.waits = te.postponed
 		return nil
-	case len(changes) > 1 && (isolable(te) || te.Kind == NotFound || te.Status == http413) && s.budget > 0:
+	case len(changes) > 1 && (mayBeIsolated(te) || te.Kind == NotFound || te.Status == http413) && s.budget > 0:
 		s.budget--
 		middle := len(changes) / 2
 		for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
@@ -378,7 +378,7 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 			return s.learnSize(middle + 1)
 		}
 		return nil
-	case len(changes) == 1 && (isolable(te) || te.Kind == NotFound) && s.groupIsThere():
+	case len(changes) == 1 && (mayBeIsolated(te) || te.Kind == NotFound) && s.groupIsThere():
 		return s.refuse(changes[0], removing, te, began)
 	}
 	if s.again {

@@ -61,7 +61,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	p.reads = r.state.ReadAll || r.state.ForgetFailures != r.job.ForgetFailures
 	initial := !r.state.Ready || r.state.LookAtAll != r.job.LookAtAll
 	if !initial {
-		_, err := r.changed(ctx)
+		_, err := r.sourceChanged(ctx)
 		if initial = errors.Is(err, ErrBehind); err != nil && !initial {
 			return PlanReport{}, err
 		}
@@ -118,7 +118,7 @@ func (r *run) candidates(ctx context.Context, initial bool, page func(ids []stri
 	if err != nil {
 		return err
 	}
-	absent, err := r.absent(ctx)
+	absent, err := r.withoutAccount(ctx)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 		missed := d.link
 		missed.State = Missed
 		w.decision = later{until: now, pair: remember{missed}}
-		return unsent{}
+		return unsentResult{}
 	}
 	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 	if te.Kind == NotFound {
@@ -74,8 +74,8 @@ const (
 	maxHopeless  = 3  // consecutive people without a value written: then the target refuses more than single values
 )
 
-// isolable reports whether a refusal may be about one of several values.
-func isolable(te *TargetError) bool {
+// mayBeIsolated reports whether a refusal may be about one of several values.
+func mayBeIsolated(te *TargetError) bool {
 	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
 }
 
@@ -124,7 +124,7 @@ func (s *sending) sendTogether(ctx context.Context, changes []Change) {
 		s.p.hopeless.Store(0)
 		return
 	}
-	if len(changes) == 1 || !isolable(te) || s.p.hopeless.Load() >= maxHopeless {
+	if len(changes) == 1 || !mayBeIsolated(te) || s.p.hopeless.Load() >= maxHopeless {
 		s.give(changes, te)
 		return
 	}
@@ -217,7 +217,7 @@ func (s *sending) send(ctx context.Context, changes []Change) {
 	te := s.request(ctx, changes)
 	switch {
 	case te == nil:
-	case len(changes) == 1 || !isolable(te):
+	case len(changes) == 1 || !mayBeIsolated(te):
 		s.give(changes, te)
 	default:
 		if s.problem == nil || len(changes) < s.least {
@@ -235,16 +235,16 @@ func (s *sending) halve(ctx context.Context, changes []Change) {
 
 // give records that a request with the changes failed and that they are not sent in another one.
 func (s *sending) give(changes []Change, te *TargetError) {
-	if s.problem == nil || s.least == 0 || len(changes) < s.least || !isolable(te) {
+	if s.problem == nil || s.least == 0 || len(changes) < s.least || !mayBeIsolated(te) {
 		s.problem, s.least = te, len(changes)
 	}
 	switch {
-	case isolable(te) && len(changes) == 1:
+	case mayBeIsolated(te) && len(changes) == 1:
 		s.refused = append(s.refused, changes...)
-	case te.Kind == Throttled, te.Kind == Credentials, te.Kind == Unreachable, te.Kind == Permanent && !isolable(te):
+	case te.Kind == Throttled, te.Kind == Credentials, te.Kind == Unreachable, te.Kind == Permanent && !mayBeIsolated(te):
 		s.stopped = true // the request changed nothing
 	default:
-		s.stopped = !isolable(te)
+		s.stopped = !mayBeIsolated(te)
 		s.unsure = append(s.unsure, changes...)
 	}
 }

@@ -127,7 +127,7 @@ func (p *Pages) Handler() http.Handler {
 		Tables:  [][]console.Route[*siteVisit]{p.routes()},
 		Guard:   p.guard,
 		Actor:   (*siteVisit).who,
-		Scope:   (*siteVisit).trail,
+		Scope:   (*siteVisit).auditScope,
 		Frame:   func(v *siteVisit) console.Page { return v.page },
 	}.Handler()
 }
@@ -206,8 +206,8 @@ func (v *siteVisit) who() event.Actor {
 	return event.Actor{Kind: event.Person, ID: v.Person.ID, Name: v.Person.UserName}
 }
 
-// trail returns the audit scope of the site, or of the installation if the site does not exist.
-func (v *siteVisit) trail() event.Scope {
+// auditScope returns the audit scope of the site, or of the installation if the site does not exist.
+func (v *siteVisit) auditScope() event.Scope {
 	if v.Site.ID == "" {
 		return event.Installation()
 	}

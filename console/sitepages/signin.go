@@ -90,7 +90,7 @@ func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err != nil {
 		return err
 	}
-	p.endOld(r, v)
+	p.endOldSession(r, v)
 	p.Console.SetSession(w, r, SessionCookie, started.Secret)
 	start := v.url("")
 	if started.Person.Role == roster.RoleAdmin {
@@ -100,9 +100,9 @@ func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.Console.Redirect(w, r, start, console.DoneNotice("You are signed in as "+started.Person.Name()+"."))
 }
 
-// endOld ends the session that the browser is about to forget. A failure is only logged, because
+// endOldSession ends the session that the browser is about to forget. A failure is only logged, because
 // the session also expires by itself.
-func (p *Pages) endOld(r *http.Request, v *siteVisit) {
+func (p *Pages) endOldSession(r *http.Request, v *siteVisit) {
 	if old := p.Console.SessionSecret(r, SessionCookie); old != "" {
 		if err := v.Roster.EndSession(r.Context(), old); err != nil {
 			p.Console.Options.Log.Warn("replaced session not ended", "error", err)

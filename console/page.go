@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Page holds what surrounds every page; each page's own struct embeds it. The guard fills the lower
-// half, the handler the upper half.
+// Page holds the frame around every page, such as its title and menu; each page's own struct embeds
+// it. The handler sets the fields from Title to Narrow. Area, Menu and Who are set before it runs.
 type Page struct {
 	Title      string   // the h1, and the first part of the window's title
 	Lead       string   // one or two sentences under the title; may be empty

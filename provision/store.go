@@ -146,6 +146,7 @@ type Outcome struct {
 	Turn      int64     // of the Pending that this is about; 0: any
 	Intent    *Op       // a create that is about to be sent; everything else stays as it is
 	Flies     bool      // an update is about to be sent; everything else stays as it is
+	Doubted   bool      // an earlier update may have been carried out, and nothing has shown it yet
 	Postpone  time.Time // when to look again; zero if the object is done
 	Waits     string    // why it is postponed
 	Link      *Link     // remember this pair

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/demoidp"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -194,12 +195,29 @@ func (p *pageCollection) ofASite() {
 	p.add("block somebody", b.get(ada+"/block"))
 	p.add("block several", b.get(root+"admin/people").press("Block", url.Values{"person": people}))
 	p.add("block nobody", b.get(root+"admin/people").press("Block", nil))
+	p.singleSignOn(w, s, b, root+"admin/access/authentication")
 	p.addRoutes(
 		b, w.pages.Routes(),
 		map[string]string{"site": awkwardSite, "person": people[0], "token": token.ID, "declared": declared, "attribute": "userName", "decision": "apply"},
 		map[string]string{"GET /c/{site}/admin/people/{person}/role": "?role=Moderator", "GET /c/{site}/admin/people": "?status=active"},
 	)
 	p.add("forbidden", w.signIn(s, "ada@acme.example").get(root+"admin/access"))
+}
+
+// singleSignOn shows the page in each of its states, with an identity provider that sends long values.
+func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path string) {
+	p.t.Helper()
+	p.add("no single sign-on", b.get(path))
+	idp := w.identityProvider()
+	p.add("single sign-on refused", b.get(path).submit("Import", url.Values{"metadata": {awkwardJob}}))
+	ask := p.add("identity provider asks", b.get(path).submit("Import", url.Values{"metadata": {idp.Metadata()}}))
+	ask.submit("Save the identity provider", nil).wantStatus(http.StatusOK)
+	p.add("wrong hours", b.get(path).submit("Save", url.Values{"hours": {awkwardJob}, "jobTitle": {awkwardJob}}))
+	kim, err := w.pages.Rosters.Open(s).PersonByUserName(p.t.Context(), "kim@acme.example")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	w.tested(s, idp, kim.ID, strings.Repeat("w", 200), awkwardNames[0], demoidp.Claim{Name: awkwardJob, Values: awkwardNames})
 }
 
 // conflict asks which of two long values counts.

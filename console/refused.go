@@ -37,7 +37,7 @@ func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string
 // refusedLink returns why a sign-in link was refused. The text also names the link's owner, if it is
 // known. isLink is false if err is about something other than a sign-in link.
 func refusedLink(err error) (why string, isLink bool) {
-	e, ok := refused(err)
+	e, ok := asRefusal(err)
 	if !ok {
 		return "", false
 	}

@@ -165,7 +165,7 @@ type secureHeaderSet struct {
 // headerField is a header with its values. All answers share the slice of values. Its capacity equals
 // its length, so that appending to it copies it and leaves the other answers unchanged.
 type headerField struct {
-	name   string // in canonical form
+	name   string // the name of the header, in canonical form
 	values []string
 }
 

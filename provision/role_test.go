@@ -60,7 +60,8 @@ func TestAppRolesOnTheWire(t *testing.T) {
 			`{"op":"Add","path":"roles","value":[{"value":"{\"id\":\"ID\",\"value\":\"25\",\"displayName\":\"Role1234\"}"}]}`,
 		},
 		{
-			"one with the flag", single, "SingleAppRoleAssignment([appRoleAssignments])", []option{compliant},
+			"one with the flag", single, "SingleAppRoleAssignment([appRoleAssignments])",
+			[]option{compliant},
 			`[{"primary":true,"type":"WindowsAzureActiveDirectoryRole","value":"25"}]`,
 			`{"op":"add","path":"roles","value":[{"primary":true,"type":"WindowsAzureActiveDirectoryRole","value":"25"}]}`,
 		},
@@ -70,7 +71,8 @@ func TestAppRolesOnTheWire(t *testing.T) {
 			`{"op":"Add","path":"roles","value":[{"value":"{\"id\":\"ID\",\"value\":\"25\",\"displayName\":\"Role1234\"}"}]}`,
 		},
 		{
-			"added with the flag", "roles", "AppRoleAssignmentsComplex([appRoleAssignments])", []option{compliant},
+			"added with the flag", "roles", "AppRoleAssignmentsComplex([appRoleAssignments])",
+			[]option{compliant},
 			`[{"displayName":"Role1234","primary":false,"type":"WindowsAzureActiveDirectoryRole","value":"25"}]`,
 			`{"op":"add","path":"roles","value":[{"displayName":"Role1234","primary":false,"type":"WindowsAzureActiveDirectoryRole","value":"25"}]}`,
 		},

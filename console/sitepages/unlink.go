@@ -10,7 +10,7 @@ import (
 
 // askUnlink asks before the user identifier of a person is forgotten.
 func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}
@@ -29,15 +29,15 @@ func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		Undo: "A sign-in of the same person links the identifier again.", Button: "Remove the user identifier", Danger: true,
 	}
 	c.Title = "Remove the user identifier of " + person.Name() + "?"
-	return p.ask(w, r, v, person, c)
+	return p.askAbout(w, r, v, person, c)
 }
 
 func (p *Pages) unlink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.change(r)
+	c, err := v.changeBy(r)
 	if err != nil {
 		return err
 	}
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}

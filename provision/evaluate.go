@@ -53,6 +53,7 @@ type work struct {
 	current  scim.Resource // the account as a read or search showed it; nil if nothing was read
 	answer   scim.Resource // what came back from the last write; nil if nothing did
 	created  bool          // the account was created in this pass
+	wrote    bool          // a request that changed something worked
 	version  string        // the account's version, if the target gave one in this pass
 	values   []value
 	hash     string

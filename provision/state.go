@@ -44,10 +44,11 @@ type State struct {
 	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`
-	Last       *CycleReport `json:"last"`         // the last cycle that ended
-	LastGood   *CycleReport `json:"lastGood"`     // the last cycle that was not stopped
-	FirstDone  time.Time    `json:"firstDone"`    // end of the first complete cycle
-	FailedRuns int          `json:"failedCycles"` // consecutive cycles that were stopped
+	Trial      *Quarantine  `json:"trial,omitempty"` // the target refused every write, and one is tried
+	Last       *CycleReport `json:"last"`            // the last cycle that ended
+	LastGood   *CycleReport `json:"lastGood"`        // the last cycle that was not stopped
+	FirstDone  time.Time    `json:"firstDone"`       // end of the first complete cycle
+	FailedRuns int          `json:"failedCycles"`    // consecutive cycles that were stopped
 }
 
 // Phase says which users the current cycle is importing. In every phase, the engine also works on

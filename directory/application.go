@@ -30,7 +30,7 @@ func (h *Handle) CreateApplication(ctx context.Context, name, actor string) (App
 	if err != nil {
 		return Application{}, err
 	}
-	a := Application{ID: h.newID(), Name: name, Created: h.clock()}
+	a := Application{ID: h.newID(), Name: name, Created: h.nowInMicros()}
 	err = h.update(ctx, func(tx Tx) error {
 		if err := tx.CreateApplication(ctx, a); err != nil {
 			return err
@@ -48,7 +48,7 @@ func (h *Handle) RenameApplication(ctx context.Context, id, name, actor string) 
 	}
 	var a Application
 	err = h.update(ctx, func(tx Tx) error {
-		old, err := h.application(ctx, tx, id)
+		old, err := h.findApplication(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func (h *Handle) RenameApplication(ctx context.Context, id, name, actor string) 
 func (h *Handle) DeleteApplication(ctx context.Context, id, actor string) (Contents, error) {
 	var gone Contents
 	err := h.update(ctx, func(tx Tx) error {
-		a, err := h.application(ctx, tx, id)
+		a, err := h.findApplication(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (h *Handle) ApplicationContents(ctx context.Context, id string) (Contents, 
 	return h.store.Contents(ctx, h.Directory.ID, id)
 }
 
-func (h *Handle) application(ctx context.Context, tx Tx, id string) (Application, error) {
+func (h *Handle) findApplication(ctx context.Context, tx Tx, id string) (Application, error) {
 	a, err := tx.Application(ctx, id)
 	if errors.Is(err, refusal.NotFound) {
 		return Application{}, notFound("directory %s has no application with the id %q", h.Directory.Name, id)
@@ -96,12 +96,12 @@ func (h *Handle) application(ctx context.Context, tx Tx, id string) (Application
 }
 
 func (h *Handle) applicationEvent(a Application, name, actor, text string, changes ...event.Change) event.Event {
-	return event.Event{Data: event.DataOf(nil, changes...), Time: h.clock(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
+	return event.Event{Data: event.DataOf(nil, changes...), Time: h.nowInMicros(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
 }
 
 // nameTaken says which name is taken, where the store answered refusal.Taken.
 func (h *Handle) nameTaken(err error, name string) error {
-	if errors.Is(err, refusal.Taken) && !worded(err) {
+	if errors.Is(err, refusal.Taken) && !hasWords(err) {
 		return taken("name", "directory %s already has an application %q", h.Directory.Name, name).Advise("choose another name")
 	}
 	return err
@@ -141,5 +141,5 @@ func (h *Handle) Application(ctx context.Context, nameOrID string) (Application,
 	if len(names) == 0 {
 		return Application{}, notFound("directory %s has no application %q, nor any other", h.Directory.Name, nameOrID)
 	}
-	return Application{}, notFound("directory %s has no application %q", h.Directory.Name, nameOrID).Advise("%s", meant(nameOrID, names))
+	return Application{}, notFound("directory %s has no application %q", h.Directory.Name, nameOrID).Advise("%s", suggestName(nameOrID, names))
 }

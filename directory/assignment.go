@@ -68,7 +68,7 @@ func (h *Handle) RolesOf(ctx context.Context, application string, objectIDs []st
 // transaction. It returns an error at the first id that is neither a user nor a group of the
 // directory; the transactions before that stay.
 func (h *Handle) Assign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
-	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
+	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
 		return h.assignOne(ctx, tx, a, m, "", actor)
 	})
 }
@@ -76,14 +76,14 @@ func (h *Handle) Assign(ctx context.Context, application string, objectIDs []str
 // AssignRole assigns users and groups to an application with a role, and gives that role to those
 // that are assigned already. It returns how many changed. It writes like Assign.
 func (h *Handle) AssignRole(ctx context.Context, application, role string, objectIDs []string, actor string) (int, error) {
-	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
+	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
 		return h.assignOne(ctx, tx, a, m, role, actor)
 	})
 }
 
 // assignOne assigns with a role, or, if role is "", with the present role or else Default Access.
 func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, role, actor string) (bool, error) {
-	name := named(m)
+	name := memberNameOf(m)
 	if m.User.IsDeleted() || m.Group.IsDeleted() {
 		return false, conflict("", "%s is deleted", name.who).Advise("restore the %s first", strings.ToLower(string(m.Kind)))
 	}
@@ -95,13 +95,13 @@ func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, 
 	if err != nil {
 		return false, err
 	}
-	now := h.clock()
+	now := h.nowInMicros()
 	if err := tx.Assign(ctx, a.ID, m.Kind, name.objectID, wanted.ID, now); err != nil {
 		return false, err
 	}
 	what, text, values := event.AssignmentAdded, "was assigned to "+a.Name, []event.Change(nil)
 	if assigned {
-		before, err := h.role(ctx, tx, a, had)
+		before, err := h.findRole(ctx, tx, a, had)
 		if err != nil {
 			return false, err
 		}
@@ -117,8 +117,8 @@ func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, 
 // Unassign removes users and groups from an application and returns how many were assigned. It
 // writes like Assign.
 func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
-	return h.assign(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
-		name, now := named(m), h.clock()
+	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
+		name, now := memberNameOf(m), h.nowInMicros()
 		did, err := tx.Unassign(ctx, a.ID, m.Kind, name.objectID, now)
 		if err != nil || !did {
 			return false, err
@@ -127,13 +127,13 @@ func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []s
 	})
 }
 
-func (h *Handle) assign(ctx context.Context, application string, objectIDs []string, one func(Tx, Application, Member) (bool, error)) (int, error) {
+func (h *Handle) assignEach(ctx context.Context, application string, objectIDs []string, one func(Tx, Application, Member) (bool, error)) (int, error) {
 	total := 0
 	for batch := range slices.Chunk(objectIDs, batchRows) {
 		n := 0
 		err := h.update(ctx, func(tx Tx) error {
 			n = 0
-			a, err := h.application(ctx, tx, application)
+			a, err := h.findApplication(ctx, tx, application)
 			if err != nil {
 				return err
 			}
@@ -176,7 +176,7 @@ func (h *Handle) roleToAssign(ctx context.Context, tx Tx, a Application, id stri
 	if id == "" {
 		return DefaultAccess, nil
 	}
-	r, err := h.role(ctx, tx, a, id)
+	r, err := h.findRole(ctx, tx, a, id)
 	if errors.Is(err, refusal.NotFound) {
 		return AppRole{}, notFound("%s has no role with the id %s", a.Name, id)
 	}

@@ -48,10 +48,10 @@ const (
 
 // Attributes lists every attribute a user can have, in the order in which files and pages show
 // them.
-func Attributes() []Attribute { return slices.Clone(table) }
+func Attributes() []Attribute { return slices.Clone(attributes) }
 
-// table is built once and never changed.
-var table = attributeTable()
+// attributes is built once and never changed.
+var attributes = attributeTable()
 
 func attributeTable() []Attribute {
 	list := []Attribute{
@@ -97,7 +97,7 @@ func attributeTable() []Attribute {
 
 // AttributeNamed finds an attribute by its name, in any case.
 func AttributeNamed(name string) (Attribute, bool) {
-	for _, a := range table {
+	for _, a := range attributes {
 		if strings.EqualFold(a.Name, name) {
 			return a, true
 		}
@@ -108,7 +108,7 @@ func AttributeNamed(name string) (Attribute, bool) {
 // AttributeNames lists the names of all attributes.
 func AttributeNames() []string {
 	var names []string
-	for _, a := range table {
+	for _, a := range attributes {
 		names = append(names, a.Name)
 	}
 	return names
@@ -116,12 +116,12 @@ func AttributeNames() []string {
 
 // Suggest returns the attribute whose name is nearest to an unknown name, or "" if none is near.
 func Suggest(name string) string {
-	if known, ok := aliases()[squeeze(name)]; ok {
+	if known, ok := aliases()[squeezeName(name)]; ok {
 		return known
 	}
 	best, distance := "", 4
-	for _, a := range table {
-		if d := editDistance(squeeze(name), squeeze(a.Name)); d < distance {
+	for _, a := range attributes {
+		if d := editDistance(squeezeName(name), squeezeName(a.Name)); d < distance {
 			best, distance = a.Name, d
 		}
 	}
@@ -144,7 +144,7 @@ func aliases() map[string]string {
 	}
 }
 
-func squeeze(name string) string {
+func squeezeName(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch r {
 		case ' ', '_', '-', '.':

@@ -29,7 +29,7 @@ func (h *Handle) asImport(ctx context.Context, what, actor string, dryRun bool, 
 	if by.IsZero() {
 		by = event.ParseActor(actor)
 	}
-	c := event.Cause{ID: event.ImportCause + h.newID(), Words: fmt.Sprintf("Import of %s by %s", what, by.Words()), Now: h.clock}
+	c := event.Cause{ID: event.ImportCause + h.newID(), Words: fmt.Sprintf("Import of %s by %s", what, by.Words()), Now: h.nowInMicros}
 	err := do(event.WithCause(ctx, c))
 	if ended := h.endCause(context.WithoutCancel(ctx), c, actor); err == nil {
 		err = ended
@@ -45,7 +45,7 @@ func (h *Handle) endCause(ctx context.Context, c event.Cause, actor string) erro
 	}
 	return h.update(ctx, func(tx Tx) error {
 		return tx.AppendEvent(ctx, event.Event{
-			Time: h.clock(), Scope: event.Directory(string(h.Directory.ID)), Name: event.DirectoryImported, Actor: actor,
+			Time: h.nowInMicros(), Scope: event.Directory(string(h.Directory.ID)), Name: event.DirectoryImported, Actor: actor,
 			Subject: string(h.Directory.ID), Text: c.Words + " ended", Cause: c.ID,
 		})
 	})

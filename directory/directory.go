@@ -85,7 +85,7 @@ func (ds *Directories) ByName(ctx context.Context, name string) (Directory, erro
 	for _, d := range all {
 		names = append(names, d.Name)
 	}
-	return Directory{}, notFound("there is no directory %q", name).Advise("%s", meant(name, names))
+	return Directory{}, notFound("there is no directory %q", name).Advise("%s", suggestName(name, names))
 }
 
 // List returns all directories, sorted by name.
@@ -179,16 +179,16 @@ func checkName(name string) error {
 	return nil
 }
 
-// meant suggests the name that was probably meant, or lists the names that exist.
-func meant(name string, names []string) string {
+// suggestName suggests the name that was probably meant, or lists the names that exist.
+func suggestName(name string, names []string) string {
 	if best := near.Best(name, names); best != "" && len(names) > 1 {
 		return "did you mean " + best + "?"
 	}
-	return "there " + listed(names)
+	return "there " + describeList(names)
 }
 
-// listed returns "is a", "are a and b", "are a, b and c" or "are a, b, c and 4 more".
-func listed(names []string) string {
+// describeList returns "is a", "are a and b", "are a, b and c" or "are a, b, c and 4 more".
+func describeList(names []string) string {
 	const most = 5
 	if len(names) == 1 {
 		return "is " + names[0]

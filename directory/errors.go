@@ -24,8 +24,8 @@ func invalid(attribute, format string, args ...any) *refusal.Error {
 	return refusal.New(refusal.Invalid, attribute, format, args...)
 }
 
-// worded reports whether a refusal already has its words.
-func worded(err error) bool {
+// hasWords reports whether a refusal already has its words.
+func hasWords(err error) bool {
 	_, ok := refusal.Find(err)
 	return ok
 }

@@ -105,7 +105,7 @@ func (g Group) SearchText() string {
 	return b.String()
 }
 
-func (g Group) who() string { return "group " + g.DisplayName() }
+func (g Group) description() string { return "group " + g.DisplayName() }
 
 // Set sets an attribute from a string of a file or form; an empty string clears it.
 func (g *Group) Set(name, text string) error {
@@ -129,9 +129,9 @@ func (g *Group) Set(name, text string) error {
 	return nil
 }
 
-// normalisedGroup returns g in the form in which it is stored. It refuses a group that breaks a
+// normaliseGroup returns g in the form in which it is stored. It refuses a group that breaks a
 // rule.
-func normalisedGroup(g Group) (Group, error) {
+func normaliseGroup(g Group) (Group, error) {
 	out := g
 	out.ObjectID = strings.ToLower(strings.TrimSpace(g.ObjectID))
 	if out.ObjectID != "" && !isGUID(out.ObjectID) {
@@ -170,7 +170,7 @@ func checkVisibleGroup(before, after Group) error {
 			return visible.IsInvisible(r) && (name != attrDisplayName || r != '\u200c' && r != '\u200d' && !unicode.Is(unicode.Variation_Selector, r))
 		}
 		if i := strings.IndexFunc(text, hidden); i >= 0 && text != before.Text(name) {
-			return invalid(name, "%s contains %s, which nobody can see: %s", name, visible.Describe([]rune(text[i:])[0]), revealed(text, hidden)).Advise("remove it")
+			return invalid(name, "%s contains %s, which nobody can see: %s", name, visible.Describe([]rune(text[i:])[0]), quoteRevealed(text, hidden)).Advise("remove it")
 		}
 	}
 	return nil
@@ -196,10 +196,10 @@ func changedGroup(before, after Group) (names []string, values []event.Change) {
 func (h *Handle) Group(ctx context.Context, objectID string) (Group, error) {
 	id := strings.ToLower(objectID)
 	if !isGUID(id) {
-		return Group{}, h.noGroup(refusal.NotFound, objectID)
+		return Group{}, h.groupNotFound(refusal.NotFound, objectID)
 	}
 	g, err := h.store.Group(ctx, h.Directory.ID, id)
-	return g, h.noGroup(err, objectID)
+	return g, h.groupNotFound(err, objectID)
 }
 
 // GroupNamed finds a group by its object id or by its display name, in any case. Among the
@@ -209,8 +209,8 @@ func (h *Handle) GroupNamed(ctx context.Context, name string) (Group, error) {
 	if g, err := h.Group(ctx, name); !errors.Is(err, refusal.NotFound) {
 		return g, err
 	}
-	if name == "" || !storable(name) {
-		return Group{}, h.noGroup(refusal.NotFound, name)
+	if name == "" || !isStorable(name) {
+		return Group{}, h.groupNotFound(refusal.NotFound, name)
 	}
 	for _, deleted := range []bool{false, true} {
 		found, err := h.store.GroupsNamed(ctx, h.Directory.ID, Group{Attributes: map[string]string{attrDisplayName: name}}.SortKey(), deleted)
@@ -230,11 +230,11 @@ func (h *Handle) GroupNamed(ctx context.Context, name string) (Group, error) {
 		}
 		return Group{}, conflict("", "%d groups are called %q", len(found), name).Advise("name one by its object id: %s", strings.Join(ids, ", "))
 	}
-	return Group{}, h.noGroup(refusal.NotFound, name)
+	return Group{}, h.groupNotFound(refusal.NotFound, name)
 }
 
-func (h *Handle) noGroup(err error, name string) error {
-	if errors.Is(err, refusal.NotFound) && !worded(err) {
+func (h *Handle) groupNotFound(err error, name string) error {
+	if errors.Is(err, refusal.NotFound) && !hasWords(err) {
 		return notFound("there is no group %q in directory %s", name, h.Directory.Name)
 	}
 	return err
@@ -311,7 +311,7 @@ func (h *Handle) CountGroups(ctx context.Context, q GroupQuery) (int, error) {
 // refusal.Stale. It reports whether anything changed. Groups may share a display name, as in Entra;
 // see NameWarning.
 func (h *Handle) PutGroup(ctx context.Context, g Group, actor string) (Group, bool, error) {
-	g, err := normalisedGroup(g)
+	g, err := normaliseGroup(g)
 	if err != nil {
 		return Group{}, false, err
 	}
@@ -340,7 +340,7 @@ func (h *Handle) putGroup(ctx context.Context, tx Tx, g Group, actor string) (Gr
 
 func (h *Handle) createGroup(ctx context.Context, tx Tx, g Group, actor string) (Group, bool, error) {
 	if g.Version != 0 {
-		return Group{}, false, h.noGroup(refusal.NotFound, g.ObjectID)
+		return Group{}, false, h.groupNotFound(refusal.NotFound, g.ObjectID)
 	}
 	if err := h.checkID(ctx, tx, g.ObjectID); err != nil {
 		return Group{}, false, err
@@ -351,7 +351,7 @@ func (h *Handle) createGroup(ctx context.Context, tx Tx, g Group, actor string) 
 	if err := checkVisibleGroup(Group{}, g); err != nil {
 		return Group{}, false, err
 	}
-	now := h.clock()
+	now := h.nowInMicros()
 	g.Version, g.Created, g.Modified, g.Deleted = 1, now, now, time.Time{}
 	if err := tx.PutGroup(ctx, g); err != nil {
 		return Group{}, false, err
@@ -376,10 +376,10 @@ func (h *Handle) checkID(ctx context.Context, tx Tx, id string) error {
 
 func (h *Handle) replaceGroup(ctx context.Context, tx Tx, before, g Group, actor string) (Group, bool, error) {
 	if before.IsDeleted() {
-		return before, false, conflict(attrObjectID, "%s is deleted", before.who()).Advise("restore the group first")
+		return before, false, conflict(attrObjectID, "%s is deleted", before.description()).Advise("restore the group first")
 	}
 	if g.Version != 0 && g.Version != before.Version {
-		return before, false, refusal.New(refusal.Stale, "", "%s was changed by somebody else meanwhile", before.who()).Advise("look at the new values and save again")
+		return before, false, refusal.New(refusal.Stale, "", "%s was changed by somebody else meanwhile", before.description()).Advise("look at the new values and save again")
 	}
 	names, values := changedGroup(before, g)
 	if len(names) == 0 {
@@ -394,7 +394,7 @@ func (h *Handle) replaceGroup(ctx context.Context, tx Tx, before, g Group, actor
 }
 
 func (h *Handle) saveGroup(ctx context.Context, tx Tx, g Group, version int64, name, actor, text string, attributes []string, values ...event.Change) (Group, error) {
-	g.Version, g.Modified = version+1, h.clock()
+	g.Version, g.Modified = version+1, h.nowInMicros()
 	if err := tx.PutGroup(ctx, g); err != nil {
 		return g, err
 	}
@@ -419,7 +419,7 @@ func (h *Handle) SoftDeleteGroup(ctx context.Context, objectID, actor string) (G
 		if g.IsDeleted() {
 			return g, nil
 		}
-		g.Deleted = h.clock()
+		g.Deleted = h.nowInMicros()
 		return h.saveGroup(ctx, tx, g, g.Version, event.GroupDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 	})
 }
@@ -442,10 +442,10 @@ func (h *Handle) restoreGroup(ctx context.Context, tx Tx, g Group, actor string)
 func (h *Handle) PurgeGroup(ctx context.Context, objectID, actor string) error {
 	_, err := h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) {
 		if !g.IsDeleted() {
-			return g, conflict("", "%s is not deleted", g.who()).Advise("delete the group first, then permanently")
+			return g, conflict("", "%s is not deleted", g.description()).Advise("delete the group first, then permanently")
 		}
-		g.Modified = h.clock()
-		if err := h.leaveGroups(ctx, tx, memberName{GroupKind, g.ObjectID, g.who()}, actor); err != nil {
+		g.Modified = h.nowInMicros()
+		if err := h.leaveGroups(ctx, tx, memberName{GroupKind, g.ObjectID, g.description()}, actor); err != nil {
 			return g, err
 		}
 		if err := tx.PurgeGroup(ctx, g.ObjectID, g.Modified); err != nil {
@@ -474,7 +474,7 @@ func (h *Handle) groupIn(ctx context.Context, tx Tx, objectID string) (Group, er
 	if id := strings.ToLower(objectID); isGUID(id) {
 		g, err = tx.Group(ctx, id)
 	}
-	return g, h.noGroup(err, objectID)
+	return g, h.groupNotFound(err, objectID)
 }
 
 // NameWarning says in a sentence which other groups have the same display name, or one that looks

@@ -179,7 +179,7 @@ func (h *Handle) writeGroupRow(ctx context.Context, tx Tx, e groupEntry, actor s
 			return failed, err
 		}
 	}
-	g, err := normalisedGroup(g)
+	g, err := normaliseGroup(g)
 	if err != nil {
 		return failed, err
 	}
@@ -284,7 +284,7 @@ func (h *Handle) memberOfRow(ctx context.Context, row Row, o MemberImport, group
 			groups[scim.Fold(name)] = g
 		}
 		if g.IsDeleted() {
-			return "", "", conflict(RowGroup, "%s is deleted", g.who()).Advise("restore the group first")
+			return "", "", conflict(RowGroup, "%s is deleted", g.description()).Advise("restore the group first")
 		}
 		group = g.ObjectID
 	}
@@ -297,7 +297,7 @@ func (h *Handle) memberOfRow(ctx context.Context, row Row, o MemberImport, group
 	case err != nil:
 		return "", "", inColumn(RowMember, err)
 	case m.User.IsDeleted() || m.Group.IsDeleted():
-		return "", "", conflict(RowMember, "%s is deleted", named(m).who).Advise("restore it first, or delete the row")
+		return "", "", conflict(RowMember, "%s is deleted", memberNameOf(m).who).Advise("restore it first, or delete the row")
 	case m.ObjectID() == group:
 		return "", "", invalid(RowMember, "a group cannot be a member of itself")
 	}

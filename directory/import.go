@@ -148,31 +148,31 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 }
 
 func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
-	im := &importing{
+	im := &importRun{
 		Handle: h, options: o, people: map[string]*imported{}, mentioned: map[string]bool{}, names: map[string]string{}, employees: map[string][]string{}, shown: map[string][]string{},
 		report: ImportReport{DryRun: o.DryRun, Errors: []RowError{}, Absent: []Person{}},
 	}
 	read, err := im.readRows(rows)
 	if err != nil {
-		return im.finish(), err
+		return im.finishReport(), err
 	}
 	register, err := h.readRegister(ctx)
 	if err != nil {
-		return im.finish(), err
+		return im.finishReport(), err
 	}
-	im.report.Before = len(register.everybody)
+	im.report.Before = len(register.allUsers)
 	im.plan = newPlan(h.Directory.Name, register, read)
 	im.report.Duplicates, im.report.Nameless = im.plan.twice, im.plan.nameless
 	if err := im.write(ctx); err != nil {
-		return im.finish(), err
+		return im.finishReport(), err
 	}
 	im.collectNames()
-	if err := pace.ForEachSlice(ctx, pace.ForImporting(), im.managers, func(some []wanted) error { return im.setManagers(ctx, some) }); err != nil {
-		return im.finish(), err
+	if err := pace.ForEachSlice(ctx, pace.ForImporting(), im.managers, func(some []managerToSet) error { return im.setManagers(ctx, some) }); err != nil {
+		return im.finishReport(), err
 	}
 	im.findAbsent()
 	err = im.softDeleteAbsent(ctx)
-	return im.finish(), err
+	return im.finishReport(), err
 }
 
 // otherEnabled returns the flags that help with a value that is neither true nor false.
@@ -202,20 +202,20 @@ type imported struct {
 	changed  map[string]string
 }
 
-// wanted is a manager to set once all users exist.
-type wanted struct {
+// managerToSet is a manager to set once all users exist.
+type managerToSet struct {
 	line              int
 	objectID, manager string
 }
 
-type importing struct {
+type importRun struct {
 	*Handle
 	options      ImportOptions
 	report       ImportReport
 	plan         *plan
 	people       map[string]*imported // by object id
 	mentioned    map[string]bool      // object ids that refused rows name: those users do not count as absent
-	managers     []wanted
+	managers     []managerToSet
 	unidentified int                 // rows that may be about any user
 	names        map[string]string   // object id by folded userPrincipalName, as all will be
 	employees    map[string][]string // object ids by employeeKey, as all will be
@@ -223,7 +223,7 @@ type importing struct {
 	refused      map[string]int      // lines of refused rows by what names a user; nil before it is needed
 }
 
-func (im *importing) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
+func (im *importRun) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
 	var read []Row
 	for row, err := range rows {
 		var broken *RowError
@@ -245,7 +245,7 @@ func (im *importing) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
 // errDryRun rolls back the transaction of a dry run after everything has been tried in it.
 var errDryRun = errors.New("dry run")
 
-func (im *importing) transaction(ctx context.Context, fn func(tx Tx) error) error {
+func (im *importRun) transaction(ctx context.Context, fn func(tx Tx) error) error {
 	err := im.update(ctx, func(tx Tx) error {
 		if err := fn(tx); err != nil {
 			return err
@@ -262,7 +262,7 @@ func (im *importing) transaction(ctx context.Context, fn func(tx Tx) error) erro
 }
 
 // write writes the rows, a few hundred in each transaction. Rows that exchange names share one.
-func (im *importing) write(ctx context.Context) error {
+func (im *importRun) write(ctx context.Context) error {
 	var batch [][]*entry
 	size, done := 0, 0
 	pacer := pace.ForImporting()
@@ -281,7 +281,7 @@ func (im *importing) write(ctx context.Context) error {
 		batch, size = nil, 0
 		return nil
 	}
-	for _, unit := range im.plan.units() {
+	for _, unit := range im.plan.groupUnits() {
 		if size > 0 && size+len(unit) > min(pacer.Rows(), batchRows) {
 			if err := flush(); err != nil {
 				return err
@@ -295,14 +295,14 @@ func (im *importing) write(ctx context.Context) error {
 	for _, e := range im.plan.entries {
 		im.report.Errors = append(im.report.Errors, e.problems...)
 		if e.refused {
-			im.mention(e)
+			im.addMentioned(e)
 		}
 	}
 	return nil
 }
 
-func (im *importing) mention(e *entry) {
-	about := im.plan.mentions(e)
+func (im *importRun) addMentioned(e *entry) {
+	about := im.plan.mentionedBy(e)
 	for _, q := range about {
 		im.mentioned[q.objectID] = true
 	}
@@ -319,7 +319,7 @@ type result struct {
 	problems      []RowError
 }
 
-func (im *importing) writeBatch(ctx context.Context, batch [][]*entry) error {
+func (im *importRun) writeBatch(ctx context.Context, batch [][]*entry) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -339,13 +339,13 @@ func (im *importing) writeBatch(ctx context.Context, batch [][]*entry) error {
 		return err
 	}
 	for _, r := range results {
-		im.keep(r)
+		im.recordResult(r)
 	}
 	return nil
 }
 
-// keep records in the report what a committed row did.
-func (im *importing) keep(r result) {
+// recordResult records in the report what a committed row did.
+func (im *importRun) recordResult(r result) {
 	e := r.entry
 	e.problems = append(e.problems, r.problems...)
 	if r.outcome == failed {
@@ -356,17 +356,17 @@ func (im *importing) keep(r result) {
 		line: e.line(), outcome: r.outcome, employee: employeeKey(r.after.Text(attrEmployeeID)), changed: map[string]string{},
 		user: Person{ObjectID: r.after.ObjectID, UserPrincipalName: r.after.UPN(), DisplayName: r.after.DisplayName()},
 	}
-	for _, name := range changed(r.before, r.after) {
+	for _, name := range changedNames(r.before, r.after) {
 		i.changed[name] = r.after.Text(name)
 	}
 	im.people[r.after.ObjectID] = i
 	if manager, ok := e.row.Values[attrManager]; ok && !e.kept[attrManager] {
-		im.managers = append(im.managers, wanted{line: e.line(), objectID: r.after.ObjectID, manager: strings.TrimSpace(manager)})
+		im.managers = append(im.managers, managerToSet{line: e.line(), objectID: r.after.ObjectID, manager: strings.TrimSpace(manager)})
 	}
 }
 
 // writeUnit writes rows that belong together. It returns only errors that end the import.
-func (im *importing) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]result, error) {
+func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]result, error) {
 	results := make([]result, len(unit))
 	var broken *result
 	for i, e := range unit {
@@ -421,7 +421,7 @@ const meanwhile = "somebody else changed %s meanwhile; import the file again"
 
 // prepare reads the user of a row and makes the new one. The outcome is failed when the row cannot
 // be written.
-func (im *importing) prepare(ctx context.Context, tx Tx, e *entry) (result, error) {
+func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (result, error) {
 	r := result{entry: e, outcome: unchanged}
 	fail := func(column, format string, args ...any) (result, error) {
 		r.outcome = failed
@@ -436,17 +436,17 @@ func (im *importing) prepare(ctx context.Context, tx Tx, e *entry) (result, erro
 		u, err := tx.User(ctx, id)
 		switch {
 		case errors.Is(err, refusal.NotFound) && e.person == nil:
-		case errors.Is(err, refusal.NotFound) || err == nil && (e.person == nil || e.person.moved(u)):
+		case errors.Is(err, refusal.NotFound) || err == nil && (e.person == nil || e.person.hasMoved(u)):
 			return fail("", meanwhile, id)
 		case err != nil:
 			return r, err
 		}
 		r.before = u
 	}
-	if name := e.gains(); name != "" && !im.isGivenUp(name) {
+	if name := e.nameGained(); name != "" && !im.isGivenUp(name) {
 		other, err := tx.UserByUPN(ctx, name)
 		if err == nil && other.ObjectID != id {
-			return fail(attrUPN, meanwhile, other.who())
+			return fail(attrUPN, meanwhile, other.description())
 		}
 		if err != nil && !errors.Is(err, refusal.NotFound) {
 			return r, err
@@ -460,13 +460,13 @@ func (im *importing) prepare(ctx context.Context, tx Tx, e *entry) (result, erro
 }
 
 // isGivenUp reports whether the file gives the holder of a name another name.
-func (im *importing) isGivenUp(name string) bool {
+func (im *importRun) isGivenUp(name string) bool {
 	holder := im.plan.live[name]
-	return holder != nil && im.plan.leaves(holder)
+	return holder != nil && im.plan.isRenamed(holder)
 }
 
-// moved reports whether the user's identifiers have changed since the plan was made.
-func (p *person) moved(u User) bool {
+// hasMoved reports whether the user's identifiers have changed since the plan was made.
+func (p *person) hasMoved(u User) bool {
 	return u.FoldedUPN() != p.name || employeeKey(u.Text(attrEmployeeID)) != p.employee || !u.Deleted.Equal(p.deleted)
 }
 
@@ -479,15 +479,15 @@ func (e *entry) fill(before User) (User, []RowError) {
 		after.ObjectID = e.objectID
 	}
 	var problems []RowError
-	for _, a := range table {
+	for _, a := range attributes {
 		text, ok := e.row.Values[a.Name]
-		if !ok || e.kept[a.Name] || e.leaves(a.Name, strings.TrimSpace(text), before) {
+		if !ok || e.kept[a.Name] || e.keepsValue(a.Name, strings.TrimSpace(text), before) {
 			continue
 		}
 		trial := after.clone()
 		err := trial.Set(a.Name, text)
 		if v, ok := trial.Attributes[a.Name]; err == nil && ok {
-			err = put(map[string]any{}, a.Name, v)
+			err = putValue(map[string]any{}, a.Name, v)
 		}
 		if err == nil {
 			err = checkVisibleAttribute(before, trial, a.Name)
@@ -507,14 +507,14 @@ func (e *entry) fill(before User) (User, []RowError) {
 		}
 		after = trial
 	}
-	normal, err := normalised(after)
+	normal, err := normaliseUser(after)
 	if err != nil {
-		return before, append(problems, e.asProblem(err))
+		return before, append(problems, e.toRowError(err))
 	}
 	return normal, problems
 }
 
-func (e *entry) asProblem(err error) RowError {
+func (e *entry) toRowError(err error) RowError {
 	problem := RowError{Line: e.line(), Detail: err.Error()}
 	if rule, ok := refusal.Find(err); ok {
 		problem.Column = rule.Field
@@ -522,9 +522,9 @@ func (e *entry) asProblem(err error) RowError {
 	return problem
 }
 
-// leaves reports whether a row leaves an attribute as it is. A row cannot clear the identifier by
+// keepsValue reports whether a row leaves an attribute as it is. A row cannot clear the identifier by
 // which its user was found.
-func (e *entry) leaves(name, text string, before User) bool {
+func (e *entry) keepsValue(name, text string, before User) bool {
 	switch name {
 	case attrObjectID, attrManager:
 		return true
@@ -538,7 +538,7 @@ func (e *entry) leaves(name, text string, before User) bool {
 	return false
 }
 
-func (im *importing) writeRow(ctx context.Context, tx Tx, before, after User) (User, outcome, error) {
+func (im *importRun) writeRow(ctx context.Context, tx Tx, before, after User) (User, outcome, error) {
 	if before.Version == 0 {
 		u, _, err := im.createUser(ctx, tx, after, im.options.Actor)
 		return u, created, err
@@ -547,9 +547,9 @@ func (im *importing) writeRow(ctx context.Context, tx Tx, before, after User) (U
 		if err := im.checkOthers(ctx, tx, User{}, after); err != nil {
 			return User{}, failed, err
 		}
-		names := changed(before, after)
+		names := changedNames(before, after)
 		after.Deleted = time.Time{}
-		u, err := im.save(ctx, tx, after, before.Version, event.UserRestored, im.options.Actor, "was restored", names, changedValues(before, after)...)
+		u, err := im.saveUser(ctx, tx, after, before.Version, event.UserRestored, im.options.Actor, "was restored", names, changedValues(before, after)...)
 		return u, restored, err
 	}
 	u, did, err := im.replaceUser(ctx, tx, before, after, im.options.Actor)
@@ -560,8 +560,8 @@ func (im *importing) writeRow(ctx context.Context, tx Tx, before, after User) (U
 }
 
 // collectNames gathers the names and employeeIds that users have after all rows, for the managers.
-func (im *importing) collectNames() {
-	for _, p := range im.plan.everybody {
+func (im *importRun) collectNames() {
+	for _, p := range im.plan.allUsers {
 		if im.people[p.objectID] == nil {
 			im.names[p.name] = p.objectID
 			im.employees[p.employee] = append(im.employees[p.employee], p.objectID)
@@ -576,7 +576,7 @@ func (im *importing) collectNames() {
 	delete(im.employees, "")
 }
 
-func (im *importing) setManagers(ctx context.Context, batch []wanted) error {
+func (im *importRun) setManagers(ctx context.Context, batch []managerToSet) error {
 	var changedTo map[string]string // manager by object id
 	var broken []RowError
 	err := im.transaction(ctx, func(tx Tx) error {
@@ -610,7 +610,7 @@ func (im *importing) setManagers(ctx context.Context, batch []wanted) error {
 	return nil
 }
 
-func (im *importing) setManager(ctx context.Context, tx Tx, w wanted) (bool, error) {
+func (im *importRun) setManager(ctx context.Context, tx Tx, w managerToSet) (bool, error) {
 	manager, err := im.findManager(ctx, tx, w.manager)
 	if err != nil {
 		return false, err
@@ -635,12 +635,12 @@ func (im *importing) setManager(ctx context.Context, tx Tx, w wanted) (bool, err
 	} else {
 		u.Attributes[attrManager] = manager
 	}
-	_, err = im.save(ctx, tx, u, u.Version, event.UserUpdated, im.options.Actor, "was updated", []string{attrManager}, changedValues(before, u)...)
+	_, err = im.saveUser(ctx, tx, u, u.Version, event.UserUpdated, im.options.Actor, "was updated", []string{attrManager}, changedValues(before, u)...)
 	return true, err
 }
 
 // findManager returns the object id for the value of the manager column, or "" for no manager.
-func (im *importing) findManager(ctx context.Context, tx Tx, text string) (string, error) {
+func (im *importRun) findManager(ctx context.Context, tx Tx, text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
@@ -666,7 +666,7 @@ func (im *importing) findManager(ctx context.Context, tx Tx, text string) (strin
 			return u.ObjectID, err
 		}
 	}
-	switch ids := im.called(text); len(ids) {
+	switch ids := im.usersNamed(text); len(ids) {
 	case 0:
 	case 1:
 		return ids[0], nil
@@ -679,8 +679,8 @@ func (im *importing) findManager(ctx context.Context, tx Tx, text string) (strin
 	return "", invalid(attrManager, "there is no user %s, neither in the file nor in the directory; the manager was left as it is", text)
 }
 
-// called returns the users with a displayName, which may also be written as "Lovelace, Ada".
-func (im *importing) called(text string) []string {
+// usersNamed returns the users with a displayName, which may also be written as "Lovelace, Ada".
+func (im *importRun) usersNamed(text string) []string {
 	if ids := im.shown[scim.Fold(text)]; ids != nil {
 		return ids
 	}
@@ -693,11 +693,11 @@ func (im *importing) called(text string) []string {
 
 // refusedRow returns the line of a refused row that has this userPrincipalName, employeeId or
 // objectId, or 0.
-func (im *importing) refusedRow(text string) int {
+func (im *importRun) refusedRow(text string) int {
 	if im.refused == nil {
 		im.refused = map[string]int{}
 		for _, e := range im.plan.entries {
-			for _, key := range []string{scim.Fold(e.given(attrUPN)), "employeeId " + employeeKey(e.given(attrEmployeeID)), scim.Fold(e.given(attrObjectID))} {
+			for _, key := range []string{scim.Fold(e.givenValue(attrUPN)), "employeeId " + employeeKey(e.givenValue(attrEmployeeID)), scim.Fold(e.givenValue(attrObjectID))} {
 				if e.refused && im.refused[key] == 0 {
 					im.refused[key] = e.line()
 				}
@@ -707,15 +707,15 @@ func (im *importing) refusedRow(text string) int {
 	return cmp.Or(im.refused[scim.Fold(text)], im.refused["employeeId "+employeeKey(text)])
 }
 
-func (im *importing) findAbsent() {
-	for _, p := range im.plan.everybody {
+func (im *importRun) findAbsent() {
+	for _, p := range im.plan.allUsers {
 		if im.people[p.objectID] == nil && !im.mentioned[p.objectID] {
 			im.report.Absent = append(im.report.Absent, p.person())
 		}
 	}
 }
 
-func (im *importing) softDeleteAbsent(ctx context.Context) error {
+func (im *importRun) softDeleteAbsent(ctx context.Context) error {
 	absent, before := len(im.report.Absent), im.report.Before
 	if im.options.Absent != AbsentSoftDelete || absent == 0 {
 		return nil
@@ -731,7 +731,7 @@ func (im *importing) softDeleteAbsent(ctx context.Context) error {
 	}
 	if absent*10 > before && !im.options.Force {
 		im.report.Refused = fmt.Sprintf("nobody was deleted: %d of %s (%d %%) are not in the file, which is more than 10 %%; check that the file is complete",
-			absent, plural(before, "user", "users"), percent(absent, before))
+			absent, plural(before, "user", "users"), percentRoundedUp(absent, before))
 		im.report.Forcible = true
 		return nil
 	}
@@ -769,7 +769,7 @@ func (im *importing) softDeleteAbsent(ctx context.Context) error {
 	})
 }
 
-func (im *importing) finish() ImportReport {
+func (im *importRun) finishReport() ImportReport {
 	for _, p := range im.people {
 		switch p.outcome {
 		case created:
@@ -810,8 +810,8 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// percent is rounded up, so that it is above 10 exactly when the rule says so.
-func percent(n, of int) int {
+// percentRoundedUp is rounded up, so that it is above 10 exactly when the rule says so.
+func percentRoundedUp(n, of int) int {
 	if of == 0 {
 		return 100
 	}

@@ -38,8 +38,8 @@ func (e *entry) refuse(attribute, format string, args ...any) {
 	e.problem(attribute, format, args...)
 }
 
-// gains returns the name that the row gives to the user, or "" if the row does not change the name.
-func (e *entry) gains() string {
+// nameGained returns the name that the row gives to the user, or "" if the row does not change the name.
+func (e *entry) nameGained() string {
 	switch {
 	case e.refused:
 		return ""
@@ -56,7 +56,7 @@ func (e *entry) gains() string {
 // plan decides which user each row of a file is about. It looks at all rows at once, so their order
 // does not matter.
 type plan struct {
-	*register
+	*userRegister
 	directory string
 	entries   []*entry
 	twice     []DuplicateRow
@@ -66,9 +66,9 @@ type plan struct {
 }
 
 // newPlan finds the user of each row: by objectId, else by employeeId, else by userPrincipalName.
-func newPlan(directory string, r *register, rows []Row) *plan {
-	p := &plan{register: r, directory: directory, byPerson: map[*person]*entry{}, employed: map[string]bool{}}
-	p.read(rows)
+func newPlan(directory string, r *userRegister, rows []Row) *plan {
+	p := &plan{userRegister: r, directory: directory, byPerson: map[*person]*entry{}, employed: map[string]bool{}}
+	p.readRows(rows)
 	for _, e := range p.entries {
 		p.findByKey(e)
 	}
@@ -90,8 +90,8 @@ func newPlan(directory string, r *register, rows []Row) *plan {
 	return p
 }
 
-// read takes the keys out of the rows. Rows whose values are all the same count once.
-func (p *plan) read(rows []Row) {
+// readRows takes the keys out of the rows. Rows whose values are all the same count once.
+func (p *plan) readRows(rows []Row) {
 	seen := map[string]int{}
 	for _, row := range rows {
 		text := rowText(row) + row.Built
@@ -131,7 +131,7 @@ func sameForm(name, text string) string {
 
 func (p *plan) readKeys(row Row) *entry {
 	e := &entry{row: row, kept: map[string]bool{}, problems: slices.Clone(row.Problems)}
-	if column, text := p.comment(row); text != "" {
+	if column, text := p.commentValue(row); text != "" {
 		e.refuse(column, "the row looks like a comment: it has %q here, and nothing else that names a user; delete the row, or give it a userPrincipalName", text)
 		return e
 	}
@@ -162,9 +162,9 @@ func (p *plan) readKeys(row Row) *entry {
 	return e
 }
 
-// comment returns the value with which a row begins if it looks like a comment: it begins with #
+// commentValue returns the value with which a row begins if it looks like a comment: it begins with #
 // and no key of the row is valid.
-func (p *plan) comment(row Row) (column, text string) {
+func (p *plan) commentValue(row Row) (column, text string) {
 	for _, name := range []string{attrObjectID, attrEmployeeID, attrUPN} {
 		v := strings.TrimSpace(row.Values[name])
 		switch {
@@ -177,8 +177,8 @@ func (p *plan) comment(row Row) (column, text string) {
 	return column, text
 }
 
-// single reports that a row with only one value may not be a user at all.
-func (e *entry) single() string {
+// singleValueHint reports that a row with only one value may not be a user at all.
+func (e *entry) singleValueHint() string {
 	n := 0
 	for _, text := range e.row.Values {
 		if strings.TrimSpace(text) != "" {
@@ -230,14 +230,14 @@ func (p *plan) findByKey(e *entry) {
 		switch {
 		case e.person == nil && len(holders) > 0:
 			e.refuse(attrObjectID, "directory %s has no user with objectId %s, but employeeId %s belongs to %s; correct one of the two, or leave out the object ids of another directory",
-				p.directory, e.objectID, e.given(attrEmployeeID), holders[0])
+				p.directory, e.objectID, e.givenValue(attrEmployeeID), holders[0])
 			e.problems[len(e.problems)-1].Flag = withoutObjectIDs
 		case e.person == nil || e.employee == "" || e.employee == e.person.employee:
-		case len(others(holders, e.person)) > 0:
-			e.refuse(attrEmployeeID, "objectId names %s, but employeeId %s belongs to %s; correct one of the two", e.person, e.given(attrEmployeeID), others(holders, e.person)[0])
+		case len(withoutPerson(holders, e.person)) > 0:
+			e.refuse(attrEmployeeID, "objectId names %s, but employeeId %s belongs to %s; correct one of the two", e.person, e.givenValue(attrEmployeeID), withoutPerson(holders, e.person)[0])
 		}
 	} else if len(holders) > 0 {
-		e.person = p.pick(e, holders)
+		e.person = p.pickHolder(e, holders)
 	}
 	if e.person != nil && e.row.Built != "" {
 		e.row.Values = maps.Clone(e.row.Values)
@@ -246,23 +246,23 @@ func (p *plan) findByKey(e *entry) {
 	}
 	if e.person != nil && e.name != "" && e.name != e.person.name {
 		// Another user has this name; it was stored before invisible characters were refused.
-		if err := checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrUPN: e.given(attrUPN)}}, attrUPN); err != nil {
+		if err := checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrUPN: e.givenValue(attrUPN)}}, attrUPN); err != nil {
 			e.name = ""
 			e.problem(attrUPN, "%v", err)
 		}
 	}
 }
 
-// pick chooses among the users with the row's employeeId. It prefers users that are not deleted,
+// pickHolder chooses among the users with the row's employeeId. It prefers users that are not deleted,
 // then the one that also has the row's name.
-func (p *plan) pick(e *entry, holders []*person) *person {
-	if living := alive(holders); len(living) > 0 {
+func (p *plan) pickHolder(e *entry, holders []*person) *person {
+	if living := notDeleted(holders); len(living) > 0 {
 		holders = living
 	}
 	if len(holders) > 1 {
 		named := slices.DeleteFunc(slices.Clone(holders), func(q *person) bool { return q.name != e.name })
 		if len(named) == 0 || len(named) > 1 && !named[0].isDeleted() {
-			e.refuse(attrEmployeeID, "employeeId %s belongs to %s and to %s; give the row the objectId of one of them", e.given(attrEmployeeID), holders[0], holders[1])
+			e.refuse(attrEmployeeID, "employeeId %s belongs to %s and to %s; give the row the objectId of one of them", e.givenValue(attrEmployeeID), holders[0], holders[1])
 			return nil
 		}
 		slices.SortStableFunc(named, func(a, b *person) int { return b.deleted.Compare(a.deleted) })
@@ -271,14 +271,16 @@ func (p *plan) pick(e *entry, holders []*person) *person {
 	return holders[0]
 }
 
-func (e *entry) given(attribute string) string { return strings.TrimSpace(e.row.Values[attribute]) }
+func (e *entry) givenValue(attribute string) string {
+	return strings.TrimSpace(e.row.Values[attribute])
+}
 
 // namesGivenUp returns the present names of users that other rows rename. Those rows find the user
 // by objectId or employeeId.
 func (p *plan) namesGivenUp() map[string]bool {
 	names := map[string]bool{}
 	for _, e := range p.entries {
-		if e.person != nil && !e.person.isDeleted() && e.gains() != "" {
+		if e.person != nil && !e.person.isDeleted() && e.nameGained() != "" {
 			names[e.person.name] = true
 		}
 	}
@@ -295,13 +297,13 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 		switch {
 		case e.employee == "" || holder.employee == "":
 		case looseEmployeeKey(e.employee) == looseEmployeeKey(holder.employee):
-			e.problem(attrEmployeeID, "employeeId %s is %s in the directory, which was kept; a spreadsheet may have taken zeros away", e.given(attrEmployeeID), holder.employeeID)
+			e.problem(attrEmployeeID, "employeeId %s is %s in the directory, which was kept; a spreadsheet may have taken zeros away", e.givenValue(attrEmployeeID), holder.employeeID)
 		default:
 			advice := "For another person, choose another name or rename the first; if the number has changed, add the objectId to the row"
 			if e.row.Built != "" {
 				advice = builtTwice
 			}
-			e.refuse(attrUPN, "userPrincipalName %s belongs to %s, but this row has employeeId %s. "+advice, e.given(attrUPN), holder, e.given(attrEmployeeID))
+			e.refuse(attrUPN, "userPrincipalName %s belongs to %s, but this row has employeeId %s. "+advice, e.givenValue(attrUPN), holder, e.givenValue(attrEmployeeID))
 			return
 		}
 		e.person, e.byName = holder, true
@@ -309,7 +311,7 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 	}
 	for _, q := range p.loose[looseEmployeeKey(e.employee)] {
 		if e.employee != "" && !p.employed[q.employee] {
-			e.refuse(attrEmployeeID, "employeeId %s may be %s of %s; a spreadsheet may have taken zeros away. Write the employeeId as the directory has it, or add the objectId to the row", e.given(attrEmployeeID), q.employeeID, q)
+			e.refuse(attrEmployeeID, "employeeId %s may be %s of %s; a spreadsheet may have taken zeros away. Write the employeeId as the directory has it, or add the objectId to the row", e.givenValue(attrEmployeeID), q.employeeID, q)
 			return
 		}
 	}
@@ -329,9 +331,9 @@ func (p *plan) refuseNameless(e *entry) {
 	case len(e.problems) > 0:
 		e.refused = true // the reason is a problem already
 	case e.employee != "":
-		e.refuse(attrUPN, "no user has employeeId %s, and the row has no userPrincipalName, which a new user needs%s", e.given(attrEmployeeID), e.single())
+		e.refuse(attrUPN, "no user has employeeId %s, and the row has no userPrincipalName, which a new user needs%s", e.givenValue(attrEmployeeID), e.singleValueHint())
 	default:
-		e.refuse(attrUPN, "the row has neither an objectId nor an employeeId nor a userPrincipalName; give it one of them%s", e.single())
+		e.refuse(attrUPN, "the row has neither an objectId nor an employeeId nor a userPrincipalName; give it one of them%s", e.singleValueHint())
 	}
 }
 
@@ -353,7 +355,7 @@ func (p *plan) refuseSharedKeys(attribute string, key func(*entry) string) {
 				other = list[1]
 			}
 			e.problem(attribute, "line %d, about %s, has %s %s as well; one %s belongs to one person",
-				other.line(), cmp.Or(other.given(attrUPN), "another user"), attribute, e.given(attribute), attribute)
+				other.line(), cmp.Or(other.givenValue(attrUPN), "another user"), attribute, e.givenValue(attribute), attribute)
 			e.refused = e.person == nil
 		}
 	}
@@ -383,7 +385,7 @@ func (p *plan) mergeRows() {
 		}
 		first := slices.MinFunc(list, func(a, b *entry) int { return a.line() - b.line() })
 		p.byPerson[q] = first
-		differ := first.agree(list)
+		differ := first.keepAgreed(list)
 		for _, e := range list {
 			first.objectID = cmp.Or(first.objectID, e.objectID) // the merged row must have every key that one of the rows has
 		}
@@ -417,22 +419,22 @@ func refuseSameBuilt(q *person, list []*entry) []*entry {
 			if i == first {
 				other = list[(first+1)%len(list)]
 			}
-			e.refuse(attrUPN, "userPrincipalName %s is that of %s and of line %d as well. "+builtTwice, e.given(attrUPN), q, other.line())
+			e.refuse(attrUPN, "userPrincipalName %s is that of %s and of line %d as well. "+builtTwice, e.givenValue(attrUPN), q, other.line())
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(list), func(e *entry) bool { return e.refused })
 }
 
-// agree keeps the values of an entry that no other row of its user contradicts, and returns the
+// keepAgreed keeps the values of an entry that no other row of its user contradicts, and returns the
 // names of the others.
-func (e *entry) agree(list []*entry) []string {
+func (e *entry) keepAgreed(list []*entry) []string {
 	values := map[string]string{}
 	differ := map[string]bool{}
 	for _, other := range list {
 		for name, text := range other.row.Values {
 			had, ok := values[name]
 			switch {
-			case name == attrObjectID || name != attrManager && other.leaves(name, strings.TrimSpace(text), User{Version: 1}):
+			case name == attrObjectID || name != attrManager && other.keepsValue(name, strings.TrimSpace(text), User{Version: 1}):
 			case !ok:
 				values[name] = strings.TrimSpace(text)
 			case !sameValue(name, had, strings.TrimSpace(text)):
@@ -452,7 +454,7 @@ func (e *entry) agree(list []*entry) []string {
 		e.name = scim.Fold(values[attrUPN])
 	}
 	var names []string
-	for _, a := range table {
+	for _, a := range attributes {
 		if differ[a.Name] {
 			names = append(names, a.Name)
 		}
@@ -468,7 +470,7 @@ func (p *plan) settleNames() {
 	for {
 		gaining := map[string][]*entry{}
 		for _, e := range p.entries {
-			if name := e.gains(); name != "" {
+			if name := e.nameGained(); name != "" {
 				gaining[name] = append(gaining[name], e)
 			}
 		}
@@ -503,9 +505,9 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 			e.name = ""
 		}
 	}
-	wanted := cmp.Or(e.given(attrUPN), name)
+	wanted := cmp.Or(e.givenValue(attrUPN), name)
 	if holder := p.live[name]; holder != nil {
-		if p.leaves(holder) {
+		if p.isRenamed(holder) {
 			return p.obstacleOfRows(e, wanted, gaining, deny)
 		}
 		if p.byPerson[holder] != nil {
@@ -527,7 +529,7 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 		}
 	}
 	for _, gone := range p.deleted[name] {
-		if gone == e.person || p.byPerson[gone] != nil && p.byPerson[gone].gains() != name {
+		if gone == e.person || p.byPerson[gone] != nil && p.byPerson[gone].nameGained() != name {
 			continue
 		}
 		if p.byPerson[gone] == nil {
@@ -556,19 +558,19 @@ func (p *plan) obstacleOfRows(e *entry, wanted string, gaining []*entry, deny fu
 	return nil
 }
 
-// leaves reports whether a row gives the user another name.
-func (p *plan) leaves(q *person) bool {
+// isRenamed reports whether a row gives the user another name.
+func (p *plan) isRenamed(q *person) bool {
 	e := p.byPerson[q]
 	if e == nil {
 		return false
 	}
-	name := e.gains()
+	name := e.nameGained()
 	return name != "" && name != q.name
 }
 
-// units groups the rows that must be written together because one takes the name that another gives
+// groupUnits groups the rows that must be written together because one takes the name that another gives
 // up. Groups are in the order of their first lines.
-func (p *plan) units() [][]*entry {
+func (p *plan) groupUnits() [][]*entry {
 	root := map[*entry]*entry{}
 	find := func(e *entry) *entry {
 		for root[e] != nil {
@@ -580,7 +582,7 @@ func (p *plan) units() [][]*entry {
 		return e
 	}
 	for _, e := range p.entries {
-		holder := p.live[e.gains()]
+		holder := p.live[e.nameGained()]
 		if holder == nil || e.refused || p.byPerson[holder] == e {
 			continue
 		}
@@ -605,9 +607,9 @@ func (p *plan) units() [][]*entry {
 	return units
 }
 
-// mentions returns the users that a refused row may be about. They do not count as absent.
-func (p *plan) mentions(e *entry) []*person {
-	list := []*person{e.person, p.byID[e.objectID], p.live[e.name], p.live[scim.Fold(withoutInvisible(e.given(attrUPN)))]}
+// mentionedBy returns the users that a refused row may be about. They do not count as absent.
+func (p *plan) mentionedBy(e *entry) []*person {
+	list := []*person{e.person, p.byID[e.objectID], p.live[e.name], p.live[scim.Fold(withoutInvisible(e.givenValue(attrUPN)))]}
 	list = append(list, p.employees[e.employee]...)
 	if e.employee != "" {
 		list = append(list, p.loose[looseEmployeeKey(e.employee)]...)

@@ -143,14 +143,14 @@ type memberChange func(tx Tx, g Group, m Member) (bool, error)
 
 func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 	return func(tx Tx, g Group, m Member) (bool, error) {
-		name := named(m)
+		name := memberNameOf(m)
 		if m.User.IsDeleted() || m.Group.IsDeleted() {
 			return false, conflict("", "%s is deleted", name.who).Advise("restore it first")
 		}
 		if name.objectID == g.ObjectID {
 			return false, invalid("", "a group cannot be a member of itself")
 		}
-		now := h.clock()
+		now := h.nowInMicros()
 		did, err := tx.AddMember(ctx, g.ObjectID, m.Kind, name.objectID, now)
 		if err != nil || !did {
 			return false, err
@@ -161,7 +161,7 @@ func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 
 func (h *Handle) removeMember(ctx context.Context, actor string) memberChange {
 	return func(tx Tx, g Group, m Member) (bool, error) {
-		name, now := named(m), h.clock()
+		name, now := memberNameOf(m), h.nowInMicros()
 		did, err := tx.RemoveMember(ctx, g.ObjectID, name.objectID, now)
 		if err != nil || !did {
 			return false, err
@@ -170,11 +170,11 @@ func (h *Handle) removeMember(ctx context.Context, actor string) memberChange {
 	}
 }
 
-func named(m Member) memberName {
+func memberNameOf(m Member) memberName {
 	if m.Kind == GroupKind {
-		return memberName{GroupKind, m.Group.ObjectID, m.Group.who()}
+		return memberName{GroupKind, m.Group.ObjectID, m.Group.description()}
 	}
-	return memberName{UserKind, m.User.ObjectID, m.User.who()}
+	return memberName{UserKind, m.User.ObjectID, m.User.description()}
 }
 
 // eachMember makes a change for each object id, or with dryRun only tries it.
@@ -189,7 +189,7 @@ func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []strin
 				return err
 			}
 			if g.IsDeleted() {
-				return conflict("", "%s is deleted", g.who()).Advise("restore the group first")
+				return conflict("", "%s is deleted", g.description()).Advise("restore the group first")
 			}
 			for _, id := range batch {
 				m, err := h.memberIn(ctx, tx, id)
@@ -257,7 +257,7 @@ func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor str
 		return err
 	}
 	for _, g := range groups {
-		now := h.clock()
+		now := h.nowInMicros()
 		if _, err := tx.RemoveMember(ctx, g.ObjectID, m.objectID, now); err != nil {
 			return err
 		}

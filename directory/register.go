@@ -47,9 +47,9 @@ func looseEmployeeKey(key string) string {
 	return key
 }
 
-// register finds every user of a directory by each value that identifies a user.
-type register struct {
-	everybody []*person // that is not deleted, by display name
+// userRegister finds every user of a directory by each value that identifies a user.
+type userRegister struct {
+	allUsers  []*person // that is not deleted, by display name
 	byID      map[string]*person
 	live      map[string]*person   // by folded userPrincipalName
 	deleted   map[string][]*person // by folded userPrincipalName, the last deleted one first
@@ -57,8 +57,8 @@ type register struct {
 	loose     map[string][]*person // by looseEmployeeKey; deleted users too
 }
 
-func (h *Handle) readRegister(ctx context.Context) (*register, error) {
-	r := &register{
+func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {
+	r := &userRegister{
 		byID: map[string]*person{}, live: map[string]*person{}, deleted: map[string][]*person{},
 		employees: map[string][]*person{}, loose: map[string][]*person{},
 	}
@@ -79,7 +79,7 @@ func (h *Handle) readRegister(ctx context.Context) (*register, error) {
 	return r, nil
 }
 
-func (r *register) add(u User) {
+func (r *userRegister) add(u User) {
 	if r.byID[u.ObjectID] != nil {
 		return // deleted between the two lists
 	}
@@ -90,7 +90,7 @@ func (r *register) add(u User) {
 		r.deleted[p.name] = append(r.deleted[p.name], p)
 	} else {
 		r.live[p.name] = p
-		r.everybody = append(r.everybody, p)
+		r.allUsers = append(r.allUsers, p)
 	}
 	if p.employee != "" {
 		r.employees[p.employee] = append(r.employees[p.employee], p)
@@ -99,12 +99,12 @@ func (r *register) add(u User) {
 	}
 }
 
-// others returns a list without one person.
-func others(list []*person, but *person) []*person {
+// withoutPerson returns a list without one person.
+func withoutPerson(list []*person, but *person) []*person {
 	return slices.DeleteFunc(slices.Clone(list), func(p *person) bool { return p == but })
 }
 
-// alive returns the people of a list that are not deleted.
-func alive(list []*person) []*person {
+// notDeleted returns the people of a list that are not deleted.
+func notDeleted(list []*person) []*person {
 	return slices.DeleteFunc(slices.Clone(list), (*person).isDeleted)
 }

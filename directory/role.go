@@ -29,8 +29,8 @@ var DefaultAccess = AppRole{ID: "00000000-0000-0000-0000-000000000000", DisplayN
 // FoldedValue is the form in which two values are compared.
 func (r AppRole) FoldedValue() string { return scim.Fold(r.Value) }
 
-// assigned returns the role as appRoleAssignments holds it: the JSON text that Entra sends.
-func (r AppRole) assigned() string {
+// assignmentText returns the role as appRoleAssignments holds it: the JSON text that Entra sends.
+func (r AppRole) assignmentText() string {
 	text, err := json.Marshal(struct {
 		ID          string `json:"id"`
 		Value       string `json:"value"`
@@ -69,7 +69,7 @@ func (h *Handle) Role(ctx context.Context, a Application, name string) (AppRole,
 	for _, r := range all {
 		names = append(names, r.DisplayName)
 	}
-	return AppRole{}, notFound("%s has no role %q", a.Name, name).Advise("%s", meant(name, names))
+	return AppRole{}, notFound("%s has no role %q", a.Name, name).Advise("%s", suggestName(name, names))
 }
 
 // CountRole counts the users and groups whose own assignment has a role.
@@ -111,14 +111,14 @@ func (h *Handle) PutRole(ctx context.Context, application string, r AppRole, act
 	did := false
 	err = h.update(ctx, func(tx Tx) error {
 		did = false
-		a, err := h.application(ctx, tx, application)
+		a, err := h.findApplication(ctx, tx, application)
 		if err != nil {
 			return err
 		}
 		before := AppRole{}
 		if r.ID == "" {
 			r.ID = strings.ToLower(h.newID())
-		} else if before, err = h.role(ctx, tx, a, r.ID); err != nil {
+		} else if before, err = h.findRole(ctx, tx, a, r.ID); err != nil {
 			return err
 		}
 		values := changedRole(before, r)
@@ -161,11 +161,11 @@ func changedRole(before, after AppRole) (values []event.Change) {
 // DeleteRole removes a role of an application. It is refused while an assignment has the role.
 func (h *Handle) DeleteRole(ctx context.Context, application, role, actor string) error {
 	return h.update(ctx, func(tx Tx) error {
-		a, err := h.application(ctx, tx, application)
+		a, err := h.findApplication(ctx, tx, application)
 		if err != nil {
 			return err
 		}
-		r, err := h.role(ctx, tx, a, role)
+		r, err := h.findRole(ctx, tx, a, role)
 		if err != nil {
 			return err
 		}
@@ -187,7 +187,7 @@ func (h *Handle) DeleteRole(ctx context.Context, application, role, actor string
 	})
 }
 
-func (h *Handle) role(ctx context.Context, tx Tx, a Application, id string) (AppRole, error) {
+func (h *Handle) findRole(ctx context.Context, tx Tx, a Application, id string) (AppRole, error) {
 	if id == DefaultAccess.ID || id == "" {
 		return DefaultAccess, nil
 	}

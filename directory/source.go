@@ -32,7 +32,7 @@ func (o Object) Attributes() map[string]any {
 	if len(o.Roles) > 0 {
 		roles := make([]string, len(o.Roles))
 		for i, r := range o.Roles {
-			roles[i] = r.assigned()
+			roles[i] = r.assignmentText()
 		}
 		values[attrAppRoleAssignments] = roles
 	}
@@ -94,7 +94,7 @@ func (h *Handle) Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error
 // was deleted permanently.
 func (h *Handle) Object(ctx context.Context, app, objectID string) (Object, error) {
 	o, err := h.store.Object(ctx, h.Directory.ID, app, strings.ToLower(objectID))
-	return o, h.noUser(err, objectID)
+	return o, h.userNotFound(err, objectID)
 }
 
 // Objects reads several users for an application, in no order. Those that never existed or were
@@ -201,9 +201,9 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 	return c, nil
 }
 
-// concerned says which users an event concerns: one user, everyone who is or was a direct member of a
+// concernedUsers says which users an event concerns: one user, everyone who is or was a direct member of a
 // group, or everyone who has a role of the application.
-type concerned struct{ user, group, role string }
+type concernedUsers struct{ user, group, role string }
 
 // assignedGroups remembers which groups are, or were, assigned to an application.
 type assignedGroups struct {
@@ -223,7 +223,7 @@ func (g assignedGroups) has(ctx context.Context, group string) (bool, error) {
 	return has, err
 }
 
-func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concerned, err error) {
+func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concernedUsers, err error) {
 	switch e.Name {
 	case event.AssignmentAdded, event.AssignmentRemoved, event.AssignmentChanged:
 		var d event.Assignment
@@ -231,9 +231,9 @@ func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concern
 			return c, err
 		}
 		if d.Kind == string(GroupKind) {
-			return concerned{group: e.Subject}, nil
+			return concernedUsers{group: e.Subject}, nil
 		}
-		return concerned{user: e.Subject}, nil
+		return concernedUsers{user: e.Subject}, nil
 	case event.GroupMemberAdded, event.GroupMemberRemoved:
 		var d event.GroupMember
 		if err := json.Unmarshal(e.Data, &d); err != nil || d.Kind != string(UserKind) {
@@ -255,7 +255,7 @@ func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concern
 		if err := json.Unmarshal(e.Data, &d); err != nil || e.Subject != g.app {
 			return c, err
 		}
-		return concerned{role: d.Role}, nil
+		return concernedUsers{role: d.Role}, nil
 	}
 	if strings.HasPrefix(e.Name, "user.") {
 		c.user = e.Subject
@@ -307,7 +307,7 @@ func (h *Handle) GroupSnapshot(ctx context.Context, q SnapshotQuery) ([]GroupObj
 // existed or was deleted permanently.
 func (h *Handle) GroupObject(ctx context.Context, app, objectID string) (GroupObject, error) {
 	o, err := h.store.GroupObject(ctx, h.Directory.ID, app, strings.ToLower(objectID))
-	return o, h.noGroup(err, objectID)
+	return o, h.groupNotFound(err, objectID)
 }
 
 // Edge is a membership, or the change of one.

@@ -85,7 +85,7 @@ func (u User) clone() User {
 	return u
 }
 
-func (u User) who() string { return fmt.Sprintf("%s (%s)", u.DisplayName(), u.UPN()) }
+func (u User) description() string { return fmt.Sprintf("%s (%s)", u.DisplayName(), u.UPN()) }
 
 // Set sets an attribute from a string of a file or form; an empty string clears it. It refuses an
 // unknown name, and a value that the attribute's type cannot have. A manager is an object id here.
@@ -126,19 +126,19 @@ func unknownAttribute(name string) error {
 	return invalid(name, "there is no attribute %q; there are: %s", name, strings.Join(AttributeNames(), ", "))
 }
 
-// yes and no are the words for accountEnabled: TRUE and FALSE as spreadsheets write them in other
+// trueWords and no are the words for accountEnabled: TRUE and FALSE as spreadsheets write them in other
 // languages, and states such as active. docs/csv.md lists them.
-var yes, no = folded(
+var trueWords, falseWords = foldedSet(
 	"true yes y 1 on active enabled activated employed",
 	"wahr ja aktiv aktiviert vrai oui actif activé verdadero sí si activo activado habilitado vero sì attivo abilitato verdadeiro sim ativo",
 	"waar actief sant sand sann prawda tak pravda ano tosi kyllä igaz igen doğru evet истина да",
-), folded(
+), foldedSet(
 	"false no n 0 off inactive disabled deactivated suspended terminated",
 	"falsch nein inaktiv deaktiviert faux non inactif désactivé falso inactivo desactivado deshabilitado inattivo disattivato disabilitato não nao inativo",
 	"onwaar nee inactief falskt falsk usann nej nei fałsz nie nepravda ne epätosi ei hamis nem yanlış yanliş hayır hayir ложь нет",
 )
 
-func folded(lists ...string) map[string]bool {
+func foldedSet(lists ...string) map[string]bool {
 	words := map[string]bool{}
 	for word := range strings.FieldsSeq(strings.Join(lists, " ")) {
 		words[scim.Fold(word)] = true
@@ -148,9 +148,9 @@ func folded(lists ...string) map[string]bool {
 
 func parseBoolean(text string) (bool, error) {
 	switch word := scim.Fold(strings.TrimSpace(text)); {
-	case yes[word]:
+	case trueWords[word]:
 		return true, nil
-	case no[word]:
+	case falseWords[word]:
 		return false, nil
 	}
 	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)
@@ -170,8 +170,8 @@ func SplitValues(text string) []string {
 // JoinValues is the reverse of SplitValues.
 func JoinValues(values []string) string { return strings.Join(values, ";") }
 
-// normalised returns u in the form in which it is stored. It refuses a user that breaks a rule.
-func normalised(u User) (User, error) {
+// normaliseUser returns u in the form in which it is stored. It refuses a user that breaks a rule.
+func normaliseUser(u User) (User, error) {
 	out := u
 	out.ObjectID = strings.ToLower(strings.TrimSpace(u.ObjectID))
 	if out.ObjectID != "" && !isGUID(out.ObjectID) {
@@ -179,7 +179,7 @@ func normalised(u User) (User, error) {
 	}
 	out.Attributes = make(map[string]any, len(u.Attributes)+1)
 	for name, value := range u.Attributes {
-		if err := put(out.Attributes, name, value); err != nil {
+		if err := putValue(out.Attributes, name, value); err != nil {
 			return User{}, err
 		}
 	}
@@ -203,8 +203,8 @@ func normalised(u User) (User, error) {
 	return out, nil
 }
 
-// put checks one value and stores it under the attribute's own spelling.
-func put(into map[string]any, name string, value any) error {
+// putValue checks one value and stores it under the attribute's own spelling.
+func putValue(into map[string]any, name string, value any) error {
 	a, ok := AttributeNamed(name)
 	if !ok || a.Name == attrObjectID || a.Name == attrAccountEnabled {
 		return unknownAttribute(name)
@@ -214,7 +214,7 @@ func put(into map[string]any, name string, value any) error {
 		return nil
 	case string:
 		if a.MultiValued {
-			return put(into, name, []string{v})
+			return putValue(into, name, []string{v})
 		}
 		v = strings.TrimSpace(v)
 		if err := checkText(a.Name, v); err != nil {
@@ -285,9 +285,9 @@ func checkUPN(upn string) error {
 	return nil
 }
 
-func isGUID(s string) bool { return guid.MatchString(s) }
+func isGUID(s string) bool { return guidPattern.MatchString(s) }
 
-var guid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
+var guidPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
 // clip cuts a string to at most n bytes, and never inside a rune.
 func clip(s string, n int) string {
@@ -300,10 +300,10 @@ func clip(s string, n int) string {
 	return s[:n]
 }
 
-// changed returns the names of the attributes in which two users differ, in the order of the table.
-func changed(before, after User) []string {
+// changedNames returns the names of the attributes in which two users differ, in the order of the table.
+func changedNames(before, after User) []string {
 	var names []string
-	for _, a := range table {
+	for _, a := range attributes {
 		if a.Name != attrObjectID && before.Text(a.Name) != after.Text(a.Name) {
 			names = append(names, a.Name)
 		}
@@ -321,7 +321,7 @@ func changedValues(before, after User) []event.Change {
 		}
 		return nil
 	}
-	for _, name := range changed(before, after) {
+	for _, name := range changedNames(before, after) {
 		changes = append(changes, event.Changed(name, value(before, name), value(after, name)))
 	}
 	return changes
@@ -331,26 +331,26 @@ func changedValues(before, after User) []event.Change {
 func (h *Handle) User(ctx context.Context, objectID string) (User, error) {
 	id := strings.ToLower(objectID)
 	if !isGUID(id) {
-		return User{}, h.noUser(refusal.NotFound, objectID)
+		return User{}, h.userNotFound(refusal.NotFound, objectID)
 	}
 	u, err := h.store.User(ctx, h.Directory.ID, id)
-	return u, h.noUser(err, objectID)
+	return u, h.userNotFound(err, objectID)
 }
 
 // UserByUPN finds a user that is not deleted.
 func (h *Handle) UserByUPN(ctx context.Context, upn string) (User, error) {
 	upn = strings.TrimSpace(upn)
-	if !storable(upn) {
-		return User{}, h.noUser(refusal.NotFound, upn)
+	if !isStorable(upn) {
+		return User{}, h.userNotFound(refusal.NotFound, upn)
 	}
 	u, err := h.store.UserByUPN(ctx, h.Directory.ID, scim.Fold(upn))
-	return u, h.noUser(err, upn)
+	return u, h.userNotFound(err, upn)
 }
 
-// storable reports whether a string can be stored at all. Addresses and forms can hold any bytes.
-func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+// isStorable reports whether a string can be stored at all. Addresses and forms can hold any bytes.
+func isStorable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
-func (h *Handle) noUser(err error, name string) error {
+func (h *Handle) userNotFound(err error, name string) error {
 	if errors.Is(err, refusal.NotFound) {
 		return notFound("there is no user %q in directory %s", name, h.Directory.Name)
 	}
@@ -385,7 +385,7 @@ func ParseCursor(text string) (Cursor, error) {
 		return Cursor{}, nil
 	}
 	id, key, ok := strings.Cut(text, "~")
-	if !ok || !isGUID(id) || !storable(key) {
+	if !ok || !isGUID(id) || !isStorable(key) {
 		return Cursor{}, invalid("after", "the page's address is damaged").Advise("begin with the first page")
 	}
 	return Cursor{Key: key, ObjectID: id}, nil
@@ -472,7 +472,7 @@ func (h *Handle) Counts(ctx context.Context) (Counts, error) {
 // ObjectID if it is empty. If Version is not zero and not the stored version, it answers
 // refusal.Stale. It reports whether anything changed.
 func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool, error) {
-	u, err := normalised(u)
+	u, err := normaliseUser(u)
 	if err != nil {
 		return User{}, false, err
 	}
@@ -487,7 +487,7 @@ func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool,
 
 func (h *Handle) update(ctx context.Context, fn func(tx Tx) error) error {
 	err := h.store.Update(ctx, h.Directory.ID, fn)
-	if errors.Is(err, refusal.NotFound) && !worded(err) {
+	if errors.Is(err, refusal.NotFound) && !hasWords(err) {
 		return notFound("directory %s is gone", h.Directory.Name)
 	}
 	return err
@@ -509,7 +509,7 @@ func (h *Handle) putUser(ctx context.Context, tx Tx, u User, actor string) (User
 
 func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (User, bool, error) {
 	if u.Version != 0 {
-		return User{}, false, h.noUser(refusal.NotFound, u.ObjectID)
+		return User{}, false, h.userNotFound(refusal.NotFound, u.ObjectID)
 	}
 	if err := h.checkID(ctx, tx, u.ObjectID); err != nil {
 		return User{}, false, err
@@ -523,22 +523,22 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if err := h.checkOthers(ctx, tx, User{}, u); err != nil {
 		return User{}, false, err
 	}
-	now := h.clock()
+	now := h.nowInMicros()
 	u.Version, u.Created, u.Modified, u.Deleted = 1, now, now, time.Time{}
 	if err := tx.PutUser(ctx, u); err != nil {
 		return User{}, false, err
 	}
-	return u, true, h.record(ctx, tx, event.UserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
+	return u, true, h.recordUser(ctx, tx, event.UserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
 }
 
 func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor string) (User, bool, error) {
 	if before.IsDeleted() {
-		return before, false, conflict(attrObjectID, "%s is deleted", before.who()).Advise("restore the user first")
+		return before, false, conflict(attrObjectID, "%s is deleted", before.description()).Advise("restore the user first")
 	}
 	if u.Version != 0 && u.Version != before.Version {
-		return before, false, refusal.New(refusal.Stale, "", "%s was changed by somebody else meanwhile", before.who()).Advise("look at the new values and save again")
+		return before, false, refusal.New(refusal.Stale, "", "%s was changed by somebody else meanwhile", before.description()).Advise("look at the new values and save again")
 	}
-	names := changed(before, u)
+	names := changedNames(before, u)
 	if len(names) == 0 {
 		return before, false, nil
 	}
@@ -556,7 +556,7 @@ func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor s
 			name, text = event.UserEnabled, "was enabled"
 		}
 	}
-	u, err := h.save(ctx, tx, u, before.Version, name, actor, text, names, changedValues(before, u)...)
+	u, err := h.saveUser(ctx, tx, u, before.Version, name, actor, text, names, changedValues(before, u)...)
 	return u, true, err
 }
 
@@ -572,7 +572,7 @@ func (h *Handle) checkOthers(ctx context.Context, tx Tx, before, u User) error {
 		return nil
 	}
 	if manager == u.ObjectID {
-		return invalid(attrManager, "%s cannot be their own manager", u.who())
+		return invalid(attrManager, "%s cannot be their own manager", u.description())
 	}
 	_, err := tx.User(ctx, manager)
 	if errors.Is(err, refusal.NotFound) {
@@ -592,28 +592,28 @@ func checkFree(ctx context.Context, tx Tx, u User) error {
 	return taken(attrUPN, "userPrincipalName %s belongs to another user, %s (objectId %s)", u.UPN(), other.DisplayName(), other.ObjectID).Advise("give one of them another name")
 }
 
-// save writes a changed user and its event.
-func (h *Handle) save(ctx context.Context, tx Tx, u User, version int64, name, actor, text string, attributes []string, values ...event.Change) (User, error) {
-	u.Version, u.Modified = version+1, h.clock()
+// saveUser writes a changed user and its event.
+func (h *Handle) saveUser(ctx context.Context, tx Tx, u User, version int64, name, actor, text string, attributes []string, values ...event.Change) (User, error) {
+	u.Version, u.Modified = version+1, h.nowInMicros()
 	if err := tx.PutUser(ctx, u); err != nil {
 		return u, err
 	}
-	return u, h.record(ctx, tx, name, u, actor, text, attributes, values...)
+	return u, h.recordUser(ctx, tx, name, u, actor, text, attributes, values...)
 }
 
-func (h *Handle) record(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string, values ...event.Change) error {
+func (h *Handle) recordUser(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string, values ...event.Change) error {
 	var data event.Data
 	if attributes != nil {
 		data = event.DirectoryUser{Changed: attributes}
 		text += ": " + strings.Join(attributes, ", ")
 	}
 	return tx.AppendEvent(ctx, event.Event{
-		Time: u.Modified, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.who() + " " + text,
+		Time: u.Modified, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: u.ObjectID, Text: u.description() + " " + text,
 		Data: event.DataOf(data, values...),
 	})
 }
 
-func (h *Handle) clock() time.Time { return h.now().UTC().Truncate(time.Microsecond) }
+func (h *Handle) nowInMicros() time.Time { return h.now().UTC().Truncate(time.Microsecond) }
 
 // Enable lets a user sign in again; Disable blocks the sign-in. Both do nothing if nothing would
 // change.
@@ -627,7 +627,7 @@ func (h *Handle) Disable(ctx context.Context, objectID, actor string) (User, err
 }
 
 func (h *Handle) setEnabled(ctx context.Context, objectID, actor string, on bool) (User, error) {
-	return h.change(ctx, objectID, func(tx Tx, u User) (User, error) {
+	return h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) {
 		if u.AccountEnabled == on && !u.IsDeleted() {
 			return u, nil
 		}
@@ -641,21 +641,21 @@ func (h *Handle) setEnabled(ctx context.Context, objectID, actor string, on bool
 // SoftDelete deletes a user in a way that Restore undoes. The userPrincipalName is free for another
 // user from then on, as in Entra.
 func (h *Handle) SoftDelete(ctx context.Context, objectID, actor string) (User, error) {
-	return h.change(ctx, objectID, func(tx Tx, u User) (User, error) { return h.softDelete(ctx, tx, u, actor) })
+	return h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) { return h.softDelete(ctx, tx, u, actor) })
 }
 
 func (h *Handle) softDelete(ctx context.Context, tx Tx, u User, actor string) (User, error) {
 	if u.IsDeleted() {
 		return u, nil
 	}
-	u.Deleted = h.clock()
-	return h.save(ctx, tx, u, u.Version, event.UserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
+	u.Deleted = h.nowInMicros()
+	return h.saveUser(ctx, tx, u, u.Version, event.UserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 }
 
 // Restore undoes SoftDelete, with the assignments. It is refused while another user has the
 // userPrincipalName.
 func (h *Handle) Restore(ctx context.Context, objectID, actor string) (User, error) {
-	return h.change(ctx, objectID, func(tx Tx, u User) (User, error) { return h.restore(ctx, tx, u, actor) })
+	return h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) { return h.restore(ctx, tx, u, actor) })
 }
 
 func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User, error) {
@@ -666,15 +666,15 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 		return u, err
 	}
 	u.Deleted = time.Time{}
-	return h.save(ctx, tx, u, u.Version, event.UserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
+	return h.saveUser(ctx, tx, u, u.Version, event.UserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
 // Purge removes a soft-deleted user, its assignments and its memberships permanently. Users whose
 // manager it was have no manager afterwards.
 func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
-	_, err := h.change(ctx, objectID, func(tx Tx, u User) (User, error) {
+	_, err := h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) {
 		if !u.IsDeleted() {
-			return u, conflict("", "%s is not deleted", u.who()).Advise("delete the user first, then permanently")
+			return u, conflict("", "%s is not deleted", u.description()).Advise("delete the user first, then permanently")
 		}
 		reports, err := tx.ReportsTo(ctx, u.ObjectID)
 		if err != nil {
@@ -684,28 +684,28 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			before := r
 			r = r.clone()
 			delete(r.Attributes, attrManager)
-			if _, err := h.save(ctx, tx, r, r.Version, event.UserUpdated, actor, "was updated", []string{attrManager}, changedValues(before, r)...); err != nil {
+			if _, err := h.saveUser(ctx, tx, r, r.Version, event.UserUpdated, actor, "was updated", []string{attrManager}, changedValues(before, r)...); err != nil {
 				return u, err
 			}
 		}
-		if err := h.leaveGroups(ctx, tx, memberName{UserKind, u.ObjectID, u.who()}, actor); err != nil {
+		if err := h.leaveGroups(ctx, tx, memberName{UserKind, u.ObjectID, u.description()}, actor); err != nil {
 			return u, err
 		}
 		if err := tx.RemoveUser(ctx, u.ObjectID); err != nil {
 			return u, err
 		}
-		u.Modified = h.clock()
-		return u, h.record(ctx, tx, event.UserPurged, u, actor, "was deleted permanently", nil)
+		u.Modified = h.nowInMicros()
+		return u, h.recordUser(ctx, tx, event.UserPurged, u, actor, "was deleted permanently", nil)
 	})
 	return err
 }
 
-func (h *Handle) change(ctx context.Context, objectID string, fn func(tx Tx, u User) (User, error)) (User, error) {
+func (h *Handle) changeUser(ctx context.Context, objectID string, fn func(tx Tx, u User) (User, error)) (User, error) {
 	var after User
 	err := h.update(ctx, func(tx Tx) error {
 		u, err := tx.User(ctx, strings.ToLower(objectID))
 		if err != nil {
-			return h.noUser(err, objectID)
+			return h.userNotFound(err, objectID)
 		}
 		after, err = fn(tx, u)
 		return err

@@ -9,9 +9,9 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
-// identifiers are the attributes by which people and programs tell users apart. Two values that
+// identifierAttributes are the attributes by which people and programs tell users apart. Two values that
 // look the same must be the same.
-var identifiers = []string{attrUPN, "mail", "mailNickname", "otherMails", "proxyAddresses", attrEmployeeID}
+var identifierAttributes = []string{attrUPN, "mail", "mailNickname", "otherMails", "proxyAddresses", attrEmployeeID}
 
 // personNames are the attributes that hold names of people. They keep joiners, which Persian names
 // need, and variation selectors, which some Japanese names need.
@@ -21,7 +21,7 @@ var personNames = []string{"givenName", "surname", attrDisplayName}
 // classes are those of RFC 8264, 9.13. A stored value that has them may stay, so that it does not
 // block other changes.
 func checkVisible(before, after User) error {
-	for _, name := range slices.Concat(identifiers, personNames) {
+	for _, name := range slices.Concat(identifierAttributes, personNames) {
 		if err := checkVisibleAttribute(before, after, name); err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func checkVisibleAttribute(before, after User, name string) error {
 	}
 	var refused func(rune) bool
 	switch {
-	case slices.Contains(identifiers, name):
+	case slices.Contains(identifierAttributes, name):
 		refused = func(r rune) bool { return visible.IsInvisible(r) || visible.IsOddSpace(r) }
 	case slices.Contains(personNames, name):
 		refused = func(r rune) bool {
@@ -50,7 +50,7 @@ func checkVisibleAttribute(before, after User, name string) error {
 		return nil
 	}
 	bad := []rune(text[i:])[0]
-	return invalid(name, "%s contains %s, which nobody can see: %s", name, visible.Describe(bad), revealed(text, refused)).Advise("remove it")
+	return invalid(name, "%s contains %s, which nobody can see: %s", name, visible.Describe(bad), quoteRevealed(text, refused)).Advise("remove it")
 }
 
 // withoutInvisible returns the part of a string that a reader can see.
@@ -63,8 +63,8 @@ func withoutInvisible(text string) string {
 	}, text)
 }
 
-// revealed quotes a string and writes its invisible characters as numbers.
-func revealed(text string, hidden func(rune) bool) string {
+// quoteRevealed quotes a string and writes its invisible characters as numbers.
+func quoteRevealed(text string, hidden func(rune) bool) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, r := range text {

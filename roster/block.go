@@ -33,7 +33,7 @@ func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error
 	if c.Person == id {
 		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot block your own account").Advise("ask another administrator")
 	}
-	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
+	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 		if rec.Block.On {
 			return nil
 		}
@@ -46,7 +46,7 @@ func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error
 // Unblock lifts a block. The person is active again unless SCIM or an administrator deactivated
 // them before or meanwhile.
 func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, error) {
-	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
+	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 		if !rec.Block.On {
 			return nil
 		}

@@ -54,7 +54,7 @@ func (r *Roster) Create(ctx context.Context, kind scim.TypeName, doc scim.Resour
 		doc, members := splitMembers(doc)
 		return r.CreateGroup(ctx, doc, members, c)
 	}
-	rt, err := r.writable(kind)
+	rt, err := r.writableType(kind)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -92,7 +92,7 @@ func (r *Roster) Replace(ctx context.Context, kind scim.TypeName, id string, doc
 		doc, members := splitMembers(doc)
 		return r.ReplaceGroup(ctx, id, doc, members, c)
 	}
-	rt, err := r.writable(kind)
+	rt, err := r.writableType(kind)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -101,16 +101,16 @@ func (r *Roster) Replace(ctx context.Context, kind scim.TypeName, id string, doc
 		if err != nil {
 			return nil, err
 		}
-		d := &draft{doc: merged, addresses: putAsks(doc)}
+		d := &draft{doc: merged, addresses: putAddresses(doc)}
 		if kind != User {
 			return d, nil
 		}
-		return d, r.settle(rt, d, rec, old)
+		return d, r.settleAccess(rt, d, rec, old)
 	})
 }
 
-// putAsks reports which attributes a PUT addresses: all, except omitted ones that a PUT keeps.
-func putAsks(doc scim.Resource) func(string) bool {
+// putAddresses reports which attributes a PUT addresses: all, except omitted ones that a PUT keeps.
+func putAddresses(doc scim.Resource) func(string) bool {
 	return func(name string) bool {
 		_, present := doc[name]
 		return present || name != "active" && name != "externalId"
@@ -119,7 +119,7 @@ func putAsks(doc scim.Resource) func(string) bool {
 
 // Patch applies a SCIM PATCH, either completely or not at all.
 func (r *Roster) Patch(ctx context.Context, kind scim.TypeName, id string, p *scim.Patch, c Change) (Outcome, error) {
-	rt, err := r.writable(kind)
+	rt, err := r.writableType(kind)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -140,7 +140,7 @@ func (r *Roster) Patch(ctx context.Context, kind scim.TypeName, id string, p *sc
 			if d.removes("active", old) {
 				d.ignore("active", "active cannot be removed, send true or false instead")
 			}
-			return d, r.settle(rt, d, rec, old)
+			return d, r.settleAccess(rt, d, rec, old)
 		}
 		return d, nil
 	})
@@ -158,7 +158,7 @@ func draftOf(result scim.PatchResult) *draft {
 // its id is never reused, and its groups no longer contain it. Moderators and administrators must
 // be demoted first. If the site deactivates on delete, a user is deactivated instead.
 func (r *Roster) Delete(ctx context.Context, kind scim.TypeName, id string, c Change) (Outcome, error) {
-	rt, err := r.writable(kind)
+	rt, err := r.writableType(kind)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -166,7 +166,7 @@ func (r *Roster) Delete(ctx context.Context, kind scim.TypeName, id string, c Ch
 		return Outcome{}, refusal.New(refusal.Off, "", "user deletion over SCIM is off for this site").Advise("deactivate the user instead. Set Target Object Actions to Update only")
 	}
 	if kind == User && r.site.Deletes == site.DeactivateOnDelete {
-		return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
+		return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 			d.setActive(rec, false)
 			return nil
 		})
@@ -186,8 +186,8 @@ func (r *Roster) Delete(ctx context.Context, kind scim.TypeName, id string, c Ch
 	})
 }
 
-// writable returns the resource type of a kind that SCIM can write here.
-func (r *Roster) writable(kind scim.TypeName) (*resourceType, error) {
+// writableType returns the resource type of a kind that SCIM can write here.
+func (r *Roster) writableType(kind scim.TypeName) (*resourceType, error) {
 	if kind == Group && !r.site.Groups {
 		return nil, refusal.New(refusal.Off, "", "groups cannot be written over SCIM on this site").Advise("switch the mapping for groups off")
 	}
@@ -200,10 +200,10 @@ func (d *draft) removes(name string, old scim.Resource) bool {
 	return was && !is
 }
 
-// settle brings active, the role and what the user signs in by to what this site lets SCIM set.
+// settleAccess brings active, the role and what the user signs in by to what this site lets SCIM set.
 // Where active is unassigned, whether they may come in stays as it was, and answers go on saying
 // so: a client reads a user without active as one who may come in.
-func (r *Roster) settle(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
+func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	if rec.Block.On {
 		d.keepBlocked(rec)
 	} else if _, present := d.doc.Bool("active"); !present {
@@ -296,16 +296,16 @@ var (
 	errMoved  = errors.New("the resource was changed meanwhile")
 )
 
-// asideTries is how often a change made outside its transaction may start over because someone else
+// maxAsideTries is how often a change made outside its transaction may start over because someone else
 // changed the resource.
-const asideTries = 5
+const maxAsideTries = 5
 
 // changeAside makes a change outside the transaction that writes it. The version tells whether it
 // is still the right one.
 func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	kind := rt.ID
-	for range asideTries {
-		var p prepared
+	for range maxAsideTries {
+		var p preparedChange
 		err := r.store.Work(ctx, r.site.ID, func(ctx context.Context) error {
 			rec, err := r.store.Record(ctx, r.site.ID, kind, id)
 			if rec, err = checkRecord(rec, err, kind, id, c); err != nil {
@@ -452,8 +452,8 @@ func (rec *Record) document() (scim.Resource, error) {
 	return doc, nil
 }
 
-// prepared is a change that is ready to be written.
-type prepared struct {
+// preparedChange is a change that is ready to be written.
+type preparedChange struct {
 	rec         Record // the stored record, with its Values and Unique
 	old         scim.Resource
 	draft       *draft
@@ -463,21 +463,21 @@ type prepared struct {
 }
 
 // prepare makes the new document of a record and everything that follows from it.
-func (r *Roster) prepare(rt *resourceType, rec Record, c Change, apply func(Record, scim.Resource) (*draft, error)) (prepared, error) {
+func (r *Roster) prepare(rt *resourceType, rec Record, c Change, apply func(Record, scim.Resource) (*draft, error)) (preparedChange, error) {
 	old, err := r.parse(&rec)
 	if err != nil {
-		return prepared{}, err
+		return preparedChange{}, err
 	}
 	d, err := apply(rec, old)
 	if err != nil {
-		return prepared{}, err
+		return preparedChange{}, err
 	}
 	return r.compare(rt, rec, old, d)
 }
 
 // compare checks a draft and fills the record that it makes.
-func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *draft) (prepared, error) {
-	p := prepared{rec: rec, old: old, draft: d}
+func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *draft) (preparedChange, error) {
+	p := preparedChange{rec: rec, old: old, draft: d}
 	if err := rt.check(d); err != nil {
 		return p, err
 	}
@@ -499,7 +499,7 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 		return p, nil
 	}
 	p.next.Version++
-	p.next.Modified = r.after(rec.Modified)
+	p.next.Modified = r.nextModified(rec.Modified)
 	rt.fill(&p.next, d)
 	setLooks(&p.rec, old, &p.next, d.doc)
 	return p, checkSize(p.rec, p.next)
@@ -516,10 +516,10 @@ func (r *Roster) replace(ctx context.Context, tx Tx, rt *resourceType, rec Recor
 
 // write writes the differences, ends the sessions of a person that it deactivates, and appends one
 // event for each kind of change.
-func (r *Roster) write(ctx context.Context, tx Tx, p prepared, c Change) (Outcome, error) {
+func (r *Roster) write(ctx context.Context, tx Tx, p preparedChange, c Change) (Outcome, error) {
 	rec, next, d := p.rec, p.next, p.draft
 	if !p.changed {
-		return outcome(rec, d, d.decision(rec), 0), r.writeHeld(ctx, tx, p, c)
+		return outcomeOf(rec, d, d.describeDecision(rec), 0), r.writeHeld(ctx, tx, p, c)
 	}
 	stampHeld(next.Held, c, next.Modified)
 	now := next.Modified
@@ -541,18 +541,18 @@ func (r *Roster) write(ctx context.Context, tx Tx, p prepared, c Change) (Outcom
 			return Outcome{}, err
 		}
 	}
-	out := outcome(next, d, story.sentence(), ended)
+	out := outcomeOf(next, d, story.sentence(), ended)
 	out.Changed = true
 	return out, nil
 }
 
 // writeHeld stores a person's waiting changes when nothing else changes. The version stays, because
 // SCIM does not show waiting changes.
-func (r *Roster) writeHeld(ctx context.Context, tx Tx, p prepared, c Change) error {
+func (r *Roster) writeHeld(ctx context.Context, tx Tx, p preparedChange, c Change) error {
 	if !p.heldChanged {
 		return nil
 	}
-	now := r.millis()
+	now := r.nowInMillis()
 	stampHeld(p.next.Held, c, now)
 	if err := tx.Put(ctx, p.rec, p.next); err != nil {
 		return err
@@ -588,7 +588,7 @@ func (rec Record) administers() bool { return rec.Active && rec.Role == RoleAdmi
 
 // newRecord gives a new resource an id and the first version.
 func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error) {
-	now := r.millis()
+	now := r.nowInMillis()
 	rec := Record{Kind: rt.ID}
 	rec.ID, rec.Version, rec.Created, rec.Modified = r.newID(), 1, now, now
 	if err := rt.check(d); err != nil {
@@ -613,23 +613,23 @@ func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Chan
 	if rec.Position, err = tx.Insert(ctx, rec); err != nil {
 		return Outcome{}, takenError(err, d.doc)
 	}
-	return r.created(ctx, tx, rec, d, c)
+	return r.recordCreated(ctx, tx, rec, d, c)
 }
 
-// created tells of a resource that was inserted.
-func (r *Roster) created(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
-	e := eventOf(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, calledIn(rec, d.doc)+" was created"+d.members.words(" with "))
+// recordCreated tells of a resource that was inserted.
+func (r *Roster) recordCreated(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
+	e := eventOf(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, nameInSentence(rec, d.doc)+" was created"+d.members.describe(" with "))
 	e.Data = event.DataOf(eventData(rec, nil, d.members), changedValues(nil, d.doc)...)
 	if err := tx.AppendEvent(ctx, e); err != nil {
 		return Outcome{}, err
 	}
-	out := outcome(rec, d, "Created"+d.members.words(" · "), 0)
+	out := outcomeOf(rec, d, "Created"+d.members.describe(" · "), 0)
 	out.Created, out.Changed = true, true
 	return out, nil
 }
 
 func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record, old scim.Resource, c Change) (Outcome, error) {
-	now := r.millis()
+	now := r.nowInMillis()
 	if err := protectLastAdmin(ctx, tx, rec, Record{}, old.String("userName")); err != nil {
 		return Outcome{}, err
 	}
@@ -651,11 +651,11 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 		return Outcome{}, err
 	}
 	s := story{sessionsEnded: ended}
-	text := calledIn(rec, old) + " was deleted" + s.andSessions("; ")
+	text := nameInSentence(rec, old) + " was deleted" + s.withSessions("; ")
 	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, eventsOf(rec.Kind).deleted, c, now, text, changedValues(old, nil)...)); err != nil {
 		return Outcome{}, err
 	}
-	out := outcome(rec, &draft{doc: old}, "Deleted"+s.andSessions(" · "), ended)
+	out := outcomeOf(rec, &draft{doc: old}, "Deleted"+s.withSessions(" · "), ended)
 	out.Changed = true
 	return out, nil
 }
@@ -746,13 +746,13 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// millis returns the current time in the precision of meta, so that columns and documents agree.
-func (r *Roster) millis() time.Time { return r.now().UTC().Truncate(time.Millisecond) }
+// nowInMillis returns the current time in the precision of meta, so that columns and documents agree.
+func (r *Roster) nowInMillis() time.Time { return r.now().UTC().Truncate(time.Millisecond) }
 
-// after is now, or the least time after the last change when a clock that was ahead has been put
+// nextModified is now, or the least time after the last change when a clock that was ahead has been put
 // right: whoever asks for what changed since a version must find the next one.
-func (r *Roster) after(last time.Time) time.Time {
-	if now := r.millis(); !now.Before(last) {
+func (r *Roster) nextModified(last time.Time) time.Time {
+	if now := r.nowInMillis(); !now.Before(last) {
 		return now
 	}
 	return last.Add(time.Millisecond)
@@ -777,7 +777,7 @@ func valuesOf(kind scim.TypeName, doc scim.Resource) []Value {
 	return values
 }
 
-func outcome(rec Record, d *draft, done string, ended int) Outcome {
+func outcomeOf(rec Record, d *draft, done string, ended int) Outcome {
 	return Outcome{
 		Document:      rec.Document,
 		UserName:      nameOf(rec.Kind, d.doc),

@@ -26,7 +26,7 @@ func (r *Roster) Erase(ctx context.Context, id string, c Change) error {
 		if err != nil {
 			return out, err
 		}
-		return out, tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserErased, c, r.millis(), "The data of a person was erased: erased person "+id))
+		return out, tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserErased, c, r.nowInMillis(), "The data of a person was erased: erased person "+id))
 	})
 	return err
 }

@@ -12,7 +12,7 @@ import (
 // CreateGroup adds a group with those members; nil is none. Where the site does not let groups
 // share a name, its displayName is unique in any case.
 func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *MemberList, c Change) (Outcome, error) {
-	rt, err := r.writable(Group)
+	rt, err := r.writableType(Group)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -20,7 +20,7 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 	if err != nil {
 		return Outcome{}, err
 	}
-	ids, err := members.distinct()
+	ids, err := members.distinctIDs()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -34,7 +34,7 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 		if err := m.add(ctx, ids); err != nil {
 			return Outcome{}, err
 		}
-		return r.created(ctx, tx, rec, d, c)
+		return r.recordCreated(ctx, tx, rec, d, c)
 	})
 }
 
@@ -42,11 +42,11 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 //
 // RFC 7644 §3.5.1: attributes that the request omits are cleared.
 func (r *Roster) ReplaceGroup(ctx context.Context, id string, doc scim.Resource, members *MemberList, c Change) (Outcome, error) {
-	rt, err := r.writable(Group)
+	rt, err := r.writableType(Group)
 	if err != nil {
 		return Outcome{}, err
 	}
-	ids, err := members.distinct()
+	ids, err := members.distinctIDs()
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -83,7 +83,7 @@ func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p 
 }
 
 func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.Patch, old scim.Resource, locations map[scim.TypeName]string) (*draft, error) {
-	members, err := m.elements(ctx, locations)
+	members, err := m.memberElements(ctx, locations)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.
 	m.draft = draftOf(result)
 	doc, list := splitMembers(result.Resource)
 	m.draft.doc = doc
-	ids, err := list.distinct()
+	ids, err := list.distinctIDs()
 	if err != nil {
 		return nil, err
 	}

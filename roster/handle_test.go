@@ -47,7 +47,7 @@ func TestTheHandleOfASiteReachesThatSiteOnly(t *testing.T) {
 
 func TestWhatWorksOnARosterNamesIt(t *testing.T) {
 	t.Parallel()
-	for _, worker := range []reflect.Type{reflect.TypeFor[reviver](), reflect.TypeFor[membersEdit](), reflect.TypeFor[dropper]()} {
+	for _, worker := range []reflect.Type{reflect.TypeFor[reviver](), reflect.TypeFor[membersEdit](), reflect.TypeFor[strandedDropper]()} {
 		for field := range fields(worker) {
 			if field.Anonymous {
 				t.Errorf("%s embeds %s; give the field a name", worker.Name(), field.Name)

@@ -65,17 +65,17 @@ type HeldChoice struct{ Attribute, Token string }
 // asksFor reports whether the SCIM request names the attribute.
 func (d *draft) asksFor(name string) bool { return d.addresses == nil || d.addresses(name) }
 
-// guards reports whether the person has a role that SCIM may not set on this site.
-func (r *Roster) guards(rec Record) bool { return rec.Role != RoleRegistered && !r.site.ManageRoles }
+// isGuarded reports whether the person has a role that SCIM may not set on this site.
+func (r *Roster) isGuarded(rec Record) bool { return rec.Role != RoleRegistered && !r.site.ManageRoles }
 
-// identity returns the attributes by which a later sign-in finds the person, and why SCIM cannot
+// identityAttributes returns the attributes by which a later sign-in finds the person, and why SCIM cannot
 // change them. There are none if SCIM can. externalId is one only once it is set, because an
 // identity provider sets it with its first sync.
-func (r *Roster) identity(rec Record) (names []string, why string) {
+func (r *Roster) identityAttributes(rec Record) (names []string, why string) {
 	switch {
 	case rec.Block.On:
 		names, why = []string{"userName", "emails"}, blockedNote
-	case r.guards(rec):
+	case r.isGuarded(rec):
 		names, why = []string{"userName", "emails"}, fmt.Sprintf("this %s signs in by it, and \"Allow SCIM to manage user roles\" is off", rec.Role)
 		if r.site.MatchesUserName == site.MatchesDisplayName {
 			names = append(names, "displayName")
@@ -92,7 +92,7 @@ func (r *Roster) identity(rec Record) (names []string, why string) {
 // keepIdentity restores the attributes by which a person signs in, where SCIM cannot change them,
 // and holds the change. It returns the error of the requested document if that is not valid.
 func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
-	names, why := r.identity(rec)
+	names, why := r.identityAttributes(rec)
 	held := slices.Clone(rec.Held)
 	checked := false
 	for _, name := range names {
@@ -130,12 +130,12 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 			held = withoutHeld(held, h.Attribute)
 		}
 	}
-	d.hold(held)
+	d.setHeld(held)
 	return nil
 }
 
-// hold sets the held changes that the person has after this change.
-func (d *draft) hold(held []HeldChange) { d.held, d.setsHeld = held, true }
+// setHeld sets the held changes that the person has after this change.
+func (d *draft) setHeld(held []HeldChange) { d.held, d.setsHeld = held, true }
 
 func setOrDelete(doc scim.Resource, name string, value any) {
 	if value == nil {
@@ -200,10 +200,10 @@ func folded(value any) any {
 // ApplyHeld applies held changes of a person. It is refused (refusal.Conflict) if a change is no
 // longer held, or if its value is not the one that the administrator saw; see HeldChoice.
 func (r *Roster) ApplyHeld(ctx context.Context, id string, choices []HeldChoice, c Change) (Outcome, error) {
-	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
-		return d.decide(rec, choices, func(h HeldChange) {
+	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
+		return d.decideHeld(rec, choices, func(h HeldChange) {
 			setOrDelete(d.doc, h.Attribute, h.Value)
-			d.hold(withoutHeld(d.held, h.Attribute))
+			d.setHeld(withoutHeld(d.held, h.Attribute))
 			d.applied = append(d.applied, h.Attribute)
 		})
 	})
@@ -212,8 +212,8 @@ func (r *Roster) ApplyHeld(ctx context.Context, id string, choices []HeldChoice,
 // RefuseHeld marks held changes of a person as refused, with the same errors as ApplyHeld. They are
 // kept, so that the same request is not held again.
 func (r *Roster) RefuseHeld(ctx context.Context, id string, choices []HeldChoice, c Change) (Outcome, error) {
-	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
-		return d.decide(rec, choices, func(h HeldChange) {
+	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
+		return d.decideHeld(rec, choices, func(h HeldChange) {
 			if h.Waits() {
 				findHeld(d.held, h.Attribute).RefusedBy = c.Actor
 			}
@@ -221,8 +221,8 @@ func (r *Roster) RefuseHeld(ctx context.Context, id string, choices []HeldChoice
 	})
 }
 
-func (d *draft) decide(rec Record, choices []HeldChoice, do func(HeldChange)) error {
-	d.hold(slices.Clone(rec.Held))
+func (d *draft) decideHeld(rec Record, choices []HeldChoice, do func(HeldChange)) error {
+	d.setHeld(slices.Clone(rec.Held))
 	for _, choice := range choices {
 		h := findHeld(rec.Held, choice.Attribute)
 		switch {
@@ -236,9 +236,9 @@ func (d *draft) decide(rec Record, choices []HeldChoice, do func(HeldChange)) er
 	return nil
 }
 
-// decision says what a decision on held changes did, where the document does not show it. It is
+// describeDecision says what a decision on held changes did, where the document does not show it. It is
 // empty for a SCIM request.
-func (d *draft) decision(rec Record) string {
+func (d *draft) describeDecision(rec Record) string {
 	var refused []string
 	for _, h := range d.held {
 		if before := findHeld(rec.Held, h.Attribute); before != nil && before.Waits() && !h.Waits() {
@@ -264,7 +264,7 @@ func stampHeld(held []HeldChange, c Change, at time.Time) {
 }
 
 // heldEvents returns the events of changes that were held, withdrawn, applied or refused.
-func (r *Roster) heldEvents(p prepared, c Change, at time.Time) []event.Event {
+func (r *Roster) heldEvents(p preparedChange, c Change, at time.Time) []event.Event {
 	var events []event.Event
 	userName := p.draft.doc.String("userName")
 	add := func(name, format string, h HeldChange, change event.Change) {
@@ -305,12 +305,12 @@ func heldEventChange(attribute string, before, after *HeldChange) event.Change {
 	return event.Changed(attribute+" (asked for)", value(before), value(after))
 }
 
-// mostWords is the maximum length of ValueWords in bytes.
-const mostWords = 500
+// maxValueWords is the maximum length of ValueWords in bytes.
+const maxValueWords = 500
 
 // ValueWords returns a value of a held attribute in words for people.
 func ValueWords(value any) string {
-	return phrase.Cut(valueWords(value), mostWords)
+	return phrase.Cut(valueWords(value), maxValueWords)
 }
 
 func valueWords(value any) string {

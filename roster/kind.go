@@ -118,8 +118,8 @@ func nameOf(kind scim.TypeName, doc scim.Resource) string {
 	return doc.String("displayName")
 }
 
-// calledIn returns what an event's sentence calls the resource.
-func calledIn(rec Record, doc scim.Resource) string {
+// nameInSentence returns what an event's sentence calls the resource.
+func nameInSentence(rec Record, doc scim.Resource) string {
 	name := nameOf(rec.Kind, doc)
 	switch {
 	case rec.Kind == User:

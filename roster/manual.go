@@ -17,7 +17,7 @@ func (r *Roster) SetRole(ctx context.Context, id string, role Role, c Change) (O
 	if c.Person == id {
 		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot change your own role").Advise("ask another administrator")
 	}
-	return r.byHand(ctx, id, c, func(_ Record, d *draft) error {
+	return r.changeByHand(ctx, id, c, func(_ Record, d *draft) error {
 		d.role = known
 		d.doc["userType"] = string(known)
 		return nil
@@ -30,7 +30,7 @@ func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, 
 	if c.Person == id {
 		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot deactivate your own account").Advise("ask another administrator")
 	}
-	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
+	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 		d.setActive(rec, false)
 		return nil
 	})
@@ -39,7 +39,7 @@ func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, 
 // Reactivate makes a person active again, with the role they had. It refuses a blocked person,
 // which needs Unblock.
 func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, error) {
-	return r.byHand(ctx, id, c, func(rec Record, d *draft) error {
+	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 		if rec.Block.On {
 			return refusal.New(refusal.Conflict, "", "%s is blocked", d.doc.String("userName")).Advise("unblock the account instead")
 		}
@@ -48,7 +48,7 @@ func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, 
 	})
 }
 
-func (r *Roster) byHand(ctx context.Context, id string, c Change, set func(Record, *draft) error) (Outcome, error) {
+func (r *Roster) changeByHand(ctx context.Context, id string, c Change, set func(Record, *draft) error) (Outcome, error) {
 	rt, err := r.typeOf(User)
 	if err != nil {
 		return Outcome{}, err

@@ -115,8 +115,8 @@ func (l *MemberList) Add(value string) {
 	l.sorted = false
 }
 
-// distinct returns the ids in order, without duplicates. A member without a value is 400.
-func (l *MemberList) distinct() ([]string, error) {
+// distinctIDs returns the ids in order, without duplicates. A member without a value is 400.
+func (l *MemberList) distinctIDs() ([]string, error) {
 	if l == nil {
 		return nil, nil
 	}
@@ -135,10 +135,10 @@ func (l *MemberList) distinct() ([]string, error) {
 func splitMembers(doc scim.Resource) (scim.Resource, *MemberList) {
 	rest := doc.Clone()
 	delete(rest, "members")
-	return rest, listed(elementsOf(doc["members"]))
+	return rest, memberListOf(elementsOf(doc["members"]))
 }
 
-func listed(elements []any) *MemberList {
+func memberListOf(elements []any) *MemberList {
 	l := &MemberList{}
 	for _, e := range elements {
 		m, _ := e.(map[string]any)
@@ -169,8 +169,8 @@ func (d *memberDelta) remove(ids []string) {
 	d.removed = append(d.removed, ids[:min(len(ids), deltaNames-len(d.removed))]...)
 }
 
-// words says what happened, with text before it; nothing when nothing did.
-func (d *memberDelta) words(before string) string {
+// describe says what happened, with text before it; nothing when nothing did.
+func (d *memberDelta) describe(before string) string {
 	var parts []string
 	if d.addedCount > 0 {
 		parts = append(parts, phrase.Count(d.addedCount, "member", "members")+" added")
@@ -199,7 +199,7 @@ type membersEdit struct {
 
 // apply applies one step of a PATCH.
 func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
-	ids, err := listed(e.Values).distinct()
+	ids, err := memberListOf(e.Values).distinctIDs()
 	if err != nil {
 		return err
 	}
@@ -232,9 +232,9 @@ func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 
 // add adds the ids that are not members yet.
 func (m *membersEdit) add(ctx context.Context, ids []string) error {
-	now := m.roster.millis()
+	now := m.roster.nowInMillis()
 	for some := range slices.Chunk(ids, membersTogether) {
-		known, err := m.known(ctx, some)
+		known, err := m.knownMembers(ctx, some)
 		if err != nil {
 			return err
 		}
@@ -250,9 +250,9 @@ func (m *membersEdit) add(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// known looks up the resources with these ids. A strict site refuses an unknown id. Other sites
+// knownMembers looks up the resources with these ids. A strict site refuses an unknown id. Other sites
 // leave it out and report it.
-func (m *membersEdit) known(ctx context.Context, ids []string) ([]Member, error) {
+func (m *membersEdit) knownMembers(ctx context.Context, ids []string) ([]Member, error) {
 	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) || len(id) > maxIndexed })
 	kinds, err := m.tx.MemberKinds(ctx, asked)
 	if err != nil {
@@ -267,7 +267,7 @@ func (m *membersEdit) known(ctx context.Context, ids []string) ([]Member, error)
 		if m.roster.site.Strict {
 			return nil, refusal.New(refusal.Invalid, "members", "members: there is no user or group with the id %q on this site", phrase.Cut(id, maxShownID))
 		}
-		m.skip(id)
+		m.reportUnknown(id)
 	}
 	return known, nil
 }
@@ -275,7 +275,7 @@ func (m *membersEdit) known(ctx context.Context, ids []string) ([]Member, error)
 // unknownNamed is how many members that do not exist a request log row names.
 const unknownNamed = 20
 
-func (m *membersEdit) skip(id string) {
+func (m *membersEdit) reportUnknown(id string) {
 	m.unknown++
 	switch {
 	case m.unknown <= unknownNamed:
@@ -325,9 +325,9 @@ func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	return m.add(ctx, append(missing, ids...))
 }
 
-// elements lists the members in the form in which a GET shows them, for what cannot be done by
+// memberElements lists the members in the form in which a GET shows them, for what cannot be done by
 // values alone.
-func (m *membersEdit) elements(ctx context.Context, locations map[scim.TypeName]string) ([]any, error) {
+func (m *membersEdit) memberElements(ctx context.Context, locations map[scim.TypeName]string) ([]any, error) {
 	var list []any
 	for page, err := range pages(func(after string) ([]Member, error) {
 		return m.tx.Members(ctx, m.group, after, membersTogether, true)

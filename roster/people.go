@@ -23,7 +23,7 @@ func PeopleColumns() []string {
 // first line. It skips a line that cannot be read, and returns a row error for it. It returns an
 // error if the first line is missing or wrong.
 func ReadPeople(file io.Reader) ([]ImportRow, []*refusal.Row, error) {
-	lines := csv.NewReader(withoutMark(file))
+	lines := csv.NewReader(skipByteOrderMark(file))
 	lines.FieldsPerRecord = -1
 	header, err := lines.Read()
 	if errors.Is(err, io.EOF) {
@@ -61,8 +61,8 @@ func ReadPeople(file io.Reader) ([]ImportRow, []*refusal.Row, error) {
 	}
 }
 
-// withoutMark skips the byte order mark that spreadsheets write at the start.
-func withoutMark(file io.Reader) io.Reader {
+// skipByteOrderMark skips the byte order mark that spreadsheets write at the start.
+func skipByteOrderMark(file io.Reader) io.Reader {
 	mark := []byte("\ufeff")
 	r := bufio.NewReader(file)
 	if begin, _ := r.Peek(len(mark)); bytes.Equal(begin, mark) {

@@ -50,10 +50,10 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	}
 	d := &draft{doc: merged, revives: true}
 	d.doc["active"] = true
-	if err := v.roster.settle(v.rt, d, rec, old); err != nil {
+	if err := v.roster.settleAccess(v.rt, d, rec, old); err != nil {
 		return Outcome{}, false, err
 	}
-	if !v.roster.guards(rec) {
+	if !v.roster.isGuarded(rec) {
 		if d.dropsIdentifier, err = tx.DropIdentity(ctx, rec.ID); err != nil {
 			return Outcome{}, false, err
 		}
@@ -69,7 +69,7 @@ func (v reviver) refuses(rec Record, old scim.Resource) error {
 	switch {
 	case rec.Block.On:
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by an account that an administrator blocked", old.String("userName")).Advise("an administrator of the site can unblock it")
-	case sent != "" && kept == "" && v.roster.guards(rec):
+	case sent != "" && kept == "" && v.roster.isGuarded(rec):
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by a deactivated %s without an externalId, who may not be the same person", old.String("userName"), rec.Role).Advise("an administrator of the site can reactivate them")
 	case sent != "" && kept != "" && sent != kept:
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by somebody deactivated whose externalId is another one, so that it may not be the same person", old.String("userName")).Advise("reactivate them with their id, or give one of the two another userName")

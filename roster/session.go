@@ -111,7 +111,7 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 		if err != nil {
 			return err
 		}
-		text := person.UserName + " was signed out everywhere" + story{sessionsEnded: ended}.andSessions("; ")
+		text := person.UserName + " was signed out everywhere" + story{sessionsEnded: ended}.withSessions("; ")
 		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserSignedOutEverywhere, c, now, text))
 	})
 	if err != nil {

@@ -35,9 +35,9 @@ type story struct {
 }
 
 func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change) story {
-	s := story{userName: calledIn(next, d.doc), sessionsEnded: ended, attributes: changedAttributes(was, d.doc), members: d.members}
+	s := story{userName: nameInSentence(next, d.doc), sessionsEnded: ended, attributes: changedAttributes(was, d.doc), members: d.members}
 	s.values = changedValues(was, d.doc)
-	if former := calledIn(old, was); former != s.userName {
+	if former := nameInSentence(old, was); former != s.userName {
 		s.formerly = former
 	}
 	if old.Role != next.Role {
@@ -61,7 +61,7 @@ func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change)
 			done = "Revived, as the account was deactivated"
 		}
 		s.reverseOf = reversedActor(old.LastActiveChange, c)
-		s.sentenceParts = append(s.sentenceParts, done+s.andSessions(" · ")+reversingText(" · ", s.reverseOf))
+		s.sentenceParts = append(s.sentenceParts, done+s.withSessions(" · ")+reversingText(" · ", s.reverseOf))
 	}
 	if old.Role != next.Role {
 		s.fromRole, s.toRole = old.Role, next.Role
@@ -72,7 +72,7 @@ func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change)
 		s.sentenceParts = append(s.sentenceParts, "Updated "+strings.Join(s.attributes, ", "))
 	}
 	if s.members.hasChanges() {
-		s.sentenceParts = append(s.sentenceParts, s.members.words(""))
+		s.sentenceParts = append(s.sentenceParts, s.members.describe(""))
 	}
 	return s
 }
@@ -92,7 +92,7 @@ func (s *story) addBlock(old, next Record) {
 		}
 	case !old.Block.On:
 		s.accessEvent, s.active = event.UserBlocked, next.Block.Active
-		done = "Blocked" + s.andSessions(" · ")
+		done = "Blocked" + s.withSessions(" · ")
 	default:
 		s.accessEvent, s.active = event.UserBlockChanged, next.Block.Active
 		s.block = []event.Change{event.Changed("active once unblocked", old.Block.Active, next.Block.Active)}
@@ -124,7 +124,7 @@ func reversingText(before, actor string) string {
 	return before + "reverses the change by hand of " + actor
 }
 
-func (s story) andSessions(before string) string {
+func (s story) withSessions(before string) string {
 	if s.sessionsEnded == 0 {
 		return ""
 	}
@@ -162,10 +162,10 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 	var events []event.Event
 	switch s.accessEvent {
 	case event.UserDeactivated:
-		text := s.userName + " was deactivated" + s.andSessions("; ") + reversingText("; this ", s.reverseOf)
+		text := s.userName + " was deactivated" + s.withSessions("; ") + reversingText("; this ", s.reverseOf)
 		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	case event.UserBlocked:
-		text := s.userName + " was blocked" + s.andSessions("; ")
+		text := s.userName + " was blocked" + s.withSessions("; ")
 		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
 	case event.UserUnblocked:
 		text := s.userName + " was unblocked"
@@ -190,7 +190,7 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 		text := fmt.Sprintf("The role of %s changed from %s to %s", s.userName, s.fromRole, s.toRole) + reversingText("; this ", s.reverseRole)
 		events = append(events, eventOf(id, next, event.UserRoleChanged, c, at, text, event.Changed(roleAttribute, s.fromRole, s.toRole)))
 	}
-	if changes := s.changes(); len(changes) > 0 {
+	if changes := s.changedNames(); len(changes) > 0 {
 		text := s.userName + " was updated: " + strings.Join(changes, ", ")
 		if s.formerly != "" {
 			text = s.formerly + " is now " + text
@@ -202,11 +202,11 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 	return events
 }
 
-func (s story) changes() []string {
+func (s story) changedNames() []string {
 	if !s.members.hasChanges() {
 		return s.attributes
 	}
-	return append(slices.Clone(s.attributes), s.members.words(""))
+	return append(slices.Clone(s.attributes), s.members.describe(""))
 }
 
 func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text string, changes ...event.Change) event.Event {

@@ -22,7 +22,7 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 	if err != nil {
 		return err
 	}
-	d := dropper{
+	d := strandedDropper{
 		roster: r.handle(siteTx.Site(), change.Next, nil),
 		tx:     tx, by: Change{Actor: change.Actor, Via: ViaAdmin},
 	}
@@ -32,7 +32,7 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 		if n < 0 {
 			n = len(losses)
 		}
-		if err := d.drop(ctx, change, kind, losses[:n]); err != nil {
+		if err := d.dropType(ctx, change, kind, losses[:n]); err != nil {
 			return fmt.Errorf("drop what the schemas have no more of type %s: %w", kind, err)
 		}
 		losses = losses[n:]
@@ -40,8 +40,8 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 	return nil
 }
 
-// dropper removes from the resources of a site what does not fit the new schemas.
-type dropper struct {
+// strandedDropper removes from the resources of a site what does not fit the new schemas.
+type strandedDropper struct {
 	roster *Roster
 	tx     Tx
 	by     Change
@@ -51,11 +51,11 @@ type dropper struct {
 	unique    []string // paths of the attributes whose unique values are recorded again
 }
 
-func (d *dropper) drop(ctx context.Context, change site.SchemaChange, kind scim.TypeName, losses []scim.Loss) error {
+func (d *strandedDropper) dropType(ctx context.Context, change site.SchemaChange, kind scim.TypeName, losses []scim.Loss) error {
 	old, _ := change.Old.ByName(kind) // the type exists, because it loses something
 	d.old, d.losses = &resourceType{old, d.roster.uniqueOf(old)}, losses
 	if losses[0].Whole() {
-		return d.each(ctx, kind, d.remove)
+		return d.eachResource(ctx, kind, d.remove)
 	}
 	next, _ := change.Next.ByName(kind) // the type exists, because it is not lost as a whole
 	d.next = &resourceType{next, d.roster.uniqueOf(next)}
@@ -65,11 +65,11 @@ func (d *dropper) drop(ctx context.Context, change site.SchemaChange, kind scim.
 			return err
 		}
 	}
-	return d.each(ctx, kind, d.strip)
+	return d.eachResource(ctx, kind, d.strip)
 }
 
-// each calls do with every resource of a kind, oldest first.
-func (d *dropper) each(ctx context.Context, kind scim.TypeName, do func(context.Context, Record) error) error {
+// eachResource calls do with every resource of a kind, oldest first.
+func (d *strandedDropper) eachResource(ctx context.Context, kind scim.TypeName, do func(context.Context, Record) error) error {
 	for after := (Place{}); ; {
 		some, err := d.tx.Records(ctx, kind, after, strandedTogether)
 		if err != nil {
@@ -88,7 +88,7 @@ func (d *dropper) each(ctx context.Context, kind scim.TypeName, do func(context.
 }
 
 // affectedPaths returns the paths of the unique attributes that a loss affects.
-func (d *dropper) affectedPaths() (paths []string) {
+func (d *strandedDropper) affectedPaths() (paths []string) {
 	for _, u := range slices.Concat(d.old.unique, d.next.unique) {
 		about := slices.ContainsFunc(d.losses, func(l scim.Loss) bool {
 			return l.Path.URN == u.Path.URN && (l.Path.Name == "" || l.Path.Name == u.Path.Name) && (l.Path.Sub == "" || l.Path.Sub == u.Path.Sub)
@@ -100,7 +100,7 @@ func (d *dropper) affectedPaths() (paths []string) {
 	return paths
 }
 
-func (d *dropper) remove(ctx context.Context, rec Record) error {
+func (d *strandedDropper) remove(ctx context.Context, rec Record) error {
 	doc, err := d.roster.parse(&rec)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func (d *dropper) remove(ctx context.Context, rec Record) error {
 
 // strip removes from one resource what does not fit the new schemas, and values that must be unique
 // and that an older resource already has.
-func (d *dropper) strip(ctx context.Context, rec Record) error {
+func (d *strandedDropper) strip(ctx context.Context, rec Record) error {
 	was, err := d.roster.parse(&rec)
 	if err != nil {
 		return err
@@ -142,12 +142,12 @@ func (d *dropper) strip(ctx context.Context, rec Record) error {
 }
 
 // put writes a resource that has lost data.
-func (d *dropper) put(ctx context.Context, rec Record, unique []Value, was, doc scim.Resource) error {
+func (d *strandedDropper) put(ctx context.Context, rec Record, unique []Value, was, doc scim.Resource) error {
 	changed := &draft{doc: doc, role: rec.Role}
 	if err := d.next.check(changed); err != nil {
 		return err
 	}
-	now := d.roster.after(rec.Modified)
+	now := d.roster.nextModified(rec.Modified)
 	next := rec
 	next.Version++
 	next.Modified = now

@@ -25,7 +25,7 @@ const digestBytes = 8
 func ETag(version int64, groups []Membership) string {
 	text := strconv.FormatInt(version, 10)
 	if len(groups) > 0 {
-		text += "." + digest(groups)
+		text += "." + groupsDigest(groups)
 	}
 	return `W/"` + text + `"`
 }
@@ -36,7 +36,7 @@ func DocumentPart(opaque string) string {
 	return part
 }
 
-func digest(groups []Membership) string {
+func groupsDigest(groups []Membership) string {
 	text := []byte("[")
 	for i, g := range groups {
 		if i > 0 {

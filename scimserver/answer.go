@@ -85,15 +85,15 @@ func writeStream(w http.ResponseWriter, s stream) error {
 // send writes a success. When a stream fails, send cuts the connection, so that the client cannot
 // take half a group for a whole one.
 func (x *exchange) send(a answer) {
-	if x.r.Method == http.MethodHead && a.stream != nil {
+	if x.request.Method == http.MethodHead && a.stream != nil {
 		a.stream = func(*bufio.Writer) error { return nil }
 	}
-	err := writeResource(x.w, a)
+	err := writeResource(x.writer, a)
 	if err == nil {
 		return
 	}
-	if x.r.Context().Err() == nil {
-		x.h.log().Error("scim answer broke off", "request", web.RequestID(x.r), "error", err)
+	if x.request.Context().Err() == nil {
+		x.handler.log().Error("scim answer broke off", "request", web.RequestID(x.request), "error", err)
 	}
 	panic(http.ErrAbortHandler)
 }
@@ -139,7 +139,7 @@ func setCommon(h http.Header) {
 // publicError returns the error that the client may see. Refusals come back as SCIM errors; every
 // other error is logged and becomes 500 with the request number.
 func (h *Handler) publicError(r *http.Request, err error) *scim.Error {
-	if scimErr := refused(err); scimErr != nil {
+	if scimErr := toSCIMError(err); scimErr != nil {
 		return scimErr
 	}
 	switch {

@@ -29,19 +29,19 @@ type body struct {
 // wrong type or encoding, 413 for a body that is too large, and 429 or 503 when there is no memory
 // for it.
 func (x *exchange) openRequest(limit int64) (body, error) {
-	if err := checkContentType(x.r.Header); err != nil {
+	if err := checkContentType(x.request.Header); err != nil {
 		return body{}, err
 	}
-	if err := checkContentEncoding(x.r.Header); err != nil {
+	if err := checkContentEncoding(x.request.Header); err != nil {
 		return body{}, err
 	}
-	if x.r.ContentLength > limit {
-		return body{}, bodyTooLarge(limit)
+	if x.request.ContentLength > limit {
+		return body{}, bodyTooLargeError(limit)
 	}
-	if err := x.holdBody(x.r.ContentLength, limit); err != nil {
+	if err := x.holdBody(x.request.ContentLength, limit); err != nil {
 		return body{}, err
 	}
-	return body{http.MaxBytesReader(x.w, x.r.Body, limit), limit}, nil
+	return body{http.MaxBytesReader(x.writer, x.request.Body, limit), limit}, nil
 }
 
 // readBody reads the whole body of the request.
@@ -61,12 +61,12 @@ func (x *exchange) readBody(limit int64) ([]byte, error) {
 func (b body) readError(err error) error {
 	var tooBig *http.MaxBytesError
 	if errors.As(err, &tooBig) {
-		return bodyTooLarge(b.limit)
+		return bodyTooLargeError(b.limit)
 	}
 	return scim.BadRequest("The request body ended before it was complete.")
 }
 
-func bodyTooLarge(limit int64) error {
+func bodyTooLargeError(limit int64) error {
 	return scim.PayloadTooLarge("The request body is larger than %d bytes; send less in one request.", limit)
 }
 

@@ -27,7 +27,7 @@ const (
 // failure stops only the operations that refer to it, unless failOnErrors says otherwise. That
 // includes authentication: once the token is revoked, no further operation is done.
 type bulk struct {
-	x          *exchange
+	exchange   *exchange
 	operations []*operation
 	byBulkID   map[string]*operation
 	waitingFor map[*operation][]*operation // operations that were run without their reference to the key, because the key was still running
@@ -88,8 +88,8 @@ func (x *exchange) doBulk() (answer, error) {
 	// The rows of the operations are on disk before the answer leaves, as for single requests.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
-	if err := x.h.Requests.Flush(ctx); err != nil {
-		x.h.log().Error("request log rows delayed", "request", web.RequestID(x.r), "error", err)
+	if err := x.handler.Requests.Flush(ctx); err != nil {
+		x.handler.log().Error("request log rows delayed", "request", web.RequestID(x.request), "error", err)
 	}
 	x.requestRow.Sentence = b.sentence()
 	return answer{status: http.StatusOK, body: b.encode()}, nil
@@ -98,8 +98,8 @@ func (x *exchange) doBulk() (answer, error) {
 // authenticateAgain returns an error once the token of the request no longer lets it in: 401 if the
 // token was revoked or has expired, 403 if SCIM was switched off.
 func (b *bulk) authenticateAgain() error {
-	bearer, _ := bearerOf(b.x.r.Header)
-	_, _, err := b.x.h.Sites.Authenticate(b.x.ctx, b.x.place.site, bearer)
+	bearer, _ := bearerOf(b.exchange.request.Header)
+	_, _, err := b.exchange.handler.Sites.Authenticate(b.exchange.ctx, b.exchange.place.site, bearer)
 	if errors.Is(err, refusal.Unauthorized) {
 		return &scim.Error{Status: http.StatusUnauthorized, Detail: "The token was revoked or has expired since this request began. The operations before this one stay done."}
 	}
@@ -117,7 +117,7 @@ func (x *exchange) parseBulk(body []byte) (*bulk, error) {
 	case !is:
 		return nil, wrongMessage(scim.BulkRequestURN)
 	}
-	b := &bulk{x: x, byBulkID: map[string]*operation{}, waitingFor: map[*operation][]*operation{}}
+	b := &bulk{exchange: x, byBulkID: map[string]*operation{}, waitingFor: map[*operation][]*operation{}}
 	if text := members.Get("failOnErrors"); len(text) > 0 && string(text) != "null" {
 		number, fixed := text, false
 		if word := ""; x.mode == scim.Lenient && json.Unmarshal(text, &word) == nil {
@@ -190,7 +190,7 @@ func (op *operation) parse(text json.RawMessage) error {
 // RFC 7644 §3.7: bulkId is REQUIRED for POST. Without one, no operation can refer to the resource,
 // which does no harm.
 func (b *bulk) checkBulkID(op *operation) error {
-	if op.method == http.MethodPost && op.bulkID == "" && b.x.mode == scim.Strict {
+	if op.method == http.MethodPost && op.bulkID == "" && b.exchange.mode == scim.Strict {
 		return scim.InvalidSyntax("A POST in a bulk request needs a bulkId.")
 	}
 	return nil
@@ -204,7 +204,7 @@ func (b *bulk) runOperation(op *operation) {
 	if op.state != untouched || b.isStopped() {
 		return
 	}
-	if err := b.x.ctx.Err(); err != nil {
+	if err := b.exchange.ctx.Err(); err != nil {
 		op.err = err
 	} else if op.number > 1 {
 		if err := b.authenticateAgain(); err != nil {
@@ -318,14 +318,14 @@ func (b *bulk) refuseOperation(op *operation, err error) {
 
 // exchangeFor returns the request that an operation stands for.
 func (b *bulk) exchangeFor(op *operation, path, why string) *exchange {
-	opExchange := *b.x
+	opExchange := *b.exchange
 	opExchange.method = op.method
 	if why != "" {
 		opExchange.method = http.MethodPatch
 	}
 	opExchange.place = placeOf(path)
-	opExchange.ifMatch, opExchange.ifNoneMatch, opExchange.acceptsJSON, opExchange.rt = nil, nil, false, nil
-	opExchange.requestRow.Time, opExchange.requestRow.Method = b.x.h.Now(), loggedMethod(opExchange.method)
+	opExchange.ifMatch, opExchange.ifNoneMatch, opExchange.acceptsJSON, opExchange.resourceType = nil, nil, false, nil
+	opExchange.requestRow.Time, opExchange.requestRow.Method = b.exchange.handler.Now(), loggedMethod(opExchange.method)
 	opExchange.requestRow.Path = fmt.Sprintf("%s (operation %d of /Bulk%s)", truncate(path), op.number, why)
 	opExchange.requestRow.Fixes, opExchange.requestRow.Ignored = nil, nil
 	opExchange.rowWritten = false
@@ -334,10 +334,10 @@ func (b *bulk) exchangeFor(op *operation, path, why string) *exchange {
 
 // pathLocation returns the location of the resource that the path names, or "".
 func (x *exchange) pathLocation() string {
-	if x.rt == nil || len(x.place.rest) != 1 {
+	if x.resourceType == nil || len(x.place.rest) != 1 {
 		return ""
 	}
-	return x.locationOf(x.rt, x.resourceID())
+	return x.locationOf(x.resourceType, x.resourceID())
 }
 
 // recordOperation puts the row of an operation into the request log. It returns the error in the
@@ -348,13 +348,13 @@ func (x *exchange) recordOperation(a answer, err error) error {
 	}
 	x.requestRow.Status = a.status
 	if err != nil {
-		e := x.h.publicError(x.r, err)
+		e := x.handler.publicError(x.request, err)
 		x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
 		x.addSubjectName()
 		err = e
 	}
-	x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
-	x.h.Requests.Gather(x.requestRow)
+	x.requestRow.Duration = x.handler.Now().Sub(x.requestRow.Time)
+	x.handler.Requests.Gather(x.requestRow)
 	return err
 }
 
@@ -405,7 +405,7 @@ func (b *bulk) finishOperation(op *operation, a answer, err error) {
 	if err == nil {
 		return
 	}
-	op.response = b.x.h.publicError(b.x.r, err)
+	op.response = b.exchange.handler.publicError(b.exchange.request, err)
 	op.status = op.response.Status
 	op.etag = ""
 	if op.method == http.MethodPost {
@@ -461,7 +461,7 @@ func (b *bulk) addWithheld(op *operation) {
 	}
 	a, err := b.perform(op, strings.TrimSuffix(op.path, "/")+"/"+op.id, data, ", to add a circular reference")
 	if err != nil {
-		b.failIncomplete(op, b.x.h.publicError(b.x.r, err).Detail)
+		b.failIncomplete(op, b.exchange.handler.publicError(b.exchange.request, err).Detail)
 		return
 	}
 	op.etag = a.etag

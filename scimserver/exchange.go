@@ -17,10 +17,10 @@ import (
 
 // exchange is one request with an accepted token, or one operation of a bulk request.
 type exchange struct {
-	h   *Handler
-	w   http.ResponseWriter
-	r   *http.Request
-	ctx context.Context // the request's context with the time limit
+	handler *Handler
+	writer  http.ResponseWriter
+	request *http.Request
+	ctx     context.Context // the request's context with the time limit
 
 	cancel context.CancelFunc // ends ctx
 
@@ -32,12 +32,12 @@ type exchange struct {
 	openBody    func(limit int64) (body, error)
 	original    *http.Request // as the handler got it; its Pattern tells outer handlers the route
 
-	site   site.Site
-	token  site.Token
-	roster *roster.Roster
-	base   string // "https://…/c/acme/auth/scim/v2", for locations
-	mode   scim.Mode
-	rt     *scim.ResourceType // the type of the endpoint; nil when it has none
+	site         site.Site
+	token        site.Token
+	roster       *roster.Roster
+	base         string // "https://…/c/acme/auth/scim/v2", for locations
+	mode         scim.Mode
+	resourceType *scim.ResourceType // the type of the endpoint; nil when it has none
 
 	requestRow requestlog.Request // this request's row for the request log
 	rowWritten bool               // the row was written together with the change
@@ -49,13 +49,13 @@ type exchange struct {
 //
 // RFC 6750 §3: without credentials, the challenge names no error.
 func (x *exchange) authenticate() error {
-	bearer, given := bearerOf(x.r.Header)
+	bearer, given := bearerOf(x.request.Header)
 	if !given {
 		return unauthorized(`Bearer realm="SCIM"`)
 	}
 	var err error
 	x.requestRow.TokenLast4 = last4(bearer)
-	x.site, x.token, err = x.h.Sites.Authenticate(x.ctx, x.place.site, bearer)
+	x.site, x.token, err = x.handler.Sites.Authenticate(x.ctx, x.place.site, bearer)
 	switch {
 	case errors.Is(err, refusal.Unauthorized):
 		if ended, ok := refusal.About[site.Token](err); ok {
@@ -71,8 +71,8 @@ func (x *exchange) authenticate() error {
 	x.requestRow.TokenID, x.requestRow.TokenLast4 = x.token.ID, x.token.Last4
 	x.requestRow.Site = x.site.ID
 	x.setActor()
-	x.roster = x.h.Rosters.Open(x.site)
-	address := x.h.BaseURL(x.r)
+	x.roster = x.handler.Rosters.Open(x.site)
+	address := x.handler.BaseURL(x.request)
 	x.warnOfOtherAddress(address)
 	x.base = address + "/c/" + x.site.Name + "/auth/scim/v2"
 	if x.site.Strict {
@@ -86,7 +86,7 @@ func (x *exchange) authenticate() error {
 func (x *exchange) setActor() {
 	who := x.token.Who().At(event.ActorIn(x.ctx))
 	x.ctx = event.WithActor(x.ctx, who)
-	x.r = x.r.WithContext(event.WithActor(x.r.Context(), who))
+	x.request = x.request.WithContext(event.WithActor(x.request.Context(), who))
 }
 
 // warnOfOtherAddress logs a warning, once per host, when accepted requests arrive at an address
@@ -94,11 +94,11 @@ func (x *exchange) setActor() {
 // meta.location that is not where they sent their request.
 func (x *exchange) warnOfOtherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
-	shown := truncate(x.r.Host)
-	if !found || strings.EqualFold(host, x.r.Host) || !x.h.foreign.isNew(shown) {
+	shown := truncate(x.request.Host)
+	if !found || strings.EqualFold(host, x.request.Host) || !x.handler.foreign.isNew(shown) {
 		return
 	}
-	x.h.log().Warn("scim requests arrive at an address other than the public one; locations in answers use the public one",
+	x.handler.log().Warn("scim requests arrive at an address other than the public one; locations in answers use the public one",
 		"address", shown, "public", public, "hint", "set --public-url to the address in the identity providers' Tenant URL")
 }
 
@@ -163,7 +163,7 @@ func last4(bearer string) string {
 func (x *exchange) resourceID() string { return x.place.rest[0] }
 
 // kind returns the roster's name for the resource type of the endpoint.
-func (x *exchange) kind() scim.TypeName { return x.rt.ID }
+func (x *exchange) kind() scim.TypeName { return x.resourceType.ID }
 
 // locationOf returns the address of a resource.
 //

@@ -22,7 +22,7 @@ func TestExchangeViewAndBulkNameTheirFields(t *testing.T) {
 func TestAViewAnswersForItsOwnResourceType(t *testing.T) {
 	t.Parallel()
 	for _, rt := range []*scim.ResourceType{scim.UserType(), scim.GroupType()} {
-		v := view{x: &exchange{}, rt: rt}
+		v := view{exchange: &exchange{}, resourceType: rt}
 		if got, want := v.kind(), rt.ID; got != want {
 			t.Errorf("the view of %s answers for %q", rt.ID, got)
 		}

@@ -24,7 +24,7 @@ func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error
 		return nil, err
 	}
 	counted := &counter{Reader: in}
-	doc, _, fixes, err := scim.DecodeStream(x.rt, counted, x.mode, scim.Stream{Name: "members", New: x.method == http.MethodPost, Each: func(value any) error {
+	doc, _, fixes, err := scim.DecodeStream(x.resourceType, counted, x.mode, scim.Stream{Name: "members", New: x.method == http.MethodPost, Each: func(value any) error {
 		if m, ok := value.(map[string]any); ok {
 			id, _ := m["value"].(string)
 			members.Add(strings.Clone(id))
@@ -40,7 +40,7 @@ func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error
 		return nil, in.readError(err)
 	}
 	if counted.bytes > slowBody {
-		x.ctx, x.cancel = context.WithTimeout(x.r.Context(), timeLimit)
+		x.ctx, x.cancel = context.WithTimeout(x.request.Context(), timeLimit)
 	}
 	return doc, nil
 }

@@ -17,12 +17,12 @@ type limiter struct {
 }
 
 type bucket struct {
-	left float64 // how many requests may still be answered
-	at   time.Time
+	remaining float64 // how many requests may still be answered
+	at        time.Time
 }
 
-// keptBuckets bounds how many buckets are remembered. Forgetting a bucket fills it again.
-const keptBuckets = 10_000
+// maxBuckets bounds how many buckets are remembered. Forgetting a bucket fills it again.
+const maxBuckets = 10_000
 
 // takeToken reports whether a request of the site may be answered now, and if not, how long the
 // client should wait.
@@ -32,21 +32,21 @@ func (l *limiter) takeToken(id site.ID, perSecond int, now time.Time) (wait time
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.buckets == nil || len(l.buckets) >= keptBuckets {
+	if l.buckets == nil || len(l.buckets) >= maxBuckets {
 		l.buckets = map[site.ID]bucket{}
 	}
 	b, exists := l.buckets[id]
 	rate := float64(perSecond)
 	if passed := now.Sub(b.at).Seconds(); !exists {
-		b.left = rate
+		b.remaining = rate
 	} else if passed > 0 {
-		b.left = min(rate, b.left+passed*rate)
+		b.remaining = min(rate, b.remaining+passed*rate)
 	}
 	b.at = now
-	if ok = b.left >= 1; ok {
-		b.left--
+	if ok = b.remaining >= 1; ok {
+		b.remaining--
 	} else {
-		wait = time.Duration((1 - b.left) / rate * float64(time.Second))
+		wait = time.Duration((1 - b.remaining) / rate * float64(time.Second))
 	}
 	l.buckets[id] = b
 	return wait, ok
@@ -56,7 +56,7 @@ func (l *limiter) takeToken(id site.ID, perSecond int, now time.Time) (wait time
 //
 // RFC 6585 §4: Retry-After says when to try again, in whole seconds.
 func (x *exchange) checkRate() error {
-	wait, ok := x.h.limits.takeToken(x.site.ID, x.site.RateLimit, x.h.Now())
+	wait, ok := x.handler.limits.takeToken(x.site.ID, x.site.RateLimit, x.handler.Now())
 	if ok {
 		return nil
 	}

@@ -18,9 +18,9 @@ type memory struct {
 }
 
 const (
-	memoryMost = 48 << 20 // bytes for all sites
-	memoryEach = 16 << 20 // bytes for one site
-	smallBytes = 64 << 10 // up to here nothing is counted
+	maxMemory     = 48 << 20 // bytes for all sites
+	maxSiteMemory = 16 << 20 // bytes for one site
+	smallBytes    = 64 << 10 // up to here nothing is counted
 	// decodedBytes is how many bytes of memory one byte of a body takes while it is decoded. A
 	// group's body takes less, because only the ids of its members are kept.
 	decodedBytes   = 6
@@ -30,7 +30,7 @@ const (
 
 func (m *memory) openGate() *fair.Gate {
 	m.once.Do(func() {
-		m.gate = fair.NewGate(fair.Options{Capacity: memoryMost, PerKey: memoryEach, Patience: cmp.Or(m.patience, memoryPatience)})
+		m.gate = fair.NewGate(fair.Options{Capacity: maxMemory, PerKey: maxSiteMemory, Patience: cmp.Or(m.patience, memoryPatience)})
 	})
 	return m.gate
 }
@@ -51,8 +51,8 @@ func (x *exchange) holdBody(length, limit int64) error {
 	if limit == MaxGroupBody {
 		n = int(length) / groupDecodes
 	}
-	n = min(n, memoryEach)
-	if err := x.h.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
+	n = min(n, maxSiteMemory)
+	if err := x.handler.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
 		return err
 	}
 	x.heldBytes += n
@@ -73,7 +73,7 @@ func (x *exchange) answerWithinMemory() (answer, error) {
 		return a, err
 	}
 	a = answer{}
-	if err := x.h.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
+	if err := x.handler.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
 		return a, err
 	}
 	x.heldBytes += n
@@ -88,7 +88,7 @@ func (x *exchange) tryHold(n int) error {
 	if n <= 0 {
 		return nil
 	}
-	err := x.h.memory.openGate().TryEnter(string(x.site.ID), n)
+	err := x.handler.memory.openGate().TryEnter(string(x.site.ID), n)
 	if err == nil {
 		x.heldBytes += n
 	}
@@ -101,13 +101,13 @@ func (a answer) countedBytes() int {
 	if n <= smallBytes {
 		return 0
 	}
-	return min(n, memoryEach)
+	return min(n, maxSiteMemory)
 }
 
 // releaseMemory gives back the memory that the request holds.
 func (x *exchange) releaseMemory() {
 	if x.heldBytes > 0 {
-		x.h.memory.openGate().Leave(string(x.site.ID), x.heldBytes)
+		x.handler.memory.openGate().Leave(string(x.site.ID), x.heldBytes)
 		x.heldBytes = 0
 	}
 }

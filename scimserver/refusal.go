@@ -8,10 +8,10 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// refused turns a refusal into a SCIM error; it is the only place that does. It returns nil for any
+// toSCIMError turns a refusal into a SCIM error; it is the only place that does. It returns nil for any
 // other error. A *scim.Error, which the scim package makes for mistakes in a client's input, comes
 // back unchanged.
-func refused(err error) *scim.Error {
+func toSCIMError(err error) *scim.Error {
 	var wire *scim.Error
 	if errors.As(err, &wire) {
 		return wire
@@ -20,13 +20,13 @@ func refused(err error) *scim.Error {
 	if !ok {
 		return nil
 	}
-	answer := wireOf(e.Kind)
+	answer := wireErrorOf(e.Kind)
 	answer.Detail = e.Sentences()
 	return &answer
 }
 
-// wireOf returns the status and the scimType for a kind of refusal. RFC 7644 §3.12.
-func wireOf(k refusal.Kind) scim.Error {
+// wireErrorOf returns the status and the scimType for a kind of refusal. RFC 7644 §3.12.
+func wireErrorOf(k refusal.Kind) scim.Error {
 	switch k {
 	case refusal.Invalid:
 		return scim.Error{Status: http.StatusBadRequest, ScimType: "invalidValue"}

@@ -15,17 +15,17 @@ import (
 // writeRow writes the row to disk, or gathers it while the database is unavailable. If writing
 // fails, the change remains, so the client still gets its answer.
 func (x *exchange) writeRow() {
-	x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
+	x.requestRow.Duration = x.handler.Now().Sub(x.requestRow.Time)
 	// Write the row even if the client has disconnected.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
-	err := x.h.Requests.Write(ctx, x.requestRow)
+	err := x.handler.Requests.Write(ctx, x.requestRow)
 	if databaseUnavailable(err) {
-		x.h.Requests.Gather(x.requestRow) // written once the database accepts writes again
+		x.handler.Requests.Gather(x.requestRow) // written once the database accepts writes again
 		return
 	}
 	if err != nil {
-		x.h.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
+		x.handler.log().Error("request log row lost", "request", web.RequestID(x.request), "error", err)
 	}
 }
 
@@ -39,8 +39,8 @@ func (x *exchange) addSubjectName() {
 		return
 	}
 	kind := roster.User
-	if x.rt != nil {
-		kind = x.rt.ID
+	if x.resourceType != nil {
+		kind = x.resourceType.ID
 	}
 	if doc, err := x.roster.Get(x.ctx, kind, x.requestRow.Subject); err == nil {
 		x.requestRow.UserName = nameOf(kind, doc.JSON)
@@ -56,7 +56,7 @@ func (x *exchange) addFixes(fixes []scim.Fix) { x.requestRow.AddFixes(fixes...) 
 // changeWithRow returns a change for roster that writes the request's row in the transaction of the
 // change. status is the status of the answer.
 func (x *exchange) changeWithRow(status int) roster.Change {
-	row := x.h.Requests.Begin(x.requestRow)
+	row := x.handler.Requests.Begin(x.requestRow)
 	row.Status = status
 	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Request: row}
 }
@@ -64,7 +64,7 @@ func (x *exchange) changeWithRow(status int) roster.Change {
 // takeRow takes over the row that was written with a change.
 func (x *exchange) takeRow(row requestlog.Request) {
 	x.requestRow, x.rowWritten = row, true
-	x.h.Requests.Written(row)
+	x.handler.Requests.Written(row)
 }
 
 // describeQuery sets the row's sentence to the result of a query.
@@ -77,7 +77,7 @@ func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
 		x.requestRow.Subject = page.Documents[0].ID
 		x.requestRow.UserName = nameOf(x.kind(), page.Documents[0].JSON)
 	}
-	many, none := nouns(x.rt)
+	many, none := nouns(x.resourceType)
 	switch {
 	case filter == nil:
 		x.requestRow.Sentence = fmt.Sprintf("Listed %d of %d %s", len(page.Documents), page.TotalResults, many)
@@ -132,7 +132,7 @@ func nameOf(kind scim.TypeName, doc []byte) string { return scim.StringOf(doc, n
 func (x *exchange) describeQueryOfAllTypes(l listing) {
 	if l.total == 1 && len(l.entries) == 1 {
 		only := l.entries[0]
-		x.requestRow.Subject, x.requestRow.UserName = only.doc.ID, nameOf(only.view.rt.ID, only.doc.JSON)
+		x.requestRow.Subject, x.requestRow.UserName = only.doc.ID, nameOf(only.view.resourceType.ID, only.doc.JSON)
 	}
 	switch {
 	case !l.q.hasFilter:

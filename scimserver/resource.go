@@ -29,7 +29,7 @@ func (x *exchange) getResource() (answer, error) {
 	x.requestRow.Sentence = "Found"
 	if v.isUnchanged(doc, groups) {
 		x.requestRow.Sentence = "Found, unchanged since the client's copy"
-		return answer{status: http.StatusNotModified, location: x.locationOf(x.rt, doc.ID), etag: roster.ETag(doc.Version, groups)}, nil
+		return answer{status: http.StatusNotModified, location: x.locationOf(x.resourceType, doc.ID), etag: roster.ETag(doc.Version, groups)}, nil
 	}
 	return v.answerWithGroups(http.StatusOK, doc, map[string][]roster.Membership{doc.ID: groups})
 }
@@ -37,9 +37,9 @@ func (x *exchange) getResource() (answer, error) {
 // readShown reads the resource of the request, with its groups if this view shows them.
 func (v view) readShown() (doc roster.Document, groups []roster.Membership, err error) {
 	if v.showsGroups {
-		return v.x.roster.GetWithGroups(v.x.ctx, v.kind(), v.x.resourceID())
+		return v.exchange.roster.GetWithGroups(v.exchange.ctx, v.kind(), v.exchange.resourceID())
 	}
-	doc, err = v.x.roster.Get(v.x.ctx, v.kind(), v.x.resourceID())
+	doc, err = v.exchange.roster.Get(v.exchange.ctx, v.kind(), v.exchange.resourceID())
 	return doc, nil, err
 }
 
@@ -76,7 +76,7 @@ func (x *exchange) replaceResource() (answer, error) {
 	if err != nil {
 		return answer{}, x.preferNotFound(err)
 	}
-	by, err := v.conditional(http.StatusOK)
+	by, err := v.conditionalChange(http.StatusOK)
 	if err != nil {
 		return answer{}, err
 	}
@@ -105,7 +105,7 @@ func (x *exchange) patchResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	patch, fixes, err := scim.DecodePatch(x.rt, requestBody, x.mode)
+	patch, fixes, err := scim.DecodePatch(x.resourceType, requestBody, x.mode)
 	x.addFixes(fixes)
 	if err == nil {
 		err = x.checkPatchFilters(patch)
@@ -118,7 +118,7 @@ func (x *exchange) patchResource() (answer, error) {
 			return answer{}, err
 		}
 	}
-	by, err := v.conditional(http.StatusOK)
+	by, err := v.conditionalChange(http.StatusOK)
 	if err != nil {
 		return answer{}, err
 	}
@@ -130,7 +130,7 @@ func (x *exchange) patchResource() (answer, error) {
 	}
 	x.takeRow(out.Request)
 	if out.Request.Status == http.StatusNoContent {
-		return answer{status: http.StatusNoContent, location: x.locationOf(x.rt, out.Document.ID), etag: roster.ETag(out.Document.Version, nil)}, nil
+		return answer{status: http.StatusNoContent, location: x.locationOf(x.resourceType, out.Document.ID), etag: roster.ETag(out.Document.Version, nil)}, nil
 	}
 	return v.answerWith(http.StatusOK, out.Document)
 }
@@ -144,10 +144,10 @@ func (x *exchange) checkPatchFilters(patch *scim.Patch) error {
 		}
 		for _, p := range scim.Paths(op.Path.Filter) {
 			path := scim.AttrPath{URN: op.Path.URN, Name: op.Path.Name, Sub: p.Name}
-			if isAddress(x.rt, path) {
+			if isAddress(x.resourceType, path) {
 				return scim.InvalidPath("%s selects by an address. Addresses are built for each answer and not stored; select by value.", op.Path)
 			}
-			if x.rt.NeverSet(path) {
+			if x.resourceType.NeverSet(path) {
 				return scim.InvalidPath("%s selects by %s, which no resource here has: clients cannot set it, and this server does not.", op.Path, path)
 			}
 		}
@@ -163,7 +163,7 @@ func (x *exchange) setShownForms(patch *scim.Patch) error {
 	without.excludedAttributes = []string{"groups"}
 	var shown []scim.Resource
 	for _, q := range []query{all, without} {
-		v, err := x.viewOf(x.rt, q)
+		v, err := x.viewOf(x.resourceType, q)
 		if err != nil {
 			return err
 		}
@@ -177,7 +177,7 @@ func (x *exchange) setShownForms(patch *scim.Patch) error {
 		}
 		r, err := scim.Parse(rendered[0])
 		if err != nil {
-			return fmt.Errorf("read shown %s %s: %w", x.rt.Name, doc.ID, err)
+			return fmt.Errorf("read shown %s %s: %w", x.resourceType.Name, doc.ID, err)
 		}
 		if shown = append(shown, r); x.kind() != roster.User {
 			break
@@ -190,7 +190,7 @@ func (x *exchange) setShownForms(patch *scim.Patch) error {
 // preferNotFound returns 404 in place of a 400 when the resource does not exist, whatever else is
 // wrong with the request. Other errors come back unchanged.
 func (x *exchange) preferNotFound(err error) error {
-	e := refused(err)
+	e := toSCIMError(err)
 	if e == nil || e.Status != http.StatusBadRequest {
 		return err
 	}
@@ -213,7 +213,7 @@ func (v view) largeGroup() roster.LargeGroup {
 	switch {
 	case v.kind() != roster.Group || v.projectionGiven:
 		return roster.LargeGroup{}
-	case v.x.acceptsJSON:
+	case v.exchange.acceptsJSON:
 		return roster.LargeGroup{Members: smallGroup + 1, Status: http.StatusNoContent}
 	}
 	return roster.LargeGroup{Members: 0, Status: http.StatusNoContent}
@@ -221,11 +221,11 @@ func (v view) largeGroup() roster.LargeGroup {
 
 func (x *exchange) deleteResource() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
-	v, err := x.viewOf(x.rt, newQuery())
+	v, err := x.viewOf(x.resourceType, newQuery())
 	if err != nil {
 		return answer{}, err
 	}
-	by, err := v.conditional(http.StatusNoContent)
+	by, err := v.conditionalChange(http.StatusNoContent)
 	if err != nil {
 		return answer{}, err
 	}
@@ -249,7 +249,7 @@ func (x *exchange) decode(read func(*scim.ResourceType, []byte, scim.Mode) (scim
 		if text, err = x.readBody(MaxBody); err != nil {
 			return nil, nil, err
 		}
-		doc, fixes, err = read(x.rt, text, x.mode)
+		doc, fixes, err = read(x.resourceType, text, x.mode)
 		x.addFixes(fixes)
 	}
 	if err != nil {
@@ -288,16 +288,16 @@ func (x *exchange) answerQuery(q query) (answer, error) {
 	if err := q.limitPage(); err != nil {
 		return answer{}, err
 	}
-	filter, fixes, err := q.parseFilter(x.rt, x.mode)
+	filter, fixes, err := q.parseFilter(x.resourceType, x.mode)
 	x.addFixes(fixes)
 	if err != nil {
 		return answer{}, err
 	}
-	v, err := x.viewOf(x.rt, q)
+	v, err := x.viewOf(x.resourceType, q)
 	if err != nil {
 		return answer{}, err
 	}
-	order, err := q.parseOrder(x.rt)
+	order, err := q.parseOrder(x.resourceType)
 	if err != nil {
 		return answer{}, err
 	}

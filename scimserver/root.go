@@ -96,7 +96,7 @@ func (x *exchange) typeQueries(q query) (parts []typeQuery, err error) {
 
 // listType reads count resources of one type, from start.
 func (x *exchange) listType(p typeQuery, start, count int) (roster.Page, error) {
-	return x.roster.List(x.ctx, roster.Query{Kind: p.view.rt.ID, Filter: p.filter, StartIndex: start, Count: count, SortBy: p.order})
+	return x.roster.List(x.ctx, roster.Query{Kind: p.view.resourceType.ID, Filter: p.filter, StartIndex: start, Count: count, SortBy: p.order})
 }
 
 // pageByIndex fills the page with resources of one type after the other.
@@ -146,7 +146,7 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 	}
 	slices.SortStableFunc(all, func(a, b sortedResource) int { return order.CompareKeys(a.key, b.key) })
 	for _, s := range all[min(l.q.startIndex-1, len(all)):min(reach, len(all))] {
-		doc, err := x.roster.Get(x.ctx, s.view.rt.ID, s.id)
+		doc, err := x.roster.Get(x.ctx, s.view.resourceType.ID, s.id)
 		if errors.Is(err, refusal.NotFound) {
 			continue // deleted since the list was read
 		}
@@ -207,7 +207,7 @@ func (x *exchange) pageByCursor(l *listing, parts []typeQuery) error {
 			page, err = x.listType(p, 1, 0)
 		} else {
 			page, err = x.roster.List(x.ctx, roster.Query{
-				Kind: p.view.rt.ID, Filter: p.filter, Count: l.q.count, SortBy: p.order, ByCursor: true, Cursor: inner,
+				Kind: p.view.resourceType.ID, Filter: p.filter, Count: l.q.count, SortBy: p.order, ByCursor: true, Cursor: inner,
 			})
 		}
 		if err != nil {

@@ -95,7 +95,7 @@ func (x *exchange) resourceMethods(form shape) (methods, string) {
 	if !ok {
 		return nil, ""
 	}
-	x.rt = rt
+	x.resourceType = rt
 	return resourceRoutes[form], strings.TrimPrefix(rt.Endpoint, "/")
 }
 

@@ -62,7 +62,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	outer := r
 	from := event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}
 	r = r.WithContext(event.WithActor(r.Context(), from))
-	x := &exchange{h: h, w: w, r: r, original: outer, place: locate(r.URL), method: r.Method}
+	x := &exchange{handler: h, writer: w, request: r, original: outer, place: locate(r.URL), method: r.Method}
 	x.ctx, x.cancel = context.WithTimeout(r.Context(), timeLimit)
 	defer func() { x.cancel() }()
 	defer x.releaseMemory()
@@ -98,8 +98,8 @@ func (x *exchange) runGuarded(route func(*exchange) (action, error)) (a answer, 
 			if e, ok := cause.(error); ok && errors.Is(e, http.ErrAbortHandler) {
 				panic(cause)
 			}
-			x.h.log().Error("scim request panicked", "request", web.RequestID(x.r), "panic", cause, "stack", string(debug.Stack()))
-			err = internalError(x.r)
+			x.handler.log().Error("scim request panicked", "request", web.RequestID(x.request), "panic", cause, "stack", string(debug.Stack()))
+			err = internalError(x.request)
 		}
 	}()
 	act, err := route(x)
@@ -114,69 +114,69 @@ func (x *exchange) runGuarded(route func(*exchange) (action, error)) (a answer, 
 // is off is logged at once. Other rows are gathered, and their number is limited: a client without
 // a token must neither fill the disk nor slow the disk down.
 func (x *exchange) refuse(err error) {
-	e := x.h.publicError(x.r, err)
+	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
-	writeError(x.w, e, err)
+	writeError(x.writer, e, err)
 	// If the ResponseWriter cannot flush, the answer leaves when the handler returns.
-	if err := http.NewResponseController(x.w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := http.NewResponseController(x.writer).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return
 	}
 	if x.requestRow.Site = x.site.ID; x.requestRow.Site != "" {
 		x.writeRow()
 		return
 	}
-	x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
+	x.requestRow.Duration = x.handler.Now().Sub(x.requestRow.Time)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
-	if err := x.h.Requests.GatherRefused(ctx, x.place.site, x.requestRow); err != nil {
-		x.h.log().Error("request log row lost", "request", web.RequestID(x.r), "error", err)
+	if err := x.handler.Requests.GatherRefused(ctx, x.place.site, x.requestRow); err != nil {
+		x.handler.log().Error("request log row lost", "request", web.RequestID(x.request), "error", err)
 	}
 }
 
 // throttle answers a request above the site's rate. Its row is only gathered, because a write for
 // each request would cost as much as the limit saves.
 func (x *exchange) throttle(err error) {
-	e := x.h.publicError(x.r, err)
+	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
-	writeError(x.w, e, err)
-	x.h.Requests.Gather(x.requestRow)
+	writeError(x.writer, e, err)
+	x.handler.Requests.Gather(x.requestRow)
 }
 
 // fail logs and then answers an accepted request that ended in an error.
 func (x *exchange) fail(err error) {
-	e := x.h.publicError(x.r, err)
+	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
 	x.addSubjectName()
 	x.writeRow()
 	if e.Status != http.StatusRequestEntityTooLarge {
-		writeError(x.w, e, err)
+		writeError(x.writer, e, err)
 		return
 	}
 	// The remaining bytes of the body must not be read as the next request.
-	x.w.Header().Set("Connection", "close")
-	writeError(x.w, e, err)
+	x.writer.Header().Set("Connection", "close")
+	writeError(x.writer, e, err)
 	x.drain()
 }
 
 // After a body was refused for its size, this much more of it is read. A client that sends the
 // whole body before it reads then finds the answer, not a broken connection.
 const (
-	drainMost = 64 << 20 // how many bytes are read and discarded
-	drainTime = 5 * time.Second
+	maxDrainBytes = 64 << 20 // how many bytes are read and discarded
+	drainTime     = 5 * time.Second
 )
 
 // drain sends the answer and discards the remaining body. It returns at once when the connection
 // cannot do this, which closes the connection. It also does so for a client that waits before it
 // sends (Expect: 100-continue), because that client reads first.
 func (x *exchange) drain() {
-	if x.r.Header.Get("Expect") != "" {
+	if x.request.Header.Get("Expect") != "" {
 		return
 	}
-	c := http.NewResponseController(x.w)
+	c := http.NewResponseController(x.writer)
 	if c.EnableFullDuplex() != nil || c.Flush() != nil || c.SetReadDeadline(time.Now().Add(drainTime)) != nil {
 		return
 	}
-	io.CopyN(io.Discard, x.r.Body, drainMost) //nolint:errcheck // no one is left to tell
+	io.CopyN(io.Discard, x.request.Body, maxDrainBytes) //nolint:errcheck // no one is left to tell
 }
 
 // succeed sends the answer. The row of a read is gathered afterwards; the row of a change is on
@@ -193,8 +193,8 @@ func (x *exchange) succeed(a answer) {
 		return
 	}
 	x.send(a)
-	x.requestRow.Duration = x.h.Now().Sub(x.requestRow.Time)
-	x.h.Requests.Gather(x.requestRow)
+	x.requestRow.Duration = x.handler.Now().Sub(x.requestRow.Time)
+	x.handler.Requests.Gather(x.requestRow)
 }
 
 func (h *Handler) log() *slog.Logger {

@@ -7,18 +7,18 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// conditional returns the change that If-Match and If-None-Match allow, or 412.
+// conditionalChange returns the change that If-Match and If-None-Match allow, or 412.
 //
 // RFC 7644 §3.14: a version other than the current one is 412. If-Match compares the version of the
 // document alone. It keeps clients from overwriting each other's changes, and they cannot overwrite
 // groups, which is readOnly (RFC 7643 §4.1.2).
-func (v view) conditional(status int) (roster.Change, error) {
-	by := v.x.changeWithRow(status)
-	unwanted, unwantedAny := parseTags(v.x.ifNoneMatch)
+func (v view) conditionalChange(status int) (roster.Change, error) {
+	by := v.exchange.changeWithRow(status)
+	unwanted, unwantedAny := parseTags(v.exchange.ifNoneMatch)
 	if !v.namesVersions() && !unwantedAny && len(unwanted) == 0 {
 		return by, nil
 	}
-	doc, err := v.x.roster.Get(v.x.ctx, v.kind(), v.x.resourceID())
+	doc, err := v.exchange.roster.Get(v.exchange.ctx, v.kind(), v.exchange.resourceID())
 	if err != nil {
 		return by, err
 	}
@@ -40,13 +40,13 @@ func (v view) conditional(status int) (roster.Change, error) {
 
 // namesVersions reports whether If-Match names versions.
 func (v view) namesVersions() bool {
-	tags, anyTag := parseTags(v.x.ifMatch)
+	tags, anyTag := parseTags(v.exchange.ifMatch)
 	return len(tags) > 0 && !anyTag
 }
 
 // ifMatchAllows reports whether If-Match allows the document's version.
 func (v view) ifMatchAllows(doc roster.Document) bool {
-	tags, _ := parseTags(v.x.ifMatch)
+	tags, _ := parseTags(v.exchange.ifMatch)
 	return !v.namesVersions() || matchDocument(tags, doc)
 }
 
@@ -56,7 +56,7 @@ func (v view) ifMatchAllows(doc roster.Document) bool {
 //
 // RFC 9110 §13.1.2: the whole entity tag counts. RFC 7644 §3.14: also when attributes were named.
 func (v view) isUnchanged(doc roster.Document, groups []roster.Membership) bool {
-	tags, anyTag := parseTags(v.x.ifNoneMatch)
+	tags, anyTag := parseTags(v.exchange.ifNoneMatch)
 	if v.versionWithoutGroups {
 		return anyTag || matchDocument(tags, doc)
 	}

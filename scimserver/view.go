@@ -12,9 +12,9 @@ import (
 
 // view is how one request wants the resources of a type to be shown.
 type view struct {
-	x          *exchange
-	rt         *scim.ResourceType
-	projection scim.Projection
+	exchange     *exchange
+	resourceType *scim.ResourceType
+	projection   scim.Projection
 
 	projectionGiven bool // attributes or excludedAttributes were given
 	showsMembers    bool // show the members of a group, which are written as they are read
@@ -24,7 +24,7 @@ type view struct {
 }
 
 // kind returns the roster's name for the resource type that the view shows.
-func (v view) kind() scim.TypeName { return v.rt.ID }
+func (v view) kind() scim.TypeName { return v.resourceType.ID }
 
 // viewFromQuery makes the view from the query string of a request about one resource. It fails
 // before anything is written.
@@ -34,7 +34,7 @@ func (x *exchange) viewFromQuery() (view, error) {
 		return view{}, err
 	}
 	x.addFixes(q.fixes)
-	return x.viewOf(x.rt, q)
+	return x.viewOf(x.resourceType, q)
 }
 
 // viewOf makes the view that a query asks for, for one resource type.
@@ -43,7 +43,7 @@ func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	v := view{x: x, rt: rt, projection: show, projectionGiven: len(q.attributes) > 0 || len(q.excludedAttributes) > 0}
+	v := view{exchange: x, resourceType: rt, projection: show, projectionGiven: len(q.attributes) > 0 || len(q.excludedAttributes) > 0}
 	switch rt.ID {
 	case roster.Group:
 		v.showsMembers = show.Wants("members")
@@ -71,7 +71,7 @@ func (v view) answerWithGroups(status int, doc roster.Document, groups map[strin
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{status: status, location: v.x.locationOf(v.rt, doc.ID), etag: roster.ETag(doc.Version, groups[doc.ID])}
+	a := answer{status: status, location: v.exchange.locationOf(v.resourceType, doc.ID), etag: roster.ETag(doc.Version, groups[doc.ID])}
 	if !v.showsMembers {
 		a.body = rendered[0]
 		return a, nil
@@ -85,12 +85,12 @@ func (v view) answerWithGroups(status int, doc roster.Document, groups map[strin
 func (v view) renderWithGroups(groups map[string][]roster.Membership, docs ...roster.Document) (rendered [][]byte, err error) {
 	rendered = make([][]byte, len(docs))
 	for i, doc := range docs {
-		add := scim.Added{Location: v.x.locationOf(v.rt, doc.ID)}
+		add := scim.Added{Location: v.exchange.locationOf(v.resourceType, doc.ID)}
 		if in := groups[doc.ID]; len(in) > 0 {
 			add.Groups, add.Version = v.groupsJSON(in), roster.ETag(doc.Version, in)
 		}
-		if rendered[i], err = v.projection.Render(v.rt, doc.JSON, add); err != nil {
-			return nil, fmt.Errorf("read stored %s %s: %w", v.rt.Name, doc.ID, err)
+		if rendered[i], err = v.projection.Render(v.resourceType, doc.JSON, add); err != nil {
+			return nil, fmt.Errorf("read stored %s %s: %w", v.resourceType.Name, doc.ID, err)
 		}
 	}
 	return rendered, nil
@@ -105,7 +105,7 @@ func (v view) memberships(docs ...roster.Document) (map[string][]roster.Membersh
 	for i, doc := range docs {
 		ids[i] = doc.ID
 	}
-	return v.x.roster.Groups(v.x.ctx, ids...)
+	return v.exchange.roster.Groups(v.exchange.ctx, ids...)
 }
 
 // groupsJSON returns the attribute groups of a user who is in at least one group.
@@ -140,7 +140,7 @@ func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) erro
 		value: v.projection.Wants("members.value"), ref: v.projection.Wants("members.$ref"), kind: v.projection.Wants("members.type"),
 		display: v.projection.Wants("members.display"),
 	}
-	if err := m.writeAll(w, v.x.roster.Members(v.x.r.Context(), doc.ID, m.display)); err != nil {
+	if err := m.writeAll(w, v.exchange.roster.Members(v.exchange.request.Context(), doc.ID, m.display)); err != nil {
 		return err
 	}
 	w.Write(after) //nolint:errcheck // see above
@@ -149,8 +149,8 @@ func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) erro
 
 // baseLocation returns the address of a type's resources, with a slash at the end.
 func (v view) baseLocation(kind scim.TypeName) string {
-	if rt, ok := v.x.roster.Types().ByName(kind); ok {
-		return v.x.locationOf(rt, "")
+	if rt, ok := v.exchange.roster.Types().ByName(kind); ok {
+		return v.exchange.locationOf(rt, "")
 	}
 	return ""
 }
@@ -186,7 +186,7 @@ func (l *listing) readGroups() error {
 	for begin := 0; begin < len(l.entries); {
 		v, end := l.entries[begin].view, begin
 		var docs []roster.Document
-		for ; end < len(l.entries) && l.entries[end].view.rt == v.rt; end++ {
+		for ; end < len(l.entries) && l.entries[end].view.resourceType == v.resourceType; end++ {
 			docs = append(docs, l.entries[end].doc)
 		}
 		groups, err := v.memberships(docs...)

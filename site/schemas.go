@@ -84,12 +84,12 @@ func (u Use) String() string {
 	if u.Count == 1 {
 		have = strings.NewReplacer("have", "has", "are", "is", "lack", "lacks").Replace(have)
 	}
-	return fmt.Sprintf("%s %s, and %s %s: %s", u.Loss.Subject(), u.Loss.Reason, resources(u.Count, u.Loss.Type), have, remedy)
+	return fmt.Sprintf("%s %s, and %s %s: %s", u.Loss.Subject(), u.Loss.Reason, countResources(u.Count, u.Loss.Type), have, remedy)
 }
 
 // Lost says what a forced change drops because of this difference; empty if it drops nothing.
 func (u Use) Lost() string {
-	who := resources(u.Drops, u.Loss.Type)
+	who := countResources(u.Drops, u.Loss.Type)
 	switch {
 	case u.Drops == 0:
 		return ""
@@ -105,10 +105,10 @@ func (u Use) Lost() string {
 
 // String says why the change cannot even be forced, and what to do.
 func (s Stuck) String() string {
-	return fmt.Sprintf("%s would break a rule of the new schemas (%s): fill it first, or leave it optional", resources(s.Count, s.Type), s.Reason)
+	return fmt.Sprintf("%s would break a rule of the new schemas (%s): fill it first, or leave it optional", countResources(s.Count, s.Type), s.Reason)
 }
 
-func resources(n int, name scim.TypeName) string {
+func countResources(n int, name scim.TypeName) string {
 	return phrase.Count(n, "resource", "resources") + " of type " + string(name)
 }
 
@@ -262,7 +262,7 @@ func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registr
 		if err := tx.Resources(ctx, kind, c.add); err != nil {
 			return nil, fmt.Errorf("look at the resources of type %s: %w", kind, err)
 		}
-		c.report(used)
+		c.addTo(used)
 		losses = losses[n:]
 	}
 	if len(used.Uses) == 0 {
@@ -345,7 +345,7 @@ func (c *counter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	return dropped
 }
 
-func (c *counter) report(used *InUse) {
+func (c *counter) addTo(used *InUse) {
 	for _, u := range c.uses {
 		if u.Count > 0 {
 			used.Uses = append(used.Uses, u)
@@ -380,5 +380,5 @@ func (s *Sites) schemasEvent(id ID, old, next *scim.Registry, dropped []string, 
 	if len(dropped) > 0 {
 		text += "; by force, for good: " + strings.Join(dropped, ", ")
 	}
-	return s.event(id, event.SiteSchemasChanged, actor, "", text, event.Changed("schemas", ids(old), ids(next)))
+	return s.newEvent(id, event.SiteSchemasChanged, actor, "", text, event.Changed("schemas", ids(old), ids(next)))
 }

@@ -26,9 +26,9 @@ type Searchable struct {
 // String names the attribute for sentences: "title of User".
 func (s Searchable) String() string { return s.Path.String() + " of " + string(s.Type) }
 
-// builtIn lists the attributes that cannot be declared: filters find them anyway, or they are not
+// notDeclarable lists the attributes that cannot be declared: filters find them anyway, or they are not
 // stored in the documents. A name without a sub-attribute includes all its sub-attributes.
-var builtIn = map[scim.TypeName][]string{
+var notDeclarable = map[scim.TypeName][]string{
 	"User":  {"userName", "displayName", "active", "userType", "emails.value", "groups"},
 	"Group": {"displayName", "members"},
 }
@@ -38,7 +38,7 @@ var builtIn = map[scim.TypeName][]string{
 func CanBeSearchable(rt *scim.ResourceType) []scim.AttrPath {
 	var list []scim.AttrPath
 	add := func(path scim.AttrPath, a, sub *scim.Attribute) {
-		if whyNot(rt, path, a, sub) == "" {
+		if whyNotSearchable(rt, path, a, sub) == "" {
 			list = append(list, path)
 		}
 	}
@@ -57,21 +57,21 @@ func CanBeSearchable(rt *scim.ResourceType) []scim.AttrPath {
 	return list
 }
 
-// whyNot returns the reason why an attribute cannot be declared searchable; empty when it can. Rows
+// whyNotSearchable returns the reason why an attribute cannot be declared searchable; empty when it can. Rows
 // of values only help where one value belongs to few resources.
-func whyNot(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) string {
+func whyNotSearchable(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) string {
 	leaf := a
 	if sub != nil {
 		leaf = sub
 	}
-	names := builtIn[rt.ID]
+	names := notDeclarable[rt.ID]
 	core := path.URN == ""
 	switch {
 	case core && (path.Name == "id" || path.Name == "externalId" || slices.Contains(names, path.Name) || slices.Contains(names, path.String())):
 		return "is searchable already, in every site"
 	case core && (path.Name == "meta" || path.Name == "schemas"):
 		return "is much the same for every resource, so value rows would make no search faster"
-	case hidden(a) || hidden(leaf):
+	case isNeverReturned(a) || isNeverReturned(leaf):
 		return "is never returned, so no filter may ask for it"
 	}
 	switch leaf.Type {
@@ -87,9 +87,9 @@ func whyNot(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) s
 	return "is " + leaf.Type + ": such values are not searched for"
 }
 
-// hidden reports whether the server accepts values of the attribute but never returns them. RFC
+// isNeverReturned reports whether the server accepts values of the attribute but never returns them. RFC
 // 7643 §7.
-func hidden(a *scim.Attribute) bool {
+func isNeverReturned(a *scim.Attribute) bool {
 	return a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly
 }
 
@@ -110,13 +110,13 @@ func findSearchable(types *scim.Registry, typeName scim.TypeName, name string) (
 			Advise("write it as a filter does: title, name.familyName, or an extension's with its URN")
 	}
 	found := Searchable{Type: rt.ID, Path: path}
-	if why := whyNot(rt, path, a, sub); why != "" {
+	if why := whyNotSearchable(rt, path, a, sub); why != "" {
 		return Searchable{}, refusal.New(refusal.Invalid, path.String(), "%s %s", found, why)
 	}
 	return found, nil
 }
 
-func (s Searchable) in(list []Searchable) bool {
+func (s Searchable) isIn(list []Searchable) bool {
 	return slices.ContainsFunc(list, func(o Searchable) bool { return o.Type == s.Type && o.Path == s.Path })
 }
 
@@ -133,7 +133,7 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName scim.Type
 			if err != nil {
 				return nil, err
 			}
-			if wanted.in(list) {
+			if wanted.isIn(list) {
 				continue
 			}
 			if len(list) == MaxSearchable {
@@ -142,7 +142,7 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName scim.Type
 			}
 			wanted.ID = s.NewID()
 			list, added = append(list, wanted), append(added, wanted)
-			if err := tx.AppendEvent(ctx, s.event(id, event.SiteSearchableDeclared, actor, "", wanted.String()+" was declared searchable", event.Changed("searchable", nil, wanted.String()))); err != nil {
+			if err := tx.AppendEvent(ctx, s.newEvent(id, event.SiteSearchableDeclared, actor, "", wanted.String()+" was declared searchable", event.Changed("searchable", nil, wanted.String()))); err != nil {
 				return nil, err
 			}
 		}
@@ -157,11 +157,11 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName scim.Type
 func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName scim.TypeName, attributes []string, actor string) error {
 	return s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
 		for _, name := range attributes {
-			at := declared(types, list, typeName, name)
+			at := indexOfDeclared(types, list, typeName, name)
 			if at < 0 {
 				return nil, refusal.New(refusal.Invalid, name, "%s of %s is not declared searchable on this site", name, typeName)
 			}
-			if err := tx.AppendEvent(ctx, s.withdrawn(id, list[at], "", actor)); err != nil {
+			if err := tx.AppendEvent(ctx, s.withdrawalEvent(id, list[at], "", actor)); err != nil {
 				return nil, err
 			}
 			list = slices.Delete(list, at, at+1)
@@ -170,9 +170,9 @@ func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName scim.Typ
 	})
 }
 
-// declared returns the index of an attribute in the list, or -1. It also finds attributes that the
+// indexOfDeclared returns the index of an attribute in the list, or -1. It also finds attributes that the
 // present schemas no longer have, so that every declaration can be withdrawn.
-func declared(types *scim.Registry, list []Searchable, typeName scim.TypeName, name string) int {
+func indexOfDeclared(types *scim.Registry, list []Searchable, typeName scim.TypeName, name string) int {
 	wanted := Searchable{Type: typeName}
 	if rt, ok := types.ByName(typeName); ok {
 		wanted.Type = rt.ID
@@ -183,8 +183,8 @@ func declared(types *scim.Registry, list []Searchable, typeName scim.TypeName, n
 	})
 }
 
-func (s *Sites) withdrawn(id ID, was Searchable, because, actor string) event.Event {
-	return s.event(id, event.SiteSearchableWithdrawn, actor, "", was.String()+" is no longer declared searchable"+because, event.Changed("searchable", was.String(), nil))
+func (s *Sites) withdrawalEvent(id ID, was Searchable, because, actor string) event.Event {
+	return s.newEvent(id, event.SiteSearchableWithdrawn, actor, "", was.String()+" is no longer declared searchable"+because, event.Changed("searchable", was.String(), nil))
 }
 
 // changeSearchable changes the list of declarations in one transaction on the locked site.
@@ -219,7 +219,7 @@ func (s *Sites) keepSearchable(ctx context.Context, tx Tx, next *scim.Registry, 
 			kept = append(kept, was)
 			continue
 		}
-		if err := tx.AppendEvent(ctx, s.withdrawn(tx.Site().ID, was, ": the schemas no longer have it, or not as an attribute that can be searched for", actor)); err != nil {
+		if err := tx.AppendEvent(ctx, s.withdrawalEvent(tx.Site().ID, was, ": the schemas no longer have it, or not as an attribute that can be searched for", actor)); err != nil {
 			return err
 		}
 	}

@@ -92,26 +92,26 @@ type fieldAccess struct {
 	pointer func(*Settings) any // returns the pointer to the field
 }
 
-func flag(at func(*Settings) *bool) fieldAccess {
+func boolField(at func(*Settings) *bool) fieldAccess {
 	return fieldAccess{
 		func(s Settings) any { return *at(&s) }, func(s *Settings, v any) { *at(s) = v.(bool) }, func(s *Settings) any { return at(s) },
 	}
 }
 
-func number(at func(*Settings) *int) fieldAccess {
+func intField(at func(*Settings) *int) fieldAccess {
 	return fieldAccess{
 		func(s Settings) any { return *at(&s) }, func(s *Settings, v any) { *at(s) = v.(int) }, func(s *Settings) any { return at(s) },
 	}
 }
 
-func word[T ~string](at func(*Settings) *T) fieldAccess {
+func textField[T ~string](at func(*Settings) *T) fieldAccess {
 	return fieldAccess{
 		func(s Settings) any { return string(*at(&s)) }, func(s *Settings, v any) { *at(s) = T(v.(string)) }, func(s *Settings) any { return at(s) },
 	}
 }
 
-// tick returns the values of a Tick, given their sentences in events.
-func tick(on, off string) []Value {
+// tickValues returns the values of a Tick, given their sentences in events.
+func tickValues(on, off string) []Value {
 	return []Value{{Word: "off", Stored: false, Sentence: off}, {Word: "on", Stored: true, Sentence: on}}
 }
 
@@ -141,7 +141,7 @@ var SettingsTable = []Setting{
 			{Word: "off", Stored: false, Event: event.SiteSCIMDisabled, Sentence: "SCIM was switched off; people keep their access and role as they are"},
 			{Word: "on", Stored: true, Event: event.SiteSCIMEnabled, Sentence: "SCIM was switched on"},
 		},
-		fieldAccess: flag(func(s *Settings) *bool { return &s.SCIMEnabled }),
+		fieldAccess: boolField(func(s *Settings) *bool { return &s.SCIMEnabled }),
 	},
 	{
 		Name: "manageRoles", Key: "manageRoles", Flag: "manage-roles", Title: "SCIM manages user roles",
@@ -151,7 +151,7 @@ var SettingsTable = []Setting{
 			{Word: "off", Stored: false, Event: event.SiteRolesUnmanaged, Sentence: "SCIM may no longer manage user roles; roles stay as they are"},
 			{Word: "on", Stored: true, Event: event.SiteRolesManaged, Sentence: "SCIM may now manage user roles"},
 		},
-		fieldAccess: flag(func(s *Settings) *bool { return &s.ManageRoles }),
+		fieldAccess: boolField(func(s *Settings) *bool { return &s.ManageRoles }),
 	},
 	{
 		Name: "strict", Key: "strict", Flag: "strict", Title: "Strict mode",
@@ -163,7 +163,7 @@ var SettingsTable = []Setting{
 			{Word: "off", Stored: false, Event: event.SiteStrictDisabled, Sentence: "SCIM requests are now read leniently"},
 			{Word: "on", Stored: true, Event: event.SiteStrictEnabled, Sentence: "SCIM requests are now read strictly"},
 		},
-		fieldAccess: flag(func(s *Settings) *bool { return &s.Strict }),
+		fieldAccess: boolField(func(s *Settings) *bool { return &s.Strict }),
 	},
 	{
 		Name: "creates", Key: "create", Flag: "create", Title: "Create", Kind: Choice,
@@ -180,7 +180,7 @@ var SettingsTable = []Setting{
 			},
 		},
 		Event:       event.SiteCreatesChanged,
-		fieldAccess: flag(func(s *Settings) *bool { return &s.Creates }),
+		fieldAccess: boolField(func(s *Settings) *bool { return &s.Creates }),
 	},
 	{
 		Name: "revives", Key: "revive", Flag: "revive", Title: "Revive",
@@ -188,9 +188,9 @@ var SettingsTable = []Setting{
 		Doc:   "whether a create for an account that SCIM deactivated reactivates it; never an account that an administrator blocked, and not in strict mode",
 		Field: "revive", PageOrder: 6, Label: "Revive on Create",
 		Help:        "A create for an account that the identity provider deactivated reactivates it, with its role and groups, instead of being refused. Never an account that an administrator blocked. Counts where accounts are created, and not in strict mode.",
-		Values:      tick("A create over SCIM now revives who was deactivated over SCIM", "A create over SCIM no longer revives who is deactivated: it is refused"),
+		Values:      tickValues("A create over SCIM now revives who was deactivated over SCIM", "A create over SCIM no longer revives who is deactivated: it is refused"),
 		Event:       event.SiteRevivesChanged,
-		fieldAccess: flag(func(s *Settings) *bool { return &s.Revives }),
+		fieldAccess: boolField(func(s *Settings) *bool { return &s.Revives }),
 	},
 	{
 		Name: "deletes", Key: "delete", Flag: "delete", Title: "Delete", Kind: Choice,
@@ -215,16 +215,16 @@ var SettingsTable = []Setting{
 		Refused: func(text string) *refusal.Error {
 			return refusal.New(refusal.Invalid, "delete", "%q is no way to answer a delete", text).Advise("use refuse, deactivate or delete")
 		},
-		fieldAccess: word(func(s *Settings) *DeleteMode { return &s.Deletes }),
+		fieldAccess: textField(func(s *Settings) *DeleteMode { return &s.Deletes }),
 	},
 	{
 		Name: "groups", Key: "groups", Flag: "groups", Title: "Groups",
 		Usage: "whether SCIM has groups", Doc: "whether SCIM has groups; switched off, what is stored stays",
 		Field: "groups", PageOrder: 5, Label: "Take groups",
 		Help:        "Groups and who is in them are kept here. While it is off, the list of groups is empty, writing one is refused, and what is stored stays.",
-		Values:      tick("SCIM now has groups", "SCIM no longer has groups; those that are stored stay"),
+		Values:      tickValues("SCIM now has groups", "SCIM no longer has groups; those that are stored stay"),
 		Event:       event.SiteGroupsChanged,
-		fieldAccess: flag(func(s *Settings) *bool { return &s.Groups }),
+		fieldAccess: boolField(func(s *Settings) *bool { return &s.Groups }),
 	},
 	{
 		Name: "sharedGroupNames", Key: "sharedGroupNames", Flag: "shared-group-names", Title: "Group names",
@@ -232,7 +232,7 @@ var SettingsTable = []Setting{
 		Doc:   "whether two groups may have one `displayName`; in strict mode they may anyhow",
 		Field: "names", PageOrder: 7, Label: "Groups may share a name",
 		Help:   "Two groups can have the same name, as when the identity provider has two of them. Otherwise the second one is refused. In strict mode they can anyhow.",
-		Values: tick("Several groups may now have one displayName", "Each group now needs a displayName of its own"),
+		Values: tickValues("Several groups may now have one displayName", "Each group now needs a displayName of its own"),
 		Event:  event.SiteGroupNamesChanged,
 		Words: func(s Site) string {
 			if s.GroupNamesUnique() {
@@ -240,7 +240,7 @@ var SettingsTable = []Setting{
 			}
 			return "shared"
 		},
-		fieldAccess: flag(func(s *Settings) *bool { return &s.SharedGroupNames }),
+		fieldAccess: boolField(func(s *Settings) *bool { return &s.SharedGroupNames }),
 	},
 	{
 		Name: "rateLimit", Key: "rateLimit", Flag: "rate-limit", Title: "Rate limit", Kind: Number,
@@ -260,7 +260,7 @@ var SettingsTable = []Setting{
 			return refusal.New(refusal.Invalid, "rate", "a rate limit of %s requests per second cannot be kept", text).
 				Advise("use 0 for none, or %d to %d", MinRateLimit, MaxRateLimit)
 		},
-		fieldAccess: number(func(s *Settings) *int { return &s.RateLimit }),
+		fieldAccess: intField(func(s *Settings) *int { return &s.RateLimit }),
 	},
 }
 
@@ -345,7 +345,7 @@ func (x Setting) Parse(text string) (value any, ok bool) {
 	}
 	if x.Kind == Number {
 		n, err := strconv.Atoi(text)
-		if err != nil || !x.Bounds.allow(n) {
+		if err != nil || !x.Bounds.allows(n) {
 			return nil, false
 		}
 		return n, true
@@ -358,7 +358,7 @@ func (x Setting) Parse(text string) (value any, ok bool) {
 	return nil, false
 }
 
-func (b Bounds) allow(n int) bool { return n == 0 || n >= b.Min && n <= b.Max }
+func (b Bounds) allows(n int) bool { return n == 0 || n >= b.Min && n <= b.Max }
 
 // Allowed lists the allowed values: "refuse or create", or "0 for none, or 25 to 100000 requests
 // per second".
@@ -396,8 +396,8 @@ func checkSwitches(s Settings) error {
 	return nil
 }
 
-// event returns the name and the sentence of the event for a change from before to after.
-func (x Setting) event(before, after any) (name, text string) {
+// eventFor returns the name and the sentence of the event for a change from before to after.
+func (x Setting) eventFor(before, after any) (name, text string) {
 	name = x.Event
 	for _, v := range x.Values {
 		if v.Stored != after {
@@ -416,7 +416,7 @@ func (x Setting) event(before, after any) (name, text string) {
 	return name, text
 }
 
-// changed returns the settings that differ between old and next, in the order of the table.
-func changed(old, next Settings) []Setting {
+// changedSettings returns the settings that differ between old and next, in the order of the table.
+func changedSettings(old, next Settings) []Setting {
 	return slices.DeleteFunc(slices.Clone(SettingsTable), func(x Setting) bool { return x.get(old) == x.get(next) })
 }

@@ -8,9 +8,9 @@ import (
 
 func TestASettingWithoutAnEventOfItsOwnHasTheCommonOne(t *testing.T) {
 	t.Parallel()
-	x := Setting{Name: "fresh", Values: tick("It is on", "It is off")}
+	x := Setting{Name: "fresh", Values: tickValues("It is on", "It is off")}
 	for after, want := range map[bool]string{true: "It is on", false: "It is off"} {
-		if name, text := x.event(!after, after); name != event.SiteSettingChanged || text != want {
+		if name, text := x.eventFor(!after, after); name != event.SiteSettingChanged || text != want {
 			t.Errorf("%v: got %s, %q", after, name, text)
 		}
 	}

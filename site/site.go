@@ -179,7 +179,7 @@ func (s *Sites) Create(ctx context.Context, name string, p Profile, actor string
 	made := Site{ID: ID(s.NewID()), Name: name, MatchesUserName: matchesFor(p), Created: s.Now().UTC().Truncate(time.Microsecond)}
 	made.Choose(p)
 	text := fmt.Sprintf("Site %s was made with profile %s", name, p)
-	if err := s.Store.CreateSite(ctx, made, s.event(made.ID, event.SiteCreated, actor, "", text)); err != nil {
+	if err := s.Store.CreateSite(ctx, made, s.newEvent(made.ID, event.SiteCreated, actor, "", text)); err != nil {
 		return Site{}, fmt.Errorf("create site %s: %w", name, err)
 	}
 	return made, nil
@@ -275,10 +275,10 @@ func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) err
 // settingEvents returns an event for each setting that differs.
 func (s *Sites) settingEvents(id ID, old, next Settings, actor string) []event.Event {
 	var events []event.Event
-	for _, x := range changed(old, next) {
+	for _, x := range changedSettings(old, next) {
 		before, after := x.Get(old), x.Get(next)
-		name, text := x.event(before, after)
-		events = append(events, s.event(id, name, actor, "", text, event.Changed(x.Name, before, after)))
+		name, text := x.eventFor(before, after)
+		events = append(events, s.newEvent(id, name, actor, "", text, event.Changed(x.Name, before, after)))
 	}
 	return events
 }
@@ -301,7 +301,7 @@ func (s *Sites) Rename(ctx context.Context, id ID, name, actor string) (Site, er
 		if err := tx.RenameSite(ctx, name); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, s.event(id, event.SiteRenamed, actor, string(id), fmt.Sprintf("Site %s was renamed to %s; its addresses changed, and everyone was signed out", old.Name, name),
+		return tx.AppendEvent(ctx, s.newEvent(id, event.SiteRenamed, actor, string(id), fmt.Sprintf("Site %s was renamed to %s; its addresses changed, and everyone was signed out", old.Name, name),
 			event.Changed("name", old.Name, name)))
 	})
 	if err != nil {
@@ -318,7 +318,7 @@ func (s *Sites) Delete(ctx context.Context, id ID, confirmation, actor string) e
 		if confirmation != name {
 			return ErrWrongConfirmation
 		}
-		gone := s.event(id, event.SiteDeleted, actor, string(id), fmt.Sprintf("Site %s was deleted with everybody in it", name), event.Changed("name", name, nil))
+		gone := s.newEvent(id, event.SiteDeleted, actor, string(id), fmt.Sprintf("Site %s was deleted with everybody in it", name), event.Changed("name", name, nil))
 		gone.Scope = event.Scope{Kind: "installation"}
 		if err := tx.AppendEvent(ctx, gone); err != nil {
 			return err
@@ -327,7 +327,7 @@ func (s *Sites) Delete(ctx context.Context, id ID, confirmation, actor string) e
 	})
 }
 
-func (s *Sites) event(id ID, name, actor, subject, text string, changes ...event.Change) event.Event {
+func (s *Sites) newEvent(id ID, name, actor, subject, text string, changes ...event.Change) event.Event {
 	return event.Event{
 		Time:    s.Now(),
 		Scope:   event.Scope{Kind: "site", ID: string(id)},

@@ -131,7 +131,7 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 			return err
 		}
 		text := "Token " + made.Label() + " was generated"
-		if err := tx.AppendEvent(ctx, s.event(id, event.TokenCreated, r.Actor, made.ID, text, tokenValues(made)...)); err != nil {
+		if err := tx.AppendEvent(ctx, s.newEvent(id, event.TokenCreated, r.Actor, made.ID, text, tokenValues(made)...)); err != nil {
 			return err
 		}
 		next := tx.Site()
@@ -194,7 +194,7 @@ func (s *Sites) endToken(ctx context.Context, tx Tx, t Token, at time.Time, acto
 	if err := tx.PutToken(ctx, t); err != nil {
 		return err
 	}
-	return tx.AppendEvent(ctx, s.event(t.Site, event.TokenRevoked, actor, t.ID, text, event.Changed("live", true, false)))
+	return tx.AppendEvent(ctx, s.newEvent(t.Site, event.TokenRevoked, actor, t.ID, text, event.Changed("live", true, false)))
 }
 
 // tokenValues returns what the event of a new token says about it. About the secret it says only

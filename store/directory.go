@@ -59,7 +59,7 @@ func (s Directories) DirectoryByName(ctx context.Context, name string) (d direct
 // has the name.
 func (s Directories) CreateDirectory(ctx context.Context, d directory.Directory, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		did, err := changed(ctx, tx, `
+		did, err := changesRow(ctx, tx, `
 			insert into directory (id, name, created)
 			values ($1, $2, $3)
 			on conflict (name) do nothing`, string(d.ID), d.Name, micros(d.Created))
@@ -81,7 +81,7 @@ func (s Directories) RenameDirectory(ctx context.Context, id directory.ID, name 
 		if err := t.lock(ctx); err != nil {
 			return err
 		}
-		did, err := changed(ctx, tx, `
+		did, err := changesRow(ctx, tx, `
 			update directory
 			set name = $2
 			where id = $1 and not exists (select 1 from directory where name = $2 and id <> $1)`, t.directory, name)
@@ -211,7 +211,7 @@ func userQuery(d directory.ID, q directory.UserQuery) (string, []any) {
 		b.WriteString(" and object_id not in" + assigned + bind(q.NotAssignedTo) + ")")
 	}
 	if q.NotMemberOf != "" {
-		b.WriteString(" and not exists (select 1 from directory_member m where m.directory = $1 and m.group_id = " + bind(q.NotMemberOf) + " and m.gone = 0 and m.member = object_id" + eachByItself + ")")
+		b.WriteString(" and not exists (select 1 from directory_member m where m.directory = $1 and m.group_id = " + bind(q.NotMemberOf) + " and m.gone = 0 and m.member = object_id" + runForEachRow + ")")
 	}
 	b.WriteString(`
 		order by sort_key, object_id
@@ -411,7 +411,7 @@ func (t directoryTx) Application(ctx context.Context, id string) (directory.Appl
 }
 
 func (t directoryTx) CreateApplication(ctx context.Context, a directory.Application) error {
-	did, err := changed(ctx, t.tx, `
+	did, err := changesRow(ctx, t.tx, `
 		insert into directory_application (directory, id, name, name_folded, created)
 		values ($1, $2, $3, $4, $5)
 		on conflict (directory, name_folded) do nothing`, t.directory, a.ID, a.Name, a.FoldedName(), micros(a.Created))
@@ -422,7 +422,7 @@ func (t directoryTx) CreateApplication(ctx context.Context, a directory.Applicat
 }
 
 func (t directoryTx) RenameApplication(ctx context.Context, a directory.Application) error {
-	did, err := changed(ctx, t.tx, `
+	did, err := changesRow(ctx, t.tx, `
 		update directory_application
 		set name = $3, name_folded = $4
 		where directory = $1 and id = $2

@@ -52,15 +52,15 @@ func scanAssignment(row scanner) (directory.Assignment, error) {
 	if err != nil {
 		return a, err
 	}
-	a.Application.Created, a.Role = fromMicros(created), orDefaultAccess(a.Role)
+	a.Application.Created, a.Role = fromMicros(created), roleOrDefaultAccess(a.Role)
 	if a.Through.ObjectID != "" {
 		a.Through.Attributes, err = decodeGroup(attributes)
 	}
 	return a, err
 }
 
-// orDefaultAccess returns the role of an assignment. Default Access has no row; it is stored as "".
-func orDefaultAccess(r directory.AppRole) directory.AppRole {
+// roleOrDefaultAccess returns the role of an assignment. Default Access has no row; it is stored as "".
+func roleOrDefaultAccess(r directory.AppRole) directory.AppRole {
 	if r.Value == "" {
 		return directory.DefaultAccess
 	}
@@ -83,7 +83,7 @@ func (s Directories) RolesOf(ctx context.Context, d directory.ID, application st
 			_, err := collect(ctx, t.tx, func(row scanner) (id string, err error) {
 				var r directory.AppRole
 				err = row.Scan(&id, &r.ID, &r.Value, &r.DisplayName, &r.Description, &r.Enabled)
-				roles[id] = orDefaultAccess(r)
+				roles[id] = roleOrDefaultAccess(r)
 				return id, err
 			}, `
 				select a.object_id, a.role, `+roleColumns+`
@@ -215,19 +215,19 @@ func (t directoryTx) Assign(ctx context.Context, application string, kind direct
 
 func (t directoryTx) Unassign(ctx context.Context, application string, kind directory.Kind, objectID string, at time.Time) (bool, error) {
 	if kind == directory.GroupKind {
-		return changed(ctx, t.tx, `
+		return changesRow(ctx, t.tx, `
 			update directory_group_assignment
 			set gone = $4
 			where directory = $1 and application = $2 and group_id = $3 and gone = 0`, t.directory, application, objectID, micros(at))
 	}
-	return changed(ctx, t.tx, `
+	return changesRow(ctx, t.tx, `
 		delete from directory_assignment
 		where directory = $1 and application = $2 and object_id = $3`, t.directory, application, objectID)
 }
 
-// fewGroups is up to how many assigned groups a snapshot reads the members of each. With more it
+// maxGroupsReadSingly is up to how many assigned groups a snapshot reads the members of each. With more it
 // reads all memberships in the order of their members.
-const fewGroups = 30
+const maxGroupsReadSingly = 30
 
 // Snapshot returns users with their assignments, ordered by object id.
 func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.SnapshotQuery) (all []directory.Object, err error) {
@@ -246,7 +246,7 @@ func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.S
 		if err != nil {
 			return err
 		}
-		all, err = t.objects(ctx, q.App, users)
+		all, err = t.withAssignments(ctx, q.App, users)
 		return err
 	})
 	return all, err
@@ -259,7 +259,7 @@ func (s Directories) Object(ctx context.Context, d directory.ID, application, ob
 		if err != nil {
 			return err
 		}
-		all, err := t.objects(ctx, application, []directory.User{u})
+		all, err := t.withAssignments(ctx, application, []directory.User{u})
 		if err == nil {
 			o = all[0]
 		}
@@ -298,7 +298,7 @@ func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuer
 		join directory_group g on g.directory = a.directory and g.object_id = a.group_id and g.deleted = 0
 		where a.directory = $1 and a.application = $2 and a.gone = 0
 		order by a.group_id
-		limit $3`, t.directory, q.App, fewGroups+1)
+		limit $3`, t.directory, q.App, maxGroupsReadSingly+1)
 	if err != nil {
 		return nil, err
 	}
@@ -309,7 +309,7 @@ func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuer
 				where directory = $1 and application = $2 and object_id > $3
 				order by object_id limit $4
 			) own`}
-	if len(groups) > fewGroups {
+	if len(groups) > maxGroupsReadSingly {
 		parts = append(parts, `
 			select object_id from (
 				select distinct m.member as object_id from directory_member m
@@ -338,8 +338,8 @@ func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuer
 		order by object_id`, args...)
 }
 
-// objects adds the assignments of users, which are ordered by object id.
-func (t directoryTx) objects(ctx context.Context, application string, users []directory.User) ([]directory.Object, error) {
+// withAssignments adds the assignments of users, which are ordered by object id.
+func (t directoryTx) withAssignments(ctx context.Context, application string, users []directory.User) ([]directory.Object, error) {
 	if len(users) == 0 {
 		return nil, nil
 	}

@@ -25,8 +25,8 @@ func (s Directories) Group(ctx context.Context, d directory.ID, objectID string)
 	return g, err
 }
 
-// someGroups bounds lists of groups that share a name.
-const someGroups = 100
+// maxSameNameGroups bounds lists of groups that share a name.
+const maxSameNameGroups = 100
 
 // GroupsNamed returns groups by their sort key.
 func (s Directories) GroupsNamed(ctx context.Context, d directory.ID, sortKey string, deleted bool) (all []directory.Group, err error) {
@@ -36,7 +36,7 @@ func (s Directories) GroupsNamed(ctx context.Context, d directory.ID, sortKey st
 			from directory_group g
 			where g.directory = $1 and g.sort_key = $2 and g.purged = 0 and (g.deleted > 0) = $3
 			order by g.object_id
-			limit $4`, t.directory, sortKey, deleted, someGroups)
+			limit $4`, t.directory, sortKey, deleted, maxSameNameGroups)
 		return err
 	})
 	return all, err
@@ -50,7 +50,7 @@ func (s Directories) GroupsLike(ctx context.Context, d directory.ID, look string
 			from directory_group g
 			where g.directory = $1 and g.look = $2 and g.deleted = 0
 			order by g.object_id
-			limit $3`, t.directory, look, someGroups)
+			limit $3`, t.directory, look, maxSameNameGroups)
 		return err
 	})
 	return all, err
@@ -110,18 +110,18 @@ func groupQuery(d directory.ID, q directory.GroupQuery) (string, []any) {
 	}
 	if q.NotMemberOf != "" {
 		group := bind(q.NotMemberOf)
-		b.WriteString(" and g.object_id <> " + group + " and not exists (select 1 from directory_member m where m.directory = $1 and m.group_id = " + group + " and m.gone = 0 and m.member = g.object_id" + eachByItself + ")")
+		b.WriteString(" and g.object_id <> " + group + " and not exists (select 1 from directory_member m where m.directory = $1 and m.group_id = " + group + " and m.gone = 0 and m.member = g.object_id" + runForEachRow + ")")
 	}
 	return b.String(), args
 }
 
-// eachByItself ends a subquery that is run for each row. PostgreSQL would otherwise make a join of
+// runForEachRow ends a subquery that is run for each row. PostgreSQL would otherwise make a join of
 // it, and before it has counted the rows of a table it may compare each row with each member.
-const eachByItself = " limit 1 offset 0"
+const runForEachRow = " limit 1 offset 0"
 
-// fewMembers is up to how many members a page of them is read and sorted whole. In a larger group
+// maxMembersSorted is up to how many members a page of them is read and sorted whole. In a larger group
 // the page is read in the order of the directory's own list.
-const fewMembers = 2_000
+const maxMembersSorted = 2_000
 
 // Members returns the next users and the next groups of a group, each ordered by sort key and
 // object id.
@@ -130,14 +130,14 @@ func (s Directories) Members(ctx context.Context, d directory.ID, group string, 
 		var n int
 		if err := t.tx.QueryRow(ctx, `
 			select count(*) from (select 1 from directory_member where directory = $1 and group_id = $2 limit $3) few`,
-			t.directory, group, fewMembers+1).Scan(&n); err != nil {
+			t.directory, group, maxMembersSorted+1).Scan(&n); err != nil {
 			return err
 		}
 		for _, kind := range []directory.Kind{directory.UserKind, directory.GroupKind} {
 			if q.Kind != "" && q.Kind != kind {
 				continue
 			}
-			query, args := memberQuery(d, group, kind, q, n <= fewMembers)
+			query, args := memberQuery(d, group, kind, q, n <= maxMembersSorted)
 			if kind == directory.UserKind {
 				users, err := collect(ctx, t.tx, scanUser, query, args...)
 				if err != nil {
@@ -179,7 +179,7 @@ func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.
 	if membersFirst {
 		b.WriteString("select " + columns + " from directory_member m cross join " + table + " g where " + member + " and ")
 	} else {
-		b.WriteString("select " + columns + " from " + table + " g where exists (select 1 from directory_member m where " + member + eachByItself + ") and ")
+		b.WriteString("select " + columns + " from " + table + " g where exists (select 1 from directory_member m where " + member + runForEachRow + ") and ")
 	}
 	b.WriteString("g.directory = $1 and (g.sort_key, g.object_id) > ($2, $3) and g.deleted = 0")
 	for word := range strings.FieldsSeq(q.Search) {
@@ -205,10 +205,10 @@ func (s Directories) CountMembers(ctx context.Context, d directory.ID, group str
 		err := t.tx.QueryRow(ctx, `
 			select (
 				select count(*)
-				from `+deletedMembers("directory_user", c.Users <= fewMembers)+`
+				from `+deletedMembers("directory_user", c.Users <= maxMembersSorted)+`
 			), (
 				select count(*)
-				from `+deletedMembers("directory_group", c.Groups <= fewMembers)+`
+				from `+deletedMembers("directory_group", c.Groups <= maxMembersSorted)+`
 			)`, t.directory, group).Scan(&users, &groups)
 		c.Users, c.Groups = c.Users-users, c.Groups-groups
 		return err
@@ -238,8 +238,8 @@ func (s Directories) MemberIDs(ctx context.Context, d directory.ID, group, after
 			select m.member, m.kind
 			from directory_member m
 			where m.directory = $1 and m.group_id = $2 and m.member > $3 and m.gone = 0
-			and not exists (select 1 from directory_user u where u.directory = $1 and u.object_id = m.member and u.deleted > 0`+eachByItself+`)
-			and not exists (select 1 from directory_group g where g.directory = $1 and g.object_id = m.member and g.deleted > 0`+eachByItself+`)
+			and not exists (select 1 from directory_user u where u.directory = $1 and u.object_id = m.member and u.deleted > 0`+runForEachRow+`)
+			and not exists (select 1 from directory_group g where g.directory = $1 and g.object_id = m.member and g.deleted > 0`+runForEachRow+`)
 			order by m.member
 			limit $4`, t.directory, group, after, limit)
 		return err
@@ -374,7 +374,7 @@ func (t directoryTx) GroupsOf(ctx context.Context, objectID string) ([]directory
 }
 
 func (t directoryTx) AddMember(ctx context.Context, group string, kind directory.Kind, member string, at time.Time) (bool, error) {
-	return changed(ctx, t.tx, `
+	return changesRow(ctx, t.tx, `
 		insert into directory_member (directory, group_id, member, kind, created, gone)
 		values ($1, $2, $3, $4, $5, 0)
 		on conflict (directory, group_id, member) do update set created = excluded.created, gone = 0
@@ -382,7 +382,7 @@ func (t directoryTx) AddMember(ctx context.Context, group string, kind directory
 }
 
 func (t directoryTx) RemoveMember(ctx context.Context, group, member string, at time.Time) (bool, error) {
-	return changed(ctx, t.tx, `
+	return changesRow(ctx, t.tx, `
 		update directory_member
 		set gone = $4
 		where directory = $1 and group_id = $2 and member = $3 and gone = 0`, t.directory, group, member, micros(at))

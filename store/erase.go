@@ -34,8 +34,8 @@ func personColumns() []string {
 // textTable is a table with text that may contain data about a person.
 type textTable struct {
 	ownedTable
-	texts  []string // text columns outside the key
-	person string   // the column that identifies the person a row is about, or ""
+	columns []string // text columns outside the key
+	person  string   // the column that identifies the person a row is about, or ""
 }
 
 // textTables returns a scope's tables with text. It reads the database's own catalog, so that it
@@ -75,7 +75,7 @@ func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTabl
 				t.person = column
 			}
 			if !key[column] && (o.name != "resource" || strings.HasSuffix(column, "_by") || column == "last_text") {
-				t.texts = append(t.texts, column)
+				t.columns = append(t.columns, column)
 			}
 		}
 		if o.name == "resource" {
@@ -93,30 +93,30 @@ type textRow struct {
 	texts  map[string]string
 }
 
-// walk reads the rows of a table that satisfy a condition, a few at a time, and calls visit with
+// walkTable reads the rows of a table that satisfy a condition, a few at a time, and calls visit with
 // them.
-func (s Erasures) walk(ctx context.Context, work *sqldb.Slicer, t textTable, from string, args []any, visit func([]textRow) error) error {
+func (s Erasures) walkTable(ctx context.Context, work *sqldb.Slicer, t textTable, from string, args []any, visit func([]textRow) error) error {
 	var after []any
 	for {
-		condition, bound := t.behind(after)
+		condition, bound := t.conditionAfter(after)
 		if from != "" {
 			condition += fmt.Sprintf(" and "+from, len(bound)+1)
 			bound = append(bound, args...)
 		}
-		columns := append([]string{}, t.texts...)
+		columns := append([]string{}, t.columns...)
 		if t.person != "" {
 			columns = append(columns, t.person)
 		}
-		names := t.names()
+		names := t.keyNames()
 		if len(columns) > 0 {
 			names = strings.Join(append([]string{names}, columns...), ", ")
 		}
-		query := fmt.Sprintf("select %s from %s where %s order by %s limit %d", names, t.name, condition, t.names(), walkRows)
+		query := fmt.Sprintf("select %s from %s where %s order by %s limit %d", names, t.name, condition, t.keyNames(), walkRows)
 		var rows []textRow
 		err := work.Lane().View(ctx, func(tx *sqldb.Tx) (err error) {
 			rows, err = collect(ctx, tx, func(row scanner) (textRow, error) {
 				r := textRow{texts: map[string]string{}}
-				to, keys := t.places()
+				to, keys := t.keyScan()
 				values := make([]string, len(columns))
 				for i := range values {
 					to = append(to, &values[i])
@@ -126,7 +126,7 @@ func (s Erasures) walk(ctx context.Context, work *sqldb.Slicer, t textTable, fro
 				}
 				r.key = keys()
 				for i, column := range columns {
-					if i == len(t.texts) {
+					if i == len(t.columns) {
 						r.person = values[i]
 					} else {
 						r.texts[column] = values[i]
@@ -164,10 +164,10 @@ func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person
 		if t.name == "request_log" || t.name == "event" || t.name == "provisioning_log" {
 			from, args = "time >= $%d", []any{micros(since)}
 		}
-		err := s.walk(ctx, work, t, from, args, func(rows []textRow) error {
+		err := s.walkTable(ctx, work, t, from, args, func(rows []textRow) error {
 			var updates []textRow
 			for _, r := range rows {
-				if after, differs := scrubbed(p, t, r); differs {
+				if after, differs := scrubRow(p, t, r); differs {
 					updates = append(updates, after)
 				}
 			}
@@ -206,7 +206,7 @@ func (s Erasures) writeRows(ctx context.Context, work *sqldb.Slicer, t textTable
 func writeRow(ctx context.Context, tx *sqldb.Tx, t textTable, r textRow) error {
 	where, args := t.where, slices.Clone(t.ids)
 	if len(t.key) > 0 {
-		where += " and (" + t.names() + ") = (" + placeholders(len(args)+1, len(t.key)) + ")"
+		where += " and (" + t.keyNames() + ") = (" + placeholders(len(args)+1, len(t.key)) + ")"
 		args = append(args, r.key...)
 	}
 	if r.texts == nil {
@@ -220,9 +220,9 @@ func writeRow(ctx context.Context, tx *sqldb.Tx, t textTable, r textRow) error {
 	return tx.Send(ctx, "update "+t.name+" set "+strings.Join(set, ", ")+" where "+where, args...)
 }
 
-// scrubbed returns the changed columns of a row, and whether it differs. A row without texts must
+// scrubRow returns the changed columns of a row, and whether it differs. A row without texts must
 // be deleted.
-func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs bool) {
+func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs bool) {
 	own := r.person == p.ID
 	next := map[string]string{}
 	for column, text := range r.texts {
@@ -255,7 +255,7 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 		}
 	case t.name == "provisioning_log":
 		if own {
-			entry, search := scrubbedEntry(p, r.texts["entry"])
+			entry, search := scrubEntry(p, r.texts["entry"])
 			set("entry", entry)
 			set("search_text", search)
 		}
@@ -282,9 +282,9 @@ func scrubbed(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 	return textRow{key: r.key, texts: next}, len(next) > 0
 }
 
-// scrubbedEntry removes personal data from an entry of the provisioning log. It keeps the steps and
+// scrubEntry removes personal data from an entry of the provisioning log. It keeps the steps and
 // how each of them ended.
-func scrubbedEntry(p erasure.Person, text string) (entry, search string) {
+func scrubEntry(p erasure.Person, text string) (entry, search string) {
 	var e provision.LogEntry
 	if json.Unmarshal([]byte(text), &e) != nil {
 		return "{}", ""
@@ -366,8 +366,8 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 	return ids, nil
 }
 
-// address matches email addresses in text.
-var address = regexp.MustCompile(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}.-]+[\p{L}\p{N}]`)
+// addressPattern matches email addresses in text.
+var addressPattern = regexp.MustCompile(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}.-]+[\p{L}\p{N}]`)
 
 // ValuesOf returns the values that, according to the logs and identities, the person once had.
 func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (values []string, err error) {
@@ -394,7 +394,7 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 		if called, _, found := strings.Cut(text, " was "); found { // "ada@example.com was updated: …"
 			values = append(values, called)
 		}
-		values = append(values, address.FindAllString(text, -1)...)
+		values = append(values, addressPattern.FindAllString(text, -1)...)
 		var d struct {
 			Changes []struct{ Before, After json.RawMessage }
 		}
@@ -435,11 +435,11 @@ func (s Erasures) UniqueValues(ctx context.Context, scope event.Scope, id string
 		}
 		left[v] = strings.ToLower(string(quoted))
 	}
-	t := textTable{ownedTable: ownedTable{name: "resource", where: "site = $1", ids: []any{scope.ID}, key: []keyColumn{{"id", false}}}, texts: []string{"doc"}}
+	t := textTable{ownedTable: ownedTable{name: "resource", where: "site = $1", ids: []any{scope.ID}, key: []keyColumn{{"id", false}}}, columns: []string{"doc"}}
 	if scope.Kind == event.KindDirectory {
-		t = textTable{ownedTable: ownedTable{name: "directory_user", where: "directory = $1", ids: []any{scope.ID}, key: []keyColumn{{"object_id", false}}}, texts: []string{"attributes"}}
+		t = textTable{ownedTable: ownedTable{name: "directory_user", where: "directory = $1", ids: []any{scope.ID}, key: []keyColumn{{"object_id", false}}}, columns: []string{"attributes"}}
 	}
-	err := s.walk(ctx, s.DB.Slicer(time.Time{}), t, "", nil, func(rows []textRow) error {
+	err := s.walkTable(ctx, s.DB.Slicer(time.Time{}), t, "", nil, func(rows []textRow) error {
 		for _, r := range rows {
 			if r.key[0] == any(id) {
 				continue

@@ -114,7 +114,7 @@ func readEvents(tx *sqldb.Tx) string {
 	return `
 		select ` + eventColumns + `
 		from event
-		where scope_kind = $1 and scope_id = $2 and ` + later(tx) + ` and ` + settled(tx) + `
+		where scope_kind = $1 and scope_id = $2 and ` + later(tx) + ` and ` + settledCondition(tx) + `
 		order by tx, seq
 		limit $5`
 }
@@ -137,7 +137,7 @@ func lastEvent(ctx context.Context, tx *sqldb.Tx, scope event.Scope, condition s
 // Last returns the position of the last event that Read would return now.
 func (s Events) Last(ctx context.Context, scope event.Scope) (last event.Position, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
-		if last, err = lastEvent(ctx, tx, scope, settled(tx)); err != nil || !last.IsZero() {
+		if last, err = lastEvent(ctx, tx, scope, settledCondition(tx)); err != nil || !last.IsZero() {
 			return err
 		}
 		last, err = eventFloor(ctx, tx, scope)
@@ -187,7 +187,7 @@ const knownActors = "actor_kind not in ('', 'token', 'system')"
 // order. All other results are in the order of writing, which rarely differs.
 func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event, err error) {
 	names := q.Names
-	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !rare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
+	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !isRare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
 		names = []string{""}
 	}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -220,7 +220,7 @@ func sliceOrder(q event.Slice, a, b event.Event) int {
 	return order
 }
 
-func rare(name string) bool {
+func isRare(name string) bool {
 	return !strings.Contains(rareEvents, "'"+name+"'")
 }
 
@@ -345,11 +345,11 @@ func later(tx *sqldb.Tx) string {
 	return "(tx, seq) > ($3, $4)"
 }
 
-// settled is the condition that no running transaction can still write an event before this one.
+// settledCondition is the condition that no running transaction can still write an event before this one.
 // PostgreSQL gives a transaction its number when it first writes, and shows its rows when it
 // commits. So no row can appear any more below the oldest number that is still running. SQLite runs
 // write transactions one after the other.
-func settled(tx *sqldb.Tx) string {
+func settledCondition(tx *sqldb.Tx) string {
 	if tx.Kind() == sqldb.PostgreSQL {
 		return "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select base from event_base)"
 	}

@@ -20,7 +20,7 @@ import (
 func Plan(ctx context.Context, db *DB, id site.ID, q roster.ListQuery) (lines []string, err error) {
 	l := newListing(id, q, declaredRows{})
 	err = db.Read(ctx, func(tx *sqldb.Tx) error {
-		args, n := l.with(q.Count)
+		args, n := l.withArguments(q.Count)
 		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) {
 			var number, parent, unused int
 			err = row.Scan(&number, &parent, &unused, &line)

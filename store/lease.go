@@ -186,7 +186,7 @@ func (s Leases) Renew(ctx context.Context, kind, key, owner string, epoch int64,
 			set until = $5
 			where kind = $1 and key = $2 and owner = $3 and epoch = $4`,
 			kind, key, owner, epoch, micros(tx.Now().Add(ttl)))
-		return stillOwner(result, err)
+		return lostUnlessChanged(result, err)
 	})
 }
 
@@ -204,7 +204,7 @@ func (s Leases) Release(ctx context.Context, kind, key, owner string, epoch int6
 			set owner = '', until = 0, next_at = case when next_at < $5 then next_at else $5 end
 			where kind = $1 and key = $2 and owner = $3 and epoch = $4`,
 			kind, key, owner, epoch, next)
-		return stillOwner(result, err)
+		return lostUnlessChanged(result, err)
 	})
 }
 
@@ -264,8 +264,8 @@ func leaseEpoch(ctx context.Context, tx *sqldb.Tx, kind, key, locking string) (e
 	return epoch, err
 }
 
-// stillOwner returns ErrLeaseLost if the update of the owner's row changed no row.
-func stillOwner(result sql.Result, err error) error {
+// lostUnlessChanged returns ErrLeaseLost if the update of the owner's row changed no row.
+func lostUnlessChanged(result sql.Result, err error) error {
 	if err != nil {
 		return err
 	}

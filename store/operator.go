@@ -96,11 +96,11 @@ func (s Operators) UseLink(ctx context.Context, u operator.LinkUse) (op operator
 func (s Operators) FindSession(ctx context.Context, hash secret.Hash) (op operator.Operator, found session.Record, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var scan sessionScan
-		op, err = scanOperator(withSession{tx.QueryRow(ctx, `
+		op, err = scanOperator(rowWithSession{tx.QueryRow(ctx, `
 			select o.id, o.name, o.created, o.last_sign_in, `+sessionColumns+`
 			from operator_session x
 			join operator o on o.id = x.operator
-			where x.hash = $1`, hash.String()), scan.into()})
+			where x.hash = $1`, hash.String()), scan.destinations()})
 		found = scan.record()
 		return orNotFound(err, operator.ErrNoSession)
 	})
@@ -170,7 +170,7 @@ func operatorID(ctx context.Context, tx *sqldb.Tx, name string) (id string, err 
 
 func scanOperatorSession(row scanner) (found operator.ListedSession, err error) {
 	var scan sessionScan
-	err = row.Scan(append([]any{&found.Hash}, scan.into()...)...)
+	err = row.Scan(append([]any{&found.Hash}, scan.destinations()...)...)
 	found.Record = scan.record()
 	return found, err
 }

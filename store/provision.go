@@ -107,7 +107,7 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 		return err
 	}
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		did, err := changed(ctx, tx, `
+		did, err := changesRow(ctx, tx, `
 			insert into job (`+jobColumns+`)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 			on conflict do nothing`,
@@ -155,7 +155,7 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 		return err
 	}
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		did, err := changed(ctx, tx, `
+		did, err := changesRow(ctx, tx, `
 			update job
 			set mode = $3, tenant_url = $4, secret = $5, status = $6, scope = $7, schema_document = $8,
 				version = $9, revision = $10, credentials = $11, restarts = $12, target_no = $13, modified = $14,
@@ -209,7 +209,7 @@ func scanSecret(row scanner) (provision.SealedSecret, error) {
 // refused and retried.
 func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSecret, sealed []byte) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		did, err := changed(ctx, tx, `
+		did, err := changesRow(ctx, tx, `
 			update job
 			set secret = $3, version = version + 1
 			where directory = $1 and app = $2 and secret = $4 and tenant_url = $5`,
@@ -244,7 +244,7 @@ func (s Provisioning) DeleteJob(ctx context.Context, k provision.Key, e event.Ev
 // process that still works on the job can write nothing more.
 func removeJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) (had bool, err error) {
 	for _, table := range jobTables() {
-		did, err := changed(ctx, tx, `
+		did, err := changesRow(ctx, tx, `
 			delete from `+table+`
 			where directory = $1 and app = $2`, string(k.Directory), k.App)
 		if err != nil {
@@ -337,7 +337,7 @@ func (s Provisioning) Heads(ctx context.Context) (heads map[provision.SourceID]p
 			select j.directory, (
 				select cast(tx as text) || '-' || cast(seq as text)
 				from event
-				where scope_kind = $1 and scope_id = j.directory and `+settled(tx)+`
+				where scope_kind = $1 and scope_id = j.directory and `+settledCondition(tx)+`
 				order by tx desc, seq desc
 				limit 1)
 			from (select distinct directory from job where mode = $2 and status = $3) j`,
@@ -473,7 +473,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 // NextPending returns when the first person on the work list is due, or zero if the list is empty.
 // It leaves out the lane without.
 func (s Provisioning) NextPending(ctx context.Context, k provision.Key, without provision.Lane) (time.Time, error) {
-	return s.first(ctx, k, `
+	return s.firstTime(ctx, k, `
 		select min(not_before), count(*)
 		from job_pending
 		where directory = $1 and app = $2 and verdict = 'ready' and lane <> $3`, int(without))
@@ -579,15 +579,15 @@ const notListed = ` and not exists (
 // NextRetry returns when the earliest escrow is due, or zero if there is none. People who are on the
 // work list do not count: they are due at a time of their own.
 func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time, error) {
-	return s.first(ctx, k, `
+	return s.firstTime(ctx, k, `
 		select min(next_at), count(*)
 		from job_escrow
 		where directory = $1 and app = $2`+notListed)
 }
 
-// first returns the smallest time in a job's rows, or zero if there are none. A row that is always
+// firstTime returns the smallest time in a job's rows, or zero if there are none. A row that is always
 // due has the time 0, for which first returns the start of time, not zero.
-func (s Provisioning) first(ctx context.Context, k provision.Key, query string, args ...any) (at time.Time, err error) {
+func (s Provisioning) firstTime(ctx context.Context, k provision.Key, query string, args ...any) (at time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var least sql.NullInt64
 		var count int64
@@ -604,7 +604,7 @@ func (s Provisioning) first(ctx context.Context, k provision.Key, query string, 
 
 // PendingIDs returns the ids on the work list.
 func (s Provisioning) PendingIDs(ctx context.Context, k provision.Key) ([]string, error) {
-	return s.ids(ctx, `
+	return s.listIDs(ctx, `
 		select object_id
 		from job_pending
 		where directory = $1 and app = $2
@@ -613,7 +613,7 @@ func (s Provisioning) PendingIDs(ctx context.Context, k provision.Key) ([]string
 
 // Unmatched lists the people without an account.
 func (s Provisioning) Unmatched(ctx context.Context, k provision.Key) ([]string, error) {
-	return s.ids(ctx, `
+	return s.listIDs(ctx, `
 		select object_id
 		from job_unmatched
 		where directory = $1 and app = $2
@@ -622,7 +622,7 @@ func (s Provisioning) Unmatched(ctx context.Context, k provision.Key) ([]string,
 
 // Lost lists the people whose account was not found when the engine last needed it.
 func (s Provisioning) Lost(ctx context.Context, k provision.Key) ([]string, error) {
-	return s.ids(ctx, `
+	return s.listIDs(ctx, `
 		select object_id
 		from job_link
 		where directory = $1 and app = $2 and state = $3
@@ -631,7 +631,7 @@ func (s Provisioning) Lost(ctx context.Context, k provision.Key) ([]string, erro
 
 // GoneSince lists the people whose account was given up for gone after a time.
 func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time.Time) ([]string, error) {
-	return s.ids(ctx, `
+	return s.listIDs(ctx, `
 		select object_id
 		from job_link
 		where directory = $1 and app = $2 and state = $3 and updated > $4
@@ -641,13 +641,13 @@ func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time
 // Recalled lists the escrows that are due and not on the work list, or all of them.
 func (s Provisioning) Recalled(ctx context.Context, k provision.Key, now time.Time) ([]string, error) {
 	if now.IsZero() {
-		return s.ids(ctx, `
+		return s.listIDs(ctx, `
 			select object_id
 			from job_escrow
 			where directory = $1 and app = $2
 			order by object_id`, string(k.Directory), k.App)
 	}
-	return s.ids(ctx, `
+	return s.listIDs(ctx, `
 		select object_id
 		from job_escrow
 		where directory = $1 and app = $2 and next_at <= $3`+notListed+`
@@ -656,7 +656,7 @@ func (s Provisioning) Recalled(ctx context.Context, k provision.Key, now time.Ti
 
 // Linked pages through the people with a link.
 func (s Provisioning) Linked(ctx context.Context, k provision.Key, after string, limit int) ([]string, error) {
-	return s.ids(ctx, `
+	return s.listIDs(ctx, `
 		select object_id
 		from job_link
 		where directory = $1 and app = $2 and object_id > $3
@@ -664,7 +664,7 @@ func (s Provisioning) Linked(ctx context.Context, k provision.Key, after string,
 		limit $4`, string(k.Directory), k.App, after, limit)
 }
 
-func (s Provisioning) ids(ctx context.Context, query string, args ...any) (ids []string, err error) {
+func (s Provisioning) listIDs(ctx context.Context, query string, args ...any) (ids []string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		ids, err = collect(ctx, tx, scanText, query, args...)
 		return err

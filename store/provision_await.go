@@ -54,9 +54,9 @@ func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID str
 	return a, err
 }
 
-// wake records who waits for a value, and puts people on the work list whose wait has ended: the
+// wakeWaiting records who waits for a value, and puts people on the work list whose wait has ended: the
 // value became free, its holder failed, or they are part of a circle.
-func (t jobTx) wake(ctx context.Context, outcomes []provision.Outcome) error {
+func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) error {
 	for _, o := range outcomes {
 		if o.Awaits == nil && o.DropFail {
 			if err := t.exec(ctx, `
@@ -85,7 +85,7 @@ func (t jobTx) wake(ctx context.Context, outcomes []provision.Outcome) error {
 		}
 		// The holder may have given the value up while this person was worked on. Or the holder waits
 		// as well: the next look finds out whether that is a circle.
-		if err := t.due(ctx, `
+		if err := t.makeDue(ctx, `
 			select a.object_id
 			from job_awaited a
 			where a.directory = $1 and a.app = $2 and a.object_id = $3 and (
@@ -102,7 +102,7 @@ func (t jobTx) wake(ctx context.Context, outcomes []provision.Outcome) error {
 	}
 	for _, o := range outcomes {
 		for _, k := range o.Frees {
-			if err := t.due(ctx, `
+			if err := t.makeDue(ctx, `
 				select object_id
 				from job_awaited
 				where directory = $1 and app = $2 and value = $3`, k.Folded()); err != nil {
@@ -121,7 +121,7 @@ func (t jobTx) wake(ctx context.Context, outcomes []provision.Outcome) error {
 			}
 		}
 		for _, id := range o.Also {
-			if err := t.due(ctx, `
+			if err := t.makeDue(ctx, `
 				select object_id
 				from job_link
 				where directory = $1 and app = $2 and object_id = $3`, id); err != nil {
@@ -132,8 +132,8 @@ func (t jobTx) wake(ctx context.Context, outcomes []provision.Outcome) error {
 	return nil
 }
 
-// due puts the objects that a query selects on the work list, now.
-func (t jobTx) due(ctx context.Context, query string, args ...any) error {
+// makeDue puts the objects that a query selects on the work list, now.
+func (t jobTx) makeDue(ctx context.Context, query string, args ...any) error {
 	return t.exec(ctx, `
 		insert into job_pending (directory, app, object_id, why, not_before)
 		select $1, $2, object_id, '`+string(provision.ByRetry)+`', 0

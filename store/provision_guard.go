@@ -108,7 +108,7 @@ func (s Provisioning) Judging(ctx context.Context, k provision.Key) (all []provi
 
 // Judge counts the rows of a cause that are to be judged, and lets them through or holds them.
 func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words string, held func(provision.Judgement) event.Event) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var j provision.Judgement
 		var onHold, passed, links int
 		if err := t.tx.QueryRow(ctx, `

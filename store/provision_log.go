@@ -14,8 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// entry adds a record to the provisioning log.
-func (t jobTx) entry(ctx context.Context, o provision.Outcome) error {
+// addEntry adds a record to the provisioning log.
+func (t jobTx) addEntry(ctx context.Context, o provision.Outcome) error {
 	e := o.Entry
 	if e == nil || o.Counted {
 		return nil

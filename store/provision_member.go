@@ -221,7 +221,7 @@ func scanMembership(row scanner) (provision.Membership, error) {
 
 // MembersRead puts a page of members on a group's list.
 func (s Provisioning) MembersRead(ctx context.Context, f provision.Fence, group, after, upTo string, members []string) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		if err := t.exec(ctx, `
 			update job_member
 			set turn = turn + 1
@@ -250,7 +250,7 @@ func (s Provisioning) MembersRead(ctx context.Context, f provision.Fence, group,
 
 // RecordMembers writes what became of memberships. One that changed again since stays on the list.
 func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st provision.State, group string, outcomes []provision.MemberOutcome, entry *provision.LogEntry) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		for _, o := range outcomes {
 			done := o.Turn
 			if o.Open {
@@ -272,7 +272,7 @@ func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st p
 			}
 		}
 		if entry != nil {
-			if err := t.entry(ctx, provision.Outcome{ObjectID: group, Entry: entry}); err != nil {
+			if err := t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: entry}); err != nil {
 				return err
 			}
 		}
@@ -282,7 +282,7 @@ func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st p
 
 // RetryMembers puts refused memberships on the group's list again.
 func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group string) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		return t.exec(ctx, `
 			update job_member
 			set turn = turn + 1, refused = ''
@@ -292,14 +292,14 @@ func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group
 
 // GroupMissed notes that the application does not know a group any more, and has it looked for.
 func (s Provisioning) GroupMissed(ctx context.Context, f provision.Fence, group string) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		if err := t.exec(ctx, `
 			update job_link
 			set state = $4
 			where directory = $1 and app = $2 and object_id = $3 and state = $5`, group, string(provision.Missed), string(provision.Active)); err != nil {
 			return err
 		}
-		return t.due(ctx, `
+		return t.makeDue(ctx, `
 			select object_id
 			from job_link
 			where directory = $1 and app = $2 and object_id = $3`, group)
@@ -308,5 +308,5 @@ func (s Provisioning) GroupMissed(ctx context.Context, f provision.Fence, group 
 
 // MembersLost notes that the application has lost all members of a group.
 func (s Provisioning) MembersLost(ctx context.Context, f provision.Fence, group string) error {
-	return s.fenced(ctx, f, func(t jobTx) error { return t.loseMembers(ctx, group) })
+	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.loseMembers(ctx, group) })
 }

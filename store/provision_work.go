@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// fenced runs fn in a transaction that first checks that the fence's epoch still owns the job.
-func (s Provisioning) fenced(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
+// updateUnderFence runs fn in a transaction that first checks that the fence's epoch still owns the job.
+func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, provision.LeaseKind, f.Key.String(), f.Epoch); err != nil {
 			return err
@@ -34,7 +34,7 @@ func (t jobTx) exec(ctx context.Context, query string, args ...any) error {
 
 // SaveState writes the job's state, with an event unless e is nil.
 func (s Provisioning) SaveState(ctx context.Context, f provision.Fence, st provision.State, e *event.Event) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		if err := t.saveState(ctx, st); err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 // so that the outcome of an earlier turn does not take them off the list. A change in the source
 // takes precedence over the daily check as the reason. No change of the ended causes follows.
 func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed, ended ...string) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		now := micros(t.tx.Now())
 		for _, l := range listed {
 			if err := t.importOne(ctx, l, now); err != nil {
@@ -80,7 +80,7 @@ func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provisio
 
 // Forget deletes the rows that a restart or a new target makes useless.
 func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provision.State, what provision.Forget) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var tables []string
 		if what.Links {
 			tables = append(tables, "job_link", "job_op", "job_awaited", "job_cause", "job_member", "job_member_read")
@@ -109,8 +109,8 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	})
 }
 
-// intend records a create before it is sent.
-func (t jobTx) intend(ctx context.Context, o *provision.Op) error {
+// recordIntent records a create before it is sent.
+func (t jobTx) recordIntent(ctx context.Context, o *provision.Op) error {
 	keys, err := json.Marshal(o.Keys)
 	if err != nil {
 		return fmt.Errorf("write match keys: %w", err)
@@ -125,27 +125,27 @@ func (t jobTx) intend(ctx context.Context, o *provision.Op) error {
 
 // Record writes intents and outcomes of several people.
 func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provision.State, outcomes []provision.Outcome) error {
-	return s.fenced(ctx, f, func(t jobTx) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		// Unlink accounts before linking any: an account may now belong to another person of the
 		// batch.
 		for _, o := range outcomes {
-			if err := t.unlink(ctx, o); err != nil {
+			if err := t.removeLink(ctx, o); err != nil {
 				return err
 			}
 		}
 		for _, o := range outcomes {
-			if err := t.record(ctx, o); err != nil {
+			if err := t.recordOutcome(ctx, o); err != nil {
 				return fmt.Errorf("record %s: %w", o.ObjectID, err)
 			}
 		}
-		if err := t.wake(ctx, outcomes); err != nil {
+		if err := t.wakeWaiting(ctx, outcomes); err != nil {
 			return err
 		}
 		return t.saveState(ctx, st)
 	})
 }
 
-func (t jobTx) unlink(ctx context.Context, o provision.Outcome) error {
+func (t jobTx) removeLink(ctx context.Context, o provision.Outcome) error {
 	if o.Takes != "" {
 		if err := t.exec(ctx, `
 			delete from job_link
@@ -161,14 +161,14 @@ func (t jobTx) unlink(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
 }
 
-func (t jobTx) record(ctx context.Context, o provision.Outcome) error {
+func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	switch {
 	case o.Intent != nil:
-		return t.intend(ctx, o.Intent)
+		return t.recordIntent(ctx, o.Intent)
 	case o.Flies:
 		return nil // the state lists it
 	}
-	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.link, t.dropOp, t.escrow, t.unmatched, t.members, t.moved, t.entry}
+	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.putLink, t.dropOp, t.putEscrow, t.putUnmatched, t.members, t.moved, t.addEntry}
 	for _, step := range steps {
 		if err := step(ctx, o); err != nil {
 			return err
@@ -194,7 +194,7 @@ func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3 and ($6 = 0 or turn = $6)`, o.ObjectID, micros(o.Postpone), o.Waits, o.Turn)
 }
 
-func (t jobTx) link(ctx context.Context, o provision.Outcome) error {
+func (t jobTx) putLink(ctx context.Context, o provision.Outcome) error {
 	l := o.Link
 	if l == nil {
 		return nil
@@ -235,7 +235,7 @@ func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
 }
 
-func (t jobTx) escrow(ctx context.Context, o provision.Outcome) error {
+func (t jobTx) putEscrow(ctx context.Context, o provision.Outcome) error {
 	e := o.Escrow
 	switch {
 	case e != nil:
@@ -254,7 +254,7 @@ func (t jobTx) escrow(ctx context.Context, o provision.Outcome) error {
 	return nil
 }
 
-func (t jobTx) unmatched(ctx context.Context, o provision.Outcome) error {
+func (t jobTx) putUnmatched(ctx context.Context, o provision.Outcome) error {
 	switch {
 	case o.Unmatched == nil:
 		return nil

@@ -18,9 +18,9 @@ import (
 
 // removal is a deleted site, directory or application that still has rows.
 type removal struct {
-	kind  string
-	owner string
-	part  string // an application's id
+	kind        string
+	owner       string
+	application string // an application's id
 }
 
 // The kinds of removal. Each is also the name of the column with the owner's id.
@@ -38,7 +38,7 @@ func noteRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	if _, err := tx.Exec(ctx, `
 		insert into removal (kind, owner, part, since)
 		values ($1, $2, $3, $4)
-		on conflict do nothing`, r.kind, r.owner, r.part, micros(tx.Now())); err != nil {
+		on conflict do nothing`, r.kind, r.owner, r.application, micros(tx.Now())); err != nil {
 		return err
 	}
 	return wakeLease(ctx, tx, retention.RemovalKind, retention.LeaseKey)
@@ -67,7 +67,7 @@ func (s Retention) Remove(ctx context.Context, end time.Time) (removed int, done
 	var all []removal
 	if err := s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, func(row scanner) (r removal, err error) {
-			return r, row.Scan(&r.kind, &r.owner, &r.part)
+			return r, row.Scan(&r.kind, &r.owner, &r.application)
 		}, `
 			select kind, owner, part
 			from removal
@@ -93,7 +93,7 @@ func (s Retention) remove(ctx context.Context, work *sqldb.Slicer, r removal) (r
 		return 0, false, err
 	}
 	for _, table := range tables {
-		n, done, err := s.empty(ctx, work, table)
+		n, done, err := s.emptyTable(ctx, work, table)
 		removed += n
 		if err != nil || !done {
 			return removed, false, err
@@ -107,11 +107,11 @@ func (s Retention) remove(ctx context.Context, work *sqldb.Slicer, r removal) (r
 func finishRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	if err := tx.Send(ctx, `
 		delete from removal
-		where kind = $1 and owner = $2 and part = $3`, r.kind, r.owner, r.part); err != nil {
+		where kind = $1 and owner = $2 and part = $3`, r.kind, r.owner, r.application); err != nil {
 		return err
 	}
-	if r.part != "" {
-		return forgetPruned(ctx, tx, retention.Owner(r.owner, r.part))
+	if r.application != "" {
+		return forgetPruned(ctx, tx, retention.Owner(r.owner, r.application))
 	}
 	if err := forgetPruned(ctx, tx, r.owner); err != nil {
 		return err
@@ -172,12 +172,12 @@ func (s Retention) tablesOf(ctx context.Context, r removal) ([]ownedTable, error
 			continue
 		}
 		t := ownedTable{name: name, where: r.kind + " = $1", ids: []any{r.owner}, key: key[1:]}
-		if r.part != "" {
+		if r.application != "" {
 			// The second column of the key is the application, under either name.
 			if len(key) < 2 || key[1].name != "app" && key[1].name != "application" {
 				continue
 			}
-			t.where, t.ids, t.key = t.where+" and "+key[1].name+" = $2", append(t.ids, r.part), key[2:]
+			t.where, t.ids, t.key = t.where+" and "+key[1].name+" = $2", append(t.ids, r.application), key[2:]
 		}
 		tables = append(tables, t)
 	}
@@ -185,15 +185,15 @@ func (s Retention) tablesOf(ctx context.Context, r removal) ([]ownedTable, error
 	return tables, nil
 }
 
-// empty removes an owner's rows from one table, in the order of the key. A read transaction finds
+// emptyTable removes an owner's rows from one table, in the order of the key. A read transaction finds
 // the end of each slice, so that the write transaction only deletes.
-func (s Retention) empty(ctx context.Context, work *sqldb.Slicer, t ownedTable) (removed int, done bool, err error) {
+func (s Retention) emptyTable(ctx context.Context, work *sqldb.Slicer, t ownedTable) (removed int, done bool, err error) {
 	var after []any // the key up to which the rows are gone
 	for {
-		if work.Over() {
+		if work.IsOver() {
 			return removed, false, nil
 		}
-		condition, args := t.behind(after)
+		condition, args := t.conditionAfter(after)
 		var last []any
 		if len(t.key) > 0 {
 			if last, err = s.keyAt(ctx, work, t, after); err != nil {
@@ -201,7 +201,7 @@ func (s Retention) empty(ctx context.Context, work *sqldb.Slicer, t ownedTable) 
 			}
 		}
 		if last != nil {
-			condition += " and (" + t.names() + ") <= (" + placeholders(len(args)+1, len(t.key)) + ")"
+			condition += " and (" + t.keyNames() + ") <= (" + placeholders(len(args)+1, len(t.key)) + ")"
 			args = append(args, last...)
 		}
 		before := removed
@@ -223,17 +223,17 @@ func (s Retention) empty(ctx context.Context, work *sqldb.Slicer, t ownedTable) 
 	}
 }
 
-// behind returns the condition for an owner's rows after a key, with its arguments.
-func (t ownedTable) behind(after []any) (condition string, args []any) {
+// conditionAfter returns the condition for an owner's rows after a key, with its arguments.
+func (t ownedTable) conditionAfter(after []any) (condition string, args []any) {
 	if after == nil {
 		return t.where, slices.Clone(t.ids)
 	}
-	return t.where + " and (" + t.names() + ") > (" + placeholders(len(t.ids)+1, len(t.key)) + ")", append(slices.Clone(t.ids), after...)
+	return t.where + " and (" + t.keyNames() + ") > (" + placeholders(len(t.ids)+1, len(t.key)) + ")", append(slices.Clone(t.ids), after...)
 }
 
-// places returns the destinations for scanning a row's key, and a function that returns the key
+// keyScan returns the destinations for scanning a row's key, and a function that returns the key
 // afterwards.
-func (t ownedTable) places() (to []any, values func() []any) {
+func (t ownedTable) keyScan() (to []any, values func() []any) {
 	texts, numbers := make([]string, len(t.key)), make([]int64, len(t.key))
 	for i, c := range t.key {
 		if c.number {
@@ -253,7 +253,7 @@ func (t ownedTable) places() (to []any, values func() []any) {
 	}
 }
 
-func (t ownedTable) names() string {
+func (t ownedTable) keyNames() string {
 	names := make([]string, len(t.key))
 	for i, c := range t.key {
 		names[i] = c.name
@@ -263,16 +263,16 @@ func (t ownedTable) names() string {
 
 // keyAt returns the key of the last row of the next slice, or nil if fewer rows are left.
 func (s Retention) keyAt(ctx context.Context, work *sqldb.Slicer, t ownedTable, after []any) (key []any, err error) {
-	condition, args := t.behind(after)
+	condition, args := t.conditionAfter(after)
 	query := fmt.Sprintf(`
 		select %s
 		from %s
 		where %s
 		order by %s
-		limit 1 offset $%d`, t.names(), t.name, condition, t.names(), len(args)+1)
+		limit 1 offset $%d`, t.keyNames(), t.name, condition, t.keyNames(), len(args)+1)
 	err = work.Lane().View(ctx, func(tx *sqldb.Tx) error {
 		found, err := collect(ctx, tx, func(row scanner) ([]any, error) {
-			to, values := t.places()
+			to, values := t.keyScan()
 			err := row.Scan(to...)
 			return values(), err
 		}, query, append(args, work.Rows()-1)...)

@@ -63,8 +63,8 @@ func keepSite(ctx context.Context, tx *sqldb.Tx, id site.ID, kept map[site.ID]bo
 	return err
 }
 
-// requestsTogether is how many rows one statement writes if there are that many.
-const requestsTogether = 32
+// maxRequestsTogether is how many rows one statement writes if there are that many.
+const maxRequestsTogether = 32
 
 const requestColumns = 17
 
@@ -72,8 +72,8 @@ const requestColumns = 17
 func appendRequests(ctx context.Context, tx *sqldb.Tx, rows []requestlog.Request) error {
 	for len(rows) > 0 {
 		n, insert := 1, insertRequest
-		if len(rows) >= requestsTogether {
-			n, insert = requestsTogether, insertRequestsTogether
+		if len(rows) >= maxRequestsTogether {
+			n, insert = maxRequestsTogether, insertRequestsTogether
 		}
 		args := make([]any, 0, n*requestColumns)
 		for _, r := range rows[:n] {
@@ -98,7 +98,7 @@ func appendRequests(ctx context.Context, tx *sqldb.Tx, rows []requestlog.Request
 
 var (
 	insertRequest          = insertRequests(1)
-	insertRequestsTogether = insertRequests(requestsTogether)
+	insertRequestsTogether = insertRequests(maxRequestsTogether)
 )
 
 func insertRequests(n int) string {

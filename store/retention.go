@@ -96,7 +96,7 @@ func (s Retention) Prune(ctx context.Context, kind retention.Kind, before, end t
 	case retention.Spent:
 		return s.pruneSpent(ctx, work, micros(before))
 	}
-	log, known := logs()[kind]
+	log, known := agedLogs()[kind]
 	if !known {
 		return 0, false, fmt.Errorf("nothing is known of %q", kind)
 	}
@@ -121,7 +121,7 @@ func (s Retention) Count(ctx context.Context, kind retention.Kind, before time.T
 		return s.countEvents(ctx, micros(before))
 	case retention.Spent:
 		for _, table := range spentTables() {
-			some, err := s.count(ctx, table.name, table.ends+" < $1 and "+table.ends+" > 0", micros(before))
+			some, err := s.count(ctx, table.name, table.endColumn+" < $1 and "+table.endColumn+" > 0", micros(before))
 			if err != nil {
 				return 0, err
 			}
@@ -129,8 +129,8 @@ func (s Retention) Count(ctx context.Context, kind retention.Kind, before time.T
 		}
 		return n, nil
 	}
-	log := logs()[kind]
-	return s.count(ctx, log.table, "time < $1 and "+log.which, micros(before))
+	log := agedLogs()[kind]
+	return s.count(ctx, log.table, "time < $1 and "+log.condition, micros(before))
 }
 
 func (s Retention) count(ctx context.Context, table, condition string, args ...any) (n int, err error) {
@@ -142,29 +142,29 @@ func (s Retention) count(ctx context.Context, table, condition string, args ...a
 
 // agedLog is a log whose key is its owner's columns, time and id.
 type agedLog struct {
-	table  string
-	owner  []string // the columns that identify the owner
-	owners string   // the query that lists all owners
-	which  string   // condition for the rows that belong to the kind
+	table     string
+	owner     []string // the columns that identify the owner
+	owners    string   // the query that lists all owners
+	condition string   // condition for the rows that belong to the kind
 }
 
-func logs() map[retention.Kind]agedLog {
+func agedLogs() map[retention.Kind]agedLog {
 	requests := agedLog{table: "request_log", owner: []string{"site"}, owners: "select id from site where deleted = 0 order by id"}
 	reads, changes := requests, requests
-	reads.which = "(not change or token = '')"
-	changes.which = "(change and token <> '')"
+	reads.condition = "(not change or token = '')"
+	changes.condition = "(change and token <> '')"
 	return map[retention.Kind]agedLog{
 		retention.Reads:   reads,
 		retention.Changes: changes,
 		retention.Provisioning: {
-			table: "provisioning_log", owner: []string{"directory", "app"}, which: "true",
+			table: "provisioning_log", owner: []string{"directory", "app"}, condition: "true",
 			owners: "select directory, app from job order by directory, app",
 		},
 	}
 }
 
-// of returns the condition for an owner's rows. The owner's ids are the first arguments.
-func (l agedLog) of() string {
+// ownerCondition returns the condition for an owner's rows. The owner's ids are the first arguments.
+func (l agedLog) ownerCondition() string {
 	conditions := make([]string, len(l.owner))
 	for i, column := range l.owner {
 		conditions[i] = fmt.Sprintf("%s = $%d", column, i+1)
@@ -187,8 +187,8 @@ func (s Retention) owners(ctx context.Context, log agedLog) (all [][]string, err
 	return all, err
 }
 
-// sliceLook is how many rows are examined for one slice.
-const sliceLook = 5_000
+// rowsPerSlice is how many rows are examined for one slice.
+const rowsPerSlice = 5_000
 
 // pruneLog walks through an owner's log, starting where earlier pruning ended. A read transaction
 // finds each slice, so that the write transaction only deletes.
@@ -203,7 +203,7 @@ func (s Retention) pruneLog(ctx context.Context, work *sqldb.Slicer, kind retent
 	}
 	from, n := micros(since), len(ids)
 	for from < before {
-		if work.Over() {
+		if work.IsOver() {
 			return removed, false, nil
 		}
 		upTo, found, err := s.nextSlice(ctx, work, log, ids, from, before)
@@ -217,7 +217,7 @@ func (s Retention) pruneLog(ctx context.Context, work *sqldb.Slicer, kind retent
 			if found > 0 {
 				result, err := tx.Exec(ctx, fmt.Sprintf(`
 					delete from %s
-					where %s and time >= $%d and time < $%d and %s`, log.table, log.of(), n+1, n+2, log.which), append(ids[:n:n], from, upTo)...)
+					where %s and time >= $%d and time < $%d and %s`, log.table, log.ownerCondition(), n+1, n+2, log.condition), append(ids[:n:n], from, upTo)...)
 				if err != nil {
 					return err
 				}
@@ -245,10 +245,10 @@ func (s Retention) nextSlice(ctx context.Context, work *sqldb.Slicer, log agedLo
 		from %s
 		where %s and time >= $%d and time < $%d
 		order by time, id
-		limit $%d`, log.which, log.table, log.of(), n+1, n+2, n+3)
+		limit $%d`, log.condition, log.table, log.ownerCondition(), n+1, n+2, n+3)
 	seen := 0
 	err = work.Lane().View(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.Query(ctx, query, append(ids[:n:n], from, before, sliceLook)...)
+		rows, err := tx.Query(ctx, query, append(ids[:n:n], from, before, rowsPerSlice)...)
 		if err != nil {
 			return err
 		}
@@ -264,7 +264,7 @@ func (s Retention) nextSlice(ctx context.Context, work *sqldb.Slicer, log agedLo
 		}
 		return rows.Close()
 	})
-	if found < work.Rows() && seen < sliceLook {
+	if found < work.Rows() && seen < rowsPerSlice {
 		return before, found, err
 	}
 	return upTo + 1, found, err
@@ -273,12 +273,12 @@ func (s Retention) nextSlice(ctx context.Context, work *sqldb.Slicer, log agedLo
 // pruneEvents removes events that are old enough, except those that a running job still has to
 // read.
 func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
-	held, err := s.held(ctx)
+	held, err := s.readPositions(ctx)
 	if err != nil {
 		return 0, false, err
 	}
 	for after := int64(0); ; {
-		if work.Over() {
+		if work.IsOver() {
 			return removed, false, nil
 		}
 		chunk, err := s.oldestEvents(ctx, work, after)
@@ -288,11 +288,11 @@ func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before i
 		var doomed []agedEvent
 		young := len(chunk) < work.Rows()
 		for _, e := range chunk {
-			after = e.at.Seq
+			after = e.position.Seq
 			switch hold, holds := held[e.scope]; {
 			case e.time >= before:
 				young = true
-			case !holds || !e.at.After(hold):
+			case !holds || !e.position.After(hold):
 				doomed = append(doomed, e)
 			}
 		}
@@ -350,7 +350,7 @@ func (s Retention) pruneGone(ctx context.Context, work *sqldb.Slicer) (removed i
 // is written if there is none.
 func (s Retention) deleteAll(ctx context.Context, work *sqldb.Slicer, table, condition string, args ...any) (removed int, done bool, err error) {
 	for {
-		if work.Over() {
+		if work.IsOver() {
 			return removed, false, nil
 		}
 		var left bool
@@ -376,15 +376,15 @@ func (s Retention) deleteAll(ctx context.Context, work *sqldb.Slicer, table, con
 
 // agedEvent has the fields of an event that decide whether it can be removed.
 type agedEvent struct {
-	at    event.Position
-	scope event.Scope
-	time  int64
+	position event.Position
+	scope    event.Scope
+	time     int64
 }
 
 func (s Retention) oldestEvents(ctx context.Context, work *sqldb.Slicer, after int64) (chunk []agedEvent, err error) {
 	err = work.Lane().View(ctx, func(tx *sqldb.Tx) error {
 		chunk, err = collect(ctx, tx, func(row scanner) (e agedEvent, err error) {
-			err = row.Scan(&e.at.Tx, &e.at.Seq, &e.scope.Kind, &e.scope.ID, &e.time)
+			err = row.Scan(&e.position.Tx, &e.position.Seq, &e.scope.Kind, &e.scope.ID, &e.time)
 			return e, err
 		}, `
 			select tx, seq, scope_kind, scope_id, time
@@ -403,12 +403,12 @@ func deleteEvents(ctx context.Context, tx *sqldb.Tx, doomed []agedEvent) error {
 	for _, e := range doomed {
 		if err := tx.Send(ctx, `
 			delete from event
-			where seq = $1`, e.at.Seq); err != nil {
+			where seq = $1`, e.position.Seq); err != nil {
 			return err
 		}
 		newest, found := last[e.scope]
-		if !found || e.at.After(newest.at) {
-			newest.at, newest.scope = e.at, e.scope
+		if !found || e.position.After(newest.position) {
+			newest.position, newest.scope = e.position, e.scope
 		}
 		newest.time = max(newest.time, e.time)
 		last[e.scope] = newest
@@ -418,7 +418,7 @@ func deleteEvents(ctx context.Context, tx *sqldb.Tx, doomed []agedEvent) error {
 			insert into event_floor (scope_kind, scope_id, tx, seq)
 			values ($1, $2, $3, $4)
 			on conflict (scope_kind, scope_id) do update set tx = excluded.tx, seq = excluded.seq
-			where (event_floor.tx, event_floor.seq) < (excluded.tx, excluded.seq)`, scope.Kind, scope.ID, e.at.Tx, e.at.Seq); err != nil {
+			where (event_floor.tx, event_floor.seq) < (excluded.tx, excluded.seq)`, scope.Kind, scope.ID, e.position.Tx, e.position.Seq); err != nil {
 			return err
 		}
 		if err := setPruned(ctx, tx, retention.Events, retention.Owner(scope.Kind, scope.ID), e.time+1); err != nil {
@@ -440,10 +440,10 @@ func eventFloor(ctx context.Context, tx *sqldb.Tx, scope event.Scope) (event.Pos
 	return floors[0], nil
 }
 
-// held returns, for each directory, the position up to which all its running jobs have read its
+// readPositions returns, for each directory, the position up to which all its running jobs have read its
 // events. Jobs that are off or in quarantine do not count: if events that they have not read are
 // gone, they start with an initial cycle.
-func (s Retention) held(ctx context.Context) (map[event.Scope]event.Position, error) {
+func (s Retention) readPositions(ctx context.Context) (map[event.Scope]event.Position, error) {
 	states, err := Provisioning(s).Watched(ctx)
 	if err != nil {
 		return nil, err
@@ -476,7 +476,7 @@ func (s Retention) countEvents(ctx context.Context, before int64) (n int, err er
 	if n, err = s.count(ctx, "event", "time < $1", before); err != nil {
 		return 0, err
 	}
-	held, err := s.held(ctx)
+	held, err := s.readPositions(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -492,7 +492,7 @@ func (s Retention) countEvents(ctx context.Context, before int64) (n int, err er
 }
 
 // spentTable is a table of records that are useless after a time of their own.
-type spentTable struct{ name, ends string }
+type spentTable struct{ name, endColumn string }
 
 func spentTables() []spentTable {
 	return []spentTable{
@@ -502,7 +502,7 @@ func spentTables() []spentTable {
 
 func (s Retention) pruneSpent(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
 	for _, table := range spentTables() {
-		n, done, err := s.deleteAll(ctx, work, table.name, table.ends+" < $1 and "+table.ends+" > 0", before)
+		n, done, err := s.deleteAll(ctx, work, table.name, table.endColumn+" < $1 and "+table.endColumn+" > 0", before)
 		removed += n
 		if err != nil || !done {
 			return removed, false, err

@@ -174,12 +174,12 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash secret.Hash) (rec roster.Record, found roster.Session, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		var scan sessionScan
-		rec, err = scanRecord(withSession{tx.QueryRow(ctx, `
+		rec, err = scanRecord(rowWithSession{tx.QueryRow(ctx, `
 			select `+recordColumns+`, `+sessionColumns+`
 			from site_session x
 			join resource r on r.site = x.site and r.kind = $3 and r.id = x.person
 			where x.site = $1 and x.hash = $2 and r.active`,
-			string(id), hash.String(), string(roster.User)), scan.into()})
+			string(id), hash.String(), string(roster.User)), scan.destinations()})
 		found = roster.Session{Hash: hash, Person: rec.ID, Record: scan.record()}
 		return orNotFound(err, roster.ErrNoSession)
 	})
@@ -211,7 +211,7 @@ func (s Rosters) Sessions(ctx context.Context, id site.ID, person string) (all [
 
 func scanSiteSession(row scanner) (found roster.Session, err error) {
 	var scan sessionScan
-	err = row.Scan(append([]any{&found.Hash, &found.Person}, scan.into()...)...)
+	err = row.Scan(append([]any{&found.Hash, &found.Person}, scan.destinations()...)...)
 	found.Record = scan.record()
 	return found, err
 }
@@ -240,7 +240,7 @@ func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) er
 		if err := holdSite(ctx, tx, on.ID, alone); err != nil {
 			return err
 		}
-		err := fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas), names: bit(on.GroupNamesUnique())})
+		err := fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas), names: boolToInt(on.GroupNamesUnique())})
 		alone = alone || errors.Is(tx.Failed(), sqldb.ErrOverlapped)
 		return err
 	})
@@ -342,20 +342,20 @@ func lockedRecord(ctx context.Context, tx *sqldb.Tx, where string, args ...any) 
 	row := tx.QueryRow(ctx, `
 		select `+recordColumns+`, `+tx.WrittenLater("r")+`
 		from resource r`+where+tx.ForUpdate(), args...)
-	rec, err := scanRecord(oneMore{row, &overlapped})
+	rec, err := scanRecord(withExtraColumn{row, &overlapped})
 	if err == nil && overlapped {
 		err = tx.Fail(sqldb.ErrOverlapped)
 	}
 	return rec, orNotFound(err, refusal.NotFound)
 }
 
-// oneMore is a row with one extra column after the columns that its reader knows.
-type oneMore struct {
+// withExtraColumn is a row with one extra column after the columns that its reader knows.
+type withExtraColumn struct {
 	row  scanner
 	last any
 }
 
-func (m oneMore) Scan(dest ...any) error { return m.row.Scan(append(dest, m.last)...) }
+func (m withExtraColumn) Scan(dest ...any) error { return m.row.Scan(append(dest, m.last)...) }
 
 func (t rosterTx) Records(ctx context.Context, kind scim.TypeName, after roster.Place, limit int) ([]roster.Record, error) {
 	return collect(ctx, t.tx, scanRecord, `
@@ -498,7 +498,7 @@ func freeUnique(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeNam
 // new ones.
 func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error {
 	of := func(v roster.Value) roster.Value { return roster.Value{Path: v.Path, Folded: v.Folded} }
-	for _, v := range missing(old.Unique, next.Unique, of) {
+	for _, v := range valuesMissingFrom(old.Unique, next.Unique, of) {
 		if err := t.tx.Send(ctx, `
 			delete from resource_unique
 			where site = $1 and kind = $2 and path = $3 and value = $4 and resource = $5`,
@@ -506,7 +506,7 @@ func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error 
 			return err
 		}
 	}
-	for _, v := range missing(next.Unique, old.Unique, of) {
+	for _, v := range valuesMissingFrom(next.Unique, old.Unique, of) {
 		if err := t.takeUnique(ctx, next, v); err != nil {
 			return err
 		}
@@ -514,8 +514,8 @@ func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error 
 	return nil
 }
 
-// missing returns those values for which the list from has no value with the same key.
-func missing(values, from []roster.Value, key func(roster.Value) roster.Value) (list []roster.Value) {
+// valuesMissingFrom returns those values for which the list from has no value with the same key.
+func valuesMissingFrom(values, from []roster.Value, key func(roster.Value) roster.Value) (list []roster.Value) {
 	there := make(map[roster.Value]bool, len(from))
 	for _, v := range from {
 		there[key(v)] = true
@@ -551,7 +551,7 @@ func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Valu
 // putValues updates the value rows that differ.
 func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error {
 	whole := func(v roster.Value) roster.Value { return v }
-	for _, v := range missing(old.Values, next.Values, whole) {
+	for _, v := range valuesMissingFrom(old.Values, next.Values, whole) {
 		if err := t.tx.Send(ctx, `
 			delete from resource_value
 			where site = $1 and path = $2 and value = $3 and resource = $4 and element = $5`,
@@ -559,7 +559,7 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 			return err
 		}
 	}
-	for _, v := range missing(next.Values, old.Values, whole) {
+	for _, v := range valuesMissingFrom(next.Values, old.Values, whole) {
 		if err := t.tx.Send(ctx, `
 			insert into resource_value (site, path, value, resource, element)
 			values ($1, $2, $3, $4, $5)

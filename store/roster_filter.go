@@ -14,46 +14,46 @@ import (
 // narrowing is what the indexes can tell about a filter: an SQL condition that every matching
 // resource satisfies. If the indexes cannot tell anything, the SQL is empty.
 type narrowing struct {
-	sql       string
-	args      []any
-	exact     bool // every resource that satisfies sql matches the filter
-	selective bool // an index finds the resources that satisfy sql, without reading others
-	few       bool // sql leaves few resources, so sorting them is cheaper than walking a sorted index
-	skewed    bool // sql leaves few resources for most values, but any number for some
-	elsewhere bool // sql reads rows of another table
+	sql        string
+	args       []any
+	exact      bool // every resource that satisfies sql matches the filter
+	selective  bool // an index finds the resources that satisfy sql, without reading others
+	few        bool // sql leaves few resources, so sorting them is cheaper than walking a sorted index
+	skewed     bool // sql leaves few resources for most values, but any number for some
+	otherTable bool // sql reads rows of another table
 
 	either []narrowing // the parts of an "or": it suffices to satisfy one of them
 
 	count string // a query that counts the resources without reading them, with the same arguments; empty if there is none
 }
 
-// maybe is the narrowing when no index can tell anything.
-var maybe = narrowing{}
+// unknownNarrowing is the narrowing when no index can tell anything.
+var unknownNarrowing = narrowing{}
 
-// always is the narrowing that every resource satisfies. "1 = 1" means the same on both databases.
-var always = narrowing{sql: "1 = 1", exact: true}
+// everyResource is the narrowing that every resource satisfies. "1 = 1" means the same on both databases.
+var everyResource = narrowing{sql: "1 = 1", exact: true}
 
-// nothing is the narrowing that no resource satisfies.
-var nothing = narrowing{sql: "1 = 0", exact: true}.markSelective()
+// noResource is the narrowing that no resource satisfies.
+var noResource = narrowing{sql: "1 = 0", exact: true}.markSelective()
 
 // narrow compiles a filter to SQL. The SQL calls the resource r. Its placeholders are numbered
 // after the "before" arguments that precede them. Column names come from this file and values are
 // bound, so no part of a request becomes SQL.
 func narrow(q roster.ListQuery, site string, declared declaredRows, before int) narrowing {
 	if q.Filter == nil {
-		return always
+		return everyResource
 	}
-	n := narrower{site: site, kind: q.Kind, groups: q.Groups, declared: declared}.node(q.Filter.Root, false)
-	return n.numbered(before)
+	n := narrower{site: site, kind: q.Kind, groups: q.Groups, declared: declared}.narrowNode(q.Filter.Root, false)
+	return n.numberPlaceholders(before)
 }
 
-// numbered replaces each ? with $n.
-func (n narrowing) numbered(before int) narrowing {
-	n.sql, n.count = numbered(n.sql, before), numbered(n.count, 0)
+// numberPlaceholders replaces each ? with $n.
+func (n narrowing) numberPlaceholders(before int) narrowing {
+	n.sql, n.count = numberPlaceholders(n.sql, before), numberPlaceholders(n.count, 0)
 	return n
 }
 
-func numbered(sql string, before int) string {
+func numberPlaceholders(sql string, before int) string {
 	var b strings.Builder
 	for i := 0; i < len(sql); i++ {
 		if sql[i] != '?' {
@@ -73,28 +73,28 @@ type narrower struct {
 	declared declaredRows
 }
 
-// node compiles a node, or its negation if not is set. Negation is pushed down to the leaves, so
+// narrowNode compiles a node, or its negation if not is set. Negation is pushed down to the leaves, so
 // that "maybe" stays "maybe" when it is negated.
-func (n narrower) node(node scim.Node, not bool) narrowing {
+func (n narrower) narrowNode(node scim.Node, not bool) narrowing {
 	switch node := node.(type) {
 	case scim.And:
-		return n.both(node.Left, node.Right, not, !not)
+		return n.narrowBoth(node.Left, node.Right, not, !not)
 	case scim.Or:
-		return n.both(node.Left, node.Right, not, not)
+		return n.narrowBoth(node.Left, node.Right, not, not)
 	case scim.Not:
-		return n.node(node.Node, !not)
+		return n.narrowNode(node.Node, !not)
 	case scim.Compare:
-		return negate(n.compare(node), not)
+		return negate(n.narrowCompare(node), not)
 	case scim.Present:
-		return negate(n.present(node.Path), not)
+		return negate(n.narrowPresent(node.Path), not)
 	case scim.ValuePath:
-		return negate(n.valuePath(node), not)
+		return negate(n.narrowValuePath(node), not)
 	}
-	return maybe
+	return unknownNarrowing
 }
 
-func (n narrower) both(left, right scim.Node, not, and bool) narrowing {
-	a, b := n.node(left, not), n.node(right, not)
+func (n narrower) narrowBoth(left, right scim.Node, not, and bool) narrowing {
+	a, b := n.narrowNode(left, not), n.narrowNode(right, not)
 	if and {
 		return conjunction(a, b)
 	}
@@ -113,13 +113,13 @@ func conjunction(a, b narrowing) narrowing {
 		return a
 	}
 	return narrowing{
-		sql:       "(" + a.sql + " and " + b.sql + ")",
-		args:      append(append([]any{}, a.args...), b.args...),
-		exact:     a.exact && b.exact,
-		selective: a.selective || b.selective,
-		few:       a.few || b.few,
-		skewed:    (a.skewed || !a.selective) && (b.skewed || !b.selective),
-		elsewhere: a.elsewhere || b.elsewhere,
+		sql:        "(" + a.sql + " and " + b.sql + ")",
+		args:       append(append([]any{}, a.args...), b.args...),
+		exact:      a.exact && b.exact,
+		selective:  a.selective || b.selective,
+		few:        a.few || b.few,
+		skewed:     (a.skewed || !a.selective) && (b.skewed || !b.selective),
+		otherTable: a.otherTable || b.otherTable,
 	}
 }
 
@@ -127,19 +127,19 @@ func conjunction(a, b narrowing) narrowing {
 // something about both sides.
 func (n narrower) disjunction(a, b narrowing) narrowing {
 	if a.sql == "" || b.sql == "" {
-		return maybe
+		return unknownNarrowing
 	}
 	either := narrowing{
-		sql:       "(" + a.sql + " or " + b.sql + ")",
-		args:      append(append([]any{}, a.args...), b.args...),
-		exact:     a.exact && b.exact,
-		selective: a.selective && b.selective,
-		few:       a.few && b.few,
-		skewed:    a.skewed || b.skewed,
-		elsewhere: a.elsewhere || b.elsewhere,
+		sql:        "(" + a.sql + " or " + b.sql + ")",
+		args:       append(append([]any{}, a.args...), b.args...),
+		exact:      a.exact && b.exact,
+		selective:  a.selective && b.selective,
+		few:        a.few && b.few,
+		skewed:     a.skewed || b.skewed,
+		otherTable: a.otherTable || b.otherTable,
 	}
 	if either.selective {
-		either.unite(n.site, append(a.parts(), b.parts()...))
+		either.setUnion(n.site, append(a.parts(), b.parts()...))
 	}
 	return either
 }
@@ -152,10 +152,10 @@ func (n narrowing) parts() []narrowing {
 	return []narrowing{n}
 }
 
-// unite turns the parts into a union of queries. Each part has its own index, but no index serves
+// setUnion turns the parts into a union of queries. Each part has its own index, but no index serves
 // all of them together: for a plain "or", PostgreSQL would walk the whole list, and so would SQLite
 // if one of the indexes is partial.
-func (n *narrowing) unite(site string, parts []narrowing) {
+func (n *narrowing) setUnion(site string, parts []narrowing) {
 	var sql []string
 	n.args, n.either = nil, parts
 	for _, p := range parts {
@@ -172,7 +172,7 @@ func negate(n narrowing, not bool) narrowing {
 	case !not:
 		return n
 	case !n.exact:
-		return maybe
+		return unknownNarrowing
 	}
 	n.sql = "not coalesce(" + n.sql + ", false)"
 	n.selective, n.few, n.count, n.either = false, false, "", nil
@@ -211,34 +211,34 @@ var timeColumns = map[string]string{
 	"lastModified": "r.modified",
 }
 
-func (n narrower) compare(c scim.Compare) narrowing {
+func (n narrower) narrowCompare(c scim.Compare) narrowing {
 	path, op := c.Path, c.Op
 	text, isText := c.Value.(string)
 	if isText && strings.ContainsRune(text, 0) {
-		return maybe // PostgreSQL rejects such strings, and no stored value contains one
+		return unknownNarrowing // PostgreSQL rejects such strings, and no stored value contains one
 	}
 	if rows, declared := n.declared.paths[path]; declared {
-		return n.compareDeclared(rows, c)
+		return n.narrowDeclared(rows, c)
 	}
 	if path.URN != "" {
-		return maybe
+		return unknownNarrowing
 	}
 	switch {
 	case path.Name == "meta":
-		return compareTime(timeColumns[path.Sub], op, c.Value)
+		return narrowTime(timeColumns[path.Sub], op, c.Value)
 	case n.kind == roster.User:
-		if known, ok := n.compareUser(path, op, c.Value); ok {
+		if known, ok := n.narrowUserAttribute(path, op, c.Value); ok {
 			return known
 		}
 	case n.kind == roster.Group && path == members && isText && op == scim.Eq:
-		return n.member("m.group_id", "m.member", text)
+		return n.narrowByMember("m.group_id", "m.member", text)
 	case n.kind == roster.Group && path == memberNames && isText && op == scim.Eq && text != "":
-		return n.memberNamed(text)
+		return n.narrowByMemberName(text)
 	}
 	if column, indexed := textColumn(n.kind, path.Name); indexed && path.Sub == "" && isText {
-		return compareText(column, op, text)
+		return narrowText(column, op, text)
 	}
-	return maybe
+	return unknownNarrowing
 }
 
 var (
@@ -249,56 +249,56 @@ var (
 	memberNames = scim.AttrPath{Name: "members", Sub: "display"}
 )
 
-// compareUser handles the attributes that only users have. ok is false for all others.
-func (n narrower) compareUser(path scim.AttrPath, op scim.Op, value any) (narrowing, bool) {
+// narrowUserAttribute handles the attributes that only users have. ok is false for all others.
+func (n narrower) narrowUserAttribute(path scim.AttrPath, op scim.Op, value any) (narrowing, bool) {
 	text, isText := value.(string)
 	switch {
 	case path == scim.AttrPath{Name: "active"}:
-		return compareActive(op, value), true
+		return narrowActive(op, value), true
 	case path == scim.AttrPath{Name: "userType"} && isText:
-		return compareRole(op, text), true
+		return narrowRole(op, text), true
 	case path == emails && isText:
-		return n.value(roster.EmailPath, op, text), true
+		return n.narrowByValue(roster.EmailPath, op, text), true
 	case path == groups && isText && op == scim.Eq && text != "" && !n.groups:
-		return nothing, true
+		return noResource, true
 	case path == groups && isText && op == scim.Eq:
-		return n.member("m.member", "m.group_id", text), true
+		return n.narrowByMember("m.member", "m.group_id", text), true
 	}
 	return narrowing{}, false
 }
 
-// member narrows by a row of membership. It compares ids case-insensitively: stored ids are lower
+// narrowByMember narrows by a row of membership. It compares ids case-insensitively: stored ids are lower
 // case.
-func (n narrower) member(wanted, known, id string) narrowing {
+func (n narrower) narrowByMember(wanted, known, id string) narrowing {
 	if id == "" {
-		return maybe
+		return unknownNarrowing
 	}
 	return narrowing{
-		sql:       "r.id in (select " + wanted + " from membership m where m.site = ? and " + known + " = ?)",
-		args:      []any{n.site, scim.Fold(id)},
-		exact:     true,
-		skewed:    known == "m.group_id", // a group has any number of members
-		elsewhere: true,
+		sql:        "r.id in (select " + wanted + " from membership m where m.site = ? and " + known + " = ?)",
+		args:       []any{n.site, scim.Fold(id)},
+		exact:      true,
+		skewed:     known == "m.group_id", // a group has any number of members
+		otherTable: true,
 	}.markSelective()
 }
 
-// memberNamed narrows to groups that have a member with this displayName.
-func (n narrower) memberNamed(name string) narrowing {
+// narrowByMemberName narrows to groups that have a member with this displayName.
+func (n narrower) narrowByMemberName(name string) narrowing {
 	return narrowing{
 		sql: `r.id in (
 			select m.group_id
 			from resource u
 			join membership m on m.site = u.site and m.member = u.id
 			where u.site = ? and u.kind in (?, ?) and u.display_name <> '' and u.display_name = ?)`,
-		args:      []any{n.site, string(roster.User), string(roster.Group), scim.Fold(name)},
-		exact:     true,
-		elsewhere: true,
+		args:       []any{n.site, string(roster.User), string(roster.Group), scim.Fold(name)},
+		exact:      true,
+		otherTable: true,
 	}.markSelective()
 }
 
-func compareText(c column, op scim.Op, text string) narrowing {
+func narrowText(c column, op scim.Op, text string) narrowing {
 	if text == "" {
-		return maybe // no stored value is empty; the evaluator decides what an empty string means
+		return unknownNarrowing // no stored value is empty; the evaluator decides what an empty string means
 	}
 	if !c.caseExact {
 		text = scim.Fold(text)
@@ -314,23 +314,23 @@ func compareText(c column, op scim.Op, text string) narrowing {
 		n = narrowing{sql: "coalesce(" + c.name + ", '') <> ?", args: []any{text}, exact: true}
 	case scim.Co, scim.Sw, scim.Ew:
 		if c.caseExact {
-			return maybe // SQLite's like ignores the case of ASCII letters
+			return unknownNarrowing // SQLite's like ignores the case of ASCII letters
 		}
 		n = narrowing{sql: c.name + ` like ? escape '\'`, args: []any{likePattern(op, text)}, exact: true}
 	default:
-		return compareOrder(c, op, text)
+		return narrowOrder(c, op, text)
 	}
 	return n
 }
 
-// orders maps the ordering operators to SQL. Both databases compare strings byte by byte, as the
+// orderOperators maps the ordering operators to SQL. Both databases compare strings byte by byte, as the
 // evaluator does.
-var orders = map[scim.Op]string{scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
+var orderOperators = map[scim.Op]string{scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
 
-func compareOrder(c column, op scim.Op, text string) narrowing {
-	sign, known := orders[op]
+func narrowOrder(c column, op scim.Op, text string) narrowing {
+	sign, known := orderOperators[op]
 	if !known {
-		return maybe
+		return unknownNarrowing
 	}
 	n := narrowing{sql: c.name + " " + sign + " ?", args: []any{text}, exact: true}
 	if c.optional {
@@ -351,10 +351,10 @@ func likePattern(op scim.Op, text string) string {
 	return text
 }
 
-func compareActive(op scim.Op, value any) narrowing {
+func narrowActive(op scim.Op, value any) narrowing {
 	active, isBool := value.(bool)
 	if !isBool || op != scim.Eq && op != scim.Ne {
-		return maybe
+		return unknownNarrowing
 	}
 	if active == (op == scim.Eq) {
 		return narrowing{sql: "r.active", exact: true}
@@ -362,16 +362,16 @@ func compareActive(op scim.Op, value any) narrowing {
 	return narrowing{sql: "not r.active", exact: true}
 }
 
-// compareRole narrows by the role of users. A user with a special role always has that role as
+// narrowRole narrows by the role of users. A user with a special role always has that role as
 // userType. Any other user can have any userType except the name of a special role.
-func compareRole(op scim.Op, text string) narrowing {
+func narrowRole(op scim.Op, text string) narrowing {
 	if op != scim.Eq && op != scim.Ne || text == "" {
-		return maybe
+		return unknownNarrowing
 	}
 	role, known := roster.ParseRole(text)
 	if !known || role == roster.RoleRegistered {
 		if op == scim.Ne {
-			return maybe
+			return unknownNarrowing
 		}
 		return narrowing{sql: "r.role = ?", args: []any{string(roster.RoleRegistered)}}
 	}
@@ -382,49 +382,49 @@ func compareRole(op scim.Op, text string) narrowing {
 	}.markSelective(), op == scim.Ne)
 }
 
-// compareTime compares times to the millisecond, the precision of the documents.
-func compareTime(column string, op scim.Op, value any) narrowing {
+// narrowTime compares times to the millisecond, the precision of the documents.
+func narrowTime(column string, op scim.Op, value any) narrowing {
 	text, _ := value.(string)
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if column == "" || err != nil {
-		return maybe
+		return unknownNarrowing
 	}
-	sign, known := orders[op]
+	sign, known := orderOperators[op]
 	if op == scim.Eq {
 		sign, known = "=", true
 	}
 	if !known || at.Nanosecond()%int(time.Microsecond) != 0 {
-		return maybe
+		return unknownNarrowing
 	}
 	return narrowing{sql: column + " " + sign + " ?", args: []any{at.UnixMicro()}, exact: true}
 }
 
-// value narrows by the value rows of a path. It is enough that one of a resource's values satisfies
+// narrowByValue narrows by the value rows of a path. It is enough that one of a resource's values satisfies
 // the operator.
-func (n narrower) value(path string, op scim.Op, text string) narrowing {
+func (n narrower) narrowByValue(path string, op scim.Op, text string) narrowing {
 	if text == "" {
-		return maybe
+		return unknownNarrowing
 	}
 	folded := scim.Fold(text)
 	switch op {
 	case scim.Eq:
-		return n.rows(path, "v.value = ?", folded).markSelective()
+		return n.narrowByRows(path, "v.value = ?", folded).markSelective()
 	case scim.Co, scim.Sw, scim.Ew:
 		// The database must walk through all values to find those that contain a string.
-		return n.rows(path, `v.value like ? escape '\'`, likePattern(op, folded))
+		return n.narrowByRows(path, `v.value like ? escape '\'`, likePattern(op, folded))
 	case scim.Gt, scim.Ge, scim.Lt, scim.Le:
-		return n.rows(path, "v.value "+orders[op]+" ?", folded)
+		return n.narrowByRows(path, "v.value "+orderOperators[op]+" ?", folded)
 	}
-	return maybe
+	return unknownNarrowing
 }
 
-// rows narrows to resources that have a value row that satisfies the condition.
-func (n narrower) rows(path, condition string, args ...any) narrowing {
+// narrowByRows narrows to resources that have a value row that satisfies the condition.
+func (n narrower) narrowByRows(path, condition string, args ...any) narrowing {
 	return narrowing{
-		sql:       "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
-		args:      append([]any{n.site, path}, args...),
-		exact:     true,
-		elsewhere: true,
+		sql:        "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
+		args:       append([]any{n.site, path}, args...),
+		exact:      true,
+		otherTable: true,
 	}
 }
 
@@ -434,45 +434,45 @@ func (n narrowing) markSelective() narrowing {
 	return n
 }
 
-// compareDeclared narrows by the value rows of declared attributes. The rows are case-folded even
+// narrowDeclared narrows by the value rows of declared attributes. The rows are case-folded even
 // for caseExact attributes, and contain only the beginning of long values.
-func (n narrower) compareDeclared(rows string, c scim.Compare) narrowing {
+func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
 	if c.Attr == nil {
-		return maybe // the resource type has no attribute with this name
+		return unknownNarrowing // the resource type has no attribute with this name
 	}
 	key, whole := roster.IndexKey(c.Value)
 	if key == "" {
-		return maybe
+		return unknownNarrowing
 	}
 	text, isText := c.Value.(string)
 	part := isText && (c.Op == scim.Sw || c.Op == scim.Co || c.Op == scim.Ew)
 	var found narrowing
 	switch end, ends := prefixEnd(key); {
 	case c.Op == scim.Eq:
-		found = n.between(valueRange{rows, key, key + "\x01", "*"}) // no string lies between the two bounds
+		found = n.narrowToRange(valueRange{rows, key, key + "\x01", "*"}) // no string lies between the two bounds
 	case part && c.Attr.CaseExact:
 		// A substring is not always a substring of the folded value, because folding can join a
 		// letter and its accent.
-		found = n.anyRow(rows)
+		found = n.narrowToAnyRow(rows)
 	case part && c.Op == scim.Sw && ends:
-		found = n.between(valueRange{rows, key, end, "distinct v.resource"})
+		found = n.narrowToRange(valueRange{rows, key, end, "distinct v.resource"})
 	case part:
-		found = n.rows(rows, `(v.value like ? escape '\' or length(v.value) = ? or v.value = '')`, likePattern(c.Op, scim.Fold(text)), roster.IndexedRunes)
+		found = n.narrowByRows(rows, `(v.value like ? escape '\' or length(v.value) = ? or v.value = '')`, likePattern(c.Op, scim.Fold(text)), roster.IndexedRunes)
 		whole = false
 	default:
-		return maybe
+		return unknownNarrowing
 	}
 	found.exact = whole && !c.Attr.CaseExact && !n.declared.crowded[rows]
 	return found
 }
 
-// between narrows to resources with a value row in a range. The index finds those rows, whether
+// narrowToRange narrows to resources with a value row in a range. The index finds those rows, whether
 // there are few or many.
-func (n narrower) between(r valueRange) narrowing {
+func (n narrower) narrowToRange(r valueRange) narrowing {
 	if n.declared.asked != nil {
 		*n.declared.asked = append(*n.declared.asked, r)
 	}
-	found := n.rows(r.path, "v.value >= ? and v.value < ?", r.from, r.to)
+	found := n.narrowByRows(r.path, "v.value >= ? and v.value < ?", r.from, r.to)
 	found.count = "select count(" + r.counts + ") from resource_value v where v.site = ? and v.path = ? and v.value >= ? and v.value < ?"
 	if n.declared.crowded[r.path] {
 		found.sql = strings.TrimSuffix(found.sql, ")") + " union all select v.resource from resource_value v where v.site = ? and v.path = ? and v.value = '')"
@@ -482,13 +482,13 @@ func (n narrower) between(r valueRange) narrowing {
 	return found
 }
 
-// anyRow narrows to resources that have any value row for a path.
-func (n narrower) anyRow(path string) narrowing {
+// narrowToAnyRow narrows to resources that have any value row for a path.
+func (n narrower) narrowToAnyRow(path string) narrowing {
 	return narrowing{
-		sql:       "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ?)",
-		args:      []any{n.site, path},
-		exact:     true,
-		elsewhere: true,
+		sql:        "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ?)",
+		args:       []any{n.site, path},
+		exact:      true,
+		otherTable: true,
 	}
 }
 
@@ -516,41 +516,41 @@ const (
 	surrogateCount = 0x800
 )
 
-func (n narrower) present(path scim.AttrPath) narrowing {
+func (n narrower) narrowPresent(path scim.AttrPath) narrowing {
 	if rows, declared := n.declared.paths[path]; declared {
-		return n.anyRow(rows)
+		return n.narrowToAnyRow(rows)
 	}
 	if path.URN != "" {
-		return maybe
+		return unknownNarrowing
 	}
 	if n.kind == roster.Group && path.Name == "members" && (path.Sub == "" || path.Sub == "value" || path.Sub == "type") {
 		return narrowing{sql: "exists (select 1 from membership m where m.site = ? and m.group_id = r.id)", args: []any{n.site}, exact: true}
 	}
 	if n.kind == roster.User && path.Name == "groups" && path.Sub == "" && !n.groups {
-		return nothing
+		return noResource
 	}
 	if n.kind == roster.User && path.Name == "groups" && path.Sub == "" {
 		return narrowing{sql: "exists (select 1 from membership m where m.site = ? and m.member = r.id)", args: []any{n.site}, exact: true}
 	}
 	if path.Sub != "" {
-		return maybe
+		return unknownNarrowing
 	}
 	switch {
 	case path.Name == "id", path.Name == "meta", path.Name == "active" && n.kind == roster.User:
-		return always // every resource has them
+		return everyResource // every resource has them
 	}
 	c, indexed := textColumn(n.kind, path.Name)
 	if !indexed {
-		return maybe
+		return unknownNarrowing
 	}
 	return narrowing{sql: "coalesce(" + c.name + ", '') <> ''", exact: true}
 }
 
-// valuePath narrows by the indexed sub-attributes in the filter of a value path. For emails[type eq
+// narrowValuePath narrows by the indexed sub-attributes in the filter of a value path. For emails[type eq
 // "work" and value eq "x"] it finds the resources with the value x, and the evaluator checks that a
 // single element satisfies both conditions.
-func (n narrower) valuePath(node scim.ValuePath) narrowing {
-	inner := n.element(node.Path, node.Filter)
+func (n narrower) narrowValuePath(node scim.ValuePath) narrowing {
+	inner := n.narrowElement(node.Path, node.Filter)
 	c, one := node.Filter.(scim.Compare)
 	if !one || c.Path.Name != "value" || node.Path.URN != "" || node.Path.Name != "groups" && node.Path.Name != "members" {
 		inner.exact = false
@@ -558,34 +558,34 @@ func (n narrower) valuePath(node scim.ValuePath) narrowing {
 	return inner
 }
 
-// element compiles a filter on the sub-attributes of one element. If the element has a value, the
+// narrowElement compiles a filter on the sub-attributes of one element. If the element has a value, the
 // resource has it too, so the indexes for resources apply.
-func (n narrower) element(of scim.AttrPath, node scim.Node) narrowing {
+func (n narrower) narrowElement(of scim.AttrPath, node scim.Node) narrowing {
 	switch node := node.(type) {
 	case scim.And:
-		return conjunction(n.element(of, node.Left), n.element(of, node.Right))
+		return conjunction(n.narrowElement(of, node.Left), n.narrowElement(of, node.Right))
 	case scim.Or:
-		return n.disjunction(n.element(of, node.Left), n.element(of, node.Right))
+		return n.disjunction(n.narrowElement(of, node.Left), n.narrowElement(of, node.Right))
 	case scim.Present:
-		if path := n.inElement(of, node.Path.Name); n.declared.paths[path] != "" {
-			return n.present(path)
+		if path := n.pathInElement(of, node.Path.Name); n.declared.paths[path] != "" {
+			return n.narrowPresent(path)
 		}
 	case scim.Compare:
-		path := n.inElement(of, node.Path.Name)
+		path := n.pathInElement(of, node.Path.Name)
 		node.Path = path
 		switch {
 		case n.declared.paths[path] != "",
 			n.kind == roster.User && (path == emails || path == groups),
 			n.kind == roster.Group && (path == members || path == memberNames):
-			return n.compare(node)
+			return n.narrowCompare(node)
 		}
 	}
-	return maybe
+	return unknownNarrowing
 }
 
-// inElement returns the path, from the resource, of the sub-attribute name of an element. The
+// pathInElement returns the path, from the resource, of the sub-attribute name of an element. The
 // elements of an attribute that is not complex are themselves the "value".
-func (n narrower) inElement(of scim.AttrPath, name string) scim.AttrPath {
+func (n narrower) pathInElement(of scim.AttrPath, name string) scim.AttrPath {
 	if _, declared := n.declared.paths[of]; declared && name == "value" {
 		return of
 	}

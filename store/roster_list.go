@@ -48,13 +48,13 @@ const (
 // roster.ErrTooSlow if the work takes too long.
 func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (found roster.Found, err error) {
 	l := newListing(id, q, declaredRows{})
-	if l.looksUp() {
-		found, all, err := s.lookUp(ctx, l)
+	if l.isLookup() {
+		found, all, err := s.answerLookup(ctx, l)
 		if err != nil || all {
 			return found, err
 		}
 	}
-	if !l.costly() {
+	if !l.isCostly() {
 		return s.list(ctx, l)
 	}
 	err = s.Work(ctx, id, func(limited context.Context) error {
@@ -67,20 +67,20 @@ func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (foun
 	return found, err
 }
 
-// costly reports whether the query may have to read more than the page itself.
-func (l listing) costly() bool { return l.Filter != nil || l.Sort != nil && !l.byName }
+// isCostly reports whether the query may have to read more than the page itself.
+func (l listing) isCostly() bool { return l.Filter != nil || l.Sort != nil && !l.byName }
 
 func (s Rosters) list(ctx context.Context, l listing) (found roster.Found, err error) {
 	err = s.DB.Lane(string(l.site)).View(ctx, func(tx *sqldb.Tx) error {
 		best := l
-		if !l.n.exact && !l.n.selective {
+		if !l.narrowing.exact && !l.narrowing.selective {
 			declared, err := findDeclaredRows(ctx, tx, l.site, l.Kind, l.Filter)
 			if err != nil {
 				return err
 			}
 			best = newListing(l.site, l.ListQuery, declared)
 		}
-		if best.varies() {
+		if best.hasVaryingCost() {
 			if err := tx.PlanForValues(ctx); err != nil {
 				return err
 			}
@@ -112,89 +112,89 @@ func documentsOf(ctx context.Context, tx *sqldb.Tx, room int, scan func(scanner)
 	return docs, false, rows.Err()
 }
 
-// varies reports whether the number of rows to read depends on more than the page.
-func (l listing) varies() bool {
-	return l.Filter != nil && l.n.sql != "" || l.Sort != nil && !l.byName
+// hasVaryingCost reports whether the number of rows to read depends on more than the page.
+func (l listing) hasVaryingCost() bool {
+	return l.Filter != nil && l.narrowing.sql != "" || l.Sort != nil && !l.byName
 }
 
 // listing is a list query: a condition on resources, and its arguments.
 type listing struct {
 	roster.ListQuery
-	site  site.ID
-	where string
-	args  []any
-	n     narrowing
+	site      site.ID
+	where     string
+	args      []any
+	narrowing narrowing
 
 	byName bool // the list walks the index of user names; the second argument is the folded name to start from
 }
 
 func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
-	l := listing{ListQuery: q, site: id, n: narrow(q, string(id), declared, 2)}
+	l := listing{ListQuery: q, site: id, narrowing: narrow(q, string(id), declared, 2)}
 	byName := q.Kind == roster.User && q.Sort != nil && q.Sort.Path == scim.AttrPath{Name: "userName"}
 	// If there are many matches and no document has to be checked, walking the list is cheaper for
 	// counting and sorting.
-	found := l.n.selective && (l.n.few || !l.n.exact)
+	found := l.narrowing.selective && (l.narrowing.few || !l.narrowing.exact)
 	switch {
 	case found:
 		// Avoid the list column, so that neither database walks the whole list.
 		l.where, l.args = `r.site = $1 and r.kind = $2`, []any{string(id), string(q.Kind)}
-	case byName && l.n.exact:
+	case byName && l.narrowing.exact:
 		l.byName = true
 		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // only users have a user_name
 	default:
-		l.n = narrow(q, string(id), declared, 1)
+		l.narrowing = narrow(q, string(id), declared, 1)
 		l.where, l.args = `r.list = $1`, []any{listOf(id, q.Kind)}
 	}
-	l.n.selective = found
-	l.args = append(l.args, l.n.args...)
-	if l.n.sql != "" {
-		l.where += " and " + l.n.sql
+	l.narrowing.selective = found
+	l.args = append(l.args, l.narrowing.args...)
+	if l.narrowing.sql != "" {
+		l.where += " and " + l.narrowing.sql
 	}
 	return l
 }
 
 func (l listing) list(ctx context.Context, tx *sqldb.Tx) (roster.Found, error) {
-	order, sorted := l.sorted()
+	order, sorted := l.sortOrdering()
 	switch {
 	case l.Filter == nil && l.Sort == nil:
-		return l.everything(ctx, tx)
-	case l.n.exact && l.Sort == nil:
-		return l.page(ctx, tx)
-	case l.n.exact && sorted:
+		return l.unfilteredPage(ctx, tx)
+	case l.narrowing.exact && l.Sort == nil:
+		return l.exactPage(ctx, tx)
+	case l.narrowing.exact && sorted:
 		return l.sortedPage(ctx, tx, order)
 	}
 	return l.scan(ctx, tx)
 }
 
-// byPlace returns the order of lists. A selective condition leaves few rows; "+ 0" makes the
+// placeOrder returns the order of lists. A selective condition leaves few rows; "+ 0" makes the
 // database sort them instead of looking for them in a walk through the list.
-func (l listing) byPlace() string {
-	if l.n.selective {
+func (l listing) placeOrder() string {
+	if l.narrowing.selective {
 		return `r.seq + 0, r.id`
 	}
 	return `r.seq, r.id`
 }
 
-// with returns the arguments followed by more. first is the number by which the query names the first
+// withArguments returns the arguments followed by more. first is the number by which the query names the first
 // argument of more, as in $3.
-func (l listing) with(more ...any) (args []any, first int) {
+func (l listing) withArguments(more ...any) (args []any, first int) {
 	return append(slices.Clone(l.args), more...), len(l.args) + 1
 }
 
 // documents reads up to limit documents, starting at a place, as many as fit into room.
 func (l listing) documents(ctx context.Context, tx *sqldb.Tx, from roster.Place, limit, room int) (docs []roster.Document, cut bool, err error) {
-	args, n := l.with(from.Position, from.ID, limit)
+	args, n := l.withArguments(from.Position, from.ID, limit)
 	return documentsOf(ctx, tx, room, scanDocument, `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+` and (r.seq, r.id) >= ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
-		order by `+l.byPlace()+`
+		order by `+l.placeOrder()+`
 		limit $`+strconv.Itoa(n+2), args...)
 }
 
 // preceding reads the last limit documents before a place.
 func (l listing) preceding(ctx context.Context, tx *sqldb.Tx, place roster.Place, limit int) (docs []roster.Document, cut bool, err error) {
-	args, n := l.with(place.Position, place.ID, limit)
+	args, n := l.withArguments(place.Position, place.ID, limit)
 	docs, cut, err = documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`
 		from resource r
@@ -205,12 +205,12 @@ func (l listing) preceding(ctx context.Context, tx *sqldb.Tx, place roster.Place
 	return docs, cut, err
 }
 
-// beside reads the page after l.After or before l.Before. ok is false if the query has neither.
-func (l listing) beside(ctx context.Context, tx *sqldb.Tx, total int) (found roster.Found, ok bool, err error) {
+// pageNextToPlace reads the page after l.After or before l.Before. ok is false if the query has neither.
+func (l listing) pageNextToPlace(ctx context.Context, tx *sqldb.Tx, total int) (found roster.Found, ok bool, err error) {
 	found.Total = total
 	switch {
 	case l.After != nil:
-		found.Documents, found.Cut, err = l.documents(ctx, tx, following(*l.After), l.Count, pageBytes)
+		found.Documents, found.Cut, err = l.documents(ctx, tx, placeAfter(*l.After), l.Count, pageBytes)
 	case l.Before != nil:
 		found.Documents, found.Cut, err = l.preceding(ctx, tx, *l.Before, l.Count)
 	default:
@@ -219,21 +219,21 @@ func (l listing) beside(ctx context.Context, tx *sqldb.Tx, total int) (found ros
 	return found, true, err
 }
 
-// following returns the smallest place after p.
-func following(p roster.Place) roster.Place {
+// placeAfter returns the smallest place after p.
+func placeAfter(p roster.Place) roster.Place {
 	return roster.Place{Position: p.Position, ID: p.ID + "\x01"}
 }
 
-// stretch is the number of resources in one bucket of places.
-type stretch struct{ bucket, n int64 }
+// placeBucket is the number of resources in one bucket of places.
+type placeBucket struct{ bucket, count int64 }
 
-func (s stretch) begin() int64 { return s.bucket * bucketSize }
-func (s stretch) end() int64   { return s.begin() + bucketSize }
+func (s placeBucket) begin() int64 { return s.bucket * bucketSize }
+func (s placeBucket) end() int64   { return s.begin() + bucketSize }
 
-// everything returns the page of a list without a filter.
-func (l listing) everything(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
-	counted, err := collect(ctx, tx, func(row scanner) (s stretch, err error) {
-		err = row.Scan(&s.bucket, &s.n)
+// unfilteredPage returns the page of a list without a filter.
+func (l listing) unfilteredPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
+	counted, err := collect(ctx, tx, func(row scanner) (s placeBucket, err error) {
+		err = row.Scan(&s.bucket, &s.count)
 		return s, err
 	}, `
 		select c.bucket, cast(sum(c.n) as bigint)
@@ -245,38 +245,38 @@ func (l listing) everything(ctx context.Context, tx *sqldb.Tx) (found roster.Fou
 		return found, err
 	}
 	var total, skipped int64
-	var first stretch // contains the page's first resource, after skipped others
+	var first placeBucket // contains the page's first resource, after skipped others
 	end := int64(math.MaxInt64)
 	for _, s := range counted {
-		if at := int64(l.Offset) - total; at >= 0 && at < s.n {
+		if at := int64(l.Offset) - total; at >= 0 && at < s.count {
 			first, skipped = s, at
 		}
-		if full := int64(l.Offset + l.Count); total < full && total+s.n >= full {
+		if full := int64(l.Offset + l.Count); total < full && total+s.count >= full {
 			end = s.end()
 		}
-		total += s.n
+		total += s.count
 	}
 	found.Total = int(total)
 	if l.Count == 0 || int64(l.Offset) >= total {
 		return found, nil
 	}
-	if page, ok, err := l.beside(ctx, tx, found.Total); ok {
+	if page, ok, err := l.pageNextToPlace(ctx, tx, found.Total); ok {
 		return page, err
 	}
-	found.Documents, found.Cut, err = l.after(ctx, tx, first, skipped, end)
+	found.Documents, found.Cut, err = l.documentsAfter(ctx, tx, first, skipped, end)
 	return found, err
 }
 
-// after reads a page that starts in the stretch first, after its first skipped resources, and ends
+// documentsAfter reads a page that starts in the stretch first, after its first skipped resources, and ends
 // before the position end. Both bounds are near each other, so the database walks the index instead
 // of sorting. The subquery finds the start of the page from the nearer end of the stretch and uses
 // only the index. It reads no skipped row.
-func (l listing) after(ctx context.Context, tx *sqldb.Tx, first stretch, skipped, end int64) (docs []roster.Document, cut bool, err error) {
-	args, n := l.with(first.begin(), end, l.Count)
+func (l listing) documentsAfter(ctx context.Context, tx *sqldb.Tx, first placeBucket, skipped, end int64) (docs []roster.Document, cut bool, err error) {
+	args, n := l.withArguments(first.begin(), end, l.Count)
 	from := ""
 	if skipped > 0 {
 		direction, walked := "", skipped
-		if left := first.n - skipped; left <= skipped {
+		if left := first.count - skipped; left <= skipped {
 			direction, walked = " desc", left-1
 		}
 		args = append(args, first.end(), walked)
@@ -293,21 +293,21 @@ func (l listing) after(ctx context.Context, tx *sqldb.Tx, first stretch, skipped
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+from+` and r.seq >= $`+strconv.Itoa(n)+` and r.seq < $`+strconv.Itoa(n+1)+`
-		order by `+l.byPlace()+`
+		order by `+l.placeOrder()+`
 		limit $`+strconv.Itoa(n+2), args...)
 }
 
-// skip walks past the first n resources, using only the index.
-func (l listing) skip(ctx context.Context, tx *sqldb.Tx, n int) (at roster.Place, found bool, err error) {
+// skipResources walks past the first n resources, using only the index.
+func (l listing) skipResources(ctx context.Context, tx *sqldb.Tx, n int) (at roster.Place, found bool, err error) {
 	if n == 0 {
 		return at, true, nil
 	}
-	args, first := l.with(n)
+	args, first := l.withArguments(n)
 	places, err := collect(ctx, tx, scanPlace, `
 		select r.seq, r.id
 		from resource r
 		where `+l.where+`
-		order by `+l.byPlace()+`
+		order by `+l.placeOrder()+`
 		limit 1
 		offset $`+strconv.Itoa(first), args...)
 	if err != nil || len(places) == 0 {
@@ -316,19 +316,19 @@ func (l listing) skip(ctx context.Context, tx *sqldb.Tx, n int) (at roster.Place
 	return places[0], true, nil
 }
 
-// page returns the page of a query whose candidates all match, so the indexes alone answer it. If
+// exactPage returns the page of a query whose candidates all match, so the indexes alone answer it. If
 // all matches fit on the first page, it needs one query.
-func (l listing) page(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
+func (l listing) exactPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.Count > 0 && l.Offset == 0 && l.After == nil && l.Before == nil {
 		return l.firstPage(ctx, tx)
 	}
 	if found.Total, err = l.count(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
 		return found, err
 	}
-	if page, ok, err := l.beside(ctx, tx, found.Total); ok {
+	if page, ok, err := l.pageNextToPlace(ctx, tx, found.Total); ok {
 		return page, err
 	}
-	from, ok, err := l.skip(ctx, tx, l.Offset)
+	from, ok, err := l.skipResources(ctx, tx, l.Offset)
 	if err != nil || !ok {
 		return found, err
 	}
@@ -337,7 +337,7 @@ func (l listing) page(ctx context.Context, tx *sqldb.Tx) (found roster.Found, er
 }
 
 func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
-	docs, cut, err := l.first(ctx, tx, l.Count+1)
+	docs, cut, err := l.firstDocuments(ctx, tx, l.Count+1)
 	if err != nil || !cut && len(docs) <= l.Count {
 		return roster.Found{Documents: docs, Total: len(docs)}, err
 	}
@@ -347,8 +347,8 @@ func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 }
 
 func (l listing) count(ctx context.Context, tx *sqldb.Tx) (total int, err error) {
-	if l.n.count != "" {
-		err = tx.QueryRow(ctx, l.n.count, l.n.args...).Scan(&total)
+	if l.narrowing.count != "" {
+		err = tx.QueryRow(ctx, l.narrowing.count, l.narrowing.args...).Scan(&total)
 		return total, err
 	}
 	err = tx.QueryRow(ctx, `
@@ -364,10 +364,10 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 	if found.Total, err = l.total(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
 		return found, err
 	}
-	if l, err = l.beyond(order); err != nil {
+	if l, err = l.continueFrom(order); err != nil {
 		return found, err
 	}
-	args, n := l.with(l.Count, l.Offset, string(l.site))
+	args, n := l.withArguments(l.Count, l.Offset, string(l.site))
 	// If there is no room for all documents, a page before a place loses its beginning, and any
 	// other page loses its end.
 	back := l.Before != nil
@@ -377,12 +377,12 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 			select r.id as page_id
 			from resource r
 			where `+l.where+`
-			order by `+order.by(l.Before != nil)+`
+			order by `+order.orderClause(l.Before != nil)+`
 			limit $`+strconv.Itoa(n)+`
 			offset $`+strconv.Itoa(n+1)+`
 		) page
 		join resource r on r.site = $`+strconv.Itoa(n+2)+` and r.id = page.page_id
-		order by `+order.by(back), args...)
+		order by `+order.orderClause(back), args...)
 	if back {
 		slices.Reverse(found.Documents)
 	}
@@ -394,12 +394,12 @@ func (l listing) total(ctx context.Context, tx *sqldb.Tx) (int, error) {
 		return l.count(ctx, tx)
 	}
 	l.Count = 0
-	found, err := l.everything(ctx, tx)
+	found, err := l.unfilteredPage(ctx, tx)
 	return found.Total, err
 }
 
-// scanTogether is how many candidates are read at once.
-const scanTogether = 200
+// scanStep is how many candidates are read at once.
+const scanStep = 200
 
 // candidate is a document that the filter may match.
 type candidate struct {
@@ -409,19 +409,19 @@ type candidate struct {
 
 // scan reads all candidates. The evaluator decides which ones match and how they are ordered.
 func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
-	if l.n.sql == "" {
+	if l.narrowing.sql == "" {
 		// The scan will read the whole list, so the counts show in advance whether that is too
 		// much.
 		all := l
 		all.Count, all.Filter = 0, nil
-		if whole, err := all.everything(ctx, tx); err != nil || whole.Total > l.ScanLimit {
+		if whole, err := all.unfilteredPage(ctx, tx); err != nil || whole.Total > l.ScanLimit {
 			return found, cmp.Or[error](err, roster.ErrTooMany)
 		}
 	}
-	keep := newKeeper(l.ListQuery)
+	keep := newPageCollector(l.ListQuery)
 	read := 0
 	for from := (roster.Place{}); ; {
-		limit := min(scanTogether, l.ScanLimit-read+1)
+		limit := min(scanStep, l.ScanLimit-read+1)
 		some, cut, err := l.documents(ctx, tx, from, limit, scanBytes)
 		if err != nil {
 			return found, err
@@ -429,15 +429,15 @@ func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, er
 		if read += len(some); read > l.ScanLimit {
 			return found, roster.ErrTooMany
 		}
-		if err := l.look(ctx, tx, some, keep); err != nil {
+		if err := l.collectMatches(ctx, tx, some, keep); err != nil {
 			return found, err
 		}
 		if len(some) < limit && !cut {
-			return l.kept(ctx, tx, keep)
+			return l.collectedPage(ctx, tx, keep)
 		}
 		last := some[len(some)-1]
-		from = following(roster.Place{Position: last.Position, ID: last.ID})
-		if l.n.selective {
+		from = placeAfter(roster.Place{Position: last.Position, ID: last.ID})
+		if l.narrowing.selective {
 			return l.scanFound(ctx, tx, from, read, keep)
 		}
 		runtime.Gosched() // everybody else goes first
@@ -446,8 +446,8 @@ func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, er
 
 // scanFound continues a scan when an index has found many candidates. It reads all their places
 // once, so that the database does not sort all of them again for every step.
-func (l listing) scanFound(ctx context.Context, tx *sqldb.Tx, from roster.Place, read int, keep *keeper) (found roster.Found, err error) {
-	args, n := l.with(from.Position, from.ID, l.ScanLimit-read+1)
+func (l listing) scanFound(ctx context.Context, tx *sqldb.Tx, from roster.Place, read int, keep *pageCollector) (found roster.Found, err error) {
+	args, n := l.withArguments(from.Position, from.ID, l.ScanLimit-read+1)
 	places, err := collect(ctx, tx, scanPlace, `
 		select r.seq, r.id
 		from resource r
@@ -461,17 +461,17 @@ func (l listing) scanFound(ctx context.Context, tx *sqldb.Tx, from roster.Place,
 	}
 	slices.SortFunc(places, func(a, b roster.Place) int { return a.Compare(b, nil) })
 	for len(places) > 0 {
-		docs, err := l.at(ctx, tx, places[:min(scanTogether, len(places))], scanBytes)
+		docs, err := l.documentsAt(ctx, tx, places[:min(scanStep, len(places))], scanBytes)
 		if err != nil {
 			return found, err
 		}
-		if err := l.look(ctx, tx, docs, keep); err != nil {
+		if err := l.collectMatches(ctx, tx, docs, keep); err != nil {
 			return found, err
 		}
 		places = places[len(docs):]
 		runtime.Gosched() // everybody else goes first
 	}
-	return l.kept(ctx, tx, keep)
+	return l.collectedPage(ctx, tx, keep)
 }
 
 func scanPlace(row scanner) (p roster.Place, err error) {
@@ -479,9 +479,9 @@ func scanPlace(row scanner) (p roster.Place, err error) {
 	return p, err
 }
 
-// at reads the documents at some places, in the same order: as many of the first ones as fit into
+// documentsAt reads the documents at some places, in the same order: as many of the first ones as fit into
 // room, but at least one.
-func (l listing) at(ctx context.Context, tx *sqldb.Tx, places []roster.Place, room int) ([]roster.Document, error) {
+func (l listing) documentsAt(ctx context.Context, tx *sqldb.Tx, places []roster.Place, room int) ([]roster.Document, error) {
 	sizes := make(map[string]int, len(places))
 	err := inBatches(places, func(batch []roster.Place) error {
 		rows, err := collect(ctx, tx, func(row scanner) (d roster.Document, err error) {
@@ -490,7 +490,7 @@ func (l listing) at(ctx context.Context, tx *sqldb.Tx, places []roster.Place, ro
 		}, `
 			select r.id, length(r.doc)
 			from resource r
-			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, l.ids(batch)...)
+			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, l.placeArguments(batch)...)
 		for _, row := range rows {
 			sizes[row.ID] = int(row.Version)
 		}
@@ -510,7 +510,7 @@ func (l listing) at(ctx context.Context, tx *sqldb.Tx, places []roster.Place, ro
 		docs, err := collect(ctx, tx, scanDocument, `
 			select `+documentColumns+`
 			from resource r
-			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, l.ids(batch)...)
+			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, l.placeArguments(batch)...)
 		for _, doc := range docs {
 			found[doc.ID] = doc
 		}
@@ -523,8 +523,8 @@ func (l listing) at(ctx context.Context, tx *sqldb.Tx, places []roster.Place, ro
 	return docs, err
 }
 
-// ids returns the arguments of a query for the resources at some places.
-func (l listing) ids(places []roster.Place) []any {
+// placeArguments returns the arguments of a query for the resources at some places.
+func (l listing) placeArguments(places []roster.Place) []any {
 	args := []any{string(l.site)}
 	for _, p := range places {
 		args = append(args, p.ID)
@@ -532,9 +532,9 @@ func (l listing) ids(places []roster.Place) []any {
 	return args
 }
 
-// look adds the matching documents to keep.
-func (l listing) look(ctx context.Context, tx *sqldb.Tx, docs []roster.Document, keep *keeper) error {
-	candidates, err := l.candidates(ctx, tx, docs)
+// collectMatches adds the matching documents to keep.
+func (l listing) collectMatches(ctx context.Context, tx *sqldb.Tx, docs []roster.Document, keep *pageCollector) error {
+	candidates, err := l.parseCandidates(ctx, tx, docs)
 	if err != nil {
 		return err
 	}
@@ -546,12 +546,12 @@ func (l listing) look(ctx context.Context, tx *sqldb.Tx, docs []roster.Document,
 	return nil
 }
 
-// candidates parses the attributes that the query uses, and adds those that are not stored in
+// parseCandidates parses the attributes that the query uses, and adds those that are not stored in
 // documents.
-func (l listing) candidates(ctx context.Context, tx *sqldb.Tx, docs []roster.Document) ([]candidate, error) {
+func (l listing) parseCandidates(ctx context.Context, tx *sqldb.Tx, docs []roster.Document) ([]candidate, error) {
 	list := make([]candidate, len(docs))
 	ids := make([]string, len(docs))
-	names := l.asked()
+	names := l.readAttributes()
 	for i, doc := range docs {
 		resource, err := scim.ParseAttributes(doc.JSON, names)
 		if err != nil {
@@ -563,16 +563,16 @@ func (l listing) candidates(ctx context.Context, tx *sqldb.Tx, docs []roster.Doc
 		list[i], ids[i] = candidate{doc, resource}, doc.ID
 	}
 	switch {
-	case l.asksMembers():
+	case l.readsMembers():
 		return list, l.addMembers(ctx, tx, list)
-	case l.asksGroups():
+	case l.readsGroups():
 		return list, l.addGroups(ctx, tx, list, ids)
 	}
 	return list, nil
 }
 
-// asked returns the attributes and extensions that the filter and the sort order read.
-func (l listing) asked() []string {
+// readAttributes returns the attributes and extensions that the filter and the sort order read.
+func (l listing) readAttributes() []string {
 	var paths []scim.AttrPath
 	if l.Filter != nil {
 		paths = scim.Paths(l.Filter.Root)
@@ -589,26 +589,26 @@ func (l listing) asked() []string {
 	return names
 }
 
-func (l listing) asksMembers() bool {
-	return l.Kind == roster.Group && l.asks(scim.AttrPath{Name: "members"})
+func (l listing) readsMembers() bool {
+	return l.Kind == roster.Group && l.reads(scim.AttrPath{Name: "members"})
 }
 
-// asksMemberNames reports whether the filter or the sort order reads the names of members.
-func (l listing) asksMemberNames() bool {
+// readsMemberNames reports whether the filter or the sort order reads the names of members.
+func (l listing) readsMemberNames() bool {
 	if l.Sort != nil && l.Sort.Path == memberNames {
 		return true
 	}
 	return l.Filter != nil && slices.Contains(scim.Paths(l.Filter.Root), memberNames)
 }
 
-func (l listing) asksGroups() bool {
-	return l.Kind == roster.User && l.Groups && (l.asks(scim.AttrPath{Name: "groups"}) || l.asks(scim.AttrPath{Name: "meta", Sub: "version"}))
+func (l listing) readsGroups() bool {
+	return l.Kind == roster.User && l.Groups && (l.reads(scim.AttrPath{Name: "groups"}) || l.reads(scim.AttrPath{Name: "meta", Sub: "version"}))
 }
 
-// asks reports whether the filter or the sort order reads a core attribute or a sub-attribute of
+// reads reports whether the filter or the sort order reads a core attribute or a sub-attribute of
 // one.
-func (l listing) asks(wanted scim.AttrPath) bool {
-	if l.Sort != nil && within(l.Sort.Path, wanted) {
+func (l listing) reads(wanted scim.AttrPath) bool {
+	if l.Sort != nil && overlaps(l.Sort.Path, wanted) {
 		return true
 	}
 	return l.Filter != nil && mentions(l.Filter.Root, wanted)
@@ -630,12 +630,12 @@ func mentions(node scim.Node, wanted scim.AttrPath) bool {
 	case scim.ValuePath:
 		path = node.Path
 	}
-	return within(path, wanted)
+	return overlaps(path, wanted)
 }
 
-// within reports whether path reads the wanted attribute, one of its sub-attributes, or the
+// overlaps reports whether path reads the wanted attribute, one of its sub-attributes, or the
 // attribute that contains it.
-func within(path, wanted scim.AttrPath) bool {
+func overlaps(path, wanted scim.AttrPath) bool {
 	return path.URN == "" && path.Name == wanted.Name && (path.Sub == "" || wanted.Sub == "" || path.Sub == wanted.Sub)
 }
 
@@ -643,7 +643,7 @@ func within(path, wanted scim.AttrPath) bool {
 const evaluatedMembers = 1000
 
 func (l listing) addMembers(ctx context.Context, tx *sqldb.Tx, list []candidate) error {
-	named := l.asksMemberNames()
+	named := l.readsMemberNames()
 	for _, c := range list {
 		var elements []any
 		for after := ""; ; {
@@ -691,18 +691,18 @@ func (l listing) addGroups(ctx context.Context, tx *sqldb.Tx, list []candidate, 
 	return nil
 }
 
-// keeper collects one page of matches, in the order of the query.
-type keeper struct {
+// pageCollector collects one page of matches, in the order of the query.
+type pageCollector struct {
 	roster.ListQuery
-	total int
-	docs  []roster.Document // with Sort: the best so far, without their JSON
-	bytes int               // the size of docs
-	cut   bool              // some matches did not fit
+	total      int
+	docs       []roster.Document // with Sort: the best so far, without their JSON
+	bytes      int               // the size of docs
+	incomplete bool              // some matches did not fit
 }
 
-func newKeeper(q roster.ListQuery) *keeper { return &keeper{ListQuery: q} }
+func newPageCollector(q roster.ListQuery) *pageCollector { return &pageCollector{ListQuery: q} }
 
-func (k *keeper) add(c candidate) {
+func (k *pageCollector) add(c candidate) {
 	k.total++
 	if k.Sort != nil {
 		c.doc.SortKey = k.Sort.Key(c.resource)
@@ -723,12 +723,12 @@ func (k *keeper) add(c candidate) {
 
 // addFirst keeps the document if the page has room for it. It is for pages that keep the first
 // matches.
-func (k *keeper) addFirst(doc roster.Document) {
-	if k.cut || len(k.docs) == k.Count {
+func (k *pageCollector) addFirst(doc roster.Document) {
+	if k.incomplete || len(k.docs) == k.Count {
 		return
 	}
 	if k.bytes += len(doc.JSON); k.bytes > pageBytes && len(k.docs) > 0 {
-		k.cut = true
+		k.incomplete = true
 		return
 	}
 	k.docs = append(k.docs, doc)
@@ -736,10 +736,10 @@ func (k *keeper) addFirst(doc roster.Document) {
 
 // addLast keeps the document and drops the earliest ones that no longer fit. It is for pages that
 // keep the last matches.
-func (k *keeper) addLast(doc roster.Document) {
+func (k *pageCollector) addLast(doc roster.Document) {
 	k.docs = append(k.docs, doc)
 	for k.bytes += len(doc.JSON); len(k.docs) > k.Count || k.bytes > pageBytes && len(k.docs) > 1; {
-		k.cut = len(k.docs) <= k.Count
+		k.incomplete = len(k.docs) <= k.Count
 		k.bytes -= len(k.docs[0].JSON)
 		k.docs = slices.Delete(k.docs, 0, 1)
 	}
@@ -747,17 +747,17 @@ func (k *keeper) addLast(doc roster.Document) {
 
 // addSorted adds the document, and trims the list when it has more than about twice what the page
 // needs.
-func (k *keeper) addSorted(doc roster.Document) {
+func (k *pageCollector) addSorted(doc roster.Document) {
 	doc.JSON = nil
 	k.docs = append(k.docs, doc)
-	if len(k.docs) >= 2*(k.Offset+k.Count)+scanTogether {
+	if len(k.docs) >= 2*(k.Offset+k.Count)+scanStep {
 		k.sort()
 	}
 }
 
 // sort sorts the documents and keeps only those that the page needs: the first ones, or the last
 // ones before a place.
-func (k *keeper) sort() {
+func (k *pageCollector) sort() {
 	slices.SortFunc(k.docs, func(a, b roster.Document) int { return roster.PlaceOf(a).Compare(roster.PlaceOf(b), k.Sort) })
 	surplus := max(len(k.docs)-k.Offset-k.Count, 0)
 	if k.Before != nil {
@@ -767,10 +767,10 @@ func (k *keeper) sort() {
 	}
 }
 
-// kept returns the page. For a sorted page it reads the documents again, because the keeper stored
+// collectedPage returns the page. For a sorted page it reads the documents again, because the keeper stored
 // only their order.
-func (l listing) kept(ctx context.Context, tx *sqldb.Tx, k *keeper) (found roster.Found, err error) {
-	found = roster.Found{Documents: k.docs, Total: k.total, Cut: k.cut}
+func (l listing) collectedPage(ctx context.Context, tx *sqldb.Tx, k *pageCollector) (found roster.Found, err error) {
+	found = roster.Found{Documents: k.docs, Total: k.total, Cut: k.incomplete}
 	if k.Sort == nil {
 		return found, nil
 	}
@@ -784,7 +784,7 @@ func (l listing) kept(ctx context.Context, tx *sqldb.Tx, k *keeper) (found roste
 	for i, doc := range page {
 		places[i] = roster.PlaceOf(doc)
 	}
-	docs, err := l.at(ctx, tx, places, pageBytes)
+	docs, err := l.documentsAt(ctx, tx, places, pageBytes)
 	for i := range docs {
 		docs[i].SortKey = page[i].SortKey
 	}

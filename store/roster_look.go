@@ -146,7 +146,7 @@ func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]
 		for _, list := range looks {
 			all = append(all, list)
 		}
-		noted, err := notedLooks(ctx, tx, id, skeletons(all...))
+		noted, err := sharedSkeletons(ctx, tx, id, skeletons(all...))
 		if err != nil || len(noted) == 0 {
 			return err
 		}
@@ -177,8 +177,8 @@ func addNew(list, more []roster.Record, limit int) []roster.Record {
 	return list
 }
 
-// notedLooks returns the skeletons that have different names.
-func notedLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) (noted []string, err error) {
+// sharedSkeletons returns the skeletons that have different names.
+func sharedSkeletons(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) (noted []string, err error) {
 	err = inBatches(skeletons, func(batch []string) error {
 		args := []any{string(id)}
 		for _, s := range batch {

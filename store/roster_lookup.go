@@ -10,25 +10,25 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// looksUp reports whether a single query can answer the list, as it can for the lookups by name or
+// isLookup reports whether a single query can answer the list, as it can for the lookups by name or
 // number with which provisioning starts. An index finds the few candidates, and their documents
 // show whether they match.
-func (l listing) looksUp() bool {
+func (l listing) isLookup() bool {
 	first := l.Sort == nil && l.After == nil && l.Before == nil && l.Offset == 0 && l.Count > 0
-	return first && l.n.selective && !l.n.skewed && (l.n.exact || !l.asksMembers() && !l.asksGroups())
+	return first && l.narrowing.selective && !l.narrowing.skewed && (l.narrowing.exact || !l.readsMembers() && !l.readsGroups())
 }
 
-// lookUp answers such a list with one query outside a transaction. all is false if one query was
+// answerLookup answers such a list with one query outside a transaction. all is false if one query was
 // not enough.
-func (s Rosters) lookUp(ctx context.Context, l listing) (found roster.Found, all bool, err error) {
+func (s Rosters) answerLookup(ctx context.Context, l listing) (found roster.Found, all bool, err error) {
 	limit := l.Count // if there are more exact matches than a page, they must be counted
-	if !l.n.exact {
-		limit = min(scanTogether, l.ScanLimit)
+	if !l.narrowing.exact {
+		limit = min(scanStep, l.ScanLimit)
 	}
 	var docs []roster.Document
 	var cut bool
 	err = s.DB.Lane(string(l.site)).Read(ctx, func(tx *sqldb.Tx) error {
-		docs, cut, err = l.some(ctx, tx, limit+1)
+		docs, cut, err = l.documentsUnordered(ctx, tx, limit+1)
 		return err
 	})
 	if err != nil || cut || len(docs) > limit {
@@ -37,26 +37,26 @@ func (s Rosters) lookUp(ctx context.Context, l listing) (found roster.Found, all
 	slices.SortFunc(docs, func(a, b roster.Document) int {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
 	})
-	if l.n.exact {
+	if l.narrowing.exact {
 		return roster.Found{Documents: docs, Total: len(docs)}, true, nil
 	}
-	candidates, err := l.candidates(ctx, nil, docs) // reads no rows: looksUp excludes queries that need them
+	candidates, err := l.parseCandidates(ctx, nil, docs) // reads no rows: isLookup excludes queries that need them
 	if err != nil {
 		return found, false, err
 	}
-	keep := newKeeper(l.ListQuery)
+	keep := newPageCollector(l.ListQuery)
 	for _, c := range candidates {
 		if l.Filter.Match(c.resource) {
 			keep.add(c)
 		}
 	}
-	return roster.Found{Documents: keep.docs, Total: keep.total, Cut: keep.cut}, true, nil
+	return roster.Found{Documents: keep.docs, Total: keep.total, Cut: keep.incomplete}, true, nil
 }
 
-// some reads up to limit documents in no particular order. Sorting even one row would take the
+// documentsUnordered reads up to limit documents in no particular order. Sorting even one row would take the
 // database as long as finding it.
-func (l listing) some(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
-	args, n := l.with(limit)
+func (l listing) documentsUnordered(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
+	args, n := l.withArguments(limit)
 	return documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`
 		from resource r
@@ -64,13 +64,13 @@ func (l listing) some(ctx context.Context, tx *sqldb.Tx, limit int) (docs []rost
 		limit $`+strconv.Itoa(n), args...)
 }
 
-// first reads the first documents of the list, up to limit.
-func (l listing) first(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
-	args, n := l.with(limit)
+// firstDocuments reads the first documents of the list, up to limit.
+func (l listing) firstDocuments(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
+	args, n := l.withArguments(limit)
 	return documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+`
-		order by `+l.byPlace()+`
+		order by `+l.placeOrder()+`
 		limit $`+strconv.Itoa(n), args...)
 }

@@ -146,8 +146,8 @@ func valueIndexes(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]valueIndex, 
 		where v.site = $1`, string(id))
 }
 
-// find returns the progress of a declaration, or false if indexing has not started.
-func find(indexes []valueIndex, d site.Searchable) (valueIndex, bool) {
+// findIndex returns the progress of a declaration, or false if indexing has not started.
+func findIndex(indexes []valueIndex, d site.Searchable) (valueIndex, bool) {
 	at := slices.IndexFunc(indexes, func(v valueIndex) bool { return v.id == d.ID })
 	if at < 0 {
 		return valueIndex{}, false
@@ -190,7 +190,7 @@ func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.T
 	}
 	d.paths = map[scim.AttrPath]string{}
 	for _, s := range declared {
-		if v, _ := find(indexes, s); v.complete && s.Type == kind {
+		if v, _ := findIndex(indexes, s); v.complete && s.Type == kind {
 			d.paths[s.Path] = s.ID
 		}
 	}
@@ -199,16 +199,16 @@ func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.T
 	narrow(roster.ListQuery{Kind: kind, Filter: f, Groups: true}, string(id), d, 0)
 	d.asked, d.many, d.crowded = nil, map[valueRange]bool{}, map[string]bool{}
 	for _, r := range asked {
-		if d.many[r], d.crowded[r.path], err = lookAhead(ctx, tx, id, r); err != nil {
+		if d.many[r], d.crowded[r.path], err = measureRange(ctx, tx, id, r); err != nil {
 			return d, err
 		}
 	}
 	return d, nil
 }
 
-// lookAhead reports whether a range has more than a few rows, and whether its path is crowded (see
+// measureRange reports whether a range has more than a few rows, and whether its path is crowded (see
 // declaredRows).
-func lookAhead(ctx context.Context, tx *sqldb.Tx, id site.ID, r valueRange) (many, crowded bool, err error) {
+func measureRange(ctx context.Context, tx *sqldb.Tx, id site.ID, r valueRange) (many, crowded bool, err error) {
 	var rows, all int
 	err = tx.QueryRow(ctx, `
 		select
@@ -245,7 +245,7 @@ func (s Rosters) Indexing(ctx context.Context, id site.ID) (all []roster.Indexin
 					return err
 				}
 			}
-			v, _ := find(indexes, d)
+			v, _ := findIndex(indexes, d)
 			of := roster.Indexing{Searchable: d, Complete: v.complete, Total: totals[d.Type]}
 			of.Done = min(v.done, of.Total)
 			if of.Complete {
@@ -292,7 +292,7 @@ func (s Rosters) Index(ctx context.Context, id site.ID, epoch int64, limit int) 
 			more = true
 			return step.fillLooks(ctx, *step.looks)
 		}
-		more, err = step.clear(ctx)
+		more, err = step.clearUndeclared(ctx)
 		return err
 	})
 	return more, err
@@ -315,7 +315,7 @@ func (s *indexStep) begin(ctx context.Context) error {
 		return err
 	}
 	for _, d := range s.declared {
-		v, known := find(old, d)
+		v, known := findIndex(old, d)
 		if !known {
 			v = valueIndex{id: d.ID, kind: d.Type}
 			if _, err := s.tx.Exec(ctx, `
@@ -444,10 +444,10 @@ func addValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) e
 // Clearing a row takes less work.
 const clearTogether = 10
 
-// clear removes rows that belong to no declaration. A write that saw a declaration just before it
+// clearUndeclared removes rows that belong to no declaration. A write that saw a declaration just before it
 // was withdrawn can still add rows later. No query reads them, because ids are never reused, and
 // the next run removes them.
-func (s *indexStep) clear(ctx context.Context) (more bool, err error) {
+func (s *indexStep) clearUndeclared(ctx context.Context) (more bool, err error) {
 	path, found, err := s.undeclaredPath(ctx)
 	if err != nil || !found {
 		return false, err

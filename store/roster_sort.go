@@ -25,23 +25,23 @@ type term struct {
 	descending bool
 }
 
-// sorted returns the ordering for the query's sort attribute, or false if no columns sort like it.
-func (l listing) sorted() (ordering, bool) {
+// sortOrdering returns the ordering for the query's sort attribute, or false if no columns sort like it.
+func (l listing) sortOrdering() (ordering, bool) {
 	if l.Sort == nil || l.Sort.Path.URN != "" {
 		return ordering{}, false
 	}
 	if l.Sort.Path.Name == "meta" {
 		column, ok := timeColumns[l.Sort.Path.Sub]
-		return byTime(column, l.Sort.Descending), ok
+		return orderByTime(column, l.Sort.Descending), ok
 	}
 	c, ok := textColumn(l.Kind, l.Sort.Path.Name)
 	if !ok || l.Sort.Path.Sub != "" {
 		return ordering{}, false
 	}
-	return byText(c, l.Sort.Descending), true
+	return orderByText(c, l.Sort.Descending), true
 }
 
-func byText(c column, descending bool) ordering {
+func orderByText(c column, descending bool) ordering {
 	o := ordering{terms: []term{{c.name, descending}}, text: c.name}
 	if c.optional {
 		// RFC 7644 §3.4.2.3: resources without a value come last in ascending order, first in
@@ -62,7 +62,7 @@ func byText(c column, descending bool) ordering {
 	return o
 }
 
-func byTime(column string, descending bool) ordering {
+func orderByTime(column string, descending bool) ordering {
 	o := ordering{terms: []term{{column, descending}}, text: "''"}
 	o.values = func(key string) ([]any, error) {
 		at, ok := scim.KeyTime(key)
@@ -80,8 +80,8 @@ func byTime(column string, descending bool) ordering {
 	return o
 }
 
-// by returns the terms of the "order by" clause, or of the opposite order.
-func (o ordering) by(opposite bool) string {
+// orderClause returns the terms of the "order by" clause, or of the opposite order.
+func (o ordering) orderClause(opposite bool) string {
 	var b strings.Builder
 	for _, t := range o.terms {
 		b.WriteString(t.sql + direction(t.descending != opposite) + ", ")
@@ -106,8 +106,8 @@ func (o ordering) scan(row scanner) (d roster.Document, err error) {
 	return d, err
 }
 
-// beyond narrows a listing to the resources after l.After or before l.Before, if the query has one.
-func (l listing) beyond(o ordering) (listing, error) {
+// continueFrom narrows a listing to the resources after l.After or before l.Before, if the query has one.
+func (l listing) continueFrom(o ordering) (listing, error) {
 	place, back := l.After, false
 	if l.Before != nil {
 		place, back = l.Before, true
@@ -130,7 +130,7 @@ func (l listing) beyond(o ordering) (listing, error) {
 		n.sql = "(" + t.sql + " " + op + "= ? and (" + t.sql + " " + op + " ? or " + n.sql + "))"
 		n.args = append([]any{values[i], values[i]}, n.args...)
 	}
-	n = n.numbered(len(l.args))
+	n = n.numberPlaceholders(len(l.args))
 	l.where += " and " + n.sql
 	l.args = append(slices.Clone(l.args), n.args...)
 	if l.byName && o.terms[0].descending == back {

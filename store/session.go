@@ -23,7 +23,7 @@ type sessionScan struct {
 	created, expires, idle, used int64
 }
 
-func (s *sessionScan) into() []any {
+func (s *sessionScan) destinations() []any {
 	return []any{
 		&s.created, &s.expires, &s.idle, &s.used, &s.From.Address, &s.From.Agent, &s.Last.Address, &s.Last.Agent,
 	}
@@ -43,14 +43,14 @@ func sessionValues(r session.Record) []any {
 	}
 }
 
-// withSession is a row whose last columns are those of a session. Scan takes the destinations of
+// rowWithSession is a row whose last columns are those of a session. Scan takes the destinations of
 // the columns before them.
-type withSession struct {
-	row  scanner
-	more []any
+type rowWithSession struct {
+	row     scanner
+	session []any
 }
 
-func (w withSession) Scan(into ...any) error { return w.row.Scan(append(into, w.more...)...) }
+func (w rowWithSession) Scan(into ...any) error { return w.row.Scan(append(into, w.session...)...) }
 
 // EndSessions ends every session of operators and people, deletes every unused one-time link, and
 // returns the number of sessions. It is for a restored database: an old copy contains sessions that

@@ -248,7 +248,7 @@ func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
 }
 
 func (t siteTx) RenameSite(ctx context.Context, name string) error {
-	did, err := changed(ctx, t.tx, `
+	did, err := changesRow(ctx, t.tx, `
 		update site
 		set name = $2
 		where id = $1 and not exists (select 1 from site where name = $2 and id <> $1)`, string(t.site.ID), name)

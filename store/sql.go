@@ -61,8 +61,8 @@ func affected(results ...sql.Result) (total int64, err error) {
 	return total, nil
 }
 
-// changed runs a statement and reports whether it affected a row.
-func changed(ctx context.Context, tx *sqldb.Tx, query string, args ...any) (bool, error) {
+// changesRow runs a statement and reports whether it affected a row.
+func changesRow(ctx context.Context, tx *sqldb.Tx, query string, args ...any) (bool, error) {
 	result, err := tx.Exec(ctx, query, args...)
 	if err != nil {
 		return false, err
@@ -138,7 +138,7 @@ func decodeList(text string, list *[]string) error {
 	return json.Unmarshal([]byte(text), list)
 }
 
-func bit(b bool) int64 {
+func boolToInt(b bool) int64 {
 	if b {
 		return 1
 	}

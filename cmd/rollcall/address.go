@@ -29,13 +29,13 @@ func (c *command) findServer(ctx context.Context, leases store.Leases) error {
 	return err
 }
 
-// served reports whether a server was found or an address was given.
-func (c *command) served() bool { return c.publicURL != "" }
+// hasAddress reports whether a server was found or an address was given.
+func (c *command) hasAddress() bool { return c.publicURL != "" }
 
 // noteNobodyServes warns that no server runs, so the printed link does not work yet.
 func (c *command) noteNobodyServes() {
-	if !c.served() {
-		c.note("No rollcall serves this database now. The link opens once one does: rollcall serve. Reached at another address than %s? Say so with --public-url.", c.address())
+	if !c.hasAddress() {
+		c.note("No rollcall serves this database now. The link opens once one does: rollcall serve. Reached at another address than %s? Say so with --public-url.", c.baseURL())
 	}
 }
 
@@ -44,13 +44,13 @@ func (c *command) announce(ctx context.Context, s *services) error {
 	if err := s.leases.ForgetExpired(ctx, addressLease); err != nil {
 		return err
 	}
-	_, err := s.leases.Claim(ctx, addressLease, c.announced(s), s.owner, addressTTL)
+	_, err := s.leases.Claim(ctx, addressLease, c.announcementKey(s), s.owner, addressTTL)
 	return err
 }
 
-// announced returns the key of the lease. It includes the owner, because several processes may
+// announcementKey returns the key of the lease. It includes the owner, because several processes may
 // serve at one address.
-func (c *command) announced(s *services) string { return c.address() + " " + s.owner }
+func (c *command) announcementKey(s *services) string { return c.baseURL() + " " + s.owner }
 
 // keepAnnouncing renews the announcement until ctx ends. A failure to do so does not stop the
 // server.
@@ -60,9 +60,9 @@ func (c *command) keepAnnouncing(ctx context.Context, s *services) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return s.leases.Forget(context.WithoutCancel(ctx), addressLease, c.announced(s))
+			return s.leases.Forget(context.WithoutCancel(ctx), addressLease, c.announcementKey(s))
 		case <-tick.C:
-			if _, err := s.leases.Claim(ctx, addressLease, c.announced(s), s.owner, addressTTL); err != nil && ctx.Err() == nil {
+			if _, err := s.leases.Claim(ctx, addressLease, c.announcementKey(s), s.owner, addressTTL); err != nil && ctx.Err() == nil {
 				s.log.Warn("the address was not announced to other commands", "error", err)
 			}
 		}

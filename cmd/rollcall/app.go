@@ -18,7 +18,7 @@ import (
 )
 
 func (c *command) appCommand() *cobra.Command {
-	return group("app", "Enterprise applications of a directory",
+	return groupCommand("app", "Enterprise applications of a directory",
 		c.appCreate(), c.appList(), c.appShow(), c.appSet(), c.appRename(), c.appDelete(),
 		c.appAssign(), c.appUnassign(), c.appRole(), c.appExportSchema(), c.appImportSchema())
 }
@@ -42,8 +42,8 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.start, "start", false, "set Provisioning Status to On")
 }
 
-// given reports whether any of the flags was given.
-func (f *jobFlags) given(cmd *cobra.Command) bool {
+// anyGiven reports whether any of the flags was given.
+func (f *jobFlags) anyGiven(cmd *cobra.Command) bool {
 	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "rehire", "swaps", "exact-case", "start", "pause"} {
 		if cmd.Flags().Changed(name) {
 			return true
@@ -232,7 +232,7 @@ func (f *jobFlags) edit(c *command, cmd *cobra.Command) (func(*provision.Setting
 		edits = append(edits, func(s *provision.Settings) { s.TenantURL = f.tenantURL })
 	}
 	if given("scope") {
-		scope, err := oneOf(cmd, "scope", f.scope, provision.AssignedOnly, provision.Everyone)
+		scope, err := parseOneOf(cmd, "scope", f.scope, provision.AssignedOnly, provision.Everyone)
 		if err != nil {
 			return nil, err
 		}
@@ -246,14 +246,14 @@ func (f *jobFlags) edit(c *command, cmd *cobra.Command) (func(*provision.Setting
 		edits = append(edits, func(s *provision.Settings) { s.Actions = &actions })
 	}
 	if given("rehire") {
-		rule, err := oneOf(cmd, "rehire", f.rehire, provision.RehireAsk, provision.RehireAdopt, provision.RehireNew)
+		rule, err := parseOneOf(cmd, "rehire", f.rehire, provision.RehireAsk, provision.RehireAdopt, provision.RehireNew)
 		if err != nil {
 			return nil, err
 		}
 		edits = append(edits, func(s *provision.Settings) { s.Rehire = rule })
 	}
 	if given("swaps") {
-		rule, err := oneOf(cmd, "swaps", f.swaps, provision.SwapsAsk, provision.SwapsTemporary)
+		rule, err := parseOneOf(cmd, "swaps", f.swaps, provision.SwapsAsk, provision.SwapsTemporary)
 		if err != nil {
 			return nil, err
 		}
@@ -325,15 +325,15 @@ func (c *command) readSecret(name string) (string, error) {
 func (c *command) appCreate() *cobra.Command {
 	var f jobFlags
 	cmd := &cobra.Command{
-		Use: "create DIRECTORY NAME", Short: "Make an enterprise application, and set up its provisioning", Args: names("DIRECTORY", "NAME"),
+		Use: "create DIRECTORY NAME", Short: "Make an enterprise application, and set up its provisioning", Args: exactArguments("DIRECTORY", "NAME"),
 		Example: "  rollcall app create contoso Acme --tenant-url https://acme.example/c/acme/auth/scim/v2 --secret-token-file token.txt --actions update",
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			ctx := cmd.Context()
 			h, err := s.directories.OpenNamed(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			setUp := f.given(cmd)
+			setUp := f.anyGiven(cmd)
 			if setUp && f.tenantURL == "" {
 				return usagef(cmd, "--tenant-url is missing: the other flags set up provisioning, which needs it")
 			}
@@ -376,14 +376,14 @@ func (c *command) appCreate() *cobra.Command {
 func (c *command) appSet() *cobra.Command {
 	var f jobFlags
 	cmd := &cobra.Command{
-		Use: "set DIRECTORY APP", Short: "Change an application's provisioning", Args: names("DIRECTORY", "APP"),
+		Use: "set DIRECTORY APP", Short: "Change an application's provisioning", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Changes what the flags name and leaves the rest.
 
 A --scope that switches accounts off or makes some, and --actions with create or
 delete that were not there before, ask first, with the numbers. --yes answers that
 question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
-			if !f.given(cmd) {
+			if !f.anyGiven(cmd) {
 				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --rehire, --swaps, --exact-case, --start, --pause")
 			}
 			job, changed, err := f.apply(cmd.Context(), c, s, cmd, h, app)
@@ -418,8 +418,8 @@ question.`,
 
 func (c *command) appList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list DIRECTORY", Short: "List the applications", Args: names("DIRECTORY"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "list DIRECTORY", Short: "List the applications", Args: exactArguments("DIRECTORY"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -464,13 +464,13 @@ func (c *command) applications(ctx context.Context, s *services, h *directory.Ha
 			code = provision.NotConfigured
 		}
 		out = append(out, appJSON{a.Name, a.ID, n, code})
-		lines = append(lines, []string{a.Name, fmt.Sprint(n), statusWords(code), c.when(a.Created)})
+		lines = append(lines, []string{a.Name, fmt.Sprint(n), statusWords(code), c.formatTime(a.Created)})
 	}
 	return out, lines, nil
 }
 
 func printApplications(w io.Writer, h *directory.Handle, lines [][]string) {
-	rows(w, fmt.Sprintf("No application yet. Make one with: rollcall app create %s NAME", h.Directory.Name), []string{"Name", "Assigned", "Provisioning", "Since"}, lines)
+	printTable(w, fmt.Sprintf("No application yet. Make one with: rollcall app create %s NAME", h.Directory.Name), []string{"Name", "Assigned", "Provisioning", "Since"}, lines)
 }
 
 // appDetails is what `app show` prints.
@@ -497,7 +497,7 @@ type appDetails struct {
 
 func (c *command) appShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show DIRECTORY APP", Short: "Show an application and the settings of its provisioning", Args: names("DIRECTORY", "APP"),
+		Use: "show DIRECTORY APP", Short: "Show an application and the settings of its provisioning", Args: exactArguments("DIRECTORY", "APP"),
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			d, err := s.appDetails(cmd.Context(), h, app)
 			if err != nil {
@@ -509,7 +509,7 @@ func (c *command) appShow() *cobra.Command {
 }
 
 func (s *services) appDetails(ctx context.Context, h *directory.Handle, app directory.Application) (appDetails, error) {
-	d := appDetails{Name: app.Name, ID: app.ID, Directory: h.Directory.Name, Created: stamp(app.Created), Code: provision.NotConfigured}
+	d := appDetails{Name: app.Name, ID: app.ID, Directory: h.Directory.Name, Created: formatJSONTime(app.Created), Code: provision.NotConfigured}
 	var err error
 	if d.Assigned, err = h.CountAssignments(ctx, app.ID); err != nil {
 		return d, err
@@ -541,7 +541,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 
 func (c *command) printApp(w io.Writer, d appDetails, app directory.Application) {
 	fmt.Fprintf(w, "Application            %s\nDirectory              %s\nSince                  %s\nAssigned               %s, %s\nRoles                  Default Access and %d more\nProvisioning           %s\n",
-		oneLine(d.Name), d.Directory, c.when(app.Created), phrase.Count(d.Assigned, "user", "users"), phrase.Count(d.Groups, "group", "groups"), d.Roles, statusWords(d.Code))
+		oneLine(d.Name), d.Directory, c.formatTime(app.Created), phrase.Count(d.Assigned, "user", "users"), phrase.Count(d.Groups, "group", "groups"), d.Roles, statusWords(d.Code))
 	if d.TenantURL == "" {
 		fmt.Fprintf(w, "Set it up with: rollcall app set %s %q --tenant-url URL --secret-token-file FILE\n", d.Directory, d.Name)
 		return
@@ -588,7 +588,7 @@ func statusWords(code string) string {
 
 func (c *command) appRename() *cobra.Command {
 	return &cobra.Command{
-		Use: "rename DIRECTORY APP NEW-NAME", Short: "Give an application another name", Args: names("DIRECTORY", "APP", "NEW-NAME"),
+		Use: "rename DIRECTORY APP NEW-NAME", Short: "Give an application another name", Args: exactArguments("DIRECTORY", "APP", "NEW-NAME"),
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			renamed, err := h.RenameApplication(cmd.Context(), app.ID, args[0], actor)
 			if err != nil {
@@ -604,7 +604,7 @@ func (c *command) appRename() *cobra.Command {
 func (c *command) appDelete() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "delete DIRECTORY APP", Short: "Delete an application with its assignments and its provisioning; cannot be undone", Args: names("DIRECTORY", "APP"),
+		Use: "delete DIRECTORY APP", Short: "Delete an application with its assignments and its provisioning; cannot be undone", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Deletes an application of the directory: its assignments, its provisioning with the
 mappings, and its log. Nothing is sent to the application: the accounts that people
 have there stay as they are, and nobody looks after them any longer.
@@ -638,14 +638,14 @@ Asks first, with the numbers. --yes answers that question.`,
 	return cmd
 }
 
-// chosen are the people and groups that a command is about.
-type chosen struct {
+// selection are the people and groups that a command is about.
+type selection struct {
 	all    bool
 	groups []string
 }
 
 func (c *command) appAssign() *cobra.Command {
-	var who chosen
+	var who selection
 	var role string
 	cmd := &cobra.Command{
 		Use: "assign DIRECTORY APP [PERSON...]", Short: "Give users and groups an application (userPrincipalNames or object ids, --group, or --all)",
@@ -681,7 +681,7 @@ Without it new assignments have Default Access.`,
 }
 
 func (c *command) appUnassign() *cobra.Command {
-	var who chosen
+	var who selection
 	cmd := &cobra.Command{
 		Use: "unassign DIRECTORY APP [PERSON...]", Short: "Take an application from users and groups; people are disabled there by the next cycle",
 		Args: atLeast("DIRECTORY", "APP"),
@@ -696,7 +696,7 @@ func (c *command) appUnassign() *cobra.Command {
 	return cmd
 }
 
-func (c *command) assign(ctx context.Context, h *directory.Handle, app directory.Application, people []string, who chosen, did, already string,
+func (c *command) assign(ctx context.Context, h *directory.Handle, app directory.Application, people []string, who selection, did, already string,
 	do func(context.Context, string, []string, string) (int, error),
 ) error {
 	var ids []string
@@ -750,13 +750,13 @@ func (c *command) assign(ctx context.Context, h *directory.Handle, app directory
 
 func (c *command) appExportSchema() *cobra.Command {
 	return &cobra.Command{
-		Use: "export-schema DIRECTORY APP", Short: "Print the mappings as a Graph synchronizationSchema document", Args: names("DIRECTORY", "APP"),
+		Use: "export-schema DIRECTORY APP", Short: "Print the mappings as a Graph synchronizationSchema document", Args: exactArguments("DIRECTORY", "APP"),
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			job, err := s.jobs.Get(cmd.Context(), provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID})
 			if err != nil {
 				return err
 			}
-			enc := json.NewEncoder(forPrograms{c.stdout})
+			enc := json.NewEncoder(programWriter{c.stdout})
 			enc.SetEscapeHTML(false)
 			enc.SetIndent("", "  ")
 			return enc.Encode(job.Schema)
@@ -768,7 +768,7 @@ func (c *command) appImportSchema() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "import-schema DIRECTORY APP FILE", Short: "Replace the mappings by a Graph synchronizationSchema document; starts a new initial cycle",
-		Args: names("DIRECTORY", "APP", "FILE"),
+		Args: exactArguments("DIRECTORY", "APP", "FILE"),
 		Long: `Replaces the mappings of an application by those of FILE.
 
 Asks first when the new mappings switch accounts off, make them or let them be
@@ -816,7 +816,7 @@ deleted. --yes answers that question.`,
 // withApp opens the directory and the application that the first two arguments name, and passes on
 // the other arguments.
 func (c *command) withApp(do func(*cobra.Command, *services, *directory.Handle, directory.Application, []string) error) func(*cobra.Command, []string) error {
-	return c.with(func(cmd *cobra.Command, s *services, args []string) error {
+	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -833,7 +833,7 @@ func (c *command) withApp(do func(*cobra.Command, *services, *directory.Handle, 
 func atLeast(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(want) {
-			return names(want...)(cmd, args)
+			return exactArguments(want...)(cmd, args)
 		}
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func (c *command) appRole() *cobra.Command {
-	return group("role", "Roles of an application (ROLE is a value, a display name or an id)", c.roleList(), c.roleCreate(), c.roleSet(), c.roleDelete())
+	return groupCommand("role", "Roles of an application (ROLE is a value, a display name or an id)", c.roleList(), c.roleCreate(), c.roleSet(), c.roleDelete())
 }
 
 // withRole finds the role that the third argument names.
@@ -36,7 +36,7 @@ type roleJSON struct {
 
 func (c *command) roleList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list DIRECTORY APP", Short: "List the roles of an application and how many assignments have each", Args: names("DIRECTORY", "APP"),
+		Use: "list DIRECTORY APP", Short: "List the roles of an application and how many assignments have each", Args: exactArguments("DIRECTORY", "APP"),
 		RunE: c.withApp(func(cmd *cobra.Command, _ *services, h *directory.Handle, app directory.Application, _ []string) error {
 			own, err := h.Roles(cmd.Context(), app.ID)
 			if err != nil {
@@ -56,7 +56,7 @@ func (c *command) roleList() *cobra.Command {
 				lines = append(lines, []string{r.DisplayName, r.Value, state, fmt.Sprint(n), r.Description})
 			}
 			return c.print(out, func(w io.Writer) {
-				rows(w, "", []string{"Display name", "Value", "State", "Assigned", "Description"}, lines)
+				printTable(w, "", []string{"Display name", "Value", "State", "Assigned", "Description"}, lines)
 			})
 		}),
 	}
@@ -65,7 +65,7 @@ func (c *command) roleList() *cobra.Command {
 func (c *command) roleCreate() *cobra.Command {
 	r := directory.AppRole{Enabled: true}
 	cmd := &cobra.Command{
-		Use: "create DIRECTORY APP VALUE", Short: "Give an application a role", Args: names("DIRECTORY", "APP", "VALUE"),
+		Use: "create DIRECTORY APP VALUE", Short: "Give an application a role", Args: exactArguments("DIRECTORY", "APP", "VALUE"),
 		Long: `Gives an application a role. VALUE is what the application gets of it. Every application
 has the role Default Access besides, which has no value.`,
 		Example: `  rollcall app role create contoso Acme editor --display-name Editor`,
@@ -93,7 +93,7 @@ func (c *command) roleSet() *cobra.Command {
 	var value, display, description string
 	var enabled bool
 	cmd := &cobra.Command{
-		Use: "set DIRECTORY APP ROLE", Short: "Change a role of an application", Args: names("DIRECTORY", "APP", "ROLE"),
+		Use: "set DIRECTORY APP ROLE", Short: "Change a role of an application", Args: exactArguments("DIRECTORY", "APP", "ROLE"),
 		Long: `Changes what the flags name and leaves the rest. With --enabled=false nobody gets the
 role from now on; those who have it keep it.`,
 		RunE: c.withRole(func(cmd *cobra.Command, h *directory.Handle, app directory.Application, r directory.AppRole) error {
@@ -135,7 +135,7 @@ role from now on; those who have it keep it.`,
 
 func (c *command) roleDelete() *cobra.Command {
 	return &cobra.Command{
-		Use: "delete DIRECTORY APP ROLE", Short: "Delete a role that no assignment has", Args: names("DIRECTORY", "APP", "ROLE"),
+		Use: "delete DIRECTORY APP ROLE", Short: "Delete a role that no assignment has", Args: exactArguments("DIRECTORY", "APP", "ROLE"),
 		RunE: c.withRole(func(cmd *cobra.Command, h *directory.Handle, app directory.Application, r directory.AppRole) error {
 			if err := h.DeleteRole(cmd.Context(), app.ID, r.ID, actor); err != nil {
 				return err

@@ -32,12 +32,12 @@ type auditFlags struct {
 func (c *command) auditCommand() *cobra.Command {
 	var o auditFlags
 	cmd := &cobra.Command{
-		Use: "audit", Short: "Show who changed what, from where, newest first", Args: names(),
+		Use: "audit", Short: "Show who changed what, from where, newest first", Args: exactArguments(),
 		Long: `Shows the audit trail of the whole installation, or of one site, one directory or the
 installation itself. A site or a directory that is deleted is named by its id. --json
 adds each value before and after. --csv writes every event that fits, for a spreadsheet;
 that this was done is an event itself.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, _ []string) error {
 			if err := o.read(cmd); err != nil {
 				return err
 			}
@@ -120,14 +120,14 @@ func (c *command) auditList(cmd *cobra.Command, s *services, o auditFlags) error
 	out, lines := []event.Entry{}, [][]string{}
 	err := eachEvent(cmd.Context(), s, o.query, o.query.Limit, func(e event.Event) error {
 		out = append(out, e.Entry())
-		lines = append(lines, []string{c.when(e.Time), e.Text, strings.TrimSpace(string(e.By.Kind) + " " + e.By.Name), e.By.Address})
+		lines = append(lines, []string{c.formatTime(e.Time), e.Text, strings.TrimSpace(string(e.By.Kind) + " " + e.By.Name), e.By.Address})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return c.print(out, func(w io.Writer) {
-		rows(w, "No event fits.", []string{"Time", "What happened", "By", "From"}, lines)
+		printTable(w, "No event fits.", []string{"Time", "What happened", "By", "From"}, lines)
 	})
 }
 
@@ -138,7 +138,7 @@ func (c *command) auditCSV(cmd *cobra.Command, s *services, o auditFlags) error 
 	if cmd.Flags().Changed("limit") {
 		most = o.query.Limit
 	}
-	out, sent := csv.NewWriter(forPeople{c.stdout}), 0
+	out, sent := csv.NewWriter(peopleWriter{c.stdout}), 0
 	err := out.Write(event.Columns)
 	if err == nil {
 		err = eachEvent(cmd.Context(), s, o.query, most, func(e event.Event) error {

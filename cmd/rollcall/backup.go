@@ -26,7 +26,7 @@ import (
 func (c *command) backupCommand() *cobra.Command {
 	var overwrite bool
 	cmd := &cobra.Command{
-		Use: "backup FILE", Short: "Write a verified copy of a SQLite database, also while it is served", Args: names("FILE"),
+		Use: "backup FILE", Short: "Write a verified copy of a SQLite database, also while it is served", Args: exactArguments("FILE"),
 		Long: `Writes the database as it is at one moment into FILE, with mode 0600. Servers and
 commands go on meanwhile. The copy is read whole and checked, and FILE appears when
 it is on disk. The key that opens stored Secret Tokens is not in it: keep the key
@@ -44,8 +44,8 @@ A PostgreSQL database is copied by pg_dump.`,
 	return cmd
 }
 
-// copied is what `backup` prints.
-type copied struct {
+// backupOutput is what `backup` prints.
+type backupOutput struct {
 	File    string `json:"file"`
 	Bytes   int64  `json:"bytes"`
 	Version int64  `json:"version"`
@@ -57,11 +57,11 @@ func (c *command) backup(ctx context.Context, file string, overwrite bool) (err 
 	if sqldb.Kind(c.database) == sqldb.PostgreSQL {
 		return fmt.Errorf("backup copies SQLite files. PostgreSQL has a tool for this: pg_dump --format=custom --file=%s '%s'. Keep the key file too, apart from the copy", file, withoutPassword(c.database))
 	}
-	if missing(c.database) {
+	if isMissing(c.database) {
 		return c.noDatabaseYet()
 	}
 	// Do not migrate the database: a copy made before an upgrade must have the old version.
-	db, err := store.Open(ctx, c.database, store.Options{Log: warnings(c.stderr), Now: c.now})
+	db, err := store.Open(ctx, c.database, store.Options{Log: warningLogger(c.stderr), Now: c.now})
 	if err != nil {
 		return err
 	}
@@ -77,8 +77,8 @@ func (c *command) backup(ctx context.Context, file string, overwrite bool) (err 
 	if err != nil {
 		return err
 	}
-	return c.print(copied{made.File, made.Bytes, made.Version, stamp(made.Newest), key}, func(w io.Writer) {
-		fmt.Fprintf(w, "Copied %s to %s: %d KiB, version %d, newest event %s. It was read back and is whole.\n", db.File(), made.File, made.Bytes/1024, made.Version, c.when(made.Newest))
+	return c.print(backupOutput{made.File, made.Bytes, made.Version, formatJSONTime(made.Newest), key}, func(w io.Writer) {
+		fmt.Fprintf(w, "Copied %s to %s: %d KiB, version %d, newest event %s. It was read back and is whole.\n", db.File(), made.File, made.Bytes/1024, made.Version, c.formatTime(made.Newest))
 		fmt.Fprintf(w, "The key is not in it. Keep %s too, apart from the copy.\n", key)
 	})
 }
@@ -102,15 +102,15 @@ func withoutPassword(database string) string {
 	return u.String()
 }
 
-// restoring holds the flags of `restore`.
-type restoring struct {
+// restoreFlags holds the flags of `restore`.
+type restoreFlags struct {
 	yes, endTokens, withoutKey bool
 }
 
 func (c *command) restoreCommand() *cobra.Command {
-	var o restoring
+	var o restoreFlags
 	cmd := &cobra.Command{
-		Use: "restore FILE", Short: "Put a copy in the place of a SQLite database that is not served", Args: names("FILE"),
+		Use: "restore FILE", Short: "Put a copy in the place of a SQLite database that is not served", Args: exactArguments("FILE"),
 		Long: `Checks the copy, brings it up to date, and puts it in the place of the database. The
 server must be stopped. The database that was there is kept beside it under another
 name. The key file must be the one that was kept with the copy.
@@ -136,28 +136,28 @@ A PostgreSQL database is restored by pg_restore.`,
 	return cmd
 }
 
-// returned is a token of the copy that is live after the restore.
-type returned struct {
+// liveToken is a token of the copy that is live after the restore.
+type liveToken struct {
 	Site  string `json:"site"`
 	Token string `json:"token"`
 	Last4 string `json:"last4"`
 	Ended bool   `json:"wasEnded"` // it was no longer live in the replaced database
 }
 
-// afterRestore is what `restore` prints.
-type afterRestore struct {
-	File     string     `json:"file"`
-	From     string     `json:"from"`
-	Kept     string     `json:"kept"`
-	Version  int64      `json:"version"`
-	Newest   string     `json:"newestEvent"`
-	Sessions int64      `json:"endedSessions"`
-	Revoked  int        `json:"revokedTokens"`
-	Live     []returned `json:"liveTokens"`
-	Unopened int        `json:"secretTokensNotOpened"`
+// restoreOutput is what `restore` prints.
+type restoreOutput struct {
+	File     string      `json:"file"`
+	From     string      `json:"from"`
+	Kept     string      `json:"kept"`
+	Version  int64       `json:"version"`
+	Newest   string      `json:"newestEvent"`
+	Sessions int64       `json:"endedSessions"`
+	Revoked  int         `json:"revokedTokens"`
+	Live     []liveToken `json:"liveTokens"`
+	Unopened int         `json:"secretTokensNotOpened"`
 }
 
-func (c *command) restore(cmd *cobra.Command, from string, o restoring) error {
+func (c *command) restore(cmd *cobra.Command, from string, o restoreFlags) error {
 	ctx := cmd.Context()
 	path, err := sqldb.Resolve(c.database)
 	if err != nil {
@@ -166,14 +166,14 @@ func (c *command) restore(cmd *cobra.Command, from string, o restoring) error {
 	if err := sqldb.CheckCopy(path, from); err != nil {
 		return fmt.Errorf("%w. Nothing was changed", err)
 	}
-	if !missing(c.database) {
+	if !isMissing(c.database) {
 		question := fmt.Sprintf("This replaces the database %s by %s. What changed since that copy was made is no longer there; the database of now is kept beside it.", path, from)
 		if err := c.confirm(cmd, o.yes, question, "restore"); err != nil {
 			return err
 		}
 	}
 	before := c.liveTokens(ctx)
-	out := afterRestore{From: from, Live: []returned{}}
+	out := restoreOutput{From: from, Live: []liveToken{}}
 	done, err := store.Restore(ctx, path, from, c.now().UTC().Format("20060102T150405Z"), func(file string, made sqldb.Copy) error {
 		return c.prepareCopy(ctx, file, path, from, o, before, &out)
 	})
@@ -183,12 +183,12 @@ func (c *command) restore(cmd *cobra.Command, from string, o restoring) error {
 	if err != nil {
 		return fmt.Errorf("%w. Nothing was changed", err)
 	}
-	out.File, out.Kept, out.Version, out.Newest = done.File, done.Kept, done.Version, stamp(done.Newest)
-	return c.print(out, func(w io.Writer) { c.sayRestored(w, out, done) })
+	out.File, out.Kept, out.Version, out.Newest = done.File, done.Kept, done.Version, formatJSONTime(done.Newest)
+	return c.print(out, func(w io.Writer) { c.printRestored(w, out, done) })
 }
 
-func (c *command) sayRestored(w io.Writer, out afterRestore, done sqldb.Restored) {
-	fmt.Fprintf(w, "Restored %s from %s: version %d, newest event %s.\n", out.File, out.From, out.Version, c.when(done.Newest))
+func (c *command) printRestored(w io.Writer, out restoreOutput, done sqldb.Restored) {
+	fmt.Fprintf(w, "Restored %s from %s: version %d, newest event %s.\n", out.File, out.From, out.Version, c.formatTime(done.Newest))
 	if out.Kept != "" {
 		fmt.Fprintf(w, "The database that was there is kept as %s.\n", out.Kept)
 	}
@@ -213,7 +213,7 @@ func (c *command) sayRestored(w io.Writer, out afterRestore, done sqldb.Restored
 }
 
 // prepareCopy makes a copy ready to be used. The copy still has a temporary name.
-func (c *command) prepareCopy(ctx context.Context, file, path, from string, o restoring, before map[string]bool, out *afterRestore) (err error) {
+func (c *command) prepareCopy(ctx context.Context, file, path, from string, o restoreFlags, before map[string]bool, out *restoreOutput) (err error) {
 	log := slog.New(slog.DiscardHandler)
 	db, err := store.Open(ctx, file, store.Options{Log: log, Now: c.now})
 	if err != nil {
@@ -240,7 +240,7 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 			out.Revoked++
 			return sites.RevokeToken(ctx, st.ID, t.ID, actor)
 		}
-		out.Live = append(out.Live, returned{Site: st.Name, Token: t.ID, Last4: t.Last4, Ended: before != nil && !before[t.ID]})
+		out.Live = append(out.Live, liveToken{Site: st.Name, Token: t.ID, Last4: t.Last4, Ended: before != nil && !before[t.ID]})
 		return nil
 	})
 }

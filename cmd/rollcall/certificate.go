@@ -22,7 +22,7 @@ type certificate struct {
 // readCertificate reads both files for the first time.
 func readCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{cert: cert, key: key, log: log}
-	c.files = c.look()
+	c.files = c.fileInfos()
 	pair, err := c.read()
 	c.pair = pair
 	return c, err
@@ -39,8 +39,8 @@ func (c *certificate) read() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// look describes both files; nil for a file that does not exist.
-func (c *certificate) look() (files [2]os.FileInfo) {
+// fileInfos describes both files; nil for a file that does not exist.
+func (c *certificate) fileInfos() (files [2]os.FileInfo) {
 	for i, name := range []string{c.cert, c.key} {
 		if info, err := os.Stat(name); err == nil {
 			files[i] = info
@@ -55,7 +55,7 @@ func (c *certificate) look() (files [2]os.FileInfo) {
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now := c.look()
+	now := c.fileInfos()
 	if sameFile(now[0], c.files[0]) && sameFile(now[1], c.files[1]) {
 		return c.pair, nil
 	}

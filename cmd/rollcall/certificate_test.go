@@ -22,7 +22,7 @@ import (
 func TestARenewedCertificateIsUsedWithoutARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	o := serving{listen: "127.0.0.1:0", cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
+	o := serveFlags{listen: "127.0.0.1:0", cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem")}
 	write := func(name string, text []byte) {
 		t.Helper()
 		if err := os.WriteFile(name+".new", text, 0o600); err != nil {

@@ -22,9 +22,9 @@ type clockWatch struct {
 	passed time.Duration // the time that had passed then, since some start
 }
 
-// look compares the clock with the time that has passed since some start. If the clock was set
+// checkClock compares the clock with the time that has passed since some start. If the clock was set
 // back, it makes all work due, because work would otherwise wait until the old time comes again.
-func (w *clockWatch) look(ctx context.Context, clock time.Time, passed time.Duration) {
+func (w *clockWatch) checkClock(ctx context.Context, clock time.Time, passed time.Duration) {
 	moved := clock.Sub(w.clock) - (passed - w.passed)
 	first := w.clock.IsZero()
 	w.clock, w.passed = clock, passed
@@ -47,7 +47,7 @@ func (w *clockWatch) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		now := time.Now()
-		w.look(ctx, now.Round(0), now.Sub(began)) // without and with the monotonic clock
+		w.checkClock(ctx, now.Round(0), now.Sub(began)) // without and with the monotonic clock
 		select {
 		case <-ctx.Done():
 			return

@@ -34,7 +34,7 @@ func TestAClockThatJumpsIsNoticed(t *testing.T) {
 	look := func(at time.Time, passed time.Duration) string {
 		lines.Reset()
 		clock = at
-		w.look(t.Context(), at, passed)
+		w.checkClock(t.Context(), at, passed)
 		return lines.String()
 	}
 	for _, quiet := range []struct {

@@ -20,16 +20,16 @@ import (
 )
 
 const (
-	mostCompleted  = 100             // how many names one completion offers at most
+	maxCompletions = 100             // how many names one completion offers at most
 	completionTime = 5 * time.Second // after this time the shell gets no names
 )
 
 // completion is what the shell offers for one word. The zero value offers nothing.
 type completion struct {
-	names     []string
-	files     bool // files instead of names
-	goesOn    bool // the user can type on: the shell adds no space
-	keepOrder bool
+	names      []string
+	files      bool // files instead of names
+	unfinished bool // the user can type on: the shell adds no space
+	keepOrder  bool
 }
 
 func (c completion) directive() cobra.ShellCompDirective {
@@ -37,7 +37,7 @@ func (c completion) directive() cobra.ShellCompDirective {
 		return cobra.ShellCompDirectiveDefault
 	}
 	d := cobra.ShellCompDirectiveNoFileComp
-	if c.goesOn {
+	if c.unfinished {
 		d |= cobra.ShellCompDirectiveNoSpace
 	}
 	if c.keepOrder {
@@ -93,16 +93,16 @@ func placeholder(cmd *cobra.Command, n int) string {
 func (c *command) offer(cmd *cobra.Command, args []string, start, want string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 	defer cancel()
-	found, known := fixed(strings.TrimSpace(commandPath(cmd)), start, want)
+	found, known := fixedCompletion(strings.TrimSpace(commandPath(cmd)), start, want)
 	if !known {
-		found = c.stored(ctx, cmd, args, start, want)
+		found = c.storedCompletion(ctx, cmd, args, start, want)
 	}
 	begins := func(name string) bool { return strings.HasPrefix(scim.Fold(name), scim.Fold(start)) }
 	names := slices.DeleteFunc(found.names, func(name string) bool { return !begins(name) || slices.Contains(args, name) })
 	return names, found.directive()
 }
 
-func words[T ~string](list ...T) completion {
+func completionOf[T ~string](list ...T) completion {
 	found := completion{keepOrder: true}
 	for _, w := range list {
 		found.names = append(found.names, string(w))
@@ -110,8 +110,8 @@ func words[T ~string](list ...T) completion {
 	return found
 }
 
-// fixed completes words that need no database. ok is false if the word needs one.
-func fixed(path, start, want string) (completion, bool) {
+// fixedCompletion completes words that need no database. ok is false if the word needs one.
+func fixedCompletion(path, start, want string) (completion, bool) {
 	for _, x := range site.SettingsTable {
 		if want != "--"+x.Flag {
 			continue
@@ -123,43 +123,43 @@ func fixed(path, start, want string) (completion, bool) {
 		for _, v := range x.Values {
 			list = append(list, v.Word)
 		}
-		return words(list...), true
+		return completionOf(list...), true
 	}
 	switch want {
 	case "--event":
-		return words(append(eventKinds(), event.Names...)...), true
+		return completionOf(append(eventKinds(), event.Names...)...), true
 	case "--actor", "--search", "--subject", "--since", "--until":
 		return completion{}, true
 	case "--reads", "--changes", "--provisioning", "--events", "--spent":
-		return words("30d", "365d", "7y", foreverWord), true
+		return completionOf("30d", "365d", "7y", foreverWord), true
 	case "--scope":
-		return words(provision.AssignedOnly, provision.Everyone), true
+		return completionOf(provision.AssignedOnly, provision.Everyone), true
 	case "--actions":
 		return actionList(start), true
 	case "--rehire":
-		return words(provision.RehireAsk, provision.RehireAdopt, provision.RehireNew), true
+		return completionOf(provision.RehireAsk, provision.RehireAdopt, provision.RehireNew), true
 	case "--swaps":
-		return words(provision.SwapsAsk, provision.SwapsTemporary), true
+		return completionOf(provision.SwapsAsk, provision.SwapsTemporary), true
 	case "--exact-case":
-		return words("none", "displayName", "userName"), true
+		return completionOf("none", "displayName", "userName"), true
 	case "--absent":
-		return words("keep", "soft-delete"), true
+		return completionOf("keep", "soft-delete"), true
 	case "--log":
-		return words("text", "json"), true
+		return completionOf("text", "json"), true
 	case "--encoding":
-		return words("utf-8", "utf-16le", "utf-16be", "windows-1252"), true
+		return completionOf("utf-8", "utf-16le", "utf-16be", "windows-1252"), true
 	case "--action":
-		return words(provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other), true
+		return completionOf(provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other), true
 	case "--status":
 		if path == "provision log" {
-			return words(provision.Success, provision.Warning, provision.Failure, provision.Skipped), true
+			return completionOf(provision.Success, provision.Warning, provision.Failure, provision.Skipped), true
 		}
-		return words(directory.Enabled, directory.Disabled, directory.Deleted), true
+		return completionOf(directory.Enabled, directory.Disabled, directory.Deleted), true
 	case "--separator":
-		return words("comma", "semicolon", "tab", "pipe"), true
+		return completionOf("comma", "semicolon", "tab", "pipe"), true
 	case "--make":
 		found := attributeWords("", "=")
-		found.goesOn = true
+		found.unfinished = true
 		return found, true
 	case "--map":
 		if column, _, ok := strings.Cut(start, "="); ok {
@@ -176,13 +176,13 @@ func fixed(path, start, want string) (completion, bool) {
 				found.names = append(found.names, a.Name+"=")
 			}
 		}
-		found.goesOn = true
+		found.unfinished = true
 		return found, true
 	case "EXPRESSION":
 		return expressionWords(start), true
 	case "--attribute":
 		found := attributeWords("", "=")
-		found.goesOn = true
+		found.unfinished = true
 		return found, true
 	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--create-settle", "--session-length", "--session-idle":
@@ -197,7 +197,7 @@ func actionList(start string) completion {
 	if i := strings.LastIndex(start, ","); i >= 0 {
 		before, last = start[:i+1], start[i+1:]
 	}
-	found := completion{goesOn: true, keepOrder: true}
+	found := completion{unfinished: true, keepOrder: true}
 	for _, w := range []string{"create", "update", "delete"} {
 		if !slices.Contains(strings.Split(before, ","), w) && strings.HasPrefix(w, last) {
 			found.names = append(found.names, before+w)
@@ -217,10 +217,10 @@ func attributeWords(before, after string) completion {
 	return found
 }
 
-// stored completes names that are in the database. It creates nothing and prints nothing: without a
+// storedCompletion completes names that are in the database. It creates nothing and prints nothing: without a
 // database there are no names.
-func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string, start, want string) completion {
-	if missing(c.database) {
+func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args []string, start, want string) completion {
+	if isMissing(c.database) {
 		return completion{}
 	}
 	quiet := *c
@@ -240,20 +240,20 @@ func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string,
 	case want == "CAUSE":
 		names, err = s.causeNames(ctx, args[0], args[1])
 	case want == "MEMBER":
-		if names, err = s.people(ctx, cmd, args, start); err == nil {
+		if names, err = s.userNames(ctx, cmd, args, start); err == nil {
 			var groups []string
 			groups, err = s.groupNames(ctx, cmd, args[0], start)
 			names = append(names, groups...)
 		}
 	case want == "DIRECTORY" || area == "directory":
 		if want == "PERSON" {
-			names, err = s.people(ctx, cmd, args, start)
+			names, err = s.userNames(ctx, cmd, args, start)
 		} else {
 			names, err = s.directoryNames(ctx)
 		}
 	case want == "--user":
 		if name, _ := cmd.Flags().GetString("directory"); name != "" { // a directory is a string, so that there is no error
-			names, err = s.people(ctx, cmd, []string{name}, start)
+			names, err = s.userNames(ctx, cmd, []string{name}, start)
 		}
 	case want == "--site":
 		names, err = s.siteNames(ctx)
@@ -262,13 +262,13 @@ func (c *command) stored(ctx context.Context, cmd *cobra.Command, args []string,
 	case want == "APP":
 		names, err = s.appNames(ctx, args[0])
 	case want == "PERSON":
-		names, err = s.people(ctx, cmd, args, start)
+		names, err = s.userNames(ctx, cmd, args, start)
 	case area == "operator":
 		names, err = s.operatorNames(ctx)
 	case want == "SITE" || want == "NAME":
 		names, err = s.siteNames(ctx)
 	default:
-		names, err = s.ofSite(ctx, cmd, args, start, want)
+		names, err = s.siteCompletions(ctx, cmd, args, start, want)
 	}
 	if err != nil {
 		return completion{}
@@ -326,7 +326,7 @@ func (s *services) groupNames(ctx context.Context, cmd *cobra.Command, directory
 	}
 	page, err := h.Groups(ctx, q)
 	for _, g := range page.Groups {
-		if strings.HasPrefix(scim.Fold(g.DisplayName()), scim.Fold(start)) && len(names) < mostCompleted {
+		if strings.HasPrefix(scim.Fold(g.DisplayName()), scim.Fold(start)) && len(names) < maxCompletions {
 			names = append(names, g.DisplayName())
 		}
 	}
@@ -350,9 +350,9 @@ func (s *services) roleNames(ctx context.Context, directoryName, appName string)
 	return names, err
 }
 
-// people returns the user principal names that start with start, of the users that the command can
+// userNames returns the user principal names that start with start, of the users that the command can
 // change.
-func (s *services) people(ctx context.Context, cmd *cobra.Command, args []string, start string) (names []string, err error) {
+func (s *services) userNames(ctx context.Context, cmd *cobra.Command, args []string, start string) (names []string, err error) {
 	h, err := s.directories.OpenNamed(ctx, args[0])
 	if err != nil {
 		return nil, err
@@ -376,13 +376,13 @@ func (s *services) people(ctx context.Context, cmd *cobra.Command, args []string
 			q.AssignedTo = a.ID
 		}
 	}
-	for more := true; more && len(names) < mostCompleted; {
+	for more := true; more && len(names) < maxCompletions; {
 		page, err := h.Users(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		for _, u := range page.Users {
-			if strings.HasPrefix(u.FoldedUPN(), scim.Fold(start)) && len(names) < mostCompleted {
+			if strings.HasPrefix(u.FoldedUPN(), scim.Fold(start)) && len(names) < maxCompletions {
 				names = append(names, u.UPN())
 			}
 		}
@@ -391,8 +391,8 @@ func (s *services) people(ctx context.Context, cmd *cobra.Command, args []string
 	return names, nil
 }
 
-// ofSite completes names that belong to the site in the first argument.
-func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string, start, want string) (names []string, err error) {
+// siteCompletions completes names that belong to the site in the first argument.
+func (s *services) siteCompletions(ctx context.Context, cmd *cobra.Command, args []string, start, want string) (names []string, err error) {
 	st, err := s.siteByName(ctx, args[0])
 	if err != nil {
 		return nil, err
@@ -400,7 +400,7 @@ func (s *services) ofSite(ctx context.Context, cmd *cobra.Command, args []string
 	r := s.rosters.Open(st)
 	switch want {
 	case "USERNAME":
-		people, _, err := r.People(ctx, roster.PeopleQuery{Search: start, Limit: mostCompleted})
+		people, _, err := r.People(ctx, roster.PeopleQuery{Search: start, Limit: maxCompletions})
 		for _, p := range people {
 			offered := p.Active
 			switch cmd.Name() {

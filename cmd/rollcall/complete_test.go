@@ -189,7 +189,7 @@ func TestEveryWordHasItsCompletion(t *testing.T) {
 	t.Parallel()
 	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "CAUSE", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "LAST4|ID"}
 	check := func(path, want string) {
-		if _, known := fixed(path, "", want); !known && !slices.Contains(stored, want) {
+		if _, known := fixedCompletion(path, "", want); !known && !slices.Contains(stored, want) {
 			t.Errorf("%s: nothing says how %s is completed", path, want)
 		}
 	}

@@ -27,7 +27,7 @@ func (c *command) confirm(cmd *cobra.Command, yes bool, question, word string) e
 		return usagef(cmd, "%s Nothing was changed. To do it, add --yes", question)
 	}
 	c.note("%s", question)
-	fmt.Fprintf(forPeople{c.stderr}, "Type %s to do it: ", word)
+	fmt.Fprintf(peopleWriter{c.stderr}, "Type %s to do it: ", word)
 	answer, err := bufio.NewReader(io.LimitReader(c.stdin, 4096)).ReadString('\n')
 	if err != nil && err != io.EOF {
 		return err

@@ -9,11 +9,11 @@ import (
 
 func (c *command) databaseCommand() *cobra.Command {
 	compact := &cobra.Command{
-		Use: "compact", Short: "Rewrite a SQLite file without its free space, offline", Args: names(),
+		Use: "compact", Short: "Rewrite a SQLite file without its free space, offline", Args: exactArguments(),
 		Long: `Rewrites the file of a SQLite database, which needs as much room again as it has, and
 as long as it is not served. A file that was made by an older version gives space
 back by itself from then on. Newer files do so without this command.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, _ []string) error {
 			before, after, err := s.db.Compact(cmd.Context())
 			if err != nil {
 				return err
@@ -23,5 +23,5 @@ back by itself from then on. Newer files do so without this command.`,
 			})
 		}),
 	}
-	return group("database", "The database's file", compact)
+	return groupCommand("database", "The database's file", compact)
 }

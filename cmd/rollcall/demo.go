@@ -40,8 +40,8 @@ const (
 	demoLeaver        = "fiona@contoso.example" // deleted softly; the other people who left are disabled
 )
 
-// demonstration is what the demo prints.
-type demonstration struct {
+// demoOutput is what the demo prints.
+type demoOutput struct {
 	URL           string `json:"url"`
 	Operator      string `json:"operator"`
 	Administrator string `json:"administrator"`
@@ -59,7 +59,7 @@ func (c *command) demoCommand() *cobra.Command {
 	var address string
 	var done bool
 	cmd := &cobra.Command{
-		Use: "demo", Short: "Show both ends with a sample company, in a temporary database", Args: names(),
+		Use: "demo", Short: "Show both ends with a sample company, in a temporary database", Args: exactArguments(),
 		Long: `Serves a site (acme) and a company's directory (contoso, about 40 people) from a
 temporary database, prints sign-in links for an operator, an administrator and an
 ordinary person, and says what to do first. Enter prints new links. Ctrl-C stops it
@@ -85,7 +85,7 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 	}
 	c.database, c.keyFile = filepath.Join(dir, "rollcall.db"), ""
 	if c.publicURL == "" {
-		c.publicURL = "http://" + reachable(ln.Addr())
+		c.publicURL = "http://" + browserAddress(ln.Addr())
 	}
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := c.openServices(cmd.Context(), wiring{log: log, listens: []net.Addr{ln.Addr()}, instance: "demo"})
@@ -99,9 +99,9 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 	}
 	g, ctx := errgroup.WithContext(cmd.Context())
 	c.linkHelp = howToGetLinks
-	g.Go(func() error { return c.run(ctx, s, reach{pages: ln}) })
+	g.Go(func() error { return c.run(ctx, s, endpoints{pages: ln}) })
 	g.Go(func() error {
-		d, err := c.stage(ctx, s, done)
+		d, err := c.fillDemo(ctx, s, done)
 		if err != nil {
 			return untilDone(ctx, err)
 		}
@@ -120,7 +120,7 @@ const howToGetLinks = "Press Enter in the terminal where the demo runs: it print
 
 // newLinks prints new sign-in links each time someone presses Enter. It ends when standard input
 // ends.
-func (c *command) newLinks(ctx context.Context, s *services, d demonstration) {
+func (c *command) newLinks(ctx context.Context, s *services, d demoOutput) {
 	go func() {
 		for lines := bufio.NewScanner(c.stdin); ctx.Err() == nil && lines.Scan(); {
 			err := c.demoLinks(ctx, s, &d)
@@ -135,12 +135,12 @@ func (c *command) newLinks(ctx context.Context, s *services, d demonstration) {
 }
 
 // demoLinks makes a link for each of the three people of the guide.
-func (c *command) demoLinks(ctx context.Context, s *services, d *demonstration) error {
+func (c *command) demoLinks(ctx context.Context, s *services, d *demoOutput) error {
 	op, err := s.operators.Link(ctx, defaultOperator, actor)
 	if err != nil {
 		return err
 	}
-	d.Operator = c.address() + op.Path
+	d.Operator = c.baseURL() + op.Path
 	st, err := s.siteByName(ctx, d.Site)
 	if err != nil {
 		return err
@@ -154,7 +154,7 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demonstration) 
 		if err != nil {
 			return err
 		}
-		*to = c.address() + l.Path
+		*to = c.baseURL() + l.Path
 	}
 	return nil
 }
@@ -171,31 +171,31 @@ func demoListen(address string) (net.Listener, error) {
 	return net.Listen("tcp", "127.0.0.1:0")
 }
 
-// stage fills the database with the sample company and its site.
-func (c *command) stage(ctx context.Context, s *services, done bool) (demonstration, error) {
+// fillDemo fills the database with the sample company and its site.
+func (c *command) fillDemo(ctx context.Context, s *services, done bool) (demoOutput, error) {
 	st, err := s.sites.Create(ctx, demoSite, site.Documented, actor)
 	if err != nil {
-		return demonstration{}, err
+		return demoOutput{}, err
 	}
 	people, err := s.importPeople(ctx, st, bytes.NewReader(demoPeople))
 	if err = errors.Join(err, rowErrors(people.Errors)); err != nil {
-		return demonstration{}, err
+		return demoOutput{}, err
 	}
-	h, app, err := s.stageCompany(ctx)
+	h, app, err := s.fillDemoCompany(ctx)
 	if err != nil {
-		return demonstration{}, err
+		return demoOutput{}, err
 	}
 	if done {
 		if err := c.followGuide(ctx, s, st, provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}); err != nil {
-			return demonstration{}, err
+			return demoOutput{}, err
 		}
 	}
-	d := demonstration{
-		URL: c.address(), Site: st.Name, TenantURL: c.tenantURL(st.Name), Directory: h.Directory.Name, Application: app.Name,
+	d := demoOutput{
+		URL: c.baseURL(), Site: st.Name, TenantURL: c.tenantURL(st.Name), Directory: h.Directory.Name, Application: app.Name,
 		Database: c.database, KeyFile: c.database + ".key", Done: done,
 	}
 	if err := c.demoLinks(ctx, s, &d); err != nil {
-		return demonstration{}, err
+		return demoOutput{}, err
 	}
 	return d, nil
 }
@@ -209,7 +209,7 @@ func rowErrors[E error](rows []E) error {
 	return errors.Join(all...)
 }
 
-func (s *services) stageCompany(ctx context.Context) (*directory.Handle, directory.Application, error) {
+func (s *services) fillDemoCompany(ctx context.Context) (*directory.Handle, directory.Application, error) {
 	none := directory.Application{}
 	d, err := s.directories.Create(ctx, demoDirectory, actor)
 	if err != nil {
@@ -282,7 +282,7 @@ func (c *command) followGuide(ctx context.Context, s *services, st site.Site, ke
 	}
 }
 
-func (d demonstration) print(w io.Writer) {
+func (d demoOutput) print(w io.Writer) {
 	fmt.Fprintf(w, `
 Rollcall runs at %s, both ends in a temporary database. Ctrl-C stops it and removes everything.
 `, d.URL)
@@ -290,7 +290,7 @@ Rollcall runs at %s, both ends in a temporary database. Ctrl-C stops it and remo
 	d.printSteps(w)
 }
 
-func (d demonstration) printLinks(w io.Writer) {
+func (d demoOutput) printLinks(w io.Writer) {
 	fmt.Fprintf(w, `
 Sign in (each link opens once, within 15 minutes; the first two work side by side in one browser):
 
@@ -314,7 +314,7 @@ func orDeactivated(link string) string {
 	return link
 }
 
-func (d demonstration) printSteps(w io.Writer) {
+func (d demoOutput) printSteps(w io.Writer) {
 	if d.Done {
 		fmt.Fprintf(w, `The guide has been followed: the application %s is provisioned into %s.
 What to do first:

@@ -33,7 +33,7 @@ func TestTheDemoGivesNewLinks(t *testing.T) {
 		said.Close()
 	}()
 	answers := json.NewDecoder(bufio.NewReader(out))
-	next := func() (d demonstration) {
+	next := func() (d demoOutput) {
 		t.Helper()
 		if err := answers.Decode(&d); err != nil {
 			t.Fatal(err)
@@ -109,7 +109,7 @@ func TestTheDemoAfterTheGuide(t *testing.T) {
 		})
 		said.Close()
 	}()
-	var d demonstration
+	var d demoOutput
 	if err := json.NewDecoder(out).Decode(&d); err != nil {
 		t.Fatal(err)
 	}

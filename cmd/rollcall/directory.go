@@ -13,7 +13,7 @@ import (
 )
 
 func (c *command) directoryCommand() *cobra.Command {
-	return group("directory", "Directories: the company's end",
+	return groupCommand("directory", "Directories: the company's end",
 		c.directoryCreate(), c.directoryList(), c.directoryShow(), c.directoryRename(), c.directoryDelete(), c.directoryImport(), c.directoryExport(), c.directoryUser(),
 		c.directoryGroup(), c.groupImport(), c.groupExport(), c.memberImport(), c.memberExport())
 }
@@ -30,13 +30,13 @@ type directoryJSON struct {
 
 func (c *command) directoryCreate() *cobra.Command {
 	return &cobra.Command{
-		Use: "create NAME", Short: "Make an empty directory", Args: names("NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "create NAME", Short: "Make an empty directory", Args: exactArguments("NAME"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			d, err := s.directories.Create(cmd.Context(), args[0], actor)
 			if err != nil {
 				return err
 			}
-			return c.print(directoryJSON{Name: d.Name, ID: string(d.ID), Created: stamp(d.Created)}, func(w io.Writer) {
+			return c.print(directoryJSON{Name: d.Name, ID: string(d.ID), Created: formatJSONTime(d.Created)}, func(w io.Writer) {
 				fmt.Fprintf(w, "Directory %s was made. Bring people in with: rollcall directory import %s users.csv\n", d.Name, d.Name)
 			})
 		}),
@@ -45,8 +45,8 @@ func (c *command) directoryCreate() *cobra.Command {
 
 func (c *command) directoryList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the directories", Args: names(),
-		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+		Use: "list", Short: "List the directories", Args: exactArguments(),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, _ []string) error {
 			all, err := s.directories.List(cmd.Context())
 			if err != nil {
 				return err
@@ -62,11 +62,11 @@ func (c *command) directoryList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				out = append(out, directoryJSON{d.Name, string(d.ID), stamp(d.Created), n.Enabled, n.Disabled, n.Deleted, groups})
-				lines = append(lines, []string{d.Name, fmt.Sprint(n.Enabled), fmt.Sprint(n.Disabled), fmt.Sprint(n.Deleted), fmt.Sprint(groups), c.when(d.Created)})
+				out = append(out, directoryJSON{d.Name, string(d.ID), formatJSONTime(d.Created), n.Enabled, n.Disabled, n.Deleted, groups})
+				lines = append(lines, []string{d.Name, fmt.Sprint(n.Enabled), fmt.Sprint(n.Disabled), fmt.Sprint(n.Deleted), fmt.Sprint(groups), c.formatTime(d.Created)})
 			}
 			return c.print(out, func(w io.Writer) {
-				rows(w, "No directory yet. Make one with: rollcall directory create NAME", []string{"Name", "Enabled", "Disabled", "Deleted", "Groups", "Since"}, lines)
+				printTable(w, "No directory yet. Make one with: rollcall directory create NAME", []string{"Name", "Enabled", "Disabled", "Deleted", "Groups", "Since"}, lines)
 			})
 		}),
 	}
@@ -74,8 +74,8 @@ func (c *command) directoryList() *cobra.Command {
 
 func (c *command) directoryShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show a directory: its users and groups by number, and its applications", Args: names("NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "show NAME", Short: "Show a directory: its users and groups by number, and its applications", Args: exactArguments("NAME"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -96,10 +96,10 @@ func (c *command) directoryShow() *cobra.Command {
 			out := struct {
 				directoryJSON
 				Applications []appJSON `json:"applications"`
-			}{directoryJSON{d.Name, string(d.ID), stamp(d.Created), n.Enabled, n.Disabled, n.Deleted, groups}, apps}
+			}{directoryJSON{d.Name, string(d.ID), formatJSONTime(d.Created), n.Enabled, n.Disabled, n.Deleted, groups}, apps}
 			return c.print(out, func(w io.Writer) {
 				fmt.Fprintf(w, "Directory      %s\nObject id      %s\nSince          %s\nUsers          %d enabled, %d disabled, %d deleted\nGroups         %d\nApplications   %d\n\n",
-					d.Name, d.ID, c.when(d.Created), n.Enabled, n.Disabled, n.Deleted, groups, len(apps))
+					d.Name, d.ID, c.formatTime(d.Created), n.Enabled, n.Disabled, n.Deleted, groups, len(apps))
 				printApplications(w, h, lines)
 			})
 		}),
@@ -109,8 +109,8 @@ func (c *command) directoryShow() *cobra.Command {
 func (c *command) directoryExport() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use: "export NAME", Short: "Write the users as CSV, as import reads them", Args: names("NAME"),
-		RunE: c.exporting(&output, exportUsers),
+		Use: "export NAME", Short: "Write the users as CSV, as import reads them", Args: exactArguments("NAME"),
+		RunE: c.withOutputFile(&output, exportUsers),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write instead of standard output")
 	return cmd
@@ -126,13 +126,13 @@ func exportUsers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writ
 	if err == nil {
 		err = out.Flush()
 	}
-	return s.exported(cmd, h, event.ExportUsers, "The list of users", phrase.Count(sent, "user", "users"), sent, err)
+	return s.recordExported(cmd, h, event.ExportUsers, "The list of users", phrase.Count(sent, "user", "users"), sent, err)
 }
 
 func (c *command) directoryRename() *cobra.Command {
 	return &cobra.Command{
-		Use: "rename NAME NEW-NAME", Short: "Give a directory another name", Args: names("NAME", "NEW-NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "rename NAME NEW-NAME", Short: "Give a directory another name", Args: exactArguments("NAME", "NEW-NAME"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			d, err := s.directories.ByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -142,7 +142,7 @@ func (c *command) directoryRename() *cobra.Command {
 				return err
 			}
 			return c.print(map[string]string{"name": renamed.Name, "before": d.Name}, func(w io.Writer) {
-				fmt.Fprintf(w, "Directory %s is now %s. Its pages are at %s/d/%s.\n", d.Name, renamed.Name, c.address(), renamed.Name)
+				fmt.Fprintf(w, "Directory %s is now %s. Its pages are at %s/d/%s.\n", d.Name, renamed.Name, c.baseURL(), renamed.Name)
 			})
 		}),
 	}
@@ -151,13 +151,13 @@ func (c *command) directoryRename() *cobra.Command {
 func (c *command) directoryDelete() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "delete NAME", Short: "Delete a directory with its users, groups and applications; cannot be undone", Args: names("NAME"),
+		Use: "delete NAME", Short: "Delete a directory with its users, groups and applications; cannot be undone", Args: exactArguments("NAME"),
 		Long: `Deletes a directory with its users, its groups, its applications and their provisioning. Nothing
 is sent to the applications: the accounts that people have there stay as they are,
 and nobody looks after them any longer.
 
 Asks first, with the numbers. --yes answers that question.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			d, err := s.directories.ByName(cmd.Context(), args[0])
 			if err != nil {
 				return err

@@ -17,13 +17,13 @@ import (
 
 // directoryGroup is what the groups page does, for scripts.
 func (c *command) directoryGroup() *cobra.Command {
-	return group("group", "Groups of a directory (GROUP is a display name or an object id)",
+	return groupCommand("group", "Groups of a directory (GROUP is a display name or an object id)",
 		c.groupList(), c.groupCreate(), c.groupShow(), c.groupSet(), c.groupDelete(), c.groupRestore(), c.groupPurge(), c.groupMember())
 }
 
 // withGroup opens the directory and finds the group that the first two arguments name; the rest goes on.
 func (c *command) withGroup(do func(*cobra.Command, *services, *directory.Handle, directory.Group, []string) error) func(*cobra.Command, []string) error {
-	return c.with(func(cmd *cobra.Command, s *services, args []string) error {
+	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -51,7 +51,7 @@ func groupJSON(g directory.Group) map[string]any {
 		out[name] = text
 	}
 	if g.IsDeleted() {
-		out["deletedDateTime"] = stamp(g.Deleted)
+		out["deletedDateTime"] = formatJSONTime(g.Deleted)
 	}
 	return out
 }
@@ -86,7 +86,7 @@ func (c *command) groupList() *cobra.Command {
 		Long: `Lists groups by display name, a page at a time. Each WORD must occur in the name, the
 description, the mail nickname or the mail address. What is printed at the end of a
 page, --after, continues it.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			at, err := page.cursor(cmd)
 			if err != nil {
 				return err
@@ -115,7 +115,7 @@ page, --after, continues it.`,
 				next = found.Next.String()
 			}
 			return c.print(map[string]any{"groups": out, "next": next}, func(w io.Writer) {
-				rows(w, "No such group. Make one with: rollcall directory group create "+h.Directory.Name+" NAME", []string{"Display name", "Members", "Description", "Object id"}, lines)
+				printTable(w, "No such group. Make one with: rollcall directory group create "+h.Directory.Name+" NAME", []string{"Display name", "Members", "Description", "Object id"}, lines)
 				if next != "" {
 					c.note("There are more: add --after '%s'", next)
 				}
@@ -161,7 +161,7 @@ func (c *command) groupCreate() *cobra.Command {
 and mail. Two groups may have one name, as in Entra; a warning says so, because most
 applications find groups by name.`,
 		Example: `  rollcall directory group create contoso Sales description="Who sells"`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -219,7 +219,7 @@ func (c *command) groupSet() *cobra.Command {
 
 func (c *command) groupShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show DIRECTORY GROUP", Short: "Show a group: its attributes, members by number, groups and applications", Args: names("DIRECTORY", "GROUP"),
+		Use: "show DIRECTORY GROUP", Short: "Show a group: its attributes, members by number, groups and applications", Args: exactArguments("DIRECTORY", "GROUP"),
 		RunE: c.withGroup(func(cmd *cobra.Command, _ *services, h *directory.Handle, g directory.Group, _ []string) error {
 			return c.printGroup(cmd.Context(), h, g, false)
 		}),
@@ -260,7 +260,7 @@ func (c *command) printGroup(ctx context.Context, h *directory.Handle, g directo
 		}
 		fmt.Fprintf(w, "%-28s %s, %s\n", "direct members", phrase.Count(n.Users, "user", "users"), phrase.Count(n.Groups, "group", "groups"))
 		if g.IsDeleted() {
-			fmt.Fprintf(w, "%-28s %s\n", "deleted", c.when(g.Deleted))
+			fmt.Fprintf(w, "%-28s %s\n", "deleted", c.formatTime(g.Deleted))
 		}
 		printLines(w, "member of", parents)
 		printLines(w, "applications", apps)
@@ -307,7 +307,7 @@ func groupNamesOf(ctx context.Context, h *directory.Handle, objectID string) ([]
 func (c *command) groupDelete() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "delete DIRECTORY GROUP", Short: "Delete a group softly; its members stay", Args: names("DIRECTORY", "GROUP"),
+		Use: "delete DIRECTORY GROUP", Short: "Delete a group softly; its members stay", Args: exactArguments("DIRECTORY", "GROUP"),
 		Long: `Deletes a group softly: rollcall directory group restore brings it back with its
 members. People who are in scope of an application through this group alone are out
 of scope until then, and are disabled there.
@@ -332,14 +332,14 @@ Asks first if the group is assigned to an application. --yes answers that questi
 			if _, err := h.SoftDeleteGroup(cmd.Context(), g.ObjectID, actor); err != nil {
 				return err
 			}
-			return c.groupDone(g, "is deleted; rollcall directory group restore brings it back with its members")
+			return c.printGroupDone(g, "is deleted; rollcall directory group restore brings it back with its members")
 		}),
 	}
 	yesFlag(cmd, &yes)
 	return cmd
 }
 
-func (c *command) groupDone(g directory.Group, done string) error {
+func (c *command) printGroupDone(g directory.Group, done string) error {
 	return c.print(map[string]string{"objectId": g.ObjectID, "displayName": g.DisplayName()}, func(w io.Writer) {
 		fmt.Fprintf(w, "Group %s %s.\n", oneLine(g.DisplayName()), done)
 	})
@@ -347,12 +347,12 @@ func (c *command) groupDone(g directory.Group, done string) error {
 
 func (c *command) groupRestore() *cobra.Command {
 	return &cobra.Command{
-		Use: "restore DIRECTORY GROUP", Short: "Bring back a softly deleted group with its members", Args: names("DIRECTORY", "GROUP"),
+		Use: "restore DIRECTORY GROUP", Short: "Bring back a softly deleted group with its members", Args: exactArguments("DIRECTORY", "GROUP"),
 		RunE: c.withGroup(func(cmd *cobra.Command, _ *services, h *directory.Handle, g directory.Group, _ []string) error {
 			if _, err := h.RestoreGroup(cmd.Context(), g.ObjectID, actor); err != nil {
 				return err
 			}
-			return c.groupDone(g, "is restored")
+			return c.printGroupDone(g, "is restored")
 		}),
 	}
 }
@@ -360,7 +360,7 @@ func (c *command) groupRestore() *cobra.Command {
 func (c *command) groupPurge() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "purge DIRECTORY GROUP", Short: "Delete a softly deleted group permanently; cannot be undone", Args: names("DIRECTORY", "GROUP"),
+		Use: "purge DIRECTORY GROUP", Short: "Delete a softly deleted group permanently; cannot be undone", Args: exactArguments("DIRECTORY", "GROUP"),
 		RunE: c.withGroup(func(cmd *cobra.Command, _ *services, h *directory.Handle, g directory.Group, _ []string) error {
 			if !g.IsDeleted() {
 				return fmt.Errorf("group %s is not deleted; first: rollcall directory group delete %s %q", g.DisplayName(), h.Directory.Name, g.DisplayName())
@@ -377,7 +377,7 @@ func (c *command) groupPurge() *cobra.Command {
 			if err := h.PurgeGroup(cmd.Context(), g.ObjectID, actor); err != nil {
 				return err
 			}
-			return c.groupDone(g, "is deleted permanently")
+			return c.printGroupDone(g, "is deleted permanently")
 		}),
 	}
 	yesFlag(cmd, &yes)
@@ -385,7 +385,7 @@ func (c *command) groupPurge() *cobra.Command {
 }
 
 func (c *command) groupMember() *cobra.Command {
-	return group("member", "Direct members of a group (MEMBER is a userPrincipalName, an object id, or the name of a group)",
+	return groupCommand("member", "Direct members of a group (MEMBER is a userPrincipalName, an object id, or the name of a group)",
 		c.memberList(), c.memberAdd(), c.memberRemove())
 }
 
@@ -424,7 +424,7 @@ func (c *command) memberList() *cobra.Command {
 				next = found.Next.String()
 			}
 			return c.print(map[string]any{"members": out, "next": next}, func(w io.Writer) {
-				rows(w, fmt.Sprintf("No such member. Add some with: rollcall directory group member add %s %q MEMBER...", h.Directory.Name, g.DisplayName()),
+				printTable(w, fmt.Sprintf("No such member. Add some with: rollcall directory group member add %s %q MEMBER...", h.Directory.Name, g.DisplayName()),
 					[]string{"Display name", "Kind", "User principal name or description", "Object id"}, lines)
 				if next != "" {
 					c.note("There are more: add --after '%s'", next)
@@ -482,7 +482,7 @@ func (c *command) changeMembers(file *string, remove bool) func(*cobra.Command, 
 			if err != nil {
 				return err
 			}
-			return c.membersChanged(ctx, h, g, report, *file, remove)
+			return c.printMembersChanged(ctx, h, g, report, *file, remove)
 		}
 		var ids []string
 		for _, name := range members {
@@ -502,12 +502,12 @@ func (c *command) changeMembers(file *string, remove bool) func(*cobra.Command, 
 		if err != nil {
 			return err
 		}
-		return c.membersChanged(ctx, h, g, directory.MemberReport{Rows: len(ids), Changed: n, Already: len(ids) - n, Groups: 1, Errors: []directory.RowError{}}, "", remove)
+		return c.printMembersChanged(ctx, h, g, directory.MemberReport{Rows: len(ids), Changed: n, Already: len(ids) - n, Groups: 1, Errors: []directory.RowError{}}, "", remove)
 	})
 }
 
-// membersChanged prints what happened to the members of one group.
-func (c *command) membersChanged(ctx context.Context, h *directory.Handle, g directory.Group, r directory.MemberReport, file string, remove bool) error {
+// printMembersChanged prints what happened to the members of one group.
+func (c *command) printMembersChanged(ctx context.Context, h *directory.Handle, g directory.Group, r directory.MemberReport, file string, remove bool) error {
 	did, already := "added to", phrase.Noun(r.Already, "was a member already", "were members already")
 	if remove {
 		did, already = "removed from", phrase.Noun(r.Already, "was not a member", "were not members")
@@ -528,14 +528,14 @@ func (c *command) membersChanged(ctx context.Context, h *directory.Handle, g dir
 	}); err != nil {
 		return err
 	}
-	return c.rowProblems(file, r.Errors)
+	return c.printRowProblems(file, r.Errors)
 }
 
-// rowProblems prints what is wrong with rows of a file.
-func (c *command) rowProblems(file string, list []directory.RowError) error {
+// printRowProblems prints what is wrong with rows of a file.
+func (c *command) printRowProblems(file string, list []directory.RowError) error {
 	problems := make([]string, 0, len(list))
 	for _, e := range list {
 		problems = append(problems, e.Error())
 	}
-	return c.problems(file, problems)
+	return c.printProblems(file, problems)
 }

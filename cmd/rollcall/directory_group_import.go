@@ -18,7 +18,7 @@ import (
 func (c *command) groupImport() *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
-		Use: "import-groups NAME groups.csv", Short: "Bring groups in from a CSV file", Args: names("NAME", "groups.csv"),
+		Use: "import-groups NAME groups.csv", Short: "Bring groups in from a CSV file", Args: exactArguments("NAME", "groups.csv"),
 		Long: `Reads groups.csv (- is standard input). The first line names the columns: displayName,
 description, mailNickname, mail and objectId. Entra's download of groups is read as it
 is; other columns are left out.
@@ -29,7 +29,7 @@ a column that is not in the file changes nothing. A row that is a problem is nam
 its line and column; it stops nothing else. Groups that are not in the file stay.
 
 Members come with rollcall directory import-members. --dry-run shows what would happen.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -55,7 +55,7 @@ Members come with rollcall directory import-members. --dry-run shows what would 
 			}); err != nil {
 				return err
 			}
-			return c.rowProblems(args[1], r.Errors)
+			return c.printRowProblems(args[1], r.Errors)
 		}),
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would happen, change nothing")
@@ -72,7 +72,7 @@ func wouldBe(dryRun bool) string {
 func (c *command) memberImport() *cobra.Command {
 	o := directory.MemberImport{Actor: actor}
 	cmd := &cobra.Command{
-		Use: "import-members NAME members.csv", Short: "Bring memberships of groups in from a CSV file", Args: names("NAME", "members.csv"),
+		Use: "import-members NAME members.csv", Short: "Bring memberships of groups in from a CSV file", Args: exactArguments("NAME", "members.csv"),
 		Long: `Reads members.csv (- is standard input), a row for each membership. The first line names
 the columns: group, which holds a displayName or objectId, and member, which holds a
 userPrincipalName, an objectId, or the displayName of a group. For a file about one
@@ -82,7 +82,7 @@ A row that is a problem is named with its line and column; it stops nothing else
 Members that are not in the file stay. --remove takes the members of the file out of
 their groups. --dry-run shows what would happen.`,
 		Example: `  rollcall directory import-members contoso members.csv --dry-run`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -104,7 +104,7 @@ their groups. --dry-run shows what would happen.`,
 			}); err != nil {
 				return err
 			}
-			return c.rowProblems(args[1], r.Errors)
+			return c.printRowProblems(args[1], r.Errors)
 		}),
 	}
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "show what would happen, change nothing")
@@ -132,8 +132,8 @@ func (c *command) importMembers(ctx context.Context, h *directory.Handle, file s
 func (c *command) groupExport() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use: "export-groups NAME", Short: "Write the groups as CSV, as import-groups reads them", Args: names("NAME"),
-		RunE: c.exporting(&output, exportGroups),
+		Use: "export-groups NAME", Short: "Write the groups as CSV, as import-groups reads them", Args: exactArguments("NAME"),
+		RunE: c.withOutputFile(&output, exportGroups),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write instead of standard output")
 	return cmd
@@ -142,16 +142,16 @@ func (c *command) groupExport() *cobra.Command {
 func (c *command) memberExport() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
-		Use: "export-members NAME", Short: "Write the direct memberships of all groups as CSV, as import-members reads them", Args: names("NAME"),
-		RunE: c.exporting(&output, exportMembers),
+		Use: "export-members NAME", Short: "Write the direct memberships of all groups as CSV, as import-members reads them", Args: exactArguments("NAME"),
+		RunE: c.withOutputFile(&output, exportMembers),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write instead of standard output")
 	return cmd
 }
 
-// exporting opens the directory and the file to write.
-func (c *command) exporting(output *string, do func(*cobra.Command, *services, *directory.Handle, io.Writer) error) func(*cobra.Command, []string) error {
-	return c.with(func(cmd *cobra.Command, s *services, args []string) error {
+// withOutputFile opens the directory and the file to write.
+func (c *command) withOutputFile(output *string, do func(*cobra.Command, *services, *directory.Handle, io.Writer) error) func(*cobra.Command, []string) error {
+	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -188,7 +188,7 @@ func exportGroups(cmd *cobra.Command, s *services, h *directory.Handle, w io.Wri
 		}
 		return out.Write(cells...)
 	})
-	return s.exported(cmd, h, event.ExportGroups, "The list of groups", phrase.Count(sent, "group", "groups"), sent, errors.Join(err, out.Flush()))
+	return s.recordExported(cmd, h, event.ExportGroups, "The list of groups", phrase.Count(sent, "group", "groups"), sent, errors.Join(err, out.Flush()))
 }
 
 func exportMembers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writer) error {
@@ -207,10 +207,10 @@ func exportMembers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Wr
 			return out.Write(g.ObjectID, g.DisplayName(), m.ObjectID(), name)
 		})
 	})
-	return s.exported(cmd, h, event.ExportGroups, "The list of members of groups", phrase.Count(sent, "membership", "memberships"), sent, errors.Join(err, out.Flush()))
+	return s.recordExported(cmd, h, event.ExportGroups, "The list of members of groups", phrase.Count(sent, "membership", "memberships"), sent, errors.Join(err, out.Flush()))
 }
 
-// exported notes in the audit trail who took a list.
-func (s *services) exported(cmd *cobra.Command, h *directory.Handle, name, what, many string, sent int, err error) error {
+// recordExported notes in the audit trail who took a list.
+func (s *services) recordExported(cmd *cobra.Command, h *directory.Handle, name, what, many string, sent int, err error) error {
 	return errors.Join(err, s.recordExport(cmd, event.Directory(string(h.Directory.ID)), name, what, many, sent))
 }

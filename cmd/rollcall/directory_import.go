@@ -19,7 +19,7 @@ func (c *command) directoryImport() *cobra.Command {
 	var mapping, ignore, build, enabled, disabled []string
 	var file directory.FileOptions
 	cmd := &cobra.Command{
-		Use: "import NAME users.csv", Short: "Bring users in from a CSV file", Args: names("NAME", "users.csv"),
+		Use: "import NAME users.csv", Short: "Bring users in from a CSV file", Args: exactArguments("NAME", "users.csv"),
 		Long: `Reads users.csv (- is standard input). The first line names the columns: Entra's
 attributes (userPrincipalName, displayName, ...) or what HR systems call them
 (First Name, Work Email, Employee #, ...). Commas, semicolons, tabs and pipes
@@ -42,7 +42,7 @@ what would happen.`,
   rollcall directory import contoso hr.csv --map "Work Email=userPrincipalName" --ignore-columns "Hire Date,Location"
   rollcall directory import contoso hr.csv --map "Work Email=userPrincipalName" --map "Work Email=mail" --ignore-columns all
   rollcall directory import contoso staff.csv --make "userPrincipalName={First Name}.{Last Name}@contoso.example" --dry-run`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			o := directory.ImportOptions{Force: force, DryRun: dryRun, Actor: actor}
 			switch absent {
 			case "", "keep":
@@ -95,13 +95,13 @@ what would happen.`,
 			for _, e := range report.Errors {
 				problems = append(problems, e.Error())
 			}
-			said := c.problems(args[1], problems)
+			said := c.printProblems(args[1], problems)
 			if report.Refused != "" {
 				if report.Forcible {
 					report.Refused += "; to delete them all the same, import it again with --force"
 				}
 				c.note("rollcall: %s", report.Refused)
-				return errSaid
+				return errAlreadyPrinted
 			}
 			return said
 		}),

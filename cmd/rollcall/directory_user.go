@@ -18,12 +18,12 @@ import (
 
 // directoryUser has the same functions as the users page, for scripts.
 func (c *command) directoryUser() *cobra.Command {
-	return group("user", "Users of a directory (PERSON is a userPrincipalName or an object id)",
+	return groupCommand("user", "Users of a directory (PERSON is a userPrincipalName or an object id)",
 		c.userList(), c.userShow(), c.userAdd(), c.userSet(),
-		c.userAct("disable", "Block a user's sign-in", "is disabled", (*directory.Handle).Disable),
-		c.userAct("enable", "Let a user sign in again", "is enabled", (*directory.Handle).Enable),
-		c.userAct("delete", "Delete a user softly", "is deleted; rollcall directory user restore brings the user back", (*directory.Handle).SoftDelete),
-		c.userAct("restore", "Bring back a softly deleted user", "is restored", (*directory.Handle).Restore),
+		c.userActionCommand("disable", "Block a user's sign-in", "is disabled", (*directory.Handle).Disable),
+		c.userActionCommand("enable", "Let a user sign in again", "is enabled", (*directory.Handle).Enable),
+		c.userActionCommand("delete", "Delete a user softly", "is deleted; rollcall directory user restore brings the user back", (*directory.Handle).SoftDelete),
+		c.userActionCommand("restore", "Bring back a softly deleted user", "is restored", (*directory.Handle).Restore),
 		c.userPurge(), c.userErase(),
 	)
 }
@@ -31,7 +31,7 @@ func (c *command) directoryUser() *cobra.Command {
 // withUser opens the directory and finds the user that the first two arguments name, and passes on
 // the other arguments.
 func (c *command) withUser(do func(*cobra.Command, *services, *directory.Handle, directory.User, []string) error) func(*cobra.Command, []string) error {
-	return c.with(func(cmd *cobra.Command, s *services, args []string) error {
+	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -44,9 +44,9 @@ func (c *command) withUser(do func(*cobra.Command, *services, *directory.Handle,
 	})
 }
 
-func (c *command) userAct(use, short, done string, do func(*directory.Handle, context.Context, string, string) (directory.User, error)) *cobra.Command {
+func (c *command) userActionCommand(use, short, done string, do func(*directory.Handle, context.Context, string, string) (directory.User, error)) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " DIRECTORY PERSON", Short: short, Args: names("DIRECTORY", "PERSON"),
+		Use: use + " DIRECTORY PERSON", Short: short, Args: exactArguments("DIRECTORY", "PERSON"),
 		RunE: c.withUser(func(cmd *cobra.Command, _ *services, h *directory.Handle, u directory.User, _ []string) error {
 			if _, err := do(h, cmd.Context(), u.ObjectID, actor); err != nil {
 				return err
@@ -99,7 +99,7 @@ func userJSON(u directory.User) map[string]any {
 	}
 	out["objectId"], out["accountEnabled"] = u.ObjectID, u.AccountEnabled
 	if u.IsDeleted() {
-		out["deletedDateTime"] = stamp(u.Deleted)
+		out["deletedDateTime"] = formatJSONTime(u.Deleted)
 	}
 	return out
 }
@@ -122,14 +122,14 @@ func (c *command) userList() *cobra.Command {
 		Long: `Lists users by display name, a page at a time. Each WORD must occur in a name, the mail
 address, the employee id, the department or the job title. What is printed at the end
 of a page, --after, continues it.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			q := directory.UserQuery{Search: strings.Join(args[1:], " "), Limit: limit}
 			if limit < 1 || limit > 500 {
 				return usagef(cmd, "--limit is 1 to 500, not %d", limit)
 			}
 			var err error
 			if status != "" {
-				if q.Status, err = oneOf(cmd, "status", status, directory.Enabled, directory.Disabled, directory.Deleted); err != nil {
+				if q.Status, err = parseOneOf(cmd, "status", status, directory.Enabled, directory.Disabled, directory.Deleted); err != nil {
 					return err
 				}
 			}
@@ -154,7 +154,7 @@ of a page, --after, continues it.`,
 				next = page.Next.String()
 			}
 			return c.print(map[string]any{"users": out, "next": next}, func(w io.Writer) {
-				rows(w, "No such user. Bring people in with: rollcall directory import "+h.Directory.Name+" users.csv",
+				printTable(w, "No such user. Bring people in with: rollcall directory import "+h.Directory.Name+" users.csv",
 					[]string{"Display name", "User principal name", "State", "Department", "Object id"}, lines)
 				if next != "" {
 					c.note("There are more: add --after '%s'", next)
@@ -170,7 +170,7 @@ of a page, --after, continues it.`,
 
 func (c *command) userShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show DIRECTORY PERSON", Short: "Show a user's attributes, groups and applications", Args: names("DIRECTORY", "PERSON"),
+		Use: "show DIRECTORY PERSON", Short: "Show a user's attributes, groups and applications", Args: exactArguments("DIRECTORY", "PERSON"),
 		RunE: c.withUser(func(cmd *cobra.Command, _ *services, h *directory.Handle, u directory.User, _ []string) error {
 			return c.printUser(cmd.Context(), h, u)
 		}),
@@ -206,7 +206,7 @@ func (c *command) printUser(ctx context.Context, h *directory.Handle, u director
 			}
 		}
 		if u.IsDeleted() {
-			fmt.Fprintf(w, "%-28s %s\n", "deleted", c.when(u.Deleted))
+			fmt.Fprintf(w, "%-28s %s\n", "deleted", c.formatTime(u.Deleted))
 		}
 		if len(groups) > 0 {
 			fmt.Fprintf(w, "%-28s %s\n", "member of", oneLine(strings.Join(groups, ", ")))
@@ -223,7 +223,7 @@ func (c *command) userAdd() *cobra.Command {
 		Long: `Makes an enabled user. Attributes have Entra's names; values of one with several are
 separated by semicolons; manager is a userPrincipalName or an object id.`,
 		Example: `  rollcall directory user add contoso ada@contoso.example displayName="Ada Okonkwo" jobTitle=Engineer manager=bo@contoso.example`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -319,7 +319,7 @@ func setAttributes(cmd *cobra.Command, h *directory.Handle, u *directory.User, a
 func (c *command) userPurge() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "purge DIRECTORY PERSON", Short: "Delete a softly deleted user permanently; cannot be undone", Args: names("DIRECTORY", "PERSON"),
+		Use: "purge DIRECTORY PERSON", Short: "Delete a softly deleted user permanently; cannot be undone", Args: exactArguments("DIRECTORY", "PERSON"),
 		RunE: c.withUser(func(cmd *cobra.Command, _ *services, h *directory.Handle, u directory.User, _ []string) error {
 			if !u.IsDeleted() {
 				return fmt.Errorf("%s is not deleted; first: rollcall directory user delete %s %s", u.UPN(), h.Directory.Name, u.UPN())

@@ -23,10 +23,10 @@ Asks first. --yes answers that question.`
 func (c *command) siteErase() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "erase SITE USERNAME", Short: "Erase one person from a site; cannot be undone", Args: names("SITE", "USERNAME"),
+		Use: "erase SITE USERNAME", Short: "Erase one person from a site; cannot be undone", Args: exactArguments("SITE", "USERNAME"),
 		Long: `Erases a person whose account is deactivated, or gone already. An account that is
 active is refused: deactivate it first.` + "\n" + eraseHelp,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -46,10 +46,10 @@ active is refused: deactivate it first.` + "\n" + eraseHelp,
 func (c *command) userErase() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "erase DIRECTORY PERSON", Short: "Erase one person from a directory; cannot be undone", Args: names("DIRECTORY", "PERSON"),
+		Use: "erase DIRECTORY PERSON", Short: "Erase one person from a directory; cannot be undone", Args: exactArguments("DIRECTORY", "PERSON"),
 		Long: `Erases a person who is deleted, softly or for good. A user who is there is refused:
 delete the user first, and let provisioning take the accounts away.` + "\n" + eraseHelp,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			d, err := s.directories.ByName(cmd.Context(), args[0])
 			if err != nil {
 				return err

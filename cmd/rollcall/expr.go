@@ -48,7 +48,7 @@ Without any of these it checks the expression and prints its full form.
 It changes nothing and asks no application: SelectUniqueValue takes the values
 of --taken as those that exist.
 With --json it prints the bare value: a string, a list of strings or null.`,
-		Args: names("EXPRESSION"),
+		Args: exactArguments("EXPRESSION"),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.expr(cmd, args[0], f) },
 	}
 	cmd.Flags().StringVar(&f.object, "object", "", "file with the source object as JSON; - is standard input")
@@ -68,7 +68,7 @@ func (c *command) expr(cmd *cobra.Command, text string, f exprFlags) error {
 	}
 	e, err := expr.Parse(text)
 	if err != nil {
-		return c.pointed(text, err)
+		return c.withPointer(text, err)
 	}
 	for _, n := range e.Notes() {
 		c.note("Note: line %d, column %d: %s.", n.Line, n.Column, n.Message)
@@ -168,7 +168,7 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	}
 	problems, notes := e.Check(expr.Place{Source: directoryAttributes()})
 	if len(problems) > 0 {
-		return c.pointed(text, problems[0])
+		return c.withPointer(text, problems[0])
 	}
 	for _, n := range notes {
 		c.note("Note: line %d, column %d: %s.", n.Line, n.Column, n.Message)
@@ -238,32 +238,32 @@ func (c *command) evaluate(text string, e *expr.Expr, env expr.Env, f exprFlags)
 	if !f.trace {
 		v, err := e.Eval(env)
 		if err != nil {
-			return c.pointed(text, err)
+			return c.withPointer(text, err)
 		}
 		return c.printValue(v)
 	}
 	v, steps, err := e.Trace(env)
 	if c.json {
-		if printErr := c.print(map[string]any{"value": bare(v), "trace": stepJSON(steps)}, nil); printErr != nil {
+		if printErr := c.print(map[string]any{"value": plainValue(v), "trace": stepJSON(steps)}, nil); printErr != nil {
 			return printErr
 		}
 	} else {
-		drawStep(forPeople{c.stdout}, steps, "", "")
+		printStep(peopleWriter{c.stdout}, steps, "", "")
 	}
 	if err != nil {
-		return c.pointed(text, err)
+		return c.withPointer(text, err)
 	}
 	return nil
 }
 
-// drawStep draws a step and those inside it as a tree.
-func drawStep(w io.Writer, s *expr.Step, first, others string) {
+// printStep draws a step and those inside it as a tree.
+func printStep(w io.Writer, s *expr.Step, first, others string) {
 	fmt.Fprintf(w, "%s%s%s\n", first, shorten(s.Expression, 100), stepResult(s))
 	for i, child := range s.Steps {
 		if i == len(s.Steps)-1 {
-			drawStep(w, child, others+"└─ ", others+"   ")
+			printStep(w, child, others+"└─ ", others+"   ")
 		} else {
-			drawStep(w, child, others+"├─ ", others+"│  ")
+			printStep(w, child, others+"├─ ", others+"│  ")
 		}
 	}
 }
@@ -278,11 +278,11 @@ func stepResult(s *expr.Step) string {
 	case isConstant && !s.Redacted():
 		return ""
 	}
-	return "  = " + shownResult(s.Value, s.Redacted())
+	return "  = " + formatResult(s.Value, s.Redacted())
 }
 
-// shownResult is a value for people, in one line.
-func shownResult(v expr.Value, redacted bool) string {
+// formatResult is a value for people, in one line.
+func formatResult(v expr.Value, redacted bool) string {
 	switch {
 	case redacted:
 		return "[Redact]"
@@ -318,7 +318,7 @@ func stepJSON(s *expr.Step) map[string]any {
 	case s.Redacted():
 		out["value"] = "[Redact]"
 	default:
-		out["value"] = bare(s.Value)
+		out["value"] = plainValue(s.Value)
 	}
 	if len(s.Steps) > 0 {
 		steps := make([]map[string]any, len(s.Steps))
@@ -341,8 +341,8 @@ func (c *command) evaluateSample(e *expr.Expr, people []directory.User, f exprFl
 	empty, failed := 0, 0
 	for i, u := range people {
 		v, err := e.Eval(c.exprEnv(f, personAttribute(u)))
-		results[i] = result{User: u.UPN(), Value: bare(v)}
-		lines[i] = []string{u.UPN(), shownResult(v, false)}
+		results[i] = result{User: u.UPN(), Value: plainValue(v)}
+		lines[i] = []string{u.UPN(), formatResult(v, false)}
 		switch {
 		case err != nil:
 			failed++
@@ -352,15 +352,15 @@ func (c *command) evaluateSample(e *expr.Expr, people []directory.User, f exprFl
 		}
 	}
 	return c.print(results, func(w io.Writer) {
-		rows(w, "The directory has no users.", []string{"User", "Value"}, lines)
+		printTable(w, "The directory has no users.", []string{"User", "Value"}, lines)
 		if len(people) > 0 {
 			fmt.Fprintf(w, "%s: %d without a value, %d failed.\n", phrase.Count(len(people), "person", "people"), empty, failed)
 		}
 	})
 }
 
-// pointed shows the place of an error in the expression before it returns the error.
-func (c *command) pointed(text string, err error) error {
+// withPointer shows the place of an error in the expression before it returns the error.
+func (c *command) withPointer(text string, err error) error {
 	line, column := 0, 0
 	var syntax *expr.SyntaxError
 	var failed *expr.EvalError
@@ -402,8 +402,8 @@ func excerpt(line string, column int) (shown string, before int) {
 	return prefix + string(runes[from:to]) + suffix, len([]rune(prefix)) + at - from
 }
 
-// bare is a value for programs: a string, a list of strings or nil.
-func bare(v expr.Value) any {
+// plainValue is a value for programs: a string, a list of strings or nil.
+func plainValue(v expr.Value) any {
 	switch {
 	case v.IsNull() || v.IsNoFlow():
 		return nil
@@ -416,9 +416,9 @@ func bare(v expr.Value) any {
 // printValue prints a value for people, or with --json a string, a list of strings or null.
 func (c *command) printValue(v expr.Value) error {
 	if c.json {
-		enc := json.NewEncoder(forPrograms{c.stdout})
+		enc := json.NewEncoder(programWriter{c.stdout})
 		enc.SetEscapeHTML(false)
-		return enc.Encode(bare(v))
+		return enc.Encode(plainValue(v))
 	}
 	switch {
 	case v.IsNoFlow():
@@ -437,7 +437,7 @@ func (c *command) printValue(v expr.Value) error {
 
 // expressionWords completes the last word of an expression: the name of a function, or of an attribute after an open bracket.
 func expressionWords(start string) completion {
-	found := completion{goesOn: true}
+	found := completion{unfinished: true}
 	at := strings.LastIndexAny(start, "([,&=<> \n\t") + 1
 	before := start[:at]
 	if strings.HasSuffix(before, "[") {

@@ -22,7 +22,7 @@ func TestTheFirstOperatorsLinkIsInNoLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.greet(t.Context(), s); err != nil {
+		if err := c.printFirstLink(t.Context(), s); err != nil {
 			t.Error(err)
 		}
 		any, err := s.operators.Any(t.Context())

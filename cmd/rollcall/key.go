@@ -19,12 +19,12 @@ import (
 )
 
 func (c *command) keyCommand() *cobra.Command {
-	return group("key", "The key that seals stored credentials", c.keyCreate(), c.keyRotate(), c.keyReset())
+	return groupCommand("key", "The key that seals stored credentials", c.keyCreate(), c.keyRotate(), c.keyReset())
 }
 
 func (c *command) keyCreate() *cobra.Command {
 	return &cobra.Command{
-		Use: "create FILE", Short: "Make a new key in a file that does not exist yet", Args: names("FILE"),
+		Use: "create FILE", Short: "Make a new key in a file that does not exist yet", Args: exactArguments("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := seal.Create(args[0]); err != nil {
 				return err
@@ -39,7 +39,7 @@ func (c *command) keyCreate() *cobra.Command {
 func (c *command) keyRotate() *cobra.Command {
 	var prepare, finish bool
 	cmd := &cobra.Command{
-		Use: "rotate", Short: "Seal the stored credentials with a new key", Args: names(),
+		Use: "rotate", Short: "Seal the stored credentials with a new key", Args: exactArguments(),
 		Long: `Adds a new key to the key file and seals every stored credential with it. The old
 key stays in the file. Running servers read the file again by themselves.
 
@@ -54,7 +54,7 @@ Servers on several machines, each with a copy of the file:
   (copy the key file again)
   rollcall key rotate --finish      removes the old key
   (copy the key file again)`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, _ []string) error {
 			file, err := c.keyPath(s.db)
 			if err != nil {
 				return err
@@ -165,7 +165,7 @@ func (s *services) jobNames(ctx context.Context, keys []provision.Key) ([]string
 func (c *command) keyReset() *cobra.Command {
 	var discard bool
 	cmd := &cobra.Command{
-		Use: "reset", Short: "Start over with a new key after the old one was lost", Args: names(),
+		Use: "reset", Short: "Start over with a new key after the old one was lost", Args: exactArguments(),
 		Long: `Makes a new key and removes every stored Secret Token, because none of them can be
 opened any more. Provisioning of each application stops until its Secret Token is
 entered again. A key file that opens what is stored is never replaced.`,
@@ -184,7 +184,7 @@ entered again. A key file that opens what is stored is never replaced.`,
 }
 
 func (c *command) resetKey(ctx context.Context) (err error) {
-	if missing(c.database) {
+	if isMissing(c.database) {
 		return c.noDatabaseYet()
 	}
 	log := slog.New(slog.DiscardHandler)
@@ -216,7 +216,7 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 	if err := c.replaceLostKey(ctx, jobs, file); err != nil {
 		return err
 	}
-	s, err := c.wire(ctx, db, wiring{log: log})
+	s, err := c.connectServices(ctx, db, wiring{log: log})
 	if err != nil {
 		return err
 	}

@@ -51,16 +51,16 @@ func run(ctx context.Context, args []string, p process) int {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	text, code := answer(root.ExecuteContext(ctx))
-	fmt.Fprint(forPeople{p.stderr}, text)
+	text, code := describeError(root.ExecuteContext(ctx))
+	fmt.Fprint(peopleWriter{p.stderr}, text)
 	return code
 }
 
-// errSaid ends a command with exit code 1 when the reason is already printed.
-var errSaid = errors.New("said")
+// errAlreadyPrinted ends a command with exit code 1 when the reason is already printed.
+var errAlreadyPrinted = errors.New("said")
 
-// errWaits ends a command with exit code 3: nothing failed, and something is left that has to wait.
-var errWaits = errors.New("waits")
+// errLeftWaiting ends a command with exit code 3: nothing failed, and something is left that has to wait.
+var errLeftWaiting = errors.New("waits")
 
 // errTimeout is the cause of a context whose --timeout is over.
 var errTimeout = errors.New("timeout")

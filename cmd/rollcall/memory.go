@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	// servedGarbage is GOGC for a server: how much garbage may pile up, in percent of the memory in
+	// serverGarbagePercent is GOGC for a server: how much garbage may pile up, in percent of the memory in
 	// use. A server uses little memory, so with Go's default of 100 % it would collect many times a
 	// second.
-	servedGarbage = 300
-	// servedMemory is the size in bytes from which Go collects in any case. SQLite's page caches
+	serverGarbagePercent = 300
+	// serverMemory is the size in bytes from which Go collects in any case. SQLite's page caches
 	// are not part of it.
-	servedMemory = 72 << 20
+	serverMemory = 72 << 20
 )
 
-// roomForGarbage lets Go use more memory and less processor time, unless GOGC or GOMEMLIMIT is set.
-func roomForGarbage() {
+// setGarbageLimits lets Go use more memory and less processor time, unless GOGC or GOMEMLIMIT is set.
+func setGarbageLimits() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(servedGarbage)
+		debug.SetGCPercent(serverGarbagePercent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit(containerMemory(os.DirFS("/"))))
@@ -34,9 +34,9 @@ func roomForGarbage() {
 // gets four tenths. SQLite's page caches, pending writes and the system's share take the rest.
 func memoryLimit(container int64) int64 {
 	if container <= 0 {
-		return servedMemory
+		return serverMemory
 	}
-	return min(servedMemory, container*4/10)
+	return min(serverMemory, container*4/10)
 }
 
 // containerMemory returns the smallest memory limit of the process's control group and its parents,

@@ -27,7 +27,7 @@ func TestContainerMemory(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", name, got, c.want)
 		}
 	}
-	for container, want := range map[int64]int64{0: servedMemory, 64 << 20: 64 << 20 * 4 / 10, 1 << 30: servedMemory} {
+	for container, want := range map[int64]int64{0: serverMemory, 64 << 20: 64 << 20 * 4 / 10, 1 << 30: serverMemory} {
 		if got := memoryLimit(container); got != want {
 			t.Errorf("in a container of %d bytes: got %d, want %d", container, got, want)
 		}

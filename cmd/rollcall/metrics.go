@@ -53,13 +53,13 @@ func families() []metrics.Family {
 // gatherer reads the metrics from the services. It keeps what comes from the database for a while,
 // so that frequent questions do not load the database.
 type gatherer struct {
-	s      *services
-	memory func() fair.Stats
-	now    func() time.Time
+	services *services
+	memory   func() fair.Stats
+	now      func() time.Time
 
-	mu    sync.Mutex
-	asked time.Time
-	known []metrics.Sample
+	mu     sync.Mutex
+	asked  time.Time
+	cached []metrics.Sample
 }
 
 const (
@@ -72,7 +72,7 @@ func (g *gatherer) samples() []metrics.Sample {
 	add := func(name string, value float64, labels ...string) {
 		all = append(all, metrics.Sample{Name: "rollcall_" + name, Value: value, Labels: labels})
 	}
-	db := g.s.db.Stats()
+	db := g.services.db.Stats()
 	for name, q := range map[string]fair.Stats{"database connections": db.Connections, "costly work": db.Work, "memory": g.memory()} {
 		add("queue_capacity", float64(q.Capacity), name)
 		add("queue_used", float64(q.Used), name)
@@ -91,45 +91,45 @@ func (g *gatherer) samples() []metrics.Sample {
 	add("database_writes_waiting", float64(db.Writing))
 	add("database_file_bytes", float64(db.FileBytes))
 	add("database_wal_bytes", float64(db.LogBytes))
-	log := g.s.requests.Counts()
+	log := g.services.requests.Counts()
 	add("request_log_rows_total", float64(log.Written), "written")
 	add("request_log_rows_total", float64(log.WithChange), "with a change")
 	add("request_log_rows_total", float64(log.Unlisted), "reads counted")
 	add("request_log_rows_total", float64(log.Refused), "strangers dropped")
 	add("request_log_rows_total", float64(log.Lost), "lost")
 	add("request_log_gathered", float64(log.Gathered))
-	return append(all, g.stored()...)
+	return append(all, g.storedSamples()...)
 }
 
-// stored returns the samples that come from the database. If the database does not answer, it
+// storedSamples returns the samples that come from the database. If the database does not answer, it
 // returns the last ones.
-func (g *gatherer) stored() []metrics.Sample {
+func (g *gatherer) storedSamples() []metrics.Sample {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := time.Now(); now.Sub(g.asked) < askDatabaseEvery {
-		return g.known
+		return g.cached
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askDatabaseFor)
 	defer cancel()
-	found, err := g.ask(ctx)
+	found, err := g.querySamples(ctx)
 	if err != nil {
-		g.s.log.Warn("metrics of jobs could not be read", "error", err)
+		g.services.log.Warn("metrics of jobs could not be read", "error", err)
 	} else {
-		g.known = found
+		g.cached = found
 	}
 	g.asked = time.Now()
-	return g.known
+	return g.cached
 }
 
-func (g *gatherer) ask(ctx context.Context) (all []metrics.Sample, err error) {
+func (g *gatherer) querySamples(ctx context.Context) (all []metrics.Sample, err error) {
 	add := func(name string, value float64, labels ...string) {
 		all = append(all, metrics.Sample{Name: "rollcall_" + name, Value: value, Labels: labels})
 	}
-	jobs, err := g.s.jobs.List(ctx, "")
+	jobs, err := g.services.jobs.List(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	watched, err := g.s.engine.Store.Watched(ctx)
+	watched, err := g.services.engine.Store.Watched(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func (g *gatherer) ask(ctx context.Context) (all []metrics.Sample, err error) {
 		add("jobs", float64(n), state)
 	}
 	add("jobs_oldest_success_seconds", oldest)
-	since, err := store.Provisioning{DB: g.s.db}.OldestLeaver(ctx)
+	since, err := store.Provisioning{DB: g.services.db}.OldestLeaver(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -160,13 +160,13 @@ func (g *gatherer) ask(ctx context.Context) (all []metrics.Sample, err error) {
 		waits = now.Sub(since).Seconds()
 	}
 	add("jobs_oldest_leaver_seconds", waits)
-	held, err := store.Provisioning{DB: g.s.db}.HeldOperations(ctx)
+	held, err := store.Provisioning{DB: g.services.db}.HeldOperations(ctx)
 	if err != nil {
 		return nil, err
 	}
 	add("jobs_held_operations", float64(held))
 	for _, kind := range workKinds() {
-		due, since, err := g.s.leases.Overdue(ctx, kind, now)
+		due, since, err := g.services.leases.Overdue(ctx, kind, now)
 		if err != nil {
 			return nil, err
 		}

@@ -143,7 +143,7 @@ func TestTheEngineDoesNotReachTheMetrics(t *testing.T) {
 	defer shown.Close()
 	defer served.Close()
 	c := command{publicURL: served.URL}
-	client := outbound.New(c.outbound([]net.Addr{served.Listener.Addr()}, shown.Listener.Addr()))
+	client := outbound.New(c.outboundOptions([]net.Addr{served.Listener.Addr()}, shown.Listener.Addr()))
 	for url, reached := range map[string]bool{
 		served.URL + "/c/acme/auth/scim/v2/Users": true, served.URL + "/metrics": false,
 		shown.URL + "/metrics": false, shown.URL + "/c/acme/auth/scim/v2/Users": false,

@@ -40,7 +40,7 @@ func (c *command) operatorCommand() *cobra.Command {
 		Long: `Prints a link that signs in the operator NAME once, within 15 minutes, and makes
 the operator if there is none of that name. Without NAME it is "operator".`,
 		Args: atMost("NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			name := defaultOperator
 			if len(args) > 0 {
 				name = args[0]
@@ -49,12 +49,12 @@ the operator if there is none of that name. Without NAME it is "operator".`,
 			if err != nil {
 				return err
 			}
-			return c.printLink(l.Name, c.address()+l.Path, l.Expires)
+			return c.printLink(l.Name, c.baseURL()+l.Path, l.Expires)
 		}),
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "List the operators", Args: names(),
-		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+		Use: "list", Short: "List the operators", Args: exactArguments(),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, _ []string) error {
 			all, err := s.operators.List(cmd.Context())
 			if err != nil {
 				return err
@@ -67,17 +67,17 @@ the operator if there is none of that name. Without NAME it is "operator".`,
 			out := []operatorJSON{}
 			lines := [][]string{}
 			for _, o := range all {
-				out = append(out, operatorJSON{o.Name, stamp(o.Created), stamp(o.LastSignIn)})
-				lines = append(lines, []string{o.Name, c.when(o.Created), c.when(o.LastSignIn)})
+				out = append(out, operatorJSON{o.Name, formatJSONTime(o.Created), formatJSONTime(o.LastSignIn)})
+				lines = append(lines, []string{o.Name, c.formatTime(o.Created), c.formatTime(o.LastSignIn)})
 			}
 			return c.print(out, func(w io.Writer) {
-				rows(w, "No operator yet. Make a link with: rollcall operator link", []string{"Name", "Since", "Last sign-in"}, lines)
+				printTable(w, "No operator yet. Make a link with: rollcall operator link", []string{"Name", "Since", "Last sign-in"}, lines)
 			})
 		}),
 	}
 	remove := &cobra.Command{
-		Use: "remove NAME", Short: "End an operator's access at once", Args: names("NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "remove NAME", Short: "End an operator's access at once", Args: exactArguments("NAME"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			if err := s.operators.Remove(cmd.Context(), args[0], actor); err != nil {
 				return err
 			}
@@ -86,5 +86,5 @@ the operator if there is none of that name. Without NAME it is "operator".`,
 			})
 		}),
 	}
-	return group("operator", "Who runs the installation", link, list, c.operatorSessions(), c.operatorSignOut(), remove)
+	return groupCommand("operator", "Who runs the installation", link, list, c.operatorSessions(), c.operatorSignOut(), remove)
 }

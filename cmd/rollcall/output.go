@@ -14,16 +14,16 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
-// stamp returns a time for JSON output; empty for the zero time.
-func stamp(t time.Time) string {
+// formatJSONTime returns a time for JSON output; empty for the zero time.
+func formatJSONTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
 	return t.UTC().Format(time.RFC3339)
 }
 
-// when returns a time for people; "never" for the zero time.
-func (c *command) when(t time.Time) string {
+// formatTime returns a time for people; "never" for the zero time.
+func (c *command) formatTime(t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
@@ -32,7 +32,7 @@ func (c *command) when(t time.Time) string {
 
 // printLink prints a one-time sign-in link.
 func (c *command) printLink(who, url string, expires time.Time) error {
-	return c.print(map[string]string{"for": who, "url": url, "expires": stamp(expires)}, func(w io.Writer) {
+	return c.print(map[string]string{"for": who, "url": url, "expires": formatJSONTime(expires)}, func(w io.Writer) {
 		fmt.Fprintln(w, url)
 		c.note("Signs in %s, once, within %s.", who, inMinutes(expires.Sub(c.now())))
 		c.noteNobodyServes()
@@ -53,14 +53,14 @@ func atMost(want ...string) cobra.PositionalArgs {
 func between(n int, want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < n {
-			return names(want[:n]...)(cmd, args)
+			return exactArguments(want[:n]...)(cmd, args)
 		}
 		return atMost(want...)(cmd, args)
 	}
 }
 
-// oneOf reads a value that must be one of a few words, in any case.
-func oneOf[T ~string](cmd *cobra.Command, flag, text string, choices ...T) (T, error) {
+// parseOneOf reads a value that must be one of a few words, in any case.
+func parseOneOf[T ~string](cmd *cobra.Command, flag, text string, choices ...T) (T, error) {
 	shown := make([]string, len(choices))
 	for i, choice := range choices {
 		if strings.EqualFold(string(choice), text) {
@@ -85,32 +85,34 @@ func inMinutes(d time.Duration) string {
 	return text
 }
 
-// steers reports whether a character would control the terminal instead of being shown: control
+// controlsTerminal reports whether a character would control the terminal instead of being shown: control
 // characters, and characters that change the direction of text.
-func steers(r rune) bool {
+func controlsTerminal(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
 }
 
-// forPeople writes text to a terminal. It replaces characters with which names and messages of
+// peopleWriter writes text to a terminal. It replaces characters with which names and messages of
 // other people could control the terminal.
-type forPeople struct{ io.Writer }
+type peopleWriter struct{ io.Writer }
 
-func (w forPeople) Write(b []byte) (int, error) { return writeSteering(w.Writer, b, visible.Reveal) }
-
-// forPrograms writes JSON. It escapes the same characters; in JSON they occur only inside strings,
-// so the meaning stays.
-type forPrograms struct{ io.Writer }
-
-func (w forPrograms) Write(b []byte) (int, error) {
-	return writeSteering(w.Writer, b, func(r string) string { return fmt.Sprintf(`\u%04x`, []rune(r)[0]) })
+func (w peopleWriter) Write(b []byte) (int, error) {
+	return writeReplacing(w.Writer, b, visible.Reveal)
 }
 
-// writeSteering writes b, and replaces each character that controls a terminal by the result of
+// programWriter writes JSON. It escapes the same characters; in JSON they occur only inside strings,
+// so the meaning stays.
+type programWriter struct{ io.Writer }
+
+func (w programWriter) Write(b []byte) (int, error) {
+	return writeReplacing(w.Writer, b, func(r string) string { return fmt.Sprintf(`\u%04x`, []rune(r)[0]) })
+}
+
+// writeReplacing writes b, and replaces each character that controls a terminal by the result of
 // show.
-func writeSteering(w io.Writer, b []byte, show func(string) string) (int, error) {
+func writeReplacing(w io.Writer, b []byte, show func(string) string) (int, error) {
 	var clean strings.Builder
 	for _, r := range string(b) {
-		if steers(r) {
+		if controlsTerminal(r) {
 			clean.WriteString(show(string(r)))
 		} else {
 			clean.WriteRune(r)
@@ -127,9 +129,9 @@ func oneLine(text string) string {
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\u2028", " ", "\u2029", " ").Replace(text)
 }
 
-// line prints v as JSON on one line.
-func (c *command) line(v any) error {
-	enc := json.NewEncoder(forPrograms{c.stdout})
+// printLine prints v as JSON on one line.
+func (c *command) printLine(v any) error {
+	enc := json.NewEncoder(programWriter{c.stdout})
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }

@@ -17,18 +17,18 @@ func TestNamesOfOthersDoNotSteerTheTerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	entry := provision.LogEntry{Action: provision.Update, Status: provision.StatusInfo{Status: provision.Failure, Reason: hostileText}, SourceIdentity: provision.Identity{DisplayName: hostileText}}
-	if err := printLogLine(forPeople{&out}, entry); err != nil {
+	if err := printLogLine(peopleWriter{&out}, entry); err != nil {
 		t.Fatal(err)
 	}
 	planned := provision.PlannedObject{UserName: hostileText, Result: provision.Skipped, Reason: hostileText}
-	if err := printPlanned(forPeople{&out}, planned); err != nil {
+	if err := printPlanned(peopleWriter{&out}, planned); err != nil {
 		t.Fatal(err)
 	}
 	planned.Result, planned.Action, planned.Changes = provision.Success, provision.Update, []provision.Change{{Path: "displayName", Old: hostileText, New: []any{hostileText}}}
-	if err := printPlanned(forPeople{&out}, planned); err != nil {
+	if err := printPlanned(peopleWriter{&out}, planned); err != nil {
 		t.Fatal(err)
 	}
-	rows(forPeople{&out}, "", []string{"Name"}, [][]string{{hostileText}})
+	printTable(peopleWriter{&out}, "", []string{"Name"}, [][]string{{hostileText}})
 	if got := out.String(); strings.ContainsAny(got, "\x1b\x07\u009b\r\x7f") {
 		t.Errorf("control characters reach the terminal: %q", got)
 	}
@@ -59,7 +59,7 @@ func TestCharactersThatSteerAreWrittenByNumber(t *testing.T) {
 	if err := c.print(map[string]string{"name": name}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.line(map[string]string{"name": name}); err != nil {
+	if err := c.printLine(map[string]string{"name": name}); err != nil {
 		t.Fatal(err)
 	}
 	if got := out.String(); strings.ContainsAny(got, name[1:4]+"\u009b\x7f\u2066") || strings.Count(got, `"a\u202eb\u009bc\u007fd\u2066e"`) != 2 {
@@ -74,7 +74,7 @@ func TestCharactersThatSteerAreWrittenByNumber(t *testing.T) {
 		}
 	}
 	out.Reset()
-	rows(forPeople{&out}, "", []string{"Name"}, [][]string{{name}})
+	printTable(peopleWriter{&out}, "", []string{"Name"}, [][]string{{name}})
 	if got := out.String(); !strings.Contains(got, "a⟨U+202E⟩b⟨U+009B⟩c⟨U+007F⟩d⟨U+2066⟩e") {
 		t.Errorf("table: %q", got)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 func (c *command) provisionCommand() *cobra.Command {
-	return group("provision", "Provision a directory's users into an application",
+	return groupCommand("provision", "Provision a directory's users into an application",
 		c.provisionTest(), c.provisionPlan(), c.provisionRun(), c.provisionStatus(), c.provisionLog(),
 		c.provisionHeld(), c.provisionApprove(), c.provisionReject(),
 		c.provisionSwitch("start", "Set Provisioning Status to On: the server works on the job", (*provision.Jobs).Start),
@@ -31,7 +31,7 @@ func jobKey(h *directory.Handle, app directory.Application) provision.Key {
 
 func (c *command) provisionTest() *cobra.Command {
 	return &cobra.Command{
-		Use: "test DIRECTORY APP", Short: "Test Connection with the saved credentials", Args: names("DIRECTORY", "APP"),
+		Use: "test DIRECTORY APP", Short: "Test Connection with the saved credentials", Args: exactArguments("DIRECTORY", "APP"),
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			job, err := s.jobs.Get(cmd.Context(), jobKey(h, app))
 			if err != nil {
@@ -57,24 +57,24 @@ func (c *command) provisionTest() *cobra.Command {
 
 func (c *command) provisionPlan() *cobra.Command {
 	return &cobra.Command{
-		Use: "plan DIRECTORY APP", Short: "Show what the next cycle would do, person by person; changes nothing", Args: names("DIRECTORY", "APP"),
+		Use: "plan DIRECTORY APP", Short: "Show what the next cycle would do, person by person; changes nothing", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Evaluates everybody as a cycle would and prints each person and each attribute
 that would change, old and new. Reads from the application, writes nothing.
 With --json one object per line, and a summary as the last.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			report, err := s.engine.Plan(cmd.Context(), jobKey(h, app), func(o provision.PlannedObject) error {
 				if c.json {
-					return c.line(o)
+					return c.printLine(o)
 				}
-				return printPlanned(forPeople{c.stdout}, o)
+				return printPlanned(peopleWriter{c.stdout}, o)
 			})
 			if err != nil {
 				return err
 			}
 			if c.json {
-				return c.line(report)
+				return c.printLine(report)
 			}
-			return printPlanReport(forPeople{c.stdout}, report)
+			return printPlanReport(peopleWriter{c.stdout}, report)
 		}),
 	}
 }
@@ -92,7 +92,7 @@ func printPlanned(w io.Writer, o provision.PlannedObject) error {
 		return err
 	}
 	for _, ch := range o.Changes {
-		if _, err := fmt.Fprintf(w, "           %s: %s → %s\n", ch.Path, shown(ch.Old), shown(ch.New)); err != nil {
+		if _, err := fmt.Fprintf(w, "           %s: %s → %s\n", ch.Path, quoteValue(ch.Old), quoteValue(ch.New)); err != nil {
 			return err
 		}
 	}
@@ -110,8 +110,8 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 	return err
 }
 
-// shown returns a value for people: quoted text, or "none".
-func shown(v any) string {
+// quoteValue returns a value for people: quoted text, or "none".
+func quoteValue(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "none"
@@ -125,7 +125,7 @@ func shown(v any) string {
 func (c *command) provisionRun() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "run DIRECTORY APP", Short: "Do one cycle now, in this process, under the job's lease", Args: names("DIRECTORY", "APP"),
+		Use: "run DIRECTORY APP", Short: "Do one cycle now, in this process, under the job's lease", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Does one cycle: an initial one the first time and after a restart, else an
 incremental one. Prints each person it changed or could not change. Refused with
 the owner's name while another process works on the job.
@@ -144,26 +144,26 @@ It ends when everybody on the work list was tried once. Exit code 0: all is done
 			done := 0
 			report, err := s.engine.RunWatched(ctx, jobKey(h, app), s.owner, func(e provision.LogEntry) error {
 				if done++; done%1000 == 0 {
-					fmt.Fprintf(forPeople{c.stderr}, "%d people so far\n", done)
+					fmt.Fprintf(peopleWriter{c.stderr}, "%d people so far\n", done)
 				}
 				if c.json {
-					return c.line(e)
+					return c.printLine(e)
 				}
-				return printLogLine(forPeople{c.stdout}, e)
+				return printLogLine(peopleWriter{c.stdout}, e)
 			}, func(r provision.CycleReport, until time.Time, why string) {
-				fmt.Fprintf(forPeople{c.stderr}, "Waiting until %s, %d looked at so far: %s\n", until.UTC().Format("15:04:05"), r.Read, oneLine(why))
+				fmt.Fprintf(peopleWriter{c.stderr}, "Waiting until %s, %d looked at so far: %s\n", until.UTC().Format("15:04:05"), r.Read, oneLine(why))
 			})
 			if err != nil && errors.Is(context.Cause(ctx), errTimeout) {
-				fmt.Fprintf(forPeople{c.stderr}, "rollcall: stopped after %s; what is left stays on the work list\n", timeout)
-				return errWaits
+				fmt.Fprintf(peopleWriter{c.stderr}, "rollcall: stopped after %s; what is left stays on the work list\n", timeout)
+				return errLeftWaiting
 			}
 			if err != nil {
 				return err
 			}
 			if c.json {
-				err = c.line(report)
+				err = c.printLine(report)
 			} else {
-				_, err = fmt.Fprintf(forPeople{c.stdout}, "\n%s cycle: %d looked at; %d created, %d updated, %d disabled, %d deleted, %d skipped, %d failed, %d waiting. %s\n",
+				_, err = fmt.Fprintf(peopleWriter{c.stdout}, "\n%s cycle: %d looked at; %d created, %d updated, %d disabled, %d deleted, %d skipped, %d failed, %d waiting. %s\n",
 					strings.ToUpper(report.Kind[:1])+report.Kind[1:], report.Read, report.Created, report.Updated, report.Disabled, report.Deleted, report.Skipped, report.Failed, report.Waiting, report.Error)
 			}
 			held := false
@@ -174,9 +174,9 @@ It ends when everybody on the work list was tried once. Exit code 0: all is done
 			case err != nil:
 				return err
 			case report.State != provision.Succeeded:
-				return errSaid
+				return errAlreadyPrinted
 			case report.Waiting > 0 || held:
-				return errWaits
+				return errLeftWaiting
 			}
 			return nil
 		}),
@@ -209,7 +209,7 @@ func (c *command) provisionStatus() *cobra.Command {
 	var check bool
 	var late time.Duration
 	cmd := &cobra.Command{
-		Use: "status DIRECTORY APP", Short: "Show how the job is going", Args: names("DIRECTORY", "APP"),
+		Use: "status DIRECTORY APP", Short: "Show how the job is going", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Shows how the job is going: who is linked, who waits for what and since when,
 who fails why. With --check the exit code is 1 if the job is in quarantine, or if
 an account waits to be closed for longer than it may.`,
@@ -240,7 +240,7 @@ an account waits to be closed for longer than it may.`,
 				"linked": r.Linked, "lost": r.Lost, "held": r.Held, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "onHold": r.OnHold, "rejected": r.Rejected, "notes": r.Notes,
 			}, func(w io.Writer) { c.printStatus(w, r) })
 			if err == nil && check && (r.LeaverLate || r.State.Quarantine != nil) {
-				return errSaid
+				return errAlreadyPrinted
 			}
 			return err
 		}),
@@ -260,30 +260,30 @@ func (c *command) printStatus(w io.Writer, r provision.Report) {
 		fmt.Fprintf(w, "Rejected        %d\n", r.Rejected)
 	}
 	for _, one := range r.Waits {
-		fmt.Fprintf(w, "                %d since %s: %s\n", one.Count, c.when(one.Since), oneLine(one.Reason))
+		fmt.Fprintf(w, "                %d since %s: %s\n", one.Count, c.formatTime(one.Since), oneLine(one.Reason))
 	}
 	for _, one := range r.Failing {
-		fmt.Fprintf(w, "Failing         %d since %s, %s, such as: %s\n", one.Count, c.when(one.Since), one.Code, oneLine(one.Reason))
+		fmt.Fprintf(w, "Failing         %d since %s, %s, such as: %s\n", one.Count, c.formatTime(one.Since), one.Code, oneLine(one.Reason))
 	}
 	if !r.OldestChange.IsZero() {
-		fmt.Fprintf(w, "Oldest change   not done since %s\n", c.when(r.OldestChange))
+		fmt.Fprintf(w, "Oldest change   not done since %s\n", c.formatTime(r.OldestChange))
 	}
 	if !r.OldestLeaver.IsZero() {
 		late := ""
 		if r.LeaverLate {
 			late = ", too long"
 		}
-		fmt.Fprintf(w, "Oldest leaver   account to be closed since %s%s\n", c.when(r.OldestLeaver), late)
+		fmt.Fprintf(w, "Oldest leaver   account to be closed since %s%s\n", c.formatTime(r.OldestLeaver), late)
 	}
 	if last := r.State.Last; last != nil {
 		fmt.Fprintf(w, "Last cycle      %s, %s, ended %s: %d created, %d updated, %d disabled, %d skipped, %d failed\n",
-			last.Kind, cycleWords(last.State), c.when(last.Ended), last.Created, last.Updated, last.Disabled, last.Skipped, last.Failed)
+			last.Kind, cycleWords(last.State), c.formatTime(last.Ended), last.Created, last.Updated, last.Disabled, last.Skipped, last.Failed)
 		if last.Redundant > 0 {
 			fmt.Fprintf(w, "                %d of the skipped were unchanged; the log counts them and does not list them\n", last.Redundant)
 		}
 	}
 	if q := r.State.Quarantine; q != nil {
-		fmt.Fprintf(w, "Quarantine      since %s, %s: %s\n                %s\n                Tried again %s\n", c.when(q.Since), q.Code, oneLine(q.Message), q.Advice, c.when(q.NextAttempt))
+		fmt.Fprintf(w, "Quarantine      since %s, %s: %s\n                %s\n                Tried again %s\n", c.formatTime(q.Since), q.Code, oneLine(q.Message), q.Advice, c.formatTime(q.NextAttempt))
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "Note            %s\n", oneLine(note))
@@ -315,12 +315,12 @@ func (c *command) provisionLog() *cobra.Command {
 			q := provision.LogQuery{Limit: min(limit, 500)}
 			var err error
 			if status != "" {
-				if q.Status, err = oneOf(cmd, "status", status, provision.Success, provision.Warning, provision.Failure, provision.Skipped); err != nil {
+				if q.Status, err = parseOneOf(cmd, "status", status, provision.Success, provision.Warning, provision.Failure, provision.Skipped); err != nil {
 					return err
 				}
 			}
 			if action != "" {
-				if q.Action, err = oneOf(cmd, "action", action, provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other); err != nil {
+				if q.Action, err = parseOneOf(cmd, "action", action, provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other); err != nil {
 					return err
 				}
 			}
@@ -344,7 +344,7 @@ func (c *command) provisionLog() *cobra.Command {
 					fmt.Fprintln(w, "The provisioning logs have no such entry.")
 				}
 				for _, e := range entries {
-					fmt.Fprintf(w, "%s  ", c.when(e.ActivityTime))
+					fmt.Fprintf(w, "%s  ", c.formatTime(e.ActivityTime))
 					if err := printLogLine(w, e); err != nil {
 						return
 					}
@@ -360,7 +360,7 @@ func (c *command) provisionLog() *cobra.Command {
 
 func (c *command) provisionSwitch(use, short string, do func(*provision.Jobs, context.Context, provision.Key, string) (provision.Job, error)) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " DIRECTORY APP", Short: short, Args: names("DIRECTORY", "APP"),
+		Use: use + " DIRECTORY APP", Short: short, Args: exactArguments("DIRECTORY", "APP"),
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			job, err := do(s.jobs, cmd.Context(), jobKey(h, app), actor)
 			if err != nil {

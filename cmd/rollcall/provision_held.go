@@ -27,7 +27,7 @@ type heldCauseJSON struct {
 
 func heldCause(h provision.HeldCause) heldCauseJSON {
 	return heldCauseJSON{
-		Cause: h.ID, Words: h.Words, Since: stamp(h.Since), Count: h.Count, Changed: h.Changed, Links: h.Links,
+		Cause: h.ID, Words: h.Words, Since: formatJSONTime(h.Since), Count: h.Count, Changed: h.Changed, Links: h.Links,
 		Reasons: append([]provision.HeldReason{}, h.Reasons...), First: append([]string{}, h.Names...),
 	}
 }
@@ -84,7 +84,7 @@ rollcall provision reject leaves the accounts as they are.`,
 }
 
 func (c *command) printHeldCause(w io.Writer, h provision.HeldCause) {
-	fmt.Fprintf(w, "%s\n  %s, since %s: %s, of %d active accounts\n", h.ID, oneLine(h.Words), c.when(h.Since), phrase.Count(h.Count, "operation", "operations"), h.Links)
+	fmt.Fprintf(w, "%s\n  %s, since %s: %s, of %d active accounts\n", h.ID, oneLine(h.Words), c.formatTime(h.Since), phrase.Count(h.Count, "operation", "operations"), h.Links)
 	for _, r := range h.Reasons {
 		fmt.Fprintf(w, "  %d: %s\n", r.Count, oneLine(r.Reason))
 	}
@@ -134,9 +134,9 @@ func (c *command) listHeld(ctx context.Context, s *services, k provision.Key, na
 	return c.print(map[string]any{"cause": heldCause(h), "operations": append([]provision.HeldObject{}, page...), "next": next}, func(w io.Writer) {
 		var lines [][]string
 		for _, o := range page {
-			lines = append(lines, []string{oneLine(o.Name), o.ObjectID, oneLine(o.Reason), c.when(o.Since)})
+			lines = append(lines, []string{oneLine(o.Name), o.ObjectID, oneLine(o.Reason), c.formatTime(o.Since)})
 		}
-		rows(w, "No operation follows.", []string{"Account", "Object id", "Why", "Since"}, lines)
+		printTable(w, "No operation follows.", []string{"Account", "Object id", "Why", "Since"}, lines)
 		if next != "" {
 			fmt.Fprintf(w, "More follow: --after %s\n", next)
 		}
@@ -146,7 +146,7 @@ func (c *command) listHeld(ctx context.Context, s *services, k provision.Key, na
 func (c *command) provisionApprove() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "approve DIRECTORY APP CAUSE", Short: "Send the operations of a cause that are on hold", Args: names("DIRECTORY", "APP", "CAUSE"),
+		Use: "approve DIRECTORY APP CAUSE", Short: "Send the operations of a cause that are on hold", Args: exactArguments("DIRECTORY", "APP", "CAUSE"),
 		Long: `Sends exactly the operations that are on hold. A person who has changed since is
 not among them any more. rollcall provision held lists causes and operations.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
@@ -172,7 +172,7 @@ not among them any more. rollcall provision held lists causes and operations.`,
 
 func (c *command) provisionReject() *cobra.Command {
 	return &cobra.Command{
-		Use: "reject DIRECTORY APP CAUSE", Short: "Leave the accounts of a cause as they are", Args: names("DIRECTORY", "APP", "CAUSE"),
+		Use: "reject DIRECTORY APP CAUSE", Short: "Leave the accounts of a cause as they are", Args: exactArguments("DIRECTORY", "APP", "CAUSE"),
 		Long: `Sends nothing for the operations of a cause that are on hold. They stay rejected until
 the person changes again, or another import or change of the settings concerns them.
 rollcall provision held --rejected lists them.`,

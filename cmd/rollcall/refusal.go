@@ -14,27 +14,27 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// answer is the only place where an error becomes text on standard error and an exit code. The text
+// describeError is the only place where an error becomes text on standard error and an exit code. The text
 // is empty if the reason is already printed.
-func answer(err error) (text string, code int) {
+func describeError(err error) (text string, code int) {
 	var usage usageError
 	switch {
 	case err == nil:
 		return "", 0
 	case errors.As(err, &usage):
-		return "rollcall: " + inWords(err) + "\nTry 'rollcall " + usage.command + "--help'.\n", 2
-	case errors.Is(err, errSaid):
+		return "rollcall: " + errorLine(err) + "\nTry 'rollcall " + usage.command + "--help'.\n", 2
+	case errors.Is(err, errAlreadyPrinted):
 		return "", 1
-	case errors.Is(err, errWaits):
+	case errors.Is(err, errLeftWaiting):
 		return "", 3
 	default:
-		return "rollcall: " + inWords(err) + "\n", 1
+		return "rollcall: " + errorLine(err) + "\n", 1
 	}
 }
 
-// inWords returns an error as one line. A refusal gets its field and its advice. Errors of targets
+// errorLine returns an error as one line. A refusal gets its field and its advice. Errors of targets
 // and of package scim keep their own words.
-func inWords(err error) string {
+func errorLine(err error) string {
 	text := err.Error()
 	var target *provision.TargetError
 	if errors.As(err, &target) {
@@ -48,15 +48,15 @@ func inWords(err error) string {
 		}
 		return text
 	}
-	said := e.Advise("%s", advice(e)).Error()
+	said := e.Advise("%s", adviceFor(e)).Error()
 	if e.Field != "" && !strings.Contains(said, e.Field) {
 		said = e.Field + ": " + said
 	}
 	return strings.Replace(text, e.Error(), said, 1)
 }
 
-// advice returns the refusal's advice, or the command or flag that does what it advises.
-func advice(e *refusal.Error) string {
+// adviceFor returns the refusal's advice, or the command or flag that does what it advises.
+func adviceFor(e *refusal.Error) string {
 	switch {
 	case errors.Is(e, site.ErrOneLive):
 		return "add --replace to end it now, or --until-used to keep it until the new one is used"

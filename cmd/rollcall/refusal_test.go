@@ -26,7 +26,7 @@ func TestAnErrorIsOneSentenceAndAnExitCode(t *testing.T) {
 		code int
 	}{
 		{nil, "", 0},
-		{errSaid, "", 1},
+		{errAlreadyPrinted, "", 1},
 		{errors.New("the disk is full"), "rollcall: the disk is full\n", 1},
 		{usagef(create, "--expires: %w", errors.New("no number")), "rollcall: --expires: no number\nTry 'rollcall create --help'.\n", 2},
 		{
@@ -57,7 +57,7 @@ func TestAnErrorIsOneSentenceAndAnExitCode(t *testing.T) {
 			"rollcall: the application was not made: The token is refused. Enter another one.\n", 1,
 		},
 	} {
-		if text, code := answer(c.err); text != c.text || code != c.code {
+		if text, code := describeError(c.err); text != c.text || code != c.code {
 			t.Errorf("%v:\ngot  %q, %d\nwant %q, %d", c.err, text, code, c.text, c.code)
 		}
 	}

@@ -20,8 +20,8 @@ const foreverWord = "forever"
 
 func (c *command) retentionCommand() *cobra.Command {
 	show := &cobra.Command{
-		Use: "show", Short: "Show how long logs are kept", Args: names(),
-		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+		Use: "show", Short: "Show how long logs are kept", Args: exactArguments(),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, _ []string) error {
 			policy, err := s.pruner.Policy(cmd.Context())
 			if err != nil {
 				return err
@@ -29,18 +29,18 @@ func (c *command) retentionCommand() *cobra.Command {
 			return c.printPolicy(policy)
 		}),
 	}
-	return group("retention", "How long logs are kept", show, c.retentionSet())
+	return groupCommand("retention", "How long logs are kept", show, c.retentionSet())
 }
 
 func (c *command) retentionSet() *cobra.Command {
 	given := map[retention.Kind]*string{}
 	cmd := &cobra.Command{
-		Use: "set", Short: "Change how long logs are kept", Args: names(),
+		Use: "set", Short: "Change how long logs are kept", Args: exactArguments(),
 		Long: `Changes how long the named logs are kept, for the whole installation. A value is a
 number of days (30d) or years (7y), or forever. What is older is removed within the
 hour by a running server, or at once by rollcall prune; it cannot be brought back.`,
 		Example: "  rollcall retention set --reads 90d --events forever",
-		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, _ []string) error {
 			change := retention.Policy{}
 			for _, k := range retention.Kinds() {
 				if !cmd.Flags().Changed(string(k)) {
@@ -106,17 +106,17 @@ func (c *command) printPolicy(policy retention.Policy) error {
 		lines = append(lines, []string{string(k), retention.Words(policy[k]), k.Describe()})
 	}
 	return c.print(out, func(w io.Writer) {
-		rows(w, "", []string{"Kind", "Kept", "What"}, lines)
+		printTable(w, "", []string{"Kind", "Kept", "What"}, lines)
 	})
 }
 
 func (c *command) pruneCommand() *cobra.Command {
 	var dry bool
 	cmd := &cobra.Command{
-		Use: "prune", Short: "Remove what is older than retention keeps (serve does it too)", Args: names(),
+		Use: "prune", Short: "Remove what is older than retention keeps (serve does it too)", Args: exactArguments(),
 		Long: `Removes entries that are older than "rollcall retention show" says, a few at a time,
 so that a running server goes on beside it. A server does the same once an hour.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, _ []string) error {
 			prune, sentence := s.pruner.PruneAll, "Removed"
 			if dry {
 				prune, sentence = s.pruner.Count, "Would remove"

@@ -90,8 +90,8 @@ func (c *command) env(name, fallback string) string {
 	return fallback
 }
 
-// group returns a command that only has subcommands.
-func group(use, short string, children ...*cobra.Command) *cobra.Command {
+// groupCommand returns a command that only has subcommands.
+func groupCommand(use, short string, children ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
 		Use: use, Short: short,
 		Args: noSuchCommand,
@@ -101,8 +101,8 @@ func group(use, short string, children ...*cobra.Command) *cobra.Command {
 	return g
 }
 
-// names requires exactly the listed arguments. Its error names the missing one.
-func names(want ...string) cobra.PositionalArgs {
+// exactArguments requires exactly the listed arguments. Its error names the missing one.
+func exactArguments(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(want) {
 			return usagef(cmd, "%s is missing: rollcall %s%s", want[len(args)], commandPath(cmd), strings.Join(want, " "))
@@ -117,10 +117,10 @@ func names(want ...string) cobra.PositionalArgs {
 // print writes v as JSON if --json was given; otherwise it calls text.
 func (c *command) print(v any, text func(w io.Writer)) error {
 	if !c.json {
-		text(forPeople{c.stdout})
+		text(peopleWriter{c.stdout})
 		return nil
 	}
-	enc := json.NewEncoder(forPrograms{c.stdout})
+	enc := json.NewEncoder(programWriter{c.stdout})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
@@ -128,11 +128,11 @@ func (c *command) print(v any, text func(w io.Writer)) error {
 
 // note prints something for the person at the terminal to standard error, apart from the result.
 func (c *command) note(format string, args ...any) {
-	fmt.Fprintf(forPeople{c.stderr}, format+"\n", args...)
+	fmt.Fprintf(peopleWriter{c.stderr}, format+"\n", args...)
 }
 
-// rows prints a table with a header line, or the sentence empty if there are no lines.
-func rows(w io.Writer, empty string, header []string, lines [][]string) {
+// printTable prints a table with a header line, or the sentence empty if there are no lines.
+func printTable(w io.Writer, empty string, header []string, lines [][]string) {
 	if len(lines) == 0 {
 		fmt.Fprintln(w, empty)
 		return
@@ -143,14 +143,14 @@ func rows(w io.Writer, empty string, header []string, lines [][]string) {
 	style.Options = table.OptionsNoBordersAndSeparators
 	style.Format.Header = 0
 	t.SetStyle(style)
-	t.AppendHeader(row(header))
+	t.AppendHeader(tableRow(header))
 	for _, line := range lines {
-		t.AppendRow(row(line))
+		t.AppendRow(tableRow(line))
 	}
 	t.Render()
 }
 
-func row(cells []string) table.Row {
+func tableRow(cells []string) table.Row {
 	r := make(table.Row, len(cells))
 	for i, cell := range cells {
 		r[i] = oneLine(cell)
@@ -160,7 +160,7 @@ func row(cells []string) table.Row {
 
 func (c *command) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: names(),
+		Use: "version", Short: "Print the version", Args: exactArguments(),
 		RunE: func(*cobra.Command, []string) error {
 			return c.print(map[string]string{"version": versionText()}, func(w io.Writer) { fmt.Fprintln(w, versionText()) })
 		},

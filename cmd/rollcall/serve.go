@@ -43,8 +43,8 @@ const patience = 15 * time.Second
 // lookForPruning is how often a server checks whether it is time to prune.
 const lookForPruning = time.Minute
 
-// serving holds the flags that say how a server is reached and what it may reach.
-type serving struct {
+// serveFlags holds the flags that say how a server is reached and what it may reach.
+type serveFlags struct {
 	listen   string
 	cert     string
 	key      string
@@ -59,9 +59,9 @@ type serving struct {
 }
 
 func (c *command) serveCommand() *cobra.Command {
-	o := serving{}
+	o := serveFlags{}
 	cmd := &cobra.Command{
-		Use: "serve", Short: "Serve sites and directories", Args: names(),
+		Use: "serve", Short: "Serve sites and directories", Args: exactArguments(),
 		Long: `Serves both ends until it is asked to stop (SIGINT, SIGTERM), then finishes what is
 under way. While there is no operator it prints a one-time link for the first; where
 the output is no terminal, the command that prints one.
@@ -86,7 +86,7 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 	return cmd
 }
 
-func (c *command) serve(cmd *cobra.Command, o serving) error {
+func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 	if err := c.checkAddresses(cmd); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 		return usagef(cmd, "--security-contact: %w", err)
 	}
 	o.contact = contact
-	log, err := logger(c.stderr, o.logAs)
+	log, err := newLogger(c.stderr, o.logAs)
 	if err != nil {
 		return usagef(cmd, "--log: %w", err)
 	}
@@ -120,7 +120,7 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 		return err
 	}
 	if c.publicURL == "" {
-		c.publicURL = scheme + "://" + reachable(ln.Addr())
+		c.publicURL = scheme + "://" + browserAddress(ln.Addr())
 	}
 	shown, err := listenMetrics(o.metrics)
 	if err != nil {
@@ -132,10 +132,10 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 		}
 		return errors.Join(err, ln.Close())
 	}
-	roomForGarbage()
-	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval, settle: o.settle, leavers: o.leavers}
+	setGarbageLimits()
+	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval, settle: o.settle, leaverPatience: o.leavers}
 	if shown != nil {
-		w.closed = shown.Addr()
+		w.forbidden = shown.Addr()
 	}
 	if sqldb.Kind(c.database) == sqldb.SQLite {
 		w.instance = "serve"
@@ -144,26 +144,26 @@ func (c *command) serve(cmd *cobra.Command, o serving) error {
 	if err != nil {
 		return closeListeners(err)
 	}
-	if s.made {
+	if s.isNew {
 		log.Info("made a new database", "database", cmp.Or(s.db.File(), s.db.Kind()))
 	}
 	s.signins.Limits, s.operators.Limits = o.sessions, o.sessions
 	if err = s.db.Serve(cmd.Context()); err == nil {
-		err = c.greet(cmd.Context(), s)
+		err = c.printFirstLink(cmd.Context(), s)
 	}
 	if err != nil {
 		return errors.Join(closeListeners(err), s.db.Close())
 	}
-	if public, err := url.Parse(c.address()); err == nil && public.Scheme == "http" && !outbound.IsLoopbackHost(public.Hostname()) {
-		log.Warn("the public URL is not https: tokens and sign-ins travel in clear, and Entra ID takes https alone; use --tls-cert, or a proxy with TLS and --public-url https://…", "public_url", c.address())
+	if public, err := url.Parse(c.baseURL()); err == nil && public.Scheme == "http" && !outbound.IsLoopbackHost(public.Hostname()) {
+		log.Warn("the public URL is not https: tokens and sign-ins travel in clear, and Entra ID takes https alone; use --tls-cert, or a proxy with TLS and --public-url https://…", "public_url", c.baseURL())
 	}
-	err = c.run(cmd.Context(), s, reach{pages: ln, metrics: shown, proxies: proxies, contact: o.contact})
+	err = c.run(cmd.Context(), s, endpoints{pages: ln, metrics: shown, proxies: proxies, contact: o.contact})
 	log.Info("stopped")
 	return errors.Join(err, s.db.Close())
 }
 
-// logger returns a logger that writes to w, in the format "text" or "json".
-func logger(w io.Writer, format string) (*slog.Logger, error) {
+// newLogger returns a logger that writes to w, in the format "text" or "json".
+func newLogger(w io.Writer, format string) (*slog.Logger, error) {
 	switch format {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, nil)), nil
@@ -173,7 +173,7 @@ func logger(w io.Writer, format string) (*slog.Logger, error) {
 	return nil, fmt.Errorf("%q is neither text nor json", format)
 }
 
-func listen(cmd *cobra.Command, o serving, log *slog.Logger) (ln net.Listener, scheme string, err error) {
+func listen(cmd *cobra.Command, o serveFlags, log *slog.Logger) (ln net.Listener, scheme string, err error) {
 	if (o.cert == "") != (o.key == "") {
 		return nil, "", usagef(cmd, "--tls-cert and --tls-key go together")
 	}
@@ -203,8 +203,8 @@ func checkPrivate(file string) error {
 	return nil
 }
 
-// reachable returns the address of a listener as a browser on this machine reaches it.
-func reachable(addr net.Addr) string {
+// browserAddress returns the address of a listener as a browser on this machine reaches it.
+func browserAddress(addr net.Addr) string {
 	ap, err := netip.ParseAddrPort(addr.String())
 	if err != nil || !ap.Addr().IsUnspecified() {
 		return addr.String()
@@ -212,9 +212,9 @@ func reachable(addr net.Addr) string {
 	return fmt.Sprintf("localhost:%d", ap.Port())
 }
 
-// greet prints a sign-in link for the first operator, if there is no operator yet. If a log or a
+// printFirstLink prints a sign-in link for the first operator, if there is no operator yet. If a log or a
 // container keeps the output, it prints the command for a link instead.
-func (c *command) greet(ctx context.Context, s *services) error {
+func (c *command) printFirstLink(ctx context.Context, s *services) error {
 	any, err := s.operators.Any(ctx)
 	if err != nil || any {
 		return err
@@ -227,12 +227,12 @@ func (c *command) greet(ctx context.Context, s *services) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.stdout, "There is no operator yet. Sign in as the first one, once, within 15 minutes:\n  %s\n", c.address()+l.Path)
+	_, err = fmt.Fprintf(c.stdout, "There is no operator yet. Sign in as the first one, once, within 15 minutes:\n  %s\n", c.baseURL()+l.Path)
 	return err
 }
 
-// reach is where a running server listens, and what it tells its visitors.
-type reach struct {
+// endpoints is where a running server listens, and what it tells its visitors.
+type endpoints struct {
 	pages   net.Listener // SCIM and pages
 	metrics net.Listener // Prometheus metrics; nil for none
 	proxies web.Proxies
@@ -240,9 +240,9 @@ type reach struct {
 }
 
 // run serves and works until ctx ends. Then it lets requests and slices of work finish.
-func (c *command) run(ctx context.Context, s *services, on reach) error {
+func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	ln, shown := on.pages, on.metrics
-	numbers := &gatherer{s: s, now: c.now}
+	numbers := &gatherer{services: s, now: c.now}
 	metered := metrics.New(versionText(), families(), numbers.samples)
 	handler, memory, err := c.handler(s, on, metered.CountRequest)
 	if err != nil {
@@ -255,7 +255,7 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 	if shown != nil {
 		s.log.Info("metrics", "address", shown.Addr().String())
 	}
-	s.log.Info("serving", "address", ln.Addr().String(), "public_url", c.address(), "database", s.db.Kind(), "version", versionText())
+	s.log.Info("serving", "address", ln.Addr().String(), "public_url", c.baseURL(), "database", s.db.Kind(), "version", versionText())
 	server := web.NewServer(ln.Addr().String(), handler, s.log)
 	pool, err := s.db.Pool(ctx)
 	if err != nil && !errors.Is(err, sqldb.ErrNoPool) {
@@ -279,13 +279,13 @@ func (c *command) run(ctx context.Context, s *services, on reach) error {
 		return untilDone(ctx, err)
 	}
 	watch := &provision.Watcher{
-		Store: s.engine.Store, Sources: s.source, Heads: store.Provisioning{DB: s.db}.Heads, Woken: s.db.Noted(), Now: c.now, Log: s.log,
+		Store: s.engine.Store, Sources: s.openSource, Heads: store.Provisioning{DB: s.db}.Heads, Woken: s.db.Noted(), Now: c.now, Log: s.log,
 		Wake: func(ctx context.Context, k provision.Key) error {
 			s.engine.Wake(k)
 			return work.Wake(ctx, k.String())
 		},
 	}
-	s.look = work.LookNow
+	s.lookNow = work.LookNow
 
 	g, gctx := errgroup.WithContext(event.WithActor(ctx, event.Actor{Kind: event.System}))
 	serveUntilDone(gctx, g, server, ln, s.log)
@@ -347,8 +347,8 @@ func untilDone(ctx context.Context, err error) error {
 // handler returns the handler of SCIM and pages. It recognises SCIM requests by their raw path
 // before any mux, because ServeMux would redirect //Users and is case-sensitive. It also returns a
 // function that reports how large requests use memory.
-func (c *command) handler(s *services, on reach, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {
-	pages, err := console.New(console.Options{PublicURL: c.address(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner, Events: store.Events{DB: s.db}, Refused: s.refused})
+func (c *command) handler(s *services, on endpoints, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {
+	pages, err := console.New(console.Options{PublicURL: c.baseURL(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner, Events: store.Events{DB: s.db}, Refused: s.refused})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -360,13 +360,13 @@ func (c *command) handler(s *services, on reach, observe func(route, method stri
 	}
 	scim := &scimserver.Handler{
 		Sites: s.sites, Rosters: s.rosters, Requests: s.requests, Log: s.log, Now: c.now,
-		BaseURL: func(*http.Request) string { return c.address() },
+		BaseURL: func(*http.Request) string { return c.baseURL() },
 	}
 
 	mux := http.NewServeMux()
 	health := web.Health{Ready: s.db.Ready, Log: s.log}
 	health.Register(mux)
-	web.SecurityText{Contact: on.contact, PublicURL: c.address(), Now: c.now}.Register(mux)
+	web.SecurityText{Contact: on.contact, PublicURL: c.baseURL(), Now: c.now}.Register(mux)
 	mux.Handle("/assets/", pages.Assets())
 	mux.Handle("/c/", sites.Handler())
 	mux.Handle("/d/", directories.Handler())
@@ -378,8 +378,8 @@ func (c *command) handler(s *services, on reach, observe func(route, method stri
 
 func (c *command) migrateCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "migrate", Short: "Bring the database's tables up to date (serve does it too)", Args: names(),
-		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+		Use: "migrate", Short: "Bring the database's tables up to date (serve does it too)", Args: exactArguments(),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, _ []string) error {
 			v, err := s.db.Version(cmd.Context())
 			if err != nil {
 				return err

@@ -33,17 +33,17 @@ func (c *command) printSessions(who string, all []session.Record) error {
 	lines := [][]string{}
 	for _, s := range all {
 		one := sessionJSON{
-			SignedIn: stamp(s.Created), LastUsed: stamp(s.LastUse()), Ends: stamp(s.EndsAt()), Length: s.Expires.Sub(s.Created).String(),
+			SignedIn: formatJSONTime(s.Created), LastUsed: formatJSONTime(s.LastUse()), Ends: formatJSONTime(s.EndsAt()), Length: s.Expires.Sub(s.Created).String(),
 			Address: s.From.Address, LastAddress: s.Last.Address, Browser: s.Last.String(), UserAgent: s.Last.Agent,
 		}
 		if s.Idle > 0 {
 			one.Idle = s.Idle.String()
 		}
 		out = append(out, one)
-		lines = append(lines, []string{c.when(s.Created), c.when(s.LastUse()), s.From.Address, s.Last.Address, s.Last.String()})
+		lines = append(lines, []string{c.formatTime(s.Created), c.formatTime(s.LastUse()), s.From.Address, s.Last.Address, s.Last.String()})
 	}
 	return c.print(map[string]any{"sessions": out}, func(w io.Writer) {
-		rows(w, who+" is signed in nowhere.", []string{"Signed in", "Last used", "Address", "Last address", "Browser"}, lines)
+		printTable(w, who+" is signed in nowhere.", []string{"Signed in", "Last used", "Address", "Last address", "Browser"}, lines)
 	})
 }
 
@@ -59,10 +59,10 @@ func (s *services) personOf(ctx context.Context, siteName, userName string) (st 
 
 func (c *command) siteSessions() *cobra.Command {
 	return &cobra.Command{
-		Use: "sessions SITE USERNAME", Short: "List the sessions of a person", Args: names("SITE", "USERNAME"),
+		Use: "sessions SITE USERNAME", Short: "List the sessions of a person", Args: exactArguments("SITE", "USERNAME"),
 		Long: `Lists where a person is signed in: since when, when it was used last (to the
 minute), from which address, and with which browser.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			_, r, person, err := s.personOf(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
@@ -83,13 +83,13 @@ minute), from which address, and with which browser.`,
 func (c *command) siteSignOut() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "sign-out SITE USERNAME", Short: "End all sessions of a person", Args: names("SITE", "USERNAME"),
+		Use: "sign-out SITE USERNAME", Short: "End all sessions of a person", Args: exactArguments("SITE", "USERNAME"),
 		Long: `Signs a person out everywhere: every session ends with its next click, at every
 server. The account stays active, so a new sign-in link opens it again; to keep
 somebody out, block them.
 
 Asks first. --yes answers that question.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, r, person, err := s.personOf(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
@@ -116,8 +116,8 @@ func (c *command) printSignedOut(who string, ended int) error {
 
 func (c *command) operatorSessions() *cobra.Command {
 	return &cobra.Command{
-		Use: "sessions NAME", Short: "List the sessions of an operator", Args: names("NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "sessions NAME", Short: "List the sessions of an operator", Args: exactArguments("NAME"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			found, err := s.operators.Sessions(cmd.Context(), args[0], "")
 			if err != nil {
 				return err
@@ -134,12 +134,12 @@ func (c *command) operatorSessions() *cobra.Command {
 func (c *command) operatorSignOut() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "sign-out NAME", Short: "End all sessions of an operator", Args: names("NAME"),
+		Use: "sign-out NAME", Short: "End all sessions of an operator", Args: exactArguments("NAME"),
 		Long: `Signs an operator out everywhere: every session ends with its next click, at every
 server. NAME stays an operator; "operator remove" ends that too.
 
 Asks first. --yes answers that question.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			if err := c.confirm(cmd, yes, fmt.Sprintf("This ends all sessions of the operator %s.", args[0]), args[0]); err != nil {
 				return err
 			}
@@ -157,16 +157,16 @@ Asks first. --yes answers that question.`,
 // Bounds of the limits of sessions. The use of a session is recorded once a minute, so a shorter
 // idle limit would end sessions that are in use.
 const (
-	leastIdle  = 5 * time.Minute
-	mostLength = 30 * 24 * time.Hour
+	minIdle   = 5 * time.Minute
+	maxLength = 30 * 24 * time.Hour
 )
 
 // checkSessions checks the session limits that were given to serve.
 func checkSessions(cmd *cobra.Command, l session.Limits) error {
-	if l.Idle < leastIdle || l.Idle > mostLength {
+	if l.Idle < minIdle || l.Idle > maxLength {
 		return usagef(cmd, "--session-idle is a time from 5m to 720h, not %s", l.Idle)
 	}
-	if l.Length < leastIdle || l.Length > mostLength {
+	if l.Length < minIdle || l.Length > maxLength {
 		return usagef(cmd, "--session-length is a time from 5m to 720h, not %s", l.Length)
 	}
 	return nil

@@ -51,13 +51,13 @@ func (c *command) siteJSON(s site.Site) object {
 	for _, x := range site.SettingsTable {
 		out = append(out, member{x.Key, x.JSON(s.Settings)})
 	}
-	return append(out, member{"schemas", s.Schemas != nil}, member{"created", stamp(s.Created)})
+	return append(out, member{"schemas", s.Schemas != nil}, member{"created", formatJSONTime(s.Created)})
 }
 
-func (c *command) tenantURL(name string) string { return c.address() + "/c/" + name + "/auth/scim/v2" }
+func (c *command) tenantURL(name string) string { return c.baseURL() + "/c/" + name + "/auth/scim/v2" }
 
 func (c *command) siteCommand() *cobra.Command {
-	return group("site", "Sites: the application's end",
+	return groupCommand("site", "Sites: the application's end",
 		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink(), c.siteBlock(), c.siteUnblock(), c.siteSessions(), c.siteSignOut(), c.siteHeld(), c.siteLookAlikes(), c.siteErase())
 }
 
@@ -65,14 +65,14 @@ func (c *command) siteCreate() *cobra.Command {
 	var profile, admin string
 	profiles := site.SettingOf("profile")
 	cmd := &cobra.Command{
-		Use: "create NAME", Short: "Make a site and print a sign-in link for its first administrator", Args: names("NAME"),
+		Use: "create NAME", Short: "Make a site and print a sign-in link for its first administrator", Args: exactArguments("NAME"),
 		Long: `Makes the site NAME and prints a one-time link for its first administrator.
 With --admin the account is made now, with that address as its user name;
 without, whoever opens the link gives a name and an e-mail address.
 
 Profile "documented" follows the guide: SCIM updates people and neither creates
 nor deletes them. Profile "full" lets SCIM create, update and delete.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			p, err := site.ParseProfile(profile)
 			if err != nil {
 				return notAllowed(cmd, profiles, profile)
@@ -85,8 +85,8 @@ nor deletes them. Profile "full" lets SCIM create, update and delete.`,
 			if err != nil {
 				return fmt.Errorf("the site %s was made, but no link: %w", made.Name, err)
 			}
-			url := c.address() + l.Path
-			out := append(c.siteJSON(made), member{"link", url}, member{"linkExpires", stamp(l.Expires)})
+			url := c.baseURL() + l.Path
+			out := append(c.siteJSON(made), member{"link", url}, member{"linkExpires", formatJSONTime(l.Expires)})
 			return c.print(out, func(w io.Writer) {
 				c.note("Site %s was made with profile %s. Its first administrator signs in here, once, within %s:", made.Name, made.Profile, inMinutes(l.Expires.Sub(c.now())))
 				fmt.Fprintln(w, url)
@@ -102,8 +102,8 @@ nor deletes them. Profile "full" lets SCIM create, update and delete.`,
 
 func (c *command) siteList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the sites", Args: names(),
-		RunE: c.with(func(cmd *cobra.Command, s *services, _ []string) error {
+		Use: "list", Short: "List the sites", Args: exactArguments(),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, _ []string) error {
 			all, err := s.sites.List(cmd.Context())
 			if err != nil {
 				return err
@@ -112,10 +112,10 @@ func (c *command) siteList() *cobra.Command {
 			lines := [][]string{}
 			for _, st := range all {
 				out = append(out, c.siteJSON(st))
-				lines = append(lines, []string{st.Name, string(st.Profile), onOff(st.SCIMEnabled), onOff(st.ManageRoles), c.when(st.Created)})
+				lines = append(lines, []string{st.Name, string(st.Profile), onOff(st.SCIMEnabled), onOff(st.ManageRoles), c.formatTime(st.Created)})
 			}
 			return c.print(out, func(w io.Writer) {
-				rows(w, "No site yet. Make one with: rollcall site create NAME --admin EMAIL",
+				printTable(w, "No site yet. Make one with: rollcall site create NAME --admin EMAIL",
 					[]string{"Name", "Profile", "SCIM", "SCIM manages roles", "Since"}, lines)
 			})
 		}),
@@ -131,8 +131,8 @@ func onOff(b bool) string {
 
 func (c *command) siteShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show a site's settings and numbers", Args: names("NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "show NAME", Short: "Show a site's settings and numbers", Args: exactArguments("NAME"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -184,14 +184,14 @@ func blockedText(c roster.Counts) string {
 func (c *command) siteRename() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "rename NAME NEW-NAME", Short: "Give a site another name, which changes its Tenant URL", Args: names("NAME", "NEW-NAME"),
+		Use: "rename NAME NEW-NAME", Short: "Give a site another name, which changes its Tenant URL", Args: exactArguments("NAME", "NEW-NAME"),
 		Long: `Gives a site another name. The name is part of all its addresses: the identity
 provider is refused until its new Tenant URL is entered there. Tokens go on, people
 keep their accounts and sign in again. A site that gets the old name later gets
 nothing else of this one.
 
 Asks first. --yes answers that question.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -242,13 +242,13 @@ func (c *command) renameQuestion(ctx context.Context, s *services, st site.Site,
 func (c *command) siteDelete() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "delete NAME", Short: "Delete a site with everybody in it; cannot be undone", Args: names("NAME"),
+		Use: "delete NAME", Short: "Delete a site with everybody in it; cannot be undone", Args: exactArguments("NAME"),
 		Long: `Deletes a site with its people, groups, tokens and request log. Its SCIM address
 answers nobody from then on, and its name is free. What was stored is then removed
 a few rows at a time. Interrupted, a running server goes on with that.
 
 Asks first, with the numbers. --yes answers that question.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -283,7 +283,7 @@ func (c *command) siteLink() *cobra.Command {
 		Long: `Prints a link that signs in USERNAME once, within 15 minutes. Without USERNAME,
 on a site that has no administrator yet, the link asks for a name and an e-mail
 address and makes the first one.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -296,25 +296,25 @@ address and makes the first one.`,
 				if err != nil {
 					return err
 				}
-				return c.printLink("the first administrator of "+st.Name, c.address()+l.Path, l.Expires)
+				return c.printLink("the first administrator of "+st.Name, c.baseURL()+l.Path, l.Expires)
 			}
 			l, err := s.signins.IssueSiteLink(cmd.Context(), st, args[1], actor)
 			if err != nil {
 				return err
 			}
-			return c.printLink(l.UserName, c.address()+l.Path, l.Expires)
+			return c.printLink(l.UserName, c.baseURL()+l.Path, l.Expires)
 		}),
 	}
 }
 
 func (c *command) siteImportPeople() *cobra.Command {
 	return &cobra.Command{
-		Use: "import-people NAME people.csv", Short: "Bring people in from a CSV file", Args: names("NAME", "people.csv"),
+		Use: "import-people NAME people.csv", Short: "Bring people in from a CSV file", Args: exactArguments("NAME", "people.csv"),
 		Long: `Reads people.csv (- is standard input) with the header
 userName,displayName,givenName,familyName,email,userIdentifier,role and makes or
 updates one person per row, found by userName. A row that cannot be taken is
 named with its line and column and stops nothing else. Nobody is removed.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -338,7 +338,7 @@ named with its line and column and stops nothing else. Nobody is removed.`,
 			}); err != nil {
 				return err
 			}
-			return c.problems(args[1], problems)
+			return c.printProblems(args[1], problems)
 		}),
 	}
 }
@@ -353,13 +353,13 @@ func (s *services) importPeople(ctx context.Context, st site.Site, in io.Reader)
 	return report, err
 }
 
-// problems prints the rows that could not be read. If there are any, the command fails.
-func (c *command) problems(file string, problems []string) error {
+// printProblems prints the rows that could not be read. If there are any, the command fails.
+func (c *command) printProblems(file string, problems []string) error {
 	for _, p := range problems {
 		c.note("%s: %s", file, p)
 	}
 	if len(problems) > 0 {
-		return errSaid
+		return errAlreadyPrinted
 	}
 	return nil
 }
@@ -399,8 +399,8 @@ func (s *services) siteByName(ctx context.Context, name string) (site.Site, erro
 // mostDays is the largest number of days: a hundred years.
 const mostDays = 36500
 
-// duration reads "90d", "36h" or any duration that Go reads.
-func duration(text string) (time.Duration, error) {
+// parseDuration reads "90d", "36h" or any duration that Go reads.
+func parseDuration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.Atoi(days)
 		if err != nil || n < 0 {

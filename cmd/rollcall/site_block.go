@@ -33,7 +33,7 @@ to another one.
 
 If one of the names is unknown, nothing is done. The last active administrator
 cannot be blocked.`,
-		RunE: c.blocks(func(ctx context.Context, r *roster.Roster, id string) (roster.Outcome, error) {
+		RunE: c.changeBlocks(func(ctx context.Context, r *roster.Roster, id string) (roster.Outcome, error) {
 			return r.Block(ctx, id, roster.Change{Actor: actor, Via: roster.ViaAdmin})
 		}),
 	}
@@ -46,15 +46,15 @@ func (c *command) siteUnblock() *cobra.Command {
 those who were deactivated before the block or during it.
 
 If one of the names is unknown, nothing is done.`,
-		RunE: c.blocks(func(ctx context.Context, r *roster.Roster, id string) (roster.Outcome, error) {
+		RunE: c.changeBlocks(func(ctx context.Context, r *roster.Roster, id string) (roster.Outcome, error) {
 			return r.Unblock(ctx, id, roster.Change{Actor: actor, Via: roster.ViaAdmin})
 		}),
 	}
 }
 
-// blocks calls do for each person that the arguments name, after it has found all of them.
-func (c *command) blocks(do func(context.Context, *roster.Roster, string) (roster.Outcome, error)) func(*cobra.Command, []string) error {
-	return c.with(func(cmd *cobra.Command, s *services, args []string) error {
+// changeBlocks calls do for each person that the arguments name, after it has found all of them.
+func (c *command) changeBlocks(do func(context.Context, *roster.Roster, string) (roster.Outcome, error)) func(*cobra.Command, []string) error {
+	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		st, err := s.siteByName(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -76,7 +76,7 @@ func (c *command) blocks(do func(context.Context, *roster.Roster, string) (roste
 			switch why, refused := refusal.Find(err); {
 			case refused:
 				done.Error = why.Sentences()
-				failed = append(failed, inWords(why))
+				failed = append(failed, errorLine(why))
 			case err != nil:
 				return err
 			}
@@ -95,7 +95,7 @@ func (c *command) blocks(do func(context.Context, *roster.Roster, string) (roste
 		}); err != nil {
 			return err
 		}
-		return c.problems(st.Name, failed)
+		return c.printProblems(st.Name, failed)
 	})
 }
 

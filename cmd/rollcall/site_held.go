@@ -23,7 +23,7 @@ type heldJSON struct {
 }
 
 func (c *command) siteHeld() *cobra.Command {
-	return group("held", "Changes of what people sign in by, which an administrator decides on",
+	return groupCommand("held", "Changes of what people sign in by, which an administrator decides on",
 		c.heldList(),
 		c.heldDecide("apply", "Make changes that SCIM asked for", "Applied", (*roster.Roster).ApplyHeld),
 		c.heldDecide("refuse", "Refuse changes that SCIM asked for", "Refused", (*roster.Roster).RefuseHeld))
@@ -37,7 +37,7 @@ SCIM may not manage user roles, it cannot change the user name, the e-mail
 addresses and the external id of a Moderator, an Admin or a blocked person.
 
 With USERNAME, refused changes of that person are listed, too.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -57,12 +57,12 @@ With USERNAME, refused changes of that person are listed, too.`,
 					if !h.Waits() {
 						state = "refused by " + h.RefusedBy
 					}
-					out = append(out, heldJSON{p.UserName, h.Attribute, h.Value, h.Actor, stamp(h.Time), h.RefusedBy})
-					lines = append(lines, []string{p.UserName, h.Attribute, roster.ValueWords(h.Value), state, c.when(h.Time)})
+					out = append(out, heldJSON{p.UserName, h.Attribute, h.Value, h.Actor, formatJSONTime(h.Time), h.RefusedBy})
+					lines = append(lines, []string{p.UserName, h.Attribute, roster.ValueWords(h.Value), state, c.formatTime(h.Time)})
 				}
 			}
 			return c.print(out, func(w io.Writer) {
-				rows(w, "No change waits.", []string{"User name", "Attribute", "Asked for", "State", "Since"}, lines)
+				printTable(w, "No change waits.", []string{"User name", "Attribute", "Asked for", "State", "Since"}, lines)
 			})
 		}),
 	}
@@ -95,7 +95,7 @@ func (c *command) heldDecide(verb, short, done string, decide heldDecision) *cob
 		Use: verb + " SITE USERNAME [ATTRIBUTE...]", Short: short, Args: atLeast("SITE", "USERNAME"),
 		Long: short + `, of one person: those that wait of these attributes, or without
 ATTRIBUTE all that wait. rollcall site held list SITE shows them.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, r, p, err := s.personOf(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
@@ -105,7 +105,7 @@ ATTRIBUTE all that wait. rollcall site held list SITE shows them.`,
 			for _, h := range p.Held {
 				if len(args) == 2 && h.Waits() || slices.Contains(args[2:], h.Attribute) {
 					choices = append(choices, roster.HeldChoice{Attribute: h.Attribute, Token: h.Token()})
-					out = append(out, heldJSON{UserName: p.UserName, Attribute: h.Attribute, Value: h.Value, AskedBy: h.Actor, Since: stamp(h.Time)})
+					out = append(out, heldJSON{UserName: p.UserName, Attribute: h.Attribute, Value: h.Value, AskedBy: h.Actor, Since: formatJSONTime(h.Time)})
 				}
 			}
 			for _, name := range args[2:] {

@@ -27,11 +27,11 @@ type looksLikeJSON struct {
 
 func (c *command) siteLookAlikes() *cobra.Command {
 	return &cobra.Command{
-		Use: "look-alikes SITE", Short: "List people whose names look like those of others", Args: names("SITE"),
+		Use: "look-alikes SITE", Short: "List people whose names look like those of others", Args: exactArguments("SITE"),
 		Long: `Lists the people with a user name, display name or e-mail address that a reader
 cannot tell from another person's, and which characters differ: a Cyrillic letter
 for a Latin one, rn for m, the digit 1 for l. Nothing is refused because of it.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -68,7 +68,7 @@ for a Latin one, rn for m, the digit 1 for l. Nothing is refused because of it.`
 				c.note("The names of older accounts are still being compared by the running server. More may follow.")
 			}
 			return c.print(map[string]any{"lookAlikes": out, "complete": !pending}, func(w io.Writer) {
-				rows(w, "Nobody looks like somebody else.", []string{"User name", "Looks like", "Name", "Other name", "Which has"}, lines)
+				printTable(w, "Nobody looks like somebody else.", []string{"User name", "Looks like", "Name", "Other name", "Which has"}, lines)
 			})
 		}),
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func (c *command) siteSchema() *cobra.Command {
-	return group("schema", "A site's own schemas and resource types", c.siteSchemaShow(), c.siteSchemaSet(), c.siteSchemaClear())
+	return groupCommand("schema", "A site's own schemas and resource types", c.siteSchemaShow(), c.siteSchemaSet(), c.siteSchemaClear())
 }
 
 // typeJSON is a resource type in --json output.
@@ -28,8 +28,8 @@ type typeJSON struct {
 func (c *command) siteSchemaShow() *cobra.Command {
 	var document bool
 	cmd := &cobra.Command{
-		Use: "show NAME", Short: "Show a site's resource types, or its document of schemas", Args: names("NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "show NAME", Short: "Show a site's resource types, or its document of schemas", Args: exactArguments("NAME"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -68,7 +68,7 @@ func (c *command) printTypes(st site.Site) error {
 		out = append(out, t)
 	}
 	return c.print(map[string]any{"site": st.Name, "own": json.RawMessage(orNull(st.Schemas)), "resourceTypes": out}, func(w io.Writer) {
-		rows(w, "", []string{"Resource type", "Endpoint", "Schemas"}, lines)
+		printTable(w, "", []string{"Resource type", "Endpoint", "Schemas"}, lines)
 	})
 }
 
@@ -82,7 +82,7 @@ func orNull(doc []byte) []byte {
 func (c *command) siteSchemaSet() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use: "set NAME FILE", Short: "Give a site extension schemas and resource types", Args: names("NAME", "FILE"),
+		Use: "set NAME FILE", Short: "Give a site extension schemas and resource types", Args: exactArguments("NAME", "FILE"),
 		Long: `Reads FILE (- is standard input), a JSON document that takes the place of the
 one before:
 
@@ -101,7 +101,7 @@ an attribute of their own any more, all but the first of those that may not be
 had twice, resources without a type. The values come back with a backup only, or
 with the next full cycle of the identity provider. Without --force the refusal
 names what would be dropped.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			in, err := c.open(args[1])
 			if err != nil {
 				return err
@@ -121,8 +121,8 @@ names what would be dropped.`,
 func (c *command) siteSchemaClear() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use: "clear NAME", Short: "Take a site's own schemas and resource types away", Args: names("NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "clear NAME", Short: "Take a site's own schemas and resource types away", Args: exactArguments("NAME"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			return c.setSchemas(cmd, s, args[0], "", nil, force)
 		}),
 	}
@@ -151,10 +151,10 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 		for _, p := range wrong.Problems {
 			c.note("%s: %s", file, p)
 		}
-		return errSaid
+		return errAlreadyPrinted
 	case inUse:
-		c.noteUses(st.Name, used)
-		return errSaid
+		c.printUses(st.Name, used)
+		return errAlreadyPrinted
 	case err != nil:
 		return err
 	}
@@ -164,8 +164,8 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 	return c.printTypes(changed)
 }
 
-// noteUses prints what prevents the change, what --force would drop, and what to save first.
-func (c *command) noteUses(name string, used *site.InUse) {
+// printUses prints what prevents the change, what --force would drop, and what to save first.
+func (c *command) printUses(name string, used *site.InUse) {
 	for _, u := range used.Uses {
 		c.note("%s", u)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func (c *command) siteSearchable() *cobra.Command {
-	return group("searchable", "Attributes that filters find without reading everybody", c.siteSearchableShow(), c.siteSearchableAdd(), c.siteSearchableRemove())
+	return groupCommand("searchable", "Attributes that filters find without reading everybody", c.siteSearchableShow(), c.siteSearchableAdd(), c.siteSearchableRemove())
 }
 
 // searchableJSON is an attribute that is declared searchable in --json output.
@@ -28,8 +28,8 @@ type searchableJSON struct {
 
 func (c *command) siteSearchableShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show what is declared searchable and how far it is indexed", Args: names("NAME"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "show NAME", Short: "Show what is declared searchable and how far it is indexed", Args: exactArguments("NAME"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -49,7 +49,7 @@ func (c *command) printSearchable(ctx context.Context, s *services, st site.Site
 		lines = append(lines, []string{string(i.Type), i.Path.String(), indexedText(i)})
 	}
 	return c.print(map[string]any{"site": st.Name, "searchable": searchableOf(all)}, func(w io.Writer) {
-		rows(w, "Nothing is declared searchable on "+st.Name+". Declare an attribute with: rollcall site searchable add "+st.Name+" User title",
+		printTable(w, "Nothing is declared searchable on "+st.Name+". Declare an attribute with: rollcall site searchable add "+st.Name+" User title",
 			[]string{"Resource type", "Attribute", "Index"}, lines)
 	})
 }
@@ -83,7 +83,7 @@ The index is filled by a running server, in the background; until it is complete
 filters work as before. Each attribute makes every write a little slower; a site
 has ` + fmt.Sprint(site.MaxSearchable) + ` at most.`,
 		Example: "  rollcall site searchable add acme User title name.familyName\n  rollcall site searchable add acme User urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -101,7 +101,7 @@ func (c *command) siteSearchableRemove() *cobra.Command {
 		Use: "remove NAME TYPE ATTRIBUTE...", Short: "Take such declarations back", Args: atLeast("NAME", "TYPE", "ATTRIBUTE"),
 		Long: `Takes back what "add" declared. Filters on the attributes read every resource again
 from the next one on. No data is lost; the index is cleared in the background.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err

@@ -13,14 +13,14 @@ import (
 
 func (c *command) siteSet() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "set NAME", Short: "Change a site's settings", Args: names("NAME"),
+		Use: "set NAME", Short: "Change a site's settings", Args: exactArguments("NAME"),
 		Long: `Changes the settings that are named and no other.
 
 --profile sets --create, --delete and --groups to what the profile stands for:
 documented is refuse, refuse, no groups; full is create, delete, groups. Each
 can be set apart from it, also in the same call.`,
 		Example: "  rollcall site set acme --enable-scim=false\n  rollcall site set acme --manage-roles --profile full --delete deactivate",
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err

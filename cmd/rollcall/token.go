@@ -25,7 +25,7 @@ type tokenJSON struct {
 func (c *command) tokenJSON(t site.Token) tokenJSON {
 	return tokenJSON{
 		ID: t.ID, Name: t.Name, Last4: t.Last4, State: c.tokenState(t),
-		Created: stamp(t.Created), LastUsed: stamp(t.LastUsed), Expires: stamp(t.Expires),
+		Created: formatJSONTime(t.Created), LastUsed: formatJSONTime(t.LastUsed), Expires: formatJSONTime(t.Expires),
 	}
 }
 
@@ -41,19 +41,19 @@ func (c *command) tokenState(t site.Token) string {
 }
 
 func (c *command) tokenCommand() *cobra.Command {
-	return group("token", "A site's SCIM tokens", c.tokenCreate(), c.tokenList(), c.tokenRevoke())
+	return groupCommand("token", "A site's SCIM tokens", c.tokenCreate(), c.tokenList(), c.tokenRevoke())
 }
 
 func (c *command) tokenCreate() *cobra.Command {
 	var name, expires string
 	var replace, keepOff, keep bool
 	cmd := &cobra.Command{
-		Use: "create SITE", Short: "Generate a token and print it, once", Args: names("SITE"),
+		Use: "create SITE", Short: "Generate a token and print it, once", Args: exactArguments("SITE"),
 		Long: `Prints a new SCIM token of SITE, alone, on standard output: it cannot be read
 again. Turns SCIM on and says so on standard error (--keep-off: does not).
 While another token is live, say what becomes of it: --replace ends it now,
 --until-used keeps it until the new one is used.`,
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -68,7 +68,7 @@ While another token is live, say what becomes of it: --replace ends it now,
 				r.Mode = site.KeepUntilUsed
 			}
 			if expires != "" {
-				d, err := duration(expires)
+				d, err := parseDuration(expires)
 				if err != nil {
 					return usagef(cmd, "--expires: %w", err)
 				}
@@ -102,8 +102,8 @@ While another token is live, say what becomes of it: --replace ends it now,
 
 func (c *command) tokenList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list SITE", Short: "List a site's tokens, without their secrets", Args: names("SITE"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "list SITE", Short: "List a site's tokens, without their secrets", Args: exactArguments("SITE"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -116,10 +116,10 @@ func (c *command) tokenList() *cobra.Command {
 			lines := [][]string{}
 			for _, t := range all {
 				out = append(out, c.tokenJSON(t))
-				lines = append(lines, []string{"…" + t.Last4, t.Name, c.tokenState(t), c.when(t.Created), c.when(t.LastUsed), c.when(t.Expires)})
+				lines = append(lines, []string{"…" + t.Last4, t.Name, c.tokenState(t), c.formatTime(t.Created), c.formatTime(t.LastUsed), c.formatTime(t.Expires)})
 			}
 			return c.print(out, func(w io.Writer) {
-				rows(w, "No token yet. Make one with: rollcall token create "+st.Name,
+				printTable(w, "No token yet. Make one with: rollcall token create "+st.Name,
 					[]string{"Token", "Name", "State", "Created", "Last used", "Expires"}, lines)
 			})
 		}),
@@ -128,8 +128,8 @@ func (c *command) tokenList() *cobra.Command {
 
 func (c *command) tokenRevoke() *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke SITE LAST4|ID", Short: "End a token at once, everywhere", Args: names("SITE", "LAST4|ID"),
-		RunE: c.with(func(cmd *cobra.Command, s *services, args []string) error {
+		Use: "revoke SITE LAST4|ID", Short: "End a token at once, everywhere", Args: exactArguments("SITE", "LAST4|ID"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err

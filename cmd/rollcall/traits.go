@@ -34,8 +34,8 @@ type trait struct {
 	flags  []string // the global flags that the command uses
 }
 
-// shared returns a trait with the global flags that every command with a database uses, and more.
-func shared(a access, more ...string) trait {
+// sharedTrait returns a trait with the global flags that every command with a database uses, and more.
+func sharedTrait(a access, more ...string) trait {
 	t := trait{access: a, flags: more}
 	if a != noDatabase {
 		t.flags = append(t.flags, "database", "key-file")
@@ -49,24 +49,24 @@ func traitOf(path string) (trait, bool) {
 	targets := []string{"public-url", "allow-private-targets", "allow-loopback-targets"}
 	switch path {
 	case "serve":
-		return shared(makes, targets...), true
+		return sharedTrait(makes, targets...), true
 	case "demo":
 		return trait{flags: append(targets, "json")}, true
 	case "site list", "site show":
-		return shared(reads, "json", "public-url"), true
+		return sharedTrait(reads, "json", "public-url"), true
 	case "site create", "operator link":
-		return shared(makes, "json", "public-url"), true
+		return sharedTrait(makes, "json", "public-url"), true
 	case "directory create", "migrate":
-		return shared(makes, "json"), true
+		return sharedTrait(makes, "json"), true
 	case "site set", "site rename", "site link", "token create", "directory rename":
-		return shared(writes, "json", "public-url"), true
+		return sharedTrait(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list", "site look-alikes",
 		"retention show", "audit",
 		"directory list", "directory show", "directory user list", "directory user show",
 		"directory group list", "directory group show", "directory group member list", "app role list", "app list", "app show", "provision status", "provision log", "provision held":
-		return shared(reads, "json"), true
+		return sharedTrait(reads, "json"), true
 	case "directory export", "directory export-groups", "directory export-members", "app export-schema":
-		return shared(reads), true
+		return sharedTrait(reads), true
 	case "site delete", "site import-people", "site schema set", "site schema clear", "site searchable add", "site searchable remove",
 		"token revoke", "operator remove", "operator sign-out", "site sign-out", "site block", "site unblock", "site held apply", "site held refuse",
 		"directory delete", "directory import", "directory import-groups", "directory import-members",
@@ -75,17 +75,17 @@ func traitOf(path string) (trait, bool) {
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",
 		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart", "provision approve", "provision reject",
 		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
-		return shared(writes, "json"), true
+		return sharedTrait(writes, "json"), true
 	case "app create", "app set", "provision run":
-		return shared(writes, append(targets, "json")...), true
+		return sharedTrait(writes, append(targets, "json")...), true
 	case "provision test", "provision plan":
-		return shared(reads, append(targets, "json")...), true
+		return sharedTrait(reads, append(targets, "json")...), true
 	case "backup":
-		return shared(reads, "json"), true
+		return sharedTrait(reads, "json"), true
 	case "restore":
-		return shared(writes, "json"), true
+		return sharedTrait(writes, "json"), true
 	case "expr":
-		return shared(reads, "json"), true
+		return sharedTrait(reads, "json"), true
 	case "key create", "version":
 		return trait{flags: []string{"json"}}, true
 	}
@@ -144,8 +144,8 @@ func (c *command) noDatabaseYet() error {
 	return fmt.Errorf("there is no database %s; if yours is elsewhere, name it with --database; rollcall serve makes a new one, and so do %s", where, makers)
 }
 
-// missing reports whether a SQLite file does not exist.
-func missing(database string) bool {
+// isMissing reports whether a SQLite file does not exist.
+func isMissing(database string) bool {
 	if sqldb.Kind(database) != sqldb.SQLite {
 		return false
 	}
@@ -153,9 +153,9 @@ func missing(database string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// saysNew prints the name of a database that a command has just created, so that a person who meant
+// printNewDatabase prints the name of a database that a command has just created, so that a person who meant
 // another one notices.
-func (c *command) saysNew() {
+func (c *command) printNewDatabase() {
 	if sqldb.Kind(c.database) == sqldb.PostgreSQL {
 		c.note("This PostgreSQL database held nothing of Rollcall's: its tables were made.")
 		return

@@ -46,7 +46,7 @@ type services struct {
 	db          *store.DB
 	log         *slog.Logger
 	owner       string // the name of this process in leases
-	made        bool   // the database was empty before
+	isNew       bool   // the database was empty before
 	sites       *site.Sites
 	requests    *requestlog.Log
 	rosters     *roster.Rosters
@@ -55,7 +55,7 @@ type services struct {
 	directories *directory.Directories
 	jobs        *provision.Jobs
 	engine      *provision.Engine
-	look        func() // has the jobs that are due looked for at once; nil in a process that does not serve
+	lookNow     func() // has the jobs that are due looked for at once; nil in a process that does not serve
 	leases      store.Leases
 	pruner      *retention.Pruner
 	eraser      *erasure.Eraser
@@ -64,21 +64,21 @@ type services struct {
 
 // wiring is what differs between commands, the server and the demo.
 type wiring struct {
-	log      *slog.Logger
-	listens  []net.Addr    // addresses on which this process listens; provisioning may reach only SCIM endpoints there
-	leavers  time.Duration // how long an account may wait to be closed; 0 means the default
-	closed   net.Addr      // the listener of metrics, which provisioning may not reach; nil for none
-	interval time.Duration // between cycles; 0 means Entra's 40 minutes
-	settle   time.Duration // of creates; 0 means five seconds
-	readOnly bool          // create neither a database nor a key
-	existing bool          // create no database
+	log            *slog.Logger
+	listens        []net.Addr    // addresses on which this process listens; provisioning may reach only SCIM endpoints there
+	leaverPatience time.Duration // how long an account may wait to be closed; 0 means the default
+	forbidden      net.Addr      // the listener of metrics, which provisioning may not reach; nil for none
+	interval       time.Duration // between cycles; 0 means Entra's 40 minutes
+	settle         time.Duration // of creates; 0 means five seconds
+	readOnly       bool          // create neither a database nor a key
+	existing       bool          // create no database
 	// names the one server of an installation on SQLite, so that it takes its leases back at once
 	// after a restart
 	instance string
 }
 
-// with returns a command's function that opens the database, calls do and closes the database.
-func (c *command) with(do func(*cobra.Command, *services, []string) error) func(*cobra.Command, []string) error {
+// withServices returns a command's function that opens the database, calls do and closes the database.
+func (c *command) withServices(do func(*cobra.Command, *services, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := c.checkAddresses(cmd); err != nil {
 			return err
@@ -88,8 +88,8 @@ func (c *command) with(do func(*cobra.Command, *services, []string) error) func(
 		if err != nil {
 			return err
 		}
-		if s.made {
-			c.saysNew()
+		if s.isNew {
+			c.printNewDatabase()
 		}
 		return errors.Join(do(cmd, s, args), s.db.Close())
 	}
@@ -98,26 +98,26 @@ func (c *command) with(do func(*cobra.Command, *services, []string) error) func(
 // openServices opens and migrates the database, and connects every domain to it.
 func (c *command) openServices(ctx context.Context, w wiring) (*services, error) {
 	if w.log == nil {
-		w.log = warnings(c.stderr)
+		w.log = warningLogger(c.stderr)
 	}
-	if w.existing && missing(c.database) {
+	if w.existing && isMissing(c.database) {
 		return nil, c.noDatabaseYet()
 	}
 	db, err := store.Open(ctx, c.database, store.Options{Log: w.log, Now: c.now})
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.wire(ctx, db, w)
+	s, err := c.connectServices(ctx, db, w)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }
 
-// warnings returns a logger for warnings that the user of a command must see, without times and
+// warningLogger returns a logger for warnings that the user of a command must see, without times and
 // levels.
-func warnings(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(forPeople{w}, &slog.HandlerOptions{
+func warningLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(peopleWriter{w}, &slog.HandlerOptions{
 		Level: slog.LevelWarn,
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
@@ -128,7 +128,7 @@ func warnings(w io.Writer) *slog.Logger {
 	}))
 }
 
-func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, error) {
+func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (*services, error) {
 	jobs := &store.Provisioning{DB: db}
 	version, err := db.Version(ctx)
 	if err != nil {
@@ -137,7 +137,7 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	if w.existing && version == 0 {
 		return nil, c.noDatabaseYet()
 	}
-	sealer, err := c.sealer(ctx, db, jobs, version, w)
+	sealer, err := c.openSealer(ctx, db, jobs, version, w)
 	if err != nil {
 		return nil, err
 	}
@@ -152,9 +152,9 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 		return nil, err
 	}
 	leases := store.Leases{DB: db}
-	targets := targetMaker(outbound.New(c.outbound(w.listens, w.closed)), c.now)
+	targets := targetMaker(outbound.New(c.outboundOptions(w.listens, w.forbidden)), c.now)
 	s := &services{
-		db: db, log: w.log, owner: owner, leases: leases, made: version == 0,
+		db: db, log: w.log, owner: owner, leases: leases, isNew: version == 0,
 		sites:       &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID},
 		rosters:     &roster.Rosters{Store: &store.Rosters{DB: db}, Now: c.now, NewID: roster.NewID},
 		operators:   &operator.Operators{Store: &store.Operators{DB: db}, Now: c.now, NewID: randomID},
@@ -167,18 +167,18 @@ func (c *command) wire(ctx context.Context, db *store.DB, w wiring) (*services, 
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
-		Wake: s.wake, LeaverPatience: w.leavers, Now: c.now, NewID: uuid.NewString, Applications: s.application, Events: store.Events{DB: db},
-		Sources: s.source, Attributes: source.Users{},
+		Wake: s.wakeJob, LeaverPatience: w.leaverPatience, Now: c.now, NewID: uuid.NewString, Applications: s.applicationName, Events: store.Events{DB: db},
+		Sources: s.openSource, Attributes: source.Users{},
 	}
 	s.engine = &provision.Engine{
-		Store: jobs, Sources: s.source, Targets: targets, Sealer: sealer, Leases: leases,
-		Interval: w.interval, Settle: w.settle, LeaverPatience: w.leavers, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.application, Attributes: source.Users{},
+		Store: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,
+		Interval: w.interval, Settle: w.settle, LeaverPatience: w.leaverPatience, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.applicationName, Attributes: source.Users{},
 	}
 	return s, nil
 }
 
-// application returns the name of an application.
-func (s *services) application(ctx context.Context, key provision.Key) (string, error) {
+// applicationName returns the name of an application.
+func (s *services) applicationName(ctx context.Context, key provision.Key) (string, error) {
 	h, err := s.directories.OpenID(ctx, directory.ID(key.Directory))
 	if err != nil {
 		return "", err
@@ -187,10 +187,10 @@ func (s *services) application(ctx context.Context, key provision.Key) (string, 
 	return app.Name, err
 }
 
-// outbound returns what provisioning may reach. It may reach this machine if the installation
+// outboundOptions returns what provisioning may reach. It may reach this machine if the installation
 // itself is reached over loopback, or if a flag allows it.
-func (c *command) outbound(listens []net.Addr, closed net.Addr) outbound.Options {
-	public, err := url.Parse(c.address())
+func (c *command) outboundOptions(listens []net.Addr, closed net.Addr) outbound.Options {
+	public, err := url.Parse(c.baseURL())
 	local := err == nil && outbound.IsLoopbackHost(public.Hostname())
 	o := outbound.Options{AllowPrivate: c.allowPrivate, AllowLoopback: c.allowLoopback || local}
 	for _, l := range listens {
@@ -206,16 +206,16 @@ func (c *command) outbound(listens []net.Addr, closed net.Addr) outbound.Options
 	return o
 }
 
-// wake makes a job's lease due, so that a server works on it at once.
-func (s *services) wake(ctx context.Context, key provision.Key) error {
-	if s.look != nil {
-		defer s.look()
+// wakeJob makes a job's lease due, so that a server works on it at once.
+func (s *services) wakeJob(ctx context.Context, key provision.Key) error {
+	if s.lookNow != nil {
+		defer s.lookNow()
 	}
 	return s.leases.Wake(ctx, provision.LeaseKind, key.String())
 }
 
-// source opens the directory that a job reads.
-func (s *services) source(ctx context.Context, id provision.SourceID) (provision.Source, error) {
+// openSource opens the directory that a job reads.
+func (s *services) openSource(ctx context.Context, id provision.SourceID) (provision.Source, error) {
 	return source.Opener(s.directories.OpenID)(ctx, id)
 }
 
@@ -240,10 +240,10 @@ func (c *command) migrate(ctx context.Context, db *store.DB, jobs provision.Stor
 	return db.Migrate(ctx)
 }
 
-// sealer opens the key for stored credentials. With SQLite it creates the key file next to the
+// openSealer opens the key for stored credentials. With SQLite it creates the key file next to the
 // database once. With PostgreSQL the key must be given, because several machines may share the
 // database.
-func (c *command) sealer(ctx context.Context, db *store.DB, jobs provision.Store, version int64, w wiring) (provision.Sealer, error) {
+func (c *command) openSealer(ctx context.Context, db *store.DB, jobs provision.Store, version int64, w wiring) (provision.Sealer, error) {
 	file, err := c.keyPath(db)
 	if err != nil && w.readOnly {
 		return noKey{}, nil // a command that needs no key runs without one
@@ -319,8 +319,8 @@ func randomID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// address returns the URL of this installation for people, without a slash at the end.
-func (c *command) address() string {
+// baseURL returns the URL of this installation for people, without a slash at the end.
+func (c *command) baseURL() string {
 	if c.publicURL == "" {
 		return "http://" + defaultListen
 	}

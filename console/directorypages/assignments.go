@@ -65,7 +65,7 @@ func (p *Pages) viewAssignments(w http.ResponseWriter, r *http.Request, v *appVi
 	if err := p.listAssignments(r, v, &pg, directory.UserQuery{AssignedTo: v.App.ID}, directory.GroupQuery{AssignedTo: v.App.ID}); err != nil {
 		return err
 	}
-	pg.tabs(users, groups)
+	pg.setTabs(users, groups)
 	if err := v.addRoles(r.Context(), &pg); err != nil {
 		return err
 	}
@@ -78,21 +78,21 @@ func (p *Pages) viewAssignments(w http.ResponseWriter, r *http.Request, v *appVi
 		pg.Empty.Action = &console.Action{Text: "Add group", Icon: "plus", URL: add + "?kind=groups", Primary: true}
 	}
 	if pg.Search != "" {
-		pg.Empty = console.EmptyState{Icon: "search", Title: pg.none() + " matches “" + pg.Search + "”", Text: "Nothing assigned fits. Others are found under Add user and Add group."}
+		pg.Empty = console.EmptyState{Icon: "search", Title: pg.emptyWord() + " matches “" + pg.Search + "”", Text: "Nothing assigned fits. Others are found under Add user and Add group."}
 	}
 	return p.show(w, r, status, "assignments", pg)
 }
 
-// none is the word for an empty list.
-func (pg *assignmentsPage) none() string {
+// emptyWord is the word for an empty list.
+func (pg *assignmentsPage) emptyWord() string {
 	if pg.Kind == "groups" {
 		return "No group"
 	}
 	return "Nobody"
 }
 
-// tabs links the lists of users and of groups. A count below zero is not shown.
-func (pg *assignmentsPage) tabs(users, groups int) {
+// setTabs links the lists of users and of groups. A count below zero is not shown.
+func (pg *assignmentsPage) setTabs(users, groups int) {
 	for _, t := range []struct {
 		text, kind string
 		n          int
@@ -188,7 +188,7 @@ func (p *Pages) viewUnassigned(w http.ResponseWriter, r *http.Request, v *appVis
 	if err := p.listAssignments(r, v, &pg, directory.UserQuery{NotAssignedTo: v.App.ID}, directory.GroupQuery{NotAssignedTo: v.App.ID}); err != nil {
 		return err
 	}
-	pg.tabs(-1, -1)
+	pg.setTabs(-1, -1)
 	if err := v.addRoles(r.Context(), &pg); err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (p *Pages) viewUnassigned(w http.ResponseWriter, r *http.Request, v *appVis
 		pg.Empty.Action = &console.Action{Text: "Groups", URL: v.directoryVisit.url("groups")}
 	}
 	if pg.Search != "" {
-		pg.Empty = console.EmptyState{Icon: "search", Title: pg.none() + " matches “" + pg.Search + "”", Text: "Nothing that is not assigned yet fits."}
+		pg.Empty = console.EmptyState{Icon: "search", Title: pg.emptyWord() + " matches “" + pg.Search + "”", Text: "Nothing that is not assigned yet fits."}
 	}
 	return p.show(w, r, status, "assignments", pg)
 }
@@ -241,7 +241,7 @@ func (p *Pages) assign(w http.ResponseWriter, r *http.Request, v *appVisit) erro
 	ids, kind := chosenObjects(r), kindOfList(r.PostForm.Get("kind"))
 	if r.PostForm.Get("all") != "" {
 		var err error
-		if ids, err = v.everybody(r.Context(), directory.UserQuery{Search: r.PostForm.Get("search"), NotAssignedTo: v.App.ID}); err != nil {
+		if ids, err = v.allUserIDs(r.Context(), directory.UserQuery{Search: r.PostForm.Get("search"), NotAssignedTo: v.App.ID}); err != nil {
 			return err
 		}
 		if !console.ConfirmsNumber(r, len(ids)) && len(ids) > 0 {
@@ -267,8 +267,8 @@ func (v *appVisit) assignAs(r *http.Request, ids []string) (int, error) {
 	return v.AssignRole(r.Context(), v.App.ID, role, ids, v.actor())
 }
 
-// everybody returns the object ids of all users that a query finds.
-func (v *directoryVisit) everybody(ctx context.Context, q directory.UserQuery) ([]string, error) {
+// allUserIDs returns the object ids of all users that a query finds.
+func (v *directoryVisit) allUserIDs(ctx context.Context, q directory.UserQuery) ([]string, error) {
 	var ids []string
 	err := v.EachUser(ctx, q, func(u directory.User) error {
 		ids = append(ids, u.ObjectID)
@@ -309,7 +309,7 @@ func (p *Pages) unassign(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	ids, kind := chosenObjects(r), kindOfList(r.PostForm.Get("kind"))
 	if r.PostForm.Get("all") != "" {
 		var err error
-		if ids, err = v.everybody(r.Context(), directory.UserQuery{Search: r.PostForm.Get("search"), AssignedTo: v.App.ID}); err != nil {
+		if ids, err = v.allUserIDs(r.Context(), directory.UserQuery{Search: r.PostForm.Get("search"), AssignedTo: v.App.ID}); err != nil {
 			return err
 		}
 	}

@@ -13,8 +13,8 @@ import (
 // auditURL is the address of the audit log of the whole installation.
 const auditURL = "/d/-/audit"
 
-// audit returns the audit log of the directory.
-func (p *Pages) audit(v *directoryVisit) console.AuditLog {
+// directoryAudit returns the audit log of the directory.
+func (p *Pages) directoryAudit(v *directoryVisit) console.AuditLog {
 	return console.AuditLog{
 		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Directory(string(v.Directory.ID)),
 		Self: v.url("audit"), File: v.Directory.Name + "-audit", Crumbs: v.crumbs(),
@@ -26,11 +26,11 @@ func (p *Pages) audit(v *directoryVisit) console.AuditLog {
 }
 
 func (p *Pages) showAudit(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.audit(v).Show(w, r)
+	return p.directoryAudit(v).Show(w, r)
 }
 
 func (p *Pages) exportAudit(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.audit(v).Export(w, r)
+	return p.directoryAudit(v).Export(w, r)
 }
 
 // wholeAudit returns the audit log of the installation. It includes all sites and directories, even

@@ -71,7 +71,7 @@ type groupVisit struct {
 
 // ofGroup finds the group that the path names.
 func (p *Pages) ofGroup(handle func(http.ResponseWriter, *http.Request, *groupVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
-	return p.in(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
+	return p.inDirectory(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
 		g, err := d.Handle.Group(r.Context(), r.PathValue("group"))
 		if err != nil {
 			return err
@@ -80,7 +80,7 @@ func (p *Pages) ofGroup(handle func(http.ResponseWriter, *http.Request, *groupVi
 	})
 }
 
-func (v *groupVisit) at(rest string) string { return v.groupURL(v.Group) + rest }
+func (v *groupVisit) below(rest string) string { return v.groupURL(v.Group) + rest }
 
 func groupFields() []console.EditField {
 	var fields []console.EditField
@@ -145,11 +145,11 @@ func (p *Pages) addGroup(w http.ResponseWriter, r *http.Request, v *directoryVis
 	if err != nil {
 		return err
 	}
-	return p.groupSaved(w, r, &groupVisit{v, g}, g.DisplayName()+" was created.")
+	return p.showSavedGroup(w, r, &groupVisit{v, g}, g.DisplayName()+" was created.")
 }
 
-// groupSaved leads to the group's page. It warns if another group has the name.
-func (p *Pages) groupSaved(w http.ResponseWriter, r *http.Request, v *groupVisit, text string) error {
+// showSavedGroup leads to the group's page. It warns if another group has the name.
+func (p *Pages) showSavedGroup(w http.ResponseWriter, r *http.Request, v *groupVisit, text string) error {
 	warning, err := v.NameWarning(r.Context(), v.Group)
 	if err != nil {
 		return err
@@ -158,7 +158,7 @@ func (p *Pages) groupSaved(w http.ResponseWriter, r *http.Request, v *groupVisit
 	if warning != "" {
 		n = console.Notice{Tone: console.ToneWarning, Title: text, Text: warning}
 	}
-	return p.Console.Redirect(w, r, v.at(""), n)
+	return p.Console.Redirect(w, r, v.below(""), n)
 }
 
 func (p *Pages) showGroup(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
@@ -168,8 +168,8 @@ func (p *Pages) showGroup(w http.ResponseWriter, r *http.Request, v *groupVisit)
 func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, values map[string]string, wrong *console.FieldError, memberError string) error {
 	ctx, g := r.Context(), v.Group
 	pg := groupPage{
-		Page: v.page, Group: g, Deleted: g.IsDeleted(), Was: console.WasFields(groupFields(), values), Unsaved: wrong != nil, Action: v.at(""), Cancel: v.at(""),
-		Here: v.at(""), Remove: v.at("/members"), Add: v.at("/members/add"), MemberError: memberError,
+		Page: v.page, Group: g, Deleted: g.IsDeleted(), Was: console.WasFields(groupFields(), values), Unsaved: wrong != nil, Action: v.below(""), Cancel: v.below(""),
+		Here: v.below(""), Remove: v.below("/members"), Add: v.below("/members/add"), MemberError: memberError,
 	}
 	if wrong != nil {
 		pg.Was = console.WasAgain(r.PostForm, groupFields())
@@ -183,7 +183,7 @@ func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit,
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")})
 	for _, c := range groupChanges() {
 		if c.For(g) {
-			pg.Actions = append(pg.Actions, console.Action{Text: c.Verb, Icon: c.Icon, URL: v.at("/" + c.Name), Danger: c.Danger})
+			pg.Actions = append(pg.Actions, console.Action{Text: c.Verb, Icon: c.Icon, URL: v.below("/" + c.Name), Danger: c.Danger})
 		}
 	}
 	if g.IsDeleted() {
@@ -227,7 +227,7 @@ func (pg *groupPage) readMembers(r *http.Request, v *groupVisit, counts director
 	for _, m := range found.Members {
 		pg.Members = append(pg.Members, v.memberRow(m))
 	}
-	pg.Pager = pager(v.at(""), after, found.Next, found.More, console.PluralForms(len(found.Members), "member", "members"), "search", query.Search)
+	pg.Pager = pager(v.below(""), after, found.Next, found.More, console.PluralForms(len(found.Members), "member", "members"), "search", query.Search)
 	pg.Empty = console.EmptyState{Icon: "users", Title: "No members yet", Text: "Add users, or other groups."}
 	if !v.Group.IsDeleted() {
 		pg.Empty.Action = &console.Action{Text: "Add members", Icon: "plus", URL: pg.Add, Primary: true}
@@ -305,8 +305,8 @@ func (p *Pages) saveGroupOnce(w http.ResponseWriter, r *http.Request, v *groupVi
 	}
 	if len(m.Conflicts) > 0 {
 		frame := v.page
-		frame.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: before.DisplayName(), URL: v.at("")})
-		return p.Console.AskEdit(w, r, frame, m, v.at(""), v.at(""), by)
+		frame.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: before.DisplayName(), URL: v.below("")})
+		return p.Console.AskEdit(w, r, frame, m, v.below(""), v.below(""), by)
 	}
 	g := directory.Group{ObjectID: before.ObjectID, Version: before.Version}
 	for name, text := range m.Values {
@@ -330,9 +330,9 @@ func (p *Pages) saveGroupOnce(w http.ResponseWriter, r *http.Request, v *groupVi
 	}
 	v.Group = g
 	if !changed {
-		return p.Console.Redirect(w, r, v.at(""), console.Notice{Tone: console.ToneInfo, Text: strings.TrimSpace("Nothing was changed: " + g.DisplayName() + " was like that already. " + m.FromOthers(by))})
+		return p.Console.Redirect(w, r, v.below(""), console.Notice{Tone: console.ToneInfo, Text: strings.TrimSpace("Nothing was changed: " + g.DisplayName() + " was like that already. " + m.FromOthers(by))})
 	}
-	return p.groupSaved(w, r, v, strings.TrimSpace(g.DisplayName()+" was saved. "+m.FromOthers(by)))
+	return p.showSavedGroup(w, r, v, strings.TrimSpace(g.DisplayName()+" was saved. "+m.FromOthers(by)))
 }
 
 // groupChange is a change of a group that needs a confirmation.
@@ -386,12 +386,12 @@ func findGroupChange(r *http.Request) (groupChange, bool) {
 	return groupChange{}, false
 }
 
-func (p *Pages) groupAlreadySo(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
+func (p *Pages) showGroupAlreadyDone(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
 	state := "not deleted"
 	if v.Group.IsDeleted() {
 		state = "deleted"
 	}
-	return p.Console.Redirect(w, r, v.at(""), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + v.Group.DisplayName() + " is " + state + " already."})
+	return p.Console.Redirect(w, r, v.below(""), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + v.Group.DisplayName() + " is " + state + " already."})
 }
 
 func (p *Pages) askGroupChange(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
@@ -400,7 +400,7 @@ func (p *Pages) askGroupChange(w http.ResponseWriter, r *http.Request, v *groupV
 		return console.ErrNotFound
 	}
 	if !c.For(v.Group) {
-		return p.groupAlreadySo(w, r, v)
+		return p.showGroupAlreadyDone(w, r, v)
 	}
 	counts, err := v.CountMembers(r.Context(), v.Group.ObjectID)
 	if err != nil {
@@ -408,10 +408,10 @@ func (p *Pages) askGroupChange(w http.ResponseWriter, r *http.Request, v *groupV
 	}
 	pg := console.ConfirmPage{
 		Page: v.page, Consequences: []string{c.Here, "It has " + memberText(counts) + " as direct members."}, Undo: c.Undo, Action: r.URL.Path,
-		Button: c.Verb + " " + v.Group.DisplayName(), Danger: c.Danger, Cancel: v.at(""),
+		Button: c.Verb + " " + v.Group.DisplayName(), Danger: c.Danger, Cancel: v.below(""),
 	}
 	pg.Title, pg.Narrow = c.Verb+" "+v.Group.DisplayName()+"?", true
-	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.at("")})
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.below("")})
 	if c.There != "" {
 		apps, err := v.ApplicationsOf(r.Context(), v.Group.ObjectID)
 		if err != nil {
@@ -437,12 +437,12 @@ func (p *Pages) changeGroup(w http.ResponseWriter, r *http.Request, v *groupVisi
 		return console.ErrNotFound
 	}
 	if !c.For(v.Group) {
-		return p.groupAlreadySo(w, r, v)
+		return p.showGroupAlreadyDone(w, r, v)
 	}
 	if err := c.do(v.Handle, r.Context(), v.Group.ObjectID, v.actor()); err != nil {
 		return err
 	}
-	target := v.at("")
+	target := v.below("")
 	if c.Name == "purge" {
 		target = v.url("groups?status=deleted")
 	}
@@ -470,13 +470,13 @@ func (p *Pages) removeMembers(w http.ResponseWriter, r *http.Request, v *groupVi
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.at(""), console.DoneNotice(console.PluralForms(n, "member was", "members were")+" removed from "+v.Group.DisplayName()+"."))
+	return p.Console.Redirect(w, r, v.below(""), console.DoneNotice(console.PluralForms(n, "member was", "members were")+" removed from "+v.Group.DisplayName()+"."))
 }
 
 func (p *Pages) askRemoveMembers(w http.ResponseWriter, r *http.Request, v *groupVisit, ids []string, apps []directory.Application) error {
 	what := console.PluralForms(len(ids), "member", "members")
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.at("/members"), Button: "Remove " + what, Danger: true, Cancel: v.at(""), Undo: "Adding them again undoes it, there too.",
+		Page: v.page, Action: v.below("/members"), Button: "Remove " + what, Danger: true, Cancel: v.below(""), Undo: "Adding them again undoes it, there too.",
 		Fields:       []console.HiddenField{{Name: "sure", Value: strconv.Itoa(len(ids))}},
 		Consequences: []string{what + " of " + v.Group.DisplayName() + " will be removed."},
 	}
@@ -491,7 +491,7 @@ func (p *Pages) askRemoveMembers(w http.ResponseWriter, r *http.Request, v *grou
 		pg.Consequences = append(pg.Consequences, text)
 	}
 	pg.Title, pg.Narrow = "Remove "+what+" from "+v.Group.DisplayName()+"?", true
-	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.at("")})
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.below("")})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
@@ -513,7 +513,7 @@ func (p *Pages) showOthers(w http.ResponseWriter, r *http.Request, v *groupVisit
 }
 
 func (p *Pages) viewOthers(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, kind, wrong string) error {
-	base, group := v.at("/members/add"), v.Group.ObjectID
+	base, group := v.below("/members/add"), v.Group.ObjectID
 	pg := othersPage{Page: v.page, Here: base, Error: wrong}
 	if kind == "groups" {
 		query, err := groupQuery(r)
@@ -553,8 +553,8 @@ func (p *Pages) viewOthers(w http.ResponseWriter, r *http.Request, v *groupVisit
 	if pg.Kind != "" {
 		pg.Lead += " Members of a group within it are not in scope of the applications that " + v.Group.DisplayName() + " is assigned to, as in Entra."
 	}
-	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.at("")})
-	pg.Empty = console.EmptyState{Icon: "check", Title: "Nobody is left", Text: "Everyone is a member already.", Action: &console.Action{Text: v.Group.DisplayName(), URL: v.at("")}}
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.below("")})
+	pg.Empty = console.EmptyState{Icon: "check", Title: "Nobody is left", Text: "Everyone is a member already.", Action: &console.Action{Text: v.Group.DisplayName(), URL: v.below("")}}
 	if pg.Kind != "" {
 		pg.Empty.Title, pg.Empty.Text = "No group is left", "There is no other group that is not a member already."
 	}
@@ -576,5 +576,5 @@ func (p *Pages) addMembers(w http.ResponseWriter, r *http.Request, v *groupVisit
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.at(""), console.DoneNotice(console.PluralForms(n, "member was", "members were")+" added to "+v.Group.DisplayName()+"."))
+	return p.Console.Redirect(w, r, v.below(""), console.DoneNotice(console.PluralForms(n, "member was", "members were")+" added to "+v.Group.DisplayName()+"."))
 }

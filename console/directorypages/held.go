@@ -148,7 +148,7 @@ func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	case errors.Is(err, provision.ErrChanged), errors.Is(err, provision.ErrNothingHeld):
 		return p.toHeld(w, r, v, heldChanged)
 	case err != nil:
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	text := fmt.Sprintf(done, console.PluralForms(h.Count, "operation was", "operations were"))
 	if more := changedMeanwhile(h); more != "" {

@@ -124,25 +124,25 @@ func (p *Pages) showImport(w http.ResponseWriter, r *http.Request, v *directoryV
 	}
 	k := p.keptImport(v, id)
 	if k == nil {
-		return p.viewImport(w, r, v, http.StatusGone, importPage{Word: &forgotten})
+		return p.viewImport(w, r, v, http.StatusGone, importPage{Word: &fileForgotten})
 	}
 	if err := k.lock(r.Context()); err != nil {
 		return err
 	}
 	defer k.unlock()
-	return p.viewImport(w, r, v, http.StatusOK, k.page())
+	return p.viewImport(w, r, v, http.StatusOK, k.pageData())
 }
 
-var forgotten = console.Notice{Tone: console.ToneWarning, Title: "The file is no longer kept.", Text: "A file is kept for 30 minutes after its last preview, and less when many large ones are imported. Choose it again. Nothing was imported by this form."}
+var fileForgotten = console.Notice{Tone: console.ToneWarning, Title: "The file is no longer kept.", Text: "A file is kept for 30 minutes after its last preview, and less when many large ones are imported. Choose it again. Nothing was imported by this form."}
 
-// page returns the page's data for a kept file.
-func (k *keptImport) page() importPage {
+// pageData returns the page's data for a kept file.
+func (k *keptImport) pageData() importPage {
 	pg := importPage{Report: k.report, Word: k.notice}
 	if k.data == nil {
 		return pg // the file was imported
 	}
 	pg.ID, pg.File, pg.Seen, pg.Until, pg.Form = k.ID, k.Name, k.seen, k.until, k.form
-	pg.Columns, pg.Separator, pg.Template = k.choices(), cmp.Or(k.form.Separator, k.read.Separator), k.read.Template
+	pg.Columns, pg.Separator, pg.Template = k.columnChoices(), cmp.Or(k.form.Separator, k.read.Separator), k.read.Template
 	for _, c := range pg.Columns {
 		if c.Unknown {
 			pg.Unknown++
@@ -191,7 +191,7 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	case id == "":
 		return p.refuseImport(w, r, v, form, "Choose a CSV file first.")
 	case k == nil:
-		return p.viewImport(w, r, v, http.StatusGone, importPage{Word: &forgotten, Form: form, Typed: form.typed()})
+		return p.viewImport(w, r, v, http.StatusGone, importPage{Word: &fileForgotten, Form: form, Typed: form.typedChoices()})
 	}
 	if err := k.lock(r.Context()); err != nil {
 		return err
@@ -199,7 +199,7 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	defer k.unlock()
 	if k.data != nil { // otherwise the file was imported already, and the page shows that result
 		k.form = form
-		err = p.work(r, v, k, data == nil && r.PostForm.Get("do") == "import")
+		err = p.previewOrImport(r, v, k, data == nil && r.PostForm.Get("do") == "import")
 		k.read.Rows = nil // they can be read again; the memory limit counts only data
 		if err != nil {
 			return err
@@ -209,10 +209,10 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	return p.Console.Redirect(w, r, v.url("users/import?file="+url.QueryEscape(k.ID)), console.Notice{})
 }
 
-// work makes a preview. With imports set, it then imports the file, but only if the preview equals
+// previewOrImport makes a preview. With imports set, it then imports the file, but only if the preview equals
 // the one that the operator saw. work goes on if the browser disconnects, for example after a
 // second click on the button.
-func (p *Pages) work(r *http.Request, v *directoryVisit, k *keptImport, imports bool) error {
+func (p *Pages) previewOrImport(r *http.Request, v *directoryVisit, k *keptImport, imports bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), importPatience)
 	defer cancel()
 	err := p.preview(ctx, v, k)
@@ -229,7 +229,7 @@ func (p *Pages) work(r *http.Request, v *directoryVisit, k *keptImport, imports 
 	}
 	o := k.options(v, false)
 	report, err := v.Import(ctx, k.read.Rows, o)
-	k.report = k.reported(o, report)
+	k.report = k.reportOf(o, report)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		// No user counts as absent from a file that was only partly imported. The file is kept, so
@@ -245,11 +245,11 @@ func (p *Pages) work(r *http.Request, v *directoryVisit, k *keptImport, imports 
 }
 
 func (p *Pages) refuseImport(w http.ResponseWriter, r *http.Request, v *directoryVisit, form importForm, text string) error {
-	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &console.FieldError{For: "file", Text: text}, Form: form, Typed: form.typed()})
+	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &console.FieldError{For: "file", Text: text}, Form: form, Typed: form.typedChoices()})
 }
 
-// typed lists the form's column choices when its file is missing.
-func (f importForm) typed() []columnChoice {
+// typedChoices lists the form's column choices when its file is missing.
+func (f importForm) typedChoices() []columnChoice {
 	var list []columnChoice
 	for _, name := range slices.Sorted(maps.Keys(f.Columns)) {
 		list = append(list, columnChoice{Number: len(list) + 1, Name: name, Chosen: f.Columns[name]})
@@ -279,7 +279,7 @@ func importedFile(r *http.Request) ([]byte, string, error) {
 	return data, name, err
 }
 
-func (k *keptImport) reported(o directory.ImportOptions, r directory.ImportReport) *importReport {
+func (k *keptImport) reportOf(o directory.ImportOptions, r directory.ImportReport) *importReport {
 	r.Notes = k.read.Notes
 	v := &importReport{ImportReport: r, File: k.Name, Failed: r.Errors, Absent: r.Absent, Importing: o.DryRun}
 	v.Steps = nil // the first ones are shown; the rest would fill the memory

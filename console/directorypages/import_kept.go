@@ -93,15 +93,15 @@ func (p *Pages) keptImport(v *directoryVisit, id string) *keptImport {
 	return k
 }
 
-// written returns the operator's choices about the format of the file.
-func (f importForm) written() directory.FileOptions {
+// formatOptions returns the operator's choices about the format of the file.
+func (f importForm) formatOptions() directory.FileOptions {
 	return directory.FileOptions{Encoding: f.Encoding, Separator: f.Separator, EnabledWords: strings.Split(f.Enabled, ","), DisabledWords: strings.Split(f.Disabled, ",")}
 }
 
 // fileOptions returns the operator's choices as options of the reader. Columns that stay as the
 // reader recognized them are left out.
 func (k *keptImport) fileOptions() directory.FileOptions {
-	o := k.form.written()
+	o := k.form.formatOptions()
 	if k.form.Make != "" {
 		o.Make = []directory.Template{{Attribute: "userPrincipalName", Text: k.form.Make}}
 	}
@@ -140,7 +140,7 @@ func columnName(columns []directory.FileColumn, i int) string {
 // sets k.refused and returns no error.
 func (p *Pages) readKept(k *keptImport) error {
 	k.refused, k.read = nil, directory.File{}
-	alone, err := p.ReadUsers(bytes.NewReader(k.data), k.form.written())
+	alone, err := p.ReadUsers(bytes.NewReader(k.data), k.form.formatOptions())
 	k.found = alone.Columns
 	if errors.As(err, &k.refused) {
 		k.found = k.refused.Columns
@@ -186,12 +186,12 @@ func (p *Pages) preview(ctx context.Context, v *directoryVisit, k *keptImport) e
 	if err != nil {
 		return err
 	}
-	k.report, k.seen = k.reported(o, report), digest(o, report)
+	k.report, k.seen = k.reportOf(o, report), previewDigest(o, report)
 	return nil
 }
 
-// digest returns the same string for two previews that would do the same.
-func digest(o directory.ImportOptions, r directory.ImportReport) string {
+// previewDigest returns the same string for two previews that would do the same.
+func previewDigest(o directory.ImportOptions, r directory.ImportReport) string {
 	h := sha256.New()
 	write := json.NewEncoder(h)
 	if o.Absent == directory.AbsentKeep {
@@ -214,9 +214,9 @@ type columnChoice struct {
 	Both     bool // it can be userPrincipalName and mail at once
 }
 
-// choices lists the columns with their attributes. The operator's choice comes first, then the
+// columnChoices lists the columns with their attributes. The operator's choice comes first, then the
 // reader's, then the suggestion for an unknown column.
-func (k *keptImport) choices() []columnChoice {
+func (k *keptImport) columnChoices() []columnChoice {
 	var list []columnChoice
 	taken := map[string]bool{}
 	for _, c := range k.found {

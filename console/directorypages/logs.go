@@ -57,7 +57,7 @@ func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) er
 		q.Status, q.Shown = "", false
 	}
 	pg := logsPage{Page: v.page, Base: v.url("/provisioning/logs"), From: form.Get("from"), Until: form.Get("until")}
-	q.From, q.Until = day(pg.From), day(pg.Until)
+	q.From, q.Until = parseDay(pg.From), parseDay(pg.Until)
 	if !q.Until.IsZero() {
 		q.Until = q.Until.AddDate(0, 0, 1) // include the day itself
 	}
@@ -83,7 +83,7 @@ func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	if err := p.countSkipped(r, v, &pg); err != nil {
 		return err
 	}
-	if err := p.causes(r, v, &pg); err != nil {
+	if err := p.groupCauses(r, v, &pg); err != nil {
 		return err
 	}
 	if next != "" {
@@ -105,9 +105,9 @@ type logCause struct {
 	URL  string // address of the logs with such entries
 }
 
-// causes groups the failures and warnings that match the filters. Entries belong together if they
+// groupCauses groups the failures and warnings that match the filters. Entries belong together if they
 // have the same error code and action, and the same reason apart from details of one person.
-func (p *Pages) causes(r *http.Request, v *appVisit, pg *logsPage) error {
+func (p *Pages) groupCauses(r *http.Request, v *appVisit, pg *logsPage) error {
 	const newest, most = 500, 5
 	type group struct {
 		n     int
@@ -184,8 +184,8 @@ func (p *Pages) countSkipped(r *http.Request, v *appVisit, pg *logsPage) error {
 	return nil
 }
 
-// day parses a date input. It returns the zero time for anything else, which sets no limit.
-func day(text string) time.Time {
+// parseDay parses a date input. It returns the zero time for anything else, which sets no limit.
+func parseDay(text string) time.Time {
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
 		return time.Time{}
@@ -228,7 +228,7 @@ func options[T ~string](chosen, none string, values ...T) []console.Option {
 }
 
 func (v *appVisit) entryRow(e provision.LogEntry) entryRow {
-	row := entryRow{LogEntry: e, URL: v.url("/provisioning/logs/" + url.PathEscape(e.ID)), Badge: entryBadge(e.Status.Status), Action: actionName(e.Action), Text: entryText(e), Changes: modified(e)}
+	row := entryRow{LogEntry: e, URL: v.url("/provisioning/logs/" + url.PathEscape(e.ID)), Badge: entryBadge(e.Status.Status), Action: actionName(e.Action), Text: entryText(e), Changes: changedAttributes(e)}
 	const most = 6
 	var names []string
 	for _, c := range row.Changes {
@@ -241,8 +241,8 @@ func (v *appVisit) entryRow(e provision.LogEntry) entryRow {
 	return row
 }
 
-// modified lists the attributes that an entry wrote, with their old and new values.
-func modified(e provision.LogEntry) []plannedChange {
+// changedAttributes lists the attributes that an entry wrote, with their old and new values.
+func changedAttributes(e provision.LogEntry) []plannedChange {
 	var list []plannedChange
 	for _, m := range e.Modified {
 		c := plannedChange{Path: m.DisplayName}
@@ -310,7 +310,7 @@ func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit
 		return err
 	}
 	b := entryBadge(e.Status.Status)
-	pg := logEntryPage{Page: v.page, Entry: e, Action: actionName(e.Action), Summary: summary(e)}
+	pg := logEntryPage{Page: v.page, Entry: e, Action: actionName(e.Action), Summary: summaryFacts(e)}
 	pg.Title, pg.Badge = e.SourceIdentity.DisplayName, &b
 	if pg.Title == "" {
 		pg.Title = e.SourceIdentity.ID
@@ -325,9 +325,9 @@ func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit
 		pg.Cycle = logsURL(v.url("/provisioning/logs"), provision.LogQuery{Cycle: e.CycleID}, "")
 	}
 	for _, s := range e.Steps {
-		pg.Steps = append(pg.Steps, logStep{Title: stepTitle(s.Type), Step: s, Badge: entryBadge(s.Status), Details: details(s.Details)})
+		pg.Steps = append(pg.Steps, logStep{Title: stepTitle(s.Type), Step: s, Badge: entryBadge(s.Status), Details: detailFacts(s.Details)})
 	}
-	pg.Modified = modified(e)
+	pg.Modified = changedAttributes(e)
 	return p.show(w, r, http.StatusOK, "log", pg)
 }
 
@@ -348,7 +348,7 @@ func stepTitle(t provision.StepType) string {
 	return "Perform action"
 }
 
-func details(m map[string]string) []console.Fact {
+func detailFacts(m map[string]string) []console.Fact {
 	var list []console.Fact
 	for name, value := range m {
 		list = append(list, console.Fact{Name: name, Value: value})
@@ -357,7 +357,7 @@ func details(m map[string]string) []console.Fact {
 	return list
 }
 
-func summary(e provision.LogEntry) []console.Fact {
+func summaryFacts(e provision.LogEntry) []console.Fact {
 	var list []console.Fact
 	for _, f := range []console.Fact{
 		{Name: "Action", Value: actionName(e.Action)},

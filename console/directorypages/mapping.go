@@ -68,7 +68,7 @@ func (v *appVisit) mapping(job provision.Job, r *http.Request) (*provision.Objec
 func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	m, err := v.mapping(job, r)
 	if err != nil {
@@ -83,7 +83,7 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	pg.Title = "Attribute Mapping"
 	pg.AddURL = v.rowURL(m.Name, "")
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	pg.Source, pg.Target = systems(job.Schema)
+	pg.Source, pg.Target = systemNames(job.Schema)
 	if pg.MustEnabled {
 		pg.ScopeURL = v.scopeURL(m.Name)
 	}
@@ -203,7 +203,7 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		if harm, err = p.mappingHarm(r, v, now, actions); err != nil {
 			return provision.MappingEdit{}, err
 		}
-		if harm.asks() && r.PostForm.Get("confirmed") != harm.answer() {
+		if harm.needsConfirmation() && r.PostForm.Get("confirmed") != harm.confirmationValue() {
 			return provision.MappingEdit{}, errConfirm
 		}
 		exact := []string{}
@@ -223,7 +223,7 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		return p.Console.AskEdit(w, r, frame, m, v.mappingURL(name), v.mappingURL(name), by)
 	}
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	n := console.DoneNotice("The mapping was saved. Everybody is looked at again with the next cycle.")
 	if len(m.Mine) == 0 {
@@ -257,9 +257,9 @@ func (p *Pages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectM
 func (p *Pages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange, by *event.Event) error {
 	pg := console.ConfirmPage{
 		Page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", Danger: true, Cancel: p.keepForm(r, v, v.mappingURL(name), m.Rest),
-		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.answer()}),
+		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
 	}
-	c.question(&pg, v, "actions")
+	c.fillQuestion(&pg, v, "actions")
 	pg.Lead, pg.Narrow = m.FromOthers(by), true
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)

@@ -64,14 +64,14 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d", Access: console.Anyone, Handle: p.toDirectories}, // outside the cookie's path
 		{Pattern: "GET /d/{$}", Access: console.Administrator, Handle: p.showDirectories},
 		{Pattern: "POST /d/{$}", Access: console.Administrator, Handle: p.createDirectory},
-		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.in(p.toUsers)},
-		{Pattern: "GET /d/{directory}/{$}", Access: console.Administrator, Handle: p.in(p.toUsers)},
-		{Pattern: "GET /d/{directory}/settings", Access: console.Administrator, Handle: p.in(p.showDirectorySettings)},
+		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.inDirectory(p.toUsers)},
+		{Pattern: "GET /d/{directory}/{$}", Access: console.Administrator, Handle: p.inDirectory(p.toUsers)},
+		{Pattern: "GET /d/{directory}/settings", Access: console.Administrator, Handle: p.inDirectory(p.showDirectorySettings)},
 		{Pattern: "POST /d/{directory}/settings", Access: console.Administrator, Handle: p.renamedDirectory(p.renameDirectory)},
-		{Pattern: "GET /d/{directory}/delete", Access: console.Administrator, Handle: p.in(p.askDeleteDirectory)},
-		{Pattern: "POST /d/{directory}/delete", Access: console.Administrator, Handle: p.in(p.deleteDirectory)},
-		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.in(p.showAudit)},
-		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.in(p.exportAudit)},
+		{Pattern: "GET /d/{directory}/delete", Access: console.Administrator, Handle: p.inDirectory(p.askDeleteDirectory)},
+		{Pattern: "POST /d/{directory}/delete", Access: console.Administrator, Handle: p.inDirectory(p.deleteDirectory)},
+		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.inDirectory(p.showAudit)},
+		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.inDirectory(p.exportAudit)},
 
 		// The operator's own account. No directory can be named "-".
 		{Pattern: "GET /d/-/account", Access: console.Administrator, Handle: p.showAccount},
@@ -91,22 +91,22 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/-/sites/{site}/delete", Access: console.Administrator, Handle: p.ofSite(p.deleteSite)},
 
 		// Users
-		{Pattern: "GET /d/{directory}/users", Access: console.Administrator, Handle: p.in(p.showUsers)},
-		{Pattern: "POST /d/{directory}/users", Access: console.Administrator, Handle: p.in(p.addUser)},
-		{Pattern: "POST /d/{directory}/users/change", Access: console.Administrator, Handle: p.in(p.changeUsers)},
-		{Pattern: "GET /d/{directory}/users/new", Access: console.Administrator, Handle: p.in(p.newUser)},
-		{Pattern: "GET /d/{directory}/users/import", Access: console.Administrator, Handle: p.in(p.showImport)},
-		{Pattern: "POST /d/{directory}/users/import", Access: console.Administrator, Handle: p.in(p.importUsers), MaxBody: maxImportBytes},
-		{Pattern: "GET /d/{directory}/users/export", Access: console.Administrator, Handle: p.in(p.exportUsers)},
-		{Pattern: "GET /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.in(p.showUser)},
-		{Pattern: "POST /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.in(p.saveUser)},
-		{Pattern: "GET /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.in(p.askUserChange)},
-		{Pattern: "POST /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.in(p.changeUser)},
+		{Pattern: "GET /d/{directory}/users", Access: console.Administrator, Handle: p.inDirectory(p.showUsers)},
+		{Pattern: "POST /d/{directory}/users", Access: console.Administrator, Handle: p.inDirectory(p.addUser)},
+		{Pattern: "POST /d/{directory}/users/change", Access: console.Administrator, Handle: p.inDirectory(p.changeUsers)},
+		{Pattern: "GET /d/{directory}/users/new", Access: console.Administrator, Handle: p.inDirectory(p.newUser)},
+		{Pattern: "GET /d/{directory}/users/import", Access: console.Administrator, Handle: p.inDirectory(p.showImport)},
+		{Pattern: "POST /d/{directory}/users/import", Access: console.Administrator, Handle: p.inDirectory(p.importUsers), MaxBody: maxImportBytes},
+		{Pattern: "GET /d/{directory}/users/export", Access: console.Administrator, Handle: p.inDirectory(p.exportUsers)},
+		{Pattern: "GET /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.inDirectory(p.showUser)},
+		{Pattern: "POST /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.inDirectory(p.saveUser)},
+		{Pattern: "GET /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.inDirectory(p.askUserChange)},
+		{Pattern: "POST /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.inDirectory(p.changeUser)},
 
 		// Groups
-		{Pattern: "GET /d/{directory}/groups", Access: console.Administrator, Handle: p.in(p.showGroups)},
-		{Pattern: "POST /d/{directory}/groups", Access: console.Administrator, Handle: p.in(p.addGroup)},
-		{Pattern: "GET /d/{directory}/groups/new", Access: console.Administrator, Handle: p.in(p.newGroup)},
+		{Pattern: "GET /d/{directory}/groups", Access: console.Administrator, Handle: p.inDirectory(p.showGroups)},
+		{Pattern: "POST /d/{directory}/groups", Access: console.Administrator, Handle: p.inDirectory(p.addGroup)},
+		{Pattern: "GET /d/{directory}/groups/new", Access: console.Administrator, Handle: p.inDirectory(p.newGroup)},
 		{Pattern: "GET /d/{directory}/groups/{group}", Access: console.Administrator, Handle: p.ofGroup(p.showGroup)},
 		{Pattern: "POST /d/{directory}/groups/{group}", Access: console.Administrator, Handle: p.ofGroup(p.saveGroup)},
 		{Pattern: "POST /d/{directory}/groups/{group}/members", Access: console.Administrator, Handle: p.ofGroup(p.removeMembers)},
@@ -116,56 +116,56 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/groups/{group}/{step}", Access: console.Administrator, Handle: p.ofGroup(p.changeGroup)},
 
 		// Enterprise applications
-		{Pattern: "GET /d/{directory}/applications", Access: console.Administrator, Handle: p.in(p.showApplications)},
-		{Pattern: "POST /d/{directory}/applications", Access: console.Administrator, Handle: p.in(p.createApplication)},
-		{Pattern: "GET /d/{directory}/applications/{app}", Access: console.Administrator, Handle: p.of(p.showApplication)},
-		{Pattern: "GET /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.of(p.showApplicationSettings)},
-		{Pattern: "POST /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.of(p.renameApplication)},
-		{Pattern: "GET /d/{directory}/applications/{app}/delete", Access: console.Administrator, Handle: p.of(p.askDeleteApplication)},
-		{Pattern: "POST /d/{directory}/applications/{app}/delete", Access: console.Administrator, Handle: p.of(p.deleteApplication)},
-		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.of(p.showAssignments)},
-		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.of(p.unassign)},
-		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.of(p.showUnassigned)},
-		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.of(p.assign)},
+		{Pattern: "GET /d/{directory}/applications", Access: console.Administrator, Handle: p.inDirectory(p.showApplications)},
+		{Pattern: "POST /d/{directory}/applications", Access: console.Administrator, Handle: p.inDirectory(p.createApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}", Access: console.Administrator, Handle: p.ofApp(p.showApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.ofApp(p.showApplicationSettings)},
+		{Pattern: "POST /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.ofApp(p.renameApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/delete", Access: console.Administrator, Handle: p.ofApp(p.askDeleteApplication)},
+		{Pattern: "POST /d/{directory}/applications/{app}/delete", Access: console.Administrator, Handle: p.ofApp(p.deleteApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.ofApp(p.showAssignments)},
+		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.ofApp(p.unassign)},
+		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.ofApp(p.showUnassigned)},
+		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.ofApp(p.assign)},
 
-		{Pattern: "GET /d/{directory}/applications/{app}/roles", Access: console.Administrator, Handle: p.of(p.showRoles)},
-		{Pattern: "POST /d/{directory}/applications/{app}/roles", Access: console.Administrator, Handle: p.of(p.addRole)},
-		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.of(p.showRole)},
-		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.of(p.saveRole)},
-		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.of(p.askDeleteRole)},
-		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.of(p.deleteRole)},
+		{Pattern: "GET /d/{directory}/applications/{app}/roles", Access: console.Administrator, Handle: p.ofApp(p.showRoles)},
+		{Pattern: "POST /d/{directory}/applications/{app}/roles", Access: console.Administrator, Handle: p.ofApp(p.addRole)},
+		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.ofApp(p.showRole)},
+		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.ofApp(p.saveRole)},
+		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.ofApp(p.askDeleteRole)},
+		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.ofApp(p.deleteRole)},
 
 		// Provisioning
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.of(p.showProvisioning)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.of(p.saveProvisioning)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.of(p.toProvisioning)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.of(p.testConnection)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discard", Access: console.Administrator, Handle: p.of(p.discardProvisioning)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.of(p.askRestore)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.of(p.restore)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restart", Access: console.Administrator, Handle: p.of(p.askRestart)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", Access: console.Administrator, Handle: p.of(p.restart)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/held", Access: console.Administrator, Handle: p.of(p.showHeld)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/held/decide", Access: console.Administrator, Handle: p.of(p.askHeld)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/held/decide", Access: console.Administrator, Handle: p.of(p.decideHeld)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: console.Administrator, Handle: p.of(p.showMapping)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: console.Administrator, Handle: p.of(p.saveMapping)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row", Access: console.Administrator, Handle: p.of(p.showRow)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row", Access: console.Administrator, Handle: p.of(p.saveRow)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove", Access: console.Administrator, Handle: p.of(p.askRemoveRow)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove", Access: console.Administrator, Handle: p.of(p.removeRow)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: console.Administrator, Handle: p.of(p.showScope)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: console.Administrator, Handle: p.of(p.saveScope)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.of(p.showPlan)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.of(p.makePlan)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.of(p.showLogs)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", Access: console.Administrator, Handle: p.of(p.showLogEntry)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.showProvisioning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.saveProvisioning)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.ofApp(p.toProvisioning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.ofApp(p.testConnection)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discard", Access: console.Administrator, Handle: p.ofApp(p.discardProvisioning)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.ofApp(p.askRestore)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.ofApp(p.restore)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restart", Access: console.Administrator, Handle: p.ofApp(p.askRestart)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", Access: console.Administrator, Handle: p.ofApp(p.restart)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/held", Access: console.Administrator, Handle: p.ofApp(p.showHeld)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/held/decide", Access: console.Administrator, Handle: p.ofApp(p.askHeld)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/held/decide", Access: console.Administrator, Handle: p.ofApp(p.decideHeld)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: console.Administrator, Handle: p.ofApp(p.showMapping)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: console.Administrator, Handle: p.ofApp(p.saveMapping)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row", Access: console.Administrator, Handle: p.ofApp(p.showRow)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row", Access: console.Administrator, Handle: p.ofApp(p.saveRow)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove", Access: console.Administrator, Handle: p.ofApp(p.askRemoveRow)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove", Access: console.Administrator, Handle: p.ofApp(p.removeRow)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: console.Administrator, Handle: p.ofApp(p.showScope)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: console.Administrator, Handle: p.ofApp(p.saveScope)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.showPlan)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.makePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.ofApp(p.showLogs)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", Access: console.Administrator, Handle: p.ofApp(p.showLogEntry)},
 	}
 }
 
 // Routes lists every route under /d/ with its required access.
 func (p *Pages) Routes() []console.RouteInfo {
-	return console.RouteInfos(operatorDoor{console: p.Console, operators: p.Operators}.routes(), p.routes())
+	return console.RouteInfos(operatorGuard{console: p.Console, operators: p.Operators}.routes(), p.routes())
 }
 
 // show responds with a page from this package's templates.
@@ -176,10 +176,10 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view st
 
 // Handler serves /d/.
 func (p *Pages) Handler() http.Handler {
-	door := operatorDoor{console: p.Console, operators: p.Operators}
+	door := operatorGuard{console: p.Console, operators: p.Operators}
 	pages := p.routes()
 	for i := range pages {
-		pages[i].Handle = inWords(pages[i].Handle)
+		pages[i].Handle = explainErrors(pages[i].Handle)
 	}
 	return console.Area[*operatorVisit]{
 		Console: p.Console,
@@ -191,8 +191,8 @@ func (p *Pages) Handler() http.Handler {
 	}.Handler()
 }
 
-// inWords turns errors of the domain packages into error pages that explain them.
-func inWords(handle func(http.ResponseWriter, *http.Request, *operatorVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+// explainErrors turns errors of the domain packages into error pages that explain them.
+func explainErrors(handle func(http.ResponseWriter, *http.Request, *operatorVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 		err := handle(w, r, v)
 		var input *provision.InputError
@@ -214,8 +214,8 @@ type directoryVisit struct {
 	*directory.Handle
 }
 
-// in opens the directory that the path names and fills in the page's area and menu.
-func (p *Pages) in(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+// inDirectory opens the directory that the path names and fills in the page's area and menu.
+func (p *Pages) inDirectory(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, o *operatorVisit) error {
 		h, err := p.Directories.OpenNamed(r.Context(), r.PathValue("directory"))
 		if err != nil {
@@ -271,9 +271,9 @@ type appVisit struct {
 	App directory.Application
 }
 
-// of finds the application that the path names and fills in the menu.
-func (p *Pages) of(handle func(http.ResponseWriter, *http.Request, *appVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
-	return p.in(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
+// ofApp finds the application that the path names and fills in the menu.
+func (p *Pages) ofApp(handle func(http.ResponseWriter, *http.Request, *appVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	return p.inDirectory(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
 		app, err := d.Application(r.Context(), r.PathValue("app"))
 		if err != nil {
 			return err

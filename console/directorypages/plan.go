@@ -66,7 +66,7 @@ const (
 func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	now := p.Console.Options.Now()
 	base := v.url("/provisioning/plan")
@@ -85,7 +85,7 @@ func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	}
 	if plan.Problem == nil {
 		pg.fill(plan, base, r.URL.Query().Get("show") == "all")
-		pg.turn(v, plan, base, r.URL.Query())
+		pg.addUsersPage(v, plan, base, r.URL.Query())
 	}
 	return p.show(w, r, http.StatusOK, "plan", pg)
 }
@@ -94,7 +94,7 @@ func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), planPatience)
 	defer cancel()
@@ -113,7 +113,7 @@ func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 		}
 		return nil
 	})
-	if err := plan.explain(err, r.Context(), v); err != nil {
+	if err := plan.recordProblem(err, r.Context(), v); err != nil {
 		return err
 	}
 	plan.Made, plan.Interesting, plan.Objects = p.Console.Options.Now(), len(plan.Objects), append(plan.Objects, skipped...)
@@ -122,8 +122,8 @@ func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	return p.Console.Redirect(w, r, v.url("/provisioning/plan"), console.Notice{})
 }
 
-// explain records why a plan failed or is incomplete. It returns errors that it cannot explain.
-func (k *keptPlan) explain(err error, request context.Context, v *appVisit) error {
+// recordProblem records why a plan failed or is incomplete. It returns errors that it cannot explain.
+func (k *keptPlan) recordProblem(err error, request context.Context, v *appVisit) error {
 	var (
 		refusal *provision.TargetError
 		input   *provision.InputError
@@ -172,8 +172,8 @@ func (p *planPage) fill(plan *keptPlan, base string, all bool) {
 	p.Empty = console.EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change nobody’s account."}
 }
 
-// turn adds one page of users.
-func (p *planPage) turn(v *appVisit, plan *keptPlan, base string, form url.Values) {
+// addUsersPage adds one page of users.
+func (p *planPage) addUsersPage(v *appVisit, plan *keptPlan, base string, form url.Values) {
 	people, query := plan.Objects[:plan.Interesting], url.Values{}
 	if form.Get("show") == "all" {
 		people = plan.Objects

@@ -116,7 +116,7 @@ func (p *Pages) toProvisioning(w http.ResponseWriter, r *http.Request, v *appVis
 }
 
 func (p *Pages) showProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	pg, err := p.provisioning(r, v)
+	pg, err := p.buildProvisioning(r, v)
 	if err != nil {
 		return err
 	}
@@ -128,8 +128,8 @@ func (p *Pages) showProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 // always shows the saved values.
 const testedAt = "tested"
 
-// provisioning builds the page from the saved values, or from the draft if the address names one.
-func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
+// buildProvisioning builds the page from the saved values, or from the draft if the address names one.
+func (p *Pages) buildProvisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
 		Page: v.page, App: v.App.Name, Start: base + "?get-started=yes", Errors: map[string]*console.FieldError{},
@@ -138,7 +138,7 @@ func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, e
 	pg.Title = "Provisioning"
 	pg.Crumbs = v.crumbs(console.Crumb{})
 	asked := r.URL.Query().Get(testedAt)
-	draft := p.draft(r, v, asked)
+	draft := p.findDraft(r, v, asked)
 	report, err := p.Jobs.Report(r.Context(), v.key())
 	if errors.Is(err, provision.ErrNoJob) {
 		pg.Started = r.URL.Query().Has("get-started") || r.Method == http.MethodPost || asked != ""
@@ -160,7 +160,7 @@ func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, e
 	}
 	pg.Was = append(console.WasFields(fields, provisioningValues(job)), console.HiddenField{Name: openedField, Value: revisionText(job)})
 	pg.Locked = job.Mode == provision.Automatic
-	pg.Source, pg.Target = systems(job.Schema)
+	pg.Source, pg.Target = systemNames(job.Schema)
 	for _, m := range job.Schema.ObjectMappings() {
 		pg.Mappings = append(pg.Mappings, mappingLink{Name: m.Name, URL: v.mappingURL(m.Name), Enabled: m.Enabled})
 	}
@@ -184,7 +184,7 @@ func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, e
 	}
 	switch {
 	case draft != nil:
-		pg.show(draft)
+		pg.showDraft(draft)
 		pg.Reload += "?" + testedAt + "=" + url.QueryEscape(draft.ID)
 	case asked != "":
 		pg.Tested = &console.Notice{Tone: console.ToneInfo, Title: "This test is over", Text: "It was saved or discarded, or 30 minutes have passed. The page shows what is saved now."}
@@ -192,8 +192,8 @@ func (p *Pages) provisioning(r *http.Request, v *appVisit) (*provisioningPage, e
 	return pg, nil
 }
 
-// show puts a draft into the page. The page contains the draft's id but never a Secret Token.
-func (pg *provisioningPage) show(d *provisioningDraft) {
+// showDraft puts a draft into the page. The page contains the draft's id but never a Secret Token.
+func (pg *provisioningPage) showDraft(d *provisioningDraft) {
 	d.Form.HasSecret = pg.Form.HasSecret
 	pg.Form, pg.Was, pg.Unsaved, pg.Works = d.Form, d.Was, true, d.Works
 	pg.Draft, pg.Typed = d.ID, d.Form.Secret != ""
@@ -221,8 +221,8 @@ func (p *Pages) draftKey(r *http.Request, v *appVisit, id string) string {
 	return p.Console.SessionSecret(r, SessionCookie) + " " + v.key().String() + " " + id
 }
 
-// draft returns a copy of the draft, or nil if it does not exist or has expired.
-func (p *Pages) draft(r *http.Request, v *appVisit, id string) *provisioningDraft {
+// findDraft returns a copy of the draft, or nil if it does not exist or has expired.
+func (p *Pages) findDraft(r *http.Request, v *appVisit, id string) *provisioningDraft {
 	d, _ := p.drafts.Get(p.draftKey(r, v, id), p.Console.Options.Now()).(*provisioningDraft)
 	if d == nil {
 		return nil
@@ -300,8 +300,8 @@ func provisioningValues(job provision.Job) map[string]string {
 	}
 }
 
-// systems returns the names that the schema gives to the source and the target.
-func systems(s *provision.Schema) (source, target string) {
+// systemNames returns the names that the schema gives to the source and the target.
+func systemNames(s *provision.Schema) (source, target string) {
 	for _, rule := range s.SynchronizationRules {
 		return rule.SourceDirectoryName, rule.TargetDirectoryName
 	}
@@ -319,7 +319,7 @@ func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm
 		Rehire: provision.Rehire(r.PostForm.Get("rehire")), Swaps: provision.Swaps(r.PostForm.Get("swaps")),
 	}
 	if f.Secret == "" && r.PostForm.Get("secretTyped") != "" {
-		if d := p.draft(r, v, r.PostForm.Get(draftField)); d != nil {
+		if d := p.findDraft(r, v, r.PostForm.Get(draftField)); d != nil {
 			f.Secret = d.Form.Secret
 		}
 	}
@@ -368,7 +368,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 		if err != nil {
 			return s, err
 		}
-		if harm, err = p.provisioningHarm(r, v, now, s); err == nil && harm.asks() && r.PostForm.Get("confirmed") != harm.answer() {
+		if harm, err = p.provisioningHarm(r, v, now, s); err == nil && harm.needsConfirmation() && r.PostForm.Get("confirmed") != harm.confirmationValue() {
 			err = errConfirm
 		}
 		return s, err
@@ -388,7 +388,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	n := savedNotice(before, job)
 	if start {
 		if _, err := p.Jobs.Start(r.Context(), v.key(), v.actor()); err != nil {
-			return p.noJob(w, r, v, err)
+			return p.handleJobError(w, r, v, err)
 		}
 		n = console.DoneNotice("A cycle begins now.")
 		if before.Version != job.Version {
@@ -456,11 +456,11 @@ func savedNotice(before, job provision.Job) console.Notice {
 // viewRefused shows the form again, as it was filled in, with the error.
 func (p *Pages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, input *provision.InputError) error {
 	draft := p.keepDraft(r, v, form, nil, false)
-	pg, err := p.provisioning(r, v)
+	pg, err := p.buildProvisioning(r, v)
 	if err != nil {
 		return err
 	}
-	pg.show(draft)
+	pg.showDraft(draft)
 	pg.Started = true
 	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Re-hire": "rehire", "Swapped names": "swaps", "Provisioning Status": "status"}
 	text := console.AsSentence(input.Field + " " + input.Text)
@@ -547,7 +547,7 @@ func (p *Pages) askRestore(w http.ResponseWriter, r *http.Request, v *appVisit) 
 func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit, moved bool) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	template, err := p.Jobs.Default(v.key())
 	if err != nil {
@@ -626,7 +626,7 @@ func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	case errors.Is(err, provision.ErrChanged):
 		return p.askRestoreOf(w, r, v, true)
 	case err != nil:
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.DoneNotice("The default mappings are restored: everybody is looked at again."))
 }
@@ -634,7 +634,7 @@ func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) err
 func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	n, err := p.Jobs.Reach(r.Context(), job, job)
 	if err != nil {
@@ -656,13 +656,13 @@ func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) 
 
 func (p *Pages) restart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if _, err := p.Jobs.Restart(r.Context(), v.key(), v.actor()); err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.DoneNotice("Provisioning was restarted: an initial cycle begins within moments."))
 }
 
-// noJob handles errors of Jobs. If there is no job yet, it redirects to Get started.
-func (p *Pages) noJob(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
+// handleJobError handles errors of Jobs. If there is no job yet, it redirects to Get started.
+func (p *Pages) handleJobError(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
 	var input *provision.InputError
 	if errors.As(err, &input) {
 		return &console.PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: console.AsSentence(input.Field + " " + input.Text)}

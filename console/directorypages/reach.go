@@ -49,15 +49,15 @@ func (p *Pages) reachOf(ctx context.Context, v *appVisit, before, after provisio
 	return c, err
 }
 
-// ticks reports whether the change adds this Target Object Action.
-func (c reachChange) ticks(flow provision.FlowTypes) bool {
+// addsAction reports whether the change adds this Target Object Action.
+func (c reachChange) addsAction(flow provision.FlowTypes) bool {
 	return c.is != nil && c.is.FlowTypes.Has(flow) && !c.was.FlowTypes.Has(flow)
 }
 
-// asks reports whether the change needs a confirmation. A zero reachChange does not.
-func (c reachChange) asks() bool {
+// needsConfirmation reports whether the change needs a confirmation. A zero reachChange does not.
+func (c reachChange) needsConfirmation() bool {
 	n := c.reach
-	return c.ticks(provision.FlowDelete) || n.Off > 0 || n.Leave > 0 || n.Join > 0 || n.Make > 0 && c.ticks(provision.FlowAdd) || c.effect.Changed > 0 || c.effect.Failing > 0 || c.stopsDisabling()
+	return c.addsAction(provision.FlowDelete) || n.Off > 0 || n.Leave > 0 || n.Join > 0 || n.Make > 0 && c.addsAction(provision.FlowAdd) || c.effect.Changed > 0 || c.effect.Failing > 0 || c.stopsDisabling()
 }
 
 // stopsDisabling reports whether the change removes the row that switches accounts off.
@@ -65,17 +65,17 @@ func (c reachChange) stopsDisabling() bool {
 	return c.was != nil && c.was.Disables() && !c.is.Disables() && c.reach.Linked > 0
 }
 
-// answer returns the value that the form sends back to confirm exactly this change.
-func (c reachChange) answer() string {
+// confirmationValue returns the value that the form sends back to confirm exactly this change.
+func (c reachChange) confirmationValue() string {
 	n := c.reach
-	return fmt.Sprintf("%t %t %d %d %d %d %d %d %d %d %s", c.ticks(provision.FlowDelete), c.stopsDisabling(), n.Off, n.Leave, n.Make, n.In, n.Linked, n.Deleted, c.effect.Changed, c.effect.Failing, revisionText(c.before))
+	return fmt.Sprintf("%t %t %d %d %d %d %d %d %d %d %s", c.addsAction(provision.FlowDelete), c.stopsDisabling(), n.Off, n.Leave, n.Make, n.In, n.Linked, n.Deleted, c.effect.Changed, c.effect.Failing, revisionText(c.before))
 }
 
-// question fills the title, the consequences and the undo text of a confirmation page. setting
+// fillQuestion fills the title, the consequences and the undo text of a confirmation page. setting
 // names the changed setting, such as "Scope" or "filters".
-func (c reachChange) question(pg *console.ConfirmPage, v *appVisit, setting string) {
+func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting string) {
 	n, app := c.reach, v.App.Name
-	deletes, creates := c.ticks(provision.FlowDelete), c.ticks(provision.FlowAdd)
+	deletes, creates := c.addsAction(provision.FlowDelete), c.addsAction(provision.FlowAdd)
 	next := "with the next cycle"
 	if c.after.Status != provision.On {
 		next = "once Provisioning Status is On"
@@ -167,8 +167,10 @@ func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job
 	return h, err
 }
 
-// asks reports whether saving needs a confirmation.
-func (h provisioningHarm) asks() bool { return h.moved || h.reachChange.asks() }
+// needsConfirmation reports whether saving needs a confirmation.
+func (h provisioningHarm) needsConfirmation() bool {
+	return h.moved || h.reachChange.needsConfirmation()
+}
 
 // askHarm asks for confirmation before accounts are switched off or created. It keeps the typed
 // values, and Cancel leads back to them.
@@ -178,14 +180,14 @@ func (p *Pages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typ
 		Page: v.page, Action: v.url("/provisioning"), Button: "Save", Danger: true, Cancel: v.url("/provisioning") + "?" + testedAt + "=" + url.QueryEscape(draft.ID),
 		Fields: append(m.Rest, p.typedFields(r, draft)...),
 	}
-	pg.Fields = append(pg.Fields, console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)}, console.HiddenField{Name: "confirmed", Value: h.answer()})
+	pg.Fields = append(pg.Fields, console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)}, console.HiddenField{Name: "confirmed", Value: h.confirmationValue()})
 	if h.moved {
 		pg.Consequences = h.movedWords(v.App.Name)
 	}
 	if h.before.Scope != h.after.Scope {
 		pg.Consequences = append(pg.Consequences, "Scope will be: "+scopeWords(h.after.Scope)+".")
 	}
-	h.question(&pg, v, "Scope")
+	h.fillQuestion(&pg, v, "Scope")
 	if h.moved {
 		pg.Title, pg.Button = "Start with what was changed meanwhile?", "Set Provisioning Status to On"
 		pg.Undo = "Nothing was saved yet. Setting Provisioning Status to Off stops it; accounts that were made by then stay."

@@ -197,7 +197,7 @@ func (p *Pages) openRow(r *http.Request, v *appVisit) (provision.Job, *provision
 func (p *Pages) showRow(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, m, target, err := p.openRow(r, v)
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	stored := rowValues(job.Schema, m, target)
 	pg := p.rowPage(v, job, m, target, stored)
@@ -228,7 +228,7 @@ func (p *Pages) rowPage(v *appVisit, job provision.Job, m *provision.ObjectMappi
 		Page: v.page, Action: v.rowURL(m.Name, target), Cancel: v.mappingURL(m.Name), Values: values, Wrong: map[string]*console.FieldError{},
 		Users: m.SourceObjectName == "User", Functions: expr.Functions(),
 	}
-	pg.SourceName, pg.TargetName = systems(job.Schema)
+	pg.SourceName, pg.TargetName = systemNames(job.Schema)
 	pg.Title = "Edit Attribute"
 	if target == "" {
 		pg.Title = "Add New Mapping"
@@ -314,7 +314,7 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	}
 	job, mapping, target, err := p.openRow(r, v)
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	again := func(status int, wrong error) error {
 		values := formValues(r.PostForm)
@@ -357,7 +357,7 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		if change, err = p.reachOf(r.Context(), v, now, after); err != nil {
 			return now, err
 		}
-		if change.asks() && r.PostForm.Get("confirmed") != change.answer() {
+		if change.needsConfirmation() && r.PostForm.Get("confirmed") != change.confirmationValue() {
 			return now, errConfirm
 		}
 		return after, nil
@@ -369,12 +369,12 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		return p.Console.AskEdit(w, r, p.rowFrame(v, mapping.Name), m, v.rowURL(mapping.Name, target), v.rowURL(mapping.Name, target), by)
 	case errors.Is(err, errConfirm):
 		pg := console.ConfirmPage{Page: p.rowFrame(v, mapping.Name), Action: v.rowURL(mapping.Name, target), Button: "Save the mapping", Cancel: p.keepForm(r, v, v.rowURL(mapping.Name, target), m.Rest)}
-		pg.Fields = append(m.Rest, console.HiddenField{Name: "confirmed", Value: change.answer()})
+		pg.Fields = append(m.Rest, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
 		return p.askRow(w, r, v, pg, change, m.FromOthers(by))
 	case errors.As(err, &input), errors.As(err, &wrong):
 		return again(http.StatusUnprocessableEntity, err)
 	case err != nil:
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	n := console.DoneNotice("The mapping of " + m.Values["target"] + " was saved. Everybody is looked at again with the next cycle.")
 	if len(m.Mine) == 0 {
@@ -392,7 +392,7 @@ func (p *Pages) rowFrame(v *appVisit, mapping string) console.Page {
 
 // askRow shows what a change of a mapping does before it is saved.
 func (p *Pages) askRow(w http.ResponseWriter, r *http.Request, v *appVisit, pg console.ConfirmPage, c reachChange, others string) error {
-	c.question(&pg, v, "mapping")
+	c.fillQuestion(&pg, v, "mapping")
 	pg.Lead, pg.Narrow = others, true
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
@@ -400,7 +400,7 @@ func (p *Pages) askRow(w http.ResponseWriter, r *http.Request, v *appVisit, pg c
 func (p *Pages) askRemoveRow(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, m, target, err := p.openRow(r, v)
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	after, err := job.RemoveRow(m.Name, target, p.Jobs.Attributes)
 	if err != nil {
@@ -416,10 +416,10 @@ func (p *Pages) askRemoveRow(w http.ResponseWriter, r *http.Request, v *appVisit
 func (p *Pages) askRemoval(w http.ResponseWriter, r *http.Request, v *appVisit, mapping, target string, c reachChange) error {
 	pg := console.ConfirmPage{
 		Page: p.rowFrame(v, mapping), Action: v.removeRowURL(mapping, target), Button: "Remove the mapping of " + target, Danger: true,
-		Cancel: v.rowURL(mapping, target), Fields: []console.HiddenField{{Name: "confirmed", Value: c.answer()}},
+		Cancel: v.rowURL(mapping, target), Fields: []console.HiddenField{{Name: "confirmed", Value: c.confirmationValue()}},
 		Consequences: []string{target + " of an account at " + v.App.Name + " is not kept up to date any more. The value that it has now stays."},
 	}
-	c.question(&pg, v, "mapping")
+	c.fillQuestion(&pg, v, "mapping")
 	pg.Title, pg.Narrow = "Remove the mapping of "+target+"?", true
 	pg.Undo = "The mapping can be added again."
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
@@ -440,7 +440,7 @@ func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	}
 	_, mapping, target, err := p.openRow(r, v)
 	if err != nil {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	var change reachChange
 	_, err = p.Jobs.EditSchema(r.Context(), v.key(), func(now provision.Job) (provision.Job, error) {
@@ -451,7 +451,7 @@ func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if change, err = p.reachOf(r.Context(), v, now, after); err != nil {
 			return now, err
 		}
-		if r.PostForm.Get("confirmed") != change.answer() {
+		if r.PostForm.Get("confirmed") != change.confirmationValue() {
 			return now, errConfirm
 		}
 		return after, nil
@@ -463,7 +463,7 @@ func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	case errors.As(err, &input):
 		return p.rowStays(w, r, v, mapping.Name, target, err)
 	case err != nil:
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), console.DoneNotice("The mapping of "+target+" was removed."))
 }

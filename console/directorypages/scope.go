@@ -311,7 +311,7 @@ func fitsForm(groups []provision.FilterGroup) bool {
 func (p *Pages) showScope(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	job, m, err := p.scopedMapping(r, v)
 	if errors.Is(err, provision.ErrNoJob) {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	if err != nil {
 		return err
@@ -334,7 +334,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	}
 	job, mapping, err := p.scopedMapping(r, v)
 	if errors.Is(err, provision.ErrNoJob) {
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	if err != nil {
 		return err
@@ -393,7 +393,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if change, err = p.reachOf(r.Context(), v, before, after); err != nil {
 			return provision.MappingEdit{}, err
 		}
-		if change.asks() && r.PostForm.Get("confirmed") != change.answer() {
+		if change.needsConfirmation() && r.PostForm.Get("confirmed") != change.confirmationValue() {
 			return provision.MappingEdit{}, errConfirm
 		}
 		return provision.MappingEdit{Scope: &groups}, nil
@@ -409,7 +409,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	case errors.As(err, &input):
 		return again(http.StatusUnprocessableEntity, &console.Notice{Tone: console.ToneProblem, Title: "This was not saved", Text: console.AsSentence(input.Field + " " + input.Text)}, 1)
 	case err != nil:
-		return p.noJob(w, r, v, err)
+		return p.handleJobError(w, r, v, err)
 	}
 	n := console.DoneNotice("The scoping filters were saved. Everybody is looked at again with the next cycle.")
 	if len(m.Mine) == 0 {
@@ -426,9 +426,9 @@ var errConfirm = errors.New("the change has to be confirmed")
 func (p *Pages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange) error {
 	pg := console.ConfirmPage{
 		Page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: p.keepForm(r, v, v.scopeURL(name), m.Rest),
-		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.answer()}),
+		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
 	}
-	c.question(&pg, v, "filters")
+	c.fillQuestion(&pg, v, "filters")
 	pg.Narrow = true
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)

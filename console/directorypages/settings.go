@@ -45,7 +45,7 @@ func formID(r *http.Request) string {
 // renamedDirectory opens the directory by the id in the form, so a rename in the meantime does no
 // harm.
 func (p *Pages) renamedDirectory(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
-	named := p.in(handle)
+	named := p.inDirectory(handle)
 	return func(w http.ResponseWriter, r *http.Request, o *operatorVisit) error {
 		id := formID(r)
 		if id == "" {
@@ -78,9 +78,9 @@ func (p *Pages) newName(w http.ResponseWriter, r *http.Request, frame console.Pa
 	return "", true, p.Console.AskEdit(w, r, frame, m, action, action, nil, console.HiddenField{Name: "id", Value: r.PostForm.Get("id")})
 }
 
-// confirmed reports whether the operator typed the name. If not, it shows the confirmation page
+// nameTyped reports whether the operator typed the name. If not, it shows the confirmation page
 // again.
-func (p *Pages) confirmed(w http.ResponseWriter, r *http.Request, ask console.ConfirmPage, what string) (bool, error) {
+func (p *Pages) nameTyped(w http.ResponseWriter, r *http.Request, ask console.ConfirmPage, what string) (bool, error) {
 	if err := r.ParseForm(); err != nil {
 		return false, err
 	}
@@ -130,10 +130,10 @@ func (p *Pages) renameApplication(w http.ResponseWriter, r *http.Request, v *app
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.appURL(a), renamed(v.App.Name, a.Name))
+	return p.Console.Redirect(w, r, v.appURL(a), renamedNotice(v.App.Name, a.Name))
 }
 
-func renamed(before, after string) console.Notice {
+func renamedNotice(before, after string) console.Notice {
 	if before == after {
 		return console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the name is " + after + " already."}
 	}
@@ -179,7 +179,7 @@ func (p *Pages) deleteApplication(w http.ResponseWriter, r *http.Request, v *app
 	if err != nil {
 		return err
 	}
-	if sure, err := p.confirmed(w, r, pg, "application"); err != nil || !sure {
+	if sure, err := p.nameTyped(w, r, pg, "application"); err != nil || !sure {
 		return err
 	}
 	gone, err := v.DeleteApplication(r.Context(), v.App.ID, v.actor())
@@ -226,7 +226,7 @@ func (p *Pages) renameDirectory(w http.ResponseWriter, r *http.Request, v *direc
 		return err
 	}
 	h := directoryVisit{operatorVisit: v.operatorVisit, Handle: p.Directories.Open(d)}
-	return p.Console.Redirect(w, r, h.url("settings"), renamed(v.Directory.Name, d.Name))
+	return p.Console.Redirect(w, r, h.url("settings"), renamedNotice(v.Directory.Name, d.Name))
 }
 
 func (p *Pages) deleteDirectoryPage(ctx context.Context, v *directoryVisit) (console.ConfirmPage, error) {
@@ -260,7 +260,7 @@ func (p *Pages) deleteDirectory(w http.ResponseWriter, r *http.Request, v *direc
 	if err != nil {
 		return err
 	}
-	if sure, err := p.confirmed(w, r, pg, "directory"); err != nil || !sure {
+	if sure, err := p.nameTyped(w, r, pg, "directory"); err != nil || !sure {
 		return err
 	}
 	gone, err := p.Directories.Delete(r.Context(), v.Directory, v.actor())
@@ -417,7 +417,7 @@ func (p *Pages) renameSite(w http.ResponseWriter, r *http.Request, v *operatorVi
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, siteSettingsURL(after), renamed(s.Name, after.Name))
+	return p.Console.Redirect(w, r, siteSettingsURL(after), renamedNotice(s.Name, after.Name))
 }
 
 // sureToRename reports whether the operator typed the site's name. If not, it has written the
@@ -505,7 +505,7 @@ func (p *Pages) deleteSite(w http.ResponseWriter, r *http.Request, v *operatorVi
 	if err != nil {
 		return err
 	}
-	if sure, err := p.confirmed(w, r, pg, "site"); err != nil || !sure {
+	if sure, err := p.nameTyped(w, r, pg, "site"); err != nil || !sure {
 		return err
 	}
 	if err := p.Sites.Delete(r.Context(), s.ID, s.Name, v.actor()); err != nil {

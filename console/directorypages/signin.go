@@ -18,15 +18,15 @@ type operatorVisit struct {
 	page     console.Page      // the frame; pages fill in the menu
 }
 
-// operatorDoor is the guard of /d/, with the pages for signing in and out.
-type operatorDoor struct {
+// operatorGuard is the guard of /d/, with the pages for signing in and out.
+type operatorGuard struct {
 	console   *console.Console
 	operators *operator.Operators
 }
 
 // routes has a table of its own, because one ServeMux cannot hold both /d/sign-in/{secret} and
 // /d/{directory}/users.
-func (d operatorDoor) routes() []console.Route[*operatorVisit] {
+func (d operatorGuard) routes() []console.Route[*operatorVisit] {
 	return []console.Route[*operatorVisit]{
 		{Pattern: "GET /d/sign-in/{secret}", Access: console.Anyone, Handle: d.showLink},
 		{Pattern: "POST /d/sign-in/{secret}", Access: console.Anyone, Handle: d.redeemLink},
@@ -36,14 +36,14 @@ func (d operatorDoor) routes() []console.Route[*operatorVisit] {
 
 // guard reads the session from the store for every request, so a removed operator gets the sign-in
 // page on the next click.
-func (d operatorDoor) guard(w http.ResponseWriter, r *http.Request, need console.Access) (*operatorVisit, error) {
+func (d operatorGuard) guard(w http.ResponseWriter, r *http.Request, need console.Access) (*operatorVisit, error) {
 	v := &operatorVisit{}
 	if need == console.Anyone {
 		return v, nil
 	}
 	op, err := d.operators.UseSession(r.Context(), d.console.SessionSecret(r, SessionCookie), console.BrowserOf(r))
 	if errors.Is(err, refusal.Unauthorized) {
-		return v, d.askIn(r)
+		return v, d.signInError(r)
 	}
 	if err != nil {
 		return v, err
@@ -57,7 +57,7 @@ func (d operatorDoor) guard(w http.ResponseWriter, r *http.Request, need console
 	return v, nil
 }
 
-func (d operatorDoor) askIn(r *http.Request) *console.PageError {
+func (d operatorGuard) signInError(r *http.Request) *console.PageError {
 	p := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in as an operator", Narrow: true},
 		Text:    "These pages are for whoever runs this installation. They open with a one-time link.",
@@ -72,7 +72,7 @@ func (d operatorDoor) askIn(r *http.Request) *console.PageError {
 
 // showLink says whose link it is, but does not use it up: mail programs open links before people
 // do.
-func (d operatorDoor) showLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
+func (d operatorGuard) showLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
 	d.console.KeepPathSecret(w, r)
 	pending, err := d.operators.Look(r.Context(), r.PathValue("secret"))
 	if err != nil {
@@ -87,21 +87,21 @@ func (d operatorDoor) showLink(w http.ResponseWriter, r *http.Request, _ *operat
 	})
 }
 
-func (d operatorDoor) redeemLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
+func (d operatorGuard) redeemLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
 	d.console.KeepPathSecret(w, r)
 	s, err := d.operators.Redeem(r.Context(), r.PathValue("secret"), console.BrowserOf(r))
 	if err != nil {
 		return err
 	}
-	d.endOld(r)
+	d.endOldSession(r)
 	d.console.SetSession(w, r, SessionCookie, s.Secret)
 	d.console.RememberStart(w, r, "/d/")
 	return d.console.Redirect(w, r, "/d/", console.DoneNotice("You are signed in as "+s.Operator.Name+"."))
 }
 
-// endOld ends the session that the browser is about to forget. A failure is only logged, because
+// endOldSession ends the session that the browser is about to forget. A failure is only logged, because
 // the session also expires by itself.
-func (d operatorDoor) endOld(r *http.Request) {
+func (d operatorGuard) endOldSession(r *http.Request) {
 	if old := d.console.SessionSecret(r, SessionCookie); old != "" {
 		if err := d.operators.EndSession(r.Context(), old); err != nil {
 			d.console.Options.Log.Warn("replaced session not ended", "error", err)
@@ -109,7 +109,7 @@ func (d operatorDoor) endOld(r *http.Request) {
 	}
 }
 
-func (d operatorDoor) signOut(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
+func (d operatorGuard) signOut(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
 	if err := d.operators.SignOut(r.Context(), d.console.SessionSecret(r, SessionCookie)); err != nil {
 		return err
 	}

@@ -241,7 +241,7 @@ func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *director
 	if wrong != nil {
 		pg.Was = console.WasAgain(r.PostForm, userFields())
 	}
-	if wrong != nil && !pg.shows(wrong) {
+	if wrong != nil && !pg.hasInput(wrong) {
 		pg.Error = wrong.Text
 	}
 	pg.Title = "New user"
@@ -272,8 +272,8 @@ func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *director
 	return p.show(w, r, status, "user", pg)
 }
 
-// shows reports whether the form has the input that an error belongs to.
-func (p *userPage) shows(wrong *console.FieldError) bool {
+// hasInput reports whether the form has the input that an error belongs to.
+func (p *userPage) hasInput(wrong *console.FieldError) bool {
 	for _, g := range p.Groups {
 		for _, i := range g.Inputs {
 			if i.Error == wrong {

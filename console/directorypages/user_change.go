@@ -99,7 +99,7 @@ func (p *Pages) askUserChange(w http.ResponseWriter, r *http.Request, v *directo
 		return err
 	}
 	if !fits {
-		return p.alreadySo(w, r, v, u)
+		return p.showAlreadyDone(w, r, v, u)
 	}
 	pg := console.ConfirmPage{
 		Page: v.page, Consequences: []string{c.Here}, Undo: c.Undo, Action: r.URL.Path,
@@ -108,7 +108,7 @@ func (p *Pages) askUserChange(w http.ResponseWriter, r *http.Request, v *directo
 	pg.Title, pg.Narrow = c.Verb+" "+u.DisplayName()+"?", true
 	pg.Lead = u.UPN()
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Users", URL: v.url("users")}, console.Crumb{Text: u.DisplayName(), URL: v.userURL(u)})
-	effects, err := p.effects(r.Context(), v, u, c)
+	effects, err := p.describeEffects(r.Context(), v, u, c)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (p *Pages) changeUser(w http.ResponseWriter, r *http.Request, v *directoryV
 		return err
 	}
 	if !fits {
-		return p.alreadySo(w, r, v, u)
+		return p.showAlreadyDone(w, r, v, u)
 	}
 	if c.Name == eraseChange().Name {
 		if _, err := p.Eraser.FromDirectory(r.Context(), v.Handle, u.ObjectID, v.actor()); err != nil {
@@ -223,7 +223,7 @@ func (p *Pages) askUsers(w http.ResponseWriter, r *http.Request, v *directoryVis
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-func (p *Pages) alreadySo(w http.ResponseWriter, r *http.Request, v *directoryVisit, u directory.User) error {
+func (p *Pages) showAlreadyDone(w http.ResponseWriter, r *http.Request, v *directoryVisit, u directory.User) error {
 	return p.Console.Redirect(w, r, v.userURL(u), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " is " + lowerBadge(u) + " already."})
 }
 
@@ -237,8 +237,8 @@ func lowerBadge(u directory.User) string {
 	return "disabled"
 }
 
-// effects describes what a change does at each application of the user.
-func (p *Pages) effects(ctx context.Context, v *directoryVisit, u directory.User, c userChange) ([]string, error) {
+// describeEffects describes what a change does at each application of the user.
+func (p *Pages) describeEffects(ctx context.Context, v *directoryVisit, u directory.User, c userChange) ([]string, error) {
 	applications, err := v.ApplicationsOf(ctx, u.ObjectID)
 	if err != nil {
 		return nil, err

@@ -89,7 +89,7 @@ func (p *Pages) viewUsers(w http.ResponseWriter, r *http.Request, v *directoryVi
 		pg.Rows = append(pg.Rows, v.userRow(u))
 	}
 	pg.Pager = userPager(v.url("users"), query, found)
-	pg.Empty = v.noUsers(counts, query)
+	pg.Empty = v.emptyUsers(counts, query)
 	return p.show(w, r, status, "users", pg)
 }
 
@@ -155,7 +155,7 @@ func userPager(base string, q directory.UserQuery, found directory.UserPage) con
 	return g
 }
 
-func (v *directoryVisit) noUsers(c directory.Counts, q directory.UserQuery) console.EmptyState {
+func (v *directoryVisit) emptyUsers(c directory.Counts, q directory.UserQuery) console.EmptyState {
 	switch {
 	case q.Search != "":
 		return console.EmptyState{Icon: "search", Title: "Nobody matches “" + q.Search + "”", Text: "The search looks for each word in names, user principal names, mail addresses, employee IDs, departments and job titles."}

@@ -16,16 +16,16 @@ import (
 type Copy struct {
 	File    string
 	Bytes   int64
-	Version int64     // the newest migration it has
+	Version int64     // the number of the newest migration in the copy
 	Newest  time.Time // the time of the newest event in the copy; zero if there is none
 }
 
 // ErrNotSQLite is returned by Backup on PostgreSQL, which has tools of its own.
 var ErrNotSQLite = errors.New("the database is not a SQLite file")
 
-// Backup writes a verified copy of a SQLite database to a file, with mode 0600. The database may be
-// served meanwhile; the copy is what it was at one moment. The file appears when it is whole and on
-// disk. With replace it takes the place of one that is there.
+// Backup writes a verified copy of a SQLite database to a file, with mode 0600. A server may use
+// the database meanwhile; the copy has its content at one moment. The file appears when it is
+// complete and on disk. With replace, it may replace an existing file.
 func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {
@@ -53,7 +53,7 @@ func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, erro
 	if made.File = file; replace {
 		err = os.Rename(part.Name(), file)
 	} else {
-		err = os.Link(part.Name(), file) // a rename would replace a file that appeared meanwhile
+		err = os.Link(part.Name(), file) // unlike a rename, a link does not replace a file that appeared meanwhile
 	}
 	if err != nil {
 		return Copy{}, err
@@ -85,10 +85,10 @@ func (s *sqliteDB) backupTarget(file string, replace bool) (string, error) {
 	return file, nil
 }
 
-// copyTo writes the database as it is now into an empty file. It reads one snapshot, so the
-// write-ahead log grows until it has ended.
+// copyTo writes the present content of the database into an empty file. It reads one snapshot, so
+// the write-ahead log grows until the copy has ended.
 func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
-	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
 	if err != nil {
 		return err
 	}
@@ -100,16 +100,16 @@ func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
 	return errors.Join(stampCopy(ctx, file), syncFile(file))
 }
 
-// stampCopy gives a copy a stamp of its own: it is another file than the database, even if nothing
-// changes in that.
+// stampCopy gives a copy its own stamp, because the copy is a different file, even if the database
+// never changes again.
 func stampCopy(ctx context.Context, file string) (err error) {
 	s := sqliteDB{path: file}
-	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.close()) }()
-	return conn.do(setStamp(newStamp()))
+	return conn.runStatement(setStamp(newStamp()))
 }
 
 // CorruptError is a copy that cannot be used.
@@ -128,16 +128,16 @@ func (schema Schema) verify(ctx context.Context, file string) (made Copy, err er
 	}
 	made = Copy{File: file, Bytes: info.Size()}
 	s := sqliteDB{path: file}
-	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
 	if err != nil {
-		return Copy{}, damaged(file, err)
+		return Copy{}, newCorruptError(file, err)
 	}
 	defer func() { err = errors.Join(err, conn.close()) }()
 	conn.interruptible = true
 	for _, table := range append([]string{"migration"}, schema.Tables...) {
 		var found int
-		if err := conn.row("select count(*) from sqlite_master where type = 'table' and name = '"+table+"'", &found); err != nil {
-			return Copy{}, damaged(file, err)
+		if err := conn.readRow("select count(*) from sqlite_master where type = 'table' and name = '"+table+"'", &found); err != nil {
+			return Copy{}, newCorruptError(file, err)
 		}
 		if found == 0 {
 			return Copy{}, &CorruptError{file, "it is not a database of Rollcall"}
@@ -145,16 +145,16 @@ func (schema Schema) verify(ctx context.Context, file string) (made Copy, err er
 	}
 	for _, check := range []string{"pragma integrity_check(5)", "pragma foreign_key_check"} {
 		if err := runCheck(ctx, conn, check); err != nil {
-			return Copy{}, damaged(file, err)
+			return Copy{}, newCorruptError(file, err)
 		}
 	}
 	var newest int64
-	if err := conn.row("select coalesce(max(version_id), 0) from migration where is_applied", &made.Version); err != nil {
-		return Copy{}, damaged(file, err)
+	if err := conn.readRow("select coalesce(max(version_id), 0) from migration where is_applied", &made.Version); err != nil {
+		return Copy{}, newCorruptError(file, err)
 	}
 	if schema.Newest != "" {
-		if err := conn.row(schema.Newest, &newest); err != nil {
-			return Copy{}, damaged(file, err)
+		if err := conn.readRow(schema.Newest, &newest); err != nil {
+			return Copy{}, newCorruptError(file, err)
 		}
 	}
 	if newest > 0 {
@@ -163,8 +163,9 @@ func (schema Schema) verify(ctx context.Context, file string) (made Copy, err er
 	return made, nil
 }
 
-// damaged makes a CorruptError of what SQLite says of a file that is no database, or no whole one.
-func damaged(file string, err error) error {
+// newCorruptError returns a CorruptError with SQLite's reason why a file is not a database, or is
+// incomplete.
+func newCorruptError(file string, err error) error {
 	if isDamage(err) {
 		return &CorruptError{file, err.Error()}
 	}
@@ -186,7 +187,7 @@ func runCheck(ctx context.Context, conn *sqliteConn, check string) (err error) {
 		if check == "pragma foreign_key_check" {
 			var table, parent string
 			var row, key any
-			if err := rows.Scan(&table, &anything{&row}, &parent, &anything{&key}); err != nil {
+			if err := rows.Scan(&table, &anyColumn{&row}, &parent, &anyColumn{&key}); err != nil {
 				return err
 			}
 			faults = append(faults, fmt.Sprintf("a row of %s refers to a row of %s that is not there", table, parent))
@@ -209,28 +210,28 @@ func runCheck(ctx context.Context, conn *sqliteConn, check string) (err error) {
 	return nil
 }
 
-// anything takes a column of any type.
-type anything struct{ v *any }
+// anyColumn scans a column of any type.
+type anyColumn struct{ v *any }
 
 // Scan implements sql.Scanner.
-func (a *anything) Scan(v any) error {
+func (a *anyColumn) Scan(v any) error {
 	*a.v = v
 	return nil
 }
 
-// Restored is what Restore did.
+// Restored says what Restore did.
 type Restored struct {
 	Copy
-	Kept string // the name of the database that was replaced; "" when there was none
+	Kept string // the file that holds the replaced database; "" if there was none
 }
 
 // ErrInUse is returned by Restore while another process has the database open.
 var ErrInUse = errors.New("another process has the database open; wait until it has ended, or end it")
 
 // Restore puts a copy in the place of the SQLite database at path. It refuses while a server or
-// another command has the database open. The copy is checked, and prepare is called with the name
-// that it has until then; when either fails, nothing is changed. The database that was there keeps
-// its content under another name, which begins with the old one and stamp.
+// another command has the database open. Restore checks a copy of the file from and calls prepare
+// with that copy's temporary name. If either fails, nothing changes. The replaced database is kept
+// under another name, which begins with the old name and stamp.
 func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prepare func(file string, c Copy) error) (done Restored, err error) {
 	if path, err = resolve(path); err != nil {
 		return Restored{}, err
@@ -242,8 +243,9 @@ func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prep
 	if err != nil {
 		return Restored{}, err
 	}
-	defer func() { err = errors.Join(err, lock.do("rollback"), lock.close()) }()
-	// Under the lock no other process restores. Remove what a killed restore left.
+	defer func() { err = errors.Join(err, lock.runStatement("rollback"), lock.close()) }()
+	// While this process holds the lock, no other process restores. Remove what a killed restore
+	// left.
 	part := path + ".restoring"
 	if err := removeDatabase(part); err != nil {
 		return Restored{}, err
@@ -273,8 +275,8 @@ func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prep
 	return done, err
 }
 
-// CheckCopy refuses a file that cannot take the place of the database at path, without reading it:
-// it is not there, is no file, is the database itself, or only a part of a copy.
+// CheckCopy refuses a file that cannot replace the database at path, without reading it: the file
+// does not exist, is not a regular file, is the database itself, or is an incomplete copy.
 func CheckCopy(path, from string) error {
 	info, err := os.Stat(from)
 	switch {
@@ -298,8 +300,8 @@ func CheckCopy(path, from string) error {
 	return nil
 }
 
-// replaceDatabase puts the file part in the place of the database at path, which keeps its content
-// under the name kept.
+// replaceDatabase replaces the database at path by the file part. The old database is kept under
+// the name kept.
 func replaceDatabase(ctx context.Context, path, part, kept string) (string, error) {
 	_, err := os.Stat(path)
 	switch {
@@ -308,8 +310,8 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 	case err != nil:
 		return "", err
 	default:
-		// The log becomes part of the database. That of a damaged one may not: it keeps its log. A
-		// log that belongs to another file must not.
+		// Copy the log into the database. A damaged database may be unable to take it and keeps its
+		// log. A log that belongs to another file must not be copied.
 		if err := checkMixed(ctx, path); err == nil {
 			if err := foldLog(ctx, path); isBusy(err) {
 				return "", ErrInUse
@@ -318,8 +320,8 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 		if kept, err = freeName(kept); err != nil {
 			return "", err
 		}
-		// A second name first: at no moment is there no database, of which serve would make a new
-		// one.
+		// Give the database its second name first. At no moment may the database be missing,
+		// because serve would then create a new one.
 		if err := os.Link(path, kept); err != nil {
 			return "", fmt.Errorf("keep the database that is there: %w", err)
 		}
@@ -339,8 +341,8 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 	return kept, syncName(path)
 }
 
-// freeName returns name if no file has it, else the first free one of name-2, name-3 and so on: two
-// restores may happen within a second.
+// freeName returns name if no file has it, otherwise the first unused name of name-2, name-3 and so
+// on. Two restores may happen within a second.
 func freeName(name string) (string, error) {
 	const most = 1000
 	for i := 1; i <= most; i++ {
@@ -357,7 +359,7 @@ func freeName(name string) (string, error) {
 	return "", fmt.Errorf("%s and %d more names are taken; move those files away", name, most-1)
 }
 
-// foldLog copies the write-ahead log into its database and removes the log. No other process may
+// foldLog copies the write-ahead log into the database and removes the log. No other process may
 // have the database open.
 func foldLog(ctx context.Context, path string) (err error) {
 	s := sqliteDB{path: path}
@@ -367,11 +369,11 @@ func foldLog(ctx context.Context, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, conn.close()) }()
 	var mode string
-	return conn.row("pragma journal_mode = delete", &mode)
+	return conn.readRow("pragma journal_mode = delete", &mode)
 }
 
 func removeDatabase(path string) error {
-	for _, file := range besideSQLite(path) {
+	for _, file := range databaseFiles(path) {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -391,17 +393,17 @@ func copyFile(ctx context.Context, to, from string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	_, err = io.Copy(out, reading{ctx, in})
+	_, err = io.Copy(out, contextReader{ctx, in})
 	return err
 }
 
-// reading is a reader that stops when the context ends.
-type reading struct {
+// contextReader reads from r until the context ends.
+type contextReader struct {
 	ctx context.Context
 	r   io.Reader
 }
 
-func (r reading) Read(b []byte) (int, error) {
+func (r contextReader) Read(b []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}

@@ -12,15 +12,15 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// PostgreSQL's names of what happened, of its manual's appendix A.
+// PostgreSQL's error codes, from appendix A of its manual.
 const (
 	pgUniqueViolation      = "23505"
 	pgSerializationFailure = "40001"
 	pgDeadlock             = "40P01"
 )
 
-// ForUpdate is appended to a select whose rows the transaction is going to change. On SQLite it is
-// empty: there is one writer.
+// ForUpdate returns the clause to append to a select whose rows the transaction is going to change.
+// On SQLite, which has one writer, it is empty.
 func (tx *Tx) ForUpdate() string {
 	if tx.db.kind == PostgreSQL {
 		return "\nfor update"
@@ -36,7 +36,8 @@ func (tx *Tx) ForNoKeyUpdate() string {
 	return ""
 }
 
-// ForShare is appended to a select whose rows must stay as they are until the transaction ends.
+// ForShare returns the clause to append to a select whose rows must not change until the
+// transaction ends.
 func (tx *Tx) ForShare() string {
 	if tx.db.kind == PostgreSQL {
 		return "\nfor share"
@@ -44,7 +45,8 @@ func (tx *Tx) ForShare() string {
 	return ""
 }
 
-// ForKeyShare is appended to a select whose rows must not be deleted until the transaction ends.
+// ForKeyShare returns the clause to append to a select whose rows must not be deleted until the
+// transaction ends.
 func (tx *Tx) ForKeyShare() string {
 	if tx.db.kind == PostgreSQL {
 		return "\nfor key share"
@@ -53,12 +55,13 @@ func (tx *Tx) ForKeyShare() string {
 }
 
 // ErrOverlapped ends a transaction on PostgreSQL that saw changes of a transaction with a later
-// number: rows ordered by these numbers would stand in the wrong order. Update runs it again.
+// number, because rows ordered by these numbers would be in the wrong order. Update runs the
+// transaction again.
 var ErrOverlapped = errors.New("a transaction that began later has changed the same")
 
-// WrittenLater returns an expression that is true for a row written by a transaction with a later
-// number than this one has. A transaction without a number gets a later one than all before.
-// Numbers count modulo 2^32: the later of two is less than 2^31 ahead.
+// WrittenLater returns an expression that is true for a row that a transaction with a later number
+// than this one has written. A transaction without a number gets a later one than all before it.
+// Numbers count modulo 2^32: the later of two is less than 2^31 ahead of the other.
 func (tx *Tx) WrittenLater(table string) string {
 	if tx.db.kind == PostgreSQL {
 		return "coalesce(((" + table + ".xmin::text::bigint - pg_current_xact_id_if_assigned()::text::bigint) & 4294967295) between 1 and 2147483647, false)"
@@ -66,8 +69,9 @@ func (tx *Tx) WrittenLater(table string) string {
 	return "false"
 }
 
-// PlanForValues has PostgreSQL plan the next statements of the transaction for their values. A
-// condition that many rows pass for one value and few for another has no single good plan.
+// PlanForValues makes PostgreSQL plan the next statements of the transaction for the values that
+// they get. One plan cannot be good for all values if many rows match one value and few match
+// another.
 func (tx *Tx) PlanForValues(ctx context.Context) error {
 	if tx.db.kind != PostgreSQL {
 		return nil
@@ -85,7 +89,7 @@ func (tx *Tx) PlanForValues(ctx context.Context) error {
 }
 
 // DeleteSome returns a statement that deletes rows for which a condition is true, at most as many
-// as the argument named by limit.
+// as the argument limit says, such as "$3".
 func (tx *Tx) DeleteSome(table, condition, limit string) string {
 	address, in := "rowid", "rowid in (%s)"
 	if tx.db.kind == PostgreSQL {
@@ -130,8 +134,8 @@ func (tx *Tx) TextColumns() string {
 		order by m.name, p.cid`
 }
 
-// OverwriteDeleted has SQLite overwrite deleted rows with zeros also in pages that become free.
-// Without it SQLite only marks such pages as free.
+// OverwriteDeleted makes SQLite overwrite deleted rows with zeros in pages that become free, too.
+// Otherwise SQLite only marks such pages as free.
 func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
 	if tx.db.kind != SQLite {
 		return nil
@@ -144,18 +148,18 @@ func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
 	return tx.QueryRow(ctx, "pragma secure_delete("+mode+")").Scan(&now)
 }
 
-// columnType finds the text columns of a create table or alter table statement laid out one column
-// a line.
+// columnType matches the text columns of a create table or alter table statement that has one
+// column on each line.
 var columnType = regexp.MustCompile(`(?mi)^(\s*(?:alter table \w+\s+)?(?:add column )?\w+\s+text)\b`)
 
-// postgresMigration is a migration's text as PostgreSQL gets it: text compares by code point, as on
-// SQLite and in Go, and not by the rules of whatever language the database was created with.
+// postgresMigration changes the text of a migration for PostgreSQL: text columns compare by code
+// point, as on SQLite and in Go, and not by the rules of the database's language.
 func postgresMigration(text []byte) []byte {
 	return columnType.ReplaceAll(text, []byte(`${1} collate "C"`))
 }
 
-// UniqueViolation reports whether err is a value that must be unique and is taken, and which: the
-// table with its columns, such as "resource(site, user_name)", the same on both databases.
+// UniqueViolation reports whether err means that a value must be unique but is taken. columns names
+// the table and columns, such as "resource(site, user_name)", in the same form on both databases.
 func UniqueViolation(err error) (columns string, taken bool) {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgUniqueViolation {
 		return e.TableName + "(" + pgColumns(e.Detail) + ")", true
@@ -189,8 +193,8 @@ func sqliteColumns(message string) string {
 	return table + "(" + strings.Join(columns, ", ") + ")"
 }
 
-// isConflict reports whether the transaction on PostgreSQL ended for another one's sake, so that
-// running it again may succeed.
+// isConflict reports whether PostgreSQL ended the transaction because of another one, so that it
+// may succeed when it runs again.
 func isConflict(err error) bool {
 	if errors.Is(err, ErrOverlapped) {
 		return true

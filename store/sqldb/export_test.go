@@ -27,7 +27,7 @@ func (db *DB) Waiting() int {
 }
 
 // Checkpoint tells the checkpointer of a SQLite database that many updates were made.
-func (db *DB) Checkpoint() { db.engine.(*sqliteDB).check.filled(checkpointUpdates) }
+func (db *DB) Checkpoint() { db.engine.(*sqliteDB).checkpointer.countUpdates(checkpointUpdates) }
 
 // MigrationFiles returns the names of the files that a kind of database sees.
 func MigrationFiles(all fs.FS, kind string) ([]string, error) {
@@ -49,18 +49,18 @@ func WriteOrder(keys ...string) (order []string) {
 // RefuseWrites makes a SQLite database fail every write, or take writes again. Nobody writes while
 // it is called.
 func (db *DB) RefuseWrites(on bool) error {
-	return db.engine.(*sqliteDB).writer.conn.do("pragma query_only = " + strconv.FormatBool(on))
+	return db.engine.(*sqliteDB).writer.conn.runStatement("pragma query_only = " + strconv.FormatBool(on))
 }
 
 // Statement runs statements on a SQLite file by a connection of its own.
 func Statement(path string, statements ...string) error {
 	s := sqliteDB{path: path}
-	conn, err := s.openConn(context.Background(), readerCache, busyReader, false)
+	conn, err := s.openConn(context.Background(), readerCache, readerLockWait, false)
 	if err != nil {
 		return err
 	}
 	for _, query := range statements {
-		err = errors.Join(err, conn.do(query))
+		err = errors.Join(err, conn.runStatement(query))
 	}
 	return errors.Join(err, conn.close())
 }
@@ -68,20 +68,20 @@ func Statement(path string, statements ...string) error {
 // Stamp stamps a served SQLite database as its checkpointer does, and calls at after each step.
 func (db *DB) Stamp(ctx context.Context, at func(step string)) error {
 	s := db.engine.(*sqliteDB)
-	if err := s.stamp.begins(ctx, func(stamp int32) error {
+	if err := s.stamp.beginStamp(ctx, func(stamp int32) error {
 		at("noted")
 		defer at("written")
-		return s.check.writeStamp(stamp)
+		return s.checkpointer.writeStamp(stamp)
 	}); err != nil {
 		return err
 	}
-	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
 	if err != nil {
 		return err
 	}
 	if _, _, err = conn.checkpoint("passive"); err == nil {
 		at("copied")
-		err = s.stamp.ends(ctx)
+		err = s.stamp.endStamp(ctx)
 	}
 	return errors.Join(err, conn.close())
 }
@@ -89,7 +89,7 @@ func (db *DB) Stamp(ctx context.Context, at func(step string)) error {
 // WithoutCheckpoints ends the checkpointer of a SQLite database, so that a test can do its work
 // step by step.
 func (db *DB) WithoutCheckpoints() {
-	c := db.engine.(*sqliteDB).check
+	c := db.engine.(*sqliteDB).checkpointer
 	c.close()
 	c.stop = make(chan struct{}) // for Close
 }
@@ -111,12 +111,12 @@ func (db *DB) Slices(ctx context.Context, n int, fn func(*Tx) error) (lengths []
 // more pages than held is worth a warning, one of fewer than long is none.
 func (db *DB) CheckpointNow(ctx context.Context, held, long int) error {
 	s := db.engine.(*sqliteDB)
-	s.check.held, s.check.long = held, long
-	conn, err := s.openConn(ctx, readerCache, busyReader, false)
+	s.checkpointer.warnPages, s.checkpointer.restartPages = held, long
+	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.check.look(ctx, conn), conn.close())
+	return errors.Join(s.checkpointer.copyLog(ctx, conn), conn.close())
 }
 
 // WriterClock gives the writer of a SQLite database another clock, and returns how many updates
@@ -125,9 +125,9 @@ func (db *DB) WriterClock(now func() time.Time) (commits func() []int) {
 	w := db.engine.(*sqliteDB).writer
 	var mu sync.Mutex
 	var sizes []int
-	filled := w.filled
+	filled := w.committed
 	w.now = now
-	w.filled = func(updates int) {
+	w.committed = func(updates int) {
 		mu.Lock()
 		defer mu.Unlock()
 		sizes = append(sizes, updates)

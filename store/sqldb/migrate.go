@@ -18,14 +18,14 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// migrator brings one database up to date.
+// migrator applies migrations to one database.
 type migrator struct {
 	provider *goose.Provider
 	applied  func(ctx context.Context) ([]int64, error) // the numbers of the migrations that the database has
 	close    func() error
 }
 
-// appliedIn reads goose's table.
+// appliedIn returns a function that reads the numbers of the applied migrations from goose's table.
 func appliedIn(pool *sql.DB) func(ctx context.Context) ([]int64, error) {
 	return func(ctx context.Context) (applied []int64, err error) {
 		rows, err := pool.QueryContext(ctx, "select version_id from migration where is_applied order by version_id")
@@ -44,12 +44,12 @@ func appliedIn(pool *sql.DB) func(ctx context.Context) ([]int64, error) {
 	}
 }
 
-// migrateTries is how often Migrate starts over after another process was quicker with the same
-// migration.
+// migrateTries is how often Migrate starts over because another process applied the same migration
+// first.
 const migrateTries = 50
 
 // Migrate brings the database to the version this program needs. Several processes may call it at
-// once. A database that is newer than the program is an error.
+// once. It returns an error if the database is newer than the program.
 func (db *DB) Migrate(ctx context.Context) error {
 	m, err := db.engine.migrator(ctx)
 	if err != nil {
@@ -98,13 +98,13 @@ func (m *migrator) up(ctx context.Context) error {
 	return err
 }
 
-// errHole is a database that another order of migrations made.
+// errHole refuses a database whose migrations were applied in another order.
 var errHole = errors.New("the database was made by a version of rollcall between two releases, whose migrations had another order; it cannot be brought up to date")
 
-// checkSet compares the migrations that the database has with those that this program knows: all of
-// them, not the highest number alone.
+// checkSet compares all migrations that the database has with those that this program knows, not
+// only the highest number.
 func (m *migrator) checkSet(ctx context.Context) error {
-	version, err := m.provider.GetDBVersion(ctx) // makes the table
+	version, err := m.provider.GetDBVersion(ctx) // creates goose's table
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (m *migrator) checkSet(ctx context.Context) error {
 }
 
 func (s *sqliteDB) migrator(context.Context) (*migrator, error) {
-	pool, err := sql.Open("sqlite", s.dsn(readerCache, busyReader, false)+"&_txlock=immediate")
+	pool, err := sql.Open("sqlite", s.dataSourceName(readerCache, readerLockWait, false)+"&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
@@ -159,8 +159,8 @@ func (p *postgresDB) migrator(context.Context) (*migrator, error) {
 	return &migrator{provider: provider, applied: appliedIn(pool), close: pool.Close}, nil
 }
 
-// migrationsFor is the folder of migrations as one kind of database sees it: of a pair
-// 0012_name.sqlite.sql and 0012_name.postgres.sql only its own.
+// migrationsFor returns the folder of migrations for one kind of database. Of a pair
+// 0012_name.sqlite.sql and 0012_name.postgres.sql, it contains only one.
 func migrationsFor(all fs.FS, kind string) fs.FS {
 	other := "." + PostgreSQL + ".sql"
 	if kind == PostgreSQL {
@@ -202,7 +202,7 @@ func (m migrationFiles) Open(name string) (fs.File, error) {
 	return migrationFile{Reader: bytes.NewReader(postgresMigration(text)), info: info}, nil
 }
 
-// migrationFile is a migration's text with the embedded file's name.
+// migrationFile is the text of a migration, with the file information of the embedded file.
 type migrationFile struct {
 	*bytes.Reader
 	info fs.FileInfo

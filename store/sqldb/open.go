@@ -23,33 +23,33 @@ const (
 
 // Options are the optional collaborators of a DB; the zero value works.
 type Options struct {
-	Log *slog.Logger     // what happens beside requests (checkpoints); nothing is logged when nil
+	Log *slog.Logger     // for work outside requests, such as checkpoints; nil logs nothing
 	Now func() time.Time // the clock that DB.Now and Tx.Now read; time.Now when nil
 
 	// Settle is how long a reader that wants rows in commit order waits on PostgreSQL for the
 	// transactions that hold them back; one second when zero.
 	Settle time.Duration
 
-	// SerialCommits gives every update on SQLite its own commit instead of sharing one among the
-	// callers that wait. Slower; for measuring.
+	// SerialCommits gives every update on SQLite its own commit. Otherwise waiting callers share
+	// one, which is faster. It is for measuring.
 	SerialCommits bool
 }
 
 // DB is an open database. It is safe for concurrent use, and other processes may have the same
 // database open.
 type DB struct {
-	kind   string
-	now    func() time.Time
-	settle time.Duration
-	schema Schema
-	engine engine
-	file   string
-	work   *fair.Gate // places for costly work
-	noted  chan struct{}
-	health *health
+	kind     string
+	now      func() time.Time
+	settle   time.Duration
+	schema   Schema
+	engine   engine
+	file     string
+	workGate *fair.Gate // limits costly work
+	noted    chan struct{}
+	health   *health
 }
 
-// engine is what the two databases do differently with transactions.
+// engine is the part that differs between the two databases.
 type engine interface {
 	update(ctx context.Context, key string, fn func(*Tx) error) error
 	view(ctx context.Context, key string, fn func(*Tx) error) error
@@ -65,9 +65,9 @@ type engine interface {
 // ErrNoPool is returned by Pool on SQLite.
 var ErrNoPool = errors.New("a SQLite database has no connection pool")
 
-// Open opens the database that url names: "postgres://…" (or "postgresql://…") a PostgreSQL
-// database, anything else ("rollcall.db", "file:/var/lib/rollcall.db") a SQLite file, which is made
-// with mode 0600 when it does not exist. It does not migrate.
+// Open opens a database. "postgres://…" and "postgresql://…" name a PostgreSQL database. Anything
+// else ("rollcall.db", "file:/var/lib/rollcall.db") names a SQLite file, which is created with mode
+// 0600 if it does not exist. Open does not migrate.
 func Open(ctx context.Context, url string, schema Schema, o Options) (*DB, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -75,8 +75,8 @@ func Open(ctx context.Context, url string, schema Schema, o Options) (*DB, error
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), schema: schema, work: newWorkGate(), health: &health{log: o.Log}, noted: make(chan struct{}, 1)}
-	db.health.probe = db.probe
+	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), schema: schema, workGate: newWorkGate(), health: &health{log: o.Log}, noted: make(chan struct{}, 1)}
+	db.health.probe = db.startProbe
 	var err error
 	switch db.kind {
 	case PostgreSQL:
@@ -110,8 +110,8 @@ func Path(url string) string {
 // Kind returns SQLite or PostgreSQL.
 func (db *DB) Kind() string { return db.kind }
 
-// File returns the path of a SQLite file with links resolved, "" for PostgreSQL. The files that
-// belong to the database stand beside it.
+// File returns the path of a SQLite file with links resolved; "" for PostgreSQL. The other files of
+// the database are in the same folder.
 func (db *DB) File() string { return db.file }
 
 // Now returns the time of the clock in Options.
@@ -128,17 +128,17 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Pool returns a pgx pool on the same PostgreSQL database, opened when first asked for and closed
-// with the DB; ErrNoPool on SQLite.
+// Pool returns a pgx pool on the same PostgreSQL database. The first call opens it, and Close
+// closes it. On SQLite Pool returns ErrNoPool.
 func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engine.pool(ctx) }
 
-// ErrServed is returned by Serve while another process serves the same SQLite file.
+// Serve returns ErrServed while another process serves the same SQLite file.
 var ErrServed = errors.New("another rollcall serves this database: a SQLite file has one server; to run several, use PostgreSQL")
 
 // Serve makes this process the server of a SQLite file until Close. Only the server may use its
 // name as the owner of leases. Other processes can still read and write. It returns ErrServed when
-// another process is the server. A PostgreSQL database may have many servers: there Serve does
-// nothing.
+// another process is the server. A PostgreSQL database may have many servers, so Serve does nothing
+// there.
 func (db *DB) Serve(ctx context.Context) error { return db.engine.serve(ctx) }
 
 // Close waits for running transactions and closes the database.
@@ -149,9 +149,9 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// Update runs fn in a write transaction and returns when it is on disk, or fn's error when fn
-// failed and nothing of it was kept. See the package comment for the rules fn follows. When ctx
-// ends before fn has started, fn never runs.
+// Update runs fn in a write transaction and returns when the transaction is on disk. If fn fails,
+// Update keeps nothing and returns fn's error. fn must follow the rules in the package comment. If
+// ctx ends before fn has started, fn never runs.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).Update(ctx, fn)
 }
@@ -161,22 +161,21 @@ func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).View(ctx, fn)
 }
 
-// Read runs fn, whose only statement is a query that an index answers at once: it sees one snapshot
-// without a transaction around it, and is not stopped halfway when ctx ends. A second statement is
-// an error.
+// Read runs fn, which may only run one query, and one that an index answers at once. The query sees
+// one snapshot without a transaction around it, and is not stopped halfway when ctx ends. A second
+// statement is an error.
 func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).Read(ctx, fn)
 }
 
-// Lane is the database as one site uses it. When there is more to do than the database can do at
-// once, the sites take turns. The lane of fair.System (authentication, pages, health checks, the
-// engine) comes before all others.
+// Lane gives one site access to the database. When the database is busy, the sites take turns. The
+// lane of fair.System (authentication, pages, health checks, the engine) goes before all others.
 type Lane struct {
 	db  *DB
 	key string
 }
 
-// Lane returns the database as the site with this key uses it.
+// Lane returns the access of the site with this key.
 func (db *DB) Lane(key string) Lane { return Lane{db: db, key: key} }
 
 // Update is DB.Update in this lane.
@@ -190,19 +189,19 @@ func (l Lane) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	if noted && err == nil {
 		select {
 		case l.db.noted <- struct{}{}:
-		default: // its reader has not looked since the last one
+		default: // the reader has not received the last signal yet
 		}
 	}
-	return l.db.health.outcome(ctx, err, true)
+	return l.db.health.recordOutcome(ctx, err, true)
 }
 
-// Noted is sent to after a transaction of this process is on disk that called [Tx.Note]. It has one
-// reader, and several transactions may be told of at once.
+// Noted returns a channel. After a transaction of this process that called [Tx.Note] is on disk,
+// the channel gets a signal. It has one reader, and one signal may stand for several transactions.
 func (db *DB) Noted() <-chan struct{} { return db.noted }
 
 // View is DB.View in this lane.
 func (l Lane) View(ctx context.Context, fn func(tx *Tx) error) error {
-	return l.db.health.outcome(ctx, l.db.engine.view(ctx, l.key, fn), false)
+	return l.db.health.recordOutcome(ctx, l.db.engine.view(ctx, l.key, fn), false)
 }
 
 // Read is DB.Read in this lane.
@@ -210,19 +209,19 @@ func (l Lane) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return l.db.health.outcome(ctx, l.db.engine.read(ctx, l.key, fn), false)
+	return l.db.health.recordOutcome(ctx, l.db.engine.read(ctx, l.key, fn), false)
 }
 
-// Recall is Read for values that are read all the time and hardly ever change. It returns what fn
-// returned for the same key before, as long as the database can tell that no process has committed
-// anything since. Callers must not change the value. An error is not kept.
+// Recall is like Read, for values that are read often and rarely change. It returns the earlier
+// result of fn for the same key, as long as the database can tell that no process has committed
+// anything since. Callers must not change the value. Errors are not remembered.
 func Recall[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
 	if err := ctx.Err(); err != nil {
 		var none T
 		return none, err
 	}
 	v, err := db.engine.recall(ctx, key, func(tx *Tx) (any, error) { return fn(tx) })
-	err = db.health.outcome(ctx, err, false)
+	err = db.health.recordOutcome(ctx, err, false)
 	if err != nil {
 		var none T
 		return none, err
@@ -230,8 +229,8 @@ func Recall[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, 
 	return v.(T), nil
 }
 
-// createPrivate makes the file with mode 0600 unless it exists. SQLite gives the files beside it
-// the same mode.
+// createPrivate creates the file with mode 0600 unless it exists. SQLite gives its other files the
+// same mode.
 func createPrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -19,19 +19,19 @@ import (
 
 const (
 	postgresConns = 16
-	// reservedConns are for the lane of fair.System.
+	// reservedConns is how many connections only the lane of fair.System may use.
 	reservedConns = 2
-	// postgresTries is how often an update runs before its conflict with others is returned.
+	// postgresTries is how often an update runs before it fails because of conflicts with others.
 	postgresTries = 10
 )
 
 // postgresDB is a PostgreSQL database.
 type postgresDB struct {
-	db     *DB
-	config *pgxpool.Config
-	conns  *pgxpool.Pool
-	turns  *fair.Gate // lets callers in turn take a connection
-	stats  *statistician
+	db       *DB
+	config   *pgxpool.Config
+	conns    *pgxpool.Pool
+	connGate *fair.Gate // lets the sites take turns in using connections
+	analyzer *analyzer
 
 	mu    sync.Mutex
 	river *pgxpool.Pool // opened on demand
@@ -56,15 +56,16 @@ func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgres
 		conns.Close()
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	return &postgresDB{db: db, config: config, conns: conns, turns: fair.NewGate(fair.Options{Capacity: postgresConns, Reserved: reservedConns}), stats: startStatistician(conns, o.Log)}, nil
+	return &postgresDB{db: db, config: config, conns: conns, connGate: fair.NewGate(fair.Options{Capacity: postgresConns, Reserved: reservedConns}), analyzer: startAnalyzer(conns, o.Log)}, nil
 }
 
-// setUp overrules a server or database set to acknowledge commits that are not on disk, and makes
-// each prepared statement keep one plan, by an index, for one process. They are written for that,
-// whatever they are bound to. PostgreSQL would plan some of them anew for each execution, to spare
-// fewer rows than planning costs; it would read a whole table for a group of ten where another one
-// has a hundred thousand members; and, as it takes a limit that it does not know for a tenth of
-// what there is, it would start processes and compile code for a page.
+// setUp sets options of a new connection. Commits must be on disk before they are acknowledged,
+// even if the server is configured otherwise. Each prepared statement keeps one plan, which uses an
+// index and one process, because the statements are written for such a plan. By default PostgreSQL
+// plans some statements again for each execution, which costs more than it saves; it may read a
+// whole table for a group of ten members because another group has a hundred thousand; and it may
+// start processes and compile code for a single page, because it assumes that an unknown limit is a
+// tenth of all rows.
 func setUp(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `
 		set plan_cache_mode = force_generic_plan;
@@ -77,11 +78,11 @@ func setUp(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (p *postgresDB) update(ctx context.Context, key string, fn func(*Tx) error) error {
-	again := true // when a unique value was taken meanwhile: once, to see who has it
+	again := true // whether to run once more after a unique value was taken meanwhile, to see who has it
 	for try := 1; ; try++ {
 		statements, err := p.run(ctx, key, "begin", fn)
 		if err == nil {
-			p.stats.ran(statements)
+			p.analyzer.countStatements(statements)
 			return nil
 		}
 		_, taken := UniqueViolation(err)
@@ -97,18 +98,18 @@ func (p *postgresDB) view(ctx context.Context, key string, fn func(*Tx) error) e
 	return err
 }
 
-// read needs no transaction: a statement alone sees one snapshot.
+// read needs no transaction, because a single statement sees one snapshot.
 func (p *postgresDB) read(ctx context.Context, key string, fn func(*Tx) error) error {
 	conn, err := p.acquire(ctx, key)
 	if err != nil {
 		return err
 	}
 	defer p.release(ctx, key, conn)
-	tx := &Tx{db: p.db, runs: postgresRead{conn.Conn()}, single: true}
+	tx := &Tx{db: p.db, conn: postgresRead{conn.Conn()}, singleQuery: true}
 	return tx.run(fn)
 }
 
-// recall reads: to ask whether anything has changed would take as long.
+// recall always reads, because asking whether anything has changed would take as long.
 func (p *postgresDB) recall(ctx context.Context, _ string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = p.read(ctx, fair.System, func(tx *Tx) error {
 		v, err = fn(tx)
@@ -117,7 +118,7 @@ func (p *postgresDB) recall(ctx context.Context, _ string, fn func(*Tx) (any, er
 	return v, err
 }
 
-// run also returns how many statements fn had.
+// run runs fn in a transaction, and also returns how many statements fn had.
 func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) error) (statements int, err error) {
 	conn, err := p.acquire(ctx, key)
 	if err != nil {
@@ -126,8 +127,9 @@ func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) er
 	defer p.release(ctx, key, conn)
 	t := &postgresTx{conn: conn.Conn()}
 	t.add(begin, nil)
-	tx := &Tx{db: p.db, runs: t}
-	// Statements end with the caller's context, the commit does not: its outcome would be unknown.
+	tx := &Tx{db: p.db, conn: t}
+	// Statements end with the caller's context. The commit does not, because its outcome would be
+	// unknown.
 	whole := context.WithoutCancel(ctx)
 	err = tx.run(fn)
 	if err == nil {
@@ -140,10 +142,11 @@ func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) er
 	return 0, err
 }
 
-// acquire waits for the key's turn and for a connection. A server that has no room for one more
-// connection is asked again as long as the caller waits: one of ours comes free sooner.
+// acquire waits for the key's turn and for a connection. If the server accepts no further
+// connection, acquire tries again as long as the caller waits, because another connection of this
+// pool may become free.
 func (p *postgresDB) acquire(ctx context.Context, key string) (*pgxpool.Conn, error) {
-	if err := p.turns.Enter(ctx, key, 1); err != nil {
+	if err := p.connGate.Enter(ctx, key, 1); err != nil {
 		return nil, err
 	}
 	for {
@@ -159,7 +162,7 @@ func (p *postgresDB) acquire(ctx context.Context, key string) (*pgxpool.Conn, er
 			case <-ctx.Done():
 			}
 		}
-		p.turns.Leave(key, 1)
+		p.connGate.Leave(key, 1)
 		return nil, err
 	}
 }
@@ -169,15 +172,16 @@ const (
 	connectPause       = 5 * time.Millisecond
 )
 
-// release gives a connection back. One that is still in a transaction is closed. When the server
-// ended a connection, it may have ended them all, as after a crash: none is used again.
+// release gives a connection back. It closes a connection that is still in a transaction. If the
+// server ended the connection, it may have ended all of them, as after a crash, so none is used
+// again.
 func (p *postgresDB) release(ctx context.Context, key string, conn *pgxpool.Conn) {
 	ended := conn.Conn().IsClosed() && ctx.Err() == nil
 	conn.Release()
 	if ended {
 		p.conns.Reset()
 	}
-	p.turns.Leave(key, 1)
+	p.connGate.Leave(key, 1)
 }
 
 func (p *postgresDB) serve(context.Context) error { return nil }
@@ -205,14 +209,14 @@ func (p *postgresDB) close() error {
 		p.river.Close()
 		p.river = nil
 	}
-	p.stats.close()
+	p.analyzer.close()
 	p.conns.Close()
 	return nil
 }
 
-// postgresTx is a transaction. Statements whose outcome no caller needs, "begin" first of all, go
-// to the server together with the next one whose outcome is needed. A round trip costs both ends
-// more than most statements do.
+// postgresTx is a transaction. A statement whose outcome no caller needs, such as "begin", is sent
+// together with the next one whose outcome is needed. A round trip costs both ends more than most
+// statements do.
 type postgresTx struct {
 	conn  *pgx.Conn
 	batch *pgx.Batch // statements that are not sent yet; nil for none
@@ -220,8 +224,8 @@ type postgresTx struct {
 	statements int // how many statements the transaction has run
 }
 
-// batchMost is how many statements wait to be sent.
-const batchMost = 100
+// maxBatch is how many unsent statements a transaction may hold back.
+const maxBatch = 100
 
 func (t *postgresTx) add(query string, args []any) {
 	if t.batch == nil {
@@ -232,16 +236,16 @@ func (t *postgresTx) add(query string, args []any) {
 
 func (t *postgresTx) send(ctx context.Context, query string, args []any) error {
 	t.statements++
-	if t.add(query, args); t.batch.Len() < batchMost {
+	if t.add(query, args); t.batch.Len() < maxBatch {
 		return nil
 	}
 	_, err := t.flush(ctx)
 	return err
 }
 
-// flush sends what waits, and returns the outcome of the last of it.
+// flush sends the waiting statements, and returns the outcome of the last one.
 func (t *postgresTx) flush(ctx context.Context) (last pgconn.CommandTag, err error) {
-	results, n := t.start(ctx)
+	results, n := t.startBatch(ctx)
 	for range n {
 		if last, err = results.Exec(); err != nil {
 			break
@@ -250,8 +254,8 @@ func (t *postgresTx) flush(ctx context.Context) (last pgconn.CommandTag, err err
 	return last, cmp.Or(err, results.Close())
 }
 
-// start sends what waits, n statements.
-func (t *postgresTx) start(ctx context.Context) (results pgx.BatchResults, n int) {
+// startBatch sends the n waiting statements.
+func (t *postgresTx) startBatch(ctx context.Context) (results pgx.BatchResults, n int) {
 	results, n = t.conn.SendBatch(ctx, t.batch), t.batch.Len()
 	t.batch = nil
 	return results, n
@@ -272,10 +276,10 @@ func (t *postgresTx) exec(ctx context.Context, query string, args []any) (_ sql.
 func (t *postgresTx) query(ctx context.Context, query string, args []any) (cursor, error) {
 	t.statements++
 	if t.batch == nil {
-		return queried(t.conn.Query(ctx, query, args...))
+		return newCursor(t.conn.Query(ctx, query, args...))
 	}
 	t.add(query, args)
-	results, n := t.start(ctx)
+	results, n := t.startBatch(ctx)
 	for range n - 1 {
 		if _, err := results.Exec(); err != nil {
 			return nil, cmp.Or(err, results.Close())
@@ -291,8 +295,8 @@ func (t *postgresTx) query(ctx context.Context, query string, args []any) (curso
 var errRolledBack = errors.New("PostgreSQL rolled the transaction back")
 
 func (t *postgresTx) commit(ctx context.Context) error {
-	if t.idle() && t.batch.Len() == 1 {
-		return nil // nothing ran: it has not begun
+	if t.isIdle() && t.batch.Len() == 1 {
+		return nil // no statement ran, so no transaction has begun
 	}
 	t.add("commit", nil)
 	done, err := t.flush(ctx)
@@ -302,14 +306,15 @@ func (t *postgresTx) commit(ctx context.Context) error {
 	return err
 }
 
-// rollback makes the connection free for others. One that cannot be told is not used again.
+// rollback ends the transaction, so that others can use the connection. A connection that cannot be
+// rolled back is not used again.
 func (t *postgresTx) rollback(ctx context.Context) {
-	if !t.idle() && !t.conn.IsClosed() {
+	if !t.isIdle() && !t.conn.IsClosed() {
 		_, _ = t.conn.Exec(ctx, "rollback")
 	}
 }
 
-func (t *postgresTx) idle() bool { return t.conn.PgConn().TxStatus() == 'I' }
+func (t *postgresTx) isIdle() bool { return t.conn.PgConn().TxStatus() == 'I' }
 
 // postgresRead runs a query without a transaction.
 type postgresRead struct{ conn *pgx.Conn }
@@ -319,16 +324,17 @@ func (postgresRead) exec(context.Context, string, []any) (sql.Result, error) {
 }
 
 func (p postgresRead) query(ctx context.Context, query string, args []any) (cursor, error) {
-	return queried(p.conn.Query(ctx, query, args...))
+	return newCursor(p.conn.Query(ctx, query, args...))
 }
 
-// postgresRows are the rows of a query, the last one of its batch if it has one.
+// postgresRows are the rows of a query. If the query was sent in a batch, it is the last statement
+// of the batch.
 type postgresRows struct {
 	pgx.Rows
 	batch pgx.BatchResults
 }
 
-func queried(rows pgx.Rows, err error) (cursor, error) {
+func newCursor(rows pgx.Rows, err error) (cursor, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -344,11 +350,12 @@ func (r postgresRows) Close() error {
 	return err
 }
 
-// Shard returns a number below the number of connections. Few transactions that run at the same time
-// get the same one, so that a counter with a row for each shard makes few of them wait. PostgreSQL
-// numbers its processes one after the other. On SQLite it is 0: one transaction writes at a time.
+// Shard returns a number below the number of connections. Transactions that run at the same time
+// mostly get different numbers, so a counter with a row for each shard makes few of them wait. On
+// PostgreSQL the number comes from the process id of the connection. On SQLite, where one
+// transaction writes at a time, it is 0.
 func (tx *Tx) Shard() int {
-	if t, ok := tx.runs.(*postgresTx); ok {
+	if t, ok := tx.conn.(*postgresTx); ok {
 		return int(t.conn.PgConn().PID() % postgresConns)
 	}
 	return 0

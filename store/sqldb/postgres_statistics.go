@@ -9,32 +9,33 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// statistician has PostgreSQL look at what is in a table that has doubled. Autovacuum does so too,
-// but at most once a minute, which is late for a new database that an identity provider fills: its
-// statements were planned for empty tables, where any index of a site looks as good as any other,
-// and keep their plans until there are statistics.
-type statistician struct {
+// analyzer makes PostgreSQL analyze each table that has doubled in size. Autovacuum does so too,
+// but at most once a minute. That is too late for a new database that an identity provider is
+// filling: its statements were planned for empty tables, for which every index looks equally good,
+// and they keep these plans until there are statistics.
+type analyzer struct {
 	conns      *pgxpool.Pool
 	log        *slog.Logger
-	statements atomic.Int64 // statements of write transactions since the last look
+	statements atomic.Int64 // statements of write transactions since the tables were last checked
 	due        chan struct{}
 	stop       context.CancelFunc
 	ended      chan struct{}
 }
 
-// lookAfter is how many statements write before it looks whether a table has doubled.
-const lookAfter = 5_000
+// analyzeAfter is how many statements are run before the analyzer checks whether a table has
+// doubled.
+const analyzeAfter = 5_000
 
-func startStatistician(conns *pgxpool.Pool, log *slog.Logger) *statistician {
+func startAnalyzer(conns *pgxpool.Pool, log *slog.Logger) *analyzer {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &statistician{conns: conns, log: log, due: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
+	s := &analyzer{conns: conns, log: log, due: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
 	go s.run(ctx)
 	return s
 }
 
-// ran is told how many statements a write transaction had.
-func (s *statistician) ran(statements int) {
-	if s.statements.Add(int64(statements)) < lookAfter {
+// countStatements counts the statements of a write transaction.
+func (s *analyzer) countStatements(statements int) {
+	if s.statements.Add(int64(statements)) < analyzeAfter {
 		return
 	}
 	s.statements.Store(0)
@@ -44,7 +45,7 @@ func (s *statistician) ran(statements int) {
 	}
 }
 
-func (s *statistician) run(ctx context.Context) {
+func (s *analyzer) run(ctx context.Context) {
 	defer close(s.ended)
 	for {
 		select {
@@ -52,15 +53,15 @@ func (s *statistician) run(ctx context.Context) {
 			return
 		case <-s.due:
 		}
-		if err := s.look(ctx); err != nil && ctx.Err() == nil {
+		if err := s.analyzeGrown(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("gather statistics of tables that have grown", "error", err)
 		}
 	}
 }
 
-// look analyzes each table that has twice the rows that its statistics are about, unless another
-// session is doing so.
-func (s *statistician) look(ctx context.Context) error {
+// analyzeGrown analyzes each table that has twice as many rows as its statistics say, unless
+// another session is doing so.
+func (s *analyzer) analyzeGrown(ctx context.Context) error {
 	rows, err := s.conns.Query(ctx, `
 		select format('analyze (skip_locked) %I.%I', s.schemaname, s.relname)
 		from pg_stat_user_tables s
@@ -82,7 +83,7 @@ func (s *statistician) look(ctx context.Context) error {
 	return nil
 }
 
-func (s *statistician) close() {
+func (s *analyzer) close() {
 	s.stop()
 	<-s.ended
 }

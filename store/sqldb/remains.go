@@ -10,45 +10,46 @@ import (
 
 // SQLite overwrites a row that is deleted or replaced (secure_delete). But when it moves rows to
 // another page to make room, it leaves their bytes in the part of the old page that no row uses,
-// until a row is written there. What a person's rows held can still be read from the file then,
+// until a row is written there. Data of a deleted person can then still be read from the file,
 // although no table has it.
 
 // remainsPages is how many pages are read between two looks at the clock.
 const remainsPages = 1_000
 
-// remains is the unused part of a page in which something was found.
-type remains struct {
+// pageRemains is the unused part of a page that still holds deleted data.
+type pageRemains struct {
 	number     int
-	page       []byte // as it was read
+	page       []byte // the content of the page when it was read
 	start, end int    // the unused part
 }
 
-// overwriteRemains writes zeros over each unused part of a page for which found is true. done is
-// false when end has come.
+// overwriteRemains writes zeros over the unused part of each page for which found returns true.
+// done is false if end came first.
 func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (done bool, err error) {
 	work := db.Slicer(end)
 	for {
-		all, looked, err := db.remains(ctx, end, found)
+		all, looked, err := db.findRemains(ctx, end, found)
 		if err != nil || !looked || len(all) == 0 {
 			return looked && err == nil, err
 		}
 		for _, r := range all {
-			if work.Over() {
+			if work.IsOver() {
 				return false, nil
 			}
 			if err := work.Write(ctx, func(tx *Tx) error { return tx.overwriteUnused(ctx, r) }); err != nil {
 				return false, err
 			}
 		}
-		// A page that was changed in between is still as it was: look again.
+		// A page that changed in between was not overwritten, so look again.
 	}
 }
 
-// remains looks at every page. looked is false when end came before the last one.
+// findRemains looks at every page and returns the unused parts for which found returns true. looked
+// is false if end came before the last page.
 //
 // The virtual tables dbstat and sqlite_dbpage (sqlite.org/dbstat.html, sqlite.org/dbpage.html) tell
-// what a page is for, and what is in it.
-func (db *DB) remains(ctx context.Context, end time.Time, found func(unused []byte) bool) (all []remains, looked bool, err error) {
+// the use and the content of each page.
+func (db *DB) findRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (all []pageRemains, looked bool, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
 		rows, err := tx.Query(ctx, `
 			select p.pgno, d.pagetype = 'overflow', d.unused, p.data
@@ -62,7 +63,7 @@ func (db *DB) remains(ctx context.Context, end time.Time, found func(unused []by
 			if n%remainsPages == 0 && !time.Now().Before(end) {
 				return nil
 			}
-			var r remains
+			var r pageRemains
 			var overflow bool
 			var unused int
 			if err := rows.Scan(&r.number, &overflow, &unused, &r.page); err != nil {
@@ -83,7 +84,7 @@ func (db *DB) remains(ctx context.Context, end time.Time, found func(unused []by
 	return all, looked && err == nil, err
 }
 
-// unusedPart is the part of a b-tree page between the list of its rows and the first row
+// unusedPart returns the range of a b-tree page between the list of its rows and the first row
 // (sqlite.org/fileformat2.html#b_tree_pages).
 func unusedPart(number int, page []byte) (start, end int, err error) {
 	header := 0
@@ -112,7 +113,7 @@ func unusedPart(number int, page []byte) (start, end int, err error) {
 }
 
 // overwriteUnused writes zeros over the unused part of a page, unless the page has changed.
-func (tx *Tx) overwriteUnused(ctx context.Context, r remains) error {
+func (tx *Tx) overwriteUnused(ctx context.Context, r pageRemains) error {
 	var now []byte
 	if err := tx.QueryRow(ctx, "select data from sqlite_dbpage where pgno = $1", r.number).Scan(&now); err != nil {
 		return err

@@ -2,7 +2,7 @@ package sqldb
 
 import "context"
 
-// sender is a connection that can keep statements back until a caller waits for one.
+// sender is a connection that can hold statements back until a caller needs an outcome.
 type sender interface {
 	send(ctx context.Context, query string, args []any) error
 }
@@ -11,12 +11,12 @@ type sender interface {
 // with the next statement that has an outcome, or with the commit, and needs no round trip of its
 // own. If it fails, that statement or the commit returns its error.
 func (tx *Tx) Send(ctx context.Context, query string, args ...any) error {
-	s, can := tx.runs.(sender)
+	s, can := tx.conn.(sender)
 	if !can {
 		_, err := tx.Exec(ctx, query, args...)
 		return err
 	}
-	if err := tx.ready(ctx); err != nil {
+	if err := tx.checkReady(ctx); err != nil {
 		return err
 	}
 	if err := s.send(ctx, query, args); err != nil {

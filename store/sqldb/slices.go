@@ -24,8 +24,8 @@ func (db *DB) Slicer(end time.Time) *Slicer {
 	return &Slicer{Pacer: pace.ForCleaning(), db: db, end: end}
 }
 
-// Over says whether the time for this work is over.
-func (s *Slicer) Over() bool { return !s.end.IsZero() && !time.Now().Before(s.end) }
+// IsIsOver reports whether the time for this work is over.
+func (s *Slicer) IsOver() bool { return !s.end.IsZero() && !time.Now().Before(s.end) }
 
 // Lane returns the lane in which the work reads.
 func (s *Slicer) Lane() Lane { return s.db.Lane(SliceLane) }
@@ -40,14 +40,15 @@ func (s *Slicer) Write(ctx context.Context, fn func(tx *Tx) error) error {
 		began := time.Now()
 		defer func() {
 			done = time.Now()
-			took, waited = done.Sub(began), s.db.writesWait()
+			took, waited = done.Sub(began), s.db.hasWaitingWrites()
 		}()
 		return fn(tx)
 	})
 	if err != nil {
 		return err
 	}
-	// Every commit takes some time. What this one took longer, its rows have caused.
+	// Every commit takes some time. If this one took longer than the shortest, its rows caused the
+	// difference.
 	commit := time.Since(done)
 	if s.commit == 0 || commit < s.commit {
 		s.commit = commit

@@ -13,29 +13,29 @@ import (
 // Compact rewrites it.
 
 const (
-	// freeLeast and freeShare are how many free pages are kept for new rows: so many, and one of so
-	// many.
-	freeLeast = 256
-	freeShare = 100
-	// vacuumPages is how many pages are given back between two looks at the clock.
-	vacuumPages = "pragma incremental_vacuum(8)"
+	// The number of free pages that are kept for new rows is minFreePages plus one in freePageShare
+	// of all pages.
+	minFreePages  = 256
+	freePageShare = 100
+	// vacuumSome gives a few pages back. The clock is checked after each call.
+	vacuumSome = "pragma incremental_vacuum(8)"
 )
 
 const incrementalVacuum = 2
 
 // Reclaim gives free pages of a SQLite file back to the file system, until few are left or end has
-// come. It returns how many, and whether it got through.
+// come. It returns how many pages it gave back; done is false if end came first.
 func (db *DB) Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error) {
 	if db.kind != SQLite {
 		return 0, true, nil // autovacuum makes the space free for new rows
 	}
 	work := db.Slicer(end)
 	for {
-		surplus, err := db.surplus(ctx)
+		surplus, err := db.surplusPages(ctx)
 		if err != nil || surplus <= 0 {
 			return pages, err == nil, err
 		}
-		if work.Over() {
+		if work.IsOver() {
 			return pages, false, nil
 		}
 		if err := work.Write(ctx, func(tx *Tx) error {
@@ -55,7 +55,7 @@ func (db *DB) Reclaim(ctx context.Context, end time.Time) (pages int, done bool,
 
 // vacuum gives a few pages back. The pragma returns a row without columns for each of them.
 func (tx *Tx) vacuum(ctx context.Context) (pages int, err error) {
-	rows, err := tx.Query(ctx, vacuumPages)
+	rows, err := tx.Query(ctx, vacuumSome)
 	if err != nil {
 		return 0, err
 	}
@@ -66,8 +66,8 @@ func (tx *Tx) vacuum(ctx context.Context) (pages int, err error) {
 	return pages, rows.Close()
 }
 
-// surplus returns how many free pages to give back. It is 0 for a file that cannot give any back.
-func (db *DB) surplus(ctx context.Context) (n int, err error) {
+// surplusPages returns how many free pages to give back. It is 0 for a file that cannot give any back.
+func (db *DB) surplusPages(ctx context.Context) (n int, err error) {
 	var mode, free, pages int
 	err = db.View(ctx, func(tx *Tx) error {
 		return tx.QueryRow(ctx, `
@@ -77,14 +77,14 @@ func (db *DB) surplus(ctx context.Context) (n int, err error) {
 	if err != nil || mode != incrementalVacuum {
 		return 0, err
 	}
-	return free - freeLeast - pages/freeShare, nil
+	return free - minFreePages - pages/freePageShare, nil
 }
 
-// giveBackAll gives every free page back, so that no deleted row is left in one. done is false for
-// an older file, and when end has come.
+// giveBackAll gives every free page back, so that no free page holds a deleted row. done is false
+// for an older file, and if end came first.
 func (db *DB) giveBackAll(ctx context.Context, end time.Time) (done bool, err error) {
 	work := db.Slicer(end)
-	for !work.Over() {
+	for !work.IsOver() {
 		var mode, free int
 		if err := db.View(ctx, func(tx *Tx) error {
 			return tx.QueryRow(ctx, "select auto_vacuum, freelist_count from pragma_auto_vacuum, pragma_freelist_count").Scan(&mode, &free)
@@ -107,8 +107,8 @@ func (db *DB) giveBackAll(ctx context.Context, end time.Time) (done bool, err er
 
 // ForgetDeleted makes a SQLite file forget what was deleted: it gives every free page back, writes
 // zeros over unused parts of pages for which found is true, and empties the write-ahead log.
-// complete is false when end came first, when a reader holds the log, and for an older file, which
-// keeps its free pages. On PostgreSQL autovacuum does it, and complete is true.
+// complete is false if end came first, if a reader still needs the log, and for an older file,
+// which keeps its free pages. On PostgreSQL, where autovacuum does this, complete is true.
 func (db *DB) ForgetDeleted(ctx context.Context, end time.Time, found func(unused []byte) bool) (complete bool, err error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {
@@ -134,9 +134,9 @@ func (db *DB) ForgetDeleted(ctx context.Context, end time.Time, found func(unuse
 // ErrNoCompact is returned by Compact for a PostgreSQL database.
 var ErrNoCompact = errors.New("a PostgreSQL database is looked after by its server: autovacuum makes the space free for new rows, and VACUUM FULL gives it back")
 
-// Compact rewrites a SQLite file without its free pages, so that from then on it gives space back
-// as it goes. It needs free space of the file's size. It returns ErrServed while a server has the
-// database.
+// Compact rewrites a SQLite file without its free pages. From then on, the file can give free space
+// back with Reclaim. It needs free space of the file's size. It returns ErrServed while a server
+// has the database.
 func (db *DB) Compact(ctx context.Context) (before, after int64, err error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {
@@ -145,13 +145,13 @@ func (db *DB) Compact(ctx context.Context) (before, after int64, err error) {
 	if err := s.lock(ctx); err != nil {
 		return 0, 0, err
 	}
-	conn, err := s.openConn(ctx, writerCache, busyReader, false)
+	conn, err := s.openConn(ctx, writerCache, readerLockWait, false)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, conn.close()) }()
 	size := func() (int64, error) {
-		if emptied, err := conn.emptyLog(ctx, time.Now().Add(busyReader)); err != nil {
+		if emptied, err := conn.emptyLog(ctx, time.Now().Add(readerLockWait)); err != nil {
 			return 0, err
 		} else if !emptied {
 			return 0, fmt.Errorf("compact %s: another program reads the file; end it and compact again", s.path)
@@ -166,7 +166,7 @@ func (db *DB) Compact(ctx context.Context) (before, after int64, err error) {
 		return 0, 0, err
 	}
 	for _, statement := range []string{"pragma auto_vacuum = incremental", "vacuum"} {
-		if err := conn.do(statement); err != nil {
+		if err := conn.runStatement(statement); err != nil {
 			return 0, 0, fmt.Errorf("compact %s: %w", s.path, err)
 		}
 	}

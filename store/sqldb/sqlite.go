@@ -20,36 +20,36 @@ import (
 
 const (
 	sqliteReaders = 5
-	// reservedReaders are for the lane of fair.System.
+	// reservedReaders is how many readers only the lane of fair.System may use.
 	reservedReaders = 1
 	// Page caches in KiB. modernc.org/sqlite needs about twice as much memory.
 	writerCache = 16 << 10
 	readerCache = 2000
-	// busyWriter is how long the writer asks for the lock before it looks whether a caller still
-	// waits. SQLite asks after 1, 2 and 5 ms, then ever more rarely; starting over keeps a busy
-	// neighbour from starving us.
-	busyWriter = 8 * time.Millisecond
-	busyReader = 10 * time.Second
+	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
+	// still waits. SQLite tries after 1, 2 and 5 ms, then more and more rarely. Starting over keeps
+	// another busy process from always being first.
+	writerLockWait = 8 * time.Millisecond
+	readerLockWait = 10 * time.Second
 	// maxStatements is how many prepared statements a connection keeps.
 	maxStatements = 400
 )
 
-// sqliteDB is a SQLite file: one writer, a few readers.
+// sqliteDB is a SQLite file with its connections: one writer and a few readers.
 type sqliteDB struct {
-	db       *DB
-	path     string
-	file     identity
-	stamp    *stamper
-	log      *slog.Logger
-	writer   *writer
-	check    *checkpointer
-	readers  chan *sqliteConn // idle readers; nil for one that is not open
-	turns    *fair.Gate       // lets callers in turn take a reader
-	shutdown chan struct{}
-	closing  sync.Once
+	db           *DB
+	path         string
+	file         identity
+	stamp        *stamper
+	log          *slog.Logger
+	writer       *writer
+	checkpointer *checkpointer
+	readers      chan *sqliteConn // idle readers; nil for one that is not open
+	readerGate   *fair.Gate       // lets the sites take turns in using readers
+	shutdown     chan struct{}
+	closing      sync.Once
 
-	mu     sync.Mutex
-	served *sqliteConn // holds the lock of who serves the file; nil: not this process
+	mu         sync.Mutex
+	serverLock *sqliteConn // holds the lock of the process that serves the file; nil if that is not this process
 }
 
 func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB, error) {
@@ -81,7 +81,7 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if err := checkMixed(ctx, path); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	s := &sqliteDB{db: db, path: path, file: file, stamp: &stamper{path: path}, log: o.Log, readers: make(chan *sqliteConn, sqliteReaders), turns: fair.NewGate(fair.Options{Capacity: sqliteReaders, Reserved: reservedReaders}), shutdown: make(chan struct{})}
+	s := &sqliteDB{db: db, path: path, file: file, stamp: &stamper{path: path}, log: o.Log, readers: make(chan *sqliteConn, sqliteReaders), readerGate: fair.NewGate(fair.Options{Capacity: sqliteReaders, Reserved: reservedReaders}), shutdown: make(chan struct{})}
 	if err := s.start(ctx, o); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -98,49 +98,51 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 		group = 1
 	}
 	s.writer = &writer{
-		db: s.db, conn: conn, file: s.file, stamp: s.stamp, log: s.log, group: group,
+		db: s.db, conn: conn, file: s.file, stamp: s.stamp, log: s.log, groupLimit: group,
 		queue: newWriteQueue(), closed: make(chan struct{}), ended: make(chan struct{}), now: time.Now,
 	}
-	s.check = &checkpointer{
-		open:   func() (*sqliteConn, error) { return s.openConn(context.Background(), readerCache, busyReader, false) },
+	s.checkpointer = &checkpointer{
+		open: func() (*sqliteConn, error) {
+			return s.openConn(context.Background(), readerCache, readerLockWait, false)
+		},
 		writer: s.writer, stamp: s.stamp, log: s.log,
 		due: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
-		held: heldLog, long: longLog,
+		warnPages: warnLogPages, restartPages: restartLogPages,
 	}
-	s.writer.filled = s.check.filled
+	s.writer.committed = s.checkpointer.countUpdates
 	for range sqliteReaders {
 		s.readers <- nil
 	}
 	go s.writer.run()
-	go s.check.run()
+	go s.checkpointer.run()
 	return nil
 }
 
-// openWriter opens the writer's connection and makes the database a write-ahead one, which SQLite
-// does not wait for when another process is opening the same file.
+// openWriter opens the writer's connection and switches the database to write-ahead logging. It
+// tries again itself, because SQLite does not wait when another process is opening the same file.
 func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
-	conn, err := s.openConn(ctx, writerCache, busyReader, false)
+	conn, err := s.openConn(ctx, writerCache, readerLockWait, false)
 	if err != nil {
 		return nil, err
 	}
-	// Counts for a file that is still empty, and changes nothing in another one.
-	if err := conn.do("pragma auto_vacuum = incremental"); err != nil {
+	// This has an effect only while the file is empty.
+	if err := conn.runStatement("pragma auto_vacuum = incremental"); err != nil {
 		conn.close()
 		return nil, err
 	}
 	var mode string
-	for deadline := time.Now().Add(3 * busyReader); ; {
-		err = conn.row("pragma journal_mode = wal", &mode)
+	for deadline := time.Now().Add(3 * readerLockWait); ; {
+		err = conn.readRow("pragma journal_mode = wal", &mode)
 		if !isBusy(err) || time.Now().After(deadline) {
 			break
 		}
-		time.Sleep(busyWriter)
+		time.Sleep(writerLockWait)
 	}
 	if err == nil && mode != "wal" {
 		err = fmt.Errorf("the file system does not support a write-ahead log (journal mode %q)", mode)
 	}
 	if err == nil {
-		err = conn.do("pragma busy_timeout = " + strconv.FormatInt(busyWriter.Milliseconds(), 10))
+		err = conn.runStatement("pragma busy_timeout = " + strconv.FormatInt(writerLockWait.Milliseconds(), 10))
 	}
 	if err != nil {
 		conn.close()
@@ -149,14 +151,14 @@ func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	return conn, nil
 }
 
-// dsn is the data source name of a connection to the file.
-func (s *sqliteDB) dsn(cache int, busy time.Duration, readOnly bool) string {
+// dataSourceName returns the data source name of a connection to the file.
+func (s *sqliteDB) dataSourceName(cache int, busy time.Duration, readOnly bool) string {
 	q := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
 		fmt.Sprintf("cache_size(-%d)", cache),
 		"foreign_keys(1)",
-		"secure_delete(fast)", // what was deleted is overwritten, where the page is written anyway
-		fmt.Sprintf("journal_size_limit(%d)", 2*longLog*4096),
+		"secure_delete(fast)", // overwrites deleted rows in pages that are written anyway
+		fmt.Sprintf("journal_size_limit(%d)", 2*restartLogPages*4096),
 		"synchronous(full)",
 		"temp_store(memory)",
 		"wal_autocheckpoint(0)",
@@ -171,7 +173,7 @@ func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, 
 	if err := s.file.check(); err != nil {
 		return nil, err
 	}
-	conn, err := openSQLiteConn(ctx, s.dsn(cache, busy, readOnly))
+	conn, err := openSQLiteConn(ctx, s.dataSourceName(cache, busy, readOnly))
 	if err != nil {
 		return nil, err
 	}
@@ -185,13 +187,13 @@ func (s *sqliteDB) update(ctx context.Context, key string, fn func(*Tx) error) e
 
 func (s *sqliteDB) view(ctx context.Context, key string, fn func(*Tx) error) error {
 	return s.withReader(ctx, key, func(conn *sqliteConn) (broken bool, err error) {
-		if err := conn.do("begin"); err != nil {
+		if err := conn.runStatement("begin"); err != nil {
 			return true, fmt.Errorf("read transaction: %w", err)
 		}
-		// Nothing was written: rolling back ends the snapshot. A connection that cannot is not used
-		// again.
-		defer func() { broken = conn.do("rollback") != nil }()
-		tx := &Tx{db: s.db, runs: conn}
+		// Nothing was written, so rolling back only ends the snapshot. A connection that cannot
+		// roll back is not used again.
+		defer func() { broken = conn.runStatement("rollback") != nil }()
+		tx := &Tx{db: s.db, conn: conn}
 		return false, tx.run(fn)
 	})
 }
@@ -201,38 +203,39 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 	return s.withReader(ctx, key, func(conn *sqliteConn) (bool, error) {
 		conn.interruptible = false
 		defer func() { conn.interruptible = true }()
-		tx := &Tx{db: s.db, runs: conn, single: true}
+		tx := &Tx{db: s.db, conn: conn, singleQuery: true}
 		return false, tx.run(fn)
 	})
 }
 
-// recall asks SQLite whether any process has written to the database since the connection looked
-// last.
+// recall asks SQLite whether any process has written to the database since the connection last
+// asked.
 func (s *sqliteDB) recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
-		if err := conn.refresh(); err != nil {
+		if err := conn.dropStaleValues(); err != nil {
 			return true, err
 		}
-		if known, found := conn.known[key]; found {
+		if known, found := conn.cachedValues[key]; found {
 			v = known
 			return false, nil
 		}
 		conn.interruptible = false
 		defer func() { conn.interruptible = true }()
-		tx := &Tx{db: s.db, runs: conn, single: true}
+		tx := &Tx{db: s.db, conn: conn, singleQuery: true}
 		err = tx.run(func(tx *Tx) (err error) {
 			v, err = fn(tx)
 			return err
 		})
 		if err == nil {
-			conn.know(key, v)
+			conn.cacheValue(key, v)
 		}
 		return false, err
 	})
 	return v, err
 }
 
-// withReader lends a reader, which fn may report to be broken.
+// withReader calls fn with a reader. fn reports whether the reader is broken, so that it is not
+// used again.
 func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteConn) (broken bool, err error)) (err error) {
 	var conn *sqliteConn
 	select {
@@ -240,13 +243,13 @@ func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteCo
 		return errClosed
 	default:
 	}
-	if err := s.stamp.overwritten(); err != nil {
+	if err := s.stamp.overwrittenError(); err != nil {
 		return err
 	}
-	if err := s.turns.Enter(ctx, key, 1); err != nil {
+	if err := s.readerGate.Enter(ctx, key, 1); err != nil {
 		return err
 	}
-	defer s.turns.Leave(key, 1)
+	defer s.readerGate.Leave(key, 1)
 	select {
 	case conn = <-s.readers:
 	case <-s.shutdown:
@@ -256,7 +259,7 @@ func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteCo
 	}
 	defer func() { s.readers <- conn }()
 	if conn == nil {
-		if conn, err = s.openConn(ctx, readerCache, busyReader, true); err != nil {
+		if conn, err = s.openConn(ctx, readerCache, readerLockWait, true); err != nil {
 			return fmt.Errorf("open a reader: %w", err)
 		}
 	}
@@ -277,24 +280,24 @@ func (s *sqliteDB) ping(ctx context.Context) error {
 
 func (s *sqliteDB) pool(context.Context) (*pgxpool.Pool, error) { return nil, ErrNoPool }
 
-// serve makes this process the one that serves the file, and has it stamp the file.
+// serve makes this process the server of the file, and starts stamping the file.
 func (s *sqliteDB) serve(ctx context.Context) error {
 	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	if err := s.stamp.begin(); err != nil {
+	if err := s.stamp.start(); err != nil {
 		return err
 	}
-	s.check.filled(checkpointUpdates)
+	s.checkpointer.countUpdates(checkpointUpdates)
 	return nil
 }
 
-// lock locks a file beside the database. It is a SQLite file itself, because SQLite knows how to
-// lock one on every system so that the lock ends with the process.
+// lock locks a second file in the same folder. That file is a SQLite file too, because SQLite can
+// lock its files on every system so that the lock ends with the process.
 func (s *sqliteDB) lock(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.served != nil {
+	if s.serverLock != nil {
 		return nil
 	}
 	info, err := os.Stat(s.path)
@@ -304,12 +307,12 @@ func (s *sqliteDB) lock(ctx context.Context) error {
 	if n := otherNames(info); n > 0 {
 		return fmt.Errorf("the database file %s has another name (a hard link), under which a second server would not see this one; remove the other name", s.path)
 	}
-	s.served, err = lockServer(ctx, s.path)
+	s.serverLock, err = lockServer(ctx, s.path)
 	return err
 }
 
-// lockServer takes the lock of the one process that may serve a SQLite file. It ends with the
-// connection. It returns ErrServed when another process has the lock.
+// lockServer takes the lock of the one process that may serve a SQLite file. The lock ends with the
+// connection. lockServer returns ErrServed if another process has the lock.
 func lockServer(ctx context.Context, path string) (*sqliteConn, error) {
 	beside := sqliteDB{path: path + "-server"}
 	if err := createPrivate(beside.path); err != nil {
@@ -317,7 +320,7 @@ func lockServer(ctx context.Context, path string) (*sqliteConn, error) {
 	}
 	conn, err := beside.openConn(ctx, readerCache, time.Second, false)
 	if err == nil {
-		if err = conn.do("begin exclusive"); err == nil {
+		if err = conn.runStatement("begin exclusive"); err == nil {
 			return conn, nil
 		}
 		conn.close()
@@ -328,15 +331,15 @@ func lockServer(ctx context.Context, path string) (*sqliteConn, error) {
 	return nil, fmt.Errorf("lock %s: %w", beside.path, err)
 }
 
-// close waits for the running transactions. The writer's connection goes last: closing the last
-// connection copies the whole log into the database. An overwritten file is left as it is, with
-// connections that end with the process.
+// close waits for the running transactions. It closes the writer's connection last, because closing
+// the last connection copies the whole log into the database. If another program has overwritten
+// the file, close leaves the connections open until the process ends.
 func (s *sqliteDB) close() (err error) {
 	s.closing.Do(func() {
 		close(s.shutdown)
 		s.writer.close()
-		s.check.close()
-		if err = s.stamp.overwritten(); err != nil {
+		s.checkpointer.close()
+		if err = s.stamp.overwrittenError(); err != nil {
 			return
 		}
 		for range sqliteReaders {
@@ -347,8 +350,8 @@ func (s *sqliteDB) close() (err error) {
 		err = errors.Join(err, s.writer.conn.close())
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.served != nil {
-			err = errors.Join(err, s.served.do("rollback"), s.served.close())
+		if s.serverLock != nil {
+			err = errors.Join(err, s.serverLock.runStatement("rollback"), s.serverLock.close())
 		}
 	})
 	return err

@@ -15,29 +15,29 @@ import (
 	"modernc.org/sqlite"
 )
 
-// sqliteConn is one connection with its prepared statements, used by one goroutine at a time and
-// for one query after the other. It speaks to the driver itself: what database/sql does around
-// every statement (locks, a goroutine, conversions of any type into any other) costs more than a
-// read by primary key.
+// sqliteConn is one connection with its prepared statements. One goroutine at a time uses it, for
+// one query at a time. It calls the driver directly, because database/sql adds work to every
+// statement (locks, a goroutine, conversions) that costs more than a read by primary key.
 type sqliteConn struct {
-	c     driver.Conn
-	stmts map[string]*sqliteStmt
-	// interruptible: a statement may be stopped when its context ends. Never on the writer:
-	// stopping one statement would roll back every update that shares the transaction.
+	driverConn driver.Conn
+	stmts      map[string]*sqliteStmt
+	// interruptible means that a statement may be stopped when its context ends. It is never set on
+	// the writer, where stopping one statement would roll back every update that shares the
+	// transaction.
 	interruptible bool
 
 	args   []driver.NamedValue // the arguments of the statement that is being started
 	values []driver.Value      // the values of the current row
 
-	version int64          // the version of the database: it grows with each commit of another connection
-	known   map[string]any // values that were read from that version
+	version      int64          // the database's version, which changes with each commit of another connection
+	cachedValues map[string]any // values that were read at that version, by key
 }
 
-// sqliteStmt is a prepared statement with the arguments that its placeholders take, one after the
-// other, counted from 1.
+// sqliteStmt is a prepared statement. argumentNumbers says for each placeholder which argument it
+// gets, counted from 1.
 type sqliteStmt struct {
 	driverStmt
-	takes []int
+	argumentNumbers []int
 }
 
 // driverStmt is a prepared statement of the driver.
@@ -47,7 +47,7 @@ type driverStmt interface {
 	driver.StmtQueryContext
 }
 
-// openSQLiteConn opens a connection of its own, which closes with c.close.
+// openSQLiteConn opens a connection. The caller closes it with close.
 func openSQLiteConn(ctx context.Context, dsn string) (*sqliteConn, error) {
 	connector, err := sqlite.NewConnector(dsn)
 	if err != nil {
@@ -57,11 +57,11 @@ func openSQLiteConn(ctx context.Context, dsn string) (*sqliteConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sqliteConn{c: c, stmts: map[string]*sqliteStmt{}}, nil
+	return &sqliteConn{driverConn: c, stmts: map[string]*sqliteStmt{}}, nil
 }
 
 func (c *sqliteConn) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
-	ctx = c.context(ctx)
+	ctx = c.statementContext(ctx)
 	stmt, err := c.prepare(query)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (c *sqliteConn) exec(ctx context.Context, query string, args []any) (sql.Re
 }
 
 func (c *sqliteConn) query(ctx context.Context, query string, args []any) (cursor, error) {
-	ctx = c.context(ctx)
+	ctx = c.statementContext(ctx)
 	stmt, err := c.prepare(query)
 	if err != nil {
 		return nil, err
@@ -95,18 +95,18 @@ func (c *sqliteConn) query(ctx context.Context, query string, args []any) (curso
 	return &sqliteRows{ctx: ctx, rows: rows, values: c.values}, nil
 }
 
-func (c *sqliteConn) context(ctx context.Context) context.Context {
+func (c *sqliteConn) statementContext(ctx context.Context) context.Context {
 	if c.interruptible {
 		return ctx
 	}
 	return context.WithoutCancel(ctx)
 }
 
-// bind makes c.args of the arguments that the statement takes. Byte slices are bound as text:
-// SQLite would store a blob, which equals no text.
+// bind sets c.args to the arguments of the statement. Byte slices are bound as text, because SQLite
+// would store them as blobs, which never equal text.
 func (c *sqliteConn) bind(stmt *sqliteStmt, args []any) error {
 	c.args = c.args[:0]
-	for i, n := range stmt.takes {
+	for i, n := range stmt.argumentNumbers {
 		if n > len(args) {
 			return fmt.Errorf("argument $%d is missing: there are %d", n, len(args))
 		}
@@ -131,8 +131,8 @@ func driverValue(arg any) (driver.Value, error) {
 	return driver.DefaultParameterConverter.ConvertValue(arg)
 }
 
-// do runs a statement of the connection itself, whatever becomes of the caller.
-func (c *sqliteConn) do(query string) error {
+// runStatement runs a statement that no caller's context can stop, such as "commit".
+func (c *sqliteConn) runStatement(query string) error {
 	stmt, err := c.prepare(query)
 	if err != nil {
 		return err
@@ -141,19 +141,19 @@ func (c *sqliteConn) do(query string) error {
 	return err
 }
 
-// prepare returns the prepared statement of the text. When there are very many they are forgotten
-// together: texts come from the program, a filter's too, so that they repeat.
+// prepare returns the prepared statement of a query. If there are too many prepared statements, it
+// closes all of them. The program makes the queries, so the same ones come again.
 func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	if stmt := c.stmts[query]; stmt != nil {
 		return stmt, nil
 	}
 	if len(c.stmts) >= maxStatements {
-		if err := c.forget(); err != nil {
+		if err := c.closeStatements(); err != nil {
 			return nil, err
 		}
 	}
-	text, takes := nameless(query)
-	prepared, err := c.c.Prepare(text)
+	text, takes := withoutNames(query)
+	prepared, err := c.driverConn.Prepare(text)
 	if err != nil {
 		return nil, err
 	}
@@ -165,10 +165,10 @@ func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	return c.stmts[query], nil
 }
 
-// nameless replaces each $1 by ?, and returns which arguments the placeholders take. To SQLite $1
-// is a name, and the driver looks up the name of each placeholder by walking over all names of the
-// statement.
-func nameless(query string) (text string, takes []int) {
+// withoutNames replaces each placeholder such as $1 by ?, and returns the number of the argument
+// for each. SQLite treats $1 as a name, and the driver searches all names of the statement for each
+// placeholder, which is slow.
+func withoutNames(query string) (text string, takes []int) {
 	var b strings.Builder
 	quoted := false
 	for i := 0; i < len(query); i++ {
@@ -190,8 +190,8 @@ func nameless(query string) (text string, takes []int) {
 	return b.String(), takes
 }
 
-// forget closes the prepared statements.
-func (c *sqliteConn) forget() (err error) {
+// closeStatements closes the prepared statements.
+func (c *sqliteConn) closeStatements() (err error) {
 	for _, stmt := range c.stmts {
 		err = errors.Join(err, stmt.Close())
 	}
@@ -199,8 +199,8 @@ func (c *sqliteConn) forget() (err error) {
 	return err
 }
 
-// row runs a statement of the connection itself that returns one row.
-func (c *sqliteConn) row(query string, dest ...any) (err error) {
+// readRow runs a statement that returns one row, and that no caller's context can stop.
+func (c *sqliteConn) readRow(query string, dest ...any) (err error) {
 	rows, err := c.query(context.Background(), query, nil)
 	if err != nil {
 		return err
@@ -212,47 +212,47 @@ func (c *sqliteConn) row(query string, dest ...any) (err error) {
 	return rows.Scan(dest...)
 }
 
-// refresh forgets what is known if any process has committed since.
+// dropStaleValues drops the cached values if any process has committed since they were read.
 //
-// The version is read before anything that is known under it, so that a commit in between makes the
-// next refresh forget.
-func (c *sqliteConn) refresh() error {
+// It reads the version before the values that are cached under that version. So a commit in between
+// makes the next call drop them.
+func (c *sqliteConn) dropStaleValues() error {
 	var version int64
-	if err := c.row("pragma data_version", &version); err != nil {
+	if err := c.readRow("pragma data_version", &version); err != nil {
 		return fmt.Errorf("version of the database: %w", err)
 	}
 	if version != c.version {
-		clear(c.known)
+		clear(c.cachedValues)
 		c.version = version
 	}
 	return nil
 }
 
-// mostKnown is how much a connection remembers before it begins anew.
-const mostKnown = 1_000
+// maxCachedValues is how many values a connection caches before it drops all of them.
+const maxCachedValues = 1_000
 
-func (c *sqliteConn) know(key string, v any) {
-	if c.known == nil || len(c.known) >= mostKnown {
-		c.known = map[string]any{}
+func (c *sqliteConn) cacheValue(key string, v any) {
+	if c.cachedValues == nil || len(c.cachedValues) >= maxCachedValues {
+		c.cachedValues = map[string]any{}
 	}
-	c.known[key] = v
+	c.cachedValues[key] = v
 }
 
 // checkpoint copies the write-ahead log into the database and returns how many pages the log has
 // and how many of them are copied.
 func (c *sqliteConn) checkpoint(mode string) (pages, copied int, err error) {
 	var busy int
-	err = c.row("pragma wal_checkpoint("+mode+")", &busy, &pages, &copied)
+	err = c.readRow("pragma wal_checkpoint("+mode+")", &busy, &pages, &copied)
 	return pages, copied, err
 }
 
-// emptyLog copies the whole write-ahead log into the database and empties it. done is false when a
-// reader or another checkpoint still holds the log at end: SQLite tells that in the answer, not as an
-// error. It tries at least once.
+// emptyLog copies the whole write-ahead log into the database and empties it. done is false if a
+// reader or another checkpoint still needs the log at end. SQLite reports that in its result, not
+// as an error. emptyLog tries at least once.
 func (c *sqliteConn) emptyLog(ctx context.Context, end time.Time) (done bool, err error) {
 	for {
 		var busy, pages, copied int
-		err := c.row("pragma wal_checkpoint(truncate)", &busy, &pages, &copied)
+		err := c.readRow("pragma wal_checkpoint(truncate)", &busy, &pages, &copied)
 		if err == nil && busy == 0 {
 			return true, nil
 		}
@@ -263,14 +263,14 @@ func (c *sqliteConn) emptyLog(ctx context.Context, end time.Time) (done bool, er
 			return false, err
 		}
 		select {
-		case <-time.After(busyWriter):
+		case <-time.After(writerLockWait):
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
 	}
 }
 
-func (c *sqliteConn) close() error { return errors.Join(c.forget(), c.c.Close()) }
+func (c *sqliteConn) close() error { return errors.Join(c.closeStatements(), c.driverConn.Close()) }
 
 // sqliteRows is the result of a query.
 type sqliteRows struct {
@@ -291,7 +291,7 @@ func (r *sqliteRows) Next() bool {
 	return r.err == nil
 }
 
-// Err is what ended Next early, nil at the natural end.
+// Err returns the error that ended Next early; nil if Next read all rows.
 func (r *sqliteRows) Err() error {
 	if errors.Is(r.err, io.EOF) {
 		return nil
@@ -355,9 +355,9 @@ func assignNumber(dest any, value int64) bool {
 	return true
 }
 
-// assignText reads into text of any named type. The domains have many of these, and database/sql,
-// which PostgreSQL goes through, takes them all by reflection; a list of them here would be
-// forgotten one day.
+// assignText assigns to a variable of any type whose underlying type is string. It uses reflection,
+// as database/sql does for PostgreSQL, because a list of the domains' string types here would not
+// be kept up to date.
 func assignText(dest any, value string) bool {
 	switch d := dest.(type) {
 	case *string:

@@ -10,7 +10,8 @@ import (
 )
 
 // resolve returns the file behind a path. The files beside a database (its log, its lock, its key)
-// belong to the file itself, not to a link to it: two names of one file must not have two locks.
+// belong to the file itself, not to a link to it, because two names of one file must not have two
+// locks.
 func resolve(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -20,7 +21,7 @@ func resolve(path string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return real, err
 	}
-	// The file is not there yet, but its folder may be a link.
+	// The file does not exist yet, but its folder may be a link.
 	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err != nil {
 		return "", err
@@ -34,14 +35,14 @@ func resolve(path string) (string, error) {
 // Resolve returns the file behind the url of a SQLite database, with links resolved.
 func Resolve(url string) (string, error) { return resolve(Path(url)) }
 
-// besideSQLite are the files that hold parts of a SQLite database.
-func besideSQLite(path string) []string { return []string{path, path + "-wal", path + "-shm"} }
+// databaseFiles returns the files that hold parts of a SQLite database.
+func databaseFiles(path string) []string { return []string{path, path + "-wal", path + "-shm"} }
 
-// makePrivate takes access away from all users except the owner: the files hold names, addresses
-// and hashes of credentials. A copy made by another program or a restored backup often can be read
-// by all.
+// makePrivate removes the access of all users except the owner, because the files hold names,
+// addresses and hashes of credentials. Copies that other programs make, and restored backups, are
+// often readable by everyone.
 func makePrivate(path string, log *slog.Logger) error {
-	for _, file := range besideSQLite(path) {
+	for _, file := range databaseFiles(path) {
 		info, err := os.Stat(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -9,11 +9,11 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// pageCaches tells SQLite, before its first connection, to allocate the page cache of a connection
-// whole, with its first page. Otherwise each page is allocated by itself, which takes twice the
-// memory (a page and its header have a little more than 4 KiB, an allocation of that size 8), and a
-// reader gives all of it back to the system after each commit of another connection, and asks for
-// it again page by page.
+// pageCaches tells SQLite, before the first connection is opened, to allocate the page cache of a
+// connection in one piece. Otherwise SQLite allocates each page separately. That takes twice the
+// memory, because a page with its header is a little larger than 4 KiB and the allocator then uses
+// 8 KiB. It also makes a reader free all its pages after each commit of another connection, and
+// allocate them again one by one.
 //
 // https://sqlite.org/c3ref/c_config_covering_index_scan.html#sqliteconfigpagecache
 var pageCaches = sync.OnceValue(func() error {
@@ -21,7 +21,7 @@ var pageCaches = sync.OnceValue(func() error {
 	defer tls.Close()
 	const (
 		none    = uintptr(0)          // no buffer that all connections share
-		size    = int32(0)            // of its slots
+		size    = int32(0)            // the size of a slot in the shared buffer, which does not exist
 		largest = -int32(writerCache) // in KiB; a connection with a smaller cache takes less
 	)
 	args := libc.Xmalloc(tls, libc.Tsize_t(3*unsafe.Sizeof(none)))

@@ -28,12 +28,11 @@ import (
 //	note {old, new} in -stamp ──► write new into the database ──► copy the -wal into the file ──► note {new}
 //
 // The stamp is the user_version on the file's first page. It reaches the file with the pages of the
-// -wal, before SQLite may begin the -wal anew. So the stamp in the file is always one that is
-// noted, or one that the -wal holds. That is so after a crash at any moment. The stamp in an older
-// copy is neither.
+// -wal, before SQLite may begin the -wal anew. So the stamp in the file is always in the note or in
+// the -wal, even after a crash at any moment. The stamp of an older copy is in neither.
 //
-// The note is a file beside the database. Without it, or when the -wal is not the one that the note
-// tells of, nothing is known and nothing is refused.
+// The note is a file in the same folder. Without a note, or if the note is about another -wal, the
+// stamp proves nothing and nothing is refused.
 
 // errMixed is returned for a file whose -wal belongs to another one.
 type errMixed struct{ path string }
@@ -42,20 +41,21 @@ func (e errMixed) Error() string {
 	return fmt.Sprintf("%[1]s was replaced, and %[1]s-wal holds changes of the database that was there before. Nothing was changed. To use the file that is there now, move %[1]s-wal and %[1]s-shm away. If both files were put there together, from one place, remove %[1]s-stamp", e.path)
 }
 
-// errOverwritten ends every use of a file that another program has written to while it was open.
+// errOverwritten refuses every use of a file that another program has overwritten while it was
+// open.
 var errOverwritten = errors.New("another program has overwritten the database file while it was open: end this process, and start it again; it then says what to do")
 
 const (
-	// stampEvery is how often a file is stamped at most.
+	// stampEvery is the shortest time between two stamps of a file.
 	stampEvery = checkpointInterval / 2
-	// mostRestarts is how often a -wal can have begun anew since the note about it, with room to
-	// spare.
-	mostRestarts = 1 << 16
-	// stampLine is the length of a note, of which the file has two.
-	stampLine = 49
+	// maxLogRestarts is more than the number of times that a -wal can have been restarted since its
+	// note was written.
+	maxLogRestarts = 1 << 16
+	// noteLength is the length of a note in bytes. The file has two notes.
+	noteLength = 49
 )
 
-// note says which stamps the file can have, besides those that the -wal holds.
+// note holds the stamps that the file can have, besides those in the -wal.
 type note struct {
 	count  uint64
 	stamps [2]int32
@@ -64,8 +64,9 @@ type note struct {
 
 func (n note) allows(stamp int32) bool { return stamp == n.stamps[0] || stamp == n.stamps[1] }
 
-// text is a line of its own length with a checksum, so that a part of one is recognized.
-func (n note) text() []byte {
+// encode returns the note as a line of fixed length with a checksum, so that an incomplete note is
+// recognized.
+func (n note) encode() []byte {
 	line := fmt.Sprintf("%012x %08x %08x %08x ", n.count, uint32(n.stamps[0]), uint32(n.stamps[1]), n.log)
 	return fmt.Appendf(nil, "%s%08x\n", line, crc32.ChecksumIEEE([]byte(line)))
 }
@@ -80,22 +81,22 @@ func readNote(path string) (*note, error) {
 		return nil, err
 	}
 	var newest *note
-	for ; len(text) >= stampLine; text = text[stampLine:] {
-		line := text[:stampLine]
+	for ; len(text) >= noteLength; text = text[noteLength:] {
+		line := text[:noteLength]
 		var n note
 		var stamps [2]uint32
 		if _, err := fmt.Sscanf(string(line), "%012x %08x %08x %08x", &n.count, &stamps[0], &stamps[1], &n.log); err != nil {
 			continue
 		}
 		n.stamps = [2]int32{int32(stamps[0]), int32(stamps[1])}
-		if bytes.Equal(n.text(), line) && (newest == nil || newest.count < n.count) {
+		if bytes.Equal(n.encode(), line) && (newest == nil || newest.count < n.count) {
 			newest = &n
 		}
 	}
 	return newest, nil
 }
 
-// writeNote puts a note on disk in the place of the older of the two.
+// writeNote replaces the older of the two notes on disk.
 func writeNote(path string, n note) error {
 	_, err := os.Stat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
@@ -103,7 +104,7 @@ func writeNote(path string, n note) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(n.text(), int64(n.count%2)*stampLine)
+	_, err = f.WriteAt(n.encode(), int64(n.count%2)*noteLength)
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil && isNew {
 		err = syncName(path)
 	}
@@ -112,7 +113,7 @@ func writeNote(path string, n note) error {
 
 // logFile is a -wal as SQLite writes it: https://sqlite.org/fileformat2.html#walformat
 type logFile struct {
-	number uint32 // the first salt, which grows by one when the -wal begins anew
+	number uint32 // the first salt, which grows by one each time the -wal is restarted
 	salts  [8]byte
 	page   int64 // the page size in bytes
 }
@@ -120,8 +121,8 @@ type logFile struct {
 const (
 	logHeader   = 32
 	frameHeader = 24
-	// versionAt is where page 1 has the user_version.
-	versionAt = 60
+	// userVersionOffset is the position of the user_version on page 1.
+	userVersionOffset = 60
 )
 
 // readLog reads the header of a -wal. It is nil when there are no pages in it.
@@ -139,8 +140,8 @@ func readLog(f *os.File) (*logFile, error) {
 	}, nil
 }
 
-// holds reports whether a page of the -wal has the stamp.
-func (l *logFile) holds(f *os.File, stamp int32) (bool, error) {
+// hasStamp reports whether a page of the -wal has the stamp.
+func (l *logFile) hasStamp(f *os.File, stamp int32) (bool, error) {
 	var frame [frameHeader]byte
 	var version [4]byte
 	for at := int64(logHeader); ; at += frameHeader + l.page {
@@ -152,21 +153,21 @@ func (l *logFile) holds(f *os.File, stamp int32) (bool, error) {
 			return false, err
 		}
 		if [8]byte(frame[8:16]) != l.salts {
-			return false, nil // left from before it began anew
+			return false, nil // the frame is left from before the -wal was restarted
 		}
 		if binary.BigEndian.Uint32(frame[:]) != 1 {
 			continue
 		}
-		if _, err := f.ReadAt(version[:], at+frameHeader+versionAt); err == nil && int32(binary.BigEndian.Uint32(version[:])) == stamp {
+		if _, err := f.ReadAt(version[:], at+frameHeader+userVersionOffset); err == nil && int32(binary.BigEndian.Uint32(version[:])) == stamp {
 			return true, nil
 		}
 	}
 }
 
-// fileStamp reads the stamp of the file alone, without its -wal. SQLite reads it: a process that
-// closes a file by other means loses SQLite's locks on it. Pages that page 1 tells of may be
-// missing, while the -wal is copied or after a crash then; writable_schema has SQLite put up with
-// that.
+// fileStamp reads the stamp of the file alone, without its -wal. It reads through SQLite, because a
+// process that opens and closes the file by other means loses SQLite's locks on it. While the -wal
+// is being copied, or after a crash during that, pages that page 1 refers to may be missing.
+// writable_schema makes SQLite tolerate that.
 func fileStamp(ctx context.Context, path string) (stamp int32, err error) {
 	query := url.Values{"immutable": {"1"}, "mode": {"ro"}, "_pragma": {"writable_schema(1)"}}
 	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
@@ -176,7 +177,7 @@ func fileStamp(ctx context.Context, path string) (stamp int32, err error) {
 	}
 	defer func() { err = errors.Join(err, conn.close()) }()
 	var n int64
-	err = conn.row("pragma user_version", &n)
+	err = conn.readRow("pragma user_version", &n)
 	return int32(n), err
 }
 
@@ -228,14 +229,14 @@ func checkNoted(ctx context.Context, path string, known *note) error {
 	}
 	defer f.Close()
 	log, err := readLog(f)
-	if log == nil || err != nil || known.log == 0 || log.number-known.log >= mostRestarts {
+	if log == nil || err != nil || known.log == 0 || log.number-known.log >= maxLogRestarts {
 		return err
 	}
 	stamp, err := fileStamp(ctx, path)
 	if err != nil || known.allows(stamp) {
 		return err
 	}
-	if held, err := log.holds(f, stamp); held || err != nil {
+	if held, err := log.hasStamp(f, stamp); held || err != nil {
 		return err
 	}
 	return errMixed{path}
@@ -246,36 +247,36 @@ func checkNoted(ctx context.Context, path string, known *note) error {
 type stamper struct {
 	path string
 
-	noting sync.Mutex // one note at a time
+	noteMutex sync.Mutex // one note at a time
 
-	mu      sync.Mutex
-	on      bool
-	last    note        // the note that is on disk
-	stamped time.Time   // when the file was last stamped, on the machine's clock
-	seen    os.FileInfo // the file as it was when its stamp was last looked at
-	foreign error       // errOverwritten once it was
+	mu             sync.Mutex
+	enabled        bool
+	last           note        // the note that is on disk
+	stamped        time.Time   // when the file was last stamped, on the machine's clock
+	lastSeen       os.FileInfo // the file's information when its stamp was last read
+	overwriteError error       // errOverwritten once the file was overwritten
 }
 
-// begin makes it stamp from now on.
-func (s *stamper) begin() error {
+// start makes the stamper stamp the file from now on.
+func (s *stamper) start() error {
 	known, err := readNote(s.path + "-stamp")
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.on = true
+	s.enabled = true
 	if known != nil {
 		s.last.count = known.count
 	}
 	return nil
 }
 
-// due reports whether the file is stamped, and whether it is time for a new stamp.
-func (s *stamper) due() (on, now bool) {
+// isDue reports whether the file is stamped, and whether it is time for a new stamp.
+func (s *stamper) isDue() (on, now bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.on, s.on && time.Since(s.stamped) >= stampEvery
+	return s.enabled, s.enabled && time.Since(s.stamped) >= stampEvery
 }
 
 func (s *stamper) newest() note {
@@ -284,10 +285,10 @@ func (s *stamper) newest() note {
 	return s.last
 }
 
-// put writes a note.
-func (s *stamper) put(stamps [2]int32) error {
-	s.noting.Lock()
-	defer s.noting.Unlock()
+// saveNote writes a note.
+func (s *stamper) saveNote(stamps [2]int32) error {
+	s.noteMutex.Lock()
+	defer s.noteMutex.Unlock()
 	log, err := logNumber(s.path + "-wal")
 	if err != nil {
 		return err
@@ -302,8 +303,8 @@ func (s *stamper) put(stamps [2]int32) error {
 	return nil
 }
 
-// begins notes a new stamp, which write then puts into the database.
-func (s *stamper) begins(ctx context.Context, write func(stamp int32) error) error {
+// beginStamp notes a new stamp and calls write to put it into the database.
+func (s *stamper) beginStamp(ctx context.Context, write func(stamp int32) error) error {
 	old, err := fileStamp(ctx, s.path)
 	if err != nil {
 		return err
@@ -316,38 +317,38 @@ func (s *stamper) begins(ctx context.Context, write func(stamp int32) error) err
 		}
 	}
 	next := newStamp()
-	if err := s.put([2]int32{old, next}); err != nil {
+	if err := s.saveNote([2]int32{old, next}); err != nil {
 		return err
 	}
 	return write(next)
 }
 
-// ends notes that the file has its new stamp, if it has: then it can have no other.
-func (s *stamper) ends(ctx context.Context) error {
+// endStamp notes the new stamp as the only possible one, once the file has it.
+func (s *stamper) endStamp(ctx context.Context) error {
 	now, err := fileStamp(ctx, s.path)
 	if err != nil || now != s.newest().stamps[1] {
 		return err
 	}
-	return s.put([2]int32{now, now})
+	return s.saveNote([2]int32{now, now})
 }
 
-// overwritten is errOverwritten after the file was.
-func (s *stamper) overwritten() error {
+// overwrittenError returns errOverwritten if the file was overwritten.
+func (s *stamper) overwrittenError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.foreign
+	return s.overwriteError
 }
 
 // check returns errOverwritten when the file has a stamp that this process did not give it. It
-// looks only when the file was written to.
+// checks only if the file was written to.
 func (s *stamper) check(ctx context.Context) error {
 	info, err := os.Stat(s.path)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	known, done := s.last, s.seen != nil && s.seen.ModTime().Equal(info.ModTime()) && s.seen.Size() == info.Size()
-	foreign := s.foreign
+	known, done := s.last, s.lastSeen != nil && s.lastSeen.ModTime().Equal(info.ModTime()) && s.lastSeen.Size() == info.Size()
+	foreign := s.overwriteError
 	s.mu.Unlock()
 	if done || foreign != nil || known.stamps == [2]int32{} {
 		return foreign
@@ -360,11 +361,11 @@ func (s *stamper) check(ctx context.Context) error {
 	defer s.mu.Unlock()
 	switch {
 	case err == nil:
-		s.seen = info
+		s.lastSeen = info
 	case errors.Is(err, errOverwritten):
-		s.foreign = err
+		s.overwriteError = err
 	case !isDamage(err):
-		return nil // it could not be looked at, as when files run out: the next write looks again
+		return nil // the file could not be read, for example because too many files are open; the next write checks again
 	}
 	return err
 }
@@ -375,7 +376,7 @@ func isDamage(err error) bool {
 	return ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
 }
 
-// adopt notes a stamp that another program has given the database by way of the -wal.
+// adopt notes a stamp that another program has written into the database through the -wal.
 func (s *stamper) adopt(stamp int32) error {
 	f, err := os.Open(s.path + "-wal")
 	if err != nil {
@@ -389,18 +390,18 @@ func (s *stamper) adopt(stamp int32) error {
 	if log == nil {
 		return errOverwritten
 	}
-	held, err := log.holds(f, stamp)
+	held, err := log.hasStamp(f, stamp)
 	if err != nil {
 		return err
 	}
 	if !held {
 		return errOverwritten
 	}
-	return s.put([2]int32{stamp, s.newest().stamps[1]})
+	return s.saveNote([2]int32{stamp, s.newest().stamps[1]})
 }
 
 // newStamp returns a stamp that no file has. A file without a stamp has 0.
 func newStamp() int32 { return rand.Int32N(1<<31-1) + 1 }
 
-// setStamp is the statement that stamps a database.
+// setStamp returns the statement that stamps a database.
 func setStamp(stamp int32) string { return "pragma user_version = " + strconv.Itoa(int(stamp)) }

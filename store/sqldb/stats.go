@@ -6,43 +6,43 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
-// Stats says how a database is used, for metrics.
+// Stats holds numbers about the use of a database, for metrics.
 type Stats struct {
 	Connections fair.Stats // SQLite: readers; PostgreSQL: connections
-	Work        fair.Stats // places for costly work
+	Work        fair.Stats // the limit on costly work
 	Writing     int        // updates that wait for the writer of a SQLite file
 	Writes      int64      // transactions that wrote
-	Unavailable int64      // transactions that the database could not do
-	Down        bool       // the last write could not be done
+	Unavailable int64      // transactions that failed because the database was not available
+	Down        bool       // the last write failed because the database was not available
 	FileBytes   int64      // the size of the SQLite file
 	LogBytes    int64      // the size of its write-ahead log
 }
 
-// Stats asks nothing of the database.
+// Stats returns the present numbers. It does not query the database.
 func (db *DB) Stats() Stats {
-	s := Stats{Work: db.work.Stats()}
+	s := Stats{Work: db.workGate.Stats()}
 	db.health.mu.Lock()
 	s.Writes, s.Unavailable, s.Down = db.health.writes, db.health.unavailable, db.health.down != nil
 	db.health.mu.Unlock()
 	switch e := db.engine.(type) {
 	case *sqliteDB:
-		s.Connections, s.Writing = e.turns.Stats(), e.writer.queue.length()
-		s.FileBytes, s.LogBytes = sizeOf(e.path), sizeOf(e.path+"-wal")
+		s.Connections, s.Writing = e.readerGate.Stats(), e.writer.queue.length()
+		s.FileBytes, s.LogBytes = fileSize(e.path), fileSize(e.path+"-wal")
 	case *postgresDB:
-		s.Connections = e.turns.Stats()
+		s.Connections = e.connGate.Stats()
 	}
 	return s
 }
 
-// writesWait reports whether updates of this process wait for the writer of a SQLite file. On
-// PostgreSQL none waits for another.
-func (db *DB) writesWait() bool {
+// hasWaitingWrites reports whether updates of this process wait for the writer of a SQLite file. On
+// PostgreSQL, where updates do not wait for one writer, it returns false.
+func (db *DB) hasWaitingWrites() bool {
 	s, is := db.engine.(*sqliteDB)
 	return is && s.writer.queue.length() > 0
 }
 
-// sizeOf is 0 for a file that is not there.
-func sizeOf(file string) int64 {
+// fileSize returns the size of a file; 0 if it does not exist.
+func fileSize(file string) int64 {
 	info, err := os.Stat(file)
 	if err != nil {
 		return 0

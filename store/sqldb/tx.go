@@ -14,15 +14,15 @@ import (
 // and not kept beyond it.
 type Tx struct {
 	db     *DB
-	runs   statements
+	conn   statements
 	open   *Rows // the rows of the previous query, if they are not closed yet
 	failed error // the first statement that failed; it ends the transaction
 
-	single, queried bool // one query and nothing else; it was started
-	noted           bool
+	singleQuery, queryStarted bool // whether only one query is allowed, and whether it was started
+	noted                     bool
 }
 
-// Note has [DB.Noted] tell of this transaction once it is on disk.
+// Note makes [DB.Noted] signal once this transaction is on disk.
 func (tx *Tx) Note() { tx.noted = true }
 
 // statements runs SQL text with $1 placeholders on one connection.
@@ -46,13 +46,13 @@ var (
 
 // Exec runs a statement that returns no rows.
 func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if err := tx.ready(ctx); err != nil {
+	if err := tx.checkReady(ctx); err != nil {
 		return nil, err
 	}
-	if tx.single {
+	if tx.singleQuery {
 		return nil, tx.Fail(errNotSingle)
 	}
-	result, err := tx.runs.exec(ctx, query, args)
+	result, err := tx.conn.exec(ctx, query, args)
 	if err != nil {
 		return nil, tx.Fail(err)
 	}
@@ -61,14 +61,14 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, 
 
 // Query runs a statement that returns rows; the caller closes them.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
-	if err := tx.ready(ctx); err != nil {
+	if err := tx.checkReady(ctx); err != nil {
 		return nil, err
 	}
-	rows, err := tx.runs.query(ctx, query, args)
+	rows, err := tx.conn.query(ctx, query, args)
 	if err != nil {
 		return nil, tx.Fail(err)
 	}
-	tx.queried = true
+	tx.queryStarted = true
 	tx.open = &Rows{rows: rows, tx: tx}
 	return tx.open, nil
 }
@@ -79,15 +79,15 @@ func (tx *Tx) QueryRow(ctx context.Context, query string, args ...any) *Row {
 	return &Row{rows: rows, err: err}
 }
 
-// ready reports why no further statement can run.
-func (tx *Tx) ready(ctx context.Context) error {
+// checkReady returns the reason why no further statement can run, or nil.
+func (tx *Tx) checkReady(ctx context.Context) error {
 	if tx.failed != nil {
 		return fmt.Errorf("transaction has failed: %w", tx.failed)
 	}
 	if tx.open != nil {
 		return tx.Fail(errRowsOpen)
 	}
-	if tx.single && tx.queried {
+	if tx.singleQuery && tx.queryStarted {
 		return tx.Fail(errNotSingle)
 	}
 	return ctx.Err()
@@ -101,7 +101,7 @@ func (tx *Tx) Fail(err error) error {
 	return err
 }
 
-// Failed returns the error that has ended the transaction, nil when none has.
+// Failed returns the error that ended the transaction, or nil.
 func (tx *Tx) Failed() error { return tx.failed }
 
 // Kind returns the kind of the database: SQLite or PostgreSQL.
@@ -110,8 +110,8 @@ func (tx *Tx) Kind() string { return tx.db.kind }
 // Now returns the time of the database's clock, Options.Now.
 func (tx *Tx) Now() time.Time { return tx.db.now() }
 
-// run calls fn, with a panic as its error, and reports the first statement that failed when fn does
-// not. Rows that fn left open are closed.
+// run calls fn and turns a panic into an error. If fn ignores a failed statement, run returns its
+// error. It closes rows that fn left open.
 func (tx *Tx) run(fn func(*Tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -136,7 +136,7 @@ type Rows struct {
 	err    error
 }
 
-// Next moves to the next row. After the last one the rows are closed.
+// Next moves to the next row. After the last row it closes the rows.
 func (r *Rows) Next() bool {
 	if r.rows.Next() {
 		return true
@@ -173,7 +173,7 @@ type Row struct {
 	err  error
 }
 
-// Scan reads the row; [sql.ErrNoRows] when there is none.
+// Scan reads the row. It returns [sql.ErrNoRows] if there is none.
 func (r *Row) Scan(dest ...any) error {
 	if r.err != nil {
 		return r.err

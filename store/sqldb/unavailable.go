@@ -25,15 +25,15 @@ type UnavailableError struct{ Err error }
 func (e *UnavailableError) Error() string { return "the database is not available: " + e.Err.Error() }
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// DatabaseUnavailable tells packages that must not import this one.
+// DatabaseUnavailable lets packages that must not import this one recognise the error.
 func (e *UnavailableError) DatabaseUnavailable() bool { return true }
 
-// errReplaced ends every write to a file that is no longer the one that was opened.
+// errReplaced refuses every write to a file that was removed or replaced while it was open.
 var errReplaced = errors.New("the database file was removed or replaced while it was open: stop this process, put the file in its place, remove the -wal and -shm files of another one, and start again")
 
-// isUnavailable reports whether an error is the database's state and not the request's fault. Of
-// several errors joined any one decides: after a full disk SQLite may also miss the savepoint that
-// went with the transaction.
+// isUnavailable reports whether an error comes from the state of the database and not from the
+// request. If several errors are joined, one such error is enough: after a full disk, SQLite may
+// also report that the savepoint is gone.
 func isUnavailable(err error) bool {
 	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
 	case nil:
@@ -64,37 +64,38 @@ func isUnavailable(err error) bool {
 	return err == errReplaced || err == errOverwritten || err == io.ErrUnexpectedEOF || pgconn.SafeToRetry(err) || isUnavailable(errors.Unwrap(err)) //nolint:errorlint // as above
 }
 
-// health remembers whether the database does its work, and tells of each change once.
+// health remembers whether the database works, and logs each change once.
 type health struct {
 	log *slog.Logger
 
-	// probe asks whether the database takes writes, after one succeeded while it was thought not
-	// to: that one may have changed nothing, and then nothing was written.
+	// probe asks whether the database takes writes. It is called when a transaction succeeds while
+	// the database counts as down, because that transaction may have written nothing.
 	probe func()
 
-	mu     sync.Mutex
-	down   error     // why the last write failed; nil: it did not
-	proved time.Time // when a probe last succeeded, on the machine's clock
-	told   time.Time // when the log last said that it is down
-	quiet  bool      // the log does not say that it is down, because it said so just before
+	mu         sync.Mutex
+	down       error     // why the last write failed, or nil
+	proved     time.Time // when a probe last succeeded, by the machine's clock
+	lastLogged time.Time // when the log last said that it is down
+	quiet      bool      // the log does not report that the database is down, because it did so shortly before
 
 	writes, unavailable int64 // transactions so far
 
-	asking sync.Mutex // one probe at a time
+	probing sync.Mutex // one probe at a time
 }
 
 const (
-	// probeEvery is how long a probe that succeeded answers for the next.
+	// probeEvery is how long a successful probe stays valid.
 	probeEvery = time.Second
 	// probeFor is how long a probe in the background may take.
 	probeFor = 5 * time.Second
-	// tellEvery is how often the log says that the database is down, when small writes find room
-	// and large ones do not.
+	// tellEvery is how often the log may report that the database is down. A nearly full disk has
+	// room for small writes but not for large ones, so the state changes often.
 	tellEvery = time.Minute
 )
 
-// outcome notes how a transaction ended, and marks the error of one that the database could not do.
-func (h *health) outcome(ctx context.Context, err error, wrote bool) error {
+// recordOutcome records how a transaction ended. If the database was not available, it returns an
+// UnavailableError.
+func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error {
 	switch {
 	case err == nil && wrote:
 		h.mu.Lock()
@@ -113,10 +114,10 @@ func (h *health) outcome(ctx context.Context, err error, wrote bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down == nil {
-		h.quiet = time.Since(h.told) < tellEvery
+		h.quiet = time.Since(h.lastLogged) < tellEvery
 	}
 	if h.down == nil && !h.quiet {
-		h.told = time.Now()
+		h.lastLogged = time.Now()
 		h.log.Error("the database does not do its work: requests are answered 503 until it does", "error", err)
 	}
 	h.down = err
@@ -124,8 +125,8 @@ func (h *health) outcome(ctx context.Context, err error, wrote bool) error {
 	return err
 }
 
-// takesWrites notes that a probe succeeded.
-func (h *health) takesWrites() {
+// recordProbe records that a probe succeeded.
+func (h *health) recordProbe() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down != nil && !h.quiet {
@@ -134,19 +135,19 @@ func (h *health) takesWrites() {
 	h.down, h.proved = nil, time.Now()
 }
 
-// fresh reports whether a probe succeeded just now.
-func (h *health) fresh() bool {
+// probedJustNow reports whether a probe succeeded just now.
+func (h *health) probedJustNow() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.down == nil && time.Since(h.proved) < probeEvery
 }
 
-// Ready returns why the database does not take writes, or nil. It writes, unless that has just
-// succeeded.
+// Ready returns why the database does not take writes, or nil. It writes to find out, unless a
+// write has just succeeded.
 func (db *DB) Ready(ctx context.Context) error {
-	db.health.asking.Lock()
-	defer db.health.asking.Unlock()
-	if db.health.fresh() {
+	db.health.probing.Lock()
+	defer db.health.probing.Unlock()
+	if db.health.probedJustNow() {
 		return nil
 	}
 	if db.schema.Touch == nil {
@@ -159,13 +160,13 @@ func (db *DB) Ready(ctx context.Context) error {
 		return nil
 	})
 	if err == nil {
-		db.health.takesWrites()
+		db.health.recordProbe()
 	}
 	return err
 }
 
-// probe runs Ready in the background.
-func (db *DB) probe() {
+// startProbe runs Ready in the background.
+func (db *DB) startProbe() {
 	ctx, cancel := context.WithTimeout(context.Background(), probeFor)
 	defer cancel()
 	if err := db.Ready(ctx); err != nil {
@@ -173,7 +174,7 @@ func (db *DB) probe() {
 	}
 }
 
-// identity tells the file that was opened from another one of its name.
+// identity identifies the file that was opened, in case another file takes its name.
 type identity struct {
 	path string
 	info os.FileInfo
@@ -184,7 +185,7 @@ func identify(path string) (identity, error) {
 	return identity{path, info}, err
 }
 
-// check returns errReplaced when the name stands for another file, or none, now.
+// check returns errReplaced if the name now belongs to another file, or to none.
 func (i identity) check() error {
 	if i.info == nil {
 		return nil

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// ParseURL reads what names a database: the path of a SQLite file, or the URL of a PostgreSQL
-// database, whose scheme it writes as Kind expects it. An error never contains what was given:
-// there may be a password in it.
+// ParseURL checks the name of a database: the path of a SQLite file, or the URL of a PostgreSQL
+// database. It returns the name with the scheme in the form that Kind expects. Its errors never
+// contain the name, which may hold a password.
 func ParseURL(text string) (string, error) {
 	scheme, rest, found := strings.Cut(text, ":")
 	switch lower := strings.ToLower(scheme); {
@@ -24,7 +24,7 @@ func ParseURL(text string) (string, error) {
 }
 
 var (
-	// One letter is a drive of Windows.
+	// A scheme has at least two letters, because one letter is a drive of Windows.
 	schemeName      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+$`)
 	connectionWords = regexp.MustCompile(`(?i)(^|\s)(host|hostaddr|port|dbname|user|password)\s*=`)
 )

@@ -8,27 +8,27 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
-// Costly work (a filter or a sort that no index answers, a PATCH of a large document) has a few
-// places. One processor is left to everything else.
+// Only a few pieces of costly work run at the same time: filters and sorts that no index answers,
+// and PATCHes of large documents. One processor is left for everything else.
 const (
-	workPatience = 8 * time.Second // how long costly work waits for a place
-	workWaiting  = 500             // how many requests of one site wait for a place
-	// workLimit is how long costly work may take once it has a place.
+	workPatience   = 8 * time.Second // how long costly work waits for its turn
+	maxWorkWaiting = 500             // how many requests of one site may wait
+	// workLimit is how long costly work may take once it runs.
 	workLimit = 15 * time.Second
 )
 
 func newWorkGate() *fair.Gate {
 	places := max(1, runtime.GOMAXPROCS(0)-1)
-	return fair.NewGate(fair.Options{Capacity: places, PerKey: (places + 1) / 2, Waiting: workWaiting, Patience: workPatience})
+	return fair.NewGate(fair.Options{Capacity: places, PerKey: (places + 1) / 2, Waiting: maxWorkWaiting, Patience: workPatience})
 }
 
-// Costly runs costly work of the site with this key when the site has a place for it. It ends the
-// context that fn gets when the work takes too long.
+// Costly waits until costly work of the site with this key may run, and then runs it. It ends fn's
+// context if the work takes too long.
 func (db *DB) Costly(ctx context.Context, key string, fn func(ctx context.Context) error) error {
-	if err := db.work.Enter(ctx, key, 1); err != nil {
+	if err := db.workGate.Enter(ctx, key, 1); err != nil {
 		return err
 	}
-	defer db.work.Leave(key, 1)
+	defer db.workGate.Leave(key, 1)
 	ctx, cancel := context.WithTimeout(ctx, workLimit)
 	defer cancel()
 	return fn(ctx)

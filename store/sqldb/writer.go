@@ -17,13 +17,15 @@ import (
 const (
 	// maxGroup is how many updates share one commit at most.
 	maxGroup = 256
-	// groupTime is how long updates go on joining a commit: the first of them waits for the last.
-	// It is several times what a commit takes.
+	// groupTime is how long further updates may join a commit. The first one waits for the last. It
+	// is several times the duration of a commit.
 	groupTime = 20 * time.Millisecond
-	// gatherTime is how long the writer lets others run first, so that they can join. On a busy
-	// machine it would otherwise wait for a processor again after every update that joined.
+	// gatherTime is how long the writer lets other goroutines run first, so that their updates can
+	// join the commit. On a busy machine the writer would otherwise wait for a processor after
+	// every update that joins.
 	gatherTime = 2 * time.Millisecond
-	// lockWarning is how long other processes may keep the writer waiting unnoticed.
+	// lockWarning is how long other processes may keep the writer waiting before the log reports
+	// it.
 	lockWarning = 10 * time.Second
 )
 
@@ -31,25 +33,25 @@ const (
 var errClosed = errors.New("database is closed")
 
 // writer is the one goroutine that writes to a SQLite database. Updates that wait while it commits
-// share the next commit, and with it the one wait for the disk, each in its own savepoint, so that
-// a failing one takes nothing with it.
+// share the next commit, so that they wait for the disk only once. Each has its own savepoint, so
+// that a failing update does not undo the others.
 type writer struct {
-	db     *DB
-	conn   *sqliteConn
-	file   identity
-	stamp  *stamper
-	log    *slog.Logger
-	group  int // updates in one commit at most
-	queue  *writeQueue
-	closed chan struct{} // closed by close: no more updates are taken
-	ended  chan struct{} // closed when the goroutine has ended
-	filled func(updates int)
-	reset  atomic.Bool // the write-ahead log is long and copied: start it anew before the next commit
-	joined []*write    // the updates of the transaction that is running
-	now    func() time.Time
+	db         *DB
+	conn       *sqliteConn
+	file       identity
+	stamp      *stamper
+	log        *slog.Logger
+	groupLimit int // the most updates in one commit
+	queue      *writeQueue
+	closed     chan struct{} // closed by close; no further updates are accepted then
+	ended      chan struct{} // closed when the goroutine has ended
+	committed  func(updates int)
+	restartDue atomic.Bool // the write-ahead log is long and copied, so it is restarted before the next commit
+	joined     []*write    // the updates of the transaction that is running
+	now        func() time.Time
 }
 
-// write is one update on its way through the writer.
+// write is one update that waits for the writer or that the writer is running.
 type write struct {
 	key   string
 	ctx   context.Context
@@ -61,15 +63,15 @@ type write struct {
 
 // writeQueue holds the updates that wait. The keys take turns; within a key the first comes first.
 type writeQueue struct {
-	filled chan struct{} // has one element while somebody waits
+	hasWaiting chan struct{} // holds one element while an update waits
 
 	mu      sync.Mutex
 	waiting map[string][]*write
-	turn    []string // keys with somebody waiting, the next to be served first
+	turn    []string // the keys that have waiting updates; the first is served next
 }
 
 func newWriteQueue() *writeQueue {
-	return &writeQueue{filled: make(chan struct{}, 1), waiting: map[string][]*write{}}
+	return &writeQueue{hasWaiting: make(chan struct{}, 1), waiting: map[string][]*write{}}
 }
 
 func (q *writeQueue) put(u *write) {
@@ -83,10 +85,10 @@ func (q *writeQueue) put(u *write) {
 	}
 	q.waiting[u.key] = append(q.waiting[u.key], u)
 	q.mu.Unlock()
-	q.tell()
+	q.signal()
 }
 
-// take returns the next update, nil when there is none.
+// take removes and returns the next update; nil if there is none.
 func (q *writeQueue) take() *write {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -107,22 +109,22 @@ func (q *writeQueue) take() *write {
 		q.waiting[key] = line[1:]
 	}
 	if len(q.turn) > 0 {
-		q.tell()
+		q.signal()
 	}
 	return u
 }
 
-func (q *writeQueue) tell() {
+func (q *writeQueue) signal() {
 	select {
-	case q.filled <- struct{}{}:
+	case q.hasWaiting <- struct{}{}:
 	default:
 	}
 }
 
 const (
-	waiting int32 = iota
-	started       // the writer has started it, and the caller waits for the outcome
-	left          // the caller left, because its context ended
+	writeWaiting   int32 = iota
+	writeStarted         // the writer has started it, and the caller waits for the outcome
+	writeAbandoned       // the caller stopped waiting, because its context ended
 )
 
 func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) error {
@@ -142,7 +144,7 @@ func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) err
 	case <-w.ended:
 	case <-ctx.Done():
 	}
-	if u.state.CompareAndSwap(waiting, left) {
+	if u.state.CompareAndSwap(writeWaiting, writeAbandoned) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -152,8 +154,8 @@ func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) err
 	return u.err
 }
 
-// run serves updates until close. A function that ends the goroutine (runtime.Goexit, as t.FailNow
-// does) costs those who share its transaction, not the writer.
+// run serves updates until close. If a function ends the goroutine (runtime.Goexit, as t.FailNow
+// does), the updates that share its transaction fail, but the writer continues.
 func (w *writer) run() {
 	finished := false
 	defer func() {
@@ -166,7 +168,7 @@ func (w *writer) run() {
 	}()
 	for {
 		select {
-		case <-w.queue.filled:
+		case <-w.queue.hasWaiting:
 			u := w.queue.take()
 			if u == nil {
 				continue
@@ -206,19 +208,19 @@ func (w *writer) commit() error {
 			runtime.Gosched()
 		}
 		if w.now().Sub(began) < groupTime {
-			w.join()
+			w.joinNext()
 		}
 	}
-	if err := w.conn.do("commit"); err != nil {
+	if err := w.conn.runStatement("commit"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	w.filled(len(w.joined))
-	w.answer()
+	w.committed(len(w.joined))
+	w.finishJoined()
 	return nil
 }
 
-// answer lets the callers go, each with its outcome.
-func (w *writer) answer() {
+// finishJoined returns its outcome to the caller of each joined update.
+func (w *writer) finishJoined() {
 	for i, u := range w.joined {
 		close(u.done)
 		w.joined[i] = nil
@@ -226,12 +228,12 @@ func (w *writer) answer() {
 	w.joined = w.joined[:0]
 }
 
-// begin takes the write lock, waiting for other processes for as long as a caller waits. Other
-// processes get their turn between two commits; asking again within milliseconds finds it.
+// begin takes the write lock. It waits for other processes as long as a caller waits. It tries
+// again every few milliseconds, to find the moment between two commits of another process.
 func (w *writer) begin() error {
 	warn := time.Now().Add(lockWarning)
 	for {
-		err := w.conn.do("begin immediate")
+		err := w.conn.runStatement("begin immediate")
 		if !isBusy(err) {
 			return err
 		}
@@ -239,40 +241,40 @@ func (w *writer) begin() error {
 			w.log.Warn("another process has kept the database locked for a long time", "at least", lockWarning)
 			warn = now.Add(lockWarning)
 		}
-		if w.join(); !slices.ContainsFunc(w.joined, (*write).waits) {
+		if w.joinNext(); !slices.ContainsFunc(w.joined, (*write).isWaiting) {
 			return err
 		}
 	}
 }
 
-func (u *write) waits() bool { return u.state.Load() == waiting }
+func (u *write) isWaiting() bool { return u.state.Load() == writeWaiting }
 
-// runOne runs one update in its savepoint. The error it returns has ended the whole transaction;
-// the update's own is in u.err.
+// runOne runs one update in its savepoint. It sets u.err to the error of the update. It returns an
+// error only if the whole transaction has ended.
 func (w *writer) runOne(u *write) error {
-	if !u.state.CompareAndSwap(waiting, started) {
+	if !u.state.CompareAndSwap(writeWaiting, writeStarted) {
 		return nil
 	}
 	if err := u.ctx.Err(); err != nil {
 		u.err = err
 		return nil
 	}
-	if err := w.conn.do("savepoint one"); err != nil {
+	if err := w.conn.runStatement("savepoint one"); err != nil {
 		return err
 	}
-	tx := &Tx{db: w.db, runs: w.conn}
+	tx := &Tx{db: w.db, conn: w.conn}
 	if u.err = tx.run(u.fn); u.err != nil {
 		// A full disk or a failing one may have rolled back the whole transaction.
-		if err := w.conn.do("rollback to one"); err != nil {
+		if err := w.conn.runStatement("rollback to one"); err != nil {
 			return fmt.Errorf("%w (after %w)", err, u.err)
 		}
 	}
-	return w.conn.do("release one")
+	return w.conn.runStatement("release one")
 }
 
-// join takes in an update that is waiting, if there is one and room for it.
-func (w *writer) join() {
-	if len(w.joined) >= w.group {
+// joinNext adds a waiting update to the transaction, if there is one and the transaction has room.
+func (w *writer) joinNext() {
+	if len(w.joined) >= w.groupLimit {
 		return
 	}
 	if u := w.queue.take(); u != nil {
@@ -282,21 +284,21 @@ func (w *writer) join() {
 
 // abandon rolls the transaction back and gives every caller the error.
 func (w *writer) abandon(err error) {
-	// Fails when there is no transaction, because it never began or SQLite has rolled it back.
-	if e := w.conn.do("rollback"); e != nil {
+	// This fails if there is no transaction, because none began or SQLite has rolled it back.
+	if e := w.conn.runStatement("rollback"); e != nil {
 		w.log.Debug("roll back", "error", e)
 	}
 	for _, u := range w.joined {
-		u.state.CompareAndSwap(waiting, started)
+		u.state.CompareAndSwap(writeWaiting, writeStarted)
 		u.err = fmt.Errorf("write transaction: %w", err)
 	}
-	w.answer()
+	w.finishJoined()
 }
 
-// restartLog lets the write-ahead log begin anew when it has grown long under writers that never
-// pause. It gives up at once when a reader still needs it.
+// restartLog restarts the write-ahead log if it has grown long because writers never pause. It
+// gives up at once if a reader still needs the log.
 func (w *writer) restartLog() {
-	if !w.reset.CompareAndSwap(true, false) {
+	if !w.restartDue.CompareAndSwap(true, false) {
 		return
 	}
 	if _, _, err := w.conn.checkpoint("restart"); err != nil {
@@ -304,37 +306,37 @@ func (w *writer) restartLog() {
 	}
 }
 
-// close takes no more updates and waits for those that have begun.
+// close refuses further updates and waits for those that have begun.
 func (w *writer) close() {
 	close(w.closed)
 	<-w.ended
 }
 
-// checkpointer copies the write-ahead log into the database beside the writer, so that no commit
-// has to.
+// checkpointer copies the write-ahead log into the database in its own goroutine, so that no commit
+// has to do it.
 type checkpointer struct {
-	open    func() (*sqliteConn, error)
-	writer  *writer
-	stamp   *stamper
-	log     *slog.Logger
-	updates atomic.Int64 // since the last checkpoint
-	due     chan struct{}
-	stop    chan struct{}
-	ended   chan struct{}
-	held    int  // pages of a log that is worth a warning
-	long    int  // pages of a log that must begin anew
-	warned  bool // whether a warning was logged that the log cannot start anew
+	open         func() (*sqliteConn, error)
+	writer       *writer
+	stamp        *stamper
+	log          *slog.Logger
+	updates      atomic.Int64 // since the last checkpoint
+	due          chan struct{}
+	stop         chan struct{}
+	ended        chan struct{}
+	warnPages    int  // pages of a log that is worth a warning
+	restartPages int  // pages of a log that must begin anew
+	warned       bool // whether a warning was logged that the log cannot start anew
 }
 
 const (
-	heldLog            = 4 * longLog     // pages of a log that is worth a warning
-	checkpointUpdates  = 2000            // updates after which the log is copied, with each page once
-	checkpointInterval = time.Second     // or this long after a write
-	longLog            = 32 << 20 / 4096 // pages of a log that must begin anew
+	warnLogPages       = 4 * restartLogPages // pages of a log that is worth a warning
+	checkpointUpdates  = 2000                // the log is copied after this many updates, so that a page that changed often is copied once
+	checkpointInterval = time.Second         // the log is copied at the latest this long after a write
+	restartLogPages    = 32 << 20 / 4096     // pages of a log that must begin anew
 )
 
-// filled is told of each commit.
-func (c *checkpointer) filled(updates int) {
+// countUpdates counts the updates of a commit.
+func (c *checkpointer) countUpdates(updates int) {
 	if c.updates.Add(int64(updates)) < checkpointUpdates {
 		return
 	}
@@ -371,37 +373,38 @@ func (c *checkpointer) run() {
 				continue
 			}
 		}
-		if err := c.look(context.Background(), conn); err != nil {
+		if err := c.copyLog(context.Background(), conn); err != nil {
 			c.log.Warn("checkpoint", "error", err)
 		}
 	}
 }
 
-// look copies the log, and sees to one that has grown long.
-func (c *checkpointer) look(ctx context.Context, conn *sqliteConn) error {
-	pages, copied, err := c.copy(ctx, conn)
+// copyLog copies the log into the database. If the log has grown long, it has the writer restart
+// it.
+func (c *checkpointer) copyLog(ctx context.Context, conn *sqliteConn) error {
+	pages, copied, err := c.copyWithStamp(ctx, conn)
 	if err != nil {
 		return err
 	}
-	if pages > c.long {
-		c.writer.reset.Store(true)
+	if pages > c.restartPages {
+		c.writer.restartDue.Store(true)
 	}
 	c.log.Debug("checkpoint", "pages", pages, "copied", copied)
 	c.warn(pages, copied)
 	return nil
 }
 
-// copy copies the log into the file, with a new stamp when it is time for one.
-func (c *checkpointer) copy(ctx context.Context, conn *sqliteConn) (pages, copied int, err error) {
+// copyWithStamp copies the log into the file. If a new stamp is due, it stamps the database first.
+func (c *checkpointer) copyWithStamp(ctx context.Context, conn *sqliteConn) (pages, copied int, err error) {
 	if err := c.stamp.check(ctx); err != nil {
 		return 0, 0, err
 	}
-	on, stamping := c.stamp.due()
+	on, stamping := c.stamp.isDue()
 	if on && !stamping {
-		c.updates.Add(1) // the next look has a stamp for what is copied now
+		c.updates.Add(1) // the next checkpoint stamps what is copied now
 	}
 	if stamping {
-		if err := c.stamp.begins(ctx, c.writeStamp); err != nil {
+		if err := c.stamp.beginStamp(ctx, c.writeStamp); err != nil {
 			c.log.Debug("stamp the database", "error", err)
 			stamping = false
 		}
@@ -409,13 +412,13 @@ func (c *checkpointer) copy(ctx context.Context, conn *sqliteConn) (pages, copie
 	if pages, copied, err = conn.checkpoint("passive"); err != nil || !stamping {
 		return pages, copied, err
 	}
-	if err := c.stamp.ends(ctx); err != nil {
+	if err := c.stamp.endStamp(ctx); err != nil {
 		c.log.Debug("note the stamp of the database", "error", err)
 	}
 	return pages, copied, nil
 }
 
-// writeStamp puts a stamp into the database. It is no update that makes another checkpoint due.
+// writeStamp puts a stamp into the database. This update does not make another checkpoint due.
 func (c *checkpointer) writeStamp(stamp int32) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lockWarning)
 	defer cancel()
@@ -429,14 +432,14 @@ func (c *checkpointer) writeStamp(stamp int32) error {
 	return err
 }
 
-// warn logs once that the log has grown because a program still needs what it holds, and once that
-// it has begun anew.
+// warn logs once that the log has grown because a program still reads it, and once that the log was
+// restarted.
 func (c *checkpointer) warn(pages, copied int) {
 	switch {
-	case !c.warned && pages > c.held && copied < pages:
+	case !c.warned && pages > c.warnPages && copied < pages:
 		c.warned = true
 		c.log.Warn("the write-ahead log grows, because some program holds a snapshot of the database: a transaction in a shell, or a backup", "bytes", pages*4096)
-	case c.warned && pages < c.long:
+	case c.warned && pages < c.restartPages:
 		c.warned = false
 		c.log.Info("the write-ahead log has begun anew")
 	}

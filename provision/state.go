@@ -206,6 +206,7 @@ type Pending struct {
 	Since     time.Time // since when it is on the list
 	Turn      int64     // which time it is on the list
 	Cause     string    // what its change comes from; "" for a single change, or once the guard let it through
+	Verdict   Verdict   // "" if it is not on the list
 	Takes     bool      // the guard lets its account be disabled or deleted
 	NotBefore time.Time
 	Link      *Link

@@ -105,6 +105,11 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 			return err
 		}
 	}
+	if r.OnHold > 0 {
+		if _, err := fmt.Fprintf(w, "Note: %d of the skipped are on hold or will be: one cause would disable or delete more accounts than it may. Somebody has to approve them.\n", r.OnHold); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintf(w, "\nThe next cycle (%s) would look at %s: %d to create, %d to update, %d to disable, %d to delete; %d skipped, %d that cannot be done. Nothing was changed.\n",
 		r.Kind, phrase.Count(r.Read, "person", "people"), r.Creates, r.Updates, r.Disables, r.Deletes, r.Skips, r.Failures)
 	return err

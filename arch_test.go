@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"site":       {"scim", "refusal", "event", "internal/phrase", "internal/secret"},
 	"requestlog": {"scim", "refusal", "site", "internal/phrase", "internal/redact"},
 	"roster":     {"scim", "refusal", "event", "site", "requestlog", "internal/lookalike", "internal/pace", "internal/phrase", "internal/secret", "internal/session", "internal/visible"},
-	"signin":     {"scim", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
+	"signin":     {"scim", "saml", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
 	"operator":   {"refusal", "event", "internal/onetime", "internal/secret", "internal/session"},
 	"retention":  {"refusal", "event"},
 	"erasure":    {"scim", "refusal", "event", "site", "roster", "directory"},
@@ -53,17 +53,18 @@ var arrows = map[string][]string{
 	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
-	"store":            {"store/sqldb", "scim", "refusal", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/onetime", "internal/secret", "internal/session"},
+	"store":            {"store/sqldb", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/onetime", "internal/secret", "internal/session"},
 	"store/sqldb":      {"internal/fair", "internal/pace"}, // knows no domain
 	"directory/csv":    {"directory", "internal/phrase"},
 	"directory/source": {"directory", "provision", "event"},
 	"scimserver":       {"scim", "refusal", "event", "site", "requestlog", "roster", "internal/web", "internal/fair", "internal/phrase"},
+	"samlserver":       {"saml", "refusal", "event", "site", "signin", "internal/web", "internal/secret", "internal/session"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":           {"event"},
 
 	// The frame of the pages, and the two page sets. The sets share the frame and never each other; the frame knows neither.
 	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/onetime", "internal/session", "internal/visible", "internal/inert"},
-	"console/sitepages":      {"console", "scim", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
+	"console/sitepages":      {"console", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
 	"console/directorypages": {"console", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure"},
 
 	// Entry: wires everything; nobody imports it.
@@ -107,6 +108,7 @@ var forbidden = map[string][]string{
 	"console/directorypages": {"database/sql"},
 
 	"scimserver": {"database/sql"},
+	"samlserver": {"database/sql"},
 	"scimclient": {"database/sql"},
 }
 

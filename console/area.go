@@ -245,6 +245,11 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, 
 	}
 }
 
+// ShowProblem shows an expected error outside of an area, for endpoints that are no pages.
+func (c *Console) ShowProblem(w http.ResponseWriter, r *http.Request, e *PageError) {
+	c.showError(w, r, Page{}, e)
+}
+
 // SessionSecret returns the value of the area's session cookie, or "".
 func (c *Console) SessionSecret(r *http.Request, name string) string {
 	if secret := c.areaCookieValue(r, name); len(secret) <= 200 {

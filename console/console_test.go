@@ -68,6 +68,7 @@ func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 		Requests: &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: sites, Now: w.clock, NewID: w.id},
 		Eraser:   &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: rosters, Now: w.clock},
 		SignIns:  &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: w.clock},
+		SSO:      &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: rosters, Now: w.clock, PublicURL: publicURL},
 	}
 	operators := &directorypages.Pages{Console: c, Operators: w.operators, Directories: &directory.Directories{Store: store.Directories{DB: db}, Now: w.clock, NewID: w.id}}
 	mux := http.NewServeMux()

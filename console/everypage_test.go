@@ -13,6 +13,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/demoidp"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -194,12 +195,29 @@ func (p *pageCollection) ofASite() {
 	p.add("block somebody", b.get(ada+"/block"))
 	p.add("block several", b.get(root+"admin/people").press("Block", url.Values{"person": people}))
 	p.add("block nobody", b.get(root+"admin/people").press("Block", nil))
+	p.singleSignOn(w, s, b, root+"admin/access/authentication")
 	p.addRoutes(
 		b, w.pages.Routes(),
 		map[string]string{"site": awkwardSite, "person": people[0], "token": token.ID, "declared": declared, "attribute": "userName", "decision": "apply"},
 		map[string]string{"GET /c/{site}/admin/people/{person}/role": "?role=Moderator", "GET /c/{site}/admin/people": "?status=active"},
 	)
 	p.add("forbidden", w.signIn(s, "ada@acme.example").get(root+"admin/access"))
+}
+
+// singleSignOn shows the page in each of its states, with an identity provider that sends long values.
+func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path string) {
+	p.t.Helper()
+	p.add("no single sign-on", b.get(path))
+	idp := w.identityProvider()
+	p.add("single sign-on refused", b.get(path).submit("Import", url.Values{"metadata": {awkwardJob}}))
+	ask := p.add("identity provider asks", b.get(path).submit("Import", url.Values{"metadata": {idp.Metadata()}}))
+	ask.submit("Save the identity provider", nil).wantStatus(http.StatusOK)
+	p.add("wrong hours", b.get(path).submit("Save", url.Values{"hours": {awkwardJob}, "jobTitle": {awkwardJob}}))
+	kim, err := w.pages.Rosters.Open(s).PersonByUserName(p.t.Context(), "kim@acme.example")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	w.tested(s, idp, kim.ID, strings.Repeat("w", 200), awkwardNames[0], demoidp.Claim{Name: awkwardJob, Values: awkwardNames})
 }
 
 // conflict asks which of two long values counts.
@@ -321,12 +339,13 @@ func (p *pageCollection) ofADirectory() {
 	p.add("new row", b.get(rows))
 	p.add("row refused", b.get(rows+"?row=name.formatted").press("Save", url.Values{"expression": {`Join("", ` + strings.Repeat("[givenName], ", 40) + `Trim())`}})).wantStatus(http.StatusUnprocessableEntity)
 	p.add("row that changes values", b.get(rows+"?row=name.formatted").press("Save", url.Values{"type": {"Constant"}, "constant": {awkwardJob}})).wantWords("Change values")
+	p.add("a file that is refused", b.upload(at+"/provisioning/schema", "schema.json", `{"synchronizationRules": 1}`, nil)).wantStatus(http.StatusUnprocessableEntity)
 	p.addHarm(o, b, at, key)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	p.addRoutes(
 		b, o.pages.Routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app)},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1"},
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row": "?row=name.formatted", "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove": "?row=title",

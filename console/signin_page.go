@@ -7,6 +7,7 @@ import "time"
 type SignInPage struct {
 	Page
 	Text     string
+	SSO      string // address that starts single sign-on; empty where there is none
 	Command  string // command that creates a link
 	NewLinks string // what to do instead of the command; may be empty
 	Also     string // a sentence at the bottom; may be empty

@@ -55,7 +55,8 @@ var Catalogue = []Description{
 	{UserReactivated, siteFeed, "a deactivated person was reactivated", subjectPerson, Account{}, changesActive, "ada@acme.example was reactivated"},
 	{UserRevived, siteFeed, "a create found a deactivated account and reactivated it", subjectPerson, Account{}, changesActive, "bo@acme.example was revived: a create found the account deactivated"},
 	{UserRoleChanged, siteFeed, "the role of a person changed", subjectPerson, Account{}, "`userType`", "The role of ada@acme.example changed from Registered to Moderator"},
-	{UserIdentified, siteFeed, "an import gave a person the user identifier", subjectPerson, Account{}, "", "kim@acme.example has a user identifier for sign-in now"},
+	{UserIdentified, siteFeed, "a sign-in, an administrator or an import gave a person the user identifier", subjectPerson, Account{}, "", "kim@acme.example has a user identifier for sign-in now"},
+	{UserUnidentified, siteFeed, "an administrator removed the user identifier of a person; the sessions ended", subjectPerson, Account{}, "", "kim@acme.example no longer has a user identifier for sign-in; 1 session ended"},
 	{UserBlocked, siteFeed, "an administrator blocked a person; the sessions ended", subjectPerson, Account{}, "`blocked` and `active`", "ada@acme.example was blocked"},
 	{UserUnblocked, siteFeed, "an administrator unblocked a person", subjectPerson, Account{}, "`blocked` and, if the person is active again, `active`", "ada@acme.example was unblocked"},
 	{UserBlockChanged, siteFeed, "SCIM changed what a blocked person will be once unblocked", subjectPerson, Account{}, "`active once unblocked`", "ada@acme.example stays blocked; once unblocked, the account is deactivated"},
@@ -106,6 +107,7 @@ var Catalogue = []Description{
 	{SiteSearchableDeclared, siteFeed, "an attribute was declared searchable", "", nil, "`searchable`", "title of User was declared searchable"},
 	{SiteSearchableWithdrawn, siteFeed, "a declaration was withdrawn", "", nil, "`searchable`", "title of User is no longer declared searchable"},
 	{SiteSchemasChanged, siteFeed, "the schemas and resource types of the site changed", "", nil, "`schemas`", "The schemas were changed: added urn:example:Device"},
+	{SiteSSOChanged, siteFeed, "single sign-on was changed", "", nil, "each setting that changed; certificates by the start of their SHA-256", "Single sign-on was changed: mode"},
 
 	{TokenCreated, siteFeed, "a SCIM token was generated", subjectToken, nil, "`name`, `expires`, and `secret` without a value", "Token Entra ID (…a91f) was generated"},
 	{TokenRevoked, siteFeed, "a SCIM token ended", subjectToken, nil, "`live`", "Token Entra ID (…a91f) was revoked"},
@@ -113,6 +115,9 @@ var Catalogue = []Description{
 	{SignInLinkCreated, siteFeed, "a one-time link was made", "the person, if there is an account yet", nil, "", "One-time sign-in link made for kim@acme.example"},
 	{SignInLinkUsed, siteFeed, "a one-time link was opened", "the person, if there is an account yet", nil, "", "One-time sign-in link of kim@acme.example opened"},
 	{SignInLinkRefused, []string{KindSite, KindInstallation}, "a link did not open", "", Refusals{}, "", "A sign-in link was refused: expired, of kim@acme.example"},
+	{SignInSSOUsed, siteFeed, "a person signed in by SAML", subjectPerson, nil, "", "ada@acme.example signed in by SAML"},
+	{SignInSSORefused, siteFeed, "a sign-in by SAML was refused", "", Refusals{}, "", "A sign-in by SAML was refused (expired): the assertion was good until 2027-01-12 09:00:00 UTC. Reference 5f0c2a91"},
+	{SignInSSOTested, siteFeed, "an administrator tested single sign-on", "the administrator", nil, "", "A test of single sign-on passed"},
 
 	{PageRefused, []string{KindSite, KindInstallation}, "a page or form was refused", "", Refusals{}, "", "A page was refused, as the role does not allow it: GET /c/{site}/admin/people"},
 

@@ -11,7 +11,7 @@ var Kinds = []Kind{
 	{"resource.", "Resources of own types"},
 	{"site.", "Sites and their settings"},
 	{"token.", "SCIM tokens"},
-	{"sign_in.", "Sign-in links"},
+	{"sign_in.", "Sign-ins"},
 	{"page.", "Refused pages"},
 	{"directory.", "Directories"},
 	{"application.", "Applications"},
@@ -37,6 +37,7 @@ const (
 	UserRevived             = "user.revived"
 	UserRoleChanged         = "user.role_changed"
 	UserIdentified          = "user.identified"
+	UserUnidentified        = "user.unidentified"
 	UserBlocked             = "user.blocked"
 	UserUnblocked           = "user.unblocked"
 	UserBlockChanged        = "user.block_changed"
@@ -83,6 +84,7 @@ const (
 	SiteSearchableDeclared  = "site.searchable_declared"
 	SiteSearchableWithdrawn = "site.searchable_withdrawn"
 	SiteSchemasChanged      = "site.schemas_changed"
+	SiteSSOChanged          = "site.sso_changed"
 
 	TokenCreated = "token.created"
 	TokenRevoked = "token.revoked"
@@ -90,6 +92,9 @@ const (
 	SignInLinkCreated = "sign_in.link_created"
 	SignInLinkUsed    = "sign_in.link_used"
 	SignInLinkRefused = "sign_in.link_refused"
+	SignInSSOUsed     = "sign_in.sso_used"
+	SignInSSORefused  = "sign_in.sso_refused"
+	SignInSSOTested   = "sign_in.sso_tested"
 
 	PageRefused = "page.refused"
 

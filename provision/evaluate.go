@@ -51,6 +51,7 @@ type work struct {
 	link     *Link         // the pair, remembered earlier or found now; nil if no account is known
 	replaces *Link         // the link whose account is gone, while the engine creates another account
 	current  scim.Resource // the account as a read or search showed it; nil if nothing was read
+	doubted  bool          // an earlier update may have been carried out without a record of it
 	answer   scim.Resource // what came back from the last write; nil if nothing did
 	created  bool          // the account was created in this pass
 	wrote    bool          // a request that changed something worked
@@ -99,7 +100,9 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 
 // begin imports one person and decides whether they are in scope.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
-	w := &work{p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsent{}}
+	w := &work{
+		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsent{}, doubted: slices.Contains(p.doubt, known.ObjectID),
+	}
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),
 		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
@@ -472,7 +475,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 // account must be read: a person asked for that, the account was just found or is missing, or what
 // was written is not known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
-	if p.reads || slices.Contains(p.doubt, w.known.ObjectID) || w.current != nil || w.newLink() || w.link.missing() {
+	if p.reads || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
 	}
 	if w.link.Wrote == nil {

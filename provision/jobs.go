@@ -524,7 +524,10 @@ func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job,
 	})
 }
 
+// sameJSON reports whether two schemas are the same but for the version that each change gives them.
 func sameJSON(a, b *Schema) bool {
+	a, b = a.Clone(), b.Clone()
+	a.Version, b.Version = "", ""
 	x, errX := a.JSON()
 	y, errY := b.JSON()
 	return errX == nil && errY == nil && bytes.Equal(x, y)

@@ -428,7 +428,11 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 		switch {
 		case isPassword(r.Target): // no answer shows it
 		case w.current != nil:
+			unsure := e.Unsure
 			e.Got, e.Shown, e.Unsure, known = rememberedAs(r.Target, r.valueIn(w.current)), true, false, true
+			if unsure { // another value than the one that was sent is no form of the application's own: it was not carried out
+				e.Sent = e.Got
+			}
 			if v := w.wanted(r.Target); v != nil && v.want != nil {
 				if _, equal := r.compare(w.current, v.want); equal {
 					e.Sent = rememberedAs(r.Target, v.want)

@@ -53,6 +53,10 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 		return d, err
 	}
 	p.nobodyFound(w, keys, l)
+	if seen := latest(old.Proved, old.Since); w.started.Before(seen.Add(p.settle)) {
+		w.waits = "The application does not know an account that it has just shown. It may be behind, so it is asked again."
+		return later{until: seen.Add(p.settle)}, nil
+	}
 	if len(l.skipped) > 0 || len(keys) == 0 {
 		return w.cannotLook(l, old), nil
 	}

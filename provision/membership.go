@@ -169,6 +169,7 @@ type memberSync struct {
 	budget  int // requests to find out which member is refused
 	other   string
 	again   bool // the target has lost all members
+	gone    bool // the target does not know the group any more
 }
 
 // run does what there is to do. done is false if the slice ended before.
@@ -191,7 +192,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 	}
-	for s.problem == nil && s.waits.IsZero() {
+	for !s.stopped() {
 		if ctx.Err() != nil || !r.e.Now().Before(s.l.until) {
 			return false, nil
 		}
@@ -213,6 +214,9 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 	}
 	return true, nil
 }
+
+// stopped reports whether nothing more is sent now.
+func (s *memberSync) stopped() bool { return s.problem != nil || !s.waits.IsZero() || s.gone }
 
 // syncsMembers reports whether the mapping has a row for members.
 func (g *groups) syncsMembers() bool {
@@ -296,12 +300,12 @@ func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 	s.other = todo.Other
 	// Here, and nowhere else, memberships are ended.
 	for _, chunk := range s.chunks(removals, true) {
-		if err := s.change(chunk, true); err != nil || s.problem != nil || !s.waits.IsZero() {
+		if err := s.change(chunk, true); err != nil || s.stopped() {
 			return err
 		}
 	}
 	for _, chunk := range s.chunks(additions, false) {
-		if err := s.change(chunk, false); err != nil || s.problem != nil || !s.waits.IsZero() {
+		if err := s.change(chunk, false); err != nil || s.stopped() {
 			return err
 		}
 	}
@@ -370,7 +374,7 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 		s.budget--
 		middle := len(changes) / 2
 		for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
-			if err := s.change(half, removing); err != nil || s.problem != nil || !s.waits.IsZero() {
+			if err := s.change(half, removing); err != nil || s.stopped() {
 				return err
 			}
 		}
@@ -390,6 +394,7 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 		return s.l.r.e.Store.MembersLost(s.firm, s.l.r.fence, s.group)
 	}
 	if te.Kind == NotFound { // the group itself is gone: it is looked for, and gets all members then
+		s.gone = true
 		return s.l.r.e.Store.GroupMissed(s.firm, s.l.r.fence, s.group)
 	}
 	s.problem = te

@@ -62,11 +62,9 @@ func (r *run) show(entry *LogEntry) error {
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	o := settle(w.decision, w.result, w.known, now)
 	o.Turn, o.Waits = w.known.Turn, w.waits
-	if d, open := w.decision.(later); open && o.Waits == "" {
-		o.Waits = "A create that was sent has no known outcome yet; the application is searched again."
-		if d.awaits != nil {
-			o.Waits = fmt.Sprintf("It waits for %s, which the account of another person has until now.", d.awaits.Key.Path)
-		}
+	o.Doubted = w.doubted && w.current == nil && !o.Unlink
+	if _, open := w.decision.(later); open {
+		o.Waits = w.whyLater()
 	}
 	s, skipped := w.decision.(skip)
 	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.telling == silent {
@@ -74,6 +72,18 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	}
 	o.Entry, o.Counted = w.report(now, cycle), skipped && s.telling == counted
 	return o
+}
+
+// whyLater says what a work waits for that is decided later.
+func (w *work) whyLater() string {
+	d, _ := w.decision.(later)
+	switch {
+	case w.waits != "":
+		return w.waits
+	case d.awaits != nil:
+		return fmt.Sprintf("It waits for %s, which the account of another person has until now.", d.awaits.Key.Path)
+	}
+	return "A create that was sent has no known outcome yet; the application is searched again."
 }
 
 // count adds an outcome to the cycle's numbers.

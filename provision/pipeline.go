@@ -571,7 +571,7 @@ func (s *State) flight(o Outcome) {
 	switch {
 	case o.Flies && at < 0:
 		s.InFlight = append(s.InFlight, o.ObjectID)
-	case !o.Flies && o.Intent == nil && at >= 0:
+	case !o.Flies && o.Intent == nil && !o.Doubted && at >= 0:
 		s.InFlight = slices.Delete(s.InFlight, at, at+1)
 	}
 }

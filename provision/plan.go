@@ -221,7 +221,10 @@ func (w *work) planned() PlannedObject {
 	}
 	if _, open := w.decision.(later); open {
 		o.Result = Skipped
-		o.Reason = fmt.Sprintf("A create sent at %s has no known outcome yet; it is looked up first.", w.known.Op.Sent.UTC().Format("15:04:05"))
+		o.Reason = w.whyLater()
+		if op := w.known.Op; op != nil {
+			o.Reason = fmt.Sprintf("A create sent at %s has no known outcome yet; it is looked up first.", op.Sent.UTC().Format("15:04:05"))
+		}
 	}
 	if o.Changes == nil {
 		o.Changes = []Change{}

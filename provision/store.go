@@ -28,6 +28,12 @@ type Store interface {
 	// now.
 	ReplaceSecret(ctx context.Context, old SealedSecret, sealed []byte) error
 
+	// MappingVersions returns versions of a job's mappings, newest first, without their schemas.
+	// before is the number where the last page ended, or 0.
+	MappingVersions(ctx context.Context, k Key, before int64, limit int) ([]MappingVersion, error)
+	// MappingVersion returns one version, or ErrNoVersion.
+	MappingVersion(ctx context.Context, k Key, number int64) (MappingVersion, error)
+
 	State(ctx context.Context, k Key) (State, error)
 	// Watched returns the states of jobs that are Automatic and On.
 	Watched(ctx context.Context) (map[Key]State, error)
@@ -140,6 +146,7 @@ type Outcome struct {
 	Turn      int64     // of the Pending that this is about; 0: any
 	Intent    *Op       // a create that is about to be sent; everything else stays as it is
 	Flies     bool      // an update is about to be sent; everything else stays as it is
+	Doubted   bool      // an earlier update may have been carried out, and nothing has shown it yet
 	Postpone  time.Time // when to look again; zero if the object is done
 	Waits     string    // why it is postponed
 	Link      *Link     // remember this pair

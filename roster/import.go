@@ -270,7 +270,7 @@ func (row ImportRow) checkIdentifier(ctx context.Context, tx Tx, person string) 
 		return nil
 	}
 	owner, err := tx.Identity(ctx, row.UserIdentifier)
-	if errors.Is(err, refusal.NotFound) || err == nil && owner == person {
+	if errors.Is(err, refusal.NotFound) || err == nil && owner.Person == person {
 		return nil
 	}
 	if err != nil {
@@ -288,7 +288,7 @@ func (r *Roster) identify(ctx context.Context, tx Tx, rec Record, row ImportRow,
 		return false, err // checked before: it is this person's
 	}
 	now := r.now().UTC().Truncate(time.Microsecond)
-	if err := tx.PutIdentity(ctx, rec.ID, row.UserIdentifier, now); err != nil {
+	if err := tx.PutIdentity(ctx, Identity{Person: rec.ID, Identifier: row.UserIdentifier}, now); err != nil {
 		return false, err
 	}
 	text := row.UserName + " has a user identifier for sign-in now"

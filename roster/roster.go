@@ -248,6 +248,9 @@ type Store interface {
 	Sessions(ctx context.Context, id site.ID, person string) ([]Session, error)
 	EndSession(ctx context.Context, id site.ID, hash secret.Hash, events ...event.Event) error
 
+	// IdentityOf returns the person's user identifier. refusal.NotFound.
+	IdentityOf(ctx context.Context, id site.ID, person string) (Identity, error)
+
 	// Indexing returns the declared attributes and the progress of their indexing.
 	Indexing(ctx context.Context, id site.ID) ([]Indexing, error)
 	// Index does one step of indexing, in one transaction under the epoch of the site's lease. It
@@ -352,10 +355,14 @@ type Tx interface {
 	// that the count stays correct until the transaction ends.
 	OtherAdmins(ctx context.Context, person string) (int, error)
 
-	// Identity returns the person that has this user identifier. refusal.NotFound.
-	Identity(ctx context.Context, userIdentifier string) (person string, err error)
-	// PutIdentity makes userIdentifier the person's only user identifier. ErrIdentityTaken.
-	PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error
+	// PersonWithEmail returns the id of a user with this folded e-mail address. refusal.NotFound.
+	PersonWithEmail(ctx context.Context, email string) (id string, err error)
+	// Identity returns whose this user identifier is. refusal.NotFound.
+	Identity(ctx context.Context, userIdentifier string) (Identity, error)
+	// IdentityOf returns the person's user identifier. refusal.NotFound.
+	IdentityOf(ctx context.Context, person string) (Identity, error)
+	// PutIdentity makes the identifier the person's only one. ErrIdentityTaken.
+	PutIdentity(ctx context.Context, i Identity, at time.Time) error
 	// DropIdentity removes the person's user identifier, if they have one.
 	DropIdentity(ctx context.Context, person string) (had bool, err error)
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -48,6 +50,9 @@ const (
 	MatchesEmail          = "email-assertion"
 )
 
+// Matches lists the values of Site.MatchesUserName.
+var Matches = []string{MatchesUserIdentifier, MatchesDisplayName, MatchesEmail}
+
 // Site is one customer's tenant of the application.
 type Site struct {
 	ID   ID
@@ -59,8 +64,7 @@ type Site struct {
 	Schemas []byte
 
 	// MatchesUserName says which statement of a sign-in assertion must equal the SCIM userName. The
-	// profile sets it when the site is made. It cannot be changed, because sign-in with assertions
-	// does not exist yet.
+	// profile sets it when the site is made; the page Single sign-on changes it.
 	MatchesUserName string
 
 	Created time.Time
@@ -185,6 +189,17 @@ func (s *Sites) Create(ctx context.Context, name string, p Profile, actor string
 	return made, nil
 }
 
+// MatchesWords returns a value of Site.MatchesUserName as sentences write it.
+func MatchesWords(matches string) string {
+	switch matches {
+	case MatchesUserIdentifier:
+		return "user identifier"
+	case MatchesEmail:
+		return "e-mail assertion"
+	}
+	return "display name assertion"
+}
+
 func matchesFor(p Profile) string {
 	if p == Full {
 		return MatchesUserIdentifier
@@ -242,8 +257,8 @@ func checkSettings(old Site, next *Site) error {
 	if next.ID != old.ID || next.Name != old.Name || !next.Created.Equal(old.Created) {
 		return refusal.New(refusal.Invalid, "name", "a site is renamed with Rename, and keeps its id")
 	}
-	if next.MatchesUserName != old.MatchesUserName {
-		return refusal.New(refusal.Invalid, "matches", "what SCIM userName matches cannot be chosen in this version")
+	if !slices.Contains(Matches, next.MatchesUserName) {
+		return refusal.New(refusal.Invalid, "matches", "%q is nothing that SCIM userName can match", next.MatchesUserName).Advise("use %s", strings.Join(Matches, ", "))
 	}
 	if !bytes.Equal(next.Schemas, old.Schemas) {
 		return refusal.New(refusal.Invalid, "schemas", "schemas are changed with SetSchemas, which looks after what is stored")
@@ -255,6 +270,10 @@ func checkSettings(old Site, next *Site) error {
 func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) error {
 	old := tx.Site()
 	events := s.settingEvents(old.ID, old.Settings, next.Settings, actor)
+	if next.MatchesUserName != old.MatchesUserName {
+		events = append(events, s.newEvent(old.ID, event.SiteSettingChanged, actor, "", "SCIM userName now matches the "+MatchesWords(next.MatchesUserName),
+			event.Changed("matchesUserName", old.MatchesUserName, next.MatchesUserName)))
+	}
 	if len(events) == 0 {
 		return nil
 	}

@@ -150,7 +150,7 @@ func TestUpdate(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			for name, change := range map[string]func(*site.Site) error{
 				"name":    func(s *site.Site) error { s.Name = "other"; return nil },
-				"matches": func(s *site.Site) error { s.MatchesUserName = site.MatchesEmail; return nil },
+				"matches": func(s *site.Site) error { s.MatchesUserName = "shoe-size"; return nil },
 				"profile": func(s *site.Site) error { s.Profile = "gold"; return nil },
 			} {
 				if _, err := f.sites.Update(t.Context(), f.acme.ID, "cli", change); !errors.Is(err, refusal.Invalid) {

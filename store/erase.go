@@ -23,7 +23,7 @@ type Erasures struct{ DB *DB }
 // accountTables returns the tables with accounts and settings. Their values can belong to other
 // people too. The person's own rows in them are deleted with the account.
 func accountTables() []string {
-	return []string{"resource_value", "resource_unique", "resource_count", "membership", "identity", "value_index", "directory_user", "directory_group", "directory_member", "directory_group_assignment", "directory_app_role", "directory_application", "job", "job_state"}
+	return []string{"resource_value", "resource_unique", "resource_count", "membership", "identity", "saml_connection", "value_index", "directory_user", "directory_group", "directory_member", "directory_group_assignment", "directory_app_role", "directory_application", "job", "job_state"}
 }
 
 // personColumns returns the names of columns that identify the person a row is about.

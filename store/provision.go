@@ -128,6 +128,9 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 		if err := ensureLease(ctx, tx, provision.LeaseKind, j.Key.String()); err != nil {
 			return err
 		}
+		if err := keepVersion(ctx, tx, j, string(document), e); err != nil {
+			return err
+		}
 		return appendEvent(ctx, tx, e)
 	})
 }
@@ -171,6 +174,9 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 			return provision.ErrChanged
 		}
 		if err := wakeLease(ctx, tx, provision.LeaseKind, j.Key.String()); err != nil {
+			return err
+		}
+		if err := keepVersion(ctx, tx, j, string(document), e); err != nil {
 			return err
 		}
 		return appendEvent(ctx, tx, e)
@@ -223,7 +229,7 @@ func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSec
 
 // jobTables returns the tables with a job's rows. Each is keyed by the job.
 func jobTables() []string {
-	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "job_awaited", "job_cause", "job_member", "job_member_read", "provisioning_log"}
+	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "job_awaited", "job_cause", "job_member", "job_member_read", "job_mapping", "provisioning_log"}
 }
 
 // DeleteJob removes a job with all its rows, or returns provision.ErrNoJob.

@@ -592,6 +592,7 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 		`delete from membership where site = $1 and group_id = $2`,
 		`delete from identity where site = $1 and person = $2`,
 		`delete from site_session where site = $1 and person = $2`,
+		`delete from saml_test where site = $1 and person = $2`,
 	} {
 		if err := t.tx.Send(ctx, query, string(t.site), old.ID); err != nil {
 			return err
@@ -620,28 +621,64 @@ func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, e
 	return others, err
 }
 
-func (t rosterTx) Identity(ctx context.Context, userIdentifier string) (person string, err error) {
+func (t rosterTx) PersonWithEmail(ctx context.Context, email string) (id string, err error) {
 	err = t.tx.QueryRow(ctx, `
-		select i.person
-		from identity i
-		where i.site = $1 and i.user_identifier = $2`, string(t.site), userIdentifier).Scan(&person)
-	return person, orNotFound(err, refusal.NotFound)
+		select v.resource
+		from resource_value v
+		where v.site = $1 and v.path = $2 and v.value = $3
+		order by v.resource
+		limit 1`, string(t.site), roster.EmailPath, email).Scan(&id)
+	return id, orNotFound(err, refusal.NotFound)
 }
 
-func (t rosterTx) PutIdentity(ctx context.Context, person, userIdentifier string, at time.Time) error {
+func (t rosterTx) Identity(ctx context.Context, userIdentifier string) (roster.Identity, error) {
+	return scanIdentity(t.tx.QueryRow(ctx, `
+		select i.person, i.user_identifier, i.issuer
+		from identity i
+		where i.site = $1 and i.user_identifier = $2`, string(t.site), userIdentifier))
+}
+
+func (t rosterTx) IdentityOf(ctx context.Context, person string) (roster.Identity, error) {
+	return identityOf(ctx, t.tx, t.site, person)
+}
+
+// IdentityOf returns the person's user identifier, or refusal.NotFound.
+func (s Rosters) IdentityOf(ctx context.Context, id site.ID, person string) (found roster.Identity, err error) {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		found, err = identityOf(ctx, tx, id, person)
+		return err
+	})
+	return found, err
+}
+
+func identityOf(ctx context.Context, tx *sqldb.Tx, id site.ID, person string) (roster.Identity, error) {
+	return scanIdentity(tx.QueryRow(ctx, `
+		select i.person, i.user_identifier, i.issuer
+		from identity i
+		where i.site = $1 and i.person = $2`, string(id), person))
+}
+
+func scanIdentity(row scanner) (i roster.Identity, err error) {
+	err = row.Scan(&i.Person, &i.Identifier, &i.Issuer)
+	return i, orNotFound(err, refusal.NotFound)
+}
+
+func (t rosterTx) PutIdentity(ctx context.Context, i roster.Identity, at time.Time) error {
 	if err := t.tx.Send(ctx, `
 		delete from identity
-		where site = $1 and person = $2 and user_identifier <> $3`, string(t.site), person, userIdentifier); err != nil {
+		where site = $1 and person = $2 and user_identifier <> $3`, string(t.site), i.Person, i.Identifier); err != nil {
 		return err
 	}
 	if err := t.tx.Send(ctx, `
-		insert into identity (site, user_identifier, person, created)
-		values ($1, $2, $3, $4)
-		on conflict (site, user_identifier) do nothing`, string(t.site), userIdentifier, person, micros(at)); err != nil {
+		insert into identity (site, user_identifier, person, issuer, created)
+		values ($1, $2, $3, $4, $5)
+		on conflict (site, user_identifier) do update
+		set issuer = excluded.issuer
+		where identity.person = excluded.person`, string(t.site), i.Identifier, i.Person, i.Issuer, micros(at)); err != nil {
 		return err
 	}
-	owner, err := t.Identity(ctx, userIdentifier)
-	if err == nil && owner != person {
+	owner, err := t.Identity(ctx, i.Identifier)
+	if err == nil && owner.Person != i.Person {
 		return roster.ErrIdentityTaken
 	}
 	return err

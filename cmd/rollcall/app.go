@@ -772,7 +772,8 @@ func (c *command) appImportSchema() *cobra.Command {
 		Long: `Replaces the mappings of an application by those of FILE.
 
 Asks first when the new mappings switch accounts off, make them or let them be
-deleted. --yes answers that question.`,
+deleted. --yes answers that question. Parts of FILE that are not known here are
+named by their path.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			text, err := os.ReadFile(args[0])
 			if err != nil {
@@ -784,6 +785,13 @@ deleted. --yes answers that question.`,
 			}
 			if err := s.jobs.CheckSchema(schema); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			lost, err := provision.NotTakenOver(text, schema)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			for _, path := range lost {
+				c.note("Not known here and left out: %s", path)
 			}
 			key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 			now, err := s.jobs.Get(cmd.Context(), key)
@@ -804,7 +812,7 @@ deleted. --yes answers that question.`,
 			if _, err := s.jobs.SetSchema(cmd.Context(), key, schema, actor); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			return c.print(map[string]string{"imported": args[0]}, func(w io.Writer) {
+			return c.print(map[string]any{"imported": args[0], "notTakenOver": append([]string{}, lost...)}, func(w io.Writer) {
 				fmt.Fprintf(w, "The mappings of %s are replaced. The next cycle is an initial one.\n", app.Name)
 			})
 		}),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,8 +61,8 @@ func rootOnlyInScript(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("BROKEN", s.URL)
 }
 
-// schemaInScript is "schema FILE matchby ATTRIBUTE" or "schema FILE scope ATTRIBUTE OPERATOR": it edits a
-// schema document's user mapping.
+// schemaInScript is "schema FILE matchby ATTRIBUTE" "schema FILE scope ATTRIBUTE OPERATOR" or
+// "schema FILE unknown MEMBER": it edits a schema document's user mapping, or adds a member to it.
 func schemaInScript(ts *testscript.TestScript, _ bool, args []string) {
 	schema, err := provision.ParseSchema([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
@@ -76,10 +77,14 @@ func schemaInScript(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	case "scope":
 		m.Scope = &provision.Filter{Groups: []provision.FilterGroup{{Name: "Staff", Clauses: []provision.FilterClause{{SourceOperandName: args[2], OperatorName: args[3]}}}}}
+	case "unknown":
 	default:
 		ts.Fatalf("schema cannot %s", args[1])
 	}
 	document, err := schema.JSON()
 	ts.Check(err)
+	if args[1] == "unknown" {
+		document = bytes.Replace(document, []byte("{"), []byte(`{"`+args[2]+`": 1,`), 1)
+	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), document, 0o600))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -144,6 +145,10 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf("none", "displayName", "userName"), true
 	case "--absent":
 		return completionOf("keep", "soft-delete"), true
+	case "--mode":
+		return completionOf(signin.Modes...), true
+	case "--matches":
+		return completionOf(site.Matches...), true
 	case "--log":
 		return completionOf("text", "json"), true
 	case "--encoding":
@@ -166,7 +171,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 			return attributeWords(column+"=", ""), true
 		}
 		return completion{}, true
-	case "--database", "--key-file", "--secret-token-file", "--object", "--output", "--tls-cert", "--tls-key", "--file", "FILE", "users.csv", "people.csv", "groups.csv", "members.csv":
+	case "--database", "--key-file", "--secret-token-file", "--object", "--output", "--metadata", "--tls-cert", "--tls-key", "--file", "FILE", "users.csv", "people.csv", "groups.csv", "members.csv":
 		return completion{files: true}, true
 	case "ATTRIBUTE=VALUE":
 		found := attributeWords("", "=")

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,6 +33,7 @@ import (
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/runner"
+	"github.com/rollcall-scim/rollcall/samlserver"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/store"
 	"github.com/rollcall-scim/rollcall/store/sqldb"
@@ -147,7 +149,7 @@ func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 	if s.isNew {
 		log.Info("made a new database", "database", cmp.Or(s.db.File(), s.db.Kind()))
 	}
-	s.signins.Limits, s.operators.Limits = o.sessions, o.sessions
+	s.signins.Limits, s.operators.Limits, s.sso.Limits = o.sessions, o.sessions, o.sessions
 	if err = s.db.Serve(cmd.Context()); err == nil {
 		err = c.printFirstLink(cmd.Context(), s)
 	}
@@ -352,7 +354,7 @@ func (c *command) handler(s *services, on endpoints, observe func(route, method 
 	if err != nil {
 		return nil, nil, err
 	}
-	sites := &sitepages.Pages{Console: pages, Sites: s.sites, Rosters: s.rosters, Requests: s.requests, SignIns: s.signins, Events: &store.Events{DB: s.db}, Eraser: s.eraser}
+	sites := &sitepages.Pages{Console: pages, Sites: s.sites, Rosters: s.rosters, Requests: s.requests, SignIns: s.signins, SSO: s.sso, FetchMetadata: s.metadata, Events: &store.Events{DB: s.db}, Eraser: s.eraser}
 	directories := &directorypages.Pages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db},
@@ -369,11 +371,24 @@ func (c *command) handler(s *services, on endpoints, observe func(route, method 
 	web.SecurityText{Contact: on.contact, PublicURL: c.baseURL(), Now: c.now}.Register(mux)
 	mux.Handle("/assets/", pages.Assets())
 	mux.Handle("/c/", sites.Handler())
+	mux.Handle(samlserver.Prefix, samlEndpoints(s, c.baseURL(), c.now, sites))
 	mux.Handle("/d/", directories.Handler())
 	mux.Handle("/d", directories.Handler())
 	mux.Handle("/", pages.Front())
 	front := web.Front{Proxies: on.proxies, Log: s.log, Now: c.now, Observe: observe}
 	return front.Handler(scim.Before(mux)), scim.Memory, nil
+}
+
+// samlEndpoints returns the handler of single sign-on, with the pages and cookies of the console.
+func samlEndpoints(s *services, publicURL string, now func() time.Time, pages *sitepages.Pages) http.Handler {
+	h := &samlserver.Handler{
+		Sites: s.sites, SSO: s.sso, Secure: strings.HasPrefix(publicURL, "https://"), Log: s.log, Now: now,
+		Enter: pages.Enter, Administrator: pages.Administrator,
+		Show: func(w http.ResponseWriter, r *http.Request, m samlserver.Message) {
+			pages.Console.ShowProblem(w, r, &console.PageError{Status: m.Status, Title: m.Title, Text: m.Text})
+		},
+	}
+	return h.Routes()
 }
 
 func (c *command) migrateCommand() *cobra.Command {

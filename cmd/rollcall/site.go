@@ -58,7 +58,7 @@ func (c *command) tenantURL(name string) string { return c.baseURL() + "/c/" + n
 
 func (c *command) siteCommand() *cobra.Command {
 	return groupCommand("site", "Sites: the application's end",
-		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink(), c.siteBlock(), c.siteUnblock(), c.siteSessions(), c.siteSignOut(), c.siteHeld(), c.siteLookAlikes(), c.siteErase())
+		c.siteCreate(), c.siteList(), c.siteShow(), c.siteSet(), c.siteRename(), c.siteDelete(), c.siteSchema(), c.siteSearchable(), c.siteImportPeople(), c.siteLink(), c.siteBlock(), c.siteUnblock(), c.siteSessions(), c.siteSignOut(), c.siteHeld(), c.siteLookAlikes(), c.siteSSO(), c.siteErase())
 }
 
 func (c *command) siteCreate() *cobra.Command {

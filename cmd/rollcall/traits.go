@@ -52,13 +52,13 @@ func traitOf(path string) (trait, bool) {
 		return sharedTrait(makes, targets...), true
 	case "demo":
 		return trait{flags: append(targets, "json")}, true
-	case "site list", "site show":
+	case "site list", "site show", "site sso show":
 		return sharedTrait(reads, "json", "public-url"), true
 	case "site create", "operator link":
 		return sharedTrait(makes, "json", "public-url"), true
 	case "directory create", "migrate":
 		return sharedTrait(makes, "json"), true
-	case "site set", "site rename", "site link", "token create", "directory rename":
+	case "site set", "site sso set", "site rename", "site link", "token create", "directory rename":
 		return sharedTrait(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list", "site look-alikes",
 		"retention show", "audit",
@@ -68,7 +68,7 @@ func traitOf(path string) (trait, bool) {
 	case "directory export", "directory export-groups", "directory export-members", "app export-schema":
 		return sharedTrait(reads), true
 	case "site delete", "site import-people", "site schema set", "site schema clear", "site searchable add", "site searchable remove",
-		"token revoke", "operator remove", "operator sign-out", "site sign-out", "site block", "site unblock", "site held apply", "site held refuse",
+		"token revoke", "operator remove", "operator sign-out", "site sign-out", "site block", "site unblock", "site held apply", "site held refuse", "site sso unlink",
 		"directory delete", "directory import", "directory import-groups", "directory import-members",
 		"directory group create", "directory group set", "directory group delete", "directory group restore", "directory group purge",
 		"directory group member add", "directory group member remove", "app role create", "app role set", "app role delete",

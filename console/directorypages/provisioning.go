@@ -47,6 +47,7 @@ type provisioningPage struct {
 	Source   string
 	Target   string
 	Mappings []mappingLink
+	Versions string // address of the versions of the mappings
 	State    *provisioningState
 }
 
@@ -161,6 +162,7 @@ func (p *Pages) buildProvisioning(r *http.Request, v *appVisit) (*provisioningPa
 	pg.Was = append(console.WasFields(fields, provisioningValues(job)), console.HiddenField{Name: openedField, Value: revisionText(job)})
 	pg.Locked = job.Mode == provision.Automatic
 	pg.Source, pg.Target = systemNames(job.Schema)
+	pg.Versions = v.versionsURL()
 	for _, m := range job.Schema.ObjectMappings() {
 		pg.Mappings = append(pg.Mappings, mappingLink{Name: m.Name, URL: v.mappingURL(m.Name), Enabled: m.Enabled})
 	}

@@ -555,7 +555,7 @@ func effectWords(e provision.Effect, app string) []string {
 		}
 		text := a.Target + " changes for " + console.PluralForms(a.People, "user", "users")
 		if a.Emptied > 0 {
-			text += fmt.Sprintf("; %d of them get no value from the mapping", a.Emptied)
+			text += "; " + console.PluralForms(a.Emptied, "of them gets", "of them get") + " no value from the mapping"
 		}
 		words = append(words, text+". "+exampleWords(a.Examples))
 	}

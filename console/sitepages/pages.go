@@ -1,6 +1,7 @@
 package sitepages
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"net/http"
@@ -29,8 +30,13 @@ type Pages struct {
 	Requests *requestlog.Log
 	Rosters  *roster.Rosters
 	SignIns  *signin.SignIns
+	SSO      *signin.SingleSignOn
 	Events   event.Store
 	Eraser   *erasure.Eraser
+
+	// FetchMetadata reads the metadata of an identity provider from its address. If it is nil,
+	// administrators give it as a file or paste it.
+	FetchMetadata func(ctx context.Context, address string) ([]byte, error)
 
 	parse sync.Once
 	views *console.Views
@@ -82,6 +88,14 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "GET /c/{site}/admin/access/scim/tokens/new", Access: console.Administrator, Handle: p.askReplace},
 		{Pattern: "GET /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.askRevoke},
 		{Pattern: "POST /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.revokeToken},
+		{Pattern: "GET /c/{site}/admin/access/authentication", Access: console.Administrator, Handle: p.showSSO},
+		{Pattern: "POST /c/{site}/admin/access/authentication", Access: console.Administrator, Handle: p.saveSSO},
+		{Pattern: "GET /c/{site}/admin/access/authentication/metadata", Access: console.Administrator, Handle: p.downloadMetadata},
+		{Pattern: "GET /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.toSSO},
+		{Pattern: "POST /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.importSSO, MaxBody: maxMetadata},
+		{Pattern: "POST /c/{site}/admin/access/authentication/import/save", Access: console.Administrator, Handle: p.saveImport, MaxBody: 4 * maxMetadata},
+		{Pattern: "POST /c/{site}/admin/access/authentication/certificates/remove", Access: console.Administrator, Handle: p.removeCertificate},
+		{Pattern: "POST /c/{site}/admin/access/authentication/link", Access: console.Administrator, Handle: p.linkTested},
 		{Pattern: "GET /c/{site}/admin/access/log", Access: console.Administrator, Handle: p.showLog},
 		{Pattern: "GET /c/{site}/admin/access/log/export", Access: console.Administrator, Handle: p.exportLog},
 
@@ -178,6 +192,7 @@ func (v *siteVisit) frame(r *http.Request) console.Page {
 			menu,
 			console.MenuItem{Text: "Access management"},
 			console.MenuItem{Text: "Overview", Icon: "activity", URL: v.url("admin/access")},
+			console.MenuItem{Text: "Single sign-on", Icon: "log-in", URL: v.url("admin/access/authentication")},
 			console.MenuItem{Text: "SCIM integration", Icon: "waypoints", URL: v.url("admin/access/scim")},
 			console.MenuItem{Text: "Request log", Icon: "scroll-text", URL: v.url("admin/access/log")},
 			console.MenuItem{Text: "People"},

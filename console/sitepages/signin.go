@@ -1,10 +1,13 @@
 package sitepages
 
 import (
+	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/internal/onetime"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -19,12 +22,16 @@ func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 	}
 	s := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in to " + name, Narrow: true},
-		Text:    "You are not signed in. This site opens with a one-time link.",
+		Text:    "You are not signed in. This site opens with single sign-on, or with a one-time link.",
+		SSO:     "/c/" + name + "/auth/saml2/login",
 		Command: "rollcall site link " + name + " USERNAME",
 		Also:    "Links open for active people only. An administrator of the site can reactivate an account.",
 	}
 	if p.Console.SessionSecret(r, SessionCookie) != "" {
-		s.Text = "You are signed out: your session has ended, or your account was deactivated. This site opens again with a one-time link."
+		s.Text = "You are signed out: your session has ended, or your account was deactivated. This site opens again with single sign-on, or with a one-time link."
+	}
+	if r.Method == http.MethodGet && r.URL.Path != "/c/"+name+"/" {
+		s.SSO += "?to=" + url.QueryEscape(r.URL.RequestURI())
 	}
 	return &console.PageError{Status: http.StatusUnauthorized, Title: s.Title, Text: s.Text, SignIn: s}
 }
@@ -90,6 +97,11 @@ func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err != nil {
 		return err
 	}
+	return p.enter(w, r, v, started, "")
+}
+
+// enter gives the browser a new session and leads it to a page. The home page is meant if to is empty.
+func (p *Pages) enter(w http.ResponseWriter, r *http.Request, v *siteVisit, started signin.Session, to string) error {
 	p.endOld(r, v)
 	p.Console.SetSession(w, r, SessionCookie, started.Secret)
 	start := v.url("")
@@ -97,7 +109,27 @@ func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		start = v.url("admin/access")
 	}
 	p.Console.RememberStart(w, r, start)
-	return p.Console.Redirect(w, r, start, console.DoneNotice("You are signed in as "+started.Person.Name()+"."))
+	if to == "" || to == v.url("") {
+		to = start
+	}
+	return p.Console.Redirect(w, r, to, console.DoneNotice("You are signed in as "+started.Person.Name()+"."))
+}
+
+// Enter signs a browser in after single sign-on, and leads it to a path of the site.
+func (p *Pages) Enter(w http.ResponseWriter, r *http.Request, st site.Site, started signin.Session, to string) error {
+	return p.enter(w, r, &siteVisit{Site: st, Roster: p.Rosters.Open(st)}, started, to)
+}
+
+// Administrator returns the id of the administrator of the site who is signed in.
+func (p *Pages) Administrator(r *http.Request, st site.Site) (id string, ok bool, err error) {
+	if st.ID == "" {
+		return "", false, nil
+	}
+	person, err := p.Rosters.Open(st).UseSession(r.Context(), p.Console.SessionSecret(r, SessionCookie), console.BrowserOf(r))
+	if errors.Is(err, refusal.Unauthorized) {
+		return "", false, nil
+	}
+	return person.ID, err == nil && person.Role == roster.RoleAdmin, err
 }
 
 // endOld ends the session that the browser is about to forget. A failure is only logged, because

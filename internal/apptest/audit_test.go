@@ -82,6 +82,11 @@ func elsewhere() map[string]string {
 		"provisioning.late":   "provision.TestStatusSaysWhoWaitsAndWhoFails",
 		"provisioning.held":   "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
 		"provisioning.deleted": "provision.TestSave", // no command or page causes it
+		"site.sso_changed":     "signin.TestSSO",
+		"sign_in.sso_used":     "signin.TestSSO",
+		"sign_in.sso_refused":  "signin.TestSSO",
+		"sign_in.sso_tested":   "signin.TestSSO",
+		"user.unidentified":    "roster.TestAsserted",
 		"site.setting_changed": "site.TestASettingWithoutAnEventOfItsOwnHasTheCommonOne",
 	}
 }

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/saml"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+func (c *command) siteSSO() *cobra.Command {
+	return groupCommand("sso", "Single sign-on with an identity provider (SAML)", c.siteSSOShow(), c.siteSSOSet(), c.siteSSOUnlink())
+}
+
+// ssoJSON is a connection in --json output.
+type ssoJSON struct {
+	Site             string            `json:"site"`
+	Mode             signin.Mode       `json:"mode"`
+	EntityID         string            `json:"entityId"`
+	ReplyURL         string            `json:"replyUrl"`
+	IdentityProvider string            `json:"identityProvider"` // empty until metadata was imported
+	SignInURL        string            `json:"signInUrl"`
+	Certificates     []certificateJSON `json:"certificates"`
+	Claims           object            `json:"claims"`
+	UserNameMatches  string            `json:"userNameMatches"`
+	CreatesAccounts  bool              `json:"createsAccounts"`
+	Unsolicited      bool              `json:"unsolicited"`
+}
+
+type certificateJSON struct {
+	SHA256 string `json:"sha256"`
+	Ends   string `json:"ends"`
+}
+
+func (c *command) siteSSOShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show SITE", Short: "Show what the identity provider needs, and what is known of it", Args: exactArguments("SITE"),
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return c.printSSO(cmd.Context(), s, st)
+		}),
+	}
+}
+
+func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error {
+	n, err := s.sso.Connection(ctx, st)
+	if err != nil {
+		return err
+	}
+	sp := s.sso.ServiceProvider(st.Name, n)
+	out := ssoJSON{
+		Site: st.Name, Mode: n.Mode, EntityID: sp.EntityID, ReplyURL: sp.ACS, IdentityProvider: n.Provider.EntityID, SignInURL: n.Provider.SignInURL,
+		Certificates: []certificateJSON{}, UserNameMatches: st.MatchesUserName, CreatesAccounts: n.Creates, Unsolicited: n.Unsolicited,
+		Claims: object{
+			{"userIdentifier", orWord(n.Claims.UserIdentifier, saml.NameID)},
+			{"displayName", n.Claims.DisplayName},
+			{"email", n.Claims.Email},
+			{"jobTitle", n.Claims.JobTitle},
+			{"department", n.Claims.Department},
+		},
+	}
+	for _, cert := range n.Provider.Certificates {
+		out.Certificates = append(out.Certificates, certificateJSON{saml.Fingerprint(cert), formatJSONTime(cert.NotAfter)})
+	}
+	return c.print(out, func(w io.Writer) {
+		line := func(name, value string) { fmt.Fprintf(w, "%-24s %s\n", name, value) }
+		line("Single sign-on", string(n.Mode))
+		line("Identifier (Entity ID)", sp.EntityID)
+		line("Reply URL", sp.ACS)
+		line("Identity provider", orWord(n.Provider.EntityID, "not known yet: rollcall site sso set "+st.Name+" --metadata FILE"))
+		for _, cert := range n.Provider.Certificates {
+			line("Certificate", saml.Fingerprint(cert)[:16]+"… until "+formatJSONTime(cert.NotAfter))
+		}
+		line("SCIM userName matches", site.MatchesWords(st.MatchesUserName))
+		line("First sign-in", map[bool]string{true: "makes the account", false: "makes no account"}[n.Creates])
+	})
+}
+
+func orWord(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}
+
+func (c *command) siteSSOSet() *cobra.Command {
+	var file, mode, matches string
+	var creates bool
+	cmd := &cobra.Command{
+		Use: "set SITE", Short: "Connect a site with its identity provider", Args: exactArguments("SITE"),
+		Long: `Changes single sign-on of SITE. --metadata reads the identity provider's metadata
+from a file; certificates of the same identity provider are added to those that
+are known. --mode off is the way back in if nobody can sign in: one-time links
+(rollcall site link) open the site in every mode.
+
+The page Single sign-on of the site has more settings, and tests the sign-in.`,
+		Example: "  rollcall site sso set acme --metadata federationmetadata.xml --mode optional",
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
+			if !slices.ContainsFunc([]string{"metadata", "mode", "matches", "create-accounts"}, func(f string) bool { return cmd.Flags().Changed(f) }) {
+				return usagef(cmd, "nothing to set: give at least one of --metadata, --mode, --matches, --create-accounts")
+			}
+			if cmd.Flags().Changed("mode") && !slices.Contains(signin.Modes, signin.Mode(mode)) {
+				return usagef(cmd, "--mode is off or optional, not %q", mode)
+			}
+			if cmd.Flags().Changed("matches") && !slices.Contains(site.Matches, matches) {
+				return usagef(cmd, "--matches is %s, not %q", strings.Join(site.Matches, ", "), matches)
+			}
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := setSSO(cmd, s, st, file, signin.Mode(mode), creates); err != nil {
+				return err
+			}
+			if matches != "" {
+				if st, err = s.sites.Update(cmd.Context(), st.ID, actor, func(next *site.Site) error { next.MatchesUserName = matches; return nil }); err != nil {
+					return err
+				}
+			}
+			return c.printSSO(cmd.Context(), s, st)
+		}),
+	}
+	cmd.Flags().StringVar(&file, "metadata", "", "file with the identity provider's metadata")
+	cmd.Flags().StringVar(&mode, "mode", "", "off or optional")
+	cmd.Flags().StringVar(&matches, "matches", "", "what SCIM's userName equals: "+strings.Join(site.Matches, ", "))
+	cmd.Flags().BoolVar(&creates, "create-accounts", true, "whether a first sign-in makes the account")
+	return cmd
+}
+
+func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode signin.Mode, creates bool) error {
+	var idp saml.IdentityProvider
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if idp, err = saml.ParseMetadata(text); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	_, err := s.sso.SetConnection(cmd.Context(), st, -1, actor, func(n *signin.Connection) error {
+		if file != "" {
+			n.Learn(idp, "")
+		}
+		if mode != "" {
+			n.Mode = mode
+		}
+		if cmd.Flags().Changed("create-accounts") {
+			n.Creates = creates
+		}
+		return nil
+	})
+	return err
+}
+
+func (c *command) siteSSOUnlink() *cobra.Command {
+	return &cobra.Command{
+		Use: "unlink SITE USERNAME", Short: "Forget by which user identifier a person signs in", Args: exactArguments("SITE", "USERNAME"),
+		Long: `Forgets the user identifier of a person, and ends the person's sessions. The next
+sign-in with a matching userName links another one. It is for people who have a
+new user identifier at the identity provider.`,
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			r := s.rosters.Open(st)
+			p, err := r.PersonByUserName(cmd.Context(), args[1])
+			if err != nil {
+				return err
+			}
+			had, err := r.Unlink(cmd.Context(), p.ID, roster.Change{Actor: actor, Via: roster.ViaAdmin})
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]any{"userName": p.UserName, "unlinked": had}, func(w io.Writer) {
+				if had {
+					fmt.Fprintf(w, "%s has no user identifier any more; sessions ended.\n", p.UserName)
+					return
+				}
+				fmt.Fprintf(w, "%s had no user identifier.\n", p.UserName)
+			})
+		}),
+	}
+}

@@ -1,0 +1,450 @@
+package sitepages
+
+import (
+	"crypto/x509"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/saml"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// certificateSoon is how long before a certificate ends the page warns about it.
+const certificateSoon = 60 * 24 * time.Hour
+
+// ssoPage is the data of the view "sso": single sign-on, in the order in which it is set up.
+type ssoPage struct {
+	console.Page
+
+	// 1 Give these to your identity provider
+	EntityID, ACS console.CopyValue
+	Metadata      string // address of a download
+	// 2 Get these from your identity provider
+	Ready        bool
+	Provider     []console.Fact
+	Certificates []certificateRow
+	Import       string
+	MetadataURL  string
+	CanFetch     bool
+	Pasted       string
+	ImportError  *console.FieldError
+	RemoveURL    string
+	Claims       []claimRow
+	Received     bool // the claims have values of a test
+	Known        []string
+	// 3 Check
+	Test   string
+	Result *ssoResult
+	Link   string
+	// 4 Who must use it
+	Save      string
+	Version   int64
+	Modes     []console.Choice
+	Matches   []console.Choice
+	Creates   bool
+	IdP       bool
+	Own       string
+	Hours     string
+	Error     *console.FieldError
+	Failed    []console.EventRow
+	FailedAll string
+}
+
+// certificateRow is a certificate of the identity provider.
+type certificateRow struct {
+	Print   string // the start of its SHA-256
+	Whole   string
+	Subject string
+	Until   time.Time
+	State   console.Badge
+}
+
+// claimRow is one claim that the site uses.
+type claimRow struct {
+	Name, Label, Value, Hint, Received string
+}
+
+// ssoResult is the last test of the administrator who looks at the page.
+type ssoResult struct {
+	Passed   bool
+	Time     time.Time
+	Outdated bool // the settings have changed since
+	Text     string
+	Checks   []string
+	Facts    []console.Fact
+	Values   []console.Fact // what was received
+	CanLink  bool
+}
+
+func (p *Pages) showSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.viewSSO(w, r, v, http.StatusOK, func(*ssoPage) {})
+}
+
+func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, change func(*ssoPage)) error {
+	c, err := p.SSO.Connection(r.Context(), v.Site)
+	if err != nil {
+		return err
+	}
+	test, tested, err := p.SSO.LastTest(r.Context(), v.Site, v.Person.ID)
+	if err != nil {
+		return err
+	}
+	failed, err := event.Search(r.Context(), p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{event.SignInSSORefused}, Limit: 5})
+	if err != nil {
+		return err
+	}
+	sp := p.SSO.ServiceProvider(v.Site.Name, c)
+	pg := v.page
+	pg.Title = "Single sign-on"
+	pg.Lead = "People sign in at your identity provider, with SAML 2.0."
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")})
+	pg.Badge = ssoBadge(c)
+	s := ssoPage{
+		Page:     pg,
+		EntityID: console.CopyValue{ID: "entity-id", Label: "Identifier (Entity ID)", Value: sp.EntityID},
+		ACS:      console.CopyValue{ID: "acs", Label: "Reply URL (Assertion Consumer Service URL)", Value: sp.ACS},
+		Metadata: v.url("admin/access/authentication/metadata"),
+		Ready:    c.Ready(), Import: v.url("admin/access/authentication/import"), MetadataURL: c.MetadataURL, CanFetch: p.FetchMetadata != nil,
+		RemoveURL: v.url("admin/access/authentication/certificates/remove"),
+		Test:      v.url("auth/saml2/test"), Link: v.url("admin/access/authentication/link"),
+		Save: v.url("admin/access/authentication"), Version: c.Version,
+		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Hours: hoursText(c.Length),
+		FailedAll: v.url("admin/audit?kind=sign_in."),
+	}
+	if c.Ready() {
+		s.Provider = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}
+		if c.MetadataURL != "" {
+			s.Provider = append(s.Provider, console.Fact{Name: "Metadata", Value: c.MetadataURL})
+		}
+	}
+	for _, cert := range c.Provider.Certificates {
+		s.Certificates = append(s.Certificates, certificateOf(cert, p.Console.Options.Now()))
+	}
+	s.Claims = claimRows(c.Claims, test, tested)
+	s.Received = tested
+	for _, a := range test.Result.Attributes {
+		if !slices.Contains(s.Known, a.Name) {
+			s.Known = append(s.Known, a.Name)
+		}
+	}
+	if tested {
+		s.Result = testedResult(test, c)
+	}
+	for _, m := range []console.Choice{
+		{Value: string(signin.SSOOff), Text: "Off", Help: "One-time links alone open this site."},
+		{Value: string(signin.SSOOptional), Text: "Optional", Help: "People sign in at the identity provider; one-time links open the site too."},
+	} {
+		m.Name, m.Checked = "mode", m.Value == string(c.Mode)
+		s.Modes = append(s.Modes, m)
+	}
+	for _, m := range []console.Choice{
+		{Value: site.MatchesUserIdentifier, Text: "User identifier"},
+		{Value: site.MatchesDisplayName, Text: "Display name assertion", Help: "The guide's way."},
+		{Value: site.MatchesEmail, Text: "E-mail assertion", Help: "Compared with userName alone, never with other addresses."},
+	} {
+		m.Name, m.Checked = "matches", m.Value == v.Site.MatchesUserName
+		s.Matches = append(s.Matches, m)
+	}
+	for _, e := range failed.Events {
+		s.Failed = append(s.Failed, console.EventRow{Time: e.Time, Text: e.Text})
+	}
+	change(&s)
+	return p.show(w, r, status, "sso", s)
+}
+
+func ssoBadge(c signin.Connection) *console.Badge {
+	switch {
+	case c.Mode == signin.SSOOptional:
+		return &console.Badge{Tone: console.ToneGood, Text: "Optional"}
+	case c.Ready():
+		return &console.Badge{Tone: console.ToneQuiet, Text: "Off"}
+	}
+	return &console.Badge{Tone: console.ToneQuiet, Text: "Not set up"}
+}
+
+func certificateOf(c *x509.Certificate, now time.Time) certificateRow {
+	row := certificateRow{
+		Print: saml.Fingerprint(c)[:16] + "…", Whole: saml.Fingerprint(c), Subject: c.Subject.CommonName, Until: c.NotAfter,
+		State: console.Badge{Tone: console.ToneGood, Text: "Valid"},
+	}
+	switch {
+	case now.After(c.NotAfter):
+		row.State = console.Badge{Tone: console.ToneProblem, Text: "Expired", Hint: "Sign-ins that are signed with it are refused"}
+	case now.Before(c.NotBefore):
+		row.State = console.Badge{Tone: console.ToneInfo, Text: "Not yet valid"}
+	case c.NotAfter.Sub(now) < certificateSoon:
+		row.State = console.Badge{Tone: console.ToneWarning, Text: "Ends soon", Hint: "Import the metadata again once the identity provider has a new one"}
+	}
+	return row
+}
+
+func claimRows(c saml.Claims, t signin.Test, tested bool) []claimRow {
+	rows := []claimRow{
+		{Name: "userIdentifier", Label: "User Identifier Assertion", Value: c.UserIdentifier, Hint: "By what a person is known for good. Empty: the NameID."},
+		{Name: "displayName", Label: "Display Name Assertion", Value: c.DisplayName, Hint: "With the guide's setting, SCIM's userName must have the same value."},
+		{Name: "email", Label: "E-mail Assertion", Value: c.Email},
+		{Name: "jobTitle", Label: "Job title", Value: c.JobTitle, Hint: "Kept up to date with each sign-in. Empty: not used."},
+		{Name: "department", Label: "Department", Value: c.Department, Hint: "Kept up to date with each sign-in. Empty: not used."},
+	}
+	if !tested {
+		return rows
+	}
+	for i, row := range rows {
+		name := row.Value
+		if row.Name == "userIdentifier" && name == "" {
+			rows[i].Received = t.Result.NameID
+			continue
+		}
+		for _, a := range t.Result.Attributes {
+			if a.Name == name {
+				rows[i].Received = strings.Join(a.Values, ", ")
+			}
+		}
+	}
+	return rows
+}
+
+func testedResult(t signin.Test, c signin.Connection) *ssoResult {
+	s := &ssoResult{Passed: t.Result.Failure == "", Time: t.Time, Outdated: t.Version != c.Version, CanLink: t.Result.Identifier != "" && t.Version == c.Version}
+	s.Text = "It would " + t.Result.Would + "."
+	if !s.Passed {
+		s.Text = "It was refused (" + t.Result.Reason + "): " + t.Result.Failure + "."
+	}
+	if t.Result.Signed != "" {
+		s.Checks = append(s.Checks, "signature of the "+t.Result.Signed, "audience", "recipient", "clocks "+driftText(t.Result.Drift)+" apart")
+		if t.Result.Encrypted {
+			s.Checks = append(s.Checks, "encrypted")
+		}
+		s.Values = append(s.Values, console.Fact{Name: "NameID", Value: t.Result.NameID})
+	}
+	for _, a := range t.Result.Attributes {
+		s.Values = append(s.Values, console.Fact{Name: a.Name, Value: strings.Join(a.Values, ", ")})
+	}
+	return s
+}
+
+func driftText(d time.Duration) string {
+	if d < 0 {
+		d = -d
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+}
+
+// hoursText writes the length of a session as the form has it; empty for the server's own.
+func hoursText(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(d.Hours(), 'f', -1, 64)
+}
+
+// ssoInputs are the inputs that refusals of a connection are shown beside.
+var ssoInputs = console.InputIDs{
+	"mode": "mode", "entityID": "entityID", "userIdentifier": "userIdentifier", "displayName": "displayName", "email": "email", "jobTitle": "jobTitle",
+	"department": "department", "length": "hours", "matches": "matches",
+}
+
+func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	form := r.PostForm
+	version, err := strconv.ParseInt(form.Get("version"), 10, 64)
+	if err != nil {
+		return console.UnreadableForm(err)
+	}
+	var length time.Duration
+	if hours := strings.TrimSpace(form.Get("hours")); hours != "" {
+		n, err := strconv.ParseFloat(hours, 64)
+		if err != nil || n <= 0 || n > signin.MaxSessionLength.Hours() {
+			return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
+				s.Error = &console.FieldError{For: "hours", Text: "Write hours from 0.1 to 720, such as 12. Nothing was saved."}
+			})
+		}
+		length = time.Duration(n * float64(time.Hour))
+	}
+	_, err = p.SSO.SetConnection(r.Context(), v.Site, version, v.actor(), func(c *signin.Connection) error {
+		c.Mode = signin.Mode(form.Get("mode"))
+		c.EntityID = form.Get("entityID")
+		c.Claims = saml.Claims{
+			UserIdentifier: form.Get("userIdentifier"), DisplayName: form.Get("displayName"), Email: form.Get("email"),
+			JobTitle: form.Get("jobTitle"), Department: form.Get("department"),
+		}
+		c.Creates, c.Unsolicited, c.Length = form.Get("creates") != "", form.Get("unsolicited") != "", length
+		return nil
+	})
+	if err == nil {
+		_, err = p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error { s.MatchesUserName = form.Get("matches"); return nil })
+	}
+	if wrong := console.InputError(err, ssoInputs); wrong != nil {
+		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) { s.Error = wrong })
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("Saved. Test the sign-in after each change."))
+}
+
+// maxMetadata is how many bytes the form with metadata may have.
+const maxMetadata = saml.MaxMetadata + 64<<10
+
+// importSSO shows what an import of metadata would change.
+func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	text, address, wrong, err := p.metadataOf(r)
+	if err != nil {
+		return err
+	}
+	var idp saml.IdentityProvider
+	if wrong == nil {
+		if idp, err = saml.ParseMetadata(text); err != nil {
+			wrong = &console.FieldError{For: "metadata", Text: "The metadata was not taken: " + err.Error() + "."}
+		}
+	}
+	if wrong != nil {
+		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) { s.ImportError = wrong })
+	}
+	old, err := p.SSO.Connection(r.Context(), v.Site)
+	if err != nil {
+		return err
+	}
+	next := old
+	next.Learn(idp, address)
+	changes := signin.Differences(old, next)
+	if len(changes) == 0 {
+		return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{Tone: console.ToneInfo, Text: "The metadata says what is here already. Nothing was changed."})
+	}
+	pg := v.page
+	pg.Title, pg.Narrow = "Save this identity provider?", true
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Single sign-on", URL: v.url("admin/access/authentication")})
+	ask := console.ConfirmPage{
+		Page: pg, Action: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", Cancel: v.url("admin/access/authentication"),
+		Fields: []console.HiddenField{{Name: "metadata", Value: string(text)}, {Name: "url", Value: address}, {Name: "version", Value: strconv.FormatInt(old.Version, 10)}},
+		Undo:   "Import the metadata of before to go back.",
+	}
+	for _, c := range changes {
+		ask.Consequences = append(ask.Consequences, changeText(c))
+	}
+	if old.Ready() && old.Provider.EntityID != idp.EntityID {
+		ask.Danger = true
+		ask.Consequences = append(ask.Consequences, "This is another identity provider. Nobody with a role signs in through it until their identity is linked again.")
+	}
+	return p.Console.View(w, r, http.StatusOK, "confirm", ask)
+}
+
+// metadataOf returns the metadata that a form has as a file, pastes or names by its address.
+func (p *Pages) metadataOf(r *http.Request) (text []byte, address string, wrong *console.FieldError, err error) {
+	file, _, err := console.UploadedFile(r)
+	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return nil, "", nil, console.UnreadableForm(err)
+	}
+	address = strings.TrimSpace(r.PostForm.Get("url"))
+	switch pasted := r.PostForm.Get("metadata"); {
+	case file != nil:
+		defer file.Close()
+		if text, err = io.ReadAll(io.LimitReader(file, saml.MaxMetadata+1)); err != nil {
+			return nil, "", nil, console.UnreadableForm(err)
+		}
+		return text, "", nil, nil
+	case strings.TrimSpace(pasted) != "":
+		return []byte(pasted), address, nil, nil
+	case address == "" || p.FetchMetadata == nil:
+		return nil, "", &console.FieldError{For: "metadata", Text: "Choose a file, paste the metadata, or give its address."}, nil
+	}
+	if text, err = p.FetchMetadata(r.Context(), address); err != nil {
+		return nil, "", &console.FieldError{For: "metadata", Text: "The metadata could not be read from that address: " + err.Error() + "."}, nil
+	}
+	return text, address, nil, nil
+}
+
+func changeText(c event.Change) string {
+	value := func(raw []byte) string {
+		text := strings.Trim(string(raw), `"`)
+		if text == "" || text == "null" {
+			return "nothing"
+		}
+		return text
+	}
+	return "The " + c.Name + " changes from " + value(c.Before) + " to " + value(c.After) + "."
+}
+
+func (p *Pages) saveImport(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	version, err := strconv.ParseInt(r.PostForm.Get("version"), 10, 64)
+	if err != nil {
+		return console.UnreadableForm(err)
+	}
+	idp, err := saml.ParseMetadata([]byte(r.PostForm.Get("metadata")))
+	if err != nil {
+		return console.UnreadableForm(err)
+	}
+	if _, err := p.SSO.SetConnection(r.Context(), v.Site, version, v.actor(), func(c *signin.Connection) error {
+		c.Learn(idp, r.PostForm.Get("url"))
+		return nil
+	}); err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("The identity provider is saved. Test the sign-in now."))
+}
+
+func (p *Pages) removeCertificate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	print := r.PostForm.Get("certificate")
+	_, err := p.SSO.SetConnection(r.Context(), v.Site, -1, v.actor(), func(c *signin.Connection) error {
+		c.Provider.Certificates = slices.DeleteFunc(c.Provider.Certificates, func(cert *x509.Certificate) bool { return saml.Fingerprint(cert) == print })
+		return nil
+	})
+	if e, ok := refusal.Find(err); ok && e.Kind == refusal.Invalid {
+		return &console.PageError{
+			Status: http.StatusConflict, Title: "The last certificate stays", Text: "Without a certificate no sign-in can be verified. Import metadata with the new certificate first, or switch single sign-on off.",
+			Action: &console.Action{Text: "Single sign-on", URL: v.url("admin/access/authentication")},
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("The certificate is no longer trusted."))
+}
+
+func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	err := p.SSO.LinkTested(r.Context(), v.Site, v.Person, roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID})
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("Linked. You can sign in with single sign-on now."))
+}
+
+// downloadMetadata is the site's metadata with what the administrator chose. What everybody gets at
+// …/auth/saml2/metadata does not depend on that.
+func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	c, err := p.SSO.Connection(r.Context(), v.Site)
+	if err != nil {
+		return err
+	}
+	body, err := p.SSO.ServiceProvider(v.Site.Name, c).Metadata()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/samlmetadata+xml")
+	w.Header().Set("Content-Disposition", `attachment; filename="rollcall-`+v.Site.Name+`-metadata.xml"`)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(body) //nolint:errcheck // the client has gone
+	return nil
+}
+
+func (p *Pages) toSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{})
+}

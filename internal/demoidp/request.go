@@ -1,0 +1,57 @@
+package demoidp
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/base64"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/url"
+)
+
+// maxRequest is how many bytes a request may have once it is unpacked.
+const maxRequest = 64 << 10
+
+// Request is a sign-in request as an application sent it.
+type Request struct {
+	ID         string
+	Issuer     string // the entity id of the application
+	ACS        string
+	Fresh      bool
+	RelayState string
+}
+
+// ParseRequest reads the address to which an application redirected the browser.
+func ParseRequest(address string) (Request, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return Request{}, fmt.Errorf("read the address: %w", err)
+	}
+	q := u.Query()
+	packed, err := base64.StdEncoding.DecodeString(q.Get("SAMLRequest"))
+	if err != nil {
+		return Request{}, fmt.Errorf("read SAMLRequest: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxRequest))
+	if err != nil {
+		return Request{}, fmt.Errorf("unpack SAMLRequest: %w", err)
+	}
+	var sent struct {
+		XMLName xml.Name `xml:"urn:oasis:names:tc:SAML:2.0:protocol AuthnRequest"`
+		ID      string   `xml:"ID,attr"`
+		ACS     string   `xml:"AssertionConsumerServiceURL,attr"`
+		Fresh   bool     `xml:"ForceAuthn,attr"`
+		Issuer  string   `xml:"urn:oasis:names:tc:SAML:2.0:assertion Issuer"`
+	}
+	if err := xml.Unmarshal(text, &sent); err != nil {
+		return Request{}, fmt.Errorf("read the request: %w", err)
+	}
+	return Request{ID: sent.ID, Issuer: sent.Issuer, ACS: sent.ACS, Fresh: sent.Fresh, RelayState: q.Get("RelayState")}, nil
+}
+
+// Answer returns an honest answer to the request about a person with this NameID. The caller adds
+// claims.
+func (r Request) Answer(nameID string) Answer {
+	return Answer{ACS: r.ACS, Audience: r.Issuer, InResponseTo: r.ID, NameID: nameID}
+}

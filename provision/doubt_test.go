@@ -1,0 +1,109 @@
+package provision_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain cuts a leaver's update off. The account is then read as it was, and
+// the next update is put off. What was read is no form of the application's own: the leaver is cut off in the end.
+func TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	patches := 0
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch {
+			return false
+		}
+		switch patches++; patches {
+		case 1:
+			panic(http.ErrAbortHandler)
+		case 2:
+			rw.Header().Set("Retry-After", "3600")
+			refuse(rw, http.StatusTooManyRequests, "", "Later.")
+			return true
+		}
+		return false
+	}
+	w.people.enable("p2", false)
+	w.slice()
+	for range 3 {
+		w.clock.advance(2 * time.Hour)
+		w.slice()
+	}
+	if isActive(t, w, "bob@contoso.com") {
+		t.Errorf("Bob left and has an active account; %d updates were sent", patches)
+	}
+}
+
+// TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead has a process die between an update and its record. The first read of the
+// account fails, and the person is wanted as they were before: only the account tells that the update was carried out.
+func TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	epoch, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := w.report().State
+	s.InFlight = []string{"p2"}
+	if err := w.store.SaveState(t.Context(), provision.Fence{Key: w.key, Epoch: epoch}, s, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.app.mu.Lock()
+	w.app.users[w.app.byName["bob@contoso.com"][0]]["active"] = false
+	w.app.mu.Unlock()
+	reads := 0
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/Users/") {
+			return false
+		}
+		if reads++; reads > 1 {
+			return false
+		}
+		fmt.Fprint(rw, "<html>Please sign in</html>")
+		return true
+	}
+	w.people.enable("p2", true)
+	w.slice()
+	w.clock.advance(2 * time.Hour)
+	w.slice()
+	if !isActive(t, w, "bob@contoso.com") {
+		t.Errorf("Bob's account was blocked by an update that nobody recorded, and stays so; it was read %d times", reads)
+	}
+}
+
+// TestAnAccountThatWasJustShownIsNotGone updates a new account at an application whose other servers do not know it yet.
+func TestAnAccountThatWasJustShownIsNotGone(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.people.put("p3", person("cyn@contoso.com", "Cyn", "Cipher"))
+	w.cycle()
+	until := w.clock.now().Add(4 * time.Second)
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case w.clock.now().After(until):
+		case strings.Contains(r.URL.Path, "/Users/"):
+			refuse(rw, http.StatusNotFound, "", "There is no such user.")
+			return true
+		case strings.Contains(r.URL.RawQuery, "cyn"):
+			fmt.Fprintf(rw, `{"schemas":[%q],"totalResults":0,"Resources":[]}`, scim.ListResponseURN)
+			return true
+		}
+		return false
+	}
+	w.people.set("p3", "jobTitle", "Engineer")
+	w.cycle()
+	if n := w.app.created["cyn@contoso.com"]; n != 1 {
+		t.Errorf("Cyn has %d accounts", n)
+	}
+	if got := w.app.user("cyn@contoso.com").String("title"); got != "Engineer" {
+		t.Errorf("Cyn has the title %q", got)
+	}
+}

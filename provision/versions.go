@@ -1,0 +1,180 @@
+package provision
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// MappingVersion is one state of a job's mappings. A job keeps the newest [KeptVersions].
+type MappingVersion struct {
+	Number int64 // counts up with each change; numbers are never used twice
+	At     time.Time
+	Actor  string
+	Words  string  // what the change was
+	Schema *Schema // nil in a list
+}
+
+// KeptVersions is how many versions of its mappings a job keeps.
+const KeptVersions = 200
+
+// ErrNoVersion means that the job has no version with this number, or no longer.
+var ErrNoVersion = fmt.Errorf("the job has no such version of its mappings")
+
+// Versions returns a page of the versions of a job's mappings, newest first, without their schemas.
+// before is the number where the last page ended, or 0.
+func (j *Jobs) Versions(ctx context.Context, k Key, before int64, limit int) ([]MappingVersion, error) {
+	return j.Store.MappingVersions(ctx, k, before, limit)
+}
+
+// Version returns one version of a job's mappings, or ErrNoVersion.
+func (j *Jobs) Version(ctx context.Context, k Key, number int64) (MappingVersion, error) {
+	return j.Store.MappingVersion(ctx, k, number)
+}
+
+// GoBack makes an earlier version of the mappings the current one. allow is called with the job
+// before and after, and can refuse the change with an error. It may be called several times.
+func (j *Jobs) GoBack(ctx context.Context, k Key, number int64, allow func(before, after Job) error, actor string) (Job, error) {
+	v, err := j.Store.MappingVersion(ctx, k, number)
+	if err != nil {
+		return Job{}, err
+	}
+	return j.replace(ctx, k, v.Schema, allow, actor, event.ProvisioningMappingChanged, fmt.Sprintf("The mappings of version %d were set again.", number))
+}
+
+// ImportSchema replaces the whole schema document. allow is called with the job before and after,
+// and can refuse the change with an error. It may be called several times.
+func (j *Jobs) ImportSchema(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) error, actor string) (Job, error) {
+	return j.replace(ctx, k, schema, allow, actor, event.ProvisioningSchemaChanged, "The schema was replaced.")
+}
+
+func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) error, actor, name, words string) (Job, error) {
+	if err := j.CheckSchema(schema); err != nil {
+		return Job{}, err
+	}
+	return j.change(ctx, k, actor, name, func(job *Job) (string, error) {
+		after := *job
+		after.Schema = schema.Clone()
+		if sameJSON(job.Schema, after.Schema) {
+			return "", nil
+		}
+		if err := allow(*job, after); err != nil {
+			return "", err
+		}
+		j.replaceSchema(job, after.Schema)
+		j.learn(ctx, job)
+		return words, nil
+	})
+}
+
+// Compare returns what differs between two schemas, part by part.
+func Compare(before, after *Schema) []event.Change { return changedMappings(before, after) }
+
+// NotTakenOver returns the paths of the members of a schema document that ParseSchema did not take
+// over, such as "/synchronizationRules/0/objectMappings/1/newMember", in the order of the document's
+// paths. They are members that this version does not know.
+func NotTakenOver(document []byte, s *Schema) ([]string, error) {
+	taken, err := s.JSON()
+	if err != nil {
+		return nil, err
+	}
+	var was, is any
+	if err := decodeNumbers(bytes.TrimPrefix(document, []byte("\xef\xbb\xbf")), &was); err != nil {
+		return nil, fmt.Errorf("read the schema document: %w", err)
+	}
+	if err := decodeNumbers(taken, &is); err != nil {
+		return nil, err
+	}
+	var lost []string
+	compareMembers("", was, is, &lost)
+	slices.Sort(lost)
+	return lost, nil
+}
+
+func decodeNumbers(document []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.UseNumber()
+	return d.Decode(v)
+}
+
+// compareMembers appends the paths of what was has and is has not. It treats null, an absent member
+// and an empty list as the same, and names in Graph's annotations, such as @odata.context, as no part
+// of the schema.
+func compareMembers(path string, was, is any, lost *[]string) {
+	switch was := was.(type) {
+	case map[string]any:
+		members, ok := is.(map[string]any)
+		if !ok {
+			*lost = append(*lost, path)
+			return
+		}
+		for name, value := range was {
+			if strings.Contains(name, "@odata.") || nothing(value) {
+				continue
+			}
+			found, known := memberOf(members, name)
+			if !known {
+				*lost = append(*lost, path+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
+				continue
+			}
+			compareMembers(path+"/"+name, value, found, lost)
+		}
+	case []any:
+		list, ok := is.([]any)
+		for i, value := range was {
+			at := fmt.Sprintf("%s/%d", path, i)
+			if !ok || i >= len(list) {
+				*lost = append(*lost, at)
+				continue
+			}
+			compareMembers(at, value, list[i], lost)
+		}
+	default:
+		if fmt.Sprint(was) != fmt.Sprint(is) && !sameWords(was, is) {
+			*lost = append(*lost, path)
+		}
+	}
+}
+
+// memberOf finds a member as encoding/json does: by its name, else without regard to case.
+func memberOf(members map[string]any, name string) (any, bool) {
+	if v, ok := members[name]; ok {
+		return v, true
+	}
+	for other, v := range members {
+		if strings.EqualFold(other, name) {
+			return v, true
+		}
+	}
+	return nil, false
+}
+
+// sameWords reports whether two strings are lists of the same words, as flowTypes are.
+func sameWords(a, b any) bool {
+	x, okX := a.(string)
+	y, okY := b.(string)
+	fold := func(s string) []string {
+		words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return r == ',' || r == ' ' })
+		slices.Sort(words)
+		return words
+	}
+	return okX && okY && slices.Equal(fold(x), fold(y))
+}
+
+func nothing(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case []any:
+		return len(v) == 0
+	case string:
+		return v == ""
+	}
+	return false
+}

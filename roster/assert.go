@@ -1,0 +1,387 @@
+package roster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
+	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// An identity provider says who somebody is; this file says which account that is. There is one
+// rule, for people made by SCIM, by an import or by an earlier sign-in alike:
+//
+//	the user identifier is linked            that person
+//	it is not; the site's matching claim     that person, and the link is kept. Only for people with the
+//	 equals a userName                       role Registered who are linked to no other identifier
+//	neither                                  a new person, if the site allows it and nobody has the
+//	                                         e-mail address
+//
+// Whoever is blocked or deactivated does not come in by any of these ways, and is not reactivated.
+// An e-mail address alone never selects a person: whoever may choose their address at the identity
+// provider could choose that of somebody else.
+
+// Asserted is what an identity provider says about a person who wants to come in. Somebody else has
+// verified it.
+type Asserted struct {
+	Issuer     string // the entity id of the identity provider
+	Identifier string // the user identifier; case counts
+	Match      string // the value of the claim that is compared with userName; may be empty
+
+	DisplayName string // this and the following may be empty
+	Email       string
+	Title       string
+	Department  string
+
+	Create bool      // an unknown person gets an account
+	Ends   time.Time // the latest end of the session; zero for the site's own
+}
+
+// Admission is what a sign-in did, or would do.
+type Admission struct {
+	Person  Person
+	Created bool // the account was made
+	Linked  bool // the user identifier was linked to the account
+	Secret  string
+	Expires time.Time
+}
+
+// Identity links a user identifier of an identity provider to a person.
+type Identity struct {
+	Person     string
+	Identifier string
+	Issuer     string // empty in an imported one, until its first use
+}
+
+// Why a person does not come in. Each is about a Rejected.
+var (
+	ErrAssertedBlocked     = refusal.New(refusal.Forbidden, "", "this account is blocked").Advise("an administrator of the site can unblock it").Coded("sso_blocked")
+	ErrAssertedDeactivated = refusal.New(refusal.Forbidden, "", "this account is deactivated").Advise("an administrator of the site can reactivate it").Coded("sso_deactivated")
+	ErrAssertedUnproved    = refusal.New(refusal.Forbidden, "", "an account with a role is not given to a user identifier that nobody has linked to it").
+				Advise("sign in another way and choose Link this identity to me, or ask an administrator").Coded("sso_unproved")
+	ErrAssertedConflict = refusal.New(refusal.Conflict, "", "this account is linked to another user identifier").
+				Advise("an administrator of the site can remove that link").Coded("sso_conflict")
+	ErrAssertedEmailTaken = refusal.New(refusal.Conflict, "", "another account has this e-mail address").
+				Advise("an administrator of the site can link the identity to it").Coded("sso_email_taken")
+	ErrAssertedUnknown = refusal.New(refusal.Forbidden, "", "there is no account for this person, and a sign-in does not make one here").
+				Advise("an administrator of the site can let sign-ins make accounts").Coded("sso_no_account")
+	ErrAssertedNameless = refusal.New(refusal.Invalid, "", "the identity provider sends no value for the claim that must match userName").
+				Advise("an administrator of the site can choose another claim").Coded("sso_no_name")
+)
+
+// Rejected is the account that a refused sign-in is about. It may be nobody's.
+type Rejected struct{ PersonID, UserName string }
+
+// AdmitAsserted lets in a person that an identity provider vouches for: it finds or makes the
+// account, links the identity and starts a session, in one transaction.
+func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits, from session.Browser) (Admission, error) {
+	var out Admission
+	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
+		if out, err = r.admit(ctx, tx, a); err != nil {
+			return err
+		}
+		made := secret.New()
+		started := Session{Hash: secret.HashOf(made), Person: out.Person.ID, Record: l.Start(r.now(), from)}
+		if !a.Ends.IsZero() && a.Ends.Before(started.Expires) {
+			started.Expires = a.Ends.UTC()
+		}
+		out.Secret, out.Expires = made, started.Expires
+		if err := tx.StartSession(ctx, started); err != nil {
+			return err
+		}
+		return tx.AppendEvent(ctx, r.signedIn(out.Person))
+	})
+	if err != nil {
+		return Admission{}, asserted(err)
+	}
+	return out, nil
+}
+
+func (r *Roster) signedIn(p Person) event.Event {
+	by := event.Actor{Kind: event.Person, ID: p.ID, Name: p.UserName}
+	if p.Role == RoleAdmin {
+		by.Kind = event.Admin
+	}
+	return event.Event{
+		Time: r.now(), Scope: event.Site(string(r.site.ID)), Name: event.SignInSSOUsed, Actor: by.Label(), By: by, Subject: p.ID,
+		Text: p.UserName + " signed in by SAML",
+	}
+}
+
+// TryAsserted says what AdmitAsserted would do, and does nothing.
+func (r *Roster) TryAsserted(ctx context.Context, a Asserted) (Admission, error) {
+	var out Admission
+	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
+		if out, err = r.admit(ctx, tx, a); err != nil {
+			return err
+		}
+		return errTried
+	})
+	if !errors.Is(err, errTried) {
+		return Admission{}, asserted(err)
+	}
+	return out, nil
+}
+
+// errTried undoes the transaction of TryAsserted.
+var errTried = errors.New("only tried")
+
+func asserted(err error) error {
+	if refused(err) != nil {
+		return err
+	}
+	return fmt.Errorf("sign in with an assertion: %w", err)
+}
+
+func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error) {
+	if !storable(a.Identifier) || a.Identifier == "" || !storable(a.Match) || !storable(a.Email) {
+		return Admission{}, ErrAssertedNameless.Because("the identity provider sends values that cannot be stored")
+	}
+	owner, err := tx.Identity(ctx, a.Identifier)
+	if err != nil && !errors.Is(err, refusal.NotFound) {
+		return Admission{}, err
+	}
+	if err == nil && (owner.Issuer == a.Issuer || owner.Issuer == "") {
+		rec, old, err := r.read(ctx, tx, User, owner.Person, Change{})
+		if err != nil {
+			return Admission{}, err
+		}
+		return r.admitKnown(ctx, tx, rec, old, a, owner.Issuer == "")
+	}
+	if a.Match == "" {
+		return Admission{}, ErrAssertedNameless
+	}
+	rec, err := tx.RecordByUserName(ctx, scim.Fold(a.Match))
+	if errors.Is(err, refusal.NotFound) {
+		return r.admitNew(ctx, tx, a)
+	}
+	if err != nil {
+		return Admission{}, err
+	}
+	old, err := r.parse(&rec)
+	if err != nil {
+		return Admission{}, err
+	}
+	if err := mayEnter(rec, old); err != nil {
+		return Admission{}, err
+	}
+	about := Rejected{rec.ID, old.String("userName")}
+	if rec.Role != RoleRegistered {
+		return Admission{}, ErrAssertedUnproved.With(about)
+	}
+	linked, err := tx.IdentityOf(ctx, rec.ID)
+	if err == nil && (linked.Issuer == a.Issuer || linked.Issuer == "") {
+		return Admission{}, ErrAssertedConflict.With(about)
+	}
+	if err != nil && !errors.Is(err, refusal.NotFound) {
+		return Admission{}, err
+	}
+	return r.admitKnown(ctx, tx, rec, old, a, true)
+}
+
+// mayEnter refuses people who are blocked or deactivated.
+func mayEnter(rec Record, doc scim.Resource) error {
+	about := Rejected{rec.ID, doc.String("userName")}
+	if rec.Block.On {
+		return ErrAssertedBlocked.With(about)
+	}
+	if !rec.Active {
+		return ErrAssertedDeactivated.With(about)
+	}
+	return nil
+}
+
+func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Resource, a Asserted, link bool) (Admission, error) {
+	if err := mayEnter(rec, old); err != nil {
+		return Admission{}, err
+	}
+	c := bySignIn(rec.ID, old.String("userName"), rec.Role)
+	if link {
+		if err := r.link(ctx, tx, rec, old.String("userName"), a, c); err != nil {
+			return Admission{}, err
+		}
+	}
+	rt, err := r.typeOf(User)
+	if err != nil {
+		return Admission{}, err
+	}
+	d := &draft{doc: old.Clone(), role: rec.Role}
+	d.describe(a)
+	out, err := r.replace(ctx, tx, rt, rec, old, d, c)
+	if err != nil {
+		return Admission{}, err
+	}
+	rec.Document = out.Document
+	person, err := personOf(rec)
+	return Admission{Person: person, Linked: link}, err
+}
+
+// admitNew makes an account with the role Registered.
+func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, error) {
+	if !a.Create {
+		return Admission{}, ErrAssertedUnknown.With(Rejected{UserName: a.Match})
+	}
+	if err := r.refuseSharedEmail(ctx, tx, a); err != nil {
+		return Admission{}, err
+	}
+	doc := scim.Resource{"schemas": []any{scim.UserURN}, "userName": a.Match, "active": true}
+	if r.showsRole(RoleRegistered) {
+		doc["userType"] = string(RoleRegistered)
+	}
+	if a.DisplayName != "" {
+		doc["displayName"] = a.DisplayName
+	}
+	if a.Email != "" {
+		doc["emails"] = []any{map[string]any{"value": a.Email, "type": "work", "primary": true}}
+	}
+	rt, err := r.typeOf(User)
+	if err != nil {
+		return Admission{}, err
+	}
+	d := &draft{doc: doc, role: RoleRegistered}
+	d.describe(a)
+	c := bySignIn("", a.Match, RoleRegistered)
+	rec, err := r.newRecord(rt, d, c)
+	if err != nil {
+		return Admission{}, err
+	}
+	if _, err := r.insert(ctx, tx, rec, d, c); err != nil {
+		return Admission{}, err
+	}
+	if err := r.link(ctx, tx, rec, a.Match, a, c); err != nil {
+		return Admission{}, err
+	}
+	person, err := personOf(rec)
+	return Admission{Person: person, Created: true, Linked: true}, err
+}
+
+// refuseSharedEmail refuses a new account whose e-mail address another one has, whether it is
+// active or not.
+func (r *Roster) refuseSharedEmail(ctx context.Context, tx Tx, a Asserted) error {
+	for _, email := range slices.Compact([]string{scim.Fold(a.Email), scim.Fold(a.Match)}) {
+		if email == "" {
+			continue
+		}
+		id, err := tx.PersonWithEmail(ctx, email)
+		if err == nil {
+			return ErrAssertedEmailTaken.With(Rejected{PersonID: id, UserName: a.Match})
+		}
+		if !errors.Is(err, refusal.NotFound) {
+			return err
+		}
+		rec, err := tx.RecordByUserName(ctx, email)
+		if err == nil {
+			return ErrAssertedEmailTaken.With(Rejected{PersonID: rec.ID, UserName: a.Match})
+		}
+		if !errors.Is(err, refusal.NotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// link makes the user identifier the person's own, unless it is another person's.
+func (r *Roster) link(ctx context.Context, tx Tx, rec Record, userName string, a Asserted, c Change) error {
+	now := r.now().UTC().Truncate(time.Microsecond)
+	err := tx.PutIdentity(ctx, Identity{Person: rec.ID, Identifier: a.Identifier, Issuer: a.Issuer}, now)
+	if errors.Is(err, ErrIdentityTaken) {
+		return ErrAssertedConflict.Because("the user identifier belongs to another account").With(Rejected{rec.ID, userName})
+	}
+	if err != nil {
+		return err
+	}
+	return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserIdentified, c, now, userName+" has a user identifier for sign-in now"))
+}
+
+// Link makes a user identifier that was proved to a person that person's own. It is for people who
+// are signed in and link themselves, and for administrators who link others.
+func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change) error {
+	if a.Identifier == "" || !storable(a.Identifier) {
+		return ErrAssertedNameless.Because("there is no user identifier to link")
+	}
+	err := r.store.Update(ctx, r.site, func(tx Tx) error {
+		rec, old, err := r.read(ctx, tx, User, personID, c)
+		if err != nil {
+			return err
+		}
+		if err := mayEnter(rec, old); err != nil {
+			return err
+		}
+		return r.link(ctx, tx, rec, old.String("userName"), a, c)
+	})
+	if err != nil {
+		return asserted(err)
+	}
+	return nil
+}
+
+// Unlink removes the user identifier by which a person signs in, and ends their sessions, because
+// somebody else may hold them.
+func (r *Roster) Unlink(ctx context.Context, personID string, c Change) (had bool, err error) {
+	err = r.store.Update(ctx, r.site, func(tx Tx) error {
+		rec, old, err := r.read(ctx, tx, User, personID, c)
+		if err != nil {
+			return err
+		}
+		if had, err = tx.DropIdentity(ctx, rec.ID); err != nil || !had {
+			return err
+		}
+		now := r.now().UTC()
+		ended, err := tx.EndSessions(ctx, rec.ID, now)
+		if err != nil {
+			return err
+		}
+		text := old.String("userName") + " no longer has a user identifier for sign-in" + story{sessionsEnded: ended}.withSessions("; ")
+		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserUnidentified, c, now, text))
+	})
+	if err != nil {
+		return false, asserted(err)
+	}
+	return had, nil
+}
+
+// IdentityOf returns the user identifier by which a person signs in; refusal.NotFound if there is
+// none.
+func (r *Roster) IdentityOf(ctx context.Context, personID string) (Identity, error) {
+	if !storable(personID) {
+		return Identity{}, notFound(User, personID)
+	}
+	return r.store.IdentityOf(ctx, r.site.ID, personID)
+}
+
+// describe writes the job title and the department into a document. A sign-in without them leaves
+// what is there.
+func (d *draft) describe(a Asserted) {
+	if a.Title != "" {
+		d.doc["title"] = a.Title
+	}
+	if a.Department == "" {
+		return
+	}
+	extension := map[string]any{}
+	if was, ok := d.doc[scim.EnterpriseURN].(map[string]any); ok {
+		for name, value := range was {
+			extension[name] = value
+		}
+	}
+	extension["department"] = a.Department
+	d.doc[scim.EnterpriseURN] = extension
+	schemas, _ := d.doc["schemas"].([]any)
+	if !slices.Contains(schemas, any(scim.EnterpriseURN)) {
+		d.doc["schemas"] = append(slices.Clone(schemas), scim.EnterpriseURN)
+	}
+}
+
+func bySignIn(id, userName string, role Role) Change {
+	by := event.Actor{Kind: event.Person, ID: id, Name: userName}
+	if role == RoleAdmin {
+		by.Kind = event.Admin
+	}
+	return Change{Actor: by.Label(), Via: ViaSignIn, Person: id}
+}

@@ -1,0 +1,286 @@
+// Package samlserver answers the SAML endpoints of a site:
+//
+//	GET  /c/{site}/auth/saml2/metadata  what an identity provider needs to know
+//	GET  /c/{site}/auth/saml2/login     starts a sign-in, at the identity provider
+//	GET  /c/{site}/auth/saml2/test      starts a test by a signed-in administrator
+//	POST /c/{site}/auth/saml2/post      takes the response: the assertion consumer
+//
+// The site comes from the address and never from a message. What a response is worth, signin
+// decides. Pages and session cookies belong to console, so they are functions here.
+//
+// Whoever asks for a site that does not exist gets the same answers as for one without single
+// sign-on; its metadata is the same as if it existed.
+package samlserver
+
+import (
+	"errors"
+	"log/slog"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
+	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/saml"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Prefix is the pattern under which the handler is mounted.
+const Prefix = "/c/{site}/auth/saml2/"
+
+// cookieName is the cookie that ties a response to the browser that sent the request.
+const cookieName = "rollcall-saml"
+
+// maxBody is how many bytes a posted response may have.
+const maxBody = saml.MaxResponse
+
+// Message is a page for a person who does not come in.
+type Message struct {
+	Status int
+	Title  string
+	Text   string
+}
+
+// Handler answers the endpoints. All fields but Log are needed.
+type Handler struct {
+	Sites  *site.Sites
+	SSO    *signin.SingleSignOn
+	Secure bool // the public address is https
+	Log    *slog.Logger
+	Now    func() time.Time
+
+	// Enter signs the browser in and redirects it.
+	Enter func(w http.ResponseWriter, r *http.Request, st site.Site, s signin.Session, to string) error
+	// Show shows a page.
+	Show func(w http.ResponseWriter, r *http.Request, m Message)
+	// Administrator returns the id of the administrator of the site who is signed in; ok is false
+	// for everybody else.
+	Administrator func(r *http.Request, st site.Site) (id string, ok bool, err error)
+
+	failures, starts *throttle
+}
+
+// Routes returns the handler of everything below Prefix.
+func (h *Handler) Routes() http.Handler {
+	h.failures, h.starts = newFailures(), newStarts()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+Prefix+"metadata", h.metadata)
+	mux.HandleFunc("GET "+Prefix+"login", h.login)
+	mux.HandleFunc("GET "+Prefix+"test", h.test)
+	mux.HandleFunc("POST "+Prefix+"post", h.consume)
+	mux.HandleFunc(Prefix, func(w http.ResponseWriter, r *http.Request) {
+		h.Show(w, r, Message{http.StatusNotFound, "There is nothing here", "The address may be mistyped. An identity provider posts its response to …/auth/saml2/post."})
+	})
+	return mux
+}
+
+// unavailable is the answer for a site that does not exist, and for one without single sign-on.
+var unavailable = Message{
+	http.StatusNotFound, "Single sign-on is not available here",
+	"The address may be mistyped, or this site does not use single sign-on. Ask an administrator of the site how to sign in.",
+}
+
+// find returns the site of the address. A site that does not exist has a name and no id, so that
+// everything else goes on as it does for one without single sign-on.
+func (h *Handler) find(r *http.Request) (site.Site, error) {
+	name := r.PathValue("site")
+	st, err := h.Sites.ByName(r.Context(), name)
+	if errors.Is(err, refusal.NotFound) {
+		return site.Site{Name: name}, nil
+	}
+	return st, err
+}
+
+// metadata does not depend on whether the site exists. Certificates are not in it; the page Single
+// sign-on has them.
+func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("site")
+	if site.CheckName(name) != nil {
+		h.Show(w, r, unavailable)
+		return
+	}
+	body, err := h.SSO.ServiceProvider(name, signin.Connection{}).Metadata()
+	if err != nil {
+		h.broken(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/samlmetadata+xml")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(body) //nolint:errcheck // the client has gone
+}
+
+func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
+	r = attributed(r)
+	source := sourceOf(r)
+	if h.tooOften(w, r, h.starts, source) {
+		return
+	}
+	h.starts.count(source, h.Now())
+	st, err := h.find(r)
+	if err != nil {
+		h.broken(w, r, err)
+		return
+	}
+	address, err := h.SSO.Start(r.Context(), st, h.browser(w, r), r.URL.Query().Get("to"))
+	h.leave(w, r, address, err)
+}
+
+func (h *Handler) test(w http.ResponseWriter, r *http.Request) {
+	r = attributed(r)
+	st, err := h.find(r)
+	if err != nil {
+		h.broken(w, r, err)
+		return
+	}
+	id, ok, err := h.Administrator(r, st)
+	if err != nil {
+		h.broken(w, r, err)
+		return
+	}
+	if !ok || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		h.Show(w, r, Message{http.StatusForbidden, "A test is for administrators", "Sign in to the site as an administrator, and start the test from the page Single sign-on."})
+		return
+	}
+	address, err := h.SSO.StartTest(r.Context(), st, h.browser(w, r), id)
+	h.leave(w, r, address, err)
+}
+
+// leave sends the browser to the identity provider.
+func (h *Handler) leave(w http.ResponseWriter, r *http.Request, address string, err error) {
+	if errors.Is(err, signin.ErrSSOOff) {
+		h.Show(w, r, unavailable)
+		return
+	}
+	if err != nil {
+		h.broken(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	http.Redirect(w, r, address, http.StatusSeeOther)
+}
+
+func (h *Handler) consume(w http.ResponseWriter, r *http.Request) {
+	r = attributed(r)
+	source := sourceOf(r)
+	if h.tooOften(w, r, h.failures, source) {
+		return
+	}
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		h.Show(w, r, Message{http.StatusUnsupportedMediaType, "This is not a sign-in", "An identity provider sends its response here as a form (HTTP-POST)."})
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		h.failures.count(source, h.Now())
+		h.Show(w, r, Message{http.StatusRequestEntityTooLarge, "This response cannot be read", "A response of an identity provider has at most 512 KiB. Send fewer attributes, such as fewer groups."})
+		return
+	}
+	st, err := h.find(r)
+	if err != nil {
+		h.broken(w, r, err)
+		return
+	}
+	in := signin.Response{SAMLResponse: r.PostForm.Get("SAMLResponse"), RelayState: r.PostForm.Get("RelayState"), Browser: h.known(r)}
+	done, err := h.SSO.Finish(r.Context(), st, in, session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()})
+	switch {
+	case errors.Is(err, signin.ErrSSOOff):
+		h.failures.count(source, h.Now())
+		h.Show(w, r, unavailable)
+	case err != nil:
+		h.refuse(w, r, source, err)
+	case done.Purpose == signin.ToTest:
+		w.Header().Set("Cache-Control", "no-store")
+		http.Redirect(w, r, done.ReturnTo, http.StatusSeeOther)
+	default:
+		if err := h.Enter(w, r, st, done.Session, done.ReturnTo); err != nil {
+			h.broken(w, r, err)
+		}
+	}
+}
+
+// sourceOf names the site that is asked for and the network that asks.
+func sourceOf(r *http.Request) string { return r.PathValue("site") + " " + network(web.RemoteIP(r)) }
+
+// tooOften answers a source that has to wait.
+func (h *Handler) tooOften(w http.ResponseWriter, r *http.Request, t *throttle, source string) bool {
+	wait := t.wait(source, h.Now())
+	if wait <= 0 {
+		return false
+	}
+	w.Header().Set("Retry-After", seconds(wait))
+	h.Show(w, r, Message{http.StatusTooManyRequests, "Too many sign-ins", "Sign-ins from your address came or failed too often. Wait " + seconds(wait) + " seconds, then try again."})
+	return true
+}
+
+// refuse tells a person that they do not come in. The reason is shown if it is about their account:
+// the identity provider has vouched for them. Everything else is for administrators.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, source string, err error) {
+	e, ok := refusal.Find(err)
+	failed, about := refusal.About[signin.FailedSignIn](err)
+	if !ok || !about {
+		h.broken(w, r, err)
+		return
+	}
+	h.failures.count(source, h.Now())
+	m := Message{http.StatusForbidden, "You are not signed in", e.Sentences()}
+	if errors.Is(err, signin.ErrSSOFailed) {
+		m.Text = "What your identity provider sent could not be accepted. Start again from the sign-in page of the site. If it happens again, tell an administrator of the site"
+	} else {
+		m.Text += " If you need help, tell an administrator of the site"
+	}
+	m.Text += " the reference " + failed.Reference + ": the audit log has the reason."
+	h.Show(w, r, m)
+}
+
+func (h *Handler) broken(w http.ResponseWriter, r *http.Request, err error) {
+	if h.Log != nil {
+		h.Log.Error("single sign-on failed", "request", web.RequestID(r), "error", err)
+	}
+	h.Show(w, r, Message{
+		http.StatusInternalServerError, "Something broke on our side",
+		"You are not signed in. Try again; if it happens again, give the request number " + web.RequestID(r) + " to whoever runs this server.",
+	})
+}
+
+// browser returns the secret that this browser is known by, and gives it one if it has none. The
+// response comes from another site by POST, so over https the cookie must be SameSite=None.
+func (h *Handler) browser(w http.ResponseWriter, r *http.Request) string {
+	if known := h.known(r); known != "" {
+		return known
+	}
+	made := secret.New()
+	c := &http.Cookie{Name: h.cookie(r), Value: made, Path: "/", HttpOnly: true, MaxAge: 3600, SameSite: http.SameSiteLaxMode}
+	if h.secure(r) {
+		c.Secure, c.SameSite = true, http.SameSiteNoneMode
+	}
+	http.SetCookie(w, c)
+	return made
+}
+
+func (h *Handler) known(r *http.Request) string {
+	c, err := r.Cookie(h.cookie(r))
+	if err != nil || len(c.Value) < 20 || len(c.Value) > 100 {
+		return ""
+	}
+	return c.Value
+}
+
+func (h *Handler) cookie(r *http.Request) string {
+	if h.secure(r) {
+		return "__Host-" + cookieName
+	}
+	return cookieName
+}
+
+func (h *Handler) secure(r *http.Request) bool { return h.Secure || web.Secure(r) }
+
+// attributed puts the address and browser of a request into its context, for the events that it causes.
+func attributed(r *http.Request) *http.Request {
+	return r.WithContext(event.WithActor(r.Context(), event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}))
+}

@@ -1,0 +1,375 @@
+package signin_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/demoidp"
+	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/saml"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+// company is a world whose site is connected to an identity provider.
+type company struct {
+	*world
+	*demoidp.Provider
+	sso *signin.SingleSignOn
+	db  *store.DB
+}
+
+func newCompany(t *testing.T, db *store.DB) *company {
+	t.Helper()
+	c := &company{world: newWorld(t, db), db: db}
+	var err error
+	if c.Provider, err = demoidp.New("https://login.example.com/saml2", c.clock); err != nil {
+		t.Fatal(err)
+	}
+	c.sso = c.process()
+	c.connect(t, c.site, func(n *signin.Connection) { n.Mode = signin.SSOOptional })
+	return c
+}
+
+// process is single sign-on as another process on the same database has it.
+func (c *company) process() *signin.SingleSignOn {
+	return &signin.SingleSignOn{
+		Store: store.SingleSignOn{DB: c.db}, Rosters: c.Rosters, Now: c.clock, PublicURL: "https://people.example.com",
+		Refused: &event.Refused{Recorder: c.events, Now: c.clock},
+	}
+}
+
+func (c *company) connect(t *testing.T, st site.Site, change func(*signin.Connection)) signin.Connection {
+	t.Helper()
+	idp, err := saml.ParseMetadata([]byte(c.Metadata()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := c.sso.SetConnection(c.ctx, st, -1, "admin:kim", func(n *signin.Connection) error {
+		n.Provider = idp
+		change(n)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+const browser = "the browser's cookie"
+
+// start begins a sign-in and returns what the identity provider is asked.
+func (c *company) start(t *testing.T, returnTo string) demoidp.Request {
+	t.Helper()
+	address, err := c.sso.Start(c.ctx, c.site, browser, returnTo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed(t, address)
+}
+
+func parsed(t *testing.T, address string) demoidp.Request {
+	t.Helper()
+	r, err := demoidp.ParseRequest(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func claims(userName, email string) []demoidp.Claim {
+	return []demoidp.Claim{{Name: demoidp.ClaimName, Values: []string{userName}}, {Name: demoidp.ClaimEmail, Values: []string{email}}}
+}
+
+// about answers a request about a person.
+func (c *company) about(t *testing.T, r demoidp.Request, nameID, userName, email string) signin.Response {
+	t.Helper()
+	a := r.Answer(nameID)
+	a.Claims = claims(userName, email)
+	return c.answer(t, r, a)
+}
+
+func (c *company) answer(t *testing.T, r demoidp.Request, a demoidp.Answer) signin.Response {
+	t.Helper()
+	encoded, err := c.Respond(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signin.Response{SAMLResponse: encoded, RelayState: r.RelayState, Browser: browser}
+}
+
+func (c *company) finish(in signin.Response) (signin.Finished, error) {
+	return c.sso.Finish(c.ctx, c.site, in, session.Browser{})
+}
+
+// refused fails the test unless the response is refused for this reason.
+func (c *company) refused(t *testing.T, in signin.Response, want string) signin.FailedSignIn {
+	t.Helper()
+	got, err := c.finish(in)
+	f, ok := refusal.About[signin.FailedSignIn](err)
+	if !ok || f.Reason != want || f.Reference == "" {
+		t.Fatalf("got %+v, %v (%+v); want the reason %s", got, err, f, want)
+	}
+	return f
+}
+
+func TestSSO(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newCompany(t, db)
+		t.Run("a person signs in, and SCIM cuts them off at the next click", func(t *testing.T) {
+			r := c.start(t, "/c/acme/admin/people")
+			got, err := c.finish(c.about(t, r, "ada", "ada@acme.example", "ada@acme.example"))
+			if err != nil || got.ReturnTo != "/c/acme/admin/people" || got.Session.Person.UserName != "ada@acme.example" {
+				t.Fatalf("got %+v, %v", got, err)
+			}
+			if _, err := c.people.UseSession(c.ctx, got.Session.Secret, session.Browser{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.people.Deactivate(c.ctx, got.Session.Person.ID, roster.Change{Actor: "scim:…a91f", Via: roster.ViaSCIM}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.people.UseSession(c.ctx, got.Session.Secret, session.Browser{}); !errors.Is(err, roster.ErrNoSession) {
+				t.Errorf("the session goes on: %v", err)
+			}
+			c.refused(t, c.about(t, c.start(t, ""), "ada", "ada@acme.example", "ada@acme.example"), "deactivated")
+		})
+		t.Run("an assertion is good once, in all processes", func(t *testing.T) {
+			r := c.start(t, "")
+			in := c.about(t, r, "bo", "bo@acme.example", "bo@acme.example")
+			if _, err := c.finish(in); err != nil {
+				t.Fatal(err)
+			}
+			c.refused(t, in, "unknown_request") // the request was used up
+			c.connect(t, c.site, func(n *signin.Connection) { n.Unsolicited = true })
+			a := r.Answer("bo")
+			a.InResponseTo, a.Claims = "", claims("bo@acme.example", "bo@acme.example")
+			in = c.answer(t, demoidp.Request{}, a)
+			var wait sync.WaitGroup
+			var mu sync.Mutex
+			var in1, refused int
+			for range 4 {
+				wait.Go(func() {
+					_, err := c.process().Finish(c.ctx, c.site, in, session.Browser{})
+					f, _ := refusal.About[signin.FailedSignIn](err)
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil {
+						in1++
+					} else if f.Reason == "replayed" {
+						refused++
+					}
+				})
+			}
+			wait.Wait()
+			if in1 != 1 || refused != 3 {
+				t.Errorf("%d came in and %d were refused; want 1 and 3", in1, refused)
+			}
+			c.connect(t, c.site, func(n *signin.Connection) { n.Unsolicited = false })
+			c.refused(t, in, "unknown_request")
+		})
+		t.Run("a response counts in its browser, for ten minutes", func(t *testing.T) {
+			in := c.about(t, c.start(t, ""), "cy", "cy@acme.example", "cy@acme.example")
+			in.Browser = "another browser"
+			c.refused(t, in, "other_browser")
+			in = c.about(t, c.start(t, ""), "cy", "cy@acme.example", "cy@acme.example")
+			in.Browser = ""
+			c.refused(t, in, "other_browser")
+			r := c.start(t, "")
+			c.pass(10*time.Minute + time.Second)
+			c.refused(t, c.about(t, r, "cy", "cy@acme.example", "cy@acme.example"), "unknown_request")
+		})
+		t.Run("a response to one request does not answer another", func(t *testing.T) {
+			first, second := c.start(t, ""), c.start(t, "")
+			in := c.about(t, first, "cy", "cy@acme.example", "cy@acme.example")
+			in.RelayState = second.RelayState
+			c.refused(t, in, "unknown_request")
+		})
+		t.Run("a response for one site gets nothing at another", func(t *testing.T) {
+			other, err := c.sites.Create(c.ctx, "other", site.Documented, "cli")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.connect(t, other, func(n *signin.Connection) { n.Mode, n.Unsolicited = signin.SSOOptional, true })
+			in := c.about(t, c.start(t, ""), "dee", "dee@acme.example", "dee@acme.example")
+			_, err = c.sso.Finish(c.ctx, other, in, session.Browser{})
+			if f, _ := refusal.About[signin.FailedSignIn](err); f.Reason != string(saml.WrongDestination) {
+				t.Errorf("got %v", err)
+			}
+			a := demoidp.Answer{ACS: "https://people.example.com/c/other/auth/saml2/post", Audience: "https://people.example.com/c/acme/auth/saml2/metadata", NameID: "dee", Claims: claims("dee", "")}
+			_, err = c.sso.Finish(c.ctx, other, c.answer(t, demoidp.Request{}, a), session.Browser{})
+			if f, _ := refusal.About[signin.FailedSignIn](err); f.Reason != string(saml.AudienceMismatch) {
+				t.Errorf("got %v", err)
+			}
+		})
+		t.Run("a sign-in ends on this site, whatever address is asked for", func(t *testing.T) {
+			for asked, want := range map[string]string{
+				"/c/acme/admin/access?x=1": "/c/acme/admin/access?x=1", "": "/c/acme/", "https://evil.example/": "/c/acme/", "//evil.example": "/c/acme/", "/c/other/": "/c/acme/",
+				"/c/acme//evil.example": "/c/acme/", "/c/acme/../../d/": "/c/acme/", `/c/acme/\evil`: "/c/acme/", "/c/acme/%2e%2e/": "/c/acme/", "/c/acme/\r\nx": "/c/acme/",
+			} {
+				r := c.start(t, asked)
+				got, err := c.finish(c.about(t, r, "eve", "eve@acme.example", "eve@acme.example"))
+				if err != nil || got.ReturnTo != want {
+					t.Errorf("%q: got %q, %v; want %q", asked, got.ReturnTo, err, want)
+				}
+			}
+		})
+		t.Run("a test shows what would happen, and does nothing", func(t *testing.T) {
+			c.bring(t, "kim@acme.example Admin")
+			kim, err := c.people.PersonByUserName(c.ctx, "kim@acme.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, err := c.people.Counts(c.ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test := func(nameID, userName string) signin.Test {
+				address, err := c.sso.StartTest(c.ctx, c.site, browser, kim.ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := parsed(t, address)
+				got, err := c.finish(c.about(t, r, nameID, userName, userName))
+				if err != nil || got.Purpose != signin.ToTest || got.Session.Secret != "" || got.ReturnTo != "/c/acme/admin/access/authentication" {
+					t.Fatalf("got %+v, %v", got, err)
+				}
+				found, ok, err := c.sso.LastTest(c.ctx, c.site, kim.ID)
+				if !ok || err != nil {
+					t.Fatal(ok, err)
+				}
+				return found
+			}
+			if got := test("fay", "fay@acme.example"); !got.Passed || got.Result.Would != "make the account fay@acme.example" || len(got.Result.Attributes) != 2 {
+				t.Errorf("got %+v", got)
+			}
+			if after, err := c.people.Counts(c.ctx); err != nil || after != before {
+				t.Errorf("got %+v, %v; want %+v", after, err, before)
+			}
+			if got := test("kim-id", "kim@acme.example"); got.Passed || got.Result.Reason != "unproved" {
+				t.Errorf("got %+v", got)
+			}
+			c.refused(t, c.about(t, c.start(t, ""), "kim-id", "kim@acme.example", ""), "unproved")
+			if err := c.sso.LinkTested(c.ctx, c.site, kim, roster.Change{Actor: "admin:kim", Via: roster.ViaAdmin, Person: kim.ID}); err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.finish(c.about(t, c.start(t, ""), "kim-id", "kim@acme.example", ""))
+			if err != nil || got.Session.Person.ID != kim.ID || got.Session.Person.Role != roster.RoleAdmin {
+				t.Errorf("got %+v, %v", got, err)
+			}
+			c.pass(31 * time.Minute)
+			if err := c.sso.LinkTested(c.ctx, c.site, kim, roster.Change{Actor: "admin:kim", Via: roster.ViaAdmin, Person: kim.ID}); !errors.Is(err, refusal.Conflict) {
+				t.Errorf("an old test was linked: %v", err)
+			}
+		})
+		t.Run("a site that is off starts nothing and takes nothing", func(t *testing.T) {
+			in := c.about(t, c.start(t, ""), "gil", "gil@acme.example", "gil@acme.example")
+			c.connect(t, c.site, func(n *signin.Connection) { n.Mode = signin.SSOOff })
+			if _, err := c.sso.Start(c.ctx, c.site, browser, ""); !errors.Is(err, signin.ErrSSOOff) {
+				t.Errorf("start: %v", err)
+			}
+			if _, err := c.finish(in); !errors.Is(err, signin.ErrSSOOff) {
+				t.Errorf("finish: %v", err)
+			}
+			c.connect(t, c.site, func(n *signin.Connection) { n.Mode = signin.SSOOptional })
+		})
+		t.Run("each sign-in and each refusal is an event", func(t *testing.T) {
+			if err := c.sso.Refused.Flush(c.ctx); err != nil {
+				t.Fatal(err)
+			}
+			all, err := c.events.Recent(c.ctx, event.Site(string(c.site.ID)), "", event.Position{}, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{event.SignInSSOUsed, event.SignInSSORefused, event.SignInSSOTested, event.SiteSSOChanged, event.UserIdentified} {
+				if !slices.ContainsFunc(all, func(e event.Event) bool { return e.Name == name }) {
+					t.Errorf("there is no event %s", name)
+				}
+			}
+			for _, e := range all {
+				if e.Name == event.SignInSSORefused && !strings.Contains(e.Text, "Reference ") {
+					t.Errorf("no reference in %q", e.Text)
+				}
+			}
+		})
+	})
+}
+
+func TestWhatUserNameMatchesIsASetting(t *testing.T) {
+	t.Parallel()
+	c := newCompany(t, storetest.New(t))
+	for matches, want := range map[string]string{
+		site.MatchesUserIdentifier: "name-id", site.MatchesDisplayName: "display", site.MatchesEmail: "mail@acme.example",
+	} {
+		st, err := c.sites.Update(c.ctx, c.site.ID, "cli", func(s *site.Site) error { s.MatchesUserName = matches; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.site, c.people = st, c.Rosters.Open(st)
+		got, err := c.finish(c.about(t, c.start(t, ""), "name-id", "display", "mail@acme.example"))
+		if err != nil || got.Session.Person.UserName != want {
+			t.Errorf("%s: got %+v, %v; want %s", matches, got.Session.Person, err, want)
+		}
+		if _, err := c.people.Unlink(c.ctx, got.Session.Person.ID, roster.Change{Actor: "cli"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.forget(got.Session.Person.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// forget deletes a person, whatever the site allows.
+func (c *company) forget(id string) error {
+	full := c.site
+	full.Choose(site.Full)
+	_, err := c.Rosters.Open(full).Delete(c.ctx, roster.User, id, roster.Change{Actor: "cli"})
+	return err
+}
+
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	c := newCompany(t, storetest.New(t))
+	stored, err := c.sso.Connection(c.ctx, c.site)
+	if err != nil || !stored.Ready() || stored.Version != 1 || len(stored.Provider.Certificates) != 1 {
+		t.Fatalf("got %+v, %v", stored, err)
+	}
+	t.Run("who saw an older one saves nothing", func(t *testing.T) {
+		if _, err := c.sso.SetConnection(c.ctx, c.site, stored.Version-1, "admin:kim", func(n *signin.Connection) error { n.Creates = false; return nil }); !errors.Is(err, refusal.Stale) {
+			t.Errorf("got %v", err)
+		}
+	})
+	for name, change := range map[string]func(*signin.Connection){
+		"an unknown mode":          func(n *signin.Connection) { n.Mode = "maybe" },
+		"http":                     func(n *signin.Connection) { n.Provider.SignInURL = "http://login.example.com/" },
+		"no certificate":           func(n *signin.Connection) { n.Provider.Certificates = nil },
+		"a claim of two lines":     func(n *signin.Connection) { n.Claims.Email = "a\nb" },
+		"a session of a second":    func(n *signin.Connection) { n.Length = time.Second },
+		"no identity provider":     func(n *signin.Connection) { n.Provider = saml.IdentityProvider{} },
+		"an entity id without end": func(n *signin.Connection) { n.EntityID = strings.Repeat("x", 1025) },
+	} {
+		if _, err := c.sso.SetConnection(c.ctx, c.site, -1, "admin:kim", func(n *signin.Connection) error { change(n); return nil }); refusalOf(err) == "" {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if now, err := c.sso.Connection(c.ctx, c.site); err != nil || len(signin.Differences(stored, now)) > 0 || now.Version != stored.Version {
+		t.Errorf("got %+v, %v", now, err)
+	}
+}
+
+func refusalOf(err error) string {
+	e, ok := refusal.Find(err)
+	if !ok {
+		return ""
+	}
+	return e.Detail
+}

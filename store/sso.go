@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// SingleSignOn implements signin.SSOStore.
+type SingleSignOn struct{ DB *DB }
+
+// Connection returns the connection of a site, or refusal.NotFound.
+func (s SingleSignOn) Connection(ctx context.Context, id site.ID) (c signin.Connection, err error) {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		var certificates string
+		var length int64
+		err := tx.QueryRow(ctx, `
+			select c.mode, c.idp_entity_id, c.sign_in_url, c.sign_out_url, c.certificates, c.metadata_url, c.entity_id,
+				c.user_identifier, c.display_name, c.email, c.job_title, c.department, c.creates, c.unsolicited, c.session_length, c.version
+			from saml_connection c
+			where c.site = $1`, string(id)).
+			Scan(&c.Mode, &c.Provider.EntityID, &c.Provider.SignInURL, &c.Provider.SignOutURL, &certificates, &c.MetadataURL, &c.EntityID,
+				&c.Claims.UserIdentifier, &c.Claims.DisplayName, &c.Claims.Email, &c.Claims.JobTitle, &c.Claims.Department,
+				&c.Creates, &c.Unsolicited, &length, &c.Version)
+		if err != nil {
+			return orNotFound(err, refusal.NotFound)
+		}
+		c.Length = time.Duration(length) * time.Microsecond
+		c.Provider.Certificates, err = readCertificates(certificates)
+		return err
+	})
+	return c, err
+}
+
+// PutConnection stores a connection and its events, unless another one was stored since.
+func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, c signin.Connection, ifVersion int64, events ...event.Event) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		if err := holdSite(ctx, tx, id, true); err != nil {
+			return err
+		}
+		if _, err := scanSite(tx.QueryRow(ctx, `
+			select `+siteColumns+`
+			from site s
+			where s.id = $1 and s.deleted = 0`+tx.ForUpdate(), string(id))); err != nil {
+			return orNotFound(err, site.ErrNotFound)
+		}
+		did, err := changesRow(ctx, tx, `
+			insert into saml_connection (site, mode, idp_entity_id, sign_in_url, sign_out_url, certificates, metadata_url, entity_id,
+				user_identifier, display_name, email, job_title, department, creates, unsolicited, session_length, version)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+			on conflict (site) do update
+			set mode = excluded.mode, idp_entity_id = excluded.idp_entity_id, sign_in_url = excluded.sign_in_url,
+				sign_out_url = excluded.sign_out_url, certificates = excluded.certificates, metadata_url = excluded.metadata_url,
+				entity_id = excluded.entity_id, user_identifier = excluded.user_identifier, display_name = excluded.display_name,
+				email = excluded.email, job_title = excluded.job_title, department = excluded.department, creates = excluded.creates,
+				unsolicited = excluded.unsolicited, session_length = excluded.session_length, version = excluded.version
+			where saml_connection.version = $18`,
+			string(id), string(c.Mode), c.Provider.EntityID, c.Provider.SignInURL, c.Provider.SignOutURL, writeCertificates(c.Provider.Certificates),
+			c.MetadataURL, c.EntityID, c.Claims.UserIdentifier, c.Claims.DisplayName, c.Claims.Email, c.Claims.JobTitle, c.Claims.Department,
+			c.Creates, c.Unsolicited, c.Length.Microseconds(), c.Version, ifVersion)
+		if err != nil {
+			return err
+		}
+		if !did {
+			return signin.ErrConnectionStale
+		}
+		for _, e := range events {
+			if err := appendEvent(ctx, tx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func writeCertificates(all []*x509.Certificate) string {
+	var lines []string
+	for _, c := range all {
+		lines = append(lines, base64.StdEncoding.EncodeToString(c.Raw))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func readCertificates(text string) (all []*x509.Certificate, err error) {
+	for _, line := range strings.Fields(text) {
+		der, err := base64.StdEncoding.DecodeString(line)
+		if err != nil {
+			return nil, fmt.Errorf("read a stored certificate: %w", err)
+		}
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("read a stored certificate: %w", err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// AddRequest stores a request, and removes the site's expired ones.
+func (s SingleSignOn) AddRequest(ctx context.Context, id site.ID, r signin.RequestRecord) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			delete from saml_request
+			where site = $1 and expires < $2`, string(id), micros(r.Expires.Add(-signin.RequestTime))); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			insert into saml_request (site, hash, request, browser, purpose, person, return_to, version, expires)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			string(id), r.Hash.String(), r.ID, r.Browser.String(), string(r.Purpose), r.Person, r.ReturnTo, r.Version, micros(r.Expires))
+		return err
+	})
+}
+
+// TakeRequest removes and returns a request, or refusal.NotFound.
+func (s SingleSignOn) TakeRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (r signin.RequestRecord, err error) {
+	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		r = signin.RequestRecord{Hash: hash}
+		var expires int64
+		err := tx.QueryRow(ctx, `
+			delete from saml_request
+			where site = $1 and hash = $2 and expires > $3
+			returning request, browser, purpose, person, return_to, version, expires`, string(id), hash.String(), micros(now)).
+			Scan(&r.ID, &r.Browser, &r.Purpose, &r.Person, &r.ReturnTo, &r.Version, &expires)
+		if err != nil {
+			return orNotFound(err, refusal.NotFound)
+		}
+		r.Expires = fromMicros(expires)
+		return nil
+	})
+	return r, err
+}
+
+// UseAssertion stores that an assertion was used, and removes those that have ended.
+func (s SingleSignOn) UseAssertion(ctx context.Context, id site.ID, hash secret.Hash, until, now time.Time) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			delete from saml_assertion
+			where site = $1 and until < $2`, string(id), micros(now)); err != nil {
+			return err
+		}
+		did, err := changesRow(ctx, tx, `
+			insert into saml_assertion (site, hash, until)
+			values ($1, $2, $3)
+			on conflict (site, hash) do nothing`, string(id), hash.String(), micros(until))
+		if err == nil && !did {
+			return signin.ErrReplayed
+		}
+		return err
+	})
+}
+
+// PutTest stores the last test of a person, with its event.
+func (s SingleSignOn) PutTest(ctx context.Context, id site.ID, personID string, t signin.Test, e event.Event) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			insert into saml_test (site, person, version, passed, tested, result)
+			values ($1, $2, $3, $4, $5, $6)
+			on conflict (site, person) do update
+			set version = excluded.version, passed = excluded.passed, tested = excluded.tested, result = excluded.result`,
+			string(id), personID, t.Version, t.Passed, micros(t.Time), signin.EncodeResult(t.Result)); err != nil {
+			return err
+		}
+		return appendEvent(ctx, tx, e)
+	})
+}
+
+// Test returns the last test of a person, or refusal.NotFound.
+func (s SingleSignOn) Test(ctx context.Context, id site.ID, personID string) (t signin.Test, err error) {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		var tested int64
+		var result string
+		err := tx.QueryRow(ctx, `
+			select t.version, t.passed, t.tested, t.result
+			from saml_test t
+			where t.site = $1 and t.person = $2`, string(id), personID).Scan(&t.Version, &t.Passed, &tested, &result)
+		if err != nil {
+			return orNotFound(err, refusal.NotFound)
+		}
+		t.Time = fromMicros(tested)
+		t.Result, err = signin.DecodeResult(result)
+		return err
+	})
+	return t, err
+}

@@ -16,9 +16,9 @@ import (
 type Access int
 
 const (
-	Anyone        Access = iota // sign-in links, for example: the secret in the path is the key
-	SignedIn                    // needs a session of this area
-	Administrator               // needs a session that may change things here; operators have one
+	Anyone        Access = iota // anyone may use the route, such as a sign-in link, whose path contains a secret
+	SignedIn                    // the visitor needs a session of this area
+	Administrator               // the visitor needs a session of an administrator; operators count as administrators
 )
 
 // maxFormBytes limits the body of a request if the route sets no limit.
@@ -29,7 +29,7 @@ type Route[V any] struct {
 	Pattern string // such as "GET /c/{site}/admin/people"
 	Access  Access
 	Handle  func(w http.ResponseWriter, r *http.Request, v V) error
-	MaxBody int64 // in bytes; 0 means maxFormBytes
+	MaxBody int64 // the largest request body in bytes; 0 means maxFormBytes
 }
 
 // RouteInfo is a route without its handler.
@@ -175,7 +175,7 @@ type PageError struct {
 	Title  string
 	Text   string // what happened and what to do next
 	Action *Action
-	SignIn *SignInPage // set by a guard to show the sign-in page
+	SignIn *SignInPage // the sign-in page to show instead; a guard sets it
 }
 
 func (e *PageError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Title, e.Text) }
@@ -208,8 +208,8 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, 
 		shown *PageError
 		large *http.MaxBytesError
 	)
-	if e, ok := refused(err); ok && !errors.As(err, &shown) {
-		err = c.refusedPage(e, backTo(frame))
+	if e, ok := asRefusal(err); ok && !errors.As(err, &shown) {
+		err = c.pageOfRefusal(e, backTo(frame))
 	}
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the client has disconnected
@@ -269,13 +269,13 @@ func (c *Console) SetSession(w http.ResponseWriter, r *http.Request, name, secre
 // policy is "origin".
 func (c *Console) KeepPathSecret(w http.ResponseWriter, r *http.Request) {
 	policy := "no-referrer"
-	if !c.secure(r) && !loopback(r.Host) {
+	if !c.isSecure(r) && !isLoopback(r.Host) {
 		policy = "origin"
 	}
 	w.Header().Set("Referrer-Policy", policy)
 }
 
-func loopback(host string) bool {
+func isLoopback(host string) bool {
 	name, _, _ := strings.Cut(strings.TrimPrefix(host, "["), ":")
 	return name == "localhost" || strings.HasPrefix(name, "127.") || strings.HasPrefix(host, "[::1]")
 }

@@ -24,7 +24,7 @@ type auditPage struct {
 	Label  string // label of the list for screen readers
 	Filter auditFilter
 	Rows   []auditRow
-	Scoped bool // rows say where the event happened
+	Scoped bool // whether rows say where the event happened
 	Empty  EmptyState
 	Pager  Pager
 }
@@ -35,9 +35,9 @@ type auditFilter struct {
 	Search   string
 	Actor    string
 	Subject  string // id of the only subject to show; comes from a link
-	From, To string // days, as typed
+	From, To string // the days that were typed into the form
 	Kinds    []choiceGroup
-	Scopes   []choiceGroup // empty on the pages of a single scope
+	Scopes   []choiceGroup // the choices of scope; empty on pages for a single scope
 	Set      bool
 	Clear    string
 	Error    *FieldError
@@ -54,8 +54,8 @@ type auditRow struct {
 	ID       string // the event's position
 	Time     time.Time
 	Text     string
-	Strong   bool // stands out, as a changed setting does
-	Plain    bool // stands back, as routine work of SCIM and provisioning does
+	Strong   bool // whether the row is emphasized, such as the change of a setting
+	Plain    bool // whether the row is shown in grey, such as routine work of SCIM and provisioning
 	By       string
 	From     string // network address
 	Browser  string
@@ -83,7 +83,7 @@ type AuditLog struct {
 	Console *Console
 	Trail   event.Trail
 	Frame   Page
-	Scope   event.Scope  // zero: everything
+	Scope   event.Scope  // the scope that the page shows; the zero Scope means everything
 	Places  []AuditPlace // where events can happen; only for the page that shows everything
 	Self    string       // path of the page
 	File    string       // name of exported files, without the extension
@@ -102,9 +102,9 @@ type AuditPlace struct {
 
 const auditLimit = 50
 
-// read reads a query from the parameters of an address. A bad date becomes a field error; any other
+// readQuery reads a query from the parameters of an address. A bad date becomes a field error; any other
 // bad parameter is an event.ErrPosition.
-func (a AuditLog) read(form url.Values) (event.Query, *FieldError, error) {
+func (a AuditLog) readQuery(form url.Values) (event.Query, *FieldError, error) {
 	q := event.Query{
 		Scope: a.Scope, Text: strings.TrimSpace(form.Get("q")), Actor: strings.TrimSpace(form.Get("actor")),
 		Subject: form.Get("subject"), Limit: auditLimit,
@@ -131,8 +131,8 @@ func (a AuditLog) read(form url.Values) (event.Query, *FieldError, error) {
 	return q, wrong, err
 }
 
-// narrowed reports whether a query leaves out any event of the scope.
-func (a AuditLog) narrowed(q event.Query) bool {
+// isNarrowed reports whether a query leaves out any event of the scope.
+func (a AuditLog) isNarrowed(q event.Query) bool {
 	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 0
 	return q.Text != "" || q.Actor != "" || q.Subject != "" || len(q.Kinds) > 0 || !q.From.IsZero() || !q.Until.IsZero() || q.Scope != a.Scope
 }
@@ -140,7 +140,7 @@ func (a AuditLog) narrowed(q event.Query) bool {
 // Show responds with the audit page.
 func (a AuditLog) Show(w http.ResponseWriter, r *http.Request) error {
 	form := r.URL.Query()
-	q, wrong, err := a.read(form)
+	q, wrong, err := a.readQuery(form)
 	if err != nil {
 		return a.Console.Redirect(w, r, a.Self, Notice{})
 	}
@@ -158,22 +158,22 @@ func (a AuditLog) Show(w http.ResponseWriter, r *http.Request) error {
 	}
 	pg := auditPage{Page: a.Frame, Label: a.Title, Scoped: a.Scope == (event.Scope{})}
 	pg.Title, pg.Crumbs = a.Title, a.Crumbs
-	pg.Filter = a.filter(form, q, wrong)
+	pg.Filter = a.filterOf(form, q, wrong)
 	pg.StatusLine = auditStatus(found.Events, pg.Filter.Set, !q.Before.IsZero() || !q.After.IsZero(), a.Console.Options.Now())
 	if pg.Lead, err = a.leadText(r.Context()); err != nil {
 		return err
 	}
 	pg.Actions = []Action{
-		{Text: "Export CSV", Icon: "download", URL: a.address(form, a.Self+"/export", "format", "csv")},
-		{Text: "Export JSON", Icon: "download", URL: a.address(form, a.Self+"/export", "format", "json")},
+		{Text: "Export CSV", Icon: "download", URL: a.addressWith(form, a.Self+"/export", "format", "csv")},
+		{Text: "Export JSON", Icon: "download", URL: a.addressWith(form, a.Self+"/export", "format", "json")},
 	}
 	pg.Empty = EmptyState{Icon: "history", Title: "Nothing has happened yet", Text: "Changes appear here as they are made."}
 	if pg.Filter.Set {
 		pg.Empty = EmptyState{Icon: "search", Title: "No event fits", Text: "Nothing in the audit log matches what you asked to see.", Action: &Action{Text: "Show everything", URL: a.Self}}
 	}
-	pg.Pager = a.pager(form, q, found)
+	pg.Pager = a.pagerOf(form, q, found)
 	for _, e := range found.Events {
-		pg.Rows = append(pg.Rows, a.row(form, e))
+		pg.Rows = append(pg.Rows, a.rowOf(form, e))
 	}
 	return a.Console.View(w, r, http.StatusOK, "audit", pg)
 }
@@ -188,10 +188,10 @@ func (a AuditLog) leadText(ctx context.Context) (string, error) {
 	return a.Lead + kept, err
 }
 
-func (a AuditLog) filter(form url.Values, q event.Query, wrong *FieldError) auditFilter {
+func (a AuditLog) filterOf(form url.Values, q event.Query, wrong *FieldError) auditFilter {
 	f := auditFilter{
 		Action: a.Self, Search: q.Text, Actor: q.Actor, Subject: q.Subject, From: form.Get("from"), To: form.Get("to"),
-		Set: a.narrowed(q) || wrong != nil, Clear: a.Self, Error: wrong, Kinds: a.kindOptions(form.Get("kind")),
+		Set: a.isNarrowed(q) || wrong != nil, Clear: a.Self, Error: wrong, Kinds: a.kindOptions(form.Get("kind")),
 	}
 	if a.Scope == (event.Scope{}) {
 		f.Scopes = a.scopeOptions(form.Get("of"))
@@ -242,25 +242,25 @@ func (a AuditLog) scopeOptions(here string) []choiceGroup {
 	return slices.DeleteFunc(groups, func(g choiceGroup) bool { return len(g.Options) == 0 })
 }
 
-func (a AuditLog) pager(form url.Values, q event.Query, found event.Page) Pager {
+func (a AuditLog) pagerOf(form url.Values, q event.Query, found event.Page) Pager {
 	p := Pager{Text: Plural(len(found.Events), "event")}
 	if len(found.Events) == 0 && !found.Older.IsZero() {
 		p.Text = "None among the events looked through so far; older ones follow"
 	}
 	if !q.Before.IsZero() || !q.After.IsZero() {
-		p.First = a.address(form, a.Self)
+		p.First = a.addressWith(form, a.Self)
 	}
 	if !found.Newer.IsZero() {
-		p.Previous = a.address(form, a.Self, "after", found.Newer.String())
+		p.Previous = a.addressWith(form, a.Self, "after", found.Newer.String())
 	}
 	if !found.Older.IsZero() {
-		p.Next = a.address(form, a.Self, "before", found.Older.String())
+		p.Next = a.addressWith(form, a.Self, "before", found.Older.String())
 	}
 	return p
 }
 
-// address returns a path with the filters from form and the extra pairs, but without a position.
-func (a AuditLog) address(form url.Values, path string, pairs ...string) string {
+// addressWith returns a path with the filters from form and the extra pairs, but without a position.
+func (a AuditLog) addressWith(form url.Values, path string, pairs ...string) string {
 	kept := url.Values{}
 	for _, name := range []string{"q", "of", "kind", "actor", "subject", "from", "to"} {
 		if value := form.Get(name); value != "" {
@@ -288,9 +288,9 @@ func auditStatus(events []event.Event, narrowed, further bool, now time.Time) st
 	return "The last event was " + RelativeTime(events[0].Time, now) + "."
 }
 
-func (a AuditLog) row(form url.Values, e event.Event) auditRow {
+func (a AuditLog) rowOf(form url.Values, e event.Event) auditRow {
 	row := auditRow{
-		ID: e.Position.String(), Time: e.Time, Text: e.Text, Strong: important(e.Name), By: actorWords(e), From: e.By.Address, Agent: e.By.UserAgent,
+		ID: e.Position.String(), Time: e.Time, Text: e.Text, Strong: isImportant(e.Name), By: actorWords(e), From: e.By.Address, Agent: e.By.UserAgent,
 		Name: e.Name, ActorKind: string(e.By.Kind), ActorID: e.By.ID, Subject: e.Subject,
 	}
 	row.Plain = !row.Strong && (e.By.Kind == event.Token || e.By.Kind == event.Job || e.By.Kind == event.System)
@@ -302,20 +302,20 @@ func (a AuditLog) row(form url.Values, e event.Event) auditRow {
 	}
 	none := url.Values{}
 	if row.ActorID != "" && row.ActorKind != string(event.Command) {
-		row.SameActor = a.address(none, a.Self, "actor", row.ActorID)
+		row.SameActor = a.addressWith(none, a.Self, "actor", row.ActorID)
 	}
 	if row.From != "" {
-		row.SameFrom = a.address(none, a.Self, "actor", row.From)
+		row.SameFrom = a.addressWith(none, a.Self, "actor", row.From)
 	}
 	if e.Subject != "" {
-		row.SameObject = a.address(none, a.Self, "subject", e.Subject)
+		row.SameObject = a.addressWith(none, a.Self, "subject", e.Subject)
 	}
 	if a.Scope == (event.Scope{}) {
-		row.Where = a.where(e.Scope)
+		row.Where = a.placeName(e.Scope)
 		of := strings.TrimSuffix(e.Scope.Kind+":"+e.Scope.ID, ":")
-		row.WhereURL = a.address(none, a.Self, "of", of)
+		row.WhereURL = a.addressWith(none, a.Self, "of", of)
 		if e.Subject != "" {
-			row.SameObject = a.address(none, a.Self, "subject", e.Subject, "of", of)
+			row.SameObject = a.addressWith(none, a.Self, "subject", e.Subject, "of", of)
 		}
 	}
 	for _, c := range event.Changes(e.Data) {
@@ -334,7 +334,7 @@ func (a AuditLog) row(form url.Values, e event.Event) auditRow {
 	return row
 }
 
-func (a AuditLog) where(s event.Scope) string {
+func (a AuditLog) placeName(s event.Scope) string {
 	if s.Kind == event.KindInstallation {
 		return "the installation"
 	}
@@ -346,8 +346,8 @@ func (a AuditLog) where(s event.Scope) string {
 	return "deleted " + s.Kind + " " + s.ID
 }
 
-// important reports whether an event is more than the routine changes of accounts and sign-ins.
-func important(name string) bool {
+// isImportant reports whether an event is more than the routine changes of accounts and sign-ins.
+func isImportant(name string) bool {
 	kind, _, _ := strings.Cut(name, ".")
 	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == event.UserPurged || name == event.UserErased
 }
@@ -371,9 +371,9 @@ func actorWords(e event.Event) string {
 // the file only after the audit trail has recorded the export.
 func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 	form := r.URL.Query()
-	q, wrong, err := a.read(form)
+	q, wrong, err := a.readQuery(form)
 	if err != nil || wrong != nil {
-		return a.Console.Redirect(w, r, a.address(form, a.Self), Notice{})
+		return a.Console.Redirect(w, r, a.addressWith(form, a.Self), Notice{})
 	}
 	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 500
 	first, err := event.Search(r.Context(), a.Trail, q)

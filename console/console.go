@@ -75,7 +75,7 @@ func New(o Options) (*Console, error) {
 		return nil, err
 	}
 	c := &Console{Options: o, assets: a}
-	c.layout, err = template.New("layout.html").Funcs(c.functions()).ParseFS(templateFiles, "layout.html", "parts.html")
+	c.layout, err = template.New("layout.html").Funcs(c.templateFunctions()).ParseFS(templateFiles, "layout.html", "parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)
 	}
@@ -106,9 +106,9 @@ func (c *Console) Views(set string, files fs.FS) *Views {
 	return v
 }
 
-// functions returns the functions that templates may call. They only format values; page structs
+// templateFunctions returns the functions that templates may call. They only format values; page structs
 // make the decisions.
-func (c *Console) functions() template.FuncMap {
+func (c *Console) templateFunctions() template.FuncMap {
 	return template.FuncMap{
 		"asset":   c.assets.url,
 		"icon":    c.icon,
@@ -178,7 +178,7 @@ func (c *Console) Redirect(w http.ResponseWriter, r *http.Request, target string
 	return nil
 }
 
-// secure reports whether cookies must be sent only over HTTPS.
-func (c *Console) secure(r *http.Request) bool {
+// isSecure reports whether cookies must be sent only over HTTPS.
+func (c *Console) isSecure(r *http.Request) bool {
 	return strings.HasPrefix(c.Options.PublicURL, "https://") || web.Secure(r)
 }

@@ -15,7 +15,7 @@ import (
 // areaCookie returns a cookie for the area of r. An empty value makes the browser delete it.
 func (c *Console) areaCookie(r *http.Request, name, value string) *http.Cookie {
 	cookie := c.newCookie(r, c.areaCookieName(r, name), value)
-	if !c.secure(r) {
+	if !c.isSecure(r) {
 		cookie.Path = areaPath(r.URL.Path)
 	}
 	return cookie
@@ -27,7 +27,7 @@ func (c *Console) areaCookieValue(r *http.Request, name string) string {
 }
 
 func (c *Console) areaCookieName(r *http.Request, name string) string {
-	if !c.secure(r) {
+	if !c.isSecure(r) {
 		return name
 	}
 	name = c.hostCookieName(r, name)
@@ -40,7 +40,7 @@ func (c *Console) areaCookieName(r *http.Request, name string) string {
 
 // hostCookieName returns the name of a cookie for the whole host.
 func (c *Console) hostCookieName(r *http.Request, name string) string {
-	if c.secure(r) {
+	if c.isSecure(r) {
 		return "__Host-" + name
 	}
 	return name
@@ -48,7 +48,7 @@ func (c *Console) hostCookieName(r *http.Request, name string) string {
 
 // newCookie returns a cookie that scripts cannot read. The browser keeps it until it is closed.
 func (c *Console) newCookie(r *http.Request, name, value string) *http.Cookie {
-	cookie := &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.secure(r)}
+	cookie := &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.isSecure(r)}
 	if value == "" {
 		cookie.MaxAge = -1
 	}

@@ -40,8 +40,8 @@ import (
 type EditField struct {
 	Name  string                    // name of the input
 	Label string                    // label on the page
-	Read  func(url.Values) string   // reads the value from the form; nil: the trimmed input
-	Words func(value string) string // formats the value for the page; nil: unchanged
+	Read  func(url.Values) string   // reads the value from the form; nil reads the input and trims it
+	Words func(value string) string // formats the value for the page; nil shows the value unchanged
 }
 
 // EditTick returns the field of a checkbox. Its value is "yes" or "".
@@ -161,13 +161,13 @@ func MergeEdit(form url.Values, fields []EditField, stored map[string]string) (M
 		case unanswered:
 			mine = form.Get("mine." + f.Name)
 			if mine != now {
-				m.ask(f, mine, now)
+				m.addConflict(f, mine, now)
 				continue
 			}
 		case mine == was && now != was:
 			m.Others = append(m.Others, f.Label)
 		case mine != was && now != was && mine != now:
-			m.ask(f, mine, now)
+			m.addConflict(f, mine, now)
 			continue
 		case mine != now:
 			m.Mine = append(m.Mine, f.Label)
@@ -184,7 +184,7 @@ func MergeEdit(form url.Values, fields []EditField, stored map[string]string) (M
 // NormalLineBreaks replaces the \r\n that browsers send by \n.
 func NormalLineBreaks(value string) string { return strings.ReplaceAll(value, "\r\n", "\n") }
 
-func (m *MergedEdit) ask(f EditField, mine, now string) {
+func (m *MergedEdit) addConflict(f EditField, mine, now string) {
 	m.Conflicts = append(m.Conflicts, editConflict{Name: f.Name, Label: f.Label, Choices: []Choice{
 		{Name: f.Name, Value: mine, Text: f.ShownValue(mine), Help: "Your value"},
 		{Name: f.Name, Value: now, Text: f.ShownValue(now), Help: "Saved meanwhile"},

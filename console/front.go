@@ -11,7 +11,7 @@ import (
 // frontPage is the data of the page at /.
 type frontPage struct {
 	Page
-	Starts []Action // where the reader is signed in; if there is only one, / redirects to it
+	Starts []Action // links to the areas in which the reader is signed in; if there is only one, / redirects to it
 }
 
 // startCookie remembers where this browser is signed in. The page at / needs it, because session
@@ -23,8 +23,8 @@ const startCookie = "rollcall-start"
 // redirect anywhere else.
 var startPath = regexp.MustCompile(`^/(d/|c/[a-z0-9][a-z0-9-]{0,62}/(admin/access)?)$`)
 
-// starts returns the paths that the browser remembers.
-func (c *Console) starts(r *http.Request) []string {
+// rememberedStarts returns the paths that the browser remembers.
+func (c *Console) rememberedStarts(r *http.Request) []string {
 	var list []string
 	for p := range strings.SplitSeq(cookieValue(r, c.hostCookieName(r, startCookie)), "|") {
 		if startPath.MatchString(p) && len(list) < 10 {
@@ -34,18 +34,19 @@ func (c *Console) starts(r *http.Request) []string {
 	return list
 }
 
-// RememberStart makes / lead to start. An empty start makes it forget the area of this request.
+// RememberStart makes the page at / lead to start. If start is empty, the page no longer leads to
+// the area of this request.
 func (c *Console) RememberStart(w http.ResponseWriter, r *http.Request, start string) {
 	area := areaPath(r.URL.Path)
-	list := slices.DeleteFunc(c.starts(r), func(p string) bool { return strings.HasPrefix(p, area) })
+	list := slices.DeleteFunc(c.rememberedStarts(r), func(p string) bool { return strings.HasPrefix(p, area) })
 	if startPath.MatchString(start) {
 		list = append(list, start)
 	}
 	http.SetCookie(w, c.newCookie(r, c.hostCookieName(r, startCookie), strings.Join(list, "|")))
 }
 
-// Front serves everything outside the two halves. / leads to where the reader is signed in, or
-// lists those places; anything else is a 404 page.
+// Front serves every path outside the two areas. The path / redirects to the area in which the
+// reader is signed in, or lists several such areas. Any other path is a 404 page.
 func (c *Console) Front() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := error(ErrNotFound)
@@ -60,7 +61,7 @@ func (c *Console) Front() http.Handler {
 
 func (c *Console) showFront(w http.ResponseWriter, r *http.Request) error {
 	pg := frontPage{Page: Page{Title: "Rollcall", Lead: "Keeps the people of an application in step with the people of a company."}}
-	list := c.starts(r)
+	list := c.rememberedStarts(r)
 	if len(list) == 1 && r.Method == http.MethodGet && !r.URL.Query().Has("all") {
 		return c.Redirect(w, r, list[0], Notice{})
 	}

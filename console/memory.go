@@ -9,7 +9,7 @@ import (
 // that took long to compute. It writes nothing to disk. Values may disappear, and other processes
 // do not have them, so users must be able to enter or compute them again. The zero value is empty.
 type Memory struct {
-	MaxItems      int // 0 means memorySize
+	MaxItems      int // the largest number of values; 0 means memorySize
 	MaxBytes      int // limit for all values of known size; 0 means no limit
 	MaxOwnerBytes int // limit for the values of one owner; 0 means no limit
 	mu            sync.Mutex
@@ -49,12 +49,12 @@ func (s *Memory) PutSized(key string, item Remembered, now time.Time) {
 	if most == 0 {
 		most = memorySize
 	}
-	for len(s.items) >= most || s.MaxBytes > 0 && s.bytes("")+item.Size > s.MaxBytes {
+	for len(s.items) >= most || s.MaxBytes > 0 && s.usedBytes("")+item.Size > s.MaxBytes {
 		if !s.dropFirst("") {
 			break
 		}
 	}
-	for s.MaxOwnerBytes > 0 && s.bytes(item.Owner)+item.Size > s.MaxOwnerBytes {
+	for s.MaxOwnerBytes > 0 && s.usedBytes(item.Owner)+item.Size > s.MaxOwnerBytes {
 		if !s.dropFirst(item.Owner) {
 			break
 		}
@@ -62,8 +62,8 @@ func (s *Memory) PutSized(key string, item Remembered, now time.Time) {
 	s.items[key] = item
 }
 
-// bytes returns the size of an owner's values, or of all values if owner is "".
-func (s *Memory) bytes(owner string) (n int) {
+// usedBytes returns the size of an owner's values, or of all values if owner is "".
+func (s *Memory) usedBytes(owner string) (n int) {
 	for _, item := range s.items {
 		if owner == "" || item.Owner == owner {
 			n += item.Size

@@ -45,8 +45,8 @@ func TestMemoryIsBoundedInBytes(t *testing.T) {
 				got += key
 			}
 		}
-		if got != want || s.bytes("") > 100 {
-			t.Errorf("got %s with %d bytes, want %s", got, s.bytes(""), want)
+		if got != want || s.usedBytes("") > 100 {
+			t.Errorf("got %s with %d bytes, want %s", got, s.usedBytes(""), want)
 		}
 	}
 	put("a", "kim", 30)

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Page holds what surrounds every page; each page's own struct embeds it. The guard fills the lower
-// half, the handler the upper half.
+// Page is the data of the frame around every page. The struct of each page embeds it. The guard
+// fills in the fields below the empty line, and the handler those above.
 type Page struct {
 	Title      string   // the h1, and the first part of the window's title
 	Lead       string   // one or two sentences under the title; may be empty

@@ -39,7 +39,7 @@ func (t Tone) Icon() string {
 type Badge struct {
 	Tone Tone
 	Text string
-	Hint string // on hover; may be empty
+	Hint string // the text that appears on hover; may be empty
 }
 
 // Notice is a box with a sentence: {{template "notice" .Notice}}. It needs Title, Text or both.
@@ -64,7 +64,7 @@ type Pager struct {
 	First    string // address of the first page
 	Previous string // address of the previous page
 	Next     string // address of the next page
-	Text     string // what is shown: "50 of 214 people"
+	Text     string // the part of the list that is shown, such as "50 of 214 people"
 }
 
 // CopyValue is a read-only value with a button that copies it: {{template "copy" .TenantURL}}.
@@ -98,7 +98,7 @@ type ConfirmPage struct {
 	Undo         string   // how to undo it, or that this is impossible
 	Action       string   // address that the form posts to
 	Fields       []HiddenField
-	Button       string // what it does: "Deactivate Ada Lovelace"
+	Button       string // the text of the button, such as "Deactivate Ada Lovelace"
 	Danger       bool
 	Cancel       string   // address of "Cancel"
 	Choices      []Choice // radio buttons; may be empty
@@ -136,7 +136,7 @@ type EventRow struct {
 	Actor string
 	URL   string // page of the person or object that the event is about; may be empty
 
-	Strong bool   // stands out, as a changed setting does
-	Plain  bool   // stands back, as routine work of SCIM does
+	Strong bool   // whether the row is emphasized, such as the change of a setting
+	Plain  bool   // whether the row is shown in grey, such as routine work of SCIM
 	Values []Fact // attributes with their values after the event, where they are known
 }

@@ -16,9 +16,9 @@ import (
 // This file is the only place where a refusal becomes a response: a page, a notice, or an error
 // next to an input.
 
-// refused returns the refusal in err's chain. Errors of package scim count too, except those with
+// asRefusal returns the refusal in err's chain. Errors of package scim count too, except those with
 // status 500.
-func refused(err error) (*refusal.Error, bool) {
+func asRefusal(err error) (*refusal.Error, bool) {
 	if e, ok := refusal.Find(err); ok {
 		return e, true
 	}
@@ -52,9 +52,9 @@ func kindOfStatus(status int) refusal.Kind {
 	}
 }
 
-// refusedPage turns a refusal into a page of its own. back is a link for the visitor; it may be
+// pageOfRefusal turns a refusal into a page of its own. back is a link for the visitor; it may be
 // nil.
-func (c *Console) refusedPage(e *refusal.Error, back *Action) *PageError {
+func (c *Console) pageOfRefusal(e *refusal.Error, back *Action) *PageError {
 	shown := &PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: e.Sentences(), Action: back}
 	if link := newLink(e); link != "" {
 		// The command comes last, so that the line can be copied to its end.
@@ -117,7 +117,7 @@ type InputIDs map[string]string
 // InputError returns a refusal as an error next to an input. It returns nil if err is not a
 // refusal, or if no input of the form can fix it; such errors become pages.
 func InputError(err error, ids InputIDs) *FieldError {
-	e, ok := refused(err)
+	e, ok := asRefusal(err)
 	if !ok {
 		return nil
 	}
@@ -140,7 +140,7 @@ func InputError(err error, ids InputIDs) *FieldError {
 // Errors without an attribute appear above the form. It returns nil if err is not a refusal, or if
 // the object does not exist.
 func AttributeError(err error) *FieldError {
-	e, ok := refused(err)
+	e, ok := asRefusal(err)
 	if !ok || e.Kind == refusal.NotFound {
 		return nil
 	}
@@ -150,7 +150,7 @@ func AttributeError(err error) *FieldError {
 // RefusalNotice returns a refusal as a notice above the unchanged page. It returns nil if err is
 // not a refusal, or if the object does not exist.
 func RefusalNotice(title string, err error) *Notice {
-	e, ok := refused(err)
+	e, ok := asRefusal(err)
 	if !ok || e.Kind == refusal.NotFound {
 		return nil
 	}

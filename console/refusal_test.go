@@ -42,22 +42,22 @@ func TestARefusalIsAPageThatSaysWhatToDo(t *testing.T) {
 			Text: "This link is not known here: it may be cut off, or its operator was removed. A new one is made on the server by: rollcall operator link NAME",
 		},
 	} {
-		e, ok := refused(fmt.Errorf("read: %w", err))
+		e, ok := asRefusal(fmt.Errorf("read: %w", err))
 		if !ok {
 			t.Errorf("%v is not taken for a refusal", err)
 			continue
 		}
-		got := (&Console{}).refusedPage(e, nil)
+		got := (&Console{}).pageOfRefusal(e, nil)
 		if got.Status != want.Status || got.Title != want.Title || got.Text != want.Text {
 			t.Errorf("%v:\ngot  %v\nwant %v", err, got, &want)
 		}
 	}
-	if _, ok := refused(errors.New("the disk is full")); ok {
+	if _, ok := asRefusal(errors.New("the disk is full")); ok {
 		t.Error("a failure is shown to people")
 	}
-	e, _ := refused(operator.ClosedLink{Reason: onetime.Used, Name: "Sam"}.Refuse())
+	e, _ := asRefusal(operator.ClosedLink{Reason: onetime.Used, Name: "Sam"}.Refuse())
 	const elsewhere = "Press Enter where the demo runs."
-	if got := (&Console{Options: Options{NewLinks: elsewhere}}).refusedPage(e, nil).Text; !strings.HasSuffix(got, "opens once. "+elsewhere) {
+	if got := (&Console{Options: Options{NewLinks: elsewhere}}).pageOfRefusal(e, nil).Text; !strings.HasSuffix(got, "opens once. "+elsewhere) {
 		t.Errorf("got %q, want it to end in %q", got, elsewhere)
 	}
 }
@@ -65,8 +65,8 @@ func TestARefusalIsAPageThatSaysWhatToDo(t *testing.T) {
 func TestARefusedLinkNamesACommandThatWorks(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"Sam": "link Sam", "Ada Lovelace": "link 'Ada Lovelace'", "O'Neil": `link 'O'\''Neil'`} {
-		e, _ := refused(operator.ClosedLink{Reason: onetime.Expired, Name: name}.Refuse())
-		if got := (&Console{}).refusedPage(e, nil).Text; !strings.HasSuffix(got, want) {
+		e, _ := asRefusal(operator.ClosedLink{Reason: onetime.Expired, Name: name}.Refuse())
+		if got := (&Console{}).pageOfRefusal(e, nil).Text; !strings.HasSuffix(got, want) {
 			t.Errorf("got %q, want it to end in %q", got, want)
 		}
 	}

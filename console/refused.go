@@ -37,7 +37,7 @@ func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string
 // refusedLink says why a sign-in link was refused and whose it was. isLink is false for other
 // errors.
 func refusedLink(err error) (why string, isLink bool) {
-	e, ok := refused(err)
+	e, ok := asRefusal(err)
 	if !ok {
 		return "", false
 	}

@@ -18,7 +18,7 @@ const (
 // Attribute describes one attribute of a user.
 type Attribute struct {
 	Name        string // Entra's spelling
-	Label       string // for people
+	Label       string // the name that people see
 	Type        Type
 	MultiValued bool // []string; separated by semicolons in files and forms
 	Group       string

@@ -11,8 +11,8 @@ type FileOptions struct {
 	Ignore        []string // columns to leave out
 	IgnoreUnknown bool     // leave out every column whose name is not known
 	Make          []Template
-	Encoding      string // such as utf-8 or windows-1252; found out when empty
-	Separator     string // a character, or its name such as tab; found out when empty
+	Encoding      string // such as utf-8 or windows-1252; the reader finds it out if it is empty
+	Separator     string // a character, or its name such as tab; the reader finds it out if it is empty
 	// EnabledWords and DisabledWords are words of the file that mean true and false in
 	// accountEnabled, besides the usual ones.
 	EnabledWords, DisabledWords []string
@@ -28,7 +28,7 @@ type ColumnMap struct{ Column, Attribute string }
 // File is a file of users, read and not yet imported.
 type File struct {
 	Columns []FileColumn
-	Notes   []string // how it was read, in sentences for people
+	Notes   []string // sentences for people that say how the file was read
 	Rows    iter.Seq2[Row, error]
 	// Cut says why the file seems to have lost its end. It is a note as well.
 	Cut string
@@ -44,9 +44,9 @@ type FileColumn struct {
 	Number     int
 	Name       string
 	Attributes []string
-	Suggested  string   // what an unknown column probably is; an attribute or ""
+	Suggested  string   // the attribute that an unknown column probably holds, or ""
 	AlsoMail   bool     // Suggested is userPrincipalName, and the column is the mail as well
-	Unknown    bool     // the caller must say what becomes of it
+	Unknown    bool     // whether the caller must say what to do with the column
 	Examples   []string // its first values, shortened; none of a column that is never read, such as a password
 }
 
@@ -68,10 +68,10 @@ func (f File) ColumnNames() map[string]string {
 type FileError struct {
 	Detail    string
 	Flags     []string
-	Columns   []FileColumn // empty when not even the first line could be read
-	Encodings []Reading    // those that the file may have
+	Columns   []FileColumn // the columns; empty if not even the first line could be read
+	Encodings []Reading    // the encodings that the file may have
 	Separator string
-	Template  string // could build userPrincipalName
+	Template  string // a template that could build userPrincipalName
 	// EnabledWords and DisabledWords are the unknown words of a column of states that probably mean
 	// true and false.
 	EnabledWords, DisabledWords []string

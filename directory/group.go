@@ -27,9 +27,9 @@ const (
 // Group is one security group. Its members are not part of it; see Members.
 type Group struct {
 	ObjectID   string
-	Attributes map[string]string // by the names of GroupAttributes; an attribute without a value is absent
-	Deleted    time.Time         // when soft-deleted; zero while not
-	Version    int64             // 1 when created, one more with each change of an attribute
+	Attributes map[string]string // the values, by the names of GroupAttributes; an attribute without a value is absent
+	Deleted    time.Time         // when the group was soft-deleted; zero if it is not deleted
+	Version    int64             // 1 for a new group; each change of an attribute adds one
 	Created    time.Time
 	Modified   time.Time
 }

@@ -40,7 +40,7 @@ type GroupReport struct {
 // groupEntry is a row that names a group.
 type groupEntry struct {
 	row    Row
-	before Group // without an ObjectID if the group is new
+	before Group // the stored group; without an ObjectID if the group is new
 }
 
 // ImportGroups writes groups. A row is about the group with its objectId, else about the group that
@@ -59,7 +59,7 @@ func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, act
 func (h *Handle) importGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (GroupReport, error) {
 	r := GroupReport{DryRun: dryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
 	var entries []groupEntry
-	lines := map[string]int{} // by object id, or by folded name of a new group
+	lines := map[string]int{} // line numbers by object id, or by folded name for new groups
 	for _, row := range f.Rows {
 		e, err := h.groupOfRow(ctx, row)
 		if rule, ok := refusal.Find(err); ok {
@@ -227,7 +227,7 @@ func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport)
 
 func (h *Handle) importMembers(ctx context.Context, f GroupFile, o MemberImport) (MemberReport, error) {
 	r := MemberReport{DryRun: o.DryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
-	groups := map[string]Group{} // by folded name, so that a large file asks once for each
+	groups := map[string]Group{} // groups by folded name, so that a large file needs one query for each group
 	ids, order := map[string][]string{}, []string{}
 	seen := map[[2]string]bool{}
 	for _, row := range f.Rows {

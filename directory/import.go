@@ -37,7 +37,7 @@ type RowError struct {
 	Line   int    `json:"line"`
 	Column string `json:"column,omitempty"`
 	Detail string `json:"detail"`
-	Flag   string `json:"flag,omitempty"` // of rollcall directory import, when one helps
+	Flag   string `json:"flag,omitempty"` // a flag of rollcall directory import that helps; "" if none does
 	// Deleted is the object id of a deleted user who is in the way. Commands are commands that
 	// help.
 	Deleted  string   `json:"deleted,omitempty"`
@@ -128,7 +128,7 @@ type ImportReport struct {
 // ImportStep is what one row did. Changed holds the new values by attribute.
 type ImportStep struct {
 	Line    int
-	Person  Person // without an ObjectID when new
+	Person  Person // the user; without an ObjectID if the user is new
 	Outcome string // created, updated or restored
 	Changed map[string]string
 }
@@ -213,7 +213,7 @@ type importRun struct {
 	options      ImportOptions
 	report       ImportReport
 	plan         *plan
-	people       map[string]*imported // by object id
+	people       map[string]*imported // the users that the file names, by object id
 	mentioned    map[string]bool      // object ids that refused rows name: those users do not count as absent
 	managers     []managerToSet
 	unidentified int                 // rows that may be about any user

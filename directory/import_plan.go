@@ -81,7 +81,7 @@ func newPlan(directory string, r *userRegister, rows []Row) *plan {
 	p.refuseSharedKeys(attrObjectID, func(e *entry) string { return e.objectID })
 	p.refuseSharedKeys(attrEmployeeID, func(e *entry) string {
 		if e.kept[attrEmployeeID] || e.person != nil && e.person.employee == e.employee {
-			return "" // not given, or not new
+			return "" // the key is not given or not new
 		}
 		return e.employee
 	})

@@ -45,7 +45,7 @@ func (m Member) sortKey() string {
 // MemberQuery selects direct members of a group, sorted by display name.
 type MemberQuery struct {
 	Search string // words, as in UserQuery and GroupQuery
-	Kind   Kind   // only users or only groups; both when empty
+	Kind   Kind   // selects only users or only groups; empty means both
 	After  Cursor
 	Limit  int // 50 when zero, 500 at most
 }

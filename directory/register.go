@@ -49,12 +49,12 @@ func looseEmployeeKey(key string) string {
 
 // userRegister finds every user of a directory by each value that identifies a user.
 type userRegister struct {
-	allUsers  []*person // that is not deleted, by display name
+	allUsers  []*person // the users that are not deleted, by display name
 	byID      map[string]*person
-	live      map[string]*person   // by folded userPrincipalName
-	deleted   map[string][]*person // by folded userPrincipalName, the last deleted one first
-	employees map[string][]*person // by employeeKey; deleted users too
-	loose     map[string][]*person // by looseEmployeeKey; deleted users too
+	live      map[string]*person   // users that are not deleted, by folded userPrincipalName
+	deleted   map[string][]*person // deleted users by folded userPrincipalName, the last deleted one first
+	employees map[string][]*person // all users by employeeKey, including deleted ones
+	loose     map[string][]*person // all users by looseEmployeeKey, including deleted ones
 }
 
 func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {

@@ -16,10 +16,10 @@ import (
 // AppRole is a role of an application. Every assignment has one.
 type AppRole struct {
 	ID          string
-	Value       string // what the application gets
+	Value       string // the value that the application gets
 	DisplayName string
 	Description string
-	Enabled     bool // it can be given; those who have it keep it either way
+	Enabled     bool // whether the role can be given; users who have it keep it in any case
 }
 
 // DefaultAccess is the role of assignments that have no other. Every application has it, it has no

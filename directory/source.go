@@ -13,8 +13,8 @@ import (
 // decides IsSoftDeleted.
 type Object struct {
 	User     User
-	Assigned bool      // to the application in the query: itself, or as a direct member of an assigned group
-	Roles    []AppRole // of these assignments, each once, without Default Access
+	Assigned bool      // whether the user is assigned to the application in the query, directly or as a direct member of an assigned group
+	Roles    []AppRole // the roles of these assignments, each once, without Default Access
 }
 
 // Attributes returns every value that a mapping can read, under Entra's names: string, bool or
@@ -76,7 +76,7 @@ func (h *Handle) Position(ctx context.Context) (event.Position, error) {
 // SnapshotQuery selects a page of a snapshot.
 type SnapshotQuery struct {
 	App          string // id of the application that Assigned is about
-	AssignedOnly bool   // only its users, or its groups
+	AssignedOnly bool   // only users or groups that are assigned to the application
 	After        string // object id where the last page ended
 	Limit        int    // 500 when zero
 }
@@ -136,7 +136,7 @@ func ParseProgress(text string) (Progress, error) {
 // Changes names users that changed. Continue at Progress once they are done. More reports that
 // there may be more.
 type Changes struct {
-	ObjectIDs []string          // each once, in the order of their first change
+	ObjectIDs []string          // the object ids, each once, in the order of their first change
 	Origins   map[string]Origin // by object id
 	Ended     []string          // causes of which no change follows
 	Progress  Progress
@@ -266,7 +266,7 @@ func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concern
 // GroupObject is a group and its assignment to one application.
 type GroupObject struct {
 	Group    Group
-	Assigned bool // to the application in the query
+	Assigned bool // whether the group is assigned to the application in the query
 }
 
 // Attributes returns every value that a mapping of groups can read, under Entra's names. members is
@@ -313,7 +313,7 @@ func (h *Handle) GroupObject(ctx context.Context, app, objectID string) (GroupOb
 // Edge is a membership, or the change of one.
 type Edge struct {
 	Group, Member string
-	Kind          Kind // of the member
+	Kind          Kind // the kind of the member
 	Present       bool // the member was added, or came back with a restore; otherwise it was removed or deleted
 	Position      event.Position
 }
@@ -342,7 +342,7 @@ func (h *Handle) GroupsOf(ctx context.Context, objectID string) ([]string, error
 // are done. More reports that there may be more.
 type GroupChanges struct {
 	ObjectIDs []string // groups that were created, changed or deleted, or whose assignment changed; each once
-	Edges     []Edge   // in the order in which they happened
+	Edges     []Edge   // the changes of memberships, in the order in which they happened
 	Position  event.Position
 	More      bool
 }

@@ -24,8 +24,8 @@ type User struct {
 	ObjectID       string
 	AccountEnabled bool
 	Attributes     map[string]any
-	Deleted        time.Time // when soft-deleted; zero while not
-	Version        int64     // 1 when created, one more with each change
+	Deleted        time.Time // when the user was soft-deleted; zero if the user is not deleted
+	Version        int64     // 1 for a new user; each change adds one
 	Created        time.Time
 	Modified       time.Time
 }

@@ -19,7 +19,7 @@ const minBytes = 3
 // Person is a person to be erased: an id, and the values that identify the person.
 type Person struct {
 	ID      string
-	values  []string       // in lower case
+	values  []string       // the values that identify the person, in lower case
 	forms   [][]byte       // the values as a database may store them; ASCII letters in lower case
 	pattern *regexp.Regexp // matches any of the values
 }

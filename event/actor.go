@@ -19,7 +19,7 @@ const (
 	Command  ActorKind = "command"  // the command line on the server
 	Job      ActorKind = "job"      // a provisioning job
 	System   ActorKind = "system"   // Rollcall itself
-	Anybody  ActorKind = "anybody"  // a caller who did not say who they are
+	Anybody  ActorKind = "anybody"  // a caller who did not sign in and sent no token
 )
 
 // ActorKinds lists the kinds in the order in which pages offer them.
@@ -35,7 +35,7 @@ type Actor struct {
 	UserAgent string // the client's User-Agent
 }
 
-// IsZero reports whether nothing is known of the actor.
+// IsZero reports whether nothing is known about the actor.
 func (a Actor) IsZero() bool { return a == Actor{} }
 
 // At returns the actor with the address and user agent of other.

@@ -9,7 +9,7 @@ type Description struct {
 	Means   string   // when the event is written
 	Subject string   // what Event.Subject identifies; empty if the subject is empty
 	Data    Data     // the fields that its data can have; nil if it has none
-	Values  string   // what the list "changes" in its data holds; empty if there is no list
+	Values  string   // what the list "changes" in the event's data holds; empty if the data has no such list
 	Example string   // a possible Event.Text
 }
 

@@ -19,7 +19,7 @@ func DataOf(d Data, changes ...Change) []byte {
 	}
 	fields, err := marshal(d)
 	if err != nil {
-		return WithChanges(nil, changes...) // cannot happen: the structs always marshal
+		return WithChanges(nil, changes...) // the structs always marshal, so this cannot happen
 	}
 	return WithChanges(fields, changes...)
 }

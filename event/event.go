@@ -95,7 +95,7 @@ type Event struct {
 	Position Position  // set by the store; ignored when the event is appended
 	Time     time.Time // when it happened; zero means now, by the store's clock
 	Scope    Scope
-	Name     string // what happened, such as "user.deactivated"
+	Name     string // the name of what happened, such as "user.deactivated"
 	// who did it, in short: "scim:…a91f" (the last four characters of a token),
 	// "admin:kim@example.com", "operator:sam", "cli" or "system"
 	Actor string
@@ -103,7 +103,7 @@ type Event struct {
 	// see Attribute
 	By      Actor
 	Subject string // the id of what it happened to; may be empty
-	Text    string // one sentence for people
+	Text    string // what happened, in one sentence for people
 	Cause   string // the id of the Cause, filled in from the context when the event is appended; "" for a single change
 	Data    []byte // a JSON object with details and the list of changed values, see Change; may be nil
 }
@@ -114,7 +114,7 @@ type Store interface {
 	Trail
 	// Read returns up to limit events of the scope after a position, oldest first. It holds an
 	// event back as long as an older one may still commit, so a reader that continues from Read's
-	// last position skips no event. ErrPruned if some of these events were removed.
+	// last position skips no event. It returns ErrPruned if some of these events were removed.
 	Read(ctx context.Context, scope Scope, after Position, limit int) ([]Event, error)
 	// Last returns the position of the last event that Read would return now; the zero position if
 	// there is none.

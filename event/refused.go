@@ -44,10 +44,10 @@ type bucket struct {
 	used         int       // rows written, less those that time has given back
 	usedAt       time.Time // the time for which used is right
 	leftOut      int       // refusals that got no row
-	firstLeftOut time.Time // the time of the first of them
+	firstLeftOut time.Time // the time of the first refusal that got no row
 }
 
-// refill gives back the rows that time has earned.
+// refill lowers used, because more rows are allowed as time passes.
 func (b *bucket) refill(now time.Time) {
 	back := int(now.Sub(b.usedAt) / refusedEvery)
 	if back <= 0 && !now.Before(b.usedAt) {

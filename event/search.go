@@ -27,14 +27,14 @@ type Trail interface {
 	// are.
 	PlaceOf(ctx context.Context, t time.Time) (Position, error)
 	// KnowsActor reports whether the index of actors has an event of this id. The index leaves out
-	// tokens and Rollcall itself. Only an id that it knows can be the Actor of a Slice.
+	// tokens and Rollcall itself. Only an id for which it returns true can be the Actor of a Slice.
 	KnowsActor(ctx context.Context, id string) (bool, error)
 }
 
 // Slice describes the events that a Trail returns. A Trail only selects by what an index can find,
 // so it may return events with other names.
 type Slice struct {
-	Scope   Scope    // without an ID, all scopes of that kind; the zero Scope means everything
+	Scope   Scope    // a scope without an ID means all scopes of that kind; the zero Scope means everything
 	Subject string   // the id of what it happened to; only used with one site, one directory or the installation
 	Names   []string // a hint: the caller drops events with other names
 	Actor   string   // an actor's id that KnowsActor knows; empty for all
@@ -43,13 +43,13 @@ type Slice struct {
 	Limit   int
 }
 
-// IsSingle reports whether the scope is one site, one directory or the installation.
+// IsSingle reports whether the scope is a single site, a single directory or the installation.
 func (s Scope) IsSingle() bool { return s.ID != "" || s.Kind == KindInstallation }
 
 // Query asks for one page of the audit trail, newest first. The zero value asks for every event of
 // the installation.
 type Query struct {
-	Scope       Scope     // without an ID, all scopes of that kind
+	Scope       Scope     // a scope without an ID means all scopes of that kind
 	Subject     string    // the id of what it happened to
 	Kinds       []string  // starts of names, such as "user."; an event matches any of them
 	Actor       string    // part of the actor's label or name, in any case; or the whole id or address
@@ -63,8 +63,8 @@ type Query struct {
 // Page is what Search returns, newest event first.
 type Page struct {
 	Events []Event
-	Older  Position // Query.Before of the page with older events; zero at the end
-	Newer  Position // Query.After of the page with newer events; zero at the newest event
+	Older  Position // the value of Query.Before for the page with older events; zero if there is none
+	Newer  Position // the value of Query.After for the page with newer events; zero if there is none
 }
 
 // Search returns one page. It reads a limited number of events for it, so a page may be short or

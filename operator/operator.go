@@ -25,7 +25,7 @@ const maxName = 100
 type Operator struct {
 	ID         string
 	Name       string    // unique, ignoring case
-	Created    time.Time // when the first link was redeemed
+	Created    time.Time // when the operator's first link was redeemed
 	LastSignIn time.Time
 }
 

@@ -15,7 +15,7 @@ func changedSettings(before, after Job) []event.Change {
 	var changes []event.Change
 	text := func(name, was, is string) {
 		if was != is {
-			changes = append(changes, event.Changed(name, orNone(was), orNone(is)))
+			changes = append(changes, event.Changed(name, nilIfEmpty(was), nilIfEmpty(is)))
 		}
 	}
 	text("Provisioning Mode", string(before.Mode), string(after.Mode))
@@ -113,7 +113,7 @@ func (m *ObjectMapping) commonTargets(other *ObjectMapping) []string {
 	return targets
 }
 
-func orNone(text string) any {
+func nilIfEmpty(text string) any {
 	if text == "" {
 		return nil
 	}

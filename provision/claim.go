@@ -15,11 +15,12 @@ type claims struct {
 	mu       sync.Mutex
 	owner    map[string]string   // account or matching value to object id
 	things   map[string][]string // object id to what it has claimed
-	released map[string]int      // when a thing was last released
+	released map[string]int      // the value of now when the thing was last released
 	clock    int
 }
 
-// now returns a time. What was read since then may miss an account whose claim was released later.
+// now returns a number that grows with each release of a claim. What was read since then may miss
+// an account whose claim was released later.
 func (c *claims) now() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +72,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 		if late || owner == w.known.ObjectID {
 			return late
 		}
-		f := w.taken(w.link.TargetID, owner)
+		f := w.failTaken(w.link.TargetID, owner)
 		if w.known.Link != nil {
 			f.pair = rememberLost(*w.known.Link) // this account was meant to replace one that is gone
 		}
@@ -133,8 +134,8 @@ func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, 
 	return objectID, nil
 }
 
-// taken fails a person whose account belongs to another person.
-func (w *work) taken(targetID, owner string) fail {
+// failTaken fails a person whose account belongs to another person.
+func (w *work) failTaken(targetID, owner string) fail {
 	w.link = nil
 	return w.fail(&TargetError{
 		Kind: Permanent, Code: "DuplicateSourceEntries",

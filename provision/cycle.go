@@ -28,13 +28,13 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 
 const prunedNote = "The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."
 
-// slice begins a cycle if one is due, imports, works on people, and ends the cycle when nothing is
-// left.
+// slice does one slice of work: it begins a cycle if one is due, imports, works on people, and ends
+// the cycle when nothing is left.
 func (r *run) slice(ctx context.Context) (next time.Time, err error) {
-	if err := r.takeUp(ctx); err != nil {
+	if err := r.applyRequests(ctx); err != nil {
 		return time.Time{}, err
 	}
-	if wait := r.waiting(); !wait.IsZero() {
+	if wait := r.pausedUntil(); !wait.IsZero() {
 		return wait, nil
 	}
 	if r.state.Phase == Idle {
@@ -51,7 +51,7 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 			if err := ctx.Err(); err != nil {
 				return time.Time{}, err
 			}
-			return r.stopped(ctx, te)
+			return r.handleFailedTest(ctx, te)
 		}
 	}
 	if r.state.Phase == Idle || r.state.Quarantine != nil {
@@ -76,8 +76,8 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 
 // Objects that wait keep a cycle open only for a short time.
 const (
-	shortWait = 10 * time.Second // for the next object that is due
-	longWait  = 30 * time.Second // without anything done
+	shortWait = 10 * time.Second // how long a slice waits for the next object that is due
+	longWait  = 30 * time.Second // after this time without any work done, the cycle ends
 )
 
 // pauseOrFinish ends a cycle in which nothing is due, unless something will be soon.
@@ -104,9 +104,9 @@ func asProblem(err error) *TargetError {
 	return asTargetError(err)
 }
 
-// takeUp applies the changes that people have made to the job. A restart drops failures, a new
+// applyRequests applies the changes that people have made to the job. A restart drops failures, a new
 // target drops links, and any change that affects everyone starts an initial cycle.
-func (r *run) takeUp(ctx context.Context) error {
+func (r *run) applyRequests(ctx context.Context) error {
 	s, j := &r.state, r.job
 	if s.Asked == j.Asked {
 		return nil
@@ -123,7 +123,7 @@ func (r *run) takeUp(ctx context.Context) error {
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
 	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {
-		s.Quarantine.NextAttempt = time.Time{} // try again at once
+		s.Quarantine.NextAttempt = time.Time{} // let the next slice try again at once
 	}
 	if s.TryNow != j.TryNow {
 		s.Cooldown, s.Pace, s.NextCycle = time.Time{}, Pace{}, time.Time{} // Start and newly saved credentials begin a cycle at once
@@ -142,8 +142,8 @@ func (r *run) abandon(why string) {
 	r.state.Last, r.state.Phase = &c, Idle
 }
 
-// waiting returns the time until which nothing may be sent, or zero.
-func (r *run) waiting() time.Time {
+// pausedUntil returns the time until which nothing may be sent, or zero.
+func (r *run) pausedUntil() time.Time {
 	now := r.e.Now()
 	if now.Before(r.state.Cooldown) {
 		return r.state.Cooldown
@@ -161,7 +161,7 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	if forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) || r.clockWasAhead(now) {
 		return true, time.Time{}, nil
 	}
-	changed, err := r.changed(ctx)
+	changed, err := r.sourceChanged(ctx)
 	if err != nil || changed {
 		return changed, time.Time{}, err
 	}
@@ -199,8 +199,8 @@ func (r *run) clockWasAhead(now time.Time) bool {
 	return r.state.NextCycle.After(now.Add(r.e.interval()))
 }
 
-// changed reports whether the source has changes that concern the job.
-func (r *run) changed(ctx context.Context) (bool, error) {
+// sourceChanged reports whether the source has changes that concern the job.
+func (r *run) sourceChanged(ctx context.Context) (bool, error) {
 	found, err := hasChanges(ctx, r.source, r.job.Key.App, r.state.Watermark)
 	if found || err != nil {
 		return found, err
@@ -252,16 +252,16 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.mentionGroups(ctx); err != nil {
 		return err
 	}
-	return r.recall(ctx)
+	return r.relistDue(ctx)
 }
 
-// recall puts failures that are due back on the work list and, once a day, people without an
+// relistDue puts failures that are due back on the work list and, once a day, people without an
 // account.
-func (r *run) recall(ctx context.Context) error {
+func (r *run) relistDue(ctx context.Context) error {
 	now, k := r.e.Now(), r.job.Key
 	until := now
 	if r.forced || r.state.Cycle.Kind == InitialCycle {
-		until = time.Time{} // all of them
+		until = time.Time{} // the zero time selects all of them
 	}
 	ids, err := r.e.Store.Recalled(ctx, k, until)
 	if err != nil {
@@ -270,7 +270,7 @@ func (r *run) recall(ctx context.Context) error {
 	if err := r.listAll(ctx, r.state, ByRetry, ids); err != nil {
 		return err
 	}
-	if ids, err = r.absent(ctx); err != nil {
+	if ids, err = r.withoutAccount(ctx); err != nil {
 		return err
 	}
 	then := r.state
@@ -284,10 +284,10 @@ func (r *run) recall(ctx context.Context) error {
 	return nil
 }
 
-// absent returns the people whose account the next cycle looks for again: those whose account has
+// withoutAccount returns the people whose account the next cycle looks for again: those whose account has
 // just been lost and, once a day, those without an account and those whose account was lost some
 // time ago.
-func (r *run) absent(ctx context.Context) ([]string, error) {
+func (r *run) withoutAccount(ctx context.Context) ([]string, error) {
 	now, k := r.e.Now(), r.job.Key
 	ids, err := r.e.Store.Lost(ctx, k)
 	if err != nil || now.Before(r.state.NextUnmatched) {
@@ -301,15 +301,15 @@ func (r *run) absent(ctx context.Context) ([]string, error) {
 	return slices.Concat(ids, unmatched, gone), err
 }
 
-// phase returns the cycle's phase while parts of the slice run beside each other.
+// phase returns the cycle's phase. It is safe while parts of the slice run at the same time.
 func (r *run) phase() Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state.Phase
 }
 
-// save has a change of the state written together with what it is about. Until it is written, the
-// state stays as it was.
+// save calls write with the changed state, to store both together. It keeps the new state only if
+// write succeeds.
 func (r *run) save(change func(s *State), write func(s State) error) error {
 	r.write.Lock()
 	defer r.write.Unlock()
@@ -332,7 +332,7 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, phase := r.state.Watermark, r.state.Phase
 	if phase.initial() {
-		at = r.state.Start // where the next cycle begins
+		at = r.state.Start // the position at which the next cycle begins
 	}
 	r.mu.Unlock()
 	if phase == Changes {
@@ -380,7 +380,7 @@ func (r *run) importPage(ctx context.Context) error {
 type imported struct {
 	ids     []string
 	why     Why
-	objects map[string]*Object // what was read of them
+	objects map[string]*Object // those objects that were read
 	origins map[string]Origin  // where their changes come from
 	ended   []string           // causes of which no change follows
 	then    State              // the state whose cursor covers the page
@@ -401,11 +401,11 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		if r.groupsOn() {
 			then = GroupSnapshot
 		}
-		s.move(ids, then)
+		s.advanceImport(ids, then)
 		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
 	case GroupSnapshot:
 		if !r.groupsOn() {
-			s.move(nil, Links)
+			s.advanceImport(nil, Links)
 			return imported{why: ByCycle, then: s}, nil
 		}
 		page, err := r.groups.source.GroupSnapshot(ctx, SnapshotQuery{
@@ -415,18 +415,18 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 			return imported{}, fmt.Errorf("read snapshot of groups: %w", err)
 		}
 		ids, objects := byID(page)
-		s.move(ids, Links)
+		s.advanceImport(ids, Links)
 		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
 	case Links:
 		ids, err := r.e.Store.Linked(ctx, r.job.Key, s.After, importPage)
 		if err != nil {
 			return imported{}, err
 		}
-		s.move(ids, Finishing)
+		s.advanceImport(ids, Finishing)
 		if s.Phase == Finishing {
 			s.Watermark, s.Ready, s.Groups.Ready = s.Start, true, r.groupsOn()
 		}
-		ids, err = r.outOfSnapshot(ctx, ids)
+		ids, err = r.missingFromSnapshot(ctx, ids)
 		return imported{ids: ids, why: ByCycle, then: s}, err
 	}
 	c, err := r.source.Changes(ctx, r.job.Key.App, s.Watermark, importPage)
@@ -449,8 +449,8 @@ func byID(page []Object) (ids []string, objects map[string]*Object) {
 	return ids, objects
 }
 
-// move advances the import cursor past a page. A page that is not full is the last one.
-func (s *State) move(ids []string, then Phase) {
+// advanceImport advances the import cursor past a page. A page that is not full is the last one.
+func (s *State) advanceImport(ids []string, then Phase) {
 	if len(ids) < importPage {
 		s.Phase, s.After = then, ""
 		return
@@ -458,9 +458,9 @@ func (s *State) move(ids []string, then Phase) {
 	s.After = ids[len(ids)-1]
 }
 
-// outOfSnapshot returns the linked people that the snapshot did not contain: purged people, and
+// missingFromSnapshot returns the linked people that the snapshot did not contain: purged people, and
 // people who are no longer assigned.
-func (r *run) outOfSnapshot(ctx context.Context, ids []string) ([]string, error) {
+func (r *run) missingFromSnapshot(ctx context.Context, ids []string) ([]string, error) {
 	objects, err := r.objects(ctx, ids)
 	if err != nil {
 		return nil, err
@@ -529,8 +529,8 @@ func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 	return r.event(ctx, event.ProvisioningLate, fmt.Sprintf("An account waits to be closed since %s. Somebody who should lose access still has it.", p.OldestLeaver.UTC().Format("2006-01-02 15:04 UTC"))), nil
 }
 
-// stopped handles a failed connection test.
-func (r *run) stopped(ctx context.Context, te *TargetError) (time.Time, error) {
+// handleFailedTest handles a failed connection test.
+func (r *run) handleFailedTest(ctx context.Context, te *TargetError) (time.Time, error) {
 	if te.Kind == Throttled {
 		return r.coolDown(ctx, te)
 	}
@@ -544,7 +544,7 @@ func (r *run) coolDown(ctx context.Context, te *TargetError) (time.Time, error) 
 }
 
 // quarantine slows down a job whose requests would all fail, and keeps the evidence. Changed
-// credentials are tried at once, see takeUp.
+// credentials are tried at once, see applyRequests.
 func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error) {
 	s, now := &r.state, r.e.Now()
 	q := Quarantine{Since: now}
@@ -576,7 +576,7 @@ func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error
 	}
 	s.Quarantine, s.FailedRuns = &q, s.FailedRuns+1
 	if s.Phase == Idle {
-		s.Last = &CycleReport{ID: r.e.NewID(), Kind: r.kindOfNext(), Started: now, Ended: now, State: Failed, Error: te.Words()}
+		s.Last = &CycleReport{ID: r.e.NewID(), Kind: r.nextCycleKind(), Started: now, Ended: now, State: Failed, Error: te.Words()}
 	}
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, e); err != nil {
 		return time.Time{}, err
@@ -588,7 +588,7 @@ func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error
 	return q.NextAttempt, r.e.Store.SaveState(ctx, r.fence, *s, late)
 }
 
-func (r *run) kindOfNext() string {
+func (r *run) nextCycleKind() string {
 	if r.state.Ready {
 		return IncrementalCycle
 	}

@@ -45,7 +45,7 @@ type later struct {
 	until  time.Time
 	pair   pair
 	awaits *Awaited // the value that is missing
-	also   []string // objects to look at meanwhile
+	also   []string // objects that the engine looks at meanwhile
 }
 
 func (skip) isDecision()   {}
@@ -58,26 +58,26 @@ func (later) isDecision()  {}
 // result is the outcome of sending a create, patch or remove: unsent, done or refused.
 type result interface{ isResult() }
 
-// unsent: nothing was sent.
-type unsent struct{}
+// unsentResult: nothing was sent.
+type unsentResult struct{}
 
-// done: the target has the wanted state, or accepted it and keeps the account blocked all the same.
-type done struct {
+// doneResult: the target has the wanted state, or accepted it and keeps the account blocked all the same.
+type doneResult struct {
 	pair      pair
 	blockedBy string // the attribute by which the target keeps the account blocked; "" if it does not
 }
 
-// refused: the target does not have the wanted state, or that is unknown.
-type refused struct {
+// refusedResult: the target does not have the wanted state, or that is unknown.
+type refusedResult struct {
 	problem         *TargetError
 	pair            pair   // what to remember although the target refused
-	mayHaveHappened bool   // only a read can show whether the create was carried out
+	mayHaveHappened bool   // the create may have been carried out; only a read can show that
 	action          Action // the action in the log; "" for the action that was decided
 }
 
-func (unsent) isResult()  {}
-func (done) isResult()    {}
-func (refused) isResult() {}
+func (unsentResult) isResult()  {}
+func (doneResult) isResult()    {}
+func (refusedResult) isResult() {}
 
 // pair says what to do with the remembered pair of an object and its account: nil (keep it),
 // remember or forget.
@@ -101,8 +101,8 @@ type absence int
 
 const (
 	asBefore  absence = iota
-	noAccount         // look for one once a day
-	noMatter          // no need to look
+	noAccount         // the engine looks for an account once a day
+	noMatter          // there is no need to look for an account
 )
 
 // telling says where a skip is reported.
@@ -111,13 +111,13 @@ type telling int
 const (
 	logged  telling = iota
 	counted         // shown to people who watch the cycle and counted by the cycle, but not kept in the log
-	silent          // not reported
+	silent          // the skip is not reported
 )
 
 // memory is everything known about an object apart from the source and the target.
 type memory struct {
 	Pending
-	name string // the object's name for people
+	name string // the object's display name, for messages
 	// resolved is true once the outcome of the create in Op is known.
 	resolved bool
 	takes    string // the object whose account this one takes over
@@ -136,7 +136,8 @@ func (m memory) creates() int {
 	return m.Op.Times + 1
 }
 
-// settle turns a decision and its result into the outcome to record. Nothing else decides that.
+// settle turns a decision and its result into the outcome to record. No other function decides what
+// is recorded.
 func settle(d decision, r result, known memory, now time.Time) Outcome {
 	o := Outcome{ObjectID: known.ObjectID, DropOp: known.resolved}
 	switch d := d.(type) {
@@ -174,14 +175,14 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 	creating, isCreate := d.(create)
 	switch r := r.(type) {
-	case done:
+	case doneResult:
 		o.keep(r.pair)
 		o.DropFail, o.DropOp = true, o.DropOp || isCreate
 		o.remembersAbsence(noMatter, known)
 		if p, updated := d.(patch); updated {
 			o.left(p.rest, known, now)
 		}
-	case refused:
+	case refusedResult:
 		o.keep(r.pair)
 		if r.pair == nil && creating.replaces != nil {
 			o.keep(rememberLost(*creating.replaces)) // no account replaced it
@@ -247,7 +248,7 @@ func problemOf(d decision, r result) *TargetError {
 	if f, failed := d.(fail); failed {
 		return f.problem
 	}
-	if no, failed := r.(refused); failed {
+	if no, failed := r.(refusedResult); failed {
 		return no.problem
 	}
 	if p, updated := d.(patch); updated && isDone(r) {
@@ -257,7 +258,7 @@ func problemOf(d decision, r result) *TargetError {
 }
 
 func isDone(r result) bool {
-	_, ok := r.(done)
+	_, ok := r.(doneResult)
 	return ok
 }
 

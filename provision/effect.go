@@ -77,7 +77,7 @@ func (j *Jobs) Effect(ctx context.Context, before, after Job) (Effect, error) {
 type comparison struct {
 	before, after Job
 	was, is       *mapping
-	wasHas, isHas reacher
+	wasHas, isHas scopeChecker
 	effect        Effect
 	attributes    map[string]*AttributeEffect
 	clauses       map[string]*ClauseEffect
@@ -93,10 +93,10 @@ func (j *Jobs) newComparison(before, after Job) (*comparison, error) {
 		return nil, err
 	}
 	c.was.now, c.is.now = j.Now, j.Now
-	if c.wasHas, err = newReacher(before); err != nil {
+	if c.wasHas, err = newScopeChecker(before); err != nil {
 		return nil, err
 	}
-	if c.isHas, err = newReacher(after); err != nil {
+	if c.isHas, err = newScopeChecker(after); err != nil {
 		return nil, err
 	}
 	return c, nil

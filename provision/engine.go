@@ -23,8 +23,8 @@ const (
 	// DefaultSettle is how long a create whose outcome is unknown may still be in progress.
 	DefaultSettle = 5 * time.Second
 
-	sliceLength   = 8 * time.Second // the engine starts on no further person after it
-	exportGrace   = 3 * time.Second // for exporting what was evaluated by then
+	sliceLength   = 8 * time.Second // after this time, the engine starts on no further person
+	exportGrace   = 3 * time.Second // how much longer the engine may export what was evaluated by then
 	importPage    = 500
 	recordTimeout = 10 * time.Second
 	unmatchedGap  = 24 * time.Hour
@@ -48,9 +48,9 @@ type Engine struct {
 	NewID          func() string
 	Log            *slog.Logger
 
-	Attributes Catalog // what mappings can read from this source
+	Attributes Catalog // the attributes that mappings can read
 
-	Applications NameApplication // for events; may be nil
+	Applications NameApplication // the names of applications, for the sentences of events; may be nil
 
 	// After is time.After, unless a test has a clock of its own.
 	After func(d time.Duration) <-chan time.Time
@@ -64,7 +64,7 @@ type Engine struct {
 func (e *Engine) Wake(k Key) {
 	select {
 	case e.wakes(k) <- struct{}{}:
-	default: // it is going to look
+	default: // the slice is going to look anyway
 	}
 }
 
@@ -89,8 +89,8 @@ func (e *Engine) memoOf(job Job) *memo {
 		e.memos = map[Key]*memo{}
 	}
 	m := e.memos[job.Key]
-	if m == nil || m.of != job.connection() {
-		m = &memo{of: job.connection(), all: map[string]searched{}}
+	if m == nil || m.settings != job.connection() {
+		m = &memo{settings: job.connection(), all: map[string]searched{}}
 		e.memos[job.Key] = m
 	}
 	return m
@@ -135,7 +135,7 @@ func (e *Engine) Advance(ctx context.Context, key string, epoch int64) (next tim
 	return r.advance(ctx)
 }
 
-// run is the work on one job.
+// run holds what the engine needs while it works on one job.
 type run struct {
 	e      *Engine
 	fence  Fence
@@ -143,11 +143,11 @@ type run struct {
 	state  State
 	m      *mapping
 	source Source
-	reader *reader // of the source
+	reader *reader // reads objects from the source
 	target Target
-	groups *groups // nil if the job provisions none
+	groups *groups // what is known about groups; nil if the job does not provision groups
 	end    time.Time
-	forced bool // a person asked for it: do a cycle now, regardless of the schedule
+	forced bool // a person asked for a cycle now, regardless of the schedule
 	visit  func(LogEntry) error
 
 	origins map[string]Origin // of the changes that a plan has read
@@ -239,7 +239,7 @@ func (r *run) pass() *pass {
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
 		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{},
 		doubt: slices.Clone(r.state.InFlight),
-		others: others{
+		others: knowledge{
 			read:    r.reader.read,
 			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.Known(ctx, r.job.Key, id) },
 			holder:  func(ctx context.Context, k MatchKey) (string, error) { return r.e.Store.Holder(ctx, r.job.Key, k) },
@@ -253,7 +253,7 @@ func (r *run) pass() *pass {
 	return p
 }
 
-// lost reports whether an error means that another process works on the job now.
+// lost reports whether an error means that another process has taken over the job.
 func lost(err error) bool {
 	var l interface{ LeaseLost() bool }
 	return errors.Is(err, ErrLeaseLost) || errors.As(err, &l) && l.LeaseLost()

@@ -27,10 +27,10 @@ type pass struct {
 	doubt   []string // objects whose last update may have been carried out without a record of it
 	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
-	others   others
+	others   knowledge
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   *claims
-	hopeless atomic.Int32 // consecutive people with every change refused
+	hopeless atomic.Int32 // how many people in a row had every change refused
 	unshown  atomic.Int64 // successful answers without a body
 	proof    sync.Mutex   // held while the first of them is checked
 	believed atomic.Bool  // a read has shown that the target does what it answers
@@ -44,7 +44,7 @@ type work struct {
 	object   Object
 	gone     bool // purged from the source
 	assigned bool // the job manages this person
-	admitted bool // by the scoping filter
+	admitted bool // whether the scoping filter admits this person
 	started  time.Time
 
 	m        *mapping
@@ -63,7 +63,7 @@ type work struct {
 
 	decision decision
 	result   result
-	waits    string // why it is postponed
+	waits    string // why the person is postponed
 	entry    LogEntry
 }
 
@@ -101,7 +101,7 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 // begin imports one person and decides whether they are in scope.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{
-		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsent{}, doubted: slices.Contains(p.doubt, known.ObjectID),
+		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{}, doubted: slices.Contains(p.doubt, known.ObjectID),
 	}
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),
@@ -272,7 +272,7 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 			return later{until: at}
 		}
 	}
-	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // it has ended, whatever it did
+	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // the request has ended, whether or not it created the account
 	if w.known.creates() >= maxUnknownCreates && !answered && !unique && !p.reads {
 		return w.fail(&TargetError{
 			Kind: Permanent, Code: "CreateOutcomeUnknown",
@@ -299,7 +299,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	}
 	if owner != "" && owner != w.known.ObjectID {
 		if p.m.kind == GroupKind {
-			return w.taken(o.ID, owner), nil
+			return w.failTaken(o.ID, owner), nil
 		}
 		if d, err := p.contested(ctx, w, o, key, owner); d != nil || err != nil {
 			return d, err
@@ -314,7 +314,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	return nil, nil
 }
 
-// identify sets the account in the log entry.
+// identify puts the account's id into the log entry.
 func (w *work) identify(targetID string) {
 	w.entry.TargetIdentity = Identity{ID: targetID, Type: w.m.object.TargetObjectName}
 }
@@ -347,7 +347,7 @@ func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (d
 	}
 	switch len(l.found) {
 	case 0:
-		p.nobodyFound(w, keys, l)
+		p.logNotFound(w, keys, l)
 		return p.decideUnmatched(w, attributes, keys, l), nil
 	case 1:
 		if d, err := p.adopt(ctx, w, l.found[0], l.key, "matched"); d != nil || err != nil {
@@ -358,9 +358,9 @@ func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (d
 	return w.ambiguous(l.found, l.key), nil
 }
 
-// nobodyFound logs which values were searched for without a match, and which could not be searched
+// logNotFound logs which values were searched for without a match, and which could not be searched
 // for.
-func (p *pass) nobodyFound(w *work, keys []MatchKey, l lookup) {
+func (p *pass) logNotFound(w *work, keys []MatchKey, l lookup) {
 	var asked []MatchKey
 	for _, k := range keys {
 		if !slices.ContainsFunc(l.skipped, func(s Searchable) bool { return s.Path == k.Path }) {
@@ -591,7 +591,7 @@ func (w *work) skipUpdate(code, reason, advice string) skip {
 	return s
 }
 
-// redundant decides to do nothing because the account is already as it should be.
+// redundant decides to do nothing because the account already has the wanted state.
 func (w *work) redundant() skip {
 	reason, advice := w.whyRedundant()
 	s := w.skip("RedundantExport", reason, advice)
@@ -638,8 +638,8 @@ func (l *Link) lastSeen() time.Time {
 	return l.Updated
 }
 
-// has returns the value of an attribute of the account, as far as it was read or is remembered.
-func (w *work) has(r *row) any {
+// valueOf returns the value of an attribute of the account, as far as it was read or is remembered.
+func (w *work) valueOf(r *row) any {
 	if w.current != nil {
 		return r.valueIn(w.current)
 	}
@@ -651,7 +651,7 @@ func (w *work) onlyCase() string {
 	var names []string
 	for _, v := range w.values {
 		want, isText := v.want.(string)
-		if old := text(w.has(v.row)); isText && !v.row.CaseExact && old != want && strings.EqualFold(old, want) {
+		if old := text(w.valueOf(v.row)); isText && !v.row.CaseExact && old != want && strings.EqualFold(old, want) {
 			names = append(names, v.row.Target)
 		}
 	}

@@ -15,7 +15,7 @@ func (p *pass) export(ctx context.Context, w *work, now time.Time) {
 		if w.result = p.create(ctx, w, d, now); w.result != nil {
 			return
 		}
-		w.result = unsent{}
+		w.result = unsentResult{}
 	}
 	switch d := w.decision.(type) {
 	case patch:
@@ -25,7 +25,7 @@ func (p *pass) export(ctx context.Context, w *work, now time.Time) {
 	}
 }
 
-// create sends a create. If it returns no result, it has put another decision into w.
+// create sends a create. If it returns no result, it has set another decision in w.
 func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) result {
 	o, err := p.target.Create(ctx, d.changes)
 	if err == nil {
@@ -42,7 +42,7 @@ func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) res
 
 // notCreated returns the result of a refused create. If the request may have been carried out, its
 // intent stays recorded, because only a read can show the outcome.
-func (w *work) notCreated(p *pass, te *TargetError) refused {
+func (w *work) notCreated(p *pass, te *TargetError) refusedResult {
 	return w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 }
 
@@ -62,20 +62,20 @@ func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, n
 	return w.wasCreated(p, d)
 }
 
-func (w *work) wasCreated(p *pass, d create) done {
+func (w *work) wasCreated(p *pass, d create) doneResult {
 	return w.succeed("EntryExportAdd", fmt.Sprintf("%s was created in %s.", w.who(), p.m.target), d.changes)
 }
 
 // notOurs refuses an account that belongs, or may belong, to another person.
 func (w *work) notOurs(targetID, owner string, err error, open bool) result {
 	if err != nil {
-		return refused{problem: asTargetError(err), mayHaveHappened: open}
+		return refusedResult{problem: asTargetError(err), mayHaveHappened: open}
 	}
-	return refused{problem: w.taken(targetID, owner).problem, mayHaveHappened: open, action: Other}
+	return refusedResult{problem: w.failTaken(targetID, owner).problem, mayHaveHappened: open, action: Other}
 }
 
-// contradicted returns an attribute in the answer to a create which shows that the account is not
-// the requested one or may not be used. It returns "" if there is none.
+// contradicted returns the name of an attribute in the answer to a create that shows that the
+// account is not the requested one or is blocked. It returns "" if there is none.
 func (p *pass) contradicted(o TargetObject, values []value) string {
 	for _, v := range values {
 		if !v.row.state && v.row.MatchingPriority == 0 {
@@ -94,7 +94,7 @@ func (p *pass) correct(ctx context.Context, w *work, d create) result {
 	if err != nil {
 		te := asTargetError(err)
 		no := w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of %s in %s: %s", w.who(), p.m.target, te.Detail), te)
-		no.mayHaveHappened = false // the create has happened: the account is known
+		no.mayHaveHappened = false // the account is known, so the create has happened
 		return no
 	}
 	w.current, w.version, w.answer, w.known.resolved = o.Resource, o.Version, nil, true
@@ -119,9 +119,9 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 	}
 	switch other, err := p.adopt(ctx, w, l.found[0], l.key, "adopted"); {
 	case err != nil:
-		return refused{problem: asTargetError(err), mayHaveHappened: refusal.Sent}
+		return refusedResult{problem: asTargetError(err), mayHaveHappened: refusal.Sent}
 	case other != nil:
-		return refused{problem: problemOf(other, nil), mayHaveHappened: refusal.Sent, action: Other}
+		return refusedResult{problem: problemOf(other, nil), mayHaveHappened: refusal.Sent, action: Other}
 	}
 	if refusal.Kind != Conflict {
 		w.link.How = "created"
@@ -156,21 +156,21 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 }
 
 // succeed returns the result when the target has the wanted state.
-func (w *work) succeed(step, words string, changes []Change) done {
+func (w *work) succeed(step, words string, changes []Change) doneResult {
 	w.step(step, ExportStep, Success, words, nil)
 	if _, removed := w.decision.(remove); w.gone || removed {
-		return done{pair: forget{}}
+		return doneResult{pair: forget{}}
 	}
-	d := done{pair: w.pairAfter(true, changes)}
+	d := doneResult{pair: w.pairAfter(true, changes)}
 	if kept, ok := d.pair.(remember); ok && kept.link.State == Held {
 		d.blockedBy = w.m.heldBy(kept.link.Wrote)
 	}
 	return d
 }
 
-func (w *work) failExport(step, words string, te *TargetError) refused {
+func (w *work) failExport(step, words string, te *TargetError) refusedResult {
 	w.step(step, ExportStep, Failure, words, nil)
-	no := refused{problem: te, mayHaveHappened: te.Sent}
+	no := refusedResult{problem: te, mayHaveHappened: te.Sent}
 	if w.newLink() {
 		no.pair = remember{*w.link} // remember the pair, whatever happened to the request
 	}
@@ -233,7 +233,7 @@ func (w *work) report(now time.Time, cycle string) *LogEntry {
 	e := &w.entry
 	e.ActivityTime, e.CycleID, e.DurationMillis = now, cycle, now.Sub(w.started).Milliseconds()
 	e.Action, e.Modified = actionOf(w.decision), modified(changesOf(w.decision))
-	if no, failed := w.result.(refused); failed && no.action != "" {
+	if no, failed := w.result.(refusedResult); failed && no.action != "" {
 		e.Action, e.Modified = no.action, []ModifiedProperty{}
 	}
 	e.Status = statusOf(w.decision, w.result)
@@ -249,7 +249,7 @@ func statusOf(d decision, r result) StatusInfo {
 		}
 		return s
 	}
-	if ok, sent := r.(done); sent && ok.blockedBy != "" {
+	if ok, sent := r.(doneResult); sent && ok.blockedBy != "" {
 		return StatusInfo{Status: Warning, Code: codeHeld, Reason: heldReason(ok.blockedBy), Category: "nonServiceFailure", RecommendedAction: heldAdvice}
 	}
 	if s, skipped := d.(skip); skipped {

@@ -32,15 +32,15 @@ type GroupSource interface {
 // Edge is a membership, or the change of one.
 type Edge struct {
 	Group, Member string
-	Kind          ObjectKind // of the member
+	Kind          ObjectKind // the kind of the member
 	Present       bool       // added; otherwise removed
-	Cursor        Cursor     // where it happened; empty for a membership that is simply there
+	Cursor        Cursor     // the position of the change; empty for a membership from Members
 }
 
 // GroupsChanged lists groups and memberships that have changed.
 type GroupsChanged struct {
-	IDs    []string // of groups, each once, in the order of their first change
-	Edges  []Edge   // in the order in which they happened
+	IDs    []string // the ids of the groups, each once, in the order of their first change
+	Edges  []Edge   // the changes of memberships, in the order in which they happened
 	Cursor Cursor
 	More   bool
 }
@@ -160,7 +160,7 @@ func (p *pass) passFor(object *Object, known Pending) *pass {
 
 // leaveGroup leaves a group alone while groups are not provisioned.
 func (p *pass) leaveGroup(known Pending, object *Object) *work {
-	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsent{}, decision: skip{telling: silent}}
+	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsentResult{}, decision: skip{telling: silent}}
 	if object != nil {
 		w.object = *object
 	}

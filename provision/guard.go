@@ -31,7 +31,7 @@ type Verdict string
 // The verdicts.
 const (
 	Ready    Verdict = "ready"
-	Judging  Verdict = "judging"  // its cause is counted
+	Judging  Verdict = "judging"  // the cause is being counted
 	Late     Verdict = "late"     // the same, found after the cause was listed
 	OnHold   Verdict = "held"     // somebody has to decide
 	Rejected Verdict = "rejected" // somebody decided that nothing is sent
@@ -46,7 +46,7 @@ type Origin struct {
 // CauseInfo is what a source knows of an import.
 type CauseInfo struct {
 	Words string
-	Seen  time.Time // when it last wrote something
+	Seen  time.Time // when the cause last wrote something
 }
 
 // cycleCause is how the id of the cause begins that an initial cycle is.
@@ -71,7 +71,7 @@ type JudgedCause struct {
 
 // Judgement is the outcome of counting a cause.
 type Judgement struct {
-	Count   int  // of the rows that were judged now
+	Count   int  // the number of rows that were judged now
 	Total   int  // together with those that were let through or are on hold
 	Links   int  // active links of the job
 	Held    bool // the rows are on hold

@@ -43,8 +43,8 @@ type Awaited struct {
 // written down before it is sent.
 type Aside struct {
 	Path    string    `json:"path"`
-	Value   string    `json:"value"` // the temporary one
-	Old     string    `json:"old"`   // the one that the account had
+	Value   string    `json:"value"` // the temporary value
+	Old     string    `json:"old"`   // the value that the account had
 	Since   time.Time `json:"since"`
 	Reached bool      `json:"reached,omitempty"` // the account has the temporary value
 }
@@ -59,23 +59,23 @@ const (
 	maxCircle = 50
 )
 
-// others gives a pass access to what is known of other people.
-type others struct {
+// knowledge gives a pass access to what is known about other people.
+type knowledge struct {
 	read    func(ctx context.Context, objectID string) (*Object, error)
 	known   func(ctx context.Context, objectID string) (Pending, error)
 	holder  func(ctx context.Context, key MatchKey) (objectID string, err error)
 	awaited func(ctx context.Context, objectID string) (*Awaited, error)
 }
 
-// holder is a person whose account has a value that somebody else should have.
+// holder is a person whose account has a value that another person should have.
 type holder struct {
 	id       string
 	name     string
-	object   *Object // nil if it was purged
+	object   *Object // nil if the person was purged
 	known    Pending
 	entitled bool
-	keeps    bool // they should have the value themselves
-	leaves   bool // their account will be deleted
+	keeps    bool // whether the holder should have the value
+	leaves   bool // whether the holder's account will be deleted
 	why      string
 }
 
@@ -99,7 +99,7 @@ func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.T
 	wanted, problem := p.m.keys(attributes)
 	h.keeps = problem != nil || slices.ContainsFunc(wanted, func(k MatchKey) bool { return sameKey(k, key) })
 	if !h.keeps && !slices.ContainsFunc(wanted, func(k MatchKey) bool { return k.Path == key.Path }) {
-		h.keeps = true // the mapping yields nothing else, so the account keeps it
+		h.keeps = true // the mapping yields no other value, so the account keeps this one
 	}
 	return h, nil
 }
@@ -183,8 +183,9 @@ func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (deci
 
 func ended(s string) string { return strings.TrimSuffix(s, ".") + "." }
 
-// circle returns the people of a circle in which each waits for a value of the next, from the one
-// who asks to the holder of what they want. It returns nil if there is none.
+// circle finds people who wait for each other: each one's account has the value that the previous
+// one wants, and the last one waits for the first. It returns their object ids, starting with
+// objectID; nil if there is no such circle.
 func (p *pass) circle(ctx context.Context, objectID, holderID string) ([]string, error) {
 	members := []string{objectID}
 	for id := holderID; len(members) < maxCircle; {
@@ -196,7 +197,7 @@ func (p *pass) circle(ctx context.Context, objectID, holderID string) ([]string,
 		case a.Holder == objectID:
 			return members, nil
 		case slices.Contains(members, a.Holder):
-			return nil, nil // a circle of others
+			return nil, nil // the circle does not contain the person
 		}
 		id = a.Holder
 	}
@@ -224,7 +225,7 @@ func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, cir
 	l := *w.link
 	r := p.m.rowFor(key.Path)
 	l.Aside = &Aside{
-		Path: key.Path, Value: "rollcall-" + hashText(w.known.ObjectID + key.Path + w.started.String())[:16], Old: text(w.has(r)), Since: w.started,
+		Path: key.Path, Value: "rollcall-" + hashText(w.known.ObjectID + key.Path + w.started.String())[:16], Old: text(w.valueOf(r)), Since: w.started,
 	}
 	return later{until: w.started, pair: remember{l}, awaits: awaits}
 }
@@ -248,7 +249,7 @@ func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change,
 	a := *w.link.Aside
 	changes = slices.Clone(changes)
 	i := slices.IndexFunc(changes, func(c Change) bool { return c.Path == a.Path })
-	if text(w.has(p.m.rowFor(a.Path))) != a.Value { // not there yet
+	if text(w.valueOf(p.m.rowFor(a.Path))) != a.Value { // the account does not have the temporary value yet
 		l := *w.link
 		w.link = &l
 		if i < 0 || a.Reached {
@@ -258,7 +259,7 @@ func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change,
 		key := MatchKey{Path: a.Path, Value: changes[i].New}
 		id, err := p.others.holder(ctx, key)
 		if err != nil || id == "" || id == w.known.ObjectID {
-			l.Aside = nil // it became free meanwhile
+			l.Aside = nil // the wanted value became free meanwhile
 			return changes, nil, err
 		}
 		changes[i].New = a.Value
@@ -316,7 +317,7 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 		return nil, err
 	}
 	if h.keeps || h.known.Link == nil || h.known.Link.FirstKey() != key.Folded() {
-		return w.taken(o.ID, owner), nil
+		return w.failTaken(o.ID, owner), nil
 	}
 	if !h.entitled && !h.leaves && p.job.Rehire == RehireAdopt && w.entitled() {
 		if id := employeeID(&w.object); id != "" && id == employeeID(h.object) {
@@ -327,7 +328,7 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 	}
 	d, err := p.await(ctx, w, key, h)
 	if err == nil && d == nil {
-		return w.taken(o.ID, owner), nil
+		return w.failTaken(o.ID, owner), nil
 	}
 	return d, err
 }

@@ -13,13 +13,13 @@ import (
 type HeldCause struct {
 	ID      string
 	Words   string
-	Since   time.Time // when it was judged first
+	Since   time.Time // when the cause was first judged
 	Count   int
 	Changed int // operations that were on hold, too, until their person changed
 	Links   int // active links when it was judged
 	Batch   int // grows when more operations of the cause are held
 	Reasons []HeldReason
-	Names   []string // of the first accounts
+	Names   []string // the names of the first accounts
 }
 
 // HeldReason counts operations that are on hold for the same reason.

@@ -38,7 +38,7 @@ type Jobs struct {
 type Settings struct {
 	Mode      Mode
 	TenantURL string
-	Secret    *string // nil keeps the saved Secret Token, "" removes it
+	Secret    *string // the new Secret Token; nil keeps the saved one, "" removes it
 	Status    Status
 	Scope     Scope
 	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
@@ -178,7 +178,7 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		} else {
 			did = append(did, "Secret Token saved again")
 		}
-		job.TryNow++ // whoever saves credentials wants to know whether they work now
+		job.TryNow++ // the person who saved the credentials wants to know at once whether they work
 	}
 	if s.Scope != job.Scope {
 		did = append(did, fmt.Sprintf("Scope set to %s", s.Scope))

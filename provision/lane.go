@@ -22,8 +22,8 @@ const (
 // Lanes of groups and references, which come after people.
 const (
 	Groups      Lane = 10 + iota
-	Memberships      // of one group
-	References       // of people to people
+	Memberships      // the memberships of one group
+	References       // references from people to people, such as the manager
 )
 
 // Checks is the last lane: an initial cycle or the daily search looks at them.

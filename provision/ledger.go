@@ -21,7 +21,7 @@ type Written struct {
 	// Sent is the value that the job brought the account to, or found there already. It is nil if
 	// the job has not given the attribute a value.
 	Sent any
-	// Got is the value that the target showed last; nil if it showed none.
+	// Got is the value that the target last showed; nil if it showed none.
 	Got any
 	// Shown reports whether the target has shown the attribute, or its absence, since it was sent.
 	Shown bool
@@ -93,7 +93,7 @@ func (l Ledger) equal(other Ledger) bool {
 	})
 }
 
-// same reports whether two remembered values are identical.
+// same reports whether two remembered values are equal.
 func same(a, b any) bool {
 	listA, severalA := a.([]any)
 	listB, severalB := b.([]any)
@@ -236,7 +236,7 @@ func (l Ledger) Text() string {
 	for _, path := range slices.Sorted(maps.Keys(l)) {
 		w := l[path]
 		if w.Sent == nil && w.Got == nil && !w.Unsure && w.Refused == nil {
-			mark := byte(' ') // shown to be absent
+			mark := byte(' ') // the target has shown that the attribute has no value
 			if !w.Shown {
 				mark = '.'
 			}
@@ -276,7 +276,8 @@ func (l Ledger) Text() string {
 	return string(append(b, '}'))
 }
 
-// marks returns what cannot be told from the number of values.
+// marks returns the marks of the stored form: those properties that the number of values does not
+// show.
 func (w Written) marks() string {
 	var marks string
 	if w.Unsure {
@@ -313,7 +314,7 @@ func appendValue(b []byte, v any) []byte {
 		return strconv.AppendInt(b, v, 10)
 	case []any:
 		b = append(b, `["`...)
-		b = append(b, `",`...) // tells a list from the sign for an equal value
+		b = append(b, `",`...) // distinguishes a list from [], which stands for an equal value
 		for i, e := range v {
 			if i > 0 {
 				b = append(b, ',')
@@ -426,7 +427,7 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 		}
 		e, known := before[r.Target]
 		switch {
-		case isPassword(r.Target): // no answer shows it
+		case isPassword(r.Target): // no answer shows a password
 		case w.current != nil:
 			unsure := e.Unsure
 			e.Got, e.Shown, e.Unsure, known = rememberedAs(r.Target, r.valueIn(w.current)), true, false, true

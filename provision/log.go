@@ -31,7 +31,7 @@ const (
 	Update  Action = "update"
 	Disable Action = "disable"
 	Delete  Action = "delete"
-	Other   Action = "other" // nothing to do: skipped, or failed before the action was known
+	Other   Action = "other" // the object was skipped, or failed before the action was known
 )
 
 // Result is the outcome of an action.
@@ -106,9 +106,9 @@ type LogQuery struct {
 	Action   Action
 	ObjectID string
 	Cycle    string
-	From     time.Time // entries of [From, Until); zero: no bound
+	From     time.Time // only entries from From up to but not including Until; zero means no bound
 	Until    time.Time
 	Shown    bool   // leaves out skipped entries, unless Status selects them
-	Before   string // cursor from the page before
+	Before   string // the cursor that came with the previous page
 	Limit    int    // 0 means 50; at most 500
 }

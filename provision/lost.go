@@ -29,7 +29,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 			return nil, err
 		}
 		if owner != "" && owner != w.known.ObjectID && !w.entitled() {
-			l.found = nil // that is the other person's own account, not the one that is gone
+			l.found = nil // the found account belongs to another person; it is not the one that is gone
 		}
 	}
 	switch {
@@ -52,7 +52,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 		}
 		return d, err
 	}
-	p.nobodyFound(w, keys, l)
+	p.logNotFound(w, keys, l)
 	if seen := latest(old.Proved, old.Since); w.started.Before(seen.Add(p.settle)) {
 		w.waits = "The application does not know an account that it has just shown. It may be behind, so it is asked again."
 		return later{until: seen.Add(p.settle)}, nil

@@ -23,14 +23,14 @@ const attrEnabled = "accountEnabled"
 
 // mapping is a compiled object mapping of a job's schema.
 type mapping struct {
-	kind     ObjectKind // of the source's objects
+	kind     ObjectKind // the kind of the source's objects
 	object   *ObjectMapping
 	source   string // name of the source directory, for messages
 	target   string // name of the target directory
 	rows     []row
-	matching []row // by precedence
+	matching []row // the matching rows, by precedence
 	filter   *scopingFilter
-	groups   bool // the schema has an enabled group mapping
+	groups   bool // whether the schema has an enabled group mapping
 
 	now func() time.Time // the engine's clock; nil: expressions that read the time fail
 }
@@ -40,8 +40,8 @@ type row struct {
 	CompiledMapping
 	path  scim.Path
 	loose *scim.Path // the path without the filter in brackets; nil if it has none
-	state bool       // the attribute tells the target whether the account may be used
-	alone bool       // no other row writes to the element that the path selects
+	state bool       // whether the attribute tells the target that the account may be used
+	alone bool       // whether no other row writes to the element that the path selects
 }
 
 // compileMapping compiles the user mapping.
@@ -63,7 +63,7 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 	m.source, m.target = s.systems(object)
 	for _, c := range compiled {
 		if c.Expr != nil && c.Expr.Draws() {
-			c.FlowType = FlowObjectAddOnly // what is drawn at creation stays
+			c.FlowType = FlowObjectAddOnly // a value that is generated when the account is created stays
 		}
 		if c.Type == TypeReference {
 			c.CaseExact = true // the target's ids
@@ -155,7 +155,7 @@ type value struct {
 	want any
 }
 
-// env is what the expressions of one person may look at.
+// env returns what the expressions may read when they are evaluated for one person.
 func (m *mapping) env(attributes map[string]any) expr.Env {
 	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }}
 	if m.now != nil {
@@ -382,7 +382,7 @@ func (r *row) dependsOnValue() bool {
 	return r.FlowType != FlowAlways && r.FlowType != FlowObjectAddOnly
 }
 
-// add appends the change that gives an account the value, unless it needs none.
+// add appends the change that gives an account the value, unless the account already has it.
 func (v value) add(changes []Change, old any, same bool) []Change {
 	if same || v.row.FlowType == FlowAttributeAddOnly && old != nil {
 		return changes
@@ -488,7 +488,7 @@ func (r *row) same(have, want any) bool {
 	return false
 }
 
-// text formats a value as the log shows it and as comparisons use it.
+// text returns a value as a string, for the log and for comparisons.
 func text(v any) string {
 	switch v := v.(type) {
 	case nil:

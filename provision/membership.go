@@ -55,7 +55,7 @@ type MemberOutcome struct {
 
 const (
 	membersPage = 1_000     // memberships that are looked at together, and the most that one request carries
-	memberBytes = 256 << 10 // of ids in one request
+	memberBytes = 256 << 10 // the most bytes of ids in one request
 	// filterOps is how many removals one request carries, where each is an operation of its own.
 	filterOps = 100
 )
@@ -162,7 +162,7 @@ type memberSync struct {
 	group   string
 	known   Pending
 	firm    context.Context // for requests: what was begun is finished
-	link    Link            // of the group
+	link    Link            // the link of the group
 	problem *TargetError    // why it is tried again
 	refused int             // memberships that the target refused
 	waits   time.Time
@@ -246,7 +246,7 @@ func (s *memberSync) read(ctx context.Context, after string) error {
 // memberChange is one membership to add or to remove.
 type memberChange struct {
 	Membership
-	id string // of the account
+	id string // the id of the account
 }
 
 // decide compares memberships with the directory. What needs no request is in settled.
@@ -370,7 +370,7 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 	case !te.postponed.IsZero():
 		s.waits = te.postponed
 		return nil
-	case len(changes) > 1 && (isolable(te) || te.Kind == NotFound || te.Status == http413) && s.budget > 0:
+	case len(changes) > 1 && (mayBeIsolated(te) || te.Kind == NotFound || te.Status == http413) && s.budget > 0:
 		s.budget--
 		middle := len(changes) / 2
 		for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
@@ -382,7 +382,7 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 			return s.learnSize(middle + 1)
 		}
 		return nil
-	case len(changes) == 1 && (isolable(te) || te.Kind == NotFound) && s.groupIsThere():
+	case len(changes) == 1 && (mayBeIsolated(te) || te.Kind == NotFound) && s.groupIsThere():
 		return s.refuse(changes[0], removing, te, began)
 	}
 	if s.again {

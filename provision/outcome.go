@@ -42,13 +42,13 @@ const http403 = 403
 // postpone reschedules a work whose failure is not about the person.
 func (w *work) postpone(until time.Time, why string) {
 	next := later{until: until}
-	if no, failed := w.result.(refused); failed {
+	if no, failed := w.result.(refusedResult); failed {
 		if _, creating := w.decision.(create); creating {
 			w.known.resolved = !no.mayHaveHappened
 		}
 		next.pair = no.pair
 	}
-	w.decision, w.result, w.waits = next, unsent{}, why
+	w.decision, w.result, w.waits = next, unsentResult{}, why
 }
 
 func (r *run) show(entry *LogEntry) error {

@@ -579,9 +579,9 @@ func (s *State) flight(o Outcome) {
 // memo remembers for a short time the people who have no account, as a search showed, and whose
 // create was put off. The next attempt need not repeat the search.
 type memo struct {
-	of  string // the settings that it was made with
-	mu  sync.Mutex
-	all map[string]searched
+	settings string // the settings that it was made with
+	mu       sync.Mutex
+	all      map[string]searched
 }
 
 type searched struct {

@@ -15,18 +15,18 @@ type PlannedObject struct {
 	ObjectID    string   `json:"objectId"`
 	DisplayName string   `json:"displayName"`
 	UserName    string   `json:"userPrincipalName"`
-	Action      Action   `json:"action"` // Other: nothing to send
-	Result      Result   `json:"result"` // Success: would be sent; Skipped and Failure: would not
+	Action      Action   `json:"action"` // Other means that nothing would be sent
+	Result      Result   `json:"result"` // Success means that the action would be sent; Skipped and Failure mean that it would not
 	TargetID    string   `json:"targetId,omitempty"`
 	Code        string   `json:"code,omitempty"`   // why nothing would be sent, in Entra's codes
-	Reason      string   `json:"reason,omitempty"` // the same in words
+	Reason      string   `json:"reason,omitempty"` // Code in words
 	Advice      string   `json:"recommendedAction,omitempty"`
 	Changes     []Change `json:"changes"`
 }
 
 // PlanReport summarizes a plan.
 type PlanReport struct {
-	Kind     string   `json:"kind"` // of the cycle that would run
+	Kind     string   `json:"kind"` // the kind of the cycle that would run
 	Read     int      `json:"read"`
 	Creates  int      `json:"creates"`
 	Updates  int      `json:"updates"`
@@ -63,7 +63,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	p.reads = r.state.ReadAll || r.state.ForgetFailures != r.job.ForgetFailures
 	initial := !r.state.Ready || r.state.LookAtAll != r.job.LookAtAll
 	if !initial {
-		_, err := r.changed(ctx)
+		_, err := r.sourceChanged(ctx)
 		if initial = errors.Is(err, ErrBehind); err != nil && !initial {
 			return PlanReport{}, err
 		}
@@ -131,7 +131,7 @@ func (r *run) candidates(ctx context.Context, initial bool, page func(ids []stri
 	if err != nil {
 		return err
 	}
-	absent, err := r.absent(ctx)
+	absent, err := r.withoutAccount(ctx)
 	if err != nil {
 		return err
 	}

@@ -8,35 +8,35 @@ import (
 // Reach counts the people that a change of a job's settings affects. It is shown for confirmation
 // before the change is saved.
 type Reach struct {
-	In      int // users in scope after the change who may have an account
+	In      int // users who are in scope after the change and may have an account
 	Leave   int // users who leave the scope
 	Off     int // users with a linked account that the change disables
 	Make    int // users who will get an account: in scope, without a linked one
-	Join    int // of Make, users who were not in scope before
-	Linked  int // linked accounts
-	Out     int // of Linked, those of users out of scope after the change
-	Deleted int // of Linked, those of users who are soft-deleted
+	Join    int // those of Make who were not in scope before
+	Linked  int // the number of linked accounts
+	Out     int // those of Linked whose user is out of scope after the change
+	Deleted int // those of Linked whose user is soft-deleted
 }
 
-// reacher decides which users are in a job's scope, whether the job creates accounts for them, and
+// scopeChecker decides which users are in a job's scope, whether the job creates accounts for them, and
 // whether it disables the accounts of others.
-type reacher struct {
+type scopeChecker struct {
 	job     Job
 	admits  func(Object) bool
 	makes   bool
 	updates bool // whether the job may update accounts; otherwise it disables none
 }
 
-func newReacher(job Job) (reacher, error) {
+func newScopeChecker(job Job) (scopeChecker, error) {
 	m, err := job.Schema.UserMapping()
 	if err != nil {
-		return reacher{}, err
+		return scopeChecker{}, err
 	}
 	admits, err := m.Admits()
-	return reacher{job: job, admits: admits, makes: job.Status == On && m.FlowTypes.Has(FlowAdd), updates: m.FlowTypes.Has(FlowUpdate)}, err
+	return scopeChecker{job: job, admits: admits, makes: job.Status == On && m.FlowTypes.Has(FlowAdd), updates: m.FlowTypes.Has(FlowUpdate)}, err
 }
 
-func (r reacher) has(o Object) bool {
+func (r scopeChecker) has(o Object) bool {
 	return (o.Assigned || r.job.Scope == Everyone) && r.admits(o)
 }
 
@@ -49,11 +49,11 @@ func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 
 // compare counts the people that a change affects, and shows every user of the directory to visit.
 func (j *Jobs) compare(ctx context.Context, before, after Job, n *Reach, visit func(Object)) error {
-	was, err := newReacher(before)
+	was, err := newScopeChecker(before)
 	if err != nil {
 		return fmt.Errorf("read the mapping: %w", err)
 	}
-	is, err := newReacher(after)
+	is, err := newScopeChecker(after)
 	if err != nil {
 		return fmt.Errorf("read the mapping: %w", err)
 	}
@@ -83,7 +83,7 @@ func (j *Jobs) compare(ctx context.Context, before, after Job, n *Reach, visit f
 	}
 }
 
-func (n *Reach) add(o Object, was, is reacher, linked bool) {
+func (n *Reach) add(o Object, was, is scopeChecker, linked bool) {
 	had, has := was.has(o), is.has(o)
 	if linked && has {
 		n.Out--

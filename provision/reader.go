@@ -20,7 +20,7 @@ type reader struct {
 // ask is one object that somebody waits for.
 type ask struct {
 	id     string
-	object *Object // nil if the source does not have it
+	object *Object // the object; nil if the source does not have it
 	err    error
 	done   chan struct{}
 }

@@ -18,7 +18,7 @@ const (
 // HeldError says that another process works on the job.
 type HeldError struct {
 	Owner string
-	Until time.Time // when its claim ends unless it is renewed
+	Until time.Time // when the other process's claim ends, unless that process renews it
 }
 
 func (e *HeldError) Error() string {
@@ -33,7 +33,8 @@ func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(L
 	return e.RunWatched(ctx, k, owner, visit, nil)
 }
 
-// RunWatched is RunCycle. It calls waits, if not nil, when it has nothing to do until a time.
+// RunWatched is like RunCycle. It also calls waits, if that is not nil, each time it has nothing to
+// do until a later time.
 func (e *Engine) RunWatched(ctx context.Context, k Key, owner string, visit func(LogEntry) error, waits func(r CycleReport, until time.Time, why string)) (CycleReport, error) {
 	epoch, err := e.claim(ctx, k, owner)
 	if err != nil {

@@ -25,7 +25,7 @@ type SynchronizationRule struct {
 	ID                  string           `json:"id"`
 	Name                string           `json:"name"`
 	Editable            bool             `json:"editable"`
-	Priority            int              `json:"priority"` // lowest first
+	Priority            int              `json:"priority"` // rules with a lower number apply first
 	SourceDirectoryName string           `json:"sourceDirectoryName"`
 	TargetDirectoryName string           `json:"targetDirectoryName"`
 	ObjectMappings      []ObjectMapping  `json:"objectMappings"`
@@ -57,7 +57,7 @@ type ObjectMapping struct {
 	FlowTypes         FlowTypes          `json:"flowTypes"` // Target Object Actions
 	SourceObjectName  string             `json:"sourceObjectName"`
 	TargetObjectName  string             `json:"targetObjectName"`
-	Scope             *Filter            `json:"scope"` // nil: all records
+	Scope             *Filter            `json:"scope"` // nil means all records
 	AttributeMappings []AttributeMapping `json:"attributeMappings"`
 	Metadata          []MetadataEntry    `json:"metadata"`
 }
@@ -65,9 +65,9 @@ type ObjectMapping struct {
 // AttributeMapping is one row: how one target attribute gets its value.
 type AttributeMapping struct {
 	TargetAttributeName     string                  `json:"targetAttributeName"`
-	Source                  *AttributeMappingSource `json:"source"`           // nil: only the default value applies
-	DefaultValue            *string                 `json:"defaultValue"`     // nil and "": none
-	MatchingPriority        int                     `json:"matchingPriority"` // Matching precedence; 0: not a matching attribute
+	Source                  *AttributeMappingSource `json:"source"`           // nil if only the default value applies
+	DefaultValue            *string                 `json:"defaultValue"`     // nil and "" mean none
+	MatchingPriority        int                     `json:"matchingPriority"` // the Matching precedence; 0 if it is not a matching attribute
 	FlowType                AttributeFlowType       `json:"flowType"`
 	FlowBehavior            FlowBehavior            `json:"flowBehavior"`
 	ExportMissingReferences bool                    `json:"exportMissingReferences"`

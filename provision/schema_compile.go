@@ -13,13 +13,13 @@ import (
 // CompiledMapping is a row that is ready for evaluation, with properties from its target
 // attribute's definition.
 type CompiledMapping struct {
-	Row              int        // from 1, in the order of the mapping
+	Row              int        // the number of the row in the mapping, from 1
 	Target           string     // target attribute name, a SCIM path
-	Expr             *expr.Expr // nil: only the default value applies
-	MatchingPriority int        // 0: not a matching attribute; else lowest first
+	Expr             *expr.Expr // nil if only the default value applies
+	MatchingPriority int        // lowest first; 0 if it is not a matching attribute
 	FlowType         AttributeFlowType
 	FlowBehavior     FlowBehavior
-	DefaultValue     string // "": none; used when an object is created
+	DefaultValue     string // used when an object is created; "" means none
 	Type             AttributeType
 	CaseExact        bool
 	Multivalued      bool

@@ -23,7 +23,7 @@ func (s Searchable) Note() string {
 	return fmt.Sprintf("%s Nobody is matched by %s. A person who has a value of it and is not found by another matching attribute gets no account. %s", s.Detail, s.Path, s.Advice)
 }
 
-// Searches are the tests of all matching attributes of a job.
+// Searches holds the results of testing all matching attributes of a job.
 type Searches struct {
 	For string       `json:"for"` // the settings they were made with, see [Job.connection]
 	At  time.Time    `json:"at"`
@@ -36,7 +36,7 @@ func (j Job) connection() string {
 	return fmt.Sprintf("%d.%d.%d", j.ForgetLinks, j.TryNow, j.LookAtAll)
 }
 
-// of reports whether the tests were made with the job's current settings.
+// of reports whether the tests were made with the current settings of this job.
 func (s *Searches) of(j Job) bool { return s != nil && s.For == j.connection() }
 
 // notes explains which tests failed. It returns nothing if the tests were not made or all
@@ -143,7 +143,7 @@ func (s *searcher) can(ctx context.Context, r *row) (Searchable, error) {
 // lookup is the result of a search by matching attributes.
 type lookup struct {
 	found   []TargetObject
-	key     MatchKey     // the key that found them
+	key     MatchKey     // the key that found the accounts
 	skipped []Searchable // attributes with a value that the target cannot be searched by
 	problem *TargetError
 }
@@ -226,8 +226,8 @@ func (m *mapping) rowFor(path string) *row {
 	return &r
 }
 
-// shows reports whether an account has any value for the row's attribute, and whether the wanted
-// value is among them. An element without a type counts as having the wanted type.
+// shows reports whether an account has any value for the row's attribute (shown), and whether the
+// wanted value is one of them (same). An element without a type counts as having the wanted type.
 func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
 	values := flatten(r.path.Get(account))
 	if r.loose != nil {

@@ -69,7 +69,7 @@ type Object struct {
 	Attributes map[string]any // what a mapping can read: string, bool or []string; read-only
 	Enabled    bool
 	Deleted    time.Time // time of the soft delete; zero if it is not deleted
-	Assigned   bool      // to the application
+	Assigned   bool      // whether the object is assigned to the application
 }
 
 // Active reports whether the object may be used at all, according to the source.
@@ -78,14 +78,14 @@ func (o Object) Active() bool { return o.Enabled && o.Deleted.IsZero() }
 // SnapshotQuery selects a page of a snapshot.
 type SnapshotQuery struct {
 	App          string // id of the application that Assigned is about
-	AssignedOnly bool   // only its objects
+	AssignedOnly bool   // only objects that are assigned to the application
 	After        string // object id where the last page ended
 	Limit        int
 }
 
 // Changed lists objects that have changed.
 type Changed struct {
-	IDs     []string          // each once, in the order of their first change
+	IDs     []string          // the ids of the objects, each once, in the order of their first change
 	Origins map[string]Origin // where the changes come from; objects that are not in it have single ones
 	Ended   []string          // causes of which no change follows
 	Cursor  Cursor            // where to continue after these objects
@@ -106,6 +106,6 @@ type SourceAttribute struct {
 // rejects nothing.
 type Catalog interface {
 	Attribute(name string) (SourceAttribute, bool)
-	// Suggest returns the attribute that was probably meant, or "".
+	// Suggest returns the name of the attribute that a person who typed name probably meant, or "".
 	Suggest(name string) string
 }

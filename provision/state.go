@@ -14,7 +14,7 @@ type State struct {
 
 	After     string `json:"after"`     // import cursor: object id
 	Start     Cursor `json:"start"`     // the watermark to use after the current initial cycle
-	Watermark Cursor `json:"watermark"` // everything before it is imported
+	Watermark Cursor `json:"watermark"` // all changes before this position are imported
 	Ready     bool   `json:"ready"`     // the watermark is valid: an initial import was completed
 
 	Why string `json:"why,omitempty"` // why the next initial cycle looks at everyone
@@ -25,13 +25,14 @@ type State struct {
 	NextCycle time.Time `json:"nextCycle"`
 	Cooldown  time.Time `json:"cooldown"` // the target asked for a pause until then
 	Pace      Pace      `json:"pace,omitzero"`
-	// Drained is since when the current cycle has nothing to do but wait, and DrainedRead how many
-	// objects it had looked at then.
+	// Drained is the time since when the current cycle has nothing to do but wait. DrainedRead is
+	// how many objects it had looked at by then.
 	Drained     time.Time `json:"drained,omitzero"`
 	DrainedRead int       `json:"drainedRead,omitempty"`
-	// Dialect is what the target was found to need.
+	// Dialect holds the deviations from SCIM that the target was found to need.
 	Dialect Dialect `json:"dialect"`
-	// InFlight are the objects whose update was about to be sent: it may have been carried out.
+	// InFlight lists the objects whose update was about to be sent. Such an update may have been
+	// carried out.
 	InFlight []string `json:"inFlight,omitempty"`
 
 	NextUnmatched time.Time `json:"nextUnmatched"`
@@ -79,7 +80,7 @@ type CycleReport struct {
 	ID       string    `json:"id"`
 	Kind     string    `json:"kind"`
 	Why      string    `json:"why,omitempty"`   // why it looks at everyone
-	Reads    bool      `json:"reads,omitempty"` // it reads every account, because a person asked for a restart
+	Reads    bool      `json:"reads,omitempty"` // whether the cycle reads every account, because a person asked for a restart
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended"`
 	Read     int       `json:"read"` // objects looked at
@@ -91,7 +92,7 @@ type CycleReport struct {
 	// Memberships that were added and removed.
 	MembersAdded   int    `json:"membersAdded,omitempty"`
 	MembersRemoved int    `json:"membersRemoved,omitempty"`
-	Redundant      int    `json:"redundant"` // of the skipped: objects that were already as they should be; not listed in the log
+	Redundant      int    `json:"redundant"` // those of Skipped whose accounts already had the wanted state; the log does not list them
 	Failed         int    `json:"failed"`
 	Waiting        int    `json:"waiting,omitempty"` // objects that were tried and wait when the cycle ends
 	State          string `json:"state"`             // Succeeded, EntryLevelErrors, Failed
@@ -112,7 +113,7 @@ type Quarantine struct {
 	Code        string    `json:"code"`   // Entra's error code
 	Message     string    `json:"message"`
 	Status      int       `json:"status"`   // HTTP status of the evidence, 0 if there was no answer
-	Advice      string    `json:"advice"`   // what to do now
+	Advice      string    `json:"advice"`   // what an administrator can do now
 	Evidence    string    `json:"evidence"` // the request that failed
 	NextAttempt time.Time `json:"nextAttempt"`
 	Attempts    int       `json:"attempts"`
@@ -148,10 +149,10 @@ const (
 	Held     LinkState = "held"     // the person should have access, but the target keeps the account blocked
 	Missed   LinkState = "missed"   // the target just answered 404; the account is looked for in the same cycle
 	Lost     LinkState = "lost"     // the target no longer has the account; the next cycle looks for it again
-	Gone     LinkState = "gone"     // not found the second time; looked for once a day for a while, when the person changes, and after a restart
+	Gone     LinkState = "gone"     // the account was not found a second time; the engine looks for it once a day for a while, when the person changes, and after a restart
 )
 
-// Op is a create that was about to be sent: it may have happened.
+// Op is a create that was about to be sent. It may have been carried out.
 type Op struct {
 	ObjectID string
 	ID       string
@@ -195,7 +196,7 @@ type Escrow struct {
 	Count    int
 	Code     string
 	Reason   string
-	Lane     Lane // of the work list
+	Lane     Lane // the lane of the work list to which the object returns
 }
 
 // Pending is an object to look at, with everything remembered about it.
@@ -203,8 +204,8 @@ type Pending struct {
 	ObjectID  string
 	Why       Why
 	Lane      Lane
-	Since     time.Time // since when it is on the list
-	Turn      int64     // which time it is on the list
+	Since     time.Time // since when the object has been on the list
+	Turn      int64     // how many times the object has been put on the list
 	Cause     string    // what its change comes from; "" for a single change, or once the guard let it through
 	Verdict   Verdict   // "" if it is not on the list
 	Takes     bool      // the guard lets its account be disabled or deleted
@@ -221,9 +222,9 @@ type Why string
 // Reasons to look at an object.
 const (
 	ByCycle   Why = "cycle"   // the initial cycle looks at everyone
-	ByChange  Why = "change"  // it changed in the source
-	ByRetry   Why = "retry"   // it failed before
-	ByAbsence Why = "absence" // it had no account; the engine looks for one once a day
+	ByChange  Why = "change"  // the object changed in the source
+	ByRetry   Why = "retry"   // the object failed before and is tried again
+	ByAbsence Why = "absence" // the object had no account; the engine looks for one once a day
 )
 
 // Report is a job's status, as the Provisioning page and `provision status` show it.
@@ -252,25 +253,25 @@ type Report struct {
 	LeaverLate bool
 }
 
-// Waits are objects on the work list that wait for the same reason.
+// Waits counts the objects on the work list that wait for the same reason.
 type Waits struct {
 	Lane   Lane      `json:"-"`
 	Reason string    `json:"reason"`
 	Count  int       `json:"count"`
-	Since  time.Time `json:"since"`         // since when the first of them is on the list
-	Next   time.Time `json:"next,omitzero"` // when the first of them is tried; zero: now
+	Since  time.Time `json:"since"`         // since when the first of them has been on the list
+	Next   time.Time `json:"next,omitzero"` // when the first of them is tried; zero means now
 }
 
-// Failing are objects that fail for the same reason and are tried again.
+// Failing counts the objects that fail for the same reason and are tried again.
 type Failing struct {
 	Lane   Lane      `json:"-"`
 	Code   string    `json:"code"`
-	Reason string    `json:"reason"` // of one of them
+	Reason string    `json:"reason"` // the reason of one of the objects
 	Count  int       `json:"count"`
 	Since  time.Time `json:"since"`
 }
 
-// inLine is the reason of objects that wait for nothing but those before them.
+// inLine is the reason shown for objects that wait only because others come first.
 const inLine = "Its turn has not come yet."
 
 // JudgedReason is the reason of objects whose cause the guard counts.

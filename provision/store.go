@@ -66,7 +66,7 @@ type Store interface {
 	Owner(ctx context.Context, k Key, kind ObjectKind, targetID string) (objectID string, err error)
 	// Holder returns the object whose account has a value of the first matching attribute, or "".
 	Holder(ctx context.Context, k Key, key MatchKey) (objectID string, err error)
-	// Awaited returns what an object waits for, or nil.
+	// Awaited returns the value that an object waits for, or nil.
 	Awaited(ctx context.Context, k Key, objectID string) (*Awaited, error)
 	// Linked pages through the ids of linked objects.
 	Linked(ctx context.Context, k Key, after string, limit int) ([]string, error)
@@ -126,7 +126,7 @@ type Fence struct {
 	Epoch int64
 }
 
-// Counts are the numbers that the status of a job shows.
+// Counts holds the numbers that the status of a job shows.
 type Counts struct {
 	Linked, Lost, Held, Escrowed, Unmatched, Pending, OnHold, Rejected, Active int // people, or work on memberships
 	Groups                                                                     int // linked groups
@@ -135,7 +135,7 @@ type Counts struct {
 
 // Forget says which stored state a restart or a new target drops.
 type Forget struct {
-	Links     bool // also the creates whose outcome is unknown
+	Links     bool // drop the links and the creates whose outcome is unknown
 	Escrows   bool
 	Unmatched bool
 }
@@ -143,23 +143,23 @@ type Forget struct {
 // Outcome is the result for one pending object. Fields that are nil or false change nothing.
 type Outcome struct {
 	ObjectID  string
-	Turn      int64     // of the Pending that this is about; 0: any
+	Turn      int64     // the Turn of the Pending that this outcome is about; 0 means any
 	Intent    *Op       // a create that is about to be sent; everything else stays as it is
 	Flies     bool      // an update is about to be sent; everything else stays as it is
 	Doubted   bool      // an earlier update may have been carried out, and nothing has shown it yet
 	Postpone  time.Time // when to look again; zero if the object is done
-	Waits     string    // why it is postponed
-	Link      *Link     // remember this pair
+	Waits     string    // why the object is postponed
+	Link      *Link     // the pair to remember
 	Unlink    bool
 	DropOp    bool
 	Escrow    *Escrow
-	DropFail  bool  // leave escrow
+	DropFail  bool  // whether the object leaves escrow
 	Unmatched *bool // whether to remember that the object has no account
 	Entry     *LogEntry
 	Counted   bool // the entry is shown to people who watch the cycle, but not stored
 
 	Awaits   *Awaited      // the object waits for this value and is woken when it becomes free
-	Frees    []MatchKey    // values that its account no longer has: whoever waits for one is woken
+	Frees    []MatchKey    // values that its account no longer has: objects that wait for one of them are woken
 	Also     []string      // objects to look at now
 	Members  MembersChange // what follows for the members of a group
 	Moved    bool          // the account came, went or changed: memberships and references that it is part of are looked at

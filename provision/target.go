@@ -32,8 +32,8 @@ type Target interface {
 	Delete(ctx context.Context, id string) error
 	// Groups returns the target of the application's groups.
 	Groups() GroupTarget
-	// Dialect returns what the target was found to need, and Speak starts from what an earlier
-	// Target found.
+	// Dialect returns the deviations that the target was found to need. Speak sets those that an
+	// earlier Target found.
 	Dialect() Dialect
 	Speak(d Dialect)
 }
@@ -57,10 +57,10 @@ type GroupTarget interface {
 // refuses a request and takes it in another form, and kept with the job's state.
 type Dialect struct {
 	For      int64 `json:"for"`                // the job's count [Asked.ForgetLinks] when this was found out; another count means another target
-	Booleans bool  `json:"booleans,omitempty"` // it refuses the strings True and False and takes JSON booleans
-	Elements bool  `json:"elements,omitempty"` // it refuses a path to an element that is missing and takes the whole element
-	Empties  bool  `json:"empties,omitempty"`  // it refuses to remove an attribute and takes an empty value for it
-	Unique   bool  `json:"unique,omitempty"`   // it has refused a value because another account has it
+	Booleans bool  `json:"booleans,omitempty"` // the target refuses the strings True and False and accepts JSON booleans
+	Elements bool  `json:"elements,omitempty"` // the target refuses a path to a missing element and accepts the whole element
+	Empties  bool  `json:"empties,omitempty"`  // the target refuses to remove an attribute and accepts an empty value instead
+	Unique   bool  `json:"unique,omitempty"`   // the target has refused a value because another account has it
 
 	// References: it refuses a reference as a plain id and takes it as an object with a value; and it
 	// refuses Entra's form of the end of one.
@@ -120,7 +120,7 @@ type Change struct {
 	Path string `json:"path"`
 	Old  any    `json:"old"`
 	New  any    `json:"new"`
-	Type string `json:"type"` // of the target attribute: String, Boolean, Integer, ...
+	Type string `json:"type"` // the type of the target attribute: String, Boolean, Integer, ...
 
 	// Alone is true if the mapping writes no other attribute of the element that Path selects.
 	Alone bool `json:"-"`
@@ -135,7 +135,7 @@ type ElementState int
 
 // States of an element.
 const (
-	ElementThere ElementState = iota // or the path selects no element
+	ElementThere ElementState = iota // the account has the element, or the path selects none
 	ElementMissing
 	ElementUnknown
 )
@@ -150,9 +150,9 @@ const (
 	Permanent    Kind = "permanent"    // the target refuses this object
 	Credentials  Kind = "credentials"  // the token is refused, for every object
 	Conflict     Kind = "conflict"     // a unique value is taken
-	NotFound     Kind = "notFound"     // no such account, or no such endpoint
+	NotFound     Kind = "notFound"     // the target has no such account or no such endpoint
 	Incompatible Kind = "incompatible" // the answer is not SCIM
-	Unreachable  Kind = "unreachable"  // no connection: name, certificate, refused
+	Unreachable  Kind = "unreachable"  // there is no connection, because of the name, the certificate or a refusal
 	Unsearchable Kind = "unsearchable" // the target cannot search by a matching attribute
 )
 

@@ -15,9 +15,9 @@ import (
 
 // Trial shows what one row yields, before it is saved.
 type Trial struct {
-	Chosen   *TrialValue  // of the person shown in detail; nil if the directory has nobody
+	Chosen   *TrialValue  // the values of the person who is shown in detail; nil if the directory has no users
 	Trace    *expr.Step   // how the chosen person's value was made; nil without an expression
-	Drawn    []TrialValue // of people drawn at random
+	Drawn    []TrialValue // the values of people who were picked at random
 	Empty    []TrialValue // the first people without a value
 	Failing  []TrialValue // the first people for which the row fails
 	Empties  int          // people without a value, of Examined
@@ -29,7 +29,7 @@ type Trial struct {
 // TrialValue is what a row yields for one person.
 type TrialValue struct {
 	Person
-	Values  []string // empty if there is no value
+	Values  []string // the values; empty if there is none
 	Hidden  bool     // the value is a password or behind Redact, and Values is empty
 	Problem string   // why there is no value; "" if nothing is wrong
 }
@@ -38,7 +38,7 @@ type TrialValue struct {
 const (
 	trialDrawn  = 10
 	trialListed = 5
-	trialTime   = 400 * time.Millisecond // for counting people without a value
+	trialTime   = 400 * time.Millisecond // how long counting people without a value may take
 )
 
 // Try evaluates a row as for an account that is created. person is the object id of the person to

@@ -15,21 +15,21 @@ type Watcher struct {
 	Store   Store
 	Sources func(ctx context.Context, d SourceID) (Source, error)
 	Wake    func(ctx context.Context, k Key) error
-	// Heads returns the newest position of every directory with a job that runs. One statement tells
-	// so whether there is anything to look at. If it is nil, the sources are asked one by one.
+	// Heads returns the newest position of every directory with a job that runs. One statement then
+	// shows whether there is anything to look at. If it is nil, the sources are asked one by one.
 	Heads func(ctx context.Context) (map[SourceID]Cursor, error)
-	// Woken, if not nil, is sent to after a change of this process.
+	// Woken, if not nil, gets a signal after each change that this process makes.
 	Woken <-chan struct{}
 	Every time.Duration // how often to look for changes of other processes; 0 means half a second
 	Now   func() time.Time
 	Log   *slog.Logger
 
 	seen  map[Key]looked
-	heads map[SourceID]Cursor // as far as the jobs of each directory were looked at
+	heads map[SourceID]Cursor // the position up to which the jobs of each directory were looked at
 }
 
-// looked is a part of the feed that has no changes for a job: from where the watcher started to the
-// position up to which it has looked.
+// looked is a part of the feed without changes for a job: from the position where the watcher
+// started to the one up to which it has looked.
 type looked struct{ from, upTo Cursor }
 
 // Run calls Look at regular intervals until ctx ends.
@@ -85,7 +85,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 			continue
 		}
 		if !s.Ready || s.Phase != Idle && s.Phase != Finishing || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
-			continue // such a job is due at a time of its own
+			continue // such a job becomes due by itself
 		}
 		from := s.Watermark
 		if before, ok := w.seen[k]; ok && before.from == s.Watermark {

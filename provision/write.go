@@ -47,7 +47,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 		missed := d.link
 		missed.State = Missed
 		w.decision = later{until: now, pair: remember{missed}}
-		return unsent{}
+		return unsentResult{}
 	}
 	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 	if te.Kind == NotFound {
@@ -74,21 +74,21 @@ const (
 	maxHopeless  = 3  // consecutive people without a value written: then the target refuses more than single values
 )
 
-// isolable reports whether a refusal may be about one of several values.
-func isolable(te *TargetError) bool {
+// mayBeIsolated reports whether a refusal may be about one of several values.
+func mayBeIsolated(te *TargetError) bool {
 	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
 }
 
-// sending sends the changes of one person. If the target refuses a request, it finds out which of
-// the values the target refuses, and so writes the others.
+// sending sends the changes of one person. If the target refuses a request, it finds out which
+// values the target refuses, and writes the others.
 type sending struct {
 	p       *pass
 	w       *work
 	id      string
 	budget  int
 	written []Change
-	refused []Change     // each was refused alone
-	unsure  []Change     // a request with them failed, and may have changed something
+	refused []Change     // changes that the target refused when they were sent alone
+	unsure  []Change     // changes of a failed request that may have been carried out
 	problem *TargetError // the refusal of the smallest piece so far
 	least   int          // the size of that piece
 	stopped bool         // something else went wrong: send nothing more
@@ -112,7 +112,7 @@ func (s *sending) sendAll(ctx context.Context, changes []Change) {
 		s.send(ctx, []Change{c})
 	}
 	if len(s.written) == len(changes) {
-		s.problem = nil // every piece was taken
+		s.problem = nil // the target accepted every piece
 	}
 }
 
@@ -124,7 +124,7 @@ func (s *sending) sendTogether(ctx context.Context, changes []Change) {
 		s.p.hopeless.Store(0)
 		return
 	}
-	if len(changes) == 1 || !isolable(te) || s.p.hopeless.Load() >= maxHopeless {
+	if len(changes) == 1 || !mayBeIsolated(te) || s.p.hopeless.Load() >= maxHopeless {
 		s.give(changes, te)
 		return
 	}
@@ -207,7 +207,7 @@ func isWordAt(s string, i int) bool {
 	return i >= 0 && i < len(s) && (s[i] >= 'a' && s[i] <= 'z' || s[i] >= '0' && s[i] <= '9' || s[i] == '_')
 }
 
-// send sends one piece, and smaller ones if it is refused.
+// send sends some changes together. If the target refuses them, it sends smaller pieces.
 func (s *sending) send(ctx context.Context, changes []Change) {
 	if s.stopped || s.budget <= 0 {
 		s.unsure = append(s.unsure, changes...)
@@ -217,7 +217,7 @@ func (s *sending) send(ctx context.Context, changes []Change) {
 	te := s.request(ctx, changes)
 	switch {
 	case te == nil:
-	case len(changes) == 1 || !isolable(te):
+	case len(changes) == 1 || !mayBeIsolated(te):
 		s.give(changes, te)
 	default:
 		if s.problem == nil || len(changes) < s.least {
@@ -235,16 +235,16 @@ func (s *sending) halve(ctx context.Context, changes []Change) {
 
 // give records that a request with the changes failed and that they are not sent in another one.
 func (s *sending) give(changes []Change, te *TargetError) {
-	if s.problem == nil || s.least == 0 || len(changes) < s.least || !isolable(te) {
+	if s.problem == nil || s.least == 0 || len(changes) < s.least || !mayBeIsolated(te) {
 		s.problem, s.least = te, len(changes)
 	}
 	switch {
-	case isolable(te) && len(changes) == 1:
+	case mayBeIsolated(te) && len(changes) == 1:
 		s.refused = append(s.refused, changes...)
-	case te.Kind == Throttled, te.Kind == Credentials, te.Kind == Unreachable, te.Kind == Permanent && !isolable(te):
-		s.stopped = true // nothing was changed
+	case te.Kind == Throttled, te.Kind == Credentials, te.Kind == Unreachable, te.Kind == Permanent && !mayBeIsolated(te):
+		s.stopped = true // the request changed nothing
 	default:
-		s.stopped = !isolable(te)
+		s.stopped = !mayBeIsolated(te)
 		s.unsure = append(s.unsure, changes...)
 	}
 }
@@ -283,7 +283,7 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 		case te == nil:
 			o, whole = read, true
 			s.w.answer = read.Resource
-		case te.Kind == NotFound: // removed by the change: the next one finds that out
+		case te.Kind == NotFound: // the change removed the account; the next request will find that out
 		case general(te) || s.p.m.blocks(changes):
 			te.Sent = true
 			return te

@@ -23,8 +23,8 @@ import (
 
 const (
 	flushEvery   = time.Second
-	flushAt      = 5_000  // gathered rows at which Gather wakes Run before the second is over
-	maxGathered  = 10_000 // gathered rows at which Gather writes them itself, so that memory stays bounded
+	flushAt      = 5_000  // when Gather holds this many rows, it wakes Run before the second is over
+	maxGathered  = 10_000 // when Gather holds this many rows, it writes them itself, so that memory stays bounded
 	maxRefused   = 100    // rows without a valid token that one flush takes in all, and from one site
 	stopTimeout  = 5 * time.Second
 	maxLogText   = 2_000 // the longest path or sentence in bytes; the rest is cut off
@@ -42,9 +42,9 @@ type Request struct {
 	TokenID    string // a token that the site issued, live or ended; empty when the caller sent no such token
 	TokenLast4 string
 	Method     string
-	Path       string // with its query
+	Path       string // the path of the request with its query
 	Status     int
-	Duration   time.Duration // until the answer was ready; for a change, until it was on disk
+	Duration   time.Duration // the time until the answer was ready; for a change, until the change was on disk
 	UserName   string        // the person the request was about, if known
 	Subject    string        // the id of the resource, if known
 	Sentence   string        // what the server did, in words
@@ -180,7 +180,7 @@ type Log struct {
 	missing      map[site.ID]gap           // rows that were dropped while flushes failed
 	unlisted     map[site.ID]gap           // reads that were not listed since the last flush
 	allowances   map[site.ID]readAllowance // how many more reads each site may have listed
-	callerGroups map[callerGroup]int       // how many rows each crowd has listed, less one for each flush since
+	callerGroups map[callerGroup]int       // how many rows each group of callers has listed, less one for each later flush
 	flushing     sync.Mutex                // held during a flush, so that rows are written in order and once
 
 	once sync.Once
@@ -622,7 +622,7 @@ func (u uses) list() []TokenUse { return slices.Collect(maps.Values(u)) }
 type Query struct {
 	Filter
 	Search string // part of a user name, path or sentence, in any case; or a whole resource id
-	Before string // the next of the page before; empty for the first page
+	Before string // the cursor that Page returned with the previous page; empty for the first page
 	Limit  int    // 0 means 50; at most 500
 }
 
@@ -630,7 +630,7 @@ type Query struct {
 type Filter struct {
 	Result      Result
 	OnlyChanges bool      // leave out reads that were answered
-	Method      string    // in upper case
+	Method      string    // the HTTP method, in upper case
 	Token       string    // the id of a token, AnyToken or NoToken
 	From, Until time.Time // from From up to but not including Until; zero means no bound
 }

@@ -18,14 +18,13 @@ const (
 )
 
 const (
-	pruneEvery = time.Hour       // from the end of one round to the next
+	pruneEvery = time.Hour       // the time from the end of one round to the next round
 	sliceFor   = 8 * time.Second // how long one call works before it returns and gives the lease back
 )
 
 // Store keeps the policy and removes rows.
 type Store interface {
-	// Policy returns for how many days each kind is kept, if that was set. Kinds that are missing have
-	// their default.
+	// Policy returns the numbers of days that were set. Kinds that are missing have their default.
 	Policy(ctx context.Context) (Policy, error)
 	SetPolicy(ctx context.Context, p Policy, e event.Event) error
 	// Prune removes entries of a kind older than before, a few at a time, until none is left or the
@@ -206,7 +205,7 @@ func (p *Pruner) prune(ctx context.Context, end time.Time, tell func(k Kind, rem
 	return true, nil
 }
 
-// Count returns how many entries of each kind All would remove.
+// Count returns how many entries of each kind PruneAll would remove.
 func (p *Pruner) Count(ctx context.Context) (counts map[Kind]int, err error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {
@@ -229,7 +228,7 @@ func (p *Pruner) Count(ctx context.Context) (counts map[Kind]int, err error) {
 // been removed.
 type Retention struct {
 	Days  int
-	Since time.Time // zero: no entry has been removed yet
+	Since time.Time // since when older entries have been removed; zero if none has been removed yet
 }
 
 // RetentionOf returns how long entries of a kind are kept, and what has been removed of an owner's log.

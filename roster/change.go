@@ -43,7 +43,7 @@ type draft struct {
 	applied  []string // the attributes whose held change is applied
 
 	revives         bool // the request revives a deactivated account
-	dropsIdentifier bool // and removes the account's user identifier
+	dropsIdentifier bool // the request also removes the account's user identifier
 }
 
 // Create adds a resource, if the site lets SCIM create. A unique value that is already in use is
@@ -200,9 +200,9 @@ func (d *draft) removes(name string, old scim.Resource) bool {
 	return was && !is
 }
 
-// settleAccess brings active, the role and what the user signs in by to what this site lets SCIM set.
-// Where active is unassigned, whether they may come in stays as it was, and answers go on saying
-// so: a client reads a user without active as one who may come in.
+// settleAccess restores active, the role and the sign-in attributes where this site does not let
+// SCIM set them. If the request leaves active out, the person's access stays as it was. Answers
+// always show active, because clients treat a user without active as one who may sign in.
 func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	if rec.Block.On {
 		d.keepBlocked(rec)
@@ -222,7 +222,8 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	switch {
 	case asked == "" || wanted == was:
 	case !known && !r.showsRole(was):
-		// An application's own kind of user ("Employee"): kept as sent, and no role.
+		// The application uses userType for its own kinds of users, such as "Employee". The value
+		// is kept as sent and gives no role.
 		if r.site.ManageRoles && asked != old.String("userType") {
 			d.ignore("userType", fmt.Sprintf("role %q unknown", asked))
 		}
@@ -244,19 +245,20 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	}
 }
 
-// showsRole says whether userType is always in the document and always the role. In the full profile an
-// ordinary member's userType is the client's own: absent where it sent none.
+// showsRole reports whether the document always has the role as userType. In the full profile an
+// ordinary member's userType is what the client sent, or absent.
 func (r *Roster) showsRole(role Role) bool {
 	return role != RoleRegistered || r.site.Profile != site.Full
 }
 
-// change is the one way in which a stored resource becomes another: apply makes the new document of
-// the old one, in that many passes over it. Few passes over a small document are made in the
-// transaction. What takes longer is made before it, in a place for costly work, so that it does not
-// delay other changes.
+// change changes a stored resource. Every change of a resource goes through it. apply makes the new
+// document from the old one, in this number of passes over the document. A few passes over a small
+// document happen inside the transaction. Longer work happens before the transaction and counts as
+// costly work, so that it does not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	if passes > manyPasses && storable(id) {
-		// The transaction would read a large document only to find that out.
+		// A transaction would have to read a large document only to find out that the change is
+		// costly.
 		rec, err := r.store.Record(ctx, r.site.ID, rt.ID, id)
 		if err == nil && passes*len(rec.JSON) > costlyBytes {
 			return r.changeAside(ctx, rt, id, c, apply)
@@ -300,8 +302,8 @@ var (
 // changed the resource.
 const maxAsideTries = 5
 
-// changeAside makes a change outside the transaction that writes it. The version tells whether it
-// is still the right one.
+// changeAside makes the new document outside the transaction that writes it. The version shows
+// whether the resource has changed meanwhile.
 func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	kind := rt.ID
 	for range maxAsideTries {
@@ -334,8 +336,8 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 	return Outcome{}, refusal.New(refusal.Busy, "", "the %s is being changed by others all the time, and nothing of this request was done", nounOf(kind)).Advise("send it again")
 }
 
-// update makes a change in one transaction, with the row of the request that asked for it. Broken
-// rules come out as they are.
+// update makes a change in one transaction, together with the request-log row of the request. It
+// returns refusals unchanged.
 func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, error)) (Outcome, error) {
 	var out Outcome
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
@@ -378,8 +380,8 @@ func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (r
 	return row.Clean(), nil
 }
 
-// refused returns the refusal in err's chain; nil for failures. What package scim refuses is one
-// too.
+// refused returns the refusal in err's chain, or nil for other errors. It turns an error of package
+// scim into a refusal.
 func refused(err error) *refusal.Error {
 	if e, ok := refusal.Find(err); ok {
 		return e
@@ -422,7 +424,8 @@ func checkRecord(rec Record, err error, kind scim.TypeName, id string, c Change)
 	return rec, nil
 }
 
-// parseDocument reads the JSON of a stored resource. It is a variable so that a test can count.
+// parseDocument reads the JSON of a stored resource. It is a variable, so that a test can count the
+// calls.
 var parseDocument = scim.Parse
 
 // parse reads a stored document under the site's current profile, even if it was written under
@@ -616,7 +619,7 @@ func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Chan
 	return r.recordCreated(ctx, tx, rec, d, c)
 }
 
-// recordCreated tells of a resource that was inserted.
+// recordCreated appends the event of a new resource and returns the outcome.
 func (r *Roster) recordCreated(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
 	e := eventOf(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, nameInSentence(rec, d.doc)+" was created"+d.members.describe(" with "))
 	e.Data = event.DataOf(eventData(rec, nil, d.members), changedValues(nil, d.doc)...)
@@ -678,8 +681,8 @@ func takenError(err error, doc scim.Resource) error {
 func (rt *resourceType) check(d *draft) error {
 	doc := d.doc
 	if rt.ID == User {
-		// RFC 7643 §4.1.1: a password is never kept. A login beside single sign-on would outlive
-		// deactivation there.
+		// RFC 7643 §4.1.1: a password is never kept. Otherwise a person could still log in with the
+		// password, past single sign-on, after deactivation.
 		delete(doc, "password")
 	}
 	if err := scim.Validate(rt.ResourceType, doc); err != nil {
@@ -749,8 +752,8 @@ func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05
 // nowInMillis returns the current time in the precision of meta, so that columns and documents agree.
 func (r *Roster) nowInMillis() time.Time { return r.now().UTC().Truncate(time.Millisecond) }
 
-// nextModified is now, or the least time after the last change when a clock that was ahead has been put
-// right: whoever asks for what changed since a version must find the next one.
+// nextModified returns the time for a new change: now, or just after the last change if the clock
+// was set back. So a query for changes since a time misses none.
 func (r *Roster) nextModified(last time.Time) time.Time {
 	if now := r.nowInMillis(); !now.Before(last) {
 		return now

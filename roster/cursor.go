@@ -27,7 +27,7 @@ type cursor struct {
 	Count   int    `json:"c"`
 
 	After  *cursorPlace `json:"a,omitempty"` // the page follows this place
-	Before *cursorPlace `json:"b,omitempty"` // or precedes this one
+	Before *cursorPlace `json:"b,omitempty"` // the page precedes this place
 }
 
 // cursorPlace is the JSON form of a Place. A sort key may not be valid UTF-8, so it is bytes.
@@ -75,7 +75,7 @@ func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 	}
 	list := ListQuery{Kind: q.Kind, Filter: q.Filter, Sort: q.SortBy, After: at.After.place(), Before: at.Before.place(), Count: q.Count}
 	if q.Count > 0 {
-		list.Count++ // one more, to see whether there is another page
+		list.Count++ // one more document shows whether there is another page
 	}
 	found, err := r.list(ctx, list)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 // A group is a document without members, plus one row for each member. A change of members writes
 // only the rows it names, and reading the document reads no member rows.
 
-// CreateGroup adds a group with those members; nil is none. Where the site does not let groups
-// share a name, its displayName is unique in any case.
+// CreateGroup adds a group with these members; nil means none. If the site does not let groups
+// share a name, it refuses a displayName that another group has, ignoring case.
 func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *MemberList, c Change) (Outcome, error) {
 	rt, err := r.writableType(Group)
 	if err != nil {

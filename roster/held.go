@@ -32,7 +32,7 @@ import (
 type HeldChange struct {
 	Attribute string    `json:"attribute"`
 	Value     any       `json:"value"` // nil if the request removes the attribute
-	Actor     string    `json:"actor"` // who asked, as events write it
+	Actor     string    `json:"actor"` // the actor who asked, in the form that events use
 	Time      time.Time `json:"time"`
 	// RefusedBy is the administrator who refused the change. A refused change is kept, so that the
 	// same request is not held again.
@@ -68,9 +68,9 @@ func (d *draft) asksFor(name string) bool { return d.addresses == nil || d.addre
 // isGuarded reports whether the person has a role that SCIM may not set on this site.
 func (r *Roster) isGuarded(rec Record) bool { return rec.Role != RoleRegistered && !r.site.ManageRoles }
 
-// identityAttributes returns the attributes by which a later sign-in finds the person, and why SCIM cannot
-// change them. There are none if SCIM can. externalId is one only once it is set, because an
-// identity provider sets it with its first sync.
+// identityAttributes returns the attributes by which a later sign-in finds the person, and why SCIM
+// cannot change them. It returns none if SCIM can. externalId is included only once it has a value,
+// because an identity provider sets it with its first sync.
 func (r *Roster) identityAttributes(rec Record) (names []string, why string) {
 	switch {
 	case rec.Block.On:

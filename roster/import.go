@@ -15,9 +15,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// ImportRow is one person to bring in. Empty fields leave what is there.
+// ImportRow is one person to import. Empty fields leave the stored values as they are.
 type ImportRow struct {
-	Line           int // where it stands in its file, for errors; 0: not from a file
+	Line           int // the line number in the file, for errors; 0 if the row does not come from a file
 	UserName       string
 	DisplayName    string
 	GivenName      string
@@ -44,9 +44,9 @@ func (r *ImportReport) add(more ImportReport) {
 	r.Errors = append(r.Errors, more.Errors...)
 }
 
-// Import brings people in, in every profile: who is there already, by user name in any case,
-// is updated. A row that cannot be taken is reported and the others go on. On an error the report
-// says what had been done until then.
+// Import creates or updates people, whatever the profile. It finds existing people by user name,
+// ignoring case. A row with a problem is reported and does not stop the others. If Import returns
+// an error, the report says what was done before it.
 func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
 	var report ImportReport
 	rows, repeated := refuseRepeated(rows)
@@ -65,8 +65,7 @@ func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (Import
 	return report, nil
 }
 
-// refuseRepeated keeps the first row of each user name: two rows about one person cannot both be
-// meant.
+// refuseRepeated keeps the first row for each user name and refuses the others.
 func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*refusal.Row) {
 	first := make(map[string]int, len(rows))
 	for _, row := range rows {
@@ -82,8 +81,8 @@ func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*refusal.Row
 	return kept, repeated
 }
 
-// importSome takes rows in one transaction. What is wrong with a row shows before anything of it is
-// written.
+// importSome imports rows in one transaction. It finds every problem of a row before it writes
+// anything of that row.
 func (r *Roster) importSome(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
 	var report ImportReport
 	err := r.store.Update(ctx, r.site, func(tx Tx) error {
@@ -128,7 +127,7 @@ func (r *ImportReport) count(out Outcome) {
 	}
 }
 
-// tidy trims the fields and says what is wrong with them.
+// tidy trims the fields. It returns an error if a field is not valid.
 func (row *ImportRow) tidy() *refusal.Row {
 	role := string(row.Role)
 	fields := []struct {
@@ -238,7 +237,7 @@ func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) 
 	return out, err
 }
 
-// applyRow writes the row's fields into a draft, the empty ones excepted.
+// applyRow writes the row's fields into a draft, except for empty ones.
 func applyRow(rt *resourceType, row ImportRow, d *draft) error {
 	if row.Role != "" {
 		d.role = row.Role
@@ -279,13 +278,13 @@ func (row ImportRow) checkIdentifier(ctx context.Context, tx Tx, person string) 
 	return refusal.New(refusal.Taken, "userIdentifier", "%q belongs to another person here", row.UserIdentifier).Advise("it must be different for each person")
 }
 
-// identify gives a person the row's user identifier, if it has one that is new.
+// identify gives a person the row's user identifier, if the row has one and it is new.
 func (r *Roster) identify(ctx context.Context, tx Tx, rec Record, row ImportRow, c Change) (changed bool, err error) {
 	if row.UserIdentifier == "" {
 		return false, nil
 	}
 	if _, err := tx.Identity(ctx, row.UserIdentifier); !errors.Is(err, refusal.NotFound) {
-		return false, err // checked before: it is this person's
+		return false, err // checkIdentifier has found that the identifier belongs to this person
 	}
 	now := r.now().UTC().Truncate(time.Microsecond)
 	if err := tx.PutIdentity(ctx, Identity{Person: rec.ID, Identifier: row.UserIdentifier}, now); err != nil {

@@ -13,9 +13,9 @@ import (
 )
 
 // Two people look alike when a name of one looks the same as a name of the other and is another
-// name: а Cyrillic letter for a Latin one, rn for m, the digit 1 for l. Names are what people are
-// recognised and signed in by. Nothing is refused; pages and commands point it out. Equal display
-// names and shared addresses are no look-alikes.
+// name: а Cyrillic letter for a Latin one, rn for m, the digit 1 for l. People are recognised and
+// signed in by their names. Look-alikes are not refused, but pages and commands point them out.
+// People with equal display names or shared addresses are not look-alikes.
 //
 //	a write of a person ─► Record.Looks ─► the store keeps one row of each, and notes skeletons that different names share
 //	a database of before ─► Advance adds the rows of the people who are there, slice after slice
@@ -126,7 +126,7 @@ func (l LookAlike) Words() (theirs, own string) {
 	return lookalike.Difference(l.Text, l.Own), lookalike.Difference(l.Own, l.Text)
 }
 
-// LookAlikesShown is how many look-alikes of one person LookAlikes returns at most.
+// LookAlikesShown is the largest number of look-alikes of one person that LookAlikes returns.
 const LookAlikesShown = 5
 
 // LookAlikes returns, by id, the look-alikes of each of these people on the site.

@@ -17,7 +17,7 @@ import (
 type Member struct {
 	ID      string
 	Kind    scim.TypeName // User or Group
-	Display string        // its displayName, if requested
+	Display string        // the member's displayName, if requested
 }
 
 // Membership is a group that a resource belongs to directly.
@@ -97,7 +97,8 @@ type MemberList struct {
 
 const slabBytes = 64 << 10
 
-// Add adds the value of one member as it was sent; empty stands for a member without one.
+// Add adds one member by its value as it was sent. An empty value means that the member was sent
+// without one.
 func (l *MemberList) Add(value string) {
 	// members.value ignores case, and the server creates ids in lower case.
 	id := scim.Fold(value)
@@ -169,7 +170,7 @@ func (d *memberDelta) remove(ids []string) {
 	d.removed = append(d.removed, ids[:min(len(ids), deltaNames-len(d.removed))]...)
 }
 
-// describe says what happened, with text before it; nothing when nothing did.
+// describe returns the changes in words, with before in front; "" if there are none.
 func (d *memberDelta) describe(before string) string {
 	var parts []string
 	if d.addedCount > 0 {
@@ -325,8 +326,8 @@ func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	return m.add(ctx, append(missing, ids...))
 }
 
-// memberElements lists the members in the form in which a GET shows them, for what cannot be done by
-// values alone.
+// memberElements lists the members in the form in which a GET shows them, for operations that need
+// more than their ids.
 func (m *membersEdit) memberElements(ctx context.Context, locations map[scim.TypeName]string) ([]any, error) {
 	var list []any
 	for page, err := range pages(func(after string) ([]Member, error) {
@@ -358,7 +359,7 @@ func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim
 	if err != nil {
 		return err
 	}
-	group, _ := r.types.ByName(Group) // every registry has it, and a site that has switched groups off keeps them
+	group, _ := r.types.ByName(Group) // every registry has this type, even if the site has switched groups off
 	rt := &resourceType{ResourceType: group, unique: r.uniqueOf(group)}
 	for _, id := range groups {
 		if id == leaver.ID {
@@ -366,7 +367,7 @@ func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim
 		}
 		rec, old, err := r.read(ctx, tx, Group, id, Change{})
 		if errors.Is(err, refusal.NotFound) {
-			continue // a row that outlived its group is of no group's version
+			continue // the row belongs to a group that no longer exists
 		}
 		if err != nil {
 			return err

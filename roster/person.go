@@ -38,7 +38,7 @@ type Person struct {
 	Names []Name // the names that may be confused with those of others
 }
 
-// Name is what to call the person: the display name, else the user name.
+// Name returns the display name, or the user name if there is none.
 func (p Person) Name() string {
 	if p.DisplayName != "" {
 		return p.DisplayName
@@ -63,7 +63,7 @@ const (
 type PeopleQuery struct {
 	Search string // part of a user name, display name or e-mail address, ignoring case
 	Status Status
-	Role   Role // only people with this role; empty means any
+	Role   Role // selects people with this role; empty means any role
 	After  string
 	Limit  int // 0 means 50; at most 500
 }

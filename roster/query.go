@@ -22,9 +22,9 @@ const (
 
 // Query asks for one page of resources.
 type Query struct {
-	Kind       scim.TypeName // empty means User
-	Filter     *scim.Filter  // nil means all
-	SortBy     *scim.Sort    // nil: by creation
+	Kind       scim.TypeName // the resource type; empty means User
+	Filter     *scim.Filter  // selects resources; nil means all
+	SortBy     *scim.Sort    // the sort order; nil means by creation
 	StartIndex int           // 1-based; below 1 means 1
 	Count      int           // 0 or less returns only the total; at most MaxCount
 
@@ -37,12 +37,12 @@ type Page struct {
 	TotalResults int // all matching resources, on all pages
 	StartIndex   int // the start index that was applied
 	Documents    []Document
-	NextCursor   string // empty: this is the last page, or there are no cursors
+	NextCursor   string // the cursor of the next page; empty on the last page and for queries without cursors
 
-	PreviousCursor string // empty: this is the first page, or there are no cursors
+	PreviousCursor string // the cursor of the previous page; empty on the first page and for queries without cursors
 
-	// Cut: the page has fewer resources than it could, because they are large. RFC 7644 §3.4.2.4
-	// allows that; the next page begins right after it.
+	// Cut means that the page has fewer resources than were asked for, because they are large. RFC
+	// 7644 §3.4.2.4 allows that. The next page begins right after this one.
 	Cut bool
 }
 

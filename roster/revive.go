@@ -12,7 +12,7 @@ import (
 type reviver struct {
 	roster *Roster
 	rt     *resourceType
-	doc    scim.Resource // as the client sent it
+	doc    scim.Resource // the document that the client sent
 	c      Change
 }
 

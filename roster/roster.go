@@ -56,7 +56,7 @@ const DefaultScanLimit = 250_000
 type Roster struct {
 	site  site.Site
 	types *scim.Registry
-	err   error // what is wrong with the site's schemas
+	err   error // the error of the site's schemas, if they cannot be read
 
 	store     Store
 	now       func() time.Time
@@ -89,7 +89,7 @@ func (r *Roster) Types() *scim.Registry { return r.types }
 
 // Change says who asks for a change, in which way, and for which version.
 type Change struct {
-	Actor string // as events write it: "scim:…a91f", "admin:kim@example.com" or "cli"
+	Actor string // the actor in the form that events use: "scim:…a91f", "admin:kim@example.com" or "cli"
 	Via   string // ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
 
 	// Person is the id of the actor if the actor is a person of this site, otherwise empty. With it
@@ -130,7 +130,7 @@ type Document struct {
 	JSON     []byte
 	Created  time.Time // UTC, to the millisecond, as in meta
 	Modified time.Time
-	Position int64  // its place in lists
+	Position int64  // the resource's position in lists
 	SortKey  string // in a sorted list: the sort key, as scim.Sort.Key returns it
 
 	// Active says whether a user may sign in. It does not change when a client removes the
@@ -145,7 +145,7 @@ type Outcome struct {
 	Sentence      string   // what was done, in words for people
 	SessionsEnded int
 	Created       bool
-	Changed       bool // false: nothing changed, so there is no new version and no event
+	Changed       bool // whether anything changed; if not, there is no new version and no event
 	Ignored       []scim.Ignored
 	Fixes         []scim.Fix
 	Request       requestlog.Request // Change.Request, finished and written
@@ -172,8 +172,8 @@ type Record struct {
 	Document
 	Kind        scim.TypeName
 	UserName    string // folded; unique in the site, empty for groups
-	ExternalID  string // as the client sent it
-	DisplayName string // in folded form
+	ExternalID  string // the externalId that the client sent
+	DisplayName string // the displayName in folded form
 	Display     string // displayName as it is written
 	Role        Role
 	Block       Block
@@ -258,20 +258,20 @@ type Store interface {
 	// are no longer declared. more is false if there was nothing to do. site.ErrNotFound.
 	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
 
-	// Update runs fn in one transaction on the roster of a site whose schemas are those of s, which
-	// Tx.Insert and Tx.Put look after. fn may run more than once and has no effect but through tx.
-	// It is site.ErrNotFound when the site is gone.
+	// Update runs fn in one transaction on the roster of site s. Tx.Insert and Tx.Put refuse to
+	// write if the site's schemas are no longer those of s. fn may run more than once, and must
+	// change nothing except through tx. Update returns site.ErrNotFound if the site is gone.
 	Update(ctx context.Context, s site.Site, fn func(tx Tx) error) error
-	// Join is the roster of a site in a transaction on the site, under the schemas that it has so
-	// far.
+	// Join returns the roster of a site for use inside a transaction on that site. It uses the
+	// schemas that the site has at that moment.
 	Join(ctx context.Context, tx site.Tx) (Tx, error)
 }
 
 // ListQuery asks the store for one page.
 type ListQuery struct {
 	Kind   scim.TypeName
-	Filter *scim.Filter // nil: all
-	Sort   *scim.Sort   // nil: by creation
+	Filter *scim.Filter // selects resources; nil means all
+	Sort   *scim.Sort   // the sort order; nil means by creation
 	Offset int
 	After  *Place // instead of Offset: the page that follows this place
 	Before *Place // instead of Offset: the last Count that precede this place
@@ -288,12 +288,12 @@ type Found struct {
 	Cut       bool // the page is shorter than asked for, because its documents are large
 }
 
-// Place is a place in the list of all resources of a kind. A resource stays at it while others come
-// and go; in a sorted list, as long as what it is sorted by is the same.
+// Place is a place in the list of all resources of a kind. Adding or removing other resources does
+// not change it. In a sorted list it changes only with the resource's sort key.
 type Place struct {
 	Position int64
 	ID       string
-	SortKey  string // only with Sort, where it counts before the others
+	SortKey  string // the sort key of a sorted list, which counts before the other fields
 }
 
 // PlaceOf returns the place of a document in the list that contained it.
@@ -301,7 +301,7 @@ func PlaceOf(doc Document) Place {
 	return Place{Position: doc.Position, ID: doc.ID, SortKey: doc.SortKey}
 }
 
-// Compare orders two places; sort is what the list is sorted by, nil for nothing.
+// Compare orders two places. sort is the sort order of the list; nil means by creation.
 func (p Place) Compare(other Place, sort *scim.Sort) int {
 	order := 0
 	if sort != nil {

@@ -73,7 +73,7 @@ func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next ti
 const IndexedValues = 100
 
 // DeclaredValues returns the values of a stored resource for the attributes declared on its kind.
-// It uses no schema, so that rows keep their meaning when the schemas change.
+// DeclaredValues reads no schema, so that rows keep their meaning when the schemas change.
 func (rec *Record) DeclaredValues(declared []site.Searchable) ([]Value, error) {
 	if !slices.ContainsFunc(declared, func(s site.Searchable) bool { return s.Type == rec.Kind }) {
 		return nil, nil

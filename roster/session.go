@@ -18,7 +18,7 @@ type Session struct {
 	Hash   secret.Hash
 	Person string
 	session.Record
-	Own bool // in a list: the caller's own session
+	Own bool // whether this is the session of the caller who asked for the list
 }
 
 // StartSession signs a person in within these limits and returns the session's secret. It refuses a

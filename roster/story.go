@@ -22,7 +22,7 @@ type story struct {
 	// UserBlocked, UserUnblocked or UserBlockChanged; empty if neither changed
 	accessEvent string
 	block       []event.Change // the changes of the block itself
-	active      bool           // for a person who is or was blocked: whether the account is active without the block
+	active      bool           // whether the account would be active without the block; only for a person who is or was blocked
 	forgotten   bool           // the user identifier of a revived person was removed
 	fromRole    Role           // fromRole and toRole are empty if the role stayed
 	toRole      Role

@@ -34,7 +34,7 @@ func (r *Runner) runLocally(ctx context.Context) error {
 func (h *localRunner) takeBack(ctx context.Context) {
 	keys, err := h.runner.Leases.Held(ctx, h.runner.Kind, h.runner.Owner)
 	if err != nil {
-		// The keys are due anyway when their leases expire.
+		// The keys become due anyway when their leases expire.
 		h.runner.log().Error("take leases back", "kind", h.runner.Kind, "error", err)
 		return
 	}

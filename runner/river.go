@@ -56,7 +56,7 @@ func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) e
 	return nil
 }
 
-// How long startRiver waits for a database that is away.
+// How often startRiver tries to reach the database, and how long it waits in between.
 const (
 	maxStartTries   = 60
 	startRetryEvery = time.Second

@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Leases decides who advances a key and when. While another owner holds the key, Claim's error has
-// a method Holder() (owner string, until time.Time). Once another owner has taken the lease over,
-// an error has a method LeaseLost() that returns true.
+// Leases decides who advances a key and when. While another owner holds the key, the error of Claim
+// has a method Holder() (owner string, until time.Time). Once another owner has taken the lease
+// over, the error of the other methods has a method LeaseLost() that returns true.
 type Leases interface {
 	Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error)
 	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
@@ -44,15 +44,15 @@ type Runner struct {
 	// rare that every process can look for it itself.
 	Pool *pgxpool.Pool
 
-	// Optional.
+	// The fields below are optional.
 	Log        *slog.Logger
 	Now        func() time.Time
-	Workers    int           // slices that this process runs at the same time; 4
-	TTL        time.Duration // how long a lease lasts after its process is killed; 20 s
-	LookEvery  time.Duration // how often the runner looks for due keys; 1 s
-	SliceLimit time.Duration // when a slice is stopped; 25 s
-	Grace      time.Duration // how long Run waits for slices after its context ends, before it stops them; 15 s
-	RetryAfter time.Duration // when a failed slice is tried again if it did not say when; 30 s
+	Workers    int           // slices that this process runs at the same time; default 4
+	TTL        time.Duration // how long a lease lasts after its process is killed; default 20 s
+	LookEvery  time.Duration // how often the runner looks for due keys; default 1 s
+	SliceLimit time.Duration // how long a slice may run before it is stopped; default 25 s
+	Grace      time.Duration // how long Run waits for slices after its context ends, before it stops them; default 15 s
+	RetryAfter time.Duration // when a failed slice is tried again if it did not say when; default 30 s
 
 	once  sync.Once
 	woken chan struct{}
@@ -152,9 +152,9 @@ func isLost(err error) bool {
 	return ok && e.LeaseLost()
 }
 
-// nextAfter returns when a failed slice is tried again. If the end of this process stopped it, that
-// is at once, for any process. Otherwise it is in a second or later, so that a slice that always
-// fails does not keep the machine busy.
+// nextAfter returns when a failed slice is tried again: at once if the slice was stopped because
+// this process ends, otherwise in a second or later, so that a slice that always fails does not
+// keep the machine busy.
 func (r *Runner) nextAfter(ctx context.Context, key string, next time.Time, err error) time.Time {
 	if ctx.Err() != nil {
 		r.log().Info("stopped in the middle of a slice", "kind", r.Kind, "key", key, "error", err)

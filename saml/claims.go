@@ -48,7 +48,7 @@ func (a Assertion) Pick(c Claims) (Picked, error) {
 		if claim.name == "" && !identifier {
 			continue
 		}
-		value, err := a.value(claim.name, identifier)
+		value, err := a.claimValue(claim.name, identifier)
 		if err != nil {
 			return Picked{}, err
 		}
@@ -57,7 +57,7 @@ func (a Assertion) Pick(c Claims) (Picked, error) {
 	return p, nil
 }
 
-func (a Assertion) value(name string, identifier bool) (string, error) {
+func (a Assertion) claimValue(name string, identifier bool) (string, error) {
 	if name == "" || name == NameID {
 		if identifier && a.NameIDFormat == transient {
 			return "", refuse(BadIdentifier, "the NameID is transient: it changes with each sign-in; choose another format at the identity provider, or another claim here")
@@ -83,7 +83,7 @@ func (a Assertion) value(name string, identifier bool) (string, error) {
 func checkValue(name string, values []string, identifier bool) (string, error) {
 	if !identifier {
 		// A claim that only describes the person is left out if it cannot be used.
-		if len(values) == 0 || len(values[0]) > maxValue || !clean(values[0]) {
+		if len(values) == 0 || len(values[0]) > maxValue || !isClean(values[0]) {
 			return "", nil
 		}
 		return strings.TrimSpace(values[0]), nil
@@ -95,12 +95,12 @@ func checkValue(name string, values []string, identifier bool) (string, error) {
 		return "", refuse(BadIdentifier, "the assertion has %d values for the user identifier %s", len(values), name)
 	case len(values[0]) > maxValue:
 		return "", refuse(BadIdentifier, "the user identifier %s has more than %d bytes", name, maxValue)
-	case !clean(values[0]):
+	case !isClean(values[0]):
 		return "", refuse(BadIdentifier, "the user identifier %s has control characters", name)
 	}
 	return values[0], nil
 }
 
-func clean(s string) bool {
+func isClean(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }

@@ -7,14 +7,15 @@
 //	ServiceProvider.Verify     a response  →  an Assertion, or an *Error that says why not
 //	Assertion.Pick             the claims that a site uses, by the names that it chose
 //
-// It wraps gosaml2 and is its only importer. gosaml2 checks signatures; it leaves out, or only
-// warns about, much of what makes a response acceptable. Verify does the rest, around it:
+// The package wraps gosaml2 and is the only one that imports it. gosaml2 checks signatures; it
+// leaves out, or only warns about, much of what makes a response acceptable. Verify does the rest,
+// around it:
 //
 //	open       strict base64, no DOCTYPE, bounded depth and size, the round-trip validator
 //	inspect    one assertion, one signature for each signed element, known algorithms
 //	gosaml2    the signatures, with each certificate of the identity provider alone
 //	check      issuer, version, destination, recipient, audience, times, the request it answers
 //
-// It knows no network, no SQL and no clock: times and ids are arguments. Whether a request is known
-// and an assertion new is for its callers to remember.
+// The package uses no network, no SQL and no clock: times and ids are arguments. Whether a request
+// is known and an assertion new is for its callers to remember.
 package saml

@@ -8,30 +8,30 @@ type Reason string
 
 // The reasons of this package.
 const (
-	Malformed        Reason = "malformed"           // not base64, not XML, too large
-	Directive        Reason = "doctype"             // a DOCTYPE or a processing instruction
-	Structure        Reason = "structure"           // not one response with one assertion
-	WeakAlgorithm    Reason = "weak_algorithm"      // SHA-1, a short key, an unknown transform
-	Unsigned         Reason = "unsigned"            // nothing that covers the assertion is signed
-	BadSignature     Reason = "bad_signature"       // a signature that does not fit
-	UnknownKey       Reason = "unknown_certificate" // signed with a certificate that the site does not trust
-	CertExpired      Reason = "cert_expired"        // signed with a certificate outside its validity
-	NotDecrypted     Reason = "not_decrypted"       // encrypted for another key, or in another way
+	Malformed        Reason = "malformed"           // the response is not base64, not XML, or too large
+	Directive        Reason = "doctype"             // the document contains a DOCTYPE or a processing instruction
+	Structure        Reason = "structure"           // the document is not a response with exactly one assertion
+	WeakAlgorithm    Reason = "weak_algorithm"      // the response uses SHA-1, a short key or an unknown transform
+	Unsigned         Reason = "unsigned"            // no signature covers the assertion
+	BadSignature     Reason = "bad_signature"       // a signature does not match the signed element
+	UnknownKey       Reason = "unknown_certificate" // the response is signed with a certificate that the site does not trust
+	CertExpired      Reason = "cert_expired"        // the response is signed with a certificate that is not valid at this time
+	NotDecrypted     Reason = "not_decrypted"       // the assertion is encrypted for another key or with an unknown method
 	ProviderRefused  Reason = "provider_refused"    // the identity provider reports an error
-	WrongIssuer      Reason = "wrong_issuer"        // from another identity provider
-	WrongVersion     Reason = "wrong_version"       // not SAML 2.0
-	WrongDestination Reason = "wrong_destination"   // sent to another address
-	WrongRecipient   Reason = "wrong_recipient"     // made for another address
-	AudienceMismatch Reason = "audience_mismatch"   // made for another application, or for all of them
-	Expired          Reason = "expired"             // too late
-	NotYetValid      Reason = "not_yet_valid"       // too early
-	UnknownRequest   Reason = "unknown_request"     // answers another request than the one that was sent
-	Unsolicited      Reason = "unsolicited"         // answers no request, and the site does not allow that
+	WrongIssuer      Reason = "wrong_issuer"        // the response comes from another identity provider
+	WrongVersion     Reason = "wrong_version"       // the response is not of SAML 2.0
+	WrongDestination Reason = "wrong_destination"   // the response was sent to another address
+	WrongRecipient   Reason = "wrong_recipient"     // the assertion was made for another address
+	AudienceMismatch Reason = "audience_mismatch"   // the assertion was made for another application, or for any application
+	Expired          Reason = "expired"             // the assertion is no longer valid
+	NotYetValid      Reason = "not_yet_valid"       // the assertion is not valid yet
+	UnknownRequest   Reason = "unknown_request"     // the response answers another request than the one that was sent
+	Unsolicited      Reason = "unsolicited"         // the response answers no request, and the site does not allow that
 	OldSignIn        Reason = "old_sign_in"         // the person signed in at the identity provider too long ago
 	BadIdentifier    Reason = "identifier"          // the user identifier is missing, repeated, too long or transient
-	RepeatedClaim    Reason = "repeated_claim"      // two attributes with one name that the site uses
+	RepeatedClaim    Reason = "repeated_claim"      // two attributes have the same name, which the site uses
 	NoCertificate    Reason = "no_certificate"      // the site trusts no certificate
-	internalFailure  Reason = "internal"            // cannot happen with a checked configuration
+	internalFailure  Reason = "internal"            // an internal error, which a checked configuration cannot cause
 )
 
 // Error says why a response was not accepted.
@@ -45,7 +45,7 @@ type Error struct {
 // Status is the error that an identity provider reports.
 type Status struct {
 	Code    string // the last part of the innermost status code, such as AuthnFailed
-	Message string // its own words, such as AADSTS50105: …
+	Message string // the identity provider's own words, such as AADSTS50105: …
 }
 
 func (e *Error) Error() string { return "saml: " + string(e.Reason) + ": " + e.Detail }

@@ -45,44 +45,44 @@ const (
 	exclusiveC14N      = "http://www.w3.org/2001/10/xml-exc-c14n#"
 )
 
-// inspected is what the checks of the structure found out about a response.
-type inspected struct {
+// inspectedResponse holds the results of checking the structure of a response.
+type inspectedResponse struct {
 	response  *etree.Element
 	assertion *etree.Element // decrypted if it was encrypted
 	encrypted bool
 	key       *KeyPair // the key that decrypted the assertion
 	signed    bool     // the response or the assertion carries a signature
-	signers   []signer // one for each signature
+	signers   []signer // the signers, one for each signature
 }
 
-// signer is what a signature says about its certificate.
+// signer holds the method of a signature and the certificate that it names.
 type signer struct {
 	method string
-	cert   *x509.Certificate // nil if the signature does not name one
+	cert   *x509.Certificate // the certificate; nil if the signature names none
 }
 
 // inspect checks the structure of a response before anything of it is trusted: there is one
 // response with one assertion, nothing is hidden deeper, and each signature covers exactly the
-// element that it stands in. What cannot be misread needs no rule for how to read it.
-func inspect(root *etree.Element, keys []KeyPair) (inspected, *Error) {
-	in := inspected{response: root}
-	if !is(root, protocolSpace, "Response") {
+// element that it stands in. So the rest of the code cannot read the wrong element.
+func inspect(root *etree.Element, keys []KeyPair) (inspectedResponse, *Error) {
+	in := inspectedResponse{response: root}
+	if !hasName(root, protocolSpace, "Response") {
 		return in, refuse(Structure, "the document is not a SAML response")
 	}
 	var wrapped *etree.Element
 	for _, child := range root.ChildElements() {
 		switch {
-		case is(child, assertionSpace, "Assertion"), is(child, assertionSpace, "EncryptedAssertion"):
+		case hasName(child, assertionSpace, "Assertion"), hasName(child, assertionSpace, "EncryptedAssertion"):
 			if wrapped != nil {
 				return in, refuse(Structure, "the response has more than one assertion")
 			}
 			wrapped = child
-		case is(child, assertionSpace, "Issuer"), is(child, signatureSpace, "Signature"), is(child, protocolSpace, "Extensions"), is(child, protocolSpace, "Status"):
+		case hasName(child, assertionSpace, "Issuer"), hasName(child, signatureSpace, "Signature"), hasName(child, protocolSpace, "Extensions"), hasName(child, protocolSpace, "Status"):
 		default:
 			return in, refuse(Structure, "the response has an unexpected element %s", child.Tag)
 		}
 	}
-	if err := once(root, "Issuer", "Signature", "Extensions", "Status"); err != nil {
+	if err := refuseRepeated(root, "Issuer", "Signature", "Extensions", "Status"); err != nil {
 		return in, err
 	}
 	if wrapped == nil {
@@ -90,7 +90,7 @@ func inspect(root *etree.Element, keys []KeyPair) (inspected, *Error) {
 	}
 	in.assertion = wrapped
 	ids := map[string]bool{}
-	if err := in.walk(root, ids); err != nil {
+	if err := in.checkElements(root, ids); err != nil {
 		return in, err
 	}
 	if wrapped.Tag == "EncryptedAssertion" {
@@ -99,16 +99,16 @@ func inspect(root *etree.Element, keys []KeyPair) (inspected, *Error) {
 		if in.assertion, in.key, err = decrypt(wrapped, keys); err != nil {
 			return in, err
 		}
-		if err := in.walk(in.assertion, ids); err != nil {
+		if err := in.checkElements(in.assertion, ids); err != nil {
 			return in, err
 		}
 	}
 	return in, inspectAssertion(in.assertion)
 }
 
-// walk looks at every element below a root: whether it may stand where it stands, and whether its
-// ID is its own.
-func (in *inspected) walk(root *etree.Element, ids map[string]bool) *Error {
+// checkElements checks every element below a root: it must be allowed in its place, and its ID must
+// be unique.
+func (in *inspectedResponse) checkElements(root *etree.Element, ids map[string]bool) *Error {
 	stack := []*etree.Element{root}
 	for len(stack) > 0 {
 		e := stack[len(stack)-1]
@@ -128,7 +128,7 @@ func (in *inspected) walk(root *etree.Element, ids map[string]bool) *Error {
 				return refuse(Structure, "an element %s stands where none may stand", e.Tag)
 			}
 		case "Signature":
-			if err := in.signature(e); err != nil {
+			if err := in.checkSignature(e); err != nil {
 				return err
 			}
 		}
@@ -136,9 +136,9 @@ func (in *inspected) walk(root *etree.Element, ids map[string]bool) *Error {
 	return nil
 }
 
-// signature checks one signature: it stands in the response or in the assertion, and covers exactly
+// checkSignature checks one signature: it stands in the response or in the assertion, and covers exactly
 // that element, by algorithms that are still good.
-func (in *inspected) signature(e *etree.Element) *Error {
+func (in *inspectedResponse) checkSignature(e *etree.Element) *Error {
 	parent := e.Parent()
 	if e.NamespaceURI() != signatureSpace || parent != in.response && parent != in.assertion {
 		return refuse(Structure, "a signature stands where none may stand")
@@ -148,15 +148,15 @@ func (in *inspected) signature(e *etree.Element) *Error {
 			return refuse(Structure, "a signature has an unexpected element %s", child.Tag)
 		}
 	}
-	if err := once(e, "SignedInfo", "SignatureValue", "KeyInfo"); err != nil {
+	if err := refuseRepeated(e, "SignedInfo", "SignatureValue", "KeyInfo"); err != nil {
 		return err
 	}
-	info := only(e, "SignedInfo")
-	if info == nil || only(e, "SignatureValue") == nil {
+	info := onlyChild(e, "SignedInfo")
+	if info == nil || onlyChild(e, "SignatureValue") == nil {
 		return refuse(Structure, "a signature is not complete")
 	}
-	method, reference := only(info, "SignatureMethod"), only(info, "Reference")
-	canonical := only(info, "CanonicalizationMethod")
+	method, reference := onlyChild(info, "SignatureMethod"), onlyChild(info, "Reference")
+	canonical := onlyChild(info, "CanonicalizationMethod")
 	if method == nil || reference == nil || canonical == nil || len(info.ChildElements()) != 3 {
 		return refuse(Structure, "a signature does not have exactly one reference")
 	}
@@ -168,27 +168,27 @@ func (in *inspected) signature(e *etree.Element) *Error {
 		return err
 	}
 	in.signed = true
-	in.signers = append(in.signers, signer{method: algorithm(method), cert: keyInfo(only(e, "KeyInfo"))})
+	in.signers = append(in.signers, signer{method: algorithmOf(method), cert: certificateIn(onlyChild(e, "KeyInfo"))})
 	return nil
 }
 
 func inspectAlgorithms(canonical, method, reference *etree.Element) *Error {
-	if a := algorithm(canonical); a != exclusiveC14N {
+	if a := algorithmOf(canonical); a != exclusiveC14N {
 		return refuse(WeakAlgorithm, "the signature uses the canonicalization %s; only exclusive canonicalization is accepted", a)
 	}
-	if a := algorithm(method); !slices.Contains(signatureMethods, a) {
+	if a := algorithmOf(method); !slices.Contains(signatureMethods, a) {
 		return refuse(WeakAlgorithm, "the signature uses %s; choose SHA-256 as the signing algorithm at the identity provider", a)
 	}
-	digest, list := only(reference, "DigestMethod"), only(reference, "Transforms")
-	if digest == nil || list == nil || only(reference, "DigestValue") == nil {
+	digest, list := onlyChild(reference, "DigestMethod"), onlyChild(reference, "Transforms")
+	if digest == nil || list == nil || onlyChild(reference, "DigestValue") == nil {
 		return refuse(Structure, "a signature is not complete")
 	}
-	if a := algorithm(digest); !slices.Contains(digestMethods, a) {
+	if a := algorithmOf(digest); !slices.Contains(digestMethods, a) {
 		return refuse(WeakAlgorithm, "the signature uses the digest %s; choose SHA-256 as the signing algorithm at the identity provider", a)
 	}
 	used := map[string]bool{}
 	for _, t := range list.ChildElements() {
-		a := algorithm(t)
+		a := algorithmOf(t)
 		if t.Tag != "Transform" || !slices.Contains(transforms, a) || used[a] {
 			return refuse(WeakAlgorithm, "the signature uses the transform %s", a)
 		}
@@ -206,24 +206,24 @@ func inspectAssertion(a *etree.Element) *Error {
 	if v := a.SelectAttrValue("Version", ""); v != "2.0" {
 		return refuse(WrongVersion, "the assertion has version %q", v)
 	}
-	if err := once(a, "Issuer", "Signature", "Subject", "Conditions", "Advice", "AuthnStatement"); err != nil {
+	if err := refuseRepeated(a, "Issuer", "Signature", "Subject", "Conditions", "Advice", "AuthnStatement"); err != nil {
 		return err
 	}
-	subject := only(a, "Subject")
+	subject := onlyChild(a, "Subject")
 	if subject == nil {
 		return refuse(Structure, "the assertion has no subject")
 	}
-	if err := once(subject, "NameID", "BaseID", "EncryptedID", "SubjectConfirmation"); err != nil {
+	if err := refuseRepeated(subject, "NameID", "BaseID", "EncryptedID", "SubjectConfirmation"); err != nil {
 		return err
 	}
-	confirmation := only(subject, "SubjectConfirmation")
+	confirmation := onlyChild(subject, "SubjectConfirmation")
 	if confirmation == nil {
 		return refuse(Structure, "the subject has no confirmation")
 	}
-	if err := once(confirmation, "SubjectConfirmationData"); err != nil {
+	if err := refuseRepeated(confirmation, "SubjectConfirmationData"); err != nil {
 		return err
 	}
-	data := only(confirmation, "SubjectConfirmationData")
+	data := onlyChild(confirmation, "SubjectConfirmationData")
 	if data == nil {
 		return refuse(Structure, "the subject's confirmation has no data")
 	}
@@ -266,11 +266,11 @@ func decrypt(e *etree.Element, keys []KeyPair) (*etree.Element, *KeyPair, *Error
 		if err != nil {
 			continue
 		}
-		root, wrong := open(raw, false)
+		root, wrong := parseDocument(raw, false)
 		if wrong != nil {
 			return nil, nil, wrong
 		}
-		if !is(root, assertionSpace, "Assertion") {
+		if !hasName(root, assertionSpace, "Assertion") {
 			return nil, nil, refuse(Structure, "what was encrypted is not an assertion")
 		}
 		return root, &keys[i], nil
@@ -291,8 +291,8 @@ func namespacesOf(e *etree.Element) []etree.Attr {
 	return all
 }
 
-// once refuses an element that has one of these children twice, whatever their namespace.
-func once(e *etree.Element, tags ...string) *Error {
+// refuseRepeated refuses an element that has one of these children twice, whatever their namespace.
+func refuseRepeated(e *etree.Element, tags ...string) *Error {
 	count := map[string]int{}
 	for _, child := range e.ChildElements() {
 		count[child.Tag]++
@@ -305,8 +305,8 @@ func once(e *etree.Element, tags ...string) *Error {
 	return nil
 }
 
-// only returns the child with this tag, or nil unless there is exactly one.
-func only(e *etree.Element, tag string) *etree.Element {
+// onlyChild returns the child with this tag, or nil unless there is exactly one.
+func onlyChild(e *etree.Element, tag string) *etree.Element {
 	var found *etree.Element
 	for _, child := range e.ChildElements() {
 		if child.Tag != tag {
@@ -320,14 +320,14 @@ func only(e *etree.Element, tag string) *etree.Element {
 	return found
 }
 
-func is(e *etree.Element, space, tag string) bool {
+func hasName(e *etree.Element, space, tag string) bool {
 	return e.Tag == tag && e.NamespaceURI() == space
 }
 
-func algorithm(e *etree.Element) string { return e.SelectAttrValue("Algorithm", "") }
+func algorithmOf(e *etree.Element) string { return e.SelectAttrValue("Algorithm", "") }
 
-// keyInfo returns the first certificate of a KeyInfo, which is the one that goxmldsig uses.
-func keyInfo(e *etree.Element) *x509.Certificate {
+// certificateIn returns the first certificate of a KeyInfo, which is the one that goxmldsig uses.
+func certificateIn(e *etree.Element) *x509.Certificate {
 	if e == nil {
 		return nil
 	}

@@ -24,26 +24,26 @@ import (
 // MaxCertificates is how many certificates an identity provider may have.
 const MaxCertificates = 10
 
-// ParseMetadata reads the metadata of an identity provider. Of a file that also describes other
-// roles, such as that of Entra ID, it takes the one of SAML sign-in.
+// ParseMetadata reads the metadata of an identity provider. If the file also describes other roles,
+// as that of Entra ID does, ParseMetadata takes only the role of SAML sign-in.
 func ParseMetadata(raw []byte) (IdentityProvider, error) {
 	if len(raw) > MaxMetadata {
 		return IdentityProvider{}, fmt.Errorf("the metadata is larger than %d MiB", MaxMetadata>>20)
 	}
 	raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
-	root, wrong := open(raw, true)
+	root, wrong := parseDocument(raw, true)
 	if wrong != nil {
 		return IdentityProvider{}, errors.New(wrong.Detail)
 	}
 	var found []entityDescriptor
 	switch {
-	case is(root, metadataSpace, "EntityDescriptor"):
+	case hasName(root, metadataSpace, "EntityDescriptor"):
 		var one entityDescriptor
 		if err := xml.Unmarshal(raw, &one); err != nil {
 			return IdentityProvider{}, errors.New("the metadata cannot be read")
 		}
 		found = append(found, one)
-	case is(root, metadataSpace, "EntitiesDescriptor"):
+	case hasName(root, metadataSpace, "EntitiesDescriptor"):
 		var many struct {
 			Entities []entityDescriptor `xml:"urn:oasis:names:tc:SAML:2.0:metadata EntityDescriptor"`
 		}
@@ -58,7 +58,7 @@ func ParseMetadata(raw []byte) (IdentityProvider, error) {
 	if len(found) != 1 || len(found[0].Descriptors) != 1 {
 		return IdentityProvider{}, fmt.Errorf("the metadata describes %d identity providers, not one", len(found))
 	}
-	return found[0].provider()
+	return found[0].toProvider()
 }
 
 type entityDescriptor struct {
@@ -80,9 +80,9 @@ type endpoint struct {
 	Location string `xml:"Location,attr"`
 }
 
-func (e entityDescriptor) provider() (IdentityProvider, error) {
+func (e entityDescriptor) toProvider() (IdentityProvider, error) {
 	d := e.Descriptors[0]
-	idp := IdentityProvider{EntityID: e.EntityID, SignInURL: redirectTo(d.SignIn), SignOutURL: redirectTo(d.SignOut)}
+	idp := IdentityProvider{EntityID: e.EntityID, SignInURL: redirectLocation(d.SignIn), SignOutURL: redirectLocation(d.SignOut)}
 	if idp.SignInURL == "" {
 		return idp, errors.New("the metadata names no sign-in address for HTTP-Redirect")
 	}
@@ -101,7 +101,7 @@ func (e entityDescriptor) provider() (IdentityProvider, error) {
 	return idp, idp.Check()
 }
 
-func redirectTo(list []endpoint) string {
+func redirectLocation(list []endpoint) string {
 	for _, e := range list {
 		if e.Binding == saml2.BindingHttpRedirect {
 			return e.Location
@@ -137,19 +137,19 @@ func (p IdentityProvider) Check() error {
 	return nil
 }
 
-// checkAddress wants https, except on this machine.
+// checkAddress refuses an address that is not https, except for this machine.
 func checkAddress(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > 2048 {
 		return fmt.Errorf("%q is not one such as https://login.example.com/saml2", text)
 	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
 		return fmt.Errorf("%q must begin with https://", text)
 	}
 	return nil
 }
 
-func loopback(host string) bool {
+func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}

@@ -21,9 +21,9 @@ const (
 	maxSpaces   = 64 // namespaces declared in one element
 )
 
-// decode reads strict base64. Line ends are ignored, as the POST binding of many identity providers
+// decodeBase64 reads strict base64. Line ends are ignored, as the POST binding of many identity providers
 // wraps lines.
-func decode(encoded string) ([]byte, *Error) {
+func decodeBase64(encoded string) ([]byte, *Error) {
 	if len(encoded) > MaxResponse {
 		return nil, refuse(Malformed, "the response is larger than %d KiB", MaxResponse>>10)
 	}
@@ -34,11 +34,11 @@ func decode(encoded string) ([]byte, *Error) {
 	return raw, nil
 }
 
-// open checks that all parsers read one meaning from a document, and parses it. Nothing may come
-// between encoding/xml, which scans here, and etree, which gosaml2 verifies: no DOCTYPE, no
-// processing instruction, nothing that changes when it is written and read again.
-func open(raw []byte, metadata bool) (*etree.Element, *Error) {
-	if err := scan(raw, metadata); err != nil {
+// parseDocument parses a document. It first makes sure that encoding/xml, which checks the document
+// here, and etree, which gosaml2 uses, read it in the same way. So it refuses a DOCTYPE, processing
+// instructions, and anything that changes when it is written and read again.
+func parseDocument(raw []byte, metadata bool) (*etree.Element, *Error) {
+	if err := checkTokens(raw, metadata); err != nil {
 		return nil, err
 	}
 	if err := rtvalidator.Validate(bytes.NewReader(raw)); err != nil {
@@ -51,7 +51,7 @@ func open(raw []byte, metadata bool) (*etree.Element, *Error) {
 	return doc.Root(), nil
 }
 
-func scan(raw []byte, metadata bool) *Error {
+func checkTokens(raw []byte, metadata bool) *Error {
 	if !utf8.Valid(raw) {
 		return refuse(Malformed, "the document is not UTF-8")
 	}

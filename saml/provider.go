@@ -20,7 +20,7 @@ import (
 type ServiceProvider struct {
 	EntityID string
 	ACS      string    // the address to which responses are posted
-	Keys     []KeyPair // any of them decrypts, the first signs; none is fine
+	Keys     []KeyPair // each key can decrypt, and the first one signs; there may be none
 }
 
 // IdentityProvider is what a site knows about its identity provider.
@@ -85,8 +85,8 @@ func DecodeKeyPair(pkcs8, certificate []byte) (KeyPair, error) {
 	return KeyPair{Key: key, Certificate: certificate}, nil
 }
 
-// Metadata returns what an identity provider needs to know. It has no validity: it changes with the
-// site's address and keys alone.
+// Metadata returns what an identity provider needs to know. It has no end of validity, because it
+// changes only with the site's address and keys.
 func (sp ServiceProvider) Metadata() ([]byte, error) {
 	type keyDescriptor struct {
 		Use         string `xml:"use,attr"`
@@ -162,7 +162,7 @@ func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now ti
 	root.CreateAttr("ID", o.ID)
 	// With a policy, Entra ID sends a NameID of its own making, which is not what the administrator
 	// configured there.
-	if policy := only(root, "NameIDPolicy"); policy != nil {
+	if policy := onlyChild(root, "NameIDPolicy"); policy != nil {
 		root.RemoveChild(policy)
 	}
 	address, err := lib.BuildAuthURLRedirect(o.RelayState, doc)

@@ -20,7 +20,7 @@ const (
 	unsolicitedAge = 5 * time.Minute
 	// bearer is how the holder of an assertion proves that it is about them.
 	bearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
-	// transient NameIDs change with each sign-in.
+	// transient is the format of NameIDs that change with each sign-in.
 	transient = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 )
 
@@ -73,48 +73,48 @@ func (sp ServiceProvider) Verify(idp IdentityProvider, encoded string, want Expe
 }
 
 func (sp ServiceProvider) verify(idp IdentityProvider, encoded string, want Expected, now time.Time) (Assertion, *Error) {
-	raw, err := decode(encoded)
+	raw, err := decodeBase64(encoded)
 	if err != nil {
 		return Assertion{}, err
 	}
-	root, err := open(raw, false)
+	root, err := parseDocument(raw, false)
 	if err != nil {
 		return Assertion{}, err
 	}
-	if err := refused(root); err != nil {
+	if err := providerError(root); err != nil {
 		return Assertion{}, err
 	}
 	in, err := inspect(root, sp.Keys)
 	if err != nil {
 		return Assertion{}, err
 	}
-	if err := addressed(in, idp, sp); err != nil {
+	if err := checkAddresses(in, idp, sp); err != nil {
 		return Assertion{}, err
 	}
 	if !in.signed {
 		return Assertion{}, refuse(Unsigned, "neither the response nor the assertion is signed")
 	}
-	certs, err := trusted(idp, in, now)
+	certs, err := usableCertificates(idp, in, now)
 	if err != nil {
 		return Assertion{}, err
 	}
-	response, err := sp.signatures(idp, raw, in, certs, now)
+	response, err := sp.verifySignatures(idp, raw, in, certs, now)
 	if err != nil {
 		return Assertion{}, err
 	}
-	return sp.check(idp, response, in, want, now)
+	return sp.checkAssertion(idp, response, in, want, now)
 }
 
-// refused returns the error that the identity provider reports instead of an assertion.
-func refused(root *etree.Element) *Error {
-	if !is(root, protocolSpace, "Response") {
+// providerError returns the error that the identity provider reports instead of an assertion.
+func providerError(root *etree.Element) *Error {
+	if !hasName(root, protocolSpace, "Response") {
 		return refuse(Structure, "the document is not a SAML response")
 	}
-	status := only(root, "Status")
+	status := onlyChild(root, "Status")
 	if status == nil {
 		return refuse(Structure, "the response has no status")
 	}
-	code := only(status, "StatusCode")
+	code := onlyChild(status, "StatusCode")
 	if code == nil {
 		return refuse(Structure, "the response has no status code")
 	}
@@ -122,11 +122,11 @@ func refused(root *etree.Element) *Error {
 	if value == saml2.StatusCodeSuccess {
 		return nil
 	}
-	for inner := only(code, "StatusCode"); inner != nil; inner = only(inner, "StatusCode") {
+	for inner := onlyChild(code, "StatusCode"); inner != nil; inner = onlyChild(inner, "StatusCode") {
 		value = inner.SelectAttrValue("Value", "")
 	}
 	s := Status{Code: shorten(value[strings.LastIndexByte(value, ':')+1:], 100)}
-	if message := only(status, "StatusMessage"); message != nil {
+	if message := onlyChild(status, "StatusMessage"); message != nil {
 		s.Message = shorten(strings.Join(strings.Fields(message.Text()), " "), 1000)
 	}
 	err := refuse(ProviderRefused, "the identity provider reports %s: %s", s.Code, s.Message)
@@ -146,15 +146,15 @@ func shorten(text string, most int) string {
 	return text
 }
 
-// addressed checks issuer, version and addresses before the signatures, so that a response for
-// somebody else is called that, and not a forgery. The same is checked again afterwards, on what
-// was signed.
-func addressed(in inspected, idp IdentityProvider, sp ServiceProvider) *Error {
+// checkAddresses checks issuer, version and addresses before the signatures, so that a response for
+// another application is reported as such and not as a forgery. Verify checks them again later, on
+// the signed elements.
+func checkAddresses(in inspectedResponse, idp IdentityProvider, sp ServiceProvider) *Error {
 	if v := in.response.SelectAttrValue("Version", ""); v != "2.0" {
 		return refuse(WrongVersion, "the response has version %q", v)
 	}
 	for _, e := range []*etree.Element{in.response, in.assertion} {
-		issuer := only(e, "Issuer")
+		issuer := onlyChild(e, "Issuer")
 		if issuer == nil {
 			return refuse(WrongIssuer, "the %s has no issuer", strings.ToLower(e.Tag))
 		}
@@ -168,8 +168,8 @@ func addressed(in inspected, idp IdentityProvider, sp ServiceProvider) *Error {
 	return nil
 }
 
-// trusted returns the certificates with which the signatures may be checked.
-func trusted(idp IdentityProvider, in inspected, now time.Time) ([]*x509.Certificate, *Error) {
+// usableCertificates returns the certificates that may be used to check the signatures.
+func usableCertificates(idp IdentityProvider, in inspectedResponse, now time.Time) ([]*x509.Certificate, *Error) {
 	if len(idp.Certificates) == 0 {
 		return nil, refuse(NoCertificate, "the site trusts no certificate of the identity provider")
 	}
@@ -182,7 +182,7 @@ func trusted(idp IdentityProvider, in inspected, now time.Time) ([]*x509.Certifi
 			return nil, refuse(UnknownKey, "the response is signed with a certificate that this site does not trust (SHA-256 %s…); add the identity provider's new certificate", Fingerprint(s.cert)[:16])
 		}
 		if !valid(s.cert) {
-			return nil, refuse(CertExpired, "the certificate of the signature (SHA-256 %s…) is valid from %s to %s", Fingerprint(s.cert)[:16], day(s.cert.NotBefore), day(s.cert.NotAfter))
+			return nil, refuse(CertExpired, "the certificate of the signature (SHA-256 %s…) is valid from %s to %s", Fingerprint(s.cert)[:16], formatDay(s.cert.NotBefore), formatDay(s.cert.NotAfter))
 		}
 	}
 	var good []*x509.Certificate
@@ -203,11 +203,12 @@ func trusted(idp IdentityProvider, in inspected, now time.Time) ([]*x509.Certifi
 	return good, nil
 }
 
-func day(t time.Time) string { return t.UTC().Format("2006-01-02") }
+func formatDay(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
-// signatures has gosaml2 verify the signatures. A signature that names its certificate is checked
-// with that one. Others are checked with each certificate alone, because gosaml2 does not choose.
-func (sp ServiceProvider) signatures(idp IdentityProvider, raw []byte, in inspected, certs []*x509.Certificate, now time.Time) (*types.Response, *Error) {
+// verifySignatures lets gosaml2 verify the signatures. If a signature names its certificate, only
+// that certificate is used. Otherwise each certificate is tried alone, because gosaml2 does not
+// choose one.
+func (sp ServiceProvider) verifySignatures(idp IdentityProvider, raw []byte, in inspectedResponse, certs []*x509.Certificate, now time.Time) (*types.Response, *Error) {
 	sets := [][]*x509.Certificate{certs}
 	if slices.ContainsFunc(in.signers, func(s signer) bool { return s.cert == nil }) {
 		sets = nil
@@ -236,15 +237,15 @@ func (sp ServiceProvider) signatures(idp IdentityProvider, raw []byte, in inspec
 		if err == nil {
 			return response, nil
 		}
-		if wrong := fromLibrary(err); wrong != nil {
+		if wrong := convertError(err); wrong != nil {
 			return nil, wrong
 		}
 	}
 	return nil, refuse(BadSignature, "the signature does not fit: the response was changed, or it is signed with another key than those of this site's certificates")
 }
 
-// fromLibrary turns the errors that gosaml2 returns for a response whose signature fits into ours.
-func fromLibrary(err error) *Error {
+// convertError converts the errors that gosaml2 returns for a response whose signature is valid.
+func convertError(err error) *Error {
 	switch e := err.(type) { //nolint:errorlint // gosaml2 returns these values themselves
 	case saml2.ErrInvalidValue:
 		switch {
@@ -266,8 +267,8 @@ func fromLibrary(err error) *Error {
 	return nil
 }
 
-// check does what gosaml2 leaves to its callers, on what was signed.
-func (sp ServiceProvider) check(idp IdentityProvider, r *types.Response, in inspected, want Expected, now time.Time) (Assertion, *Error) {
+// checkAssertion does the checks that gosaml2 leaves to its callers, on the signed elements.
+func (sp ServiceProvider) checkAssertion(idp IdentityProvider, r *types.Response, in inspectedResponse, want Expected, now time.Time) (Assertion, *Error) {
 	if len(r.Assertions) != 1 {
 		return Assertion{}, refuse(Structure, "the response has %d assertions", len(r.Assertions))
 	}
@@ -297,16 +298,16 @@ func (sp ServiceProvider) check(idp IdentityProvider, r *types.Response, in insp
 		return Assertion{}, refuse(Malformed, "the assertion does not say until when it is good")
 	}
 	if !now.Before(until) {
-		return Assertion{}, refuse(Expired, "the assertion was good until %s, and it is %s here", stamp(until), stamp(now))
+		return Assertion{}, refuse(Expired, "the assertion was good until %s, and it is %s here", formatTime(until), formatTime(now))
 	}
-	end, wrong := conditions(a.Conditions, sp.EntityID, now)
+	end, wrong := checkConditions(a.Conditions, sp.EntityID, now)
 	if wrong != nil {
 		return Assertion{}, wrong
 	}
 	if end.After(until) {
 		until = end
 	}
-	if wrong := answers(data.InResponseTo, want, a.IssueInstant, now); wrong != nil {
+	if wrong := checkInResponseTo(data.InResponseTo, want, a.IssueInstant, now); wrong != nil {
 		return Assertion{}, wrong
 	}
 	out := Assertion{
@@ -324,7 +325,7 @@ func (sp ServiceProvider) check(idp IdentityProvider, r *types.Response, in insp
 		if s.SessionNotOnOrAfter != nil {
 			out.SessionEnd = *s.SessionNotOnOrAfter
 			if !now.Before(out.SessionEnd) {
-				return Assertion{}, refuse(Expired, "the identity provider's session ended %s", stamp(out.SessionEnd))
+				return Assertion{}, refuse(Expired, "the identity provider's session ended %s", formatTime(out.SessionEnd))
 			}
 		}
 	}
@@ -343,8 +344,8 @@ func (sp ServiceProvider) check(idp IdentityProvider, r *types.Response, in insp
 	return out, nil
 }
 
-// conditions checks times and audience. It returns when the conditions end; zero if they do not.
-func conditions(c *types.Conditions, entityID string, now time.Time) (time.Time, *Error) {
+// checkConditions checks times and audience. It returns when the conditions end; zero if they do not.
+func checkConditions(c *types.Conditions, entityID string, now time.Time) (time.Time, *Error) {
 	if c == nil {
 		return time.Time{}, refuse(AudienceMismatch, "the assertion has no conditions, so it is not limited to this site")
 	}
@@ -354,7 +355,7 @@ func conditions(c *types.Conditions, entityID string, now time.Time) (time.Time,
 			return time.Time{}, refuse(Malformed, "the assertion has an unreadable NotBefore")
 		}
 		if now.Add(Skew).Before(from) {
-			return time.Time{}, refuse(NotYetValid, "the assertion is good from %s, and it is %s here: the clocks differ", stamp(from), stamp(now))
+			return time.Time{}, refuse(NotYetValid, "the assertion is good from %s, and it is %s here: the clocks differ", formatTime(from), formatTime(now))
 		}
 	}
 	var end time.Time
@@ -364,7 +365,7 @@ func conditions(c *types.Conditions, entityID string, now time.Time) (time.Time,
 			return time.Time{}, refuse(Malformed, "the assertion has an unreadable NotOnOrAfter")
 		}
 		if !now.Add(-Skew).Before(end) {
-			return time.Time{}, refuse(Expired, "the assertion was good until %s, and it is %s here", stamp(end), stamp(now))
+			return time.Time{}, refuse(Expired, "the assertion was good until %s, and it is %s here", formatTime(end), formatTime(now))
 		}
 	}
 	if len(c.AudienceRestrictions) == 0 {
@@ -372,13 +373,13 @@ func conditions(c *types.Conditions, entityID string, now time.Time) (time.Time,
 	}
 	for _, restriction := range c.AudienceRestrictions {
 		if !slices.ContainsFunc(restriction.Audiences, func(a types.Audience) bool { return a.Value == entityID }) {
-			return time.Time{}, refuse(AudienceMismatch, "the assertion is for %s, not for %q; enter this site's Identifier (Entity ID) at the identity provider", audiences(restriction), entityID)
+			return time.Time{}, refuse(AudienceMismatch, "the assertion is for %s, not for %q; enter this site's Identifier (Entity ID) at the identity provider", audienceWords(restriction), entityID)
 		}
 	}
 	return end, nil
 }
 
-func audiences(r types.AudienceRestriction) string {
+func audienceWords(r types.AudienceRestriction) string {
 	var names []string
 	for _, a := range r.Audiences {
 		names = append(names, `"`+shorten(a.Value, 200)+`"`)
@@ -389,9 +390,9 @@ func audiences(r types.AudienceRestriction) string {
 	return strings.Join(names, " and ")
 }
 
-// answers checks which request the assertion answers. The attribute of the response itself is not
-// looked at: it is not signed when only the assertion is.
-func answers(inResponseTo string, want Expected, issued, now time.Time) *Error {
+// checkInResponseTo checks which request the assertion answers. It ignores the InResponseTo of the
+// response itself, which is not signed if only the assertion is.
+func checkInResponseTo(inResponseTo string, want Expected, issued, now time.Time) *Error {
 	switch {
 	case want.RequestID != "" && inResponseTo == want.RequestID:
 		return nil
@@ -407,16 +408,16 @@ func answers(inResponseTo string, want Expected, issued, now time.Time) *Error {
 	return nil
 }
 
-func signedWords(in inspected, r *types.Response, a types.Assertion) string {
+func signedWords(in inspectedResponse, r *types.Response, a types.Assertion) string {
 	var what []string
 	if r.SignatureValidated {
 		what = append(what, "response")
 	}
-	if a.SignatureValidated || only(in.assertion, "Signature") != nil {
+	if a.SignatureValidated || onlyChild(in.assertion, "Signature") != nil {
 		what = append(what, "assertion")
 	}
 	method := in.signers[0].method
 	return strings.Join(what, " and ") + ", " + strings.ToUpper(method[strings.LastIndexByte(method, '#')+1:])
 }
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -23,7 +23,7 @@ func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
 	for _, op := range p.Operations {
 		a.removeHollowElements(op.Path, r)
 	}
-	a.working["schemas"] = rt.schemas(a.working)
+	a.working["schemas"] = rt.schemaURNs(a.working)
 	return PatchResult{
 		Resource: a.working, Changed: !Equal(r, a.working),
 		Fixes: a.fixes, Ignored: append(slices.Clip(p.ignored), a.ignored...),
@@ -105,7 +105,7 @@ func (a *applier) applyOperation(op Operation) error {
 	if p.Name == "" {
 		return a.removeExtension(p)
 	}
-	if p.readOnly() {
+	if p.isReadOnly() {
 		return a.checkReadOnlyUnchanged(op)
 	}
 	c := a.container(p)
@@ -156,7 +156,7 @@ func (a *applier) ignore(p *Path, reason string) {
 // removeHollowElements removes elements that carry no information after all operations: those that
 // have only a type, a display name or the primary flag.
 func (a *applier) removeHollowElements(p *Path, before Resource) {
-	if p.attr == nil || !p.attr.MultiValued || p.attr.Type != Complex || p.readOnly() {
+	if p.attr == nil || !p.attr.MultiValued || p.attr.Type != Complex || p.isReadOnly() {
 		return
 	}
 	c := p.container(a.working)
@@ -209,7 +209,7 @@ func (a *applier) lostSubAttribute(e any) bool { return a.reduced[pointerKey(e)]
 // distinct.
 func pointerKey(element any) string { return fmt.Sprintf("%p", element) }
 
-// checkReadOnlyUnchanged accepts a readOnly attribute that is sent as a GET shows it, and returns a
+// checkReadOnlyUnchanged accepts a isReadOnly attribute that is sent as a GET shows it, and returns a
 // mutability error for any other value. RFC 7644 §3.5.2 forbids modifying it; sending the same
 // value is no modification.
 func (a *applier) checkReadOnlyUnchanged(op Operation) error {
@@ -750,7 +750,7 @@ func (a *applier) createElement(op Operation, list []any, value any) ([]any, err
 	}
 	for k := range e {
 		if sub := p.attr.Sub(k); sub == nil || sub.Mutability == Immutable {
-			return nil, noTarget // never invent a member
+			return nil, noTarget // a PATCH must not add a member that the request does not name
 		}
 	}
 	if after := elementWith(p, e, value); !p.Filter.match(scope{members: after}) {

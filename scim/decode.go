@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Decode reads the body of a PUT. The result has canonical names and types. It leaves out readOnly
+// Decode reads the body of a PUT. The result has canonical names and types. It leaves out isReadOnly
 // attributes, which a client may not set, and attributes that are never returned, which are not
 // kept. It does not check required attributes; Validate does.
 //
@@ -46,7 +46,7 @@ func (d *reader) readBody(rt *ResourceType, body []byte) (Resource, error) {
 	}
 	o, ok := raw.(object)
 	if !ok {
-		return nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
+		return nil, InvalidSyntax("The body must be a JSON object, not %s", describeValue(raw))
 	}
 	return d.readResource(rt, o)
 }
@@ -66,16 +66,16 @@ func (d *reader) readResource(rt *ResourceType, o object) (Resource, error) {
 	if err := d.checkSchemas(rt, r, o); err != nil {
 		return nil, err
 	}
-	r["schemas"] = rt.schemas(r)
+	r["schemas"] = rt.schemaURNs(r)
 	return r, nil
 }
 
 // readMember reads one top-level member of a body.
 func (d *reader) readMember(rt *ResourceType, r Resource, o object, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // RFC 7643 §3: it follows from the attributes; checkSchemas reads it.
+		return nil // RFC 7643 §3: "schemas" follows from the attributes, and checkSchemas reads it.
 	}
-	if a := rt.attribute(m.name); a != nil {
+	if a := rt.coreAttribute(m.name); a != nil {
 		return d.readAttribute(r, a, AttrPath{Name: a.Name}, m.value)
 	}
 	if s := rt.Extension(m.name); s != nil {
@@ -160,7 +160,7 @@ func (d *reader) readNested(rt *ResourceType, r Resource, outer object, raw any)
 		return nil
 	}
 	for _, m := range o {
-		a := rt.attribute(m.name)
+		a := rt.coreAttribute(m.name)
 		if a == nil && !equalName(m.name, "schemas") {
 			d.noteUnknownKey(rt, m.name)
 			continue
@@ -206,7 +206,7 @@ func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 	}
 	o, ok := raw.(object)
 	if !ok {
-		return InvalidValue("%s must be an object, not %s", s.ID, describe(raw))
+		return InvalidValue("%s must be an object, not %s", s.ID, describeValue(raw))
 	}
 	ext, _ := r[s.ID].(map[string]any)
 	if ext == nil {
@@ -241,7 +241,7 @@ func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 		}
 	}
 	if knownNames == 0 && len(unknown) > 0 && len(ext) == 0 {
-		return noKnownNames(AttrPath{URN: s.ID}, unknown)
+		return noKnownNamesError(AttrPath{URN: s.ID}, unknown)
 	}
 	if len(ext) > 0 {
 		r[s.ID] = ext
@@ -249,9 +249,9 @@ func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 	return nil
 }
 
-// noKnownNames is the error for an attribute in which no name was known. Ignoring it would report
+// noKnownNamesError is the error for an attribute in which no name was known. Ignoring it would report
 // success and do nothing or, in a PUT, erase the stored value.
-func noKnownNames(path AttrPath, names []string) error {
+func noKnownNamesError(path AttrPath, names []string) error {
 	place := path.URN
 	if path.Name != "" {
 		place = path.String()
@@ -278,7 +278,7 @@ func repeatsOwnURN(s *Schema, m member) bool {
 // readAttribute reads a value of one attribute and stores it in into.
 func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath, raw any) error {
 	if a.Mutability == ReadOnly {
-		return nil // RFC 7644 §3.3: values of readOnly attributes are ignored.
+		return nil // RFC 7644 §3.3: values of isReadOnly attributes are ignored.
 	}
 	v, err := d.readValue(a, path, raw)
 	if err != nil {
@@ -286,7 +286,7 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath,
 	}
 	switch read := v.(type) {
 	case notUnderstood:
-		return noKnownNames(path, read.names)
+		return noKnownNamesError(path, read.names)
 	case hollowList:
 		d.addFix("says-nothing", path.String(), "values without content were left out")
 		if v = nil; d.forReplace {
@@ -308,7 +308,7 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath,
 	if v == nil {
 		return nil
 	}
-	if hidden(a) {
+	if isHidden(a) {
 		d.addFix("not-kept", path.String(), "accepted and not kept")
 		d.discarded = append(d.discarded, a)
 		return nil
@@ -329,7 +329,7 @@ func (d *reader) checkHiddenRequired(rt *ResourceType, r Resource) error {
 			}
 		}
 		for _, a := range s.Attributes {
-			if a.Required && hidden(a) && a.Mutability != ReadOnly && !slices.Contains(d.discarded, a) {
+			if a.Required && isHidden(a) && a.Mutability != ReadOnly && !slices.Contains(d.discarded, a) {
 				err = InvalidValue("%s is required", AttrPath{URN: urn, Name: a.Name})
 			}
 		}
@@ -345,13 +345,13 @@ func (d *reader) checkSchemas(rt *ResourceType, r Resource, o object) error {
 		list, ok = []any{s}, true
 	}
 	if raw != nil && !ok {
-		return InvalidSyntax("schemas must be a list of URNs, not %s", describe(raw))
+		return InvalidSyntax("schemas must be a list of URNs, not %s", describeValue(raw))
 	}
 	has := map[*Schema]bool{}
 	for _, e := range list {
 		urn, ok := e.(string)
 		if !ok {
-			return InvalidSyntax("schemas must be a list of URNs; it holds %s", describe(e))
+			return InvalidSyntax("schemas must be a list of URNs; it holds %s", describeValue(e))
 		}
 		if err := d.checkSchemaURN(rt, urn, has); err != nil {
 			return err

@@ -96,7 +96,7 @@ func TestDecode(t *testing.T) {
 					want = mustParse(t, []byte(`{`+c.want+`}`))
 				}
 				want["userName"] = "ada"
-				want["schemas"] = UserType().schemas(want)
+				want["schemas"] = UserType().schemaURNs(want)
 				if diff := cmp.Diff(got, want); diff != "" {
 					t.Errorf("(-got +want):\n%s", diff)
 				}

@@ -18,8 +18,8 @@ const groupsAttribute = "groups"
 func Encode(rt *ResourceType, r Resource) []byte {
 	b := make([]byte, 0, 1024)
 	b = append(b, `{"schemas":`...)
-	b = appendSorted(b, rt.schemas(r))
-	c := common()
+	b = appendSorted(b, rt.schemaURNs(r))
+	c := commonSchema()
 	for _, name := range []string{"id", "externalId"} {
 		b = appendMember(b, c.Attribute(name), r)
 	}
@@ -68,7 +68,7 @@ func appendExtension(b []byte, s *Schema, r Resource) []byte {
 // unassigned or hidden attribute.
 func appendMember(b []byte, a *Attribute, from map[string]any) []byte {
 	v, ok := from[a.Name]
-	if !ok || hidden(a) || empty(v) {
+	if !ok || isHidden(a) || empty(v) {
 		return b
 	}
 	if b[len(b)-1] != '{' {
@@ -208,14 +208,14 @@ func ParseAttributes(doc []byte, names []string) (Resource, error) {
 }
 
 func parse(doc []byte, wanted func(name string) bool) (Resource, error) {
-	sc := scanner{s: string(doc), asMaps: true, isWanted: wanted}
-	v, err := sc.document()
+	sc := scanner{text: string(doc), asMaps: true, isWanted: wanted}
+	v, err := sc.readDocument()
 	if err != nil {
 		return nil, err
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, InvalidSyntax("A JSON object is expected, not %s", describe(v))
+		return nil, InvalidSyntax("A JSON object is expected, not %s", describeValue(v))
 	}
 	return m, nil
 }

@@ -10,7 +10,7 @@ const (
 // Op is a comparison operator. RFC 7644 §3.4.2.2 Table 3.
 type Op string
 
-// The operators. "pr" is the node Present.
+// The operators of comparisons. The operator "pr" has its own node, Present.
 const (
 	Eq Op = "eq"
 	Ne Op = "ne"
@@ -25,9 +25,9 @@ const (
 
 // AttrPath names an attribute in its canonical spelling.
 type AttrPath struct {
-	URN  string // extension schema, "" for core and common attributes
+	URN  string // the URN of the extension schema; "" for core and common attributes
 	Name string
-	Sub  string // sub-attribute, "" for none
+	Sub  string // the name of the sub-attribute; "" if there is none
 }
 
 func (p AttrPath) String() string {
@@ -76,13 +76,13 @@ type Node interface {
 	append(b []byte, parent int) []byte
 }
 
-// And is true when both sides are.
+// And is true when both of its sides are true.
 type And struct{ Left, Right Node }
 
-// Or is true when one of its sides is.
+// Or is true when at least one of its sides is true.
 type Or struct{ Left, Right Node }
 
-// Not is true when its node is not.
+// Not is true when its node is false.
 type Not struct{ Node Node }
 
 // Compare is "path op value". When a path named a complex attribute without a sub-attribute, Sub is
@@ -96,7 +96,7 @@ type Compare struct {
 	operand operand
 }
 
-// Present is "path pr".
+// Present is the expression "path pr". It is true when the attribute has a value.
 type Present struct {
 	Path AttrPath
 	Attr *Attribute

@@ -7,11 +7,11 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// compare makes the node for "path op literal". It first converts the literal to the attribute's
+// newCompare makes the node for "path op literal". It first converts the literal to the attribute's
 // type.
-func (p *filterParser) compare(path AttrPath, a *Attribute, op Op, lit literal) (Node, error) {
+func (p *filterParser) newCompare(path AttrPath, a *Attribute, op Op, lit literal) (Node, error) {
 	if lit.value == nil {
-		return p.compareNull(path, a, op)
+		return p.newNullCompare(path, a, op)
 	}
 	if a != nil && a.Type == Complex && !p.inValuePath {
 		// A complex attribute without a sub-attribute, such as emails or manager, means its value.
@@ -23,7 +23,7 @@ func (p *filterParser) compare(path AttrPath, a *Attribute, op Op, lit literal) 
 	}
 	c := Compare{Path: path, Op: op, Attr: a}
 	var err error
-	if c.Value, err = p.operand(c, lit); err != nil {
+	if c.Value, err = p.convertOperand(c, lit); err != nil {
 		return nil, err
 	}
 	if err := p.checkOperator(c); err != nil {
@@ -36,17 +36,17 @@ func (p *filterParser) compare(path AttrPath, a *Attribute, op Op, lit literal) 
 	return c, nil
 }
 
-// compareNull makes the node for a comparison with null: is there a value or not? RFC 7643 §2.5:
+// newNullCompare makes the node for a comparison with null: is there a value or not? RFC 7643 §2.5:
 // null and unassigned are the same.
-func (p *filterParser) compareNull(path AttrPath, a *Attribute, op Op) (Node, error) {
+func (p *filterParser) newNullCompare(path AttrPath, a *Attribute, op Op) (Node, error) {
 	if op != Eq && op != Ne {
 		return nil, p.failf("null can only be compared by eq and ne")
 	}
 	return Compare{Path: path, Op: op, Attr: a, operand: operand{ready: true}}, nil
 }
 
-// operand converts the literal to the type of the attribute.
-func (p *filterParser) operand(c Compare, lit literal) (any, error) {
+// convertOperand converts the literal to the type of the attribute.
+func (p *filterParser) convertOperand(c Compare, lit literal) (any, error) {
 	typ := ""
 	if c.Attr != nil {
 		typ = c.Attr.Type
@@ -61,15 +61,15 @@ func (p *filterParser) operand(c Compare, lit literal) (any, error) {
 			p.addFix("number-boolean", c.Path.String(), "%s read as %t", v, v == "1")
 			return v == "1", nil
 		}
-		if n, ok := decimal(string(v)); ok && (typ == "" || typ == Integer || typ == Decimal) {
+		if n, ok := parseDecimal(string(v)); ok && (typ == "" || typ == Integer || typ == Decimal) {
 			return n, nil
 		}
 	case string:
-		if v, ok := p.stringOperand(c, typ, v); ok {
+		if v, ok := p.convertString(c, typ, v); ok {
 			return v, nil
 		}
 	}
-	// An identifier of digits that a client forgot to quote.
+	// The client forgot to quote an identifier that consists of digits.
 	if isString := typ == String || typ == Reference; isString && lit.text != "" && p.mode == Lenient {
 		p.addFix("unquoted-value", c.Path.String(), "%s read as a string", quote(lit.text))
 		return lit.text, nil
@@ -77,9 +77,9 @@ func (p *filterParser) operand(c Compare, lit literal) (any, error) {
 	return nil, p.failf("%s is of type %s, which the value does not fit", c.Path, typ)
 }
 
-// stringOperand converts a string literal to the type of the attribute; ok is false when it does
+// convertString converts a string literal to the type of the attribute; ok is false when it does
 // not fit.
-func (p *filterParser) stringOperand(c Compare, typ, s string) (value any, ok bool) {
+func (p *filterParser) convertString(c Compare, typ, s string) (value any, ok bool) {
 	switch typ {
 	case Boolean:
 		b, ok := parseBoolean(s)
@@ -92,7 +92,7 @@ func (p *filterParser) stringOperand(c Compare, typ, s string) (value any, ok bo
 		if p.mode == Strict || numberLength(s) != len(s) {
 			return nil, false
 		}
-		n, ok := decimal(s)
+		n, ok := parseDecimal(s)
 		if ok {
 			p.addFix("text-number", c.Path.String(), "%s read as a number", quote(s))
 		}

@@ -16,15 +16,15 @@ func (f *Filter) Match(r Resource) bool { return f.Root.match(scope{members: r})
 // scope is where the names of a filter are looked up: a resource, or one element of a multi-valued
 // attribute.
 type scope struct {
-	members map[string]any // nil for an element that is not complex
-	single  any            // an element that is not complex; a filter calls it "value"
+	members     map[string]any // nil for an element that is not complex
+	simpleValue any            // an element that is not complex; a filter calls it "value"
 }
 
 // lookUp returns the value of an attribute. With ignoreCase, names may differ in case.
 func (v scope) lookUp(urn, name string, ignoreCase bool) any {
 	if v.members == nil {
 		if equalName(name, "value") {
-			return v.single
+			return v.simpleValue
 		}
 		return nil
 	}
@@ -85,7 +85,7 @@ func elementScope(e any) scope {
 	if m, ok := e.(map[string]any); ok {
 		return scope{members: m}
 	}
-	return scope{single: e}
+	return scope{simpleValue: e}
 }
 
 // anyElement reports whether f is true for at least one value of an attribute.
@@ -104,7 +104,7 @@ func anyElement(v any, f func(any) bool) bool {
 
 func (c Compare) match(v scope) bool {
 	if !c.operand.ready {
-		c.operand = c.prepare() // this node was not made by ParseFilter
+		c.operand = c.prepare() // the node was not made by ParseFilter, which prepares the operand
 	}
 	if c.Value == nil {
 		return Present{c.Path, c.Attr}.match(v) == (c.Op == Ne)
@@ -118,7 +118,7 @@ func (c Compare) match(v scope) bool {
 		if m, ok := e.(map[string]any); ok {
 			sub := c.Path.Sub
 			if sub == "" {
-				sub = "value" // only without a schema: with one, Sub is set
+				sub = "value" // this happens only without a schema; with one, Sub is set
 			}
 			e = memberOf(m, sub, ignoreCase)
 		} else if c.Path.Sub != "" && !equalName(c.Path.Sub, "value") {
@@ -238,8 +238,8 @@ const (
 // String prints the filter. Parsing the result gives the same tree.
 func (f *Filter) String() string { return string(f.Root.append(nil, levelOr)) }
 
-// binary prints "left word right", in parentheses where the parent binds tighter.
-func binary(b []byte, left, right Node, word string, level, parent int) []byte {
+// appendBinary prints "left word right", in parentheses where the parent binds tighter.
+func appendBinary(b []byte, left, right Node, word string, level, parent int) []byte {
 	if parent > level {
 		b = append(b, '(')
 	}
@@ -253,11 +253,11 @@ func binary(b []byte, left, right Node, word string, level, parent int) []byte {
 }
 
 func (n Or) append(b []byte, parent int) []byte {
-	return binary(b, n.Left, n.Right, " or ", levelOr, parent)
+	return appendBinary(b, n.Left, n.Right, " or ", levelOr, parent)
 }
 
 func (n And) append(b []byte, parent int) []byte {
-	return binary(b, n.Left, n.Right, " and ", levelAnd, parent)
+	return appendBinary(b, n.Left, n.Right, " and ", levelAnd, parent)
 }
 
 func (n Not) append(b []byte, _ int) []byte {

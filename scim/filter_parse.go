@@ -15,7 +15,7 @@ import (
 // space before a quoted value, $ref, and a sub-attribute after a value path. Lenient mode also
 // accepts unquoted values, strings for booleans, and enterprise attributes without their URN.
 func ParseFilter(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
-	p := filterParser{s: text, rt: rt, reader: reader{mode: m}}
+	p := filterParser{text: text, rt: rt, reader: reader{mode: m}}
 	root, err := p.parse()
 	if err != nil {
 		return nil, nil, err
@@ -26,7 +26,7 @@ func ParseFilter(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) 
 // ParseFilterAnywhere reads a filter for one of several resource types, as in a query at the root.
 // A name that rt lacks is no error; it counts as unassigned. RFC 7644 §3.4.2.1.
 func ParseFilterAnywhere(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
-	p := filterParser{s: text, rt: rt, reader: reader{mode: m}, allowUnknown: true}
+	p := filterParser{text: text, rt: rt, reader: reader{mode: m}, allowUnknown: true}
 	root, err := p.parse()
 	if err != nil {
 		return nil, nil, err
@@ -36,8 +36,8 @@ func ParseFilterAnywhere(rt *ResourceType, text string, m Mode) (*Filter, []Fix,
 
 type filterParser struct {
 	reader
-	s                  string
-	i                  int
+	text               string
+	pos                int
 	rt                 *ResourceType
 	valuePathAttribute *Attribute // inside a value path: the attribute before the brackets, if known
 	inValuePath        bool       // inside a value path
@@ -50,15 +50,15 @@ type filterParser struct {
 
 // parse reads the whole filter and checks that nothing follows it.
 func (p *filterParser) parse() (Node, error) {
-	if err := checkBounds(p.s); err != nil {
+	if err := checkBounds(p.text); err != nil {
 		return nil, err
 	}
-	n, err := p.or()
+	n, err := p.parseOr()
 	if err != nil {
 		return nil, err
 	}
-	if p.skipSpaces(); p.i < len(p.s) {
-		return nil, p.unexpected()
+	if p.skipSpaces(); p.pos < len(p.text) {
+		return nil, p.unexpectedError()
 	}
 	return n, nil
 }
@@ -91,7 +91,7 @@ func checkDepth(s string) error {
 		case c == '(' || c == '[':
 			depth++
 			if depth > MaxFilterDepth {
-				return tooDeep()
+				return tooDeepError()
 			}
 		case c == ')' || c == ']':
 			depth--
@@ -100,150 +100,151 @@ func checkDepth(s string) error {
 	return nil
 }
 
-// failf is an invalidFilter error at the current position.
+// failf returns an invalidFilter error at the current position.
 func (p *filterParser) failf(format string, args ...any) error {
-	if p.s == "" {
+	if p.text == "" {
 		return InvalidFilter("The filter is empty")
 	}
-	character := utf8.RuneCountInString(p.s[:min(p.i, len(p.s))]) + 1
+	character := utf8.RuneCountInString(p.text[:min(p.pos, len(p.text))]) + 1
 	return InvalidFilter("The filter is wrong at character %d: %s", character, formatMessage(format, args))
 }
 
-// unexpected is the error for input where the grammar allows none.
-func (p *filterParser) unexpected() error {
+// unexpectedError returns the error for input that the grammar does not allow at the current
+// position.
+func (p *filterParser) unexpectedError() error {
 	switch c := p.peek(); c {
 	case 0:
 		return p.failf("it ends where an expression is expected")
 	case ')', ']':
 		return p.failf("%q closes nothing", c)
 	}
-	return p.failf("and, or or the end of the filter is expected, not %s", quote(p.word()))
+	return p.failf("and, or or the end of the filter is expected, not %s", quote(p.nextWord()))
 }
 
 func (p *filterParser) peek() byte {
-	if p.i < len(p.s) {
-		return p.s[p.i]
+	if p.pos < len(p.text) {
+		return p.text[p.pos]
 	}
 	return 0
 }
 
 func (p *filterParser) skipSpaces() {
-	for p.i < len(p.s) && isSpace(p.s[p.i]) {
-		p.i++
+	for p.pos < len(p.text) && isSpace(p.text[p.pos]) {
+		p.pos++
 	}
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// word returns the characters up to the next space, bracket or double quote.
-func (p *filterParser) word() string {
-	j := p.i
-	for j < len(p.s) && !isSpace(p.s[j]) && !strings.ContainsRune(`()[]"`, rune(p.s[j])) {
+// nextWord returns the characters up to the next space, bracket or double quote.
+func (p *filterParser) nextWord() string {
+	j := p.pos
+	for j < len(p.text) && !isSpace(p.text[j]) && !strings.ContainsRune(`()[]"`, rune(p.text[j])) {
 		j++
 	}
-	return p.s[p.i:j]
+	return p.text[p.pos:j]
 }
 
-// keyword steps over a word of the grammar, in any case. It reports false, and stays, when another
-// word comes.
-func (p *filterParser) keyword(k string) bool {
-	start := p.i
+// skipKeyword skips a word of the grammar, in any case, and returns true. If another word comes
+// next, it skips nothing and returns false.
+func (p *filterParser) skipKeyword(k string) bool {
+	start := p.pos
 	p.skipSpaces()
-	if w := p.word(); equalName(w, k) {
-		p.i += len(w)
+	if w := p.nextWord(); equalName(w, k) {
+		p.pos += len(w)
 		return true
 	}
-	p.i = start
+	p.pos = start
 	return false
 }
 
-// or reads term *("or" term). RFC 7644 §3.4.2.2: and binds tighter than or.
-func (p *filterParser) or() (Node, error) {
-	left, err := p.and()
-	for err == nil && p.keyword("or") {
+// parseOr reads term *("or" term). RFC 7644 §3.4.2.2: and binds tighter than or.
+func (p *filterParser) parseOr() (Node, error) {
+	left, err := p.parseAnd()
+	for err == nil && p.skipKeyword("or") {
 		var right Node
-		if right, err = p.and(); err == nil {
+		if right, err = p.parseAnd(); err == nil {
 			left = Or{left, right}
 		}
 	}
 	return left, err
 }
 
-func (p *filterParser) and() (Node, error) {
-	left, err := p.factor()
-	for err == nil && p.keyword("and") {
+func (p *filterParser) parseAnd() (Node, error) {
+	left, err := p.parseFactor()
+	for err == nil && p.skipKeyword("and") {
 		var right Node
-		if right, err = p.factor(); err == nil {
+		if right, err = p.parseFactor(); err == nil {
 			left = And{left, right}
 		}
 	}
 	return left, err
 }
 
-func (p *filterParser) factor() (Node, error) {
+func (p *filterParser) parseFactor() (Node, error) {
 	p.skipSpaces()
 	if p.peek() == '(' {
-		return p.group()
+		return p.parseGroup()
 	}
-	if p.keyword("not") {
+	if p.skipKeyword("not") {
 		p.skipSpaces()
 		if p.peek() != '(' {
 			return nil, p.failf("not needs brackets: not (…)")
 		}
-		n, err := p.group()
+		n, err := p.parseGroup()
 		return Not{n}, err
 	}
 	p.termCount++
 	if p.termCount > MaxFilterTerms {
 		return nil, InvalidFilter("The filter has more than %d terms", MaxFilterTerms)
 	}
-	return p.expression()
+	return p.parseExpression()
 }
 
-func (p *filterParser) group() (Node, error) {
+func (p *filterParser) parseGroup() (Node, error) {
 	// checkDepth counted brackets already, but it does not know strings in single quotes.
 	if p.bracketDepth++; p.bracketDepth > MaxFilterDepth {
-		return nil, tooDeep()
+		return nil, tooDeepError()
 	}
-	p.i++
-	n, err := p.or()
+	p.pos++
+	n, err := p.parseOr()
 	if err != nil {
 		return nil, err
 	}
 	if p.skipSpaces(); p.peek() != ')' {
 		return nil, p.failf(") is expected")
 	}
-	p.i++
+	p.pos++
 	p.bracketDepth--
 	return n, nil
 }
 
-func tooDeep() error {
+func tooDeepError() error {
 	return InvalidFilter("The filter nests brackets deeper than %d", MaxFilterDepth)
 }
 
-// expression reads attrPath "pr", attrPath op value, or a value path.
-func (p *filterParser) expression() (Node, error) {
-	name := p.word()
+// parseExpression reads attrPath "pr", attrPath op value, or a value path.
+func (p *filterParser) parseExpression() (Node, error) {
+	name := p.nextWord()
 	if name == "" {
-		return nil, p.unexpected()
+		return nil, p.unexpectedError()
 	}
 	if p.inValuePath {
-		return p.valuePathExpression(name)
+		return p.parseInsideValuePath(name)
 	}
-	t, err := p.attribute(name)
+	t, err := p.resolveAttribute(name)
 	if err != nil {
 		return nil, err
 	}
-	p.i += len(name)
+	p.pos += len(name)
 	if p.peek() == '[' {
-		return p.valuePath(t)
+		return p.parseValuePath(t)
 	}
-	return p.comparison(t.AttrPath, t.leaf())
+	return p.parseComparison(t.AttrPath, t.leaf())
 }
 
-// attribute resolves an attribute name at the top level of the filter.
-func (p *filterParser) attribute(name string) (target, error) {
+// resolveAttribute resolves an attribute name at the top level of the filter.
+func (p *filterParser) resolveAttribute(name string) (target, error) {
 	t, err := p.resolve(p.rt, name)
 	var unknown *unknownError
 	switch {
@@ -263,15 +264,15 @@ func (p *filterParser) attribute(name string) (target, error) {
 // values. RFC 7644 §7.5.2.
 func (p *filterParser) checkHidden(t target) error {
 	for _, a := range []*Attribute{t.attr, t.sub} {
-		if a != nil && hidden(a) {
+		if a != nil && isHidden(a) {
 			return Sensitive("%s cannot be used in a filter", t.AttrPath)
 		}
 	}
 	return nil
 }
 
-// valuePathExpression reads an expression inside a value path, where names are sub-attributes.
-func (p *filterParser) valuePathExpression(name string) (Node, error) {
+// parseInsideValuePath reads an expression inside a value path, where names are sub-attributes.
+func (p *filterParser) parseInsideValuePath(name string) (Node, error) {
 	if !validName(name) {
 		return nil, p.failf("a sub-attribute name is expected, not %s", quote(name))
 	}
@@ -294,23 +295,23 @@ func (p *filterParser) valuePathExpression(name string) (Node, error) {
 		}
 		path.Name = a.Name
 	}
-	if a != nil && hidden(a) {
+	if a != nil && isHidden(a) {
 		return nil, Sensitive("%s.%s cannot be used in a filter", p.valuePathAttribute.Name, a.Name)
 	}
-	p.i += len(name)
+	p.pos += len(name)
 	if p.peek() == '[' {
 		return nil, p.failf("a value path cannot stand inside another")
 	}
-	return p.comparison(path, a)
+	return p.parseComparison(path, a)
 }
 
-// valuePath reads the rest of attr[filter]. Some clients add a sub-attribute or an operator after
+// parseValuePath reads the rest of attr[filter]. Some clients add a sub-attribute or an operator after
 // the brackets; it applies to the same element.
-func (p *filterParser) valuePath(t target) (Node, error) {
+func (p *filterParser) parseValuePath(t target) (Node, error) {
 	if t.Sub != "" {
 		return nil, p.failf("%s cannot have a value path", t.AttrPath)
 	}
-	filter, err := p.brackets(t.attr)
+	filter, err := p.parseBrackets(t.attr)
 	if err != nil {
 		return nil, err
 	}
@@ -323,17 +324,17 @@ func (p *filterParser) valuePath(t target) (Node, error) {
 		return whole, nil
 	}
 	p.valuePathAttribute, p.inValuePath = t.attr, true
-	n, err := p.comparison(p.elementPath(t.attr, sub))
+	n, err := p.parseComparison(p.elementPath(t.attr, sub))
 	p.valuePathAttribute, p.inValuePath = nil, false
 	whole.Filter = And{filter, n}
 	return whole, err
 }
 
-// brackets reads "[filter]".
-func (p *filterParser) brackets(a *Attribute) (Node, error) {
-	p.i++
+// parseBrackets reads "[filter]".
+func (p *filterParser) parseBrackets(a *Attribute) (Node, error) {
+	p.pos++
 	p.valuePathAttribute, p.inValuePath = a, true
-	n, err := p.or()
+	n, err := p.parseOr()
 	p.valuePathAttribute, p.inValuePath = nil, false
 	if err != nil {
 		return nil, err
@@ -341,7 +342,7 @@ func (p *filterParser) brackets(a *Attribute) (Node, error) {
 	if p.skipSpaces(); p.peek() != ']' {
 		return nil, p.failf("] is expected")
 	}
-	p.i++
+	p.pos++
 	return n, nil
 }
 
@@ -350,8 +351,8 @@ func (p *filterParser) subAfterBrackets(t target) (string, error) {
 	if p.peek() != '.' {
 		return "", nil
 	}
-	p.i++
-	name := p.word()
+	p.pos++
+	name := p.nextWord()
 	if !validName(name) {
 		return "", p.failf("a sub-attribute name is expected after the dot")
 	}
@@ -360,13 +361,13 @@ func (p *filterParser) subAfterBrackets(t target) (string, error) {
 		if sub == nil {
 			return "", p.failf("%s has no sub-attribute %s", t.attr.Name, quote(name))
 		}
-		if hidden(sub) {
+		if isHidden(sub) {
 			return "", Sensitive("%s.%s cannot be used in a filter", t.attr.Name, sub.Name)
 		}
-		p.i += len(name)
+		p.pos += len(name)
 		return sub.Name, nil
 	}
-	p.i += len(name)
+	p.pos += len(name)
 	return name, nil
 }
 
@@ -383,36 +384,36 @@ func (p *filterParser) elementPath(a *Attribute, sub string) (AttrPath, *Attribu
 
 // operatorFollows reports whether the next word is neither and nor or.
 func (p *filterParser) operatorFollows() bool {
-	start := p.i
+	start := p.pos
 	p.skipSpaces()
-	w := p.word()
-	p.i = start
+	w := p.nextWord()
+	p.pos = start
 	return w != "" && !equalName(w, "and") && !equalName(w, "or")
 }
 
-// comparison reads "pr" or an operator and its value.
-func (p *filterParser) comparison(path AttrPath, a *Attribute) (Node, error) {
-	start := p.i
+// parseComparison reads "pr" or an operator and its value.
+func (p *filterParser) parseComparison(path AttrPath, a *Attribute) (Node, error) {
+	start := p.pos
 	p.skipSpaces()
-	op := p.word()
-	if op == "" || start == p.i {
+	op := p.nextWord()
+	if op == "" || start == p.pos {
 		return nil, p.failf("an operator is expected after %s", path)
 	}
 	if equalName(op, "pr") {
-		p.i += len(op)
+		p.pos += len(op)
 		return Present{path, a}, nil
 	}
 	operator := parseOperator(op)
 	if operator == "" {
 		return nil, p.failf("%s is not an operator; use eq, ne, co, sw, ew, gt, ge, lt, le or pr", quote(op))
 	}
-	p.i += len(op)
+	p.pos += len(op)
 	p.skipSpaces()
-	lit, err := p.literal()
+	lit, err := p.parseLiteral()
 	if err != nil {
 		return nil, err
 	}
-	return p.compare(path, a, operator, lit)
+	return p.newCompare(path, a, operator, lit)
 }
 
 func parseOperator(s string) Op {
@@ -427,37 +428,37 @@ func parseOperator(s string) Op {
 // literal is a compValue as the filter spells it.
 type literal struct {
 	value    any    // string, number, bool or nil
-	text     string // as the filter spells it, when it is not quoted
+	text     string // the word as the filter spells it, if it is not quoted
 	unquoted bool   // a string without quotes
 }
 
 // RFC 7644 §3.4.2.2: compValue is a JSON string, number, true, false or null.
-func (p *filterParser) literal() (literal, error) {
+func (p *filterParser) parseLiteral() (literal, error) {
 	if p.peek() == '"' {
 		return p.readQuoted()
 	}
 	if p.peek() == '\'' && p.mode == Lenient {
 		return p.readSingleQuoted()
 	}
-	j := p.i
-	for j < len(p.s) && !isSpace(p.s[j]) && p.s[j] != ')' && p.s[j] != ']' {
+	j := p.pos
+	for j < len(p.text) && !isSpace(p.text[j]) && p.text[j] != ')' && p.text[j] != ']' {
 		j++
 	}
-	text := p.s[p.i:j]
+	text := p.text[p.pos:j]
 	lit, err := p.readUnquoted(text)
 	if err == nil {
-		p.i = j
+		p.pos = j
 	}
 	return lit, err
 }
 
 func (p *filterParser) readQuoted() (literal, error) {
-	sc := scanner{s: p.s, i: p.i}
+	sc := scanner{text: p.text, pos: p.pos}
 	s, err := sc.readString()
 	if err != nil {
 		return literal{}, p.failf("the quoted string is not closed or has an invalid escape")
 	}
-	p.i = sc.i
+	p.pos = sc.pos
 	if c := p.peek(); c != 0 && c != ')' && c != ']' && !isSpace(c) {
 		return literal{}, p.failf("a space is expected after the quoted string")
 	}
@@ -467,17 +468,17 @@ func (p *filterParser) readQuoted() (literal, error) {
 // readSingleQuoted reads 'x', as a widely used client library writes it in paths. The string ends
 // at a quote that a bracket, a space or the end of the filter follows, so O'Brien needs no escape.
 func (p *filterParser) readSingleQuoted() (literal, error) {
-	for j := p.i + 1; j < len(p.s); j++ {
-		if p.s[j] == '\\' && j+1 < len(p.s) && (p.s[j+1] == '\'' || p.s[j+1] == '\\') {
+	for j := p.pos + 1; j < len(p.text); j++ {
+		if p.text[j] == '\\' && j+1 < len(p.text) && (p.text[j+1] == '\'' || p.text[j+1] == '\\') {
 			j++
 			continue
 		}
-		if p.s[j] != '\'' || j+1 < len(p.s) && p.s[j+1] != ')' && p.s[j+1] != ']' && !isSpace(p.s[j+1]) {
+		if p.text[j] != '\'' || j+1 < len(p.text) && p.text[j+1] != ')' && p.text[j+1] != ']' && !isSpace(p.text[j+1]) {
 			continue
 		}
-		text := strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(p.s[p.i+1 : j])
-		p.addFix("single-quotes", "", "%s read as a string in double quotes", p.s[p.i:j+1])
-		p.i = j + 1
+		text := strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(p.text[p.pos+1 : j])
+		p.addFix("single-quotes", "", "%s read as a string in double quotes", p.text[p.pos:j+1])
+		p.pos = j + 1
 		return literal{value: text}, nil
 	}
 	return literal{}, p.failf("the quoted string is not closed")

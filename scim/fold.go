@@ -23,19 +23,19 @@ func Fold(s string) string {
 	if i == len(s) {
 		return s
 	}
-	if !ascii(s[i:]) {
+	if !isASCII(s[i:]) {
 		s = norm.NFC.String(width.Fold.String(s))
 	}
 	for {
 		s = strings.Map(foldRune, s)
-		if ascii(s) || norm.NFC.IsNormalString(s) {
+		if isASCII(s) || norm.NFC.IsNormalString(s) {
 			return s
 		}
 		s = norm.NFC.String(s) // folding ſ with an accent gives s with an accent, which then compose
 	}
 }
 
-func ascii(s string) bool {
+func isASCII(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
 			return false

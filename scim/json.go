@@ -37,8 +37,8 @@ type number string
 // NUL, bounded depth. Values are nil, bool, string, number, []any and object. With asMaps, they are
 // the types that a Resource holds.
 type scanner struct {
-	s        string
-	i        int
+	text     string
+	pos      int
 	depth    int
 	asMaps   bool
 	isWanted func(name string) bool // with asMaps: which top-level members to read; nil for all
@@ -47,48 +47,48 @@ type scanner struct {
 // scan reads a request body. It accepts a UTF-8 byte order mark. Its errors are invalidSyntax with
 // line and column, or invalidValue for a NUL.
 func scan(body []byte) (any, error) {
-	sc := scanner{s: string(body)}
-	sc.s = strings.TrimPrefix(sc.s, "\ufeff")
-	return sc.document()
+	sc := scanner{text: string(body)}
+	sc.text = strings.TrimPrefix(sc.text, "\ufeff")
+	return sc.readDocument()
 }
 
-// document reads the one value of a document.
-func (sc *scanner) document() (any, error) {
-	if !utf8.ValidString(sc.s) {
+// readDocument reads the one value of a document.
+func (sc *scanner) readDocument() (any, error) {
+	if !utf8.ValidString(sc.text) {
 		return nil, InvalidSyntax("The body is not valid UTF-8")
 	}
 	sc.skipSpaces()
-	if sc.i == len(sc.s) {
+	if sc.pos == len(sc.text) {
 		return nil, InvalidSyntax("The body is empty; a JSON object is expected")
 	}
-	v, err := sc.value()
+	v, err := sc.readValue()
 	if err != nil {
 		return nil, err
 	}
-	return v, sc.end()
+	return v, sc.expectEnd()
 }
 
-// end refuses anything but spaces after the value.
-func (sc *scanner) end() error {
-	if sc.skipSpaces(); sc.i < len(sc.s) {
+// expectEnd returns an error if anything but spaces follows the value.
+func (sc *scanner) expectEnd() error {
+	if sc.skipSpaces(); sc.pos < len(sc.text) {
 		return sc.failf("there is more after the end of the JSON value")
 	}
 	return nil
 }
 
-// failf is an invalidSyntax error at the current line and column.
+// failf returns an invalidSyntax error at the current line and column.
 func (sc *scanner) failf(format string, args ...any) error {
-	end := min(sc.i, len(sc.s))
-	line := 1 + strings.Count(sc.s[:end], "\n")
-	column := end - strings.LastIndexByte(sc.s[:end], '\n')
+	end := min(sc.pos, len(sc.text))
+	line := 1 + strings.Count(sc.text[:end], "\n")
+	column := end - strings.LastIndexByte(sc.text[:end], '\n')
 	return InvalidSyntax("The body is not readable JSON at line %d, column %d: %s", line, column, formatMessage(format, args))
 }
 
 func (sc *scanner) skipSpaces() {
-	for sc.i < len(sc.s) {
-		switch sc.s[sc.i] {
+	for sc.pos < len(sc.text) {
+		switch sc.text[sc.pos] {
 		case ' ', '\t', '\n', '\r':
-			sc.i++
+			sc.pos++
 		default:
 			return
 		}
@@ -96,40 +96,40 @@ func (sc *scanner) skipSpaces() {
 }
 
 func (sc *scanner) peek() byte {
-	if sc.i < len(sc.s) {
-		return sc.s[sc.i]
+	if sc.pos < len(sc.text) {
+		return sc.text[sc.pos]
 	}
 	return 0
 }
 
-func (sc *scanner) value() (any, error) {
+func (sc *scanner) readValue() (any, error) {
 	switch c := sc.peek(); {
 	case c == '"':
 		return sc.readString()
 	case c == '{':
-		return sc.object()
+		return sc.readObject()
 	case c == '[':
-		return sc.array()
+		return sc.readArray()
 	case c == '-' || '0' <= c && c <= '9':
-		return sc.number()
-	case sc.literal("true"):
+		return sc.readNumber()
+	case sc.skipLiteral("true"):
 		return true, nil
-	case sc.literal("false"):
+	case sc.skipLiteral("false"):
 		return false, nil
-	case sc.literal("null"):
+	case sc.skipLiteral("null"):
 		return nil, nil
-	case sc.i == len(sc.s):
+	case sc.pos == len(sc.text):
 		return nil, sc.failf("it ends too early")
 	}
 	return nil, sc.failf("a value is expected")
 }
 
-// literal steps over a word of JSON and reports whether it was there.
-func (sc *scanner) literal(word string) bool {
-	if !strings.HasPrefix(sc.s[sc.i:], word) {
+// skipLiteral steps over a word of JSON and reports whether it was there.
+func (sc *scanner) skipLiteral(word string) bool {
+	if !strings.HasPrefix(sc.text[sc.pos:], word) {
 		return false
 	}
-	sc.i += len(word)
+	sc.pos += len(word)
 	return true
 }
 
@@ -139,36 +139,36 @@ func (sc *scanner) enter() error {
 	if sc.depth > MaxJSONDepth {
 		return sc.failf("objects and arrays are nested deeper than %d", MaxJSONDepth)
 	}
-	sc.i++
+	sc.pos++
 	sc.skipSpaces()
 	return nil
 }
 
-func (sc *scanner) array() (any, error) {
+func (sc *scanner) readArray() (any, error) {
 	if err := sc.enter(); err != nil {
 		return nil, err
 	}
 	list := []any{}
 	for sc.peek() != ']' {
-		if len(list) > 0 && !sc.comma() {
+		if len(list) > 0 && !sc.skipComma() {
 			return nil, sc.failf("a comma or ] is expected")
 		}
-		v, err := sc.value()
+		v, err := sc.readValue()
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, v)
 		sc.skipSpaces()
 	}
-	sc.i++
+	sc.pos++
 	sc.depth--
 	return list, nil
 }
 
 // skip steps over a value. It only finds where the value ends and checks nothing inside it.
 func (sc *scanner) skip() error {
-	for depth := 0; sc.i < len(sc.s); {
-		switch sc.s[sc.i] {
+	for depth := 0; sc.pos < len(sc.text); {
+		switch sc.text[sc.pos] {
 		case '"':
 			if !sc.skipString() {
 				return sc.failf("a string is not closed")
@@ -184,7 +184,7 @@ func (sc *scanner) skip() error {
 				return nil
 			}
 			if depth--; depth == 0 {
-				sc.i++
+				sc.pos++
 				return nil
 			}
 		case ',', ' ', '\t', '\n', '\r':
@@ -192,36 +192,36 @@ func (sc *scanner) skip() error {
 				return nil
 			}
 		}
-		sc.i++
+		sc.pos++
 	}
 	return sc.failf("it ends too early")
 }
 
 // skipString steps over a string. It reports false when the string is not closed.
 func (sc *scanner) skipString() bool {
-	for sc.i++; sc.i < len(sc.s); sc.i++ {
-		switch sc.s[sc.i] {
+	for sc.pos++; sc.pos < len(sc.text); sc.pos++ {
+		switch sc.text[sc.pos] {
 		case '\\':
-			sc.i++
+			sc.pos++
 		case '"':
-			sc.i++
+			sc.pos++
 			return true
 		}
 	}
 	return false
 }
 
-// comma steps over a comma and the spaces after it, and reports whether there was one.
-func (sc *scanner) comma() bool {
+// skipComma steps over a comma and the spaces after it, and reports whether there was one.
+func (sc *scanner) skipComma() bool {
 	if sc.peek() != ',' {
 		return false
 	}
-	sc.i++
+	sc.pos++
 	sc.skipSpaces()
 	return true
 }
 
-func (sc *scanner) object() (any, error) {
+func (sc *scanner) readObject() (any, error) {
 	if err := sc.enter(); err != nil {
 		return nil, err
 	}
@@ -234,10 +234,10 @@ func (sc *scanner) object() (any, error) {
 		o = make(object, 0, 4)
 	}
 	for first := true; sc.peek() != '}'; first = false {
-		if !first && !sc.comma() {
+		if !first && !sc.skipComma() {
 			return nil, sc.failf("a comma or } is expected")
 		}
-		name, err := sc.name()
+		name, err := sc.readName()
 		if err != nil {
 			return nil, err
 		}
@@ -252,7 +252,7 @@ func (sc *scanner) object() (any, error) {
 			sc.skipSpaces()
 			continue
 		}
-		v, err := sc.value()
+		v, err := sc.readValue()
 		if err != nil {
 			return nil, err
 		}
@@ -263,7 +263,7 @@ func (sc *scanner) object() (any, error) {
 		}
 		sc.skipSpaces()
 	}
-	sc.i++
+	sc.pos++
 	sc.depth--
 	if sc.asMaps {
 		return m, nil
@@ -271,8 +271,8 @@ func (sc *scanner) object() (any, error) {
 	return o, nil
 }
 
-// name reads a member's name and the colon after it.
-func (sc *scanner) name() (string, error) {
+// readName reads a member's name and the colon after it.
+func (sc *scanner) readName() (string, error) {
 	if sc.peek() != '"' {
 		return "", sc.failf("a name in double quotes is expected")
 	}
@@ -284,7 +284,7 @@ func (sc *scanner) name() (string, error) {
 	if sc.peek() != ':' {
 		return "", sc.failf("a colon is expected after the name")
 	}
-	sc.i++
+	sc.pos++
 	sc.skipSpaces()
 	return name, nil
 }
@@ -316,34 +316,34 @@ func (u *uniqueNames) add(o object, name string) bool {
 
 // readString reads a string. A string without escapes shares the memory of the input.
 func (sc *scanner) readString() (string, error) {
-	start := sc.i + 1
-	for i := start; i < len(sc.s); i++ {
-		switch c := sc.s[i]; {
+	start := sc.pos + 1
+	for i := start; i < len(sc.text); i++ {
+		switch c := sc.text[i]; {
 		case c == '"':
-			sc.i = i + 1
-			return sc.s[start:i], nil
+			sc.pos = i + 1
+			return sc.text[start:i], nil
 		case c == '\\':
-			return sc.escaped(start, i)
+			return sc.readEscaped(start, i)
 		case c < ' ':
-			sc.i = i
+			sc.pos = i
 			return "", sc.failf("a control character stands unescaped in a string")
 		}
 	}
-	sc.i = len(sc.s)
+	sc.pos = len(sc.text)
 	return "", sc.failf("a string is not closed")
 }
 
-// escaped reads the rest of a string whose first escape is at i.
-func (sc *scanner) escaped(start, i int) (string, error) {
-	b := append(make([]byte, 0, 2*(i-start)+16), sc.s[start:i]...)
-	sc.i = i
-	for sc.i < len(sc.s) {
-		switch c := sc.s[sc.i]; {
+// readEscaped reads the rest of a string whose first escape is at i.
+func (sc *scanner) readEscaped(start, i int) (string, error) {
+	b := append(make([]byte, 0, 2*(i-start)+16), sc.text[start:i]...)
+	sc.pos = i
+	for sc.pos < len(sc.text) {
+		switch c := sc.text[sc.pos]; {
 		case c == '"':
-			sc.i++
+			sc.pos++
 			return string(b), nil
 		case c == '\\':
-			r, err := sc.escape()
+			r, err := sc.readEscape()
 			if err != nil {
 				return "", err
 			}
@@ -352,25 +352,25 @@ func (sc *scanner) escaped(start, i int) (string, error) {
 			return "", sc.failf("a control character stands unescaped in a string")
 		default:
 			b = append(b, c)
-			sc.i++
+			sc.pos++
 		}
 	}
 	return "", sc.failf("a string is not closed")
 }
 
-func (sc *scanner) escape() (rune, error) {
-	if sc.i+1 >= len(sc.s) {
+func (sc *scanner) readEscape() (rune, error) {
+	if sc.pos+1 >= len(sc.text) {
 		return 0, sc.failf("a string is not closed")
 	}
-	c := sc.s[sc.i+1]
+	c := sc.text[sc.pos+1]
 	if c == 'u' {
-		return sc.unicode()
+		return sc.readUnicodeEscape()
 	}
 	escape := strings.IndexByte(`"\/bfnrt`, c)
 	if escape < 0 {
-		return 0, sc.failf("\\%s is not a JSON escape", firstRune(sc.s[sc.i+1:]))
+		return 0, sc.failf("\\%s is not a JSON escape", firstRune(sc.text[sc.pos+1:]))
 	}
-	sc.i += 2
+	sc.pos += 2
 	return rune("\"\\/\b\f\n\r\t"[escape]), nil
 }
 
@@ -379,11 +379,11 @@ func firstRune(s string) string {
 	return s[:n]
 }
 
-// unicode reads a \u escape, or two that form a surrogate pair.
-func (sc *scanner) unicode() (rune, error) {
-	r, ok := sc.hex()
+// readUnicodeEscape reads a \u escape, or two that form a surrogate pair.
+func (sc *scanner) readUnicodeEscape() (rune, error) {
+	r, ok := sc.readHexEscape()
 	if ok && utf16.IsSurrogate(r) {
-		low, second := sc.hex()
+		low, second := sc.readHexEscape()
 		r = utf16.DecodeRune(r, low)
 		ok = second && r != utf8.RuneError
 	}
@@ -396,31 +396,31 @@ func (sc *scanner) unicode() (rune, error) {
 	return r, nil
 }
 
-// hex reads one \uXXXX escape.
-func (sc *scanner) hex() (rune, bool) {
-	if sc.i+6 > len(sc.s) || sc.s[sc.i] != '\\' || sc.s[sc.i+1] != 'u' {
+// readHexEscape reads one \uXXXX escape.
+func (sc *scanner) readHexEscape() (rune, bool) {
+	if sc.pos+6 > len(sc.text) || sc.text[sc.pos] != '\\' || sc.text[sc.pos+1] != 'u' {
 		return 0, false
 	}
 	var r rune
-	for _, c := range []byte(sc.s[sc.i+2 : sc.i+6]) {
+	for _, c := range []byte(sc.text[sc.pos+2 : sc.pos+6]) {
 		digit := strings.IndexByte("0123456789abcdef", lowerByte(c))
 		if digit < 0 {
 			return 0, false
 		}
 		r = r<<4 | rune(digit)
 	}
-	sc.i += 6
+	sc.pos += 6
 	return r, true
 }
 
-func (sc *scanner) number() (any, error) {
-	start := sc.i
-	n := numberLength(sc.s[start:])
+func (sc *scanner) readNumber() (any, error) {
+	start := sc.pos
+	n := numberLength(sc.text[start:])
 	if n == 0 {
 		return nil, sc.failf("a number is malformed")
 	}
-	sc.i += n
-	text := sc.s[start:sc.i]
+	sc.pos += n
+	text := sc.text[start:sc.pos]
 	if !sc.asMaps {
 		return number(text), nil
 	}
@@ -441,13 +441,13 @@ func numberLength(s string) int {
 	if i < len(s) && s[i] == '-' {
 		i++
 	}
-	whole := digits(s[i:])
+	whole := countDigits(s[i:])
 	if whole == 0 || whole > 1 && s[i] == '0' {
 		return 0
 	}
 	i += whole
 	if i < len(s) && s[i] == '.' {
-		fraction := digits(s[i+1:])
+		fraction := countDigits(s[i+1:])
 		if fraction == 0 {
 			return 0
 		}
@@ -458,7 +458,7 @@ func numberLength(s string) int {
 		if j < len(s) && (s[j] == '+' || s[j] == '-') {
 			j++
 		}
-		exponent := digits(s[j:])
+		exponent := countDigits(s[j:])
 		if exponent == 0 {
 			return 0
 		}
@@ -467,8 +467,8 @@ func numberLength(s string) int {
 	return i
 }
 
-// digits returns the number of ASCII digits at the start of s.
-func digits(s string) int {
+// countDigits returns the number of ASCII digits at the start of s.
+func countDigits(s string) int {
 	n := 0
 	for n < len(s) && '0' <= s[n] && s[n] <= '9' {
 		n++
@@ -518,7 +518,7 @@ func AppendString(b []byte, s string) []byte {
 
 func appendFloat(b []byte, f float64) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return append(b, "null"...) // JSON has no such number
+		return append(b, "null"...) // JSON has no infinite numbers and no NaN
 	}
 	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
 		return strconv.AppendFloat(b, f, 'e', -1, 64)

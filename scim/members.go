@@ -24,33 +24,33 @@ type Members []Member
 // Expected errors are invalidSyntax: for anything but one JSON object, and for two names that are
 // equal without case, because they are one attribute sent twice (RFC 7643 §2.1).
 func ParseMembers(body []byte) (Members, error) {
-	sc := scanner{s: strings.TrimPrefix(string(body), "\ufeff")}
-	if !utf8.ValidString(sc.s) {
+	sc := scanner{text: strings.TrimPrefix(string(body), "\ufeff")}
+	if !utf8.ValidString(sc.text) {
 		return nil, InvalidSyntax("The body is not valid UTF-8")
 	}
 	sc.skipSpaces()
 	if sc.peek() != '{' {
 		return nil, InvalidSyntax("The body must be a JSON object")
 	}
-	list, err := sc.members()
+	list, err := sc.readMembers()
 	if err != nil {
 		return nil, err
 	}
-	return list, sc.end()
+	return list, sc.expectEnd()
 }
 
-// members reads an object and keeps the values unread.
-func (sc *scanner) members() (Members, error) {
+// readMembers reads an object and keeps the values unread.
+func (sc *scanner) readMembers() (Members, error) {
 	if err := sc.enter(); err != nil {
 		return nil, err
 	}
 	var list Members
 	names := map[string]bool{}
 	for first := true; sc.peek() != '}'; first = false {
-		if !first && !sc.comma() {
+		if !first && !sc.skipComma() {
 			return nil, sc.failf("a comma or } is expected")
 		}
-		name, err := sc.name()
+		name, err := sc.readName()
 		if err != nil {
 			return nil, err
 		}
@@ -58,18 +58,18 @@ func (sc *scanner) members() (Members, error) {
 			return nil, InvalidSyntax("The body names %s twice in one object", quote(name))
 		}
 		names[lowerName(name)] = true
-		start := sc.i
+		start := sc.pos
 		if err := sc.skip(); err != nil {
 			return nil, err
 		}
-		value := json.RawMessage(sc.s[start:sc.i])
+		value := json.RawMessage(sc.text[start:sc.pos])
 		if !json.Valid(value) {
 			return nil, InvalidSyntax("The value of %s is not readable JSON", quote(name))
 		}
 		list = append(list, Member{name, value})
 		sc.skipSpaces()
 	}
-	sc.i++
+	sc.pos++
 	sc.depth--
 	return list, nil
 }
@@ -113,9 +113,9 @@ func StringOf(doc []byte, name string) string {
 
 // stringOf is StringOf for the beginning of a document; ok is false when the member is not in it.
 func stringOf(doc, name string) (value string, ok bool) {
-	sc := scanner{s: doc, i: 1}
+	sc := scanner{text: doc, pos: 1}
 	for sc.peek() == '"' {
-		found, err := sc.name()
+		found, err := sc.readName()
 		if err != nil {
 			return "", false
 		}
@@ -123,7 +123,7 @@ func stringOf(doc, name string) (value string, ok bool) {
 			value, err := sc.readString()
 			return value, err == nil
 		}
-		if sc.skip() != nil || !sc.comma() {
+		if sc.skip() != nil || !sc.skipComma() {
 			return "", false
 		}
 	}
@@ -134,28 +134,28 @@ func stringOf(doc, name string) (value string, ok bool) {
 // value with the results. All other bytes stay as they are, and so does a string that change
 // returns unchanged or that cannot be read.
 func RewriteStrings(data []byte, change func(string) string) []byte {
-	sc := scanner{s: string(data)}
+	sc := scanner{text: string(data)}
 	out := make([]byte, 0, len(data))
 	copied := 0
 	for {
-		next := strings.IndexByte(sc.s[sc.i:], '"')
+		next := strings.IndexByte(sc.text[sc.pos:], '"')
 		if next < 0 {
-			return append(out, sc.s[copied:]...)
+			return append(out, sc.text[copied:]...)
 		}
-		sc.i += next
-		start := sc.i
+		sc.pos += next
+		start := sc.pos
 		if !sc.skipString() {
-			return append(out, sc.s[copied:]...)
+			return append(out, sc.text[copied:]...)
 		}
-		reader := scanner{s: sc.s[:sc.i], i: start}
+		reader := scanner{text: sc.text[:sc.pos], pos: start}
 		before, err := reader.readString()
 		if err != nil {
 			continue
 		}
 		if after := change(before); after != before {
-			out = append(out, sc.s[copied:start]...)
+			out = append(out, sc.text[copied:start]...)
 			out = AppendString(out, after)
-			copied = sc.i
+			copied = sc.pos
 		}
 	}
 }

@@ -7,19 +7,19 @@ import "strings"
 // RFC 7643 §2.1: ATTRNAME = ALPHA *(nameChar); "$ref" is a name as well.
 func validName(s string) bool {
 	s = strings.TrimPrefix(s, "$")
-	if s == "" || !letter(s[0]) {
+	if s == "" || !isLetter(s[0]) {
 		return false
 	}
 	for i := 1; i < len(s); i++ {
 		c := s[i]
-		if !letter(c) && (c < '0' || c > '9') && c != '-' && c != '_' {
+		if !isLetter(c) && (c < '0' || c > '9') && c != '-' && c != '_' {
 			return false
 		}
 	}
 	return true
 }
 
-func letter(c byte) bool { c = lowerByte(c); return 'a' <= c && c <= 'z' }
+func isLetter(c byte) bool { c = lowerByte(c); return 'a' <= c && c <= 'z' }
 
 // target is the attribute or schema that a name in a filter, a path or a key stands for.
 type target struct {
@@ -80,8 +80,8 @@ func (d *reader) resolve(rt *ResourceType, text string) (target, error) {
 func (d *reader) findAttribute(rt *ResourceType, t *target, text string) error {
 	if t.URN != "" {
 		t.attr = t.schema.Attribute(t.Name)
-	} else if t.attr = rt.attribute(t.Name); t.attr == nil && t.schema == nil && d.mode == Lenient {
-		// An enterprise attribute without its URN, as in "manager".
+	} else if t.attr = rt.coreAttribute(t.Name); t.attr == nil && t.schema == nil && d.mode == Lenient {
+		// The name is an enterprise attribute without its URN, such as "manager".
 		if t.schema, t.attr = rt.onlyExtensionWith(t.Name); t.attr != nil {
 			t.URN = t.schema.ID
 			d.addFix("extension-attribute", text, "read as %s:%s", t.URN, t.attr.Name)

@@ -138,7 +138,7 @@ func (c matrixCase) resource(t *testing.T, rt *ResourceType) Resource {
 	if rt.Name != "User" {
 		delete(r, "userName")
 	}
-	r["schemas"] = rt.schemas(r)
+	r["schemas"] = rt.schemaURNs(r)
 	return r
 }
 

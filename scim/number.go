@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// integer returns the value of a JSON number. ok is false when it is not whole or does not fit 64
+// parseInteger returns the value of a JSON number. ok is false when it is not whole or does not fit 64
 // bits.
-func integer(text string) (value int64, ok bool) {
+func parseInteger(text string) (value int64, ok bool) {
 	if i, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return i, true
 	}
@@ -19,10 +19,10 @@ func integer(text string) (value int64, ok bool) {
 	return int64(f), true
 }
 
-// decimal returns the value of a JSON number as int64 or float64. ok is false when neither holds
+// parseDecimal returns the value of a JSON number as int64 or float64. ok is false when neither holds
 // all its digits, so that the stored number never differs from the sent one.
-func decimal(text string) (value any, ok bool) {
-	if i, ok := integer(text); ok {
+func parseDecimal(text string) (value any, ok bool) {
+	if i, ok := parseInteger(text); ok {
 		return i, true
 	}
 	f, err := strconv.ParseFloat(text, 64)

@@ -27,14 +27,14 @@ type Patch struct {
 }
 
 // Shown gives the patch the resource as answers show it, which is more than what is stored. There
-// may be several forms. A readOnly value that equals the one in any form is no change.
+// may be several forms. A isReadOnly value that equals the one in any form is no change.
 func (p *Patch) Shown(forms ...Resource) { p.shownAs = forms }
 
-// AsksShown reports whether the patch names readOnly attributes that only answers have (meta and
+// AsksShown reports whether the patch names isReadOnly attributes that only answers have (meta and
 // groups). Then call Shown before Apply.
 func (p *Patch) AsksShown() bool {
 	for _, op := range p.Operations {
-		if op.Path.URN == "" && op.Path.readOnly() && (op.Path.Name == "meta" || op.Path.Name == groupsAttribute) {
+		if op.Path.URN == "" && op.Path.isReadOnly() && (op.Path.Name == "meta" || op.Path.Name == groupsAttribute) {
 			return true
 		}
 	}
@@ -52,8 +52,8 @@ func (p *Patch) Addresses(name string) bool {
 	return false
 }
 
-// readOnly reports whether a client cannot set the value that the path selects.
-func (p Path) readOnly() bool {
+// isReadOnly reports whether a client cannot set the value that the path selects.
+func (p Path) isReadOnly() bool {
 	return p.attr != nil && p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly
 }
 
@@ -68,7 +68,7 @@ type Operation struct {
 	Value any
 
 	index   int  // position of the operation in the request, 0-based
-	fromKey bool // it was a key of a value without a path
+	fromKey bool // the path was a key in the value of an operation without a path
 }
 
 // PatchResult is the outcome of Apply.
@@ -91,10 +91,10 @@ func DecodePatch(rt *ResourceType, body []byte, m Mode) (*Patch, []Fix, error) {
 	}
 	o, ok := raw.(object)
 	if !ok {
-		return nil, nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
+		return nil, nil, InvalidSyntax("The body must be a JSON object, not %s", describeValue(raw))
 	}
 	d := patchDecoder{reader: reader{mode: m, forPatch: true}, rt: rt, patch: &Patch{mode: m}}
-	if err := d.request(o); err != nil {
+	if err := d.readRequest(o); err != nil {
 		return nil, nil, err
 	}
 	return d.patch, d.allFixes(), nil
@@ -108,11 +108,11 @@ type patchDecoder struct {
 	index        int  // position of the current operation
 	inKeys       bool // reading the keys of a value without a path
 	hasValue     bool // the operation has a value, even if it is null
-	understood   int  // parts of the operation whose path was understood
+	understood   int  // how many parts of the operation had a path that was understood
 	unknownNames []string
 }
 
-func (d *patchDecoder) request(o object) error {
+func (d *patchDecoder) readRequest(o object) error {
 	if err := d.checkEnvelope(o); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (d *patchDecoder) request(o object) error {
 	case !ok:
 		return InvalidSyntax("The body has no Operations")
 	case !isList:
-		return InvalidSyntax("Operations must be a list, not %s", describe(raw))
+		return InvalidSyntax("Operations must be a list, not %s", describeValue(raw))
 	case len(list) > MaxPatchOperations:
 		return PayloadTooLarge("The request has %d operations; at most %d are allowed", len(list), MaxPatchOperations)
 	case len(list) == 0 && d.mode == Strict:
@@ -133,7 +133,7 @@ func (d *patchDecoder) request(o object) error {
 	for i, raw := range list {
 		d.index, d.understood, d.inKeys = i, 0, false
 		before := len(d.unknownNames)
-		if err := d.operation(raw); err != nil {
+		if err := d.readOperation(raw); err != nil {
 			return withOperationNumber(err, i, len(list), operationLabel(raw))
 		}
 		useful = useful || d.understood > 0 || len(d.unknownNames) == before
@@ -205,21 +205,21 @@ func (d *patchDecoder) checkEnvelope(o object) error {
 	return nil
 }
 
-func (d *patchDecoder) operation(raw any) error {
+func (d *patchDecoder) readOperation(raw any) error {
 	o, ok := raw.(object)
 	if !ok {
-		return InvalidSyntax("An operation must be an object, not %s", describe(raw))
+		return InvalidSyntax("An operation must be an object, not %s", describeValue(raw))
 	}
 	rawOp, _ := o.get("op")
 	name, _ := rawOp.(string)
 	op := strings.ToLower(name) // Entra writes Add, Replace, Remove
 	if op != "add" && op != "remove" && op != "replace" {
-		return InvalidSyntax("op must be add, remove or replace, not %s", describe(rawOp))
+		return InvalidSyntax("op must be add, remove or replace, not %s", describeValue(rawOp))
 	}
 	rawPath, _ := o.get("path")
 	path, ok := rawPath.(string)
 	if !ok && rawPath != nil {
-		return InvalidPath("path must be a string, not %s", describe(rawPath))
+		return InvalidPath("path must be a string, not %s", describeValue(rawPath))
 	}
 	value, given := o.get("value")
 	if op != "remove" && !given {
@@ -245,7 +245,7 @@ func (d *patchDecoder) operationsWithoutPath(op string, value any) error {
 	}
 	o, ok := value.(object)
 	if !ok {
-		return InvalidValue("%s without a path needs an object of attributes as its value, not %s", op, describe(value))
+		return InvalidValue("%s without a path needs an object of attributes as its value, not %s", op, describeValue(value))
 	}
 	if len(o) == 0 {
 		d.ignore("value", "it names no attribute")
@@ -262,7 +262,7 @@ func (d *patchDecoder) operationsWithoutPath(op string, value any) error {
 // operationForKey reads one key of a value without a path.
 func (d *patchDecoder) operationForKey(op string, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // it follows from the attributes
+		return nil // "schemas" follows from the attributes
 	}
 	if equalName(m.name, d.rt.Schema.ID) {
 		return d.operationsWithoutPath(op, m.value)
@@ -302,15 +302,15 @@ func (d *patchDecoder) operationAt(op, text string, raw any) error {
 	}
 	d.understood++
 	if p.Name == "" {
-		return d.wholeExtension(op, p, raw)
+		return d.readExtensionOperation(op, p, raw)
 	}
 	if done, err := d.handleProtected(op, p, raw); done || err != nil {
 		return err
 	}
 	if op == "remove" {
-		return d.remove(p, raw)
+		return d.readRemove(p, raw)
 	}
-	return d.assign(op, p, raw)
+	return d.readAssignment(op, p, raw)
 }
 
 // handleProtected handles attributes that a client cannot set. done means that the operation needs
@@ -322,37 +322,37 @@ func (d *patchDecoder) handleProtected(op string, p Path, raw any) (done bool, e
 	case p.attr.Name == "schemas" && p.URN == "":
 		d.ignore(p.String(), "it follows from the attributes of the resource")
 		return true, nil
-	case p.readOnly() && (op == "remove" || !d.inKeys && hidden(p.attr)):
+	case p.isReadOnly() && (op == "remove" || !d.inKeys && isHidden(p.attr)):
 		return true, Mutability("%s cannot be changed by a client", p)
-	case hidden(p.attr) || p.sub != nil && hidden(p.sub):
+	case isHidden(p.attr) || p.sub != nil && isHidden(p.sub):
 		d.ignore(p.String(), "accepted and not kept")
 		return true, nil
-	case !p.readOnly():
+	case !p.isReadOnly():
 		return false, nil
 	}
 	// Okta sends the id when it renames a group; others send back everything that they read. Apply
 	// compares the value with the current one.
-	return true, d.addOperation(op, p, untyped(raw))
+	return true, d.addOperation(op, p, toUntyped(raw))
 }
 
-// untyped converts a scanned value to the types of a Resource, without a schema.
-func untyped(raw any) any {
+// toUntyped converts a scanned value to the types of a Resource, without a schema.
+func toUntyped(raw any) any {
 	switch raw := raw.(type) {
 	case number:
-		if v, ok := decimal(string(raw)); ok {
+		if v, ok := parseDecimal(string(raw)); ok {
 			return v
 		}
 		return string(raw)
 	case []any:
 		list := make([]any, len(raw))
 		for i, e := range raw {
-			list[i] = untyped(e)
+			list[i] = toUntyped(e)
 		}
 		return list
 	case object:
 		m := make(map[string]any, len(raw))
 		for _, e := range raw {
-			m[e.name] = untyped(e.value)
+			m[e.name] = toUntyped(e.value)
 		}
 		return m
 	}
@@ -368,13 +368,13 @@ func (d *patchDecoder) addOperation(op string, p Path, value any) error {
 	return nil
 }
 
-// wholeExtension reads an operation whose path is the URN of an extension.
-func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
+// readExtensionOperation reads an operation whose path is the URN of an extension.
+func (d *patchDecoder) readExtensionOperation(op string, p Path, raw any) error {
 	if op == "remove" || raw == nil || raw == "" {
 		if op == "add" {
 			return nil
 		}
-		if d.rt.requires(p.URN) {
+		if d.rt.requiresExtension(p.URN) {
 			// RFC 7644 §3.5.2.2: a required attribute cannot be removed.
 			return Mutability("%s is required and cannot be removed", p.URN)
 		}
@@ -382,7 +382,7 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 	}
 	o, ok := raw.(object)
 	if !ok {
-		return InvalidValue("%s needs an object of attributes, not %s", p.URN, describe(raw))
+		return InvalidValue("%s needs an object of attributes, not %s", p.URN, describeValue(raw))
 	}
 	d.understood--
 	outer := d.inKeys
@@ -402,8 +402,8 @@ func (d *patchDecoder) wholeExtension(op string, p Path, raw any) error {
 	return nil
 }
 
-// remove reads a remove operation.
-func (d *patchDecoder) remove(p Path, raw any) error {
+// readRemove reads a remove operation.
+func (d *patchDecoder) readRemove(p Path, raw any) error {
 	if p.Filter == nil {
 		if err := d.checkRemovable(p); err != nil {
 			return err
@@ -459,7 +459,7 @@ func (d *patchDecoder) valuesToRemove(p Path, raw any) (any, error) {
 	a := p.attr
 	if p.sub != nil {
 		one := *p.sub
-		one.MultiValued = true // values of the sub-attribute
+		one.MultiValued = true // the request names values of the sub-attribute
 		a = &one
 	}
 	return d.readValue(a, AttrPath{p.URN, p.Name, p.Sub}, asList(a, raw))
@@ -486,8 +486,8 @@ func (d *patchDecoder) checkRemovable(p Path) error {
 	return nil
 }
 
-// assign reads the value of add and replace.
-func (d *patchDecoder) assign(op string, p Path, raw any) error {
+// readAssignment reads the value of add and replace.
+func (d *patchDecoder) readAssignment(op string, p Path, raw any) error {
 	value, err := d.operationValue(op, p, raw)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ func (p *Patch) Detach(name string) (rest *Patch, edits []Edit, ok bool) {
 			rest.Operations = append(rest.Operations, op)
 			continue
 		}
-		edit, ok := op.edit()
+		edit, ok := op.toEdit()
 		if !ok {
 			return nil, nil, false
 		}
@@ -31,8 +31,8 @@ func (p *Patch) Detach(name string) (rest *Patch, edits []Edit, ok bool) {
 	return rest, edits, true
 }
 
-// edit turns an operation into an Edit; ok is false when it needs the stored values.
-func (op Operation) edit() (e Edit, ok bool) {
+// toEdit turns an operation into an Edit; ok is false when it needs the stored values.
+func (op Operation) toEdit() (e Edit, ok bool) {
 	p := op.Path
 	if p.Sub != "" || !p.attr.MultiValued || p.attr.Mutability != ReadWrite {
 		return Edit{}, false

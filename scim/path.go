@@ -8,10 +8,10 @@ import (
 // Path is the place of a value in a resource: an attribute, a sub-attribute, the values of an
 // attribute that satisfy a filter, or a sub-attribute of those. RFC 7644 §3.5.2 Figure 7.
 type Path struct {
-	URN    string // extension schema; "" for core and common attributes
-	Name   string // "" when the path is the extension itself
-	Filter Node   // nil for none
-	Sub    string // "" for none
+	URN    string // the URN of the extension schema; "" for core and common attributes
+	Name   string // the name of the attribute; "" when the path is the extension itself
+	Filter Node   // the filter in brackets; nil if there is none
+	Sub    string // the name of the sub-attribute; "" if there is none
 
 	attr *Attribute // nil without a resource type
 	sub  *Attribute
@@ -87,8 +87,8 @@ func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, index int
 	if p.attr != nil && p.attr.Type != Complex && !p.attr.MultiValued {
 		return Path{}, InvalidPath("%s: %s has a single simple value, which no filter can select", quote(text), p.attr.Name)
 	}
-	f := filterParser{s: text, i: index, rt: rt, reader: reader{mode: d.mode}}
-	n, err := f.brackets(p.attr)
+	f := filterParser{text: text, pos: index, rt: rt, reader: reader{mode: d.mode}}
+	n, err := f.parseBrackets(p.attr)
 	if f.unknownName {
 		return Path{}, d.unknownIfWellFormed(text)
 	}
@@ -103,7 +103,7 @@ func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, index int
 		d.addFix(fix.Code, fix.Path, "%s", fix.Text)
 	}
 	p.Filter = n
-	rest := text[f.i:]
+	rest := text[f.pos:]
 	if rest == "" {
 		return p, nil
 	}
@@ -150,7 +150,7 @@ func (p Path) container(r map[string]any) map[string]any {
 }
 
 // Get returns the values at the path: every value of a list, and none for an unassigned attribute.
-// They are parts of r, not copies.
+// The elements are parts of r, not copies.
 func (p Path) Get(r Resource) []any {
 	if p.Name == "" {
 		return listOf(memberOf(r, p.URN, true))

@@ -4,10 +4,10 @@ import "strings"
 
 // Projection decides which attributes an answer has. RFC 7644 §3.9.
 type Projection struct {
-	include        bool                       // attributes= was given
+	include        bool                       // whether the request has the parameter attributes
 	names          map[string]map[string]bool // top-level key (a URN's attribute as URN:name) → sub-attributes, nil for all
-	urns           map[string]bool            // whole extensions
-	hasRequestOnly bool                       // the type has attributes that are shown only on request
+	urns           map[string]bool            // the extensions that are named as a whole
+	hasRequestOnly bool                       // whether the type has attributes that are shown only on request
 	rt             *ResourceType
 }
 
@@ -117,7 +117,7 @@ func (p Projection) Wants(attr string) bool {
 // RFC 7643 §7 "returned", RFC 7644 §3.9.
 func (p Projection) shows(a *Attribute, path AttrPath) bool {
 	switch {
-	case hidden(a):
+	case isHidden(a):
 		return false
 	case a.Returned == ReturnedAlways:
 		return true
@@ -139,7 +139,7 @@ func (p Projection) shows(a *Attribute, path AttrPath) bool {
 // result shares values with it.
 func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 	out := make(Resource, len(r))
-	p.copyAttributes(common().Attributes, "", r, out)
+	p.copyAttributes(commonSchema().Attributes, "", r, out)
 	p.copyAttributes(rt.Schema.Attributes, "", r, out)
 	for _, e := range rt.Extensions {
 		from, ok := r[e.Schema.ID].(map[string]any)
@@ -192,7 +192,7 @@ func (p Projection) projectValue(a *Attribute, path AttrPath, v any) any {
 		whole := a.Returned == ReturnedAlways && p.omits(path)
 		for _, sub := range a.SubAttributes {
 			path.Sub = sub.Name
-			if e, ok := v[sub.Name]; ok && (p.shows(sub, path) || whole && !hidden(sub) && sub.Returned != ReturnedRequest) {
+			if e, ok := v[sub.Name]; ok && (p.shows(sub, path) || whole && !isHidden(sub) && sub.Returned != ReturnedRequest) {
 				m[sub.Name] = e
 			}
 		}
@@ -240,8 +240,8 @@ func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error
 	if groups == nil || a == nil || !p.shows(a, path) {
 		return nil, nil
 	}
-	sc := scanner{s: string(groups), asMaps: true}
-	v, err := sc.document()
+	sc := scanner{text: string(groups), asMaps: true}
+	v, err := sc.readDocument()
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ package scim
 //   - attributes that are never shown, or only on request, because a client that sends back what a
 //     GET showed has not seen them;
 //   - externalId;
-//   - attributes that are true or false: leaving out active must not let a leaver back in.
+//   - attributes that are true or false: a PUT without active must not reactivate a deactivated person.
 //
 // It returns a mutability error for a change of an immutable attribute that is set.
 func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
@@ -24,7 +24,7 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 		}
 		return nil
 	}
-	if err := put(common().Attributes, "", old, merged); err != nil {
+	if err := put(commonSchema().Attributes, "", old, merged); err != nil {
 		return nil, err
 	}
 	if err := put(rt.Schema.Attributes, "", old, merged); err != nil {
@@ -44,7 +44,7 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 			merged[urn] = to
 		}
 	}
-	merged["schemas"] = rt.schemas(merged)
+	merged["schemas"] = rt.schemaURNs(merged)
 	return merged, nil
 }
 
@@ -122,7 +122,7 @@ func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) err
 	return nil
 }
 
-// mergeSubs restores sub-attributes that a PUT cannot set: readOnly and unseen ones (such as the
+// mergeSubs restores sub-attributes that a PUT cannot set: isReadOnly and unseen ones (such as the
 // manager's name, while the manager is the same) and immutable ones.
 func mergeSubs(a *Attribute, path AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)

@@ -48,7 +48,7 @@ func (d *reader) allFixes() []Fix {
 // expected form.
 func (d *reader) tolerate(code string, path AttrPath, want string, raw any, format string, args ...any) error {
 	if d.mode == Strict {
-		return InvalidValue("%s must be %s, not %s; strict mode takes no other form", path, want, describe(raw))
+		return InvalidValue("%s must be %s, not %s; strict mode takes no other form", path, want, describeValue(raw))
 	}
 	d.addFix(code, path.String(), format, args...)
 	return nil
@@ -57,11 +57,13 @@ func (d *reader) tolerate(code string, path AttrPath, want string, raw any, form
 // Results of readValue other than a value, or nil for unassigned. None of them means "no value", so
 // callers must not erase anything for them.
 type (
-	// notUnderstood is a value with content in which no name was known.
+	// notUnderstood is the result for a value that has content, but in which no name was known.
 	notUnderstood struct{ names []string }
-	// hollowList is a list whose elements all have no content, such as [{"value":null}].
+	// hollowList is the result for a list whose elements all have no content, such as
+	// [{"value":null}].
 	hollowList struct{}
-	// partlyRead is a list in which some elements were understood and others were not.
+	// partlyRead is the result for a list in which some elements were understood and others were
+	// not.
 	partlyRead struct {
 		list  []any
 		names []string
@@ -186,7 +188,7 @@ func (d *reader) readElement(a *Attribute, path AttrPath, raw any, number int) (
 		}
 	}
 	if grantsRights(a, path) && !d.identifiesTarget(a, v) {
-		return nil, unidentified(a, path, raw, number)
+		return nil, unidentifiedError(a, path, raw, number)
 	}
 	m, isMap := v.(map[string]any)
 	if isMap && (allUnassigned(m) || !d.forRemoval && !d.keepHollow && isHollow(a, m)) {
@@ -222,9 +224,9 @@ func (d *reader) identifiesTarget(a *Attribute, v any) bool {
 // isReadWrite reports whether a sub-attribute exists and can be set more than once.
 func (a *Attribute) isReadWrite() bool { return a != nil && a.Mutability == ReadWrite }
 
-// unidentified is the error for a value of members, roles or entitlements that does not say what it
-// means. Such values are never guessed.
-func unidentified(a *Attribute, path AttrPath, raw any, number int) error {
+// unidentifiedError returns the error for a value of members, roles or entitlements that does not
+// identify a user, group, role or entitlement. Such values are never guessed.
+func unidentifiedError(a *Attribute, path AttrPath, raw any, number int) error {
 	what := "has no content"
 	o, _ := raw.(object)
 	var names []string
@@ -311,18 +313,18 @@ func (d *reader) readSingle(a *Attribute, path AttrPath, raw any) (any, error) {
 		return d.readBoolean(path, raw)
 	case Integer:
 		return d.readNumber(path, raw, "a whole number of at most 64 bits", func(s string) (any, bool) {
-			i, ok := integer(s)
+			i, ok := parseInteger(s)
 			return i, ok
 		})
 	case Decimal:
-		return d.readNumber(path, raw, "a number of at most 17 digits", decimal)
+		return d.readNumber(path, raw, "a number of at most 17 digits", parseDecimal)
 	}
 	if n, ok := raw.(number); ok && a.Type == String && !requiresExactForm(a, path) {
 		return string(n), d.tolerate("number-for-text", path, "a string", raw, "the number %s read as a string", n)
 	}
 	s, ok := raw.(string)
 	if !ok {
-		return nil, wrongType(path, "a string", raw)
+		return nil, wrongTypeError(path, "a string", raw)
 	}
 	return s, checkString(a, path, s)
 }
@@ -331,7 +333,7 @@ func (d *reader) readSingle(a *Attribute, path AttrPath, raw any) (any, error) {
 // attributes that tell people and resources apart, and the hidden ones.
 func requiresExactForm(a *Attribute, path AttrPath) bool {
 	switch {
-	case hidden(a):
+	case isHidden(a):
 		return true
 	case path.URN != "":
 		return false
@@ -396,13 +398,13 @@ func validBase64(s string) bool {
 	return err == nil
 }
 
-// wrongType is the invalidValue error for a value of the wrong type.
-func wrongType(path AttrPath, want string, raw any) error {
-	return InvalidValue("%s must be %s, not %s", path, want, describe(raw))
+// wrongTypeError is the invalidValue error for a value of the wrong type.
+func wrongTypeError(path AttrPath, want string, raw any) error {
+	return InvalidValue("%s must be %s, not %s", path, want, describeValue(raw))
 }
 
-// describe names a scanned value for a message.
-func describe(raw any) string {
+// describeValue names a scanned value for a message.
+func describeValue(raw any) string {
 	switch v := raw.(type) {
 	case nil:
 		return "null"
@@ -437,7 +439,7 @@ func (d *reader) readBoolean(path AttrPath, raw any) (any, error) {
 			return raw == "1", d.tolerate("number-boolean", path, "true or false", raw, "%s read as %t", raw, raw == "1")
 		}
 	}
-	return nil, wrongType(path, "true or false", raw)
+	return nil, wrongTypeError(path, "true or false", raw)
 }
 
 // parseBoolean reads the strings that clients send for true and false.
@@ -467,7 +469,7 @@ func (d *reader) readNumber(path AttrPath, raw any, want string, read func(strin
 			return v, d.tolerate("text-number", path, want, raw, "%s read as a number", quote(raw))
 		}
 	}
-	return nil, wrongType(path, want, raw)
+	return nil, wrongTypeError(path, want, raw)
 }
 
 // readComplex reads an object.
@@ -477,7 +479,7 @@ func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) 
 	}
 	o, ok := raw.(object)
 	if !ok {
-		return nil, wrongType(path, "an object", raw)
+		return nil, wrongTypeError(path, "an object", raw)
 	}
 	o = d.expandJSONString(a, path, o)
 	m := make(map[string]any, len(o))
@@ -497,13 +499,13 @@ func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) 
 		}
 		knownNames++
 		if sub.Mutability == ReadOnly {
-			continue // RFC 7643 §7: a readOnly value that a client sends is ignored.
+			continue // RFC 7643 §7: a isReadOnly value that a client sends is ignored.
 		}
 		v, err := d.readValue(sub, AttrPath{path.URN, path.Name, sub.Name}, mem.value)
 		if err != nil {
 			return nil, err
 		}
-		if hidden(sub) {
+		if isHidden(sub) {
 			d.addFix("not-kept", AttrPath{path.URN, path.Name, sub.Name}.String(), "accepted and not kept")
 			continue
 		}
@@ -574,7 +576,7 @@ func (d *reader) findSub(a *Attribute, path AttrPath, name string, o object) (*A
 // readStringAsComplex reads a string in the place of an object as the sub-attribute value.
 func (d *reader) readStringAsComplex(a *Attribute, path AttrPath, s string) (any, error) {
 	if a.Sub("value") == nil {
-		return nil, wrongType(path, "an object", s)
+		return nil, wrongTypeError(path, "an object", s)
 	}
 	if s == "" {
 		return nil, nil
@@ -611,7 +613,7 @@ func (d *reader) expandJSONString(a *Attribute, path AttrPath, o object) object 
 		}
 	}
 	if value == "" {
-		value = display // Entra's default role has no value of its own
+		value = display // Entra's default role has only a display name
 	}
 	if value == "" {
 		return o

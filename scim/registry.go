@@ -15,8 +15,8 @@ type Registry struct {
 	schemas []*Schema
 }
 
-// standard is the registry of a site that configures nothing. It is constant and made on first use.
-var standard = sync.OnceValue(func() *Registry {
+// standardRegistry is the registry of a site that configures nothing. It is constant and made on first use.
+var standardRegistry = sync.OnceValue(func() *Registry {
 	return newRegistry([]*ResourceType{UserType(), GroupType()})
 })
 
@@ -37,7 +37,7 @@ func newRegistry(types []*ResourceType) *Registry {
 //	{
 //	  "schemas":       [ schemas in the form of RFC 7643 §7 ],
 //	  "resourceTypes": [ resource types in the form of RFC 7643 §6 ],
-//	  "extensions":    [ {"resourceType": "User", "schema": "urn:…", "required": false} ]
+//	  "extensions":    [ {"readResourceType": "User", "schema": "urn:…", "required": false} ]
 //	}
 //
 // Each part may be left out. A nil or empty document gives the built-in User and Group.
@@ -48,10 +48,10 @@ func newRegistry(types []*ResourceType) *Registry {
 // correct.
 func NewRegistry(doc []byte) (*Registry, error) {
 	if len(doc) == 0 {
-		return standard(), nil
+		return standardRegistry(), nil
 	}
 	d := registryReader{byURN: map[string]*Schema{}, placeOf: map[*Schema]string{}}
-	d.document(doc)
+	d.readDocument(doc)
 	if len(d.problems) > 0 {
 		return nil, &RegistryError{Problems: d.problems}
 	}
@@ -64,7 +64,7 @@ func (g *Registry) Types() []*ResourceType { return slices.Clone(g.types) }
 // Schemas returns the schemas of all types, each once; those of User come first.
 func (g *Registry) Schemas() []*Schema { return slices.Clone(g.schemas) }
 
-// ByName finds the type with a name (meta.resourceType), in any case.
+// ByName finds the type with a name (meta.readResourceType), in any case.
 func (g *Registry) ByName(name TypeName) (*ResourceType, bool) {
 	for _, rt := range g.types {
 		if equalName(string(rt.ID), string(name)) {
@@ -113,7 +113,7 @@ type keptRegistry struct {
 // Get is NewRegistry with a cache. The caller must not change doc afterwards.
 func (c *Registries) Get(doc []byte) (*Registry, error) {
 	if len(doc) == 0 {
-		return standard(), nil
+		return standardRegistry(), nil
 	}
 	if g := c.find(doc); g != nil {
 		return g, nil

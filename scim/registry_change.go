@@ -43,7 +43,7 @@ func (l Loss) Drop(r Resource) bool {
 	if l.missing || l.Keeps() || l.Whole() || !l.Affects(r) {
 		return false
 	}
-	m := l.holder(r)
+	m := l.memberMap(r)
 	switch {
 	case l.Path.Name == "":
 		delete(r, l.Path.URN)
@@ -59,13 +59,13 @@ func (l Loss) Drop(r Resource) bool {
 }
 
 // Identities returns a key for each element of the attribute. Elements with the same key would
-// break the new uniqueness. A key is empty when the element has no value; the result is nil when
-// the attribute does not become unique.
+// break the new rule that values are unique. A key is empty when the element has no value. The
+// result is nil when the attribute does not become unique.
 func (l Loss) Identities(r Resource) []string {
 	if !l.Keeps() || l.next.Uniqueness == UniquenessNone {
 		return nil
 	}
-	list := listOf(l.holder(r)[l.Path.Name])
+	list := listOf(l.memberMap(r)[l.Path.Name])
 	keys := make([]string, len(list))
 	for i, e := range list {
 		if m, ok := e.(map[string]any); ok {
@@ -81,7 +81,7 @@ func (l Loss) Identities(r Resource) []string {
 // DropElement removes the value at a path from one element of the attribute.
 func DropElement(r Resource, path AttrPath, element int) {
 	l := Loss{Path: path}
-	m := l.holder(r)
+	m := l.memberMap(r)
 	list, isList := m[path.Name].([]any)
 	switch {
 	case !isList && path.Sub == "":
@@ -96,9 +96,9 @@ func DropElement(r Resource, path AttrPath, element int) {
 	l.removeEmpty(r)
 }
 
-// holder returns the map that has the attribute as a member: the resource or an extension. It is
+// memberMap returns the map that has the attribute as a member: the resource or an extension. It is
 // nil when there is none.
-func (l Loss) holder(r Resource) map[string]any {
+func (l Loss) memberMap(r Resource) map[string]any {
 	if l.Path.URN == "" {
 		return r
 	}
@@ -108,7 +108,7 @@ func (l Loss) holder(r Resource) map[string]any {
 
 // removeEmpty removes elements, the attribute and the extension when they are empty.
 func (l Loss) removeEmpty(r Resource) {
-	m := l.holder(r)
+	m := l.memberMap(r)
 	if list, ok := m[l.Path.Name].([]any); ok {
 		m[l.Path.Name] = slices.DeleteFunc(list, empty)
 	}
@@ -188,7 +188,7 @@ func (g *Registry) Losses(next *Registry) []Loss {
 // typeLosses compares two versions of a resource type.
 func typeLosses(old, next *ResourceType) []Loss {
 	d := differ{typeName: next.ID}
-	d.compare(AttrPath{}, old.Schema.Attributes, next.Schema.Attributes)
+	d.compareAttributes(AttrPath{}, old.Schema.Attributes, next.Schema.Attributes)
 	for _, e := range old.Extensions {
 		if s := next.Extension(e.Schema.ID); s == nil || s.ID != e.Schema.ID {
 			d.add(AttrPath{URN: e.Schema.ID}, "is removed")
@@ -197,10 +197,10 @@ func typeLosses(old, next *ResourceType) []Loss {
 	for _, e := range next.Extensions {
 		was := slices.IndexFunc(old.Extensions, func(o Extension) bool { return o.Schema.ID == e.Schema.ID })
 		if e.Required && (was < 0 || !old.Extensions[was].Required) {
-			d.require(AttrPath{URN: e.Schema.ID})
+			d.addRequired(AttrPath{URN: e.Schema.ID})
 		}
 		if was >= 0 {
-			d.compare(AttrPath{URN: e.Schema.ID}, old.Extensions[was].Schema.Attributes, e.Schema.Attributes)
+			d.compareAttributes(AttrPath{URN: e.Schema.ID}, old.Extensions[was].Schema.Attributes, e.Schema.Attributes)
 		}
 	}
 	return d.losses
@@ -222,12 +222,12 @@ func (d *differ) addNewComparison(path AttrPath, next *Attribute, reason string)
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: reason, next: next})
 }
 
-// require records that a value becomes required.
-func (d *differ) require(path AttrPath) {
+// addRequired records that a value becomes required.
+func (d *differ) addRequired(path AttrPath) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: "becomes required", missing: true})
 }
 
-func (d *differ) compare(path AttrPath, old, next []*Attribute) {
+func (d *differ) compareAttributes(path AttrPath, old, next []*Attribute) {
 	under := func(name string) AttrPath {
 		if path.Name == "" {
 			return AttrPath{URN: path.URN, Name: name}
@@ -240,11 +240,11 @@ func (d *differ) compare(path AttrPath, old, next []*Attribute) {
 			d.add(under(a.Name), "is removed")
 			continue
 		}
-		d.attribute(under(a.Name), a, b)
+		d.compareAttribute(under(a.Name), a, b)
 	}
 	for _, b := range next {
-		if a := attributeWithSpelling(old, b.Name); b.Required && b.Mutability != ReadOnly && !hidden(b) && (a == nil || !a.Required) {
-			d.require(under(b.Name))
+		if a := attributeWithSpelling(old, b.Name); b.Required && b.Mutability != ReadOnly && !isHidden(b) && (a == nil || !a.Required) {
+			d.addRequired(under(b.Name))
 		}
 	}
 }
@@ -259,9 +259,9 @@ func attributeWithSpelling(list []*Attribute, name string) *Attribute {
 	return list[index]
 }
 
-// attribute records the first difference between two versions of an attribute. Differences that
+// compareAttribute records the first difference between two versions of an attribute. Differences that
 // strand values come before those that only change the comparison.
-func (d *differ) attribute(path AttrPath, a, b *Attribute) {
+func (d *differ) compareAttribute(path AttrPath, a, b *Attribute) {
 	switch {
 	case a.Type != b.Type:
 		d.add(path, "changes its type from %s to %s", a.Type, b.Type)
@@ -272,7 +272,7 @@ func (d *differ) attribute(path AttrPath, a, b *Attribute) {
 	case a.MultiValued != b.MultiValued:
 		d.add(path, "becomes single-valued")
 		return
-	case !hidden(a) && hidden(b):
+	case !isHidden(a) && isHidden(b):
 		d.add(path, "is no longer returned")
 		return
 	case a.CaseExact != b.CaseExact:
@@ -281,10 +281,10 @@ func (d *differ) attribute(path AttrPath, a, b *Attribute) {
 		d.addNewComparison(path, b, "becomes unique")
 	}
 	if a.Type == Complex {
-		d.compare(path, a.SubAttributes, b.SubAttributes)
+		d.compareAttributes(path, a.SubAttributes, b.SubAttributes)
 	}
 }
 
-// hidden reports whether an attribute accepts values but never shows them. RFC 7643 §7: a writeOnly
+// isHidden reports whether an attribute accepts values but never shows them. RFC 7643 §7: a writeOnly
 // attribute is not returned, whatever "returned" says.
-func hidden(a *Attribute) bool { return a.Returned == ReturnedNever || a.Mutability == WriteOnly }
+func isHidden(a *Attribute) bool { return a.Returned == ReturnedNever || a.Mutability == WriteOnly }

@@ -58,51 +58,51 @@ type registryReader struct {
 // reference is a name in referenceTypes. It is checked when all types are known.
 type reference struct{ place, name string }
 
-func (d *registryReader) problem(place, format string, args ...any) {
+func (d *registryReader) addProblem(place, format string, args ...any) {
 	if len(d.problems) < maxRegistryProblems {
 		d.problems = append(d.problems, Problem{place, fmt.Sprintf(format, args...)})
 	}
 }
 
-func (d *registryReader) document(doc []byte) {
+func (d *registryReader) readDocument(doc []byte) {
 	if len(doc) > MaxRegistryBytes {
-		d.problem("", "the document has %d bytes; at most %d are read", len(doc), MaxRegistryBytes)
+		d.addProblem("", "the document has %d bytes; at most %d are read", len(doc), MaxRegistryBytes)
 		return
 	}
 	raw, err := scan(doc)
 	var unreadable *Error
 	if errors.As(err, &unreadable) {
-		d.problem("", "%s", strings.TrimSuffix(strings.Replace(unreadable.Detail, "The body", "the document", 1), "."))
+		d.addProblem("", "%s", strings.TrimSuffix(strings.Replace(unreadable.Detail, "The body", "the document", 1), "."))
 		return
 	}
 	o, ok := raw.(object)
 	if !ok {
-		d.problem("", "the document must be a JSON object with schemas, resourceTypes and extensions, not %s", describe(raw))
+		d.addProblem("", "the document must be a JSON object with schemas, resourceTypes and extensions, not %s", describeValue(raw))
 		return
 	}
 	f := documentObject{d, "", o}
 	f.allowOnly("schemas", "resourceTypes", "extensions")
 	for i, raw := range f.readList("schemas", maxSchemas) {
-		d.schema(fmt.Sprintf("schemas[%d]", i), raw)
+		d.readSchema(fmt.Sprintf("schemas[%d]", i), raw)
 	}
 	d.checkPrefixes()
 	user, group := *UserType(), *GroupType()
 	user.Extensions = slices.Clone(user.Extensions)
 	d.types = []*ResourceType{&user, &group}
 	for i, raw := range f.readList("resourceTypes", maxResourceTypes) {
-		d.resourceType(fmt.Sprintf("resourceTypes[%d]", i), raw)
+		d.readResourceType(fmt.Sprintf("resourceTypes[%d]", i), raw)
 	}
 	for i, raw := range f.readList("extensions", maxSchemas) {
-		d.extension(fmt.Sprintf("extensions[%d]", i), raw)
+		d.readExtension(fmt.Sprintf("extensions[%d]", i), raw)
 	}
 	d.checkUnused()
 	d.checkReferences()
 }
 
-func (d *registryReader) schema(place string, raw any) {
+func (d *registryReader) readSchema(place string, raw any) {
 	o, ok := raw.(object)
 	if !ok {
-		d.problem(place, "a schema must be an object, not %s", describe(raw))
+		d.addProblem(place, "a schema must be an object, not %s", describeValue(raw))
 		return
 	}
 	f := documentObject{d, place, o}
@@ -115,9 +115,9 @@ func (d *registryReader) schema(place string, raw any) {
 	s.Name, s.Description = f.readString("name", maxDescriptionBytes), f.readString("description", maxDescriptionBytes)
 	list := f.readList("attributes", maxSchemaAttributes)
 	if len(list) == 0 {
-		d.problem(f.place, "it has no attributes; add at least one to \"attributes\"")
+		d.addProblem(f.place, "it has no attributes; add at least one to \"attributes\"")
 	}
-	s.Attributes = d.attributes(f.place, nil, list)
+	s.Attributes = d.readAttributes(f.place, nil, list)
 	d.schemas = append(d.schemas, s)
 	d.byURN[lowerName(s.ID)] = s
 	d.placeOf[s] = f.place
@@ -128,27 +128,27 @@ var reservedURNs = []string{UserURN, GroupURN, EnterpriseURN, SchemaURN, Resourc
 
 func (d *registryReader) checkURN(place, urn string) {
 	if urn == "" {
-		d.problem(place, "it has no id; give it a URN of its own such as urn:example:params:scim:schemas:Badge:2.0:User")
+		d.addProblem(place, "it has no id; give it a URN of its own such as urn:example:params:scim:schemas:Badge:2.0:User")
 		return
 	}
 	if !validURN(urn) {
-		d.problem(place, "%s cannot be the id of a schema: write urn:, a namespace and a name, of %s, as in urn:example:params:scim:schemas:Badge:2.0:User",
+		d.addProblem(place, "%s cannot be the id of a schema: write urn:, a namespace and a name, of %s, as in urn:example:params:scim:schemas:Badge:2.0:User",
 			quote(urn), registryURNCharacter)
 		return
 	}
 	for _, r := range reservedURNs {
 		if withoutColons(r) == withoutColons(urn) {
-			d.problem(place, "this schema is built in and cannot be replaced; give yours a URN of its own and add it as an extension")
+			d.addProblem(place, "this schema is built in and cannot be replaced; give yours a URN of its own and add it as an extension")
 			return
 		}
 	}
 	if strings.HasPrefix(lowerName(urn), "urn:ietf:params:scim:api:") {
-		d.problem(place, "URNs that begin with urn:ietf:params:scim:api: name messages of the protocol; choose another")
+		d.addProblem(place, "URNs that begin with urn:ietf:params:scim:api: name messages of the protocol; choose another")
 		return
 	}
 	for _, s := range d.schemas {
 		if withoutColons(s.ID) == withoutColons(urn) {
-			d.problem(place, "two schemas have this id, or ids that differ only in case or colons; each needs its own")
+			d.addProblem(place, "two schemas have this id, or ids that differ only in case or colons; each needs its own")
 			return
 		}
 	}
@@ -165,7 +165,7 @@ func validURN(s string) bool {
 			return false
 		}
 		for i := range len(part) {
-			if c := part[i]; !letter(c) && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			if c := part[i]; !isLetter(c) && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
 				return false
 			}
 		}
@@ -176,7 +176,7 @@ func validURN(s string) bool {
 // checkPrefixes refuses a URN that could also be read as an attribute of another schema: urn:a:b is
 // attribute b of urn:a.
 func (d *registryReader) checkPrefixes() {
-	for _, s := range slices.Concat(d.schemas, standard().schemas) {
+	for _, s := range slices.Concat(d.schemas, standardRegistry().schemas) {
 		for _, longer := range d.schemas {
 			rest, ok := cutPrefixFold(longer.ID, s.ID+":")
 			if !ok {
@@ -184,7 +184,7 @@ func (d *registryReader) checkPrefixes() {
 			}
 			name, _, _ := strings.Cut(strings.ReplaceAll(rest, ".", ":"), ":")
 			if s.Attribute(name) != nil {
-				d.problem("schema "+longer.ID, "its id could also be read as attribute %s of schema %s; choose another id", name, s.ID)
+				d.addProblem("schema "+longer.ID, "its id could also be read as attribute %s of schema %s; choose another id", name, s.ID)
 			}
 		}
 	}
@@ -198,15 +198,15 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	return s[len(prefix):], true
 }
 
-func (d *registryReader) attributes(place string, parent *Attribute, list []any) []*Attribute {
+func (d *registryReader) readAttributes(place string, parent *Attribute, list []any) []*Attribute {
 	var attributes []*Attribute
 	for i, raw := range list {
-		a := d.attribute(place, i, parent, raw)
+		a := d.readAttribute(place, i, parent, raw)
 		if a == nil {
 			continue
 		}
 		if findAttribute(attributes, a.Name) != nil {
-			d.problem(attributePlace(place, parent, a.Name), "two attributes have this name (case does not count); remove or rename one")
+			d.addProblem(attributePlace(place, parent, a.Name), "two attributes have this name (case does not count); remove or rename one")
 			continue
 		}
 		attributes = append(attributes, a)
@@ -222,16 +222,16 @@ func attributePlace(place string, parent *Attribute, name string) string {
 	return place + ", attribute " + name
 }
 
-func (d *registryReader) attribute(place string, i int, parent *Attribute, raw any) *Attribute {
+func (d *registryReader) readAttribute(place string, i int, parent *Attribute, raw any) *Attribute {
 	o, ok := raw.(object)
 	if !ok {
-		d.problem(attributePlace(place, parent, fmt.Sprintf("[%d]", i)), "an attribute must be an object, not %s", describe(raw))
+		d.addProblem(attributePlace(place, parent, fmt.Sprintf("[%d]", i)), "an attribute must be an object, not %s", describeValue(raw))
 		return nil
 	}
 	f := documentObject{d, attributePlace(place, parent, fmt.Sprintf("[%d]", i)), o}
 	name := f.readString("name", maxNameBytes)
 	if name == "" {
-		d.problem(f.place, "it has no name; give it one")
+		d.addProblem(f.place, "it has no name; give it one")
 		return nil
 	}
 	f.place = attributePlace(place, parent, name)
@@ -255,21 +255,21 @@ func (d *registryReader) attribute(place string, i int, parent *Attribute, raw a
 		a.CaseExact = a.Type == Binary || a.Type == Reference // RFC 7643 §2.3.6, §2.3.7
 	}
 	d.checkCharacteristics(f, a)
-	d.subAttributes(f, place, parent, a)
+	d.readSubAttributes(f, place, parent, a)
 	return a
 }
 
-func (d *registryReader) subAttributes(f documentObject, place string, parent, a *Attribute) {
+func (d *registryReader) readSubAttributes(f documentObject, place string, parent, a *Attribute) {
 	list := f.readList("subAttributes", maxSubAttributes)
 	switch {
 	case a.Type == Complex && parent != nil:
-		d.problem(f.place, "a sub-attribute cannot be complex; make it simple, or make it an attribute of its own (RFC 7643 §2.3.8)")
+		d.addProblem(f.place, "a sub-attribute cannot be complex; make it simple, or make it an attribute of its own (RFC 7643 §2.3.8)")
 	case a.Type == Complex && len(list) == 0:
-		d.problem(f.place, "a complex attribute needs subAttributes; add at least one")
+		d.addProblem(f.place, "a complex attribute needs subAttributes; add at least one")
 	case a.Type != Complex && len(list) > 0:
-		d.problem(f.place, "only a complex attribute has subAttributes; set its type to complex or take them out")
+		d.addProblem(f.place, "only a complex attribute has subAttributes; set its type to complex or take them out")
 	default:
-		a.SubAttributes = d.attributes(place, a, list)
+		a.SubAttributes = d.readAttributes(place, a, list)
 	}
 }
 
@@ -281,27 +281,27 @@ func (d *registryReader) checkName(place, name string, sub bool) {
 	case sub && name == "$ref":
 	case !validName(name) || name[0] == '$':
 		// RFC 7643 §2.1: ATTRNAME = ALPHA *(nameChar)
-		d.problem(place, "%s cannot be a name: begin with a letter and use letters, digits, - and _", quote(name))
-	case !sub && common().Attribute(name) != nil || equalName(name, "schemas"):
-		d.problem(place, "every resource has %s of its own (RFC 7643 §3); leave it out or choose another name", name)
+		d.addProblem(place, "%s cannot be a name: begin with a letter and use letters, digits, - and _", quote(name))
+	case !sub && commonSchema().Attribute(name) != nil || equalName(name, "schemas"):
+		d.addProblem(place, "every resource has %s of its own (RFC 7643 §3); leave it out or choose another name", name)
 	case slices.ContainsFunc(filterWords, func(w string) bool { return equalName(w, name) }):
-		d.problem(place, "%s has a meaning in filters and cannot be a name; choose another", name)
+		d.addProblem(place, "%s has a meaning in filters and cannot be a name; choose another", name)
 	}
 }
 
 func (d *registryReader) checkCharacteristics(f documentObject, a *Attribute) {
 	isString := a.Type == String || a.Type == Reference
 	if len(a.CanonicalValues) > 0 && !isString {
-		d.problem(f.place, "canonicalValues belong to attributes of type string or reference, not %s; take them out", a.Type)
+		d.addProblem(f.place, "canonicalValues belong to attributes of type string or reference, not %s; take them out", a.Type)
 	}
 	for i, v := range a.CanonicalValues {
 		same := func(w string) bool { return scalarKey(a, v) == scalarKey(a, w) }
 		if slices.ContainsFunc(a.CanonicalValues[:i], same) {
-			d.problem(f.place, "canonicalValues has %s twice; remove one", quote(v))
+			d.addProblem(f.place, "canonicalValues has %s twice; remove one", quote(v))
 		}
 	}
 	if len(a.ReferenceTypes) > 0 && a.Type != Reference {
-		d.problem(f.place, "referenceTypes belong to attributes of type reference, not %s; take them out", a.Type)
+		d.addProblem(f.place, "referenceTypes belong to attributes of type reference, not %s; take them out", a.Type)
 		return
 	}
 	for _, name := range a.ReferenceTypes {
@@ -314,7 +314,7 @@ func (d *registryReader) checkReferences() {
 	g := Registry{types: d.types}
 	for _, r := range d.refs {
 		if _, ok := g.ByName(TypeName(r.name)); !ok && r.name != "external" && r.name != "uri" {
-			d.problem(r.place, "referenceTypes has %s, which is not a resource type here; use the name of one, external or uri", quote(r.name))
+			d.addProblem(r.place, "referenceTypes has %s, which is not a resource type here; use the name of one, external or uri", quote(r.name))
 		}
 	}
 }
@@ -325,10 +325,10 @@ var reservedSegments = []string{"Users", "Groups", "Schemas", "ResourceTypes", "
 // reservedTypes are the resource types of the protocol.
 var reservedTypes = []string{"Schema", "ResourceType", "ServiceProviderConfig", "Bulk", "Me", "external", "uri"}
 
-func (d *registryReader) resourceType(place string, raw any) {
+func (d *registryReader) readResourceType(place string, raw any) {
 	o, ok := raw.(object)
 	if !ok {
-		d.problem(place, "a resource type must be an object, not %s", describe(raw))
+		d.addProblem(place, "a resource type must be an object, not %s", describeValue(raw))
 		return
 	}
 	f := documentObject{d, place, o}
@@ -339,11 +339,11 @@ func (d *registryReader) resourceType(place string, raw any) {
 	}
 	f.allowOnly("schemas", "id", "name", "endpoint", "description", "schema", "schemaExtensions", "meta")
 	if id := f.readString("id", maxNameBytes); id != "" && id != rt.Name {
-		d.problem(f.place, "its id %s is not its name; make them the same or leave the id out", quote(id))
+		d.addProblem(f.place, "its id %s is not its name; make them the same or leave the id out", quote(id))
 	}
 	named := d.checkTypeName(f.place, rt.Name)
-	segment := d.endpoint(f, rt)
-	rt.Schema = d.coreSchema(f)
+	segment := d.readEndpoint(f, rt)
+	rt.Schema = d.readCoreSchema(f)
 	if rt.Schema == nil || !named || !segment {
 		return
 	}
@@ -352,12 +352,12 @@ func (d *registryReader) resourceType(place string, raw any) {
 		place := fmt.Sprintf("%s, schemaExtensions[%d]", f.place, i)
 		o, ok := raw.(object)
 		if !ok {
-			d.problem(place, "an extension must be an object with schema and required, not %s", describe(raw))
+			d.addProblem(place, "an extension must be an object with schema and required, not %s", describeValue(raw))
 			continue
 		}
 		e := documentObject{d, place, o}
 		e.allowOnly("schema", "required")
-		d.extend(e, rt)
+		d.addExtensions(e, rt)
 	}
 }
 
@@ -366,52 +366,52 @@ func (d *registryReader) checkTypeName(place, name string) bool {
 	_, taken := g.ByName(TypeName(name))
 	switch {
 	case name == "":
-		d.problem(place, "it has no name; give it one such as Device")
+		d.addProblem(place, "it has no name; give it one such as Device")
 	case equalName(name, "User") || equalName(name, "Group"):
-		d.problem(place, "User and Group are built in; add schemas to them with \"extensions\"")
+		d.addProblem(place, "User and Group are built in; add schemas to them with \"extensions\"")
 	case !validName(name) || name[0] == '$':
-		d.problem(place, "%s cannot be the name of a resource type: begin with a letter and use letters, digits, - and _", quote(name))
+		d.addProblem(place, "%s cannot be the name of a resource type: begin with a letter and use letters, digits, - and _", quote(name))
 	case slices.ContainsFunc(reservedTypes, func(w string) bool { return equalName(w, name) }):
-		d.problem(place, "%s is a name of the protocol; choose another", name)
+		d.addProblem(place, "%s is a name of the protocol; choose another", name)
 	case taken:
-		d.problem(place, "two resource types have this name (case does not count); rename one")
+		d.addProblem(place, "two resource types have this name (case does not count); rename one")
 	default:
 		return true
 	}
 	return false
 }
 
-func (d *registryReader) endpoint(f documentObject, rt *ResourceType) bool {
+func (d *registryReader) readEndpoint(f documentObject, rt *ResourceType) bool {
 	rt.Endpoint = f.readString("endpoint", maxNameBytes+1)
 	segment := strings.TrimPrefix(rt.Endpoint, "/")
 	g := Registry{types: d.types}
 	_, taken := g.ByEndpoint(segment)
 	switch {
 	case segment == "" || segment == rt.Endpoint || !validName(segment) || segment[0] == '$':
-		d.problem(f.place, "its endpoint %s is not valid: write a slash, a letter, and letters, digits, - or _, as in /Devices", quote(rt.Endpoint))
+		d.addProblem(f.place, "its endpoint %s is not valid: write a slash, a letter, and letters, digits, - or _, as in /Devices", quote(rt.Endpoint))
 	case slices.ContainsFunc(reservedSegments, func(w string) bool { return equalName(w, segment) }):
-		d.problem(f.place, "the endpoint %s is the protocol's own; choose another", rt.Endpoint)
+		d.addProblem(f.place, "the endpoint %s is the protocol's own; choose another", rt.Endpoint)
 	case taken:
-		d.problem(f.place, "another resource type has the endpoint %s (case does not count); choose another", rt.Endpoint)
+		d.addProblem(f.place, "another resource type has the endpoint %s (case does not count); choose another", rt.Endpoint)
 	default:
 		return true
 	}
 	return false
 }
 
-func (d *registryReader) coreSchema(f documentObject) *Schema {
+func (d *registryReader) readCoreSchema(f documentObject) *Schema {
 	urn := f.readString("schema", maxURN)
 	s := d.byURN[lowerName(urn)]
 	if s == nil {
-		d.problem(f.place, "its schema %s is not in this document; put it into \"schemas\"", quote(urn))
+		d.addProblem(f.place, "its schema %s is not in this document; put it into \"schemas\"", quote(urn))
 	}
 	return s
 }
 
-func (d *registryReader) extension(place string, raw any) {
+func (d *registryReader) readExtension(place string, raw any) {
 	o, ok := raw.(object)
 	if !ok {
-		d.problem(place, "an extension must be an object with resourceType, schema and required, not %s", describe(raw))
+		d.addProblem(place, "an extension must be an object with resourceType, schema and required, not %s", describeValue(raw))
 		return
 	}
 	f := documentObject{d, place, o}
@@ -420,13 +420,13 @@ func (d *registryReader) extension(place string, raw any) {
 	g := Registry{types: d.types}
 	rt, ok := g.ByName(TypeName(name))
 	if !ok {
-		d.problem(place, "there is no resource type %s; use User, Group or one of this document's", quote(name))
+		d.addProblem(place, "there is no resource type %s; use User, Group or one of this document's", quote(name))
 		return
 	}
-	d.extend(f, rt)
+	d.addExtensions(f, rt)
 }
 
-func (d *registryReader) extend(f documentObject, rt *ResourceType) {
+func (d *registryReader) addExtensions(f documentObject, rt *ResourceType) {
 	urn := f.readString("schema", maxURN)
 	s := d.byURN[lowerName(urn)]
 	if s == nil && equalName(urn, EnterpriseURN) {
@@ -434,11 +434,11 @@ func (d *registryReader) extend(f documentObject, rt *ResourceType) {
 	}
 	switch {
 	case s == nil:
-		d.problem(f.place, "its schema %s is not in this document; put it into \"schemas\"", quote(urn))
+		d.addProblem(f.place, "its schema %s is not in this document; put it into \"schemas\"", quote(urn))
 	case s == rt.Schema:
-		d.problem(f.place, "%s is the schema of %s itself and cannot extend it too", s.ID, rt.Name)
+		d.addProblem(f.place, "%s is the schema of %s itself and cannot extend it too", s.ID, rt.Name)
 	case rt.Extension(s.ID) != nil:
-		d.problem(f.place, "%s has the extension %s already; remove this one", rt.Name, s.ID)
+		d.addProblem(f.place, "%s has the extension %s already; remove this one", rt.Name, s.ID)
 	default:
 		rt.Extensions = append(rt.Extensions, Extension{Schema: s, Required: f.readFlag("required")})
 	}
@@ -449,44 +449,44 @@ func (d *registryReader) checkUnused() {
 	for _, s := range d.schemas {
 		used := slices.ContainsFunc(d.types, func(rt *ResourceType) bool { return rt.Schema == s || rt.Extension(s.ID) == s })
 		if !used {
-			d.problem(d.placeOf[s], "no resource type has this schema; add it to \"extensions\" or give a resource type to it")
+			d.addProblem(d.placeOf[s], "no resource type has this schema; add it to \"extensions\" or give a resource type to it")
 		}
 	}
 }
 
 // documentObject reads the members of one object of the document and records problems.
 type documentObject struct {
-	d     *registryReader
-	place string
-	o     object
+	reader  *registryReader
+	place   string
+	members object
 }
 
 func (f documentObject) has(name string) bool {
-	raw, ok := f.o.get(name)
+	raw, ok := f.members.get(name)
 	return ok && raw != nil
 }
 
 // allowOnly refuses members with other names, because a misspelled one would be ignored.
 func (f documentObject) allowOnly(names ...string) {
-	for _, m := range f.o {
+	for _, m := range f.members {
 		if !slices.ContainsFunc(names, func(n string) bool { return equalName(n, m.name) }) {
-			f.d.problem(f.place, "%s does not belong here; use %s", quote(m.name), strings.Join(names, ", "))
+			f.reader.addProblem(f.place, "%s does not belong here; use %s", quote(m.name), strings.Join(names, ", "))
 		}
 	}
 }
 
 func (f documentObject) readString(name string, limit int) string {
-	raw, _ := f.o.get(name)
+	raw, _ := f.members.get(name)
 	if raw == nil {
 		return ""
 	}
 	s, ok := raw.(string)
 	if !ok {
-		f.d.problem(f.place, "%s must be a string, not %s", name, describe(raw))
+		f.reader.addProblem(f.place, "%s must be a string, not %s", name, describeValue(raw))
 		return ""
 	}
 	if len(s) > limit {
-		f.d.problem(f.place, "%s has %d bytes; at most %d are allowed", name, len(s), limit)
+		f.reader.addProblem(f.place, "%s has %d bytes; at most %d are allowed", name, len(s), limit)
 		return s[:0]
 	}
 	return s
@@ -500,27 +500,27 @@ func (f documentObject) readChoice(name, otherwise string, allowed ...string) st
 	if slices.Contains(allowed, s) {
 		return s
 	}
-	f.d.problem(f.place, "%s cannot be %s; use one of %s", name, quote(s), strings.Join(allowed, ", "))
+	f.reader.addProblem(f.place, "%s cannot be %s; use one of %s", name, quote(s), strings.Join(allowed, ", "))
 	return otherwise
 }
 
 func (f documentObject) readFlag(name string) bool {
-	raw, _ := f.o.get(name)
+	raw, _ := f.members.get(name)
 	b, ok := raw.(bool)
 	if raw != nil && !ok {
-		f.d.problem(f.place, "%s must be true or false, not %s", name, describe(raw))
+		f.reader.addProblem(f.place, "%s must be true or false, not %s", name, describeValue(raw))
 	}
 	return b
 }
 
 func (f documentObject) readList(name string, limit int) []any {
-	raw, _ := f.o.get(name)
+	raw, _ := f.members.get(name)
 	list, ok := raw.([]any)
 	if raw != nil && !ok {
-		f.d.problem(f.place, "%s must be a list, not %s", name, describe(raw))
+		f.reader.addProblem(f.place, "%s must be a list, not %s", name, describeValue(raw))
 	}
 	if len(list) > limit {
-		f.d.problem(f.place, "%s has %d entries; at most %d are allowed", name, len(list), limit)
+		f.reader.addProblem(f.place, "%s has %d entries; at most %d are allowed", name, len(list), limit)
 		return nil
 	}
 	return list
@@ -531,7 +531,7 @@ func (f documentObject) readStrings(name string, limit int) []string {
 	for _, raw := range f.readList(name, limit) {
 		s, ok := raw.(string)
 		if !ok || s == "" || len(s) > maxDescriptionBytes {
-			f.d.problem(f.place, "%s must be a list of strings of 1 to %d bytes; it holds %s", name, maxDescriptionBytes, describe(raw))
+			f.reader.addProblem(f.place, "%s must be a list of strings of 1 to %d bytes; it holds %s", name, maxDescriptionBytes, describeValue(raw))
 			continue
 		}
 		list = append(list, s)

@@ -192,7 +192,7 @@ func TestMergePut(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := mustParse(t, []byte(c.want))
-			want["schemas"] = UserType().schemas(want)
+			want["schemas"] = UserType().schemaURNs(want)
 			if diff := cmp.Diff(got, want); diff != "" {
 				t.Errorf("(-got +want):\n%s", diff)
 			}

@@ -33,7 +33,7 @@ var (
 			Schema: mustSchema(groupJSON),
 		}
 	})
-	common = sync.OnceValue(func() *Schema { return mustSchema(commonJSON) })
+	commonSchema = sync.OnceValue(func() *Schema { return mustSchema(commonJSON) })
 )
 
 // UserType is the User of RFC 7643 §4.1 with the enterprise extension of §4.3. All callers share it
@@ -86,8 +86,8 @@ func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	return p.Sub != "" && sub != nil && sub.Mutability == ReadOnly
 }
 
-// requires reports whether every resource must have the extension with that URN.
-func (rt *ResourceType) requires(urn string) bool {
+// requiresExtension reports whether every resource must have the extension with that URN.
+func (rt *ResourceType) requiresExtension(urn string) bool {
 	for _, e := range rt.Extensions {
 		if equalName(e.Schema.ID, urn) {
 			return e.Required
@@ -96,12 +96,12 @@ func (rt *ResourceType) requires(urn string) bool {
 	return false
 }
 
-// attribute finds a core or common attribute.
-func (rt *ResourceType) attribute(name string) *Attribute {
+// coreAttribute finds a core or common attribute.
+func (rt *ResourceType) coreAttribute(name string) *Attribute {
 	if a := rt.Schema.Attribute(name); a != nil {
 		return a
 	}
-	return common().Attribute(name)
+	return commonSchema().Attribute(name)
 }
 
 // Resolve finds the attribute that a name stands for, as a lenient filter reads it: "title",
@@ -166,9 +166,9 @@ func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {
 	return schema, attr
 }
 
-// schemas lists the URNs of the schemas whose attributes the resource has. RFC 7643 §3: the core
+// schemaURNs lists the URNs of the schemas whose attributes the resource has. RFC 7643 §3: the core
 // schema comes first.
-func (rt *ResourceType) schemas(r Resource) []any {
+func (rt *ResourceType) schemaURNs(r Resource) []any {
 	list := []any{rt.Schema.ID}
 	for _, e := range rt.Extensions {
 		if !empty(r[e.Schema.ID]) {

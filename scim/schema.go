@@ -95,7 +95,7 @@ type Extension struct {
 	Required bool
 }
 
-// TypeName names a resource type, such as "User". It is the meta.resourceType of its resources.
+// TypeName names a resource type, such as "User". It is the meta.readResourceType of its resources.
 type TypeName string
 
 // ResourceType says which schemas the resources of one endpoint have. RFC 7643 §6.

@@ -25,7 +25,7 @@ func ParseSort(rt *ResourceType, by, order string) (Sort, error) {
 	if err != nil || t.Name == "" {
 		return Sort{}, InvalidValue("sortBy: %s has no attribute %s", rt.Name, quote(by))
 	}
-	if hidden(t.attr) || t.sub != nil && hidden(t.sub) {
+	if isHidden(t.attr) || t.sub != nil && isHidden(t.sub) {
 		return Sort{}, Sensitive("%s cannot be sorted by", t.AttrPath)
 	}
 	a := t.leaf()
@@ -64,7 +64,7 @@ const MaxSortKey = 1000
 // may have had another type when some of its values were stored. The key is empty for a resource
 // without the attribute.
 func (s Sort) Key(r Resource) string {
-	v := s.value(r)
+	v := s.sortValue(r)
 	if empty(v) {
 		return ""
 	}
@@ -166,9 +166,9 @@ func nearestWhole(f float64) int64 {
 	return int64(f)
 }
 
-// value returns the value that a resource is sorted by: of several values the primary one, else the
+// sortValue returns the value that a resource is sorted by: of several values the primary one, else the
 // first.
-func (s Sort) value(r Resource) any {
+func (s Sort) sortValue(r Resource) any {
 	found := scope{members: r}.lookUp(s.Path.URN, s.Path.Name, false)
 	if list, ok := found.([]any); ok {
 		found = nil

@@ -17,7 +17,7 @@ const (
 // hundred thousand values needs the memory of one.
 type Stream struct {
 	Name string // "members"
-	New  bool   // the body belongs to a POST
+	New  bool   // whether the body belongs to a POST
 	// Each gets every value as Decode would keep it (a map for a complex attribute), in the order
 	// of the body. It may run before later attributes of the body are read. A value that is sent
 	// twice comes twice. An error ends the reading; DecodeStream returns it unchanged.
@@ -45,7 +45,7 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	}
 	o, ok := raw.(object)
 	if !ok {
-		return nil, false, nil, InvalidSyntax("The body must be a JSON object, not %s", describe(raw))
+		return nil, false, nil, InvalidSyntax("The body must be a JSON object, not %s", describeValue(raw))
 	}
 	if res, err = d.readResource(rt, o); err != nil {
 		return nil, false, nil, err
@@ -62,7 +62,7 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 		}
 	}
 	if len(d.unknownNames) > 0 && !d.gaveValue {
-		return nil, false, nil, noKnownNames(AttrPath{Name: a.Name}, d.unknownNames)
+		return nil, false, nil, noKnownNamesError(AttrPath{Name: a.Name}, d.unknownNames)
 	}
 	for _, name := range d.unknownNames {
 		d.addFix("unknown-attribute", name, "ignored: no such sub-attribute")
@@ -80,13 +80,13 @@ type streamReader struct {
 	attr        *Attribute
 	each        func(any) error
 	rest        []byte // the body with an empty list in the place of the streamed one
-	sawList     bool   // the body has the streamed list
+	sawList     bool   // whether the body has the streamed list
 	valueNumber int    // 1-based number of the current value
 	valueText   []byte // the current value, as the body spells it
 
-	primary      bool     // Each received a value primary
+	primary      bool     // whether Each received a primary value
 	unknownNames []string // names from values in which no name was known
-	gaveValue    bool     // Each received a value
+	gaveValue    bool     // whether Each received a value
 }
 
 // splitBody copies the body to rest, except the streamed list. It also copies malformed parts;
@@ -164,7 +164,7 @@ func (d *streamReader) keepStringBytes() error {
 // isStreamed reports whether a quoted name is the streamed attribute. It decodes escapes, so that
 // an escape cannot hide the name.
 func (d *streamReader) isStreamed(quoted []byte) bool {
-	sc := scanner{s: string(quoted)}
+	sc := scanner{text: string(quoted)}
 	name, err := sc.readString()
 	return err == nil && equalName(name, d.attr.Name)
 }
@@ -259,8 +259,8 @@ func (d *streamReader) readListValue() error {
 	if len(d.valueText) == 0 {
 		return d.malformed("a value is expected")
 	}
-	sc := scanner{s: string(d.valueText), depth: 2}
-	raw, err := sc.document()
+	sc := scanner{text: string(d.valueText), depth: 2}
+	raw, err := sc.readDocument()
 	var e *Error
 	if errors.As(err, &e) {
 		return InvalidSyntax("Value %d of %s: %s", d.valueNumber, d.attr.Name, e.Detail)
@@ -268,7 +268,7 @@ func (d *streamReader) readListValue() error {
 	if _, nested := raw.([]any); nested {
 		return InvalidValue("%s: a list inside the list", d.attr.Name)
 	}
-	if d.attr.Mutability == ReadOnly || hidden(d.attr) {
+	if d.attr.Mutability == ReadOnly || isHidden(d.attr) {
 		return nil
 	}
 	path := AttrPath{Name: d.attr.Name}

@@ -8,7 +8,7 @@ func Validate(rt *ResourceType, r Resource) error {
 	if err := validateAll(rt.Schema.Attributes, "", r); err != nil {
 		return err
 	}
-	if err := validateAll(common().Attributes, "", r); err != nil {
+	if err := validateAll(commonSchema().Attributes, "", r); err != nil {
 		return err
 	}
 	for _, e := range rt.Extensions {
@@ -35,7 +35,7 @@ func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 		path := AttrPath{URN: urn, Name: a.Name}
 		v := m[a.Name]
 		if empty(v) {
-			if a.Required && a.Mutability != ReadOnly && !hidden(a) {
+			if a.Required && a.Mutability != ReadOnly && !isHidden(a) {
 				return InvalidValue("%s is required", path)
 			}
 			continue
@@ -78,7 +78,7 @@ func validateValue(a *Attribute, path AttrPath, v any) error {
 	case Complex:
 		m, isMap := v.(map[string]any)
 		if !isMap {
-			return wrongType(path, "an object", v)
+			return wrongTypeError(path, "an object", v)
 		}
 		return validateSubs(a, path, m)
 	case Boolean:
@@ -99,7 +99,7 @@ func validateValue(a *Attribute, path AttrPath, v any) error {
 		ok = false
 	}
 	if !ok {
-		return wrongType(path, "of type "+a.Type, v)
+		return wrongTypeError(path, "of type "+a.Type, v)
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func validateSubs(a *Attribute, path AttrPath, m map[string]any) error {
 		path.Sub = sub.Name
 		v := m[sub.Name]
 		if empty(v) {
-			if sub.Required && sub.Mutability != ReadOnly && !hidden(sub) {
+			if sub.Required && sub.Mutability != ReadOnly && !isHidden(sub) {
 				return InvalidValue("%s is required", path)
 			}
 			continue

@@ -53,7 +53,7 @@ type endpoint struct {
 type resourceType struct {
 	path    string // below the Tenant URL
 	query   string // sent with each read and each search
-	one     string // for messages
+	one     string // the noun for one object, for messages
 	newBody func(changes []provision.Change) ([]byte, error)
 }
 
@@ -170,8 +170,8 @@ func (c *Client) listsAccounts(ctx context.Context) bool {
 	return err == nil && a.isSuccess() && a.isList()
 }
 
-// ignoredFilterError is the error for an application that returns accounts for a random value. n is how
-// many it returned, or 0 if it did not say.
+// ignoredFilterError is the error for an application that returns accounts although no account has
+// the random value. n is how many accounts it returned, or 0 if it did not say.
 func ignoredFilterError(path string, n int64) *provision.TargetError {
 	returned := "accounts"
 	if n > 0 {
@@ -540,7 +540,7 @@ func (c *Client) url(path, query string, slash bool) string {
 // text/json or not at all.
 type answer struct {
 	request    string   // the method and the path below the Tenant URL
-	url        *url.URL // the address of the request
+	url        *url.URL // the URL of the request
 	path       string   // the path below the Tenant URL
 	flags      string   // the query string of the Tenant URL
 	status     int

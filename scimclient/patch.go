@@ -21,8 +21,8 @@ type operation struct {
 	Value any    `json:"value,omitempty"`
 }
 
-// patchBody returns the body of a PATCH. If trying is true, the application has just refused a path
-// to an element, so elements of which nothing is known count as missing.
+// patchBody returns the body of a PATCH. trying means that the application has just refused a path
+// to an element of a list, so elements that may or may not exist count as missing.
 func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, trying bool) ([]byte, error) {
 	var whole, rest []provision.Change
 	for _, ch := range changes {
@@ -171,8 +171,8 @@ func removeOperation(remove, replace string, ch provision.Change, d provision.Di
 	return operation{Op: remove, Path: removalPath(ch)}
 }
 
-// removedReference ends a reference. Without its flag, Entra sends an empty value; with it, it names the
-// value that goes.
+// removedReference returns the operation that removes a reference. Without its flag, Entra sends an
+// empty value. With the flag, it names the value to remove.
 func removedReference(remove, replace string, ch provision.Change, d provision.Dialect) operation {
 	old, known := ch.Old.(string)
 	switch {
@@ -186,9 +186,9 @@ func removedReference(remove, replace string, ch provision.Change, d provision.D
 	return operation{Op: remove, Path: ch.Path}
 }
 
-// removalPath returns what to remove for an attribute that should have no value. The value of an
-// element that has no other mapped attribute is removed with its element: an e-mail address of type
-// work without an address would say nothing.
+// removalPath returns what to remove for an attribute that should have no value. If an element has
+// no other mapped attribute, the whole element is removed, because an e-mail entry of type work
+// without an address would be useless.
 func removalPath(ch provision.Change) string {
 	if element, isValue := strings.CutSuffix(ch.Path, "].value"); isValue && ch.Alone {
 		return element + "]"

@@ -103,7 +103,8 @@ func looksLikeAccount(fields map[string]any) bool {
 	return false
 }
 
-// unprovenError is the error for a success whose body contradicts it.
+// unprovenError is the error for an answer with a status of success, but with a body that
+// contradicts it.
 func (a answer) unprovenError(to string) *provision.TargetError {
 	what := "something that is not a SCIM resource"
 	switch {

@@ -17,7 +17,7 @@ import (
 // answer is a success, ready to be written.
 type answer struct {
 	status   int
-	body     []byte // nil for none, or when stream is set
+	body     []byte // the body; nil if there is none or if stream is set
 	stream   stream
 	size     int    // bytes in memory while the stream is written
 	location string // absolute; only for an answer about one resource

@@ -32,7 +32,7 @@ type bulk struct {
 	byBulkID   map[string]*operation
 	waitingFor map[*operation][]*operation // operations that were run without their reference to the key, because the key was still running
 
-	failOnErrors int // 0 for no limit
+	failOnErrors int // the number of failures after which the request stops; 0 means no limit
 	failed       int
 }
 
@@ -62,7 +62,7 @@ type progress int
 
 const (
 	untouched progress = iota
-	running            // or waiting for an operation that it refers to
+	running            // also while it waits for an operation that it refers to
 	finished
 )
 

@@ -30,7 +30,7 @@ type exchange struct {
 	ifNoneMatch []string // values of If-None-Match
 	acceptsJSON bool     // Accept names application/scim+json or application/json
 	openBody    func(limit int64) (body, error)
-	original    *http.Request // as the handler got it; its Pattern tells outer handlers the route
+	original    *http.Request // the request as the handler got it; its Pattern tells outer handlers the route
 
 	site         site.Site
 	token        site.Token

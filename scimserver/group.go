@@ -59,7 +59,7 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // memberWriter writes the members of a group one by one.
 type memberWriter struct {
-	location                  func(scim.TypeName) string // address of a type's resources, with a slash at the end
+	location                  func(scim.TypeName) string // returns the address of a type's resources, with a slash at the end
 	value, ref, kind, display bool                       // which sub-attributes are shown
 }
 

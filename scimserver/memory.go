@@ -81,7 +81,7 @@ func (x *exchange) answerWithinMemory() (answer, error) {
 	if a, err = x.runGuarded((*exchange).route); err != nil {
 		return a, err
 	}
-	return a, x.tryHold(a.countedBytes() - n) // it may have become larger
+	return a, x.tryHold(a.countedBytes() - n) // the answer may have become larger
 }
 
 func (x *exchange) tryHold(n int) error {

@@ -13,7 +13,7 @@ import (
 // place is the target of a request: /c/{site}/auth/scim/v2/{endpoint}/{rest}.
 type place struct {
 	site     string
-	endpoint string   // in the client's spelling; empty for the base itself
+	endpoint string   // the endpoint in the client's spelling; empty for the base itself
 	rest     []string // segments after the endpoint
 	query    string   // the raw query, without path segments that followed a flag
 	logged   string   // path and query below the base, as the request log shows them

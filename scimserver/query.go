@@ -230,7 +230,8 @@ func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode 
 		return nil, fixes, err
 	}
 	for _, p := range scim.Paths(f.Root) {
-		// It would match no one, and the client would believe that the person is missing.
+		// Such a filter would match no one, and the client would believe that the person is
+		// missing.
 		if isAddress(rt, p) {
 			return nil, fixes, scim.InvalidFilter("%s cannot be used in a filter: it is an address, and addresses are built for each answer. Filter by the id at its end: id, members.value or groups.value.", p)
 		}

@@ -92,7 +92,7 @@ func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
 	}
 }
 
-// nouns returns what a sentence calls several resources of a type, and none.
+// nouns returns the words for several resources of a type ("users") and for none ("no user").
 func nouns(rt *scim.ResourceType) (many, none string) {
 	switch rt.ID {
 	case roster.User:

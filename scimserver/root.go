@@ -34,8 +34,8 @@ func (x *exchange) searchAll() (answer, error) {
 // typeQuery is the part of a query at the base for one resource type.
 type typeQuery struct {
 	view   view
-	filter *scim.Filter // nil for all
-	order  *scim.Sort   // nil for the order of creation
+	filter *scim.Filter // selects the resources; nil means all
+	order  *scim.Sort   // the sort order; nil means the order of creation
 }
 
 // answerQueryOfAllTypes answers a query at the base.

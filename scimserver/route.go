@@ -33,7 +33,7 @@ var resourceRoutes = map[shape]methods{
 
 // route is a place that does not belong to one resource type.
 type route struct {
-	endpoint string // as RFC 7644 §3.2 spells it; requests may use any case
+	endpoint string // the endpoint as RFC 7644 §3.2 spells it; requests may use any case
 	shape    shape
 	methods  methods
 }

@@ -9,16 +9,17 @@ import (
 const (
 	LinkDeactivated onetime.Reason = "deactivated" // the person's account is no longer active
 	LinkBlocked     onetime.Reason = "blocked"     // an administrator blocked the person
-	LinkOutdated    onetime.Reason = "outdated"    // it was deactivated after the link was made, and is active again
+	LinkOutdated    onetime.Reason = "outdated"    // the account was deactivated after the link was made, and is active again
 	LinkHasAdmin    onetime.Reason = "has-admin"   // the site has an administrator already
 )
 
 // Refusals that callers check for.
 var (
-	// ErrLinkEnded refuses a link in whose place a new one opens. It is about a ClosedLink.
+	// ErrLinkEnded refuses a link that no longer opens, although a new link would. Its About field
+	// is a ClosedLink.
 	ErrLinkEnded = onetime.Ended("link_ended")
-	// ErrAccountClosed refuses a link because of the person's account: a new link would not open
-	// either. It is about a ClosedLink.
+	// ErrAccountClosed refuses a link because of the person's account, so a new link would not open
+	// either. Its About field is a ClosedLink.
 	ErrAccountClosed = refusal.New(refusal.Gone, "", "this account is closed, so its links do not open").Coded("link_account_closed")
 
 	// ErrInactive and ErrBlocked refuse to make a link for a person.

@@ -15,15 +15,15 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// PendingSignIn is what a link would do, for the page that asks.
+// PendingSignIn describes the sign-in that a link offers, for the page that asks for confirmation.
 type PendingSignIn struct {
 	Kind    Kind
 	Person  roster.Person // empty for FirstAdmin: the page asks for a Form
 	Expires time.Time
 }
 
-// Look says what a link would do, without using it. If the link no longer works, an error of kind
-// Gone says why.
+// Look returns the sign-in that a link offers, without using the link. If the link no longer works,
+// it returns a refusal of kind Gone that says why.
 func (s *SignIns) Look(ctx context.Context, st site.Site, linkSecret string) (PendingSignIn, error) {
 	l, err := onetime.Look(s.Now(), func() (personalLink, error) { return s.findLink(ctx, st, linkSecret) },
 		func(l personalLink, why onetime.Reason) error {
@@ -42,7 +42,7 @@ func (s *SignIns) Look(ctx context.Context, st site.Site, linkSecret string) (Pe
 	return PendingSignIn{Kind: l.Kind, Person: l.person, Expires: l.Expires}, nil
 }
 
-// personalLink is a link with the person it is for.
+// personalLink is a link with the person that it signs in.
 type personalLink struct {
 	LinkRecord
 	person roster.Person // empty for FirstAdmin
@@ -66,7 +66,8 @@ func (s *SignIns) findLink(ctx context.Context, st site.Site, linkSecret string)
 	return personalLink{l, p}, nil
 }
 
-// ClosedReason also looks at the person's account.
+// ClosedReason returns the reason why the link does not open at that time; empty if it opens. The
+// person's account can be a reason too.
 func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
 	if why := l.Record.ClosedReason(now); why != "" || l.Kind != Person {
 		return why

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Kind is what a link does.
+// Kind says what a link does.
 type Kind string
 
 // The kinds of links.
@@ -23,7 +23,7 @@ const (
 	FirstAdmin Kind = "first-admin"
 )
 
-// Link is a one-time link as its maker gets it, once.
+// Link is a new one-time link. Its secret cannot be read again later.
 type Link struct {
 	onetime.Link
 	Kind     Kind
@@ -48,8 +48,8 @@ type Store interface {
 	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
 	// FindLink returns a link by hash, used and expired ones too, or onetime.ErrClosed.
 	FindLink(ctx context.Context, id site.ID, hash secret.Hash) (LinkRecord, error)
-	// UseLink marks the link used and appends the event, in one transaction; onetime.ErrClosed, and
-	// nothing done, if it is unknown, used or expired at now.
+	// UseLink marks the link used and appends the event, in one transaction. If the link is
+	// unknown, used or expired at now, it does nothing and returns onetime.ErrClosed.
 	UseLink(ctx context.Context, id site.ID, hash secret.Hash, now time.Time, e event.Event) error
 	// ReturnLink makes a link usable again if its use at this time failed.
 	ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error
@@ -63,7 +63,7 @@ type SignIns struct {
 	Limits  session.Limits // the limits of new sessions
 }
 
-// Session is a started session as its browser gets it, once.
+// Session is a session that has just started, with the secret for the browser's cookie.
 type Session struct {
 	Person  roster.Person
 	Secret  string // the cookie's value; never stored

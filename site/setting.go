@@ -55,9 +55,9 @@ type Setting struct {
 	Help      string // the explanation on the page
 
 	Kind    SettingKind
-	Values  []Value // for a Tick: off, on. For a Choice: the words, the most restrictive first
+	Values  []Value // for a Tick, off and on; for a Choice, its words with the most restrictive first
 	Default string  // the word that an empty string stands for; empty means none
-	Bounds  Bounds  // only for a Number
+	Bounds  Bounds  // the bounds of a Number
 
 	Event    string                           // the name of the event; empty means event.SiteSettingChanged
 	Sentence func(before, after any) string   // makes the event's sentence; nil means that of the new value

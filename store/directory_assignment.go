@@ -225,8 +225,8 @@ func (t directoryTx) Unassign(ctx context.Context, application string, kind dire
 		where directory = $1 and application = $2 and object_id = $3`, t.directory, application, objectID)
 }
 
-// maxGroupsReadSingly is up to how many assigned groups a snapshot reads the members of each. With more it
-// reads all memberships in the order of their members.
+// maxGroupsReadSingly is the number of assigned groups up to which a snapshot reads the members of
+// each group. If there are more, it reads all memberships in the order of their members.
 const maxGroupsReadSingly = 30
 
 // Snapshot returns users with their assignments, ordered by object id.
@@ -402,7 +402,8 @@ func (s Directories) WasAssigned(ctx context.Context, d directory.ID, applicatio
 	return was, err
 }
 
-// Concerned lists users by object id: the members of a group, past ones too, or those with a role.
+// Concerned returns the object ids of users, in order: the present and past members of a group, or
+// the users with a role.
 func (s Directories) Concerned(ctx context.Context, d directory.ID, application, group, role, after string, limit int) (ids []string, err error) {
 	query, args := `
 		select member

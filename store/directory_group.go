@@ -25,7 +25,7 @@ func (s Directories) Group(ctx context.Context, d directory.ID, objectID string)
 	return g, err
 }
 
-// maxSameNameGroups bounds lists of groups that share a name.
+// maxSameNameGroups limits lists of groups that have the same name.
 const maxSameNameGroups = 100
 
 // GroupsNamed returns groups by their sort key.
@@ -115,12 +115,13 @@ func groupQuery(d directory.ID, q directory.GroupQuery) (string, []any) {
 	return b.String(), args
 }
 
-// runForEachRow ends a subquery that is run for each row. PostgreSQL would otherwise make a join of
-// it, and before it has counted the rows of a table it may compare each row with each member.
+// runForEachRow is the end of a subquery that must run for each row. PostgreSQL would otherwise
+// turn it into a join, and compare each row with each member while it has no statistics of the
+// table.
 const runForEachRow = " limit 1 offset 0"
 
-// maxMembersSorted is up to how many members a page of them is read and sorted whole. In a larger group
-// the page is read in the order of the directory's own list.
+// maxMembersSorted is the number of members up to which all members are read and sorted to make a
+// page. In a larger group, the page is read in the order of the directory's list.
 const maxMembersSorted = 2_000
 
 // Members returns the next users and the next groups of a group, each ordered by sort key and
@@ -161,9 +162,9 @@ func (s Directories) Members(ctx context.Context, d directory.ID, group string, 
 	return all, err
 }
 
-// memberQuery builds the query of one kind of members. It reads the members first, or the list
-// first: then each row of the list is looked up among the members until the page is full. SQLite
-// runs a cross join in the order as written.
+// memberQuery builds the query for one kind of members. With membersFirst it reads the members and
+// sorts them. Otherwise it reads the directory's list in order, and looks up each row among the
+// members until the page is full. SQLite runs a cross join in the order as written.
 func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.MemberQuery, membersFirst bool) (string, []any) {
 	args := []any{string(d), q.After.Key, q.After.ObjectID, group, string(kind)}
 	bind := func(v any) string {
@@ -191,8 +192,8 @@ func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.
 	return b.String(), args
 }
 
-// CountMembers looks each member of a small group up. Of a large group it subtracts the deleted ones
-// from all members, so that it reads indexes alone; see countAssignments.
+// CountMembers looks up each member of a small group. For a large group it subtracts the deleted
+// members from all members, so that it reads only indexes; see countAssignments.
 func (s Directories) CountMembers(ctx context.Context, d directory.ID, group string) (c directory.MemberCounts, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		if err := t.tx.QueryRow(ctx, `

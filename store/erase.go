@@ -305,8 +305,8 @@ func scrubEntry(p erasure.Person, text string) (entry, search string) {
 	return string(out), scim.Fold(strings.Join([]string{p.Label(), e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code}, "\n"))
 }
 
-// IDsOf returns the ids of people that the logs have called by this name and who have no account
-// any longer.
+// IDsOf returns the ids of people that the logs have called by this name and who no longer have an
+// account.
 func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (ids []string, err error) {
 	found := map[string]bool{}
 	add := func(query string, args ...any) error {
@@ -427,7 +427,7 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 
 // UniqueValues returns the values that no other account of the scope has.
 func (s Erasures) UniqueValues(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error) {
-	left := map[string]string{} // by value: the value as it is written in a document, in lower case
+	left := map[string]string{} // by value: the value in lower case, as a document contains it
 	for _, v := range values {
 		quoted, err := json.Marshal(v)
 		if err != nil || v == "" {

@@ -85,7 +85,7 @@ func scanJob(row scanner) (provision.Job, error) {
 // to provision groups by themselves.
 const (
 	groupsOffered = "offered" // the stored mapping is from an earlier version
-	groupsOff     = "off"     // it is switched off, and nobody has decided yet
+	groupsOff     = "off"     // the group mapping is switched off, and no operator has decided about it yet
 )
 
 func groupsText(j provision.Job) string {
@@ -487,7 +487,7 @@ func (s Provisioning) NextPending(ctx context.Context, k provision.Key, without 
 		where directory = $1 and app = $2 and verdict = 'ready' and lane <> $3`, int(without))
 }
 
-// Waits returns who is on the work list, by lane and reason.
+// Waits counts the people on the work list by lane and reason.
 func (s Provisioning) Waits(ctx context.Context, k provision.Key) (waits []provision.Waits, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		waits, err = collect(ctx, tx, func(row scanner) (w provision.Waits, err error) {
@@ -508,7 +508,8 @@ func (s Provisioning) Waits(ctx context.Context, k provision.Key) (waits []provi
 	return waits, err
 }
 
-// OldestLeaver returns since when the oldest account of all jobs waits that must be closed, or zero.
+// OldestLeaver returns the time since when an account has been waiting to be closed, the earliest
+// of all jobs; zero if none waits.
 func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var oldest sql.NullInt64
@@ -525,7 +526,7 @@ func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err er
 	return since, err
 }
 
-// Failing returns who is in escrow, by lane and code.
+// Failing counts the people in escrow by lane and code.
 func (s Provisioning) Failing(ctx context.Context, k provision.Key) (failing []provision.Failing, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		failing, err = collect(ctx, tx, func(row scanner) (f provision.Failing, err error) {
@@ -637,7 +638,7 @@ func (s Provisioning) Lost(ctx context.Context, k provision.Key) ([]string, erro
 		order by object_id`, string(k.Directory), k.App, string(provision.Lost))
 }
 
-// GoneSince lists the people whose account was given up for gone after a time.
+// GoneSince lists the people whose account was recorded as gone after a time.
 func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time.Time) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id

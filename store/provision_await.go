@@ -54,8 +54,8 @@ func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID str
 	return a, err
 }
 
-// wakeWaiting records who waits for a value, and puts people on the work list whose wait has ended: the
-// value became free, its holder failed, or they are part of a circle.
+// wakeWaiting records which people wait for a value. It puts those on the work list whose wait has
+// ended, because the value became free, its holder failed, or they are part of a circle.
 func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) error {
 	for _, o := range outcomes {
 		if o.Awaits == nil && o.DropFail {
@@ -83,8 +83,8 @@ func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) er
 		if !o.Awaits.Fresh {
 			continue
 		}
-		// The holder may have given the value up while this person was worked on. Or the holder waits
-		// as well: the next look finds out whether that is a circle.
+		// The holder may have given up the value while this person was worked on. Or the holder
+		// waits as well; the next evaluation finds out whether they form a circle.
 		if err := t.makeDue(ctx, `
 			select a.object_id
 			from job_awaited a
@@ -132,7 +132,7 @@ func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) er
 	return nil
 }
 
-// makeDue puts the objects that a query selects on the work list, now.
+// makeDue puts the objects that a query selects on the work list, due at once.
 func (t jobTx) makeDue(ctx context.Context, query string, args ...any) error {
 	return t.exec(ctx, `
 		insert into job_pending (directory, app, object_id, why, not_before)

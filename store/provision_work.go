@@ -98,7 +98,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 				return err
 			}
 		}
-		if what.Links { // what is on hold is about accounts that the job forgets
+		if what.Links { // operations on hold are about accounts that the job forgets
 			if err := t.exec(ctx, `
 				delete from job_pending
 				where directory = $1 and app = $2 and (verdict <> 'ready' or takes <> 0)`); err != nil {
@@ -166,7 +166,7 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	case o.Intent != nil:
 		return t.recordIntent(ctx, o.Intent)
 	case o.Flies:
-		return nil // the state lists it
+		return nil // the job's state already lists the object
 	}
 	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.putLink, t.dropOp, t.putEscrow, t.putUnmatched, t.members, t.moved, t.addEntry}
 	for _, step := range steps {

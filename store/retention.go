@@ -346,8 +346,8 @@ func (s Retention) pruneGone(ctx context.Context, work *sqldb.Slicer) (removed i
 	return removed, true, nil
 }
 
-// deleteAll deletes the rows that satisfy a condition in slices. A read looks first, so that nothing
-// is written if there is none.
+// deleteAll deletes the rows that satisfy a condition, in slices. It first looks for such rows in a
+// read transaction, so that it writes nothing if there are none.
 func (s Retention) deleteAll(ctx context.Context, work *sqldb.Slicer, table, condition string, args ...any) (removed int, done bool, err error) {
 	for {
 		if work.IsOver() {

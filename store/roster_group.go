@@ -132,7 +132,7 @@ func displayName(id string, text []byte) (string, error) {
 func membershipsOf(ctx context.Context, tx *sqldb.Tx, id site.ID, members []string) (map[string][]roster.Membership, error) {
 	type row struct{ member, group string }
 	var rows []row
-	groups := map[string]string{} // their names
+	groups := map[string]string{} // the names of the groups, by id
 	err := inBatches(members, func(batch []string) error {
 		some, err := collect(ctx, tx, func(from scanner) (r row, err error) {
 			err = from.Scan(&r.member, &r.group)

@@ -20,7 +20,7 @@ import (
 // are counted in buckets of bucketSize, and each insert or delete updates the count of its bucket.
 // A total is therefore the sum of a few rows, and a page at any depth needs a walk through only one
 // bucket.
-const bucketSize = 1024 // as in migration 0007
+const bucketSize = 1024 // migration 0007 uses the same number
 
 // listOf returns the value of the list column for a site's resources of one kind. Only the index
 // for lists begins with that column.
@@ -695,7 +695,7 @@ func (l listing) addGroups(ctx context.Context, tx *sqldb.Tx, list []candidate, 
 type pageCollector struct {
 	roster.ListQuery
 	total      int
-	docs       []roster.Document // with Sort: the best so far, without their JSON
+	docs       []roster.Document // the matches so far; with Sort only the best ones, without their JSON
 	bytes      int               // the size of docs
 	incomplete bool              // some matches did not fit
 }
@@ -776,7 +776,7 @@ func (l listing) collectedPage(ctx context.Context, tx *sqldb.Tx, k *pageCollect
 	}
 	k.sort()
 	page := k.docs[min(k.Offset, len(k.docs)):]
-	back := l.Before != nil // then the documents nearest to the place have priority
+	back := l.Before != nil // if the page ends before a place, the documents nearest to that place have priority
 	if back {
 		slices.Reverse(page)
 	}

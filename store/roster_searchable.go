@@ -305,7 +305,7 @@ type indexStep struct {
 	limit    int
 	declared []site.Searchable
 	indexes  []valueIndex // one for each declaration, in the same order
-	looks    *valueIndex  // of the looks, while it is being filled
+	looks    *valueIndex  // the progress of indexing the looks; nil once that is complete
 }
 
 // begin adds an index for each new declaration and removes the indexes of withdrawn ones.

@@ -481,7 +481,7 @@ type appDetails struct {
 	Created   string `json:"created"`
 	Assigned  int    `json:"assigned"`
 	Groups    int    `json:"assignedGroups"`
-	Roles     int    `json:"roles"`  // without Default Access
+	Roles     int    `json:"roles"`  // the number of roles besides Default Access
 	Linked    int    `json:"linked"` // how many people have a known account at the application
 	Code      string `json:"status"`
 	// Empty before provisioning is set up.

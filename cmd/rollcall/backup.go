@@ -141,7 +141,7 @@ type liveToken struct {
 	Site  string `json:"site"`
 	Token string `json:"token"`
 	Last4 string `json:"last4"`
-	Ended bool   `json:"wasEnded"` // it was no longer live in the replaced database
+	Ended bool   `json:"wasEnded"` // whether the token was no longer live in the replaced database
 }
 
 // restoreOutput is what `restore` prints.

@@ -18,8 +18,8 @@ type clockWatch struct {
 	log  *slog.Logger
 	wake func(ctx context.Context) error // makes all work due
 
-	clock  time.Time     // what the clock said at the last look
-	passed time.Duration // the time that had passed then, since some start
+	clock  time.Time     // the time of the clock at the last check
+	passed time.Duration // how much time had passed at the last check, since some start
 }
 
 // checkClock compares the clock with the time that has passed since some start. If the clock was set
@@ -47,7 +47,7 @@ func (w *clockWatch) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		now := time.Now()
-		w.checkClock(ctx, now.Round(0), now.Sub(began)) // without and with the monotonic clock
+		w.checkClock(ctx, now.Round(0), now.Sub(began)) // the time of the clock, and the time that has really passed
 		select {
 		case <-ctx.Done():
 			return

@@ -47,7 +47,7 @@ func containerMemory(root fs.FS) (least int64) {
 		return 0
 	}
 	for line := range strings.Lines(string(groups)) {
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3) // 0::/system.slice/rollcall.service, or 5:memory:/docker/…
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3) // a line such as 0::/system.slice/rollcall.service or 5:memory:/docker/…
 		if len(parts) < 3 {
 			continue
 		}

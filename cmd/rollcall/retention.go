@@ -90,7 +90,7 @@ func daysKept(text string) (int, error) {
 	case n > mostDays || years && n > mostDays/365:
 		return 0, fmt.Errorf("%q is too long: %d days at most; %s keeps everything", text, mostDays, foreverWord)
 	case years:
-		return n*365 + (n+1)/4, nil // with leap days
+		return n*365 + (n+1)/4, nil // one leap day in four years
 	}
 	return n, nil
 }

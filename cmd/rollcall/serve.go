@@ -266,8 +266,8 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	work := &runner.Runner{
 		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
 	}
-	// It does not use River on PostgreSQL either: there is rarely anything to index, so the lease
-	// is enough.
+	// The indexing does not use River, even on PostgreSQL. There is rarely anything to index, so
+	// the lease is enough.
 	index := &runner.Runner{
 		Kind: roster.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.rosters.Advance, Log: s.log, Now: c.now,
 	}

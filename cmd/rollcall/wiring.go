@@ -70,8 +70,8 @@ type wiring struct {
 	listens        []net.Addr    // addresses on which this process listens; provisioning may reach only SCIM endpoints there
 	leaverPatience time.Duration // how long an account may wait to be closed; 0 means the default
 	forbidden      net.Addr      // the listener of metrics, which provisioning may not reach; nil for none
-	interval       time.Duration // between cycles; 0 means Entra's 40 minutes
-	settle         time.Duration // of creates; 0 means five seconds
+	interval       time.Duration // the time between cycles; 0 means Entra's 40 minutes
+	settle         time.Duration // how long a create whose outcome is unknown may still be in progress; 0 means five seconds
 	readOnly       bool          // create neither a database nor a key
 	existing       bool          // create no database
 	// names the one server of an installation on SQLite, so that it takes its leases back at once

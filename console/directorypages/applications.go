@@ -15,7 +15,7 @@ type applicationsPage struct {
 	Rows   []applicationRow
 	Empty  console.EmptyState
 	Action string
-	Name   string // as typed
+	Name   string // the name that was typed into the form
 	Error  *console.FieldError
 }
 
@@ -72,7 +72,7 @@ type applicationPage struct {
 	App          directory.Application
 	Users        int
 	Groups       int
-	Roles        int    // without Default Access
+	Roles        int    // the number of roles besides Default Access
 	Assign       string // address of the assignments
 	RolesURL     string
 	Provisioning provisioningSummary

@@ -13,7 +13,7 @@ type directoriesPage struct {
 	console.Page
 	Rows  []directoryRow
 	Empty console.EmptyState
-	Name  string // as typed
+	Name  string // the name that was typed into the form
 	Error *console.FieldError
 }
 

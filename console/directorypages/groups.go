@@ -25,7 +25,7 @@ type groupRow struct {
 	Group   directory.Group
 	URL     string
 	Members directory.MemberCounts
-	Role    string // of its assignment to an application; empty in other lists
+	Role    string // the role of the group's assignment, in a list of an application; empty in other lists
 }
 
 func (v *directoryVisit) groupURL(g directory.Group) string { return v.url("groups/" + g.ObjectID) }

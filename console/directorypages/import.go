@@ -200,7 +200,7 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	if k.data != nil { // otherwise the file was imported already, and the page shows that result
 		k.form = form
 		err = p.previewOrImport(r, v, k, data == nil && r.PostForm.Get("do") == "import")
-		k.read.Rows = nil // they can be read again; the memory limit counts only data
+		k.read.Rows = nil // the rows can be read again, and the memory limit counts only data
 		if err != nil {
 			return err
 		}

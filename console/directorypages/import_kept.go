@@ -19,8 +19,8 @@ import (
 
 const (
 	importKept          = 30 * time.Minute
-	importBytes         = 256 << 20 // for all kept files
-	importBytesOperator = 128 << 20 // for the kept files of one operator
+	importBytes         = 256 << 20 // the limit for all kept files together
+	importBytesOperator = 128 << 20 // the limit for the kept files of one operator
 	importPatience      = 50 * time.Second
 )
 
@@ -55,9 +55,9 @@ type keptImport struct {
 	busy     chan struct{}
 	until    time.Time
 
-	data    []byte // nil after the import
+	data    []byte // the content of the file; nil after the import
 	form    importForm
-	found   []directory.FileColumn // as the reader recognizes them without choices
+	found   []directory.FileColumn // the columns as the reader recognizes them, before the operator's choices
 	refused *directory.FileError   // why the file cannot be read as it is
 	read    directory.File
 	seen    string // digest of what the preview showed
@@ -195,7 +195,7 @@ func previewDigest(o directory.ImportOptions, r directory.ImportReport) string {
 	h := sha256.New()
 	write := json.NewEncoder(h)
 	if o.Absent == directory.AbsentKeep {
-		r.Absent, r.Before = nil, 0 // absent users are kept, so they make no difference
+		r.Absent, r.Before = nil, 0 // absent users stay in the directory, so they make no difference
 	}
 	for _, part := range []any{r.Steps, r.Errors, r.Absent, r.SoftDeleted, r.Refused, o.Absent, o.Force} {
 		_ = write.Encode(part) // writing to a hash never fails
@@ -211,7 +211,7 @@ type columnChoice struct {
 	Examples []string
 	Unknown  bool
 	Chosen   string
-	Both     bool // it can be userPrincipalName and mail at once
+	Both     bool // whether the column can be userPrincipalName and mail at once
 }
 
 // columnChoices lists the columns with their attributes. The operator's choice comes first, then the

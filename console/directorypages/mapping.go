@@ -29,7 +29,7 @@ type mappingPage struct {
 	Target      string
 	Object      string
 	Scope       string
-	ScopeURL    string // empty if the scope cannot be edited
+	ScopeURL    string // the address of the page that edits the scope; empty if the scope cannot be edited
 	Filters     []string
 	TargetType  string
 	Create      bool
@@ -46,7 +46,7 @@ type mappingRow struct {
 	Apply      string // empty for Always
 	URL        string
 	Remove     string // address of the question before the row is removed; empty if it must stay
-	Precedence string // empty if the attribute does not match
+	Precedence string // the matching precedence; empty if it is not a matching attribute
 	Exact      bool   // case counts
 	ExactName  string // name of the checkbox for Exact
 }

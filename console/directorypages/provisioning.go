@@ -257,7 +257,7 @@ func (p *Pages) dropDraft(r *http.Request, v *appVisit) {
 
 const draftField = "draft" // form field with the draft's id
 
-const typedSecret = "typed" // stands for a typed Secret Token in an edit; a saved one has its mark
+const typedSecret = "typed" // in an edit, the value that means that a Secret Token was typed; a saved token is represented by its mark
 
 // provisioningFields lists the settings that the page edits. The Secret Token is compared but never
 // shown.

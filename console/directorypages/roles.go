@@ -26,7 +26,7 @@ type rolesPage struct {
 
 type roleRow struct {
 	Role     directory.AppRole
-	URL      string // empty for Default Access
+	URL      string // the address of the role's page; empty for Default Access
 	Badge    console.Badge
 	Assigned int
 }

@@ -23,7 +23,7 @@ import (
 type settingsPage struct {
 	console.Page
 	What   string // "application"
-	Name   string // as typed
+	Name   string // the name that was typed into the form
 	Most   int    // maximum length of a name in characters
 	Action string
 	Was    []console.HiddenField
@@ -280,7 +280,7 @@ type sitesPage struct {
 	console.Page
 	Rows    []operatorSite
 	Empty   console.EmptyState
-	Name    string // as typed
+	Name    string // the name that was typed into the form
 	Full    bool   // the profile Full is chosen
 	Error   *console.FieldError
 	Made    *console.CopyValue // the first administrator's link; only right after the creation

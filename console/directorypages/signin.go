@@ -14,7 +14,7 @@ const SessionCookie = "rollcall-operator"
 
 // operatorVisit is what the guard of /d/ knows about a request.
 type operatorVisit struct {
-	Operator operator.Operator // zero on routes for anyone
+	Operator operator.Operator // the signed-in operator; zero on routes for anyone
 	page     console.Page      // the frame; pages fill in the menu
 }
 

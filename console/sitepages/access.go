@@ -15,7 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// expiresSoon is how long before a token expires the overview warns about it.
+// expiresSoon is how long before the end of a token the overview starts to warn.
 const expiresSoon = 30 * 24 * time.Hour
 
 // The overview looks for problems among at most attentionCalls calls that are no older than
@@ -53,7 +53,7 @@ type attention struct {
 
 func (p *Pages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	ctx, now := r.Context(), p.Console.Options.Now()
-	facts, err := p.scimFacts(ctx, v)
+	facts, err := p.readFacts(ctx, v)
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,8 @@ func strangersText(n int) string {
 	switch {
 	case n == 0:
 		return ""
-	case n >= manyStrangers:
-		return fmt.Sprintf("%d calls or more without a token of this site within a day; refused", manyStrangers)
+	case n >= maxStrangers:
+		return fmt.Sprintf("%d calls or more without a token of this site within a day; refused", maxStrangers)
 	}
 	return console.Plural(n, "call") + " without a token of this site within a day; refused"
 }
@@ -129,7 +129,7 @@ func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, cou
 		list = append(list, attention{console.ToneProblem, "No token is live, so the identity provider is refused.", scim})
 	}
 	f.calls = changes
-	list = append(list, refusals(v, f.unfixedCalls())...)
+	list = append(list, groupRefusals(v, f.unfixedCalls())...)
 	for _, t := range live {
 		if !t.Expires.IsZero() && t.Expires.Sub(now) < expiresSoon {
 			list = append(list, attention{console.ToneWarning, fmt.Sprintf("Token %s expires %s. The identity provider is refused from then on.", t.Label(), console.RelativeTime(t.Expires, now)), scim})
@@ -147,7 +147,7 @@ func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, cou
 	return list
 }
 
-// cause is what several refused or only partly applied calls have in common.
+// cause is the common cause of several calls that were refused or only partly applied.
 type cause struct {
 	kind   string // the kind of call, such as "create"
 	text   string // the sentence of the newest call
@@ -161,10 +161,10 @@ type cause struct {
 // causesShown is how many causes the overview lists. The log has the rest.
 const causesShown = 5
 
-// refusals groups failed and only partly applied calls by their cause. Refusals come first, then
+// groupRefusals groups failed and only partly applied calls by their cause. Refusals come first, then
 // the cause with the most calls. A refused call is left out if the same kind of call for the same
 // person succeeded later.
-func refusals(v *siteVisit, rows []requestlog.Request) []attention {
+func groupRefusals(v *siteVisit, rows []requestlog.Request) []attention {
 	var causes []*cause
 	byKey, done := map[string]*cause{}, map[string]bool{}
 	for _, r := range rows {
@@ -183,7 +183,7 @@ func refusals(v *siteVisit, rows []requestlog.Request) []attention {
 		key := r.Method + "\x00" + string(r.Result()) + "\x00" + sentenceOfCause(r)
 		c := byKey[key]
 		if c == nil {
-			c = &cause{kind: kindOf(r), text: r.Sentence, method: r.Method, result: r.Result(), who: r.UserName, people: map[string]bool{}}
+			c = &cause{kind: callKind(r), text: r.Sentence, method: r.Method, result: r.Result(), who: r.UserName, people: map[string]bool{}}
 			byKey[key] = c
 			causes = append(causes, c)
 		}
@@ -197,7 +197,7 @@ func refusals(v *siteVisit, rows []requestlog.Request) []attention {
 	})
 	var list []attention
 	for _, c := range causes[:min(len(causes), causesShown)] {
-		list = append(list, c.attention(v))
+		list = append(list, c.toAttention(v))
 	}
 	if more := len(causes) - causesShown; more > 0 {
 		list = append(list, attention{console.ToneWarning, console.Plural(more, "other cause") + " of refusals within a day.", console.Action{Text: "Show", URL: v.url("admin/access/log?result=refused")}})
@@ -212,8 +212,8 @@ func causeRank(r requestlog.Result) int {
 	return 1
 }
 
-// attention returns the line for this cause.
-func (c *cause) attention(v *siteVisit) attention {
+// toAttention returns the line for this cause.
+func (c *cause) toAttention(v *siteVisit) attention {
 	q := url.Values{"result": {string(c.result)}, "method": {c.method}}
 	a := attention{Tone: console.ToneWarning, Action: console.Action{Text: "Show"}}
 	what := "applied only in part"
@@ -236,8 +236,8 @@ func (c *cause) attention(v *siteVisit) attention {
 	return a
 }
 
-// kindOf names the kind of call with a word whose plural ends in s.
-func kindOf(r requestlog.Request) string {
+// callKind names the kind of call with a word whose plural ends in s.
+func callKind(r requestlog.Request) string {
 	switch r.Method {
 	case http.MethodPost:
 		return "create"

@@ -8,8 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// audit returns the audit log of the site.
-func (p *Pages) audit(v *siteVisit) console.AuditLog {
+// siteAudit returns the audit log of the site.
+func (p *Pages) siteAudit(v *siteVisit) console.AuditLog {
 	return console.AuditLog{
 		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Site(string(v.Site.ID)),
 		Self: v.url("admin/audit"), File: v.Site.Name + "-audit-log", Crumbs: v.crumbs(),
@@ -22,11 +22,11 @@ func (p *Pages) audit(v *siteVisit) console.AuditLog {
 }
 
 func (p *Pages) showAudit(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.audit(v).Show(w, r)
+	return p.siteAudit(v).Show(w, r)
 }
 
 func (p *Pages) exportAudit(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.audit(v).Export(w, r)
+	return p.siteAudit(v).Export(w, r)
 }
 
 // eventURL returns the page of the person that an event is about, or "" if the account was deleted

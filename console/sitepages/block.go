@@ -13,7 +13,7 @@ import (
 )
 
 func (p *Pages) askBlock(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (p *Pages) askBlock(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 		Undo: blockUndo, Button: "Block " + person.Name(), Danger: true,
 	}
 	c.Title = "Block " + person.Name() + "?"
-	return p.ask(w, r, v, person, c)
+	return p.askAbout(w, r, v, person, c)
 }
 
 const (
@@ -38,16 +38,16 @@ const (
 )
 
 func (p *Pages) block(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.change(r)
+	c, err := v.changeBy(r)
 	if err != nil {
 		return err
 	}
 	out, err := v.Roster.Block(r.Context(), r.PathValue("person"), c)
-	return p.changed(w, r, v, out, err)
+	return p.showChanged(w, r, v, out, err)
 }
 
 func (p *Pages) askUnblock(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}
@@ -63,16 +63,16 @@ func (p *Pages) askUnblock(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		Undo:         "It can be undone by blocking again.", Button: "Unblock " + person.Name(),
 	}
 	c.Title = "Unblock " + person.Name() + "?"
-	return p.ask(w, r, v, person, c)
+	return p.askAbout(w, r, v, person, c)
 }
 
 func (p *Pages) unblock(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.change(r)
+	c, err := v.changeBy(r)
 	if err != nil {
 		return err
 	}
 	out, err := v.Roster.Unblock(r.Context(), r.PathValue("person"), c)
-	return p.changed(w, r, v, out, err)
+	return p.showChanged(w, r, v, out, err)
 }
 
 // peopleChange is a change that can be made to several people at once.
@@ -117,7 +117,7 @@ func (p *Pages) toPeople(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 // changePeople blocks or unblocks the ticked people. It first asks for confirmation, with their
 // number.
 func (p *Pages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	by, err := v.change(r)
+	by, err := v.changeBy(r)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 func (p *Pages) askErase(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}
@@ -22,11 +22,11 @@ func (p *Pages) askErase(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 		Undo: console.CannotBeUndone, Button: "Erase " + person.Name(), Danger: true,
 	}
 	c.Title = "Erase " + person.Name() + "?"
-	return p.ask(w, r, v, person, c)
+	return p.askAbout(w, r, v, person, c)
 }
 
 func (p *Pages) erase(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}

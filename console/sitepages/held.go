@@ -18,7 +18,7 @@ type heldRow struct {
 	Now, Asked          string
 	Time                time.Time
 	By                  string
-	Refused             string // who refused it; empty while it waits
+	Refused             string // who refused the change; empty while the change waits
 	ApplyURL, RefuseURL string
 }
 
@@ -47,7 +47,7 @@ func (p *Pages) heldOf(r *http.Request, v *siteVisit) (person roster.Person, h r
 	if decision != "apply" && decision != "refuse" {
 		return person, h, false, console.ErrNotFound
 	}
-	if person, err = p.person(r, v); err != nil {
+	if person, err = p.findPerson(r, v); err != nil {
 		return person, h, false, err
 	}
 	i := slices.IndexFunc(person.Held, func(h roster.HeldChange) bool { return h.Attribute == r.PathValue("attribute") })
@@ -94,7 +94,7 @@ func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 }
 
 func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.change(r)
+	c, err := v.changeBy(r)
 	if err != nil {
 		return err
 	}
@@ -114,5 +114,5 @@ func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err == nil && apply {
 		out.Sentence = "Applied the change of " + h.Attribute
 	}
-	return p.changed(w, r, v, out, err)
+	return p.showChanged(w, r, v, out, err)
 }

@@ -35,12 +35,12 @@ type logPage struct {
 type logFilter struct {
 	Action   string
 	Search   string
-	From, To string // days, as typed
+	From, To string // the days that were typed into the form
 	Results  []console.Option
 	Methods  []console.Option
 	Tokens   []console.Option
-	All      bool // show reads too
-	Set      bool // some filter narrows the list
+	All      bool // whether the list includes reads
+	Set      bool // whether some filter narrows the list
 	Clear    string
 	Error    *console.FieldError
 }
@@ -50,9 +50,9 @@ type logRow struct {
 	ID      string
 	Time    time.Time
 	Who     string
-	What    string // short
+	What    string // in a short form
 	Result  console.Badge
-	Asked   string // short
+	Asked   string // in a short form
 	Millis  string
 	Chips   []string // such as "2 corrected"
 	Note    string   // a remark about this row; may be empty
@@ -98,7 +98,7 @@ func logQuery(q url.Values, tokens []site.Token) (requestlog.Query, *console.Fie
 
 func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	q := r.URL.Query()
-	facts, err := p.scimFacts(r.Context(), v)
+	facts, err := p.readFacts(r.Context(), v)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")})
 	self := v.url("admin/access/log")
 	pg.Actions = []console.Action{{Text: "Export CSV", Icon: "download", URL: console.WithQuery(v.url("admin/access/log/export"), q, "before", "")}}
-	narrowed := narrows(query) || wrong != nil
+	narrowed := isNarrowed(query) || wrong != nil
 	l := logPage{
 		Page: pg,
 		Filter: logFilter{
@@ -151,8 +151,8 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	return p.show(w, r, http.StatusOK, "log", l)
 }
 
-// narrows reports whether a query leaves out more than successful reads.
-func narrows(q requestlog.Query) bool {
+// isNarrowed reports whether a query leaves out more than successful reads.
+func isNarrowed(q requestlog.Query) bool {
 	all := q.Filter
 	all.OnlyChanges = false
 	return q.Search != "" || all != requestlog.Filter{}
@@ -183,7 +183,7 @@ func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 			for _, c := range page {
 				row := p.rowOf(v, tokens, c)
 				*sent++
-				err := line(c.Time.UTC().Format(time.RFC3339Nano), c.UserName, c.Sentence, string(c.Result()), fmt.Sprint(c.Status), c.Method, c.Path, millis(c.Duration),
+				err := line(c.Time.UTC().Format(time.RFC3339Nano), c.UserName, c.Sentence, string(c.Result()), fmt.Sprint(c.Status), c.Method, c.Path, formatMillis(c.Duration),
 					row.Token, c.Remote, strings.Join(c.Fixes, "; "), strings.Join(c.Ignored, "; "), c.Subject, c.ID)
 				if err != nil {
 					return err
@@ -236,9 +236,9 @@ func emptyLog(narrowed bool, all string, any bool) console.EmptyState {
 func (p *Pages) rowOf(v *siteVisit, tokens []site.Token, r requestlog.Request) logRow {
 	row := logRow{
 		ID: r.ID, Time: r.Time, Who: r.UserName, Result: resultBadge(r), Answer: r.Sentence,
-		Asked: r.Method + " " + shortPath(v, r.Path), Full: r.Method + " " + r.Path, Millis: millis(r.Duration),
+		Asked: r.Method + " " + shortPath(v, r.Path), Full: r.Method + " " + r.Path, Millis: formatMillis(r.Duration),
 		Remote: r.Remote, Fixes: r.Fixes, Ignored: r.Ignored, Subject: r.Subject, Token: p.tokenText(tokens, r),
-		Curl: console.CopyValue{ID: "curl-" + r.ID, Label: "As curl, without the token", Value: curl(p.Console.Options.PublicURL, r), Button: "Copy as curl"},
+		Curl: console.CopyValue{ID: "curl-" + r.ID, Label: "As curl, without the token", Value: curlCommand(p.Console.Options.PublicURL, r), Button: "Copy as curl"},
 	}
 	row.What, row.Changes, row.Others = shortSentence(r)
 	switch {
@@ -291,7 +291,7 @@ func (p *Pages) tokenText(tokens []site.Token, r requestlog.Request) string {
 // attributesShown is how many attribute names a row shows. The details show all of them.
 const attributesShown = 3
 
-// shortSentence shortens the sentence of a call. It also returns the changed values and the further
+// in a short formSentence shortens the sentence of a call. It also returns the changed values and the further
 // attributes that the sentence names.
 func shortSentence(r requestlog.Request) (short string, changes []changedValue, others []string) {
 	if r.Status >= http.StatusBadRequest {
@@ -345,9 +345,9 @@ func testsConnection(v *siteVisit, r requestlog.Request) (attribute, random stri
 	return found[1], found[2]
 }
 
-// curl returns the call as a curl command. The token is a shell variable. The body is a file,
+// curlCommand returns the call as a curl command. The token is a shell variable. The body is a file,
 // because the log does not keep it.
-func curl(base string, r requestlog.Request) string {
+func curlCommand(base string, r requestlog.Request) string {
 	quoted := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 	command := "curl -X " + quoted(r.Method) + " " + quoted(base+r.Path) + ` -H "Authorization: Bearer $TOKEN"`
 	switch r.Method {
@@ -357,7 +357,7 @@ func curl(base string, r requestlog.Request) string {
 	return command
 }
 
-// shortPath removes the common prefix of the site's endpoint, shortens ids, and unescapes the
+// in a short formPath removes the common prefix of the site's endpoint, shortens ids, and unescapes the
 // query.
 func shortPath(v *siteVisit, path string) string {
 	if rest, ok := strings.CutPrefix(path, v.url("auth/scim/v2")); ok && rest != "" {
@@ -384,7 +384,7 @@ func shortPath(v *siteVisit, path string) string {
 // ServiceProviderConfig.
 const longestShown = 21
 
-func millis(d time.Duration) string {
+func formatMillis(d time.Duration) string {
 	if d < 10*time.Millisecond {
 		return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000)
 	}

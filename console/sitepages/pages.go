@@ -44,9 +44,9 @@ type Pages struct {
 
 // siteVisit is what the guard of /c/{site}/ knows about a request.
 type siteVisit struct {
-	Site   site.Site // zero only for sign-in links to a site that does not exist
+	Site   site.Site // the site in the path; zero only for sign-in links to a site that does not exist
 	Roster *roster.Roster
-	Person roster.Person // zero on routes for anyone
+	Person roster.Person // the signed-in person; zero on routes for anyone
 	page   console.Page
 }
 
@@ -141,7 +141,7 @@ func (p *Pages) Handler() http.Handler {
 		Tables:  [][]console.Route[*siteVisit]{p.routes()},
 		Guard:   p.guard,
 		Actor:   (*siteVisit).who,
-		Scope:   (*siteVisit).trail,
+		Scope:   (*siteVisit).auditScope,
 		Frame:   func(v *siteVisit) console.Page { return v.page },
 	}.Handler()
 }
@@ -221,8 +221,8 @@ func (v *siteVisit) who() event.Actor {
 	return event.Actor{Kind: event.Person, ID: v.Person.ID, Name: v.Person.UserName}
 }
 
-// trail returns the audit scope of the site, or of the installation if the site does not exist.
-func (v *siteVisit) trail() event.Scope {
+// auditScope returns the audit scope of the site, or of the installation if the site does not exist.
+func (v *siteVisit) auditScope() event.Scope {
 	if v.Site.ID == "" {
 		return event.Installation()
 	}

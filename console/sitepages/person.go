@@ -27,12 +27,12 @@ type personPage struct {
 	RoleBy   string
 	RoleText string
 	Roles    []console.Option
-	RoleURL  string // GET shows the confirmation page
-	RoleNo   string // why the role cannot be changed; empty if it can
-	CutURL   string // deactivates or reactivates; GET shows the confirmation page
-	CutNo    string // why this is not possible; empty if it is
-	EraseURL string // GET shows the confirmation page; empty while the account is active
-	BlockURL string // blocks or unblocks; GET shows the confirmation page
+	RoleURL  string // address that changes the role; GET shows the confirmation page
+	RoleNo   string // why the role cannot be changed; empty if that is possible
+	CutURL   string // address that deactivates or reactivates the person; GET shows the confirmation page
+	CutNo    string // why the person cannot be deactivated or reactivated; empty if that is possible
+	EraseURL string // address that changes the role; GET shows the confirmation page; empty while the account is active
+	BlockURL string // address that blocks or unblocks the person; GET shows the confirmation page
 	Events   []console.EventRow
 	Held     []heldRow      // held changes: those that wait for an administrator, and refused ones
 	Looks    []lookRow      // people whose names look like this person's
@@ -48,7 +48,7 @@ const (
 )
 
 func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		Page: pg, Person: person, Status: status, RoleText: roleText(person.Role), Roles: roleOptions(person.Role, ""),
 		ActiveBy: stampText(person.LastActiveChange, now), RoleBy: stampText(person.LastRoleChange, now),
 		RoleURL: v.personURL(person.ID, "role"), CutURL: v.personURL(person.ID, "deactivate"),
-		RoleNo: whyNot(v, person, counts), CutNo: whyNot(v, person, counts),
+		RoleNo: whyUnchangeable(v, person, counts), CutNo: whyUnchangeable(v, person, counts),
 		Log: console.WithQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
 	}
 	pp.BlockURL = v.personURL(person.ID, "block")
@@ -108,9 +108,9 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.show(w, r, http.StatusOK, "person", pp)
 }
 
-// person finds the person that the path names. If there is none, the error is a *console.PageError
+// findPerson finds the person that the path names. If there is none, the error is a *console.PageError
 // with status 404.
-func (p *Pages) person(r *http.Request, v *siteVisit) (roster.Person, error) {
+func (p *Pages) findPerson(r *http.Request, v *siteVisit) (roster.Person, error) {
 	person, err := v.Roster.Person(r.Context(), r.PathValue("person"))
 	if errors.Is(err, refusal.NotFound) {
 		return person, &console.PageError{
@@ -139,19 +139,19 @@ func (p *Pages) personDocument(r *http.Request, v *siteVisit, person roster.Pers
 		if rt.Name != string(roster.User) {
 			continue
 		}
-		forget(doc, rt.Schema.Attributes)
+		removeHidden(doc, rt.Schema.Attributes)
 		for _, e := range rt.Extensions {
 			if inside, ok := doc[e.Schema.ID].(map[string]any); ok {
-				forget(inside, e.Schema.Attributes)
+				removeHidden(inside, e.Schema.Attributes)
 			}
 		}
 	}
 	return doc, nil
 }
 
-// forget removes attributes that must never be shown (RFC 7643 §7: returned "never"), such as a
+// removeHidden removes attributes that must never be shown (RFC 7643 §7: returned "never"), such as a
 // password.
-func forget(values map[string]any, attributes []*scim.Attribute) {
+func removeHidden(values map[string]any, attributes []*scim.Attribute) {
 	for _, a := range attributes {
 		if a.Returned == scim.ReturnedNever {
 			delete(values, a.Name)
@@ -160,7 +160,7 @@ func forget(values map[string]any, attributes []*scim.Attribute) {
 		elements, _ := values[a.Name].([]any)
 		for _, element := range append(elements, values[a.Name]) {
 			if inside, ok := element.(map[string]any); ok {
-				forget(inside, a.SubAttributes)
+				removeHidden(inside, a.SubAttributes)
 			}
 		}
 	}
@@ -251,9 +251,9 @@ func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []conso
 	return list
 }
 
-// whyNot says why this administrator cannot change this person, or returns "". The roster refuses
+// whyUnchangeable says why this administrator cannot change this person, or returns "". The roster refuses
 // the same changes.
-func whyNot(v *siteVisit, person roster.Person, counts roster.Counts) string {
+func whyUnchangeable(v *siteVisit, person roster.Person, counts roster.Counts) string {
 	switch {
 	case person.ID == v.Person.ID:
 		return notYourself
@@ -268,10 +268,10 @@ func personStatus(person roster.Person, now time.Time) string {
 	if s := person.LastActiveChange; !s.Time.IsZero() {
 		text += ", set " + console.RelativeTime(s.Time, now) + " by " + stampName(s)
 	}
-	return text + ". " + string(person.Role) + ". " + lastSeen(person, now)
+	return text + ". " + string(person.Role) + ". " + lastSeenText(person, now)
 }
 
-func lastSeen(person roster.Person, now time.Time) string {
+func lastSeenText(person roster.Person, now time.Time) string {
 	if person.LastSignIn.IsZero() {
 		return "Never signed in."
 	}
@@ -285,13 +285,13 @@ func stampText(s roster.Stamp, now time.Time) string {
 	return "set " + console.RelativeTime(s.Time, now) + " by " + stampName(s)
 }
 
-// ask shows the confirmation page for a change of one person.
-func (p *Pages) ask(w http.ResponseWriter, r *http.Request, v *siteVisit, person roster.Person, c console.ConfirmPage) error {
+// askAbout shows the confirmation page for a change of one person.
+func (p *Pages) askAbout(w http.ResponseWriter, r *http.Request, v *siteVisit, person roster.Person, c console.ConfirmPage) error {
 	counts, err := v.Roster.Counts(r.Context())
 	if err != nil {
 		return err
 	}
-	if no := whyNot(v, person, counts); no != "" {
+	if no := whyUnchangeable(v, person, counts); no != "" {
 		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), console.Notice{Tone: console.ToneProblem, Title: "This cannot be done", Text: no})
 	}
 	title := c.Title
@@ -304,7 +304,7 @@ func (p *Pages) ask(w http.ResponseWriter, r *http.Request, v *siteVisit, person
 }
 
 func (p *Pages) askRole(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}
@@ -321,7 +321,7 @@ func (p *Pages) askRole(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		Button: "Make " + person.Name() + " " + string(role), Fields: []console.HiddenField{{Name: "role", Value: string(role)}}, Danger: person.Role == roster.RoleAdmin,
 	}
 	c.Title = "Change the role of " + person.Name() + "?"
-	return p.ask(w, r, v, person, c)
+	return p.askAbout(w, r, v, person, c)
 }
 
 func roleConsequence(from, to roster.Role) string {
@@ -343,16 +343,16 @@ func (v *siteVisit) scimUndo(may bool) string {
 }
 
 func (p *Pages) setRole(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.change(r)
+	c, err := v.changeBy(r)
 	if err != nil {
 		return err
 	}
 	out, err := v.Roster.SetRole(r.Context(), r.PathValue("person"), roster.Role(r.PostForm.Get("role")), c)
-	return p.changed(w, r, v, out, err)
+	return p.showChanged(w, r, v, out, err)
 }
 
 func (p *Pages) askDeactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}
@@ -368,20 +368,20 @@ func (p *Pages) askDeactivate(w http.ResponseWriter, r *http.Request, v *siteVis
 		Button: "Deactivate " + person.Name(), Danger: true,
 	}
 	c.Title = "Deactivate " + person.Name() + "?"
-	return p.ask(w, r, v, person, c)
+	return p.askAbout(w, r, v, person, c)
 }
 
 func (p *Pages) deactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.change(r)
+	c, err := v.changeBy(r)
 	if err != nil {
 		return err
 	}
 	out, err := v.Roster.Deactivate(r.Context(), r.PathValue("person"), c)
-	return p.changed(w, r, v, out, err)
+	return p.showChanged(w, r, v, out, err)
 }
 
 func (p *Pages) askReactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}
@@ -397,21 +397,21 @@ func (p *Pages) askReactivate(w http.ResponseWriter, r *http.Request, v *siteVis
 		Button: "Reactivate " + person.Name(),
 	}
 	c.Title = "Reactivate " + person.Name() + "?"
-	return p.ask(w, r, v, person, c)
+	return p.askAbout(w, r, v, person, c)
 }
 
 func (p *Pages) reactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.change(r)
+	c, err := v.changeBy(r)
 	if err != nil {
 		return err
 	}
 	out, err := v.Roster.Reactivate(r.Context(), r.PathValue("person"), c)
-	return p.changed(w, r, v, out, err)
+	return p.showChanged(w, r, v, out, err)
 }
 
-// change reads the actor of a change and the version of the person that the confirmation page
+// changeBy reads the actor of a change and the version of the person that the confirmation page
 // showed.
-func (v *siteVisit) change(r *http.Request) (roster.Change, error) {
+func (v *siteVisit) changeBy(r *http.Request) (roster.Change, error) {
 	if err := r.ParseForm(); err != nil {
 		return roster.Change{}, console.UnreadableForm(err)
 	}
@@ -428,12 +428,13 @@ func (v *siteVisit) change(r *http.Request) (roster.Change, error) {
 	return c, nil
 }
 
-// changed redirects to the person's page with what was done, or with why it was refused.
-func (p *Pages) changed(w http.ResponseWriter, r *http.Request, v *siteVisit, out roster.Outcome, err error) error {
+// showChanged redirects to the person's page, with a notice that says what was done or why it was
+// refused.
+func (p *Pages) showChanged(w http.ResponseWriter, r *http.Request, v *siteVisit, out roster.Outcome, err error) error {
 	back := v.personURL(r.PathValue("person"), "")
 	switch n := console.RefusalNotice("Nothing was changed", err); {
 	case errors.Is(err, refusal.NotFound):
-		_, err = p.person(r, v)
+		_, err = p.findPerson(r, v)
 		return err
 	case errors.Is(err, refusal.Stale):
 		return p.Console.Redirect(w, r, back, console.Notice{Tone: console.ToneProblem, Title: "Nothing was changed", Text: "The account has changed since you opened the question. This is how it is now; ask again if you still want to."})

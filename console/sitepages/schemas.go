@@ -31,7 +31,7 @@ type schemasPage struct {
 	Was      string     // version of the stored document that the form was made from
 	Stale    *staleForm // someone else saved another document in the meantime
 	Problems []problem
-	Force    *forceForm // nil if there is nothing to force, or no way to force it
+	Force    *forceForm // the form to force the change; nil if the change cannot or need not be forced
 	Example  string
 }
 
@@ -45,7 +45,7 @@ type forceForm struct {
 	Lost     []string // data that will be dropped, with numbers; may be empty
 	Document string   // the document that was sent
 	Token    string   // identifies these numbers
-	Was      string   // as in schemasPage
+	Was      string   // the version of the document that the form started from, as in schemasPage
 	Now      string   // the stored document; may be empty
 	TypeName string
 	Error    *console.FieldError
@@ -65,7 +65,7 @@ type typeView struct {
 type schemaView struct {
 	ID         string
 	Label      string // such as "extension, required"
-	Own        bool   // it comes from the site's document
+	Own        bool   // whether the type comes from the site's document
 	Count      string
 	Attributes []attributeView
 }
@@ -276,7 +276,7 @@ func (p *Pages) savedSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 	if len(strings.TrimSpace(string(document))) == 0 {
 		text = "This site has no schemas of its own now."
 	}
-	const shown = 5 // as many as fit into the notice; the audit trail has all
+	const shown = 5 // the number of lines that fit into the notice; the audit trail has all lines
 	if more := len(dropped) - shown; more > 0 {
 		dropped = append(dropped[:shown:shown], fmt.Sprintf("%d more, which the audit trail names", more))
 	}

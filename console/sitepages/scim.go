@@ -31,10 +31,10 @@ type scimPage struct {
 	Schemas    schemasSummary
 	Searchable searchableSummary
 
-	Tokens   []tokenRow // live, newest first
+	Tokens   []tokenRow // the live tokens, newest first
 	Ended    []tokenRow // the last ten tokens that have ended
 	Generate generateForm
-	Made     *madeToken // only in the response to the POST that created it
+	Made     *madeToken // the new token; set only in the response to the POST that created the token
 }
 
 // generateForm is the form "Generate a SCIM authorization token".
@@ -42,7 +42,7 @@ type generateForm struct {
 	Action  string // address for the button Generate; the form around it saves
 	Ask     bool   // a token is live; the next page asks what happens to it
 	Refused string // why no token can be generated now; empty if one can
-	Number  string // used up by the first POST that contains it
+	Number  string // a single-use number, used up by the first POST that contains it
 	Name    string
 	Expires string // a date; empty if the token never expires
 	Error   *console.FieldError
@@ -65,8 +65,8 @@ type tokenRow struct {
 	LastUsed  time.Time
 	From      string
 	Expires   time.Time
-	Soon      bool   // it expires within a month
-	Note      string // "ends the old one with its first call"
+	Soon      bool   // whether the token expires within a month
+	Note      string // a remark, such as "ends the old one with its first call"
 	EndedText string // why the token ended; only for tokens that have ended
 	EndedAt   time.Time
 	Revoke    string
@@ -76,8 +76,8 @@ type tokenRow struct {
 type switchView struct {
 	ID, Name, URL string
 	On            bool
-	Locked        bool // it cannot be changed here
-	ByScript      bool // it needs a script, because there is no form around it
+	Locked        bool // whether the setting cannot be changed here
+	ByScript      bool // whether the switch works only with a script, because there is no form around it
 	AsksOff       bool // turning it off asks for confirmation
 }
 
@@ -105,7 +105,7 @@ func (p *Pages) showSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 
 func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 	now := p.Console.Options.Now()
-	facts, err := p.scimFacts(r.Context(), v)
+	facts, err := p.readFacts(r.Context(), v)
 	if err != nil {
 		return scimPage{}, err
 	}
@@ -260,7 +260,7 @@ func (p *Pages) offPage(r *http.Request, v *siteVisit) (console.ConfirmPage, err
 	if err != nil {
 		return console.ConfirmPage{}, err
 	}
-	facts, err := p.scimFacts(r.Context(), v)
+	facts, err := p.readFacts(r.Context(), v)
 	if err != nil {
 		return console.ConfirmPage{}, err
 	}

@@ -99,7 +99,7 @@ func (p *Pages) viewSearchable(w http.ResponseWriter, r *http.Request, v *siteVi
 			{"Group", "id, externalId, displayName, members"},
 			{"Types of your own", "id, externalId"},
 		},
-		Groups: groupsOf(types, all), Chosen: chosen, Error: wrong,
+		Groups: declarableGroups(types, all), Chosen: chosen, Error: wrong,
 	}
 	for _, i := range all {
 		row := searchableRowOf(v, i)
@@ -126,9 +126,9 @@ func searchableRowOf(v *siteVisit, i roster.Indexing) searchableRow {
 	return row
 }
 
-// groupsOf lists the attributes that can still be declared, by type and schema. The value of an
+// declarableGroups lists the attributes that can still be declared, by type and schema. The value of an
 // option is a type and an attribute.
-func groupsOf(types *scim.Registry, declared []roster.Indexing) []optionGroup {
+func declarableGroups(types *scim.Registry, declared []roster.Indexing) []optionGroup {
 	var groups []optionGroup
 	for _, rt := range types.Types() {
 		urn := "-"
@@ -175,9 +175,9 @@ func (p *Pages) declareSearchable(w http.ResponseWriter, r *http.Request, v *sit
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/searchable"), n)
 }
 
-// declaredAt returns the declared attribute that the path names. If there is none, the error is a
+// findDeclared returns the declared attribute that the path names. If there is none, the error is a
 // *console.PageError with status 404.
-func (p *Pages) declaredAt(r *http.Request, v *siteVisit) (roster.Indexing, error) {
+func (p *Pages) findDeclared(r *http.Request, v *siteVisit) (roster.Indexing, error) {
 	all, err := v.Roster.Indexing(r.Context())
 	if err != nil {
 		return roster.Indexing{}, err
@@ -194,7 +194,7 @@ func (p *Pages) declaredAt(r *http.Request, v *siteVisit) (roster.Indexing, erro
 }
 
 func (p *Pages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	i, err := p.declaredAt(r, v)
+	i, err := p.findDeclared(r, v)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (p *Pages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, v *s
 }
 
 func (p *Pages) removeSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	i, err := p.declaredAt(r, v)
+	i, err := p.findDeclared(r, v)
 	if err != nil {
 		return err
 	}

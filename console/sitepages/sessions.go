@@ -45,7 +45,7 @@ func (p *Pages) signOutEverywhere(w http.ResponseWriter, r *http.Request, v *sit
 }
 
 func (p *Pages) askSignOutPerson(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (p *Pages) askSignOutPerson(w http.ResponseWriter, r *http.Request, v *site
 }
 
 func (p *Pages) signOutPerson(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.person(r, v)
+	person, err := p.findPerson(r, v)
 	if err != nil {
 		return err
 	}

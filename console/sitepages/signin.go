@@ -102,7 +102,7 @@ func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit)
 
 // enter gives the browser a new session and leads it to a page. The home page is meant if to is empty.
 func (p *Pages) enter(w http.ResponseWriter, r *http.Request, v *siteVisit, started signin.Session, to string) error {
-	p.endOld(r, v)
+	p.endOldSession(r, v)
 	p.Console.SetSession(w, r, SessionCookie, started.Secret)
 	start := v.url("")
 	if started.Person.Role == roster.RoleAdmin {
@@ -132,9 +132,9 @@ func (p *Pages) Administrator(r *http.Request, st site.Site) (id string, ok bool
 	return person.ID, err == nil && person.Role == roster.RoleAdmin, err
 }
 
-// endOld ends the session that the browser is about to forget. A failure is only logged, because
+// endOldSession ends the session that the browser is about to forget. A failure is only logged, because
 // the session also expires by itself.
-func (p *Pages) endOld(r *http.Request, v *siteVisit) {
+func (p *Pages) endOldSession(r *http.Request, v *siteVisit) {
 	if old := p.Console.SessionSecret(r, SessionCookie); old != "" {
 		if err := v.Roster.EndSession(r.Context(), old); err != nil {
 			p.Console.Options.Log.Warn("replaced session not ended", "error", err)

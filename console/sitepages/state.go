@@ -17,18 +17,19 @@ import (
 // recentCalls is how many rows of the request log the state looks at.
 const recentCalls = 50
 
-// callsReach is how old these rows may be. It limits how many calls of strangers are searched on a
-// site without other calls.
+// callsReach is the largest age of the rows that the state looks at. It limits the search on a site
+// that gets only calls of strangers.
 const callsReach = 7 * 24 * time.Hour
 
-// manyStrangers is where counting of strangers stops.
-const manyStrangers = 100
+// maxStrangers is the number of calls of strangers at which the counting stops.
+const maxStrangers = 100
 
-// fewFailures is the number of failures below which a failure rate means nothing. From this number
-// on, more than a fifth counts as failing.
-const fewFailures = 3
+// minFailures is the number of failed calls from which on the failure rate counts. If more than a
+// fifth of the calls failed then, the state is "Failing".
+const minFailures = 3
 
-// quietAfter is how long silence is normal. Entra ID calls every 20 to 40 minutes.
+// quietAfter is how long a site may get no calls before its state is "Quiet". Entra ID calls every
+// 20 to 40 minutes.
 const quietAfter = 24 * time.Hour
 
 // scimStatus is the state of a site's SCIM integration.
@@ -47,7 +48,7 @@ const (
 // scimState is the status with a sentence that explains it.
 type scimState struct {
 	Status   scimStatus
-	Sentence string // with a time if there is one
+	Sentence string // what the state is, with a time if there is one
 }
 
 // Badge returns the status as a badge.
@@ -64,7 +65,7 @@ func (s scimState) Detail() string {
 	return strings.TrimPrefix(rest, "Waiting for the first call. ")
 }
 
-// scimFacts is what judge bases the state on.
+// readFacts is what judge bases the state on.
 type scimFacts struct {
 	tokens []site.Token // newest first
 	// calls are the newest calls with a token that the site issued, newest first. Calls of
@@ -72,11 +73,11 @@ type scimFacts struct {
 	// provider.
 	calls     []requestlog.Request
 	settings  []event.Event // changes of settings since the oldest of these calls, newest first
-	strangers int           // calls of strangers within a day; manyStrangers means "or more"
+	strangers int           // calls of strangers within a day; maxStrangers means "or more"
 }
 
-// scimFacts reads the facts about the site.
-func (p *Pages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, err error) {
+// readFacts reads the facts about the site.
+func (p *Pages) readFacts(ctx context.Context, v *siteVisit) (f scimFacts, err error) {
 	now := p.Console.Options.Now()
 	if f.tokens, err = p.Sites.Tokens(ctx, v.Site.ID); err != nil {
 		return f, err
@@ -85,7 +86,7 @@ func (p *Pages) scimFacts(ctx context.Context, v *siteVisit) (f scimFacts, err e
 	if err != nil {
 		return f, err
 	}
-	strangers, _, err := p.Requests.Page(ctx, v.Site.ID, requestlog.Query{Filter: requestlog.Filter{Token: requestlog.NoToken, From: now.Add(-24 * time.Hour)}, Limit: manyStrangers})
+	strangers, _, err := p.Requests.Page(ctx, v.Site.ID, requestlog.Query{Filter: requestlog.Filter{Token: requestlog.NoToken, From: now.Add(-24 * time.Hour)}, Limit: maxStrangers})
 	if err != nil {
 		return f, err
 	}
@@ -194,7 +195,7 @@ func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
 	success := c.lastSuccess
 	for _, t := range f.tokens {
 		if len(f.calls) == 0 && t.LastUsed.After(success) {
-			success = t.LastUsed // its rows were pruned from the log
+			success = t.LastUsed // the rows with the token's requests were pruned from the log
 		}
 	}
 	on := f.switchedOn()
@@ -219,7 +220,7 @@ func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
 		return scimState{statusWaiting, "Waiting for the first call since the settings were changed. " + lastSuccessText(success, now)}
 	case c.total > 0 && hasFailed(c.lastCall):
 		return scimState{statusFailing, fmt.Sprintf("Failing. The last call, %s, was refused: %s", console.RelativeTime(c.lastCall.Time, now), withFullStop(c.lastCall.Sentence))}
-	case c.failed >= fewFailures && c.failed*5 > c.total:
+	case c.failed >= minFailures && c.failed*5 > c.total:
 		return scimState{statusFailing, fmt.Sprintf("Failing. %d of the last %d calls were refused. The last one, %s, was answered.",
 			c.failed, c.total, console.RelativeTime(c.lastCall.Time, now))}
 	case now.Sub(success) > quietAfter:

@@ -33,14 +33,14 @@ type radioGroup struct {
 // numberField is an input for a number within bounds.
 type numberField struct {
 	Name, Label, Help string
-	Value             string // as typed; may be empty
+	Value             string // the value as it was typed; may be empty
 	None              string // what an empty value means
 	Error             *console.FieldError
 }
 
 func switchesOf(s site.Site) switchesForm {
 	var f switchesForm
-	f.show(s)
+	f.showSettings(s)
 	return f
 }
 
@@ -150,8 +150,8 @@ func (e *scimEdit) apply(s *site.Site) error {
 	return nil
 }
 
-// show fills the form with a site's settings.
-func (f *switchesForm) show(s site.Site) {
+// showSettings fills the form with a site's settings.
+func (f *switchesForm) showSettings(s site.Site) {
 	f.Groups, f.Ticks, f.Numbers = nil, nil, nil
 	for _, x := range site.SettingsOnPage() {
 		switch {
@@ -170,8 +170,8 @@ func (f *switchesForm) show(s site.Site) {
 	}
 }
 
-// typed puts the typed numbers into the form and marks the wrong one, if any.
-func (f *switchesForm) typed(form url.Values, wrong *console.FieldError) {
+// showTyped puts the typed numbers into the form and marks the wrong one, if any.
+func (f *switchesForm) showTyped(form url.Values, wrong *console.FieldError) {
 	f.Error = wrong
 	for i, n := range f.Numbers {
 		if f.Numbers[i].Value = form.Get(n.Name); wrong != nil && n.Name == wrong.For {
@@ -188,7 +188,7 @@ func (p *Pages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 	edit := &scimEdit{form: r.PostForm}
 	changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), edit.apply)
 	if errors.Is(err, errNotSaved) {
-		return p.notSaved(w, r, v, edit)
+		return p.handleNotSaved(w, r, v, edit)
 	}
 	if n := console.RefusalNotice("Nothing was saved", err); n != nil {
 		return p.Console.Redirect(w, r, v.url("admin/access/scim"), *n)
@@ -201,7 +201,7 @@ func (p *Pages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 	if err != nil {
 		return err
 	}
-	n := edit.merged.SavedNotice(edit.summary(changed), last)
+	n := edit.merged.SavedNotice(edit.summarize(changed), last)
 	if edit.off {
 		return p.Console.Redirect(w, r, v.url("admin/access/scim/off"), n)
 	}
@@ -223,8 +223,8 @@ func withTyped(v *siteVisit, form url.Values) string {
 	return v.url("admin/access/scim?" + q.Encode())
 }
 
-// summary describes what an edit saved.
-func (e *scimEdit) summary(now site.Site) string {
+// summarize describes what an edit saved.
+func (e *scimEdit) summarize(now site.Site) string {
 	if len(e.merged.Mine) == 0 {
 		return "Everything on this page is saved."
 	}
@@ -250,9 +250,9 @@ func (p *Pages) lastSetting(ctx context.Context, v *siteVisit) (*event.Event, er
 	return &found.Events[0], nil
 }
 
-// notSaved responds to an edit that was not saved. It asks a question, or shows the page again with
+// handleNotSaved responds to an edit that was not saved. It asks a question, or shows the page again with
 // the typed values and the error.
-func (p *Pages) notSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit) error {
+func (p *Pages) handleNotSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit) error {
 	pg := v.page
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
 	typed := typedToken(r.PostForm)
@@ -273,8 +273,8 @@ func (p *Pages) notSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, e
 	asked := v.Site
 	setSettings(&asked, edit.merged.Values) //nolint:errcheck // the caller knows the error already
 	sp.Site, sp.Was = asked, console.WasAgain(r.PostForm, settingFields())
-	sp.Switches.show(asked)
-	sp.Switches.typed(r.PostForm, edit.wrong)
+	sp.Switches.showSettings(asked)
+	sp.Switches.showTyped(r.PostForm, edit.wrong)
 	sp.Generate.Name, sp.Generate.Expires = r.PostForm.Get("name"), r.PostForm.Get("expires")
 	sp.Unsaved = true
 	sp.Trouble = &console.Notice{Tone: console.ToneProblem, Title: "Nothing was saved.", Text: "Correct the field that is marked and save again."}

@@ -50,9 +50,9 @@ func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVis
 	case errors.Is(err, site.ErrFormUsed):
 		return p.Console.Redirect(w, r, v.url("admin/access/scim"), formUsedNotice)
 	case errors.Is(err, errNotSaved):
-		return p.notSaved(w, r, v, edit)
+		return p.handleNotSaved(w, r, v, edit)
 	case errors.Is(err, site.ErrOneLive), errors.Is(err, site.ErrTwoLive):
-		return p.noRoom(w, r, v, edit, err)
+		return p.askBeforeReplacing(w, r, v, edit, err)
 	case err != nil:
 		if wrong := console.InputError(err, console.InputIDs{"name": "token-name", "expires": "token-expires"}); wrong != nil {
 			return p.refuseToken(w, r, v, wrong)
@@ -89,20 +89,20 @@ func isEdit(form url.Values) bool {
 	return false
 }
 
-// noRoom responds to Generate if a token is live already. It saves the settings, then asks what
+// askBeforeReplacing responds to Generate if a token is live already. It saves the settings, then asks what
 // happens to that token.
-func (p *Pages) noRoom(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live error) error {
+func (p *Pages) askBeforeReplacing(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live error) error {
 	n := console.Notice{}
 	if isEdit(r.PostForm) {
 		changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), edit.apply)
 		if errors.Is(err, errNotSaved) {
-			return p.notSaved(w, r, v, edit)
+			return p.handleNotSaved(w, r, v, edit)
 		}
 		if err != nil {
 			return err
 		}
 		if len(edit.merged.Mine) > 0 {
-			n = console.DoneNotice(edit.summary(changed))
+			n = console.DoneNotice(edit.summarize(changed))
 		}
 	}
 	if errors.Is(live, site.ErrOneLive) {
@@ -129,8 +129,8 @@ func (p *Pages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit
 		}
 		setSettings(&asked, values) //nolint:errcheck // a wrong number is reported when the settings are saved
 		sp.Site, sp.Was, sp.Unsaved = asked, console.WasAgain(r.PostForm, settingFields()), true
-		sp.Switches.show(asked)
-		sp.Switches.typed(r.PostForm, nil)
+		sp.Switches.showSettings(asked)
+		sp.Switches.showTyped(r.PostForm, nil)
 	}
 	sp.Generate.Name, sp.Generate.Expires, sp.Generate.Error = r.Form.Get("name"), r.Form.Get("expires"), wrong
 	return p.show(w, r, http.StatusUnprocessableEntity, "scim", sp)

@@ -43,7 +43,7 @@ func decode(b []byte, name string) (text, note string, err error) {
 	case even > 0 && even > 20*odd:
 		return decodeAs(unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), b, "UTF-16")
 	case utf8.Valid(b), hasLongRunes(b), endsInsideRune(b):
-		return string(b), "", nil // single values that are not UTF-8 are problems of their rows
+		return string(b), "", nil // a value that is not UTF-8 becomes an error of its row
 	}
 	return decodeLegacy(b)
 }
@@ -52,7 +52,7 @@ func fileError(format string, args ...any) error {
 	return &directory.FileError{Detail: fmt.Sprintf(format, args...)}
 }
 
-// otherFormat names a format that is often mistaken for CSV.
+// otherFormat returns the name of the file's format if it is one that people mistake for CSV.
 func otherFormat(b []byte) string {
 	for prefix, what := range map[string]string{
 		"PK\x03\x04": "an Excel workbook or a ZIP file", "\xd0\xcf\x11\xe0": "an old Excel workbook", "%PDF": "a PDF file", "\x1f\x8b": "a compressed file",
@@ -77,7 +77,7 @@ func countZeroBytes(b []byte) (even, odd int) {
 		}
 	}
 	if most := max(even, odd); most*4 < min(len(b), 4096) {
-		return 0, 0 // a single zero byte does not make it UTF-16
+		return 0, 0 // a single zero byte does not mean UTF-16
 	}
 	return even, odd
 }
@@ -151,11 +151,12 @@ func encodingNamed(name string) (encoding.Encoding, error) {
 	return nil, fileError("there is no encoding %q; use one such as utf-8, utf-16, windows-1252, windows-1250, iso-8859-1, ibm850 or macintosh", name)
 }
 
-// similarEncodings are the encodings besides Windows-1252 that Western and Central European programs write.
+// similarEncodings lists the encodings besides Windows-1252 that Western and Central European
+// programs write.
 var similarEncodings = []*charmap.Charmap{charmap.Windows1250, charmap.Windows1254, charmap.Windows1257}
 
 // decodeLegacy reads a file that has one byte per character. Such a file does not name its
-// encoding. A letter that all common encodings read alike is certain. A file with any other letter
+// encoding. A letter is certain if all common encodings read it alike. A file with any other letter
 // is refused, because a wrong guess would store wrong names.
 func decodeLegacy(b []byte) (string, string, error) {
 	run := 0
@@ -177,7 +178,7 @@ func decodeLegacy(b []byte) (string, string, error) {
 func isCertain(c byte) bool {
 	r := charmap.Windows1252.DecodeByte(c)
 	if c < 0xc0 || r == utf8.RuneError {
-		return false // punctuation here, letters elsewhere
+		return false // punctuation in Windows-1252, but a letter in other encodings
 	}
 	for _, other := range similarEncodings {
 		if other.DecodeByte(c) != r {

@@ -5,12 +5,12 @@
 // leaves them out. An error about columns is a *directory.FileError, which names the flags that
 // help. Several values of one attribute are separated by semicolons. Commas, semicolons, tabs and
 // pipes separate columns. Files are UTF-8, UTF-16 or, when that is certain, Windows-1252, with any
-// line ends. Open gives what directory.Handle.Import takes: rows, and an error with line and column
-// for each row that cannot be read.
+// line ends. Open returns what directory.Handle.Import takes: rows, and an error with line and
+// column for each row that cannot be read.
 //
 // A spreadsheet runs a cell that begins with = + - or @ as a formula. The writer puts an apostrophe
-// before such a value (but not before a plain number or telephone number), and the reader takes it
-// away again, so that an export can be opened safely and imported without loss.
+// before such a value (but not before a plain number or telephone number), and the reader removes
+// the apostrophe. So an export can be opened safely and imported without loss.
 //
-// It leaves matching and every rule about users to directory.
+// Package directory does the matching and holds every rule about users.
 package csv

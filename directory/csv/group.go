@@ -32,9 +32,9 @@ func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 	return t.groupFile(), nil
 }
 
-// ReadMembers reads a file of memberships. With oneGroup all members are of one group: the file has
-// one in each line, with or without a header, or is Entra's template for importing members.
-// Otherwise the first line names the columns: group and member.
+// ReadMembers reads a file of memberships. With oneGroup the file lists the members of one group:
+// one member in each line, with or without a header, or in the form of Entra's template for
+// importing members. Otherwise the first line names the columns: group and member.
 func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
 	t, err := readTable(r)
 	if err != nil {
@@ -59,7 +59,8 @@ func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
 	return t.groupFile(), nil
 }
 
-// groupColumn returns the attribute of groups that a column means; "" if it means none.
+// groupColumn returns the attribute of a group that a column's name stands for; "" if there is
+// none.
 func groupColumn(name string) string {
 	switch plainColumn(name) {
 	case "objectid", "id", "groupid", "groupobjectid", "objectguid":
@@ -76,7 +77,8 @@ func groupColumn(name string) string {
 	return ""
 }
 
-// memberColumn returns what a column of memberships means; "" if it means nothing.
+// memberColumn returns what a column's name stands for in a file of memberships: group or member;
+// "" for anything else.
 func memberColumn(name string) string {
 	switch plainColumn(name) {
 	case "group", "groupid", "groupname", "groupobjectid", "groupdisplayname":
@@ -88,7 +90,8 @@ func memberColumn(name string) string {
 	return ""
 }
 
-// plainColumn squeezes a column's name. Entra's templates have the property in brackets.
+// plainColumn returns a column's name in lower case without spaces and punctuation. In Entra's
+// templates that is the name in brackets.
 func plainColumn(name string) string {
 	if m := bracketPattern.FindStringSubmatch(name); m != nil {
 		name = m[1]
@@ -96,7 +99,7 @@ func plainColumn(name string) string {
 	return squeezeName(name)
 }
 
-// table is a file whose columns mean other things than attributes of users.
+// table is a file of groups or memberships.
 type table struct {
 	names      []string // the names of the columns, as the file writes them
 	meanings   []string // the meanings of the columns; "" for one that is left out
@@ -170,7 +173,8 @@ func (t *table) read(l *lines) error {
 	return rd.readErr
 }
 
-// findMeanings finds what each column means. The first of several columns of one meaning counts.
+// findMeanings finds out what each column stands for. If several columns stand for the same, the
+// first one counts.
 func (t *table) findMeanings(meaning func(string) string) error {
 	var out []string
 	for _, name := range t.names {
@@ -214,7 +218,7 @@ func (t *table) groupFile() directory.GroupFile {
 	return f
 }
 
-// Table writes rows of text, as ReadGroups and ReadMembers read them.
+// Table writes files in the form that ReadGroups and ReadMembers read.
 type Table struct{ w *stdcsv.Writer }
 
 // NewTable writes the names of the columns.

@@ -17,14 +17,14 @@ import (
 // column is a column of the file and what is known about its meaning.
 type column struct {
 	directory.FileColumn
-	meansBlocked   bool   // in this column Yes means accountEnabled=false, as in "Block sign in"
-	mapped         bool   // the caller said what the column means
-	usedByTemplate bool   // a template inserts the column
-	stateHint      string // what a message says about a column that may be accountEnabled
+	meansBlocked   bool   // whether Yes means accountEnabled=false, as in a column "Block sign in"
+	mapped         bool   // whether the caller said what the column means
+	usedByTemplate bool   // whether a template inserts the column
+	stateHint      string // what a message says about the column, if it may be accountEnabled
 }
 
-// meanings are squeezed names that can mean only one attribute. They come on top of the attributes'
-// own names and labels.
+// meanings maps squeezed names (see squeezeName) to the only attribute that they can mean. The
+// attributes' own names and labels are not in it.
 var meanings = map[string]string{
 	"objectid": "objectId", "azureadobjectid": "objectId", "upn": "userPrincipalName",
 	"fullname": "displayName", "employeename": "displayName", "legalname": "displayName", "firstname": "givenName", "legalfirstname": "givenName", "legalnamefirstname": "givenName",
@@ -45,7 +45,8 @@ var meanings = map[string]string{
 	"enabled": "accountEnabled", "active": "accountEnabled", "isactive": "accountEnabled", "blocksignin": "accountEnabled",
 }
 
-// guesses are names that may mean an attribute. Messages suggest it; the reader never assumes it.
+// guesses maps squeezed names to an attribute that they may mean. Messages suggest that attribute;
+// the reader never assumes it.
 var guesses = map[string]string{
 	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName", "samaccountname": "userPrincipalName", "logonname": "userPrincipalName", "accountname": "userPrincipalName",
 	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
@@ -61,8 +62,8 @@ var guesses = map[string]string{
 	"birthdate": "", "dateofbirth": "", "hiredate": "", "startdate": "", "enddate": "", "terminationdate": "",
 }
 
-// ignoredColumns are columns to leave out: those of Entra's own files that no attribute stores, and
-// passwords.
+// ignoredColumns holds the squeezed names of columns to leave out: columns of Entra's own files
+// that no attribute stores, and passwords.
 var ignoredColumns = map[string]bool{
 	"creationtype": true, "directorysynced": true, "invitationstate": true, "identityissuer": true, "createddatetime": true, "usertype": true, "agegroup": true,
 	"consentprovidedforminor": true, "legalagegroupclassification": true, "passwordprofile": true, "initialpassword": true, "password": true, "passwordhashfunction": true,
@@ -80,8 +81,8 @@ func squeezeName(name string) string {
 	}, strings.ToLower(name))
 }
 
-// meaning returns the only attribute that a name can mean. known without an attribute means: leave
-// the column out.
+// meaning returns the only attribute that a name can mean. If known is true and the attribute is
+// empty, the column is left out.
 func meaning(name string) (attribute string, known bool) {
 	// Entra's templates: Name [displayName] Required. Google's: First Name [Required].
 	if m := bracketPattern.FindStringSubmatch(name); m != nil {
@@ -151,7 +152,7 @@ func (w words) isKnown(value string) bool {
 	return w[wordKey(value)] != "" || directory.IsBoolean(value)
 }
 
-// columnValues are those of a column.
+// columnValues returns the values of a column.
 func (h *header) columnValues(i int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for cells := range h.rows {
@@ -214,7 +215,7 @@ func (h *header) fileColumns() []directory.FileColumn {
 	return list
 }
 
-// examples are the first values of a column.
+// examples returns the first values of a column.
 func (h *header) examples(i int) (list []string) {
 	const most, longest = 3, 40
 	for v := range h.columnValues(i) {
@@ -276,7 +277,7 @@ func (h *header) apply(o directory.FileOptions) error {
 	return nil
 }
 
-// columnsNamed finds columns by name, or by number as #3.
+// columnsNamed finds columns by their name, or by their number in the form #3.
 func (h *header) columnsNamed(name string) []int {
 	name = strings.TrimSpace(name)
 	var exact, similar []int
@@ -329,7 +330,7 @@ func (h *header) recognise(c *column, i int) bool {
 	case attribute == "objectId" && h.noValue(i, directory.IsObjectID):
 		c.Unknown, c.Suggested = true, "employeeId"
 	case attribute == "mail" && h.noValue(i, isAddress):
-		c.Unknown = true // names of accounts, as in Oracle's sample
+		c.Unknown = true // the "id" holds names of accounts, as in Oracle's sample
 	default:
 		c.Attributes = []string{attribute}
 		c.meansBlocked = strings.HasPrefix(squeezeName(c.Name), "blocksignin")
@@ -380,7 +381,7 @@ func (h *header) guessAttribute(name string, i int) string {
 		}
 	}
 	switch {
-	case a == "manager" && strings.HasSuffix(squeezeName(name), "name") && !h.allValues(i, isAddress): // a manager is not found by the name alone
+	case a == "manager" && strings.HasSuffix(squeezeName(name), "name") && !h.allValues(i, isAddress): // a manager cannot be found by a name that is not an address
 		return ""
 	case a == "userPrincipalName" && !h.allValues(i, isAddress), a == accountEnabled && !h.holdsState(name, i), a == "objectId" && !h.allValues(i, directory.IsObjectID):
 		return ""
@@ -407,7 +408,7 @@ func isKey(name string) bool {
 	return slices.ContainsFunc([]string{"id", "ids", "code", "key", "guid"}, func(end string) bool { return strings.HasSuffix(key, end) })
 }
 
-// yieldToMapped leaves out a recognised column if the caller mapped another column to its attribute.
+// yieldToMapped leaves out a recognised column if the caller gave its attribute to another column.
 func (h *header) yieldToMapped() {
 	for i := range h.columns {
 		c := &h.columns[i]
@@ -484,7 +485,7 @@ func (h *header) askForTemplate() {
 	if t, err := h.parseTemplate(directory.Template{Attribute: "userPrincipalName", Text: h.suggested}); err == nil {
 		for i := range h.columns {
 			if t.usesColumn(i) && h.columns[i].Suggested == "" {
-				h.columns[i].usedByTemplate = true // so it need not be left out
+				h.columns[i].usedByTemplate = true // so that the caller need not say what becomes of it
 			}
 		}
 	}
@@ -492,7 +493,7 @@ func (h *header) askForTemplate() {
 
 func makeFlag(text string) string { return fmt.Sprintf("--make \"userPrincipalName=%s\"", text) }
 
-// rank returns how likely a column is the userPrincipalName; more is likelier.
+// rank returns how likely a column is the userPrincipalName. A greater number means more likely.
 func rank(c column) int {
 	switch {
 	case c.Suggested == "userPrincipalName": // a login that is an address
@@ -507,8 +508,8 @@ func rank(c column) int {
 	return 0
 }
 
-// findStates looks for columns that may say which accounts are enabled, if no column has such a
-// name. Leaving such a column out would keep leavers enabled.
+// findStates looks for columns that may say which accounts are enabled, if no column has a name
+// that says so. If such a column were left out, people who have left would stay enabled.
 func (h *header) findStates() {
 	if h.hasAttribute(accountEnabled) || slices.ContainsFunc(h.columns, func(c column) bool { return c.Suggested == accountEnabled }) {
 		return
@@ -551,8 +552,9 @@ func (h *header) otherWords(i int) (list []string) {
 	return list
 }
 
-// askWords lists the unknown words of a column and suggests what they mean; words about leaving
-// mean disabled. Without an answer the column would be left out, and leavers would stay enabled.
+// askWords lists the unknown words of a column and suggests what they mean. Words about leaving
+// mean disabled. Without an answer the column would be left out, and people who have left would
+// stay enabled.
 func (h *header) askWords(i int) {
 	c := &h.columns[i]
 	c.Suggested = accountEnabled
@@ -572,10 +574,10 @@ func (h *header) askWords(i int) {
 	c.stateHint = "some of its values are those of accountEnabled, but not " + strings.Join(shown, ", ") + "; say which of these words mean that an account is enabled, or leavers stay enabled"
 }
 
-// invertedNames are names of columns in which yes may mean "not enabled".
+// invertedNames matches names of columns in which yes may mean "not enabled".
 var invertedNames = regexp.MustCompile(`disab|inact|inakt|deakt|deact|désact|desact|block|bloq|lock|sperr|termin|attrition|suspend|delet|lösch|archiv|leaver|left|exit|ausgeschieden|gekündigt`)
 
-// hasYesAndNo reports whether a column has yes and no, and nothing else.
+// hasYesAndNo reports whether a column has both yes and no, and no other value.
 func (h *header) hasYesAndNo(i int) bool {
 	var said [2]bool
 	all := h.allValues(i, func(v string) bool {
@@ -684,7 +686,7 @@ func (h *header) refuseDuplicates() {
 			}
 			out := i
 			if squeezeName(h.columns[i].Name) == squeezeName(name) && squeezeName(h.columns[j].Name) != squeezeName(name) {
-				out = j // the attribute's own name stays
+				out = j // keep the column that has the attribute's own name
 			}
 			h.sentence = append(h.sentence, fmt.Sprintf("the columns %q and %q both mean %s; leave one out", h.flagName(j), h.flagName(i), name))
 			h.flags = append(h.flags, fmt.Sprintf("--ignore-columns \"%s\"", h.flagName(out)))

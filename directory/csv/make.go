@@ -28,8 +28,8 @@ type part struct {
 
 const exampleTemplate = "{First Name}.{Last Name}@example.com"
 
-// isAddressAttribute are the attributes for which a template uses only plain letters, digits, dots, hyphens
-// and underscores.
+// isAddressAttribute reports whether a template may use only plain letters, digits, dots, hyphens
+// and underscores for this attribute.
 func isAddressAttribute(attribute string) bool {
 	return attribute == "userPrincipalName" || attribute == "mail" || attribute == "mailNickname"
 }
@@ -102,7 +102,7 @@ func (h *header) parseInsert(text string, m directory.Template) (part, error) {
 	return part{columns: at, maxChars: most}, nil
 }
 
-// columnsFilling returns the columns that fill an attribute.
+// columnsFilling returns the columns whose values the attribute gets.
 func (h *header) columnsFilling(attribute string) []int {
 	var at []int
 	for i, c := range h.columns {
@@ -182,11 +182,12 @@ func withoutSpareDots(name string) string {
 	return strings.Trim(name, ".-_ ")
 }
 
-// plainLetters replaces letters that Unicode does not decompose into a plain letter and a mark.
+// plainLetters replaces letters for which Unicode has no decomposition into a plain letter and an
+// accent.
 var plainLetters = strings.NewReplacer("ß", "ss", "ø", "o", "æ", "ae", "œ", "oe", "ł", "l", "đ", "d", "ð", "d", "þ", "th", "ı", "i", "ħ", "h", "ŋ", "n", "ŧ", "t")
 
-// plainAddressPart returns a value as part of an address: lower case without accents, with a dot for each
-// space. "Last, First" becomes first.last.
+// plainAddressPart returns a value in the form of a part of an address: in lower case, without
+// accents, with dots instead of spaces. "Last, First" becomes first.last.
 func (t template) plainAddressPart(value string) (string, error) {
 	if name, domain, ok := strings.Cut(value, "@"); ok {
 		if len(t.parts) == 1 {

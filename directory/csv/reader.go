@@ -15,7 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// Bounds of a file. A file with unclosed quotes must not fill the memory, nor be read again and
+// Limits of a file. A file with unclosed quotes must neither fill the memory nor be read again and
 // again.
 const (
 	maxFileBytes = 512 << 20
@@ -33,18 +33,18 @@ type Reader struct {
 	separator rune
 	words     words
 	notes     []string
-	cutReason string // why the end of the file seems to be missing
+	cutReason string // why the end of the file seems to be missing; empty if it does not
 	records   []record
-	readErr   error // the error that ended the records early
-	example   bool  // Entra's bulk template, which has a line to show how
+	readErr   error // the error that ended the reading early, or nil
+	example   bool  // whether the file is Entra's bulk template, which has an example line
 }
 
-// record is one row of cells, or what is wrong with the row.
+// record is one row of cells, or the error of a row that cannot be read.
 type record struct {
 	line     int
 	cells    []string
 	err      error
-	unclosed bool // the file ends inside a quoted value of this record
+	unclosed bool // whether the file ends inside a quoted value of this record
 }
 
 // NewReader reads the whole file. An error about its columns is a *directory.FileError, which
@@ -102,7 +102,7 @@ func (r *Reader) Rows() iter.Seq2[directory.Row, error] {
 
 var (
 	separatorLine = regexp.MustCompile(`(?i)^"?sep=(.)"?[,;\t|]*$`)
-	typeLine      = regexp.MustCompile(`(?i)^"?#type [\w.]+"?[,;\t|]*$`) // of PowerShell's Export-Csv
+	typeLine      = regexp.MustCompile(`(?i)^"?#type [\w.]+"?[,;\t|]*$`) // the first line of files from PowerShell's Export-Csv
 	versionLine   = regexp.MustCompile(`(?i)^"?version:v[0-9.]+"?[,;\t|]*$`)
 )
 
@@ -227,8 +227,8 @@ func (r *Reader) readHeader(names []string, l *lines, o directory.FileOptions) e
 	return nil
 }
 
-// findCut looks at the last row to see whether the file was cut off: such a file seldom ends with a
-// whole row and a line end.
+// findCut finds out whether the file was cut off. Such a file seldom ends with a complete row and a
+// line end.
 func (r *Reader) findCut(l *lines) {
 	if len(r.records) == 0 || strings.HasSuffix(l.text, "\n") || strings.HasSuffix(l.text, "\r") {
 		return
@@ -252,8 +252,9 @@ func (r *Reader) findCut(l *lines) {
 	r.notes = append(r.notes, r.cutReason)
 }
 
-// countTitleLines counts the lines from here to the header, when this one is a title as reports have it: a
-// single cell that means nothing, above a line that names at least two attributes.
+// countTitleLines returns the number of lines before the header, if this line is a title as reports
+// have it: a single cell that stands for no attribute, above a line that names at least two
+// attributes.
 func (l *lines) countTitleLines(text string) int {
 	if cells, known := cellsAndMeanings(text); cells != 1 || known > 0 {
 		return 0
@@ -272,7 +273,7 @@ func (l *lines) countTitleLines(text string) int {
 	return 0
 }
 
-// cellsAndMeanings counts the cells of a line that are not empty, and those that mean an attribute.
+// cellsAndMeanings counts the cells of a line that are not empty, and those that name an attribute.
 func cellsAndMeanings(text string) (cells, known int) {
 	names, err := parse(text, detectSeparator(text))
 	if err != nil {
@@ -422,7 +423,7 @@ func (r *Reader) putValue(row *directory.Row, i int, name, cell string) {
 	row.Values[name] = value
 }
 
-// invert turns "Block sign in" into accountEnabled.
+// invert turns a value of "Block sign in" into the value of accountEnabled.
 func invert(value string) string {
 	var u directory.User
 	if err := u.Set("accountEnabled", value); err != nil || u.AccountEnabled {
@@ -449,7 +450,7 @@ func (r *Reader) rowError(rec record) error {
 	return e
 }
 
-// quoteError is a misplaced double quote; field counts from zero.
+// quoteError is the error of a misplaced double quote. field is the number of the field, from zero.
 type quoteError struct {
 	field  int
 	detail string
@@ -477,8 +478,8 @@ func parse(text string, separator rune) ([]string, error) {
 	return nil, err
 }
 
-// trimAroundQuotes removes the spaces between a separator and the double quotes of a value, because some
-// programs write a, "B, C" ,d.
+// trimAroundQuotes removes the spaces between a separator and the double quotes of a value, because
+// some programs write such spaces: a, "B, C" ,d.
 func trimAroundQuotes(text string, separator rune) string {
 	if separator == ' ' || !strings.Contains(text, ` "`) && !strings.Contains(text, `" `) {
 		return text
@@ -565,13 +566,13 @@ func misplacedField(text string, separator rune) int {
 type lines struct {
 	text      string
 	separator rune
-	offset    int  // the position where the next line begins
-	line      int  // number of the last line read
-	open      bool // the last record begins a quoted value that nothing ends
+	offset    int  // where the next line begins
+	line      int  // the number of the last line that was read
+	open      bool // whether the last record has a quoted value that is never closed
 	reread    int  // bytes read twice because a quote was never closed, over all records
 }
 
-// peek returns the next line and does not move on.
+// peek returns the next line without moving on to the line after it.
 func (l *lines) peek() (string, bool) {
 	if l.offset >= len(l.text) {
 		return "", false
@@ -628,7 +629,7 @@ func (l *lines) nextRecord() (string, int, error) {
 	return l.text[begin:end], start, nil
 }
 
-// quoteState keeps track of the quotes of a record, line by line.
+// quoteState tracks the double quotes of a record, line by line.
 type quoteState struct {
 	separator rune
 	start     bool // a value may begin here

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// Writer writes users. It writes all attributes unless the caller names the columns. Flush ends the
-// file.
+// Writer writes users. It writes all attributes unless the caller names the columns. Flush
+// completes the file.
 type Writer struct {
 	w       *stdcsv.Writer
 	columns []string
@@ -58,8 +58,8 @@ func (w *Writer) Flush() error {
 	return w.w.Error()
 }
 
-// hideFormula puts an apostrophe before a value that a spreadsheet would run as a formula, and before a
-// value from which revealed would take an apostrophe away.
+// hideFormula puts an apostrophe before a value that a spreadsheet would run as a formula, and
+// before a value from which revealFormula would remove an apostrophe.
 func hideFormula(v string) string {
 	if isFormula(v) || v != revealFormula(v) {
 		return "'" + v
@@ -67,7 +67,7 @@ func hideFormula(v string) string {
 	return v
 }
 
-// revealFormula takes away the apostrophe that hidden put there.
+// revealFormula removes the apostrophe that hideFormula added.
 func revealFormula(v string) string {
 	rest, ok := strings.CutPrefix(v, "'")
 	if ok && isFormula(strings.TrimLeft(rest, "'")) {

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	startLimit = 30 * time.Second // until a server logs its address
-	stopLimit  = 20 * time.Second // between SIGTERM and SIGKILL
+	startLimit = 30 * time.Second // how long a server may take to log its address
+	stopLimit  = 20 * time.Second // how long a process may take to end after SIGTERM, before SIGKILL
 )
 
 // Process is a started program.
@@ -40,7 +40,7 @@ func Start(cmd *exec.Cmd, name, log string) (*Process, error) {
 		defer out.Close()
 		cmd.Stdout, cmd.Stderr = out, out
 	}
-	if cmd.Cancel != nil { // set by exec.CommandContext
+	if cmd.Cancel != nil { // exec.CommandContext sets Cancel
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = stopLimit
 	}

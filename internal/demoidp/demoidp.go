@@ -72,7 +72,7 @@ func Certificate(key crypto.Signer, from, to time.Time) (*x509.Certificate, erro
 	return x509.ParseCertificate(der)
 }
 
-// Metadata is what the provider publishes.
+// Metadata returns the metadata that the provider publishes.
 func (p *Provider) Metadata() string {
 	return fmt.Sprintf(`<?xml version="1.0" encoding="utf-8"?>
 <EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="%s"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%s"/></IDPSSODescriptor></EntityDescriptor>
@@ -99,7 +99,7 @@ type Answer struct {
 	NoKeyInfo      bool              // the signatures do not name their certificate
 	Method         string            // the signature method; empty means SHA-256
 	EncryptFor     *x509.Certificate // encrypt the assertion for this key
-	EncryptGCM     bool              // with AES-GCM instead of AES-CBC
+	EncryptGCM     bool              // whether assertions are encrypted with AES-GCM instead of AES-CBC
 
 	// The following change the document: the assertion before it is signed, the assertion after it
 	// was signed, and the response before and after it is signed.
@@ -107,10 +107,10 @@ type Answer struct {
 	Response, SignedResponse   func(*etree.Element)
 }
 
-// Respond makes a response, as the form field SAMLResponse has it.
+// Respond returns a response in the form of the field SAMLResponse.
 func (p *Provider) Respond(a Answer) (string, error) {
 	now := p.Now().UTC()
-	assertion := p.assertion(a, now)
+	assertion := p.newAssertion(a, now)
 	if a.Assertion != nil {
 		a.Assertion(assertion)
 	}
@@ -128,7 +128,7 @@ func (p *Provider) Respond(a Answer) (string, error) {
 		{"xmlns:samlp", "urn:oasis:names:tc:SAML:2.0:protocol"},
 		{"ID", newID()},
 		{"Version", "2.0"},
-		{"IssueInstant", stamp(now)},
+		{"IssueInstant", formatTime(now)},
 		{"Destination", a.ACS},
 		{"InResponseTo", a.InResponseTo},
 	} {
@@ -160,7 +160,7 @@ func (p *Provider) Respond(a Answer) (string, error) {
 	return Encode(response)
 }
 
-// Encode writes a response as the form field has it.
+// Encode returns a response in the form of the field SAMLResponse.
 func Encode(response *etree.Element) (string, error) {
 	doc := etree.NewDocument()
 	doc.SetRoot(response)
@@ -171,9 +171,9 @@ func Encode(response *etree.Element) (string, error) {
 	return base64.StdEncoding.EncodeToString(raw), nil
 }
 
-func (p *Provider) assertion(a Answer, now time.Time) *etree.Element {
+func (p *Provider) newAssertion(a Answer, now time.Time) *etree.Element {
 	e := etree.NewElement("Assertion")
-	for _, attr := range [][2]string{{"xmlns", "urn:oasis:names:tc:SAML:2.0:assertion"}, {"ID", newID()}, {"IssueInstant", stamp(now)}, {"Version", "2.0"}} {
+	for _, attr := range [][2]string{{"xmlns", "urn:oasis:names:tc:SAML:2.0:assertion"}, {"ID", newID()}, {"IssueInstant", formatTime(now)}, {"Version", "2.0"}} {
 		e.CreateAttr(attr[0], attr[1])
 	}
 	e.CreateElement("Issuer").SetText(p.EntityID)
@@ -193,11 +193,11 @@ func (p *Provider) assertion(a Answer, now time.Time) *etree.Element {
 	if a.InResponseTo != "" {
 		data.CreateAttr("InResponseTo", a.InResponseTo)
 	}
-	data.CreateAttr("NotOnOrAfter", stamp(now.Add(70*time.Minute)))
+	data.CreateAttr("NotOnOrAfter", formatTime(now.Add(70*time.Minute)))
 	data.CreateAttr("Recipient", a.ACS)
 	conditions := e.CreateElement("Conditions")
-	conditions.CreateAttr("NotBefore", stamp(now))
-	conditions.CreateAttr("NotOnOrAfter", stamp(now.Add(70*time.Minute)))
+	conditions.CreateAttr("NotBefore", formatTime(now))
+	conditions.CreateAttr("NotOnOrAfter", formatTime(now.Add(70*time.Minute)))
 	conditions.CreateElement("AudienceRestriction").CreateElement("Audience").SetText(a.Audience)
 	if len(a.Claims) > 0 {
 		statement := e.CreateElement("AttributeStatement")
@@ -210,7 +210,7 @@ func (p *Provider) assertion(a Answer, now time.Time) *etree.Element {
 		}
 	}
 	authn := e.CreateElement("AuthnStatement")
-	authn.CreateAttr("AuthnInstant", stamp(now))
+	authn.CreateAttr("AuthnInstant", formatTime(now))
 	authn.CreateAttr("SessionIndex", newID())
 	authn.CreateElement("AuthnContext").CreateElement("AuthnContextClassRef").SetText("urn:oasis:names:tc:SAML:2.0:ac:classes:Password")
 	return e
@@ -235,7 +235,7 @@ func (p *Provider) sign(e *etree.Element, a Answer) (*etree.Element, error) {
 		signature.RemoveChild(signature.SelectElement("KeyInfo"))
 	}
 	signed := e.Copy()
-	signed.InsertChildAt(1, signature) // after the issuer
+	signed.InsertChildAt(1, signature) // the signature comes right after the issuer
 	return signed, nil
 }
 
@@ -300,4 +300,4 @@ func newID() string {
 	return "_" + hex.EncodeToString(b[:])
 }
 
-func stamp(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }
+func formatTime(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }

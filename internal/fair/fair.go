@@ -138,7 +138,7 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	defer g.mu.Unlock()
 	i := slices.Index(l.waiting, w)
 	if i < 0 {
-		return nil // it was admitted while this function stopped waiting
+		return nil // the request was admitted just before this function stopped waiting
 	}
 	l.waiting = slices.Delete(l.waiting, i, i+1)
 	if len(l.waiting) == 0 {

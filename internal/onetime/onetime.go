@@ -19,8 +19,8 @@ const TTL = 15 * time.Minute
 
 // Link is a one-time link as New returns it. It cannot be read again later.
 type Link struct {
-	Secret  string    // never stored
-	Path    string    // to be appended to the public URL
+	Secret  string    // the secret in the path; it is never stored
+	Path    string    // the path to append to the public URL
 	Expires time.Time // TTL after the link was made
 }
 
@@ -29,7 +29,7 @@ type Record struct {
 	Hash    secret.Hash
 	Created time.Time
 	Expires time.Time
-	Used    time.Time // zero means not yet
+	Used    time.Time // when the link was used; zero if it was not used yet
 }
 
 // New makes a link. path returns the path of the page that opens the link with a secret.

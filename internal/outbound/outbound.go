@@ -239,7 +239,7 @@ func (t *transport) proxy(r *http.Request) (*url.URL, error) {
 	}
 	addrs, err := net.DefaultResolver.LookupNetIP(r.Context(), "ip", r.URL.Hostname())
 	if err != nil {
-		return t.options.Proxy(r) // only the proxy knows this name
+		return t.options.Proxy(r) // only the proxy can resolve this name
 	}
 	for _, a := range addrs {
 		if reason := refusalReason(a, t.options.AllowPrivate); reason != "" {

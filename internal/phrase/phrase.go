@@ -12,7 +12,7 @@ func Count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + Noun(n, one, many)
 }
 
-// Noun returns the word for one or for several.
+// Noun returns one if n is 1, otherwise many.
 func Noun(n int, one, many string) string {
 	if n == 1 {
 		return one

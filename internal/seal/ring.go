@@ -66,7 +66,7 @@ func Prune(file string) error {
 
 // ring lists the keys of a keyset, for the functions that change it.
 type ring struct {
-	ids     []uint32 // in the order in which they were added
+	ids     []uint32 // the ids of the keys, in the order in which they were added
 	primary uint32
 	newest  uint32
 }

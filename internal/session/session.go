@@ -87,7 +87,7 @@ func (r Record) LastUse() time.Time {
 // Browser is what is known about the browser that uses a session.
 type Browser struct {
 	Address string // the client's IP address
-	Agent   string // its User-Agent header
+	Agent   string // the browser's User-Agent header
 }
 
 // maxAgent is how much of a User-Agent header is kept, in bytes.

@@ -164,7 +164,7 @@ type secureHeaderSet struct {
 
 // headerField is a header with its value. All answers share the slice, which has no room for appending.
 type headerField struct {
-	name   string // in canonical form
+	name   string // the name of the header, in canonical form
 	values []string
 }
 

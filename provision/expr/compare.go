@@ -65,8 +65,8 @@ func compareValues(a, b Value) int {
 // decimal is a number split into parts, so that numbers of any length can be compared.
 type decimal struct {
 	negative bool
-	whole    string // without leading zeros
-	fraction string // without trailing zeros
+	whole    string // the digits before the point, without leading zeros
+	fraction string // the digits after the point, without trailing zeros
 }
 
 // parseDecimal reads a number, or a string that is written exactly as that number would be. Graph's

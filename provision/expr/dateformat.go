@@ -16,7 +16,7 @@ type dateFormat struct {
 
 // formatItem is a specifier such as yyyy, or a literal.
 type formatItem struct {
-	letter  byte // 0 for a literal
+	letter  byte // the letter of a specifier; 0 for a literal
 	count   int
 	literal string
 }

@@ -179,7 +179,7 @@ func (n *node) evalInterval(r *evaluation) (string, error) {
 }
 
 func addInterval(t time.Time, interval string, count int64) (time.Time, bool) {
-	const most = 10_000 * 366 * 24 * 3600 // in seconds; a longer time always leads out of the calendar
+	const most = 10_000 * 366 * 24 * 3600 // in seconds; adding a longer time always leaves the calendar
 	if count > most || count < -most {
 		return t, false
 	}

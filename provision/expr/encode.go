@@ -111,7 +111,7 @@ func evalFromBase64(n *node, r *evaluation) (Value, error) {
 	case "ASCII":
 		for i, c := range b {
 			if c >= utf8.RuneSelf {
-				b[i] = '?' // as .NET does
+				b[i] = '?' // .NET replaces such bytes in the same way
 			}
 		}
 		return String(string(b)), nil

@@ -9,9 +9,9 @@ import (
 // SyntaxError says why a string is not an expression, at which place, and what to write instead.
 type SyntaxError struct {
 	Offset       int    // bytes before the place
-	Line, Column int    // from 1; columns count characters
-	Message      string // what is wrong
-	Suggestion   string // what to do about it
+	Line, Column int    // the place, counted from 1; columns count characters
+	Message      string // what is wrong with the expression
+	Suggestion   string // what to write instead
 }
 
 func (e *SyntaxError) Error() string {
@@ -22,7 +22,7 @@ func (e *SyntaxError) Error() string {
 type EvalError struct {
 	Function     string // the function that failed; "" outside of functions
 	Offset       int    // bytes before the place
-	Line, Column int    // from 1; columns count characters
+	Line, Column int    // the place, counted from 1; columns count characters
 	Message      string
 	Err          error // the cause, if it lies outside the expression, such as a target that does not answer
 }

@@ -16,7 +16,7 @@ const (
 
 // Expr is an expression that has been read and checked. It never changes and may be used by several goroutines at once.
 type Expr struct {
-	text    string // as given to Parse: positions of errors refer to it
+	text    string // the text given to Parse, to which the positions of errors refer
 	root    *node
 	printed string
 	notes   []Note

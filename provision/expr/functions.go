@@ -29,7 +29,7 @@ const (
 // Parameter describes an argument. Parameters that repeat are the last ones and repeat together.
 type Parameter struct {
 	Name      string
-	Key       string // in Graph's tree; "" means Name
+	Key       string // the parameter's key in Graph's tree; "" means Name
 	Required  bool
 	Repeats   bool
 	Condition bool      // may be a comparison
@@ -101,9 +101,9 @@ type function struct {
 	refuse     func(*checker, *node) error // refuses arguments that have passed the table's checks; may be nil
 	advise     func(*checker, *node)       // writes notes afterwards; may be nil
 	passes     func(count int) []int       // the positions of the arguments, of count in all, that it may return unchanged; nil means none
-	eachValue  bool                        // it works on each value of its first argument
-	draws      bool                        // its value is made once, when an account is created
-	readsClock bool                        // its value depends on the time
+	eachValue  bool                        // whether it works on each value of its first argument
+	draws      bool                        // whether its value is made once, when an account is created
+	readsClock bool                        // whether its value depends on the time
 }
 
 // Functions returns all documented functions, ordered by name.

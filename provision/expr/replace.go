@@ -229,7 +229,7 @@ func (n *node) patternAndGroup(r *evaluation) (p *pattern, group string, err err
 type replacementPart struct {
 	text  string
 	group string // the name or number of a group
-	kind  byte   // 0, or the character after $
+	kind  byte   // the character after $; 0 for a literal
 }
 
 func (part replacementPart) valueIn(m *match) string {

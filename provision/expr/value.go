@@ -13,7 +13,7 @@ const (
 	KindNull     Kind = iota // the attribute is absent on the object
 	KindString               // a string, also the empty one
 	KindNumber               // a whole or decimal number, kept as its digits
-	KindBoolean              // True or False
+	KindBoolean              // the value True or False
 	KindDateTime             // an instant, in UTC
 	KindList                 // several strings
 	KindNoFlow               // the target attribute is to be left out of the request
@@ -26,8 +26,8 @@ type Value struct {
 	list []string
 	when time.Time
 
-	complex  bool // the elements are JSON objects
-	redacted bool // not to be shown in logs
+	complex  bool // whether the elements are JSON objects
+	redacted bool // whether logs must not show the value
 }
 
 // Null returns the value of an absent attribute. It differs from the empty string.

@@ -247,7 +247,7 @@ func checkNoted(ctx context.Context, path string, known *note) error {
 type stamper struct {
 	path string
 
-	noteMutex sync.Mutex // one note at a time
+	noteMutex sync.Mutex // held while a note is written
 
 	mu             sync.Mutex
 	enabled        bool

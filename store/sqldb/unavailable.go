@@ -75,7 +75,7 @@ type health struct {
 	mu         sync.Mutex
 	down       error     // why the last write failed, or nil
 	proved     time.Time // when a probe last succeeded, by the machine's clock
-	lastLogged time.Time // when the log last said that it is down
+	lastLogged time.Time // when the log last said that the database is down
 	quiet      bool      // the log does not report that the database is down, because it did so shortly before
 
 	writes, unavailable int64 // transactions so far

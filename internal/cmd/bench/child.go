@@ -39,7 +39,7 @@ const (
 type childOptions struct {
 	kind     string
 	database string
-	serial   bool // one commit per request
+	serial   bool // whether each request gets its own commit
 }
 
 // emptyAnswer is the body that the empty handler sends: 17 bytes.
@@ -100,7 +100,7 @@ func newDomains(db *store.DB) (*site.Sites, *roster.Rosters) {
 
 func randomID() string {
 	var b [16]byte
-	rand.Read(b[:]) // never fails, by its documentation
+	rand.Read(b[:]) // documented never to fail
 	return hex.EncodeToString(b[:])
 }
 
@@ -252,7 +252,7 @@ func (w *writer) writeOnce(ctx context.Context) error {
 }
 
 // copyDatabase copies the file of a closed SQLite database and waits until the copy is on disk.
-// Otherwise a later write-back would disturb the measured commits.
+// Otherwise a later write-back of the copy would disturb the measured commits.
 func copyDatabase(to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {

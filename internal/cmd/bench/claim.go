@@ -4,7 +4,7 @@ import "fmt"
 
 // aim is a limit that the project wants to keep. The zero value is no aim.
 type aim struct {
-	isMinimum bool // at least value, or at most
+	isMinimum bool // value is the least allowed value; otherwise the greatest
 	value     float64
 }
 
@@ -31,8 +31,8 @@ func (a aim) String() string {
 // claim is a statement about a row: its ratio to another row, or its processor time compared with a
 // budget.
 type claim struct {
-	reference     *contender // nil: a budget
-	words         string     // what than is, as a factor: "0.33 × words"
+	reference     *contender // the row to compare with; nil if the claim is about a budget
+	words         string     // the name of reference in the report, after a factor: "0.33 × words"
 	comparesRates bool       // whether rates are compared; otherwise processor time, including PostgreSQL's
 	aim           aim
 }
@@ -133,7 +133,7 @@ func (w *databaseSites) budgetClaims(micros float64, empty *contender) []claim {
 	return []claim{budgetClaim(atMost(micros)), costClaim(empty, "an empty handler's", atMost(micros/emptyWhereBudgeted))}
 }
 
-// smallerSiteName names the site before the largest.
+// smallerSiteName returns the name of the second largest site in the report.
 func (w *databaseSites) smallerSiteName() string {
 	return "that at " + withThousandsCommas(w.sites[max(0, len(w.sites)-2)].users()) + " users"
 }

@@ -163,7 +163,7 @@ func doAll(ctx context.Context, addr string, clients, n int, do func(c *conn, i 
 				return 0, err
 			}
 			if err := do(c, i); err != nil {
-				next.Store(int64(n)) // the others stop too
+				next.Store(int64(n)) // makes the other connections stop too
 				return 0, err
 			}
 		}

@@ -91,7 +91,7 @@ type cycleResult struct {
 	siteCPU              time.Duration
 	idleTime             time.Duration
 	idleRequests         int
-	sitePeak, sourcePeak int64      // peak memory of either end
+	sitePeak, sourcePeak int64      // the peak memory of the site's process and of the directory's process
 	users                []newcomer // the users that the site has after the round
 }
 

@@ -9,8 +9,8 @@
 //
 // On each kind of database, a site of each size is filled once. Then each part (read, list, group,
 // write) starts a server for every site, adds its rows with the things to compare them with, and
-// measures them. A failure costs its row or its part. The time limit costs everything that is left.
-// The report is always written, and rows without figures say why.
+// measures them. After a failure, the row or the part is missing from the report, which says why.
+// After the time limit, everything that is left is missing. The report is always written.
 //
 // Contenders take turns (A B C, A B C, …), so that other load on the machine affects all of them
 // equally. A figure is the median over the rounds, with the smallest and the largest value beside

@@ -18,7 +18,7 @@ type environment struct {
 	MemoryMiB  int
 	FileSystem string
 	Database   string
-	Postgres   string // empty when there was none
+	Postgres   string // the version of PostgreSQL; empty if the run did not use it
 	Revision   string
 }
 

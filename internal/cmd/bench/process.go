@@ -28,14 +28,14 @@ type server struct {
 	addr     string // host:port
 	pid      int
 	process  *binary.Process
-	stdin    io.Closer // our own child ends when this closes, even if the parent was killed
-	database *postgres // its database server, whose processor time counts too; nil on SQLite
+	stdin    io.Closer // a child of this program ends when this is closed, even if the parent was killed
+	database *postgres // the database server, whose processor time counts too; nil on SQLite
 }
 
 // done returns a channel that is closed when the process has ended.
 func (s *server) done() <-chan struct{} {
 	if s.process == nil {
-		return nil // a contender without a process does not end
+		return nil // without a process, there is nothing that could end
 	}
 	return s.process.Done()
 }

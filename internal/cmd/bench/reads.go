@@ -22,7 +22,7 @@ func (b *bench) measureReads(ctx context.Context, w *runningSites, s *section) e
 	kinds := []struct {
 		name   string
 		load   func(p *population, addr string) load
-		least  float64 // the least rate, as a part of the rate of an empty handler
+		least  float64 // the aim for the rate, as a fraction of the rate of an empty handler
 		budget float64 // the processor time that one request may take, in µs
 	}{
 		{"GET by id", func(p *population, addr string) load { return p.readByIDLoad(addr, b.clients) }, 0.30, 100},

@@ -19,7 +19,7 @@ type report struct {
 	EndedEarly  error // why the run ended early
 
 	Sections       []*section
-	PeaksAfterFill []processMemory // after the fill
+	PeaksAfterFill []processMemory // the peak memory of each server after the sites were filled
 
 	Rows           int // how many rows the guide's user mapping has
 	Mapping        []float64
@@ -32,10 +32,10 @@ type report struct {
 // section is a part measured on one kind of database.
 type section struct {
 	Kind, Part, Title string
-	Document          int // mean bytes of a user as answered
+	Document          int // the mean size of a user in a response, in bytes
 	Rows              []*contender
 	Peaks             []processMemory // the memory of each rollcall serve at the end
-	Note              string          // a figure beside the rows
+	Note              string          // a sentence with another figure, below the rows
 	Problem           error           // why rows are missing
 }
 
@@ -55,7 +55,7 @@ func (r *report) problems() error {
 	}
 	for _, s := range r.Sections {
 		if errors.Is(s.Problem, pgserver.ErrNoBinaries) {
-			continue // the report shows it; nothing can be corrected
+			continue // the report shows the error, and nothing can be corrected
 		}
 		what := kindName(s.Kind) + ", " + strings.ToLower(s.Title)
 		add(what, s.Problem)
@@ -71,12 +71,12 @@ func (r *report) problems() error {
 // cycleReport is the provisioning of a company into a site.
 type cycleReport struct {
 	Users        int
-	Initial      []sample // of the initial cycle: Requests counts its people, CPU is that of the process with the directory
+	Initial      []sample // the samples of initial cycles. Requests counts the people; CPU is that of the process with the directory
 	SiteCPU      []float64
-	Idle         []float64 // in seconds
+	Idle         []float64 // the durations of cycles without changes, in seconds
 	IdleRequests []float64
-	Generator    []sample // of the load generator: Requests counts its people, CPU is that of the process with the site
-	Site, Source int64    // greatest peak memory of either end, bytes
+	Generator    []sample // the samples of the load generator. Requests counts the people; CPU is that of the process with the site
+	Site, Source int64    // the greatest peak memory of the two processes, in bytes
 }
 
 func (c *cycleReport) add(did cycleResult) {

@@ -108,7 +108,7 @@ type turn struct {
 	sample    sample
 	before    processorTimes
 	ended     time.Time
-	warmUp    bool // its sample does not count
+	warmUp    bool // whether this is a warm-up, whose sample does not count
 }
 
 // beginTurn runs the round.

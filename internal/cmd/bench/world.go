@@ -61,7 +61,7 @@ func parseParts(text string) ([]string, error) {
 	return list, nil
 }
 
-// databaseSites is one kind of database with a site of each size.
+// databaseSites holds a site of each size on one kind of database.
 type databaseSites struct {
 	kind  string
 	sites []*population // sorted from small to large
@@ -69,7 +69,7 @@ type databaseSites struct {
 
 func (w *databaseSites) largest() *population { return w.sites[len(w.sites)-1] }
 
-// runningSites is a world while a part is measured, with a running rollcall server for each site.
+// runningSites holds the sites while a part is measured, with a running rollcall server for each.
 type runningSites struct {
 	*databaseSites
 	servers []*server
@@ -86,8 +86,8 @@ func (w *runningSites) addEmptyHandler(s *section, clients int) *contender {
 // isLargest reports whether site i is the largest. The aims are about that site.
 func (w *databaseSites) isLargest(i int) bool { return i == len(w.sites)-1 }
 
-// databasePart is a part that runs on each kind of database. Its plan adds rows to the section
-// and measures them.
+// databasePart is a part of the run that is measured on each kind of database. measure adds rows to
+// the section and measures them.
 type databasePart struct {
 	name, title string
 	measure     func(ctx context.Context, w *runningSites, s *section) error
@@ -142,7 +142,7 @@ func (b *bench) measureDatabase(ctx context.Context, kind string, r *report) {
 	}
 }
 
-// runPart runs a part with fresh servers, so that their peak memory belongs to the part.
+// runPart runs a part with new servers, so that their peak memory is that of the part.
 func (b *bench) runPart(ctx context.Context, w *databaseSites, s *section, plan func(context.Context, *runningSites, *section) error) (err error) {
 	if err := context.Cause(ctx); err != nil {
 		return err

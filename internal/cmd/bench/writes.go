@@ -21,10 +21,10 @@ func (b *bench) writerCounts() []int {
 	return slices.Compact(list)
 }
 
-// comparisonServers has the contenders on copies of the largest site on SQLite: the same server code with one
-// commit per request, and the bare store.
+// comparisonServers holds the servers to compare with, on copies of the largest site on SQLite: the
+// same server code with one commit per request, and the bare store.
 type comparisonServers struct {
-	site         *population // the site of serial
+	site         *population // the site that the server with one commit per request uses
 	serial, bare *server
 	files        []string
 }
@@ -187,7 +187,7 @@ func (s *section) addCreateRow(name string, site *population, server *server, l 
 	return c
 }
 
-// addStoreRow adds a row in which the store's child writes for a while.
+// addStoreRow adds a row in which the child with the bare store writes.
 func (s *section) addStoreRow(server *server, users, clients int) *contender {
 	c := &contender{Name: "POST's rows written by the bare store", Users: users, Clients: clients, server: server}
 	c.do = func(ctx context.Context, d time.Duration) (int, time.Duration, error) {

@@ -44,7 +44,7 @@ func passIf(ok bool, name, format string, args ...any) check {
 // suite is one row of the table.
 type suite struct {
 	name, what string
-	site       string // its own site, empty at the start
+	site       string // the name of the suite's own site, which is empty at the start
 	strict     bool   // whether its site is in strict mode
 	token      string
 	run        func(context.Context, *client) (report, error)
@@ -56,7 +56,8 @@ type report struct {
 	checks []check
 }
 
-// missingTool names something that the machine lacks, so that a suite cannot run.
+// missingTool is the error of a suite that cannot run because the machine lacks a program or a
+// file.
 type missingTool struct{ what string }
 
 func (m missingTool) Error() string { return m.what }

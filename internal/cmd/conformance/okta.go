@@ -15,7 +15,7 @@ import (
 
 const oktaFile = "okta-scim-20-spec-test.json"
 
-// runscope is an exported API test, in the format in which Okta publishes its SPEC test.
+// runscope is an API test in the export format of Runscope, in which Okta publishes its SPEC test.
 type runscope struct {
 	Steps []runscopeStep
 }

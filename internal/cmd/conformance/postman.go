@@ -18,7 +18,8 @@ const (
 	newmanPackage = "newman@6"
 )
 
-// postmanCollection is what is read here of a Postman collection: the names of its top-level items.
+// postmanCollection holds the names of the top-level items of a Postman collection. The rest is not
+// read.
 type postmanCollection struct {
 	Item []struct{ Name string }
 }

@@ -215,7 +215,7 @@ func (f *filterRun) checkPath(ctx context.Context, v filterVector) (check, error
 
 // timeShifter returns a function that moves the times in a filter from the vector's resource to the
 // server's. A time equal to the old lastModified becomes equal to the new one, and an hour later
-// stays an hour later. Each keeps its own offset.
+// stays an hour later. Each time keeps its own UTC offset.
 func timeShifter(vector, server map[string]any) (func(string) (string, error), error) {
 	was, err := lastModified(vector)
 	if err != nil {
@@ -284,7 +284,7 @@ func (v patchVector) endpoint() string {
 	return "/Users"
 }
 
-// patchRun is the run of one patch vector.
+// patchRun runs one patch vector.
 type patchRun struct {
 	*client
 	vector       patchVector

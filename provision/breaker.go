@@ -37,7 +37,7 @@ func (l *pipeline) onTrial() (ended func(), ok bool) {
 
 // trip counts what became of a write.
 func (l *pipeline) trip(ctx context.Context, w *work) {
-	no, refused := w.result.(refused)
+	no, refused := w.result.(refusedResult)
 	switch {
 	case isDone(w.result), w.wrote:
 		l.mu.Lock()

@@ -127,11 +127,11 @@ func (c *command) provisionRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run DIRECTORY APP", Short: "Do one cycle now, in this process, under the job's lease", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Does one cycle: an initial one the first time and after a restart, else an
-incremental one. Prints each person it changed or could not change. Refused with
-the owner's name while another process works on the job.
-It ends when everybody on the work list was tried once. Exit code 0: all is done,
-1: somebody failed, 3: somebody waits, something is on hold (see provision held), or
---timeout ended it.`,
+incremental one. It prints each person that it changed or could not change. While
+another process works on the job, it refuses to run and names that process.
+It ends when each person on the work list was tried once. Exit codes: 0 if all is
+done; 1 if a person failed; 3 if a person has to wait, if operations are on hold (see
+provision held), or if --timeout ended the cycle.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			if timeout < 0 || cmd.Flags().Changed("timeout") && timeout == 0 {
 				return usagef(cmd, "--timeout is longer than 0, not %s", timeout)

@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -122,4 +123,39 @@ func BenchmarkFarTarget(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "users/s")
+}
+
+// BenchmarkIdleJobs is what a server does in a second for 1,000 jobs of ten directories that have nothing to do: two looks for
+// changes and one for jobs that are due. The metric is the share of one processor that takes.
+func BenchmarkIdleJobs(b *testing.B) {
+	w := newWorld(b)
+	keys := []provision.Key{w.key}
+	secret := w.app.token
+	for i := range 999 {
+		k := provision.Key{Directory: provision.SourceID(fmt.Sprint("directory", i%10)), App: fmt.Sprint("app", i)}
+		if _, err := w.jobs.Save(b.Context(), k, provision.Settings{Mode: provision.Automatic, TenantURL: w.app.url(), Secret: &secret, Status: provision.On, Scope: provision.AssignedOnly}, "cli"); err != nil {
+			b.Fatal(err)
+		}
+		keys = append(keys, k)
+	}
+	for _, w.key = range keys {
+		for w.report().State.Last == nil { // each has its first cycle, with nobody in it
+			w.slice()
+		}
+	}
+	watch := provision.Watcher{
+		Store: w.store, Sources: w.source, Heads: w.store.Heads, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
+		Wake: func(context.Context, provision.Key) error { return nil },
+	}
+	for b.Loop() {
+		for range 2 {
+			if err := watch.Look(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if due, err := w.leases.Due(b.Context(), provision.LeaseKind, w.clock.now(), 10); err != nil || len(due) > 0 {
+			b.Fatalf("%v due, %v", due, err)
+		}
+	}
+	b.ReportMetric(100*b.Elapsed().Seconds()/float64(b.N), "%core")
 }

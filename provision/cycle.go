@@ -47,7 +47,7 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 		return r.quarantine(ctx, te)
 	}
 	if r.state.Phase == Idle || r.state.Quarantine != nil || !r.state.Searches.of(r.job) {
-		if te := asProblem(r.test(ctx)); te != nil {
+		if te := r.testUnlessPaused(ctx); te != nil {
 			if err := ctx.Err(); err != nil {
 				return time.Time{}, err
 			}
@@ -72,6 +72,22 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 		return r.pauseOrFinish(ctx)
 	}
 	return r.e.Now(), ctx.Err()
+}
+
+// testUnlessPaused tests the connection. If the target only asks for a pause of searches, and has
+// proved before what it can be searched by, that is no reason to stop everything: who leaves needs
+// no search.
+func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
+	known := r.state.Searches.of(r.job) && r.state.Quarantine == nil
+	if known && !r.state.Pace.pausedUntil(SearchRequest, r.e.Now()).IsZero() {
+		return nil
+	}
+	te := asProblem(r.test(ctx))
+	if te == nil || te.Kind != Throttled || !known {
+		return te
+	}
+	r.state.Pace = r.state.Pace.pausing(SearchRequest, r.e.Now().Add(orDefault(te.RetryAfter, defaultPause)))
+	return nil
 }
 
 // Objects that wait keep a cycle open only for a short time.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -156,6 +157,19 @@ func (p Pace) pausedUntil(kind Request, now time.Time) time.Time {
 		return until
 	}
 	return time.Time{}
+}
+
+// pausing returns the pace with a pause of one kind of request.
+func (p Pace) pausing(kind Request, until time.Time) Pace {
+	kinds := maps.Clone(p.Kinds)
+	if kinds == nil {
+		kinds = map[Request]KindPace{}
+	}
+	k := kinds[kind]
+	k.Width, k.Until = max(1, k.Width/2), latest(k.Until, until)
+	kinds[kind] = k
+	p.Kinds = kinds
+	return p
 }
 
 // enter waits until a request may begin. It returns an error if that is not before the end.

@@ -128,3 +128,48 @@ func TestALeaverGoesBeforeAllWhoWait(t *testing.T) {
 		})
 	}
 }
+
+// TestAThrottledSearchPausesOnlySearches has an application ask for an hour without searches, from the connection test on. Who
+// leaves is cut off, also by the next process, which keeps the pause.
+func TestAThrottledSearchPausesOnlySearches(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	var searches atomic.Int32
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if !r.URL.Query().Has("filter") {
+			return false
+		}
+		searches.Add(1)
+		rw.Header().Set("Retry-After", "3600")
+		refuse(rw, http.StatusTooManyRequests, "", "No searches now.")
+		return true
+	}
+	w.people.put("p3", person("cyn@contoso.com", "Cyn", "Cipher"))
+	w.people.enable("p2", false)
+	w.slice()
+	if isActive(t, w, "bob@contoso.com") {
+		t.Error("Bob left and waits for searches that he does not need")
+	}
+	asked := searches.Load()
+	if s := w.report(); s.Pending != 1 || asked != 1 {
+		t.Errorf("%d wait, %d searches; want Cyn waiting, and one search", s.Pending, asked)
+	}
+
+	w.wire() // the process is another one
+	w.clock.advance(10 * time.Minute)
+	w.people.enable("p1", false)
+	w.slice()
+	if isActive(t, w, "ada@contoso.com") {
+		t.Error("Ada left during the pause and has an active account")
+	}
+	if n := searches.Load(); n != asked {
+		t.Errorf("%d searches were sent during the pause", n-asked)
+	}
+
+	w.app.answer = nil
+	w.clock.advance(time.Hour)
+	w.slice()
+	if w.app.created["cyn@contoso.com"] != 1 {
+		t.Errorf("after the pause Cyn has %d accounts", w.app.created["cyn@contoso.com"])
+	}
+}

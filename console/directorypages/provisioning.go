@@ -738,9 +738,12 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 	for _, f := range []struct {
 		name string
 		n    int
-	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.Held}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}, {"On hold", r.OnHold}, {"Rejected", r.Rejected}} {
-		if f.n == 0 && (f.name == "On hold" || f.name == "Rejected") {
-			continue // rare
+	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.Held}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}, {"On hold", r.OnHold}, {"Rejected", r.Rejected}, {"Groups linked", r.Groups}, {"Members of groups", r.Members}} {
+		switch f.name {
+		case "On hold", "Rejected", "Groups linked", "Members of groups":
+			if f.n == 0 {
+				continue // rare
+			}
 		}
 		s.Figures = append(s.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}

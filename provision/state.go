@@ -125,7 +125,7 @@ type Link struct {
 	TargetID string
 	How      string // created, matched, adopted
 	State    LinkState
-	Kind     ObjectKind // "" means UserKind
+	Kind     ObjectKind // the kind of the object; "" means UserKind
 	Hash     string     // hash of the values, in links of earlier versions; "" once Wrote is known
 	Name     string     // the account's name, for messages
 	Keys     []MatchKey // the account's matching values when it was last written or read

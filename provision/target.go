@@ -110,7 +110,7 @@ type TargetMaker func(tenantURL, secret string) (Target, error)
 type TargetObject struct {
 	ID       string
 	Resource scim.Resource
-	Version  string // "" if the target gives none
+	Version  string // the account's version; "" if the target gives none
 }
 
 // Change is one attribute of an account that a job would write. Values are

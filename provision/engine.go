@@ -154,6 +154,7 @@ type run struct {
 
 	importing sync.Mutex // held while changes are imported
 
+	shows sync.Mutex // held while an entry is shown: one at a time
 	write sync.Mutex // held while something is written together with the state
 	mu    sync.Mutex // protects state while parts of a slice run beside each other
 }

@@ -66,6 +66,7 @@ type groups struct {
 	m      *mapping
 	source GroupSource
 	target GroupTarget
+	off    bool // the target takes no groups, as the last test found; unchanged while a slice works
 }
 
 // connectGroups prepares for groups if the job's mapping of groups is enabled.
@@ -84,12 +85,12 @@ func (r *run) connectGroups() error {
 		r.state.Members = MembersState{For: r.job.ForgetLinks}
 	}
 	m.now = r.e.Now
-	r.groups = &groups{m: m, source: source, target: r.target.Groups()}
+	r.groups = &groups{m: m, source: source, target: r.target.Groups(), off: r.state.Groups.Off != ""}
 	return nil
 }
 
 // groupsOn reports whether the job provisions groups and the target takes them.
-func (r *run) groupsOn() bool { return r.groups != nil && r.state.Groups.Off == "" }
+func (r *run) groupsOn() bool { return r.groups != nil && !r.groups.off }
 
 // testGroups finds out whether the target can be searched for groups. A target without groups is no
 // failure: then only accounts are provisioned.
@@ -107,6 +108,7 @@ func (r *run) testGroups(ctx context.Context) error {
 	if err != nil {
 		s.Off = "The application takes no groups, so none are provisioned: " + asTargetError(err).Detail
 	}
+	r.groups.off = s.Off != ""
 	return nil
 }
 

@@ -124,7 +124,7 @@ type MergedEdit struct {
 	Mine      []string          // labels of the fields that I changed
 	Others    []string          // labels of the fields that someone else changed; their values stay
 	Conflicts []editConflict    // if not empty: save nothing, ask
-	Rest      []HiddenField     // hidden inputs for a page that asks: the edit, without the answers
+	Rest      []HiddenField     // hidden inputs with the submitted values, for a page that asks about Conflicts; the answers are not among them
 }
 
 // editConflict is a field that two people changed to different values.

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Page is the data of the frame around every page. The struct of each page embeds it. The guard
-// fills in the fields below the empty line, and the handler those above.
+// Page holds the frame around every page, such as its title and menu; each page's own struct embeds
+// it. The handler sets the fields from Title to Narrow. Area, Menu and Who are set before it runs.
 type Page struct {
 	Title      string   // the h1, and the first part of the window's title
 	Lead       string   // one or two sentences under the title; may be empty

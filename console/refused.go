@@ -34,8 +34,8 @@ func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string
 	c.Options.Refused.Add(r.Context(), e)
 }
 
-// refusedLink says why a sign-in link was refused and whose it was. isLink is false for other
-// errors.
+// refusedLink returns why a sign-in link was refused. The text also names the link's owner, if it is
+// known. isLink is false if err is about something other than a sign-in link.
 func refusedLink(err error) (why string, isLink bool) {
 	e, ok := asRefusal(err)
 	if !ok {
@@ -56,7 +56,8 @@ func refusedLink(err error) (why string, isLink bool) {
 	return why, true
 }
 
-// noteForeignForm records in the audit trail that another site sent a form.
+// noteForeignForm records in the audit trail that a form was refused, because a page of another
+// website sent it.
 func (c *Console) noteForeignForm(r *http.Request) {
 	if c.Options.Refused == nil {
 		return

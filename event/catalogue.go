@@ -101,7 +101,7 @@ var Catalogue = []Description{
 	{SiteRevivesChanged, siteFeed, "*Revive on Create* was switched on or off", "", nil, changesSetting, "A create over SCIM no longer revives who is deactivated: it is refused"},
 	{SiteDeletesChanged, siteFeed, "what a delete over SCIM does changed", "", nil, changesSetting, "A delete over SCIM now deactivates the account"},
 	{SiteGroupsChanged, siteFeed, "*Take groups* was switched on or off", "", nil, changesSetting, "SCIM now has groups"},
-	{SiteGroupNamesChanged, siteFeed, "*Groups may share a name* was switched on or off", "", nil, changesSetting, "Each group now needs a displayName of its own"},
+	{SiteSameGroupNamesChanged, siteFeed, "*Groups may share a name* was switched on or off", "", nil, changesSetting, "Each group now needs a displayName of its own"},
 	{SiteRateLimitChanged, siteFeed, "the limit of requests per second changed", "", nil, changesSetting, "SCIM requests are now limited to 50 per second"},
 	{SiteSettingChanged, siteFeed, "a setting without an event of its own changed", "", nil, changesSetting, "It is switched on"},
 	{SiteSearchableDeclared, siteFeed, "an attribute was declared searchable", "", nil, "`searchable`", "title of User was declared searchable"},

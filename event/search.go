@@ -35,7 +35,7 @@ type Trail interface {
 // so it may return events with other names.
 type Slice struct {
 	Scope   Scope    // a scope without an ID means all scopes of that kind; the zero Scope means everything
-	Subject string   // the id of what it happened to; only used with one site, one directory or the installation
+	Subject string   // only events about the object with this id; ignored if Scope covers several sites or directories
 	Names   []string // a hint: the caller drops events with other names
 	Actor   string   // an actor's id that KnowsActor knows; empty for all
 	Place   Position // where to start, excluding the event there; zero means the newest event

@@ -40,9 +40,19 @@ type PlanReport struct {
 // It only reads: it changes nothing at the source, at the target or in this installation. It can
 // run beside a cycle without disturbing it.
 func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) error) (PlanReport, error) {
+	return e.PlanWith(ctx, k, nil, visit)
+}
+
+// PlanWith is Plan for mappings that are not saved yet. It reports what the next cycle would do if
+// schema were saved now. With nil it takes the job's own mappings.
+func (e *Engine) PlanWith(ctx context.Context, k Key, schema *Schema, visit func(PlannedObject) error) (PlanReport, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
 		return PlanReport{}, err
+	}
+	if schema != nil {
+		r.job.Schema = schema
+		r.job.LookAtAll++ // as saving them does
 	}
 	if r.job.Mode != Automatic {
 		return PlanReport{}, &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}

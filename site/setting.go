@@ -233,7 +233,7 @@ var SettingsTable = []Setting{
 		Field: "names", PageOrder: 7, Label: "Groups may share a name",
 		Help:   "Two groups can have the same name, as when the identity provider has two of them. Otherwise the second one is refused. In strict mode they can anyhow.",
 		Values: tickValues("Several groups may now have one displayName", "Each group now needs a displayName of its own"),
-		Event:  event.SiteGroupNamesChanged,
+		Event:  event.SiteSameGroupNamesChanged,
 		Words: func(s Site) string {
 			if s.GroupNamesUnique() {
 				return "unique"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -56,13 +57,20 @@ func (c *command) provisionTest() *cobra.Command {
 }
 
 func (c *command) provisionPlan() *cobra.Command {
-	return &cobra.Command{
+	var with string
+	cmd := &cobra.Command{
 		Use: "plan DIRECTORY APP", Short: "Show what the next cycle would do, person by person; changes nothing", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Evaluates everybody as a cycle would and prints each person and each attribute
 that would change, old and new. Reads from the application, writes nothing.
+With --with it is the plan for the mappings of a file that is not imported yet: a
+synchronizationSchema document, as app export-schema prints it.
 With --json one object per line, and a summary as the last.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
-			report, err := s.engine.Plan(cmd.Context(), jobKey(h, app), func(o provision.PlannedObject) error {
+			schema, notes, err := plannedSchema(cmd.Context(), s, jobKey(h, app), with)
+			if err != nil {
+				return err
+			}
+			report, err := s.engine.PlanWith(cmd.Context(), jobKey(h, app), schema, func(o provision.PlannedObject) error {
 				if c.json {
 					return c.printLine(o)
 				}
@@ -71,12 +79,58 @@ With --json one object per line, and a summary as the last.`,
 			if err != nil {
 				return err
 			}
+			report.Notes = append(report.Notes, notes...)
 			if c.json {
 				return c.printLine(report)
 			}
 			return printPlanReport(peopleWriter{c.stdout}, report)
 		}),
 	}
+	cmd.Flags().StringVar(&with, "with", "", "file with mappings to plan with, instead of the saved ones")
+	return cmd
+}
+
+// plannedSchema reads the mappings of --with. Its notes say which parts of the file are not known
+// here, and who would leave the scope because of which clause. Without a file the schema is nil.
+func plannedSchema(ctx context.Context, s *services, key provision.Key, file string) (schema *provision.Schema, notes []string, err error) {
+	if file == "" {
+		return nil, nil, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	if schema, err = provision.ParseSchema(text); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if err := s.jobs.CheckSchema(schema); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	lost, err := provision.NotTakenOver(text, schema)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, path := range lost {
+		notes = append(notes, "Not known here and left out: "+path)
+	}
+	now, err := s.jobs.Get(ctx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	after := now
+	after.Schema = schema
+	effect, err := s.jobs.Effect(ctx, now, after)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	for _, left := range effect.Left {
+		names := make([]string, len(left.Examples))
+		for i, person := range left.Examples {
+			names[i] = person.Name
+		}
+		notes = append(notes, fmt.Sprintf("%s the scope because of: %s. For example %s.", phrase.Count(left.People, "person leaves", "people leave"), left.Clause, strings.Join(names, ", ")))
+	}
+	return schema, notes, nil
 }
 
 func printPlanned(w io.Writer, o provision.PlannedObject) error {

@@ -38,8 +38,8 @@ type Family struct {
 	Labels     []string // the names of the labels
 }
 
-// New returns the metrics of a process of this version. It calls gather for the samples of the
-// families each time Prometheus asks.
+// New returns the metrics of a process of this version. Each time Prometheus asks, they call gather,
+// which returns the current samples of all families.
 func New(version string, families []Family, gather func() []Sample) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),

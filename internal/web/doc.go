@@ -7,8 +7,8 @@
 // answer carries too. Only trusted proxies can set these with forwarded headers, which are removed.
 //
 // The access log holds no personal data. It has the route's pattern instead of the path, and no
-// query, address or user name. Sites and directories appear by the first two parts of the path,
-// which are names of the installation.
+// query, address or user name. The one exception is the first two parts of the path, which say the
+// site or directory: administrators chose these names, and they name no person.
 //
 // Handlers decide who may see what.
 package web

@@ -29,8 +29,8 @@ type Front struct {
 	Proxies Proxies
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Observe is called after each request with the pattern of its route, in which no person is
-	// named, the method, the status and the time that it took. It may be nil.
+	// Observe is called after each request with the pattern of its route, its method, its status and
+	// the time that it took. The pattern names no person. Observe may be nil.
 	Observe func(route, method string, status int, took time.Duration)
 	// Deadline is how long a request's context lasts; zero means 60 seconds.
 	Deadline time.Duration
@@ -162,7 +162,8 @@ type secureHeaderSet struct {
 	https  headerField
 }
 
-// headerField is a header with its value. All answers share the slice, which has no room for appending.
+// headerField is a header with its values. All answers share the slice of values. Its capacity equals
+// its length, so that appending to it copies it and leaves the other answers unchanged.
 type headerField struct {
 	name   string // the name of the header, in canonical form
 	values []string

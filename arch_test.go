@@ -31,7 +31,7 @@ var arrows = map[string][]string{
 	"operator":   {"refusal", "event", "internal/onetime", "internal/secret", "internal/session"},
 	"retention":  {"refusal", "event"},
 	"erasure":    {"scim", "refusal", "event", "site", "roster", "directory"},
-	"directory":  {"scim", "refusal", "event", "internal/lookalike", "internal/near", "internal/pace", "internal/visible"},
+	"directory":  {"scim", "refusal", "event", "internal/lookalike", "internal/near", "internal/pace", "internal/phrase", "internal/visible"},
 	"provision":  {"scim", "refusal", "provision/expr", "event", "internal/redact"},
 
 	// Data and helpers without rules.

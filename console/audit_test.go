@@ -130,10 +130,10 @@ func TestExportsAreEvents(t *testing.T) {
 	t.Run("json", func(t *testing.T) {
 		file := b.get("/d/-/audit?of=directory").click("Export JSON").wantStatus(http.StatusOK)
 		var list []event.Entry
-		if err := json.Unmarshal([]byte(file.Text), &list); err != nil || len(list) != 2 || list[0].Event != "user.created" || list[0].Actor.Kind != "command" {
+		if err := json.Unmarshal([]byte(file.Text), &list); err != nil || len(list) != 3 || list[1].Event != "user.created" || list[0].Event != "directory.imported" || list[0].Actor.Kind != "command" {
 			t.Errorf("got %+v, %v", list, err)
 		}
-		wantExport(t, db, event.Installation(), "export.audit", `"rows":2`, `"of":"directory"`)
+		wantExport(t, db, event.Installation(), "export.audit", `"rows":3`, `"of":"directory"`)
 		if none := b.get("/d/-/audit/export?format=json&q=nothing+like+it"); strings.TrimSpace(none.Text) != "[]" {
 			t.Errorf("nothing is exported as %q", none.Text)
 		}

@@ -81,6 +81,9 @@ func TestSingleSignOnIsSetUpWithThePageAlone(t *testing.T) {
 	w.tested(s, idp, kim.ID, "kim-1", "kim@acme.example")
 	page = b.get(path).wantWords("The test passed").wantWords("It would sign in kim@acme.example")
 
+	person := "/c/acme/admin/people/" + kim.ID
+	b.get(person).wantWords("User identifier kim-1")
+
 	page = page.submit("Save", url.Values{"mode": {"optional"}, "matches": {site.MatchesEmail}, "email": {demoidp.ClaimName}, "hours": {"8"}, "creates": {}, "jobTitle": {"urn:title"}}).wantWords("Saved.")
 	c, err := w.pages.SSO.Connection(t.Context(), s)
 	if err != nil || c.Mode != signin.SSOOptional || c.Claims.Email != demoidp.ClaimName || c.Claims.JobTitle != "urn:title" || c.Creates || c.Length != 8*time.Hour {
@@ -107,6 +110,14 @@ func TestSingleSignOnIsSetUpWithThePageAlone(t *testing.T) {
 	if text := b.get(path + "/metadata").Text; !strings.Contains(text, "AssertionConsumerService") {
 		t.Errorf("the metadata is %s", text)
 	}
+	// Another administrator removes the link; it opens nothing afterwards, and Kim is signed out.
+	w.person(s, "lee@acme.example", "Lee", roster.RoleAdmin)
+	lee := w.signIn(s, "lee@acme.example")
+	lee.get(person+"/unlink").wantWords("kim-1", "every session ends").submit("Remove the user identifier", nil).wantWords("is removed")
+	lee.get(person).wantWords("User identifier none")
+	lee.get(person + "/unlink").wantWords("has no user identifier")
+	b.get(path).wantStatus(http.StatusUnauthorized)
+
 	all, err := w.pages.Events.Recent(t.Context(), event.Site(string(s.ID)), "", event.Position{}, 100)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/pace"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -117,7 +118,7 @@ type ImportReport struct {
 	Nameless int `json:"nameless,omitempty"`
 	// Refused says why absent users were not soft-deleted although the caller asked for it.
 	Refused string `json:"refused,omitempty"`
-	// Forcible reports whether ImportOptions.Force would delete them anyway.
+	// Forcible reports whether ImportOptions.Force would soft-delete the absent users anyway.
 	Forcible bool `json:"forcible,omitempty"`
 	// Notes say how the file was read. The caller fills them.
 	Notes []string `json:"notes,omitempty"`
@@ -655,7 +656,7 @@ func (im *importRun) findManager(ctx context.Context, tx Tx, text string) (strin
 	case 1:
 		return ids[0], nil
 	default:
-		return "", invalid(attrManager, "%s have employeeId %s", plural(len(ids), "user", "users"), text).Advise("name the manager by userPrincipalName; the manager was left as it is")
+		return "", invalid(attrManager, "%s have employeeId %s", phrase.Count(len(ids), "user", "users"), text).Advise("name the manager by userPrincipalName; the manager was left as it is")
 	}
 	if id := strings.ToLower(text); isGUID(id) {
 		if im.people[id] != nil {
@@ -722,7 +723,7 @@ func (im *importRun) softDeleteAbsent(ctx context.Context) error {
 	}
 	if im.unidentified > 0 {
 		im.report.Refused = fmt.Sprintf("nobody was deleted: %s of the file could not be read, so it does not show who is absent; repair the file and import it again",
-			plural(im.unidentified, "row", "rows"))
+			phrase.Count(im.unidentified, "row", "rows"))
 		return nil
 	}
 	if im.options.Cut != "" && !im.options.Force {
@@ -731,7 +732,7 @@ func (im *importRun) softDeleteAbsent(ctx context.Context) error {
 	}
 	if absent*10 > before && !im.options.Force {
 		im.report.Refused = fmt.Sprintf("nobody was deleted: %d of %s (%d %%) are not in the file, which is more than 10 %%; check that the file is complete",
-			absent, plural(before, "user", "users"), percentRoundedUp(absent, before))
+			absent, phrase.Count(before, "user", "users"), percentRoundedUp(absent, before))
 		im.report.Forcible = true
 		return nil
 	}
@@ -801,13 +802,6 @@ func (im *importRun) finishReport() ImportReport {
 		return cmp.Or(a.Line-b.Line, strings.Compare(a.Column, b.Column))
 	})
 	return im.report
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 // percentRoundedUp is rounded up, so that it is above 10 exactly when the rule says so.

@@ -14,9 +14,9 @@ import (
 // entry is a row of the file and what the plan knows about it.
 type entry struct {
 	row      Row
-	objectID string          // "" when the row does not give a usable one
-	employee string          // employeeKey; "" when the row does not give a usable one
-	name     string          // folded userPrincipalName; "" when the row does not give a usable one
+	objectID string          // the object id; "" if the row has no usable one
+	employee string          // the employeeKey; "" if the row has no usable one
+	name     string          // the folded userPrincipalName; "" if the row has no usable one
 	person   *person         // the user that the row is about; nil for a new one
 	kept     map[string]bool // attributes that stay as they are because the row's value is a problem
 	refused  bool            // the row changes nothing

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -177,7 +178,7 @@ func (h *Handle) DeleteRole(ctx context.Context, application, role, actor string
 			return err
 		}
 		if n > 0 {
-			return conflict("", "the role %s of %s is in use: %s", r.DisplayName, a.Name, plural(n, "assignment has it", "assignments have it")).
+			return conflict("", "the role %s of %s is in use: %s", r.DisplayName, a.Name, phrase.Count(n, "assignment has it", "assignments have it")).
 				Advise("give them another role first, or disable the role, so that nobody gets it from now on")
 		}
 		if err := tx.DeleteRole(ctx, a.ID, r.ID); err != nil {

@@ -2,7 +2,7 @@ package event
 
 import "slices"
 
-// Description describes the events of one name, in the feeds of some kinds.
+// Description describes the events that have one name.
 type Description struct {
 	Name    string
 	Scopes  []string // the kinds of feeds that have it: KindSite, KindDirectory, KindInstallation

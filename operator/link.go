@@ -33,7 +33,7 @@ type LinkRecord struct {
 type LinkUse struct {
 	LinkHash    secret.Hash
 	At          time.Time
-	OperatorID  string // the id for the operator, if the use of the link makes one
+	OperatorID  string // the id for a new operator, if there is none of that name yet
 	SessionHash secret.Hash
 	Session     session.Record
 	Event       func(Operator) event.Event

@@ -241,6 +241,9 @@ func hasChanges(ctx context.Context, s Source, app string, after Cursor) (bool, 
 func (r *run) begin(ctx context.Context) error {
 	s, now := &r.state, r.e.Now()
 	var lifted *event.Event
+	if q := s.Quarantine; q != nil && q.Code == codeWritesRefused {
+		s.Trial, s.Quarantine = q, nil // it is lifted once a write works
+	}
 	if s.Quarantine != nil {
 		lifted = r.event(ctx, event.ProvisioningReleased, "The connection test worked; the quarantine is lifted.")
 		s.Quarantine, s.FailedRuns = nil, 0
@@ -562,14 +565,22 @@ func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error
 	s, now := &r.state, r.e.Now()
 	q := Quarantine{Since: now}
 	var e *event.Event
-	if s.Quarantine != nil {
-		q = *s.Quarantine
+	known := s.Quarantine
+	if known == nil && te.Code == codeWritesRefused {
+		known = s.Trial
 	}
-	if s.Quarantine == nil || q.Code != te.Code {
+	if known != nil {
+		q = *known
+	}
+	s.Trial = nil
+	if known == nil || q.Code != te.Code {
 		e = r.event(ctx, event.ProvisioningQuarantined, "Provisioning is in quarantine: "+te.Detail)
 	}
 	gaps := []time.Duration{
 		time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
+	}
+	if te.Code == codeWritesRefused {
+		gaps = gaps[:3] // the connection works, and one write costs little
 	}
 	q.Attempts++
 	q.Reason, q.Code, q.Message, q.Status = "EncounteredQuarantineException", te.Code, te.Detail, te.Status

@@ -150,6 +150,8 @@ type run struct {
 	forced bool // a person asked for a cycle now, regardless of the schedule
 	visit  func(LogEntry) error
 
+	origins map[string]Origin // of the changes that a plan has read
+
 	importing sync.Mutex // held while changes are imported
 
 	write sync.Mutex // held while something is written together with the state

@@ -54,6 +54,7 @@ type work struct {
 	doubted  bool          // an earlier update may have been carried out without a record of it
 	answer   scim.Resource // what came back from the last write; nil if nothing did
 	created  bool          // the account was created in this pass
+	wrote    bool          // a request that changed something worked
 	version  string        // the account's version, if the target gave one in this pass
 	values   []value
 	hash     string

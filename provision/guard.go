@@ -181,13 +181,17 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (bool, error) {
 	if !w.takesAway() || w.known.Takes {
 		return false, nil
 	}
-	defer l.p.claims.release(w.known.ObjectID)
+	defer w.p.claims.release(w.known.ObjectID)
 	why := strings.TrimSuffix(w.whyDisabled(), ".")
 	if w.entitled() {
 		why = "blocked by a value of the mapping"
 	}
+	lane := Leavers
+	if w.m.kind == GroupKind {
+		lane, why = w.known.Lane, "not in scope any more"
+	}
 	listed := Listed{
-		ObjectID: w.known.ObjectID, Why: w.known.Why, Lane: Leavers, Takes: true, Cause: w.known.Cause, Reason: why, Turn: w.known.Turn,
+		ObjectID: w.known.ObjectID, Why: w.known.Why, Lane: lane, Takes: true, Cause: w.known.Cause, Reason: why, Turn: w.known.Turn,
 	}
 	if listed.Cause == "" {
 		// The directory may know a cause that was not imported yet. If so, the row has another turn after

@@ -249,7 +249,9 @@ func TestGuard(t *testing.T) {
 		t.Parallel()
 		g := newGuarded(t, storetest.New(t), 60)
 		g.filter(clause("department", "NOT EQUALS", "Sales"))
+		g.wantPlanned("before the cycle", 0, 20)
 		g.cycle()
+		g.wantPlanned("after the cycle", 0, 20)
 		g.wantActive("the filter", 60)
 		h := g.held()
 		if h.Count != 20 || !strings.Contains(h.Words, "Source Object Scope") || !strings.Contains(h.Reasons[0].Reason, "department") {
@@ -299,6 +301,26 @@ func TestGuard(t *testing.T) {
 		g.must(err)
 		g.cycle()
 		g.wantActive("rejected", 60)
+	})
+	t.Run("a_plan_says_what_a_run_holds", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		g.importRows(blocking(0, 30), directory.ImportOptions{})
+		g.block(t.Context(), g.ids[40])
+		g.wantPlanned("an import", 1, 30)
+		g.cycle()
+		g.wantActive("an import", 59)
+		g.wantPlanned("on hold", 0, 30)
+		_, err := g.jobs.Reject(t.Context(), g.key, g.held().ID, provision.AnyBatch, "cli")
+		g.must(err)
+		g.wantPlanned("rejected", 0, 0)
+		g.cycle()
+		g.importRows(blocking(0, 0), directory.ImportOptions{})
+		g.cycle()
+		g.importRows(blocking(50, 55), directory.ImportOptions{})
+		g.wantPlanned("a small import", 5, 0)
+		g.cycle()
+		g.wantActive("a small import", 55) // who was blocked alone is enabled again by the import
 	})
 	t.Run("small_imports_do_not_wear_a_large_one_down", func(t *testing.T) {
 		t.Parallel()
@@ -358,6 +380,22 @@ func (g *guarded) with(id, attribute, value string) directory.User {
 	g.must(err)
 	g.must(u.Set(attribute, value))
 	return u
+}
+
+// wantPlanned compares a plan's operations that take access away with what is sent, and with what is on hold.
+func (g *guarded) wantPlanned(when string, sent, onHold int) {
+	g.t.Helper()
+	n := 0
+	r, err := g.engine.Plan(g.t.Context(), g.key, func(o provision.PlannedObject) error {
+		if o.Code == "OnHold" && o.Result == provision.Skipped {
+			n++
+		}
+		return nil
+	})
+	g.must(err)
+	if r.Disables+r.Deletes != sent || r.OnHold != onHold || n != onHold {
+		g.t.Errorf("%s: planned %+v and %d objects on hold, want %d sent and %d on hold", when, r, n, sent, onHold)
+	}
 }
 
 // block blocks a person's sign-in.

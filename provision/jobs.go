@@ -43,8 +43,8 @@ type Settings struct {
 	Scope     Scope
 	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
 	ExactCase *[]string  // target attributes of the user mapping whose case counts; nil keeps them
-	Rehire    Rehire     // "" keeps it
-	Swaps     Swaps      // "" keeps it
+	Rehire    Rehire     // the new rule; "" keeps the saved one
+	Swaps     Swaps      // the new rule; "" keeps the saved one
 }
 
 // MappingEdit changes an object mapping. Fields that are nil stay as they are.

@@ -49,7 +49,7 @@ type MemberOutcome struct {
 	Turn    int64
 	Has     string
 	Unsure  bool
-	Refused string // "" if it was not refused
+	Refused string // why the target refused the change; "" if it did not
 	Open    bool   // it stays to be done
 }
 

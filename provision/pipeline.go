@@ -42,6 +42,10 @@ type pipeline struct {
 	queue []Pending       // taken from the list, not in hand yet; only the feed uses it
 	busy  int             // workers at work
 
+	trial   atomic.Bool     // the target has refused every write, and one is tried
+	trying  sync.Mutex      // held while it is tried
+	refused map[string]bool // objects whose write was refused since the last one that worked
+
 	judged bool // the guard has looked; only imports use it
 
 	saving atomic.Int64 // of them: wait for their intent to be on disk
@@ -84,6 +88,7 @@ func (r *run) drain(ctx context.Context) (done bool, wait time.Time, err error) 
 		hands: map[string]bool{}, ended: make(chan string), recorded: make(chan []string), imported: make(chan importNews),
 		poked: make(chan struct{}, 1), records: make(chan record), urge: make(chan struct{}, 1),
 	}
+	l.trial.Store(r.state.Trial != nil)
 	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.end, r.e.workers())
 	l.pacer.moved = l.poke
 	l.p = r.pass()
@@ -294,7 +299,15 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 	// process is asked to stop.
 	firm := withRequest(context.WithoutCancel(ctx), req)
 	if requests(w.decision) && ctx.Err() == nil && l.r.e.Now().Before(l.until) {
-		if err := l.export(firm, w, req); err != nil {
+		ended, ok := l.onTrial()
+		if !ok {
+			ended()
+			return known.ObjectID
+		}
+		err := l.export(firm, w, req)
+		l.trip(firm, w)
+		ended()
+		if err != nil {
 			l.fail(err)
 			return known.ObjectID
 		}

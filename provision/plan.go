@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type PlanReport struct {
 	Deletes  int      `json:"deletes"`
 	Skips    int      `json:"skips"`
 	Failures int      `json:"failures"`
+	OnHold   int      `json:"onHold"` // of the skips: operations that are, or will be, on hold
 	Notes    []string `json:"notes"`
 }
 
@@ -90,6 +92,11 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 		}
 	}
 	report.Notes = append(report.Notes, r.state.Searches.notes()...)
+	guard := planGuard{initial: initial, causes: map[string][]PlannedObject{}}
+	shown := func(o PlannedObject) error {
+		report.add(o)
+		return visit(o)
+	}
 	err := r.candidates(ctx, initial, func(ids []string) error {
 		works, err := r.evaluateForPlan(ctx, p, ids)
 		if err != nil {
@@ -98,16 +105,22 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 		for _, w := range works {
 			w.p.claim(w, math.MaxInt)
 			o := w.planned()
-			report.add(o)
-			if s, skipped := w.decision.(skip); skipped && s.telling == silent {
+			if guard.takes(w, &o, r.origins) {
 				continue
 			}
-			if err := visit(o); err != nil {
+			if s, skipped := w.decision.(skip); skipped && s.telling == silent {
+				report.add(o)
+				continue
+			}
+			if err := shown(o); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		err = guard.finish(ctx, r, shown)
+	}
 	return report, err
 }
 
@@ -164,6 +177,10 @@ func (r *run) preview(ctx context.Context, from Phase, page func([]string) error
 		if err != nil {
 			return err
 		}
+		if r.origins == nil {
+			r.origins = map[string]Origin{}
+		}
+		maps.Copy(r.origins, read.origins)
 		if err := page(read.ids); err != nil {
 			return err
 		}
@@ -232,6 +249,9 @@ func (r *PlanReport) add(o PlannedObject) {
 		r.Failures++
 	case o.Result == Skipped:
 		r.Skips++
+		if o.Code == codeOnHold {
+			r.OnHold++
+		}
 	case o.Action == Create:
 		r.Creates++
 	case o.Action == Update:

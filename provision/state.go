@@ -45,10 +45,11 @@ type State struct {
 	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`
-	Last       *CycleReport `json:"last"`         // the last cycle that ended
-	LastGood   *CycleReport `json:"lastGood"`     // the last cycle that was not stopped
-	FirstDone  time.Time    `json:"firstDone"`    // end of the first complete cycle
-	FailedRuns int          `json:"failedCycles"` // consecutive cycles that were stopped
+	Trial      *Quarantine  `json:"trial,omitempty"` // the target refused every write, and one is tried
+	Last       *CycleReport `json:"last"`            // the last cycle that ended
+	LastGood   *CycleReport `json:"lastGood"`        // the last cycle that was not stopped
+	FirstDone  time.Time    `json:"firstDone"`       // end of the first complete cycle
+	FailedRuns int          `json:"failedCycles"`    // consecutive cycles that were stopped
 }
 
 // Phase says which users the current cycle is importing. In every phase, the engine also works on
@@ -124,7 +125,7 @@ type Link struct {
 	TargetID string
 	How      string // created, matched, adopted
 	State    LinkState
-	Kind     ObjectKind // "" means UserKind
+	Kind     ObjectKind // the kind of the object; "" means UserKind
 	Hash     string     // hash of the values, in links of earlier versions; "" once Wrote is known
 	Name     string     // the account's name, for messages
 	Keys     []MatchKey // the account's matching values when it was last written or read
@@ -206,6 +207,7 @@ type Pending struct {
 	Since     time.Time // since when the object has been on the list
 	Turn      int64     // how many times the object has been put on the list
 	Cause     string    // what its change comes from; "" for a single change, or once the guard let it through
+	Verdict   Verdict   // "" if it is not on the list
 	Takes     bool      // the guard lets its account be disabled or deleted
 	NotBefore time.Time
 	Link      *Link

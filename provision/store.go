@@ -128,9 +128,9 @@ type Fence struct {
 
 // Counts holds the numbers that the status of a job shows.
 type Counts struct {
-	Linked, Lost, Held, Escrowed, Unmatched, Pending, OnHold, Rejected int // people, or work on memberships
-	Groups                                                             int // linked groups
-	Members                                                            int // memberships that the target has acknowledged
+	Linked, Lost, Held, Escrowed, Unmatched, Pending, OnHold, Rejected, Active int // people, or work on memberships
+	Groups                                                                     int // linked groups
+	Members                                                                    int // memberships that the target has acknowledged
 }
 
 // Forget says which stored state a restart or a new target drops.

@@ -300,6 +300,7 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 		s.w.version = o.Version
 	}
 	s.written = append(s.written, changes...)
+	s.w.wrote = true
 	return nil
 }
 

@@ -627,7 +627,7 @@ func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 	if len(matched) == 0 {
 		if op.Op == "remove" || value == nil {
 			a.ignore(p, "no value of the resource matches the filter, so nothing is removed")
-			return old, nil // RFC 7644 §3.5.2.2: nothing to remove is success.
+			return old, nil // RFC 7644 §3.5.2.2: a remove that finds nothing to remove succeeds.
 		}
 		extended, err := a.createElement(op, list, value)
 		if err != nil || len(extended) == len(list) {
@@ -699,7 +699,7 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	}
 	if described, ok := elementOf(op.Path.Filter); ok && a.mode == Lenient {
 		for k, v := range described {
-			// emails[type eq "work"] with {"value": …} stays the work address.
+			// A value {"value": …} for emails[type eq "work"] keeps the type "work".
 			if _, named := next[k]; !named {
 				next[k] = v
 			}

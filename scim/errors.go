@@ -90,11 +90,6 @@ func Mutability(format string, args ...any) *Error {
 	return newError(400, "mutability", format, args)
 }
 
-// Uniqueness is 409: another resource already has the value.
-func Uniqueness(format string, args ...any) *Error {
-	return newError(409, "uniqueness", format, args)
-}
-
 // TooMany is 400: the query has more results than the server returns.
 func TooMany(format string, args ...any) *Error {
 	return newError(400, "tooMany", format, args)

@@ -39,8 +39,8 @@ type filterParser struct {
 	text               string
 	pos                int
 	rt                 *ResourceType
-	valuePathAttribute *Attribute // inside a value path: the attribute before the brackets, if known
-	inValuePath        bool       // inside a value path
+	valuePathAttribute *Attribute // whether the parser is inside a value path: the attribute before the brackets, if known
+	inValuePath        bool       // whether the parser is inside a value path
 	termCount          int
 	bracketDepth       int // open brackets
 
@@ -429,7 +429,7 @@ func parseOperator(s string) Op {
 type literal struct {
 	value    any    // string, number, bool or nil
 	text     string // the word as the filter spells it, if it is not quoted
-	unquoted bool   // a string without quotes
+	unquoted bool   // whether the value is a string without quotes
 }
 
 // RFC 7644 §3.4.2.2: compValue is a JSON string, number, true, false or null.

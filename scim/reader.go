@@ -423,8 +423,8 @@ func describeValue(raw any) string {
 	return "an object"
 }
 
-// readBoolean never guesses. A string that is not clearly true or false is an error, "" included:
-// either reading could let a leaver back in.
+// readBoolean never guesses. A string that is not clearly true or false is an error, "" included: a
+// wrong guess could reactivate a deactivated person.
 func (d *reader) readBoolean(path AttrPath, raw any) (any, error) {
 	if b, ok := raw.(bool); ok {
 		return b, nil

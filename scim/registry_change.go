@@ -211,7 +211,7 @@ type differ struct {
 	losses   []Loss
 }
 
-// add records values that would be stranded.
+// add records a loss: stored values that would have no attribute or would break a rule.
 func (d *differ) add(path AttrPath, format string, args ...any) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: fmt.Sprintf(format, args...)})
 }

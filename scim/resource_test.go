@@ -448,7 +448,6 @@ func TestErrorBody(t *testing.T) {
 		err  *Error
 		want string
 	}{
-		{Uniqueness("userName %q is already in use", "a"), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"409","scimType":"uniqueness","detail":"userName \"a\" is already in use."}`},
 		{NotFound("no such user"), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404","detail":"no such user."}`},
 		{Internal(""), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"500"}`},
 		{InvalidSyntax("100%"), `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"400","scimType":"invalidSyntax","detail":"100%."}`},
@@ -469,7 +468,6 @@ func TestErrorBody(t *testing.T) {
 		{InvalidValue, 400, "invalidValue"},
 		{NoTarget, 400, "noTarget"},
 		{Mutability, 400, "mutability"},
-		{Uniqueness, 409, "uniqueness"},
 		{TooMany, 400, "tooMany"},
 		{InvalidVers, 400, "invalidVers"},
 		{Sensitive, 403, "sensitive"},

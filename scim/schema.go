@@ -69,7 +69,7 @@ type Attribute struct {
 	Mutability      string
 	Returned        string
 	Uniqueness      string
-	CanonicalValues []string // suggestions only: other values are accepted too
+	CanonicalValues []string // suggested values; other values are accepted too
 	ReferenceTypes  []string
 	SubAttributes   []*Attribute // only for a complex attribute; in the order of the document
 }

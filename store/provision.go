@@ -367,9 +367,10 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 				(select count(*) from job_pending where directory = $1 and app = $2 and verdict = 'held'),
 				(select count(*) from job_pending where directory = $1 and app = $2 and verdict = 'rejected'),
 				(select count(*) from job_link where directory = $1 and app = $2 and kind <> $6 and state not in ($3, $4)),
-				(select count(*) from job_member where directory = $1 and app = $2 and has <> '' and not unsure)`,
-			string(k.Directory), k.App, string(provision.Lost), string(provision.Gone), string(provision.Held), string(provision.UserKind)).
-			Scan(&c.Linked, &c.Lost, &c.Held, &c.Escrowed, &c.Unmatched, &c.Pending, &c.OnHold, &c.Rejected, &c.Groups, &c.Members)
+				(select count(*) from job_member where directory = $1 and app = $2 and has <> '' and not unsure),
+				(select count(*) from job_link where directory = $1 and app = $2 and state = $7)`,
+			string(k.Directory), k.App, string(provision.Lost), string(provision.Gone), string(provision.Held), string(provision.UserKind), string(provision.Active)).
+			Scan(&c.Linked, &c.Lost, &c.Held, &c.Escrowed, &c.Unmatched, &c.Pending, &c.OnHold, &c.Rejected, &c.Groups, &c.Members, &c.Active)
 	})
 	return c, err
 }
@@ -393,9 +394,9 @@ const knownJoins = `
 func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, without provision.Lane, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
-			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn, p.cause, p.takes,`+knownColumns+`
+			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn, p.cause, p.takes, p.verdict,`+knownColumns+`
 			from (
-				select directory, app, object_id, why, not_before, lane, since, turn, cause, takes
+				select directory, app, object_id, why, not_before, lane, since, turn, cause, takes, verdict
 				from job_pending
 				where directory = $1 and app = $2 and verdict = 'ready' and not_before <= $3 and lane <> $4
 				order by lane, since, object_id
@@ -410,8 +411,9 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `
-			select p.object_id, '', 0, 0, 0, 0, '', 0,`+knownColumns+`
-			from (select $1 as directory, $2 as app, $3 as object_id) p`+knownJoins,
+			select p.object_id, '', 0, 0, 0, 0, coalesce(w.cause, ''), coalesce(w.takes, 0), coalesce(w.verdict, ''),`+knownColumns+`
+			from (select $1 as directory, $2 as app, $3 as object_id) p
+			left join job_pending w on w.directory = p.directory and w.app = p.app and w.object_id = p.object_id`+knownJoins,
 			string(k.Directory), k.App, objectID))
 		return err
 	})
@@ -435,7 +437,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 		first, last, next, count, lane sql.NullInt64
 	}
 	var unmatched sql.NullString
-	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn, &p.Cause, &takes,
+	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn, &p.Cause, &takes, &p.Verdict,
 		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved, &l.aside, &l.refers,
 		&o.id, &o.keys, &o.sent, &o.cycle, &o.times,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &e.lane, &unmatched)

@@ -36,7 +36,7 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.secretFile, "secret-token-file", "", "file with the Secret Token; - is standard input")
 	flags.StringVar(&f.scope, "scope", "", "assigned (only assigned users) or all")
 	flags.StringVar(&f.actions, "actions", "", "Target Object Actions for users: any of create,update,delete; or none")
-	flags.StringVar(&f.rehire, "rehire", "", "whose name belongs to the account of somebody who left: ask, adopt (take the account over, with the same employeeId only) or new")
+	flags.StringVar(&f.rehire, "rehire", "", "what to do for a person whose name belongs to the account of a person who has left: ask, adopt (take over the account if both have the same employeeId) or new (make another account)")
 	flags.StringVar(&f.swaps, "swaps", "", "people who have each other's names: ask, or temporary (one of them gets a temporary name in between)")
 	flags.StringVar(&f.exactCase, "exact-case", "", "target attributes of users whose case counts, with commas; or none")
 	flags.BoolVar(&f.start, "start", false, "set Provisioning Status to On")
@@ -364,7 +364,7 @@ func (c *command) appCreate() *cobra.Command {
 				case started:
 					fmt.Fprintf(w, "Every user of the directory is in scope, and provisioning is on. See how it goes with: rollcall provision status %s %q\n", h.Directory.Name, app.Name)
 				default:
-					fmt.Fprintf(w, "Every user of the directory is in scope: nobody needs to be assigned. See who would change with: rollcall provision plan %s %q\n", h.Directory.Name, app.Name)
+					fmt.Fprintf(w, "Every user of the directory is in scope, so no assignment is needed. See who would change with: rollcall provision plan %s %q\n", h.Directory.Name, app.Name)
 				}
 			})
 		}),
@@ -607,7 +607,7 @@ func (c *command) appDelete() *cobra.Command {
 		Use: "delete DIRECTORY APP", Short: "Delete an application with its assignments and its provisioning; cannot be undone", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Deletes an application of the directory: its assignments, its provisioning with the
 mappings, and its log. Nothing is sent to the application: the accounts that people
-have there stay as they are, and nobody looks after them any longer.
+have there stay as they are, and Rollcall no longer changes them.
 
 Asks first, with the numbers. --yes answers that question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
@@ -615,7 +615,7 @@ Asks first, with the numbers. --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			question := fmt.Sprintf("This deletes the application %s of %s with %s, its provisioning and its log. %s at the application will stay as %s, and nobody looks after %s any longer.",
+			question := fmt.Sprintf("This deletes the application %s of %s with %s, its provisioning and its log. %s at the application will stay as %s, and Rollcall will no longer change %s.",
 				app.Name, h.Directory.Name, phrase.Count(held.Assigned, "assignment", "assignments"),
 				phrase.Count(held.Linked, "linked account", "linked accounts"), phrase.Noun(held.Linked, "it is", "they are"), phrase.Noun(held.Linked, "it", "them"))
 			if err := c.confirm(cmd, yes, question, app.Name); err != nil {

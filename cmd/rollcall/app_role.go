@@ -94,8 +94,8 @@ func (c *command) roleSet() *cobra.Command {
 	var enabled bool
 	cmd := &cobra.Command{
 		Use: "set DIRECTORY APP ROLE", Short: "Change a role of an application", Args: exactArguments("DIRECTORY", "APP", "ROLE"),
-		Long: `Changes what the flags name and leaves the rest. With --enabled=false nobody gets the
-role from now on; those who have it keep it.`,
+		Long: `Changes only what the flags name. With --enabled=false the role can no longer be
+given; users and groups that have it keep it.`,
 		RunE: c.withRole(func(cmd *cobra.Command, h *directory.Handle, app directory.Application, r directory.AppRole) error {
 			if r.ID == directory.DefaultAccess.ID {
 				return fmt.Errorf("%s is the role that every application has; it cannot be changed", r.DisplayName)

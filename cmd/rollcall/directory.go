@@ -154,7 +154,7 @@ func (c *command) directoryDelete() *cobra.Command {
 		Use: "delete NAME", Short: "Delete a directory with its users, groups and applications; cannot be undone", Args: exactArguments("NAME"),
 		Long: `Deletes a directory with its users, its groups, its applications and their provisioning. Nothing
 is sent to the applications: the accounts that people have there stay as they are,
-and nobody looks after them any longer.
+and Rollcall no longer changes them.
 
 Asks first, with the numbers. --yes answers that question.`,
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
@@ -166,7 +166,7 @@ Asks first, with the numbers. --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			question := fmt.Sprintf("This deletes the directory %s with %s, %s and %s. %s at applications will stay as %s, and nobody looks after %s any longer.",
+			question := fmt.Sprintf("This deletes the directory %s with %s, %s and %s. %s at applications will stay as %s, and Rollcall will no longer change %s.",
 				d.Name, phrase.Count(held.Users, "user", "users"), phrase.Count(held.Groups, "group", "groups"), phrase.Count(held.Applications, "application", "applications"),
 				phrase.Count(held.Linked, "linked account", "linked accounts"), phrase.Noun(held.Linked, "it is", "they are"), phrase.Noun(held.Linked, "it", "them"))
 			if err := c.confirm(cmd, yes, question, d.Name); err != nil {

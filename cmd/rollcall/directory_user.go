@@ -220,8 +220,8 @@ func (c *command) printUser(ctx context.Context, h *directory.Handle, u director
 func (c *command) userAdd() *cobra.Command {
 	return &cobra.Command{
 		Use: "add DIRECTORY USER-PRINCIPAL-NAME [ATTRIBUTE=VALUE...]", Short: "Make a user", Args: atLeast("DIRECTORY", "USER-PRINCIPAL-NAME"),
-		Long: `Makes an enabled user. Attributes have Entra's names; values of one with several are
-separated by semicolons; manager is a userPrincipalName or an object id.`,
+		Long: `Creates an enabled user. Attributes have Entra's names. Separate several values of an
+attribute by semicolons. The manager is a userPrincipalName or an object id.`,
 		Example: `  rollcall directory user add contoso ada@contoso.example displayName="Ada Okonkwo" jobTitle=Engineer manager=bo@contoso.example`,
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -252,8 +252,8 @@ separated by semicolons; manager is a userPrincipalName or an object id.`,
 func (c *command) userSet() *cobra.Command {
 	return &cobra.Command{
 		Use: "set DIRECTORY PERSON ATTRIBUTE=VALUE...", Short: "Change attributes of a user; an empty value clears one", Args: atLeast("DIRECTORY", "PERSON", "ATTRIBUTE=VALUE"),
-		Long: `Changes the attributes that are named and no other. ATTRIBUTE= without a value clears
-one. Values of one with several are separated by semicolons; manager is a
+		Long: `Changes only the attributes that are named. ATTRIBUTE= without a value clears the
+attribute. Separate several values of an attribute by semicolons. The manager is a
 userPrincipalName or an object id.`,
 		Example: "  rollcall directory user set contoso ada@contoso.example jobTitle=Lead mobile=",
 		RunE: c.withUser(func(cmd *cobra.Command, _ *services, h *directory.Handle, u directory.User, args []string) error {

@@ -42,7 +42,7 @@ func families() []metrics.Family {
 		counter("request_log_rows_total", "Rows of sites' request logs.", "result"),
 		gauge("request_log_gathered", "Rows in memory that wait to be written."),
 		gauge("jobs", "Provisioning jobs.", "state"),
-		gauge("jobs_held_operations", "Operations that disable or delete and wait for somebody to approve or reject them, of all jobs."),
+		gauge("jobs_held_operations", "Operations of all jobs that disable or delete an account and wait for an operator to approve or reject them."),
 		gauge("jobs_oldest_leaver_seconds", "How long the oldest account of all jobs that are on waits to be closed, failures included; 0 when none does."),
 		gauge("jobs_oldest_success_seconds", "Since the last complete cycle of the job that waits longest for one; 0 when every job has none or none is on."),
 		gauge("work_due", "Keys of work whose time has come.", "kind"),

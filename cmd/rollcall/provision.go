@@ -159,6 +159,11 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 			return err
 		}
 	}
+	if r.OnHold > 0 {
+		if _, err := fmt.Fprintf(w, "Note: %d of the skipped are on hold or will be: one cause would disable or delete more accounts than it may. Somebody has to approve them.\n", r.OnHold); err != nil {
+			return err
+		}
+	}
 	_, err := fmt.Fprintf(w, "\nThe next cycle (%s) would look at %s: %d to create, %d to update, %d to disable, %d to delete; %d skipped, %d that cannot be done. Nothing was changed.\n",
 		r.Kind, phrase.Count(r.Read, "person", "people"), r.Creates, r.Updates, r.Disables, r.Deletes, r.Skips, r.Failures)
 	return err
@@ -181,11 +186,11 @@ func (c *command) provisionRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run DIRECTORY APP", Short: "Do one cycle now, in this process, under the job's lease", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Does one cycle: an initial one the first time and after a restart, else an
-incremental one. Prints each person it changed or could not change. Refused with
-the owner's name while another process works on the job.
-It ends when everybody on the work list was tried once. Exit code 0: all is done,
-1: somebody failed, 3: somebody waits, something is on hold (see provision held), or
---timeout ended it.`,
+incremental one. It prints each person that it changed or could not change. While
+another process works on the job, it refuses to run and names that process.
+It ends when each person on the work list was tried once. Exit codes: 0 if all is
+done; 1 if a person failed; 3 if a person has to wait, if operations are on hold (see
+provision held), or if --timeout ended the cycle.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			if timeout < 0 || cmd.Flags().Changed("timeout") && timeout == 0 {
 				return usagef(cmd, "--timeout is longer than 0, not %s", timeout)

@@ -85,8 +85,8 @@ func (c *command) siteSignOut() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sign-out SITE USERNAME", Short: "End all sessions of a person", Args: exactArguments("SITE", "USERNAME"),
 		Long: `Signs a person out everywhere: every session ends with its next click, at every
-server. The account stays active, so a new sign-in link opens it again; to keep
-somebody out, block them.
+server. The account stays active, so the person can come back with a new sign-in link. To
+prevent that, block the person.
 
 Asks first. --yes answers that question.`,
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {

@@ -242,10 +242,10 @@ func (c *command) renameQuestion(ctx context.Context, s *services, st site.Site,
 func (c *command) siteDelete() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "delete NAME", Short: "Delete a site with everybody in it; cannot be undone", Args: exactArguments("NAME"),
+		Use: "delete NAME", Short: "Delete a site with all its people; cannot be undone", Args: exactArguments("NAME"),
 		Long: `Deletes a site with its people, groups, tokens and request log. Its SCIM address
-answers nobody from then on, and its name is free. What was stored is then removed
-a few rows at a time. Interrupted, a running server goes on with that.
+stops working at once, and another site can have its name. The stored rows are then
+removed, a few at a time. If the command is interrupted, a running server continues.
 
 Asks first, with the numbers. --yes answers that question.`,
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
@@ -309,11 +309,11 @@ address and makes the first one.`,
 
 func (c *command) siteImportPeople() *cobra.Command {
 	return &cobra.Command{
-		Use: "import-people NAME people.csv", Short: "Bring people in from a CSV file", Args: exactArguments("NAME", "people.csv"),
+		Use: "import-people NAME people.csv", Short: "Import people from a CSV file", Args: exactArguments("NAME", "people.csv"),
 		Long: `Reads people.csv (- is standard input) with the header
 userName,displayName,givenName,familyName,email,userIdentifier,role and makes or
-updates one person per row, found by userName. A row that cannot be taken is
-named with its line and column and stops nothing else. Nobody is removed.`,
+updates one person per row, found by userName. A row with an error is reported with
+its line and column and does not stop the others. No person is removed.`,
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {

@@ -68,7 +68,7 @@ for a Latin one, rn for m, the digit 1 for l. Nothing is refused because of it.`
 				c.note("The names of older accounts are still being compared by the running server. More may follow.")
 			}
 			return c.print(map[string]any{"lookAlikes": out, "complete": !pending}, func(w io.Writer) {
-				printTable(w, "Nobody looks like somebody else.", []string{"User name", "Looks like", "Name", "Other name", "Which has"}, lines)
+				printTable(w, "No one here looks like another person.", []string{"User name", "Looks like", "Name", "Other name", "Which has"}, lines)
 			})
 		}),
 	}

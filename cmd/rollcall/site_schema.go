@@ -92,15 +92,15 @@ one before:
     "extensions":    [ {"resourceType": "User", "schema": "urn:…", "required": false} ]
   }
 
-Discovery, filters, PATCH and validation follow. Adding is always possible. What
-stored resources would not survive (an attribute that goes while somebody has a
-value of it, one that becomes required while somebody has none) is refused.
+Discovery, filters, PATCH and validation follow. Additions are always possible. A
+change that would harm stored resources is refused: it removes an attribute of
+which resources have values, for example, or requires one that resources lack.
 
-With --force what is in the way is dropped, all of it or nothing: values without
-an attribute of their own any more, all but the first of those that may not be
-had twice, resources without a type. The values come back with a backup only, or
-with the next full cycle of the identity provider. Without --force the refusal
-names what would be dropped.`,
+With --force the change drops the data that prevents it: values of attributes that
+no longer exist, all but the first of equal values that must become unique, and
+resources whose type no longer exists. It drops all of that or nothing. Only a
+backup, or the next full cycle of the identity provider, brings the data back.
+Without --force the refusal says what would be dropped.`,
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			in, err := c.open(args[1])
 			if err != nil {

@@ -101,7 +101,7 @@ func (c *command) siteSSOSet() *cobra.Command {
 		Use: "set SITE", Short: "Connect a site with its identity provider", Args: exactArguments("SITE"),
 		Long: `Changes single sign-on of SITE. --metadata reads the identity provider's metadata
 from a file; certificates of the same identity provider are added to those that
-are known. --mode off is the way back in if nobody can sign in: one-time links
+are known. If single sign-on does not work, --mode off switches it off. One-time links
 (rollcall site link) open the site in every mode.
 
 The page Single sign-on of the site has more settings, and tests the sign-in.`,

@@ -27,7 +27,7 @@ const (
 // importForm holds the operator's choices apart from the file.
 type importForm struct {
 	SoftDelete, Force         bool
-	Columns                   map[string]string // "" or attributes, by the name of the column
+	Columns                   map[string]string // the attributes that the operator chose for each column, by the column's name; "" leaves the column out
 	Make, Separator, Encoding string
 	Enabled, Disabled         string // words, separated by commas
 }

@@ -120,6 +120,8 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/admin/people/{person}/block", Access: console.Administrator, Handle: p.block},
 		{Pattern: "GET /c/{site}/admin/people/{person}/unblock", Access: console.Administrator, Handle: p.askUnblock},
 		{Pattern: "POST /c/{site}/admin/people/{person}/unblock", Access: console.Administrator, Handle: p.unblock},
+		{Pattern: "GET /c/{site}/admin/people/{person}/unlink", Access: console.Administrator, Handle: p.askUnlink},
+		{Pattern: "POST /c/{site}/admin/people/{person}/unlink", Access: console.Administrator, Handle: p.unlink},
 		{Pattern: "GET /c/{site}/admin/audit", Access: console.Administrator, Handle: p.showAudit},
 		{Pattern: "GET /c/{site}/admin/audit/export", Access: console.Administrator, Handle: p.exportAudit},
 	}

@@ -40,6 +40,9 @@ type personPage struct {
 	SCIMNote string
 	Sessions console.SessionList
 	Log      string
+
+	Identifier string // by which the person signs in with single sign-on; may be empty
+	UnlinkURL  string // GET shows the confirmation page
 }
 
 const (
@@ -73,6 +76,11 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		RoleNo: whyUnchangeable(v, person, counts), CutNo: whyUnchangeable(v, person, counts),
 		Log: console.WithQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
 	}
+	identity, err := v.Roster.IdentityOf(r.Context(), person.ID)
+	if err != nil && !errors.Is(err, refusal.NotFound) {
+		return err
+	}
+	pp.Identifier, pp.UnlinkURL = identity.Identifier, v.personURL(person.ID, "unlink")
 	pp.BlockURL = v.personURL(person.ID, "block")
 	switch {
 	case person.Block.On:

@@ -82,8 +82,8 @@ func countZeroBytes(b []byte) (even, odd int) {
 	return even, odd
 }
 
-// hasLongRunes reports whether a file has UTF-8 sequences of several bytes. Such a file is damaged
-// UTF-8.
+// hasLongRunes reports whether a file that is not valid UTF-8 still has UTF-8 sequences of several
+// bytes. Such a file is probably damaged UTF-8.
 func hasLongRunes(b []byte) bool {
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)

@@ -632,9 +632,9 @@ func (l *lines) nextRecord() (string, int, error) {
 // quoteState tracks the double quotes of a record, line by line.
 type quoteState struct {
 	separator rune
-	start     bool // a value may begin here
-	open      bool // inside a quoted value
-	closed    bool // right after a quoted value
+	start     bool // whether a value may begin at the current position
+	open      bool // whether the current position is inside a quoted value
+	closed    bool // whether the current position is right after a quoted value
 }
 
 func (q *quoteState) read(line string) {

@@ -323,16 +323,16 @@ type checkpointer struct {
 	due          chan struct{}
 	stop         chan struct{}
 	ended        chan struct{}
-	warnPages    int  // pages of a log that is worth a warning
-	restartPages int  // pages of a log that must begin anew
+	warnPages    int  // when the log has this many pages, a warning is logged
+	restartPages int  // when the log has this many pages, it must be restarted
 	warned       bool // whether a warning was logged that the log cannot start anew
 }
 
 const (
-	warnLogPages       = 4 * restartLogPages // pages of a log that is worth a warning
+	warnLogPages       = 4 * restartLogPages // when the log has this many pages, a warning is logged
 	checkpointUpdates  = 2000                // the log is copied after this many updates, so that a page that changed often is copied once
 	checkpointInterval = time.Second         // the log is copied at the latest this long after a write
-	restartLogPages    = 32 << 20 / 4096     // pages of a log that must begin anew
+	restartLogPages    = 32 << 20 / 4096     // when the log has this many pages, it must be restarted
 )
 
 // countUpdates counts the updates of a commit.

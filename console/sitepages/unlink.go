@@ -1,0 +1,49 @@
+package sitepages
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// askUnlink asks before the user identifier of a person is forgotten.
+func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	person, err := p.findPerson(r, v)
+	if err != nil {
+		return err
+	}
+	identity, err := v.Roster.IdentityOf(r.Context(), person.ID)
+	if errors.Is(err, refusal.NotFound) {
+		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), console.Notice{Tone: console.ToneInfo, Text: person.Name() + " has no user identifier."})
+	}
+	if err != nil {
+		return err
+	}
+	c := console.ConfirmPage{
+		Consequences: []string{
+			"The user identifier " + console.Shorten(identity.Identifier) + " opens this account no longer, and every session ends.",
+			"The next sign-in whose claim matches the user name " + console.Shorten(person.UserName) + " links another identifier. An account with a role is linked by its owner alone, after a sign-in with a one-time link.",
+		},
+		Undo: "A sign-in of the same person links the identifier again.", Button: "Remove the user identifier", Danger: true,
+	}
+	c.Title = "Remove the user identifier of " + person.Name() + "?"
+	return p.askAbout(w, r, v, person, c)
+}
+
+func (p *Pages) unlink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	c, err := v.changeBy(r)
+	if err != nil {
+		return err
+	}
+	person, err := p.findPerson(r, v)
+	if err != nil {
+		return err
+	}
+	c.IfVersion = 0 // the version of the account does not tell of the identifier
+	if _, err := v.Roster.Unlink(r.Context(), person.ID, c); err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.personURL(person.ID, ""), console.DoneNotice("The user identifier of "+person.Name()+" is removed."))
+}

@@ -1,0 +1,81 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// The breaker stops a job whose target can be searched and refuses every write: 20 different objects
+// were refused for the first time, and no write between them worked. It keeps the last answer as its
+// evidence. After a pause one write is tried. If it is refused, the job waits again.
+
+const (
+	refusedInARow = 20
+	// codeWritesRefused is our own code for a target that refuses every write.
+	codeWritesRefused = "WritesRefused"
+)
+
+// onTrial has the writes of a slice go one at a time while the target is on trial. ended must be called
+// after the outcome of the write is known. ok is false if the target has refused the write before
+// this one.
+func (l *pipeline) onTrial() (ended func(), ok bool) {
+	ended = func() {}
+	if l.trial.Load() {
+		l.trying.Lock()
+		ended = l.trying.Unlock
+		if !l.trial.Load() {
+			ended()
+			ended = func() {}
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return ended, l.systemic == nil
+}
+
+// trip counts what became of a write.
+func (l *pipeline) trip(ctx context.Context, w *work) {
+	no, refused := w.result.(refusedResult)
+	switch {
+	case isDone(w.result), w.wrote:
+		l.mu.Lock()
+		l.refused = nil
+		l.mu.Unlock()
+		l.endTrial(ctx)
+		return
+	case !refused || no.problem.Kind != Permanent && no.problem.Kind != Credentials:
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w.known.Escrow == nil && l.refused == nil {
+		l.refused = map[string]bool{}
+	}
+	if w.known.Escrow == nil { // who fails again proves nothing new
+		l.refused[w.known.ObjectID] = true
+	}
+	if len(l.refused) < refusedInARow && !l.trial.Load() || l.systemic != nil {
+		return
+	}
+	te := *no.problem
+	te.Code = codeWritesRefused
+	te.Detail = fmt.Sprintf("The application refused the changes of %d different objects, and took none in between. The last answer: %s", refusedInARow, no.problem.Detail)
+	if l.trial.Load() {
+		te.Detail = "The application refused one change that was tried, after it had refused all others. The answer: " + no.problem.Detail
+	}
+	te.Advice = "Give the Secret Token the right to write, or correct what the answer names. One change is tried again after a pause, and at once when credentials are saved or provisioning is started."
+	l.systemic = &te
+}
+
+// endTrial ends the trial of a target that has taken a write.
+func (l *pipeline) endTrial(ctx context.Context) {
+	if !l.trial.CompareAndSwap(true, false) {
+		return
+	}
+	lifted := l.r.event(ctx, event.ProvisioningReleased, "The application takes changes again; the quarantine is lifted.")
+	if err := l.r.save(func(s *State) { s.Trial = nil }, func(s State) error { return l.r.e.Store.SaveState(ctx, l.r.fence, s, lifted) }); err != nil {
+		l.fail(err)
+	}
+}

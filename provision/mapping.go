@@ -38,6 +38,7 @@ type mapping struct {
 // row is one attribute mapping with its parsed target path.
 type row struct {
 	CompiledMapping
+	roles RoleForm // "" if the row does not send roles
 	path  scim.Path
 	loose *scim.Path // the path without the filter in brackets; nil if it has none
 	state bool       // whether the attribute tells the target that the account may be used
@@ -68,7 +69,10 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 		if c.Type == TypeReference {
 			c.CaseExact = true // the target's ids
 		}
-		r := row{CompiledMapping: c, state: readsState(c.Expr)}
+		r := row{CompiledMapping: c, state: readsState(c.Expr), roles: roleFormOf(object.AttributeMappings[c.Row-1])}
+		if r.roles == AddedRoles && r.FlowType == FlowAlways {
+			r.FlowType = FlowMultiValueAddOnly
+		}
 		if err := r.read(); err != nil {
 			return nil, &RowError{Mapping: object.Name, Row: c.Row, Target: c.Target, Message: err.Error(), Err: err}
 		}
@@ -151,8 +155,9 @@ func (m *mapping) can(action FlowTypes) bool { return m.object.FlowTypes.Has(act
 // value is one target attribute and the value that it should have. want is nil for an attribute
 // that should have none.
 type value struct {
-	row  *row
-	want any
+	row      *row
+	want     any
+	assigned []AssignedRole // of a row that sends roles
 }
 
 // env returns what the expressions may read when they are evaluated for one person.
@@ -182,7 +187,11 @@ func (m *mapping) values(attributes map[string]any, entitled, creating bool) ([]
 			return nil, err
 		}
 		if want != nil || flows && entitled && !creating && r.clears() {
-			out = append(out, value{row: r, want: want})
+			v := value{row: r, want: want}
+			if r.roles != "" {
+				v.assigned = assignedRoles(attributes)
+			}
+			out = append(out, v)
 		}
 	}
 	return out, nil
@@ -230,6 +239,9 @@ func (r *row) evaluate(env expr.Env, creating bool) (want any, flows bool, probl
 }
 
 func (r *row) convert(v expr.Value) (any, *rowProblem) {
+	if r.Multivalued && v.IsComplex() {
+		return complexValues(v.Strings()), nil
+	}
 	if r.Multivalued {
 		texts := v.Strings()
 		list := make([]any, len(texts))
@@ -393,11 +405,13 @@ func (v value) add(changes []Change, old any, same bool) []Change {
 			return changes
 		}
 	}
-	return append(changes, v.row.change(old, want))
+	c := v.row.change(old, want)
+	c.Assigned = v.assigned
+	return append(changes, c)
 }
 
 func (r *row) change(old, want any) Change {
-	return Change{Path: r.Target, Old: old, New: want, Type: string(r.Type), Alone: r.alone, Redacted: r.Expr != nil && r.Expr.Redacts()}
+	return Change{Path: r.Target, Old: old, New: want, Type: string(r.Type), Alone: r.alone, Roles: r.roles, Redacted: r.Expr != nil && r.Expr.Redacts()}
 }
 
 // union returns the old values plus the wanted ones, or nil if the wanted ones are all present. A
@@ -476,6 +490,8 @@ func (r *row) same(have, want any) bool {
 		return ok && h == want
 	case int64:
 		return text(have) == strconv.FormatInt(want, 10)
+	case map[string]any:
+		return r.same(have, text(want["value"]))
 	case string:
 		if complexValue, ok := have.(map[string]any); ok {
 			have = complexValue["value"]

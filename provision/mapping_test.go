@@ -135,14 +135,14 @@ func TestHash(t *testing.T) {
 	seen := map[string][]value{}
 	for _, values := range [][]value{
 		nil,
-		{{title, "a"}},
-		{{title, "b"}},
-		{{nick, "a"}},
-		{{title, "True"}},
-		{{title, true}},
-		{{title, []any{"a"}}},
-		{{title, "a"}, {nick, "b"}},
-		{{title, "a2:nickName"}, {nick, "b"}},
+		{{title, "a", nil}},
+		{{title, "b", nil}},
+		{{nick, "a", nil}},
+		{{title, "True", nil}},
+		{{title, true, nil}},
+		{{title, []any{"a"}, nil}},
+		{{title, "a", nil}, {nick, "b", nil}},
+		{{title, "a2:nickName", nil}, {nick, "b", nil}},
 	} {
 		h := hash(values)
 		if other, twice := seen[h]; twice {

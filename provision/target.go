@@ -124,6 +124,9 @@ type Change struct {
 
 	// Alone is true if the mapping writes no other attribute of the element that Path selects.
 	Alone bool `json:"-"`
+	// Roles is the form in which roles are sent, and Assigned are the roles that the person has.
+	Roles    RoleForm       `json:"-"`
+	Assigned []AssignedRole `json:"-"`
 	// Redacted is true if the row's expression hides the value in logs.
 	Redacted bool `json:"-"`
 	// Element says whether the account has the element that Path selects.

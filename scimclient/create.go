@@ -17,6 +17,7 @@ func createBody(changes []provision.Change) ([]byte, error) {
 		return nil, err
 	}
 	markPrimary(r)
+	completeRoles(r, changes)
 	r["schemas"] = []any{scim.UserURN, scim.EnterpriseURN}
 	r["meta"] = map[string]any{"resourceType": "User"}
 	if _, ok := r["roles"]; !ok {

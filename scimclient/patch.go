@@ -25,7 +25,12 @@ type operation struct {
 // to an element of a list, so elements that may or may not exist count as missing.
 func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, trying bool) ([]byte, error) {
 	var whole, rest []provision.Change
+	var roles []operation
 	for _, ch := range changes {
+		if ch.Roles != "" && ch.New != nil {
+			roles = append(roles, roleOperation(ch, compliant))
+			continue
+		}
 		if d.Elements && ch.New != nil && (ch.Element == provision.ElementMissing || trying && ch.Element == provision.ElementUnknown) {
 			whole = append(whole, ch)
 		} else {
@@ -40,7 +45,7 @@ func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, 
 	if err != nil {
 		return nil, err
 	}
-	ops = append(ops, elements...)
+	ops = append(append(ops, elements...), roles...)
 	return marshal(patchRequest{Schemas: []string{scim.PatchOpURN}, Operations: ops})
 }
 

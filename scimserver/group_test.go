@@ -56,7 +56,7 @@ func memberList(ids []string) string {
 func TestLargeGroup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, site.Full)
-	ids := w.bringMany(9_000)
+	ids := w.bringMany(12_000)
 	body := func(ids []string) string {
 		return `{"schemas":["` + scim.GroupURN + `"],"displayName":"Everybody","members":[` + memberList(ids) + `]}`
 	}

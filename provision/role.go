@@ -1,0 +1,74 @@
+package provision
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// RoleForm says how a row sends the roles of the application that a person has. Entra has a form for
+// each of its functions.
+type RoleForm string
+
+// The forms.
+const (
+	SingleRole RoleForm = "single" // SingleAppRoleAssignment: one role, which is the primary one
+	AddedRoles RoleForm = "added"  // AppRoleAssignmentsComplex: roles are added and never removed
+	AllRoles   RoleForm = "all"    // AssertiveAppRoleAssignmentsComplex: the roles replace what is there
+)
+
+// roleFormOf returns the form of a row, and "" if it does not send roles.
+func roleFormOf(row AttributeMapping) RoleForm {
+	if row.Source == nil || row.Source.Type != "Function" {
+		return ""
+	}
+	switch {
+	case row.Source.Name == "SingleAppRoleAssignment" && strings.HasSuffix(row.TargetAttributeName, "].value"):
+		return SingleRole
+	case row.Source.Name == "AppRoleAssignmentsComplex":
+		return AddedRoles
+	case row.Source.Name == "AssertiveAppRoleAssignmentsComplex":
+		return AllRoles
+	}
+	return ""
+}
+
+// AssignedRole is a role of the application that a person has.
+type AssignedRole struct {
+	ID          string `json:"id"`
+	Value       string `json:"value"`
+	DisplayName string `json:"displayName"`
+}
+
+// Name returns the name under which the target knows the role.
+func (r AssignedRole) Name() string {
+	if r.Value == "" {
+		return r.DisplayName
+	}
+	return r.Value
+}
+
+// assignedRoles reads the roles that the source gives a person.
+func assignedRoles(attributes map[string]any) []AssignedRole {
+	texts, _ := attributes["appRoleAssignments"].([]string)
+	var roles []AssignedRole
+	for _, text := range texts {
+		role := AssignedRole{Value: text}
+		if strings.HasPrefix(text, "{") && json.Unmarshal([]byte(text), &role) != nil {
+			continue
+		}
+		roles = append(roles, role)
+	}
+	return roles
+}
+
+// complexValues decodes a list of JSON objects.
+func complexValues(texts []string) []any {
+	list := make([]any, 0, len(texts))
+	for _, text := range texts {
+		var object map[string]any
+		if json.Unmarshal([]byte(text), &object) == nil {
+			list = append(list, object)
+		}
+	}
+	return list
+}

@@ -171,7 +171,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 			return attributeWords(column+"=", ""), true
 		}
 		return completion{}, true
-	case "--database", "--key-file", "--secret-token-file", "--object", "--output", "--metadata", "--tls-cert", "--tls-key", "--file", "FILE", "users.csv", "people.csv", "groups.csv", "members.csv":
+	case "--database", "--key-file", "--secret-token-file", "--object", "--with", "--output", "--metadata", "--tls-cert", "--tls-key", "--file", "FILE", "users.csv", "people.csv", "groups.csv", "members.csv":
 		return completion{files: true}, true
 	case "ATTRIBUTE=VALUE":
 		found := attributeWords("", "=")

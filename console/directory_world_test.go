@@ -80,11 +80,11 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	}
 	o.jobs = &provision.Jobs{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
-		Sources: source.Opener(o.directories.OpenID), Attributes: source.Users{},
+		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{},
 	}
 	o.engine = &provision.Engine{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
-		Sources: source.Opener(o.directories.OpenID), Attributes: source.Users{},
+		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{},
 	}
 	c, err := console.New(console.Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})
 	if err != nil {

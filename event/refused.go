@@ -14,7 +14,7 @@ import (
 // rest and writes the count.
 const (
 	refusedAtOnce     = 20          // rows of one kind in one scope, before refusedEvery applies
-	refusedEvery      = time.Minute // the time until one more row is allowed
+	refusedEvery      = time.Minute // after this time, one more row of that kind is written
 	refusedAllAtOnce  = 200         // rows of all kinds in all scopes
 	refusedFlushEvery = time.Second
 )

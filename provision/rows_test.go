@@ -59,7 +59,7 @@ func TestARowIsReadBackAsItWasSet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			job, want := defaultJob(t), row(edit)
-			changed, err := job.SetRow(userRows, "", want, source.Users{})
+			changed, err := job.SetRow(userRows, "", want, source.UserAttributes{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -88,7 +88,7 @@ func TestARowIsReadBackAsItWasSet(t *testing.T) {
 func TestAnExpressionOfOneAttributeIsDirect(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]provision.MappingType{"[employeeId]": provision.DirectMapping, `"x"`: provision.ConstantMapping} {
-		changed, err := defaultJob(t).SetRow(userRows, "", row(func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, text }), source.Users{})
+		changed, err := defaultJob(t).SetRow(userRows, "", row(func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, text }), source.UserAttributes{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestARowThatCannotWorkIsRefused(t *testing.T) {
 			t.Parallel()
 			job := defaultJob(t)
 			before, _ := job.Schema.JSON()
-			_, err := job.SetRow(userRows, tt.replaces, row(tt.edit), source.Users{})
+			_, err := job.SetRow(userRows, tt.replaces, row(tt.edit), source.UserAttributes{})
 			var input *provision.InputError
 			if !errors.As(err, &input) || input.Field != tt.field || !strings.Contains(input.Text, tt.says) {
 				t.Errorf("got %v, want field %q with %q", err, tt.field, tt.says)
@@ -149,7 +149,7 @@ func TestARowThatCannotWorkIsRefused(t *testing.T) {
 func TestAWrongExpressionIsRefusedWithItsPlace(t *testing.T) {
 	t.Parallel()
 	for text, column := range map[string]int{`Join(" ", [givenName], [surnam])`: 24, `ToUper([givenName])`: 1, `Join(" ", [givenName]`: 1} {
-		_, err := defaultJob(t).SetRow(userRows, "", row(func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, text }), source.Users{})
+		_, err := defaultJob(t).SetRow(userRows, "", row(func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, text }), source.UserAttributes{})
 		var wrong *provision.ExpressionError
 		var place *expr.SyntaxError
 		if !errors.As(err, &wrong) || !errors.As(err, &place) || place.Column != column || place.Suggestion == "" {
@@ -173,14 +173,14 @@ func TestRowsAreRemovedAndMoved(t *testing.T) {
 		return list
 	}
 	before := targets(job)
-	less, err := job.RemoveRow(userRows, "title", source.Users{})
+	less, err := job.RemoveRow(userRows, "title", source.UserAttributes{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got, want := targets(less), slices.DeleteFunc(slices.Clone(before), func(s string) bool { return s == "title" }); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	moved, err := job.MoveRow(userRows, "externalId", 2, source.Users{})
+	moved, err := job.MoveRow(userRows, "externalId", 2, source.UserAttributes{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,17 +188,17 @@ func TestRowsAreRemovedAndMoved(t *testing.T) {
 		t.Errorf("after the move: %v", got)
 	}
 	for _, place := range []int{0, len(before) + 1} {
-		if _, err := job.MoveRow(userRows, "externalId", place, source.Users{}); err == nil {
+		if _, err := job.MoveRow(userRows, "externalId", place, source.UserAttributes{}); err == nil {
 			t.Errorf("place %d was accepted", place)
 		}
 	}
-	second, err := job.SetRow(userRows, "externalId", row(func(r *provision.RowEdit) { r.Target, r.Source, r.Precedence = "externalId", "mailNickname", 2 }), source.Users{})
+	second, err := job.SetRow(userRows, "externalId", row(func(r *provision.RowEdit) { r.Target, r.Source, r.Precedence = "externalId", "mailNickname", 2 }), source.UserAttributes{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, refused := range map[string]error{
-		"userName": refusalOf(second.RemoveRow(userRows, "userName", source.Users{})),
-		"nickName": refusalOf(second.RemoveRow(userRows, "nickName", source.Users{})),
+		"userName": refusalOf(second.RemoveRow(userRows, "userName", source.UserAttributes{})),
+		"nickName": refusalOf(second.RemoveRow(userRows, "nickName", source.UserAttributes{})),
 	} {
 		var input *provision.InputError
 		if !errors.As(refused, &input) {
@@ -219,7 +219,7 @@ func TestAChangedRowIsInTheAuditTrailAndReachesTheAccount(t *testing.T) {
 	w.cycle()
 	edit := row(func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, `ToUpper([givenName], )` })
 	job, err := w.jobs.EditSchema(t.Context(), w.key, func(now provision.Job) (provision.Job, error) {
-		return now.SetRow(userRows, "", edit, source.Users{})
+		return now.SetRow(userRows, "", edit, source.UserAttributes{})
 	}, "kim@contoso.com")
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func TestAChangedRowIsInTheAuditTrailAndReachesTheAccount(t *testing.T) {
 		t.Errorf("the last event is %+v", last)
 	}
 	again, err := w.jobs.EditSchema(t.Context(), w.key, func(now provision.Job) (provision.Job, error) {
-		return now.SetRow(userRows, "nickName", edit, source.Users{})
+		return now.SetRow(userRows, "nickName", edit, source.UserAttributes{})
 	}, "kim@contoso.com")
 	if err != nil || again.Version != job.Version {
 		t.Errorf("the same row again: version %d, was %d, %v", again.Version, job.Version, err)
@@ -257,7 +257,7 @@ func TestEffectOfAMappingAndAFilter(t *testing.T) {
 		w.people.put(id, attributes)
 	}
 	before := w.report().Job
-	after, err := before.SetRow(userRows, "title", provision.RowEdit{Type: provision.DirectMapping, Source: "city", Target: "title", Apply: provision.FlowAlways}, source.Users{})
+	after, err := before.SetRow(userRows, "title", provision.RowEdit{Type: provision.DirectMapping, Source: "city", Target: "title", Apply: provision.FlowAlways}, source.UserAttributes{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func FuzzParseSchema(f *testing.F) {
 		if twice, err := again.JSON(); err != nil || !bytes.Equal(twice, written) {
 			t.Fatalf("%q was written as %q and then as %q, %v", doc, written, twice, err)
 		}
-		if err := s.Validate(source.Users{}); err != nil {
+		if err := s.Validate(source.UserAttributes{}); err != nil {
 			var row *provision.RowError
 			if !errors.As(err, &row) || row.Message == "" || utf8.Valid(doc) && !utf8.ValidString(err.Error()) {
 				t.Fatalf("got %v", err)
@@ -49,7 +49,7 @@ func FuzzParseSchema(f *testing.F) {
 			return
 		}
 		for _, m := range s.ObjectMappings() {
-			if _, err := s.Compile(m, source.Users{}); err != nil {
+			if _, err := s.Compile(m, source.UserAttributes{}); err != nil {
 				t.Fatalf("%q is valid and does not compile: %v", doc, err)
 			}
 		}

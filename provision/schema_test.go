@@ -49,7 +49,7 @@ func TestSchema_compiles_the_guides_user_mapping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compiled, err := s.Compile(users, source.Users{})
+	compiled, err := s.Compile(users, source.UserAttributes{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestSchema_compiles_the_guides_user_mapping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rows, err := s.Compile(groups, source.Users{}); err != nil || len(rows) != 3 || rows[2].Type != provision.TypeReference || !rows[2].Multivalued {
+	if rows, err := s.Compile(groups, source.UserAttributes{}); err != nil || len(rows) != 3 || rows[2].Type != provision.TypeReference || !rows[2].Multivalued {
 		t.Errorf("group rows: got %v, %v", rows, err)
 	}
 }
@@ -81,7 +81,7 @@ func TestMatching_follows_the_precedence(t *testing.T) {
 	users, _ := s.UserMapping()
 	users.AttributeMappings[0].MatchingPriority = 2
 	users.AttributeMappings[18].MatchingPriority = 1
-	compiled, err := s.Compile(users, source.Users{})
+	compiled, err := s.Compile(users, source.UserAttributes{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestSchema_keeps_a_foreign_document(t *testing.T) {
 func TestSchema_Validate_takes_every_function_of_a_foreign_document(t *testing.T) {
 	t.Parallel()
 	s, _ := gallerySchema(t)
-	if err := s.Validate(source.Users{}); err != nil {
+	if err := s.Validate(source.UserAttributes{}); err != nil {
 		t.Errorf("%v", err)
 	}
 }
@@ -251,7 +251,7 @@ func TestSchema_Validate_explains(t *testing.T) {
 			}
 			tt.change(s, users)
 			var got []string
-			for _, e := range rowErrors(t, s.Validate(source.Users{})) {
+			for _, e := range rowErrors(t, s.Validate(source.UserAttributes{})) {
 				got = append(got, e.Error())
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -267,7 +267,7 @@ func TestSchema_Compile_refuses_a_mapping_of_another_schema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := guideSchema(t).Compile(foreign, source.Users{}); err == nil || !strings.Contains(err.Error(), "belongs to no rule") {
+	if _, err := guideSchema(t).Compile(foreign, source.UserAttributes{}); err == nil || !strings.Contains(err.Error(), "belongs to no rule") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -166,7 +166,7 @@ func newSeeded(t *testing.T, db *store.DB, seed uint64, plant string) *seeded {
 		seed:  seed, plant: plant, random: rand.New(rand.NewPCG(seed, 7)),
 	}
 	s.target = newUnwell(s)
-	s.jobs = &provision.Jobs{Store: s.store, Sealer: openSeal{}, Targets: s.targets(0), Template: template, Now: s.clock.now, NewID: s.newID, Sources: s.source, Attributes: source.Users{}}
+	s.jobs = &provision.Jobs{Store: s.store, Sealer: openSeal{}, Targets: s.targets(0), Template: template, Now: s.clock.now, NewID: s.newID, Sources: s.source, Attributes: source.UserAttributes{}}
 	secret := "secret"
 	if _, err := s.jobs.Save(t.Context(), key, provision.Settings{
 		Mode: provision.Automatic, TenantURL: "http://127.0.0.1:1/scim/v2", Secret: &secret, Status: provision.On, Scope: provision.AssignedOnly, Swaps: provision.SwapsTemporary,
@@ -194,7 +194,7 @@ func (s *seeded) revive() {
 	s.born++
 	s.crash = &crashPoint{}
 	s.engine = &provision.Engine{
-		Store: mortalStore{Store: s.store, s: s, at: s.crash}, Sources: s.source, Attributes: source.Users{}, Targets: s.targets(s.born),
+		Store: mortalStore{Store: s.store, s: s, at: s.crash}, Sources: s.source, Attributes: source.UserAttributes{}, Targets: s.targets(s.born),
 		Sealer: openSeal{}, Leases: s.leases, Now: s.clock.now, After: s.clock.after, NewID: s.newID, Log: slog.New(slog.DiscardHandler),
 		Workers: 1 + int(s.seed%4),
 	}

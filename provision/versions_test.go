@@ -26,7 +26,7 @@ func TestVersionsOfAMapping(t *testing.T) {
 		set := func(value string) provision.Job {
 			t.Helper()
 			job, err := w.jobs.EditSchema(t.Context(), w.key, func(now provision.Job) (provision.Job, error) {
-				return now.SetRow(userRows, "title", provision.RowEdit{Type: provision.ConstantMapping, Source: value, Target: "title", Apply: provision.FlowAlways}, source.Users{})
+				return now.SetRow(userRows, "title", provision.RowEdit{Type: provision.ConstantMapping, Source: value, Target: "title", Apply: provision.FlowAlways}, source.UserAttributes{})
 			}, "kim@contoso.com")
 			if err != nil {
 				t.Fatal(err)

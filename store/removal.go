@@ -219,7 +219,7 @@ func (s Retention) emptyTable(ctx context.Context, work *sqldb.Slicer, t ownedTa
 		if last == nil && after == nil && removed == before {
 			return removed, true, nil
 		}
-		after = last // after the last slice, start again: a concurrent request may have added rows
+		after = last // nil if no rows are left after this slice; then begin again, as a concurrent request may have added rows
 	}
 }
 

@@ -121,7 +121,7 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 		query += ` and r.active and r.last_sign_in = 0`
 	case roster.StatusLookAlike:
 		args = append(args, roster.LooksPath)
-		query += ` and r.id in (` + lookAlikes("$1", "$"+strconv.Itoa(len(args))) + `)`
+		query += ` and r.id in (` + lookAlikesQuery("$1", "$"+strconv.Itoa(len(args))) + `)`
 	}
 	if q.Role != "" {
 		args = append(args, string(q.Role))
@@ -162,7 +162,7 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 				count(*) filter (where r.active and r.role = $2),
 				(select count(*) from resource b where b.site = $3 and b.blocked),
 				(select count(*) from resource h where h.site = $3 and h.held_waiting),
-				(select count(distinct l.resource) from (`+lookAlikes("$3", "$4")+`) l)
+				(select count(distinct l.resource) from (`+lookAlikesQuery("$3", "$4")+`) l)
 			from resource r
 			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin), string(id), roster.LooksPath).
 			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins, &c.Blocked, &c.Waiting, &c.LookAlike)

@@ -69,7 +69,7 @@ func numberPlaceholders(sql string, before int) string {
 type narrower struct {
 	site     string
 	kind     scim.TypeName
-	groups   bool // users have groups
+	groups   bool // the resources are users, who have the attribute groups
 	declared declaredRows
 }
 

@@ -181,7 +181,8 @@ func (l listing) withArguments(more ...any) (args []any, first int) {
 	return append(slices.Clone(l.args), more...), len(l.args) + 1
 }
 
-// documents reads up to limit documents, starting at a place, as many as fit into room.
+// documents reads documents from a place on: at most limit of them, and at most room bytes in all.
+// cut reports that room was too small for all of them.
 func (l listing) documents(ctx context.Context, tx *sqldb.Tx, from roster.Place, limit, room int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(from.Position, from.ID, limit)
 	return documentsOf(ctx, tx, room, scanDocument, `

@@ -127,9 +127,9 @@ const hasLookAlike = `(exists (
 		from resource_value o
 		where o.site = v.site and o.path = v.path and o.value > v.value and o.value < a.skeleton || '/' and o.resource <> v.resource))`
 
-// lookAlikes is a query for the users of a site that look like another user. It begins with the few
+// lookAlikesQuery returns a query for the users of a site that look like another user. It begins with the few
 // skeletons in look_alike.
-func lookAlikes(site, path string) string {
+func lookAlikesQuery(site, path string) string {
 	return `
 		select v.resource
 		from look_alike a

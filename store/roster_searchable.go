@@ -83,9 +83,9 @@ func (t siteTx) PutSearchable(ctx context.Context, list []site.Searchable) error
 	return wakeLease(ctx, t.tx, roster.LeaseKind, string(t.site.ID))
 }
 
-// Every write of a resource also updates the rows of the declared attributes. No write can miss a
-// declaration: a write that did not see it has held the site since before the declaration, and the
-// declaration waits for that write.
+// Every write of a resource also updates the rows of the declared attributes. A write and a
+// declaration both lock the site. A write that comes later sees the declaration. The declaration
+// waits for a write that came first, and then reads what it wrote.
 
 // declaredUnder returns an expression for the returning clause of a write of a resource. It yields
 // the site's declared attributes. It yields null if the site's schemas differ from the argument

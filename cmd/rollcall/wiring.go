@@ -172,11 +172,11 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
 		Wake: s.wakeJob, LeaverPatience: w.leaverPatience, Now: c.now, NewID: uuid.NewString, Applications: s.applicationName, Events: store.Events{DB: db},
-		Sources: s.openSource, Attributes: source.Users{},
+		Sources: s.openSource, Attributes: source.UserAttributes{},
 	}
 	s.engine = &provision.Engine{
 		Store: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,
-		Interval: w.interval, Settle: w.settle, LeaverPatience: w.leaverPatience, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.applicationName, Attributes: source.Users{},
+		Interval: w.interval, Settle: w.settle, LeaverPatience: w.leaverPatience, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.applicationName, Attributes: source.UserAttributes{},
 	}
 	return s, nil
 }

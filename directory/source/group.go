@@ -86,18 +86,18 @@ func Group(o directory.GroupObject) provision.Object {
 	}
 }
 
-// Groups is the catalog of the attributes of groups.
-type Groups struct{}
+// GroupAttributes is the catalog of the attributes of groups.
+type GroupAttributes struct{}
 
 // Attribute returns the attribute with exactly this name, if mappings can read it.
-func (Groups) Attribute(name string) (provision.SourceAttribute, bool) {
+func (GroupAttributes) Attribute(name string) (provision.SourceAttribute, bool) {
 	a, ok := directory.GroupSourceAttribute(name)
 	always := name == "objectId" || name == "displayName" || a.Type == directory.Boolean
 	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: always}, ok
 }
 
 // Suggest returns the name of the attribute that a person who typed name probably meant.
-func (Groups) Suggest(name string) string {
+func (GroupAttributes) Suggest(name string) string {
 	if a, ok := directory.GroupAttributeNamed(name); ok {
 		return a.Name
 	}

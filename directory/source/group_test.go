@@ -67,7 +67,7 @@ func TestGroupsAsASource(t *testing.T) {
 			t.Errorf("in scope (-want +got):\n%s", diff)
 		}
 		for name := range scope[0].Attributes {
-			if _, ok := (source.Groups{}).Attribute(name); !ok {
+			if _, ok := (source.GroupAttributes{}).Attribute(name); !ok {
 				t.Errorf("the catalog does not know %s", name)
 			}
 		}
@@ -165,7 +165,7 @@ func TestTheRolesOfAPersonAreWhatExpressionsRead(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q", text, got, err, want)
 		}
 	}
-	if _, ok := (source.Users{}).Attribute("appRoleAssignments"); !ok {
+	if _, ok := (source.UserAttributes{}).Attribute("appRoleAssignments"); !ok {
 		t.Error("mappings cannot read appRoleAssignments")
 	}
 }

@@ -51,8 +51,9 @@ func (d Directory) Snapshot(ctx context.Context, q provision.SnapshotQuery) ([]p
 	return objects, nil
 }
 
-// Changes returns the users that have changed, whose assignment has changed, or who have or had an
-// assignment through a group of which something changed.
+// Changes returns the users that a change after a position affects: those who changed themselves,
+// those whose own assignment changed, and those who are or were assigned through a group that
+// changed.
 func (d Directory) Changes(ctx context.Context, app string, after provision.Cursor, limit int) (provision.Changed, error) {
 	from, err := directory.ParseProgress(string(after))
 	if err != nil {
@@ -123,14 +124,14 @@ func User(o directory.Object) provision.Object {
 	}
 }
 
-// Users is the catalog of the attributes of users.
-type Users struct{}
+// UserAttributes is the catalog of the attributes of users.
+type UserAttributes struct{}
 
 // Attribute returns the attribute with exactly this name, if mappings can read it.
-func (Users) Attribute(name string) (provision.SourceAttribute, bool) {
+func (UserAttributes) Attribute(name string) (provision.SourceAttribute, bool) {
 	a, ok := directory.SourceAttribute(name)
 	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: a.HasAlways()}, ok
 }
 
 // Suggest returns the name of the attribute that a person who typed name probably meant.
-func (Users) Suggest(name string) string { return directory.Suggest(name) }
+func (UserAttributes) Suggest(name string) string { return directory.Suggest(name) }

@@ -30,8 +30,8 @@ const maxClockSkew = 5 * time.Minute
 
 // Limits say how long a session lasts. Zero fields mean DefaultLength and DefaultIdle.
 type Limits struct {
-	Length time.Duration // how long it lasts after the sign-in
-	Idle   time.Duration // how long it lasts after the last use
+	Length time.Duration // how long a session lasts after the sign-in
+	Idle   time.Duration // how long a session lasts after its last use
 }
 
 // Start returns the record of a session that starts now.

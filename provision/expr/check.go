@@ -143,8 +143,9 @@ func (c *checker) addNote(n *node, message string) {
 	c.notes = append(c.notes, Note{Line: line, Column: column, Message: message})
 }
 
-// dropEmpty returns a function that removes empty arguments from position first on. It is for
-// functions that take any number of arguments, where an empty one has no effect.
+// dropEmpty returns a check that removes the empty arguments of a call, beginning with the argument
+// number first. Functions of the language with any number of arguments have this check, if an empty
+// argument has no effect on them.
 func dropEmpty(first int) func(*checker, *node) error {
 	return func(_ *checker, n *node) error {
 		if len(n.args) > first {

@@ -64,7 +64,7 @@ func Parse(text string) (*Expr, error) {
 func (e *Expr) String() string { return e.printed }
 
 // Type returns whether the expression is one attribute, one constant or a function call.
-func (e *Expr) Type() Type { return e.root.sourceType() }
+func (e *Expr) Type() Type { return e.root.graphType() }
 
 // Attributes returns the names of the source attributes that the expression reads, each once, in
 // the order of their appearance.

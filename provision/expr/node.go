@@ -40,7 +40,7 @@ func (e *Expr) Source() *Node {
 	return n
 }
 
-func (n *node) sourceType() Type {
+func (n *node) graphType() Type {
 	switch n.kind {
 	case attributeNode:
 		return TypeAttribute
@@ -55,7 +55,7 @@ func (n *node) sourceType() Type {
 // Comparisons and & have no form of their own in Graph, so they become functions whose name is the
 // operator.
 func (n *node) toTree() *Node {
-	out := &Node{Name: n.text, Type: n.sourceType(), Expression: printNode(n), Parameters: []NodeParameter{}}
+	out := &Node{Name: n.text, Type: n.graphType(), Expression: printNode(n), Parameters: []NodeParameter{}}
 	if n.kind == numberNode {
 		out.Expression = quote(n.text)
 	}
@@ -150,7 +150,7 @@ func (n *Node) constantNode(depth int) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if parsed.sourceType() != TypeConstant {
+	if parsed.graphType() != TypeConstant {
 		return nil, fmt.Errorf("the constant has the expression %s: write it between quotation marks", n.Expression)
 	}
 	return parsed, nil

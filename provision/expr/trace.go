@@ -44,7 +44,8 @@ func (t *tracer) record(n *node, r *evaluation) (Value, error) {
 	return v, err
 }
 
-// buildTree returns the step of a part with the steps of its arguments, in the order of the text.
+// buildTree returns the step of a node, with the steps of its arguments below it in the order of the
+// expression.
 func (t *tracer) buildTree(n *node) *Step {
 	s := t.steps[n]
 	if s == nil {

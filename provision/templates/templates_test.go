@@ -89,7 +89,7 @@ func TestTemplates(t *testing.T) {
 		t.Run(name+"_is_valid", func(t *testing.T) {
 			t.Parallel()
 			s := load(t, name)
-			if err := s.Validate(source.Users{}); err != nil {
+			if err := s.Validate(source.UserAttributes{}); err != nil {
 				t.Fatal(err)
 			}
 			for _, m := range s.ObjectMappings() {

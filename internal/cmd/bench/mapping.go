@@ -54,7 +54,7 @@ func guideRows() ([]provision.CompiledMapping, error) {
 	if err != nil {
 		return nil, err
 	}
-	return schema.Compile(users, source.Users{})
+	return schema.Compile(users, source.UserAttributes{})
 }
 
 func exprValue(v any) expr.Value {

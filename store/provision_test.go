@@ -280,7 +280,7 @@ func TestProvisioningWork(t *testing.T) {
 			record(t, s, f, provision.Outcome{ObjectID: "p1", Postpone: jobTime.Add(time.Second), Link: &link, Escrow: &escrow, Unmatched: &yes})
 			ignored := cmpopts.IgnoreFields(provision.Pending{}, "Since")
 			want := []provision.Pending{
-				{ObjectID: "p2", Why: provision.ByChange, Lane: provision.Updates, Turn: 2}, {ObjectID: "p3", Why: provision.ByAbsence, Lane: provision.Updates, Turn: 1},
+				{ObjectID: "p2", Why: provision.ByChange, Lane: provision.Updates, Turn: 2, Verdict: provision.Ready}, {ObjectID: "p3", Why: provision.ByAbsence, Lane: provision.Updates, Turn: 1, Verdict: provision.Ready},
 			}
 			got, err := s.Pending(t.Context(), f.Key, jobTime, 0, 10)
 			if err != nil {
@@ -289,7 +289,7 @@ func TestProvisioningWork(t *testing.T) {
 			if d := cmp.Diff(want, got, ignored); d != "" {
 				t.Errorf("pending (-want +got):\n%s", d)
 			}
-			first := provision.Pending{ObjectID: "p1", Why: provision.ByChange, Lane: provision.Updates, Turn: 2, NotBefore: jobTime.Add(time.Second), Link: &link, Op: &op, Escrow: &escrow, Unmatched: true}
+			first := provision.Pending{ObjectID: "p1", Why: provision.ByChange, Lane: provision.Updates, Turn: 2, Verdict: provision.Ready, NotBefore: jobTime.Add(time.Second), Link: &link, Op: &op, Escrow: &escrow, Unmatched: true}
 			if got, err = s.Pending(t.Context(), f.Key, jobTime.Add(time.Second), 0, 1); err != nil {
 				t.Fatal(err)
 			}
@@ -311,7 +311,7 @@ func TestProvisioningWork(t *testing.T) {
 			if d := cmp.Diff([]string{"p1", "p2", "p3"}, ids); d != "" || err != nil {
 				t.Errorf("pending ids (-want +got):\n%s%v", d, err)
 			}
-			if c, err := s.Counts(t.Context(), f.Key); err != nil || c != (provision.Counts{Linked: 1, Escrowed: 1, Unmatched: 1, Pending: 3}) {
+			if c, err := s.Counts(t.Context(), f.Key); err != nil || c != (provision.Counts{Linked: 1, Active: 1, Escrowed: 1, Unmatched: 1, Pending: 3}) {
 				t.Errorf("counts %+v, %v", c, err)
 			}
 			if st, err := s.State(t.Context(), f.Key); err != nil || st.After != "" {
@@ -437,13 +437,13 @@ func TestProvisioningWork(t *testing.T) {
 				}
 				return c
 			}
-			if got := count(provision.Forget{Escrows: true}); got != (provision.Counts{Linked: 1, Lost: 1, Unmatched: 1}) {
+			if got := count(provision.Forget{Escrows: true}); got != (provision.Counts{Linked: 1, Active: 1, Lost: 1, Unmatched: 1}) {
 				t.Errorf("after a restart: %+v", got)
 			}
 			if got := count(provision.Forget{Links: true, Unmatched: true}); got != (provision.Counts{}) {
 				t.Errorf("after another target: %+v", got)
 			}
-			if c, err := s.Counts(t.Context(), other.Key); err != nil || c != (provision.Counts{Linked: 1, Lost: 1, Escrowed: 1, Unmatched: 1}) {
+			if c, err := s.Counts(t.Context(), other.Key); err != nil || c != (provision.Counts{Linked: 1, Active: 1, Lost: 1, Escrowed: 1, Unmatched: 1}) {
 				t.Errorf("the other job: %+v, %v", c, err)
 			}
 		})

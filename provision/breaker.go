@@ -17,15 +17,15 @@ const (
 	codeWritesRefused = "WritesRefused"
 )
 
-// onTrial has the writes of a slice go one at a time while the target is on trial. ended must be called
-// after the outcome of the write is known. ok is false if the target has refused the write before
-// this one.
+// onTrial has the writes of a slice go one at a time while the target is on trial, and once half of
+// the refusals that open the breaker have come. ended must be called after the outcome of the write
+// is known. ok is false if the target has refused the write before this one.
 func (l *pipeline) onTrial() (ended func(), ok bool) {
 	ended = func() {}
-	if l.trial.Load() {
+	if l.writesGoAlone() {
 		l.trying.Lock()
 		ended = l.trying.Unlock
-		if !l.trial.Load() {
+		if !l.writesGoAlone() {
 			ended()
 			ended = func() {}
 		}
@@ -33,6 +33,15 @@ func (l *pipeline) onTrial() (ended func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return ended, l.systemic == nil
+}
+
+func (l *pipeline) writesGoAlone() bool {
+	if l.trial.Load() {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.refused) >= refusedInARow/2
 }
 
 // trip counts what became of a write.

@@ -43,7 +43,7 @@ func TestATargetThatRefusesEveryWriteIsTriedWithOne(t *testing.T) {
 					t.Errorf("%d writes were sent, want %d", refused, want)
 				}
 			}
-			stopped(20, 8) // those whose requests began before the last of the 20 answers was counted
+			stopped(20, 1)
 			q := w.report().State.Quarantine
 			if q == nil || q.NextAttempt.Sub(w.clock.now()) > 2*time.Minute {
 				t.Errorf("quarantine %+v", q)

@@ -581,7 +581,8 @@ func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	return r.show(entry)
 }
 
-// conclude ends the work for now. What was refused is tried again with the others' retries.
+// conclude returns the outcome of this turn. Members that were refused come again with the retry of
+// the escrow.
 func (s *memberSync) conclude() Outcome {
 	o := Outcome{ObjectID: s.known.ObjectID, Turn: s.known.Turn}
 	switch {

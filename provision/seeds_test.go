@@ -39,13 +39,13 @@ import (
 // was touched, nobody who left has an active account, every account is as the directory says, and
 // another run sends nothing.
 
-// seedsInCI is how many seeds `make test` runs; ROLLCALL_TEST_SEEDS asks for more, and
-// ROLLCALL_TEST_SEED for one of them.
-const seedsInCI = 60
+// usualSeeds is how many seeds run by default. `make test` runs these with the race detector, and 300
+// without it. ROLLCALL_TEST_SEEDS asks for another number, and ROLLCALL_TEST_SEED for one of them.
+const usualSeeds = 60
 
 func TestSeeds(t *testing.T) {
 	t.Parallel()
-	first, n := uint64(1), seedsInCI
+	first, n := uint64(1), usualSeeds
 	if text := os.Getenv("ROLLCALL_TEST_SEEDS"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil {

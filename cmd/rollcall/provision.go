@@ -160,7 +160,7 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 		}
 	}
 	if r.OnHold > 0 {
-		if _, err := fmt.Fprintf(w, "Note: %d of the skipped are on hold or will be: one cause would disable or delete more accounts than it may. Somebody has to approve them.\n", r.OnHold); err != nil {
+		if _, err := fmt.Fprintf(w, "Note: %d of the skipped are on hold or will be: one cause would disable or delete more accounts than it may. Approve them with rollcall provision approve, or reject them.\n", r.OnHold); err != nil {
 			return err
 		}
 	}

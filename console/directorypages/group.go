@@ -554,7 +554,7 @@ func (p *Pages) viewOthers(w http.ResponseWriter, r *http.Request, v *groupVisit
 		pg.Lead += " Members of a group within it are not in scope of the applications that " + v.Group.DisplayName() + " is assigned to, as in Entra."
 	}
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.below("")})
-	pg.Empty = console.EmptyState{Icon: "check", Title: "Nobody is left", Text: "Everyone is a member already.", Action: &console.Action{Text: v.Group.DisplayName(), URL: v.below("")}}
+	pg.Empty = console.EmptyState{Icon: "check", Title: "All are members", Text: "Everyone is a member already.", Action: &console.Action{Text: v.Group.DisplayName(), URL: v.below("")}}
 	if pg.Kind != "" {
 		pg.Empty.Title, pg.Empty.Text = "No group is left", "There is no other group that is not a member already."
 	}

@@ -44,7 +44,7 @@ func (p *Pages) showHeld(w http.ResponseWriter, r *http.Request, v *appVisit) er
 		Text: "One import or one change of settings that would disable or delete more than 10 % of the active accounts waits here for a decision.",
 	}}
 	pg.Title = "On hold"
-	pg.Lead = "These operations disable or delete accounts, and one cause has more of them than it may send unasked. Nothing of them is sent until somebody decides. Everything else goes on."
+	pg.Lead = "These operations disable or delete accounts, and one cause has more of them than it may send unasked. None of them is sent before an operator approves it. Everything else goes on."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	for _, h := range all {
 		c := heldCauseView{HeldCause: h, Heading: h.Words, Changed: changedMeanwhile(h)}

@@ -804,7 +804,7 @@ func (p *Pages) provisioningBadge(ctx context.Context, d directory.ID, a directo
 
 // onHoldBadge returns the badge of a job that waits for a decision.
 func onHoldBadge(r provision.Report) console.Badge {
-	return console.Badge{Tone: console.ToneWarning, Text: console.GroupDigits(r.OnHold) + " on hold", Hint: "Somebody has to approve or reject them"}
+	return console.Badge{Tone: console.ToneWarning, Text: console.GroupDigits(r.OnHold) + " on hold", Hint: "Approve or reject them"}
 }
 
 // provisioningSummary describes an application's provisioning for its overview.

@@ -50,7 +50,7 @@ type caretLine struct {
 
 // triedRow is what a row yields for people.
 type triedRow struct {
-	provision.Trial
+	provision.RowPreview
 	Unknown string // why there is no chosen person; empty if there is one, or none was typed
 	Trace   *traceStep
 	Count   string
@@ -497,7 +497,7 @@ func (p *Pages) try(ctx context.Context, v *appVisit, pg *rowPage, job provision
 		}
 	}
 	if err == nil {
-		tried.Trial, err = p.Jobs.Try(ctx, job, m.Name, target, row, person)
+		tried.RowPreview, err = p.Jobs.Try(ctx, job, m.Name, target, row, person)
 	}
 	if err != nil {
 		if !pg.refuse(err) {
@@ -505,14 +505,14 @@ func (p *Pages) try(ctx context.Context, v *appVisit, pg *rowPage, job provision
 		}
 		return
 	}
-	if tried.Trial.Trace != nil {
-		tried.Trace = traceOf(tried.Trial.Trace)
+	if tried.RowPreview.Trace != nil {
+		tried.Trace = traceOf(tried.RowPreview.Trace)
 	}
-	tried.Count = countWords(tried.Trial)
+	tried.Count = countWords(tried.RowPreview)
 	pg.Tried = tried
 }
 
-func countWords(t provision.Trial) string {
+func countWords(t provision.RowPreview) string {
 	who := "all " + console.PluralForms(t.Examined, "active user", "active users") + " that the job can reach"
 	if !t.All {
 		who = "the first " + console.PluralForms(t.Examined, "active user", "active users")

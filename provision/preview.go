@@ -13,21 +13,21 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Trial shows what one row yields, before it is saved.
-type Trial struct {
-	Chosen   *TrialValue  // the values of the person who is shown in detail; nil if the directory has no users
-	Trace    *expr.Step   // how the chosen person's value was made; nil without an expression
-	Drawn    []TrialValue // the values of people who were picked at random
-	Empty    []TrialValue // the first people without a value
-	Failing  []TrialValue // the first people for which the row fails
-	Empties  int          // people without a value, of Examined
-	Failures int          // people for which the row fails, of Examined
-	Examined int          // people for which the row was evaluated
-	All      bool         // Examined is everybody that the job could reach
+// RowPreview shows what one row yields, before it is saved.
+type RowPreview struct {
+	Chosen   *PreviewValue  // the values of the person who is shown in detail; nil if the directory has no users
+	Trace    *expr.Step     // how the chosen person's value was made; nil without an expression
+	Drawn    []PreviewValue // the values of people who were picked at random
+	Empty    []PreviewValue // the first people without a value
+	Failing  []PreviewValue // the first people for which the row fails
+	Empties  int            // people without a value, of Examined
+	Failures int            // people for which the row fails, of Examined
+	Examined int            // people for which the row was evaluated
+	All      bool           // Examined is everybody that the job could reach
 }
 
-// TrialValue is what a row yields for one person.
-type TrialValue struct {
+// PreviewValue is what a row yields for one person.
+type PreviewValue struct {
 	Person
 	Values  []string // the values; empty if there is none
 	Hidden  bool     // the value is a password or behind Redact, and Values is empty
@@ -36,17 +36,17 @@ type TrialValue struct {
 
 // How much a trial looks at.
 const (
-	trialDrawn  = 10
-	trialListed = 5
-	trialTime   = 400 * time.Millisecond // how long counting people without a value may take
+	previewDrawn  = 10
+	previewListed = 5
+	previewTime   = 400 * time.Millisecond // how long counting people without a value may take
 )
 
 // Try evaluates a row as for an account that is created. person is the object id of the person to
 // show in detail; with "" it is one of those drawn. Try reads only the directory. SelectUniqueValue takes every value as
 // free. The error is an *InputError or *ExpressionError if the row cannot be used, and wraps
 // refusal.NotFound if there is no such person.
-func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit RowEdit, person string) (Trial, error) {
-	var t Trial
+func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit RowEdit, person string) (RowPreview, error) {
+	var t RowPreview
 	changed, err := job.SetRow(mapping, replaces, edit, j.Attributes)
 	if err != nil {
 		return t, err
@@ -60,7 +60,7 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 		return t, &InputError{Field: "Mapping", Text: "is not the mapping of users: values are shown for users only"}
 	}
 	m.now = j.Now
-	tryRow := rowTrial{m: m, row: r, job: changed}
+	tryRow := rowPreviewer{m: m, row: r, job: changed}
 	source, err := j.Sources(ctx, job.Key.Directory)
 	if err != nil {
 		return t, fmt.Errorf("open the directory: %w", err)
@@ -97,8 +97,8 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 	return t, nil
 }
 
-// rowTrial evaluates one row.
-type rowTrial struct {
+// rowPreviewer evaluates one row.
+type rowPreviewer struct {
 	m   *mapping
 	row *row
 	job Job
@@ -106,7 +106,7 @@ type rowTrial struct {
 
 // env is what the row's expression may look at for a person who has access to the application,
 // unless the directory blocks the person.
-func (t rowTrial) env(o Object) expr.Env {
+func (t rowPreviewer) env(o Object) expr.Env {
 	attributes := map[string]any{attrEnabled: false}
 	maps.Copy(attributes, o.Attributes)
 	attributes[attrSoftDeleted] = !o.Active()
@@ -116,8 +116,8 @@ func (t rowTrial) env(o Object) expr.Env {
 	return env
 }
 
-func (t rowTrial) value(o Object) TrialValue {
-	v := TrialValue{Person: Person{ObjectID: o.ID, Name: o.Name}}
+func (t rowPreviewer) value(o Object) PreviewValue {
+	v := PreviewValue{Person: Person{ObjectID: o.ID, Name: o.Name}}
 	want, _, problem := t.row.evaluate(t.env(o), true)
 	switch {
 	case problem != nil:
@@ -138,14 +138,14 @@ func (t rowTrial) value(o Object) TrialValue {
 }
 
 // has reports whether the row has a value for the person, or says why not.
-func (v TrialValue) has() bool { return v.Hidden || len(v.Values) > 0 }
+func (v PreviewValue) has() bool { return v.Hidden || len(v.Values) > 0 }
 
-func (t rowTrial) query(after string, limit int) SnapshotQuery {
+func (t rowPreviewer) query(after string, limit int) SnapshotQuery {
 	return SnapshotQuery{App: t.job.Key.App, AssignedOnly: t.job.Scope != Everyone, After: after, Limit: limit}
 }
 
 // draw returns people chosen at random. From a large directory it takes those at random places.
-func (t rowTrial) draw(ctx context.Context, source Source) ([]Object, error) {
+func (t rowPreviewer) draw(ctx context.Context, source Source) ([]Object, error) {
 	first, err := source.Snapshot(ctx, t.query("", importPage))
 	if err != nil {
 		return nil, fmt.Errorf("read the users: %w", err)
@@ -153,11 +153,11 @@ func (t rowTrial) draw(ctx context.Context, source Source) ([]Object, error) {
 	if len(first) < importPage {
 		first = slices.DeleteFunc(first, func(o Object) bool { return !o.Active() })
 		mathrand.Shuffle(len(first), func(i, j int) { first[i], first[j] = first[j], first[i] })
-		return first[:min(len(first), trialDrawn)], nil
+		return first[:min(len(first), previewDrawn)], nil
 	}
 	var drawn []Object
 	seen := map[string]bool{}
-	for range 2 * trialDrawn {
+	for range 2 * previewDrawn {
 		// Object ids are random, in hexadecimal digits.
 		place := fmt.Sprintf("%016x", mathrand.Uint64())
 		list, err := source.Snapshot(ctx, t.query(place, 1))
@@ -165,7 +165,7 @@ func (t rowTrial) draw(ctx context.Context, source Source) ([]Object, error) {
 			return nil, fmt.Errorf("read the users: %w", err)
 		}
 		for _, o := range list {
-			if !seen[o.ID] && o.Active() && len(drawn) < trialDrawn {
+			if !seen[o.ID] && o.Active() && len(drawn) < previewDrawn {
 				seen[o.ID] = true
 				drawn = append(drawn, o)
 			}
@@ -175,8 +175,8 @@ func (t rowTrial) draw(ctx context.Context, source Source) ([]Object, error) {
 }
 
 // count evaluates the row for everybody, or for as many people as the time allows.
-func (t rowTrial) count(ctx context.Context, source Source, trial *Trial) error {
-	end := time.Now().Add(trialTime)
+func (t rowPreviewer) count(ctx context.Context, source Source, trial *RowPreview) error {
+	end := time.Now().Add(previewTime)
 	q := t.query("", importPage)
 	for {
 		list, err := source.Snapshot(ctx, q)
@@ -209,8 +209,8 @@ func (t rowTrial) count(ctx context.Context, source Source, trial *Trial) error 
 	}
 }
 
-func appendFew(list []TrialValue, v TrialValue) []TrialValue {
-	if len(list) < trialListed {
+func appendFew(list []PreviewValue, v PreviewValue) []PreviewValue {
+	if len(list) < previewListed {
 		list = append(list, v)
 	}
 	return list

@@ -63,7 +63,7 @@ func (r *Roster) ReplaceGroup(ctx context.Context, id string, doc scim.Resource,
 // patchGroup applies a PATCH. Operations that select members by value go directly to the member
 // rows. A filter on anything else needs the whole list of members.
 func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p *scim.Patch, c Change) (Outcome, error) {
-	rest, edits, byValue := p.Detach("members")
+	rest, edits, byValue := p.DetachAttribute("members")
 	return r.changeGroup(ctx, rt, id, c, func(m *membersEdit, old scim.Resource) (*draft, error) {
 		if !byValue {
 			return m.patchWhole(ctx, rt, p, old, c.Locations)

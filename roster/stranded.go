@@ -54,7 +54,7 @@ type strandedDropper struct {
 func (d *strandedDropper) dropType(ctx context.Context, change site.SchemaChange, kind scim.TypeName, losses []scim.Loss) error {
 	old, _ := change.Old.ByName(kind) // the type exists, because it loses something
 	d.old, d.losses = &resourceType{old, d.roster.uniqueOf(old)}, losses
-	if losses[0].Whole() {
+	if losses[0].AffectsWholeType() {
 		return d.eachResource(ctx, kind, d.remove)
 	}
 	next, _ := change.Next.ByName(kind) // the type exists, because it is not lost as a whole
@@ -118,7 +118,7 @@ func (d *strandedDropper) strip(ctx context.Context, rec Record) error {
 	}
 	doc, dropped := was.Clone(), false
 	for _, l := range d.losses {
-		dropped = l.Drop(doc) || dropped
+		dropped = l.DropValues(doc) || dropped
 	}
 	rec.Values = valuesOf(rec.Kind, was)
 	rec.Unique = slices.DeleteFunc(d.old.uniqueValues(was), func(v Value) bool { return slices.Contains(d.unique, v.Path) })

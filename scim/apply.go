@@ -36,7 +36,7 @@ type applier struct {
 	working Resource        // the copy that operations change
 	copied  map[string]bool // top-level members that were copied already
 	fixes   []Fix
-	shownAs []Resource // how a GET shows the resource
+	shownAs []Resource // the resource as a GET shows it; there may be several such forms
 
 	ignored []Ignored
 	reduced map[string]bool // elements that lost a sub-attribute, by pointerKey
@@ -127,7 +127,8 @@ func (a *applier) applyOperation(op Operation) error {
 	return nil
 }
 
-// removeExtension unassigns every attribute of an extension that a client may unassign.
+// removeExtension unassigns the attributes of an extension, except those that a client may not
+// change.
 func (a *applier) removeExtension(p *Path) error {
 	a.ensureCopied(p.URN)
 	m, _ := a.working[p.URN].(map[string]any)
@@ -166,14 +167,14 @@ func (a *applier) removeHollowElements(p *Path, before Resource) {
 	}
 	old, _ := p.container(before)[p.Name].([]any)
 	kept := make([]any, 0, len(list))
-	sent := false // the request sent an element that is removed
+	sent := false // whether the request sent one of the removed elements itself
 	for _, e := range list {
 		switch {
 		case !a.shouldRemoveElement(p.attr, e):
 			kept = append(kept, e)
 		case a.lostSubAttribute(e):
 		case slices.ContainsFunc(old, func(o any) bool { return equalValues(o, e) }):
-			kept = append(kept, e) // unchanged by the request
+			kept = append(kept, e) // the request did not change this element
 		default:
 			sent = true
 		}
@@ -209,7 +210,7 @@ func (a *applier) lostSubAttribute(e any) bool { return a.reduced[pointerKey(e)]
 // distinct.
 func pointerKey(element any) string { return fmt.Sprintf("%p", element) }
 
-// checkReadOnlyUnchanged accepts a isReadOnly attribute that is sent as a GET shows it, and returns a
+// checkReadOnlyUnchanged accepts a readOnly attribute that is sent as a GET shows it, and returns a
 // mutability error for any other value. RFC 7644 §3.5.2 forbids modifying it; sending the same
 // value is no modification.
 func (a *applier) checkReadOnlyUnchanged(op Operation) error {
@@ -228,8 +229,8 @@ func (a *applier) checkReadOnlyUnchanged(op Operation) error {
 	return nil
 }
 
-// matchesShown compares the sent values with the shown ones. A complex value may be sent in part,
-// and add need not name all values.
+// matchesShown reports whether the sent values equal those that a GET shows. A complex value may be
+// sent with only some of its sub-attributes, and an add may name only some of the values.
 func matchesShown(op Operation, shown []any) bool {
 	leaf := op.Path.attr
 	if op.Path.sub != nil {
@@ -493,8 +494,8 @@ func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 	return have, a.clearOtherPrimaries(op.Path, have, made)
 }
 
-// addToElement adds a value to a list that already has it. The element takes over its other
-// sub-attributes, except immutable ones that are set.
+// addToElement handles an add of a value that the list already has. It copies the sub-attributes of
+// the sent value into the existing element, except immutable ones that the element already has.
 func (a *applier) addToElement(op Operation, element, value any) {
 	m, ok := element.(map[string]any)
 	if !ok {
@@ -519,7 +520,8 @@ func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, err
 	if m == nil {
 		m = map[string]any{}
 	}
-	// In schema order, so "value" comes first: setting it drops what described the old reference.
+	// In schema order, "value" comes before the sub-attributes that describe it: setting it drops
+	// those of the old reference.
 	for _, sub := range op.Path.attr.SubAttributes {
 		v, named := given[sub.Name]
 		if !named {
@@ -532,8 +534,8 @@ func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, err
 	return m, nil
 }
 
-// setSub sets a sub-attribute of one value; nil unassigns it. A new reference drops the
-// sub-attributes that described the old one.
+// setSub sets a sub-attribute of one value; nil unassigns it. When "value" refers to a resource and
+// changes, setSub also drops the sub-attributes that described the old resource.
 func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) error {
 	p := op.Path
 	old, had := m[sub.Name]
@@ -685,7 +687,8 @@ func (a *applier) changeMatched(op Operation, list []any, matched []int, value a
 	return list, nil
 }
 
-// elementAfter returns a selected element after add, which merges, or replace.
+// elementAfter returns a selected element as it is after the operation. An add merges the sent
+// value into the element; a replace puts the sent value in its place.
 func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, error) {
 	if op.Op == "add" {
 		return a.mergeInto(op, m, cloneValue(value))
@@ -706,8 +709,8 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 		}
 	}
 	if op.Path.attr.MultiValued && isHollow(op.Path.attr, next) {
-		// {"display": "Work"} only describes the value, so it must not erase the rest; {"value":
-		// null} must.
+		// A value such as {"display": "Work"} only describes the element, so it must not erase the
+		// other sub-attributes. {"value": null} must.
 		return a.mergeInto(op, m, cloneValue(value))
 	}
 	for _, sub := range op.Path.attr.SubAttributes {
@@ -737,10 +740,10 @@ func withoutIndexes(list []any, gone []int) []any {
 
 // createElement adds the element that a filter describes when no element matches it. Entra sets
 // emails[type eq "work"].value on users that have no address. RFC 7644 §3.5.2.3 wants noTarget for
-// replace, which Strict returns.
+// replace, which Strict mode returns.
 //
 // The list comes back unchanged when the operation was applied before and made its own filter
-// false, as emails[value eq "old"].value does.
+// false, as a new emails[value eq "old"].value does.
 func (a *applier) createElement(op Operation, list []any, value any) ([]any, error) {
 	p := op.Path
 	noTarget := NoTarget("%s selects no value", p)

@@ -75,7 +75,7 @@ func BenchmarkSplice(b *testing.B) {
 	_, doc := benchUser(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		Splice(doc, Added{Location: "https://example.com/scim/v2/Users/2819c223-7f76-453a-919d-413861904646"})
+		Splice(doc, UnstoredParts{Location: "https://example.com/scim/v2/Users/2819c223-7f76-453a-919d-413861904646"})
 	}
 }
 
@@ -139,7 +139,7 @@ func BenchmarkAddOneMemberToTenThousand(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			if _, _, ok := p.Detach("members"); !ok {
+			if _, _, ok := p.DetachAttribute("members"); !ok {
 				b.Fatal("not detached")
 			}
 		}

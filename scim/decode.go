@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Decode reads the body of a PUT. The result has canonical names and types. It leaves out isReadOnly
+// Decode reads the body of a PUT. The result has canonical names and types. It leaves out readOnly
 // attributes, which a client may not set, and attributes that are never returned, which are not
 // kept. It does not check required attributes; Validate does.
 //
@@ -24,8 +24,8 @@ func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 }
 
 // DecodeNew is Decode for a POST. It also demands the required attributes whose values are not
-// kept, because Validate cannot see them. A PUT may leave those out, as it may send back what a GET
-// showed.
+// kept, because Validate cannot see them. A PUT may leave those out, because a client may send back
+// what a GET showed.
 func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	d := reader{mode: m, forCreate: true}
 	r, err := d.readBody(rt, body)
@@ -51,7 +51,8 @@ func (d *reader) readBody(rt *ResourceType, body []byte) (Resource, error) {
 	return d.readResource(rt, o)
 }
 
-// readResource reads the members of a body, then its path keys, then checks schemas.
+// readResource reads the members of a body, then the members whose names are paths, and then checks
+// "schemas".
 func (d *reader) readResource(rt *ResourceType, o object) (Resource, error) {
 	r := make(Resource, len(o)+1)
 	for _, m := range o {
@@ -73,7 +74,7 @@ func (d *reader) readResource(rt *ResourceType, o object) (Resource, error) {
 // readMember reads one top-level member of a body.
 func (d *reader) readMember(rt *ResourceType, r Resource, o object, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // RFC 7643 §3: "schemas" follows from the attributes, and checkSchemas reads it.
+		return nil // RFC 7643 §3: the server derives "schemas" from the attributes. checkSchemas checks the sent list.
 	}
 	if a := rt.coreAttribute(m.name); a != nil {
 		return d.readAttribute(r, a, AttrPath{Name: a.Name}, m.value)
@@ -260,8 +261,8 @@ func noKnownNamesError(path AttrPath, names []string) error {
 }
 
 // repeatsOwnURN reports whether a member of an extension's object is "schemas" with only that
-// extension's URN. Libraries that model an extension like a resource (scim2-models) send it. It
-// adds nothing to the name of the object.
+// extension's URN. Libraries that model an extension like a resource (scim2-models) send it. The
+// member is redundant.
 func repeatsOwnURN(s *Schema, m member) bool {
 	list, ok := m.value.([]any)
 	if !ok || !equalName(m.name, "schemas") {
@@ -275,10 +276,10 @@ func repeatsOwnURN(s *Schema, m member) bool {
 	return true
 }
 
-// readAttribute reads a value of one attribute and stores it in into.
+// readAttribute reads a value of one attribute and stores it in the map into.
 func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath, raw any) error {
 	if a.Mutability == ReadOnly {
-		return nil // RFC 7644 §3.3: values of isReadOnly attributes are ignored.
+		return nil // RFC 7644 §3.3: values of readOnly attributes are ignored.
 	}
 	v, err := d.readValue(a, path, raw)
 	if err != nil {
@@ -302,7 +303,7 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath,
 		}
 	case nil:
 		if d.forReplace && keptWhenLeftOut(a, path) {
-			into[a.Name] = nil // tells MergePut that it was sent, not left out
+			into[a.Name] = nil // nil tells MergePut that the attribute was sent as null, not left out
 		}
 	}
 	if v == nil {

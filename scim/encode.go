@@ -147,23 +147,24 @@ func appendSorted(b []byte, v any) []byte {
 	return append(b, "null"...)
 }
 
-// Added holds the parts of an answer that the stored document does not have.
-type Added struct {
+// UnstoredParts holds the parts of an answer that are not stored in the document. Splice adds them.
+type UnstoredParts struct {
 	Groups   []byte // the attribute groups as a JSON array; nil for none
 	Version  string // replaces meta.version; empty keeps the stored one
 	Location string // meta.location; empty for none
 }
 
 // Splice adds groups before meta, and meta.version and meta.location inside it. It works on bytes
-// made by Encode without parsing them: meta is their last member, and version is the last member of
-// meta. A document without meta gets only groups; one without meta.version gets no version.
-func Splice(doc []byte, add Added) []byte {
+// made by Encode without parsing them: meta is the last member of the document, and version is the
+// last member of meta. A document without meta gets only groups; one without meta.version gets no
+// version.
+func Splice(doc []byte, add UnstoredParts) []byte {
 	out := make([]byte, 0, len(doc)+len(add.Groups)+len(add.Version)+len(add.Location)+32)
 	before, after := SplitBeforeMeta(doc)
 	switch {
 	case len(after) == 0 || after[len(after)-1] != '}':
 		return append(out, doc...)
-	case after[0] == '}': // no meta
+	case after[0] == '}': // the document has no meta
 		add.Version, add.Location = "", ""
 	}
 	out = append(out, before...)

@@ -73,7 +73,7 @@ func Paths(n Node) []AttrPath {
 // Node is one of the values And, Or, Not, Compare, Present and ValuePath.
 type Node interface {
 	match(v scope) bool
-	append(b []byte, parent int) []byte
+	appendText(b []byte, parent int) []byte
 }
 
 // And is true when both of its sides are true.
@@ -85,8 +85,8 @@ type Or struct{ Left, Right Node }
 // Not is true when its node is false.
 type Not struct{ Node Node }
 
-// Compare is "path op value". When a path named a complex attribute without a sub-attribute, Sub is
-// "value" here. Inside a ValuePath, the path is only the name of a sub-attribute.
+// Compare is "path op value". When the filter names a complex attribute without a sub-attribute,
+// Path.Sub is "value". Inside a ValuePath, the path is only the name of a sub-attribute.
 type Compare struct {
 	Path  AttrPath
 	Op    Op

@@ -14,7 +14,8 @@ func (p *filterParser) newCompare(path AttrPath, a *Attribute, op Op, lit litera
 		return p.newNullCompare(path, a, op)
 	}
 	if a != nil && a.Type == Complex && !p.inValuePath {
-		// A complex attribute without a sub-attribute, such as emails or manager, means its value.
+		// A complex attribute without a sub-attribute, such as emails or manager, means its
+		// sub-attribute "value".
 		sub := a.Sub("value")
 		if path.Sub != "" || sub == nil {
 			return nil, p.failf("%s is complex; name one of its sub-attributes", path)
@@ -132,7 +133,8 @@ type operand struct {
 	isTime bool
 }
 
-// prepare folds and parses the value once, so that each match only compares.
+// prepare returns the right side of the comparison, folded and parsed once, so that each match only
+// compares.
 func (c Compare) prepare() operand {
 	o := operand{ready: true}
 	s, ok := c.Value.(string)

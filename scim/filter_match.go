@@ -118,7 +118,7 @@ func (c Compare) match(v scope) bool {
 		if m, ok := e.(map[string]any); ok {
 			sub := c.Path.Sub
 			if sub == "" {
-				sub = "value" // this happens only without a schema; with one, Sub is set
+				sub = "value" // without a schema, Sub may be empty, and then the filter means the sub-attribute "value"
 			}
 			e = memberOf(m, sub, ignoreCase)
 		} else if c.Path.Sub != "" && !equalName(c.Path.Sub, "value") {
@@ -134,7 +134,7 @@ func (c Compare) match(v scope) bool {
 	})
 }
 
-// matchesValue compares one value.
+// matchesValue reports whether one value satisfies the comparison.
 func (c Compare) matchesValue(e any) bool {
 	switch e := e.(type) {
 	case string:
@@ -153,7 +153,8 @@ func (c Compare) matchesValue(e any) bool {
 	return c.Op == Ne
 }
 
-// matchesString compares a string or, for a dateTime attribute, a time.
+// matchesString reports whether a string satisfies the comparison. For a dateTime attribute, it
+// compares the time in the string.
 func (c Compare) matchesString(s string) bool {
 	if c.operand.isTime {
 		if t, ok := parseTime(s); ok && c.Op != Co && c.Op != Sw && c.Op != Ew {
@@ -236,41 +237,41 @@ const (
 )
 
 // String prints the filter. Parsing the result gives the same tree.
-func (f *Filter) String() string { return string(f.Root.append(nil, levelOr)) }
+func (f *Filter) String() string { return string(f.Root.appendText(nil, levelOr)) }
 
 // appendBinary prints "left word right", in parentheses where the parent binds tighter.
 func appendBinary(b []byte, left, right Node, word string, level, parent int) []byte {
 	if parent > level {
 		b = append(b, '(')
 	}
-	b = left.append(b, level)
+	b = left.appendText(b, level)
 	b = append(b, word...)
-	b = right.append(b, level+1) // the parser builds left-leaning trees
+	b = right.appendText(b, level+1) // the parser groups from the left, so a right side with the same operator needs parentheses
 	if parent > level {
 		b = append(b, ')')
 	}
 	return b
 }
 
-func (n Or) append(b []byte, parent int) []byte {
+func (n Or) appendText(b []byte, parent int) []byte {
 	return appendBinary(b, n.Left, n.Right, " or ", levelOr, parent)
 }
 
-func (n And) append(b []byte, parent int) []byte {
+func (n And) appendText(b []byte, parent int) []byte {
 	return appendBinary(b, n.Left, n.Right, " and ", levelAnd, parent)
 }
 
-func (n Not) append(b []byte, _ int) []byte {
+func (n Not) appendText(b []byte, _ int) []byte {
 	b = append(b, "not ("...)
-	b = n.Node.append(b, levelOr)
+	b = n.Node.appendText(b, levelOr)
 	return append(b, ')')
 }
 
-func (n Present) append(b []byte, _ int) []byte {
+func (n Present) appendText(b []byte, _ int) []byte {
 	return append(append(b, n.Path.String()...), " pr"...)
 }
 
-func (c Compare) append(b []byte, _ int) []byte {
+func (c Compare) appendText(b []byte, _ int) []byte {
 	b = append(b, c.Path.String()...)
 	b = append(b, ' ')
 	b = append(b, c.Op...)
@@ -278,9 +279,9 @@ func (c Compare) append(b []byte, _ int) []byte {
 	return appendSorted(b, c.Value)
 }
 
-func (n ValuePath) append(b []byte, _ int) []byte {
+func (n ValuePath) appendText(b []byte, _ int) []byte {
 	b = append(b, n.Path.String()...)
 	b = append(b, '[')
-	b = n.Filter.append(b, levelOr)
+	b = n.Filter.appendText(b, levelOr)
 	return append(b, ']')
 }

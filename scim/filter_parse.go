@@ -39,13 +39,13 @@ type filterParser struct {
 	text               string
 	pos                int
 	rt                 *ResourceType
-	valuePathAttribute *Attribute // whether the parser is inside a value path: the attribute before the brackets, if known
+	valuePathAttribute *Attribute // inside a value path: the attribute before the brackets, if it is known
 	inValuePath        bool       // whether the parser is inside a value path
 	termCount          int
 	bracketDepth       int // open brackets
 
-	allowUnknown bool // a name that rt lacks is unassigned, not an error
-	unknownName  bool // the error is a name that rt lacks, not the grammar
+	allowUnknown bool // whether a name that rt lacks counts as unassigned instead of being an error
+	unknownName  bool // whether the error is a name that rt lacks, not a mistake in the grammar
 }
 
 // parse reads the whole filter and checks that nothing follows it.

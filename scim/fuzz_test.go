@@ -127,7 +127,7 @@ func FuzzParsePath(f *testing.F) {
 // rows.
 func checkDetached(t *testing.T, rt *ResourceType, p *Patch, before Resource, whole PatchResult, wholeErr error) {
 	t.Helper()
-	rest, edits, ok := p.Detach("members")
+	rest, edits, ok := p.DetachAttribute("members")
 	if !ok || rt.Schema.Attribute("members") == nil {
 		return
 	}

@@ -133,8 +133,8 @@ func (sc *scanner) skipLiteral(word string) bool {
 	return true
 }
 
-// enter steps into an object or array. It fails above MaxJSONDepth.
-func (sc *scanner) enter() error {
+// enterNested steps into an object or array. It fails above MaxJSONDepth.
+func (sc *scanner) enterNested() error {
 	sc.depth++
 	if sc.depth > MaxJSONDepth {
 		return sc.failf("objects and arrays are nested deeper than %d", MaxJSONDepth)
@@ -145,7 +145,7 @@ func (sc *scanner) enter() error {
 }
 
 func (sc *scanner) readArray() (any, error) {
-	if err := sc.enter(); err != nil {
+	if err := sc.enterNested(); err != nil {
 		return nil, err
 	}
 	list := []any{}
@@ -165,8 +165,8 @@ func (sc *scanner) readArray() (any, error) {
 	return list, nil
 }
 
-// skip steps over a value. It only finds where the value ends and checks nothing inside it.
-func (sc *scanner) skip() error {
+// skipValue steps over a value. It only finds where the value ends and checks nothing inside it.
+func (sc *scanner) skipValue() error {
 	for depth := 0; sc.pos < len(sc.text); {
 		switch sc.text[sc.pos] {
 		case '"':
@@ -222,7 +222,7 @@ func (sc *scanner) skipComma() bool {
 }
 
 func (sc *scanner) readObject() (any, error) {
-	if err := sc.enter(); err != nil {
+	if err := sc.enterNested(); err != nil {
 		return nil, err
 	}
 	var names uniqueNames
@@ -246,7 +246,7 @@ func (sc *scanner) readObject() (any, error) {
 			return nil, InvalidSyntax("The body names %s twice in one object", quote(name))
 		}
 		if sc.isWanted != nil && sc.depth == 1 && !sc.isWanted(name) {
-			if err := sc.skip(); err != nil {
+			if err := sc.skipValue(); err != nil {
 				return nil, err
 			}
 			sc.skipSpaces()
@@ -293,7 +293,7 @@ func (sc *scanner) readName() (string, error) {
 // map for a large one, so that the cost stays proportional to the size of the body.
 type uniqueNames struct{ seen map[string]bool }
 
-// add reports whether name is new in o.
+// add remembers a name of the object o and reports whether the name is new in o.
 func (u *uniqueNames) add(o object, name string) bool {
 	const small = 24
 	if len(o) < small {

@@ -41,7 +41,7 @@ func ParseMembers(body []byte) (Members, error) {
 
 // readMembers reads an object and keeps the values unread.
 func (sc *scanner) readMembers() (Members, error) {
-	if err := sc.enter(); err != nil {
+	if err := sc.enterNested(); err != nil {
 		return nil, err
 	}
 	var list Members
@@ -59,7 +59,7 @@ func (sc *scanner) readMembers() (Members, error) {
 		}
 		names[lowerName(name)] = true
 		start := sc.pos
-		if err := sc.skip(); err != nil {
+		if err := sc.skipValue(); err != nil {
 			return nil, err
 		}
 		value := json.RawMessage(sc.text[start:sc.pos])
@@ -97,14 +97,14 @@ func (m Members) Encode() json.RawMessage {
 	return append(b, '}')
 }
 
-// namePrefix is how much of a document StringOf reads first. The attributes that name a resource
-// are near the beginning.
-const namePrefix = 512
+// firstReadBytes is how many bytes of a document StringOf reads first. The attributes that name a
+// resource are near the beginning.
+const firstReadBytes = 512
 
 // StringOf returns a top-level string of a document that Encode wrote, or "" when there is none.
 // The name must have its canonical spelling. StringOf reads no more of the document than it needs.
 func StringOf(doc []byte, name string) string {
-	if value, ok := stringOf(string(doc[:min(len(doc), namePrefix)]), name); ok || len(doc) <= namePrefix {
+	if value, ok := stringOf(string(doc[:min(len(doc), firstReadBytes)]), name); ok || len(doc) <= firstReadBytes {
 		return value
 	}
 	value, _ := stringOf(string(doc), name)
@@ -123,7 +123,7 @@ func stringOf(doc, name string) (value string, ok bool) {
 			value, err := sc.readString()
 			return value, err == nil
 		}
-		if sc.skip() != nil || !sc.skipComma() {
+		if sc.skipValue() != nil || !sc.skipComma() {
 			return "", false
 		}
 	}

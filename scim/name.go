@@ -101,8 +101,8 @@ func (d *reader) findAttribute(rt *ResourceType, t *target, text string) error {
 	return nil
 }
 
-// splitURN splits a name after the URN of a schema of rt. It must know the URNs, because the dot of
-// "2.0" does not separate anything.
+// splitURN splits a name after the URN of a schema of rt. It must know the URNs, because they
+// contain colons and dots themselves ("2.0").
 func (d *reader) splitURN(rt *ResourceType, text string) (t target, rest string, found bool) {
 	if rt == nil || strings.IndexByte(text, ':') < 0 {
 		return target{}, text, false

@@ -46,7 +46,7 @@ func significantDigits(text string) (digits string, exponent int) {
 	mantissa, exp := text, 0
 	if index := strings.IndexAny(text, "eE"); index >= 0 {
 		mantissa = text[:index]
-		exp, _ = strconv.Atoi(text[index+1:]) // out of range: Atoi clamps it, and the comparison fails
+		exp, _ = strconv.Atoi(text[index+1:]) // Atoi limits an exponent out of range, and then the comparison fails
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	digits = strings.TrimLeft(whole+fraction, "0")

@@ -9,10 +9,10 @@ import (
 const (
 	MaxPatchOperations = 1000
 	MaxPatchValues     = 10000 // values of one multi-valued attribute in one operation
-	MaxPatchChanges    = 5000  // operations after those without a path are split
+	MaxPatchChanges    = 5000  // operations, counted after those without a path were split
 )
 
-// maxIgnored bounds how many lines one request can write to the request log.
+// maxIgnored bounds how many ignored parts of one request are listed in the request log.
 const maxIgnored = 50
 
 // Patch is a PATCH request that was read for a resource type. An operation without a path is split:
@@ -23,16 +23,16 @@ type Patch struct {
 	mode           Mode
 	ignored        []Ignored
 	operationCount int        // operations in the request
-	shownAs        []Resource // how a GET shows the resource
+	shownAs        []Resource // the resource as a GET shows it; there may be several such forms
 }
 
-// Shown gives the patch the resource as answers show it, which is more than what is stored. There
-// may be several forms. A isReadOnly value that equals the one in any form is no change.
-func (p *Patch) Shown(forms ...Resource) { p.shownAs = forms }
+// SetShownForms gives the patch the resource as answers show it, which includes parts that are not stored.
+// There may be several such forms. A readOnly value that equals the one in any form is no change.
+func (p *Patch) SetShownForms(forms ...Resource) { p.shownAs = forms }
 
-// AsksShown reports whether the patch names isReadOnly attributes that only answers have (meta and
-// groups). Then call Shown before Apply.
-func (p *Patch) AsksShown() bool {
+// NeedsShownForms reports whether the patch names readOnly attributes that are only in answers, not
+// stored (meta and groups). Then call Shown before Apply.
+func (p *Patch) NeedsShownForms() bool {
 	for _, op := range p.Operations {
 		if op.Path.URN == "" && op.Path.isReadOnly() && (op.Path.Name == "meta" || op.Path.Name == groupsAttribute) {
 			return true
@@ -41,7 +41,7 @@ func (p *Patch) AsksShown() bool {
 	return false
 }
 
-// Addresses reports whether an operation changes that attribute of the core schema, or a part of
+// Addresses reports whether an operation changes the core attribute with that name, or a part of
 // it.
 func (p *Patch) Addresses(name string) bool {
 	for _, op := range p.Operations {
@@ -68,7 +68,7 @@ type Operation struct {
 	Value any
 
 	index   int  // position of the operation in the request, 0-based
-	fromKey bool // the path was a key in the value of an operation without a path
+	fromKey bool // whether the path was a key in the value of an operation without a path
 }
 
 // PatchResult is the outcome of Apply.
@@ -106,8 +106,8 @@ type patchDecoder struct {
 	patch *Patch
 
 	index        int  // position of the current operation
-	inKeys       bool // reading the keys of a value without a path
-	hasValue     bool // the operation has a value, even if it is null
+	inKeys       bool // whether the decoder reads the keys of a value without a path
+	hasValue     bool // whether the operation has a value, even if it is null
 	understood   int  // how many parts of the operation had a path that was understood
 	unknownNames []string
 }
@@ -129,7 +129,7 @@ func (d *patchDecoder) readRequest(o object) error {
 		return InvalidSyntax("Operations is empty")
 	}
 	d.patch.operationCount = len(list)
-	useful := len(list) == 0 // Microsoft's validator sends an empty list
+	useful := len(list) == 0 // a request without operations is fine: Microsoft's validator sends one
 	for i, raw := range list {
 		d.index, d.understood, d.inKeys = i, 0, false
 		before := len(d.unknownNames)
@@ -262,7 +262,7 @@ func (d *patchDecoder) operationsWithoutPath(op string, value any) error {
 // operationForKey reads one key of a value without a path.
 func (d *patchDecoder) operationForKey(op string, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // "schemas" follows from the attributes
+		return nil // the server derives "schemas" from the attributes
 	}
 	if equalName(m.name, d.rt.Schema.ID) {
 		return d.operationsWithoutPath(op, m.value)
@@ -304,7 +304,7 @@ func (d *patchDecoder) operationAt(op, text string, raw any) error {
 	if p.Name == "" {
 		return d.readExtensionOperation(op, p, raw)
 	}
-	if done, err := d.handleProtected(op, p, raw); done || err != nil {
+	if done, err := d.handleReadOnly(op, p, raw); done || err != nil {
 		return err
 	}
 	if op == "remove" {
@@ -313,9 +313,9 @@ func (d *patchDecoder) operationAt(op, text string, raw any) error {
 	return d.readAssignment(op, p, raw)
 }
 
-// handleProtected handles attributes that a client cannot set. done means that the operation needs
-// no further reading.
-func (d *patchDecoder) handleProtected(op string, p Path, raw any) (done bool, err error) {
+// handleReadOnly handles an operation on attributes that a client cannot set. done means that the
+// operation needs no further reading.
+func (d *patchDecoder) handleReadOnly(op string, p Path, raw any) (done bool, err error) {
 	switch {
 	case p.attr.Name == "schemas" && p.URN == "" && op == "remove":
 		return true, Mutability("schemas is required and cannot be removed; to drop a schema, remove its attributes")
@@ -459,7 +459,7 @@ func (d *patchDecoder) valuesToRemove(p Path, raw any) (any, error) {
 	a := p.attr
 	if p.sub != nil {
 		one := *p.sub
-		one.MultiValued = true // the request names values of the sub-attribute
+		one.MultiValued = true // the request may name several values of the sub-attribute
 		a = &one
 	}
 	return d.readValue(a, AttrPath{p.URN, p.Name, p.Sub}, asList(a, raw))
@@ -505,7 +505,7 @@ func (d *patchDecoder) readAssignment(op string, p Path, raw any) error {
 			d.ignore(name, d.rt.Name+" has no such attribute")
 		}
 		if op == "replace" {
-			op = "add" // the values that were not understood may be existing ones
+			op = "add" // values that could not be read may be existing ones, which a replace would remove
 			d.addFix("unread-values", p.String(), "not all values could be read, so those that are there stay as well")
 		}
 	case map[string]any:

@@ -1,19 +1,20 @@
 package scim
 
-// Edit is one step on a multi-valued attribute whose elements are identified by their values alone.
+// Edit is one change of a multi-valued attribute whose elements are identified by their values
+// alone.
 type Edit struct {
 	Op     string // "add", "remove", or "replace": the list becomes exactly Values
 	Values []any  // elements, as map[string]any with "value" for a complex attribute; distinct
 }
 
-// Detach splits a patch: the operations on one multi-valued core attribute become edits, and rest
+// DetachAttribute splits a patch: the operations on one multi-valued core attribute become edits, and rest
 // holds the other operations. A store that keeps the values as rows can apply edits at a cost that
 // depends on the number of values named, not on the size of the list. Apply the edits in order.
 // Adding a value that exists and removing one that does not change nothing.
 //
 // ok is false when an operation needs the stored values: a filter on anything but "value", or a
 // sub-attribute. Then the caller must apply the whole patch to the whole resource.
-func (p *Patch) Detach(name string) (rest *Patch, edits []Edit, ok bool) {
+func (p *Patch) DetachAttribute(name string) (rest *Patch, edits []Edit, ok bool) {
 	rest = &Patch{mode: p.mode, ignored: p.ignored, operationCount: p.operationCount, shownAs: p.shownAs}
 	for _, op := range p.Operations {
 		if op.Path.URN != "" || op.Path.Name != name {

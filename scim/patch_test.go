@@ -478,7 +478,7 @@ func TestPatchDetach(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rest, edits, ok := p.Detach("members")
+			rest, edits, ok := p.DetachAttribute("members")
 			if ok == c.no {
 				t.Fatalf("got ok %v, want %v", ok, !c.no)
 			}

@@ -70,8 +70,8 @@ func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 	return d.readFilterPart(rt, p, text, index)
 }
 
-// unknownIfWellFormed returns the error for a path with an unknown name. A syntax error comes
-// first.
+// unknownIfWellFormed returns the error for a path with an unknown name. If the path also has a
+// syntax error, it returns that one.
 func (d *reader) unknownIfWellFormed(text string) error {
 	if _, err := (&reader{mode: d.mode}).readPath(nil, text); err != nil {
 		return err

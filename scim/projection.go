@@ -4,8 +4,8 @@ import "strings"
 
 // Projection decides which attributes an answer has. RFC 7644 §3.9.
 type Projection struct {
-	include        bool                       // whether the request has the parameter attributes
-	names          map[string]map[string]bool // top-level key (a URN's attribute as URN:name) → sub-attributes, nil for all
+	include        bool                       // whether the request has the parameter "attributes"
+	names          map[string]map[string]bool // the attributes that the request names, by name or URN:name, each with its named sub-attributes; nil for all of them
 	urns           map[string]bool            // the extensions that are named as a whole
 	hasRequestOnly bool                       // whether the type has attributes that are shown only on request
 	rt             *ResourceType
@@ -22,7 +22,7 @@ func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projectio
 	p := Projection{
 		include: len(wanted) > 0,
 		names:   map[string]map[string]bool{}, urns: map[string]bool{},
-		hasRequestOnly: hasOnRequest(rt), rt: rt,
+		hasRequestOnly: hasRequestOnlyAttributes(rt), rt: rt,
 	}
 	d := reader{}
 	for _, name := range append(wanted, unwanted...) {
@@ -78,7 +78,7 @@ func projectionKey(urn, name string) string {
 	return urn + ":" + name
 }
 
-func hasOnRequest(rt *ResourceType) bool {
+func hasRequestOnlyAttributes(rt *ResourceType) bool {
 	found := false
 	eachSchema(rt, func(s *Schema) {
 		for _, a := range s.Attributes {
@@ -113,8 +113,8 @@ func (p Projection) Wants(attr string) bool {
 	return p.shows(t.leaf(), t.AttrPath)
 }
 
-// shows decides for an attribute or, when at.Sub is set, for a sub-attribute of a shown attribute.
-// RFC 7643 §7 "returned", RFC 7644 §3.9.
+// shows reports whether the answer has an attribute or, when path.Sub is set, a sub-attribute of an
+// attribute that the answer has. RFC 7643 §7 "returned", RFC 7644 §3.9.
 func (p Projection) shows(a *Attribute, path AttrPath) bool {
 	switch {
 	case isHidden(a):
@@ -214,9 +214,10 @@ func (p Projection) omits(path AttrPath) bool {
 	return named && subs == nil || path.URN != "" && p.urns[path.URN]
 }
 
-// Render writes the shown form of a stored document. Without a projection these are the stored
-// bytes; otherwise only the chosen attributes. It adds the parts of add that are wanted.
-func (p Projection) Render(rt *ResourceType, doc []byte, add Added) ([]byte, error) {
+// Render writes the shown form of a stored document. Without a projection, that is all of the
+// document; otherwise, only the chosen attributes. Render also writes the wanted parts of add,
+// which are not stored.
+func (p Projection) Render(rt *ResourceType, doc []byte, add UnstoredParts) ([]byte, error) {
 	if p.IsDefault() {
 		return Splice(doc, add), nil
 	}

@@ -131,7 +131,7 @@ func TestPropertyEncodedResourceParsesBack(t *testing.T) {
 		if again := Encode(rt, back); !bytes.Equal(again, doc) {
 			t.Fatalf("got %s, want %s", again, doc)
 		}
-		add := Added{Location: genText().Draw(t, "location"), Version: genText().Draw(t, "version"), Groups: []byte(`[{"value":"g"}]`)}
+		add := UnstoredParts{Location: genText().Draw(t, "location"), Version: genText().Draw(t, "version"), Groups: []byte(`[{"value":"g"}]`)}
 		spliced := Splice(doc, add)
 		if !json.Valid(spliced) {
 			t.Fatalf("not JSON: %s", spliced)
@@ -153,7 +153,7 @@ func TestPropertyPutOfOwnOutputChangesNothing(t *testing.T) {
 		rt := genType(t)
 		stored := genResource(t, rt)
 		doc := Encode(rt, stored)
-		sent, fixes, err := Decode(rt, Splice(doc, Added{Location: "https://h/1"}), Strict)
+		sent, fixes, err := Decode(rt, Splice(doc, UnstoredParts{Location: "https://h/1"}), Strict)
 		if err != nil || len(fixes) > 0 {
 			t.Fatalf("%s: %v, fixes %v", doc, err, fixes)
 		}

@@ -122,8 +122,9 @@ func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) err
 	return nil
 }
 
-// mergeSubs restores sub-attributes that a PUT cannot set: isReadOnly and unseen ones (such as the
-// manager's name, while the manager is the same) and immutable ones.
+// mergeSubs restores sub-attributes that a PUT cannot set or has not seen. Immutable ones always
+// stay. Those that are readOnly or shown only on request stay while "value" is the same: the
+// manager's displayName, while the manager is the same.
 func mergeSubs(a *Attribute, path AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)
 	to, ok2 := given.(map[string]any)

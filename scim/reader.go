@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// maxFixes bounds how many lines one request can write to the request log.
+// maxFixes bounds how many tolerances of one request are listed in the request log.
 const maxFixes = 50
 
 // reader converts what a client wrote to canonical values and records each tolerance that this
-// took. The body's purpose is set by at most one of forPatch, forReplace and forCreate.
+// took. At most one of forPatch, forReplace and forCreate is set; it tells what the body is for.
 type reader struct {
 	mode         Mode
 	forPatch     bool // values of PATCH operations: null means "unassign this sub-attribute"
@@ -19,7 +19,7 @@ type reader struct {
 	forReplace   bool // the body of a PUT, where null differs from an attribute that is left out
 	forCreate    bool // the body of a POST, where no stored value can be lost
 	fixes        []Fix
-	omittedFixes int // fixes beyond maxFixes
+	omittedFixes int // number of fixes beyond maxFixes
 
 	discarded []*Attribute // top-level attributes that were sent but are never kept
 	pathKeys  []member     // members of a body whose names are paths
@@ -54,8 +54,8 @@ func (d *reader) tolerate(code string, path AttrPath, want string, raw any, form
 	return nil
 }
 
-// Results of readValue other than a value, or nil for unassigned. None of them means "no value", so
-// callers must not erase anything for them.
+// readValue returns a value, nil for unassigned, or one of these types. None of them means "no
+// value", so callers must not erase anything for them.
 type (
 	// notUnderstood is the result for a value that has content, but in which no name was known.
 	notUnderstood struct{ names []string }
@@ -127,7 +127,7 @@ func (d *reader) readList(a *Attribute, path AttrPath, raw any) (any, error) {
 	}
 	list := make([]any, 0, len(items))
 	var names []string
-	hollow := 0 // objects without content
+	hollow := 0 // number of objects without content
 	for i, item := range items {
 		v, err := d.readElement(a, path, item, i+1)
 		if err != nil {
@@ -248,7 +248,7 @@ func unidentifiedError(a *Attribute, path AttrPath, raw any, number int) error {
 // isHollow reports whether a value of a list has only sub-attributes that describe it: type,
 // primary and display.
 func isHollow(a *Attribute, m map[string]any) bool {
-	hasOwn := false // the attribute has a sub-attribute that carries content
+	hasOwn := false // whether the attribute has a sub-attribute that carries content
 	for _, sub := range a.SubAttributes {
 		switch {
 		case sub.Name == "type" || sub.Name == "primary" || sub.Name == "display" || sub.Mutability == ReadOnly:
@@ -329,8 +329,9 @@ func (d *reader) readSingle(a *Attribute, path AttrPath, raw any) (any, error) {
 	return s, checkString(a, path, s)
 }
 
-// requiresExactForm reports whether an attribute is only read in its own form. These are the
-// attributes that tell people and resources apart, and the hidden ones.
+// requiresExactForm reports whether a value must be sent in the declared form of its attribute,
+// without any tolerance. This is so for the attributes that tell people and resources apart, and
+// for hidden ones.
 func requiresExactForm(a *Attribute, path AttrPath) bool {
 	switch {
 	case isHidden(a):
@@ -499,7 +500,7 @@ func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) 
 		}
 		knownNames++
 		if sub.Mutability == ReadOnly {
-			continue // RFC 7643 §7: a isReadOnly value that a client sends is ignored.
+			continue // RFC 7643 §7: a readOnly value that a client sends is ignored.
 		}
 		v, err := d.readValue(sub, AttrPath{path.URN, path.Name, sub.Name}, mem.value)
 		if err != nil {

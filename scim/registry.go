@@ -37,7 +37,7 @@ func newRegistry(types []*ResourceType) *Registry {
 //	{
 //	  "schemas":       [ schemas in the form of RFC 7643 §7 ],
 //	  "resourceTypes": [ resource types in the form of RFC 7643 §6 ],
-//	  "extensions":    [ {"readResourceType": "User", "schema": "urn:…", "required": false} ]
+//	  "extensions":    [ {"resourceType": "User", "schema": "urn:…", "required": false} ]
 //	}
 //
 // Each part may be left out. A nil or empty document gives the built-in User and Group.
@@ -64,7 +64,7 @@ func (g *Registry) Types() []*ResourceType { return slices.Clone(g.types) }
 // Schemas returns the schemas of all types, each once; those of User come first.
 func (g *Registry) Schemas() []*Schema { return slices.Clone(g.schemas) }
 
-// ByName finds the type with a name (meta.readResourceType), in any case.
+// ByName finds the type with a name (meta.resourceType), in any case.
 func (g *Registry) ByName(name TypeName) (*ResourceType, bool) {
 	for _, rt := range g.types {
 		if equalName(string(rt.ID), string(name)) {
@@ -94,18 +94,18 @@ func (g *Registry) Schema(urn string) (*Schema, bool) {
 	return nil, false
 }
 
-// keptRegistries bounds how many registries a Registries remembers.
-const keptRegistries = 256
+// maxCachedRegistries bounds how many registries a Registries remembers.
+const maxCachedRegistries = 256
 
 // Registries caches registries by the content of their documents, so that a site with its own
 // schemas does not have them read again for each request. The zero value is ready to use.
 type Registries struct {
-	mu   sync.RWMutex
-	seed maphash.Seed
-	kept map[uint64]keptRegistry
+	mu     sync.RWMutex
+	seed   maphash.Seed
+	cached map[uint64]cachedRegistry
 }
 
-type keptRegistry struct {
+type cachedRegistry struct {
 	doc      []byte
 	registry *Registry
 }
@@ -124,23 +124,23 @@ func (c *Registries) Get(doc []byte) (*Registry, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.kept == nil {
+	if c.cached == nil {
 		c.seed = maphash.MakeSeed()
 	}
-	if c.kept == nil || len(c.kept) >= keptRegistries {
-		c.kept = map[uint64]keptRegistry{}
+	if c.cached == nil || len(c.cached) >= maxCachedRegistries {
+		c.cached = map[uint64]cachedRegistry{}
 	}
-	c.kept[maphash.Bytes(c.seed, doc)] = keptRegistry{doc, g}
+	c.cached[maphash.Bytes(c.seed, doc)] = cachedRegistry{doc, g}
 	return g, nil
 }
 
 func (c *Registries) find(doc []byte) *Registry {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if c.kept == nil {
+	if c.cached == nil {
 		return nil
 	}
-	if k := c.kept[maphash.Bytes(c.seed, doc)]; bytes.Equal(k.doc, doc) {
+	if k := c.cached[maphash.Bytes(c.seed, doc)]; bytes.Equal(k.doc, doc) {
 		return k.registry
 	}
 	return nil

@@ -10,10 +10,10 @@ import (
 type Loss struct {
 	Type   TypeName
 	Path   AttrPath // the attribute; without Name, the whole extension; empty, the whole type
-	Reason string   // "is removed", "becomes required"
+	Reason string   // such as "is removed" or "becomes required"
 
-	missing bool       // affects resources that lack a value, not those that have one
-	next    *Attribute // the new form of an attribute whose values stay valid but are compared in another way
+	affectsMissing bool       // whether it affects resources that lack a value, not those that have one
+	newForm        *Attribute // the new form of an attribute whose values stay valid but are compared in another way
 }
 
 // Subject names the part that changes: "urn:example:Badge:color.code of User".
@@ -27,20 +27,20 @@ func (l Loss) Subject() string {
 	return l.Path.String() + " of " + string(l.Type)
 }
 
-// Missing reports whether the loss affects resources that lack a value, not those that have one.
-func (l Loss) Missing() bool { return l.missing }
+// AffectsMissing reports whether the loss affects resources that lack a value, not those that have one.
+func (l Loss) AffectsMissing() bool { return l.affectsMissing }
 
-// Whole reports whether the loss affects all resources of the type.
-func (l Loss) Whole() bool { return l.Path == AttrPath{} }
+// AffectsWholeType reports whether the loss affects all resources of the type.
+func (l Loss) AffectsWholeType() bool { return l.Path == AttrPath{} }
 
-// Keeps reports whether each value stays valid by itself and only the comparison of values changes.
-func (l Loss) Keeps() bool { return l.next != nil }
+// KeepsValues reports whether each value stays valid by itself and only the comparison of values changes.
+func (l Loss) KeepsValues() bool { return l.newForm != nil }
 
-// Drop removes from a stored resource the values that the change would strand, and reports whether
+// DropValues removes from a stored resource the values that the change would strand, and reports whether
 // there were any. It removes nothing where values are missing or stay valid, or where the whole
 // resource is affected.
-func (l Loss) Drop(r Resource) bool {
-	if l.missing || l.Keeps() || l.Whole() || !l.Affects(r) {
+func (l Loss) DropValues(r Resource) bool {
+	if l.affectsMissing || l.KeepsValues() || l.AffectsWholeType() || !l.Affects(r) {
 		return false
 	}
 	m := l.memberMap(r)
@@ -58,11 +58,11 @@ func (l Loss) Drop(r Resource) bool {
 	return true
 }
 
-// Identities returns a key for each element of the attribute. Elements with the same key would
+// ElementKeys returns a key for each element of the attribute. Elements with the same key would
 // break the new rule that values are unique. A key is empty when the element has no value. The
 // result is nil when the attribute does not become unique.
-func (l Loss) Identities(r Resource) []string {
-	if !l.Keeps() || l.next.Uniqueness == UniquenessNone {
+func (l Loss) ElementKeys(r Resource) []string {
+	if !l.KeepsValues() || l.newForm.Uniqueness == UniquenessNone {
 		return nil
 	}
 	list := listOf(l.memberMap(r)[l.Path.Name])
@@ -72,7 +72,7 @@ func (l Loss) Identities(r Resource) []string {
 			e = m[l.Path.Sub]
 		}
 		if !empty(e) {
-			keys[i] = scalarKey(l.next, e)
+			keys[i] = scalarKey(l.newForm, e)
 		}
 	}
 	return keys
@@ -128,14 +128,14 @@ func dropSub(v any, sub string) {
 
 // Affects reports whether a stored resource of the type breaks under the change.
 func (l Loss) Affects(r Resource) bool {
-	if l.Whole() {
+	if l.AffectsWholeType() {
 		return true
 	}
 	m := map[string]any(r)
 	if l.Path.URN != "" {
 		m, _ = r[l.Path.URN].(map[string]any)
 		if l.Path.Name == "" {
-			return empty(m) == l.missing
+			return empty(m) == l.affectsMissing
 		}
 		if empty(m) {
 			return false // an extension that is absent breaks no rule of its attributes
@@ -143,11 +143,11 @@ func (l Loss) Affects(r Resource) bool {
 	}
 	v := m[l.Path.Name]
 	if l.Path.Sub == "" {
-		return empty(v) == l.missing
+		return empty(v) == l.affectsMissing
 	}
 	return anyElement(v, func(e any) bool {
 		m, _ := e.(map[string]any)
-		return empty(m[l.Path.Sub]) == l.missing
+		return empty(m[l.Path.Sub]) == l.affectsMissing
 	})
 }
 
@@ -219,12 +219,12 @@ func (d *differ) add(path AttrPath, format string, args ...any) {
 // addNewComparison records a change that leaves every value valid and only changes how values are
 // compared.
 func (d *differ) addNewComparison(path AttrPath, next *Attribute, reason string) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: reason, next: next})
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: reason, newForm: next})
 }
 
 // addRequired records that a value becomes required.
 func (d *differ) addRequired(path AttrPath) {
-	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: "becomes required", missing: true})
+	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: "becomes required", affectsMissing: true})
 }
 
 func (d *differ) compareAttributes(path AttrPath, old, next []*Attribute) {

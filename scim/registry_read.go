@@ -23,7 +23,7 @@ const (
 
 // Problem is one mistake in a document of schemas.
 type Problem struct {
-	Where string // "schema urn:example:Badge, attribute color.code"; empty for the document
+	Where string // such as "schema urn:example:Badge, attribute color.code"; empty for the document
 	Text  string // what is wrong and how to correct it
 }
 
@@ -49,7 +49,7 @@ func (e *RegistryError) Error() string {
 type registryReader struct {
 	problems []Problem
 	schemas  []*Schema
-	byURN    map[string]*Schema // folded URN
+	byURN    map[string]*Schema // by folded URN
 	placeOf  map[*Schema]string
 	types    []*ResourceType
 	refs     []reference
@@ -123,7 +123,7 @@ func (d *registryReader) readSchema(place string, raw any) {
 	d.placeOf[s] = f.place
 }
 
-// reservedURNs are the built-in schemas and those of the protocol.
+// reservedURNs are the URNs of the built-in schemas and of the protocol's own.
 var reservedURNs = []string{UserURN, GroupURN, EnterpriseURN, SchemaURN, ResourceTypeURN, ConfigURN}
 
 func (d *registryReader) checkURN(place, urn string) {
@@ -319,10 +319,10 @@ func (d *registryReader) checkReferences() {
 	}
 }
 
-// reservedSegments are the endpoints of the protocol. RFC 7644 §3.2.
+// reservedSegments are the first path segments of the protocol's own endpoints. RFC 7644 §3.2.
 var reservedSegments = []string{"Users", "Groups", "Schemas", "ResourceTypes", "ServiceProviderConfig", "Bulk", "Me"}
 
-// reservedTypes are the resource types of the protocol.
+// reservedTypes are the names of resource types that the protocol defines.
 var reservedTypes = []string{"Schema", "ResourceType", "ServiceProviderConfig", "Bulk", "Me", "external", "uri"}
 
 func (d *registryReader) readResourceType(place string, raw any) {

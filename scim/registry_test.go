@@ -112,13 +112,13 @@ func TestRegistry(t *testing.T) {
 		if err != nil || err2 != nil || a != b {
 			t.Errorf("got %p, %p, %v, %v", a, b, err, err2)
 		}
-		for i := range keptRegistries + 5 {
+		for i := range maxCachedRegistries + 5 {
 			if _, err := c.Get([]byte(strings.Repeat(" ", i) + "{}")); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if len(c.kept) > keptRegistries {
-			t.Errorf("%d are kept", len(c.kept))
+		if len(c.cached) > maxCachedRegistries {
+			t.Errorf("%d are kept", len(c.cached))
 		}
 		if _, err := c.Get([]byte("{")); err == nil {
 			t.Error("a broken document is taken")
@@ -278,12 +278,12 @@ func TestLosses(t *testing.T) {
 		t.Parallel()
 		next := strings.Replace(all, `"integer"`, `"integer","uniqueness":"server","caseExact":true,"returned":"never"`, 1)
 		l := mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(next)))
-		if len(l) != 1 || l[0].Reason != "is no longer returned" || l[0].Keeps() {
+		if len(l) != 1 || l[0].Reason != "is no longer returned" || l[0].KeepsValues() {
 			t.Errorf("got %+v", l)
 		}
 		next = strings.Replace(all, `"complex","subAttributes":[{"name":"color"},`, `"complex","caseExact":true,"subAttributes":[`, 1)
 		l = mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(next)))
-		if len(l) != 2 || !l[0].Keeps() || l[1].Subject() != "urn:example:Test:badge.color of User" {
+		if len(l) != 2 || !l[0].KeepsValues() || l[1].Subject() != "urn:example:Test:badge.color of User" {
 			t.Errorf("got %+v", l)
 		}
 	})
@@ -325,7 +325,7 @@ func TestLossDrop(t *testing.T) {
 			r := mustParse(t, []byte(have))
 			dropped := false
 			for _, l := range mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(strings.Replace(all, c.from, c.to, 1)))) {
-				dropped = l.Drop(r) || dropped
+				dropped = l.DropValues(r) || dropped
 			}
 			if diff := cmp.Diff(r, mustParse(t, []byte(c.want))); diff != "" || dropped != (c.want != have) {
 				t.Errorf("dropped %t (-got +want):\n%s", dropped, diff)
@@ -336,7 +336,7 @@ func TestLossDrop(t *testing.T) {
 		t.Parallel()
 		r := mustParse(t, []byte(have))
 		l := mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, ""))
-		if len(l) != 1 || !l[0].Drop(r) || l[0].Drop(r) || r[ext] != nil || r["userName"] != "a" {
+		if len(l) != 1 || !l[0].DropValues(r) || l[0].DropValues(r) || r[ext] != nil || r["userName"] != "a" {
 			t.Errorf("got %v by %+v", r, l)
 		}
 	})
@@ -361,7 +361,7 @@ func TestLossDrop(t *testing.T) {
 		next := strings.Replace(strings.Replace(all, `{"name":"color"},{"name":"size","type"`, `{"name":"color","uniqueness":"server"},{"name":"size","type"`, 1), `"tags",`, `"tags","caseExact":true,`, 1)
 		losses := mustRegistry(t, schemaWith(all)).Losses(mustRegistry(t, schemaWith(next)))
 		r := mustParse(t, []byte(strings.Replace(have, "blue", "Red", 1)))
-		if len(losses) != 2 || losses[0].Identities(r) != nil || cmp.Diff(losses[1].Identities(r), []string{"red", "red"}) != "" {
+		if len(losses) != 2 || losses[0].ElementKeys(r) != nil || cmp.Diff(losses[1].ElementKeys(r), []string{"red", "red"}) != "" {
 			t.Errorf("got %+v", losses)
 		}
 	})

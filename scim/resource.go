@@ -10,11 +10,11 @@ const (
 	Strict
 )
 
-// Fix is one tolerance that reading used, for the request log.
+// Fix is one tolerance that the reading of a request used. The request log shows it.
 type Fix struct {
-	Code string // "text-boolean"
-	Path string // "active"
-	Text string // `"False" read as false`
+	Code string // names the tolerance, such as "text-boolean"
+	Path string // the attribute, such as "active"
+	Text string // what was done, such as `"False" read as false`
 }
 
 // Ignored is a part of a request that was understood and deliberately not applied.

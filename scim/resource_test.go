@@ -65,24 +65,24 @@ func TestSplice(t *testing.T) {
 	doc := func(meta string) string { return `{"schemas":["s"],"title":",\"meta\":{"` + meta + `}` }
 	for name, c := range map[string]struct {
 		doc  string
-		add  Added
+		add  UnstoredParts
 		want string
 	}{
-		"location":              {doc(`,"meta":{"version":"1"}`), Added{Location: "https://h/1"}, doc(`,"meta":{"version":"1","location":"https://h/1"}`)},
-		"groups_before_meta":    {doc(`,"meta":{"version":"1"}`), Added{Groups: []byte(`[{"value":"g"}]`)}, doc(`,"groups":[{"value":"g"}],"meta":{"version":"1"}`)},
-		"both":                  {doc(`,"meta":{"version":"1"}`), Added{Location: "l", Groups: []byte(`[]`)}, doc(`,"groups":[],"meta":{"version":"1","location":"l"}`)},
-		"nothing":               {doc(`,"meta":{"version":"1"}`), Added{}, doc(`,"meta":{"version":"1"}`)},
-		"version":               {doc(`,"meta":{"created":"c","version":"W/\"1\""}`), Added{Version: `W/"1.a"`}, doc(`,"meta":{"created":"c","version":"W/\"1.a\""}`)},
-		"version_and_location":  {doc(`,"meta":{"version":"1"}`), Added{Version: "2", Location: "l"}, doc(`,"meta":{"version":"2","location":"l"}`)},
-		"no_version_to_replace": {doc(`,"meta":{"created":"\"version\":"}`), Added{Version: "2"}, doc(`,"meta":{"created":"\"version\":"}`)},
-		"all":                   {doc(`,"meta":{"version":"1"}`), Added{Version: "2", Location: "l", Groups: []byte(`[1]`)}, doc(`,"groups":[1],"meta":{"version":"2","location":"l"}`)},
-		"empty_meta":            {doc(`,"meta":{}`), Added{Version: "2", Location: "l"}, doc(`,"meta":{"location":"l"}`)},
-		"no_meta":               {doc(``), Added{Version: "2", Location: "l", Groups: []byte(`[1]`)}, doc(`,"groups":[1]`)},
-		"location_is_escaped":   {doc(`,"meta":{}`), Added{Location: `a"b`}, doc(`,"meta":{"location":"a\"b"}`)},
-		"meta_in_a_version":     {`{"schemas":[],"meta":{"version":",\"meta\":{"}}`, Added{Location: "l"}, `{"schemas":[],"meta":{"version":",\"meta\":{","location":"l"}}`},
-		"not_made_by_encode":    {``, Added{Location: "l", Groups: []byte(`[1]`)}, ``},
-		"an_empty_object":       {`{}`, Added{Location: "l", Groups: []byte(`[1]`)}, `{"groups":[1]}`},
-		"discovery_of_a_schema": {`{"id":"x","meta":{"resourceType":"Schema"}}`, Added{Location: "l"}, `{"id":"x","meta":{"resourceType":"Schema","location":"l"}}`},
+		"location":              {doc(`,"meta":{"version":"1"}`), UnstoredParts{Location: "https://h/1"}, doc(`,"meta":{"version":"1","location":"https://h/1"}`)},
+		"groups_before_meta":    {doc(`,"meta":{"version":"1"}`), UnstoredParts{Groups: []byte(`[{"value":"g"}]`)}, doc(`,"groups":[{"value":"g"}],"meta":{"version":"1"}`)},
+		"both":                  {doc(`,"meta":{"version":"1"}`), UnstoredParts{Location: "l", Groups: []byte(`[]`)}, doc(`,"groups":[],"meta":{"version":"1","location":"l"}`)},
+		"nothing":               {doc(`,"meta":{"version":"1"}`), UnstoredParts{}, doc(`,"meta":{"version":"1"}`)},
+		"version":               {doc(`,"meta":{"created":"c","version":"W/\"1\""}`), UnstoredParts{Version: `W/"1.a"`}, doc(`,"meta":{"created":"c","version":"W/\"1.a\""}`)},
+		"version_and_location":  {doc(`,"meta":{"version":"1"}`), UnstoredParts{Version: "2", Location: "l"}, doc(`,"meta":{"version":"2","location":"l"}`)},
+		"no_version_to_replace": {doc(`,"meta":{"created":"\"version\":"}`), UnstoredParts{Version: "2"}, doc(`,"meta":{"created":"\"version\":"}`)},
+		"all":                   {doc(`,"meta":{"version":"1"}`), UnstoredParts{Version: "2", Location: "l", Groups: []byte(`[1]`)}, doc(`,"groups":[1],"meta":{"version":"2","location":"l"}`)},
+		"empty_meta":            {doc(`,"meta":{}`), UnstoredParts{Version: "2", Location: "l"}, doc(`,"meta":{"location":"l"}`)},
+		"no_meta":               {doc(``), UnstoredParts{Version: "2", Location: "l", Groups: []byte(`[1]`)}, doc(`,"groups":[1]`)},
+		"location_is_escaped":   {doc(`,"meta":{}`), UnstoredParts{Location: `a"b`}, doc(`,"meta":{"location":"a\"b"}`)},
+		"meta_in_a_version":     {`{"schemas":[],"meta":{"version":",\"meta\":{"}}`, UnstoredParts{Location: "l"}, `{"schemas":[],"meta":{"version":",\"meta\":{","location":"l"}}`},
+		"not_made_by_encode":    {``, UnstoredParts{Location: "l", Groups: []byte(`[1]`)}, ``},
+		"an_empty_object":       {`{}`, UnstoredParts{Location: "l", Groups: []byte(`[1]`)}, `{"groups":[1]}`},
+		"discovery_of_a_schema": {`{"id":"x","meta":{"resourceType":"Schema"}}`, UnstoredParts{Location: "l"}, `{"id":"x","meta":{"resourceType":"Schema","location":"l"}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -242,7 +242,7 @@ func TestPutOfOwnOutputChangesNothing(t *testing.T) {
 			stored["id"] = "u-1"
 			stored["meta"] = map[string]any{"resourceType": "User", "version": `W/"1"`, "created": "2026-01-01T00:00:00Z"}
 			doc := Encode(UserType(), stored)
-			sent := Splice(doc, Added{Location: "https://h/Users/u-1", Groups: []byte(`[{"value":"g-1","$ref":"https://h/Groups/g-1","display":"G"}]`)})
+			sent := Splice(doc, UnstoredParts{Location: "https://h/Users/u-1", Groups: []byte(`[{"value":"g-1","$ref":"https://h/Groups/g-1","display":"G"}]`)})
 			got, fixes, err := Decode(UserType(), sent, mode)
 			if err != nil {
 				t.Fatal(err)
@@ -326,7 +326,7 @@ func TestProjection(t *testing.T) {
 	const location = "https://h/Users/1"
 	stored := `{"schemas":["` + UserURN + `","` + EnterpriseURN + `"],"id":"1","userName":"ada","name":{"givenName":"Ada","familyName":"King"},` +
 		`"emails":[{"value":"a@x","type":"work"},{"type":"home"}],"` + EnterpriseURN + `":{"department":"R","manager":{"value":"9"}},"meta":{"resourceType":"User","version":"1"}}`
-	add := Added{Location: location, Version: "2", Groups: []byte(`[{"value":"g","display":"G"}]`)}
+	add := UnstoredParts{Location: location, Version: "2", Groups: []byte(`[{"value":"g","display":"G"}]`)}
 	core := `{"schemas":["` + UserURN + `"],"id":"1"`
 	full := `{"schemas":["` + UserURN + `","` + EnterpriseURN + `"],"id":"1"`
 	for name, c := range map[string]struct {
@@ -421,7 +421,7 @@ func TestProjectionShowsSomeAttributesOnRequestOnly(t *testing.T) {
 		if p.IsDefault() {
 			t.Errorf("%q: got the default projection, which would show what is hidden", attributes)
 		}
-		got, err := p.Render(rt, doc, Added{})
+		got, err := p.Render(rt, doc, UnstoredParts{})
 		if err != nil || string(got) != want {
 			t.Errorf("%q: got %s %v, want %s", attributes, got, err, want)
 		}

@@ -76,7 +76,7 @@ func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	a := findAttribute(attributes, p.Name)
 	switch {
 	case a == nil || p.URN == "" && a.Name == groupsAttribute && a.Mutability == ReadOnly:
-		return false // an attribute of another schema, a common one, or one that the server makes
+		return false // it may have a value: it is of another schema, is a common one, or the server makes it
 	case a.Mutability == ReadOnly:
 		return true
 	case rt.Schema.ID == GroupURN && p.URN == "" && a.Name == "members":
@@ -142,8 +142,8 @@ func (rt *ResourceType) Unique() []UniqueAttribute {
 
 // IsUnique reports whether two resources of a type must have different values of the attribute.
 //
-// RFC 7643 §2.2: "server" and "global" differ in reach; a site ends at its own border, so both mean
-// the same here.
+// RFC 7643 §2.2: "server" and "global" differ in reach, but values are compared only within one
+// site, so both mean the same here.
 func (a *Attribute) IsUnique() bool {
 	return a.Type != Complex && a.Returned != ReturnedNever && a.Uniqueness != UniquenessNone
 }

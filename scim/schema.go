@@ -95,14 +95,14 @@ type Extension struct {
 	Required bool
 }
 
-// TypeName names a resource type, such as "User". It is the meta.readResourceType of its resources.
+// TypeName names a resource type, such as "User". It is the meta.resourceType of its resources.
 type TypeName string
 
 // ResourceType says which schemas the resources of one endpoint have. RFC 7643 §6.
 type ResourceType struct {
 	ID          TypeName
 	Name        string
-	Endpoint    string // "/Users"
+	Endpoint    string // such as "/Users"
 	Description string
 	Schema      *Schema
 	Extensions  []Extension

@@ -131,7 +131,7 @@ func TestSchemaMarshalsAndParsesBack(t *testing.T) {
 		if diff := cmp.Diff(back, s); diff != "" {
 			t.Errorf("%s (-got +want):\n%s", s.ID, diff)
 		}
-		doc := mustParse(t, Splice(b, Added{Location: "https://h/Schemas/x"}))
+		doc := mustParse(t, Splice(b, UnstoredParts{Location: "https://h/Schemas/x"}))
 		if got := doc["meta"].(map[string]any); got["location"] != "https://h/Schemas/x" || got["resourceType"] != "Schema" {
 			t.Errorf("got meta %v", got)
 		}

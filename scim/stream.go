@@ -16,7 +16,7 @@ const (
 // Stream is a multi-valued core attribute whose values are read one by one, so that a body with a
 // hundred thousand values needs the memory of one.
 type Stream struct {
-	Name string // "members"
+	Name string // such as "members"
 	New  bool   // whether the body belongs to a POST
 	// Each gets every value as Decode would keep it (a map for a complex attribute), in the order
 	// of the body. It may run before later attributes of the body are read. A value that is sent
@@ -35,7 +35,7 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	if a == nil || !a.MultiValued {
 		return nil, false, nil, BadRequest("%s has no list %s that could be read in parts", rt.Name, quote(s.Name))
 	}
-	d := &streamReader{reader: reader{mode: m, forCreate: s.New, forReplace: !s.New}, in: bufio.NewReaderSize(r, 32<<10), attr: a, each: s.Each}
+	d := &streamReader{reader: reader{mode: m, forCreate: s.New, forReplace: !s.New}, input: bufio.NewReaderSize(r, 32<<10), attr: a, each: s.Each}
 	if err := d.splitBody(); err != nil {
 		return nil, false, nil, err
 	}
@@ -50,8 +50,8 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	if res, err = d.readResource(rt, o); err != nil {
 		return nil, false, nil, err
 	}
-	// A single value in the place of a list, or a list under the core URN, is in res, because
-	// Decode's own tolerances read it.
+	// res may have the attribute all the same: as a single value in the place of a list, or as a
+	// list under the core URN, which Decode tolerates.
 	list, _ := res[a.Name].([]any)
 	if k, ok := res[a.Name].(keepExisting); ok {
 		list = k.list
@@ -76,7 +76,7 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 // streamReader splits a body into the values of one attribute and the rest.
 type streamReader struct {
 	reader
-	in          *bufio.Reader
+	input       *bufio.Reader
 	attr        *Attribute
 	each        func(any) error
 	rest        []byte // the body with an empty list in the place of the streamed one
@@ -95,7 +95,7 @@ func (d *streamReader) splitBody() error {
 	depth := 0
 	nameMayFollow := false
 	for {
-		c, err := d.in.ReadByte()
+		c, err := d.input.ReadByte()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -140,7 +140,7 @@ func (d *streamReader) keepByte(c byte) error {
 // keepStringBytes copies the remainder of a string to rest.
 func (d *streamReader) keepStringBytes() error {
 	for escaped := false; ; {
-		c, err := d.in.ReadByte()
+		c, err := d.input.ReadByte()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -177,7 +177,7 @@ func (d *streamReader) splitList() error {
 			return ignoreEOF(err)
 		}
 		if c != want {
-			return d.in.UnreadByte()
+			return d.input.UnreadByte()
 		}
 		if want == ':' {
 			if err := d.keepByte(c); err != nil {
@@ -203,7 +203,7 @@ func ignoreEOF(err error) error {
 // nextNonSpace returns the next byte that is not white space.
 func (d *streamReader) nextNonSpace() (byte, error) {
 	for {
-		c, err := d.in.ReadByte()
+		c, err := d.input.ReadByte()
 		if err != nil || !isSpace(c) {
 			return c, err
 		}
@@ -220,7 +220,7 @@ func (d *streamReader) readValues() error {
 		if err != nil {
 			return d.endError(err)
 		}
-		if err := d.in.UnreadByte(); err != nil {
+		if err := d.input.UnreadByte(); err != nil {
 			return err
 		}
 		d.valueNumber++
@@ -306,12 +306,12 @@ func (d *streamReader) cutValue() error {
 	d.valueText = d.valueText[:0]
 	depth, quoted, escaped := 0, false, false
 	for {
-		c, err := d.in.ReadByte()
+		c, err := d.input.ReadByte()
 		if err != nil {
 			return d.endError(err)
 		}
 		if !quoted && depth == 0 && (c == ',' || c == ']') {
-			return d.in.UnreadByte()
+			return d.input.UnreadByte()
 		}
 		if len(d.valueText) == MaxStreamedElement {
 			return PayloadTooLarge("Value %d of %s has more than %d bytes", d.valueNumber, d.attr.Name, MaxStreamedElement)

@@ -189,7 +189,7 @@ func testProjection(t *testing.T, rt *ResourceType, c characteristic, unseen boo
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc, err := projection.Render(rt, Encode(rt, with(c.Name, c.one)), Added{Location: "https://example.com/1"})
+		doc, err := projection.Render(rt, Encode(rt, with(c.Name, c.one)), UnstoredParts{Location: "https://example.com/1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -502,7 +502,7 @@ func TestSubAttributesBehaveByTheirSchema(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		doc, err := p.Render(rt, Encode(rt, stored), Added{})
+		doc, err := p.Render(rt, Encode(rt, stored), UnstoredParts{})
 		if err != nil || !strings.Contains(string(doc), `"part":`+want) {
 			t.Errorf("attributes=%s: got %s, %v; want %s", attributes, doc, err, want)
 		}

@@ -130,7 +130,7 @@ func (x *exchange) resourceTypeJSON(rt *scim.ResourceType) (json.RawMessage, err
 	if err != nil {
 		return nil, fmt.Errorf("describe resource type %s: %w", rt.ID, err)
 	}
-	return scim.Splice(text, scim.Added{Location: x.resourceTypeLocation(rt)}), nil
+	return scim.Splice(text, scim.UnstoredParts{Location: x.resourceTypeLocation(rt)}), nil
 }
 
 func (x *exchange) resourceTypeLocation(rt *scim.ResourceType) string {
@@ -201,7 +201,7 @@ var protocolSchemas = sync.OnceValue(func() []protocolSchema {
 })
 
 func (x *exchange) protocolSchemaJSON(s protocolSchema) json.RawMessage {
-	return scim.Splice(s.text, scim.Added{Location: x.base + "/Schemas/" + s.id})
+	return scim.Splice(s.text, scim.UnstoredParts{Location: x.base + "/Schemas/" + s.id})
 }
 
 func (x *exchange) listSchemas() (answer, error) {
@@ -279,7 +279,7 @@ func (x *exchange) schemaJSON(s *scim.Schema) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe schema %s: %w", s.ID, err)
 	}
-	return scim.Splice(text, scim.Added{Location: x.base + "/Schemas/" + s.ID}), nil
+	return scim.Splice(text, scim.UnstoredParts{Location: x.base + "/Schemas/" + s.ID}), nil
 }
 
 func (x *exchange) answerDiscoveryList(all ...any) (answer, error) {

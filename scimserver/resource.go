@@ -113,7 +113,7 @@ func (x *exchange) patchResource() (answer, error) {
 	if err != nil {
 		return answer{}, x.preferNotFound(err)
 	}
-	if patch.AsksShown() {
+	if patch.NeedsShownForms() {
 		if err := x.setShownForms(patch); err != nil {
 			return answer{}, err
 		}
@@ -183,7 +183,7 @@ func (x *exchange) setShownForms(patch *scim.Patch) error {
 			break
 		}
 	}
-	patch.Shown(shown...)
+	patch.SetShownForms(shown...)
 	return nil
 }
 

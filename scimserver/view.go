@@ -85,7 +85,7 @@ func (v view) answerWithGroups(status int, doc roster.Document, groups map[strin
 func (v view) renderWithGroups(groups map[string][]roster.Membership, docs ...roster.Document) (rendered [][]byte, err error) {
 	rendered = make([][]byte, len(docs))
 	for i, doc := range docs {
-		add := scim.Added{Location: v.exchange.locationOf(v.resourceType, doc.ID)}
+		add := scim.UnstoredParts{Location: v.exchange.locationOf(v.resourceType, doc.ID)}
 		if in := groups[doc.ID]; len(in) > 0 {
 			add.Groups, add.Version = v.groupsJSON(in), roster.ETag(doc.Version, in)
 		}

@@ -76,9 +76,9 @@ func (e *InUse) Token() string {
 func (u Use) String() string {
 	have, remedy := "have data under it", "remove that data over SCIM first, or leave this part of the document as it is"
 	switch {
-	case u.Loss.Whole():
+	case u.Loss.AffectsWholeType():
 		have, remedy = "are stored", "delete them over SCIM first, or leave this part of the document as it is"
-	case u.Loss.Missing():
+	case u.Loss.AffectsMissing():
 		have, remedy = "lack it", "fill it first, or leave it optional"
 	}
 	if u.Count == 1 {
@@ -93,9 +93,9 @@ func (u Use) Lost() string {
 	switch {
 	case u.Drops == 0:
 		return ""
-	case u.Loss.Whole():
+	case u.Loss.AffectsWholeType():
 		return "all of " + who
-	case u.Loss.Keeps():
+	case u.Loss.KeepsValues():
 		return fmt.Sprintf("%s of %s, where another one has the same value", u.Loss.Path, who)
 	case u.Loss.Path.Name == "":
 		return fmt.Sprintf("everything of the extension %s of %s", u.Loss.Path.URN, who)
@@ -301,14 +301,14 @@ func (c *counter) add(doc []byte) error {
 			continue
 		}
 		c.uses[i].Count++
-		if l.Whole() {
+		if l.AffectsWholeType() {
 			c.uses[i].Drops++
 			return nil
 		}
 		if !touched {
 			rest, touched = r.Clone(), true
 		}
-		if l.Drop(rest) || c.dropRepeated(i, r, rest) {
+		if l.DropValues(rest) || c.dropRepeated(i, r, rest) {
 			c.uses[i].Drops++
 		}
 	}
@@ -327,7 +327,7 @@ func (c *counter) add(doc []byte) error {
 func (c *counter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	var kept []uint64
 	// Go backward, so that dropping an element does not move the ones still to be checked.
-	for element, key := range slices.Backward(c.losses[i].Identities(r)) {
+	for element, key := range slices.Backward(c.losses[i].ElementKeys(r)) {
 		if key == "" {
 			continue
 		}

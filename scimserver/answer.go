@@ -60,8 +60,8 @@ func writeResource(w http.ResponseWriter, a answer) error {
 		return writeStream(w, a.stream)
 	case a.body == nil:
 		if a.status == http.StatusNoContent && a.location != "" {
-			// RFC 9110 §15.3.5: the header describes the resource as it is now. Without it,
-			// SCIM-SDK treats a PATCH as failed; see testdata/scim_sdk.txtar.
+			// RFC 9110 §15.3.5: in a 204, the header describes the resource as it is now. Without
+			// it, SCIM-SDK treats a PATCH as failed; see testdata/scim_sdk.txtar.
 			h["Content-Type"] = mediaType
 		}
 		w.WriteHeader(a.status)

@@ -143,7 +143,7 @@ func (x *exchange) parseSearch(text []byte) (query, error) {
 		}
 		var word string
 		if _, isText := p.into.(*string); !isText && x.mode == scim.Lenient && json.Unmarshal(text, &word) == nil {
-			// A list or a number as it would stand in a URL.
+			// word is a list or a number, spelled as in a URL.
 			if err := q.set(strings.ToLower(p.name), word); err != nil {
 				return q, err
 			}

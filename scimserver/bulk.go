@@ -30,7 +30,7 @@ type bulk struct {
 	exchange   *exchange
 	operations []*operation
 	byBulkID   map[string]*operation
-	waitingFor map[*operation][]*operation // operations that were run without their reference to the key, because the key was still running
+	waitingFor map[*operation][]*operation // the operations that were run without their reference to the key, because the key was still running; they get it once the key has ended
 
 	failOnErrors int // the number of failures after which the request stops; 0 means no limit
 	failed       int
@@ -44,12 +44,12 @@ type operation struct {
 	bulkID  string
 	version string
 	data    json.RawMessage
-	err     error // why it cannot be run
+	err     error // why the operation cannot be run
 
-	bulkIDs     []string // the bulkIds that it refers to, when bulkIDsRead
+	bulkIDs     []string // the bulkIds that the operation refers to; set when bulkIDsRead is true
 	bulkIDsRead bool     // whether bulkIDs is set
 	state       progress
-	id          string // the id of the resource that it created
+	id          string // the id of the resource that the operation created
 	location    string
 	etag        string
 	status      int
@@ -85,7 +85,8 @@ func (x *exchange) doBulk() (answer, error) {
 	for _, op := range b.operations {
 		b.runOperation(op)
 	}
-	// The rows of the operations are on disk before the answer leaves, as for single requests.
+	// Write the log rows of the operations to disk before the answer leaves, as for single
+	// requests.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
 	if err := x.handler.Requests.Flush(ctx); err != nil {
@@ -433,7 +434,7 @@ func (b *bulk) addWithheld(op *operation) {
 	for _, id := range b.references(op) {
 		target := b.byBulkID[id]
 		if target.state == running {
-			return // that operation will call this again when it ends
+			return // the running operation calls addWithheld again when it ends
 		}
 		if target.id == "" {
 			b.failIncomplete(op, fmt.Sprintf("the operation with the bulkId %q failed", truncate(id)))
@@ -549,8 +550,8 @@ func expandBulkIDs(text string, ids map[string]string) string {
 	return expandBulkIDsWith(text, find, find)
 }
 
-// expandBulkIDsWith replaces references. whole looks up a reference that is the entire string,
-// inside one within a filter or a URL.
+// expandBulkIDsWith replaces references. whole looks up a reference that is the entire string.
+// inside looks up a reference within a longer string, such as a filter or a URL.
 func expandBulkIDsWith(text string, whole, inside func(string) (string, bool)) string {
 	if id, is := strings.CutPrefix(text, bulkIDPrefix); is {
 		if resourceID, ok := whole(id); ok {
@@ -599,7 +600,7 @@ func rewriteStrings(data json.RawMessage, change func(string) string) json.RawMe
 func withhold(data json.RawMessage, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
 	members, err := scim.ParseMembers(data)
 	if err != nil {
-		return data, nil // decoding the resource reports what is wrong
+		return data, nil // the data is malformed; decoding the resource reports how
 	}
 	return withholdFrom(members, "", circular)
 }
@@ -610,7 +611,7 @@ func withholdFrom(members scim.Members, prefix string, circular map[string]bool)
 		switch {
 		case !refersTo(m.Value, circular):
 			kept = append(kept, m)
-		case prefix == "" && strings.Contains(m.Name, ":"): // an extension
+		case prefix == "" && strings.Contains(m.Name, ":"): // the object of an extension
 			inner, err := scim.ParseMembers(m.Value)
 			if err != nil {
 				kept = append(kept, m)

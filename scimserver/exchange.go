@@ -25,7 +25,7 @@ type exchange struct {
 	cancel context.CancelFunc // ends ctx
 
 	place       place
-	method      string   // HEAD is GET
+	method      string   // the request's method; GET for HEAD
 	ifMatch     []string // values of If-Match
 	ifNoneMatch []string // values of If-None-Match
 	acceptsJSON bool     // Accept names application/scim+json or application/json
@@ -40,7 +40,7 @@ type exchange struct {
 	resourceType *scim.ResourceType // the type of the endpoint; nil when it has none
 
 	requestRow requestlog.Request // this request's row for the request log
-	rowWritten bool               // the row was written together with the change
+	rowWritten bool               // whether the row was written together with the change
 	heldBytes  int                // bytes that this request holds of the memory gate
 }
 
@@ -95,7 +95,7 @@ func (x *exchange) setActor() {
 func (x *exchange) warnOfOtherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
 	shown := truncate(x.request.Host)
-	if !found || strings.EqualFold(host, x.request.Host) || !x.handler.foreign.isNew(shown) {
+	if !found || strings.EqualFold(host, x.request.Host) || !x.handler.foreignHosts.isNew(shown) {
 		return
 	}
 	x.handler.log().Warn("scim requests arrive at an address other than the public one; locations in answers use the public one",

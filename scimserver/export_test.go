@@ -23,7 +23,7 @@ func Offered(types ...*scim.ResourceType) (requests []string) {
 			add(rt.Endpoint, at, offered)
 		}
 	}
-	for at, offered := range noGroupMethods {
+	for at, offered := range groupMethodsWhileOff {
 		add("/Groups", at, offered)
 	}
 	return requests

@@ -116,23 +116,23 @@ func (m memberWriter) writeOne(w *bufio.Writer, member roster.Member) error {
 // While groups are switched off, a client that searches for groups gets an empty list, because a
 // 404 would break its import. A client that tries to create one gets an error that says what to do.
 
-func (x *exchange) listNoGroups() (answer, error) {
+func (x *exchange) listGroupsWhileOff() (answer, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
 		return answer{}, err
 	}
-	return x.noGroups(q)
+	return x.answerEmptyList(q)
 }
 
-func (x *exchange) searchNoGroups() (answer, error) {
+func (x *exchange) searchGroupsWhileOff() (answer, error) {
 	q, err := x.searchRequest()
 	if err != nil {
 		return answer{}, err
 	}
-	return x.noGroups(q)
+	return x.answerEmptyList(q)
 }
 
-func (x *exchange) noGroups(q query) (answer, error) {
+func (x *exchange) answerEmptyList(q query) (answer, error) {
 	if err := q.limitPage(); err != nil {
 		return answer{}, err
 	}
@@ -142,15 +142,15 @@ func (x *exchange) noGroups(q query) (answer, error) {
 		return answer{}, err
 	}
 	x.requestRow.Sentence = "Not found (this site has no groups)"
-	return x.renderListing(listing{q: q})
+	return x.renderListing(listing{query: q})
 }
 
-func (x *exchange) getNoGroup() (answer, error) {
+func (x *exchange) getGroupWhileOff() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
 	return answer{}, scim.NotFound("There is no group with the id %q: this site has no groups.", truncate(x.resourceID()))
 }
 
-func (x *exchange) refuseGroup() (answer, error) {
+func (x *exchange) refuseGroupWhileOff() (answer, error) {
 	return answer{}, scim.NotImplemented("This site does not support groups. Switch off the provisioning of groups in the identity provider" +
 		" (in Entra ID: Mappings, Provision Azure Active Directory Groups, Enabled: No).")
 }
@@ -160,11 +160,11 @@ func (x *exchange) groupsOff(endpoint string) bool {
 	return !x.site.Groups && strings.EqualFold(endpoint, strings.TrimPrefix(scim.GroupType().Endpoint, "/"))
 }
 
-var noGroupMethods = map[shape]map[string]action{
-	wholeEndpoint: {http.MethodGet: (*exchange).listNoGroups, http.MethodPost: (*exchange).refuseGroup},
+var groupMethodsWhileOff = map[shape]map[string]action{
+	wholeEndpoint: {http.MethodGet: (*exchange).listGroupsWhileOff, http.MethodPost: (*exchange).refuseGroupWhileOff},
 	singleResource: {
-		http.MethodGet: (*exchange).getNoGroup, http.MethodPut: (*exchange).refuseGroup,
-		http.MethodPatch: (*exchange).refuseGroup, http.MethodDelete: (*exchange).refuseGroup,
+		http.MethodGet: (*exchange).getGroupWhileOff, http.MethodPut: (*exchange).refuseGroupWhileOff,
+		http.MethodPatch: (*exchange).refuseGroupWhileOff, http.MethodDelete: (*exchange).refuseGroupWhileOff,
 	},
-	searchEndpoint: {http.MethodPost: (*exchange).searchNoGroups},
+	searchEndpoint: {http.MethodPost: (*exchange).searchGroupsWhileOff},
 }

@@ -18,10 +18,10 @@ type limiter struct {
 
 type bucket struct {
 	remaining float64 // how many requests may still be answered
-	at        time.Time
+	updatedAt time.Time
 }
 
-// maxBuckets bounds how many buckets are remembered. Forgetting a bucket fills it again.
+// maxBuckets bounds how many buckets are remembered. A bucket that was forgotten starts full again.
 const maxBuckets = 10_000
 
 // takeToken reports whether a request of the site may be answered now, and if not, how long the
@@ -37,12 +37,12 @@ func (l *limiter) takeToken(id site.ID, perSecond int, now time.Time) (wait time
 	}
 	b, exists := l.buckets[id]
 	rate := float64(perSecond)
-	if passed := now.Sub(b.at).Seconds(); !exists {
+	if passed := now.Sub(b.updatedAt).Seconds(); !exists {
 		b.remaining = rate
 	} else if passed > 0 {
 		b.remaining = min(rate, b.remaining+passed*rate)
 	}
-	b.at = now
+	b.updatedAt = now
 	if ok = b.remaining >= 1; ok {
 		b.remaining--
 	} else {

@@ -20,12 +20,12 @@ type memory struct {
 const (
 	maxMemory     = 48 << 20 // bytes for all sites
 	maxSiteMemory = 16 << 20 // bytes for one site
-	smallBytes    = 64 << 10 // up to here nothing is counted
-	// decodedBytes is how many bytes of memory one byte of a body takes while it is decoded. A
+	smallBytes    = 64 << 10 // bodies and answers up to this size do not count
+	// memoryPerBodyByte is how many bytes of memory one byte of a body takes while it is decoded. A
 	// group's body takes less, because only the ids of its members are kept.
-	decodedBytes   = 6
-	groupDecodes   = 4 // bytes of a group's body for one byte of memory
-	memoryPatience = 8 * time.Second
+	memoryPerBodyByte       = 6
+	groupBytesPerMemoryByte = 4 // a group's body takes one byte of memory for this many of its bytes
+	memoryPatience          = 8 * time.Second
 )
 
 func (m *memory) openGate() *fair.Gate {
@@ -38,8 +38,8 @@ func (m *memory) openGate() *fair.Gate {
 // Memory returns the use of the memory for large bodies and answers, in bytes.
 func (h *Handler) Memory() fair.Stats { return h.memory.openGate().Stats() }
 
-// holdBody waits until there is memory for a body of the given length; -1 means unknown. No more
-// than limit is read of it.
+// holdBody waits until there is memory for a body of the given length; -1 means unknown. At most
+// limit bytes of the body are read.
 func (x *exchange) holdBody(length, limit int64) error {
 	if length < 0 {
 		length = limit
@@ -47,9 +47,9 @@ func (x *exchange) holdBody(length, limit int64) error {
 	if length <= smallBytes {
 		return nil
 	}
-	n := int(length) * decodedBytes
+	n := int(length) * memoryPerBodyByte
 	if limit == MaxGroupBody {
-		n = int(length) / groupDecodes
+		n = int(length) / groupBytesPerMemoryByte
 	}
 	n = min(n, maxSiteMemory)
 	if err := x.handler.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
@@ -69,7 +69,7 @@ func (x *exchange) answerWithinMemory() (answer, error) {
 		return a, err
 	}
 	n := a.countedBytes()
-	if err := x.tryHold(n); err == nil || x.method != http.MethodGet { // a body cannot be read again
+	if err := x.tryHold(n); err == nil || x.method != http.MethodGet { // only a GET runs again, because a body cannot be read twice
 		return a, err
 	}
 	a = answer{}

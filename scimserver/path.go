@@ -80,8 +80,8 @@ func isVersion(segment string) bool {
 	return len(segment)-len(digits) == 1 && digits != "" && strings.Trim(digits, "0123456789.") == ""
 }
 
-// pathAfterFlag finds the path after a flag. A client that appends to the Tenant URL
-// "…/v2?aadOptscim062020" asks for "…/v2?aadOptscim062020/Users?filter=…". See
+// pathAfterFlag finds the path that a client wrote after a flag in the query. A client that appends
+// to the Tenant URL "…/v2?aadOptscim062020" asks for "…/v2?aadOptscim062020/Users?filter=…". See
 // testdata/entra_flag_before_path.txtar.
 func pathAfterFlag(query string) (below []string, rest string) {
 	flag, path, found := strings.Cut(query, "/")

@@ -28,7 +28,7 @@ type query struct {
 	sortOrder          string
 	cursor             string // empty for the first page
 	byCursor           bool
-	hasStartIndex      bool // startIndex was given
+	hasStartIndex      bool // whether startIndex was given
 	fixes              []scim.Fix
 }
 
@@ -116,7 +116,8 @@ func (q *query) set(key, text string) (err error) {
 	return err
 }
 
-// parseNumber reads a whole number and limits it to the range -1 to maxIndex.
+// parseNumber reads a whole number and limits it to the range -1 to maxIndex. It returns absent for
+// an empty text.
 func parseNumber(name, text string, absent int) (int, error) {
 	if text = strings.TrimSpace(text); text == "" {
 		return absent, nil
@@ -230,8 +231,8 @@ func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode 
 		return nil, fixes, err
 	}
 	for _, p := range scim.Paths(f.Root) {
-		// Such a filter would match no one, and the client would believe that the person is
-		// missing.
+		// A filter on an address would match no one, and the client would believe that the person
+		// is missing.
 		if isAddress(rt, p) {
 			return nil, fixes, scim.InvalidFilter("%s cannot be used in a filter: it is an address, and addresses are built for each answer. Filter by the id at its end: id, members.value or groups.value.", p)
 		}

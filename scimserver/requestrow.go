@@ -21,7 +21,7 @@ func (x *exchange) writeRow() {
 	defer cancel()
 	err := x.handler.Requests.Write(ctx, x.requestRow)
 	if databaseUnavailable(err) {
-		x.handler.Requests.Gather(x.requestRow) // written once the database accepts writes again
+		x.handler.Requests.Gather(x.requestRow) // gathered rows are written once the database accepts writes again
 		return
 	}
 	if err != nil {
@@ -135,7 +135,7 @@ func (x *exchange) describeQueryOfAllTypes(l listing) {
 		x.requestRow.Subject, x.requestRow.UserName = only.doc.ID, nameOf(only.view.resourceType.ID, only.doc.JSON)
 	}
 	switch {
-	case !l.q.hasFilter:
+	case !l.query.hasFilter:
 		x.requestRow.Sentence = fmt.Sprintf("Listed %d of %d resources of all types", len(l.entries), l.total)
 	case l.total == 0:
 		x.requestRow.Sentence = "Not found (nothing here matches the filter)"

@@ -23,7 +23,7 @@ func (x *exchange) getResource() (answer, error) {
 		return answer{}, err
 	}
 	x.requestRow.UserName = nameOf(x.kind(), doc.JSON)
-	if !v.ifMatchAllows(doc) { // RFC 9110 §13.1.1: for every method
+	if !v.ifMatchAllows(doc) { // RFC 9110 §13.1.1: If-Match holds for every method
 		return answer{}, scim.PreconditionFailed("If-Match names another version than the current one, %s.", roster.ETag(doc.Version, groups))
 	}
 	x.requestRow.Sentence = "Found"
@@ -310,7 +310,7 @@ func (x *exchange) answerQuery(q query) (answer, error) {
 		return answer{}, err
 	}
 	x.describeQuery(filter, page)
-	l := listing{q: q, total: page.TotalResults, nextCursor: page.NextCursor, previousCursor: page.PreviousCursor}
+	l := listing{query: q, total: page.TotalResults, nextCursor: page.NextCursor, previousCursor: page.PreviousCursor}
 	l.add(v, page.Documents...)
 	return x.renderListing(l)
 }

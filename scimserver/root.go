@@ -48,7 +48,7 @@ func (x *exchange) answerQueryOfAllTypes(q query) (answer, error) {
 		return answer{}, err
 	}
 	x.addFixes(q.fixes)
-	l := listing{q: q}
+	l := listing{query: q}
 	switch {
 	case q.byCursor:
 		err = x.pageByCursor(&l, parts)
@@ -101,7 +101,7 @@ func (x *exchange) listType(p typeQuery, start, count int) (roster.Page, error) 
 
 // pageByIndex fills the page with resources of one type after the other.
 func (x *exchange) pageByIndex(l *listing, parts []typeQuery) error {
-	skip, need := l.q.startIndex-1, l.q.count
+	skip, need := l.query.startIndex-1, l.query.count
 	for _, p := range parts {
 		page, err := x.listType(p, skip+1, need)
 		if err != nil {
@@ -124,7 +124,7 @@ const maxSorted = 5_000
 
 // pageSorted merges the sorted lists of the types.
 func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
-	reach := l.q.startIndex - 1 + l.q.count
+	reach := l.query.startIndex - 1 + l.query.count
 	if reach > maxSorted {
 		return scim.TooMany("A sorted list of all types ends at resource %d; ask for one type, such as /Users, or leave sortBy out.", maxSorted)
 	}
@@ -145,7 +145,7 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 		all = append(all, some...)
 	}
 	slices.SortStableFunc(all, func(a, b sortedResource) int { return order.CompareKeys(a.key, b.key) })
-	for _, s := range all[min(l.q.startIndex-1, len(all)):min(reach, len(all))] {
+	for _, s := range all[min(l.query.startIndex-1, len(all)):min(reach, len(all))] {
 		doc, err := x.roster.Get(x.ctx, s.view.resourceType.ID, s.id)
 		if errors.Is(err, refusal.NotFound) {
 			continue // deleted since the list was read
@@ -192,8 +192,8 @@ func (x *exchange) firstSorted(p typeQuery, reach int) (all []sortedResource, to
 // RFC 9865 §2: a page may be shorter than count and still have a next page.
 func (x *exchange) pageByCursor(l *listing, parts []typeQuery) error {
 	current, inner := 0, ""
-	if l.q.cursor != "" {
-		number, rest, found := strings.Cut(l.q.cursor, "-")
+	if l.query.cursor != "" {
+		number, rest, found := strings.Cut(l.query.cursor, "-")
 		n, err := strconv.Atoi(number)
 		if err != nil || !found || n < 0 || n >= len(parts) {
 			return scim.InvalidCursor("This cursor was not issued for this query; begin again with an empty cursor.")
@@ -203,18 +203,18 @@ func (x *exchange) pageByCursor(l *listing, parts []typeQuery) error {
 	for i, p := range parts {
 		var page roster.Page
 		var err error
-		if i != current || l.q.count == 0 {
+		if i != current || l.query.count == 0 {
 			page, err = x.listType(p, 1, 0)
 		} else {
 			page, err = x.roster.List(x.ctx, roster.Query{
-				Kind: p.view.resourceType.ID, Filter: p.filter, Count: l.q.count, SortBy: p.order, ByCursor: true, Cursor: inner,
+				Kind: p.view.resourceType.ID, Filter: p.filter, Count: l.query.count, SortBy: p.order, ByCursor: true, Cursor: inner,
 			})
 		}
 		if err != nil {
 			return err
 		}
 		l.total += page.TotalResults
-		if i != current || l.q.count == 0 {
+		if i != current || l.query.count == 0 {
 			continue
 		}
 		l.add(p.view, page.Documents...)

@@ -86,10 +86,10 @@ func (x *exchange) route() (action, error) {
 const basePattern = "/c/{site}/auth/scim/v2/"
 
 // resourceMethods returns the methods and the endpoint name of a place, or nil when the place
-// belongs to none of the site's resource types. It sets x.rt.
+// belongs to none of the site's resource types. It sets x.resourceType.
 func (x *exchange) resourceMethods(form shape) (methods, string) {
 	if x.groupsOff(x.place.endpoint) {
-		return noGroupMethods[form], "Groups"
+		return groupMethodsWhileOff[form], "Groups"
 	}
 	rt, ok := x.roster.Types().ByEndpoint(x.place.endpoint)
 	if !ok {

@@ -34,7 +34,7 @@ type Handler struct {
 	limits limiter
 	memory memory
 
-	foreign foreignHosts // the hosts that warnOfOtherAddress has named in warnings
+	foreignHosts foreignHosts // the hosts that warnOfOtherAddress has named in warnings
 }
 
 // Before handles the requests that Serves reports and passes all others to next, which may be a

@@ -17,8 +17,8 @@ type view struct {
 	projection   scim.Projection
 
 	projectionGiven bool // attributes or excludedAttributes were given
-	showsMembers    bool // show the members of a group, which are written as they are read
-	showsGroups     bool // show the groups of a user, or a version that includes them
+	showsMembers    bool // whether to show the members of a group, which are written as they are read
+	showsGroups     bool // whether to show the groups of a user, or a version that includes them
 
 	versionWithoutGroups bool // the projection leaves a user's groups out, so the version must not include them
 }
@@ -157,7 +157,7 @@ func (v view) baseLocation(kind scim.TypeName) string {
 
 // listing is the answer to a query.
 type listing struct {
-	q                          query
+	query                      query
 	total                      int // the number of resources on all pages
 	nextCursor, previousCursor string
 	entries                    []entry
@@ -219,8 +219,8 @@ func (x *exchange) renderListing(l listing) (answer, error) {
 		return answer{}, err
 	}
 	list := scim.ListResponse{TotalResults: l.total, ItemsPerPage: len(l.entries), NextCursor: l.nextCursor, PreviousCursor: l.previousCursor}
-	if !l.q.byCursor {
-		list.StartIndex = l.q.startIndex
+	if !l.query.byCursor {
+		list.StartIndex = l.query.startIndex
 	}
 	large := l.storedBytes > largeList
 	if !large {

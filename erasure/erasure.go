@@ -88,7 +88,7 @@ func (e *Eraser) FromSite(ctx context.Context, st site.Site, name, actor string)
 		return Report{}, ErrUnknown
 	}
 	return e.erase(ctx, scope, ids, []string{name}, false, func() error {
-		return r.Note(ctx, e.erasedEvents(scope, ids, actor)...)
+		return r.AppendEvents(ctx, e.erasedEvents(scope, ids, actor)...)
 	})
 }
 

@@ -110,7 +110,7 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 		// What others' entries say of them.
 		must(b.requests.Write(ctx, requestlog.Request{Site: b.site.ID, TokenID: "t", Method: "GET", Path: "/Users?filter=userName%20eq%20%22zeb.hagelstrom%40contoso.com%22", Status: 200, Sentence: "1 user"}))
 		must(b.requests.Write(ctx, requestlog.Request{Site: b.site.ID, TokenID: "t", Method: "PATCH", Path: "/Groups/g", Status: 200, Subject: "g", Sentence: "Added Zebulon Hagelstrom (zeb.hagelstrom@contoso.com) to Staff."}))
-		must(b.roster.Note(ctx, event.Event{Scope: event.Site(string(b.site.ID)), Name: "group.updated", Actor: "admin:zeb.hagelstrom@contoso.com", Subject: "g", Text: "Staff was updated by Zebulon Hagelstrom"}))
+		must(b.roster.AppendEvents(ctx, event.Event{Scope: event.Site(string(b.site.ID)), Name: "group.updated", Actor: "admin:zeb.hagelstrom@contoso.com", Subject: "g", Text: "Staff was updated by Zebulon Hagelstrom"}))
 		must(b.requests.Flush(ctx))
 
 		words := []string{"zebulon", "quartz@", "hagelstrom", "xylophonist", "nebelgasse", "5550 19977"}

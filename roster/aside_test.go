@@ -19,8 +19,8 @@ type meddler struct {
 	works  atomic.Int64
 }
 
-func (m *meddler) Work(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error {
-	err := m.Store.Work(ctx, id, fn)
+func (m *meddler) RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error {
+	err := m.Store.RunExpensive(ctx, id, fn)
 	m.meddle(m.works.Add(1))
 	return err
 }

@@ -23,32 +23,32 @@ import (
 //	neither                                  a new person, if the site allows it and nobody has the
 //	                                         e-mail address
 //
-// Whoever is blocked or deactivated does not come in by any of these ways, and is not reactivated.
-// An e-mail address alone never selects a person: whoever may choose their address at the identity
+// A blocked or deactivated person does not come in by any of these ways, and is not reactivated. An
+// e-mail address alone never selects a person: people who may choose their address at the identity
 // provider could choose that of somebody else.
 
-// Asserted is what an identity provider says about a person who wants to come in. Somebody else has
+// Asserted is what an identity provider says about a person who wants to come in. The caller has
 // verified it.
 type Asserted struct {
 	Issuer     string // the entity id of the identity provider
 	Identifier string // the user identifier; case counts
 	Match      string // the value of the claim that is compared with userName; may be empty
 
-	DisplayName string // this and the following may be empty
+	DisplayName string // this and the following texts may be empty
 	Email       string
 	Title       string
 	Department  string
 
-	Create bool      // an unknown person gets an account
-	Ends   time.Time // the latest end of the session; zero for the site's own
+	Create bool      // whether a person without an account gets one
+	Ends   time.Time // the latest time at which the session may end; zero if only the site's own limit counts
 }
 
 // Admission is what a sign-in did, or would do.
 type Admission struct {
 	Person  Person
-	Created bool // the account was made
-	Linked  bool // the user identifier was linked to the account
-	Secret  string
+	Created bool   // whether the sign-in made the account
+	Linked  bool   // whether the sign-in linked the user identifier to the account
+	Secret  string // the secret of the session
 	Expires time.Time
 }
 
@@ -56,10 +56,11 @@ type Admission struct {
 type Identity struct {
 	Person     string
 	Identifier string
-	Issuer     string // empty in an imported one, until its first use
+	Issuer     string // empty in an imported identity, until its first use
 }
 
-// Why a person does not come in. Each is about a Rejected.
+// The reasons why a person does not come in. The error names the account, if there is one, with a
+// Rejected.
 var (
 	ErrAssertedBlocked     = refusal.New(refusal.Forbidden, "", "this account is blocked").Advise("an administrator of the site can unblock it").Coded("sso_blocked")
 	ErrAssertedDeactivated = refusal.New(refusal.Forbidden, "", "this account is deactivated").Advise("an administrator of the site can reactivate it").Coded("sso_deactivated")
@@ -75,7 +76,8 @@ var (
 				Advise("an administrator of the site can choose another claim").Coded("sso_no_name")
 )
 
-// Rejected is the account that a refused sign-in is about. It may be nobody's.
+// Rejected is the account that a refused sign-in is about. Its fields are empty if there is no
+// account.
 type Rejected struct{ PersonID, UserName string }
 
 // AdmitAsserted lets in a person that an identity provider vouches for: it finds or makes the
@@ -98,7 +100,7 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 		return tx.AppendEvent(ctx, r.signedIn(out.Person))
 	})
 	if err != nil {
-		return Admission{}, asserted(err)
+		return Admission{}, wrapUnlessRefusal(err)
 	}
 	return out, nil
 }
@@ -114,7 +116,7 @@ func (r *Roster) signedIn(p Person) event.Event {
 	}
 }
 
-// TryAsserted says what AdmitAsserted would do, and does nothing.
+// TryAsserted returns what AdmitAsserted would do, and changes nothing.
 func (r *Roster) TryAsserted(ctx context.Context, a Asserted) (Admission, error) {
 	var out Admission
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
@@ -124,15 +126,15 @@ func (r *Roster) TryAsserted(ctx context.Context, a Asserted) (Admission, error)
 		return errTried
 	})
 	if !errors.Is(err, errTried) {
-		return Admission{}, asserted(err)
+		return Admission{}, wrapUnlessRefusal(err)
 	}
 	return out, nil
 }
 
-// errTried undoes the transaction of TryAsserted.
+// errTried makes the store undo the transaction of TryAsserted.
 var errTried = errors.New("only tried")
 
-func asserted(err error) error {
+func wrapUnlessRefusal(err error) error {
 	if refused(err) != nil {
 		return err
 	}
@@ -188,7 +190,7 @@ func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error
 // mayEnter refuses people who are blocked or deactivated.
 func mayEnter(rec Record, doc scim.Resource) error {
 	about := Rejected{rec.ID, doc.String("userName")}
-	if rec.Block.On {
+	if rec.Block.InForce {
 		return ErrAssertedBlocked.With(about)
 	}
 	if !rec.Active {
@@ -201,7 +203,7 @@ func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Res
 	if err := mayEnter(rec, old); err != nil {
 		return Admission{}, err
 	}
-	c := bySignIn(rec.ID, old.String("userName"), rec.Role)
+	c := changeBySignIn(rec.ID, old.String("userName"), rec.Role)
 	if link {
 		if err := r.link(ctx, tx, rec, old.String("userName"), a, c); err != nil {
 			return Admission{}, err
@@ -246,7 +248,7 @@ func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, er
 	}
 	d := &draft{doc: doc, role: RoleRegistered}
 	d.describe(a)
-	c := bySignIn("", a.Match, RoleRegistered)
+	c := changeBySignIn("", a.Match, RoleRegistered)
 	rec, err := r.newRecord(rt, d, c)
 	if err != nil {
 		return Admission{}, err
@@ -316,7 +318,7 @@ func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change
 		return r.link(ctx, tx, rec, old.String("userName"), a, c)
 	})
 	if err != nil {
-		return asserted(err)
+		return wrapUnlessRefusal(err)
 	}
 	return nil
 }
@@ -337,11 +339,11 @@ func (r *Roster) Unlink(ctx context.Context, personID string, c Change) (had boo
 		if err != nil {
 			return err
 		}
-		text := old.String("userName") + " no longer has a user identifier for sign-in" + story{sessionsEnded: ended}.withSessions("; ")
+		text := old.String("userName") + " no longer has a user identifier for sign-in" + story{sessionsEnded: ended}.sessionsEndedText("; ")
 		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserUnidentified, c, now, text))
 	})
 	if err != nil {
-		return false, asserted(err)
+		return false, wrapUnlessRefusal(err)
 	}
 	return had, nil
 }
@@ -378,7 +380,7 @@ func (d *draft) describe(a Asserted) {
 	}
 }
 
-func bySignIn(id, userName string, role Role) Change {
+func changeBySignIn(id, userName string, role Role) Change {
 	by := event.Actor{Kind: event.Person, ID: id, Name: userName}
 	if role == RoleAdmin {
 		by.Kind = event.Admin

@@ -17,10 +17,10 @@ import (
 //	externalId
 //	anything else           is done
 type Block struct {
-	On bool
-	// Active is, while On, whether the person is active once the block is lifted. SCIM may change
-	// it meanwhile: people who leave the company while they are blocked do not come back with the
-	// end of the block.
+	InForce bool
+	// Active is, while the block is in force, whether the person is active once it is lifted. SCIM
+	// may change it meanwhile: people who leave the company while they are blocked do not come back
+	// when the block ends.
 	Active bool
 }
 
@@ -34,11 +34,11 @@ func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error
 		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot block your own account").Advise("ask another administrator")
 	}
 	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
-		if rec.Block.On {
+		if rec.Block.InForce {
 			return nil
 		}
 		d.doc["active"] = false
-		d.block = &Block{On: true, Active: rec.Active}
+		d.block = &Block{InForce: true, Active: rec.Active}
 		return nil
 	})
 }
@@ -47,7 +47,7 @@ func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error
 // them before or meanwhile.
 func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, error) {
 	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
-		if !rec.Block.On {
+		if !rec.Block.InForce {
 			return nil
 		}
 		d.doc["active"] = rec.Block.Active
@@ -79,9 +79,9 @@ func refuseBlocked(ctx context.Context, tx Tx, doc scim.Resource) error {
 // setActive activates or deactivates a person. If the person is blocked, it only sets whether they
 // become active when the block is lifted.
 func (d *draft) setActive(rec Record, active bool) {
-	if rec.Block.On {
+	if rec.Block.InForce {
 		d.doc["active"] = false
-		d.block = &Block{On: true, Active: active}
+		d.block = &Block{InForce: true, Active: active}
 		return
 	}
 	d.doc["active"] = active

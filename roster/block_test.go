@@ -34,7 +34,7 @@ func TestBlock(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if p := f.person(t, f.full, id); p.Active || !p.Block.On || p.Version != 2 {
+			if p := f.person(t, f.full, id); p.Active || !p.Block.InForce || p.Version != 2 {
 				t.Errorf("got %+v", p)
 			}
 			if out, err = r.Block(t.Context(), id, byKim); err != nil || out.Changed {
@@ -43,7 +43,7 @@ func TestBlock(t *testing.T) {
 			if out, err = r.Unblock(t.Context(), id, byKim); err != nil || out.Sentence != "Unblocked" {
 				t.Errorf("got %+v, %v", out, err)
 			}
-			if p := f.person(t, f.full, id); !p.Active || p.Block.On {
+			if p := f.person(t, f.full, id); !p.Active || p.Block.InForce {
 				t.Errorf("got %+v", p)
 			}
 			if diff := cmp.Diff(names(f.events(t, f.full, id)), []string{"user.created", "user.blocked", "user.unblocked"}); diff != "" {
@@ -68,7 +68,7 @@ func TestBlock(t *testing.T) {
 			} {
 				id := f.user(t, f.full, bob(""))
 				f.off(t, f.full, id, way)
-				if p := f.person(t, f.full, id); p.Active || !p.Block.On {
+				if p := f.person(t, f.full, id); p.Active || !p.Block.InForce {
 					t.Errorf("%s: got %+v", way, p)
 				}
 				if _, err := r.Unblock(t.Context(), id, byKim); err != nil {

@@ -35,15 +35,15 @@ type draft struct {
 
 	values, unique []Value // the indexed values of the document; set by check
 
-	block     *Block            // the block of a user; nil if it stays
+	block     *Block            // the new block of a user; nil if the block stays as it is
 	addresses func(string) bool // whether the request names an attribute; nil means always
 
-	held     []HeldChange // the held changes of a user afterwards, if setsHeld
+	held     []HeldChange // the held changes of a user after this change, if setsHeld
 	setsHeld bool
 	applied  []string // the attributes whose held change is applied
 
-	revives         bool // the request revives a deactivated account
-	dropsIdentifier bool // the request also removes the account's user identifier
+	revives         bool // whether the request revives a deactivated account
+	dropsIdentifier bool // whether the request also removes the account's user identifier
 }
 
 // Create adds a resource, if the site lets SCIM create. A unique value that is already in use is
@@ -176,7 +176,7 @@ func (r *Roster) Delete(ctx context.Context, kind scim.TypeName, id string, c Ch
 		if err != nil {
 			return Outcome{}, err
 		}
-		if rec.Block.On {
+		if rec.Block.InForce {
 			return Outcome{}, refusal.New(refusal.Conflict, "", "%s is blocked by an administrator, so the account stays and keeps its user name", old.String("userName")).Advise("an administrator of the site can unblock it; then delete")
 		}
 		if kind == User && rec.Role != RoleRegistered {
@@ -204,7 +204,7 @@ func (d *draft) removes(name string, old scim.Resource) bool {
 // SCIM set them. If the request leaves active out, the person's access stays as it was. Answers
 // always show active, because clients treat a user without active as one who may sign in.
 func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
-	if rec.Block.On {
+	if rec.Block.InForce {
 		d.keepBlocked(rec)
 	} else if _, present := d.doc.Bool("active"); !present {
 		d.doc["active"] = rec.Active
@@ -252,7 +252,7 @@ func (r *Roster) showsRole(role Role) bool {
 }
 
 // change changes a stored resource. Every change of a resource goes through it. apply makes the new
-// document from the old one, in this number of passes over the document. A few passes over a small
+// document from the old one, in that many passes over the document. A few passes over a small
 // document happen inside the transaction. Longer work happens before the transaction and counts as
 // costly work, so that it does not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
@@ -294,8 +294,8 @@ const costlyBytes = 512 << 10
 const manyPasses = 50
 
 var (
-	errCostly = errors.New("the change takes long")
-	errMoved  = errors.New("the resource was changed meanwhile")
+	errCostly           = errors.New("the change takes long")
+	errChangedMeanwhile = errors.New("the resource was changed meanwhile")
 )
 
 // maxAsideTries is how often a change made outside its transaction may start over because someone else
@@ -308,7 +308,7 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 	kind := rt.ID
 	for range maxAsideTries {
 		var p preparedChange
-		err := r.store.Work(ctx, r.site.ID, func(ctx context.Context) error {
+		err := r.store.RunExpensive(ctx, r.site.ID, func(ctx context.Context) error {
 			rec, err := r.store.Record(ctx, r.site.ID, kind, id)
 			if rec, err = checkRecord(rec, err, kind, id, c); err != nil {
 				return err
@@ -325,11 +325,11 @@ func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c
 				return Outcome{}, err
 			}
 			if rec.Version != p.rec.Version || !sameHeld(rec.Held, p.rec.Held) {
-				return Outcome{}, errMoved
+				return Outcome{}, errChangedMeanwhile
 			}
 			return r.write(ctx, tx, p, c)
 		})
-		if !errors.Is(err, errMoved) {
+		if !errors.Is(err, errChangedMeanwhile) {
 			return out, err
 		}
 	}
@@ -461,8 +461,8 @@ type preparedChange struct {
 	old         scim.Resource
 	draft       *draft
 	next        Record
-	changed     bool // the document or the state of the resource changes
-	heldChanged bool // the held changes of the person change
+	changed     bool // whether the document or the state of the resource changes
+	heldChanged bool // whether the held changes of the person change
 }
 
 // prepare makes the new document of a record and everything that follows from it.
@@ -504,7 +504,7 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	p.next.Version++
 	p.next.Modified = r.nextModified(rec.Modified)
 	rt.fill(&p.next, d)
-	setLooks(&p.rec, old, &p.next, d.doc)
+	setNameLooks(&p.rec, old, &p.next, d.doc)
 	return p, checkSize(p.rec, p.next)
 }
 
@@ -602,7 +602,7 @@ func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error)
 	}
 	rt.fill(&rec, d)
 	if rec.Kind == User {
-		rec.Looks = looksOf(d.doc)
+		rec.NameLooks = nameLooksOf(d.doc)
 	}
 	if err := checkSize(Record{}, rec); err != nil {
 		return Record{}, err
@@ -648,17 +648,17 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	}
 	rec.Values, rec.Unique = valuesOf(rec.Kind, old), rt.uniqueValues(old)
 	if rec.Kind == User {
-		rec.Looks = looksOf(old)
+		rec.NameLooks = nameLooksOf(old)
 	}
 	if err := tx.Delete(ctx, rec); err != nil {
 		return Outcome{}, err
 	}
 	s := story{sessionsEnded: ended}
-	text := nameInSentence(rec, old) + " was deleted" + s.withSessions("; ")
+	text := nameInSentence(rec, old) + " was deleted" + s.sessionsEndedText("; ")
 	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, eventsOf(rec.Kind).deleted, c, now, text, changedValues(old, nil)...)); err != nil {
 		return Outcome{}, err
 	}
-	out := outcomeOf(rec, &draft{doc: old}, "Deleted"+s.withSessions(" · "), ended)
+	out := outcomeOf(rec, &draft{doc: old}, "Deleted"+s.sessionsEndedText(" · "), ended)
 	out.Changed = true
 	return out, nil
 }

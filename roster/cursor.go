@@ -49,8 +49,8 @@ func (m *cursorPlace) place() *Place {
 }
 
 const (
-	cursorMAC  = 16 // bytes; a forger has an hour
-	cursorHash = 16
+	cursorMACBytes  = 16 // a forger has only an hour to find the signature
+	cursorHashBytes = 16
 )
 
 // listByCursor returns a page with the cursors of the next and previous pages, if there are any.
@@ -82,9 +82,9 @@ func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 		return Page{}, err
 	}
 	docs := found.Documents
-	page := Page{TotalResults: found.Total, StartIndex: 1, Documents: docs, Cut: found.Cut}
+	page := Page{TotalResults: found.Total, StartIndex: 1, Documents: docs, CutShort: found.CutShort}
 	surplus := q.Count > 0 && len(docs) > q.Count
-	more := surplus || found.Cut
+	more := surplus || found.CutShort
 	switch {
 	case surplus && at.Before != nil:
 		page.Documents = docs[1:]
@@ -142,7 +142,7 @@ func (r *Roster) fingerprint(q Query) []byte {
 	}
 	h := sha256.New()
 	_ = json.NewEncoder(h).Encode(parts) // writing strings to a hash cannot fail
-	return h.Sum(nil)[:cursorHash]
+	return h.Sum(nil)[:cursorHashBytes]
 }
 
 // sealCursor encodes and signs a cursor. It returns an empty string for nil.
@@ -161,7 +161,7 @@ func sealCursor(key []byte, c *cursor, now time.Time) (string, error) {
 func sign(key, message []byte) []byte {
 	mac := hmac.New(sha256.New, key)
 	mac.Write(message)
-	return mac.Sum(nil)[:cursorMAC]
+	return mac.Sum(nil)[:cursorMACBytes]
 }
 
 // openCursor decodes a cursor and checks that this installation made it for this query. A forged
@@ -169,10 +169,10 @@ func sign(key, message []byte) []byte {
 func (r *Roster) openCursor(key []byte, q Query, want cursor) (cursor, error) {
 	invalid := scim.InvalidCursor("The cursor does not belong to this query. Begin again with an empty cursor, and keep every other parameter the same from page to page.")
 	sealed, err := base64.RawURLEncoding.DecodeString(q.Cursor)
-	if err != nil || len(sealed) < cursorMAC {
+	if err != nil || len(sealed) < cursorMACBytes {
 		return cursor{}, invalid
 	}
-	b, mac := sealed[:len(sealed)-cursorMAC], sealed[len(sealed)-cursorMAC:]
+	b, mac := sealed[:len(sealed)-cursorMACBytes], sealed[len(sealed)-cursorMACBytes:]
 	if !hmac.Equal(mac, sign(key, b)) {
 		return cursor{}, invalid
 	}
@@ -202,10 +202,10 @@ type signer struct {
 
 // signingKey returns the key that signs cursors, reading it from the store the first time.
 func (r *Roster) signingKey(ctx context.Context) ([]byte, error) {
-	r.cursors.mu.Lock()
-	defer r.cursors.mu.Unlock()
-	if r.cursors.key != nil {
-		return r.cursors.key, nil
+	r.cursorSigner.mu.Lock()
+	defer r.cursorSigner.mu.Unlock()
+	if r.cursorSigner.key != nil {
+		return r.cursorSigner.key, nil
 	}
 	key, err := r.store.CursorKey(ctx)
 	if err != nil {
@@ -214,6 +214,6 @@ func (r *Roster) signingKey(ctx context.Context) ([]byte, error) {
 	if len(key) < sha256.Size {
 		return nil, errors.New("key for cursors: it is too short")
 	}
-	r.cursors.key = key
+	r.cursorSigner.key = key
 	return key, nil
 }

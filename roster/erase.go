@@ -31,8 +31,8 @@ func (r *Roster) Erase(ctx context.Context, id string, c Change) error {
 	return err
 }
 
-// Note appends events of the site.
-func (r *Roster) Note(ctx context.Context, events ...event.Event) error {
+// AppendEvents appends events of the site.
+func (r *Roster) AppendEvents(ctx context.Context, events ...event.Event) error {
 	return r.store.Update(ctx, r.site, func(tx Tx) error {
 		for _, e := range events {
 			if err := tx.AppendEvent(ctx, e); err != nil {

@@ -73,7 +73,7 @@ func (r *Roster) isGuarded(rec Record) bool { return rec.Role != RoleRegistered 
 // because an identity provider sets it with its first sync.
 func (r *Roster) identityAttributes(rec Record) (names []string, why string) {
 	switch {
-	case rec.Block.On:
+	case rec.Block.InForce:
 		names, why = []string{"userName", "emails"}, blockedNote
 	case r.isGuarded(rec):
 		names, why = []string{"userName", "emails"}, fmt.Sprintf("this %s signs in by it, and \"Allow SCIM to manage user roles\" is off", rec.Role)
@@ -286,7 +286,7 @@ func (r *Roster) heldEvents(p preparedChange, c Change, at time.Time) []event.Ev
 		case findHeld(p.next.Held, h.Attribute) != nil:
 		case slices.Contains(p.draft.applied, h.Attribute):
 			add(event.UserChangeApplied, "The change of %s of %s from %s to %s, which SCIM asked for, was applied", h, event.Changed(h.Attribute, p.old[h.Attribute], h.Value))
-		case sameIdentity(h.Attribute, p.draft.doc[h.Attribute], h.Value): // the event user.updated covers it
+		case sameIdentity(h.Attribute, p.draft.doc[h.Attribute], h.Value): // the event user.updated reports this change
 		default:
 			add(event.UserChangeWithdrawn, "The change of %s of %s from %s to %s, which SCIM asked for, is no longer asked for", h, heldEventChange(h.Attribute, &h, nil))
 		}

@@ -17,16 +17,16 @@ import (
 // signed in by their names. Look-alikes are not refused, but pages and commands point them out.
 // People with equal display names or shared addresses are not look-alikes.
 //
-//	a write of a person ─► Record.Looks ─► the store keeps one row of each, and notes skeletons that different names share
-//	a database of before ─► Advance adds the rows of the people who are there, slice after slice
+//	a write of a person ─► Record.NameLooks ─► the store keeps one row of each, and notes skeletons that different names share
+//	a database of an older version ─► Advance adds the rows of the existing people, slice after slice
 
-// LooksPath is the path of the value rows of Looks, and the id of their index while it is being
+// NameLooksPath is the path of the value rows of Looks, and the id of their index while it is being
 // filled.
-const LooksPath = "looks"
+const NameLooksPath = "looks"
 
-// Look is the form of a name for comparison. All names that look the same have the same Skeleton.
+// NameLook is the form of a name for comparison. All names that look the same have the same Skeleton.
 // All spellings of the same name have the same Name. Both are digests.
-type Look struct{ Skeleton, Name string }
+type NameLook struct{ Skeleton, Name string }
 
 // maxLookEmails is how many e-mail addresses of a person are compared.
 const maxLookEmails = 10
@@ -60,15 +60,15 @@ func namesOf(doc scim.Resource) []Name {
 	return append(all, emails[:min(len(emails), maxLookEmails)]...)
 }
 
-// looks returns the forms of a name for comparison, one for each of its skeletons.
-func (n Name) looks() []Look {
+// nameLooks returns the forms of a name for comparison, one for each of its skeletons.
+func (n Name) nameLooks() []NameLook {
 	if n.Text == "" {
 		return nil
 	}
-	var all []Look
+	var all []NameLook
 	for _, skeleton := range lookalike.Skeletons(n.Text) {
 		if skeleton != "" {
-			all = append(all, Look{Skeleton: lookDigest(skeleton, 15), Name: lookDigest(scim.Fold(n.Text), 9)})
+			all = append(all, NameLook{Skeleton: lookDigest(skeleton, 15), Name: lookDigest(scim.Fold(n.Text), 9)})
 		}
 	}
 	return all
@@ -80,11 +80,11 @@ func lookDigest(text string, size int) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:size])
 }
 
-// looksOf lists the different looks of a user's names.
-func looksOf(doc scim.Resource) []Look {
-	var all []Look
+// nameLooksOf lists the different looks of a user's names.
+func nameLooksOf(doc scim.Resource) []NameLook {
+	var all []NameLook
 	for _, n := range namesOf(doc) {
-		for _, l := range n.looks() {
+		for _, l := range n.nameLooks() {
 			if !slices.Contains(all, l) {
 				all = append(all, l)
 			}
@@ -93,20 +93,20 @@ func looksOf(doc scim.Resource) []Look {
 	return all
 }
 
-// StoredLooks lists the looks of a stored user.
-func (rec *Record) StoredLooks() ([]Look, error) {
+// StoredNameLooks lists the looks of a stored user.
+func (rec *Record) StoredNameLooks() ([]NameLook, error) {
 	doc, err := rec.document()
 	if err != nil {
 		return nil, err
 	}
-	return looksOf(doc), nil
+	return nameLooksOf(doc), nil
 }
 
-// setLooks gives two records of one user their looks, if the names differ. Without them the store
-// leaves the rows alone.
-func setLooks(old *Record, before scim.Resource, next *Record, after scim.Resource) {
+// setNameLooks sets the looks of the old and the new record of one user, if the names differ. If they
+// are not set, the store leaves the rows as they are.
+func setNameLooks(old *Record, before scim.Resource, next *Record, after scim.Resource) {
 	if next.Kind == User && !slices.Equal(namesOf(before), namesOf(after)) {
-		old.Looks, next.Looks = looksOf(before), looksOf(after)
+		old.NameLooks, next.NameLooks = nameLooksOf(before), nameLooksOf(after)
 	}
 }
 
@@ -131,10 +131,10 @@ const LookAlikesShown = 5
 
 // LookAlikes returns, by id, the look-alikes of each of these people on the site.
 func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][]LookAlike, error) {
-	looks := map[string][]Look{}
+	looks := map[string][]NameLook{}
 	for _, p := range people {
 		for _, n := range p.Names {
-			looks[p.ID] = append(looks[p.ID], n.looks()...)
+			looks[p.ID] = append(looks[p.ID], n.nameLooks()...)
 		}
 	}
 	found, err := r.store.LookAlikes(ctx, r.site.ID, looks, LookAlikesShown)
@@ -172,9 +172,9 @@ func (p Person) lookAlike(other Person) (alike LookAlike, is bool) {
 
 // looksLike reports whether two names are different but look the same.
 func looksLike(a, b Name) bool {
-	others := b.looks()
-	return slices.ContainsFunc(a.looks(), func(l Look) bool {
-		return slices.ContainsFunc(others, func(o Look) bool { return o.Skeleton == l.Skeleton && o.Name != l.Name })
+	others := b.nameLooks()
+	return slices.ContainsFunc(a.nameLooks(), func(l NameLook) bool {
+		return slices.ContainsFunc(others, func(o NameLook) bool { return o.Skeleton == l.Skeleton && o.Name != l.Name })
 	})
 }
 
@@ -188,11 +188,11 @@ func (r *Roster) LooksPending(ctx context.Context) (bool, error) {
 	return pending, nil
 }
 
-// lookStore is what a Store knows about looks.
-type lookStore interface {
+// lookAlikeStore is what a Store knows about looks.
+type lookAlikeStore interface {
 	// LookAlikes returns, for each key of looks, up to limit other users that have the same
 	// skeleton as one of its looks, but another name.
-	LookAlikes(ctx context.Context, id site.ID, looks map[string][]Look, limit int) (map[string][]Record, error)
+	LookAlikes(ctx context.Context, id site.ID, looks map[string][]NameLook, limit int) (map[string][]Record, error)
 	// LooksPending reports whether users have no rows of their looks yet.
 	LooksPending(ctx context.Context, id site.ID) (bool, error)
 }

@@ -40,7 +40,7 @@ func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, 
 // which needs Unblock.
 func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, error) {
 	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
-		if rec.Block.On {
+		if rec.Block.InForce {
 			return refusal.New(refusal.Conflict, "", "%s is blocked", d.doc.String("userName")).Advise("unblock the account instead")
 		}
 		d.doc["active"] = true

@@ -89,13 +89,13 @@ func (r *Roster) Groups(ctx context.Context, ids ...string) (map[string][]Member
 // MemberList collects the members that a request names, while the request is being read. It stores
 // only the ids, packed. The zero value is empty.
 type MemberList struct {
-	ids      []string
-	slab     *strings.Builder
-	sorted   bool
-	nameless bool // a member was sent without value
+	ids       []string
+	packedIDs *strings.Builder // the memory that holds the characters of the ids
+	sorted    bool
+	nameless  bool // whether a member was sent without a value
 }
 
-const slabBytes = 64 << 10
+const packedBytes = 64 << 10
 
 // Add adds one member by its value as it was sent. An empty value means that the member was sent
 // without one.
@@ -106,13 +106,13 @@ func (l *MemberList) Add(value string) {
 		l.nameless = true
 		return
 	}
-	if l.slab == nil || l.slab.Cap()-l.slab.Len() < len(id) {
-		l.slab = &strings.Builder{}
-		l.slab.Grow(max(slabBytes, len(id)))
+	if l.packedIDs == nil || l.packedIDs.Cap()-l.packedIDs.Len() < len(id) {
+		l.packedIDs = &strings.Builder{}
+		l.packedIDs.Grow(max(packedBytes, len(id)))
 	}
-	from := l.slab.Len()
-	l.slab.WriteString(id)
-	l.ids = append(l.ids, l.slab.String()[from:])
+	from := l.packedIDs.Len()
+	l.packedIDs.WriteString(id)
+	l.ids = append(l.ids, l.packedIDs.String()[from:])
 	l.sorted = false
 }
 
@@ -151,23 +151,23 @@ func memberListOf(elements []any) *MemberList {
 
 // memberDelta records the changes to a group's members.
 type memberDelta struct {
-	added, removed           []string // the first few
+	added, removed           []string // the first ids, up to maxEventMembers
 	addedCount, removedCount int
 }
 
-// deltaNames is how many members an event names.
-const deltaNames = 100
+// maxEventMembers is how many members an event names.
+const maxEventMembers = 100
 
 func (d *memberDelta) hasChanges() bool { return d.addedCount+d.removedCount > 0 }
 
 func (d *memberDelta) add(ids []string) {
 	d.addedCount += len(ids)
-	d.added = append(d.added, ids[:min(len(ids), deltaNames-len(d.added))]...)
+	d.added = append(d.added, ids[:min(len(ids), maxEventMembers-len(d.added))]...)
 }
 
 func (d *memberDelta) remove(ids []string) {
 	d.removedCount += len(ids)
-	d.removed = append(d.removed, ids[:min(len(ids), deltaNames-len(d.removed))]...)
+	d.removed = append(d.removed, ids[:min(len(ids), maxEventMembers-len(d.removed))]...)
 }
 
 // describe returns the changes in words, with before in front; "" if there are none.
@@ -273,15 +273,15 @@ func (m *membersEdit) knownMembers(ctx context.Context, ids []string) ([]Member,
 	return known, nil
 }
 
-// unknownNamed is how many members that do not exist a request log row names.
-const unknownNamed = 20
+// maxUnknownNamed is how many members that do not exist a request log row names.
+const maxUnknownNamed = 20
 
 func (m *membersEdit) reportUnknown(id string) {
 	m.unknown++
 	switch {
-	case m.unknown <= unknownNamed:
+	case m.unknown <= maxUnknownNamed:
 		m.draft.ignore("members", fmt.Sprintf("there is no user or group with the id %q", phrase.Cut(id, maxShownID)))
-	case m.unknown == unknownNamed+1:
+	case m.unknown == maxUnknownNamed+1:
 		m.draft.ignore("members", "more ids that belong to nobody")
 	}
 }

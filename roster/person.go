@@ -46,7 +46,7 @@ func (p Person) Name() string {
 	return p.UserName
 }
 
-// Status selects people.
+// Status selects people by the state of their account.
 type Status string
 
 const (

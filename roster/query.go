@@ -28,7 +28,7 @@ type Query struct {
 	StartIndex int           // 1-based; below 1 means 1
 	Count      int           // 0 or less returns only the total; at most MaxCount
 
-	ByCursor bool   // page by cursor, not by StartIndex. RFC 9865
+	ByCursor bool   // whether to page by cursor, not by StartIndex. RFC 9865
 	Cursor   string // the NextCursor of the page before; empty for the first page
 }
 
@@ -41,9 +41,9 @@ type Page struct {
 
 	PreviousCursor string // the cursor of the previous page; empty on the first page and for queries without cursors
 
-	// Cut means that the page has fewer resources than were asked for, because they are large. RFC
+	// CutShort means that the page has fewer resources than were asked for, because they are large. RFC
 	// 7644 §3.4.2.4 allows that. The next page begins right after this one.
-	Cut bool
+	CutShort bool
 }
 
 // Get returns a resource, or 404 if it does not exist. A group comes without its members.
@@ -101,7 +101,7 @@ func (r *Roster) List(ctx context.Context, q Query) (Page, error) {
 		Kind: q.Kind, Filter: q.Filter, Sort: q.SortBy,
 		Offset: start - 1, Count: min(max(q.Count, 0), MaxCount),
 	})
-	return Page{TotalResults: found.Total, StartIndex: start, Documents: found.Documents, Cut: found.Cut}, err
+	return Page{TotalResults: found.Total, StartIndex: start, Documents: found.Documents, CutShort: found.CutShort}, err
 }
 
 func (r *Roster) list(ctx context.Context, q ListQuery) (Found, error) {
@@ -115,16 +115,16 @@ func (r *Roster) list(ctx context.Context, q ListQuery) (Found, error) {
 	found, err := r.store.List(ctx, r.site.ID, q)
 	switch {
 	case errors.Is(err, ErrTooMany):
-		return Found{}, ErrTooMany.Because("this query would read more than %d resources", q.ScanLimit).Advise("%s", narrowBy(q.Kind))
+		return Found{}, ErrTooMany.Because("this query would read more than %d resources", q.ScanLimit).Advise("%s", narrowingAdvice(q.Kind))
 	case errors.Is(err, ErrTooSlow):
-		return Found{}, ErrTooSlow.Advise("%s", narrowBy(q.Kind))
+		return Found{}, ErrTooSlow.Advise("%s", narrowingAdvice(q.Kind))
 	case err != nil:
 		return Found{}, fmt.Errorf("list %s resources: %w", q.Kind, err)
 	}
 	return found, nil
 }
 
-func narrowBy(kind scim.TypeName) string {
+func narrowingAdvice(kind scim.TypeName) string {
 	by := "id or externalId"
 	switch kind {
 	case User:

@@ -67,7 +67,7 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 func (v reviver) refuses(rec Record, old scim.Resource) error {
 	sent, kept := v.doc.String("externalId"), rec.ExternalID
 	switch {
-	case rec.Block.On:
+	case rec.Block.InForce:
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by an account that an administrator blocked", old.String("userName")).Advise("an administrator of the site can unblock it")
 	case sent != "" && kept == "" && v.roster.isGuarded(rec):
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by a deactivated %s without an externalId, who may not be the same person", old.String("userName"), rec.Role).Advise("an administrator of the site can reactivate them")

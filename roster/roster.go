@@ -28,7 +28,7 @@ const (
 type Rosters struct {
 	Store Store
 	Now   func() time.Time
-	NewID func() string // ids of resources, never repeated; see NewID
+	NewID func() string // makes the ids of resources and never repeats one; in use, it is the function NewID
 
 	// ScanLimit is how many documents a filter may read when no index can answer it. 0 means
 	// DefaultScanLimit.
@@ -36,7 +36,7 @@ type Rosters struct {
 
 	registries scim.Registries
 
-	cursors signer
+	cursorSigner signer
 }
 
 // NewID makes the id of a resource: a UUID of version 7 (RFC 9562 §5.7) as 32 hexadecimal digits.
@@ -58,11 +58,11 @@ type Roster struct {
 	types *scim.Registry
 	err   error // the error of the site's schemas, if they cannot be read
 
-	store     Store
-	now       func() time.Time
-	newID     func() string
-	scanLimit int
-	cursors   *signer
+	store        Store
+	now          func() time.Time
+	newID        func() string
+	scanLimit    int
+	cursorSigner *signer
 }
 
 // Open returns the roster of a site. If the site's schemas cannot be read, every read or write of
@@ -80,7 +80,7 @@ func (r *Rosters) Open(s site.Site) *Roster {
 func (r *Rosters) handle(s site.Site, types *scim.Registry, err error) *Roster {
 	return &Roster{
 		site: s, types: types, err: err,
-		store: r.Store, now: r.Now, newID: r.NewID, scanLimit: r.ScanLimit, cursors: &r.cursors,
+		store: r.Store, now: r.Now, newID: r.NewID, scanLimit: r.ScanLimit, cursorSigner: &r.cursorSigner,
 	}
 }
 
@@ -178,9 +178,9 @@ type Record struct {
 	Role        Role
 	Block       Block
 	Held        []HeldChange
-	Values      []Value // searchable values; Put and Insert write them, reads leave them empty
-	Unique      []Value // values that no other resource of the kind may have; written like Values
-	Looks       []Look  // how a user's names look; written like Values
+	Values      []Value    // searchable values; Put and Insert write them, reads leave them empty
+	Unique      []Value    // values that no other resource of the kind may have; written like Values
+	NameLooks   []NameLook // how a user's names look; written like Values
 
 	LastChange       Stamp // the last change of any kind
 	LastActiveChange Stamp // the last change of Active
@@ -210,19 +210,19 @@ var (
 
 // Store keeps the resources, identities and sessions of sites.
 type Store interface {
-	lookStore
+	lookAlikeStore
 
-	Get(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Document, error) // refusal.NotFound
+	Get(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Document, error) // refusal.NotFound if there is none
 	// GetWithGroups returns the results of Get and of Memberships for one resource, from one
 	// snapshot.
-	GetWithGroups(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Document, []Membership, error) // refusal.NotFound
+	GetWithGroups(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Document, []Membership, error) // refusal.NotFound if there is none
 	// List returns a page of the matching resources, in a stable order, and the total number of
 	// matches. ErrTooMany if it would have to read more than ScanLimit documents, ErrTooSlow if the
 	// query took too long.
 	List(ctx context.Context, id site.ID, q ListQuery) (Found, error)
-	// Work runs an expensive function once the site has a free slot for it. The context of fn ends
+	// RunExpensive runs an expensive function once the site has a free slot for it. The context of fn ends
 	// when it takes too long.
-	Work(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error
+	RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error
 	// Members returns up to limit members of a group whose ids follow after, in the order of their
 	// ids. With named, they come with their displayNames.
 	Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) ([]Member, error)
@@ -232,15 +232,15 @@ type Store interface {
 	// CursorKey returns the secret with which this installation signs cursors.
 	CursorKey(ctx context.Context) ([]byte, error)
 
-	Record(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Record, error) // refusal.NotFound
-	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)             // refusal.NotFound
+	Record(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Record, error) // refusal.NotFound if there is none
+	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)             // refusal.NotFound if there is none
 	// People returns up to limit users whose folded user names follow after, in the order of the
 	// folded user names.
 	People(ctx context.Context, id site.ID, q PeopleQuery, after string, limit int) ([]Record, error)
 	Counts(ctx context.Context, id site.ID) (Counts, error)
 
 	// SessionPerson returns a session and the active user that it belongs to, even if the session
-	// has expired. ErrNoSession.
+	// has expired. It returns ErrNoSession if there is none.
 	SessionPerson(ctx context.Context, id site.ID, hash secret.Hash) (Record, Session, error)
 	// UseSession records when and where a session was last used. It never replaces a later use.
 	UseSession(ctx context.Context, id site.ID, hash secret.Hash, at time.Time, from session.Browser) error
@@ -248,14 +248,15 @@ type Store interface {
 	Sessions(ctx context.Context, id site.ID, person string) ([]Session, error)
 	EndSession(ctx context.Context, id site.ID, hash secret.Hash, events ...event.Event) error
 
-	// IdentityOf returns the person's user identifier. refusal.NotFound.
+	// IdentityOf returns the person's user identifier, or refusal.NotFound.
 	IdentityOf(ctx context.Context, id site.ID, person string) (Identity, error)
 
 	// Indexing returns the declared attributes and the progress of their indexing.
 	Indexing(ctx context.Context, id site.ID) ([]Indexing, error)
 	// Index does one step of indexing, in one transaction under the epoch of the site's lease. It
 	// writes the value rows of the next limit resources, or deletes some rows of attributes that
-	// are no longer declared. more is false if there was nothing to do. site.ErrNotFound.
+	// are no longer declared. more is false if there was nothing to do. It returns site.ErrNotFound
+	// if the site is gone.
 	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
 
 	// Update runs fn in one transaction on the roster of site s. Tx.Insert and Tx.Put refuse to
@@ -277,15 +278,15 @@ type ListQuery struct {
 	Before *Place // instead of Offset: the last Count that precede this place
 	Count  int
 
-	Groups    bool // users are shown with their groups, and their versions include them
-	ScanLimit int  // how many documents may be read to decide
+	Groups    bool // whether users are shown with their groups, so that their versions include the groups
+	ScanLimit int  // how many documents may be read to find the matching ones
 }
 
 // Found is the result of a ListQuery.
 type Found struct {
 	Documents []Document
 	Total     int  // all matching resources, on all pages
-	Cut       bool // the page is shorter than asked for, because its documents are large
+	CutShort  bool // whether the page is shorter than asked for, because its documents are large
 }
 
 // Place is a place in the list of all resources of a kind. Adding or removing other resources does
@@ -313,28 +314,29 @@ func (p Place) Compare(other Place, sort *scim.Sort) int {
 // Tx is one transaction on one site's roster. A method that writes a resource also writes its value
 // rows for declared attributes, which are its DeclaredValues.
 type Tx interface {
-	// Record and RecordByUserName lock what they return until the transaction ends.
-	// refusal.NotFound.
+	// Record and RecordByUserName lock what they return until the transaction ends. They return
+	// refusal.NotFound if there is none.
 	Record(ctx context.Context, kind scim.TypeName, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
 	// BlockedWith returns the id of a blocked user that has this externalId (unless it is empty) or
-	// one of these folded e-mail addresses, and the attribute that matches. refusal.NotFound.
+	// one of these folded e-mail addresses, and the attribute that matches. It returns
+	// refusal.NotFound if there is none.
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
 	// Records returns up to limit resources of a kind that follow a place, locked until the
 	// transaction ends.
 	Records(ctx context.Context, kind scim.TypeName, after Place, limit int) ([]Record, error)
-	// Insert returns the resource's position in lists. ErrUserNameTaken, ErrSchemasChanged,
-	// ErrValueTaken.
+	// Insert returns the resource's position in lists. Its errors are ErrUserNameTaken,
+	// ErrSchemasChanged and ErrValueTaken.
 	Insert(ctx context.Context, r Record) (position int64, err error)
-	// Put replaces old with next. Both must have their Values and Unique, and their Looks if these
-	// differ. ErrUserNameTaken, ErrSchemasChanged, ErrValueTaken.
+	// Put replaces old with next. Both must have their Values and Unique, and their NameLooks if these
+	// differ. Its errors are those of Insert.
 	Put(ctx context.Context, old, next Record) error
 	// PutUnique replaces the unique values of old with those of next, and changes nothing else.
-	// ErrValueTaken; the values written before that error stay.
+	// After ErrValueTaken, the values that were written before it stay.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique deletes the unique values of an attribute, so that resources may share them.
 	FreeUnique(ctx context.Context, kind scim.TypeName, path string) error
-	// Delete removes a resource, with its Values, Looks, memberships, identity and sessions.
+	// Delete removes a resource, with its Values, NameLooks, memberships, identity and sessions.
 	Delete(ctx context.Context, old Record) error
 
 	// MemberKinds returns the kind of each id that exists. Until the transaction ends, these users
@@ -355,13 +357,15 @@ type Tx interface {
 	// that the count stays correct until the transaction ends.
 	OtherAdmins(ctx context.Context, person string) (int, error)
 
-	// PersonWithEmail returns the id of a user with this folded e-mail address. refusal.NotFound.
+	// PersonWithEmail returns the id of a user with this folded e-mail address. It returns
+	// refusal.NotFound if there is none.
 	PersonWithEmail(ctx context.Context, email string) (id string, err error)
-	// Identity returns whose this user identifier is. refusal.NotFound.
+	// Identity returns the identity with this user identifier, or refusal.NotFound.
 	Identity(ctx context.Context, userIdentifier string) (Identity, error)
-	// IdentityOf returns the person's user identifier. refusal.NotFound.
+	// IdentityOf returns the person's user identifier, or refusal.NotFound.
 	IdentityOf(ctx context.Context, person string) (Identity, error)
-	// PutIdentity makes the identifier the person's only one. ErrIdentityTaken.
+	// PutIdentity makes the identifier the person's only one. It returns ErrIdentityTaken if
+	// another person has it.
 	PutIdentity(ctx context.Context, i Identity, at time.Time) error
 	// DropIdentity removes the person's user identifier, if they have one.
 	DropIdentity(ctx context.Context, person string) (had bool, err error)

@@ -36,8 +36,8 @@ const (
 // Indexing is the indexing progress of one declared attribute.
 type Indexing struct {
 	site.Searchable
-	Complete    bool // filters use them
-	Done, Total int  // resources of the type: those with rows, and all
+	Complete    bool // whether filters use the rows
+	Done, Total int  // how many resources of the type have rows, and how many there are
 }
 
 // Indexing returns the declared attributes and their progress, in the order of the declarations.

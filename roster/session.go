@@ -31,7 +31,7 @@ func (r *Roster) StartSession(ctx context.Context, personID string, l session.Li
 		if err != nil {
 			return err
 		}
-		if rec.Block.On {
+		if rec.Block.InForce {
 			return refusal.New(refusal.Forbidden, "", "this account is blocked").Advise("an administrator of the site can unblock it")
 		}
 		if !rec.Active {
@@ -60,8 +60,8 @@ func (r *Roster) session(ctx context.Context, sessionSecret string) (Person, Ses
 	return person, s, err
 }
 
-// noteTime is how long a page waits for the use of its session to be recorded.
-const noteTime = time.Second
+// recordUseTimeout is how long a page waits for the use of its session to be recorded.
+const recordUseTimeout = time.Second
 
 // UseSession returns the person that the session belongs to, and records the use, at most once a
 // minute. ErrNoSession if the session ended, expired or was idle for too long, or if the person is
@@ -73,7 +73,7 @@ func (r *Roster) UseSession(ctx context.Context, sessionSecret string, from sess
 		return person, err
 	}
 	// Show the page even if the use cannot be recorded. The next click tries again.
-	noting, cancel := context.WithTimeout(ctx, noteTime)
+	noting, cancel := context.WithTimeout(ctx, recordUseTimeout)
 	defer cancel()
 	_ = r.store.UseSession(noting, r.site.ID, s.Hash, r.now(), from.Clean())
 	return person, nil
@@ -111,7 +111,7 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 		if err != nil {
 			return err
 		}
-		text := person.UserName + " was signed out everywhere" + story{sessionsEnded: ended}.withSessions("; ")
+		text := person.UserName + " was signed out everywhere" + story{sessionsEnded: ended}.sessionsEndedText("; ")
 		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserSignedOutEverywhere, c, now, text))
 	})
 	if err != nil {

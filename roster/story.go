@@ -20,18 +20,18 @@ type story struct {
 	sessionsEnded int      // how many sessions were ended
 	// the event about active or the block: UserDeactivated, UserReactivated, UserRevived,
 	// UserBlocked, UserUnblocked or UserBlockChanged; empty if neither changed
-	accessEvent string
-	block       []event.Change // the changes of the block itself
-	active      bool           // whether the account would be active without the block; only for a person who is or was blocked
-	forgotten   bool           // the user identifier of a revived person was removed
-	fromRole    Role           // fromRole and toRole are empty if the role stayed
-	toRole      Role
-	attributes  []string       // the names of the other attributes that changed
-	values      []event.Change // every attribute that changed, with its values
-	formerly    string         // the name before the change, if the name changed
-	reverseOf   string         // the administrator whose change of active this change undoes
-	reverseRole string         // the administrator whose change of the role this change undoes
-	members     memberDelta
+	accessEvent       string
+	block             []event.Change // the changes that concern only the block
+	active            bool           // whether the account would be active without the block; only for a person who is or was blocked
+	identifierRemoved bool           // whether the user identifier of a revived person was removed
+	fromRole          Role           // fromRole and toRole are empty if the role stayed
+	toRole            Role
+	attributes        []string       // the names of the other attributes that changed
+	values            []event.Change // every attribute that changed, with its values
+	formerly          string         // the name before the change, if the name changed
+	reverseOf         string         // the administrator whose change of active this change undoes
+	reverseRole       string         // the administrator whose change of the role this change undoes
+	members           memberDelta
 }
 
 func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change) story {
@@ -57,11 +57,11 @@ func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change)
 			done = "Deactivated"
 		case d.revives:
 			s.accessEvent = event.UserRevived
-			s.forgotten = d.dropsIdentifier
+			s.identifierRemoved = d.dropsIdentifier
 			done = "Revived, as the account was deactivated"
 		}
 		s.reverseOf = reversedActor(old.LastActiveChange, c)
-		s.sentenceParts = append(s.sentenceParts, done+s.withSessions(" · ")+reversingText(" · ", s.reverseOf))
+		s.sentenceParts = append(s.sentenceParts, done+s.sessionsEndedText(" · ")+reversingText(" · ", s.reverseOf))
 	}
 	if old.Role != next.Role {
 		s.fromRole, s.toRole = old.Role, next.Role
@@ -77,22 +77,23 @@ func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change)
 	return s
 }
 
-// addBlock describes a block that was set, lifted, or changed in what follows it.
+// addBlock describes a block that was set or lifted, or a change of whether the person is active
+// after the block.
 func (s *story) addBlock(old, next Record) {
 	var done string
-	if old.Block.On != next.Block.On {
-		s.block = []event.Change{event.Changed("blocked", old.Block.On, next.Block.On)}
+	if old.Block.InForce != next.Block.InForce {
+		s.block = []event.Change{event.Changed("blocked", old.Block.InForce, next.Block.InForce)}
 	}
 	switch {
-	case !next.Block.On:
+	case !next.Block.InForce:
 		s.accessEvent, s.active = event.UserUnblocked, next.Active
 		done = "Unblocked"
 		if !next.Active {
 			done += " · stays deactivated"
 		}
-	case !old.Block.On:
+	case !old.Block.InForce:
 		s.accessEvent, s.active = event.UserBlocked, next.Block.Active
-		done = "Blocked" + s.withSessions(" · ")
+		done = "Blocked" + s.sessionsEndedText(" · ")
 	default:
 		s.accessEvent, s.active = event.UserBlockChanged, next.Block.Active
 		s.block = []event.Change{event.Changed("active once unblocked", old.Block.Active, next.Block.Active)}
@@ -124,7 +125,7 @@ func reversingText(before, actor string) string {
 	return before + "reverses the change by hand of " + actor
 }
 
-func (s story) withSessions(before string) string {
+func (s story) sessionsEndedText(before string) string {
 	if s.sessionsEnded == 0 {
 		return ""
 	}
@@ -162,10 +163,10 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 	var events []event.Event
 	switch s.accessEvent {
 	case event.UserDeactivated:
-		text := s.userName + " was deactivated" + s.withSessions("; ") + reversingText("; this ", s.reverseOf)
+		text := s.userName + " was deactivated" + s.sessionsEndedText("; ") + reversingText("; this ", s.reverseOf)
 		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	case event.UserBlocked:
-		text := s.userName + " was blocked" + s.withSessions("; ")
+		text := s.userName + " was blocked" + s.sessionsEndedText("; ")
 		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
 	case event.UserUnblocked:
 		text := s.userName + " was unblocked"
@@ -178,7 +179,7 @@ func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.E
 		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
 	case event.UserRevived:
 		text := s.userName + " was revived: a create found the account deactivated"
-		if s.forgotten {
+		if s.identifierRemoved {
 			text += "; the user identifier for sign-in was forgotten"
 		}
 		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))

@@ -24,7 +24,7 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 	}
 	d := strandedDropper{
 		roster: r.handle(siteTx.Site(), change.Next, nil),
-		tx:     tx, by: Change{Actor: change.Actor, Via: ViaAdmin},
+		tx:     tx, change: Change{Actor: change.Actor, Via: ViaAdmin},
 	}
 	for losses := change.Losses; len(losses) > 0; {
 		kind := losses[0].Type
@@ -44,9 +44,9 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 type strandedDropper struct {
 	roster *Roster
 	tx     Tx
-	by     Change
+	change Change
 
-	old, next *resourceType // the type being worked on; next is nil if the type goes
+	old, next *resourceType // the type being worked on; next is nil if the type is removed
 	losses    []scim.Loss
 	unique    []string // paths of the attributes whose unique values are recorded again
 }
@@ -105,7 +105,7 @@ func (d *strandedDropper) remove(ctx context.Context, rec Record) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.roster.remove(ctx, d.tx, d.old, rec, doc, d.by)
+	_, err = d.roster.remove(ctx, d.tx, d.old, rec, doc, d.change)
 	return err
 }
 
@@ -153,13 +153,13 @@ func (d *strandedDropper) put(ctx context.Context, rec Record, unique []Value, w
 	next.Modified = now
 	d.next.fill(&next, changed)
 	rec.Unique, next.Unique = unique, unique // PutUnique has written them already
-	setLooks(&rec, was, &next, doc)
-	story := storyOf(rec, next, was, changed, 0, d.by)
-	story.stamp(&next, d.by, now)
+	setNameLooks(&rec, was, &next, doc)
+	story := storyOf(rec, next, was, changed, 0, d.change)
+	story.stamp(&next, d.change, now)
 	if err := d.tx.Put(ctx, rec, next); err != nil {
 		return err
 	}
-	for _, e := range story.events(d.roster.site.ID, next, d.by, now) {
+	for _, e := range story.events(d.roster.site.ID, next, d.change, now) {
 		if err := d.tx.AppendEvent(ctx, e); err != nil {
 			return err
 		}

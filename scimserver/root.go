@@ -110,7 +110,7 @@ func (x *exchange) pageByIndex(l *listing, parts []typeQuery) error {
 		l.total += page.TotalResults
 		l.add(p.view, page.Documents...)
 		need -= len(page.Documents)
-		if page.Cut {
+		if page.CutShort {
 			need = 0 // read only the totals of the types that follow
 		}
 		skip = max(skip-page.TotalResults, 0)

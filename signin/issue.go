@@ -21,7 +21,7 @@ func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, act
 	if err != nil {
 		return Link{}, err
 	}
-	if p.Block.On {
+	if p.Block.InForce {
 		return Link{}, ErrBlocked.Because("the account %s is blocked", p.UserName)
 	}
 	if !p.Active {

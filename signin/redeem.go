@@ -73,7 +73,7 @@ func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
 		return why
 	}
 	switch {
-	case l.person.Block.On:
+	case l.person.Block.InForce:
 		return LinkBlocked
 	case !l.person.Active:
 		return LinkDeactivated

@@ -45,7 +45,7 @@ func scanRecord(row scanner) (r roster.Record, err error) {
 	err = row.Scan(&r.ID, &r.Version, &created, &modified, &r.JSON, &r.Position, &r.Active,
 		&r.Kind, &r.UserName, &r.ExternalID, &r.DisplayName, &r.Display, &r.Role,
 		&r.LastChange.Actor, &r.LastChange.Via, &last, &r.LastChange.Text, &r.LastActiveChange.Actor, &r.LastActiveChange.Via, &active,
-		&r.LastRoleChange.Actor, &r.LastRoleChange.Via, &role, &signIn, &r.Block.On, &r.Block.Active, &held)
+		&r.LastRoleChange.Actor, &r.LastRoleChange.Via, &role, &signIn, &r.Block.InForce, &r.Block.Active, &held)
 	if err == nil && held != "" {
 		err = json.Unmarshal([]byte(held), &r.Held)
 	}
@@ -120,7 +120,7 @@ func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, a
 	case roster.StatusNeverSignedIn:
 		query += ` and r.active and r.last_sign_in = 0`
 	case roster.StatusLookAlike:
-		args = append(args, roster.LooksPath)
+		args = append(args, roster.NameLooksPath)
 		query += ` and r.id in (` + lookAlikesQuery("$1", "$"+strconv.Itoa(len(args))) + `)`
 	}
 	if q.Role != "" {
@@ -164,7 +164,7 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 				(select count(*) from resource h where h.site = $3 and h.held_waiting),
 				(select count(distinct l.resource) from (`+lookAlikesQuery("$3", "$4")+`) l)
 			from resource r
-			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin), string(id), roster.LooksPath).
+			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin), string(id), roster.NameLooksPath).
 			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins, &c.Blocked, &c.Waiting, &c.LookAlike)
 	})
 	return c, err
@@ -246,9 +246,9 @@ func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) er
 	})
 }
 
-// Work runs costly work for a site as soon as the site has a free slot for it. fn should call Yield
+// RunExpensive runs costly work for a site as soon as the site has a free slot for it. fn should call Yield
 // now and then.
-func (s Rosters) Work(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error {
+func (s Rosters) RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error {
 	return s.DB.Costly(ctx, string(id), fn)
 }
 
@@ -436,7 +436,7 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	set("display", old.Display != next.Display, next.Display)
 	set("active", old.Active != next.Active, next.Active)
 	set("role", old.Role != next.Role, string(next.Role))
-	set("blocked", old.Block.On != next.Block.On, next.Block.On)
+	set("blocked", old.Block.InForce != next.Block.InForce, next.Block.InForce)
 	if held := encodeHeld(next.Held); held != encodeHeld(old.Held) {
 		set("held", true, held)
 		set("held_waiting", true, slices.ContainsFunc(next.Held, roster.HeldChange.Waits))

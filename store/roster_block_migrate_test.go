@@ -67,7 +67,7 @@ func TestDeactivationsByHandBecomeBlocksWhereRevivingRespectedThem(t *testing.T)
 			}
 			want := roster.Block{}
 			if name == "revives" && via == "admin" {
-				want = roster.Block{On: true, Active: true}
+				want = roster.Block{InForce: true, Active: true}
 			}
 			if rec.Block != want || rec.Active != (via == "active") {
 				t.Errorf("%s-%s: got %+v, active %t", name, via, rec.Block, rec.Active)

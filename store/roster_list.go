@@ -57,7 +57,7 @@ func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (foun
 	if !l.isCostly() {
 		return s.list(ctx, l)
 	}
-	err = s.Work(ctx, id, func(limited context.Context) error {
+	err = s.RunExpensive(ctx, id, func(limited context.Context) error {
 		found, err = s.list(limited, l)
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			return roster.ErrTooSlow
@@ -211,9 +211,9 @@ func (l listing) pageNextToPlace(ctx context.Context, tx *sqldb.Tx, total int) (
 	found.Total = total
 	switch {
 	case l.After != nil:
-		found.Documents, found.Cut, err = l.documents(ctx, tx, placeAfter(*l.After), l.Count, pageBytes)
+		found.Documents, found.CutShort, err = l.documents(ctx, tx, placeAfter(*l.After), l.Count, pageBytes)
 	case l.Before != nil:
-		found.Documents, found.Cut, err = l.preceding(ctx, tx, *l.Before, l.Count)
+		found.Documents, found.CutShort, err = l.preceding(ctx, tx, *l.Before, l.Count)
 	default:
 		return found, false, nil
 	}
@@ -264,7 +264,7 @@ func (l listing) unfilteredPage(ctx context.Context, tx *sqldb.Tx) (found roster
 	if page, ok, err := l.pageNextToPlace(ctx, tx, found.Total); ok {
 		return page, err
 	}
-	found.Documents, found.Cut, err = l.documentsAfter(ctx, tx, first, skipped, end)
+	found.Documents, found.CutShort, err = l.documentsAfter(ctx, tx, first, skipped, end)
 	return found, err
 }
 
@@ -333,7 +333,7 @@ func (l listing) exactPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 	if err != nil || !ok {
 		return found, err
 	}
-	found.Documents, found.Cut, err = l.documents(ctx, tx, from, l.Count, pageBytes)
+	found.Documents, found.CutShort, err = l.documents(ctx, tx, from, l.Count, pageBytes)
 	return found, err
 }
 
@@ -342,7 +342,7 @@ func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 	if err != nil || !cut && len(docs) <= l.Count {
 		return roster.Found{Documents: docs, Total: len(docs)}, err
 	}
-	found = roster.Found{Documents: docs[:min(len(docs), l.Count)], Cut: len(docs) < l.Count}
+	found = roster.Found{Documents: docs[:min(len(docs), l.Count)], CutShort: len(docs) < l.Count}
 	found.Total, err = l.count(ctx, tx)
 	return found, err
 }
@@ -372,7 +372,7 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 	// If there is no room for all documents, a page before a place loses its beginning, and any
 	// other page loses its end.
 	back := l.Before != nil
-	found.Documents, found.Cut, err = documentsOf(ctx, tx, pageBytes, order.scan, `
+	found.Documents, found.CutShort, err = documentsOf(ctx, tx, pageBytes, order.scan, `
 		select `+documentColumns+`, `+order.text+`
 		from (
 			select r.id as page_id
@@ -771,7 +771,7 @@ func (k *pageCollector) sort() {
 // collectedPage returns the page. For a sorted page it reads the documents again, because the keeper stored
 // only their order.
 func (l listing) collectedPage(ctx context.Context, tx *sqldb.Tx, k *pageCollector) (found roster.Found, err error) {
-	found = roster.Found{Documents: k.docs, Total: k.total, Cut: k.incomplete}
+	found = roster.Found{Documents: k.docs, Total: k.total, CutShort: k.incomplete}
 	if k.Sort == nil {
 		return found, nil
 	}
@@ -792,6 +792,6 @@ func (l listing) collectedPage(ctx context.Context, tx *sqldb.Tx, k *pageCollect
 	if back {
 		slices.Reverse(docs)
 	}
-	found.Documents, found.Cut = docs, len(docs) < len(page)
+	found.Documents, found.CutShort = docs, len(docs) < len(page)
 	return found, err
 }

@@ -14,7 +14,7 @@ import (
 // there is another name. A skeleton with different names has a row in look_alike.
 
 // lookValue returns the value of a look's row.
-func lookValue(l roster.Look) string { return l.Skeleton + "." + l.Name }
+func lookValue(l roster.NameLook) string { return l.Skeleton + "." + l.Name }
 
 // lookRange returns the range of the values of a skeleton's rows, from inclusive and to exclusive.
 func lookRange(skeleton string) (from, to string) { return skeleton + ".", skeleton + "/" }
@@ -34,7 +34,7 @@ func holdLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string
 }
 
 // skeletons returns the distinct skeletons of looks, in the order in which transactions lock them.
-func skeletons(looks ...[]roster.Look) []string {
+func skeletons(looks ...[]roster.NameLook) []string {
 	var all []string
 	for _, list := range looks {
 		for _, l := range list {
@@ -48,8 +48,8 @@ func skeletons(looks ...[]roster.Look) []string {
 // putLooks updates the rows of looks that differ, and records whether other resources share their
 // skeletons.
 func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
-	gone := slices.DeleteFunc(slices.Clone(old.Looks), func(l roster.Look) bool { return slices.Contains(next.Looks, l) })
-	come := slices.DeleteFunc(slices.Clone(next.Looks), func(l roster.Look) bool { return slices.Contains(old.Looks, l) })
+	gone := slices.DeleteFunc(slices.Clone(old.NameLooks), func(l roster.NameLook) bool { return slices.Contains(next.NameLooks, l) })
+	come := slices.DeleteFunc(slices.Clone(next.NameLooks), func(l roster.NameLook) bool { return slices.Contains(old.NameLooks, l) })
 	if err := holdLooks(ctx, t.tx, t.site, skeletons(gone, come)); err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
 			insert into resource_value (site, path, value, resource, element)
 			values ($1, $2, $3, $4, 0)
 			on conflict (site, path, value, resource, element) do nothing`,
-			string(t.site), roster.LooksPath, lookValue(l), next.ID); err != nil {
+			string(t.site), roster.NameLooksPath, lookValue(l), next.ID); err != nil {
 			return err
 		}
 		if err := markLook(ctx, t.tx, t.site, l); err != nil {
@@ -75,7 +75,7 @@ func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
 
 // markLook adds the skeleton of a newly written look to look_alike if the skeleton has another name
 // as well.
-func markLook(ctx context.Context, tx *sqldb.Tx, id site.ID, l roster.Look) error {
+func markLook(ctx context.Context, tx *sqldb.Tx, id site.ID, l roster.NameLook) error {
 	from, to := lookRange(l.Skeleton)
 	return tx.Send(ctx, `
 		insert into look_alike (site, skeleton)
@@ -89,16 +89,16 @@ func markLook(ctx context.Context, tx *sqldb.Tx, id site.ID, l roster.Look) erro
 			from resource_value v
 			where v.site = $1 and v.path = $3 and v.value > $5 and v.value < $6)
 		on conflict (site, skeleton) do nothing`,
-		string(id), l.Skeleton, roster.LooksPath, from, lookValue(l), to)
+		string(id), l.Skeleton, roster.NameLooksPath, from, lookValue(l), to)
 }
 
 // dropLook removes the row of a look. It removes the skeleton from look_alike if only one name is
 // left.
-func dropLook(ctx context.Context, tx *sqldb.Tx, id site.ID, resource string, l roster.Look) error {
+func dropLook(ctx context.Context, tx *sqldb.Tx, id site.ID, resource string, l roster.NameLook) error {
 	if err := tx.Send(ctx, `
 		delete from resource_value
 		where site = $1 and path = $2 and value = $3 and resource = $4 and element = 0`,
-		string(id), roster.LooksPath, lookValue(l), resource); err != nil {
+		string(id), roster.NameLooksPath, lookValue(l), resource); err != nil {
 		return err
 	}
 	from, to := lookRange(l.Skeleton)
@@ -113,7 +113,7 @@ func dropLook(ctx context.Context, tx *sqldb.Tx, id site.ID, resource string, l 
 	return tx.Send(ctx, `
 		delete from look_alike
 		where site = $1 and skeleton = $2 and `+edge("asc")+` = `+edge("desc"),
-		string(id), l.Skeleton, roster.LooksPath, from, to)
+		string(id), l.Skeleton, roster.NameLooksPath, from, to)
 }
 
 // hasLookAlike is a condition on a row v of resource_value: another resource has the same skeleton
@@ -139,10 +139,10 @@ func lookAlikesQuery(site, path string) string {
 }
 
 // LookAlikes reads only look_alike if no user looks like another.
-func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]roster.Look, limit int) (found map[string][]roster.Record, err error) {
+func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]roster.NameLook, limit int) (found map[string][]roster.Record, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found = map[string][]roster.Record{}
-		var all [][]roster.Look
+		var all [][]roster.NameLook
 		for _, list := range looks {
 			all = append(all, list)
 		}
@@ -195,7 +195,7 @@ func sharedSkeletons(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []
 }
 
 // findAlike returns users, other than the person, that have the look's skeleton under another name.
-func findAlike(ctx context.Context, tx *sqldb.Tx, id site.ID, person string, l roster.Look, limit int) (others []roster.Record, err error) {
+func findAlike(ctx context.Context, tx *sqldb.Tx, id site.ID, person string, l roster.NameLook, limit int) (others []roster.Record, err error) {
 	from, to := lookRange(l.Skeleton)
 	for _, part := range [][2]string{{">= $4 and v.value < $5", from}, {"> $5 and v.value < $4", to}} {
 		some, err := collect(ctx, tx, scanRecord, `
@@ -204,7 +204,7 @@ func findAlike(ctx context.Context, tx *sqldb.Tx, id site.ID, person string, l r
 			join resource r on r.site = v.site and r.id = v.resource
 			where v.site = $1 and v.path = $2 and v.resource <> $3 and v.value `+part[0]+`
 			order by v.value
-			limit $6`, string(id), roster.LooksPath, person, part[1], lookValue(l), limit)
+			limit $6`, string(id), roster.NameLooksPath, person, part[1], lookValue(l), limit)
 		if err != nil {
 			return nil, err
 		}
@@ -221,7 +221,7 @@ func (s Rosters) LooksPending(ctx context.Context, id site.ID) (pending bool, er
 			select exists (
 				select 1
 				from value_index v
-				where v.site = $1 and v.id = $2)`, string(id), roster.LooksPath).Scan(&pending)
+				where v.site = $1 and v.id = $2)`, string(id), roster.NameLooksPath).Scan(&pending)
 	})
 	return pending, err
 }
@@ -231,11 +231,11 @@ func (s Rosters) LooksPending(ctx context.Context, id site.ID) (pending bool, er
 func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 	next, done := at, true
 	var rows []valueRow
-	var looks []roster.Look
+	var looks []roster.NameLook
 	err := s.resources(ctx, at, func(rec roster.Record) (enough bool, err error) {
-		of, err := rec.StoredLooks()
+		of, err := rec.StoredNameLooks()
 		for _, l := range of {
-			rows = append(rows, valueRow{rec.ID, roster.Value{Path: roster.LooksPath, Folded: lookValue(l)}})
+			rows = append(rows, valueRow{rec.ID, roster.Value{Path: roster.NameLooksPath, Folded: lookValue(l)}})
 		}
 		looks = append(looks, of...)
 		next.at = roster.Place{Position: rec.Position, ID: rec.ID}
@@ -249,7 +249,7 @@ func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 	if done {
 		_, err := s.tx.Exec(ctx, `
 			delete from value_index
-			where site = $1 and id = $2`, string(s.site), roster.LooksPath)
+			where site = $1 and id = $2`, string(s.site), roster.NameLooksPath)
 		return err
 	}
 	if err := holdLooks(ctx, s.tx, s.site, skeletons(looks)); err != nil {
@@ -266,6 +266,6 @@ func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 	_, err = s.tx.Exec(ctx, `
 		update value_index
 		set seq = $1, resource = $2, done = $3
-		where site = $4 and id = $5`, next.at.Position, next.at.ID, next.done, string(s.site), roster.LooksPath)
+		where site = $4 and id = $5`, next.at.Position, next.at.ID, next.done, string(s.site), roster.NameLooksPath)
 	return err
 }

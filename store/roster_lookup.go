@@ -50,7 +50,7 @@ func (s Rosters) answerLookup(ctx context.Context, l listing) (found roster.Foun
 			keep.add(c)
 		}
 	}
-	return roster.Found{Documents: keep.docs, Total: keep.total, Cut: keep.incomplete}, true, nil
+	return roster.Found{Documents: keep.docs, Total: keep.total, CutShort: keep.incomplete}, true, nil
 }
 
 // documentsUnordered reads up to limit documents in no particular order. Sorting even one row would take the

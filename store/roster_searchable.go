@@ -327,7 +327,7 @@ func (s *indexStep) begin(ctx context.Context) error {
 		s.indexes = append(s.indexes, v)
 	}
 	for _, v := range old {
-		if v.id == roster.LooksPath {
+		if v.id == roster.NameLooksPath {
 			s.looks = &v
 			continue
 		}
@@ -476,7 +476,7 @@ func (s *indexStep) undeclaredPath(ctx context.Context) (path string, found bool
 			return "", false, err
 		}
 		path = next[0]
-		if path != roster.EmailPath && path != roster.LooksPath && !slices.ContainsFunc(s.declared, func(d site.Searchable) bool { return d.ID == path }) {
+		if path != roster.EmailPath && path != roster.NameLooksPath && !slices.ContainsFunc(s.declared, func(d site.Searchable) bool { return d.ID == path }) {
 			return path, true, nil
 		}
 	}

@@ -106,7 +106,7 @@ func (w *searchableWorld) rows() (rows []titleRow) {
 			select path, value, resource
 			from resource_value
 			where site = $1 and path not in ($2, $3)
-			order by path, value, resource`, string(w.site.ID), roster.EmailPath, roster.LooksPath)
+			order by path, value, resource`, string(w.site.ID), roster.EmailPath, roster.NameLooksPath)
 		if err != nil {
 			return err
 		}

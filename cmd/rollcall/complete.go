@@ -412,9 +412,9 @@ func (s *services) siteCompletions(ctx context.Context, cmd *cobra.Command, args
 			case "apply", "refuse", "list":
 				offered = len(p.Held) > 0
 			case "block":
-				offered = !p.Block.On
+				offered = !p.Block.InForce
 			case "unblock":
-				offered = p.Block.On
+				offered = p.Block.InForce
 			}
 			if offered {
 				names = append(names, p.UserName)

@@ -83,7 +83,7 @@ func (c *command) changeBlocks(do func(context.Context, *roster.Roster, string) 
 			if p, err = r.Person(cmd.Context(), p.ID); err != nil {
 				return err
 			}
-			done.Blocked, done.Active, done.Changed, done.SessionsEnded = p.Block.On, p.Active, out.Changed, out.SessionsEnded
+			done.Blocked, done.Active, done.Changed, done.SessionsEnded = p.Block.InForce, p.Active, out.Changed, out.SessionsEnded
 			list = append(list, done)
 		}
 		if err := c.print(map[string]any{"people": list}, func(w io.Writer) {

@@ -17,7 +17,7 @@ func (p *Pages) askBlock(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 	if err != nil {
 		return err
 	}
-	if person.Block.On {
+	if person.Block.InForce {
 		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), console.Notice{Tone: console.ToneInfo, Text: person.Name() + " is blocked already."})
 	}
 	c := console.ConfirmPage{
@@ -51,7 +51,7 @@ func (p *Pages) askUnblock(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err != nil {
 		return err
 	}
-	if !person.Block.On {
+	if !person.Block.InForce {
 		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), console.Notice{Tone: console.ToneInfo, Text: person.Name() + " is not blocked."})
 	}
 	effect := fmt.Sprintf("%s (%s) can sign in again, to the same account.", person.Name(), person.UserName)
@@ -92,7 +92,7 @@ func peopleChangeOf(name string) (peopleChange, bool) {
 		return peopleChange{
 			Verb: "Block", Done: "blocked", Undo: blockUndo, Danger: true,
 			Consequences: []string{"They are signed out everywhere at once and cannot sign in any more.", blockConsequence, "Their accounts stay, with their roles and everything in them."},
-			fits:         func(p roster.Person) bool { return !p.Block.On },
+			fits:         func(p roster.Person) bool { return !p.Block.InForce },
 			do: func(people *roster.Roster, r *http.Request, id string, c roster.Change) (roster.Outcome, error) {
 				return people.Block(r.Context(), id, c)
 			},
@@ -101,7 +101,7 @@ func peopleChangeOf(name string) (peopleChange, bool) {
 		return peopleChange{
 			Verb: "Unblock", Done: "unblocked", Undo: "It can be undone by blocking again.",
 			Consequences: []string{"They can sign in again, to the same accounts. Accounts that were deactivated before the block or during it stay deactivated."},
-			fits:         func(p roster.Person) bool { return p.Block.On },
+			fits:         func(p roster.Person) bool { return p.Block.InForce },
 			do: func(people *roster.Roster, r *http.Request, id string, c roster.Change) (roster.Outcome, error) {
 				return people.Unblock(r.Context(), id, c)
 			},

@@ -199,7 +199,7 @@ func rowOfPerson(v *siteVisit, person roster.Person) personRow {
 
 func statusBadge(person roster.Person) console.Badge {
 	switch {
-	case person.Block.On:
+	case person.Block.InForce:
 		return console.Badge{Tone: console.ToneProblem, Text: "Blocked"}
 	case person.Active:
 		return console.Badge{Tone: console.ToneGood, Text: "Active"}

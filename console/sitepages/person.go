@@ -83,7 +83,7 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	pp.Identifier, pp.UnlinkURL = identity.Identifier, v.personURL(person.ID, "unlink")
 	pp.BlockURL = v.personURL(person.ID, "block")
 	switch {
-	case person.Block.On:
+	case person.Block.InForce:
 		pp.BlockURL, pp.CutNo = v.personURL(person.ID, "unblock"), ""
 	case !person.Active:
 		pp.CutURL, pp.CutNo = v.personURL(person.ID, "reactivate"), ""

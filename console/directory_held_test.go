@@ -85,3 +85,54 @@ func TestOperationsOnHold_are_shown_and_decided(t *testing.T) {
 	ask.press("Approve 8 operations", nil).wantStatus(http.StatusOK).wantWords("7 operations were approved", "1 more has changed meanwhile and is left out", "Nothing is on hold")
 	cycle(7)
 }
+
+// TestMembersOnHold_are_shown_and_decided ends eight memberships with one file, and decides on the pages what becomes of them.
+func TestMembersOnHold_are_shown_and_decided(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	var b strings.Builder
+	b.WriteString("userPrincipalName,displayName\n")
+	for i := range 8 {
+		fmt.Fprintf(&b, "p%d@contoso.example,Person %d\n", i, i)
+	}
+	h := o.directory("contoso", b.String())
+	app := o.app(h, "Acme")
+	tenantURL, token := o.site("acme", site.Full)
+	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
+	all := provision.FlowAdd | provision.FlowUpdate
+	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.On, Scope: provision.Everyone, Actions: &all}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	sales, _, err := h.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": "Sales"}}, "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	members := func(remove bool) {
+		t.Helper()
+		var f directory.GroupFile
+		for i := range 8 {
+			f.Rows = append(f.Rows, directory.Row{Line: i + 2, Values: map[string]string{directory.RowMember: fmt.Sprintf("p%d@contoso.example", i)}})
+		}
+		if r, err := h.ImportMembers(t.Context(), f, directory.MemberImport{Group: sales.ObjectID, Remove: remove, Actor: "operator:sam"}); err != nil || r.Changed != 8 {
+			t.Fatal(r, err)
+		}
+	}
+	wantAt := func(when string, want int) {
+		t.Helper()
+		o.cycle(h, app)
+		if r, err := o.jobs.Report(t.Context(), key); err != nil || r.Members != want {
+			t.Errorf("%s: %d members, %v; want %d", when, r.Members, err, want)
+		}
+	}
+	members(false)
+	wantAt("at first", 8)
+	members(true)
+	wantAt("on hold", 8)
+	page := o.operator().get(acmeProvisioning).wantWords("8 operations are on hold", "more accounts or memberships than it may").click("See and decide")
+	page.wantWords("Import of memberships by sam (operator)", "8 removals of members of 8 memberships", "8: no member of group 'Sales' in the directory", "p0@contoso.example")
+	page.click("Show all").wantWords("p7@contoso.example")
+	page.click("Reject").wantWords("Reject 8 operations?", "8 members of groups at Acme will stay").wantNoWords("accounts at Acme will")
+	ask := page.click("Approve").wantWords("Approve 8 operations?", "8 members of groups at Acme will be removed").wantNoWords("will be disabled")
+	ask.press("Approve 8 operations", nil).wantStatus(http.StatusOK).wantWords("8 operations were approved", "Nothing is on hold")
+	wantAt("approved", 0)
+}

@@ -316,6 +316,7 @@ type Edge struct {
 	Kind          Kind // the kind of the member
 	Present       bool // the member was added, or came back with a restore; otherwise it was removed or deleted
 	Position      event.Position
+	Cause         string // the id of the import that made the change; "" if it is a single one, or from MemberIDs
 }
 
 // MemberIDs lists a group's direct members that are not deleted, by object id. A page shorter than
@@ -341,8 +342,9 @@ func (h *Handle) GroupsOf(ctx context.Context, objectID string) ([]string, error
 // GroupChanges names groups that changed, and memberships that did. Continue at Position once they
 // are done. More reports that there may be more.
 type GroupChanges struct {
-	ObjectIDs []string // groups that were created, changed or deleted, or whose assignment changed; each once
-	Edges     []Edge   // the changes of memberships, in the order in which they happened
+	ObjectIDs []string          // groups that were created, changed or deleted, or whose assignment changed; each once
+	Origins   map[string]Origin // where the changes of these groups come from, by object id
+	Edges     []Edge            // the changes of memberships, in the order in which they happened
 	Position  event.Position
 	More      bool
 }
@@ -356,10 +358,9 @@ func (h *Handle) GroupChanges(ctx context.Context, app string, after event.Posit
 	if err != nil {
 		return GroupChanges{}, err
 	}
-	c := GroupChanges{Position: after, More: len(events) == limit}
-	seen := map[string]bool{}
+	c := GroupChanges{Position: after, More: len(events) == limit, Origins: map[string]Origin{}}
 	for _, e := range events {
-		if err := c.read(ctx, h, app, e, seen); err != nil {
+		if err := c.read(ctx, h, app, e); err != nil {
 			return GroupChanges{}, fmt.Errorf("read event %v: %w", e.Position, err)
 		}
 		c.Position = e.Position
@@ -367,12 +368,13 @@ func (h *Handle) GroupChanges(ctx context.Context, app string, after event.Posit
 	return c, nil
 }
 
-func (c *GroupChanges) read(ctx context.Context, h *Handle, app string, e event.Event, seen map[string]bool) error {
+func (c *GroupChanges) read(ctx context.Context, h *Handle, app string, e event.Event) error {
 	name := func(group string) {
-		if !seen[group] {
-			seen[group] = true
+		older, seen := c.Origins[group]
+		if !seen {
 			c.ObjectIDs = append(c.ObjectIDs, group)
 		}
+		c.Origins[group] = originOf(e).after(older)
 	}
 	switch e.Name {
 	case event.AssignmentAdded, event.AssignmentRemoved:
@@ -388,7 +390,9 @@ func (c *GroupChanges) read(ctx context.Context, h *Handle, app string, e event.
 		if err := json.Unmarshal(e.Data, &d); err != nil {
 			return err
 		}
-		c.Edges = append(c.Edges, Edge{Group: e.Subject, Member: d.Member, Kind: Kind(d.Kind), Present: e.Name == event.GroupMemberAdded, Position: e.Position})
+		c.Edges = append(c.Edges, Edge{
+			Group: e.Subject, Member: d.Member, Kind: Kind(d.Kind), Present: e.Name == event.GroupMemberAdded, Position: e.Position, Cause: e.Cause,
+		})
 	case event.GroupCreated, event.GroupUpdated, event.GroupPurged:
 		name(e.Subject)
 	case event.GroupDeleted, event.GroupRestored:
@@ -403,7 +407,7 @@ func (c *GroupChanges) read(ctx context.Context, h *Handle, app string, e event.
 // memberships adds an edge for each group of a user or group that was deleted or restored.
 func (c *GroupChanges) memberships(ctx context.Context, h *Handle, e event.Event, kind Kind, present bool) error {
 	return h.EachGroup(ctx, GroupQuery{HasMember: e.Subject}, func(g Group) error {
-		c.Edges = append(c.Edges, Edge{Group: g.ObjectID, Member: e.Subject, Kind: kind, Present: present, Position: e.Position})
+		c.Edges = append(c.Edges, Edge{Group: g.ObjectID, Member: e.Subject, Kind: kind, Present: present, Position: e.Position, Cause: e.Cause})
 		return nil
 	})
 }

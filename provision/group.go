@@ -35,14 +35,16 @@ type Edge struct {
 	Kind          ObjectKind // the kind of the member
 	Present       bool       // added; otherwise removed
 	Cursor        Cursor     // the position of the change; empty for a membership from Members
+	Cause         string     // the id of the import that made the change; "" for a single one
 }
 
 // GroupsChanged lists groups and memberships that have changed.
 type GroupsChanged struct {
-	IDs    []string // the ids of the groups, each once, in the order of their first change
-	Edges  []Edge   // the changes of memberships, in the order in which they happened
-	Cursor Cursor
-	More   bool
+	IDs     []string          // the ids of the groups, each once, in the order of their first change
+	Origins map[string]Origin // where the changes of these groups come from, by id
+	Edges   []Edge            // the changes of memberships, in the order in which they happened
+	Cursor  Cursor
+	More    bool
 }
 
 // GroupState is the progress of a job's groups.
@@ -229,6 +231,12 @@ func (r *run) laneOfGroup(why Why, state LinkState, o *Object) Lane {
 	return Groups
 }
 
+// endsGroup reports whether the target's group of an object should be deleted. state is that of its
+// link, or "".
+func (r *run) endsGroup(state LinkState, o *Object) bool {
+	return r.groups != nil && o != nil && o.Kind == GroupKind && state == Active && r.groups.m.can(FlowDelete) && !r.groups.entitles(o, r.job.Scope)
+}
+
 func (g *groups) entitles(o *Object, s Scope) bool {
 	if o == nil || !o.Active() || !o.Assigned && s != Everyone {
 		return false
@@ -259,6 +267,22 @@ func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	return len(listed) > 0 || c.More, r.save(func(s *State) { s.Groups.Mark = c.Cursor }, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
 }
 
+// catchUpGroups imports all changes of groups that the directory has now.
+func (r *run) catchUpGroups(ctx context.Context) error {
+	for {
+		before := r.groupsMark()
+		if _, err := r.importGroupNews(ctx); err != nil || r.groupsMark() == before {
+			return err
+		}
+	}
+}
+
+func (r *run) groupsMark() Cursor {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.Groups.Mark
+}
+
 // listGroups returns the work that changes of groups make.
 func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error) {
 	objects := make(map[string]*Object, len(c.IDs))
@@ -279,7 +303,7 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 			ids = append(ids, id)
 		}
 	}
-	listed, err := r.list(ctx, ByChange, ids, objects, nil)
+	listed, err := r.list(ctx, ByChange, ids, objects, c.Origins)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,11 @@ type groupWorld struct {
 
 func newGroupWorld(t testing.TB, options ...option) *groupWorld {
 	t.Helper()
-	db := storetest.New(t)
+	return newGroupWorldOn(t, storetest.New(t), options...)
+}
+
+func newGroupWorldOn(t testing.TB, db *store.DB, options ...option) *groupWorld {
+	t.Helper()
 	g := &groupWorld{
 		world: &world{
 			t: t, db: db, store: store.Provisioning{DB: db}, leases: store.Leases{DB: db}, app: newApplication(t), clock: &clock{at: epoch},

@@ -15,6 +15,9 @@ import (
 // more than the limit, all of them are held until somebody approves or rejects them. Everything else
 // goes on. Single changes have no cause and are never held.
 //
+// Members that a cause removes from groups are counted beside them, of all memberships. If accounts
+// of the cause are on hold, so are its removals of members.
+//
 // A row of the work list has a verdict and may take access away only if the guard has seen it:
 //
 //	directory ─► list ─► judging ─► ready, takes ─► sent
@@ -71,25 +74,73 @@ type JudgedCause struct {
 
 // Judgement is the outcome of counting a cause.
 type Judgement struct {
-	Count   int  // the number of rows that were judged now
-	Total   int  // together with those that were let through or are on hold
-	Links   int  // active links of the job
-	Held    bool // the rows are on hold
-	Another bool // rows of the cause were on hold before
+	Accounts Tally // operations that disable or delete accounts or groups, of the active links
+	Members  Tally // removals of members of groups, of all memberships
 }
 
-// limit returns how many operations of one cause may take access away without approval.
-func limit(links int) int { return min(500, max(5, links/10)) }
+// Tally counts what one cause takes away of one kind.
+type Tally struct {
+	Count  int  // what is judged now
+	Passed int  // what was let through earlier
+	OnHold int  // what was put on hold earlier
+	Active int  // how many of the kind there are, or were when the cause was first judged
+	Held   bool // what is judged now is put on hold
+}
 
-// Judge decides about the rows of a cause. before is what was let through earlier or is on hold.
-func (j *Judgement) Judge(before int) {
-	j.Total = before + j.Count
-	j.Held = j.Total > limit(j.Links)
+// Total returns everything that the cause takes away of this kind.
+func (t Tally) Total() int { return t.Count + t.Passed + t.OnHold }
+
+func (t *Tally) judge() { t.Held = t.Count > 0 && t.Total() > limit(t.Active) }
+
+// limit returns how many operations of one cause may take access away without approval. active is
+// how many accounts, or memberships, there are.
+func limit(active int) int { return min(500, max(5, active/10)) }
+
+// Judge decides about what is counted.
+func (j *Judgement) Judge() {
+	j.Accounts.judge()
+	j.Members.judge()
+	if j.Members.Count > 0 && (j.Accounts.Held || j.Accounts.OnHold > 0) {
+		j.Members.Held = true
+	}
+}
+
+// Held reports whether anything is put on hold.
+func (j Judgement) Held() bool { return j.Accounts.Held || j.Members.Held }
+
+// First reports whether nothing of the cause was on hold before.
+func (j Judgement) First() bool { return j.Accounts.OnHold+j.Members.OnHold == 0 }
+
+// OnHoldAfter returns how many are on hold after the judgement.
+func (t Tally) OnHoldAfter() int {
+	if t.Held {
+		return t.OnHold + t.Count
+	}
+	return t.OnHold
+}
+
+// PassedAfter returns how many were let through, the judgement included.
+func (t Tally) PassedAfter() int {
+	if t.Held {
+		return t.Passed
+	}
+	return t.Passed + t.Count
+}
+
+// words says what is on hold.
+func (j Judgement) words() string {
+	var parts []string
+	if n := j.Accounts.OnHoldAfter(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d operations that disable or delete are on hold, of %d active accounts.", n, j.Accounts.Active))
+	}
+	if n := j.Members.OnHoldAfter(); n > 0 {
+		parts = append(parts, fmt.Sprintf("%s on hold, of %d memberships.", countOf(n, "removal of a member is", "removals of members are"), j.Members.Active))
+	}
+	return strings.Join(parts, " ")
 }
 
 // guard fills in what the guard needs to know of an object that is listed.
 func (r *run) guard(l *Listed, o *Object, from Origin) {
-	l.Takes = l.Lane == Leavers
 	switch l.Why {
 	case ByCycle:
 		l.Cause = r.cycleCause()
@@ -138,7 +189,11 @@ func (r *run) whyLeaves(o *Object) string {
 	case !o.Assigned && r.job.Scope != Everyone:
 		return "not assigned to the application"
 	}
-	_, clauses := r.m.filter.admits(filterAttributes(o))
+	m, attributes := r.m, filterAttributes(o)
+	if o.Kind == GroupKind {
+		m, attributes = r.groups.m, o.Attributes
+	}
+	_, clauses := m.filter.admits(attributes)
 	var failed []string
 	for _, c := range clauses {
 		if !c.Holds {
@@ -209,6 +264,9 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (bool, error) {
 func (r *run) catchUp(ctx context.Context) error {
 	r.importing.Lock()
 	defer r.importing.Unlock()
+	if err := r.catchUpGroups(ctx); err != nil {
+		return err
+	}
 	for r.phase() == Changes {
 		if err := r.importPage(ctx); err != nil {
 			return err
@@ -240,6 +298,15 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 		if !done {
 			continue
 		}
+		// The changes of groups have a position of their own, which may be behind that of people.
+		if before := r.groupsMark(); !did {
+			if err := r.catchUpGroups(ctx); err != nil {
+				return false, err
+			}
+			if r.groupsMark() != before {
+				return true, nil
+			}
+		}
 		words, err := r.causeWords(ctx, c.ID)
 		if err != nil {
 			return did, err
@@ -247,8 +314,8 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 		held := r.event(ctx, event.ProvisioningHeld, "")
 		if err := r.e.Store.Judge(ctx, r.fence, c.ID, words, func(j Judgement) event.Event {
 			e := *held
-			e.Text += fmt.Sprintf("%d operations that disable or delete are on hold, of %d active accounts. Cause: %s.", j.Total, j.Links, words)
-			e.Data = event.DataOf(event.Held{Cause: c.ID, Count: j.Total})
+			e.Text += fmt.Sprintf("%s Cause: %s.", j.words(), words)
+			e.Data = event.DataOf(event.Held{Cause: c.ID, Count: j.Accounts.OnHoldAfter() + j.Members.OnHoldAfter()})
 			return e
 		}); err != nil {
 			return did, err

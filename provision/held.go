@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -11,15 +12,30 @@ import (
 
 // HeldCause is a cause with operations that are on hold, or were rejected.
 type HeldCause struct {
-	ID      string
-	Words   string
-	Since   time.Time // when the cause was first judged
-	Count   int
-	Changed int // operations that were on hold, too, until their person changed
-	Links   int // active links when it was judged
-	Batch   int // grows when more operations of the cause are held
-	Reasons []HeldReason
-	Names   []string // the names of the first accounts
+	ID          string
+	Words       string
+	Since       time.Time // when the cause was first judged
+	Count       int
+	Members     int // of Count: removals of members of groups
+	Changed     int // operations that were on hold, too, until their person changed
+	Links       int // active links when it was judged
+	Memberships int // memberships of all groups when it was judged; 0 if no removal of a member was
+	Batch       int // grows when more operations of the cause are held
+	Reasons     []HeldReason
+	Names       []string // the names of the first accounts
+}
+
+// Extent says how many operations of the cause are on hold, and of how many accounts and memberships.
+// of is put between the two numbers, such as " of".
+func (h HeldCause) Extent(of string) string {
+	var parts []string
+	if accounts := h.Count - h.Members; accounts > 0 || h.Members == 0 {
+		parts = append(parts, fmt.Sprintf("%s%s %d active accounts", countOf(accounts, "operation", "operations"), of, h.Links))
+	}
+	if h.Members > 0 {
+		parts = append(parts, fmt.Sprintf("%s%s %s", countOf(h.Members, "removal of a member", "removals of members"), of, countOf(h.Memberships, "membership", "memberships")))
+	}
+	return strings.Join(parts, ", and ")
 }
 
 // HeldReason counts operations that are on hold for the same reason.
@@ -28,13 +44,15 @@ type HeldReason struct {
 	Count  int    `json:"count"`
 }
 
-// HeldObject is one operation on hold.
+// HeldObject is one operation on hold: of an account or a group, or the removal of a member.
 type HeldObject struct {
 	ObjectID string    `json:"objectId"`
 	TargetID string    `json:"targetId"`
 	Name     string    `json:"name"`
 	Reason   string    `json:"reason"`
 	Since    time.Time `json:"since"`
+	Group    string    `json:"group,omitempty"` // if a member is removed: the object id of the group
+	Place    string    `json:"-"`               // where the object is in the list
 }
 
 // ErrNothingHeld means that a cause has no operations on hold.
@@ -56,7 +74,7 @@ func (j *Jobs) HeldObjects(ctx context.Context, k Key, cause string, v Verdict, 
 	page, err = j.Store.HeldObjects(ctx, k, cause, v, after, limit+1)
 	if err == nil && len(page) > limit {
 		page = page[:limit]
-		next = page[limit-1].ObjectID
+		next = page[limit-1].Place
 	}
 	return page, next, err
 }

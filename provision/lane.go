@@ -34,13 +34,20 @@ type Listed struct {
 	ObjectID string
 	Why      Why
 	Lane     Lane
-	Members  []string // of a group, if this is about memberships: those that have changed
+	Members  []ListedMember // of a group, if this is about memberships: those that have changed
 
 	Takes  bool   // its account would be disabled or deleted
 	Cause  string // what its change comes from; "" for a single change
 	Reason string // why it would be disabled or deleted
 	Keeps  Keeps
 	Turn   int64 // list it only if the row still has this turn; 0: in any case
+}
+
+// ListedMember is a membership that has changed.
+type ListedMember struct {
+	Member string // object id
+	Cause  string // what the change comes from; "" for a single change
+	Takes  bool   // a single change ended the membership: it is not judged
 }
 
 // list decides for each object which lane it belongs to. objects holds what the source has of them; if
@@ -69,6 +76,7 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 			continue
 		}
 		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id])}
+		listed[i].Takes = listed[i].Lane == Leavers || r.endsGroup(states[id], objects[id])
 		r.guard(&listed[i], objects[id], origins[id])
 	}
 	return listed, nil

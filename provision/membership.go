@@ -30,6 +30,8 @@ type Membership struct {
 	Has     string // the id that the target has acknowledged as a member; "" if none
 	Unsure  bool   // a request about it may or may not have been carried out
 	Turn    int64  // which change of it this is
+	Cause   string // what the change comes from; "" for a single one
+	Takes   bool   // the guard has let the removal through
 	Refused string // why the target refused it the last time
 	Link    *Link  // the member's pair, without its ledger; nil if it has none
 	Sharer  string // another object that is linked to the account Has now; "" if none
@@ -41,6 +43,14 @@ type MembersWork struct {
 	After   string // the last member that was read
 	Open    []Membership
 	Other   string // the id of a member that the target has acknowledged and that stays; "" if there is none
+}
+
+// EndingMember is a membership that would end, for the guard.
+type EndingMember struct {
+	Member string
+	Turn   int64
+	Passes bool   // it is not judged; otherwise it waits until its cause is
+	Reason string // why it would end
 }
 
 // MemberOutcome is the result for one membership.
@@ -88,8 +98,11 @@ func (r *run) listMembers(edges []Edge, states map[string]LinkState) []Listed {
 			i, at[e.Group] = len(listed), len(listed)
 			listed = append(listed, Listed{ObjectID: MembersOf(e.Group), Why: ByChange, Lane: Memberships})
 		}
-		if !slices.Contains(listed[i].Members, e.Member) {
-			listed[i].Members = append(listed[i].Members, e.Member)
+		change := ListedMember{Member: e.Member, Cause: e.Cause, Takes: !e.Present && e.Cause == ""}
+		if j := slices.IndexFunc(listed[i].Members, func(m ListedMember) bool { return m.Member == e.Member }); j >= 0 {
+			listed[i].Members[j] = change
+		} else {
+			listed[i].Members = append(listed[i].Members, change)
 		}
 	}
 	return listed
@@ -106,7 +119,7 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 	case o.Unlink:
 		after = nil
 	}
-	o.RefersTo = w.refersTo
+	o.RefersTo, o.Cause = w.refersTo, w.known.Cause
 	if w.m.kind == GroupKind {
 		switch is := after.standing(); {
 		case is == "" && before != nil:
@@ -114,7 +127,7 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 		case is != "" && is != before.standing():
 			o.Members = ReadNewMembers
 		case is != "" && w.known.Why == ByCycle && !w.skipped():
-			o.Members = ReadMembers
+			o.Members, o.Cause = ReadMembers, r.cycleCause()
 			if w.p.reads {
 				o.Members = ProveMembers
 			}
@@ -124,6 +137,8 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 		return nil
 	}
 	o.Moved = true
+	// Whoever is disabled or deleted was judged. An account that is only let go was not.
+	o.Settles = after.standing() == "" && (w.known.Takes || w.known.Cause == "")
 	if after.standing() == "" || !r.groupsOn() || w.m.kind == GroupKind && !r.job.Nested {
 		return nil
 	}
@@ -246,7 +261,8 @@ func (s *memberSync) read(ctx context.Context, after string) error {
 // memberChange is one membership to add or to remove.
 type memberChange struct {
 	Membership
-	id string // the id of the account
+	id   string // the id of the account
+	ends string // why the membership ends; "" if it does not: the account is another, or lost
 }
 
 // decide compares memberships with the directory. What needs no request is in settled.
@@ -275,15 +291,55 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 			fallthrough
 		case m.Has == "" || m.Has == want:
 			if want != "" && (m.Has == "" || m.Unsure) {
-				additions = append(additions, memberChange{m, want})
+				additions = append(additions, memberChange{Membership: m, id: want})
 			} else {
 				settled = append(settled, MemberOutcome{Member: m.Member, Turn: m.Turn, Has: m.Has})
 			}
 		default:
-			removals = append(removals, memberChange{m, m.Has})
+			_, in := among[m.Member]
+			removals = append(removals, memberChange{Membership: m, id: m.Has, ends: s.whyEnds(m, in, want)})
 		}
 	}
 	return removals, additions, settled, nil
+}
+
+// whyEnds says why a membership ends, or returns "" if it does not. in reports whether the directory
+// has it, want is the account that should be the member.
+func (s *memberSync) whyEnds(m Membership, in bool, want string) string {
+	switch {
+	case want != "":
+		return ""
+	case !in:
+		return fmt.Sprintf("no member of group '%s' in the directory", s.name())
+	case m.Link != nil && (m.Link.State == Missed || m.Link.State == Lost || m.Link.State == Gone):
+		return ""
+	}
+	return fmt.Sprintf("member of group '%s', but without access to the application", s.name())
+}
+
+// letThrough returns the removals that may be sent now. Those with a cause wait until it is judged.
+// Those without one have a cause that was not imported yet, or are single changes.
+func (s *memberSync) letThrough(ctx context.Context, removals []memberChange) (free []memberChange, err error) {
+	r := s.l.r
+	var judged []EndingMember
+	caughtUp := false
+	for _, c := range removals {
+		if c.ends == "" || c.Takes {
+			free = append(free, c)
+			continue
+		}
+		if c.Cause == "" && !caughtUp {
+			caughtUp = true
+			if err := r.catchUp(ctx); err != nil {
+				return nil, err
+			}
+		}
+		judged = append(judged, EndingMember{Member: c.Member, Turn: c.Turn, Passes: c.Cause == "", Reason: c.ends})
+	}
+	if len(judged) == 0 {
+		return free, nil
+	}
+	return free, r.e.Store.JudgeMembers(ctx, r.fence, s.group, judged)
 }
 
 // send sends what is open, removals first.
@@ -299,6 +355,9 @@ func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 	}
 	s.other = todo.Other
 	// Here, and nowhere else, memberships are ended.
+	if removals, err = s.letThrough(ctx, removals); err != nil {
+		return err
+	}
 	for _, chunk := range s.chunks(removals, true) {
 		if err := s.change(chunk, true); err != nil || s.stopped() {
 			return err

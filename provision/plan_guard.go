@@ -67,18 +67,18 @@ func (g *planGuard) finish(ctx context.Context, r *run, visit func(PlannedObject
 		return err
 	}
 	for _, cause := range slices.Sorted(maps.Keys(g.causes)) {
-		j := Judgement{Count: len(g.causes[cause]), Links: counts.Active}
-		before := 0
+		j := Judgement{Accounts: Tally{Count: len(g.causes[cause]), Active: counts.Active}}
+		accounts := &j.Accounts
 		for _, h := range held {
 			if h.ID == cause {
-				before, j.Links = h.Count, max(j.Links, h.Links)
+				accounts.OnHold, accounts.Active = h.Count-h.Members, max(counts.Active, h.Links)
 			}
 		}
-		j.Judge(before)
+		j.Judge()
 		for _, o := range g.causes[cause] {
-			if j.Held {
+			if accounts.Held {
 				o.Result, o.Code, o.Advice = Skipped, codeOnHold, onHoldAdvice
-				o.Reason = fmt.Sprintf("It will be on hold: %d operations of one cause disable or delete, of %d active accounts, and more than %d are not sent unasked.", j.Total, j.Links, limit(j.Links))
+				o.Reason = fmt.Sprintf("It will be on hold: %d operations of one cause disable or delete, of %d active accounts, and more than %d are not sent unasked.", accounts.Total(), accounts.Active, limit(accounts.Active))
 			}
 			if err := visit(o); err != nil {
 				return err

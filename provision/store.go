@@ -90,6 +90,8 @@ type Store interface {
 	// RecordMembers writes what became of memberships, together with the state that counts them and a
 	// log entry, if not nil.
 	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
+	// JudgeMembers notes what the guard has to know of memberships that would end.
+	JudgeMembers(ctx context.Context, f Fence, group string, all []EndingMember) error
 	// RetryMembers puts memberships that the target refused on the group's list again.
 	RetryMembers(ctx context.Context, f Fence, group string) error
 	// GroupMissed notes that the target does not know a group any more, and has it looked for.
@@ -109,7 +111,7 @@ type Store interface {
 	Judge(ctx context.Context, f Fence, cause, words string, held func(Judgement) event.Event) error
 	// HeldCauses returns the causes with rows of a verdict, the oldest first.
 	HeldCauses(ctx context.Context, k Key, v Verdict) ([]HeldCause, error)
-	// HeldObjects pages through the rows of a cause with a verdict, by object id.
+	// HeldObjects pages through the rows of a cause with a verdict, by their Place.
 	HeldObjects(ctx context.Context, k Key, cause string, v Verdict, after string, limit int) ([]HeldObject, error)
 	// Decide approves or rejects the rows of a cause that are on hold and wakes the job. It returns
 	// ErrChanged if the cause has another batch, and ErrNothingHeld if nothing of it is on hold.
@@ -164,6 +166,8 @@ type Outcome struct {
 	Members  MembersChange // what follows for the members of a group
 	Moved    bool          // the account came, went or changed: memberships and references that it is part of are looked at
 	MemberOf []string      // groups that its object is a member of
+	Cause    string        // of memberships that are looked at because of this outcome; "" for a single change
+	Settles  bool          // the account is no member any more, and nothing of that is left to be judged
 	RefersTo string        // the account that Link.Refers was found to have; "" if none
 
 	Takes string // the object whose account becomes this one's; its link is dropped

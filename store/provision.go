@@ -363,9 +363,12 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 				(select count(*) from job_link where directory = $1 and app = $2 and state = $5),
 				(select count(*) from job_escrow where directory = $1 and app = $2),
 				(select count(*) from job_unmatched where directory = $1 and app = $2),
-				(select count(*) from job_pending where directory = $1 and app = $2 and verdict not in ('held', 'rejected')),
-				(select count(*) from job_pending where directory = $1 and app = $2 and verdict = 'held'),
-				(select count(*) from job_pending where directory = $1 and app = $2 and verdict = 'rejected'),
+				(select count(*) from job_pending where directory = $1 and app = $2 and verdict not in ('held', 'rejected'))
+					+ (select count(*) from job_member where directory = $1 and app = $2 and verdict = 'late' and verdict <> 'ready'),
+				(select count(*) from job_pending where directory = $1 and app = $2 and verdict = 'held')
+					+ (select count(*) from job_member where directory = $1 and app = $2 and verdict = 'held' and verdict <> 'ready'),
+				(select count(*) from job_pending where directory = $1 and app = $2 and verdict = 'rejected')
+					+ (select count(*) from job_member where directory = $1 and app = $2 and verdict = 'rejected' and verdict <> 'ready'),
 				(select count(*) from job_link where directory = $1 and app = $2 and kind <> $6 and state not in ($3, $4)),
 				(select count(*) from job_member where directory = $1 and app = $2 and has <> '' and not unsure),
 				(select count(*) from job_link where directory = $1 and app = $2 and state = $7)`,
@@ -500,9 +503,13 @@ func (s Provisioning) Waits(ctx context.Context, k provision.Key) (waits []provi
 			from (
 				select lane, since, not_before, case when verdict in ('judging', 'late') then '`+provision.JudgedReason+`' else reason end as why
 				from job_pending
-				where directory = $1 and app = $2 and verdict in ('ready', 'judging', 'late')) waiting
+				where directory = $1 and app = $2 and verdict in ('ready', 'judging', 'late')
+				union all
+				select cast($3 as integer), since, 0, '`+provision.JudgedReason+`'
+				from job_member
+				where directory = $1 and app = $2 and verdict = 'late' and verdict <> 'ready') waiting
 			group by lane, why
-			order by lane, why`, string(k.Directory), k.App)
+			order by lane, why`, string(k.Directory), k.App, int(provision.Memberships))
 		return err
 	})
 	return waits, err

@@ -76,7 +76,11 @@ func (t jobTx) endCauses(ctx context.Context, causes []string) error {
 			where directory = $1 and app = $2 and since < $3 and not exists (
 				select 1
 				from job_pending p
-				where p.directory = job_cause.directory and p.app = job_cause.app and p.cause = job_cause.cause)`,
+				where p.directory = job_cause.directory and p.app = job_cause.app and p.cause = job_cause.cause)
+				and not exists (
+				select 1
+				from job_member m
+				where m.directory = job_cause.directory and m.app = job_cause.app and m.verdict <> 'ready' and m.cause = job_cause.cause)`,
 			micros(now.AddDate(0, -1, 0))); err != nil {
 			return err
 		}
@@ -96,8 +100,14 @@ func (s Provisioning) Judging(ctx context.Context, k provision.Key) (all []provi
 			select p.cause, p.judging, p.late, coalesce(c.complete, 0)
 			from (
 				select cause, sum(case when verdict = 'judging' then 1 else 0 end) as judging, sum(case when verdict = 'late' then 1 else 0 end) as late
-				from job_pending
-				where directory = $1 and app = $2 and verdict in ('judging', 'late')
+				from (
+					select cause, verdict
+					from job_pending
+					where directory = $1 and app = $2 and verdict in ('judging', 'late')
+					union all
+					select cause, verdict
+					from job_member
+					where directory = $1 and app = $2 and verdict = 'late' and verdict <> 'ready') judged
 				group by cause) p
 			left join job_cause c on c.directory = $1 and c.app = $2 and c.cause = p.cause
 			order by p.cause`, string(k.Directory), k.App)
@@ -106,54 +116,95 @@ func (s Provisioning) Judging(ctx context.Context, k provision.Key) (all []provi
 	return all, err
 }
 
-// Judge counts the rows of a cause that are to be judged, and lets them through or holds them.
+// Judge counts what a cause takes away, and lets it through or holds it.
 func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words string, held func(provision.Judgement) event.Event) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
-		var j provision.Judgement
-		var onHold, passed, links int
-		if err := t.tx.QueryRow(ctx, `
-			select
-				(select count(*) from job_pending where directory = $1 and app = $2 and verdict in ('judging', 'late') and cause = $3),
-				(select count(*) from job_pending where directory = $1 and app = $2 and verdict = 'held' and cause = $3),
-				(select count(*) from job_link where directory = $1 and app = $2 and state = $4),
-				coalesce((select passed from job_cause where directory = $1 and app = $2 and cause = $3), 0),
-				coalesce((select links from job_cause where directory = $1 and app = $2 and cause = $3), 0)`,
-			t.directory, t.app, cause, string(provision.Active)).Scan(&j.Count, &onHold, &j.Links, &passed, &links); err != nil {
+		j, err := t.tally(ctx, cause)
+		if err != nil || j.Accounts.Count+j.Members.Count == 0 {
 			return err
 		}
-		if j.Count == 0 {
-			return nil
-		}
-		j.Links, j.Another = max(j.Links, links), onHold > 0
-		j.Judge(passed + onHold)
-		verdict, more := string(provision.Ready), 0
-		if j.Held {
-			verdict, more = string(provision.OnHold), 1
-			onHold += j.Count
-		} else {
-			passed += j.Count
-		}
+		j.Judge()
 		if err := t.exec(ctx, `
 			update job_pending
 			set verdict = $4, not_before = 0,
 				cause = case when $4 = 'held' then cause else '' end,
 				reason = case when $4 = 'held' then reason else '' end
-			where directory = $1 and app = $2 and verdict in ('judging', 'late') and cause = $3`, cause, verdict); err != nil {
+			where directory = $1 and app = $2 and verdict in ('judging', 'late') and cause = $3`, cause, string(verdictOf(j.Accounts.Held))); err != nil {
+			return err
+		}
+		if err := t.settleMembers(ctx, cause, provision.Late, verdictOf(j.Members.Held)); err != nil {
 			return err
 		}
 		if err := t.exec(ctx, `
-			insert into job_cause (directory, app, cause, words, since, passed, links, batch, held)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			insert into job_cause (directory, app, cause, words, since, passed, links, batch, held, members_passed, memberships)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 			on conflict (directory, app, cause) do update
-			set words = excluded.words, passed = excluded.passed, links = excluded.links, batch = job_cause.batch + excluded.batch, held = excluded.held`,
-			cause, words, micros(t.tx.Now()), passed, j.Links, more, onHold); err != nil {
+			set words = excluded.words, passed = excluded.passed, links = excluded.links, batch = job_cause.batch + excluded.batch,
+				held = excluded.held, members_passed = excluded.members_passed, memberships = excluded.memberships`,
+			cause, words, micros(t.tx.Now()), j.Accounts.PassedAfter(), j.Accounts.Active, number(j.Held()),
+			j.Accounts.OnHoldAfter()+j.Members.OnHoldAfter(), j.Members.PassedAfter(), j.Members.Active); err != nil {
 			return err
 		}
-		if !j.Held || j.Another {
+		if !j.Held() || !j.First() {
 			return nil
 		}
 		return appendEvent(ctx, t.tx, held(j))
 	})
+}
+
+// tally counts what is to be judged of a cause, and what was judged before.
+func (t jobTx) tally(ctx context.Context, cause string) (j provision.Judgement, err error) {
+	a, m := &j.Accounts, &j.Members
+	var links, memberships int
+	if err := t.tx.QueryRow(ctx, `
+		select
+			(select count(*) from job_pending where directory = $1 and app = $2 and verdict in ('judging', 'late') and cause = $3),
+			(select count(*) from job_pending where directory = $1 and app = $2 and verdict = 'held' and cause = $3),
+			(select count(*) from job_link where directory = $1 and app = $2 and state = $4),
+			(select count(*) from job_member where directory = $1 and app = $2 and verdict = 'late' and verdict <> 'ready' and cause = $3),
+			(select count(*) from job_member where directory = $1 and app = $2 and verdict = 'held' and verdict <> 'ready' and cause = $3),
+			coalesce(max(passed), 0), coalesce(max(links), 0), coalesce(max(members_passed), 0), coalesce(max(memberships), 0)
+		from job_cause
+		where directory = $1 and app = $2 and cause = $3`, t.directory, t.app, cause, string(provision.Active)).Scan(
+		&a.Count, &a.OnHold, &a.Active, &m.Count, &m.OnHold, &a.Passed, &links, &m.Passed, &memberships); err != nil {
+		return j, err
+	}
+	if m.Count > 0 {
+		if err := t.tx.QueryRow(ctx, `
+			select count(*)
+			from job_member
+			where directory = $1 and app = $2 and has <> ''`, t.directory, t.app).Scan(&m.Active); err != nil {
+			return j, err
+		}
+	}
+	a.Active, m.Active = max(a.Active, links), max(m.Active, memberships)
+	return j, nil
+}
+
+func verdictOf(held bool) provision.Verdict {
+	if held {
+		return provision.OnHold
+	}
+	return provision.Ready
+}
+
+// settleMembers changes the verdict of the removals of members of a cause. Their groups are worked on
+// if the removals may be sent.
+func (t jobTx) settleMembers(ctx context.Context, cause string, from, to provision.Verdict) error {
+	if to == provision.Ready {
+		if err := t.listMembers(ctx, `
+			select distinct group_id as object_id
+			from job_member
+			where directory = $1 and app = $2 and verdict = $7 and verdict <> 'ready' and cause = $8`, string(from), cause); err != nil {
+			return err
+		}
+	}
+	return t.exec(ctx, `
+		update job_member
+		set verdict = $5, takes = case when $5 = 'ready' then 1 else 0 end,
+			cause = case when $5 = 'ready' then '' else cause end,
+			reason = case when $5 = 'ready' then '' else reason end
+		where directory = $1 and app = $2 and verdict = $4 and verdict <> 'ready' and cause = $3`, cause, string(from), string(to))
 }
 
 // heldNames is how many names a cause shows.
@@ -172,15 +223,15 @@ func heldCauses(ctx context.Context, tx *sqldb.Tx, k provision.Key, v provision.
 	all, err := collect(ctx, tx, func(row scanner) (c provision.HeldCause, err error) {
 		var since int64
 		var were int
-		err = row.Scan(&c.ID, &c.Words, &since, &c.Links, &c.Batch, &were, &c.Count)
+		err = row.Scan(&c.ID, &c.Words, &since, &c.Links, &c.Memberships, &c.Batch, &were, &c.Count, &c.Members)
 		c.Since, c.Changed = fromMicros(since), max(were-c.Count, 0)
 		return c, err
 	}, `
-		select c.cause, c.words, c.since, c.links, c.batch, c.held, count(*)
-		from job_pending p
-		join job_cause c on c.directory = p.directory and c.app = p.app and c.cause = p.cause
-		where p.directory = $1 and p.app = $2 and p.verdict = $3 and ($4 = '' or p.cause = $4)
-		group by c.cause, c.words, c.since, c.links, c.batch, c.held
+		select c.cause, c.words, c.since, c.links, c.memberships, c.batch, c.held, count(*), sum(o.member)
+		from `+heldOperations+` o
+		join job_cause c on c.directory = $1 and c.app = $2 and c.cause = o.cause
+		where $4 = '' or o.cause = $4
+		group by c.cause, c.words, c.since, c.links, c.memberships, c.batch, c.held
 		order by c.since, c.cause`, string(k.Directory), k.App, string(v), only)
 	if err != nil {
 		return nil, err
@@ -191,10 +242,10 @@ func heldCauses(ctx context.Context, tx *sqldb.Tx, k provision.Key, v provision.
 			err = row.Scan(&r.Reason, &r.Count)
 			return r, err
 		}, `
-			select reason, count(*)
-			from job_pending
-			where directory = $1 and app = $2 and verdict = $3 and cause = $4
-			group by reason
+			select o.reason, count(*)
+			from `+heldOperations+` o
+			where o.cause = $4
+			group by o.reason
 			order by 2 desc, 1
 			limit 20`, string(k.Directory), k.App, string(v), c.ID); err != nil {
 			return nil, err
@@ -210,7 +261,18 @@ func heldCauses(ctx context.Context, tx *sqldb.Tx, k provision.Key, v provision.
 	return all, nil
 }
 
-// HeldObjects pages through the rows of a cause with a verdict, by object id.
+// heldOperations are the operations of a job that have the verdict $3. member is 1 for the removal of a
+// member of a group, and 0 for an account or a group.
+const heldOperations = `(
+	select cause, reason, 0 as member
+	from job_pending
+	where directory = $1 and app = $2 and verdict = $3
+	union all
+	select cause, reason, 1
+	from job_member
+	where directory = $1 and app = $2 and verdict = $3 and verdict <> 'ready')`
+
+// HeldObjects pages through the operations of a cause with a verdict, by their place.
 func (s Provisioning) HeldObjects(ctx context.Context, k provision.Key, cause string, v provision.Verdict, after string, limit int) (all []provision.HeldObject, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = heldObjects(ctx, tx, k, cause, v, after, limit)
@@ -222,16 +284,24 @@ func (s Provisioning) HeldObjects(ctx context.Context, k provision.Key, cause st
 func heldObjects(ctx context.Context, tx *sqldb.Tx, k provision.Key, cause string, v provision.Verdict, after string, limit int) ([]provision.HeldObject, error) {
 	return collect(ctx, tx, func(row scanner) (o provision.HeldObject, err error) {
 		var since int64
-		err = row.Scan(&o.ObjectID, &o.TargetID, &o.Name, &o.Reason, &since)
+		err = row.Scan(&o.Place, &o.ObjectID, &o.Group, &o.TargetID, &o.Name, &o.Reason, &since)
 		o.Since = fromMicros(since)
 		return o, err
 	}, `
-		select p.object_id, coalesce(l.target_id, ''), case when coalesce(l.name, '') = '' then p.object_id else l.name end, p.reason, p.since
-		from job_pending p
-		left join job_link l on l.directory = p.directory and l.app = p.app and l.object_id = p.object_id
-		where p.directory = $1 and p.app = $2 and p.verdict = $3 and p.cause = $4 and p.object_id > $5
-		order by p.object_id
-		limit $6`, string(k.Directory), k.App, string(v), cause, after, limit)
+		select o.place, o.object_id, o.group_id, coalesce(l.target_id, ''), case when coalesce(l.name, '') = '' then o.object_id else l.name end,
+			o.reason, o.since
+		from (
+			select object_id as place, object_id, '' as group_id, reason, since
+			from job_pending
+			where directory = $1 and app = $2 and verdict = $3 and cause = $4
+			union all
+			select group_id || $7 || member, member, group_id, reason, since
+			from job_member
+			where directory = $1 and app = $2 and verdict = $3 and verdict <> 'ready' and cause = $4) o
+		left join job_link l on l.directory = $1 and l.app = $2 and l.object_id = o.object_id
+		where o.place > $5
+		order by o.place
+		limit $6`, string(k.Directory), k.App, string(v), cause, after, limit, provision.MembersOf("")+"/")
 }
 
 // Decide approves or rejects the rows of a cause that are on hold.
@@ -271,10 +341,13 @@ func (s Provisioning) Decide(ctx context.Context, k provision.Key, cause string,
 			where directory = $1 and app = $2 and verdict = 'held' and cause = $3`, cause, string(verdict)); err != nil {
 			return err
 		}
+		if err := t.settleMembers(ctx, cause, provision.OnHold, verdict); err != nil {
+			return err
+		}
 		if err := t.exec(ctx, `
 			update job_cause
-			set held = 0, passed = passed + $4
-			where directory = $1 and app = $2 and cause = $3`, cause, number(approve)*held.Count); err != nil {
+			set held = 0, passed = passed + $4, members_passed = members_passed + $5
+			where directory = $1 and app = $2 and cause = $3`, cause, number(approve)*(held.Count-held.Members), number(approve)*held.Members); err != nil {
 			return err
 		}
 		if err := wakeLease(ctx, tx, provision.LeaseKind, k.String()); err != nil {
@@ -289,9 +362,13 @@ func (s Provisioning) Decide(ctx context.Context, k provision.Key, cause string,
 func (s Provisioning) HeldOperations(ctx context.Context) (n int, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
-			select count(*)
-			from job j
-			join job_pending p on p.directory = j.directory and p.app = j.app and p.verdict = 'held'`).Scan(&n)
+			select (
+				select count(*)
+				from job j
+				join job_pending p on p.directory = j.directory and p.app = j.app and p.verdict = 'held') + (
+				select count(*)
+				from job j
+				join job_member m on m.directory = j.directory and m.app = j.app and m.verdict = 'held' and m.verdict <> 'ready')`).Scan(&n)
 	})
 	return n, err
 }

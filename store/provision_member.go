@@ -15,20 +15,17 @@ func groupIn(id string) string { return strings.TrimSuffix(id, provision.Members
 
 // openMembers notes which memberships of a group have changed.
 func (t jobTx) openMembers(ctx context.Context, l provision.Listed) error {
-	for _, member := range l.Members {
-		if err := t.openMember(ctx, groupIn(l.ObjectID), member); err != nil {
+	for _, m := range l.Members {
+		if err := t.exec(ctx, `
+			insert into job_member (directory, app, group_id, member, turn, cause, takes)
+			values ($1, $2, $3, $4, 1, $5, $6)
+			on conflict (directory, app, group_id, member) do update
+			set turn = job_member.turn + 1, cause = excluded.cause, takes = excluded.takes, verdict = 'ready', reason = ''`,
+			groupIn(l.ObjectID), m.Member, m.Cause, number(m.Takes)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (t jobTx) openMember(ctx context.Context, group, member string) error {
-	return t.exec(ctx, `
-		insert into job_member (directory, app, group_id, member, turn)
-		values ($1, $2, $3, $4, 1)
-		on conflict (directory, app, group_id, member) do update
-		set turn = job_member.turn + 1`, group, member)
 }
 
 // listMembers puts the memberships of the groups that a query selects as object_id on the work list.
@@ -51,7 +48,7 @@ func (t jobTx) members(ctx context.Context, o provision.Outcome) error {
 	case provision.ReadNewMembers:
 		return t.loseMembers(ctx, o.ObjectID)
 	case provision.ReadMembers:
-		return t.readMembers(ctx, o.ObjectID)
+		return t.readMembers(ctx, o.ObjectID, o.Cause)
 	case provision.ProveMembers:
 		if err := t.exec(ctx, `
 			update job_member
@@ -59,7 +56,7 @@ func (t jobTx) members(ctx context.Context, o provision.Outcome) error {
 			where directory = $1 and app = $2 and group_id = $3`, o.ObjectID); err != nil {
 			return err
 		}
-		return t.readMembers(ctx, o.ObjectID)
+		return t.readMembers(ctx, o.ObjectID, o.Cause)
 	}
 	return nil
 }
@@ -86,15 +83,16 @@ func (t jobTx) loseMembers(ctx context.Context, group string) error {
 	if err := t.forgetMembers(ctx, group); err != nil {
 		return err
 	}
-	return t.readMembers(ctx, group)
+	return t.readMembers(ctx, group, "")
 }
 
-func (t jobTx) readMembers(ctx context.Context, group string) error {
+// readMembers has all members of a group looked at. What ends because of that belongs to the cause.
+func (t jobTx) readMembers(ctx context.Context, group, cause string) error {
 	if err := t.exec(ctx, `
-		insert into job_member_read (directory, app, group_id, after)
-		values ($1, $2, $3, '')
+		insert into job_member_read (directory, app, group_id, after, cause)
+		values ($1, $2, $3, '', $4)
 		on conflict (directory, app, group_id) do update
-		set after = ''`, group); err != nil {
+		set after = '', cause = excluded.cause`, group, cause); err != nil {
 		return err
 	}
 	return t.listMembers(ctx, `
@@ -137,8 +135,12 @@ func (t jobTx) moved(ctx context.Context, o provision.Outcome) error {
 	}
 	if err := t.exec(ctx, `
 		update job_member
-		set turn = turn + 1
-		where directory = $1 and app = $2 and member = $3`, o.ObjectID); err != nil {
+		set turn = turn + 1,
+			cause = case when $4 = 1 then '' when turn = done then $5 else cause end,
+			takes = case when $4 = 1 then 1 when turn = done then 0 else takes end,
+			verdict = case when $4 = 1 then 'ready' else verdict end,
+			reason = case when $4 = 1 then '' else reason end
+		where directory = $1 and app = $2 and member = $3`, o.ObjectID, number(o.Settles), o.Cause); err != nil {
 		return err
 	}
 	for _, group := range o.MemberOf {
@@ -180,11 +182,11 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 			return err
 		}
 		if w.Open, err = collect(ctx, tx, scanMembership, `
-			select m.member, m.has, m.unsure, m.turn, m.refused, l.target_id, l.state, l.kind, l.name, coalesce(o.object_id, '')
+			select m.member, m.has, m.unsure, m.turn, m.cause, m.takes, m.refused, l.target_id, l.state, l.kind, l.name, coalesce(o.object_id, '')
 			from (
-				select directory, app, member, has, unsure, turn, refused
+				select directory, app, member, has, unsure, turn, cause, takes, refused
 				from job_member
-				where directory = $1 and app = $2 and group_id = $3 and turn <> done
+				where directory = $1 and app = $2 and group_id = $3 and turn <> done and verdict = 'ready'
 				order by member
 				limit $4) m
 			left join job_link l on l.directory = m.directory and l.app = m.app and l.object_id = m.member
@@ -208,9 +210,11 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 func scanMembership(row scanner) (provision.Membership, error) {
 	var m provision.Membership
 	var target, state, kind, name sql.NullString
-	if err := row.Scan(&m.Member, &m.Has, &m.Unsure, &m.Turn, &m.Refused, &target, &state, &kind, &name, &m.Sharer); err != nil {
+	var takes int
+	if err := row.Scan(&m.Member, &m.Has, &m.Unsure, &m.Turn, &m.Cause, &takes, &m.Refused, &target, &state, &kind, &name, &m.Sharer); err != nil {
 		return m, err
 	}
+	m.Takes = takes != 0
 	if target.Valid {
 		m.Link = &provision.Link{
 			ObjectID: m.Member, TargetID: target.String, State: provision.LinkState(state.String), Kind: provision.ObjectKind(kind.String), Name: name.String,
@@ -219,13 +223,25 @@ func scanMembership(row scanner) (provision.Membership, error) {
 	return m, nil
 }
 
-// MembersRead puts a page of members on a group's list.
+// MembersRead puts a page of members on a group's list. Memberships that were in step belong to the
+// cause of the look, and so do those whose removal was rejected for another cause.
 func (s Provisioning) MembersRead(ctx context.Context, f provision.Fence, group, after, upTo string, members []string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		var cause string
+		if err := t.tx.QueryRow(ctx, `
+			select coalesce(max(cause), '')
+			from job_member_read
+			where directory = $1 and app = $2 and group_id = $3`, t.directory, t.app, group).Scan(&cause); err != nil {
+			return err
+		}
 		if err := t.exec(ctx, `
 			update job_member
-			set turn = turn + 1
-			where directory = $1 and app = $2 and group_id = $3 and member > $4 and (member <= $5 or $5 = '')`, group, after, upTo); err != nil {
+			set turn = turn + 1,
+				cause = case when turn = done or verdict = 'rejected' and $6 <> '' then $6 else cause end,
+				takes = case when turn = done then 0 else takes end,
+				reason = case when verdict = 'rejected' and $6 <> '' then '' else reason end,
+				verdict = case when verdict = 'rejected' and $6 <> '' then 'ready' else verdict end
+			where directory = $1 and app = $2 and group_id = $3 and member > $4 and (member <= $5 or $5 = '')`, group, after, upTo, cause); err != nil {
 			return err
 		}
 		for _, member := range members {
@@ -258,7 +274,9 @@ func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st p
 			}
 			if err := t.exec(ctx, `
 				update job_member
-				set has = $5, unsure = $6, refused = $7, done = $8
+				set has = $5, unsure = $6, refused = $7, done = $8,
+					cause = case when turn = $8 then '' else cause end,
+					takes = case when turn = $8 then 0 else takes end
 				where directory = $1 and app = $2 and group_id = $3 and member = $4`, group, o.Member, o.Has, o.Unsure, o.Refused, done); err != nil {
 				return err
 			}
@@ -277,6 +295,27 @@ func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st p
 			}
 		}
 		return t.saveState(ctx, st)
+	})
+}
+
+// JudgeMembers lets removals of members pass, or has them judged. One that changed again since stays as
+// it is.
+func (s Provisioning) JudgeMembers(ctx context.Context, f provision.Fence, group string, all []provision.EndingMember) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		for _, m := range all {
+			verdict := provision.Late
+			if m.Passes {
+				verdict, m.Reason = provision.Ready, ""
+			}
+			if err := t.exec(ctx, `
+				update job_member
+				set verdict = $6, takes = $7, reason = $8, since = $9
+				where directory = $1 and app = $2 and group_id = $3 and member = $4 and turn = $5`,
+				group, m.Member, m.Turn, string(verdict), number(m.Passes), m.Reason, micros(t.tx.Now())); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -15,19 +15,22 @@ import (
 
 // heldCauseJSON is a cause in the --json output of provision held.
 type heldCauseJSON struct {
-	Cause   string                 `json:"cause"`
-	Words   string                 `json:"words"`
-	Since   string                 `json:"since"`
-	Count   int                    `json:"count"`
-	Changed int                    `json:"changedMeanwhile"`
-	Links   int                    `json:"activeAccounts"`
-	Reasons []provision.HeldReason `json:"reasons"`
-	First   []string               `json:"first"`
+	Cause       string                 `json:"cause"`
+	Words       string                 `json:"words"`
+	Since       string                 `json:"since"`
+	Count       int                    `json:"count"`
+	Members     int                    `json:"removalsOfMembers"`
+	Changed     int                    `json:"changedMeanwhile"`
+	Links       int                    `json:"activeAccounts"`
+	Memberships int                    `json:"memberships"`
+	Reasons     []provision.HeldReason `json:"reasons"`
+	First       []string               `json:"first"`
 }
 
 func heldCause(h provision.HeldCause) heldCauseJSON {
 	return heldCauseJSON{
-		Cause: h.ID, Words: h.Words, Since: formatJSONTime(h.Since), Count: h.Count, Changed: h.Changed, Links: h.Links,
+		Cause: h.ID, Words: h.Words, Since: formatJSONTime(h.Since), Count: h.Count, Members: h.Members, Changed: h.Changed,
+		Links: h.Links, Memberships: h.Memberships,
 		Reasons: append([]provision.HeldReason{}, h.Reasons...), First: append([]string{}, h.Names...),
 	}
 }
@@ -38,13 +41,14 @@ func (c *command) provisionHeld() *cobra.Command {
 	var after string
 	cmd := &cobra.Command{
 		Use: "held DIRECTORY APP [CAUSE]", Short: "List operations on hold, by cause; with CAUSE, each of them", Args: between(2, "DIRECTORY", "APP", "CAUSE"),
-		Long: `Lists the operations that disable or delete accounts and wait for a decision. One
-import, or one change of the settings that looks at everyone, is one cause. If it
-would take away more than 10 % of the active accounts (at least 5, at most 500),
-all of its operations wait. Everything else goes on.
+		Long: `Lists the operations that wait for a decision: they disable or delete accounts or
+groups, or remove members from groups. One import, or one change of the settings that
+looks at everyone, is one cause. If it would take away more than 10 % of the active
+accounts, or of the memberships (at least 5, at most 500), all of these operations
+wait. Everything else goes on.
 
-With CAUSE it lists the accounts. rollcall provision approve sends the operations,
-rollcall provision reject leaves the accounts as they are.`,
+With CAUSE it lists the operations. rollcall provision approve sends them, rollcall
+provision reject leaves accounts and groups as they are.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			if limit < 1 {
 				return usagef(cmd, "--limit is 1 or more, not %d", limit)
@@ -78,13 +82,13 @@ rollcall provision reject leaves the accounts as they are.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&rejected, "rejected", false, "list what was rejected instead")
-	cmd.Flags().IntVar(&limit, "limit", 100, "how many accounts of a cause")
-	cmd.Flags().StringVar(&after, "after", "", "continue after this object id")
+	cmd.Flags().IntVar(&limit, "limit", 100, "how many operations of a cause")
+	cmd.Flags().StringVar(&after, "after", "", "continue after this operation, as the page before names it")
 	return cmd
 }
 
 func (c *command) printHeldCause(w io.Writer, h provision.HeldCause) {
-	fmt.Fprintf(w, "%s\n  %s, since %s: %s, of %d active accounts\n", h.ID, oneLine(h.Words), c.formatTime(h.Since), phrase.Count(h.Count, "operation", "operations"), h.Links)
+	fmt.Fprintf(w, "%s\n  %s, since %s: %s\n", h.ID, oneLine(h.Words), c.formatTime(h.Since), h.Extent(", of"))
 	for _, r := range h.Reasons {
 		fmt.Fprintf(w, "  %d: %s\n", r.Count, oneLine(r.Reason))
 	}
@@ -154,7 +158,7 @@ not among them any more. rollcall provision held lists causes and operations.`,
 			if err != nil {
 				return err
 			}
-			if err := c.confirm(cmd, yes, fmt.Sprintf("This disables or deletes %s at %s.", phrase.Count(held.Count, "account", "accounts"), app.Name), app.Name); err != nil {
+			if err := c.confirm(cmd, yes, "This "+effectOf(held)+" at "+app.Name+".", app.Name); err != nil {
 				return err
 			}
 			did, err := s.jobs.Approve(cmd.Context(), jobKey(h, app), held.ID, held.Batch, actor)
@@ -192,6 +196,18 @@ rollcall provision held --rejected lists them.`,
 	}
 }
 
+// effectOf says what the operations of a cause do.
+func effectOf(h provision.HeldCause) string {
+	var parts []string
+	if accounts := h.Count - h.Members; accounts > 0 {
+		parts = append(parts, "disables or deletes "+phrase.Count(accounts, "account", "accounts"))
+	}
+	if h.Members > 0 {
+		parts = append(parts, "removes "+phrase.Count(h.Members, "member of a group", "members of groups"))
+	}
+	return strings.Join(parts, " and ")
+}
+
 // changedMeanwhile says that operations are left out because their people have changed.
 func changedMeanwhile(h provision.HeldCause) string {
 	if h.Changed == 0 {
@@ -213,7 +229,7 @@ func (c *command) sayHeld(ctx context.Context, s *services, h *directory.Handle,
 	for _, one := range all {
 		n += one.Count
 	}
-	c.note("%s on hold and not sent: they disable or delete more accounts than one change may. rollcall provision held %s %s shows them.",
+	c.note("%s on hold and not sent: they take away more than one change may. rollcall provision held %s %s shows them.",
 		phrase.Count(n, "operation is", "operations are"), h.Directory.Name, app.Name)
 	return true, nil
 }

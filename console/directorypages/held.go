@@ -41,10 +41,10 @@ func (p *Pages) showHeld(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	}
 	pg := heldPage{Page: v.page, Empty: console.EmptyState{
 		Icon: "check", Title: "Nothing is on hold",
-		Text: "One import or one change of settings that would disable or delete more than 10 % of the active accounts waits here for a decision.",
+		Text: "One import or one change of settings that would disable or delete more than 10 % of the active accounts, or end more than 10 % of the memberships, waits here for a decision.",
 	}}
 	pg.Title = "On hold"
-	pg.Lead = "These operations disable or delete accounts, and one cause has more of them than it may send unasked. None of them is sent before an operator approves it. Everything else goes on."
+	pg.Lead = "These operations disable or delete accounts or groups, or remove members from groups, and one cause has more of them than it may send unasked. None of them is sent before an operator approves it. Everything else goes on."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	for _, h := range all {
 		c := heldCauseView{HeldCause: h, Heading: h.Words, Changed: changedMeanwhile(h)}
@@ -111,7 +111,8 @@ func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		if h.ID != form.Get("cause") {
 			continue
 		}
-		accounts := console.PluralForms(h.Count, "account", "accounts")
+		accounts := console.PluralForms(h.Count-h.Members, "account", "accounts")
+		members := console.PluralForms(h.Members, "member of a group", "members of groups")
 		operations := console.PluralForms(h.Count, "operation", "operations")
 		pg := console.ConfirmPage{
 			Page: v.page, Action: v.url("/provisioning/held/decide"), Cancel: v.url("/provisioning/held"),
@@ -120,11 +121,13 @@ func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		switch form.Get("do") {
 		case approveHeld:
 			pg.Title, pg.Button, pg.Danger = "Approve "+operations+"?", "Approve "+operations, true
-			pg.Consequences = []string{accounts + " at " + v.App.Name + " will be disabled or deleted.", "Cause: " + console.AsSentence(h.Words), "Exactly these are sent. A person who changes before that is left out."}
+			pg.Consequences = append(effects(h, accounts+" at "+v.App.Name+" will be disabled or deleted.", members+" at "+v.App.Name+" will be removed."),
+				"Cause: "+console.AsSentence(h.Words), "Exactly these are sent. A person who changes before that is left out.")
 			pg.Undo = "A disabled account is enabled again when its person comes back. A deleted account cannot be brought back from here."
 		default:
 			pg.Title, pg.Button = "Reject "+operations+"?", "Reject "+operations
-			pg.Consequences = []string{accounts + " at " + v.App.Name + " will stay as they are.", "Cause: " + console.AsSentence(h.Words)}
+			pg.Consequences = append(effects(h, accounts+" at "+v.App.Name+" will stay as they are.", members+" at "+v.App.Name+" will stay."),
+				"Cause: "+console.AsSentence(h.Words))
 			pg.Undo = "They stay rejected until the person changes again, or another import or change of settings concerns them. Restart provisioning has all of them counted anew."
 		}
 		pg.Narrow = true
@@ -132,6 +135,19 @@ func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 	}
 	return p.toHeld(w, r, v, heldChanged)
+}
+
+// effects returns those of two sentences that are about something: accounts and groups, and members of
+// groups.
+func effects(h provision.HeldCause, accounts, members string) []string {
+	var all []string
+	if h.Count > h.Members {
+		all = append(all, accounts)
+	}
+	if h.Members > 0 {
+		all = append(all, members)
+	}
+	return all
 }
 
 func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *appVisit) error {

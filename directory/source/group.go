@@ -67,13 +67,17 @@ func (d Directory) GroupChanges(ctx context.Context, app string, after provision
 	if errors.Is(err, event.ErrPruned) {
 		err = fmt.Errorf("%w: %w", provision.ErrBehind, err)
 	}
-	return provision.GroupsChanged{IDs: c.ObjectIDs, Edges: edgesOf(c.Edges), Cursor: CursorOf(c.Position), More: c.More}, err
+	return provision.GroupsChanged{
+		IDs: c.ObjectIDs, Origins: originsOf(c.Origins), Edges: edgesOf(c.Edges), Cursor: CursorOf(c.Position), More: c.More,
+	}, err
 }
 
 func edgesOf(page []directory.Edge) []provision.Edge {
 	all := make([]provision.Edge, len(page))
 	for i, e := range page {
-		all[i] = provision.Edge{Group: e.Group, Member: e.Member, Kind: provision.ObjectKind(e.Kind), Present: e.Present, Cursor: CursorOf(e.Position)}
+		all[i] = provision.Edge{
+			Group: e.Group, Member: e.Member, Kind: provision.ObjectKind(e.Kind), Present: e.Present, Cursor: CursorOf(e.Position), Cause: e.Cause,
+		}
 	}
 	return all
 }

@@ -70,11 +70,15 @@ func (d Directory) Changes(ctx context.Context, app string, after provision.Curs
 	if c.Progress.Within != "" {
 		cursor = provision.Cursor(c.Progress.String())
 	}
-	origins := make(map[string]provision.Origin, len(c.Origins))
-	for id, o := range c.Origins {
+	return provision.Changed{IDs: c.ObjectIDs, Origins: originsOf(c.Origins), Ended: c.Ended, Cursor: cursor, More: c.More}, nil
+}
+
+func originsOf(all map[string]directory.Origin) map[string]provision.Origin {
+	origins := make(map[string]provision.Origin, len(all))
+	for id, o := range all {
 		origins[id] = provision.Origin(o)
 	}
-	return provision.Changed{IDs: c.ObjectIDs, Origins: origins, Ended: c.Ended, Cursor: cursor, More: c.More}, nil
+	return origins
 }
 
 // Cause returns what the directory knows of an import.

@@ -80,7 +80,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	}
 	o.jobs = &provision.Jobs{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
-		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{},
+		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	o.engine = &provision.Engine{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),

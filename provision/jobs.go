@@ -24,14 +24,23 @@ type Jobs struct {
 	Now      func() time.Time
 	NewID    func() string
 
-	Sources    func(ctx context.Context, d SourceID) (Source, error) // for Reach
-	Attributes Catalog                                               // what mappings can read
+	Sources         func(ctx context.Context, d SourceID) (Source, error) // for Reach
+	Attributes      Catalog                                               // what mappings of users can read
+	GroupAttributes Catalog                                               // what mappings of groups can read
 
 	// LeaverPatience is how long an account may wait to be closed; 0 means DefaultLeaverPatience.
 	LeaverPatience time.Duration
 
 	Applications NameApplication // for the texts of events
 	Events       event.Recorder  // receives the events of connection tests; nil discards them
+}
+
+// CatalogOf returns the catalog of the attributes that a mapping can read.
+func (j *Jobs) CatalogOf(m *ObjectMapping) Catalog {
+	if m.SourceObjectName == string(GroupKind) {
+		return j.GroupAttributes
+	}
+	return j.Attributes
 }
 
 // Settings are the fields of the Provisioning page.

@@ -3,6 +3,7 @@ package provision
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -66,8 +67,8 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 		if c.Expr != nil && c.Expr.Draws() {
 			c.FlowType = FlowObjectAddOnly // a value that is generated when the account is created stays
 		}
-		if c.Type == TypeReference {
-			c.CaseExact = true // the target's ids
+		if c.Type == TypeReference || c.Type == TypeBinary {
+			c.CaseExact = true // the target's ids, and Base64
 		}
 		r := row{CompiledMapping: c, state: readsState(c.Expr), roles: roleFormOf(object.AttributeMappings[c.Row-1])}
 		if r.roles == AddedRoles && r.FlowType == FlowAlways {
@@ -242,15 +243,17 @@ func (r *row) convert(v expr.Value) (any, *rowProblem) {
 	if r.Multivalued && v.IsComplex() {
 		return complexValues(v.Strings()), nil
 	}
+	texts := v.Strings()
 	if r.Multivalued {
-		texts := v.Strings()
 		list := make([]any, len(texts))
 		for i, t := range texts {
-			list[i] = t
+			var problem *rowProblem
+			if list[i], problem = r.convertOne(t); problem != nil {
+				return nil, problem
+			}
 		}
 		return list, nil
 	}
-	texts := v.Strings()
 	if len(texts) > 1 {
 		return nil, &rowProblem{
 			Target: r.Target, Code: "SchemaPropertyCanOnlyAcceptValue",
@@ -258,7 +261,14 @@ func (r *row) convert(v expr.Value) (any, *rowProblem) {
 			Advice: "Choose one of them with an expression in the mapping.",
 		}
 	}
-	text := texts[0]
+	if at, ok := v.Time(); ok && r.Type == TypeDateTime {
+		return at.UTC().Format(time.RFC3339), nil
+	}
+	return r.convertOne(texts[0])
+}
+
+// convertOne returns one value in the type of the target attribute.
+func (r *row) convertOne(text string) (any, *rowProblem) {
 	switch r.Type {
 	case TypeBoolean:
 		if b, ok := parseBool(text); ok {
@@ -272,8 +282,13 @@ func (r *row) convert(v expr.Value) (any, *rowProblem) {
 		}
 		return n, nil
 	case TypeDateTime:
-		if at, ok := v.Time(); ok {
+		if at, ok := expr.String(text).Instant(); ok {
 			return at.UTC().Format(time.RFC3339), nil
+		}
+		return nil, r.unreadable(text, "a date and time, such as 2026-01-31T09:00:00Z")
+	case TypeBinary:
+		if _, err := base64.StdEncoding.DecodeString(text); err != nil {
+			return nil, r.unreadable(text, "bytes in Base64")
 		}
 	}
 	return text, nil
@@ -496,12 +511,23 @@ func (r *row) same(have, want any) bool {
 		if complexValue, ok := have.(map[string]any); ok {
 			have = complexValue["value"]
 		}
+		if r.Type == TypeDateTime && sameInstant(text(have), want) {
+			return true
+		}
 		if r.CaseExact {
 			return text(have) == want
 		}
 		return scim.Fold(text(have)) == scim.Fold(want)
 	}
 	return false
+}
+
+// sameInstant reports whether two strings name the same instant. An application may show another
+// offset, or fractions of a second.
+func sameInstant(a, b string) bool {
+	x, okX := expr.String(a).Instant()
+	y, okY := expr.String(b).Instant()
+	return okX && okY && x.Equal(y)
 }
 
 // text returns a value as a string, for the log and for comparisons.

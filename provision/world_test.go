@@ -275,7 +275,7 @@ func (w *world) wire() {
 	targets := func(tenantURL, secret string) (provision.Target, error) {
 		return scimclient.New(tenantURL, secret, scimclient.Options{HTTP: client, Now: w.clock.now, NewID: w.newID})
 	}
-	w.jobs = &provision.Jobs{Store: w.store, Sealer: openSeal{}, Targets: targets, Template: template, Now: w.clock.now, NewID: w.newID, Sources: w.source, Attributes: source.UserAttributes{}}
+	w.jobs = &provision.Jobs{Store: w.store, Sealer: openSeal{}, Targets: targets, Template: template, Now: w.clock.now, NewID: w.newID, Sources: w.source, Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{}}
 	w.engine = &provision.Engine{
 		Store: w.store, Sources: w.source, Attributes: source.UserAttributes{},
 		Targets: targets, Sealer: openSeal{}, Leases: w.leases, Now: w.clock.now, After: w.clock.after, NewID: w.newID, Log: slog.New(slog.DiscardHandler),

@@ -2,6 +2,8 @@ package scimclient
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/provision"
@@ -18,12 +20,24 @@ func createBody(changes []provision.Change) ([]byte, error) {
 	}
 	markPrimary(r)
 	completeRoles(r, changes)
-	r["schemas"] = []any{scim.UserURN, scim.EnterpriseURN}
+	r["schemas"] = schemasOf(r)
 	r["meta"] = map[string]any{"resourceType": "User"}
 	if _, ok := r["roles"]; !ok {
 		r["roles"] = []any{}
 	}
 	return marshal(r)
+}
+
+// schemasOf returns the URNs of the core schema, of the enterprise extension and of every other
+// extension that the resource has values of. RFC 7643 §3: schemas names each of them.
+func schemasOf(r scim.Resource) []any {
+	urns := []any{scim.UserURN, scim.EnterpriseURN}
+	for _, name := range slices.Sorted(maps.Keys(r)) {
+		if strings.Contains(name, ":") && !strings.EqualFold(name, scim.EnterpriseURN) {
+			urns = append(urns, name)
+		}
+	}
+	return urns
 }
 
 // resourceOf returns a resource with the values of changes.

@@ -172,7 +172,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
 		Wake: s.wakeJob, LeaverPatience: w.leaverPatience, Now: c.now, NewID: uuid.NewString, Applications: s.applicationName, Events: store.Events{DB: db},
-		Sources: s.openSource, Attributes: source.UserAttributes{},
+		Sources: s.openSource, Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	s.engine = &provision.Engine{
 		Store: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,

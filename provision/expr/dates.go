@@ -134,6 +134,10 @@ func (n *node) evalInstant(r *evaluation, i int) (t time.Time, null bool, err er
 	return t, false, nil
 }
 
+// Instant returns the instant of a DateTime, or of a string that names one, such as
+// 2026-01-31T09:00:00Z.
+func (v Value) Instant() (time.Time, bool) { return v.asTime() }
+
 // asTime returns the instant of a DateTime, or of a string that names an instant.
 func (v Value) asTime() (time.Time, bool) {
 	if v.kind == KindDateTime {

@@ -339,16 +339,23 @@ func (p *pageCollection) ofADirectory() {
 	p.add("new row", b.get(rows))
 	p.add("row refused", b.get(rows+"?row=name.formatted").press("Save", url.Values{"expression": {`Join("", ` + strings.Repeat("[givenName], ", 40) + `Trim())`}})).wantStatus(http.StatusUnprocessableEntity)
 	p.add("row that changes values", b.get(rows+"?row=name.formatted").press("Save", url.Values{"type": {"Constant"}, "constant": {awkwardJob}})).wantWords("Change values")
+	lists := at + "/provisioning/mappings/Provision%20Azure%20Active%20Directory%20Users/attributes/"
+	p.add("attribute refused", b.get(lists+"target").press("Add attribute", url.Values{"name": {"x:" + awkwardApp}, "required": {"yes"}})).wantStatus(http.StatusUnprocessableEntity)
+	b.get(lists+"target").press("Add attribute", url.Values{"name": {"urn:ietf:params:scim:schemas:extension:" + awkwardApp + ":2.0:User:" + awkwardApp}, "required": {"yes"}}).wantWords("was added")
+	p.add("attributes of the directory", b.get(lists+"source"))
+	p.add("attribute of the directory", b.get(lists+"source/edit?name=surname"))
+	p.add("attribute that stays", b.get(lists+"target/remove?name=displayName"))
 	p.add("a file that is refused", b.upload(at+"/provisioning/schema", "schema.json", `{"synchronizationRules": 1}`, nil)).wantStatus(http.StatusUnprocessableEntity)
 	p.addHarm(o, b, at, key)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	p.addRoutes(
 		b, o.pages.Routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1"},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target"},
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row": "?row=name.formatted", "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove": "?row=title",
+			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/edit": "?name=" + url.QueryEscape(`emails[type eq "work"].value`), "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/remove": "?name=nickName",
 		},
 	)
 	if _, err := h.SoftDelete(t.Context(), users.ObjectID, "cli"); err != nil {

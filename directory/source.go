@@ -51,6 +51,9 @@ func SourceAttribute(name string) (Attribute, bool) {
 	return a, ok && a.Name == name
 }
 
+// SourceNames returns the names of the attributes of users that mappings can read.
+func SourceNames() []string { return append(AttributeNames(), attrOriginalUPN, attrAppRoleAssignments) }
+
 // HasAlways reports whether every user has a value for this attribute.
 func (a Attribute) HasAlways() bool {
 	return a.Name == attrObjectID || a.Name == attrUPN || a.Name == attrAccountEnabled
@@ -277,6 +280,15 @@ func (o GroupObject) Attributes() map[string]any {
 		values[name] = text
 	}
 	return values
+}
+
+// GroupSourceNames returns the names of the attributes of groups that mappings can read.
+func GroupSourceNames() []string {
+	names := []string{attrObjectID, "securityEnabled", "mailEnabled", "members"}
+	for _, a := range GroupAttributes() {
+		names = append(names, a.Name)
+	}
+	return names
 }
 
 // GroupSourceAttribute finds an attribute that GroupObject.Attributes can return, or members, by its

@@ -190,7 +190,7 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 // directoryAttributes are the attributes that every directory has.
 func directoryAttributes() []expr.Attribute {
 	list := []expr.Attribute{{Name: "IsSoftDeleted", Type: expr.AttributeBoolean}}
-	for _, name := range append(directory.AttributeNames(), "originalUserPrincipalName", "appRoleAssignments") {
+	for _, name := range directory.SourceNames() {
 		if a, ok := directory.SourceAttribute(name); ok {
 			list = append(list, expr.Attribute{Name: name, Type: expr.AttributeType(a.Type), Multivalued: a.MultiValued})
 		}

@@ -37,6 +37,8 @@ type mappingPage struct {
 	Delete      bool
 	Rows        []mappingRow
 	AddURL      string
+	Required    string           // which required attributes no row writes; empty if there are none
+	Advanced    []console.Action // Entra's "Show advanced options"
 }
 
 type mappingRow struct {
@@ -84,6 +86,12 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	pg.AddURL = v.rowURL(m.Name, "")
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	pg.Source, pg.Target = systemNames(job.Schema)
+	pg.Required = requiredWords(job.Schema, m)
+	pg.Advanced = []console.Action{
+		{Text: "Edit attribute list for " + pg.Source, URL: v.attributesURL(m.Name, provision.SourceList)},
+		{Text: "Edit attribute list for " + pg.Target, URL: v.attributesURL(m.Name, provision.TargetList)},
+		{Text: "Review your schema here", URL: v.versionsURL()},
+	}
 	if pg.MustEnabled {
 		pg.ScopeURL = v.scopeURL(m.Name)
 	}
@@ -187,7 +195,7 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		actions provision.FlowTypes
 	)
 	users := false
-	_, err = p.Jobs.EditMapping(r.Context(), v.key(), name, func(schema *provision.Schema, now *provision.ObjectMapping) (provision.MappingEdit, error) {
+	job, err := p.Jobs.EditMapping(r.Context(), v.key(), name, func(schema *provision.Schema, now *provision.ObjectMapping) (provision.MappingEdit, error) {
 		users = now.SourceObjectName == "User"
 		var err error
 		if m, err = console.MergeEdit(r.PostForm, mappingFields(now), mappingValues(schema, now)); err != nil {
@@ -233,7 +241,7 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		n.Tone, n.Text = console.ToneWarning, n.Text+" "+idle
 	}
 	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
-	return p.Console.Redirect(w, r, v.mappingURL(name), n)
+	return p.Console.Redirect(w, r, v.mappingURL(name), withRequired(n, job, name))
 }
 
 // mappingHarm returns what new Target Object Actions would do to accounts. It is zero if actions

@@ -331,15 +331,12 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	if r.PostForm.Get("do") == "try" {
 		return again(http.StatusOK, nil)
 	}
-	var (
-		m      console.MergedEdit
-		change reachChange
-	)
+	var m console.MergedEdit
 	by, err := v.lastChange(r.Context(), v.App.ID)
 	if err != nil {
 		return err
 	}
-	_, err = p.Jobs.EditSchema(r.Context(), v.key(), func(now provision.Job) (provision.Job, error) {
+	change, after, err := p.changeSchema(r, v, func(now provision.Job) (provision.Job, error) {
 		current, err := now.Schema.ObjectMapping(mapping.Name)
 		if err != nil {
 			return now, &provision.InputError{Field: "Mapping", Text: err.Error()}
@@ -350,18 +347,8 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		if len(m.Conflicts) > 0 {
 			return now, errAsk
 		}
-		after, err := changedJob(now, mapping.Name, target, m.Values, p.Jobs.Attributes)
-		if err != nil {
-			return now, err
-		}
-		if change, err = p.reachOf(r.Context(), v, now, after); err != nil {
-			return now, err
-		}
-		if change.needsConfirmation() && r.PostForm.Get("confirmed") != change.confirmationValue() {
-			return now, errConfirm
-		}
-		return after, nil
-	}, v.actor())
+		return changedJob(now, mapping.Name, target, m.Values, p.Jobs.Attributes)
+	})
 	var input *provision.InputError
 	var wrong *provision.ExpressionError
 	switch {
@@ -381,7 +368,7 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the mapping of " + m.Values["target"] + " was like that already."}
 	}
 	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
-	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), n)
+	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), withRequired(n, after, mapping.Name))
 }
 
 func (p *Pages) rowFrame(v *appVisit, mapping string) console.Page {
@@ -443,7 +430,7 @@ func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		return p.handleJobError(w, r, v, err)
 	}
 	var change reachChange
-	_, err = p.Jobs.EditSchema(r.Context(), v.key(), func(now provision.Job) (provision.Job, error) {
+	job, err := p.Jobs.EditSchema(r.Context(), v.key(), func(now provision.Job) (provision.Job, error) {
 		after, err := now.RemoveRow(mapping.Name, target, p.Jobs.Attributes)
 		if err != nil {
 			return now, err
@@ -465,7 +452,7 @@ func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
 	}
-	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), console.DoneNotice("The mapping of "+target+" was removed."))
+	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), withRequired(console.DoneNotice("The mapping of "+target+" was removed."), job, mapping.Name))
 }
 
 // findPerson returns the object id of the user with this user principal name or object id.

@@ -26,6 +26,8 @@ func openRoutes() map[string]bool {
 		"GET /c/{site}":                   true,
 		"GET /c/{site}/sign-in/{secret}":  true,
 		"POST /c/{site}/sign-in/{secret}": true,
+		"GET /c/{site}/recover":           true,
+		"POST /c/{site}/recover":          true,
 		"POST /c/{site}/sign-out":         true,
 		"GET /d":                          true,
 		"GET /d/sign-in/{secret}":         true,

@@ -51,6 +51,8 @@ type Console struct {
 	assets  *assets
 	layout  *template.Template // layout.html and parts.html
 	views   *Views             // views of the frame itself: questions, errors, the sign-in
+
+	failures *web.Throttle // links and recovery codes that were not known, by site and network
 }
 
 // Views are the page templates of one set, each inside the layout. A template is parsed when its
@@ -74,7 +76,7 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{Options: o, assets: a}
+	c := &Console{Options: o, assets: a, failures: web.NewFailures()}
 	c.layout, err = template.New("layout.html").Funcs(c.templateFunctions()).ParseFS(templateFiles, "layout.html", "parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)

@@ -122,6 +122,7 @@ func (p *pageCollection) outside() {
 	p.add("signed out of the directories", w.browser().get("/d/"))
 	p.add("unknown link", w.browser().get("/c/"+awkwardSite+"/sign-in/x"))
 	p.add("not found", w.browser().get("/x"))
+	p.add("wrong recovery code", w.browser().get("/c/"+awkwardSite+"/recover").submit("Sign in", url.Values{"code": {awkwardJob[:90]}}))
 	link, err := w.pages.SignIns.IssueSiteLink(p.t.Context(), s, "kim@acme.example", "cli")
 	if err != nil {
 		p.t.Fatal(err)
@@ -218,6 +219,7 @@ func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path st
 		p.t.Fatal(err)
 	}
 	w.tested(s, idp, kim.ID, strings.Repeat("w", 200), awkwardNames[0], demoidp.Claim{Name: awkwardJob, Values: awkwardNames})
+	p.add("new recovery codes", b.get(path).submit("Make recovery codes", nil).wantStatus(http.StatusOK))
 }
 
 // conflict asks which of two long values counts.

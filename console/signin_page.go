@@ -11,6 +11,7 @@ type SignInPage struct {
 	Command  string // command that creates a link
 	NewLinks string // what to do instead of the command; may be empty
 	Also     string // a sentence at the bottom; may be empty
+	Recover  string // address of the page that takes a recovery code; empty where there are none
 }
 
 // SignInLinkPage is the data of the view "signin_link": a one-time link that was opened but not
@@ -26,4 +27,12 @@ type SignInLinkPage struct {
 	Email    string
 	NameErr  *FieldError
 	EmailErr *FieldError
+}
+
+// RecoveryPage is the data of the view "recover": the form for a recovery code.
+type RecoveryPage struct {
+	Page
+	Action string // address that the form posts to
+	SignIn string // address of the sign-in page
+	Error  *FieldError
 }

@@ -1,8 +1,10 @@
 package console_test
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -131,4 +133,79 @@ func TestSingleSignOnIsSetUpWithThePageAlone(t *testing.T) {
 	if changes != 5 {
 		t.Errorf("%d events about changes, want 5", changes)
 	}
+}
+
+func TestSingleSignOnIsRequiredAndRecoveryCodesOpenTheSite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	kim := w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	w.person(s, "lee@acme.example", "Lee", roster.RoleRegistered)
+	b := w.signIn(s, "kim@acme.example")
+	idp := w.identityProvider()
+	const path = "/c/acme/admin/access/authentication"
+	b.get(path).submit("Import", url.Values{"metadata": {idp.Metadata()}}).submit("Save the identity provider", nil)
+	page := b.get(path).wantWords("Not yet: pass a test sign-in of your own")
+	page.submit("Save", url.Values{"mode": {"required"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("pass a test sign-in")
+	w.tested(s, idp, kim.ID, "kim-1", "kim@acme.example")
+	b.get(path).submit("Link this identity to me", nil)
+	w.tested(s, idp, kim.ID, "kim-1", "kim@acme.example")
+	page = b.get(path).wantWords("Not yet: make recovery codes first", "You have none yet")
+
+	made := page.submit("Make recovery codes", nil).wantStatus(http.StatusOK).wantWords("Save these codes", "Earlier codes open nothing")
+	if got := made.Header.Get("Cache-Control"); !strings.Contains(got, "no-store") {
+		t.Errorf("Cache-Control: got %q", got)
+	}
+	codes := regexp.MustCompile(`\b(?:[a-z2-7]{4}-){3}[a-z2-7]{4}\b`).FindAllString(made.Text, -1)
+	if len(codes) != signin.CodesInASet {
+		t.Fatalf("the page shows %d codes", len(codes))
+	}
+	// The form of before, sent again, makes nothing; nor does a reload show a code.
+	page.submit("Make recovery codes", nil).wantWords("Nothing new was made")
+	page = b.get(path+"/recovery-codes").wantWords("Nothing new was made", "10 codes are left")
+	if strings.Contains(page.Text, codes[0]) {
+		t.Error("a code is shown again")
+	}
+	page.submit("Save", url.Values{"mode": {"required"}, "hours": {"9"}}).wantWords("Saved.", "Required")
+	if c, err := w.pages.SSO.Connection(t.Context(), s); err != nil || c.Mode != signin.SSORequired || c.Length != 9*time.Hour {
+		t.Fatalf("got %+v, %v", c, err)
+	}
+	if _, err := w.pages.SignIns.IssueSiteLink(t.Context(), s, "lee@acme.example", "cli"); !errors.Is(err, signin.ErrSSORequired) {
+		t.Errorf("a link for Lee: got %v", err)
+	}
+
+	// A code opens the site once, and the page says how many are left.
+	door := w.browser()
+	door.get("/c/acme/").wantStatus(http.StatusUnauthorized).wantWords("use a recovery code")
+	door.get("/c/acme/recover").submit("Sign in", url.Values{"code": {"aaaa-aaaa-aaaa-aaaa"}}).wantStatus(http.StatusForbidden).wantWords("This code does not open the site")
+	door.get("/c/acme/recover").submit("Sign in", url.Values{"code": {codes[0]}}).wantStatus(http.StatusOK).wantWords("You are signed in as Kim", "9 codes are left")
+	w.browser().get("/c/acme/recover").submit("Sign in", url.Values{"code": {codes[0]}}).wantStatus(http.StatusForbidden)
+}
+
+func TestGuessedCodesAndLinksAreThrottledAndGoodOnesNever(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	kim := w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	codes, err := w.pages.SSO.MakeRecoveryCodes(t.Context(), s, kim, time.Time{}, "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser()
+	for _, code := range codes[:3] {
+		b.send(http.MethodPost, "/c/acme/recover", url.Values{"code": {code}}).wantStatus(http.StatusOK)
+	}
+	for range 10 {
+		b.send(http.MethodPost, "/c/acme/recover", url.Values{"code": {"aaaa-aaaa-aaaa-aaaa"}}).wantStatus(http.StatusForbidden)
+		b.get("/c/acme/sign-in/" + strings.Repeat("A", 43)).wantStatus(http.StatusGone)
+	}
+	refused := b.send(http.MethodPost, "/c/acme/recover", url.Values{"code": {codes[3]}}).wantStatus(http.StatusTooManyRequests)
+	if got := refused.Header.Get("Retry-After"); got != "15" {
+		t.Errorf("Retry-After: got %q, want 15", got)
+	}
+	b.get("/c/acme/sign-in/" + strings.Repeat("A", 43)).wantStatus(http.StatusTooManyRequests)
+	// Another site, even one that does not exist, is not concerned; time pays off what was counted.
+	b.send(http.MethodPost, "/c/none/recover", url.Values{"code": {codes[3]}}).wantStatus(http.StatusForbidden)
+	w.pass(15 * time.Second)
+	b.send(http.MethodPost, "/c/acme/recover", url.Values{"code": {codes[3]}}).wantStatus(http.StatusOK)
 }

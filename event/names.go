@@ -96,6 +96,10 @@ const (
 	SignInSSORefused  = "sign_in.sso_refused"
 	SignInSSOTested   = "sign_in.sso_tested"
 
+	SignInRecoveryCodesMade = "sign_in.recovery_codes_made"
+	SignInRecoveryUsed      = "sign_in.recovery_used"
+	SignInRecoveryRefused   = "sign_in.recovery_refused"
+
 	PageRefused = "page.refused"
 
 	DirectoryCreated  = "directory.created"

@@ -61,12 +61,12 @@ type Handler struct {
 	// for everybody else.
 	Administrator func(r *http.Request, st site.Site) (id string, ok bool, err error)
 
-	failures, starts *throttle
+	failures, starts *web.Throttle
 }
 
 // Routes returns the handler of everything below Prefix.
 func (h *Handler) Routes() http.Handler {
-	h.failures, h.starts = newFailures(), newStarts()
+	h.failures, h.starts = web.NewFailures(), web.NewThrottle(200, 200*time.Millisecond)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Prefix+"metadata", h.metadata)
 	mux.HandleFunc("GET "+Prefix+"login", h.login)
@@ -115,11 +115,11 @@ func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
 	r = attributed(r)
-	source := sourceOf(r)
+	source := web.SiteSource(r)
 	if h.tooOften(w, r, h.starts, source) {
 		return
 	}
-	h.starts.count(source, h.Now())
+	h.starts.Count(source, h.Now())
 	st, err := h.find(r)
 	if err != nil {
 		h.broken(w, r, err)
@@ -166,7 +166,7 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request, address string, 
 
 func (h *Handler) consume(w http.ResponseWriter, r *http.Request) {
 	r = attributed(r)
-	source := sourceOf(r)
+	source := web.SiteSource(r)
 	if h.tooOften(w, r, h.failures, source) {
 		return
 	}
@@ -177,7 +177,7 @@ func (h *Handler) consume(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
-		h.failures.count(source, h.Now())
+		h.failures.Count(source, h.Now())
 		h.Show(w, r, Message{http.StatusRequestEntityTooLarge, "This response cannot be read", "A response of an identity provider has at most 512 KiB. Send fewer attributes, such as fewer groups."})
 		return
 	}
@@ -190,7 +190,7 @@ func (h *Handler) consume(w http.ResponseWriter, r *http.Request) {
 	done, err := h.SSO.Finish(r.Context(), st, in, session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()})
 	switch {
 	case errors.Is(err, signin.ErrSSOOff):
-		h.failures.count(source, h.Now())
+		h.failures.Count(source, h.Now())
 		h.Show(w, r, unavailable)
 	case err != nil:
 		h.refuse(w, r, source, err)
@@ -204,17 +204,14 @@ func (h *Handler) consume(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sourceOf names the site that is asked for and the network that asks.
-func sourceOf(r *http.Request) string { return r.PathValue("site") + " " + network(web.RemoteIP(r)) }
-
 // tooOften answers a source that has to wait.
-func (h *Handler) tooOften(w http.ResponseWriter, r *http.Request, t *throttle, source string) bool {
-	wait := t.wait(source, h.Now())
+func (h *Handler) tooOften(w http.ResponseWriter, r *http.Request, t *web.Throttle, source string) bool {
+	wait := t.Wait(source, h.Now())
 	if wait <= 0 {
 		return false
 	}
-	w.Header().Set("Retry-After", seconds(wait))
-	h.Show(w, r, Message{http.StatusTooManyRequests, "Too many sign-ins", "Sign-ins from your address came or failed too often. Wait " + seconds(wait) + " seconds, then try again."})
+	w.Header().Set("Retry-After", web.Seconds(wait))
+	h.Show(w, r, Message{http.StatusTooManyRequests, "Too many sign-ins", "Sign-ins from your address came or failed too often. Wait " + web.Seconds(wait) + " seconds, then try again."})
 	return true
 }
 
@@ -227,7 +224,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, source string, 
 		h.broken(w, r, err)
 		return
 	}
-	h.failures.count(source, h.Now())
+	h.failures.Count(source, h.Now())
 	m := Message{http.StatusForbidden, "You are not signed in", e.Sentences()}
 	if errors.Is(err, signin.ErrSSOFailed) {
 		m.Text = "What your identity provider sent could not be accepted. Start again from the sign-in page of the site. If it happens again, tell an administrator of the site"

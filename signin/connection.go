@@ -23,10 +23,11 @@ type Mode string
 const (
 	SSOOff      Mode = "off"      // nobody
 	SSOOptional Mode = "optional" // whoever wants to; links open too
+	SSORequired Mode = "required" // everybody; links open for administrators alone
 )
 
-// Modes lists the modes, the most restrictive first.
-var Modes = []Mode{SSOOff, SSOOptional}
+// Modes lists the modes.
+var Modes = []Mode{SSOOff, SSOOptional, SSORequired}
 
 // Connection is a site's connection to its identity provider.
 type Connection struct {
@@ -82,7 +83,7 @@ const (
 // check refuses a connection that cannot be used, and puts its fields into their stored form.
 func (c *Connection) check() error {
 	if !slices.Contains(Modes, c.Mode) {
-		return refusal.New(refusal.Invalid, "mode", "%q is not a mode", c.Mode).Advise("use off or optional")
+		return refusal.New(refusal.Invalid, "mode", "%q is not a mode", c.Mode).Advise("use off, optional or required")
 	}
 	for _, f := range []struct {
 		field string
@@ -122,8 +123,8 @@ func (c *Connection) check() error {
 type ConnectionStore interface {
 	Connection(ctx context.Context, id site.ID) (Connection, error) // refusal.NotFound
 	// PutConnection stores the connection and its events if the stored one still has this version;
-	// refusal.Stale otherwise.
-	PutConnection(ctx context.Context, id site.ID, c Connection, ifVersion int64, events ...event.Event) error
+	// refusal.Stale otherwise. keepsTests says that tests of the stored one also count for this one.
+	PutConnection(ctx context.Context, id site.ID, c Connection, ifVersion int64, keepsTests bool, events ...event.Event) error
 }
 
 // Connection returns the site's connection. A site without one gets one that is off.
@@ -139,8 +140,78 @@ func (s *SingleSignOn) Connection(ctx context.Context, st site.Site) (Connection
 }
 
 // SetConnection changes the site's connection, with an event that tells what changed. ifVersion is the
-// version that the caller saw; -1 means any.
+// version that the caller saw; -1 means any. It cannot make single sign-on required: see Require.
 func (s *SingleSignOn) SetConnection(ctx context.Context, st site.Site, ifVersion int64, actor string, change func(*Connection) error) (Connection, error) {
+	return s.setConnection(ctx, st, ifVersion, actor, func(c *Connection) error {
+		was := c.Mode
+		if err := change(c); err != nil {
+			return err
+		}
+		if c.Mode == SSORequired && was != SSORequired {
+			return ErrNotRequired.Because("an administrator of the site makes single sign-on required").Advise("choose Required on the page Single sign-on")
+		}
+		return nil
+	})
+}
+
+// ErrNotRequired refuses to make single sign-on required.
+var ErrNotRequired = refusal.New(refusal.Conflict, "mode", "single sign-on cannot be required yet").Coded("sso_not_required")
+
+// Require makes single sign-on required. The administrator who does it must have passed a test with
+// the current settings, as themselves, and must have recovery codes: ErrNotRequired otherwise.
+func (s *SingleSignOn) Require(ctx context.Context, st site.Site, ifVersion int64, actor, personID string) (Connection, error) {
+	now, err := s.Connection(ctx, st)
+	if err != nil {
+		return Connection{}, err
+	}
+	missing, err := s.MissingToRequire(ctx, st, now, personID)
+	if err != nil {
+		return Connection{}, err
+	}
+	if missing != "" {
+		return Connection{}, ErrNotRequired.Because("single sign-on cannot be required yet").Advise("%s", missing)
+	}
+	return s.setConnection(ctx, st, now.Version, actor, func(c *Connection) error {
+		if ifVersion >= 0 && c.Version != ifVersion {
+			return ErrConnectionStale
+		}
+		c.Mode = SSORequired
+		return nil
+	})
+}
+
+// MissingToRequire says what an administrator has to do before they can make single sign-on
+// required; empty if nothing is missing.
+func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Connection, personID string) (string, error) {
+	t, tested, err := s.LastTest(ctx, st, personID)
+	if err != nil {
+		return "", err
+	}
+	codes, err := s.RecoverySet(ctx, st, personID)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case !c.Ready():
+		return "import the metadata of the identity provider first", nil
+	case !tested || !t.Passed || t.Version != c.Version:
+		return "pass a test sign-in of your own with these settings first", nil
+	case t.Result.PersonID != personID:
+		return "pass the test sign-in as yourself: the last one would sign in another account", nil
+	case codes.Left == 0:
+		return "make recovery codes first", nil
+	}
+	return "", nil
+}
+
+// keepsTests reports whether a test from before these changes would end the same way after them.
+func keepsTests(changes []event.Change) bool {
+	return !slices.ContainsFunc(changes, func(c event.Change) bool {
+		return !slices.Contains([]string{"mode", "sign-in from the identity provider", "session length"}, c.Name)
+	})
+}
+
+func (s *SingleSignOn) setConnection(ctx context.Context, st site.Site, ifVersion int64, actor string, change func(*Connection) error) (Connection, error) {
 	old, err := s.Connection(ctx, st)
 	if err != nil {
 		return Connection{}, err
@@ -169,7 +240,7 @@ func (s *SingleSignOn) SetConnection(ctx context.Context, st site.Site, ifVersio
 		Time: s.Now(), Scope: event.Site(string(st.ID)), Name: event.SiteSSOChanged, Actor: actor,
 		Text: "Single sign-on was changed: " + strings.Join(names, ", "), Data: event.DataOf(nil, changes...),
 	}
-	if err := s.Store.PutConnection(ctx, st.ID, next, old.Version, e); err != nil {
+	if err := s.Store.PutConnection(ctx, st.ID, next, old.Version, keepsTests(changes), e); err != nil {
 		return Connection{}, fmt.Errorf("save the connection: %w", err)
 	}
 	return next, nil

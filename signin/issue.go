@@ -15,7 +15,8 @@ import (
 )
 
 // IssueSiteLink makes a one-time link that signs in the active person with this userName. Case does
-// not matter.
+// not matter. If the site requires single sign-on, only an administrator gets a link: it is the way
+// in if single sign-on does not work.
 func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, actor string) (Link, error) {
 	p, err := s.Rosters.Open(st).PersonByUserName(ctx, userName)
 	if err != nil {
@@ -26,6 +27,15 @@ func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, act
 	}
 	if !p.Active {
 		return Link{}, ErrInactive.Because("the account %s is deactivated", p.UserName)
+	}
+	if p.Role != roster.RoleAdmin {
+		required, err := s.requiresSSO(ctx, st)
+		if err != nil {
+			return Link{}, err
+		}
+		if required {
+			return Link{}, ErrSSORequired
+		}
 	}
 	return s.issue(ctx, st, Link{Kind: Person, UserName: p.UserName}, p.ID, actor,
 		fmt.Sprintf("One-time sign-in link made for %s", p.UserName))
@@ -59,6 +69,14 @@ func (s *SignIns) issue(ctx context.Context, st site.Site, l Link, personID, act
 		return Link{}, fmt.Errorf("add sign-in link: %w", err)
 	}
 	return l, nil
+}
+
+func (s *SignIns) requiresSSO(ctx context.Context, st site.Site) (bool, error) {
+	required, err := s.Store.RequiresSSO(ctx, st.ID)
+	if err != nil {
+		return false, fmt.Errorf("look whether single sign-on is required: %w", err)
+	}
+	return required, nil
 }
 
 func (s *SignIns) checkNoAdmin(ctx context.Context, st site.Site) error {

@@ -7,10 +7,11 @@ import (
 
 // Why a link to a site does not open, besides the reasons of onetime.
 const (
-	LinkDeactivated onetime.Reason = "deactivated" // the person's account is no longer active
-	LinkBlocked     onetime.Reason = "blocked"     // an administrator blocked the person
-	LinkOutdated    onetime.Reason = "outdated"    // the account was deactivated after the link was made, and is active again
-	LinkHasAdmin    onetime.Reason = "has-admin"   // the site has an administrator already
+	LinkDeactivated onetime.Reason = "deactivated"  // the person's account is no longer active
+	LinkBlocked     onetime.Reason = "blocked"      // an administrator blocked the person
+	LinkOutdated    onetime.Reason = "outdated"     // the account was deactivated after the link was made, and is active again
+	LinkHasAdmin    onetime.Reason = "has-admin"    // the site has an administrator already
+	LinkSSORequired onetime.Reason = "sso-required" // the site requires single sign-on of everybody but administrators
 )
 
 // Refusals that callers check for.
@@ -25,6 +26,9 @@ var (
 	// ErrInactive and ErrBlocked refuse to make a link for a person.
 	ErrInactive = refusal.New(refusal.Conflict, "", "the account is deactivated").Advise("reactivate it first").Coded("link_inactive")
 	ErrBlocked  = refusal.New(refusal.Conflict, "", "the account is blocked").Advise("unblock it first").Coded("link_blocked")
+	// ErrSSORequired refuses to make a link for a person of a site that requires single sign-on.
+	ErrSSORequired = refusal.New(refusal.Conflict, "", "this site requires single sign-on; links are for its administrators alone").
+			Advise("sign in with single sign-on, or make it optional").Coded("link_sso_required")
 	// ErrHasAdmin refuses a first administrator to a site that has an active one.
 	ErrHasAdmin = refusal.New(refusal.Conflict, "", "the site has an administrator already").
 			Advise("make a link for a person of the site").Coded("site_has_admin")
@@ -46,6 +50,9 @@ func (l ClosedLink) Refuse() error {
 	case LinkBlocked:
 		return ErrAccountClosed.Because("this account is blocked, so its links do not open").
 			Advise("an administrator of the site can unblock it").With(l)
+	case LinkSSORequired:
+		return ErrAccountClosed.Because("this site requires single sign-on, so links do not open it").
+			Advise("sign in with single sign-on").With(l)
 	case LinkOutdated:
 		return ErrLinkEnded.Because("this account was deactivated after the link was made, so the link does not open any more").With(l)
 	case LinkHasAdmin:

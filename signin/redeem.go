@@ -45,7 +45,8 @@ func (s *SignIns) Look(ctx context.Context, st site.Site, linkSecret string) (Pe
 // personalLink is a link with the person that it signs in.
 type personalLink struct {
 	LinkRecord
-	person roster.Person // empty for FirstAdmin
+	person      roster.Person // empty for FirstAdmin
+	ssoRequired bool          // the site requires single sign-on
 }
 
 func (s *SignIns) findLink(ctx context.Context, st site.Site, linkSecret string) (personalLink, error) {
@@ -63,7 +64,8 @@ func (s *SignIns) findLink(ctx context.Context, st site.Site, linkSecret string)
 	if err != nil {
 		return personalLink{}, fmt.Errorf("find the person of a link: %w", err)
 	}
-	return personalLink{l, p}, nil
+	required, err := s.requiresSSO(ctx, st)
+	return personalLink{l, p, required}, err
 }
 
 // ClosedReason returns the reason why the link does not open at that time; empty if it opens. The
@@ -77,6 +79,8 @@ func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
 		return LinkBlocked
 	case !l.person.Active:
 		return LinkDeactivated
+	case l.ssoRequired && l.person.Role != roster.RoleAdmin:
+		return LinkSSORequired
 	case l.Created.Before(l.person.LastActiveChange.Time):
 		// Links are made for active people only, so the account was deactivated since. An older
 		// link must not open it again.

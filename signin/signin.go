@@ -51,6 +51,8 @@ type Store interface {
 	// UseLink marks the link used and appends the event, in one transaction. If the link is
 	// unknown, used or expired at now, it does nothing and returns onetime.ErrClosed.
 	UseLink(ctx context.Context, id site.ID, hash secret.Hash, now time.Time, e event.Event) error
+	// RequiresSSO reports whether the site's mode is SSORequired.
+	RequiresSSO(ctx context.Context, id site.ID) (bool, error)
 	// ReturnLink makes a link usable again if its use at this time failed.
 	ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error
 }

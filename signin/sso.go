@@ -39,6 +39,7 @@ type SingleSignOn struct {
 // SSOStore keeps connections, requests, used assertions and tests. Every method names the site.
 type SSOStore interface {
 	ConnectionStore
+	RecoveryStore
 
 	// AddRequest stores a request, and forgets the site's expired ones.
 	AddRequest(ctx context.Context, id site.ID, r RequestRecord) error
@@ -335,6 +336,7 @@ type TestResult struct {
 	Drift      time.Duration    `json:"drift,omitempty"`
 	Identifier string           `json:"identifier,omitempty"` // the user identifier that was picked
 	Would      string           `json:"would,omitempty"`      // what a sign-in would do
+	PersonID   string           `json:"personID,omitempty"`   // the account that a sign-in would open; empty if it would make one
 }
 
 func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (Finished, error) {
@@ -358,6 +360,9 @@ func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connectio
 		text = fmt.Sprintf("A test of single sign-on failed (%s): %s", f.Reason, f.Detail)
 	} else {
 		t.Result.Would = inWords(would)
+		if !would.Created {
+			t.Result.PersonID = would.Person.ID
+		}
 		t.Passed = c.Version == req.Version
 	}
 	e := event.Event{Time: s.Now(), Scope: event.Site(string(st.ID)), Name: event.SignInSSOTested, Subject: req.Person, Text: text}

@@ -41,6 +41,17 @@ func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event
 	})
 }
 
+// RequiresSSO reports whether people of a site sign in by single sign-on alone.
+func (s SignIns) RequiresSSO(ctx context.Context, id site.ID) (required bool, err error) {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select count(*) > 0
+			from saml_connection c
+			where c.site = $1 and c.mode = $2`, string(id), string(signin.SSORequired)).Scan(&required)
+	})
+	return required, err
+}
+
 // FindLink returns a link by its hash, even a used or expired one. It returns onetime.ErrClosed if
 // there is none.
 func (s SignIns) FindLink(ctx context.Context, id site.ID, hash secret.Hash) (l signin.LinkRecord, err error) {

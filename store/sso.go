@@ -42,17 +42,24 @@ func (s SingleSignOn) Connection(ctx context.Context, id site.ID) (c signin.Conn
 	return c, err
 }
 
+// lockLiveSite locks a site's row until the transaction ends. It returns site.ErrNotFound if the site
+// does not exist or was deleted.
+func lockLiveSite(ctx context.Context, tx *sqldb.Tx, id site.ID) error {
+	if err := holdSite(ctx, tx, id, true); err != nil {
+		return err
+	}
+	_, err := scanSite(tx.QueryRow(ctx, `
+		select `+siteColumns+`
+		from site s
+		where s.id = $1 and s.deleted = 0`+tx.ForUpdate(), string(id)))
+	return orNotFound(err, site.ErrNotFound)
+}
+
 // PutConnection stores a connection and its events, unless another one was stored since.
-func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, c signin.Connection, ifVersion int64, events ...event.Event) error {
+func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, c signin.Connection, ifVersion int64, keepsTests bool, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		if err := holdSite(ctx, tx, id, true); err != nil {
+		if err := lockLiveSite(ctx, tx, id); err != nil {
 			return err
-		}
-		if _, err := scanSite(tx.QueryRow(ctx, `
-			select `+siteColumns+`
-			from site s
-			where s.id = $1 and s.deleted = 0`+tx.ForUpdate(), string(id))); err != nil {
-			return orNotFound(err, site.ErrNotFound)
 		}
 		did, err := changesRow(ctx, tx, `
 			insert into saml_connection (site, mode, idp_entity_id, sign_in_url, sign_out_url, certificates, metadata_url, entity_id,
@@ -73,6 +80,14 @@ func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, c signin.Co
 		}
 		if !did {
 			return signin.ErrConnectionStale
+		}
+		if keepsTests {
+			if _, err := tx.Exec(ctx, `
+				update saml_test
+				set version = $1
+				where site = $2 and version = $3`, c.Version, string(id), ifVersion); err != nil {
+				return err
+			}
 		}
 		for _, e := range events {
 			if err := appendEvent(ctx, tx, e); err != nil {

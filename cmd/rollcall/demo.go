@@ -147,7 +147,7 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demoOutput) err
 	}
 	for who, to := range map[string]*string{demoAdministrator: &d.Administrator, demoPerson: &d.Person} {
 		l, err := s.signins.IssueSiteLink(ctx, st, who, actor)
-		if errors.Is(err, signin.ErrInactive) { // following the guide deactivates one of them
+		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // following the guide can do both
 			*to = ""
 			continue
 		}
@@ -306,10 +306,10 @@ Press Enter for new links.
 `, d.Directory, d.Operator, d.Site, orDeactivated(d.Administrator), orDeactivated(d.Person))
 }
 
-// orDeactivated returns the link, or a note if the account is deactivated and has no link.
+// orDeactivated returns the link, or a note if the account gets no link.
 func orDeactivated(link string) string {
 	if link == "" {
-		return "(no link now: this account is deactivated)"
+		return "(no link now: this account is deactivated, or signs in with single sign-on alone)"
 	}
 	return link
 }

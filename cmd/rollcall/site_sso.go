@@ -17,7 +17,7 @@ import (
 )
 
 func (c *command) siteSSO() *cobra.Command {
-	return groupCommand("sso", "Single sign-on with an identity provider (SAML)", c.siteSSOShow(), c.siteSSOSet(), c.siteSSOUnlink())
+	return groupCommand("sso", "Single sign-on with an identity provider (SAML)", c.siteSSOShow(), c.siteSSOSet(), c.siteSSOUnlink(), c.siteSSORecoveryCodes())
 }
 
 // ssoJSON is a connection in --json output.
@@ -101,17 +101,18 @@ func (c *command) siteSSOSet() *cobra.Command {
 		Use: "set SITE", Short: "Connect a site with its identity provider", Args: exactArguments("SITE"),
 		Long: `Changes single sign-on of SITE. --metadata reads the identity provider's metadata
 from a file; certificates of the same identity provider are added to those that
-are known. If single sign-on does not work, --mode off switches it off. One-time links
-(rollcall site link) open the site in every mode.
+are known. If single sign-on does not work, --mode off switches it off, and --mode
+optional lets one-time links (rollcall site link) open the site for everybody.
 
-The page Single sign-on of the site has more settings, and tests the sign-in.`,
+The page Single sign-on of the site has more settings, and tests the sign-in. There
+an administrator makes single sign-on required.`,
 		Example: "  rollcall site sso set acme --metadata federationmetadata.xml --mode optional",
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			if !slices.ContainsFunc([]string{"metadata", "mode", "matches", "create-accounts"}, func(f string) bool { return cmd.Flags().Changed(f) }) {
 				return usagef(cmd, "nothing to set: give at least one of --metadata, --mode, --matches, --create-accounts")
 			}
-			if cmd.Flags().Changed("mode") && !slices.Contains(signin.Modes, signin.Mode(mode)) {
-				return usagef(cmd, "--mode is off or optional, not %q", mode)
+			if cmd.Flags().Changed("mode") && !slices.Contains([]signin.Mode{signin.SSOOff, signin.SSOOptional}, signin.Mode(mode)) {
+				return usagef(cmd, "--mode is off or optional, not %q; an administrator of the site makes it required on the page Single sign-on", mode)
 			}
 			if cmd.Flags().Changed("matches") && !slices.Contains(site.Matches, matches) {
 				return usagef(cmd, "--matches is %s, not %q", strings.Join(site.Matches, ", "), matches)
@@ -190,6 +191,39 @@ new user identifier at the identity provider.`,
 					return
 				}
 				fmt.Fprintf(w, "%s had no user identifier.\n", p.UserName)
+			})
+		}),
+	}
+}
+
+func (c *command) siteSSORecoveryCodes() *cobra.Command {
+	return &cobra.Command{
+		Use: "recovery-codes SITE USERNAME", Short: "Make recovery codes for an administrator, and print them", Args: exactArguments("SITE", "USERNAME"),
+		Long: `Makes ten codes for an administrator of SITE, and prints them, one a line. Each opens
+the site once, at /c/SITE/recover, if single sign-on does not work. They are shown
+once; earlier codes of the same administrator open nothing any more.`,
+		Example: "  (umask 077; rollcall site sso recovery-codes acme kim@acme.example > codes.txt)",
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			p, err := s.rosters.Open(st).PersonByUserName(cmd.Context(), args[1])
+			if err != nil {
+				return err
+			}
+			set, err := s.sso.RecoverySet(cmd.Context(), st, p.ID)
+			if err != nil {
+				return err
+			}
+			codes, err := s.sso.MakeRecoveryCodes(cmd.Context(), st, p, set.Made, actor)
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]any{"userName": p.UserName, "codes": codes}, func(w io.Writer) {
+				for _, code := range codes {
+					fmt.Fprintln(w, code)
+				}
 			})
 		}),
 	}

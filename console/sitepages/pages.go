@@ -56,6 +56,8 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		// Signing in and out
 		{Pattern: "GET /c/{site}/sign-in/{secret}", Access: console.Anyone, Handle: p.showLink},
 		{Pattern: "POST /c/{site}/sign-in/{secret}", Access: console.Anyone, Handle: p.redeemLink},
+		{Pattern: "GET /c/{site}/recover", Access: console.Anyone, Handle: p.showRecovery},
+		{Pattern: "POST /c/{site}/recover", Access: console.Anyone, Handle: p.useRecoveryCode},
 		{Pattern: "POST /c/{site}/sign-out", Access: console.Anyone, Handle: p.signOut},
 
 		// All people
@@ -96,6 +98,8 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/admin/access/authentication/import/save", Access: console.Administrator, Handle: p.saveImport, MaxBody: 4 * maxMetadata},
 		{Pattern: "POST /c/{site}/admin/access/authentication/certificates/remove", Access: console.Administrator, Handle: p.removeCertificate},
 		{Pattern: "POST /c/{site}/admin/access/authentication/link", Access: console.Administrator, Handle: p.linkTested},
+		{Pattern: "GET /c/{site}/admin/access/authentication/recovery-codes", Access: console.Administrator, Handle: p.afterRecoveryCodes},
+		{Pattern: "POST /c/{site}/admin/access/authentication/recovery-codes", Access: console.Administrator, Handle: p.makeRecoveryCodes},
 		{Pattern: "GET /c/{site}/admin/access/log", Access: console.Administrator, Handle: p.showLog},
 		{Pattern: "GET /c/{site}/admin/access/log/export", Access: console.Administrator, Handle: p.exportLog},
 

@@ -25,6 +25,7 @@ func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 		Text:    "You are not signed in. This site opens with single sign-on, or with a one-time link.",
 		SSO:     "/c/" + name + "/auth/saml2/login",
 		Command: "rollcall site link " + name + " USERNAME",
+		Recover: "/c/" + name + "/recover",
 		Also:    "Links open for active people only. An administrator of the site can reactivate an account.",
 	}
 	if p.Console.SessionSecret(r, SessionCookie) != "" {
@@ -48,6 +49,17 @@ func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 
 func (p *Pages) lookAtLink(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.PendingSignIn, error) {
 	p.Console.KeepPathSecret(w, r)
+	if err := p.Console.RefuseFlood(w, r); err != nil {
+		return signin.PendingSignIn{}, err
+	}
+	pending, err := p.findLink(r, v)
+	if closed, ok := refusal.About[signin.ClosedLink](err); ok && closed.Reason == onetime.Unknown {
+		p.Console.CountFailure(r) // used and expired links were known, so they are no guesses
+	}
+	return pending, err
+}
+
+func (p *Pages) findLink(r *http.Request, v *siteVisit) (signin.PendingSignIn, error) {
 	if v.Roster == nil {
 		// Respond as an existing site does, so that no one can find out which sites exist.
 		name := r.PathValue("site")

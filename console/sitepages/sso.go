@@ -56,6 +56,7 @@ type ssoPage struct {
 	Own       string
 	Hours     string
 	Error     *console.FieldError
+	Codes     recoveryCodes
 	Failed    []console.EventRow
 	FailedAll string
 }
@@ -103,6 +104,14 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	if err != nil {
 		return err
 	}
+	codes, err := p.recoveryCodes(r, v)
+	if err != nil {
+		return err
+	}
+	missing, err := p.SSO.MissingToRequire(r.Context(), v.Site, c, v.Person.ID)
+	if err != nil {
+		return err
+	}
 	sp := p.SSO.ServiceProvider(v.Site.Name, c)
 	pg := v.page
 	pg.Title = "Single sign-on"
@@ -140,13 +149,7 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	if tested {
 		s.Result = testedResult(test, c)
 	}
-	for _, m := range []console.Choice{
-		{Value: string(signin.SSOOff), Text: "Off", Help: "One-time links alone open this site."},
-		{Value: string(signin.SSOOptional), Text: "Optional", Help: "People sign in at the identity provider; one-time links open the site too."},
-	} {
-		m.Name, m.Checked = "mode", m.Value == string(c.Mode)
-		s.Modes = append(s.Modes, m)
-	}
+	s.Modes, s.Codes = modeChoices(c, missing), codes
 	for _, m := range []console.Choice{
 		{Value: site.MatchesUserIdentifier, Text: "User identifier"},
 		{Value: site.MatchesDisplayName, Text: "Display name assertion", Help: "The guide's way."},
@@ -162,8 +165,30 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	return p.show(w, r, status, "sso", s)
 }
 
+// modeChoices lists who can use single sign-on. missing says what has to be done before it can be
+// required; empty if nothing.
+func modeChoices(c signin.Connection, missing string) []console.Choice {
+	list := []console.Choice{
+		{Value: string(signin.SSOOff), Text: "Off", Help: "One-time links alone open this site."},
+		{Value: string(signin.SSOOptional), Text: "Optional", Help: "People sign in at the identity provider; one-time links open the site too."},
+		{
+			Value: string(signin.SSORequired), Text: "Required",
+			Help: "People sign in at the identity provider alone. Administrators can also come in with a recovery code, or with a one-time link from the server.",
+		},
+	}
+	if c.Mode != signin.SSORequired && missing != "" {
+		list[2].Disabled, list[2].Help = true, "Not yet: "+missing+". Then everybody but administrators signs in at the identity provider alone."
+	}
+	for i := range list {
+		list[i].Name, list[i].Checked = "mode", list[i].Value == string(c.Mode)
+	}
+	return list
+}
+
 func ssoBadge(c signin.Connection) *console.Badge {
 	switch {
+	case c.Mode == signin.SSORequired:
+		return &console.Badge{Tone: console.ToneGood, Text: "Required"}
 	case c.Mode == signin.SSOOptional:
 		return &console.Badge{Tone: console.ToneGood, Text: "Optional"}
 	case c.Ready():
@@ -273,8 +298,11 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		}
 		length = time.Duration(n * float64(time.Hour))
 	}
-	_, err = p.SSO.SetConnection(r.Context(), v.Site, version, v.actor(), func(c *signin.Connection) error {
-		c.Mode = signin.Mode(form.Get("mode"))
+	mode := signin.Mode(form.Get("mode"))
+	saved, err := p.SSO.SetConnection(r.Context(), v.Site, version, v.actor(), func(c *signin.Connection) error {
+		if mode != signin.SSORequired { // Require does that, once everything else is saved
+			c.Mode = mode
+		}
 		c.EntityID = form.Get("entityID")
 		c.Claims = saml.Claims{
 			UserIdentifier: form.Get("userIdentifier"), DisplayName: form.Get("displayName"), Email: form.Get("email"),
@@ -285,6 +313,9 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	})
 	if err == nil {
 		_, err = p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error { s.MatchesUserName = form.Get("matches"); return nil })
+	}
+	if err == nil && mode == signin.SSORequired && saved.Mode != mode {
+		_, err = p.SSO.Require(r.Context(), v.Site, saved.Version, v.actor(), v.Person.ID)
 	}
 	if wrong := console.InputError(err, ssoInputs); wrong != nil {
 		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) { s.Error = wrong })

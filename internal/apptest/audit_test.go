@@ -81,13 +81,16 @@ func elsewhere() map[string]string {
 		"provisioning.behind": "provision.TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody",
 		"provisioning.late":   "provision.TestStatusSaysWhoWaitsAndWhoFails",
 		"provisioning.held":   "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
-		"provisioning.deleted": "provision.TestSave", // no command or page causes it
-		"site.sso_changed":     "signin.TestSSO",
-		"sign_in.sso_used":     "signin.TestSSO",
-		"sign_in.sso_refused":  "signin.TestSSO",
-		"sign_in.sso_tested":   "signin.TestSSO",
-		"user.unidentified":    "roster.TestAsserted",
-		"site.setting_changed": "site.TestASettingWithoutAnEventOfItsOwnHasTheCommonOne",
+		"provisioning.deleted":        "provision.TestSave", // no command or page causes it
+		"site.sso_changed":            "signin.TestSSO",
+		"sign_in.sso_used":            "signin.TestSSO",
+		"sign_in.sso_refused":         "signin.TestSSO",
+		"sign_in.sso_tested":          "signin.TestSSO",
+		"sign_in.recovery_codes_made": "signin.TestRecoveryCodes",
+		"sign_in.recovery_used":       "signin.TestRecoveryCodes",
+		"sign_in.recovery_refused":    "signin.TestRecoveryCodes",
+		"user.unidentified":           "roster.TestAsserted",
+		"site.setting_changed":        "site.TestASettingWithoutAnEventOfItsOwnHasTheCommonOne",
 	}
 }
 

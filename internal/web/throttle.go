@@ -1,18 +1,19 @@
-package samlserver
+package web
 
 import (
+	"net/http"
 	"net/netip"
 	"strconv"
 	"sync"
 	"time"
 )
 
-// maxSources is how many sources a throttle remembers.
+// maxSources is how many sources a Throttle remembers.
 const maxSources = 10_000
 
-// throttle lets each source do something a number of times at once, and from then on once in a
+// Throttle lets each source do something a number of times at once, and from then on once in a
 // while. Each process counts for itself.
-type throttle struct {
+type Throttle struct {
 	atOnce int
 	every  time.Duration
 
@@ -20,15 +21,17 @@ type throttle struct {
 	sources map[string]time.Time // when everything that was counted is paid off
 }
 
-// newFailures limits failed sign-ins of one source at one site. Sign-ins that succeed never count,
+// NewThrottle returns a Throttle for atOnce times at once, and from then on once in every.
+func NewThrottle(atOnce int, every time.Duration) *Throttle {
+	return &Throttle{atOnce: atOnce, every: every}
+}
+
+// NewFailures limits failed sign-ins of one source at one site. Sign-ins that succeed never count,
 // so that a company behind one address is not slowed down.
-func newFailures() *throttle { return &throttle{atOnce: 20, every: 15 * time.Second} }
+func NewFailures() *Throttle { return NewThrottle(20, 15*time.Second) }
 
-// newStarts limits how many requests one source can have written down.
-func newStarts() *throttle { return &throttle{atOnce: 200, every: 200 * time.Millisecond} }
-
-// wait returns how long the source has to wait; 0 if it may go on.
-func (t *throttle) wait(source string, now time.Time) time.Duration {
+// Wait returns how long the source has to wait; 0 if it may go on.
+func (t *Throttle) Wait(source string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	free := now.Add(time.Duration(t.atOnce-1) * t.every)
@@ -38,8 +41,8 @@ func (t *throttle) wait(source string, now time.Time) time.Duration {
 	return 0
 }
 
-// count counts one time.
-func (t *throttle) count(source string, now time.Time) {
+// Count counts one time.
+func (t *Throttle) Count(source string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.sources == nil {
@@ -56,7 +59,7 @@ func (t *throttle) count(source string, now time.Time) {
 }
 
 // forget removes the sources that have paid off everything; all of them if that is none.
-func (t *throttle) forget(now time.Time) {
+func (t *Throttle) forget(now time.Time) {
 	for source, paid := range t.sources {
 		if !paid.After(now) {
 			delete(t.sources, source)
@@ -84,6 +87,13 @@ func network(address string) string {
 	return p.String()
 }
 
-func seconds(d time.Duration) string {
+// Seconds writes a time to wait in whole seconds, as Retry-After has it.
+func Seconds(d time.Duration) string {
 	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
+}
+
+// SiteSource names the site that a request asks for, by its path, and the network that it comes
+// from.
+func SiteSource(r *http.Request) string {
+	return r.PathValue("site") + " " + network(RemoteIP(r))
 }

@@ -1,0 +1,108 @@
+package sitepages
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// recoveryPage returns the form for a recovery code. It is the same for a site that does not exist.
+func (p *Pages) recoveryPage(r *http.Request) console.RecoveryPage {
+	name := r.PathValue("site")
+	c := console.RecoveryPage{Action: "/c/" + name + "/recover", SignIn: "/c/" + name + "/"}
+	c.Title, c.Narrow = "Recovery code for "+name, true
+	return c
+}
+
+func (p *Pages) showRecovery(w http.ResponseWriter, r *http.Request, _ *siteVisit) error {
+	if site.CheckName(r.PathValue("site")) != nil {
+		return console.ErrNotFound
+	}
+	return p.show(w, r, http.StatusOK, "recover", p.recoveryPage(r))
+}
+
+// useRecoveryCode signs an administrator in by a recovery code. A site that does not exist answers like one
+// that does not know the code.
+func (p *Pages) useRecoveryCode(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if site.CheckName(r.PathValue("site")) != nil {
+		return console.ErrNotFound
+	}
+	if err := p.Console.RefuseFlood(w, r); err != nil {
+		return err
+	}
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	started, err := p.SSO.Recover(r.Context(), v.Site, r.PostForm.Get("code"), console.BrowserOf(r))
+	if errors.Is(err, signin.ErrNoSuchCode) {
+		p.Console.CountFailure(r)
+		c := p.recoveryPage(r)
+		e, _ := refusal.Find(err)
+		c.Error = &console.FieldError{For: "code", Text: e.Sentences()}
+		return p.show(w, r, http.StatusForbidden, "recover", c)
+	}
+	if err != nil {
+		return err
+	}
+	return p.enter(w, r, v, started, v.url("admin/access/authentication"))
+}
+
+// makeRecoveryCodes responds directly with the page that shows the codes, because a secret must not
+// go through a redirect. If the same form is sent again, it makes nothing.
+func (p *Pages) makeRecoveryCodes(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	seen, err := strconv.ParseInt(r.PostForm.Get("made"), 10, 64)
+	if err != nil {
+		return console.UnreadableForm(err)
+	}
+	codes, err := p.SSO.MakeRecoveryCodes(r.Context(), v.Site, v.Person, codesMadeAt(seen), v.actor())
+	if errors.Is(err, signin.ErrCodesStale) {
+		return p.afterRecoveryCodes(w, r, v)
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return p.viewSSO(w, r, v, http.StatusOK, func(s *ssoPage) { s.Codes.New = codes })
+}
+
+// afterRecoveryCodes redirects a browser that reloads the page that showed recovery codes.
+func (p *Pages) afterRecoveryCodes(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{
+		Tone: console.ToneInfo, Title: "Recovery codes are shown once", Text: "Nothing new was made. If you did not save the codes, make new ones.",
+	})
+}
+
+// recoveryCodes is the part of the page Single sign-on about the codes of the administrator who
+// looks at it.
+type recoveryCodes struct {
+	Action string
+	Made   int64 // when the set was made, in microseconds; 0 if there is none
+	At     time.Time
+	Left   int
+	New    []string // new codes; set only in the response to the form that made them
+}
+
+func codesMadeAt(microseconds int64) time.Time {
+	if microseconds == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(microseconds).UTC()
+}
+
+func (p *Pages) recoveryCodes(r *http.Request, v *siteVisit) (recoveryCodes, error) {
+	set, err := p.SSO.RecoverySet(r.Context(), v.Site, v.Person.ID)
+	c := recoveryCodes{Action: v.url("admin/access/authentication/recovery-codes"), At: set.Made, Left: set.Left}
+	if !set.Made.IsZero() {
+		c.Made = set.Made.UnixMicro()
+	}
+	return c, err
+}

@@ -82,7 +82,9 @@ var arrows = map[string][]string{
 	"internal/cmd/kills":       {"internal/binary"},
 	"internal/cmd/growth":      {"internal/binary"},
 	"internal/cmd/draw":        {},
-	"internal/cmd/conformance": {"internal/binary"},
+	"internal/foreign":         {},
+	"internal/cmd/conformance": {"internal/binary", "internal/foreign"},
+	"internal/cmd/interop":     {"internal/binary", "internal/foreign"},
 }
 
 // forbidden names packages outside the module that a band must not touch:

@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
 // verdict is the outcome of a check.
@@ -28,10 +29,12 @@ type check struct {
 func pass(name string) check { return check{name: name, verdict: passed} }
 
 func fail(name, format string, args ...any) check {
-	return check{name: name, details: oneLine(fmt.Sprintf(format, args...))}
+	return check{name: name, details: foreign.OneLine(fmt.Sprintf(format, args...))}
 }
 
-func skip(name, why string) check { return check{name: name, verdict: notRun, details: oneLine(why)} }
+func skip(name, why string) check {
+	return check{name: name, verdict: notRun, details: foreign.OneLine(why)}
+}
 
 // passIf returns a passed check if ok is true, otherwise a failed one with the formatted text.
 func passIf(ok bool, name, format string, args ...any) check {
@@ -56,16 +59,6 @@ type report struct {
 	checks []check
 }
 
-// missingTool is the error of a suite that cannot run because the machine lacks a program or a
-// file.
-type missingTool struct{ what string }
-
-func (m missingTool) Error() string { return m.what }
-
-func newMissingTool(format string, args ...any) error {
-	return missingTool{oneLine(fmt.Sprintf(format, args...))}
-}
-
 // result is a suite and the outcomes of its checks.
 type result struct {
 	suite
@@ -78,9 +71,9 @@ type result struct {
 func judge(s suite, found report, err error) result {
 	r := result{suite: s}
 	r.with = found.with
-	var m missingTool
+	var m foreign.Missing
 	if errors.As(err, &m) {
-		r.missing = m.what
+		r.missing = m.What
 		return r
 	}
 	for _, c := range found.checks {
@@ -112,13 +105,4 @@ func unexplained(results []result) (n int) {
 		n += r.count(failed)
 	}
 	return n
-}
-
-// oneLine makes a string fit a table's cell.
-func oneLine(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	if runes := []rune(s); len(runes) > 600 {
-		s = string(runes[:600]) + "…"
-	}
-	return s
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
 func TestComparable(t *testing.T) {
@@ -168,7 +170,7 @@ func TestJudge(t *testing.T) {
 		{"not run is no failure and no pass", []check{skip("x", "no groups")}, nil, 0, 0, 1, ""},
 		{"a suite that breaks off", []check{pass("x")}, errors.New("connection refused"), 1, 0, 0, ""},
 		{"a suite that checks nothing", nil, nil, 1, 0, 0, ""},
-		{"a machine that lacks something", nil, newMissingTool("npm is not installed"), 0, 0, 0, "npm is not installed"},
+		{"a machine that lacks something", nil, foreign.NewMissing("npm is not installed"), 0, 0, 0, "npm is not installed"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -272,20 +274,6 @@ func TestOktaRunPlaysStepsWithTheirVariables(t *testing.T) {
 	want := []string{`POST /Users  Bearer secret`, `GET /Users userName eq "nobody@example.com" Bearer secret`, `GET /Users/u-1  `}
 	if diff := cmp.Diff(asked, want); diff != "" {
 		t.Errorf("got -, want +:\n%s", diff)
-	}
-}
-
-func TestReasonIn(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"WARNING: slow\nERROR: no network\nERROR: nothing found\n":              "ERROR: no network",
-		"npm warn old\nnpm error code EREFUSED\nnpm error A log is in a file\n": "npm error code EREFUSED",
-		"Traceback\n  File x\nValueError: no\n":                                 "ValueError: no",
-		"":                                                                      "",
-	} {
-		if got := reasonIn(text); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
 	}
 }
 

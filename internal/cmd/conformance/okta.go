@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
 const oktaFile = "okta-scim-20-spec-test.json"
@@ -43,11 +45,11 @@ type assertion struct {
 // suite does not run.
 func readCollection[T any](folder, file string) (v T, err error) {
 	if folder == "" {
-		return v, newMissingTool("%s is not set to the folder that holds %s", collectionsVariable, file)
+		return v, foreign.NewMissing("%s is not set to the folder that holds %s", collectionsVariable, file)
 	}
 	v, err = readJSON[T](folder, file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return v, newMissingTool("the folder of %s holds no %s", collectionsVariable, file)
+		return v, foreign.NewMissing("the folder of %s holds no %s", collectionsVariable, file)
 	}
 	return v, err
 }

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
 const (
@@ -51,7 +52,7 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 				args = append(args, "--folder", item.Name)
 			}
 		}
-		_, _, failure := runProgram(ctx, toolLimit, nil, newman, args...)
+		_, _, failure := foreign.Run(ctx, foreign.RunLimit, nil, newman, args...)
 		text, err := os.ReadFile(written)
 		if err != nil {
 			return report{with, nil}, fmt.Errorf("newman left no report: %w", errors.Join(failure, err))
@@ -63,18 +64,14 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 
 // installNewman installs the runner into the temporary directory.
 func (t *tools) installNewman(ctx context.Context) (path, with string, err error) {
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		return "", "", newMissingTool("npm is not installed")
-	}
 	dir := filepath.Join(t.dir, "newman")
-	if _, _, err := runProgram(ctx, installLimit, nil, npm, "install", "--prefix", dir, "--no-audit", "--no-fund", newmanPackage); err != nil {
-		return "", "", newMissingTool("npm does not install %s: %v", newmanPackage, err)
+	if err := foreign.InstallNode(ctx, dir, newmanPackage); err != nil {
+		return "", "", err
 	}
 	path = filepath.Join(dir, "node_modules", ".bin", "newman")
-	version, _, err := runProgram(ctx, toolLimit, nil, path, "--version")
+	version, _, err := foreign.Run(ctx, foreign.RunLimit, nil, path, "--version")
 	if err != nil {
-		return "", "", newMissingTool("newman does not start: %v", err)
+		return "", "", foreign.NewMissing("newman does not start: %v", err)
 	}
 	return path, "newman " + strings.TrimSpace(string(version)), nil
 }

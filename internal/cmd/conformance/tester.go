@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
 // runTester runs scim2-tester through scim2-cli. For each check the program prints a word and the
@@ -16,10 +18,10 @@ func (t *tools) runTester(ctx context.Context, c *client) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	with := fmt.Sprintf("scim2-tester %s, scim2-cli %s", python.versions["scim2-tester"], python.versions["scim2-cli"])
+	with := fmt.Sprintf("scim2-tester %s, scim2-cli %s", python.Versions["scim2-tester"], python.Versions["scim2-cli"])
 	// Pass the token in the environment, because other users of the machine can see arguments.
 	env := []string{"SCIM_CLI_HEADERS=Authorization: Bearer " + c.token, "NO_COLOR=1"}
-	out, code, err := runProgram(ctx, toolLimit, env, filepath.Join(python.bin, "scim2"), "--url", c.base, "test")
+	out, code, err := foreign.Run(ctx, foreign.RunLimit, env, filepath.Join(python.Bin, "scim2"), "--url", c.base, "test")
 	checks := testerChecks(string(out))
 	if err != nil && (code != 1 || !anyFailed(checks)) {
 		return report{with, checks}, fmt.Errorf("scim2 test: %w", err)
@@ -37,7 +39,7 @@ func testerChecks(printed string) (checks []check) {
 		if m == nil {
 			if reason, found := strings.CutPrefix(line, "  "); found && len(checks) > 0 {
 				last := &checks[len(checks)-1]
-				last.details = oneLine(last.details + " " + reason)
+				last.details = foreign.OneLine(last.details + " " + reason)
 			}
 			continue
 		}
@@ -68,8 +70,8 @@ func (t *tools) runSanity(ctx context.Context, c *client) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	with := "scim-sanity " + python.versions["scim-sanity"]
-	out, _, err := runProgram(ctx, toolLimit, nil, filepath.Join(python.bin, "scim-sanity"),
+	with := "scim-sanity " + python.Versions["scim-sanity"]
+	out, _, err := foreign.Run(ctx, foreign.RunLimit, nil, filepath.Join(python.Bin, "scim-sanity"),
 		"probe", c.base, "--token", c.token, "--strict", "--json-output", "--i-accept-side-effects")
 	checks, unread := sanityChecks(out)
 	if unread != nil {

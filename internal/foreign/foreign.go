@@ -1,0 +1,136 @@
+// Package foreign knows how to install programs of other projects from their registries and how to
+// run them. Everything that it installs goes into a folder that the caller removes.
+package foreign
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Limits of time for one program.
+const (
+	InstallLimit = 5 * time.Minute
+	RunLimit     = 5 * time.Minute
+)
+
+// Missing is the error for a program or file that this machine lacks.
+type Missing struct{ What string }
+
+func (m Missing) Error() string { return m.What }
+
+// NewMissing returns a *Missing error with this message on one line.
+func NewMissing(format string, args ...any) error {
+	return Missing{OneLine(fmt.Sprintf(format, args...))}
+}
+
+// OneLine returns text with every run of white space as one space, cut after 600 characters.
+func OneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if runes := []rune(s); len(runes) > 600 {
+		s = string(runes[:600]) + "…"
+	}
+	return s
+}
+
+// Run runs a program and returns its standard output. The error contains the end of its other
+// output. A program that exits with a failure but has printed results is not an error; exitCode
+// shows the failure.
+func Run(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.WaitDelay = 10 * time.Second
+	var printed, problem bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &printed, &problem
+	err = cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return nil, 0, fmt.Errorf("%s did not end within %s: %w", filepath.Base(name), limit, ctx.Err())
+	case errors.As(err, &exit):
+		return printed.Bytes(), exit.ExitCode(), errors.New(reasonIn(problem.String() + "\n" + printed.String()))
+	}
+	return printed.Bytes(), 0, err
+}
+
+// reasonIn returns the line of a program's output that explains its failure: the first line that
+// starts like an error (pip, npm), otherwise the last line (Python).
+func reasonIn(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for _, line := range lines {
+		if lower := strings.ToLower(strings.TrimSpace(line)); strings.HasPrefix(lower, "error") || strings.HasPrefix(lower, "npm error") || strings.HasPrefix(lower, "[error]") {
+			return OneLine(line)
+		}
+	}
+	return OneLine(lines[len(lines)-1])
+}
+
+// Python is a virtual environment of Python.
+type Python struct {
+	Bin      string            // the folder of its programs
+	Versions map[string]string // of the installed packages
+}
+
+// InstallPython makes a virtual environment in dir and installs the newest versions of packages. A
+// machine without Python, or without these packages, is a Missing error.
+func InstallPython(ctx context.Context, dir string, packages ...string) (*Python, error) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return nil, NewMissing("python3 is not installed")
+	}
+	if _, _, err := Run(ctx, InstallLimit, nil, python, "-m", "venv", dir); err != nil {
+		return nil, NewMissing("python3 makes no virtual environment: %v", err)
+	}
+	p := &Python{Bin: filepath.Join(dir, "bin"), Versions: map[string]string{}}
+	pip := filepath.Join(p.Bin, "pip")
+	quiet := []string{"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1"}
+	if _, _, err := Run(ctx, InstallLimit, quiet, pip, append([]string{"install", "--quiet"}, packages...)...); err != nil {
+		return nil, NewMissing("pip does not install %s: %v", strings.Join(packages, ", "), err)
+	}
+	out, _, err := Run(ctx, InstallLimit, quiet, pip, "list", "--format", "json")
+	if err != nil {
+		return nil, fmt.Errorf("pip list: %w", err)
+	}
+	var installed []struct{ Name, Version string }
+	if err := json.Unmarshal(out, &installed); err != nil {
+		return nil, fmt.Errorf("pip list: %w", err)
+	}
+	for _, one := range installed {
+		p.Versions[one.Name] = one.Version
+	}
+	return p, nil
+}
+
+// InstallNode installs packages of npm into dir. A machine without npm, or without these packages,
+// is a Missing error.
+func InstallNode(ctx context.Context, dir string, packages ...string) error {
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		return NewMissing("npm is not installed")
+	}
+	args := append([]string{"install", "--prefix", dir, "--no-audit", "--no-fund"}, packages...)
+	if _, _, err := Run(ctx, InstallLimit, nil, npm, args...); err != nil {
+		return NewMissing("npm does not install %s: %v", strings.Join(packages, ", "), err)
+	}
+	return nil
+}
+
+// NodeVersion returns the version of a package that InstallNode has installed into dir.
+func NodeVersion(dir, name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "node_modules", name, "package.json"))
+	if err != nil {
+		return "", err
+	}
+	var about struct{ Version string }
+	err = json.Unmarshal(text, &about)
+	return about.Version, err
+}

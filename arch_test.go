@@ -84,7 +84,7 @@ var arrows = map[string][]string{
 	"internal/cmd/draw":        {},
 	"internal/foreign":         {},
 	"internal/cmd/conformance": {"internal/binary", "internal/foreign"},
-	"internal/cmd/interop":     {"internal/binary", "internal/foreign"},
+	"internal/cmd/interop":     {"internal/binary", "internal/foreign", "provision/templates"},
 }
 
 // forbidden names packages outside the module that a band must not touch:

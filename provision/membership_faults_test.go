@@ -75,6 +75,19 @@ func TestMembersAtFaultyApplications(t *testing.T) {
 			want: []string{"Team Blue: bo cy dee"},
 		},
 		{
+			name: "refuses Microsoft's schema of a new group",
+			faults: func(g *groupWorld) {
+				g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+					if r.Method != http.MethodPost || !strings.Contains(body, "schemas.microsoft.com") {
+						return false
+					}
+					refuse(w, http.StatusBadRequest, "invalidSyntax", "Unknown schema.")
+					return true
+				}
+			},
+			want: []string{"Team Blue: bo cy dee"}, note: "takes the core schema alone",
+		},
+		{
 			name: "refuses removals by value",
 			faults: refusing(func(p memberPatch, _ string) bool {
 				return strings.EqualFold(p.Operations[0].Op, "remove") && p.Operations[0].Path == "members"
@@ -192,6 +205,33 @@ func TestMembersAtFaultyApplications(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGroupsWithoutMicrosoftsSchemaAreRemembered makes one group after the other: only the first is
+// refused, also in another process.
+func TestGroupsWithoutMicrosoftsSchemaAreRemembered(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	refused, sources := 0, g.engine.Sources
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		if r.Method != http.MethodPost || !strings.Contains(body, "schemas.microsoft.com") {
+			return false
+		}
+		refused++
+		refuse(w, http.StatusBadRequest, "invalidSyntax", "Unknown schema.")
+		return true
+	}
+	for _, name := range []string{"Team Blue", "Team Navy"} {
+		id := g.group(name)
+		if got := g.entriesOf(id); !slices.Equal(got, []string{"create success "}) {
+			t.Errorf("%s: %q", name, got)
+		}
+		g.wire() // another process
+		g.engine.Sources = sources
+	}
+	if refused != 1 {
+		t.Errorf("%d refusals, want 1", refused)
 	}
 }
 

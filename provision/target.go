@@ -71,6 +71,9 @@ type Dialect struct {
 	Removal RemovalForm `json:"removal,omitempty"`
 	// BareMembers: it refuses new members with "$ref": null, which Entra sends.
 	BareMembers bool `json:"bareMembers,omitempty"`
+	// PlainGroups: it refuses the schema of Microsoft's beside the core one, which Entra sends with a
+	// new group.
+	PlainGroups bool `json:"plainGroups,omitempty"`
 }
 
 // RemovalForm is a form in which members are removed.
@@ -94,6 +97,7 @@ func (d Dialect) notes() []string {
 		{d.References, "The application refuses a manager as a plain id, which Entra sends, and takes an object with a value. It is sent from now on."},
 		{d.Removal == RemoveByFilter, "The application refuses the removal of members by a list of values, which Entra sends, and takes a path with a filter for each. It is sent from now on."},
 		{d.Removal == RemoveByValue, "The application refuses the removal of members by a path with a filter, and takes a list of values. It is sent from now on."},
+		{d.PlainGroups, "The application refuses a new group with Microsoft's own schema, which Entra sends, and takes the core schema alone. It is sent from now on."},
 		{d.Empties, "The application refuses to remove an attribute and takes an empty value for it. It is sent from now on."},
 	} {
 		if one.found {

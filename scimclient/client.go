@@ -54,7 +54,7 @@ type resourceType struct {
 	path    string // below the Tenant URL
 	query   string // sent with each read and each search
 	one     string // the noun for one object, for messages
-	newBody func(changes []provision.Change) ([]byte, error)
+	newBody func(changes []provision.Change, d provision.Dialect) ([]byte, error)
 }
 
 var (
@@ -271,18 +271,34 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 // Create creates an account and returns it as the application stored it. Any error is a
 // *provision.TargetError.
 func (c *Client) Create(ctx context.Context, changes []provision.Change) (provision.TargetObject, error) {
-	body, err := c.of.newBody(changes)
+	spoken := c.Dialect()
+	a, err := c.post(ctx, changes, spoken)
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	a, err := c.do(ctx, http.MethodPost, c.of.path, "", body)
-	if err != nil {
-		return provision.TargetObject{}, err
+	if a.status == http.StatusBadRequest && c.of == groups && !spoken.PlainGroups {
+		again, err := c.post(ctx, changes, provision.Dialect{PlainGroups: true})
+		if err != nil {
+			return provision.TargetObject{}, err
+		}
+		if again.isSuccess() {
+			c.learn(provision.Dialect{PlainGroups: true})
+			a = again
+		}
 	}
 	if !a.isSuccess() {
 		return provision.TargetObject{}, c.refusedWrite(a)
 	}
 	return c.createdAccount(ctx, a)
+}
+
+// post sends one POST in a dialect.
+func (c *Client) post(ctx context.Context, changes []provision.Change, d provision.Dialect) (answer, error) {
+	body, err := c.of.newBody(changes, d)
+	if err != nil {
+		return answer{}, err
+	}
+	return c.do(ctx, http.MethodPost, c.of.path, "", body)
 }
 
 // Patch changes the named attributes and no others. It returns the account if the answer shows it.
@@ -349,6 +365,7 @@ func (c *Client) learn(found provision.Dialect) {
 		next.References = next.References || found.References
 		next.Removal = cmp.Or(found.Removal, next.Removal)
 		next.BareMembers = next.BareMembers || found.BareMembers
+		next.PlainGroups = next.PlainGroups || found.PlainGroups
 		if c.dialect.CompareAndSwap(old, &next) {
 			return
 		}

@@ -13,7 +13,7 @@ import (
 // createBody returns a new account in the form that Entra sends: both schemas, even without an
 // enterprise attribute; meta with only the resource type; an empty list of roles; and the work
 // e-mail address as the primary one.
-func createBody(changes []provision.Change) ([]byte, error) {
+func createBody(changes []provision.Change, _ provision.Dialect) ([]byte, error) {
 	r, err := resourceOf(changes)
 	if err != nil {
 		return nil, err

@@ -23,13 +23,16 @@ type groupClient struct{ *Client }
 func (c *Client) Groups() provision.GroupTarget { return groupClient{c.groups} }
 
 // groupBody returns a new group in the form that Entra sends: two schemas, meta with only the
-// resource type, and no members.
-func groupBody(changes []provision.Change) ([]byte, error) {
+// resource type, and no members. An application that refuses the second schema gets the first alone.
+func groupBody(changes []provision.Change, d provision.Dialect) ([]byte, error) {
 	r, err := resourceOf(changes)
 	if err != nil {
 		return nil, err
 	}
 	r["schemas"] = []any{scim.GroupURN, entraGroupURN}
+	if d.PlainGroups {
+		r["schemas"] = []any{scim.GroupURN}
+	}
 	r["meta"] = map[string]any{"resourceType": "Group"}
 	return marshal(r)
 }

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// company is what the directory should contain, as the program has changed it. It is kept beside the
+// directory, so that the comparison at the end does not rest on what Rollcall says.
+type company struct {
+	random   *rand.Rand
+	people   []*person // in the order of their hire; people who were purged are not among them
+	groups   []*group  // in the order of their creation; purged groups are not among them
+	hired    int       // how many people there have ever been
+	founded  int       // how many groups there have ever been
+	excluded string    // the department that the scoping filter leaves out, or ""
+}
+
+// person is a user of the directory.
+type person struct {
+	objectID   string
+	attributes map[string]string // by the directory's names; empty values are absent
+	manager    *person
+	blocked    bool // may not sign in
+	deleted    bool // softly
+
+	// sent is the account as the mappings last said while the person was in scope; nil if there is
+	// none. The attributes of somebody who has left are not sent.
+	sent map[string]string
+}
+
+// group is a group of the directory. All groups are assigned to the applications.
+type group struct {
+	objectID, name string
+	everyone       bool // each person is a member from the hire on
+	members        map[*person]bool
+	inner          map[*group]bool // groups that are members
+	deleted        bool
+	existed        bool // at the applications, after some run
+}
+
+const (
+	departments = 25
+	domain      = "contoso.example"
+)
+
+var (
+	givenNames = strings.Fields("Ada Bo Chidi Dóra Emre Farah Grace Hanna Ines Jürgen Kofi Lena Mai Noé Olga Priya Quinn Rosa Søren Tomás Ulla Vera Wei Xena Yara Zoë")
+	familyName = strings.Fields("Adeyemi Böhm Castro D'Souza Eriksson Fernández Gupta Hughes Ivanov Jensen Kowalski Łuczak Müller Nguyễn O'Brien Petrov Quist Rossi Smith-Jones Takeda Ünal Virtanen Wang Xu Yılmaz Žižka")
+	jobTitles  = []string{"Engineer", "Team Lead", "Accountant", "Sales Manager (EMEA)", "Welder, 2nd class", `Chief "Fun" Officer`, "Nurse & Trainer", "C++ Developer"}
+	cities     = []string{"Oslo", "Zürich", "San José", "Kraków", "Lagos", "Ōsaka"}
+)
+
+func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
+
+// found fills a new company. Its first group has everyone, its second nobody; every fourth group
+// has another group within it.
+func (c *company) found(people, groups int) {
+	all := c.newGroup("Everyone")
+	all.everyone = true
+	for range people {
+		c.newPerson()
+	}
+	for i := 1; i < groups; i++ {
+		g := c.newGroup("")
+		if i == 1 {
+			continue
+		}
+		for range 1 + c.random.IntN(30) {
+			g.members[pick(c.random, c.people)] = true
+		}
+		if i%4 == 0 {
+			g.inner[c.groups[i-1]] = true
+		}
+	}
+	for _, p := range c.people[1:] {
+		p.manager = c.people[c.random.IntN(1+len(c.people)/10)]
+		if p.manager == p {
+			p.manager = nil
+		}
+	}
+}
+
+// newPerson makes the attributes of a new person, who is a member of the group of all.
+func (c *company) newPerson() *person {
+	c.hired++
+	r := c.random
+	p := &person{attributes: map[string]string{
+		"employeeId": fmt.Sprintf("%05d", c.hired), "jobTitle": pick(r, jobTitles), "department": department(r.IntN(departments)),
+		"city": pick(r, cities), "country": "NO", "streetAddress": fmt.Sprintf("%d High Street", 1+r.IntN(99)), "postalCode": fmt.Sprintf("%04d", r.IntN(10000)),
+		"telephoneNumber": fmt.Sprintf("+47 22 %02d %02d", r.IntN(100), r.IntN(100)), "preferredLanguage": "nb-NO",
+		"mailNickname": fmt.Sprintf("u%d", c.hired),
+	}}
+	p.name(pick(r, givenNames), pick(r, familyName), c.hired)
+	for _, optional := range []string{"mail", "mobile", "facsimileTelephoneNumber", "state", "physicalDeliveryOfficeName"} {
+		if r.IntN(3) > 0 {
+			p.attributes[optional] = c.valueOf(p, optional)
+		}
+	}
+	c.people = append(c.people, p)
+	for _, g := range c.groups {
+		if g.everyone {
+			g.members[p] = true
+		}
+	}
+	return p
+}
+
+// valueOf draws a value of an attribute that not everyone has.
+func (c *company) valueOf(p *person, attribute string) string {
+	r := c.random
+	switch attribute {
+	case "mail":
+		return p.attributes["userPrincipalName"]
+	case "state":
+		return pick(r, []string{"Viken", "ZH", "São Paulo"})
+	case "physicalDeliveryOfficeName":
+		return fmt.Sprintf("Building %d, floor %d", r.IntN(5), r.IntN(9))
+	}
+	return fmt.Sprintf("+47 9%02d %02d %03d", r.IntN(100), r.IntN(100), r.IntN(1000))
+}
+
+// name gives a person a name. The number makes the user name unique.
+func (p *person) name(given, family string, number int) {
+	p.attributes["givenName"], p.attributes["surname"], p.attributes["displayName"] = given, family, given+" "+family
+	p.attributes["userPrincipalName"] = fmt.Sprintf("%s.%d@%s", plainLetters(given+"."+family), number, domain)
+	if p.attributes["mail"] != "" {
+		p.attributes["mail"] = p.attributes["userPrincipalName"]
+	}
+}
+
+// plainLetters keeps the ASCII letters and dots of a name, in lower case.
+func plainLetters(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r == '.' {
+			return r
+		}
+		return -1
+	}, strings.ToLower(s))
+}
+
+func department(i int) string { return fmt.Sprintf("Department %02d", i) }
+
+func (c *company) newGroup(name string) *group {
+	c.founded++
+	if name == "" {
+		name = fmt.Sprintf("Project %03d", c.founded)
+	}
+	g := &group{name: name, members: map[*person]bool{}, inner: map[*group]bool{}}
+	c.groups = append(c.groups, g)
+	return g
+}
+
+// inScope reports whether a person should have an active account.
+func (c *company) inScope(p *person) bool {
+	return !p.deleted && !p.blocked && p.attributes["department"] != c.excluded
+}
+
+// mayBeManager reports whether the account of a person may be the manager of others. A person who is
+// blocked or deleted softly keeps the account, and stays the manager.
+func (c *company) mayBeManager(p *person) bool {
+	return p.sent != nil && p.attributes["department"] != c.excluded
+}
+
+// mayBeMember reports whether the account of a person may be a member of groups. A person who is
+// blocked keeps the memberships, as at Entra. A deleted one has none until the restore.
+func (c *company) mayBeMember(p *person) bool { return c.mayBeManager(p) && !p.deleted }
+
+// ran notes that the applications were provisioned.
+func (c *company) ran() {
+	for _, p := range c.people {
+		if c.inScope(p) {
+			p.sent = mapped(p)
+		}
+	}
+	for _, g := range c.groups {
+		g.existed = !g.deleted
+	}
+}
+
+// choose returns a random person that meets a condition, or nil after many attempts.
+func (c *company) choose(fits func(*person) bool) *person {
+	for range 50 {
+		if p := pick(c.random, c.people); fits(p) {
+			return p
+		}
+	}
+	return nil
+}
+
+// standing is a condition for choose: the person is in scope.
+func (c *company) standing(p *person) bool { return c.inScope(p) }
+
+func (c *company) chooseGroup(fits func(*group) bool) *group {
+	for range 50 {
+		if g := pick(c.random, c.groups); fits(g) {
+			return g
+		}
+	}
+	return nil
+}
+
+// purge forgets a person, who has been deleted permanently.
+func (c *company) purge(p *person) {
+	c.people = slices.DeleteFunc(c.people, func(other *person) bool { return other == p })
+	for _, other := range c.people {
+		if other.manager == p {
+			other.manager = nil
+		}
+	}
+	for _, g := range c.groups {
+		delete(g.members, p)
+	}
+}
+
+// mapped returns what the default mappings say about a person, by target attribute. The manager is
+// not in it, because it is the id of another account.
+func mapped(p *person) map[string]string {
+	account := map[string]string{}
+	for target, attribute := range directRows {
+		if v := p.attributes[attribute]; v != "" {
+			account[target] = v
+		}
+	}
+	account["name.formatted"] = strings.TrimSpace(p.attributes["givenName"] + " " + p.attributes["surname"])
+	return account
+}
+
+const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+
+// directRows are the rows of the default mapping that send an attribute as it is.
+var directRows = map[string]string{
+	"userName": "userPrincipalName", "displayName": "displayName", "title": "jobTitle", `emails[type eq "work"].value`: "mail",
+	"preferredLanguage": "preferredLanguage", "name.givenName": "givenName", "name.familyName": "surname",
+	`addresses[type eq "work"].formatted`: "physicalDeliveryOfficeName", `addresses[type eq "work"].streetAddress`: "streetAddress",
+	`addresses[type eq "work"].locality`: "city", `addresses[type eq "work"].region`: "state", `addresses[type eq "work"].postalCode`: "postalCode",
+	`addresses[type eq "work"].country`: "country", `phoneNumbers[type eq "work"].value`: "telephoneNumber", `phoneNumbers[type eq "mobile"].value`: "mobile",
+	`phoneNumbers[type eq "fax"].value`: "facsimileTelephoneNumber", "externalId": "mailNickname",
+	enterprise + ":employeeNumber": "employeeId", enterprise + ":department": "department",
+}
+
+// attributeNames are the names of the directory's attributes that the program fills.
+func attributeNames() []string {
+	return slices.Sorted(maps.Values(directRows))
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func newCompany(seed uint64) *company {
+	c := &company{random: rand.New(rand.NewPCG(seed, 500))}
+	c.found(30, 6)
+	return c
+}
+
+func TestASeedMakesTheSameCompany(t *testing.T) {
+	t.Parallel()
+	names := func(seed uint64) (all []string) {
+		for _, p := range newCompany(seed).people {
+			all = append(all, p.attributes["userPrincipalName"])
+		}
+		return all
+	}
+	if !reflect.DeepEqual(names(3), names(3)) || reflect.DeepEqual(names(3), names(4)) {
+		t.Error("the seed does not decide the company")
+	}
+}
+
+func TestValueAt(t *testing.T) {
+	t.Parallel()
+	var r map[string]any
+	text := `{"active":true,"name":{"givenName":"Bo"},"emails":[{"type":"home","value":"h"},{"type":"work","value":"w"}],` +
+		`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"D","manager":{"value":"7"}}}`
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"active": "true", "name.givenName": "Bo", "name.familyName": "", "title": "", `emails[type eq "work"].value`: "w", `emails[type eq "fax"].value`: "",
+		enterprise + ":department": "D", enterprise + ":manager.value": "7", enterprise + ":costCenter": "",
+	} {
+		if got := valueAt(r, path); got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+}
+
+// shown returns a server that shows a company as it should be held, after change has been at it.
+func shown(t *testing.T, c *company, change func(users, groups []map[string]any)) *server {
+	t.Helper()
+	users, groups := []map[string]any{}, []map[string]any{}
+	for _, p := range c.people {
+		u := map[string]any{"id": p.objectID, "active": c.inScope(p), "name": map[string]any{}}
+		extension := map[string]any{}
+		if p.manager != nil {
+			extension["manager"] = map[string]any{"value": p.manager.objectID}
+		}
+		u[enterprise] = extension
+		for path, value := range p.sent {
+			show(u, path, value)
+		}
+		users = append(users, u)
+	}
+	for _, g := range c.groups {
+		var members []any
+		for p := range g.members {
+			members = append(members, map[string]any{"value": p.objectID})
+		}
+		groups = append(groups, map[string]any{"id": g.objectID, "externalId": g.objectID, "displayName": g.name, "members": members})
+	}
+	change(users, groups)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		all := users
+		if r.URL.Path == "/Groups" {
+			all = groups
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"totalResults": len(all), "Resources": all})
+	}))
+	t.Cleanup(s.Close)
+	return &server{base: s.URL}
+}
+
+func show(u map[string]any, path, value string) {
+	if rest, is := strings.CutPrefix(path, enterprise+":"); is {
+		u[enterprise].(map[string]any)[rest] = value
+		return
+	}
+	if name, rest, is := strings.Cut(path, `[type eq "`); is {
+		kind, sub, _ := strings.Cut(rest, `"].`)
+		list, _ := u[name].([]any)
+		for _, e := range list {
+			if e := e.(map[string]any); e["type"] == kind {
+				e[sub] = value
+				return
+			}
+		}
+		u[name] = append(list, map[string]any{"type": kind, sub: value})
+		return
+	}
+	if name, sub, nested := strings.Cut(path, "."); nested {
+		u[name].(map[string]any)[sub] = value
+		return
+	}
+	u[path] = value
+}
+
+// TestCompareFindsWhatDiffers plants differences, one at a time.
+func TestCompareFindsWhatDiffers(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		plant func(users, groups []map[string]any)
+		want  string // part of the only difference; "" if there is none
+	}{
+		"nothing":              {func(_, _ []map[string]any) {}, ""},
+		"a value":              {func(users, _ []map[string]any) { users[3]["title"] = "x" }, "title: want"},
+		"a value that is left": {func(users, _ []map[string]any) { users[3]["preferredLanguage"] = nil }, "preferredLanguage"},
+		"an active leaver":     {func(users, _ []map[string]any) { users[5]["active"] = true }, `active: want "false"`},
+		"a manager": {func(users, _ []map[string]any) {
+			users[4][enterprise].(map[string]any)["manager"] = map[string]any{"value": "x"}
+		}, "manager"},
+		"a second account": {func(users, _ []map[string]any) { users[0]["userName"] = "stranger@contoso.example" }, "want"},
+		"a member":         {func(_, groups []map[string]any) { groups[0]["members"] = groups[0]["members"].([]any)[1:] }, "not a member"},
+		"a stranger in a group": {func(_, groups []map[string]any) {
+			groups[1]["members"] = []any{map[string]any{"value": "x"}}
+		}, `want "not a member"`},
+		"a group of nobody": {func(_, groups []map[string]any) { groups[1]["displayName"] = "Other" }, "want"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCompany(1)
+			for i, p := range c.people {
+				p.objectID = p.attributes["mailNickname"]
+				p.sent = mapped(p)
+				p.blocked = i == 5
+			}
+			for _, g := range c.groups {
+				g.objectID = g.name
+			}
+			found, err := compare(t.Context(), shown(t, c, tt.plant), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.want == "" {
+				if len(found.differences) > 0 || found.peopleOK != 30 || found.groupsOK != 6 || found.membersOK != found.memberships {
+					t.Errorf("got %+v", found)
+				}
+				return
+			}
+			if len(found.differences) == 0 || !strings.Contains(found.differences[0].String(), tt.want) {
+				t.Errorf("got %v, want %q", found.differences, tt.want)
+			}
+		})
+	}
+}
+
+func TestTheLogMustNameWhatDiffers(t *testing.T) {
+	t.Parallel()
+	e := &end{logged: map[string][]string{"p1": {"The application refuses title."}}, failed: map[string]bool{"g1": true}}
+	for d, want := range map[difference]bool{
+		{objectID: "p1", attribute: "title"}:       true,
+		{objectID: "p1", attribute: "displayName"}: false,
+		{objectID: "p2", attribute: "title"}:       false,
+		{objectID: "g1"}:                           true,
+		{objectID: "p1"}:                           false,
+	} {
+		if got := e.names(d); got != want {
+			t.Errorf("%+v: got %v", d, got)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/binary"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stderr)
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "interop:", err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	binary, output, keep        string
+	seed                        uint64
+	people, groups, steps, days int
+	only                        string
+}
+
+func parseFlags(args []string, stderr io.Writer) (o options, err error) {
+	flags := flag.NewFlagSet("interop", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&o.binary, "rollcall", "bin/rollcall", "the built `binary`")
+	flags.StringVar(&o.output, "o", "", "write the table to this Markdown `file`")
+	flags.Uint64Var(&o.seed, "seed", 1, "the `number` that people and steps are drawn from")
+	flags.IntVar(&o.people, "people", 500, "how many people there are at first")
+	flags.IntVar(&o.groups, "groups", 60, "how many groups there are at first")
+	flags.IntVar(&o.steps, "steps", 500, "how many steps the month has")
+	flags.IntVar(&o.days, "days", 30, "after how many batches of steps all targets are provisioned")
+	flags.StringVar(&o.keep, "keep", "", "copy the directory's database and key into this new `folder` at the end")
+	flags.StringVar(&o.only, "only", "", "the `names` of targets, separated by commas; without it, all")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("%q is one argument too many", flags.Arg(0))
+	}
+	if o.people < 20 || o.groups < 5 || o.steps < 1 || o.days < 1 {
+		return o, errors.New("a run needs at least 20 people, 5 groups, a step and a day")
+	}
+	if o.binary, err = filepath.Abs(o.binary); err != nil {
+		return o, err
+	}
+	if _, err := os.Stat(o.binary); err != nil {
+		return o, fmt.Errorf("-rollcall: %w; `make build` makes it", err)
+	}
+	return o, nil
+}
+
+// chosen returns the targets of -only.
+func (o options) chosen() ([]target, error) {
+	if o.only == "" {
+		return targets(), nil
+	}
+	var found []target
+	for _, name := range strings.Split(o.only, ",") {
+		before := len(found)
+		for _, t := range targets() {
+			if t.name == name {
+				found = append(found, t)
+			}
+		}
+		if len(found) == before {
+			return nil, fmt.Errorf("-only: there is no target %q", name)
+		}
+	}
+	return found, nil
+}
+
+func run(ctx context.Context, args []string, progress io.Writer) (err error) {
+	o, err := parseFlags(args, progress)
+	if err != nil {
+		return err
+	}
+	chosen, err := o.chosen()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "rollcall-interop-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	in, err := binary.New(ctx, binary.Options{Binary: o.binary})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	w := &world{options: o, source: &source{in: in}, progress: progress, began: time.Now()}
+	w.company = &company{random: rand.New(rand.NewPCG(o.seed, 500))}
+	w.company.found(o.people, o.groups)
+	defer func() { err = errors.Join(err, w.stop()) }()
+	for _, t := range chosen {
+		if err := w.install(ctx, t, filepath.Join(dir, t.name)); err != nil {
+			return err
+		}
+	}
+	if err := w.play(ctx); err != nil {
+		return err
+	}
+	if err := errors.Join(w.judge(ctx), w.keepFiles()); err != nil {
+		return err
+	}
+	if o.output != "" {
+		if err := os.WriteFile(o.output, w.markdown(), 0o644); err != nil {
+			return err
+		}
+	}
+	return w.verdict()
+}

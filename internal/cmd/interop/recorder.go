@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// recorder stands between Rollcall and a target. It passes everything on, counts the requests and
+// keeps those that a conversation needs.
+type recorder struct {
+	server *http.Server
+	addr   string
+
+	mu       sync.Mutex
+	requests map[string]int // by method
+	pairs    []pair
+	keep     func(*http.Request) bool // which requests to keep; nil means none
+}
+
+// pair is a request and its answer. It has no headers, so no credentials.
+type pair struct {
+	Request  string `json:"request"` // method, path and query
+	Sent     string `json:"sent,omitempty"`
+	Status   int    `json:"status"`
+	Type     string `json:"type,omitempty"` // Content-Type of the answer
+	Received string `json:"received,omitempty"`
+}
+
+// startRecorder listens on a free port of this machine.
+func startRecorder(target string) (*recorder, error) {
+	to, err := url.Parse(target)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	rec := &recorder{addr: ln.Addr().String(), requests: map[string]int{}}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = to.Scheme, to.Host },
+		// Some targets close idle connections without notice, and accept only a few at a time.
+		Transport: &http.Transport{DisableKeepAlives: true, MaxConnsPerHost: 4},
+	}
+	rec.server = &http.Server{Handler: rec.recording(proxy), ReadHeaderTimeout: time.Minute}
+	go func() {
+		if err := rec.server.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			panic(err) // the listener is open, so this cannot happen
+		}
+	}()
+	return rec, nil
+}
+
+func (rec *recorder) recording(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(sent))
+		answer := &answerCopy{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(answer, r)
+		rec.mu.Lock()
+		defer rec.mu.Unlock()
+		rec.requests[r.Method]++
+		if rec.keep != nil && rec.keep(r) {
+			rec.pairs = append(rec.pairs, pair{
+				Request: r.Method + " " + r.URL.RequestURI(), Sent: string(sent),
+				Status: answer.status, Type: answer.Header().Get("Content-Type"), Received: answer.body.String(),
+			})
+		}
+	})
+}
+
+// answerCopy is a response writer that keeps what it writes.
+type answerCopy struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answerCopy) WriteHeader(status int) {
+	a.status = status
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answerCopy) Write(b []byte) (int, error) {
+	a.body.Write(b)
+	return a.ResponseWriter.Write(b)
+}
+
+// count returns how many requests have passed, in all and those that write.
+func (rec *recorder) count() (all, writes int) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	for method, n := range rec.requests {
+		all += n
+		if method != http.MethodGet {
+			writes += n
+		}
+	}
+	return all, writes
+}
+
+func (rec *recorder) stop() error { return rec.server.Close() }

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/binary"
+	"github.com/rollcall-scim/rollcall/internal/foreign"
+)
+
+// server is a running target.
+type server struct {
+	with    string // the software and its version
+	base    string // its SCIM address, without the flag
+	process *binary.Process
+	site    *binary.Installation // of a Rollcall site; nil otherwise
+	token   string
+}
+
+func (s *server) stop() error {
+	if s.site != nil {
+		return s.site.Close()
+	}
+	if s.process == nil {
+		return nil
+	}
+	return s.process.Stop()
+}
+
+// target is a row of the table.
+type target struct {
+	name  string // also the application's name
+	what  string
+	flag  string // of the Tenant URL
+	start func(ctx context.Context, dir, binary string) (*server, error)
+}
+
+func targets() []target {
+	return []target{
+		{name: "rollcall", what: "a Rollcall site, profile full", start: startSite},
+		{name: "scimmy", what: "SCIMMY with scimmy-routers on Express, from npm", start: startSCIMMY},
+		{name: "scim2-server", what: "scim2-server, from PyPI", start: startSCIM2Server},
+	}
+}
+
+// startSite starts a second installation with a site.
+func startSite(ctx context.Context, _, path string) (*server, error) {
+	in, err := binary.New(ctx, binary.Options{Binary: path})
+	if err != nil {
+		return nil, err
+	}
+	site, err := in.CreateSite(ctx, "acme")
+	if err == nil {
+		err = in.Serve(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, in.Close())
+	}
+	return &server{with: "this version", base: "http://" + in.Addr + "/c/acme/auth/scim/v2", site: in, token: site.Token}, nil
+}
+
+const secret = "interop-secret" // of targets that listen on this machine for the length of a run
+
+//go:embed servers/scimmy.mjs
+var scimmyProgram []byte
+
+// startSCIMMY installs SCIMMY and starts our small program around it.
+func startSCIMMY(ctx context.Context, dir, _ string) (*server, error) {
+	if err := foreign.InstallNode(ctx, dir, "express@4", "scimmy", "scimmy-routers"); err != nil {
+		return nil, err
+	}
+	program := filepath.Join(dir, "scimmy.mjs")
+	if err := os.WriteFile(program, scimmyProgram, 0o600); err != nil {
+		return nil, err
+	}
+	with := ""
+	for _, name := range []string{"scimmy", "scimmy-routers"} {
+		version, err := foreign.NodeVersion(dir, name)
+		if err != nil {
+			return nil, err
+		}
+		with += name + " " + version + " "
+	}
+	return start(ctx, dir, with, "/scim/v2", func(port string) *exec.Cmd {
+		return exec.CommandContext(ctx, "node", program, port, secret)
+	})
+}
+
+// startSCIM2Server installs scim2-server and starts its own command.
+func startSCIM2Server(ctx context.Context, dir, _ string) (*server, error) {
+	python, err := foreign.InstallPython(ctx, dir, "scim2-server")
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, dir, "scim2-server "+python.Versions["scim2-server"], "/v2", func(port string) *exec.Cmd {
+		return exec.CommandContext(ctx, filepath.Join(python.Bin, "scim2-server"), "--hostname", "127.0.0.1", "--port", port, "--bearer-token", secret)
+	})
+}
+
+// start starts a target on a free port and waits until it answers.
+func start(ctx context.Context, dir, with, path string, command func(port string) *exec.Cmd) (*server, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	port := strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
+	if err := ln.Close(); err != nil {
+		return nil, err
+	}
+	s := &server{with: with, base: "http://127.0.0.1:" + port + path, token: secret}
+	if s.process, err = binary.Start(command(port), with, filepath.Join(dir, "log")); err != nil {
+		return nil, err
+	}
+	err = s.process.Await(ctx, time.Minute, "answer", func([]byte) bool {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+"/Users?count=1", nil)
+		if err != nil {
+			return false
+		}
+		r.Header.Set("Authorization", "Bearer "+secret)
+		answer, err := http.DefaultClient.Do(r)
+		return err == nil && answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", with, err), s.stop())
+	}
+	return s, nil
+}

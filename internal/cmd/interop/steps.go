@@ -1,0 +1,410 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// month plays steps: each changes the company and, by a command, the directory.
+type month struct {
+	*company
+	source       *source
+	applications []string
+	touched      map[*person]bool // people with a step since the last run
+	done         map[string]int   // how often each kind of step came
+}
+
+// step is a kind of step. do returns false if the company has nobody that it fits.
+type step struct {
+	name   string
+	weight int // of all weights together
+	do     func(context.Context) (bool, error)
+}
+
+func (m *month) steps() []step {
+	return []step{
+		{"hire", 8, m.hire},
+		{"leave: blocked", 4, m.block},
+		{"leave: deleted", 5, m.leave},
+		{"come back from a block", 3, m.unblock},
+		{"restore", 3, m.restore},
+		{"re-hire", 3, m.rehire},
+		{"purge", 2, m.purgePerson},
+		{"rename", 8, m.rename},
+		{"swap of user names", 4, m.swap},
+		{"move", 18, m.move},
+		{"contact data", 14, m.contact},
+		{"manager", 12, m.manage},
+		{"group: new", 2, m.addGroup},
+		{"group: renamed", 2, m.renameGroup},
+		{"group: deleted", 2, m.deleteGroup},
+		{"group: restored", 1, m.restoreGroup},
+		{"group: purged", 1, m.purgeGroup},
+		{"group: members added", 5, m.addMembers},
+		{"group: members removed", 4, m.removeMembers},
+		{"group: put into a group", 1, m.nest},
+	}
+}
+
+// play does one random step.
+func (m *month) play(ctx context.Context) error {
+	all, total := m.steps(), 0
+	for _, s := range all {
+		total += s.weight
+	}
+	for range 200 {
+		n := m.random.IntN(total)
+		i := 0
+		for ; n >= all[i].weight; i++ {
+			n -= all[i].weight
+		}
+		did, err := all[i].do(ctx)
+		if err != nil {
+			return fmt.Errorf("step %q: %w", all[i].name, err)
+		}
+		if did {
+			m.done[all[i].name]++
+			return nil
+		}
+	}
+	return fmt.Errorf("no step fits")
+}
+
+// take chooses a person without a step since the last run, and notes the step.
+func (m *month) take(fits func(*person) bool) *person {
+	p := m.choose(func(p *person) bool { return !m.touched[p] && fits(p) })
+	if p != nil {
+		m.touched[p] = true
+	}
+	return p
+}
+
+// set changes attributes of a person in the directory and in the company. An empty value clears.
+func (m *month) set(ctx context.Context, p *person, values map[string]string) error {
+	args := []string{p.objectID}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		args = append(args, name+"="+values[name])
+		p.attributes[name] = values[name]
+	}
+	_, err := m.source.rollcall(ctx, "directory user set", args...)
+	return err
+}
+
+func (m *month) user(ctx context.Context, command string, p *person, flags ...string) error {
+	_, err := m.source.rollcall(ctx, "directory user "+command, append([]string{p.objectID}, flags...)...)
+	return err
+}
+
+func (m *month) hire(ctx context.Context) (bool, error) {
+	p := m.newPerson()
+	p.manager = m.choose(m.standing)
+	if p.manager == p {
+		p.manager = nil
+	}
+	m.touched[p] = true
+	return true, m.enroll(ctx, p)
+}
+
+// enroll puts a new person into the directory and into the groups that the company says.
+func (m *month) enroll(ctx context.Context, p *person) (err error) {
+	args := []string{p.attributes["userPrincipalName"]}
+	for _, name := range attributeNames() {
+		if v := p.attributes[name]; v != "" && name != "userPrincipalName" {
+			args = append(args, name+"="+v)
+		}
+	}
+	if p.manager != nil {
+		args = append(args, "manager="+p.manager.objectID)
+	}
+	if p.objectID, err = m.source.made(ctx, "directory user add", args...); err != nil {
+		return err
+	}
+	for _, g := range m.groups {
+		if g.members[p] {
+			if _, err := m.source.rollcall(ctx, "directory group member add", g.objectID, p.objectID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *month) block(ctx context.Context) (bool, error) {
+	p := m.take(m.standing)
+	if p == nil {
+		return false, nil
+	}
+	p.blocked = true
+	return true, m.user(ctx, "disable", p)
+}
+
+func (m *month) unblock(ctx context.Context) (bool, error) {
+	p := m.take(func(p *person) bool { return p.blocked && !p.deleted })
+	if p == nil {
+		return false, nil
+	}
+	p.blocked = false
+	return true, m.user(ctx, "enable", p)
+}
+
+func (m *month) leave(ctx context.Context) (bool, error) {
+	p := m.take(m.standing)
+	if p == nil {
+		return false, nil
+	}
+	p.deleted = true
+	return true, m.user(ctx, "delete", p)
+}
+
+// nameIsFree reports whether no other user has the person's user name now.
+func (m *month) nameIsFree(p *person) bool {
+	return !slices.ContainsFunc(m.people, func(other *person) bool {
+		return other != p && !other.deleted && strings.EqualFold(other.attributes["userPrincipalName"], p.attributes["userPrincipalName"])
+	})
+}
+
+func (m *month) restore(ctx context.Context) (bool, error) {
+	p := m.take(func(p *person) bool { return p.deleted && m.nameIsFree(p) })
+	if p == nil {
+		return false, nil
+	}
+	p.deleted = false
+	return true, m.user(ctx, "restore", p)
+}
+
+// rehire hires somebody who has left anew: another object with the same name and employee number,
+// which takes the account over.
+func (m *month) rehire(ctx context.Context) (bool, error) {
+	old := m.take(func(p *person) bool { return p.deleted && p.sent != nil && m.nameIsFree(p) })
+	if old == nil {
+		return false, nil
+	}
+	p := m.newPerson()
+	m.touched[p] = true
+	p.attributes = maps.Clone(old.attributes)
+	p.attributes["jobTitle"], p.attributes["department"] = pick(m.random, jobTitles), department(1+m.random.IntN(departments-1))
+	if old.sent["userName"] == p.attributes["userPrincipalName"] {
+		old.sent = nil
+	}
+	return true, m.enroll(ctx, p)
+}
+
+func (m *month) purgePerson(ctx context.Context) (bool, error) {
+	p := m.take(func(p *person) bool { return p.deleted && p.attributes["department"] != m.excluded })
+	if p == nil {
+		return false, nil
+	}
+	m.purge(p)
+	return true, m.user(ctx, "purge", p, "--yes")
+}
+
+func (m *month) rename(ctx context.Context) (bool, error) {
+	p := m.take(m.standing)
+	if p == nil {
+		return false, nil
+	}
+	m.hired++
+	p.name(pick(m.random, givenNames), pick(m.random, familyName), m.hired)
+	values := map[string]string{}
+	for _, name := range []string{"userPrincipalName", "displayName", "givenName", "surname", "mail"} {
+		if v := p.attributes[name]; v != "" {
+			values[name] = v
+		}
+	}
+	return true, m.set(ctx, p, values)
+}
+
+// swap gives two people each other's user name, with one file.
+func (m *month) swap(ctx context.Context) (bool, error) {
+	a, b := m.take(m.standing), m.take(m.standing)
+	if a == nil || b == nil || a.sent == nil || b.sent == nil {
+		return false, nil
+	}
+	const upn = "userPrincipalName"
+	a.attributes[upn], b.attributes[upn] = b.attributes[upn], a.attributes[upn]
+	return true, m.source.importCSV(ctx, "directory import", [][]string{
+		{"objectId", upn}, {a.objectID, a.attributes[upn]}, {b.objectID, b.attributes[upn]},
+	})
+}
+
+func (m *month) move(ctx context.Context) (bool, error) {
+	p := m.take(m.standing)
+	if p == nil {
+		return false, nil
+	}
+	r := m.random
+	return true, m.set(ctx, p, map[string]string{
+		"department": department(r.IntN(departments)), "jobTitle": pick(r, jobTitles), "city": pick(r, cities),
+		"physicalDeliveryOfficeName": m.valueOf(p, "physicalDeliveryOfficeName"),
+	})
+}
+
+// contact gives a person a value that was missing, changes it or takes it away.
+func (m *month) contact(ctx context.Context) (bool, error) {
+	p := m.take(m.standing)
+	if p == nil {
+		return false, nil
+	}
+	name := pick(m.random, []string{"mobile", "facsimileTelephoneNumber", "state", "telephoneNumber", "mail", "jobTitle"})
+	value := ""
+	switch {
+	case p.attributes[name] != "" && m.random.IntN(2) == 0:
+	case name == "jobTitle":
+		value = pick(m.random, jobTitles)
+	default:
+		value = m.valueOf(p, name)
+	}
+	if value == p.attributes[name] {
+		return false, nil
+	}
+	return true, m.set(ctx, p, map[string]string{name: value})
+}
+
+func (m *month) manage(ctx context.Context) (bool, error) {
+	p := m.take(m.standing)
+	if p == nil {
+		return false, nil
+	}
+	boss, id := (*person)(nil), ""
+	if m.random.IntN(5) > 0 {
+		boss = m.choose(func(other *person) bool { return other != p && m.inScope(other) })
+	}
+	if boss == p.manager {
+		return false, nil
+	}
+	if p.manager = boss; boss != nil {
+		id = boss.objectID
+	}
+	_, err := m.source.rollcall(ctx, "directory user set", p.objectID, "manager="+id)
+	return true, err
+}
+
+func (m *month) group(ctx context.Context, command string, g *group, rest ...string) error {
+	_, err := m.source.rollcall(ctx, "directory group "+command, append([]string{g.objectID}, rest...)...)
+	return err
+}
+
+func (m *month) addGroup(ctx context.Context) (_ bool, err error) {
+	g := m.newGroup("")
+	if g.objectID, err = m.source.made(ctx, "directory group create", g.name); err != nil {
+		return false, err
+	}
+	for _, application := range m.applications {
+		if err := m.source.assign(ctx, application, g); err != nil {
+			return false, err
+		}
+	}
+	return true, m.addTo(ctx, g, 1+m.random.IntN(12))
+}
+
+// ordinary is a condition for chooseGroup: a group that is there and is not the group of all.
+func ordinary(g *group) bool { return !g.everyone && !g.deleted }
+
+func (m *month) renameGroup(ctx context.Context) (bool, error) {
+	g := m.chooseGroup(ordinary)
+	if g == nil {
+		return false, nil
+	}
+	m.founded++
+	g.name = fmt.Sprintf("Renamed “%d” & more", m.founded)
+	return true, m.group(ctx, "set", g, "displayName="+g.name)
+}
+
+func (m *month) deleteGroup(ctx context.Context) (bool, error) {
+	g := m.chooseGroup(ordinary)
+	if g == nil {
+		return false, nil
+	}
+	g.deleted = true
+	return true, m.group(ctx, "delete", g, "--yes")
+}
+
+func (m *month) restoreGroup(ctx context.Context) (bool, error) {
+	g := m.chooseGroup(func(g *group) bool { return g.deleted })
+	if g == nil {
+		return false, nil
+	}
+	g.deleted = false
+	return true, m.group(ctx, "restore", g)
+}
+
+func (m *month) purgeGroup(ctx context.Context) (bool, error) {
+	g := m.chooseGroup(func(g *group) bool { return g.deleted })
+	if g == nil {
+		return false, nil
+	}
+	m.groups = slices.DeleteFunc(m.groups, func(other *group) bool { return other == g })
+	for _, other := range m.groups {
+		delete(other.inner, g)
+	}
+	return true, m.group(ctx, "purge", g, "--yes")
+}
+
+func (m *month) addMembers(ctx context.Context) (bool, error) {
+	g := m.chooseGroup(ordinary)
+	if g == nil {
+		return false, nil
+	}
+	return true, m.addTo(ctx, g, 1+m.random.IntN(8))
+}
+
+// addTo makes random people members of a group.
+func (m *month) addTo(ctx context.Context, g *group, n int) error {
+	args := []string{g.objectID}
+	for range n {
+		if p := m.choose(func(p *person) bool { return !p.deleted && !g.members[p] }); p != nil {
+			g.members[p] = true
+			args = append(args, p.objectID)
+		}
+	}
+	if len(args) == 1 {
+		return nil
+	}
+	_, err := m.source.rollcall(ctx, "directory group member add", args...)
+	return err
+}
+
+func (m *month) removeMembers(ctx context.Context) (bool, error) {
+	g := m.chooseGroup(func(g *group) bool { return ordinary(g) && len(g.members) > 0 })
+	if g == nil {
+		return false, nil
+	}
+	args, n := []string{g.objectID}, 1+m.random.IntN(8)
+	for _, p := range m.people {
+		if g.members[p] && !p.deleted && len(args) <= n {
+			delete(g.members, p)
+			args = append(args, p.objectID)
+		}
+	}
+	if len(args) == 1 {
+		return false, nil
+	}
+	_, err := m.source.rollcall(ctx, "directory group member remove", args...)
+	return true, err
+}
+
+func (m *month) nest(ctx context.Context) (bool, error) {
+	outer := m.chooseGroup(ordinary)
+	inner := m.chooseGroup(func(g *group) bool { return ordinary(g) && g != outer })
+	if outer == nil || inner == nil || outer.inner[inner] {
+		return false, nil
+	}
+	outer.inner[inner] = true
+	_, err := m.source.rollcall(ctx, "directory group member add", outer.objectID, inner.objectID)
+	return true, err
+}
+
+// editFilter sets the scoping filter of all applications.
+func (m *month) editFilter(ctx context.Context, excluded string) error {
+	m.excluded = excluded
+	m.done["filter edit"]++
+	for _, application := range m.applications {
+		if err := m.source.setFilter(ctx, application, excluded); err != nil {
+			return err
+		}
+	}
+	return nil
+}

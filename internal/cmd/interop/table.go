@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// markdown returns docs/interop.md.
+func (w *world) markdown() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `# Interoperation
+
+Written by `+"`make interop`"+`, which is no part of `+"`make test`"+`. One directory of %d people and %d groups is provisioned by the built binary into
+a Rollcall site and into servers that other projects wrote. The groups are nested, one is empty, and one has everyone. The programs are installed from
+their registries into a temporary folder. Node, Python and Java with Maven must be there.
+
+Then a month is played: %d steps, drawn from seed %d, in %d days. After each day every application is provisioned once with `+"`rollcall provision run`"+`.
+Operations on hold are approved. At the end all accounts and groups are read from each target and compared with what the default mappings of a SCIM application
+(customappsso) say: each of the %d attributes, the manager, whether the account is active, and all members. Accounts of people who have left must be there
+and inactive, with the values that were sent last. Then each application is provisioned again.
+
+`, w.options.people, w.options.groups, w.options.steps, w.options.seed, w.options.days, len(directRows)+1)
+	b.WriteString("| Target | Software | People | Groups | Memberships | Cannot hold | Requests | of them writes | Second run |\n| --- | --- | --: | --: | --: | --: | --: | --: | --- |\n")
+	for _, e := range w.ends {
+		c := e.compared
+		fmt.Fprintf(&b, "| %s | %s | %d of %d | %d of %d | %d of %d | %d | %d | %d | %s |\n", e.what, strings.TrimSpace(e.server.with),
+			c.peopleOK, c.people, c.groupsOK, c.groups, c.membersOK, c.memberships, len(c.differences), e.all, e.writes, secondRun(e.second, e.secondW))
+	}
+	b.WriteString("\nThe second run may send one request: the search for a random value that begins each cycle, as Entra's does.\n")
+	w.stepTable(&b)
+	b.WriteString("\n## What the status says about each target\n\nThe engine begins in Entra's own dialect. It sends another form if a target refuses one, and keeps the form that works.\n")
+	for _, e := range w.ends {
+		fmt.Fprintf(&b, "\n**%s**\n\n", e.what)
+		if len(e.notes) == 0 {
+			b.WriteString("- takes everything as Entra sends it\n")
+		}
+		for _, note := range e.notes {
+			fmt.Fprintf(&b, "- %s\n", note)
+		}
+		if e.approved > 0 {
+			fmt.Fprintf(&b, "- %d operations were on hold and were approved\n", e.approved)
+		}
+	}
+	w.differenceTable(&b)
+	b.WriteString("\n" + limits)
+	return b.Bytes()
+}
+
+// limits explains what the comparison takes for granted.
+const limits = `## What counts as equal
+
+- A person who left keeps the account. It is inactive, and its other values are those of the last day. A purged person has no account.
+- A blocked person stays a member of groups. A deleted one is no member until the restore.
+- The manager stays while the account is there, also when the manager has left. A purged manager is no manager.
+- Groups within groups are not provisioned, as in Entra: their members are members of their own groups only.
+- A person who is hired again under the same name and employee number takes the old account over.
+- The recorder between Rollcall and a target passes on four requests at a time, because scim2-server accepts only a few connections.
+`
+
+func secondRun(all, writes int) string {
+	switch {
+	case all == 0:
+		return "nothing"
+	case all == 1 && writes == 0:
+		return "one search"
+	}
+	return fmt.Sprintf("%d requests, %d of them writes", all, writes)
+}
+
+// stepTable writes how often each kind of step came.
+func (w *world) stepTable(b *bytes.Buffer) {
+	b.WriteString("\n## The steps\n\n| Step | Times |\n| --- | --: |\n")
+	for _, name := range slices.Sorted(maps.Keys(w.month.done)) {
+		fmt.Fprintf(b, "| %s | %d |\n", name, w.month.done[name])
+	}
+}
+
+// differenceTable writes what targets hold other than the mappings say, one row for each attribute.
+func (w *world) differenceTable(b *bytes.Buffer) {
+	b.WriteString("\n## What a target cannot hold\n\n")
+	rows := 0
+	for _, e := range w.ends {
+		count, example := map[string]int{}, map[string]difference{}
+		for _, d := range e.compared.differences {
+			count[d.kind+" "+d.attribute]++
+			example[d.kind+" "+d.attribute] = d
+		}
+		for _, key := range slices.Sorted(maps.Keys(count)) {
+			if rows++; rows == 1 {
+				b.WriteString("| Target | What | How many | Example | In the log |\n| --- | --- | --: | --- | --- |\n")
+			}
+			inLog := "**no**"
+			if e.names(example[key]) {
+				inLog = "yes"
+			}
+			fmt.Fprintf(b, "| %s | %s | %d | %s | %s |\n", e.what, key, count[key], strings.ReplaceAll(example[key].String(), "|", "\\|"), inLog)
+		}
+	}
+	if rows == 0 {
+		b.WriteString("Each of them holds everything that the mappings say.\n")
+	}
+}

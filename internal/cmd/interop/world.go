@@ -1,0 +1,275 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// world is one directory and its targets.
+type world struct {
+	options options
+	*company
+	source   *source
+	ends     []*end
+	month    *month
+	progress io.Writer
+	began    time.Time
+}
+
+// end is a target with what the program has learned about it.
+type end struct {
+	target
+	server   *server
+	recorder *recorder
+	failures map[string]*failure // entries of the log that are no success, by code
+	logged   map[string][]string // by object id: what the log says about it
+	compared *comparison
+	named    []difference // of compared: the log names the attribute
+	unnamed  []difference // of compared: nothing in the log tells
+	all      int          // requests of the month
+	writes   int
+	second   int // requests of the second run
+	secondW  int
+	notes    []string
+	failed   map[string]bool // by object id: an entry of the log is a failure
+	approved int             // operations that were on hold
+}
+
+// failure counts entries of the log with one code.
+type failure struct {
+	n               int
+	reason, example string
+}
+
+func (w *world) say(format string, args ...any) {
+	fmt.Fprintf(w.progress, "%6.1fs  %s\n", time.Since(w.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+// install starts a target and its recorder.
+func (w *world) install(ctx context.Context, t target, dir string) error {
+	w.say("%s: %s …", t.name, t.what)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	s, err := t.start(ctx, dir, w.options.binary)
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.name, err)
+	}
+	e := &end{target: t, server: s, failures: map[string]*failure{}, logged: map[string][]string{}, failed: map[string]bool{}}
+	w.ends = append(w.ends, e)
+	e.recorder, err = startRecorder(s.base)
+	return err
+}
+
+func (w *world) stop() (err error) {
+	for _, e := range w.ends {
+		if e.recorder != nil {
+			err = errors.Join(err, e.recorder.stop())
+		}
+		err = errors.Join(err, e.server.stop())
+	}
+	return err
+}
+
+// tenantURL is the address of the recorder with the target's path and flag.
+func (e *end) tenantURL() string {
+	_, rest, _ := strings.Cut(e.server.base, "://")
+	return "http://" + e.recorder.addr + rest[strings.IndexByte(rest, '/'):] + e.flag
+}
+
+// play loads the directory and plays the month: some steps, then a run of every application.
+func (w *world) play(ctx context.Context) error {
+	w.say("%d people and %d groups", len(w.people), len(w.groups))
+	if err := w.source.load(ctx, w.company); err != nil {
+		return err
+	}
+	w.month = &month{company: w.company, source: w.source, touched: map[*person]bool{}, done: map[string]int{}}
+	for _, e := range w.ends {
+		if err := w.source.createApplication(ctx, w.company, e.name, e.tenantURL(), e.server.token); err != nil {
+			return err
+		}
+		w.month.applications = append(w.month.applications, e.name)
+	}
+	if err := w.provision(ctx); err != nil {
+		return err
+	}
+	played := 0
+	for day := 1; day <= w.options.days; day++ {
+		switch day {
+		case 1 + w.options.days/3:
+			if err := w.month.editFilter(ctx, department(0)); err != nil {
+				return err
+			}
+		case 1 + 2*w.options.days/3:
+			if err := w.month.editFilter(ctx, ""); err != nil {
+				return err
+			}
+		}
+		for ; played < w.options.steps*day/w.options.days; played++ {
+			if err := w.month.play(ctx); err != nil {
+				return err
+			}
+		}
+		if err := w.provision(ctx); err != nil {
+			return err
+		}
+		w.say("day %d: %d steps", day, played)
+	}
+	return w.settle(ctx)
+}
+
+// keepFiles copies the directory's database into the folder of -keep.
+func (w *world) keepFiles() error {
+	if w.options.keep == "" {
+		return nil
+	}
+	return os.CopyFS(w.options.keep, os.DirFS(w.source.in.Dir))
+}
+
+// provision does one cycle of each application.
+func (w *world) provision(ctx context.Context) error {
+	clear(w.month.touched)
+	for _, e := range w.ends {
+		c, err := w.source.run(ctx, e.name)
+		if err != nil {
+			return err
+		}
+		e.learn(c)
+		for range 5 { // what waits for a person is approved, and may make other work due
+			if c.exit != exitWaiting {
+				break
+			}
+			approved, err := w.source.approve(ctx, e.name)
+			if err != nil {
+				return err
+			}
+			e.approved += approved
+			if c, err = w.source.run(ctx, e.name); err != nil {
+				return err
+			}
+			e.learn(c)
+		}
+	}
+	w.ran()
+	return nil
+}
+
+// settle runs until the retries of what has failed are done, or nothing changes any more.
+func (w *world) settle(ctx context.Context) error {
+	for range 3 {
+		if err := w.provision(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// learn notes what a cycle's log says.
+func (e *end) learn(c cycle) {
+	for _, entry := range c.entries {
+		var words []string
+		if entry.Status.Status == "failure" {
+			e.failed[entry.Source.ID] = true
+		}
+		if entry.Status.Status != "success" {
+			if e.failures[entry.Status.ErrorCode] == nil {
+				e.failures[entry.Status.ErrorCode] = &failure{reason: entry.Status.Reason, example: entry.Source.DisplayName}
+			}
+			e.failures[entry.Status.ErrorCode].n++
+			words = append(words, entry.Status.Reason, entry.Status.RecommendedAction)
+		}
+		for _, s := range entry.Steps {
+			words = append(words, s.Description)
+		}
+		e.logged[entry.Source.ID] = append(e.logged[entry.Source.ID], words...)
+	}
+}
+
+// judge compares each target with the company, then runs each application again.
+func (w *world) judge(ctx context.Context) error {
+	for _, e := range w.ends {
+		var err error
+		if e.compared, err = compare(ctx, e.server, w.company); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		e.all, e.writes = e.recorder.count()
+		if _, err := w.source.run(ctx, e.name); err != nil {
+			return err
+		}
+		all, writes := e.recorder.count()
+		e.second, e.secondW = all-e.all, writes-e.writes
+		if e.notes, err = w.source.notes(ctx, e.name); err != nil {
+			return err
+		}
+		e.sort()
+		w.say("%s: %d of %d people, %d of %d groups, %d of %d memberships; %d requests, %d of them writes; the second run sent %d, %d of them writes",
+			e.name, e.compared.peopleOK, e.compared.people, e.compared.groupsOK, e.compared.groups, e.compared.membersOK, e.compared.memberships, e.all, e.writes, e.second, e.secondW)
+		w.explain(e)
+	}
+	return nil
+}
+
+// sort separates the differences that the log names from those that it hides.
+func (e *end) sort() {
+	for _, d := range e.compared.differences {
+		if e.names(d) {
+			e.named = append(e.named, d)
+		} else {
+			e.unnamed = append(e.unnamed, d)
+		}
+	}
+}
+
+// names reports whether the log tells of a difference: an entry about the object that is no success,
+// or whose steps name the attribute.
+func (e *end) names(d difference) bool {
+	if d.attribute == "" {
+		return e.failed[d.objectID]
+	}
+	attribute := strings.TrimSuffix(d.attribute, ".value")
+	return slices.ContainsFunc(e.logged[d.objectID], func(words string) bool { return strings.Contains(words, attribute) })
+}
+
+func (w *world) explain(e *end) {
+	for code, f := range e.failures {
+		w.say("  log: %d × %s, such as %s: %s", f.n, code, f.example, f.reason)
+	}
+	for _, note := range e.notes {
+		w.say("  note: %s", note)
+	}
+	for i, d := range e.unnamed {
+		if i == 30 {
+			w.say("  … %d more", len(e.unnamed)-i)
+			break
+		}
+		w.say("  not in the log: %s", d)
+	}
+	for i, d := range e.named {
+		if i == 10 {
+			w.say("  … %d more", len(e.named)-i)
+			break
+		}
+		w.say("  in the log: %s", d)
+	}
+}
+
+// verdict is an error if a target differs without a word in the log, or if a second run changes
+// something.
+func (w *world) verdict() error {
+	var problems []error
+	for _, e := range w.ends {
+		if n := len(e.unnamed); n > 0 {
+			problems = append(problems, fmt.Errorf("%s: %d differences that the log does not name, such as: %s", e.name, n, e.unnamed[0]))
+		}
+		if e.secondW > 0 || e.second > 1 {
+			problems = append(problems, fmt.Errorf("%s: the second run sent %d requests, %d of them writes", e.name, e.second, e.secondW))
+		}
+	}
+	return errors.Join(problems...)
+}

@@ -366,7 +366,7 @@ func (h *Handle) checkID(ctx context.Context, tx Tx, id string) error {
 	if id == "" {
 		return nil
 	}
-	used, err := tx.IsUsed(ctx, id)
+	used, err := tx.ObjectExists(ctx, id)
 	if err == nil && used {
 		return taken(attrObjectID, "objectId %s belongs to another object of directory %s, or did until it was deleted permanently", id, h.Directory.Name).
 			Advise("leave objectId out, and a new one is made")
@@ -480,7 +480,7 @@ func (h *Handle) groupIn(ctx context.Context, tx Tx, objectID string) (Group, er
 // NameWarning says in a sentence which other groups have the same display name, or one that looks
 // the same; "" if none does. Most applications find a group by its name.
 func (h *Handle) NameWarning(ctx context.Context, g Group) (string, error) {
-	alike, err := h.store.GroupsLike(ctx, h.Directory.ID, g.Look())
+	alike, err := h.store.GroupsLookingLike(ctx, h.Directory.ID, g.Look())
 	if err != nil {
 		return "", err
 	}

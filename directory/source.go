@@ -187,7 +187,7 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 				c.More = true
 				return c, nil
 			}
-			some, err := h.store.Concerned(ctx, h.Directory.ID, app, what.group, what.role, from, room)
+			some, err := h.store.AffectedUsers(ctx, h.Directory.ID, app, what.group, what.role, from, room)
 			if err != nil {
 				return Changes{}, err
 			}

@@ -36,8 +36,8 @@ type Store interface {
 	Group(ctx context.Context, d ID, objectID string) (Group, error)
 	// GroupsNamed returns the groups with a sort key, soft-deleted ones or others, at most 100.
 	GroupsNamed(ctx context.Context, d ID, sortKey string, deleted bool) ([]Group, error)
-	// GroupsLike returns the groups with a look that are not deleted, at most 100.
-	GroupsLike(ctx context.Context, d ID, look string) ([]Group, error)
+	// GroupsLookingLike returns the groups with a look that are not deleted, at most 100.
+	GroupsLookingLike(ctx context.Context, d ID, look string) ([]Group, error)
 	// Groups lists by (SortKey, ObjectID), as Users does.
 	Groups(ctx context.Context, d ID, q GroupQuery) ([]Group, error)
 	CountGroups(ctx context.Context, d ID, q GroupQuery) (int, error)
@@ -71,9 +71,10 @@ type Store interface {
 	// WasAssigned reports whether a group is assigned to an application, or was as long ago as events
 	// are kept.
 	WasAssigned(ctx context.Context, d ID, application, group string) (bool, error)
-	// Concerned lists users by object id: those who are direct members of a group, or were as long ago
-	// as events are kept; or, if role is not empty, those who have a role of an application.
-	Concerned(ctx context.Context, d ID, application, group, role, after string, limit int) ([]string, error)
+	// AffectedUsers lists users by object id: those who are direct members of a group, or were as
+	// long ago as events are kept; or, if role is not empty, those who have a role of an
+	// application.
+	AffectedUsers(ctx context.Context, d ID, application, group, role, after string, limit int) ([]string, error)
 	// Events reads the directory's events after a position, oldest first.
 	Events(ctx context.Context, d ID, after event.Position, limit int) ([]event.Event, error)
 	// LastEvent returns the newest position before which no event can appear any more.
@@ -129,8 +130,8 @@ type Tx interface {
 	// PurgeGroup hides a group for good. Its memberships and assignments stay as long as the events
 	// about them.
 	PurgeGroup(ctx context.Context, objectID string, at time.Time) error
-	// IsUsed reports whether a user or group has the object id, or a purged group had it.
-	IsUsed(ctx context.Context, objectID string) (bool, error)
+	// ObjectExists reports whether a user or group has the object id, or a purged group had it.
+	ObjectExists(ctx context.Context, objectID string) (bool, error)
 	// GroupsOf lists the groups that a user or group is a direct member of, soft-deleted ones included.
 	GroupsOf(ctx context.Context, objectID string) ([]Group, error)
 	// AddMember and RemoveMember report whether they changed anything.

@@ -144,7 +144,7 @@ func BenchmarkIdleJobs(b *testing.B) {
 		}
 	}
 	watch := provision.Watcher{
-		Store: w.store, Sources: w.source, Heads: w.store.Heads, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
+		Store: w.store, Sources: w.source, NewestPositions: w.store.NewestPositions, Now: w.clock.now, Log: slog.New(slog.DiscardHandler),
 		Wake: func(context.Context, provision.Key) error { return nil },
 	}
 	for b.Loop() {

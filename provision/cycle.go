@@ -279,7 +279,7 @@ func (r *run) relistDue(ctx context.Context) error {
 	if r.forced || r.state.Cycle.Kind == InitialCycle {
 		until = time.Time{} // the zero time selects all of them
 	}
-	ids, err := r.e.Store.Recalled(ctx, k, until)
+	ids, err := r.e.Store.DueEscrowIDs(ctx, k, until)
 	if err != nil {
 		return err
 	}
@@ -305,11 +305,11 @@ func (r *run) relistDue(ctx context.Context) error {
 // time ago.
 func (r *run) withoutAccount(ctx context.Context) ([]string, error) {
 	now, k := r.e.Now(), r.job.Key
-	ids, err := r.e.Store.Lost(ctx, k)
+	ids, err := r.e.Store.LostIDs(ctx, k)
 	if err != nil || now.Before(r.state.NextUnmatched) {
 		return ids, err
 	}
-	unmatched, err := r.e.Store.Unmatched(ctx, k)
+	unmatched, err := r.e.Store.UnmatchedIDs(ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -434,7 +434,7 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		s.advanceImport(ids, Links)
 		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
 	case Links:
-		ids, err := r.e.Store.Linked(ctx, r.job.Key, s.After, importPage)
+		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, s.After, importPage)
 		if err != nil {
 			return imported{}, err
 		}
@@ -530,10 +530,10 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 	var p Report
 	var err error
-	if p.Waits, err = r.e.Store.Waits(ctx, r.job.Key); err != nil {
+	if p.Waits, err = r.e.Store.CountWaiting(ctx, r.job.Key); err != nil {
 		return nil, err
 	}
-	if p.Failing, err = r.e.Store.Failing(ctx, r.job.Key); err != nil {
+	if p.Failing, err = r.e.Store.CountFailing(ctx, r.job.Key); err != nil {
 		return nil, err
 	}
 	p.settleOldest(r.e.Now(), orDefault(r.e.LeaverPatience, DefaultLeaverPatience))

@@ -242,7 +242,7 @@ func (r *run) pass() *pass {
 		doubt: slices.Clone(r.state.InFlight),
 		others: knowledge{
 			read:    r.reader.read,
-			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.Known(ctx, r.job.Key, id) },
+			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.KnownAbout(ctx, r.job.Key, id) },
 			holder:  func(ctx context.Context, k MatchKey) (string, error) { return r.e.Store.Holder(ctx, r.job.Key, k) },
 			awaited: func(ctx context.Context, id string) (*Awaited, error) { return r.e.Store.Awaited(ctx, r.job.Key, id) },
 		},

@@ -1371,9 +1371,9 @@ type countingStore struct {
 	watched int
 }
 
-func (s *countingStore) Watched(ctx context.Context) (map[provision.Key]provision.State, error) {
+func (s *countingStore) WatchedStates(ctx context.Context) (map[provision.Key]provision.State, error) {
 	s.watched++
-	return s.Store.Watched(ctx)
+	return s.Store.WatchedStates(ctx)
 }
 
 // TestIdleJobsAreAskedForInOneStatement looks again and again while nothing happens, and then after an event.
@@ -1386,7 +1386,7 @@ func TestIdleJobsAreAskedForInOneStatement(t *testing.T) {
 		counted := &countingStore{Store: b.store}
 		woken := 0
 		watcher := &provision.Watcher{
-			Store: counted, Sources: b.engine.Sources, Heads: b.store.Heads, Now: b.clock.now,
+			Store: counted, Sources: b.engine.Sources, NewestPositions: b.store.NewestPositions, Now: b.clock.now,
 			Wake: func(context.Context, provision.Key) error { woken++; return nil },
 		}
 		look := func() {

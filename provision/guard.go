@@ -283,7 +283,7 @@ func (r *run) catchUp(ctx context.Context) error {
 // judge decides about the causes that are complete. Rows that were found late wait until nobody is
 // left to be looked at: then all of them are known. It reports whether it decided anything.
 func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
-	all, err := r.e.Store.Judging(ctx, r.job.Key)
+	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {
 		return false, err
 	}
@@ -346,7 +346,7 @@ func (r *run) complete(ctx context.Context, c JudgedCause) (done bool, again tim
 
 // judgeable reports whether a cause can be judged now, and otherwise when to look again.
 func (r *run) judgeable(ctx context.Context) (now bool, again time.Time, err error) {
-	all, err := r.e.Store.Judging(ctx, r.job.Key)
+	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {
 		return false, time.Time{}, err
 	}

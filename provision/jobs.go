@@ -714,11 +714,11 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	waits, err := j.Store.Waits(ctx, k)
+	waits, err := j.Store.CountWaiting(ctx, k)
 	if err != nil {
 		return Report{}, err
 	}
-	failing, err := j.Store.Failing(ctx, k)
+	failing, err := j.Store.CountFailing(ctx, k)
 	if err != nil {
 		return Report{}, err
 	}

@@ -305,7 +305,7 @@ func (k *killWorld) idle() bool {
 		}
 	}()
 	jobs := store.Provisioning{DB: db}
-	states, err := jobs.Watched(k.t.Context())
+	states, err := jobs.WatchedStates(k.t.Context())
 	if err != nil {
 		k.t.Fatal(err)
 	}

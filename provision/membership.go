@@ -190,7 +190,7 @@ type memberSync struct {
 // run does what there is to do. done is false if the slice ended before.
 func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 	r := s.l.r
-	known, err := r.e.Store.Known(ctx, r.job.Key, s.group)
+	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, s.group)
 	if err != nil {
 		return false, err
 	}
@@ -255,7 +255,7 @@ func (s *memberSync) read(ctx context.Context, after string) error {
 			members = append(members, e.Member)
 		}
 	}
-	return r.e.Store.MembersRead(ctx, r.fence, s.group, after, upTo, members)
+	return r.e.Store.RecordReadMembers(ctx, r.fence, s.group, after, upTo, members)
 }
 
 // memberChange is one membership to add or to remove.
@@ -450,11 +450,11 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 			return err
 		}
 		s.waits = s.l.r.e.Now()
-		return s.l.r.e.Store.MembersLost(s.firm, s.l.r.fence, s.group)
+		return s.l.r.e.Store.MarkMembersLost(s.firm, s.l.r.fence, s.group)
 	}
 	if te.Kind == NotFound { // the group itself is gone: it is looked for, and gets all members then
 		s.gone = true
-		return s.l.r.e.Store.GroupMissed(s.firm, s.l.r.fence, s.group)
+		return s.l.r.e.Store.MarkGroupMissed(s.firm, s.l.r.fence, s.group)
 	}
 	s.problem = te
 	if suspicious(te) && s.l.prove(s.firm, te) != nil {

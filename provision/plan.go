@@ -137,7 +137,7 @@ func (r *run) candidates(ctx context.Context, initial bool, page func(ids []stri
 		}
 		return page(fresh)
 	}
-	ids, err := r.e.Store.Recalled(ctx, r.job.Key, r.e.Now())
+	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, r.e.Now())
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (r *run) evaluateForPlan(ctx context.Context, p *pass, ids []string) ([]*wo
 		if errs[i] = ctx.Err(); errs[i] != nil {
 			return
 		}
-		known, err := r.e.Store.Known(ctx, r.job.Key, ids[i])
+		known, err := r.e.Store.KnownAbout(ctx, r.job.Key, ids[i])
 		if err != nil {
 			errs[i] = err
 			return

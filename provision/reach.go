@@ -116,7 +116,7 @@ func (j *Jobs) linked(ctx context.Context, k Key) (map[string]bool, error) {
 	all := make(map[string]bool)
 	after := ""
 	for {
-		ids, err := j.Store.Linked(ctx, k, after, importPage)
+		ids, err := j.Store.LinkedIDs(ctx, k, after, importPage)
 		if err != nil {
 			return nil, err
 		}

@@ -181,7 +181,7 @@ func TestALinkOfAnEarlierVersionIsReadOnce(t *testing.T) {
 
 func (w *world) link(id string) provision.Link {
 	w.t.Helper()
-	known, err := w.store.Known(w.t.Context(), w.key, id)
+	known, err := w.store.KnownAbout(w.t.Context(), w.key, id)
 	if err != nil || known.Link == nil {
 		w.t.Fatalf("%s: %+v, %v", id, known, err)
 	}

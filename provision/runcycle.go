@@ -133,7 +133,7 @@ func (r *run) whyWaits(ctx context.Context) (string, error) {
 	if r.e.Now().Before(r.state.Cooldown) {
 		return "The application asked for a pause.", nil
 	}
-	waits, err := r.e.Store.Waits(ctx, r.job.Key)
+	waits, err := r.e.Store.CountWaiting(ctx, r.job.Key)
 	for _, w := range waits {
 		if w.Reason != "" {
 			return w.Reason, err

@@ -35,8 +35,8 @@ type Store interface {
 	MappingVersion(ctx context.Context, k Key, number int64) (MappingVersion, error)
 
 	State(ctx context.Context, k Key) (State, error)
-	// Watched returns the states of jobs that are Automatic and On.
-	Watched(ctx context.Context) (map[Key]State, error)
+	// WatchedStates returns the states of jobs that are Automatic and On.
+	WatchedStates(ctx context.Context) (map[Key]State, error)
 	Counts(ctx context.Context, k Key) (Counts, error)
 	Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error)
 	// CountLogs returns the number of entries that a query selects. It ignores the query's Before
@@ -52,41 +52,41 @@ type Store interface {
 	NextPending(ctx context.Context, k Key, without Lane) (time.Time, error)
 	// LinkStates returns the states of the links of objects. Those without a link are not in it.
 	LinkStates(ctx context.Context, k Key, objectIDs []string) (map[string]LinkState, error)
-	// Waits returns who is on the list and not held, by lane and reason.
-	Waits(ctx context.Context, k Key) ([]Waits, error)
-	// Failing returns who is in escrow, by lane and code.
-	Failing(ctx context.Context, k Key) ([]Failing, error)
+	// CountWaiting returns who is on the list and not held, by lane and reason.
+	CountWaiting(ctx context.Context, k Key) ([]Waits, error)
+	// CountFailing returns who is in escrow, by lane and code.
+	CountFailing(ctx context.Context, k Key) ([]Failing, error)
 	// CountPending returns how many objects are on the list.
 	CountPending(ctx context.Context, k Key) (int, error)
 	// PendingIDs returns the ids of all pending objects, including those that are not due yet.
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
-	// Known returns everything remembered about one object, for a plan.
-	Known(ctx context.Context, k Key, objectID string) (Pending, error)
+	// KnownAbout returns everything remembered about one object, for a plan.
+	KnownAbout(ctx context.Context, k Key, objectID string) (Pending, error)
 	// Owner returns the object of a kind that is linked to an account or group of the target, or "".
 	Owner(ctx context.Context, k Key, kind ObjectKind, targetID string) (objectID string, err error)
 	// Holder returns the object whose account has a value of the first matching attribute, or "".
 	Holder(ctx context.Context, k Key, key MatchKey) (objectID string, err error)
 	// Awaited returns the value that an object waits for, or nil.
 	Awaited(ctx context.Context, k Key, objectID string) (*Awaited, error)
-	// Linked pages through the ids of linked objects.
-	Linked(ctx context.Context, k Key, after string, limit int) ([]string, error)
-	// Recalled returns the objects whose escrow is due by now, or all objects in escrow if now is
-	// zero.
-	Recalled(ctx context.Context, k Key, now time.Time) ([]string, error)
-	// Lost returns the objects whose link is Lost.
-	Lost(ctx context.Context, k Key) ([]string, error)
+	// LinkedIDs pages through the ids of linked objects.
+	LinkedIDs(ctx context.Context, k Key, after string, limit int) ([]string, error)
+	// DueEscrowIDs returns the objects whose escrow is due by now, or all objects in escrow if now
+	// is zero.
+	DueEscrowIDs(ctx context.Context, k Key, now time.Time) ([]string, error)
+	// LostIDs returns the objects whose link is Lost.
+	LostIDs(ctx context.Context, k Key) ([]string, error)
 	// GoneSince returns the objects whose link became Gone after since.
 	GoneSince(ctx context.Context, k Key, since time.Time) ([]string, error)
 	// NextRetry returns when the earliest escrow is due, or zero if there is none.
 	NextRetry(ctx context.Context, k Key) (time.Time, error)
-	// Unmatched returns the objects without an account.
-	Unmatched(ctx context.Context, k Key) ([]string, error)
+	// UnmatchedIDs returns the objects without an account.
+	UnmatchedIDs(ctx context.Context, k Key) ([]string, error)
 
 	// Memberships returns what is to be done about the memberships of a group, at most limit of them.
 	Memberships(ctx context.Context, k Key, group string, limit int) (MembersWork, error)
-	// MembersRead puts members of a group on its list: those of a page, and whoever is remembered
-	// between after and upTo and is not on the page. An empty upTo is the end.
-	MembersRead(ctx context.Context, f Fence, group, after, upTo string, members []string) error
+	// RecordReadMembers puts members of a group on its list: those of a page, and whoever is
+	// remembered between after and upTo and is not on the page. An empty upTo is the end.
+	RecordReadMembers(ctx context.Context, f Fence, group, after, upTo string, members []string) error
 	// RecordMembers writes what became of memberships, together with the state that counts them and a
 	// log entry, if not nil.
 	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
@@ -94,18 +94,18 @@ type Store interface {
 	JudgeMembers(ctx context.Context, f Fence, group string, all []EndingMember) error
 	// RetryMembers puts memberships that the target refused on the group's list again.
 	RetryMembers(ctx context.Context, f Fence, group string) error
-	// GroupMissed notes that the target does not know a group any more, and has it looked for.
-	GroupMissed(ctx context.Context, f Fence, group string) error
-	// MembersLost notes that the target has lost all members of a group, and has all looked at.
-	MembersLost(ctx context.Context, f Fence, group string) error
+	// MarkGroupMissed notes that the target does not know a group any more, and has it looked for.
+	MarkGroupMissed(ctx context.Context, f Fence, group string) error
+	// MarkMembersLost notes that the target has lost all members of a group, and has all looked at.
+	MarkMembersLost(ctx context.Context, f Fence, group string) error
 
 	// SaveState writes only the state, with an event unless e is nil.
 	SaveState(ctx context.Context, f Fence, s State, e *event.Event) error
 	// Import adds objects to look at, together with the state whose watermark covers them.
 	// ended are causes of which no change follows.
 	Import(ctx context.Context, f Fence, s State, listed []Listed, ended ...string) error
-	// Judging returns the causes that have rows to judge.
-	Judging(ctx context.Context, k Key) ([]JudgedCause, error)
+	// CausesToJudge returns the causes that have rows to judge.
+	CausesToJudge(ctx context.Context, k Key) ([]JudgedCause, error)
 	// Judge counts the rows of a cause that are to be judged, and lets them through or holds them. It
 	// appends the event of held, unless rows of the cause were on hold before.
 	Judge(ctx context.Context, f Fence, cause, words string, held func(Judgement) event.Event) error

@@ -15,9 +15,10 @@ type Watcher struct {
 	Store   Store
 	Sources func(ctx context.Context, d SourceID) (Source, error)
 	Wake    func(ctx context.Context, k Key) error
-	// Heads returns the newest position of every directory with a job that runs. One statement then
-	// shows whether there is anything to look at. If it is nil, the sources are asked one by one.
-	Heads func(ctx context.Context) (map[SourceID]Cursor, error)
+	// NewestPositions returns the newest position of every directory with a job that runs. One
+	// statement then shows whether there is anything to look at. If it is nil, the sources are
+	// asked one by one.
+	NewestPositions func(ctx context.Context) (map[SourceID]Cursor, error)
 	// Woken, if not nil, gets a signal after each change that this process makes.
 	Woken <-chan struct{}
 	Every time.Duration // how often to look for changes of other processes; 0 means half a second
@@ -51,10 +52,10 @@ func (w *Watcher) Run(ctx context.Context) {
 
 // moved returns the directories that may have news, with their newest position.
 func (w *Watcher) moved(ctx context.Context) (map[SourceID]Cursor, error) {
-	if w.Heads == nil {
+	if w.NewestPositions == nil {
 		return nil, nil
 	}
-	heads, err := w.Heads(ctx)
+	heads, err := w.NewestPositions(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read positions of directories: %w", err)
 	}
@@ -69,16 +70,16 @@ func (w *Watcher) moved(ctx context.Context) (map[SourceID]Cursor, error) {
 // Look wakes the jobs that have changes now.
 func (w *Watcher) Look(ctx context.Context) error {
 	moved, err := w.moved(ctx)
-	if err != nil || w.Heads != nil && len(moved) == 0 {
+	if err != nil || w.NewestPositions != nil && len(moved) == 0 {
 		return err
 	}
-	states, err := w.Store.Watched(ctx)
+	states, err := w.Store.WatchedStates(ctx)
 	if err != nil {
 		return fmt.Errorf("read jobs: %w", err)
 	}
 	seen := make(map[Key]looked, len(states))
 	for k, s := range states {
-		if _, news := moved[k.Directory]; !news && w.Heads != nil {
+		if _, news := moved[k.Directory]; !news && w.NewestPositions != nil {
 			if before, ok := w.seen[k]; ok {
 				seen[k] = before
 			}

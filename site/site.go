@@ -133,8 +133,8 @@ type Tx interface {
 	Tokens(ctx context.Context) ([]Token, error) // newest first
 	InsertToken(ctx context.Context, t Token, hash secret.Hash) error
 	PutToken(ctx context.Context, t Token) error
-	// UseForm marks a form's number as used; ErrFormUsed if it was used before.
-	UseForm(ctx context.Context, number string, at time.Time) error
+	// UseFormNumber marks a form's number as used; ErrFormUsed if it was used before.
+	UseFormNumber(ctx context.Context, number string, at time.Time) error
 	AppendEvent(ctx context.Context, e event.Event) error
 	// Searchable returns the attributes that are declared searchable, in the order of their
 	// declarations.
@@ -145,9 +145,9 @@ type Tx interface {
 	// Resources calls visit with the stored document of each resource of a type, one at a time, in
 	// the order of lists. visit must not change the store, and must not keep doc after it returns.
 	Resources(ctx context.Context, name scim.TypeName, visit func(doc []byte) error) error
-	// KeepGroupNames records the displayName of each group, so that no other group can get it. It
-	// returns ErrNameShared, with the name, if two groups already have the same one.
-	KeepGroupNames(ctx context.Context) error
+	// MakeGroupNamesUnique records the displayName of each group, so that no other group can get
+	// it. It returns ErrNameShared, with the name, if two groups already have the same one.
+	MakeGroupNamesUnique(ctx context.Context) error
 	// FreeUnique deletes the record of which resource has which value of an attribute, because the
 	// values need no longer be unique.
 	FreeUnique(ctx context.Context, name scim.TypeName, path string) error

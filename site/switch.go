@@ -39,7 +39,7 @@ func keepGroupNames(ctx context.Context, tx Tx, next Site) error {
 	was, is := tx.Site().GroupNamesUnique(), next.GroupNamesUnique()
 	switch {
 	case is && !was:
-		return tx.KeepGroupNames(ctx)
+		return tx.MakeGroupNamesUnique(ctx)
 	case was && !is:
 		return tx.FreeUnique(ctx, "Group", "displayName")
 	}

@@ -119,7 +119,7 @@ func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, 
 	}
 	err := s.Store.UpdateSite(ctx, id, func(tx Tx) error {
 		if r.FormNumber != "" {
-			if err := tx.UseForm(ctx, r.FormNumber, now); err != nil {
+			if err := tx.UseFormNumber(ctx, r.FormNumber, now); err != nil {
 				return err
 			}
 		}

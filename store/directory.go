@@ -308,7 +308,7 @@ func (s Directories) view(ctx context.Context, d directory.ID, fn func(t directo
 type directoryTx struct {
 	tx        *sqldb.Tx
 	directory string
-	appended  *int // how many events
+	appended  *int // how many events the transaction has written so far
 }
 
 func (t directoryTx) lock(ctx context.Context) error {

@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// AssignmentsOf lists the assignments of a user or group by application, its own first.
+// AssignmentsOf lists the assignments of a user or group to applications. They are ordered by
+// application; in each application the direct assignment comes before those through groups.
 func (s Directories) AssignmentsOf(ctx context.Context, d directory.ID, objectID string) (all []directory.Assignment, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		all, err = collect(ctx, t.tx, scanAssignment, `
@@ -75,7 +76,8 @@ func storedRole(id string) string {
 	return id
 }
 
-// RolesOf returns the roles of the objects' own assignments to an application.
+// RolesOf returns the role of each object's direct assignment to an application, by object id.
+// Objects without a direct assignment are left out.
 func (s Directories) RolesOf(ctx context.Context, d directory.ID, application string, objectIDs []string) (map[string]directory.AppRole, error) {
 	roles := map[string]directory.AppRole{}
 	err := s.view(ctx, d, func(t directoryTx) error {
@@ -100,7 +102,7 @@ func (s Directories) RolesOf(ctx context.Context, d directory.ID, application st
 	return roles, err
 }
 
-// Roles returns an application's own roles, ordered by display name.
+// Roles returns the app roles that an application defines, ordered by display name.
 func (s Directories) Roles(ctx context.Context, d directory.ID, application string) (all []directory.AppRole, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		all, err = collect(ctx, t.tx, scanRole, `
@@ -113,7 +115,7 @@ func (s Directories) Roles(ctx context.Context, d directory.ID, application stri
 	return all, err
 }
 
-// CountRole counts the assignments with a role.
+// CountRole counts the assignments that have a given role of an application.
 func (s Directories) CountRole(ctx context.Context, d directory.ID, application, role string) (n int, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		n, err = t.CountRole(ctx, application, role)
@@ -290,7 +292,8 @@ func (s Directories) Objects(ctx context.Context, d directory.ID, application st
 	return all, err
 }
 
-// assignedUsers returns the next users who are assigned themselves or through a group.
+// assignedUsers returns the next users that are assigned to the application directly or through a
+// group.
 func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuery) ([]directory.User, error) {
 	groups, err := collect(ctx, t.tx, scanText, `
 		select a.group_id
@@ -338,7 +341,8 @@ func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuer
 		order by object_id`, args...)
 }
 
-// withAssignments adds the assignments of users, which are ordered by object id.
+// withAssignments adds to each user its assignments to the application. The users must be ordered
+// by object id.
 func (t directoryTx) withAssignments(ctx context.Context, application string, users []directory.User) ([]directory.Object, error) {
 	if len(users) == 0 {
 		return nil, nil
@@ -347,8 +351,9 @@ func (t directoryTx) withAssignments(ctx context.Context, application string, us
 		t.directory, application, users[0].ObjectID, users[len(users)-1].ObjectID)
 }
 
-// withRoles adds the assignments of users. own and through are conditions that select the users'
-// rows in directory_assignment a and in directory_member m.
+// withRoles adds to each user its assignments. own is an SQL condition that selects the users'
+// direct assignments in directory_assignment a. through selects their memberships in
+// directory_member m.
 func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own, through string, args ...any) ([]directory.Object, error) {
 	type assigned struct {
 		objectID string
@@ -392,7 +397,7 @@ func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own,
 	return all, nil
 }
 
-// WasAssigned reports whether there is a row about the group's assignment.
+// WasAssigned reports whether a group is assigned to an application, or was assigned to it earlier.
 func (s Directories) WasAssigned(ctx context.Context, d directory.ID, application, group string) (was bool, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		return t.tx.QueryRow(ctx, `
@@ -402,9 +407,10 @@ func (s Directories) WasAssigned(ctx context.Context, d directory.ID, applicatio
 	return was, err
 }
 
-// Concerned returns the object ids of users, in order: the present and past members of a group, or
-// the users with a role.
-func (s Directories) Concerned(ctx context.Context, d directory.ID, application, group, role, after string, limit int) (ids []string, err error) {
+// AffectedUsers returns the ids of the users that a change of a group or role affects, ordered by
+// id. For a group these are its present and past members. If role is set, they are the users with
+// that role.
+func (s Directories) AffectedUsers(ctx context.Context, d directory.ID, application, group, role, after string, limit int) (ids []string, err error) {
 	query, args := `
 		select member
 		from directory_member

@@ -9,8 +9,9 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// noteCause notes that the import of the context is alive. The first transaction that writes an
-// event for it adds its row, so an import that changes nothing leaves none.
+// noteCause records the time at which the import named in ctx last wrote to the directory. The
+// first transaction that writes an event for the import adds the import's row. An import that
+// changes nothing therefore leaves no row.
 func (t directoryTx) noteCause(ctx context.Context) error {
 	c := event.CauseIn(ctx)
 	if c.ID == "" {
@@ -30,7 +31,8 @@ func (t directoryTx) noteCause(ctx context.Context) error {
 		set seen = excluded.seen`, t.directory, c.ID, c.Words, now)
 }
 
-// Cause returns what is known of an import; the zero CauseInfo if there is no such import.
+// Cause returns the description and times of an import. It returns the zero CauseInfo if the import
+// has no row.
 func (s Directories) Cause(ctx context.Context, d directory.ID, id string) (info directory.CauseInfo, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		var since, seen int64

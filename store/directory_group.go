@@ -42,8 +42,9 @@ func (s Directories) GroupsNamed(ctx context.Context, d directory.ID, sortKey st
 	return all, err
 }
 
-// GroupsLike returns groups whose names look the same.
-func (s Directories) GroupsLike(ctx context.Context, d directory.ID, look string) (all []directory.Group, err error) {
+// GroupsLookingLike returns groups whose names look the same to a reader, such as names that differ
+// only in a Latin and a Cyrillic letter.
+func (s Directories) GroupsLookingLike(ctx context.Context, d directory.ID, look string) (all []directory.Group, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		all, err = collect(ctx, t.tx, scanGroup, `
 			select `+groupColumns+`
@@ -229,7 +230,8 @@ func deletedMembers(table string, membersFirst bool) string {
 				and m.directory = $1 and m.group_id = $2 and m.member = g.object_id and m.gone = 0`
 }
 
-// MemberIDs returns the members that are not deleted, ordered by object id.
+// MemberIDs returns the next members of a group, ordered by object id. It leaves out soft-deleted
+// members.
 func (s Directories) MemberIDs(ctx context.Context, d directory.ID, group, after string, limit int) (all []directory.Edge, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		all, err = collect(ctx, t.tx, func(row scanner) (directory.Edge, error) {
@@ -248,7 +250,8 @@ func (s Directories) MemberIDs(ctx context.Context, d directory.ID, group, after
 	return all, err
 }
 
-// MembersAmong returns which of some objects are members of a group that are not deleted.
+// MembersAmong returns which of the given objects are direct members of a group, each with its
+// kind. It leaves out soft-deleted members.
 func (s Directories) MembersAmong(ctx context.Context, d directory.ID, group string, objectIDs []string) (among map[string]directory.Kind, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		among = make(map[string]directory.Kind, len(objectIDs))
@@ -296,7 +299,7 @@ const (
 			where g.directory = $1 and g.purged = 0`
 )
 
-// GroupSnapshot returns groups with their assignment, ordered by object id.
+// GroupSnapshot returns groups with their assignment to an application, ordered by object id.
 func (s Directories) GroupSnapshot(ctx context.Context, d directory.ID, q directory.SnapshotQuery) (all []directory.GroupObject, err error) {
 	join := "left join"
 	if q.AssignedOnly {
@@ -358,7 +361,7 @@ func (t directoryTx) PurgeGroup(ctx context.Context, objectID string, at time.Ti
 	return err
 }
 
-func (t directoryTx) IsUsed(ctx context.Context, objectID string) (used bool, err error) {
+func (t directoryTx) ObjectExists(ctx context.Context, objectID string) (used bool, err error) {
 	err = t.tx.QueryRow(ctx, `
 		select exists (select 1 from directory_user where directory = $1 and object_id = $2)
 			or exists (select 1 from directory_group where directory = $1 and object_id = $2)`, t.directory, objectID).Scan(&used)

@@ -20,8 +20,9 @@ import (
 // Erasures implements erasure.Store.
 type Erasures struct{ DB *DB }
 
-// accountTables returns the tables with accounts and settings. Their values can belong to other
-// people too. The person's own rows in them are deleted with the account.
+// accountTables returns the tables with accounts and settings. Erasing a person does not search
+// them, because their values can belong to other people too. The rows of the person are deleted
+// with the account.
 func accountTables() []string {
 	return []string{"resource_value", "resource_unique", "resource_count", "membership", "identity", "saml_connection", "value_index", "directory_user", "directory_group", "directory_member", "directory_group_assignment", "directory_app_role", "directory_application", "job", "job_state"}
 }
@@ -38,8 +39,8 @@ type textTable struct {
 	person  string   // the column that identifies the person a row is about, or ""
 }
 
-// textTables returns a scope's tables with text. It reads the database's own catalog, so that it
-// also finds tables that are added later.
+// textTables returns the tables of a site or directory that contain text. It reads the database's
+// own catalog, so that it also finds tables that are added later.
 func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTable, error) {
 	owned, err := Retention(s).tablesOf(ctx, removal{kind: scope.Kind, owner: scope.ID})
 	if err != nil {
@@ -79,7 +80,7 @@ func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTabl
 			}
 		}
 		if o.name == "resource" {
-			t.person = "" // the person's own row is deleted with the account
+			t.person = "" // Deleting the account deletes the person's own row.
 		}
 		tables = append(tables, t)
 	}
@@ -149,10 +150,11 @@ func (s Erasures) walkTable(ctx context.Context, work *sqldb.Slicer, t textTable
 	}
 }
 
-// walkRows is how many rows are read at a time.
+// walkRows is the number of rows that walkTable reads at a time.
 const walkRows = 1_000
 
-// Scrub removes the person's data from every table of the scope that has text.
+// Scrub removes the person's data from every table with text that belongs to the site or directory.
+// It returns how many rows changed.
 func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person, since time.Time) (changed int, err error) {
 	tables, err := s.textTables(ctx, scope)
 	if err != nil {
@@ -181,7 +183,7 @@ func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person
 	return changed, nil
 }
 
-// writeRows stores changed rows, and deletes the rows whose texts are empty.
+// writeRows stores changed rows. It deletes the rows whose texts map is nil.
 func (s Erasures) writeRows(ctx context.Context, work *sqldb.Slicer, t textTable, rows []textRow) error {
 	for len(rows) > 0 {
 		some := rows[:min(work.Rows(), len(rows))]
@@ -220,8 +222,8 @@ func writeRow(ctx context.Context, tx *sqldb.Tx, t textTable, r textRow) error {
 	return tx.Send(ctx, "update "+t.name+" set "+strings.Join(set, ", ")+" where "+where, args...)
 }
 
-// scrubRow returns the changed columns of a row, and whether it differs. A row without texts must
-// be deleted.
+// scrubRow removes the person's data from a row. It returns the columns that changed, and whether
+// any did. If the returned row has no texts, the caller must delete the row.
 func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs bool) {
 	own := r.person == p.ID
 	next := map[string]string{}
@@ -260,7 +262,7 @@ func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 			set("search_text", search)
 		}
 	case strings.HasPrefix(t.name, "job_"):
-		if own { // the job needs only the two ids
+		if own { // provisioning needs only the ids of the person and of the account
 			set("name", p.Label())
 			set("reason", "")
 			if _, known := next["match_keys"]; known {
@@ -369,7 +371,7 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 // addressPattern matches email addresses in text.
 var addressPattern = regexp.MustCompile(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}.-]+[\p{L}\p{N}]`)
 
-// ValuesOf returns the values that, according to the logs and identities, the person once had.
+// ValuesOf returns the values that the person once had, as found in the logs and the identities.
 func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (values []string, err error) {
 	add := func(query string, read func(row scanner) error, args ...any) {
 		if err != nil {
@@ -391,7 +393,7 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 		if err := row.Scan(&name, &text, &data); err != nil || name == event.UserErased {
 			return err
 		}
-		if called, _, found := strings.Cut(text, " was "); found { // "ada@example.com was updated: …"
+		if called, _, found := strings.Cut(text, " was "); found { // the text is like "ada@example.com was updated: …"
 			values = append(values, called)
 		}
 		values = append(values, addressPattern.FindAllString(text, -1)...)
@@ -425,9 +427,9 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 	return values, err
 }
 
-// UniqueValues returns the values that no other account of the scope has.
+// UniqueValues returns those of the values that no other account of the site or directory has.
 func (s Erasures) UniqueValues(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error) {
-	left := map[string]string{} // by value: the value in lower case, as a document contains it
+	left := map[string]string{} // from each value to its quoted form in lower case, as it stands in a document
 	for _, v := range values {
 		quoted, err := json.Marshal(v)
 		if err != nil || v == "" {
@@ -458,7 +460,8 @@ func (s Erasures) UniqueValues(ctx context.Context, scope event.Scope, id string
 	return slices.Sorted(maps.Keys(left)), err
 }
 
-// finishWithin is how long Finish may take to give free pages back. A person is waiting for it.
+// finishWithin is how long Finish may spend on returning free pages to the file system. The
+// operator waits for it.
 const finishWithin = 20 * time.Second
 
 // Finish removes the traces of deleted rows from the SQLite file. On PostgreSQL, autovacuum does

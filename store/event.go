@@ -17,8 +17,8 @@ import (
 // Events implements event.Store.
 type Events struct{ DB *DB }
 
-// A reader that waits for older transactions looks again after settlePause, and then at growing
-// intervals.
+// A reader that waits for older transactions checks again after settlePause. Further pauses grow up
+// to settlePauseMax.
 const (
 	settlePause    = 2 * time.Millisecond
 	settlePauseMax = 50 * time.Millisecond
@@ -36,7 +36,7 @@ func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 		at = tx.Now()
 	}
 	if e.Scope.Kind == event.KindDirectory {
-		tx.Note() // wakes the jobs, which may have to send the change to an application
+		tx.Note() // wakes the jobs of the directory, which may have to send the change to an application
 	}
 	return tx.Send(ctx, `
 		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent, cause)
@@ -92,16 +92,17 @@ func (s Events) Read(ctx context.Context, scope event.Scope, after event.Positio
 	}
 }
 
-// read is Read without the wait. It also returns the position of the scope's newest event, whether
-// or not it is held back. On SQLite, which holds back none, that position is zero.
+// read returns the same events as Read, without waiting. It also returns the position of the
+// scope's newest event, whether or not that event is held back. On SQLite, which holds back no
+// events, that position is zero.
 func (s Events) read(ctx context.Context, scope event.Scope, after event.Position, limit int) (events []event.Event, newest event.Position, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
-		if floor, err := eventFloor(ctx, tx, scope); err != nil {
+		if floor, err := lastPrunedEvent(ctx, tx, scope); err != nil {
 			return err
 		} else if floor.After(after) {
 			return event.ErrPruned
 		}
-		if events, err = collect(ctx, tx, scanEvent, readEvents(tx), scope.Kind, scope.ID, after.Tx, after.Seq, limit); err != nil || s.DB.Kind() == sqldb.SQLite {
+		if events, err = collect(ctx, tx, scanEvent, readEventsQuery(tx), scope.Kind, scope.ID, after.Tx, after.Seq, limit); err != nil || s.DB.Kind() == sqldb.SQLite {
 			return err
 		}
 		newest, err = lastEvent(ctx, tx, scope, "true")
@@ -110,11 +111,11 @@ func (s Events) read(ctx context.Context, scope event.Scope, after event.Positio
 	return events, newest, err
 }
 
-func readEvents(tx *sqldb.Tx) string {
+func readEventsQuery(tx *sqldb.Tx) string {
 	return `
 		select ` + eventColumns + `
 		from event
-		where scope_kind = $1 and scope_id = $2 and ` + later(tx) + ` and ` + settledCondition(tx) + `
+		where scope_kind = $1 and scope_id = $2 and ` + laterCondition(tx) + ` and ` + settledCondition(tx) + `
 		order by tx, seq
 		limit $5`
 }
@@ -140,7 +141,7 @@ func (s Events) Last(ctx context.Context, scope event.Scope) (last event.Positio
 		if last, err = lastEvent(ctx, tx, scope, settledCondition(tx)); err != nil || !last.IsZero() {
 			return err
 		}
-		last, err = eventFloor(ctx, tx, scope)
+		last, err = lastPrunedEvent(ctx, tx, scope)
 		return err
 	})
 	return last, err
@@ -180,7 +181,7 @@ func (s Events) Recent(ctx context.Context, scope event.Scope, subject string, b
 const rareEvents = "name not in ('user.created', 'user.updated', 'group.created', 'group.updated')"
 
 // knownActors is the condition of the index event_actor. It leaves out tokens and Rollcall itself,
-// for the same reason.
+// because their many events would make every SCIM request slower.
 const knownActors = "actor_kind not in ('', 'token', 'system')"
 
 // Slice implements event.Trail. Events of one site, one directory or the installation are in commit
@@ -208,7 +209,7 @@ func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event,
 	return events[:min(len(events), q.Limit)], nil
 }
 
-// sliceOrder compares events as Slice returns them.
+// sliceOrder compares two events for the order in which Slice returns them.
 func sliceOrder(q event.Slice, a, b event.Event) int {
 	order := cmp.Compare(a.Position.Seq, b.Position.Seq)
 	if q.Scope.IsSingle() {
@@ -224,9 +225,10 @@ func isRare(name string) bool {
 	return !strings.Contains(rareEvents, "'"+name+"'")
 }
 
-// sliceQuery returns the statement of a slice. If name is not empty, the slice has only events with
-// that name. An index returns the rows in order, so the statement reads only the rows that it
-// returns. The exception is a slice for one kind of scope, which filters the rows of all scopes.
+// sliceQuery returns the statement that reads a slice of the audit trail. If name is not empty, the
+// slice has only events with that name. An index returns the rows in order, so the statement reads
+// only the rows that it returns. The exception is a slice for one kind of scope, which filters the
+// rows of all scopes.
 func sliceQuery(q event.Slice, name string) (string, []any) {
 	var where []string
 	var args []any
@@ -267,7 +269,7 @@ func sliceQuery(q event.Slice, name string) (string, []any) {
 	return "select " + eventColumns + "\nfrom event\nwhere " + strings.Join(where, " and ") + "\norder by " + order + "\nlimit " + arg(q.Limit), args
 }
 
-// KnowsActor implements event.Trail.
+// KnowsActor reports whether the trail has an event of the actor with this id.
 func (s Events) KnowsActor(ctx context.Context, id string) (known bool, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found, err := collect(ctx, tx, scanPosition, "select tx, seq from event where actor_id = $1 and "+knownActors+" limit 1", id)
@@ -277,8 +279,8 @@ func (s Events) KnowsActor(ctx context.Context, id string) (known bool, err erro
 	return known, err
 }
 
-// PlaceOf implements event.Trail. It does a binary search on the primary key, so that times need no
-// index.
+// PlaceOf implements event.Trail. It finds the position that belongs to a time by a binary search
+// on the primary key, so that times need no index.
 func (s Events) PlaceOf(ctx context.Context, t time.Time) (at event.Position, err error) {
 	type place struct {
 		event.Position
@@ -325,7 +327,7 @@ func scanEvent(row scanner) (e event.Event, err error) {
 	var data string
 	err = row.Scan(&e.Position.Tx, &e.Position.Seq, &at, &e.Scope.Kind, &e.Scope.ID, &e.Name, &e.Actor, &e.Subject, &e.Text, &data,
 		&e.By.Kind, &e.By.ID, &e.By.Name, &e.By.Address, &e.By.UserAgent, &e.Cause)
-	if e.By.Kind == "" { // written before events had these columns
+	if e.By.Kind == "" { // the event was written before the table had columns for the actor
 		e.By = event.ParseActor(e.Actor)
 	}
 	e.Time = fromMicros(at)
@@ -335,20 +337,20 @@ func scanEvent(row scanner) (e event.Event, err error) {
 	return e, err
 }
 
-// later is the condition that an event comes after position ($3, $4). On SQLite every tx is 0, and the
-// index finds no range of pairs that ends with the row's number: it would read all events of the
-// scope.
-func later(tx *sqldb.Tx) string {
+// laterCondition returns the SQL condition that an event comes after the position ($3, $4). On
+// SQLite every tx is 0, so comparing it for equality suffices. With a comparison of pairs, SQLite
+// would read all events of the scope.
+func laterCondition(tx *sqldb.Tx) string {
 	if tx.Kind() == sqldb.SQLite {
 		return "tx = $3 and seq > $4"
 	}
 	return "(tx, seq) > ($3, $4)"
 }
 
-// settledCondition is the condition that no running transaction can still write an event before this one.
-// PostgreSQL gives a transaction its number when it first writes, and shows its rows when it
-// commits. So no row can appear any more below the oldest number that is still running. SQLite runs
-// write transactions one after the other.
+// settledCondition returns the SQL condition that no running transaction can still write an event
+// before the selected one. PostgreSQL gives a transaction its number when it first writes, and
+// shows its rows when it commits. So no more rows can appear below the oldest number that is still
+// running. SQLite needs no condition, because it runs write transactions one after the other.
 func settledCondition(tx *sqldb.Tx) string {
 	if tx.Kind() == sqldb.PostgreSQL {
 		return "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select base from event_base)"

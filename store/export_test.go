@@ -74,7 +74,7 @@ func PlanReadEvents(ctx context.Context, db *DB) (lines []string, err error) {
 		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) {
 			var a, b, c int
 			return line, row.Scan(&a, &b, &c, &line)
-		}, "explain query plan"+readEvents(tx), "directory", "d", 0, 7, 10)
+		}, "explain query plan"+readEventsQuery(tx), "directory", "d", 0, 7, 10)
 		return err
 	})
 	return lines, err

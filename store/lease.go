@@ -43,8 +43,8 @@ func (e ErrHeld) Error() string {
 // renews it.
 func (e ErrHeld) Holder() (owner string, until time.Time) { return e.Owner, e.Until }
 
-// ErrLeaseLost is returned for writes under an epoch that is over: another owner, or the same one,
-// has claimed the key since.
+// ErrLeaseLost is returned for writes under an old epoch: the key has been claimed again since, by
+// another owner or by the same one.
 var ErrLeaseLost error = leaseLost{}
 
 type leaseLost struct{}
@@ -112,8 +112,9 @@ func (s Leases) Held(ctx context.Context, kind, owner string) (keys []string, er
 	return keys, err
 }
 
-// HeldNow returns the keys of a kind that any owner holds, the one with the latest expiry first.
-func (s Leases) HeldNow(ctx context.Context, kind string) (keys []string, err error) {
+// HeldByAny returns the keys of a kind that are held by any owner. The key whose lease expires last
+// comes first.
+func (s Leases) HeldByAny(ctx context.Context, kind string) (keys []string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		keys, err = collect(ctx, tx, scanText, `
 			select key
@@ -286,7 +287,7 @@ func (s Leases) Overdue(ctx context.Context, kind string, now time.Time) (keys i
 	return keys, time.UnixMicro(max(0, oldest)), err
 }
 
-// WakeAll makes every key of a kind due at once if it waits for a certain time.
+// WakeAll makes every key of a kind due at once. It leaves alone the keys that only Wake makes due.
 func (s Leases) WakeAll(ctx context.Context, kind string) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		now := micros(tx.Now())

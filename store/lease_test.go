@@ -317,7 +317,7 @@ func TestHeldNowKnowsWhoLives(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 { // forgetting those that are dead changes nothing about the others
-			if keys, err := l.HeldNow(ctx, "address"); err != nil || cmp.Diff(keys, []string{"long", "short"}) != "" {
+			if keys, err := l.HeldByAny(ctx, "address"); err != nil || cmp.Diff(keys, []string{"long", "short"}) != "" {
 				t.Errorf("got %v, %v", keys, err)
 			}
 			if err := l.ForgetExpired(ctx, "address"); err != nil {
@@ -327,7 +327,7 @@ func TestHeldNowKnowsWhoLives(t *testing.T) {
 		if n, err := l.Epoch(ctx, "address", "dead"); err != nil || n != 0 {
 			t.Errorf("the dead one is known still: %d, %v", n, err)
 		}
-		if keys, err := l.HeldNow(ctx, "job"); err != nil || cmp.Diff(keys, []string{"other"}) != "" {
+		if keys, err := l.HeldByAny(ctx, "job"); err != nil || cmp.Diff(keys, []string{"other"}) != "" {
 			t.Errorf("another kind: %v, %v", keys, err)
 		}
 	})

@@ -31,7 +31,7 @@ func Restore(ctx context.Context, path, from, stamp string, prepare func(file st
 func schema() sqldb.Schema {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		panic(err) // the folder is embedded
+		panic(err) // cannot happen: the folder of migrations is embedded
 	}
 	return sqldb.Schema{
 		Migrations: files,
@@ -42,8 +42,8 @@ func schema() sqldb.Schema {
 	}
 }
 
-// touchLease writes to a lease that no process claims. The value must change, because SQLite writes
-// nothing when it stays the same.
+// touchLease writes a row to the lease table, to prove that the database accepts writes. No process
+// claims that lease. The value must change, because SQLite writes nothing when it stays the same.
 func touchLease(ctx context.Context, tx *sqldb.Tx) error {
 	_, err := tx.Exec(ctx, `
 		insert into lease (kind, key, owner, epoch, until, next_at)

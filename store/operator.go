@@ -13,9 +13,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// linkMemory is how long an expired link is kept, so that a user who opens it late is still told
+// expiredLinkKept is how long an expired link is kept. A user who opens the link in that time reads
 // that it has expired.
-const linkMemory = 30 * 24 * time.Hour
+const expiredLinkKept = 30 * 24 * time.Hour
 
 // Operators implements operator.Store.
 type Operators struct{ DB *DB }
@@ -25,7 +25,7 @@ func (s Operators) AddLink(ctx context.Context, l operator.LinkRecord, e event.E
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			delete from operator_link
-			where expires < $1`, micros(l.Created.Add(-linkMemory))); err != nil {
+			where expires < $1`, micros(l.Created.Add(-expiredLinkKept))); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `

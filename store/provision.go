@@ -81,14 +81,14 @@ func scanJob(row scanner) (provision.Job, error) {
 	return j, nil
 }
 
-// Values of the column groups. Earlier versions did nothing with groups, so their jobs must not begin
-// to provision groups by themselves.
+// Values of the column job.groups. Versions of Rollcall before group provisioning ignored groups.
+// Their jobs must not start to provision groups unless an operator decides so.
 const (
-	groupsOffered = "offered" // the stored mapping is from an earlier version
+	groupsOffered = "offered" // the stored mapping was written before Rollcall could provision groups
 	groupsOff     = "off"     // the group mapping is switched off, and no operator has decided about it yet
 )
 
-func groupsText(j provision.Job) string {
+func encodeGroupsState(j provision.Job) string {
 	if j.GroupsOffered {
 		return groupsOff
 	}
@@ -102,7 +102,7 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 	if err != nil {
 		return err
 	}
-	searches, err := searchesText(j)
+	searches, err := encodeSearches(j)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 			on conflict do nothing`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Created), micros(j.Modified), searches, string(j.Rehire), string(j.Swaps), j.AskedWhy, groupsText(j))
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Created), micros(j.Modified), searches, string(j.Rehire), string(j.Swaps), j.AskedWhy, encodeGroupsState(j))
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 	})
 }
 
-func searchesText(j provision.Job) (string, error) {
+func encodeSearches(j provision.Job) (string, error) {
 	if j.Searches == nil {
 		return "", nil
 	}
@@ -153,7 +153,7 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 	if err != nil {
 		return err
 	}
-	searches, err := searchesText(j)
+	searches, err := encodeSearches(j)
 	if err != nil {
 		return err
 	}
@@ -166,7 +166,7 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 			where directory = $1 and app = $2 and version = $16`,
 			string(j.Key.Directory), j.Key.App, string(j.Mode), j.TenantURL, base64.StdEncoding.EncodeToString(j.SealedSecret),
 			string(j.Status), string(j.Scope), string(document),
-			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Modified), searches, j.Version-1, string(j.Rehire), string(j.Swaps), j.AskedWhy, groupsText(j))
+			j.Version, j.LookAtAll, j.TryNow, j.ForgetFailures, j.ForgetLinks, micros(j.Modified), searches, j.Version-1, string(j.Rehire), string(j.Swaps), j.AskedWhy, encodeGroupsState(j))
 		if err != nil {
 			return err
 		}
@@ -183,8 +183,8 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 	})
 }
 
-// Secrets returns the sealed Secret Tokens. It reads only columns that the table has had from the
-// start, so that it can run before a migration.
+// Secrets returns the sealed Secret Tokens. It reads only columns that the table job has had since
+// the first migration, so that it can run before later migrations.
 func (s Provisioning) Secrets(ctx context.Context) (secrets []provision.SealedSecret, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		secrets, err = collect(ctx, tx, scanSecret, `
@@ -227,7 +227,7 @@ func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSec
 	})
 }
 
-// jobTables returns the tables with a job's rows. Each is keyed by the job.
+// jobTables returns the tables that hold a job's rows. The key of each begins with the job.
 func jobTables() []string {
 	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "job_awaited", "job_cause", "job_member", "job_member_read", "job_mapping", "provisioning_log"}
 }
@@ -299,8 +299,8 @@ func scanState(row scanner) (provision.State, error) {
 	return st, nil
 }
 
-// Watched returns the states of all jobs that are Automatic and On.
-func (s Provisioning) Watched(ctx context.Context) (states map[provision.Key]provision.State, err error) {
+// WatchedStates returns the states of all jobs with the mode Automatic and the status On.
+func (s Provisioning) WatchedStates(ctx context.Context) (states map[provision.Key]provision.State, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		states = map[provision.Key]provision.State{}
 		rows, err := tx.Query(ctx, `
@@ -329,9 +329,9 @@ func (s Provisioning) Watched(ctx context.Context) (states map[provision.Key]pro
 	return states, err
 }
 
-// Heads returns, for each directory with a job that is Automatic and On, the position of its newest
-// event that can be read.
-func (s Provisioning) Heads(ctx context.Context) (heads map[provision.SourceID]provision.Cursor, err error) {
+// NewestPositions returns the position of the newest readable event of each directory. It leaves
+// out directories without a job that is Automatic and On.
+func (s Provisioning) NewestPositions(ctx context.Context) (heads map[provision.SourceID]provision.Cursor, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		heads = map[provision.SourceID]provision.Cursor{}
 		_, err := collect(ctx, tx, func(row scanner) (d string, err error) {
@@ -378,8 +378,8 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 	return c, err
 }
 
-// knownColumns are the columns with everything that is stored about a person. knownJoins joins
-// their tables to a row p with the person's id.
+// knownColumns are the columns with everything that a job stores about a person. knownJoins joins
+// their tables to a row p that holds the person's id.
 const knownColumns = `
 	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved, l.aside, l.refers,
 	o.id, o.match_keys, o.sent, o.cycle, o.times,
@@ -392,8 +392,9 @@ const knownJoins = `
 	left join job_escrow e on e.directory = p.directory and e.app = p.app and e.object_id = p.object_id
 	left join job_unmatched u on u.directory = p.directory and u.app = p.app and u.object_id = p.object_id`
 
-// Pending returns the next people on the work list who are due, with everything stored about them:
-// by lane, then those who have waited longest. It leaves out the lane without.
+// Pending returns the next people on the work list who are due, with everything stored about them.
+// They are ordered by lane, and then by how long they have waited. Pending leaves out people in the
+// lane that the argument without names.
 func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, without provision.Lane, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
@@ -410,8 +411,8 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 	return all, err
 }
 
-// Known returns everything stored about one person.
-func (s Provisioning) Known(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
+// KnownAbout returns everything that a job stores about one person.
+func (s Provisioning) KnownAbout(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `
 			select p.object_id, '', 0, 0, 0, 0, coalesce(w.cause, ''), coalesce(w.takes, 0), coalesce(w.verdict, ''),`+knownColumns+`
@@ -482,7 +483,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 }
 
 // NextPending returns when the first person on the work list is due, or zero if the list is empty.
-// It leaves out the lane without.
+// It leaves out people in the lane that the argument without names.
 func (s Provisioning) NextPending(ctx context.Context, k provision.Key, without provision.Lane) (time.Time, error) {
 	return s.firstTime(ctx, k, `
 		select min(not_before), count(*)
@@ -490,8 +491,8 @@ func (s Provisioning) NextPending(ctx context.Context, k provision.Key, without 
 		where directory = $1 and app = $2 and verdict = 'ready' and lane <> $3`, int(without))
 }
 
-// Waits counts the people on the work list by lane and reason.
-func (s Provisioning) Waits(ctx context.Context, k provision.Key) (waits []provision.Waits, err error) {
+// CountWaiting counts the people on the work list by lane and reason.
+func (s Provisioning) CountWaiting(ctx context.Context, k provision.Key) (waits []provision.Waits, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		waits, err = collect(ctx, tx, func(row scanner) (w provision.Waits, err error) {
 			var lane, count, since, next int64
@@ -515,8 +516,8 @@ func (s Provisioning) Waits(ctx context.Context, k provision.Key) (waits []provi
 	return waits, err
 }
 
-// OldestLeaver returns the time since when an account has been waiting to be closed, the earliest
-// of all jobs; zero if none waits.
+// OldestLeaver returns how long an account has been waiting to be disabled or deleted: the start of
+// the longest wait over all jobs, or zero if no account waits.
 func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var oldest sql.NullInt64
@@ -533,8 +534,8 @@ func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err er
 	return since, err
 }
 
-// Failing counts the people in escrow by lane and code.
-func (s Provisioning) Failing(ctx context.Context, k provision.Key) (failing []provision.Failing, err error) {
+// CountFailing counts the people in escrow by lane and error code.
+func (s Provisioning) CountFailing(ctx context.Context, k provision.Key) (failing []provision.Failing, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		failing, err = collect(ctx, tx, func(row scanner) (f provision.Failing, err error) {
 			var lane, count, since int64
@@ -563,7 +564,8 @@ func (s Provisioning) CountPending(ctx context.Context, k provision.Key) (n int,
 	return n, err
 }
 
-// LinkStates returns the states of the links of people. Those without a link are not in it.
+// LinkStates returns the states of the links of people, by object id. People without a link are
+// left out.
 func (s Provisioning) LinkStates(ctx context.Context, k provision.Key, objectIDs []string) (states map[string]provision.LinkState, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		states = map[string]provision.LinkState{}
@@ -586,14 +588,14 @@ func (s Provisioning) LinkStates(ctx context.Context, k provision.Key, objectIDs
 	return states, err
 }
 
-// notListed selects escrows of people who are not on the work list.
+// notListed is an SQL condition on job_escrow. It selects the people who are not on the work list.
 const notListed = ` and not exists (
 	select 1
 	from job_pending p
 	where p.directory = job_escrow.directory and p.app = job_escrow.app and p.object_id = job_escrow.object_id)`
 
-// NextRetry returns when the earliest escrow is due, or zero if there is none. People who are on the
-// work list do not count: they are due at a time of their own.
+// NextRetry returns when the earliest retry of a person in escrow is due, or zero if there is none.
+// People who are on the work list do not count, because the work list has its own due times.
 func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time, error) {
 	return s.firstTime(ctx, k, `
 		select min(next_at), count(*)
@@ -601,8 +603,9 @@ func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time
 		where directory = $1 and app = $2`+notListed)
 }
 
-// firstTime returns the smallest time in a job's rows, or zero if there are none. A row that is always
-// due has the time 0, for which first returns the start of time, not zero.
+// firstTime returns the smallest time that the query finds in a job's rows, or zero if there are no
+// rows. Rows that are always due have the time 0. For these it returns 1970-01-01, not the zero
+// time.
 func (s Provisioning) firstTime(ctx context.Context, k provision.Key, query string, args ...any) (at time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var least sql.NullInt64
@@ -618,7 +621,7 @@ func (s Provisioning) firstTime(ctx context.Context, k provision.Key, query stri
 	return at, err
 }
 
-// PendingIDs returns the ids on the work list.
+// PendingIDs returns the object ids on the work list.
 func (s Provisioning) PendingIDs(ctx context.Context, k provision.Key) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
@@ -627,8 +630,8 @@ func (s Provisioning) PendingIDs(ctx context.Context, k provision.Key) ([]string
 		order by object_id`, string(k.Directory), k.App)
 }
 
-// Unmatched lists the people without an account.
-func (s Provisioning) Unmatched(ctx context.Context, k provision.Key) ([]string, error) {
+// UnmatchedIDs lists the ids of people without a matching account.
+func (s Provisioning) UnmatchedIDs(ctx context.Context, k provision.Key) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
 		from job_unmatched
@@ -636,8 +639,8 @@ func (s Provisioning) Unmatched(ctx context.Context, k provision.Key) ([]string,
 		order by object_id`, string(k.Directory), k.App)
 }
 
-// Lost lists the people whose account was not found when the engine last needed it.
-func (s Provisioning) Lost(ctx context.Context, k provision.Key) ([]string, error) {
+// LostIDs lists the ids of people whose account was not found when the engine last needed it.
+func (s Provisioning) LostIDs(ctx context.Context, k provision.Key) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
 		from job_link
@@ -645,7 +648,7 @@ func (s Provisioning) Lost(ctx context.Context, k provision.Key) ([]string, erro
 		order by object_id`, string(k.Directory), k.App, string(provision.Lost))
 }
 
-// GoneSince lists the people whose account was recorded as gone after a time.
+// GoneSince lists the ids of people whose account was recorded as gone after a given time.
 func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time.Time) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
@@ -654,8 +657,9 @@ func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time
 		order by object_id`, string(k.Directory), k.App, string(provision.Gone), micros(since))
 }
 
-// Recalled lists the escrows that are due and not on the work list, or all of them.
-func (s Provisioning) Recalled(ctx context.Context, k provision.Key, now time.Time) ([]string, error) {
+// DueEscrowIDs lists the ids of people in escrow. If now is zero, it lists all of them. Otherwise
+// it lists those whose retry is due and who are not on the work list.
+func (s Provisioning) DueEscrowIDs(ctx context.Context, k provision.Key, now time.Time) ([]string, error) {
 	if now.IsZero() {
 		return s.listIDs(ctx, `
 			select object_id
@@ -670,8 +674,9 @@ func (s Provisioning) Recalled(ctx context.Context, k provision.Key, now time.Ti
 		order by object_id`, string(k.Directory), k.App, micros(now))
 }
 
-// Linked pages through the people with a link.
-func (s Provisioning) Linked(ctx context.Context, k provision.Key, after string, limit int) ([]string, error) {
+// LinkedIDs lists the ids of people who have a link to an account: up to limit ids that follow
+// after.
+func (s Provisioning) LinkedIDs(ctx context.Context, k provision.Key, after string, limit int) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
 		from job_link
@@ -688,7 +693,8 @@ func (s Provisioning) listIDs(ctx context.Context, query string, args ...any) (i
 	return ids, err
 }
 
-// Owner returns the object of a kind that is linked to an account or group.
+// Owner returns the id of the user or group that is linked to an account or group of the target. It
+// returns "" if there is none.
 func (s Provisioning) Owner(ctx context.Context, k provision.Key, kind provision.ObjectKind, targetID string) (objectID string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `

@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Holder returns the object whose account has a value of the first matching attribute, or "".
+// Holder returns the id of the object whose account has a given value of the first matching
+// attribute. It returns "" if there is none.
 func (s Provisioning) Holder(ctx context.Context, k provision.Key, key provision.MatchKey) (objectID string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
@@ -28,7 +29,7 @@ func (s Provisioning) Holder(ctx context.Context, k provision.Key, key provision
 	return objectID, err
 }
 
-// Awaited returns what an object waits for, or nil.
+// Awaited returns the matching value that an object is waiting for, or nil if it waits for none.
 func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID string) (a *provision.Awaited, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found := provision.Awaited{}
@@ -54,8 +55,10 @@ func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID str
 	return a, err
 }
 
-// wakeWaiting records which people wait for a value. It puts those on the work list whose wait has
-// ended, because the value became free, its holder failed, or they are part of a circle.
+// wakeWaiting records which people wait for a matching value that another account still has. It
+// puts people on the work list when their wait has ended. That is so when the value became free,
+// when the update of the account with the value failed, or when people wait for each other in a
+// circle.
 func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) error {
 	for _, o := range outcomes {
 		if o.Awaits == nil && o.DropFail {
@@ -83,8 +86,9 @@ func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) er
 		if !o.Awaits.Fresh {
 			continue
 		}
-		// The holder may have given up the value while this person was worked on. Or the holder
-		// waits as well; the next evaluation finds out whether they form a circle.
+		// While this person was processed, the other account may have given up the value. Or the
+		// person with that account waits as well. The next evaluation finds out whether they wait
+		// for each other in a circle.
 		if err := t.makeDue(ctx, `
 			select a.object_id
 			from job_awaited a

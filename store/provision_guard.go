@@ -10,20 +10,22 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// keepVerdict is the condition that a row which is listed again keeps what the guard knows of it.
-// The placeholders are one Keeps.
-const keepVerdict = `(
+// keepsVerdict is an SQL condition for an object that is already on the work list and is added
+// again. It is true if the row keeps its present verdict and cause. The placeholders are the fields
+// of provision.Keeps.
+const keepsVerdict = `(
 	($12 = 1 and job_pending.verdict = 'held')
 	or ($13 = 1 and job_pending.verdict in ('judging', 'late'))
 	or ($14 = 1 and job_pending.verdict = 'judging' and job_pending.cause like '` + event.ImportCause + `%')
 	or ($15 = 1 and job_pending.verdict = 'rejected')
 	or ($16 = 1 and job_pending.verdict = 'ready' and job_pending.takes = 1))`
 
-// importOne puts one object on the work list, or lists it again.
+// putOnWorkList puts one object on the work list, or updates the row of an object that is already
+// there.
 //
-// A row that no longer takes access away is ready. If it was on hold or judged, it keeps its cause:
-// the mapping may still take access away, and then a worker finds that out.
-func (t jobTx) importOne(ctx context.Context, l provision.Listed, now int64) error {
+// A row whose new change takes no access away is ready. If the row was on hold or being judged, it
+// keeps its cause. The mapping may still take access away, and a worker then finds that out.
+func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64) error {
 	reason := l.Reason
 	if l.Verdict() == provision.Ready {
 		reason = ""
@@ -35,33 +37,26 @@ func (t jobTx) importOne(ctx context.Context, l provision.Listed, now int64) err
 		set not_before = 0, turn = job_pending.turn + 1,
 			why = case when excluded.why = $7 then job_pending.why else excluded.why end,
 			lane = case
-				when `+keepVerdict+` then job_pending.lane
+				when `+keepsVerdict+` then job_pending.lane
 				when excluded.why <> $8 and job_pending.lane < excluded.lane then job_pending.lane
 				else excluded.lane end,
-			verdict = case when `+keepVerdict+` then job_pending.verdict else excluded.verdict end,
-			takes = case when `+keepVerdict+` then job_pending.takes else excluded.takes end,
-			reason = case when `+keepVerdict+` then job_pending.reason else excluded.reason end,
+			verdict = case when `+keepsVerdict+` then job_pending.verdict else excluded.verdict end,
+			takes = case when `+keepsVerdict+` then job_pending.takes else excluded.takes end,
+			reason = case when `+keepsVerdict+` then job_pending.reason else excluded.reason end,
 			cause = case
-				when `+keepVerdict+` then job_pending.cause
+				when `+keepsVerdict+` then job_pending.cause
 				when excluded.takes = 0 and job_pending.verdict = 'held' then job_pending.cause
 				when excluded.takes = 0 and excluded.cause = '' and job_pending.verdict in ('judging', 'late') then job_pending.cause
 				else excluded.cause end
 		where $18 = 0 or job_pending.turn = $18`,
 		l.ObjectID, string(l.Why), int(l.Lane), now, string(provision.ByAbsence), string(provision.ByChange),
-		string(l.Verdict()), l.Cause, number(l.Takes), number(l.Keeps.Held), number(l.Keeps.Judging), number(l.Keeps.ImportJudging),
-		number(l.Keeps.Rejected), number(l.Keeps.Free), reason, l.Turn)
+		string(l.Verdict()), l.Cause, boolToInt(l.Takes), boolToInt(l.Keeps.Held), boolToInt(l.Keeps.Judging), boolToInt(l.Keeps.ImportJudging),
+		boolToInt(l.Keeps.Rejected), boolToInt(l.Keeps.Free), reason, l.Turn)
 }
 
-func number(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
-}
-
-// endCauses notes that no change of these causes follows. It removes the notes of causes that have
-// nothing on the list any more and are a month old.
-func (t jobTx) endCauses(ctx context.Context, causes []string) error {
+// markCausesComplete records that these causes are complete: no more changes of them follow. It
+// also deletes causes that are older than a month and have no rows on the work list.
+func (t jobTx) markCausesComplete(ctx context.Context, causes []string) error {
 	for _, cause := range causes {
 		now := t.tx.Now()
 		if err := t.exec(ctx, `
@@ -88,8 +83,8 @@ func (t jobTx) endCauses(ctx context.Context, causes []string) error {
 	return nil
 }
 
-// Judging returns the causes that have rows to judge.
-func (s Provisioning) Judging(ctx context.Context, k provision.Key) (all []provision.JudgedCause, err error) {
+// CausesToJudge returns the causes that have rows which still need a verdict.
+func (s Provisioning) CausesToJudge(ctx context.Context, k provision.Key) (all []provision.JudgedCause, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, func(row scanner) (c provision.JudgedCause, err error) {
 			var complete int
@@ -116,7 +111,8 @@ func (s Provisioning) Judging(ctx context.Context, k provision.Key) (all []provi
 	return all, err
 }
 
-// Judge counts what a cause takes away, and lets it through or holds it.
+// Judge counts the operations of a cause that take access away and have no verdict yet. If they are
+// too many, it puts them on hold. Otherwise it marks them ready. A cause is an import or a cycle.
 func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words string, held func(provision.Judgement) event.Event) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		j, err := t.tally(ctx, cause)
@@ -141,7 +137,7 @@ func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words
 			on conflict (directory, app, cause) do update
 			set words = excluded.words, passed = excluded.passed, links = excluded.links, batch = job_cause.batch + excluded.batch,
 				held = excluded.held, members_passed = excluded.members_passed, memberships = excluded.memberships`,
-			cause, words, micros(t.tx.Now()), j.Accounts.PassedAfter(), j.Accounts.Active, number(j.Held()),
+			cause, words, micros(t.tx.Now()), j.Accounts.PassedAfter(), j.Accounts.Active, boolToInt(j.Held()),
 			j.Accounts.OnHoldAfter()+j.Members.OnHoldAfter(), j.Members.PassedAfter(), j.Members.Active); err != nil {
 			return err
 		}
@@ -152,7 +148,7 @@ func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words
 	})
 }
 
-// tally counts what is to be judged of a cause, and what was judged before.
+// tally counts the operations of a cause that have no verdict yet, and those that got one earlier.
 func (t jobTx) tally(ctx context.Context, cause string) (j provision.Judgement, err error) {
 	a, m := &j.Accounts, &j.Members
 	var links, memberships int
@@ -188,11 +184,11 @@ func verdictOf(held bool) provision.Verdict {
 	return provision.Ready
 }
 
-// settleMembers changes the verdict of the removals of members of a cause. Their groups are worked on
-// if the removals may be sent.
+// settleMembers gives another verdict to the removals of group members that belong to a cause. If
+// the removals may be sent, it puts their groups on the work list.
 func (t jobTx) settleMembers(ctx context.Context, cause string, from, to provision.Verdict) error {
 	if to == provision.Ready {
-		if err := t.listMembers(ctx, `
+		if err := t.listGroupMembers(ctx, `
 			select distinct group_id as object_id
 			from job_member
 			where directory = $1 and app = $2 and verdict = $7 and verdict <> 'ready' and cause = $8`, string(from), cause); err != nil {
@@ -207,10 +203,10 @@ func (t jobTx) settleMembers(ctx context.Context, cause string, from, to provisi
 		where directory = $1 and app = $2 and verdict = $4 and verdict <> 'ready' and cause = $3`, cause, string(from), string(to))
 }
 
-// heldNames is how many names a cause shows.
-const heldNames = 5
+// namesPerCause is how many names HeldCauses returns as examples for each cause.
+const namesPerCause = 5
 
-// HeldCauses returns the causes with rows of a verdict, the oldest first.
+// HeldCauses returns the causes that have rows with this verdict, the oldest first.
 func (s Provisioning) HeldCauses(ctx context.Context, k provision.Key, v provision.Verdict) (all []provision.HeldCause, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = heldCauses(ctx, tx, k, v, "")
@@ -250,7 +246,7 @@ func heldCauses(ctx context.Context, tx *sqldb.Tx, k provision.Key, v provision.
 			limit 20`, string(k.Directory), k.App, string(v), c.ID); err != nil {
 			return nil, err
 		}
-		objects, err := heldObjects(ctx, tx, k, c.ID, v, "", heldNames)
+		objects, err := heldObjects(ctx, tx, k, c.ID, v, "", namesPerCause)
 		if err != nil {
 			return nil, err
 		}
@@ -261,8 +257,8 @@ func heldCauses(ctx context.Context, tx *sqldb.Tx, k provision.Key, v provision.
 	return all, nil
 }
 
-// heldOperations are the operations of a job that have the verdict $3. member is 1 for the removal of a
-// member of a group, and 0 for an account or a group.
+// heldOperations is a subquery for the operations of a job that have the verdict $3. member is 1
+// for the removal of a member from a group, and 0 for an account or a group.
 const heldOperations = `(
 	select cause, reason, 0 as member
 	from job_pending
@@ -272,7 +268,8 @@ const heldOperations = `(
 	from job_member
 	where directory = $1 and app = $2 and verdict = $3 and verdict <> 'ready')`
 
-// HeldObjects pages through the operations of a cause with a verdict, by their place.
+// HeldObjects returns one page of a cause's operations with this verdict. They are ordered by
+// place, which is the object id, or the group and the member.
 func (s Provisioning) HeldObjects(ctx context.Context, k provision.Key, cause string, v provision.Verdict, after string, limit int) (all []provision.HeldObject, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = heldObjects(ctx, tx, k, cause, v, after, limit)
@@ -304,7 +301,9 @@ func heldObjects(ctx context.Context, tx *sqldb.Tx, k provision.Key, cause strin
 		limit $6`, string(k.Directory), k.App, string(v), cause, after, limit, provision.MembersOf("")+"/")
 }
 
-// Decide approves or rejects the rows of a cause that are on hold.
+// Decide approves or rejects the rows of a cause that are on hold. It returns
+// provision.ErrNothingHeld if there are none, and provision.ErrChanged if the cause has another
+// batch now.
 func (s Provisioning) Decide(ctx context.Context, k provision.Key, cause string, batch int, approve bool, decided func(provision.HeldCause) event.Event) (held provision.HeldCause, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
@@ -347,7 +346,7 @@ func (s Provisioning) Decide(ctx context.Context, k provision.Key, cause string,
 		if err := t.exec(ctx, `
 			update job_cause
 			set held = 0, passed = passed + $4, members_passed = members_passed + $5
-			where directory = $1 and app = $2 and cause = $3`, cause, number(approve)*(held.Count-held.Members), number(approve)*held.Members); err != nil {
+			where directory = $1 and app = $2 and cause = $3`, cause, boolToInt(approve)*int64(held.Count-held.Members), boolToInt(approve)*int64(held.Members)); err != nil {
 			return err
 		}
 		if err := wakeLease(ctx, tx, provision.LeaseKind, k.String()); err != nil {

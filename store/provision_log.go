@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// addEntry adds a record to the provisioning log.
+// addEntry adds the outcome's entry to the provisioning log, if the outcome has one.
 func (t jobTx) addEntry(ctx context.Context, o provision.Outcome) error {
 	e := o.Entry
 	if e == nil || o.Counted {
@@ -30,7 +30,7 @@ func (t jobTx) addEntry(ctx context.Context, o provision.Outcome) error {
 		micros(e.ActivityTime), e.ID, o.ObjectID, e.CycleID, string(e.Action), string(e.Status.Status), searchText(e), redact.Document(string(document)))
 }
 
-// searchText returns the case-folded text that searches of the log look in.
+// searchText returns the case-folded text of an entry in which log searches look.
 func searchText(e *provision.LogEntry) string {
 	return scim.Fold(redact.Tokens(strings.Join([]string{
 		e.SourceIdentity.DisplayName, e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code,
@@ -71,8 +71,8 @@ func (s Provisioning) CountLogs(ctx context.Context, k provision.Key, q provisio
 	return n, err
 }
 
-// logQuery builds the query. Values from outside are always bound. It asks for one row more than a
-// page has.
+// logQuery builds the statement for a page of the log. Values from outside are always bound. It
+// selects one row more than the page has, to show whether another page follows.
 func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
 	args := []any{string(k.Directory), k.App}
 	bind := func(v any) string {

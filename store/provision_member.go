@@ -10,26 +10,28 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// groupIn returns the group that the id of work on memberships is about.
-func groupIn(id string) string { return strings.TrimSuffix(id, provision.MembersOf("")) }
+// groupOfMembersID returns the id of the group from the id of its memberships' row on the work
+// list.
+func groupOfMembersID(id string) string { return strings.TrimSuffix(id, provision.MembersOf("")) }
 
-// openMembers notes which memberships of a group have changed.
-func (t jobTx) openMembers(ctx context.Context, l provision.Listed) error {
+// markMemberships records which memberships of a group have changed and must be sent.
+func (t jobTx) markMemberships(ctx context.Context, l provision.Listed) error {
 	for _, m := range l.Members {
 		if err := t.exec(ctx, `
 			insert into job_member (directory, app, group_id, member, turn, cause, takes)
 			values ($1, $2, $3, $4, 1, $5, $6)
 			on conflict (directory, app, group_id, member) do update
 			set turn = job_member.turn + 1, cause = excluded.cause, takes = excluded.takes, verdict = 'ready', reason = ''`,
-			groupIn(l.ObjectID), m.Member, m.Cause, number(m.Takes)); err != nil {
+			groupOfMembersID(l.ObjectID), m.Member, m.Cause, boolToInt(m.Takes)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// listMembers puts the memberships of the groups that a query selects as object_id on the work list.
-func (t jobTx) listMembers(ctx context.Context, query string, args ...any) error {
+// listGroupMembers puts the memberships of groups on the work list. The query selects the groups'
+// ids as object_id.
+func (t jobTx) listGroupMembers(ctx context.Context, query string, args ...any) error {
 	return t.exec(ctx, `
 		insert into job_pending (directory, app, object_id, why, not_before, lane, since)
 		select $1, $2, object_id || $3, $4, 0, $5, $6
@@ -40,13 +42,13 @@ func (t jobTx) listMembers(ctx context.Context, query string, args ...any) error
 		append([]any{provision.MembersOf(""), string(provision.ByChange), int(provision.Memberships), micros(t.tx.Now())}, args...)...)
 }
 
-// members does what follows for the memberships of a group.
-func (t jobTx) members(ctx context.Context, o provision.Outcome) error {
+// followMembers forgets the memberships of a group or reads them again, as the outcome says.
+func (t jobTx) followMembers(ctx context.Context, o provision.Outcome) error {
 	switch o.Members {
 	case provision.ForgetMembers:
 		return t.forgetMembers(ctx, o.ObjectID)
 	case provision.ReadNewMembers:
-		return t.loseMembers(ctx, o.ObjectID)
+		return t.resendMembers(ctx, o.ObjectID)
 	case provision.ReadMembers:
 		return t.readMembers(ctx, o.ObjectID, o.Cause)
 	case provision.ProveMembers:
@@ -79,14 +81,15 @@ func (t jobTx) forgetMembers(ctx context.Context, group string) error {
 	return nil
 }
 
-func (t jobTx) loseMembers(ctx context.Context, group string) error {
+func (t jobTx) resendMembers(ctx context.Context, group string) error {
 	if err := t.forgetMembers(ctx, group); err != nil {
 		return err
 	}
 	return t.readMembers(ctx, group, "")
 }
 
-// readMembers has all members of a group looked at. What ends because of that belongs to the cause.
+// readMembers has all members of a group read from the source again. Memberships that end because
+// of that belong to the cause.
 func (t jobTx) readMembers(ctx context.Context, group, cause string) error {
 	if err := t.exec(ctx, `
 		insert into job_member_read (directory, app, group_id, after, cause)
@@ -95,15 +98,16 @@ func (t jobTx) readMembers(ctx context.Context, group, cause string) error {
 		set after = '', cause = excluded.cause`, group, cause); err != nil {
 		return err
 	}
-	return t.listMembers(ctx, `
+	return t.listGroupMembers(ctx, `
 		select cast($7 as text) as object_id`, group)
 }
 
-// standing selects links whose account may be a member or be referred to.
-var standing = "state in ('" + string(provision.Active) + "', '" + string(provision.Held) + "', '" + string(provision.Disabled) + "')"
+// hasAccount is the SQL condition for links whose account exists. Only such accounts can be members
+// of a group or be referred to, for example as a manager.
+var hasAccount = "state in ('" + string(provision.Active) + "', '" + string(provision.Held) + "', '" + string(provision.Disabled) + "')"
 
-// checkReference looks at an account again if whoever it refers to has another account by now than
-// the one that was sent.
+// checkReference puts a person on the work list if the person refers to another one, such as a
+// manager, whose account is no longer the one that was sent.
 func (t jobTx) checkReference(ctx context.Context, l *provision.Link, sent string) error {
 	if l.Refers == "" {
 		return nil
@@ -113,10 +117,11 @@ func (t jobTx) checkReference(ctx context.Context, l *provision.Link, sent strin
 		where coalesce((
 			select target_id
 			from job_link
-			where directory = $1 and app = $2 and object_id = $7 and `+standing+`), '') <> $8`, l.ObjectID, l.Refers, sent)
+			where directory = $1 and app = $2 and object_id = $7 and `+hasAccount+`), '') <> $8`, l.ObjectID, l.Refers, sent)
 }
 
-// listReferences puts people whose references are to be looked at on the work list.
+// listReferences puts people on the work list so that their references are checked. The query
+// selects their ids as object_id.
 func (t jobTx) listReferences(ctx context.Context, query string, args ...any) error {
 	return t.exec(ctx, `
 		insert into job_pending (directory, app, object_id, why, not_before, lane, since)
@@ -128,8 +133,9 @@ func (t jobTx) listReferences(ctx context.Context, query string, args ...any) er
 		append([]any{string(provision.ByChange), int(provision.References), micros(t.tx.Now())}, args...)...)
 }
 
-// moved has the memberships and references looked at that an account is part of.
-func (t jobTx) moved(ctx context.Context, o provision.Outcome) error {
+// recheckMoved handles a person who now has another account. It puts the groups that contain the
+// person and the people who refer to the person on the work list.
+func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 	if !o.Moved {
 		return nil
 	}
@@ -140,7 +146,7 @@ func (t jobTx) moved(ctx context.Context, o provision.Outcome) error {
 			takes = case when $4 = 1 then 1 when turn = done then 0 else takes end,
 			verdict = case when $4 = 1 then 'ready' else verdict end,
 			reason = case when $4 = 1 then '' else reason end
-		where directory = $1 and app = $2 and member = $3`, o.ObjectID, number(o.Settles), o.Cause); err != nil {
+		where directory = $1 and app = $2 and member = $3`, o.ObjectID, boolToInt(o.Settles), o.Cause); err != nil {
 		return err
 	}
 	for _, group := range o.MemberOf {
@@ -154,7 +160,7 @@ func (t jobTx) moved(ctx context.Context, o provision.Outcome) error {
 			return err
 		}
 	}
-	if err := t.listMembers(ctx, `
+	if err := t.listGroupMembers(ctx, `
 		select group_id as object_id
 		from job_member
 		where directory = $1 and app = $2 and member = $7`, o.ObjectID); err != nil {
@@ -166,7 +172,8 @@ func (t jobTx) moved(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and refers = $6 and refers <> ''`, o.ObjectID)
 }
 
-// Memberships returns what is to be done about the memberships of a group.
+// Memberships returns up to limit memberships of a group that must be sent. If the engine is still
+// reading the group's members from the source, it returns only where the reading has got to.
 func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group string, limit int) (w provision.MembersWork, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		w = provision.MembersWork{}
@@ -223,9 +230,11 @@ func scanMembership(row scanner) (provision.Membership, error) {
 	return m, nil
 }
 
-// MembersRead puts a page of members on a group's list. Memberships that were in step belong to the
-// cause of the look, and so do those whose removal was rejected for another cause.
-func (s Provisioning) MembersRead(ctx context.Context, f provision.Fence, group, after, upTo string, members []string) error {
+// RecordReadMembers records one page of a group's members, as read from the source. All of them,
+// and all remembered members between after and upTo, must be looked at. An empty upTo means that
+// this was the last page. Memberships that were up to date now belong to the cause of the reading.
+// So do memberships whose removal was rejected for another cause.
+func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, group, after, upTo string, members []string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var cause string
 		if err := t.tx.QueryRow(ctx, `
@@ -264,7 +273,8 @@ func (s Provisioning) MembersRead(ctx context.Context, f provision.Fence, group,
 	})
 }
 
-// RecordMembers writes what became of memberships. One that changed again since stays on the list.
+// RecordMembers writes the outcome of each membership that was sent. A membership that has changed
+// again since then stays to be sent.
 func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st provision.State, group string, outcomes []provision.MemberOutcome, entry *provision.LogEntry) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		for _, o := range outcomes {
@@ -298,8 +308,8 @@ func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st p
 	})
 }
 
-// JudgeMembers lets removals of members pass, or has them judged. One that changed again since stays as
-// it is.
+// JudgeMembers marks removals of group members as ready, or as waiting for a verdict. It leaves
+// alone a membership that has changed again since then.
 func (s Provisioning) JudgeMembers(ctx context.Context, f provision.Fence, group string, all []provision.EndingMember) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		for _, m := range all {
@@ -311,7 +321,7 @@ func (s Provisioning) JudgeMembers(ctx context.Context, f provision.Fence, group
 				update job_member
 				set verdict = $6, takes = $7, reason = $8, since = $9
 				where directory = $1 and app = $2 and group_id = $3 and member = $4 and turn = $5`,
-				group, m.Member, m.Turn, string(verdict), number(m.Passes), m.Reason, micros(t.tx.Now())); err != nil {
+				group, m.Member, m.Turn, string(verdict), boolToInt(m.Passes), m.Reason, micros(t.tx.Now())); err != nil {
 				return err
 			}
 		}
@@ -319,7 +329,8 @@ func (s Provisioning) JudgeMembers(ctx context.Context, f provision.Fence, group
 	})
 }
 
-// RetryMembers puts refused memberships on the group's list again.
+// RetryMembers marks the memberships of a group that the application refused, so that they are sent
+// again.
 func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		return t.exec(ctx, `
@@ -329,8 +340,9 @@ func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group
 	})
 }
 
-// GroupMissed notes that the application does not know a group any more, and has it looked for.
-func (s Provisioning) GroupMissed(ctx context.Context, f provision.Fence, group string) error {
+// MarkGroupMissed records that the application no longer has a group, and puts the group on the
+// work list.
+func (s Provisioning) MarkGroupMissed(ctx context.Context, f provision.Fence, group string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		if err := t.exec(ctx, `
 			update job_link
@@ -345,7 +357,8 @@ func (s Provisioning) GroupMissed(ctx context.Context, f provision.Fence, group 
 	})
 }
 
-// MembersLost notes that the application has lost all members of a group.
-func (s Provisioning) MembersLost(ctx context.Context, f provision.Fence, group string) error {
-	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.loseMembers(ctx, group) })
+// MarkMembersLost forgets what was sent about a group's members, because the application has lost
+// them. It has all members read from the source again.
+func (s Provisioning) MarkMembersLost(ctx context.Context, f provision.Fence, group string) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.resendMembers(ctx, group) })
 }

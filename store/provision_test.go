@@ -128,7 +128,7 @@ func TestJobs(t *testing.T) {
 			if err := s.UpdateJob(t.Context(), j, jobEvent(j.Key, "changed")); err != nil {
 				t.Fatal(err)
 			}
-			states, err := s.Watched(t.Context())
+			states, err := s.WatchedStates(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -296,7 +296,7 @@ func TestProvisioningWork(t *testing.T) {
 			if d := cmp.Diff([]provision.Pending{first}, got, ignored); d != "" {
 				t.Errorf("pending (-want +got):\n%s", d)
 			}
-			known, err := s.Known(t.Context(), f.Key, "p1")
+			known, err := s.KnownAbout(t.Context(), f.Key, "p1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -304,7 +304,7 @@ func TestProvisioningWork(t *testing.T) {
 			if d := cmp.Diff(first, known); d != "" {
 				t.Errorf("known (-want +got):\n%s", d)
 			}
-			if known, err = s.Known(t.Context(), f.Key, "stranger"); err != nil || known.Link != nil || known.Op != nil || known.Escrow != nil || known.Unmatched {
+			if known, err = s.KnownAbout(t.Context(), f.Key, "stranger"); err != nil || known.Link != nil || known.Op != nil || known.Escrow != nil || known.Unmatched {
 				t.Errorf("a stranger is known: %+v, %v", known, err)
 			}
 			ids, err := s.PendingIDs(t.Context(), f.Key)
@@ -328,7 +328,7 @@ func TestProvisioningWork(t *testing.T) {
 			record(t, s, f, intent(op))
 			record(t, s, f, provision.Outcome{ObjectID: "p1", Postpone: jobTime, Link: &link, Escrow: &escrow, Unmatched: &yes})
 			record(t, s, f, provision.Outcome{ObjectID: "p1", Unlink: true, DropOp: true, DropFail: true, Unmatched: &no})
-			known, err := s.Known(t.Context(), f.Key, "p1")
+			known, err := s.KnownAbout(t.Context(), f.Key, "p1")
 			if d := cmp.Diff(provision.Pending{ObjectID: "p1"}, known); d != "" || err != nil {
 				t.Errorf("known (-want +got):\n%s%v", d, err)
 			}
@@ -350,7 +350,7 @@ func TestProvisioningWork(t *testing.T) {
 				t.Errorf("next retry %s, %v", next, err)
 			}
 			for at, want := range map[time.Time]int{jobTime: 0, escrow.Next: 1, later.Next: 2, {}: 2} {
-				if ids, err := s.Recalled(t.Context(), f.Key, at); err != nil || len(ids) != want {
+				if ids, err := s.DueEscrowIDs(t.Context(), f.Key, at); err != nil || len(ids) != want {
 					t.Errorf("recalled at %s: %v, %v; want %d", at, ids, err, want)
 				}
 			}
@@ -390,7 +390,7 @@ func TestProvisioningWork(t *testing.T) {
 				l.TargetID = fmt.Sprint("u", i)
 				record(t, s, f, provision.Outcome{ObjectID: fmt.Sprint("p", 4-i), Link: &l})
 			}
-			page, err := s.Linked(t.Context(), f.Key, "p1", 2)
+			page, err := s.LinkedIDs(t.Context(), f.Key, "p1", 2)
 			if d := cmp.Diff([]string{"p2", "p3"}, page); d != "" || err != nil {
 				t.Errorf("page (-want +got):\n%s%v", d, err)
 			}
@@ -405,7 +405,7 @@ func TestProvisioningWork(t *testing.T) {
 				record(t, s, f, provision.Outcome{ObjectID: fmt.Sprint("p", i), Link: &l})
 				record(t, s, other, provision.Outcome{ObjectID: fmt.Sprint("q", i), Link: &l})
 			}
-			lost, err := s.Lost(t.Context(), f.Key)
+			lost, err := s.LostIDs(t.Context(), f.Key)
 			if d := cmp.Diff([]string{"p1"}, lost); d != "" || err != nil {
 				t.Errorf("lost (-want +got):\n%s%v", d, err)
 			}

@@ -9,8 +9,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// keepVersion adds a version of the job's mappings, unless this change left them as they were: each
-// change of a schema gives it another Graph version, so that no two are the same text. It removes versions that are too many.
+// keepVersion stores the job's new mappings as a version, unless they are already stored. Each
+// change gives a schema a new Graph version, so the text of two changes is never equal. keepVersion
+// deletes the oldest versions beyond provision.KeptVersions.
 func keepVersion(ctx context.Context, tx *sqldb.Tx, j provision.Job, document string, e event.Event) error {
 	did, err := changesRow(ctx, tx, `
 		insert into job_mapping (directory, app, number, at, actor, words, schema_document)
@@ -34,8 +35,8 @@ func keepVersion(ctx context.Context, tx *sqldb.Tx, j provision.Job, document st
 	return err
 }
 
-// MappingVersions returns a page of the versions of a job's mappings, newest first, without their
-// schemas.
+// MappingVersions returns one page of the versions of a job's mappings, newest first. The returned
+// versions have no schema.
 func (s Provisioning) MappingVersions(ctx context.Context, k provision.Key, before int64, limit int) (list []provision.MappingVersion, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		list, err = collect(ctx, tx, func(row scanner) (provision.MappingVersion, error) {

@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// updateUnderFence runs fn in a transaction that first checks that the fence's epoch still owns the job.
+// updateUnderFence runs fn in a transaction that first checks the fence: its epoch must be the
+// current one of the job's lease.
 func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, provision.LeaseKind, f.Key.String(), f.Epoch); err != nil {
@@ -21,7 +22,7 @@ func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, f
 	})
 }
 
-// jobTx writes one job's rows.
+// jobTx is a transaction that reads and writes the rows of one job.
 type jobTx struct {
 	tx             *sqldb.Tx
 	directory, app string
@@ -56,29 +57,30 @@ func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 		where directory = $1 and app = $2`, string(document))
 }
 
-// Import adds people to the work list. A person who is already on it keeps their place: the time
-// since when they wait and, unless they have changed, a lane that is more urgent. Their turn grows,
-// so that the outcome of an earlier turn does not take them off the list. A change in the source
-// takes precedence over the daily check as the reason. No change of the ended causes follows.
+// Import adds people to the work list. A person who is already on it keeps the time since when they
+// wait. Unless the person has changed, they also keep a more urgent lane. The turn of the row
+// grows, so that the outcome of an earlier turn does not remove the row. As the reason, a change in
+// the source takes precedence over the daily check. Import also records that the causes in ended
+// are complete.
 func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed, ended ...string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		now := micros(t.tx.Now())
 		for _, l := range listed {
-			if err := t.importOne(ctx, l, now); err != nil {
+			if err := t.putOnWorkList(ctx, l, now); err != nil {
 				return err
 			}
-			if err := t.openMembers(ctx, l); err != nil {
+			if err := t.markMemberships(ctx, l); err != nil {
 				return err
 			}
 		}
-		if err := t.endCauses(ctx, ended); err != nil {
+		if err := t.markCausesComplete(ctx, ended); err != nil {
 			return err
 		}
 		return t.saveState(ctx, st)
 	})
 }
 
-// Forget deletes the rows that a restart or a new target makes useless.
+// Forget deletes a job's rows that have become useless after a restart or a change of the target.
 func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provision.State, what provision.Forget) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var tables []string
@@ -98,7 +100,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 				return err
 			}
 		}
-		if what.Links { // operations on hold are about accounts that the job forgets
+		if what.Links { // rows that wait for a verdict or are on hold concern accounts that the job forgets
 			if err := t.exec(ctx, `
 				delete from job_pending
 				where directory = $1 and app = $2 and (verdict <> 'ready' or takes <> 0)`); err != nil {
@@ -109,7 +111,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	})
 }
 
-// recordIntent records a create before it is sent.
+// recordIntent records that the engine is about to create an account, before the request is sent.
 func (t jobTx) recordIntent(ctx context.Context, o *provision.Op) error {
 	keys, err := json.Marshal(o.Keys)
 	if err != nil {
@@ -123,7 +125,8 @@ func (t jobTx) recordIntent(ctx context.Context, o *provision.Op) error {
 		o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle, o.Times)
 }
 
-// Record writes intents and outcomes of several people.
+// Record writes outcomes of several people. An outcome can also announce a request that is about to
+// be sent.
 func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provision.State, outcomes []provision.Outcome) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		// Unlink accounts before linking any: an account may now belong to another person of the
@@ -166,9 +169,9 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	case o.Intent != nil:
 		return t.recordIntent(ctx, o.Intent)
 	case o.Flies:
-		return nil // the job's state already lists the object
+		return nil // saveState writes which updates are under way
 	}
-	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.putLink, t.dropOp, t.putEscrow, t.putUnmatched, t.members, t.moved, t.addEntry}
+	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.putLink, t.dropOp, t.putEscrow, t.putUnmatched, t.followMembers, t.recheckMoved, t.addEntry}
 	for _, step := range steps {
 		if err := step(ctx, o); err != nil {
 			return err
@@ -177,8 +180,8 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	return nil
 }
 
-// settlePending removes the person from the work list, or postpones them. Somebody who was imported
-// again since the outcome's turn began stays as they are.
+// settlePending removes a person from the work list, or postpones them. It changes nothing if the
+// person was put on the list again since the outcome's turn began.
 func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	if o.ObjectID == "" {
 		return nil

@@ -20,7 +20,7 @@ import (
 type removal struct {
 	kind        string
 	owner       string
-	application string // an application's id
+	application string // the id of the application if the kind is "application"
 }
 
 // The kinds of removal. Each is also the name of the column with the owner's id.
@@ -123,12 +123,13 @@ func finishRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	return err
 }
 
-// ownedTable is a table whose rows belong to an owner. Its primary key begins with the owner.
+// ownedTable is a table whose rows belong to a site, directory or application, called the owner.
+// Its primary key begins with the owner's ids.
 type ownedTable struct {
 	name  string
-	where string      // condition on the owner's rows, with the owner's ids as the first arguments
+	where string      // SQL condition for the owner's rows, with the owner's ids as the first arguments
 	ids   []any       // the owner's ids
-	key   []keyColumn // the rest of its primary key
+	key   []keyColumn // the other columns of the primary key
 }
 
 type keyColumn struct {
@@ -219,7 +220,7 @@ func (s Retention) emptyTable(ctx context.Context, work *sqldb.Slicer, t ownedTa
 		if last == nil && after == nil && removed == before {
 			return removed, true, nil
 		}
-		after = last // nil if no rows are left after this slice; then begin again, as a concurrent request may have added rows
+		after = last // nil if no rows are left after this slice. The loop then begins again, because a concurrent request may have added rows.
 	}
 }
 

@@ -26,7 +26,7 @@ func (s RequestLogs) AppendRequests(ctx context.Context, rows []requestlog.Reque
 	return s.DB.Lane(key).Update(ctx, func(tx *sqldb.Tx) error {
 		kept := map[site.ID]bool{}
 		for _, r := range rows {
-			if err := keepSite(ctx, tx, r.Site, kept); err != nil {
+			if err := noteSiteExists(ctx, tx, r.Site, kept); err != nil {
 				return err
 			}
 		}
@@ -47,8 +47,9 @@ func (s RequestLogs) AppendRequests(ctx context.Context, rows []requestlog.Reque
 	})
 }
 
-// keepSite records in kept whether a site exists. Log rows may arrive after their site was deleted.
-func keepSite(ctx context.Context, tx *sqldb.Tx, id site.ID, kept map[site.ID]bool) error {
+// noteSiteExists notes in kept whether a site exists. Rows of the log may arrive after their site
+// was deleted.
+func noteSiteExists(ctx context.Context, tx *sqldb.Tx, id site.ID, kept map[site.ID]bool) error {
 	if _, known := kept[id]; known {
 		return nil
 	}
@@ -63,8 +64,8 @@ func keepSite(ctx context.Context, tx *sqldb.Tx, id site.ID, kept map[site.ID]bo
 	return err
 }
 
-// maxRequestsTogether is how many rows one statement writes if there are that many.
-const maxRequestsTogether = 32
+// maxRequestsPerInsert is the greatest number of log rows that one insert statement writes.
+const maxRequestsPerInsert = 32
 
 const requestColumns = 17
 
@@ -72,8 +73,8 @@ const requestColumns = 17
 func appendRequests(ctx context.Context, tx *sqldb.Tx, rows []requestlog.Request) error {
 	for len(rows) > 0 {
 		n, insert := 1, insertRequest
-		if len(rows) >= maxRequestsTogether {
-			n, insert = maxRequestsTogether, insertRequestsTogether
+		if len(rows) >= maxRequestsPerInsert {
+			n, insert = maxRequestsPerInsert, insertManyRequests
 		}
 		args := make([]any, 0, n*requestColumns)
 		for _, r := range rows[:n] {
@@ -97,8 +98,8 @@ func appendRequests(ctx context.Context, tx *sqldb.Tx, rows []requestlog.Request
 }
 
 var (
-	insertRequest          = insertRequests(1)
-	insertRequestsTogether = insertRequests(maxRequestsTogether)
+	insertRequest      = insertRequests(1)
+	insertManyRequests = insertRequests(maxRequestsPerInsert)
 )
 
 func insertRequests(n int) string {

@@ -48,7 +48,8 @@ func (s Retention) SetPolicy(ctx context.Context, p retention.Policy, e event.Ev
 	})
 }
 
-// Pruned returns the time before which an owner's entries have been pruned.
+// Pruned returns the time up to which the entries of an owner have been pruned. An owner is a site,
+// a directory or a job.
 func (s Retention) Pruned(ctx context.Context, kind retention.Kind, owner string) (until time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		until, err = prunedUntil(ctx, tx, kind, owner)
@@ -79,7 +80,8 @@ func setPruned(ctx context.Context, tx *sqldb.Tx, kind retention.Kind, owner str
 		where pruned.until < excluded.until`, string(kind), owner, until)
 }
 
-// forgetPruned deletes the pruning records of an owner that has been deleted.
+// forgetPruned deletes the records of how far an owner's logs have been pruned. The owner, such as
+// a site, has been deleted.
 func forgetPruned(ctx context.Context, tx *sqldb.Tx, owner string) error {
 	return tx.Send(ctx, `
 		delete from pruned
@@ -94,7 +96,7 @@ func (s Retention) Prune(ctx context.Context, kind retention.Kind, before, end t
 	case retention.Events:
 		return s.pruneEvents(ctx, work, micros(before))
 	case retention.Spent:
-		return s.pruneSpent(ctx, work, micros(before))
+		return s.pruneExpired(ctx, work, micros(before))
 	}
 	log, known := agedLogs()[kind]
 	if !known {
@@ -120,7 +122,7 @@ func (s Retention) Count(ctx context.Context, kind retention.Kind, before time.T
 	case retention.Events:
 		return s.countEvents(ctx, micros(before))
 	case retention.Spent:
-		for _, table := range spentTables() {
+		for _, table := range expiringTables() {
 			some, err := s.count(ctx, table.name, table.endColumn+" < $1 and "+table.endColumn+" > 0", micros(before))
 			if err != nil {
 				return 0, err
@@ -140,7 +142,7 @@ func (s Retention) count(ctx context.Context, table, condition string, args ...a
 	return n, err
 }
 
-// agedLog is a log whose key is its owner's columns, time and id.
+// agedLog is a log whose primary key consists of the owner's columns, the time and the id.
 type agedLog struct {
 	table     string
 	owner     []string // the columns that identify the owner
@@ -187,7 +189,7 @@ func (s Retention) owners(ctx context.Context, log agedLog) (all [][]string, err
 	return all, err
 }
 
-// rowsPerSlice is how many rows are examined for one slice.
+// rowsPerSlice is how many rows of a log pruneLog examines in one read.
 const rowsPerSlice = 5_000
 
 // pruneLog walks through an owner's log, starting where earlier pruning ended. A read transaction
@@ -270,8 +272,8 @@ func (s Retention) nextSlice(ctx context.Context, work *sqldb.Slicer, log agedLo
 	return upTo + 1, found, err
 }
 
-// pruneEvents removes events that are old enough, except those that a running job still has to
-// read.
+// pruneEvents removes events that are older than before, except those that a running job still has
+// to read.
 func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
 	held, err := s.readPositions(ctx)
 	if err != nil {
@@ -302,15 +304,16 @@ func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before i
 			}
 			removed += len(doomed)
 		} else if young {
-			n, done, err := s.pruneGone(ctx, work)
+			n, done, err := s.pruneDirectoryRows(ctx, work)
 			return removed + n, done, err
 		}
 	}
 }
 
-// pruneGone removes what directories keep for the sake of events that are pruned by now: members
-// that left a group, groups that are no longer assigned, and groups that were deleted permanently.
-func (s Retention) pruneGone(ctx context.Context, work *sqldb.Slicer) (removed int, done bool, err error) {
+// pruneDirectoryRows removes rows of directories that only events older than the pruned ones
+// needed: members that left a group, groups that are no longer assigned, and groups that were
+// deleted permanently.
+func (s Retention) pruneDirectoryRows(ctx context.Context, work *sqldb.Slicer) (removed int, done bool, err error) {
 	type pruned struct {
 		directory string
 		until     int64
@@ -428,8 +431,8 @@ func deleteEvents(ctx context.Context, tx *sqldb.Tx, doomed []agedEvent) error {
 	return nil
 }
 
-// eventFloor returns the position of a feed's last pruned event, or the zero position.
-func eventFloor(ctx context.Context, tx *sqldb.Tx, scope event.Scope) (event.Position, error) {
+// lastPrunedEvent returns the position of a feed's last pruned event, or the zero position.
+func lastPrunedEvent(ctx context.Context, tx *sqldb.Tx, scope event.Scope) (event.Position, error) {
 	floors, err := collect(ctx, tx, scanPosition, `
 		select tx, seq
 		from event_floor
@@ -440,11 +443,11 @@ func eventFloor(ctx context.Context, tx *sqldb.Tx, scope event.Scope) (event.Pos
 	return floors[0], nil
 }
 
-// readPositions returns, for each directory, the position up to which all its running jobs have read its
-// events. Jobs that are off or in quarantine do not count: if events that they have not read are
+// readPositions returns the position in each directory's events up to which all running jobs have
+// read. Jobs that are off or in quarantine do not count. If events that they have not read are
 // gone, they start with an initial cycle.
 func (s Retention) readPositions(ctx context.Context) (map[event.Scope]event.Position, error) {
-	states, err := Provisioning(s).Watched(ctx)
+	states, err := Provisioning(s).WatchedStates(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -491,17 +494,18 @@ func (s Retention) countEvents(ctx context.Context, before int64) (n int, err er
 	return n, nil
 }
 
-// spentTable is a table of records that are useless after a time of their own.
-type spentTable struct{ name, endColumn string }
+// expiringTable is a table whose rows become useless at the time in endColumn, such as links and
+// sessions.
+type expiringTable struct{ name, endColumn string }
 
-func spentTables() []spentTable {
-	return []spentTable{
+func expiringTables() []expiringTable {
+	return []expiringTable{
 		{"token_form", "used"}, {"operator_link", "expires"}, {"operator_session", "expires"}, {"signin_link", "expires"}, {"site_session", "expires"},
 	}
 }
 
-func (s Retention) pruneSpent(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
-	for _, table := range spentTables() {
+func (s Retention) pruneExpired(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
+	for _, table := range expiringTables() {
 		n, done, err := s.deleteAll(ctx, work, table.name, table.endColumn+" < $1 and "+table.endColumn+" > 0", before)
 		removed += n
 		if err != nil || !done {

@@ -101,7 +101,8 @@ func findRecordByUserName(ctx context.Context, tx *sqldb.Tx, id site.ID, folded 
 	return rec, orNotFound(err, refusal.NotFound)
 }
 
-// People returns the users after a case-folded user name, ordered by case-folded user name.
+// People returns the users whose case-folded user name follows after, ordered by case-folded user
+// name.
 func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, after string, limit int) (people []roster.Record, err error) {
 	query := `
 		select ` + recordColumns + `
@@ -164,7 +165,7 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 				(select count(*) from resource h where h.site = $3 and h.held_waiting),
 				(select count(distinct l.resource) from (`+lookAlikesQuery("$3", "$4")+`) l)
 			from resource r
-			where r.list = $1`, listOf(id, roster.User), string(roster.RoleAdmin), string(id), roster.NameLooksPath).
+			where r.list = $1`, listColumn(id, roster.User), string(roster.RoleAdmin), string(id), roster.NameLooksPath).
 			Scan(&c.All, &c.Active, &c.Deactivated, &c.NeverSignedIn, &c.Admins, &c.Blocked, &c.Waiting, &c.LookAlike)
 	})
 	return c, err
@@ -240,28 +241,28 @@ func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) er
 		if err := holdSite(ctx, tx, on.ID, alone); err != nil {
 			return err
 		}
-		err := fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas), names: boolToInt(on.GroupNamesUnique())})
+		err := fn(rosterTx{tx: tx, site: on.ID, schemas: string(on.Schemas), uniqueNames: boolToInt(on.GroupNamesUnique())})
 		alone = alone || errors.Is(tx.Failed(), sqldb.ErrOverlapped)
 		return err
 	})
 }
 
-// RunExpensive runs costly work for a site as soon as the site has a free slot for it. fn should call Yield
-// now and then.
+// RunExpensive runs costly work for a site, as soon as one of the site's slots for such work is free. fn
+// should call sqldb.Yield now and then.
 func (s Rosters) RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error {
 	return s.DB.Costly(ctx, string(id), fn)
 }
 
 // holdSite prevents changes to the site until the transaction ends. Call it before the transaction
-// takes any other lock. A change of the site waits for these transactions, and they wait for it.
-// With alone, these transactions wait for each other too.
+// takes any other lock. A change of the site waits for transactions that hold it, and they wait for
+// a change. If alone is set, no other transaction can hold the site at the same time.
 //
 // The lock is an advisory lock, not a lock on the site's row. A row lock would give the transaction
 // its number. The transaction must get its number only after it has waited for the resource that it
-// changes; otherwise the order of events would not match the order of versions.
+// changes. Otherwise the order of events would not match the order of versions.
 func holdSite(ctx context.Context, tx *sqldb.Tx, id site.ID, alone bool) error {
 	if tx.Kind() != sqldb.PostgreSQL {
-		return nil // there is one writer
+		return nil // SQLite has a single writer
 	}
 	lock := "pg_advisory_xact_lock_shared"
 	if alone {
@@ -282,15 +283,15 @@ func (s Rosters) Join(ctx context.Context, tx site.Tx) (roster.Tx, error) {
 		select s.schemas, case when s.strict or s.shared_group_names then 0 else 1 end
 		from site s
 		where s.id = $1`, string(t.site.ID)).Scan(&schemas, &names)
-	return rosterTx{tx: t.tx, site: t.site.ID, schemas: schemas, names: names}, err
+	return rosterTx{tx: t.tx, site: t.site.ID, schemas: schemas, uniqueNames: names}, err
 }
 
 // rosterTx is one write transaction on one site's roster.
 type rosterTx struct {
-	tx      *sqldb.Tx
-	site    site.ID
-	schemas string // the schemas that writes are checked against
-	names   int64  // 1: group names are unique
+	tx          *sqldb.Tx
+	site        site.ID
+	schemas     string // the schemas that writes are checked against
+	uniqueNames int64  // 1 if group names must be unique, otherwise 0
 }
 
 func (t rosterTx) Record(ctx context.Context, kind scim.TypeName, resource string) (roster.Record, error) {
@@ -303,7 +304,8 @@ func (t rosterTx) RecordByUserName(ctx context.Context, folded string) (roster.R
 		where r.site = $1 and r.kind = $2 and r.user_name = $3`, string(t.site), string(roster.User), folded)
 }
 
-// BlockedWith first asks whether any user is blocked, because usually none is.
+// BlockedWith returns a blocked user that has the external id or one of the emails, and the
+// attribute that matches. It first asks whether any user is blocked, because usually none is.
 func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error) {
 	err = t.tx.QueryRow(ctx, `
 		select r.id
@@ -335,8 +337,8 @@ func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []s
 }
 
 // lockedRecord reads and locks a resource that the transaction is going to change. It returns
-// sqldb.ErrOverlapped if a transaction with a later number has already changed the resource: the
-// event of this change would then sort before the event of that earlier change.
+// sqldb.ErrOverlapped if a transaction with a later number has already changed the resource. The
+// event of this change would otherwise sort before the event of that earlier change.
 func lockedRecord(ctx context.Context, tx *sqldb.Tx, where string, args ...any) (roster.Record, error) {
 	var overlapped bool
 	row := tx.QueryRow(ctx, `
@@ -363,7 +365,7 @@ func (t rosterTx) Records(ctx context.Context, kind scim.TypeName, after roster.
 		from resource r
 		where r.list = $1 and (r.seq, r.id) > ($2, $3)
 		order by r.seq, r.id
-		limit $4`+t.tx.ForUpdate(), listOf(t.site, kind), after.Position, after.ID, limit)
+		limit $4`+t.tx.ForUpdate(), listColumn(t.site, kind), after.Position, after.ID, limit)
 }
 
 func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err error) {
@@ -374,20 +376,20 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err e
 		values ($1, $2, $3, 1 + coalesce((select m.seq from resource m where m.list = $24 order by m.seq desc limit 1), 0),
 			$4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
 		on conflict (site, user_name) do nothing
-		returning seq, `+declaredUnder(26),
+		returning seq, `+declaredExpression(26),
 		string(t.site), string(r.Kind), r.ID, r.Version, orNull(r.UserName), r.ExternalID, r.DisplayName,
 		r.Active, string(r.Role), micros(r.Created), micros(r.Modified),
 		r.LastChange.Actor, r.LastChange.Via, micros(r.LastChange.Time), r.LastChange.Text,
 		r.LastActiveChange.Actor, r.LastActiveChange.Via, micros(r.LastActiveChange.Time),
 		r.LastRoleChange.Actor, r.LastRoleChange.Via, micros(r.LastRoleChange.Time), micros(r.LastSignIn), string(r.JSON),
-		listOf(t.site, r.Kind), r.Display, t.schemas, t.names).Scan(&seq, &declared)
+		listColumn(t.site, r.Kind), r.Display, t.schemas, t.uniqueNames).Scan(&seq, &declared)
 	if err != nil {
 		return 0, orNotFound(err, roster.ErrUserNameTaken)
 	}
 	if !declared.Valid {
 		return 0, roster.ErrSchemasChanged
 	}
-	if err := t.count(ctx, r.Kind, seq, 1); err != nil {
+	if err := t.adjustCount(ctx, r.Kind, seq, 1); err != nil {
 		return 0, err
 	}
 	if err := t.putUnique(ctx, roster.Record{}, r); err != nil {
@@ -420,7 +422,7 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 		next.Version, micros(next.Modified), next.LastChange.Actor, next.LastChange.Via, micros(next.LastChange.Time), next.LastChange.Text,
 		next.LastActiveChange.Actor, next.LastActiveChange.Via, micros(next.LastActiveChange.Time),
 		next.LastRoleChange.Actor, next.LastRoleChange.Via, micros(next.LastRoleChange.Time), string(next.JSON),
-		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas, t.names,
+		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas, t.uniqueNames,
 	}
 	// Set only the columns that differ: SQLite rewrites the index of every column in the set
 	// clause, even if the value stays the same.
@@ -445,7 +447,7 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	var declared sql.NullString
 	err := t.tx.QueryRow(ctx, query+`
 		where site = $14 and kind = $15 and id = $16 and version = $17
-		returning `+declaredUnder(18), args...).Scan(&declared)
+		returning `+declaredExpression(18), args...).Scan(&declared)
 	if columns, taken := sqldb.UniqueViolation(err); taken && columns == "resource(site, user_name)" {
 		return fmt.Errorf("%w: %w", roster.ErrUserNameTaken, err)
 	}
@@ -475,7 +477,7 @@ func encodeHeld(held []roster.HeldChange) string {
 	if len(held) == 0 {
 		return ""
 	}
-	text, _ := json.Marshal(held) // cannot fail: only strings, booleans, lists and objects
+	text, _ := json.Marshal(held) // cannot fail: held has only strings, booleans, lists and objects
 	return string(text)
 }
 
@@ -494,8 +496,8 @@ func freeUnique(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeNam
 	return err
 }
 
-// putUnique updates the rows of unique values that differ. It frees the old values before it takes
-// new ones.
+// putUnique updates the resource's rows in the table of unique values, where they differ. It frees
+// the old values before it takes new ones.
 func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error {
 	of := func(v roster.Value) roster.Value { return roster.Value{Path: v.Path, Folded: v.Folded} }
 	for _, v := range valuesMissingFrom(old.Unique, next.Unique, of) {
@@ -514,7 +516,7 @@ func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error 
 	return nil
 }
 
-// valuesMissingFrom returns those values for which the list from has no value with the same key.
+// valuesMissingFrom returns the values whose key no value in the list from has.
 func valuesMissingFrom(values, from []roster.Value, key func(roster.Value) roster.Value) (list []roster.Value) {
 	there := make(map[roster.Value]bool, len(from))
 	for _, v := range from {
@@ -548,7 +550,7 @@ func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Valu
 	return err
 }
 
-// putValues updates the value rows that differ.
+// putValues updates those value rows of a resource that differ between old and next.
 func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error {
 	whole := func(v roster.Value) roster.Value { return v }
 	for _, v := range valuesMissingFrom(old.Values, next.Values, whole) {
@@ -584,7 +586,7 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 	if err := t.deleteDeclared(ctx, old); err != nil {
 		return err
 	}
-	if err := t.count(ctx, old.Kind, old.Position, -1); err != nil {
+	if err := t.adjustCount(ctx, old.Kind, old.Position, -1); err != nil {
 		return err
 	}
 	for _, query := range []string{
@@ -604,8 +606,9 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 		where site = $1 and kind = $2 and id = $3`, string(t.site), string(old.Kind), old.ID)
 }
 
-// OtherAdmins locks the site's row. If two administrators demote each other at the same time, the
-// second transaction waits there and then sees the change of the first.
+// OtherAdmins returns the number of the site's administrators, without the given person. It locks
+// the site's row. If two administrators demote each other at the same time, the second transaction
+// waits for that lock and then sees the change of the first.
 func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, err error) {
 	var locked string
 	if err := t.tx.QueryRow(ctx, `

@@ -11,13 +11,13 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// narrowing is what the indexes can tell about a filter: an SQL condition that every matching
+// narrowing is what the indexes can tell about a filter. It is an SQL condition that every matching
 // resource satisfies. If the indexes cannot tell anything, the SQL is empty.
 type narrowing struct {
 	sql        string
 	args       []any
 	exact      bool // every resource that satisfies sql matches the filter
-	selective  bool // an index finds the resources that satisfy sql, without reading others
+	selective  bool // an index finds the resources that satisfy sql, and reads no others
 	few        bool // sql leaves few resources, so sorting them is cheaper than walking a sorted index
 	skewed     bool // sql leaves few resources for most values, but any number for some
 	otherTable bool // sql reads rows of another table
@@ -69,12 +69,12 @@ func numberPlaceholders(sql string, before int) string {
 type narrower struct {
 	site     string
 	kind     scim.TypeName
-	groups   bool // the resources are users, who have the attribute groups
+	groups   bool // the resources are users, and the site gives them the attribute groups
 	declared declaredRows
 }
 
-// narrowNode compiles a node, or its negation if not is set. Negation is pushed down to the leaves, so
-// that "maybe" stays "maybe" when it is negated.
+// narrowNode compiles a filter node, or its negation if not is set. The negation moves down to the
+// leaves, so that what is unknown stays unknown when it is negated.
 func (n narrower) narrowNode(node scim.Node, not bool) narrowing {
 	switch node := node.(type) {
 	case scim.And:
@@ -123,8 +123,8 @@ func conjunction(a, b narrowing) narrowing {
 	}
 }
 
-// disjunction combines two narrowings with "or". It returns maybe unless the indexes can tell
-// something about both sides.
+// disjunction combines two narrowings with "or". It returns unknownNarrowing unless the indexes can
+// tell something about both sides.
 func (n narrower) disjunction(a, b narrowing) narrowing {
 	if a.sql == "" || b.sql == "" {
 		return unknownNarrowing
@@ -152,9 +152,9 @@ func (n narrowing) parts() []narrowing {
 	return []narrowing{n}
 }
 
-// setUnion turns the parts into a union of queries. Each part has its own index, but no index serves
-// all of them together: for a plain "or", PostgreSQL would walk the whole list, and so would SQLite
-// if one of the indexes is partial.
+// setUnion turns the parts of an "or" into a union of queries. Each part has its own index, but no
+// index serves all of them together. For a plain "or", PostgreSQL would walk the whole list, and so
+// would SQLite if one of the indexes is partial.
 func (n *narrowing) setUnion(site string, parts []narrowing) {
 	var sql []string
 	n.args, n.either = nil, parts
@@ -165,8 +165,8 @@ func (n *narrowing) setUnion(site string, parts []narrowing) {
 	n.sql = "r.id in (" + strings.Join(sql, " union all ") + ")"
 }
 
-// negate negates an exact narrowing, if not is set. Negating an inexact narrowing would drop
-// matches, so it returns maybe for those.
+// negate negates an exact narrowing if not is set. Negating an inexact narrowing would drop
+// matches, so negate returns unknownNarrowing for it.
 func negate(n narrowing, not bool) narrowing {
 	switch {
 	case !not:
@@ -215,7 +215,7 @@ func (n narrower) narrowCompare(c scim.Compare) narrowing {
 	path, op := c.Path, c.Op
 	text, isText := c.Value.(string)
 	if isText && strings.ContainsRune(text, 0) {
-		return unknownNarrowing // PostgreSQL rejects such strings, and no stored value contains one
+		return unknownNarrowing // PostgreSQL rejects strings with a NUL, and no stored value contains one
 	}
 	if rows, declared := n.declared.paths[path]; declared {
 		return n.narrowDeclared(rows, c)
@@ -249,7 +249,8 @@ var (
 	memberNames = scim.AttrPath{Name: "members", Sub: "display"}
 )
 
-// narrowUserAttribute handles the attributes that only users have. ok is false for all others.
+// narrowUserAttribute narrows by one of the attributes that only users have. ok is false if the
+// path is another attribute.
 func (n narrower) narrowUserAttribute(path scim.AttrPath, op scim.Op, value any) (narrowing, bool) {
 	text, isText := value.(string)
 	switch {
@@ -267,8 +268,8 @@ func (n narrower) narrowUserAttribute(path scim.AttrPath, op scim.Op, value any)
 	return narrowing{}, false
 }
 
-// narrowByMember narrows by a row of membership. It compares ids case-insensitively: stored ids are lower
-// case.
+// narrowByMember narrows to the resources that share a row of membership with a known group or
+// member. It compares ids case-insensitively: stored ids are lower case.
 func (n narrower) narrowByMember(wanted, known, id string) narrowing {
 	if id == "" {
 		return unknownNarrowing
@@ -298,7 +299,7 @@ func (n narrower) narrowByMemberName(name string) narrowing {
 
 func narrowText(c column, op scim.Op, text string) narrowing {
 	if text == "" {
-		return unknownNarrowing // no stored value is empty; the evaluator decides what an empty string means
+		return unknownNarrowing // no stored value is empty; the filter's evaluator decides what an empty string means
 	}
 	if !c.caseExact {
 		text = scim.Fold(text)
@@ -308,7 +309,7 @@ func narrowText(c column, op scim.Op, text string) narrowing {
 	case scim.Eq:
 		n = narrowing{sql: c.name + " = ?", args: []any{text}, exact: true}.markSelective()
 		if c.optional {
-			n.sql = "(" + c.name + " <> '' and " + n.sql + ")" // the index is partial
+			n.sql = "(" + c.name + " <> '' and " + n.sql + ")" // the index on this column is partial: it leaves out empty values
 		}
 	case scim.Ne:
 		n = narrowing{sql: "coalesce(" + c.name + ", '') <> ?", args: []any{text}, exact: true}
@@ -376,7 +377,7 @@ func narrowRole(op scim.Op, text string) narrowing {
 		return narrowing{sql: "r.role = ?", args: []any{string(roster.RoleRegistered)}}
 	}
 	return negate(narrowing{
-		sql:   "(r.role in ('Moderator', 'Admin') and r.role = ?)", // the index is partial
+		sql:   "(r.role in ('Moderator', 'Admin') and r.role = ?)", // the index on roles is partial: it has only the special roles
 		args:  []any{string(role)},
 		exact: true,
 	}.markSelective(), op == scim.Ne)
@@ -399,8 +400,8 @@ func narrowTime(column string, op scim.Op, value any) narrowing {
 	return narrowing{sql: column + " " + sign + " ?", args: []any{at.UnixMicro()}, exact: true}
 }
 
-// narrowByValue narrows by the value rows of a path. It is enough that one of a resource's values satisfies
-// the operator.
+// narrowByValue narrows by the value rows of a path. A resource is found if one of its values
+// satisfies the operator.
 func (n narrower) narrowByValue(path string, op scim.Op, text string) narrowing {
 	if text == "" {
 		return unknownNarrowing
@@ -469,11 +470,11 @@ func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
 // narrowToRange narrows to resources with a value row in a range. The index finds those rows, whether
 // there are few or many.
 func (n narrower) narrowToRange(r valueRange) narrowing {
-	if n.declared.asked != nil {
-		*n.declared.asked = append(*n.declared.asked, r)
+	if n.declared.usedRanges != nil {
+		*n.declared.usedRanges = append(*n.declared.usedRanges, r)
 	}
 	found := n.narrowByRows(r.path, "v.value >= ? and v.value < ?", r.from, r.to)
-	found.count = "select count(" + r.counts + ") from resource_value v where v.site = ? and v.path = ? and v.value >= ? and v.value < ?"
+	found.count = "select count(" + r.countExpr + ") from resource_value v where v.site = ? and v.path = ? and v.value >= ? and v.value < ?"
 	if n.declared.crowded[r.path] {
 		found.sql = strings.TrimSuffix(found.sql, ")") + " union all select v.resource from resource_value v where v.site = ? and v.path = ? and v.value = '')"
 		found.args, found.count = append(found.args, n.site, r.path), ""
@@ -537,7 +538,7 @@ func (n narrower) narrowPresent(path scim.AttrPath) narrowing {
 	}
 	switch {
 	case path.Name == "id", path.Name == "meta", path.Name == "active" && n.kind == roster.User:
-		return everyResource // every resource has them
+		return everyResource // every resource has these attributes
 	}
 	c, indexed := textColumn(n.kind, path.Name)
 	if !indexed {
@@ -558,8 +559,8 @@ func (n narrower) narrowValuePath(node scim.ValuePath) narrowing {
 	return inner
 }
 
-// narrowElement compiles a filter on the sub-attributes of one element. If the element has a value, the
-// resource has it too, so the indexes for resources apply.
+// narrowElement compiles a filter on the sub-attributes of one element of an attribute. If the
+// element has a value, the resource has the value too, so the indexes on resources apply.
 func (n narrower) narrowElement(of scim.AttrPath, node scim.Node) narrowing {
 	switch node := node.(type) {
 	case scim.And:
@@ -583,8 +584,8 @@ func (n narrower) narrowElement(of scim.AttrPath, node scim.Node) narrowing {
 	return unknownNarrowing
 }
 
-// pathInElement returns the path, from the resource, of the sub-attribute name of an element. The
-// elements of an attribute that is not complex are themselves the "value".
+// pathInElement returns the path of the sub-attribute name, starting from the resource. If the
+// attribute of is not complex, its elements are themselves the "value".
 func (n narrower) pathInElement(of scim.AttrPath, name string) scim.AttrPath {
 	if _, declared := n.declared.paths[of]; declared && name == "value" {
 		return of

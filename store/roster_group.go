@@ -24,7 +24,8 @@ func scanMember(row scanner) (m roster.Member, err error) {
 	return m, err
 }
 
-// Members returns up to limit members of a group after an id, ordered by id.
+// Members returns up to limit members of a group, ordered by id, starting with the id that follows
+// after. If named is set, they have their display names.
 func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) (members []roster.Member, err error) {
 	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
 		members, err = membersOf(ctx, tx, id, group, after, limit, named)
@@ -182,8 +183,9 @@ func (t rosterTx) Members(ctx context.Context, group, after string, limit int, n
 	return membersOf(ctx, t.tx, t.site, group, after, limit, named)
 }
 
-// CountMembers counts the members in an order. Without one, PostgreSQL assumes that every group has
-// many members and walks the whole table even for a small group.
+// CountMembers counts the members of a group, up to most. The subquery has an order for
+// PostgreSQL's planner. Without one, it assumes that every group has many members and walks the
+// whole table even for a small group.
 func (t rosterTx) CountMembers(ctx context.Context, group string, most int) (n int, err error) {
 	err = t.tx.QueryRow(ctx, `
 		select count(*)
@@ -253,10 +255,10 @@ func (t rosterTx) GroupsWith(ctx context.Context, member string) ([]string, erro
 		order by m.group_id`, string(t.site), member)
 }
 
-// cursorKeyName is the row of the key that signs cursors.
+// cursorKeyName is the name of the row with the key that signs page cursors.
 const cursorKeyName = "cursor"
 
-// CursorKey returns the installation's key for signing cursors. The first call creates it.
+// CursorKey returns the installation's key for signing page cursors. The first call creates it.
 func (s Rosters) CursorKey(ctx context.Context) (key []byte, err error) {
 	var text string
 	read := func(tx *sqldb.Tx) error {
@@ -269,7 +271,7 @@ func (s Rosters) CursorKey(ctx context.Context) (key []byte, err error) {
 	if errors.Is(err, refusal.NotFound) {
 		err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 			var secret [32]byte
-			_, _ = rand.Read(secret[:]) // documented never to return an error
+			_, _ = rand.Read(secret[:]) // rand.Read is documented never to return an error
 			if _, err := tx.Exec(ctx, `
 				insert into signing_key (name, secret, created)
 				values ($1, $2, $3)

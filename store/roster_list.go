@@ -16,18 +16,19 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Lists are in the order of seq, which numbers the resources of one kind on a site from 1. Places
-// are counted in buckets of bucketSize, and each insert or delete updates the count of its bucket.
-// A total is therefore the sum of a few rows, and a page at any depth needs a walk through only one
-// bucket.
+// bucketSize is the number of places in a bucket. The place of a resource in lists is its seq,
+// which numbers the resources of one kind on a site from 1. Each insert or delete updates the count
+// of its bucket. A total is therefore the sum of a few rows, and a page at any depth needs a walk
+// through only one bucket.
 const bucketSize = 1024 // migration 0007 uses the same number
 
-// listOf returns the value of the list column for a site's resources of one kind. Only the index
-// for lists begins with that column.
-func listOf(id site.ID, kind scim.TypeName) string { return string(id) + "/" + string(kind) }
+// listColumn returns the value of the column resource.list for a site's resources of one kind. Only
+// the index for lists begins with that column.
+func listColumn(id site.ID, kind scim.TypeName) string { return string(id) + "/" + string(kind) }
 
-// count records that a resource was added (1) or removed (-1).
-func (t rosterTx) count(ctx context.Context, kind scim.TypeName, seq int64, n int) error {
+// adjustCount updates the counts that lists use: n is 1 for a resource that was added, and -1 for
+// one that was removed.
+func (t rosterTx) adjustCount(ctx context.Context, kind scim.TypeName, seq int64, n int) error {
 	return t.tx.Send(ctx, `
 		insert into resource_count (site, kind, bucket, shard, n)
 		values ($1, $2, $3, $4, $5)
@@ -91,8 +92,8 @@ func (s Rosters) list(ctx context.Context, l listing) (found roster.Found, err e
 	return found, err
 }
 
-// documentsOf runs a query for documents and reads as many as fit into room bytes, but at least
-// one. cut reports whether there were more.
+// documentsOf runs a query for documents. It reads as many documents as fit into room bytes, but at
+// least one. cut reports whether there were more.
 func documentsOf(ctx context.Context, tx *sqldb.Tx, room int, scan func(scanner) (roster.Document, error), query string, args ...any) (docs []roster.Document, cut bool, err error) {
 	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
@@ -112,7 +113,7 @@ func documentsOf(ctx context.Context, tx *sqldb.Tx, room int, scan func(scanner)
 	return docs, false, rows.Err()
 }
 
-// hasVaryingCost reports whether the number of rows to read depends on more than the page.
+// hasVaryingCost reports whether the query may have to read more rows than the page has.
 func (l listing) hasVaryingCost() bool {
 	return l.Filter != nil && l.narrowing.sql != "" || l.Sort != nil && !l.byName
 }
@@ -131,19 +132,19 @@ type listing struct {
 func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 	l := listing{ListQuery: q, site: id, narrowing: narrow(q, string(id), declared, 2)}
 	byName := q.Kind == roster.User && q.Sort != nil && q.Sort.Path == scim.AttrPath{Name: "userName"}
-	// If there are many matches and no document has to be checked, walking the list is cheaper for
-	// counting and sorting.
+	// A selective condition finds the few matches without the list. But if there are many matches,
+	// and no document has to be checked, walking the list is cheaper for counting and sorting.
 	found := l.narrowing.selective && (l.narrowing.few || !l.narrowing.exact)
 	switch {
 	case found:
-		// Avoid the list column, so that neither database walks the whole list.
+		// Do not compare the list column, so that neither database walks the whole list.
 		l.where, l.args = `r.site = $1 and r.kind = $2`, []any{string(id), string(q.Kind)}
 	case byName && l.narrowing.exact:
 		l.byName = true
 		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // only users have a user_name
 	default:
 		l.narrowing = narrow(q, string(id), declared, 1)
-		l.where, l.args = `r.list = $1`, []any{listOf(id, q.Kind)}
+		l.where, l.args = `r.list = $1`, []any{listColumn(id, q.Kind)}
 	}
 	l.narrowing.selective = found
 	l.args = append(l.args, l.narrowing.args...)
@@ -166,8 +167,8 @@ func (l listing) list(ctx context.Context, tx *sqldb.Tx) (roster.Found, error) {
 	return l.scan(ctx, tx)
 }
 
-// placeOrder returns the order of lists. A selective condition leaves few rows; "+ 0" makes the
-// database sort them instead of looking for them in a walk through the list.
+// placeOrder returns the "order by" terms of lists. A selective condition leaves few rows. "+ 0"
+// makes the database sort those rows, instead of walking the list to look for them.
 func (l listing) placeOrder() string {
 	if l.narrowing.selective {
 		return `r.seq + 0, r.id`
@@ -175,14 +176,14 @@ func (l listing) placeOrder() string {
 	return `r.seq, r.id`
 }
 
-// withArguments returns the arguments followed by more. first is the number by which the query names the first
-// argument of more, as in $3.
+// withArguments returns the listing's arguments followed by more. first is the number of the first
+// argument of more in the query, as in $3.
 func (l listing) withArguments(more ...any) (args []any, first int) {
 	return append(slices.Clone(l.args), more...), len(l.args) + 1
 }
 
-// documents reads documents from a place on: at most limit of them, and at most room bytes in all.
-// cut reports that room was too small for all of them.
+// documents reads documents from a place on: at most limit documents, and at most room bytes in
+// all. cut reports that room was too small for all of them.
 func (l listing) documents(ctx context.Context, tx *sqldb.Tx, from roster.Place, limit, room int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(from.Position, from.ID, limit)
 	return documentsOf(ctx, tx, room, scanDocument, `
@@ -193,8 +194,8 @@ func (l listing) documents(ctx context.Context, tx *sqldb.Tx, from roster.Place,
 		limit $`+strconv.Itoa(n+2), args...)
 }
 
-// preceding reads the last limit documents before a place.
-func (l listing) preceding(ctx context.Context, tx *sqldb.Tx, place roster.Place, limit int) (docs []roster.Document, cut bool, err error) {
+// documentsBefore reads the last limit documents before a place.
+func (l listing) documentsBefore(ctx context.Context, tx *sqldb.Tx, place roster.Place, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(place.Position, place.ID, limit)
 	docs, cut, err = documentsOf(ctx, tx, pageBytes, scanDocument, `
 		select `+documentColumns+`
@@ -213,7 +214,7 @@ func (l listing) pageNextToPlace(ctx context.Context, tx *sqldb.Tx, total int) (
 	case l.After != nil:
 		found.Documents, found.CutShort, err = l.documents(ctx, tx, placeAfter(*l.After), l.Count, pageBytes)
 	case l.Before != nil:
-		found.Documents, found.CutShort, err = l.preceding(ctx, tx, *l.Before, l.Count)
+		found.Documents, found.CutShort, err = l.documentsBefore(ctx, tx, *l.Before, l.Count)
 	default:
 		return found, false, nil
 	}
@@ -225,7 +226,7 @@ func placeAfter(p roster.Place) roster.Place {
 	return roster.Place{Position: p.Position, ID: p.ID + "\x01"}
 }
 
-// placeBucket is the number of resources in one bucket of places.
+// placeBucket is a bucket of places in a list, with the number of resources in it.
 type placeBucket struct{ bucket, count int64 }
 
 func (s placeBucket) begin() int64 { return s.bucket * bucketSize }
@@ -246,7 +247,7 @@ func (l listing) unfilteredPage(ctx context.Context, tx *sqldb.Tx) (found roster
 		return found, err
 	}
 	var total, skipped int64
-	var first placeBucket // contains the page's first resource, after skipped others
+	var first placeBucket // the bucket that contains the page's first resource, after skipped others
 	end := int64(math.MaxInt64)
 	for _, s := range counted {
 		if at := int64(l.Offset) - total; at >= 0 && at < s.count {
@@ -268,10 +269,10 @@ func (l listing) unfilteredPage(ctx context.Context, tx *sqldb.Tx) (found roster
 	return found, err
 }
 
-// documentsAfter reads a page that starts in the stretch first, after its first skipped resources, and ends
-// before the position end. Both bounds are near each other, so the database walks the index instead
-// of sorting. The subquery finds the start of the page from the nearer end of the stretch and uses
-// only the index. It reads no skipped row.
+// documentsAfter reads a page that starts in the bucket first, after the first skipped resources of
+// that bucket. The page ends before the position end. Both bounds are near each other, so the
+// database walks the index instead of sorting. The subquery finds the start of the page from the
+// nearer end of the bucket. It uses only the index and reads no skipped row.
 func (l listing) documentsAfter(ctx context.Context, tx *sqldb.Tx, first placeBucket, skipped, end int64) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(first.begin(), end, l.Count)
 	from := ""
@@ -281,7 +282,7 @@ func (l listing) documentsAfter(ctx context.Context, tx *sqldb.Tx, first placeBu
 			direction, walked = " desc", left-1
 		}
 		args = append(args, first.end(), walked)
-		// This condition comes before the bounds, because SQLite uses the first one.
+		// This condition must come first, because SQLite uses the first bound that it finds.
 		from = ` and (r.seq, r.id) >= (
 			select r.seq, r.id
 			from resource r
@@ -298,7 +299,8 @@ func (l listing) documentsAfter(ctx context.Context, tx *sqldb.Tx, first placeBu
 		limit $`+strconv.Itoa(n+2), args...)
 }
 
-// skipResources walks past the first n resources, using only the index.
+// skipResources walks past the first n resources of the list, using only the index. It returns the
+// place of the next resource.
 func (l listing) skipResources(ctx context.Context, tx *sqldb.Tx, n int) (at roster.Place, found bool, err error) {
 	if n == 0 {
 		return at, true, nil
@@ -317,8 +319,8 @@ func (l listing) skipResources(ctx context.Context, tx *sqldb.Tx, n int) (at ros
 	return places[0], true, nil
 }
 
-// exactPage returns the page of a query whose candidates all match, so the indexes alone answer it. If
-// all matches fit on the first page, it needs one query.
+// exactPage returns the page of a query whose narrowing is exact, so that the indexes alone answer
+// it. If all matches fit on the first page, one query is enough.
 func (l listing) exactPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.Count > 0 && l.Offset == 0 && l.After == nil && l.Before == nil {
 		return l.firstPage(ctx, tx)
@@ -399,16 +401,17 @@ func (l listing) total(ctx context.Context, tx *sqldb.Tx) (int, error) {
 	return found.Total, err
 }
 
-// scanStep is how many candidates are read at once.
+// scanStep is how many candidates a scan reads at once.
 const scanStep = 200
 
-// candidate is a document that the filter may match.
+// candidate is a document that the filter may match, with its parsed attributes.
 type candidate struct {
 	doc      roster.Document
 	resource scim.Resource
 }
 
-// scan reads all candidates. The evaluator decides which ones match and how they are ordered.
+// scan reads all candidates. The filter's evaluator decides which ones match and how they are
+// ordered.
 func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.narrowing.sql == "" {
 		// The scan will read the whole list, so the counts show in advance whether that is too
@@ -441,12 +444,12 @@ func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, er
 		if l.narrowing.selective {
 			return l.scanFound(ctx, tx, from, read, keep)
 		}
-		runtime.Gosched() // everybody else goes first
+		runtime.Gosched() // let other requests run first
 	}
 }
 
-// scanFound continues a scan when an index has found many candidates. It reads all their places
-// once, so that the database does not sort all of them again for every step.
+// scanFound continues a scan when an index has found many candidates. It reads the places of all
+// candidates once. Otherwise the database would sort all of them again for every step.
 func (l listing) scanFound(ctx context.Context, tx *sqldb.Tx, from roster.Place, read int, keep *pageCollector) (found roster.Found, err error) {
 	args, n := l.withArguments(from.Position, from.ID, l.ScanLimit-read+1)
 	places, err := collect(ctx, tx, scanPlace, `
@@ -470,7 +473,7 @@ func (l listing) scanFound(ctx context.Context, tx *sqldb.Tx, from roster.Place,
 			return found, err
 		}
 		places = places[len(docs):]
-		runtime.Gosched() // everybody else goes first
+		runtime.Gosched() // let other requests run first
 	}
 	return l.collectedPage(ctx, tx, keep)
 }
@@ -480,8 +483,8 @@ func scanPlace(row scanner) (p roster.Place, err error) {
 	return p, err
 }
 
-// documentsAt reads the documents at some places, in the same order: as many of the first ones as fit into
-// room, but at least one.
+// documentsAt reads the documents at some places, in the order of the places. It reads as many as
+// fit into room bytes, but at least one.
 func (l listing) documentsAt(ctx context.Context, tx *sqldb.Tx, places []roster.Place, room int) ([]roster.Document, error) {
 	sizes := make(map[string]int, len(places))
 	err := inBatches(places, func(batch []roster.Place) error {
@@ -547,8 +550,8 @@ func (l listing) collectMatches(ctx context.Context, tx *sqldb.Tx, docs []roster
 	return nil
 }
 
-// parseCandidates parses the attributes that the query uses, and adds those that are not stored in
-// documents.
+// parseCandidates parses the attributes that the query uses. It adds the attributes that documents
+// do not store, such as members.
 func (l listing) parseCandidates(ctx context.Context, tx *sqldb.Tx, docs []roster.Document) ([]candidate, error) {
 	list := make([]candidate, len(docs))
 	ids := make([]string, len(docs))
@@ -559,7 +562,7 @@ func (l listing) parseCandidates(ctx context.Context, tx *sqldb.Tx, docs []roste
 			return nil, fmt.Errorf("read stored resource %s: %w", doc.ID, err)
 		}
 		if l.Kind == roster.User {
-			resource["active"] = doc.Active // stored documents lack it if a client removed it
+			resource["active"] = doc.Active // a stored document lacks active if a client removed the attribute
 		}
 		list[i], ids[i] = candidate{doc, resource}, doc.ID
 	}
@@ -640,15 +643,16 @@ func overlaps(path, wanted scim.AttrPath) bool {
 	return path.URN == "" && path.Name == wanted.Name && (path.Sub == "" || wanted.Sub == "" || path.Sub == wanted.Sub)
 }
 
-// evaluatedMembers is how many members of a group the scan reads at once for the evaluator.
-const evaluatedMembers = 1000
+// membersPerRead is how many members of a group the scan reads at once for the filter's
+// evaluator.
+const membersPerRead = 1000
 
 func (l listing) addMembers(ctx context.Context, tx *sqldb.Tx, list []candidate) error {
 	named := l.readsMemberNames()
 	for _, c := range list {
 		var elements []any
 		for after := ""; ; {
-			page, err := membersOf(ctx, tx, l.site, c.doc.ID, after, evaluatedMembers, named)
+			page, err := membersOf(ctx, tx, l.site, c.doc.ID, after, membersPerRead, named)
 			if err != nil {
 				return err
 			}
@@ -659,7 +663,7 @@ func (l listing) addMembers(ctx context.Context, tx *sqldb.Tx, list []candidate)
 				}
 				elements = append(elements, e)
 			}
-			if len(page) < evaluatedMembers {
+			if len(page) < membersPerRead {
 				break
 			}
 			after = page[len(page)-1].ID
@@ -697,8 +701,8 @@ type pageCollector struct {
 	roster.ListQuery
 	total      int
 	docs       []roster.Document // the matches so far; with Sort only the best ones, without their JSON
-	bytes      int               // the size of docs
-	incomplete bool              // some matches did not fit
+	bytes      int               // the size of docs, in bytes
+	incomplete bool              // the page had no room for some matches
 }
 
 func newPageCollector(q roster.ListQuery) *pageCollector { return &pageCollector{ListQuery: q} }
@@ -756,8 +760,8 @@ func (k *pageCollector) addSorted(doc roster.Document) {
 	}
 }
 
-// sort sorts the documents and keeps only those that the page needs: the first ones, or the last
-// ones before a place.
+// sort sorts the documents and keeps only those that the page needs. For a page before a place
+// these are the last ones, otherwise the first ones.
 func (k *pageCollector) sort() {
 	slices.SortFunc(k.docs, func(a, b roster.Document) int { return roster.PlaceOf(a).Compare(roster.PlaceOf(b), k.Sort) })
 	surplus := max(len(k.docs)-k.Offset-k.Count, 0)
@@ -768,8 +772,8 @@ func (k *pageCollector) sort() {
 	}
 }
 
-// collectedPage returns the page. For a sorted page it reads the documents again, because the keeper stored
-// only their order.
+// collectedPage returns the collected page. For a sorted page it reads the documents again, because
+// the collector kept only their order.
 func (l listing) collectedPage(ctx context.Context, tx *sqldb.Tx, k *pageCollector) (found roster.Found, err error) {
 	found = roster.Found{Documents: k.docs, Total: k.total, CutShort: k.incomplete}
 	if k.Sort == nil {

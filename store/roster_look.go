@@ -9,21 +9,24 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Each look has a row in resource_value, with the value skeleton.name. The rows of a skeleton are
-// therefore next to each other, in the order of the names, and two steps in the index show whether
-// there is another name. A skeleton with different names has a row in look_alike.
+// A look describes how a user's name appears to a reader. Its Skeleton is the same for all names
+// that look the same. Each look has a row in resource_value, with the value "skeleton.name". The
+// rows of a skeleton are therefore next to each other, in the order of the names. Two steps in the
+// index show whether there is another name. A skeleton with different names has a row in
+// look_alike.
 
-// lookValue returns the value of a look's row.
+// lookValue returns the value under which resource_value stores a look.
 func lookValue(l roster.NameLook) string { return l.Skeleton + "." + l.Name }
 
-// lookRange returns the range of the values of a skeleton's rows, from inclusive and to exclusive.
+// lookRange returns the range in which the values of a skeleton's rows lie: from inclusive, to
+// exclusive.
 func lookRange(skeleton string) (from, to string) { return skeleton + ".", skeleton + "/" }
 
 // holdLooks makes transactions that write the same skeleton wait for each other, so that the later
 // one sees the name that the earlier one wrote.
 func holdLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) error {
 	if tx.Kind() != sqldb.PostgreSQL {
-		return nil // there is one writer
+		return nil // SQLite has a single writer
 	}
 	for _, s := range skeletons {
 		if err := tx.Send(ctx, "select pg_advisory_xact_lock(hashtextextended('rollcall look ' || $1::text || ' ' || $2::text, 0))", string(id), s); err != nil {
@@ -45,8 +48,8 @@ func skeletons(looks ...[]roster.NameLook) []string {
 	return slices.Compact(all)
 }
 
-// putLooks updates the rows of looks that differ, and records whether other resources share their
-// skeletons.
+// putLooks updates those rows of a user's looks that differ between old and next. It also records
+// whether other users share a skeleton under another name.
 func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
 	gone := slices.DeleteFunc(slices.Clone(old.NameLooks), func(l roster.NameLook) bool { return slices.Contains(next.NameLooks, l) })
 	come := slices.DeleteFunc(slices.Clone(next.NameLooks), func(l roster.NameLook) bool { return slices.Contains(old.NameLooks, l) })
@@ -73,8 +76,8 @@ func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
 	return nil
 }
 
-// markLook adds the skeleton of a newly written look to look_alike if the skeleton has another name
-// as well.
+// markLook adds the skeleton of a new look to look_alike, if the skeleton now has more than one
+// name.
 func markLook(ctx context.Context, tx *sqldb.Tx, id site.ID, l roster.NameLook) error {
 	from, to := lookRange(l.Skeleton)
 	return tx.Send(ctx, `
@@ -92,8 +95,8 @@ func markLook(ctx context.Context, tx *sqldb.Tx, id site.ID, l roster.NameLook) 
 		string(id), l.Skeleton, roster.NameLooksPath, from, lookValue(l), to)
 }
 
-// dropLook removes the row of a look. It removes the skeleton from look_alike if only one name is
-// left.
+// dropLook removes the row of a look. If the skeleton has only one name left, it also removes the
+// skeleton from look_alike.
 func dropLook(ctx context.Context, tx *sqldb.Tx, id site.ID, resource string, l roster.NameLook) error {
 	if err := tx.Send(ctx, `
 		delete from resource_value
@@ -116,8 +119,8 @@ func dropLook(ctx context.Context, tx *sqldb.Tx, id site.ID, resource string, l 
 		string(id), l.Skeleton, roster.NameLooksPath, from, to)
 }
 
-// hasLookAlike is a condition on a row v of resource_value: another resource has the same skeleton
-// under another name.
+// hasLookAlike is an SQL condition on a row v of resource_value: another resource has the same
+// skeleton under another name.
 const hasLookAlike = `(exists (
 		select 1
 		from resource_value o
@@ -127,8 +130,8 @@ const hasLookAlike = `(exists (
 		from resource_value o
 		where o.site = v.site and o.path = v.path and o.value > v.value and o.value < a.skeleton || '/' and o.resource <> v.resource))`
 
-// lookAlikesQuery returns a query for the users of a site that look like another user. It begins with the few
-// skeletons in look_alike.
+// lookAlikesQuery returns a query for those users of a site that look like another user. The query
+// starts from look_alike, which has only the few skeletons that different names share.
 func lookAlikesQuery(site, path string) string {
 	return `
 		select v.resource
@@ -138,7 +141,8 @@ func lookAlikesQuery(site, path string) string {
 			and ` + hasLookAlike
 }
 
-// LookAlikes reads only look_alike if no user looks like another.
+// LookAlikes returns up to limit users that look like each given person, by the person's id. It
+// reads only look_alike if no user looks like another.
 func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]roster.NameLook, limit int) (found map[string][]roster.Record, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found = map[string][]roster.Record{}
@@ -177,7 +181,7 @@ func addNew(list, more []roster.Record, limit int) []roster.Record {
 	return list
 }
 
-// sharedSkeletons returns the skeletons that have different names.
+// sharedSkeletons returns those of the skeletons that different names share.
 func sharedSkeletons(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) (noted []string, err error) {
 	err = inBatches(skeletons, func(batch []string) error {
 		args := []any{string(id)}
@@ -194,7 +198,7 @@ func sharedSkeletons(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []
 	return noted, err
 }
 
-// findAlike returns users, other than the person, that have the look's skeleton under another name.
+// findAlike returns other users than the person that have the look's skeleton under another name.
 func findAlike(ctx context.Context, tx *sqldb.Tx, id site.ID, person string, l roster.NameLook, limit int) (others []roster.Record, err error) {
 	from, to := lookRange(l.Skeleton)
 	for _, part := range [][2]string{{">= $4 and v.value < $5", from}, {"> $5 and v.value < $4", to}} {
@@ -226,8 +230,8 @@ func (s Rosters) LooksPending(ctx context.Context, id site.ID) (pending bool, er
 	return pending, err
 }
 
-// fillLooks writes the rows of looks for the next users. It locks the users before the skeletons,
-// in the same order as a change of a user does.
+// fillLooks writes the rows of looks for the next users that the index does not have yet. It locks
+// the users before the skeletons, in the same order as a change of a user does.
 func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 	next, done := at, true
 	var rows []valueRow
@@ -241,7 +245,7 @@ func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 		next.at = roster.Place{Position: rec.Position, ID: rec.ID}
 		next.done++
 		done = false
-		return len(rows) >= rowsTogether, err
+		return len(rows) >= maxRowsPerStep, err
 	})
 	if err != nil {
 		return err

@@ -10,16 +10,16 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// isLookup reports whether a single query can answer the list, as it can for the lookups by name or
-// number with which provisioning starts. An index finds the few candidates, and their documents
+// isLookup reports whether a single query can answer the list. The lookups by name or number with
+// which provisioning starts are such lists. An index finds the few candidates, and their documents
 // show whether they match.
 func (l listing) isLookup() bool {
 	first := l.Sort == nil && l.After == nil && l.Before == nil && l.Offset == 0 && l.Count > 0
 	return first && l.narrowing.selective && !l.narrowing.skewed && (l.narrowing.exact || !l.readsMembers() && !l.readsGroups())
 }
 
-// answerLookup answers such a list with one query outside a transaction. all is false if one query was
-// not enough.
+// answerLookup answers a list for which isLookup is true. It needs one query and no transaction.
+// all is false if one query was not enough.
 func (s Rosters) answerLookup(ctx context.Context, l listing) (found roster.Found, all bool, err error) {
 	limit := l.Count // if there are more exact matches than a page, they must be counted
 	if !l.narrowing.exact {
@@ -40,7 +40,7 @@ func (s Rosters) answerLookup(ctx context.Context, l listing) (found roster.Foun
 	if l.narrowing.exact {
 		return roster.Found{Documents: docs, Total: len(docs)}, true, nil
 	}
-	candidates, err := l.parseCandidates(ctx, nil, docs) // reads no rows: isLookup excludes queries that need them
+	candidates, err := l.parseCandidates(ctx, nil, docs) // needs no transaction: isLookup excludes queries that read other rows
 	if err != nil {
 		return found, false, err
 	}

@@ -83,20 +83,22 @@ func (t siteTx) PutSearchable(ctx context.Context, list []site.Searchable) error
 	return wakeLease(ctx, t.tx, roster.LeaseKind, string(t.site.ID))
 }
 
-// Every write of a resource also updates the rows of the declared attributes. A write and a
-// declaration both lock the site. A write that comes later sees the declaration. The declaration
-// waits for a write that came first, and then reads what it wrote.
+// Every write of a resource also updates the rows of the declared attributes. Both a write and a
+// change of the declarations lock the site. A write that comes later sees the new declarations. The
+// change of the declarations waits for a write that came first, and then reads what the write
+// stored.
 
-// declaredUnder returns an expression for the returning clause of a write of a resource. It yields
-// the site's declared attributes. It yields null if the site's schemas differ from the argument
-// with this number, or its rule for group names differs from the next argument (1: they are
-// unique). The expression sees the state at the start of the statement, which is after holdSite.
-func declaredUnder(schemas int) string {
+// declaredExpression returns an SQL expression for the returning clause of a write of a resource.
+// The expression yields the site's declared attributes. It yields null if the site's schemas differ
+// from the argument with this number. It also yields null if the site's rule for group names
+// differs from the next argument, which is 1 if they must be unique. The expression sees the site
+// as it is at the start of the statement, which is after holdSite.
+func declaredExpression(schemas int) string {
 	return `(select case when s.schemas = $` + strconv.Itoa(schemas) + ` and case when s.strict or s.shared_group_names then 0 else 1 end = $` + strconv.Itoa(schemas+1) + `
 		then s.searchable end from site s where s.id = resource.site)`
 }
 
-// putDeclared updates the rows of declared attributes that differ.
+// putDeclared updates those value rows of declared attributes that differ between old and next.
 func (t rosterTx) putDeclared(ctx context.Context, declared string, old, next roster.Record) error {
 	if declared == "" {
 		return nil
@@ -105,10 +107,10 @@ func (t rosterTx) putDeclared(ctx context.Context, declared string, old, next ro
 	if err != nil {
 		return err
 	}
-	return t.putListed(ctx, list, old, next)
+	return t.putDeclaredRows(ctx, list, old, next)
 }
 
-func (t rosterTx) putListed(ctx context.Context, list []site.Searchable, old, next roster.Record) (err error) {
+func (t rosterTx) putDeclaredRows(ctx context.Context, list []site.Searchable, old, next roster.Record) (err error) {
 	if old.Values, err = old.DeclaredValues(list); err != nil {
 		return err
 	}
@@ -118,13 +120,14 @@ func (t rosterTx) putListed(ctx context.Context, list []site.Searchable, old, ne
 	return t.putValues(ctx, old, next)
 }
 
-// deleteDeclared removes the rows of a resource that is about to be deleted.
+// deleteDeclared removes the value rows of declared attributes of a resource that is about to be
+// deleted.
 func (t rosterTx) deleteDeclared(ctx context.Context, old roster.Record) error {
 	list, err := searchableOf(ctx, t.tx, t.site)
 	if err != nil {
 		return err
 	}
-	return t.putListed(ctx, list, old, roster.Record{})
+	return t.putDeclaredRows(ctx, list, old, roster.Record{})
 }
 
 // valueIndex is the progress of indexing one declared attribute.
@@ -132,8 +135,8 @@ type valueIndex struct {
 	id       string
 	kind     scim.TypeName
 	complete bool
-	at       roster.Place
-	done     int
+	at       roster.Place // the last resource that the index contains
+	done     int          // how many resources the index contains
 }
 
 func valueIndexes(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]valueIndex, error) {
@@ -155,27 +158,28 @@ func findIndex(indexes []valueIndex, d site.Searchable) (valueIndex, bool) {
 	return indexes[at], true
 }
 
-// declaredRows describes the value rows that filters on a kind can use in addition to those that
-// every site has.
+// declaredRows describes the value rows of declared attributes that filters on a kind of resource
+// can use.
 type declaredRows struct {
-	paths   map[scim.AttrPath]string
-	many    map[valueRange]bool // the ranges that have many rows
-	crowded map[string]bool     // the paths for which some resource has too many values and has a single row that stands for the rest
-	asked   *[]valueRange       // collects the ranges that a filter uses, unless nil
+	paths      map[scim.AttrPath]string
+	many       map[valueRange]bool // the ranges that have many rows
+	crowded    map[string]bool     // the paths for which some resource has too many values and has a single row that stands for the rest
+	usedRanges *[]valueRange       // if not nil, collects the ranges that a filter uses
 }
 
-// valueRange is a range of the value rows of one path: from inclusive, to exclusive.
+// valueRange is a range of the value rows of one path: from is inclusive, to is exclusive.
 type valueRange struct {
 	path, from, to string
-	counts         string // the expression to count, so that the result is the number of resources
+	countExpr      string // the SQL expression to count, so that the result is the number of resources
 }
 
 // fewRows is the number of value rows up to which finding and sorting them is cheaper than walking
 // a list.
 const fewRows = 1_000
 
-// findDeclaredRows returns the declared attributes whose rows are complete in the transaction's
-// snapshot. It also looks up the properties of the ranges that the filter uses.
+// findDeclaredRows returns the declared attributes whose value rows are complete in the
+// transaction's snapshot. For each range that the filter uses, it also finds out whether the range
+// has many rows.
 func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, f *scim.Filter) (d declaredRows, err error) {
 	declared, err := searchableOf(ctx, tx, id)
 	if errors.Is(err, site.ErrNotFound) {
@@ -195,9 +199,9 @@ func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.T
 		}
 	}
 	var asked []valueRange
-	d.asked = &asked
+	d.usedRanges = &asked
 	narrow(roster.ListQuery{Kind: kind, Filter: f, Groups: true}, string(id), d, 0)
-	d.asked, d.many, d.crowded = nil, map[valueRange]bool{}, map[string]bool{}
+	d.usedRanges, d.many, d.crowded = nil, map[valueRange]bool{}, map[string]bool{}
 	for _, r := range asked {
 		if d.many[r], d.crowded[r.path], err = measureRange(ctx, tx, id, r); err != nil {
 			return d, err
@@ -267,8 +271,8 @@ func countResources(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.Typ
 	return n, err
 }
 
-// Index does one step of indexing. It locks the site before the lease, as a declaration does when
-// it wakes the lease.
+// Index does one step of indexing. It locks the site before the site's lease. A change of the
+// declarations locks them in the same order.
 func (s Rosters) Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		step := indexStep{tx: tx, site: id, limit: limit}
@@ -305,10 +309,10 @@ type indexStep struct {
 	limit    int
 	declared []site.Searchable
 	indexes  []valueIndex // one for each declaration, in the same order
-	looks    *valueIndex  // the progress of indexing the looks; nil once that is complete
+	looks    *valueIndex  // the progress of indexing how names look (see roster_look.go); nil once that is complete
 }
 
-// begin adds an index for each new declaration and removes the indexes of withdrawn ones.
+// begin adds an index for each new declaration. It removes the indexes of withdrawn declarations.
 func (s *indexStep) begin(ctx context.Context) error {
 	old, err := valueIndexes(ctx, s.tx, s.site)
 	if err != nil {
@@ -343,9 +347,9 @@ func (s *indexStep) begin(ctx context.Context) error {
 	return nil
 }
 
-// fill writes the rows of the next resources. Attributes that were declared together are filled
-// together: it includes every declaration that is as far as first. It locks those resources, so
-// that no write happens between reading a resource and writing its rows.
+// fill writes the value rows of the next resources. Attributes that were declared together are
+// indexed together: fill includes every declaration whose progress is the same as that of first. It
+// locks the resources, so that no write happens between reading a resource and writing its rows.
 func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 	var together []site.Searchable
 	for i, v := range s.indexes {
@@ -364,7 +368,7 @@ func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 		next.at = roster.Place{Position: rec.Position, ID: rec.ID}
 		next.done++
 		next.complete = false
-		return len(rows) >= rowsTogether, err
+		return len(rows) >= maxRowsPerStep, err
 	})
 	if err != nil {
 		return err
@@ -384,21 +388,22 @@ func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 	return nil
 }
 
-// The most that one step writes and reads. The last resource may exceed it.
+// The most rows that one step writes, and the most bytes of documents that it reads. The last
+// resource may exceed these limits.
 const (
-	rowsTogether  = 1_000
-	bytesTogether = 4 << 20
+	maxRowsPerStep  = 1_000
+	maxBytesPerStep = 4 << 20
 )
 
-// resources calls visit for the next resources until the step has enough. The resources stay locked
-// until the transaction ends.
+// resources calls visit for the next resources that from has not indexed, until visit reports that
+// the step has enough. The resources stay locked until the transaction ends.
 func (s *indexStep) resources(ctx context.Context, from valueIndex, visit func(roster.Record) (enough bool, err error)) (err error) {
 	rows, err := s.tx.Query(ctx, `
 		select r.id, r.seq, r.doc
 		from resource r
 		where r.list = $1 and (r.seq, r.id) > ($2, $3)
 		order by r.seq, r.id
-		limit $4`+s.tx.ForShare(), listOf(s.site, from.kind), from.at.Position, from.at.ID, s.limit)
+		limit $4`+s.tx.ForShare(), listColumn(s.site, from.kind), from.at.Position, from.at.ID, s.limit)
 	if err != nil {
 		return err
 	}
@@ -410,20 +415,20 @@ func (s *indexStep) resources(ctx context.Context, from valueIndex, visit func(r
 			return err
 		}
 		read += len(rec.JSON)
-		if enough, err := visit(rec); err != nil || enough || read >= bytesTogether {
+		if enough, err := visit(rec); err != nil || enough || read >= maxBytesPerStep {
 			return err
 		}
 	}
 	return rows.Err()
 }
 
-// valueRow is a value of a resource.
+// valueRow is a row of resource_value: a value of a resource.
 type valueRow struct {
 	resource string
 	roster.Value
 }
 
-// addValues writes value rows. It skips those that exist.
+// addValues writes value rows. It skips rows that exist already.
 func addValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) error {
 	return inBatches(rows, func(batch []valueRow) error {
 		args := []any{string(id)}
@@ -440,13 +445,13 @@ func addValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) e
 	})
 }
 
-// clearTogether is how many rows a step clears for each resource that a step of fill may read.
-// Clearing a row takes less work.
-const clearTogether = 10
+// clearedPerResource is how many rows clearUndeclared may delete for each resource that fill may
+// read. Deleting a row takes less work.
+const clearedPerResource = 10
 
-// clearUndeclared removes rows that belong to no declaration. A write that saw a declaration just before it
-// was withdrawn can still add rows later. No query reads them, because ids are never reused, and
-// the next run removes them.
+// clearUndeclared removes value rows that belong to no declaration. A write that saw a declaration
+// just before it was withdrawn can still add rows afterwards. No query reads those rows, because
+// ids are never reused, and the next run removes them.
 func (s *indexStep) clearUndeclared(ctx context.Context) (more bool, err error) {
 	path, found, err := s.undeclaredPath(ctx)
 	if err != nil || !found {
@@ -458,7 +463,7 @@ func (s *indexStep) clearUndeclared(ctx context.Context) (more bool, err error) 
 			select v.value, v.resource, v.element
 			from resource_value v
 			where v.site = $1 and v.path = $2
-			limit $3)`, string(s.site), path, s.limit*clearTogether)
+			limit $3)`, string(s.site), path, s.limit*clearedPerResource)
 	return true, err
 }
 

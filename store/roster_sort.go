@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// ordering is a list of columns that sort like an attribute. Resources with equal values are in
-// list order.
+// ordering lists the columns that sort resources by an attribute. Resources with equal values are
+// in the order of the list.
 type ordering struct {
 	terms []term
 	text  string // SQL of the string to sort by; an empty string literal for times
@@ -125,8 +125,8 @@ func (l listing) continueFrom(o ordering) (listing, error) {
 		if t.descending != back {
 			op = "<"
 		}
-		// An index on the term can start at the first condition. The rest separates the rows that
-		// are equal to the place.
+		// An index on the column can start at the first condition. The rest of the condition
+		// separates the resources whose value is equal to that of the place.
 		n.sql = "(" + t.sql + " " + op + "= ? and (" + t.sql + " " + op + " ? or " + n.sql + "))"
 		n.args = append([]any{values[i], values[i]}, n.args...)
 	}

@@ -43,8 +43,8 @@ func sessionValues(r session.Record) []any {
 	}
 }
 
-// rowWithSession is a row whose last columns are those of a session. Scan takes the destinations of
-// the columns before them.
+// rowWithSession is a row whose last columns are those of a session. The arguments of Scan are the
+// destinations of the other columns.
 type rowWithSession struct {
 	row     scanner
 	session []any

@@ -21,7 +21,7 @@ func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			delete from signin_link
-			where site = $1 and expires < $2`, string(l.Site), micros(l.Created.Add(-linkMemory))); err != nil {
+			where site = $1 and expires < $2`, string(l.Site), micros(l.Created.Add(-expiredLinkKept))); err != nil {
 			return err
 		}
 		if l.Kind == signin.FirstAdmin {

@@ -226,7 +226,7 @@ func tokensOf(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]site.Token, erro
 		order by t.created desc, t.id`, string(id))
 }
 
-// siteTx is one transaction on one locked site.
+// siteTx is a transaction that has locked a site.
 type siteTx struct {
 	tx   *sqldb.Tx
 	site site.Site
@@ -307,7 +307,7 @@ func (t siteTx) PutToken(ctx context.Context, changed site.Token) error {
 	return err
 }
 
-func (t siteTx) UseForm(ctx context.Context, number string, at time.Time) error {
+func (t siteTx) UseFormNumber(ctx context.Context, number string, at time.Time) error {
 	done, err := t.tx.Exec(ctx, `
 		insert into token_form (site, number, used)
 		values ($1, $2, $3)
@@ -331,7 +331,7 @@ func (t siteTx) Resources(ctx context.Context, name scim.TypeName, visit func(do
 		select r.doc
 		from resource r
 		where r.list = $1
-		order by r.seq, r.id`, listOf(t.site.ID, name))
+		order by r.seq, r.id`, listColumn(t.site.ID, name))
 	if err != nil {
 		return err
 	}
@@ -348,9 +348,10 @@ func (t siteTx) Resources(ctx context.Context, name scim.TypeName, visit func(do
 	return rows.Err()
 }
 
-// KeepGroupNames reads the case-folded names from their column. It returns site.ErrNameShared if
-// several groups have the same name.
-func (t siteTx) KeepGroupNames(ctx context.Context) error {
+// MakeGroupNamesUnique makes the names of a site's groups unique from now on. It reads the
+// case-folded names from their column. It returns site.ErrNameShared if several groups have the
+// same name.
+func (t siteTx) MakeGroupNamesUnique(ctx context.Context) error {
 	var name string
 	err := t.tx.QueryRow(ctx, `
 		select min(r.doc)
@@ -358,7 +359,7 @@ func (t siteTx) KeepGroupNames(ctx context.Context) error {
 		where r.list = $1
 		group by r.display_name
 		having count(*) > 1
-		limit 1`, listOf(t.site.ID, roster.Group)).Scan(&name)
+		limit 1`, listColumn(t.site.ID, roster.Group)).Scan(&name)
 	switch {
 	case err == nil:
 		doc, err := scim.Parse([]byte(name))
@@ -373,7 +374,7 @@ func (t siteTx) KeepGroupNames(ctx context.Context) error {
 		insert into resource_unique (site, kind, path, value, resource, element)
 		select r.site, r.kind, 'displayName', r.display_name, r.id, 0
 		from resource r
-		where r.list = $1 and r.display_name <> ''`, listOf(t.site.ID, roster.Group))
+		where r.list = $1 and r.display_name <> ''`, listColumn(t.site.ID, roster.Group))
 	return err
 }
 

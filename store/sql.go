@@ -71,16 +71,16 @@ func changesRow(ctx context.Context, tx *sqldb.Tx, query string, args ...any) (b
 	return n > 0, err
 }
 
-// batches are the numbers of values that one statement can take. There are few sizes, so that each
-// statement is prepared once. A smaller batch is padded with copies of its last value, so use
-// batches only where duplicates change nothing.
-var batches = []int{1, 10, 100}
+// batchSizes are the numbers of values that one statement can take. There are few sizes, so that
+// each statement is prepared once. A smaller batch is padded with copies of its last value. So use
+// inBatches only where duplicates change nothing.
+var batchSizes = []int{1, 10, 100}
 
-// inBatches calls do with the values, in batches of those sizes.
+// inBatches calls do with the values, in batches whose sizes batchSizes lists.
 func inBatches[T any](values []T, do func(batch []T) error) error {
 	for len(values) > 0 {
-		size := batches[len(batches)-1]
-		for _, b := range batches {
+		size := batchSizes[len(batchSizes)-1]
+		for _, b := range batchSizes {
 			if b >= len(values) {
 				size = b
 				break
@@ -153,7 +153,7 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// fromMicros returns the time of a stored number, in UTC.
+// fromMicros returns the time that micros stored as n, in UTC.
 func fromMicros(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}

@@ -55,7 +55,8 @@ func lockLiveSite(ctx context.Context, tx *sqldb.Tx, id site.ID) error {
 	return orNotFound(err, site.ErrNotFound)
 }
 
-// PutConnection stores a connection and its events, unless another one was stored since.
+// PutConnection stores a site's connection to an identity provider, and its events. It does so only
+// if the stored version still is ifVersion.
 func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, c signin.Connection, ifVersion int64, keepsTests bool, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := lockLiveSite(ctx, tx, id); err != nil {
@@ -121,7 +122,7 @@ func readCertificates(text string) (all []*x509.Certificate, err error) {
 	return all, nil
 }
 
-// AddRequest stores a request, and removes the site's expired ones.
+// AddRequest stores a SAML authentication request. It deletes the site's expired requests.
 func (s SingleSignOn) AddRequest(ctx context.Context, id site.ID, r signin.RequestRecord) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
@@ -137,7 +138,8 @@ func (s SingleSignOn) AddRequest(ctx context.Context, id site.ID, r signin.Reque
 	})
 }
 
-// TakeRequest removes and returns a request, or refusal.NotFound.
+// TakeRequest removes a SAML authentication request and returns it. It returns refusal.NotFound if
+// there is none or if it has expired.
 func (s SingleSignOn) TakeRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (r signin.RequestRecord, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		r = signin.RequestRecord{Hash: hash}
@@ -156,7 +158,8 @@ func (s SingleSignOn) TakeRequest(ctx context.Context, id site.ID, hash secret.H
 	return r, err
 }
 
-// UseAssertion stores that an assertion was used, and removes those that have ended.
+// UseAssertion records that a SAML assertion was used. It returns signin.ErrReplayed if it was used
+// before. It deletes the records of expired assertions.
 func (s SingleSignOn) UseAssertion(ctx context.Context, id site.ID, hash secret.Hash, until, now time.Time) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
@@ -175,7 +178,7 @@ func (s SingleSignOn) UseAssertion(ctx context.Context, id site.ID, hash secret.
 	})
 }
 
-// PutTest stores the last test of a person, with its event.
+// PutTest stores the result of a person's last test sign-in, with its event.
 func (s SingleSignOn) PutTest(ctx context.Context, id site.ID, personID string, t signin.Test, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
@@ -190,7 +193,7 @@ func (s SingleSignOn) PutTest(ctx context.Context, id site.ID, personID string, 
 	})
 }
 
-// Test returns the last test of a person, or refusal.NotFound.
+// Test returns the result of a person's last test sign-in, or refusal.NotFound.
 func (s SingleSignOn) Test(ctx context.Context, id site.ID, personID string) (t signin.Test, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		var tested int64

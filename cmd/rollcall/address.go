@@ -22,7 +22,7 @@ func (c *command) findServer(ctx context.Context, leases store.Leases) error {
 	if c.publicURL != "" {
 		return nil
 	}
-	held, err := leases.HeldNow(ctx, addressLease)
+	held, err := leases.HeldByAny(ctx, addressLease)
 	if err == nil && len(held) > 0 {
 		c.publicURL, _, _ = strings.Cut(held[0], " ")
 	}

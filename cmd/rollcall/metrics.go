@@ -129,7 +129,7 @@ func (g *gatherer) querySamples(ctx context.Context) (all []metrics.Sample, err 
 	if err != nil {
 		return nil, err
 	}
-	watched, err := g.services.engine.Store.Watched(ctx)
+	watched, err := g.services.engine.Store.WatchedStates(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -158,6 +158,7 @@ var Catalogue = []Description{
 	{ProvisioningHeld, directoryScope, "one import or one change of settings would take away more than the limit, so it waits for a decision", subjectApplication, Held{}, "", "Acme: 60 operations that disable or delete are on hold, of 200 active accounts. Cause: Import of users by command line."},
 	{ProvisioningApproved, directoryScope, "operations on hold were approved", subjectApplication, Held{}, "", "Acme: 60 operations on hold were approved. Cause: Import of users by command line."},
 	{ProvisioningRejected, directoryScope, "operations on hold were rejected", subjectApplication, Held{}, "", "Acme: 60 operations on hold were rejected; nothing is sent. Cause: Import of users by command line."},
+	{ProvisioningOnDemand, directoryScope, "people or groups were provisioned on demand", subjectApplication, nil, "", "Acme: Provisioned on demand: Ada Lovelace, Sales."},
 	{ProvisioningBehind, directoryScope, "provisioning was paused longer than events are kept, so it looks at everyone anew", subjectApplication, nil, "", "Acme: The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."},
 
 	{OperatorLinkCreated, installationScope, "a one-time link for an operator was made", subjectOperator, nil, "", "One-time sign-in link made for the operator sam"},

@@ -137,6 +137,7 @@ const (
 	ProvisioningHeld             = "provisioning.held"
 	ProvisioningApproved         = "provisioning.approved"
 	ProvisioningRejected         = "provisioning.rejected"
+	ProvisioningOnDemand         = "provisioning.on_demand"
 
 	OperatorLinkCreated         = "operator.link_created"
 	OperatorSignedIn            = "operator.signed_in"

@@ -106,7 +106,7 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),
 		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
-		InitiatorName: "Rollcall provisioning", Mapping: p.m.object.Name, Modified: []ModifiedProperty{},
+		InitiatorName: initiator(known.Why), Mapping: p.m.object.Name, Modified: []ModifiedProperty{},
 	}
 	p.importObject(w, object)
 	w.known.name = w.name()
@@ -475,7 +475,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 // account must be read: a person asked for that, the account was just found or is missing, or what
 // was written is not known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
-	if p.reads || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
+	if p.reads || w.known.Why == ByDemand || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
 	}
 	if w.link.Wrote == nil {

@@ -231,9 +231,10 @@ func (w *work) takesAway() bool {
 }
 
 // holdsBack reports whether a decision takes access away although the guard has not seen it. Then
-// nothing is sent, and the row is listed again so that the guard sees it.
+// nothing is sent, and the row is listed again so that the guard sees it. A person who is provisioned
+// on demand is never held back: another person looks at the result.
 func (l *pipeline) holdsBack(ctx context.Context, w *work) (bool, error) {
-	if !w.takesAway() || w.known.Takes {
+	if !w.takesAway() || w.known.Takes || w.known.Why == ByDemand {
 		return false, nil
 	}
 	defer w.p.claims.release(w.known.ObjectID)

@@ -69,6 +69,9 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 		o.Waits = w.whyLater()
 	}
 	s, skipped := w.decision.(skip)
+	if w.known.Why == ByDemand {
+		s.telling = logged // somebody waits for the result
+	}
 	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.telling == silent {
 		return o
 	}

@@ -34,9 +34,11 @@ type pipeline struct {
 	r     *run
 	p     *pass
 	pacer *pacer
-	cycle string
-	memo  *memo
-	until time.Time // no request that changes the target is begun after it
+	// demanded is true if this slice works only on objects that a person demanded, and imports nothing.
+	demanded bool
+	cycle    string
+	memo     *memo
+	until    time.Time // no request that changes the target is begun after it
 
 	hands map[string]bool // people in hand; only the feed uses it
 	queue []Pending       // taken from the list, not in hand yet; only the feed uses it
@@ -83,10 +85,22 @@ type record struct {
 // drain works on the list until nothing on it is due, or the slice is over. done means that nothing
 // is due.
 func (r *run) drain(ctx context.Context) (done bool, wait time.Time, err error) {
+	return r.newPipeline(false).drain(ctx)
+}
+
+// drainDemanded is like drain. It works only on objects that a person demanded, and imports nothing.
+func (r *run) drainDemanded(ctx context.Context) (done bool, wait time.Time, err error) {
+	return r.newPipeline(true).drain(ctx)
+}
+
+func (r *run) newPipeline(demanded bool) *pipeline {
 	l := &pipeline{
-		r: r, cycle: r.state.Cycle.ID, memo: r.e.memoOf(r.job), until: r.end.Add(exportGrace),
+		r: r, demanded: demanded, memo: r.e.memoOf(r.job), until: r.end.Add(exportGrace),
 		hands: map[string]bool{}, ended: make(chan string), recorded: make(chan []string), imported: make(chan importNews),
 		poked: make(chan struct{}, 1), records: make(chan record), urge: make(chan struct{}, 1),
+	}
+	if r.state.Phase != Idle {
+		l.cycle = r.state.Cycle.ID
 	}
 	l.trial.Store(r.state.Trial != nil)
 	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.end, r.e.workers())
@@ -98,7 +112,11 @@ func (r *run) drain(ctx context.Context) (done bool, wait time.Time, err error) 
 		paced := pacedGroups{pacedTarget{Target: r.groups.target, pacer: l.pacer}, r.groups.target}
 		g.target, g.members, g.searcher = paced, paced, newSearcher(paced, r.state.Groups.Searches)
 	}
+	return l
+}
 
+func (l *pipeline) drain(ctx context.Context) (done bool, wait time.Time, err error) {
+	r := l.r
 	var recorder sync.WaitGroup
 	recorder.Go(func() { l.recorder(context.WithoutCancel(ctx)) })
 	done, err = l.feed(ctx)
@@ -131,14 +149,14 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 	defer tick.Stop()
 	woken := l.r.e.wakes(l.r.job.Key)
 	importing, look, refill := false, true, true
-	first := l.r.phase() == Changes // whoever changed is listed before anybody is begun, or they would be worked on twice
+	first := !l.demanded && l.r.phase() == Changes // whoever changed is listed before anybody is begun, or they would be worked on twice
 	stop := ctx.Done()
 	for {
 		over := l.over(ctx) || err != nil
 		if over {
 			l.pacer.close()
 		} else {
-			if !importing && (look || l.r.phase() != Finishing) {
+			if !importing && !l.demanded && (look || l.r.phase() != Finishing) {
 				importing, look = true, false
 				go func() { l.imported <- l.importSome(ctx) }()
 			}
@@ -151,7 +169,8 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 		if l.busy == 0 {
 			l.hurry()
 		}
-		if l.busy == 0 && len(l.hands) == 0 && !importing && (over || !refill && len(l.queue) == 0 && l.r.phase() == Finishing && !look) {
+		imported := l.demanded || l.r.phase() == Finishing && !look
+		if l.busy == 0 && len(l.hands) == 0 && !importing && (over || !refill && len(l.queue) == 0 && imported) {
 			return !over, err
 		}
 		select {
@@ -209,11 +228,7 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	parked := l.pacer.waits()
 	for !l.doubted() {
 		if refill {
-			without, now := Lane(0), l.r.e.Now()
-			if l.pacer.paused(CreateRequest).After(l.r.end) || parked >= mostParked {
-				without = Joiners
-			}
-			page, err := l.r.e.Store.Pending(ctx, l.r.job.Key, now, without, feedPage+len(l.hands))
+			page, err := l.nextPage(ctx, parked)
 			if err != nil {
 				return true, err
 			}
@@ -229,8 +244,8 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			continue
 		}
 		room := l.r.e.workers()
-		if next.Lane == Leavers {
-			room += firstWidth // who leaves does not wait for anybody else's answer
+		if next.Lane == Leavers || next.Why == ByDemand {
+			room += firstWidth // they do not wait for anybody else's answer
 		} else if parked >= mostParked {
 			return false, nil
 		}
@@ -249,6 +264,24 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 		}()
 	}
 	return refill, nil
+}
+
+// nextPage returns the next objects that are due: those that a person demanded, then the others by lane.
+func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) {
+	r, now, limit := l.r, l.r.e.Now(), feedPage+len(l.hands)
+	page, err := r.e.Store.PendingDemanded(ctx, r.job.Key, now, limit)
+	if err != nil || l.demanded {
+		return page, err
+	}
+	without := Lane(0)
+	if l.pacer.paused(CreateRequest).After(r.end) || parked >= mostParked {
+		without = Joiners
+	}
+	others, err := r.e.Store.Pending(ctx, r.job.Key, now, without, limit)
+	if len(page) > 0 {
+		others = slices.DeleteFunc(others, func(p Pending) bool { return p.Why == ByDemand })
+	}
+	return append(page, others...), err
 }
 
 // importSome imports the next page of the cycle, and the changes since.
@@ -547,7 +580,9 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	if err := r.save(func(s *State) {
 		s.InFlight = slices.Clone(s.InFlight)
 		for _, o := range outcomes {
-			s.Cycle.count(o)
+			if s.Phase != Idle {
+				s.Cycle.count(o)
+			}
 			s.flight(o)
 		}
 		s.Dialect = r.target.Dialect()

@@ -224,6 +224,7 @@ const (
 	ByCycle   Why = "cycle"   // the initial cycle looks at everyone
 	ByChange  Why = "change"  // the object changed in the source
 	ByRetry   Why = "retry"   // the object failed before and is tried again
+	ByDemand  Why = "demand"  // a person provisions the object on demand
 	ByAbsence Why = "absence" // the object had no account; the engine looks for one once a day
 )
 

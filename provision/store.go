@@ -47,6 +47,13 @@ type Store interface {
 	// Pending returns the objects that are due, by lane and then those that have waited longest. It
 	// leaves out the lane without.
 	Pending(ctx context.Context, k Key, now time.Time, without Lane, limit int) ([]Pending, error)
+	// PendingDemanded is like Pending, for objects that a person demanded.
+	PendingDemanded(ctx context.Context, k Key, now time.Time, limit int) ([]Pending, error)
+	// Demand puts objects on the work list for OnDemand, with an event unless e is nil, and wakes the
+	// job. Of a group's memberships, all are looked at.
+	Demand(ctx context.Context, k Key, listed []Listed, e *event.Event) error
+	// Demanded returns those of some objects that are on the work list.
+	Demanded(ctx context.Context, k Key, objectIDs []string) ([]Demanded, error)
 	// NextPending returns when the first waiting object is due, or zero if none waits. It leaves out
 	// the lane without.
 	NextPending(ctx context.Context, k Key, without Lane) (time.Time, error)

@@ -1,0 +1,325 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+const (
+	// MaxOnDemand is how many people and groups may be provisioned on demand at once, and how many
+	// members of a group.
+	MaxOnDemand = 500
+	demandPoll  = 100 * time.Millisecond // how often OnDemand looks whether a server has done the work
+)
+
+// DemandResult says what became of one object that was provisioned on demand.
+type DemandResult struct {
+	ObjectID string `json:"objectId"`
+	Name     string `json:"displayName"`
+	// Entries are the log entries with their steps, the oldest first. A group may have several: its own,
+	// and those of its memberships.
+	Entries []LogEntry `json:"entries"`
+	// Waits says why something could not be done yet; "" if everything was. Until is when it is tried
+	// again; zero if a person has to decide first.
+	Waits string    `json:"waits,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+// Demanded is a row of the work list, as OnDemand looks at it.
+type Demanded struct {
+	ObjectID  string
+	NotBefore time.Time
+	Reason    string // why the object was postponed; "" if it was not
+	Verdict   Verdict
+}
+
+// OnDemand provisions objects at once, ahead of everybody else, and returns what became of each, in
+// the order of objectIDs. An object is a person or a group; of a group, its direct members are
+// provisioned too, and then its memberships. Each account is read and compared, also if nothing has
+// changed. The rules are those of a cycle: the scope, the matching, the retries.
+//
+// OnDemand works whether the job's status is On or Off. If another process works on the job, that
+// process does the work. A single person is never held by the guard, but operations that are on hold
+// or rejected stay so, and the result says it.
+//
+// The error is an *InputError if an object is unknown or there are too many, and a *TargetError if
+// the connection does not work.
+func (e *Engine) OnDemand(ctx context.Context, k Key, owner, actor string, objectIDs []string) ([]DemandResult, error) {
+	r, err := e.open(ctx, k, 0)
+	if err != nil {
+		return nil, err
+	}
+	if r.job.Mode != Automatic {
+		return nil, &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
+	}
+	if err := r.connect(); err != nil {
+		return nil, err
+	}
+	d, err := r.demanded(ctx, objectIDs)
+	if err != nil {
+		return nil, err
+	}
+	d.owner = owner
+	started := e.Now()
+	announced := r.event(ctx, event.ProvisioningOnDemand, d.words()+".")
+	announced.Actor, announced.By = actor, event.Actor{}
+	if err := d.send(ctx, d.people, announced); err != nil {
+		return nil, err
+	}
+	if len(d.memberships) > 0 {
+		if err := d.send(ctx, d.memberships, nil); err != nil {
+			return nil, err
+		}
+	}
+	results := make([]DemandResult, 0, len(d.people))
+	for _, l := range d.people {
+		one, err := r.demandResult(ctx, l.ObjectID, started)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, one)
+	}
+	return results, nil
+}
+
+// demand is one call of OnDemand.
+type demand struct {
+	r           *run
+	owner       string
+	names       []string // of the objects that were asked for
+	people      []Listed // people and groups
+	memberships []Listed
+}
+
+// demanded finds the objects that are asked for, and the members of groups.
+func (r *run) demanded(ctx context.Context, objectIDs []string) (*demand, error) {
+	if len(objectIDs) == 0 {
+		return nil, &InputError{Field: "Provision on demand", Text: "needs a person or a group"}
+	}
+	d := &demand{r: r}
+	var ids []string
+	listed := map[string]bool{}
+	add := func(id string) {
+		if !listed[id] {
+			listed[id] = true
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range objectIDs {
+		o, err := r.readObject(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		known, err := r.e.Store.Known(ctx, r.job.Key, id)
+		if err != nil {
+			return nil, err
+		}
+		if o == nil && known.Link == nil {
+			return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("knows nobody with the object id %s: neither the directory nor a linked account has it", id)}
+		}
+		add(id)
+		if o == nil {
+			d.names = append(d.names, known.Link.Name)
+			continue
+		}
+		d.names = append(d.names, o.Name)
+		if o.Kind != GroupKind {
+			continue
+		}
+		members, err := r.demandedMembers(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range members {
+			add(m)
+		}
+		d.memberships = append(d.memberships, Listed{ObjectID: MembersOf(id), Why: ByDemand, Lane: Memberships})
+	}
+	if len(ids) > MaxOnDemand {
+		return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("takes at most %d people and groups at once, with the members of the groups; these are %d", MaxOnDemand, len(ids))}
+	}
+	var err error
+	d.people, err = r.list(ctx, ByDemand, ids, nil, nil)
+	return d, err
+}
+
+// demandedMembers returns the direct members of a group that are people.
+func (r *run) demandedMembers(ctx context.Context, group *Object) ([]string, error) {
+	if r.groups == nil {
+		return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("cannot provision the group %s: the mapping of groups is switched off", group.Name)}
+	}
+	var members []string
+	for after := ""; ; {
+		page, err := r.groups.source.Members(ctx, group.ID, after, membersPage)
+		if err != nil {
+			return nil, fmt.Errorf("read the members of a group: %w", err)
+		}
+		for _, m := range page {
+			if m.Kind != GroupKind {
+				members = append(members, m.Member)
+			}
+		}
+		if len(members) > MaxOnDemand {
+			return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("takes groups of at most %d members, and %s has more: name some of its people instead", MaxOnDemand, group.Name)}
+		}
+		if len(page) < membersPage {
+			return members, nil
+		}
+		after = page[len(page)-1].Member
+	}
+}
+
+// words names the objects that were asked for, in a sentence for the audit log.
+func (d *demand) words() string {
+	text := "Provisioned on demand: " + d.names[0]
+	for i, name := range d.names[1:] {
+		if i == 9 {
+			return fmt.Sprintf("%s and %d more", text, len(d.names)-10)
+		}
+		text += ", " + name
+	}
+	return text
+}
+
+// send puts objects on the work list and has them worked on. It returns when each of them is done,
+// postponed or on hold.
+func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Event) error {
+	r := d.r
+	if err := r.e.Store.Demand(ctx, r.job.Key, listed, announced); err != nil {
+		return err
+	}
+	r.e.Wake(r.job.Key)
+	ids := make([]string, len(listed))
+	for i, l := range listed {
+		ids[i] = l.ObjectID
+	}
+	again := time.NewTicker(demandPoll)
+	defer again.Stop()
+	for {
+		open, err := r.stillDemanded(ctx, ids)
+		if err != nil || !open {
+			return err
+		}
+		err = r.e.workOnDemand(ctx, r.job.Key, d.owner)
+		var other *HeldError
+		if err != nil && !errors.As(err, &other) {
+			return err
+		}
+		if err == nil {
+			continue
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// stillDemanded reports whether an object is on the list that could be worked on now.
+func (r *run) stillDemanded(ctx context.Context, ids []string) (bool, error) {
+	rows, err := r.e.Store.Demanded(ctx, r.job.Key, ids)
+	if err != nil {
+		return false, err
+	}
+	now := r.e.Now()
+	for _, row := range rows {
+		if row.Verdict == Ready && !row.NotBefore.After(now) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// workOnDemand claims the job and works on the objects that were demanded. The error is a *HeldError
+// if another process works on the job.
+func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
+	epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
+	if err != nil {
+		return held(err)
+	}
+	defer func() {
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		defer cancel()
+		// The job is due at once: a server finds out when it has something to do.
+		if err := e.Leases.Release(release, LeaseKind, k.String(), owner, epoch, e.Now()); err != nil && !lost(err) {
+			e.Log.Error("release lease", "job", k.String(), "error", err)
+		}
+	}()
+	r, err := e.open(ctx, k, epoch)
+	if err != nil {
+		return err
+	}
+	return r.workOnDemand(ctx)
+}
+
+// workOnDemand works on the objects that were demanded, and on nothing else, for one slice.
+func (r *run) workOnDemand(ctx context.Context) error {
+	if err := r.applyRequests(ctx); err != nil {
+		return err
+	}
+	if now := r.e.Now(); now.Before(r.state.Cooldown) {
+		return &TargetError{
+			Kind: Throttled, Code: "TooManyRequests", Detail: fmt.Sprintf("The application asked for a pause until %s.", r.state.Cooldown.UTC().Format("2006-01-02 15:04:05 UTC")),
+			Advice: "Wait until then. What was asked for stays on the work list.",
+		}
+	}
+	if err := r.connect(); err != nil {
+		return err
+	}
+	if r.state.Quarantine != nil || !r.state.Searches.of(r.job) {
+		if err := r.test(ctx); err != nil {
+			return err
+		}
+	}
+	_, wait, err := r.drainDemanded(ctx)
+	if err == nil && !wait.IsZero() {
+		q := r.state.Quarantine
+		return &TargetError{Kind: Unreachable, Code: q.Code, Status: q.Status, Detail: q.Message, Advice: q.Advice, Request: q.Evidence}
+	}
+	return err
+}
+
+// demandResult returns what became of an object since it was demanded.
+func (r *run) demandResult(ctx context.Context, id string, since time.Time) (DemandResult, error) {
+	result := DemandResult{ObjectID: id, Name: id}
+	entries, _, err := r.e.Store.Logs(ctx, r.job.Key, LogQuery{ObjectID: id, From: since, Limit: MaxOnDemand})
+	if err != nil {
+		return result, err
+	}
+	slices.Reverse(entries)
+	result.Entries = append([]LogEntry{}, entries...)
+	if len(entries) > 0 {
+		result.Name = cmp.Or(entries[0].SourceIdentity.DisplayName, id)
+	}
+	rows, err := r.e.Store.Demanded(ctx, r.job.Key, []string{id, MembersOf(id)})
+	if err != nil || len(rows) == 0 {
+		return result, err
+	}
+	row := rows[0]
+	switch row.Verdict {
+	case OnHold:
+		result.Waits = "The operation is on hold. Approve or reject its cause first."
+	case Rejected:
+		result.Waits = "The operation was rejected. The account stays as it is until the person changes."
+	case Judging, Late:
+		result.Waits = JudgedReason
+	default:
+		result.Waits, result.Until = cmp.Or(row.Reason, inLine), row.NotBefore
+	}
+	return result, nil
+}
+
+// initiator names who had an object worked on, for the log.
+func initiator(why Why) string {
+	if why == ByDemand {
+		return "Provision on demand"
+	}
+	return "Rollcall provisioning"
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// Demand puts objects on the work list for a person who waits for them. It needs no lease: an
+// outcome of an earlier turn leaves the new row as it is.
+func (s Provisioning) Demand(ctx context.Context, k provision.Key, listed []provision.Listed, e *event.Event) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
+		now := micros(tx.Now())
+		for _, l := range listed {
+			if l.Lane == provision.Memberships {
+				if err := t.readMembers(ctx, groupIn(l.ObjectID)); err != nil {
+					return err
+				}
+			}
+			if err := t.importOne(ctx, l, now); err != nil {
+				return err
+			}
+		}
+		if err := wakeLease(ctx, tx, provision.LeaseKind, k.String()); err != nil || e == nil {
+			return err
+		}
+		return appendEvent(ctx, tx, *e)
+	})
+}
+
+// PendingDemanded returns the next people on the work list who were demanded and are due, with
+// everything stored about them.
+func (s Provisioning) PendingDemanded(ctx context.Context, k provision.Key, now time.Time, limit int) (all []provision.Pending, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		all, err = collect(ctx, tx, scanPending, `
+			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn, p.cause, p.takes, p.verdict,`+knownColumns+`
+			from (
+				select directory, app, object_id, why, not_before, lane, since, turn, cause, takes, verdict
+				from job_pending
+				where directory = $1 and app = $2 and why = 'demand' and verdict = 'ready' and not_before <= $3
+				order by lane, since, object_id
+				limit $4) p`+knownJoins+`
+			order by p.lane, p.since, p.object_id`, string(k.Directory), k.App, micros(now), limit)
+		return err
+	})
+	return all, err
+}
+
+// Demanded returns the rows of the work list of some objects.
+func (s Provisioning) Demanded(ctx context.Context, k provision.Key, objectIDs []string) (rows []provision.Demanded, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		for _, id := range objectIDs {
+			found, err := collect(ctx, tx, scanDemanded, `
+				select object_id, not_before, reason, verdict
+				from job_pending
+				where directory = $1 and app = $2 and object_id = $3`, string(k.Directory), k.App, id)
+			if err != nil {
+				return err
+			}
+			rows = append(rows, found...)
+		}
+		return nil
+	})
+	return rows, err
+}
+
+func scanDemanded(row scanner) (d provision.Demanded, err error) {
+	var notBefore int64
+	err = row.Scan(&d.ObjectID, &notBefore, &d.Reason, &d.Verdict)
+	d.NotBefore = fromMicros(notBefore)
+	return d, err
+}

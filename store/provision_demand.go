@@ -17,7 +17,7 @@ func (s Provisioning) Demand(ctx context.Context, k provision.Key, listed []prov
 		now := micros(tx.Now())
 		for _, l := range listed {
 			if l.Lane == provision.Memberships {
-				if err := t.readMembers(ctx, groupIn(l.ObjectID)); err != nil {
+				if err := t.readMembers(ctx, groupIn(l.ObjectID), ""); err != nil {
 					return err
 				}
 			}

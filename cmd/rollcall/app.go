@@ -708,21 +708,11 @@ func (c *command) assign(ctx context.Context, h *directory.Handle, app directory
 			return err
 		}
 	}
-	for _, name := range people {
-		u, err := findUser(ctx, h, name)
-		if err != nil {
-			return err
-		}
-		ids = append(ids, u.ObjectID)
+	named, groups, err := namedObjects(ctx, h, people, who.groups)
+	if err != nil {
+		return err
 	}
-	var groups []string
-	for _, name := range who.groups {
-		g, err := findGroup(ctx, h, name)
-		if err != nil {
-			return err
-		}
-		groups = append(groups, g.ObjectID)
-	}
+	ids = append(ids, named...)
 	users, err := do(ctx, app.ID, ids, actor)
 	if err != nil {
 		return err
@@ -746,6 +736,25 @@ func (c *command) assign(ctx context.Context, h *directory.Handle, app directory
 		}
 		fmt.Fprintln(w, ".")
 	})
+}
+
+// namedObjects returns the object ids of people and groups that are named in arguments.
+func namedObjects(ctx context.Context, h *directory.Handle, people, groups []string) (users, groupIDs []string, err error) {
+	for _, name := range people {
+		u, err := findUser(ctx, h, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		users = append(users, u.ObjectID)
+	}
+	for _, name := range groups {
+		g, err := findGroup(ctx, h, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		groupIDs = append(groupIDs, g.ObjectID)
+	}
+	return users, groupIDs, nil
 }
 
 func (c *command) appExportSchema() *cobra.Command {

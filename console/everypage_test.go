@@ -348,6 +348,8 @@ func (p *pageCollection) ofADirectory() {
 	p.add("attribute of the directory", b.get(lists+"source/edit?name=surname"))
 	p.add("attribute that stays", b.get(lists+"target/remove?name=displayName"))
 	p.add("a file that is refused", b.upload(at+"/provisioning/schema", "schema.json", `{"synchronizationRules": 1}`, nil)).wantStatus(http.StatusUnprocessableEntity)
+	p.add("provisioned on demand", b.get(at+"/provisioning/on-demand").press("Provision", nil)).wantWords("Determine if user is in scope")
+	p.add("no group is found on demand", b.get(at+"/provisioning/on-demand?kind=groups&search=nothing"))
 	p.addHarm(o, b, at, key)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)

@@ -79,7 +79,7 @@ func (e *Engine) OnDemand(ctx context.Context, k Key, owner, actor string, objec
 	}
 	results := make([]DemandResult, 0, len(d.people))
 	for _, l := range d.people {
-		one, err := r.demandResult(ctx, l.ObjectID, started)
+		one, err := e.DemandResult(ctx, k, l.ObjectID, started)
 		if err != nil {
 			return nil, err
 		}
@@ -286,10 +286,10 @@ func (r *run) workOnDemand(ctx context.Context) error {
 	return err
 }
 
-// demandResult returns what became of an object since it was demanded.
-func (r *run) demandResult(ctx context.Context, id string, since time.Time) (DemandResult, error) {
+// DemandResult returns what became of an object since it was demanded.
+func (e *Engine) DemandResult(ctx context.Context, k Key, id string, since time.Time) (DemandResult, error) {
 	result := DemandResult{ObjectID: id, Name: id}
-	entries, _, err := r.e.Store.Logs(ctx, r.job.Key, LogQuery{ObjectID: id, From: since, Limit: MaxOnDemand})
+	entries, _, err := e.Store.Logs(ctx, k, LogQuery{ObjectID: id, From: since, Limit: MaxOnDemand})
 	if err != nil {
 		return result, err
 	}
@@ -298,7 +298,7 @@ func (r *run) demandResult(ctx context.Context, id string, since time.Time) (Dem
 	if len(entries) > 0 {
 		result.Name = cmp.Or(entries[0].SourceIdentity.DisplayName, id)
 	}
-	rows, err := r.e.Store.Demanded(ctx, r.job.Key, []string{id, MembersOf(id)})
+	rows, err := e.Store.Demanded(ctx, k, []string{id, MembersOf(id)})
 	if err != nil || len(rows) == 0 {
 		return result, err
 	}

@@ -324,11 +324,17 @@ func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit
 	if e.CycleID != "" {
 		pg.Cycle = logsURL(v.url("/provisioning/logs"), provision.LogQuery{Cycle: e.CycleID}, "")
 	}
-	for _, s := range e.Steps {
-		pg.Steps = append(pg.Steps, logStep{Title: stepTitle(s.Type), Step: s, Badge: entryBadge(s.Status), Details: detailFacts(s.Details)})
-	}
+	pg.Steps = logSteps(e)
 	pg.Modified = changedAttributes(e)
 	return p.show(w, r, http.StatusOK, "log", pg)
+}
+
+// logSteps returns the steps of an entry for a page.
+func logSteps(e provision.LogEntry) (steps []logStep) {
+	for _, s := range e.Steps {
+		steps = append(steps, logStep{Title: stepTitle(s.Type), Step: s, Badge: entryBadge(s.Status), Details: detailFacts(s.Details)})
+	}
+	return steps
 }
 
 // stepTitle describes a step in the words of Entra's on-demand provisioning page.

@@ -30,7 +30,7 @@ type Pages struct {
 	Operators   *operator.Operators
 	Directories *directory.Directories
 	Jobs        *provision.Jobs
-	Engine      *provision.Engine // makes plans; the pages do not run it
+	Engine      *provision.Engine // makes plans and provisions on demand; the pages do not run cycles
 	Sites       *site.Sites       // operators create, rename and delete sites
 	Rosters     *roster.Rosters
 	SignIns     *signin.SignIns
@@ -167,6 +167,8 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/versions/{version}", Access: console.Administrator, Handle: p.ofApp(p.setVersion)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/schema", Access: console.Administrator, Handle: p.ofApp(p.exportSchema)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/schema", Access: console.Administrator, Handle: p.ofApp(p.importSchema), MaxBody: 2 * maxSchemaFile},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/on-demand", Access: console.Administrator, Handle: p.ofApp(p.showOnDemand)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/on-demand", Access: console.Administrator, Handle: p.ofApp(p.provisionOnDemand)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.showPlan)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.makePlan)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.ofApp(p.showLogs)},
@@ -317,6 +319,7 @@ func (v *appVisit) menu() []console.MenuItem {
 		{Text: "Users and groups", Icon: "users", URL: v.url("/users-and-groups")},
 		{Text: "Roles", Icon: "shield", URL: v.url("/roles")},
 		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
+		{Text: "Provision on demand", Icon: "user-check", URL: v.url("/provisioning/on-demand")},
 		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},
 		{Text: "Provisioning logs", Icon: "scroll-text", URL: v.url("/provisioning/logs")},
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("/settings")},

@@ -1,0 +1,152 @@
+package directorypages
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// demandPage is the data of the view "on-demand": the list from which a person or group is chosen, and
+// what became of the last one.
+type demandPage struct {
+	assignmentsPage
+	Result  *demandedObject
+	Problem *console.Notice // why nothing could be done
+}
+
+// demandedObject is what became of one person or group.
+type demandedObject struct {
+	Name, ID, URL string
+	Again         bool // the object can be provisioned again
+	Notice        console.Notice
+	Entries       []demandedEntry
+	Members       string // address of the logs of the members; empty for a person
+}
+
+// demandedEntry is one log entry on the page.
+type demandedEntry struct {
+	URL, Title, Reason, Advice string
+	Badge                      console.Badge
+	Steps                      []logStep
+	Modified                   []plannedChange
+}
+
+// demandPatience is how long a page waits until an object is provisioned.
+const demandPatience = 25 * time.Second
+
+func (p *Pages) showOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.viewOnDemand(w, r, v, http.StatusOK, kindOfList(r.URL.Query().Get("kind")), nil)
+}
+
+func (p *Pages) viewOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind string, problem *console.Notice) error {
+	if _, err := p.Jobs.Get(r.Context(), v.key()); err != nil {
+		return p.handleJobError(w, r, v, err)
+	}
+	base := v.url("/provisioning/on-demand")
+	pg := demandPage{assignmentsPage: assignmentsPage{Page: v.page, Kind: kind, List: base, Action: base}, Problem: problem}
+	pg.Title = "Provision on demand"
+	pg.Lead = "Provision one person or group now, ahead of everybody else, and see each step. It works whether provisioning is on or off. Of a group, the direct members are provisioned too."
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	if err := p.listAssignments(r, v, &pg.assignmentsPage, directory.UserQuery{}, directory.GroupQuery{}); err != nil {
+		return err
+	}
+	pg.setTabs(-1, -1)
+	pg.Empty = console.EmptyState{Icon: "user-round", Title: "This directory is empty", Text: "There is nobody to provision yet.", Action: &console.Action{Text: "Users", URL: v.directoryVisit.url("users")}}
+	if pg.Search != "" {
+		pg.Empty = console.EmptyState{Icon: "search", Title: pg.emptyWord() + " matches “" + pg.Search + "”", Text: "Search for another part of the name."}
+	}
+	var err error
+	if pg.Result, err = p.demanded(r, v); err != nil {
+		return err
+	}
+	return p.show(w, r, status, "on-demand", pg)
+}
+
+// provisionOnDemand provisions the chosen object and shows what became of it.
+func (p *Pages) provisionOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	id, kind, since := r.PostForm.Get("object"), kindOfList(r.PostForm.Get("kind")), p.Console.Options.Now()
+	ctx, cancel := context.WithTimeout(r.Context(), demandPatience)
+	defer cancel()
+	_, err := p.Engine.OnDemand(ctx, v.key(), "pages "+p.Engine.NewID(), v.actor(), []string{id})
+	var (
+		refused *provision.TargetError
+		input   *provision.InputError
+	)
+	switch {
+	case err == nil, errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil:
+		query := url.Values{"object": {id}, "since": {strconv.FormatInt(since.UnixMicro(), 10)}}
+		if kind != "" {
+			query.Set("kind", kind)
+		}
+		return p.Console.Redirect(w, r, v.url("/provisioning/on-demand?"+query.Encode()), console.Notice{})
+	case errors.As(err, &refused):
+		return p.viewOnDemand(w, r, v, http.StatusOK, kind, &console.Notice{Tone: console.ToneProblem, Title: "Nothing was provisioned: the application cannot be asked", Text: refusedText(refused)})
+	case errors.As(err, &input):
+		return p.viewOnDemand(w, r, v, http.StatusUnprocessableEntity, kind, &console.Notice{Tone: console.ToneProblem, Title: "Nothing was provisioned", Text: console.AsSentence(input.Field + " " + input.Text)})
+	}
+	return p.handleJobError(w, r, v, err)
+}
+
+// demanded returns what became of the object that the address names, or nil.
+func (p *Pages) demanded(r *http.Request, v *appVisit) (*demandedObject, error) {
+	form := r.URL.Query()
+	micros, err := strconv.ParseInt(form.Get("since"), 10, 64)
+	if id := form.Get("object"); id == "" || err != nil {
+		return nil, nil
+	}
+	id := form.Get("object")
+	found, err := p.Engine.DemandResult(r.Context(), v.key(), id, time.UnixMicro(micros))
+	if err != nil {
+		return nil, err
+	}
+	result := &demandedObject{Name: found.Name, ID: id, URL: v.directoryVisit.url("users/" + url.PathEscape(id))}
+	if kindOfList(form.Get("kind")) == "groups" {
+		result.URL = v.directoryVisit.url("groups/" + url.PathEscape(id))
+		result.Members = v.url("/provisioning/logs")
+	}
+	result.Notice = demandNotice(found)
+	for _, e := range found.Entries {
+		result.Entries = append(result.Entries, demandedEntry{
+			URL: v.url("/provisioning/logs/" + url.PathEscape(e.ID)), Title: e.SourceIdentity.DisplayName, Reason: e.Status.Reason, Advice: e.Status.RecommendedAction,
+			Badge: actionBadge(e.Action, e.Status.Status), Steps: logSteps(e), Modified: changedAttributes(e),
+		})
+	}
+	return result, nil
+}
+
+// demandNotice says in one sentence what became of an object.
+func demandNotice(found provision.DemandResult) console.Notice {
+	switch {
+	case found.Waits != "":
+		text := found.Waits
+		if !found.Until.IsZero() {
+			text += " It is tried again at " + found.Until.UTC().Format("15:04:05") + " UTC."
+		}
+		return console.Notice{Tone: console.ToneWarning, Title: found.Name + " has to wait", Text: text}
+	case len(found.Entries) == 0:
+		return console.Notice{Tone: console.ToneWarning, Title: "Nothing is known yet", Text: "It takes longer than " + console.SpellDuration(demandPatience) + ". Load this page again in a moment."}
+	}
+	last := found.Entries[len(found.Entries)-1]
+	for _, e := range found.Entries {
+		if e.Status.Status == provision.Failure {
+			last = e
+		}
+	}
+	switch last.Status.Status {
+	case provision.Failure:
+		return console.Notice{Tone: console.ToneProblem, Title: found.Name + " was not provisioned", Text: entryText(last)}
+	case provision.Skipped:
+		return console.Notice{Tone: console.ToneInfo, Title: "Nothing had to be sent for " + found.Name, Text: entryText(last)}
+	}
+	return console.Notice{Tone: console.ToneGood, Title: found.Name + " was provisioned", Text: entryText(last)}
+}

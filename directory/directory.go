@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -21,6 +22,9 @@ type Directory struct {
 	ID      ID
 	Name    string
 	Created time.Time
+	// DefaultDomain is what the expression function DefaultDomain() yields, as contoso.com; "" if none
+	// was set.
+	DefaultDomain string
 }
 
 // Directories creates and finds directories. All fields are required; NewID returns a random
@@ -132,6 +136,36 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 	d.Name = name
 	return d, err
 }
+
+// SetDefaultDomain sets the domain that expressions get from DefaultDomain(). "" removes it. The next
+// cycle of each application whose mapping reads it looks at everybody.
+func (ds *Directories) SetDefaultDomain(ctx context.Context, d Directory, domain, actor string) (Directory, error) {
+	domain = strings.ToLower(strings.TrimSpace(domain))
+	if domain != "" && (len(domain) > maxDomain || !validDomain.MatchString(domain)) {
+		return Directory{}, invalid("default domain", "%q is not a domain", domain).Advise("write it without @ and without a protocol, as contoso.com")
+	}
+	if domain == d.DefaultDomain {
+		return d, nil
+	}
+	words := fmt.Sprintf("The default domain of directory %s is %s now", d.Name, domain)
+	if domain == "" {
+		words = fmt.Sprintf("Directory %s has no default domain any more", d.Name)
+	}
+	err := ds.Store.SetDefaultDomain(ctx, d.ID, domain, event.Event{
+		Time: ds.Now(), Scope: event.Directory(string(d.ID)), Name: event.DirectoryChanged, Actor: actor, Subject: string(d.ID), Text: words,
+		Data: event.DataOf(nil, event.Changed("default domain", d.DefaultDomain, domain)),
+	})
+	if errors.Is(err, refusal.NotFound) {
+		return Directory{}, notFound("directory %s is gone", d.Name)
+	}
+	d.DefaultDomain = domain
+	return d, err
+}
+
+// maxDomain is the longest name that DNS allows, in bytes.
+const maxDomain = 253
+
+var validDomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
 // Delete removes a directory with its users, its applications and their provisioning. The accounts
 // at the applications stay as they are.

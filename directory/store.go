@@ -17,6 +17,7 @@ type Store interface {
 	CreateDirectory(ctx context.Context, d Directory, e event.Event) error
 	// RenameDirectory answers refusal.Taken when the name is taken.
 	RenameDirectory(ctx context.Context, id ID, name string, e event.Event) error
+	SetDefaultDomain(ctx context.Context, id ID, domain string, e event.Event) error
 	// DeleteDirectory removes the directory, its users, its applications and their provisioning,
 	// and appends the event made from what it counted.
 	DeleteDirectory(ctx context.Context, id ID, deleted func(Contents) event.Event) error

@@ -126,6 +126,7 @@ var Catalogue = []Description{
 
 	{DirectoryCreated, directoryScope, "a directory was created", subjectDirectory, nil, "", "Directory contoso was created"},
 	{DirectoryRenamed, directoryScope, "a directory was renamed", subjectDirectory, nil, "`name`", "Directory contoso was renamed to contoso2"},
+	{DirectoryChanged, directoryScope, "a setting of a directory was changed", subjectDirectory, nil, "each setting", "The default domain of directory contoso is contoso.com now"},
 	{DirectoryDeleted, installationScope, "a directory was deleted", subjectDirectory, nil, "", "Directory gone was deleted (users: 2; applications: 1; linked accounts, which stay as they are: 2)"},
 	{DirectoryImported, directoryScope, "an import that changed something ended", subjectDirectory, nil, "", "Import of users by command line ended"},
 

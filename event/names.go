@@ -104,6 +104,7 @@ const (
 
 	DirectoryCreated  = "directory.created"
 	DirectoryRenamed  = "directory.renamed"
+	DirectoryChanged  = "directory.changed"
 	DirectoryDeleted  = "directory.deleted"
 	DirectoryImported = "directory.imported"
 

@@ -34,6 +34,8 @@ func newCrowd(n int) *crowd {
 	return c
 }
 
+func (*crowd) DefaultDomain() string { return "" }
+
 func (c *crowd) Position(context.Context) (provision.Cursor, error) { return place(1), nil }
 
 func (c *crowd) Snapshot(_ context.Context, q provision.SnapshotQuery) ([]provision.Object, error) {

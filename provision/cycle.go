@@ -46,6 +46,7 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	if te := asProblem(r.connect()); te != nil {
 		return r.quarantine(ctx, te)
 	}
+	r.noticeDomain()
 	if r.state.Phase == Idle || r.state.Quarantine != nil || !r.state.Searches.of(r.job) {
 		if te := r.testUnlessPaused(ctx); te != nil {
 			if err := ctx.Err(); err != nil {
@@ -146,6 +147,20 @@ func (r *run) applyRequests(ctx context.Context) error {
 	}
 	s.Asked = j.Asked
 	return r.e.Store.Forget(ctx, r.fence, *s, what)
+}
+
+// noticeDomain has the next cycle look at everybody if a mapping reads the source's default domain and
+// the domain has changed.
+func (r *run) noticeDomain() {
+	s := &r.state
+	if s.Domain == r.m.domain || !r.m.readsDomain() && (r.groups == nil || !r.groups.m.readsDomain()) {
+		return
+	}
+	s.Domain = r.m.domain
+	if s.Ready {
+		s.Ready, s.Watermark, s.Why = false, "", "The default domain of the directory has changed."
+		r.abandon(s.Why)
+	}
 }
 
 // abandon ends the current cycle early. Its work list stays, and the next cycle continues with it.

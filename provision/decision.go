@@ -19,6 +19,7 @@ type create struct {
 	keys     []MatchKey // how the account can be found again
 	changes  []Change
 	replaces *Link // the pair whose account is gone; nil if the object never had one
+	drawn    []Drawn
 }
 
 // patch: the account of link gets the changes.

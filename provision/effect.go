@@ -62,7 +62,7 @@ const maxExamples = 5
 // Effect compares a job with its changed version for every user of the directory. It asks nothing
 // of the application. Values that an account gets only once, when it is created, do not count.
 func (j *Jobs) Effect(ctx context.Context, before, after Job) (Effect, error) {
-	c, err := j.newComparison(before, after)
+	c, err := j.newComparison(ctx, before, after)
 	if err != nil {
 		return Effect{}, err
 	}
@@ -83,7 +83,7 @@ type comparison struct {
 	clauses       map[string]*ClauseEffect
 }
 
-func (j *Jobs) newComparison(before, after Job) (*comparison, error) {
+func (j *Jobs) newComparison(ctx context.Context, before, after Job) (*comparison, error) {
 	c := &comparison{before: before, after: after, attributes: map[string]*AttributeEffect{}, clauses: map[string]*ClauseEffect{}}
 	var err error
 	if c.was, err = compileMapping(before.Schema, j.Attributes); err != nil {
@@ -92,7 +92,12 @@ func (j *Jobs) newComparison(before, after Job) (*comparison, error) {
 	if c.is, err = usableMapping(after.Schema, j.Attributes); err != nil {
 		return nil, err
 	}
+	source, err := j.Sources(ctx, after.Key.Directory)
+	if err != nil {
+		return nil, fmt.Errorf("open the directory: %w", err)
+	}
 	c.was.now, c.is.now = j.Now, j.Now
+	c.was.domain, c.is.domain = source.DefaultDomain(), source.DefaultDomain()
 	if c.wasHas, err = newScopeChecker(before); err != nil {
 		return nil, err
 	}
@@ -119,7 +124,7 @@ func (c *comparison) compare(o Object, had bool) {
 	maps.Copy(attributes, o.Attributes)
 	attributes[attrSoftDeleted] = false
 	person := Person{ObjectID: o.ID, Name: o.Name}
-	now, problem := c.is.values(attributes, true, false)
+	now, problem := c.is.values(attributes, true, nil)
 	if problem != nil {
 		c.effect.Failing++
 		if len(c.effect.Failures) < maxExamples {
@@ -130,7 +135,7 @@ func (c *comparison) compare(o Object, had bool) {
 	if !had {
 		return
 	}
-	old, problem := c.was.values(attributes, true, false)
+	old, problem := c.was.values(attributes, true, nil)
 	if problem != nil {
 		old = nil
 	}

@@ -186,7 +186,7 @@ func (r *run) connect() error {
 			Detail: "The mapping cannot be used, so nothing was sent: " + err.Error() + ".", Advice: "Correct the mapping, or restore the default mappings.",
 		}
 	}
-	m.now = r.e.Now
+	m.now, m.domain = r.e.Now, r.source.DefaultDomain()
 	target, err := r.e.openTarget(r.job)
 	if err != nil {
 		return err
@@ -245,6 +245,10 @@ func (r *run) pass() *pass {
 			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.KnownAbout(ctx, r.job.Key, id) },
 			holder:  func(ctx context.Context, k MatchKey) (string, error) { return r.e.Store.Holder(ctx, r.job.Key, k) },
 			awaited: func(ctx context.Context, id string) (*Awaited, error) { return r.e.Store.Awaited(ctx, r.job.Key, id) },
+			drawn:   func(ctx context.Context, id string) ([]Drawn, error) { return r.e.Store.Drawn(ctx, r.job.Key, id) },
+			drawer: func(ctx context.Context, path, value string) (string, error) {
+				return r.e.Store.Drawer(ctx, r.job.Key, path, value)
+			},
 		},
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, UserKind, id)

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -58,8 +59,9 @@ type work struct {
 	version  string        // the account's version, if the target gave one in this pass
 	values   []value
 	hash     string
-	refers   string // the object that a new account refers to
-	refersTo string // the account that is sent, or was sent, for it
+	inputs   map[string]string // hashes of what the expressions that read the clock have read, by target attribute
+	refers   string            // the object that a new account refers to
+	refersTo string            // the account that is sent, or was sent, for it
 
 	decision decision
 	result   result
@@ -348,7 +350,7 @@ func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (d
 	switch len(l.found) {
 	case 0:
 		p.logNotFound(w, keys, l)
-		return p.decideUnmatched(w, attributes, keys, l), nil
+		return p.decideUnmatched(ctx, w, attributes, keys, l)
 	case 1:
 		if d, err := p.adopt(ctx, w, l.found[0], l.key, "matched"); d != nil || err != nil {
 			return d, err
@@ -384,12 +386,12 @@ func describeKeys(keys []MatchKey) string {
 }
 
 // decideUnmatched creates an account if the job may create one and it makes sense.
-func (p *pass) decideUnmatched(w *work, attributes map[string]any, keys []MatchKey, l lookup) decision {
+func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey, l lookup) (decision, error) {
 	switch {
 	case !w.active():
 		s := w.skip("NotEffectivelyEntitled", "The person has no account at the application and is not active in the directory.", "")
 		s.absence = noMatter
-		return s
+		return s, nil
 	case !p.m.can(FlowAdd):
 		s := w.skip("NoMatchCreateDisabled", "The person has no account at the application, and Create is not among the Target Object Actions.",
 			"Add the person at the application, or tick Create if it supports that. They are looked up again when they change, and once a day.")
@@ -397,16 +399,21 @@ func (p *pass) decideUnmatched(w *work, attributes map[string]any, keys []MatchK
 		if w.known.Why == ByAbsence && w.known.Unmatched {
 			s.telling = silent // a daily search that finds nothing again needs no report
 		}
-		return s
+		return s, nil
 	case len(l.skipped) > 0:
-		return w.failUnsearchable(l.skipped)
+		return w.failUnsearchable(l.skipped), nil
 	}
-	return p.prepareCreate(w, attributes, keys)
+	return p.prepareCreate(ctx, w, attributes, keys)
 }
 
-func (p *pass) prepareCreate(w *work, attributes map[string]any, keys []MatchKey) decision {
-	if d := p.process(w, attributes, true); d != nil {
-		return d
+func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey) (decision, error) {
+	draws, err := p.drawFor(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	d := p.process(w, attributes, draws)
+	if d != nil || draws.broken != nil {
+		return d, draws.broken
 	}
 	for _, r := range p.m.rows {
 		if r.Required && r.Type != TypeReference && !slices.ContainsFunc(w.values, func(v value) bool { return v.row.Target == r.Target }) {
@@ -414,28 +421,31 @@ func (p *pass) prepareCreate(w *work, attributes map[string]any, keys []MatchKey
 				Kind: Permanent, Code: "MissingValues",
 				Detail: fmt.Sprintf("The application needs %s, and the person has no value for it.", r.Target),
 				Advice: "Fill it in in the directory, or give the row a default value.",
-			})
+			}), nil
 		}
 	}
 	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.who(), p.m.target), nil)
 	w.refers = p.m.refersTo(attributes)
-	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces}
+	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made}, nil
 }
 
-// process evaluates the mapping. A nil decision means that it succeeded.
-func (p *pass) process(w *work, attributes map[string]any, creating bool) decision {
-	values, problem := p.m.values(attributes, w.entitled(), creating)
+// process evaluates the mapping; draws is as in [mapping.values]. A nil decision means that it
+// succeeded.
+func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decision {
+	values, problem := p.m.values(attributes, w.entitled(), draws)
 	if problem != nil {
 		return w.failRow(problem)
 	}
-	w.values, w.hash = values, hash(values)
+	w.values = values
+	w.keepDespiteClock(attributes)
+	w.hash = hash(w.values)
 	return nil
 }
 
 // decideLinked updates an existing account.
 func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	w.identify(w.link.TargetID)
-	if d := p.process(w, attributes, false); d != nil {
+	if d := p.process(w, attributes, nil); d != nil {
 		return d, nil
 	}
 	if d, err := p.refer(ctx, w, attributes); d != nil || err != nil {
@@ -761,6 +771,9 @@ func (w *work) fail(te *TargetError) fail {
 
 func (w *work) failRow(p *rowProblem) fail {
 	te := &TargetError{Kind: Permanent, Code: p.Code, Detail: p.Text, Advice: p.Advice}
+	if refused := (*TargetError)(nil); errors.As(p.Err, &refused) {
+		te = refused // the target could not be asked
+	}
 	w.entryStepFailed("EntrySynchronization", ProcessingStep, te)
 	return w.fail(te)
 }

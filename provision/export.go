@@ -35,7 +35,7 @@ func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) res
 	// If the application accepted the create without naming the account, search for it.
 	accepted := te.Sent && te.Status >= http200 && te.Status < 300
 	if te.Kind == Conflict || accepted {
-		return p.adoptAfterCreate(ctx, w, d, te)
+		return p.adoptAfterCreate(ctx, w, d, te, now)
 	}
 	return w.notCreated(p, te)
 }
@@ -108,8 +108,15 @@ func (p *pass) correct(ctx context.Context, w *work, d create) result {
 // adoptAfterCreate searches once more by every matching attribute. A conflict may be about an
 // account that was created at the same moment, and an answer without an id may be about the account
 // just created.
-func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal *TargetError) result {
+func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal *TargetError, now time.Time) result {
 	l := p.find(ctx, d.keys)
+	if l.problem == nil && len(l.found) == 0 && refusal.Kind == Conflict {
+		if taken, problem := p.takenMeanwhile(ctx, d); taken && problem == nil {
+			w.known.resolved, w.waits = true, "Another account has just got the unique value that was chosen, so another one is chosen."
+			w.decision = later{until: now}
+			return nil
+		}
+	}
 	if l.problem != nil || len(l.found) != 1 {
 		return w.notCreated(p, refusal)
 	}

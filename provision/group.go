@@ -86,7 +86,7 @@ func (r *run) connectGroups() error {
 	if r.state.Members.For != r.job.ForgetLinks {
 		r.state.Members = MembersState{For: r.job.ForgetLinks}
 	}
-	m.now = r.e.Now
+	m.now, m.domain = r.e.Now, r.source.DefaultDomain()
 	r.groups = &groups{m: m, source: source, target: r.target.Groups(), off: r.state.Groups.Off != ""}
 	return nil
 }

@@ -65,6 +65,8 @@ type knowledge struct {
 	known   func(ctx context.Context, objectID string) (Pending, error)
 	holder  func(ctx context.Context, key MatchKey) (objectID string, err error)
 	awaited func(ctx context.Context, objectID string) (*Awaited, error)
+	drawn   func(ctx context.Context, objectID string) ([]Drawn, error)
+	drawer  func(ctx context.Context, path, value string) (objectID string, err error)
 }
 
 // holder is a person whose account has a value that another person should have.

@@ -30,6 +30,9 @@ type Written struct {
 	Unsure bool
 	// Refused is a value that the target refused for this attribute.
 	Refused any
+	// Inputs is a hash of what the expression read when it yielded Sent, without the time. Only an
+	// expression that reads the clock has one: it yields another value only with other inputs.
+	Inputs string
 }
 
 // value returns the value that the account is believed to have.
@@ -89,7 +92,7 @@ func (l Ledger) element(path string) ElementState {
 // equal reports whether two ledgers remember the same.
 func (l Ledger) equal(other Ledger) bool {
 	return (l == nil) == (other == nil) && maps.EqualFunc(l, other, func(a, b Written) bool {
-		return a.Shown == b.Shown && a.Unsure == b.Unsure && same(a.Sent, b.Sent) && same(a.Got, b.Got) && same(a.Refused, b.Refused)
+		return a.Shown == b.Shown && a.Unsure == b.Unsure && same(a.Sent, b.Sent) && same(a.Got, b.Got) && same(a.Refused, b.Refused) && a.Inputs == b.Inputs
 	})
 }
 
@@ -199,6 +202,7 @@ func (r *row) agrees(have, want any) bool {
 //	[sent, got]        sent, and the target shows got
 //	[sent, got, marks] marks is a string: "u" for unsure
 //	[sent, got, marks, refused]
+//	[sent, got, marks, refused, inputs]
 //
 // A value equal to the one before it is written as []. The member "-" lists the attributes that the
 // account has no value for. Long names have short forms, because there is a ledger for each account.
@@ -235,7 +239,7 @@ func (l Ledger) Text() string {
 	var absent []byte
 	for _, path := range slices.Sorted(maps.Keys(l)) {
 		w := l[path]
-		if w.Sent == nil && w.Got == nil && !w.Unsure && w.Refused == nil {
+		if w.Sent == nil && w.Got == nil && !w.Unsure && w.Refused == nil && w.Inputs == "" {
 			mark := byte(' ') // the target has shown that the attribute has no value
 			if !w.Shown {
 				mark = '.'
@@ -247,7 +251,8 @@ func (l Ledger) Text() string {
 		b = appendText(b, shortName(path))
 		b = append(b, ':', '[')
 		b = appendValue(b, w.Sent)
-		if w.Shown || w.Got != nil || w.Unsure || w.Refused != nil {
+		more := w.Refused != nil || w.Inputs != ""
+		if w.Shown || w.Got != nil || w.Unsure || more {
 			b = append(b, ',')
 			if same(w.Got, w.Sent) {
 				b = append(b, '[', ']')
@@ -255,13 +260,17 @@ func (l Ledger) Text() string {
 				b = appendValue(b, w.Got)
 			}
 		}
-		if marks := w.marks(); marks != "" || w.Refused != nil {
+		if marks := w.marks(); marks != "" || more {
 			b = append(b, ',')
 			b = appendText(b, marks)
 		}
-		if w.Refused != nil {
+		if more {
 			b = append(b, ',')
 			b = appendValue(b, w.Refused)
+		}
+		if w.Inputs != "" {
+			b = append(b, ',')
+			b = appendText(b, w.Inputs)
 		}
 		b = append(b, ']', ',')
 	}
@@ -283,7 +292,7 @@ func (w Written) marks() string {
 	if w.Unsure {
 		marks += "u"
 	}
-	if !w.Shown && (w.Got != nil || w.Unsure || w.Refused != nil) {
+	if !w.Shown && (w.Got != nil || w.Unsure || w.Refused != nil || w.Inputs != "") {
 		marks += "n"
 	}
 	return marks
@@ -374,7 +383,12 @@ func readWritten(parts []json.RawMessage) (w Written, err error) {
 		w.Unsure, w.Shown = strings.Contains(marks, "u"), !strings.Contains(marks, "n")
 	}
 	if len(parts) > 3 {
-		w.Refused, err = readValue(parts[3])
+		if w.Refused, err = readValue(parts[3]); err != nil {
+			return w, err
+		}
+	}
+	if len(parts) > 4 {
+		err = json.Unmarshal(parts[4], &w.Inputs)
 	}
 	return w, err
 }
@@ -470,6 +484,7 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 		}
 		after[c.Path] = e
 	}
+	w.noteInputs(after)
 	return after
 }
 

@@ -33,6 +33,8 @@ func TestLedgerText(t *testing.T) {
 		"tags":                                                                  {Sent: []any{"a"}, Got: []any{"a"}, Shown: true},
 		"displayName":                                                           {Shown: true},
 		"locale":                                                                {},
+		"timezone":                                                              {Sent: "a", Got: "a", Shown: true, Inputs: "0123456789abcdef"},
+		"preferredLanguage":                                                     {Inputs: "0123456789abcdef"},
 		"name{odd}":                                                             {Sent: "x"},
 		"profileUrl":                                                            {Sent: remembered(long), Got: "y"},
 	}

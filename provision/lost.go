@@ -61,7 +61,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 		return w.cannotLook(l, old), nil
 	}
 	if w.entitled() && p.m.can(FlowAdd) {
-		return p.replaceAccount(w, attributes, l), nil
+		return p.replaceAccount(ctx, w, attributes, l)
 	}
 	return w.miss(p.m.can(FlowAdd)), nil
 }
@@ -84,18 +84,18 @@ func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 }
 
 // replaceAccount creates an account to replace one that is gone.
-func (p *pass) replaceAccount(w *work, attributes map[string]any, l lookup) decision {
+func (p *pass) replaceAccount(ctx context.Context, w *work, attributes map[string]any, l lookup) (decision, error) {
 	old := w.link
 	w.replaces = old
 	keys, problem := p.m.keys(attributes)
 	if problem != nil {
-		return w.attempted(w.failRow(problem))
+		return w.attempted(w.failRow(problem)), nil
 	}
 	if len(keys) == 0 {
-		return w.miss(true)
+		return w.miss(true), nil
 	}
 	w.link = nil
-	return p.decideUnmatched(w, attributes, keys, l)
+	return p.decideUnmatched(ctx, w, attributes, keys, l)
 }
 
 // cannotLook fails a person whose account is gone, but who may have another one that the engine

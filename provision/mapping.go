@@ -1,11 +1,11 @@
 package provision
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -33,7 +33,8 @@ type mapping struct {
 	filter   *scopingFilter
 	groups   bool // whether the schema has an enabled group mapping
 
-	now func() time.Time // the engine's clock; nil: expressions that read the time fail
+	now    func() time.Time // the engine's clock; nil: expressions that read the time fail
+	domain string           // the source's default domain; "" if it has none
 }
 
 // row is one attribute mapping with its parsed target path.
@@ -153,6 +154,11 @@ func (m *mapping) row(target string) *row {
 
 func (m *mapping) can(action FlowTypes) bool { return m.object.FlowTypes.Has(action) }
 
+// readsDomain reports whether an expression reads the source's default domain.
+func (m *mapping) readsDomain() bool {
+	return slices.ContainsFunc(m.rows, func(r row) bool { return r.Expr != nil && r.Expr.ReadsDefaultDomain() })
+}
+
 // value is one target attribute and the value that it should have. want is nil for an attribute
 // that should have none.
 type value struct {
@@ -163,7 +169,7 @@ type value struct {
 
 // env returns what the expressions may read when they are evaluated for one person.
 func (m *mapping) env(attributes map[string]any) expr.Env {
-	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }}
+	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }, DefaultDomain: m.domain}
 	if m.now != nil {
 		env.Now = m.now()
 	}
@@ -171,19 +177,17 @@ func (m *mapping) env(attributes map[string]any) expr.Env {
 }
 
 // values evaluates the rows. For a person who is not entitled, it evaluates only the rows that
-// disable the account. The application must not receive other data about that person.
-func (m *mapping) values(attributes map[string]any, entitled, creating bool) ([]value, *rowProblem) {
-	env := m.env(attributes)
-	if creating {
-		env.Random = rand.Reader
-	}
+// disable the account. The application must not receive other data about that person. draws makes
+// the random and unique values of a new account; it is nil for an account that exists.
+func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawing) ([]value, *rowProblem) {
+	env, creating := m.env(attributes), draws != nil
 	var out []value
 	for i := range m.rows {
 		r := &m.rows[i]
 		if !entitled && !r.state || r.FlowType == FlowObjectAddOnly && !creating || r.Type == TypeReference {
 			continue
 		}
-		want, flows, err := r.evaluate(env, creating)
+		want, flows, err := draws.evaluate(r, env, attributes)
 		if err != nil {
 			return nil, err
 		}
@@ -210,6 +214,7 @@ type rowProblem struct {
 	Code   string
 	Text   string
 	Advice string
+	Err    error // the cause, if it lies outside the mapping
 }
 
 // evaluate returns the target value, or nil if the row provides none. flows is false if the
@@ -223,6 +228,7 @@ func (r *row) evaluate(env expr.Env, creating bool) (want any, flows bool, probl
 			return nil, false, &rowProblem{
 				Target: r.Target, Code: "InvalidExpression", Text: fmt.Sprintf("The expression for %s cannot be evaluated: %s.", r.Target, err),
 				Advice: "Correct the expression in the mapping, or the person's attributes in the directory.",
+				Err:    errors.Unwrap(err),
 			}
 		}
 	}

@@ -406,7 +406,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 // intend records a create that is about to be sent. times is how many creates of unknown outcome came
 // before it.
 func (l *pipeline) intend(w *work, d create, times int) error {
-	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: l.r.e.Now(), Times: times, Cycle: l.cycle}
+	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: l.r.e.Now(), Times: times, Cycle: l.cycle, Drawn: d.drawn}
 	w.known.Op, w.known.resolved = &op, false
 	return l.before(w, Outcome{ObjectID: op.ObjectID, Intent: &op})
 }

@@ -62,6 +62,7 @@ func (e *Engine) PlanWith(ctx context.Context, k Key, schema *Schema, visit func
 	if err := r.connect(); err != nil {
 		return PlanReport{}, err
 	}
+	r.noticeDomain()
 	if err := r.test(ctx); err != nil {
 		return PlanReport{}, err
 	}

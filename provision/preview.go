@@ -60,11 +60,12 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 		return t, &InputError{Field: "Mapping", Text: "is not the mapping of users: values are shown for users only"}
 	}
 	m.now = j.Now
-	tryRow := rowPreviewer{m: m, row: r, job: changed}
 	source, err := j.Sources(ctx, job.Key.Directory)
 	if err != nil {
 		return t, fmt.Errorf("open the directory: %w", err)
 	}
+	m.domain = source.DefaultDomain()
+	tryRow := rowPreviewer{m: m, row: r, job: changed}
 	drawn, err := tryRow.draw(ctx, source)
 	if err != nil {
 		return t, err

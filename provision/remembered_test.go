@@ -610,18 +610,15 @@ func TestAContradictionInAMatchingAttributeIsAFailure(t *testing.T) {
 	}
 }
 
-// TestAPasswordIsSentAndNotShown maps a password: it reaches the application once, and neither the
-// ledger nor the log nor a plan holds it.
-func TestAPasswordIsSentAndNotShown(t *testing.T) {
-	t.Parallel()
-	w := hired(t)
-	const secret = "Tr0ub4dor-Bob"
+// mapPassword adds the attribute password to the application's list and maps an expression to it.
+func (w *world) mapPassword(expression string) {
+	w.t.Helper()
 	schema := w.report().Job.Schema.Clone()
 	m, err := schema.UserMapping()
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	mapTo(m, "password", `Join("-", "Tr0ub4dor", [mailNickname])`)
+	mapTo(m, "password", expression)
 	for i := range schema.Directories {
 		for j := range schema.Directories[i].Objects {
 			if o := &schema.Directories[i].Objects[j]; o.Name == m.TargetObjectName {
@@ -629,9 +626,18 @@ func TestAPasswordIsSentAndNotShown(t *testing.T) {
 			}
 		}
 	}
-	if _, err := w.jobs.SetSchema(t.Context(), w.key, schema, "cli"); err != nil {
-		t.Fatal(err)
+	if _, err := w.jobs.SetSchema(w.t.Context(), w.key, schema, "cli"); err != nil {
+		w.t.Fatal(err)
 	}
+}
+
+// TestAPasswordIsSentAndNotShown maps a password: it reaches the application once, and neither the
+// ledger nor the log nor a plan holds it.
+func TestAPasswordIsSentAndNotShown(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	const secret = "Tr0ub4dor-Bob"
+	w.mapPassword(`Join("-", "Tr0ub4dor", [mailNickname])`)
 	_, planned := w.plan()
 	if shown := fmt.Sprintf("%+v", planned["p2"]); strings.Contains(shown, secret) || !strings.Contains(shown, "(not shown)") {
 		t.Errorf("the plan shows %s", shown)

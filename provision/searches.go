@@ -153,35 +153,41 @@ type lookup struct {
 func (p *pass) find(ctx context.Context, keys []MatchKey) lookup {
 	var l lookup
 	for _, k := range keys {
-		r := p.m.rowFor(k.Path)
-		can, err := p.searcher.can(ctx, r)
-		if err != nil {
-			l.problem = asTargetError(err)
+		found, can, problem := p.search(ctx, p.m.rowFor(k.Path), k)
+		if l.problem = problem; problem != nil {
 			return l
 		}
 		if !can.Proved {
 			l.skipped = append(l.skipped, can)
 			continue
 		}
-		found, err := p.target.Find(ctx, k.Path, k.Value)
-		if err != nil {
-			l.problem = asTargetError(err)
-			return l
-		}
-		l.key = k
-		for _, o := range found {
-			o, te := p.confirm(ctx, r, o, k)
-			if te != nil {
-				l.problem = te
-				return l
-			}
-			l.found = append(l.found, o)
-		}
+		l.key, l.found = k, found
 		if len(found) > 0 {
 			return l
 		}
 	}
 	return l
+}
+
+// search returns the accounts with a value. can tells whether the target can be searched by the
+// attribute of r; if it cannot, it was not searched.
+func (p *pass) search(ctx context.Context, r *row, k MatchKey) (found []TargetObject, can Searchable, problem *TargetError) {
+	can, err := p.searcher.can(ctx, r)
+	if err != nil || !can.Proved {
+		return nil, can, asProblem(err)
+	}
+	all, err := p.target.Find(ctx, k.Path, k.Value)
+	if err != nil {
+		return nil, can, asProblem(err)
+	}
+	for _, o := range all {
+		o, problem := p.confirm(ctx, r, o, k)
+		if problem != nil {
+			return nil, can, problem
+		}
+		found = append(found, o)
+	}
+	return found, can, nil
 }
 
 // confirm checks that an account has the value by which it was found. An answer without the

@@ -13,6 +13,8 @@ type SourceID string
 
 // Source is what a job reads from. Package directory/source implements it for a directory.
 type Source interface {
+	// DefaultDomain returns the domain that expressions get from DefaultDomain(), or "".
+	DefaultDomain() string
 	// Position returns the newest position of the change feed. Read before a snapshot, it is the
 	// watermark that the snapshot covers.
 	Position(ctx context.Context) (Cursor, error)

@@ -39,6 +39,8 @@ type State struct {
 
 	Late bool `json:"late,omitempty"` // an account waits too long to be closed, and an event has said so
 
+	Domain string `json:"domain,omitempty"` // the source's default domain that the current watermark is about, if a mapping reads it
+
 	Groups  GroupState   `json:"groups,omitzero"`
 	Members MembersState `json:"members,omitzero"`
 
@@ -160,6 +162,7 @@ type Op struct {
 	Sent     time.Time
 	Times    int // how many creates before this one had an outcome that stayed unknown
 	Cycle    string
+	Drawn    []Drawn // the random and unique values that the create sends
 }
 
 // MatchKey is a matching attribute with the value that the account must have.

@@ -75,6 +75,11 @@ type Store interface {
 	Holder(ctx context.Context, k Key, key MatchKey) (objectID string, err error)
 	// Awaited returns the value that an object waits for, or nil.
 	Awaited(ctx context.Context, k Key, objectID string) (*Awaited, error)
+	// Drawn returns the random and unique values that were drawn for an object's account.
+	Drawn(ctx context.Context, k Key, objectID string) ([]Drawn, error)
+	// Drawer returns the object for which a value of a target attribute was drawn, or "". The value is
+	// folded.
+	Drawer(ctx context.Context, k Key, path, value string) (objectID string, err error)
 	// LinkedIDs pages through the ids of linked objects.
 	LinkedIDs(ctx context.Context, k Key, after string, limit int) ([]string, error)
 	// DueEscrowIDs returns the objects whose escrow is due by now, or all objects in escrow if now

@@ -38,6 +38,7 @@ type people struct {
 	users    map[string]directory.User
 	assigned map[string]bool
 	feed     []string // object ids, in the order in which they changed
+	domain   string   // the default domain
 	changed  func()   // called after a change; may be nil
 }
 
@@ -98,6 +99,8 @@ func (p *people) purge(id string) {
 		delete(p.assigned, id)
 	})
 }
+
+func (p *people) DefaultDomain() string { return p.domain }
 
 func (p *people) Position(context.Context) (provision.Cursor, error) {
 	p.mu.Lock()

@@ -22,7 +22,7 @@ type Directories struct{ DB *DB }
 func (s Directories) Directories(ctx context.Context) (all []directory.Directory, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanDirectory, `
-			select id, name, created
+			select id, name, created, default_domain
 			from directory
 			where deleted = 0
 			order by name`)
@@ -35,7 +35,7 @@ func (s Directories) Directories(ctx context.Context) (all []directory.Directory
 func (s Directories) Directory(ctx context.Context, id directory.ID) (d directory.Directory, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		d, err = scanDirectory(tx.QueryRow(ctx, `
-			select id, name, created
+			select id, name, created, default_domain
 			from directory
 			where id = $1 and deleted = 0`, string(id)))
 		return orNotFound(err, refusal.NotFound)
@@ -47,7 +47,7 @@ func (s Directories) Directory(ctx context.Context, id directory.ID) (d director
 func (s Directories) DirectoryByName(ctx context.Context, name string) (d directory.Directory, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		d, err = scanDirectory(tx.QueryRow(ctx, `
-			select id, name, created
+			select id, name, created, default_domain
 			from directory
 			where name = $1 and deleted = 0`, name))
 		return orNotFound(err, refusal.NotFound)
@@ -90,6 +90,24 @@ func (s Directories) RenameDirectory(ctx context.Context, id directory.ID, name 
 		}
 		if !did {
 			return refusal.Taken
+		}
+		return appendEvent(ctx, tx, e)
+	})
+}
+
+// SetDefaultDomain stores a directory's default domain and its event. It returns refusal.NotFound if
+// there is no such directory.
+func (s Directories) SetDefaultDomain(ctx context.Context, id directory.ID, domain string, e event.Event) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		t := directoryTx{tx: tx, directory: string(id)}
+		if err := t.lock(ctx); err != nil {
+			return err
+		}
+		if err := tx.Send(ctx, `
+			update directory
+			set default_domain = $2
+			where id = $1`, t.directory, domain); err != nil {
+			return err
 		}
 		return appendEvent(ctx, tx, e)
 	})
@@ -484,7 +502,7 @@ func scanDirectory(row scanner) (directory.Directory, error) {
 	var d directory.Directory
 	var id string
 	var created int64
-	err := row.Scan(&id, &d.Name, &created)
+	err := row.Scan(&id, &d.Name, &created, &d.DefaultDomain)
 	d.ID, d.Created = directory.ID(id), fromMicros(created)
 	return d, err
 }

@@ -272,6 +272,8 @@ func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 			set("first_key", "")
 			set("aside", "")
 			set("value", "")
+			set("folded", "")
+			set("inputs", "")
 		}
 	case own:
 		return textRow{key: r.key}, true // sessions, links and other rows that belong to this person alone

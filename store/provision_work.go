@@ -85,7 +85,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var tables []string
 		if what.Links {
-			tables = append(tables, "job_link", "job_op", "job_awaited", "job_cause", "job_member", "job_member_read")
+			tables = append(tables, "job_link", "job_op", "job_awaited", "job_cause", "job_drawn", "job_member", "job_member_read")
 		}
 		if what.Escrows {
 			tables = append(tables, "job_escrow")
@@ -117,12 +117,15 @@ func (t jobTx) recordIntent(ctx context.Context, o *provision.Op) error {
 	if err != nil {
 		return fmt.Errorf("write match keys: %w", err)
 	}
-	return t.exec(ctx, `
+	if err := t.exec(ctx, `
 		insert into job_op (directory, app, object_id, id, match_keys, sent, cycle, times)
 		values ($1, $2, $3, $4, $5, $6, $7, $8)
 		on conflict (directory, app, object_id) do update
 		set id = excluded.id, match_keys = excluded.match_keys, sent = excluded.sent, cycle = excluded.cycle, times = excluded.times`,
-		o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle, o.Times)
+		o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle, o.Times); err != nil {
+		return err
+	}
+	return t.putDrawn(ctx, o)
 }
 
 // Record writes outcomes of several people. An outcome can also announce a request that is about to
@@ -155,9 +158,15 @@ func (t jobTx) removeLink(ctx context.Context, o provision.Outcome) error {
 			where directory = $1 and app = $2 and object_id = $3 and target_id = $4`, o.Takes, o.Link.TargetID); err != nil {
 			return err
 		}
+		if err := t.passDrawn(ctx, o.Takes, o.ObjectID); err != nil {
+			return err
+		}
 	}
 	if !o.Unlink {
 		return nil
+	}
+	if err := t.dropDrawn(ctx, o.ObjectID); err != nil {
+		return err
 	}
 	return t.exec(ctx, `
 		delete from job_link
@@ -232,6 +241,11 @@ func (t jobTx) putLink(ctx context.Context, o provision.Outcome) error {
 func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {
 	if !o.DropOp {
 		return nil
+	}
+	if o.Link == nil {
+		if err := t.dropDrawn(ctx, o.ObjectID); err != nil {
+			return err
+		}
 	}
 	return t.exec(ctx, `
 		delete from job_op

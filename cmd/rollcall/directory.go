@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 
@@ -14,7 +15,7 @@ import (
 
 func (c *command) directoryCommand() *cobra.Command {
 	return groupCommand("directory", "Directories: the company's end",
-		c.directoryCreate(), c.directoryList(), c.directoryShow(), c.directoryRename(), c.directoryDelete(), c.directoryImport(), c.directoryExport(), c.directoryUser(),
+		c.directoryCreate(), c.directoryList(), c.directoryShow(), c.directorySet(), c.directoryRename(), c.directoryDelete(), c.directoryImport(), c.directoryExport(), c.directoryUser(),
 		c.directoryGroup(), c.groupImport(), c.groupExport(), c.memberImport(), c.memberExport())
 }
 
@@ -26,6 +27,7 @@ type directoryJSON struct {
 	Disabled int    `json:"disabledUsers"`
 	Deleted  int    `json:"deletedUsers"`
 	Groups   int    `json:"groups"`
+	Domain   string `json:"defaultDomain"`
 }
 
 func (c *command) directoryCreate() *cobra.Command {
@@ -62,7 +64,7 @@ func (c *command) directoryList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				out = append(out, directoryJSON{d.Name, string(d.ID), formatJSONTime(d.Created), n.Enabled, n.Disabled, n.Deleted, groups})
+				out = append(out, directoryJSON{d.Name, string(d.ID), formatJSONTime(d.Created), n.Enabled, n.Disabled, n.Deleted, groups, d.DefaultDomain})
 				lines = append(lines, []string{d.Name, fmt.Sprint(n.Enabled), fmt.Sprint(n.Disabled), fmt.Sprint(n.Deleted), fmt.Sprint(groups), c.formatTime(d.Created)})
 			}
 			return c.print(out, func(w io.Writer) {
@@ -96,10 +98,10 @@ func (c *command) directoryShow() *cobra.Command {
 			out := struct {
 				directoryJSON
 				Applications []appJSON `json:"applications"`
-			}{directoryJSON{d.Name, string(d.ID), formatJSONTime(d.Created), n.Enabled, n.Disabled, n.Deleted, groups}, apps}
+			}{directoryJSON{d.Name, string(d.ID), formatJSONTime(d.Created), n.Enabled, n.Disabled, n.Deleted, groups, d.DefaultDomain}, apps}
 			return c.print(out, func(w io.Writer) {
-				fmt.Fprintf(w, "Directory      %s\nObject id      %s\nSince          %s\nUsers          %d enabled, %d disabled, %d deleted\nGroups         %d\nApplications   %d\n\n",
-					d.Name, d.ID, c.formatTime(d.Created), n.Enabled, n.Disabled, n.Deleted, groups, len(apps))
+				fmt.Fprintf(w, "Directory      %s\nObject id      %s\nSince          %s\nUsers          %d enabled, %d disabled, %d deleted\nGroups         %d\nDefault domain %s\nApplications   %d\n\n",
+					d.Name, d.ID, c.formatTime(d.Created), n.Enabled, n.Disabled, n.Deleted, groups, cmp.Or(d.DefaultDomain, "none"), len(apps))
 				printApplications(w, h, lines)
 			})
 		}),
@@ -127,6 +129,42 @@ func exportUsers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writ
 		err = out.Flush()
 	}
 	return s.recordExported(cmd, h, event.ExportUsers, "The list of users", phrase.Count(sent, "user", "users"), sent, err)
+}
+
+func (c *command) directorySet() *cobra.Command {
+	var domain string
+	cmd := &cobra.Command{
+		Use: "set NAME", Short: "Change a directory's settings", Args: exactArguments("NAME"),
+		Long: `Changes the settings that are named.
+
+--default-domain is what the expression function DefaultDomain() yields. The next
+cycle of each application whose mapping reads it looks at everybody.`,
+		Example: "  rollcall directory set contoso --default-domain contoso.com",
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
+			if !cmd.Flags().Changed("default-domain") {
+				return usagef(cmd, "nothing to set: give --default-domain")
+			}
+			d, err := s.directories.ByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if domain == "none" {
+				domain = ""
+			}
+			if d, err = s.directories.SetDefaultDomain(cmd.Context(), d, domain, actor); err != nil {
+				return err
+			}
+			return c.print(map[string]string{"name": d.Name, "defaultDomain": d.DefaultDomain}, func(w io.Writer) {
+				if d.DefaultDomain == "" {
+					fmt.Fprintf(w, "Directory %s has no default domain.\n", d.Name)
+					return
+				}
+				fmt.Fprintf(w, "The default domain of directory %s is %s.\n", d.Name, d.DefaultDomain)
+			})
+		}),
+	}
+	cmd.Flags().StringVar(&domain, "default-domain", "", `the domain that DefaultDomain() yields, as contoso.com, or "none"`)
+	return cmd
 }
 
 func (c *command) directoryRename() *cobra.Command {

@@ -69,7 +69,7 @@ func traitOf(path string) (trait, bool) {
 		return sharedTrait(reads), true
 	case "site delete", "site import-people", "site schema set", "site schema clear", "site searchable add", "site searchable remove",
 		"token revoke", "operator remove", "operator sign-out", "site sign-out", "site block", "site unblock", "site held apply", "site held refuse", "site sso unlink", "site sso recovery-codes",
-		"directory delete", "directory import", "directory import-groups", "directory import-members",
+		"directory set", "directory delete", "directory import", "directory import-groups", "directory import-members",
 		"directory group create", "directory group set", "directory group delete", "directory group restore", "directory group purge",
 		"directory group member add", "directory group member remove", "app role create", "app role set", "app role delete",
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",

@@ -32,6 +32,9 @@ func Opener(open func(context.Context, directory.ID) (*directory.Handle, error))
 	}
 }
 
+// DefaultDomain returns the default domain that the directory had when it was opened.
+func (d Directory) DefaultDomain() string { return d.handle.Directory.DefaultDomain }
+
 // Position returns the newest position of the directory's events.
 func (d Directory) Position(ctx context.Context) (provision.Cursor, error) {
 	p, err := d.handle.Position(ctx)

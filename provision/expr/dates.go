@@ -89,7 +89,7 @@ func dateFunctions() []function {
 			FunctionInfo: FunctionInfo{
 				Name: "Now", Documented: Provisioning, Yields: DateTimeType,
 				Summary: "The time of the evaluation, in UTC.",
-				Details: []string{"Time alone changes nothing: the value is used when something else leads to an evaluation of the person."},
+				Details: []string{"Time alone changes nothing: an account keeps its value until something else that the expression reads, or the expression itself, changes."},
 				Examples: []Example{
 					{Expression: `DateDiff("d", Now(), CDate("2026-01-04"))`, Result: "1"},
 				},

@@ -11,13 +11,13 @@ import (
 // drawFunctions returns the functions whose values do not follow from the source object: random and
 // unique values. Such a value is made once, when an account is created.
 func drawFunctions() []function {
-	drawn := "The value is drawn once, when the account is created, and then stays."
+	drawn := "The value is drawn once, when the account is created, and then stays. It is stored before the create is sent, so a create that is repeated sends the same value; only a password is never stored and drawn for each create."
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
 				Name: "DefaultDomain", Documented: Graph, Yields: TextType,
 				Summary:  "The default domain of the directory.",
-				Details:  []string{"If the directory has no default domain, the person fails."},
+				Details:  []string{"It is set with `rollcall directory set NAME --default-domain DOMAIN`. When it changes, the next cycle looks at everybody. If the directory has no default domain, the person fails."},
 				Examples: []Example{{Expression: `Join("@", [mailNickname], DefaultDomain())`, Given: attributesOf("mailNickname", "ada"), Result: "ada@example.com"}},
 			},
 			eval: func(n *node, r *evaluation) (Value, error) {
@@ -58,7 +58,7 @@ func drawFunctions() []function {
 				Parameters: []Parameter{required("rule").ofType(TextType), {Name: "rule", Required: true, Repeats: true, Takes: TextType}},
 				Summary:    "The first result that no account of the target has yet.",
 				Details: []string{
-					"The rules are evaluated in their order, and each result is looked up in the target. A rule without a result is skipped. If every result is taken, the person fails.",
+					"The rules are evaluated in their order, and each result is looked up in the target. A rule without a result is skipped. If every result is taken, the person fails. A result is also taken if this job has given it to another person whose account the target does not show yet. Case does not matter. The target must be searchable by the attribute.",
 					"Write it around the whole expression, not inside another function and not for a matching attribute. " + drawn,
 				},
 				Examples: []Example{

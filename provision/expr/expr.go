@@ -82,6 +82,17 @@ func (e *Expr) Attributes() []string {
 // expression only when it creates an account, and keeps the value.
 func (e *Expr) Draws() bool { return e.usesFunctionThat(func(f *function) bool { return f.draws }) }
 
+// AsksTarget reports whether the expression looks values up in the target, as SelectUniqueValue
+// does.
+func (e *Expr) AsksTarget() bool {
+	return e.usesFunctionThat(func(f *function) bool { return f.Name == "SelectUniqueValue" })
+}
+
+// ReadsDefaultDomain reports whether the expression reads the source's default domain.
+func (e *Expr) ReadsDefaultDomain() bool {
+	return e.usesFunctionThat(func(f *function) bool { return f.Name == "DefaultDomain" })
+}
+
 // Redacts reports whether the expression calls Redact. Logs then show [Redact] for the target's old
 // value too.
 func (e *Expr) Redacts() bool {

@@ -1,0 +1,203 @@
+package provision
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision/expr"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// Drawn is a random or unique value that was made for a target attribute of a new account. It is
+// stored before the create is sent, so that a create that has to be repeated sends the same value.
+// It stays stored as long as the object has the account: no other object gets the same unique value.
+// A password is never stored, so each create has another one.
+type Drawn struct {
+	Path   string
+	Value  any    // string, bool, int64 or a list of strings
+	Inputs string // a hash of what the expression read
+}
+
+// Text returns the value as it is stored.
+func (d Drawn) Text() string { return string(appendValue(nil, d.Value)) }
+
+// Folded returns the value as others are compared with it.
+func (d Drawn) Folded() string { return scim.Fold(text(d.Value)) }
+
+// ReadDrawn reads a stored value.
+func ReadDrawn(path, stored, inputs string) (Drawn, error) {
+	v, err := readValue(json.RawMessage(stored))
+	if err != nil {
+		return Drawn{}, fmt.Errorf("read the value drawn for %s: %w", path, err)
+	}
+	return Drawn{Path: path, Value: v, Inputs: inputs}, nil
+}
+
+// drawing makes the random and unique values of one new account.
+type drawing struct {
+	p      *pass
+	w      *work
+	ctx    context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
+	before []Drawn         // what was drawn for the object earlier
+	made   []Drawn         // what the create sends
+	broken error           // the store failed
+}
+
+// drawFor returns the drawing for a create. It returns an error if the store fails.
+func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
+	d := &drawing{p: p, w: w, ctx: ctx}
+	if !slices.ContainsFunc(p.m.rows, func(r row) bool { return r.draws() }) {
+		return d, nil
+	}
+	var err error
+	d.before, err = p.others.drawn(ctx, w.known.ObjectID)
+	return d, err
+}
+
+func (r *row) draws() bool { return r.Expr != nil && r.Expr.Draws() }
+
+// evaluate is [row.evaluate], with random and unique values if there is a drawing. A value that was
+// drawn earlier from the same inputs is kept, unless it is to be unique and somebody else has it.
+func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (want any, flows bool, problem *rowProblem) {
+	if d == nil || !r.draws() {
+		return r.evaluate(env, d != nil)
+	}
+	inputs := d.p.m.inputs(r, attributes)
+	env.Random = rand.Reader
+	env.Taken = func(value string) (bool, error) { return d.taken(r, value) }
+	at := slices.IndexFunc(d.before, func(b Drawn) bool { return b.Path == r.Target && b.Inputs == inputs })
+	if at >= 0 {
+		taken := false
+		if r.Expr.AsksTarget() {
+			var err error
+			if taken, err = d.taken(r, text(d.before[at].Value)); err != nil {
+				return nil, false, r.cannotAsk(err)
+			}
+		}
+		if !taken {
+			d.made = append(d.made, d.before[at])
+			return d.before[at].Value, true, nil
+		}
+	}
+	want, flows, problem = r.evaluate(env, true)
+	if problem == nil && want != nil && !isPassword(r.Target) {
+		d.made = append(d.made, Drawn{Path: r.Target, Value: want, Inputs: inputs})
+	}
+	return want, flows, problem
+}
+
+func (r *row) cannotAsk(err error) *rowProblem {
+	return &rowProblem{
+		Target: r.Target, Code: "InvalidExpression", Err: err,
+		Text:   fmt.Sprintf("Whether the value for %s is unique is not known: %s.", r.Target, err),
+		Advice: "This is tried again.",
+	}
+}
+
+// taken reports whether another person has a value, or is about to get it: in this slice, through
+// this job, or at the target.
+func (d *drawing) taken(r *row, value string) (bool, error) {
+	p, folded := d.p, scim.Fold(value)
+	owner, _ := p.claims.take(p.thing("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
+	if owner != d.w.known.ObjectID {
+		return true, nil
+	}
+	drawer, err := p.others.drawer(d.ctx, r.Target, folded)
+	if err != nil {
+		d.broken = errors.Join(d.broken, err)
+		return false, err
+	}
+	if drawer != "" && drawer != d.w.known.ObjectID {
+		return true, nil
+	}
+	found, can, problem := p.search(d.ctx, r, MatchKey{Path: r.Target, Value: value})
+	switch {
+	case problem != nil:
+		return false, problem
+	case !can.Proved:
+		return false, &TargetError{
+			Kind: Unsearchable, Code: codeIncompatible,
+			Detail: fmt.Sprintf("%s So SelectUniqueValue cannot tell which values of %s are taken, and no account was created.", can.Detail, r.Target),
+			Advice: can.Advice,
+		}
+	}
+	return len(found) > 0, nil
+}
+
+// takenMeanwhile reports whether somebody else has got a unique value of a create since it was drawn.
+func (p *pass) takenMeanwhile(ctx context.Context, d create) (bool, *TargetError) {
+	for _, drawn := range d.drawn {
+		r := p.m.row(drawn.Path)
+		if r == nil || !r.Expr.AsksTarget() {
+			continue
+		}
+		found, _, problem := p.search(ctx, r, MatchKey{Path: r.Target, Value: drawn.Value})
+		if problem != nil || len(found) > 0 {
+			return problem == nil, problem
+		}
+	}
+	return false, nil
+}
+
+// inputs returns a hash of a row's expression and of everything that it reads, except the time and
+// the target.
+func (m *mapping) inputs(r *row, attributes map[string]any) string {
+	var b strings.Builder
+	b.WriteString(r.Expr.String())
+	if r.Expr.ReadsDefaultDomain() {
+		fmt.Fprintf(&b, "\x00%s", m.domain)
+	}
+	for _, name := range r.Expr.Attributes() {
+		fmt.Fprintf(&b, "\x00%s=%q", name, sourceValue(attributes[name]).Strings())
+	}
+	return hashText(b.String())[:16]
+}
+
+func (r *row) readsClock() bool { return r.Expr != nil && r.Expr.ReadsClock() && !r.Expr.Draws() }
+
+// keepDespiteClock replaces values that the mapping yields only because time has passed by those that
+// the account has. If anything else that an expression reads has changed, its new value counts.
+func (w *work) keepDespiteClock(attributes map[string]any) {
+	w.inputs = nil
+	for i := range w.m.rows {
+		r := &w.m.rows[i]
+		if !r.readsClock() {
+			continue
+		}
+		if w.inputs == nil {
+			w.inputs = map[string]string{}
+		}
+		w.inputs[r.Target] = w.m.inputs(r, attributes)
+		if w.link == nil || w.newLink() {
+			continue
+		}
+		had, known := w.link.Wrote.known(r.Target)
+		at := slices.IndexFunc(w.values, func(v value) bool { return v.row.Target == r.Target })
+		switch {
+		case at < 0 || !known || had.Inputs != w.inputs[r.Target]:
+		case had.Sent == nil || isHashed(had.Sent):
+			w.values = slices.Delete(w.values, at, at+1)
+		default:
+			w.values[at].want = had.Sent
+		}
+	}
+}
+
+// noteInputs adds to a ledger what the expressions that read the clock have read, where the account
+// has what they yielded.
+func (w *work) noteInputs(l Ledger) {
+	for target, inputs := range w.inputs {
+		e, known := l.known(target)
+		v := w.wanted(target)
+		if known && (v == nil || v.want == nil || v.row.agrees(e.Sent, v.want)) {
+			e.Inputs = inputs
+			l[target] = e
+		}
+	}
+}

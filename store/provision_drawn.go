@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// Drawn returns the random and unique values that were drawn for an object's account.
+func (s Provisioning) Drawn(ctx context.Context, k provision.Key, objectID string) (drawn []provision.Drawn, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		drawn, err = collect(ctx, tx, func(row scanner) (provision.Drawn, error) {
+			var path, value, inputs string
+			if err := row.Scan(&path, &value, &inputs); err != nil {
+				return provision.Drawn{}, err
+			}
+			return provision.ReadDrawn(path, value, inputs)
+		}, `
+			select path, value, inputs
+			from job_drawn
+			where directory = $1 and app = $2 and object_id = $3 and value <> ''
+			order by path`, string(k.Directory), k.App, objectID)
+		return err
+	})
+	return drawn, err
+}
+
+// Drawer returns the object for which a value of a target attribute was drawn, or "".
+func (s Provisioning) Drawer(ctx context.Context, k provision.Key, path, value string) (objectID string, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		err := tx.QueryRow(ctx, `
+			select object_id
+			from job_drawn
+			where directory = $1 and app = $2 and path = $3 and folded = $4
+			order by object_id
+			limit 1`, string(k.Directory), k.App, path, value).Scan(&objectID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return objectID, err
+}
+
+// putDrawn writes the values that a create is about to send.
+func (t jobTx) putDrawn(ctx context.Context, o *provision.Op) error {
+	for _, d := range o.Drawn {
+		if err := t.exec(ctx, `
+			insert into job_drawn (directory, app, object_id, path, value, folded, inputs)
+			values ($1, $2, $3, $4, $5, $6, $7)
+			on conflict (directory, app, object_id, path) do update
+			set value = excluded.value, folded = excluded.folded, inputs = excluded.inputs`,
+			o.ObjectID, d.Path, d.Text(), d.Folded(), d.Inputs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropDrawn forgets what was drawn for an object that has no account.
+func (t jobTx) dropDrawn(ctx context.Context, objectID string) error {
+	return t.exec(ctx, `
+		delete from job_drawn
+		where directory = $1 and app = $2 and object_id = $3`, objectID)
+}
+
+// passDrawn gives what was drawn for one object to the object that takes over its account.
+func (t jobTx) passDrawn(ctx context.Context, from, to string) error {
+	if err := t.dropDrawn(ctx, to); err != nil {
+		return err
+	}
+	return t.exec(ctx, `
+		update job_drawn
+		set object_id = $4
+		where directory = $1 and app = $2 and object_id = $3`, from, to)
+}

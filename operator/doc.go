@@ -3,7 +3,7 @@
 // An operator signs in with a one-time link. Only a person at the command line can make one, or the
 // server itself when it starts and there is no operator yet:
 //
-//	rollcall operator link  →  Link  →  /d/sign-in/{secret}  →  Look (a page with a button)  →  Redeem  →  a session
+//	rollcall operator link  →  Link  →  /d/sign-in/{secret}  →  LookUpLink (a page with a button)  →  Redeem  →  a session
 //
 // Opening a link does not use it up, because mail programs open links before people do. Pressing
 // the button does, once and within fifteen minutes. An operator exists once the first link with

@@ -71,9 +71,9 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 	return l, nil
 }
 
-// Look returns the sign-in that a link offers, without using the link. It returns ErrLinkEnded if
+// LookUpLink returns the sign-in that a link offers, without using the link. It returns ErrLinkEnded if
 // the link no longer works.
-func (o *Operators) Look(ctx context.Context, linkSecret string) (PendingSignIn, error) {
+func (o *Operators) LookUpLink(ctx context.Context, linkSecret string) (PendingSignIn, error) {
 	r, err := onetime.Look(o.Now(), func() (LinkRecord, error) {
 		r, err := o.Store.FindLink(ctx, secret.HashOf(linkSecret))
 		if err != nil {
@@ -112,7 +112,7 @@ func (o *Operators) Redeem(ctx context.Context, linkSecret string, from session.
 			}
 			return nil
 		},
-		func() error { _, err := o.Look(ctx, linkSecret); return err },
+		func() error { _, err := o.LookUpLink(ctx, linkSecret); return err },
 		ClosedLink{Reason: onetime.Unknown}.Refuse(),
 	)
 	if err != nil {

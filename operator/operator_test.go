@@ -116,7 +116,7 @@ func TestLink(t *testing.T) {
 				t.Errorf("got path %q, want %q", l.Path, want)
 			}
 			for range 2 {
-				p, err := w.Look(w.ctx, l.Secret)
+				p, err := w.LookUpLink(w.ctx, l.Secret)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -134,7 +134,7 @@ func TestLink(t *testing.T) {
 			}
 			_, err = w.Redeem(w.ctx, l.Secret, session.Browser{})
 			wantRefused(t, err, onetime.Used)
-			_, err = w.Look(w.ctx, l.Secret)
+			_, err = w.LookUpLink(w.ctx, l.Secret)
 			wantRefused(t, err, onetime.Used)
 		})
 	})
@@ -146,7 +146,7 @@ func TestLinkLifetime(t *testing.T) {
 		w := newWorld(t, db)
 		l := w.link(t, "Sam")
 		w.pass(15*time.Minute - time.Second)
-		if _, err := w.Look(w.ctx, l.Secret); err != nil {
+		if _, err := w.LookUpLink(w.ctx, l.Secret); err != nil {
 			t.Errorf("a second before its end: %v", err)
 		}
 		w.pass(time.Second)
@@ -168,7 +168,7 @@ func TestLinkUnknown(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
 		for _, secret := range []string{"", "nonsense", strings.Repeat("x", 5000), "' or 1=1 --", "\x00"} {
-			_, err := w.Look(w.ctx, secret)
+			_, err := w.LookUpLink(w.ctx, secret)
 			wantRefused(t, err, onetime.Unknown)
 			_, err = w.Redeem(w.ctx, secret, session.Browser{})
 			wantRefused(t, err, onetime.Unknown)

@@ -21,8 +21,8 @@ type Claims struct {
 	Department     string
 }
 
-// Picked holds the values of a site's claims.
-type Picked struct {
+// ClaimValues holds the values of the claims that a site uses.
+type ClaimValues struct {
 	UserIdentifier string
 	DisplayName    string
 	Email          string
@@ -32,8 +32,8 @@ type Picked struct {
 
 // Pick returns the values of the claims. The user identifier must be there: one value that does not
 // change from sign-in to sign-in. The others may be empty. Names are compared exactly.
-func (a Assertion) Pick(c Claims) (Picked, error) {
-	var p Picked
+func (a Assertion) Pick(c Claims) (ClaimValues, error) {
+	var p ClaimValues
 	for _, claim := range []struct {
 		name string
 		to   *string
@@ -50,7 +50,7 @@ func (a Assertion) Pick(c Claims) (Picked, error) {
 		}
 		value, err := a.claimValue(claim.name, identifier)
 		if err != nil {
-			return Picked{}, err
+			return ClaimValues{}, err
 		}
 		*claim.to = value
 	}

@@ -6,7 +6,7 @@ import "fmt"
 // administrators, and never to the person who signs in.
 type Reason string
 
-// The reasons of this package.
+// The reasons that this package finds.
 const (
 	Malformed        Reason = "malformed"           // the response is not base64, not XML, or too large
 	Directive        Reason = "doctype"             // the document contains a DOCTYPE or a processing instruction

@@ -51,7 +51,7 @@ type inspectedResponse struct {
 	assertion *etree.Element // decrypted if it was encrypted
 	encrypted bool
 	key       *KeyPair // the key that decrypted the assertion
-	signed    bool     // the response or the assertion carries a signature
+	signed    bool     // whether the response or the assertion carries a signature
 	signers   []signer // the signers, one for each signature
 }
 
@@ -200,8 +200,8 @@ func inspectAlgorithms(canonical, method, reference *etree.Element) *Error {
 	return nil
 }
 
-// inspectAssertion checks what must not be there twice. encoding/xml keeps the last of several
-// elements, which another reader of the same assertion might not.
+// inspectAssertion refuses elements that must not occur twice. encoding/xml keeps the last of
+// several, and another reader of the same assertion might keep the first.
 func inspectAssertion(a *etree.Element) *Error {
 	if v := a.SelectAttrValue("Version", ""); v != "2.0" {
 		return refuse(WrongVersion, "the assertion has version %q", v)

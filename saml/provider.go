@@ -16,7 +16,7 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// ServiceProvider is a site in the language of SAML.
+// ServiceProvider is a site as SAML describes it: the service that people sign in to.
 type ServiceProvider struct {
 	EntityID string
 	ACS      string    // the address to which responses are posted
@@ -132,12 +132,12 @@ func (sp ServiceProvider) Metadata() ([]byte, error) {
 type RequestOptions struct {
 	ID         string // the request's id; begins with a letter or "_"
 	RelayState string
-	Fresh      bool   // the person must prove again who they are
+	Fresh      bool   // whether the person must prove again who they are
 	Hint       string // the user name to offer; may be empty
 }
 
-// Request returns the address at the identity provider that starts a sign-in. With a key the
-// request is signed.
+// Request returns the address at the identity provider that starts a sign-in. If the site has a
+// key, the request is signed.
 func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now time.Time) (string, error) {
 	lib := &saml2.SAMLServiceProvider{
 		IdentityProviderSSOURL:      idp.SignInURL,
@@ -160,8 +160,8 @@ func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now ti
 	}
 	root := doc.Root()
 	root.CreateAttr("ID", o.ID)
-	// With a policy, Entra ID sends a NameID of its own making, which is not what the administrator
-	// configured there.
+	// With a NameIDPolicy, Entra ID sends a NameID that it makes itself, which is not what the
+	// administrator configured there.
 	if policy := onlyChild(root, "NameIDPolicy"); policy != nil {
 		root.RemoveChild(policy)
 	}

@@ -227,7 +227,7 @@ func TestPick(t *testing.T) {
 	t.Run("the claims that the site chose", func(t *testing.T) {
 		t.Parallel()
 		got, err := a.Pick(saml.Claims{UserIdentifier: "oid", DisplayName: "name", Email: "mail", JobTitle: "absent", Department: "long"})
-		if want := (saml.Picked{UserIdentifier: "7c1e", DisplayName: "Ada Lovelace", Email: "ada@acme.example"}); err != nil || got != want {
+		if want := (saml.ClaimValues{UserIdentifier: "7c1e", DisplayName: "Ada Lovelace", Email: "ada@acme.example"}); err != nil || got != want {
 			t.Errorf("got %+v, %v", got, err)
 		}
 	})

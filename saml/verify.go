@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// Skew is how far the clocks of the two sides may be apart.
-	Skew = 3 * time.Minute
+	// MaxClockSkew is how far the clocks of the two sides may be apart.
+	MaxClockSkew = 3 * time.Minute
 	// unsolicitedAge is how old an assertion may be that answers no request.
 	unsolicitedAge = 5 * time.Minute
 	// bearer is how the holder of an assertion proves that it is about them.
@@ -45,13 +45,13 @@ type Assertion struct {
 	Issued        time.Time
 	Authenticated time.Time // when the person proved who they are; zero if unknown
 	SessionEnd    time.Time // when the identity provider wants the session to end; zero if it does not say
-	// Until is when the assertion can no longer be accepted, by any clock that is allowed: it must
-	// be remembered as used until then.
-	Until time.Time
-	// Signed says which elements were signed, by which algorithm, and Encrypted whether the
+	// RememberUntil is the time from which no clock that is allowed still accepts the assertion. It must be
+	// remembered as used until then.
+	RememberUntil time.Time
+	// SignedElements says which elements were signed, by which algorithm, and Encrypted whether the
 	// assertion was encrypted; for the page that tests a connection.
-	Signed    string
-	Encrypted bool
+	SignedElements string
+	Encrypted      bool
 	// ClockDrift is how far the identity provider's clock is ahead of ours.
 	ClockDrift time.Duration
 }
@@ -311,8 +311,8 @@ func (sp ServiceProvider) checkAssertion(idp IdentityProvider, r *types.Response
 		return Assertion{}, wrong
 	}
 	out := Assertion{
-		ID: a.ID, Issuer: a.Issuer.Value, Issued: a.IssueInstant, Until: until.Add(Skew),
-		Encrypted: in.encrypted, ClockDrift: a.IssueInstant.Sub(now), Signed: signedWords(in, r, a),
+		ID: a.ID, Issuer: a.Issuer.Value, Issued: a.IssueInstant, RememberUntil: until.Add(MaxClockSkew),
+		Encrypted: in.encrypted, ClockDrift: a.IssueInstant.Sub(now), SignedElements: signedWords(in, r, a),
 	}
 	if n := a.Subject.NameID; n != nil {
 		out.NameID, out.NameIDFormat = n.Value, n.Format
@@ -329,7 +329,7 @@ func (sp ServiceProvider) checkAssertion(idp IdentityProvider, r *types.Response
 			}
 		}
 	}
-	if want.MaxAge > 0 && (out.Authenticated.IsZero() || now.Sub(out.Authenticated) > want.MaxAge+Skew) {
+	if want.MaxAge > 0 && (out.Authenticated.IsZero() || now.Sub(out.Authenticated) > want.MaxAge+MaxClockSkew) {
 		return Assertion{}, refuse(OldSignIn, "the person did not sign in anew at the identity provider")
 	}
 	if a.AttributeStatement != nil {
@@ -354,7 +354,7 @@ func checkConditions(c *types.Conditions, entityID string, now time.Time) (time.
 		if err != nil {
 			return time.Time{}, refuse(Malformed, "the assertion has an unreadable NotBefore")
 		}
-		if now.Add(Skew).Before(from) {
+		if now.Add(MaxClockSkew).Before(from) {
 			return time.Time{}, refuse(NotYetValid, "the assertion is good from %s, and it is %s here: the clocks differ", formatTime(from), formatTime(now))
 		}
 	}
@@ -364,7 +364,7 @@ func checkConditions(c *types.Conditions, entityID string, now time.Time) (time.
 		if end, err = time.Parse(time.RFC3339, c.NotOnOrAfter); err != nil {
 			return time.Time{}, refuse(Malformed, "the assertion has an unreadable NotOnOrAfter")
 		}
-		if !now.Add(-Skew).Before(end) {
+		if !now.Add(-MaxClockSkew).Before(end) {
 			return time.Time{}, refuse(Expired, "the assertion was good until %s, and it is %s here", formatTime(end), formatTime(now))
 		}
 	}
@@ -402,7 +402,7 @@ func checkInResponseTo(inResponseTo string, want Expected, issued, now time.Time
 		return refuse(UnknownRequest, "the response does not say which request it answers")
 	case !want.Unsolicited:
 		return refuse(Unsolicited, "the sign-in began at the identity provider, which this site does not allow")
-	case now.Sub(issued) > unsolicitedAge+Skew || issued.Sub(now) > Skew:
+	case now.Sub(issued) > unsolicitedAge+MaxClockSkew || issued.Sub(now) > MaxClockSkew:
 		return refuse(Expired, "a sign-in that begins at the identity provider is good for %d minutes", int(unsolicitedAge.Minutes()))
 	}
 	return nil

@@ -70,7 +70,7 @@ func TestVerify(t *testing.T) {
 		if want := noon.Add(8 * time.Hour); !got.SessionEnd.Equal(want) {
 			t.Errorf("the session ends %v, want %v", got.SessionEnd, want)
 		}
-		if got.Signed != "assertion, ECDSA-SHA256" || got.ID == "" || got.Until.Before(noon.Add(70*time.Minute)) {
+		if got.SignedElements != "assertion, ECDSA-SHA256" || got.ID == "" || got.RememberUntil.Before(noon.Add(70*time.Minute)) {
 			t.Errorf("got %+v", got)
 		}
 	})

@@ -5,10 +5,10 @@
 //	GET  /c/{site}/auth/saml2/test      starts a test by a signed-in administrator
 //	POST /c/{site}/auth/saml2/post      takes the response: the assertion consumer
 //
-// The site comes from the address and never from a message. What a response is worth, signin
-// decides. Pages and session cookies belong to console, so they are functions here.
+// The site comes from the address and never from a message. signin decides whether a response lets
+// a person in. Pages and session cookies belong to console, so they are functions here.
 //
-// Whoever asks for a site that does not exist gets the same answers as for one without single
+// A request for a site that does not exist gets the same answers as one for a site without single
 // sign-on; its metadata is the same as if it existed.
 package samlserver
 
@@ -38,7 +38,7 @@ const cookieName = "rollcall-saml"
 // maxBody is how many bytes a posted response may have.
 const maxBody = saml.MaxResponse
 
-// Message is a page for a person who does not come in.
+// Message is a page for a person who is not let in.
 type Message struct {
 	Status int
 	Title  string
@@ -49,7 +49,7 @@ type Message struct {
 type Handler struct {
 	Sites  *site.Sites
 	SSO    *signin.SingleSignOn
-	Secure bool // the public address is https
+	Secure bool // whether the public address is https
 	Log    *slog.Logger
 	Now    func() time.Time
 
@@ -84,9 +84,9 @@ var unavailable = Message{
 	"The address may be mistyped, or this site does not use single sign-on. Ask an administrator of the site how to sign in.",
 }
 
-// find returns the site of the address. A site that does not exist has a name and no id, so that
-// everything else goes on as it does for one without single sign-on.
-func (h *Handler) find(r *http.Request) (site.Site, error) {
+// findSite returns the site of the address. A site that does not exist has a name and no id, so that
+// the rest of the code treats it like a site without single sign-on.
+func (h *Handler) findSite(r *http.Request) (site.Site, error) {
 	name := r.PathValue("site")
 	st, err := h.Sites.ByName(r.Context(), name)
 	if errors.Is(err, refusal.NotFound) {
@@ -95,8 +95,8 @@ func (h *Handler) find(r *http.Request) (site.Site, error) {
 	return st, err
 }
 
-// metadata does not depend on whether the site exists. Certificates are not in it; the page Single
-// sign-on has them.
+// metadata answers with the site's SAML metadata, which does not depend on whether the site exists.
+// Certificates are not in it; the page Single sign-on has them.
 func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {
@@ -105,7 +105,7 @@ func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := h.SSO.ServiceProvider(name, signin.Connection{}).Metadata()
 	if err != nil {
-		h.broken(w, r, err)
+		h.internalError(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/samlmetadata+xml")
@@ -114,49 +114,49 @@ func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
-	r = attributed(r)
+	r = withBrowserActor(r)
 	source := web.SiteSource(r)
 	if h.tooOften(w, r, h.starts, source) {
 		return
 	}
 	h.starts.Count(source, h.Now())
-	st, err := h.find(r)
+	st, err := h.findSite(r)
 	if err != nil {
-		h.broken(w, r, err)
+		h.internalError(w, r, err)
 		return
 	}
-	address, err := h.SSO.Start(r.Context(), st, h.browser(w, r), r.URL.Query().Get("to"))
-	h.leave(w, r, address, err)
+	address, err := h.SSO.Start(r.Context(), st, h.browserSecret(w, r), r.URL.Query().Get("to"))
+	h.redirectToProvider(w, r, address, err)
 }
 
 func (h *Handler) test(w http.ResponseWriter, r *http.Request) {
-	r = attributed(r)
-	st, err := h.find(r)
+	r = withBrowserActor(r)
+	st, err := h.findSite(r)
 	if err != nil {
-		h.broken(w, r, err)
+		h.internalError(w, r, err)
 		return
 	}
 	id, ok, err := h.Administrator(r, st)
 	if err != nil {
-		h.broken(w, r, err)
+		h.internalError(w, r, err)
 		return
 	}
 	if !ok || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 		h.Show(w, r, Message{http.StatusForbidden, "A test is for administrators", "Sign in to the site as an administrator, and start the test from the page Single sign-on."})
 		return
 	}
-	address, err := h.SSO.StartTest(r.Context(), st, h.browser(w, r), id)
-	h.leave(w, r, address, err)
+	address, err := h.SSO.StartTest(r.Context(), st, h.browserSecret(w, r), id)
+	h.redirectToProvider(w, r, address, err)
 }
 
-// leave sends the browser to the identity provider.
-func (h *Handler) leave(w http.ResponseWriter, r *http.Request, address string, err error) {
+// redirectToProvider sends the browser to the identity provider.
+func (h *Handler) redirectToProvider(w http.ResponseWriter, r *http.Request, address string, err error) {
 	if errors.Is(err, signin.ErrSSOOff) {
 		h.Show(w, r, unavailable)
 		return
 	}
 	if err != nil {
-		h.broken(w, r, err)
+		h.internalError(w, r, err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -165,7 +165,7 @@ func (h *Handler) leave(w http.ResponseWriter, r *http.Request, address string, 
 }
 
 func (h *Handler) consume(w http.ResponseWriter, r *http.Request) {
-	r = attributed(r)
+	r = withBrowserActor(r)
 	source := web.SiteSource(r)
 	if h.tooOften(w, r, h.failures, source) {
 		return
@@ -181,12 +181,12 @@ func (h *Handler) consume(w http.ResponseWriter, r *http.Request) {
 		h.Show(w, r, Message{http.StatusRequestEntityTooLarge, "This response cannot be read", "A response of an identity provider has at most 512 KiB. Send fewer attributes, such as fewer groups."})
 		return
 	}
-	st, err := h.find(r)
+	st, err := h.findSite(r)
 	if err != nil {
-		h.broken(w, r, err)
+		h.internalError(w, r, err)
 		return
 	}
-	in := signin.Response{SAMLResponse: r.PostForm.Get("SAMLResponse"), RelayState: r.PostForm.Get("RelayState"), Browser: h.known(r)}
+	in := signin.Response{SAMLResponse: r.PostForm.Get("SAMLResponse"), RelayState: r.PostForm.Get("RelayState"), Browser: h.sentSecret(r)}
 	done, err := h.SSO.Finish(r.Context(), st, in, session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()})
 	switch {
 	case errors.Is(err, signin.ErrSSOOff):
@@ -199,12 +199,12 @@ func (h *Handler) consume(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, done.ReturnTo, http.StatusSeeOther)
 	default:
 		if err := h.Enter(w, r, st, done.Session, done.ReturnTo); err != nil {
-			h.broken(w, r, err)
+			h.internalError(w, r, err)
 		}
 	}
 }
 
-// tooOften answers a source that has to wait.
+// tooOften reports whether a source has to wait. If so, it answers the request.
 func (h *Handler) tooOften(w http.ResponseWriter, r *http.Request, t *web.Throttle, source string) bool {
 	wait := t.Wait(source, h.Now())
 	if wait <= 0 {
@@ -221,7 +221,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, source string, 
 	e, ok := refusal.Find(err)
 	failed, about := refusal.About[signin.FailedSignIn](err)
 	if !ok || !about {
-		h.broken(w, r, err)
+		h.internalError(w, r, err)
 		return
 	}
 	h.failures.Count(source, h.Now())
@@ -235,7 +235,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, source string, 
 	h.Show(w, r, m)
 }
 
-func (h *Handler) broken(w http.ResponseWriter, r *http.Request, err error) {
+func (h *Handler) internalError(w http.ResponseWriter, r *http.Request, err error) {
 	if h.Log != nil {
 		h.Log.Error("single sign-on failed", "request", web.RequestID(r), "error", err)
 	}
@@ -245,39 +245,39 @@ func (h *Handler) broken(w http.ResponseWriter, r *http.Request, err error) {
 	})
 }
 
-// browser returns the secret that this browser is known by, and gives it one if it has none. The
+// browserSecret returns the secret that this browser is known by, and gives it one if it has none. The
 // response comes from another site by POST, so over https the cookie must be SameSite=None.
-func (h *Handler) browser(w http.ResponseWriter, r *http.Request) string {
-	if known := h.known(r); known != "" {
+func (h *Handler) browserSecret(w http.ResponseWriter, r *http.Request) string {
+	if known := h.sentSecret(r); known != "" {
 		return known
 	}
 	made := secret.New()
-	c := &http.Cookie{Name: h.cookie(r), Value: made, Path: "/", HttpOnly: true, MaxAge: 3600, SameSite: http.SameSiteLaxMode}
-	if h.secure(r) {
+	c := &http.Cookie{Name: h.cookieNameFor(r), Value: made, Path: "/", HttpOnly: true, MaxAge: 3600, SameSite: http.SameSiteLaxMode}
+	if h.isSecure(r) {
 		c.Secure, c.SameSite = true, http.SameSiteNoneMode
 	}
 	http.SetCookie(w, c)
 	return made
 }
 
-func (h *Handler) known(r *http.Request) string {
-	c, err := r.Cookie(h.cookie(r))
+func (h *Handler) sentSecret(r *http.Request) string {
+	c, err := r.Cookie(h.cookieNameFor(r))
 	if err != nil || len(c.Value) < 20 || len(c.Value) > 100 {
 		return ""
 	}
 	return c.Value
 }
 
-func (h *Handler) cookie(r *http.Request) string {
-	if h.secure(r) {
+func (h *Handler) cookieNameFor(r *http.Request) string {
+	if h.isSecure(r) {
 		return "__Host-" + cookieName
 	}
 	return cookieName
 }
 
-func (h *Handler) secure(r *http.Request) bool { return h.Secure || web.Secure(r) }
+func (h *Handler) isSecure(r *http.Request) bool { return h.Secure || web.Secure(r) }
 
-// attributed puts the address and browser of a request into its context, for the events that it causes.
-func attributed(r *http.Request) *http.Request {
+// withBrowserActor puts the address and browser of a request into its context, for the events that it causes.
+func withBrowserActor(r *http.Request) *http.Request {
 	return r.WithContext(event.WithActor(r.Context(), event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}))
 }

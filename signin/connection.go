@@ -21,9 +21,9 @@ type Mode string
 
 // The modes of a connection.
 const (
-	SSOOff      Mode = "off"      // nobody
-	SSOOptional Mode = "optional" // whoever wants to; links open too
-	SSORequired Mode = "required" // everybody; links open for administrators alone
+	SSOOff      Mode = "off"      // nobody signs in by SAML
+	SSOOptional Mode = "optional" // people may sign in by SAML; one-time links open too
+	SSORequired Mode = "required" // everybody signs in by SAML; one-time links open only for administrators
 )
 
 // Modes lists the modes.
@@ -32,12 +32,12 @@ var Modes = []Mode{SSOOff, SSOOptional, SSORequired}
 // Connection is a site's connection to its identity provider.
 type Connection struct {
 	Mode        Mode
-	Provider    saml.IdentityProvider // without an entity id until it is set up
+	Provider    saml.IdentityProvider // has no entity id until it is set up
 	MetadataURL string                // where the identity provider's metadata was read; may be empty
-	EntityID    string                // the site's own; empty means the address of its metadata
+	EntityID    string                // the entity id of the site itself; empty means the address of its metadata
 	Claims      saml.Claims
-	Creates     bool          // a first sign-in makes the account
-	Unsolicited bool          // a sign-in may begin at the identity provider
+	Creates     bool          // whether a first sign-in makes the account
+	Unsolicited bool          // whether a sign-in may begin at the identity provider
 	Length      time.Duration // how long a session lasts at most; 0 means as long as others
 	Version     int64         // grows with each change; 0 until it is first saved
 }
@@ -54,9 +54,9 @@ func newConnection() Connection {
 	}
 }
 
-// Learn takes over what metadata says about the identity provider. Of the same identity provider the
-// old certificates stay, because the new ones may be announced before they are used. address is
-// where the metadata was read; empty keeps what is known.
+// Learn takes over what metadata says about the identity provider. If it is the same identity
+// provider as before, its old certificates stay, because the new ones may be announced before they
+// are used. address is where the metadata was read; if it is empty, the known address stays.
 func (c *Connection) Learn(idp saml.IdentityProvider, address string) {
 	if c.Provider.EntityID == idp.EntityID {
 		for _, cert := range c.Provider.Certificates {
@@ -121,9 +121,10 @@ func (c *Connection) check() error {
 
 // ConnectionStore keeps connections. Every method names the site.
 type ConnectionStore interface {
-	Connection(ctx context.Context, id site.ID) (Connection, error) // refusal.NotFound
-	// PutConnection stores the connection and its events if the stored one still has this version;
-	// refusal.Stale otherwise. keepsTests says that tests of the stored one also count for this one.
+	Connection(ctx context.Context, id site.ID) (Connection, error) // refusal.NotFound if there is none
+	// PutConnection stores the connection and its events if the stored one still has this version.
+	// Otherwise it returns refusal.Stale. keepsTests says that tests of the stored connection also
+	// count for this one.
 	PutConnection(ctx context.Context, id site.ID, c Connection, ifVersion int64, keepsTests bool, events ...event.Event) error
 }
 
@@ -284,7 +285,7 @@ func fingerprints(c Connection) string {
 	return strings.Join(all, ", ")
 }
 
-// ServiceProvider returns the site in the language of SAML. It is the same for a site that does not
+// ServiceProvider returns the site as SAML describes it. It is the same for a site that does not
 // exist, except for a name that the administrator chose.
 func (s *SingleSignOn) ServiceProvider(siteName string, c Connection) saml.ServiceProvider {
 	base := s.PublicURL + "/c/" + url.PathEscape(siteName) + "/auth/saml2/"

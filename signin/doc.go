@@ -7,7 +7,7 @@
 //	rollcall site create SITE                IssueFirstAdminLink  a link whose user enters a name
 //	                                                              and an e-mail address
 //
-//	/c/{site}/sign-in/{secret}  →  Look (a page with a button)  →  Redeem  →  a session
+//	/c/{site}/sign-in/{secret}  →  LookUpLink (a page with a button)  →  Redeem  →  a session
 //
 // Opening a link does not use it up, because mail programs open links before people do. Pressing
 // the button does, once and within fifteen minutes. The store keeps only the SHA-256 of the link's

@@ -42,9 +42,9 @@ func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, act
 }
 
 // IssueFirstAdminLink makes a one-time link for the first administrator of a site. With an e-mail
-// address it makes the account now, with the address as userName; without one, whoever opens the
-// link gives a name and an address and becomes it. It returns ErrHasAdmin if the site has an active
-// administrator.
+// address it makes the account now, with the address as userName; without one, the person who opens
+// the link enters a name and an address and becomes the administrator. It returns ErrHasAdmin if
+// the site has an active administrator.
 func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, actor string) (Link, error) {
 	if err := s.checkNoAdmin(ctx, st); err != nil {
 		return Link{}, err
@@ -130,7 +130,8 @@ type Form struct {
 	Email string // becomes the userName too
 }
 
-// clean trims the fields and refuses what they cannot hold, as invalid at "name" or "email".
+// clean trims the fields. It refuses an empty name, a text that is too long, and an address that is
+// not an e-mail address, each as refusal.Invalid about "name" or "email".
 func (f Form) clean() (Form, error) {
 	f.Name, f.Email = strings.TrimSpace(f.Name), strings.TrimSpace(f.Email)
 	if f.Name == "" {

@@ -5,7 +5,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Why a link to a site does not open, besides the reasons of onetime.
+// The reasons why a link to a site does not open, besides those of package onetime.
 const (
 	LinkDeactivated onetime.Reason = "deactivated"  // the person's account is no longer active
 	LinkBlocked     onetime.Reason = "blocked"      // an administrator blocked the person

@@ -22,9 +22,9 @@ type PendingSignIn struct {
 	Expires time.Time
 }
 
-// Look returns the sign-in that a link offers, without using the link. If the link no longer works,
+// LookUpLink returns the sign-in that a link offers, without using the link. If the link no longer works,
 // it returns a refusal of kind Gone that says why.
-func (s *SignIns) Look(ctx context.Context, st site.Site, linkSecret string) (PendingSignIn, error) {
+func (s *SignIns) LookUpLink(ctx context.Context, st site.Site, linkSecret string) (PendingSignIn, error) {
 	l, err := onetime.Look(s.Now(), func() (personalLink, error) { return s.findLink(ctx, st, linkSecret) },
 		func(l personalLink, why onetime.Reason) error {
 			return ClosedLink{Reason: why, Site: st.Name, UserName: l.person.UserName}.Refuse()
@@ -93,7 +93,7 @@ func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
 // if the form is refused, the link stays unused. A second call with the same secret gets
 // ErrLinkEnded, even at the same moment.
 func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f Form, from session.Browser) (Session, error) {
-	p, err := s.Look(ctx, st, linkSecret)
+	p, err := s.LookUpLink(ctx, st, linkSecret)
 	if err != nil {
 		return Session{}, err
 	}
@@ -115,7 +115,7 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f
 			}
 			return nil
 		},
-		func() error { _, err := s.Look(ctx, st, linkSecret); return err },
+		func() error { _, err := s.LookUpLink(ctx, st, linkSecret); return err },
 		ClosedLink{Reason: onetime.Unknown, Site: st.Name}.Refuse(),
 	); err != nil {
 		return Session{}, err

@@ -140,7 +140,7 @@ func TestSiteLink(t *testing.T) {
 			t.Errorf("got path %q, want %q", l.Path, want)
 		}
 		for range 2 {
-			p, err := w.Look(w.ctx, w.site, l.Secret)
+			p, err := w.LookUpLink(w.ctx, w.site, l.Secret)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,7 +168,7 @@ func TestSiteLinkLifetime(t *testing.T) {
 		w.bring(t, "ada@acme.test Registered")
 		l := w.link(t, "ada@acme.test")
 		w.pass(15*time.Minute - time.Second)
-		if _, err := w.Look(w.ctx, w.site, l.Secret); err != nil {
+		if _, err := w.LookUpLink(w.ctx, w.site, l.Secret); err != nil {
 			t.Errorf("a second before its end: %v", err)
 		}
 		w.pass(time.Second)
@@ -296,7 +296,7 @@ func TestFirstAdminByForm(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
 		l := w.firstLink(t, "")
-		p, err := w.Look(w.ctx, w.site, l.Secret)
+		p, err := w.LookUpLink(w.ctx, w.site, l.Secret)
 		if err != nil || p.Kind != signin.FirstAdmin {
 			t.Fatalf("got %+v, %v", p, err)
 		}
@@ -357,7 +357,7 @@ func TestFirstAdminLinkTakesThePlaceOfTheOneBefore(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
 		lost, found := w.firstLink(t, ""), w.firstLink(t, "")
-		_, err := w.Look(w.ctx, w.site, lost.Secret)
+		_, err := w.LookUpLink(w.ctx, w.site, lost.Secret)
 		wantRefused(t, err, onetime.Unknown)
 		w.bring(t, "kim@acme.test Admin")
 		_, err = w.Redeem(w.ctx, w.site, found.Secret, signin.Form{Name: "Eve", Email: "eve@acme.test"}, session.Browser{})

@@ -52,7 +52,7 @@ type SSOStore interface {
 
 	// PutTest stores the last test of a person, with its event.
 	PutTest(ctx context.Context, id site.ID, personID string, t Test, e event.Event) error
-	// Test returns the last test of a person. refusal.NotFound.
+	// Test returns the last test of a person. It returns refusal.NotFound if there is none.
 	Test(ctx context.Context, id site.ID, personID string) (Test, error)
 }
 
@@ -70,13 +70,13 @@ const (
 
 // RequestRecord is a request as it is stored.
 type RequestRecord struct {
-	Hash     secret.Hash // of the relay state
+	Hash     secret.Hash // the hash of the relay state
 	ID       string
-	Browser  secret.Hash // of the browser's cookie
+	Browser  secret.Hash // the hash of the browser's cookie
 	Purpose  Purpose
-	Person   string // who tests
+	Person   string // the id of the administrator who tests
 	ReturnTo string // a path of the site
-	Version  int64  // of the connection
+	Version  int64  // the version of the connection
 	Expires  time.Time
 }
 
@@ -88,13 +88,13 @@ var (
 	ErrConnectionStale = refusal.New(refusal.Stale, "", "another person changed single sign-on meanwhile; nothing was saved").Advise("load the page again").Coded("sso_stale")
 )
 
-// FailedSignIn is what ErrSSOFailed and the refusals of roster.AdmitAsserted are about, once Finish
-// returns them.
+// FailedSignIn describes a failed sign-in. When Finish returns ErrSSOFailed or a refusal of
+// roster.AdmitAsserted, the refusal is about a FailedSignIn.
 type FailedSignIn struct {
 	Reason    string // one word, such as audience_mismatch
-	Detail    string // for administrators
-	Reference string // what the person can tell an administrator
-	Test      bool
+	Detail    string // what went wrong, for administrators
+	Reference string // the number that the person can tell an administrator
+	Test      bool   // whether the sign-in was a test
 }
 
 // Reasons of this package and of roster, beside those of saml.
@@ -127,7 +127,7 @@ func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnT
 	if c.Mode == SSOOff {
 		return "", ErrSSOOff
 	}
-	return s.start(ctx, st, c, RequestRecord{Purpose: ToSignIn, Browser: secret.HashOf(browser), ReturnTo: insideOf(st.Name, returnTo)})
+	return s.start(ctx, st, c, RequestRecord{Purpose: ToSignIn, Browser: secret.HashOf(browser), ReturnTo: pathWithinSite(st.Name, returnTo)})
 }
 
 // StartTest begins a test by an administrator, whatever the mode. Finish then shows what a sign-in
@@ -155,12 +155,12 @@ func (s *SingleSignOn) start(ctx context.Context, st site.Site, c Connection, r 
 // newRequestID returns an id of 128 random bits. It may not begin with a digit.
 func newRequestID() string {
 	var b [16]byte
-	rand.Read(b[:]) // documented never to fail
+	rand.Read(b[:]) // rand.Read never fails
 	return "_" + hex.EncodeToString(b[:])
 }
 
-// insideOf returns a path below /c/{site}/, whatever was asked for.
-func insideOf(siteName, path string) string {
+// pathWithinSite returns the path if it is below /c/{site}/, and the site's home page otherwise.
+func pathWithinSite(siteName, path string) string {
 	home := "/c/" + siteName + "/"
 	if !strings.HasPrefix(path, home) || len(path) > 500 || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == '\\' || r > '~' }) ||
 		strings.Contains(path, "//") || strings.Contains(path, "..") || strings.Contains(strings.ToLower(path), "%2") {
@@ -195,7 +195,7 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	}
 	req, err := s.takeRequest(ctx, st, c, in)
 	if err != nil {
-		return Finished{}, s.failed(ctx, st, err, "")
+		return Finished{}, s.refuseSignIn(ctx, st, err, "")
 	}
 	if req.Purpose == ToTest {
 		return s.finishTest(ctx, st, c, req, in)
@@ -205,7 +205,7 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	}
 	a, picked, err := s.accept(ctx, st, c, req, in)
 	if err != nil {
-		return Finished{}, s.failed(ctx, st, err, picked.UserIdentifier)
+		return Finished{}, s.refuseSignIn(ctx, st, err, picked.UserIdentifier)
 	}
 	limits := s.Limits
 	if c.Length > 0 {
@@ -214,9 +214,9 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	who := asserted(st, c, a, picked)
 	got, err := s.Rosters.Open(st).AdmitAsserted(ctx, who, limits, from)
 	if err != nil {
-		return Finished{}, s.failed(ctx, st, err, picked.UserIdentifier)
+		return Finished{}, s.refuseSignIn(ctx, st, err, picked.UserIdentifier)
 	}
-	return Finished{Purpose: ToSignIn, ReturnTo: insideOf(st.Name, req.ReturnTo), Session: Session{Person: got.Person, Secret: got.Secret, Expires: got.Expires}}, nil
+	return Finished{Purpose: ToSignIn, ReturnTo: pathWithinSite(st.Name, req.ReturnTo), Session: Session{Person: got.Person, Secret: got.Secret, Expires: got.Expires}}, nil
 }
 
 // takeRequest returns the request that a response answers. A response without a relay state of ours
@@ -239,25 +239,25 @@ func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connecti
 }
 
 // accept verifies a response and writes its assertion down as used.
-func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (saml.Assertion, saml.Picked, error) {
+func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (saml.Assertion, saml.ClaimValues, error) {
 	want := saml.Expected{RequestID: req.ID, Unsolicited: req.ID == "" && c.Unsolicited}
 	a, err := s.ServiceProvider(st.Name, c).Verify(c.Provider, in.SAMLResponse, want, s.Now())
 	if err != nil {
-		return saml.Assertion{}, saml.Picked{}, err
+		return saml.Assertion{}, saml.ClaimValues{}, err
 	}
-	err = s.Store.UseAssertion(ctx, st.ID, secret.HashOf(a.Issuer+"\x00"+a.ID), a.Until, s.Now())
+	err = s.Store.UseAssertion(ctx, st.ID, secret.HashOf(a.Issuer+"\x00"+a.ID), a.RememberUntil, s.Now())
 	if errors.Is(err, ErrReplayed) {
-		return a, saml.Picked{}, &saml.Error{Reason: reasonReplayed, Detail: "the assertion was used before"}
+		return a, saml.ClaimValues{}, &saml.Error{Reason: reasonReplayed, Detail: "the assertion was used before"}
 	}
 	if err != nil {
-		return a, saml.Picked{}, fmt.Errorf("use assertion: %w", err)
+		return a, saml.ClaimValues{}, fmt.Errorf("use assertion: %w", err)
 	}
 	picked, err := a.Pick(c.Claims)
 	return a, picked, err
 }
 
-// asserted is what the roster needs to know of an assertion.
-func asserted(st site.Site, c Connection, a saml.Assertion, p saml.Picked) roster.Asserted {
+// asserted returns what the roster needs to know of an assertion.
+func asserted(st site.Site, c Connection, a saml.Assertion, p saml.ClaimValues) roster.Asserted {
 	match := p.DisplayName
 	switch st.MatchesUserName {
 	case site.MatchesUserIdentifier:
@@ -272,10 +272,10 @@ func asserted(st site.Site, c Connection, a saml.Assertion, p saml.Picked) roste
 	}
 }
 
-// failed turns the reason why somebody did not come in into the refusal that is shown, and records
-// it. The details are for administrators: an event of the site has them, the person gets a number
-// to find it by.
-func (s *SingleSignOn) failed(ctx context.Context, st site.Site, err error, who string) error {
+// refuseSignIn turns the reason why a sign-in failed into the refusal that is shown, and records it. The
+// details are for administrators: an event of the site has them, and the person gets a number by
+// which to find the event.
+func (s *SingleSignOn) refuseSignIn(ctx context.Context, st site.Site, err error, who string) error {
 	f, shown := failure(err)
 	if shown == nil {
 		return err
@@ -290,7 +290,7 @@ func (s *SingleSignOn) failed(ctx context.Context, st site.Site, err error, who 
 	return shown.With(f)
 }
 
-// failure says what went wrong. shown is nil if this server failed.
+// failure describes what went wrong. shown is nil if this server failed.
 func failure(err error) (f FailedSignIn, shown *refusal.Error) {
 	f.Reference = newRequestID()[1:9]
 	var wrong *saml.Error
@@ -317,7 +317,7 @@ func failure(err error) (f FailedSignIn, shown *refusal.Error) {
 // Test is the last test of a connection by a person: what the identity provider sent, and what a
 // sign-in would have done.
 type Test struct {
-	Version int64 // of the connection that was tested
+	Version int64 // the version of the connection that was tested
 	Time    time.Time
 	Passed  bool
 	Result  TestResult
@@ -329,11 +329,11 @@ type TestResult struct {
 	Reason     string           `json:"reason,omitempty"`
 	Issuer     string           `json:"issuer,omitempty"`
 	NameID     string           `json:"nameID,omitempty"`
-	Format     string           `json:"format,omitempty"`
+	Format     string           `json:"format,omitempty"` // the format of the NameID
 	Attributes []saml.Attribute `json:"attributes,omitempty"`
-	Signed     string           `json:"signed,omitempty"`
+	Signed     string           `json:"signed,omitempty"` // which elements were signed, by which algorithm
 	Encrypted  bool             `json:"encrypted,omitempty"`
-	Drift      time.Duration    `json:"drift,omitempty"`
+	Drift      time.Duration    `json:"drift,omitempty"`      // how far the identity provider's clock is ahead
 	Identifier string           `json:"identifier,omitempty"` // the user identifier that was picked
 	Would      string           `json:"would,omitempty"`      // what a sign-in would do
 	PersonID   string           `json:"personID,omitempty"`   // the account that a sign-in would open; empty if it would make one
@@ -343,7 +343,7 @@ func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connectio
 	t := Test{Version: req.Version, Time: s.Now().UTC().Truncate(time.Microsecond)}
 	a, picked, err := s.accept(ctx, st, c, req, in)
 	t.Result = TestResult{
-		Issuer: a.Issuer, NameID: a.NameID, Format: a.NameIDFormat, Attributes: bounded(a.Attributes), Signed: a.Signed, Encrypted: a.Encrypted, Drift: a.ClockDrift,
+		Issuer: a.Issuer, NameID: a.NameID, Format: a.NameIDFormat, Attributes: shownAttributes(a.Attributes), Signed: a.SignedElements, Encrypted: a.Encrypted, Drift: a.ClockDrift,
 		Identifier: picked.UserIdentifier,
 	}
 	var would roster.Admission
@@ -377,8 +377,8 @@ func AuthenticationPath(siteName string) string {
 	return "/c/" + siteName + "/admin/access/authentication"
 }
 
-// bounded cuts a list of attributes to what a page can show.
-func bounded(all []saml.Attribute) []saml.Attribute {
+// shownAttributes cuts a list of attributes to what a page can show.
+func shownAttributes(all []saml.Attribute) []saml.Attribute {
 	const most, longest = 100, 500
 	var kept []saml.Attribute
 	for _, a := range all[:min(len(all), most)] {
@@ -434,7 +434,7 @@ func (s *SingleSignOn) LinkTested(ctx context.Context, st site.Site, person rost
 // linkTime is how long after a test its identity can be linked.
 const linkTime = 30 * time.Minute
 
-// EncodeResult and DecodeResult are the stored form of a TestResult.
+// EncodeResult returns a TestResult in its stored form.
 func EncodeResult(r TestResult) string {
 	text, _ := json.Marshal(r) // strings and numbers always marshal
 	return string(text)

@@ -74,7 +74,7 @@ func (d operatorGuard) signInError(r *http.Request) *console.PageError {
 // do.
 func (d operatorGuard) showLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
 	d.console.KeepPathSecret(w, r)
-	pending, err := d.operators.Look(r.Context(), r.PathValue("secret"))
+	pending, err := d.operators.LookUpLink(r.Context(), r.PathValue("secret"))
 	if err != nil {
 		return err
 	}

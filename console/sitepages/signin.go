@@ -68,7 +68,7 @@ func (p *Pages) findLink(r *http.Request, v *siteVisit) (signin.PendingSignIn, e
 		}
 		return signin.PendingSignIn{}, signin.ClosedLink{Reason: onetime.Unknown, Site: name}.Refuse()
 	}
-	return p.SignIns.Look(r.Context(), v.Site, r.PathValue("secret"))
+	return p.SignIns.LookUpLink(r.Context(), v.Site, r.PathValue("secret"))
 }
 
 func (p *Pages) linkPage(r *http.Request, v *siteVisit, pending signin.PendingSignIn) console.SignInLinkPage {

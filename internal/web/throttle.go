@@ -14,11 +14,11 @@ const maxSources = 10_000
 // Throttle lets each source do something a number of times at once, and from then on once in a
 // while. Each process counts for itself.
 type Throttle struct {
-	atOnce int
-	every  time.Duration
+	atOnce int           // how many times at once
+	every  time.Duration // after those, once in this time
 
 	mu      sync.Mutex
-	sources map[string]time.Time // when everything that was counted is paid off
+	sources map[string]time.Time // for each source, when everything that was counted is paid off
 }
 
 // NewThrottle returns a Throttle for atOnce times at once, and from then on once in every.
@@ -41,7 +41,7 @@ func (t *Throttle) Wait(source string, now time.Time) time.Duration {
 	return 0
 }
 
-// Count counts one time.
+// Count records that a source did it once.
 func (t *Throttle) Count(source string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -58,7 +58,8 @@ func (t *Throttle) Count(source string, now time.Time) {
 	t.sources[source] = paid.Add(t.every)
 }
 
-// forget removes the sources that have paid off everything; all of them if that is none.
+// forget removes the sources that have paid off everything. If there are none, it removes all
+// sources.
 func (t *Throttle) forget(now time.Time) {
 	for source, paid := range t.sources {
 		if !paid.After(now) {

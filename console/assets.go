@@ -31,7 +31,7 @@ const assetPath = "/assets/"
 // assets are the embedded files. Each name contains a hash of the content, so browsers can cache a
 // file for a year.
 type assets struct {
-	names map[string]string // console.css → console.0f3a….css
+	names map[string]string // such as console.css → console.0f3a….css
 	files map[string][]byte // the content of each file, by hashed name
 }
 

@@ -38,8 +38,8 @@ type auditFilter struct {
 	From, To string // the days that were typed into the form
 	Kinds    []choiceGroup
 	Scopes   []choiceGroup // the choices of scope; empty on pages for a single scope
-	Set      bool
-	Clear    string
+	Set      bool          // whether some filter narrows the list
+	Clear    string        // address of the list without filters
 	Error    *FieldError
 }
 
@@ -54,17 +54,17 @@ type auditRow struct {
 	ID       string // the event's position
 	Time     time.Time
 	Text     string
-	Strong   bool // whether the row is emphasized, such as the change of a setting
-	Plain    bool // whether the row is shown in grey, such as routine work of SCIM and provisioning
-	By       string
+	Strong   bool   // whether the row is emphasized, such as the change of a setting
+	Plain    bool   // whether the row is shown in grey, such as routine work of SCIM and provisioning
+	By       string // who did it
 	From     string // network address
-	Browser  string
+	Browser  string // the browser in short, such as "Firefox on Linux"
 	Agent    string // the complete User-Agent
-	Where    string
+	Where    string // the site or directory where it happened
 	WhereURL string
 	URL      string // page of the event's subject; may be empty
 
-	Name       string
+	Name       string // name of the event
 	ActorKind  string
 	ActorID    string
 	Subject    string
@@ -378,7 +378,7 @@ func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 500
 	first, err := event.Search(r.Context(), a.Trail, q)
 	if err != nil {
-		return err // a page can still show this error
+		return err // nothing was sent yet, so a page can show this error
 	}
 	of := ExportRecord{Scope: a.Scope, EventName: event.ExportAudit, ListTitle: "The audit log", RowNoun: "event", Filter: FilterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
 	if !a.Scope.IsSingle() {
@@ -426,7 +426,7 @@ func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event
 type ExportRecord struct {
 	Scope     event.Scope
 	EventName string            // name of the event
-	ListTitle string            // "The request log"
+	ListTitle string            // such as "The request log"
 	RowNoun   string            // noun for a row, such as "event"
 	Filter    map[string]string // the filters of the export; may be empty
 }
@@ -442,8 +442,8 @@ func FilterOf(form url.Values, names ...string) map[string]string {
 	return filter
 }
 
-// recordWithin is how long a response waits for its event to be written.
-const recordWithin = 5 * time.Second
+// recordTimeout is how long a response waits for its event to be written.
+const recordTimeout = 5 * time.Second
 
 // RecordExport calls fill, which sends and counts the rows of a file, and then records the export.
 // If fill fails or the event cannot be written, RecordExport returns the error and the file is cut
@@ -456,7 +456,7 @@ func (c *Console) RecordExport(ctx context.Context, x ExportRecord, fill func(se
 		text += ", then it was cut off"
 	}
 	data := event.DataOf(event.Export{Rows: sent, Filter: x.Filter, CutOff: err != nil})
-	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
+	writing, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	if failed := c.recordEvents(writing, event.Event{Scope: x.Scope, Name: x.EventName, Text: text, Data: data}); err == nil {
 		err = failed

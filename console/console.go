@@ -40,9 +40,9 @@ type Options struct {
 	Refused *event.Refused
 	// Version is shown at the bottom of the menu.
 	Version string
-	// Drawn is called with the name of each view that is shown, such as "site/people". It may be
+	// OnViewShown is called with the name of each view that is shown, such as "site/people". It may be
 	// nil.
-	Drawn func(view string)
+	OnViewShown func(view string)
 }
 
 // Console draws the frame of all pages. Create one with New and give it to both page sets.
@@ -59,8 +59,8 @@ type Console struct {
 // page is first shown; a test shows every page.
 type Views struct {
 	console *Console
-	set     string // "site" or "directory"; empty for the frame's own views
-	parse   map[string]func() (*template.Template, error)
+	set     string                                        // "site" or "directory"; empty for the frame's own views
+	parse   map[string]func() (*template.Template, error) // for each view, reads its template when it is first shown
 }
 
 // New creates a console. It returns an error if the layout or the assets cannot be read.
@@ -150,7 +150,7 @@ func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name st
 	if err != nil {
 		return err
 	}
-	if drawn := v.console.Options.Drawn; drawn != nil {
+	if drawn := v.console.Options.OnViewShown; drawn != nil {
 		drawn(path.Join(v.set, name))
 	}
 	var b bytes.Buffer

@@ -76,6 +76,7 @@ func EditChoice(name, label string, words map[string]string) EditField {
 	}}
 }
 
+// FormValue returns the value of the field that a form contains.
 func (f EditField) FormValue(form url.Values) string {
 	if f.Read != nil {
 		return f.Read(form)
@@ -83,6 +84,7 @@ func (f EditField) FormValue(form url.Values) string {
 	return strings.TrimSpace(strings.ReplaceAll(form.Get(f.Name), "\r\n", "\n"))
 }
 
+// ShownValue returns a value of the field as pages show it.
 func (f EditField) ShownValue(value string) string {
 	if f.Words != nil {
 		value = f.Words(value)
@@ -107,8 +109,8 @@ func WasFields(fields []EditField, stored map[string]string) []HiddenField {
 	return list
 }
 
-// WasAgain returns the hidden inputs for a form that is shown again as it was filled in.
-func WasAgain(form url.Values, fields []EditField) []HiddenField {
+// RepeatWasFields returns the hidden inputs for a form that is shown again as it was filled in.
+func RepeatWasFields(form url.Values, fields []EditField) []HiddenField {
 	var list []HiddenField
 	for _, f := range fields {
 		if name := WasPrefix + f.Name; form.Has(name) {
@@ -121,16 +123,16 @@ func WasAgain(form url.Values, fields []EditField) []HiddenField {
 // MergedEdit is the result of comparing a form with the stored values.
 type MergedEdit struct {
 	Values    map[string]string // value of every field, to save if there is no conflict
-	Mine      []string          // labels of the fields that I changed
+	Mine      []string          // labels of the fields that the sender of the form changed
 	Others    []string          // labels of the fields that someone else changed; their values stay
-	Conflicts []editConflict    // if not empty: save nothing, ask
+	Conflicts []editConflict    // the fields that both changed; if there are any, nothing may be saved before the sender is asked
 	Rest      []HiddenField     // hidden inputs with the submitted values, for a page that asks about Conflicts; the answers are not among them
 }
 
 // editConflict is a field that two people changed to different values.
 type editConflict struct {
 	Name, Label string
-	Choices     []Choice // my value, then the stored one
+	Choices     []Choice // the sender's value, then the stored one
 }
 
 // ErrIncompleteForm means that the form lacks its "was" values, so nothing can be compared.

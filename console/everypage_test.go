@@ -49,7 +49,7 @@ type pageCollection struct {
 
 // watch notes each view that c draws from now on.
 func (p *pageCollection) watch(c *console.Console) {
-	c.Options.Drawn = func(view string) {
+	c.Options.OnViewShown = func(view string) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.views[view] = true

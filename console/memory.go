@@ -16,17 +16,19 @@ type Memory struct {
 	items         map[string]Remembered
 }
 
+// Remembered is a value that a Memory keeps.
 type Remembered struct {
 	Value any
-	Until time.Time
-	Owner string
-	Size  int
+	Until time.Time // when the value is dropped
+	Owner string    // whose limit the value counts against
+	Size  int       // in bytes; 0 if unknown
 }
 
 // memorySize is the default for MaxItems. If a memory is full, the value that expires first is
 // dropped.
 const memorySize = 500
 
+// Put keeps a value of unknown size for a time.
 func (s *Memory) Put(key string, value any, now time.Time, keep time.Duration) {
 	s.PutSized(key, Remembered{Value: value, Until: now.Add(keep)}, now)
 }

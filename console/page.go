@@ -59,7 +59,7 @@ func (c Crumb) Short() bool { return utf8.RuneCountInString(c.Text) <= 14 }
 // Action is a link that looks like a button.
 type Action struct {
 	Text, Icon, URL string
-	Primary, Danger bool
+	Primary, Danger bool // how the button looks: as the main action, or as one that is hard to undo
 }
 
 // MarkCurrent sets Here on the item with the longest URL that is the path or an ancestor of it. It
@@ -112,7 +112,7 @@ func (c *Console) TakeNotice(w http.ResponseWriter, r *http.Request) *Notice {
 		return nil
 	}
 	var n Notice
-	if json.Unmarshal(b, &n) != nil || !n.Tone.Known() {
+	if json.Unmarshal(b, &n) != nil || !n.Tone.IsKnown() {
 		return nil
 	}
 	return &n

@@ -13,7 +13,8 @@ const (
 	ToneProblem Tone = "bad"
 )
 
-func (t Tone) Known() bool {
+// IsKnown reports whether t is one of the tones above.
+func (t Tone) IsKnown() bool {
 	switch t {
 	case ToneQuiet, ToneGood, ToneInfo, ToneWarning, ToneProblem:
 		return true
@@ -94,11 +95,11 @@ type HiddenField struct{ Name, Value string }
 // is the question.
 type ConfirmPage struct {
 	Page
-	Consequences []string // what will happen, with names and numbers, one sentence each
-	Undo         string   // how to undo it, or that this is impossible
-	Action       string   // address that the form posts to
-	Fields       []HiddenField
-	Button       string // the text of the button, such as "Deactivate Ada Lovelace"
+	Consequences []string      // what will happen, with names and numbers, one sentence each
+	Undo         string        // how to undo it, or that this is impossible
+	Action       string        // address that the form posts to
+	Fields       []HiddenField // hidden inputs of the form
+	Button       string        // the text of the button, such as "Deactivate Ada Lovelace"
 	Danger       bool
 	Cancel       string   // address of "Cancel"
 	Choices      []Choice // radio buttons; may be empty

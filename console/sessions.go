@@ -9,20 +9,20 @@ import (
 // SessionList is the data of the part "sessions": where a user is signed in.
 type SessionList struct {
 	Rows    []SessionRow
-	SignOut string // GET shows the confirmation page
+	SignOut string // address that ends all sessions; GET shows the confirmation page
 	Hint    string
 }
 
 // SessionRow is one session.
 type SessionRow struct {
-	Own     bool
+	Own     bool // whether it is the session of the person who looks at the page
 	Browser string
 	Agent   string // the complete User-Agent
 	Address string
-	Last    string // address of the last use, if it differs from the first one
+	Last    string // network address of the last use, if it differs from the first one
 	Created time.Time
-	Used    time.Time
-	Ends    time.Time
+	Used    time.Time // when it was last used
+	Ends    time.Time // when it ends at the latest
 }
 
 func NewSessionRow(s session.Record, own bool) SessionRow {

@@ -22,7 +22,7 @@ type SignInLinkPage struct {
 	Action   string // address that the form posts to
 	Button   string
 	Expires  time.Time
-	AskName  bool // the first administrator's link also asks for a name and an address
+	AskName  bool // whether the page also asks for a name and an e-mail address, as for the first administrator
 	Name     string
 	Email    string
 	NameErr  *FieldError

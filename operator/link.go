@@ -32,11 +32,11 @@ type LinkRecord struct {
 // LinkUse holds what Store.UseLink needs to use a link and start a session in one transaction.
 type LinkUse struct {
 	LinkHash    secret.Hash
-	At          time.Time
-	OperatorID  string // the id for a new operator, if there is none of that name yet
+	At          time.Time // when the link is used
+	OperatorID  string    // the id for a new operator, if there is none of that name yet
 	SessionHash secret.Hash
 	Session     session.Record
-	Event       func(Operator) event.Event
+	Event       func(Operator) event.Event // makes the event of the sign-in
 }
 
 // PendingSignIn is the sign-in that a link offers, for the page that asks for confirmation.
@@ -53,7 +53,7 @@ type ClosedLink struct {
 
 // Refuse says why the link does not open. Its words are for the person who opened it.
 func (l ClosedLink) Refuse() error {
-	return l.Reason.Refuse(ErrLinkEnded, "its operator was removed").With(l)
+	return l.Reason.Refuse(ErrLinkEnded, "its operator was removed").WithAbout(l)
 }
 
 // Link makes a one-time link that signs in the operator of this name, who need not exist yet.

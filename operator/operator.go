@@ -59,8 +59,8 @@ type Store interface {
 	// Remove deletes the operator of this name with every session and every link, and appends the
 	// event. It returns ErrUnknown if there is neither an operator nor a live link of the name.
 	Remove(ctx context.Context, name string, now time.Time, e event.Event) error
-	// Any reports whether there is an operator.
-	Any(ctx context.Context) (bool, error)
+	// HasOperators reports whether there is an operator.
+	HasOperators(ctx context.Context) (bool, error)
 }
 
 // Operators is the service over a Store.
@@ -74,8 +74,8 @@ type Operators struct {
 // List returns all operators by name.
 func (o *Operators) List(ctx context.Context) ([]Operator, error) { return o.Store.List(ctx) }
 
-// Any reports whether the installation has an operator.
-func (o *Operators) Any(ctx context.Context) (bool, error) { return o.Store.Any(ctx) }
+// HasOperators reports whether the installation has an operator.
+func (o *Operators) HasOperators(ctx context.Context) (bool, error) { return o.Store.HasOperators(ctx) }
 
 // Remove ends the operator of this name: sessions stop at their next request, unused links no
 // longer open.

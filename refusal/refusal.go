@@ -25,10 +25,10 @@ type Kind string
 // The kinds of refusals.
 const (
 	Invalid      Kind = "invalid"      // the value is wrong, whatever is stored
-	NotFound     Kind = "not found"    // what the request names does not exist
-	Gone         Kind = "gone"         // what the request names existed, but has ended
+	NotFound     Kind = "not found"    // there is nothing with the name or id in the request
+	Gone         Kind = "gone"         // the thing that the request names has ended
 	Taken        Kind = "taken"        // another record has this value, which must be unique
-	Conflict     Kind = "conflict"     // the present state does not allow it
+	Conflict     Kind = "conflict"     // the present state of the thing does not allow the request
 	Stale        Kind = "stale"        // the record was changed after the caller read it
 	Unauthorized Kind = "unauthorized" // the caller is unknown
 	Forbidden    Kind = "forbidden"    // the caller may not do this
@@ -50,7 +50,7 @@ type Error struct {
 	Advice string // says what to do next, in words that are right at every edge; may be empty
 	About  any    // data that an edge may show besides the words; the domain defines its type
 
-	keepsCase bool // Detail starts with a value, so its case stays
+	keepsCase bool // whether the case of Detail's first letter stays, because it starts with a value
 }
 
 // New makes a refusal about a field, which may be empty. The detail starts in lower case, unless it
@@ -81,15 +81,15 @@ func (e *Error) Coded(code string) *Error {
 	return &c
 }
 
-// At returns a copy of the refusal about another field.
+// At returns a copy of the refusal that is about another field.
 func (e *Error) At(field string) *Error {
 	c := *e
 	c.Field = field
 	return &c
 }
 
-// With returns a copy of the refusal with data for edges to show.
-func (e *Error) With(about any) *Error {
+// WithAbout returns a copy of the refusal with data for edges to show.
+func (e *Error) WithAbout(about any) *Error {
 	c := *e
 	c.About = about
 	return &c

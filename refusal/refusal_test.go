@@ -40,7 +40,7 @@ func TestCallersAskForTheKindOrForOneRefusal(t *testing.T) {
 	taken := refusal.New(refusal.Taken, "name", "taken").Coded("name_taken")
 	other := refusal.New(refusal.Taken, "", "taken by another form").Coded("form_used")
 	nameless := refusal.New(refusal.Taken, "", "taken")
-	err := fmt.Errorf("rename: %w", taken.Because("%q is taken", "acme").Advise("choose another").With(7))
+	err := fmt.Errorf("rename: %w", taken.Because("%q is taken", "acme").Advise("choose another").WithAbout(7))
 
 	for target, want := range map[error]bool{
 		refusal.Taken: true, refusal.Conflict: false, taken: true, other: false, nameless: false,

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Row is a refusal of one row of a file. Why.Field is the column.
+// Row is a refusal of one row of a file. Why.Field is the name of the column.
 type Row struct {
-	Line int // 0 if the row does not come from a file
+	Line int // the line number in the file; 0 if the row does not come from a file
 	Why  *Error
 }
 

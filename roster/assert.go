@@ -175,11 +175,11 @@ func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error
 	}
 	about := Rejected{rec.ID, old.String("userName")}
 	if rec.Role != RoleRegistered {
-		return Admission{}, ErrAssertedUnproved.With(about)
+		return Admission{}, ErrAssertedUnproved.WithAbout(about)
 	}
 	linked, err := tx.IdentityOf(ctx, rec.ID)
 	if err == nil && (linked.Issuer == a.Issuer || linked.Issuer == "") {
-		return Admission{}, ErrAssertedConflict.With(about)
+		return Admission{}, ErrAssertedConflict.WithAbout(about)
 	}
 	if err != nil && !errors.Is(err, refusal.NotFound) {
 		return Admission{}, err
@@ -191,10 +191,10 @@ func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error
 func mayEnter(rec Record, doc scim.Resource) error {
 	about := Rejected{rec.ID, doc.String("userName")}
 	if rec.Block.InForce {
-		return ErrAssertedBlocked.With(about)
+		return ErrAssertedBlocked.WithAbout(about)
 	}
 	if !rec.Active {
-		return ErrAssertedDeactivated.With(about)
+		return ErrAssertedDeactivated.WithAbout(about)
 	}
 	return nil
 }
@@ -227,7 +227,7 @@ func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Res
 // admitNew makes an account with the role Registered.
 func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, error) {
 	if !a.Create {
-		return Admission{}, ErrAssertedUnknown.With(Rejected{UserName: a.Match})
+		return Admission{}, ErrAssertedUnknown.WithAbout(Rejected{UserName: a.Match})
 	}
 	if err := r.refuseSharedEmail(ctx, tx, a); err != nil {
 		return Admission{}, err
@@ -272,14 +272,14 @@ func (r *Roster) refuseSharedEmail(ctx context.Context, tx Tx, a Asserted) error
 		}
 		id, err := tx.PersonWithEmail(ctx, email)
 		if err == nil {
-			return ErrAssertedEmailTaken.With(Rejected{PersonID: id, UserName: a.Match})
+			return ErrAssertedEmailTaken.WithAbout(Rejected{PersonID: id, UserName: a.Match})
 		}
 		if !errors.Is(err, refusal.NotFound) {
 			return err
 		}
 		rec, err := tx.RecordByUserName(ctx, email)
 		if err == nil {
-			return ErrAssertedEmailTaken.With(Rejected{PersonID: rec.ID, UserName: a.Match})
+			return ErrAssertedEmailTaken.WithAbout(Rejected{PersonID: rec.ID, UserName: a.Match})
 		}
 		if !errors.Is(err, refusal.NotFound) {
 			return err
@@ -293,7 +293,7 @@ func (r *Roster) link(ctx context.Context, tx Tx, rec Record, userName string, a
 	now := r.now().UTC().Truncate(time.Microsecond)
 	err := tx.PutIdentity(ctx, Identity{Person: rec.ID, Identifier: a.Identifier, Issuer: a.Issuer}, now)
 	if errors.Is(err, ErrIdentityTaken) {
-		return ErrAssertedConflict.Because("the user identifier belongs to another account").With(Rejected{rec.ID, userName})
+		return ErrAssertedConflict.Because("the user identifier belongs to another account").WithAbout(Rejected{rec.ID, userName})
 	}
 	if err != nil {
 		return err

@@ -31,9 +31,9 @@ const mediaType = "application/scim+json"
 // speaks about its groups. It is safe for concurrent use.
 type Client struct {
 	*endpoint
-	of           *resourceType
+	resourceType *resourceType
 	groups       *Client
-	listsMembers atomic.Bool    // the application has shown the members of a group
+	listsMembers atomic.Bool    // whether the application has shown the members of a group
 	slash        [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
 }
 
@@ -41,7 +41,7 @@ type Client struct {
 type endpoint struct {
 	base      string // scheme, host and path, without a slash at the end
 	flags     string // query string of the Tenant URL, sent with every request
-	compliant bool
+	compliant bool   // whether the Tenant URL has compliantFlag
 	token     string
 	http      *http.Client
 	now       func() time.Time
@@ -53,13 +53,13 @@ type endpoint struct {
 type resourceType struct {
 	path    string // below the Tenant URL
 	query   string // sent with each read and each search
-	one     string // the noun for one object, for messages
+	noun    string // the noun for one object in messages, such as "an account"
 	newBody func(changes []provision.Change, d provision.Dialect) ([]byte, error)
 }
 
 var (
-	users  = &resourceType{path: "/Users", one: "an account", newBody: createBody}
-	groups = &resourceType{path: "/Groups", query: "excludedAttributes=members", one: "a group", newBody: groupBody}
+	users  = &resourceType{path: "/Users", noun: "an account", newBody: createBody}
+	groups = &resourceType{path: "/Groups", query: "excludedAttributes=members", noun: "a group", newBody: groupBody}
 )
 
 // Options of a client. All are required.
@@ -98,7 +98,7 @@ func New(tenantURL, token string, o Options) (*Client, error) {
 		now:       o.Now,
 		newID:     o.NewID,
 	}
-	return &Client{endpoint: shared, of: users, groups: &Client{endpoint: shared, of: groups}}, nil
+	return &Client{endpoint: shared, resourceType: users, groups: &Client{endpoint: shared, resourceType: groups}}, nil
 }
 
 // hasFlag reports whether a query string has a flag, in any case.
@@ -166,7 +166,7 @@ func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 
 // listsAccounts reports whether the application lists its accounts when there is no filter.
 func (c *Client) listsAccounts(ctx context.Context) bool {
-	a, err := c.do(ctx, http.MethodGet, c.of.path, joinQuery(c.of.query, "startIndex=1&count=1"), nil)
+	a, err := c.do(ctx, http.MethodGet, c.resourceType.path, joinQuery(c.resourceType.query, "startIndex=1&count=1"), nil)
 	return err == nil && a.isSuccess() && a.isList()
 }
 
@@ -207,7 +207,7 @@ func unsearchableError(path, detail string) *provision.TargetError {
 // Find returns the accounts whose attribute at path equals value. Any error is a
 // *provision.TargetError.
 func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.TargetObject, error) {
-	a, err := c.do(ctx, http.MethodGet, c.of.path, joinQuery(c.of.query, filterQuery(path, value)), nil)
+	a, err := c.do(ctx, http.MethodGet, c.resourceType.path, joinQuery(c.resourceType.query, filterQuery(path, value)), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -251,7 +251,7 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	a, err := c.do(ctx, http.MethodGet, path, c.of.query, nil)
+	a, err := c.do(ctx, http.MethodGet, path, c.resourceType.query, nil)
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
@@ -276,7 +276,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	if a.status == http.StatusBadRequest && c.of == groups && !spoken.PlainGroups {
+	if a.status == http.StatusBadRequest && c.resourceType == groups && !spoken.PlainGroups {
 		again, err := c.post(ctx, changes, provision.Dialect{PlainGroups: true})
 		if err != nil {
 			return provision.TargetObject{}, err
@@ -294,11 +294,11 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 
 // post sends one POST in a dialect.
 func (c *Client) post(ctx context.Context, changes []provision.Change, d provision.Dialect) (answer, error) {
-	body, err := c.of.newBody(changes, d)
+	body, err := c.resourceType.newBody(changes, d)
 	if err != nil {
 		return answer{}, err
 	}
-	return c.do(ctx, http.MethodPost, c.of.path, "", body)
+	return c.do(ctx, http.MethodPost, c.resourceType.path, "", body)
 }
 
 // Patch changes the named attributes and no others. It returns the account if the answer shows it.
@@ -350,7 +350,7 @@ func (c *Client) Dialect() provision.Dialect {
 	return provision.Dialect{}
 }
 
-// Speak sets what the application was found to need earlier.
+// Speak sets the dialect that the application was found to need earlier.
 func (c *Client) Speak(d provision.Dialect) { c.dialect.Store(&d) }
 
 // learn adds what the application was just found to need.
@@ -466,11 +466,11 @@ func (c *Client) pathOf(id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", &provision.TargetError{
 			Kind: provision.Incompatible, Code: codeIncompatible,
-			Detail: fmt.Sprintf("The application gave %s the id %q, which no URL can carry.", c.of.one, id),
+			Detail: fmt.Sprintf("The application gave %s the id %q, which no URL can carry.", c.resourceType.noun, id),
 			Advice: "Have the application's SCIM endpoint corrected.",
 		}
 	}
-	return c.of.path + "/" + url.PathEscape(id), nil
+	return c.resourceType.path + "/" + url.PathEscape(id), nil
 }
 
 // do sends one request and returns the answer, whatever its status. If there is no answer, it
@@ -478,7 +478,7 @@ func (c *Client) pathOf(id string) (string, error) {
 // at the end, do repeats the request there, and uses that address from then on.
 func (c *Client) do(ctx context.Context, method, path, query string, body []byte) (answer, error) {
 	slash := &c.slash[0]
-	if path != c.of.path {
+	if path != c.resourceType.path {
 		slash = &c.slash[1]
 	}
 	knownToWant := slash.Load()
@@ -563,7 +563,7 @@ type answer struct {
 	status     int
 	header     http.Header
 	body       []byte
-	parsed     *parsed // see jsonMembers
+	parsed     *parsed // the body as a JSON object, once jsonMembers has read it
 	retryAfter time.Duration
 }
 

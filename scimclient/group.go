@@ -58,8 +58,8 @@ func (g groupClient) AddMembers(ctx context.Context, group string, members []str
 	return g.changedMembers(a, group)
 }
 
-// addition returns the operation that adds members. Without the flag, Entra sends each with "$ref":
-// null.
+// addition returns the operation that adds members. Without the flag, Entra sends each member with
+// "$ref": null.
 func (g groupClient) addition(members []string, d provision.Dialect) operation {
 	if g.compliant {
 		return operation{Op: "add", Path: "members", Value: memberValues(members, false)}
@@ -139,7 +139,7 @@ func (g groupClient) patchMembers(ctx context.Context, group string, ops []opera
 }
 
 // changedMembers checks the answer to a change of members. A body, which may be large, must be a
-// SCIM resource; who is a member is not read from it.
+// SCIM resource; its list of members is not read.
 func (g groupClient) changedMembers(a answer, group string) error {
 	if !a.isSuccess() {
 		return g.refusedWrite(a)
@@ -148,8 +148,8 @@ func (g groupClient) changedMembers(a answer, group string) error {
 	return err
 }
 
-// HasMember asks as Entra does: for the group with this id and this member. An application that does
-// not know the question is asked for the group.
+// HasMember asks as Entra does: for the group with this id and this member. If the application does
+// not support this search, HasMember reads the group.
 func (g groupClient) HasMember(ctx context.Context, group, member string) (bool, error) {
 	has, err := g.askForMember(ctx, group, member)
 	var te *provision.TargetError
@@ -176,18 +176,19 @@ func (g groupClient) HasMember(ctx context.Context, group, member string) (bool,
 		}
 	}
 	if len(members) >= wholeList || !g.listsMembers.Load() {
-		return false, te // it may show only some of them, or none
+		return false, te // the answer may show only some of the members, or none
 	}
 	return false, nil
 }
 
-// wholeList is how many members an application that shows members shows at least.
+// wholeList is how many members an application shows at least, if it shows members at all. So a
+// list with fewer members is the whole list.
 const wholeList = 50
 
 // askForMember asks for the group with this id and this member.
 func (g groupClient) askForMember(ctx context.Context, group, member string) (bool, error) {
 	filter := "id eq " + quote(group) + " and members eq " + quote(member)
-	a, err := g.do(ctx, http.MethodGet, g.of.path, "filter="+url.QueryEscape(filter)+"&attributes=id", nil)
+	a, err := g.do(ctx, http.MethodGet, g.resourceType.path, "filter="+url.QueryEscape(filter)+"&attributes=id", nil)
 	switch {
 	case err != nil:
 		return false, err

@@ -98,7 +98,7 @@ func entraOperations(changes []provision.Change, d provision.Dialect) []operatio
 		if ch.Old == nil {
 			op = "Add"
 		}
-		value := written(ch, d)
+		value := sentValue(ch, d)
 		if b, ok := value.(bool); ok && !d.Booleans {
 			value = "False"
 			if b {
@@ -129,19 +129,19 @@ func compliantOperations(changes []provision.Change, d provision.Dialect) []oper
 			case ch.New == nil:
 			case (ch.Old == nil) != (op == "add"):
 			case strings.Contains(ch.Path, "["):
-				ops = append(ops, operation{Op: op, Path: ch.Path, Value: written(ch, d)})
+				ops = append(ops, operation{Op: op, Path: ch.Path, Value: sentValue(ch, d)})
 			default:
 				merged = append(merged, ch)
 			}
 		}
 		if len(merged) == 1 && (op == "add" || strings.EqualFold(merged[0].Path, "active")) {
-			ops = append(ops, operation{Op: op, Path: merged[0].Path, Value: written(merged[0], d)})
+			ops = append(ops, operation{Op: op, Path: merged[0].Path, Value: sentValue(merged[0], d)})
 			continue
 		}
 		if len(merged) > 0 {
 			values := make(map[string]any, len(merged))
 			for _, ch := range merged {
-				values[ch.Path] = written(ch, d)
+				values[ch.Path] = sentValue(ch, d)
 			}
 			ops = append(ops, operation{Op: op, Value: values})
 		}
@@ -157,8 +157,8 @@ func compliantOperations(changes []provision.Change, d provision.Dialect) []oper
 // isReference reports whether a change is about a reference to another account.
 func isReference(ch provision.Change) bool { return ch.Type == string(provision.TypeReference) }
 
-// written returns the value that a change sends. Entra sends a reference as the plain id.
-func written(ch provision.Change, d provision.Dialect) any {
+// sentValue returns the value that a change sends. Entra sends a reference as the plain id.
+func sentValue(ch provision.Change, d provision.Dialect) any {
 	if isReference(ch) && d.References && !strings.HasSuffix(strings.ToLower(ch.Path), ".value") {
 		return map[string]any{"value": ch.New}
 	}

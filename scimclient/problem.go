@@ -55,7 +55,7 @@ func (a answer) toError() *provision.TargetError {
 		te.Kind, te.Code = provision.NotFound, "InvalidAnchor"
 		te.Advice = "The account no longer exists. It is looked for by its matching attributes."
 	case s == http.StatusNotFound && a.isAboutUser():
-		// A proxy in front of the application also answers like this, and so does an application
+		// A proxy in front of the application also answers with 404, and so does an application
 		// while it is being deployed.
 		te.Kind, te.Code = provision.Transient, "NotFoundWithoutProof"
 		te.Advice = "This is not the SCIM answer for an account that is gone, so the account is kept and this is tried again."

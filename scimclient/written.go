@@ -22,7 +22,7 @@ func (c *Client) createdAccount(ctx context.Context, a answer) (provision.Target
 	if err == nil && !a.isError() && !a.isList() {
 		return o, nil
 	}
-	if id := a.locatedID(c.of); id != "" && !a.isPage() && !a.isError() {
+	if id := a.locatedID(c.resourceType); id != "" && !a.isPage() && !a.isError() {
 		o, err := c.Get(ctx, id)
 		if err == nil {
 			return o, nil

@@ -84,7 +84,7 @@ func (x *exchange) authenticate() error {
 // setActor puts the token as the actor into the request's contexts, for the events that the request
 // causes.
 func (x *exchange) setActor() {
-	who := x.token.Who().At(event.ActorIn(x.ctx))
+	who := x.token.EventActor().At(event.ActorIn(x.ctx))
 	x.ctx = event.WithActor(x.ctx, who)
 	x.request = x.request.WithContext(event.WithActor(x.request.Context(), who))
 }

@@ -46,18 +46,18 @@ func (l ClosedLink) Refuse() error {
 	switch l.Reason {
 	case LinkDeactivated:
 		return ErrAccountClosed.Because("this account is deactivated, so its links do not open").
-			Advise("an administrator of the site can reactivate it").With(l)
+			Advise("an administrator of the site can reactivate it").WithAbout(l)
 	case LinkBlocked:
 		return ErrAccountClosed.Because("this account is blocked, so its links do not open").
-			Advise("an administrator of the site can unblock it").With(l)
+			Advise("an administrator of the site can unblock it").WithAbout(l)
 	case LinkSSORequired:
 		return ErrAccountClosed.Because("this site requires single sign-on, so links do not open it").
-			Advise("sign in with single sign-on").With(l)
+			Advise("sign in with single sign-on").WithAbout(l)
 	case LinkOutdated:
-		return ErrLinkEnded.Because("this account was deactivated after the link was made, so the link does not open any more").With(l)
+		return ErrLinkEnded.Because("this account was deactivated after the link was made, so the link does not open any more").WithAbout(l)
 	case LinkHasAdmin:
-		return ErrLinkEnded.Because("this site has an administrator already, so the link for the first one does not open any more").With(l)
+		return ErrLinkEnded.Because("this site has an administrator already, so the link for the first one does not open any more").WithAbout(l)
 	default:
-		return l.Reason.Refuse(ErrLinkEnded, "a newer one took its place").With(l)
+		return l.Reason.Refuse(ErrLinkEnded, "a newer one took its place").WithAbout(l)
 	}
 }

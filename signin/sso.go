@@ -287,7 +287,7 @@ func (s *SingleSignOn) refuseSignIn(ctx context.Context, st site.Site, err error
 		}
 		s.Refused.Add(ctx, event.Event{Scope: event.Site(string(st.ID)), Name: event.SignInSSORefused, Text: text + ". Reference " + f.Reference})
 	}
-	return shown.With(f)
+	return shown.WithAbout(f)
 }
 
 // failure describes what went wrong. shown is nil if this server failed.

@@ -17,39 +17,39 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// InUse holds the stored resources that a change of schemas would harm. ErrInUse carries it.
-type InUse struct {
-	Uses  []Use
-	Stuck []Stuck // what would break a rule even after a forced change
+// SchemasInUse holds the stored resources that a change of schemas would harm. ErrInUse carries it.
+type SchemasInUse struct {
+	Uses  []SchemaUse
+	Stuck []StuckResources // what would break a rule even after a forced change
 }
 
-// Use is one difference between the old and the new schemas, with the number of resources that it
+// SchemaUse is one difference between the old and the new schemas, with the number of resources that it
 // affects.
-type Use struct {
+type SchemaUse struct {
 	Loss  scim.Loss
 	Count int // resources for which the change is refused
 	Drops int // resources that lose values if the change is forced
 }
 
-// Stuck counts resources that would break a rule of the new schemas even after a forced change has
+// StuckResources counts resources that would break a rule of the new schemas even after a forced change has
 // dropped what it can.
-type Stuck struct {
+type StuckResources struct {
 	Type   scim.TypeName
 	Reason string // such as "urn:example:Badge:color is required"
 	Count  int
 }
 
 // refuse returns ErrInUse with one line for each difference that prevents the change.
-func (e *InUse) refuse() error {
+func (e *SchemasInUse) refuse() error {
 	lines := make([]string, len(e.Uses))
 	for i, u := range e.Uses {
 		lines[i] = u.String()
 	}
-	return ErrInUse.Because("%s", strings.Join(lines, "\n")).With(e)
+	return ErrInUse.Because("%s", strings.Join(lines, "\n")).WithAbout(e)
 }
 
 // Lost returns one line for each kind of data that a forced change would drop.
-func (e *InUse) Lost() []string {
+func (e *SchemasInUse) Lost() []string {
 	var lines []string
 	for _, u := range e.Uses {
 		if line := u.Lost(); line != "" {
@@ -59,9 +59,9 @@ func (e *InUse) Lost() []string {
 	return lines
 }
 
-// Token returns a hash of everything in InUse. An administrator confirms a forced change with it,
+// Token returns a hash of everything in SchemasInUse. An administrator confirms a forced change with it,
 // so that the change drops exactly what the administrator saw.
-func (e *InUse) Token() string {
+func (e *SchemasInUse) Token() string {
 	h := sha256.New()
 	for _, u := range e.Uses {
 		fmt.Fprintf(h, "%s\n%s\n", u, u.Lost()) // writing to a hash returns no error
@@ -73,7 +73,7 @@ func (e *InUse) Token() string {
 }
 
 // String says what prevents the change, and what to do.
-func (u Use) String() string {
+func (u SchemaUse) String() string {
 	have, remedy := "have data under it", "remove that data over SCIM first, or leave this part of the document as it is"
 	switch {
 	case u.Loss.AffectsWholeType():
@@ -88,7 +88,7 @@ func (u Use) String() string {
 }
 
 // Lost says what a forced change drops because of this difference; empty if it drops nothing.
-func (u Use) Lost() string {
+func (u SchemaUse) Lost() string {
 	who := countResources(u.Drops, u.Loss.Type)
 	switch {
 	case u.Drops == 0:
@@ -104,7 +104,7 @@ func (u Use) Lost() string {
 }
 
 // String says why the change cannot even be forced, and what to do.
-func (s Stuck) String() string {
+func (s StuckResources) String() string {
 	return fmt.Sprintf("%s would break a rule of the new schemas (%s): fill it first, or leave it optional", countResources(s.Count, s.Type), s.Reason)
 }
 
@@ -231,7 +231,7 @@ func readSchemas(doc []byte) ([]byte, *scim.Registry, error) {
 
 // compareSchemas counts the stored resources that the next schemas would harm. used is nil if there
 // are none.
-func compareSchemas(ctx context.Context, tx Tx, next *scim.Registry) (old *scim.Registry, used *InUse, err error) {
+func compareSchemas(ctx context.Context, tx Tx, next *scim.Registry) (old *scim.Registry, used *SchemasInUse, err error) {
 	if old, err = scim.NewRegistry(tx.Site().Schemas); err != nil {
 		return nil, nil, fmt.Errorf("read the schemas of site %s: %w", tx.Site().Name, err)
 	}
@@ -239,7 +239,7 @@ func compareSchemas(ctx context.Context, tx Tx, next *scim.Registry) (old *scim.
 	return old, used, err
 }
 
-func (e *InUse) losses() []scim.Loss {
+func (e *SchemasInUse) losses() []scim.Loss {
 	losses := make([]scim.Loss, len(e.Uses))
 	for i, u := range e.Uses {
 		losses[i] = u.Loss
@@ -249,8 +249,8 @@ func (e *InUse) losses() []scim.Loss {
 
 // findUses counts the stored resources that each loss harms. It returns nil if no resource is
 // harmed.
-func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registry) (*InUse, error) {
-	used := &InUse{}
+func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registry) (*SchemasInUse, error) {
+	used := &SchemasInUse{}
 	for len(losses) > 0 {
 		kind := losses[0].Type
 		n := slices.IndexFunc(losses, func(l scim.Loss) bool { return l.Type != kind })
@@ -275,7 +275,7 @@ func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registr
 type counter struct {
 	losses      []scim.Loss
 	next        *scim.ResourceType // nil when the type is removed
-	uses        []Use
+	uses        []SchemaUse
 	seed        maphash.Seed
 	seenHashes  []map[uint64]bool // for each loss of uniqueness: hashes of the values found so far
 	brokenRules map[string]int    // how many resources break a rule, by the rule's message
@@ -283,7 +283,7 @@ type counter struct {
 
 func newCounter(losses []scim.Loss, next *scim.ResourceType) *counter {
 	c := &counter{losses: losses, next: next, seed: maphash.MakeSeed(), brokenRules: map[string]int{}}
-	c.uses, c.seenHashes = make([]Use, len(losses)), make([]map[uint64]bool, len(losses))
+	c.uses, c.seenHashes = make([]SchemaUse, len(losses)), make([]map[uint64]bool, len(losses))
 	for i, l := range losses {
 		c.uses[i].Loss, c.seenHashes[i] = l, map[uint64]bool{}
 	}
@@ -345,14 +345,14 @@ func (c *counter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	return dropped
 }
 
-func (c *counter) addTo(used *InUse) {
+func (c *counter) addTo(used *SchemasInUse) {
 	for _, u := range c.uses {
 		if u.Count > 0 {
 			used.Uses = append(used.Uses, u)
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(c.brokenRules)) {
-		used.Stuck = append(used.Stuck, Stuck{Type: c.losses[0].Type, Reason: reason, Count: c.brokenRules[reason]})
+		used.Stuck = append(used.Stuck, StuckResources{Type: c.losses[0].Type, Reason: reason, Count: c.brokenRules[reason]})
 	}
 }
 

@@ -95,7 +95,7 @@ var (
 			Advise("nothing was made again").Coded("form_used")
 
 	ErrStale = refusal.New(refusal.Stale, "", "another person saved another document meanwhile; nothing was changed").Coded("schemas_stale")
-	// ErrInUse carries an *InUse.
+	// ErrInUse carries a *SchemasInUse.
 	ErrInUse      = refusal.New(refusal.Conflict, "schemas", "stored resources would not survive the change of the schemas").Coded("schemas_in_use")
 	ErrNameShared = refusal.New(refusal.Conflict, "", "several groups have one name").
 			Advise("rename all but one of them, or let groups share a name").Coded("group_name_shared")
@@ -104,8 +104,8 @@ var (
 // Store keeps sites and their tokens.
 type Store interface {
 	Sites(ctx context.Context) ([]Site, error)                 // sorted by name
-	Site(ctx context.Context, id ID) (Site, error)             // ErrNotFound
-	SiteByName(ctx context.Context, name string) (Site, error) // ErrNotFound
+	Site(ctx context.Context, id ID) (Site, error)             // ErrNotFound if there is none
+	SiteByName(ctx context.Context, name string) (Site, error) // ErrNotFound if there is none
 
 	// Credential finds the site with that name and its token with that hash. It returns
 	// ErrUnauthorized if either is missing, and does not tell which. Every request starts with this
@@ -113,7 +113,7 @@ type Store interface {
 	// CreatedBy, Created, LastUsed and LastFrom.
 	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
-	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken
+	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken if the name is taken
 	// UpdateSite runs fn on the locked site in one transaction. It returns ErrNotFound if the site
 	// is gone. fn may run more than once, and must change nothing except through tx.
 	UpdateSite(ctx context.Context, id ID, fn func(tx Tx) error) error

@@ -54,10 +54,12 @@ func (t Token) Label() string {
 }
 
 // Actor returns the short name of the token in events and changes.
-func (t Token) Actor() string { return t.Who().Label() }
+func (t Token) Actor() string { return t.EventActor().Label() }
 
-// Who returns the token as the actor of an event.
-func (t Token) Who() event.Actor { return event.Actor{Kind: event.Token, ID: t.ID, Name: t.Label()} }
+// EventActor returns the token as the actor of an event.
+func (t Token) EventActor() event.Actor {
+	return event.Actor{Kind: event.Token, ID: t.ID, Name: t.Label()}
+}
 
 // TokenMode says what happens to a live token when another one is generated.
 type TokenMode int
@@ -99,9 +101,9 @@ func (live LiveTokens) Refuse() error {
 		names[i] = t.Label()
 	}
 	if len(live) > 1 {
-		return ErrTwoLive.Because("two tokens are live: %s", strings.Join(names, " and ")).With(live)
+		return ErrTwoLive.Because("two tokens are live: %s", strings.Join(names, " and ")).WithAbout(live)
 	}
-	return ErrOneLive.Because("%s is live already", names[0]).With(live)
+	return ErrOneLive.Because("%s is live already", names[0]).WithAbout(live)
 }
 
 // CreateToken generates a token and returns its secret, which cannot be read again. It also
@@ -244,7 +246,7 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 // but SCIM is off. The site and the token lack what Store.Credential leaves out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
-		return Site{}, Token{}, ErrUnauthorized // reveals nothing: the caller can see that this is no token
+		return Site{}, Token{}, ErrUnauthorized // this reveals nothing: the caller can see that this is no token
 	}
 	found, token, err := s.Store.Credential(ctx, name, secret.HashOf(bearer))
 	switch {
@@ -253,7 +255,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	case err != nil:
 		return Site{}, Token{}, fmt.Errorf("authenticate: %w", err)
 	case !token.Live(s.Now()):
-		return Site{}, Token{}, ErrUnauthorized.With(token)
+		return Site{}, Token{}, ErrUnauthorized.WithAbout(token)
 	case !found.SCIMEnabled:
 		return found, token, ErrSCIMOff
 	case token.ReplacesOnUse != "":
@@ -262,7 +264,8 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	return found, token, nil
 }
 
-// switchOver ends the token that this one replaces, before the first request with this one goes on.
+// switchOver ends the token that the used one replaces, before the first request with the used
+// token goes on.
 func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Token, error) {
 	now := s.Now()
 	err := s.Store.UpdateSite(ctx, of.ID, func(tx Tx) error {
@@ -271,10 +274,10 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 			return err
 		}
 		if !current.Live(now) {
-			return ErrUnauthorized.With(current)
+			return ErrUnauthorized.WithAbout(current)
 		}
 		if current.ReplacesOnUse == "" {
-			return nil // another request already did it
+			return nil // another request has ended it already
 		}
 		old, err := findToken(ctx, tx, current.ReplacesOnUse)
 		if err != nil {
@@ -284,7 +287,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 		if err := tx.PutToken(ctx, current); err != nil || !old.Live(now) {
 			return err
 		}
-		ctx := event.WithActor(ctx, used.Who().At(event.ActorIn(ctx)))
+		ctx := event.WithActor(ctx, used.EventActor().At(event.ActorIn(ctx)))
 		text := fmt.Sprintf("Token %s ended: its successor …%s was used for the first time", old.Label(), current.Last4)
 		return s.endToken(ctx, tx, old, now, used.Actor(), text)
 	})

@@ -243,8 +243,8 @@ func (s Operators) Remove(ctx context.Context, name string, now time.Time, e eve
 	})
 }
 
-// Any reports whether there is any operator.
-func (s Operators) Any(ctx context.Context) (any bool, err error) {
+// HasOperators reports whether there is any operator.
+func (s Operators) HasOperators(ctx context.Context) (any bool, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
 			select exists (select 1 from operator)`).Scan(&any)

@@ -25,9 +25,9 @@ func (c *command) appCommand() *cobra.Command {
 
 // jobFlags are the provisioning settings that `app create` and `app set` share.
 type jobFlags struct {
-	tenantURL, secretFile, scope, actions string
-	rehire, swaps, exactCase              string
-	start, pause, yes                     bool
+	tenantURL, secretFile, scope, actions string // the values of the flags of these names
+	rehire, swaps, exactCase              string // the values of --rehire, --swaps and --exact-case
+	start, pause, yes                     bool   // whether --start, --pause and --yes were given
 }
 
 func (f *jobFlags) register(cmd *cobra.Command) {
@@ -484,7 +484,7 @@ type appDetails struct {
 	Roles     int    `json:"roles"`  // the number of roles besides Default Access
 	Linked    int    `json:"linked"` // how many people have a known account at the application
 	Code      string `json:"status"`
-	// Empty before provisioning is set up.
+	// The fields from here on are empty before provisioning is set up.
 	TenantURL   string   `json:"tenantUrl,omitempty"`
 	SecretToken bool     `json:"secretTokenSaved"`
 	Scope       string   `json:"scope,omitempty"`
@@ -640,8 +640,8 @@ Asks first, with the numbers. --yes answers that question.`,
 
 // selection are the people and groups that a command is about.
 type selection struct {
-	all    bool
-	groups []string
+	all    bool     // everyone in the directory
+	groups []string // the names of groups
 }
 
 func (c *command) appAssign() *cobra.Command {

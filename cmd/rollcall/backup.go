@@ -147,8 +147,8 @@ type liveToken struct {
 // restoreOutput is what `restore` prints.
 type restoreOutput struct {
 	File     string      `json:"file"`
-	From     string      `json:"from"`
-	Kept     string      `json:"kept"`
+	From     string      `json:"from"` // the copy
+	Kept     string      `json:"kept"` // the file that the replaced database became; empty if there was none
 	Version  int64       `json:"version"`
 	Newest   string      `json:"newestEvent"`
 	Sessions int64       `json:"endedSessions"`

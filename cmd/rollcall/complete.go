@@ -28,9 +28,9 @@ const (
 // completion is what the shell offers for one word. The zero value offers nothing.
 type completion struct {
 	names      []string
-	files      bool // files instead of names
-	unfinished bool // the user can type on: the shell adds no space
-	keepOrder  bool
+	files      bool // whether to offer files instead of names
+	unfinished bool // whether the user can type on, so that the shell adds no space
+	keepOrder  bool // whether the shell keeps the order of the names
 }
 
 func (c completion) directive() cobra.ShellCompDirective {
@@ -257,7 +257,7 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 			names, err = s.directoryNames(ctx)
 		}
 	case want == "--user":
-		if name, _ := cmd.Flags().GetString("directory"); name != "" { // a directory is a string, so that there is no error
+		if name, _ := cmd.Flags().GetString("directory"); name != "" { // the flag is a string, so there is no error
 			names, err = s.userNames(ctx, cmd, []string{name}, start)
 		}
 	case want == "--site":

@@ -52,7 +52,7 @@ type demoOutput struct {
 	Application   string `json:"application"`
 	Database      string `json:"database"`
 	KeyFile       string `json:"keyFile"`
-	Done          bool   `json:"done"`
+	Done          bool   `json:"done"` // whether the steps of the guide are done already
 }
 
 func (c *command) demoCommand() *cobra.Command {

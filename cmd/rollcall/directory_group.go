@@ -15,7 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// directoryGroup is what the groups page does, for scripts.
+// directoryGroup returns the commands that do for scripts what the groups page does.
 func (c *command) directoryGroup() *cobra.Command {
 	return groupCommand("group", "Groups of a directory (GROUP is a display name or an object id)",
 		c.groupList(), c.groupCreate(), c.groupShow(), c.groupSet(), c.groupDelete(), c.groupRestore(), c.groupPurge(), c.groupMember())
@@ -44,7 +44,7 @@ func findGroup(ctx context.Context, h *directory.Handle, name string) (directory
 	return g, err
 }
 
-// groupJSON is a group in --json output: attributes under Entra's names.
+// groupJSON returns a group for --json output. The attributes have Entra's names.
 func groupJSON(g directory.Group) map[string]any {
 	out := map[string]any{"objectId": g.ObjectID}
 	for name, text := range g.Attributes {

@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// directoryUser has the same functions as the users page, for scripts.
+// directoryUser returns the commands that do for scripts what the users page does.
 func (c *command) directoryUser() *cobra.Command {
 	return groupCommand("user", "Users of a directory (PERSON is a userPrincipalName or an object id)",
 		c.userList(), c.userShow(), c.userAdd(), c.userSet(),

@@ -60,7 +60,7 @@ delete the user first, and let provisioning take the accounts away.` + "\n" + er
 			}
 			h, who := s.directories.Open(d), args[1]
 			if u, err := findUser(cmd.Context(), h, who); err == nil {
-				who = u.ObjectID // a softly deleted user too
+				who = u.ObjectID // the object id also finds a softly deleted user
 			}
 			report, err := s.eraser.FromDirectory(cmd.Context(), h, who, actor)
 			return c.printErasure(report, err)

@@ -27,7 +27,7 @@ type exprFlags struct {
 	user       string
 	sample     int
 	trace      bool
-	taken      []string
+	taken      []string // values that other accounts have already
 }
 
 func (c *command) exprCommand() *cobra.Command {
@@ -61,7 +61,7 @@ With --json it prints the bare value: a string, a list of strings or null.`,
 	return cmd
 }
 
-// expr evaluates the expression on what the flags name.
+// expr evaluates the expression on the object that the flags name.
 func (c *command) expr(cmd *cobra.Command, text string, f exprFlags) error {
 	if err := f.check(cmd); err != nil {
 		return err
@@ -108,7 +108,8 @@ func (f exprFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// exprEnv is what an expression may look at. Nothing is drawn that anything keeps.
+// exprEnv returns what an expression can read. Random values are new each time and are kept
+// nowhere.
 func (c *command) exprEnv(f exprFlags, attribute func(string) expr.Value) expr.Env {
 	return expr.Env{
 		Attribute: attribute, Now: c.now(), Random: rand.Reader,
@@ -116,7 +117,7 @@ func (c *command) exprEnv(f exprFlags, attribute func(string) expr.Value) expr.E
 	}
 }
 
-// givenObject is the source object of --object or --attribute.
+// givenObject returns the source object that --object or --attribute gives.
 func (c *command) givenObject(cmd *cobra.Command, f exprFlags) (expr.Env, error) {
 	if f.object != "" {
 		return c.readObject(f.object)
@@ -187,7 +188,7 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	return c.evaluateSample(e, people, f)
 }
 
-// directoryAttributes are the attributes that every directory has.
+// directoryAttributes returns the attributes that every directory has.
 func directoryAttributes() []expr.Attribute {
 	list := []expr.Attribute{{Name: "IsSoftDeleted", Type: expr.AttributeBoolean}}
 	for _, name := range directory.SourceNames() {
@@ -198,8 +199,8 @@ func directoryAttributes() []expr.Attribute {
 	return list
 }
 
-// personAttribute gives a person's attributes as a mapping reads them. IsSoftDeleted is what it is for people in the scope of
-// an application.
+// personAttribute returns a function that gives a person's attributes as a mapping reads them.
+// IsSoftDeleted has the value that it has for people in the scope of an application.
 func personAttribute(u directory.User) func(string) expr.Value {
 	values := directory.Object{User: u}.Attributes()
 	values["IsSoftDeleted"] = u.IsDeleted() || !u.AccountEnabled
@@ -217,7 +218,7 @@ func personAttribute(u directory.User) func(string) expr.Value {
 	}
 }
 
-// sampleUsers draws people of a directory, each with the same probability.
+// sampleUsers picks people of a directory at random, each with the same probability.
 func sampleUsers(ctx context.Context, h *directory.Handle, count int) ([]directory.User, error) {
 	var drawn []directory.User
 	seen := 0
@@ -281,7 +282,7 @@ func stepResult(s *expr.Step) string {
 	return "  = " + formatResult(s.Value, s.Redacted())
 }
 
-// formatResult is a value for people, in one line.
+// formatResult returns a value in one line, for people.
 func formatResult(v expr.Value, redacted bool) string {
 	switch {
 	case redacted:
@@ -380,7 +381,8 @@ func (c *command) withPointer(text string, err error) error {
 	return err
 }
 
-// excerpt is the part of a line around a column, which counts from 1, and how many characters stand before it there.
+// excerpt returns the part of a line around a column, which counts from 1, and how many characters
+// of the part stand before the column.
 func excerpt(line string, column int) (shown string, before int) {
 	const most = 100
 	runes := []rune(strings.Map(func(r rune) rune {
@@ -402,7 +404,7 @@ func excerpt(line string, column int) (shown string, before int) {
 	return prefix + string(runes[from:to]) + suffix, len([]rune(prefix)) + at - from
 }
 
-// plainValue is a value for programs: a string, a list of strings or nil.
+// plainValue returns a value for programs: a string, a list of strings or nil.
 func plainValue(v expr.Value) any {
 	switch {
 	case v.IsNull() || v.IsNoFlow():

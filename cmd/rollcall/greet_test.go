@@ -25,7 +25,7 @@ func TestTheFirstOperatorsLinkIsInNoLog(t *testing.T) {
 		if err := c.printFirstLink(t.Context(), s); err != nil {
 			t.Error(err)
 		}
-		any, err := s.operators.Any(t.Context())
+		any, err := s.operators.HasOperators(t.Context())
 		if err != nil {
 			t.Error(err)
 		}

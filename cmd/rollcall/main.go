@@ -39,8 +39,8 @@ type process struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
-	terminal       bool // a person uses it: questions can be asked
-	screen         bool // standard output is a terminal, so no log keeps a sign-in link that is printed there
+	terminal       bool // whether a person uses the command, so that it can ask questions
+	screen         bool // whether standard output is a terminal, so that no log keeps a sign-in link that is printed there
 }
 
 // run executes one command line and returns its exit code: 0 for success, 1 for a failure, with one

@@ -17,8 +17,8 @@ import (
 const metadataTime = 10 * time.Second
 
 // metadataReader returns a function that reads the metadata of an identity provider from its
-// address. Administrators of sites type the address, so it says little about what it met: nobody
-// shall explore a network with it.
+// address. Administrators of sites type the address, so its errors say little about what is at the
+// address: with them, nobody can explore a network.
 func metadataReader(o outbound.Options) func(context.Context, string) ([]byte, error) {
 	o.Timeout, o.MaxBody = metadataTime, saml.MaxMetadata
 	client := outbound.New(o)

@@ -57,14 +57,14 @@ type gatherer struct {
 	memory   func() fair.Stats
 	now      func() time.Time
 
-	mu     sync.Mutex
-	asked  time.Time
-	cached []metrics.Sample
+	mu        sync.Mutex
+	lastQuery time.Time
+	cached    []metrics.Sample
 }
 
 const (
 	askDatabaseEvery = 5 * time.Second
-	askDatabaseFor   = 2 * time.Second
+	databaseTimeout  = 2 * time.Second
 )
 
 func (g *gatherer) samples() []metrics.Sample {
@@ -106,10 +106,10 @@ func (g *gatherer) samples() []metrics.Sample {
 func (g *gatherer) storedSamples() []metrics.Sample {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if now := time.Now(); now.Sub(g.asked) < askDatabaseEvery {
+	if now := time.Now(); now.Sub(g.lastQuery) < askDatabaseEvery {
 		return g.cached
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askDatabaseFor)
+	ctx, cancel := context.WithTimeout(context.Background(), databaseTimeout)
 	defer cancel()
 	found, err := g.querySamples(ctx)
 	if err != nil {
@@ -117,7 +117,7 @@ func (g *gatherer) storedSamples() []metrics.Sample {
 	} else {
 		g.cached = found
 	}
-	g.asked = time.Now()
+	g.lastQuery = time.Now()
 	return g.cached
 }
 

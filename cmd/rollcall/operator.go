@@ -19,7 +19,7 @@ const actor = "cli"
 // operating-system account, and the machine.
 func whoRuns() event.Actor {
 	a := event.Actor{Kind: event.Command, ID: strconv.Itoa(os.Getuid())}
-	name := a.ID // an account without a name, as in a container
+	name := a.ID // the account has no name, as in a container
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		a.ID, name = u.Uid, u.Username
 	}

@@ -24,7 +24,7 @@ type heldCauseJSON struct {
 	Links       int                    `json:"activeAccounts"`
 	Memberships int                    `json:"memberships"`
 	Reasons     []provision.HeldReason `json:"reasons"`
-	First       []string               `json:"first"`
+	First       []string               `json:"first"` // the first people that the cause is about
 }
 
 func heldCause(h provision.HeldCause) heldCauseJSON {

@@ -19,7 +19,7 @@ type command struct {
 	keyFile   string
 	publicURL string
 	json      bool
-	linkHelp  string // how people get a new sign-in link, if no command makes one
+	linkHelp  string // how people get a new sign-in link, where no command makes one
 	// allowPrivate lets provisioning reach private addresses.
 	allowPrivate bool
 	// allowLoopback lets provisioning reach this machine even if the public URL is elsewhere.

@@ -39,11 +39,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// patience is how long running requests may take to finish at shutdown.
-const patience = 15 * time.Second
+// shutdownTimeout is how long running requests may take to finish at shutdown.
+const shutdownTimeout = 15 * time.Second
 
-// lookForPruning is how often a server checks whether it is time to prune.
-const lookForPruning = time.Minute
+// pruneCheckInterval is how often a server checks whether it is time to prune.
+const pruneCheckInterval = time.Minute
 
 // serveFlags holds the flags that say how a server is reached and what it may reach.
 type serveFlags struct {
@@ -51,9 +51,9 @@ type serveFlags struct {
 	cert     string
 	key      string
 	proxies  []string
-	logAs    string
-	interval time.Duration
-	settle   time.Duration
+	logAs    string        // the format of the log
+	interval time.Duration // the time between cycles
+	settle   time.Duration // how long a create whose answer was lost may still be in progress
 	leavers  time.Duration // how long an account may wait to be closed
 	metrics  string        // the address that serves metrics; "" for none
 	contact  string        // a URI for reports of vulnerabilities; "" for no security.txt
@@ -217,7 +217,7 @@ func browserAddress(addr net.Addr) string {
 // printFirstLink prints a sign-in link for the first operator, if there is no operator yet. If a log or a
 // container keeps the output, it prints the command for a link instead.
 func (c *command) printFirstLink(ctx context.Context, s *services) error {
-	any, err := s.operators.Any(ctx)
+	any, err := s.operators.HasOperators(ctx)
 	if err != nil || any {
 		return err
 	}
@@ -272,7 +272,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 		Kind: roster.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.rosters.Advance, Log: s.log, Now: c.now,
 	}
 	prune := &runner.Runner{
-		Kind: retention.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, LookEvery: lookForPruning,
+		Kind: retention.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.Advance, Log: s.log, Now: c.now, LookEvery: pruneCheckInterval,
 	}
 	remove := &runner.Runner{
 		Kind: retention.RemovalKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,
@@ -327,11 +327,11 @@ func serveUntilDone(ctx context.Context, g *errgroup.Group, server *http.Server,
 	})
 	g.Go(func() error {
 		<-ctx.Done()
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 		defer cancel()
 		err := server.Shutdown(stop)
 		if errors.Is(err, context.DeadlineExceeded) {
-			log.Warn("requests that did not end in time were cut off", "waited", patience)
+			log.Warn("requests that did not end in time were cut off", "waited", shutdownTimeout)
 			return server.Close()
 		}
 		return err

@@ -18,9 +18,9 @@ import (
 type sessionJSON struct {
 	SignedIn    string `json:"signedIn"`
 	LastUsed    string `json:"lastUsed"` // accurate to the minute
-	Ends        string `json:"ends"`     // if it is not used before
+	Ends        string `json:"ends"`     // when the session ends if it is not used again
 	Length      string `json:"length"`
-	Idle        string `json:"idle,omitempty"` // the session ends after this long without use
+	Idle        string `json:"idle,omitempty"` // after how long without use the session ends
 	Address     string `json:"address"`
 	LastAddress string `json:"lastAddress"`
 	Browser     string `json:"browser"`

@@ -19,7 +19,7 @@ type looksLikeJSON struct {
 	UserName     string `json:"userName"`
 	Attribute    string `json:"attribute"` // the attribute of the other person
 	Value        string `json:"value"`
-	OwnAttribute string `json:"ownAttribute"` // the attribute that it looks like
+	OwnAttribute string `json:"ownAttribute"` // the person's own attribute that it looks like
 	OwnValue     string `json:"ownValue"`
 	Has          string `json:"has,omitempty"`    // characters that the own value does not have
 	OwnHas       string `json:"ownHas,omitempty"` // characters that the other value does not have

@@ -145,7 +145,7 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 		changed, err = s.sites.SetSchemas(cmd.Context(), st.ID, doc, actor)
 	}
 	var wrong *scim.RegistryError
-	used, inUse := refusal.About[*site.InUse](err)
+	used, inUse := refusal.About[*site.SchemasInUse](err)
 	switch {
 	case errors.As(err, &wrong):
 		for _, p := range wrong.Problems {
@@ -153,7 +153,7 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 		}
 		return errAlreadyPrinted
 	case inUse:
-		c.printUses(st.Name, used)
+		c.printSchemaConflicts(st.Name, used)
 		return errAlreadyPrinted
 	case err != nil:
 		return err
@@ -164,8 +164,8 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 	return c.printTypes(changed)
 }
 
-// printUses prints what prevents the change, what --force would drop, and what to save first.
-func (c *command) printUses(name string, used *site.InUse) {
+// printSchemaConflicts prints what prevents the change, what --force would drop, and what to save first.
+func (c *command) printSchemaConflicts(name string, used *site.SchemasInUse) {
 	for _, u := range used.Uses {
 		c.note("%s", u)
 	}

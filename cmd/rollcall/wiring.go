@@ -46,18 +46,18 @@ type services struct {
 	db          *store.DB
 	log         *slog.Logger
 	owner       string // the name of this process in leases
-	isNew       bool   // the database was empty before
+	isNew       bool   // whether the database was empty before
 	sites       *site.Sites
 	requests    *requestlog.Log
 	rosters     *roster.Rosters
 	operators   *operator.Operators
 	signins     *signin.SignIns
 	sso         *signin.SingleSignOn
-	metadata    func(ctx context.Context, address string) ([]byte, error) // of an identity provider
+	metadata    func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
 	directories *directory.Directories
 	jobs        *provision.Jobs
 	engine      *provision.Engine
-	lookNow     func() // has the jobs that are due looked for at once; nil in a process that does not serve
+	lookNow     func() // makes the runner look at once for jobs that are due; nil in a process that does not serve
 	leases      store.Leases
 	pruner      *retention.Pruner
 	eraser      *erasure.Eraser
@@ -72,8 +72,8 @@ type wiring struct {
 	forbidden      net.Addr      // the listener of metrics, which provisioning may not reach; nil for none
 	interval       time.Duration // the time between cycles; 0 means Entra's 40 minutes
 	settle         time.Duration // how long a create whose outcome is unknown may still be in progress; 0 means five seconds
-	readOnly       bool          // create neither a database nor a key
-	existing       bool          // create no database
+	readOnly       bool          // whether to create neither a database nor a key
+	existing       bool          // whether to create no database
 	// names the one server of an installation on SQLite, so that it takes its leases back at once
 	// after a restart
 	instance string
@@ -319,7 +319,7 @@ func ownerName(instance string) (string, error) {
 // randomID returns 128 random bits as 32 hexadecimal digits.
 func randomID() string {
 	var b [16]byte
-	rand.Read(b[:]) // documented never to fail
+	rand.Read(b[:]) // rand.Read never fails
 	return hex.EncodeToString(b[:])
 }
 

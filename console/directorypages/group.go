@@ -172,7 +172,7 @@ func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit,
 		Here: v.below(""), Remove: v.below("/members"), Add: v.below("/members/add"), MemberError: memberError,
 	}
 	if wrong != nil {
-		pg.Was = console.WasAgain(r.PostForm, groupFields())
+		pg.Was = console.RepeatWasFields(r.PostForm, groupFields())
 	}
 	pg.fill(values, wrong)
 	counts, err := v.CountMembers(ctx, g.ObjectID)

@@ -103,7 +103,7 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	}
 	form := p.keptForm(r, v, v.mappingURL(m.Name))
 	if form != nil {
-		pg.Was, pg.Unsaved = console.WasAgain(form, mappingFields(m)), true
+		pg.Was, pg.Unsaved = console.RepeatWasFields(form, mappingFields(m)), true
 		pg.Enabled = form.Get("enabled") == "yes"
 		pg.Create, pg.Update, pg.Delete = form.Get("create") != "", form.Get("update") != "", form.Get("delete") != ""
 	}

@@ -235,7 +235,7 @@ func (p *Pages) findDraft(r *http.Request, v *appVisit, id string) *provisioning
 
 func (p *Pages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, tested *console.Notice, works bool) *provisioningDraft {
 	now := p.Console.Options.Now()
-	was := append(console.WasAgain(r.PostForm, provisioningFields()), console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
+	was := append(console.RepeatWasFields(r.PostForm, provisioningFields()), console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
 	d := &provisioningDraft{ID: console.NewFormNumber(), Form: form, Was: was, Tested: tested, Works: works, At: now}
 	p.drafts.Put(p.draftKey(r, v, d.ID), d, now, draftKept)
 	return d

@@ -142,7 +142,7 @@ func (p *Pages) viewRole(w http.ResponseWriter, r *http.Request, v *appVisit, st
 	at := v.url("/roles/" + role.ID)
 	pg := rolesPage{Page: v.page, Role: role, Action: at, Cancel: v.url("/roles"), Was: console.WasFields(roleFields(), values)}
 	if wrong != nil {
-		pg.Was = console.WasAgain(r.PostForm, roleFields())
+		pg.Was = console.RepeatWasFields(r.PostForm, roleFields())
 	}
 	pg.fill(values, wrong)
 	var err error

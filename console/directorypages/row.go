@@ -205,7 +205,7 @@ func (p *Pages) showRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	if form := p.keptForm(r, v, v.rowURL(m.Name, target)); form != nil {
 		values := formValues(form)
 		pg = p.rowPage(v, job, m, target, values)
-		pg.Was, pg.Unsaved = console.WasAgain(form, rowFields()), true
+		pg.Was, pg.Unsaved = console.RepeatWasFields(form, rowFields()), true
 	}
 	if target != "" {
 		p.try(r.Context(), v, &pg, job, m, target, "")
@@ -319,7 +319,7 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	again := func(status int, wrong error) error {
 		values := formValues(r.PostForm)
 		pg := p.rowPage(v, job, mapping, target, values)
-		pg.Was, pg.Unsaved = console.WasAgain(r.PostForm, rowFields()), true
+		pg.Was, pg.Unsaved = console.RepeatWasFields(r.PostForm, rowFields()), true
 		if wrong != nil && !pg.refuse(wrong) {
 			return wrong
 		}

@@ -319,7 +319,7 @@ func (p *Pages) showScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	pg, typed := p.scopeFrame(v, m), typedGroups(scopeGroups(m))
 	pg.Was = console.WasFields(scopeFields(), map[string]string{"scope": scopeText(scopeGroups(m))})
 	if form := p.keptForm(r, v, v.scopeURL(m.Name)); form != nil {
-		pg.Was, pg.Unsaved = console.WasAgain(form, scopeFields()), true
+		pg.Was, pg.Unsaved = console.RepeatWasFields(form, scopeFields()), true
 		if typed, err = typedScope(form); err != nil {
 			return err
 		}
@@ -346,7 +346,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	}
 	again := func(status int, wrong *console.Notice, more int) error {
 		pg := p.scopeFrame(v, mapping)
-		pg.Was, pg.Unsaved, pg.Error = console.WasAgain(r.PostForm, scopeFields()), true, wrong
+		pg.Was, pg.Unsaved, pg.Error = console.RepeatWasFields(r.PostForm, scopeFields()), true, wrong
 		typed, err := typedScope(r.PostForm)
 		if err != nil {
 			return err

@@ -111,7 +111,7 @@ func (p *Pages) viewApplicationSettings(w http.ResponseWriter, r *http.Request, 
 		Gone: "Deleting removes " + console.PluralForms(c.Assigned, "assignment", "assignments") + " and the provisioning with its logs. " + console.PluralForms(c.Linked, "linked account", "linked accounts") + " at the application stay as they are.",
 	}
 	if wrong != nil {
-		pg.Was = console.WasAgain(r.PostForm, nameField())
+		pg.Was = console.RepeatWasFields(r.PostForm, nameField())
 	}
 	pg.Title = "Rename or delete"
 	pg.Crumbs = v.crumbs(console.Crumb{})
@@ -206,7 +206,7 @@ func (p *Pages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v 
 		Gone: "Deleting removes " + console.PluralForms(c.Users, "user", "users") + " and " + console.PluralForms(c.Applications, "enterprise application", "enterprise applications") + " with their provisioning. " + console.PluralForms(c.Linked, "linked account", "linked accounts") + " at the applications stay as they are.",
 	}
 	if wrong != nil {
-		pg.Was = console.WasAgain(r.PostForm, nameField())
+		pg.Was = console.RepeatWasFields(r.PostForm, nameField())
 	}
 	pg.Was = append(pg.Was, console.HiddenField{Name: "id", Value: string(v.Directory.ID)})
 	pg.Title, pg.Crumbs = "Rename or delete", v.crumbs()
@@ -393,7 +393,7 @@ func (p *Pages) viewSiteSettings(w http.ResponseWriter, r *http.Request, v *oper
 		Gone: "Deleting removes " + console.PeopleCount(c.All) + ", their groups, the tokens and the request log.",
 	}
 	if wrong != nil {
-		pg.Was = console.WasAgain(r.PostForm, nameField())
+		pg.Was = console.RepeatWasFields(r.PostForm, nameField())
 	}
 	pg.Was = append(pg.Was, console.HiddenField{Name: "id", Value: string(s.ID)})
 	pg.Title = "Rename or delete " + s.Name

@@ -239,7 +239,7 @@ func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *director
 		Groups: inputGroups(u, texts, wrong), Action: v.url("users"), Cancel: v.url("users"),
 	}
 	if wrong != nil {
-		pg.Was = console.WasAgain(r.PostForm, userFields())
+		pg.Was = console.RepeatWasFields(r.PostForm, userFields())
 	}
 	if wrong != nil && !pg.hasInput(wrong) {
 		pg.Error = wrong.Text

@@ -33,19 +33,19 @@ type overviewPage struct {
 	Strangers string // summary of calls without a token of this site; empty if there are none
 	Tokens    []tokenRow
 	Counts    peopleCounts
-	Attention []attention
-	Rows      []logRow
-	SCIM      string
-	Log       string
-	People    string
-	Settings  []console.Fact
+	Attention []attentionLine
+	Rows      []logRow       // the newest requests
+	SCIM      string         // address of the page SCIM integration
+	Log       string         // address of the request log
+	People    string         // address of the list of people
+	Settings  []console.Fact // the settings of what SCIM may do
 }
 
 // peopleCounts are formatted numbers of people.
 type peopleCounts struct{ Active, Deactivated, NeverSignedIn, Admins string }
 
-// attention is one line of "Needs attention".
-type attention struct {
+// attentionLine is one line of "Needs attention".
+type attentionLine struct {
 	Tone   console.Tone
 	Text   string
 	Action console.Action
@@ -114,32 +114,32 @@ func strangersText(n int) string {
 
 // needsAttention lists what an administrator should look at, worst first. changes are calls that
 // changed something, tried to, or were refused, newest first.
-func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, counts roster.Counts, now time.Time) []attention {
-	var list []attention
+func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, counts roster.Counts, now time.Time) []attentionLine {
+	var list []attentionLine
 	scim := console.Action{Text: "SCIM integration", URL: v.url("admin/access/scim")}
 	live := liveTokens(f.tokens, now)
 	c := readCalls(f.calls)
 	switch {
-	case v.Site.SCIMEnabled && c.lastEnded.Time.After(c.lastSuccess) && endedCounts(c.lastEnded, live):
-		list = append(list, attention{
+	case v.Site.SCIMEnabled && c.lastEnded.Time.After(c.lastSuccess) && endedCallMatters(c.lastEnded, live):
+		list = append(list, attentionLine{
 			console.ToneProblem, endedText(c.lastEnded, f.tokens, now),
 			console.Action{Text: "Show the calls", URL: v.url("admin/access/log?show=all&result=refused&token=" + url.QueryEscape(c.lastEnded.TokenID))},
 		})
 	case v.Site.SCIMEnabled && len(live) == 0 && len(f.tokens) > 0:
-		list = append(list, attention{console.ToneProblem, "No token is live, so the identity provider is refused.", scim})
+		list = append(list, attentionLine{console.ToneProblem, "No token is live, so the identity provider is refused.", scim})
 	}
 	f.calls = changes
 	list = append(list, groupRefusals(v, f.unfixedCalls())...)
 	for _, t := range live {
 		if !t.Expires.IsZero() && t.Expires.Sub(now) < expiresSoon {
-			list = append(list, attention{console.ToneWarning, fmt.Sprintf("Token %s expires %s. The identity provider is refused from then on.", t.Label(), console.RelativeTime(t.Expires, now)), scim})
+			list = append(list, attentionLine{console.ToneWarning, fmt.Sprintf("Token %s expires %s. The identity provider is refused from then on.", t.Label(), console.RelativeTime(t.Expires, now)), scim})
 		}
 		if t.ReplacesOnUse != "" {
-			list = append(list, attention{console.ToneInfo, fmt.Sprintf("Token %s has not been used yet. The old one ends with its first call.", t.Label()), scim})
+			list = append(list, attentionLine{console.ToneInfo, fmt.Sprintf("Token %s has not been used yet. The old one ends with its first call.", t.Label()), scim})
 		}
 	}
 	if counts.Admins == 1 && counts.All > 1 {
-		list = append(list, attention{
+		list = append(list, attentionLine{
 			console.ToneInfo, "There is one active administrator. A second one can help if the first is away.",
 			console.Action{Text: "People", URL: v.url("admin/people")},
 		})
@@ -164,7 +164,7 @@ const causesShown = 5
 // groupRefusals groups failed and only partly applied calls by their cause. Refusals come first, then
 // the cause with the most calls. A refused call is left out if the same kind of call for the same
 // person succeeded later.
-func groupRefusals(v *siteVisit, rows []requestlog.Request) []attention {
+func groupRefusals(v *siteVisit, rows []requestlog.Request) []attentionLine {
 	var causes []*cause
 	byKey, done := map[string]*cause{}, map[string]bool{}
 	for _, r := range rows {
@@ -195,12 +195,12 @@ func groupRefusals(v *siteVisit, rows []requestlog.Request) []attention {
 	slices.SortStableFunc(causes, func(a, b *cause) int {
 		return cmp.Or(cmp.Compare(causeRank(a.result), causeRank(b.result)), cmp.Compare(b.calls, a.calls))
 	})
-	var list []attention
+	var list []attentionLine
 	for _, c := range causes[:min(len(causes), causesShown)] {
 		list = append(list, c.toAttention(v))
 	}
 	if more := len(causes) - causesShown; more > 0 {
-		list = append(list, attention{console.ToneWarning, console.Plural(more, "other cause") + " of refusals within a day.", console.Action{Text: "Show", URL: v.url("admin/access/log?result=refused")}})
+		list = append(list, attentionLine{console.ToneWarning, console.Plural(more, "other cause") + " of refusals within a day.", console.Action{Text: "Show", URL: v.url("admin/access/log?result=refused")}})
 	}
 	return list
 }
@@ -213,9 +213,9 @@ func causeRank(r requestlog.Result) int {
 }
 
 // toAttention returns the line for this cause.
-func (c *cause) toAttention(v *siteVisit) attention {
+func (c *cause) toAttention(v *siteVisit) attentionLine {
 	q := url.Values{"result": {string(c.result)}, "method": {c.method}}
-	a := attention{Tone: console.ToneWarning, Action: console.Action{Text: "Show"}}
+	a := attentionLine{Tone: console.ToneWarning, Action: console.Action{Text: "Show"}}
 	what := "applied only in part"
 	if c.result == requestlog.Refused {
 		a.Tone, what = console.ToneProblem, "refused"

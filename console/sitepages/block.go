@@ -77,12 +77,12 @@ func (p *Pages) unblock(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 
 // peopleChange is a change that can be made to several people at once.
 type peopleChange struct {
-	Verb, Done   string
+	Verb, Done   string // such as "Block" and "blocked"
 	Consequences []string
 	Undo         string
 	Danger       bool
-	fits         func(roster.Person) bool
-	do           func(*roster.Roster, *http.Request, string, roster.Change) (roster.Outcome, error)
+	fits         func(roster.Person) bool                                                           // whether the change applies to a person
+	do           func(*roster.Roster, *http.Request, string, roster.Change) (roster.Outcome, error) // makes the change for the person with an id
 }
 
 // peopleChangeOf returns the change with this name, or false if there is none.
@@ -110,7 +110,7 @@ func peopleChangeOf(name string) (peopleChange, bool) {
 	return peopleChange{}, false
 }
 
-func (p *Pages) toPeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+func (p *Pages) redirectToPeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.Redirect(w, r, v.url("admin/people"), console.Notice{})
 }
 

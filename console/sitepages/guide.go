@@ -12,12 +12,12 @@ import (
 type guidePage struct {
 	console.Page
 	TenantURL console.CopyValue
-	SCIM, Log string
-	Enabled   bool
+	SCIM, Log string // addresses of the page SCIM integration and of the request log
+	Enabled   bool   // whether SCIM is on
 
 	ActionsStep template.HTML // the step on Target Object Actions
-	Groups      bool          // the site accepts groups
-	DisplayName bool          // userName must match the display name assertion
+	Groups      bool          // whether the site accepts groups
+	DisplayName bool          // whether userName must match the display name assertion
 
 	Mappings []guideMapping
 	Trouble  []guideTrouble
@@ -27,7 +27,7 @@ type guidePage struct {
 type guideMapping struct{ Source, Target, Precedence string }
 
 // guideTrouble is a problem as seen in Entra, with its cause and its solution.
-type guideTrouble struct{ Seen, Why, Do string }
+type guideTrouble struct{ Symptom, Cause, Solution string }
 
 func (p *Pages) showGuide(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	pg := v.page

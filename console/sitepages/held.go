@@ -15,9 +15,9 @@ import (
 // person signs in.
 type heldRow struct {
 	Attribute           string
-	Now, Asked          string
+	Now, Asked          string // the stored value, and the one that SCIM asked for
 	Time                time.Time
-	By                  string
+	By                  string // who asked for the change
 	Refused             string // who refused the change; empty while the change waits
 	ApplyURL, RefuseURL string
 }
@@ -57,7 +57,7 @@ func (p *Pages) heldOf(r *http.Request, v *siteVisit) (person roster.Person, h r
 	return person, h, decision == "apply", nil
 }
 
-func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	person, h, apply, err := p.heldOf(r, v)
 	if err != nil {
 		return err

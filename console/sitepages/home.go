@@ -13,9 +13,9 @@ type homePage struct {
 	console.Page
 	Person   roster.Person
 	RoleText string
-	Admin    bool
-	Overview string
-	People   string
+	Admin    bool   // whether the person is an administrator
+	Overview string // address of the overview
+	People   string // address of the list of people
 	Sessions console.SessionList
 }
 

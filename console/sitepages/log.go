@@ -39,9 +39,9 @@ type logFilter struct {
 	Results  []console.Option
 	Methods  []console.Option
 	Tokens   []console.Option
-	All      bool // whether the list includes reads
-	Set      bool // whether some filter narrows the list
-	Clear    string
+	All      bool   // whether the list includes requests that only read
+	Set      bool   // whether some filter narrows the list
+	Clear    string // address of the log without filters
 	Error    *console.FieldError
 }
 
@@ -49,10 +49,10 @@ type logFilter struct {
 type logRow struct {
 	ID      string
 	Time    time.Time
-	Who     string
-	What    string // in a short form
+	Who     string // name of the user or group that the request is about
+	What    string // what the request did, in short
 	Result  console.Badge
-	Asked   string // in a short form
+	Asked   string // method and path, in short
 	Millis  string
 	Chips   []string // such as "2 corrected"
 	Note    string   // a remark about this row; may be empty
@@ -60,12 +60,12 @@ type logRow struct {
 	Others  []string // names of further changed attributes
 	Answer  string   // the complete message to the identity provider
 	WhoURL  string   // the person's page; may be empty
-	Subject string
+	Subject string   // id of the resource that the request is about
 	Fixes   []string
 	Ignored []string
 	Token   string
 	Remote  string
-	Full    string // complete method and path
+	Full    string // method and path in full
 	Curl    console.CopyValue
 }
 
@@ -291,7 +291,7 @@ func (p *Pages) tokenText(tokens []site.Token, r requestlog.Request) string {
 // attributesShown is how many attribute names a row shows. The details show all of them.
 const attributesShown = 3
 
-// in a short formSentence shortens the sentence of a call. It also returns the changed values and the further
+// shortSentence shortens the sentence of a call. It also returns the changed values and the further
 // attributes that the sentence names.
 func shortSentence(r requestlog.Request) (short string, changes []changedValue, others []string) {
 	if r.Status >= http.StatusBadRequest {
@@ -357,7 +357,7 @@ func curlCommand(base string, r requestlog.Request) string {
 	return command
 }
 
-// in a short formPath removes the common prefix of the site's endpoint, shortens ids, and unescapes the
+// shortPath removes the common prefix of the site's endpoint, shortens ids, and unescapes the
 // query.
 func shortPath(v *siteVisit, path string) string {
 	if rest, ok := strings.CutPrefix(path, v.url("auth/scim/v2")); ok && rest != "" {

@@ -38,8 +38,8 @@ type Pages struct {
 	// administrators give it as a file or paste it.
 	FetchMetadata func(ctx context.Context, address string) ([]byte, error)
 
-	parse sync.Once
-	views *console.Views
+	parse sync.Once      // parses the templates once
+	views *console.Views // the parsed templates
 }
 
 // siteVisit is what the guard of /c/{site}/ knows about a request.
@@ -60,26 +60,26 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/recover", Access: console.Anyone, Handle: p.useRecoveryCode},
 		{Pattern: "POST /c/{site}/sign-out", Access: console.Anyone, Handle: p.signOut},
 
-		// All people
-		{Pattern: "GET /c/{site}", Access: console.Anyone, Handle: p.toHome}, // outside the cookie's path
+		// Every signed-in person
+		{Pattern: "GET /c/{site}", Access: console.Anyone, Handle: p.redirectToHome}, // this address is outside the cookie's path
 		{Pattern: "GET /c/{site}/{$}", Access: console.SignedIn, Handle: p.showHome},
 		{Pattern: "GET /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.askSignOutEverywhere},
 		{Pattern: "POST /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.signOutEverywhere},
 
 		// Access management
-		{Pattern: "GET /c/{site}/admin", Access: console.Administrator, Handle: p.toOverview},
-		{Pattern: "GET /c/{site}/admin/{$}", Access: console.Administrator, Handle: p.toOverview},
+		{Pattern: "GET /c/{site}/admin", Access: console.Administrator, Handle: p.redirectToOverview},
+		{Pattern: "GET /c/{site}/admin/{$}", Access: console.Administrator, Handle: p.redirectToOverview},
 		{Pattern: "GET /c/{site}/admin/access", Access: console.Administrator, Handle: p.showOverview},
 		{Pattern: "GET /c/{site}/admin/access/scim", Access: console.Administrator, Handle: p.showSCIM},
 		{Pattern: "POST /c/{site}/admin/access/scim", Access: console.Administrator, Handle: p.saveSCIM},
 		{Pattern: "GET /c/{site}/admin/access/scim/guide", Access: console.Administrator, Handle: p.showGuide},
 		{Pattern: "POST /c/{site}/admin/access/scim/enabled", Access: console.Administrator, Handle: p.saveEnabled},
-		{Pattern: "GET /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.askOff},
-		{Pattern: "POST /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.switchOff},
+		{Pattern: "GET /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.askSwitchOff},
+		{Pattern: "POST /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.switchSCIMOff},
 		{Pattern: "POST /c/{site}/admin/access/scim/roles", Access: console.Administrator, Handle: p.saveRoles},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.showSchemas},
 		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.saveSchemas, MaxBody: 2 << 20},
-		{Pattern: "GET /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.toSchemas},
+		{Pattern: "GET /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.redirectToSchemas},
 		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.forceSchemas, MaxBody: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.showSearchable},
 		{Pattern: "POST /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.declareSearchable},
@@ -105,7 +105,7 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 
 		// People
 		{Pattern: "GET /c/{site}/admin/people", Access: console.Administrator, Handle: p.showPeople},
-		{Pattern: "GET /c/{site}/admin/people/change", Access: console.Administrator, Handle: p.toPeople},
+		{Pattern: "GET /c/{site}/admin/people/change", Access: console.Administrator, Handle: p.redirectToPeople},
 		{Pattern: "POST /c/{site}/admin/people/change", Access: console.Administrator, Handle: p.changePeople},
 		{Pattern: "GET /c/{site}/admin/people/{person}", Access: console.Administrator, Handle: p.showPerson},
 		{Pattern: "GET /c/{site}/admin/people/{person}/role", Access: console.Administrator, Handle: p.askRole},
@@ -116,7 +116,7 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/admin/people/{person}/reactivate", Access: console.Administrator, Handle: p.reactivate},
 		{Pattern: "GET /c/{site}/admin/people/{person}/erase", Access: console.Administrator, Handle: p.askErase},
 		{Pattern: "POST /c/{site}/admin/people/{person}/erase", Access: console.Administrator, Handle: p.erase},
-		{Pattern: "GET /c/{site}/admin/people/{person}/held/{attribute}/{decision}", Access: console.Administrator, Handle: p.askHeld},
+		{Pattern: "GET /c/{site}/admin/people/{person}/held/{attribute}/{decision}", Access: console.Administrator, Handle: p.askHeldDecision},
 		{Pattern: "POST /c/{site}/admin/people/{person}/held/{attribute}/{decision}", Access: console.Administrator, Handle: p.decideHeld},
 		{Pattern: "GET /c/{site}/admin/people/{person}/sign-out", Access: console.Administrator, Handle: p.askSignOutPerson},
 		{Pattern: "POST /c/{site}/admin/people/{person}/sign-out", Access: console.Administrator, Handle: p.signOutPerson},
@@ -243,13 +243,13 @@ func (v *siteVisit) crumbs(more ...console.Crumb) []console.Crumb {
 	return append([]console.Crumb{{Text: v.Site.Name, URL: v.url("")}}, more...)
 }
 
-func (p *Pages) toHome(w http.ResponseWriter, r *http.Request, _ *siteVisit) error {
+func (p *Pages) redirectToHome(w http.ResponseWriter, r *http.Request, _ *siteVisit) error {
 	if site.CheckName(r.PathValue("site")) != nil {
 		return console.ErrNotFound
 	}
 	return p.Console.Redirect(w, r, r.URL.Path+"/", console.Notice{})
 }
 
-func (p *Pages) toOverview(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+func (p *Pages) redirectToOverview(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.Redirect(w, r, v.url("admin/access"), console.Notice{})
 }

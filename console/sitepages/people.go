@@ -21,13 +21,13 @@ type peoplePage struct {
 	Rows   []personRow
 	Empty  console.EmptyState
 	Pager  console.Pager
-	Change string // address that takes the ticked people
+	Change string // address to which the ticked people are posted
 
-	Comparing bool // the search for look-alikes is not complete
+	Comparing bool // whether the search for look-alikes is not complete yet
 }
 
-// lookRow is an account that looks like a person's account.
-type lookRow struct {
+// lookAlikeRow is an account that looks like a person's account.
+type lookAlikeRow struct {
 	UserName                string
 	URL                     string
 	Own, Text               string // the person's name, and the other account's similar one
@@ -35,10 +35,10 @@ type lookRow struct {
 	Words                   string // how to tell the two apart; may be empty
 }
 
-func (v *siteVisit) lookRows(found []roster.LookAlike) []lookRow {
-	var list []lookRow
+func (v *siteVisit) lookAlikeRows(found []roster.LookAlike) []lookAlikeRow {
+	var list []lookAlikeRow
 	for _, l := range found {
-		list = append(list, lookRow{
+		list = append(list, lookAlikeRow{
 			UserName: l.UserName, URL: v.personURL(l.ID, ""), Own: l.Own, Text: l.Text, OwnAttribute: l.OwnAttribute, Attribute: l.Attribute,
 			Words: differenceText(l.Words()),
 		})
@@ -63,10 +63,10 @@ type personRow struct {
 	ID             string
 	Name, UserName string
 	URL            string
-	Self           bool
+	Self           bool // whether it is the administrator who looks at the page
 	Status         console.Badge
-	Waits          bool // a change waits for an administrator
-	LooksLike      []lookRow
+	Waits          bool // whether a change waits for an administrator
+	LooksLike      []lookAlikeRow
 	Role           roster.Role
 	Changed        time.Time
 	ChangedBy      string
@@ -109,7 +109,7 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	}
 	for _, person := range list {
 		row := rowOfPerson(v, person)
-		row.LooksLike = v.lookRows(alike[person.ID])
+		row.LooksLike = v.lookAlikeRows(alike[person.ID])
 		pp.Rows = append(pp.Rows, row)
 	}
 	if query.After != "" {
@@ -121,7 +121,8 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.show(w, r, http.StatusOK, "people", pp)
 }
 
-// blockedText follows the number of deactivated people.
+// blockedText returns the words that follow the number of deactivated people and tell how many of
+// them are blocked.
 func blockedText(n int) string {
 	if n == 0 {
 		return ""

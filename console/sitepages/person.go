@@ -24,25 +24,25 @@ type personPage struct {
 	Person   roster.Person
 	Status   console.Badge
 	ActiveBy string // who set the status last, and when
-	RoleBy   string
+	RoleBy   string // who set the role last, and when
 	RoleText string
 	Roles    []console.Option
 	RoleURL  string // address that changes the role; GET shows the confirmation page
 	RoleNo   string // why the role cannot be changed; empty if that is possible
 	CutURL   string // address that deactivates or reactivates the person; GET shows the confirmation page
 	CutNo    string // why the person cannot be deactivated or reactivated; empty if that is possible
-	EraseURL string // address that changes the role; GET shows the confirmation page; empty while the account is active
+	EraseURL string // address that erases the account; GET shows the confirmation page; empty while the account is active
 	BlockURL string // address that blocks or unblocks the person; GET shows the confirmation page
 	Events   []console.EventRow
 	Held     []heldRow      // held changes: those that wait for an administrator, and refused ones
-	Looks    []lookRow      // people whose names look like this person's
+	Looks    []lookAlikeRow // people whose names look like this person's
 	Others   []console.Fact // all attributes except those of the account
-	SCIMNote string
+	SCIMNote string         // what SCIM may change back
 	Sessions console.SessionList
-	Log      string
+	Log      string // address of the requests about the person
 
-	Identifier string // by which the person signs in with single sign-on; may be empty
-	UnlinkURL  string // GET shows the confirmation page
+	Identifier string // the user identifier by which the person signs in with single sign-on; may be empty
+	UnlinkURL  string // address that removes the user identifier; GET shows the confirmation page
 }
 
 const (
@@ -106,7 +106,7 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err != nil {
 		return err
 	}
-	pp.Looks = v.lookRows(alike[person.ID])
+	pp.Looks = v.lookAlikeRows(alike[person.ID])
 	for _, e := range events {
 		row := v.eventRow(e)
 		row.URL = ""
@@ -196,7 +196,7 @@ func flatten(name string, value any) []console.Fact {
 		for _, sub := range slices.Sorted(maps.Keys(value)) {
 			separator := "."
 			if strings.Contains(name, ":") {
-				separator = ":" // an extension
+				separator = ":" // the value is an extension
 			}
 			list = append(list, flatten(name+separator+sub, value[sub])...)
 		}

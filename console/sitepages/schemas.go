@@ -25,29 +25,30 @@ type schemasSummary struct {
 // that extends them.
 type schemasPage struct {
 	console.Page
-	Action   string
+	Action   string // address of the form
 	Types    []typeView
 	Document string     // the stored document, or the rejected one that was sent
 	Was      string     // version of the stored document that the form was made from
 	Stale    *staleForm // someone else saved another document in the meantime
 	Problems []problem
 	Force    *forceForm // the form to force the change; nil if the change cannot or need not be forced
-	Example  string
+	Example  string     // a sample document to start from
 }
 
-// staleForm shows the document that was saved while the form was open.
+// staleForm shows the document that was saved while the form was open. Text says what happened; Now
+// is that document.
 type staleForm struct{ Text, Now string }
 
 // forceForm asks whether to drop the data that conflicts with the document.
 type forceForm struct {
-	Action   string
+	Action   string // address of the form
 	Notice   *console.Notice
 	Lost     []string // data that will be dropped, with numbers; may be empty
 	Document string   // the document that was sent
-	Token    string   // identifies these numbers
+	Token    string   // stands for exactly this data, so that no other data is dropped
 	Was      string   // the version of the document that the form started from, as in schemasPage
 	Now      string   // the stored document; may be empty
-	TypeName string
+	TypeName string   // the name of the site, which the administrator must type
 	Error    *console.FieldError
 }
 
@@ -66,7 +67,7 @@ type schemaView struct {
 	ID         string
 	Label      string // such as "extension, required"
 	Own        bool   // whether the type comes from the site's document
-	Count      string
+	Count      string // such as "12 attributes"
 	Attributes []attributeView
 }
 
@@ -75,7 +76,7 @@ type attributeView struct {
 	Name  string
 	Type  string
 	Rules string // properties that differ from the default
-	Sub   bool
+	Sub   bool   // whether it is a sub-attribute
 }
 
 // wasDocument is the input that names the stored document the form was made from.
@@ -98,7 +99,7 @@ const exampleDocument = `{
   ]
 }`
 
-func summaryOf(v *siteVisit) schemasSummary {
+func schemasSummaryOf(v *siteVisit) schemasSummary {
 	s := schemasSummary{URL: v.url("admin/access/scim/schemas"), Text: "User and Group as SCIM has them. Attributes and resource types of your own can be added."}
 	if v.Site.Schemas != nil {
 		s.Text = "This site has schemas of its own beside those of SCIM."
@@ -110,7 +111,7 @@ func (p *Pages) showSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit
 	return p.viewSchemas(w, r, v, http.StatusOK, schemasPage{Document: string(v.Site.Schemas)})
 }
 
-func (p *Pages) toSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+func (p *Pages) redirectToSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), console.Notice{})
 }
 
@@ -202,7 +203,7 @@ func (p *Pages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit
 	if err != nil {
 		return p.refuseSchemas(w, r, v, document, err, nil)
 	}
-	return p.savedSchemas(w, r, v, document, nil)
+	return p.redirectSaved(w, r, v, document, nil)
 }
 
 // staleSchemas saves nothing. It shows the typed document next to the one that someone else saved
@@ -268,10 +269,10 @@ func (p *Pages) forceSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 		ask.Notice = &console.Notice{Tone: console.ToneWarning, Title: "Nothing was dropped.", Text: "What is in the way is not what you confirmed: it has changed since. These are the numbers of now."}
 		return p.refuseSchemas(w, r, v, document, err, ask)
 	}
-	return p.savedSchemas(w, r, v, document, dropped)
+	return p.redirectSaved(w, r, v, document, dropped)
 }
 
-func (p *Pages) savedSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, dropped []string) error {
+func (p *Pages) redirectSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, dropped []string) error {
 	text := "The schemas are saved. They hold from the next call on."
 	if len(strings.TrimSpace(string(document))) == 0 {
 		text = "This site has no schemas of its own now."
@@ -291,7 +292,7 @@ func (p *Pages) savedSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 func (p *Pages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, err error, ask *forceForm) error {
 	sp := schemasPage{Document: string(document)}
 	var wrong *scim.RegistryError
-	used, inUse := refusal.About[*site.InUse](err)
+	used, inUse := refusal.About[*site.SchemasInUse](err)
 	switch {
 	case errors.As(err, &wrong):
 		for _, pr := range wrong.Problems {
@@ -305,7 +306,7 @@ func (p *Pages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVis
 			sp.Problems = append(sp.Problems, problem{Where: "This cannot be forced", Text: withFullStop(stuck.String())})
 		}
 		if len(used.Stuck) == 0 {
-			sp.Force = forceOf(v, document, used, ask)
+			sp.Force = forceFormOf(v, document, used, ask)
 		}
 	default:
 		return err
@@ -313,7 +314,7 @@ func (p *Pages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVis
 	return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, sp)
 }
 
-func forceOf(v *siteVisit, document []byte, used *site.InUse, ask *forceForm) *forceForm {
+func forceFormOf(v *siteVisit, document []byte, used *site.SchemasInUse, ask *forceForm) *forceForm {
 	if ask == nil {
 		ask = &forceForm{}
 	}

@@ -18,13 +18,13 @@ type scimPage struct {
 	console.Page
 	Site      site.Site
 	TenantURL console.CopyValue
-	Guide     string
-	Overview  string
+	Guide     string // address of the setup guide
+	Overview  string // address of the overview
 
 	SaveURL, EnableURL, RolesURL string
 
 	Was     []console.HiddenField // the values that the form started from
-	Unsaved bool                  // the form has values that are not saved
+	Unsaved bool                  // whether the form has values that are not saved
 	Trouble *console.Notice       // why nothing was saved; may be nil
 
 	Switches   switchesForm
@@ -39,8 +39,8 @@ type scimPage struct {
 
 // generateForm is the form "Generate a SCIM authorization token".
 type generateForm struct {
-	Action  string // address for the button Generate; the form around it saves
-	Ask     bool   // a token is live; the next page asks what happens to it
+	Action  string // address for the button Generate; the form around the button saves the settings
+	Ask     bool   // whether a token is live already; then the next page asks what happens to it
 	Refused string // why no token can be generated now; empty if one can
 	Number  string // a single-use number, used up by the first POST that contains it
 	Name    string
@@ -51,25 +51,25 @@ type generateForm struct {
 // madeToken is a new token. It is shown only once.
 type madeToken struct {
 	Token  console.CopyValue
-	Label  string
+	Label  string // what the pages call the token
 	Before string // what happened to the previous token; may be empty
 	Note   string // what comes next; may be empty
-	Done   string
+	Done   string // address of the page without the token
 }
 
 // tokenRow is a token in the table.
 type tokenRow struct {
 	Label     string
-	By        string
+	By        string // who created the token
 	Created   time.Time
 	LastUsed  time.Time
-	From      string
+	From      string // where the token was last used from
 	Expires   time.Time
 	Soon      bool   // whether the token expires within a month
 	Note      string // a remark, such as "ends the old one with its first call"
 	EndedText string // why the token ended; only for tokens that have ended
 	EndedAt   time.Time
-	Revoke    string
+	Revoke    string // address that revokes the token
 }
 
 // switchView is a checkbox. With scripts it takes effect at once.
@@ -78,7 +78,7 @@ type switchView struct {
 	On            bool
 	Locked        bool // whether the setting cannot be changed here
 	ByScript      bool // whether the switch works only with a script, because there is no form around it
-	AsksOff       bool // turning it off asks for confirmation
+	AsksOff       bool // whether turning it off asks for confirmation
 }
 
 // EnableSwitch returns the switch Enable SCIM. A page that shows a new token does not allow turning
@@ -122,7 +122,7 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		Guide: v.url("admin/access/scim/guide"), Overview: v.url("admin/access"),
 		SaveURL: v.url("admin/access/scim"), EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
 		Was:      console.WasFields(settingFields(), settingValues(v.Site)),
-		Switches: switchesOf(v.Site), Schemas: summaryOf(v), Searchable: searchable,
+		Switches: switchesOf(v.Site), Schemas: schemasSummaryOf(v), Searchable: searchable,
 	}
 	live := liveTokens(facts.tokens, now)
 	for _, t := range live {
@@ -244,18 +244,18 @@ func (p *Pages) redirectWindow(w http.ResponseWriter, r *http.Request, target st
 	return nil
 }
 
-func (p *Pages) askOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+func (p *Pages) askSwitchOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if !v.Site.SCIMEnabled {
 		return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.Notice{Tone: console.ToneInfo, Text: "SCIM is off already."})
 	}
-	ask, err := p.offPage(r, v)
+	ask, err := p.switchOffPage(r, v)
 	if err != nil {
 		return err
 	}
 	return p.Console.View(w, r, http.StatusOK, "confirm", ask)
 }
 
-func (p *Pages) offPage(r *http.Request, v *siteVisit) (console.ConfirmPage, error) {
+func (p *Pages) switchOffPage(r *http.Request, v *siteVisit) (console.ConfirmPage, error) {
 	counts, err := v.Roster.Counts(r.Context())
 	if err != nil {
 		return console.ConfirmPage{}, err
@@ -283,11 +283,11 @@ func (p *Pages) offPage(r *http.Request, v *siteVisit) (console.ConfirmPage, err
 	return ask, nil
 }
 
-func (p *Pages) switchOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+func (p *Pages) switchSCIMOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
 	}
-	ask, err := p.offPage(r, v)
+	ask, err := p.switchOffPage(r, v)
 	if err != nil {
 		return err
 	}

@@ -19,12 +19,12 @@ import (
 type searchablePage struct {
 	console.Page
 	URL     string // address of the page itself
-	Filling bool   // an index is not complete yet
+	Filling bool   // whether an index is not complete yet
 	Rows    []searchableRow
 	Empty   console.EmptyState
 	BuiltIn []builtInRow
 
-	Action  string
+	Action  string // address of the form that declares an attribute
 	Groups  []optionGroup
 	Chosen  string // the option that is chosen
 	Refused string // why nothing can be declared now; empty if something can
@@ -37,8 +37,8 @@ type searchableRow struct {
 	Schema    string // the URN of an extension; empty for the core schema
 	Type      string
 	State     console.Badge
-	Text      string // "12,300 of 100,000 indexed"
-	Remove    string
+	Text      string // such as "12,300 of 100,000 indexed"
+	Remove    string // address that withdraws the declaration
 }
 
 // builtInRow lists the attributes of a type that every site indexes without a declaration.

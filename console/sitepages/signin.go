@@ -37,8 +37,8 @@ func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 	return &console.PageError{Status: http.StatusUnauthorized, Title: s.Title, Text: s.Text, SignIn: s}
 }
 
-// showLink says whose link it is, but does not use it up: mail programs open links before people
-// do.
+// showLink says whose link it is. It does not use the link up, because mail programs open links
+// before people do.
 func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	pending, err := p.lookAtLink(w, r, v)
 	if err != nil {
@@ -112,7 +112,8 @@ func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.enter(w, r, v, started, "")
 }
 
-// enter gives the browser a new session and leads it to a page. The home page is meant if to is empty.
+// enter gives the browser a new session and leads it to a page. If to is empty, that is the home
+// page.
 func (p *Pages) enter(w http.ResponseWriter, r *http.Request, v *siteVisit, started signin.Session, to string) error {
 	p.endOldSession(r, v)
 	p.Console.SetSession(w, r, SessionCookie, started.Secret)

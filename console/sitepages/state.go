@@ -65,7 +65,7 @@ func (s scimState) Detail() string {
 	return strings.TrimPrefix(rest, "Waiting for the first call. ")
 }
 
-// readFacts is what judge bases the state on.
+// scimFacts is what stateOf bases the state on.
 type scimFacts struct {
 	tokens []site.Token // newest first
 	// calls are the newest calls with a token that the site issued, newest first. Calls of
@@ -208,7 +208,7 @@ func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
 		return scimState{statusOff, "Off. The identity provider is refused; people keep their access and role as they are."}
 	case len(f.tokens) == 0:
 		return scimState{statusNotSetUp, "Not set up. SCIM is on, but there is no token yet: generate one for your identity provider."}
-	case c.lastEnded.Time.After(success) && endedCounts(c.lastEnded, live):
+	case c.lastEnded.Time.After(success) && endedCallMatters(c.lastEnded, live):
 		return scimState{statusRejected, "Rejected. " + endedText(c.lastEnded, f.tokens, now) + " " + lastSuccessText(success, now)}
 	case len(live) == 0:
 		return scimState{statusNotSetUp, "Not set up. No token is live any more: generate one and give it to your identity provider. " + lastSuccessText(success, now)}
@@ -233,9 +233,9 @@ func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
 	return scimState{statusWorking, fmt.Sprintf("Working. %s %s.", last, console.RelativeTime(success, now))}
 }
 
-// endedCounts reports whether a call with an ended token matters. Calls from before the live token
+// endedCallMatters reports whether a call with an ended token matters. Calls from before the live token
 // was created do not: the identity provider has received the new token since.
-func endedCounts(r requestlog.Request, live []site.Token) bool {
+func endedCallMatters(r requestlog.Request, live []site.Token) bool {
 	for _, t := range live {
 		if !r.Time.Before(t.Created) {
 			return true

@@ -84,7 +84,7 @@ func TestState(t *testing.T) {
 			if got.Status != tt.want || !strings.Contains(got.Sentence, tt.says) {
 				t.Errorf("got %s: %s\nwant %s with %q", got.Status, got.Sentence, tt.want, tt.says)
 			}
-			if got.Badge().Text != string(tt.want) || !got.Badge().Tone.Known() {
+			if got.Badge().Text != string(tt.want) || !got.Badge().Tone.IsKnown() {
 				t.Errorf("badge %+v", got.Badge())
 			}
 			if strings.HasPrefix(got.Detail(), string(tt.want)+".") {

@@ -18,7 +18,7 @@ import (
 // card of their own.
 type switchesForm struct {
 	Groups  []radioGroup
-	Ticks   []console.Choice
+	Ticks   []console.Choice // the checkboxes
 	Numbers []numberField
 	Error   *console.FieldError
 }
@@ -118,8 +118,8 @@ func setSettings(s *site.Site, values map[string]string) (wrong *console.FieldEr
 type scimEdit struct {
 	form   url.Values
 	merged console.MergedEdit
-	before site.Site
-	off    bool                // the form turns SCIM off, which needs a confirmation of its own
+	before site.Site           // the site before the edit
+	off    bool                // whether the form turns SCIM off, which needs a confirmation of its own
 	wrong  *console.FieldError // set if the error is errNotSaved because of a wrong value
 }
 
@@ -205,12 +205,12 @@ func (p *Pages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 	if edit.off {
 		return p.Console.Redirect(w, r, v.url("admin/access/scim/off"), n)
 	}
-	return p.Console.Redirect(w, r, withTyped(v, r.PostForm), n)
+	return p.Console.Redirect(w, r, addressWithTyped(v, r.PostForm), n)
 }
 
-// withTyped returns the address of the page SCIM integration with the values typed for a token that
+// addressWithTyped returns the address of the page SCIM integration with the values typed for a token that
 // does not exist yet.
-func withTyped(v *siteVisit, form url.Values) string {
+func addressWithTyped(v *siteVisit, form url.Values) string {
 	q := url.Values{}
 	for _, name := range []string{"name", "expires"} {
 		if text := strings.TrimSpace(form.Get(name)); text != "" {
@@ -272,7 +272,7 @@ func (p *Pages) handleNotSaved(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	asked := v.Site
 	setSettings(&asked, edit.merged.Values) //nolint:errcheck // the caller knows the error already
-	sp.Site, sp.Was = asked, console.WasAgain(r.PostForm, settingFields())
+	sp.Site, sp.Was = asked, console.RepeatWasFields(r.PostForm, settingFields())
 	sp.Switches.showSettings(asked)
 	sp.Switches.showTyped(r.PostForm, edit.wrong)
 	sp.Generate.Name, sp.Generate.Expires = r.PostForm.Get("name"), r.PostForm.Get("expires")

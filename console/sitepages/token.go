@@ -111,7 +111,7 @@ func (p *Pages) askBeforeReplacing(w http.ResponseWriter, r *http.Request, v *si
 	}
 	full := console.RefusalNotice("No token was made", live)
 	full.Text += " " + n.Text
-	return p.Console.Redirect(w, r, withTyped(v, r.PostForm), *full)
+	return p.Console.Redirect(w, r, addressWithTyped(v, r.PostForm), *full)
 }
 
 // refuseToken shows the page again, with the error next to its field.
@@ -128,7 +128,7 @@ func (p *Pages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit
 			values[f.Name] = f.FormValue(r.PostForm)
 		}
 		setSettings(&asked, values) //nolint:errcheck // a wrong number is reported when the settings are saved
-		sp.Site, sp.Was, sp.Unsaved = asked, console.WasAgain(r.PostForm, settingFields()), true
+		sp.Site, sp.Was, sp.Unsaved = asked, console.RepeatWasFields(r.PostForm, settingFields()), true
 		sp.Switches.showSettings(asked)
 		sp.Switches.showTyped(r.PostForm, nil)
 	}
@@ -136,8 +136,8 @@ func (p *Pages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit
 	return p.show(w, r, http.StatusUnprocessableEntity, "scim", sp)
 }
 
-// tokenRequest reads the form. KeepOff is set because the checkbox on the same page decides whether
-// SCIM is on.
+// tokenRequest reads the form. It sets KeepOff, because the checkbox on the same page decides
+// whether SCIM is on.
 func (p *Pages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, *console.FieldError) {
 	req := site.TokenRequest{
 		Name: strings.TrimSpace(r.Form.Get("name")), Actor: v.actor(), FormNumber: r.Form.Get("form"), KeepOff: true,
@@ -207,7 +207,7 @@ func (p *Pages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit)
 				Help: "The old token works until the first call with the new one, so provisioning does not stop.",
 			},
 		},
-		Action: v.url("admin/access/scim/tokens"), Button: "Generate", Cancel: withTyped(v, r.Form),
+		Action: v.url("admin/access/scim/tokens"), Button: "Generate", Cancel: addressWithTyped(v, r.Form),
 		Fields: []console.HiddenField{{Name: "form", Value: console.NewFormNumber()}, {Name: "name", Value: r.Form.Get("name")}, {Name: "expires", Value: r.Form.Get("expires")}},
 	})
 }

@@ -41,7 +41,7 @@ func (p *Pages) unlink(w http.ResponseWriter, r *http.Request, v *siteVisit) err
 	if err != nil {
 		return err
 	}
-	c.IfVersion = 0 // the version of the account does not tell of the identifier
+	c.IfVersion = 0 // the version that the page showed does not change with the identifier, so it proves nothing
 	if _, err := v.Roster.Unlink(r.Context(), person.ID, c); err != nil {
 		return err
 	}

@@ -1,4 +1,3 @@
-// Package rollcall is the root of the module. It holds no code: the rooms are
-// drawn in ARCHITECTURE.md, and arch_test.go beside this file holds the arrows
-// between them as a table.
+// Package rollcall is the root of the module. It holds no code. ARCHITECTURE.md
+// shows the packages, and arch_test.go says which of them may import which.
 package rollcall

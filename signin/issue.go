@@ -130,7 +130,7 @@ type Form struct {
 	Email string // becomes the userName too
 }
 
-// clean trims the fields. It refuses an empty name, a text that is too long, and an address that is
+// clean trims the fields. It refuses an empty name, a value that is too long, and an address that is
 // not an e-mail address, each as refusal.Invalid about "name" or "email".
 func (f Form) clean() (Form, error) {
 	f.Name, f.Email = strings.TrimSpace(f.Name), strings.TrimSpace(f.Email)

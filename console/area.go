@@ -173,8 +173,8 @@ func (w *headerOnly) WriteHeader(status int)      { w.status = status }
 type PageError struct {
 	Status int
 	Title  string
-	Text   string // what happened and what to do next
-	Action *Action
+	Text   string      // what happened and what to do next
+	Action *Action     // a button below the text; may be nil
 	SignIn *SignInPage // the sign-in page to show instead; a guard sets it
 }
 
@@ -190,8 +190,8 @@ type errorPage struct {
 	Page
 	Status  int
 	Text    string
-	Request string // the request number, for the server's administrator; may be empty
-	Action  *Action
+	Request string  // the request number, for the server's administrator; may be empty
+	Action  *Action // a button below the text; may be nil
 }
 
 // backTo returns a link to the start of the frame's area, or nil if the frame has no area.

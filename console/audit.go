@@ -31,7 +31,7 @@ type auditPage struct {
 
 // auditFilter holds the reader's filters.
 type auditFilter struct {
-	Action   string
+	Action   string // address of the form
 	Search   string
 	Actor    string
 	Subject  string // id of the only subject to show; comes from a link
@@ -51,7 +51,7 @@ type choiceGroup struct {
 
 // auditRow is one event.
 type auditRow struct {
-	ID       string // the event's position
+	ID       string // position of the event
 	Time     time.Time
 	Text     string
 	Strong   bool   // whether the row is emphasized, such as the change of a setting
@@ -61,13 +61,13 @@ type auditRow struct {
 	Browser  string // the browser in short, such as "Firefox on Linux"
 	Agent    string // the complete User-Agent
 	Where    string // the site or directory where it happened
-	WhereURL string
+	WhereURL string // page of that site or directory
 	URL      string // page of the event's subject; may be empty
 
 	Name       string // name of the event
 	ActorKind  string
 	ActorID    string
-	Subject    string
+	Subject    string // id of the subject
 	SameActor  string // address of all events of this actor
 	SameFrom   string // address of all events from this network address
 	SameObject string // address of all events of this subject
@@ -90,7 +90,7 @@ type AuditLog struct {
 	Kinds   []string     // prefixes of the event names that the filter offers
 	Crumbs  []Crumb
 	Title   string
-	Lead    string
+	Lead    string                   // one or two sentences under the title
 	Link    func(event.Event) string // returns the page of an event's subject, or ""
 }
 

@@ -221,10 +221,10 @@ func (m *MergedEdit) SavedNotice(text string, last *event.Event) Notice {
 // field that two people changed.
 type conflictPage struct {
 	Page
-	Action    string
-	Cancel    string
+	Action    string // address that takes the answers
+	Cancel    string // address of the page with the stored values
 	Conflicts []editConflict
-	Fields    []HiddenField
+	Fields    []HiddenField // hidden inputs of the form
 }
 
 // AskEdit shows the page with both values of each field in conflict. action is the address that

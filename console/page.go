@@ -28,7 +28,7 @@ type Page struct {
 
 // AreaName is the heading of the sidebar.
 type AreaName struct {
-	Name string // such as "acme"
+	Name string // name of the site or directory, such as "acme"
 	Kind string // one of "Site", "Directory" and "Operators"
 	URL  string
 }
@@ -36,14 +36,14 @@ type AreaName struct {
 // MenuItem is a line of the sidebar. Without a URL it is a heading.
 type MenuItem struct {
 	Text, Icon, URL string
-	Selected        bool // the current page belongs to this item
+	Selected        bool // whether the current page belongs to this item
 }
 
 // Visitor is the signed-in user.
 type Visitor struct {
 	Name    string
-	Role    string
-	Home    string // may be empty
+	Role    string // such as "Administrator"
+	Home    string // address of the user's start page; may be empty
 	SignOut string // address of the sign-out; takes a POST
 }
 

@@ -10,15 +10,15 @@ import (
 type SessionList struct {
 	Rows    []SessionRow
 	SignOut string // address that ends all sessions; GET shows the confirmation page
-	Hint    string
+	Hint    string // a sentence below the list; may be empty
 }
 
 // SessionRow is one session.
 type SessionRow struct {
-	Own     bool // whether it is the session of the person who looks at the page
-	Browser string
+	Own     bool   // whether it is the session of the person who looks at the page
+	Browser string // the browser in short, such as "Firefox on Linux"
 	Agent   string // the complete User-Agent
-	Address string
+	Address string // network address of the sign-in
 	Last    string // network address of the last use, if it differs from the first one
 	Created time.Time
 	Used    time.Time // when it was last used

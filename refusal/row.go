@@ -7,8 +7,8 @@ import (
 
 // Row is a refusal of one row of a file. Why.Field is the name of the column.
 type Row struct {
-	Line int // the line number in the file; 0 if the row does not come from a file
-	Why  *Error
+	Line int    // the line number in the file; 0 if the row does not come from a file
+	Why  *Error // the refusal itself
 }
 
 // Error names the line and the column, if known.

@@ -39,8 +39,8 @@ type draft struct {
 	addresses func(string) bool // whether the request names an attribute; nil means always
 
 	held     []HeldChange // the held changes of a user after this change, if setsHeld
-	setsHeld bool
-	applied  []string // the attributes whose held change is applied
+	setsHeld bool         // whether held is set
+	applied  []string     // the attributes whose held change is applied
 
 	revives         bool // whether the request revives a deactivated account
 	dropsIdentifier bool // whether the request also removes the account's user identifier
@@ -457,12 +457,12 @@ func (rec *Record) document() (scim.Resource, error) {
 
 // preparedChange is a change that is ready to be written.
 type preparedChange struct {
-	rec         Record // the stored record, with its Values and Unique
-	old         scim.Resource
-	draft       *draft
-	next        Record
-	changed     bool // whether the document or the state of the resource changes
-	heldChanged bool // whether the held changes of the person change
+	rec         Record        // the stored record, with its Values and Unique
+	old         scim.Resource // the stored document
+	draft       *draft        // the changed document
+	next        Record        // the record after the change
+	changed     bool          // whether the document or the state of the resource changes
+	heldChanged bool          // whether the held changes of the person change
 }
 
 // prepare makes the new document of a record and everything that follows from it.

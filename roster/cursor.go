@@ -22,7 +22,7 @@ const CursorTimeout = time.Hour
 // request still needs a valid token. A cursor works only for the query that created it. Resources
 // added or removed elsewhere in the list do not move it.
 type cursor struct {
-	Expires int64  `json:"e"` // seconds since 1970
+	Expires int64  `json:"e"` // when the cursor expires, in seconds since 1970
 	Query   []byte `json:"q"` // hash of site, kind, filter and sort
 	Count   int    `json:"c"`
 

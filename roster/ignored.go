@@ -10,7 +10,7 @@ import (
 // the request log, and its clause for the sentence.
 type ignoredPart struct {
 	scim.Ignored
-	clause string
+	clause string // the words for the sentence
 }
 
 // notChanged starts the reasons of attributes that stay as they are. Attributes with the same

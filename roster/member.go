@@ -26,8 +26,8 @@ type Membership struct {
 	Display string // the displayName of the group
 }
 
-// membersTogether is how many members are read or written by one statement.
-const membersTogether = 1_000
+// membersPerStatement is how many members are read or written by one statement.
+const membersPerStatement = 1_000
 
 // Members streams the members of a group in the order of their ids, with their displayNames if
 // named is set. It reads page by page, without a transaction, so members added or removed meanwhile
@@ -38,7 +38,7 @@ func (r *Roster) Members(ctx context.Context, group string, named bool) iter.Seq
 			return
 		}
 		for page, err := range pages(func(after string) ([]Member, error) {
-			return r.store.Members(ctx, r.site.ID, group, after, membersTogether, named)
+			return r.store.Members(ctx, r.site.ID, group, after, membersPerStatement, named)
 		}) {
 			if err != nil {
 				yield(Member{}, fmt.Errorf("read members of group %s: %w", group, err))
@@ -63,7 +63,7 @@ func pages(read func(after string) ([]Member, error)) iter.Seq2[[]Member, error]
 				yield(nil, err)
 				return
 			}
-			if len(page) > 0 && !yield(page, nil) || len(page) < membersTogether {
+			if len(page) > 0 && !yield(page, nil) || len(page) < membersPerStatement {
 				return
 			}
 			after = page[len(page)-1].ID
@@ -91,11 +91,12 @@ func (r *Roster) Groups(ctx context.Context, ids ...string) (map[string][]Member
 type MemberList struct {
 	ids       []string
 	packedIDs *strings.Builder // the memory that holds the characters of the ids
-	sorted    bool
-	nameless  bool // whether a member was sent without a value
+	sorted    bool             // whether ids are sorted and distinct
+	nameless  bool             // whether a member was sent without a value
 }
 
-const packedBytes = 64 << 10
+// packedBlockBytes is how many bytes of ids share one block of memory.
+const packedBlockBytes = 64 << 10
 
 // Add adds one member by its value as it was sent. An empty value means that the member was sent
 // without one.
@@ -108,7 +109,7 @@ func (l *MemberList) Add(value string) {
 	}
 	if l.packedIDs == nil || l.packedIDs.Cap()-l.packedIDs.Len() < len(id) {
 		l.packedIDs = &strings.Builder{}
-		l.packedIDs.Grow(max(packedBytes, len(id)))
+		l.packedIDs.Grow(max(packedBlockBytes, len(id)))
 	}
 	from := l.packedIDs.Len()
 	l.packedIDs.WriteString(id)
@@ -195,10 +196,10 @@ type membersEdit struct {
 	group  string
 	draft  *draft
 
-	unknown int
+	unknown int // how many of the named members do not exist
 }
 
-// apply applies one step of a PATCH.
+// apply applies one edit of the list of members.
 func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
 	ids, err := memberListOf(e.Values).distinctIDs()
 	if err != nil {
@@ -234,7 +235,7 @@ func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 // add adds the ids that are not members yet.
 func (m *membersEdit) add(ctx context.Context, ids []string) error {
 	now := m.roster.nowInMillis()
-	for some := range slices.Chunk(ids, membersTogether) {
+	for some := range slices.Chunk(ids, membersPerStatement) {
 		known, err := m.knownMembers(ctx, some)
 		if err != nil {
 			return err
@@ -288,7 +289,7 @@ func (m *membersEdit) reportUnknown(id string) {
 
 func (m *membersEdit) remove(ctx context.Context, ids []string) error {
 	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) })
-	for some := range slices.Chunk(asked, membersTogether) {
+	for some := range slices.Chunk(asked, membersPerStatement) {
 		removed, err := m.tx.RemoveMembers(ctx, m.group, some)
 		if err != nil {
 			return err
@@ -303,7 +304,7 @@ func (m *membersEdit) remove(ctx context.Context, ids []string) error {
 func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	var missing []string
 	for page, err := range pages(func(after string) ([]Member, error) {
-		return m.tx.Members(ctx, m.group, after, membersTogether, false)
+		return m.tx.Members(ctx, m.group, after, membersPerStatement, false)
 	}) {
 		if err != nil {
 			return err
@@ -331,7 +332,7 @@ func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 func (m *membersEdit) memberElements(ctx context.Context, locations map[scim.TypeName]string) ([]any, error) {
 	var list []any
 	for page, err := range pages(func(after string) ([]Member, error) {
-		return m.tx.Members(ctx, m.group, after, membersTogether, true)
+		return m.tx.Members(ctx, m.group, after, membersPerStatement, true)
 	}) {
 		if err != nil {
 			return nil, err

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	defaultPage = 50
+	defaultPage = 50 // people on a page, if the query does not say
 	maxPage     = 500
 )
 
@@ -30,7 +30,7 @@ type Person struct {
 	Version     int64
 	Created     time.Time
 
-	LastChange       Stamp // the last change of anything
+	LastChange       Stamp // the last change of the account, of any kind
 	LastActiveChange Stamp // the last change of Active
 	LastRoleChange   Stamp // the last change of Role
 	LastSignIn       time.Time
@@ -63,9 +63,9 @@ const (
 type PeopleQuery struct {
 	Search string // part of a user name, display name or e-mail address, ignoring case
 	Status Status
-	Role   Role // selects people with this role; empty means any role
-	After  string
-	Limit  int // 0 means 50; at most 500
+	Role   Role   // selects people with this role; empty means any role
+	After  string // as People returned it with the page before; empty for the first page
+	Limit  int    // 0 means 50; at most 500
 }
 
 // Counts are the numbers of people in a roster. Deactivated includes Blocked.

@@ -130,7 +130,7 @@ type Document struct {
 	JSON     []byte
 	Created  time.Time // UTC, to the millisecond, as in meta
 	Modified time.Time
-	Position int64  // the resource's position in lists
+	Position int64  // orders the resources of a list by their creation
 	SortKey  string // in a sorted list: the sort key, as scim.Sort.Key returns it
 
 	// Active says whether a user may sign in. It does not change when a client removes the
@@ -163,8 +163,8 @@ type Stamp struct {
 // must be unique.
 type Value struct {
 	Path    string // "emails.value", or the id of a declared attribute
-	Folded  string
-	Element int // index of the element that has the value
+	Folded  string // the value as it is compared
+	Element int    // index of the element that has the value
 }
 
 // Record is a resource as the store keeps it.
@@ -273,10 +273,10 @@ type ListQuery struct {
 	Kind   scim.TypeName
 	Filter *scim.Filter // selects resources; nil means all
 	Sort   *scim.Sort   // the sort order; nil means by creation
-	Offset int
-	After  *Place // instead of Offset: the page that follows this place
-	Before *Place // instead of Offset: the last Count that precede this place
-	Count  int
+	Offset int          // how many matching resources come before the page
+	After  *Place       // instead of Offset: the page that follows this place
+	Before *Place       // instead of Offset: the last Count that precede this place
+	Count  int          // how many resources the page has at most
 
 	Groups    bool // whether users are shown with their groups, so that their versions include the groups
 	ScanLimit int  // how many documents may be read to find the matching ones
@@ -346,7 +346,7 @@ type Tx interface {
 	AddMembers(ctx context.Context, group string, members []Member, at time.Time) (added []string, err error)
 	// RemoveMembers returns the members that it removed.
 	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
-	// Members is Store.Members.
+	// Members does the same as Store.Members.
 	Members(ctx context.Context, group, after string, limit int, named bool) ([]Member, error)
 	// CountMembers counts the members of a group, up to most.
 	CountMembers(ctx context.Context, group string, most int) (int, error)

@@ -26,11 +26,11 @@ import (
 const LeaseKind = "searchable"
 
 const (
-	// indexTogether is how many resources share one transaction of Advance. It is small, so that
+	// resourcesPerTransaction is how many resources share one transaction of Advance. It is small, so that
 	// other writers wait only milliseconds.
-	indexTogether = 100
-	// indexSteps is how many transactions make one slice.
-	indexSteps = 50
+	resourcesPerTransaction = 100
+	// transactionsPerSlice is how many transactions make one slice.
+	transactionsPerSlice = 50
 )
 
 // Indexing is the indexing progress of one declared attribute.
@@ -52,8 +52,8 @@ func (r *Roster) Indexing(ctx context.Context) ([]Indexing, error) {
 // Advance does one slice of indexing: it writes value rows for a few thousand resources. It returns
 // the time at which the next slice is due, or zero if nothing is left to do.
 func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
-	for range indexSteps {
-		more, err := r.Store.Index(ctx, site.ID(key), epoch, indexTogether)
+	for range transactionsPerSlice {
+		more, err := r.Store.Index(ctx, site.ID(key), epoch, resourcesPerTransaction)
 		if errors.Is(err, refusal.NotFound) {
 			return time.Time{}, nil
 		}

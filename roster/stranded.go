@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// strandedTogether is how many resources DropStranded reads at once.
-const strandedTogether = 200
+// strandedPerRead is how many resources DropStranded reads at once.
+const strandedPerRead = 200
 
 // DropStranded implements site.DropStranded. A resource that loses data gets its next version and
 // an event, as with any other change. The others stay as they are. It holds few resources in memory
@@ -71,7 +71,7 @@ func (d *strandedDropper) dropType(ctx context.Context, change site.SchemaChange
 // eachResource calls do with every resource of a kind, oldest first.
 func (d *strandedDropper) eachResource(ctx context.Context, kind scim.TypeName, do func(context.Context, Record) error) error {
 	for after := (Place{}); ; {
-		some, err := d.tx.Records(ctx, kind, after, strandedTogether)
+		some, err := d.tx.Records(ctx, kind, after, strandedPerRead)
 		if err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func (d *strandedDropper) eachResource(ctx context.Context, kind scim.TypeName, 
 			}
 			after = PlaceOf(rec.Document)
 		}
-		if len(some) < strandedTogether {
+		if len(some) < strandedPerRead {
 			return nil
 		}
 	}

@@ -49,15 +49,15 @@ const (
 type inspectedResponse struct {
 	response  *etree.Element
 	assertion *etree.Element // decrypted if it was encrypted
-	encrypted bool
-	key       *KeyPair // the key that decrypted the assertion
-	signed    bool     // whether the response or the assertion carries a signature
-	signers   []signer // the signers, one for each signature
+	encrypted bool           // whether the assertion was encrypted
+	key       *KeyPair       // the key that decrypted the assertion
+	signed    bool           // whether the response or the assertion carries a signature
+	signers   []signer       // the signers, one for each signature
 }
 
 // signer holds the method of a signature and the certificate that it names.
 type signer struct {
-	method string
+	method string            // the signature algorithm
 	cert   *x509.Certificate // the certificate; nil if the signature names none
 }
 

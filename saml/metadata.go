@@ -68,7 +68,7 @@ type entityDescriptor struct {
 
 type idpDescriptor struct {
 	Keys []struct {
-		Use          string   `xml:"use,attr"`
+		Use          string   `xml:"use,attr"` // "signing", "encryption", or empty for both
 		Certificates []string `xml:"http://www.w3.org/2000/09/xmldsig# KeyInfo>X509Data>X509Certificate"`
 	} `xml:"urn:oasis:names:tc:SAML:2.0:metadata KeyDescriptor"`
 	SignIn  []endpoint `xml:"urn:oasis:names:tc:SAML:2.0:metadata SingleSignOnService"`

@@ -328,7 +328,7 @@ func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 		subs  map[string]any
 		found bool
 	}
-	foundByKey := make(map[string]bool, len(sent)) // keys to remove; true once one was found
+	foundByKey := make(map[string]bool, len(sent)) // the keys to remove, each with whether an element with the key was found
 	var selectors []*selector
 	for _, e := range sent {
 		byValue, byType := removalKeys(attr, e)

@@ -42,7 +42,7 @@ type filterParser struct {
 	valuePathAttribute *Attribute // inside a value path: the attribute before the brackets, if it is known
 	inValuePath        bool       // whether the parser is inside a value path
 	termCount          int
-	bracketDepth       int // open brackets
+	bracketDepth       int // number of open brackets
 
 	allowUnknown bool // whether a name that rt lacks counts as unassigned instead of being an error
 	unknownName  bool // whether the error is a name that rt lacks, not a mistake in the grammar

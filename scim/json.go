@@ -40,7 +40,7 @@ type scanner struct {
 	text     string
 	pos      int
 	depth    int
-	asMaps   bool
+	asMaps   bool                   // whether to read objects into maps, as a Resource holds them
 	isWanted func(name string) bool // with asMaps: which top-level members to read; nil for all
 }
 

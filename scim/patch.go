@@ -22,7 +22,7 @@ type Patch struct {
 
 	mode           Mode
 	ignored        []Ignored
-	operationCount int        // operations in the request
+	operationCount int        // number of operations in the request
 	shownAs        []Resource // the resource as a GET shows it; there may be several such forms
 }
 

@@ -6,7 +6,7 @@ import "strings"
 type Projection struct {
 	include        bool                       // whether the request has the parameter "attributes"
 	names          map[string]map[string]bool // the attributes that the request names, by name or URN:name, each with its named sub-attributes; nil for all of them
-	urns           map[string]bool            // the extensions that are named as a whole
+	urns           map[string]bool            // the URNs of extensions that are named as a whole
 	hasRequestOnly bool                       // whether the type has attributes that are shown only on request
 	rt             *ResourceType
 }

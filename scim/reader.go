@@ -15,7 +15,7 @@ type reader struct {
 	mode         Mode
 	forPatch     bool // values of PATCH operations: null means "unassign this sub-attribute"
 	keepHollow   bool // keep elements without content: a later operation of the PATCH may fill them
-	forRemoval   bool // the values select the elements to remove
+	forRemoval   bool // whether the values select the elements to remove
 	forReplace   bool // the body of a PUT, where null differs from an attribute that is left out
 	forCreate    bool // the body of a POST, where no stored value can be lost
 	fixes        []Fix
@@ -473,7 +473,7 @@ func (d *reader) readNumber(path AttrPath, raw any, want string, read func(strin
 	return nil, wrongTypeError(path, want, raw)
 }
 
-// readComplex reads an object.
+// readComplex reads a value of a complex attribute, which is an object.
 func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) {
 	if s, ok := raw.(string); ok {
 		return d.readStringAsComplex(a, path, s)

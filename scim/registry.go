@@ -101,8 +101,8 @@ const maxCachedRegistries = 256
 // schemas does not have them read again for each request. The zero value is ready to use.
 type Registries struct {
 	mu     sync.RWMutex
-	seed   maphash.Seed
-	cached map[uint64]cachedRegistry
+	seed   maphash.Seed              // for the hashes of documents
+	cached map[uint64]cachedRegistry // by the hash of the document
 }
 
 type cachedRegistry struct {

@@ -185,7 +185,7 @@ func (g *Registry) Losses(next *Registry) []Loss {
 	return losses
 }
 
-// typeLosses compares two versions of a resource type.
+// typeLosses lists the losses between two versions of a resource type.
 func typeLosses(old, next *ResourceType) []Loss {
 	d := differ{typeName: next.ID}
 	d.compareAttributes(AttrPath{}, old.Schema.Attributes, next.Schema.Attributes)

@@ -50,7 +50,7 @@ type registryReader struct {
 	problems []Problem
 	schemas  []*Schema
 	byURN    map[string]*Schema // by folded URN
-	placeOf  map[*Schema]string
+	placeOf  map[*Schema]string // where each schema stands in the document
 	types    []*ResourceType
 	refs     []reference
 }

@@ -1,6 +1,6 @@
 package scim
 
-// Mode is how tolerant reading is.
+// Mode says how tolerant the reading of a request is.
 type Mode int
 
 // Lenient accepts the forms that identity providers send beyond the RFC and reports each one as a

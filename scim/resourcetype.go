@@ -115,7 +115,7 @@ func (rt *ResourceType) Resolve(name string) (path AttrPath, attr, sub *Attribut
 // UniqueAttribute is an attribute whose value may occur only once among the resources of a type.
 type UniqueAttribute struct {
 	Path AttrPath
-	Leaf *Attribute // the compared attribute or sub-attribute
+	Leaf *Attribute // the attribute or sub-attribute whose values are compared
 }
 
 // Unique lists the unique attributes and sub-attributes of a type.

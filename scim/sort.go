@@ -10,7 +10,7 @@ import (
 // Sort is an order of resources. RFC 7644 §3.4.2.3.
 type Sort struct {
 	Path       AttrPath
-	Attr       *Attribute // the compared attribute or sub-attribute
+	Attr       *Attribute // the attribute or sub-attribute whose values are compared
 	Descending bool
 }
 

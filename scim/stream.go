@@ -78,11 +78,11 @@ type streamReader struct {
 	reader
 	input       *bufio.Reader
 	attr        *Attribute
-	each        func(any) error
-	rest        []byte // the body with an empty list in the place of the streamed one
-	sawList     bool   // whether the body has the streamed list
-	valueNumber int    // 1-based number of the current value
-	valueText   []byte // the current value, as the body spells it
+	each        func(any) error // receives each value
+	rest        []byte          // the body with an empty list in the place of the streamed one
+	sawList     bool            // whether the body has the streamed list
+	valueNumber int             // 1-based number of the current value
+	valueText   []byte          // the current value, as the body spells it
 
 	primary      bool     // whether Each received a primary value
 	unknownNames []string // names from values in which no name was known

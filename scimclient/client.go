@@ -31,8 +31,8 @@ const mediaType = "application/scim+json"
 // speaks about its groups. It is safe for concurrent use.
 type Client struct {
 	*endpoint
-	resourceType *resourceType
-	groups       *Client
+	resourceType *resourceType  // users or groups
+	groups       *Client        // the client for groups; nil in that client itself
 	listsMembers atomic.Bool    // whether the application has shown the members of a group
 	slash        [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
 }
@@ -51,8 +51,8 @@ type endpoint struct {
 
 // resourceType is what differs between requests about users and about groups.
 type resourceType struct {
-	path    string // below the Tenant URL
-	query   string // sent with each read and each search
+	path    string // path below the Tenant URL
+	query   string // query string of each read and each search
 	noun    string // the noun for one object in messages, such as "an account"
 	newBody func(changes []provision.Change, d provision.Dialect) ([]byte, error)
 }
@@ -155,7 +155,7 @@ func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 	case provision.TypeInteger:
 		h := fnv.New64a()
 		_, _ = io.WriteString(h, id)
-		return int64(h.Sum64()>>12) | 1<<50, true // small enough to be exact in JavaScript too
+		return int64(h.Sum64()>>12) | 1<<50, true // small enough for an exact number in JavaScript too
 	case provision.TypeDateTime:
 		h := fnv.New32a()
 		_, _ = io.WriteString(h, id)

@@ -141,8 +141,8 @@ func (a answer) jsonMembers() map[string]any {
 
 // parsed is the body of an answer as a JSON object.
 type parsed struct {
-	done   bool
-	fields map[string]any
+	done   bool           // whether the body was parsed
+	fields map[string]any // nil if the body is no JSON object
 }
 
 // isPage reports whether the body is a web page.
@@ -208,7 +208,7 @@ func (a answer) explainRedirect() (detail, advice string) {
 		return "The application redirects without saying where to.", "Check the Tenant URL: it must be the final address of the SCIM endpoint."
 	}
 	shown := *to
-	shown.RawQuery, shown.Fragment, shown.User = "", "", nil // a filter names people
+	shown.RawQuery, shown.Fragment, shown.User = "", "", nil // leave out the query: its filter names people
 	detail = fmt.Sprintf("The application redirects to %s; redirects are not followed.", &shown)
 	base, below := strings.CutSuffix(strings.TrimRight(shown.EscapedPath(), "/"), a.path)
 	tenant := shown.Scheme + "://" + shown.Host + base

@@ -20,7 +20,7 @@ type answer struct {
 	body     []byte // the body; nil if there is none or if stream is set
 	stream   stream
 	size     int    // bytes in memory while the stream is written
-	location string // absolute; only for an answer about one resource
+	location string // the absolute URL of the resource; only for an answer about one resource
 	etag     string
 }
 
@@ -30,8 +30,8 @@ type stream func(w *bufio.Writer) error
 // headerError is a protocol error with the response header that belongs to it.
 type headerError struct {
 	err    *scim.Error
-	header string
-	value  string
+	header string // name of the header
+	value  string // value of the header
 }
 
 func (r *headerError) Error() string { return r.err.Error() }

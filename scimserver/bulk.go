@@ -33,12 +33,12 @@ type bulk struct {
 	waitingFor map[*operation][]*operation // the operations that were run without their reference to the key, because the key was still running; they get it once the key has ended
 
 	failOnErrors int // the number of failures after which the request stops; 0 means no limit
-	failed       int
+	failed       int // how many operations have failed
 }
 
 // operation is one operation of a bulk request, with its result.
 type operation struct {
-	number  int // 1-based, as in the request
+	number  int // position in the request, 1-based
 	method  string
 	path    string
 	bulkID  string
@@ -53,7 +53,7 @@ type operation struct {
 	location    string
 	etag        string
 	status      int
-	response    *scim.Error
+	response    *scim.Error    // the error of a failed operation
 	withheld    []withheldPart // data that refers to resources that did not exist yet
 }
 
@@ -61,8 +61,8 @@ type operation struct {
 type progress int
 
 const (
-	untouched progress = iota
-	running            // also while it waits for an operation that it refers to
+	untouched progress = iota // its turn has not come
+	running                   // also while it waits for an operation that it refers to
 	finished
 )
 

@@ -25,17 +25,17 @@ type exchange struct {
 	cancel context.CancelFunc // ends ctx
 
 	place       place
-	method      string   // the request's method; GET for HEAD
-	ifMatch     []string // values of If-Match
-	ifNoneMatch []string // values of If-None-Match
-	acceptsJSON bool     // Accept names application/scim+json or application/json
-	openBody    func(limit int64) (body, error)
-	original    *http.Request // the request as the handler got it; its Pattern tells outer handlers the route
+	method      string                          // the request's method; GET for HEAD
+	ifMatch     []string                        // values of If-Match
+	ifNoneMatch []string                        // values of If-None-Match
+	acceptsJSON bool                            // whether Accept names application/scim+json or application/json
+	openBody    func(limit int64) (body, error) // checks the headers and starts to read the body
+	original    *http.Request                   // the request as the handler got it; its Pattern tells outer handlers the route
 
 	site         site.Site
 	token        site.Token
 	roster       *roster.Roster
-	base         string // "https://…/c/acme/auth/scim/v2", for locations
+	base         string // start of every location, such as "https://…/c/acme/auth/scim/v2"
 	mode         scim.Mode
 	resourceType *scim.ResourceType // the type of the endpoint; nil when it has none
 
@@ -105,7 +105,7 @@ func (x *exchange) warnOfOtherAddress(public string) {
 // foreignHosts remembers up to maxForeignHosts hosts that a warning has named.
 type foreignHosts struct {
 	mu    sync.Mutex
-	named map[string]bool
+	named map[string]bool // the hosts that a warning has named
 }
 
 // maxForeignHosts bounds the number of warnings, because a client can send any Host header.

@@ -26,9 +26,9 @@ type query struct {
 	excludedAttributes []string
 	sortBy             string
 	sortOrder          string
-	cursor             string // empty for the first page
-	byCursor           bool
-	hasStartIndex      bool // whether startIndex was given
+	cursor             string // the cursor of the page; empty for the first page
+	byCursor           bool   // whether the client pages by cursor
+	hasStartIndex      bool   // whether startIndex was given
 	fixes              []scim.Fix
 }
 
@@ -60,7 +60,7 @@ func parseQuery(raw string) (query, error) {
 		}
 		seen[key] = true
 		if key != "filter" && key != "cursor" && spaced != "" {
-			text = spaced // attribute names have no plus signs
+			text = spaced // no attribute name has a plus sign, so the client means spaces
 		}
 		if err := q.set(key, text); err != nil {
 			return q, err

@@ -135,7 +135,7 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 		if err != nil {
 			return err
 		}
-		if p.order == nil { // this type does not have the attribute
+		if p.order == nil { // resources of this type do not have the attribute
 			none := order.Key(scim.Resource{})
 			for i := range some {
 				some[i].key = none
@@ -148,7 +148,7 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 	for _, s := range all[min(l.query.startIndex-1, len(all)):min(reach, len(all))] {
 		doc, err := x.roster.Get(x.ctx, s.view.resourceType.ID, s.id)
 		if errors.Is(err, refusal.NotFound) {
-			continue // deleted since the list was read
+			continue // the resource was deleted after the list was read
 		}
 		if err != nil {
 			return err

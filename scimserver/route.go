@@ -40,7 +40,7 @@ type route struct {
 
 // routes are all other places below the base.
 var routes = []route{
-	// Everything at once
+	// All resources at once
 	{"", wholeEndpoint, methods{"GET": (*exchange).listAll}},
 	{".search", wholeEndpoint, methods{"POST": (*exchange).searchAll}},
 	{"Bulk", wholeEndpoint, methods{"POST": (*exchange).doBulk}},

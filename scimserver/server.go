@@ -53,7 +53,7 @@ func (h *Handler) Before(next http.Handler) http.Handler {
 // The server's own timeouts bound how long a large body takes to arrive or leave.
 const (
 	timeLimit = 30 * time.Second
-	logTime   = 5 * time.Second
+	logTime   = 5 * time.Second // for writing the row of a request to the log
 )
 
 // ServeHTTP answers one request. It never redirects.

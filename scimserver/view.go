@@ -16,7 +16,7 @@ type view struct {
 	resourceType *scim.ResourceType
 	projection   scim.Projection
 
-	projectionGiven bool // attributes or excludedAttributes were given
+	projectionGiven bool // whether the query has attributes or excludedAttributes
 	showsMembers    bool // whether to show the members of a group, which are written as they are read
 	showsGroups     bool // whether to show the groups of a user, or a version that includes them
 
@@ -168,7 +168,7 @@ type listing struct {
 type entry struct {
 	view     view
 	doc      roster.Document
-	rendered []byte
+	rendered []byte // the resource as the answer shows it
 
 	groups map[string][]roster.Membership // the groups of all users in the list, if they are shown
 }

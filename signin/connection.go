@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Mode says who signs in by SAML.
+// Mode says whether people sign in by SAML.
 type Mode string
 
 // The modes of a connection.

@@ -27,8 +27,8 @@ type SchemasInUse struct {
 // affects.
 type SchemaUse struct {
 	Loss  scim.Loss
-	Count int // resources for which the change is refused
-	Drops int // resources that lose values if the change is forced
+	Count int // number of resources for which the change is refused
+	Drops int // number of resources that lose values if the change is forced
 }
 
 // StuckResources counts resources that would break a rule of the new schemas even after a forced change has
@@ -138,7 +138,7 @@ func SchemasVersion(doc []byte) string {
 type SchemaChange struct {
 	Old, Next *scim.Registry
 	Losses    []scim.Loss // the losses that harm stored resources
-	Actor     string
+	Actor     string      // who changes the schemas
 }
 
 // DropStranded removes from the stored resources what does not fit the next schemas, in the

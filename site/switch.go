@@ -8,7 +8,7 @@ type DeleteMode string
 const (
 	RefuseDelete       DeleteMode = "refuse"     // SCIM gets an error that says how to change this
 	DeactivateOnDelete DeleteMode = "deactivate" // the account stays, but is deactivated
-	DeleteForGood      DeleteMode = "delete"     // cannot be undone
+	DeleteForGood      DeleteMode = "delete"     // the account is deleted; this cannot be undone
 )
 
 // Bounds of Settings.RateLimit, in requests per second. Entra sends up to 25 by itself, so a lower

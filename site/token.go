@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	tokenPrefix    = "rollcall_" // lets secret scanners find tokens
+	tokenPrefix    = "rollcall_" // the prefix by which secret scanners find tokens
 	checksumLength = 6
 	maxTokenName   = 100
 )
@@ -79,7 +79,7 @@ type TokenRequest struct {
 	Name    string
 	Expires time.Time // zero means never
 	Mode    TokenMode
-	Actor   string
+	Actor   string // who generates the token
 
 	// FormNumber is the single-use number of a form, so that sending the form again makes no second
 	// token (ErrFormUsed). It is empty if there is no form.

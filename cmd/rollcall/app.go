@@ -192,10 +192,10 @@ type jobSettings struct {
 	tenantURL string
 	secret    []byte // the Secret Token, sealed
 	scope     provision.Scope
-	actions   string
-	rehire    provision.Rehire
-	swaps     provision.Swaps
-	exact     string
+	actions   string           // as --actions takes them
+	rehire    provision.Rehire // what happens to the account of a person who is hired again
+	swaps     provision.Swaps  // what happens to people who have each other's matching values
+	exact     string           // as --exact-case takes it
 	status    provision.Status
 }
 
@@ -209,7 +209,7 @@ func settingsOf(job provision.Job) (jobSettings, error) {
 	}, nil
 }
 
-// exactWords returns the value for --exact-case.
+// exactWords returns the setting as --exact-case takes it.
 func exactWords(s *provision.Schema, m *provision.ObjectMapping) string {
 	if exact := s.ExactCase(m); len(exact) > 0 {
 		return strings.Join(exact, ",")
@@ -554,7 +554,7 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 		phrase.Count(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, d.Status)
 }
 
-// actionWords returns the values for --actions.
+// actionWords returns the actions as --actions takes them.
 func actionWords(f provision.FlowTypes) []string {
 	var words []string
 	for _, a := range []struct {

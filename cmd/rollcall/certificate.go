@@ -11,12 +11,12 @@ import (
 // certificate is the server's TLS certificate with its key. It reads the two files again when one
 // of them has changed, so a renewal needs no restart.
 type certificate struct {
-	cert, key string
+	cert, key string // paths of the two files
 	log       *slog.Logger
 
 	mu    sync.Mutex
-	pair  *tls.Certificate
-	files [2]os.FileInfo // the files as they were when they were last read
+	pair  *tls.Certificate // the certificate that was read last
+	files [2]os.FileInfo   // the files as they were when they were last read
 }
 
 // readCertificate reads both files for the first time.

@@ -58,8 +58,8 @@ type gatherer struct {
 	now      func() time.Time
 
 	mu        sync.Mutex
-	lastQuery time.Time
-	cached    []metrics.Sample
+	lastQuery time.Time        // when the database was last asked
+	cached    []metrics.Sample // the samples that it gave
 }
 
 const (

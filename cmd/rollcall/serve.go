@@ -48,9 +48,9 @@ const pruneCheckInterval = time.Minute
 // serveFlags holds the flags that say how a server is reached and what it may reach.
 type serveFlags struct {
 	listen   string
-	cert     string
-	key      string
-	proxies  []string
+	cert     string        // file with the certificate
+	key      string        // file with the key of the certificate
+	proxies  []string      // addresses of trusted proxies
 	logAs    string        // the format of the log
 	interval time.Duration // the time between cycles
 	settle   time.Duration // how long a create whose answer was lost may still be in progress
@@ -235,8 +235,8 @@ func (c *command) printFirstLink(ctx context.Context, s *services) error {
 
 // endpoints is where a running server listens, and what it tells its visitors.
 type endpoints struct {
-	pages   net.Listener // SCIM and pages
-	metrics net.Listener // Prometheus metrics; nil for none
+	pages   net.Listener // for SCIM and pages
+	metrics net.Listener // for Prometheus metrics; nil for none
 	proxies web.Proxies
 	contact string // the contact in security.txt; "" for no such file
 }

@@ -21,8 +21,8 @@ type looksLikeJSON struct {
 	Value        string `json:"value"`
 	OwnAttribute string `json:"ownAttribute"` // the person's own attribute that it looks like
 	OwnValue     string `json:"ownValue"`
-	Has          string `json:"has,omitempty"`    // characters that the own value does not have
-	OwnHas       string `json:"ownHas,omitempty"` // characters that the other value does not have
+	Has          string `json:"has,omitempty"`    // characters of Value that OwnValue does not have
+	OwnHas       string `json:"ownHas,omitempty"` // characters of OwnValue that Value does not have
 }
 
 func (c *command) siteLookAlikes() *cobra.Command {

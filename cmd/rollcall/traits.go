@@ -19,7 +19,7 @@ type access int
 
 const (
 	noDatabase access = iota
-	reads             // reads: never creates a database or a key
+	reads             // reads the database; never creates a database or a key
 	writes            // writes to an existing database
 	makes             // creates the database if there is none
 )

@@ -294,8 +294,8 @@ func (c *command) keyPath(db *store.DB) (string, error) {
 
 // lostKeyError refuses to make a new key in place of one that is still needed.
 type lostKeyError struct {
-	file   string
-	sealed int
+	file   string // the missing key file
+	sealed int    // how many stored credentials the lost key sealed
 }
 
 func (e *lostKeyError) Error() string {

@@ -153,7 +153,7 @@ type cause struct {
 	text   string // the sentence of the newest call
 	method string
 	result requestlog.Result
-	calls  int
+	calls  int             // how many calls have this cause
 	people map[string]bool // people that the calls are about
 	who    string          // person of the newest call
 }

@@ -19,8 +19,8 @@ type guidePage struct {
 	Groups      bool          // whether the site accepts groups
 	DisplayName bool          // whether userName must match the display name assertion
 
-	Mappings []guideMapping
-	Trouble  []guideTrouble
+	Mappings []guideMapping // the rows of the attribute mapping table
+	Trouble  []guideTrouble // the table of problems
 }
 
 // guideMapping is a row of the guide's attribute mapping table, copied exactly.

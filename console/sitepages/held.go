@@ -19,7 +19,7 @@ type heldRow struct {
 	Time                time.Time
 	By                  string // who asked for the change
 	Refused             string // who refused the change; empty while the change waits
-	ApplyURL, RefuseURL string
+	ApplyURL, RefuseURL string // addresses that apply or refuse the change
 }
 
 // heldRows lists a person's held changes. Those that wait for a decision come first.

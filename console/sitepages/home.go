@@ -12,7 +12,7 @@ import (
 type homePage struct {
 	console.Page
 	Person   roster.Person
-	RoleText string
+	RoleText string // what the role is for
 	Admin    bool   // whether the person is an administrator
 	Overview string // address of the overview
 	People   string // address of the list of people

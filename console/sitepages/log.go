@@ -33,7 +33,7 @@ type logPage struct {
 
 // logFilter holds the reader's filters.
 type logFilter struct {
-	Action   string
+	Action   string // address of the form
 	Search   string
 	From, To string // the days that were typed into the form
 	Results  []console.Option
@@ -52,8 +52,8 @@ type logRow struct {
 	Who     string // name of the user or group that the request is about
 	What    string // what the request did, in short
 	Result  console.Badge
-	Asked   string // method and path, in short
-	Millis  string
+	Asked   string   // method and path, in short
+	Millis  string   // how long the request took
 	Chips   []string // such as "2 corrected"
 	Note    string   // a remark about this row; may be empty
 	Changes []changedValue
@@ -63,10 +63,10 @@ type logRow struct {
 	Subject string   // id of the resource that the request is about
 	Fixes   []string
 	Ignored []string
-	Token   string
-	Remote  string
-	Full    string // method and path in full
-	Curl    console.CopyValue
+	Token   string            // the token that the request came with
+	Remote  string            // network address of the client
+	Full    string            // method and path in full
+	Curl    console.CopyValue // the request as a curl command
 }
 
 // changedValue is an attribute with its value before and after.

@@ -68,9 +68,9 @@ type personRow struct {
 	Waits          bool // whether a change waits for an administrator
 	LooksLike      []lookAlikeRow
 	Role           roster.Role
-	Changed        time.Time
-	ChangedBy      string
-	ChangedText    string
+	Changed        time.Time // when the account last changed
+	ChangedBy      string    // who changed it
+	ChangedText    string    // what was changed
 	LastSignIn     time.Time
 }
 

@@ -25,7 +25,7 @@ type personPage struct {
 	Status   console.Badge
 	ActiveBy string // who set the status last, and when
 	RoleBy   string // who set the role last, and when
-	RoleText string
+	RoleText string // what the role is for
 	Roles    []console.Option
 	RoleURL  string // address that changes the role; GET shows the confirmation page
 	RoleNo   string // why the role cannot be changed; empty if that is possible

@@ -21,7 +21,7 @@ type scimPage struct {
 	Guide     string // address of the setup guide
 	Overview  string // address of the overview
 
-	SaveURL, EnableURL, RolesURL string
+	SaveURL, EnableURL, RolesURL string // addresses that save the form, Enable SCIM, and the switch of roles
 
 	Was     []console.HiddenField // the values that the form started from
 	Unsaved bool                  // whether the form has values that are not saved
@@ -75,7 +75,7 @@ type tokenRow struct {
 // switchView is a checkbox. With scripts it takes effect at once.
 type switchView struct {
 	ID, Name, URL string
-	On            bool
+	On            bool // whether the switch is on
 	Locked        bool // whether the setting cannot be changed here
 	ByScript      bool // whether the switch works only with a script, because there is no form around it
 	AsksOff       bool // whether turning it off asks for confirmation

@@ -22,7 +22,7 @@ type searchablePage struct {
 	Filling bool   // whether an index is not complete yet
 	Rows    []searchableRow
 	Empty   console.EmptyState
-	BuiltIn []builtInRow
+	BuiltIn []builtInRow // the attributes that every site indexes
 
 	Action  string // address of the form that declares an attribute
 	Groups  []optionGroup

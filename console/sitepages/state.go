@@ -144,7 +144,7 @@ func (f scimFacts) switchedOn() time.Time {
 
 // callSummary summarizes the newest rows of the request log.
 type callSummary struct {
-	total, changes, failed int
+	total, changes, failed int                // numbers of calls
 	lastCall               requestlog.Request // the newest call with an accepted token
 	lastSuccess            time.Time          // time of the newest successful call
 	lastEnded              requestlog.Request // the newest call whose token had ended

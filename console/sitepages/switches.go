@@ -116,8 +116,8 @@ func setSettings(s *site.Site, values map[string]string) (wrong *console.FieldEr
 
 // scimEdit saves a form of the page SCIM integration to the site.
 type scimEdit struct {
-	form   url.Values
-	merged console.MergedEdit
+	form   url.Values          // the form as it was sent
+	merged console.MergedEdit  // the form compared with the stored settings
 	before site.Site           // the site before the edit
 	off    bool                // whether the form turns SCIM off, which needs a confirmation of its own
 	wrong  *console.FieldError // set if the error is errNotSaved because of a wrong value

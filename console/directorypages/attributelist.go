@@ -254,7 +254,7 @@ func (p *Pages) showAttribute(w http.ResponseWriter, r *http.Request, l attribut
 	pg.Was = console.WasFields(listedFields(l.side), stored)
 	if form := p.keptForm(r, l.appVisit, l.attributeURL(a.Name)); form != nil {
 		pg = p.attributesPage(l, &a, l.typed(form))
-		pg.Was, pg.Unsaved = console.WasAgain(form, listedFields(l.side)), true
+		pg.Was, pg.Unsaved = console.RepeatWasFields(form, listedFields(l.side)), true
 	}
 	return p.show(w, r, http.StatusOK, "attributes", pg)
 }
@@ -299,7 +299,7 @@ func (p *Pages) saveAttribute(w http.ResponseWriter, r *http.Request, l attribut
 	pg := p.attributesPage(l, &a, l.typed(r.PostForm))
 	switch {
 	case pg.refuse(err, l.side):
-		pg.Was, pg.Unsaved = console.WasAgain(r.PostForm, listedFields(l.side)), true
+		pg.Was, pg.Unsaved = console.RepeatWasFields(r.PostForm, listedFields(l.side)), true
 		return p.show(w, r, http.StatusUnprocessableEntity, "attributes", pg)
 	case err != nil:
 		return p.handleJobError(w, r, l.appVisit, err)

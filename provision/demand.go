@@ -116,7 +116,7 @@ func (r *run) demanded(ctx context.Context, objectIDs []string) (*demand, error)
 		if err != nil {
 			return nil, err
 		}
-		known, err := r.e.Store.Known(ctx, r.job.Key, id)
+		known, err := r.e.Store.KnownAbout(ctx, r.job.Key, id)
 		if err != nil {
 			return nil, err
 		}

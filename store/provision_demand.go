@@ -17,11 +17,11 @@ func (s Provisioning) Demand(ctx context.Context, k provision.Key, listed []prov
 		now := micros(tx.Now())
 		for _, l := range listed {
 			if l.Lane == provision.Memberships {
-				if err := t.readMembers(ctx, groupIn(l.ObjectID), ""); err != nil {
+				if err := t.readMembers(ctx, groupOfMembersID(l.ObjectID), ""); err != nil {
 					return err
 				}
 			}
-			if err := t.importOne(ctx, l, now); err != nil {
+			if err := t.putOnWorkList(ctx, l, now); err != nil {
 				return err
 			}
 		}

@@ -20,7 +20,7 @@ import (
 func (c *command) appCommand() *cobra.Command {
 	return groupCommand("app", "Enterprise applications of a directory",
 		c.appCreate(), c.appList(), c.appShow(), c.appSet(), c.appRename(), c.appDelete(),
-		c.appAssign(), c.appUnassign(), c.appRole(), c.appExportSchema(), c.appImportSchema())
+		c.appAssign(), c.appUnassign(), c.appRole(), c.appMapping(), c.appAttribute(), c.appExportSchema(), c.appImportSchema())
 }
 
 // jobFlags are the provisioning settings that `app create` and `app set` share.

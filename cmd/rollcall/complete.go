@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -143,6 +144,16 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(provision.SwapsAsk, provision.SwapsTemporary), true
 	case "--exact-case":
 		return completionOf("none", "displayName", "userName"), true
+	case "--side":
+		return completionOf(provision.TargetList, provision.SourceList), true
+	case "--type":
+		return completionOf(provision.AttributeTypes()...), true
+	case "--apply":
+		return completionOf("always", "creation"), true
+	case "--expression":
+		return expressionWords(start), true
+	case "--source":
+		return attributeWords("", ""), true
 	case "--absent":
 		return completionOf("keep", "soft-delete"), true
 	case "--mode":
@@ -189,7 +200,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		found := attributeWords("", "=")
 		found.unfinished = true
 		return found, true
-	case "", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
+	case "", "PLACE", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--create-settle", "--session-length", "--session-idle":
 		return completion{}, true
 	}
@@ -242,6 +253,10 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		names, err = s.groupNames(ctx, cmd, args[0], start)
 	case want == "ROLE" || want == "--role" && len(args) > 1:
 		names, err = s.roleNames(ctx, args[0], args[1])
+	case want == "ATTRIBUTE" && area == "app":
+		names, err = s.targetNames(ctx, cmd, args[0], args[1])
+	case want == "VERSION":
+		names, err = s.versionNames(ctx, args[0], args[1])
 	case want == "CAUSE":
 		names, err = s.causeNames(ctx, args[0], args[1])
 	case want == "MEMBER":
@@ -351,6 +366,52 @@ func (s *services) roleNames(ctx context.Context, directoryName, appName string)
 	names = append(names, directory.DefaultAccess.DisplayName)
 	for _, r := range own {
 		names = append(names, r.Value)
+	}
+	return names, err
+}
+
+// jobOf returns the job of an application.
+func (s *services) jobOf(ctx context.Context, directoryName, appName string) (provision.Job, error) {
+	h, err := s.directories.OpenNamed(ctx, directoryName)
+	if err != nil {
+		return provision.Job{}, err
+	}
+	app, err := h.Application(ctx, appName)
+	if err != nil {
+		return provision.Job{}, err
+	}
+	return s.jobs.Get(ctx, jobKey(h, app))
+}
+
+// targetNames returns the attributes that a command about a mapping or an attribute list can name.
+func (s *services) targetNames(ctx context.Context, cmd *cobra.Command, directoryName, appName string) ([]string, error) {
+	job, err := s.jobOf(ctx, directoryName, appName)
+	if err != nil {
+		return nil, err
+	}
+	f := listFlags{side: string(provision.TargetList)}
+	f.groups, _ = cmd.Flags().GetBool("groups") //nolint:errcheck // every such command has the flag
+	if side, err := cmd.Flags().GetString("side"); err == nil {
+		f.side = side
+	}
+	_, _, all, err := f.list(cmd, job.Schema)
+	names := make([]string, len(all))
+	for i, a := range all {
+		names[i] = a.Name
+	}
+	return names, err
+}
+
+// versionNames returns the numbers of the versions of an application's mappings.
+func (s *services) versionNames(ctx context.Context, directoryName, appName string) ([]string, error) {
+	job, err := s.jobOf(ctx, directoryName, appName)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.jobs.Versions(ctx, job.Key, 0, maxCompletions)
+	names := make([]string, len(list))
+	for i, v := range list {
+		names[i] = strconv.FormatInt(v.Number, 10)
 	}
 	return names, err
 }

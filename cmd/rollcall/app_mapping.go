@@ -1,0 +1,468 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+func (c *command) appMapping() *cobra.Command {
+	return groupCommand("mapping", "Attribute mappings of an application (ATTRIBUTE is a target attribute)",
+		c.mappingList(), c.mappingShow(), c.mappingSet(), c.mappingRemove(), c.mappingMove(), c.mappingRestoreDefault(), c.mappingVersion())
+}
+
+// mappingFlags say which mapping of an application a command is about, and whether it asks.
+type mappingFlags struct {
+	groups, yes bool
+}
+
+func (f *mappingFlags) register(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.groups, "groups", false, "the mapping of groups instead of that of users")
+}
+
+// of returns the mapping that the flags name.
+func (f *mappingFlags) of(s *provision.Schema) (*provision.ObjectMapping, error) {
+	if f.groups {
+		return s.GroupMapping()
+	}
+	return s.UserMapping()
+}
+
+// rowJSON is a row of a mapping in --json output.
+type rowJSON struct {
+	Place      int    `json:"place"`
+	Target     string `json:"target"`
+	Type       string `json:"type"`
+	Source     string `json:"source,omitempty"`
+	Default    string `json:"default,omitempty"`
+	Precedence int    `json:"precedence,omitempty"`
+	Apply      string `json:"apply"`
+	FlowNull   bool   `json:"flowNull"`
+}
+
+func rowsOf(s *provision.Schema, m *provision.ObjectMapping) []rowJSON {
+	out := make([]rowJSON, len(m.AttributeMappings))
+	for i := range m.AttributeMappings {
+		r := s.Row(m, &m.AttributeMappings[i])
+		out[i] = rowJSON{i + 1, r.Target, string(r.Type), r.Source, r.Default, r.Precedence, string(r.Apply), r.FlowNull}
+	}
+	return out
+}
+
+// findRow returns the row that writes a target attribute.
+func findRow(s *provision.Schema, m *provision.ObjectMapping, target string) (rowJSON, error) {
+	for _, r := range rowsOf(s, m) {
+		if r.Target == target {
+			return r, nil
+		}
+	}
+	return rowJSON{}, fmt.Errorf("%s is not mapped in %q: rollcall app mapping list shows the rows", target, m.Name)
+}
+
+func (c *command) mappingList() *cobra.Command {
+	var f mappingFlags
+	cmd := &cobra.Command{
+		Use: "list DIRECTORY APP", Short: "List the rows of a mapping: what each target attribute gets", Args: exactArguments("DIRECTORY", "APP"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			job, err := s.jobs.Get(cmd.Context(), jobKey(h, app))
+			if err != nil {
+				return err
+			}
+			m, err := f.of(job.Schema)
+			if err != nil {
+				return err
+			}
+			out := rowsOf(job.Schema, m)
+			lines := make([][]string, len(out))
+			for i, r := range out {
+				match := ""
+				if r.Precedence > 0 {
+					match = strconv.Itoa(r.Precedence)
+				}
+				lines[i] = []string{strconv.Itoa(r.Place), r.Target, sourceWords(r), match}
+			}
+			for _, name := range job.Schema.UnmappedRequired(m) {
+				c.note("Required in the attribute list, and not mapped: %s", oneLine(name))
+			}
+			return c.print(out, func(w io.Writer) {
+				printTable(w, "The mapping has no rows.", []string{"Place", "Target attribute", "Value", "Matching precedence"}, lines)
+			})
+		}),
+	}
+	f.register(cmd)
+	return cmd
+}
+
+// sourceWords returns what a row gives, in one line: an attribute in brackets, a constant in
+// quotation marks, an expression as it is.
+func sourceWords(r rowJSON) string {
+	words := r.Source
+	switch provision.MappingType(r.Type) {
+	case provision.DirectMapping:
+		words = "[" + r.Source + "]"
+	case provision.ConstantMapping:
+		words = strconv.Quote(r.Source)
+	case provision.NoMapping:
+		words = "None"
+	}
+	if r.Default != "" {
+		words += ", default " + strconv.Quote(r.Default)
+	}
+	return words
+}
+
+func (c *command) mappingShow() *cobra.Command {
+	var f mappingFlags
+	cmd := &cobra.Command{
+		Use: "show DIRECTORY APP ATTRIBUTE", Short: "Show one row of a mapping", Args: exactArguments("DIRECTORY", "APP", "ATTRIBUTE"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			job, err := s.jobs.Get(cmd.Context(), jobKey(h, app))
+			if err != nil {
+				return err
+			}
+			m, err := f.of(job.Schema)
+			if err != nil {
+				return err
+			}
+			r, err := findRow(job.Schema, m, args[0])
+			if err != nil {
+				return err
+			}
+			return c.print(r, func(w io.Writer) { printRow(w, r) })
+		}),
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func printRow(w io.Writer, r rowJSON) {
+	matches, flows := "no", "no"
+	if r.Precedence > 0 {
+		matches = strconv.Itoa(r.Precedence)
+	}
+	if r.FlowNull {
+		flows = "yes"
+	}
+	fmt.Fprintf(w, "Target attribute       %s\nMapping type           %s\nValue                  %s\nDefault value if null  %s\nMatching precedence    %s\nApply this mapping     %s\nFlow null values       %s\nPlace                  %d\n",
+		oneLine(r.Target), r.Type, oneLine(r.Source), oneLine(r.Default), matches, r.Apply, flows, r.Place)
+}
+
+// rowFlags are the parts of a row that `app mapping set` changes.
+type rowFlags struct {
+	mappingFlags
+	source, constant, expression, defaultValue, apply string
+	none, flowNull                                    bool
+	match                                             int
+}
+
+func (c *command) mappingSet() *cobra.Command {
+	var f rowFlags
+	cmd := &cobra.Command{
+		Use: "set DIRECTORY APP ATTRIBUTE", Short: "Add a row to a mapping, or change it", Args: exactArguments("DIRECTORY", "APP", "ATTRIBUTE"),
+		Long: `Sets what ATTRIBUTE gets. Changes what the flags name and leaves the rest. A new row needs
+one of --source, --constant, --expression and --none.
+
+Asks first when users in scope then get other values, or when accounts would be switched off.
+--yes answers that question.`,
+		Example: `  rollcall app mapping set contoso Acme displayName --expression 'Join(" ", [givenName], [surname])'
+  rollcall app mapping set contoso Acme externalId --source objectId --match 2`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			edit, err := f.edit(cmd)
+			if err != nil {
+				return err
+			}
+			var added bool
+			before, after, err := c.editSchema(cmd, s, h, app, f.yes, func(now provision.Job) (provision.Job, error) {
+				m, err := f.of(now.Schema)
+				if err != nil {
+					return now, err
+				}
+				row, replaces := provision.RowEdit{Target: args[0], Apply: provision.FlowAlways}, ""
+				for i := range m.AttributeMappings {
+					if m.AttributeMappings[i].TargetAttributeName == args[0] {
+						row, replaces = now.Schema.Row(m, &m.AttributeMappings[i]), args[0]
+					}
+				}
+				if added = replaces == ""; added && !f.hasValue(cmd) {
+					return now, usagef(cmd, "%s is not mapped yet: give --source, --constant, --expression or --none", args[0])
+				}
+				edit(&row)
+				return now.SetRow(m.Name, replaces, row, s.jobs.Attributes)
+			})
+			if err != nil {
+				return c.withPointer(f.expression, err)
+			}
+			did := "changed"
+			switch {
+			case added:
+				did = "added"
+			case before.LookAtAll == after.LookAtAll:
+				did = "like that before"
+			}
+			return c.printChangedRow(after, &f.mappingFlags, args[0], did)
+		}),
+	}
+	f.register(cmd)
+	cmd.Flags().StringVar(&f.source, "source", "", "Direct: the source attribute")
+	cmd.Flags().StringVar(&f.constant, "constant", "", "Constant: the value")
+	cmd.Flags().StringVar(&f.expression, "expression", "", "Expression: how the value is made")
+	cmd.Flags().BoolVar(&f.none, "none", false, "None: only --default, when an account is created")
+	cmd.Flags().StringVar(&f.defaultValue, "default", "", "Default value if null; none for no default value")
+	cmd.Flags().IntVar(&f.match, "match", 0, "Matching precedence, from 1; 0: no account is found by this attribute")
+	cmd.Flags().StringVar(&f.apply, "apply", "", "always, or creation: only during object creation")
+	cmd.Flags().BoolVar(&f.flowNull, "flow-null", false, "Flow null values; --flow-null=false switches it off")
+	yesFlag(cmd, &f.yes)
+	return cmd
+}
+
+func (f *rowFlags) hasValue(cmd *cobra.Command) bool {
+	given := cmd.Flags().Changed
+	return given("source") || given("constant") || given("expression") || f.none
+}
+
+// edit returns a function that applies the given flags to a row.
+func (f *rowFlags) edit(cmd *cobra.Command) (func(*provision.RowEdit), error) {
+	given := cmd.Flags().Changed
+	var edits []func(*provision.RowEdit)
+	values := 0
+	for _, v := range []struct {
+		given bool
+		kind  provision.MappingType
+		text  string
+	}{
+		{given("source"), provision.DirectMapping, f.source},
+		{given("constant"), provision.ConstantMapping, f.constant},
+		{given("expression"), provision.ExpressionMapping, f.expression},
+		{f.none, provision.NoMapping, ""},
+	} {
+		if v.given {
+			values++
+			edits = append(edits, func(r *provision.RowEdit) { r.Type, r.Source = v.kind, v.text })
+		}
+	}
+	if values > 1 {
+		return nil, usagef(cmd, "--source, --constant, --expression and --none exclude each other")
+	}
+	if given("default") {
+		edits = append(edits, func(r *provision.RowEdit) {
+			if r.Default = f.defaultValue; r.Default == "none" {
+				r.Default = ""
+			}
+		})
+	}
+	if given("match") {
+		edits = append(edits, func(r *provision.RowEdit) { r.Precedence = f.match })
+	}
+	if given("apply") {
+		apply, err := parseOneOf(cmd, "apply", f.apply, "always", "creation")
+		if err != nil {
+			return nil, err
+		}
+		flow := map[string]provision.AttributeFlowType{"always": provision.FlowAlways, "creation": provision.FlowObjectAddOnly}[apply]
+		edits = append(edits, func(r *provision.RowEdit) { r.Apply = flow })
+	}
+	if given("flow-null") {
+		edits = append(edits, func(r *provision.RowEdit) { r.FlowNull = f.flowNull })
+	}
+	if len(edits) == 0 {
+		return nil, usagef(cmd, "nothing to set: give at least one of --source, --constant, --expression, --none, --default, --match, --apply, --flow-null")
+	}
+	return func(r *provision.RowEdit) {
+		for _, edit := range edits {
+			edit(r)
+		}
+	}, nil
+}
+
+// printChangedRow prints a row after a change.
+func (c *command) printChangedRow(job provision.Job, f *mappingFlags, target, did string) error {
+	m, err := f.of(job.Schema)
+	if err != nil {
+		return err
+	}
+	r, err := findRow(job.Schema, m, target)
+	if err != nil {
+		return err
+	}
+	for _, name := range job.Schema.UnmappedRequired(m) {
+		c.note("Required in the attribute list, and not mapped: %s", oneLine(name))
+	}
+	return c.print(r, func(w io.Writer) { fmt.Fprintf(w, "The mapping of %s was %s.\n", oneLine(target), did) })
+}
+
+func (c *command) mappingRemove() *cobra.Command {
+	var f mappingFlags
+	cmd := &cobra.Command{
+		Use: "remove DIRECTORY APP ATTRIBUTE", Short: "Remove a row of a mapping", Args: exactArguments("DIRECTORY", "APP", "ATTRIBUTE"),
+		Long: `Removes the row of ATTRIBUTE. Values that accounts have stay, and are no longer kept up to
+date. Asks first; --yes answers that question.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			question := fmt.Sprintf("This removes the mapping of %s: it is no longer kept up to date at %s, and accounts keep the value that they have.", args[0], app.Name)
+			_, after, err := c.editSchemaAsking(cmd, s, h, app, f.yes, question, func(now provision.Job) (provision.Job, error) {
+				m, err := f.of(now.Schema)
+				if err != nil {
+					return now, err
+				}
+				return now.RemoveRow(m.Name, args[0], s.jobs.Attributes)
+			})
+			if err != nil {
+				return err
+			}
+			m, err := f.of(after.Schema)
+			if err != nil {
+				return err
+			}
+			for _, name := range after.Schema.UnmappedRequired(m) {
+				c.note("Required in the attribute list, and not mapped: %s", oneLine(name))
+			}
+			return c.print(map[string]string{"removed": args[0]}, func(w io.Writer) { fmt.Fprintf(w, "The mapping of %s was removed.\n", oneLine(args[0])) })
+		}),
+	}
+	f.register(cmd)
+	yesFlag(cmd, &f.yes)
+	return cmd
+}
+
+func (c *command) mappingMove() *cobra.Command {
+	var f mappingFlags
+	cmd := &cobra.Command{
+		Use: "move DIRECTORY APP ATTRIBUTE PLACE", Short: "Move a row to another place, from 1; values are sent in this order", Args: exactArguments("DIRECTORY", "APP", "ATTRIBUTE", "PLACE"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			place, err := strconv.Atoi(args[1])
+			if err != nil {
+				return usagef(cmd, "PLACE is a number from 1, not %q", args[1])
+			}
+			_, after, err := c.editSchema(cmd, s, h, app, true, func(now provision.Job) (provision.Job, error) {
+				m, err := f.of(now.Schema)
+				if err != nil {
+					return now, err
+				}
+				return now.MoveRow(m.Name, args[0], place, s.jobs.Attributes)
+			})
+			if err != nil {
+				return err
+			}
+			return c.printChangedRow(after, &f, args[0], fmt.Sprintf("moved to place %d", place))
+		}),
+	}
+	f.register(cmd)
+	return cmd
+}
+
+func (c *command) mappingRestoreDefault() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "restore-default DIRECTORY APP", Short: "Restore default mappings: all rows, scoping filters and attribute lists", Args: exactArguments("DIRECTORY", "APP"),
+		Long: `Sets the mappings that a new application has: rows, scoping filters, Target Object Actions
+and attribute lists. The mappings of today stay as a version. Asks first; --yes answers
+that question.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			now, err := s.jobs.Get(cmd.Context(), jobKey(h, app))
+			if err != nil {
+				return err
+			}
+			after := now
+			if after.Schema, err = s.jobs.Template(); err != nil {
+				return err
+			}
+			harm, err := mappingHarm(cmd.Context(), s, h, app, now, after)
+			if err != nil {
+				return err
+			}
+			question := strings.TrimSpace("This sets the default mappings and scoping filters of " + app.Name + ", and everybody is looked at again. " + harm)
+			if err := c.confirm(cmd, yes, question, app.Name); err != nil {
+				return err
+			}
+			job, err := s.jobs.RestoreDefaultMappings(cmd.Context(), now.Key, now.LookAtAll, actor)
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]any{"restored": true, "revision": job.LookAtAll}, func(w io.Writer) { fmt.Fprintf(w, "The default mappings of %s are set.\n", oneLine(app.Name)) })
+		}),
+	}
+	yesFlag(cmd, &yes)
+	return cmd
+}
+
+// editSchema saves a change of the mappings, all at once. It asks first if the change has an effect
+// on people, and again if that effect changed before the answer. It returns the job before and after.
+func (c *command) editSchema(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, decide func(provision.Job) (provision.Job, error)) (before, after provision.Job, err error) {
+	return c.editSchemaAsking(cmd, s, h, app, yes, "", decide)
+}
+
+// editSchemaAsking is editSchema with a question that is asked in any case, if it is not empty.
+func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, always string, decide func(provision.Job) (provision.Job, error)) (before, after provision.Job, err error) {
+	agreed := ""
+	for {
+		var question string
+		after, err = s.jobs.EditSchema(cmd.Context(), jobKey(h, app), func(now provision.Job) (provision.Job, error) {
+			before = now
+			changed, err := decide(now)
+			if err != nil || yes {
+				return changed, err
+			}
+			harm, err := mappingHarm(cmd.Context(), s, h, app, now, changed)
+			if err != nil {
+				return now, err
+			}
+			if question = strings.TrimSpace(always + " " + harm); question != agreed {
+				return now, errAsk
+			}
+			return changed, nil
+		}, actor)
+		if !errors.Is(err, errAsk) {
+			return before, after, err
+		}
+		if err := c.confirm(cmd, yes, question, app.Name); err != nil {
+			return before, after, err
+		}
+		agreed = question
+	}
+}
+
+// mappingHarm describes what changed mappings do to people; "" if nothing needs confirmation.
+func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (string, error) {
+	accounts, err := harmBetween(ctx, s, h, app, now, after)
+	if err != nil {
+		return "", err
+	}
+	e, err := s.jobs.Effect(ctx, now, after)
+	if err != nil {
+		return "", err
+	}
+	var does []string
+	if accounts != "" {
+		does = append(does, accounts)
+	}
+	if e.Changed > 0 {
+		var names []string
+		for _, a := range e.Attributes {
+			names = append(names, fmt.Sprintf("%s of %d", a.Target, a.People))
+		}
+		does = append(does, fmt.Sprintf("%s other values at %s: %s.", phrase.Count(e.Changed, "user in scope gets", "users in scope get"), app.Name, strings.Join(names, ", ")))
+	}
+	if e.Failing > 0 {
+		does = append(does, fmt.Sprintf("The mapping fails for %s in scope; first: %s: %s", phrase.Count(e.Failing, "user", "users"), e.Failures[0].Name, e.Failures[0].Text))
+	}
+	was, err := now.Schema.UserMapping()
+	if err != nil {
+		return "", err
+	}
+	is, err := after.Schema.UserMapping()
+	if err != nil {
+		return "", err
+	}
+	if was.Disables() && !is.Disables() && e.Linked > 0 {
+		does = append(does, fmt.Sprintf("No row tells %s any more who must not have access: %s as they are when their users leave.", app.Name, phrase.Count(e.Linked, "linked account stays", "linked accounts stay")))
+	}
+	return strings.Join(does, " "), nil
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+func (c *command) mappingVersion() *cobra.Command {
+	return groupCommand("version", "Earlier mappings of an application", c.versionList(), c.versionShow(), c.versionRestore())
+}
+
+// versionJSON is a version of the mappings in --json output.
+type versionJSON struct {
+	Version int64  `json:"version"`
+	Time    string `json:"time"`
+	Actor   string `json:"actor,omitempty"`
+	Change  string `json:"change"`
+}
+
+func (c *command) versionList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list DIRECTORY APP", Short: "List the versions of the mappings, newest first", Args: exactArguments("DIRECTORY", "APP"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			if _, err := s.jobs.Get(cmd.Context(), jobKey(h, app)); err != nil {
+				return err
+			}
+			list, err := s.jobs.Versions(cmd.Context(), jobKey(h, app), 0, provision.KeptVersions)
+			if err != nil {
+				return err
+			}
+			out, lines := make([]versionJSON, len(list)), make([][]string, len(list))
+			for i, v := range list {
+				out[i] = versionJSON{v.Number, formatJSONTime(v.At), v.Actor, v.Words}
+				lines[i] = []string{strconv.FormatInt(v.Number, 10), c.formatTime(v.At), v.Actor, v.Words}
+			}
+			return c.print(out, func(w io.Writer) {
+				printTable(w, "There is no version yet.", []string{"Version", "Time", "By", "Change"}, lines)
+			})
+		}),
+	}
+}
+
+// openVersion returns the version that an argument names.
+func openVersion(cmd *cobra.Command, s *services, key provision.Key, arg string) (provision.MappingVersion, error) {
+	number, err := strconv.ParseInt(arg, 10, 64)
+	if err != nil {
+		return provision.MappingVersion{}, usagef(cmd, "VERSION is a number, not %q", arg)
+	}
+	v, err := s.jobs.Version(cmd.Context(), key, number)
+	if errors.Is(err, provision.ErrNoVersion) {
+		return v, fmt.Errorf("the mappings have no version %d, or no longer: rollcall app mapping version list shows those that are kept", number)
+	}
+	return v, err
+}
+
+func (c *command) versionShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show DIRECTORY APP VERSION", Short: "Show what differs between a version of the mappings and those of today", Args: exactArguments("DIRECTORY", "APP", "VERSION"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			job, err := s.jobs.Get(cmd.Context(), jobKey(h, app))
+			if err != nil {
+				return err
+			}
+			v, err := openVersion(cmd, s, job.Key, args[0])
+			if err != nil {
+				return err
+			}
+			changes := provision.Compare(v.Schema, job.Schema)
+			return c.print(append([]event.Change{}, changes...), func(w io.Writer) {
+				lines := make([][]string, len(changes))
+				for i, ch := range changes {
+					lines[i] = []string{ch.Name, partWords(ch.Before), partWords(ch.After)}
+				}
+				printTable(w, fmt.Sprintf("Version %d has the mappings of today.", v.Number), []string{"Part", fmt.Sprintf("Version %d", v.Number), "Today"}, lines)
+			})
+		}),
+	}
+}
+
+// partWords formats a part of the mappings for a table: a row as its source, a string as it is,
+// anything else as JSON.
+func partWords(value json.RawMessage) string {
+	var row provision.AttributeMapping
+	if json.Unmarshal(value, &row) == nil && row.TargetAttributeName != "" {
+		if row.Source == nil {
+			return "None"
+		}
+		return row.Source.Expression
+	}
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	return strings.TrimSpace(string(value))
+}
+
+func (c *command) versionRestore() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "restore DIRECTORY APP VERSION", Short: "Set the mappings of a version again", Args: exactArguments("DIRECTORY", "APP", "VERSION"),
+		Long: `Sets the mappings of a version again, as one more version. Asks first when that has an effect
+on people; --yes answers that question.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			v, err := openVersion(cmd, s, jobKey(h, app), args[0])
+			if err != nil {
+				return err
+			}
+			agreed := ""
+			for {
+				var question string
+				_, err := s.jobs.GoBack(cmd.Context(), jobKey(h, app), v.Number, func(before, after provision.Job) error {
+					if yes {
+						return nil
+					}
+					var err error
+					if question, err = mappingHarm(cmd.Context(), s, h, app, before, after); err == nil && question != agreed {
+						err = errAsk
+					}
+					return err
+				}, actor)
+				if !errors.Is(err, errAsk) {
+					return errors.Join(err, c.printVersionAgain(err, v))
+				}
+				if err := c.confirm(cmd, yes, question, app.Name); err != nil {
+					return err
+				}
+				agreed = question
+			}
+		}),
+	}
+	yesFlag(cmd, &yes)
+	return cmd
+}
+
+// printVersionAgain prints that a version is set again, unless there was an error.
+func (c *command) printVersionAgain(failed error, v provision.MappingVersion) error {
+	if failed != nil {
+		return nil
+	}
+	return c.print(map[string]any{"restored": v.Number}, func(w io.Writer) { fmt.Fprintf(w, "The mappings are those of version %d again.\n", v.Number) })
+}

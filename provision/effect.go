@@ -109,12 +109,33 @@ func (j *Jobs) newComparison(ctx context.Context, before, after Job) (*compariso
 
 func (c *comparison) add(o Object) {
 	c.effect.Examined++
+	if err := c.unclear(o); err != nil {
+		c.fails(o, FailureExample{Target: c.is.object.Name, Text: err.Error()})
+		return
+	}
 	had, has := o.Active() && c.wasHas.has(o), o.Active() && c.isHas.has(o)
 	switch {
 	case had && !has:
 		c.leaves(o)
 	case has:
 		c.compare(o, had)
+	}
+}
+
+// unclear returns why nothing can tell whether a user is in the new scope.
+func (c *comparison) unclear(o Object) error {
+	if !o.Active() || !o.Assigned && c.after.Scope != Everyone {
+		return nil
+	}
+	_, err := c.isHas.admits(o)
+	return err
+}
+
+// fails adds a user for whom the new mapping cannot be used.
+func (c *comparison) fails(o Object, f FailureExample) {
+	c.effect.Failing++
+	if f.Person = (Person{ObjectID: o.ID, Name: o.Name}); len(c.effect.Failures) < maxExamples {
+		c.effect.Failures = append(c.effect.Failures, f)
 	}
 }
 
@@ -126,10 +147,7 @@ func (c *comparison) compare(o Object, had bool) {
 	person := Person{ObjectID: o.ID, Name: o.Name}
 	now, problem := c.is.values(attributes, true, nil)
 	if problem != nil {
-		c.effect.Failing++
-		if len(c.effect.Failures) < maxExamples {
-			c.effect.Failures = append(c.effect.Failures, FailureExample{Person: person, Target: problem.Target, Text: problem.Text})
-		}
+		c.fails(o, FailureExample{Target: problem.Target, Text: problem.Text})
 		return
 	}
 	if !had {
@@ -198,7 +216,7 @@ func (c *comparison) whyOut(o Object) string {
 		for _, g := range c.is.filter.groups {
 			var failed []string
 			for _, clause := range g.clauses {
-				if !clause.test(o.Attributes[clause.SourceOperandName]) {
+				if !holds(clause.test, o.Attributes[clause.SourceOperandName]) {
 					failed = append(failed, clause.Words())
 				}
 			}

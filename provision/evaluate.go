@@ -43,9 +43,10 @@ type work struct {
 	p        *pass
 	known    memory
 	object   Object
-	gone     bool // purged from the source
-	assigned bool // the job manages this person
-	admitted bool // whether the scoping filter admits this person
+	gone     bool  // purged from the source
+	assigned bool  // the job manages this person
+	admitted bool  // whether the scoping filter admits this person
+	unclear  error // why nothing can tell whether it does
 	started  time.Time
 
 	m        *mapping
@@ -168,7 +169,7 @@ func (w *work) rememberedName() string {
 func (p *pass) scoping(w *work, attributes map[string]any) {
 	w.assigned = !w.gone && (w.object.Assigned || p.job.Scope == Everyone)
 	var clauses []scopeResult
-	w.admitted, clauses = p.m.filter.admits(attributes)
+	w.admitted, clauses, w.unclear = p.m.filter.admits(attributes)
 	attributes[attrSoftDeleted] = !w.entitled()
 	if w.gone {
 		return
@@ -187,6 +188,8 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	switch {
 	case !w.assigned:
 		status, words = Skipped, "%s is not assigned to the application."
+	case w.unclear != nil:
+		status, words = Failure, "%s cannot be compared with the scoping filters."
 	case !w.admitted:
 		status, words = Skipped, "%s does not pass the scoping filters."
 	case !w.active():
@@ -219,6 +222,8 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
+	case w.unclear != nil && w.assigned && w.active(): // who has left is disabled whatever the filter says
+		return w.failRow(unclearScope(w.unclear)), nil
 	case p.m.kind == GroupKind:
 		return p.decideGroup(ctx, w, attributes)
 	case w.gone:
@@ -229,6 +234,14 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		return p.leaveAlone(w), nil
 	}
 	return p.match(ctx, w, attributes)
+}
+
+// unclearScope is the problem of a person for whom a scoping filter cannot be evaluated.
+func unclearScope(err error) *rowProblem {
+	return &rowProblem{
+		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
+		Advice: "Simplify the pattern in the scoping filter.",
+	}
 }
 
 // leaveAlone skips a person who is out of scope and has no account through this job. The engine

@@ -241,8 +241,8 @@ func (g *groups) entitles(o *Object, s Scope) bool {
 	if o == nil || !o.Active() || !o.Assigned && s != Everyone {
 		return false
 	}
-	admitted, _ := g.m.filter.admits(o.Attributes)
-	return admitted
+	admitted, _, err := g.m.filter.admits(o.Attributes)
+	return admitted || err != nil
 }
 
 // importGroupNews imports the changes of groups and memberships since the last look.

@@ -130,8 +130,8 @@ func (r *run) entitles(o *Object) bool {
 	if o == nil || !o.Active() || !o.Assigned && r.job.Scope != Everyone {
 		return false
 	}
-	admitted, _ := r.m.filter.admits(filterAttributes(o))
-	return admitted
+	admitted, _, err := r.m.filter.admits(filterAttributes(o))
+	return admitted || err != nil
 }
 
 // filterAttributes returns what a scoping filter can read of an object.

@@ -22,7 +22,7 @@ type Reach struct {
 // whether it disables the accounts of others.
 type scopeChecker struct {
 	job     Job
-	admits  func(Object) bool
+	admits  func(Object) (bool, error)
 	makes   bool
 	updates bool // whether the job may update accounts; otherwise it disables none
 }
@@ -33,11 +33,42 @@ func newScopeChecker(job Job) (scopeChecker, error) {
 		return scopeChecker{}, err
 	}
 	admits, err := m.Admits()
-	return scopeChecker{job: job, admits: admits, makes: job.Status == On && m.FlowTypes.Has(FlowAdd), updates: m.FlowTypes.Has(FlowUpdate)}, err
+	return scopeChecker{job: job, admits: boundedAdmits(admits), makes: job.Status == On && m.FlowTypes.Has(FlowAdd), updates: m.FlowTypes.Has(FlowUpdate)}, err
 }
 
+// has reports whether a user is in scope. A user for whom a scoping filter cannot be evaluated
+// counts as in scope: the account stays as it is.
 func (r scopeChecker) has(o Object) bool {
-	return (o.Assigned || r.job.Scope == Everyone) && r.admits(o)
+	if !o.Assigned && r.job.Scope != Everyone {
+		return false
+	}
+	in, err := r.admits(o)
+	return in || err != nil
+}
+
+// maxSlowPatterns is how many users a comparison lets run into the limits of a regular expression.
+// Each costs a tenth of a second.
+const maxSlowPatterns = 20
+
+// boundedAdmits remembers the answer for the last object, and stops asking after maxSlowPatterns
+// errors: then every user has the last error.
+func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error) {
+	var (
+		id     string
+		in     bool
+		err    error
+		failed int
+	)
+	return func(o Object) (bool, error) {
+		if o.ID == id && id != "" || failed >= maxSlowPatterns {
+			return in, err
+		}
+		id = o.ID
+		if in, err = admits(o); err != nil {
+			failed++
+		}
+		return in, err
+	}
 }
 
 // Reach compares a job with its changed version. It reads every user of the directory.

@@ -3,10 +3,11 @@ package provision
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
 // scopingFilter is the compiled scope of an object mapping. It is enough to pass one group. In a
@@ -22,8 +23,12 @@ type scopingGroup struct {
 
 type scopingClause struct {
 	FilterClause
-	test func(v any) bool
+	test clauseTest
 }
+
+// clauseTest reports whether a clause holds for a value. An error means that nothing can tell: a
+// regular expression exceeded a limit.
+type clauseTest func(v any) (bool, error)
 
 // scopeResult is one clause with its outcome, for the log.
 type scopeResult struct {
@@ -57,13 +62,13 @@ func compileScope(m *ObjectMapping) (*scopingFilter, error) {
 // compileClause compiles a clause with one of the portal's operators. It ignores case, spaces and
 // underscores in operator names. If the attribute is empty, the clause is false, even a negative
 // one; only IS NULL is true.
-func compileClause(c FilterClause) (func(v any) bool, error) {
+func compileClause(c FilterClause) (clauseTest, error) {
 	op := operator(c)
 	switch op {
 	case "ISNULL":
-		return func(v any) bool { return empty(v) }, nil
+		return func(v any) (bool, error) { return empty(v), nil }, nil
 	case "ISNOTNULL":
-		return func(v any) bool { return !empty(v) }, nil
+		return func(v any) (bool, error) { return !empty(v), nil }, nil
 	case "ISTRUE", "ISFALSE":
 		return present(func(v string) bool { b, ok := parseBool(v); return ok && b == (op == "ISTRUE") }), nil
 	}
@@ -81,11 +86,7 @@ func compileClause(c FilterClause) (func(v any) bool, error) {
 	case "ENDSWITH":
 		return present(func(v string) bool { return strings.HasSuffix(v, operands[0]) }), nil
 	case "REGEXMATCH", "NOTREGEXMATCH":
-		re, err := regexp.Compile(operands[0])
-		if err != nil {
-			return nil, fmt.Errorf("%s: the pattern %q cannot be used: %w", c.SourceOperandName, operands[0], err)
-		}
-		return present(func(v string) bool { return re.MatchString(v) == (op == "REGEXMATCH") }), nil
+		return compilePatternClause(c, op == "REGEXMATCH")
 	case "GREATERTHAN", "GREATERTHANOREQUALS", "&", "!&":
 		n, err := strconv.ParseInt(operands[0], 10, 64)
 		if err != nil {
@@ -94,6 +95,26 @@ func compileClause(c FilterClause) (func(v any) bool, error) {
 		return present(func(v string) bool { return compareNumber(op, v, n) }), nil
 	}
 	return nil, fmt.Errorf("there is no operator %q", c.OperatorName)
+}
+
+// compilePatternClause compiles REGEX MATCH and, with wants false, NOT REGEX MATCH. Patterns are
+// .NET's, as in expressions: not anchored, with look-around and back-references.
+func compilePatternClause(c FilterClause, wants bool) (clauseTest, error) {
+	source := c.TargetOperand.Values[0]
+	pattern, err := expr.CompilePattern(source)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the pattern %q cannot be used: %w", c.SourceOperandName, source, err)
+	}
+	return func(v any) (bool, error) {
+		if empty(v) {
+			return false, nil
+		}
+		matches, err := pattern.Matches(text(v))
+		if err != nil {
+			return false, fmt.Errorf("%s: %w", c.Words(), err)
+		}
+		return matches == wants, nil
+	}, nil
 }
 
 // whyHarmful says why a clause must not run, or returns "" if it may. A harmful clause has
@@ -127,12 +148,18 @@ func whyHarmful(c FilterClause, source Catalog) string {
 		return fmt.Sprintf("%s refers to another user, and a scoping filter compares plain values. Use IS NULL or IS NOT NULL, or another attribute", name)
 	case a.Always && op == "ISNULL":
 		return fmt.Sprintf("every user has a value of %s, so that nobody would be in scope and everyone would be disabled. Remove the clause", name)
-	case a.Type == TypeBoolean && !test(true):
+	case a.Type == TypeBoolean && !holds(test, true):
 		return fmt.Sprintf("only users whose %s is True can have an account, and this clause leaves them out, so that everyone would be disabled. Write %s IS TRUE, or remove the clause", name, name)
 	case op == "EQUALS" && !slices.ContainsFunc(c.TargetOperand.Values, func(v string) bool { return v != "" }):
 		return fmt.Sprintf("%s EQUALS an empty value is never true, so that nobody would be in scope and everyone would be disabled. Write %s IS NULL", name, name)
 	}
 	return ""
+}
+
+// holds reports whether a clause certainly holds for a value.
+func holds(test clauseTest, v any) bool {
+	is, err := test(v)
+	return is && err == nil
 }
 
 // operator returns a clause's operator in upper case, without spaces and underscores.
@@ -156,8 +183,8 @@ func compareNumber(op, v string, n int64) bool {
 	return have&n == 0
 }
 
-func present(test func(string) bool) func(any) bool {
-	return func(v any) bool { return !empty(v) && test(text(v)) }
+func present(test func(string) bool) clauseTest {
+	return func(v any) (bool, error) { return !empty(v) && test(text(v)), nil }
 }
 
 func empty(v any) bool {
@@ -172,26 +199,47 @@ func empty(v any) bool {
 	return false
 }
 
-// admits reports whether a person passes the filter, and returns the result of each clause.
-func (f *scopingFilter) admits(attributes map[string]any) (bool, []scopeResult) {
+// admits reports whether a person passes the filter, and returns the result of each clause. The
+// error is that of a clause on which the answer depends.
+func (f *scopingFilter) admits(attributes map[string]any) (bool, []scopeResult, error) {
 	if f == nil || len(f.groups) == 0 {
-		return true, nil
+		return true, nil, nil
 	}
 	in := false
+	var unclear error
 	var results []scopeResult
 	for _, g := range f.groups {
-		all := true
-		for _, c := range g.clauses {
-			holds := c.test(attributes[c.SourceOperandName])
-			all = all && holds
-			results = append(results, scopeResult{
-				Clause: strings.TrimSpace(fmt.Sprintf("%s %s %s %s", g.name, c.SourceOperandName, c.OperatorName, strings.Join(c.TargetOperand.Values, ", "))),
-				Holds:  holds,
-			})
+		all, doubt := g.holds(attributes, &results)
+		switch {
+		case !all:
+		case doubt == nil:
+			in = true
+		case unclear == nil:
+			unclear = fmt.Errorf("the scoping filter %q cannot be evaluated: %w", g.name, doubt)
 		}
-		in = in || all
 	}
-	return in, results
+	if in {
+		unclear = nil
+	}
+	return in, results, unclear
+}
+
+// holds reports whether no clause of the group is false, and appends the result of each. doubt is
+// the error of a clause that may be true or false.
+func (g scopingGroup) holds(attributes map[string]any, results *[]scopeResult) (all bool, doubt error) {
+	all = true
+	for _, c := range g.clauses {
+		is, err := c.test(attributes[c.SourceOperandName])
+		if err != nil {
+			doubt = err
+		}
+		all = all && (is || err != nil)
+		*results = append(*results, scopeResult{
+			Clause: strings.TrimSpace(fmt.Sprintf("%s %s %s %s", g.name, c.SourceOperandName, c.OperatorName, strings.Join(c.TargetOperand.Values, ", "))),
+			Holds:  is,
+		})
+	}
+	return all, doubt
 }
 
 // Operators returns the operators of a clause, with the portal's names. Each says whether it takes
@@ -300,15 +348,15 @@ func (s *Schema) CheckScope(mapping string, groups []FilterGroup, source Catalog
 }
 
 // Admits returns a function that reports whether an object passes the scoping filters of the
-// mapping.
-func (m *ObjectMapping) Admits() (func(Object) bool, error) {
+// mapping. Its error says why nothing can tell.
+func (m *ObjectMapping) Admits() (func(Object) (bool, error), error) {
 	filter, err := compileScope(m)
 	if err != nil {
 		return nil, err
 	}
-	return func(o Object) bool {
-		in, _ := filter.admits(o.Attributes)
-		return in
+	return func(o Object) (bool, error) {
+		in, _, err := filter.admits(o.Attributes)
+		return in, err
 	}, nil
 }
 

@@ -121,9 +121,41 @@ func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (f
 // explainLimit returns the error for a pattern that exceeded a limit. The library's message would
 // show the whole string.
 func (n *node) explainLimit(err error) error {
+	return n.failAt(n.args[replacePattern], limitWords(err))
+}
+
+// limitWords says which limit a pattern exceeded, and what to do.
+func limitWords(err error) string {
 	problem := "took too long"
 	if errors.Is(err, regexp2.ErrBacktrackingStackLimit) {
 		problem = "needs too much memory"
 	}
-	return n.failAt(n.args[replacePattern], fmt.Sprintf("the regular expression %s on this string; simplify it, above all repetitions inside repetitions", problem))
+	return fmt.Sprintf("the regular expression %s on this string; simplify it, above all repetitions inside repetitions", problem)
+}
+
+// Pattern is a regular expression in .NET's syntax that stands alone, such as that of a scoping
+// filter. It has the limits of those in expressions.
+type Pattern struct{ compiled *pattern }
+
+// CompilePattern reads a regular expression. The error says why it cannot be read.
+func CompilePattern(text string) (*Pattern, error) {
+	p, problem := compilePattern(text)
+	if problem != "" {
+		return nil, errors.New(problem)
+	}
+	return &Pattern{p}, nil
+}
+
+// Matches reports whether the pattern matches anywhere in a string. The error says which limit was
+// exceeded.
+func (p *Pattern) Matches(text string) (bool, error) {
+	if isTooLong(text) {
+		return false, errors.New(tooLongWords)
+	}
+	var r evaluation
+	found, err := r.nextMatch(p.compiled, text, nil)
+	if err != nil {
+		return false, errors.New(limitWords(err))
+	}
+	return found != nil, nil
 }

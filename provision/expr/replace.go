@@ -323,8 +323,14 @@ func (p *pattern) hasGroup(name string) bool { return slices.Contains(p.groups, 
 
 // checkLength refuses a string that is too long to be matched.
 func (n *node) checkLength(text string) error {
-	if len(text) > MaxPatternInput && utf8.RuneCountInString(text) > MaxPatternInput {
-		return n.failAt(n, fmt.Sprintf("the string has more than %d characters and cannot be matched against a regular expression", MaxPatternInput))
+	if isTooLong(text) {
+		return n.failAt(n, tooLongWords)
 	}
 	return nil
+}
+
+var tooLongWords = fmt.Sprintf("the string has more than %d characters and cannot be matched against a regular expression", MaxPatternInput)
+
+func isTooLong(text string) bool {
+	return len(text) > MaxPatternInput && utf8.RuneCountInString(text) > MaxPatternInput
 }

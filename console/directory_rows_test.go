@@ -159,3 +159,33 @@ func TestStaleForm_of_a_row(t *testing.T) {
 	o.operatorNamed("sam").get(acmeRow+"title").press("Save", url.Values{"default": {"Theirs"}}).wantWords("was saved")
 	stale.press("Save", url.Values{"default": {"Mine"}}).wantStatus(http.StatusConflict).wantWords("Theirs", "Mine")
 }
+
+// Rows of groups have the same page: the expression builder, and what the row yields for groups of the directory.
+func TestARowOfGroupsIsTried(t *testing.T) {
+	t.Parallel()
+	o, key := assignedOffice(t)
+	h := must(o.directories.OpenNamed(t.Context(), "contoso"))
+	var ids []string
+	for _, name := range []string{"Sales", "Engines"} {
+		g, _, err := h.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": name, "description": "of " + name}}, "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, g.ObjectID)
+	}
+	ada := must(h.UserByUPN(t.Context(), "ada@contoso.example"))
+	if _, err := h.AddMembers(t.Context(), ids[0], []string{ada.ObjectID}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	must(h.Assign(t.Context(), key.App, ids, "cli"))
+	b := o.operator()
+	groups := acmeProvisioning + "/mappings/Provision%20Azure%20Active%20Directory%20Groups/row?row="
+	page := b.get(groups + "displayName").wantStatus(http.StatusOK)
+	page.wantWords("What this mapping yields for groups of the directory", "Functions", "Sales", "Engines", "Of all 2 groups that the job can reach, 0 have no value")
+	page = page.press("Try", url.Values{"type": {"Expression"}, "expression": {`ToUpper([displayName], )`}, "person": {"sales"}}).wantStatus(http.StatusOK)
+	page.wantWords("SALES", "[displayName] Sales", "ENGINES")
+	page.press("Try", url.Values{"person": {"Marketing"}}).wantWords("There is no group Marketing in this directory. Type a display name or an object id.")
+	page.press("Try", url.Values{"expression": {`ToUpper([surname], )`}}).wantWords("no attribute surname", "^")
+	page.press("Save", nil).wantWords("The mapping of displayName was saved.")
+	b.get(groups+"members").wantWords("1 member", "1 has no value")
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	mathrand "math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/provision/expr"
@@ -36,9 +37,10 @@ type PreviewValue struct {
 
 // How much a trial looks at.
 const (
-	previewDrawn  = 10
-	previewListed = 5
-	previewTime   = 400 * time.Millisecond // how long counting people without a value may take
+	previewDrawn   = 10
+	previewListed  = 5
+	previewMembers = 100
+	previewTime    = 400 * time.Millisecond // how long counting people without a value may take
 )
 
 // Try evaluates a row as for an account that is created. person is the object id of the person to
@@ -51,58 +53,132 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 	if err != nil {
 		return t, err
 	}
-	m, err := compileMapping(changed.Schema, j.Attributes)
+	tryRow, err := j.previewer(ctx, changed, mapping, edit.Target)
 	if err != nil {
 		return t, err
 	}
-	r := m.row(edit.Target)
-	if r == nil || m.object.Name != mapping {
-		return t, &InputError{Field: "Mapping", Text: "is not the mapping of users: values are shown for users only"}
-	}
-	m.now = j.Now
-	source, err := j.Sources(ctx, job.Key.Directory)
-	if err != nil {
-		return t, fmt.Errorf("open the directory: %w", err)
-	}
-	m.domain = source.DefaultDomain()
-	tryRow := rowPreviewer{m: m, row: r, job: changed}
-	drawn, err := tryRow.draw(ctx, source)
+	drawn, err := tryRow.draw(ctx)
 	if err != nil {
 		return t, err
 	}
 	for _, o := range drawn {
-		t.Drawn = append(t.Drawn, tryRow.value(o))
+		v, err := tryRow.value(ctx, o)
+		if err != nil {
+			return t, err
+		}
+		t.Drawn = append(t.Drawn, v)
 	}
-	if err := tryRow.count(ctx, source, &t); err != nil {
+	if err := tryRow.count(ctx, &t); err != nil {
 		return t, err
 	}
 	if person == "" && len(drawn) == 0 {
 		return t, nil
 	}
-	if person != "" {
-		found, err := source.Objects(ctx, job.Key.App, []string{person})
-		if err != nil {
-			return t, fmt.Errorf("read the person: %w", err)
-		}
-		if len(found) == 0 {
-			return t, refusal.NotFound
-		}
-		drawn = found
+	chosen := Object{}
+	if person == "" {
+		chosen = drawn[0]
+	} else if chosen, err = tryRow.read(ctx, person); err != nil {
+		return t, err
 	}
-	chosen := drawn[0]
-	v := tryRow.value(chosen)
+	v, err := tryRow.value(ctx, chosen)
+	if err != nil {
+		return t, err
+	}
 	t.Chosen = &v
-	if r.Expr != nil {
-		_, t.Trace, _ = r.Expr.Trace(tryRow.env(chosen)) //nolint:errcheck // the value has the same error
+	if tryRow.row.Expr != nil && !tryRow.ofMembers() {
+		_, t.Trace, _ = tryRow.row.Expr.Trace(tryRow.env(chosen)) //nolint:errcheck // the value has the same error
 	}
 	return t, nil
 }
 
-// rowPreviewer evaluates one row.
+// rowPreviewer evaluates one row, of users or of groups.
 type rowPreviewer struct {
-	m   *mapping
-	row *row
-	job Job
+	m      *mapping
+	row    *row
+	job    Job
+	source Source
+	groups GroupSource // of a row of groups
+}
+
+// previewer prepares to evaluate the row of a mapping that writes a target attribute.
+func (j *Jobs) previewer(ctx context.Context, job Job, mapping, target string) (rowPreviewer, error) {
+	t := rowPreviewer{job: job}
+	object, err := job.Schema.ObjectMapping(mapping)
+	if err != nil {
+		return t, err
+	}
+	kind, catalog := UserKind, j.Attributes
+	if object.SourceObjectName == string(GroupKind) {
+		kind, catalog = GroupKind, nil
+	}
+	if t.m, err = compileObject(job.Schema, object, kind, catalog); err != nil {
+		return t, err
+	}
+	t.m.now = j.Now
+	if t.row = t.m.row(target); t.row == nil {
+		return t, &InputError{Field: "Target attribute", Text: "is empty: choose an attribute"}
+	}
+	if t.source, err = j.Sources(ctx, job.Key.Directory); err != nil {
+		return t, fmt.Errorf("open the directory: %w", err)
+	}
+	t.m.domain = t.source.DefaultDomain()
+	if kind == UserKind {
+		return t, nil
+	}
+	has := false
+	if t.groups, has = t.source.(GroupSource); !has {
+		return t, &InputError{Field: "Mapping", Text: "is of groups, and the directory has none"}
+	}
+	return t, nil
+}
+
+// snapshot returns a page of users or groups.
+func (t rowPreviewer) snapshot(ctx context.Context, after string, limit int) ([]Object, error) {
+	q := SnapshotQuery{App: t.job.Key.App, AssignedOnly: t.job.Scope != Everyone, After: after, Limit: limit}
+	read := t.source.Snapshot
+	if t.groups != nil {
+		read = t.groups.GroupSnapshot
+	}
+	list, err := read(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("read the %ss: %w", strings.ToLower(string(t.m.kind)), err)
+	}
+	return list, nil
+}
+
+// read returns one user or group, or refusal.NotFound.
+func (t rowPreviewer) read(ctx context.Context, id string) (Object, error) {
+	if t.groups != nil {
+		return t.groups.GroupObject(ctx, t.job.Key.App, id)
+	}
+	found, err := t.source.Objects(ctx, t.job.Key.App, []string{id})
+	if err != nil {
+		return Object{}, fmt.Errorf("read the person: %w", err)
+	}
+	if len(found) == 0 {
+		return Object{}, refusal.NotFound
+	}
+	return found[0], nil
+}
+
+// ofMembers reports whether the row sends the members of groups.
+func (t rowPreviewer) ofMembers() bool { return t.groups != nil && t.row.Type == TypeReference }
+
+// members returns how many members a group has, in words. Each is sent as a reference of its own.
+func (t rowPreviewer) members(ctx context.Context, o Object) (PreviewValue, error) {
+	v := PreviewValue{Person: Person{ObjectID: o.ID, Name: o.Name}}
+	found, err := t.groups.Members(ctx, o.ID, "", previewMembers+1)
+	switch n := len(found); {
+	case err != nil:
+		return v, fmt.Errorf("read the members of a group: %w", err)
+	case n > previewMembers:
+		v.Values = []string{fmt.Sprintf("more than %d members", previewMembers)}
+	case n == 1:
+		v.Values = []string{"1 member"}
+	case n > 1:
+		v.Values = []string{fmt.Sprintf("%d members", n)}
+	}
+	return v, nil
 }
 
 // env is what the row's expression may look at for a person who has access to the application,
@@ -117,7 +193,10 @@ func (t rowPreviewer) env(o Object) expr.Env {
 	return env
 }
 
-func (t rowPreviewer) value(o Object) PreviewValue {
+func (t rowPreviewer) value(ctx context.Context, o Object) (PreviewValue, error) {
+	if t.ofMembers() {
+		return t.members(ctx, o)
+	}
 	v := PreviewValue{Person: Person{ObjectID: o.ID, Name: o.Name}}
 	want, _, problem := t.row.evaluate(t.env(o), true)
 	switch {
@@ -135,21 +214,18 @@ func (t rowPreviewer) value(o Object) PreviewValue {
 			v.Values = []string{text(want)}
 		}
 	}
-	return v
+	return v, nil
 }
 
 // has reports whether the row has a value for the person, or says why not.
 func (v PreviewValue) has() bool { return v.Hidden || len(v.Values) > 0 }
 
-func (t rowPreviewer) query(after string, limit int) SnapshotQuery {
-	return SnapshotQuery{App: t.job.Key.App, AssignedOnly: t.job.Scope != Everyone, After: after, Limit: limit}
-}
-
-// draw returns people chosen at random. From a large directory it takes those at random places.
-func (t rowPreviewer) draw(ctx context.Context, source Source) ([]Object, error) {
-	first, err := source.Snapshot(ctx, t.query("", importPage))
+// draw returns people or groups chosen at random. From a large directory it takes those at random
+// places.
+func (t rowPreviewer) draw(ctx context.Context) ([]Object, error) {
+	first, err := t.snapshot(ctx, "", importPage)
 	if err != nil {
-		return nil, fmt.Errorf("read the users: %w", err)
+		return nil, err
 	}
 	if len(first) < importPage {
 		first = slices.DeleteFunc(first, func(o Object) bool { return !o.Active() })
@@ -161,9 +237,9 @@ func (t rowPreviewer) draw(ctx context.Context, source Source) ([]Object, error)
 	for range 2 * previewDrawn {
 		// Object ids are random, in hexadecimal digits.
 		place := fmt.Sprintf("%016x", mathrand.Uint64())
-		list, err := source.Snapshot(ctx, t.query(place, 1))
+		list, err := t.snapshot(ctx, place, 1)
 		if err != nil {
-			return nil, fmt.Errorf("read the users: %w", err)
+			return nil, err
 		}
 		for _, o := range list {
 			if !seen[o.ID] && o.Active() && len(drawn) < previewDrawn {
@@ -175,38 +251,45 @@ func (t rowPreviewer) draw(ctx context.Context, source Source) ([]Object, error)
 	return drawn, nil
 }
 
-// count evaluates the row for everybody, or for as many people as the time allows.
-func (t rowPreviewer) count(ctx context.Context, source Source, trial *RowPreview) error {
-	end := time.Now().Add(previewTime)
-	q := t.query("", importPage)
+// count evaluates the row for everybody, or for as many as the time allows.
+func (t rowPreviewer) count(ctx context.Context, trial *RowPreview) error {
+	end, after := time.Now().Add(previewTime), ""
 	for {
-		list, err := source.Snapshot(ctx, q)
+		list, err := t.snapshot(ctx, after, importPage)
 		if err != nil {
-			return fmt.Errorf("read the users: %w", err)
+			return err
 		}
 		for _, o := range list {
 			if !o.Active() {
 				continue
 			}
-			trial.Examined++
-			v := t.value(o)
-			switch {
-			case v.Problem != "":
-				trial.Failures++
-				trial.Failing = appendFew(trial.Failing, v)
-			case !v.has():
-				trial.Empties++
-				trial.Empty = appendFew(trial.Empty, v)
+			if trial.Examined > 0 && time.Now().After(end) {
+				return nil
 			}
+			v, err := t.value(ctx, o)
+			if err != nil {
+				return err
+			}
+			trial.add(v)
 		}
-		if len(list) < q.Limit {
+		if len(list) < importPage {
 			trial.All = true
 			return nil
 		}
-		if time.Now().After(end) {
-			return nil
-		}
-		q.After = list[len(list)-1].ID
+		after = list[len(list)-1].ID
+	}
+}
+
+// add counts one value.
+func (p *RowPreview) add(v PreviewValue) {
+	p.Examined++
+	switch {
+	case v.Problem != "":
+		p.Failures++
+		p.Failing = appendFew(p.Failing, v)
+	case !v.has():
+		p.Empties++
+		p.Empty = appendFew(p.Empty, v)
 	}
 }
 

@@ -37,7 +37,7 @@ type rowPage struct {
 	SourceName string
 	TargetName string
 	Notes      []expr.Note
-	Users      bool   // the row is one of users, so that it can be tried
+	Users      bool   // the row is one of users; otherwise of groups
 	Person     string // what the operator typed into "Show it for"
 	Tried      *triedRow
 	Functions  []expr.FunctionInfo
@@ -455,6 +455,15 @@ func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), withRequired(console.DoneNotice("The mapping of "+target+" was removed."), job, mapping.Name))
 }
 
+// findObject returns the object id of the user or group with this name.
+func (v *appVisit) findObject(ctx context.Context, name string, user bool) (string, error) {
+	if user {
+		return v.findPerson(ctx, name)
+	}
+	g, err := v.GroupNamed(ctx, name)
+	return g.ObjectID, err
+}
+
 // findPerson returns the object id of the user with this user principal name or object id.
 func (v *appVisit) findPerson(ctx context.Context, name string) (string, error) {
 	u, err := v.UserByUPN(ctx, name)
@@ -464,23 +473,23 @@ func (v *appVisit) findPerson(ctx context.Context, name string) (string, error) 
 	return u.ObjectID, err
 }
 
-// try adds to the page what the row yields for people, in detail for the user with this name. A row that cannot be used yet has its error
-// on the page instead.
+// try adds to the page what the row yields for people or groups, in detail for the one with this
+// name. A row that cannot be used yet has its error on the page instead.
 func (p *Pages) try(ctx context.Context, v *appVisit, pg *rowPage, job provision.Job, m *provision.ObjectMapping, target, name string) {
 	row, err := rowOf(pg.Values)
 	if err == nil {
 		pg.Notes = job.RowNotes(m.Name, row)
 	}
-	if !pg.Users {
-		return
-	}
 	tried := &triedRow{}
 	pg.Person = name
 	person := ""
 	if err == nil && name != "" {
-		person, err = v.findPerson(ctx, name)
+		person, err = v.findObject(ctx, name, pg.Users)
 		if errors.Is(err, refusal.NotFound) {
 			tried.Unknown, err = "There is no user "+name+" in this directory. Type a user principal name or an object id.", nil
+			if !pg.Users {
+				tried.Unknown = "There is no group " + name + " in this directory. Type a display name or an object id."
+			}
 		}
 	}
 	if err == nil {
@@ -495,14 +504,18 @@ func (p *Pages) try(ctx context.Context, v *appVisit, pg *rowPage, job provision
 	if tried.RowPreview.Trace != nil {
 		tried.Trace = traceOf(tried.RowPreview.Trace)
 	}
-	tried.Count = countWords(tried.RowPreview)
+	tried.Count = countWords(tried.RowPreview, pg.Users)
 	pg.Tried = tried
 }
 
-func countWords(t provision.RowPreview) string {
-	who := "all " + console.PluralForms(t.Examined, "active user", "active users") + " that the job can reach"
+func countWords(t provision.RowPreview, users bool) string {
+	one, several := "active user", "active users"
+	if !users {
+		one, several = "group", "groups"
+	}
+	who := "all " + console.PluralForms(t.Examined, one, several) + " that the job can reach"
 	if !t.All {
-		who = "the first " + console.PluralForms(t.Examined, "active user", "active users")
+		who = "the first " + console.PluralForms(t.Examined, one, several)
 	}
 	return fmt.Sprintf("Of %s, %s no value, and the mapping fails for %d.", who, console.PluralForms(t.Empties, "has", "have"), t.Failures)
 }

@@ -40,5 +40,5 @@ interop: build ## provision one directory into servers of other projects and com
 draw: ## draw comments and names at random, to judge whether they are understood at first reading; SEED is the commit
 	@go run ./internal/cmd/draw $(SEED)
 
-screenshots: setup ## follow the guide in the browser and take the pictures of docs/guide.md again
-	ROLLCALL_TEST_ALL=1 ROLLCALL_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout 10m -run TestGuide ./internal/apptest
+screenshots: setup ## follow the guide in the browser and take the pictures of docs again
+	ROLLCALL_TEST_ALL=1 ROLLCALL_SCREENSHOTS=$(CURDIR)/docs/images go test -count=1 -timeout 10m -run "TestGuide|TestMappingPages" ./internal/apptest

@@ -283,11 +283,7 @@ func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope 
 	if err != nil {
 		return &ExpressionError{Err: err}
 	}
-	place := expr.Place{
-		Source: attributesOf(source), Matching: row.Precedence > 0, Everyone: scope == Everyone,
-		Target: &expr.Attribute{Name: definition.Name, Type: expr.AttributeType(definition.Type), Multivalued: definition.Multivalued},
-	}
-	problems, _ := e.Check(place)
+	problems, _ := e.Check(placeOf(source, definition, row.Precedence > 0, scope))
 	switch {
 	case len(problems) == 0:
 		return nil
@@ -344,11 +340,34 @@ func (job Job) RowNotes(mapping string, row RowEdit) []expr.Note {
 	if err != nil {
 		return nil
 	}
-	_, notes := e.Check(expr.Place{
-		Source: attributesOf(source), Matching: row.Precedence > 0, Everyone: job.Scope == Everyone,
-		Target: &expr.Attribute{Name: definition.Name, Type: expr.AttributeType(definition.Type), Multivalued: definition.Multivalued},
-	})
+	_, notes := e.Check(placeOf(source, definition, row.Precedence > 0, job.Scope))
 	return append(e.Notes(), notes...)
+}
+
+// ExpressionPlace describes to the checker of expressions a row of one of the job's mappings. target
+// is the attribute that the row writes; "" if that is not known. The error is an *InputError.
+func (job Job) ExpressionPlace(m *ObjectMapping, target string) (expr.Place, error) {
+	source, object, err := job.Schema.objects(m)
+	if err != nil {
+		return expr.Place{}, &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	if target == "" {
+		return expr.Place{Source: attributesOf(source), Everyone: job.Scope == Everyone}, nil
+	}
+	definition, err := object.existingAttribute(target)
+	if err != nil {
+		return expr.Place{}, err
+	}
+	i, err := m.rowIndex(target)
+	matching := err == nil && m.AttributeMappings[i].MatchingPriority > 0
+	return placeOf(source, definition, matching, job.Scope), nil
+}
+
+func placeOf(source *ObjectDefinition, target *AttributeDefinition, matching bool, scope Scope) expr.Place {
+	return expr.Place{
+		Source: attributesOf(source), Matching: matching, Everyone: scope == Everyone,
+		Target: &expr.Attribute{Name: target.Name, Type: expr.AttributeType(target.Type), Multivalued: target.Multivalued},
+	}
 }
 
 func attributesOf(o *ObjectDefinition) []expr.Attribute {

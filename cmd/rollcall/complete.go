@@ -275,6 +275,8 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		if name, _ := cmd.Flags().GetString("directory"); name != "" { // the flag is a string, so there is no error
 			names, err = s.userNames(ctx, cmd, []string{name}, start)
 		}
+	case want == "--app" || want == "--target":
+		names, err = s.exprNames(ctx, cmd, want)
 	case want == "--site":
 		names, err = s.siteNames(ctx)
 	case want == "--directory":
@@ -400,6 +402,19 @@ func (s *services) targetNames(ctx context.Context, cmd *cobra.Command, director
 		names[i] = a.Name
 	}
 	return names, err
+}
+
+// exprNames completes --app and --target of rollcall expr, in the directory of --directory.
+func (s *services) exprNames(ctx context.Context, cmd *cobra.Command, want string) ([]string, error) {
+	directoryName, _ := cmd.Flags().GetString("directory") //nolint:errcheck // the command has the flag
+	if directoryName == "" {
+		return nil, nil
+	}
+	if want == "--app" {
+		return s.appNames(ctx, directoryName)
+	}
+	app, _ := cmd.Flags().GetString("app") //nolint:errcheck // the command has the flag
+	return s.targetNames(ctx, cmd, directoryName, app)
 }
 
 // versionNames returns the numbers of the versions of an application's mappings.

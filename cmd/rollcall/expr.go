@@ -15,7 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/internal/phrase"
+	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
@@ -28,6 +30,8 @@ type exprFlags struct {
 	sample     int
 	trace      bool
 	taken      []string // values that other accounts have already
+	app        string
+	target     string
 }
 
 func (c *command) exprCommand() *cobra.Command {
@@ -43,6 +47,11 @@ person of a directory, or on people of a directory drawn at random.
   rollcall expr 'Join(" ", [givenName], [surname])' --object person.json
   rollcall expr 'Join(" ", [givenName], [surname])' --directory contoso --user ada@contoso.com
   rollcall expr 'Join(" ", [givenName], [surname])' --directory contoso --sample 10
+  rollcall expr 'Join(" ", [givenName], [surname])' --directory contoso --app Acme --target displayName --sample 10
+
+With --app it may read what the application's attribute list of the directory has,
+and people have their roles there; IsSoftDeleted is True for those out of scope. With
+--target it must suit that attribute of the application.
 
 Without any of these it checks the expression and prints its full form.
 It changes nothing and asks no application: SelectUniqueValue takes the values
@@ -56,6 +65,8 @@ With --json it prints the bare value: a string, a list of strings or null.`,
 	cmd.Flags().StringVar(&f.directory, "directory", "", "directory with the people of --user or --sample")
 	cmd.Flags().StringVar(&f.user, "user", "", "a person of the directory: userPrincipalName or object id")
 	cmd.Flags().IntVar(&f.sample, "sample", 0, "how many people of the directory to draw at random")
+	cmd.Flags().StringVar(&f.app, "app", "", "an application of the directory, for its attribute lists, roles and scope")
+	cmd.Flags().StringVar(&f.target, "target", "", "the target attribute of the application that would get the value")
 	cmd.Flags().BoolVar(&f.trace, "trace", false, "show what each part yields, as a tree")
 	cmd.Flags().StringArrayVar(&f.taken, "taken", nil, "a value that the application already has, for SelectUniqueValue; can be repeated")
 	return cmd
@@ -98,6 +109,10 @@ func (f exprFlags) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--user, --sample and --database need a directory: name it with --directory")
 	case f.directory != "" && given("user") == given("sample"):
 		return usagef(cmd, "--directory needs a person, --user NAME, or a number of people, --sample N")
+	case f.app != "" && f.directory == "":
+		return usagef(cmd, "--app is an application of a directory: name it with --directory")
+	case f.target != "" && f.app == "":
+		return usagef(cmd, "--target is an attribute of an application: name it with --app")
 	case given("sample") && (f.sample < 1 || f.sample > 1000):
 		return usagef(cmd, "--sample is a number from 1 to 1000, not %d", f.sample)
 	case f.trace && f.directory == "" && f.object == "" && len(f.attributes) == 0:
@@ -167,7 +182,14 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	if err != nil {
 		return err
 	}
-	problems, notes := e.Check(expr.Place{Source: directoryAttributes()})
+	place := expr.Place{Source: directoryAttributes()}
+	read := func(_ context.Context, u directory.User) (func(string) expr.Value, error) { return personAttribute(u), nil }
+	if f.app != "" {
+		if place, read, err = s.exprApplication(ctx, h, f); err != nil {
+			return err
+		}
+	}
+	problems, notes := e.Check(place)
 	if len(problems) > 0 {
 		return c.withPointer(text, problems[0])
 	}
@@ -179,13 +201,55 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 		if err != nil {
 			return err
 		}
-		return c.evaluate(text, e, c.exprEnv(f, personAttribute(u)), f)
+		attribute, err := read(ctx, u)
+		if err != nil {
+			return err
+		}
+		return c.evaluate(text, e, c.exprEnv(f, attribute), f)
 	}
 	people, err := sampleUsers(ctx, h, f.sample)
 	if err != nil {
 		return err
 	}
-	return c.evaluateSample(e, people, f)
+	return c.evaluateSample(ctx, e, people, read, f)
+}
+
+// readAttributes returns what an expression may read of a user.
+type readAttributes func(context.Context, directory.User) (func(string) expr.Value, error)
+
+// exprApplication returns what an expression in the mapping of users of an application may read and
+// write, and the attributes of users as that application sees them.
+func (s *services) exprApplication(ctx context.Context, h *directory.Handle, f exprFlags) (expr.Place, readAttributes, error) {
+	app, err := h.Application(ctx, f.app)
+	if err != nil {
+		return expr.Place{}, nil, err
+	}
+	job, err := s.jobs.Get(ctx, jobKey(h, app))
+	if err != nil {
+		return expr.Place{}, nil, err
+	}
+	m, err := job.Schema.UserMapping()
+	if err != nil {
+		return expr.Place{}, nil, err
+	}
+	admits, err := m.Admits()
+	if err != nil {
+		return expr.Place{}, nil, err
+	}
+	place, err := job.ExpressionPlace(m, f.target)
+	return place, func(ctx context.Context, u directory.User) (func(string) expr.Value, error) {
+		seen, err := h.Object(ctx, app.ID, u.ObjectID)
+		if err != nil {
+			return nil, err
+		}
+		admitted, err := admits(source.User(seen))
+		if err != nil {
+			return nil, err
+		}
+		values := seen.Attributes()
+		values["IsSoftDeleted"] = u.IsDeleted() || !u.AccountEnabled || !admitted || !seen.Assigned && job.Scope != provision.Everyone
+		return attributeReader(values), nil
+	}, err
 }
 
 // directoryAttributes returns the attributes that every directory has.
@@ -204,6 +268,10 @@ func directoryAttributes() []expr.Attribute {
 func personAttribute(u directory.User) func(string) expr.Value {
 	values := directory.Object{User: u}.Attributes()
 	values["IsSoftDeleted"] = u.IsDeleted() || !u.AccountEnabled
+	return attributeReader(values)
+}
+
+func attributeReader(values map[string]any) func(string) expr.Value {
 	return func(name string) expr.Value {
 		switch v := values[name].(type) {
 		case string:
@@ -332,7 +400,7 @@ func stepJSON(s *expr.Step) map[string]any {
 }
 
 // evaluateSample prints what each person gets, and how many get nothing or fail.
-func (c *command) evaluateSample(e *expr.Expr, people []directory.User, f exprFlags) error {
+func (c *command) evaluateSample(ctx context.Context, e *expr.Expr, people []directory.User, read readAttributes, f exprFlags) error {
 	type result struct {
 		User  string `json:"user"`
 		Value any    `json:"value"`
@@ -341,7 +409,11 @@ func (c *command) evaluateSample(e *expr.Expr, people []directory.User, f exprFl
 	results, lines := make([]result, len(people)), make([][]string, len(people))
 	empty, failed := 0, 0
 	for i, u := range people {
-		v, err := e.Eval(c.exprEnv(f, personAttribute(u)))
+		attribute, err := read(ctx, u)
+		if err != nil {
+			return err
+		}
+		v, err := e.Eval(c.exprEnv(f, attribute))
 		results[i] = result{User: u.UPN(), Value: plainValue(v)}
 		lines[i] = []string{u.UPN(), formatResult(v, false)}
 		switch {

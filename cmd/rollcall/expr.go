@@ -183,7 +183,9 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 		return err
 	}
 	place := expr.Place{Source: directoryAttributes()}
-	read := func(_ context.Context, u directory.User) (func(string) expr.Value, error) { return personAttribute(u), nil }
+	read := func(_ context.Context, u directory.User) (func(string) expr.Value, error) {
+		return personAttribute(u), nil
+	}
 	if f.app != "" {
 		if place, read, err = s.exprApplication(ctx, h, f); err != nil {
 			return err

@@ -189,7 +189,8 @@ func (w *Window) Clicks(name string, near ...string) {
 func (w *Window) Fills(label, value string) {
 	w.t.Helper()
 	sel := w.find("field", label)
-	w.do("fill "+label, chromedp.Clear(sel), chromedp.SendKeys(sel, value))
+	eval[bool](w, fmt.Sprintf(`(e => { e.value = ""; return true; })(document.querySelector(%s))`, quote(string(sel)))) // chromedp.Clear fails for an empty textarea
+	w.do("fill "+label, chromedp.SendKeys(sel, value))
 }
 
 // Chooses selects the option with that name in the list with that label.

@@ -16,8 +16,9 @@ func TestMappingPages(t *testing.T) {
 	browser := apptest.OpenBrowser(t)
 	d, _ := startDemo(t, "--done")
 	w := browser.Window(t, "the operator")
-	picture := func(name string) {
+	picture := func(name string, height int64) {
 		t.Helper()
+		w.Resize(1280, height)
 		if by := w.Overflows(); by > 0 {
 			t.Errorf("%s is %d pixels wider than the window", name, by)
 		}
@@ -31,11 +32,12 @@ func TestMappingPages(t *testing.T) {
 	mapping := d.URL + "/d/contoso/applications/Acme/provisioning/mappings/Provision%20Azure%20Active%20Directory%20Users"
 	w.Open(mapping)
 	w.Clicks("Show advanced options")
-	picture("mapping-rows")
+	w.Sees("Review your schema here")
+	picture("mapping-rows", 1750)
 
 	w.Clicks("Edit attribute list for customappsso")
 	w.Sees("Primary Key?", "Referenced Object Attribute")
-	picture("attribute-list")
+	picture("attribute-list", 900)
 	w.Fills("Name", "CustomExtensionName:tag")
 	w.Clicks("Add attribute")
 	w.Sees("has no full URN: write it whole")
@@ -49,10 +51,10 @@ func TestMappingPages(t *testing.T) {
 	w.Fills("Expression", `ToLower(Join("-", [department], [city]), )`)
 	w.Fills("Show it for", "hana@contoso.example")
 	w.Sees("How the value is made", "For users drawn at random")
-	picture("mapping-row")
+	picture("mapping-row", 1350)
 	w.Clicks("Save")
 	w.Sees("Change values at Acme?", "get other values at Acme", tag+" changes for")
-	picture("mapping-effect")
+	picture("mapping-effect", 500)
 	w.Clicks("Save the mapping")
 	w.Sees("The mapping of " + tag + " was saved.")
 	w.Open(d.URL + "/d/contoso/applications/Acme/provisioning/versions")

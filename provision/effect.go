@@ -131,7 +131,7 @@ func (c *comparison) unclear(o Object) error {
 	return err
 }
 
-// fails adds a user for whom the new mapping cannot be used.
+// fails adds a user whose values the new mapping cannot make.
 func (c *comparison) fails(o Object, f FailureExample) {
 	c.effect.Failing++
 	if f.Person = (Person{ObjectID: o.ID, Name: o.Name}); len(c.effect.Failures) < maxExamples {

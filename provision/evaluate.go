@@ -236,7 +236,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope is the problem of a person for whom a scoping filter cannot be evaluated.
+// unclearScope is the problem of a person whose attributes a scoping filter cannot compare.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",

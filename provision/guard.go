@@ -193,7 +193,7 @@ func (r *run) whyLeaves(o *Object) string {
 	if o.Kind == GroupKind {
 		m, attributes = r.groups.m, o.Attributes
 	}
-	_, clauses, _ := m.filter.admits(attributes) //nolint:errcheck // a person for whom it fails leaves nothing
+	_, clauses, _ := m.filter.admits(attributes) //nolint:errcheck // a person who fails by it leaves nothing
 	var failed []string
 	for _, c := range clauses {
 		if !c.Holds {

@@ -36,8 +36,8 @@ func newScopeChecker(job Job) (scopeChecker, error) {
 	return scopeChecker{job: job, admits: boundedAdmits(admits), makes: job.Status == On && m.FlowTypes.Has(FlowAdd), updates: m.FlowTypes.Has(FlowUpdate)}, err
 }
 
-// has reports whether a user is in scope. A user for whom a scoping filter cannot be evaluated
-// counts as in scope: the account stays as it is.
+// has reports whether a user is in scope. A user whose attributes a scoping filter cannot
+// compare counts as in scope: the account stays as it is.
 func (r scopeChecker) has(o Object) bool {
 	if !o.Assigned && r.job.Scope != Everyone {
 		return false

@@ -13,8 +13,13 @@ import (
 // running is an office with 6 people, 2 of them assigned to Acme, whose job has Scope all. After a cycle everybody has a linked account.
 func running(t *testing.T) (o *office, h *directory.Handle, key provision.Key) {
 	t.Helper()
+	return runningWith(t, 6)
+}
+
+func runningWith(t *testing.T, people int) (o *office, h *directory.Handle, key provision.Key) {
+	t.Helper()
 	o = newOffice(t)
-	h = o.directory("contoso", manyPeople(6))
+	h = o.directory("contoso", manyPeople(people))
 	app := must(h.CreateApplication(t.Context(), "Acme", "cli"))
 	var ids []string
 	for _, upn := range []string{"u0000@contoso.example", "u0001@contoso.example"} {
@@ -25,8 +30,8 @@ func running(t *testing.T) (o *office, h *directory.Handle, key provision.Key) {
 	key = provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 	must(o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.On, Scope: provision.Everyone}, "cli"))
 	o.cycle(h, app)
-	if n := must(o.engine.Store.Counts(t.Context(), key)).Linked; n != 6 {
-		t.Fatalf("got %d linked accounts, want 6", n)
+	if n := must(o.engine.Store.Counts(t.Context(), key)).Linked; n != people {
+		t.Fatalf("got %d linked accounts, want %d", n, people)
 	}
 	return o, h, key
 }
@@ -63,6 +68,33 @@ func TestScope_that_switches_accounts_off_is_asked_about(t *testing.T) {
 	o.wantScope(key, provision.Everyone, provision.On)
 	ask.press("Save", nil).wantWords("Provisioning was saved. A cycle begins now.")
 	o.wantScope(key, provision.AssignedOnly, provision.On)
+}
+
+// What an operator was asked about is not put on hold afterwards, although it is more than one change may do unasked.
+func TestScope_that_was_confirmed_is_not_held(t *testing.T) {
+	t.Parallel()
+	o, h, key := runningWith(t, 10)
+	app := must(h.Application(t.Context(), key.App))
+	b := o.operator()
+	ask := b.get(acmeProvisioning).press("Save", url.Values{"scope": {"assigned"}}).wantWords("8 linked accounts at Acme will be switched off")
+	ask.press("Save", nil).wantWords("Provisioning was saved.")
+	if r := o.cycle(h, app); r.Disabled != 8 {
+		t.Errorf("the cycle disabled %d", r.Disabled)
+	}
+	b.get(acmeProvisioning).wantNoWords("on hold")
+
+	// Everyone is back, and a filter leaves eight out.
+	must(o.jobs.Edit(t.Context(), key, func(s *provision.Settings) { s.Scope = provision.Everyone }, "cli"))
+	o.cycle(h, app)
+	scope := []provision.FilterGroup{{Name: "two", Clauses: []provision.FilterClause{{SourceOperandName: "userPrincipalName", OperatorName: "REGEX MATCH"}}}}
+	scope[0].Clauses[0].TargetOperand.Values = []string{"u000[01]@.*"}
+	schema := o.job(key).Schema.Clone()
+	must(schema.UserMapping()).Scope = &provision.Filter{Groups: scope}
+	document := must(schema.JSON())
+	b.upload(acmeProvisioning+"/schema", "schema.json", string(document), nil).wantWords("8 linked accounts at Acme will be switched off").press("Import the mappings", nil).wantWords("The mappings were imported")
+	if r := o.cycle(h, app); r.Disabled != 8 {
+		t.Errorf("the cycle after the import disabled %d", r.Disabled)
+	}
 }
 
 // While Status is Off a narrower Scope is asked about too: On would switch the accounts off without a word.

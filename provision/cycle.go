@@ -137,6 +137,7 @@ func (r *run) applyRequests(ctx context.Context) error {
 	}
 	if s.LookAtAll != j.LookAtAll {
 		s.Ready, s.Watermark, s.NextCycle, s.Why = false, "", time.Time{}, j.AskedWhy
+		s.Allowed = int(j.Confirmed - s.Confirmed)
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
 	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {
@@ -275,7 +276,8 @@ func (r *run) begin(ctx context.Context) error {
 		}
 		s.Cycle.Kind, s.Phase, s.Start = InitialCycle, Snapshot, start
 		s.Groups.Mark = start
-		s.Cycle.Reads, s.Cycle.Why = s.ReadAll, s.Why
+		s.Cycle.Reads, s.Cycle.Why, s.Cycle.Allowed = s.ReadAll, s.Why, s.Allowed
+		s.Allowed = 0 // it is for one cycle
 	}
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, lifted); err != nil {
 		return err

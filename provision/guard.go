@@ -80,17 +80,21 @@ type Judgement struct {
 
 // Tally counts what one cause takes away of one kind.
 type Tally struct {
-	Count  int  // what is judged now
-	Passed int  // what was let through earlier
-	OnHold int  // what was put on hold earlier
-	Active int  // how many of the kind there are, or were when the cause was first judged
-	Held   bool // what is judged now is put on hold
+	Count   int  // what is judged now
+	Passed  int  // what was let through earlier
+	OnHold  int  // what was put on hold earlier
+	Allowed int  // what an administrator has agreed to, when asked before the change was saved
+	Active  int  // how many of the kind there are, or were when the cause was first judged
+	Held    bool // what is judged now is put on hold
 }
 
 // Total returns everything that the cause takes away of this kind.
 func (t Tally) Total() int { return t.Count + t.Passed + t.OnHold }
 
-func (t *Tally) judge() { t.Held = t.Count > 0 && t.Total() > limit(t.Active) }
+func (t *Tally) judge() { t.Held = t.Count > 0 && t.Total() > t.limit() }
+
+// limit returns how many of them are sent without approval.
+func (t Tally) limit() int { return max(limit(t.Active), t.Allowed) }
 
 // limit returns how many operations of one cause may take access away without approval. active is
 // how many accounts, or memberships, there are.
@@ -313,7 +317,7 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 			return did, err
 		}
 		held := r.event(ctx, event.ProvisioningHeld, "")
-		if err := r.e.Store.Judge(ctx, r.fence, c.ID, words, func(j Judgement) event.Event {
+		if err := r.e.Store.Judge(ctx, r.fence, c.ID, words, r.allowed(c.ID), func(j Judgement) event.Event {
 			e := *held
 			e.Text += fmt.Sprintf("%s Cause: %s.", j.words(), words)
 			e.Data = event.DataOf(event.Held{Cause: c.ID, Count: j.Accounts.OnHoldAfter() + j.Members.OnHoldAfter()})
@@ -359,6 +363,16 @@ func (r *run) judgeable(ctx context.Context) (now bool, again time.Time, err err
 		again = earliest(again, later)
 	}
 	return false, again, nil
+}
+
+// allowed returns how many accounts a cause may disable because an administrator was asked before.
+func (r *run) allowed(cause string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if cause != cycleCause+r.state.Cycle.ID {
+		return 0
+	}
+	return r.state.Cycle.Allowed
 }
 
 // causeWords returns a cause in words for people.

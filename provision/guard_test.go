@@ -460,3 +460,80 @@ func TestTheGuardCountsAnImportThatIsUnderWay(t *testing.T) {
 		}
 	})
 }
+
+// TestTheGuardAndWhatWasConfirmed changes settings that disable many people, with the number that an administrator agreed to.
+func TestTheGuardAndWhatWasConfirmed(t *testing.T) {
+	t.Parallel()
+	leaveOut := func(g *guarded, department string, confirmed int) {
+		t.Helper()
+		scope := []provision.FilterGroup{{Name: "filter", Clauses: []provision.FilterClause{clause("department", "NOT EQUALS", department)}}}
+		_, err := g.jobs.SetMapping(g.t.Context(), g.key, userRows, provision.MappingEdit{Scope: &scope, Confirmed: confirmed}, "cli")
+		g.must(err)
+	}
+	t.Run("the_number_goes_through_once", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		leaveOut(g, "Sales", 20)
+		g.wantPlanned("before the cycle", 20, 0)
+		g.cycle()
+		g.wantActive("twenty were confirmed", 40)
+		g.nothingHeld("twenty were confirmed")
+		// The next change was not confirmed, so the old number does not count for it.
+		leaveOut(g, "Support", 0)
+		g.cycle()
+		g.wantActive("nobody was asked", 60)
+		if h := g.held(); h.Count != 40 {
+			t.Errorf("on hold is %+v", h)
+		}
+	})
+	t.Run("more_than_the_number_is_held", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		leaveOut(g, "Sales", 19)
+		g.wantPlanned("before the cycle", 0, 20)
+		g.cycle()
+		g.wantActive("nineteen were confirmed", 60)
+		if h := g.held(); h.Count != 20 {
+			t.Errorf("on hold is %+v", h)
+		}
+	})
+	t.Run("two_changes_before_one_cycle_add_up", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		leaveOut(g, "Nobody", 0)
+		g.cycle()
+		_, err := g.jobs.SetMapping(t.Context(), g.key, userRows, provision.MappingEdit{ExactCase: &[]string{"displayName"}, Confirmed: 12}, "cli")
+		g.must(err)
+		leaveOut(g, "Sales", 8)
+		g.cycle()
+		g.wantActive("twelve and eight were confirmed", 40)
+	})
+	t.Run("a_change_that_looks_at_nobody_confirms_nothing", func(t *testing.T) {
+		t.Parallel()
+		g := newGuarded(t, storetest.New(t), 60)
+		_, err := g.jobs.Edit(t.Context(), g.key, func(s *provision.Settings) { s.Status, s.Confirmed = provision.Off, 100 }, "cli")
+		g.must(err)
+		leaveOut(g, "Sales", 0)
+		g.cycle()
+		g.wantActive("Provisioning Status was set to Off before", 60)
+	})
+}
+
+// TestTheGuardStopsAt500 disables 500 and 501 of 5,100 people with one file each.
+func TestTheGuardStopsAt500(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, storetest.New(t), 5_100)
+	g.importRows(blocking(0, 500), directory.ImportOptions{})
+	g.cycle()
+	g.wantActive("500 at once", 4_600)
+	g.nothingHeld("500 at once")
+	g.importRows(blocking(0, 0), directory.ImportOptions{})
+	g.cycle()
+	g.wantActive("all are back", 5_100)
+	g.importRows(blocking(0, 501), directory.ImportOptions{})
+	g.cycle()
+	g.wantActive("501 at once", 5_100)
+	if h := g.held(); h.Count != 501 || h.Links != 5_100 {
+		t.Errorf("on hold are %d of %d", h.Count, h.Links)
+	}
+}

@@ -116,6 +116,9 @@ type Asked struct {
 	TryNow int64 `json:"credentials"`
 	// LookAtAll: begin an initial cycle. Changes of mappings or scope and a new target request it.
 	LookAtAll int64 `json:"revision"`
+	// Confirmed: how many accounts administrators have agreed to lose, over all changes that request an
+	// initial cycle.
+	Confirmed int64 `json:"confirmed,omitempty"`
 	// ForgetFailures: retry everyone who failed. A restart requests it.
 	ForgetFailures int64 `json:"restarts"`
 	// ForgetLinks: the Tenant URL now leads to another application.

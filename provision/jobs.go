@@ -54,6 +54,7 @@ type Settings struct {
 	ExactCase *[]string  // target attributes of the user mapping whose case counts; nil keeps them
 	Rehire    Rehire     // the new rule; "" keeps the saved one
 	Swaps     Swaps      // the new rule; "" keeps the saved one
+	Confirmed int        // how many accounts the change may disable; an administrator was asked with this number
 }
 
 // MappingEdit changes an object mapping. Fields that are nil stay as they are.
@@ -64,6 +65,7 @@ type MappingEdit struct {
 	// ExactCase lists the target attributes of the mapping for which a difference in case alone is a
 	// change. All others ignore case.
 	ExactCase *[]string
+	Confirmed int // as in Settings
 }
 
 // Default returns the job that the Provisioning page shows before the first Save.
@@ -212,6 +214,7 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	if len(did) == 0 {
 		return "", nil
 	}
+	job.Confirmed += int64(s.Confirmed)
 	return strings.Join(did, ", ") + ".", nil
 }
 
@@ -443,6 +446,7 @@ func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(
 		if err != nil {
 			return "", err
 		}
+		job.Confirmed += int64(edit.Confirmed)
 		return j.setMapping(job, name, edit)
 	})
 }
@@ -526,6 +530,7 @@ func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job,
 		}
 		probe := !slices.Equal(matchingTargets(job.Schema), matchingTargets(next.Schema))
 		j.replaceSchema(job, next.Schema.Clone())
+		job.Confirmed = next.Confirmed
 		if probe {
 			j.learn(ctx, job)
 		}
@@ -596,11 +601,18 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, ac
 
 // SetSchema replaces the whole schema document.
 func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
+	return j.SetSchemaConfirmed(ctx, k, schema, 0, actor)
+}
+
+// SetSchemaConfirmed is SetSchema after an administrator was asked. confirmed is how many accounts the
+// change may disable.
+func (j *Jobs) SetSchemaConfirmed(ctx context.Context, k Key, schema *Schema, confirmed int, actor string) (Job, error) {
 	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err
 	}
 	return j.change(ctx, k, actor, event.ProvisioningSchemaChanged, func(job *Job) (string, error) {
 		job.GroupsOffered = false
+		job.Confirmed += int64(confirmed)
 		j.replaceSchema(job, schema.Clone())
 		j.learn(ctx, job)
 		return "The schema was replaced.", nil
@@ -653,6 +665,8 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		job.Modified = j.Now()
 		if job.LookAtAll != before.LookAtAll {
 			job.AskedWhy = words
+		} else {
+			job.Confirmed = before.Confirmed // it is about nobody
 		}
 		err = j.Store.UpdateJob(ctx, job, j.event(ctx, job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {

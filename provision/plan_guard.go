@@ -53,6 +53,18 @@ func (g *planGuard) takes(w *work, o *PlannedObject, origins map[string]Origin) 
 	return true
 }
 
+// allowedNext returns how many accounts the initial cycle that comes next, or is under way, may disable
+// because an administrator was asked before.
+func (r *run) allowedNext() int {
+	switch {
+	case r.state.LookAtAll != r.job.LookAtAll:
+		return int(r.job.Confirmed - r.state.Confirmed)
+	case r.state.Phase != Idle:
+		return r.state.Cycle.Allowed
+	}
+	return r.state.Allowed
+}
+
 // finish visits the operations that had to be counted.
 func (g *planGuard) finish(ctx context.Context, r *run, visit func(PlannedObject) error) error {
 	if len(g.causes) == 0 {
@@ -69,6 +81,9 @@ func (g *planGuard) finish(ctx context.Context, r *run, visit func(PlannedObject
 	for _, cause := range slices.Sorted(maps.Keys(g.causes)) {
 		j := Judgement{Accounts: Tally{Count: len(g.causes[cause]), Active: counts.Active}}
 		accounts := &j.Accounts
+		if cause == cycleCause {
+			accounts.Allowed = r.allowedNext()
+		}
 		for _, h := range held {
 			if h.ID == cause {
 				accounts.OnHold, accounts.Active = h.Count-h.Members, max(counts.Active, h.Links)
@@ -78,7 +93,7 @@ func (g *planGuard) finish(ctx context.Context, r *run, visit func(PlannedObject
 		for _, o := range g.causes[cause] {
 			if accounts.Held {
 				o.Result, o.Code, o.Advice = Skipped, codeOnHold, onHoldAdvice
-				o.Reason = fmt.Sprintf("It will be on hold: %d operations of one cause disable or delete, of %d active accounts, and more than %d are not sent unasked.", accounts.Total(), accounts.Active, limit(accounts.Active))
+				o.Reason = fmt.Sprintf("It will be on hold: %d operations of one cause disable or delete, of %d active accounts, and more than %d are not sent unasked.", accounts.Total(), accounts.Active, accounts.limit())
 			}
 			if err := visit(o); err != nil {
 				return err

@@ -18,6 +18,9 @@ type State struct {
 	Ready     bool   `json:"ready"`     // the watermark is valid: an initial import was completed
 
 	Why string `json:"why,omitempty"` // why the next initial cycle looks at everyone
+	// Allowed is how many accounts the next initial cycle may disable without asking, because an
+	// administrator was asked before the change was saved.
+	Allowed int `json:"allowed,omitempty"`
 
 	// ReadAll asks the next initial cycle to read every account at the target.
 	ReadAll bool `json:"readAll,omitempty"`
@@ -81,8 +84,9 @@ const (
 type CycleReport struct {
 	ID       string    `json:"id"`
 	Kind     string    `json:"kind"`
-	Why      string    `json:"why,omitempty"`   // why it looks at everyone
-	Reads    bool      `json:"reads,omitempty"` // whether the cycle reads every account, because a person asked for a restart
+	Why      string    `json:"why,omitempty"`     // why it looks at everyone
+	Allowed  int       `json:"allowed,omitempty"` // how many accounts it may disable without asking: an administrator was asked before
+	Reads    bool      `json:"reads,omitempty"`   // whether the cycle reads every account, because a person asked for a restart
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended"`
 	Read     int       `json:"read"` // objects looked at

@@ -119,8 +119,9 @@ type Store interface {
 	// CausesToJudge returns the causes that have rows to judge.
 	CausesToJudge(ctx context.Context, k Key) ([]JudgedCause, error)
 	// Judge counts the rows of a cause that are to be judged, and lets them through or holds them. It
-	// appends the event of held, unless rows of the cause were on hold before.
-	Judge(ctx context.Context, f Fence, cause, words string, held func(Judgement) event.Event) error
+	// appends the event of held, unless rows of the cause were on hold before. allowed is the
+	// Tally.Allowed of its accounts, if it was not noted with an earlier judgement.
+	Judge(ctx context.Context, f Fence, cause, words string, allowed int, held func(Judgement) event.Event) error
 	// HeldCauses returns the causes with rows of a verdict, the oldest first.
 	HeldCauses(ctx context.Context, k Key, v Verdict) ([]HeldCause, error)
 	// HeldObjects pages through the rows of a cause with a verdict, by their Place.

@@ -40,7 +40,7 @@ func (j *Jobs) Version(ctx context.Context, k Key, number int64) (MappingVersion
 
 // GoBack makes an earlier version of the mappings the current one. allow is called with the job
 // before and after, and can refuse the change with an error. It may be called several times.
-func (j *Jobs) GoBack(ctx context.Context, k Key, number int64, allow func(before, after Job) error, actor string) (Job, error) {
+func (j *Jobs) GoBack(ctx context.Context, k Key, number int64, allow func(before, after Job) (confirmed int, err error), actor string) (Job, error) {
 	v, err := j.Store.MappingVersion(ctx, k, number)
 	if err != nil {
 		return Job{}, err
@@ -48,13 +48,14 @@ func (j *Jobs) GoBack(ctx context.Context, k Key, number int64, allow func(befor
 	return j.replace(ctx, k, v.Schema, allow, actor, event.ProvisioningMappingChanged, fmt.Sprintf("The mappings of version %d were set again.", number))
 }
 
-// ImportSchema replaces the whole schema document. allow is called with the job before and after,
-// and can refuse the change with an error. It may be called several times.
-func (j *Jobs) ImportSchema(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) error, actor string) (Job, error) {
+// ImportSchema replaces the whole schema document. allow is called with the job before and after, and
+// can refuse the change with an error. Otherwise it returns how many accounts the change may disable,
+// if an administrator was asked. It may be called several times.
+func (j *Jobs) ImportSchema(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) (confirmed int, err error), actor string) (Job, error) {
 	return j.replace(ctx, k, schema, allow, actor, event.ProvisioningSchemaChanged, "The schema was replaced.")
 }
 
-func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) error, actor, name, words string) (Job, error) {
+func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) (confirmed int, err error), actor, name, words string) (Job, error) {
 	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err
 	}
@@ -64,9 +65,11 @@ func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(be
 		if sameJSON(job.Schema, after.Schema) {
 			return "", nil
 		}
-		if err := allow(*job, after); err != nil {
+		confirmed, err := allow(*job, after)
+		if err != nil {
 			return "", err
 		}
+		job.Confirmed += int64(confirmed)
 		j.replaceSchema(job, after.Schema)
 		j.learn(ctx, job)
 		return words, nil

@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-func allowed(_, _ provision.Job) error { return nil }
+func allowed(_, _ provision.Job) (int, error) { return 0, nil }
 
 func TestVersionsOfAMapping(t *testing.T) {
 	t.Parallel()
@@ -50,7 +50,7 @@ func TestVersionsOfAMapping(t *testing.T) {
 			t.Fatalf("the older versions are %+v, %v", rest, err)
 		}
 		refused := errors.New("refused")
-		if _, err := w.jobs.GoBack(t.Context(), w.key, rest[0].Number, func(_, _ provision.Job) error { return refused }, "kim@contoso.com"); !errors.Is(err, refused) {
+		if _, err := w.jobs.GoBack(t.Context(), w.key, rest[0].Number, func(_, _ provision.Job) (int, error) { return 0, refused }, "kim@contoso.com"); !errors.Is(err, refused) {
 			t.Errorf("got %v, want the refusal", err)
 		}
 		back, err := w.jobs.GoBack(t.Context(), w.key, rest[0].Number, allowed, "kim@contoso.com")

@@ -113,12 +113,14 @@ func (s Provisioning) CausesToJudge(ctx context.Context, k provision.Key) (all [
 
 // Judge counts the operations of a cause that take access away and have no verdict yet. If they are
 // too many, it puts them on hold. Otherwise it marks them ready. A cause is an import or a cycle.
-func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words string, held func(provision.Judgement) event.Event) error {
+// allowed is how many accounts an administrator agreed to lose.
+func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words string, allowed int, held func(provision.Judgement) event.Event) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		j, err := t.tally(ctx, cause)
 		if err != nil || j.Accounts.Count+j.Members.Count == 0 {
 			return err
 		}
+		j.Accounts.Allowed = max(j.Accounts.Allowed, allowed)
 		j.Judge()
 		if err := t.exec(ctx, `
 			update job_pending
@@ -132,13 +134,14 @@ func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words
 			return err
 		}
 		if err := t.exec(ctx, `
-			insert into job_cause (directory, app, cause, words, since, passed, links, batch, held, members_passed, memberships)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			insert into job_cause (directory, app, cause, words, since, passed, links, batch, held, members_passed, memberships, allowed)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 			on conflict (directory, app, cause) do update
 			set words = excluded.words, passed = excluded.passed, links = excluded.links, batch = job_cause.batch + excluded.batch,
-				held = excluded.held, members_passed = excluded.members_passed, memberships = excluded.memberships`,
+				held = excluded.held, members_passed = excluded.members_passed, memberships = excluded.memberships,
+				allowed = excluded.allowed`,
 			cause, words, micros(t.tx.Now()), j.Accounts.PassedAfter(), j.Accounts.Active, boolToInt(j.Held()),
-			j.Accounts.OnHoldAfter()+j.Members.OnHoldAfter(), j.Members.PassedAfter(), j.Members.Active); err != nil {
+			j.Accounts.OnHoldAfter()+j.Members.OnHoldAfter(), j.Members.PassedAfter(), j.Members.Active, j.Accounts.Allowed); err != nil {
 			return err
 		}
 		if !j.Held() || !j.First() {
@@ -159,10 +162,11 @@ func (t jobTx) tally(ctx context.Context, cause string) (j provision.Judgement, 
 			(select count(*) from job_link where directory = $1 and app = $2 and state = $4),
 			(select count(*) from job_member where directory = $1 and app = $2 and verdict = 'late' and verdict <> 'ready' and cause = $3),
 			(select count(*) from job_member where directory = $1 and app = $2 and verdict = 'held' and verdict <> 'ready' and cause = $3),
-			coalesce(max(passed), 0), coalesce(max(links), 0), coalesce(max(members_passed), 0), coalesce(max(memberships), 0)
+			coalesce(max(passed), 0), coalesce(max(links), 0), coalesce(max(members_passed), 0), coalesce(max(memberships), 0),
+			coalesce(max(allowed), 0)
 		from job_cause
 		where directory = $1 and app = $2 and cause = $3`, t.directory, t.app, cause, string(provision.Active)).Scan(
-		&a.Count, &a.OnHold, &a.Active, &m.Count, &m.OnHold, &a.Passed, &links, &m.Passed, &memberships); err != nil {
+		&a.Count, &a.OnHold, &a.Active, &m.Count, &m.OnHold, &a.Passed, &links, &m.Passed, &memberships, &a.Allowed); err != nil {
 		return j, err
 	}
 	if m.Count > 0 {

@@ -311,8 +311,8 @@ func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before i
 }
 
 // pruneDirectoryRows removes rows of directories that only events older than the pruned ones
-// needed: members that left a group, groups that are no longer assigned, and groups that were
-// deleted permanently.
+// needed: members that left a group, groups that are no longer assigned, groups that were
+// deleted permanently, and imports of which nothing is left to be judged or decided.
 func (s Retention) pruneDirectoryRows(ctx context.Context, work *sqldb.Slicer) (removed int, done bool, err error) {
 	type pruned struct {
 		directory string
@@ -338,6 +338,9 @@ func (s Retention) pruneDirectoryRows(ctx context.Context, work *sqldb.Slicer) (
 			{"directory_member", "directory = $1 and group_id in (select object_id from directory_group where directory = $1 and purged > 0 and purged < $2)"},
 			{"directory_group_assignment", "directory = $1 and group_id in (select object_id from directory_group where directory = $1 and purged > 0 and purged < $2)"},
 			{"directory_group", "directory = $1 and purged > 0 and purged < $2"},
+			{"directory_cause", `directory = $1 and seen < $2
+				and not exists (select 1 from job_pending p where p.directory = $1 and p.cause = directory_cause.id)
+				and not exists (select 1 from job_member m where m.directory = $1 and m.verdict <> 'ready' and m.cause = directory_cause.id)`},
 		} {
 			n, done, err := s.deleteAll(ctx, work, t.table, t.which, p.directory, p.until)
 			removed += n

@@ -91,10 +91,11 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 			set := provision.Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
 			edit(&set)
 			var err error
-			if before, err = settingsOf(now); err != nil || f.yes {
+			if before, err = settingsOf(now); err != nil {
 				return set, err
 			}
-			if question, err = harmOf(ctx, s, h, app, now, set); err == nil && question != agreed {
+			question, set.Confirmed, err = harmOf(ctx, s, h, app, now, set)
+			if err == nil && !f.yes && question != agreed {
 				err = errAsk
 			}
 			return set, err
@@ -140,35 +141,36 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 var errAsk = errors.New("the change has to be confirmed")
 
 // harmOf describes what the new settings of a job would do to accounts; "" if nothing needs
-// confirmation. --start alone needs none: it only starts what earlier settings decided.
-func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings) (string, error) {
+// confirmation. disabled is how many accounts they would disable. --start alone needs none: it only
+// starts what earlier settings decided.
+func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings) (question string, disabled int, err error) {
 	if now.Version == 0 || set.Scope == now.Scope && set.Actions == nil {
-		return "", nil
+		return "", 0, nil
 	}
 	if err := s.jobs.Check(now, set); err != nil {
-		return "", err // report a wrong value before asking anything
+		return "", 0, err // report a wrong value before asking anything
 	}
 	after, err := now.With(set)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	return harmBetween(ctx, s, h, app, now, after)
 }
 
 // harmBetween describes what a job would do to accounts after a change from now to after; "" if
-// nothing needs confirmation.
-func harmBetween(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (string, error) {
+// nothing needs confirmation. disabled is how many accounts the change would disable.
+func harmBetween(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (question string, disabled int, err error) {
 	was, err := now.Schema.UserMapping()
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	is, err := after.Schema.UserMapping()
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	n, err := s.jobs.Reach(ctx, now, after)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	var does []string
 	if n.Off > 0 {
@@ -182,9 +184,9 @@ func harmBetween(ctx context.Context, s *services, h *directory.Handle, app dire
 		does = append(does, fmt.Sprintf("deletes accounts at %s when their users are deleted for good: %s, %d of them of users who are soft-deleted now.", app.Name, phrase.Count(n.Linked, "linked account", "linked accounts"), n.Deleted))
 	}
 	if len(does) == 0 {
-		return "", nil
+		return "", 0, nil
 	}
-	return "This " + strings.Join(does, " It "), nil
+	return "This " + strings.Join(does, " It "), n.Off, nil
 }
 
 // jobSettings are the settings of a job that flags can change.
@@ -809,7 +811,7 @@ named by their path.`,
 			}
 			after := now
 			after.Schema = schema
-			question, err := harmBetween(cmd.Context(), s, h, app, now, after)
+			question, disabled, err := harmBetween(cmd.Context(), s, h, app, now, after)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
@@ -818,7 +820,7 @@ named by their path.`,
 					return err
 				}
 			}
-			if _, err := s.jobs.SetSchema(cmd.Context(), key, schema, actor); err != nil {
+			if _, err := s.jobs.SetSchemaConfirmed(cmd.Context(), key, schema, disabled, actor); err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			return c.print(map[string]any{"imported": args[0], "notTakenOver": append([]string{}, lost...)}, func(w io.Writer) {

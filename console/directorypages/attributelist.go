@@ -382,6 +382,7 @@ func (p *Pages) changeSchema(r *http.Request, v *appVisit, decide func(provision
 		if change.needsConfirmation() && r.PostForm.Get("confirmed") != change.confirmationValue() {
 			return now, errConfirm
 		}
+		after.Confirmed += int64(change.confirmed())
 		return after, nil
 	}, v.actor())
 	return change, job, err

@@ -220,7 +220,7 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 				exact = append(exact, row.TargetAttributeName)
 			}
 		}
-		return provision.MappingEdit{Enabled: &enabled, Actions: &actions, ExactCase: &exact}, nil
+		return provision.MappingEdit{Enabled: &enabled, Actions: &actions, ExactCase: &exact, Confirmed: harm.confirmed()}, nil
 	}, v.actor())
 	if errors.Is(err, errConfirm) {
 		return p.askMapping(w, r, v, name, m, harm, by)

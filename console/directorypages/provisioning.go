@@ -373,6 +373,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 		if harm, err = p.provisioningHarm(r, v, now, s); err == nil && harm.needsConfirmation() && r.PostForm.Get("confirmed") != harm.confirmationValue() {
 			err = errConfirm
 		}
+		s.Confirmed = harm.confirmed()
 		return s, err
 	}, v.actor())
 	var input *provision.InputError

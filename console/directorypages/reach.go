@@ -71,6 +71,17 @@ func (c reachChange) confirmationValue() string {
 	return fmt.Sprintf("%t %t %d %d %d %d %d %d %d %d %s", c.addsAction(provision.FlowDelete), c.stopsDisabling(), n.Off, n.Leave, n.Make, n.In, n.Linked, n.Deleted, c.effect.Changed, c.effect.Failing, revisionText(c.before))
 }
 
+// confirmed returns how many accounts the change may disable once the operator has agreed to it.
+func (c reachChange) confirmed() int {
+	n := c.reach.Off
+	for _, a := range c.effect.Attributes {
+		if strings.EqualFold(a.Target, "active") {
+			n += a.People
+		}
+	}
+	return n
+}
+
 // fillQuestion fills the title, the consequences and the undo text of a confirmation page. setting
 // names the changed setting, such as "Scope" or "filters".
 func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting string) {

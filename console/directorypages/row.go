@@ -441,6 +441,7 @@ func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if r.PostForm.Get("confirmed") != change.confirmationValue() {
 			return now, errConfirm
 		}
+		after.Confirmed += int64(change.confirmed())
 		return after, nil
 	}, v.actor())
 	var input *provision.InputError

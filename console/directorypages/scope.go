@@ -396,7 +396,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if change.needsConfirmation() && r.PostForm.Get("confirmed") != change.confirmationValue() {
 			return provision.MappingEdit{}, errConfirm
 		}
-		return provision.MappingEdit{Scope: &groups}, nil
+		return provision.MappingEdit{Scope: &groups, Confirmed: change.confirmed()}, nil
 	}, v.actor())
 	var input *provision.InputError
 	switch {

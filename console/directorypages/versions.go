@@ -148,16 +148,16 @@ func (p *Pages) setVersion(w http.ResponseWriter, r *http.Request, v *appVisit) 
 
 // allowChange returns a function that asks before a change of the mappings has an effect on people.
 // It leaves the effect in c.
-func (p *Pages) allowChange(r *http.Request, v *appVisit, c *reachChange) func(before, after provision.Job) error {
-	return func(before, after provision.Job) error {
+func (p *Pages) allowChange(r *http.Request, v *appVisit, c *reachChange) func(before, after provision.Job) (confirmed int, err error) {
+	return func(before, after provision.Job) (int, error) {
 		var err error
 		if *c, err = p.reachOf(r.Context(), v, before, after); err != nil {
-			return err
+			return 0, err
 		}
 		if c.needsConfirmation() && r.FormValue("confirmed") != c.confirmationValue() {
-			return errConfirm
+			return 0, errConfirm
 		}
-		return nil
+		return c.confirmed(), nil
 	}
 }
 
@@ -200,12 +200,12 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 	}
 	var change reachChange
 	allow := p.allowChange(r, v, &change)
-	_, err = p.Jobs.ImportSchema(r.Context(), v.key(), schema, func(before, after provision.Job) error {
-		err := allow(before, after)
+	_, err = p.Jobs.ImportSchema(r.Context(), v.key(), schema, func(before, after provision.Job) (int, error) {
+		confirmed, err := allow(before, after)
 		if err == nil && len(lost) > 0 && r.FormValue("confirmed") != change.confirmationValue() {
 			err = errConfirm
 		}
-		return err
+		return confirmed, err
 	}, v.actor())
 	var input *provision.InputError
 	switch {

@@ -342,7 +342,7 @@ func TestAChangedListIsAVersionAndInTheAuditTrail(t *testing.T) {
 	if err != nil || len(versions) < 2 || !strings.Contains(versions[0].Words, "Attribute list of customappsso") {
 		t.Fatalf("got %+v, %v", versions, err)
 	}
-	job, err := w.jobs.GoBack(t.Context(), w.key, versions[1].Number, func(provision.Job, provision.Job) error { return nil }, "cli")
+	job, err := w.jobs.GoBack(t.Context(), w.key, versions[1].Number, allowed, "cli")
 	if err != nil || listedAs(t, job, provision.TargetList, tagURN) != nil {
 		t.Errorf("the earlier version has the attribute: %v", err)
 	}

@@ -234,14 +234,13 @@ func (w *work) takesAway() bool {
 	return false
 }
 
-// holdsBack reports whether a decision takes access away although the guard has not seen it. Then
-// nothing is sent, and the row is listed again so that the guard sees it. A person who is provisioned
-// on demand is never held back: another person looks at the result.
-func (l *pipeline) holdsBack(ctx context.Context, w *work) (bool, error) {
+// holdsBack returns the row as it is listed again for the guard, if a decision takes access away
+// although the guard has not seen it. Then nothing is sent. A person who is provisioned on demand is
+// never held back: another person looks at the result.
+func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 	if !w.takesAway() || w.known.Takes || w.known.Why == ByDemand {
-		return false, nil
+		return nil, nil
 	}
-	defer w.p.claims.release(w.known.ObjectID)
 	why := strings.TrimSuffix(w.whyDisabled(), ".")
 	if w.entitled() {
 		why = "blocked by a value of the mapping"
@@ -257,12 +256,10 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (bool, error) {
 		// The directory may know a cause that was not imported yet. If so, the row has another turn after
 		// this, and stays as it is.
 		if err := l.r.catchUp(ctx); err != nil {
-			return true, err
+			return nil, err
 		}
 	}
-	err := l.r.save(func(*State) {}, func(s State) error { return l.r.e.Store.Import(ctx, l.r.fence, s, []Listed{listed}) })
-	l.poke()
-	return true, err
+	return &listed, nil
 }
 
 // catchUp imports all changes that the directory has now.

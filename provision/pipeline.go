@@ -321,11 +321,17 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 		}
 		return known.ObjectID
 	}
-	if back, err := l.holdsBack(ctx, w); err != nil || back {
-		if err != nil && ctx.Err() == nil {
+	judged, err := l.holdsBack(ctx, w)
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
 			l.fail(err)
 		}
+		w.p.claims.release(known.ObjectID)
 		return known.ObjectID
+	case judged != nil:
+		l.records <- record{outcome: Outcome{ObjectID: known.ObjectID, Judge: judged}, release: func() { w.p.claims.release(known.ObjectID) }}
+		return ""
 	}
 	w.entry.ID, w.entry.ChangeID = l.r.e.NewID(), l.r.e.NewID()
 	// From here on requests change the target. Finish and record what was begun, even if the
@@ -580,6 +586,9 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	if err := r.save(func(s *State) {
 		s.InFlight = slices.Clone(s.InFlight)
 		for _, o := range outcomes {
+			if o.Judge != nil {
+				continue
+			}
 			if s.Phase != Idle {
 				s.Cycle.count(o)
 			}

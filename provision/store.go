@@ -161,6 +161,7 @@ type Outcome struct {
 	Turn      int64     // the Turn of the Pending that this outcome is about; 0 means any
 	Intent    *Op       // a create that is about to be sent; everything else stays as it is
 	Flies     bool      // an update is about to be sent; everything else stays as it is
+	Judge     *Listed   // the object is put before the guard; everything else stays as it is
 	Doubted   bool      // an earlier update may have been carried out, and nothing has shown it yet
 	Postpone  time.Time // when to look again; zero if the object is done
 	Waits     string    // why the object is postponed

@@ -21,6 +21,18 @@ type Effect struct {
 	Examined   int               // users of the directory that were compared
 }
 
+// MayDisable returns how many accounts the change may disable: those whose users leave the scope, and
+// those whose value of active changes.
+func (e Effect) MayDisable() int {
+	n := e.Off
+	for _, a := range e.Attributes {
+		if strings.EqualFold(a.Target, "active") {
+			n += a.People
+		}
+	}
+	return n
+}
+
 // AttributeEffect is one target attribute whose values change.
 type AttributeEffect struct {
 	Target   string

@@ -374,7 +374,7 @@ that question.`,
 			if after.Schema, err = s.jobs.Template(); err != nil {
 				return err
 			}
-			harm, err := mappingHarm(cmd.Context(), s, h, app, now, after)
+			harm, _, err := mappingHarm(cmd.Context(), s, h, app, now, after)
 			if err != nil {
 				return err
 			}
@@ -407,12 +407,16 @@ func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory
 		after, err = s.jobs.EditSchema(cmd.Context(), jobKey(h, app), func(now provision.Job) (provision.Job, error) {
 			before = now
 			changed, err := decide(now)
-			if err != nil || yes {
+			if err != nil {
 				return changed, err
 			}
-			harm, err := mappingHarm(cmd.Context(), s, h, app, now, changed)
-			if err != nil {
+			harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, now, changed)
+			if err != nil && !(yes && isInputError(err)) { // whoever says yes may save a mapping that cannot be used yet
 				return now, err
+			}
+			changed.Confirmed += int64(disabled)
+			if yes {
+				return changed, nil
 			}
 			if question = strings.TrimSpace(always + " " + harm); question != agreed {
 				return now, errAsk
@@ -429,15 +433,21 @@ func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory
 	}
 }
 
-// mappingHarm describes what changed mappings do to people; "" if nothing needs confirmation.
-func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (string, error) {
-	accounts, err := harmBetween(ctx, s, h, app, now, after)
+func isInputError(err error) bool {
+	var input *provision.InputError
+	return errors.As(err, &input)
+}
+
+// mappingHarm describes what changed mappings do to people; "" if nothing needs confirmation. disabled
+// is how many accounts they may disable.
+func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (harm string, disabled int, err error) {
+	accounts, _, err := harmBetween(ctx, s, h, app, now, after)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	e, err := s.jobs.Effect(ctx, now, after)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	var does []string
 	if accounts != "" {
@@ -455,14 +465,14 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 	}
 	was, err := now.Schema.UserMapping()
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	is, err := after.Schema.UserMapping()
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	if was.Disables() && !is.Disables() && e.Linked > 0 {
 		does = append(does, fmt.Sprintf("No row tells %s any more who must not have access: %s as they are when their users leave.", app.Name, phrase.Count(e.Linked, "linked account stays", "linked accounts stay")))
 	}
-	return strings.Join(does, " "), nil
+	return strings.Join(does, " "), e.MayDisable(), nil
 }

@@ -118,15 +118,15 @@ on people; --yes answers that question.`,
 			agreed := ""
 			for {
 				var question string
-				_, err := s.jobs.GoBack(cmd.Context(), jobKey(h, app), v.Number, func(before, after provision.Job) error {
-					if yes {
-						return nil
-					}
-					var err error
-					if question, err = mappingHarm(cmd.Context(), s, h, app, before, after); err == nil && question != agreed {
+				_, err := s.jobs.GoBack(cmd.Context(), jobKey(h, app), v.Number, func(before, after provision.Job) (disabled int, err error) {
+					question, disabled, err = mappingHarm(cmd.Context(), s, h, app, before, after)
+					switch {
+					case yes && isInputError(err):
+						return 0, nil
+					case err == nil && !yes && question != agreed:
 						err = errAsk
 					}
-					return err
+					return disabled, err
 				}, actor)
 				if !errors.Is(err, errAsk) {
 					return errors.Join(err, c.printVersionAgain(err, v))

@@ -72,15 +72,7 @@ func (c reachChange) confirmationValue() string {
 }
 
 // confirmed returns how many accounts the change may disable once the operator has agreed to it.
-func (c reachChange) confirmed() int {
-	n := c.reach.Off
-	for _, a := range c.effect.Attributes {
-		if strings.EqualFold(a.Target, "active") {
-			n += a.People
-		}
-	}
-	return n
-}
+func (c reachChange) confirmed() int { return c.effect.MayDisable() }
 
 // fillQuestion fills the title, the consequences and the undo text of a confirmation page. setting
 // names the changed setting, such as "Scope" or "filters".

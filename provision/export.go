@@ -165,6 +165,7 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 // succeed returns the result when the target has the wanted state.
 func (w *work) succeed(step, words string, changes []Change) doneResult {
 	w.step(step, ExportStep, Success, words, nil)
+	w.tellOtherValues(changes)
 	if _, removed := w.decision.(remove); w.gone || removed {
 		return doneResult{pair: forget{}}
 	}
@@ -173,6 +174,35 @@ func (w *work) succeed(step, words string, changes []Change) doneResult {
 		d.blockedBy = w.m.heldBy(kept.link.Wrote)
 	}
 	return d
+}
+
+// tellOtherValues adds a step that names the attributes of which the target's answer shows another
+// value than the one that was sent, or none. Targets may keep a form of their own, and drop
+// attributes that they do not know, so this is no failure. The log must tell all the same.
+func (w *work) tellOtherValues(changes []Change) {
+	if w.answer == nil {
+		return
+	}
+	var other, absent []string
+	for _, c := range changes {
+		r := w.m.row(c.Path)
+		if r == nil || r.state || isPassword(c.Path) || c.Roles != "" {
+			continue
+		}
+		switch v, shown := r.shown(w.answer); {
+		case shown && !r.agrees(remembered(v), remembered(c.New)):
+			other = append(other, c.Path)
+		case !shown && remembered(c.New) != nil:
+			absent = append(absent, c.Path)
+		}
+	}
+	const name = "EntryExportOtherValue"
+	if len(other) > 0 {
+		w.step(name, ExportStep, Warning, fmt.Sprintf("%s accepted the request, but its answer shows another value for %s.", w.m.target, strings.Join(other, ", ")), nil)
+	}
+	if len(absent) > 0 {
+		w.step(name, ExportStep, Warning, fmt.Sprintf("%s accepted the request, but its answer shows no value for %s.", w.m.target, strings.Join(absent, ", ")), nil)
+	}
 }
 
 func (w *work) failExport(step, words string, te *TargetError) refusedResult {

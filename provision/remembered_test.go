@@ -674,3 +674,45 @@ func TestAPasswordIsSentAndNotShown(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLogNamesValuesThatAnAnswerShowsOtherwise has an application that accepts each update, keeps
+// its own job title and drops the office.
+func TestTheLogNamesValuesThatAnAnswerShowsOtherwise(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch {
+			return false
+		}
+		_, answer := w.app.handle(r, strings.TrimPrefix(r.URL.Path, "/scim/v2/Users/"), []byte(body(r)))
+		var shown scim.Resource
+		if err := json.Unmarshal(answer, &shown); err != nil {
+			t.Error(err)
+		}
+		shown["title"] = "Clerk"
+		delete(shown, "preferredLanguage")
+		rw.Header().Set("Content-Type", "application/scim+json")
+		_, _ = rw.Write(encode(shown))
+		return true
+	}
+	w.people.set("p2", "jobTitle", "Engineer")
+	w.people.set("p2", "preferredLanguage", "nb-NO")
+	w.people.set("p2", "city", "Oslo")
+	_, entries := w.cycle()
+	if got := status(entries["p2"]); got != "update success " {
+		t.Errorf("got %q", got)
+	}
+	var told []string
+	for _, s := range entries["p2"].Steps {
+		if s.Name == "EntryExportOtherValue" {
+			told = append(told, string(s.Status)+": "+s.Description)
+		}
+	}
+	want := []string{
+		"warning: customappsso accepted the request, but its answer shows another value for title.",
+		"warning: customappsso accepted the request, but its answer shows no value for preferredLanguage.",
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+}

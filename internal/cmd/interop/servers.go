@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/binary"
@@ -49,8 +50,14 @@ func targets() []target {
 		{name: "rollcall", what: "a Rollcall site, profile full", start: startSite},
 		{name: "scimmy", what: "SCIMMY with scimmy-routers on Express, from npm", start: startSCIMMY},
 		{name: "scim2-server", what: "scim2-server, from PyPI", start: startSCIM2Server},
+		{name: "elimity", what: "elimity-com/scim, a Go module, behind a small handler", start: startElimity},
+		{name: "rollcall-flag", what: "a Rollcall site, with aadOptscim062020", flag: compliantFlag, start: startSite},
+		{name: "elimity-flag", what: "elimity-com/scim, with aadOptscim062020", flag: compliantFlag, start: startElimity},
 	}
 }
+
+// compliantFlag asks Entra's client for the PATCH bodies of RFC 7644.
+const compliantFlag = "?aadOptscim062020"
 
 // startSite starts a second installation with a site.
 func startSite(ctx context.Context, _, path string) (*server, error) {
@@ -103,6 +110,29 @@ func startSCIM2Server(ctx context.Context, dir, _ string) (*server, error) {
 	}
 	return start(ctx, dir, "scim2-server "+python.Versions["scim2-server"], "/v2", func(port string) *exec.Cmd {
 		return exec.CommandContext(ctx, filepath.Join(python.Bin, "scim2-server"), "--hostname", "127.0.0.1", "--port", port, "--bearer-token", secret)
+	})
+}
+
+// elimityModule is the folder of our server on elimity-com/scim, from the root of the repository. It
+// is a module of its own, so it cannot be embedded.
+const elimityModule = "internal/cmd/interop/servers/elimity"
+
+// startElimity builds our server on elimity-com/scim and starts it.
+func startElimity(ctx context.Context, dir, _ string) (*server, error) {
+	if _, err := os.Stat(elimityModule); err != nil {
+		return nil, fmt.Errorf("run this in the root of the repository: %w", err)
+	}
+	program := filepath.Join(dir, "elimity")
+	if _, _, err := foreign.Run(ctx, foreign.InstallLimit, nil, "go", "build", "-C", elimityModule, "-o", program, "."); err != nil {
+		return nil, foreign.NewMissing("go does not build %s: %v", elimityModule, err)
+	}
+	const library = "github.com/elimity-com/scim"
+	version, _, err := foreign.Run(ctx, foreign.RunLimit, nil, "go", "list", "-C", elimityModule, "-m", "-f", "{{.Version}}", library)
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, dir, library+" "+strings.TrimSpace(string(version)), "/v2", func(port string) *exec.Cmd {
+		return exec.CommandContext(ctx, program, port, secret)
 	})
 }
 

@@ -15,7 +15,7 @@ func (w *world) markdown() []byte {
 
 Written by `+"`make interop`"+`, which is no part of `+"`make test`"+`. One directory of %d people and %d groups is provisioned by the built binary into
 a Rollcall site and into servers that other projects wrote. The groups are nested, one is empty, and one has everyone. The programs are installed from
-their registries into a temporary folder. Node, Python and Java with Maven must be there.
+their registries into a temporary folder. Node, Python and Go must be there.
 
 Then a month is played: %d steps, drawn from seed %d, in %d days. After each day every application is provisioned once with `+"`rollcall provision run`"+`.
 Operations on hold are approved. At the end all accounts and groups are read from each target and compared with what the default mappings of a SCIM application

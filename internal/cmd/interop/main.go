@@ -36,6 +36,7 @@ type options struct {
 	seed                        uint64
 	people, groups, steps, days int
 	only                        string
+	record                      bool
 }
 
 func parseFlags(args []string, stderr io.Writer) (o options, err error) {
@@ -49,6 +50,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	flags.IntVar(&o.steps, "steps", 500, "how many steps the month has")
 	flags.IntVar(&o.days, "days", 30, "after how many batches of steps all targets are provisioned")
 	flags.StringVar(&o.keep, "keep", "", "copy the directory's database and key into this new `folder` at the end")
+	flags.BoolVar(&o.record, "record", false, "record the conversations that are tests of package provision, instead of playing a month")
 	flags.StringVar(&o.only, "only", "", "the `names` of targets, separated by commas; without it, all")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -102,6 +104,9 @@ func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if o.record {
+		return record(ctx, o, chosen, dir, progress)
+	}
 	in, err := binary.New(ctx, binary.Options{Binary: o.binary})
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ type server struct {
 	process *binary.Process
 	site    *binary.Installation // of a Rollcall site; nil otherwise
 	token   string
+	again   func(ctx context.Context) (*server, error) // starts it anew, empty
 }
 
 func (s *server) stop() error {
@@ -60,7 +61,7 @@ func targets() []target {
 const compliantFlag = "?aadOptscim062020"
 
 // startSite starts a second installation with a site.
-func startSite(ctx context.Context, _, path string) (*server, error) {
+func startSite(ctx context.Context, dir, path string) (*server, error) {
 	in, err := binary.New(ctx, binary.Options{Binary: path})
 	if err != nil {
 		return nil, err
@@ -72,7 +73,9 @@ func startSite(ctx context.Context, _, path string) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
-	return &server{with: "this version", base: "http://" + in.Addr + "/c/acme/auth/scim/v2", site: in, token: site.Token}, nil
+	return &server{with: "this version", base: "http://" + in.Addr + "/c/acme/auth/scim/v2", site: in, token: site.Token, again: func(ctx context.Context) (*server, error) {
+		return startSite(ctx, dir, path)
+	}}, nil
 }
 
 const secret = "interop-secret" // of targets that listen on this machine for the length of a run
@@ -146,7 +149,9 @@ func start(ctx context.Context, dir, with, path string, command func(port string
 	if err := ln.Close(); err != nil {
 		return nil, err
 	}
-	s := &server{with: with, base: "http://127.0.0.1:" + port + path, token: secret}
+	s := &server{with: with, base: "http://127.0.0.1:" + port + path, token: secret, again: func(ctx context.Context) (*server, error) {
+		return start(ctx, dir, with, path, command)
+	}}
 	if s.process, err = binary.Start(command(port), with, filepath.Join(dir, "log")); err != nil {
 		return nil, err
 	}

@@ -85,8 +85,6 @@ var arrows = map[string][]string{
 	"internal/foreign":         {},
 	"internal/cmd/conformance": {"internal/binary", "internal/foreign"},
 	"internal/cmd/interop":     {"internal/binary", "internal/foreign", "provision/templates"},
-	// A module of its own, so that Rollcall does not depend on the library.
-	"internal/cmd/interop/servers/elimity": {},
 }
 
 // forbidden names packages outside the module that a band must not touch:

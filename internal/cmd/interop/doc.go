@@ -7,7 +7,7 @@
 //	rollcall directory …, app …, provision run ──► recorder ──► a Rollcall site
 //	                                          ──► recorder ──► SCIMMY (npm)
 //	                                          ──► recorder ──► scim2-server (PyPI)
-//	                                          ──► recorder ──► elimity-com/scim (Go module), servers/elimity
+//	                                          ──► recorder ──► elimity-com/scim (Go module), servers/elimity.txtar
 //	                            │
 //	                            ▼
 //	compare: pages of /Users and /Groups against the company; what differs must be in the log

@@ -2,12 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"go/format"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 func newCompany(seed uint64) *company {
@@ -152,6 +155,25 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 				t.Errorf("got %v, want %q", found.differences, tt.want)
 			}
 		})
+	}
+}
+
+// TestTheModuleInTheArchive checks what gofmt and go vet cannot see: the Go files in an archive.
+func TestTheModuleInTheArchive(t *testing.T) {
+	t.Parallel()
+	names := ""
+	for _, f := range txtar.Parse(elimityModule).Files {
+		names += f.Name + " "
+		if !strings.HasSuffix(f.Name, ".go") {
+			continue
+		}
+		formatted, err := format.Source(f.Data)
+		if err != nil || string(formatted) != string(f.Data) {
+			t.Errorf("%s is not formatted, or no Go: %v", f.Name, err)
+		}
+	}
+	if names != "go.mod go.sum main.go " {
+		t.Errorf("the archive has %s", names)
 	}
 }
 

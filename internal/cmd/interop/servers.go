@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/rollcall-scim/rollcall/internal/binary"
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
@@ -116,21 +118,24 @@ func startSCIM2Server(ctx context.Context, dir, _ string) (*server, error) {
 	})
 }
 
-// elimityModule is the folder of our server on elimity-com/scim, from the root of the repository. It
-// is a module of its own, so it cannot be embedded.
-const elimityModule = "internal/cmd/interop/servers/elimity"
+// elimityModule is a Go module with our server on elimity-com/scim.
+//
+//go:embed servers/elimity.txtar
+var elimityModule []byte
 
 // startElimity builds our server on elimity-com/scim and starts it.
 func startElimity(ctx context.Context, dir, _ string) (*server, error) {
-	if _, err := os.Stat(elimityModule); err != nil {
-		return nil, fmt.Errorf("run this in the root of the repository: %w", err)
+	for _, f := range txtar.Parse(elimityModule).Files {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
+			return nil, err
+		}
 	}
 	program := filepath.Join(dir, "elimity")
-	if _, _, err := foreign.Run(ctx, foreign.InstallLimit, nil, "go", "build", "-C", elimityModule, "-o", program, "."); err != nil {
-		return nil, foreign.NewMissing("go does not build %s: %v", elimityModule, err)
+	if _, _, err := foreign.Run(ctx, foreign.InstallLimit, nil, "go", "build", "-C", dir, "-o", program, "."); err != nil {
+		return nil, foreign.NewMissing("go does not build the server on elimity-com/scim: %v", err)
 	}
 	const library = "github.com/elimity-com/scim"
-	version, _, err := foreign.Run(ctx, foreign.RunLimit, nil, "go", "list", "-C", elimityModule, "-m", "-f", "{{.Version}}", library)
+	version, _, err := foreign.Run(ctx, foreign.RunLimit, nil, "go", "list", "-C", dir, "-m", "-f", "{{.Version}}", library)
 	if err != nil {
 		return nil, err
 	}

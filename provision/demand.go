@@ -34,6 +34,7 @@ type DemandResult struct {
 // Demanded is a row of the work list, as OnDemand looks at it.
 type Demanded struct {
 	ObjectID  string
+	Why       Why
 	NotBefore time.Time
 	Reason    string // why the object was postponed; "" if it was not
 	Verdict   Verdict
@@ -202,17 +203,13 @@ func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Eve
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
 	for {
-		open, err := r.stillDemanded(ctx, ids)
-		if err != nil || !open {
-			return err
-		}
-		err = r.e.workOnDemand(ctx, r.job.Key, d.owner)
+		err := r.e.workOnDemand(ctx, r.job.Key, d.owner)
 		var other *HeldError
 		if err != nil && !errors.As(err, &other) {
 			return err
 		}
-		if err == nil {
-			continue
+		if open, err := r.stillDemanded(ctx, ids); err != nil || !open {
+			return err
 		}
 		select {
 		case <-again.C:
@@ -230,7 +227,7 @@ func (r *run) stillDemanded(ctx context.Context, ids []string) (bool, error) {
 	}
 	now := r.e.Now()
 	for _, row := range rows {
-		if row.Verdict == Ready && !row.NotBefore.After(now) {
+		if row.Why == ByDemand && row.Verdict == Ready && !row.NotBefore.After(now) {
 			return true, nil
 		}
 	}

@@ -222,7 +222,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
-	case w.unclear != nil && w.assigned && w.active(): // who has left is disabled whatever the filter says
+	case w.unclear != nil && w.assigned && w.active(): // a person who has left is disabled, whatever the filter says
 		return w.failRow(unclearScope(w.unclear)), nil
 	case p.m.kind == GroupKind:
 		return p.decideGroup(ctx, w, attributes)

@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/redact"
 )
 
-// Jobs are the operations of people on jobs, from the Provisioning page and the command line.
+// Jobs does what administrators ask for on the Provisioning page and the command line: it makes,
+// changes, starts, pauses and shows jobs.
 type Jobs struct {
 	Store    Store
 	Sealer   Sealer

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// membersMark ends the id of the work on a group's memberships.
-const membersMark = "#members"
+// membersIDSuffix is the end of the id of the work on a group's memberships.
+const membersIDSuffix = "#members"
 
 // MembersOf returns the id under which the work list knows the work on a group's memberships. It is
 // work of its own, with its own lane and its own failures.
-func MembersOf(group string) string { return group + membersMark }
+func MembersOf(group string) string { return group + membersIDSuffix }
 
 // groupOf returns the group if an id on the work list is about memberships.
-func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersMark) }
+func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersIDSuffix) }
 
 // handOf returns the object that a target must not be asked to change twice at the same time.
 func handOf(id string) string {
@@ -521,7 +521,7 @@ func (s *memberSync) check(id string, removing bool) *TargetError {
 		proved = r.state.Members.Removes
 	}
 	r.mu.Unlock()
-	if proved && !p.doubted.Load() && p.unshown.Add(1)%readBackEach != 0 {
+	if proved && !p.doubted.Load() && p.unshown.Add(1)%readBackEvery != 0 {
 		return nil
 	}
 	if removing && s.other != "" {

@@ -320,8 +320,8 @@ func (m *ObjectMapping) Disables() bool {
 	return false
 }
 
-// RowNotes returns what works here and not in Entra, or not for everyone, in a row that SetRow
-// accepts.
+// RowNotes returns warnings about a row that SetRow accepts. They name what works here but not in
+// Entra, and what does not work for every person.
 func (job Job) RowNotes(mapping string, row RowEdit) []expr.Note {
 	m, err := job.Schema.ObjectMapping(mapping)
 	if err != nil {

@@ -304,9 +304,9 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 	return nil
 }
 
-// readBackEach is how many successful answers without a body are believed between two that are
+// readBackEvery is how many successful answers without a body are believed between two that are
 // checked by a read.
-const readBackEach = 50
+const readBackEvery = 50
 
 // readsBack reports whether a success without a body is checked by a read: always if the account is
 // blocked or unblocked, and for a sample of the others. The first one of a pass is checked, and the
@@ -325,7 +325,7 @@ func (p *pass) readsBack(changes []Change, bodiless bool) (check bool, checked f
 		}
 		p.proof.Unlock()
 	}
-	return p.doubted.Load() || p.unshown.Add(1)%readBackEach == 0, func() {}
+	return p.doubted.Load() || p.unshown.Add(1)%readBackEvery == 0, func() {}
 }
 
 // changesState reports whether changes block or unblock an account.

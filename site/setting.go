@@ -264,8 +264,8 @@ var SettingsTable = []Setting{
 	},
 }
 
-// SettingsOnPage returns the settings that the page SCIM integration edits, in the order of the
-// page.
+// SettingsOnPage returns the settings that can be edited on the page "SCIM integration", in the order
+// of that page.
 func SettingsOnPage() []Setting {
 	list := slices.DeleteFunc(slices.Clone(SettingsTable), func(s Setting) bool { return s.Field == "" })
 	slices.SortFunc(list, func(a, b Setting) int { return a.PageOrder - b.PageOrder })

@@ -23,7 +23,7 @@ type ID string
 type Profile string
 
 const (
-	// Documented does what the guide describes: SCIM updates accounts, but neither creates nor
+	// Documented does what docs/guide.md describes: SCIM updates accounts, but neither creates nor
 	// deletes them, and there are no groups.
 	Documented Profile = "documented"
 	// Full lets SCIM create, update and delete users and groups.

@@ -194,10 +194,10 @@ type jobSettings struct {
 	tenantURL string
 	secret    []byte // the Secret Token, sealed
 	scope     provision.Scope
-	actions   string           // as --actions takes them
+	actions   string           // the value of --actions, such as create,update
 	rehire    provision.Rehire // what happens to the account of a person who is hired again
 	swaps     provision.Swaps  // what happens to people who have each other's matching values
-	exact     string           // as --exact-case takes it
+	exact     string           // the value of --exact-case
 	status    provision.Status
 }
 

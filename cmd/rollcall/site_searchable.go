@@ -21,7 +21,7 @@ func (c *command) siteSearchable() *cobra.Command {
 type searchableJSON struct {
 	ResourceType string `json:"resourceType"`
 	Attribute    string `json:"attribute"`
-	Complete     bool   `json:"complete"` // whether filters use the attribute
+	Complete     bool   `json:"complete"` // the index of the attribute is complete; filters use it only then
 	Indexed      int    `json:"indexed"`
 	Resources    int    `json:"resources"`
 }

@@ -99,7 +99,7 @@ func hasLongRunes(b []byte) bool {
 func endsInsideRune(b []byte) bool {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
 		if rest := b[len(b)-n:]; utf8.RuneStart(rest[0]) {
-			return !utf8.FullRune(rest) && !isCertain(rest[0]) && utf8.Valid(b[:len(b)-n])
+			return !utf8.FullRune(rest) && !isLetterInAllEncodings(rest[0]) && utf8.Valid(b[:len(b)-n])
 		}
 	}
 	return false
@@ -166,7 +166,7 @@ func decodeLegacy(b []byte) (string, string, error) {
 			continue
 		}
 		run++
-		if run > 2 || !isCertain(c) {
+		if run > 2 || !isLetterInAllEncodings(c) {
 			return "", "", ambiguousEncoding(b, i)
 		}
 	}
@@ -175,7 +175,7 @@ func decodeLegacy(b []byte) (string, string, error) {
 	return text, fmt.Sprintf("The file is not UTF-8; it was read as Windows-1252 (%q).", wordAt(charmap.Windows1252, b, first)), err
 }
 
-func isCertain(c byte) bool {
+func isLetterInAllEncodings(c byte) bool {
 	r := charmap.Windows1252.DecodeByte(c)
 	if c < 0xc0 || r == utf8.RuneError {
 		return false // punctuation in Windows-1252, but a letter in other encodings

@@ -22,7 +22,7 @@ func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 		return directory.GroupFile{}, err
 	}
 	for _, name := range t.names {
-		if slices.Contains([]string{"userprincipalname", "upn", "username", "login"}, plainColumn(name)) {
+		if slices.Contains([]string{"userprincipalname", "upn", "username", "login"}, squeezeColumnName(name)) {
 			return directory.GroupFile{}, fileError("the file has a column %s: it holds users, not groups", strings.TrimSpace(name))
 		}
 	}
@@ -62,7 +62,7 @@ func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
 // groupColumn returns the attribute of a group that a column's name stands for; "" if there is
 // none.
 func groupColumn(name string) string {
-	switch plainColumn(name) {
+	switch squeezeColumnName(name) {
 	case "objectid", "id", "groupid", "groupobjectid", "objectguid":
 		return "objectId"
 	case "displayname", "name", "group", "groupname", "groupdisplayname":
@@ -80,7 +80,7 @@ func groupColumn(name string) string {
 // memberColumn returns what a column's name stands for in a file of memberships: group or member;
 // "" for anything else.
 func memberColumn(name string) string {
-	switch plainColumn(name) {
+	switch squeezeColumnName(name) {
 	case "group", "groupid", "groupname", "groupobjectid", "groupdisplayname":
 		return directory.RowGroup
 	case "member", "memberid", "memberobjectid", "memberobjectidorupn", "memberobjectidoruserprincipalname", "memberupn", "memberuserprincipalname",
@@ -90,9 +90,9 @@ func memberColumn(name string) string {
 	return ""
 }
 
-// plainColumn returns a column's name in lower case without spaces and punctuation. In Entra's
+// squeezeColumnName returns a column's name in lower case without spaces and punctuation. In Entra's
 // templates that is the name in brackets.
-func plainColumn(name string) string {
+func squeezeColumnName(name string) string {
 	if m := bracketPattern.FindStringSubmatch(name); m != nil {
 		name = m[1]
 	}

@@ -496,7 +496,7 @@ func makeFlag(text string) string { return fmt.Sprintf("--make \"userPrincipalNa
 // rank returns how likely a column is the userPrincipalName. A greater number means more likely.
 func rank(c column) int {
 	switch {
-	case c.Suggested == "userPrincipalName": // a login that is an address
+	case c.Suggested == "userPrincipalName": // its values are logins that look like e-mail addresses
 		return 4
 	case slices.Contains(c.Attributes, "mail") && strings.HasPrefix(squeezeName(c.Name), "work"):
 		return 3
@@ -577,7 +577,7 @@ func (h *header) askWords(i int) {
 // invertedNames matches names of columns in which yes may mean "not enabled".
 var invertedNames = regexp.MustCompile(`disab|inact|inakt|deakt|deact|désact|desact|block|bloq|lock|sperr|termin|attrition|suspend|delet|lösch|archiv|leaver|left|exit|ausgeschieden|gekündigt`)
 
-// hasYesAndNo reports whether a column has both yes and no, and no other value.
+// hasYesAndNo reports whether all values of a column are words for true or false, and both occur.
 func (h *header) hasYesAndNo(i int) bool {
 	var said [2]bool
 	all := h.allValues(i, func(v string) bool {

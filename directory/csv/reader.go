@@ -179,8 +179,8 @@ func separatorWord(separator rune) string {
 	return strconv.Quote(string(separator))
 }
 
-// dropLabels leaves out a second header: some programs write the names of their fields first and
-// the labels of the columns below.
+// dropLabels leaves out a second header row: some programs write the names of their fields into the
+// first row and the labels of the columns into the second.
 func (r *Reader) dropLabels(names []string) {
 	if len(r.records) == 0 || r.records[0].err != nil {
 		return

@@ -100,7 +100,7 @@ func Skeletons(text string) []string {
 	return []string{written, lower}
 }
 
-// maxNamed is how many characters Difference names.
+// maxNamed is the largest number of characters that Difference lists.
 const maxNamed = 3
 
 // Difference returns in words the characters of one name that the other does not have, such as "а

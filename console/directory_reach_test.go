@@ -3,6 +3,7 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/rollcall-scim/rollcall/directory"
@@ -286,4 +287,23 @@ func TestRestart_asks_with_its_numbers(t *testing.T) {
 	o, h, _ := running(t)
 	must(h.SoftDelete(t.Context(), must(h.UserByUPN(t.Context(), "u0003@contoso.example")).ObjectID, "cli"))
 	o.operator().get(acmeProvisioning+"/restart").wantWords("Restart provisioning?", "compared with Acme: 5 users, 6 linked accounts.")
+}
+
+// A Tenant URL at another application is asked about with the accounts that stay behind.
+func TestTenantURL_of_another_application_is_asked_about(t *testing.T) {
+	t.Parallel()
+	o, h, key := running(t)
+	b := o.operator()
+	before := o.job(key)
+	must(h.SoftDelete(t.Context(), must(h.UserByUPN(t.Context(), "u0005@contoso.example")).ObjectID, "cli"))
+	elsewhere := strings.Replace(before.TenantURL, "/c/acme/", "/c/other/", 1)
+	ask := b.get(acmeProvisioning).press("Save", url.Values{"tenantURL": {elsewhere}})
+	ask.wantWords("Leave the accounts at the old address?", "6 linked accounts at the old one stay as they are", "1 of them belongs to a user who should not have access any more and stays switched on.")
+	if got := o.job(key).TenantURL; got != before.TenantURL {
+		t.Errorf("the Tenant URL is %q before the answer", got)
+	}
+	ask.press("Save", nil).wantWords("Provisioning was saved.")
+	if got := o.job(key).TenantURL; got != elsewhere {
+		t.Errorf("the Tenant URL is %q, want %q", got, elsewhere)
+	}
 }

@@ -318,8 +318,8 @@ func (r *run) relistDue(ctx context.Context) error {
 }
 
 // withoutAccount returns the people whose account the next cycle looks for again: those whose account has
-// just been lost and, once a day, those without an account and those whose account was lost some
-// time ago.
+// just been lost and, once a day, those without an account, those whose account the target keeps
+// blocked, and those whose account was lost some time ago.
 func (r *run) withoutAccount(ctx context.Context) ([]string, error) {
 	now, k := r.e.Now(), r.job.Key
 	ids, err := r.e.Store.LostIDs(ctx, k)
@@ -330,8 +330,12 @@ func (r *run) withoutAccount(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	held, err := r.e.Store.HeldIDs(ctx, k)
+	if err != nil {
+		return nil, err
+	}
 	gone, err := r.e.Store.GoneSince(ctx, k, now.Add(-goneLooks))
-	return slices.Concat(ids, unmatched, gone), err
+	return slices.Concat(ids, unmatched, held, gone), err
 }
 
 // phase returns the cycle's phase. It is safe while parts of the slice run at the same time.

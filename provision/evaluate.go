@@ -476,6 +476,9 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 			return d, err
 		}
 		changes = diff(w.current, w.values, w.link.Wrote)
+		if w.rereadsHeld() {
+			changes = slices.DeleteFunc(changes, func(c Change) bool { return p.m.row(c.Path).state })
+		}
 	}
 	changes, rest, err := p.contest(ctx, w, changes)
 	switch {
@@ -498,13 +501,19 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 // account must be read: a person asked for that, the account was just found or is missing, or what
 // was written is not known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
-	if p.reads || w.known.Why == ByDemand || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
+	if p.reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
 	}
 	if w.link.Wrote == nil {
 		return nil, w.link.Hash == w.hash
 	}
 	return diffWritten(w.link.Wrote, w.values)
+}
+
+// rereadsHeld reports whether the daily look at an account that the target keeps blocked has come. The
+// account is read, and what blocks it is not sent again.
+func (w *work) rereadsHeld() bool {
+	return w.known.Why == ByAbsence && w.entitled() && !w.newLink() && w.link != nil && w.link.State == Held
 }
 
 // action returns the action that the log shows for an update of the person's account.
@@ -623,6 +632,8 @@ func (w *work) redundant() skip {
 		s = w.skip(codeHeld, heldReason(w.m.heldBy(before.Wrote)), heldAdvice)
 	}
 	switch {
+	case w.rereadsHeld() && w.m.heldBy(w.afterwards(nil, nil)) != "":
+		s.telling = silent // it is still blocked, as the log has said
 	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
 		s.telling = silent // the job no longer manages this person: no report
 	case w.known.Why == ByCycle && before != nil && !before.missing() && w.known.Escrow == nil && advice == "":

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -508,6 +509,21 @@ func TestAnAccountThatTheApplicationKeepsBlocked(t *testing.T) {
 			if w.cycle(); w.report().Held != 1 || w.app.user("bob@contoso.com")["active"] != false {
 				t.Errorf("another change: %d held", w.report().Held)
 			}
+			w.app.asked()
+			w.clock.advance(25 * time.Hour)
+			if _, entries = w.cycle(); w.report().Held != 1 || len(entries) != 0 || !slices.Equal(probes(w.app.asked()), []string{"GET /Users/{id}"}) {
+				t.Errorf("a day later it is not read once and left as it is: %+v", entries)
+			}
+			w.app.mu.Lock()
+			w.app.users["u2"]["active"] = true // somebody unblocks it
+			w.app.mu.Unlock()
+			w.clock.advance(25 * time.Hour)
+			if w.cycle(); w.report().Held != 0 || w.app.writes() != 0 {
+				t.Errorf("somebody has unblocked it: %d held, %d writes", w.report().Held, w.app.writes())
+			}
+			w.app.mu.Lock()
+			w.app.users["u2"]["active"] = false // and blocks it again
+			w.app.mu.Unlock()
 			if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
 				t.Fatal(err)
 			}

@@ -87,6 +87,8 @@ type Store interface {
 	DueEscrowIDs(ctx context.Context, k Key, now time.Time) ([]string, error)
 	// LostIDs returns the objects whose link is Lost.
 	LostIDs(ctx context.Context, k Key) ([]string, error)
+	// HeldIDs returns the objects whose link is Held.
+	HeldIDs(ctx context.Context, k Key) ([]string, error)
 	// GoneSince returns the objects whose link became Gone after since.
 	GoneSince(ctx context.Context, k Key, since time.Time) ([]string, error)
 	// NextRetry returns when the earliest escrow is due, or zero if there is none.

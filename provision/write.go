@@ -11,7 +11,7 @@ import (
 // codeHeld is our own code for an account that the application keeps blocked.
 const codeHeld = "HeldAtApplication"
 
-const heldAdvice = "Somebody or something at the application keeps this account blocked. Unblock it there. It is sent again when the person changes and after a restart, and not in between."
+const heldAdvice = "Somebody or something at the application keeps this account blocked. Unblock it there. It is read once a day, so that this is noticed, and sent again when the person changes and after a restart."
 
 func heldReason(attribute string) string {
 	return fmt.Sprintf("The person should have access and %s was sent as True, but the application keeps it False.", attribute)

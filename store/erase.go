@@ -225,6 +225,9 @@ func writeRow(ctx context.Context, tx *sqldb.Tx, t textTable, r textRow) error {
 // scrubRow removes the person's data from a row. It returns the columns that changed, and whether
 // any did. If the returned row has no texts, the caller must delete the row.
 func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs bool) {
+	if t.name == "provisioning_log" {
+		r.texts["entry"] = t.entryOf(r).expand(r.texts["entry"])
+	}
 	own := r.person == p.ID
 	next := map[string]string{}
 	for column, text := range r.texts {
@@ -284,6 +287,21 @@ func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 		}
 	}
 	return textRow{key: r.key, texts: next}, len(next) > 0
+}
+
+// entryOf returns the columns of a row of the provisioning log.
+func (t textTable) entryOf(r textRow) entryRow {
+	e := entryRow{objectID: r.person, cycle: r.texts["cycle"]}
+	e.directory, _ = t.ids[0].(string)
+	for i, c := range t.key {
+		switch c.name {
+		case "app":
+			e.app, _ = r.key[i].(string)
+		case "id":
+			e.id, _ = r.key[i].(string)
+		}
+	}
+	return e
 }
 
 // scrubEntry removes personal data from an entry of the provisioning log. It keeps the steps and
@@ -414,7 +432,7 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 		add("select user_identifier from identity where site = $1 and person = $2", one, scope.ID, id)
 		return values, err
 	}
-	add("select entry from provisioning_log where directory = $1 and object_id = $2", func(row scanner) error {
+	add("select "+entryColumns+" from provisioning_log where directory = $1 and object_id = $2", func(row scanner) error {
 		e, err := scanEntry(row)
 		values = append(append(values, e.SourceIdentity.DisplayName, e.TargetIdentity.DisplayName), slices.Collect(maps.Values(e.SourceIdentity.Details))...)
 		for _, m := range e.Modified {

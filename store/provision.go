@@ -648,6 +648,15 @@ func (s Provisioning) LostIDs(ctx context.Context, k provision.Key) ([]string, e
 		order by object_id`, string(k.Directory), k.App, string(provision.Lost))
 }
 
+// HeldIDs lists the ids of people whose account the target keeps blocked.
+func (s Provisioning) HeldIDs(ctx context.Context, k provision.Key) ([]string, error) {
+	return s.listIDs(ctx, `
+		select object_id
+		from job_link
+		where directory = $1 and app = $2 and state = $3
+		order by object_id`, string(k.Directory), k.App, string(provision.Held))
+}
+
 // GoneSince lists the ids of people whose account was recorded as gone after a given time.
 func (s Provisioning) GoneSince(ctx context.Context, k provision.Key, since time.Time) ([]string, error) {
 	return s.listIDs(ctx, `

@@ -27,7 +27,7 @@ func (t jobTx) addEntry(ctx context.Context, o provision.Outcome) error {
 	return t.exec(ctx, `
 		insert into provisioning_log (directory, app, time, id, object_id, cycle, action, status, search_text, entry)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		micros(e.ActivityTime), e.ID, o.ObjectID, e.CycleID, string(e.Action), string(e.Status.Status), searchText(e), redact.Document(string(document)))
+		micros(e.ActivityTime), e.ID, o.ObjectID, e.CycleID, string(e.Action), string(e.Status.Status), searchText(e), entryRowOf(t, e, o.ObjectID).compact(redact.Document(string(document))))
 }
 
 // searchText returns the case-folded text of an entry in which log searches look.
@@ -81,7 +81,7 @@ func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
 	}
 	var b strings.Builder
 	b.WriteString(`
-		select entry
+		select ` + entryColumns + `
 		from provisioning_log
 		where directory = $1 and app = $2`)
 	if q.Before != "" {
@@ -121,7 +121,7 @@ func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
 func (s Provisioning) Log(ctx context.Context, k provision.Key, id string) (e provision.LogEntry, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		e, err = scanEntry(tx.QueryRow(ctx, `
-			select entry
+			select `+entryColumns+`
 			from provisioning_log
 			where directory = $1 and app = $2 and id = $3`, string(k.Directory), k.App, id))
 		return orNotFound(err, provision.ErrNotFound)
@@ -129,13 +129,17 @@ func (s Provisioning) Log(ctx context.Context, k provision.Key, id string) (e pr
 	return e, err
 }
 
+// entryColumns are the columns that scanEntry reads.
+const entryColumns = "entry, directory, app, id, object_id, cycle"
+
 func scanEntry(row scanner) (provision.LogEntry, error) {
 	var e provision.LogEntry
-	var document string
-	if err := row.Scan(&document); err != nil {
+	var r entryRow
+	var stored string
+	if err := row.Scan(&stored, &r.directory, &r.app, &r.id, &r.objectID, &r.cycle); err != nil {
 		return e, err
 	}
-	if err := json.Unmarshal([]byte(document), &e); err != nil {
+	if err := json.Unmarshal([]byte(r.expand(stored)), &e); err != nil {
 		return e, fmt.Errorf("read log entry: %w", err)
 	}
 	return e, nil

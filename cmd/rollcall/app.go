@@ -144,17 +144,42 @@ var errAsk = errors.New("the change has to be confirmed")
 // confirmation. disabled is how many accounts they would disable. --start alone needs none: it only
 // starts what earlier settings decided.
 func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings) (question string, disabled int, err error) {
-	if now.Version == 0 || set.Scope == now.Scope && set.Actions == nil {
+	move, err := s.jobs.Move(ctx, now, set.TenantURL)
+	if err != nil {
+		return "", 0, err
+	}
+	if now.Version == 0 || set.Scope == now.Scope && set.Actions == nil && move.Linked == 0 {
 		return "", 0, nil
 	}
 	if err := s.jobs.Check(now, set); err != nil {
 		return "", 0, err // report a wrong value before asking anything
 	}
-	after, err := now.With(set)
-	if err != nil {
-		return "", 0, err
+	var words []string
+	if move.Linked > 0 {
+		words = append(words, moveWords(h, app, move))
 	}
-	return harmBetween(ctx, s, h, app, now, after)
+	if set.Scope != now.Scope || set.Actions != nil {
+		after, err := now.With(set)
+		if err != nil {
+			return "", 0, err
+		}
+		if question, disabled, err = harmBetween(ctx, s, h, app, now, after); err != nil {
+			return "", 0, err
+		}
+		words = append(words, question)
+	}
+	return strings.TrimSpace(strings.Join(words, " ")), disabled, nil
+}
+
+// moveWords describes what a Tenant URL at another application leaves behind.
+func moveWords(h *directory.Handle, app directory.Application, n provision.Move) string {
+	words := fmt.Sprintf("This leads to another application: %s at the old one will stay as %s, and Rollcall will no longer change %s.",
+		phrase.Count(n.Linked, "linked account", "linked accounts"), phrase.Noun(n.Linked, "it is", "they are"), phrase.Noun(n.Linked, "it", "them"))
+	if n.Leavers == 0 {
+		return words
+	}
+	return words + fmt.Sprintf(" %s to users who should not have access any more, and will stay switched on. To switch %s off first, answer no and run: rollcall provision run %s %q.",
+		phrase.Count(n.Leavers, "of them belongs", "of them belong"), phrase.Noun(n.Leavers, "it", "them"), h.Directory.Name, app.Name)
 }
 
 // harmBetween describes what a job would do to accounts after a change from now to after; "" if
@@ -381,9 +406,9 @@ func (c *command) appSet() *cobra.Command {
 		Use: "set DIRECTORY APP", Short: "Change an application's provisioning", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Changes what the flags name and leaves the rest.
 
-A --scope that switches accounts off or makes some, and --actions with create or
-delete that were not there before, ask first, with the numbers. --yes answers that
-question.`,
+A --scope that switches accounts off or makes some, --actions with create or
+delete that were not there before, and a --tenant-url that leads to another
+application ask first, with the numbers. --yes answers that question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			if !f.anyGiven(cmd) {
 				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --rehire, --swaps, --exact-case, --start, --pause")

@@ -146,8 +146,9 @@ func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting 
 // may not know.
 type provisioningHarm struct {
 	reachChange
-	moved    bool   // saving would start a job that changed since the page was opened
-	scopeWas string // the scope that the page showed
+	move     provision.Move // what a Tenant URL at another application leaves behind
+	moved    bool           // saving would start a job that changed since the page was opened
+	scopeWas string         // the scope that the page showed
 }
 
 // provisioningHarm checks settings before they are saved. It counts users only if the scope changes
@@ -155,11 +156,14 @@ type provisioningHarm struct {
 func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job, s provision.Settings) (provisioningHarm, error) {
 	h := provisioningHarm{scopeWas: r.PostForm.Get(console.WasPrefix + "scope")}
 	h.moved = now.Version > 0 && s.Status == provision.On && now.Status != provision.On && r.PostForm.Get(openedField) != revisionText(now)
-	if !h.moved && s.Scope == now.Scope {
+	var err error
+	if h.move, err = p.Jobs.Move(r.Context(), now, s.TenantURL); err != nil {
+		return h, err
+	}
+	if !h.moved && s.Scope == now.Scope && h.move.Linked == 0 {
 		return h, nil
 	}
-	err := p.Jobs.Check(now, s) // report a wrong value before asking anything
-	if err != nil {
+	if err := p.Jobs.Check(now, s); err != nil { // report a wrong value before asking anything
 		return h, err
 	}
 	after, err := now.With(s)
@@ -172,7 +176,25 @@ func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job
 
 // needsConfirmation reports whether saving needs a confirmation.
 func (h provisioningHarm) needsConfirmation() bool {
-	return h.moved || h.reachChange.needsConfirmation()
+	return h.moved || h.move.Linked > 0 || h.reachChange.needsConfirmation()
+}
+
+// confirmationValue returns the value that the form sends back to confirm exactly this change.
+func (h provisioningHarm) confirmationValue() string {
+	return fmt.Sprintf("%s %d %d", h.reachChange.confirmationValue(), h.move.Linked, h.move.Leavers)
+}
+
+// moveConsequences says what a Tenant URL at another application leaves behind.
+func (h provisioningHarm) moveConsequences(app string) []string {
+	if h.move.Linked == 0 {
+		return nil
+	}
+	told := []string{"The new Tenant URL leads to another application. " + console.PluralForms(h.move.Linked, "linked account at the old one stays as it is", "linked accounts at the old one stay as they are") + ", and Rollcall no longer changes any of them."}
+	if h.move.Leavers > 0 {
+		told = append(told, console.PluralForms(h.move.Leavers, "of them belongs to a user who should not have access any more and stays", "of them belong to users who should not have access any more and stay")+
+			" switched on. To switch them off first, cancel and start a cycle of "+app+".")
+	}
+	return told
 }
 
 // askHarm asks for confirmation before accounts are switched off or created. It keeps the typed
@@ -190,7 +212,14 @@ func (p *Pages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typ
 	if h.before.Scope != h.after.Scope {
 		pg.Consequences = append(pg.Consequences, "Scope will be: "+scopeWords(h.after.Scope)+".")
 	}
-	h.fillQuestion(&pg, v, "Scope")
+	if h.before.Scope != h.after.Scope || h.moved || h.move.Linked == 0 {
+		h.fillQuestion(&pg, v, "Scope")
+	}
+	if h.move.Linked > 0 {
+		pg.Title = "Leave the accounts at the old address?"
+		pg.Undo = "Nothing was saved yet. Entering the old Tenant URL again finds the accounts by their matching attributes."
+		pg.Consequences = append(h.moveConsequences(v.App.Name), pg.Consequences...)
+	}
 	if h.moved {
 		pg.Title, pg.Button = "Start with what was changed meanwhile?", "Set Provisioning Status to On"
 		pg.Undo = "Nothing was saved yet. Setting Provisioning Status to Off stops it; accounts that were made by then stay."

@@ -1,0 +1,161 @@
+package store
+
+import (
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// An entry of the provisioning log is a JSON document of two to three kilobytes, most of which is
+// the same in every entry. It is stored with marks in place of that text: a control character, which
+// JSON text never contains, and a letter.
+//
+//	\x01 and a letter: the phrase of entryPhrases with that number
+//	\x02 and a letter: a column of the entry's row
+//
+// Values of people are never replaced, except the object id, which is a column. An entry of an
+// earlier version has no marks and is read as it is.
+
+const (
+	phraseMark  = "\x01"
+	columnMark  = "\x02"
+	firstLetter = '!'
+)
+
+// entryPhrases are the parts that many entries share. Stored entries refer to them by their place:
+// add new ones at the end, and never change or move one. Of two that begin alike, the first counts.
+func entryPhrases() []string {
+	return []string{
+		`{"name":"EntryImport","provisioningStepType":"import","status":"success","description":"Received User '`,
+		`{"name":"EntryImport","provisioningStepType":"import","status":"success","description":"Received Group '`,
+		`{"name":"EntryImport","provisioningStepType":"matching","status":"success","description":"No account in `,
+		`{"name":"EntryImport","provisioningStepType":"matching","status":"success","description":"Found one account in `,
+		`{"name":"EntryImport","provisioningStepType":"matching","status":"success","description":"User '`,
+		`{"name":"EntryImport","provisioningStepType":"matching","status":"`,
+		`{"name":"EntrySynchronizationScoping","provisioningStepType":"scoping","status":"success","description":"User '`,
+		`{"name":"EntrySynchronizationScoping","provisioningStepType":"scoping","status":"skipped","description":"User '`,
+		`{"name":"EntrySynchronizationScoping","provisioningStepType":"scoping","status":"`,
+		`{"name":"EntrySynchronizationAdd","provisioningStepType":"processing","status":"success","description":"User '`,
+		`{"name":"EntrySynchronizationUpdate","provisioningStepType":"processing","status":"success","description":"User '`,
+		`{"name":"EntrySynchronizationDelete","provisioningStepType":"processing","status":"success","description":"User '`,
+		`{"name":"EntrySynchronizationSkip","provisioningStepType":"export","status":"skipped","description":"`,
+		`{"name":"EntrySynchronizationReferences","provisioningStepType":"referenceResolution","status":"`,
+		`{"name":"EntryExportAdd","provisioningStepType":"export","status":"success","description":"User '`,
+		`{"name":"EntryExportUpdate","provisioningStepType":"export","status":"success","description":"User '`,
+		`{"name":"EntryExportDelete","provisioningStepType":"export","status":"success","description":"User '`,
+		`{"name":"EntryExportAdd","provisioningStepType":"export","status":"failure","description":"Failed to create User '`,
+		`{"name":"EntryExportUpdate","provisioningStepType":"export","status":"failure","description":"Failed to update User '`,
+		`{"name":"EntryExportDelete","provisioningStepType":"export","status":"failure","description":"Failed to delete User '`,
+		`","provisioningStepType":"`,
+		`","status":"success","description":"`,
+		`' from Azure Active Directory.","details":{"IsSoftDeleted":"False","accountEnabled":"True",`,
+		`' from Azure Active Directory.","details":{"IsSoftDeleted":"`,
+		`' is in scope.","details":{"Assigned":"True","IsActive":"True","IsEffectivelyEntitledForProvisioning":"True","ScopeSyncAll":"False"}},`,
+		`' is in scope.","details":{"Assigned":"`,
+		`' is not assigned to the application.","details":{"Assigned":"`,
+		`' does not pass the scoping filters.","details":{"Assigned":"`,
+		`","IsActive":"True","IsEffectivelyEntitledForProvisioning":"`,
+		`","IsActive":"False","IsEffectivelyEntitledForProvisioning":"`,
+		`","ScopeSyncAll":"`,
+		`' is in scope, but not active in the directory.","details":{"Assigned":"`,
+		`' will be created in customappsso: active and in scope, and no account was found."},`,
+		`: active and in scope, and no account was found."},`,
+		`' was created in customappsso."}],"modifiedProperties":[`,
+		`' will be updated in customappsso."},`,
+		`' was updated in customappsso."}],"modifiedProperties":[`,
+		`' will be disabled in customappsso: `,
+		`' was disabled in customappsso."}],"modifiedProperties":[`,
+		`' is linked to an account in customappsso.","details":{"id":"`,
+		`customappsso has userName '`,
+		`customappsso by userName '`,
+		`.","details":{"SkipReason":"`,
+		`","modifiedProperties":[`,
+		`}],"modifiedProperties":[]`,
+		`}],"modifiedProperties":[`,
+		`,"provisioningAction":"`,
+		`","durationInMilliseconds":`,
+		`,"provisioningStatusInfo":{"status":"success"},"provisioningSteps":[`,
+		`,"provisioningStatusInfo":{"status":"skipped","errorCode":"`,
+		`,"provisioningStatusInfo":{"status":"failure","errorCode":"`,
+		`,"provisioningStatusInfo":{"status":"`,
+		`","errorCategory":"nonServiceFailure"`,
+		`","errorCategory":"failure"`,
+		`,"recommendedAction":"`,
+		`"},"provisioningSteps":[`,
+		`","additionalDetails":"`,
+		`","oldValue":null,"newValue":"True"},{"displayName":"`,
+		`","oldValue":null,"newValue":"`,
+		`","oldValue":"`,
+		`","newValue":"`,
+		`"},{"displayName":"`,
+		`],"sourceSystem":{"id":"`,
+		`","displayName":"Azure Active Directory"},"targetSystem":{"id":"`,
+		`","displayName":"customappsso"},"sourceIdentity":{"id":"`,
+		`"},"targetSystem":{"id":"`,
+		`"},"sourceIdentity":{"id":"`,
+		`","identityType":"User","details":{"userPrincipalName":"`,
+		`"}},"targetIdentity":{"id":"`,
+		`"}},"targetIdentity":{`,
+		`"identityType":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"},"initiatedBy":"Rollcall provisioning","mapping":"Provision Azure Active Directory Users"}`,
+		`,"initiatedBy":"Rollcall provisioning","mapping":"`,
+		`urn:ietf:params:scim:schemas:extension:enterprise:2.0:User`,
+		`","userPrincipalName":"`,
+		`","mailNickname":"`,
+		`","displayName":"`,
+		`","givenName":"`,
+		`","surname":"`,
+		`","mail":"`,
+		`[type eq \"work\"].`,
+		`","activityDateTime":"`,
+		`","jobId":"`,
+		`","cycleId":"`,
+		`","changeId":"`,
+	}
+}
+
+var shortenEntry, lengthenEntry = entryReplacers()
+
+func entryReplacers() (shorten, lengthen *strings.Replacer) {
+	var to, from []string
+	for i, phrase := range entryPhrases() {
+		mark := phraseMark + string(rune(firstLetter+i))
+		to, from = append(to, phrase, mark), append(from, mark, phrase)
+	}
+	return strings.NewReplacer(to...), strings.NewReplacer(from...)
+}
+
+// entryRow holds the columns of an entry's row that the entry repeats.
+type entryRow struct{ directory, app, id, objectID, cycle string }
+
+func (r entryRow) columns() []string { return []string{r.directory, r.app, r.id, r.objectID, r.cycle} }
+
+func entryRowOf(t jobTx, e *provision.LogEntry, objectID string) entryRow {
+	return entryRow{directory: t.directory, app: t.app, id: e.ID, objectID: objectID, cycle: e.CycleID}
+}
+
+// minColumn is the shortest column value that is worth a mark, in bytes.
+const minColumn = 8
+
+// compact returns the stored form of an entry's document.
+func (r entryRow) compact(document string) string {
+	short := shortenEntry.Replace(document)
+	for i, value := range r.columns() {
+		if len(value) >= minColumn {
+			short = strings.ReplaceAll(short, value, columnMark+string(rune(firstLetter+i)))
+		}
+	}
+	return short
+}
+
+// expand returns the document of a stored entry.
+func (r entryRow) expand(stored string) string {
+	if strings.Contains(stored, columnMark) {
+		for i, value := range r.columns() {
+			stored = strings.ReplaceAll(stored, columnMark+string(rune(firstLetter+i)), value)
+		}
+	}
+	if !strings.Contains(stored, phraseMark) {
+		return stored
+	}
+	return lengthenEntry.Replace(stored)
+}

@@ -16,9 +16,10 @@ import (
 type Access int
 
 const (
-	Anyone        Access = iota // anyone may use the route, such as a sign-in link, whose path contains a secret
-	SignedIn                    // the visitor needs a session of this area
-	Administrator               // the visitor needs a session of an administrator; operators count as administrators
+	Anyone             Access = iota // anyone may use the route, such as a sign-in link, whose path contains a secret
+	SignedIn                         // the visitor needs a session of this area
+	Administrator                    // the visitor needs a session of an administrator; operators count as administrators
+	FreshAdministrator               // the administrator also signed in within session.FreshTime
 )
 
 // maxFormBytes limits the body of a request if the route sets no limit.
@@ -125,6 +126,9 @@ func (a Area[V]) serve(rt Route[V]) http.Handler {
 		if err == nil {
 			err = rt.Handle(w, r, v)
 		}
+		if old, ok := errors.AsType[*OldSignIn](err); ok {
+			err = a.Console.AskToRenew(w, r, old.Renew)
+		}
 		if err != nil {
 			a.Console.noteRefused(r, a.Scope(v), rt.Pattern, err)
 			a.Console.showError(w, r, a.Frame(v), err)
@@ -179,6 +183,11 @@ type PageError struct {
 }
 
 func (e *PageError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Title, e.Text) }
+
+// OldSignIn is the error of a guard if the route needs a fresh sign-in and the visitor's is too old.
+type OldSignIn struct{ Renew string } // the address of the page that asks for a fresh one
+
+func (e *OldSignIn) Error() string { return "the sign-in is too old for this page" }
 
 var ErrNotFound = &PageError{
 	Status: http.StatusNotFound, Title: "There is nothing here",

@@ -68,7 +68,7 @@ func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 		Requests: &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: sites, Now: w.clock, NewID: w.id},
 		Eraser:   &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: rosters, Now: w.clock},
 		SignIns:  &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: w.clock},
-		SSO:      &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: rosters, Now: w.clock, PublicURL: publicURL},
+		SSO:      &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: rosters, Sites: sites, Now: w.clock, PublicURL: publicURL},
 	}
 	operators := &directorypages.Pages{Console: c, Operators: w.operators, Directories: &directory.Directories{Store: store.Directories{DB: db}, Now: w.clock, NewID: w.id}}
 	mux := http.NewServeMux()
@@ -105,6 +105,17 @@ func (w *world) id() string {
 }
 
 func (w *world) site(name string, p site.Profile) site.Site {
+	w.t.Helper()
+	s := w.newSite(name, p)
+	s, err := w.pages.Sites.Update(w.t.Context(), s.ID, "cli", func(s *site.Site) error { s.SetUpLocked = false; return nil })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// newSite makes a site that nobody has signed in to yet: its set-up of SCIM is locked.
+func (w *world) newSite(name string, p site.Profile) site.Site {
 	w.t.Helper()
 	s, err := w.pages.Sites.Create(w.t.Context(), name, p, "cli")
 	if err != nil {

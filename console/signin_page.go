@@ -1,6 +1,10 @@
 package console
 
-import "time"
+import (
+	"net/http"
+	"net/url"
+	"time"
+)
 
 // SignInPage is the data of the view "signin". It explains how to sign in, since there are no
 // passwords.
@@ -27,6 +31,28 @@ type SignInLinkPage struct {
 	Email    string
 	NameErr  *FieldError
 	EmailErr *FieldError
+}
+
+// AskToRenew leads a visitor whose sign-in is too old to the page that asks for a fresh one, at
+// address. That page leads back to where the visitor is now; what a form contained is not kept.
+func (c *Console) AskToRenew(w http.ResponseWriter, r *http.Request, address string) error {
+	back := r.URL.RequestURI()
+	if r.Method != http.MethodGet {
+		back = ""
+		if from, err := url.Parse(r.Referer()); err == nil && from.Host == r.Host {
+			back = from.RequestURI()
+		}
+	}
+	if back != "" {
+		address += "?to=" + url.QueryEscape(back)
+	}
+	if r.Header.Get("HX-Request") != "" {
+		w.Header().Set("HX-Redirect", address) // makes a script load the whole page
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return c.Redirect(w, r, address, Notice{})
 }
 
 // RecoveryPage is the data of the view "recover": the form for a recovery code.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/demoidp"
 	"github.com/rollcall-scim/rollcall/internal/session"
@@ -34,6 +35,14 @@ func (w *world) tested(s site.Site, idp *demoidp.Provider, personID, nameID, use
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	if _, err := w.pages.SSO.Finish(w.t.Context(), s, w.answered(idp, address, nameID, userName, more...), session.Browser{}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// answered is the identity provider's answer to a request, about one of its people.
+func (w *world) answered(idp *demoidp.Provider, address, nameID, userName string, more ...demoidp.Claim) signin.Response {
+	w.t.Helper()
 	r, err := demoidp.ParseRequest(address)
 	if err != nil {
 		w.t.Fatal(err)
@@ -44,9 +53,7 @@ func (w *world) tested(s site.Site, idp *demoidp.Provider, personID, nameID, use
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if _, err := w.pages.SSO.Finish(w.t.Context(), s, signin.Response{SAMLResponse: encoded, RelayState: r.RelayState, Browser: "browser"}, session.Browser{}); err != nil {
-		w.t.Fatal(err)
-	}
+	return signin.Response{SAMLResponse: encoded, RelayState: r.RelayState, Browser: "browser"}
 }
 
 func TestSingleSignOnIsSetUpWithThePageAlone(t *testing.T) {
@@ -208,4 +215,161 @@ func TestGuessedCodesAndLinksAreThrottledAndGoodOnesNever(t *testing.T) {
 	b.send(http.MethodPost, "/c/none/recover", url.Values{"code": {codes[3]}}).wantStatus(http.StatusForbidden)
 	w.pass(15 * time.Second)
 	b.send(http.MethodPost, "/c/acme/recover", url.Values{"code": {codes[3]}}).wantStatus(http.StatusOK)
+}
+
+func TestTheSetUpOfSCIMIsLockedUntilASignInSucceeded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.newSite("acme", site.Documented)
+	kim := w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	b := w.signIn(s, "kim@acme.example")
+	const scim = "/c/acme/admin/access/scim"
+	// What the command line has set can be seen and switched off.
+	token, _, err := w.pages.Sites.CreateToken(t.Context(), s.ID, site.TokenRequest{Name: "by command", Actor: "cli"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.pages.Sites.Update(t.Context(), s.ID, "cli", func(s *site.Site) error { s.ManageRoles = true; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	page := b.get(scim).wantStatus(http.StatusOK).wantWords("Set up single sign-on first", "by command", "Turn SCIM off", "Stop that")
+	if strings.Contains(page.Text, "Enable SCIM</label>") {
+		t.Error("the locked page shows the form that sets up SCIM")
+	}
+	for _, path := range []string{"", "/enabled", "/roles", "/tokens", "/schemas", "/schemas/forced", "/searchable"} {
+		b.send(http.MethodPost, scim+path, url.Values{"enabled": {"yes"}, "roles": {"yes"}, "form": {"1"}}).wantStatus(http.StatusConflict).wantWords("Nothing was changed")
+	}
+	b.get(scim + "/tokens/new").wantStatus(http.StatusConflict)
+	page.submit("Stop that", nil).wantStatus(http.StatusOK)
+	b.send(http.MethodPost, scim+"/tokens/"+token.ID+"/revoke", nil).wantStatus(http.StatusOK)
+	b.send(http.MethodPost, scim+"/off", url.Values{"confirm": {"acme"}}).wantStatus(http.StatusOK)
+	now, err := w.pages.Sites.Get(t.Context(), s.ID)
+	if err != nil || now.SCIMEnabled || now.ManageRoles || !now.SetUpLocked || len(w.liveTokens(s)) != 0 {
+		t.Fatalf("got %+v, %v and %d live tokens", now.Settings, err, len(w.liveTokens(s)))
+	}
+
+	// A test of single sign-on opens nothing; a sign-in does.
+	idp := w.identityProvider()
+	const sso = "/c/acme/admin/access/authentication"
+	b.get(sso).submit("Import", url.Values{"metadata": {idp.Metadata()}}).submit("Save the identity provider", nil)
+	w.tested(s, idp, kim.ID, "kim-1", "kim@acme.example")
+	b.get(sso).submit("Link this identity to me", nil)
+	b.get(sso).submit("Save", url.Values{"mode": {"optional"}})
+	b.get(scim).wantWords("Set up single sign-on first")
+	w.signedInBySAML(s, idp, "kim-1", "kim@acme.example")
+	b.get(scim).wantWords("Enable SCIM", "Generate a SCIM authorization token")
+
+	// Without single sign-on there is an explicit way round.
+	other := w.newSite("other", site.Documented)
+	w.person(other, "kim@acme.example", "Kim", roster.RoleAdmin)
+	o := w.signIn(other, "kim@acme.example")
+	o.get("/c/other/admin/access/scim").submit("Set up SCIM without single sign-on", nil).wantStatus(http.StatusOK).wantWords("without single sign-on", "Generate a SCIM authorization token")
+	events := 0
+	for _, st := range []site.Site{s, other} {
+		for _, e := range w.ofSite(st) {
+			if e.Name == event.SiteSetUpUnlocked {
+				events++
+			}
+		}
+	}
+	if events != 2 {
+		t.Errorf("got %d events about the unlocked set-up, want 2", events)
+	}
+}
+
+// signedInBySAML has a person of the identity provider sign in.
+func (w *world) signedInBySAML(s site.Site, idp *demoidp.Provider, nameID, userName string) signin.Session {
+	w.t.Helper()
+	current, err := w.pages.Sites.Get(w.t.Context(), s.ID)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	address, err := w.pages.SSO.Start(w.t.Context(), current, "browser", "", false)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	got, err := w.pages.SSO.Finish(w.t.Context(), current, w.answered(idp, address, nameID, userName), session.Browser{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return got.Session
+}
+
+func TestAFreshSignInIsNeededForWhatCouldGiveTheSiteAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	kim := w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	ada := w.person(s, "ada@acme.example", "Ada", roster.RoleRegistered)
+	b := w.signIn(s, "kim@acme.example")
+	const scim, people = "/c/acme/admin/access/scim", "/c/acme/admin/people/"
+	role := people + ada.ID + "/role"
+	b.get(role).wantStatus(http.StatusOK)
+	page := b.get(scim)
+	w.pass(30 * time.Minute)
+	page.submit("Generate", nil).wantWords("Sign in again", "Nothing was changed", "rollcall site link acme kim@acme.example")
+	asked := b.get(role).wantWords("Sign in again")
+	if !strings.Contains(asked.Text, "/c/acme/auth/saml2/login?renew=yes&amp;to="+strings.ReplaceAll(url.QueryEscape(role), "+", "&#43;")) {
+		t.Errorf("the page does not lead back:\n%s", asked.Text)
+	}
+	if n := len(w.liveTokens(s)); n != 0 {
+		t.Errorf("%d tokens were made", n)
+	}
+	for _, rt := range w.pages.Routes() {
+		if rt.Access != console.FreshAdministrator {
+			continue
+		}
+		method, path, _ := strings.Cut(rt.Pattern, " ")
+		path = strings.NewReplacer("{site}", "acme", "{person}", ada.ID).Replace(path)
+		b.send(method, path, url.Values{}).wantWords("Sign in again")
+	}
+	// What protects works with an old sign-in, and so do pages.
+	b.get(people + ada.ID).wantStatus(http.StatusOK).wantWords("Ada")
+	b.get(people+ada.ID+"/deactivate").submit("Deactivate", nil).wantWords("Deactivated")
+	b.get(scim + "/off").wantStatus(http.StatusOK)
+
+	fresh := w.signIn(s, "kim@acme.example")
+	fresh.get(role).wantStatus(http.StatusOK)
+	if kim.Role != roster.RoleAdmin {
+		t.Errorf("Kim has the role %s", kim.Role)
+	}
+}
+
+// A sign-in that renews asks the identity provider to ask the person again, and does not take an older answer.
+func TestARenewedSignInIsFresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	kim := w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	b := w.signIn(s, "kim@acme.example")
+	idp := w.identityProvider()
+	b.get("/c/acme/admin/access/authentication").submit("Import", url.Values{"metadata": {idp.Metadata()}}).submit("Save the identity provider", nil)
+	w.tested(s, idp, kim.ID, "kim-1", "kim@acme.example")
+	b.get("/c/acme/admin/access/authentication").submit("Link this identity to me", nil)
+	b.get("/c/acme/admin/access/authentication").submit("Save", url.Values{"mode": {"optional"}})
+	for _, c := range []struct {
+		renew bool
+		ago   time.Duration
+		in    bool
+	}{{false, time.Hour, true}, {true, 0, true}, {true, 20 * time.Minute, false}} {
+		address, err := w.pages.SSO.Start(t.Context(), s, "browser", "", c.renew)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := demoidp.ParseRequest(address)
+		if err != nil || r.Fresh != c.renew {
+			t.Fatalf("ForceAuthn is %t, want %t; %v", r.Fresh, c.renew, err)
+		}
+		a := r.Answer("kim-1")
+		a.Claims = []demoidp.Claim{{Name: demoidp.ClaimName, Values: []string{"kim@acme.example"}}}
+		a.SignedIn = w.clock().Add(-c.ago)
+		encoded, err := idp.Respond(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.pages.SSO.Finish(t.Context(), s, signin.Response{SAMLResponse: encoded, RelayState: r.RelayState, Browser: "browser"}, session.Browser{})
+		if (err == nil) != c.in {
+			t.Errorf("renew %t, %s ago: got %v", c.renew, c.ago, err)
+		}
+	}
 }

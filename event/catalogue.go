@@ -108,6 +108,7 @@ var Catalogue = []Description{
 	{SiteSearchableWithdrawn, siteScope, "a declaration was withdrawn", "", nil, "`searchable`", "title of User is no longer declared searchable"},
 	{SiteSchemasChanged, siteScope, "the schemas and resource types of the site changed", "", nil, "`schemas`", "The schemas were changed: added urn:example:Device"},
 	{SiteSSOChanged, siteScope, "single sign-on was changed", "", nil, "each setting that changed; certificates by the start of their SHA-256", "Single sign-on was changed: mode"},
+	{SiteSetUpUnlocked, siteScope, "single sign-on let the first person in, or an administrator goes on without it", "", nil, "", "The pages may now set up SCIM"},
 
 	{TokenCreated, siteScope, "a SCIM token was generated", subjectToken, nil, "`name`, `expires`, and `secret` without a value", "Token Entra ID (…a91f) was generated"},
 	{TokenRevoked, siteScope, "a SCIM token ended", subjectToken, nil, "`live`", "Token Entra ID (…a91f) was revoked"},

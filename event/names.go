@@ -85,6 +85,7 @@ const (
 	SiteSearchableWithdrawn   = "site.searchable_withdrawn"
 	SiteSchemasChanged        = "site.schemas_changed"
 	SiteSSOChanged            = "site.sso_changed"
+	SiteSetUpUnlocked         = "site.setup_unlocked"
 
 	TokenCreated = "token.created"
 	TokenRevoked = "token.revoked"

@@ -62,6 +62,13 @@ func (o *Operators) UseSession(ctx context.Context, sessionSecret string, from s
 	return op, nil
 }
 
+// HasFreshSession reports whether the session with this secret began so recently that it may do what
+// needs a fresh sign-in. It returns the errors of UseSession.
+func (o *Operators) HasFreshSession(ctx context.Context, sessionSecret string) (bool, error) {
+	_, s, err := o.findSession(ctx, sessionSecret)
+	return err == nil && s.IsFresh(o.Now()), err
+}
+
 // Sessions returns the sessions of the operator of this name, the last used first. It marks the
 // session with this secret as the caller's own; the secret may be empty. It returns ErrUnknown if
 // there is no such operator.

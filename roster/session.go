@@ -79,6 +79,13 @@ func (r *Roster) UseSession(ctx context.Context, sessionSecret string, from sess
 	return person, nil
 }
 
+// HasFreshSession reports whether the session with this secret began so recently that it may do what
+// needs a fresh sign-in. ErrNoSession as in UseSession.
+func (r *Roster) HasFreshSession(ctx context.Context, sessionSecret string) (bool, error) {
+	_, s, err := r.session(ctx, sessionSecret)
+	return err == nil && s.IsFresh(r.now()), err
+}
+
 // Sessions returns a person's sessions, most recently used first. The session with this secret is
 // marked as Own; the secret may be empty.
 func (r *Roster) Sessions(ctx context.Context, personID, sessionSecret string) ([]Session, error) {

@@ -125,7 +125,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
 		h.internalError(w, r, err)
 		return
 	}
-	address, err := h.SSO.Start(r.Context(), st, h.browserSecret(w, r), r.URL.Query().Get("to"))
+	address, err := h.SSO.Start(r.Context(), st, h.browserSecret(w, r), r.URL.Query().Get("to"), r.URL.Query().Get("renew") != "")
 	h.redirectToProvider(w, r, address, err)
 }
 

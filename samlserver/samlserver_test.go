@@ -55,7 +55,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, now: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
 	w.sites = &site.Sites{Store: store.Sites{DB: db}, Now: w.clock, NewID: w.id}
 	w.rosters = &roster.Rosters{Store: store.Rosters{DB: db}, Now: w.clock, NewID: w.id}
-	w.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: w.rosters, Now: w.clock, PublicURL: publicURL, Refused: &event.Refused{Recorder: store.Events{DB: db}, Now: w.clock}}
+	w.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: w.rosters, Sites: w.sites, Now: w.clock, PublicURL: publicURL, Refused: &event.Refused{Recorder: store.Events{DB: db}, Now: w.clock}}
 	requests := &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: w.sites, Now: w.clock, NewID: w.id}
 	c, err := console.New(console.Options{PublicURL: publicURL, Now: w.clock})
 	if err != nil {

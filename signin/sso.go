@@ -30,6 +30,7 @@ import (
 type SingleSignOn struct {
 	Store     SSOStore
 	Rosters   *roster.Rosters
+	Sites     *site.Sites
 	Now       func() time.Time
 	Limits    session.Limits // the limits of new sessions
 	PublicURL string         // without a slash at the end
@@ -65,7 +66,8 @@ type Purpose string
 // The purposes.
 const (
 	ToSignIn Purpose = "sign-in"
-	ToTest   Purpose = "test" // shows an administrator what would happen, and does nothing
+	ToRenew  Purpose = "renew" // a sign-in for which the person proves again who they are
+	ToTest   Purpose = "test"  // shows an administrator what would happen, and does nothing
 )
 
 // RequestRecord is a request as it is stored.
@@ -118,8 +120,9 @@ var rosterReasons = []struct {
 }
 
 // Start begins a sign-in for a browser that has this cookie. returnTo is a path below the site's; any other
-// address is replaced by the site's home page. It returns ErrSSOOff if the site does not use SAML.
-func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnTo string) (address string, err error) {
+// address is replaced by the site's home page. With renew, the person must prove again who they are.
+// It returns ErrSSOOff if the site does not use SAML.
+func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnTo string, renew bool) (address string, err error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
 		return "", err
@@ -127,7 +130,11 @@ func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnT
 	if c.Mode == SSOOff {
 		return "", ErrSSOOff
 	}
-	return s.start(ctx, st, c, RequestRecord{Purpose: ToSignIn, Browser: secret.HashOf(browser), ReturnTo: pathWithinSite(st.Name, returnTo)})
+	r := RequestRecord{Purpose: ToSignIn, Browser: secret.HashOf(browser), ReturnTo: pathWithinSite(st.Name, returnTo)}
+	if renew {
+		r.Purpose = ToRenew
+	}
+	return s.start(ctx, st, c, r)
 }
 
 // StartTest begins a test by an administrator, whatever the mode. Finish then shows what a sign-in
@@ -149,7 +156,7 @@ func (s *SingleSignOn) start(ctx context.Context, st site.Site, c Connection, r 
 	if err := s.Store.AddRequest(ctx, st.ID, r); err != nil {
 		return "", fmt.Errorf("add request: %w", err)
 	}
-	return s.ServiceProvider(st.Name, c).Request(c.Provider, saml.RequestOptions{ID: r.ID, RelayState: relay}, s.Now())
+	return s.ServiceProvider(st.Name, c).Request(c.Provider, saml.RequestOptions{ID: r.ID, RelayState: relay, Fresh: r.Purpose == ToRenew}, s.Now())
 }
 
 // newRequestID returns an id of 128 random bits. It may not begin with a digit.
@@ -216,6 +223,12 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	if err != nil {
 		return Finished{}, s.refuseSignIn(ctx, st, err, picked.UserIdentifier)
 	}
+	if st.SetUpLocked {
+		by := event.Actor{Kind: event.Person, ID: got.Person.ID, Name: got.Person.UserName}.Label()
+		if _, err := s.Sites.Update(ctx, st.ID, by, func(next *site.Site) error { next.SetUpLocked = false; return nil }); err != nil {
+			return Finished{}, fmt.Errorf("unlock the set-up of SCIM: %w", err)
+		}
+	}
 	return Finished{Purpose: ToSignIn, ReturnTo: pathWithinSite(st.Name, req.ReturnTo), Session: Session{Person: got.Person, Secret: got.Secret, Expires: got.Expires}}, nil
 }
 
@@ -241,6 +254,9 @@ func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connecti
 // accept verifies a response and writes its assertion down as used.
 func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (saml.Assertion, saml.ClaimValues, error) {
 	want := saml.Expected{RequestID: req.ID, Unsolicited: req.ID == "" && c.Unsolicited}
+	if req.Purpose == ToRenew {
+		want.MaxAge = RequestTime
+	}
 	a, err := s.ServiceProvider(st.Name, c).Verify(c.Provider, in.SAMLResponse, want, s.Now())
 	if err != nil {
 		return saml.Assertion{}, saml.ClaimValues{}, err

@@ -43,7 +43,7 @@ func newCompany(t *testing.T, db *store.DB) *company {
 // process is single sign-on as another process on the same database has it.
 func (c *company) process() *signin.SingleSignOn {
 	return &signin.SingleSignOn{
-		Store: store.SingleSignOn{DB: c.db}, Rosters: c.Rosters, Now: c.clock, PublicURL: "https://people.example.com",
+		Store: store.SingleSignOn{DB: c.db}, Rosters: c.Rosters, Sites: c.sites, Now: c.clock, PublicURL: "https://people.example.com",
 		Refused: &event.Refused{Recorder: c.events, Now: c.clock},
 	}
 }
@@ -70,7 +70,7 @@ const browser = "the browser's cookie"
 // start begins a sign-in and returns what the identity provider is asked.
 func (c *company) start(t *testing.T, returnTo string) demoidp.Request {
 	t.Helper()
-	address, err := c.sso.Start(c.ctx, c.site, browser, returnTo)
+	address, err := c.sso.Start(c.ctx, c.site, browser, returnTo, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestSSO(t *testing.T) {
 		t.Run("a site that is off starts nothing and takes nothing", func(t *testing.T) {
 			in := c.about(t, c.start(t, ""), "gil", "gil@acme.example", "gil@acme.example")
 			c.connect(t, c.site, func(n *signin.Connection) { n.Mode = signin.SSOOff })
-			if _, err := c.sso.Start(c.ctx, c.site, browser, ""); !errors.Is(err, signin.ErrSSOOff) {
+			if _, err := c.sso.Start(c.ctx, c.site, browser, "", false); !errors.Is(err, signin.ErrSSOOff) {
 				t.Errorf("start: %v", err)
 			}
 			if _, err := c.finish(in); !errors.Is(err, signin.ErrSSOOff) {

@@ -67,6 +67,10 @@ type Site struct {
 	// profile sets it when the site is made; the page Single sign-on changes it.
 	MatchesUserName string
 
+	// SetUpLocked keeps the pages from setting up SCIM. A new site is locked until single sign-on has
+	// let a person in, or an administrator goes on without it. Commands and SCIM do not ask for it.
+	SetUpLocked bool
+
 	Created time.Time
 }
 
@@ -109,8 +113,8 @@ type Store interface {
 
 	// Credential finds the site with that name and its token with that hash. It returns
 	// ErrUnauthorized if either is missing, and does not tell which. Every request starts with this
-	// call, so it leaves out what no decision needs: when the site was made, and the token's Name,
-	// CreatedBy, Created, LastUsed and LastFrom.
+	// call, so it leaves out what no decision needs: when the site was made, SetUpLocked, and the
+	// token's Name, CreatedBy, Created, LastUsed and LastFrom.
 	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
 	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken if the name is taken
@@ -180,7 +184,7 @@ func (s *Sites) Create(ctx context.Context, name string, p Profile, actor string
 	if err != nil {
 		return Site{}, err
 	}
-	made := Site{ID: ID(s.NewID()), Name: name, MatchesUserName: matchesFor(p), Created: s.Now().UTC().Truncate(time.Microsecond)}
+	made := Site{ID: ID(s.NewID()), Name: name, MatchesUserName: matchesFor(p), SetUpLocked: true, Created: s.Now().UTC().Truncate(time.Microsecond)}
 	made.Choose(p)
 	text := fmt.Sprintf("Site %s was made with profile %s", name, p)
 	if err := s.Store.CreateSite(ctx, made, s.newEvent(made.ID, event.SiteCreated, actor, "", text)); err != nil {
@@ -257,6 +261,9 @@ func checkSettings(old Site, next *Site) error {
 	if next.ID != old.ID || next.Name != old.Name || !next.Created.Equal(old.Created) {
 		return refusal.New(refusal.Invalid, "name", "a site is renamed with Rename, and keeps its id")
 	}
+	if next.SetUpLocked && !old.SetUpLocked {
+		return refusal.New(refusal.Invalid, "", "the set-up of SCIM is locked on new sites alone")
+	}
 	if !slices.Contains(Matches, next.MatchesUserName) {
 		return refusal.New(refusal.Invalid, "matches", "%q is nothing that SCIM userName can match", next.MatchesUserName).Advise("use %s", strings.Join(Matches, ", "))
 	}
@@ -273,6 +280,9 @@ func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) err
 	if next.MatchesUserName != old.MatchesUserName {
 		events = append(events, s.newEvent(old.ID, event.SiteSettingChanged, actor, "", "SCIM userName now matches the "+MatchesWords(next.MatchesUserName),
 			event.Changed("matchesUserName", old.MatchesUserName, next.MatchesUserName)))
+	}
+	if old.SetUpLocked && !next.SetUpLocked {
+		events = append(events, s.newEvent(old.ID, event.SiteSetUpUnlocked, actor, "", "The pages may now set up SCIM"))
 	}
 	if len(events) == 0 {
 		return nil

@@ -30,7 +30,7 @@ func TestCreateToken(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantSite := f.acme
-			wantSite.SCIMEnabled, wantSite.Created = true, time.Time{}
+			wantSite.SCIMEnabled, wantSite.Created, wantSite.SetUpLocked = true, time.Time{}, false
 			if diff := cmp.Diff(gotSite, wantSite); diff != "" {
 				t.Error(diff)
 			}

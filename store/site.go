@@ -47,7 +47,7 @@ func columnsOf(settings []site.Setting) []string {
 
 var (
 	siteSettings = "s." + strings.Join(settingColumns, ", s.")
-	siteColumns  = "s.id, s.name, s.matches, s.created, s.schemas, " + siteSettings
+	siteColumns  = "s.id, s.name, s.matches, s.created, s.schemas, s.setup_locked, " + siteSettings
 )
 
 // settingFields returns pointers to a site's settings, in the order of settingColumns.
@@ -71,7 +71,7 @@ func settingValues(s site.Settings) []any {
 func scanSite(row scanner) (s site.Site, err error) {
 	var created int64
 	var schemas string
-	err = row.Scan(append([]any{&s.ID, &s.Name, &s.MatchesUserName, &created, &schemas}, settingFields(&s.Settings)...)...)
+	err = row.Scan(append([]any{&s.ID, &s.Name, &s.MatchesUserName, &created, &schemas, &s.SetUpLocked}, settingFields(&s.Settings)...)...)
 	s.Created = fromMicros(created)
 	if schemas != "" {
 		s.Schemas = []byte(schemas)
@@ -168,10 +168,10 @@ func findCredential(ctx context.Context, tx *sqldb.Tx, name, hash string) (c cre
 func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		done, err := tx.Exec(ctx, `
-			insert into site (id, name, matches, created, schemas, `+strings.Join(settingColumns, ", ")+`)
-			values ($1, $2, $3, $4, $5, `+placeholders(6, len(settingColumns))+`)
+			insert into site (id, name, matches, created, schemas, setup_locked, `+strings.Join(settingColumns, ", ")+`)
+			values ($1, $2, $3, $4, $5, $6, `+placeholders(7, len(settingColumns))+`)
 			on conflict (name) do nothing`,
-			append([]any{string(made.ID), made.Name, made.MatchesUserName, micros(made.Created), string(made.Schemas)}, settingValues(made.Settings)...)...)
+			append([]any{string(made.ID), made.Name, made.MatchesUserName, micros(made.Created), string(made.Schemas), made.SetUpLocked}, settingValues(made.Settings)...)...)
 		if err != nil {
 			return err
 		}
@@ -237,13 +237,13 @@ func (t siteTx) Site() site.Site { return t.site }
 func (t siteTx) PutSite(ctx context.Context, s site.Site) error {
 	var set strings.Builder
 	for i, column := range settingColumns {
-		fmt.Fprintf(&set, ", %s = $%d", column, i+4)
+		fmt.Fprintf(&set, ", %s = $%d", column, i+5)
 	}
 	_, err := t.tx.Exec(ctx, `
 		update site
-		set matches = $2, schemas = $3`+set.String()+`
+		set matches = $2, schemas = $3, setup_locked = $4`+set.String()+`
 		where id = $1`,
-		append([]any{string(t.site.ID), s.MatchesUserName, string(s.Schemas)}, settingValues(s.Settings)...)...)
+		append([]any{string(t.site.ID), s.MatchesUserName, string(s.Schemas), s.SetUpLocked}, settingValues(s.Settings)...)...)
 	return err
 }
 

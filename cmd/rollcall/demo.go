@@ -325,7 +325,8 @@ What to do first:
 		return
 	}
 	fmt.Fprintf(w, `What to do first:
-  1. As the administrator, open SCIM integration (Access management): tick Enable SCIM, generate a token, copy it.
+  1. As the administrator, open SCIM integration (Access management): set it up without single sign-on, tick Enable SCIM,
+     generate a token, copy it.
   2. As the operator, open the application %s, Provisioning, Get started: choose Automatic, enter
        Tenant URL    %s
        Secret Token  the token

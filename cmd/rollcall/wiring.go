@@ -166,7 +166,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	s.refused = &event.Refused{Recorder: store.Events{DB: db}, Now: c.now, Failed: func(err error) { w.log.Error("refused requests are not in the audit trail", "error", err) }}
 	s.requests = &requestlog.Log{Store: &store.RequestLogs{DB: db}, Sites: s.sites, Now: c.now, NewID: randomID}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
-	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Now: c.now, PublicURL: c.baseURL(), Refused: s.refused}
+	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Sites: s.sites, Now: c.now, PublicURL: c.baseURL(), Refused: s.refused}
 	s.metadata = metadataReader(c.outboundOptions(w.listens, w.forbidden))
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{

@@ -68,13 +68,14 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/{$}", Access: console.Administrator, Handle: p.inDirectory(p.toUsers)},
 		{Pattern: "GET /d/{directory}/settings", Access: console.Administrator, Handle: p.inDirectory(p.showDirectorySettings)},
 		{Pattern: "POST /d/{directory}/settings", Access: console.Administrator, Handle: p.renamedDirectory(p.renameDirectory)},
-		{Pattern: "GET /d/{directory}/delete", Access: console.Administrator, Handle: p.inDirectory(p.askDeleteDirectory)},
-		{Pattern: "POST /d/{directory}/delete", Access: console.Administrator, Handle: p.inDirectory(p.deleteDirectory)},
+		{Pattern: "GET /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.askDeleteDirectory)},
+		{Pattern: "POST /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.deleteDirectory)},
 		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.inDirectory(p.showAudit)},
 		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.inDirectory(p.exportAudit)},
 
 		// The operator's own account. No directory can be named "-".
 		{Pattern: "GET /d/-/account", Access: console.Administrator, Handle: p.showAccount},
+		{Pattern: "GET /d/-/account/sign-in-again", Access: console.Administrator, Handle: p.showSignInAgain},
 		{Pattern: "GET /d/-/account/sign-out", Access: console.Administrator, Handle: p.askSignOutEverywhere},
 		{Pattern: "POST /d/-/account/sign-out", Access: console.Administrator, Handle: p.signOutEverywhere},
 
@@ -87,8 +88,8 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/-/sites", Access: console.Administrator, Handle: p.createSite},
 		{Pattern: "GET /d/-/sites/{site}", Access: console.Administrator, Handle: p.ofSite(p.showSiteSettings)},
 		{Pattern: "POST /d/-/sites/{site}", Access: console.Administrator, Handle: p.ofSite(p.renameSite)},
-		{Pattern: "GET /d/-/sites/{site}/delete", Access: console.Administrator, Handle: p.ofSite(p.askDeleteSite)},
-		{Pattern: "POST /d/-/sites/{site}/delete", Access: console.Administrator, Handle: p.ofSite(p.deleteSite)},
+		{Pattern: "GET /d/-/sites/{site}/delete", Access: console.FreshAdministrator, Handle: p.ofSite(p.askDeleteSite)},
+		{Pattern: "POST /d/-/sites/{site}/delete", Access: console.FreshAdministrator, Handle: p.ofSite(p.deleteSite)},
 
 		// Users
 		{Pattern: "GET /d/{directory}/users", Access: console.Administrator, Handle: p.inDirectory(p.showUsers)},
@@ -121,8 +122,8 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/applications/{app}", Access: console.Administrator, Handle: p.ofApp(p.showApplication)},
 		{Pattern: "GET /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.ofApp(p.showApplicationSettings)},
 		{Pattern: "POST /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.ofApp(p.renameApplication)},
-		{Pattern: "GET /d/{directory}/applications/{app}/delete", Access: console.Administrator, Handle: p.ofApp(p.askDeleteApplication)},
-		{Pattern: "POST /d/{directory}/applications/{app}/delete", Access: console.Administrator, Handle: p.ofApp(p.deleteApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/delete", Access: console.FreshAdministrator, Handle: p.ofApp(p.askDeleteApplication)},
+		{Pattern: "POST /d/{directory}/applications/{app}/delete", Access: console.FreshAdministrator, Handle: p.ofApp(p.deleteApplication)},
 		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.ofApp(p.showAssignments)},
 		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.ofApp(p.unassign)},
 		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.ofApp(p.showUnassigned)},

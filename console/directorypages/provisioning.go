@@ -357,6 +357,10 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	if err != nil {
 		return err
 	}
+	fresh, err := p.Operators.HasFreshSession(r.Context(), p.Console.SessionSecret(r, SessionCookie))
+	if err != nil {
+		return err
+	}
 	job, err := p.Jobs.SaveFrom(r.Context(), v.key(), func(now provision.Job) (provision.Settings, error) {
 		before = now
 		var err error
@@ -365,6 +369,9 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 		}
 		if len(m.Conflicts) > 0 {
 			return provision.Settings{}, errAsk
+		}
+		if !fresh && (form.Secret != "" || m.Values["tenantURL"] != now.TenantURL) {
+			return provision.Settings{}, &console.OldSignIn{Renew: renewURL}
 		}
 		s, err := settingsOf(m.Values, form.Secret)
 		if err != nil {

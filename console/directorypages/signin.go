@@ -49,12 +49,35 @@ func (d operatorGuard) guard(w http.ResponseWriter, r *http.Request, need consol
 		return v, err
 	}
 	v.Operator = op
+	if need == console.FreshAdministrator {
+		fresh, err := d.operators.HasFreshSession(r.Context(), d.console.SessionSecret(r, SessionCookie))
+		if err != nil {
+			return v, err
+		}
+		if !fresh {
+			return v, &console.OldSignIn{Renew: renewURL}
+		}
+	}
 	v.page = console.Page{
 		Area:   console.AreaName{Name: "Directories", Kind: "Operators", URL: "/d/"},
 		Who:    &console.Visitor{Name: op.Name, Role: "Operator", Home: accountURL, SignOut: "/d/sign-out"},
 		Notice: d.console.TakeNotice(w, r),
 	}
 	return v, nil
+}
+
+// renewURL is the page that asks an operator for a fresh sign-in.
+const renewURL = "/d/-/account/sign-in-again"
+
+// showSignInAgain asks for a fresh sign-in before what could give an application away.
+func (*Pages) showSignInAgain(_ http.ResponseWriter, _ *http.Request, v *operatorVisit) error {
+	p := &console.SignInPage{
+		Page:    console.Page{Title: "Sign in again", Narrow: true},
+		Text:    "You signed in more than 30 minutes ago. The Tenant URL, the Secret Token and deleting need a fresh sign-in. Nothing was changed.",
+		Command: "rollcall operator link " + v.Operator.Name,
+		Also:    "You stay signed in for everything else.",
+	}
+	return &console.PageError{Status: http.StatusOK, Title: p.Title, Text: p.Text, SignIn: p}
 }
 
 func (d operatorGuard) signInError(r *http.Request) *console.PageError {

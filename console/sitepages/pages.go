@@ -63,6 +63,7 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		// Every signed-in person
 		{Pattern: "GET /c/{site}", Access: console.Anyone, Handle: p.redirectToHome}, // this address is outside the cookie's path
 		{Pattern: "GET /c/{site}/{$}", Access: console.SignedIn, Handle: p.showHome},
+		{Pattern: "GET /c/{site}/sign-in-again", Access: console.SignedIn, Handle: p.showSignInAgain},
 		{Pattern: "GET /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.askSignOutEverywhere},
 		{Pattern: "POST /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.signOutEverywhere},
 
@@ -71,35 +72,37 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "GET /c/{site}/admin/{$}", Access: console.Administrator, Handle: p.redirectToOverview},
 		{Pattern: "GET /c/{site}/admin/access", Access: console.Administrator, Handle: p.showOverview},
 		{Pattern: "GET /c/{site}/admin/access/scim", Access: console.Administrator, Handle: p.showSCIM},
-		{Pattern: "POST /c/{site}/admin/access/scim", Access: console.Administrator, Handle: p.saveSCIM},
+		{Pattern: "POST /c/{site}/admin/access/scim", Access: console.FreshAdministrator, Handle: p.setsUp(p.saveSCIM)},
+		{Pattern: "POST /c/{site}/admin/access/scim/roles/off", Access: console.Administrator, Handle: p.saveRolesOff},
+		{Pattern: "POST /c/{site}/admin/access/scim/unlock", Access: console.FreshAdministrator, Handle: p.unlockSetUp},
 		{Pattern: "GET /c/{site}/admin/access/scim/guide", Access: console.Administrator, Handle: p.showGuide},
-		{Pattern: "POST /c/{site}/admin/access/scim/enabled", Access: console.Administrator, Handle: p.saveEnabled},
+		{Pattern: "POST /c/{site}/admin/access/scim/enabled", Access: console.Administrator, Handle: p.setsUp(p.saveEnabled)},
 		{Pattern: "GET /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.askSwitchOff},
 		{Pattern: "POST /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.switchSCIMOff},
-		{Pattern: "POST /c/{site}/admin/access/scim/roles", Access: console.Administrator, Handle: p.saveRoles},
+		{Pattern: "POST /c/{site}/admin/access/scim/roles", Access: console.FreshAdministrator, Handle: p.setsUp(p.saveRoles)},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.showSchemas},
-		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.saveSchemas, MaxBody: 2 << 20},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.setsUp(p.saveSchemas), MaxBody: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.redirectToSchemas},
-		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.forceSchemas, MaxBody: 2 << 20},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.setsUp(p.forceSchemas), MaxBody: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.showSearchable},
-		{Pattern: "POST /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.declareSearchable},
+		{Pattern: "POST /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.setsUp(p.declareSearchable)},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.askRemoveSearchable},
 		{Pattern: "POST /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.removeSearchable},
 		{Pattern: "GET /c/{site}/admin/access/scim/tokens", Access: console.Administrator, Handle: p.afterToken},
-		{Pattern: "POST /c/{site}/admin/access/scim/tokens", Access: console.Administrator, Handle: p.generateToken},
-		{Pattern: "GET /c/{site}/admin/access/scim/tokens/new", Access: console.Administrator, Handle: p.askReplace},
+		{Pattern: "POST /c/{site}/admin/access/scim/tokens", Access: console.FreshAdministrator, Handle: p.setsUp(p.generateToken)},
+		{Pattern: "GET /c/{site}/admin/access/scim/tokens/new", Access: console.FreshAdministrator, Handle: p.setsUp(p.askReplace)},
 		{Pattern: "GET /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.askRevoke},
 		{Pattern: "POST /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.revokeToken},
 		{Pattern: "GET /c/{site}/admin/access/authentication", Access: console.Administrator, Handle: p.showSSO},
-		{Pattern: "POST /c/{site}/admin/access/authentication", Access: console.Administrator, Handle: p.saveSSO},
+		{Pattern: "POST /c/{site}/admin/access/authentication", Access: console.FreshAdministrator, Handle: p.saveSSO},
 		{Pattern: "GET /c/{site}/admin/access/authentication/metadata", Access: console.Administrator, Handle: p.downloadMetadata},
 		{Pattern: "GET /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.toSSO},
 		{Pattern: "POST /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.importSSO, MaxBody: maxMetadata},
-		{Pattern: "POST /c/{site}/admin/access/authentication/import/save", Access: console.Administrator, Handle: p.saveImport, MaxBody: 4 * maxMetadata},
+		{Pattern: "POST /c/{site}/admin/access/authentication/import/save", Access: console.FreshAdministrator, Handle: p.saveImport, MaxBody: 4 * maxMetadata},
 		{Pattern: "POST /c/{site}/admin/access/authentication/certificates/remove", Access: console.Administrator, Handle: p.removeCertificate},
-		{Pattern: "POST /c/{site}/admin/access/authentication/link", Access: console.Administrator, Handle: p.linkTested},
+		{Pattern: "POST /c/{site}/admin/access/authentication/link", Access: console.FreshAdministrator, Handle: p.linkTested},
 		{Pattern: "GET /c/{site}/admin/access/authentication/recovery-codes", Access: console.Administrator, Handle: p.afterRecoveryCodes},
-		{Pattern: "POST /c/{site}/admin/access/authentication/recovery-codes", Access: console.Administrator, Handle: p.makeRecoveryCodes},
+		{Pattern: "POST /c/{site}/admin/access/authentication/recovery-codes", Access: console.FreshAdministrator, Handle: p.makeRecoveryCodes},
 		{Pattern: "GET /c/{site}/admin/access/log", Access: console.Administrator, Handle: p.showLog},
 		{Pattern: "GET /c/{site}/admin/access/log/export", Access: console.Administrator, Handle: p.exportLog},
 
@@ -108,14 +111,14 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "GET /c/{site}/admin/people/change", Access: console.Administrator, Handle: p.redirectToPeople},
 		{Pattern: "POST /c/{site}/admin/people/change", Access: console.Administrator, Handle: p.changePeople},
 		{Pattern: "GET /c/{site}/admin/people/{person}", Access: console.Administrator, Handle: p.showPerson},
-		{Pattern: "GET /c/{site}/admin/people/{person}/role", Access: console.Administrator, Handle: p.askRole},
-		{Pattern: "POST /c/{site}/admin/people/{person}/role", Access: console.Administrator, Handle: p.setRole},
+		{Pattern: "GET /c/{site}/admin/people/{person}/role", Access: console.FreshAdministrator, Handle: p.askRole},
+		{Pattern: "POST /c/{site}/admin/people/{person}/role", Access: console.FreshAdministrator, Handle: p.setRole},
 		{Pattern: "GET /c/{site}/admin/people/{person}/deactivate", Access: console.Administrator, Handle: p.askDeactivate},
 		{Pattern: "POST /c/{site}/admin/people/{person}/deactivate", Access: console.Administrator, Handle: p.deactivate},
 		{Pattern: "GET /c/{site}/admin/people/{person}/reactivate", Access: console.Administrator, Handle: p.askReactivate},
 		{Pattern: "POST /c/{site}/admin/people/{person}/reactivate", Access: console.Administrator, Handle: p.reactivate},
-		{Pattern: "GET /c/{site}/admin/people/{person}/erase", Access: console.Administrator, Handle: p.askErase},
-		{Pattern: "POST /c/{site}/admin/people/{person}/erase", Access: console.Administrator, Handle: p.erase},
+		{Pattern: "GET /c/{site}/admin/people/{person}/erase", Access: console.FreshAdministrator, Handle: p.askErase},
+		{Pattern: "POST /c/{site}/admin/people/{person}/erase", Access: console.FreshAdministrator, Handle: p.erase},
 		{Pattern: "GET /c/{site}/admin/people/{person}/held/{attribute}/{decision}", Access: console.Administrator, Handle: p.askHeldDecision},
 		{Pattern: "POST /c/{site}/admin/people/{person}/held/{attribute}/{decision}", Access: console.Administrator, Handle: p.decideHeld},
 		{Pattern: "GET /c/{site}/admin/people/{person}/sign-out", Access: console.Administrator, Handle: p.askSignOutPerson},
@@ -179,11 +182,20 @@ func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Acces
 		return v, err
 	}
 	v.page = v.frame(r)
-	if need == console.Administrator && v.Person.Role != roster.RoleAdmin {
+	if need >= console.Administrator && v.Person.Role != roster.RoleAdmin {
 		return v, &console.PageError{
 			Status: http.StatusForbidden, Title: "This page is for administrators",
 			Text:   "You are signed in as " + v.Person.Name() + " with the role " + string(v.Person.Role) + ". An administrator of this site can give you the role Admin.",
 			Action: &console.Action{Text: "My account", Icon: "user-round", URL: v.url("")},
+		}
+	}
+	if need == console.FreshAdministrator {
+		fresh, err := v.Roster.HasFreshSession(r.Context(), p.Console.SessionSecret(r, SessionCookie))
+		if err != nil {
+			return v, err
+		}
+		if !fresh {
+			return v, &console.OldSignIn{Renew: v.url("sign-in-again")}
 		}
 	}
 	v.page.Notice = p.Console.TakeNotice(w, r)

@@ -22,6 +22,7 @@ type scimPage struct {
 	Overview  string // address of the overview
 
 	SaveURL, EnableURL, RolesURL string // addresses that save the form, Enable SCIM, and the switch of roles
+	SSO, UnlockURL, OffURL       string // addresses for a page whose set-up is locked
 
 	Was     []console.HiddenField // the values that the form started from
 	Unsaved bool                  // whether the form has values that are not saved
@@ -121,6 +122,7 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		Page: pg, Site: v.Site, TenantURL: p.tenantURL(v),
 		Guide: v.url("admin/access/scim/guide"), Overview: v.url("admin/access"),
 		SaveURL: v.url("admin/access/scim"), EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
+		SSO: v.url("admin/access/authentication"), UnlockURL: v.url("admin/access/scim/unlock"), OffURL: v.url("admin/access/scim/off"),
 		Was:      console.WasFields(settingFields(), settingValues(v.Site)),
 		Switches: switchesOf(v.Site), Schemas: schemasSummaryOf(v), Searchable: searchable,
 	}

@@ -37,6 +37,18 @@ func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 	return &console.PageError{Status: http.StatusUnauthorized, Title: s.Title, Text: s.Text, SignIn: s}
 }
 
+// showSignInAgain asks for a fresh sign-in before what could give the site away.
+func (p *Pages) showSignInAgain(_ http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	s := &console.SignInPage{
+		Page:    console.Page{Title: "Sign in again", Narrow: true},
+		Text:    "You signed in more than 30 minutes ago. Tokens, roles, single sign-on and deleting need a fresh sign-in. Nothing was changed.",
+		SSO:     v.url("auth/saml2/login?renew=yes&to=" + url.QueryEscape(r.URL.Query().Get("to"))),
+		Command: "rollcall site link " + v.Site.Name + " " + v.Person.UserName,
+		Also:    "You stay signed in for everything else.",
+	}
+	return &console.PageError{Status: http.StatusOK, Title: s.Title, Text: s.Text, SignIn: s}
+}
+
 // showLink says whose link it is. It does not use the link up, because mail programs open links
 // before people do.
 func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {

@@ -83,6 +83,7 @@ func elsewhere() map[string]string {
 		"provisioning.held":   "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
 		"provisioning.deleted":        "provision.TestSave", // no command or page causes it
 		"site.sso_changed":            "signin.TestSSO",
+		"site.setup_unlocked":         "console.TestTheSetUpOfSCIMIsLockedUntilASignInSucceeded",
 		"sign_in.sso_used":            "signin.TestSSO",
 		"sign_in.sso_refused":         "signin.TestSSO",
 		"sign_in.sso_tested":          "signin.TestSSO",

@@ -192,6 +192,8 @@ func (g *guide) selectAutomatic() {
 
 func (g *guide) enableSCIM() {
 	g.kim.Open(g.demo.URL + "/c/acme/admin/access/scim")
+	g.kim.Sees("Set up single sign-on first")
+	g.kim.Clicks("Set up SCIM without single sign-on")
 	g.kim.Sees("SCIM integration", "is a technology that connects your Identity Provider", "Generate a SCIM authorization token",
 		"You'll need an authorization token to configure your Identity Provider.", "Allow SCIM to manage user roles")
 	if g.kim.Ticked("Enable SCIM") {

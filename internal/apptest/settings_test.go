@@ -24,6 +24,7 @@ func TestEverySettingIsSetAndReadEverywhere(t *testing.T) {
 	j.run("site", "create", "acme", "--admin", "kim@acme.example")
 	kim := newVisitor(t, j.server.url, "")
 	j.follow(kim, j.run("site", "link", "acme", "kim@acme.example"))
+	kim.post("/c/acme/admin/access/scim/unlock", url.Values{})
 
 	var s site.Settings
 	s.Choose(site.Documented)

@@ -93,6 +93,7 @@ type Answer struct {
 	NameID       string
 	NameIDFormat string
 	Claims       []Claim
+	SignedIn     time.Time // when the person proved who they are; zero means now
 
 	SignResponse   bool              // sign the response
 	LeaveAssertion bool              // do not sign the assertion
@@ -210,7 +211,10 @@ func (p *Provider) newAssertion(a Answer, now time.Time) *etree.Element {
 		}
 	}
 	authn := e.CreateElement("AuthnStatement")
-	authn.CreateAttr("AuthnInstant", formatTime(now))
+	if a.SignedIn.IsZero() {
+		a.SignedIn = now
+	}
+	authn.CreateAttr("AuthnInstant", formatTime(a.SignedIn.UTC()))
 	authn.CreateAttr("SessionIndex", newID())
 	authn.CreateElement("AuthnContext").CreateElement("AuthnContextClassRef").SetText("urn:oasis:names:tc:SAML:2.0:ac:classes:Password")
 	return e

@@ -68,6 +68,12 @@ func (r Record) IsLive(now time.Time) bool {
 // MustRecordUse reports whether a use at that time must be recorded.
 func (r Record) MustRecordUse(now time.Time) bool { return now.Sub(r.Used) >= recordInterval }
 
+// FreshTime is how long a sign-in counts as fresh.
+const FreshTime = 30 * time.Minute
+
+// IsFresh reports whether the session began so recently that it may do what needs a fresh sign-in.
+func (r Record) IsFresh(now time.Time) bool { return now.Sub(r.Created) < FreshTime }
+
 // EndsAt returns when the session ends if it is not used again.
 func (r Record) EndsAt() time.Time {
 	if idle := r.Used.Add(r.Idle); r.Idle > 0 && idle.Before(r.Expires) {

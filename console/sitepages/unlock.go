@@ -1,0 +1,36 @@
+package sitepages
+
+import (
+	"net/http"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// setsUp guards a form that sets up SCIM: while the set-up of a site is locked, it is refused. The
+// forms that protect, such as the one that revokes a token, are never locked.
+func (p *Pages) setsUp(handle func(http.ResponseWriter, *http.Request, *siteVisit) error) func(http.ResponseWriter, *http.Request, *siteVisit) error {
+	return func(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+		if !v.Site.SetUpLocked {
+			return handle(w, r, v)
+		}
+		return &console.PageError{
+			Status: http.StatusConflict, Title: "Set up single sign-on first",
+			Text:   "SCIM is set up on this site once single sign-on has let a person in. Nothing was changed.",
+			Action: &console.Action{Text: "SCIM integration", URL: v.url("admin/access/scim")},
+		}
+	}
+}
+
+// unlockSetUp goes on without single sign-on, for sites that will have none.
+func (p *Pages) unlockSetUp(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if _, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error { s.SetUpLocked = false; return nil }); err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.DoneNotice("You can set up SCIM now, without single sign-on."))
+}
+
+// saveRolesOff lets SCIM no longer manage roles, also while the set-up is locked.
+func (p *Pages) saveRolesOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.saveSwitch(w, r, v, console.DoneNotice(rolesText(false)), func(s *site.Site) { s.ManageRoles = false })
+}

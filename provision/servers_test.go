@@ -1,0 +1,261 @@
+package provision_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory/source"
+	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+const (
+	sharedJobs   = 20 // jobs that two servers share
+	sharedPeople = 30 // people that each of them works on
+	goesOnWithin = 90 * time.Second
+)
+
+// TestKillsOfTwoServers lets two servers on one PostgreSQL share 20 jobs, and kills one of them with SIGKILL in the middle of its
+// requests, again and again. After each kill every job that still has work goes on within 90 seconds. In the end every account is right,
+// and none was created twice. ROLLCALL_TEST_SERVER_KILLS says how often; without it 3 times.
+func TestKillsOfTwoServers(t *testing.T) {
+	t.Parallel()
+	kills := 3
+	if text := os.Getenv("ROLLCALL_TEST_SERVER_KILLS"); text != "" {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	w := newServersWorld(t, rand.New(rand.NewPCG(seed, 3)))
+	for {
+		w.work(kills)
+		w.check()
+		if w.total >= kills {
+			break
+		}
+		w.round++
+		w.importPeople()
+	}
+	t.Logf("%d kills over %d rounds of changes in %d jobs; a job went on after %s at the latest", w.total, w.round+1, sharedJobs, w.longest.Round(time.Millisecond))
+}
+
+// serversWorld is a database, the applications of its jobs, and two servers of which one is killed now and then.
+type serversWorld struct {
+	t      *testing.T
+	random *rand.Rand
+	dir    string
+	env    []string
+	db     *store.DB
+	apps   []*application
+	keys   map[provision.Key]int // which application a job is about
+
+	round, total int
+	longest      time.Duration // the longest time until a job went on after a kill
+
+	mu      sync.Mutex
+	servers [2]*apptest.Process
+	left    int // requests until the next kill; 0: none is planned
+	victim  int
+	killed  time.Time   // when the last one was; zero if it was dealt with
+	asked   []time.Time // the last request to each application
+}
+
+func newServersWorld(t *testing.T, random *rand.Rand) *serversWorld {
+	t.Helper()
+	url, dir := storetest.PostgresURL(t), t.TempDir()
+	key := filepath.Join(dir, "key")
+	w := &serversWorld{
+		t: t, random: random, dir: dir, env: []string{"ROLLCALL_DATABASE=" + url, "ROLLCALL_KEY_FILE=" + key}, db: storetest.Open(t, url),
+		keys: map[provision.Key]int{}, asked: make([]time.Time, sharedJobs),
+	}
+	apptest.Run(t, w.env, "key", "create", key)
+	apptest.Run(t, w.env, "directory", "create", "contoso")
+	w.importPeople()
+	for i := range sharedJobs {
+		a := newApplication(t)
+		a.begun = func(*http.Request) { w.reached(i) }
+		a.done = func(*http.Request) { w.reached(i) }
+		w.apps = append(w.apps, a)
+		secret := filepath.Join(dir, "secret")
+		if err := os.WriteFile(secret, []byte(a.token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		apptest.Run(t, w.env, "app", "create", "contoso", fmt.Sprintf("app%02d", i), "--tenant-url", a.url(), "--secret-token-file", secret,
+			"--scope", "all", "--actions", "create,update", "--start")
+	}
+	all, err := store.Provisioning{DB: w.db}.ListJobs(t.Context(), "")
+	if err != nil || len(all) != sharedJobs {
+		t.Fatalf("%d jobs, %v", len(all), err)
+	}
+	for _, j := range all {
+		for i, a := range w.apps {
+			if j.TenantURL == a.url() {
+				w.keys[j.Key] = i
+			}
+		}
+	}
+	w.servers = [2]*apptest.Process{w.serve(), w.serve()}
+	return w
+}
+
+func (w *serversWorld) serve() *apptest.Process {
+	w.t.Helper()
+	return apptest.Start(w.t, w.env, "serve", "--listen", "127.0.0.1:0", "--cycle-interval", "1h", "--create-settle", "300ms")
+}
+
+// title is what a person's account must show after a round of changes.
+func (w *serversWorld) title(i int) string { return fmt.Sprintf("Engineer %d of round %d", i, w.round) }
+
+// active is false for two people, which is less than what the guard holds.
+func (w *serversWorld) active(i int) bool { return w.round == 0 || (i+w.round)%15 != 0 }
+
+func (w *serversWorld) importPeople() {
+	w.t.Helper()
+	var b strings.Builder
+	b.WriteString("objectId,userPrincipalName,displayName,mailNickname,jobTitle,accountEnabled\n")
+	for i := range sharedPeople {
+		fmt.Fprintf(&b, "%08d-0000-4000-8000-000000000000,%s,User %d,user%d,%s,%v\n", i, killName(i), i, i, w.title(i), w.active(i))
+	}
+	file := filepath.Join(w.dir, "people.csv")
+	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	apptest.Run(w.t, w.env, "directory", "import", "contoso", file)
+}
+
+// reached is called at the begin and the end of each request, and kills a server at the planned one.
+func (w *serversWorld) reached(app int) {
+	time.Sleep(2 * time.Millisecond) // an application is not as near as this one
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked[app] = time.Now()
+	if w.left == 0 {
+		return
+	}
+	if w.left--; w.left == 0 {
+		w.servers[w.victim].Kill()
+		w.killed = time.Now()
+	}
+}
+
+// work waits until every job has caught up with the directory, and kills servers meanwhile.
+func (w *serversWorld) work(kills int) {
+	w.t.Helper()
+	plan := func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.left, w.victim = 0, w.random.IntN(2); w.total < kills {
+			w.left = 1 + w.random.IntN(600)
+		}
+	}
+	plan()
+	for end := time.Now().Add(10 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		w.mu.Lock()
+		killed := w.killed
+		w.killed = time.Time{}
+		w.mu.Unlock()
+		if !killed.IsZero() {
+			w.total++
+			<-w.servers[w.victim].Done()
+			w.goesOn(killed)
+			w.servers[w.victim] = w.serve()
+			plan()
+		}
+		if len(w.behind()) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("these jobs have not caught up: %v", w.behind())
+		}
+	}
+}
+
+// goesOn waits until each job that still has work was seen at its application since the kill. The other server alone does that.
+func (w *serversWorld) goesOn(killed time.Time) {
+	w.t.Helper()
+	for {
+		var waiting []int
+		behind := w.behind()
+		w.mu.Lock()
+		for _, app := range behind {
+			if !w.asked[app].After(killed.Add(100 * time.Millisecond)) { // what was under way may arrive a moment later
+				waiting = append(waiting, app)
+			}
+		}
+		w.mu.Unlock()
+		took := time.Since(killed)
+		if len(waiting) == 0 {
+			w.longest = max(w.longest, took)
+			return
+		}
+		if took > goesOnWithin {
+			w.t.Fatalf("%s after a kill these jobs have not gone on: %v", took, waiting)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// behind returns the applications of the jobs that have not caught up with the directory.
+func (w *serversWorld) behind() (apps []int) {
+	w.t.Helper()
+	jobs := store.Provisioning{DB: w.db}
+	states, err := jobs.WatchedStates(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if len(states) != sharedJobs {
+		w.t.Fatalf("%d jobs are watched", len(states))
+	}
+	for key, s := range states {
+		counts, err := jobs.Counts(w.t.Context(), key)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		last, err := store.Events{DB: w.db}.Last(w.t.Context(), eventScope(key))
+		switch {
+		case err != nil:
+			w.t.Fatal(err)
+		case s.Quarantine != nil || counts.OnHold > 0:
+			w.t.Fatalf("job of application %d: quarantine %+v, %d on hold", w.keys[key], s.Quarantine, counts.OnHold)
+		case !s.Ready || s.Phase != provision.Idle || counts.Pending > 0 || counts.Escrowed > 0 || source.CursorOf(last) != s.Watermark:
+			apps = append(apps, w.keys[key])
+		}
+	}
+	return apps
+}
+
+// check compares every account of every application with what it must be, and counts creates.
+func (w *serversWorld) check() {
+	w.t.Helper()
+	for n, a := range w.apps {
+		for i := range sharedPeople {
+			name := killName(i)
+			u, creates := a.user(name), a.created[scim.Fold(name)]
+			if u == nil || creates != 1 || len(a.byName[scim.Fold(name)]) != 1 {
+				w.t.Errorf("application %d: %s has the account %v, created %d times", n, name, u, creates)
+				continue
+			}
+			active, _ := u.Bool("active")
+			if title := u.String("title"); active != w.active(i) || active && title != w.title(i) {
+				w.t.Errorf("application %d: %s is active %v with title %q", n, name, active, title)
+			}
+		}
+	}
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+}

@@ -116,3 +116,23 @@ func TestStaleForm_of_an_attribute(t *testing.T) {
 	o.operatorNamed("sam").get(at).press("Save", url.Values{"type": {"Integer"}}).wantWords("was saved")
 	stale.press("Save", url.Values{"type": {"Boolean"}}).wantStatus(http.StatusConflict).wantWords("Integer", "Boolean")
 }
+
+// The scope of groups has a page of its own, which asks before groups may be deleted at the application.
+func TestScopingFiltersOfGroups(t *testing.T) {
+	t.Parallel()
+	o, key := assignedOffice(t)
+	b := o.operator()
+	mapping := acmeProvisioning + "/mappings/Provision%20Azure%20Active%20Directory%20Groups"
+	scope := b.get(mapping).click("All records").wantStatus(http.StatusOK).wantWords("Groups that pass one of the scoping filters")
+	typed := url.Values{"filter1.title": {"Sales"}, "filter1.clause1.attribute": {"displayName"}, "filter1.clause1.operator": {"REGEX MATCH"}, "filter1.clause1.value": {"^(?!Old)"}}
+	ask := scope.press("Save", typed).wantWords("Change which groups are in scope?", "Groups that leave the scope are deleted at Acme")
+	stored := func() string { return must(o.job(key).Schema.GroupMapping()).Scope.Words() }
+	if got := stored(); got != "all records" {
+		t.Errorf("saved before the answer: %s", got)
+	}
+	ask.press("Save the scoping filters", nil).wantWords("The scoping filters were saved.", "1 scoping filter")
+	if got := stored(); got != "displayName REGEX MATCH ^(?!Old)" {
+		t.Errorf("stored %s", got)
+	}
+	b.get(mapping+"/scope").press("Save", url.Values{"filter1.clause1.value": {"("}}).wantStatus(http.StatusUnprocessableEntity).wantWords("cannot be used")
+}

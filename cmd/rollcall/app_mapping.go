@@ -17,7 +17,8 @@ import (
 
 func (c *command) appMapping() *cobra.Command {
 	return groupCommand("mapping", "Attribute mappings of an application (ATTRIBUTE is a target attribute)",
-		c.mappingList(), c.mappingShow(), c.mappingSet(), c.mappingRemove(), c.mappingMove(), c.mappingRestoreDefault(), c.mappingVersion())
+		c.mappingList(), c.mappingShow(), c.mappingSet(), c.mappingRemove(), c.mappingMove(),
+		c.mappingConfigure(), c.mappingFilter(), c.mappingRestoreDefault(), c.mappingVersion())
 }
 
 // mappingFlags say which mapping of an application a command is about, and whether it asks.
@@ -123,7 +124,7 @@ func sourceWords(r rowJSON) string {
 func (c *command) mappingShow() *cobra.Command {
 	var f mappingFlags
 	cmd := &cobra.Command{
-		Use: "show DIRECTORY APP ATTRIBUTE", Short: "Show one row of a mapping", Args: exactArguments("DIRECTORY", "APP", "ATTRIBUTE"),
+		Use: "show DIRECTORY APP [ATTRIBUTE]", Short: "Show one row of a mapping, or what it says besides its rows", Args: between(2, "DIRECTORY", "APP", "ATTRIBUTE"),
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			job, err := s.jobs.Get(cmd.Context(), jobKey(h, app))
 			if err != nil {
@@ -132,6 +133,9 @@ func (c *command) mappingShow() *cobra.Command {
 			m, err := f.of(job.Schema)
 			if err != nil {
 				return err
+			}
+			if len(args) == 0 {
+				return c.printMapping(m)
 			}
 			r, err := findRow(job.Schema, m, args[0])
 			if err != nil {
@@ -401,9 +405,8 @@ func (c *command) editSchema(cmd *cobra.Command, s *services, h *directory.Handl
 
 // editSchemaAsking is editSchema with a question that is asked in any case, if it is not empty.
 func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, always string, decide func(provision.Job) (provision.Job, error)) (before, after provision.Job, err error) {
-	agreed := ""
-	for {
-		var question string
+	err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
+		var err error
 		after, err = s.jobs.EditSchema(cmd.Context(), jobKey(h, app), func(now provision.Job) (provision.Job, error) {
 			before = now
 			changed, err := decide(now)
@@ -415,19 +418,31 @@ func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory
 				return now, err
 			}
 			changed.Confirmed += int64(disabled)
-			if yes {
-				return changed, nil
-			}
-			if question = strings.TrimSpace(always + " " + harm); question != agreed {
-				return now, errAsk
-			}
-			return changed, nil
+			return changed, agree(strings.TrimSpace(always + " " + harm))
 		}, actor)
+		return err
+	})
+	return before, after, err
+}
+
+// untilAgreed calls save, which says through agree what it would do; "" needs no confirmation. If
+// that is not agreed yet, agree returns an error that ends save. Then untilAgreed asks, and calls
+// save again.
+func (c *command) untilAgreed(cmd *cobra.Command, yes bool, word string, save func(agree func(question string) error) error) error {
+	agreed := ""
+	for {
+		var question string
+		err := save(func(q string) error {
+			if question = q; yes || q == agreed {
+				return nil
+			}
+			return errAsk
+		})
 		if !errors.Is(err, errAsk) {
-			return before, after, err
+			return err
 		}
-		if err := c.confirm(cmd, yes, question, app.Name); err != nil {
-			return before, after, err
+		if err := c.confirm(cmd, yes, question, word); err != nil {
+			return err
 		}
 		agreed = question
 	}
@@ -452,6 +467,9 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 	var does []string
 	if accounts != "" {
 		does = append(does, accounts)
+	}
+	if e.Leave > 0 && e.Off == 0 {
+		does = append(does, fmt.Sprintf("This leaves %s out of scope.", phrase.Count(e.Leave, "user", "users")))
 	}
 	if e.Changed > 0 {
 		var names []string

@@ -115,37 +115,25 @@ on people; --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			agreed := ""
-			for {
-				var question string
+			err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
 				_, err := s.jobs.GoBack(cmd.Context(), jobKey(h, app), v.Number, func(before, after provision.Job) (disabled int, err error) {
-					question, disabled, err = mappingHarm(cmd.Context(), s, h, app, before, after)
-					switch {
-					case yes && isInputError(err):
-						return 0, nil
-					case err == nil && !yes && question != agreed:
-						err = errAsk
+					harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, before, after)
+					if err != nil {
+						if yes && isInputError(err) {
+							return 0, nil
+						}
+						return 0, err
 					}
-					return disabled, err
+					return disabled, agree(harm)
 				}, actor)
-				if !errors.Is(err, errAsk) {
-					return errors.Join(err, c.printVersionAgain(err, v))
-				}
-				if err := c.confirm(cmd, yes, question, app.Name); err != nil {
-					return err
-				}
-				agreed = question
+				return err
+			})
+			if err != nil {
+				return err
 			}
+			return c.print(map[string]any{"restored": v.Number}, func(w io.Writer) { fmt.Fprintf(w, "The mappings are those of version %d again.\n", v.Number) })
 		}),
 	}
 	yesFlag(cmd, &yes)
 	return cmd
-}
-
-// printVersionAgain prints that a version is set again, unless there was an error.
-func (c *command) printVersionAgain(failed error, v provision.MappingVersion) error {
-	if failed != nil {
-		return nil
-	}
-	return c.print(map[string]any{"restored": v.Number}, func(w io.Writer) { fmt.Fprintf(w, "The mappings are those of version %d again.\n", v.Number) })
 }

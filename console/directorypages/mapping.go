@@ -29,7 +29,7 @@ type mappingPage struct {
 	Target      string
 	Object      string
 	Scope       string
-	ScopeURL    string // the address of the page that edits the scope; empty if the scope cannot be edited
+	ScopeURL    string // the address of the page that edits the scope
 	Filters     []string
 	TargetType  string
 	Create      bool
@@ -92,9 +92,7 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		{Text: "Edit attribute list for " + pg.Target, URL: v.attributesURL(m.Name, provision.TargetList)},
 		{Text: "Review your schema here", URL: v.versionsURL()},
 	}
-	if pg.MustEnabled {
-		pg.ScopeURL = v.scopeURL(m.Name)
-	}
+	pg.ScopeURL = v.scopeURL(m.Name)
 	if !m.Scope.Empty() {
 		pg.Scope = console.PluralForms(len(m.Scope.Groups), "scoping filter", "scoping filters")
 		for _, g := range m.Scope.Groups {

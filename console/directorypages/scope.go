@@ -195,7 +195,11 @@ func keptGroups(typed []typedGroup) []provision.FilterGroup {
 func (p *Pages) scopeFrame(v *appVisit, m *provision.ObjectMapping) scopePage {
 	pg := scopePage{Page: v.page, Action: v.scopeURL(m.Name), Discard: v.scopeURL(m.Name)}
 	pg.Title = "Source Object Scope"
-	pg.Lead = "Users who pass one of the scoping filters are in scope. A filter passes when all its clauses hold. Without a filter, all records are in scope. Several values of a clause stand on lines of their own."
+	who := "Users"
+	if isOfGroups(m) {
+		who = "Groups"
+	}
+	pg.Lead = who + " that pass one of the scoping filters are in scope. A filter passes when all its clauses hold. Without a filter, all records are in scope. Several values of a clause stand on lines of their own."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: m.Name, URL: v.mappingURL(m.Name)})
 	return pg
 }
@@ -259,7 +263,11 @@ func typedScope(form url.Values) ([]typedGroup, error) {
 func scopeAttributes(s *provision.Schema, m *provision.ObjectMapping) []string {
 	var names []string
 	for _, name := range s.SourceAttributes(m) {
-		if _, ok := directory.SourceAttribute(name); ok {
+		find := directory.SourceAttribute
+		if isOfGroups(m) {
+			find = directory.GroupSourceAttribute
+		}
+		if a, ok := find(name); ok && !(isOfGroups(m) && a.MultiValued) { // groups cannot be told apart by their members
 			names = append(names, name)
 		}
 	}
@@ -267,8 +275,12 @@ func scopeAttributes(s *provision.Schema, m *provision.ObjectMapping) []string {
 	return names
 }
 
-// scopedMapping returns the job and the user mapping that the path names. The scope of groups is
-// edited as a file. The error is provision.ErrNoJob if there is no job, or a
+// isOfGroups reports whether a mapping is of groups.
+func isOfGroups(m *provision.ObjectMapping) bool {
+	return m.SourceObjectName == string(provision.GroupKind)
+}
+
+// scopedMapping returns the job and the mapping that the path names. The error is provision.ErrNoJob if there is no job, or a
 // *console.PageError if the form cannot edit the scope.
 func (p *Pages) scopedMapping(r *http.Request, v *appVisit) (provision.Job, *provision.ObjectMapping, error) {
 	job, err := p.Jobs.Get(r.Context(), v.key())
@@ -276,9 +288,6 @@ func (p *Pages) scopedMapping(r *http.Request, v *appVisit) (provision.Job, *pro
 		return job, nil, err
 	}
 	m, err := v.mapping(job, r)
-	if err == nil && m.SourceObjectName != "User" {
-		err = &console.PageError{Status: http.StatusNotFound, Title: "This mapping has no scope to edit", Text: "The scoping filters of groups are edited as a file. Use rollcall app export-schema and rollcall app import-schema.", Action: &console.Action{Text: "Provisioning", URL: v.url("/provisioning")}}
-	}
 	if err == nil && !fitsForm(scopeGroups(m)) {
 		err = &console.PageError{
 			Status: http.StatusConflict, Title: "These scoping filters are edited as a file", Action: &console.Action{Text: "Back to the mapping", URL: v.mappingURL(m.Name)},
@@ -379,8 +388,14 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if err != nil {
 			return provision.MappingEdit{}, err
 		}
-		if err := job.Schema.CheckScope(name, groups, p.Jobs.Attributes); err != nil {
+		if err := job.Schema.CheckScope(name, groups, p.Jobs.CatalogOf(now)); err != nil {
 			return provision.MappingEdit{}, err
+		}
+		if isOfGroups(now) {
+			if r.PostForm.Get("confirmed") != m.Values["scope"] {
+				return provision.MappingEdit{}, errConfirm
+			}
+			return provision.MappingEdit{Scope: &groups}, nil
 		}
 		before, err := job.WithScope(name, scopeGroups(now)) // another tab may have saved since the job was read
 		if err != nil {
@@ -404,6 +419,8 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
 		return p.Console.AskEdit(w, r, frame, m, v.scopeURL(name), v.scopeURL(name), by)
+	case errors.Is(err, errConfirm) && isOfGroups(mapping):
+		return p.askGroupScope(w, r, v, name, m)
 	case errors.Is(err, errConfirm):
 		return p.askScope(w, r, v, name, m, change)
 	case errors.As(err, &input):
@@ -431,5 +448,20 @@ func (p *Pages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, na
 	c.fillQuestion(&pg, v, "filters")
 	pg.Narrow = true
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+}
+
+// askGroupScope asks for confirmation before groups may leave the scope.
+func (p *Pages) askGroupScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit) error {
+	pg := console.ConfirmPage{
+		Page: p.rowFrame(v, name), Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: p.keepForm(r, v, v.scopeURL(name), m.Rest),
+		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: m.Values["scope"]}),
+		Consequences: []string{
+			"Groups that leave the scope are deleted at " + v.App.Name + " if Delete is among the Target Object Actions. Otherwise they stay there and are no longer kept up to date.",
+			"Accounts of their members stay as they are.",
+		},
+		Undo: "Setting the old filters again makes the groups again, with their members.",
+	}
+	pg.Title, pg.Narrow = "Change which groups are in scope?", true
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }

@@ -147,7 +147,7 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demoOutput) err
 	}
 	for who, to := range map[string]*string{demoAdministrator: &d.Administrator, demoPerson: &d.Person} {
 		l, err := s.signins.IssueSiteLink(ctx, st, who, actor)
-		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // following the guide can do both
+		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // a person who follows the guide may have done either
 			*to = ""
 			continue
 		}

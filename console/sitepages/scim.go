@@ -122,7 +122,7 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		Guide: v.url("admin/access/scim/guide"), Overview: v.url("admin/access"),
 		SaveURL: v.url("admin/access/scim"), EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
 		Was:      console.WasFields(settingFields(), settingValues(v.Site)),
-		Switches: switchesOf(v.Site), Schemas: schemasSummaryOf(v), Searchable: searchable,
+		Switches: switchesFormOf(v.Site), Schemas: schemasSummaryOf(v), Searchable: searchable,
 	}
 	live := liveTokens(facts.tokens, now)
 	for _, t := range live {

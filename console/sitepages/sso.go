@@ -476,6 +476,6 @@ func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *site
 	return nil
 }
 
-func (p *Pages) toSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+func (p *Pages) redirectToSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{})
 }

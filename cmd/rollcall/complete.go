@@ -153,7 +153,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 	case "--expression":
 		return expressionWords(start), true
 	case "--source":
-		return attributeWords("", ""), true
+		return attributeCompletion("", ""), true
 	case "--absent":
 		return completionOf("keep", "soft-delete"), true
 	case "--mode":
@@ -396,7 +396,7 @@ func (s *services) targetNames(ctx context.Context, cmd *cobra.Command, director
 	if side, err := cmd.Flags().GetString("side"); err == nil {
 		f.side = side
 	}
-	_, _, all, err := f.list(cmd, job.Schema)
+	_, _, all, err := f.attributeList(cmd, job.Schema)
 	names := make([]string, len(all))
 	for i, a := range all {
 		names[i] = a.Name

@@ -52,7 +52,7 @@ type Console struct {
 	layout  *template.Template // layout.html and parts.html
 	views   *Views             // views of the frame itself: questions, errors, the sign-in
 
-	failures *web.Throttle // links and recovery codes that were not known, by site and network
+	failures *web.Throttle // counts sign-ins with unknown links and recovery codes, by site and network
 }
 
 // Views are the page templates of one set, each inside the layout. A template is parsed when its

@@ -20,7 +20,7 @@ func (c *Console) RefuseFlood(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// CountFailure counts a link or a recovery code that is not known.
+// CountFailure counts a sign-in with a link or a recovery code that is not known.
 func (c *Console) CountFailure(r *http.Request) {
 	c.failures.Count(web.SiteSource(r), c.Options.Now())
 }

@@ -111,7 +111,7 @@ type ConfirmPage struct {
 type Choice struct {
 	Name, Value, Text, Help string
 	Checked                 bool
-	Disabled                bool // cannot be chosen now; Help says why
+	Disabled                bool // whether it cannot be chosen now; then Help says why
 }
 
 // Word returns the tone as a word, for people who cannot see the color.

@@ -97,7 +97,7 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 		if err := tx.StartSession(ctx, started); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, r.signedIn(out.Person))
+		return tx.AppendEvent(ctx, r.signedInEvent(out.Person))
 	})
 	if err != nil {
 		return Admission{}, wrapUnlessRefusal(err)
@@ -105,7 +105,7 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 	return out, nil
 }
 
-func (r *Roster) signedIn(p Person) event.Event {
+func (r *Roster) signedInEvent(p Person) event.Event {
 	by := event.Actor{Kind: event.Person, ID: p.ID, Name: p.UserName}
 	if p.Role == RoleAdmin {
 		by.Kind = event.Admin
@@ -150,7 +150,7 @@ func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error
 		return Admission{}, err
 	}
 	if err == nil && (owner.Issuer == a.Issuer || owner.Issuer == "") {
-		rec, old, err := r.read(ctx, tx, User, owner.Person, Change{})
+		rec, old, err := r.lockAndParse(ctx, tx, User, owner.Person, Change{})
 		if err != nil {
 			return Admission{}, err
 		}
@@ -298,7 +298,7 @@ func (r *Roster) link(ctx context.Context, tx Tx, rec Record, userName string, a
 	if err != nil {
 		return err
 	}
-	return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserIdentified, c, now, userName+" has a user identifier for sign-in now"))
+	return tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.UserIdentified, c, now, userName+" has a user identifier for sign-in now"))
 }
 
 // Link makes a user identifier that was proved to a person that person's own. It is for people who
@@ -308,7 +308,7 @@ func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change
 		return ErrAssertedNameless.Because("there is no user identifier to link")
 	}
 	err := r.store.Update(ctx, r.site, func(tx Tx) error {
-		rec, old, err := r.read(ctx, tx, User, personID, c)
+		rec, old, err := r.lockAndParse(ctx, tx, User, personID, c)
 		if err != nil {
 			return err
 		}
@@ -327,7 +327,7 @@ func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change
 // somebody else may hold them.
 func (r *Roster) Unlink(ctx context.Context, personID string, c Change) (had bool, err error) {
 	err = r.store.Update(ctx, r.site, func(tx Tx) error {
-		rec, old, err := r.read(ctx, tx, User, personID, c)
+		rec, old, err := r.lockAndParse(ctx, tx, User, personID, c)
 		if err != nil {
 			return err
 		}
@@ -340,7 +340,7 @@ func (r *Roster) Unlink(ctx context.Context, personID string, c Change) (had boo
 			return err
 		}
 		text := old.String("userName") + " no longer has a user identifier for sign-in" + story{sessionsEnded: ended}.sessionsEndedText("; ")
-		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserUnidentified, c, now, text))
+		return tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.UserUnidentified, c, now, text))
 	})
 	if err != nil {
 		return false, wrapUnlessRefusal(err)

@@ -172,7 +172,7 @@ func (r *Roster) Delete(ctx context.Context, kind scim.TypeName, id string, c Ch
 		})
 	}
 	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
-		rec, old, err := r.read(ctx, tx, kind, id, c)
+		rec, old, err := r.lockAndParse(ctx, tx, kind, id, c)
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -393,7 +393,7 @@ func refused(err error) *refusal.Error {
 	return nil
 }
 
-func (r *Roster) read(ctx context.Context, tx Tx, kind scim.TypeName, id string, c Change) (Record, scim.Resource, error) {
+func (r *Roster) lockAndParse(ctx context.Context, tx Tx, kind scim.TypeName, id string, c Change) (Record, scim.Resource, error) {
 	rec, err := r.lock(ctx, tx, kind, id, c)
 	if err != nil {
 		return Record{}, nil, err
@@ -539,7 +539,7 @@ func (r *Roster) write(ctx context.Context, tx Tx, p preparedChange, c Change) (
 		return Outcome{}, takenError(err, d.doc)
 	}
 	p.next = next
-	for _, e := range append(story.events(r.site.ID, next, c, now), r.heldEvents(p, c, now)...) {
+	for _, e := range append(story.newEvents(r.site.ID, next, c, now), r.heldEvents(p, c, now)...) {
 		if err := tx.AppendEvent(ctx, e); err != nil {
 			return Outcome{}, err
 		}
@@ -621,7 +621,7 @@ func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Chan
 
 // recordCreated appends the event of a new resource and returns the outcome.
 func (r *Roster) recordCreated(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
-	e := eventOf(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, nameInSentence(rec, d.doc)+" was created"+d.members.describe(" with "))
+	e := newEvent(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, nameInSentence(rec, d.doc)+" was created"+d.members.describe(" with "))
 	e.Data = event.DataOf(eventData(rec, nil, d.members), changedValues(nil, d.doc)...)
 	if err := tx.AppendEvent(ctx, e); err != nil {
 		return Outcome{}, err
@@ -655,7 +655,7 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	}
 	s := story{sessionsEnded: ended}
 	text := nameInSentence(rec, old) + " was deleted" + s.sessionsEndedText("; ")
-	if err := tx.AppendEvent(ctx, eventOf(r.site.ID, rec, eventsOf(rec.Kind).deleted, c, now, text, changedValues(old, nil)...)); err != nil {
+	if err := tx.AppendEvent(ctx, newEvent(r.site.ID, rec, eventsOf(rec.Kind).deleted, c, now, text, changedValues(old, nil)...)); err != nil {
 		return Outcome{}, err
 	}
 	out := outcomeOf(rec, &draft{doc: old}, "Deleted"+s.sessionsEndedText(" · "), ended)

@@ -15,7 +15,7 @@ func (r *Roster) Erase(ctx context.Context, id string, c Change) error {
 		return err
 	}
 	_, err = r.update(ctx, c, func(tx Tx) (Outcome, error) {
-		rec, old, err := r.read(ctx, tx, User, id, c)
+		rec, old, err := r.lockAndParse(ctx, tx, User, id, c)
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -26,7 +26,7 @@ func (r *Roster) Erase(ctx context.Context, id string, c Change) error {
 		if err != nil {
 			return out, err
 		}
-		return out, tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserErased, c, r.nowInMillis(), "The data of a person was erased: erased person "+id))
+		return out, tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.UserErased, c, r.nowInMillis(), "The data of a person was erased: erased person "+id))
 	})
 	return err
 }

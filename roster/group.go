@@ -108,7 +108,7 @@ func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.
 // changeGroup is like change, but apply can also edit the member rows.
 func (r *Roster) changeGroup(ctx context.Context, rt *resourceType, id string, c Change, apply func(m *membersEdit, old scim.Resource) (*draft, error)) (Outcome, error) {
 	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
-		rec, old, err := r.read(ctx, tx, Group, id, c)
+		rec, old, err := r.lockAndParse(ctx, tx, Group, id, c)
 		if err != nil {
 			return Outcome{}, err
 		}

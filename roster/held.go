@@ -270,7 +270,7 @@ func (r *Roster) heldEvents(p preparedChange, c Change, at time.Time) []event.Ev
 	add := func(name, format string, h HeldChange, change event.Change) {
 		was := ValueWords(p.old[h.Attribute])
 		text := fmt.Sprintf(format, h.Attribute, userName, was, ValueWords(h.Value))
-		events = append(events, eventOf(r.site.ID, p.next, name, c, at, text, change))
+		events = append(events, newEvent(r.site.ID, p.next, name, c, at, text, change))
 	}
 	for _, h := range p.next.Held {
 		before := findHeld(p.rec.Held, h.Attribute)

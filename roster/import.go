@@ -102,7 +102,7 @@ func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, 
 	if wrong == nil {
 		var out Outcome
 		var err error
-		if out, err = r.takeRow(ctx, tx, row, c); err == nil {
+		if out, err = r.importPerson(ctx, tx, row, c); err == nil {
 			report.count(out)
 			return nil
 		}
@@ -169,7 +169,7 @@ func (row *ImportRow) tidy() *refusal.Row {
 	return nil
 }
 
-func (r *Roster) takeRow(ctx context.Context, tx Tx, row ImportRow, c Change) (Outcome, error) {
+func (r *Roster) importPerson(ctx context.Context, tx Tx, row ImportRow, c Change) (Outcome, error) {
 	rec, err := tx.RecordByUserName(ctx, scim.Fold(row.UserName))
 	if errors.Is(err, refusal.NotFound) {
 		return r.importNew(ctx, tx, row, c)
@@ -291,5 +291,5 @@ func (r *Roster) identify(ctx context.Context, tx Tx, rec Record, row ImportRow,
 		return false, err
 	}
 	text := row.UserName + " has a user identifier for sign-in now"
-	return true, tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserIdentified, c, now, text))
+	return true, tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.UserIdentified, c, now, text))
 }

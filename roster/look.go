@@ -20,7 +20,7 @@ import (
 //	a write of a person ─► Record.NameLooks ─► the store keeps one row of each, and notes skeletons that different names share
 //	a database of an older version ─► Advance adds the rows of the existing people, slice after slice
 
-// NameLooksPath is the path of the value rows of Looks, and the id of their index while it is being
+// NameLooksPath is the path of the value rows of NameLooks, and the id of their index while it is being
 // filled.
 const NameLooksPath = "looks"
 

@@ -366,7 +366,7 @@ func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim
 		if id == leaver.ID {
 			continue
 		}
-		rec, old, err := r.read(ctx, tx, Group, id, Change{})
+		rec, old, err := r.lockAndParse(ctx, tx, Group, id, Change{})
 		if errors.Is(err, refusal.NotFound) {
 			continue // the row belongs to a group that no longer exists
 		}

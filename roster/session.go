@@ -27,7 +27,7 @@ func (r *Roster) StartSession(ctx context.Context, personID string, l session.Li
 	made := secret.New()
 	started := Session{Hash: secret.HashOf(made), Person: personID, Record: l.Start(r.now(), from)}
 	err := r.store.Update(ctx, r.site, func(tx Tx) error {
-		rec, _, err := r.read(ctx, tx, User, personID, Change{})
+		rec, _, err := r.lockAndParse(ctx, tx, User, personID, Change{})
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func (r *Roster) Sessions(ctx context.Context, personID, sessionSecret string) (
 // the sign-in page. It returns how many sessions were live.
 func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Change) (ended int, err error) {
 	err = r.store.Update(ctx, r.site, func(tx Tx) error {
-		rec, _, err := r.read(ctx, tx, User, personID, Change{})
+		rec, _, err := r.lockAndParse(ctx, tx, User, personID, Change{})
 		if err != nil {
 			return err
 		}
@@ -119,7 +119,7 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 			return err
 		}
 		text := person.UserName + " was signed out everywhere" + story{sessionsEnded: ended}.sessionsEndedText("; ")
-		return tx.AppendEvent(ctx, eventOf(r.site.ID, rec, event.UserSignedOutEverywhere, c, now, text))
+		return tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.UserSignedOutEverywhere, c, now, text))
 	})
 	if err != nil {
 		return 0, fmt.Errorf("sign out everywhere: %w", err)

@@ -159,58 +159,58 @@ func (s story) stamp(next *Record, c Change, at time.Time) {
 	}
 }
 
-func (s story) events(id site.ID, next Record, c Change, at time.Time) []event.Event {
+func (s story) newEvents(id site.ID, next Record, c Change, at time.Time) []event.Event {
 	var events []event.Event
 	switch s.accessEvent {
 	case event.UserDeactivated:
 		text := s.userName + " was deactivated" + s.sessionsEndedText("; ") + reversingText("; this ", s.reverseOf)
-		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
+		events = append(events, newEvent(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	case event.UserBlocked:
 		text := s.userName + " was blocked" + s.sessionsEndedText("; ")
-		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
+		events = append(events, newEvent(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
 	case event.UserUnblocked:
 		text := s.userName + " was unblocked"
 		if !s.active {
 			text += "; the account stays deactivated"
 		}
-		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
+		events = append(events, newEvent(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
 	case event.UserBlockChanged:
 		text := s.userName + " stays blocked; once unblocked, the account is " + activeWord(s.active)
-		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
+		events = append(events, newEvent(id, next, s.accessEvent, c, at, text, append(s.block, changesOf(s.values, activeAttribute)...)...))
 	case event.UserRevived:
 		text := s.userName + " was revived: a create found the account deactivated"
 		if s.identifierRemoved {
 			text += "; the user identifier for sign-in was forgotten"
 		}
-		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
+		events = append(events, newEvent(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	case event.UserReactivated:
 		text := s.userName + " was reactivated" + reversingText("; this ", s.reverseOf)
-		events = append(events, eventOf(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
+		events = append(events, newEvent(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	}
 	if s.toRole != "" {
 		text := fmt.Sprintf("The role of %s changed from %s to %s", s.userName, s.fromRole, s.toRole) + reversingText("; this ", s.reverseRole)
-		events = append(events, eventOf(id, next, event.UserRoleChanged, c, at, text, event.Changed(roleAttribute, s.fromRole, s.toRole)))
+		events = append(events, newEvent(id, next, event.UserRoleChanged, c, at, text, event.Changed(roleAttribute, s.fromRole, s.toRole)))
 	}
-	if changes := s.changedNames(); len(changes) > 0 {
+	if changes := s.changedAttributeNames(); len(changes) > 0 {
 		text := s.userName + " was updated: " + strings.Join(changes, ", ")
 		if s.formerly != "" {
 			text = s.formerly + " is now " + text
 		}
-		e := eventOf(id, next, eventsOf(next.Kind).updated, c, at, text)
+		e := newEvent(id, next, eventsOf(next.Kind).updated, c, at, text)
 		e.Data = event.DataOf(eventData(next, s.attributes, s.members), changesExcept(s.values, activeAttribute, roleAttribute)...)
 		events = append(events, e)
 	}
 	return events
 }
 
-func (s story) changedNames() []string {
+func (s story) changedAttributeNames() []string {
 	if !s.members.hasChanges() {
 		return s.attributes
 	}
 	return append(slices.Clone(s.attributes), s.members.describe(""))
 }
 
-func eventOf(id site.ID, rec Record, name string, c Change, at time.Time, text string, changes ...event.Change) event.Event {
+func newEvent(id site.ID, rec Record, name string, c Change, at time.Time, text string, changes ...event.Change) event.Event {
 	return event.Event{
 		Time:    at,
 		Scope:   event.Site(string(id)),

@@ -159,7 +159,7 @@ func (d *strandedDropper) put(ctx context.Context, rec Record, unique []Value, w
 	if err := d.tx.Put(ctx, rec, next); err != nil {
 		return err
 	}
-	for _, e := range story.events(d.roster.site.ID, next, d.change, now) {
+	for _, e := range story.newEvents(d.roster.site.ID, next, d.change, now) {
 		if err := d.tx.AppendEvent(ctx, e); err != nil {
 			return err
 		}

@@ -209,7 +209,7 @@ func Fingerprint(c *x509.Certificate) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func withHint(address, hint string) (string, error) {
+func withLoginHint(address, hint string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "", fmt.Errorf("add a hint: %w", err)

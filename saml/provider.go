@@ -170,7 +170,7 @@ func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now ti
 		return "", fmt.Errorf("make the request's address: %w", err)
 	}
 	if o.Hint != "" {
-		return withHint(address, o.Hint)
+		return withLoginHint(address, o.Hint)
 	}
 	return address, nil
 }

@@ -69,9 +69,9 @@ func (h *Handler) Routes() http.Handler {
 	h.failures, h.starts = web.NewFailures(), web.NewThrottle(200, 200*time.Millisecond)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Prefix+"metadata", h.metadata)
-	mux.HandleFunc("GET "+Prefix+"login", h.login)
-	mux.HandleFunc("GET "+Prefix+"test", h.test)
-	mux.HandleFunc("POST "+Prefix+"post", h.consume)
+	mux.HandleFunc("GET "+Prefix+"login", h.startSignIn)
+	mux.HandleFunc("GET "+Prefix+"test", h.startTest)
+	mux.HandleFunc("POST "+Prefix+"post", h.takeResponse)
 	mux.HandleFunc(Prefix, func(w http.ResponseWriter, r *http.Request) {
 		h.Show(w, r, Message{http.StatusNotFound, "There is nothing here", "The address may be mistyped. An identity provider posts its response to …/auth/saml2/post."})
 	})
@@ -113,7 +113,7 @@ func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
 	w.Write(body) //nolint:errcheck // the client has gone
 }
 
-func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) startSignIn(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	source := web.SiteSource(r)
 	if h.tooOften(w, r, h.starts, source) {
@@ -129,7 +129,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
 	h.redirectToProvider(w, r, address, err)
 }
 
-func (h *Handler) test(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) startTest(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	st, err := h.findSite(r)
 	if err != nil {
@@ -164,7 +164,7 @@ func (h *Handler) redirectToProvider(w http.ResponseWriter, r *http.Request, add
 	http.Redirect(w, r, address, http.StatusSeeOther)
 }
 
-func (h *Handler) consume(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	source := web.SiteSource(r)
 	if h.tooOften(w, r, h.failures, source) {

@@ -31,7 +31,7 @@ type Patch struct {
 func (p *Patch) SetShownForms(forms ...Resource) { p.shownAs = forms }
 
 // NeedsShownForms reports whether the patch names readOnly attributes that are only in answers, not
-// stored (meta and groups). Then call Shown before Apply.
+// stored (meta and groups). Then call SetShownForms before Apply.
 func (p *Patch) NeedsShownForms() bool {
 	for _, op := range p.Operations {
 		if op.Path.URN == "" && op.Path.isReadOnly() && (op.Path.Name == "meta" || op.Path.Name == groupsAttribute) {

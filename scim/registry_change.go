@@ -191,7 +191,7 @@ func typeLosses(old, next *ResourceType) []Loss {
 	d.compareAttributes(AttrPath{}, old.Schema.Attributes, next.Schema.Attributes)
 	for _, e := range old.Extensions {
 		if s := next.Extension(e.Schema.ID); s == nil || s.ID != e.Schema.ID {
-			d.add(AttrPath{URN: e.Schema.ID}, "is removed")
+			d.addLoss(AttrPath{URN: e.Schema.ID}, "is removed")
 		}
 	}
 	for _, e := range next.Extensions {
@@ -211,8 +211,8 @@ type differ struct {
 	losses   []Loss
 }
 
-// add records a loss: stored values that would have no attribute or would break a rule.
-func (d *differ) add(path AttrPath, format string, args ...any) {
+// addLoss records a loss: stored values that would have no attribute or would break a rule.
+func (d *differ) addLoss(path AttrPath, format string, args ...any) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: fmt.Sprintf(format, args...)})
 }
 
@@ -237,7 +237,7 @@ func (d *differ) compareAttributes(path AttrPath, old, next []*Attribute) {
 	for _, a := range old {
 		b := attributeWithSpelling(next, a.Name)
 		if b == nil {
-			d.add(under(a.Name), "is removed")
+			d.addLoss(under(a.Name), "is removed")
 			continue
 		}
 		d.compareAttribute(under(a.Name), a, b)
@@ -264,16 +264,16 @@ func attributeWithSpelling(list []*Attribute, name string) *Attribute {
 func (d *differ) compareAttribute(path AttrPath, a, b *Attribute) {
 	switch {
 	case a.Type != b.Type:
-		d.add(path, "changes its type from %s to %s", a.Type, b.Type)
+		d.addLoss(path, "changes its type from %s to %s", a.Type, b.Type)
 		return
 	case a.MultiValued != b.MultiValued && b.MultiValued:
-		d.add(path, "becomes multi-valued")
+		d.addLoss(path, "becomes multi-valued")
 		return
 	case a.MultiValued != b.MultiValued:
-		d.add(path, "becomes single-valued")
+		d.addLoss(path, "becomes single-valued")
 		return
 	case !isHidden(a) && isHidden(b):
-		d.add(path, "is no longer returned")
+		d.addLoss(path, "is no longer returned")
 		return
 	case a.CaseExact != b.CaseExact:
 		d.addNewComparison(path, b, "changes whether case counts (caseExact)")

@@ -41,7 +41,7 @@ func (r *headerError) Unwrap() error { return r.err }
 // by then the answer has begun.
 func writeResource(w http.ResponseWriter, a answer) error {
 	h := w.Header()
-	setCommon(h)
+	setCommonHeaders(h)
 	if a.location != "" && a.status != http.StatusNotModified {
 		h.Set("Location", a.location)
 	}
@@ -103,7 +103,7 @@ func (x *exchange) send(a answer) {
 // RFC 7644 §3.12: the body contains the status too.
 func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	h := w.Header()
-	setCommon(h)
+	setCommonHeaders(h)
 	var r *headerError
 	if errors.As(cause, &r) {
 		h.Set(r.header, r.value)
@@ -131,7 +131,7 @@ var (
 	noSniff   = []string{"nosniff"}
 )
 
-func setCommon(h http.Header) {
+func setCommonHeaders(h http.Header) {
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
 }

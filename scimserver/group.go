@@ -125,7 +125,7 @@ func (x *exchange) listGroupsWhileOff() (answer, error) {
 }
 
 func (x *exchange) searchGroupsWhileOff() (answer, error) {
-	q, err := x.searchRequest()
+	q, err := x.readSearchRequest()
 	if err != nil {
 		return answer{}, err
 	}

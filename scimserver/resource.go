@@ -268,14 +268,14 @@ func (x *exchange) listResources() (answer, error) {
 }
 
 func (x *exchange) searchResources() (answer, error) {
-	q, err := x.searchRequest()
+	q, err := x.readSearchRequest()
 	if err != nil {
 		return answer{}, err
 	}
 	return x.answerQuery(q)
 }
 
-func (x *exchange) searchRequest() (query, error) {
+func (x *exchange) readSearchRequest() (query, error) {
 	text, err := x.readBody(MaxBody)
 	if err != nil {
 		return query{}, err

@@ -24,7 +24,7 @@ func (x *exchange) listAll() (answer, error) {
 }
 
 func (x *exchange) searchAll() (answer, error) {
-	q, err := x.searchRequest()
+	q, err := x.readSearchRequest()
 	if err != nil {
 		return answer{}, err
 	}
@@ -131,7 +131,7 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 	order := parts[slices.IndexFunc(parts, func(p typeQuery) bool { return p.order != nil })].order
 	var all []sortedResource
 	for _, p := range parts {
-		some, total, err := x.firstSorted(p, reach)
+		some, total, err := x.readFirstSorted(p, reach)
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ type sortedResource struct {
 	key  string // the key by which it is sorted
 }
 
-func (x *exchange) firstSorted(p typeQuery, reach int) (all []sortedResource, total int, err error) {
+func (x *exchange) readFirstSorted(p typeQuery, reach int) (all []sortedResource, total int, err error) {
 	for {
 		page, err := x.listType(p, len(all)+1, min(reach-len(all), maxCount))
 		if err != nil {

@@ -64,7 +64,7 @@ func (x *exchange) route() (action, error) {
 	}
 	form, fits := parseShape(p.rest)
 	if !fits {
-		return nil, unknownAddress()
+		return nil, unknownAddressError()
 	}
 	offered, name := x.resourceMethods(form)
 	for _, r := range routes {
@@ -73,7 +73,7 @@ func (x *exchange) route() (action, error) {
 		}
 	}
 	if offered == nil {
-		return nil, unknownAddress()
+		return nil, unknownAddressError()
 	}
 	// The pattern names the route in the access log, which must not hold ids or filters.
 	x.original.Pattern = basePattern + name + [...]string{wholeEndpoint: "", singleResource: "/{id}", searchEndpoint: "/.search"}[form]
@@ -119,7 +119,7 @@ func parseShape(rest []string) (shape, bool) {
 	}
 }
 
-func unknownAddress() error {
+func unknownAddressError() error {
 	return scim.NotFound("There is nothing at this address. The Tenant URL ends in /auth/scim/v2, and /Users follows it.")
 }
 

@@ -155,11 +155,12 @@ func (s *SingleSignOn) SetConnection(ctx context.Context, st site.Site, ifVersio
 	})
 }
 
-// ErrNotRequired refuses to make single sign-on required.
+// ErrNotRequired refuses to make single sign-on required, because something is missing for it.
 var ErrNotRequired = refusal.New(refusal.Conflict, "mode", "single sign-on cannot be required yet").Coded("sso_not_required")
 
 // Require makes single sign-on required. The administrator who does it must have passed a test with
-// the current settings, as themselves, and must have recovery codes: ErrNotRequired otherwise.
+// the current settings, as themselves, and must have recovery codes. Otherwise it returns
+// ErrNotRequired.
 func (s *SingleSignOn) Require(ctx context.Context, st site.Site, ifVersion int64, actor, personID string) (Connection, error) {
 	now, err := s.Connection(ctx, st)
 	if err != nil {
@@ -182,7 +183,7 @@ func (s *SingleSignOn) Require(ctx context.Context, st site.Site, ifVersion int6
 }
 
 // MissingToRequire says what an administrator has to do before they can make single sign-on
-// required; empty if nothing is missing.
+// required; it is empty if nothing is missing.
 func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Connection, personID string) (string, error) {
 	t, tested, err := s.LastTest(ctx, st, personID)
 	if err != nil {

@@ -40,7 +40,8 @@ type RecoverySet struct {
 
 // Refusals that callers check for.
 var (
-	// ErrNoSuchCode refuses a recovery code, for whatever reason: whoever tries codes learns nothing.
+	// ErrNoSuchCode refuses a recovery code. It is the same for every reason, so that a person who
+	// tries codes learns nothing.
 	ErrNoSuchCode = refusal.New(refusal.Forbidden, "code", "this code does not open the site").
 			Advise("check what you typed; each code opens once, and a new set ends the old one").Coded("recovery_code_unknown")
 	ErrCodesStale = refusal.New(refusal.Stale, "", "the recovery codes were made again meanwhile; nothing new was made").
@@ -54,13 +55,14 @@ var (
 type RecoveryStore interface {
 	// RecoverySet returns which codes a person has; the zero value if there are none.
 	RecoverySet(ctx context.Context, id site.ID, personID string) (RecoverySet, error)
-	// ReplaceRecoveryCodes replaces the codes of a person, with an event. ErrCodesStale if the stored
-	// set was not made at ifMade.
+	// ReplaceRecoveryCodes replaces the codes of a person, with an event. It returns ErrCodesStale
+	// if the stored set was not made at ifMade.
 	ReplaceRecoveryCodes(ctx context.Context, id site.ID, personID string, ifMade time.Time, hashes []secret.Hash, now time.Time, e event.Event) error
-	// FindRecoveryCode returns the owner of an unused code and when it was made; refusal.NotFound.
+	// FindRecoveryCode returns the owner of an unused code and when it was made, or
+	// refusal.NotFound.
 	FindRecoveryCode(ctx context.Context, id site.ID, hash secret.Hash) (personID string, made time.Time, err error)
-	// UseRecoveryCode marks a code as used and appends the event for the number of codes that are
-	// left; refusal.NotFound if the code is unknown or used.
+	// UseRecoveryCode marks a code as used and appends the event that eventFor makes for the number
+	// of codes that are left. It returns refusal.NotFound if the code is unknown or used.
 	UseRecoveryCode(ctx context.Context, id site.ID, personID string, hash secret.Hash, now time.Time, eventFor func(left int) event.Event) error
 }
 
@@ -73,9 +75,9 @@ func (s *SingleSignOn) RecoverySet(ctx context.Context, st site.Site, personID s
 	return set, nil
 }
 
-// MakeRecoveryCodes makes a new set of codes for an administrator and returns it. The old set opens
-// nothing any more. ifMade is when the set was made that the caller saw, so that a form that is sent
-// twice makes one set; ErrCodesStale otherwise.
+// MakeRecoveryCodes makes a new set of codes for an administrator and returns it. The old set no
+// longer opens anything. ifMade is when the set was made that the caller saw. If the stored set is
+// another one, it returns ErrCodesStale, so that a form that is sent twice makes one set.
 func (s *SingleSignOn) MakeRecoveryCodes(ctx context.Context, st site.Site, p roster.Person, ifMade time.Time, actor string) ([]string, error) {
 	if p.Role != roster.RoleAdmin || !p.Active {
 		return nil, ErrNoAdminForCodes.Because("%s is not an active administrator", p.UserName)
@@ -100,13 +102,13 @@ func (s *SingleSignOn) MakeRecoveryCodes(ctx context.Context, st site.Site, p ro
 // newCode returns a code as people read it: four groups of four letters and digits.
 func newCode() string {
 	var b [codeBytes]byte
-	rand.Read(b[:]) // documented never to fail
+	rand.Read(b[:]) // rand.Read never fails
 	text := strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
 	return text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
 }
 
-// plainCode returns a typed code without its case, spaces and hyphens. Digits that no code has are
-// read as the letters that look like them.
+// plainCode returns a typed code without its case, spaces and hyphens. It replaces digits that no
+// code has by the letters that look like them.
 func plainCode(typed string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -125,7 +127,8 @@ func plainCode(typed string) string {
 	}, strings.ToLower(strings.TrimSpace(typed)))
 }
 
-// Recover uses a code up and signs its owner in. ErrNoSuchCode if the code does not open the site.
+// Recover uses a code up and signs its owner in. It returns ErrNoSuchCode if the code does not open
+// the site.
 func (s *SingleSignOn) Recover(ctx context.Context, st site.Site, typed string, from session.Browser) (Session, error) {
 	hash := secret.HashOf(plainCode(typed))
 	p, why, err := s.findCode(ctx, st, hash)
@@ -185,7 +188,8 @@ func (s *SingleSignOn) findCode(ctx context.Context, st site.Site, hash secret.H
 	return p, "", nil
 }
 
-// refuseCode records why a code does not open, and returns the refusal, which does not say it.
+// refuseCode records why a code does not open the site, and returns the refusal, which does not
+// name the reason.
 func (s *SingleSignOn) refuseCode(ctx context.Context, st site.Site, p roster.Person, why string) error {
 	text := "A recovery code was refused: " + why
 	if p.UserName != "" {

@@ -46,7 +46,7 @@ func (s *SignIns) LookUpLink(ctx context.Context, st site.Site, linkSecret strin
 type personalLink struct {
 	LinkRecord
 	person      roster.Person // empty for FirstAdmin
-	ssoRequired bool          // the site requires single sign-on
+	ssoRequired bool          // whether the site requires single sign-on
 }
 
 func (s *SignIns) findLink(ctx context.Context, st site.Site, linkSecret string) (personalLink, error) {

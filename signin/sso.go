@@ -134,7 +134,7 @@ func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnT
 	if renew {
 		r.Purpose = ToRenew
 	}
-	return s.start(ctx, st, c, r)
+	return s.startRequest(ctx, st, c, r)
 }
 
 // StartTest begins a test by an administrator, whatever the mode. Finish then shows what a sign-in
@@ -147,10 +147,10 @@ func (s *SingleSignOn) StartTest(ctx context.Context, st site.Site, browser, per
 	if !c.Ready() {
 		return "", ErrSSOOff.Because("the identity provider is not known yet").Advise("import its metadata first")
 	}
-	return s.start(ctx, st, c, RequestRecord{Purpose: ToTest, Browser: secret.HashOf(browser), Person: personID})
+	return s.startRequest(ctx, st, c, RequestRecord{Purpose: ToTest, Browser: secret.HashOf(browser), Person: personID})
 }
 
-func (s *SingleSignOn) start(ctx context.Context, st site.Site, c Connection, r RequestRecord) (string, error) {
+func (s *SingleSignOn) startRequest(ctx context.Context, st site.Site, c Connection, r RequestRecord) (string, error) {
 	relay := secret.New()
 	r.Hash, r.ID, r.Version, r.Expires = secret.HashOf(relay), newRequestID(), c.Version, s.Now().Add(RequestTime)
 	if err := s.Store.AddRequest(ctx, st.ID, r); err != nil {
@@ -375,7 +375,7 @@ func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connectio
 		t.Result.Failure, t.Result.Reason = f.Detail, f.Reason
 		text = fmt.Sprintf("A test of single sign-on failed (%s): %s", f.Reason, f.Detail)
 	} else {
-		t.Result.Would = inWords(would)
+		t.Result.Would = admissionText(would)
 		if !would.Created {
 			t.Result.PersonID = would.Person.ID
 		}
@@ -411,7 +411,7 @@ func cut(text string, most int) string {
 	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
-func inWords(a roster.Admission) string {
+func admissionText(a roster.Admission) string {
 	switch {
 	case a.Created:
 		return "make the account " + a.Person.UserName

@@ -258,11 +258,11 @@ func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registr
 			n = len(losses)
 		}
 		rt, _ := next.ByName(kind)
-		c := newCounter(losses[:n], rt)
-		if err := tx.Resources(ctx, kind, c.add); err != nil {
+		c := newHarmCounter(losses[:n], rt)
+		if err := tx.Resources(ctx, kind, c.countDocument); err != nil {
 			return nil, fmt.Errorf("look at the resources of type %s: %w", kind, err)
 		}
-		c.addTo(used)
+		c.addUsesTo(used)
 		losses = losses[n:]
 	}
 	if len(used.Uses) == 0 {
@@ -271,8 +271,8 @@ func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registr
 	return used, nil
 }
 
-// counter counts the resources of one type that the losses harm.
-type counter struct {
+// harmCounter counts the resources of one type that the losses harm.
+type harmCounter struct {
 	losses      []scim.Loss
 	next        *scim.ResourceType // nil when the type is removed
 	uses        []SchemaUse
@@ -281,8 +281,8 @@ type counter struct {
 	brokenRules map[string]int    // how many resources break a rule, by the rule's message
 }
 
-func newCounter(losses []scim.Loss, next *scim.ResourceType) *counter {
-	c := &counter{losses: losses, next: next, seed: maphash.MakeSeed(), brokenRules: map[string]int{}}
+func newHarmCounter(losses []scim.Loss, next *scim.ResourceType) *harmCounter {
+	c := &harmCounter{losses: losses, next: next, seed: maphash.MakeSeed(), brokenRules: map[string]int{}}
 	c.uses, c.seenHashes = make([]SchemaUse, len(losses)), make([]map[uint64]bool, len(losses))
 	for i, l := range losses {
 		c.uses[i].Loss, c.seenHashes[i] = l, map[uint64]bool{}
@@ -290,7 +290,7 @@ func newCounter(losses []scim.Loss, next *scim.ResourceType) *counter {
 	return c
 }
 
-func (c *counter) add(doc []byte) error {
+func (c *harmCounter) countDocument(doc []byte) error {
 	r, err := scim.Parse(doc)
 	if err != nil {
 		return err
@@ -324,7 +324,7 @@ func (c *counter) add(doc []byte) error {
 
 // dropRepeated removes from rest the values that must become unique and that an earlier resource
 // already has.
-func (c *counter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
+func (c *harmCounter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	var kept []uint64
 	// Go backward, so that dropping an element does not move the ones still to be checked.
 	for element, key := range slices.Backward(c.losses[i].ElementKeys(r)) {
@@ -345,7 +345,7 @@ func (c *counter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	return dropped
 }
 
-func (c *counter) addTo(used *SchemasInUse) {
+func (c *harmCounter) addUsesTo(used *SchemasInUse) {
 	for _, u := range c.uses {
 		if u.Count > 0 {
 			used.Uses = append(used.Uses, u)

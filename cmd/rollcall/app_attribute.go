@@ -26,13 +26,13 @@ func (f *listFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.side, "side", string(provision.TargetList), "target: the application's list; source: the directory's")
 }
 
-// list returns the attribute list that the flags name, with its mapping.
-func (f *listFlags) list(cmd *cobra.Command, s *provision.Schema) (*provision.ObjectMapping, provision.ListSide, []provision.ListedAttribute, error) {
+// attributeList returns the attribute list that the flags name, with its mapping.
+func (f *listFlags) attributeList(cmd *cobra.Command, s *provision.Schema) (*provision.ObjectMapping, provision.ListSide, []provision.ListedAttribute, error) {
 	side, err := parseOneOf(cmd, "side", f.side, provision.TargetList, provision.SourceList)
 	if err != nil {
 		return nil, "", nil, err
 	}
-	m, err := f.of(s)
+	m, err := f.objectMapping(s)
 	if err != nil {
 		return nil, "", nil, err
 	}
@@ -67,7 +67,7 @@ func (c *command) attributeList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, _, all, err := f.list(cmd, job.Schema)
+			_, _, all, err := f.attributeList(cmd, job.Schema)
 			if err != nil {
 				return err
 			}
@@ -115,7 +115,7 @@ first; --yes answers that question.`,
 			}
 			added := false
 			before, after, err := c.editSchema(cmd, s, h, app, f.yes, func(now provision.Job) (provision.Job, error) {
-				m, side, all, err := f.list(cmd, now.Schema)
+				m, side, all, err := f.attributeList(cmd, now.Schema)
 				if err != nil {
 					return now, err
 				}
@@ -123,10 +123,10 @@ first; --yes answers that question.`,
 				i := slices.IndexFunc(all, func(one provision.ListedAttribute) bool { return one.Name == args[0] })
 				if added = i < 0; added {
 					edit := newAttribute(args[0], side, catalog)
-					overlay(&edit, a, given)
+					applyGivenFlags(&edit, a, given)
 					return now.AddAttribute(m.Name, side, edit, catalog)
 				}
-				overlay(&all[i], a, given)
+				applyGivenFlags(&all[i], a, given)
 				return now.ChangeAttribute(m.Name, side, all[i], catalog)
 			})
 			if err != nil {
@@ -139,7 +139,7 @@ first; --yes answers that question.`,
 			case before.LookAtAll == after.LookAtAll:
 				did = "like that before"
 			}
-			m, _, all, err := f.list(cmd, after.Schema)
+			m, _, all, err := f.attributeList(cmd, after.Schema)
 			if err != nil {
 				return err
 			}
@@ -170,8 +170,8 @@ func newAttribute(name string, side provision.ListSide, c provision.Catalog) pro
 	return a
 }
 
-// overlay gives an attribute the properties whose flags were given.
-func overlay(a *provision.ListedAttribute, flags provision.ListedAttribute, given func(string) bool) {
+// applyGivenFlags gives an attribute the properties whose flags were given.
+func applyGivenFlags(a *provision.ListedAttribute, flags provision.ListedAttribute, given func(string) bool) {
 	if given("type") {
 		if a.Type == provision.TypeReference && flags.Type != provision.TypeReference {
 			a.Referenced = ""
@@ -200,7 +200,7 @@ func (c *command) attributeRemove() *cobra.Command {
 		Long: `Removes an attribute that no row and no scoping filter uses. Nothing changes for people.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			_, _, err := c.editSchema(cmd, s, h, app, true, func(now provision.Job) (provision.Job, error) {
-				m, side, _, err := f.list(cmd, now.Schema)
+				m, side, _, err := f.attributeList(cmd, now.Schema)
 				if err != nil {
 					return now, err
 				}

@@ -23,15 +23,15 @@ func (c *command) appMapping() *cobra.Command {
 
 // mappingFlags say which mapping of an application a command is about, and whether it asks.
 type mappingFlags struct {
-	groups, yes bool
+	groups, yes bool // whether --groups and --yes were given
 }
 
 func (f *mappingFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.groups, "groups", false, "the mapping of groups instead of that of users")
 }
 
-// of returns the mapping that the flags name.
-func (f *mappingFlags) of(s *provision.Schema) (*provision.ObjectMapping, error) {
+// objectMapping returns the mapping that the flags name.
+func (f *mappingFlags) objectMapping(s *provision.Schema) (*provision.ObjectMapping, error) {
 	if f.groups {
 		return s.GroupMapping()
 	}
@@ -78,7 +78,7 @@ func (c *command) mappingList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m, err := f.of(job.Schema)
+			m, err := f.objectMapping(job.Schema)
 			if err != nil {
 				return err
 			}
@@ -130,7 +130,7 @@ func (c *command) mappingShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m, err := f.of(job.Schema)
+			m, err := f.objectMapping(job.Schema)
 			if err != nil {
 				return err
 			}
@@ -163,9 +163,9 @@ func printRow(w io.Writer, r rowJSON) {
 // rowFlags are the parts of a row that `app mapping set` changes.
 type rowFlags struct {
 	mappingFlags
-	source, constant, expression, defaultValue, apply string
-	none, flowNull                                    bool
-	match                                             int
+	source, constant, expression, defaultValue, apply string // the values of the flags of these names
+	none, flowNull                                    bool   // whether --none and --flow-null are on
+	match                                             int    // the matching precedence
 }
 
 func (c *command) mappingSet() *cobra.Command {
@@ -186,7 +186,7 @@ Asks first when users in scope then get other values, or when accounts would be 
 			}
 			var added bool
 			before, after, err := c.editSchema(cmd, s, h, app, f.yes, func(now provision.Job) (provision.Job, error) {
-				m, err := f.of(now.Schema)
+				m, err := f.objectMapping(now.Schema)
 				if err != nil {
 					return now, err
 				}
@@ -289,7 +289,7 @@ func (f *rowFlags) edit(cmd *cobra.Command) (func(*provision.RowEdit), error) {
 
 // printChangedRow prints a row after a change.
 func (c *command) printChangedRow(job provision.Job, f *mappingFlags, target, did string) error {
-	m, err := f.of(job.Schema)
+	m, err := f.objectMapping(job.Schema)
 	if err != nil {
 		return err
 	}
@@ -312,7 +312,7 @@ date. Asks first; --yes answers that question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			question := fmt.Sprintf("This removes the mapping of %s: it is no longer kept up to date at %s, and accounts keep the value that they have.", args[0], app.Name)
 			_, after, err := c.editSchemaAsking(cmd, s, h, app, f.yes, question, func(now provision.Job) (provision.Job, error) {
-				m, err := f.of(now.Schema)
+				m, err := f.objectMapping(now.Schema)
 				if err != nil {
 					return now, err
 				}
@@ -321,7 +321,7 @@ date. Asks first; --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			m, err := f.of(after.Schema)
+			m, err := f.objectMapping(after.Schema)
 			if err != nil {
 				return err
 			}
@@ -346,7 +346,7 @@ func (c *command) mappingMove() *cobra.Command {
 				return usagef(cmd, "PLACE is a number from 1, not %q", args[1])
 			}
 			_, after, err := c.editSchema(cmd, s, h, app, true, func(now provision.Job) (provision.Job, error) {
-				m, err := f.of(now.Schema)
+				m, err := f.objectMapping(now.Schema)
 				if err != nil {
 					return now, err
 				}

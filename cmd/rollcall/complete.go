@@ -153,7 +153,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 	case "--expression":
 		return expressionWords(start), true
 	case "--source":
-		return attributeWords("", ""), true
+		return attributeCompletion("", ""), true
 	case "--absent":
 		return completionOf("keep", "soft-delete"), true
 	case "--mode":
@@ -174,18 +174,18 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 	case "--separator":
 		return completionOf("comma", "semicolon", "tab", "pipe"), true
 	case "--make":
-		found := attributeWords("", "=")
+		found := attributeCompletion("", "=")
 		found.unfinished = true
 		return found, true
 	case "--map":
 		if column, _, ok := strings.Cut(start, "="); ok {
-			return attributeWords(column+"=", ""), true
+			return attributeCompletion(column+"=", ""), true
 		}
 		return completion{}, true
 	case "--database", "--key-file", "--secret-token-file", "--object", "--with", "--output", "--metadata", "--tls-cert", "--tls-key", "--file", "FILE", "users.csv", "people.csv", "groups.csv", "members.csv":
 		return completion{files: true}, true
 	case "ATTRIBUTE=VALUE":
-		found := attributeWords("", "=")
+		found := attributeCompletion("", "=")
 		if strings.HasPrefix(path, "directory group ") {
 			found = completion{}
 			for _, a := range directory.GroupAttributes() {
@@ -197,7 +197,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 	case "EXPRESSION":
 		return expressionWords(start), true
 	case "--attribute":
-		found := attributeWords("", "=")
+		found := attributeCompletion("", "=")
 		found.unfinished = true
 		return found, true
 	case "", "PLACE", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
@@ -225,7 +225,7 @@ func actionList(start string) completion {
 	return found
 }
 
-func attributeWords(before, after string) completion {
+func attributeCompletion(before, after string) completion {
 	var found completion
 	for _, a := range directory.Attributes() {
 		found.names = append(found.names, before+a.Name+after)
@@ -396,7 +396,7 @@ func (s *services) targetNames(ctx context.Context, cmd *cobra.Command, director
 	if side, err := cmd.Flags().GetString("side"); err == nil {
 		f.side = side
 	}
-	_, _, all, err := f.list(cmd, job.Schema)
+	_, _, all, err := f.attributeList(cmd, job.Schema)
 	names := make([]string, len(all))
 	for i, a := range all {
 		names[i] = a.Name

@@ -147,7 +147,7 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demoOutput) err
 	}
 	for who, to := range map[string]*string{demoAdministrator: &d.Administrator, demoPerson: &d.Person} {
 		l, err := s.signins.IssueSiteLink(ctx, st, who, actor)
-		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // following the guide can do both
+		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // a person who follows the guide may have done either
 			*to = ""
 			continue
 		}
@@ -303,11 +303,11 @@ Sign in (each link opens once, within 15 minutes; the first two work side by sid
 
 Press Enter for new links.
 
-`, d.Directory, d.Operator, d.Site, orDeactivated(d.Administrator), orDeactivated(d.Person))
+`, d.Directory, d.Operator, d.Site, linkOrNote(d.Administrator), linkOrNote(d.Person))
 }
 
-// orDeactivated returns the link, or a note if the account gets no link.
-func orDeactivated(link string) string {
+// linkOrNote returns the link, or a note if the account gets no link.
+func linkOrNote(link string) string {
 	if link == "" {
 		return "(no link now: this account is deactivated, or signs in with single sign-on alone)"
 	}

@@ -51,7 +51,7 @@ Members come with rollcall directory import-members. --dry-run shows what would 
 				for _, note := range r.Notes {
 					fmt.Fprintln(w, note)
 				}
-				fmt.Fprintf(w, "%s%d created, %d updated, %d restored, %d unchanged, %s.\n", wouldBe(dryRun), r.Created, r.Updated, r.Restored, r.Unchanged, phrase.Count(len(r.Errors), "problem", "problems"))
+				fmt.Fprintf(w, "%s%d created, %d updated, %d restored, %d unchanged, %s.\n", dryRunPrefix(dryRun), r.Created, r.Updated, r.Restored, r.Unchanged, phrase.Count(len(r.Errors), "problem", "problems"))
 			}); err != nil {
 				return err
 			}
@@ -62,7 +62,7 @@ Members come with rollcall directory import-members. --dry-run shows what would 
 	return cmd
 }
 
-func wouldBe(dryRun bool) string {
+func dryRunPrefix(dryRun bool) string {
 	if dryRun {
 		return "Would be: "
 	}
@@ -99,7 +99,7 @@ their groups. --dry-run shows what would happen.`,
 				if o.Remove {
 					did, already = "removed", phrase.Noun(r.Already, "was not there", "were not there")
 				}
-				fmt.Fprintf(w, "%s%s of %s %s, %d %s, %s.\n", wouldBe(o.DryRun), phrase.Count(r.Changed, "membership", "memberships"), phrase.Count(r.Groups, "group", "groups"),
+				fmt.Fprintf(w, "%s%s of %s %s, %d %s, %s.\n", dryRunPrefix(o.DryRun), phrase.Count(r.Changed, "membership", "memberships"), phrase.Count(r.Groups, "group", "groups"),
 					did, r.Already, already, phrase.Count(len(r.Errors), "problem", "problems"))
 			}); err != nil {
 				return err

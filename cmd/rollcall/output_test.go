@@ -21,11 +21,11 @@ func TestNamesOfOthersDoNotSteerTheTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	planned := provision.PlannedObject{UserName: hostileText, Result: provision.Skipped, Reason: hostileText}
-	if err := printPlanned(peopleWriter{&out}, planned); err != nil {
+	if err := printPlannedObject(peopleWriter{&out}, planned); err != nil {
 		t.Fatal(err)
 	}
 	planned.Result, planned.Action, planned.Changes = provision.Success, provision.Update, []provision.Change{{Path: "displayName", Old: hostileText, New: []any{hostileText}}}
-	if err := printPlanned(peopleWriter{&out}, planned); err != nil {
+	if err := printPlannedObject(peopleWriter{&out}, planned); err != nil {
 		t.Fatal(err)
 	}
 	printTable(peopleWriter{&out}, "", []string{"Name"}, [][]string{{hostileText}})

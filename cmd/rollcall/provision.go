@@ -74,7 +74,7 @@ With --json one object per line, and a summary as the last.`,
 				if c.json {
 					return c.printLine(o)
 				}
-				return printPlanned(peopleWriter{c.stdout}, o)
+				return printPlannedObject(peopleWriter{c.stdout}, o)
 			})
 			if err != nil {
 				return err
@@ -133,7 +133,7 @@ func plannedSchema(ctx context.Context, s *services, key provision.Key, file str
 	return schema, notes, nil
 }
 
-func printPlanned(w io.Writer, o provision.PlannedObject) error {
+func printPlannedObject(w io.Writer, o provision.PlannedObject) error {
 	name := o.UserName
 	if name == "" {
 		name = o.DisplayName

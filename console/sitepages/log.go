@@ -81,7 +81,7 @@ var logMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.
 // and does not narrow the list.
 func logQuery(q url.Values, tokens []site.Token) (requestlog.Query, *console.FieldError) {
 	query := requestlog.Query{
-		Filter: requestlog.Filter{Result: resultOf(q.Get("result")), OnlyChanges: q.Get("show") != "all"},
+		Filter: requestlog.Filter{Result: parseResult(q.Get("result")), OnlyChanges: q.Get("show") != "all"},
 		Search: strings.TrimSpace(q.Get("q")), Before: q.Get("before"), Limit: logLimit,
 	}
 	if method := strings.ToUpper(q.Get("method")); slices.Contains(logMethods, method) {
@@ -139,7 +139,7 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	for _, row := range rows {
 		l.Rows = append(l.Rows, p.rowOf(v, facts.tokens, row))
 	}
-	l.Pager = console.Pager{Text: logCount(len(rows), query, next != "")}
+	l.Pager = console.Pager{Text: logCountText(len(rows), query, next != "")}
 	if query.Before == "" {
 		l.Live = console.WithQuery(self, q, "before", "")
 	} else {
@@ -192,7 +192,7 @@ func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 			if next == "" {
 				return nil
 			}
-			if page, next, err = p.nextRows(r.Context(), v, query, next); err != nil {
+			if page, next, err = p.rowsBefore(r.Context(), v, query, next); err != nil {
 				return err
 			}
 		}
@@ -202,12 +202,12 @@ func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	})
 }
 
-func (p *Pages) nextRows(ctx context.Context, v *siteVisit, q requestlog.Query, before string) ([]requestlog.Request, string, error) {
+func (p *Pages) rowsBefore(ctx context.Context, v *siteVisit, q requestlog.Query, before string) ([]requestlog.Request, string, error) {
 	q.Before = before
 	return p.Requests.Page(ctx, v.Site.ID, q)
 }
 
-func logCount(n int, q requestlog.Query, more bool) string {
+func logCountText(n int, q requestlog.Query, more bool) string {
 	text := console.Plural(n, "call")
 	if more && n == 0 {
 		text = "None among the calls looked through so far; older ones follow"
@@ -404,7 +404,7 @@ func resultBadge(r requestlog.Request) console.Badge {
 	return b
 }
 
-func resultOf(text string) requestlog.Result {
+func parseResult(text string) requestlog.Result {
 	switch r := requestlog.Result(text); r {
 	case requestlog.Done, requestlog.Ignored, requestlog.Refused:
 		return r

@@ -96,7 +96,7 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "GET /c/{site}/admin/access/authentication", Access: console.Administrator, Handle: p.showSSO},
 		{Pattern: "POST /c/{site}/admin/access/authentication", Access: console.FreshAdministrator, Handle: p.saveSSO},
 		{Pattern: "GET /c/{site}/admin/access/authentication/metadata", Access: console.Administrator, Handle: p.downloadMetadata},
-		{Pattern: "GET /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.toSSO},
+		{Pattern: "GET /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.redirectToSSO},
 		{Pattern: "POST /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.importSSO, MaxBody: maxMetadata},
 		{Pattern: "POST /c/{site}/admin/access/authentication/import/save", Access: console.FreshAdministrator, Handle: p.saveImport, MaxBody: 4 * maxMetadata},
 		{Pattern: "POST /c/{site}/admin/access/authentication/certificates/remove", Access: console.Administrator, Handle: p.removeCertificate},

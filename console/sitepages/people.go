@@ -79,7 +79,7 @@ const peopleLimit = 50
 func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	q := r.URL.Query()
 	query := roster.PeopleQuery{
-		Search: strings.TrimSpace(q.Get("q")), Status: statusOf(q.Get("status")), After: q.Get("after"), Limit: peopleLimit,
+		Search: strings.TrimSpace(q.Get("q")), Status: parseStatus(q.Get("status")), After: q.Get("after"), Limit: peopleLimit,
 	}
 	query.Role, _ = roster.ParseRole(q.Get("role"))
 	list, next, err := v.Roster.People(r.Context(), query)
@@ -98,7 +98,7 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		Page: pg, Change: v.url("admin/people/change"), Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
 		Filter: logFilter{Action: self, Search: query.Search, Set: query.Search != "" || query.Role != "", Clear: console.WithQuery(self, q, "q", "", "role", "", "after", "")},
 		Empty:  emptyPeople(query, self, counts.All > 0),
-		Pager:  console.Pager{Text: peopleCount(len(list), next != "", query.After != "")},
+		Pager:  console.Pager{Text: peopleCountText(len(list), next != "", query.After != "")},
 	}
 	alike, err := v.Roster.LookAlikes(r.Context(), list...)
 	if err != nil {
@@ -130,7 +130,7 @@ func blockedText(n int) string {
 	return ", " + console.GroupDigits(n) + " of them blocked"
 }
 
-func peopleCount(n int, more, after bool) string {
+func peopleCountText(n int, more, after bool) string {
 	text := console.PeopleCount(n)
 	if more {
 		text += ", more follow"
@@ -167,7 +167,7 @@ func emptyPeople(q roster.PeopleQuery, self string, any bool) console.EmptyState
 	}
 }
 
-func statusOf(text string) roster.Status {
+func parseStatus(text string) roster.Status {
 	switch s := roster.Status(text); s {
 	case roster.StatusActive, roster.StatusDeactivated, roster.StatusBlocked, roster.StatusWaiting, roster.StatusNeverSignedIn, roster.StatusLookAlike:
 		return s

@@ -84,11 +84,11 @@ func (p *Pages) afterRecoveryCodes(w http.ResponseWriter, r *http.Request, v *si
 // recoveryCodes is the part of the page Single sign-on about the codes of the administrator who
 // looks at it.
 type recoveryCodes struct {
-	Action string
-	Made   int64 // when the set was made, in microseconds; 0 if there is none
-	At     time.Time
-	Left   int
-	New    []string // new codes; set only in the response to the form that made them
+	Action string    // address that makes new codes
+	Made   int64     // when the set was made, in microseconds; 0 if there is none
+	At     time.Time // when the set was made; zero if there is none
+	Left   int       // how many codes are unused
+	New    []string  // new codes; set only in the response to the form that made them
 }
 
 func codesMadeAt(microseconds int64) time.Time {

@@ -188,7 +188,7 @@ func attributeViewOf(a *scim.Attribute, name string, sub bool) attributeView {
 // saveSchemas saves the uploaded file, or else the document in the text area. An empty document
 // removes the site's schemas.
 func (p *Pages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	document, err := documentOf(r)
+	document, err := documentInForm(r)
 	if err != nil {
 		return err
 	}
@@ -231,7 +231,7 @@ func (p *Pages) staleSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 // forceSchemas saves the document and drops the data that conflicts with it. It does so only if the
 // administrator typed the site's name and the conflicts are still the ones that the page showed.
 func (p *Pages) forceSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	document, err := documentOf(r)
+	document, err := documentInForm(r)
 	if err != nil {
 		return err
 	}
@@ -324,7 +324,7 @@ func forceFormOf(v *siteVisit, document []byte, used *site.SchemasInUse, ask *fo
 	return ask
 }
 
-func documentOf(r *http.Request) ([]byte, error) {
+func documentInForm(r *http.Request) ([]byte, error) {
 	file, _, err := console.UploadedFile(r)
 	if errors.Is(err, http.ErrNotMultipart) {
 		return []byte(r.PostForm.Get("document")), nil

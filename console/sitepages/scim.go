@@ -124,7 +124,7 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		SaveURL: v.url("admin/access/scim"), EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
 		SSO: v.url("admin/access/authentication"), UnlockURL: v.url("admin/access/scim/unlock"), OffURL: v.url("admin/access/scim/off"),
 		Was:      console.WasFields(settingFields(), settingValues(v.Site)),
-		Switches: switchesOf(v.Site), Schemas: schemasSummaryOf(v), Searchable: searchable,
+		Switches: switchesFormOf(v.Site), Schemas: schemasSummaryOf(v), Searchable: searchable,
 	}
 	live := liveTokens(facts.tokens, now)
 	for _, t := range live {

@@ -66,7 +66,7 @@ func (p *Pages) lookAtLink(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	}
 	pending, err := p.findLink(r, v)
 	if closed, ok := refusal.About[signin.ClosedLink](err); ok && closed.Reason == onetime.Unknown {
-		p.Console.CountFailure(r) // used and expired links were known, so they are no guesses
+		p.Console.CountFailure(r) // a used or expired link was a real one, so it was not guessed
 	}
 	return pending, err
 }

@@ -26,65 +26,64 @@ const certificateSoon = 60 * 24 * time.Hour
 type ssoPage struct {
 	console.Page
 
-	// 1 Give these to your identity provider
+	// Step 1, "Give these to your identity provider":
 	EntityID, ACS console.CopyValue
-	Metadata      string // address of a download
-	// 2 Get these from your identity provider
-	Ready        bool
-	Provider     []console.Fact
+	Metadata      string // address from which the site's metadata is downloaded
+	// Step 2, "Get these from your identity provider":
+	Ready        bool           // whether the identity provider is known
+	Provider     []console.Fact // what is known about the identity provider
 	Certificates []certificateRow
-	Import       string
-	MetadataURL  string
-	CanFetch     bool
-	Pasted       string
+	Import       string // address that takes metadata
+	MetadataURL  string // where metadata was read last; may be empty
+	CanFetch     bool   // whether the server can read metadata from an address
+	Pasted       string // the metadata that was pasted
 	ImportError  *console.FieldError
-	RemoveURL    string
+	RemoveURL    string // address that removes a certificate
 	Claims       []claimRow
-	Received     bool // the claims have values of a test
-	Known        []string
-	// 3 Check
-	Test   string
-	Result *ssoResult
-	Link   string
-	// 4 Who must use it
-	Save      string
-	Version   int64
+	Received     bool     // whether the claims have values of a test
+	Known        []string // names of the attributes that the last test received
+	// Step 3, "Check":
+	Test   string     // address that starts a test
+	Result *ssoResult // the last test; nil if there is none
+	Link   string     // address that links the tested identity to the account
+	// Step 4, "Who must use it":
+	Save      string // address that saves the settings
+	Version   int64  // version of the settings that the form shows
 	Modes     []console.Choice
-	Matches   []console.Choice
-	Creates   bool
-	IdP       bool
-	Own       string
-	Hours     string
+	Matches   []console.Choice // which claim must match userName
+	Creates   bool             // whether a first sign-in makes the account
+	IdP       bool             // whether a sign-in may begin at the identity provider
+	Own       string           // the entity id that the administrator chose for the site; may be empty
+	Hours     string           // how long a session lasts at most, in hours
 	Error     *console.FieldError
-	Codes     recoveryCodes
-	Failed    []console.EventRow
-	FailedAll string
+	Codes     recoveryCodes      // the recovery codes of the administrator
+	Failed    []console.EventRow // the last failed sign-ins
+	FailedAll string             // address of all failed sign-ins
 }
 
 // certificateRow is a certificate of the identity provider.
 type certificateRow struct {
-	Print   string // the start of its SHA-256
-	Whole   string
-	Subject string
-	Until   time.Time
+	Print   string    // the start of the fingerprint
+	Whole   string    // the whole fingerprint, SHA-256
+	Subject string    // the name in the certificate
+	Until   time.Time // when the certificate ends
 	State   console.Badge
 }
 
 // claimRow is one claim that the site uses.
 type claimRow struct {
-	Name, Label, Value, Hint, Received string
+	Name, Label, Value, Hint, Received string // one input of the form; Received is the value in the last test
 }
 
 // ssoResult is the last test of the administrator who looks at the page.
 type ssoResult struct {
 	Passed   bool
 	Time     time.Time
-	Outdated bool // the settings have changed since
+	Outdated bool // whether the settings have changed since
 	Text     string
-	Checks   []string
-	Facts    []console.Fact
-	Values   []console.Fact // what was received
-	CanLink  bool
+	Checks   []string       // the checks that passed, such as "audience"
+	Values   []console.Fact // the attributes that were received
+	CanLink  bool           // whether the identity can be linked to the account
 }
 
 func (p *Pages) showSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -165,8 +164,8 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	return p.show(w, r, status, "sso", s)
 }
 
-// modeChoices lists who can use single sign-on. missing says what has to be done before it can be
-// required; empty if nothing.
+// modeChoices lists the modes of single sign-on. missing says what has to be done before it can be
+// required; empty if nothing is missing.
 func modeChoices(c signin.Connection, missing string) []console.Choice {
 	list := []console.Choice{
 		{Value: string(signin.SSOOff), Text: "Off", Help: "One-time links alone open this site."},
@@ -273,7 +272,7 @@ func hoursText(d time.Duration) string {
 	return strconv.FormatFloat(d.Hours(), 'f', -1, 64)
 }
 
-// ssoInputs are the inputs that refusals of a connection are shown beside.
+// ssoInputs maps the field of a refusal to the input beside which it is shown.
 var ssoInputs = console.InputIDs{
 	"mode": "mode", "entityID": "entityID", "userIdentifier": "userIdentifier", "displayName": "displayName", "email": "email", "jobTitle": "jobTitle",
 	"department": "department", "length": "hours", "matches": "matches",
@@ -300,7 +299,7 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	}
 	mode := signin.Mode(form.Get("mode"))
 	saved, err := p.SSO.SetConnection(r.Context(), v.Site, version, v.actor(), func(c *signin.Connection) error {
-		if mode != signin.SSORequired { // Require does that, once everything else is saved
+		if mode != signin.SSORequired { // Require makes it required, once everything else is saved
 			c.Mode = mode
 		}
 		c.EntityID = form.Get("entityID")
@@ -372,7 +371,8 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	return p.Console.View(w, r, http.StatusOK, "confirm", ask)
 }
 
-// metadataOf returns the metadata that a form has as a file, pastes or names by its address.
+// metadataOf returns the metadata of a form, which uploads it as a file, contains it as text, or
+// names its address.
 func (p *Pages) metadataOf(r *http.Request) (text []byte, address string, wrong *console.FieldError, err error) {
 	file, _, err := console.UploadedFile(r)
 	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
@@ -458,8 +458,8 @@ func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("Linked. You can sign in with single sign-on now."))
 }
 
-// downloadMetadata is the site's metadata with what the administrator chose. What everybody gets at
-// …/auth/saml2/metadata does not depend on that.
+// downloadMetadata sends the site's metadata, with the entity id that the administrator chose. The
+// metadata that everybody gets at …/auth/saml2/metadata does not have it.
 func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	c, err := p.SSO.Connection(r.Context(), v.Site)
 	if err != nil {
@@ -476,6 +476,6 @@ func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *site
 	return nil
 }
 
-func (p *Pages) toSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+func (p *Pages) redirectToSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{})
 }

@@ -38,7 +38,7 @@ type numberField struct {
 	Error             *console.FieldError
 }
 
-func switchesOf(s site.Site) switchesForm {
+func switchesFormOf(s site.Site) switchesForm {
 	var f switchesForm
 	f.showSettings(s)
 	return f
@@ -255,7 +255,7 @@ func (p *Pages) lastSetting(ctx context.Context, v *siteVisit) (*event.Event, er
 func (p *Pages) handleNotSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit) error {
 	pg := v.page
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
-	typed := typedToken(r.PostForm)
+	typed := typedTokenFields(r.PostForm)
 	switch {
 	case len(edit.merged.Conflicts) > 0:
 		last, err := p.lastSetting(r.Context(), v)
@@ -281,7 +281,7 @@ func (p *Pages) handleNotSaved(w http.ResponseWriter, r *http.Request, v *siteVi
 	return p.show(w, r, http.StatusUnprocessableEntity, "scim", sp)
 }
 
-func typedToken(form url.Values) []console.HiddenField {
+func typedTokenFields(form url.Values) []console.HiddenField {
 	return []console.HiddenField{{Name: "name", Value: form.Get("name")}, {Name: "expires", Value: form.Get("expires")}}
 }
 

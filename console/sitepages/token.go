@@ -196,7 +196,7 @@ func (p *Pages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
 	return p.Console.View(w, r, http.StatusOK, "confirm", console.ConfirmPage{
 		Page:         pg,
-		Consequences: []string{fmt.Sprintf("Token %s is live. It was %s.", old.Label(), lastUse(old, now))},
+		Consequences: []string{fmt.Sprintf("Token %s is live. It was %s.", old.Label(), lastUseText(old, now))},
 		Choices: []console.Choice{
 			{
 				Name: "mode", Value: "replace", Text: "Replace it now", Checked: true,
@@ -212,7 +212,7 @@ func (p *Pages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	})
 }
 
-func lastUse(t site.Token, now time.Time) string {
+func lastUseText(t site.Token, now time.Time) string {
 	if t.LastUsed.IsZero() {
 		return "never used"
 	}
@@ -246,7 +246,7 @@ func (p *Pages) askRevoke(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.Notice{Tone: console.ToneInfo, Text: "Token " + t.Label() + " has ended already."})
 	}
 	consequences := []string{
-		fmt.Sprintf("The token was %s. Whoever has it is refused from the next call on.", lastUse(t, now)),
+		fmt.Sprintf("The token was %s. Whoever has it is refused from the next call on.", lastUseText(t, now)),
 	}
 	if len(liveTokens(all, now)) == 1 {
 		consequences = append(consequences, "It is the only live token: provisioning stops until you generate another one and your identity provider has it.")

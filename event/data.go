@@ -19,7 +19,7 @@ func DataOf(d Data, changes ...Change) []byte {
 	}
 	fields, err := marshal(d)
 	if err != nil {
-		return WithChanges(nil, changes...) // the structs always marshal, so this cannot happen
+		return WithChanges(nil, changes...) // cannot happen: these structs can always be encoded
 	}
 	return WithChanges(fields, changes...)
 }
@@ -140,7 +140,7 @@ func (ConnectionTest) Fields() []Field {
 	}
 }
 
-// Held is the data of events about operations on hold.
+// Held is the data of events about operations that provisioning holds until an operator decides.
 type Held struct {
 	Cause string `json:"cause"`
 	Count int    `json:"count"`
@@ -154,7 +154,7 @@ func (Held) Fields() []Field {
 	}
 }
 
-// Export is the data of an event which says that somebody downloaded a list.
+// Export is the data of the events that somebody downloaded a list.
 type Export struct {
 	Rows   int               `json:"rows"`
 	Filter map[string]string `json:"filter,omitempty"`
@@ -170,7 +170,7 @@ func (Export) Fields() []Field {
 	}
 }
 
-// Refusals is the data of an event that stands for many refusals.
+// Refusals is the data of an event that stands for many refused requests.
 type Refusals struct {
 	LeftOut int `json:"leftOut,omitempty"`
 }

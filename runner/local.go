@@ -16,7 +16,7 @@ type localRunner struct {
 	wait    sync.WaitGroup
 }
 
-// runLocally is Run without River, for the one process that works on a SQLite file.
+// runLocally does the work of Run without River, for the only process that works on a SQLite file.
 func (r *Runner) runLocally(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -29,20 +29,20 @@ func (r *Runner) runLocally(ctx context.Context) error {
 	return nil
 }
 
-// takeBack starts slices for the keys that this owner held before a restart, without waiting for
-// those leases to expire.
+// takeBack starts slices for the keys that this owner held before a restart. It does not wait until
+// their leases expire.
 func (h *localRunner) takeBack(ctx context.Context) {
 	keys, err := h.runner.Leases.Held(ctx, h.runner.Kind, h.runner.Owner)
 	if err != nil {
-		// The keys become due anyway when their leases expire.
+		// Do not return the error: the keys become due anyway when their leases expire.
 		h.runner.log().Error("take leases back", "kind", h.runner.Kind, "error", err)
 		return
 	}
 	h.start(keys)
 }
 
-// startDue starts slices for as many due keys as there is room for. It skips a key whose lease
-// expired while its slice still runs in this process.
+// startDue starts slices for as many due keys as this process may still run. It skips a key whose
+// lease has expired while its slice still runs in this process.
 func (h *localRunner) startDue(ctx context.Context) {
 	h.mu.Lock()
 	limit := h.runner.workers() + len(h.running)
@@ -75,7 +75,7 @@ func (h *localRunner) start(keys []string) {
 	}
 }
 
-// finish makes room for the next key.
+// finish notes that the slice of a key has ended, so that another one may start.
 func (h *localRunner) finish(key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

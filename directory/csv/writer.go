@@ -76,7 +76,7 @@ func revealFormula(v string) string {
 	return v
 }
 
-// Spreadsheets in East Asian languages also take the full-width signs.
+// Spreadsheets in East Asian languages also accept the full-width forms of these signs.
 func isFormula(v string) bool {
 	first, n := utf8.DecodeRuneInString(v)
 	switch first {

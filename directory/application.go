@@ -30,7 +30,7 @@ func (h *Handle) CreateApplication(ctx context.Context, name, actor string) (App
 	if err != nil {
 		return Application{}, err
 	}
-	a := Application{ID: h.newID(), Name: name, Created: h.nowInMicros()}
+	a := Application{ID: h.newID(), Name: name, Created: h.nowToMicrosecond()}
 	err = h.update(ctx, func(tx Tx) error {
 		if err := tx.CreateApplication(ctx, a); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (h *Handle) findApplication(ctx context.Context, tx Tx, id string) (Applica
 }
 
 func (h *Handle) applicationEvent(a Application, name, actor, text string, changes ...event.Change) event.Event {
-	return event.Event{Data: event.DataOf(nil, changes...), Time: h.nowInMicros(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
+	return event.Event{Data: event.DataOf(nil, changes...), Time: h.nowToMicrosecond(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
 }
 
 // nameTaken adds words to refusal.Taken from the store: they say that another application has the

@@ -100,7 +100,7 @@ func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, 
 	if err != nil {
 		return false, err
 	}
-	now := h.nowInMicros()
+	now := h.nowToMicrosecond()
 	if err := tx.Assign(ctx, a.ID, m.Kind, name.objectID, wanted.ID, now); err != nil {
 		return false, err
 	}
@@ -123,7 +123,7 @@ func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, 
 // many there were. It splits the work into transactions as Assign does.
 func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
 	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
-		name, now := memberNameOf(m), h.nowInMicros()
+		name, now := memberNameOf(m), h.nowToMicrosecond()
 		did, err := tx.Unassign(ctx, a.ID, m.Kind, name.objectID, now)
 		if err != nil || !did {
 			return false, err

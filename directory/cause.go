@@ -31,7 +31,7 @@ func (h *Handle) asImport(ctx context.Context, what, actor string, dryRun bool, 
 	if by.IsZero() {
 		by = event.ParseActor(actor)
 	}
-	c := event.Cause{ID: event.ImportCause + h.newID(), Words: fmt.Sprintf("Import of %s by %s", what, by.Words()), Now: h.nowInMicros}
+	c := event.Cause{ID: event.ImportCause + h.newID(), Words: fmt.Sprintf("Import of %s by %s", what, by.Words()), Now: h.nowToMicrosecond}
 	err := do(event.WithCause(ctx, c))
 	if ended := h.endCause(context.WithoutCancel(ctx), c, actor); err == nil {
 		err = ended
@@ -47,7 +47,7 @@ func (h *Handle) endCause(ctx context.Context, c event.Cause, actor string) erro
 	}
 	return h.update(ctx, func(tx Tx) error {
 		return tx.AppendEvent(ctx, event.Event{
-			Time: h.nowInMicros(), Scope: event.Directory(string(h.Directory.ID)), Name: event.DirectoryImported, Actor: actor,
+			Time: h.nowToMicrosecond(), Scope: event.Directory(string(h.Directory.ID)), Name: event.DirectoryImported, Actor: actor,
 			Subject: string(h.Directory.ID), Text: c.Words + " ended", Cause: c.ID,
 		})
 	})

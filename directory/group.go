@@ -353,7 +353,7 @@ func (h *Handle) createGroup(ctx context.Context, tx Tx, g Group, actor string) 
 	if err := checkVisibleGroup(Group{}, g); err != nil {
 		return Group{}, false, err
 	}
-	now := h.nowInMicros()
+	now := h.nowToMicrosecond()
 	g.Version, g.Created, g.Modified, g.Deleted = 1, now, now, time.Time{}
 	if err := tx.PutGroup(ctx, g); err != nil {
 		return Group{}, false, err
@@ -396,7 +396,7 @@ func (h *Handle) replaceGroup(ctx context.Context, tx Tx, before, g Group, actor
 }
 
 func (h *Handle) saveGroup(ctx context.Context, tx Tx, g Group, version int64, name, actor, text string, attributes []string, values ...event.Change) (Group, error) {
-	g.Version, g.Modified = version+1, h.nowInMicros()
+	g.Version, g.Modified = version+1, h.nowToMicrosecond()
 	if err := tx.PutGroup(ctx, g); err != nil {
 		return g, err
 	}
@@ -421,7 +421,7 @@ func (h *Handle) SoftDeleteGroup(ctx context.Context, objectID, actor string) (G
 		if g.IsDeleted() {
 			return g, nil
 		}
-		g.Deleted = h.nowInMicros()
+		g.Deleted = h.nowToMicrosecond()
 		return h.saveGroup(ctx, tx, g, g.Version, event.GroupDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 	})
 }
@@ -446,7 +446,7 @@ func (h *Handle) PurgeGroup(ctx context.Context, objectID, actor string) error {
 		if !g.IsDeleted() {
 			return g, conflict("", "%s is not deleted", g.description()).Advise("delete the group first, then permanently")
 		}
-		g.Modified = h.nowInMicros()
+		g.Modified = h.nowToMicrosecond()
 		if err := h.leaveGroups(ctx, tx, memberName{GroupKind, g.ObjectID, g.description()}, actor); err != nil {
 			return g, err
 		}

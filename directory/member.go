@@ -153,7 +153,7 @@ func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 		if name.objectID == g.ObjectID {
 			return false, invalid("", "a group cannot be a member of itself")
 		}
-		now := h.nowInMicros()
+		now := h.nowToMicrosecond()
 		did, err := tx.AddMember(ctx, g.ObjectID, m.Kind, name.objectID, now)
 		if err != nil || !did {
 			return false, err
@@ -164,7 +164,7 @@ func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 
 func (h *Handle) removeMember(ctx context.Context, actor string) memberChange {
 	return func(tx Tx, g Group, m Member) (bool, error) {
-		name, now := memberNameOf(m), h.nowInMicros()
+		name, now := memberNameOf(m), h.nowToMicrosecond()
 		did, err := tx.RemoveMember(ctx, g.ObjectID, name.objectID, now)
 		if err != nil || !did {
 			return false, err
@@ -261,7 +261,7 @@ func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor str
 		return err
 	}
 	for _, g := range groups {
-		now := h.nowInMicros()
+		now := h.nowToMicrosecond()
 		if _, err := tx.RemoveMember(ctx, g.ObjectID, m.objectID, now); err != nil {
 			return err
 		}

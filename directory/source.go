@@ -213,7 +213,7 @@ type affectedUsers struct{ user, group, role string }
 type assignedGroups struct {
 	*Handle
 	app   string
-	known map[string]bool
+	known map[string]bool // the answers so far, by group id
 }
 
 func (g assignedGroups) has(ctx context.Context, group string) (bool, error) {

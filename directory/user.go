@@ -526,7 +526,7 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if err := h.checkOthers(ctx, tx, User{}, u); err != nil {
 		return User{}, false, err
 	}
-	now := h.nowInMicros()
+	now := h.nowToMicrosecond()
 	u.Version, u.Created, u.Modified, u.Deleted = 1, now, now, time.Time{}
 	if err := tx.PutUser(ctx, u); err != nil {
 		return User{}, false, err
@@ -597,7 +597,7 @@ func checkFree(ctx context.Context, tx Tx, u User) error {
 
 // saveUser writes a changed user and its event.
 func (h *Handle) saveUser(ctx context.Context, tx Tx, u User, version int64, name, actor, text string, attributes []string, values ...event.Change) (User, error) {
-	u.Version, u.Modified = version+1, h.nowInMicros()
+	u.Version, u.Modified = version+1, h.nowToMicrosecond()
 	if err := tx.PutUser(ctx, u); err != nil {
 		return u, err
 	}
@@ -616,7 +616,7 @@ func (h *Handle) recordUser(ctx context.Context, tx Tx, name string, u User, act
 	})
 }
 
-func (h *Handle) nowInMicros() time.Time { return h.now().UTC().Truncate(time.Microsecond) }
+func (h *Handle) nowToMicrosecond() time.Time { return h.now().UTC().Truncate(time.Microsecond) }
 
 // Enable lets a user sign in again; Disable blocks the sign-in. Both do nothing if nothing would
 // change.
@@ -651,7 +651,7 @@ func (h *Handle) softDelete(ctx context.Context, tx Tx, u User, actor string) (U
 	if u.IsDeleted() {
 		return u, nil
 	}
-	u.Deleted = h.nowInMicros()
+	u.Deleted = h.nowToMicrosecond()
 	return h.saveUser(ctx, tx, u, u.Version, event.UserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 }
 
@@ -697,7 +697,7 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 		if err := tx.RemoveUser(ctx, u.ObjectID); err != nil {
 			return u, err
 		}
-		u.Modified = h.nowInMicros()
+		u.Modified = h.nowToMicrosecond()
 		return u, h.recordUser(ctx, tx, event.UserPurged, u, actor, "was deleted permanently", nil)
 	})
 	return err

@@ -8,7 +8,7 @@ type Data interface{ Fields() []Field }
 type Field struct {
 	Name  string // the name in JSON
 	Type  string // string, number, boolean, list of strings, object
-	Means string
+	Means string // what the field holds
 }
 
 // DataOf returns the data of an event as JSON: the fields of d, which may be nil, and the list of

@@ -28,9 +28,9 @@ type Refused struct {
 	Failed   func(error) // called with the error if rows could not be written; they are tried again
 
 	mu      sync.Mutex
-	waiting []Event
+	waiting []Event // the events for the next flush
 	groups  map[refusalGroup]*bucket
-	all     bucket
+	all     bucket // the limit for all groups together
 }
 
 // refusalGroup is a group of refusals that share a limit.

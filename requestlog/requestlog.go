@@ -48,9 +48,9 @@ type Request struct {
 	UserName   string        // the person the request was about, if known
 	Subject    string        // the id of the resource, if known
 	Sentence   string        // what the server did, in words
-	Fixes      []string
-	Ignored    []string
-	Remote     string
+	Fixes      []string      // deviations from SCIM that the server tolerated
+	Ignored    []string      // parts of the request that the server did not apply
+	Remote     string        // the address of the client
 }
 
 // IsStranger reports whether the request carried no token that the site ever issued: none at all,
@@ -152,7 +152,7 @@ type TokenUse struct {
 	Site  site.ID
 	Token string
 	Time  time.Time
-	From  string
+	From  string // the address of the client that used the token
 }
 
 // Log writes the request log. It writes changes and refusals at once. It gathers reads in memory
@@ -183,7 +183,7 @@ type Log struct {
 	callerGroups map[callerGroup]int       // how many rows each group of callers has got; each flush lowers the number by one
 	flushing     sync.Mutex                // held during a flush, so that rows are written in order and once
 
-	once sync.Once
+	once sync.Once     // guards the making of wake
 	wake chan struct{} // made by waker on first use; read it only through waker
 
 	counts Counts // the counts so far, without Gathered, which the method Counts fills in
@@ -243,8 +243,8 @@ const (
 // readAllowance is the number of reads of a site that may still get a row, and the time at which
 // that number was right.
 type readAllowance struct {
-	rows float64
-	at   time.Time
+	rows float64   // how many rows the site may still get
+	at   time.Time // when rows was computed
 }
 
 // shouldList reports whether a request gets a row. If a read gets none, shouldList counts it.
@@ -368,9 +368,9 @@ func (l *Log) Gather(r Request) {
 
 // gap describes requests of a site that have no row: how many, and from when to when.
 type gap struct {
-	rows         int
-	first, last  time.Time
-	token, last4 string // the token of the last such request
+	rows         int       // how many requests
+	first, last  time.Time // the times of the first and the last of them
+	token, last4 string    // the token of the last such request
 }
 
 // withRow returns the gap enlarged by one request.

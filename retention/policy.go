@@ -66,8 +66,8 @@ func (p Policy) validate() error {
 	return nil
 }
 
-// Words returns a number of days in words, such as "12 months".
-func Words(days int) string {
+// DaysInWords returns a number of days in words, such as "12 months".
+func DaysInWords(days int) string {
 	switch {
 	case days == Forever:
 		return "forever"

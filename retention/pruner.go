@@ -90,8 +90,8 @@ func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, 
 			continue
 		}
 		next[k] = days
-		changes = append(changes, event.Changed(string(k), Words(old[k]), Words(days)))
-		text += fmt.Sprintf(" %s: kept %s instead of %s.", k, Words(days), Words(old[k]))
+		changes = append(changes, event.Changed(string(k), DaysInWords(old[k]), DaysInWords(days)))
+		text += fmt.Sprintf(" %s: kept %s instead of %s.", k, DaysInWords(days), DaysInWords(old[k]))
 	}
 	if err := next.validate(); err != nil {
 		return nil, err

@@ -12,8 +12,8 @@ type localRunner struct {
 	sliceContext context.Context // the context of slices; it ends Grace after Run's context
 
 	mu      sync.Mutex
-	running map[string]bool
-	wait    sync.WaitGroup
+	running map[string]bool // the keys whose slices run now
+	wait    sync.WaitGroup  // counts the slices that run
 }
 
 // runLocally does the work of Run without River, for the only process that works on a SQLite file.
@@ -21,7 +21,7 @@ func (r *Runner) runLocally(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	h := &localRunner{runner: r, sliceContext: work, running: map[string]bool{}}
-	h.takeBack(ctx)
+	h.takeBackLeases(ctx)
 	r.lookRegularly(ctx, func() { h.startDue(ctx) })
 	late := time.AfterFunc(r.grace(), cancel)
 	defer late.Stop()
@@ -29,9 +29,9 @@ func (r *Runner) runLocally(ctx context.Context) error {
 	return nil
 }
 
-// takeBack starts slices for the keys that this owner held before a restart. It does not wait until
-// their leases expire.
-func (h *localRunner) takeBack(ctx context.Context) {
+// takeBackLeases starts slices for the keys that this owner held before a restart. It does not wait
+// until their leases expire.
+func (h *localRunner) takeBackLeases(ctx context.Context) {
 	keys, err := h.runner.Leases.Held(ctx, h.runner.Kind, h.runner.Owner)
 	if err != nil {
 		// Do not return the error: the keys become due anyway when their leases expire.

@@ -56,7 +56,7 @@ type Runner struct {
 	RetryAfter time.Duration // how long to wait before a failed slice is tried again, if Advance did not say when; default 30 s
 
 	once  sync.Once
-	woken chan struct{}
+	woken chan struct{} // has an element when Run must look for due keys
 }
 
 // Wake makes a key due at once, and makes Run look for it. It may be called before Run, and in a

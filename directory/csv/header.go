@@ -106,17 +106,17 @@ func meaning(name string) (attribute string, known bool) {
 // header finds the attributes of each column. Where the name alone is not enough, it looks at the
 // column's values.
 type header struct {
-	columns   []column
-	rows      iter.Seq[[]string] // the cells of each row
-	mappings  map[int]bool
-	sentence  []string
-	flags     []string
-	templates []template
-	notes     []string
-	suggested string // a template for userPrincipalName
-	words     words
-	enabled   []string // unknown words that probably mean true
-	disabled  []string
+	columns      []column
+	rows         iter.Seq[[]string] // the cells of each row
+	mappings     map[int]bool       // columns for which the message asks for an attribute
+	messageParts []string           // the parts of an error message about the columns
+	flags        []string
+	templates    []template
+	notes        []string
+	suggested    string // a template for userPrincipalName
+	words        words
+	enabled      []string // unknown words that probably mean true
+	disabled     []string // unknown words that probably mean false
 }
 
 // words has the meaning of the words for true and false that the caller named. The words are
@@ -195,8 +195,8 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	h.findStates()
 	h.askForUnknown(o.IgnoreUnknown)
 	h.refuseDuplicates()
-	if h.sentence != nil {
-		return nil, &directory.FileError{Detail: strings.Join(h.sentence, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggested, EnabledWords: h.enabled, DisabledWords: h.disabled}
+	if h.messageParts != nil {
+		return nil, &directory.FileError{Detail: strings.Join(h.messageParts, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggested, EnabledWords: h.enabled, DisabledWords: h.disabled}
 	}
 	if left != nil {
 		h.notes = append(h.notes, "Left out, because a user here has nothing of the kind: "+strings.Join(left, ", ")+".")
@@ -451,7 +451,7 @@ func (h *header) askForName() {
 	for i, c := range h.columns {
 		switch {
 		case !h.allValues(i, isAddress) && !slices.Contains(c.Attributes, "mail"):
-		case best < 0, rank(c) > rank(h.columns[best]):
+		case best < 0, userNameRank(c) > userNameRank(h.columns[best]):
 			best = i
 		}
 	}
@@ -459,7 +459,7 @@ func (h *header) askForName() {
 		h.askForTemplate()
 		return
 	}
-	h.sentence = append(h.sentence, fmt.Sprintf("the file has no column userPrincipalName, but %q has addresses", h.columns[best].Name))
+	h.messageParts = append(h.messageParts, fmt.Sprintf("the file has no column userPrincipalName, but %q has addresses", h.columns[best].Name))
 	h.askToMap(best, "userPrincipalName")
 	if slices.Contains(h.columns[best].Attributes, "mail") {
 		h.askToMap(best, "mail") // the column holds the mail address as well
@@ -476,13 +476,13 @@ func (h *header) askForTemplate() {
 	case h.hasAttribute("employeeId") && (!unknown || h.suggested == ""):
 		return
 	case h.suggested == "":
-		h.sentence = append(h.sentence, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. Say which column has it")
+		h.messageParts = append(h.messageParts, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. Say which column has it")
 		h.flags = append(h.flags, `--map "COLUMN=userPrincipalName"`)
 		return
 	case h.hasAttribute("employeeId"):
-		h.sentence = append(h.sentence, "the file has no column userPrincipalName, which new users need. It can be built from other columns, with your own domain instead of example.com")
+		h.messageParts = append(h.messageParts, "the file has no column userPrincipalName, which new users need. It can be built from other columns, with your own domain instead of example.com")
 	default:
-		h.sentence = append(h.sentence, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. A userPrincipalName can be built from other columns, with your own domain instead of example.com")
+		h.messageParts = append(h.messageParts, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. A userPrincipalName can be built from other columns, with your own domain instead of example.com")
 	}
 	h.flags = append(h.flags, makeFlag(h.suggested))
 	if t, err := h.parseTemplate(directory.Template{Attribute: "userPrincipalName", Text: h.suggested}); err == nil {
@@ -496,8 +496,9 @@ func (h *header) askForTemplate() {
 
 func makeFlag(text string) string { return fmt.Sprintf("--make \"userPrincipalName=%s\"", text) }
 
-// rank returns how likely a column is the userPrincipalName. A greater number means more likely.
-func rank(c column) int {
+// userNameRank returns how likely a column is the userPrincipalName. A greater number means more
+// likely.
+func userNameRank(c column) int {
 	switch {
 	case c.Suggested == "userPrincipalName": // its values are logins that look like e-mail addresses
 		return 4
@@ -634,7 +635,7 @@ func (h *header) askForUnknown(ignore bool) {
 		return
 	}
 	h.askForWords()
-	h.sentence = append(h.sentence, "it is not known what to do with the "+phrase.Noun(len(names), "column ", "columns ")+strings.Join(names, ", "))
+	h.messageParts = append(h.messageParts, "it is not known what to do with the "+phrase.Noun(len(names), "column ", "columns ")+strings.Join(names, ", "))
 	var plain []string
 	for _, i := range rest {
 		if name := h.flagName(i); strings.Contains(name, ",") {
@@ -691,7 +692,7 @@ func (h *header) refuseDuplicates() {
 			if squeezeName(h.columns[i].Name) == squeezeName(name) && squeezeName(h.columns[j].Name) != squeezeName(name) {
 				out = j // of the two, keep the column that has the attribute's own name
 			}
-			h.sentence = append(h.sentence, fmt.Sprintf("the columns %q and %q both mean %s; leave one out", h.flagName(j), h.flagName(i), name))
+			h.messageParts = append(h.messageParts, fmt.Sprintf("the columns %q and %q both mean %s; leave one out", h.flagName(j), h.flagName(i), name))
 			h.flags = append(h.flags, fmt.Sprintf("--ignore-columns \"%s\"", h.flagName(out)))
 		}
 	}

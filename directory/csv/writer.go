@@ -14,7 +14,7 @@ import (
 type Writer struct {
 	w       *stdcsv.Writer
 	columns []string
-	started bool
+	started bool // whether the header was written
 }
 
 // NewWriter writes to w. Without columns it writes all attributes.

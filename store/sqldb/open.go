@@ -44,8 +44,8 @@ type DB struct {
 	schema   Schema
 	engine   engine
 	file     string
-	workGate *fair.Gate // limits costly work
-	noted    chan struct{}
+	workGate *fair.Gate    // limits costly work
+	noted    chan struct{} // see CommitSignals
 	health   *health
 }
 
@@ -54,7 +54,7 @@ type engine interface {
 	update(ctx context.Context, key string, fn func(*Tx) error) error
 	view(ctx context.Context, key string, fn func(*Tx) error) error
 	read(ctx context.Context, key string, fn func(*Tx) error) error
-	recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (any, error)
+	readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (any, error)
 	ping(ctx context.Context) error
 	pool(ctx context.Context) (*pgxpool.Pool, error)
 	migrator(ctx context.Context) (*migrator, error)
@@ -195,9 +195,10 @@ func (l Lane) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	return l.db.health.recordOutcome(ctx, err, true)
 }
 
-// Noted returns a channel. After a transaction of this process that called [Tx.Note] is on disk,
-// the channel gets a signal. It has one reader, and one signal may stand for several transactions.
-func (db *DB) Noted() <-chan struct{} { return db.noted }
+// CommitSignals returns a channel. After a transaction of this process that called
+// [Tx.SignalCommit] is on disk, the channel gets a signal. It has one reader, and one signal may
+// stand for several transactions.
+func (db *DB) CommitSignals() <-chan struct{} { return db.noted }
 
 // View is DB.View in this lane.
 func (l Lane) View(ctx context.Context, fn func(tx *Tx) error) error {
@@ -212,15 +213,15 @@ func (l Lane) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	return l.db.health.recordOutcome(ctx, l.db.engine.read(ctx, l.key, fn), false)
 }
 
-// Recall is like Read, for values that are read often and rarely change. It returns the earlier
+// ReadCached is like Read, for values that are read often and rarely change. It returns the earlier
 // result of fn for the same key, as long as the database can tell that no process has committed
 // anything since. Callers must not change the value. Errors are not remembered.
-func Recall[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
+func ReadCached[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
 	if err := ctx.Err(); err != nil {
 		var none T
 		return none, err
 	}
-	v, err := db.engine.recall(ctx, key, func(tx *Tx) (any, error) { return fn(tx) })
+	v, err := db.engine.readCached(ctx, key, func(tx *Tx) (any, error) { return fn(tx) })
 	err = db.health.recordOutcome(ctx, err, false)
 	if err != nil {
 		var none T

@@ -111,9 +111,9 @@ func (p *postgresDB) read(ctx context.Context, key string, fn func(*Tx) error) e
 	return tx.run(fn)
 }
 
-// recall always reads from the database, because asking whether anything has changed would take as
-// long.
-func (p *postgresDB) recall(ctx context.Context, _ string, fn func(*Tx) (any, error)) (v any, err error) {
+// readCached always reads from the database, because asking whether anything has changed would take
+// as long.
+func (p *postgresDB) readCached(ctx context.Context, _ string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = p.read(ctx, fair.System, func(tx *Tx) error {
 		v, err = fn(tx)
 		return err

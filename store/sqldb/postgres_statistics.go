@@ -16,10 +16,10 @@ import (
 type analyzer struct {
 	conns      *pgxpool.Pool
 	log        *slog.Logger
-	statements atomic.Int64 // statements of write transactions since the tables were last checked
-	due        chan struct{}
+	statements atomic.Int64  // statements of write transactions since the tables were last checked
+	due        chan struct{} // has an element when there is work
 	stop       context.CancelFunc
-	ended      chan struct{}
+	ended      chan struct{} // closed when the goroutine has ended
 }
 
 // analyzeAfter is how many statements are run between two checks whether a table has doubled.

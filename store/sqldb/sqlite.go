@@ -45,8 +45,8 @@ type sqliteDB struct {
 	checkpointer *checkpointer
 	readers      chan *sqliteConn // idle readers; nil for one that is not open
 	readerGate   *fair.Gate       // lets the sites take turns in using readers
-	shutdown     chan struct{}
-	closing      sync.Once
+	shutdown     chan struct{}    // closed when the database is closed
+	closing      sync.Once        // makes close run only once
 
 	mu         sync.Mutex
 	serverLock *sqliteConn // holds the lock of the process that serves the file; nil if that is not this process
@@ -210,9 +210,9 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 	})
 }
 
-// recall asks SQLite whether any process has written to the database since the connection last
+// readCached asks SQLite whether any process has written to the database since the connection last
 // asked.
-func (s *sqliteDB) recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
+func (s *sqliteDB) readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
 		if err := conn.dropStaleValues(); err != nil {
 			return true, err

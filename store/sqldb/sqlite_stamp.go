@@ -58,7 +58,7 @@ const (
 
 // note holds the stamps that the database file may have, besides those in its -wal.
 type note struct {
-	count  uint64
+	count  uint64 // the number of the note: the newer one has the greater number
 	stamps [2]int32
 	log    uint32 // the number of the -wal file; 0 means not known
 }

@@ -9,7 +9,7 @@ import (
 // Stats holds numbers about the use of a database, for metrics.
 type Stats struct {
 	Connections fair.Stats // for SQLite the readers, for PostgreSQL the connections
-	Work        fair.Stats // costly work that runs or waits; see DB.Costly
+	Work        fair.Stats // costly work that runs or waits; see DB.RunCostly
 	Writing     int        // updates that wait for the writer of a SQLite file
 	Writes      int64      // transactions that wrote
 	Unavailable int64      // transactions that failed because the database was not available

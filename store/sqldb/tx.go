@@ -19,11 +19,11 @@ type Tx struct {
 	failed error // the first statement that failed; it ends the transaction
 
 	singleQuery, queryStarted bool // whether only one query is allowed, and whether it was started
-	noted                     bool
+	noted                     bool // whether SignalCommit was called
 }
 
-// Note makes [DB.Noted] signal once this transaction is on disk.
-func (tx *Tx) Note() { tx.noted = true }
+// SignalCommit makes [DB.CommitSignals] signal once this transaction is on disk.
+func (tx *Tx) SignalCommit() { tx.noted = true }
 
 // statements runs SQL text with $1 placeholders on one connection.
 type statements interface {

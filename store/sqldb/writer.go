@@ -43,11 +43,11 @@ type writer struct {
 	log        *slog.Logger
 	groupLimit int // the most updates in one commit
 	queue      *writeQueue
-	closed     chan struct{} // closed by the method close; the writer then accepts no more updates
-	ended      chan struct{} // closed when the writer's goroutine has ended
-	committed  func(updates int)
-	restartDue atomic.Bool // the write-ahead log is long and has been copied, so it is restarted before the next commit
-	joined     []*write    // the updates of the transaction that is running
+	closed     chan struct{}     // closed by the method close; the writer then accepts no more updates
+	ended      chan struct{}     // closed when the writer's goroutine has ended
+	committed  func(updates int) // called after each commit with its number of updates
+	restartDue atomic.Bool       // the write-ahead log is long and has been copied, so it is restarted before the next commit
+	joined     []*write          // the updates of the transaction that is running
 	now        func() time.Time
 }
 
@@ -56,7 +56,7 @@ type write struct {
 	key   string
 	ctx   context.Context
 	fn    func(*Tx) error
-	state atomic.Int32
+	state atomic.Int32 // writeWaiting, writeStarted or writeAbandoned
 	err   error
 	done  chan struct{}
 }
@@ -319,17 +319,17 @@ func (w *writer) close() {
 // checkpointer copies the write-ahead log into the database in its own goroutine, so that no commit
 // has to do it.
 type checkpointer struct {
-	open         func() (*sqliteConn, error)
+	open         func() (*sqliteConn, error) // opens the checkpointer's connection
 	writer       *writer
 	stamp        *stamper
 	log          *slog.Logger
-	updates      atomic.Int64 // updates since the last checkpoint
-	due          chan struct{}
-	stop         chan struct{}
-	ended        chan struct{}
-	warnPages    int  // when the log has this many pages, a warning is logged
-	restartPages int  // when the log has this many pages, it must be restarted
-	warned       bool // whether the log has got a warning that the write-ahead log cannot start anew
+	updates      atomic.Int64  // updates since the last checkpoint
+	due          chan struct{} // has an element when there is work
+	stop         chan struct{} // closed by the method close
+	ended        chan struct{} // closed when the goroutine has ended
+	warnPages    int           // when the log has this many pages, a warning is logged
+	restartPages int           // when the log has this many pages, it must be restarted
+	warned       bool          // whether the log has got a warning that the write-ahead log cannot start anew
 }
 
 const (

@@ -32,7 +32,7 @@ type Account struct {
 	Attributes []string `json:"attributes,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Account) Fields() []Field {
 	return []Field{
 		{"version", "number", "version of the account after the change"},
@@ -53,7 +53,7 @@ type Resource struct {
 	RemovedCount int      `json:"membersRemovedCount,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Resource) Fields() []Field {
 	return []Field{
 		{"version", "number", "version of the resource after the change"},
@@ -71,7 +71,7 @@ type DirectoryUser struct {
 	Changed []string `json:"changed,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (DirectoryUser) Fields() []Field {
 	return []Field{{"changed", "list of strings", "names of the attributes that changed"}}
 }
@@ -81,7 +81,7 @@ type DirectoryGroup struct {
 	Changed []string `json:"changed,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (DirectoryGroup) Fields() []Field {
 	return []Field{{"changed", "list of strings", "names of the attributes that changed"}}
 }
@@ -92,7 +92,7 @@ type GroupMember struct {
 	Kind   string `json:"kind"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (GroupMember) Fields() []Field {
 	return []Field{
 		{"member", "string", "id of the user or group that is the member"},
@@ -107,7 +107,7 @@ type Assignment struct {
 	Role        string `json:"role,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Assignment) Fields() []Field {
 	return []Field{
 		{"application", "string", "id of the application"},
@@ -121,7 +121,7 @@ type ApplicationRole struct {
 	Role string `json:"role"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (ApplicationRole) Fields() []Field {
 	return []Field{{"role", "string", "id of the role"}}
 }
@@ -132,7 +132,7 @@ type ConnectionTest struct {
 	Outcome string `json:"outcome"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (ConnectionTest) Fields() []Field {
 	return []Field{
 		{"host", "string", "scheme and host of the Tenant URL"},
@@ -146,7 +146,7 @@ type Held struct {
 	Count int    `json:"count"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Held) Fields() []Field {
 	return []Field{
 		{"cause", "string", "id of the import or change of settings, as `rollcall provision held` shows it"},
@@ -161,7 +161,7 @@ type Export struct {
 	CutOff bool              `json:"cutOff,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Export) Fields() []Field {
 	return []Field{
 		{"rows", "number", "rows of the file"},
@@ -175,7 +175,7 @@ type Refusals struct {
 	LeftOut int `json:"leftOut,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Refusals) Fields() []Field {
 	return []Field{{"leftOut", "number", "how many more were refused and are not listed; on events that stand for many"}}
 }

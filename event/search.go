@@ -56,8 +56,8 @@ type Query struct {
 	Actor       string    // part of the actor's label or name, in any case; or the whole id or address of the actor
 	Text        string    // part of the sentence or of the actor's name, in any case; or the whole id of the subject or actor
 	From, Until time.Time // from From up to but not including Until; zero means no bound
-	Before      Position  // Page.Older of another page; zero starts at the newest event
-	After       Position  // Page.Newer of another page; Before is then ignored
+	Before      Position  // continue after a page with this Page.Older; zero starts at the newest event
+	After       Position  // go back from a page with this Page.Newer; Before is then ignored
 	Limit       int       // 0 means 50
 }
 

@@ -318,16 +318,16 @@ func (l *Log) Write(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Begin gives a row its id, so that a change can write the row in its own transaction. The caller
-// calls Written after the commit.
-func (l *Log) Begin(r Request) Request {
+// BeginRow gives a row its id, so that a change can write the row in its own transaction. The caller
+// calls RowWritten after the commit.
+func (l *Log) BeginRow(r Request) Request {
 	r.ID = l.NewID()
 	return r
 }
 
-// Written tells the log that a change has written the row itself. The next flush records the last
+// RowWritten tells the log that a change has written the row itself. The next flush records the last
 // use of the token.
-func (l *Log) Written(r Request) {
+func (l *Log) RowWritten(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.uses == nil {

@@ -42,7 +42,7 @@ type section struct {
 // processMemory is the peak resident size of a process, in bytes.
 type processMemory struct {
 	what string
-	peak int64
+	peak int64 // the greatest resident size, in bytes
 }
 
 // problems returns everything that went wrong.

@@ -102,14 +102,14 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// aim is the largest allowed ratio of the p99 of changes to the p99 before.
-const aim = 3
+// maxP99Ratio is the largest allowed ratio of the p99 of changes to the p99 before.
+const maxP99Ratio = 3
 
 // compare prints the times of now next to those of before. If now misses the aim, it records that.
 func (m *measurement) compare(title string, now, before samples) {
 	printTimes(title, now, before)
-	if times := p99Ratio(now["change"], before["change"]); times > aim {
-		m.missedAims = append(m.missedAims, fmt.Sprintf("%s, the p99 of changes is %.1f × that of before (aim: %d)", title, times, aim))
+	if times := p99Ratio(now["change"], before["change"]); times > maxP99Ratio {
+		m.missedAims = append(m.missedAims, fmt.Sprintf("%s, the p99 of changes is %.1f × that of before (aim: %d)", title, times, maxP99Ratio))
 	}
 }
 

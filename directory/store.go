@@ -27,8 +27,8 @@ type Store interface {
 	User(ctx context.Context, d ID, objectID string) (User, error)
 	// UserByUPN finds a user that is not deleted by the folded userPrincipalName.
 	UserByUPN(ctx context.Context, d ID, foldedUPN string) (User, error)
-	// Users lists by (SortKey, ObjectID). Search holds folded words, all of which must occur in the
-	// user's SearchText.
+	// Users lists users, ordered by SortKey and ObjectID. The words of q.Search are folded, and all
+	// of them must occur in the user's SearchText.
 	Users(ctx context.Context, d ID, q UserQuery) ([]User, error)
 	CountUsers(ctx context.Context, d ID) (Counts, error)
 	// CountFound counts the users that a query selects. It ignores the query's Limit.
@@ -40,7 +40,7 @@ type Store interface {
 	// GroupsLookingLike returns at most 100 groups that are not deleted and whose Group.Look is
 	// look.
 	GroupsLookingLike(ctx context.Context, d ID, look string) ([]Group, error)
-	// Groups lists by (SortKey, ObjectID), as Users does.
+	// Groups lists groups, ordered by SortKey and ObjectID. It searches as Users does.
 	Groups(ctx context.Context, d ID, q GroupQuery) ([]Group, error)
 	CountGroups(ctx context.Context, d ID, q GroupQuery) (int, error)
 	// Members returns the first q.Limit users and the first q.Limit groups that follow q.After. If

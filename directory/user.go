@@ -364,7 +364,7 @@ func (h *Handle) userNotFound(err error, name string) error {
 type Status string
 
 const (
-	NotDeleted Status = "" // enabled or disabled
+	NotDeleted Status = "" // users that are enabled or disabled
 	Enabled    Status = "enabled"
 	Disabled   Status = "disabled"
 	Deleted    Status = "deleted"

@@ -71,7 +71,7 @@ type contender struct {
 	Clients int
 	server  *server
 	do      func(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error)
-	cleanUp func(ctx context.Context) error // undoes the changes that do has made, outside the measured time; may be nil
+	cleanUp func(ctx context.Context) error // undoes the changes that the function do has made, outside the measured time; may be nil
 	claims  []claim
 	samples []sample
 	err     error // why the contender failed; it has no more samples after that

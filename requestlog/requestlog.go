@@ -370,7 +370,7 @@ func (l *Log) Gather(r Request) {
 type gap struct {
 	rows         int       // how many requests
 	first, last  time.Time // the times of the first and the last of them
-	token, last4 string // the token of the last of these requests
+	token, last4 string    // the token of the last of these requests
 }
 
 // withRow returns the gap enlarged by one request.

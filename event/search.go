@@ -38,7 +38,7 @@ type Slice struct {
 	Scope   Scope    // a scope without an ID means all scopes of that kind; the zero Scope means everything
 	Subject string   // only events about the object with this id; ignored if Scope covers several sites or directories
 	Names   []string // a hint: the trail may return events with other names, which the caller drops
-	Actor   string   // the id of an actor for whom KnowsActor returns true; empty for all actors
+	Actor   string   // the id of an actor whose id KnowsActor reports as known; empty for all actors
 	Place   Position // where to start, excluding the event there; zero means the newest event
 	Newer   bool     // return the events after Place, oldest first; otherwise those before it, newest first
 	Limit   int

@@ -61,7 +61,7 @@ func (s SingleSignOn) ReplaceRecoveryCodes(ctx context.Context, id site.ID, pers
 	})
 }
 
-// FindRecoveryCode returns the person to whom an unused recovery code belongs, or refusal.NotFound.
+// FindRecoveryCode returns the person who has an unused recovery code, or refusal.NotFound.
 func (s SingleSignOn) FindRecoveryCode(ctx context.Context, id site.ID, hash secret.Hash) (personID string, made time.Time, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		var created int64

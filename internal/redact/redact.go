@@ -16,7 +16,7 @@ var token = regexp.MustCompile(`(?i:rollcall_)[A-Za-z0-9_-]{43,}`)
 const maxEscapes = 3
 
 // Tokens returns text in which every token is replaced by "rollcall_…" and the token's last four
-// characters, by which people recognise it. A text without a token is returned unchanged. If URL
+// characters, by which people recognise it. If there is no token, text is returned unchanged. If URL
 // escapes hide a token, the whole text is returned unescaped.
 func Tokens(text string) string {
 	if mayHoldToken(text) {

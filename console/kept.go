@@ -28,7 +28,7 @@ func (c *Console) RetentionText(ctx context.Context, owner string, logs ...Retai
 		if kept.Days == retention.Forever {
 			text += fmt.Sprintf(" %s are kept forever", l.Name)
 		} else {
-			text += fmt.Sprintf(" %s are kept for %s", l.Name, retention.Words(kept.Days))
+			text += fmt.Sprintf(" %s are kept for %s", l.Name, retention.DaysInWords(kept.Days))
 		}
 		if !kept.Since.IsZero() {
 			text += fmt.Sprintf(": those from before %s are gone", kept.Since.UTC().Format(time.DateOnly))

@@ -13,7 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Application is an enterprise application: a product outside, and the users of the directory that
+// Application is an enterprise application: an outside product, and the users of the directory that
 // are assigned to it.
 type Application struct {
 	ID      string
@@ -30,7 +30,7 @@ func (h *Handle) CreateApplication(ctx context.Context, name, actor string) (App
 	if err != nil {
 		return Application{}, err
 	}
-	a := Application{ID: h.newID(), Name: name, Created: h.nowInMicros()}
+	a := Application{ID: h.newID(), Name: name, Created: h.nowToMicrosecond()}
 	err = h.update(ctx, func(tx Tx) error {
 		if err := tx.CreateApplication(ctx, a); err != nil {
 			return err
@@ -96,10 +96,11 @@ func (h *Handle) findApplication(ctx context.Context, tx Tx, id string) (Applica
 }
 
 func (h *Handle) applicationEvent(a Application, name, actor, text string, changes ...event.Change) event.Event {
-	return event.Event{Data: event.DataOf(nil, changes...), Time: h.nowInMicros(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
+	return event.Event{Data: event.DataOf(nil, changes...), Time: h.nowToMicrosecond(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
 }
 
-// nameTaken says which name is taken, where the store answered refusal.Taken.
+// nameTaken adds words to refusal.Taken from the store: they say that another application has the
+// name. It returns any other error as it is.
 func (h *Handle) nameTaken(err error, name string) error {
 	if errors.Is(err, refusal.Taken) && !hasWords(err) {
 		return taken("name", "directory %s already has an application %q", h.Directory.Name, name).Advise("choose another name")

@@ -11,19 +11,20 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Assignment is how a user or group is assigned to an application. A user can have several for one
-// application: one of its own, and one through each assigned group that it is a direct member of.
+// Assignment says how a user or group is assigned to an application. A user can have several
+// assignments to one application: a direct one, and one through each assigned group that it is a
+// direct member of.
 type Assignment struct {
 	Application Application
 	Role        AppRole
-	Through     Group // the assigned group; zero if the assignment is the object's own
+	Through     Group // the assigned group; zero for a direct assignment
 }
 
-// IsDirect reports whether the assignment is the object's own.
+// IsDirect reports whether the user or group is assigned itself, and not through a group.
 func (a Assignment) IsDirect() bool { return a.Through.ObjectID == "" }
 
-// ApplicationsOf lists the applications that a user is assigned to, itself or as a direct member of
-// an assigned group, or that a group is assigned to.
+// ApplicationsOf lists the applications that a user or group is assigned to. A user can be assigned
+// directly, or as a direct member of an assigned group.
 func (h *Handle) ApplicationsOf(ctx context.Context, objectID string) ([]Application, error) {
 	all, err := h.AssignmentsOf(ctx, objectID)
 	if err != nil {
@@ -38,54 +39,58 @@ func (h *Handle) ApplicationsOf(ctx context.Context, objectID string) ([]Applica
 	return apps, nil
 }
 
-// AssignmentsOf lists the assignments of a user or group, by application; its own come first.
+// AssignmentsOf lists the assignments of a user or group, ordered by application. In each
+// application the direct assignment comes first.
 func (h *Handle) AssignmentsOf(ctx context.Context, objectID string) ([]Assignment, error) {
 	return h.store.AssignmentsOf(ctx, h.Directory.ID, strings.ToLower(objectID))
 }
 
-// Assignments lists the users who are assigned to an application themselves, soft-deleted ones left
-// out.
+// Assignments lists the users who are assigned directly to an application. It leaves out
+// soft-deleted users.
 func (h *Handle) Assignments(ctx context.Context, application string, q UserQuery) (UserPage, error) {
 	q.AssignedTo, q.NotAssignedTo = application, ""
 	return h.Users(ctx, q)
 }
 
-// CountAssignments counts the users who are assigned to an application themselves, soft-deleted
-// ones left out.
+// CountAssignments counts the users who are assigned directly to an application. It leaves out
+// soft-deleted users.
 func (h *Handle) CountAssignments(ctx context.Context, application string) (int, error) {
 	return h.store.CountAssignments(ctx, h.Directory.ID, application)
 }
 
-// RolesOf returns the role that each of these users or groups has by its own assignment to an
-// application. Those that are not assigned are absent.
+// RolesOf returns the role of each object's direct assignment to an application, by object id.
+// Objects without a direct assignment are left out.
 func (h *Handle) RolesOf(ctx context.Context, application string, objectIDs []string) (map[string]AppRole, error) {
 	return h.store.RolesOf(ctx, h.Directory.ID, application, objectIDs)
 }
 
-// Assign assigns users and groups to an application and returns how many were not assigned before.
-// New assignments have the role Default Access, others keep theirs. Of a group, only direct members
-// that are users are in scope of the application, as in Entra. It writes a few hundred in each
-// transaction. It returns an error at the first id that is neither a user nor a group of the
-// directory; the transactions before that stay.
+// Assign assigns users and groups to an application. It returns how many were not assigned before.
+// New assignments have the role Default Access; existing ones keep their role. Of a group, only
+// direct members that are users are in scope of the application, as in Entra.
+//
+// Each transaction assigns a few hundred. At the first id that is neither a user nor a group of the
+// directory, Assign returns an error. What earlier transactions assigned stays assigned.
 func (h *Handle) Assign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
 	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
 		return h.assignOne(ctx, tx, a, m, "", actor)
 	})
 }
 
-// AssignRole assigns users and groups to an application with a role, and gives that role to those
-// that are assigned already. It returns how many changed. It writes like Assign.
+// AssignRole assigns users and groups to an application with a role. It also gives that role to
+// those that are assigned already. It returns how many assignments changed. It splits the work into
+// transactions as Assign does.
 func (h *Handle) AssignRole(ctx context.Context, application, role string, objectIDs []string, actor string) (int, error) {
 	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
 		return h.assignOne(ctx, tx, a, m, role, actor)
 	})
 }
 
-// assignOne assigns with a role, or, if role is "", with the present role or else Default Access.
+// assignOne assigns one user or group with a role. If role is "", an existing assignment keeps its
+// role, and a new one has Default Access.
 func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, role, actor string) (bool, error) {
 	name := memberNameOf(m)
 	if m.User.IsDeleted() || m.Group.IsDeleted() {
-		return false, conflict("", "%s is deleted", name.who).Advise("restore the %s first", strings.ToLower(string(m.Kind)))
+		return false, conflict("", "%s is deleted", name.label).Advise("restore the %s first", strings.ToLower(string(m.Kind)))
 	}
 	had, assigned, err := tx.AssignedRole(ctx, a.ID, m.Kind, name.objectID)
 	if err != nil || assigned && (role == "" || role == had) {
@@ -95,7 +100,7 @@ func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, 
 	if err != nil {
 		return false, err
 	}
-	now := h.nowInMicros()
+	now := h.nowToMicrosecond()
 	if err := tx.Assign(ctx, a.ID, m.Kind, name.objectID, wanted.ID, now); err != nil {
 		return false, err
 	}
@@ -114,11 +119,11 @@ func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, 
 	return true, h.recordAssignment(ctx, tx, what, a, name, wanted.ID, actor, text, now, values...)
 }
 
-// Unassign removes users and groups from an application and returns how many were assigned. It
-// writes like Assign.
+// Unassign removes the direct assignments of users and groups to an application. It returns how
+// many there were. It splits the work into transactions as Assign does.
 func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
 	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
-		name, now := memberNameOf(m), h.nowInMicros()
+		name, now := memberNameOf(m), h.nowToMicrosecond()
 		did, err := tx.Unassign(ctx, a.ID, m.Kind, name.objectID, now)
 		if err != nil || !did {
 			return false, err
@@ -161,7 +166,7 @@ func (h *Handle) assignEach(ctx context.Context, application string, objectIDs [
 }
 
 func (h *Handle) recordAssignment(ctx context.Context, tx Tx, name string, a Application, m memberName, role, actor, text string, at time.Time, values ...event.Change) error {
-	who := m.who
+	who := m.label
 	if m.kind == GroupKind {
 		who = "Group" + strings.TrimPrefix(who, "group")
 	}

@@ -10,9 +10,9 @@ import (
 type Type string
 
 const (
-	String    Type = "String"    // string
-	Boolean   Type = "Boolean"   // bool
-	Reference Type = "Reference" // the object id of another user; its userPrincipalName in files and forms
+	String    Type = "String"    // the Go type is string
+	Boolean   Type = "Boolean"   // the Go type is bool
+	Reference Type = "Reference" // the object id of another user; files and forms show the userPrincipalName of that user instead
 )
 
 // Attribute describes one attribute of a user.
@@ -20,11 +20,11 @@ type Attribute struct {
 	Name        string // Entra's spelling
 	Label       string // the name that people see
 	Type        Type
-	MultiValued bool // []string; separated by semicolons in files and forms
-	Group       string
+	MultiValued bool   // the value is a []string; files and forms separate the strings by semicolons
+	Group       string // the heading under which a page shows the attribute
 }
 
-// The groups in which a page shows the attributes, in order.
+// The headings under which a page shows attributes, in their order.
 const (
 	GroupIdentity = "Identity"
 	GroupJob      = "Job information"
@@ -32,7 +32,7 @@ const (
 	GroupExtra    = "Extension attributes"
 )
 
-// The attributes that have rules of their own.
+// Names of attributes that have rules of their own in this package.
 const (
 	attrObjectID       = "objectId"
 	attrAccountEnabled = "accountEnabled"
@@ -131,7 +131,7 @@ func Suggest(name string) string {
 	return best
 }
 
-// aliases are names that other systems use for these attributes.
+// aliases returns attributes by the names that other systems use for them.
 func aliases() map[string]string {
 	return map[string]string{
 		"id": attrObjectID, "objectguid": attrObjectID, "username": attrUPN, "upn": attrUPN, "login": attrUPN,

@@ -8,19 +8,21 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// CauseInfo is what is known of an import that made changes.
+// CauseInfo describes an import that made changes, for the guard of provisioning.
 type CauseInfo struct {
-	Words string
-	Since time.Time // when its first change was written
-	Seen  time.Time // its last transaction; an import that was killed is not seen any more
+	Words string    // a description for people, such as "Import of users by cli"
+	Since time.Time // when the import wrote its first change
+	Seen  time.Time // when the import last wrote something; this no longer grows after an import was killed
 }
 
-// Cause returns what is known of an import; the zero CauseInfo if the directory knows no such import.
+// Cause returns the description and times of an import. It returns the zero CauseInfo if the
+// directory knows no such import.
 func (h *Handle) Cause(ctx context.Context, id string) (CauseInfo, error) {
 	return h.store.Cause(ctx, h.Directory.ID, id)
 }
 
-// asImport runs an import. All its changes have one cause, and an event says that the import ended.
+// asImport runs an import. Its changes all have the same cause. An event then says that the import
+// has ended.
 func (h *Handle) asImport(ctx context.Context, what, actor string, dryRun bool, do func(ctx context.Context) error) error {
 	if dryRun {
 		return do(ctx)
@@ -29,7 +31,7 @@ func (h *Handle) asImport(ctx context.Context, what, actor string, dryRun bool, 
 	if by.IsZero() {
 		by = event.ParseActor(actor)
 	}
-	c := event.Cause{ID: event.ImportCause + h.newID(), Words: fmt.Sprintf("Import of %s by %s", what, by.Words()), Now: h.nowInMicros}
+	c := event.Cause{ID: event.ImportCause + h.newID(), Words: fmt.Sprintf("Import of %s by %s", what, by.Words()), Now: h.nowToMicrosecond}
 	err := do(event.WithCause(ctx, c))
 	if ended := h.endCause(context.WithoutCancel(ctx), c, actor); err == nil {
 		err = ended
@@ -37,7 +39,7 @@ func (h *Handle) asImport(ctx context.Context, what, actor string, dryRun bool, 
 	return err
 }
 
-// endCause says that an import ended, if it changed anything.
+// endCause appends the event that an import has ended, if the import changed anything.
 func (h *Handle) endCause(ctx context.Context, c event.Cause, actor string) error {
 	info, err := h.Cause(ctx, c.ID)
 	if err != nil || info.Since.IsZero() {
@@ -45,22 +47,23 @@ func (h *Handle) endCause(ctx context.Context, c event.Cause, actor string) erro
 	}
 	return h.update(ctx, func(tx Tx) error {
 		return tx.AppendEvent(ctx, event.Event{
-			Time: h.nowInMicros(), Scope: event.Directory(string(h.Directory.ID)), Name: event.DirectoryImported, Actor: actor,
+			Time: h.nowToMicrosecond(), Scope: event.Directory(string(h.Directory.ID)), Name: event.DirectoryImported, Actor: actor,
 			Subject: string(h.Directory.ID), Text: c.Words + " ended", Cause: c.ID,
 		})
 	})
 }
 
-// Origin is where a change comes from.
+// Origin says where a change comes from, and whether it takes access away.
 type Origin struct {
-	Cause string // the id of the import that made it; "" if it is a single change
-	Takes bool   // the change itself takes access away, such as a deletion
+	Cause       string // the id of the import that made the change; "" for a single change
+	TakesAccess bool   // whether the change itself takes access away, as a deletion does
 }
 
-// after combines the origins of two changes of the same user, the older first. What takes access
-// away matters most, and then what has a cause.
+// after combines the origins of two changes of the same user, and older is that of the earlier
+// change. An origin that takes access away wins over one that does not. Next, one with a cause
+// wins.
 func (o Origin) after(older Origin) Origin {
-	if older.Takes && !o.Takes || o.Takes == older.Takes && o.Cause == "" && !o.Takes {
+	if older.TakesAccess && !o.TakesAccess || o.TakesAccess == older.TakesAccess && o.Cause == "" && !o.TakesAccess {
 		return older
 	}
 	return o
@@ -72,12 +75,13 @@ func originOf(e event.Event) Origin {
 	switch e.Name {
 	case event.UserDisabled, event.UserDeleted, event.UserPurged, event.UserErased, event.AssignmentRemoved,
 		event.GroupDeleted, event.GroupPurged, event.GroupMemberRemoved:
-		o.Takes = true
+		o.TakesAccess = true
 	}
 	return o
 }
 
-// endedBy returns the id of the import that ended with an event, or "".
+// endedBy returns the id of the import whose end an event reports. For any other event it returns
+// "".
 func endedBy(e event.Event) string {
 	if e.Name != event.DirectoryImported {
 		return ""

@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ID identifies a directory forever; its name is what people see.
+// ID identifies a directory forever. People see the name instead, which can change.
 type ID string
 
 // Directory is one company's directory.
@@ -35,7 +35,8 @@ type Directories struct {
 	NewID func() string
 }
 
-// Handle is the only way to a directory's users and applications.
+// Handle is a directory that is open. Only through it can callers reach the directory's users and
+// applications.
 type Handle struct {
 	Directory Directory
 	store     Store
@@ -72,7 +73,7 @@ func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
 // ByName finds a directory. The error lists the directories that exist.
 func (ds *Directories) ByName(ctx context.Context, name string) (Directory, error) {
 	d, err := Directory{}, error(refusal.NotFound)
-	if validName.MatchString(name) { // an invalid name cannot exist
+	if validName.MatchString(name) { // no directory can have an invalid name
 		d, err = ds.Store.DirectoryByName(ctx, name)
 	}
 	if !errors.Is(err, refusal.NotFound) {
@@ -184,14 +185,14 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 	return gone, err
 }
 
-// Contents counts what a deletion removes and what it leaves. Whoever deletes confirms these
-// numbers.
+// Contents counts what a deletion removes and what it leaves. The person who deletes must confirm
+// these numbers.
 type Contents struct {
 	Users        int // soft-deleted users included; 0 for one application
 	Groups       int // soft-deleted groups included; 0 for one application
 	Applications int // 0 for one application
-	Assigned     int // assignments of users and groups, those of soft-deleted ones included
-	Linked       int // accounts that provisioning has found or made; they stay as they are
+	Assigned     int // assignments of users and groups, including soft-deleted ones
+	Linked       int // accounts at applications that provisioning has found or created; a deletion leaves them as they are
 }
 
 // Contents counts what the directory holds.
@@ -213,7 +214,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// suggestName suggests the name that was probably meant, or lists the names that exist.
+// suggestName returns a part of a message: the name that was probably meant, or else the names that
+// exist.
 func suggestName(name string, names []string) string {
 	if best := near.Best(name, names); best != "" && len(names) > 1 {
 		return "did you mean " + best + "?"

@@ -1,6 +1,6 @@
-// Package directory knows the company's end as its source has it: directories, their users under
-// Entra's attribute names, their groups, soft delete, enterprise applications and who is assigned to
-// them, and what changed since a position.
+// Package directory knows the company's side of provisioning. It holds directories, their users
+// under Entra's attribute names, their groups, soft delete, enterprise applications, assignments,
+// and the changes since a position.
 //
 //	Directories ── Open ──► Handle ──┬─ users: PutUser, Enable, Disable, SoftDelete, Restore, Purge, Import
 //	                                 ├─ groups: PutGroup, AddMembers, RemoveMembers, SoftDeleteGroup, RestoreGroup, PurgeGroup
@@ -8,14 +8,15 @@
 //	                                 └─ what an engine reads: Position, Snapshot, Changes, Object,
 //	                                    and of groups GroupSnapshot, MemberIDs, GroupChanges
 //
-// A directory is reached through its Handle only, and every method of Store names the directory.
-// A membership is a row of its own. What left a group stays as a row for as long as the events about
-// it are kept: so whoever reads an event later, such as that a group was unassigned, still learns
-// everyone it concerns.
+// A directory is reached only through its Handle, and every method of Store names the directory. A
+// membership is a row of its own. The row of a member that left a group stays for as long as events
+// are kept. A reader of an old event, such as one that a group was unassigned, can therefore still
+// find every user that the event affects.
 //
-// Every change writes its event in the same transaction; Changes reads exactly those events, so
-// nothing that was acknowledged can be missed.
+// Every change writes its event in the same transaction. Changes reads exactly those events, so no
+// acknowledged change can be missed.
 //
-// It leaves to others: files (directory/csv), SQL (store), pages (console), and what an application
-// does with a user (provision, which defines the interface that Handle fills).
+// Other packages handle files (directory/csv), SQL (store) and pages (console). Package provision
+// decides what an application does with a user, and defines the interface that directory/source
+// implements.
 package directory

@@ -2,10 +2,10 @@ package directory
 
 import "github.com/rollcall-scim/rollcall/refusal"
 
-// A Store answers with the bare kind of a refusal (refusal.NotFound, refusal.Taken). These
-// functions add the words.
+// A Store returns only the kind of a refusal, such as refusal.NotFound or refusal.Taken. The
+// functions below make refusals with a message.
 
-// ErrNoDirectory refuses a directory's name if no directory exists yet. Its field is the name.
+// ErrNoDirectory refuses a directory's name when no directory exists yet.
 var ErrNoDirectory = refusal.New(refusal.NotFound, "", "there is no directory yet").Coded("no_directory")
 
 func notFound(format string, args ...any) *refusal.Error {
@@ -24,7 +24,7 @@ func invalid(attribute, format string, args ...any) *refusal.Error {
 	return refusal.New(refusal.Invalid, attribute, format, args...)
 }
 
-// hasWords reports whether a refusal already has its words.
+// hasWords reports whether an error is a refusal that already has a message.
 func hasWords(err error) bool {
 	_, ok := refusal.Find(err)
 	return ok

@@ -7,8 +7,9 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Export passes every user that is not deleted to a function, sorted by display name. The manager's
-// userPrincipalName comes with the user; it is empty without a manager, or with a deleted one.
+// Export calls write for every user that is not deleted, sorted by display name. manager is the
+// userPrincipalName of the user's manager. It is empty if the user has no manager, or a deleted
+// one.
 func (h *Handle) Export(ctx context.Context, write func(u User, manager string) error) error {
 	names := map[string]string{}
 	return h.EachUser(ctx, UserQuery{}, func(u User) error {

@@ -5,52 +5,55 @@ import (
 	"strings"
 )
 
-// FileOptions say how to read a file whose first line does not say it all.
+// FileOptions say how to read a file of users when its first line is not enough.
 type FileOptions struct {
-	Map           []ColumnMap
-	Ignore        []string // columns to leave out
-	IgnoreUnknown bool     // leave out every column whose name is not known
-	Make          []Template
-	Encoding      string // such as utf-8 or windows-1252; the reader finds it out if it is empty
-	Separator     string // a character, or its name such as tab; the reader finds it out if it is empty
+	Map           []ColumnMap // columns and the attributes that they hold
+	Ignore        []string    // columns to leave out
+	IgnoreUnknown bool        // leave out every column whose name is not known
+	Make          []Template  // templates for attributes that no column holds
+	Encoding      string      // such as utf-8 or windows-1252; if empty, the reader finds out the encoding
+	Separator     string      // a character, or its name such as tab; if empty, the reader finds out the separator
 	// EnabledWords and DisabledWords are words of the file that mean true and false in
 	// accountEnabled, besides the usual ones.
 	EnabledWords, DisabledWords []string
 }
 
-// Template builds an attribute from columns, as in {First Name}.{Last Name}@example.com, where a
-// row has no value for it.
+// Template builds the value of an attribute from columns, in rows that have no value for it. An
+// example of Text is {First Name}.{Last Name}@example.com.
 type Template struct{ Attribute, Text string }
 
-// ColumnMap gives a column of a file its attribute.
+// ColumnMap says which attribute a column of a file holds.
 type ColumnMap struct{ Column, Attribute string }
 
 // File is a file of users, read and not yet imported.
 type File struct {
 	Columns []FileColumn
-	Notes   []string // sentences for people that say how the file was read
+	Notes   []string // sentences for people about how the file was read
 	Rows    iter.Seq2[Row, error]
-	// Cut says why the file seems to have lost its end. It is a note as well.
-	Cut string
+	// CutReason says why the end of the file seems to be missing. It is also one of the Notes. It
+	// is empty if the file seems complete.
+	CutReason string
 	// Separator is the character between columns.
 	Separator string
-	// Template could build userPrincipalName if no column has it; "" if no template can.
+	// Template is a template that could build userPrincipalName, if no column has it. It is "" if
+	// there is none.
 	Template string
 }
 
-// FileColumn is a column of a file. Attributes are the attributes that it fills; none when the
-// column is left out.
+// FileColumn is a column of a file. Attributes are the attributes that the column fills. There are
+// none if the column is left out.
 type FileColumn struct {
 	Number     int
 	Name       string
 	Attributes []string
 	Suggested  string   // the attribute that an unknown column probably holds, or ""
-	AlsoMail   bool     // Suggested is userPrincipalName, and the column is the mail as well
+	AlsoMail   bool     // whether Suggested is userPrincipalName and the column holds the mail address as well
 	Unknown    bool     // whether the caller must say what to do with the column
-	Examples   []string // its first values, shortened; none of a column that is never read, such as a password
+	Examples   []string // the column's first values, shortened; none for a column that is never read, such as a password
 }
 
-// ColumnNames gives the column of each attribute whose column has another name.
+// ColumnNames returns the name of the column for each attribute whose column has another name than
+// the attribute.
 func (f File) ColumnNames() map[string]string {
 	names := map[string]string{}
 	for _, c := range f.Columns {
@@ -63,21 +66,21 @@ func (f File) ColumnNames() map[string]string {
 	return names
 }
 
-// FileError says why a file cannot be read without more options. Flags are flags of rollcall
-// directory import that help; Detail does not mention flags.
+// FileError says why a file cannot be read without more options. Flags are the flags of rollcall
+// directory import that help. Detail explains the error without naming flags.
 type FileError struct {
 	Detail    string
 	Flags     []string
 	Columns   []FileColumn // the columns; empty if not even the first line could be read
-	Encodings []Reading    // the encodings that the file may have
+	Encodings []Reading    // the encodings that the file may have, with an example of each
 	Separator string
 	Template  string // a template that could build userPrincipalName
-	// EnabledWords and DisabledWords are the unknown words of a column of states that probably mean
-	// true and false.
+	// EnabledWords and DisabledWords are unknown words in a column of account states. They probably
+	// mean true and false.
 	EnabledWords, DisabledWords []string
 }
 
-// Reading is how an encoding reads a word of a file.
+// Reading is a word of a file as one encoding reads it.
 type Reading struct{ Encoding, Word string }
 
 func (e *FileError) Error() string {

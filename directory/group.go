@@ -24,7 +24,7 @@ const (
 	GroupKind Kind = "Group"
 )
 
-// Group is one security group. Its members are not part of it; see Members.
+// Group is one security group. Its members are not in this struct; see Handle.Members.
 type Group struct {
 	ObjectID   string
 	Attributes map[string]string // the values, by the names of GroupAttributes; an attribute without a value is absent
@@ -90,10 +90,11 @@ func (g Group) IsDeleted() bool { return !g.Deleted.IsZero() }
 // SortKey returns the key by which lists are sorted; groups with equal keys are sorted by object id.
 func (g Group) SortKey() string { return clip(scim.Fold(g.DisplayName()), 200) }
 
-// Look returns the same string for all display names that look the same in small letters.
+// Look returns a key for how the display name looks to a reader. Names that look the same in lower
+// case have the same key.
 func (g Group) Look() string { return clip(lookalike.Skeleton(strings.ToLower(g.DisplayName())), 400) }
 
-// SearchText returns the string that a search looks through.
+// SearchText returns the string in which searches look for words.
 func (g Group) SearchText() string {
 	var b strings.Builder
 	for _, a := range GroupAttributes() {
@@ -162,7 +163,7 @@ func normaliseGroup(g Group) (Group, error) {
 	return out, nil
 }
 
-// checkVisibleGroup refuses invisible characters in changed values, as checkVisible does for users.
+// checkVisibleGroup refuses invisible characters in the values of a group that changed.
 func checkVisibleGroup(before, after Group) error {
 	for _, name := range []string{attrDisplayName, attrMailNickname, attrMail} {
 		text := after.Text(name)
@@ -202,8 +203,9 @@ func (h *Handle) Group(ctx context.Context, objectID string) (Group, error) {
 	return g, h.groupNotFound(err, objectID)
 }
 
-// GroupNamed finds a group by its object id or by its display name, in any case. Among the
-// soft-deleted it looks if no other group has the name. If several have it, the error lists them.
+// GroupNamed finds a group by its object id or by its display name, in any case. If no other group
+// has the name, it looks among the soft-deleted groups. If several groups have the name, the error
+// lists them.
 func (h *Handle) GroupNamed(ctx context.Context, name string) (Group, error) {
 	name = strings.TrimSpace(name)
 	if g, err := h.Group(ctx, name); !errors.Is(err, refusal.NotFound) {
@@ -243,16 +245,16 @@ func (h *Handle) groupNotFound(err error, name string) error {
 // GroupQuery selects groups, sorted by display name.
 type GroupQuery struct {
 	Search        string // words; each must occur in the name, the description, the mail nickname or the mail address
-	Deleted       bool   // the soft-deleted groups instead of the others
-	HasMember     string // object id of a user or group: only the groups that it is a direct member of
-	AssignedTo    string // an application's id: only its groups
-	NotAssignedTo string // an application's id: only the others
-	NotMemberOf   string // another group's object id: only groups that are not its direct members
+	Deleted       bool   // select the soft-deleted groups instead of the others
+	HasMember     string // object id of a user or group: select only the groups that it is a direct member of
+	AssignedTo    string // id of an application: select only groups that are assigned to it
+	NotAssignedTo string // id of an application: select only groups that are not assigned to it
+	NotMemberOf   string // object id of another group: select only groups that are not direct members of it
 	After         Cursor
 	Limit         int // 50 when zero, 500 at most
 }
 
-// GroupPage is one page of groups. More reports that another page begins after Next.
+// GroupPage is one page of groups. If More is true, another page begins after Next.
 type GroupPage struct {
 	Groups []Group
 	More   bool
@@ -300,14 +302,14 @@ func (h *Handle) EachGroup(ctx context.Context, q GroupQuery, visit func(Group) 
 	}
 }
 
-// CountGroups counts the groups that a query selects, whatever its After and Limit.
+// CountGroups counts the groups that a query selects. It ignores the query's After and Limit.
 func (h *Handle) CountGroups(ctx context.Context, q GroupQuery) (int, error) {
 	q.Search = searchWords(q.Search)
 	return h.store.CountGroups(ctx, h.Directory.ID, q)
 }
 
-// PutGroup creates a group, or replaces the attributes of the one with g.ObjectID. PutGroup assigns
-// an ObjectID if it is empty. If Version is not zero and not the stored version, it answers
+// PutGroup creates a group, or replaces the attributes of the group with g.ObjectID. If that id is
+// empty, it assigns one. If Version is neither zero nor the stored version, it returns
 // refusal.Stale. It reports whether anything changed. Groups may share a display name, as in Entra;
 // see NameWarning.
 func (h *Handle) PutGroup(ctx context.Context, g Group, actor string) (Group, bool, error) {
@@ -351,7 +353,7 @@ func (h *Handle) createGroup(ctx context.Context, tx Tx, g Group, actor string) 
 	if err := checkVisibleGroup(Group{}, g); err != nil {
 		return Group{}, false, err
 	}
-	now := h.nowInMicros()
+	now := h.nowToMicrosecond()
 	g.Version, g.Created, g.Modified, g.Deleted = 1, now, now, time.Time{}
 	if err := tx.PutGroup(ctx, g); err != nil {
 		return Group{}, false, err
@@ -360,8 +362,8 @@ func (h *Handle) createGroup(ctx context.Context, tx Tx, g Group, actor string) 
 	return g, true, h.recordGroup(ctx, tx, event.GroupCreated, g, actor, "was created", nil, values...)
 }
 
-// checkID refuses the object id of a new object if another object has it, or a group that was
-// deleted permanently had it. An empty id is fine.
+// checkID refuses the object id of a new object if another object has it, or if a group that was
+// deleted permanently had it. It accepts an empty id.
 func (h *Handle) checkID(ctx context.Context, tx Tx, id string) error {
 	if id == "" {
 		return nil
@@ -394,7 +396,7 @@ func (h *Handle) replaceGroup(ctx context.Context, tx Tx, before, g Group, actor
 }
 
 func (h *Handle) saveGroup(ctx context.Context, tx Tx, g Group, version int64, name, actor, text string, attributes []string, values ...event.Change) (Group, error) {
-	g.Version, g.Modified = version+1, h.nowInMicros()
+	g.Version, g.Modified = version+1, h.nowToMicrosecond()
 	if err := tx.PutGroup(ctx, g); err != nil {
 		return g, err
 	}
@@ -411,20 +413,20 @@ func (h *Handle) recordGroup(ctx context.Context, tx Tx, name string, g Group, a
 	})
 }
 
-// SoftDeleteGroup deletes a group in a way that RestoreGroup undoes. It keeps its members and
-// assignments, and they have no effect until then: people who were in scope of an application
-// through this group alone are no longer.
+// SoftDeleteGroup deletes a group so that RestoreGroup can bring it back. The group keeps its
+// members and assignments, but they have no effect while it is deleted. People who were in scope of
+// an application only through this group are no longer in scope.
 func (h *Handle) SoftDeleteGroup(ctx context.Context, objectID, actor string) (Group, error) {
 	return h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) {
 		if g.IsDeleted() {
 			return g, nil
 		}
-		g.Deleted = h.nowInMicros()
+		g.Deleted = h.nowToMicrosecond()
 		return h.saveGroup(ctx, tx, g, g.Version, event.GroupDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 	})
 }
 
-// RestoreGroup undoes SoftDeleteGroup, with the members and assignments.
+// RestoreGroup brings a soft-deleted group back, with its members and assignments.
 func (h *Handle) RestoreGroup(ctx context.Context, objectID, actor string) (Group, error) {
 	return h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) { return h.restoreGroup(ctx, tx, g, actor) })
 }
@@ -437,14 +439,14 @@ func (h *Handle) restoreGroup(ctx context.Context, tx Tx, g Group, actor string)
 	return h.saveGroup(ctx, tx, g, g.Version, event.GroupRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
-// PurgeGroup removes a soft-deleted group permanently. It leaves the groups that it is a member of.
+// PurgeGroup removes a soft-deleted group permanently. It also removes the group from other groups.
 // Its object id is never used again.
 func (h *Handle) PurgeGroup(ctx context.Context, objectID, actor string) error {
 	_, err := h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) {
 		if !g.IsDeleted() {
 			return g, conflict("", "%s is not deleted", g.description()).Advise("delete the group first, then permanently")
 		}
-		g.Modified = h.nowInMicros()
+		g.Modified = h.nowToMicrosecond()
 		if err := h.leaveGroups(ctx, tx, memberName{GroupKind, g.ObjectID, g.description()}, actor); err != nil {
 			return g, err
 		}
@@ -477,8 +479,8 @@ func (h *Handle) groupIn(ctx context.Context, tx Tx, objectID string) (Group, er
 	return g, h.groupNotFound(err, objectID)
 }
 
-// NameWarning says in a sentence which other groups have the same display name, or one that looks
-// the same; "" if none does. Most applications find a group by its name.
+// NameWarning returns a sentence about other groups that have the same display name, or one that
+// looks the same. It returns "" if there are none. Most applications find a group by its name.
 func (h *Handle) NameWarning(ctx context.Context, g Group) (string, error) {
 	alike, err := h.store.GroupsLookingLike(ctx, h.Directory.ID, g.Look())
 	if err != nil {

@@ -14,18 +14,18 @@ import (
 
 // GroupFile is a file of groups or of memberships, read and not yet imported.
 type GroupFile struct {
-	Rows   []Row      // Values by the names of GroupAttributes and objectId, or "group" and "member"
+	Rows   []Row      // the values of each row, by attribute of GroupAttributes and objectId, or by RowGroup and RowMember
 	Broken []RowError // rows that could not be read
-	Notes  []string   // how it was read, in sentences for people
+	Notes  []string   // sentences for people about how the file was read
 }
 
-// The values of a row of memberships.
+// The names of the values in a row of memberships.
 const (
 	RowGroup  = "group"  // a group's object id or display name
 	RowMember = "member" // a user's userPrincipalName, the object id of a user or group, or a group's display name
 )
 
-// GroupReport counts what an import of groups did, or with DryRun would do.
+// GroupReport counts what an import of groups did, or would do if DryRun is set.
 type GroupReport struct {
 	DryRun    bool       `json:"dryRun,omitempty"`
 	Rows      int        `json:"rows"`
@@ -37,17 +37,19 @@ type GroupReport struct {
 	Notes     []string   `json:"notes,omitempty"`
 }
 
-// groupEntry is a row that names a group.
+// groupEntry is a row of a file, with the group that it is about.
 type groupEntry struct {
 	row    Row
-	before Group // the stored group; without an ObjectID if the group is new
+	before Group // the group as it is stored; without an ObjectID if the group is new
 }
 
-// ImportGroups writes groups. A row is about the group with its objectId, else about the group that
-// has its displayName. Only the objectId finds a soft-deleted group, which is restored. An empty
-// value clears the attribute; one that is not in the file stays. All rows are read before the first
-// is written; a row with a problem changes nothing and does not stop the others. Groups that are not
-// in the file stay as they are.
+// ImportGroups writes groups. A row is about the group with the row's objectId. Without one, it is
+// about the group that has the row's displayName. Only an objectId finds a soft-deleted group,
+// which is then restored. An empty value clears the attribute. Attributes without a column stay as
+// they are.
+//
+// All rows are read before the first is written. A row with a problem changes nothing and does not
+// stop the others. Groups that are not in the file stay as they are.
 func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (r GroupReport, err error) {
 	err = h.asImport(ctx, "groups", actor, dryRun, func(ctx context.Context) error {
 		r, err = h.importGroups(ctx, f, dryRun, actor)
@@ -59,7 +61,7 @@ func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, act
 func (h *Handle) importGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (GroupReport, error) {
 	r := GroupReport{DryRun: dryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
 	var entries []groupEntry
-	lines := map[string]int{} // line numbers by object id, or by folded name for new groups
+	lines := map[string]int{} // line numbers by object id; for new groups by folded name
 	for _, row := range f.Rows {
 		e, err := h.groupOfRow(ctx, row)
 		if rule, ok := refusal.Find(err); ok {
@@ -195,13 +197,13 @@ func (h *Handle) writeGroupRow(ctx context.Context, tx Tx, e groupEntry, actor s
 	return did, nil
 }
 
-// MemberReport counts what an import of memberships did, or with DryRun would do.
+// MemberReport counts what an import of memberships did, or would do if DryRun is set.
 type MemberReport struct {
 	DryRun  bool       `json:"dryRun,omitempty"`
 	Rows    int        `json:"rows"`
-	Changed int        `json:"changed"` // memberships that were added, or removed
-	Already int        `json:"already"` // rows about memberships that were so before
-	Groups  int        `json:"groups"`  // groups that rows name
+	Changed int        `json:"changed"` // memberships that were added or removed
+	Already int        `json:"already"` // rows about memberships that needed no change
+	Groups  int        `json:"groups"`  // groups that the rows name
 	Errors  []RowError `json:"errors"`
 	Notes   []string   `json:"notes,omitempty"`
 }
@@ -215,8 +217,8 @@ type MemberImport struct {
 }
 
 // ImportMembers adds the members that a file names to their groups, or removes them. All rows are
-// read before the first is written; a row with a problem changes nothing and does not stop the
-// others. Members that are not in the file stay.
+// read before the first is written. A row with a problem changes nothing and does not stop the
+// others. Members that are not in the file stay members.
 func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport) (r MemberReport, err error) {
 	err = h.asImport(ctx, "memberships", o.Actor, o.DryRun, func(ctx context.Context) error {
 		r, err = h.importMembers(ctx, f, o)
@@ -297,14 +299,14 @@ func (h *Handle) memberOfRow(ctx context.Context, row Row, o MemberImport, group
 	case err != nil:
 		return "", "", inColumn(RowMember, err)
 	case m.User.IsDeleted() || m.Group.IsDeleted():
-		return "", "", conflict(RowMember, "%s is deleted", memberNameOf(m).who).Advise("restore it first, or delete the row")
+		return "", "", conflict(RowMember, "%s is deleted", memberNameOf(m).label).Advise("restore it first, or delete the row")
 	case m.ObjectID() == group:
 		return "", "", invalid(RowMember, "a group cannot be a member of itself")
 	}
 	return group, m.ObjectID(), nil
 }
 
-// inColumn says in which column of a file a refusal arose.
+// inColumn adds to a refusal the name of the column in which it arose.
 func inColumn(column string, err error) error {
 	if rule, ok := refusal.Find(err); ok {
 		return conflict(column, "%s", rule.Error())

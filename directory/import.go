@@ -17,20 +17,20 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// batchRows is how many rows share a transaction at most.
+// batchRows is the most rows that share a transaction.
 const batchRows = 500
 
-// Row is one line of a file. Values holds strings by attribute name. A missing attribute stays as
-// it is; an empty one is cleared. manager is a userPrincipalName, an object id, an employeeId, or a
-// displayName that only one user has.
+// Row is one line of a file. Values holds strings by attribute name. An attribute that is not in
+// Values stays as it is; an empty string clears it. The value of manager is a userPrincipalName, an
+// object id, an employeeId, or a displayName that only one user has.
 type Row struct {
 	Line     int
 	Values   map[string]string
-	Problems []RowError // values that could not be read
-	// Built holds all cells of a row whose userPrincipalName was built from other columns;
-	// otherwise it is "". A user found by another key keeps the name. Rows that differ in any cell
-	// are different people.
-	Built string
+	Problems []RowError // errors about values that could not be read
+	// BuiltFrom is set if the row's userPrincipalName was built from other columns. It then holds
+	// all cells of the row: rows that differ in any cell are about different people. A user that is
+	// found by another key keeps its userPrincipalName.
+	BuiltFrom string
 }
 
 // RowError says what is wrong with one row. Column is empty if the whole row is wrong.
@@ -38,17 +38,17 @@ type RowError struct {
 	Line   int    `json:"line"`
 	Column string `json:"column,omitempty"`
 	Detail string `json:"detail"`
-	Flag   string `json:"flag,omitempty"` // a flag of rollcall directory import that helps; "" if none does
-	// Deleted is the object id of a deleted user who is in the way. Commands are commands that
-	// help.
+	Flag   string `json:"flag,omitempty"` // a flag of rollcall directory import that helps, or ""
+	// Deleted is the object id of a deleted user that prevents the change. Commands are commands
+	// that help.
 	Deleted  string   `json:"deleted,omitempty"`
 	Commands []string `json:"commands,omitempty"`
 }
 
-// DuplicateRow is a row that repeats an earlier one.
+// DuplicateRow is a row that repeats an earlier row.
 type DuplicateRow struct {
-	Line int `json:"line"`
-	Of   int `json:"of"`
+	Line        int `json:"line"`
+	RepeatsLine int `json:"of"`
 }
 
 func (e *RowError) Error() string {
@@ -74,23 +74,23 @@ const (
 	AbsentSoftDelete Absent = "soft-delete"
 )
 
-// ImportOptions says how to import.
+// ImportOptions say how to import users.
 type ImportOptions struct {
 	Absent Absent
 	Force  bool // soft-delete absent users even when they are more than 10 % of the directory
 	DryRun bool // report what would happen, change nothing
-	// BeforeSoftDelete, if set, is called before the first user is deleted, with how many of how
-	// many users will be.
+	// BeforeSoftDelete, if set, is called before the first user is deleted. absent users will be
+	// deleted, out of all of them.
 	BeforeSoftDelete func(absent, of int)
-	// Progress, if set, is called from time to time with how many of how many rows are done.
+	// Progress, if set, is called from time to time. done rows are finished, out of all of them.
 	Progress func(done, of int)
-	// Columns holds the file's name for an attribute's column, if it differs from the attribute's
-	// name.
+	// Columns has the name of each attribute's column in the file, if it differs from the
+	// attribute's name.
 	Columns map[string]string
-	// Cut, if set, says why the file seems to be cut off. Then no user counts as absent, unless
-	// Force is set.
-	Cut   string
-	Actor string
+	// CutReason, if set, says why the end of the file seems to be missing. Then no user counts as
+	// absent, unless Force is set.
+	CutReason string
+	Actor     string
 }
 
 // Person names a user in a report.
@@ -100,8 +100,8 @@ type Person struct {
 	DisplayName       string `json:"displayName"`
 }
 
-// ImportReport counts what an import did, or with DryRun would do. A user counts even if some
-// values of the row had problems; those values stay as they were.
+// ImportReport counts what an import did, or would do if DryRun is set. A user counts even if some
+// values of the row had problems. Those values stay as they were.
 type ImportReport struct {
 	DryRun      bool           `json:"dryRun,omitempty"`
 	Rows        int            `json:"rows"`
@@ -111,22 +111,22 @@ type ImportReport struct {
 	Unchanged   int            `json:"unchanged"`
 	Errors      []RowError     `json:"errors"`
 	Duplicates  []DuplicateRow `json:"duplicates,omitempty"`
-	Before      int            `json:"before"` // users that were not deleted when it began
-	Absent      []Person       `json:"absent"` // the users of Before that are not in the file
+	Before      int            `json:"before"` // users that were not deleted when the import began
+	Absent      []Person       `json:"absent"` // users that were not deleted when the import began, and are not in the file
 	SoftDeleted int            `json:"softDeleted"`
 	// Nameless counts rows that were refused because a new user needs a userPrincipalName.
 	Nameless int `json:"nameless,omitempty"`
-	// Refused says why absent users were not soft-deleted although the caller asked for it.
+	// Refused says why absent users were not soft-deleted although the caller asked for that.
 	Refused string `json:"refused,omitempty"`
 	// Forcible reports whether ImportOptions.Force would soft-delete the absent users anyway.
 	Forcible bool `json:"forcible,omitempty"`
 	// Notes say how the file was read. The caller fills them.
 	Notes []string `json:"notes,omitempty"`
-	// Steps are the changes row by row.
+	// Steps has one entry for each row that changed a user.
 	Steps []ImportStep `json:"-"`
 }
 
-// ImportStep is what one row did. Changed holds the new values by attribute.
+// ImportStep is the change that one row made. Changed holds the new values by attribute.
 type ImportStep struct {
 	Line    int
 	Person  Person // the user; without an ObjectID if the user is new
@@ -134,12 +134,15 @@ type ImportStep struct {
 	Changed map[string]string
 }
 
-// Import writes rows into the directory. A row is about the user with its objectId, else with its
-// employeeId, else with its userPrincipalName. Only the first two find soft-deleted users, who are
-// restored. All rows are read before the first one is written, and their order does not matter.
-// Managers are resolved after all rows. A value or row with a problem does not stop the others. If
-// rows yields an error that is not a RowError, the import ends before it writes anything. Importing
-// the same rows again changes nothing and writes no events.
+// Import writes users into the directory. A row is about the user with the row's objectId. Without
+// one, it is about the user with its employeeId, and otherwise about the user with its
+// userPrincipalName. Only the first two find soft-deleted users, who are then restored.
+//
+// All rows are read before the first one is written, and their order does not matter. Managers are
+// set after all rows. A value or row with a problem does not stop the others. If rows yields an
+// error that is not a RowError, the import ends before it writes anything.
+//
+// Importing the same rows again changes nothing and writes no events.
 func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (r ImportReport, err error) {
 	err = h.asImport(ctx, "users", o.Actor, o.DryRun, func(ctx context.Context) error {
 		r, err = h.importUsers(ctx, rows, o)
@@ -150,7 +153,7 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 
 func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
 	im := &importRun{
-		Handle: h, options: o, people: map[string]*imported{}, mentioned: map[string]bool{}, names: map[string]string{}, employees: map[string][]string{}, shown: map[string][]string{},
+		Handle: h, options: o, people: map[string]*imported{}, mentioned: map[string]bool{}, names: map[string]string{}, employees: map[string][]string{}, byDisplayName: map[string][]string{},
 		report: ImportReport{DryRun: o.DryRun, Errors: []RowError{}, Absent: []Person{}},
 	}
 	read, err := im.readRows(rows)
@@ -163,7 +166,7 @@ func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o 
 	}
 	im.report.Before = len(register.allUsers)
 	im.plan = newPlan(h.Directory.Name, register, read)
-	im.report.Duplicates, im.report.Nameless = im.plan.twice, im.plan.nameless
+	im.report.Duplicates, im.report.Nameless = im.plan.duplicates, im.plan.nameless
 	if err := im.write(ctx); err != nil {
 		return im.finishReport(), err
 	}
@@ -176,10 +179,10 @@ func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o 
 	return im.finishReport(), err
 }
 
-// otherEnabled returns the flags that help with a value that is neither true nor false.
-const otherEnabled = "--enabled-words or --disabled-words"
+// enabledWordFlags names the flags that help with a value that is neither true nor false.
+const enabledWordFlags = "--enabled-words or --disabled-words"
 
-// outcome says what a row did to its user.
+// outcome says what a row did to the user it is about.
 type outcome int
 
 const (
@@ -199,11 +202,11 @@ type imported struct {
 	line     int
 	outcome  outcome
 	user     Person
-	employee string // employeeKey
+	employee string // in the form that employeeKey returns
 	changed  map[string]string
 }
 
-// managerToSet is a manager to set once all users exist.
+// managerToSet is a manager that is set after all users have been written.
 type managerToSet struct {
 	line              int
 	objectID, manager string
@@ -211,17 +214,17 @@ type managerToSet struct {
 
 type importRun struct {
 	*Handle
-	options      ImportOptions
-	report       ImportReport
-	plan         *plan
-	people       map[string]*imported // the users that the file names, by object id
-	mentioned    map[string]bool      // object ids that refused rows name: those users do not count as absent
-	managers     []managerToSet
-	unidentified int                 // rows that may be about any user
-	names        map[string]string   // object id by folded userPrincipalName, as all will be
-	employees    map[string][]string // object ids by employeeKey, as all will be
-	shown        map[string][]string // object ids by folded displayName, as all will be
-	refused      map[string]int      // lines of refused rows by what names a user; nil before it is needed
+	options       ImportOptions
+	report        ImportReport
+	plan          *plan
+	people        map[string]*imported // the users that the file names, by object id
+	mentioned     map[string]bool      // object ids of users that refused rows may be about; these do not count as absent
+	managers      []managerToSet
+	unidentified  int                 // the number of refused rows that may be about any user
+	names         map[string]string   // object id by folded userPrincipalName, as they will be after all rows
+	employees     map[string][]string // object ids by employeeKey, as they will be after all rows
+	byDisplayName map[string][]string // object ids by folded displayName, as they will be after all rows
+	refused       map[string]int      // line numbers of refused rows, by each value that names their user; nil until needed
 }
 
 func (im *importRun) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
@@ -262,7 +265,8 @@ func (im *importRun) transaction(ctx context.Context, fn func(tx Tx) error) erro
 	return err
 }
 
-// write writes the rows, a few hundred in each transaction. Rows that exchange names share one.
+// write writes the rows, a few hundred in each transaction. Rows of users that exchange names are
+// written in the same transaction.
 func (im *importRun) write(ctx context.Context) error {
 	var batch [][]*entry
 	size, done := 0, 0
@@ -312,7 +316,7 @@ func (im *importRun) addMentioned(e *entry) {
 	}
 }
 
-// result is the outcome of one row of a batch that is not committed yet.
+// result is what one row did in a transaction that is not committed yet.
 type result struct {
 	entry         *entry
 	before, after User
@@ -345,7 +349,7 @@ func (im *importRun) writeBatch(ctx context.Context, batch [][]*entry) error {
 	return nil
 }
 
-// recordResult records in the report what a committed row did.
+// recordResult adds what a committed row did to the report.
 func (im *importRun) recordResult(r result) {
 	e := r.entry
 	e.problems = append(e.problems, r.problems...)
@@ -366,7 +370,8 @@ func (im *importRun) recordResult(r result) {
 	}
 }
 
-// writeUnit writes rows that belong together. It returns only errors that end the import.
+// writeUnit writes rows that must be written together. It returns an error only if the whole import
+// must end.
 func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]result, error) {
 	results := make([]result, len(unit))
 	var broken *result
@@ -389,7 +394,7 @@ func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]res
 		}
 		return results, nil
 	}
-	// Users that give up a name do so first. So users can swap names, even in a circle.
+	// Users that give up a name are written first. So users can swap names, even in a circle.
 	if len(unit) > 1 {
 		for _, r := range results {
 			if r.before.Version == 0 || r.before.FoldedUPN() == r.after.FoldedUPN() || r.before.IsDeleted() {
@@ -418,10 +423,10 @@ func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]res
 	return results, nil
 }
 
-const meanwhile = "somebody else changed %s meanwhile; import the file again"
+const changedMeanwhile = "somebody else changed %s meanwhile; import the file again"
 
-// prepare reads the user of a row and makes the new one. The outcome is failed when the row cannot
-// be written.
+// prepare reads the stored user of a row and computes the changed user. The outcome is failed if
+// the row cannot be written.
 func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (result, error) {
 	r := result{entry: e, outcome: unchanged}
 	fail := func(column, format string, args ...any) (result, error) {
@@ -438,7 +443,7 @@ func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (result, erro
 		switch {
 		case errors.Is(err, refusal.NotFound) && e.person == nil:
 		case errors.Is(err, refusal.NotFound) || err == nil && (e.person == nil || e.person.hasMoved(u)):
-			return fail("", meanwhile, id)
+			return fail("", changedMeanwhile, id)
 		case err != nil:
 			return r, err
 		}
@@ -447,7 +452,7 @@ func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (result, erro
 	if name := e.nameGained(); name != "" && !im.isGivenUp(name) {
 		other, err := tx.UserByUPN(ctx, name)
 		if err == nil && other.ObjectID != id {
-			return fail(attrUPN, meanwhile, other.description())
+			return fail(attrUPN, changedMeanwhile, other.description())
 		}
 		if err != nil && !errors.Is(err, refusal.NotFound) {
 			return r, err
@@ -460,19 +465,19 @@ func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (result, erro
 	return r, nil
 }
 
-// isGivenUp reports whether the file gives the holder of a name another name.
+// isGivenUp reports whether another row renames the user who has this name now.
 func (im *importRun) isGivenUp(name string) bool {
 	holder := im.plan.live[name]
 	return holder != nil && im.plan.isRenamed(holder)
 }
 
-// hasMoved reports whether the user's identifiers have changed since the plan was made.
+// hasMoved reports whether the values that identify the user have changed since the plan was made.
 func (p *person) hasMoved(u User) bool {
 	return u.FoldedUPN() != p.name || employeeKey(u.Text(attrEmployeeID)) != p.employee || !u.Deleted.Equal(p.deleted)
 }
 
 // fill returns the user with the row's values, except the manager. A value with a problem stays as
-// it was.
+// it is in before.
 func (e *entry) fill(before User) (User, []RowError) {
 	after := before.clone()
 	if before.Version == 0 {
@@ -501,7 +506,7 @@ func (e *entry) fill(before User) (User, []RowError) {
 			problem := RowError{Line: e.line(), Column: a.Name, Detail: detail}
 			if a.Name == attrAccountEnabled {
 				problem.Detail += ". Write true, yes, active or enabled, or false, no, inactive or disabled, or say what the word means"
-				problem.Flag = otherEnabled
+				problem.Flag = enabledWordFlags
 			}
 			problems = append(problems, problem)
 			continue
@@ -560,25 +565,26 @@ func (im *importRun) writeRow(ctx context.Context, tx Tx, before, after User) (U
 	return u, updated, err
 }
 
-// collectNames gathers the names and employeeIds that users have after all rows, for the managers.
+// collectNames collects the names and employeeIds that all users have after the import. They are
+// used to find managers.
 func (im *importRun) collectNames() {
 	for _, p := range im.plan.allUsers {
 		if im.people[p.objectID] == nil {
 			im.names[p.name] = p.objectID
 			im.employees[p.employee] = append(im.employees[p.employee], p.objectID)
-			im.shown[scim.Fold(p.displayName)] = append(im.shown[scim.Fold(p.displayName)], p.objectID)
+			im.byDisplayName[scim.Fold(p.displayName)] = append(im.byDisplayName[scim.Fold(p.displayName)], p.objectID)
 		}
 	}
 	for id, i := range im.people {
 		im.names[scim.Fold(i.user.UserPrincipalName)] = id
 		im.employees[i.employee] = append(im.employees[i.employee], id)
-		im.shown[scim.Fold(i.user.DisplayName)] = append(im.shown[scim.Fold(i.user.DisplayName)], id)
+		im.byDisplayName[scim.Fold(i.user.DisplayName)] = append(im.byDisplayName[scim.Fold(i.user.DisplayName)], id)
 	}
 	delete(im.employees, "")
 }
 
 func (im *importRun) setManagers(ctx context.Context, batch []managerToSet) error {
-	var changedTo map[string]string // manager by object id
+	var changedTo map[string]string // the new manager of each user, by object id
 	var broken []RowError
 	err := im.transaction(ctx, func(tx Tx) error {
 		changedTo, broken = map[string]string{}, nil
@@ -621,13 +627,13 @@ func (im *importRun) setManager(ctx context.Context, tx Tx, w managerToSet) (boo
 	}
 	u, err := tx.User(ctx, w.objectID)
 	if im.options.DryRun && errors.Is(err, refusal.NotFound) {
-		return manager != "", nil // would be created
+		return manager != "", nil // a dry run: the user does not exist, and its manager would be set
 	}
 	if err != nil || u.Text(attrManager) == manager {
 		return false, err
 	}
 	if im.options.DryRun {
-		return true, nil // earlier rows of this import are not written yet
+		return true, nil // a dry run: earlier rows of this import were not written
 	}
 	before := u
 	u = u.clone()
@@ -640,7 +646,8 @@ func (im *importRun) setManager(ctx context.Context, tx Tx, w managerToSet) (boo
 	return true, err
 }
 
-// findManager returns the object id for the value of the manager column, or "" for no manager.
+// findManager returns the object id of the user that a value of the manager column names. It
+// returns "" if the value is empty.
 func (im *importRun) findManager(ctx context.Context, tx Tx, text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -682,14 +689,14 @@ func (im *importRun) findManager(ctx context.Context, tx Tx, text string) (strin
 
 // usersNamed returns the users with a displayName, which may also be written as "Lovelace, Ada".
 func (im *importRun) usersNamed(text string) []string {
-	if ids := im.shown[scim.Fold(text)]; ids != nil {
+	if ids := im.byDisplayName[scim.Fold(text)]; ids != nil {
 		return ids
 	}
 	last, first, ok := strings.Cut(text, ",")
 	if !ok {
 		return nil
 	}
-	return im.shown[scim.Fold(strings.TrimSpace(first)+" "+strings.TrimSpace(last))]
+	return im.byDisplayName[scim.Fold(strings.TrimSpace(first)+" "+strings.TrimSpace(last))]
 }
 
 // refusedRow returns the line of a refused row that has this userPrincipalName, employeeId or
@@ -726,7 +733,7 @@ func (im *importRun) softDeleteAbsent(ctx context.Context) error {
 			phrase.Count(im.unidentified, "row", "rows"))
 		return nil
 	}
-	if im.options.Cut != "" && !im.options.Force {
+	if im.options.CutReason != "" && !im.options.Force {
 		im.report.Refused, im.report.Forcible = "nobody was deleted: the file may have been cut off, so it does not show who is absent; check its last row", true
 		return nil
 	}
@@ -785,13 +792,13 @@ func (im *importRun) finishReport() ImportReport {
 		}
 		step := ImportStep{Line: p.line, Person: p.user, Outcome: p.outcome.String(), Changed: p.changed}
 		if p.outcome == created {
-			step.Person.ObjectID = "" // a dry run does not know it
+			step.Person.ObjectID = "" // a dry run has not created the user, so it has no id
 		}
 		im.report.Steps = append(im.report.Steps, step)
 	}
 	for i := range im.report.Errors {
 		e := &im.report.Errors[i]
-		if e.Flag == withoutObjectIDs && im.options.Columns[attrObjectID] != "" {
+		if e.Flag == ignoreObjectIDsFlag && im.options.Columns[attrObjectID] != "" {
 			e.Flag = fmt.Sprintf("--ignore-columns %q", im.options.Columns[attrObjectID])
 		}
 		e.Column = cmp.Or(im.options.Columns[e.Column], e.Column)
@@ -804,7 +811,8 @@ func (im *importRun) finishReport() ImportReport {
 	return im.report
 }
 
-// percentRoundedUp is rounded up, so that it is above 10 exactly when the rule says so.
+// percentRoundedUp returns n as a percentage of of. It rounds up, so that the result is above 10
+// exactly when n is more than 10 % of of.
 func percentRoundedUp(n, of int) int {
 	if of == 0 {
 		return 100

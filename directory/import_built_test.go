@@ -20,7 +20,7 @@ func importBuilt(t *testing.T, h *directory.Handle, text string, o directory.Imp
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Columns, o.Cut = file.ColumnNames(), file.Cut
+	o.Columns, o.CutReason = file.ColumnNames(), file.CutReason
 	report, err := h.Import(t.Context(), file.Rows, o)
 	if err != nil {
 		t.Fatal(err)

@@ -11,28 +11,28 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// entry is a row of the file and what the plan knows about it.
+// entry is a row of the file, together with what the plan finds out about the row.
 type entry struct {
 	row      Row
 	objectID string          // the object id; "" if the row has no usable one
-	employee string          // the employeeKey; "" if the row has no usable one
+	employee string          // the result of employeeKey; "" if the row has no usable employeeId
 	name     string          // the folded userPrincipalName; "" if the row has no usable one
 	person   *person         // the user that the row is about; nil for a new one
 	kept     map[string]bool // attributes that stay as they are because the row's value is a problem
 	refused  bool            // the row changes nothing
-	byName   bool            // the person was found by the name alone
+	byName   bool            // the person was found only by the name
 	problems []RowError
 }
 
 func (e *entry) line() int { return e.row.Line }
 
-// problem reports one value of the row, which is then left out.
+// problem reports a problem with one value of the row. That value is then left out.
 func (e *entry) problem(attribute, format string, args ...any) {
 	e.kept[attribute] = true
 	e.problems = append(e.problems, RowError{Line: e.line(), Column: attribute, Detail: fmt.Sprintf(format, args...)})
 }
 
-// refuse reports the whole row, which then changes nothing.
+// refuse reports a problem with the whole row. The row then changes nothing.
 func (e *entry) refuse(attribute, format string, args ...any) {
 	e.refused = true
 	e.problem(attribute, format, args...)
@@ -57,12 +57,12 @@ func (e *entry) nameGained() string {
 // does not matter.
 type plan struct {
 	*userRegister
-	directory string
-	entries   []*entry
-	twice     []DuplicateRow
-	nameless  int
-	byPerson  map[*person]*entry // rows that are not refused
-	employed  map[string]bool    // employeeKeys that the file has
+	directory  string
+	entries    []*entry
+	duplicates []DuplicateRow
+	nameless   int
+	byPerson   map[*person]*entry // the row of each person, without refused rows
+	employed   map[string]bool    // the employeeKeys that are in the file
 }
 
 // newPlan finds the user of each row: by objectId, else by employeeId, else by userPrincipalName.
@@ -81,7 +81,7 @@ func newPlan(directory string, r *userRegister, rows []Row) *plan {
 	p.refuseSharedKeys(attrObjectID, func(e *entry) string { return e.objectID })
 	p.refuseSharedKeys(attrEmployeeID, func(e *entry) string {
 		if e.kept[attrEmployeeID] || e.person != nil && e.person.employee == e.employee {
-			return "" // the key is not given or not new
+			return "" // the row has no such key, or does not change the key
 		}
 		return e.employee
 	})
@@ -90,13 +90,13 @@ func newPlan(directory string, r *userRegister, rows []Row) *plan {
 	return p
 }
 
-// readRows takes the keys out of the rows. Rows whose values are all the same count once.
+// readRows reads the keys of each row. Rows whose values are all the same count as one.
 func (p *plan) readRows(rows []Row) {
 	seen := map[string]int{}
 	for _, row := range rows {
-		text := rowText(row) + row.Built
+		text := rowText(row) + row.BuiltFrom
 		if first, ok := seen[text]; ok {
-			p.twice = append(p.twice, DuplicateRow{Line: row.Line, Of: first})
+			p.duplicates = append(p.duplicates, DuplicateRow{Line: row.Line, RepeatsLine: first})
 			continue
 		}
 		seen[text] = row.Line
@@ -162,8 +162,8 @@ func (p *plan) readKeys(row Row) *entry {
 	return e
 }
 
-// commentValue returns the value with which a row begins if it looks like a comment: it begins with #
-// and no key of the row is valid.
+// commentValue returns the row's first value if the row looks like a comment: the value begins with
+// #, and no key of the row is valid.
 func (p *plan) commentValue(row Row) (column, text string) {
 	for _, name := range []string{attrObjectID, attrEmployeeID, attrUPN} {
 		v := strings.TrimSpace(row.Values[name])
@@ -177,7 +177,7 @@ func (p *plan) commentValue(row Row) (column, text string) {
 	return column, text
 }
 
-// singleValueHint reports that a row with only one value may not be a user at all.
+// singleValueHint returns a hint for a row with only one value, which may not be a user at all.
 func (e *entry) singleValueHint() string {
 	n := 0
 	for _, text := range e.row.Values {
@@ -207,7 +207,7 @@ func (p *plan) readName(e *entry, text string) {
 	e.name = name
 }
 
-// String describes a person so that a reader can tell two of the same name apart.
+// String describes a person so that a reader can tell apart two people of the same name.
 func (p *person) String() string {
 	text := p.displayName + " (" + p.upn
 	if p.employeeID != "" {
@@ -220,9 +220,9 @@ func (p *person) String() string {
 	return text + ")"
 }
 
-const withoutObjectIDs = "--ignore-columns objectId"
+const ignoreObjectIDsFlag = "--ignore-columns objectId"
 
-// findByKey finds the user by objectId or employeeId. The name does not matter.
+// findByKey finds the user by objectId or employeeId, whatever the row's userPrincipalName.
 func (p *plan) findByKey(e *entry) {
 	holders := p.employees[e.employee]
 	if e.objectID != "" {
@@ -231,7 +231,7 @@ func (p *plan) findByKey(e *entry) {
 		case e.person == nil && len(holders) > 0:
 			e.refuse(attrObjectID, "directory %s has no user with objectId %s, but employeeId %s belongs to %s; correct one of the two, or leave out the object ids of another directory",
 				p.directory, e.objectID, e.givenValue(attrEmployeeID), holders[0])
-			e.problems[len(e.problems)-1].Flag = withoutObjectIDs
+			e.problems[len(e.problems)-1].Flag = ignoreObjectIDsFlag
 		case e.person == nil || e.employee == "" || e.employee == e.person.employee:
 		case len(withoutPerson(holders, e.person)) > 0:
 			e.refuse(attrEmployeeID, "objectId names %s, but employeeId %s belongs to %s; correct one of the two", e.person, e.givenValue(attrEmployeeID), withoutPerson(holders, e.person)[0])
@@ -239,13 +239,13 @@ func (p *plan) findByKey(e *entry) {
 	} else if len(holders) > 0 {
 		e.person = p.pickHolder(e, holders)
 	}
-	if e.person != nil && e.row.Built != "" {
+	if e.person != nil && e.row.BuiltFrom != "" {
 		e.row.Values = maps.Clone(e.row.Values)
 		delete(e.row.Values, attrUPN)
 		e.name = ""
 	}
 	if e.person != nil && e.name != "" && e.name != e.person.name {
-		// Another user has this name; it was stored before invisible characters were refused.
+		// The name belongs to another user. It was stored before invisible characters were refused.
 		if err := checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrUPN: e.givenValue(attrUPN)}}, attrUPN); err != nil {
 			e.name = ""
 			e.problem(attrUPN, "%v", err)
@@ -253,8 +253,8 @@ func (p *plan) findByKey(e *entry) {
 	}
 }
 
-// pickHolder chooses among the users with the row's employeeId. It prefers users that are not deleted,
-// then the one that also has the row's name.
+// pickHolder chooses one of the users that have the row's employeeId. It prefers users that are not
+// deleted. Among those it prefers the user that also has the row's name.
 func (p *plan) pickHolder(e *entry, holders []*person) *person {
 	if living := notDeleted(holders); len(living) > 0 {
 		holders = living
@@ -275,8 +275,8 @@ func (e *entry) givenValue(attribute string) string {
 	return strings.TrimSpace(e.row.Values[attribute])
 }
 
-// namesGivenUp returns the present names of users that other rows rename. Those rows find the user
-// by objectId or employeeId.
+// namesGivenUp returns the present names of users that the file renames. The rows of those users
+// find them by objectId or employeeId.
 func (p *plan) namesGivenUp() map[string]bool {
 	names := map[string]bool{}
 	for _, e := range p.entries {
@@ -300,7 +300,7 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 			e.problem(attrEmployeeID, "employeeId %s is %s in the directory, which was kept; a spreadsheet may have taken zeros away", e.givenValue(attrEmployeeID), holder.employeeID)
 		default:
 			advice := "For another person, choose another name or rename the first; if the number has changed, add the objectId to the row"
-			if e.row.Built != "" {
+			if e.row.BuiltFrom != "" {
 				advice = builtTwice
 			}
 			e.refuse(attrUPN, "userPrincipalName %s belongs to %s, but this row has employeeId %s. "+advice, e.givenValue(attrUPN), holder, e.givenValue(attrEmployeeID))
@@ -320,7 +320,7 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 	}
 }
 
-// builtTwice says what to do when a template builds the name of another person.
+// builtTwice is the advice when a template builds the name of another person.
 const builtTwice = "The name was built from other columns. Build it so that it tells the two people apart, with the employee number for example, or give this row a userPrincipalName of its own"
 
 func (p *plan) refuseNameless(e *entry) {
@@ -329,7 +329,7 @@ func (p *plan) refuseNameless(e *entry) {
 	}
 	switch {
 	case len(e.problems) > 0:
-		e.refused = true // the reason is a problem already
+		e.refused = true // a problem with the key was reported already
 	case e.employee != "":
 		e.refuse(attrUPN, "no user has employeeId %s, and the row has no userPrincipalName, which a new user needs%s", e.givenValue(attrEmployeeID), e.singleValueHint())
 	default:
@@ -337,7 +337,7 @@ func (p *plan) refuseNameless(e *entry) {
 	}
 }
 
-// refuseSharedKeys reports the keys that rows about different people want to have.
+// refuseSharedKeys reports keys that rows about different people would share.
 func (p *plan) refuseSharedKeys(attribute string, key func(*entry) string) {
 	wanting := map[string][]*entry{}
 	for _, e := range p.entries {
@@ -366,8 +366,8 @@ func samePerson(list []*entry) bool {
 	return !slices.ContainsFunc(list, func(e *entry) bool { return e.person == nil || e.person != list[0].person })
 }
 
-// mergeRows merges several rows about one user into one. Values on which they agree count; values
-// that differ are a problem of each row.
+// mergeRows merges several rows about one user into one. Values on which the rows agree are kept.
+// Values that differ become a problem of each row.
 func (p *plan) mergeRows() {
 	about := map[*person][]*entry{}
 	for _, e := range p.entries {
@@ -387,7 +387,7 @@ func (p *plan) mergeRows() {
 		p.byPerson[q] = first
 		differ := first.keepAgreed(list)
 		for _, e := range list {
-			first.objectID = cmp.Or(first.objectID, e.objectID) // the merged row must have every key that one of the rows has
+			first.objectID = cmp.Or(first.objectID, e.objectID) // the merged row must have every key that one of its rows has
 		}
 		for i, e := range list {
 			e.refused = e != first
@@ -399,16 +399,16 @@ func (p *plan) mergeRows() {
 				e.problems = append(e.problems, RowError{Line: e.line(), Detail: fmt.Sprintf(
 					"line %d is about the same user, %s, and differs in %s; a user has one row, so this was left as it is", other.line(), q, strings.Join(differ, ", "))})
 			} else if e != first {
-				p.twice = append(p.twice, DuplicateRow{Line: e.line(), Of: first.line()})
+				p.duplicates = append(p.duplicates, DuplicateRow{Line: e.line(), RepeatsLine: first.line()})
 			}
 		}
 	}
 }
 
-// refuseSameBuilt refuses rows that lead to one user only because their built names are equal: they
-// may be about different people. It returns the other rows.
+// refuseSameBuilt refuses rows that found the same user only because the names that were built for
+// them are equal. Such rows may be about different people. It returns the other rows.
 func refuseSameBuilt(q *person, list []*entry) []*entry {
-	built := func(e *entry) bool { return e.byName && e.row.Built != "" }
+	built := func(e *entry) bool { return e.byName && e.row.BuiltFrom != "" }
 	first := slices.IndexFunc(list, built)
 	if first < 0 || len(list) == 1 {
 		return list
@@ -425,8 +425,8 @@ func refuseSameBuilt(q *person, list []*entry) []*entry {
 	return slices.DeleteFunc(slices.Clone(list), func(e *entry) bool { return e.refused })
 }
 
-// keepAgreed keeps the values of an entry that no other row of its user contradicts, and returns the
-// names of the others.
+// keepAgreed keeps the values of an entry that no other row about the same user contradicts. It
+// returns the attributes of the other values.
 func (e *entry) keepAgreed(list []*entry) []string {
 	values := map[string]string{}
 	differ := map[string]bool{}
@@ -465,7 +465,7 @@ func (e *entry) keepAgreed(list []*entry) []string {
 func sameValue(name, a, b string) bool { return sameForm(name, a) == sameForm(name, b) }
 
 // settleNames refuses new names until no two users would end up with the same name. Each round
-// looks at all rows before it refuses any, so the outcome does not depend on their order.
+// looks at all rows before it refuses any. So the outcome does not depend on the order of the rows.
 func (p *plan) settleNames() {
 	for {
 		gaining := map[string][]*entry{}
@@ -491,8 +491,8 @@ func (p *plan) settleNames() {
 	}
 }
 
-// obstacle returns why a row cannot have the name it wants and what to do about it, or nil if it
-// can.
+// obstacle finds out why a row cannot give its user the name. It returns a function that reports
+// the reason and what to do, or nil if the row can.
 func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 	deny := func(format string, args ...any) func() {
 		return func() {
@@ -513,7 +513,7 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 		if p.byPerson[holder] != nil {
 			return deny("userPrincipalName %s belongs to %s, who keeps it", wanted, holder)
 		}
-		// The row may be about either of two people, so none of its values is safe.
+		// The row may be about either of two people. So none of its values may be written.
 		return func() {
 			switch {
 			case e.person != nil:
@@ -521,7 +521,7 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 			case e.objectID != "":
 				e.refuse(attrUPN, "directory %s has no user with objectId %s, but userPrincipalName %s belongs to %s; correct one of the two, or leave out the object ids of another directory",
 					p.directory, e.objectID, wanted, holder)
-				e.problems[len(e.problems)-1].Flag = withoutObjectIDs
+				e.problems[len(e.problems)-1].Flag = ignoreObjectIDsFlag
 			default:
 				e.refuse(attrUPN, "userPrincipalName %s belongs to another user, %s; choose another name", wanted, holder)
 			}
@@ -545,11 +545,11 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 	return p.obstacleOfRows(e, wanted, gaining, deny)
 }
 
-// obstacleOfRows is obstacle for several rows that want one name.
+// obstacleOfRows is like obstacle, for several rows that want the same name.
 func (p *plan) obstacleOfRows(e *entry, wanted string, gaining []*entry, deny func(string, ...any) func()) func() {
 	for _, other := range gaining {
 		if other != e {
-			if e.row.Built != "" {
+			if e.row.BuiltFrom != "" {
 				return deny("line %d has userPrincipalName %s as well; a name belongs to one user. "+builtTwice, other.line(), wanted)
 			}
 			return deny("line %d has userPrincipalName %s as well; a name belongs to one user", other.line(), wanted)
@@ -558,7 +558,7 @@ func (p *plan) obstacleOfRows(e *entry, wanted string, gaining []*entry, deny fu
 	return nil
 }
 
-// isRenamed reports whether a row gives the user another name.
+// isRenamed reports whether some row gives the user another name.
 func (p *plan) isRenamed(q *person) bool {
 	e := p.byPerson[q]
 	if e == nil {
@@ -568,8 +568,8 @@ func (p *plan) isRenamed(q *person) bool {
 	return name != "" && name != q.name
 }
 
-// groupUnits groups the rows that must be written together because one takes the name that another gives
-// up. Groups are in the order of their first lines.
+// groupUnits groups rows that must be written together, because one takes the name that another
+// gives up. The groups are in the order of their first lines.
 func (p *plan) groupUnits() [][]*entry {
 	root := map[*entry]*entry{}
 	find := func(e *entry) *entry {

@@ -14,7 +14,7 @@ func importText(t *testing.T, h *directory.Handle, text string, o directory.File
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := h.Import(t.Context(), file.Rows, directory.ImportOptions{Columns: file.ColumnNames(), Cut: file.Cut})
+	report, err := h.Import(t.Context(), file.Rows, directory.ImportOptions{Columns: file.ColumnNames(), CutReason: file.CutReason})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestImport_of_rows_that_mean_the_same(t *testing.T) {
 	t.Parallel()
 	h, m := world(start{"ada", "", ""})
 	report := importText(t, h, "userPrincipalName,surname,accountEnabled\neva@contoso.example,Berg,ja\nEva@contoso.example ,Berg,TRUE\nADA@contoso.example,Lund,yes\nada@contoso.example, Lund ,1\n", directory.FileOptions{})
-	if report.Created != 1 || report.Updated != 1 || len(report.Errors) != 0 || len(report.Duplicates) != 2 || report.Duplicates[0] != (directory.DuplicateRow{Line: 3, Of: 2}) {
+	if report.Created != 1 || report.Updated != 1 || len(report.Errors) != 0 || len(report.Duplicates) != 2 || report.Duplicates[0] != (directory.DuplicateRow{Line: 3, RepeatsLine: 2}) {
 		t.Errorf("got %+v", report)
 	}
 	if got := m.people(); len(got) != 2 {

@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Member is a direct member of a group: a user or another group. Only the field of its Kind is
-// filled.
+// Member is a direct member of a group: a user or another group. Only the field for its Kind is
+// set.
 type Member struct {
 	Kind  Kind
 	User  User
@@ -44,13 +44,13 @@ func (m Member) sortKey() string {
 
 // MemberQuery selects direct members of a group, sorted by display name.
 type MemberQuery struct {
-	Search string // words, as in UserQuery and GroupQuery
+	Search string // words to search for, as in UserQuery and GroupQuery
 	Kind   Kind   // selects only users or only groups; empty means both
 	After  Cursor
 	Limit  int // 50 when zero, 500 at most
 }
 
-// MemberPage is one page of members. More reports that another page begins after Next.
+// MemberPage is one page of members. If More is true, another page begins after Next.
 type MemberPage struct {
 	Members []Member
 	More    bool
@@ -116,24 +116,27 @@ func (h *Handle) CountMembers(ctx context.Context, group string) (MemberCounts, 
 	return h.store.CountMembers(ctx, h.Directory.ID, strings.ToLower(group))
 }
 
-// memberName names a user or group in an event.
+// memberName describes a user or group in an event about a membership.
 type memberName struct {
 	kind     Kind
 	objectID string
-	who      string
+	label    string
 }
 
-// AddMembers adds users and groups to a group and returns how many were not members before. It
-// writes a few hundred in each transaction; a membership is one row and one event, whatever the
-// size of the group. It returns an error at the first id that is neither a user nor a group of the
-// directory; the transactions before that stay. As in Entra, groups may be members of each other in
-// a circle, and a group cannot be its own member; see NestingWarning.
+// AddMembers adds users and groups to a group. It returns how many were not members before. A
+// membership is one row and one event, whatever the size of the group.
+//
+// Each transaction adds a few hundred. At the first id that is neither a user nor a group of the
+// directory, AddMembers returns an error. What earlier transactions added stays.
+//
+// As in Entra, groups may be members of each other in a circle, and a group cannot be its own
+// member; see NestingWarning.
 func (h *Handle) AddMembers(ctx context.Context, group string, objectIDs []string, actor string) (int, error) {
 	return h.eachMember(ctx, group, objectIDs, false, h.addMember(ctx, actor))
 }
 
-// RemoveMembers removes users and groups from a group and returns how many were members. It writes
-// like AddMembers.
+// RemoveMembers removes users and groups from a group. It returns how many were members. It splits
+// the work into transactions as AddMembers does.
 func (h *Handle) RemoveMembers(ctx context.Context, group string, objectIDs []string, actor string) (int, error) {
 	return h.eachMember(ctx, group, objectIDs, false, h.removeMember(ctx, actor))
 }
@@ -145,12 +148,12 @@ func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 	return func(tx Tx, g Group, m Member) (bool, error) {
 		name := memberNameOf(m)
 		if m.User.IsDeleted() || m.Group.IsDeleted() {
-			return false, conflict("", "%s is deleted", name.who).Advise("restore it first")
+			return false, conflict("", "%s is deleted", name.label).Advise("restore it first")
 		}
 		if name.objectID == g.ObjectID {
 			return false, invalid("", "a group cannot be a member of itself")
 		}
-		now := h.nowInMicros()
+		now := h.nowToMicrosecond()
 		did, err := tx.AddMember(ctx, g.ObjectID, m.Kind, name.objectID, now)
 		if err != nil || !did {
 			return false, err
@@ -161,7 +164,7 @@ func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 
 func (h *Handle) removeMember(ctx context.Context, actor string) memberChange {
 	return func(tx Tx, g Group, m Member) (bool, error) {
-		name, now := memberNameOf(m), h.nowInMicros()
+		name, now := memberNameOf(m), h.nowToMicrosecond()
 		did, err := tx.RemoveMember(ctx, g.ObjectID, name.objectID, now)
 		if err != nil || !did {
 			return false, err
@@ -177,7 +180,8 @@ func memberNameOf(m Member) memberName {
 	return memberName{UserKind, m.User.ObjectID, m.User.description()}
 }
 
-// eachMember makes a change for each object id, or with dryRun only tries it.
+// eachMember calls one for each object id, in transactions. With dryRun it rolls the transactions
+// back.
 func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []string, dryRun bool, one memberChange) (int, error) {
 	total := 0
 	for batch := range slices.Chunk(objectIDs, batchRows) {
@@ -239,7 +243,7 @@ func (h *Handle) recordMember(ctx context.Context, tx Tx, name string, g Group, 
 	if name == event.GroupMemberRemoved {
 		text = " was removed from group " + g.DisplayName()
 	}
-	who := m.who
+	who := m.label
 	if m.kind == GroupKind {
 		who = "Group" + strings.TrimPrefix(who, "group")
 	}
@@ -249,15 +253,15 @@ func (h *Handle) recordMember(ctx context.Context, tx Tx, name string, g Group, 
 	})
 }
 
-// leaveGroups removes what is about to be purged from its groups, so that everyone who reads the
-// events knows that it left them.
+// leaveGroups removes a user or group that is about to be purged from its groups. It writes the
+// events from which readers learn this.
 func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor string) error {
 	groups, err := tx.GroupsOf(ctx, m.objectID)
 	if err != nil {
 		return err
 	}
 	for _, g := range groups {
-		now := h.nowInMicros()
+		now := h.nowToMicrosecond()
 		if _, err := tx.RemoveMember(ctx, g.ObjectID, m.objectID, now); err != nil {
 			return err
 		}
@@ -268,11 +272,11 @@ func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor str
 	return nil
 }
 
-// maxNesting is how many groups NestingWarning looks at.
+// maxNesting is how many groups NestingWarning follows at most.
 const maxNesting = 1_000
 
-// NestingWarning says in a sentence that groups are members of each other in a circle, if the group
-// is, directly or through others, a member of itself; "" if it is not.
+// NestingWarning returns a sentence if the group is a member of itself, directly or through other
+// groups. Otherwise it returns "".
 func (h *Handle) NestingWarning(ctx context.Context, group string) (string, error) {
 	start := strings.ToLower(group)
 	seen, next := map[string]bool{}, []string{start}

@@ -12,14 +12,15 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// person holds what an import must know about every user: the values that identify it.
+// person holds the values that identify a user. An import holds one for every user of the
+// directory.
 type person struct {
 	objectID    string
 	upn         string
 	name        string // folded userPrincipalName
 	displayName string
 	employeeID  string
-	employee    string // the form in which employeeIds are compared
+	employee    string // the employeeID in the form in which employeeIds are compared
 	deleted     time.Time
 }
 
@@ -33,7 +34,8 @@ func (p *person) person() Person {
 // spaces.
 func employeeKey(text string) string { return scim.Fold(strings.TrimSpace(text)) }
 
-// looseEmployeeKey is employeeKey without leading zeros, which a spreadsheet may have removed.
+// looseEmployeeKey returns an employeeKey without leading zeros. A spreadsheet may have removed
+// such zeros.
 func looseEmployeeKey(key string) string {
 	key = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || visible.IsInvisible(r) {
@@ -54,7 +56,7 @@ type userRegister struct {
 	live      map[string]*person   // users that are not deleted, by folded userPrincipalName
 	deleted   map[string][]*person // deleted users by folded userPrincipalName, the last deleted one first
 	employees map[string][]*person // all users by employeeKey, including deleted ones
-	loose     map[string][]*person // all users by looseEmployeeKey, including deleted ones
+	loose     map[string][]*person // all users by the result of looseEmployeeKey, including deleted ones
 }
 
 func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {
@@ -81,7 +83,7 @@ func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {
 
 func (r *userRegister) add(u User) {
 	if r.byID[u.ObjectID] != nil {
-		return // deleted between the two lists
+		return // the user was deleted while the list of users was read
 	}
 	p := &person{objectID: u.ObjectID, upn: u.UPN(), name: u.FoldedUPN(), displayName: u.DisplayName(), employeeID: u.Text(attrEmployeeID), deleted: u.Deleted}
 	p.employee = employeeKey(p.employeeID)

@@ -14,23 +14,24 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// AppRole is a role of an application. Every assignment has one.
+// AppRole is a role of an application. Every assignment has exactly one role.
 type AppRole struct {
 	ID          string
 	Value       string // the value that the application gets
 	DisplayName string
 	Description string
-	Enabled     bool // whether the role can be given; users who have it keep it in any case
+	Enabled     bool // whether the role can be assigned; users that have the role keep it in any case
 }
 
-// DefaultAccess is the role of assignments that have no other. Every application has it, it has no
-// value, and it cannot be changed. The id is Entra's.
+// DefaultAccess is the role of assignments that have no other role. Every application has it. It
+// has no value, and it cannot be changed. Its id is the one that Entra uses.
 var DefaultAccess = AppRole{ID: "00000000-0000-0000-0000-000000000000", DisplayName: "Default Access", Description: "Assigned, without a role of the application's own", Enabled: true}
 
 // FoldedValue is the form in which two values are compared.
 func (r AppRole) FoldedValue() string { return scim.Fold(r.Value) }
 
-// assignmentText returns the role as appRoleAssignments holds it: the JSON text that Entra sends.
+// assignmentText returns the role as a value of the attribute appRoleAssignments. That is the JSON
+// text that Entra sends.
 func (r AppRole) assignmentText() string {
 	text, err := json.Marshal(struct {
 		ID          string `json:"id"`
@@ -38,18 +39,19 @@ func (r AppRole) assignmentText() string {
 		DisplayName string `json:"displayName"`
 	}{r.ID, r.Value, r.DisplayName})
 	if err != nil {
-		return "" // strings always encode
+		return "" // cannot happen: strings always encode
 	}
 	return string(text)
 }
 
-// Roles lists an application's own roles by display name. Default Access is not among them.
+// Roles lists the roles that an application defines, by display name. Default Access is not in the
+// list.
 func (h *Handle) Roles(ctx context.Context, application string) ([]AppRole, error) {
 	return h.store.Roles(ctx, h.Directory.ID, application)
 }
 
-// Role finds a role of an application by its id, its value or its display name, in any case.
-// Default Access is found as well. The error lists the roles that there are.
+// Role finds a role of an application by its id, its value or its display name, in any case. It
+// also finds Default Access. The error lists the roles that exist.
 func (h *Handle) Role(ctx context.Context, a Application, name string) (AppRole, error) {
 	own, err := h.Roles(ctx, a.ID)
 	if err != nil {
@@ -73,7 +75,7 @@ func (h *Handle) Role(ctx context.Context, a Application, name string) (AppRole,
 	return AppRole{}, notFound("%s has no role %q", a.Name, name).Advise("%s", suggestName(name, names))
 }
 
-// CountRole counts the users and groups whose own assignment has a role.
+// CountRole counts the users and groups whose direct assignment has a role.
 func (h *Handle) CountRole(ctx context.Context, application, role string) (int, error) {
 	return h.store.CountRole(ctx, h.Directory.ID, application, role)
 }
@@ -102,8 +104,8 @@ func checkRole(r AppRole) (AppRole, error) {
 	return r, nil
 }
 
-// PutRole creates a role of an application, or replaces the one with r.ID. It assigns an ID if it
-// is empty. It reports whether anything changed.
+// PutRole creates a role of an application, or replaces the role with r.ID. If that id is empty, it
+// assigns one. It reports whether anything changed.
 func (h *Handle) PutRole(ctx context.Context, application string, r AppRole, actor string) (AppRole, bool, error) {
 	r, err := checkRole(r)
 	if err != nil {

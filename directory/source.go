@@ -54,13 +54,13 @@ func SourceAttribute(name string) (Attribute, bool) {
 // SourceNames returns the names of the attributes of users that mappings can read.
 func SourceNames() []string { return append(AttributeNames(), attrOriginalUPN, attrAppRoleAssignments) }
 
-// HasAlways reports whether every user has a value for this attribute.
+// HasAlways reports whether every user has a value for the attribute.
 func (a Attribute) HasAlways() bool {
 	return a.Name == attrObjectID || a.Name == attrUPN || a.Name == attrAccountEnabled
 }
 
-// withoutGuestSuffix returns a guest's name as Entra gives it to mappings: alias_domain#EXT#@tenant
-// becomes alias@domain.
+// withoutGuestSuffix returns a guest's userPrincipalName as Entra gives it to mappings:
+// alias_domain#EXT#@tenant becomes alias@domain.
 func withoutGuestSuffix(upn string) string {
 	name, _, guest := strings.Cut(upn, "#EXT#@")
 	i := strings.LastIndexByte(name, '_')
@@ -84,8 +84,8 @@ type SnapshotQuery struct {
 	Limit        int    // 500 when zero
 }
 
-// Snapshot lists users by object id, soft-deleted ones included. A page shorter than the limit is
-// the last.
+// Snapshot lists users by object id, including soft-deleted ones. A page shorter than the limit is
+// the last page.
 func (h *Handle) Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error) {
 	if q.Limit <= 0 {
 		q.Limit = batchRows
@@ -100,8 +100,8 @@ func (h *Handle) Object(ctx context.Context, app, objectID string) (Object, erro
 	return o, h.userNotFound(err, objectID)
 }
 
-// Objects reads several users for an application, in no order. Those that never existed or were
-// deleted permanently are not in it.
+// Objects reads several users for an application, in no particular order. Users that never existed
+// or were deleted permanently are left out.
 func (h *Handle) Objects(ctx context.Context, app string, objectIDs []string) ([]Object, error) {
 	lower := make([]string, len(objectIDs))
 	for i, id := range objectIDs {
@@ -110,9 +110,9 @@ func (h *Handle) Objects(ctx context.Context, app string, objectIDs []string) ([
 	return h.store.Objects(ctx, h.Directory.ID, app, lower)
 }
 
-// Progress is how far someone has read the changes. The zero value is before the first change.
+// Progress says how far a reader has read the changes. The zero value is before the first change.
 type Progress struct {
-	Position event.Position // everything up to it was read
+	Position event.Position // all changes up to this position were read
 	// Within is the last object id that was read of the event that follows Position, if that event
 	// concerns more objects than one page holds; otherwise it is "".
 	Within string
@@ -136,12 +136,12 @@ func ParseProgress(text string) (Progress, error) {
 	return Progress{Position: p, Within: within}, err
 }
 
-// Changes names users that changed. Continue at Progress once they are done. More reports that
-// there may be more.
+// Changes lists users that changed. When the caller has processed them, it continues at Progress.
+// If More is true, there may be more changes.
 type Changes struct {
 	ObjectIDs []string          // the object ids, each once, in the order of their first change
 	Origins   map[string]Origin // by object id
-	Ended     []string          // causes of which no change follows
+	Ended     []string          // ids of imports that have ended: no more changes of theirs follow
 	Progress  Progress
 	More      bool
 }
@@ -168,7 +168,7 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 	}
 	groups := assignedGroups{Handle: h, app: app, known: map[string]bool{}}
 	for i, e := range events {
-		what, err := groups.concerned(ctx, e)
+		what, err := groups.usersAffectedBy(ctx, e)
 		if err != nil {
 			return Changes{}, fmt.Errorf("read event %v: %w", e.Position, err)
 		}
@@ -204,15 +204,16 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 	return c, nil
 }
 
-// concernedUsers says which users an event concerns: one user, everyone who is or was a direct member of a
-// group, or everyone who has a role of the application.
-type concernedUsers struct{ user, group, role string }
+// affectedUsers says which users an event affects: one user, everyone who is or was a direct
+// member of a group, or everyone who has a role of the application.
+type affectedUsers struct{ user, group, role string }
 
-// assignedGroups remembers which groups are, or were, assigned to an application.
+// assignedGroups finds out which groups are or were assigned to an application. It remembers the
+// answers.
 type assignedGroups struct {
 	*Handle
 	app   string
-	known map[string]bool
+	known map[string]bool // the answers so far, by group id
 }
 
 func (g assignedGroups) has(ctx context.Context, group string) (bool, error) {
@@ -226,7 +227,7 @@ func (g assignedGroups) has(ctx context.Context, group string) (bool, error) {
 	return has, err
 }
 
-func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concernedUsers, err error) {
+func (g assignedGroups) usersAffectedBy(ctx context.Context, e event.Event) (c affectedUsers, err error) {
 	switch e.Name {
 	case event.AssignmentAdded, event.AssignmentRemoved, event.AssignmentChanged:
 		var d event.Assignment
@@ -234,9 +235,9 @@ func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concern
 			return c, err
 		}
 		if d.Kind == string(GroupKind) {
-			return concernedUsers{group: e.Subject}, nil
+			return affectedUsers{group: e.Subject}, nil
 		}
-		return concernedUsers{user: e.Subject}, nil
+		return affectedUsers{user: e.Subject}, nil
 	case event.GroupMemberAdded, event.GroupMemberRemoved:
 		var d event.GroupMember
 		if err := json.Unmarshal(e.Data, &d); err != nil || d.Kind != string(UserKind) {
@@ -258,7 +259,7 @@ func (g assignedGroups) concerned(ctx context.Context, e event.Event) (c concern
 		if err := json.Unmarshal(e.Data, &d); err != nil || e.Subject != g.app {
 			return c, err
 		}
-		return concernedUsers{role: d.Role}, nil
+		return affectedUsers{role: d.Role}, nil
 	}
 	if strings.HasPrefix(e.Name, "user.") {
 		c.user = e.Subject
@@ -306,8 +307,8 @@ func GroupSourceAttribute(name string) (Attribute, bool) {
 	return Attribute{Name: a.Name, Label: a.Label, Type: String}, ok && a.Name == name
 }
 
-// GroupSnapshot lists groups by object id, soft-deleted ones included. A page shorter than the limit
-// is the last.
+// GroupSnapshot lists groups by object id, including soft-deleted ones. A page shorter than the
+// limit is the last page.
 func (h *Handle) GroupSnapshot(ctx context.Context, q SnapshotQuery) ([]GroupObject, error) {
 	if q.Limit <= 0 {
 		q.Limit = batchRows
@@ -322,11 +323,11 @@ func (h *Handle) GroupObject(ctx context.Context, app, objectID string) (GroupOb
 	return o, h.groupNotFound(err, objectID)
 }
 
-// Edge is a membership, or the change of one.
+// Edge is a membership of a group, or the change of one.
 type Edge struct {
 	Group, Member string
 	Kind          Kind // the kind of the member
-	Present       bool // the member was added, or came back with a restore; otherwise it was removed or deleted
+	Present       bool // true if the member was added, or came back with a restore; false if it was removed or deleted
 	Position      event.Position
 	Cause         string // the id of the import that made the change; "" if it is a single one, or from MemberIDs
 }
@@ -351,8 +352,8 @@ func (h *Handle) GroupsOf(ctx context.Context, objectID string) ([]string, error
 	return h.store.GroupsWith(ctx, h.Directory.ID, strings.ToLower(objectID))
 }
 
-// GroupChanges names groups that changed, and memberships that did. Continue at Position once they
-// are done. More reports that there may be more.
+// GroupChanges lists groups that changed, and memberships that changed. When the caller has
+// processed them, it continues at Position. If More is true, there may be more changes.
 type GroupChanges struct {
 	ObjectIDs []string          // groups that were created, changed or deleted, or whose assignment changed; each once
 	Origins   map[string]Origin // where the changes of these groups come from, by object id
@@ -416,7 +417,8 @@ func (c *GroupChanges) read(ctx context.Context, h *Handle, app string, e event.
 	return nil
 }
 
-// memberships adds an edge for each group of a user or group that was deleted or restored.
+// memberships adds a change of membership for each group of a user or group that was deleted or
+// restored.
 func (c *GroupChanges) memberships(ctx context.Context, h *Handle, e event.Event, kind Kind, present bool) error {
 	return h.EachGroup(ctx, GroupQuery{HasMember: e.Subject}, func(g Group) error {
 		c.Edges = append(c.Edges, Edge{Group: g.ObjectID, Member: e.Subject, Kind: kind, Present: present, Position: e.Position, Cause: e.Cause})

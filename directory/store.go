@@ -7,59 +7,61 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Store keeps directories. Every method takes the directory's id, and answers refusal.NotFound if
-// it finds nothing.
+// Store keeps directories. Every method takes the directory's id. It returns refusal.NotFound if it
+// finds nothing.
 type Store interface {
 	Directories(ctx context.Context) ([]Directory, error)
 	Directory(ctx context.Context, id ID) (Directory, error)
 	DirectoryByName(ctx context.Context, name string) (Directory, error)
-	// CreateDirectory answers refusal.Taken when the name is taken.
+	// CreateDirectory returns refusal.Taken if another directory has the name.
 	CreateDirectory(ctx context.Context, d Directory, e event.Event) error
-	// RenameDirectory answers refusal.Taken when the name is taken.
+	// RenameDirectory returns refusal.Taken if another directory has the name.
 	RenameDirectory(ctx context.Context, id ID, name string, e event.Event) error
 	SetDefaultDomain(ctx context.Context, id ID, domain string, e event.Event) error
-	// DeleteDirectory removes the directory, its users, its applications and their provisioning,
-	// and appends the event made from what it counted.
+	// DeleteDirectory removes the directory, its users, its applications and their provisioning. It
+	// counts them, and appends the event that deleted makes from the counts.
 	DeleteDirectory(ctx context.Context, id ID, deleted func(Contents) event.Event) error
-	// Contents counts what a directory holds, or one application of it.
+	// Contents counts what a directory holds, or what one application of it holds.
 	Contents(ctx context.Context, d ID, application string) (Contents, error)
 
 	User(ctx context.Context, d ID, objectID string) (User, error)
 	// UserByUPN finds a user that is not deleted by the folded userPrincipalName.
 	UserByUPN(ctx context.Context, d ID, foldedUPN string) (User, error)
-	// Users lists by (SortKey, ObjectID). Search holds folded words, all of which must occur in the
-	// user's SearchText.
+	// Users lists users, ordered by SortKey and ObjectID. The words of q.Search are folded, and all
+	// of them must occur in the user's SearchText.
 	Users(ctx context.Context, d ID, q UserQuery) ([]User, error)
 	CountUsers(ctx context.Context, d ID) (Counts, error)
-	// CountFound counts the users that a query selects, whatever its Limit.
+	// CountFound counts the users that a query selects. It ignores the query's Limit.
 	CountFound(ctx context.Context, d ID, q UserQuery) (int, error)
 
 	Group(ctx context.Context, d ID, objectID string) (Group, error)
-	// GroupsNamed returns the groups with a sort key, soft-deleted ones or others, at most 100.
+	// GroupsNamed returns at most 100 groups with a sort key: the soft-deleted ones, or the others.
 	GroupsNamed(ctx context.Context, d ID, sortKey string, deleted bool) ([]Group, error)
-	// GroupsLookingLike returns the groups with a look that are not deleted, at most 100.
+	// GroupsLookingLike returns at most 100 groups that are not deleted and whose Group.Look is
+	// look.
 	GroupsLookingLike(ctx context.Context, d ID, look string) ([]Group, error)
-	// Groups lists by (SortKey, ObjectID), as Users does.
+	// Groups lists groups, ordered by SortKey and ObjectID. It searches as Users does.
 	Groups(ctx context.Context, d ID, q GroupQuery) ([]Group, error)
 	CountGroups(ctx context.Context, d ID, q GroupQuery) (int, error)
-	// Members returns the first q.Limit users and the first q.Limit groups after q.After, as far as
-	// q.Kind allows.
+	// Members returns the first q.Limit users and the first q.Limit groups that follow q.After. If
+	// q.Kind is set, it returns only users or only groups.
 	Members(ctx context.Context, d ID, group string, q MemberQuery) ([]Member, error)
 	CountMembers(ctx context.Context, d ID, group string) (MemberCounts, error)
 
 	Applications(ctx context.Context, d ID) ([]Application, error)
-	// AssignmentsOf returns those of a user or group by application, its own first. Assignments
-	// through deleted groups are left out.
+	// AssignmentsOf returns the assignments of a user or group, ordered by application. In each
+	// application the direct assignment comes first. Assignments through deleted groups are left
+	// out.
 	AssignmentsOf(ctx context.Context, d ID, objectID string) ([]Assignment, error)
 	CountAssignments(ctx context.Context, d ID, application string) (int, error)
 	RolesOf(ctx context.Context, d ID, application string, objectIDs []string) (map[string]AppRole, error)
 	Roles(ctx context.Context, d ID, application string) ([]AppRole, error)
 	CountRole(ctx context.Context, d ID, application, role string) (int, error)
 
-	// Snapshot lists by object id, deleted users included.
+	// Snapshot lists users by object id, including soft-deleted ones.
 	Snapshot(ctx context.Context, d ID, q SnapshotQuery) ([]Object, error)
 	Object(ctx context.Context, d ID, application, objectID string) (Object, error)
-	// Objects returns the users with these ids that exist, in no order.
+	// Objects returns those of the users with these ids that exist, in no particular order.
 	Objects(ctx context.Context, d ID, application string, objectIDs []string) ([]Object, error)
 	GroupSnapshot(ctx context.Context, d ID, q SnapshotQuery) ([]GroupObject, error)
 	GroupObject(ctx context.Context, d ID, application, objectID string) (GroupObject, error)
@@ -72,18 +74,18 @@ type Store interface {
 	// WasAssigned reports whether a group is assigned to an application, or was as long ago as events
 	// are kept.
 	WasAssigned(ctx context.Context, d ID, application, group string) (bool, error)
-	// AffectedUsers lists users by object id: those who are direct members of a group, or were as
-	// long ago as events are kept; or, if role is not empty, those who have a role of an
-	// application.
+	// AffectedUsers lists the ids of users, in order. If role is set, these are the users with that
+	// role of the application. Otherwise they are the direct members of a group, now or as long ago
+	// as events are kept.
 	AffectedUsers(ctx context.Context, d ID, application, group, role, after string, limit int) ([]string, error)
 	// Events reads the directory's events after a position, oldest first.
 	Events(ctx context.Context, d ID, after event.Position, limit int) ([]event.Event, error)
 	// LastEvent returns the newest position before which no event can appear any more.
 	LastEvent(ctx context.Context, d ID) (event.Position, error)
-	// Cause returns what is known of an import; the zero CauseInfo if there is none. Update notes it for
-	// the cause of its context.
+	// Cause returns the description and times of an import, or the zero CauseInfo if there is none.
+	// Update records them for the import named in its context.
 	Cause(ctx context.Context, d ID, id string) (CauseInfo, error)
-	// History reads the newest events about one object first, those before a position.
+	// History reads the events about one object that come before a position, the newest first.
 	History(ctx context.Context, d ID, subject string, before event.Position, limit int) ([]event.Event, error)
 
 	// Update runs fn in one transaction. Transactions on one directory run one after the other. fn
@@ -95,9 +97,9 @@ type Store interface {
 type Tx interface {
 	User(ctx context.Context, objectID string) (User, error)
 	UserByUPN(ctx context.Context, foldedUPN string) (User, error)
-	// DeletedByUPN finds the soft-deleted user that had the name last.
+	// DeletedByUPN finds the soft-deleted user that was the last one to have the name.
 	DeletedByUPN(ctx context.Context, foldedUPN string) (User, error)
-	// ReportsTo lists the users whose manager this is.
+	// ReportsTo lists the users whose manager has this object id.
 	ReportsTo(ctx context.Context, objectID string) ([]User, error)
 	// PutUser inserts a user or overwrites it.
 	PutUser(ctx context.Context, u User) error
@@ -105,22 +107,24 @@ type Tx interface {
 	RemoveUser(ctx context.Context, objectID string) error
 
 	Application(ctx context.Context, id string) (Application, error)
-	// CreateApplication answers refusal.Taken when the name is taken.
+	// CreateApplication returns refusal.Taken if another application has the name.
 	CreateApplication(ctx context.Context, a Application) error
-	// RenameApplication stores the name; refusal.Taken when it is taken.
+	// RenameApplication stores the new name. It returns refusal.Taken if another application has
+	// the name.
 	RenameApplication(ctx context.Context, a Application) error
 	// DeleteApplication removes an application, its assignments and its provisioning, and counts
 	// them.
 	DeleteApplication(ctx context.Context, id string) (Contents, error)
-	// AssignedRole returns the role of the object's own assignment, and whether it has one.
+	// AssignedRole returns the role of an object's direct assignment, and whether there is one.
 	AssignedRole(ctx context.Context, application string, kind Kind, objectID string) (role string, assigned bool, err error)
-	// Assign writes an assignment, or gives an existing one another role.
+	// Assign writes a direct assignment, or gives an existing one another role.
 	Assign(ctx context.Context, application string, kind Kind, objectID, role string, at time.Time) error
-	// Unassign reports whether there was an assignment.
+	// Unassign removes a direct assignment. It reports whether there was one.
 	Unassign(ctx context.Context, application string, kind Kind, objectID string, at time.Time) (bool, error)
 
 	Role(ctx context.Context, application, id string) (AppRole, error)
-	// PutRole inserts a role or overwrites it; refusal.Taken when another has the value.
+	// PutRole inserts a role or overwrites it. It returns refusal.Taken if another role has the
+	// value.
 	PutRole(ctx context.Context, application string, r AppRole) error
 	DeleteRole(ctx context.Context, application, id string) error
 	CountRole(ctx context.Context, application, role string) (int, error)
@@ -128,10 +132,11 @@ type Tx interface {
 	Group(ctx context.Context, objectID string) (Group, error)
 	// PutGroup inserts a group or overwrites it.
 	PutGroup(ctx context.Context, g Group) error
-	// PurgeGroup hides a group for good. Its memberships and assignments stay as long as the events
-	// about them.
+	// PurgeGroup hides a group permanently. Its memberships and assignments stay for as long as the
+	// events about them.
 	PurgeGroup(ctx context.Context, objectID string, at time.Time) error
-	// ObjectExists reports whether a user or group has the object id, or a purged group had it.
+	// ObjectExists reports whether a user or group has the object id, or a group that was purged
+	// had it.
 	ObjectExists(ctx context.Context, objectID string) (bool, error)
 	// GroupsOf lists the groups that a user or group is a direct member of, soft-deleted ones included.
 	GroupsOf(ctx context.Context, objectID string) ([]Group, error)

@@ -18,8 +18,8 @@ import (
 )
 
 // User is one user. Attributes holds all values except objectId and accountEnabled, under Entra's
-// names: string or, for multi-valued ones, []string; manager is an object id. An attribute without
-// a value is absent.
+// names. A value is a string, or a []string if the attribute is multi-valued. The value of manager
+// is an object id. An attribute without a value is absent.
 type User struct {
 	ObjectID       string
 	AccountEnabled bool
@@ -62,10 +62,10 @@ func (u User) Text(name string) string {
 // SortKey returns the key by which lists are sorted; users with equal keys are sorted by object id.
 func (u User) SortKey() string { return clip(scim.Fold(u.DisplayName()), 200) }
 
-// FoldedUPN returns the name in the form in which names are compared.
+// FoldedUPN returns the userPrincipalName in the form in which such names are compared.
 func (u User) FoldedUPN() string { return scim.Fold(u.UPN()) }
 
-// SearchText returns the string that a search looks through.
+// SearchText returns the string in which searches look for words.
 func (u User) SearchText() string {
 	var b strings.Builder
 	for _, name := range []string{attrDisplayName, attrUPN, "givenName", "surname", "mail", "employeeId", "department", "jobTitle"} {
@@ -126,8 +126,9 @@ func unknownAttribute(name string) error {
 	return invalid(name, "there is no attribute %q; there are: %s", name, strings.Join(AttributeNames(), ", "))
 }
 
-// trueWords and no are the words for accountEnabled: TRUE and FALSE as spreadsheets write them in other
-// languages, and states such as active. docs/csv.md lists them.
+// trueWords and falseWords are the words for accountEnabled that a file may use. They include TRUE
+// and FALSE as spreadsheets write them in other languages, and states such as active. docs/csv.md
+// lists them.
 var trueWords, falseWords = foldedSet(
 	"true yes y 1 on active enabled activated employed",
 	"wahr ja aktiv aktiviert vrai oui actif activé verdadero sí si activo activado habilitado vero sì attivo abilitato verdadeiro sim ativo",
@@ -156,7 +157,7 @@ func parseBoolean(text string) (bool, error) {
 	return false, invalid(attrAccountEnabled, "accountEnabled is true or false, not %q", text)
 }
 
-// SplitValues splits a string into the values of a multi-valued attribute.
+// SplitValues splits a string at semicolons into the values of a multi-valued attribute.
 func SplitValues(text string) []string {
 	var values []string
 	for v := range strings.SplitSeq(text, ";") {
@@ -192,7 +193,7 @@ func normaliseUser(u User) (User, error) {
 			return User{}, invalid(attrManager, "manager is the object id of another user, not %q", manager)
 		}
 	}
-	// Entra requires a displayName. If a file has none, the user's names serve as one.
+	// Entra requires a displayName. If a file has none, it is made from the user's other names.
 	if out.DisplayName() == "" {
 		name := strings.TrimSpace(out.Text("givenName") + " " + out.Text("surname"))
 		if name == "" {
@@ -203,7 +204,7 @@ func normaliseUser(u User) (User, error) {
 	return out, nil
 }
 
-// putValue checks one value and stores it under the attribute's own spelling.
+// putValue checks one value. It stores the value under the attribute's name in Entra's spelling.
 func putValue(into map[string]any, name string, value any) error {
 	a, ok := AttributeNamed(name)
 	if !ok || a.Name == attrObjectID || a.Name == attrAccountEnabled {
@@ -300,7 +301,8 @@ func clip(s string, n int) string {
 	return s[:n]
 }
 
-// changedNames returns the names of the attributes in which two users differ, in the order of the table.
+// changedNames returns the names of the attributes in which two users differ, in the order of
+// Attributes.
 func changedNames(before, after User) []string {
 	var names []string
 	for _, a := range attributes {
@@ -347,7 +349,8 @@ func (h *Handle) UserByUPN(ctx context.Context, upn string) (User, error) {
 	return u, h.userNotFound(err, upn)
 }
 
-// isStorable reports whether a string can be stored at all. Addresses and forms can hold any bytes.
+// isStorable reports whether a database can store a string. Strings from addresses and forms can
+// hold any bytes.
 func isStorable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 func (h *Handle) userNotFound(err error, name string) error {
@@ -357,11 +360,11 @@ func (h *Handle) userNotFound(err error, name string) error {
 	return err
 }
 
-// Status selects users.
+// Status selects users by whether they are enabled, disabled or deleted.
 type Status string
 
 const (
-	NotDeleted Status = "" // enabled or disabled
+	NotDeleted Status = "" // users that are enabled or disabled
 	Enabled    Status = "enabled"
 	Disabled   Status = "disabled"
 	Deleted    Status = "deleted"
@@ -395,14 +398,14 @@ func ParseCursor(text string) (Cursor, error) {
 type UserQuery struct {
 	Search        string // words; each must occur in a name, the mail address, the employee id, the department or the job title
 	Status        Status
-	AssignedTo    string // an application's id: only its users
-	NotAssignedTo string // an application's id: only the others
-	NotMemberOf   string // a group's object id: only users who are not its direct members
+	AssignedTo    string // id of an application: select only users that are assigned directly to it
+	NotAssignedTo string // id of an application: select only users that are not assigned directly to it
+	NotMemberOf   string // object id of a group: select only users that are not direct members of it
 	After         Cursor
 	Limit         int // 50 when zero, 500 at most
 }
 
-// UserPage is one page of users. More reports that another page begins after Next.
+// UserPage is one page of users. If More is true, another page begins after Next.
 type UserPage struct {
 	Users []User
 	More  bool
@@ -433,7 +436,7 @@ func (h *Handle) Users(ctx context.Context, q UserQuery) (UserPage, error) {
 	return page, nil
 }
 
-// CountFound counts the users that a query selects, whatever its After and Limit.
+// CountFound counts the users that a query selects. It ignores the query's After and Limit.
 func (h *Handle) CountFound(ctx context.Context, q UserQuery) (int, error) {
 	q.Search = searchWords(q.Search)
 	return h.store.CountFound(ctx, h.Directory.ID, q)
@@ -463,13 +466,13 @@ func (h *Handle) EachUser(ctx context.Context, q UserQuery, visit func(User) err
 	}
 }
 
-// Counts counts the users.
+// Counts returns how many users are enabled, disabled and deleted.
 func (h *Handle) Counts(ctx context.Context) (Counts, error) {
 	return h.store.CountUsers(ctx, h.Directory.ID)
 }
 
-// PutUser creates a user, or replaces the attributes of the one with u.ObjectID. PutUser assigns an
-// ObjectID if it is empty. If Version is not zero and not the stored version, it answers
+// PutUser creates a user, or replaces the attributes of the user with u.ObjectID. If that id is
+// empty, it assigns one. If Version is neither zero nor the stored version, it returns
 // refusal.Stale. It reports whether anything changed.
 func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool, error) {
 	u, err := normaliseUser(u)
@@ -523,7 +526,7 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if err := h.checkOthers(ctx, tx, User{}, u); err != nil {
 		return User{}, false, err
 	}
-	now := h.nowInMicros()
+	now := h.nowToMicrosecond()
 	u.Version, u.Created, u.Modified, u.Deleted = 1, now, now, time.Time{}
 	if err := tx.PutUser(ctx, u); err != nil {
 		return User{}, false, err
@@ -560,7 +563,7 @@ func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor s
 	return u, true, err
 }
 
-// checkOthers checks the rules that involve another user.
+// checkOthers checks the rules that involve other users, such as that no other user has the name.
 func (h *Handle) checkOthers(ctx context.Context, tx Tx, before, u User) error {
 	if u.FoldedUPN() != before.FoldedUPN() {
 		if err := checkFree(ctx, tx, u); err != nil {
@@ -594,7 +597,7 @@ func checkFree(ctx context.Context, tx Tx, u User) error {
 
 // saveUser writes a changed user and its event.
 func (h *Handle) saveUser(ctx context.Context, tx Tx, u User, version int64, name, actor, text string, attributes []string, values ...event.Change) (User, error) {
-	u.Version, u.Modified = version+1, h.nowInMicros()
+	u.Version, u.Modified = version+1, h.nowToMicrosecond()
 	if err := tx.PutUser(ctx, u); err != nil {
 		return u, err
 	}
@@ -613,7 +616,7 @@ func (h *Handle) recordUser(ctx context.Context, tx Tx, name string, u User, act
 	})
 }
 
-func (h *Handle) nowInMicros() time.Time { return h.now().UTC().Truncate(time.Microsecond) }
+func (h *Handle) nowToMicrosecond() time.Time { return h.now().UTC().Truncate(time.Microsecond) }
 
 // Enable lets a user sign in again; Disable blocks the sign-in. Both do nothing if nothing would
 // change.
@@ -638,8 +641,8 @@ func (h *Handle) setEnabled(ctx context.Context, objectID, actor string, on bool
 	})
 }
 
-// SoftDelete deletes a user in a way that Restore undoes. The userPrincipalName is free for another
-// user from then on, as in Entra.
+// SoftDelete deletes a user so that Restore can bring it back. Another user can then take its
+// userPrincipalName, as in Entra.
 func (h *Handle) SoftDelete(ctx context.Context, objectID, actor string) (User, error) {
 	return h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) { return h.softDelete(ctx, tx, u, actor) })
 }
@@ -648,12 +651,12 @@ func (h *Handle) softDelete(ctx context.Context, tx Tx, u User, actor string) (U
 	if u.IsDeleted() {
 		return u, nil
 	}
-	u.Deleted = h.nowInMicros()
+	u.Deleted = h.nowToMicrosecond()
 	return h.saveUser(ctx, tx, u, u.Version, event.UserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 }
 
-// Restore undoes SoftDelete, with the assignments. It is refused while another user has the
-// userPrincipalName.
+// Restore brings a soft-deleted user back, with its assignments. It is refused while another user
+// has the userPrincipalName.
 func (h *Handle) Restore(ctx context.Context, objectID, actor string) (User, error) {
 	return h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) { return h.restore(ctx, tx, u, actor) })
 }
@@ -669,8 +672,8 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 	return h.saveUser(ctx, tx, u, u.Version, event.UserRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
-// Purge removes a soft-deleted user, its assignments and its memberships permanently. Users whose
-// manager it was have no manager afterwards.
+// Purge removes a soft-deleted user permanently, with its assignments and its memberships. Users
+// whose manager it was then have no manager.
 func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 	_, err := h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) {
 		if !u.IsDeleted() {
@@ -694,7 +697,7 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 		if err := tx.RemoveUser(ctx, u.ObjectID); err != nil {
 			return u, err
 		}
-		u.Modified = h.nowInMicros()
+		u.Modified = h.nowToMicrosecond()
 		return u, h.recordUser(ctx, tx, event.UserPurged, u, actor, "was deleted permanently", nil)
 	})
 	return err
@@ -719,7 +722,7 @@ func (h *Handle) History(ctx context.Context, objectID string, before event.Posi
 	return h.store.History(ctx, h.Directory.ID, strings.ToLower(objectID), before, limit)
 }
 
-// Note appends events of the directory.
+// Note appends events to the directory's audit trail.
 func (h *Handle) Note(ctx context.Context, events ...event.Event) error {
 	return h.update(ctx, func(tx Tx) error {
 		for _, e := range events {

@@ -13,13 +13,13 @@ import (
 // look the same must be the same.
 var identifierAttributes = []string{attrUPN, "mail", "mailNickname", "otherMails", "proxyAddresses", attrEmployeeID}
 
-// personNames are the attributes that hold names of people. They keep joiners, which Persian names
-// need, and variation selectors, which some Japanese names need.
+// personNames are the attributes that hold names of people. Their values keep joiners, which
+// Persian names need, and variation selectors, which some Japanese names need.
 var personNames = []string{"givenName", "surname", attrDisplayName}
 
-// checkVisible refuses invisible characters in changed values. RFC 8265 does so for user names; the
-// classes are those of RFC 8264, 9.13. A stored value that has them may stay, so that it does not
-// block other changes.
+// checkVisible refuses invisible characters in the values of a user that changed. RFC 8265 refuses
+// them in user names; the classes of characters are those of RFC 8264, 9.13. A stored value that
+// has such characters may stay, so that it does not prevent other changes.
 func checkVisible(before, after User) error {
 	for _, name := range slices.Concat(identifierAttributes, personNames) {
 		if err := checkVisibleAttribute(before, after, name); err != nil {

@@ -18,44 +18,46 @@ import (
 var ErrUnknown = refusal.New(refusal.NotFound, "", "nothing is stored about this person: neither an account nor an entry of a log has this user name or id").
 	Coded("person_unknown")
 
-// ErrActive means that the person still has an account in use, so it is not erased.
+// ErrActive means that the person still has an active account and so cannot be erased.
 var ErrActive = refusal.New(refusal.Conflict, "", "the person has an account").Coded("person_active")
 
-// Store finds and changes what is stored about a person in one scope, a few rows at a time.
+// Store finds and changes what a site or directory has stored about a person, a few rows at a time.
 type Store interface {
 	// IDsOf returns the ids of deleted accounts that log entries mention by this name. If name is
-	// such an id itself, it returns that.
+	// itself the id of a deleted account, IDsOf returns that id.
 	IDsOf(ctx context.Context, scope event.Scope, name string) ([]string, error)
-	// ValuesOf returns the values that logs and side tables hold about an id, besides its account.
+	// ValuesOf returns the values that logs and other tables hold about the person with this id. It
+	// leaves out the person's account.
 	ValuesOf(ctx context.Context, scope event.Scope, id string) ([]string, error)
 	// UniqueValues returns those of the values that no other account of the scope has.
 	UniqueValues(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error)
-	// Scrub erases the person from logs and side tables, but not from accounts. In the logs it
-	// changes only the entries written at or after since. It returns how many rows it changed.
+	// Scrub erases the person from logs and other tables, but not from the tables of accounts. In
+	// the logs it changes only entries that were written at or after since. It returns how many
+	// rows it changed.
 	Scrub(ctx context.Context, scope event.Scope, p Person, since time.Time) (changed int, err error)
-	// Finish overwrites deleted rows and values of these people in the free parts of the database
-	// file, where it can. complete is false when the file must be compacted to get rid of the rest.
+	// Finish overwrites deleted rows and values of these people in the unused parts of the database
+	// file, where it can. complete is false if the file must be compacted to get rid of the rest.
 	Finish(ctx context.Context, people []Person) (complete bool, err error)
 }
 
-// Eraser erases people.
+// Eraser erases the personal data of people.
 type Eraser struct {
 	Store   Store
 	Rosters *roster.Rosters
 	Now     func() time.Time
 }
 
-// Report says what an erasure did.
+// Report says what an erasure has done.
 type Report struct {
-	IDs      []string // the ids under which the person is still shown
+	IDs      []string // the ids under which logs still show the person
 	Account  bool     // whether the account still existed
 	Entries  int      // how many rows were changed
-	Complete bool     // nothing is left in free parts of the database file
+	Complete bool     // whether nothing is left in unused parts of the database file
 }
 
-// overlap is how far before its start the erasure looks through the logs again after it has removed
-// the account.
-const overlap = time.Minute
+// secondSearchOverlap is the time by which the second search of the logs reaches back before the
+// start of the erasure. That search follows the removal of the account.
+const secondSearchOverlap = time.Minute
 
 // FromSite erases a person at a site, by user name or id. It returns ErrActive while the account is
 // active, and ErrUnknown when nothing is stored about the person.
@@ -147,9 +149,9 @@ func (e *Eraser) erasedEvents(scope event.Scope, ids []string, actor string) []e
 	return all
 }
 
-// erase scrubs the existing entries, removes the account by calling gone, and then scrubs the
-// entries that the removal wrote. The account goes after the first scrub, so that an interrupted
-// erasure can be repeated by name.
+// erase removes the person from existing entries. Then it removes the account by calling gone, and
+// removes the person from the entries that the removal wrote. The account is removed after the
+// first step, so that an interrupted erasure can be repeated by name.
 func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []string, account bool, gone func() error) (Report, error) {
 	report := Report{IDs: ids, Account: account}
 	began := e.Now()
@@ -181,7 +183,7 @@ func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []str
 	if err := gone(); err != nil {
 		return report, err
 	}
-	if err := scrub(began.Add(-overlap)); err != nil {
+	if err := scrub(began.Add(-secondSearchOverlap)); err != nil {
 		return report, err
 	}
 	var err error

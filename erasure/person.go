@@ -13,14 +13,14 @@ import (
 	"unicode/utf8"
 )
 
-// minBytes is the length in bytes that a value needs to identify a person.
+// minBytes is the fewest bytes that a value must have to identify a person.
 const minBytes = 3
 
-// Person is a person to be erased: an id, and the values that identify the person.
+// Person is a person who is to be erased: an id, and the values that identify the person.
 type Person struct {
 	ID      string
 	values  []string       // the values that identify the person, in lower case
-	forms   [][]byte       // the values as a database may store them; ASCII letters in lower case
+	forms   [][]byte       // the forms in which a database may store the values, with ASCII letters in lower case
 	pattern *regexp.Regexp // matches any of the values
 }
 
@@ -62,7 +62,7 @@ func isCommonWord(v string) bool {
 	return false
 }
 
-// Label returns what is shown instead of the person's values.
+// Label returns the text that replaces the person's values.
 func (p Person) Label() string { return "erased person " + p.ID }
 
 // IsValue reports whether a string is one of the person's values.
@@ -91,7 +91,8 @@ func (p Person) Redact(text string) string {
 	return b.String() + text[at:]
 }
 
-// RedactStored is like Text, for strings that may be JSON documents. A document stays valid JSON.
+// RedactStored is like Redact, for strings that may be JSON documents. A JSON document stays valid
+// JSON.
 func (p Person) RedactStored(text string) string {
 	if text == "" || text[0] != '{' && text[0] != '[' || !p.Mentions(text) {
 		return p.Redact(text)
@@ -131,11 +132,11 @@ func (p Person) redactJSON(v any) any {
 	return v
 }
 
-// Mentions reports whether the string holds one of the person's values.
+// Mentions reports whether the string contains one of the person's values.
 func (p Person) Mentions(text string) bool { return p.Redact(text) != text }
 
-// IsIn reports whether raw bytes of the database file hold one of the person's values, or start or
-// end with part of one.
+// IsIn reports whether bytes of the database file contain one of the person's values, or begin or
+// end with a part of one.
 func (p Person) IsIn(stored []byte) bool {
 	stored = lowerASCII(stored)
 	for _, form := range p.forms {
@@ -152,7 +153,7 @@ func (p Person) IsIn(stored []byte) bool {
 }
 
 // lowerASCII returns a copy with ASCII letters in lower case. It changes no other byte, so the
-// input need not be text.
+// input may be any bytes.
 func lowerASCII(b []byte) []byte {
 	lower := make([]byte, len(b))
 	for i, c := range b {
@@ -180,8 +181,8 @@ func inWord(before, after string) bool {
 
 func isWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 
-// RedactPath returns the path of a request without its query, if the request is about the person or
-// mentions one of the values.
+// RedactPath returns the path of a request. It removes the query if the request is about the
+// person, or if the path contains one of the person's values.
 func (p Person) RedactPath(path string, about bool) string {
 	plain, err := url.PathUnescape(strings.ReplaceAll(path, "+", " "))
 	if err != nil {

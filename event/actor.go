@@ -7,7 +7,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
-// ActorKind says what kind of actor did something.
+// ActorKind is the kind of an actor, such as an operator or a token.
 type ActorKind string
 
 // The kinds of actors.
@@ -25,20 +25,20 @@ const (
 // ActorKinds lists the kinds in the order in which pages offer them.
 var ActorKinds = []ActorKind{Operator, Admin, Person, Token, Command, Job, System, Anybody}
 
-// Actor says who did something, and from where. Names can change and be given to others; ids
-// cannot.
+// Actor says who did something, and from where. A name can change, and can be given to another
+// actor. An id cannot.
 type Actor struct {
 	Kind      ActorKind
 	ID        string // the id of the operator, person, token or application; on the command line, the number of the user
 	Name      string // the name at that time: a user name, a token's label, or user@host on the command line
-	Address   string // the client's network address, behind trusted proxies; empty if there is none
+	Address   string // the client's network address, as trusted proxies report it; empty if there is none
 	UserAgent string // the client's User-Agent
 }
 
 // IsZero reports whether nothing is known about the actor.
 func (a Actor) IsZero() bool { return a == Actor{} }
 
-// At returns the actor with the address and user agent of other.
+// At returns the actor a with the network address and user agent of other.
 func (a Actor) At(other Actor) Actor {
 	a.Address, a.UserAgent = other.Address, other.UserAgent
 	return a
@@ -88,7 +88,7 @@ func (a Actor) IsAutomatic() bool {
 	return a.Kind == Job || a.Kind == System || a.Kind == "" && a.Name == ""
 }
 
-// labelEnd returns the end of a token's label: "…" and the last four characters.
+// labelEnd returns the end of a token's label: "…" and the last four characters of the token.
 func labelEnd(label string) string {
 	if at := strings.LastIndex(label, "…"); at >= 0 {
 		return strings.TrimSuffix(label[at:], ")")
@@ -96,9 +96,9 @@ func labelEnd(label string) string {
 	return label
 }
 
-// ParseActor reads an actor's Label. Stores need it for rows from before actors had columns of
-// their own, and pages for stamps, which keep only the label. Of a token it returns only the last
-// four characters.
+// ParseActor reads an actor's Label. Stores need it for rows that were written before actors had
+// columns of their own. Pages need it for times of changes, which keep only the label. Of a token
+// it returns only the last four characters.
 func ParseActor(label string) Actor {
 	kind, name, found := strings.Cut(label, ":")
 	switch {
@@ -126,9 +126,9 @@ func ParseActor(label string) Actor {
 
 type actorKey struct{}
 
-// WithActor returns a context in which a acts. Servers and commands call it once for each request,
-// command or slice of a job. Every event that is appended under the context then says who acted and
-// from where.
+// WithActor returns a context for what the actor a does. Servers and commands call it once for each
+// request, command or slice of a job. Every event that is appended with the context then says who
+// acted, and from where.
 func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
 }
@@ -139,11 +139,11 @@ func ActorIn(ctx context.Context) Actor {
 	return a
 }
 
-// maxActorText limits what a client says about itself, in bytes.
+// maxActorText is the most bytes that are kept of each string that a client says about itself.
 const maxActorText = 300
 
-// Attribute fills in who acted and the cause, from ctx. What the event itself says takes precedence: first By,
-// then Actor. Stores call it for each event that they append.
+// Attribute fills in who acted and the cause, from ctx. What the event itself says has precedence:
+// first By, then Actor. Stores call Attribute for each event that they append.
 func (e *Event) Attribute(ctx context.Context) {
 	in := ActorIn(ctx)
 	if e.Cause == "" {

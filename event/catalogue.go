@@ -5,12 +5,12 @@ import "slices"
 // Description describes the events that have one name.
 type Description struct {
 	Name    string
-	Scopes  []string // the kinds of feeds that have it: KindSite, KindDirectory, KindInstallation
+	Scopes  []string // the kinds of feeds that have such events: KindSite, KindDirectory, KindInstallation
 	Means   string   // when the event is written
-	Subject string   // what Event.Subject identifies; empty if the subject is empty
-	Data    Data     // the fields that its data can have; nil if it has none
-	Values  string   // what the list "changes" in the event's data holds; empty if the data has no such list
-	Example string   // a possible Event.Text
+	Subject string   // the thing that Event.Subject identifies, such as "the person"; empty if the subject is empty
+	Data    Data     // the fields that the event's data can have; nil if it has none
+	Values  string   // the values that the list "changes" in the event's data holds; empty if the data has no such list
+	Example string   // an example of Event.Text
 }
 
 // The kinds of scopes in which an event can be written.

@@ -9,21 +9,22 @@ import (
 // id, so that their effects can be judged together.
 type Cause struct {
 	ID    string
-	Words string           // for people, such as "Import of users by cli"
-	Now   func() time.Time // the clock of its changes
+	Words string           // a description for people, such as "Import of users by cli"
+	Now   func() time.Time // the clock from which the changes take their time
 }
 
-// ImportCause is how the id of an import's cause begins.
+// ImportCause is the prefix of the ids of causes that are imports.
 const ImportCause = "import-"
 
 type causeKey struct{}
 
-// WithCause returns a context in which all changes have one cause.
+// WithCause returns a context in which all changes have the cause c.
 func WithCause(ctx context.Context, c Cause) context.Context {
 	return context.WithValue(ctx, causeKey{}, c)
 }
 
-// CauseIn returns the cause of a context; the zero Cause if its changes are single ones.
+// CauseIn returns the cause of a context. It returns the zero Cause if the context has none, so
+// that changes are single ones.
 func CauseIn(ctx context.Context) Cause {
 	c, _ := ctx.Value(causeKey{}).(Cause)
 	return c

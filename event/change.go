@@ -12,23 +12,23 @@ import (
 //
 //	{"changes": [{"name": "userName", "before": "kim@a.example", "after": "kim@b.example"}]}
 //
-// No other part of the data holds values of a person. So code that must forget a person only has to
-// empty this list.
+// No other part of the data holds values of a person. So code that must erase a person's values
+// only has to empty this list.
 type Change struct {
 	Name   string          `json:"name"`
 	Before json.RawMessage `json:"before,omitempty"` // absent if there was no value before
 	After  json.RawMessage `json:"after,omitempty"`  // absent if there is no value now
-	Secret bool            `json:"secret,omitempty"` // the value changed, but is never shown
-	Cut    bool            `json:"cut,omitempty"`    // a value was too long and is cut off
+	Secret bool            `json:"secret,omitempty"` // the value is a secret: its change is recorded, but the value is not
+	Cut    bool            `json:"cut,omitempty"`    // a value was too long and was cut off
 	Erased bool            `json:"erased,omitempty"` // the values were erased later
 }
 
 const (
-	maxValue  = 1_000  // bytes of the JSON of one value
-	maxValues = 10_000 // bytes of all values of an event, before and after
+	maxValue  = 1_000  // the most bytes that the JSON of one value may have
+	maxValues = 10_000 // the most bytes that all values of an event may have, before and after
 )
 
-// Changed returns the change of a value; nil stands for no value.
+// Changed returns the change of a value from before to after; nil means no value.
 func Changed(name string, before, after any) Change {
 	c := Change{Name: name}
 	c.Before, c.After = c.recordValue(before), c.recordValue(after)
@@ -46,7 +46,7 @@ func (c *Change) recordValue(v any) json.RawMessage {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		return nil // values that this code passes always marshal
+		return nil // cannot happen: callers pass only values that can be encoded
 	}
 	text := bytes.TrimSpace(b.Bytes())
 	if len(text) <= maxValue {
@@ -61,8 +61,8 @@ func (c *Change) recordValue(v any) json.RawMessage {
 	return short
 }
 
-// WithChanges adds a list of changes to an event's data, which is a JSON object or nil. It leaves
-// out values when the list gets too long, and marks those changes as cut.
+// WithChanges adds a list of changes to an event's data, which is a JSON object or nil. When the
+// list gets too long, it leaves out the values of further changes and marks those changes as cut.
 func WithChanges(data []byte, changes ...Change) []byte {
 	if len(changes) == 0 {
 		return data
@@ -98,7 +98,7 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSpace(b.Bytes()), err
 }
 
-// Changes returns the list that WithChanges wrote; nil if there is none.
+// Changes returns the list that WithChanges has put into an event's data, or nil if there is none.
 func Changes(data []byte) []Change {
 	var held struct {
 		Changes []Change `json:"changes"`

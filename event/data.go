@@ -8,7 +8,7 @@ type Data interface{ Fields() []Field }
 type Field struct {
 	Name  string // the name in JSON
 	Type  string // string, number, boolean, list of strings, object
-	Means string
+	Means string // what the field holds
 }
 
 // DataOf returns the data of an event as JSON: the fields of d, which may be nil, and the list of
@@ -19,7 +19,7 @@ func DataOf(d Data, changes ...Change) []byte {
 	}
 	fields, err := marshal(d)
 	if err != nil {
-		return WithChanges(nil, changes...) // the structs always marshal, so this cannot happen
+		return WithChanges(nil, changes...) // cannot happen: these structs can always be encoded
 	}
 	return WithChanges(fields, changes...)
 }
@@ -32,7 +32,7 @@ type Account struct {
 	Attributes []string `json:"attributes,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Account) Fields() []Field {
 	return []Field{
 		{"version", "number", "version of the account after the change"},
@@ -53,7 +53,7 @@ type Resource struct {
 	RemovedCount int      `json:"membersRemovedCount,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Resource) Fields() []Field {
 	return []Field{
 		{"version", "number", "version of the resource after the change"},
@@ -71,7 +71,7 @@ type DirectoryUser struct {
 	Changed []string `json:"changed,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (DirectoryUser) Fields() []Field {
 	return []Field{{"changed", "list of strings", "names of the attributes that changed"}}
 }
@@ -81,7 +81,7 @@ type DirectoryGroup struct {
 	Changed []string `json:"changed,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (DirectoryGroup) Fields() []Field {
 	return []Field{{"changed", "list of strings", "names of the attributes that changed"}}
 }
@@ -92,7 +92,7 @@ type GroupMember struct {
 	Kind   string `json:"kind"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (GroupMember) Fields() []Field {
 	return []Field{
 		{"member", "string", "id of the user or group that is the member"},
@@ -107,7 +107,7 @@ type Assignment struct {
 	Role        string `json:"role,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Assignment) Fields() []Field {
 	return []Field{
 		{"application", "string", "id of the application"},
@@ -121,7 +121,7 @@ type ApplicationRole struct {
 	Role string `json:"role"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (ApplicationRole) Fields() []Field {
 	return []Field{{"role", "string", "id of the role"}}
 }
@@ -132,7 +132,7 @@ type ConnectionTest struct {
 	Outcome string `json:"outcome"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (ConnectionTest) Fields() []Field {
 	return []Field{
 		{"host", "string", "scheme and host of the Tenant URL"},
@@ -140,13 +140,13 @@ func (ConnectionTest) Fields() []Field {
 	}
 }
 
-// Held is the data of events about operations on hold.
+// Held is the data of events about operations that provisioning holds until an operator decides.
 type Held struct {
 	Cause string `json:"cause"`
 	Count int    `json:"count"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Held) Fields() []Field {
 	return []Field{
 		{"cause", "string", "id of the import or change of settings, as `rollcall provision held` shows it"},
@@ -154,14 +154,14 @@ func (Held) Fields() []Field {
 	}
 }
 
-// Export is the data of an event which says that somebody downloaded a list.
+// Export is the data of the events that somebody downloaded a list.
 type Export struct {
 	Rows   int               `json:"rows"`
 	Filter map[string]string `json:"filter,omitempty"`
 	CutOff bool              `json:"cutOff,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Export) Fields() []Field {
 	return []Field{
 		{"rows", "number", "rows of the file"},
@@ -170,12 +170,12 @@ func (Export) Fields() []Field {
 	}
 }
 
-// Refusals is the data of an event that stands for many refusals.
+// Refusals is the data of an event that stands for many refused requests.
 type Refusals struct {
 	LeftOut int `json:"leftOut,omitempty"`
 }
 
-// Fields describes the data.
+// Fields describes the JSON fields of this data.
 func (Refusals) Fields() []Field {
 	return []Field{{"leftOut", "number", "how many more were refused and are not listed; on events that stand for many"}}
 }

@@ -36,7 +36,7 @@ func (e Event) Entry() Entry {
 	}
 }
 
-// Columns are the headings of the cells that Event.Cells returns.
+// Columns are the headings of the columns that Event.Cells returns.
 var Columns = []string{
 	"time", "event", "text", "actorKind", "actor", "actorId", "address", "userAgent", "scope", "scopeId", "subject", "changes", "data", "position",
 }
@@ -53,7 +53,8 @@ func (e Event) Cells() []string {
 	}
 }
 
-// Words returns the values of a change for people: strings without quotes, and a word for no value.
+// Words returns the values of a change in words for people. Strings have no quotes, and there is a
+// word for no value.
 func (c Change) Words() (before, after string) {
 	switch {
 	case c.Secret:

@@ -10,9 +10,10 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Position is a place in the feed, in commit order. The events of one resource are in the order of
-// its versions. No event ever appears before a position that a reader was given. Positions compare
-// by Tx, then by Seq. The zero value is before the first event.
+// Position is a place in the feed of events, which is in commit order. The events of one resource
+// are in the order of the resource's versions. After a reader was given a position, no event ever
+// appears before it. Positions compare by Tx, then by Seq. The zero value is before the first
+// event.
 type Position struct {
 	Tx  int64 // the number of the writing transaction on PostgreSQL; 0 on SQLite, where Seq alone is in commit order
 	Seq int64 // the number of the event
@@ -21,8 +22,8 @@ type Position struct {
 // ErrPosition refuses a string that is not a position.
 var ErrPosition = refusal.New(refusal.Invalid, "", "not a position of the event feed: expected two numbers such as 0-42").Coded("event_position")
 
-// ErrPruned refuses a position if events after it have been removed. A reader that followed the
-// feed must read all data again.
+// ErrPruned refuses a position if events after it have been removed. A reader that gets this error
+// must read all data again.
 var ErrPruned = refusal.New(refusal.Gone, "", "events after this position are no longer kept").Coded("events_pruned")
 
 // ParsePosition reads the form that Position.String writes. An empty string is the zero position.
@@ -56,7 +57,7 @@ func (p Position) String() string {
 	return strconv.FormatInt(p.Tx, 10) + "-" + strconv.FormatInt(p.Seq, 10)
 }
 
-// After reports whether p comes later in commit order than other.
+// After reports whether p is later than other in commit order.
 func (p Position) After(other Position) bool {
 	if p.Tx != other.Tx {
 		return p.Tx > other.Tx
@@ -96,32 +97,33 @@ type Event struct {
 	Time     time.Time // when it happened; zero means now, by the store's clock
 	Scope    Scope
 	Name     string // the name of what happened, such as "user.deactivated"
-	// who did it, in short: "scim:…a91f" (the last four characters of a token),
+	// who did it, in a short form: "scim:…a91f" (the last four characters of a token),
 	// "admin:kim@example.com", "operator:sam", "cli" or "system"
 	Actor string
 	// who did it, and from where; when the event is appended, the context fills in what is missing,
 	// see Attribute
 	By      Actor
-	Subject string // the id of what it happened to; may be empty
+	Subject string // the id of the object that the event is about; may be empty
 	Text    string // what happened, in one sentence for people
-	Cause   string // the id of the Cause, filled in from the context when the event is appended; "" for a single change
+	Cause   string // the id of the Cause; filled in from the context when the event is appended; "" for a single change
 	Data    []byte // a JSON object with details and the list of changed values, see Change; may be nil
 }
 
 // Store reads events. It has no method to write them: the store that changes something appends the
-// event itself, in the same transaction.
+// event itself, in the transaction of the change.
 type Store interface {
 	Trail
 	// Read returns up to limit events of the scope after a position, oldest first. It holds an
-	// event back as long as an older one may still commit, so a reader that continues from Read's
-	// last position skips no event. It returns ErrPruned if some of these events were removed.
+	// event back as long as an older one may still be committed. So a reader that continues from
+	// the last position skips no event. Read returns ErrPruned if some of these events were
+	// removed.
 	Read(ctx context.Context, scope Scope, after Position, limit int) ([]Event, error)
-	// Last returns the position of the last event that Read would return now; the zero position if
-	// there is none.
+	// Last returns the position of the last event that Read would return now, or the zero position
+	// if there is none.
 	Last(ctx context.Context, scope Scope) (Position, error)
 	// Recent returns up to limit committed events of the scope before a position, newest first. The
-	// zero position starts at the newest event. A subject that is not empty selects only its
-	// events.
+	// zero position starts at the newest event. If subject is not empty, it returns only events
+	// about that subject.
 	Recent(ctx context.Context, scope Scope, subject string, before Position, limit int) ([]Event, error)
 }
 

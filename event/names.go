@@ -23,7 +23,8 @@ var Kinds = []Kind{
 	{"export.", "Exports"},
 }
 
-// Kind is a group of events: those whose names start with Prefix.
+// Kind is a group of events: those whose names start with Prefix. Title is the group's name for
+// people.
 type Kind struct{ Prefix, Title string }
 
 // The names of events.

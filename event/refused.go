@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// Limits of refusals in the audit trail. Callers without a session can send any number of requests,
-// so the rows are limited: those of one kind in one scope, and all together. Refused counts the
-// rest and writes the count.
+// Limits on the rows about refused requests in the audit trail. Callers without a session can send
+// any number of requests. So there is a limit for the rows of one kind in one scope, and one for
+// all rows together. Refused counts the other refusals, and writes their number.
 const (
-	refusedAtOnce     = 20          // rows of one kind in one scope, before refusedEvery applies
-	refusedEvery      = time.Minute // after this time, one more row of that kind is written
-	refusedAllAtOnce  = 200         // rows of all kinds in all scopes
+	refusedAtOnce     = 20          // rows of one kind in one scope that are written without a pause between them
+	refusedEvery      = time.Minute // beyond refusedAtOnce, one more row of that kind may be written in each such time
+	refusedAllAtOnce  = 200         // rows of all kinds in all scopes that are written without a pause between them
 	refusedFlushEvery = time.Second
 )
 
@@ -28,9 +28,9 @@ type Refused struct {
 	Failed   func(error) // called with the error if rows could not be written; they are tried again
 
 	mu      sync.Mutex
-	waiting []Event
+	waiting []Event // the events for the next flush
 	groups  map[refusalGroup]*bucket
-	all     bucket
+	all     bucket // the limit for all groups together
 }
 
 // refusalGroup is a group of refusals that share a limit.
@@ -39,15 +39,15 @@ type refusalGroup struct {
 	name  string
 }
 
-// bucket holds how many rows may still be written. The number grows back with time.
+// bucket tells how many rows of a group may still be written. The number grows with time.
 type bucket struct {
-	used         int       // rows written, less those that time has given back
-	usedAt       time.Time // the time for which used is right
-	leftOut      int       // refusals that got no row
-	firstLeftOut time.Time // the time of the first refusal that got no row
+	used         int       // the rows that were written, minus those that time has allowed again
+	usedAt       time.Time // the time at which used was last updated
+	leftOut      int       // the number of refusals for which no row was written
+	firstLeftOut time.Time // the time of the first refusal for which no row was written
 }
 
-// refill lowers used, because more rows are allowed as time passes.
+// refill lowers used by the number of rows that the time since usedAt allows.
 func (b *bucket) refill(now time.Time) {
 	back := int(now.Sub(b.usedAt) / refusedEvery)
 	if back <= 0 && !now.Before(b.usedAt) {
@@ -60,7 +60,7 @@ func (b *bucket) refill(now time.Time) {
 	b.usedAt = b.usedAt.Add(time.Duration(back) * refusedEvery)
 }
 
-// take reports whether one more row may be written, and counts it.
+// take reports whether one more row may be written. If so, it counts the row.
 func (r *Refused) take(b *bucket, now time.Time) bool {
 	b.refill(now)
 	r.all.refill(now)
@@ -72,7 +72,7 @@ func (r *Refused) take(b *bucket, now time.Time) bool {
 	return true
 }
 
-// Add keeps an event for the next flush, or only counts it.
+// Add keeps an event for the next flush. If too many rows were written, it only counts the event.
 func (r *Refused) Add(ctx context.Context, e Event) {
 	e.Attribute(ctx)
 	r.mu.Lock()
@@ -101,9 +101,9 @@ func (r *Refused) bucket(c refusalGroup, now time.Time) *bucket {
 	return b
 }
 
-// summaries adds a row for each count that may be written, and forgets the groups that have nothing
-// left to count.
-func (r *Refused) summaries() {
+// addSummaries adds an event for each group of refusals that were only counted, if a row may be
+// written now. It forgets groups that have nothing left to count.
+func (r *Refused) addSummaries() {
 	now := r.Now()
 	for c, b := range r.groups {
 		if b.leftOut == 0 {
@@ -127,7 +127,7 @@ func (r *Refused) summaries() {
 // limits.
 func (r *Refused) Flush(ctx context.Context) error {
 	r.mu.Lock()
-	r.summaries()
+	r.addSummaries()
 	rows := r.waiting
 	r.waiting = nil
 	r.mu.Unlock()
@@ -150,7 +150,7 @@ func (r *Refused) Flush(ctx context.Context) error {
 	return fmt.Errorf("write %d events of refused requests: %w", len(rows), err)
 }
 
-// Run flushes once a second until ctx ends, and once more then.
+// Run flushes once a second until ctx ends. Then it flushes once more.
 func (r *Refused) Run(ctx context.Context) error {
 	tick := time.NewTicker(refusedFlushEvery)
 	defer tick.Stop()

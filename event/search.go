@@ -11,33 +11,34 @@ import (
 const (
 	searchPageSize = 50
 	searchBatch    = 500
-	searchWindow   = 20_000 // events read for one page at most
-	// maxClockDifference is how much earlier or later than its neighbours an event may be dated, because
-	// commit order is not exactly the order of time.
+	searchWindow   = 20_000 // the most events that are read for one page
+	// maxClockDifference is how much earlier or later than its neighbours in the feed an event may
+	// be dated. The feed is in commit order, which is not exactly the order of time.
 	maxClockDifference = time.Minute
 )
 
 // Trail reads the events of one scope, of all scopes of one kind, or of the whole installation,
 // including deleted sites and directories.
 type Trail interface {
-	// Slice returns up to s.Limit committed events before or after a place.
+	// Slice returns up to s.Limit committed events before or after the position s.Place.
 	Slice(ctx context.Context, s Slice) ([]Event, error)
-	// PlaceOf returns the position of an event from t or later that follows an event from before t;
-	// the zero position if every event is from before t. It reads few events, however many there
-	// are.
+	// PlaceOf returns the position at which events from the time t or later begin: the position of
+	// such an event that follows an event from before t. It returns the zero position if every
+	// event is from before t. It reads only a few events.
 	PlaceOf(ctx context.Context, t time.Time) (Position, error)
-	// KnowsActor reports whether the index of actors has an event of this id. The index leaves out
-	// tokens and Rollcall itself. Only an id for which it returns true can be the Actor of a Slice.
+	// KnowsActor reports whether the index of actors has an event of the actor with this id. The
+	// index leaves out tokens and Rollcall itself. Only an id for which KnowsActor returns true can
+	// be the Actor of a Slice.
 	KnowsActor(ctx context.Context, id string) (bool, error)
 }
 
-// Slice describes the events that a Trail returns. A Trail only selects by what an index can find,
-// so it may return events with other names.
+// Slice describes the events that a Trail returns. A Trail selects only by what an index can find.
+// So it may also return events with other names.
 type Slice struct {
 	Scope   Scope    // a scope without an ID means all scopes of that kind; the zero Scope means everything
 	Subject string   // only events about the object with this id; ignored if Scope covers several sites or directories
-	Names   []string // a hint: the caller drops events with other names
-	Actor   string   // an actor's id that KnowsActor knows; empty for all
+	Names   []string // a hint: the trail may return events with other names, which the caller drops
+	Actor   string   // the id of an actor whose id KnowsActor reports as known; empty for all actors
 	Place   Position // where to start, excluding the event there; zero means the newest event
 	Newer   bool     // return the events after Place, oldest first; otherwise those before it, newest first
 	Limit   int
@@ -50,13 +51,13 @@ func (s Scope) IsSingle() bool { return s.ID != "" || s.Kind == KindInstallation
 // the installation.
 type Query struct {
 	Scope       Scope     // a scope without an ID means all scopes of that kind
-	Subject     string    // the id of what it happened to
-	Kinds       []string  // starts of names, such as "user."; an event matches any of them
-	Actor       string    // part of the actor's label or name, in any case; or the whole id or address
+	Subject     string    // the id of the object that the event is about
+	Kinds       []string  // prefixes of names, such as "user."; an event's name must start with one of them
+	Actor       string    // part of the actor's label or name, in any case; or the whole id or address of the actor
 	Text        string    // part of the sentence or of the actor's name, in any case; or the whole id of the subject or actor
 	From, Until time.Time // from From up to but not including Until; zero means no bound
-	Before      Position  // Page.Older of another page; zero starts at the newest event
-	After       Position  // Page.Newer of another page; Before is then ignored
+	Before      Position  // continue after a page with this Page.Older; zero starts at the newest event
+	After       Position  // go back from a page with this Page.Newer; Before is then ignored
 	Limit       int       // 0 means 50
 }
 
@@ -67,9 +68,9 @@ type Page struct {
 	Newer  Position // the value of Query.After for the page with newer events; zero if there is none
 }
 
-// Search returns one page. It reads a limited number of events for it, so a page may be short or
-// empty although others follow. A page costs the same wherever it is, and however many events there
-// are.
+// Search returns one page of the audit trail. It reads a limited number of events for a page. So a
+// page may be short or empty although more pages follow. Each page costs the same, wherever it is
+// and however many events there are.
 func Search(ctx context.Context, trail Trail, q Query) (Page, error) {
 	if q.Limit <= 0 {
 		q.Limit = searchPageSize
@@ -104,7 +105,7 @@ func Search(ctx context.Context, trail Trail, q Query) (Page, error) {
 	return p, nil
 }
 
-// slice returns the Slice with which a query starts.
+// slice returns the Slice with which the search for a query starts.
 func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
 	s := Slice{Scope: q.Scope, Subject: q.Subject, Names: q.names(), Place: q.Before}
 	if !q.After.IsZero() {
@@ -129,8 +130,8 @@ func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
 	return s, nil
 }
 
-// searchFrom reads on from a place until it has a page. rest is the position to continue from, zero at
-// the end.
+// searchFrom reads events from the place of s until it has a page. rest is the position from which
+// the next page continues, or zero at the end.
 func (q Query) searchFrom(ctx context.Context, trail Trail, s Slice) (found []Event, rest Position, err error) {
 	s.Limit = searchBatch
 	if q.matchesAll() {
@@ -161,7 +162,8 @@ func (q Query) searchFrom(ctx context.Context, trail Trail, s Slice) (found []Ev
 	return found, s.Place, nil
 }
 
-// isPast reports whether e and everything beyond it are outside the query's time.
+// isPast reports whether the search has left the query's time: e and all events beyond e are
+// outside it.
 func (q Query) isPast(e Event, newer bool) bool {
 	if newer {
 		return !q.Until.IsZero() && e.Time.After(q.Until.Add(maxClockDifference))
@@ -169,8 +171,8 @@ func (q Query) isPast(e Event, newer bool) bool {
 	return !q.From.IsZero() && e.Time.Before(q.From.Add(-maxClockDifference))
 }
 
-// names returns the names that the query's kinds stand for; nil for all names, and if a kind is
-// unknown.
+// names returns the names of events that the query's kinds select. It returns nil for all names,
+// and also if a kind is unknown.
 func (q Query) names() []string {
 	var names []string
 	for _, kind := range q.Kinds {
@@ -202,8 +204,8 @@ func (q Query) matches(e Event) bool {
 	return containsAnyCase(e.Text, q.Text) || containsAnyCase(e.By.Name, q.Text) || e.Subject == q.Text || e.By.ID == q.Text
 }
 
-// canMatch reports whether any event can match: strings that are compared in a database must be
-// valid.
+// canMatch reports whether any event can match the query. It returns false if a string is not valid
+// UTF-8 or has a NUL, because a database cannot compare such strings.
 func (q Query) canMatch() bool {
 	for _, text := range []string{q.Scope.Kind, q.Scope.ID, q.Subject, q.Actor, q.Text} {
 		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
@@ -224,7 +226,7 @@ func isID(text string) bool {
 	return len(digits) == 32 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// next and previous return positions next to p: the event at p is before p.next and after
-// p.previous.
+// next and previous return the positions around p: the event at p is before p.next() and after
+// p.previous().
 func (p Position) next() Position     { return Position{Tx: p.Tx, Seq: p.Seq + 1} }
 func (p Position) previous() Position { return Position{Tx: p.Tx, Seq: p.Seq - 1} }

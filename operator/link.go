@@ -74,7 +74,7 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 // LookUpLink returns the sign-in that a link offers, without using the link. It returns ErrLinkEnded if
 // the link no longer works.
 func (o *Operators) LookUpLink(ctx context.Context, linkSecret string) (PendingSignIn, error) {
-	r, err := onetime.Look(o.Now(), func() (LinkRecord, error) {
+	r, err := onetime.FindOpen(o.Now(), func() (LinkRecord, error) {
 		r, err := o.Store.FindLink(ctx, secret.HashOf(linkSecret))
 		if err != nil {
 			return r, fmt.Errorf("find operator link: %w", err)

@@ -1402,12 +1402,12 @@ func TestIdleJobsAreAskedForInOneStatement(t *testing.T) {
 			t.Errorf("with nothing new: the jobs were read %d times and woken %d times; want once, to begin with", counted.watched, woken)
 		}
 		select {
-		case <-db.Noted():
+		case <-db.CommitSignals():
 		default:
 		}
 		b.hire("bob@contoso.com", "Bob", "Byte")
 		select {
-		case <-db.Noted():
+		case <-db.CommitSignals():
 		default:
 			t.Error("nobody is told of a change of this process")
 		}

@@ -1,7 +1,7 @@
 // Package requestlog keeps one row for each SCIM request: what an identity provider asked of a
 // site, and what the site answered.
 //
-//	a change        Begin ─► the transaction of the change writes the row ─► Written
+//	a change        BeginRow ─► the transaction of the change writes the row ─► RowWritten
 //	a refusal       Write, at once
 //	a read          Gather ─► Flush, once a second
 //	no valid token  GatherRefused ─► Flush

@@ -23,14 +23,14 @@ import (
 
 const (
 	flushEvery   = time.Second
-	flushAt      = 5_000  // when Gather holds this many rows, it wakes Run before the second is over
-	maxGathered  = 10_000 // when Gather holds this many rows, it writes them itself, so that memory stays bounded
-	maxRefused   = 100    // rows without a valid token that one flush takes in all, and from one site
+	flushAt      = 5_000  // when this many rows are gathered, Gather wakes Run, which then flushes before the second is over
+	maxGathered  = 10_000 // when this many rows are gathered, Gather itself writes them, so that memory stays bounded
+	maxRefused   = 100    // the most rows without a valid token that one flush writes; the same limit for one site
 	stopTimeout  = 5 * time.Second
-	maxLogText   = 2_000 // the longest path or sentence in bytes; the rest is cut off
+	maxLogText   = 2_000 // the most bytes of a path or sentence; the rest is cut off
 	defaultPage  = 50
 	maxPage      = 500
-	searchWindow = 20_000 // rows that one page of a search looks through at most
+	searchWindow = 20_000 // the most rows that a search reads for one page
 	searchBatch  = 1_000
 )
 
@@ -39,21 +39,21 @@ type Request struct {
 	ID         string // set when the row is written
 	Time       time.Time
 	Site       site.ID
-	TokenID    string // a token that the site issued, live or ended; empty when the caller sent no such token
+	TokenID    string // the id of the token, even if it is revoked or expired; empty when the caller sent no token of this site
 	TokenLast4 string
 	Method     string
-	Path       string // the path of the request with its query
+	Path       string // the path of the request, with the query
 	Status     int
 	Duration   time.Duration // the time until the answer was ready; for a change, until the change was on disk
 	UserName   string        // the person the request was about, if known
 	Subject    string        // the id of the resource, if known
 	Sentence   string        // what the server did, in words
-	Fixes      []string
-	Ignored    []string
-	Remote     string
+	Fixes      []string      // deviations from SCIM that the server tolerated
+	Ignored    []string      // parts of the request that the server did not apply
+	Remote     string        // the address of the client
 }
 
-// IsStranger reports whether the request carried no token that the site ever issued: no token at all,
+// IsStranger reports whether the request carried no token that the site ever issued: none at all,
 // or an unknown one.
 func (r Request) IsStranger() bool { return r.TokenID == "" }
 
@@ -61,7 +61,7 @@ func (r Request) IsStranger() bool { return r.TokenID == "" }
 // expired.
 func (r Request) TokenEnded() bool { return !r.IsStranger() && r.Status == 401 }
 
-// Result is how a request ended, in the three kinds that the log's page shows.
+// Result is how a request ended. The log's page shows these three kinds.
 type Result string
 
 const (
@@ -82,8 +82,8 @@ func (r Request) Result() Result {
 	return Done
 }
 
-// IsChange reports whether the request tried to change something, or was refused. Reads that were
-// answered are not changes.
+// IsChange reports whether the request tried to change something, or was refused. It is false for
+// reads that were answered.
 func (r Request) IsChange() bool {
 	if r.Status >= 400 {
 		return true
@@ -98,9 +98,9 @@ func (r Request) IsChange() bool {
 	return true
 }
 
-// isBoundedRead reports whether the request is subject to the bound on reads: it could not have changed
-// anything, or it was refused with 429 before it was processed. Requests without a valid token have
-// a bound of their own.
+// isBoundedRead reports whether the limit on listed reads applies to the request. That is so if the
+// request could not have changed anything, or was refused with 429 before it was processed.
+// Requests without a valid token have a limit of their own.
 func (r Request) isBoundedRead() bool {
 	if r.Status == 401 {
 		return false
@@ -127,7 +127,7 @@ func (r *Request) AddIgnored(parts ...scim.Ignored) {
 	}
 }
 
-// appendLine appends a line, up to a limit, so that one request cannot fill the log.
+// appendLine appends a line to a list of limited length, so that one request cannot fill the log.
 func appendLine(lines []string, line string) []string {
 	const most = 100
 	switch {
@@ -139,7 +139,7 @@ func appendLine(lines []string, line string) []string {
 	return lines
 }
 
-// withPath puts the path of an attribute in front of a note about it.
+// withPath returns a note about an attribute, with the attribute's path in front.
 func withPath(path, text string) string {
 	if path == "" {
 		return text
@@ -147,46 +147,46 @@ func withPath(path, text string) string {
 	return path + ": " + text
 }
 
-// TokenUse is the last use of a token within one flush.
+// TokenUse says when, and from which address, a token was last used.
 type TokenUse struct {
 	Site  site.ID
 	Token string
 	Time  time.Time
-	From  string
+	From  string // the address of the client that used the token
 }
 
-// Log writes the request log. It writes changes and refusals at once; it gathers reads in memory
-// and flushes them once a second. A gathered row is lost only if the process is killed within that
-// second, or if the log cannot be written for so long that memory is full. In the second case the
-// log later says how many rows are missing.
+// Log writes the request log. It writes changes and refusals at once. It gathers reads in memory
+// and writes ("flushes") them once a second. A gathered row is lost only if the process is killed
+// within that second, or if the log cannot be written for so long that memory is full. In the
+// second case the log later says how many rows are missing.
 type Log struct {
 	Store Store
 	Sites *site.Sites
 	Now   func() time.Time
-	NewID func() string // makes the ids of rows
+	NewID func() string // returns the id for a new row
 
 	// Failed is called with the error of each failed flush, which Run then tries again. It may be
 	// nil. Set it before calling Run.
 	Failed func(error)
 
-	// Reads limits how many reads of one site the log lists.
+	// Reads limits how many reads of one site get a row of their own.
 	Reads ReadBound
 
 	mu           sync.Mutex
 	gathered     []Request
-	uses         uses                      // the last uses of tokens by changes, which write their own rows
-	refused      int                       // calls of GatherRefused with an unknown token or none since the last flush
-	failing      bool                      // the last flush failed
+	uses         uses                      // the last uses of tokens in requests whose rows were written with a change
+	refused      int                       // the number of calls of GatherRefused since the last flush, with an unknown token or none
+	failing      bool                      // whether the last flush failed
 	missing      map[site.ID]gap           // rows that were dropped while flushes failed
 	unlisted     map[site.ID]gap           // reads that were not listed since the last flush
-	allowances   map[site.ID]readAllowance // how many more reads each site may have listed
-	callerGroups map[callerGroup]int       // how many rows each group of callers has listed, less one for each later flush
+	allowances   map[site.ID]readAllowance // how many more reads of each site may get a row now
+	callerGroups map[callerGroup]int       // how many rows each group of callers has got; each flush lowers the number by one
 	flushing     sync.Mutex                // held during a flush, so that rows are written in order and once
 
-	once sync.Once
-	wake chan struct{} // use waker() to read it
+	once sync.Once     // guards the making of wake
+	wake chan struct{} // made by waker on first use; read it only through waker
 
-	counts Counts // the counts so far; Counts adds Gathered
+	counts Counts // the counts so far, without Gathered, which the method Counts fills in
 }
 
 // Store keeps the request logs of all sites.
@@ -199,7 +199,7 @@ type Store interface {
 	Requests(ctx context.Context, id site.ID, only Filter, before Cursor, limit int) ([]Request, error)
 }
 
-// waker returns the channel on which Gather wakes Run before the second is over.
+// waker returns the channel with which Gather tells Run to flush at once.
 func (l *Log) waker() chan struct{} {
 	l.once.Do(func() { l.wake = make(chan struct{}, 1) })
 	return l.wake
@@ -207,8 +207,8 @@ func (l *Log) waker() chan struct{} {
 
 // Counts holds how many rows the request logs of all sites have got since the process started.
 type Counts struct {
-	Written    int64 // reads and refusals, which the log writes itself
-	WithChange int64 // changes, whose transactions write the row
+	Written    int64 // rows of reads and refusals, which the log writes itself
+	WithChange int64 // rows that the transactions of changes write
 	Unlisted   int64 // reads beyond the limit of a site, which the log only counts
 	Lost       int64 // rows dropped while the log could not be written
 	Refused    int64 // requests without a valid token beyond their limit, which the log only counts
@@ -230,9 +230,9 @@ func (l *Log) count(add func(*Counts)) {
 	add(&l.counts)
 }
 
-// ReadBound limits how many reads of one site the log lists: Burst at once, and PerSecond in the
-// long run. The log counts the other reads and writes their number in one row. The zero value
-// stands for the default.
+// ReadBound limits how many reads of one site get a row of their own: Burst at once, and PerSecond
+// in the long run. The log counts the other reads and writes their number in one row. The zero
+// value stands for the default.
 type ReadBound struct{ Burst, PerSecond int }
 
 const (
@@ -240,13 +240,14 @@ const (
 	readPerSecond = 25 // the rate at which Entra ID sends requests to one application
 )
 
-// readAllowance is the number of rows that a site may still write, as of a time.
+// readAllowance is the number of reads of a site that may still get a row, and the time at which
+// that number was right.
 type readAllowance struct {
-	rows float64
-	at   time.Time
+	rows float64   // how many rows the site may still get
+	at   time.Time // when rows was computed
 }
 
-// shouldList reports whether the log lists a request. It counts a read that it does not list.
+// shouldList reports whether a request gets a row. If a read gets none, shouldList counts it.
 func (l *Log) shouldList(r Request) bool {
 	if !r.isBoundedRead() {
 		return true
@@ -284,8 +285,9 @@ func (l *Log) shouldList(r Request) bool {
 	return false
 }
 
-// countUnlisted gathers one row for each site whose reads were not all listed. It forgets the
-// allowances of sites that sent no read for an hour. The caller holds mu.
+// countUnlisted gathers one row for each site with reads that got no row of their own. The row says
+// how many. It also forgets the allowances of sites that sent no read for an hour. The caller holds
+// mu.
 func (l *Log) countUnlisted() {
 	for id, g := range l.unlisted {
 		l.gathered = append(l.gathered, l.prepare(Request{
@@ -302,8 +304,8 @@ func (l *Log) countUnlisted() {
 	}
 }
 
-// Write writes a row to disk before it returns. It is for changes and refusals. A refused read
-// beyond the site's limit is only counted.
+// Write writes a row to disk before it returns. It is for changes and refusals. If reads of the
+// site are beyond their limit, a refused read is only counted.
 func (l *Log) Write(ctx context.Context, r Request) error {
 	if r = l.prepare(r); !l.shouldList(r) {
 		return nil
@@ -316,16 +318,16 @@ func (l *Log) Write(ctx context.Context, r Request) error {
 	return nil
 }
 
-// Begin gives a row its id, so that a change can write the row in its own transaction. The caller
-// calls Written after the commit.
-func (l *Log) Begin(r Request) Request {
+// BeginRow gives a row its id, so that a change can write the row in its own transaction. The caller
+// calls RowWritten after the commit.
+func (l *Log) BeginRow(r Request) Request {
 	r.ID = l.NewID()
 	return r
 }
 
-// Written notes a row that a change has written itself. The next flush records the last use of the
-// token.
-func (l *Log) Written(r Request) {
+// RowWritten tells the log that a change has written the row itself. The next flush records the last
+// use of the token.
+func (l *Log) RowWritten(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.uses == nil {
@@ -364,14 +366,14 @@ func (l *Log) Gather(r Request) {
 	}
 }
 
-// gap describes rows that are missing from a site's log: how many, and from when to when.
+// gap describes requests of a site that have no row: how many, and from when to when.
 type gap struct {
-	rows         int
-	first, last  time.Time
-	token, last4 string // the token of the last row
+	rows         int       // how many requests
+	first, last  time.Time // the times of the first and the last of them
+	token, last4 string    // the token of the last of these requests
 }
 
-// withRow returns the gap with one more row.
+// withRow returns the gap enlarged by one request.
 func (g gap) withRow(r Request) gap {
 	if g.rows == 0 {
 		g.first = r.Time
@@ -389,8 +391,8 @@ func (l *Log) countMissed(r Request) {
 	l.counts.Lost++
 }
 
-// closeGaps gathers one row for each site with missing rows, which says how many are missing. It
-// returns the number of those sites. The caller holds mu.
+// closeGaps gathers one row for each site with missing rows. The row says how many are missing.
+// closeGaps returns the number of those sites. The caller holds mu.
 func (l *Log) closeGaps() int {
 	gaps := len(l.missing)
 	for id, g := range l.missing {
@@ -404,17 +406,17 @@ func (l *Log) closeGaps() int {
 	return gaps
 }
 
-// callerGroup is a group of callers without a valid token at one site: strangers, or the holders of
-// tokens that have ended. The two are counted separately, so that strangers cannot crowd out the
-// rows of an identity provider whose token has ended.
+// callerGroup is a group of callers of one site that have no valid token. The group has either no
+// known token, or tokens that have ended. The two are counted separately: callers without a known
+// token must not crowd out the rows of an identity provider whose token has ended.
 type callerGroup struct {
 	site     site.ID
 	stranger bool
 }
 
 // GatherRefused keeps a row about a request without a valid token, if the site exists. Callers
-// without a token must not be able to fill the disk: one flush takes a hundred such rows, and a
-// site that has had a hundred gets one more for each flush.
+// without a token must not be able to fill the disk. So one flush writes at most a hundred such
+// rows. A site that has had a hundred such rows gets one more with each flush.
 func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) error {
 	if r.IsStranger() {
 		l.mu.Lock()
@@ -467,8 +469,8 @@ func (l *Log) Flush(ctx context.Context) error {
 	return err
 }
 
-// flush does one round of Flush. It also returns how many rows about missing rows it gathered; the
-// caller calls it again to write those.
+// flush writes the gathered rows once. It also returns how many rows about missing rows it has
+// gathered meanwhile. The caller calls flush again to write those.
 func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	l.mu.Lock()
 	l.countUnlisted()
@@ -504,15 +506,15 @@ func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	return 0, fmt.Errorf("write %d rows of the request log: %w", len(rows), err)
 }
 
-// rowsTogether is how many gathered rows one transaction writes. It is small, so that a change
-// waits for milliseconds only.
-const rowsTogether = 256
+// rowsPerTransaction is how many gathered rows one transaction writes. It is small, so that a
+// change that waits for the transaction waits only milliseconds.
+const rowsPerTransaction = 256
 
-// appendRows writes rows in batches, and the uses of tokens with the first batch. On an error it also
-// returns the rows that are not written.
+// appendRows writes rows in batches. It writes the uses of tokens with the first batch. On an error
+// it also returns the rows that were not written.
 func (l *Log) appendRows(ctx context.Context, rows []Request, used []TokenUse) (rest []Request, written int, err error) {
 	for len(rows)+len(used) > 0 {
-		n := min(len(rows), rowsTogether)
+		n := min(len(rows), rowsPerTransaction)
 		if err := l.Store.AppendRequests(ctx, rows[:n], used); err != nil {
 			return rows, written, err
 		}
@@ -555,7 +557,8 @@ func (l *Log) prepare(r Request) Request {
 	return r.Clean()
 }
 
-// Clean returns the row as it is stored: without credentials, and with long strings cut off.
+// Clean returns the row in the form in which it is stored: without credentials, and with long
+// strings cut off.
 func (r Request) Clean() Request {
 	r.Time = r.Time.UTC().Truncate(time.Microsecond)
 	r.Path = phrase.Cut(phrase.Storable(redact.Tokens(r.Path)), maxLogText)
@@ -629,7 +632,7 @@ type Query struct {
 // Filter is the part of a query that the store evaluates. The zero value matches every row.
 type Filter struct {
 	Result      Result
-	OnlyChanges bool      // leave out reads that were answered
+	OnlyChanges bool      // leave out reads that were answered without an error
 	Method      string    // the HTTP method, in upper case
 	Token       string    // the id of a token, AnyToken or NoToken
 	From, Until time.Time // from From up to but not including Until; zero means no bound
@@ -638,7 +641,7 @@ type Filter struct {
 // Values of Filter.Token besides the id of a token.
 const (
 	AnyToken = "any"  // rows with any token that the site issued, live or ended
-	NoToken  = "none" // rows of strangers
+	NoToken  = "none" // rows of requests without a token of the site
 )
 
 // Cursor is a position in a site's request log.
@@ -664,9 +667,8 @@ func parseCursor(text string) (Cursor, error) {
 }
 
 // Page returns one page of the log, and the cursor of the next page, which is empty after the last
-// one. A search looks through a bounded number of rows for each page, so a page may be short or
-// empty although there is a next one. A cursor in q that cannot be read is refused
-// (refusal.Invalid).
+// page. A search reads a limited number of rows for each page. So a page may be short or empty
+// although more pages follow. It returns refusal.Invalid if the cursor in q cannot be read.
 func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, next string, err error) {
 	before, err := parseCursor(q.Before)
 	if err != nil {
@@ -677,7 +679,7 @@ func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, ne
 		limit = defaultPage
 	}
 	limit = min(limit, maxPage)
-	batch := limit + 1 // one more row shows whether there is a next page
+	batch := limit + 1 // one row more than the page has shows whether there is a next page
 	if q.Search != "" {
 		batch = searchBatch
 	}

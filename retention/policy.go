@@ -6,22 +6,22 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Kind is a class of entries that are all kept for the same time.
+// Kind is a group of stored entries that are all kept for the same time.
 type Kind string
 
 // The kinds of entries.
 const (
 	Reads        Kind = "reads"        // request log: reads, and requests without a known token
-	Changes      Kind = "changes"      // request log: everything else
+	Changes      Kind = "changes"      // request log: all other requests
 	Provisioning Kind = "provisioning" // provisioning logs
 	Events       Kind = "events"       // the audit trail
-	Spent        Kind = "spent"        // sign-in links, sessions and single-use numbers of forms; their days count from when they expire
+	Spent        Kind = "spent"        // sign-in links, sessions and single-use numbers of forms; the days count from the time when they expire
 )
 
 // Kinds lists all kinds in the order in which they are pruned.
 func Kinds() []Kind { return []Kind{Reads, Changes, Provisioning, Events, Spent} }
 
-// Describe returns what the kind is, in words for people.
+// Describe returns a description of the kind for people.
 func (k Kind) Describe() string {
 	switch k {
 	case Reads:
@@ -44,7 +44,7 @@ const Forever = 0
 // maxDays is the longest time that can be set: a hundred years.
 const maxDays = 36_500
 
-// Policy is for how many days each kind is kept.
+// Policy has the number of days for which each kind is kept.
 type Policy map[Kind]int
 
 // Default returns the policy of a new installation.
@@ -52,7 +52,7 @@ func Default() Policy {
 	return Policy{Reads: 30, Changes: 365, Provisioning: 365, Events: 2_557, Spent: 7}
 }
 
-// validate returns an error for the first kind that has no number of days, or an impossible one.
+// validate returns an error for the first kind that has no number of days, or an invalid one.
 func (p Policy) validate() error {
 	for _, k := range Kinds() {
 		days, found := p[k]
@@ -66,8 +66,8 @@ func (p Policy) validate() error {
 	return nil
 }
 
-// Words returns a number of days in words, such as "12 months".
-func Words(days int) string {
+// DaysInWords returns a number of days in words, such as "12 months".
+func DaysInWords(days int) string {
 	switch {
 	case days == Forever:
 		return "forever"

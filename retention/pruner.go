@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// The leases under which one server prunes, and removes what was deleted.
+// The kinds of two leases, and their key. One server holds the first lease to prune, and one holds
+// the second lease to remove the rows of what was deleted.
 const (
 	LeaseKind   = "prune"
 	RemovalKind = "removal"
@@ -19,12 +20,13 @@ const (
 
 const (
 	pruneEvery = time.Hour       // the time from the end of one round to the next round
-	sliceFor   = 8 * time.Second // how long one call works before it returns and gives the lease back
+	sliceFor   = 8 * time.Second // how long one call of Advance works before it returns and gives the lease back
 )
 
-// Store keeps the policy and removes rows.
+// Store keeps the policy and removes old rows.
 type Store interface {
-	// Policy returns the numbers of days that were set. Kinds that are missing have their default.
+	// Policy returns the numbers of days that an operator has set. Kinds that are missing have
+	// their default.
 	Policy(ctx context.Context) (Policy, error)
 	SetPolicy(ctx context.Context, p Policy, e event.Event) error
 	// Prune removes entries of a kind older than before, a few at a time, until none is left or the
@@ -32,8 +34,8 @@ type Store interface {
 	Prune(ctx context.Context, k Kind, before, end time.Time) (removed int, done bool, err error)
 	// Count returns how many entries Prune would remove.
 	Count(ctx context.Context, k Kind, before time.Time) (int, error)
-	// Pruned returns the time before which entries of a kind have been removed from one log; zero
-	// when none have. owner names the log, in the form that [Owner] returns.
+	// Pruned returns the time before which entries of a kind have been removed from one log. It is
+	// zero if none have been. owner names the log, in the form that [Owner] returns.
 	Pruned(ctx context.Context, k Kind, owner string) (time.Time, error)
 	// Remove removes rows of deleted sites, directories and applications, a few at a time, until
 	// none is left or the machine's clock reaches end.
@@ -43,11 +45,11 @@ type Store interface {
 	Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error)
 }
 
-// Owner returns the name under which Store.Pruned knows a log: the id of a site, or the ids of a
+// Owner returns the name of a log for Store.Pruned. ids are the id of a site, or the ids of a
 // directory and an application.
 func Owner(ids ...string) string { return strings.Join(ids, "/") }
 
-// Pruner removes entries that are older than the policy keeps them.
+// Pruner removes entries that are older than the policy allows.
 type Pruner struct {
 	Store Store
 	Now   func() time.Time
@@ -69,8 +71,8 @@ func (p *Pruner) Policy(ctx context.Context) (Policy, error) {
 	return policy, nil
 }
 
-// Set changes how long some kinds are kept, and returns the whole policy. Numbers of days that are
-// not possible are refused (refusal.Invalid).
+// Set changes how long some kinds are kept, and returns the whole policy. It returns
+// refusal.Invalid for an invalid number of days.
 func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, error) {
 	old, err := p.Policy(ctx)
 	if err != nil {
@@ -88,8 +90,8 @@ func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, 
 			continue
 		}
 		next[k] = days
-		changes = append(changes, event.Changed(string(k), Words(old[k]), Words(days)))
-		text += fmt.Sprintf(" %s: kept %s instead of %s.", k, Words(days), Words(old[k]))
+		changes = append(changes, event.Changed(string(k), DaysInWords(old[k]), DaysInWords(days)))
+		text += fmt.Sprintf(" %s: kept %s instead of %s.", k, DaysInWords(days), DaysInWords(old[k]))
 	}
 	if err := next.validate(); err != nil {
 		return nil, err
@@ -179,8 +181,8 @@ func (p *Pruner) PruneAll(ctx context.Context) (removed map[Kind]int, err error)
 	return removed, err
 }
 
-// prune removes what is too old, and calls tell for each kind of which it removed entries. It stops
-// at end; a zero end is no limit. done is true when nothing is left to remove.
+// prune removes entries that are too old. It calls tell for each kind of which it removed entries.
+// It stops at the time end; a zero end is no limit. done is true when nothing is left to remove.
 func (p *Pruner) prune(ctx context.Context, end time.Time, tell func(k Kind, removed int)) (done bool, err error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {
@@ -224,14 +226,15 @@ func (p *Pruner) Count(ctx context.Context) (counts map[Kind]int, err error) {
 	return counts, nil
 }
 
-// Retention is what a page says about a log: how long entries are kept, and since when older ones have
-// been removed.
+// Retention says how long the entries of a log are kept, and up to when older ones have been
+// removed. Pages show it.
 type Retention struct {
 	Days  int
-	Since time.Time // since when older entries have been removed; zero if none has been removed yet
+	Since time.Time // entries before this time have been removed; zero if none has been removed yet
 }
 
-// RetentionOf returns how long entries of a kind are kept, and what has been removed of an owner's log.
+// RetentionOf returns how long entries of a kind are kept, and up to when the entries of an owner's
+// log have been removed.
 func (p *Pruner) RetentionOf(ctx context.Context, k Kind, owner string) (Retention, error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {

@@ -252,7 +252,7 @@ func TestGroup(t *testing.T) {
 			} {
 				by := bySCIM
 				by.LargeGroup = c.large
-				by.Request = f.requestLog.Begin(requestlog.Request{Time: f.clock.Now(), Site: f.full.ID, Method: "PATCH", Path: "/Groups/" + id, Status: 200})
+				by.Request = f.requestLog.BeginRow(requestlog.Request{Time: f.clock.Now(), Site: f.full.ID, Method: "PATCH", Path: "/Groups/" + id, Status: 200})
 				out, err := f.rosters.Open(f.full).Patch(t.Context(), roster.Group, id, groupPatch(t, c.op), by)
 				if err != nil || out.Request.Status != c.want {
 					t.Errorf("%s with %+v: got status %d, %v; want %d", c.op, c.large, out.Request.Status, err, c.want)

@@ -12,16 +12,16 @@ type localRunner struct {
 	sliceContext context.Context // the context of slices; it ends Grace after Run's context
 
 	mu      sync.Mutex
-	running map[string]bool
-	wait    sync.WaitGroup
+	running map[string]bool // the keys whose slices run now
+	wait    sync.WaitGroup  // counts the slices that run
 }
 
-// runLocally is Run without River, for the one process that works on a SQLite file.
+// runLocally does the work of Run without River, for the only process that works on a SQLite file.
 func (r *Runner) runLocally(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	h := &localRunner{runner: r, sliceContext: work, running: map[string]bool{}}
-	h.takeBack(ctx)
+	h.takeBackLeases(ctx)
 	r.lookRegularly(ctx, func() { h.startDue(ctx) })
 	late := time.AfterFunc(r.grace(), cancel)
 	defer late.Stop()
@@ -29,20 +29,20 @@ func (r *Runner) runLocally(ctx context.Context) error {
 	return nil
 }
 
-// takeBack starts slices for the keys that this owner held before a restart, without waiting for
-// those leases to expire.
-func (h *localRunner) takeBack(ctx context.Context) {
+// takeBackLeases starts slices for the keys that this owner held before a restart. It does not wait
+// until their leases expire.
+func (h *localRunner) takeBackLeases(ctx context.Context) {
 	keys, err := h.runner.Leases.Held(ctx, h.runner.Kind, h.runner.Owner)
 	if err != nil {
-		// The keys become due anyway when their leases expire.
+		// Do not return the error: the keys become due anyway when their leases expire.
 		h.runner.log().Error("take leases back", "kind", h.runner.Kind, "error", err)
 		return
 	}
 	h.start(keys)
 }
 
-// startDue starts slices for as many due keys as there is room for. It skips a key whose lease
-// expired while its slice still runs in this process.
+// startDue starts slices for as many due keys as this process may still run. It skips a key whose
+// lease has expired while its slice still runs in this process.
 func (h *localRunner) startDue(ctx context.Context) {
 	h.mu.Lock()
 	limit := h.runner.workers() + len(h.running)
@@ -75,7 +75,7 @@ func (h *localRunner) start(keys []string) {
 	}
 }
 
-// finish makes room for the next key.
+// finish notes that the slice of a key has ended, so that another one may start.
 func (h *localRunner) finish(key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -18,19 +18,21 @@ import (
 )
 
 const (
-	// jobTimeout is longer than SliceLimit, so that River ends a slice only if SliceLimit failed to.
+	// jobTimeout is longer than SliceLimit. So River ends a slice only if SliceLimit has failed to
+	// end it.
 	jobTimeout  = 30 * time.Second
 	rescueAfter = 60 * time.Second
 	// keepFinishedJobs is how long River keeps the rows of finished jobs.
 	keepFinishedJobs = time.Hour
-	// migrationLock is the PostgreSQL advisory lock held while River's tables are made.
+	// migrationLock is the number of the PostgreSQL advisory lock that is held while River's tables
+	// are created.
 	migrationLock = 7165549823
-	// maxDue is how many due keys get a job at a time. The others follow later.
+	// maxDue is the most due keys that get a job at a time. The others get one later.
 	maxDue = 500
 )
 
-// advanceArgs is a River job: one slice of a key. Both fields make the job unique, so the job of an
-// old epoch does not keep a newer one away.
+// advanceArgs are the arguments of a River job, which is one slice of a key. Both fields make the
+// job unique. So the job of an old epoch does not prevent a job of a newer one.
 type advanceArgs struct {
 	Key   string `json:"key" river:"unique"`
 	Epoch int64  `json:"epoch" river:"unique"`
@@ -38,13 +40,13 @@ type advanceArgs struct {
 
 func (advanceArgs) Kind() string { return "advance" }
 
-// advanceWorker does River's jobs.
+// advanceWorker runs River's jobs.
 type advanceWorker struct {
 	river.WorkerDefaults[advanceArgs]
 	runner *Runner
 }
 
-// Work advances the key, unless another process has done so since the job was made.
+// Work runs one slice of the job's key, unless another process has done so since the job was added.
 func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) error {
 	epoch, err := w.runner.Leases.Epoch(ctx, w.runner.Kind, job.Args.Key)
 	if err != nil {
@@ -56,7 +58,7 @@ func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) e
 	return nil
 }
 
-// How often startRiver tries to reach the database, and how long it waits in between.
+// How many times startRiver tries to reach the database, and how long it waits between two tries.
 const (
 	maxStartTries   = 60
 	startRetryEvery = time.Second
@@ -115,7 +117,8 @@ func (r *Runner) tryRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
 	return client, nil
 }
 
-// runRiver is Run with River: due keys become jobs, which any process can take.
+// runRiver does the work of Run with River: it adds jobs for due keys, and any process can take
+// them.
 func (r *Runner) runRiver(ctx context.Context) error {
 	client, err := r.startRiver(ctx)
 	if err != nil {
@@ -142,10 +145,10 @@ func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) er
 	for key, epoch := range due {
 		jobs = append(jobs, river.InsertManyParams{Args: advanceArgs{Key: key, Epoch: epoch}, InsertOpts: &river.InsertOpts{
 			Queue: r.Kind,
-			// A slice that fails becomes due again by its lease, not by River.
+			// If a slice fails, its lease makes the key due again. River must not repeat the job.
 			MaxAttempts: 1,
 			UniqueOpts: river.UniqueOpts{ByArgs: true, ByQueue: true, ByState: []rivertype.JobState{
-				// Without "completed", so that a finished job does not keep another one away.
+				// "completed" is left out, so that a finished job does not prevent another one.
 				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
 				rivertype.JobStateRetryable, rivertype.JobStateScheduled,
 			}},
@@ -157,7 +160,7 @@ func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) er
 	return nil
 }
 
-// migrateRiver makes or updates River's tables, one process at a time.
+// migrateRiver creates or updates River's tables. One process does so at a time.
 func migrateRiver(ctx context.Context, pool *pgxpool.Pool, driver *riverpgxv5.Driver, log *slog.Logger) error {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
@@ -175,7 +178,8 @@ func migrateRiver(ctx context.Context, pool *pgxpool.Pool, driver *riverpgxv5.Dr
 	return errors.Join(err, unlock)
 }
 
-// quietHandler passes on only log lines that a person should read. River logs every start.
+// quietHandler passes on only the log lines that a person should read. It drops those about every
+// start of River.
 type quietHandler struct{ slog.Handler }
 
 func (q quietHandler) Enabled(ctx context.Context, level slog.Level) bool {

@@ -13,9 +13,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Leases decides who advances a key and when. While another owner holds the key, the error of Claim
-// has a method Holder() (owner string, until time.Time). Once another owner has taken the lease
-// over, the error of the other methods has a method LeaseLost() that returns true.
+// Leases decides which process advances a key, and when. While another owner holds the key, Claim
+// returns an error with the method Holder() (owner string, until time.Time). After another owner
+// has taken the lease over, the other methods return an error with a method LeaseLost() that
+// returns true.
 type Leases interface {
 	Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error)
 	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
@@ -33,33 +34,33 @@ type Runner struct {
 	Kind   string // the kind of the leases
 	Leases Leases
 	// Advance does one slice of work for a key, of at most ten seconds, under the epoch. It returns
-	// when the key is due again: a time that is not in the future means at once, the zero time
-	// means when the key is woken. Advance is sometimes called for a key that is not due, and must
-	// then do nothing.
+	// when the key is due again. A time that is not in the future means at once. The zero time
+	// means that the key waits until it is woken. Advance is sometimes called for a key that is not
+	// due, and must then do nothing.
 	Advance func(ctx context.Context, key string, epoch int64) (next time.Time, err error)
 	// Owner is the name of this process in leases. On SQLite it is the same after a restart, and no
 	// two running processes share it. On PostgreSQL every process has its own.
 	Owner string
-	// Pool makes River distribute the slices across processes. It is nil on SQLite, and for work so
-	// rare that every process can look for it itself.
+	// Pool is the pool with which River distributes the slices across processes. It is nil on
+	// SQLite. It is also nil for work so rare that every process can look for it itself.
 	Pool *pgxpool.Pool
 
 	// The fields below are optional.
 	Log        *slog.Logger
 	Now        func() time.Time
-	Workers    int           // slices that this process runs at the same time; default 4
-	TTL        time.Duration // how long a lease lasts after its process is killed; default 20 s
+	Workers    int           // how many slices this process may run at the same time; default 4
+	TTL        time.Duration // how long a lease lasts if its process is killed; default 20 s
 	LookEvery  time.Duration // how often the runner looks for due keys; default 1 s
 	SliceLimit time.Duration // how long a slice may run before it is stopped; default 25 s
 	Grace      time.Duration // how long Run waits for slices after its context ends, before it stops them; default 15 s
-	RetryAfter time.Duration // when a failed slice is tried again if it did not say when; default 30 s
+	RetryAfter time.Duration // how long to wait before a failed slice is tried again, if Advance did not say when; default 30 s
 
 	once  sync.Once
-	woken chan struct{}
+	woken chan struct{} // has an element when Run must look for due keys
 }
 
 // Wake makes a key due at once, and makes Run look for it. It may be called before Run, and in a
-// process that never calls Run: the process that runs finds the key within LookEvery.
+// process that never calls Run. The process that runs slices then finds the key within LookEvery.
 func (r *Runner) Wake(ctx context.Context, key string) error {
 	if err := r.Leases.Wake(ctx, r.Kind, key); err != nil {
 		return fmt.Errorf("wake %s %s: %w", r.Kind, key, err)
@@ -81,7 +82,7 @@ func (r *Runner) Run(ctx context.Context) error {
 func (r *Runner) LookNow() {
 	select {
 	case r.wakeChannel() <- struct{}{}:
-	default: // Run is going to look anyway
+	default: // the channel is full, so Run is going to look anyway
 	}
 }
 
@@ -90,8 +91,8 @@ func (r *Runner) wakeChannel() chan struct{} {
 	return r.woken
 }
 
-// lookRegularly calls find at once, every LookEvery, and each time something is woken, until ctx
-// ends.
+// lookRegularly calls find until ctx ends: at once, after each LookEvery, and each time that a key
+// is woken.
 func (r *Runner) lookRegularly(ctx context.Context, find func()) {
 	tick := time.NewTicker(cmp.Or(r.LookEvery, time.Second))
 	defer tick.Stop()
@@ -105,7 +106,8 @@ func (r *Runner) lookRegularly(ctx context.Context, find func()) {
 	}
 }
 
-// runSlice advances a key once, unless another owner does, and reports whether it did.
+// runSlice runs one slice of a key, unless another owner holds the key. It reports whether it ran
+// one.
 func (r *Runner) runSlice(ctx context.Context, key string) bool {
 	epoch, err := r.Leases.Claim(ctx, r.Kind, key, r.Owner, r.ttl())
 	if holder, ok := errors.AsType[leaseHeldError](err); ok {
@@ -152,9 +154,9 @@ func isLost(err error) bool {
 	return ok && e.LeaseLost()
 }
 
-// nextAfter returns when a failed slice is tried again: at once if the slice was stopped because
-// this process ends, otherwise in a second or later, so that a slice that always fails does not
-// keep the machine busy.
+// nextAfter returns when a failed slice is tried again. If the slice was stopped because this
+// process ends, that is at once. Otherwise it is at least a second later, so that a slice that
+// always fails does not keep the machine busy.
 func (r *Runner) nextAfter(ctx context.Context, key string, next time.Time, err error) time.Time {
 	if ctx.Err() != nil {
 		r.log().Info("stopped in the middle of a slice", "kind", r.Kind, "key", key, "error", err)
@@ -191,7 +193,7 @@ func (r *Runner) advance(ctx context.Context, key string, epoch int64) (next tim
 	return r.Advance(ctx, key, epoch)
 }
 
-// renew renews the lease until ctx ends, or returns why it no longer can.
+// renew renews the lease until ctx ends. If it no longer can, it returns the reason.
 func (r *Runner) renew(ctx context.Context, key string, epoch int64) error {
 	tick := time.NewTicker(r.ttl() / 4)
 	defer tick.Stop()

@@ -143,7 +143,7 @@ func (h *Handler) publicError(r *http.Request, err error) *scim.Error {
 		return scimErr
 	}
 	switch {
-	case errors.Is(err, fair.ErrOwn):
+	case errors.Is(err, fair.ErrKeyLimit):
 		return scim.TooManyRequests("This site sends more requests at the same time than its share. Send this request again later, and fewer of them in parallel.")
 	case errors.Is(err, fair.ErrOverloaded):
 		return scim.Unavailable("This server is overloaded. Send this request again later.")

@@ -56,7 +56,7 @@ func (x *exchange) addFixes(fixes []scim.Fix) { x.requestRow.AddFixes(fixes...) 
 // changeWithRow returns a change for roster that writes the request's row in the transaction of the
 // change. status is the status of the answer.
 func (x *exchange) changeWithRow(status int) roster.Change {
-	row := x.handler.Requests.Begin(x.requestRow)
+	row := x.handler.Requests.BeginRow(x.requestRow)
 	row.Status = status
 	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Request: row}
 }
@@ -64,7 +64,7 @@ func (x *exchange) changeWithRow(status int) roster.Change {
 // takeRow takes over the row that was written with a change.
 func (x *exchange) takeRow(row requestlog.Request) {
 	x.requestRow, x.rowWritten = row, true
-	x.handler.Requests.Written(row)
+	x.handler.Requests.RowWritten(row)
 }
 
 // describeQuery sets the row's sentence to the result of a query.

@@ -25,7 +25,7 @@ type PendingSignIn struct {
 // LookUpLink returns the sign-in that a link offers, without using the link. If the link no longer works,
 // it returns a refusal of kind Gone that says why.
 func (s *SignIns) LookUpLink(ctx context.Context, st site.Site, linkSecret string) (PendingSignIn, error) {
-	l, err := onetime.Look(s.Now(), func() (personalLink, error) { return s.findLink(ctx, st, linkSecret) },
+	l, err := onetime.FindOpen(s.Now(), func() (personalLink, error) { return s.findLink(ctx, st, linkSecret) },
 		func(l personalLink, why onetime.Reason) error {
 			return ClosedLink{Reason: why, Site: st.Name, UserName: l.person.UserName}.Refuse()
 		})

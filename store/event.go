@@ -36,7 +36,7 @@ func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 		at = tx.Now()
 	}
 	if e.Scope.Kind == event.KindDirectory {
-		tx.Note() // wakes the jobs of the directory, which may have to send the change to an application
+		tx.SignalCommit() // wakes the jobs of the directory, which may have to send the change to an application
 	}
 	return tx.Send(ctx, `
 		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent, cause)

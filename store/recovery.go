@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// RecoverySet returns which recovery codes a person has.
+// RecoverySet returns how many unused recovery codes a person has, and when they were made.
 func (s SingleSignOn) RecoverySet(ctx context.Context, id site.ID, personID string) (set signin.RecoverySet, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		set, err = recoverySet(ctx, tx, id, personID)
@@ -31,7 +31,8 @@ func recoverySet(ctx context.Context, tx *sqldb.Tx, id site.ID, personID string)
 	return set, err
 }
 
-// ReplaceRecoveryCodes replaces the codes of a person, unless another set was made since.
+// ReplaceRecoveryCodes replaces a person's recovery codes with new ones. It does so only if the
+// present codes were made at ifMade.
 func (s SingleSignOn) ReplaceRecoveryCodes(ctx context.Context, id site.ID, personID string, ifMade time.Time, hashes []secret.Hash, now time.Time, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := lockLiveSite(ctx, tx, id); err != nil {
@@ -60,7 +61,7 @@ func (s SingleSignOn) ReplaceRecoveryCodes(ctx context.Context, id site.ID, pers
 	})
 }
 
-// FindRecoveryCode returns the owner of an unused code, or refusal.NotFound.
+// FindRecoveryCode returns the person who has an unused recovery code, or refusal.NotFound.
 func (s SingleSignOn) FindRecoveryCode(ctx context.Context, id site.ID, hash secret.Hash) (personID string, made time.Time, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		var created int64
@@ -74,7 +75,8 @@ func (s SingleSignOn) FindRecoveryCode(ctx context.Context, id site.ID, hash sec
 	return personID, made, err
 }
 
-// UseRecoveryCode marks a code as used, with its event, or returns refusal.NotFound.
+// UseRecoveryCode marks a recovery code as used and appends its event. It returns refusal.NotFound
+// if there is no such unused code.
 func (s SingleSignOn) UseRecoveryCode(ctx context.Context, id site.ID, personID string, hash secret.Hash, now time.Time, eventFor func(left int) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		did, err := changesRow(ctx, tx, `

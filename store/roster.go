@@ -247,10 +247,10 @@ func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) er
 	})
 }
 
-// RunExpensive runs costly work for a site, as soon as one of the site's slots for such work is free. fn
-// should call sqldb.Yield now and then.
+// RunExpensive runs costly work for a site, as soon as one of the site's slots for such work is
+// free. It ends fn's context if the work takes too long.
 func (s Rosters) RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error {
-	return s.DB.Costly(ctx, string(id), fn)
+	return s.DB.RunCostly(ctx, string(id), fn)
 }
 
 // holdSite prevents changes to the site until the transaction ends. Call it before the transaction

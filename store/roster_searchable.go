@@ -302,7 +302,7 @@ func (s Rosters) Index(ctx context.Context, id site.ID, epoch int64, limit int) 
 	return more, err
 }
 
-// indexStep is one step of Index.
+// indexStep does one step of indexing for Rosters.Index.
 type indexStep struct {
 	tx       *sqldb.Tx
 	site     site.ID

@@ -136,7 +136,7 @@ type credential struct {
 // valid. The site has every field except its creation time.
 func (s Sites) Credential(ctx context.Context, name string, hash secret.Hash) (site.Site, site.Token, error) {
 	hashed := hash.String()
-	found, err := sqldb.Recall(ctx, s.DB, "credential "+name+" "+hashed, func(tx *sqldb.Tx) (credential, error) {
+	found, err := sqldb.ReadCached(ctx, s.DB, "credential "+name+" "+hashed, func(tx *sqldb.Tx) (credential, error) {
 		return findCredential(ctx, tx, name, hashed)
 	})
 	return found.site, found.token, err

@@ -183,7 +183,7 @@ func (c *command) restore(cmd *cobra.Command, from string, o restoreFlags) error
 	if err != nil {
 		return fmt.Errorf("%w. Nothing was changed", err)
 	}
-	out.File, out.Kept, out.Version, out.Newest = done.File, done.Kept, done.Version, formatJSONTime(done.Newest)
+	out.File, out.Kept, out.Version, out.Newest = done.File, done.KeptAs, done.Version, formatJSONTime(done.Newest)
 	return c.print(out, func(w io.Writer) { c.printRestored(w, out, done) })
 }
 

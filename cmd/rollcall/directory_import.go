@@ -136,7 +136,7 @@ func importUsers(ctx context.Context, h *directory.Handle, in io.Reader, file di
 	if err != nil {
 		return directory.ImportReport{}, err
 	}
-	o.Columns, o.Cut = f.ColumnNames(), f.Cut
+	o.Columns, o.CutReason = f.ColumnNames(), f.CutReason
 	report, err := h.Import(ctx, f.Rows, o)
 	report.Notes = f.Notes
 	if report.Nameless > 0 && f.Template != "" {
@@ -158,7 +158,7 @@ func printImport(w io.Writer, r directory.ImportReport) {
 		did, r.Created, r.Updated, r.Restored, r.Unchanged, r.SoftDeleted, phrase.Count(len(r.Errors), "problem", "problems"))
 	if n := len(r.Duplicates); n > 0 {
 		d := r.Duplicates[0]
-		fmt.Fprintf(w, "%s the same as an earlier one and counted once, such as line %d, which is like line %d.\n", phrase.Count(n, "row is", "rows are"), d.Line, d.Of)
+		fmt.Fprintf(w, "%s the same as an earlier one and counted once, such as line %d, which is like line %d.\n", phrase.Count(n, "row is", "rows are"), d.Line, d.RepeatsLine)
 	}
 	if len(r.Absent) == 0 {
 		return

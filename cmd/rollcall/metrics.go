@@ -78,7 +78,7 @@ func (g *gatherer) samples() []metrics.Sample {
 		add("queue_used", float64(q.Used), name)
 		add("queue_waiting", float64(q.Waiting), name)
 		add("queue_entered_total", float64(q.Entered), name)
-		add("queue_refused_total", float64(q.RefusedOwn), name, "own share")
+		add("queue_refused_total", float64(q.RefusedByKeyLimit), name, "own share")
 		add("queue_refused_total", float64(q.RefusedOverloaded), name, "overloaded")
 	}
 	up := 1.0

@@ -103,7 +103,7 @@ func (c *command) printPolicy(policy retention.Policy) error {
 		if policy[k] == retention.Forever {
 			out[string(k)] = foreverWord
 		}
-		lines = append(lines, []string{string(k), retention.Words(policy[k]), k.Describe()})
+		lines = append(lines, []string{string(k), retention.DaysInWords(policy[k]), k.Describe()})
 	}
 	return c.print(out, func(w io.Writer) {
 		printTable(w, "", []string{"Kind", "Kept", "What"}, lines)

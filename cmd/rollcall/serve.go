@@ -281,7 +281,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 		return untilDone(ctx, err)
 	}
 	watch := &provision.Watcher{
-		Store: s.engine.Store, Sources: s.openSource, NewestPositions: store.Provisioning{DB: s.db}.NewestPositions, Woken: s.db.Noted(), Now: c.now, Log: s.log,
+		Store: s.engine.Store, Sources: s.openSource, NewestPositions: store.Provisioning{DB: s.db}.NewestPositions, Woken: s.db.CommitSignals(), Now: c.now, Log: s.log,
 		Wake: func(ctx context.Context, k provision.Key) error {
 			s.engine.Wake(k)
 			return work.Wake(ctx, k.String())

@@ -199,12 +199,12 @@ func (c *command) outboundOptions(listens []net.Addr, closed net.Addr) outbound.
 	o := outbound.Options{AllowPrivate: c.allowPrivate, AllowLoopback: c.allowLoopback || local}
 	for _, l := range listens {
 		if ap, err := netip.ParseAddrPort(l.String()); err == nil {
-			o.Own = append(o.Own, ap)
+			o.OwnListeners = append(o.OwnListeners, ap)
 		}
 	}
 	if closed != nil {
 		if ap, err := netip.ParseAddrPort(closed.String()); err == nil {
-			o.Closed = append(o.Closed, ap)
+			o.ClosedListeners = append(o.ClosedListeners, ap)
 		}
 	}
 	return o

@@ -295,7 +295,7 @@ func (k *keptImport) reportOf(o directory.ImportOptions, r directory.ImportRepor
 		v.Rows = append(v.Rows, importedStep(s))
 	}
 	if n := len(r.Duplicates); n > 0 {
-		v.Twice = fmt.Sprintf("%s the same as an earlier one and counted once, such as line %d, which is like line %d.", console.PluralForms(n, "row is", "rows are"), r.Duplicates[0].Line, r.Duplicates[0].Of)
+		v.Twice = fmt.Sprintf("%s the same as an earlier one and counted once, such as line %d, which is like line %d.", console.PluralForms(n, "row is", "rows are"), r.Duplicates[0].Line, r.Duplicates[0].RepeatsLine)
 		v.Duplicates = nil
 	}
 	for _, f := range []struct {

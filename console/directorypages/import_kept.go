@@ -168,7 +168,7 @@ func (p *Pages) readKept(k *keptImport) error {
 }
 
 func (k *keptImport) options(v *directoryVisit, dryRun bool) directory.ImportOptions {
-	o := directory.ImportOptions{DryRun: dryRun, Force: k.form.Force, Columns: k.read.ColumnNames(), Cut: k.read.Cut, Actor: v.actor()}
+	o := directory.ImportOptions{DryRun: dryRun, Force: k.form.Force, Columns: k.read.ColumnNames(), CutReason: k.read.CutReason, Actor: v.actor()}
 	if k.form.SoftDelete {
 		o.Absent = directory.AbsentSoftDelete
 	}

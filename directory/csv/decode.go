@@ -13,10 +13,10 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// decode turns the bytes of a file into a string. note tells the reader which encoding it used, if
-// that is worth saying. Without an encoding's name it tries, in this order: a byte order mark, the
-// zeros of UTF-16, UTF-8, and Windows-1252 if every other common encoding would read the file the
-// same way.
+// decode turns the bytes of a file into a string. note says for people which encoding it used, if
+// that is worth saying. If the caller names no encoding, decode tries, in this order: a byte order
+// mark, the zeros of UTF-16, UTF-8, and Windows-1252. It uses Windows-1252 only if every other
+// common encoding would read the file the same way.
 func decode(b []byte, name string) (text, note string, err error) {
 	if what := otherFormat(b); what != "" {
 		return "", "", fileError("this is %s, not a CSV file; in a spreadsheet choose Save As and CSV UTF-8", what)
@@ -43,7 +43,7 @@ func decode(b []byte, name string) (text, note string, err error) {
 	case even > 0 && even > 20*odd:
 		return decodeAs(unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), b, "UTF-16")
 	case utf8.Valid(b), hasLongRunes(b), endsInsideRune(b):
-		return string(b), "", nil // a value that is not UTF-8 becomes an error of its row
+		return string(b), "", nil // if a value is not UTF-8, its row gets an error later
 	}
 	return decodeLegacy(b)
 }
@@ -82,8 +82,8 @@ func countZeroBytes(b []byte) (even, odd int) {
 	return even, odd
 }
 
-// hasLongRunes reports whether a file that is not valid UTF-8 still has UTF-8 sequences of several
-// bytes. Such a file is probably damaged UTF-8.
+// hasLongRunes reports whether a file contains characters that UTF-8 encodes in several bytes. If
+// such a file is not valid UTF-8, it is probably damaged UTF-8.
 func hasLongRunes(b []byte) bool {
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)
@@ -95,7 +95,7 @@ func hasLongRunes(b []byte) bool {
 	return false
 }
 
-// endsInsideRune reports whether a file is UTF-8 that was cut off inside a character.
+// endsInsideRune reports whether a file is UTF-8 that ends in the middle of a character.
 func endsInsideRune(b []byte) bool {
 	for n := 1; n < utf8.UTFMax && n <= len(b); n++ {
 		if rest := b[len(b)-n:]; utf8.RuneStart(rest[0]) {
@@ -151,13 +151,13 @@ func encodingNamed(name string) (encoding.Encoding, error) {
 	return nil, fileError("there is no encoding %q; use one such as utf-8, utf-16, windows-1252, windows-1250, iso-8859-1, ibm850 or macintosh", name)
 }
 
-// similarEncodings lists the encodings besides Windows-1252 that Western and Central European
-// programs write.
+// similarEncodings lists the encodings, besides Windows-1252, in which programs of Western and
+// Central Europe write files.
 var similarEncodings = []*charmap.Charmap{charmap.Windows1250, charmap.Windows1254, charmap.Windows1257}
 
-// decodeLegacy reads a file that has one byte per character. Such a file does not name its
-// encoding. A letter is certain if all common encodings read it alike. A file with any other letter
-// is refused, because a wrong guess would store wrong names.
+// decodeLegacy reads a file that has one byte per character. Such a file does not say what its
+// encoding is. A letter is certain if all common encodings read it alike. A file with any other
+// letter is refused, because a wrong guess would store wrong names.
 func decodeLegacy(b []byte) (string, string, error) {
 	run := 0
 	for i, c := range b {

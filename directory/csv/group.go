@@ -11,8 +11,8 @@ import (
 )
 
 // ReadGroups reads a file of groups. Its first line names the columns: objectId, displayName,
-// description, mailNickname and mail, or what Entra's download of groups calls them. Other columns
-// are left out, and a note says so.
+// description, mailNickname and mail, or the names in Entra's download of groups. Other columns are
+// left out, and a note says so.
 func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 	t, err := readTable(r)
 	if err != nil {
@@ -32,16 +32,16 @@ func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 	return t.groupFile(), nil
 }
 
-// ReadMembers reads a file of memberships. With oneGroup the file lists the members of one group:
-// one member in each line, with or without a header, or in the form of Entra's template for
-// importing members. Otherwise the first line names the columns: group and member.
+// ReadMembers reads a file of memberships. With oneGroup the file lists the members of a single
+// group: one member in each line, with or without a header, or in the form of Entra's template for
+// importing members. Otherwise the first line names the columns group and member.
 func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
 	t, err := readTable(r)
 	if err != nil {
 		return directory.GroupFile{}, err
 	}
 	if oneGroup && len(t.names) == 1 && memberColumn(t.names[0]) == "" {
-		// A list without a header: its first line is a member.
+		// The file has no header: its first line is a member.
 		t.records = append([]record{{line: t.headerLine, cells: t.names}}, t.records...)
 		t.names, t.meanings = []string{directory.RowMember}, []string{directory.RowMember}
 		return t.groupFile(), nil
@@ -59,8 +59,7 @@ func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
 	return t.groupFile(), nil
 }
 
-// groupColumn returns the attribute of a group that a column's name stands for; "" if there is
-// none.
+// groupColumn returns the attribute of groups that a column's name means, or "" if it means none.
 func groupColumn(name string) string {
 	switch squeezeColumnName(name) {
 	case "objectid", "id", "groupid", "groupobjectid", "objectguid":
@@ -77,8 +76,8 @@ func groupColumn(name string) string {
 	return ""
 }
 
-// memberColumn returns what a column's name stands for in a file of memberships: group or member;
-// "" for anything else.
+// memberColumn returns what a column's name means in a file of memberships: group or member. It
+// returns "" if the name means neither.
 func memberColumn(name string) string {
 	switch squeezeColumnName(name) {
 	case "group", "groupid", "groupname", "groupobjectid", "groupdisplayname":
@@ -99,10 +98,10 @@ func squeezeColumnName(name string) string {
 	return squeezeName(name)
 }
 
-// table is a file of groups or memberships.
+// table is a file of groups or memberships that was read.
 type table struct {
 	names      []string // the names of the columns, as the file writes them
-	meanings   []string // the meanings of the columns; "" for one that is left out
+	meanings   []string // what each column means; "" for a column that is left out
 	headerLine int      // the line number of the header
 	records    []record
 	notes      []string
@@ -173,8 +172,8 @@ func (t *table) read(l *lines) error {
 	return rd.readErr
 }
 
-// findMeanings finds out what each column stands for. If several columns stand for the same, the
-// first one counts.
+// findMeanings finds out what each column means. If several columns mean the same, it uses the
+// first one.
 func (t *table) findMeanings(meaning func(string) string) error {
 	var out []string
 	for _, name := range t.names {

@@ -19,12 +19,12 @@ type column struct {
 	directory.FileColumn
 	meansBlocked   bool   // whether Yes means accountEnabled=false, as in a column "Block sign in"
 	mapped         bool   // whether the caller said what the column means
-	usedByTemplate bool   // whether a template inserts the column
-	stateHint      string // what a message says about the column, if it may be accountEnabled
+	usedByTemplate bool   // whether a template uses the column
+	stateHint      string // if the column may be accountEnabled, a hint about it for a message
 }
 
-// meanings maps squeezed names (see squeezeName) to the only attribute that they can mean. The
-// attributes' own names and labels are not in it.
+// meanings has the attribute of each column name that can mean only one attribute. The names are in
+// the form that squeezeName returns. The attributes' own names and labels are not in the map.
 var meanings = map[string]string{
 	"objectid": "objectId", "azureadobjectid": "objectId", "upn": "userPrincipalName",
 	"fullname": "displayName", "employeename": "displayName", "legalname": "displayName", "firstname": "givenName", "legalfirstname": "givenName", "legalnamefirstname": "givenName",
@@ -45,8 +45,8 @@ var meanings = map[string]string{
 	"enabled": "accountEnabled", "active": "accountEnabled", "isactive": "accountEnabled", "blocksignin": "accountEnabled",
 }
 
-// guesses maps squeezed names to an attribute that they may mean. Messages suggest that attribute;
-// the reader never assumes it.
+// guesses has an attribute for column names that may mean it. The names are in the form that
+// squeezeName returns. Messages suggest that attribute; the reader never assumes it.
 var guesses = map[string]string{
 	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName", "samaccountname": "userPrincipalName", "logonname": "userPrincipalName", "accountname": "userPrincipalName",
 	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
@@ -62,8 +62,8 @@ var guesses = map[string]string{
 	"birthdate": "", "dateofbirth": "", "hiredate": "", "startdate": "", "enddate": "", "terminationdate": "",
 }
 
-// ignoredColumns holds the squeezed names of columns to leave out: columns of Entra's own files
-// that no attribute stores, and passwords.
+// ignoredColumns holds the names of columns to leave out, in the form that squeezeName returns.
+// They are columns of Entra's own files that no attribute stores, and passwords.
 var ignoredColumns = map[string]bool{
 	"creationtype": true, "directorysynced": true, "invitationstate": true, "identityissuer": true, "createddatetime": true, "usertype": true, "agegroup": true,
 	"consentprovidedforminor": true, "legalagegroupclassification": true, "passwordprofile": true, "initialpassword": true, "password": true, "passwordhashfunction": true,
@@ -81,8 +81,8 @@ func squeezeName(name string) string {
 	}, strings.ToLower(name))
 }
 
-// meaning returns the only attribute that a name can mean. If known is true and the attribute is
-// empty, the column is left out.
+// meaning returns the only attribute that a column's name can mean. If known is true and the
+// attribute is empty, the column is to be left out.
 func meaning(name string) (attribute string, known bool) {
 	// Entra's templates: Name [displayName] Required. Google's: First Name [Required].
 	if m := bracketPattern.FindStringSubmatch(name); m != nil {
@@ -103,23 +103,24 @@ func meaning(name string) (attribute string, known bool) {
 	return "", ignoredColumns[key]
 }
 
-// header gives each column its attributes. It looks at the values of a column where the name alone
-// is not enough.
+// header finds the attributes of each column. Where the name alone is not enough, it looks at the
+// column's values.
 type header struct {
-	columns   []column
-	rows      iter.Seq[[]string] // the cells of each row
-	mappings  map[int]bool
-	sentence  []string
-	flags     []string
-	templates []template
-	notes     []string
-	suggested string // a template for userPrincipalName
-	words     words
-	enabled   []string // unknown words that probably mean true; disabled, those that probably mean false
-	disabled  []string
+	columns      []column
+	rows         iter.Seq[[]string] // the cells of each row
+	mappings     map[int]bool       // columns for which the message asks for an attribute
+	messageParts []string           // the parts of an error message about the columns
+	flags        []string
+	templates    []template
+	notes        []string
+	suggested    string // a template for userPrincipalName
+	words        words
+	enabled      []string // unknown words that probably mean true
+	disabled     []string // unknown words that probably mean false
 }
 
-// words are the caller's own words for true and false, folded.
+// words has the meaning of the words for true and false that the caller named. The words are
+// folded.
 type words map[string]string
 
 func newWords(o directory.FileOptions) (words, error) {
@@ -142,7 +143,7 @@ func newWords(o directory.FileOptions) (words, error) {
 // wordKey returns the form in which two words are compared.
 func wordKey(word string) string { return strings.ToLower(plainWord(word)) }
 
-// plainWord returns a word in the form in which a flag can list it.
+// plainWord returns a word in the form in which a flag can list words.
 func plainWord(word string) string {
 	return strings.Join(strings.FieldsFunc(word, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == '"' }), " ")
 }
@@ -152,7 +153,7 @@ func (w words) isKnown(value string) bool {
 	return w[wordKey(value)] != "" || directory.IsBoolean(value)
 }
 
-// columnValues returns the values of a column.
+// columnValues returns the values of a column that are not empty.
 func (h *header) columnValues(i int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for cells := range h.rows {
@@ -194,8 +195,8 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	h.findStates()
 	h.askForUnknown(o.IgnoreUnknown)
 	h.refuseDuplicates()
-	if h.sentence != nil {
-		return nil, &directory.FileError{Detail: strings.Join(h.sentence, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggested, EnabledWords: h.enabled, DisabledWords: h.disabled}
+	if h.messageParts != nil {
+		return nil, &directory.FileError{Detail: strings.Join(h.messageParts, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggested, EnabledWords: h.enabled, DisabledWords: h.disabled}
 	}
 	if left != nil {
 		h.notes = append(h.notes, "Left out, because a user here has nothing of the kind: "+strings.Join(left, ", ")+".")
@@ -233,7 +234,7 @@ func (h *header) examples(i int) (list []string) {
 	return list
 }
 
-// markUsed marks the columns that a template inserts as known.
+// markUsed marks the columns that a template uses, so that they count as known.
 func (h *header) markUsed(t template) {
 	for i := range h.columns {
 		if c := &h.columns[i]; t.usesColumn(i) {
@@ -242,7 +243,7 @@ func (h *header) markUsed(t template) {
 	}
 }
 
-// apply carries out what the caller said about columns.
+// apply applies the caller's options to the columns.
 func (h *header) apply(o directory.FileOptions) error {
 	for _, m := range o.Map {
 		at := h.columnsNamed(m.Column)
@@ -305,8 +306,8 @@ func (h *header) listColumns() string {
 	return strings.Join(names, ", ")
 }
 
-// recognise finds a column's attribute by its name. It reports whether the column is known and left
-// out.
+// recognise finds a column's attribute by the column's name. It reports whether the column is one
+// that is known and left out.
 func (h *header) recognise(c *column, i int) bool {
 	if c.Name == "" {
 		for v := range h.columnValues(i) {
@@ -377,11 +378,11 @@ func (h *header) guessAttribute(name string, i int) string {
 	if !ok {
 		a = directory.Suggest(name)
 		if isKey(name) && a != "objectId" && a != "employeeId" && a != "manager" && a != "userPrincipalName" {
-			return "" // the number of a department is not the department's name
+			return "" // the values are numbers of departments, not names
 		}
 	}
 	switch {
-	case a == "manager" && strings.HasSuffix(squeezeName(name), "name") && !h.allValues(i, isAddress): // a manager cannot be found by a name that is not an address
+	case a == "manager" && strings.HasSuffix(squeezeName(name), "name") && !h.allValues(i, isAddress): // a manager can be found only by an address, not by another name
 		return ""
 	case a == "userPrincipalName" && !h.allValues(i, isAddress), a == accountEnabled && !h.holdsState(name, i), a == "objectId" && !h.allValues(i, directory.IsObjectID):
 		return ""
@@ -393,8 +394,8 @@ func (h *header) guessAttribute(name string, i int) string {
 	return a
 }
 
-// holdsState reports whether the values of a column that is named like accountEnabled are true or
-// false. A column named "status" can mean many things, so all its values must be.
+// holdsState reports whether the values of a column are true or false, as those of accountEnabled.
+// A column named "status" can mean many things, so all its values must be true or false.
 func (h *header) holdsState(name string, i int) bool {
 	if key := squeezeName(name); strings.Contains(key, "stat") || strings.Contains(key, "estado") {
 		return h.allValues(i, h.words.isKnown)
@@ -402,13 +403,14 @@ func (h *header) holdsState(name string, i int) bool {
 	return h.anyValue(i, h.words.isKnown)
 }
 
-// isKey reports whether a name looks like the key of another table, such as DEPARTMENT_ID.
+// isKey reports whether a column's name looks like a key of another table, such as DEPARTMENT_ID.
 func isKey(name string) bool {
 	key := squeezeName(name)
 	return slices.ContainsFunc([]string{"id", "ids", "code", "key", "guid"}, func(end string) bool { return strings.HasSuffix(key, end) })
 }
 
-// yieldToMapped leaves out a recognised column if the caller gave its attribute to another column.
+// yieldToMapped leaves out a column that was recognised, if the caller gave its attribute to
+// another column.
 func (h *header) yieldToMapped() {
 	for i := range h.columns {
 		c := &h.columns[i]
@@ -422,7 +424,7 @@ func (h *header) hasAttribute(attribute string) bool {
 	return slices.ContainsFunc(h.columns, func(c column) bool { return slices.Contains(c.Attributes, attribute) })
 }
 
-// flagName returns a column's name in the form in which a flag takes it.
+// flagName returns a column's name in the form that a flag accepts.
 func (h *header) flagName(i int) string {
 	if c := h.columns[i]; c.Name != "" && len(h.columnsNamed(c.Name)) == 1 {
 		return c.Name
@@ -435,7 +437,8 @@ func (h *header) askToMap(i int, attribute string) {
 	h.mappings[i] = true
 }
 
-// askForName asks which column identifies the users, if no other column does.
+// askForName adds to the message a question: which column identifies the users? It does so if no
+// column is known to.
 func (h *header) askForName() {
 	if h.hasAttribute("userPrincipalName") || slices.ContainsFunc(h.templates, func(t template) bool { return t.attribute == "userPrincipalName" }) {
 		return
@@ -448,7 +451,7 @@ func (h *header) askForName() {
 	for i, c := range h.columns {
 		switch {
 		case !h.allValues(i, isAddress) && !slices.Contains(c.Attributes, "mail"):
-		case best < 0, rank(c) > rank(h.columns[best]):
+		case best < 0, userNameRank(c) > userNameRank(h.columns[best]):
 			best = i
 		}
 	}
@@ -456,36 +459,36 @@ func (h *header) askForName() {
 		h.askForTemplate()
 		return
 	}
-	h.sentence = append(h.sentence, fmt.Sprintf("the file has no column userPrincipalName, but %q has addresses", h.columns[best].Name))
+	h.messageParts = append(h.messageParts, fmt.Sprintf("the file has no column userPrincipalName, but %q has addresses", h.columns[best].Name))
 	h.askToMap(best, "userPrincipalName")
 	if slices.Contains(h.columns[best].Attributes, "mail") {
-		h.askToMap(best, "mail") // the same column is the mail as well
+		h.askToMap(best, "mail") // the column holds the mail address as well
 	}
 	h.columns[best].AlsoMail = slices.Contains(h.columns[best].Attributes, "mail")
 	h.columns[best].Attributes, h.columns[best].Suggested, h.columns[best].Unknown = nil, "userPrincipalName", true
 }
 
 // askForTemplate asks the caller to build userPrincipalName if no column has addresses. A file with
-// employeeIds that only changes users can do without.
+// employeeIds that only changes existing users does not need that name.
 func (h *header) askForTemplate() {
 	unknown := slices.ContainsFunc(h.columns, func(c column) bool { return c.Unknown })
 	switch {
 	case h.hasAttribute("employeeId") && (!unknown || h.suggested == ""):
 		return
 	case h.suggested == "":
-		h.sentence = append(h.sentence, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. Say which column has it")
+		h.messageParts = append(h.messageParts, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. Say which column has it")
 		h.flags = append(h.flags, `--map "COLUMN=userPrincipalName"`)
 		return
 	case h.hasAttribute("employeeId"):
-		h.sentence = append(h.sentence, "the file has no column userPrincipalName, which new users need. It can be built from other columns, with your own domain instead of example.com")
+		h.messageParts = append(h.messageParts, "the file has no column userPrincipalName, which new users need. It can be built from other columns, with your own domain instead of example.com")
 	default:
-		h.sentence = append(h.sentence, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. A userPrincipalName can be built from other columns, with your own domain instead of example.com")
+		h.messageParts = append(h.messageParts, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. A userPrincipalName can be built from other columns, with your own domain instead of example.com")
 	}
 	h.flags = append(h.flags, makeFlag(h.suggested))
 	if t, err := h.parseTemplate(directory.Template{Attribute: "userPrincipalName", Text: h.suggested}); err == nil {
 		for i := range h.columns {
 			if t.usesColumn(i) && h.columns[i].Suggested == "" {
-				h.columns[i].usedByTemplate = true // so that the caller need not say what becomes of it
+				h.columns[i].usedByTemplate = true // so that the caller need not give an option for the column
 			}
 		}
 	}
@@ -493,8 +496,9 @@ func (h *header) askForTemplate() {
 
 func makeFlag(text string) string { return fmt.Sprintf("--make \"userPrincipalName=%s\"", text) }
 
-// rank returns how likely a column is the userPrincipalName. A greater number means more likely.
-func rank(c column) int {
+// userNameRank returns how likely a column is the userPrincipalName. A greater number means more
+// likely.
+func userNameRank(c column) int {
 	switch {
 	case c.Suggested == "userPrincipalName": // its values are logins that look like e-mail addresses
 		return 4
@@ -552,9 +556,9 @@ func (h *header) otherWords(i int) (list []string) {
 	return list
 }
 
-// askWords lists the unknown words of a column and suggests what they mean. Words about leaving
-// mean disabled. Without an answer the column would be left out, and people who have left would
-// stay enabled.
+// askWords adds the unknown words of a column to the message, and suggests what they mean. Words
+// about leaving mean disabled. Without an answer the column would be left out, and people who have
+// left would stay enabled.
 func (h *header) askWords(i int) {
 	c := &h.columns[i]
 	c.Suggested = accountEnabled
@@ -631,7 +635,7 @@ func (h *header) askForUnknown(ignore bool) {
 		return
 	}
 	h.askForWords()
-	h.sentence = append(h.sentence, "it is not known what to do with the "+phrase.Noun(len(names), "column ", "columns ")+strings.Join(names, ", "))
+	h.messageParts = append(h.messageParts, "it is not known what to do with the "+phrase.Noun(len(names), "column ", "columns ")+strings.Join(names, ", "))
 	var plain []string
 	for _, i := range rest {
 		if name := h.flagName(i); strings.Contains(name, ",") {
@@ -686,9 +690,9 @@ func (h *header) refuseDuplicates() {
 			}
 			out := i
 			if squeezeName(h.columns[i].Name) == squeezeName(name) && squeezeName(h.columns[j].Name) != squeezeName(name) {
-				out = j // keep the column that has the attribute's own name
+				out = j // of the two, keep the column that has the attribute's own name
 			}
-			h.sentence = append(h.sentence, fmt.Sprintf("the columns %q and %q both mean %s; leave one out", h.flagName(j), h.flagName(i), name))
+			h.messageParts = append(h.messageParts, fmt.Sprintf("the columns %q and %q both mean %s; leave one out", h.flagName(j), h.flagName(i), name))
 			h.flags = append(h.flags, fmt.Sprintf("--ignore-columns \"%s\"", h.flagName(out)))
 		}
 	}

@@ -12,14 +12,14 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// template builds the value of an attribute from the cells of a row. An example is {First
-// Name}.{Last Name}@example.com.
+// template builds the value of an attribute from the cells of a row. An example of a template is
+// {First Name}.{Last Name}@example.com.
 type template struct {
 	attribute string
 	parts     []part
 }
 
-// part is a literal, or a column that is inserted.
+// part is a piece of a template: fixed text, or the value of a column.
 type part struct {
 	literal  string
 	columns  []int // columns to look for the value in; the first value is used
@@ -34,8 +34,8 @@ func isAddressAttribute(attribute string) bool {
 	return attribute == "userPrincipalName" || attribute == "mail" || attribute == "mailNickname"
 }
 
-// parseTemplate reads a template. Braces hold the name of a column, #3 for the third one, or an
-// attribute that a column fills.
+// parseTemplate reads a template. Braces enclose the name of a column, the number of a column as in
+// #3, or an attribute that a column fills.
 func (h *header) parseTemplate(m directory.Template) (template, error) {
 	a, ok := directory.AttributeNamed(strings.TrimSpace(m.Attribute))
 	switch {
@@ -80,7 +80,8 @@ func (t template) hasDomain(h *header) bool {
 	})
 }
 
-// parseInsert parses a pair of braces: a column, and perhaps how many of its characters to take.
+// parseInsert parses the text between two braces: a column, and perhaps how many of its characters
+// to take.
 func (h *header) parseInsert(text string, m directory.Template) (part, error) {
 	at := h.columnsNamed(text)
 	most := 0
@@ -102,7 +103,7 @@ func (h *header) parseInsert(text string, m directory.Template) (part, error) {
 	return part{columns: at, maxChars: most}, nil
 }
 
-// columnsFilling returns the columns whose values the attribute gets.
+// columnsFilling returns the columns that fill an attribute.
 func (h *header) columnsFilling(attribute string) []int {
 	var at []int
 	for i, c := range h.columns {
@@ -128,7 +129,7 @@ func didYouMean(attribute string) string {
 	return ""
 }
 
-// usesColumn reports whether the template inserts a column.
+// usesColumn reports whether the template uses a column.
 func (t template) usesColumn(i int) bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool { return slices.Contains(p.columns, i) })
 }
@@ -248,7 +249,7 @@ func (h *header) suggestTemplate() string {
 	return candidates[0]
 }
 
-// isLogin reports whether the values of a column are account names without a domain.
+// isLogin reports whether a column holds names of accounts without a domain.
 func (h *header) isLogin(name string, i int) bool {
 	if guesses[squeezeName(name)] != "userPrincipalName" && meanings[squeezeName(name)] != "mail" {
 		return false

@@ -129,8 +129,8 @@ func TestCutFiles(t *testing.T) {
 			continue
 		}
 		notes := strings.Join(file.Notes, " ")
-		if want == "" && (file.Cut != "" || notes != "") || !strings.HasPrefix(file.Cut, want) || !strings.Contains(notes, want) {
-			t.Errorf("%q: got %q and the notes %q, want %q", text, file.Cut, notes, want)
+		if want == "" && (file.CutReason != "" || notes != "") || !strings.HasPrefix(file.CutReason, want) || !strings.Contains(notes, want) {
+			t.Errorf("%q: got %q and the notes %q, want %q", text, file.CutReason, notes, want)
 		}
 	}
 	var problem string

@@ -20,7 +20,7 @@ import (
 const (
 	maxFileBytes = 512 << 20
 	maxRowBytes  = 1 << 20
-	maxReread    = 16 << 20 // bytes read in search of closing quotes that do not exist
+	maxReread    = 16 << 20 // how many bytes may be read again in search of closing quotes that do not exist
 	notCSV       = "this does not look like a CSV file"
 )
 
@@ -33,7 +33,7 @@ type Reader struct {
 	separator rune
 	words     words
 	notes     []string
-	cutReason string // why the end of the file seems to be missing; empty if it does not
+	cutReason string // why the end of the file seems to be missing; empty if the file seems complete
 	records   []record
 	readErr   error // the error that ended the reading early, or nil
 	example   bool  // whether the file is Entra's bulk template, which has an example line
@@ -61,7 +61,7 @@ func NewReader(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	text = strings.TrimRight(text, "\x1a\x00") // DOS programs end a file with these bytes
+	text = strings.TrimRight(text, "\x1a\x00") // programs of DOS end a file with these bytes
 	if !strings.Contains(text, "\n") {
 		text = strings.ReplaceAll(text, "\r", "\n")
 	}
@@ -78,7 +78,7 @@ func Open(r io.Reader, o directory.FileOptions) (directory.File, error) {
 	if err != nil {
 		return directory.File{}, err
 	}
-	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), Cut: rd.cutReason, Separator: string(rd.separator), Template: rd.suggested, Columns: rd.described}
+	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), CutReason: rd.cutReason, Separator: string(rd.separator), Template: rd.suggested, Columns: rd.described}
 	return f, nil
 }
 
@@ -252,9 +252,8 @@ func (r *Reader) findCut(l *lines) {
 	r.notes = append(r.notes, r.cutReason)
 }
 
-// countTitleLines returns the number of lines before the header, if this line is a title as reports
-// have it: a single cell that stands for no attribute, above a line that names at least two
-// attributes.
+// countTitleLines returns the number of lines before the header. Reports often have a title there:
+// a single cell that means no attribute, above a line that names at least two attributes.
 func (l *lines) countTitleLines(text string) int {
 	if cells, known := cellsAndMeanings(text); cells != 1 || known > 0 {
 		return 0
@@ -291,7 +290,7 @@ func cellsAndMeanings(text string) (cells, known int) {
 	return cells, known
 }
 
-// readRecords reads what follows the header. It skips rows without any value.
+// readRecords reads the rows that follow the header. It skips rows that have no value.
 func (r *Reader) readRecords(l *lines) {
 	for {
 		text, line, err := l.nextRecord()
@@ -331,8 +330,8 @@ func separatorNamed(name string) (rune, error) {
 	return r, nil
 }
 
-// detectSeparator chooses the separator that gives the most columns of a known meaning, then the
-// most columns.
+// detectSeparator chooses the separator with which the header has the most columns of a known
+// meaning. If that does not decide, it chooses the one that gives the most columns.
 func detectSeparator(header string) rune {
 	best, bestKnown, bestAll := ',', -1, 0
 	for _, sep := range ",;\t|" {
@@ -358,8 +357,8 @@ func (r *Reader) isExample(rec record) bool {
 	return r.example && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:")
 }
 
-// row returns a record's values, or none for a record that is not a user. Cells that a short row
-// lacks have no value.
+// row returns a record's values. It returns no values for a record that is not a user. A row that
+// is shorter than the header has no values for its missing cells.
 func (r *Reader) row(rec record) (directory.Row, error) {
 	if rec.err != nil {
 		return directory.Row{}, r.rowError(rec)
@@ -383,7 +382,7 @@ func (r *Reader) row(rec record) (directory.Row, error) {
 	return row, nil
 }
 
-// build fills in attributes from templates where the row has no value.
+// build fills in attributes from templates, where the row has no value.
 func (r *Reader) build(row *directory.Row, rec record) {
 	for _, t := range r.templates {
 		if strings.TrimSpace(row.Values[t.attribute]) != "" {
@@ -399,7 +398,7 @@ func (r *Reader) build(row *directory.Row, rec record) {
 		}
 		row.Values[t.attribute] = value
 		if t.attribute == "userPrincipalName" {
-			row.Built = strings.Join(rec.cells, "\x00")
+			row.BuiltFrom = strings.Join(rec.cells, "\x00")
 		}
 	}
 }
@@ -560,9 +559,9 @@ func misplacedField(text string, separator rune) int {
 	return field
 }
 
-// lines cuts a file into records. A record is a line, or several lines if a quoted value holds line
-// ends. A record with misplaced quotes ends at its first line end, so that it does not swallow the
-// rows after it.
+// lines splits a file into records. A record is a line, or several lines if a quoted value contains
+// line ends. A record with misplaced quotes ends at its first line end, so that it does not swallow
+// the rows after it.
 type lines struct {
 	text      string
 	separator rune
@@ -582,7 +581,7 @@ func (l *lines) peek() (string, bool) {
 
 func (l *lines) skip() { l.offset, l.line = l.lineEnd(l.offset), l.line+1 }
 
-// lineEnd returns where the line that begins at a position ends: after LF, CRLF or CR.
+// lineEnd returns the end of the line that begins at a position. The end is after LF, CRLF or CR.
 func (l *lines) lineEnd(at int) int {
 	i := strings.IndexAny(l.text[at:], "\r\n")
 	if i < 0 {
@@ -647,7 +646,7 @@ func (q *quoteState) read(line string) {
 		case q.open:
 		case c == '"' && q.start:
 			q.open, q.start = true, false
-		case c == ' ' && q.start && q.separator != ' ': // a quote may follow
+		case c == ' ' && q.start && q.separator != ' ': // a quoted value may follow the space
 		default:
 			if q.start, q.closed = strings.HasPrefix(line[i:], string(q.separator)), false; q.start {
 				i += utf8.RuneLen(q.separator) - 1

@@ -14,7 +14,7 @@ import (
 type Writer struct {
 	w       *stdcsv.Writer
 	columns []string
-	started bool
+	started bool // whether the header was written
 }
 
 // NewWriter writes to w. Without columns it writes all attributes.
@@ -76,7 +76,7 @@ func revealFormula(v string) string {
 	return v
 }
 
-// Spreadsheets in East Asian languages also take the full-width signs.
+// Spreadsheets in East Asian languages also accept the full-width forms of these signs.
 func isFormula(v string) bool {
 	first, n := utf8.DecodeRuneInString(v)
 	switch first {

@@ -40,7 +40,8 @@ func (d Directory) Members(ctx context.Context, group, after string, limit int) 
 	return edgesOf(page), err
 }
 
-// MembersAmong returns which of some objects are direct members of a group, with their kind.
+// MembersAmong returns which of the given objects are direct members of a group, each with its
+// kind.
 func (d Directory) MembersAmong(ctx context.Context, group string, ids []string) (map[string]provision.ObjectKind, error) {
 	kinds, err := d.handle.MembersAmong(ctx, group, ids)
 	among := make(map[string]provision.ObjectKind, len(kinds))

@@ -18,7 +18,7 @@ import (
 // Directory is a directory that serves as a source of provisioning.
 type Directory struct{ handle *directory.Handle }
 
-// Of returns a directory as a source.
+// Of returns a directory as a source of provisioning.
 func Of(h *directory.Handle) Directory { return Directory{handle: h} }
 
 // Opener returns a function that opens sources. The id of a source is the id of its directory.
@@ -54,9 +54,9 @@ func (d Directory) Snapshot(ctx context.Context, q provision.SnapshotQuery) ([]p
 	return objects, nil
 }
 
-// Changes returns the users that a change after a position affects: those who changed themselves,
-// those whose own assignment changed, and those who are or were assigned through a group that
-// changed.
+// Changes returns the users that a change after a position affects. These are users that changed
+// themselves, users whose direct assignment changed, and users that are or were assigned through a
+// group that changed.
 func (d Directory) Changes(ctx context.Context, app string, after provision.Cursor, limit int) (provision.Changed, error) {
 	from, err := directory.ParseProgress(string(after))
 	if err != nil {
@@ -79,12 +79,12 @@ func (d Directory) Changes(ctx context.Context, app string, after provision.Curs
 func originsOf(all map[string]directory.Origin) map[string]provision.Origin {
 	origins := make(map[string]provision.Origin, len(all))
 	for id, o := range all {
-		origins[id] = provision.Origin(o)
+		origins[id] = provision.Origin{Cause: o.Cause, Takes: o.TakesAccess}
 	}
 	return origins
 }
 
-// Cause returns what the directory knows of an import.
+// Cause returns the description and times of an import.
 func (d Directory) Cause(ctx context.Context, id string) (provision.CauseInfo, error) {
 	info, err := d.handle.Cause(ctx, id)
 	return provision.CauseInfo{Words: info.Words, Seen: info.Seen}, err

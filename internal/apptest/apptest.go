@@ -130,9 +130,10 @@ func (p *Process) Stderr() string {
 }
 
 // Kill ends the process as a power cut would (SIGKILL), and waits for its end.
-func (p *Process) Kill() { _ = p.process.Kill() } // an error means that it cannot be signalled, so it keeps running
+func (p *Process) Kill() { _ = p.process.Kill() } // the error is ignored: it means that the process cannot be signalled
 
-// Stop asks the process to end (SIGTERM), and returns how it ended.
+// Stop asks the process to end (SIGTERM), and waits up to patience. It returns how the process
+// ended.
 func (p *Process) Stop(patience time.Duration) error { return p.process.Interrupt(patience) }
 
 // Done returns a channel that is closed when the process has ended.

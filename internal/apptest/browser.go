@@ -68,7 +68,8 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 		t.Fatalf("open a window: %v", err)
 	}
 	w := &Window{t: t, who: who, ctx: ctx}
-	// A screen gives the focus to one window only. Here each window behaves as if it had the focus.
+	// A screen gives the focus to only one window. This setting makes each window behave as if it
+	// had the focus.
 	w.do("take the focus", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
 		_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 		return chromedp.Void{}, err
@@ -82,14 +83,14 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 // if they do not appear.
 type Window struct {
 	t      testing.TB
-	who    string
+	who    string // whose window this is, for messages
 	ctx    context.Context
 	marked atomic.Int64
 
 	width, height int64
 }
 
-// Report makes the window report failures to t, a subtest, from now on.
+// Report makes the window report failures to t from now on. It is for subtests.
 func (w *Window) Report(t testing.TB) { w.t = t }
 
 // Awaits opens an address again and again until the page contains one of the texts.
@@ -173,8 +174,8 @@ func (w *Window) SeesNot(texts ...string) {
 
 func foldSpaceAndCase(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
 
-// Clicks presses the button or link with that name. If several have the name, near selects one by
-// text in the same row, card or form.
+// Clicks presses the button or link with that name. If several have the name, near selects one: it
+// is text in the same row, card or form.
 func (w *Window) Clicks(name string, near ...string) {
 	w.t.Helper()
 	sel := w.find("control", name, near...)
@@ -211,13 +212,13 @@ func (w *Window) Chooses(label, option string) {
 	}
 }
 
-// Ticks sets the checkbox or radio button with that label.
+// Ticks sets or clears the checkbox or radio button with that label.
 func (w *Window) Ticks(label string, on bool, near ...string) {
 	w.t.Helper()
 	sel := w.find("field", label, near...)
 	if w.Ticked(label, near...) != on {
-		// If the style sheet draws the control itself, a person presses the label, which is what
-		// they see.
+		// If the style sheet draws the control, the real control is invisible. Then press its
+		// label, as a person does.
 		mark := fmt.Sprintf("tick%d", w.marked.Add(1))
 		eval[bool](w, helpers+fmt.Sprintf(`(e => { (visible(e) && getComputedStyle(e).opacity !== "0" ? e : e.labels[0]).dataset.apptest = %s; return true; })(document.querySelector(%s))`, quote(mark), quote(string(sel))))
 		w.do("tick "+label, chromedp.Click(chromedp.CSS(fmt.Sprintf(`[data-apptest="%s"]`, mark))))
@@ -258,7 +259,7 @@ func (w *Window) Row(text string) []string {
 // Table returns the cells of every row of the table with the given headings, the header row first.
 func (w *Window) Table(headings ...string) [][]string {
 	w.t.Helper()
-	want, _ := json.Marshal(headings) // strings always marshal
+	want, _ := json.Marshal(headings) // cannot fail: strings can always be encoded
 	return eval[[][]string](w, helpers+fmt.Sprintf(`(() => {
 		const want = %s;
 		const table = [...document.querySelectorAll("table")].find(t => want.every(h => [...t.querySelectorAll("th")].some(c => squeeze(c.innerText) === squeeze(h))));
@@ -277,7 +278,7 @@ func (w *Window) Resize(width, height int64) {
 	w.width, w.height = width, height
 }
 
-// Dark makes the window prefer dark colours, or light ones.
+// Dark makes the window prefer dark colours if on is true, otherwise light ones.
 func (w *Window) Dark(on bool) {
 	w.t.Helper()
 	scheme := "light"
@@ -367,8 +368,8 @@ var holder = (e, near) => { for (let p = e.parentElement; p && p !== document.bo
 var depth = e => { let n = 0; for (let p = e; p; p = p.parentElement) n++; return n; };
 `
 
-// find returns a selector for the one element with that kind and name. An exact name comes before a
-// name that only starts the same; if several are equal, near decides.
+// find returns a selector for the element with that kind and name. A name that is equal has
+// precedence over one that only starts with the name. If several elements are left, near decides.
 func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 	w.t.Helper()
 	mark := fmt.Sprintf("%s%d", kind, w.marked.Add(1))
@@ -398,8 +399,8 @@ func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 	return chromedp.CSS(fmt.Sprintf(`[data-apptest~="%s"]`, mark))
 }
 
-// waitUntil evaluates a condition until it is true. A page that is being replaced answers with an
-// error; waits then tries again.
+// waitUntil evaluates a condition until it is true. While a page is being replaced the evaluation
+// fails, and waitUntil tries again.
 func (w *Window) waitUntil(condition string) bool {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)

@@ -21,7 +21,7 @@ func Build() (string, error) {
 	return buildOnce()
 }
 
-var buildCalled atomic.Bool // whether this process has called for a build
+var buildCalled atomic.Bool // whether this process has called buildOnce
 
 var buildOnce = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "rollcall-binary-")

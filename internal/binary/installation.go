@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	_ "modernc.org/sqlite"             // the driver "sqlite"
+	_ "github.com/jackc/pgx/v5/stdlib" // registers the driver "pgx" with database/sql
+	_ "modernc.org/sqlite"             // registers the driver "sqlite" with database/sql
 
 	"github.com/rollcall-scim/rollcall/internal/pgserver"
 )
@@ -24,7 +24,7 @@ import (
 // readyLimit is how long a server may take to become ready.
 const readyLimit = time.Minute
 
-// Options say what to run.
+// Options say which binary and which database to run.
 type Options struct {
 	Binary   string
 	Postgres bool   // use PostgreSQL instead of SQLite
@@ -33,7 +33,7 @@ type Options struct {
 
 // Installation is a database and its Rollcall server.
 type Installation struct {
-	Dir      string // contains all files; removed by Close
+	Dir      string // the folder with all files of the installation; removed by Close
 	Database string // the value for --database
 	Addr     string // the address of the server
 
@@ -112,7 +112,7 @@ func (in *Installation) Close() error {
 
 func (in *Installation) onPostgres() bool { return strings.HasPrefix(in.Database, "postgres") }
 
-// Kind returns the name of the database product.
+// Kind returns "SQLite" or "PostgreSQL".
 func (in *Installation) Kind() string {
 	if in.onPostgres() {
 		return "PostgreSQL"
@@ -135,7 +135,7 @@ func (in *Installation) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, in.binary, append([]string{"--database", in.Database, "--key-file", in.keyPath()}, args...)...)
 }
 
-// Rollcall runs a command and returns what it prints.
+// Rollcall runs a rollcall command for the database, and returns what it prints.
 func (in *Installation) Rollcall(ctx context.Context, args ...string) (string, error) {
 	return Output(in.Command(ctx, args...))
 }

@@ -21,7 +21,7 @@ const (
 // Process is a started program.
 type Process struct {
 	Name string
-	Log  string // the file that receives its output; empty if the caller reads the output
+	Log  string // the file that receives the process's output; empty if the caller reads the output
 
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -40,7 +40,7 @@ func Start(cmd *exec.Cmd, name, log string) (*Process, error) {
 		defer out.Close()
 		cmd.Stdout, cmd.Stderr = out, out
 	}
-	if cmd.Cancel != nil { // exec.CommandContext sets Cancel
+	if cmd.Cancel != nil { // Cancel is set only if the command was made by exec.CommandContext
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = stopLimit
 	}
@@ -78,8 +78,8 @@ func (p *Process) Address(ctx context.Context) (addr string, err error) {
 
 var errEnded = errors.New("the process is gone")
 
-// Await waits until found returns true for the output so far. If that does not happen within limit,
-// the error says what the process did not do.
+// Await waits until found returns true for the output so far. After limit it returns an error,
+// which contains what: the thing that did not happen.
 func (p *Process) Await(ctx context.Context, limit time.Duration, what string, found func(log []byte) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -1,6 +1,7 @@
-// Package fair shares a limited capacity, such as workers or bytes of memory, among many users of
-// it. Each request names a key, such as a site. When the capacity is used up, the keys take turns,
-// however many requests each of them has waiting. So no key can keep the others out.
+// Package fair shares a limited capacity among many users of it. The capacity can be a number of
+// workers or of bytes of memory. Each request names a key, such as a site. When the capacity is
+// used up, the keys take turns, however many requests each of them has waiting. So no key can keep
+// the others out.
 package fair
 
 import (
@@ -13,23 +14,23 @@ import (
 
 // Errors of Enter and TryEnter.
 var (
-	// ErrOwn means that the key has used up its own share, or has as many requests waiting as it
-	// may.
-	ErrOwn = errors.New("too much at once")
-	// ErrOverloaded means that the other keys use the capacity.
+	// ErrKeyLimit refuses a request because its own key has used up the share of one key, or has
+	// too many requests waiting.
+	ErrKeyLimit = errors.New("too much at once")
+	// ErrOverloaded refuses a request because other keys use the whole capacity.
 	ErrOverloaded = errors.New("overloaded")
 )
 
-// System is the key of work that must never wait behind the other keys. It may use the reserved
-// part.
+// System is the key of work that must never wait behind other keys. Only System may use the
+// reserved part of the capacity.
 const System = ""
 
-// Options of a Gate.
+// Options are the limits of a Gate.
 type Options struct {
-	Capacity int           // the weight that all keys may use together
-	PerKey   int           // the weight that one key may use; 0 means Capacity
-	Reserved int           // part of Capacity that only System may use
-	Waiting  int           // requests of one key that may wait; 0 means any number
+	Capacity int           // the sum of the weights that all keys may use at the same time
+	PerKey   int           // the sum of the weights that one key may use at the same time; 0 means Capacity
+	Reserved int           // the part of Capacity that only System may use
+	Waiting  int           // how many requests of one key may wait; 0 means any number
 	Patience time.Duration // how long a request waits at most; 0 means until its context ends
 }
 
@@ -39,23 +40,23 @@ type Gate struct {
 	mu           sync.Mutex
 	used         int
 	keys         map[string]*line
-	waitingLines []*line // keys with waiting requests; the first is served next
+	waitingLines []*line // the keys that have waiting requests, in the order in which they are served
 
-	entered, refusedOwn, refusedOverloaded int64
+	entered, refusedByKeyLimit, refusedOverloaded int64
 }
 
 // Stats shows how a gate is used now, and how often it admitted and refused requests since it was
 // made.
 type Stats struct {
-	Capacity, Used, Waiting                int
-	Entered, RefusedOwn, RefusedOverloaded int64
+	Capacity, Used, Waiting                       int
+	Entered, RefusedByKeyLimit, RefusedOverloaded int64
 }
 
 // Stats returns the present numbers of the gate.
 func (g *Gate) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := Stats{Capacity: g.options.Capacity, Used: g.used, Entered: g.entered, RefusedOwn: g.refusedOwn, RefusedOverloaded: g.refusedOverloaded}
+	s := Stats{Capacity: g.options.Capacity, Used: g.used, Entered: g.entered, RefusedByKeyLimit: g.refusedByKeyLimit, RefusedOverloaded: g.refusedOverloaded}
 	for _, l := range g.waitingLines {
 		s.Waiting += len(l.waiting)
 	}
@@ -65,15 +66,15 @@ func (g *Gate) Stats() Stats {
 // countRefusal counts a refusal and returns it. The caller holds mu.
 func (g *Gate) countRefusal(err error) error {
 	switch err { //nolint:errorlint // our own errors, never wrapped
-	case ErrOwn:
-		g.refusedOwn++
+	case ErrKeyLimit:
+		g.refusedByKeyLimit++
 	case ErrOverloaded:
 		g.refusedOverloaded++
 	}
 	return err
 }
 
-// line holds what one key uses, and its waiting requests.
+// line holds the weight that one key uses, and the key's waiting requests.
 type line struct {
 	key     string
 	used    int
@@ -94,8 +95,8 @@ func NewGate(o Options) *Gate {
 }
 
 // Enter waits until there is room for a request of this weight. After the request, the caller calls
-// Leave with the same key and weight. Enter returns ErrOwn, ErrOverloaded or the context's error if
-// it does not admit the request.
+// Leave with the same key and weight. Enter returns ErrKeyLimit, ErrOverloaded or the context's
+// error if it does not admit the request.
 func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 	g.mu.Lock()
 	l := g.lineOf(key)
@@ -106,14 +107,14 @@ func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 	}
 	if weight > g.limitOf(l) || g.options.Waiting > 0 && len(l.waiting) >= g.options.Waiting {
 		g.forget(l)
-		err := g.countRefusal(ErrOwn)
+		err := g.countRefusal(ErrKeyLimit)
 		g.mu.Unlock()
 		return err
 	}
 	w := &waiter{weight: weight, admitted: make(chan struct{})}
 	if l.waiting = append(l.waiting, w); len(l.waiting) == 1 {
 		g.waitingLines = append(g.waitingLines, l)
-		if key == System { // System goes first
+		if key == System { // requests of System are admitted before those of all other keys
 			g.waitingLines = slices.Insert(g.waitingLines[:len(g.waitingLines)-1], 0, l)
 		}
 	}
@@ -138,7 +139,7 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	defer g.mu.Unlock()
 	i := slices.Index(l.waiting, w)
 	if i < 0 {
-		return nil // the request was admitted just before this function stopped waiting
+		return nil // the request was admitted just before the context ended
 	}
 	l.waiting = slices.Delete(l.waiting, i, i+1)
 	if len(l.waiting) == 0 {
@@ -146,17 +147,17 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	}
 	own := l.used > 0
 	g.forget(l)
-	g.admitWaiting() // the requests behind it may fit now
+	g.admitWaiting() // requests behind the one that gave up may fit now
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case own:
-		return g.countRefusal(ErrOwn)
+		return g.countRefusal(ErrKeyLimit)
 	}
 	return g.countRefusal(ErrOverloaded)
 }
 
-// TryEnter is like Enter, but returns ErrOwn or ErrOverloaded at once instead of waiting.
+// TryEnter is like Enter, but returns ErrKeyLimit or ErrOverloaded at once instead of waiting.
 func (g *Gate) TryEnter(key string, weight int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -167,13 +168,13 @@ func (g *Gate) TryEnter(key string, weight int) error {
 		return nil
 	case l.used+weight > g.limitOf(l):
 		g.forget(l)
-		return g.countRefusal(ErrOwn)
+		return g.countRefusal(ErrKeyLimit)
 	}
 	g.forget(l)
 	return g.countRefusal(ErrOverloaded)
 }
 
-// Leave frees what Enter or TryEnter took.
+// Leave frees the weight that Enter or TryEnter took.
 func (g *Gate) Leave(key string, weight int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -184,9 +185,9 @@ func (g *Gate) Leave(key string, weight int) {
 	g.forget(l)
 }
 
-// admitWaiting admits the waiting requests that fit; the keys take turns. It skips a key that waits for
-// its own share. It does not skip one that waits for the others, so that light requests cannot
-// overtake a heavy one forever.
+// admitWaiting admits the waiting requests that fit. The keys take turns. It skips a key that has
+// used up its own share. It does not skip a key that waits for the others, so that light requests
+// cannot overtake a heavy one forever.
 func (g *Gate) admitWaiting() {
 	for passed := 0; passed < len(g.waitingLines); {
 		l := g.waitingLines[0]
@@ -258,10 +259,10 @@ func (g *Gate) lineOf(key string) *line {
 	return l
 }
 
-// maxKeptLines is how many unused keys a gate remembers.
+// maxKeptLines is how many keys without requests a gate remembers.
 const maxKeptLines = 1_000
 
-// forget removes a key that uses nothing and has nothing waiting, if the gate knows many keys.
+// forget removes a key that uses nothing and has no waiting request, if the gate knows many keys.
 func (g *Gate) forget(l *line) {
 	if len(g.keys) > maxKeptLines && l.used == 0 && len(l.waiting) == 0 {
 		delete(g.keys, l.key)

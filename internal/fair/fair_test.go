@@ -69,7 +69,7 @@ func TestShares(t *testing.T) {
 		want   error
 	}{
 		{"a", 6, nil},
-		{"a", 1, fair.ErrOwn},
+		{"a", 1, fair.ErrKeyLimit},
 		{"b", 3, fair.ErrOverloaded}, // 2 are reserved
 		{"b", 2, nil},
 		{"c", 1, fair.ErrOverloaded},
@@ -84,8 +84,8 @@ func TestShares(t *testing.T) {
 	if err := g.Enter(ctx, "c", 6); err != nil {
 		t.Errorf("after room was made: %v", err)
 	}
-	if err := g.Enter(ctx, "d", 7); !errors.Is(err, fair.ErrOwn) {
-		t.Errorf("more than a key may ever have: got %v, want ErrOwn", err)
+	if err := g.Enter(ctx, "d", 7); !errors.Is(err, fair.ErrKeyLimit) {
+		t.Errorf("more than a key may ever have: got %v, want ErrKeyLimit", err)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestWaitingEnds(t *testing.T) {
 		leave()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		for name, want := range map[string]error{"own": fair.ErrOwn, "line is full": fair.ErrOwn, "others": fair.ErrOverloaded, "gone": context.Canceled} {
+		for name, want := range map[string]error{"own": fair.ErrKeyLimit, "line is full": fair.ErrKeyLimit, "others": fair.ErrOverloaded, "gone": context.Canceled} {
 			if !errors.Is(errs[name], want) {
 				t.Errorf("%s: got %v, want %v", name, errs[name], want)
 			}

@@ -1,5 +1,5 @@
-// Package foreign knows how to install programs of other projects from their registries and how to
-// run them. Everything that it installs goes into a folder that the caller removes.
+// Package foreign installs programs of other projects from their registries, and runs them.
+// Everything that it installs goes into a folder that the caller removes.
 package foreign
 
 import (
@@ -15,18 +15,18 @@ import (
 	"time"
 )
 
-// Limits of time for one program.
+// How long it may take to install and to run one program.
 const (
 	InstallLimit = 5 * time.Minute
 	RunLimit     = 5 * time.Minute
 )
 
-// Missing is the error for a program or file that this machine lacks.
+// Missing is the error for a program or file that is missing on this machine.
 type Missing struct{ What string }
 
 func (m Missing) Error() string { return m.What }
 
-// NewMissing returns a *Missing error with this message on one line.
+// NewMissing returns a Missing error with this message, on one line.
 func NewMissing(format string, args ...any) error {
 	return Missing{OneLine(fmt.Sprintf(format, args...))}
 }
@@ -40,9 +40,9 @@ func OneLine(s string) string {
 	return s
 }
 
-// Run runs a program and returns its standard output. The error contains the end of its other
-// output. A program that exits with a failure but has printed results is not an error; exitCode
-// shows the failure.
+// Run runs a program and returns its standard output. An error contains the line of the output that
+// explains it. If the program ends with a failure, exitCode shows it, and the output is returned as
+// well.
 func Run(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -77,11 +77,11 @@ func reasonIn(text string) string {
 // Python is a virtual environment of Python.
 type Python struct {
 	Bin      string            // the folder of its programs
-	Versions map[string]string // of the installed packages
+	Versions map[string]string // the versions of the installed packages, by name
 }
 
-// InstallPython makes a virtual environment in dir and installs the newest versions of packages. A
-// machine without Python, or without these packages, is a Missing error.
+// InstallPython makes a virtual environment in dir and installs the newest versions of packages. It
+// returns a Missing error on a machine without Python, or if the packages cannot be installed.
 func InstallPython(ctx context.Context, dir string, packages ...string) (*Python, error) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -110,8 +110,8 @@ func InstallPython(ctx context.Context, dir string, packages ...string) (*Python
 	return p, nil
 }
 
-// InstallNode installs packages of npm into dir. A machine without npm, or without these packages,
-// is a Missing error.
+// InstallNode installs packages of npm into dir. It returns a Missing error on a machine without
+// npm, or if the packages cannot be installed.
 func InstallNode(ctx context.Context, dir string, packages ...string) error {
 	npm, err := exec.LookPath("npm")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package inert keeps a spreadsheet from running text of other people as a formula when it opens a
-// CSV file.
+// Package inert protects cells of a CSV file. It keeps a spreadsheet from running text as a formula
+// when the file is opened.
 package inert
 
 import (
@@ -22,7 +22,7 @@ func Cell(cell string) string {
 	return cell
 }
 
-// Cells does the same with every cell of a row, in place.
+// Cells changes every cell of a row as Cell does. It changes the slice itself.
 func Cells(cells []string) []string {
 	for i, cell := range cells {
 		cells[i] = Cell(cell)

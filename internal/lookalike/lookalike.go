@@ -18,7 +18,8 @@ import (
 //go:embed confusables.txt
 var confusables string
 
-// prototypes maps each character that looks like others to the string that stands for all of them.
+// prototypes has, for each character that looks like others, the string that stands for all of
+// them.
 var prototypes = sync.OnceValue(func() map[rune]string {
 	table := make(map[rune]string, strings.Count(confusables, "\n"))
 	for line := range strings.Lines(confusables) {
@@ -35,8 +36,8 @@ var prototypes = sync.OnceValue(func() map[rune]string {
 	return table
 })
 
-// parseCharacter reads a code point of the table. It panics on a wrong one; a test reads the whole
-// table.
+// parseCharacter reads a code point of confusables.txt. It panics if the code point is invalid; a
+// test reads the whole file.
 func parseCharacter(hex string) rune {
 	code, err := strconv.ParseUint(hex, 16, 32)
 	if err != nil || code > unicode.MaxRune {
@@ -45,8 +46,8 @@ func parseCharacter(hex string) rune {
 	return rune(code)
 }
 
-// Skeleton returns a string that is the same for all strings that look the same. It is only good
-// for comparing. Invisible characters and spaces at either end make no difference.
+// Skeleton returns a string that is the same for all strings that look the same. It is useful only
+// for comparing. Invisible characters, and spaces at either end, make no difference.
 func Skeleton(text string) string {
 	for range maxRounds {
 		next := replaceCharacters(text)
@@ -89,9 +90,9 @@ func replaceCharacters(text string) string {
 	return norm.NFD.String(strings.TrimSpace(b.String()))
 }
 
-// Skeletons returns the skeletons of a name whose case does not count: as it is written, and in
-// lower case. Two names look the same if they have a skeleton in common. "Ian" and "lan" look the
-// same only as they are written.
+// Skeletons returns the skeletons of a name whose case does not matter: one of the name as it is
+// written, and one of the name in lower case. Two names look the same if they share a skeleton.
+// "Ian" and "lan" look the same only as they are written.
 func Skeletons(text string) []string {
 	written, lower := Skeleton(text), Skeleton(strings.ToLower(text))
 	if written == lower {
@@ -103,8 +104,8 @@ func Skeletons(text string) []string {
 // maxNamed is the largest number of characters that Difference lists.
 const maxNamed = 3
 
-// Difference returns in words the characters of one name that the other does not have, such as "а
-// (U+0430, Cyrillic)". It is empty if there are none.
+// Difference describes the characters of text that the string other does not have, such as "а
+// (U+0430, Cyrillic)". It returns "" if there are none.
 func Difference(text, other string) string {
 	var told []string
 	for _, r := range text {

@@ -24,22 +24,22 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 }
 
-// Sample is one number of a family.
+// Sample is one value of a metric.
 type Sample struct {
-	Name   string // the name of the family
+	Name   string // the name of the metric's Family
 	Labels []string
 	Value  float64
 }
 
-// Family describes metrics that are read when Prometheus asks for them.
+// Family describes a metric whose values are read when Prometheus asks for them.
 type Family struct {
 	Name, Help string
 	Counter    bool     // the value only ever grows
 	Labels     []string // the names of the labels
 }
 
-// New returns the metrics of a process of this version. Each time Prometheus asks, they call gather,
-// which returns the current samples of all families.
+// New returns the metrics of a process that runs this version of Rollcall. Each time Prometheus
+// asks, they call gather, which returns the current values of all families.
 func New(version string, families []Family, gather func() []Sample) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
@@ -84,8 +84,8 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 
 const scimRoute = "/c/{site}/auth/scim/v2/"
 
-// Class returns the group under which requests to a route are counted. It does not name the
-// resource types that sites define themselves.
+// Class returns the label under which requests to a route are counted. It does not name resource
+// types that sites define themselves.
 func Class(route string) string {
 	if _, path, found := strings.Cut(route, " "); found {
 		route = path // the route had the form "GET /healthz"
@@ -125,7 +125,7 @@ type describedFamily struct {
 	kind prometheus.ValueType
 }
 
-// familyCollector is the collector of the families: it reads them when Prometheus asks.
+// familyCollector gives the values of the families to Prometheus's library.
 type familyCollector struct {
 	families map[string]describedFamily
 	gather   func() []Sample

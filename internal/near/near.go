@@ -1,10 +1,10 @@
-// Package near finds the known word that someone probably meant by an unknown one.
+// Package near finds the known word that a person probably meant who typed an unknown one.
 package near
 
 import "strings"
 
 // Best returns the choice that is most similar to word, or "" if none is similar. Case does not
-// count. The first letters of a choice are enough, from three on.
+// matter. If word has three letters or more, the beginning of a choice counts as similar.
 func Best(word string, choices []string) string {
 	folded := strings.ToLower(strings.TrimSpace(word))
 	best, distance := "", len(folded)/3+1

@@ -1,9 +1,9 @@
 // Package onetime holds what the one-time sign-in links of people and of operators have in common.
 //
-//	New   makes a Link, for the person, and a Record, for the store.
-//	Look  returns the record of a link that opens, or the reason why it does not. It does not use
-//	      the link up, because mail programs open links before people do.
-//	Use   uses the link up, once, or returns the reason why it does not open.
+//	New       makes a Link, for the person, and a Record, for the store.
+//	FindOpen  returns the record of a link that opens, or the reason why it does not. It does not use
+//	          the link up, because mail programs open links before people do.
+//	Use       uses the link up, once, or returns the reason why it does not open.
 package onetime
 
 import (
@@ -17,11 +17,11 @@ import (
 // TTL is how long a link can be opened.
 const TTL = 15 * time.Minute
 
-// Link is a one-time link as New returns it. It cannot be read again later.
+// Link is a new one-time link. Its secret cannot be read again later.
 type Link struct {
 	Secret  string    // the secret in the path; it is never stored
 	Path    string    // the path to append to the public URL
-	Expires time.Time // TTL after the link was made
+	Expires time.Time // the end of the link: TTL after it was made
 }
 
 // Record is a link as it is stored.
@@ -49,7 +49,7 @@ const (
 	Expired Reason = "expired"
 )
 
-// ClosedReason returns the reason why the link does not open at that time; empty if it opens.
+// ClosedReason returns the reason why the link does not open at the time now, or "" if it opens.
 func (r Record) ClosedReason(now time.Time) Reason {
 	switch {
 	case !r.Used.IsZero():
@@ -63,9 +63,10 @@ func (r Record) ClosedReason(now time.Time) Reason {
 // ErrClosed is the error of a store for a link that does not exist or does not open.
 var ErrClosed = errors.New("the link does not open")
 
-// Look returns the record of a link that opens at that time. find reads the record; refuse makes
-// the error for a link that does not open. For an unknown link, refuse gets an empty record.
-func Look[R interface{ ClosedReason(time.Time) Reason }](now time.Time, find func() (R, error), refuse func(R, Reason) error) (R, error) {
+// FindOpen returns the record of a link that opens at the time now. find reads the record. refuse
+// makes the error for a link that does not open. If find knows no such link, refuse gets an empty
+// record.
+func FindOpen[R interface{ ClosedReason(time.Time) Reason }](now time.Time, find func() (R, error), refuse func(R, Reason) error) (R, error) {
 	var none R
 	r, err := find()
 	switch {
@@ -81,7 +82,7 @@ func Look[R interface{ ClosedReason(time.Time) Reason }](now time.Time, find fun
 }
 
 // Use calls use, which marks the link as used in the store. If the store returns ErrClosed, Use
-// calls look to find out why. If look finds no reason, Use returns unknown.
+// calls look to find out why. If look finds no reason, Use returns the error unknown.
 func Use(use, look func() error, unknown error) error {
 	err := use()
 	if !errors.Is(err, ErrClosed) {
@@ -99,8 +100,8 @@ func Ended(code string) *refusal.Error {
 		Advise("a new one is made on the server").Coded(code)
 }
 
-// Refuse adds the words for the reason to the refusal ended, for the person who opened the link.
-// unknown says why a link may be unknown.
+// Refuse adds to the refusal ended a message for the person who opened the link. The message
+// explains the reason. unknown is the explanation for a link that is not known.
 func (r Reason) Refuse(ended *refusal.Error, unknown string) *refusal.Error {
 	switch r {
 	case Used:

@@ -41,7 +41,7 @@ func TestLook(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := onetime.Look(c.at, c.find, func(_ onetime.Record, why onetime.Reason) error { return why.Refuse(ended, "lost") })
+			got, err := onetime.FindOpen(c.at, c.find, func(_ onetime.Record, why onetime.Reason) error { return why.Refuse(ended, "lost") })
 			if c.want == "" {
 				if err != nil || got != fresh {
 					t.Errorf("got %+v, %v", got, err)
@@ -53,7 +53,7 @@ func TestLook(t *testing.T) {
 			}
 		})
 	}
-	if _, err := onetime.Look(noon, func() (onetime.Record, error) { return onetime.Record{}, broken }, nil); !errors.Is(err, broken) {
+	if _, err := onetime.FindOpen(noon, func() (onetime.Record, error) { return onetime.Record{}, broken }, nil); !errors.Is(err, broken) {
 		t.Errorf("a failure: got %v", err)
 	}
 }

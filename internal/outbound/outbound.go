@@ -1,12 +1,12 @@
-// Package outbound makes requests to addresses that people type into forms, such as tenant URLs,
-// and keeps those people from misusing the server to reach what they could not reach themselves.
+// Package outbound sends requests to addresses that people type into forms, such as tenant URLs.
+// Those people must not be able to misuse the server to reach what they cannot reach themselves.
 //
 // A request is refused before anything is sent if its URL is not https (http is allowed for
-// loopback only), if it contains a user name, or if it leads to an address that is not public. Of
-// this process's own listeners, requests can reach only the SCIM endpoints of sites. The address is
-// checked when the connection is made, after the name is resolved, so a name that resolves
-// differently after a first check (DNS rebinding) is refused too. Redirects are not followed.
-// Answers are limited in size and time.
+// loopback only), if it contains a user name, or if it leads to an address that is not public.
+// Among this process's own listeners, requests can reach only the SCIM endpoints of sites. The
+// address is checked when the connection is made, after the name is resolved. So a name that
+// resolves differently after a first check (DNS rebinding) is refused too. Redirects are not
+// followed. Answers are limited in size and time.
 //
 // The caller decides what to send and what an answer means.
 package outbound
@@ -38,41 +38,43 @@ const (
 	maxHeader      = 64 << 10
 )
 
-// ErrTooLarge is the error of reading an answer beyond Options.MaxBody.
+// ErrTooLarge is returned by reading an answer that is larger than Options.MaxBody.
 var ErrTooLarge = errors.New("the answer is larger than allowed")
 
 // BlockedError is a request that was refused before it was sent.
 type BlockedError struct {
-	Target string // URL host or address
-	Reason string // the end of a sentence: "is a private address"
+	Target string // the host of the URL, or the address to which it leads
+	Reason string // the rest of a sentence after Target, such as "is a private address"
 }
 
 func (e *BlockedError) Error() string { return e.Target + " " + e.Reason }
 
-// Options of a client. The zero value is the strictest.
+// Options of a client. The zero value allows the least.
 type Options struct {
 	// AllowPrivate allows private addresses (RFC 1918, RFC 4193, RFC 6598), for applications inside
 	// the company's network. Link-local addresses stay refused, because cloud machines serve their
 	// own credentials there.
 	AllowPrivate bool
-	// AllowLoopback allows this machine, if the URL names it: for trials, and for applications on
-	// the same machine.
+	// AllowLoopback allows addresses of this machine, if the URL names it. It is for trials, and
+	// for applications on the same machine.
 	AllowLoopback bool
-	// Own are the addresses on which this process listens. A request to one of them must be for a
-	// site's SCIM endpoint.
-	Own []netip.AddrPort
-	// Closed are addresses of this process that no request may reach, whatever its path.
-	Closed  []netip.AddrPort
-	Timeout time.Duration // how long an exchange may take, with its body; 0 means DefaultTimeout
-	MaxBody int64         // the largest answer in bytes; 0 means DefaultMaxBody
-	RootCAs *x509.CertPool
+	// OwnListeners are the addresses on which this process listens for requests. A request to one
+	// of them must be for a site's SCIM endpoint.
+	OwnListeners []netip.AddrPort
+	// ClosedListeners are other addresses on which this process listens. No request may go to them,
+	// whatever its path.
+	ClosedListeners []netip.AddrPort
+	Timeout         time.Duration // how long a request with its answer may take; 0 means DefaultTimeout
+	MaxBody         int64         // the largest answer in bytes; 0 means DefaultMaxBody
+	RootCAs         *x509.CertPool
 	// Proxy chooses a proxy as in http.Transport; nil means none. Requests to loopback and private
 	// addresses do not use it.
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
-// A provisioning job has up to 64 requests of each kind under way, and 64 that search while others
-// create. A connection that cannot be kept costs both ends a new one for each request.
+// The limits of idle connections. A provisioning job has up to 64 requests of each kind under way,
+// and 64 that search while others create. If a connection cannot be kept, both ends must make a new
+// one for each request.
 const (
 	maxIdle        = 512
 	maxIdlePerHost = 128
@@ -123,8 +125,8 @@ func CheckURL(u *url.URL) error {
 	return &BlockedError{Target: u.Host, Reason: fmt.Sprintf("must be called with https, not %q", u.Scheme)}
 }
 
-// withoutUser returns the URL as text, without what stands before an @. That may be a secret:
-// people often put a token there, even in the place of the user name.
+// withoutUser returns the URL as a string, without the user name and password in front of an @.
+// They may be secret: people often put a token there, even in the place of the user name.
 func withoutUser(u *url.URL) string {
 	text := u.String()
 	if at := strings.LastIndex(text, "@"); at >= 0 {
@@ -149,8 +151,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := t.checkOwn(r); err != nil {
 		return nil, err
 	}
-	// http.Client's own timeout would cost two goroutines for each request, because it does not know
-	// this kind of transport.
+	// Do not use the timeout of http.Client: with this kind of transport it costs two goroutines
+	// for each request.
 	ctx, cancel := context.WithTimeout(r.Context(), t.options.Timeout)
 	resp, err := t.base.RoundTrip(r.WithContext(ctx))
 	if err != nil {
@@ -163,20 +165,20 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 const loopbackRefusal = "is this machine; start with --allow-loopback-targets to reach applications on it"
 
-// scimPath matches the only paths of this process that the process may call itself.
+// scimPath matches the paths of this process's own server to which a request may go.
 var scimPath = regexp.MustCompile(`(?i)^/c/[^/]+/auth/scim(/|$)`)
 
 // checkOwn refuses a request to one of this process's own listeners, unless it is for a site's SCIM
 // endpoint. It runs for every request, because requests to the same listener may share a
 // connection.
 func (t *transport) checkOwn(r *http.Request) error {
-	if t.leadsTo(r, t.options.Closed) {
+	if t.leadsTo(r, t.options.ClosedListeners) {
 		return &BlockedError{Target: r.URL.Host, Reason: "is a part of this server itself that cannot be reached"}
 	}
-	if len(t.options.Own) == 0 || scimPath.MatchString(r.URL.EscapedPath()) && !strings.Contains(r.URL.EscapedPath(), "..") {
+	if len(t.options.OwnListeners) == 0 || scimPath.MatchString(r.URL.EscapedPath()) && !strings.Contains(r.URL.EscapedPath(), "..") {
 		return nil
 	}
-	if !t.leadsTo(r, t.options.Own) {
+	if !t.leadsTo(r, t.options.OwnListeners) {
 		return nil
 	}
 	return &BlockedError{Target: r.URL.Host, Reason: "is this server itself, of which only /c/{site}/auth/scim/ can be reached"}
@@ -197,7 +199,7 @@ func (t *transport) leadsTo(r *http.Request, listeners []netip.AddrPort) bool {
 func leadsHere(ctx context.Context, host string, own []netip.AddrPort) bool {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return IsLoopbackHost(host) // a name that does not resolve leads nowhere
+		return IsLoopbackHost(host) // a name that does not resolve leads to no address
 	}
 	local := localAddrs()
 	for _, a := range addrs {
@@ -231,8 +233,8 @@ func localAddrs() []netip.Addr {
 // CloseIdleConnections lets http.Client.CloseIdleConnections reach the transport.
 func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
-// proxy returns the configured proxy for public addresses only. A proxy resolves names itself, so
-// this function resolves and checks the name first, if this machine can.
+// proxy returns the configured proxy, but only for public addresses. A proxy resolves names itself.
+// So proxy resolves and checks the name first, if this machine can resolve it.
 func (t *transport) proxy(r *http.Request) (*url.URL, error) {
 	if t.options.Proxy == nil || IsLoopbackHost(r.URL.Hostname()) {
 		return nil, nil
@@ -281,8 +283,8 @@ func (t *transport) isProxy(address string) bool {
 	return strings.EqualFold(net.JoinHostPort(p.Hostname(), port), address)
 }
 
-// control returns the function that checks an address just before the connection to it. It runs
-// after the name is resolved, once for each address.
+// control returns a function that checks an address just before the connection to it is made. The
+// function runs after the name is resolved, once for each address.
 func (t *transport) control(host string) func(network, address string, c syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
@@ -314,7 +316,7 @@ func isPrivate(a netip.Addr) bool {
 	return a.IsPrivate() || netip.MustParsePrefix("100.64.0.0/10").Contains(a)
 }
 
-// refusalReason returns why an address may not be called; empty if it may.
+// refusalReason returns the reason why an address may not be called, or "" if it may.
 func refusalReason(a netip.Addr, allowPrivate bool) string {
 	a = a.Unmap()
 	if isReserved(a) {
@@ -344,8 +346,9 @@ func isReserved(a netip.Addr) bool {
 	return slices.ContainsFunc(reservedRanges(), func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// embeddedIPv4 returns the IPv4 address inside an IPv6 address that a gateway translates: NAT64 (RFC
-// 6052) and ISATAP (RFC 5214 §6.1). Other prefixes that gateways translate are reserved.
+// embeddedIPv4 returns the IPv4 address inside an IPv6 address that a gateway translates to it:
+// NAT64 (RFC 6052) and ISATAP (RFC 5214 §6.1). All other prefixes that gateways translate are in
+// reservedRanges.
 func embeddedIPv4(a netip.Addr) (netip.Addr, bool) {
 	b := a.As16()
 	switch {
@@ -386,7 +389,7 @@ func reservedRanges() []netip.Prefix {
 type boundedBody struct {
 	body      io.ReadCloser
 	remaining int64
-	done      func() // ends the request's timeout
+	done      func() // stops the timer of the request's timeout
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {

@@ -1,5 +1,5 @@
-// Package pace cuts long work into slices, with a pause after each, so that other work waits for
-// one slice at most.
+// Package pace splits long work into slices, with a pause after each. Other work then waits for one
+// slice at most.
 package pace
 
 import (
@@ -10,7 +10,7 @@ import (
 
 const (
 	firstRows     = 50
-	maxShortening = 4 // while others wait, slices become up to this many times shorter
+	maxShortening = 4 // while other work has to wait, slices become up to this many times shorter
 	maxRows       = 2_000
 	maxPause      = 200 * time.Millisecond // the longest pause
 )
@@ -25,15 +25,15 @@ type Pacer struct {
 	length time.Duration // how long the current slice should take; 0 means Aim
 }
 
-// ForCleaning returns the pace for work that nobody waits for.
+// ForCleaning returns a Pacer for work that nobody waits for, such as removing old rows.
 func ForCleaning() Pacer {
 	return Pacer{Aim: 4 * time.Millisecond, PauseShare: 6, MinPause: 2 * time.Millisecond}
 }
 
-// ForImporting returns the pace for work that somebody waits for.
+// ForImporting returns a Pacer for work that a person waits for, such as an import.
 func ForImporting() Pacer { return Pacer{Aim: 40 * time.Millisecond, PauseShare: 0.25} }
 
-// Rows returns the number of rows of the next slice.
+// Rows returns how many rows the next slice should have.
 func (p *Pacer) Rows() int {
 	if p.rows == 0 {
 		p.rows = firstRows
@@ -41,8 +41,8 @@ func (p *Pacer) Rows() int {
 	return p.rows
 }
 
-// RecordTime records how long a slice has kept others waiting. The next slice becomes smaller or larger
-// accordingly.
+// RecordTime records how long a slice has kept other work waiting. It makes the next slice smaller
+// or larger accordingly.
 func (p *Pacer) RecordTime(d time.Duration) {
 	switch rows, length := p.Rows(), p.Length(); {
 	case d < length/2:
@@ -62,8 +62,8 @@ func (p *Pacer) Length() time.Duration {
 	return p.length
 }
 
-// RecordWaiting records whether others had to wait for the slice. If so, the next slices aim to be
-// shorter; if not, they become longer again, up to Aim.
+// RecordWaiting records whether other work had to wait for the slice. If so, the next slices become
+// shorter. If not, they become longer again, up to Aim.
 func (p *Pacer) RecordWaiting(yes bool) {
 	if yes {
 		p.length = max(p.Length()/2, p.Aim/maxShortening)
@@ -79,7 +79,7 @@ func (p *Pacer) Pause(ctx context.Context, took time.Duration) error {
 	return p.Rest(ctx, took)
 }
 
-// Rest waits after a slice that took this long, without recording it.
+// Rest waits as Pause does after a slice that took this long, but records nothing.
 func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
 	pause := min(max(time.Duration(p.PauseShare*float64(took)), p.MinPause), maxPause)
 	if pause == 0 {
@@ -95,7 +95,8 @@ func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
 	}
 }
 
-// ForEachSlice calls do with a few of all at a time, with pauses between. do may run in a transaction.
+// ForEachSlice calls do for all elements, a few at a time, with pauses in between. do may run in a
+// transaction.
 func ForEachSlice[T any](ctx context.Context, p Pacer, all []T, do func(some []T) error) error {
 	for len(all) > 0 {
 		n := min(p.Rows(), len(all))

@@ -33,7 +33,7 @@ const (
 	stopLimit  = 20 * time.Second
 )
 
-// supervisor runs the server until its own standard input ends.
+// supervisor is a shell script that runs the server until the script's standard input ends.
 const supervisor = `
 dir=$1 remove=$2
 shift 2
@@ -61,7 +61,7 @@ type Options struct {
 	Settings []string
 }
 
-// Server is a running PostgreSQL server. Its user rollcall may do everything.
+// Server is a running PostgreSQL server. Its database user rollcall has all rights.
 type Server struct {
 	dir             string
 	supervisorInput io.Closer

@@ -24,15 +24,15 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/pgserver"
 )
 
-// cluster is a running PostgreSQL server.
+// cluster is the running PostgreSQL server of a test process.
 type cluster struct {
 	*pgserver.Server
 	copyClause string // the last clause of "create database", which says how to copy the template
 	databases  atomic.Int64
 }
 
-// sharedCluster starts the server at its first call and returns it. startedCluster holds it for stop.
-// Each test process has one.
+// sharedCluster returns the server. Its first call starts the server. startedCluster holds the
+// server for stop. Each test process has one server.
 var (
 	startedCluster atomic.Pointer[cluster]
 	sharedCluster  = sync.OnceValues(func() (*cluster, error) {
@@ -52,8 +52,8 @@ func stop() error {
 	return c.Stop()
 }
 
-// start starts a server that sorts by English rules if it can, otherwise by bytes. It need not
-// flush to disk, because tests leave nothing of value.
+// start starts a server. The server sorts by English rules if it can, otherwise by bytes. It need
+// not flush to disk, because tests leave nothing of value.
 func start() (*cluster, error) {
 	// Not t.TempDir: the path of a socket has at most 107 bytes, and the folder must outlive this
 	// test.
@@ -83,8 +83,8 @@ func start() (*cluster, error) {
 	return c, nil
 }
 
-// Template returns a template for Database: a function that creates the database of this name when
-// it is first called, and fills it by calling fill.
+// Template returns a function for Database. Its first call creates the database with this name and
+// fills it by calling fill. Each call returns the name.
 func Template(name string, fill func(ctx context.Context, url string) error) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
 		c, err := sharedCluster()
@@ -99,13 +99,15 @@ func Template(name string, fill func(ctx context.Context, url string) error) fun
 	})
 }
 
-// EmptyDatabase returns the URL of a database without tables. It is dropped when the test ends.
+// EmptyDatabase returns the URL of a new database without tables. The database is dropped when the
+// test ends.
 func EmptyDatabase(t testing.TB) string {
 	t.Helper()
 	return sharedServer(t).createDatabase(t, "template1")
 }
 
-// Database returns the URL of a copy of a template. It is dropped when the test ends.
+// Database returns the URL of a new database that is a copy of a template. The database is dropped
+// when the test ends.
 func Database(t testing.TB, template func() (string, error)) string {
 	t.Helper()
 	c := sharedServer(t)
@@ -133,8 +135,8 @@ func sharedServer(t testing.TB) *cluster {
 // MustRunAll reports whether this run must not skip any test.
 func MustRunAll() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
-// Available reports whether PostgreSQL can be started here. It reports true if no test may be
-// skipped.
+// Available reports whether PostgreSQL can be started on this machine. It also returns true if no
+// test may be skipped.
 func Available() bool { return pgserver.Available() == nil || MustRunAll() }
 
 // Main runs a package's tests and waits for PostgreSQL to stop. Use it as
@@ -149,9 +151,9 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// fileCopyClause returns the clause that makes PostgreSQL copy a template file by file. Versions
-// before 15 always do. Later versions copy page by page through the log unless told, which takes
-// four times the processor time.
+// fileCopyClause returns the clause of "create database" that makes PostgreSQL copy a template file
+// by file. Versions before 15 always do so and have no such clause. Later versions otherwise copy
+// page by page through the log, which takes four times the processor time.
 func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err error) {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {

@@ -22,8 +22,8 @@ func Noun(n int, one, many string) string {
 
 const ellipsis = "…"
 
-// Cut returns text if it has at most most bytes. Otherwise it returns the beginning, cut between
-// two characters, with "…" at the end; together they have at most most bytes.
+// Cut returns text if it has at most most bytes. Otherwise it returns the beginning of text with
+// "…" at the end. The cut is between two characters, and the result has at most most bytes.
 func Cut(text string, most int) string {
 	if len(text) <= most {
 		return text

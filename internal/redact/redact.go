@@ -8,16 +8,16 @@ import (
 	"strings"
 )
 
-// token matches a token with or without its checksum. 43 characters hold the whole secret, so the
-// pattern also finds a token whose last characters are missing.
+// token matches a SCIM token, with or without its checksum. The first 43 characters are the whole
+// secret. So the pattern also finds a token whose last characters are missing.
 var token = regexp.MustCompile(`(?i:rollcall_)[A-Za-z0-9_-]{43,}`)
 
 // maxEscapes is how many layers of URL escaping Tokens removes to find a token.
 const maxEscapes = 3
 
-// Tokens returns text with every token replaced by "rollcall_…" and the token's last four
-// characters, by which people recognise it. It returns text without a token as it is. If URL
-// escapes hide a token, it returns the whole text unescaped.
+// Tokens returns text in which every token is replaced by "rollcall_…" and the token's last four
+// characters, by which people recognise it. If there is no token, text is returned unchanged. If URL
+// escapes hide a token, the whole text is returned unescaped.
 func Tokens(text string) string {
 	if mayHoldToken(text) {
 		text = token.ReplaceAllStringFunc(text, shorten)
@@ -44,16 +44,16 @@ func Document(text string) string {
 	return token.ReplaceAllStringFunc(text, shorten)
 }
 
-// mayHoldToken is a quick check. Most strings fail it and need no search with the regular
-// expression.
+// mayHoldToken is a quick check for strings that may contain a token. Most strings cannot, so the
+// regular expression need not search them.
 func mayHoldToken(text string) bool {
 	return strings.Contains(text, "_") && strings.Contains(strings.ToLower(text), "rollcall_")
 }
 
 func shorten(token string) string { return token[:len("rollcall_")] + "…" + token[len(token)-4:] }
 
-// unescape undoes every URL escape that is valid, and keeps the others. Unlike url.PathUnescape it
-// does not stop at an invalid one.
+// unescape undoes every valid URL escape, and keeps the invalid ones. Unlike url.PathUnescape it
+// does not fail at an invalid one.
 func unescape(text string) string {
 	var b strings.Builder
 	for {

@@ -10,7 +10,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/keyset"
 )
 
-// readRing reads the keys of a file. It refuses a file that other users of the machine can read.
+// readRing reads the keys of a key file. It refuses a file that other users of the machine can
+// read.
 func readRing(file string) (*keyset.Handle, error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -30,8 +31,8 @@ func readRing(file string) (*keyset.Handle, error) {
 	return handle, nil
 }
 
-// Prepare adds a new key to the ring. The key can open values but does not seal any yet, so that
-// the file can be copied to every server first. If the ring already has such a key, Prepare changes
+// Prepare adds a new key to the key file. The key can open values but does not seal any yet. So the
+// file can be copied to every server first. If the file already has such a key, Prepare changes
 // nothing.
 func Prepare(file string) error {
 	return rewriteRing(file, func(m *keyset.Manager, info ring) error {
@@ -43,13 +44,14 @@ func Prepare(file string) error {
 	})
 }
 
-// Promote makes the newest key the one that seals. The other keys still open what they sealed.
+// Promote makes the newest key in the file the one that seals new values. The other keys still open
+// the values that they sealed.
 func Promote(file string) error {
 	return rewriteRing(file, func(m *keyset.Manager, info ring) error { return m.SetPrimary(info.newest) })
 }
 
-// Prune removes every key except the one that seals. What the others sealed can no longer be
-// opened.
+// Prune removes every key from the file except the one that seals. Values that the other keys
+// sealed can no longer be opened.
 func Prune(file string) error {
 	return rewriteRing(file, func(m *keyset.Manager, info ring) error {
 		for _, id := range info.ids {
@@ -64,7 +66,7 @@ func Prune(file string) error {
 	})
 }
 
-// ring lists the keys of a keyset, for the functions that change it.
+// ring lists the keys of a key file, for the functions that change the file.
 type ring struct {
 	ids     []uint32 // the ids of the keys, in the order in which they were added
 	primary uint32

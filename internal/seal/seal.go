@@ -24,12 +24,13 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// Sealer seals and opens values with the keys of one file. It is safe for concurrent use.
+// Sealer encrypts ("seals") and decrypts ("opens") values with the keys of one file. It is safe for
+// concurrent use.
 type Sealer struct {
 	file string
 
 	mu        sync.Mutex
-	fileInfo  os.FileInfo // the file that primitive was read from
+	fileInfo  os.FileInfo // identifies the file from which primitive was read, to notice a change
 	primitive tink.AEAD
 	primary   uint32
 }
@@ -66,7 +67,7 @@ func (s *Sealer) load() error {
 func (s *Sealer) currentKeys() (tink.AEAD, uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = s.load() // the keys read before still open everything that they sealed
+	_ = s.load() // If this fails, the keys that were read before still open everything that they sealed.
 	return s.primitive, s.primary
 }
 
@@ -77,11 +78,12 @@ func Create(file string) error {
 	if err != nil {
 		return fmt.Errorf("make key: %w", err)
 	}
-	// Unlike a rename, a link never replaces an existing key.
+	// Use a link: unlike a rename, it never replaces an existing file.
 	return writeRing(file, handle, os.Link)
 }
 
-// writeRing writes a ring to a temporary file, and has place move it to its name.
+// writeRing writes keys to a temporary file. Then it calls place, which moves that file to its
+// final name.
 func writeRing(file string, handle *keyset.Handle, place func(from, to string) error) error {
 	var text bytes.Buffer
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
@@ -112,8 +114,8 @@ func syncFolder(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// OpenOrCreate opens a key file, and creates it first if it does not exist. made reports whether it
-// did.
+// OpenOrCreate opens a key file. If the file does not exist, it creates it first. made reports
+// whether it did.
 func OpenOrCreate(file string) (s *Sealer, made bool, err error) {
 	if s, err = Open(file); !errors.Is(err, fs.ErrNotExist) {
 		return s, false, err
@@ -127,7 +129,7 @@ func OpenOrCreate(file string) (s *Sealer, made bool, err error) {
 	return s, made, err
 }
 
-// Seal encrypts a value with the primary key. context names the place of the value.
+// Seal encrypts a value with the primary key. context names the place where the value is stored.
 func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
 	primitive, _ := s.currentKeys()
 	sealed, err := primitive.Encrypt(plain, []byte(context))
@@ -148,7 +150,7 @@ func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 	return plain, nil
 }
 
-// IsCurrent reports whether the present primary key sealed the value.
+// IsCurrent reports whether the value was sealed with the key that is primary now.
 func (s *Sealer) IsCurrent(sealed []byte) bool {
 	_, primary := s.currentKeys()
 	id, found := keyOf(sealed)

@@ -22,7 +22,7 @@ const (
 // New returns 32 random bytes as 43 URL-safe characters.
 func New() string {
 	var random [randomBytes]byte
-	_, _ = rand.Read(random[:]) // documented never to return an error
+	_, _ = rand.Read(random[:]) // rand.Read is documented never to return an error
 	return base64.RawURLEncoding.EncodeToString(random[:])
 }
 
@@ -35,7 +35,7 @@ func HashOf(secret string) Hash { return sha256.Sum256([]byte(secret)) }
 // String returns the hash in hexadecimal, as the database stores it.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
-// Scan reads the form that String returns from the database.
+// Scan reads a hash from a database column. The column has the form that String returns.
 func (h *Hash) Scan(value any) error {
 	text, ok := value.(string)
 	if !ok || len(text) != hex.EncodedLen(len(h)) {

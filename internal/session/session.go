@@ -14,18 +14,19 @@ import (
 	"time"
 )
 
-// The limits of a session if nothing else is set.
+// The limits of a session, unless other limits are set.
 const (
 	DefaultLength = 12 * time.Hour
 	DefaultIdle   = 2 * time.Hour
 )
 
-// recordInterval is how often the use of a session is recorded. Clicks in between cost no write.
+// recordInterval is the shortest time between two recorded uses of a session. Clicks in between
+// cost no write.
 const recordInterval = time.Minute
 
-// maxClockSkew is how far the clocks of two processes may differ. A session whose start or last use is more
-// than skew in the future has ended: a clock must have been set back since, and that must not make
-// the session last longer.
+// maxClockSkew is how far the clocks of two processes may differ. If a session's start or last use
+// is further than that in the future, the session has ended: a clock must have been set back since,
+// and that must not make the session last longer.
 const maxClockSkew = 5 * time.Minute
 
 // Limits say how long a session lasts. Zero fields mean DefaultLength and DefaultIdle.
@@ -34,7 +35,7 @@ type Limits struct {
 	Idle   time.Duration // how long a session lasts after its last use
 }
 
-// Start returns the record of a session that starts now.
+// Start returns the record of a session that starts at the time now.
 func (l Limits) Start(now time.Time, from Browser) Record {
 	if l.Length == 0 {
 		l.Length = DefaultLength
@@ -46,14 +47,14 @@ func (l Limits) Start(now time.Time, from Browser) Record {
 	return Record{Created: now, Expires: now.Add(l.Length), Idle: l.Idle, Used: now, From: from, Last: from}
 }
 
-// Record is what is stored about a session, besides its owner.
+// Record is what a database stores about a session, besides its owner.
 type Record struct {
 	Created time.Time
-	Expires time.Time     // the end, even if the session is used
-	Idle    time.Duration // the session ends after this long without use; 0 means never, as in sessions of older versions
-	Used    time.Time     // the last use, to the minute; zero in sessions of older versions
-	From    Browser       // the browser that started it
-	Last    Browser       // the browser that last used it
+	Expires time.Time     // when the session ends, even if it is used
+	Idle    time.Duration // how long the session lasts without use; 0 means without limit, as in sessions of older versions
+	Used    time.Time     // when the session was last used, to the minute; zero in sessions of older versions
+	From    Browser       // the browser that started the session
+	Last    Browser       // the browser that last used the session
 }
 
 // IsLive reports whether the session is valid at that time.
@@ -82,7 +83,8 @@ func (r Record) EndsAt() time.Time {
 	return r.Expires
 }
 
-// LastUse returns when the session was last used; when it started, if that is not known.
+// LastUse returns when the session was last used. If that is not known, it returns when the session
+// started.
 func (r Record) LastUse() time.Time {
 	if r.Used.IsZero() {
 		return r.Created
@@ -99,8 +101,8 @@ type Browser struct {
 // maxAgent is how much of a User-Agent header is kept, in bytes.
 const maxAgent = 300
 
-// Clean returns the browser with a valid address or none, and with a short agent in printable
-// ASCII.
+// Clean returns the browser in the form in which it is stored. An invalid address is left out, and
+// the agent is cut and made printable ASCII.
 func (b Browser) Clean() Browser {
 	clean := Browser{Agent: onlyPrintable(b.Agent, maxAgent)}
 	if addr, err := netip.ParseAddr(b.Address); err == nil {
@@ -109,7 +111,8 @@ func (b Browser) Clean() Browser {
 	return clean
 }
 
-// onlyPrintable returns the first most bytes of text. Every character but printable ASCII becomes "?".
+// onlyPrintable returns the first most bytes of text. Characters other than printable ASCII become
+// "?".
 func onlyPrintable(text string, most int) string {
 	text = strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' {
@@ -134,10 +137,11 @@ func (b Browser) String() string {
 	return name + " on " + system
 }
 
-// agentMark is a part of a User-Agent header, and what it stands for.
+// agentMark is a part of a User-Agent header, and the name of the program or system that it stands
+// for.
 type agentMark struct{ part, name string }
 
-// browsers are tried in this order, because most of them also claim to be another one.
+// browsers are searched for in this order, because most browsers also claim to be another one.
 var browsers = []agentMark{
 	{"Edg/", "Edge"},
 	{"EdgA/", "Edge"},
@@ -156,7 +160,8 @@ var browsers = []agentMark{
 	{"Trident/", "Internet Explorer"},
 }
 
-// systems are tried in this order: Android says Linux too, and an iPhone says Mac OS X.
+// systems are searched for in this order: Android also says Linux, and an iPhone also says Mac OS
+// X.
 var systems = []agentMark{
 	{"Windows", "Windows"},
 	{"iPhone", "iPhone"},

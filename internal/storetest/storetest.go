@@ -20,8 +20,9 @@ import (
 // MustRunAll reports whether this run must not skip any test.
 func MustRunAll() bool { return pgtest.MustRunAll() }
 
-// HasPostgres reports whether PostgreSQL can be started here. It is for tests that compare both
-// databases, but are also worth running on one. It reports true if no test may be skipped.
+// HasPostgres reports whether PostgreSQL can be started on this machine. It is for tests that
+// compare both databases, but are also worth running on one. It also returns true if no test may be
+// skipped.
 func HasPostgres() bool { return pgtest.Available() }
 
 // Each runs the test on a migrated, empty database of each kind, in parallel.
@@ -64,8 +65,9 @@ func Open(t testing.TB, url string) *store.DB {
 	return OpenWith(t, url, store.Options{})
 }
 
-// eventWait is how long a test waits for its events. It is long because making a database for another
-// test is a transaction of seconds on a busy machine, and holds back the events of every database.
+// eventWait is how long a test waits for its events. It is long for this reason: on a busy machine
+// another test can need seconds to create its database. It does so in a transaction, which holds
+// back the events of every database.
 const eventWait = time.Minute
 
 // OpenWith opens a database with options. It is closed when the test ends.

@@ -1,5 +1,5 @@
 // Package visible decides which characters are invisible, and makes them visible. RFC 8265 refuses
-// them in user names; RFC 8264 §9.13 defines the classes.
+// invisible characters in user names; RFC 8264 §9.13 defines their classes.
 package visible
 
 import (

@@ -24,7 +24,8 @@ const (
 
 const requestIDHeader = "X-Request-Id"
 
-// Front wraps all handlers. The zero value works: it trusts no proxy and logs nothing.
+// Front prepares requests for all handlers. The zero value works: it trusts no proxy and logs
+// nothing.
 type Front struct {
 	Proxies Proxies
 	Log     *slog.Logger
@@ -32,10 +33,10 @@ type Front struct {
 	// Observe is called after each request with the pattern of its route, its method, its status and
 	// the time that it took. The pattern names no person. Observe may be nil.
 	Observe func(route, method string, status int, took time.Duration)
-	// Deadline is how long a request's context lasts; zero means 60 seconds.
+	// Deadline is how long the context of a request lasts; zero means 60 seconds.
 	Deadline time.Duration
-	// PanicPage answers after a panic, if nothing was written yet. nil means a plain 500 with the
-	// request id.
+	// PanicPage serves the answer after a panic, if nothing was written yet. If it is nil, the
+	// answer is a plain 500 with the request id.
 	PanicPage http.Handler
 }
 
@@ -56,10 +57,11 @@ func NewServer(addr string, h http.Handler, log *slog.Logger) *http.Server {
 	return s
 }
 
-// RequestID returns the id that the answer and the log carry. It is only valid behind Front.
+// RequestID returns the id of a request, which the answer and the log carry. It is valid only
+// behind Front.
 func RequestID(r *http.Request) string { return r.Header.Get(requestIDHeader) }
 
-// Handler wraps next in the steps that the package comment lists.
+// Handler returns a handler that runs the steps in the package comment and then next.
 func (f Front) Handler(next http.Handler) http.Handler {
 	if f.Log == nil {
 		f.Log = slog.New(slog.DiscardHandler)
@@ -96,9 +98,9 @@ func (f Front) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// copyOf copies the parts of a request that settle and later handlers change: the URL and the map
-// of headers. Values of headers are replaced, never changed in place. The server keeps the
-// original.
+// copyOf copies the parts of a request that this package and later handlers change: the URL and the
+// map of headers. Values of headers are replaced, never changed in place. The server keeps the
+// original request.
 func copyOf(ctx context.Context, r *http.Request) *http.Request {
 	r = r.WithContext(ctx)
 	to := *r.URL
@@ -118,8 +120,8 @@ func (f Front) logRequest(out *recorder, r *http.Request, start time.Time) {
 		}
 		f.Log.Error("request panicked", "request", RequestID(r), "route", routeName(r), "panic", cause, "stack", string(debug.Stack()))
 		if out.status != 0 {
-			// The answer has started. Cut the connection, so that the client does not take a part
-			// of the answer for the whole.
+			// A part of the answer was sent. Cut the connection, so that the client does not take
+			// that part for the whole answer.
 			panic(http.ErrAbortHandler)
 		}
 		f.PanicPage.ServeHTTP(out, r)
@@ -130,7 +132,7 @@ func (f Front) logRequest(out *recorder, r *http.Request, start time.Time) {
 	f.writeAccessLine(out, r, start)
 }
 
-// writeAccessLine writes the request's line to the log. It makes the record itself, because a Logger would
+// writeAccessLine writes the request's line to the log. It makes the record itself. A Logger would
 // also look up the line of code, which the log does not use.
 func (f Front) writeAccessLine(out *recorder, r *http.Request, start time.Time) {
 	ctx := r.Context()
@@ -148,7 +150,7 @@ func (f Front) writeAccessLine(out *recorder, r *http.Request, start time.Time) 
 		slog.Int64("bytes", out.bytes),
 		slog.Int64("ms", end.Sub(start).Milliseconds()),
 	)
-	// A Logger ignores this error too: the log cannot report that it cannot be written.
+	// Ignore the error, as a Logger does: the log cannot report that it cannot be written.
 	_ = f.Log.Handler().Handle(ctx, line)
 }
 
@@ -156,14 +158,16 @@ func servePlainError(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Something broke on our side. Tell your administrator the request number "+RequestID(r)+".", http.StatusInternalServerError)
 }
 
-// secureHeaderSet holds headers that suit every answer. Pages and SCIM may replace one by a stricter one.
+// secureHeaderSet holds the security headers that suit every answer. Pages and SCIM may replace a
+// header by a stricter one.
 type secureHeaderSet struct {
 	always []headerField
 	https  headerField
 }
 
-// headerField is a header with its values. All answers share the slice of values. Its capacity equals
-// its length, so that appending to it copies it and leaves the other answers unchanged.
+// headerField is a header with its values. All answers share the slice of values. The slice's
+// capacity equals its length. So appending to the slice copies it and leaves the other answers
+// unchanged.
 type headerField struct {
 	name   string // the name of the header, in canonical form
 	values []string
@@ -194,8 +198,8 @@ func (s secureHeaderSet) set(h http.Header, https bool) {
 	}
 }
 
-// routeName returns the pattern that matched, which contains no names of people. Handlers that
-// route by hand set r.Pattern themselves. If nothing set it, routeName returns "-".
+// routeName returns the pattern of the route, which contains no names of people. Handlers that find
+// the route themselves set r.Pattern. If no pattern is set, routeName returns "-".
 func routeName(r *http.Request) string {
 	if r.Pattern == "" {
 		return "-"
@@ -203,8 +207,8 @@ func routeName(r *http.Request) string {
 	return r.Pattern
 }
 
-// areaName returns "/c/acme" or "/d/contoso", which name a site or a directory, never a person. For
-// other paths it is empty.
+// areaName returns a path such as "/c/acme" or "/d/contoso", which names a site or a directory and
+// never a person. For other paths it returns "".
 func areaName(path string) string {
 	if !strings.HasPrefix(path, "/c/") && !strings.HasPrefix(path, "/d/") {
 		return ""
@@ -249,7 +253,7 @@ type recorder struct {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the status, and records the first final one.
+// WriteHeader sends the status. It records the first status that is not an interim one.
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
@@ -257,7 +261,7 @@ func (w *recorder) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends and counts bytes.
+// Write sends bytes to the client and counts them.
 func (w *recorder) Write(b []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK

@@ -13,7 +13,7 @@ import (
 type Health struct {
 	// Ready returns an error if the server cannot do its work. Its context ends after two seconds.
 	Ready func(ctx context.Context) error
-	Log   *slog.Logger // gets a line when the answer changes
+	Log   *slog.Logger // gets a line when the server becomes ready or stops being ready
 
 	lastUnready atomic.Bool // whether the last answer was "not ready"
 }

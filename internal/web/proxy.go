@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-const maxHost = 260 // the longest host with its port, in bytes
+const maxHost = 260 // the most bytes of a host with its port
 
 // Proxies are the addresses whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are
 // trusted.
@@ -109,11 +109,11 @@ func firstValue(h http.Header, name string) string {
 	return strings.TrimSpace(first)
 }
 
-// Secure reports whether the client used https, directly or to a trusted proxy. It is only valid
-// behind Front.
+// Secure reports whether the client used https, to this server or to a trusted proxy. It is valid
+// only behind Front.
 func Secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
-// RemoteIP returns the client's address without its port. It is only valid behind Front.
+// RemoteIP returns the client's address without its port. It is valid only behind Front.
 func RemoteIP(r *http.Request) string {
 	addr, ok := parseHostAddr(r.RemoteAddr)
 	if !ok {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// securityTextLife is how long the file stays valid. RFC 9116 §2.5.5 recommends less than a year.
+// securityTextLife is how long the served file security.txt stays valid. RFC 9116 §2.5.5 recommends
+// less than a year.
 const securityTextLife = 180 * 24 * time.Hour
 
 // SecurityText serves GET /.well-known/security.txt (RFC 9116), which says where to report a
@@ -33,9 +34,9 @@ func (s SecurityText) serve(w http.ResponseWriter, _ *http.Request) {
 		s.Contact, expires.Format(time.RFC3339), s.PublicURL))
 }
 
-// ParseContact checks the contact of a security.txt file and returns it as a URI: mailto:, https:
-// or tel: (RFC 9116 §2.5.3). It turns a bare e-mail address into a mailto: URI. It returns an empty
-// string for an empty one.
+// ParseContact checks the contact of a security.txt file. It returns the contact as a URI: mailto:,
+// https: or tel: (RFC 9116 §2.5.3). A bare e-mail address becomes a mailto: URI. An empty contact
+// stays empty.
 func ParseContact(text string) (string, error) {
 	if text == "" {
 		return "", nil

@@ -8,29 +8,31 @@ import (
 	"time"
 )
 
-// maxSources is how many sources a Throttle remembers.
+// maxSources is the most sources that a Throttle remembers.
 const maxSources = 10_000
 
-// Throttle lets each source do something a number of times at once, and from then on once in a
-// while. Each process counts for itself.
+// Throttle limits how often each source may do something: a number of times at once, and after that
+// once in a given time. A source is a string such as a network address. Each process counts for
+// itself.
 type Throttle struct {
 	atOnce int           // how many times at once
 	every  time.Duration // after those, once in this time
 
 	mu      sync.Mutex
-	sources map[string]time.Time // for each source, when everything that was counted is paid off
+	sources map[string]time.Time // the time at which the source may again use its whole limit
 }
 
-// NewThrottle returns a Throttle for atOnce times at once, and from then on once in every.
+// NewThrottle returns a Throttle that lets a source do something atOnce times at once, and after
+// that once in every.
 func NewThrottle(atOnce int, every time.Duration) *Throttle {
 	return &Throttle{atOnce: atOnce, every: every}
 }
 
-// NewFailures limits failed sign-ins of one source at one site. Sign-ins that succeed never count,
-// so that a company behind one address is not slowed down.
+// NewFailures returns a Throttle for failed sign-ins of one source at one site. Successful sign-ins
+// are not counted, so that a company behind one address is not slowed down.
 func NewFailures() *Throttle { return NewThrottle(20, 15*time.Second) }
 
-// Wait returns how long the source has to wait; 0 if it may go on.
+// Wait returns how long the source must wait, or 0 if it may go on.
 func (t *Throttle) Wait(source string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -41,7 +43,7 @@ func (t *Throttle) Wait(source string, now time.Time) time.Duration {
 	return 0
 }
 
-// Count records that a source did it once.
+// Count records that the source has done it once.
 func (t *Throttle) Count(source string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -58,8 +60,8 @@ func (t *Throttle) Count(source string, now time.Time) {
 	t.sources[source] = paid.Add(t.every)
 }
 
-// forget removes the sources that have paid off everything. If there are none, it removes all
-// sources.
+// forget removes the sources that may use their whole limit again. If there are none, it removes
+// all sources.
 func (t *Throttle) forget(now time.Time) {
 	for source, paid := range t.sources {
 		if !paid.After(now) {
@@ -71,8 +73,8 @@ func (t *Throttle) forget(now time.Time) {
 	}
 }
 
-// network returns the part of an address that one subscriber has: all of an IPv4 address, 64 bits of
-// an IPv6 address.
+// network returns the part of an address that belongs to one subscriber: the whole of an IPv4
+// address, or the first 64 bits of an IPv6 address.
 func network(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil {
@@ -88,13 +90,13 @@ func network(address string) string {
 	return p.String()
 }
 
-// Seconds writes a time to wait in whole seconds, as Retry-After has it.
+// Seconds returns a time to wait in whole seconds, in the form of the header Retry-After.
 func Seconds(d time.Duration) string {
 	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
 }
 
-// SiteSource names the site that a request asks for, by its path, and the network that it comes
-// from.
+// SiteSource returns a source for a Throttle: the site in the path of a request, and the network
+// from which the request comes.
 func SiteSource(r *http.Request) string {
 	return r.PathValue("site") + " " + network(RemoteIP(r))
 }

@@ -35,7 +35,7 @@ func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, erro
 	if err != nil {
 		return Copy{}, err
 	}
-	part, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".partial-*") // mode 0600
+	part, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".partial-*") // CreateTemp gives the file mode 0600
 	if err != nil {
 		return Copy{}, err
 	}
@@ -61,9 +61,10 @@ func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, erro
 	return made, syncName(file)
 }
 
-// backupTarget returns the file that a backup writes, with links resolved.
+// backupTarget returns the path of the file that a backup writes. Symbolic links in it are
+// resolved.
 func (s *sqliteDB) backupTarget(file string, replace bool) (string, error) {
-	file, err := resolve(file)
+	file, err := resolveLinks(file)
 	if err != nil {
 		return "", err
 	}
@@ -100,8 +101,8 @@ func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
 	return errors.Join(stampCopy(ctx, file), syncFile(file))
 }
 
-// stampCopy gives a copy its own stamp, because the copy is a different file, even if the database
-// never changes again.
+// stampCopy gives a copy its own stamp (see sqlite_stamp.go). The copy needs one because it is a
+// different file, even if the database never changes again.
 func stampCopy(ctx context.Context, file string) (err error) {
 	s := sqliteDB{path: file}
 	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
@@ -112,7 +113,7 @@ func stampCopy(ctx context.Context, file string) (err error) {
 	return conn.runStatement(setStamp(newStamp()))
 }
 
-// CorruptError is a copy that cannot be used.
+// CorruptError says that a copy of a database cannot be used, and why.
 type CorruptError struct {
 	File string
 	Why  string
@@ -120,7 +121,7 @@ type CorruptError struct {
 
 func (e *CorruptError) Error() string { return e.File + " cannot be used: " + e.Why }
 
-// verify reads a whole copy: every page, every index entry, every reference.
+// verify reads a whole copy and checks every page, every index entry and every reference.
 func (schema Schema) verify(ctx context.Context, file string) (made Copy, err error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -163,8 +164,8 @@ func (schema Schema) verify(ctx context.Context, file string) (made Copy, err er
 	return made, nil
 }
 
-// newCorruptError returns a CorruptError with SQLite's reason why a file is not a database, or is
-// incomplete.
+// newCorruptError returns a CorruptError for a file that is not a database or is incomplete. Its
+// reason is the text of SQLite's error.
 func newCorruptError(file string, err error) error {
 	if isDamage(err) {
 		return &CorruptError{file, err.Error()}
@@ -175,7 +176,8 @@ func newCorruptError(file string, err error) error {
 	return fmt.Errorf("check %s: %w", file, err)
 }
 
-// runCheck runs a pragma that returns "ok", nothing, or one row for each fault.
+// runCheck runs a pragma that checks a database. Such a pragma returns "ok", nothing, or one row
+// for each fault. runCheck returns the faults as an error.
 func runCheck(ctx context.Context, conn *sqliteConn, check string) (err error) {
 	rows, err := conn.query(ctx, check, nil)
 	if err != nil {
@@ -210,7 +212,7 @@ func runCheck(ctx context.Context, conn *sqliteConn, check string) (err error) {
 	return nil
 }
 
-// anyColumn scans a column of any type.
+// anyColumn is a destination for Scan that accepts a column of any type.
 type anyColumn struct{ v *any }
 
 // Scan implements sql.Scanner.
@@ -219,10 +221,10 @@ func (a *anyColumn) Scan(v any) error {
 	return nil
 }
 
-// Restored says what Restore did.
+// Restored describes what Restore has done.
 type Restored struct {
 	Copy
-	Kept string // the file that holds the replaced database; "" if there was none
+	KeptAs string // the file that holds the replaced database; "" if there was none
 }
 
 // ErrInUse is returned by Restore while another process has the database open.
@@ -233,7 +235,7 @@ var ErrInUse = errors.New("another process has the database open; wait until it 
 // with that copy's temporary name. If either fails, nothing changes. The replaced database is kept
 // under another name, which begins with the old name and stamp.
 func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prepare func(file string, c Copy) error) (done Restored, err error) {
-	if path, err = resolve(path); err != nil {
+	if path, err = resolveLinks(path); err != nil {
 		return Restored{}, err
 	}
 	if err := CheckCopy(path, from); err != nil {
@@ -244,8 +246,8 @@ func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prep
 		return Restored{}, err
 	}
 	defer func() { err = errors.Join(err, lock.runStatement("rollback"), lock.close()) }()
-	// While this process holds the lock, no other process restores. Remove what a killed restore
-	// left.
+	// While this process holds the lock, no other process restores the database. Remove the files
+	// of a restore that was killed.
 	part := path + ".restoring"
 	if err := removeDatabase(part); err != nil {
 		return Restored{}, err
@@ -264,13 +266,13 @@ func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prep
 	if err := prepare(part, done.Copy); err != nil {
 		return Restored{}, err
 	}
-	if err := foldLog(ctx, part); err != nil {
+	if err := mergeLog(ctx, part); err != nil {
 		return Restored{}, err
 	}
 	if err := syncFile(part); err != nil {
 		return Restored{}, err
 	}
-	done.Kept, err = replaceDatabase(ctx, path, part, path+".replaced-"+stamp)
+	done.KeptAs, err = replaceDatabase(ctx, path, part, path+".replaced-"+stamp)
 	done.File = path
 	return done, err
 }
@@ -290,7 +292,7 @@ func CheckCopy(path, from string) error {
 	if now, err := os.Stat(path); err == nil && os.SameFile(now, info) {
 		return fmt.Errorf("%s is the database itself, under this or another name", from)
 	}
-	real, err := resolve(from)
+	real, err := resolveLinks(from)
 	if err != nil {
 		return err
 	}
@@ -300,8 +302,8 @@ func CheckCopy(path, from string) error {
 	return nil
 }
 
-// replaceDatabase replaces the database at path by the file part. The old database is kept under
-// the name kept.
+// replaceDatabase puts the file part in the place of the database at path. It keeps the old
+// database under the name kept, or under a similar name if that one is taken. It returns that name.
 func replaceDatabase(ctx context.Context, path, part, kept string) (string, error) {
 	_, err := os.Stat(path)
 	switch {
@@ -310,10 +312,10 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 	case err != nil:
 		return "", err
 	default:
-		// Copy the log into the database. A damaged database may be unable to take it and keeps its
-		// log. A log that belongs to another file must not be copied.
+		// Copy the log into the database. This can fail if the database is damaged, and the log
+		// then stays. A log that belongs to another file must not be copied.
 		if err := checkMixed(ctx, path); err == nil {
-			if err := foldLog(ctx, path); isBusy(err) {
+			if err := mergeLog(ctx, path); isBusy(err) {
 				return "", ErrInUse
 			}
 		}
@@ -359,9 +361,9 @@ func freeName(name string) (string, error) {
 	return "", fmt.Errorf("%s and %d more names are taken; move those files away", name, most-1)
 }
 
-// foldLog copies the write-ahead log into the database and removes the log. No other process may
+// mergeLog copies the write-ahead log into the database and removes the log. No other process may
 // have the database open.
-func foldLog(ctx context.Context, path string) (err error) {
+func mergeLog(ctx context.Context, path string) (err error) {
 	s := sqliteDB{path: path}
 	conn, err := s.openConn(ctx, readerCache, time.Second, false)
 	if err != nil {
@@ -418,7 +420,7 @@ func syncFile(file string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// syncName puts the name of a file on disk.
+// syncName makes sure that a file's entry in its folder is on disk.
 func syncName(file string) error {
 	d, err := os.Open(filepath.Dir(file))
 	if err != nil {

@@ -136,10 +136,10 @@ func TestRestore(t *testing.T) {
 			}
 		}
 		done, err := testSchema.Restore(t.Context(), path, from, "now", ready)
-		if err != nil || done.Kept != path+".replaced-now" {
+		if err != nil || done.KeptAs != path+".replaced-now" {
 			t.Fatalf("got %+v, %v", done, err)
 		}
-		if text, err := os.ReadFile(done.Kept); err != nil || !strings.HasPrefix(string(text), "damaged") {
+		if text, err := os.ReadFile(done.KeptAs); err != nil || !strings.HasPrefix(string(text), "damaged") {
 			t.Errorf("kept is %.20q, %v", text, err)
 		}
 		if got := notes(t, openWith(t, path, sqldb.Options{})); len(got) != 1 || got[0] != "copy" {
@@ -151,7 +151,7 @@ func TestRestore(t *testing.T) {
 		from, path := fresh(t, "copy"), fresh(t, "old")
 		for _, want := range []string{path + ".replaced-now", path + ".replaced-now-2"} {
 			done, err := testSchema.Restore(t.Context(), path, from, "now", ready)
-			if err != nil || done.Kept != want {
+			if err != nil || done.KeptAs != want {
 				t.Fatalf("got %+v, %v, want %s", done, err, want)
 			}
 		}
@@ -166,7 +166,7 @@ func TestRestore(t *testing.T) {
 			t.Fatal(err)
 		}
 		done, err := testSchema.Restore(t.Context(), path, from, "now", ready)
-		if err != nil || done.Kept != "" {
+		if err != nil || done.KeptAs != "" {
 			t.Fatalf("got %+v, %v", done, err)
 		}
 		if got := notes(t, openWith(t, path, sqldb.Options{})); len(got) != 1 {

@@ -54,14 +54,14 @@ func (tx *Tx) ForKeyShare() string {
 	return ""
 }
 
-// ErrOverlapped ends a transaction on PostgreSQL that saw changes of a transaction with a later
-// number, because rows ordered by these numbers would be in the wrong order. Update runs the
-// transaction again.
+// ErrOverlapped ends a transaction on PostgreSQL that has seen changes of a transaction with a
+// later number. Rows that are ordered by these numbers would otherwise be in the wrong order.
+// Update runs the transaction again.
 var ErrOverlapped = errors.New("a transaction that began later has changed the same")
 
-// WrittenLater returns an expression that is true for a row that a transaction with a later number
-// than this one has written. A transaction without a number gets a later one than all before it.
-// Numbers count modulo 2^32: the later of two is less than 2^31 ahead of the other.
+// WrittenLater returns an SQL expression for a row of a table. It is true if a transaction with a
+// later number than this one has written the row. A transaction that has no number yet will get the
+// latest one. Numbers count modulo 2^32: the later of two is less than 2^31 ahead of the other.
 func (tx *Tx) WrittenLater(table string) string {
 	if tx.db.kind == PostgreSQL {
 		return "coalesce(((" + table + ".xmin::text::bigint - pg_current_xact_id_if_assigned()::text::bigint) & 4294967295) between 1 and 2147483647, false)"
@@ -69,8 +69,8 @@ func (tx *Tx) WrittenLater(table string) string {
 	return "false"
 }
 
-// PlanForValues makes PostgreSQL plan the next statements of the transaction for the values that
-// they get. One plan cannot be good for all values if many rows match one value and few match
+// PlanForValues makes PostgreSQL plan each further statement of the transaction for the values that
+// it gets. One plan cannot be good for all values if many rows match one value and few match
 // another.
 func (tx *Tx) PlanForValues(ctx context.Context) error {
 	if tx.db.kind != PostgreSQL {
@@ -88,8 +88,8 @@ func (tx *Tx) PlanForValues(ctx context.Context) error {
 	return nil
 }
 
-// DeleteSome returns a statement that deletes rows for which a condition is true, at most as many
-// as the argument limit says, such as "$3".
+// DeleteSome returns a statement that deletes rows for which a condition is true. limit is the
+// placeholder of the greatest number of rows to delete, such as "$3".
 func (tx *Tx) DeleteSome(table, condition, limit string) string {
 	address, in := "rowid", "rowid in (%s)"
 	if tx.db.kind == PostgreSQL {
@@ -162,7 +162,7 @@ func postgresMigration(text []byte) []byte {
 // the table and columns, such as "resource(site, user_name)", in the same form on both databases.
 func UniqueViolation(err error) (columns string, taken bool) {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgUniqueViolation {
-		return e.TableName + "(" + pgColumns(e.Detail) + ")", true
+		return e.TableName + "(" + postgresColumns(e.Detail) + ")", true
 	}
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok || e.Code() != sqlite3.SQLITE_CONSTRAINT_UNIQUE && e.Code() != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY {
@@ -171,15 +171,16 @@ func UniqueViolation(err error) (columns string, taken bool) {
 	return sqliteColumns(e.Error()), true
 }
 
-// pgColumns reads "Key (site, user_name)=(…) already exists.", whose words are in the server's
-// language.
-func pgColumns(detail string) string {
+// postgresColumns returns the columns from "Key (site, user_name)=(…) already exists.". It does not
+// rely on the words, which are in the server's language.
+func postgresColumns(detail string) string {
 	_, rest, _ := strings.Cut(detail, "(")
 	columns, _, _ := strings.Cut(rest, ")=(")
 	return columns
 }
 
-// sqliteColumns reads "… UNIQUE constraint failed: resource.site, resource.user_name (2067)".
+// sqliteColumns returns the columns from "… UNIQUE constraint failed: resource.site,
+// resource.user_name (2067)".
 func sqliteColumns(message string) string {
 	_, list, _ := strings.Cut(message, "UNIQUE constraint failed: ")
 	list, _, _ = strings.Cut(list, " (")

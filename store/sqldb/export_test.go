@@ -141,4 +141,4 @@ func (db *DB) WriterClock(now func() time.Time) (commits func() []int) {
 }
 
 // GroupTime is how long updates go on joining a commit.
-const GroupTime = groupTime
+const GroupTime = joinTime

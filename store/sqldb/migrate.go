@@ -18,15 +18,16 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-// migrator applies migrations to one database.
+// migrator applies the migrations to one database.
 type migrator struct {
 	provider *goose.Provider
 	applied  func(ctx context.Context) ([]int64, error) // the numbers of the migrations that the database has
 	close    func() error
 }
 
-// appliedIn returns a function that reads the numbers of the applied migrations from goose's table.
-func appliedIn(pool *sql.DB) func(ctx context.Context) ([]int64, error) {
+// appliedMigrations returns a function that reads the numbers of the applied migrations from
+// goose's table.
+func appliedMigrations(pool *sql.DB) func(ctx context.Context) ([]int64, error) {
 	return func(ctx context.Context) (applied []int64, err error) {
 		rows, err := pool.QueryContext(ctx, "select version_id from migration where is_applied order by version_id")
 		if err != nil {
@@ -64,7 +65,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		if db.kind == PostgreSQL || try == migrateTries || ctx.Err() != nil || errors.Is(err, errNewer) || errors.Is(err, errHole) {
+		if db.kind == PostgreSQL || try == migrateTries || ctx.Err() != nil || errors.Is(err, errNewer) || errors.Is(err, errMigrationOrder) {
 			return fmt.Errorf("migrate: %w", err)
 		}
 		select {
@@ -91,19 +92,20 @@ func (db *DB) Version(ctx context.Context) (int64, error) {
 var errNewer = errors.New("the database was made by a newer rollcall: use that version or a later one")
 
 func (m *migrator) up(ctx context.Context) error {
-	if err := m.checkSet(ctx); err != nil {
+	if err := m.checkMigrations(ctx); err != nil {
 		return err
 	}
 	_, err := m.provider.Up(ctx)
 	return err
 }
 
-// errHole refuses a database whose migrations were applied in another order.
-var errHole = errors.New("the database was made by a version of rollcall between two releases, whose migrations had another order; it cannot be brought up to date")
+// errMigrationOrder refuses a database whose migrations were applied in another order than this
+// program's.
+var errMigrationOrder = errors.New("the database was made by a version of rollcall between two releases, whose migrations had another order; it cannot be brought up to date")
 
-// checkSet compares all migrations that the database has with those that this program knows, not
-// only the highest number.
-func (m *migrator) checkSet(ctx context.Context) error {
+// checkMigrations compares all migrations that the database has with those that this program knows,
+// not only the highest number.
+func (m *migrator) checkMigrations(ctx context.Context) error {
 	version, err := m.provider.GetDBVersion(ctx) // creates goose's table
 	if err != nil {
 		return err
@@ -127,7 +129,7 @@ func (m *migrator) checkSet(ctx context.Context) error {
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("%w (it has migration %d but not %s). Nothing in it was changed. Start the version that made it, export users and people there, and import them into a new database",
-			errHole, version, strings.Join(missing, ", "))
+			errMigrationOrder, version, strings.Join(missing, ", "))
 	}
 	return nil
 }
@@ -142,7 +144,7 @@ func (s *sqliteDB) migrator(context.Context) (*migrator, error) {
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return &migrator{provider: provider, applied: appliedIn(pool), close: pool.Close}, nil
+	return &migrator{provider: provider, applied: appliedMigrations(pool), close: pool.Close}, nil
 }
 
 func (p *postgresDB) migrator(context.Context) (*migrator, error) {
@@ -156,7 +158,7 @@ func (p *postgresDB) migrator(context.Context) (*migrator, error) {
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return &migrator{provider: provider, applied: appliedIn(pool), close: pool.Close}, nil
+	return &migrator{provider: provider, applied: appliedMigrations(pool), close: pool.Close}, nil
 }
 
 // migrationsFor returns the folder of migrations for one kind of database. Of a pair

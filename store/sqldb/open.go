@@ -23,15 +23,15 @@ const (
 
 // Options are the optional collaborators of a DB; the zero value works.
 type Options struct {
-	Log *slog.Logger     // for work outside requests, such as checkpoints; nil logs nothing
+	Log *slog.Logger     // gets messages about work outside requests, such as checkpoints; nil logs nothing
 	Now func() time.Time // the clock that DB.Now and Tx.Now read; time.Now when nil
 
-	// Settle is how long a reader that wants rows in commit order waits on PostgreSQL for the
-	// transactions that hold them back; one second when zero.
+	// Settle is how long a reader of rows in commit order waits for older transactions on
+	// PostgreSQL, which hold those rows back. Zero means one second.
 	Settle time.Duration
 
-	// SerialCommits gives every update on SQLite its own commit. Otherwise waiting callers share
-	// one, which is faster. It is for measuring.
+	// SerialCommits makes SQLite commit each update on its own, for measurements. Otherwise callers
+	// that wait share one commit, which is faster.
 	SerialCommits bool
 }
 
@@ -44,8 +44,8 @@ type DB struct {
 	schema   Schema
 	engine   engine
 	file     string
-	workGate *fair.Gate // limits costly work
-	noted    chan struct{}
+	workGate *fair.Gate    // limits costly work
+	noted    chan struct{} // see CommitSignals
 	health   *health
 }
 
@@ -54,7 +54,7 @@ type engine interface {
 	update(ctx context.Context, key string, fn func(*Tx) error) error
 	view(ctx context.Context, key string, fn func(*Tx) error) error
 	read(ctx context.Context, key string, fn func(*Tx) error) error
-	recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (any, error)
+	readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (any, error)
 	ping(ctx context.Context) error
 	pool(ctx context.Context) (*pgxpool.Pool, error)
 	migrator(ctx context.Context) (*migrator, error)
@@ -132,7 +132,7 @@ func (db *DB) Ping(ctx context.Context) error {
 // closes it. On SQLite Pool returns ErrNoPool.
 func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engine.pool(ctx) }
 
-// Serve returns ErrServed while another process serves the same SQLite file.
+// ErrServed is returned by Serve while another process serves the same SQLite file.
 var ErrServed = errors.New("another rollcall serves this database: a SQLite file has one server; to run several, use PostgreSQL")
 
 // Serve makes this process the server of a SQLite file until Close. Only the server may use its
@@ -161,8 +161,8 @@ func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).View(ctx, fn)
 }
 
-// Read runs fn, which may only run one query, and one that an index answers at once. The query sees
-// one snapshot without a transaction around it, and is not stopped halfway when ctx ends. A second
+// Read runs fn, which must run a single query that an index answers at once. The query sees one
+// snapshot, without a transaction around it. It is not stopped halfway when ctx ends. A second
 // statement is an error.
 func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).Read(ctx, fn)
@@ -189,15 +189,16 @@ func (l Lane) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	if noted && err == nil {
 		select {
 		case l.db.noted <- struct{}{}:
-		default: // the reader has not received the last signal yet
+		default: // the channel is full: its reader has not received the last signal yet
 		}
 	}
 	return l.db.health.recordOutcome(ctx, err, true)
 }
 
-// Noted returns a channel. After a transaction of this process that called [Tx.Note] is on disk,
-// the channel gets a signal. It has one reader, and one signal may stand for several transactions.
-func (db *DB) Noted() <-chan struct{} { return db.noted }
+// CommitSignals returns a channel. After a transaction of this process that called
+// [Tx.SignalCommit] is on disk, the channel gets a signal. It has one reader, and one signal may
+// stand for several transactions.
+func (db *DB) CommitSignals() <-chan struct{} { return db.noted }
 
 // View is DB.View in this lane.
 func (l Lane) View(ctx context.Context, fn func(tx *Tx) error) error {
@@ -212,15 +213,15 @@ func (l Lane) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	return l.db.health.recordOutcome(ctx, l.db.engine.read(ctx, l.key, fn), false)
 }
 
-// Recall is like Read, for values that are read often and rarely change. It returns the earlier
+// ReadCached is like Read, for values that are read often and rarely change. It returns the earlier
 // result of fn for the same key, as long as the database can tell that no process has committed
 // anything since. Callers must not change the value. Errors are not remembered.
-func Recall[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
+func ReadCached[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
 	if err := ctx.Err(); err != nil {
 		var none T
 		return none, err
 	}
-	v, err := db.engine.recall(ctx, key, func(tx *Tx) (any, error) { return fn(tx) })
+	v, err := db.engine.readCached(ctx, key, func(tx *Tx) (any, error) { return fn(tx) })
 	err = db.health.recordOutcome(ctx, err, false)
 	if err != nil {
 		var none T

@@ -19,9 +19,10 @@ import (
 
 const (
 	postgresConns = 16
-	// reservedConns is how many connections only the lane of fair.System may use.
+	// reservedConns is how many connections are reserved for the lane of fair.System.
 	reservedConns = 2
-	// postgresTries is how often an update runs before it fails because of conflicts with others.
+	// postgresTries is how often an update is tried if it fails because of conflicts with other
+	// transactions.
 	postgresTries = 10
 )
 
@@ -34,7 +35,7 @@ type postgresDB struct {
 	analyzer *analyzer
 
 	mu    sync.Mutex
-	river *pgxpool.Pool // opened on demand
+	river *pgxpool.Pool // the pool that Pool returns; opened on the first call
 }
 
 func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgresDB, error) {
@@ -47,7 +48,7 @@ func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgres
 	}
 	ours := config.Copy()
 	ours.MaxConns = postgresConns
-	ours.AfterConnect = setUp
+	ours.AfterConnect = configureConn
 	conns, err := pgxpool.NewWithConfig(ctx, ours)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -59,14 +60,15 @@ func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgres
 	return &postgresDB{db: db, config: config, conns: conns, connGate: fair.NewGate(fair.Options{Capacity: postgresConns, Reserved: reservedConns}), analyzer: startAnalyzer(conns, o.Log)}, nil
 }
 
-// setUp sets options of a new connection. Commits must be on disk before they are acknowledged,
-// even if the server is configured otherwise. Each prepared statement keeps one plan, which uses an
-// index and one process, because the statements are written for such a plan. By default PostgreSQL
-// plans some statements again for each execution, which costs more than it saves; it may read a
-// whole table for a group of ten members because another group has a hundred thousand; and it may
-// start processes and compile code for a single page, because it assumes that an unknown limit is a
-// tenth of all rows.
-func setUp(ctx context.Context, conn *pgx.Conn) error {
+// configureConn sets options of a new connection. Commits must be on disk before they are
+// acknowledged, even if the server is configured otherwise.
+//
+// Each prepared statement keeps one plan, which uses an index and one process. The statements are
+// written for such a plan. By default PostgreSQL plans some statements again for each execution,
+// which costs more than it saves. It may read a whole table for a group of ten members, because
+// another group has a hundred thousand. It may also start processes and compile code for a single
+// page, because it assumes that an unknown limit is a tenth of all rows.
+func configureConn(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `
 		set plan_cache_mode = force_generic_plan;
 		set enable_seqscan = off;
@@ -78,7 +80,7 @@ func setUp(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (p *postgresDB) update(ctx context.Context, key string, fn func(*Tx) error) error {
-	again := true // whether to run once more after a unique value was taken meanwhile, to see who has it
+	again := true // whether to run once more after a unique value turned out to be taken, to see which row has it
 	for try := 1; ; try++ {
 		statements, err := p.run(ctx, key, "begin", fn)
 		if err == nil {
@@ -109,8 +111,9 @@ func (p *postgresDB) read(ctx context.Context, key string, fn func(*Tx) error) e
 	return tx.run(fn)
 }
 
-// recall always reads, because asking whether anything has changed would take as long.
-func (p *postgresDB) recall(ctx context.Context, _ string, fn func(*Tx) (any, error)) (v any, err error) {
+// readCached always reads from the database, because asking whether anything has changed would take
+// as long.
+func (p *postgresDB) readCached(ctx context.Context, _ string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = p.read(ctx, fair.System, func(tx *Tx) error {
 		v, err = fn(tx)
 		return err
@@ -118,7 +121,7 @@ func (p *postgresDB) recall(ctx context.Context, _ string, fn func(*Tx) (any, er
 	return v, err
 }
 
-// run runs fn in a transaction, and also returns how many statements fn had.
+// run runs fn in a transaction. It also returns how many statements fn has run.
 func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) error) (statements int, err error) {
 	conn, err := p.acquire(ctx, key)
 	if err != nil {
@@ -128,8 +131,8 @@ func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) er
 	t := &postgresTx{conn: conn.Conn()}
 	t.add(begin, nil)
 	tx := &Tx{db: p.db, conn: t}
-	// Statements end with the caller's context. The commit does not, because its outcome would be
-	// unknown.
+	// Statements end with the caller's context. The commit does not end with it, because the
+	// outcome of the commit would then be unknown.
 	whole := context.WithoutCancel(ctx)
 	err = tx.run(fn)
 	if err == nil {
@@ -172,9 +175,9 @@ const (
 	connectPause       = 5 * time.Millisecond
 )
 
-// release gives a connection back. It closes a connection that is still in a transaction. If the
-// server ended the connection, it may have ended all of them, as after a crash, so none is used
-// again.
+// release gives a connection back to the pool. It closes a connection that is still in a
+// transaction. If the server has ended the connection, release replaces all connections of the
+// pool: the server may have ended all of them, as it does after a crash.
 func (p *postgresDB) release(ctx context.Context, key string, conn *pgxpool.Conn) {
 	ended := conn.Conn().IsClosed() && ctx.Err() == nil
 	conn.Release()
@@ -254,7 +257,7 @@ func (t *postgresTx) flush(ctx context.Context) (last pgconn.CommandTag, err err
 	return last, cmp.Or(err, results.Close())
 }
 
-// startBatch sends the n waiting statements.
+// startBatch sends all waiting statements and returns their number n.
 func (t *postgresTx) startBatch(ctx context.Context) (results pgx.BatchResults, n int) {
 	results, n = t.conn.SendBatch(ctx, t.batch), t.batch.Len()
 	t.batch = nil
@@ -306,8 +309,8 @@ func (t *postgresTx) commit(ctx context.Context) error {
 	return err
 }
 
-// rollback ends the transaction, so that others can use the connection. A connection that cannot be
-// rolled back is not used again.
+// rollback ends the transaction, so that the connection can be used again. If that fails, the
+// connection is closed.
 func (t *postgresTx) rollback(ctx context.Context) {
 	if !t.isIdle() && !t.conn.IsClosed() {
 		_, _ = t.conn.Exec(ctx, "rollback")

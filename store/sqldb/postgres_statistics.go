@@ -16,14 +16,13 @@ import (
 type analyzer struct {
 	conns      *pgxpool.Pool
 	log        *slog.Logger
-	statements atomic.Int64 // statements of write transactions since the tables were last checked
-	due        chan struct{}
+	statements atomic.Int64  // statements of write transactions since the tables were last checked
+	due        chan struct{} // has an element when there is work
 	stop       context.CancelFunc
-	ended      chan struct{}
+	ended      chan struct{} // closed when the goroutine has ended
 }
 
-// analyzeAfter is how many statements are run before the analyzer checks whether a table has
-// doubled.
+// analyzeAfter is how many statements are run between two checks whether a table has doubled.
 const analyzeAfter = 5_000
 
 func startAnalyzer(conns *pgxpool.Pool, log *slog.Logger) *analyzer {
@@ -33,7 +32,8 @@ func startAnalyzer(conns *pgxpool.Pool, log *slog.Logger) *analyzer {
 	return s
 }
 
-// countStatements counts the statements of a write transaction.
+// countStatements adds the statements of a write transaction. It wakes the analyzer when there are
+// enough of them.
 func (s *analyzer) countStatements(statements int) {
 	if s.statements.Add(int64(statements)) < analyzeAfter {
 		return

@@ -9,11 +9,11 @@ import (
 )
 
 // SQLite overwrites a row that is deleted or replaced (secure_delete). But when it moves rows to
-// another page to make room, it leaves their bytes in the part of the old page that no row uses,
-// until a row is written there. Data of a deleted person can then still be read from the file,
-// although no table has it.
+// another page to make room, it leaves their bytes in the unused part of the old page, until a row
+// is written there. Data of a deleted person can then still be read from the file, although no
+// table has the data.
 
-// remainsPages is how many pages are read between two looks at the clock.
+// remainsPages is how many pages are read before the time limit is checked again.
 const remainsPages = 1_000
 
 // pageRemains is the unused part of a page that still holds deleted data.
@@ -24,7 +24,7 @@ type pageRemains struct {
 }
 
 // overwriteRemains writes zeros over the unused part of each page for which found returns true.
-// done is false if end came first.
+// done is false if the time end came before it was finished.
 func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (done bool, err error) {
 	work := db.Slicer(end)
 	for {
@@ -40,15 +40,13 @@ func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(un
 				return false, err
 			}
 		}
-		// A page that changed in between was not overwritten, so look again.
+		// A page that changed after it was read has not been overwritten. So search again.
 	}
 }
 
-// findRemains looks at every page and returns the unused parts for which found returns true. looked
-// is false if end came before the last page.
-//
-// The virtual tables dbstat and sqlite_dbpage (sqlite.org/dbstat.html, sqlite.org/dbpage.html) tell
-// the use and the content of each page.
+// findRemains reads every page and returns the unused parts for which found returns true. looked is
+// false if the time end came before the last page. The virtual tables dbstat and sqlite_dbpage
+// (sqlite.org/dbstat.html, sqlite.org/dbpage.html) contain the use and the bytes of each page.
 func (db *DB) findRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (all []pageRemains, looked bool, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
 		rows, err := tx.Query(ctx, `
@@ -84,8 +82,8 @@ func (db *DB) findRemains(ctx context.Context, end time.Time, found func(unused 
 	return all, looked && err == nil, err
 }
 
-// unusedPart returns the range of a b-tree page between the list of its rows and the first row
-// (sqlite.org/fileformat2.html#b_tree_pages).
+// unusedPart returns the start and end of the unused part of a b-tree page. That part lies between
+// the list of cells and the first cell (sqlite.org/fileformat2.html#b_tree_pages).
 func unusedPart(number int, page []byte) (start, end int, err error) {
 	header := 0
 	if number == 1 {
@@ -96,7 +94,7 @@ func unusedPart(number int, page []byte) (start, end int, err error) {
 	}
 	length := 8
 	switch page[header] {
-	case 2, 5: // interior pages
+	case 2, 5: // pages that contain only keys and references to other pages
 		length = 12
 	case 10, 13:
 	default:

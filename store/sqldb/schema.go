@@ -12,16 +12,16 @@ type Schema struct {
 	// between the databases has two files: "0012_name.sqlite.sql" and "0012_name.postgres.sql".
 	Migrations fs.FS
 
-	// Migrated runs at the end of each Migrate, to bring the content of the tables up to date. It
-	// may be nil.
+	// Migrated runs at the end of each Migrate. It may change rows so that they fit the new tables.
+	// It may be nil.
 	Migrated func(ctx context.Context, db *DB) error
 
 	// Tables are tables that every database of this schema has. Restore refuses a file without
 	// them.
 	Tables []string
 
-	// Newest is a query for the time of the newest change in microseconds, 0 if there is none.
-	// Backup and Restore report it for a copy. It may be empty.
+	// Newest is a query for the time of the newest change, in microseconds, or 0 if there is none.
+	// Backup and Restore report that time for a copy. Newest may be empty.
 	Newest string
 
 	// Touch writes to the database, in a way that always changes something. Ready calls it to find

@@ -15,11 +15,11 @@ const SliceLane = "slices"
 type Slicer struct {
 	pace.Pacer
 	db     *DB
-	end    time.Time     // when to stop, on the machine's clock; zero means when all is done
-	commit time.Duration // the shortest commit so far
+	end    time.Time     // when to stop, on the machine's clock; the zero time means no limit
+	commit time.Duration // the duration of the shortest commit so far
 }
 
-// Slicer returns a Slicer for work that may take until end; with the zero time, until all is done.
+// Slicer returns a Slicer for work that must stop at the time end. The zero time means no limit.
 func (db *DB) Slicer(end time.Time) *Slicer {
 	return &Slicer{Pacer: pace.ForCleaning(), db: db, end: end}
 }
@@ -30,7 +30,8 @@ func (s *Slicer) IsOver() bool { return !s.end.IsZero() && !time.Now().Before(s.
 // Lane returns the lane in which the work reads.
 func (s *Slicer) Lane() Lane { return s.db.Lane(SliceLane) }
 
-// Write runs one slice, then pauses.
+// Write runs fn as one slice, in a transaction of its own. Then it pauses, so that other updates
+// can run.
 func (s *Slicer) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	var took time.Duration
 	var waited bool
@@ -47,8 +48,8 @@ func (s *Slicer) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return err
 	}
-	// Every commit takes some time. If this one took longer than the shortest, its rows caused the
-	// difference.
+	// Every commit takes some time, even without rows. The time beyond that of the shortest commit
+	// was caused by this slice's rows.
 	commit := time.Since(done)
 	if s.commit == 0 || commit < s.commit {
 		s.commit = commit

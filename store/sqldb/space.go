@@ -8,26 +8,27 @@ import (
 	"time"
 )
 
-// A SQLite file that was made by this version gives free pages back to the file system, a few at a
-// time (auto_vacuum = incremental). An older file reuses them and stays as large as it is, until
-// Compact rewrites it.
+// A SQLite file that this version of Rollcall created gives free pages back to the file system, a
+// few at a time (auto_vacuum = incremental). A file from an earlier version reuses free pages but
+// does not shrink, until Compact rewrites it.
 
 const (
 	// The number of free pages that are kept for new rows is minFreePages plus one in freePageShare
 	// of all pages.
 	minFreePages  = 256
 	freePageShare = 100
-	// vacuumSome gives a few pages back. The clock is checked after each call.
-	vacuumSome = "pragma incremental_vacuum(8)"
+	// vacuumFewPages gives back eight pages. The caller then checks the time before it gives back
+	// more.
+	vacuumFewPages = "pragma incremental_vacuum(8)"
 )
 
 const incrementalVacuum = 2
 
-// Reclaim gives free pages of a SQLite file back to the file system, until few are left or end has
-// come. It returns how many pages it gave back; done is false if end came first.
+// Reclaim gives free pages of a SQLite file back to the file system, until few are left or the time
+// end has come. It returns how many pages it gave back. done is false if the time end came first.
 func (db *DB) Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error) {
 	if db.kind != SQLite {
-		return 0, true, nil // autovacuum makes the space free for new rows
+		return 0, true, nil // PostgreSQL's autovacuum makes the space free for new rows
 	}
 	work := db.Slicer(end)
 	for {
@@ -55,7 +56,7 @@ func (db *DB) Reclaim(ctx context.Context, end time.Time) (pages int, done bool,
 
 // vacuum gives a few pages back. The pragma returns a row without columns for each of them.
 func (tx *Tx) vacuum(ctx context.Context) (pages int, err error) {
-	rows, err := tx.Query(ctx, vacuumSome)
+	rows, err := tx.Query(ctx, vacuumFewPages)
 	if err != nil {
 		return 0, err
 	}
@@ -66,7 +67,8 @@ func (tx *Tx) vacuum(ctx context.Context) (pages int, err error) {
 	return pages, rows.Close()
 }
 
-// surplusPages returns how many free pages to give back. It is 0 for a file that cannot give any back.
+// surplusPages returns how many free pages to give back to the file system. It returns 0 for a file
+// that cannot give any back.
 func (db *DB) surplusPages(ctx context.Context) (n int, err error) {
 	var mode, free, pages int
 	err = db.View(ctx, func(tx *Tx) error {
@@ -80,8 +82,9 @@ func (db *DB) surplusPages(ctx context.Context) (n int, err error) {
 	return free - minFreePages - pages/freePageShare, nil
 }
 
-// giveBackAll gives every free page back, so that no free page holds a deleted row. done is false
-// for an older file, and if end came first.
+// giveBackAll gives every free page back to the file system, so that no free page holds a deleted
+// row. done is false if the time end came first, or if the file cannot shrink until Compact has
+// rewritten it.
 func (db *DB) giveBackAll(ctx context.Context, end time.Time) (done bool, err error) {
 	work := db.Slicer(end)
 	for !work.IsOver() {
@@ -105,10 +108,11 @@ func (db *DB) giveBackAll(ctx context.Context, end time.Time) (done bool, err er
 	return false, nil
 }
 
-// ForgetDeleted makes a SQLite file forget what was deleted: it gives every free page back, writes
-// zeros over unused parts of pages for which found is true, and empties the write-ahead log.
-// complete is false if end came first, if a reader still needs the log, and for an older file,
-// which keeps its free pages. On PostgreSQL, where autovacuum does this, complete is true.
+// ForgetDeleted removes all traces of deleted rows from a SQLite file. It gives every free page
+// back to the file system, writes zeros over unused parts of pages for which found is true, and
+// empties the write-ahead log. complete is false if the time end came first, if a reader still
+// needs the log, or if the file cannot shrink until Compact has rewritten it. On PostgreSQL
+// autovacuum does this work, and complete is true.
 func (db *DB) ForgetDeleted(ctx context.Context, end time.Time, found func(unused []byte) bool) (complete bool, err error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {
@@ -134,9 +138,9 @@ func (db *DB) ForgetDeleted(ctx context.Context, end time.Time, found func(unuse
 // ErrNoCompact is returned by Compact for a PostgreSQL database.
 var ErrNoCompact = errors.New("a PostgreSQL database is looked after by its server: autovacuum makes the space free for new rows, and VACUUM FULL gives it back")
 
-// Compact rewrites a SQLite file without its free pages. From then on, the file can give free space
-// back with Reclaim. It needs free space of the file's size. It returns ErrServed while a server
-// has the database.
+// Compact rewrites a SQLite file without its free pages. From then on, Reclaim can give back free
+// pages of the file. Compact needs as much free space as the file has. It returns ErrServed while a
+// server uses the database.
 func (db *DB) Compact(ctx context.Context) (before, after int64, err error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {

@@ -20,14 +20,14 @@ import (
 
 const (
 	sqliteReaders = 5
-	// reservedReaders is how many readers only the lane of fair.System may use.
+	// reservedReaders is how many readers are reserved for the lane of fair.System.
 	reservedReaders = 1
 	// Page caches in KiB. modernc.org/sqlite needs about twice as much memory.
 	writerCache = 16 << 10
 	readerCache = 2000
 	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
-	// still waits. SQLite tries after 1, 2 and 5 ms, then more and more rarely. Starting over keeps
-	// another busy process from always being first.
+	// still waits. SQLite tries after 1, 2 and 5 ms, and then more and more rarely. By starting
+	// over, the writer also gets the lock if another process is busy.
 	writerLockWait = 8 * time.Millisecond
 	readerLockWait = 10 * time.Second
 	// maxStatements is how many prepared statements a connection keeps.
@@ -45,8 +45,8 @@ type sqliteDB struct {
 	checkpointer *checkpointer
 	readers      chan *sqliteConn // idle readers; nil for one that is not open
 	readerGate   *fair.Gate       // lets the sites take turns in using readers
-	shutdown     chan struct{}
-	closing      sync.Once
+	shutdown     chan struct{}    // closed when the database is closed
+	closing      sync.Once        // makes close run only once
 
 	mu         sync.Mutex
 	serverLock *sqliteConn // holds the lock of the process that serves the file; nil if that is not this process
@@ -59,7 +59,7 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if err := pageCaches(); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	path, err := resolve(path)
+	path, err := resolveLinks(path)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -74,7 +74,8 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	// Commits wait for the data and the size of the log, not for its timestamps.
+	// Fdatasync makes a commit wait until the data and the size of the log are on disk. It does not
+	// wait for the log's timestamps.
 	if _, err := sqlite.Fdatasync(true); err != nil && !errors.Is(err, sqlite.ErrFdatasyncUnavailable) {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -93,7 +94,7 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	group := maxGroup
+	group := maxUpdatesPerCommit
 	if o.SerialCommits {
 		group = 1
 	}
@@ -119,13 +120,14 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 }
 
 // openWriter opens the writer's connection and switches the database to write-ahead logging. It
-// tries again itself, because SQLite does not wait when another process is opening the same file.
+// repeats failed attempts, because SQLite does not wait when another process is opening the same
+// file.
 func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	conn, err := s.openConn(ctx, writerCache, readerLockWait, false)
 	if err != nil {
 		return nil, err
 	}
-	// This has an effect only while the file is empty.
+	// This pragma has an effect only while the file is empty.
 	if err := conn.runStatement("pragma auto_vacuum = incremental"); err != nil {
 		conn.close()
 		return nil, err
@@ -190,8 +192,8 @@ func (s *sqliteDB) view(ctx context.Context, key string, fn func(*Tx) error) err
 		if err := conn.runStatement("begin"); err != nil {
 			return true, fmt.Errorf("read transaction: %w", err)
 		}
-		// Nothing was written, so rolling back only ends the snapshot. A connection that cannot
-		// roll back is not used again.
+		// The transaction has written nothing, so rolling back only ends the snapshot. If rolling
+		// back fails, the connection is not used again.
 		defer func() { broken = conn.runStatement("rollback") != nil }()
 		tx := &Tx{db: s.db, conn: conn}
 		return false, tx.run(fn)
@@ -208,9 +210,9 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 	})
 }
 
-// recall asks SQLite whether any process has written to the database since the connection last
+// readCached asks SQLite whether any process has written to the database since the connection last
 // asked.
-func (s *sqliteDB) recall(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
+func (s *sqliteDB) readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
 		if err := conn.dropStaleValues(); err != nil {
 			return true, err
@@ -280,7 +282,8 @@ func (s *sqliteDB) ping(ctx context.Context) error {
 
 func (s *sqliteDB) pool(context.Context) (*pgxpool.Pool, error) { return nil, ErrNoPool }
 
-// serve makes this process the server of the file, and starts stamping the file.
+// serve makes this process the server of the file. It also starts to stamp the file (see
+// sqlite_stamp.go).
 func (s *sqliteDB) serve(ctx context.Context) error {
 	if err := s.lock(ctx); err != nil {
 		return err
@@ -292,8 +295,9 @@ func (s *sqliteDB) serve(ctx context.Context) error {
 	return nil
 }
 
-// lock locks a second file in the same folder. That file is a SQLite file too, because SQLite can
-// lock its files on every system so that the lock ends with the process.
+// lock takes the server's lock, which is a lock on a second file in the same folder. The second
+// file is a SQLite file too: on every system, SQLite can lock its files so that the lock ends with
+// the process.
 func (s *sqliteDB) lock(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

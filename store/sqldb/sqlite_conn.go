@@ -30,17 +30,17 @@ type sqliteConn struct {
 	values []driver.Value      // the values of the current row
 
 	version      int64          // the database's version, which changes with each commit of another connection
-	cachedValues map[string]any // values that were read at that version, by key
+	cachedValues map[string]any // values that were read when the database had that version, by key
 }
 
-// sqliteStmt is a prepared statement. argumentNumbers says for each placeholder which argument it
-// gets, counted from 1.
+// sqliteStmt is a prepared statement. argumentNumbers has the number of the argument for each
+// placeholder, counted from 1.
 type sqliteStmt struct {
 	driverStmt
 	argumentNumbers []int
 }
 
-// driverStmt is a prepared statement of the driver.
+// driverStmt is what the SQLite driver's prepared statements can do.
 type driverStmt interface {
 	driver.Stmt
 	driver.StmtExecContext
@@ -142,7 +142,8 @@ func (c *sqliteConn) runStatement(query string) error {
 }
 
 // prepare returns the prepared statement of a query. If there are too many prepared statements, it
-// closes all of them. The program makes the queries, so the same ones come again.
+// closes all of them first. Queries come from the program and not from requests, so the same ones
+// come again.
 func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	if stmt := c.stmts[query]; stmt != nil {
 		return stmt, nil
@@ -165,9 +166,9 @@ func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	return c.stmts[query], nil
 }
 
-// withoutNames replaces each placeholder such as $1 by ?, and returns the number of the argument
-// for each. SQLite treats $1 as a name, and the driver searches all names of the statement for each
-// placeholder, which is slow.
+// withoutNames replaces each placeholder such as $1 by ?. It also returns the number of the
+// argument for each placeholder. SQLite treats $1 as a name, and the driver searches all names of
+// the statement for each placeholder, which is slow.
 func withoutNames(query string) (text string, takes []int) {
 	var b strings.Builder
 	quoted := false
@@ -212,10 +213,9 @@ func (c *sqliteConn) readRow(query string, dest ...any) (err error) {
 	return rows.Scan(dest...)
 }
 
-// dropStaleValues drops the cached values if any process has committed since they were read.
-//
-// It reads the version before the values that are cached under that version. So a commit in between
-// makes the next call drop them.
+// dropStaleValues drops the cached values if any process has committed since they were read. The
+// version is read before the values that are cached under it. A commit in between therefore makes
+// the next call drop them.
 func (c *sqliteConn) dropStaleValues() error {
 	var version int64
 	if err := c.readRow("pragma data_version", &version); err != nil {
@@ -246,9 +246,9 @@ func (c *sqliteConn) checkpoint(mode string) (pages, copied int, err error) {
 	return pages, copied, err
 }
 
-// emptyLog copies the whole write-ahead log into the database and empties it. done is false if a
-// reader or another checkpoint still needs the log at end. SQLite reports that in its result, not
-// as an error. emptyLog tries at least once.
+// emptyLog copies the whole write-ahead log into the database and empties the log. done is false if
+// a reader or another checkpoint still needs the log at the time end. SQLite reports that in a
+// column of the result, not as an error. emptyLog tries at least once.
 func (c *sqliteConn) emptyLog(ctx context.Context, end time.Time) (done bool, err error) {
 	for {
 		var busy, pages, copied int
@@ -305,7 +305,7 @@ func (r *sqliteRows) Close() error {
 	return r.rows.Close()
 }
 
-// Scan stores the current row's values.
+// Scan copies the values of the current row into dest.
 func (r *sqliteRows) Scan(dest ...any) error {
 	if len(dest) != len(r.values) {
 		return fmt.Errorf("the row has %d columns, not %d", len(r.values), len(dest))
@@ -335,7 +335,7 @@ func assign(dest any, value driver.Value) error {
 			return nil
 		}
 	}
-	if scanner, ok := dest.(sql.Scanner); ok { // such as sql.NullString
+	if scanner, ok := dest.(sql.Scanner); ok { // a type such as sql.NullString
 		return scanner.Scan(value)
 	}
 	return fmt.Errorf("a %T cannot be read into a %T", value, dest)

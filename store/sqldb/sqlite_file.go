@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 )
 
-// resolve returns the file behind a path. The files beside a database (its log, its lock, its key)
-// belong to the file itself, not to a link to it, because two names of one file must not have two
-// locks.
-func resolve(path string) (string, error) {
+// resolveLinks returns the path of the file, with symbolic links resolved. The files beside a
+// database (its log, its lock, its key) belong to the file itself and not to a link. Otherwise two
+// names of one file would have two locks.
+func resolveLinks(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return "", err
@@ -33,7 +33,7 @@ func resolve(path string) (string, error) {
 }
 
 // Resolve returns the file behind the url of a SQLite database, with links resolved.
-func Resolve(url string) (string, error) { return resolve(Path(url)) }
+func Resolve(url string) (string, error) { return resolveLinks(Path(url)) }
 
 // databaseFiles returns the files that hold parts of a SQLite database.
 func databaseFiles(path string) []string { return []string{path, path + "-wal", path + "-shm"} }

@@ -21,9 +21,10 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// A -wal holds the newest pages of one database file. When another file takes that name, for
-// instance a copy put there by cp after a crash, SQLite adds those pages to it and damages it.
-// SQLite itself cannot notice this, so a server stamps the file:
+// A -wal file is the write-ahead log of one database file and holds its newest pages. Another file
+// can take the name of the database, for instance a copy put there by cp after a crash. SQLite then
+// adds the pages of the -wal to the wrong file and damages it. SQLite itself cannot notice this, so
+// a server stamps the file:
 //
 //	note {old, new} in -stamp ──► write new into the database ──► copy the -wal into the file ──► note {new}
 //
@@ -31,10 +32,10 @@ import (
 // -wal, before SQLite may begin the -wal anew. So the stamp in the file is always in the note or in
 // the -wal, even after a crash at any moment. The stamp of an older copy is in neither.
 //
-// The note is a file in the same folder. Without a note, or if the note is about another -wal, the
-// stamp proves nothing and nothing is refused.
+// The note is a file in the same folder. If there is no note, or if the note is about another -wal,
+// the stamp proves nothing and no file is refused.
 
-// errMixed is returned for a file whose -wal belongs to another one.
+// errMixed is returned for a database file whose -wal belongs to another database file.
 type errMixed struct{ path string }
 
 func (e errMixed) Error() string {
@@ -48,16 +49,16 @@ var errOverwritten = errors.New("another program has overwritten the database fi
 const (
 	// stampEvery is the shortest time between two stamps of a file.
 	stampEvery = checkpointInterval / 2
-	// maxLogRestarts is more than the number of times that a -wal can have been restarted since its
-	// note was written.
+	// maxLogRestarts is a number greater than the times that a -wal can have been restarted since
+	// its note was written.
 	maxLogRestarts = 1 << 16
-	// noteLength is the length of a note in bytes. The file has two notes.
+	// noteLength is the length of a note in bytes. The -stamp file has room for two notes.
 	noteLength = 49
 )
 
-// note holds the stamps that the file can have, besides those in the -wal.
+// note holds the stamps that the database file may have, besides those in its -wal.
 type note struct {
-	count  uint64
+	count  uint64 // the number of the note: the newer one has the greater number
 	stamps [2]int32
 	log    uint32 // the number of the -wal file; 0 means not known
 }
@@ -96,7 +97,8 @@ func readNote(path string) (*note, error) {
 	return newest, nil
 }
 
-// writeNote replaces the older of the two notes on disk.
+// writeNote overwrites the older of the two notes in the -stamp file, and waits until it is on
+// disk.
 func writeNote(path string, n note) error {
 	_, err := os.Stat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
@@ -125,7 +127,7 @@ const (
 	userVersionOffset = 60
 )
 
-// readLog reads the header of a -wal. It is nil when there are no pages in it.
+// readLog reads the header of a -wal. It returns nil if the -wal contains no pages.
 func readLog(f *os.File) (*logFile, error) {
 	var header [logHeader + frameHeader]byte
 	switch _, err := io.ReadFull(f, header[:]); {
@@ -164,10 +166,10 @@ func (l *logFile) hasStamp(f *os.File, stamp int32) (bool, error) {
 	}
 }
 
-// fileStamp reads the stamp of the file alone, without its -wal. It reads through SQLite, because a
-// process that opens and closes the file by other means loses SQLite's locks on it. While the -wal
-// is being copied, or after a crash during that, pages that page 1 refers to may be missing.
-// writable_schema makes SQLite tolerate that.
+// fileStamp reads the stamp in the database file alone, without its -wal. It reads through SQLite.
+// If a process opened and closed the file by other means, it would lose SQLite's locks on it. While
+// the -wal is being copied, or after a crash during that, pages that page 1 refers to may be
+// missing. writable_schema makes SQLite tolerate that.
 func fileStamp(ctx context.Context, path string) (stamp int32, err error) {
 	query := url.Values{"immutable": {"1"}, "mode": {"ro"}, "_pragma": {"writable_schema(1)"}}
 	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
@@ -181,7 +183,7 @@ func fileStamp(ctx context.Context, path string) (stamp int32, err error) {
 	return int32(n), err
 }
 
-// logNumber returns the number of a -wal, 0 when it is empty.
+// logNumber returns the number of a -wal, or 0 if the -wal is empty.
 func logNumber(path string) (uint32, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -209,7 +211,7 @@ func checkMixed(ctx context.Context, path string) error {
 		if _, mixed := errors.AsType[errMixed](err); !mixed {
 			return err
 		}
-		// A server may have stamped the file meanwhile.
+		// A server may have stamped the file while it was read here. If so, check again.
 		if now, e := readNote(path + "-stamp"); e != nil || now == nil || *now == *known {
 			return errors.Join(err, e)
 		}
@@ -242,8 +244,8 @@ func checkNoted(ctx context.Context, path string, known *note) error {
 	return errMixed{path}
 }
 
-// stamper stamps the file that a server has open, and notices when another program has written to
-// it.
+// stamper stamps the database file that a server has open. It also notices when another program has
+// written to the file.
 type stamper struct {
 	path string
 
@@ -254,7 +256,7 @@ type stamper struct {
 	last           note        // the note that is on disk
 	stamped        time.Time   // when the file was last stamped, on the machine's clock
 	lastSeen       os.FileInfo // the file's information when its stamp was last read
-	overwriteError error       // errOverwritten once the file was overwritten
+	overwriteError error       // errOverwritten after the file was overwritten, otherwise nil
 }
 
 // start makes the stamper stamp the file from now on.
@@ -285,7 +287,7 @@ func (s *stamper) newest() note {
 	return s.last
 }
 
-// saveNote writes a note.
+// saveNote writes a note with these stamps.
 func (s *stamper) saveNote(stamps [2]int32) error {
 	s.noteMutex.Lock()
 	defer s.noteMutex.Unlock()
@@ -303,14 +305,15 @@ func (s *stamper) saveNote(stamps [2]int32) error {
 	return nil
 }
 
-// beginStamp notes a new stamp and calls write to put it into the database.
+// beginStamp writes a note with a new stamp, and then calls write to put the stamp into the
+// database.
 func (s *stamper) beginStamp(ctx context.Context, write func(stamp int32) error) error {
 	old, err := fileStamp(ctx, s.path)
 	if err != nil {
 		return err
 	}
-	// The file may have been overwritten since it was checked. Its stamp must not be noted as one
-	// of ours.
+	// The file may have been overwritten since the last check. The stamp that it has now must not
+	// be noted as one of this process.
 	if known := s.newest(); known.stamps != [2]int32{} && !known.allows(old) {
 		if err := s.adopt(old); err != nil {
 			return err
@@ -323,7 +326,7 @@ func (s *stamper) beginStamp(ctx context.Context, write func(stamp int32) error)
 	return write(next)
 }
 
-// endStamp notes the new stamp as the only possible one, once the file has it.
+// endStamp notes the new stamp as the only possible one, if the file has it already.
 func (s *stamper) endStamp(ctx context.Context) error {
 	now, err := fileStamp(ctx, s.path)
 	if err != nil || now != s.newest().stamps[1] {
@@ -339,8 +342,8 @@ func (s *stamper) overwrittenError() error {
 	return s.overwriteError
 }
 
-// check returns errOverwritten when the file has a stamp that this process did not give it. It
-// checks only if the file was written to.
+// check returns errOverwritten if the file has a stamp that this process did not give it. It reads
+// the stamp only if the file was written to since the last check.
 func (s *stamper) check(ctx context.Context) error {
 	info, err := os.Stat(s.path)
 	if err != nil {
@@ -376,7 +379,8 @@ func isDamage(err error) bool {
 	return ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
 }
 
-// adopt notes a stamp that another program has written into the database through the -wal.
+// adopt writes a note with a stamp that another program has put into the database by a regular
+// write.
 func (s *stamper) adopt(stamp int32) error {
 	f, err := os.Open(s.path + "-wal")
 	if err != nil {
@@ -400,7 +404,7 @@ func (s *stamper) adopt(stamp int32) error {
 	return s.saveNote([2]int32{stamp, s.newest().stamps[1]})
 }
 
-// newStamp returns a stamp that no file has. A file without a stamp has 0.
+// newStamp returns a random stamp. It is never 0, which means that a file has no stamp.
 func newStamp() int32 { return rand.Int32N(1<<31-1) + 1 }
 
 // setStamp returns the statement that stamps a database.

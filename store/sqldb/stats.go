@@ -8,12 +8,12 @@ import (
 
 // Stats holds numbers about the use of a database, for metrics.
 type Stats struct {
-	Connections fair.Stats // SQLite: readers; PostgreSQL: connections
-	Work        fair.Stats // the limit on costly work
+	Connections fair.Stats // for SQLite the readers, for PostgreSQL the connections
+	Work        fair.Stats // costly work that runs or waits; see DB.RunCostly
 	Writing     int        // updates that wait for the writer of a SQLite file
 	Writes      int64      // transactions that wrote
 	Unavailable int64      // transactions that failed because the database was not available
-	Down        bool       // the last write failed because the database was not available
+	Down        bool       // whether the last write failed because the database was not available
 	FileBytes   int64      // the size of the SQLite file
 	LogBytes    int64      // the size of its write-ahead log
 }

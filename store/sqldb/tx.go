@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Tx is a transaction. It is used by one goroutine, inside the function given to Update or View,
-// and not kept beyond it.
+// Tx is a transaction. One goroutine uses it, inside the function given to Update or View. Do not
+// keep it beyond that function.
 type Tx struct {
 	db     *DB
 	conn   statements
@@ -19,11 +19,11 @@ type Tx struct {
 	failed error // the first statement that failed; it ends the transaction
 
 	singleQuery, queryStarted bool // whether only one query is allowed, and whether it was started
-	noted                     bool
+	noted                     bool // whether SignalCommit was called
 }
 
-// Note makes [DB.Noted] signal once this transaction is on disk.
-func (tx *Tx) Note() { tx.noted = true }
+// SignalCommit makes [DB.CommitSignals] signal once this transaction is on disk.
+func (tx *Tx) SignalCommit() { tx.noted = true }
 
 // statements runs SQL text with $1 placeholders on one connection.
 type statements interface {
@@ -110,8 +110,8 @@ func (tx *Tx) Kind() string { return tx.db.kind }
 // Now returns the time of the database's clock, Options.Now.
 func (tx *Tx) Now() time.Time { return tx.db.now() }
 
-// run calls fn and turns a panic into an error. If fn ignores a failed statement, run returns its
-// error. It closes rows that fn left open.
+// run calls fn and turns a panic into an error. If a statement failed and fn ignored that, run
+// returns the statement's error. It closes rows that fn left open.
 func (tx *Tx) run(fn func(*Tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -148,7 +148,7 @@ func (r *Rows) Next() bool {
 // Scan reads the current row.
 func (r *Rows) Scan(dest ...any) error { return r.rows.Scan(dest...) }
 
-// Err is what ended Next early, nil at the natural end.
+// Err returns the error that ended Next early, or nil if Next has returned all rows.
 func (r *Rows) Err() error { return r.err }
 
 // Close ends the query. Closing again does nothing.

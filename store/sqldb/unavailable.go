@@ -25,7 +25,8 @@ type UnavailableError struct{ Err error }
 func (e *UnavailableError) Error() string { return "the database is not available: " + e.Err.Error() }
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// DatabaseUnavailable lets packages that must not import this one recognise the error.
+// DatabaseUnavailable marks the error for packages that must not import this one: they look for the
+// method.
 func (e *UnavailableError) DatabaseUnavailable() bool { return true }
 
 // errReplaced refuses every write to a file that was removed or replaced while it was open.
@@ -50,10 +51,11 @@ func isUnavailable(err error) bool {
 	case *pgconn.ConnectError, *net.OpError:
 		return true
 	case *pgconn.PgError:
-		if e.Code == "25006" { // read_only_sql_transaction
+		if e.Code == "25006" { // the transaction may only read: the server takes no writes
 			return true
 		}
-		// No connection, no room, shut down or starting, a failing disk, damaged data.
+		// These classes mean: no connection, no room, shutting down or starting, a failing disk,
+		// damaged data.
 		for _, class := range []string{"08", "53", "57P", "58", "XX001", "XX002"} {
 			if strings.HasPrefix(e.Code, class) {
 				return true
@@ -74,23 +76,23 @@ type health struct {
 
 	mu         sync.Mutex
 	down       error     // why the last write failed, or nil
-	proved     time.Time // when a probe last succeeded, by the machine's clock
+	proved     time.Time // when a probe last succeeded, on the machine's clock
 	lastLogged time.Time // when the log last said that the database is down
-	quiet      bool      // the log does not report that the database is down, because it did so shortly before
+	quiet      bool      // set if the log is not told that the database is down, because it was told shortly before
 
-	writes, unavailable int64 // transactions so far
+	writes, unavailable int64 // the numbers of transactions so far
 
-	probing sync.Mutex // one probe at a time
+	probing sync.Mutex // held while a probe runs, so that there is one at a time
 }
 
 const (
 	// probeEvery is how long a successful probe stays valid.
 	probeEvery = time.Second
-	// probeFor is how long a probe in the background may take.
-	probeFor = 5 * time.Second
-	// tellEvery is how often the log may report that the database is down. A nearly full disk has
-	// room for small writes but not for large ones, so the state changes often.
-	tellEvery = time.Minute
+	// probeTimeout is how long a probe in the background may take.
+	probeTimeout = 5 * time.Second
+	// downReportEvery is how often the log may report that the database is down. A nearly full disk
+	// has room for small writes but not for large ones, so the state changes often.
+	downReportEvery = time.Minute
 )
 
 // recordOutcome records how a transaction ended. If the database was not available, it returns an
@@ -114,7 +116,7 @@ func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down == nil {
-		h.quiet = time.Since(h.lastLogged) < tellEvery
+		h.quiet = time.Since(h.lastLogged) < downReportEvery
 	}
 	if h.down == nil && !h.quiet {
 		h.lastLogged = time.Now()
@@ -135,15 +137,15 @@ func (h *health) recordProbe() {
 	h.down, h.proved = nil, time.Now()
 }
 
-// probedJustNow reports whether a probe succeeded just now.
+// probedJustNow reports whether a probe succeeded within the last probeEvery.
 func (h *health) probedJustNow() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.down == nil && time.Since(h.proved) < probeEvery
 }
 
-// Ready returns why the database does not take writes, or nil. It writes to find out, unless a
-// write has just succeeded.
+// Ready returns the reason why the database does not take writes, or nil if it takes them. It finds
+// out by writing, unless a write has just succeeded.
 func (db *DB) Ready(ctx context.Context) error {
 	db.health.probing.Lock()
 	defer db.health.probing.Unlock()
@@ -165,9 +167,9 @@ func (db *DB) Ready(ctx context.Context) error {
 	return err
 }
 
-// startProbe runs Ready in the background.
+// startProbe calls Ready in the background.
 func (db *DB) startProbe() {
-	ctx, cancel := context.WithTimeout(context.Background(), probeFor)
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()
 	if err := db.Ready(ctx); err != nil {
 		db.health.log.Debug("probe", "error", err)

@@ -22,9 +22,9 @@ func newWorkGate() *fair.Gate {
 	return fair.NewGate(fair.Options{Capacity: places, PerKey: (places + 1) / 2, Waiting: maxWorkWaiting, Patience: workPatience})
 }
 
-// Costly waits until costly work of the site with this key may run, and then runs it. It ends fn's
-// context if the work takes too long.
-func (db *DB) Costly(ctx context.Context, key string, fn func(ctx context.Context) error) error {
+// RunCostly waits until costly work of the site with this key may run, and then runs it. It ends
+// fn's context if the work takes too long.
+func (db *DB) RunCostly(ctx context.Context, key string, fn func(ctx context.Context) error) error {
 	if err := db.workGate.Enter(ctx, key, 1); err != nil {
 		return err
 	}

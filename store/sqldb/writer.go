@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// maxGroup is how many updates share one commit at most.
-	maxGroup = 256
-	// groupTime is how long further updates may join a commit. The first one waits for the last. It
-	// is several times the duration of a commit.
-	groupTime = 20 * time.Millisecond
+	// maxUpdatesPerCommit is the most updates that can share one commit.
+	maxUpdatesPerCommit = 256
+	// joinTime is how long further updates may join a commit. The first update waits until the
+	// last has joined. joinTime is several times the duration of a commit.
+	joinTime = 20 * time.Millisecond
 	// gatherTime is how long the writer lets other goroutines run first, so that their updates can
 	// join the commit. On a busy machine the writer would otherwise wait for a processor after
 	// every update that joins.
@@ -43,11 +43,11 @@ type writer struct {
 	log        *slog.Logger
 	groupLimit int // the most updates in one commit
 	queue      *writeQueue
-	closed     chan struct{} // closed by close; no further updates are accepted then
-	ended      chan struct{} // closed when the goroutine has ended
-	committed  func(updates int)
-	restartDue atomic.Bool // the write-ahead log is long and copied, so it is restarted before the next commit
-	joined     []*write    // the updates of the transaction that is running
+	closed     chan struct{}     // closed by the method close; the writer then accepts no more updates
+	ended      chan struct{}     // closed when the writer's goroutine has ended
+	committed  func(updates int) // called after each commit with its number of updates
+	restartDue atomic.Bool       // the write-ahead log is long and has been copied, so it is restarted before the next commit
+	joined     []*write          // the updates of the transaction that is running
 	now        func() time.Time
 }
 
@@ -56,18 +56,19 @@ type write struct {
 	key   string
 	ctx   context.Context
 	fn    func(*Tx) error
-	state atomic.Int32
+	state atomic.Int32 // writeWaiting, writeStarted or writeAbandoned
 	err   error
 	done  chan struct{}
 }
 
-// writeQueue holds the updates that wait. The keys take turns; within a key the first comes first.
+// writeQueue holds the updates that wait for the writer. The keys take turns. Updates with the same
+// key are served in the order of their arrival.
 type writeQueue struct {
 	hasWaiting chan struct{} // holds one element while an update waits
 
 	mu      sync.Mutex
 	waiting map[string][]*write
-	turn    []string // the keys that have waiting updates; the first is served next
+	turn    []string // the keys that have waiting updates, in the order in which they are served
 }
 
 func newWriteQueue() *writeQueue {
@@ -123,7 +124,7 @@ func (q *writeQueue) signal() {
 
 const (
 	writeWaiting   int32 = iota
-	writeStarted         // the writer has started it, and the caller waits for the outcome
+	writeStarted         // the writer has started the update, and the caller waits for the outcome
 	writeAbandoned       // the caller stopped waiting, because its context ended
 )
 
@@ -154,8 +155,9 @@ func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) err
 	return u.err
 }
 
-// run serves updates until close. If a function ends the goroutine (runtime.Goexit, as t.FailNow
-// does), the updates that share its transaction fail, but the writer continues.
+// run serves updates until the writer is closed. If an update's function ends the goroutine
+// (runtime.Goexit, as t.FailNow does), the updates that share its transaction fail, but the writer
+// continues.
 func (w *writer) run() {
 	finished := false
 	defer func() {
@@ -185,8 +187,8 @@ func (w *writer) run() {
 	}
 }
 
-// commit runs the first update and those that join it within groupTime in one transaction and tells
-// each its outcome.
+// commit runs the first update in a transaction, together with the updates that join it within
+// joinTime. It tells the caller of each update the outcome.
 func (w *writer) commit() error {
 	if err := w.file.check(); err != nil {
 		return err
@@ -204,10 +206,10 @@ func (w *writer) commit() error {
 		}
 		if i+1 == len(w.joined) && w.now().Sub(began) < gatherTime {
 			// Callers that are about to write can still share this commit. So let other goroutines
-			// run first; the writer does not wait for them.
+			// run first. The writer does not wait for them longer than that.
 			runtime.Gosched()
 		}
-		if w.now().Sub(began) < groupTime {
+		if w.now().Sub(began) < joinTime {
 			w.joinNext()
 		}
 	}
@@ -219,7 +221,7 @@ func (w *writer) commit() error {
 	return nil
 }
 
-// finishJoined returns its outcome to the caller of each joined update.
+// finishJoined gives the outcome of each joined update to its caller.
 func (w *writer) finishJoined() {
 	for i, u := range w.joined {
 		close(u.done)
@@ -228,8 +230,9 @@ func (w *writer) finishJoined() {
 	w.joined = w.joined[:0]
 }
 
-// begin takes the write lock. It waits for other processes as long as a caller waits. It tries
-// again every few milliseconds, to find the moment between two commits of another process.
+// begin takes the write lock. If another process has the lock, begin tries again every few
+// milliseconds, as long as a caller waits. It looks for the moment between two commits of the other
+// process.
 func (w *writer) begin() error {
 	warn := time.Now().Add(lockWarning)
 	for {
@@ -282,9 +285,10 @@ func (w *writer) joinNext() {
 	}
 }
 
-// abandon rolls the transaction back and gives every caller the error.
+// abandon rolls the transaction back. It gives the error to the caller of every update in it.
 func (w *writer) abandon(err error) {
-	// This fails if there is no transaction, because none began or SQLite has rolled it back.
+	// The rollback fails if there is no transaction, because none began or SQLite has rolled it
+	// back.
 	if e := w.conn.runStatement("rollback"); e != nil {
 		w.log.Debug("roll back", "error", e)
 	}
@@ -295,8 +299,8 @@ func (w *writer) abandon(err error) {
 	w.finishJoined()
 }
 
-// restartLog restarts the write-ahead log if it has grown long because writers never pause. It
-// gives up at once if a reader still needs the log.
+// restartLog restarts a write-ahead log that has grown long because writers never pause. If a
+// reader still needs the log, it gives up at once.
 func (w *writer) restartLog() {
 	if !w.restartDue.CompareAndSwap(true, false) {
 		return
@@ -306,7 +310,7 @@ func (w *writer) restartLog() {
 	}
 }
 
-// close refuses further updates and waits for those that have begun.
+// close makes the writer refuse further updates. It waits for the updates that have begun.
 func (w *writer) close() {
 	close(w.closed)
 	<-w.ended
@@ -315,17 +319,17 @@ func (w *writer) close() {
 // checkpointer copies the write-ahead log into the database in its own goroutine, so that no commit
 // has to do it.
 type checkpointer struct {
-	open         func() (*sqliteConn, error)
+	open         func() (*sqliteConn, error) // opens the checkpointer's connection
 	writer       *writer
 	stamp        *stamper
 	log          *slog.Logger
-	updates      atomic.Int64 // since the last checkpoint
-	due          chan struct{}
-	stop         chan struct{}
-	ended        chan struct{}
-	warnPages    int  // when the log has this many pages, a warning is logged
-	restartPages int  // when the log has this many pages, it must be restarted
-	warned       bool // whether a warning was logged that the log cannot start anew
+	updates      atomic.Int64  // updates since the last checkpoint
+	due          chan struct{} // has an element when there is work
+	stop         chan struct{} // closed by the method close
+	ended        chan struct{} // closed when the goroutine has ended
+	warnPages    int           // when the log has this many pages, a warning is logged
+	restartPages int           // when the log has this many pages, it must be restarted
+	warned       bool          // whether the log has got a warning that the write-ahead log cannot start anew
 }
 
 const (
@@ -335,7 +339,8 @@ const (
 	restartLogPages    = 32 << 20 / 4096     // when the log has this many pages, it must be restarted
 )
 
-// countUpdates counts the updates of a commit.
+// countUpdates adds the updates of a commit. It wakes the checkpointer when there are enough of
+// them.
 func (c *checkpointer) countUpdates(updates int) {
 	if c.updates.Add(int64(updates)) < checkpointUpdates {
 		return
@@ -379,8 +384,8 @@ func (c *checkpointer) run() {
 	}
 }
 
-// copyLog copies the log into the database. If the log has grown long, it has the writer restart
-// it.
+// copyLog copies the write-ahead log into the database. If the log has grown long, copyLog asks the
+// writer to restart it.
 func (c *checkpointer) copyLog(ctx context.Context, conn *sqliteConn) error {
 	pages, copied, err := c.copyWithStamp(ctx, conn)
 	if err != nil {
@@ -394,14 +399,15 @@ func (c *checkpointer) copyLog(ctx context.Context, conn *sqliteConn) error {
 	return nil
 }
 
-// copyWithStamp copies the log into the file. If a new stamp is due, it stamps the database first.
+// copyWithStamp copies the write-ahead log into the database file. If a new stamp is due, it stamps
+// the database first.
 func (c *checkpointer) copyWithStamp(ctx context.Context, conn *sqliteConn) (pages, copied int, err error) {
 	if err := c.stamp.check(ctx); err != nil {
 		return 0, 0, err
 	}
 	on, stamping := c.stamp.isDue()
 	if on && !stamping {
-		c.updates.Add(1) // the next checkpoint stamps what is copied now
+		c.updates.Add(1) // makes another checkpoint due, which stamps what this one copies
 	}
 	if stamping {
 		if err := c.stamp.beginStamp(ctx, c.writeStamp); err != nil {

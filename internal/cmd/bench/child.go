@@ -32,7 +32,7 @@ import (
 const (
 	childEmpty = "empty" // an empty handler
 	childServe = "serve" // the SCIM server, wired as in `rollcall serve`
-	childStore = "store" // the store alone; HTTP requests tell it when to write
+	childStore = "store" // only the store: HTTP requests tell it how long to write
 )
 
 // childOptions are a child's flags.
@@ -100,7 +100,7 @@ func newDomains(db *store.DB) (*site.Sites, *roster.Rosters) {
 
 func randomID() string {
 	var b [16]byte
-	rand.Read(b[:]) // documented never to fail
+	rand.Read(b[:]) // rand.Read is documented never to return an error
 	return hex.EncodeToString(b[:])
 }
 
@@ -132,8 +132,8 @@ type storeResult struct {
 	Elapsed  time.Duration
 }
 
-// serveStore writes the same rows as a durable create, as fast as the store can, for as long as
-// each request says.
+// serveStore answers each request by writing the same rows as a durable create, as fast as the
+// store can. The request says for how long.
 func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	w, err := newWriter(ctx, db)
 	if err != nil {
@@ -156,15 +156,15 @@ func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	}), stderr)
 }
 
-// writer writes the rows of a create. One update writes the user with its value rows and the event.
-// Another writes the request log's row and the token's use.
+// writer writes the rows of a create, without HTTP. One update writes the user with its value rows
+// and the event. Another update writes the row of the request log and the token's last use.
 type writer struct {
 	sites   *store.Sites
 	rosters *store.Rosters
 	site    site.Site
 	token   site.Token
 	sample  roster.Record
-	runName string // distinguishes this process's names from those of earlier processes
+	runName string // part of every user name, so that names differ from those of earlier processes
 	count   atomic.Int64
 }
 

@@ -2,9 +2,10 @@ package main
 
 import "fmt"
 
-// aim is a limit that the project wants to keep. The zero value is no aim.
+// aim is a limit for a value that the project wants to keep. The zero value means that there is no
+// aim.
 type aim struct {
-	isMinimum bool // value is the least allowed value; otherwise the greatest
+	isMinimum bool // value is the least allowed value; if false, the greatest
 	value     float64
 }
 
@@ -28,12 +29,12 @@ func (a aim) String() string {
 	return fmt.Sprintf("≤ %.1f", a.value)
 }
 
-// claim is a statement about a row: its ratio to another row, or its processor time compared with a
-// budget.
+// claim is a statement about a row of the report: its ratio to another row, or its processor time
+// compared with a budget.
 type claim struct {
 	reference     *contender // the row to compare with; nil if the claim is about a budget
-	words         string     // the name of reference in the report, after a factor: "0.33 × words"
-	comparesRates bool       // whether rates are compared; otherwise processor time, including PostgreSQL's
+	words         string     // how the report names the reference row after a factor, as in "0.33 × words"
+	comparesRates bool       // whether the claim compares rates; if false, it compares processor time, including PostgreSQL's
 	aim           aim
 }
 
@@ -85,7 +86,7 @@ func (l claim) verdict(c *contender) verdict {
 	return aimMissed
 }
 
-// text returns the claim in words, with its aim and whether it holds.
+// text returns the claim in words for the report, with its aim and whether it holds.
 func (l claim) text(c *contender) string {
 	values := l.values(c)
 	text := "not measured"
@@ -105,7 +106,7 @@ func (l claim) text(c *contender) string {
 	return text
 }
 
-// onSQLite keeps an aim only on SQLite; postgres keeps it only on PostgreSQL.
+// onSQLite returns the aim for sites on SQLite, and no aim for sites on PostgreSQL.
 func (w *databaseSites) onSQLite(a aim) aim {
 	if w.kind == kindSQLite {
 		return a
@@ -120,8 +121,8 @@ func (w *databaseSites) onPostgres(a aim) aim {
 	return aim{}
 }
 
-// emptyWhereBudgeted is the processor time, in µs, of a request to an empty handler with 16
-// clients, on the machine where the budgets were set.
+// emptyWhereBudgeted is the processor time, in µs, of a request to an empty handler. It was
+// measured with 16 clients, on the machine on which the budgets were set.
 const emptyWhereBudgeted = 21
 
 // budgetClaims returns claims about processor time in µs on SQLite: one as measured, and one relative to

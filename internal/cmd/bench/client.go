@@ -17,15 +17,15 @@ import (
 )
 
 // conn is one keep-alive HTTP/1.1 connection. Client and server share the processors, so the client
-// does as little as possible: it sends prepared bytes and reads only the status and the body of a
-// response.
+// does as little as possible. It sends bytes that were built before, and reads only the status and
+// the body of a response.
 type conn struct {
 	network net.Conn
 	reader  *bufio.Reader
 	body    []byte // the body of the last answer
 }
 
-// answerLimit is how long one answer may take.
+// answerLimit is how long one response may take.
 const answerLimit = 90 * time.Second
 
 func dial(ctx context.Context, addr string) (*conn, error) {
@@ -120,8 +120,8 @@ func (c *conn) readChunks() ([]byte, error) {
 
 func (c *conn) close() { c.network.Close() }
 
-// load describes the requests of clients: how to build the next request in buf, and what its
-// response must be.
+// load describes the requests that clients send. buildRequest builds the next request in buf, and
+// checkResponse checks its response.
 type load struct {
 	addr          string
 	clients       int
@@ -154,7 +154,8 @@ func (l load) runFor(ctx context.Context, d time.Duration) (requests int, elapse
 	return done, elapsed, err
 }
 
-// doAll calls do n times, spread over that many connections, and returns the time that it took.
+// doAll calls do n times, spread over the connections of that many clients. It returns how long
+// that took.
 func doAll(ctx context.Context, addr string, clients, n int, do func(c *conn, i int) error) (time.Duration, error) {
 	var next atomic.Int64
 	_, elapsed, err := onEachConnection(ctx, addr, clients, func() {}, func(c *conn, _ int) (int, error) {
@@ -172,7 +173,8 @@ func doAll(ctx context.Context, addr string, clients, n int, do func(c *conn, i 
 	return elapsed, err
 }
 
-// onEachConnection runs work on several connections at the same time.
+// onEachConnection opens a connection for each client, calls begin, and runs work on all
+// connections at the same time. It returns the sum of what work returned, and how long that took.
 func onEachConnection(ctx context.Context, addr string, clients int, begin func(), work func(c *conn, worker int) (int, error)) (done int, elapsed time.Duration, err error) {
 	conns := make([]*conn, clients)
 	for i := range conns {

@@ -21,9 +21,9 @@ const (
 	cycleLimit    = 10 * time.Minute
 )
 
-// measureCycles measures in turn a directory that provisions its users into a site, and a load generator
-// that sends the same requests to another site. Each has its own database, and every round starts
-// with fresh ones.
+// measureCycles measures two contenders in turn. One is a directory that provisions its users into
+// a site. The other is a load generator that sends the same requests to another site. Each has its
+// own database, and every round starts with fresh ones.
 func (b *bench) measureCycles(ctx context.Context, r *report) error {
 	site, err := b.newSite(ctx, filepath.Join(b.dir, "cycle.db"))
 	if err != nil {
@@ -87,7 +87,7 @@ func (b *bench) newDirectory(ctx context.Context, database, secret string) error
 
 // cycleResult is the result of one round of provisioning.
 type cycleResult struct {
-	initial              sample // Requests counts its people, CPU is that of the process with the directory
+	initial              sample // the initial cycle: Requests is the number of people, and CPU that of the process with the directory
 	siteCPU              time.Duration
 	idleTime             time.Duration
 	idleRequests         int
@@ -213,7 +213,7 @@ func (b *bench) runCycle(ctx context.Context, database string) (out string, err 
 	}
 }
 
-// newcomer is a user to look up and to create.
+// newcomer holds the two requests for one user: the lookup and the create.
 type newcomer struct {
 	lookup string
 	body   []byte

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// environment describes what the results depend on. It contains no host name and no path.
+// environment describes the machine and the programs of a run, on which the results depend. It
+// contains no host name and no path.
 type environment struct {
 	Go         string
 	CPU        string
@@ -65,7 +66,8 @@ func fieldValue(text, name string) string {
 	return "unknown"
 }
 
-// fileSystem returns the type of a directory's file system, from /proc/self/mountinfo.
+// fileSystem returns the type of the file system that contains the directory dir. mounts is the
+// content of /proc/self/mountinfo.
 func fileSystem(mounts, dir string) string {
 	best, kind := "", "unknown"
 	for line := range strings.Lines(mounts) {

@@ -46,7 +46,8 @@ func (b *bench) addGroupRows(s *section, site *population, server *server) []*co
 	}
 }
 
-// expectMembers accepts a group with at least n members, because a load may have added one.
+// expectMembers returns a check that accepts a group with at least n members. A load may have added
+// one.
 func expectMembers(n int) func(status int, body []byte) error {
 	member := []byte(`"value":"`)
 	return func(status int, body []byte) error {

@@ -25,7 +25,7 @@ func (b *bench) measureLists(ctx context.Context, w *runningSites, s *section) e
 			}
 		}
 		if w.isLargest(i) && small != nil {
-			for k, row := range rows[:5] { // the rows whose order an index provides
+			for k, row := range rows[:5] { // the first five rows are those whose order an index provides
 				row.claims = append(row.claims, costClaim(small[k], w.smallerSiteName(), atMost(1.3)))
 			}
 			for k, row := range rows[5:] {
@@ -38,8 +38,8 @@ func (b *bench) measureLists(ctx context.Context, w *runningSites, s *section) e
 	return b.interleave(ctx, s.Rows...)
 }
 
-// alternate orders the rows so that the sites take turns. Work that a server still does after its
-// turn then does not disturb its own next turn.
+// alternate orders the rows so that the sites take turns. A server may still work after its turn.
+// It then does not disturb its own next turn.
 func alternate(rows []*contender, groups int) []*contender {
 	each := len(rows) / groups
 	var out []*contender

@@ -30,26 +30,26 @@ func main() {
 	}
 }
 
-// options are the flags.
+// options are the values of the command's flags.
 type options struct {
 	binary  string
 	output  string
-	parent  string   // the parent of the temporary directory
-	kinds   []string // the kinds of database to measure
-	only    []string // the parts to measure; empty for all
-	users   []int
-	cycle   int
-	rounds  int
-	round   time.Duration
-	settle  time.Duration
+	parent  string        // the folder in which the temporary folder is made
+	kinds   []string      // the kinds of database to measure
+	only    []string      // the parts to measure; empty for all
+	users   []int         // the sizes of the sites
+	cycle   int           // how many people the provisioning cycle has
+	rounds  int           // how often each row is measured
+	round   time.Duration // how long each measurement of a row takes
+	settle  time.Duration // how long to wait after a round for the server's own work
 	limit   time.Duration // how long the whole run may take
 	clients int
-	profile string
+	profile string   // the folder for CPU profiles; empty for none
 	changed []string // flags that make this run differ from `make bench`
 	child   childOptions
 }
 
-// bench is one run.
+// bench is one run of the command.
 type bench struct {
 	options
 	programPath     string // the path of this program
@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if b.dir, err = os.MkdirTemp(o.parent, "rollcall-bench-"); err != nil {
 		return err
 	}
-	if err = os.Chmod(b.dir, 0o711); err == nil { // PostgreSQL runs as another user and has its folder in here
+	if err = os.Chmod(b.dir, 0o711); err == nil { // PostgreSQL runs as another user, and its folder is inside this one
 		err = b.measure(ctx)
 	}
 	return errors.Join(err, b.stopAll(), os.RemoveAll(b.dir))
@@ -129,7 +129,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
-	o.settle = 1100 * time.Millisecond // longer than the second after which the server writes the log rows that it has gathered
+	o.settle = 1100 * time.Millisecond // longer than a second: after that time the server writes the log rows that it has gathered
 	given := map[string]bool{}
 	f.Visit(func(fl *flag.Flag) {
 		given[fl.Name] = true

@@ -46,8 +46,8 @@ func personOf(n int) person {
 	return p
 }
 
-// hasUniqueTitle reports whether the person's title is unique. One in a hundred people has a unique title,
-// but never the people that the measurements create repeatedly.
+// hasUniqueTitle reports whether no other person has this person's title. One in a hundred people
+// has such a title, but never the people that the measurements create repeatedly.
 func (p person) hasUniqueTitle() bool { return p.number%100 == 70 }
 
 func (p person) displayName() string { return p.given + " " + p.family }
@@ -99,7 +99,7 @@ func (p person) attributes() map[string]any {
 	}
 }
 
-// directoryFile returns a directory of n people in the format of `rollcall directory import`.
+// directoryFile returns a file of n people for `rollcall directory import`.
 func directoryFile(n int) ([]byte, error) {
 	columns := []string{
 		"userPrincipalName", "accountEnabled", "displayName", "givenName", "surname", "mail", "mailNickname", "jobTitle", "department", "companyName",

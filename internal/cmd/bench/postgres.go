@@ -40,8 +40,8 @@ func (b *bench) startPostgres(ctx context.Context) (*postgres, error) {
 // analyze creates the planner statistics that autovacuum would gather within minutes after a fill.
 func (p *postgres) analyze(ctx context.Context) error { return p.Exec(ctx, "vacuum analyze") }
 
-// processorTime returns the processor time of the whole server: of its first process, including children that
-// have ended, and of its running children.
+// processorTime returns the processor time of the whole server. It adds up the times of the
+// server's first process, of its children that have ended, and of its running children.
 func (p *postgres) processorTime() (time.Duration, error) {
 	pid, err := p.PID()
 	if err != nil {
@@ -55,7 +55,7 @@ func (p *postgres) processorTime() (time.Duration, error) {
 	for _, file := range all {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // the process has ended, and its parent's time includes it
+			continue // the process has ended meanwhile, and its parent's time includes it
 		}
 		used, err := parseStat(string(text))
 		switch {
@@ -73,7 +73,7 @@ func (p *postgres) processorTime() (time.Duration, error) {
 // processTimes is the processor time that a process has used.
 type processTimes struct {
 	pid, parent string
-	own, ended  time.Duration // ended: of children that it has waited for
+	own, ended  time.Duration // own is that of the process itself; ended is that of its children that have ended
 }
 
 // parseStat parses /proc/PID/stat. Field 4 is the parent, and fields 14 to 17 are utime, stime, cutime

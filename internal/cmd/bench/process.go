@@ -22,20 +22,20 @@ const (
 	tick = 10 * time.Millisecond
 )
 
-// server is a child process that listens.
+// server is a child process that listens for requests.
 type server struct {
 	name     string
 	addr     string // host:port
 	pid      int
 	process  *binary.Process
-	stdin    io.Closer // a child of this program ends when this is closed, even if the parent was killed
+	stdin    io.Closer // closing it ends a child of this program; that happens even if this program is killed
 	database *postgres // the database server, whose processor time counts too; nil on SQLite
 }
 
 // done returns a channel that is closed when the process has ended.
 func (s *server) done() <-chan struct{} {
 	if s.process == nil {
-		return nil // without a process, there is nothing that could end
+		return nil // a server that was never started cannot end
 	}
 	return s.process.Done()
 }
@@ -92,7 +92,7 @@ func (b *bench) stop(s *server) error {
 	return nil
 }
 
-// stopAll stops all running servers: the newest first, and database servers last.
+// stopAll stops all running servers, the newest first. It stops the database servers last.
 func (b *bench) stopAll() error {
 	var errs []error
 	for len(b.runningServers) > 0 {
@@ -154,12 +154,12 @@ func (b *bench) runRollcall(ctx context.Context, database string, args ...string
 	return binary.Output(cmd)
 }
 
-// startProduct starts the product on a database.
+// startProduct starts `rollcall serve` on a database.
 func (b *bench) startProduct(ctx context.Context, name, database string) (*server, error) {
 	return b.start(ctx, name, b.binary, "serve", "--database", database, "--listen", "127.0.0.1:0")
 }
 
-// startChild starts this program again as one of the contenders.
+// startChild starts this program again, as the child of the given kind.
 func (b *bench) startChild(ctx context.Context, kind string, args ...string) (*server, error) {
 	return b.start(ctx, kind, b.programPath, append([]string{"-child", kind}, args...)...)
 }

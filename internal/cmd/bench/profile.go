@@ -22,7 +22,7 @@ func (b *bench) takeProfiles(ctx context.Context, site *population) error {
 		return err
 	}
 	var last atomic.Int64
-	last.Store(time.Now().Unix()) // greater than the numbers that were measured
+	last.Store(time.Now().Unix()) // greater than all numbers that the measurements used
 	creating, err := site.createLoad(s.addr, b.clients, func() int { return int(last.Add(1)) })
 	if err != nil {
 		return err

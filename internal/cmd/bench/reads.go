@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// addRow adds a row that measures one server under one load.
+// addRow adds to the report a row that measures one server under one load.
 func (s *section) addRow(name string, users int, server *server, l load, claims ...claim) *contender {
 	c := &contender{
 		Name: name, Users: users, Clients: l.clients, server: server, claims: claims,

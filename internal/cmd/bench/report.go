@@ -29,20 +29,20 @@ type report struct {
 	ProfileProblem error
 }
 
-// section is a part measured on one kind of database.
+// section is a part of the report: what was measured on one kind of database.
 type section struct {
 	Kind, Part, Title string
-	Document          int // the mean size of a user in a response, in bytes
+	Document          int // the mean size of a user's JSON in a response, in bytes
 	Rows              []*contender
-	Peaks             []processMemory // the memory of each rollcall serve at the end
-	Note              string          // a sentence with another figure, below the rows
+	Peaks             []processMemory // the peak memory of each `rollcall serve` at the end of the part
+	Note              string          // a sentence below the rows, with another figure
 	Problem           error           // why rows are missing
 }
 
 // processMemory is the peak resident size of a process, in bytes.
 type processMemory struct {
 	what string
-	peak int64
+	peak int64 // the greatest resident size, in bytes
 }
 
 // problems returns everything that went wrong.
@@ -55,7 +55,7 @@ func (r *report) problems() error {
 	}
 	for _, s := range r.Sections {
 		if errors.Is(s.Problem, pgserver.ErrNoBinaries) {
-			continue // the report shows the error, and nothing can be corrected
+			continue // the error is in the report, and this command cannot do more about it
 		}
 		what := kindName(s.Kind) + ", " + strings.ToLower(s.Title)
 		add(what, s.Problem)
@@ -71,11 +71,11 @@ func (r *report) problems() error {
 // cycleReport is the provisioning of a company into a site.
 type cycleReport struct {
 	Users        int
-	Initial      []sample // the samples of initial cycles. Requests counts the people; CPU is that of the process with the directory
+	Initial      []sample // the samples of the initial cycles: Requests is the number of people, and CPU that of the process with the directory
 	SiteCPU      []float64
 	Idle         []float64 // the durations of cycles without changes, in seconds
 	IdleRequests []float64
-	Generator    []sample // the samples of the load generator. Requests counts the people; CPU is that of the process with the site
+	Generator    []sample // the samples of the load generator: Requests is the number of people, and CPU that of the process with the site
 	Site, Source int64    // the greatest peak memory of the two processes, in bytes
 }
 
@@ -112,7 +112,7 @@ func (r *report) markdown() string {
 	return out.String()
 }
 
-// finding is a claim with an aim, from any part.
+// finding is a claim that has an aim, and whether the aim holds.
 type finding struct {
 	what    string
 	verdict verdict
@@ -387,7 +387,8 @@ func (r *report) memoryTable() [][]string {
 	return rows
 }
 
-// formatSpread returns "median (min–max)". It leaves out the parentheses if all values look the same.
+// formatSpread returns "median (min–max)". It leaves out the part in parentheses if all three look
+// the same.
 func formatSpread(s spread, verb string) string {
 	median, low, high := fmt.Sprintf(verb, s.Median), fmt.Sprintf(verb, s.Min), fmt.Sprintf(verb, s.Max)
 	if low == high {
@@ -398,7 +399,7 @@ func formatSpread(s spread, verb string) string {
 
 func formatRatio(values []float64) string { return formatSpread(spreadOf(values), "%.2f") }
 
-// formatFigure formats values as whole numbers, with one more digit if they are small.
+// formatFigure returns the spread of values as whole numbers. Small values get one more digit.
 func formatFigure(values []float64) string {
 	if s := spreadOf(values); s.Max < 100 {
 		return formatSpread(s, "%.1f")

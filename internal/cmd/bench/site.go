@@ -21,27 +21,27 @@ const adminName = "admin@contoso.example"
 // maxClients is the greatest number of connections that a load may have.
 const maxClients = 64
 
-// ungroupedUsers is the number of users in no group, at least one for each connection. Together with the
-// administrator they fill a page of 100, so that the last page of a site with a few hundred users
-// is as long as the first.
+// ungroupedUsers is the number of users in no group. Each connection needs at least one. Together
+// with the administrator they fill a page of 100. So the last page of a site with a few hundred
+// users is as long as the first.
 const ungroupedUsers = 99
 
 const scimPath = "/c/" + siteName + "/auth/scim/v2"
 
-// population is a site with the profile "full", a valid token and its users. It is alone in its
-// database.
+// population is a site with its users, and with a valid token and the profile "full". No other site
+// is in its database.
 type population struct {
 	url           string
-	db            *postgres // the server of url; nil on SQLite
+	db            *postgres // the PostgreSQL server of the database at url; nil on SQLite
 	token         string
 	ids           []string // the ids of its users, in the order of their numbers
 	ungroupedIDs  []string // the ids of users in no group; the loads add them to groups and remove them
 	documentBytes int      // total size of its users' documents in responses
 	peakAfterFill int64    // peak memory of rollcall serve after the fill
 
-	smallGroup, largeGroup group // groups with 10 members and with everyone in ids
-	emptyGroups            int   // number of other groups, without members
-	flips                  []atomic.Uint32
+	smallGroup, largeGroup group           // a group with 10 members, and a group with all users in ids as members
+	emptyGroups            int             // number of other groups, without members
+	flips                  []atomic.Uint32 // how many requests have changed the active of each user
 }
 
 // group is a group with members.
@@ -93,7 +93,8 @@ func lookupPath(userName string) string {
 	return "/Users?filter=" + url.QueryEscape(`userName eq "`+userName+`"`)
 }
 
-// fill adds n people and the strangers with durable creates, then creates the groups.
+// fill adds n people and the users in no group, by requests that create them. Then it creates the
+// groups.
 func (s *population) fill(ctx context.Context, addr string, n int) error {
 	ids, sizes := make([]string, n+ungroupedUsers), make([]int, n+ungroupedUsers)
 	_, err := doAll(ctx, addr, maxClients, len(ids), func(c *conn, i int) error {
@@ -182,7 +183,7 @@ func unexpectedAnswer(status int, body []byte) error {
 	return fmt.Errorf("unexpected answer %d: %.500s", status, body)
 }
 
-// getLoad returns a load that requests a random one of the targets each time.
+// getLoad returns a load in which each request reads a random one of the targets.
 func (s *population) getLoad(addr string, clients int, targets []string, check func(status int, body []byte) error) load {
 	return load{
 		addr: addr, clients: clients, checkResponse: check,
@@ -192,7 +193,7 @@ func (s *population) getLoad(addr string, clients int, targets []string, check f
 	}
 }
 
-// readByIDLoad reads random users.
+// readByIDLoad returns a load that reads random users by id.
 func (s *population) readByIDLoad(addr string, clients int) load {
 	targets := make([]string, len(s.ids))
 	for i, id := range s.ids {
@@ -201,7 +202,7 @@ func (s *population) readByIDLoad(addr string, clients int) load {
 	return s.getLoad(addr, clients, targets, expectText(`"userName":"`))
 }
 
-// filterLoad looks up random people by a filter on their values.
+// filterLoad returns a load that looks up random people. filter returns the filter for a person.
 func (s *population) filterLoad(addr string, clients int, filter func(person) string) load {
 	targets := make([]string, len(s.ids))
 	for i := range targets {
@@ -210,7 +211,7 @@ func (s *population) filterLoad(addr string, clients int, filter func(person) st
 	return s.getLoad(addr, clients, targets, expectTotal(1))
 }
 
-// teamLoad looks up random groups by displayName.
+// teamLoad returns a load that looks up random groups by displayName.
 func (s *population) teamLoad(addr string, clients int) load {
 	targets := make([]string, s.emptyGroups)
 	for i := range targets {
@@ -219,7 +220,7 @@ func (s *population) teamLoad(addr string, clients int) load {
 	return s.getLoad(addr, clients, targets, expectTotal(1))
 }
 
-// expectText accepts a response that contains the text.
+// expectText returns a check that accepts a response that contains the text.
 func expectText(text string) func(status int, body []byte) error {
 	want := []byte(text)
 	return func(status int, body []byte) error {
@@ -230,7 +231,7 @@ func expectText(text string) func(status int, body []byte) error {
 	}
 }
 
-// expectTotal accepts a list with a total of n users.
+// expectTotal returns a check that accepts a list with a total of n users.
 func expectTotal(n int) func(status int, body []byte) error {
 	want := fmt.Appendf(nil, `"totalResults":%d,`, n)
 	return func(status int, body []byte) error {
@@ -241,7 +242,7 @@ func expectTotal(n int) func(status int, body []byte) error {
 	}
 }
 
-// createLoad creates users that do not exist yet.
+// createLoad returns a load that creates users that do not exist yet.
 func (s *population) createLoad(addr string, clients int, number func() int) (load, error) {
 	const hole = 7_777_777
 	bodies := make([][]byte, 64)
@@ -283,7 +284,8 @@ func patchBody(operation string) []byte {
 	return []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + operation + `]}`)
 }
 
-// activationLoad deactivates and reactivates random users, so that every request changes something.
+// activationLoad returns a load that deactivates and reactivates random users, so that every
+// request changes something.
 func (s *population) activationLoad(addr string, clients int) load {
 	bodies := [2][]byte{
 		patchBody(`{"op":"replace","path":"active","value":true}`),
@@ -298,9 +300,10 @@ func (s *population) activationLoad(addr string, clients int) load {
 	}
 }
 
-// membershipLoad makes each client add its own user to a group and remove it again.
+// membershipLoad returns a load in which each client adds its own user to a group and removes it
+// again.
 func (s *population) membershipLoad(addr string, clients int, g group) load {
-	in := make([]bool, clients) // each element is used by one client only
+	in := make([]bool, clients) // whether the client's user is in the group; each element belongs to one client
 	return load{
 		addr: addr, clients: clients, checkResponse: expectChanged,
 		buildRequest: func(worker int, _ *rand.Rand, buf []byte) []byte {

@@ -24,7 +24,8 @@ func spreadOf(values []float64) spread {
 	return s
 }
 
-// ratios divides the values of each round, because both were measured under the same conditions.
+// ratios divides over by under for each round, because both were measured under the same
+// conditions.
 func ratios(over, under []float64) []float64 {
 	var out []float64
 	for i := range min(len(over), len(under)) {
@@ -50,8 +51,8 @@ func (s sample) rate() float64 {
 	return float64(s.Requests) / s.Elapsed.Seconds()
 }
 
-// cpuMicros, database and total are microseconds of processor time per request: the server's,
-// PostgreSQL's, of both.
+// cpuMicros, databaseMicros and totalMicros return microseconds of processor time per request: of
+// the server, of PostgreSQL, and of both together.
 func (s sample) cpuMicros() float64      { return s.perRequest(s.CPU) }
 func (s sample) databaseMicros() float64 { return s.perRequest(s.Database) }
 func (s sample) totalMicros() float64    { return s.perRequest(s.CPU + s.Database) }
@@ -63,17 +64,17 @@ func (s sample) perRequest(d time.Duration) float64 {
 	return float64(d.Nanoseconds()) / 1e3 / float64(s.Requests)
 }
 
-// contender is one of the things that are compared: a row of the report.
+// contender is one of the things that a run compares. It is a row of the report.
 type contender struct {
 	Name    string
 	Users   int // the number of users of the site
 	Clients int
 	server  *server
 	do      func(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error)
-	cleanUp func(ctx context.Context) error // undoes the changes of do outside the measured time; may be nil
+	cleanUp func(ctx context.Context) error // undoes the changes that the function do has made, outside the measured time; may be nil
 	claims  []claim
 	samples []sample
-	err     error // why it has no further samples
+	err     error // why the contender failed; it has no more samples after that
 }
 
 func (c *contender) rates() []float64     { return c.mapSamples(sample.rate) }
@@ -100,18 +101,18 @@ func (s *server) readProcessorTimes() (u processorTimes, err error) {
 	return u, err
 }
 
-// turn is a round of a contender before its processor time is read. A rollcall server writes the
-// log rows of reads up to a second later, and that work belongs to the round. Other servers have
-// their rounds meanwhile.
+// turn is one round of a contender, before its processor time is read. A rollcall server writes the
+// log rows of reads up to a second later, and that work belongs to the round. Meanwhile other
+// servers have their rounds.
 type turn struct {
 	contender *contender
 	sample    sample
 	before    processorTimes
 	ended     time.Time
-	warmUp    bool // whether this is a warm-up, whose sample does not count
+	warmUp    bool // whether the round is a warm-up, whose sample does not count
 }
 
-// beginTurn runs the round.
+// beginTurn runs a round of the contender, and reads the processor time before it.
 func (b *bench) beginTurn(ctx context.Context, c *contender, d time.Duration) (*turn, error) {
 	t := &turn{contender: c}
 	var err error
@@ -199,7 +200,7 @@ func (b *bench) runTurn(ctx context.Context, open map[*server]*turn, c *contende
 	return c.cleanUp(ctx)
 }
 
-// closeTurn takes the sample of an open turn.
+// closeTurn ends a turn and adds its sample to the contender.
 func (b *bench) closeTurn(ctx context.Context, open map[*server]*turn, t *turn) {
 	delete(open, t.contender.server)
 	s, err := b.endTurn(ctx, t)

@@ -73,7 +73,7 @@ func (w *databaseSites) largest() *population { return w.sites[len(w.sites)-1] }
 type runningSites struct {
 	*databaseSites
 	servers []*server
-	empty   *server // an empty handler, which shows how fast the machine is at the time
+	empty   *server // a server with an empty handler, which shows how fast the machine is at the time
 }
 
 // addEmptyHandler adds a row for the empty handler, which gets the same requests as a GET by id.
@@ -99,7 +99,7 @@ func (b *bench) databaseParts() []databasePart {
 		{partList, "Lists", b.measureLists},
 		{partGroup, "Groups", b.measureGroups},
 		{partWrite, "Durable writes", b.measureWrites},
-		{partSearch, "Searchable attributes", b.measureSearchable}, // last, because the other parts measure sites without declared attributes
+		{partSearch, "Searchable attributes", b.measureSearchable}, // this part is last, because the other parts measure sites without declared attributes
 	}
 }
 
@@ -142,7 +142,7 @@ func (b *bench) measureDatabase(ctx context.Context, kind string, r *report) {
 	}
 }
 
-// runPart runs a part with new servers, so that their peak memory is that of the part.
+// runPart runs a part of the run with new servers, so that their peak memory belongs to that part.
 func (b *bench) runPart(ctx context.Context, w *databaseSites, s *section, plan func(context.Context, *runningSites, *section) error) (err error) {
 	if err := context.Cause(ctx); err != nil {
 		return err

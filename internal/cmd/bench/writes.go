@@ -21,8 +21,8 @@ func (b *bench) writerCounts() []int {
 	return slices.Compact(list)
 }
 
-// comparisonServers holds the servers to compare with, on copies of the largest site on SQLite: the
-// same server code with one commit per request, and the bare store.
+// comparisonServers holds two servers to compare with, on copies of the largest site on SQLite. One
+// runs the same server code with one commit per request. The other runs only the store.
 type comparisonServers struct {
 	site         *population // the site that the server with one commit per request uses
 	serial, bare *server
@@ -187,7 +187,7 @@ func (s *section) addCreateRow(name string, site *population, server *server, l 
 	return c
 }
 
-// addStoreRow adds a row in which the child with the bare store writes.
+// addStoreRow adds a row for the child that runs only the store.
 func (s *section) addStoreRow(server *server, users, clients int) *contender {
 	c := &contender{Name: "POST's rows written by the bare store", Users: users, Clients: clients, server: server}
 	c.do = func(ctx context.Context, d time.Duration) (int, time.Duration, error) {

@@ -14,7 +14,7 @@ type verdict int
 const (
 	failed verdict = iota
 	passed
-	explained // failed in a way that explained.go explains
+	explained // failed, but explained.go explains the failure
 	notRun
 )
 
@@ -22,8 +22,8 @@ const (
 type check struct {
 	name    string
 	verdict verdict
-	details string // failed: the actual and the wanted result; notRun: the reason
-	reason  string // explained: why the server behaves differently
+	details string // for failed, the actual and the wanted result; for notRun, the reason
+	reason  string // for explained, why the server behaves differently
 }
 
 func pass(name string) check { return check{name: name, verdict: passed} }
@@ -44,19 +44,19 @@ func passIf(ok bool, name, format string, args ...any) check {
 	return fail(name, format, args...)
 }
 
-// suite is one row of the table.
+// suite is a group of checks that run against a site of their own. It is one row of the table.
 type suite struct {
-	name, what string
+	name, what string // what is a description of the checks
 	site       string // the name of the suite's own site, which is empty at the start
 	strict     bool   // whether its site is in strict mode
 	token      string
 	run        func(context.Context, *client) (report, error)
 }
 
-// report holds the results of a suite, and the program and version that produced them.
+// report holds the results of a suite, and the name and version of the program that produced them.
 type report struct {
-	with   string
-	checks []check
+	program string // name and version; empty if the suite needs no other program
+	checks  []check
 }
 
 // result is a suite and the outcomes of its checks.
@@ -70,7 +70,7 @@ type result struct {
 // too.
 func judge(s suite, found report, err error) result {
 	r := result{suite: s}
-	r.with = found.with
+	r.program = found.program
 	var m foreign.Missing
 	if errors.As(err, &m) {
 		r.missing = m.What

@@ -19,7 +19,7 @@ const (
 
 // client sends requests to one site.
 type client struct {
-	base  string // tenant URL, without a slash at the end
+	base  string // the site's tenant URL, without a slash at the end
 	token string
 	http  *http.Client
 }
@@ -27,7 +27,7 @@ type client struct {
 func newClient(base, token string) *client {
 	return &client{base: base, token: token, http: &http.Client{
 		Timeout: requestLimit,
-		// A redirect would hide a wrong answer.
+		// Do not follow redirects: a redirect would hide a wrong answer.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
@@ -48,7 +48,7 @@ func (a answer) String() string {
 func (a answer) scimType() string { s, _ := a.doc["scimType"].(string); return s }
 func (a answer) id() string       { s, _ := a.doc["id"].(string); return s }
 
-// call sends a request as a SCIM client does; body may be nil.
+// call sends a request as a SCIM client does. body may be nil.
 func (c *client) call(ctx context.Context, method, path string, body any) (answer, error) {
 	var text []byte
 	if body != nil {

@@ -79,8 +79,8 @@ func normalize(at string, v any) any {
 	return v
 }
 
-// dropDerived removes from got the values that a server may derive: a default for active, and the
-// formatted name.
+// dropDerived removes from got the values that a server may derive, if want does not have them: a
+// default for active, and the formatted name.
 func dropDerived(want, got map[string]any) {
 	if _, asked := want["active"]; !asked && got["active"] == true {
 		delete(got, "active")
@@ -95,7 +95,7 @@ func dropDerived(want, got map[string]any) {
 	}
 }
 
-// asJSON returns a value as JSON with sorted names.
+// asJSON returns a value as JSON. The names in objects are sorted.
 func asJSON(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {

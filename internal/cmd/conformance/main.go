@@ -28,7 +28,7 @@ func main() {
 	}
 }
 
-// options are the flags.
+// options are the values of the command's flags.
 type options struct {
 	binary      string
 	output      string

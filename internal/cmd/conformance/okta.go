@@ -17,7 +17,8 @@ import (
 
 const oktaFile = "okta-scim-20-spec-test.json"
 
-// runscope is an API test in the export format of Runscope, in which Okta publishes its SPEC test.
+// runscope is an API test in the export format of the product Runscope. Okta publishes its SPEC
+// test in that format.
 type runscope struct {
 	Steps []runscopeStep
 }
@@ -84,7 +85,7 @@ func oktaSuite(folder string) func(context.Context, *client) ([]check, error) {
 	}
 }
 
-// oktaRun runs the steps and keeps their variables.
+// oktaRun runs the steps of Okta's test and keeps the variables that they set.
 type oktaRun struct {
 	client    *client
 	variables map[string]string
@@ -134,7 +135,7 @@ func (o *oktaRun) runStep(ctx context.Context, s runscopeStep) ([]check, error) 
 	return checks, nil
 }
 
-// encodeQuery encodes the query string, which the test contains unencoded.
+// encodeQuery encodes the query of a URL. Okta's test contains it without encoding.
 func encodeQuery(url string) string {
 	path, query, found := strings.Cut(url, "?")
 	if !found {
@@ -223,7 +224,8 @@ func asText(v any) string {
 
 var propertyPart = regexp.MustCompile(`([^.\[\]]+)|\[(\d+)\]`)
 
-// propertyOf returns a property such as Resources[0].name.givenName, or nil if it does not exist.
+// propertyOf returns the value of a property of a JSON object, such as Resources[0].name.givenName.
+// It returns nil if there is none.
 func propertyOf(doc map[string]any, property string) any {
 	var at any = doc
 	for _, part := range propertyPart.FindAllStringSubmatch(property, -1) {

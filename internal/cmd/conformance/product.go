@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
-// product is the built binary with a fresh database.
+// product is the rollcall binary under test, with a fresh database.
 type product struct {
 	binary string
 	dir    string // holds the database and the server's log
@@ -20,7 +20,7 @@ type product struct {
 func (p *product) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.binary, append([]string{"--database", filepath.Join(p.dir, "rollcall.db")}, args...)...)
 	cmd.Dir = p.dir
-	cmd.Env = binary.CleanEnv() // the environment must not configure the server under test
+	cmd.Env = binary.CleanEnv() // settings in this process's environment must not configure the server under test
 	return cmd
 }
 

@@ -18,8 +18,8 @@ func tableHeading() []string {
 // cells returns a result as a row of the table.
 func (r result) cells() []string {
 	what := r.what
-	if r.with != "" {
-		what += " (" + r.with + ")"
+	if r.program != "" {
+		what += " (" + r.program + ")"
 	}
 	if r.missing != "" {
 		return []string{r.name, what, "–", "–", "–", "all", r.missing}

@@ -23,7 +23,7 @@ type filterVector struct {
 	Filter  string
 	Path    string
 	Valid   bool
-	Lenient bool // several interpretations are defensible: any answer except a 5xx is right
+	Lenient bool // the RFC allows several interpretations: any answer except a 5xx is right
 	Error   scimTypes
 	Match   []struct {
 		Resource json.RawMessage
@@ -33,8 +33,8 @@ type filterVector struct {
 
 type patchVector struct {
 	Name      string
-	Mode      string // "strict": applies only to a strict site
-	Profile   string // "entra": outside the RFC, so only a tolerant site must understand it
+	Mode      string // "strict" if the vector is only for a strict site
+	Profile   string // "entra" if the vector is not from the RFC, so that only a tolerant site must understand it
 	Resource  map[string]any
 	Patch     map[string]any
 	Expect    map[string]any
@@ -149,7 +149,8 @@ func (f *filterRun) checkFilter(ctx context.Context, v filterVector) (check, err
 	case !v.Valid:
 		return v.Error.refuses(name, a), nil
 	case len(v.Match) == 0 && a.status == http.StatusBadRequest && a.scimType() == "invalidFilter":
-		// RFC 7644 §3.4.2.2: the grammar allows these, but no schema here has their attributes.
+		// RFC 7644 §3.4.2.2: the grammar allows these filters, but no schema of this server has
+		// their attributes.
 		return pass(name), nil
 	case a.status != http.StatusOK:
 		return fail(name, "want 200, got %v", a), nil
@@ -207,7 +208,7 @@ func (f *filterRun) checkPath(ctx context.Context, v filterVector) (check, error
 	case !v.Valid:
 		return v.Error.refuses(name, a), nil
 	case v.Path == `members[value eq "2819c223-7f76-453a-919d-413861904646"].displayName` && a.scimType() == "invalidPath":
-		// RFC 7643 §4.2: the grammar allows it, but members have no displayName.
+		// RFC 7643 §4.2: the grammar allows the path, but members have no displayName.
 		return pass(name), nil
 	}
 	return passIf(understood, name, "want it understood, got %v", a), nil
@@ -360,7 +361,8 @@ func compare(v patchVector, a answer, expect, before, after map[string]any) chec
 	return pass(v.Name)
 }
 
-// createMembers creates a user for every member in the vector.
+// createMembers creates a user for every member in the vector. It returns the substitution of the
+// vector's ids by theirs.
 func (p *patchRun) createMembers(ctx context.Context) (substitute, error) {
 	own := substitute{ids: map[string]string{}, userName: p.userName}
 	if p.vector.endpoint() != "/Groups" {

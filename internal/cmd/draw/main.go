@@ -70,12 +70,12 @@ func commit(root string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// An item is a comment or a name, with its place.
+// An item is a comment or a name, with the file and line where it is.
 type item struct {
 	file string
 	line int
 	text string
-	code string // the line of code that it is about
+	code string // the line of code to which the comment or name belongs
 }
 
 // A pkg holds the comments and names of one package. Tests and generated files are left out.
@@ -141,7 +141,7 @@ func (p *pkg) read(file, shown string) error {
 	}
 	lines := strings.Split(string(source), "\n")
 	for _, group := range tree.Comments {
-		// Text leaves out directives such as go:embed, which nobody reads as prose.
+		// Text leaves out directives such as go:embed, which are not prose.
 		if text := strings.TrimSpace(group.Text()); text != "" {
 			first, last := files.Position(group.Pos()), files.Position(group.End())
 			code := strings.TrimSpace(lines[first.Line-1][:first.Column-1]) // the code in front of a comment at the end of a line
@@ -201,7 +201,7 @@ func fieldNames(typ ast.Expr) []*ast.Ident {
 		case *ast.InterfaceType:
 			list = t.Methods
 		case *ast.FuncType:
-			return false // its parameters are not fields
+			return false // the parameters of a function type are not fields
 		}
 		if list != nil {
 			for _, field := range list.List {
@@ -236,7 +236,7 @@ func draw(all []*pkg, seed string, packages, items int) ([]*pkg, error) {
 	return drawn, nil
 }
 
-// pick returns n random elements, in the same order as in from.
+// pick returns n random elements of from, in the order in which from has them.
 func pick[E any](from []E, n int, seed string) []E {
 	random := rand.New(rand.NewChaCha8(sha256.Sum256([]byte(seed))))
 	places := random.Perm(len(from))[:n]

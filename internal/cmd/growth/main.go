@@ -33,7 +33,7 @@ func main() {
 
 type measurement struct {
 	options             binary.Options
-	oldRows, doomedRows int
+	oldRows, doomedRows int // how many rows are pruned, and how many the deleted site has
 	length              time.Duration
 
 	installation *binary.Installation
@@ -63,7 +63,7 @@ func (m *measurement) run(ctx context.Context) (err error) {
 		}
 		m.ids = append(m.ids, id)
 	}
-	m.watch(time.Second*2, nil) // warms up the server
+	m.watch(time.Second*2, nil) // warm up the server, and throw the samples away
 	before := m.watch(m.length, nil)
 	fmt.Printf("%s, %d processors, load of the machine %s\n", m.installation.Kind(), runtime.NumCPU(), binary.LoadAverages())
 	printTimes("before", before, nil)
@@ -102,14 +102,14 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// aim is the largest allowed ratio of the p99 of changes to the p99 before.
-const aim = 3
+// maxP99Ratio is the largest allowed ratio of the p99 of changes to the p99 before.
+const maxP99Ratio = 3
 
-// compare prints the times of now next to those of before, and records a missed aim.
+// compare prints the times of now next to those of before. If now misses the aim, it records that.
 func (m *measurement) compare(title string, now, before samples) {
 	printTimes(title, now, before)
-	if times := p99Ratio(now["change"], before["change"]); times > aim {
-		m.missedAims = append(m.missedAims, fmt.Sprintf("%s, the p99 of changes is %.1f × that of before (aim: %d)", title, times, aim))
+	if times := p99Ratio(now["change"], before["change"]); times > maxP99Ratio {
+		m.missedAims = append(m.missedAims, fmt.Sprintf("%s, the p99 of changes is %.1f × that of before (aim: %d)", title, times, maxP99Ratio))
 	}
 }
 
@@ -184,7 +184,8 @@ func (m *measurement) fill(ctx context.Context) (err error) {
 	return err
 }
 
-// samples are the times of each kind of request, and the number of answers other than 200.
+// samples has, for each kind of request, the times of the answers, and the number of answers other
+// than 200.
 type samples map[string]*sample
 
 type sample struct {
@@ -192,7 +193,8 @@ type sample struct {
 	badAnswers int
 }
 
-// watch sends 100 changes and 100 lookups a second until the time is over, or done is closed.
+// watch sends 100 changes and 100 lookups a second to the quiet site, until the time length is over
+// or done is closed.
 func (m *measurement) watch(length time.Duration, done <-chan struct{}) samples {
 	found := samples{"change": {}, "lookup": {}}
 	ask := map[string]func(i int) (int, []byte, error){

@@ -14,13 +14,13 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
-// resource is a client's knowledge of one of its users or of its group.
+// resource is what a client knows about one of its users, or about its group.
 type resource struct {
 	id, name, title string
 	active, group   bool
 	members         map[string]bool
-	changes         int  // applied changes, including its creation
-	deleted         bool // the client has deleted it
+	changes         int  // how many changes were applied, including the creation
+	deleted         bool // whether the client has deleted the resource
 }
 
 func (r resource) clone() *resource {
@@ -28,7 +28,8 @@ func (r resource) clone() *resource {
 	return &r
 }
 
-// client sends one write after the other. No other client writes to its users and its group.
+// client sends one write after the other to the server. No other client writes to its users and its
+// group.
 type client struct {
 	run    *run
 	number int
@@ -36,7 +37,7 @@ type client struct {
 	count  int
 
 	users   []*resource
-	members []*resource // users that are never deleted
+	members []*resource // users that this client never deletes, which are members of its group
 	group   *resource
 	pending *change // the request whose outcome is unknown
 }
@@ -51,7 +52,7 @@ func (c *client) send(ctx context.Context, method, path, body string) (status in
 	return c.run.installation.Send(ctx, c.run.acme, method, path, body)
 }
 
-// write sends requests until one gets no answer, or until ctx ends. It always waits for a request
+// write sends requests until one gets no answer, or until ctx ends. It never gives up a request
 // that it has begun.
 func (c *client) write(ctx context.Context) error {
 	for ctx.Err() == nil {
@@ -100,7 +101,7 @@ const (
 	groupSchema = "urn:ietf:params:scim:schemas:core:2.0:Group"
 )
 
-// nextChange returns the next request.
+// nextChange returns a random next request.
 func (c *client) nextChange() *change {
 	c.count++
 	name := fmt.Sprintf("c%d-%d", c.number, c.count)

@@ -16,16 +16,16 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// storedResource is the database's contents for one resource.
+// storedResource is what the database contains about one resource.
 type storedResource struct {
 	version, events, rows int
 	name, title           string
 	active                bool
-	copies                int
+	copies                int // how often the resource is stored; 1 is right
 	members               map[string]bool
 }
 
-// compare compares everything that is stored with the clients' knowledge.
+// compare compares everything that the database contains with what the clients know.
 func (r *run) compare(ctx context.Context, db querier) error {
 	found, err := r.readStored(ctx, db)
 	if err != nil {

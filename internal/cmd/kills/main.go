@@ -46,8 +46,8 @@ type run struct {
 	siteID       string // the id of the site
 	allClients   []*client
 
-	answers, unknown, applied atomic.Int64
-	restarts                  []time.Duration
+	answers, unknown, applied atomic.Int64    // requests that got an answer, that got none, and unanswered ones that were applied
+	restarts                  []time.Duration // how long each restart of the server took
 }
 
 func (r *run) run(ctx context.Context) (err error) {
@@ -100,7 +100,7 @@ func (r *run) setUp(ctx context.Context) (err error) {
 	if r.db, err = r.installation.OpenDatabase(); err != nil {
 		return err
 	}
-	r.db.SetMaxIdleConns(0) // PostgreSQL ends all connections when it recovers
+	r.db.SetMaxIdleConns(0) // keep no idle connections, because PostgreSQL ends all of them when it recovers
 	if err := r.db.QueryRowContext(ctx, "select id from site where name = 'acme'").Scan(&r.siteID); err != nil {
 		return err
 	}

@@ -43,8 +43,8 @@ func main() {
 
 type measurement struct {
 	options                                       binary.Options
-	people                                        int
-	scanners, patches, slow                       int
+	people                                        int // the number of people of the scanned site
+	scanners, patches, slow                       int // how many clients scan, send large PATCHes, and read slowly
 	length                                        time.Duration
 	installation                                  *binary.Installation
 	scannedSite, patchedSite, slowSite, quietSite tenant
@@ -135,7 +135,7 @@ func (m *measurement) addUsers(ctx context.Context, t *tenant, rest string) erro
 	return err
 }
 
-// smallSites adds the people of the smaller sites.
+// smallSites adds the people of the sites other than the scanned one.
 func (m *measurement) smallSites(ctx context.Context) error {
 	for range 200 {
 		if err := m.addUsers(ctx, &m.quietSite, `,"active":true`); err != nil {
@@ -260,7 +260,8 @@ type sample struct {
 	status map[int]int
 }
 
-// watch sends every request of a quiet site, each twenty times a second.
+// watch sends each kind of request twenty times a second to the quiet site. It returns the times by
+// kind.
 func (m *measurement) watch(ctx context.Context) map[string]*sample {
 	found := map[string]*sample{}
 	var mu sync.Mutex
@@ -295,7 +296,7 @@ func (s *sample) quantile(q float64) time.Duration {
 	return s.times[min(len(s.times)-1, int(q*float64(len(s.times))))]
 }
 
-// printTable writes the table and returns the missed aims.
+// printTable writes the table of times, and returns the aims that were missed.
 func printTable(quiet, loud map[string]*sample) (missed []string) {
 	fmt.Println("| request | p50 quiet | p50 | × | p99 quiet | p99 | max | answers |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")

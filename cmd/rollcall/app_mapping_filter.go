@@ -21,7 +21,7 @@ func (c *command) editMapping(cmd *cobra.Command, s *services, h *directory.Hand
 	if err != nil {
 		return nil, err
 	}
-	m, err := f.of(now.Schema)
+	m, err := f.objectMapping(now.Schema)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (c *command) editMapping(cmd *cobra.Command, s *services, h *directory.Hand
 	if err != nil {
 		return nil, err
 	}
-	return f.of(job.Schema)
+	return f.objectMapping(job.Schema)
 }
 
 // editHarm describes what a change of a mapping does to people or groups; "" if nothing needs
@@ -177,7 +177,7 @@ func (c *command) filterList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			m, err := f.of(job.Schema)
+			m, err := f.objectMapping(job.Schema)
 			if err != nil {
 				return err
 			}

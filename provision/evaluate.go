@@ -52,6 +52,7 @@ type work struct {
 	m        *mapping
 	link     *Link         // the pair, remembered earlier or found now; nil if no account is known
 	replaces *Link         // the link whose account is gone, while the engine creates another account
+	former   Ledger        // what the job wrote to the account for the person from whom it is taken over
 	current  scim.Resource // the account as a read or search showed it; nil if nothing was read
 	doubted  bool          // an earlier update may have been carried out without a record of it
 	answer   scim.Resource // what came back from the last write; nil if nothing did
@@ -320,7 +321,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 			return d, err
 		}
 	}
-	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Kind: w.m.kind, Name: w.name(), Since: w.started}
+	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Kind: w.m.kind, Name: w.name(), Since: w.started, Wrote: w.former}
 	w.current, w.version, w.replaces = o.Resource, o.Version, nil
 	w.link.Keys = w.accountKeys(w.afterwards(nil, nil))
 	w.known.resolved = w.known.Op != nil

@@ -133,7 +133,7 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 	if refusal.Kind != Conflict {
 		w.link.How = "created"
 	}
-	changes := diff(w.current, w.values, nil)
+	changes := diff(w.current, w.values, w.link.Wrote)
 	switch {
 	case len(changes) == 0 && refusal.Kind != Conflict:
 		return w.wasCreated(p, d)

@@ -323,7 +323,7 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 	}
 	if !h.entitled && !h.leaves && p.job.Rehire == RehireAdopt && w.entitled() {
 		if id := employeeID(&w.object); id != "" && id == employeeID(h.object) {
-			w.known.takes = owner
+			w.known.takes, w.former = owner, h.known.Link.Wrote // what the new person lacks is removed
 			w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("The account of %s is taken over: both have the employeeId '%s', and that person was %s.", h.name, id, h.why), map[string]string{"id": o.ID})
 			return nil, nil
 		}

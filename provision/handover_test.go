@@ -252,6 +252,8 @@ func TestRehire(t *testing.T) {
 		w.rules(rule, "")
 		w.people.set("p2", "employeeId", "E2")
 		w.cycle()
+		w.people.set("p2", "jobTitle", "Clerk")
+		w.cycle()
 		w.people.softDelete("p2")
 		w.cycle()
 		if isActive(t, w, "bob@contoso.com") {
@@ -306,6 +308,9 @@ func TestRehire(t *testing.T) {
 		}
 		if got := w.link("p9"); got.TargetID != "u2" || w.report().Linked != 2 {
 			t.Errorf("linked %+v", got)
+		}
+		if title := w.app.user("bob@contoso.com").String("title"); title != "" {
+			t.Errorf("the new person has no title, and the account still has %q, which the job wrote for the former one", title)
 		}
 		w.people.purge("p2") // the old object is no longer the account's
 		if w.cycle(); !isActive(t, w, "bob@contoso.com") {

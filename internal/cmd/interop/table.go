@@ -45,9 +45,32 @@ and inactive, with the values that were sent last. Then each application is prov
 		}
 	}
 	w.differenceTable(&b)
-	b.WriteString("\n" + limits)
+	b.WriteString("\n" + findings + "\n" + limits + "\n" + recorded)
 	return b.Bytes()
 }
+
+// findings says where the other servers depart from the RFCs or from Entra's forms.
+const findings = `## What these servers do otherwise, and what the engine does about it
+
+| Target | It | The engine |
+| --- | --- | --- |
+| SCIMMY | refuses the strings "True" and "False" for booleans | sends JSON booleans; the status says so |
+| SCIMMY, scim2-server, elimity-com/scim | refuse a manager as a plain id | send an object with a value; the status says so |
+| SCIMMY, scim2-server | refuse roles of the type WindowsAzureActiveDirectoryRole | each person with such a role is a failure in the log, with the target's reason |
+| scim2-server | refuses a new group with Microsoft's own schema | sends the core schema alone; the status says so |
+| scim2-server, elimity-com/scim | refuse or misread the removal of members by a list of values | sends a path with a filter for each; the status says so |
+| elimity-com/scim | takes the removal of some members for the removal of all, as RFC 7644 §3.5.2.2 allows | asks for another member after the first removal, sends all members again; the group is in the log |
+| elimity-com/scim | panics on the filter members eq "…" (our handler answers 400) | reads the group instead |
+| elimity-com/scim, with aadOptscim062020 | stores the keys "name.givenName" and "urn:…:User:department" under these very names, so the attributes keep their old values | the log of each person names the attributes of which the answer shows another value |
+`
+
+// recorded points to the tests that are made from conversations with these servers.
+const recorded = `## Recorded conversations
+
+[provision/testdata/conversations](../provision/testdata/conversations) has what the engine and each of these servers say to each other while a small directory goes through a
+fixed story, in both dialects. ` + "`make interop RECORD=1`" + ` records them. TestConversations plays the story again: against the recorded answers the engine must send the same
+bytes. TestConversationsHaveEveryRequest checks that every request of Entra's client is among them.
+`
 
 // limits explains what the comparison takes for granted.
 const limits = `## What counts as equal

@@ -52,7 +52,7 @@ type work struct {
 	m        *mapping
 	link     *Link         // the pair, remembered earlier or found now; nil if no account is known
 	replaces *Link         // the link whose account is gone, while the engine creates another account
-	former   Ledger        // what the job wrote to the account for the person from whom it is taken over
+	former   Ledger        // what the job wrote to the account for its former person, if it is taken over
 	current  scim.Resource // the account as a read or search showed it; nil if nothing was read
 	doubted  bool          // an earlier update may have been carried out without a record of it
 	answer   scim.Resource // what came back from the last write; nil if nothing did

@@ -56,7 +56,7 @@ const findings = `## What these servers do otherwise, and what the engine does a
 | --- | --- | --- |
 | SCIMMY | refuses the strings "True" and "False" for booleans | sends JSON booleans; the status says so |
 | SCIMMY, scim2-server, elimity-com/scim | refuse a manager as a plain id | send an object with a value; the status says so |
-| SCIMMY, scim2-server | refuse roles of the type WindowsAzureActiveDirectoryRole | each person with such a role is a failure in the log, with the target's reason |
+| SCIMMY | refuses roles of the type WindowsAzureActiveDirectoryRole | each person with such a role is a failure in the log, with the target's reason |
 | scim2-server | refuses a new group with Microsoft's own schema | sends the core schema alone; the status says so |
 | scim2-server, elimity-com/scim | refuse or misread the removal of members by a list of values | sends a path with a filter for each; the status says so |
 | elimity-com/scim | takes the removal of some members for the removal of all, as RFC 7644 §3.5.2.2 allows | asks for another member after the first removal, sends all members again; the group is in the log |

@@ -17,31 +17,33 @@ const (
 	codeWritesRefused = "WritesRefused"
 )
 
-// onTrial has the writes of a slice go one at a time while the target is on trial, and once half of
-// the refusals that open the breaker have come. ended must be called after the outcome of the write
-// is known. ok is false if the target has refused the write before this one.
+// onTrial waits until a write may be sent. While the target is on trial, writes go one at a time. Once
+// a write was refused, no more writes are under way than may still be refused before the breaker
+// opens. ended must be called after the outcome of the write is known. ok is false if the breaker has
+// opened.
 func (l *pipeline) onTrial() (ended func(), ok bool) {
-	ended = func() {}
-	if l.writesGoAlone() {
+	unlock := func() {}
+	if l.trial.Load() {
 		l.trying.Lock()
-		ended = l.trying.Unlock
-		if !l.writesGoAlone() {
-			ended()
-			ended = func() {}
+		unlock = l.trying.Unlock
+		if !l.trial.Load() {
+			unlock()
+			unlock = func() {}
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return ended, l.systemic == nil
-}
-
-func (l *pipeline) writesGoAlone() bool {
-	if l.trial.Load() {
-		return true
+	for l.systemic == nil && len(l.refused) > 0 && len(l.refused)+l.writing >= refusedInARow {
+		l.written.Wait()
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.refused) >= refusedInARow/2
+	l.writing++
+	return func() {
+		l.mu.Lock()
+		l.writing--
+		l.mu.Unlock()
+		l.written.Broadcast()
+		unlock()
+	}, l.systemic == nil
 }
 
 // trip counts what became of a write.

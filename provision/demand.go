@@ -35,6 +35,7 @@ type DemandResult struct {
 type Demanded struct {
 	ObjectID  string
 	Why       Why
+	Lane      Lane
 	NotBefore time.Time
 	Reason    string // why the object was postponed; "" if it was not
 	Verdict   Verdict
@@ -71,6 +72,9 @@ func (e *Engine) OnDemand(ctx context.Context, k Key, owner, actor string, objec
 	announced := r.event(ctx, event.ProvisioningOnDemand, d.words()+".")
 	announced.Actor, announced.By = actor, event.Actor{}
 	if err := d.send(ctx, d.people, announced); err != nil {
+		return nil, err
+	}
+	if err := d.sendReferences(ctx); err != nil {
 		return nil, err
 	}
 	if len(d.memberships) > 0 {
@@ -217,6 +221,30 @@ func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Eve
 			return ctx.Err()
 		}
 	}
+}
+
+// sendReferences has people worked on again who refer to another person, such as their manager: a new
+// account is on the work list until its references are sent.
+func (d *demand) sendReferences(ctx context.Context) error {
+	var ids []string
+	for _, l := range d.people {
+		ids = append(ids, l.ObjectID)
+	}
+	rows, err := d.r.e.Store.Demanded(ctx, d.r.job.Key, ids)
+	if err != nil {
+		return err
+	}
+	var again []Listed
+	now := d.r.e.Now()
+	for _, row := range rows {
+		if row.Lane == References && row.Verdict == Ready && !row.NotBefore.After(now) {
+			again = append(again, Listed{ObjectID: row.ObjectID, Why: ByDemand, Lane: References, Keeps: Keeps{Free: true}})
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	return d.send(ctx, again, nil)
 }
 
 // stillDemanded reports whether an object is on the list that could be worked on now.

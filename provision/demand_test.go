@@ -237,3 +237,21 @@ func TestOnDemandForAGroup(t *testing.T) {
 	g.demand(team)
 	g.expect("Blue: ada")
 }
+
+// TestOnDemandSendsTheManagerToo provisions a new person whose manager has an account, in one call.
+func TestOnDemandSendsTheManagerToo(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	g.mapManager()
+	boss, ada := g.hire("boss", true), g.hire("ada", true)
+	g.manage(ada, boss)
+	g.demand(boss)
+	got := g.demand(ada)[0]
+	if got.Waits != "" || len(got.Entries) != 2 {
+		t.Errorf("got %d entries, it waits: %q; want a create and the manager", len(got.Entries), got.Waits)
+	}
+	account, id := string(encode(g.app.user("ada@contoso.example"))), g.app.user("boss@contoso.example").String("id")
+	if !strings.Contains(account, id) {
+		t.Errorf("the account of Ada is %s, want the id %s of her manager in it", account, id)
+	}
+}

@@ -27,17 +27,17 @@ func TestConvert(t *testing.T) {
 		want any
 		code string
 	}{
-		"text":                         {CompiledMapping{Type: TypeString}, expr.String("x"), "x", ""},
-		"text_for_a_boolean":           {CompiledMapping{Type: TypeBoolean}, expr.String("tRUE"), true, ""},
-		"boolean_for_a_text":           {CompiledMapping{Type: TypeString}, expr.Boolean(false), "False", ""},
-		"no_boolean":                   {CompiledMapping{Type: TypeBoolean}, expr.String("maybe"), nil, "InvalidValue"},
-		"integer":                      {CompiledMapping{Type: TypeInteger}, expr.Number("42"), int64(42), ""},
-		"no_integer":                   {CompiledMapping{Type: TypeInteger}, expr.String("4.2"), nil, "InvalidValue"},
-		"several_for_one":              {CompiledMapping{Type: TypeString}, expr.List([]string{"a", "b"}), nil, "SchemaPropertyCanOnlyAcceptValue"},
-		"a_list_of_one_for_one":        {CompiledMapping{Type: TypeString}, expr.List([]string{"a"}), "a", ""},
-		"several_for_a_multi_valued":   {CompiledMapping{Type: TypeString, Multivalued: true}, expr.List([]string{"a", "b"}), []any{"a", "b"}, ""},
-		"one_for_a_multi_valued":       {CompiledMapping{Type: TypeString, Multivalued: true}, expr.String("a"), []any{"a"}, ""},
-		"text_for_a_date_is_passed_on": {CompiledMapping{Type: TypeDateTime}, expr.String("2025-01-09"), "2025-01-09", ""},
+		"text":                       {CompiledMapping{Type: TypeString}, expr.String("x"), "x", ""},
+		"text_for_a_boolean":         {CompiledMapping{Type: TypeBoolean}, expr.String("tRUE"), true, ""},
+		"boolean_for_a_text":         {CompiledMapping{Type: TypeString}, expr.Boolean(false), "False", ""},
+		"no_boolean":                 {CompiledMapping{Type: TypeBoolean}, expr.String("maybe"), nil, "InvalidValue"},
+		"integer":                    {CompiledMapping{Type: TypeInteger}, expr.Number("42"), int64(42), ""},
+		"no_integer":                 {CompiledMapping{Type: TypeInteger}, expr.String("4.2"), nil, "InvalidValue"},
+		"several_for_one":            {CompiledMapping{Type: TypeString}, expr.List([]string{"a", "b"}), nil, "SchemaPropertyCanOnlyAcceptValue"},
+		"a_list_of_one_for_one":      {CompiledMapping{Type: TypeString}, expr.List([]string{"a"}), "a", ""},
+		"several_for_a_multi_valued": {CompiledMapping{Type: TypeString, Multivalued: true}, expr.List([]string{"a", "b"}), []any{"a", "b"}, ""},
+		"one_for_a_multi_valued":     {CompiledMapping{Type: TypeString, Multivalued: true}, expr.String("a"), []any{"a"}, ""},
+		"a_date_for_a_date_and_time": {CompiledMapping{Type: TypeDateTime}, expr.String("2025-01-09"), "2025-01-09T00:00:00Z", ""}, // RFC 7643 §2.3.5
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -61,6 +61,8 @@ type pipeline struct {
 	urge     chan struct{}
 
 	mu       sync.Mutex
+	writing  int           // writes under way; protected by mu
+	written  sync.Cond     // signals that a write has ended; its lock is mu
 	doubts   int           // failures that may be about the connection and are being looked into
 	testing  chan struct{} // closed when the running connection test has ended
 	tested   *TargetError  // its result
@@ -99,6 +101,7 @@ func (r *run) newPipeline(demanded bool) *pipeline {
 		hands: map[string]bool{}, ended: make(chan string), recorded: make(chan []string), imported: make(chan importNews),
 		poked: make(chan struct{}, 1), records: make(chan record), urge: make(chan struct{}, 1),
 	}
+	l.written.L = &l.mu
 	if r.state.Phase != Idle {
 		l.cycle = r.state.Cycle.ID
 	}

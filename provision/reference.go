@@ -5,11 +5,12 @@ import (
 	"fmt"
 )
 
-// references returns the rows that refer to other people, such as the manager.
+// references returns the rows that refer to other people, such as the manager, and are sent. A row
+// that applies only during creation is not: no reference is sent with a create.
 func (m *mapping) references() []*row {
 	var rows []*row
 	for i := range m.rows {
-		if r := &m.rows[i]; r.Type == TypeReference && r.Expr != nil && m.kind == UserKind {
+		if r := &m.rows[i]; r.Type == TypeReference && r.Expr != nil && m.kind == UserKind && r.FlowType != FlowObjectAddOnly {
 			rows = append(rows, r)
 		}
 	}
@@ -28,34 +29,38 @@ func (m *mapping) refersTo(attributes map[string]any) string {
 }
 
 // refer adds the values of references: the ids of the accounts that the person refers to.
-// Somebody without an account is left out. When they get one, the person is looked at again.
+// Somebody without an account is left out. When they get one, the person is looked at again. The
+// references of a person without access are not sent, and nobody looks at them again until the person
+// has access.
 func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	rows := p.m.references()
+	link := *w.link
+	w.link, link.Refers = &link, ""
 	if len(rows) == 0 || !w.entitled() {
 		return nil, nil
 	}
-	link := *w.link
 	link.Refers = p.m.refersTo(attributes)
-	w.link = &link
 	for _, r := range rows {
-		if r.FlowType == FlowObjectAddOnly {
-			continue // no reference is sent with a create
-		}
 		want, _, problem := r.evaluate(p.m.env(attributes), false)
 		if problem != nil {
 			return w.failRow(problem), nil
 		}
 		v := value{row: r}
 		if id, named := want.(string); named {
-			target, err := p.standingOf(ctx, id)
+			target, there, err := p.standingOf(ctx, id)
 			if err != nil {
 				return nil, err
+			}
+			if !there {
+				return w.failRow(r.unreadable(id, "the object id of a user, as the attribute manager has it")), nil
 			}
 			if target == "" {
 				w.step("EntrySynchronizationReferences", ReferenceStep, Skipped, fmt.Sprintf("%s is not sent: the person that it names has no account in %s that may be used. It follows when there is one.", r.Target, p.m.target), map[string]string{"objectId": id})
 			} else {
 				v.want = target
-				w.refersTo = target
+				if id == link.Refers {
+					w.refersTo = target
+				}
 			}
 		}
 		w.values = append(w.values, v)
@@ -63,14 +68,18 @@ func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (d
 	return nil, nil
 }
 
-// standingOf returns the id of the account of a person that somebody refers to, or "".
-func (p *pass) standingOf(ctx context.Context, objectID string) (string, error) {
+// standingOf returns the id of the account of a person that somebody refers to, or "". there is false
+// if neither the directory nor a link knows such an object.
+func (p *pass) standingOf(ctx context.Context, objectID string) (account string, there bool, err error) {
 	known, err := p.others.known(ctx, objectID)
-	if err != nil {
-		return "", err
+	switch {
+	case err != nil:
+		return "", false, err
+	case known.Link == nil:
+		o, err := p.others.read(ctx, objectID)
+		return "", o != nil, err
+	case known.Link.Kind == GroupKind:
+		return "", true, nil
 	}
-	if known.Link != nil && known.Link.Kind == GroupKind {
-		return "", nil
-	}
-	return known.Link.standing(), nil
+	return known.Link.standing(), true, nil
 }

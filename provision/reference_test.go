@@ -2,12 +2,14 @@ package provision_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -210,5 +212,73 @@ func TestAManagerAsAnObject(t *testing.T) {
 	}
 	if notes := g.report().Notes; !slices.ContainsFunc(notes, func(n string) bool { return strings.Contains(n, "refuses a manager as a plain id") }) {
 		t.Errorf("the status says %q", notes)
+	}
+}
+
+// TestAPersonWithoutAccessIsReadOnceByARestart restarts provisioning when somebody who has a manager is
+// blocked. It must not look at that person again and again because their manager is not sent.
+func TestAPersonWithoutAccessIsReadOnceByARestart(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	g.mapManager()
+	boss, ada := g.hire("boss", true), g.hire("ada", true)
+	g.manage(ada, boss)
+	g.operations()
+	_, err := g.handle.Disable(t.Context(), ada, "cli")
+	g.must(err)
+	g.operations()
+	_, err = g.jobs.Restart(t.Context(), g.key, "cli")
+	g.must(err)
+	g.app.asked()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := g.engine.RunCycle(ctx, g.key, "test", nil); err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	for _, request := range g.app.asked() {
+		if strings.HasPrefix(request, "GET /Users/") {
+			reads++
+		}
+	}
+	if reads > 4 {
+		t.Errorf("two accounts were read %d times", reads)
+	}
+	// Back again, the manager is what the directory says by then.
+	other := g.hire("other", true)
+	g.manage(ada, other)
+	_, err = g.handle.Enable(t.Context(), ada, "cli")
+	g.must(err)
+	if got := strings.Join(g.operations(), "\n"); !strings.Contains(got, g.app.user("other@contoso.example").String("id")) {
+		t.Errorf("the operations are %s, want the new manager's id among them", got)
+	}
+}
+
+// TestAReferenceThatNamesNobodyTakesNoneAway maps the manager from an attribute that has no object id.
+func TestAReferenceThatNamesNobodyTakesNoneAway(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	g.mapManager()
+	boss, ada := g.hire("boss", true), g.hire("ada", true)
+	g.manage(ada, boss)
+	g.operations()
+	job, err := g.jobs.Get(t.Context(), g.key)
+	g.must(err)
+	schema := job.Schema.Clone()
+	users, err := schema.UserMapping()
+	g.must(err)
+	for i := range users.AttributeMappings {
+		if row := &users.AttributeMappings[i]; row.TargetAttributeName == managerPath {
+			row.Source.Name, row.Source.Expression = "displayName", "[displayName]"
+		}
+	}
+	_, err = g.jobs.SetSchema(t.Context(), g.key, schema, "cli")
+	g.must(err)
+	if got := g.operations(); len(got) > 0 {
+		t.Errorf("the operations are %s, want none", got)
+	}
+	failing := g.report().Failing
+	if len(failing) != 1 || failing[0].Count != 2 || !strings.Contains(failing[0].Reason, managerPath+" takes the object id of a user") {
+		t.Errorf("failing are %+v, want both people with the attribute's name", failing)
 	}
 }

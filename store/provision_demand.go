@@ -55,7 +55,7 @@ func (s Provisioning) Demanded(ctx context.Context, k provision.Key, objectIDs [
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		for _, id := range objectIDs {
 			found, err := collect(ctx, tx, scanDemanded, `
-				select object_id, why, not_before, reason, verdict
+				select object_id, why, lane, not_before, reason, verdict
 				from job_pending
 				where directory = $1 and app = $2 and object_id = $3`, string(k.Directory), k.App, id)
 			if err != nil {
@@ -69,8 +69,8 @@ func (s Provisioning) Demanded(ctx context.Context, k provision.Key, objectIDs [
 }
 
 func scanDemanded(row scanner) (d provision.Demanded, err error) {
-	var notBefore int64
-	err = row.Scan(&d.ObjectID, &d.Why, &notBefore, &d.Reason, &d.Verdict)
-	d.NotBefore = fromMicros(notBefore)
+	var lane, notBefore int64
+	err = row.Scan(&d.ObjectID, &d.Why, &lane, &notBefore, &d.Reason, &d.Verdict)
+	d.Lane, d.NotBefore = provision.Lane(lane), fromMicros(notBefore)
 	return d, err
 }

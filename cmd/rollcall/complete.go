@@ -201,7 +201,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		found.unfinished = true
 		return found, true
 	case "", "PLACE", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
-		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--create-settle", "--session-length", "--session-idle":
+		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--default-domain", "--create-settle", "--session-length", "--session-idle":
 		return completion{}, true
 	}
 	return completion{}, strings.HasSuffix(path, " create") && want == "NAME"

@@ -83,7 +83,7 @@ func (m *memoryTx) PutUser(ctx context.Context, u directory.User) error {
 	return nil
 }
 
-func (m *memoryTx) IsUsed(_ context.Context, id string) (bool, error) {
+func (m *memoryTx) ObjectExists(_ context.Context, id string) (bool, error) {
 	_, used := m.users[id]
 	return used, nil
 }

@@ -36,7 +36,7 @@ func TestCreate(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			want := site.Site{
 				ID: f.acme.ID, Name: "acme", Settings: site.Settings{Profile: site.Documented, Deletes: site.RefuseDelete},
-				MatchesUserName: site.MatchesDisplayName, Created: f.clock.Now(),
+				MatchesUserName: site.MatchesDisplayName, SetUpLocked: true, Created: f.clock.Now(),
 			}
 			got, err := f.sites.ByName(t.Context(), "acme")
 			if diff := cmp.Diff(got, want); err != nil || diff != "" {

@@ -156,7 +156,7 @@ func (r *run) demanded(ctx context.Context, objectIDs []string) (*demand, error)
 
 // demandedMembers returns the direct members of a group that are people.
 func (r *run) demandedMembers(ctx context.Context, group *Object) ([]string, error) {
-	if r.groups == nil {
+	if !r.groupsOn() {
 		return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("cannot provision the group %s: the mapping of groups is switched off", group.Name)}
 	}
 	var members []string
@@ -320,8 +320,15 @@ func (e *Engine) DemandResult(ctx context.Context, k Key, id string, since time.
 	}
 	slices.Reverse(entries)
 	result.Entries = append([]LogEntry{}, entries...)
-	if len(entries) > 0 {
+	known, err := e.Store.KnownAbout(ctx, k, id)
+	if err != nil {
+		return result, err
+	}
+	switch {
+	case len(entries) > 0:
 		result.Name = cmp.Or(entries[0].SourceIdentity.DisplayName, id)
+	case known.Link != nil:
+		result.Name = cmp.Or(known.Link.Name, id)
 	}
 	rows, err := e.Store.Demanded(ctx, k, []string{id, MembersOf(id)})
 	if err != nil || len(rows) == 0 {

@@ -152,7 +152,7 @@ func TestOnDemandLeavesWhatIsOnHold(t *testing.T) {
 		g.cycle()
 		g.wantActive("30 are on hold", 60)
 		got := g.demand(g.ids[3])[0]
-		if len(got.Entries) != 0 || !strings.Contains(got.Waits, "on hold") {
+		if len(got.Entries) != 0 || got.Name != "user003@contoso.example" || !strings.Contains(got.Waits, "on hold") {
 			t.Errorf("got %+v, want that it is on hold", got)
 		}
 		g.wantActive("one of them was demanded", 60)

@@ -30,6 +30,7 @@ type exprFlags struct {
 	sample     int
 	trace      bool
 	taken      []string // values that other accounts have already
+	domain     string   // the default domain of --directory
 	app        string
 	target     string
 }
@@ -128,7 +129,10 @@ func (f exprFlags) check(cmd *cobra.Command) error {
 func (c *command) exprEnv(f exprFlags, attribute func(string) expr.Value) expr.Env {
 	return expr.Env{
 		Attribute: attribute, Now: c.now(), Random: rand.Reader,
-		Taken: func(value string) (bool, error) { return slices.Contains(f.taken, value), nil },
+		DefaultDomain: f.domain,
+		Taken: func(value string) (bool, error) {
+			return slices.ContainsFunc(f.taken, func(taken string) bool { return strings.EqualFold(taken, value) }), nil
+		},
 	}
 }
 
@@ -182,6 +186,7 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	if err != nil {
 		return err
 	}
+	f.domain = h.Directory.DefaultDomain
 	place := expr.Place{Source: directoryAttributes()}
 	read := func(_ context.Context, u directory.User) (func(string) expr.Value, error) {
 		return personAttribute(u), nil

@@ -23,7 +23,7 @@ func (c *command) provisionCommand() *cobra.Command {
 		c.provisionHeld(), c.provisionApprove(), c.provisionReject(),
 		c.provisionSwitch("start", "Set Provisioning Status to On: the server works on the job", (*provision.Jobs).Start),
 		c.provisionSwitch("pause", "Set Provisioning Status to Off: nothing is sent, everything is remembered", (*provision.Jobs).Pause),
-		c.provisionSwitch("restart", "Look at everyone again, also at people whose account is gone: clears the watermark, escrow and quarantine, keeps the links", (*provision.Jobs).Restart))
+		c.provisionSwitch("restart", "Look at everyone again, also at people whose account is gone: clears the watermark, escrow and quarantine, keeps the links; sets Provisioning Status to On", (*provision.Jobs).Restart))
 }
 
 func jobKey(h *directory.Handle, app directory.Application) provision.Key {

@@ -298,11 +298,8 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		length = time.Duration(n * float64(time.Hour))
 	}
 	mode := signin.Mode(form.Get("mode"))
-	saved, err := p.SSO.SetConnection(r.Context(), v.Site, version, v.actor(), func(c *signin.Connection) error {
-		if mode != signin.SSORequired { // Require makes it required, once everything else is saved
-			c.Mode = mode
-		}
-		c.EntityID = form.Get("entityID")
+	_, err = p.SSO.SetConnectionAs(r.Context(), v.Site, version, v.actor(), v.Person.ID, func(c *signin.Connection) error {
+		c.Mode, c.EntityID, c.Matches = mode, form.Get("entityID"), form.Get("matches")
 		c.Claims = saml.Claims{
 			UserIdentifier: form.Get("userIdentifier"), DisplayName: form.Get("displayName"), Email: form.Get("email"),
 			JobTitle: form.Get("jobTitle"), Department: form.Get("department"),
@@ -310,12 +307,6 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		c.Creates, c.Unsolicited, c.Length = form.Get("creates") != "", form.Get("unsolicited") != "", length
 		return nil
 	})
-	if err == nil {
-		_, err = p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error { s.MatchesUserName = form.Get("matches"); return nil })
-	}
-	if err == nil && mode == signin.SSORequired && saved.Mode != mode {
-		_, err = p.SSO.Require(r.Context(), v.Site, saved.Version, v.actor(), v.Person.ID)
-	}
 	if wrong := console.InputError(err, ssoInputs); wrong != nil {
 		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) { s.Error = wrong })
 	}

@@ -196,6 +196,10 @@ func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Con
 	if err != nil {
 		return "", err
 	}
+	linked, err := s.opensByIdentity(ctx, st, personID, t)
+	if err != nil {
+		return "", err
+	}
 	codes, err := s.RecoverySet(ctx, st, personID)
 	if err != nil {
 		return "", err
@@ -207,10 +211,24 @@ func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Con
 		return missingTest, nil
 	case t.Result.PersonID != personID:
 		return "pass the test sign-in as yourself: the last one would sign in another account", nil
+	case !linked:
+		return "link the identity that you tested to your account, and test again", nil
 	case codes.Left == 0:
 		return "make recovery codes first", nil
 	}
 	return "", nil
+}
+
+// opensByIdentity reports whether the identity of a test still opens the person's account.
+func (s *SingleSignOn) opensByIdentity(ctx context.Context, st site.Site, personID string, t Test) (bool, error) {
+	i, err := s.Rosters.Open(st).IdentityOf(ctx, personID)
+	if errors.Is(err, refusal.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("find the identity: %w", err)
+	}
+	return i.Identifier == t.Result.Identifier && (i.Issuer == "" || i.Issuer == t.Result.Issuer), nil
 }
 
 // keepsTests reports whether a test of the connection old would end the same way with next.

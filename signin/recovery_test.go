@@ -225,6 +225,25 @@ func TestSingleSignOnIsRequiredOnlyByWhoCanStillComeIn(t *testing.T) {
 		c.test(t, kim.ID, "kim")
 		refused("Make recovery codes")
 		c.codes(t, kim)
+		// A test does not hold once its identity opens the account no longer.
+		identity, err := c.people.IdentityOf(c.ctx, kim.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.people.Unlink(c.ctx, kim.ID, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+			t.Fatal(err)
+		}
+		refused("Link the identity that you tested to your account")
+		if err := c.people.Link(c.ctx, kim.ID, roster.Asserted{Issuer: identity.Issuer, Identifier: "another"}, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+			t.Fatal(err)
+		}
+		refused("Link the identity that you tested to your account")
+		if _, err := c.people.Unlink(c.ctx, kim.ID, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.people.Link(c.ctx, kim.ID, roster.Asserted{Issuer: identity.Issuer, Identifier: identity.Identifier}, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+			t.Fatal(err)
+		}
 		// A change of who uses it leaves the test valid; one of a claim does not.
 		c.connect(t, c.site, func(n *signin.Connection) { n.Mode = signin.SSOOff })
 		c.connect(t, c.site, func(n *signin.Connection) { n.Mode = signin.SSOOptional; n.Claims.JobTitle = "urn:title" })

@@ -335,6 +335,37 @@ func TestAFreshSignInIsNeededForWhatCouldGiveTheSiteAway(t *testing.T) {
 	}
 }
 
+func TestSwitchingSCIMOnNeedsAFreshSignInAndSwitchingOffDoesNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	b := w.signIn(s, "kim@acme.example")
+	w.pass(30 * time.Minute)
+	const enabled = "/c/acme/admin/access/scim/enabled"
+	set := func(on bool) {
+		t.Helper()
+		if _, err := w.pages.Sites.Update(t.Context(), s.ID, "cli", func(s *site.Site) error { s.SCIMEnabled = on; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(on bool) {
+		t.Helper()
+		if now, err := w.pages.Sites.Get(t.Context(), s.ID); err != nil || now.SCIMEnabled != on {
+			t.Errorf("SCIM is on: %t, %v; want %t", now.SCIMEnabled, err, on)
+		}
+	}
+	set(false)
+	b.send(http.MethodPost, enabled, url.Values{"enabled": {"yes"}}).wantWords("Sign in again", "Nothing was changed")
+	want(false)
+	set(true)
+	b.send(http.MethodPost, enabled, url.Values{}).wantStatus(http.StatusOK).wantNoWords("Sign in again")
+	b.send(http.MethodPost, "/c/acme/admin/access/scim/off", url.Values{"confirm": {"acme"}}).wantWords("SCIM is off")
+	want(false)
+	w.signIn(s, "kim@acme.example").send(http.MethodPost, enabled, url.Values{"enabled": {"yes"}}).wantWords("SCIM is on")
+	want(true)
+}
+
 // A sign-in that renews asks the identity provider to ask the person again, and does not take an older answer.
 func TestARenewedSignInIsFresh(t *testing.T) {
 	t.Parallel()

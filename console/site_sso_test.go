@@ -450,3 +450,18 @@ func TestARefusedRequiredSavesNothing(t *testing.T) {
 	w.tested(s, idp, kim.ID, "kim-1", "kim@acme.example")
 	b.get(path).submit("Save", url.Values{"mode": {"required"}}).wantWords("Saved.", "Required")
 }
+
+func TestThePageSingleSignOnWarnsOfPlainHTTP(t *testing.T) {
+	t.Parallel()
+	for public, warns := range map[string]bool{"http://rollcall.example": true, "https://rollcall.example": false} {
+		w := newWorldAt(t, public)
+		s := w.site("acme", site.Documented)
+		w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+		page := w.signIn(s, "kim@acme.example").get("/c/acme/admin/access/authentication").wantStatus(http.StatusOK)
+		if warns {
+			page.wantWords("Single sign-on needs https")
+		} else {
+			page.wantNoWords("Single sign-on needs https")
+		}
+	}
+}

@@ -25,6 +25,7 @@ const certificateSoon = 60 * 24 * time.Hour
 // ssoPage is the data of the view "sso": single sign-on, in the order in which it is set up.
 type ssoPage struct {
 	console.Page
+	Plain *console.Notice // warns that the public URL is not https; nil if it is
 
 	// Step 1, "Give these to your identity provider":
 	EntityID, ACS console.CopyValue
@@ -128,6 +129,12 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		Save: v.url("admin/access/authentication"), Version: c.Version,
 		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Hours: hoursText(c.Length),
 		FailedAll: v.url("admin/audit?kind=sign_in."),
+	}
+	if !strings.HasPrefix(p.Console.Options.PublicURL, "https://") {
+		s.Plain = &console.Notice{
+			Tone: console.ToneWarning, Title: "Single sign-on needs https",
+			Text: "The public URL of this server is not https. Over plain http, browsers do not send the cookie of the sign-in along with the response of an identity provider at another address, so the sign-in is refused. Put the server behind https, and start it with --public-url https://…",
+		}
 	}
 	if c.Ready() {
 		s.Provider = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/provision"
 )
@@ -47,4 +48,34 @@ func TestOperatorsSignInAgainBeforeTheTenantURLAndDeleting(t *testing.T) {
 	if now := o.job(key); now.Status != provision.Off {
 		t.Errorf("the status is %s", now.Status)
 	}
+}
+
+func TestOperatorsSignInAgainBeforeTheyDeletePermanently(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	h := o.directory("contoso", peopleFile)
+	ada := o.userID(h, "ada@contoso.example")
+	group, _, err := h.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": "Builders"}}, "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := o.operator()
+	o.operators.Now = func() time.Time { return time.Now().Add(session.FreshTime) }
+	user, builders := "/d/contoso/users/"+ada, "/d/contoso/groups/"+group.ObjectID
+	// A soft delete can be restored, so it works with an old sign-in.
+	b.get(user+"/delete").press("Delete Ada Lovelace", nil).wantWords("was deleted")
+	b.get(builders+"/delete").press("Delete Builders", nil).wantWords("was deleted")
+	for _, path := range []string{user + "/purge", user + "/erase", builders + "/purge"} {
+		b.get(path).wantWords("Sign in again")
+		b.send(http.MethodPost, path, url.Values{}).wantWords("Sign in again", "Nothing was changed")
+	}
+	if _, err := h.User(t.Context(), ada); err != nil {
+		t.Errorf("the user is gone: %v", err)
+	}
+	if _, err := h.Group(t.Context(), group.ObjectID); err != nil {
+		t.Errorf("the group is gone: %v", err)
+	}
+	b = o.operator()
+	b.get(user+"/purge").press("Delete permanently Ada Lovelace", nil).wantWords("was deleted permanently")
+	b.get(builders+"/purge").press("Delete permanently Builders", nil).wantWords("was deleted permanently")
 }

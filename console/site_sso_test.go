@@ -335,6 +335,37 @@ func TestAFreshSignInIsNeededForWhatCouldGiveTheSiteAway(t *testing.T) {
 	}
 }
 
+func TestSwitchingSCIMOnNeedsAFreshSignInAndSwitchingOffDoesNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	b := w.signIn(s, "kim@acme.example")
+	w.pass(30 * time.Minute)
+	const enabled = "/c/acme/admin/access/scim/enabled"
+	set := func(on bool) {
+		t.Helper()
+		if _, err := w.pages.Sites.Update(t.Context(), s.ID, "cli", func(s *site.Site) error { s.SCIMEnabled = on; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(on bool) {
+		t.Helper()
+		if now, err := w.pages.Sites.Get(t.Context(), s.ID); err != nil || now.SCIMEnabled != on {
+			t.Errorf("SCIM is on: %t, %v; want %t", now.SCIMEnabled, err, on)
+		}
+	}
+	set(false)
+	b.send(http.MethodPost, enabled, url.Values{"enabled": {"yes"}}).wantWords("Sign in again", "Nothing was changed")
+	want(false)
+	set(true)
+	b.send(http.MethodPost, enabled, url.Values{}).wantStatus(http.StatusOK).wantNoWords("Sign in again")
+	b.send(http.MethodPost, "/c/acme/admin/access/scim/off", url.Values{"confirm": {"acme"}}).wantWords("SCIM is off")
+	want(false)
+	w.signIn(s, "kim@acme.example").send(http.MethodPost, enabled, url.Values{"enabled": {"yes"}}).wantWords("SCIM is on")
+	want(true)
+}
+
 // A sign-in that renews asks the identity provider to ask the person again, and does not take an older answer.
 func TestARenewedSignInIsFresh(t *testing.T) {
 	t.Parallel()
@@ -370,6 +401,67 @@ func TestARenewedSignInIsFresh(t *testing.T) {
 		_, err = w.pages.SSO.Finish(t.Context(), s, signin.Response{SAMLResponse: encoded, RelayState: r.RelayState, Browser: "browser"}, session.Browser{})
 		if (err == nil) != c.in {
 			t.Errorf("renew %t, %s ago: got %v", c.renew, c.ago, err)
+		}
+	}
+}
+
+func TestARefusedRequiredSavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	kim := w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	b := w.signIn(s, "kim@acme.example")
+	idp := w.identityProvider()
+	const path = "/c/acme/admin/access/authentication"
+	b.get(path).submit("Import", url.Values{"metadata": {idp.Metadata()}}).submit("Save the identity provider", nil)
+	refused := func(typed url.Values) {
+		t.Helper()
+		before, err := w.pages.SSO.Connection(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		typed.Set("mode", "required")
+		b.get(path).submit("Save", typed).wantStatus(http.StatusUnprocessableEntity).wantWords("cannot be required yet", "ass a test sign-in of your own with these settings first")
+		after, err := w.pages.SSO.Connection(t.Context(), s)
+		if err != nil || after.Version != before.Version || after.Mode != before.Mode || len(signin.Differences(before, after)) != 0 {
+			t.Errorf("%v: saved %+v, %v", typed, after, err)
+		}
+		if now, err := w.pages.Sites.Get(t.Context(), s.ID); err != nil || now.MatchesUserName != s.MatchesUserName {
+			t.Errorf("%v: saved the userName rule %s, %v", typed, now.MatchesUserName, err)
+		}
+	}
+	all := url.Values{"displayName": {"urn:other"}, "unsolicited": {"yes"}, "entityID": {"urn:acme"}, "hours": {"3"}, "matches": {site.MatchesEmail}}
+	refused(all)
+	w.tested(s, idp, kim.ID, "kim-1", "kim@acme.example")
+	b.get(path).submit("Link this identity to me", nil)
+	w.tested(s, idp, kim.ID, "kim-1", "kim@acme.example")
+	b.get(path).submit("Make recovery codes", nil)
+	// The test passed, but not with these settings.
+	refused(all)
+	refused(url.Values{"displayName": {"urn:other"}})
+	refused(url.Values{"matches": {site.MatchesEmail}})
+
+	// A change of the userName rule alone ends the test, and makes a form of before stale.
+	old := b.get(path)
+	old.submit("Save", url.Values{"matches": {site.MatchesEmail}}).wantWords("Saved.", "The settings have changed since")
+	old.submit("Save", url.Values{"matches": {site.MatchesDisplayName}}).wantStatus(http.StatusConflict)
+	b.get(path).submit("Save", url.Values{"matches": {site.MatchesDisplayName}}).wantWords("Saved.")
+	refused(url.Values{})
+	w.tested(s, idp, kim.ID, "kim-1", "kim@acme.example")
+	b.get(path).submit("Save", url.Values{"mode": {"required"}}).wantWords("Saved.", "Required")
+}
+
+func TestThePageSingleSignOnWarnsOfPlainHTTP(t *testing.T) {
+	t.Parallel()
+	for public, warns := range map[string]bool{"http://rollcall.example": true, "https://rollcall.example": false} {
+		w := newWorldAt(t, public)
+		s := w.site("acme", site.Documented)
+		w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+		page := w.signIn(s, "kim@acme.example").get("/c/acme/admin/access/authentication").wantStatus(http.StatusOK)
+		if warns {
+			page.wantWords("Single sign-on needs https")
+		} else {
+			page.wantNoWords("Single sign-on needs https")
 		}
 	}
 }

@@ -40,6 +40,7 @@ type Asserted struct {
 	Department  string
 
 	Create bool      // whether a person without an account gets one
+	Proved time.Time // when the person proved who they are; zero if the identity provider does not say
 	Ends   time.Time // the latest time at which the session may end; zero if only the site's own limit counts
 }
 
@@ -90,6 +91,7 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 		}
 		made := secret.New()
 		started := Session{Hash: secret.HashOf(made), Person: out.Person.ID, Record: l.Start(r.now(), from)}
+		started.ProvedAt(a.Proved)
 		if !a.Ends.IsZero() && a.Ends.Before(started.Expires) {
 			started.Expires = a.Ends.UTC()
 		}

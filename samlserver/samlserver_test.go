@@ -319,6 +319,24 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 	}
 }
 
+func TestAGoodSignInWaitsWhileItsSourceIsThrottled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	for range 20 {
+		want(t, b.send(http.MethodPost, "/c/acme/auth/saml2/post", url.Values{"SAMLResponse": {"AAAA"}}, true), http.StatusForbidden, "reference")
+	}
+	r := b.start("/c/acme/auth/saml2/login")
+	answer := about(r, "bo@acme.example")
+	if a := b.respond(r, answer); a.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("at once: got %d", a.StatusCode)
+	}
+	w.pass(15 * time.Second)
+	if a := b.respond(r, answer); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("15 seconds later: got %d", a.StatusCode)
+	}
+}
+
 func TestFailedSignInsAreThrottledAndGoodOnesNever(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

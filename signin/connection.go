@@ -39,6 +39,7 @@ type Connection struct {
 	Creates     bool          // whether a first sign-in makes the account
 	Unsolicited bool          // whether a sign-in may begin at the identity provider
 	Length      time.Duration // how long a session lasts at most; 0 means as long as others
+	Matches     string        // the statement that SCIM's userName must equal: the site's MatchesUserName
 	Version     int64         // grows with each change; 0 until it is first saved
 }
 
@@ -105,6 +106,9 @@ func (c *Connection) check() error {
 	if c.Claims.UserIdentifier == saml.NameID {
 		c.Claims.UserIdentifier = ""
 	}
+	if err := site.CheckMatches(c.Matches); err != nil {
+		return err
+	}
 	if c.Length != 0 && (c.Length < MinSessionLength || c.Length > MaxSessionLength) {
 		return refusal.New(refusal.Invalid, "length", "a session cannot last %s", c.Length).Advise("use 5 minutes to 30 days, or nothing for the server's own length")
 	}
@@ -122,70 +126,77 @@ func (c *Connection) check() error {
 // ConnectionStore keeps connections. Every method names the site.
 type ConnectionStore interface {
 	Connection(ctx context.Context, id site.ID) (Connection, error) // refusal.NotFound if there is none
-	// PutConnection stores the connection and its events if the stored one still has this version.
-	// Otherwise it returns refusal.Stale. keepsTests says that tests of the stored connection also
-	// count for this one.
-	PutConnection(ctx context.Context, id site.ID, c Connection, ifVersion int64, keepsTests bool, events ...event.Event) error
+	// PutConnection stores the change if the stored connection still has that version, all in one
+	// transaction. Otherwise it returns refusal.Stale.
+	PutConnection(ctx context.Context, id site.ID, c ConnectionChange) error
+}
+
+// ConnectionChange is a new connection of a site as it is stored.
+type ConnectionChange struct {
+	Next        Connection
+	IfVersion   int64 // the version that the stored connection must have
+	KeepsTests  bool  // whether tests of the stored connection also count for the new one
+	SetsMatches bool  // whether the site's MatchesUserName changes
+	Events      []event.Event
 }
 
 // Connection returns the site's connection. A site without one gets one that is off.
 func (s *SingleSignOn) Connection(ctx context.Context, st site.Site) (Connection, error) {
 	c, err := s.Store.Connection(ctx, st.ID)
 	if errors.Is(err, refusal.NotFound) {
-		return newConnection(), nil
+		c, err = newConnection(), nil
 	}
 	if err != nil {
 		return Connection{}, fmt.Errorf("find the connection: %w", err)
 	}
+	c.Matches = st.MatchesUserName
 	return c, nil
 }
 
 // SetConnection changes the site's connection, with an event that tells what changed. ifVersion is the
-// version that the caller saw; -1 means any. It cannot make single sign-on required: see Require.
+// version that the caller saw; -1 means any. It cannot make single sign-on required: see
+// SetConnectionAs.
 func (s *SingleSignOn) SetConnection(ctx context.Context, st site.Site, ifVersion int64, actor string, change func(*Connection) error) (Connection, error) {
-	return s.setConnection(ctx, st, ifVersion, actor, func(c *Connection) error {
-		was := c.Mode
-		if err := change(c); err != nil {
-			return err
-		}
-		if c.Mode == SSORequired && was != SSORequired {
-			return ErrNotRequired.Because("an administrator of the site makes single sign-on required").Advise("choose Required on the page Single sign-on")
-		}
-		return nil
-	})
+	return s.SetConnectionAs(ctx, st, ifVersion, actor, "", change)
 }
 
 // ErrNotRequired refuses to make single sign-on required, because something is missing for it.
 var ErrNotRequired = refusal.New(refusal.Conflict, "mode", "single sign-on cannot be required yet").Coded("sso_not_required")
 
-// Require makes single sign-on required. The administrator who does it must have passed a test with
-// the current settings, as themselves, and must have recovery codes. Otherwise it returns
-// ErrNotRequired.
+// Require makes single sign-on required, as SetConnectionAs does.
 func (s *SingleSignOn) Require(ctx context.Context, st site.Site, ifVersion int64, actor, personID string) (Connection, error) {
-	now, err := s.Connection(ctx, st)
-	if err != nil {
-		return Connection{}, err
+	return s.SetConnectionAs(ctx, st, ifVersion, actor, personID, func(c *Connection) error { c.Mode = SSORequired; return nil })
+}
+
+// mayRequire returns ErrNotRequired unless the administrator may make single sign-on required with
+// the connection next.
+func (s *SingleSignOn) mayRequire(ctx context.Context, st site.Site, old, next Connection, personID string) error {
+	if personID == "" {
+		return ErrNotRequired.Because("an administrator of the site makes single sign-on required").Advise("choose Required on the page Single sign-on")
 	}
-	missing, err := s.MissingToRequire(ctx, st, now, personID)
+	missing, err := s.MissingToRequire(ctx, st, old, personID)
 	if err != nil {
-		return Connection{}, err
+		return err
+	}
+	if missing == "" && !keepsTests(old, next) {
+		missing = missingTest
 	}
 	if missing != "" {
-		return Connection{}, ErrNotRequired.Because("single sign-on cannot be required yet").Advise("%s", missing)
+		return ErrNotRequired.Because("single sign-on cannot be required yet").Advise("%s", missing)
 	}
-	return s.setConnection(ctx, st, now.Version, actor, func(c *Connection) error {
-		if ifVersion >= 0 && c.Version != ifVersion {
-			return ErrConnectionStale
-		}
-		c.Mode = SSORequired
-		return nil
-	})
+	return nil
 }
+
+const missingTest = "pass a test sign-in of your own with these settings first"
 
 // MissingToRequire says what an administrator has to do before they can make single sign-on
 // required; it is empty if nothing is missing.
 func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Connection, personID string) (string, error) {
 	t, tested, err := s.LastTest(ctx, st, personID)
+	if err != nil {
+		return "", err
+	}
+	linked, err := s.opensByIdentity(ctx, st, personID, t)
 	if err != nil {
 		return "", err
 	}
@@ -197,23 +208,40 @@ func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Con
 	case !c.Ready():
 		return "import the metadata of the identity provider first", nil
 	case !tested || !t.Passed || t.Version != c.Version:
-		return "pass a test sign-in of your own with these settings first", nil
+		return missingTest, nil
 	case t.Result.PersonID != personID:
 		return "pass the test sign-in as yourself: the last one would sign in another account", nil
+	case !linked:
+		return "link the identity that you tested to your account, and test again", nil
 	case codes.Left == 0:
 		return "make recovery codes first", nil
 	}
 	return "", nil
 }
 
-// keepsTests reports whether a test from before these changes would end the same way after them.
-func keepsTests(changes []event.Change) bool {
-	return !slices.ContainsFunc(changes, func(c event.Change) bool {
+// opensByIdentity reports whether the identity of a test still opens the person's account.
+func (s *SingleSignOn) opensByIdentity(ctx context.Context, st site.Site, personID string, t Test) (bool, error) {
+	i, err := s.Rosters.Open(st).IdentityOf(ctx, personID)
+	if errors.Is(err, refusal.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("find the identity: %w", err)
+	}
+	return i.Identifier == t.Result.Identifier && (i.Issuer == "" || i.Issuer == t.Result.Issuer), nil
+}
+
+// keepsTests reports whether a test of the connection old would end the same way with next.
+func keepsTests(old, next Connection) bool {
+	return old.Matches == next.Matches && !slices.ContainsFunc(Differences(old, next), func(c event.Change) bool {
 		return !slices.Contains([]string{"mode", "sign-in from the identity provider", "session length"}, c.Name)
 	})
 }
 
-func (s *SingleSignOn) setConnection(ctx context.Context, st site.Site, ifVersion int64, actor string, change func(*Connection) error) (Connection, error) {
+// SetConnectionAs changes the site's connection like SetConnection. It also makes single sign-on
+// required for an administrator who has passed a test with the new settings, as themselves, and who
+// has recovery codes. Otherwise it returns ErrNotRequired and saves nothing.
+func (s *SingleSignOn) SetConnectionAs(ctx context.Context, st site.Site, ifVersion int64, actor, personID string, change func(*Connection) error) (Connection, error) {
 	old, err := s.Connection(ctx, st)
 	if err != nil {
 		return Connection{}, err
@@ -226,29 +254,49 @@ func (s *SingleSignOn) setConnection(ctx context.Context, st site.Site, ifVersio
 	if err := change(&next); err != nil {
 		return Connection{}, err
 	}
+	if next.Mode == SSORequired && old.Mode != SSORequired {
+		if err := s.mayRequire(ctx, st, old, next, personID); err != nil {
+			return Connection{}, err
+		}
+	}
 	if err := next.check(); err != nil {
 		return Connection{}, err
 	}
-	changes := Differences(old, next)
-	if len(changes) == 0 {
+	events := s.changeEvents(st, old, next, actor)
+	if len(events) == 0 {
 		return old, nil
 	}
-	var names []string
-	for _, c := range changes {
-		names = append(names, c.Name)
-	}
 	next.Version = old.Version + 1
-	e := event.Event{
-		Time: s.Now(), Scope: event.Site(string(st.ID)), Name: event.SiteSSOChanged, Actor: actor,
-		Text: "Single sign-on was changed: " + strings.Join(names, ", "), Data: event.DataOf(nil, changes...),
-	}
-	if err := s.Store.PutConnection(ctx, st.ID, next, old.Version, keepsTests(changes), e); err != nil {
+	if err := s.Store.PutConnection(ctx, st.ID, ConnectionChange{
+		Next: next, IfVersion: old.Version, KeepsTests: keepsTests(old, next), SetsMatches: next.Matches != old.Matches, Events: events,
+	}); err != nil {
 		return Connection{}, fmt.Errorf("save the connection: %w", err)
 	}
 	return next, nil
 }
 
+// changeEvents returns the events of a change; none if nothing differs.
+func (s *SingleSignOn) changeEvents(st site.Site, old, next Connection, actor string) []event.Event {
+	var events []event.Event
+	add := func(name, text string, changes ...event.Change) {
+		events = append(events, event.Event{Time: s.Now(), Scope: event.Site(string(st.ID)), Name: name, Actor: actor, Text: text, Data: event.DataOf(nil, changes...)})
+	}
+	if changes := Differences(old, next); len(changes) > 0 {
+		var names []string
+		for _, c := range changes {
+			names = append(names, c.Name)
+		}
+		add(event.SiteSSOChanged, "Single sign-on was changed: "+strings.Join(names, ", "), changes...)
+	}
+	if old.Matches != next.Matches {
+		text, change := site.MatchesChange(old.Matches, next.Matches)
+		add(event.SiteSettingChanged, text, change)
+	}
+	return events
+}
+
 // Differences lists what differs between two connections, by the names that pages and commands use.
+// It leaves out Matches, which has an event of its own.
 func Differences(old, next Connection) []event.Change {
 	var changes []event.Change
 	for _, f := range []struct {

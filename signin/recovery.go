@@ -23,8 +23,8 @@ import (
 //	MakeRecoveryCodes  a new set, which replaces the old one; shown once, stored as hashes
 //	Recover            a code  →  a session
 //
-// A code opens for an active administrator alone, and not if the account was deactivated after the
-// code was made.
+// A code opens for an active administrator alone. It opens nothing if the account was deactivated or
+// got another role after the code was made, even if both are as before again.
 
 // CodesInASet is how many recovery codes an administrator gets at once.
 const CodesInASet = 10
@@ -66,13 +66,36 @@ type RecoveryStore interface {
 	UseRecoveryCode(ctx context.Context, id site.ID, personID string, hash secret.Hash, now time.Time, eventFor func(left int) event.Event) error
 }
 
-// RecoverySet returns which recovery codes a person has.
+// RecoverySet returns which recovery codes a person has. Codes that open nothing because of what
+// happened to the account do not count as left.
 func (s *SingleSignOn) RecoverySet(ctx context.Context, st site.Site, personID string) (RecoverySet, error) {
 	set, err := s.Store.RecoverySet(ctx, st.ID, personID)
 	if err != nil {
 		return RecoverySet{}, fmt.Errorf("find the recovery codes: %w", err)
 	}
+	if set.Left == 0 {
+		return set, nil
+	}
+	p, err := s.Rosters.Open(st).Person(ctx, personID)
+	if err != nil {
+		return RecoverySet{}, fmt.Errorf("find the owner of the recovery codes: %w", err)
+	}
+	if codesEnded(p, set.Made) != "" {
+		set.Left = 0
+	}
 	return set, nil
+}
+
+// codesEnded says why codes of a person that were made at this time open nothing, and never will;
+// empty if nothing ended them.
+func codesEnded(p roster.Person, made time.Time) (why string) {
+	switch {
+	case made.Before(p.LastActiveChange.Time):
+		return "the account was deactivated after the code was made"
+	case made.Before(p.LastRoleChange.Time):
+		return "the account got another role after the code was made"
+	}
+	return ""
 }
 
 // MakeRecoveryCodes makes a new set of codes for an administrator and returns it. The old set no
@@ -181,11 +204,8 @@ func (s *SingleSignOn) findCode(ctx context.Context, st site.Site, hash secret.H
 		return p, "the account is deactivated", nil
 	case p.Role != roster.RoleAdmin:
 		return p, "the account no longer has the role Admin", nil
-	case made.Before(p.LastActiveChange.Time):
-		// The account was deactivated since, and is active again. An older code must not open it.
-		return p, "the account was deactivated after the code was made", nil
 	}
-	return p, "", nil
+	return p, codesEnded(p, made), nil
 }
 
 // refuseCode records why a code does not open the site, and returns the refusal, which does not

@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
@@ -181,6 +182,59 @@ func TestRecoveryCodes(t *testing.T) {
 				t.Errorf("deactivated since: got %v", err)
 			}
 		})
+		t.Run("a code from before the role Admin was lost opens nothing when the role is back", func(t *testing.T) {
+			setRole := func(role roster.Role) {
+				t.Helper()
+				c.pass(time.Second)
+				if _, err := c.people.SetRole(c.ctx, kim.ID, role, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			left := func(want int) {
+				t.Helper()
+				if set, err := c.sso.RecoverySet(c.ctx, c.site, kim.ID); err != nil || set.Left != want {
+					t.Errorf("%d codes are left, %v; want %d", set.Left, err, want)
+				}
+			}
+			left(0) // those of before the deactivation
+			c.pass(time.Second)
+			codes := c.codes(t, kim)
+			left(signin.CodesInASet)
+			setRole(roster.RoleRegistered)
+			if _, err := c.recover(codes[0]); !errors.Is(err, signin.ErrNoSuchCode) {
+				t.Errorf("without the role: got %v", err)
+			}
+			setRole(roster.RoleAdmin)
+			left(0)
+			if _, err := c.recover(codes[0]); !errors.Is(err, signin.ErrNoSuchCode) {
+				t.Errorf("with the role again: got %v", err)
+			}
+			c.pass(time.Second)
+			codes = c.codes(t, kim)
+			if _, err := c.recover(codes[0]); err != nil {
+				t.Errorf("a code of the role that is back: got %v", err)
+			}
+		})
+		t.Run("a role by SCIM ends codes too", func(t *testing.T) {
+			managed, err := c.sites.Update(c.ctx, c.site.ID, "cli", func(s *site.Site) error { s.ManageRoles = true; return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			people := c.Rosters.Open(managed)
+			codes := c.codes(t, kim)
+			for _, userType := range []string{"Registered", "Admin"} {
+				c.pass(time.Second)
+				if _, err := people.Replace(c.ctx, roster.User, kim.ID, scim.Resource{"userName": "kim@acme.example", "active": true, "userType": userType}, roster.Change{Actor: "scim", Via: roster.ViaSCIM}); err != nil {
+					t.Fatal(err)
+				}
+				if p, err := people.Person(c.ctx, kim.ID); err != nil || string(p.Role) != userType {
+					t.Fatalf("got the role %s, %v", p.Role, err)
+				}
+			}
+			if _, err := c.recover(codes[0]); !errors.Is(err, signin.ErrNoSuchCode) {
+				t.Errorf("got %v", err)
+			}
+		})
 		t.Run("each use and each refusal is an event", func(t *testing.T) {
 			var texts []string
 			for _, e := range c.recent(t) {
@@ -225,6 +279,25 @@ func TestSingleSignOnIsRequiredOnlyByWhoCanStillComeIn(t *testing.T) {
 		c.test(t, kim.ID, "kim")
 		refused("Make recovery codes")
 		c.codes(t, kim)
+		// A test does not hold once its identity opens the account no longer.
+		identity, err := c.people.IdentityOf(c.ctx, kim.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.people.Unlink(c.ctx, kim.ID, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+			t.Fatal(err)
+		}
+		refused("Link the identity that you tested to your account")
+		if err := c.people.Link(c.ctx, kim.ID, roster.Asserted{Issuer: identity.Issuer, Identifier: "another"}, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+			t.Fatal(err)
+		}
+		refused("Link the identity that you tested to your account")
+		if _, err := c.people.Unlink(c.ctx, kim.ID, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.people.Link(c.ctx, kim.ID, roster.Asserted{Issuer: identity.Issuer, Identifier: identity.Identifier}, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+			t.Fatal(err)
+		}
 		// A change of who uses it leaves the test valid; one of a claim does not.
 		c.connect(t, c.site, func(n *signin.Connection) { n.Mode = signin.SSOOff })
 		c.connect(t, c.site, func(n *signin.Connection) { n.Mode = signin.SSOOptional; n.Claims.JobTitle = "urn:title" })

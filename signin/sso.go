@@ -219,6 +219,10 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 		limits.Length = c.Length
 	}
 	who := asserted(st, c, a, picked)
+	who.Proved = a.Authenticated
+	if req.Purpose == ToRenew {
+		who.Proved = s.Now() // Verify refused one who did not just prove it
+	}
 	got, err := s.Rosters.Open(st).AdmitAsserted(ctx, who, limits, from)
 	if err != nil {
 		return Finished{}, s.refuseSignIn(ctx, st, err, picked.UserIdentifier)

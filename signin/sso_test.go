@@ -373,3 +373,42 @@ func refusalOf(err error) string {
 	}
 	return e.Detail
 }
+
+func TestASAMLSignInIsAsFreshAsItsAuthnInstant(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newCompany(t, db)
+		for name, tt := range map[string]struct {
+			renew, noStatement bool
+			ago, after         time.Duration
+			fresh              bool
+		}{
+			"just now":                         {fresh: true},
+			"29 minutes ago":                   {ago: 29 * time.Minute, fresh: true},
+			"30 minutes ago":                   {ago: 30 * time.Minute},
+			"this morning":                     {ago: 5 * time.Hour},
+			"20 minutes ago, and 10 here":      {ago: 20 * time.Minute, after: 10 * time.Minute},
+			"in two minutes, 29 minutes later": {ago: -2 * time.Minute, after: 29 * time.Minute, fresh: true},
+			"in two minutes, 31 minutes later": {ago: -2 * time.Minute, after: 31 * time.Minute},
+			"nobody knows":                     {noStatement: true},
+			"renewed":                          {renew: true, ago: 5 * time.Minute, after: 29 * time.Minute, fresh: true},
+			"renewed, 30 minutes later":        {renew: true, after: 30 * time.Minute},
+		} {
+			address, err := c.sso.Start(c.ctx, c.site, browser, "", tt.renew)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := parsed(t, address)
+			a := r.Answer("fresh-1")
+			a.Claims, a.SignedIn, a.NoStatement = claims("fresh@acme.test", ""), c.clock().Add(-tt.ago), tt.noStatement
+			got, err := c.finish(c.answer(t, r, a))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			c.pass(tt.after)
+			if fresh, err := c.people.HasFreshSession(c.ctx, got.Session.Secret); err != nil || fresh != tt.fresh {
+				t.Errorf("%s: fresh is %t, %v; want %t", name, fresh, err, tt.fresh)
+			}
+		}
+	})
+}

@@ -252,6 +252,19 @@ func (s *Sites) Update(ctx context.Context, id ID, actor string, change func(*Si
 	return result, nil
 }
 
+// CheckMatches refuses a value that Site.MatchesUserName cannot have.
+func CheckMatches(matches string) error {
+	if slices.Contains(Matches, matches) {
+		return nil
+	}
+	return refusal.New(refusal.Invalid, "matches", "%q is nothing that SCIM userName can match", matches).Advise("use %s", strings.Join(Matches, ", "))
+}
+
+// MatchesChange returns what the event of a change of Site.MatchesUserName says.
+func MatchesChange(before, after string) (text string, change event.Change) {
+	return "SCIM userName now matches the " + MatchesWords(after), event.Changed("matchesUserName", before, after)
+}
+
 func checkSettings(old Site, next *Site) error {
 	p, err := ParseProfile(string(next.Profile))
 	if err != nil {
@@ -264,8 +277,8 @@ func checkSettings(old Site, next *Site) error {
 	if next.SetUpLocked && !old.SetUpLocked {
 		return refusal.New(refusal.Invalid, "", "the set-up of SCIM is locked on new sites alone")
 	}
-	if !slices.Contains(Matches, next.MatchesUserName) {
-		return refusal.New(refusal.Invalid, "matches", "%q is nothing that SCIM userName can match", next.MatchesUserName).Advise("use %s", strings.Join(Matches, ", "))
+	if err := CheckMatches(next.MatchesUserName); err != nil {
+		return err
 	}
 	if !bytes.Equal(next.Schemas, old.Schemas) {
 		return refusal.New(refusal.Invalid, "schemas", "schemas are changed with SetSchemas, which looks after what is stored")
@@ -278,8 +291,8 @@ func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) err
 	old := tx.Site()
 	events := s.settingEvents(old.ID, old.Settings, next.Settings, actor)
 	if next.MatchesUserName != old.MatchesUserName {
-		events = append(events, s.newEvent(old.ID, event.SiteSettingChanged, actor, "", "SCIM userName now matches the "+MatchesWords(next.MatchesUserName),
-			event.Changed("matchesUserName", old.MatchesUserName, next.MatchesUserName)))
+		text, change := MatchesChange(old.MatchesUserName, next.MatchesUserName)
+		events = append(events, s.newEvent(old.ID, event.SiteSettingChanged, actor, "", text, change))
 	}
 	if old.SetUpLocked && !next.SetUpLocked {
 		events = append(events, s.newEvent(old.ID, event.SiteSetUpUnlocked, actor, "", "The pages may now set up SCIM"))

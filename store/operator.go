@@ -82,8 +82,8 @@ func (s Operators) UseLink(ctx context.Context, u operator.LinkUse) (op operator
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
-			insert into operator_session (hash, operator, created, expires, idle, used, address, agent, last_address, last_agent)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			insert into operator_session (hash, operator, created, expires, idle, used, address, agent, last_address, last_agent, proved)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 			append([]any{u.SessionHash.String(), op.ID}, sessionValues(u.Session)...)...); err != nil {
 			return err
 		}

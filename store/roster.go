@@ -706,8 +706,8 @@ func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
 		return err
 	}
 	if err := t.tx.Send(ctx, `
-		insert into site_session (site, hash, person, created, expires, idle, used, address, agent, last_address, last_agent)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		insert into site_session (site, hash, person, created, expires, idle, used, address, agent, last_address, last_agent, proved)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		append([]any{string(t.site), s.Hash.String(), s.Person}, sessionValues(s.Record)...)...); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // sessionColumns are the columns of site_session and operator_session that sessionScan reads.
-const sessionColumns = `x.created, x.expires, x.idle, x.used, x.address, x.agent, x.last_address, x.last_agent`
+const sessionColumns = `x.created, x.expires, x.idle, x.used, x.address, x.agent, x.last_address, x.last_agent, x.proved`
 
 // bareSessionColumns are sessionColumns for a "returning" clause, where SQLite does not accept the
 // alias.
@@ -20,17 +20,17 @@ var bareSessionColumns = strings.ReplaceAll(sessionColumns, "x.", "")
 // sessionScan holds the values of sessionColumns while they are read into a session.Record.
 type sessionScan struct {
 	session.Record
-	created, expires, idle, used int64
+	created, expires, idle, used, proved int64
 }
 
 func (s *sessionScan) destinations() []any {
 	return []any{
-		&s.created, &s.expires, &s.idle, &s.used, &s.From.Address, &s.From.Agent, &s.Last.Address, &s.Last.Agent,
+		&s.created, &s.expires, &s.idle, &s.used, &s.From.Address, &s.From.Agent, &s.Last.Address, &s.Last.Agent, &s.proved,
 	}
 }
 
 func (s *sessionScan) record() session.Record {
-	s.Created, s.Expires, s.Used = fromMicros(s.created), fromMicros(s.expires), fromMicros(s.used)
+	s.Created, s.Expires, s.Used, s.Proved = fromMicros(s.created), fromMicros(s.expires), fromMicros(s.used), fromMicros(s.proved)
 	s.Idle = time.Duration(s.idle) * time.Microsecond
 	return s.Record
 }
@@ -39,7 +39,7 @@ func (s *sessionScan) record() session.Record {
 func sessionValues(r session.Record) []any {
 	return []any{
 		micros(r.Created), micros(r.Expires), r.Idle.Microseconds(), micros(r.Used),
-		r.From.Address, r.From.Agent, r.Last.Address, r.Last.Agent,
+		r.From.Address, r.From.Agent, r.Last.Address, r.Last.Agent, micros(r.Proved),
 	}
 }
 

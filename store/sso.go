@@ -55,9 +55,10 @@ func lockLiveSite(ctx context.Context, tx *sqldb.Tx, id site.ID) error {
 	return orNotFound(err, site.ErrNotFound)
 }
 
-// PutConnection stores a site's connection to an identity provider, and its events. It does so only
-// if the stored version still is ifVersion.
-func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, c signin.Connection, ifVersion int64, keepsTests bool, events ...event.Event) error {
+// PutConnection stores a change of a site's connection to an identity provider, and its events. It
+// does so only if the stored connection still has the version that the change expects.
+func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, change signin.ConnectionChange) error {
+	c := change.Next
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := lockLiveSite(ctx, tx, id); err != nil {
 			return err
@@ -75,22 +76,30 @@ func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, c signin.Co
 			where saml_connection.version = $18`,
 			string(id), string(c.Mode), c.Provider.EntityID, c.Provider.SignInURL, c.Provider.SignOutURL, writeCertificates(c.Provider.Certificates),
 			c.MetadataURL, c.EntityID, c.Claims.UserIdentifier, c.Claims.DisplayName, c.Claims.Email, c.Claims.JobTitle, c.Claims.Department,
-			c.Creates, c.Unsolicited, c.Length.Microseconds(), c.Version, ifVersion)
+			c.Creates, c.Unsolicited, c.Length.Microseconds(), c.Version, change.IfVersion)
 		if err != nil {
 			return err
 		}
 		if !did {
 			return signin.ErrConnectionStale
 		}
-		if keepsTests {
+		if change.KeepsTests {
 			if _, err := tx.Exec(ctx, `
 				update saml_test
 				set version = $1
-				where site = $2 and version = $3`, c.Version, string(id), ifVersion); err != nil {
+				where site = $2 and version = $3`, c.Version, string(id), change.IfVersion); err != nil {
 				return err
 			}
 		}
-		for _, e := range events {
+		if change.SetsMatches {
+			if _, err := tx.Exec(ctx, `
+				update site
+				set matches = $1
+				where id = $2`, c.Matches, string(id)); err != nil {
+				return err
+			}
+		}
+		for _, e := range change.Events {
 			if err := appendEvent(ctx, tx, e); err != nil {
 				return err
 			}

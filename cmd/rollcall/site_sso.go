@@ -121,13 +121,11 @@ an administrator makes single sign-on required.`,
 			if err != nil {
 				return err
 			}
-			if err := setSSO(cmd, s, st, file, signin.Mode(mode), creates); err != nil {
+			if err := setSSO(cmd, s, st, file, signin.Mode(mode), matches, creates); err != nil {
 				return err
 			}
-			if matches != "" {
-				if st, err = s.sites.Update(cmd.Context(), st.ID, actor, func(next *site.Site) error { next.MatchesUserName = matches; return nil }); err != nil {
-					return err
-				}
+			if st, err = s.siteByName(cmd.Context(), args[0]); err != nil {
+				return err
 			}
 			return c.printSSO(cmd.Context(), s, st)
 		}),
@@ -139,7 +137,7 @@ an administrator makes single sign-on required.`,
 	return cmd
 }
 
-func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode signin.Mode, creates bool) error {
+func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode signin.Mode, matches string, creates bool) error {
 	var idp saml.IdentityProvider
 	if file != "" {
 		text, err := os.ReadFile(file)
@@ -156,6 +154,9 @@ func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode sig
 		}
 		if mode != "" {
 			n.Mode = mode
+		}
+		if matches != "" {
+			n.Matches = matches
 		}
 		if cmd.Flags().Changed("create-accounts") {
 			n.Creates = creates

@@ -339,6 +339,7 @@ func (p *Pages) saveGroupOnce(w http.ResponseWriter, r *http.Request, v *groupVi
 type groupChange struct {
 	Name, Verb, Icon string // Name is the last part of the address
 	Danger           bool
+	Final            bool // whether the change cannot be undone, so that it needs a fresh sign-in
 	For              func(directory.Group) bool
 	Here, There      string // what happens in the directory, and at each application
 	Undo, Done       string
@@ -367,7 +368,7 @@ func groupChanges() []groupChange {
 			},
 		},
 		{
-			Name: "purge", Verb: "Delete permanently", Icon: "trash-2", Danger: true, For: directory.Group.IsDeleted,
+			Name: "purge", Verb: "Delete permanently", Icon: "trash-2", Danger: true, Final: true, For: directory.Group.IsDeleted,
 			Here: "The group, its memberships and its assignments are removed permanently. The users themselves stay.",
 			Undo: console.CannotBeUndone, Done: "was deleted permanently",
 			do: func(h *directory.Handle, ctx context.Context, id, actor string) error {
@@ -401,6 +402,11 @@ func (p *Pages) askGroupChange(w http.ResponseWriter, r *http.Request, v *groupV
 	}
 	if !c.For(v.Group) {
 		return p.showGroupAlreadyDone(w, r, v)
+	}
+	if c.Final {
+		if err := p.operatorGuard().requireFreshSignIn(r); err != nil {
+			return err
+		}
 	}
 	counts, err := v.CountMembers(r.Context(), v.Group.ObjectID)
 	if err != nil {
@@ -438,6 +444,11 @@ func (p *Pages) changeGroup(w http.ResponseWriter, r *http.Request, v *groupVisi
 	}
 	if !c.For(v.Group) {
 		return p.showGroupAlreadyDone(w, r, v)
+	}
+	if c.Final {
+		if err := p.operatorGuard().requireFreshSignIn(r); err != nil {
+			return err
+		}
 	}
 	if err := c.do(v.Handle, r.Context(), v.Group.ObjectID, v.actor()); err != nil {
 		return err

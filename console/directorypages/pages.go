@@ -179,7 +179,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 
 // Routes lists every route under /d/ with its required access.
 func (p *Pages) Routes() []console.RouteInfo {
-	return console.RouteInfos(operatorGuard{console: p.Console, operators: p.Operators}.routes(), p.routes())
+	return console.RouteInfos(p.operatorGuard().routes(), p.routes())
 }
 
 // show responds with a page from this package's templates.
@@ -190,7 +190,7 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view st
 
 // Handler serves /d/.
 func (p *Pages) Handler() http.Handler {
-	door := operatorGuard{console: p.Console, operators: p.Operators}
+	door := p.operatorGuard()
 	pages := p.routes()
 	for i := range pages {
 		pages[i].Handle = explainErrors(pages[i].Handle)

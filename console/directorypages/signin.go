@@ -24,6 +24,10 @@ type operatorGuard struct {
 	operators *operator.Operators
 }
 
+func (p *Pages) operatorGuard() operatorGuard {
+	return operatorGuard{console: p.Console, operators: p.Operators}
+}
+
 // routes has a table of its own, because one ServeMux cannot hold both /d/sign-in/{secret} and
 // /d/{directory}/users.
 func (d operatorGuard) routes() []console.Route[*operatorVisit] {
@@ -50,12 +54,8 @@ func (d operatorGuard) guard(w http.ResponseWriter, r *http.Request, need consol
 	}
 	v.Operator = op
 	if need == console.FreshAdministrator {
-		fresh, err := d.operators.HasFreshSession(r.Context(), d.console.SessionSecret(r, SessionCookie))
-		if err != nil {
+		if err := d.requireFreshSignIn(r); err != nil {
 			return v, err
-		}
-		if !fresh {
-			return v, &console.OldSignIn{Renew: renewURL}
 		}
 	}
 	v.page = console.Page{
@@ -66,10 +66,21 @@ func (d operatorGuard) guard(w http.ResponseWriter, r *http.Request, need consol
 	return v, nil
 }
 
+// requireFreshSignIn returns a console.OldSignIn unless the operator signed in within
+// session.FreshTime.
+func (d operatorGuard) requireFreshSignIn(r *http.Request) error {
+	fresh, err := d.operators.HasFreshSession(r.Context(), d.console.SessionSecret(r, SessionCookie))
+	if err == nil && !fresh {
+		return &console.OldSignIn{Renew: renewURL}
+	}
+	return err
+}
+
 // renewURL is the page that asks an operator for a fresh sign-in.
 const renewURL = "/d/-/account/sign-in-again"
 
-// showSignInAgain asks for a fresh sign-in before what could give an application away.
+// showSignInAgain asks for a fresh sign-in before what could give an application away or cannot be
+// undone.
 func (*Pages) showSignInAgain(_ http.ResponseWriter, _ *http.Request, v *operatorVisit) error {
 	p := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in again", Narrow: true},

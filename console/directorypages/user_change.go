@@ -18,6 +18,7 @@ type userChange struct {
 	Verb   string
 	Icon   string
 	Danger bool
+	Final  bool // whether the change cannot be undone, so that it needs a fresh sign-in
 	For    func(directory.User) bool
 	// Here says what happens in the directory. There says what happens at each application with
 	// provisioning.
@@ -71,7 +72,7 @@ func userChanges() []userChange {
 			},
 		},
 		{
-			Name: "purge", Verb: "Delete permanently", Icon: "trash-2", Danger: true, For: directory.User.IsDeleted,
+			Name: "purge", Verb: "Delete permanently", Icon: "trash-2", Danger: true, Final: true, For: directory.User.IsDeleted,
 			Here:  "The user, the assignments and the memberships are removed permanently. People who had this manager then have none.",
 			There: "the account is deleted", Needs: provision.FlowDelete,
 			Undo: "This cannot be undone.", Done: "was deleted permanently",
@@ -101,6 +102,11 @@ func (p *Pages) askUserChange(w http.ResponseWriter, r *http.Request, v *directo
 	if !fits {
 		return p.showAlreadyDone(w, r, v, u)
 	}
+	if c.Final {
+		if err := p.operatorGuard().requireFreshSignIn(r); err != nil {
+			return err
+		}
+	}
 	pg := console.ConfirmPage{
 		Page: v.page, Consequences: []string{c.Here}, Undo: c.Undo, Action: r.URL.Path,
 		Button: c.Verb + " " + u.DisplayName(), Danger: c.Danger || c.Name == "disable", Cancel: v.userURL(u),
@@ -123,6 +129,11 @@ func (p *Pages) changeUser(w http.ResponseWriter, r *http.Request, v *directoryV
 	}
 	if !fits {
 		return p.showAlreadyDone(w, r, v, u)
+	}
+	if c.Final {
+		if err := p.operatorGuard().requireFreshSignIn(r); err != nil {
+			return err
+		}
 	}
 	if c.Name == eraseChange().Name {
 		if _, err := p.Eraser.FromDirectory(r.Context(), v.Handle, u.ObjectID, v.actor()); err != nil {
@@ -288,7 +299,7 @@ func (p *Pages) effectAt(ctx context.Context, d directory.ID, a directory.Applic
 
 func eraseChange() userChange {
 	return userChange{
-		Name: "erase", Verb: "Erase", Icon: "trash-2", Danger: true, For: directory.User.IsDeleted,
+		Name: "erase", Verb: "Erase", Icon: "trash-2", Danger: true, Final: true, For: directory.User.IsDeleted,
 		Here:  "The user and the assignments are removed permanently. " + console.EraseKeepsLogs,
 		There: "the account is deleted", Needs: provision.FlowDelete,
 		Undo: console.CannotBeUndone, Done: "was erased",

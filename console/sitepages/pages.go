@@ -190,16 +190,22 @@ func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Acces
 		}
 	}
 	if need == console.FreshAdministrator {
-		fresh, err := v.Roster.HasFreshSession(r.Context(), p.Console.SessionSecret(r, SessionCookie))
-		if err != nil {
+		if err := p.requireFreshSignIn(r, v); err != nil {
 			return v, err
-		}
-		if !fresh {
-			return v, &console.OldSignIn{Renew: v.url("sign-in-again")}
 		}
 	}
 	v.page.Notice = p.Console.TakeNotice(w, r)
 	return v, nil
+}
+
+// requireFreshSignIn returns a console.OldSignIn unless the person proved who they are within
+// session.FreshTime.
+func (p *Pages) requireFreshSignIn(r *http.Request, v *siteVisit) error {
+	fresh, err := v.Roster.HasFreshSession(r.Context(), p.Console.SessionSecret(r, SessionCookie))
+	if err == nil && !fresh {
+		return &console.OldSignIn{Renew: v.url("sign-in-again")}
+	}
+	return err
 }
 
 // frame returns the area, menu and user that surround every page for this person.

@@ -184,6 +184,11 @@ func (p *Pages) saveEnabled(w http.ResponseWriter, r *http.Request, v *siteVisit
 	if v.Site.SCIMEnabled && !on {
 		return p.redirectWindow(w, r, v.url("admin/access/scim/off"), console.Notice{})
 	}
+	if on {
+		if err := p.requireFreshSignIn(r, v); err != nil {
+			return err
+		}
+	}
 	n := console.Notice{}
 	if on && !v.Site.SCIMEnabled {
 		n = console.DoneNotice(scimIsOn)

@@ -41,7 +41,7 @@ func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 func (p *Pages) showSignInAgain(_ http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	s := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in again", Narrow: true},
-		Text:    "You signed in more than 30 minutes ago. Tokens, roles, single sign-on and deleting need a fresh sign-in. Nothing was changed.",
+		Text:    "Your last sign-in, here or at the identity provider, is more than 30 minutes old. Tokens, roles, single sign-on and deleting need a fresh sign-in. Nothing was changed.",
 		SSO:     v.url("auth/saml2/login?renew=yes&to=" + url.QueryEscape(r.URL.Query().Get("to"))),
 		Command: "rollcall site link " + v.Site.Name + " " + v.Person.UserName,
 		Also:    "You stay signed in for everything else.",

@@ -25,6 +25,7 @@ const certificateSoon = 60 * 24 * time.Hour
 // ssoPage is the data of the view "sso": single sign-on, in the order in which it is set up.
 type ssoPage struct {
 	console.Page
+	Plain *console.Notice // warns that the public URL is not https; nil if it is
 
 	// Step 1, "Give these to your identity provider":
 	EntityID, ACS console.CopyValue
@@ -128,6 +129,12 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		Save: v.url("admin/access/authentication"), Version: c.Version,
 		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Hours: hoursText(c.Length),
 		FailedAll: v.url("admin/audit?kind=sign_in."),
+	}
+	if !strings.HasPrefix(p.Console.Options.PublicURL, "https://") {
+		s.Plain = &console.Notice{
+			Tone: console.ToneWarning, Title: "Single sign-on needs https",
+			Text: "The public URL of this server is not https. Over plain http, browsers do not send the cookie of the sign-in along with the response of an identity provider at another address, so the sign-in is refused. Put the server behind https, and start it with --public-url https://…",
+		}
 	}
 	if c.Ready() {
 		s.Provider = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}
@@ -298,11 +305,8 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		length = time.Duration(n * float64(time.Hour))
 	}
 	mode := signin.Mode(form.Get("mode"))
-	saved, err := p.SSO.SetConnection(r.Context(), v.Site, version, v.actor(), func(c *signin.Connection) error {
-		if mode != signin.SSORequired { // Require makes it required, once everything else is saved
-			c.Mode = mode
-		}
-		c.EntityID = form.Get("entityID")
+	_, err = p.SSO.SetConnectionAs(r.Context(), v.Site, version, v.actor(), v.Person.ID, func(c *signin.Connection) error {
+		c.Mode, c.EntityID, c.Matches = mode, form.Get("entityID"), form.Get("matches")
 		c.Claims = saml.Claims{
 			UserIdentifier: form.Get("userIdentifier"), DisplayName: form.Get("displayName"), Email: form.Get("email"),
 			JobTitle: form.Get("jobTitle"), Department: form.Get("department"),
@@ -310,12 +314,6 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		c.Creates, c.Unsolicited, c.Length = form.Get("creates") != "", form.Get("unsolicited") != "", length
 		return nil
 	})
-	if err == nil {
-		_, err = p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error { s.MatchesUserName = form.Get("matches"); return nil })
-	}
-	if err == nil && mode == signin.SSORequired && saved.Mode != mode {
-		_, err = p.SSO.Require(r.Context(), v.Site, saved.Version, v.actor(), v.Person.ID)
-	}
 	if wrong := console.InputError(err, ssoInputs); wrong != nil {
 		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) { s.Error = wrong })
 	}

@@ -94,6 +94,7 @@ type Answer struct {
 	NameIDFormat string
 	Claims       []Claim
 	SignedIn     time.Time // when the person proved who they are; zero means now
+	NoStatement  bool      // whether nothing is said about when and how the person signed in
 
 	SignResponse   bool              // sign the response
 	LeaveAssertion bool              // do not sign the assertion
@@ -209,6 +210,9 @@ func (p *Provider) newAssertion(a Answer, now time.Time) *etree.Element {
 				attr.CreateElement("AttributeValue").SetText(v)
 			}
 		}
+	}
+	if a.NoStatement {
+		return e
 	}
 	authn := e.CreateElement("AuthnStatement")
 	if a.SignedIn.IsZero() {

@@ -44,12 +44,13 @@ func (l Limits) Start(now time.Time, from Browser) Record {
 		l.Idle = DefaultIdle
 	}
 	now, from = now.UTC(), from.Clean()
-	return Record{Created: now, Expires: now.Add(l.Length), Idle: l.Idle, Used: now, From: from, Last: from}
+	return Record{Created: now, Proved: now, Expires: now.Add(l.Length), Idle: l.Idle, Used: now, From: from, Last: from}
 }
 
 // Record is what a database stores about a session, besides its owner.
 type Record struct {
 	Created time.Time
+	Proved  time.Time     // when the person last proved who they are; zero if that is not known
 	Expires time.Time     // when the session ends, even if it is used
 	Idle    time.Duration // how long the session lasts without use; 0 means without limit, as in sessions of older versions
 	Used    time.Time     // when the session was last used, to the minute; zero in sessions of older versions
@@ -72,8 +73,20 @@ func (r Record) MustRecordUse(now time.Time) bool { return now.Sub(r.Used) >= re
 // FreshTime is how long a sign-in counts as fresh.
 const FreshTime = 30 * time.Minute
 
-// IsFresh reports whether the session began so recently that it may do what needs a fresh sign-in.
-func (r Record) IsFresh(now time.Time) bool { return now.Sub(r.Created) < FreshTime }
+// ProvedAt says when the person proved who they are. A zero time means that nobody knows. A time
+// after the start of the session counts as its start.
+func (r *Record) ProvedAt(t time.Time) {
+	if t.After(r.Created) {
+		t = r.Created
+	}
+	r.Proved = t.UTC()
+}
+
+// IsFresh reports whether the person proved who they are so recently that the session may do what
+// needs a fresh sign-in.
+func (r Record) IsFresh(now time.Time) bool {
+	return !r.Proved.IsZero() && now.Sub(r.Proved) < FreshTime
+}
 
 // EndsAt returns when the session ends if it is not used again.
 func (r Record) EndsAt() time.Time {

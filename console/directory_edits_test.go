@@ -201,7 +201,7 @@ func TestScopingFilters(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.get(page.Path).wantStatus(http.StatusConflict).wantWords("These scoping filters are edited as a file")
-	b.get(strings.Replace(acmeUsersMapping, "Users", "Groups", 1)+"/scope").wantStatus(http.StatusOK).wantWords("Groups that pass one of the scoping filters are in scope")
+	b.get(strings.Replace(acmeUsersMapping, "Users", "Groups", 1) + "/scope").wantStatus(http.StatusOK).wantWords("Groups that pass one of the scoping filters are in scope")
 }
 
 func TestStaleForm_of_a_user(t *testing.T) {

@@ -195,7 +195,7 @@ func (c *command) filterSet() *cobra.Command {
 		Use: "set DIRECTORY APP TITLE", Short: "Add a scoping filter, or give it other clauses", Args: exactArguments("DIRECTORY", "APP", "TITLE"),
 		Long: "Sets the clauses of the filter TITLE, all of which must hold. A clause is ATTRIBUTE OPERATOR\nVALUE; the operators are " + operatorNames() + `.
 
-Asks first when people leave the scope or come into it. --yes answers that question.`,
+Asks first when people leave the scope. --yes answers that question.`,
 		Example: `  rollcall app mapping filter set contoso Acme Norway --clause 'country EQUALS Norway' --clause 'department IS NOT NULL'`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			if len(clauses) == 0 {
@@ -275,7 +275,7 @@ func (c *command) filterRemove() *cobra.Command {
 	var f mappingFlags
 	cmd := &cobra.Command{
 		Use: "remove DIRECTORY APP TITLE", Short: "Remove a scoping filter; without any, all records are in scope", Args: exactArguments("DIRECTORY", "APP", "TITLE"),
-		Long: `Removes a scoping filter. Asks first when people leave the scope or come into it; --yes
+		Long: `Removes a scoping filter. Asks first when people leave the scope; --yes
 answers that question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			m, err := c.editFilters(cmd, s, h, app, &f, func(groups []provision.FilterGroup) ([]provision.FilterGroup, error) {

@@ -20,7 +20,7 @@ type Link struct {
 	Name string // the operator who signs in with the link
 }
 
-// LinkPath is the path at which the link of this secret is shown and redeemed.
+// LinkPath returns the path of the sign-in link with this secret.
 func LinkPath(secret string) string { return "/d/sign-in/" + secret }
 
 // LinkRecord is a link as it is stored.

@@ -12,8 +12,8 @@ type localRunner struct {
 	sliceContext context.Context // the context of slices; it ends Grace after Run's context
 
 	mu      sync.Mutex
-	running map[string]bool // the keys whose slices run now
-	wait    sync.WaitGroup  // counts the slices that run
+	running map[string]bool // the keys on which a slice of work runs now
+	wait    sync.WaitGroup  // waits for the slices of work that run
 }
 
 // runLocally does the work of Run without River, for the only process that works on a SQLite file.

@@ -27,7 +27,7 @@ const (
 	// migrationLock is the number of the PostgreSQL advisory lock that is held while River's tables
 	// are created.
 	migrationLock = 7165549823
-	// maxDue is the most due keys that get a job at a time. The others get one later.
+	// maxDue is how many due keys get a job at one time, at most. The others get one later.
 	maxDue = 500
 )
 

@@ -792,7 +792,7 @@ func (c *command) appExportSchema() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			enc := json.NewEncoder(programWriter{c.stdout})
+			enc := json.NewEncoder(jsonWriter{c.stdout})
 			enc.SetEscapeHTML(false)
 			enc.SetIndent("", "  ")
 			return enc.Encode(job.Schema)

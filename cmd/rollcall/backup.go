@@ -268,7 +268,7 @@ func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log
 	return sealed - opens, err
 }
 
-// keyFor returns the key file of the database at path.
+// keyFor returns the path of the key file that belongs to the database at path.
 func (c *command) keyFor(path string) string {
 	if c.keyFile != "" {
 		return c.keyFile

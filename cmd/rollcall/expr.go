@@ -497,7 +497,7 @@ func plainValue(v expr.Value) any {
 // printValue prints a value for people, or with --json a string, a list of strings or null.
 func (c *command) printValue(v expr.Value) error {
 	if c.json {
-		enc := json.NewEncoder(programWriter{c.stdout})
+		enc := json.NewEncoder(jsonWriter{c.stdout})
 		enc.SetEscapeHTML(false)
 		return enc.Encode(plainValue(v))
 	}

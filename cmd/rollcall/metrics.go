@@ -59,7 +59,7 @@ type gatherer struct {
 
 	mu        sync.Mutex
 	lastQuery time.Time        // when the database was last asked
-	cached    []metrics.Sample // the samples that it gave
+	cached    []metrics.Sample // the samples of that time
 }
 
 const (

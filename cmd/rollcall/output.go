@@ -99,11 +99,11 @@ func (w peopleWriter) Write(b []byte) (int, error) {
 	return writeReplacing(w.Writer, b, visible.Reveal)
 }
 
-// programWriter writes JSON. It escapes the same characters; in JSON they occur only inside strings,
+// jsonWriter writes JSON. It escapes the same characters; in JSON they occur only inside strings,
 // so the meaning stays.
-type programWriter struct{ io.Writer }
+type jsonWriter struct{ io.Writer }
 
-func (w programWriter) Write(b []byte) (int, error) {
+func (w jsonWriter) Write(b []byte) (int, error) {
 	return writeReplacing(w.Writer, b, func(r string) string { return fmt.Sprintf(`\u%04x`, []rune(r)[0]) })
 }
 
@@ -131,7 +131,7 @@ func oneLine(text string) string {
 
 // printLine prints v as JSON on one line.
 func (c *command) printLine(v any) error {
-	enc := json.NewEncoder(programWriter{c.stdout})
+	enc := json.NewEncoder(jsonWriter{c.stdout})
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
 }

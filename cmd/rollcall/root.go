@@ -120,7 +120,7 @@ func (c *command) print(v any, text func(w io.Writer)) error {
 		text(peopleWriter{c.stdout})
 		return nil
 	}
-	enc := json.NewEncoder(programWriter{c.stdout})
+	enc := json.NewEncoder(jsonWriter{c.stdout})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)

@@ -292,7 +292,8 @@ func (c *command) keyPath(db *store.DB) (string, error) {
 	return db.File() + ".key", nil
 }
 
-// lostKeyError refuses to make a new key in place of one that is still needed.
+// lostKeyError says that the key file is missing and stored credentials still need it, so that no new
+// key is made in its place.
 type lostKeyError struct {
 	file   string // the missing key file
 	sealed int    // how many stored credentials the lost key sealed

@@ -173,7 +173,7 @@ func readComponent(s string) (value, rest string, ok bool) {
 		case c == ',' && !quoted, c == ';' && !quoted:
 			return b.String()[:end], text[i+1:], true
 		case c == '\\' && i+2 < len(text) && isHex(text[i+1]) && isHex(text[i+2]):
-			decoded, _ := hex.DecodeString(text[i+1 : i+3]) // two hexadecimal digits decode
+			decoded, _ := hex.DecodeString(text[i+1 : i+3]) // cannot fail: both characters are hexadecimal digits
 			b.Write(decoded)
 			i += 2
 			end = b.Len()

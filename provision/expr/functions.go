@@ -148,8 +148,9 @@ func (f *function) argumentCounts() (least, most int) {
 	return least, len(f.Parameters)
 }
 
-// findKey returns the position of the parameter that has this key in a tree, -1 if there is none.
-// Case does not count. "source" means the first parameter of every function.
+// findKey returns the index of the parameter that has this key when an expression is written as a
+// tree, as Graph's "parameters" are, or -1. Case is ignored. "source" also names the first parameter
+// of every function.
 func (f *function) findKey(key string) int {
 	for i, p := range f.Parameters {
 		if strings.EqualFold(p.key(), key) {

@@ -320,7 +320,7 @@ func (p *parser) explainBetween(name string) error {
 		return p.fail(p.pos, "!= is not an operator", "write <>")
 	case strings.ContainsRune("+-*/", rune(c)):
 		return p.fail(p.pos, "the language has no operator "+string(c), `to join strings write Join("", first, second)`)
-	case hasFold(rest, "and") || hasFold(rest, "or"):
+	case startsWithWord(rest, "and") || startsWithWord(rest, "or"):
 		return p.fail(p.pos, "the language has no AND and no OR", "nest IIF: in the true branch for AND, in the false branch for OR")
 	case c == '"':
 		return p.fail(p.pos, "a comma is missing before this string", `write , before it, or \" if the quotation mark belongs to the string before it`)
@@ -412,7 +412,8 @@ func wordLength(s string) int {
 	return n
 }
 
-func hasFold(s, word string) bool {
+// startsWithWord reports whether s begins with the identifier word, in any case.
+func startsWithWord(s, word string) bool {
 	return identifierLength(s) == len(word) && strings.EqualFold(s[:len(word)], word)
 }
 

@@ -18,10 +18,10 @@ const (
 	// MatchTime is how long the regular expressions of one evaluation may take together.
 	MatchTime = 250 * time.Millisecond
 
-	maxMatchTime    = 50 * time.Millisecond // how long a single match may take
-	maxOtherMatches = 30 * time.Millisecond // how long all matches but the slowest may take together
-	matchTick       = 10 * time.Millisecond // how often the library looks at the clock
-	maxBacktracks   = 1 << 20               // how many backtracking positions a match may keep
+	maxMatchTime      = 50 * time.Millisecond // how long a single match may take
+	maxOtherMatchTime = 30 * time.Millisecond // how long all matches may take together, without the slowest one
+	matchTick         = 10 * time.Millisecond // how often the library looks at the clock
+	maxBacktracks     = 1 << 20               // how many backtracking positions a match may keep
 )
 
 // pattern is a regular expression in .NET's syntax.
@@ -74,7 +74,7 @@ func (w *stopwatch) add(since time.Time) {
 	w.slowest = max(w.slowest, took)
 }
 
-func (w *stopwatch) expired() bool { return w.total-w.slowest > maxOtherMatches }
+func (w *stopwatch) expired() bool { return w.total-w.slowest > maxOtherMatchTime }
 
 // eachMatch calls do for each match in the text, within the evaluation's limits on time.
 func (n *node) eachMatch(r *evaluation, p *pattern, text string, do func(*match) error) error {

@@ -114,7 +114,7 @@ func (w *world) site(name string, p site.Profile) site.Site {
 	return s
 }
 
-// newSite makes a site that nobody has signed in to yet: its set-up of SCIM is locked.
+// newSite makes a site without any sign-in so far: its set-up of SCIM is locked.
 func (w *world) newSite(name string, p site.Profile) site.Site {
 	w.t.Helper()
 	s, err := w.pages.Sites.Create(w.t.Context(), name, p, "cli")

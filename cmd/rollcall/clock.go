@@ -19,11 +19,11 @@ type clockWatch struct {
 	wake func(ctx context.Context) error // makes all work due
 
 	clock  time.Time     // the time of the clock at the last check
-	passed time.Duration // the time at the last check by a clock that nobody can set
+	passed time.Duration // the time at the last check, by a clock that cannot be set
 }
 
 // checkClock compares how far the clock moved since the last check with how much time really passed.
-// passed comes from a clock that nobody can set. If the clock was set back, checkClock makes all work
+// passed comes from a clock that cannot be set. If the clock was set back, checkClock makes all work
 // due, because work would otherwise wait until the old time comes again.
 func (w *clockWatch) checkClock(ctx context.Context, clock time.Time, passed time.Duration) {
 	moved := clock.Sub(w.clock) - (passed - w.passed)

@@ -25,7 +25,7 @@ what each step saw. Of a group, its direct members are provisioned too. The rule
 those of a cycle. It works whether provisioning is started or paused, and while a
 server works on the job. Each account is read and compared, also if nothing changed.
 
-Exit codes: 0 if all is done; 1 if somebody failed; 3 if somebody has to wait, if an
+Exit codes: 0 if all is done; 1 if a person or group failed; 3 if one has to wait, if an
 operation is on hold (see provision held), or if --timeout ended it. What was asked
 for then stays on the work list.`,
 		Example: `  rollcall provision on-demand contoso Acme ada@contoso.example

@@ -213,14 +213,16 @@ var (
 	longNames  = strings.NewReplacer("e~", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:", "{", `[type eq "`, "}", `"]`)
 )
 
-// shortName returns the short form of an attribute's name, or the name itself if it could not be
-// turned back.
+// shortName returns the short form of an attribute's name. A name that contains a character of the
+// short forms could not be turned back, so it is returned whole, after an equals sign.
 func shortName(path string) string {
-	short := shortNames.Replace(path)
-	if longNames.Replace(short) != path {
+	switch {
+	case strings.ContainsAny(path, "~{}"):
 		return "=" + path
+	case !strings.ContainsAny(path, "[:"): // as most names: nothing to shorten
+		return path
 	}
-	return short
+	return shortNames.Replace(path)
 }
 
 func longName(short string) string {

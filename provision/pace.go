@@ -89,6 +89,7 @@ type gate struct {
 
 type waiter struct {
 	kind Request
+	gate *gate
 	lane Lane
 	open chan struct{} // closed when the waiter may go, or must give up
 	not  *TargetError  // why it must give up
@@ -175,7 +176,7 @@ func (p Pace) pausing(kind Request, until time.Time) Pace {
 // enter waits until a request may begin. It returns an error if that is not before the end.
 func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 	c.mu.Lock()
-	w := &waiter{kind: kind, lane: lane, open: make(chan struct{})}
+	w := &waiter{kind: kind, gate: c.gates[kind], lane: lane, open: make(chan struct{})}
 	at := len(c.waiting)
 	for at > 0 && c.waiting[at-1].lane > lane {
 		at--
@@ -222,9 +223,9 @@ func (c *pacer) close() {
 func (c *pacer) grant() {
 	now := c.now()
 	var look time.Time // when to look again
-	left := c.waiting[:0:0]
+	left := c.waiting[:0] // those who still wait move to the front of the same array
 	for i, w := range c.waiting {
-		g := c.gates[w.kind]
+		g := w.gate
 		begin, may := c.when(g, now)
 		switch {
 		case c.closed || begin.After(c.end):
@@ -237,7 +238,7 @@ func (c *pacer) grant() {
 			left = append(left, w)
 			if c.rate > 0 && begin.Equal(c.next) {
 				left = append(left, c.waiting[i+1:]...)
-				c.waiting = left
+				c.keepWaiting(left)
 				c.wakeAt(now, look)
 				return
 			}
@@ -247,8 +248,14 @@ func (c *pacer) grant() {
 			close(w.open)
 		}
 	}
-	c.waiting = left
+	c.keepWaiting(left)
 	c.wakeAt(now, look)
+}
+
+// keepWaiting shortens the list of those who wait to its first part, and clears the rest of the array.
+func (c *pacer) keepWaiting(left []*waiter) {
+	clear(c.waiting[len(left):])
+	c.waiting = left
 }
 
 // when returns whether a request may begin now, and otherwise when; zero means when another one has

@@ -222,7 +222,7 @@ func (c *pacer) close() {
 // grant lets those begin who may. c.mu is held.
 func (c *pacer) grant() {
 	now := c.now()
-	var look time.Time // when to look again
+	var look time.Time    // when to look again
 	left := c.waiting[:0] // those who still wait move to the front of the same array
 	for i, w := range c.waiting {
 		g := w.gate

@@ -81,3 +81,54 @@ func TestProvisionOnDemand(t *testing.T) {
 	b.get("/d/contoso/audit").wantWords("Provisioned on demand: Sales")
 	b.get(page).press("Provision", url.Values{"object": {"nobody"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("knows nobody with the object id nobody")
 }
+
+// TestWhy asks on a page why a person or group has, or does not have, an account.
+func TestWhy(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	h := o.directory("contoso", "userPrincipalName,displayName,mailNickname,country\nada@contoso.example,Ada Lund,ada,Norway\nbo@contoso.example,Bo Lund,bo,Sweden\n")
+	app := o.app(h, "Acme")
+	tenantURL, token := o.site("acme", site.Full)
+	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
+	all := provision.FlowAdd | provision.FlowUpdate
+	job, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.Off, Scope: provision.AssignedOnly, Actions: &all}, "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := o.operator()
+	ada, err := h.UserByUPN(t.Context(), "ada@contoso.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := acmeProvisioning + "/why?object="
+	b.get(page+ada.ObjectID).wantStatus(http.StatusOK).wantWords("No account", "The next look creates the account", "Provisioning is paused", "Not sent", "directly")
+
+	// From the person's page, from the list and from the log, a link leads here.
+	b.get("/d/contoso/users/" + ada.ObjectID).click("why?").wantWords("In scope?")
+	o.cycle(h, app)
+	b.get(page+ada.ObjectID).wantWords("Has an active account", "The same", "Last exchange").press("Provision now", nil).wantWords("Nothing had to be sent for Ada Lund")
+	b.get(acmeProvisioning + "/logs?object=" + ada.ObjectID).click("Ada Lund").click("Why?").wantWords("Has an active account")
+
+	// The clause of a filter and the value that fails it are named.
+	filter := []provision.FilterGroup{{Name: "Norway", Clauses: []provision.FilterClause{{SourceOperandName: "country", OperatorName: "EQUALS", TargetOperand: provision.FilterOperand{Values: []string{"Norway"}}}}}}
+	mapping, err := job.Schema.UserMapping()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.jobs.SetMapping(t.Context(), key, mapping.Name, provision.MappingEdit{Scope: &filter}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	bo, err := h.UserByUPN(t.Context(), "bo@contoso.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.get(page+bo.ObjectID).wantWords("country EQUALS Norway", "country is “Sweden”", "The next look disables the account")
+
+	group, _, err := h.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": "Sales"}}, "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.get(page+group.ObjectID).wantWords("No group at the application", "Sales", "not assigned to the application", "Members")
+	b.get(page + "nobody").wantStatus(http.StatusNotFound)
+	b.get(page).wantWords("Provision on demand")
+}

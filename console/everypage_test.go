@@ -350,6 +350,7 @@ func (p *pageCollection) ofADirectory() {
 	p.add("a file that is refused", b.upload(at+"/provisioning/schema", "schema.json", `{"synchronizationRules": 1}`, nil)).wantStatus(http.StatusUnprocessableEntity)
 	p.add("provisioned on demand", b.get(at+"/provisioning/on-demand").press("Provision", nil)).wantWords("Determine if user is in scope")
 	p.add("no group is found on demand", b.get(at+"/provisioning/on-demand?kind=groups&search=nothing"))
+	p.add("why", b.get(at+"/provisioning/on-demand").click("Why?")).wantWords("In scope?")
 	p.addHarm(o, b, at, key)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)

@@ -16,6 +16,9 @@ const (
 	// members of a group.
 	MaxOnDemand = 500
 	demandPoll  = 100 * time.Millisecond // how often OnDemand looks whether a server has done the work
+	// judgingPolls is how many times OnDemand looks again while a server's guard counts the cause that an
+	// object belongs to. That takes a moment, and then the object is worked on, or is on hold.
+	judgingPolls = 50
 )
 
 // DemandResult says what became of one object that was provisioned on demand.
@@ -206,13 +209,13 @@ func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Eve
 	}
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
-	for {
+	for polls := 0; ; polls++ {
 		err := r.e.workOnDemand(ctx, r.job.Key, d.owner)
 		var other *HeldError
 		if err != nil && !errors.As(err, &other) {
 			return err
 		}
-		if open, err := r.stillDemanded(ctx, ids); err != nil || !open {
+		if open, err := r.stillDemanded(ctx, ids, other != nil && polls < judgingPolls); err != nil || !open {
 			return err
 		}
 		select {
@@ -247,15 +250,17 @@ func (d *demand) sendReferences(ctx context.Context) error {
 	return d.send(ctx, again, nil)
 }
 
-// stillDemanded reports whether an object is on the list that could be worked on now.
-func (r *run) stillDemanded(ctx context.Context, ids []string) (bool, error) {
+// stillDemanded reports whether an object is on the list that could be worked on now. With judging, an
+// object whose cause is being counted is one.
+func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bool, error) {
 	rows, err := r.e.Store.Demanded(ctx, r.job.Key, ids)
 	if err != nil {
 		return false, err
 	}
 	now := r.e.Now()
 	for _, row := range rows {
-		if row.Why == ByDemand && row.Verdict == Ready && !row.NotBefore.After(now) {
+		counted := row.Verdict == Judging || row.Verdict == Late
+		if row.Why == ByDemand && (row.Verdict == Ready || judging && counted) && !row.NotBefore.After(now) {
 			return true, nil
 		}
 	}
@@ -334,18 +339,24 @@ func (e *Engine) DemandResult(ctx context.Context, k Key, id string, since time.
 	if err != nil || len(rows) == 0 {
 		return result, err
 	}
-	row := rows[0]
-	switch row.Verdict {
-	case OnHold:
-		result.Waits = "The operation is on hold. Approve or reject its cause first."
-	case Rejected:
-		result.Waits = "The operation was rejected. The account stays as it is until the person changes."
-	case Judging, Late:
-		result.Waits = JudgedReason
-	default:
-		result.Waits, result.Until = cmp.Or(row.Reason, inLine), row.NotBefore
+	result.Waits = rows[0].waits()
+	if rows[0].Verdict == Ready {
+		result.Until = rows[0].NotBefore
 	}
 	return result, nil
+}
+
+// waits says why the object has to wait.
+func (d Demanded) waits() string {
+	switch d.Verdict {
+	case OnHold:
+		return "The operation is on hold. Approve or reject its cause first."
+	case Rejected:
+		return "The operation was rejected. The account stays as it is until the person changes."
+	case Judging, Late:
+		return JudgedReason
+	}
+	return cmp.Or(d.Reason, inLine)
 }
 
 // initiator names who had an object worked on, for the log.

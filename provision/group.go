@@ -140,7 +140,12 @@ func (r *run) readGroup(ctx context.Context, id string) (*Object, error) {
 	if r.groups == nil {
 		return nil, nil
 	}
-	o, err := r.groups.source.GroupObject(ctx, r.job.Key.App, id)
+	return readGroupFrom(ctx, r.groups.source, r.job.Key.App, id)
+}
+
+// readGroupFrom reads one group, or returns nil if the source does not have it.
+func readGroupFrom(ctx context.Context, source GroupSource, app, id string) (*Object, error) {
+	o, err := source.GroupObject(ctx, app, id)
 	switch {
 	case errors.Is(err, refusal.NotFound):
 		return nil, nil

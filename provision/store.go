@@ -98,6 +98,10 @@ type Store interface {
 
 	// Memberships returns what is to be done about the memberships of a group, at most limit of them.
 	Memberships(ctx context.Context, k Key, group string, limit int) (MembersWork, error)
+	// MembershipsOf returns what is remembered of the memberships of a person, ordered by group.
+	MembershipsOf(ctx context.Context, k Key, member string) ([]RememberedMembership, error)
+	// CountMembers counts the memberships of a group.
+	CountMembers(ctx context.Context, k Key, group string) (ExplainedMembers, error)
 	// RecordReadMembers puts members of a group on its list: those of a page, and whoever is
 	// remembered between after and upTo and is not on the page. An empty upTo is the end.
 	RecordReadMembers(ctx context.Context, f Fence, group, after, upTo string, members []string) error

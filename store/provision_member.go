@@ -214,6 +214,36 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 	return w, err
 }
 
+// MembershipsOf returns what is remembered of the memberships of a person, ordered by group.
+func (s Provisioning) MembershipsOf(ctx context.Context, k provision.Key, member string) (all []provision.RememberedMembership, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		all, err = collect(ctx, tx, scanRemembered, `
+			select group_id, has <> '', turn <> done, verdict, refused
+			from job_member
+			where directory = $1 and app = $2 and member = $3
+			order by group_id`, string(k.Directory), k.App, member)
+		return err
+	})
+	return all, err
+}
+
+func scanRemembered(row scanner) (m provision.RememberedMembership, err error) {
+	err = row.Scan(&m.Group, &m.Sent, &m.Open, &m.Verdict, &m.Refused)
+	return m, err
+}
+
+// CountMembers counts the memberships of a group that are acknowledged, that are to be sent and that
+// the target refused.
+func (s Provisioning) CountMembers(ctx context.Context, k provision.Key, group string) (n provision.ExplainedMembers, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select count(case when has <> '' then 1 end), count(case when turn <> done then 1 end), count(case when turn <> done and refused <> '' then 1 end)
+			from job_member
+			where directory = $1 and app = $2 and group_id = $3`, string(k.Directory), k.App, group).Scan(&n.Sent, &n.Waiting, &n.Refused)
+	})
+	return n, err
+}
+
 func scanMembership(row scanner) (provision.Membership, error) {
 	var m provision.Membership
 	var target, state, kind, name sql.NullString

@@ -320,7 +320,7 @@ func (c *command) evaluate(text string, e *expr.Expr, env expr.Env, f exprFlags)
 	}
 	v, steps, err := e.Trace(env)
 	if c.json {
-		if printErr := c.print(map[string]any{"value": plainValue(v), "trace": stepJSON(steps)}, nil); printErr != nil {
+		if printErr := c.print(map[string]any{"value": v.Plain(), "trace": steps}, nil); printErr != nil {
 			return printErr
 		}
 	} else {
@@ -384,28 +384,6 @@ func shorten(s string, most int) string {
 	return s
 }
 
-func stepJSON(s *expr.Step) map[string]any {
-	out := map[string]any{"expression": s.Expression, "line": s.Line, "column": s.Column}
-	switch {
-	case s.Skipped:
-		out["skipped"] = true
-	case s.Err != nil:
-		out["error"] = s.Err.Error()
-	case s.Redacted():
-		out["value"] = "[Redact]"
-	default:
-		out["value"] = plainValue(s.Value)
-	}
-	if len(s.Steps) > 0 {
-		steps := make([]map[string]any, len(s.Steps))
-		for i, child := range s.Steps {
-			steps[i] = stepJSON(child)
-		}
-		out["steps"] = steps
-	}
-	return out
-}
-
 // evaluateSample prints what each person gets, and how many get nothing or fail.
 func (c *command) evaluateSample(ctx context.Context, e *expr.Expr, people []directory.User, read readAttributes, f exprFlags) error {
 	type result struct {
@@ -421,7 +399,7 @@ func (c *command) evaluateSample(ctx context.Context, e *expr.Expr, people []dir
 			return err
 		}
 		v, err := e.Eval(c.exprEnv(f, attribute))
-		results[i] = result{User: u.UPN(), Value: plainValue(v)}
+		results[i] = result{User: u.UPN(), Value: v.Plain()}
 		lines[i] = []string{u.UPN(), formatResult(v, false)}
 		switch {
 		case err != nil:
@@ -483,23 +461,12 @@ func excerpt(line string, column int) (shown string, before int) {
 	return prefix + string(runes[from:to]) + suffix, len([]rune(prefix)) + at - from
 }
 
-// plainValue returns a value for programs: a string, a list of strings or nil.
-func plainValue(v expr.Value) any {
-	switch {
-	case v.IsNull() || v.IsNoFlow():
-		return nil
-	case v.Kind() == expr.KindList:
-		return v.Strings()
-	}
-	return v.Text()
-}
-
 // printValue prints a value for people, or with --json a string, a list of strings or null.
 func (c *command) printValue(v expr.Value) error {
 	if c.json {
 		enc := json.NewEncoder(jsonWriter{c.stdout})
 		enc.SetEscapeHTML(false)
-		return enc.Encode(plainValue(v))
+		return enc.Encode(v.Plain())
 	}
 	switch {
 	case v.IsNoFlow():

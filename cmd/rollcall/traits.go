@@ -79,7 +79,7 @@ func traitOf(path string) (trait, bool) {
 		return sharedTrait(writes, "json"), true
 	case "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand":
 		return sharedTrait(writes, append(targets, "json")...), true
-	case "provision test", "provision plan":
+	case "provision test", "provision plan", "provision why":
 		return sharedTrait(reads, append(targets, "json")...), true
 	case "backup":
 		return sharedTrait(reads, "json"), true

@@ -33,6 +33,7 @@ type assignRow struct {
 	ID, Name, URL, About, Detail string
 	Badge                        console.Badge
 	Role                         string
+	Why                          string // address of the page that explains the account
 }
 
 // kindOfList reads which list an address or a form is about.

@@ -24,7 +24,7 @@ type demandPage struct {
 // demandedObject is what became of one person or group.
 type demandedObject struct {
 	Name, ID, URL string
-	Again         bool // the object can be provisioned again
+	Why           string // address of the page that explains the object
 	Notice        console.Notice
 	Entries       []demandedEntry
 	Members       string // address of the logs of the members; empty for a person
@@ -56,6 +56,9 @@ func (p *Pages) viewOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	if err := p.listAssignments(r, v, &pg.assignmentsPage, directory.UserQuery{}, directory.GroupQuery{}); err != nil {
 		return err
+	}
+	for i := range pg.Rows {
+		pg.Rows[i].Why = whyURL(v.url(""), pg.Rows[i].ID)
 	}
 	pg.setTabs(-1, -1)
 	pg.Empty = console.EmptyState{Icon: "user-round", Title: "This directory is empty", Text: "There is nobody to provision yet.", Action: &console.Action{Text: "Users", URL: v.directoryVisit.url("users")}}
@@ -109,9 +112,9 @@ func (p *Pages) demanded(r *http.Request, v *appVisit) (*demandedObject, error) 
 	if err != nil {
 		return nil, err
 	}
-	result := &demandedObject{Name: found.Name, ID: id, URL: v.directoryVisit.url("users/" + url.PathEscape(id))}
+	result := &demandedObject{Name: found.Name, ID: id, Why: whyURL(v.url(""), id), URL: v.objectURL(provision.UserKind, id)}
 	if kindOfList(form.Get("kind")) == "groups" {
-		result.URL = v.directoryVisit.url("groups/" + url.PathEscape(id))
+		result.URL = v.objectURL(provision.GroupKind, id)
 		result.Members = v.url("/provisioning/logs")
 	}
 	result.Notice = demandNotice(found)

@@ -53,6 +53,7 @@ type groupInput struct {
 // assignmentLink is an assignment on the page of a user or group.
 type assignmentLink struct {
 	Name, URL, Role, Through, ThroughURL string
+	Why                                  string // address of the page that explains the account there
 }
 
 type groupLink struct{ Name, URL string }
@@ -251,6 +252,7 @@ func (v *directoryVisit) assignmentLinks(ctx context.Context, objectID string) (
 	var links []assignmentLink
 	for _, a := range all {
 		l := assignmentLink{Name: a.Application.Name, URL: v.appURL(a.Application)}
+		l.Why = whyURL(l.URL, objectID)
 		if a.Role.ID != directory.DefaultAccess.ID {
 			l.Role = a.Role.DisplayName
 		}

@@ -289,7 +289,8 @@ type logEntryPage struct {
 	Steps    []logStep
 	Modified []plannedChange
 	Summary  []console.Fact
-	User     string // page of the user
+	User     string // page of the user or group
+	Why      string // page that explains the user's or group's account
 	Same     string // logs of the same user
 	Cycle    string // logs of the same cycle
 }
@@ -318,7 +319,7 @@ func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit
 	pg.StatusLine = console.AsSentence(entryText(e))
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: "Provisioning logs", URL: v.url("/provisioning/logs")})
 	if e.SourceIdentity.ID != "" {
-		pg.User = v.directoryVisit.url("users/" + url.PathEscape(e.SourceIdentity.ID))
+		pg.User, pg.Why = v.objectURL(provision.ObjectKind(e.SourceIdentity.Type), e.SourceIdentity.ID), whyURL(v.url(""), e.SourceIdentity.ID)
 		pg.Same = logsURL(v.url("/provisioning/logs"), provision.LogQuery{ObjectID: e.SourceIdentity.ID}, "")
 	}
 	if e.CycleID != "" {

@@ -170,6 +170,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/schema", Access: console.Administrator, Handle: p.ofApp(p.importSchema), MaxBody: 2 * maxSchemaFile},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/on-demand", Access: console.Administrator, Handle: p.ofApp(p.showOnDemand)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/on-demand", Access: console.Administrator, Handle: p.ofApp(p.provisionOnDemand)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/why", Access: console.Administrator, Handle: p.ofApp(p.showWhy)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.showPlan)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.makePlan)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.ofApp(p.showLogs)},

@@ -56,6 +56,22 @@ func (d Directory) GroupsOf(ctx context.Context, member string) ([]string, error
 	return d.handle.GroupsOf(ctx, member)
 }
 
+// AssignedThrough returns how an object is assigned to an application: "" for a direct assignment, and
+// the name of each assigned group that a person is a direct member of.
+func (d Directory) AssignedThrough(ctx context.Context, app, objectID string) ([]string, error) {
+	all, err := d.handle.AssignmentsOf(ctx, objectID)
+	if err != nil {
+		return nil, err
+	}
+	var through []string
+	for _, a := range all {
+		if a.Application.ID == app {
+			through = append(through, a.Through.DisplayName())
+		}
+	}
+	return through, nil
+}
+
 // GroupChanges returns the groups that have changed after a position, or whose assignment to app
 // has changed, and all changes of direct memberships. It returns provision.ErrBehind if the
 // directory no longer keeps all changes since then.

@@ -1,5 +1,7 @@
 package expr
 
+import "encoding/json"
+
 // redactedText replaces a value that went through Redact in logs and traces.
 const redactedText = "[Redact]"
 
@@ -15,6 +17,38 @@ type Step struct {
 
 // Redacted reports whether the value must not be shown: it came through Redact.
 func (s *Step) Redacted() bool { return s.Value.redacted }
+
+// MarshalJSON writes the step and those inside it. Its value is a string, a list of strings or null. A
+// step without one has "skipped" or "error" instead.
+func (s *Step) MarshalJSON() ([]byte, error) {
+	out := map[string]any{"expression": s.Expression, "line": s.Line, "column": s.Column}
+	switch {
+	case s.Skipped:
+		out["skipped"] = true
+	case s.Err != nil:
+		out["error"] = s.Err.Error()
+	case s.Redacted():
+		out["value"] = redactedText
+	default:
+		out["value"] = s.Value.Plain()
+	}
+	if len(s.Steps) > 0 {
+		out["steps"] = s.Steps
+	}
+	return json.Marshal(out)
+}
+
+// Plain returns the value for JSON: a string, a list of strings, or nil if nothing flows or the value
+// is null.
+func (v Value) Plain() any {
+	switch {
+	case v.IsNull() || v.IsNoFlow():
+		return nil
+	case v.Kind() == KindList:
+		return v.Strings()
+	}
+	return v.Text()
+}
 
 // Trace is like Eval and also returns the value of each part. The steps form the same tree as the
 // expression: every written argument is a step, whether it was evaluated or not.

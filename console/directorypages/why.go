@@ -1,0 +1,167 @@
+package directorypages
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// whyPage is the data of the view "why": why a person or group has, or does not have, an account.
+type whyPage struct {
+	console.Page
+	provision.Explanation
+	Sum        console.Notice
+	Notices    []console.Notice
+	Attributes []whyAttribute
+	Groups     []whyGroup
+	LastURL    string // address of the newest log entry
+	LastBadge  console.Badge
+	LastText   string
+	Open       string // address of the person or group
+	Logs       string // address of the log entries about the person or group
+	OnDemand   string // where to provision the person or group now
+	ListKind   string // "groups" for a group
+}
+
+// whyAttribute is one row of the mapping on the page.
+type whyAttribute struct {
+	provision.ExplainedAttribute
+	Badge         console.Badge
+	Value, Stored string // what the mapping yields and what the account has; "" if nothing
+	Steps         *traceStep
+}
+
+// whyGroup is one membership on the page.
+type whyGroup struct {
+	provision.ExplainedMembership
+	URL   string
+	Badge console.Badge
+}
+
+// showWhy explains one person or group, named by the object id in the address.
+func (p *Pages) showWhy(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	id := strings.TrimSpace(r.URL.Query().Get("object"))
+	if id == "" {
+		return p.Console.Redirect(w, r, v.url("/provisioning/on-demand"), console.Notice{})
+	}
+	found, err := p.Engine.Explain(r.Context(), v.key(), id)
+	var input *provision.InputError
+	if errors.As(err, &input) {
+		return &console.PageError{
+			Status: http.StatusNotFound, Title: "Nobody has this object id", Text: "Neither the directory nor a linked account knows " + id + ".",
+			Action: &console.Action{Text: "Provision on demand", URL: v.url("/provisioning/on-demand")},
+		}
+	}
+	if err != nil {
+		return p.handleJobError(w, r, v, err)
+	}
+	pg := whyPage{Page: v.page, Explanation: found, Logs: v.url("/provisioning/logs?" + url.Values{"object": {id}}.Encode()), OnDemand: v.url("/provisioning/on-demand")}
+	pg.Title = found.Name
+	pg.Lead = "Why " + found.Name + " has, or does not have, an account at " + v.App.Name + ". Looking changes nothing."
+	pg.Crumbs = v.crumbs(console.Crumb{Text: found.Name}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	pg.Open = v.objectURL(found.Kind, id)
+	if found.Kind == provision.GroupKind {
+		pg.ListKind = "groups"
+	}
+	pg.fill(v)
+	return p.show(w, r, http.StatusOK, "why", pg)
+}
+
+// fill prepares the parts of the page from the explanation.
+func (pg *whyPage) fill(v *appVisit) {
+	pg.Sum = console.Notice{Tone: whyTone(pg.Explanation), Title: whyTitle(pg.Explanation), Text: pg.Answer}
+	for _, note := range pg.Notes {
+		pg.Notices = append(pg.Notices, console.Notice{Tone: console.ToneWarning, Text: note})
+	}
+	for _, a := range pg.Explanation.Attributes {
+		one := whyAttribute{ExplainedAttribute: a, Badge: attributeBadge(a.State), Value: strings.Join(a.Values, ", "), Stored: strings.Join(a.Account, ", ")}
+		if a.Trace != nil {
+			one.Steps = traceOf(a.Trace)
+		}
+		pg.Attributes = append(pg.Attributes, one)
+	}
+	for _, m := range pg.Memberships {
+		badge := console.Badge{Tone: console.ToneQuiet, Text: "Not there"}
+		if m.Sent {
+			badge = console.Badge{Tone: console.ToneGood, Text: "There"}
+		}
+		pg.Groups = append(pg.Groups, whyGroup{ExplainedMembership: m, Badge: badge, URL: v.objectURL(provision.GroupKind, m.Group)})
+	}
+	if last := pg.Last; last != nil {
+		pg.LastURL = v.url("/provisioning/logs/" + url.PathEscape(last.ID))
+		pg.LastBadge, pg.LastText = actionBadge(last.Action, last.Status.Status), entryText(*last)
+	}
+}
+
+// whyTitle says in a few words whether there is an account.
+func whyTitle(x provision.Explanation) string {
+	noun := "account"
+	if x.Kind == provision.GroupKind {
+		noun = "group at the application"
+	}
+	switch {
+	case x.Account == nil:
+		return "No " + noun
+	case x.Account.State == provision.Active:
+		return "Has an active " + noun
+	case x.Account.State == provision.Disabled:
+		return "Has a disabled " + noun
+	case x.Account.State == provision.Released:
+		return "Has the " + noun + ", which is not kept in step"
+	case x.Account.State == provision.Held:
+		return "Has the " + noun + ", which the application keeps blocked"
+	}
+	return "Has lost the " + noun
+}
+
+// whyTone is good if the account is as the person's scope says, and a problem if the mapping or the
+// application fails.
+func whyTone(x provision.Explanation) console.Tone {
+	active := x.Account != nil && x.Account.State == provision.Active
+	switch {
+	case x.Planned != nil && x.Planned.Result == provision.Failure:
+		return console.ToneProblem
+	case active && x.InScope:
+		return console.ToneGood
+	case active != x.InScope:
+		return console.ToneWarning
+	}
+	return console.ToneInfo
+}
+
+// attributeBadge shows how what the mapping yields compares with the account.
+func attributeBadge(s provision.AttributeState) console.Badge {
+	switch s {
+	case provision.AttributeSame:
+		return console.Badge{Tone: console.ToneGood, Text: "The same"}
+	case provision.AttributeDiffers:
+		return console.Badge{Tone: console.ToneWarning, Text: "Differs", Hint: "The next look sends the value."}
+	case provision.AttributeRefused:
+		return console.Badge{Tone: console.ToneProblem, Text: "Refused", Hint: "The application refused this value when it was last sent."}
+	case provision.AttributeFails:
+		return console.Badge{Tone: console.ToneProblem, Text: "Fails"}
+	case provision.AttributeOnCreate:
+		return console.Badge{Tone: console.ToneQuiet, Text: "Only at creation", Hint: "The value is sent only when the account is created."}
+	case provision.AttributeUnsent:
+		return console.Badge{Tone: console.ToneQuiet, Text: "Not sent", Hint: "There is no account yet."}
+	}
+	return console.Badge{Tone: console.ToneQuiet, Text: "Not known", Hint: "The account's value is not remembered. The next look reads it."}
+}
+
+// whyURL returns the address of the page that explains an object. application is the address of the
+// application.
+func whyURL(application, objectID string) string {
+	return application + "/provisioning/why?" + url.Values{"object": {objectID}}.Encode()
+}
+
+// objectURL returns the address of a user's or group's page.
+func (v *directoryVisit) objectURL(kind provision.ObjectKind, id string) string {
+	if kind == provision.GroupKind {
+		return v.url("groups/" + url.PathEscape(id))
+	}
+	return v.url("users/" + url.PathEscape(id))
+}

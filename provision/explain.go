@@ -1,0 +1,654 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/provision/expr"
+)
+
+// Explanation says why a person or group has, or does not have, what it has at an application.
+type Explanation struct {
+	ObjectID string     `json:"objectId"`
+	Name     string     `json:"displayName"`
+	Kind     ObjectKind `json:"kind"`
+	// Answer says in sentences whether there is an account, why, and what happens next.
+	Answer string `json:"answer"`
+	// Notes say what holds up the whole job, such as a pause; empty if nothing does.
+	Notes []string `json:"notes"`
+	// InScope reports whether the job should keep the account in step. Scope lists the conditions for
+	// that.
+	InScope bool             `json:"inScope"`
+	Scope   []ScopeCondition `json:"scope"`
+	// Account is the account or group at the application that the job remembers; nil if it knows none.
+	Account    *ExplainedAccount    `json:"account"`
+	Attributes []ExplainedAttribute `json:"attributes"`
+	// Planned is what the next look at the object would do; nil if the application cannot be asked.
+	Planned *PlannedObject `json:"planned"`
+	// Waiting lists work on the object that is not done yet.
+	Waiting     []ExplainedWait       `json:"waiting"`
+	Memberships []ExplainedMembership `json:"memberships"` // of a person; at most MaxExplainedGroups
+	Members     *ExplainedMembers     `json:"members"`     // of a group; nil for a person
+	Last        *LogEntry             `json:"last"`        // the newest log entry; nil if there is none
+}
+
+// ScopeCondition is one condition for an object to be in scope.
+type ScopeCondition struct {
+	Condition string `json:"condition"`
+	Holds     bool   `json:"holds"`
+	Detail    string `json:"detail,omitempty"` // what the directory says, such as the attribute's value
+	// Filter is the name of the scoping filter that a clause belongs to; "" if the condition is no
+	// clause. One filter of which all clauses hold is enough.
+	Filter string `json:"filter,omitempty"`
+}
+
+// ExplainedAccount is an account or group at the application, as the job remembers it.
+type ExplainedAccount struct {
+	TargetID string    `json:"targetId"`
+	State    LinkState `json:"state"`
+	Words    string    `json:"words"` // State in a sentence
+	How      string    `json:"how"`   // created, matched or adopted
+	Since    time.Time `json:"since"`
+	// Shown is when the application last showed the account; zero if that was not recorded.
+	Shown time.Time `json:"lastShown,omitzero"`
+}
+
+// AttributeState compares what the mapping yields with what the job remembers of the account.
+type AttributeState string
+
+// States of an attribute.
+const (
+	AttributeSame     AttributeState = "same"      // the account has the value
+	AttributeDiffers  AttributeState = "differs"   // the account has another value
+	AttributeUnknown  AttributeState = "unknown"   // nothing certain is known of the account's value
+	AttributeRefused  AttributeState = "refused"   // the application refused the value
+	AttributeOnCreate AttributeState = "on-create" // the value is sent only when the account is created
+	AttributeFails    AttributeState = "fails"     // the mapping yields no usable value
+	AttributeUnsent   AttributeState = "unsent"    // the job knows no account
+)
+
+// ExplainedAttribute is one row of the mapping for this object.
+type ExplainedAttribute struct {
+	Target  string         `json:"target"`
+	Type    MappingType    `json:"type"`
+	Source  string         `json:"source"`            // the source attribute, constant or expression
+	Values  []string       `json:"values"`            // what the mapping yields; empty if nothing
+	Hidden  bool           `json:"hidden,omitempty"`  // the values are a password or behind Redact, and left out
+	Account []string       `json:"account"`           // what the account has, as far as the job remembers
+	State   AttributeState `json:"state"`             // how the two compare
+	Problem string         `json:"problem,omitempty"` // why the mapping yields no usable value
+	Trace   *expr.Step     `json:"trace,omitempty"`   // how an expression's value was made; nil for other rows
+}
+
+// ExplainedWait is work on an object that is not done yet.
+type ExplainedWait struct {
+	What   string    `json:"what"`   // "the account", "the group" or "the memberships"
+	Failed bool      `json:"failed"` // the last attempt failed; Reason says why
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until,omitzero"` // when it is tried again; zero: at once, or after a decision
+}
+
+// ExplainedMembership is a person's membership of one group.
+type ExplainedMembership struct {
+	Group string `json:"group"` // object id
+	Name  string `json:"displayName"`
+	// Direct reports whether the person is a direct member in the directory.
+	Direct bool `json:"direct"`
+	// Sent reports whether the application has acknowledged the membership.
+	Sent  bool   `json:"sent"`
+	Words string `json:"words"` // why it is there or not, in a sentence
+}
+
+// ExplainedMembers counts the memberships of a group.
+type ExplainedMembers struct {
+	Sent    int `json:"sent"`    // acknowledged by the application
+	Waiting int `json:"waiting"` // to be sent
+	Refused int `json:"refused"` // of Waiting: refused by the application the last time
+}
+
+// RememberedMembership is what a job remembers of one membership of a person.
+type RememberedMembership struct {
+	Group   string
+	Sent    bool    // the target has acknowledged the membership
+	Open    bool    // the membership has changed, and that is not sent yet
+	Verdict Verdict // what the guard says about its removal
+	Refused string  // why the target refused the change the last time; "" if it did not
+}
+
+// MaxExplainedGroups is how many memberships of a person an Explanation lists.
+const MaxExplainedGroups = 100
+
+// AssignmentSource is a Source that knows how objects are assigned to applications.
+type AssignmentSource interface {
+	// AssignedThrough returns how an object is assigned to an application: "" for a direct
+	// assignment, and the name of each assigned group that a person is a direct member of.
+	AssignedThrough(ctx context.Context, app, objectID string) ([]string, error)
+}
+
+// Explain says why a person or group has, or does not have, what it has at the application. It reads
+// the directory, what the job remembers and, if that is not enough to decide, the application. It
+// changes nothing. The error is an *InputError if neither the directory nor the job knows the object.
+func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanation, error) {
+	r, err := e.open(ctx, k, 0)
+	if err != nil {
+		return Explanation{}, err
+	}
+	x := explainer{r: r}
+	unreachable := r.connect()
+	if err := x.read(ctx, objectID); err != nil {
+		return Explanation{}, err
+	}
+	if err := x.evaluate(ctx, unreachable); err != nil {
+		return Explanation{}, err
+	}
+	if err := x.remembered(ctx); err != nil {
+		return Explanation{}, err
+	}
+	x.notes(unreachable)
+	x.out.Answer = x.answer()
+	return x.out, nil
+}
+
+// explainer puts an Explanation together.
+type explainer struct {
+	r      *run
+	known  Pending
+	object *Object // nil if the directory no longer has it
+	w      *work   // the object after import and scoping; nil if the mapping cannot be used
+	out    Explanation
+}
+
+// read reads the object and what the job remembers of it.
+func (x *explainer) read(ctx context.Context, id string) (err error) {
+	if x.known, err = x.r.e.Store.KnownAbout(ctx, x.r.job.Key, id); err != nil {
+		return err
+	}
+	if x.object, err = x.r.reader.read(ctx, id); err != nil {
+		return err
+	}
+	if groups, has := x.r.source.(GroupSource); has && x.object == nil {
+		if x.object, err = readGroupFrom(ctx, groups, x.r.job.Key.App, id); err != nil {
+			return err
+		}
+	}
+	x.out = Explanation{
+		ObjectID: id, Name: id, Kind: UserKind, Notes: []string{}, Scope: []ScopeCondition{}, Attributes: []ExplainedAttribute{},
+		Waiting: []ExplainedWait{}, Memberships: []ExplainedMembership{},
+	}
+	link := x.known.Link
+	switch {
+	case x.object != nil:
+		x.out.Name, x.out.Kind = x.object.Name, x.object.Kind
+	case link != nil:
+		x.out.Name, x.out.Kind = cmp.Or(link.Name, id), cmp.Or(link.Kind, UserKind)
+	default:
+		return &InputError{Field: "Why", Text: fmt.Sprintf("knows nobody with the object id %s: neither the directory nor a linked account has it", id)}
+	}
+	if link != nil {
+		x.out.Account = &ExplainedAccount{TargetID: link.TargetID, State: link.State, Words: x.about(accountWords[link.State]), How: link.How, Since: link.Since, Shown: link.Proved}
+	}
+	return nil
+}
+
+// accountWords are the states of an account in sentences.
+var accountWords = map[LinkState]string{
+	Active:   "The account is active, and the job keeps it in step.",
+	Disabled: "The account is disabled, and the job keeps it in step.",
+	Released: "The account is left as it is, because the person is not in scope any more.",
+	Held:     "The application keeps the account blocked, although it was told that the person may use it.",
+	Missed:   "The application did not find the account the last time. The job looks for it.",
+	Lost:     "The application does not have the account any more. The job looks for it.",
+	Gone:     "The application does not have the account any more. The job looks for it once a day.",
+}
+
+// about returns a sentence as it reads for the kind of object.
+func (x *explainer) about(sentence string) string {
+	if x.out.Kind == GroupKind {
+		return aboutGroups.Replace(sentence)
+	}
+	return sentence
+}
+
+// evaluate takes the object through scope and mapping. Unless the application is unreachable, it also
+// decides what a cycle would do.
+func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
+	p, err := x.pass()
+	if err != nil || p == nil {
+		return err
+	}
+	known := x.known
+	known.Why = ByChange
+	var attributes map[string]any
+	if unreachable != nil {
+		x.w, attributes = p.begin(x.object, known, x.r.e.Now())
+	} else {
+		if x.w, err = p.evaluate(ctx, x.object, known, x.r.e.Now()); err != nil {
+			return err
+		}
+		planned := x.w.planned()
+		x.out.Planned = &planned
+		attributes = x.w.attributes()
+	}
+	x.out.InScope = x.w.entitled()
+	if err := x.scope(ctx, p, attributes); err != nil {
+		return err
+	}
+	if x.object != nil {
+		x.attributes(p.m, attributes)
+	}
+	return nil
+}
+
+// pass returns the pass for the object, or nil if the mapping cannot be used or the job provisions no
+// groups.
+func (x *explainer) pass() (*pass, error) {
+	if x.r.m == nil {
+		m, err := compileMapping(x.r.job.Schema, x.r.e.Attributes)
+		if err != nil {
+			return nil, nil //nolint:nilerr // notes says that the mapping cannot be used
+		}
+		m.now, m.domain = x.r.e.Now, x.r.source.DefaultDomain()
+		x.r.m = m
+	}
+	if x.out.Kind != GroupKind {
+		if x.r.target == nil {
+			return &pass{job: x.r.job, m: x.r.m}, nil
+		}
+		return x.r.pass(), nil
+	}
+	if !x.r.groupsOn() {
+		return nil, nil
+	}
+	return x.r.pass().groups, nil
+}
+
+// scope lists the conditions for the object to be in scope.
+func (x *explainer) scope(ctx context.Context, p *pass, attributes map[string]any) error {
+	add := func(condition string, holds bool, detail string) {
+		x.out.Scope = append(x.out.Scope, ScopeCondition{Condition: condition, Holds: holds, Detail: detail})
+	}
+	if x.object == nil {
+		add("In the directory", false, "deleted permanently")
+		return nil
+	}
+	switch {
+	case !x.object.Deleted.IsZero():
+		add("Active in the directory", false, "deleted on "+x.object.Deleted.UTC().Format("2006-01-02 15:04 UTC"))
+	case !x.object.Enabled:
+		add("Active in the directory", false, "blocked from sign-in")
+	default:
+		add("Active in the directory", true, "")
+	}
+	if p.job.Scope == Everyone {
+		add("Assigned to the application", true, "not needed: the scope is “Sync all users and groups”")
+	} else if err := x.assigned(ctx, add); err != nil {
+		return err
+	}
+	if p.m.filter == nil {
+		return nil
+	}
+	for _, g := range p.m.filter.groups {
+		for _, c := range g.clauses {
+			holds, err := c.test(attributes[c.SourceOperandName])
+			detail := c.SourceOperandName + " is " + quotedOrEmpty(text(attributes[c.SourceOperandName]))
+			if err != nil {
+				detail = err.Error()
+			}
+			x.out.Scope = append(x.out.Scope, ScopeCondition{Condition: c.Words(), Holds: holds, Detail: detail, Filter: g.name})
+		}
+	}
+	return nil
+}
+
+func quotedOrEmpty(value string) string {
+	if value == "" {
+		return "empty"
+	}
+	return "“" + value + "”"
+}
+
+// assigned adds whether the object is assigned, and through what.
+func (x *explainer) assigned(ctx context.Context, add func(condition string, holds bool, detail string)) error {
+	detail := "neither directly nor through a group"
+	if x.out.Kind == GroupKind {
+		detail = "" // only a direct assignment counts for a group
+	}
+	if x.object.Assigned {
+		detail = ""
+		if source, knows := x.r.source.(AssignmentSource); knows {
+			through, err := source.AssignedThrough(ctx, x.r.job.Key.App, x.object.ID)
+			if err != nil {
+				return fmt.Errorf("read the assignments: %w", err)
+			}
+			detail = assignedWords(through)
+		}
+	}
+	add("Assigned to the application", x.object.Assigned, detail)
+	return nil
+}
+
+// assignedWords says through what an object is assigned.
+func assignedWords(through []string) string {
+	var words []string
+	for _, group := range through {
+		if group == "" {
+			words = append(words, "directly")
+		} else {
+			words = append(words, "through the group “"+group+"”")
+		}
+	}
+	return strings.Join(words, " and ")
+}
+
+// attributes lists what the mapping yields, beside what the account has.
+func (x *explainer) attributes(m *mapping, attributes map[string]any) {
+	env := m.env(attributes)
+	for i := range m.rows {
+		r := &m.rows[i]
+		if r.Type == TypeReference && x.out.Kind == GroupKind {
+			continue // memberships are listed by themselves
+		}
+		edit := x.r.job.Schema.Row(m.object, &m.object.AttributeMappings[r.Row-1])
+		a := ExplainedAttribute{Target: r.Target, Type: edit.Type, Source: edit.Source, Values: []string{}, Account: []string{}, Hidden: m.hides(r.Target)}
+		x.compare(&a, r, env)
+		if edit.Type == ExpressionMapping && !r.Expr.Draws() {
+			_, a.Trace, _ = r.Expr.Trace(env) //nolint:errcheck // compare tells the error
+		}
+		x.out.Attributes = append(x.out.Attributes, a)
+	}
+}
+
+// compare fills in the values of a row and how they compare with the account.
+func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
+	link := x.known.Link
+	var written Written
+	known := false
+	if link != nil {
+		written, known = link.Wrote.known(r.Target)
+	}
+	if !a.Hidden {
+		a.Account = texts(written.value())
+	}
+	if r.Expr != nil && r.Expr.Draws() {
+		a.State, a.Problem = AttributeOnCreate, "The value is drawn when the account is created."
+		return
+	}
+	want, flows, problem := r.evaluate(env, link == nil)
+	switch {
+	case problem != nil:
+		a.State, a.Problem = AttributeFails, problem.Text
+		return
+	case !a.Hidden:
+		a.Values = texts(want)
+	}
+	switch {
+	case link == nil:
+		a.State = AttributeUnsent
+	case link.Wrote.refused(Change{Path: r.Target, New: want}):
+		a.State = AttributeRefused
+	case r.FlowType == FlowObjectAddOnly:
+		a.State = AttributeOnCreate
+	case r.Type == TypeReference: // the account has the id that the application gave the other person
+		a.State = AttributeUnknown
+		if link.Refers != "" && link.Refers == text(want) || link.Refers == "" && want == nil {
+			a.State = AttributeSame
+		}
+	case !known:
+		a.State = AttributeUnknown
+	case !flows || want == nil && !r.clears() || r.agrees(written.value(), want):
+		a.State = AttributeSame
+	default:
+		a.State = AttributeDiffers
+	}
+}
+
+// texts returns a value as a list of texts.
+func texts(v any) []string {
+	out := []string{}
+	if list, several := v.([]any); several {
+		for _, item := range list {
+			out = append(out, text(item))
+		}
+		return out
+	}
+	if v != nil && !isHashed(v) {
+		out = append(out, text(v))
+	}
+	return out
+}
+
+// remembered adds what waits, the memberships and the newest log entry.
+func (x *explainer) remembered(ctx context.Context) error {
+	store, k, id := x.r.e.Store, x.r.job.Key, x.out.ObjectID
+	rows, err := store.Demanded(ctx, k, []string{id, MembersOf(id)})
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		wait := ExplainedWait{What: x.about("the account"), Until: row.NotBefore}
+		if _, members := groupOf(row.ObjectID); members {
+			wait.What = "the memberships"
+		} else if x.out.Kind == GroupKind {
+			wait.What = "the group"
+		}
+		if wait.Reason = row.waits(); row.Verdict != Ready {
+			wait.Until = time.Time{}
+		}
+		x.out.Waiting = append(x.out.Waiting, wait)
+	}
+	if escrow := x.known.Escrow; escrow != nil && len(rows) == 0 {
+		x.out.Waiting = append(x.out.Waiting, ExplainedWait{What: x.about("the account"), Failed: true, Reason: escrow.Reason, Until: escrow.Next})
+	}
+	entries, _, err := store.Logs(ctx, k, LogQuery{ObjectID: id, Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		x.out.Last = &entries[0]
+	}
+	if x.out.Kind == GroupKind {
+		members, err := store.CountMembers(ctx, k, id)
+		x.out.Members = &members
+		return err
+	}
+	return x.memberships(ctx)
+}
+
+// memberships lists the groups that the person is a member of, in the directory or at the
+// application.
+func (x *explainer) memberships(ctx context.Context) error {
+	source, has := x.r.source.(GroupSource)
+	if !has {
+		return nil
+	}
+	direct, err := source.GroupsOf(ctx, x.out.ObjectID)
+	if err != nil {
+		return fmt.Errorf("read the groups of %s: %w", x.out.Name, err)
+	}
+	known, err := x.r.e.Store.MembershipsOf(ctx, x.r.job.Key, x.out.ObjectID)
+	if err != nil {
+		return err
+	}
+	ids := slices.Clone(direct)
+	for _, m := range known {
+		if !slices.Contains(ids, m.Group) {
+			ids = append(ids, m.Group)
+		}
+	}
+	for _, id := range ids[:min(len(ids), MaxExplainedGroups)] {
+		m := ExplainedMembership{Group: id, Name: id, Direct: slices.Contains(direct, id)}
+		group, err := readGroupFrom(ctx, source, x.r.job.Key.App, id)
+		if err != nil {
+			return err
+		}
+		if group != nil {
+			m.Name = group.Name
+		}
+		of := RememberedMembership{Group: id}
+		if i := slices.IndexFunc(known, func(one RememberedMembership) bool { return one.Group == id }); i >= 0 {
+			of = known[i]
+		}
+		m.Sent, m.Words = of.Sent, x.membershipWords(group, of, m.Direct)
+		if m.Direct || of.Sent || of.Open {
+			x.out.Memberships = append(x.out.Memberships, m)
+		}
+	}
+	return nil
+}
+
+// membershipWords says why a membership is at the application, or why not.
+func (x *explainer) membershipWords(group *Object, of RememberedMembership, direct bool) string {
+	account := x.known.Link
+	switch {
+	case of.Verdict == OnHold:
+		return "The application has it. Its removal is on hold: approve or reject its cause."
+	case of.Verdict == Rejected:
+		return "The application has it. Its removal was rejected, so it stays until the membership changes again."
+	case of.Refused != "":
+		return "The application refused the change: " + of.Refused
+	case of.Open && direct:
+		return "It is on the work list and will be sent."
+	case of.Open:
+		return "The person is not a member any more; the removal is on the work list."
+	case of.Sent:
+		return "The application has it."
+	case !x.r.groupsOn():
+		return "Groups are not provisioned to this application."
+	case group == nil || !x.r.groups.entitles(group, x.r.job.Scope):
+		return "The group is not in scope: it is not assigned to the application, is deleted, or does not pass the scoping filters of groups."
+	case account == nil || account.standing() == "":
+		return "The person has no account in scope, and only such people are members there."
+	}
+	return "The group is in scope, and the membership has not been looked at yet."
+}
+
+// notes says what holds up the whole job.
+func (x *explainer) notes(unreachable error) {
+	note := func(text string) { x.out.Notes = append(x.out.Notes, text) }
+	job, state, now := x.r.job, x.r.state, x.r.e.Now()
+	switch {
+	case job.Mode != Automatic:
+		note("Provisioning is not set up for this application: the Provisioning Mode is Manual, so nothing is sent.")
+		return
+	case job.Status == Off:
+		note("Provisioning is paused, so nothing is sent until it is started.")
+	case state.Quarantine != nil:
+		note("Provisioning is in quarantine since " + state.Quarantine.Since.UTC().Format("2006-01-02 15:04 UTC") + ": " + state.Quarantine.Message)
+	case now.Before(state.Cooldown):
+		note("The application asked for a pause until " + state.Cooldown.UTC().Format("2006-01-02 15:04:05 UTC") + ".")
+	}
+	if unreachable != nil {
+		note(asTargetError(unreachable).Detail)
+	}
+	if x.out.Kind == GroupKind && !x.r.groupsOn() && unreachable == nil {
+		note(cmp.Or(state.Groups.Off, "The mapping of groups is switched off, so no groups are provisioned."))
+	}
+}
+
+// answer sums up: whether there is an account, why, and what happens next.
+func (x *explainer) answer() string {
+	var sentences []string
+	say := func(sentence string) { sentences = append(sentences, x.about(sentence)) }
+	link := x.known.Link
+	switch {
+	case link == nil:
+		say(x.out.Name + " has no account through this job.")
+	case link.missing():
+		say(x.out.Name + " had the account " + link.TargetID + ". " + accountWords[link.State])
+	default:
+		say(x.out.Name + " has the account " + link.TargetID + ". " + accountWords[link.State])
+	}
+	if x.w != nil {
+		say(x.whyInScope())
+	}
+	if p := x.out.Planned; p != nil {
+		say(plannedWords(*p))
+	}
+	for _, wait := range x.out.Waiting {
+		switch {
+		case wait.Failed:
+			say("The last attempt failed: " + asSentence(wait.Reason))
+		case wait.Reason != inLine:
+			say("Waiting: " + asSentence(wait.Reason))
+		}
+	}
+	return strings.Join(sentences, " ")
+}
+
+// whyInScope says why the object is in scope, or which conditions fail.
+func (x *explainer) whyInScope() string {
+	if x.out.InScope {
+		return "The person is in scope."
+	}
+	var failing []string
+	filters := false
+	for _, c := range x.out.Scope {
+		if c.Filter != "" {
+			filters = true
+			continue
+		}
+		if !c.Holds {
+			failing = append(failing, conditionFails(c))
+		}
+	}
+	if filters && !x.w.admitted {
+		failing = append(failing, "no scoping filter lets the person through ("+x.failingClauses()+")")
+	}
+	return "The person is not in scope: " + strings.Join(failing, "; ") + "."
+}
+
+// conditionFails says in words that a condition does not hold.
+func conditionFails(c ScopeCondition) string {
+	words := "not " + strings.ToLower(c.Condition[:1]) + c.Condition[1:]
+	if c.Detail != "" {
+		words += " (" + c.Detail + ")"
+	}
+	return words
+}
+
+// failingClauses names the clauses that do not hold.
+func (x *explainer) failingClauses() string {
+	var clauses []string
+	for _, c := range x.out.Scope {
+		if c.Filter != "" && !c.Holds {
+			clauses = append(clauses, c.Condition+", but "+c.Detail)
+		}
+	}
+	return strings.Join(clauses, "; ")
+}
+
+// plannedWords says what the next look at an object would do.
+func plannedWords(p PlannedObject) string {
+	switch {
+	case p.Result == Failure:
+		return "The next attempt would fail: " + asSentence(p.Reason) + " " + p.Advice
+	case p.Result == Skipped && p.Reason != "":
+		return "Nothing would be sent: " + asSentence(p.Reason) + " " + p.Advice
+	case p.Result == Skipped:
+		return "Nothing would be sent."
+	}
+	changes := strings.ToLower(countOf(len(p.Changes), "attribute", "attributes"))
+	switch p.Action {
+	case Create:
+		return "The next look creates the account."
+	case Update:
+		return "The next look updates " + changes + " of the account."
+	case Disable:
+		return "The next look disables the account."
+	case Delete:
+		return "The next look deletes the account."
+	}
+	return "Nothing has to be sent."
+}
+
+// asSentence returns a string with a full stop at its end.
+func asSentence(text string) string {
+	if text == "" || strings.HasSuffix(text, ".") {
+		return text
+	}
+	return text + "."
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -226,6 +227,13 @@ func TestSwapOfNames(t *testing.T) {
 	})
 }
 
+// firstKey returns the first matching value of the account that a person is linked to.
+func firstKey(w *world, id string) string {
+	w.t.Helper()
+	l := w.link(id)
+	return l.FirstKey()
+}
+
 // crashing is a store that is gone from a moment on.
 type crashing struct {
 	provision.Store
@@ -337,6 +345,38 @@ func TestRehire(t *testing.T) {
 		w.wantNames("in one cycle", map[string]string{"u1": "ada@contoso.com", "u2": "bob.byte@contoso.com", "u3": "bob@contoso.com"})
 		if report.Failed != 0 || refusals.Load() != 0 {
 			t.Errorf("report %+v, %d refusals", report, refusals.Load())
+		}
+	})
+	t.Run("a_search_that_was_answered_before_the_other_one_was_renamed", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		w.people.put("p0", person("bob@contoso.com", "Bob", "Newman"))
+		w.people.set("p2", "userPrincipalName", "bob.byte@contoso.com")
+		var late atomic.Int32
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodGet || !strings.Contains(r.URL.Query().Get("filter"), `"bob@contoso.com"`) || late.Add(1) > 1 {
+				return false
+			}
+			w.app.mu.Lock()
+			old, err := json.Marshal(w.app.users["u2"])
+			w.app.mu.Unlock()
+			if err != nil {
+				t.Error(err)
+			}
+			if !strings.Contains(string(old), "bob@contoso.com") {
+				t.Errorf("Bob was renamed before the search: %s", old)
+			}
+			for end := time.Now().Add(20 * time.Second); firstKey(w, "p2") != "username bob.byte@contoso.com" && time.Now().Before(end); {
+				time.Sleep(5 * time.Millisecond)
+			}
+			rw.Header().Set("Content-Type", "application/scim+json")
+			fmt.Fprintf(rw, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":1,"Resources":[%s]}`, old)
+			return true
+		}
+		report, entries := w.cycle()
+		w.wantNames("in one cycle", map[string]string{"u1": "ada@contoso.com", "u2": "bob.byte@contoso.com", "u3": "bob@contoso.com"})
+		if report.Failed != 0 || late.Load() < 2 {
+			t.Errorf("%d searches, report %+v, entry %+v", late.Load(), report, entries["p0"].Status)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/secret"
@@ -99,8 +100,9 @@ type KeyStore interface {
 	AddKey(ctx context.Context, k Key, hash secret.Hash, form string, limit int, e event.Event) error
 	// Keys returns the keys of a directory, the newest first.
 	Keys(ctx context.Context, directory string) ([]Key, error)
-	// FindKey returns the key of a directory with this hash, live or not, or ErrKeyUnauthorized.
-	FindKey(ctx context.Context, directory string, hash secret.Hash) (Key, error)
+	// FindKey returns the key with this hash of the directory with this name, live or not. It returns
+	// ErrKeyUnauthorized if there is none.
+	FindKey(ctx context.Context, directoryName string, hash secret.Hash) (Key, error)
 	// RevokeKey ends a key and appends the event that e makes. It does nothing if the key is revoked
 	// already, and returns ErrKeyNotFound if there is none.
 	RevokeKey(ctx context.Context, directory, id string, at time.Time, e func(Key) event.Event) error
@@ -121,12 +123,11 @@ type Keys struct {
 
 // KeyRequest describes an API key to make.
 type KeyRequest struct {
-	Directory     string // the directory's id
-	DirectoryName string // for the event
-	Name          string
-	Level         Level
-	Expires       time.Time // zero means after DefaultKeyLifetime
-	Actor         string
+	Directory string // the directory's id
+	Name      string
+	Level     Level
+	Expires   time.Time // zero means after DefaultKeyLifetime
+	Actor     string
 	// FormNumber is the single-use number of a form, so that sending the form again makes no second
 	// key (ErrKeyFormUsed). It is empty if there is no form.
 	FormNumber string
@@ -191,16 +192,15 @@ func (ks *Keys) RevokeKey(ctx context.Context, directory, id, actor string) erro
 	})
 }
 
-// Authenticate returns the key of a request to a directory, and records the use, at most once a
-// minute. It returns ErrKeyUnauthorized for a wrong, revoked or expired key, and for a key of another
-// directory. directory is empty if there is no such directory: the answer is the same, after the
-// same work.
-func (ks *Keys) Authenticate(ctx context.Context, directory, bearer, from string) (Key, error) {
-	if !LooksLikeKey(bearer) {
+// Authenticate returns the key of a request to the directory with this name, and records the use, at
+// most once a minute. It returns ErrKeyUnauthorized for a wrong, revoked or expired key, for a key of
+// another directory, and if there is no such directory: the answer is the same, after the same work.
+func (ks *Keys) Authenticate(ctx context.Context, directoryName, bearer, from string) (Key, error) {
+	if !LooksLikeKey(bearer) || !utf8.ValidString(directoryName) || strings.ContainsRune(directoryName, 0) {
 		return Key{}, ErrKeyUnauthorized // this reveals nothing: the caller can see that this is no key
 	}
 	now := ks.Now()
-	k, err := ks.Store.FindKey(ctx, directory, secret.HashOf(bearer))
+	k, err := ks.Store.FindKey(ctx, directoryName, secret.HashOf(bearer))
 	switch {
 	case errors.Is(err, ErrKeyUnauthorized):
 		return Key{}, ErrKeyUnauthorized
@@ -214,7 +214,7 @@ func (ks *Keys) Authenticate(ctx context.Context, directory, bearer, from string
 	// Serve the request even if the use cannot be recorded. The next request tries again.
 	noting, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	_ = ks.Store.UseKey(noting, directory, k.ID, now, from)
+	_ = ks.Store.UseKey(noting, k.Directory, k.ID, now, from)
 	return k, nil
 }
 

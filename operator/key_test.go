@@ -63,9 +63,9 @@ func (w *keyWorld) make(r operator.KeyRequest) (operator.Key, string) {
 }
 
 // wantRefused checks that a key opens nothing.
-func (w *keyWorld) wantRefused(d directory.ID, secret string) {
+func (w *keyWorld) wantRefused(directoryName, secret string) {
 	w.t.Helper()
-	if k, err := w.Authenticate(w.t.Context(), string(d), secret, "192.0.2.7"); !errors.Is(err, operator.ErrKeyUnauthorized) {
+	if k, err := w.Authenticate(w.t.Context(), directoryName, secret, "192.0.2.7"); !errors.Is(err, operator.ErrKeyUnauthorized) {
 		w.t.Errorf("got %+v, %v, want ErrKeyUnauthorized", k, err)
 	}
 }
@@ -79,22 +79,24 @@ func TestKeys(t *testing.T) {
 			if !regexp.MustCompile(`^rollcall_key_[A-Za-z0-9_-]{49}$`).MatchString(secret) || !strings.HasSuffix(secret, made.Last4) {
 				t.Errorf("got %q, %+v", secret, made)
 			}
-			got, err := w.Authenticate(t.Context(), string(w.contoso.ID), secret, "192.0.2.7")
+			got, err := w.Authenticate(t.Context(), "contoso", secret, "192.0.2.7")
 			if err != nil || got.ID != made.ID || got.Level != operator.Run || got.Name != "nightly" {
 				t.Fatalf("got %+v, %v", got, err)
 			}
-			w.wantRefused(w.other.ID, secret)
-			w.wantRefused("", secret)
-			w.wantRefused(w.contoso.ID, secret[:len(secret)-1])
-			w.wantRefused(w.contoso.ID, "")
+			w.wantRefused("other", secret)
+			for _, name := range []string{"", "nowhere", "contoso\x00", "\xff"} {
+				w.wantRefused(name, secret)
+			}
+			w.wantRefused("contoso", secret[:len(secret)-1])
+			w.wantRefused("contoso", "")
 			_, elsewhere := w.make(operator.KeyRequest{Directory: string(w.other.ID)})
-			w.wantRefused(w.contoso.ID, elsewhere)
+			w.wantRefused("contoso", elsewhere)
 			w.now = w.now.Add(time.Hour - time.Microsecond)
-			if _, err := w.Authenticate(t.Context(), string(w.contoso.ID), secret, ""); err != nil {
+			if _, err := w.Authenticate(t.Context(), "contoso", secret, ""); err != nil {
 				t.Errorf("just before the end: %v", err)
 			}
 			w.now = w.now.Add(time.Microsecond)
-			w.wantRefused(w.contoso.ID, secret)
+			w.wantRefused("contoso", secret)
 		})
 	})
 }
@@ -113,7 +115,7 @@ func TestRevokedKeysAreRefusedAtOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.wantRefused(w.contoso.ID, secret)
+		w.wantRefused("contoso", secret)
 		all, err := w.Keys.Keys(t.Context(), string(w.contoso.ID))
 		if err != nil || len(all) != 1 || !all[0].Revoked.Equal(w.now) || all[0].IsLive(w.now) {
 			t.Errorf("got %+v, %v", all, err)
@@ -137,7 +139,7 @@ func TestAKeyRemembersItsLastUse(t *testing.T) {
 		_, secret := w.make(operator.KeyRequest{})
 		start := w.now
 		for _, from := range []string{"192.0.2.7", "192.0.2.8"} { // the second use is within the same minute
-			if _, err := w.Authenticate(t.Context(), string(w.contoso.ID), secret, from); err != nil {
+			if _, err := w.Authenticate(t.Context(), "contoso", secret, from); err != nil {
 				t.Fatal(err)
 			}
 			w.now = w.now.Add(30 * time.Second)
@@ -157,7 +159,7 @@ func TestKeysOfADeletedDirectoryOpenNothing(t *testing.T) {
 		if _, err := w.directories.Delete(t.Context(), w.contoso, "cli"); err != nil {
 			t.Fatal(err)
 		}
-		w.wantRefused(w.contoso.ID, secret)
+		w.wantRefused("contoso", secret)
 		_, _, err := w.CreateKey(t.Context(), operator.KeyRequest{Directory: string(w.contoso.ID), Name: "x", Level: operator.Read})
 		if !errors.Is(err, refusal.NotFound) {
 			t.Errorf("got %v, want not found", err)

@@ -67,15 +67,15 @@ func (s OperatorKeys) Keys(ctx context.Context, directory string) (all []operato
 	return all, err
 }
 
-// FindKey returns the key of a directory with this hash, live or not. It returns
-// operator.ErrKeyUnauthorized if there is none, or if the directory was deleted.
-func (s OperatorKeys) FindKey(ctx context.Context, directory string, hash secret.Hash) (k operator.Key, err error) {
+// FindKey returns the key with this hash of the directory with this name, live or not. It returns
+// operator.ErrKeyUnauthorized if there is none.
+func (s OperatorKeys) FindKey(ctx context.Context, directoryName string, hash secret.Hash) (k operator.Key, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		k, err = scanAPIKey(tx.QueryRow(ctx, `
 			select `+apiKeyColumns+`
-			from operator_key k
-			join directory d on d.id = k.directory and d.deleted = 0
-			where k.directory = $1 and k.hash = $2`, directory, hash.String()))
+			from directory d
+			join operator_key k on k.directory = d.id
+			where d.name = $1 and d.deleted = 0 and k.hash = $2`, directoryName, hash.String()))
 		return orNotFound(err, operator.ErrKeyUnauthorized)
 	})
 	return k, err

@@ -435,7 +435,7 @@ type Reset struct {
 	Everybody  bool // look at everybody again
 	Failures   bool // forget failures, and read the accounts again
 	Quarantine bool // try again at once, also in quarantine
-	Links      bool // forget which account belongs to whom; everybody is matched again
+	Links      bool // forget the links between people and accounts; everybody is matched again
 }
 
 // words says what the restart does.

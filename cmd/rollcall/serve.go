@@ -239,7 +239,7 @@ type endpoints struct {
 	pages   net.Listener // for SCIM and pages
 	metrics net.Listener // for Prometheus metrics; nil for none
 	proxies web.Proxies
-	contact string // the contact in security.txt; "" for no such file
+	contact string               // the contact in security.txt; "" for no such file
 	signOn  *demosignin.Provider // the identity provider of the demo's company; nil for none
 }
 

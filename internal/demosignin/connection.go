@@ -149,7 +149,9 @@ func (p *Provider) connection(app string, k *kept) Connection {
 }
 
 // issuer returns the entity id of a tenant, as Entra ID has it.
-func issuer(d directory.ID) string { return "https://sts.windows.net/" + url.PathEscape(string(d)) + "/" }
+func issuer(d directory.ID) string {
+	return "https://sts.windows.net/" + url.PathEscape(string(d)) + "/"
+}
 
 // keep returns what is kept of an application, and makes it if there is nothing yet. The caller holds
 // the lock.

@@ -140,6 +140,9 @@ const (
 	ProvisioningHeld             = "provisioning.held"
 	ProvisioningApproved         = "provisioning.approved"
 	ProvisioningRejected         = "provisioning.rejected"
+	ProvisioningPlanApproved     = "provisioning.plan_approved"
+	ProvisioningPlanApplied      = "provisioning.plan_applied"
+	ProvisioningPlanCancelled    = "provisioning.plan_cancelled"
 	ProvisioningOnDemand         = "provisioning.on_demand"
 
 	OperatorLinkCreated         = "operator.link_created"

@@ -248,6 +248,68 @@ func TestAnApprovedPlanTakesAway(t *testing.T) {
 	}
 }
 
+// TestAPlanOfWhatIsOnHold applies, or cancels, a plan whose operations the guard holds already.
+func TestAPlanOfWhatIsOnHold(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		g := newGuarded(t, db, 30)
+		g.importRows(blocking(0, 20), directory.ImportOptions{})
+		g.cycle()
+		g.wantActive("held", 30)
+		held := g.held()
+		p := g.keptPlan()
+		if p.Report.OnHold != 20 {
+			t.Fatalf("planned %+v", p.Report)
+		}
+		g.approvePlan(p)
+		ctx, stop := context.WithCancel(t.Context())
+		stopAfter(g.world, 4, stop)
+		if _, _, err := g.engine.ApplyPlan(ctx, g.key, p.Hash, "test", "kim", nil); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v", err)
+		}
+		g.world.app.answer = nil
+		if _, err := g.engine.CancelPlan(t.Context(), g.key, p.Hash, "kim"); err != nil {
+			t.Fatal(err)
+		}
+		before := g.active()
+		if now := g.held(); now.ID != held.ID || now.Count != before-10 || before <= 10 || before >= 30 {
+			t.Errorf("%d accounts are active, and on hold is %+v", before, now)
+		}
+		g.cycle()
+		g.wantActive("after a cycle", before)
+
+		again := g.keptPlan()
+		g.approvePlan(again)
+		if _, counts := g.applyPlan(again); counts.Sent != before-10 {
+			t.Errorf("applied %+v", counts)
+		}
+		g.wantActive("applied", 10)
+		g.nothingHeld("applied")
+	})
+}
+
+// TestAPlanAfterARestart reads every account, and so does applying it.
+func TestAPlanAfterARestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lund"))
+	w.cycle()
+	w.app.mu.Lock()
+	w.app.users["u1"]["displayName"] = "Changed at the application"
+	w.app.mu.Unlock()
+	if p := w.keptPlan(); p.Report.Operations() != 0 {
+		t.Errorf("planned %+v", p.Report)
+	}
+	if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	p := w.keptPlan()
+	w.approvePlan(p)
+	if _, counts := w.applyPlan(p); counts.Sent != 1 || w.app.user("ada@contoso.com").String("displayName") != "Ada Lund" {
+		t.Errorf("applied %+v: %v", counts, w.app.users)
+	}
+}
+
 // stopAfter calls stop when the application gets its nth PATCH.
 func stopAfter(w *world, n int, stop func()) {
 	var writes atomic.Int32

@@ -279,6 +279,18 @@ func (e *Engine) usable(ctx context.Context, p StoredPlan, states ...PlanState) 
 	return nil
 }
 
+// OutOfDate returns why a plan that was made cannot be approved or applied any more, or nil.
+func (e *Engine) OutOfDate(ctx context.Context, p StoredPlan) error { return e.usable(ctx, p, p.State) }
+
+// CanApply returns the error that ApplyPlan would begin with, or nil.
+func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
+	p, err := e.FindPlan(ctx, k, hash)
+	if err != nil {
+		return err
+	}
+	return e.usable(ctx, p, PlanApproved, PlanApplying)
+}
+
 // ApprovePlan lets a plan be applied, with all its operations, also those that the guard would hold.
 // The error is ErrNoPlan, an *InputError if the plan cannot be approved any more, or ErrChanged.
 func (e *Engine) ApprovePlan(ctx context.Context, k Key, hash, actor string) (StoredPlan, error) {

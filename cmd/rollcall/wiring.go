@@ -43,25 +43,26 @@ const defaultListen = "127.0.0.1:8080"
 // services holds every domain, connected to one database. Commands and the server use the same
 // ones.
 type services struct {
-	db          *store.DB
-	log         *slog.Logger
-	owner       string // the name of this process in leases
-	isNew       bool   // whether the database was empty before
-	sites       *site.Sites
-	requests    *requestlog.Log
-	rosters     *roster.Rosters
-	operators   *operator.Operators
-	signins     *signin.SignIns
-	sso         *signin.SingleSignOn
-	metadata    func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
-	directories *directory.Directories
-	jobs        *provision.Jobs
-	engine      *provision.Engine
-	lookNow     func() // makes the runner look at once for jobs that are due; nil in a process that does not serve
-	leases      store.Leases
-	pruner      *retention.Pruner
-	eraser      *erasure.Eraser
-	refused     *event.Refused
+	db           *store.DB
+	log          *slog.Logger
+	owner        string // the name of this process in leases
+	isNew        bool   // whether the database was empty before
+	sites        *site.Sites
+	requests     *requestlog.Log
+	rosters      *roster.Rosters
+	operators    *operator.Operators
+	signins      *signin.SignIns
+	sso          *signin.SingleSignOn
+	metadata     func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
+	directories  *directory.Directories
+	jobs         *provision.Jobs
+	engine       *provision.Engine
+	lookNow      func() // makes the runner look at once for jobs that are due; nil in a process that does not serve
+	waitForPages func() // waits until work that pages have begun has ended
+	leases       store.Leases
+	pruner       *retention.Pruner
+	eraser       *erasure.Eraser
+	refused      *event.Refused
 }
 
 // wiring is what differs between commands, the server and the demo.

@@ -353,12 +353,18 @@ func (p *pageCollection) ofADirectory() {
 	p.add("why", b.get(at+"/provisioning/on-demand").click("Why?")).wantWords("In scope?")
 	p.addHarm(o, b, at, key)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
-	b.get(at+"/provisioning/plan").press("Make a plan", nil)
+	planned := b.get(at+"/provisioning/plan").press("Make a plan", nil)
+	p.add("plan", planned)
+	kept, err := o.engine.FindPlan(t.Context(), key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.addRoutes(
 		b, o.pages.Routes(),
 		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target"},
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
+			"GET /d/{directory}/applications/{app}/provisioning/plan/decide":            "?do=approve&plan=" + kept.ID,
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row": "?row=name.formatted", "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove": "?row=title",
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/edit": "?name=" + url.QueryEscape(`emails[type eq "work"].value`), "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/remove": "?name=nickName",
 		},

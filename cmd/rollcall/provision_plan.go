@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/provision"
 )
@@ -72,7 +73,7 @@ func (c *command) printKeptPlan(w io.Writer, p keptPlanJSON) {
 	if name == "" {
 		name = "-"
 	}
-	fmt.Fprintf(w, "%-12s  %-9s  %s by %s  %s", name, p.State, c.formatTime(p.Started), oneLine(p.MadeBy), planOperations(p.Report))
+	fmt.Fprintf(w, "%-12s  %-9s  %s by %s  %s", name, p.State, c.formatTime(p.Started), oneLine(event.ParseActor(p.MadeBy).Words()), planOperations(p.Report))
 	switch {
 	case p.Problem != "":
 		fmt.Fprintf(w, "  %s", oneLine(p.Problem))

@@ -106,7 +106,7 @@ func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 
 // describe fills in how far the plan has come and what can be done with it.
 func (pg *planPage) describe(v *appVisit, plan provision.StoredPlan, counts provision.PlanCounts, outOfDate error) {
-	pg.Hash, pg.Made, pg.At = plan.Short(), plan.MadeBy, plan.Started
+	pg.Hash, pg.Made, pg.At = plan.Short(), console.ActorName(plan.MadeBy), plan.Started
 	pg.State = console.Badge{Tone: console.ToneInfo, Text: actionName(provision.Action(plan.State))}
 	step := func(text, icon, do string, primary bool) {
 		pg.Steps = append(pg.Steps, planStep{Text: text, Icon: icon, Primary: primary, URL: v.url("/provisioning/plan/decide") + "?" + url.Values{"plan": {plan.ID}, "do": {do}}.Encode()})
@@ -132,7 +132,7 @@ func (pg *planPage) describe(v *appVisit, plan provision.StoredPlan, counts prov
 			step("Approve…", "check", approvePlan, true)
 		} else {
 			pg.State.Tone = console.ToneGood
-			pg.Approval = plan.ApprovedBy
+			pg.Approval = console.ActorName(plan.ApprovedBy)
 			step("Apply…", "send", applyPlan, true)
 		}
 		step("Cancel", "x", cancelPlan, false)
@@ -142,7 +142,7 @@ func (pg *planPage) describe(v *appVisit, plan provision.StoredPlan, counts prov
 		step("Cancel", "x", cancelPlan, false)
 	case provision.PlanApplied:
 		pg.State.Tone = console.ToneGood
-		pg.Ended = &console.Notice{Tone: console.ToneGood, Title: "This plan was applied by " + plan.AppliedBy, Text: done}
+		pg.Ended = &console.Notice{Tone: console.ToneGood, Title: "This plan was applied by " + console.ActorName(plan.AppliedBy), Text: done}
 		if counts.Failed+counts.LeftOut > 0 {
 			pg.Ended.Tone = console.ToneWarning
 		}

@@ -48,8 +48,8 @@ func (e *Engine) BeginPlan(ctx context.Context, k Key, actor string) (StoredPlan
 	return p, e.Plans.StartPlan(ctx, p)
 }
 
-// FillPlan makes a plan that BeginPlan has added: it evaluates everybody whom the next cycle would
-// look at, as Plan does, and stores what it finds. visit, unless nil, gets each object. The error is
+// FillPlan makes a plan that BeginPlan has added: it evaluates the objects that the next cycle
+// would look at, as Plan does, and stores what it finds. visit, unless nil, gets each object. The error is
 // that of Plan, or ErrNoPlan if the plan was cancelled meanwhile. What went wrong is also
 // stored with the plan.
 func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedObject) error) (StoredPlan, error) {
@@ -184,7 +184,7 @@ func (w *work) plannedLane() Lane {
 	return Updates
 }
 
-// plannedWith returns a text that changes with every setting that a plan depends on.
+// plannedWith returns a string that changes with every setting that a plan depends on.
 func (j Job) plannedWith() string {
 	return fmt.Sprintf("%d.%d %s %s %s %t", j.ForgetLinks, j.LookAtAll, j.Scope, j.Rehire, j.Swaps, j.Nested)
 }

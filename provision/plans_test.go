@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/store"
@@ -285,6 +287,18 @@ func TestAPlanOfWhatIsOnHold(t *testing.T) {
 		}
 		g.wantActive("applied", 10)
 		g.nothingHeld("applied")
+		for name, want := range map[string][]string{
+			event.ProvisioningPlanApproved:  {"Plan " + p.Short() + " was approved: 0 to create, 0 to update, 0 to disable, 0 to delete, 20 on hold.", "Plan " + again.Short() + " was approved: 0 to create"},
+			event.ProvisioningPlanCancelled: {"Plan " + p.Short() + " was cancelled."},
+			event.ProvisioningPlanApplied:   {fmt.Sprintf("Plan %s was applied: %d sent, 0 failed, 0 left out", again.Short(), before-10)},
+		} {
+			said := strings.Join(g.events(name), " ")
+			for _, words := range want {
+				if !strings.Contains(said, words) {
+					t.Errorf("%s says %q, want %q", name, said, words)
+				}
+			}
+		}
 	})
 }
 

@@ -22,10 +22,10 @@ type planPage struct {
 	Button   string
 	State    console.Badge
 	Hash     string          // the first characters of the plan's hash; "" until it is made
-	Made     string          // by whom the plan was made
+	Made     string          // who made the plan
 	At       time.Time       // when the plan was begun; zero if there is none
 	Expires  time.Time       // until when it can be approved and applied; zero if that does not matter any more
-	Approval string          // by whom the plan was approved
+	Approval string          // who approved the plan
 	Live     string          // address from which the page is asked for again while the plan is made or applied; "" otherwise
 	Progress string          // how far the plan is being made or applied
 	Old      *console.Notice // says that the settings have changed since
@@ -292,7 +292,7 @@ func (p *Pages) askPlan(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	report := plan.Report
 	pg := console.ConfirmPage{
 		Page: v.page, Action: v.url("/provisioning/plan/decide"), Cancel: base + "?" + url.Values{"plan": {plan.ID}}.Encode(),
-		Fields: []console.HiddenField{{Name: "plan", Value: plan.ID}, {Name: "hash", Value: plan.Hash}, {Name: "do", Value: form.Get("do")}},
+		Fields: []console.HiddenField{{Name: "plan", Value: plan.ID}, {Name: "do", Value: form.Get("do")}},
 	}
 	operations := console.PluralForms(report.Operations(), "operation", "operations")
 	var consequences []string

@@ -27,6 +27,7 @@ const (
 	subjectUser        = "the user"
 	subjectUserOrGroup = "the user or group"
 	subjectToken       = "the token"
+	subjectKey         = "the API key"
 	subjectSite        = "the site"
 	subjectDirectory   = "the directory"
 	subjectApplication = "the application"
@@ -171,6 +172,9 @@ var Catalogue = []Description{
 	{OperatorSignedOut, installationScope, "an operator signed out", subjectOperator, nil, "", "sam signed out"},
 	{OperatorSignedOutEverywhere, installationScope, "all sessions of an operator ended", subjectOperator, nil, "", "The operator sam was signed out everywhere; 1 session ended"},
 	{OperatorRemoved, installationScope, "an operator was removed", subjectOperator, nil, "", "sam is no longer an operator; sessions and links ended"},
+
+	{KeyCreated, directoryScope, "an API key was made", subjectKey, nil, "`name`, `level`, `expires`, and `secret` without a value", "API key Nightly script (…a91f) was made: read, until 2027-04-12 09:00 UTC"},
+	{KeyRevoked, directoryScope, "an API key ended", subjectKey, nil, "`live`", "API key Nightly script (…a91f) was revoked"},
 
 	{RetentionChanged, installationScope, "how long logs are kept changed", "", nil, "each kind of log that is kept for another time", "Retention changed. reads: kept 40 days instead of 30 days."},
 

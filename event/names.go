@@ -18,6 +18,7 @@ var Kinds = []Kind{
 	{"assignment.", "Assignments"},
 	{"provisioning.", "Provisioning"},
 	{"operator.", "Operators"},
+	{"key.", "API keys"},
 	{"retention.", "Retention"},
 	{"database.", "The database"},
 	{"export.", "Exports"},
@@ -150,6 +151,9 @@ const (
 	OperatorSignedOut           = "operator.signed_out"
 	OperatorSignedOutEverywhere = "operator.signed_out_everywhere"
 	OperatorRemoved             = "operator.removed"
+
+	KeyCreated = "key.created"
+	KeyRevoked = "key.revoked"
 
 	RetentionChanged = "retention.changed"
 

@@ -359,7 +359,7 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	}
 	sites := &sitepages.Pages{Console: pages, Sites: s.sites, Rosters: s.rosters, Requests: s.requests, SignIns: s.signins, SSO: s.sso, FetchMetadata: s.metadata, Events: &store.Events{DB: s.db}, Eraser: s.eraser, LocalProvider: on.signOn != nil}
 	directories := &directorypages.Pages{
-		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
+		Console: pages, Operators: s.operators, Keys: s.keys, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db}, SignOn: on.signOn,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
 		Owner: s.owner, Lifetime: ctx,

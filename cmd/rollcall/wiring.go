@@ -51,6 +51,7 @@ type services struct {
 	requests     *requestlog.Log
 	rosters      *roster.Rosters
 	operators    *operator.Operators
+	keys         *operator.Keys // the API keys of directories
 	signins      *signin.SignIns
 	sso          *signin.SingleSignOn
 	metadata     func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
@@ -161,6 +162,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 		sites:       &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID},
 		rosters:     &roster.Rosters{Store: &store.Rosters{DB: db}, Now: c.now, NewID: roster.NewID},
 		operators:   &operator.Operators{Store: &store.Operators{DB: db}, Now: c.now, NewID: randomID},
+		keys:        &operator.Keys{Store: store.OperatorKeys{DB: db}, Now: c.now, NewID: randomID},
 		directories: &directory.Directories{Store: &store.Directories{DB: db}, Now: c.now, NewID: uuid.NewString},
 		pruner:      &retention.Pruner{Store: store.Retention{DB: db}, Now: c.now, Log: w.log},
 	}

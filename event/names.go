@@ -86,6 +86,9 @@ const (
 	SiteSearchableWithdrawn   = "site.searchable_withdrawn"
 	SiteSchemasChanged        = "site.schemas_changed"
 	SiteSSOChanged            = "site.sso_changed"
+	SiteSSOKeyMade            = "site.sso_key_made"
+	SiteSSOKeyUsed            = "site.sso_key_used"
+	SiteSSOKeyRemoved         = "site.sso_key_removed"
 	SiteSetUpUnlocked         = "site.setup_unlocked"
 
 	TokenCreated = "token.created"

@@ -207,7 +207,7 @@ func (c *command) printRestored(w io.Writer, out restoreOutput, done sqldb.Resto
 		fmt.Fprintf(w, "  %s …%s%s\n", t.Site, t.Last4, note)
 	}
 	if out.Unopened > 0 {
-		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", phrase.Count(out.Unopened, "Secret Token", "Secret Tokens"))
+		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", phrase.Count(out.Unopened, "credential", "credentials"))
 	}
 	fmt.Fprintln(w, "Identity providers do not know that the copy is older: restart provisioning there, so that they send everybody again.")
 }
@@ -245,8 +245,8 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 	})
 }
 
-// openSealed migrates a copy, and returns how many Secret Tokens the key of the database at path
-// cannot open.
+// openSealed migrates a copy, and returns how many Secret Tokens and SAML keys the key of the database
+// at path cannot open.
 func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (unopened int, err error) {
 	version, err := db.Version(ctx)
 	if err != nil {
@@ -264,7 +264,7 @@ func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log
 	if err := c.migrate(ctx, db, jobs, sealer, version, log); err != nil {
 		return 0, err
 	}
-	opens, sealed, err := (&provision.Jobs{Store: jobs, Sealer: sealer}).CountOpen(ctx)
+	opens, sealed, err := countOpen(ctx, db, jobs, sealer)
 	return sealed - opens, err
 }
 

@@ -55,8 +55,10 @@ type ssoPage struct {
 	Creates   bool             // whether a first sign-in makes the account
 	IdP       bool             // whether a sign-in may begin at the identity provider
 	Own       string           // the entity id that the administrator chose for the site; may be empty
+	Signs     bool             // whether requests are signed
 	Hours     string           // how long a session lasts at most, in hours
 	Error     *console.FieldError
+	Keys      siteKeys           // the keys of this site
 	Codes     recoveryCodes      // the recovery codes of the administrator
 	Failed    []console.EventRow // the last failed sign-ins
 	FailedAll string             // address of all failed sign-ins
@@ -108,6 +110,10 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	if err != nil {
 		return err
 	}
+	keys, err := p.siteKeys(r, v)
+	if err != nil {
+		return err
+	}
 	missing, err := p.SSO.MissingToRequire(r.Context(), v.Site, c, v.Person.ID)
 	if err != nil {
 		return err
@@ -127,7 +133,7 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		RemoveURL: v.url("admin/access/authentication/certificates/remove"),
 		Test:      v.url("auth/saml2/test"), Link: v.url("admin/access/authentication/link"),
 		Save: v.url("admin/access/authentication"), Version: c.Version,
-		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Hours: hoursText(c.Length),
+		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Signs: c.SignRequests, Hours: hoursText(c.Length), Keys: keys,
 		FailedAll: v.url("admin/audit?kind=sign_in."),
 	}
 	if !strings.HasPrefix(p.Console.Options.PublicURL, "https://") {
@@ -312,6 +318,7 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 			JobTitle: form.Get("jobTitle"), Department: form.Get("department"),
 		}
 		c.Creates, c.Unsolicited, c.Length = form.Get("creates") != "", form.Get("unsolicited") != "", length
+		c.SignRequests = form.Get("signs") != ""
 		return nil
 	})
 	if wrong := console.InputError(err, ssoInputs); wrong != nil {
@@ -456,14 +463,18 @@ func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("Linked. You can sign in with single sign-on now."))
 }
 
-// downloadMetadata sends the site's metadata, with the entity id that the administrator chose. The
-// metadata that everybody gets at …/auth/saml2/metadata does not have it.
+// downloadMetadata sends the site's metadata, with the entity id that the administrator chose and the
+// keys. The metadata that everybody gets at …/auth/saml2/metadata has neither.
 func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	c, err := p.SSO.Connection(r.Context(), v.Site)
 	if err != nil {
 		return err
 	}
-	body, err := p.SSO.ServiceProvider(v.Site.Name, c).Metadata()
+	sp, err := p.SSO.Describe(r.Context(), v.Site, c)
+	if err != nil {
+		return err
+	}
+	body, err := sp.Metadata()
 	if err != nil {
 		return err
 	}

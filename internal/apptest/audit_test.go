@@ -84,6 +84,9 @@ func elsewhere() map[string]string {
 		"provisioning.held":      "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
 		"provisioning.deleted":        "provision.TestSave", // no command or page causes it
 		"site.sso_changed":            "signin.TestSSO",
+		"site.sso_key_made":           "signin.TestAKeyIsRotatedInThreeSteps",
+		"site.sso_key_used":           "signin.TestAKeyIsRotatedInThreeSteps",
+		"site.sso_key_removed":        "signin.TestAKeyIsRotatedInThreeSteps",
 		"site.setup_unlocked":         "console.TestTheSetUpOfSCIMIsLockedUntilASignInSucceeded",
 		"sign_in.sso_used":            "signin.TestSSO",
 		"sign_in.sso_refused":         "signin.TestSSO",

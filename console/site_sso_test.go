@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -494,4 +495,28 @@ func TestThePageSingleSignOnWarnsOfPlainHTTP(t *testing.T) {
 			page.wantNoWords("Single sign-on needs https")
 		}
 	}
+}
+
+func TestThePageSingleSignOnSaysThatMetadataWasNotTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	idp := w.identityProvider()
+	text := idp.Metadata()
+	w.pages.FetchMetadata = func(context.Context, string) ([]byte, error) { return []byte(text), nil }
+	w.pages.SSO.ReadMetadata = w.pages.FetchMetadata
+	b := w.signIn(s, "kim@acme.example")
+	const path = "/c/acme/admin/access/authentication"
+	b.get(path).submit("Import", url.Values{"url": {"https://login.example.com/metadata"}}).submit("Save the identity provider", nil)
+	refresh := func() *shown {
+		w.pass(25 * time.Hour)
+		if _, err := w.pages.SSO.AdvanceRefresh(t.Context(), signin.RefreshKey, 1); err != nil {
+			t.Fatal(err)
+		}
+		return w.signIn(s, "kim@acme.example").get(path).wantStatus(http.StatusOK)
+	}
+	refresh().wantWords("Read again").wantNoWords("not taken over")
+	text = strings.ReplaceAll(text, idp.EntityID, "https://other.example/")
+	refresh().wantWords("The metadata was not taken over", "it is of another identity provider, https://other.example/")
 }

@@ -86,6 +86,8 @@ const (
 	SiteSearchableWithdrawn   = "site.searchable_withdrawn"
 	SiteSchemasChanged        = "site.schemas_changed"
 	SiteSSOChanged            = "site.sso_changed"
+	SiteSSORefreshed          = "site.sso_refreshed"
+	SiteSSORefreshFailed      = "site.sso_refresh_failed"
 	SiteSSOKeyMade            = "site.sso_key_made"
 	SiteSSOKeyUsed            = "site.sso_key_used"
 	SiteSSOKeyRemoved         = "site.sso_key_removed"

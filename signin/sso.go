@@ -37,6 +37,8 @@ type SingleSignOn struct {
 	PublicURL string         // without a slash at the end
 	Refused   *event.Refused // records failed sign-ins; nil records none
 	Sealer    Sealer         // seals the private keys of sites
+	// ReadMetadata reads the metadata of an identity provider from its address. If it is nil, metadata is never refreshed.
+	ReadMetadata func(ctx context.Context, address string) ([]byte, error)
 
 	opened sync.Map // the key pairs that were opened, by their place
 }
@@ -45,6 +47,7 @@ type SingleSignOn struct {
 type SSOStore interface {
 	ConnectionStore
 	KeyStore
+	RefreshStore
 	RecoveryStore
 
 	// AddRequest stores a request, and forgets the site's expired ones.
@@ -294,6 +297,20 @@ func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, r
 		return saml.Assertion{}, saml.ClaimValues{}, err
 	}
 	a, err := sp.Verify(c.Provider, in.SAMLResponse, want, s.Now())
+	if unknown := new(saml.Error); errors.As(err, &unknown) && unknown.NewKey {
+		changed, failed := s.refreshForUnknownKey(ctx, st, c)
+		if failed != nil {
+			return saml.Assertion{}, saml.ClaimValues{}, failed
+		}
+		if changed {
+			now, failed := s.Connection(ctx, st)
+			if failed != nil {
+				return saml.Assertion{}, saml.ClaimValues{}, failed
+			}
+			c.Provider.Certificates = now.Provider.Certificates
+			a, err = sp.Verify(c.Provider, in.SAMLResponse, want, s.Now())
+		}
+	}
 	if err != nil {
 		return saml.Assertion{}, saml.ClaimValues{}, err
 	}

@@ -26,6 +26,8 @@ const certificateSoon = 60 * 24 * time.Hour
 type ssoPage struct {
 	console.Page
 	Plain *console.Notice // warns that the public URL is not https; nil if it is
+	Stale *console.Notice // warns that the metadata was not refreshed; nil if it was
+	Read  time.Time       // when the metadata was read last; zero if it was not read again
 
 	// Step 1, "Give these to your identity provider":
 	EntityID, ACS console.CopyValue
@@ -146,6 +148,11 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		s.Provider = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}
 		if c.MetadataURL != "" {
 			s.Provider = append(s.Provider, console.Fact{Name: "Metadata", Value: c.MetadataURL})
+			state, err := p.SSO.RefreshState(r.Context(), v.Site)
+			if err != nil {
+				return err
+			}
+			s.Read, s.Stale = state.Ended, refreshNotice(state)
 		}
 	}
 	for _, cert := range c.Provider.Certificates {
@@ -175,6 +182,17 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	}
 	change(&s)
 	return p.show(w, r, status, "sso", s)
+}
+
+// refreshNotice warns that the metadata was not refreshed. It returns nil if it was.
+func refreshNotice(state signin.RefreshState) *console.Notice {
+	if state.Failure == "" {
+		return nil
+	}
+	return &console.Notice{
+		Tone: console.ToneWarning, Title: "The metadata was not taken over",
+		Text: "It is read again each day, for new certificates. The last time nothing was taken over: " + state.Failure + ".",
+	}
 }
 
 // modeChoices lists the modes of single sign-on. missing says what has to be done before it can be

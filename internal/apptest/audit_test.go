@@ -84,8 +84,8 @@ func elsewhere() map[string]string {
 		"provisioning.held":      "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
 		"provisioning.deleted":        "provision.TestSave", // no command or page causes it
 		"site.sso_changed":            "signin.TestSSO",
-		"site.sso_refreshed":           "signin.TestMetadataIsRefreshed",
-		"site.sso_refresh_failed":      "signin.TestMetadataIsRefreshed",
+		"site.sso_refreshed":          "signin.TestMetadataIsRefreshed",
+		"site.sso_refresh_failed":     "signin.TestMetadataIsRefreshed",
 		"site.sso_key_made":           "signin.TestAKeyIsRotatedInThreeSteps",
 		"site.sso_key_used":           "signin.TestAKeyIsRotatedInThreeSteps",
 		"site.sso_key_removed":        "signin.TestAKeyIsRotatedInThreeSteps",

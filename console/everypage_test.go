@@ -220,6 +220,9 @@ func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path st
 		p.t.Fatal(err)
 	}
 	w.tested(s, idp, kim.ID, strings.Repeat("w", 200), awkwardNames[0], demoidp.Claim{Name: awkwardJob, Values: awkwardNames})
+	for _, step := range []string{"Make a key", "Announce a new key", "Use the new key"} {
+		p.add("keys: "+step, b.get(path).submit(step, nil).wantStatus(http.StatusOK))
+	}
 	p.add("new recovery codes", b.get(path).submit("Make recovery codes", nil).wantStatus(http.StatusOK))
 }
 
@@ -360,12 +363,18 @@ func (p *pageCollection) ofADirectory() {
 	b.get(at+"/single-sign-on").press("New Certificate", nil).wantWords("A new certificate was made")
 	p.add("two certificates", b.get(at+"/single-sign-on"))
 	p.withoutSignOn(o, func() { p.add("no sign-on", b.get(at+"/single-sign-on")) })
-	b.get(at+"/provisioning/plan").press("Make a plan", nil)
+	planned := b.get(at+"/provisioning/plan").press("Make a plan", nil)
+	p.add("plan", planned)
+	kept, err := o.engine.FindPlan(t.Context(), key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.addRoutes(
 		b, o.pages.Routes(),
 		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target", "key": apiKey},
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
+			"GET /d/{directory}/applications/{app}/provisioning/plan/decide":            "?do=approve&plan=" + kept.ID,
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row": "?row=name.formatted", "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove": "?row=title",
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/edit": "?name=" + url.QueryEscape(`emails[type eq "work"].value`), "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/remove": "?name=nickName",
 		},
@@ -375,6 +384,14 @@ func (p *pageCollection) ofADirectory() {
 	}
 	p.add("deleted user", b.get(root+"users/"+users.ObjectID))
 	p.add("not found in a directory", b.get(root+"users/nobody"))
+}
+
+// withoutSignOn does something while the directories have no identity provider, as outside the demo.
+func (p *pageCollection) withoutSignOn(o *office, do func()) {
+	known := o.pages.SignOn
+	o.pages.SignOn = nil
+	do()
+	o.pages.SignOn = known
 }
 
 // addKeys adds the pages of API keys. It returns the id of a live one.
@@ -400,14 +417,6 @@ func (p *pageCollection) addKeys(o *office, h *directory.Handle, b *browser, roo
 		p.t.Fatal(all, err)
 	}
 	return all[1].ID
-}
-
-// withoutSignOn does something while the directories have no identity provider, as outside the demo.
-func (p *pageCollection) withoutSignOn(o *office, do func()) {
-	known := o.pages.SignOn
-	o.pages.SignOn = nil
-	do()
-	o.pages.SignOn = known
 }
 
 // addGroups adds the pages of groups. It returns a group with awkward members, and what makes a role

@@ -260,6 +260,8 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		names, err = s.targetNames(ctx, cmd, args[0], args[1])
 	case want == "VERSION":
 		names, err = s.versionNames(ctx, args[0], args[1])
+	case want == "HASH":
+		names, err = s.planNames(ctx, args[0], args[1])
 	case want == "CAUSE":
 		names, err = s.causeNames(ctx, args[0], args[1])
 	case want == "MEMBER":
@@ -403,6 +405,22 @@ func (s *services) jobOf(ctx context.Context, directoryName, appName string) (pr
 		return provision.Job{}, err
 	}
 	return s.jobs.Get(ctx, jobKey(h, app))
+}
+
+// planNames returns the plans of an application that are kept.
+func (s *services) planNames(ctx context.Context, directoryName, appName string) ([]string, error) {
+	job, err := s.jobOf(ctx, directoryName, appName)
+	if err != nil {
+		return nil, err
+	}
+	plans, err := s.engine.ListPlans(ctx, job.Key)
+	var names []string
+	for _, p := range plans {
+		if p.Hash != "" {
+			names = append(names, p.Short())
+		}
+	}
+	return names, err
 }
 
 // targetNames returns the attributes that a command about a mapping or an attribute list can name.

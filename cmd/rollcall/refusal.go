@@ -25,6 +25,8 @@ func describeError(err error) (text string, code int) {
 		return "rollcall: " + errorLine(err) + "\nTry 'rollcall " + usage.command + "--help'.\n", 2
 	case errors.Is(err, errAlreadyPrinted):
 		return "", 1
+	case errors.Is(err, errSomethingToDo):
+		return "", 2
 	case errors.Is(err, errLeftWaiting):
 		return "", 3
 	default:

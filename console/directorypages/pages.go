@@ -44,7 +44,13 @@ type Pages struct {
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
-	plans   console.Memory // finished plans
+	// Lifetime ends when the server ends, and with it work that pages have begun. nil never ends.
+	Lifetime context.Context
+	// Owner names this process in claims on jobs.
+	Owner string
+
+	background sync.WaitGroup // work that goes on after the answer
+
 	drafts  console.Memory // values typed into a Provisioning page and not saved yet
 	imports console.Memory // files between preview and import
 
@@ -190,6 +196,8 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/why", Access: console.Administrator, Handle: p.ofApp(p.showWhy)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.showPlan)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.makePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.ofApp(p.askPlan)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.ofApp(p.decidePlan)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.ofApp(p.showLogs)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", Access: console.Administrator, Handle: p.ofApp(p.showLogEntry)},
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func (c *command) provisionConnections() *cobra.Command {
-	return groupCommand("connections", "Which account at an application belongs to whom",
+	return groupCommand("connections", "Which account at an application belongs to which user or group",
 		c.connectionsList(), c.connectionsShow(), c.connectionsForget(), c.connectionsLink())
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// connectionsPage is the data of the view "connections": which account belongs to whom, or the form
+// connectionsPage is the data of the view "connections": which account belongs to which user or group, or the form
 // that connects a person with an account by hand.
 type connectionsPage struct {
 	console.Page

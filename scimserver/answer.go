@@ -82,8 +82,8 @@ func writeStream(w http.ResponseWriter, s stream) error {
 	return out.Flush()
 }
 
-// sendAnswer writes a successful answer. When a stream fails, sendAnswer closes the connection, so that the
-// client does not take half a group for a complete group.
+// sendAnswer writes a successful answer. When a stream fails, sendAnswer closes the connection, so
+// that the client does not take half a group for a complete group.
 func (x *exchange) sendAnswer(a answer) {
 	if x.request.Method == http.MethodHead && a.stream != nil {
 		a.stream = func(*bufio.Writer) error { return nil }

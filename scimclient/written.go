@@ -15,8 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// createdAccount reads which account a successful POST created. If the answer names no account but
-// has a Location, it reads the account from there.
+// createdAccount returns the account that a successful POST created. If the answer names no account
+// but has a Location, it reads the account from there.
 func (c *Client) createdAccount(ctx context.Context, a answer) (provision.TargetObject, error) {
 	o, err := a.readAccount()
 	if err == nil && !a.isError() && !a.isList() {
@@ -40,8 +40,8 @@ func (c *Client) createdAccount(ctx context.Context, a answer) (provision.Target
 	return provision.TargetObject{}, te
 }
 
-// locatedID returns the id in the Location of an answer. Only the last segment counts, because an
-// application behind a proxy often does not know its own address.
+// locatedID returns the id in the Location of an answer. It reads only the last segment of the
+// path, because an application behind a proxy often does not know its own address.
 func (a answer) locatedID(of *resourceType) string {
 	u, err := url.Parse(a.header.Get("Location"))
 	if err != nil {
@@ -89,7 +89,7 @@ func (a answer) patchedAccount(id string) (provision.TargetObject, error) {
 }
 
 // looksLikeAccount distinguishes an account from other JSON objects that gateways return. It
-// accepts an empty object, because that contradicts nothing.
+// accepts an empty object.
 func looksLikeAccount(fields map[string]any) bool {
 	if len(fields) == 0 {
 		return true

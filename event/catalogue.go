@@ -186,7 +186,7 @@ var Catalogue = []Description{
 	{ExportAudit, []string{KindSite, KindDirectory, KindInstallation}, "the audit log was exported", "", Export{}, "", "The audit log was exported: 86 events"},
 }
 
-// catalogueNames returns the catalogueNames of events in the order of the catalogue, without duplicates.
+// catalogueNames returns the names of events in the order of the catalogue, without duplicates.
 func catalogueNames() (list []string) {
 	for _, d := range Catalogue {
 		if !slices.Contains(list, d.Name) {

@@ -14,9 +14,9 @@ import (
 // scope, another for all rows together. Beyond the limits, Refused only counts the refusals and
 // writes their number.
 const (
-	refusedAtOnce     = 20          // rows of one kind in one scope that are written without a pause between them
+	refusedAtOnce     = 20          // the number of rows of one kind in one scope that may be written at once
 	refusedEvery      = time.Minute // after refusedAtOnce rows, one more row of that kind may be written in each period of this length
-	refusedAllAtOnce  = 200         // rows of all kinds in all scopes that are written without a pause between them
+	refusedAllAtOnce  = 200         // the number of rows of all kinds in all scopes that may be written at once
 	refusedFlushEvery = time.Second
 )
 

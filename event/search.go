@@ -56,7 +56,7 @@ type Query struct {
 	Kinds       []string  // prefixes of names, such as "user."; an event's name must start with one of them
 	Actor       string    // part of the actor's label or name, in any case; or the whole id or address of the actor
 	Text        string    // part of the sentence or of the actor's name, in any case; or the whole id of the subject or actor
-	From, Until time.Time // from From up to but not including Until; zero means no bound
+	From, Until time.Time // events from the time From up to, but not including, Until; zero means no bound
 	Before      Position  // the Page.Older of a page, to get the next page with older events; zero starts at the newest event
 	After       Position  // the Page.Newer of a page, to go back to the page with newer events; if set, Before is ignored
 	Limit       int       // 0 means 50

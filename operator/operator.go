@@ -29,7 +29,7 @@ type Operator struct {
 	LastSignIn time.Time
 }
 
-// Actor names the operator in events.
+// Actor returns the operator in the form in which events name actors.
 func (o Operator) Actor() string { return event.Actor{Kind: event.Operator, Name: o.Name}.Label() }
 
 // Store keeps operators, their links and their sessions. It gets only hashes of secrets.

@@ -225,8 +225,8 @@ type Store interface {
 	// RunExpensive waits until the site has a free slot for expensive work and then runs fn. It
 	// cancels the context of fn when fn takes too long.
 	RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error
-	// Members returns up to limit members of a group, in the order of their ids, beginning behind
-	// the id after. If named is set, it fills in their displayNames.
+	// Members returns up to limit members of a group, in the order of their ids, that follow the id
+	// after. If named is set, it fills in their displayNames.
 	Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) ([]Member, error)
 	// Memberships returns the groups that have these resources as direct members, in the order of
 	// the groups' ids.
@@ -236,8 +236,8 @@ type Store interface {
 
 	Record(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Record, error) // refusal.NotFound if there is none
 	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)             // refusal.NotFound if there is none
-	// People returns up to limit users in the order of their folded user names, beginning behind
-	// the folded user name after.
+	// People returns up to limit users in the order of their folded user names, that follow the
+	// folded user name after.
 	People(ctx context.Context, id site.ID, q PeopleQuery, after string, limit int) ([]Record, error)
 	Counts(ctx context.Context, id site.ID) (Counts, error)
 
@@ -324,8 +324,8 @@ type Tx interface {
 	// one of these folded e-mail addresses, and the attribute that matches. It returns
 	// refusal.NotFound if there is none.
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
-	// Records returns up to limit resources of a kind, beginning behind the place after. They stay
-	// locked until the transaction ends.
+	// Records returns up to limit resources of a kind that follow the place after. They stay locked
+	// until the transaction ends.
 	Records(ctx context.Context, kind scim.TypeName, after Place, limit int) ([]Record, error)
 	// Insert returns the resource's position in lists. Its errors are ErrUserNameTaken,
 	// ErrSchemasChanged and ErrValueTaken.

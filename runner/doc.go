@@ -1,5 +1,6 @@
-// Package runner keeps leased work advancing. Each key that is due gets one limited slice of work
-// after another, in one process at a time.
+// Package runner runs long work in short slices. The work for each key belongs to one process at a
+// time, which holds a lease. A key that is due gets a slice of limited length, and is due again
+// later if work is left.
 //
 //	SQLite      look (each second, when woken, after each slice) ─► Due ─► slice
 //	PostgreSQL  look ─► Due ─► one River job for each key ─► slice, in any process

@@ -710,7 +710,7 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	}
 	if op.Path.attr.MultiValued && isHollow(op.Path.attr, next) {
 		// A value such as {"display": "Work"} only describes the element, so it must not erase the
-		// other sub-attributes. {"value": null} must.
+		// other sub-attributes. But {"value": null} must erase them.
 		return a.mergeInto(op, m, cloneValue(value))
 	}
 	for _, sub := range op.Path.attr.SubAttributes {

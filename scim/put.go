@@ -49,7 +49,8 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 }
 
 // keepExisting marks a list in the body of a PUT that must not erase the stored one, because some
-// or all of its values could not be read. The readable values are added.
+// or all of its values could not be read. The values that could be read are added to the stored
+// list.
 type keepExisting struct{ list []any }
 
 // keptWhenLeftOut reports whether an attribute keeps its value when a PUT leaves it out.

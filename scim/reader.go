@@ -34,7 +34,7 @@ func (d *reader) addFix(code, path, format string, args ...any) {
 	d.fixes = append(d.fixes, Fix{code, path, formatMessage(format, args)})
 }
 
-// allFixes returns the fixes; the last one tells how many more there were.
+// allFixes returns the recorded fixes. If some were left out, the last Fix says how many.
 func (d *reader) allFixes() []Fix {
 	if d.omittedFixes > 0 {
 		last := &d.fixes[len(d.fixes)-1]

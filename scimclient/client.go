@@ -58,8 +58,8 @@ type resourceType struct {
 }
 
 var (
-	userType  = &resourceType{path: "/Users", noun: "an account", newBody: createBody}
-	groupType = &resourceType{path: "/Groups", query: "excludedAttributes=members", noun: "a group", newBody: groupBody}
+	userResource  = &resourceType{path: "/Users", noun: "an account", newBody: createBody}
+	groupResource = &resourceType{path: "/Groups", query: "excludedAttributes=members", noun: "a group", newBody: groupBody}
 )
 
 // Options of a client. All are required.
@@ -98,7 +98,7 @@ func New(tenantURL, token string, o Options) (*Client, error) {
 		now:       o.Now,
 		newID:     o.NewID,
 	}
-	return &Client{endpoint: shared, resourceType: userType, groups: &Client{endpoint: shared, resourceType: groupType}}, nil
+	return &Client{endpoint: shared, resourceType: userResource, groups: &Client{endpoint: shared, resourceType: groupResource}}, nil
 }
 
 // hasFlag reports whether a query string has a flag, in any case.
@@ -277,7 +277,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	if a.status == http.StatusBadRequest && c.resourceType == groupType && !spoken.PlainGroups {
+	if a.status == http.StatusBadRequest && c.resourceType == groupResource && !spoken.PlainGroups {
 		again, err := c.post(ctx, changes, provision.Dialect{PlainGroups: true})
 		if err != nil {
 			return provision.TargetObject{}, err
@@ -454,7 +454,7 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	return te
 }
 
-// isInactive reports whether an account shows that it cannot be used.
+// isInactive reports whether an account is marked as inactive.
 func isInactive(r scim.Resource) bool {
 	for name, v := range r {
 		if strings.EqualFold(name, "active") {

@@ -103,8 +103,8 @@ func looksLikeAccount(fields map[string]any) bool {
 	return false
 }
 
-// unprovenError is the error for an answer with a status of success, but with a body that
-// contradicts it.
+// unprovenError is the error for an answer whose status means success but whose body contradicts
+// the status.
 func (a answer) unprovenError(to string) *provision.TargetError {
 	what := "something that is not a SCIM resource"
 	switch {
@@ -152,8 +152,8 @@ func (a answer) isPage() bool {
 	return bytes.HasPrefix(text, []byte("<")) || html && len(text) > 0 && a.jsonMembers() == nil
 }
 
-// isError reports whether the body is an error of RFC 7644 §3.12. Only the application itself sends
-// one.
+// isError reports whether the body is an error of RFC 7644 §3.12. Such a body comes from the
+// application itself and not from a proxy.
 func (a answer) isError() bool { return a.hasSchema(scim.ErrorURN) }
 
 // isList reports whether the body is a list of RFC 7644 §3.4.2.

@@ -18,7 +18,7 @@ type view struct {
 
 	projectionGiven bool // whether the query has attributes or excludedAttributes
 	showsMembers    bool // whether to show the members of a group, which are written as they are read
-	showsGroups     bool // whether to show the groups of a user, or a version that includes them
+	showsGroups     bool // whether to show a user's groups, or a version that depends on them
 
 	versionWithoutGroups bool // the projection leaves a user's groups out, so the version must not include them
 }

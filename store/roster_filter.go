@@ -36,9 +36,9 @@ var everyResource = narrowing{sql: "1 = 1", exact: true}
 // noResource is the narrowing that no resource satisfies.
 var noResource = narrowing{sql: "1 = 0", exact: true}.markSelective()
 
-// narrow compiles a filter to SQL. The SQL calls the resource r. The query has already used before
-// placeholders, so the new ones get the numbers after them. Column names come from this file and
-// values become arguments, so no part of a request becomes SQL.
+// narrow compiles a filter to SQL. The SQL calls the resource r. before is the number of
+// placeholders that the query has already; the first new placeholder gets the next number. Column
+// names come from this file and values become arguments, so no part of a request becomes SQL.
 func narrow(q roster.ListQuery, site string, declared declaredRows, before int) narrowing {
 	if q.Filter == nil {
 		return everyResource
@@ -47,7 +47,8 @@ func narrow(q roster.ListQuery, site string, declared declaredRows, before int) 
 	return n.numberPlaceholders(before)
 }
 
-// numberPlaceholders replaces each ? with $n; the numbers begin after before.
+// numberPlaceholders replaces each ? with a numbered placeholder. The first one is $n with n =
+// before+1.
 func (n narrowing) numberPlaceholders(before int) narrowing {
 	n.sql, n.count = numberPlaceholders(n.sql, before), numberPlaceholders(n.count, 0)
 	return n

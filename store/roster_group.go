@@ -24,8 +24,8 @@ func scanMember(row scanner) (m roster.Member, err error) {
 	return m, err
 }
 
-// Members returns up to limit members of a group, ordered by id, beginning behind the id after. If
-// named is set, it fills in their display names.
+// Members returns up to limit members of a group, ordered by id, that follow the id after. If named
+// is set, it fills in their display names.
 func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) (members []roster.Member, err error) {
 	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
 		members, err = membersOf(ctx, tx, id, group, after, limit, named)

@@ -215,7 +215,7 @@ func ambiguousEncoding(b []byte, at int) error {
 	}
 }
 
-// wordAt decodes the word that contains the byte at the position at.
+// wordAt decodes the word that contains the byte b[at].
 func wordAt(c *charmap.Charmap, b []byte, at int) string {
 	part := func(c byte) bool {
 		return c >= utf8.RuneSelf || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '\'' || c == '-'

@@ -1,7 +1,8 @@
 // Package source connects a directory to the provisioning engine: it implements provision.Source
 // and provision.Catalog. Packages directory and provision do not import each other.
 //
-// Groups are in group.go: groups as objects, their members page by page, and changes of both.
+// File source.go handles users. File group.go handles groups, their members and the changes of
+// both.
 package source
 
 import (

@@ -263,8 +263,8 @@ func (g *Gate) queueOf(key string) *keyQueue {
 // maxKeptQueues is how many keys a gate remembers before it forgets keys without requests.
 const maxKeptQueues = 1_000
 
-// forget removes a key without running and waiting requests, if the gate has more than maxKeptQueues
-// keys.
+// forget removes a key that has neither running nor waiting requests, if the gate has more than
+// maxKeptQueues keys.
 func (g *Gate) forget(l *keyQueue) {
 	if len(g.keys) > maxKeptQueues && l.used == 0 && len(l.waiting) == 0 {
 		delete(g.keys, l.key)

@@ -231,7 +231,8 @@ func localAddrs() []netip.Addr {
 	return addrs
 }
 
-// CloseIdleConnections lets http.Client.CloseIdleConnections reach the transport.
+// CloseIdleConnections closes idle connections. The method of the same name of http.Client calls
+// it.
 func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
 // proxy returns the configured proxy, but only for public addresses. Since a proxy resolves host

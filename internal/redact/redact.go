@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// tokenPattern matches a SCIM tokenPattern, with or without its checksum. The first 43 characters after the
-// prefix are the whole secret, so the pattern also matches a tokenPattern without its last characters.
+// tokenPattern matches a SCIM token, with or without its checksum. The first 43 characters after
+// the prefix are the whole secret, so the pattern also matches a token without its last characters.
 var tokenPattern = regexp.MustCompile(`(?i:rollcall_)[A-Za-z0-9_-]{43,}`)
 
 // maxEscapes is how many layers of URL escaping Tokens removes to find a token.
@@ -35,8 +35,8 @@ func Tokens(text string) string {
 	return text
 }
 
-// Document is like Tokens, for a JSON document. It does not undo URL escapes, because one could
-// hide a quote.
+// Document is like Tokens, for a JSON document. It does not decode URL escapes, because an escape
+// may stand for a quote, which would break the JSON.
 func Document(text string) string {
 	if !mayHoldToken(text) {
 		return text

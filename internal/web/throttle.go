@@ -14,7 +14,7 @@ const maxSources = 10_000
 // Throttle limits how often each source may do something: a number of times at once, and after that
 // once per period. A source is a string such as a network address. Each process has its own counts.
 type Throttle struct {
-	atOnce int           // how many times at once
+	atOnce int           // how often a source may do something at once
 	period time.Duration // after that, once in each period of this length
 
 	mu      sync.Mutex

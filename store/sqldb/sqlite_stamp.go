@@ -115,7 +115,7 @@ func writeNote(path string, n note) error {
 
 // logFile is a -wal as SQLite writes it: https://sqlite.org/fileformat2.html#walformat
 type logFile struct {
-	number uint32 // the first salt, which grows by one each time the -wal is restarted
+	number uint32 // the first salt in the header of the -wal, which grows by one each time the -wal is restarted
 	salts  [8]byte
 	page   int64 // the page size in bytes
 }

@@ -54,8 +54,8 @@ func isUnavailable(err error) bool {
 		if e.Code == "25006" { // read_only_sql_transaction: the server does not take writes
 			return true
 		}
-		// These classes mean: no connection, no room, shutting down or starting, a failing disk,
-		// damaged data.
+		// These classes of errors mean that there is no connection or no disk space, that the
+		// server is starting or shutting down, that the disk fails, or that data is damaged.
 		for _, class := range []string{"08", "53", "57P", "58", "XX001", "XX002"} {
 			if strings.HasPrefix(e.Code, class) {
 				return true

@@ -59,7 +59,7 @@ type Query struct {
 	From, Until time.Time // events from the time From up to, but not including, Until; zero means no bound
 	Before      Position  // the Page.Older of a page, to get the next page with older events; zero starts at the newest event
 	After       Position  // the Page.Newer of a page, to go back to the page with newer events; if set, Before is ignored
-	Limit       int       // 0 means 50
+	Limit       int       // the largest number of events on the page; 0 means 50
 }
 
 // Page is the result of Search: one page of events, newest first.

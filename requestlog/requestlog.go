@@ -627,7 +627,7 @@ type Query struct {
 	Filter
 	Search string // part of a user name, path or sentence, in any case; or a whole resource id
 	Before string // the cursor that Page returned with the previous page; empty for the first page
-	Limit  int    // 0 means 50; at most 500
+	Limit  int    // the largest number of rows on the page, up to 500; 0 means 50
 }
 
 // Filter is the part of a query that the store evaluates. The zero value matches every row.

@@ -65,7 +65,7 @@ type PeopleQuery struct {
 	Status Status
 	Role   Role   // selects people with this role; empty means any role
 	After  string // the value of next that People returned with the previous page; empty for the first page
-	Limit  int    // 0 means 50; at most 500
+	Limit  int    // the largest number of people on the page, up to 500; 0 means 50
 }
 
 // Counts are the numbers of people in a roster. Deactivated includes Blocked.

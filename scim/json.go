@@ -124,7 +124,7 @@ func (sc *scanner) readValue() (any, error) {
 	return nil, sc.failf("a value is expected")
 }
 
-// skipLiteral steps over a word of JSON and reports whether it was there.
+// skipLiteral steps over a word such as true or null, and reports whether the input has it here.
 func (sc *scanner) skipLiteral(word string) bool {
 	if !strings.HasPrefix(sc.text[sc.pos:], word) {
 		return false

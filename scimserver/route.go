@@ -24,7 +24,8 @@ const (
 // methods maps the HTTP methods that a path allows to their actions. Any other method is 405.
 type methods = map[string]action
 
-// resourceRoutes are the methods of every resource type at its endpoint. RFC 7644 §3.2.
+// resourceRoutes has the methods that every resource type offers for each form of path. RFC 7644
+// §3.2.
 var resourceRoutes = map[shape]methods{
 	wholeEndpoint:  {"GET": (*exchange).listResources, "POST": (*exchange).createResource},
 	singleResource: {"GET": (*exchange).getResource, "PUT": (*exchange).replaceResource, "PATCH": (*exchange).patchResource, "DELETE": (*exchange).deleteResource},

@@ -44,8 +44,8 @@ func (l listing) sortOrdering() (ordering, bool) {
 func orderByText(c column, descending bool) ordering {
 	o := ordering{terms: []term{{c.name, descending}}, text: c.name}
 	if c.optional {
-		// RFC 7644 §3.4.2.3: resources without a value come last in ascending order, first in
-		// descending.
+		// RFC 7644 §3.4.2.3: resources without a value come last in ascending order, and first in
+		// descending order.
 		o.terms = []term{{"(" + c.name + " = '')", descending}, {c.name, descending}}
 	}
 	o.values = func(key string) ([]any, error) {

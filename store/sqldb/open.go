@@ -26,8 +26,8 @@ type Options struct {
 	Log *slog.Logger     // gets messages about work outside requests, such as checkpoints; nil logs nothing
 	Now func() time.Time // the clock that DB.Now and Tx.Now read; time.Now when nil
 
-	// Settle is how long a reader of rows in commit order waits for older transactions on
-	// PostgreSQL, which hold those rows back. Zero means one second.
+	// Settle is how long a reader of rows in commit order waits on PostgreSQL for older
+	// transactions, which may still add rows before the newest ones. Zero means one second.
 	Settle time.Duration
 
 	// SerialCommits makes SQLite commit each update on its own, for measurements. Otherwise callers

@@ -104,8 +104,8 @@ func (x *exchange) warnOfOtherAddress(public string) {
 
 // foreignHosts remembers up to maxForeignHosts hosts that a warning has named.
 type foreignHosts struct {
-	mu    sync.Mutex
-	named map[string]bool // the hosts that a warning has named
+	mu          sync.Mutex
+	warnedHosts map[string]bool // the hosts that a warning has named
 }
 
 // maxForeignHosts bounds the number of warnings, because a client can send any Host header.
@@ -116,13 +116,13 @@ func (f *foreignHosts) isNew(host string) bool {
 	host = strings.ToLower(host)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.named[host] || len(f.named) >= maxForeignHosts {
+	if f.warnedHosts[host] || len(f.named) >= maxForeignHosts {
 		return false
 	}
-	if f.named == nil {
-		f.named = map[string]bool{}
+	if f.warnedHosts == nil {
+		f.warnedHosts = map[string]bool{}
 	}
-	f.named[host] = true
+	f.warnedHosts[host] = true
 	return true
 }
 

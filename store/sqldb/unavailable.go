@@ -74,11 +74,11 @@ type health struct {
 	// although the last write failed, because the transaction may have written nothing.
 	probe func()
 
-	mu         sync.Mutex
-	down       error     // why the last write failed, or nil
-	lastProbe  time.Time // when a probe last succeeded, on the machine's clock
-	lastLogged time.Time // when the last message that the database is down was logged
-	quiet      bool      // whether no message is logged for this outage, because one was logged shortly before
+	mu                sync.Mutex
+	down              error     // why the last write failed, or nil
+	lastProbe         time.Time // when a probe last succeeded, on the machine's clock
+	lastLogged        time.Time // when the last message that the database is down was logged
+	messageSuppressed bool      // whether no message is logged for this outage, because one was logged shortly before
 
 	writes, unavailable int64 // the numbers of transactions so far
 
@@ -117,9 +117,9 @@ func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down == nil {
-		h.quiet = time.Since(h.lastLogged) < downReportInterval
+		h.messageSuppressed = time.Since(h.lastLogged) < downReportInterval
 	}
-	if h.down == nil && !h.quiet {
+	if h.down == nil && !h.messageSuppressed {
 		h.lastLogged = time.Now()
 		h.log.Error("the database does not do its work: requests are answered 503 until it does", "error", err)
 	}
@@ -132,7 +132,7 @@ func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error
 func (h *health) recordProbe() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.down != nil && !h.quiet {
+	if h.down != nil && !h.messageSuppressed {
 		h.log.Info("the database takes writes again")
 	}
 	h.down, h.lastProbe = nil, time.Now()

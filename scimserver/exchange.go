@@ -116,7 +116,7 @@ func (f *foreignHosts) isNew(host string) bool {
 	host = strings.ToLower(host)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.warnedHosts[host] || len(f.named) >= maxForeignHosts {
+	if f.warnedHosts[host] || len(f.warnedHosts) >= maxForeignHosts {
 		return false
 	}
 	if f.warnedHosts == nil {

@@ -38,7 +38,7 @@ const (
 	maxHeader      = 64 << 10
 )
 
-// ErrTooLarge is returned by reading an answer that is larger than Options.MaxBody.
+// ErrTooLarge is returned by reads of an answer that is larger than Options.MaxBody.
 var ErrTooLarge = errors.New("the answer is larger than allowed")
 
 // BlockedError is the error for a request that was refused before it was sent.
@@ -215,7 +215,7 @@ func isOwnAddress(ctx context.Context, host string, own []netip.AddrPort) bool {
 	return false
 }
 
-// localAddrs returns the addresses of this machine's interfaces; or nil if the system does not list
+// localAddrs returns the addresses of this machine's interfaces, or nil if the system does not list
 // them.
 func localAddrs() []netip.Addr {
 	all, err := net.InterfaceAddrs()

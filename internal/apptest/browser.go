@@ -177,7 +177,7 @@ func (w *Window) SeesNot(texts ...string) {
 func foldSpaceAndCase(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
 
 // Clicks presses the button or link with that name. If several have the name, near selects one of
-// them by a text in the same row, card or form.
+// them by words in the same row, card or form.
 func (w *Window) Clicks(name string, near ...string) {
 	w.t.Helper()
 	sel := w.find("control", name, near...)

@@ -102,8 +102,8 @@ func (c *sqliteConn) statementContext(ctx context.Context) context.Context {
 	return context.WithoutCancel(ctx)
 }
 
-// bind sets c.args to the arguments of the statement. Byte slices are bound as TEXT, because SQLite
-// would store them as blobs, and a blob is never equal to a TEXT value.
+// bind sets c.args to the arguments of the statement. Byte slices are bound as text, because SQLite
+// would store them as blobs, and a blob never equals a value of type text.
 func (c *sqliteConn) bind(stmt *sqliteStmt, args []any) error {
 	c.args = c.args[:0]
 	for i, n := range stmt.argumentNumbers {

@@ -101,7 +101,7 @@ func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	return checks, nil
 }
 
-// filterRun runs the filter vectors on a site with one user. The filters refer to this user.
+// filterRun runs the filter vectors on a site with one user, which the filters name.
 type filterRun struct {
 	*client
 	user         map[string]any

@@ -4,11 +4,14 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/store"
 )
 
 func TestAPIKeysAreMadeShownOnceAndRevoked(t *testing.T) {
@@ -62,6 +65,22 @@ func TestAPIKeysAreMadeShownOnceAndRevoked(t *testing.T) {
 	} {
 		b.get("/d/contoso/keys/new").press("Make key", typed).wantStatus(http.StatusUnprocessableEntity).wantWords(wrong)
 	}
+}
+
+func TestAFormForAPIKeysNeedsItsNumber(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		o := newOfficeOn(t, db)
+		h := o.directory("contoso", "")
+		b := o.operator()
+		until := time.Now().UTC().AddDate(0, 0, 20).Format(time.DateOnly)
+		for _, number := range []string{"", "\x00", "\xff", strings.Repeat("x", 101)} {
+			b.send(http.MethodPost, "/d/contoso/keys", url.Values{"name": {"nightly"}, "level": {"run"}, "expires": {until}, "form": {number}}).wantStatus(http.StatusBadRequest)
+		}
+		if all, err := o.keys.Keys(t.Context(), string(h.Directory.ID)); err != nil || len(all) > 0 {
+			t.Fatalf("got %+v, %v", all, err)
+		}
+	})
 }
 
 func TestAPIKeysNeedAFreshSignIn(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/operator"
@@ -155,7 +156,7 @@ func (p *Pages) makeKey(w http.ResponseWriter, r *http.Request, v *directoryVisi
 	req := operator.KeyRequest{
 		Directory: string(v.Directory.ID), Name: r.PostForm.Get("name"), Level: operator.Level(r.PostForm.Get("level")), Actor: v.actor(), FormNumber: r.PostForm.Get("form"),
 	}
-	if req.FormNumber == "" || len(req.FormNumber) > 100 {
+	if number := req.FormNumber; number == "" || len(number) > 100 || !utf8.ValidString(number) || strings.ContainsRune(number, 0) {
 		return console.UnreadableForm(errors.New("the form has no number"))
 	}
 	day, err := time.Parse(time.DateOnly, r.PostForm.Get("expires"))

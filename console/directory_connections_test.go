@@ -23,6 +23,7 @@ func TestConnectionsAreFoundForgottenAndMade(t *testing.T) {
 	b := o.operator()
 	const at = "/d/contoso/applications/Acme/connections"
 	b.get(at).wantWords("No connection yet")
+	b.send(http.MethodPost, at+"/x/forget", url.Values{}).wantStatus(http.StatusNotFound)
 	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.On, Scope: provision.AssignedOnly}, "cli"); err != nil {
 		t.Fatal(err)
 	}

@@ -199,6 +199,8 @@ func (p *Pages) forget(w http.ResponseWriter, r *http.Request, v *appVisit) erro
 	var target *provision.TargetError
 	var other *provision.HeldError
 	switch {
+	case errors.Is(err, provision.ErrNoJob):
+		return provision.ErrNoConnection
 	case errors.As(err, &other):
 		return p.Console.Redirect(w, r, v.connectionsURL(), console.Notice{Tone: console.ToneProblem, Title: "Nothing was forgotten", Text: "Another process works on the job now. Try again in a moment, or pause provisioning first."})
 	case errors.As(err, &target):

@@ -229,7 +229,7 @@ func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection)
 	for _, k := range sealed {
 		pair, err := s.openKey(st.ID, k)
 		switch {
-		case err != nil && k.State == KeyUsed && c.SignRequests:
+		case err != nil && k.State == KeyUsed && (c.SignRequests || c.SignsOut):
 			return sp, err
 		case err != nil:
 		case k.State == KeyUsed:
@@ -332,7 +332,7 @@ func (s *SingleSignOn) DiscardLostKeys(ctx context.Context, actor string) ([]str
 		if err != nil {
 			return names, err
 		}
-		if c.SignRequests {
+		if c.SignRequests || c.SignsOut {
 			if err := s.MakeKey(ctx, st, actor); err != nil {
 				return names, err
 			}

@@ -58,6 +58,8 @@ type SSOStore interface {
 	// HasRequest reports whether there is such a request of this browser that has not expired at now. It
 	// stays.
 	HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (bool, error)
+	// FindRequest returns a request that stays; refusal.NotFound as for TakeRequest.
+	FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (RequestRecord, error)
 	// UseAssertion writes down that an assertion was used, until that time, and forgets older ones.
 	// ErrReplayed if it was used before.
 	UseAssertion(ctx context.Context, id site.ID, hash secret.Hash, until, now time.Time) error
@@ -338,6 +340,7 @@ func asserted(st site.Site, c Connection, a saml.Assertion, p saml.ClaimValues) 
 		Issuer: a.Issuer, Identifier: p.UserIdentifier, Match: match,
 		DisplayName: p.DisplayName, Email: p.Email, Title: p.JobTitle, Department: p.Department,
 		Create: c.Creates, Ends: a.SessionEnd,
+		Session: roster.Origin{Issuer: a.Issuer, NameID: a.NameID, NameFormat: a.NameIDFormat, Index: a.SessionIndex},
 	}
 }
 

@@ -124,6 +124,7 @@ var Catalogue = []Description{
 	{SignInSSOUsed, siteScope, "a person signed in by SAML", subjectPerson, nil, "", "ada@acme.example signed in by SAML"},
 	{SignInSSORefused, siteScope, "a sign-in by SAML was refused", "", Refusals{}, "", "A sign-in by SAML was refused (expired): the assertion was good until 2027-01-12 09:00:00 UTC. Reference 5f0c2a91"},
 	{SignInSSOTested, siteScope, "an administrator tested single sign-on", "the administrator", nil, "", "A test of single sign-on passed"},
+	{SignInSSODismissed, siteScope, "a sign-in that waited for an account was dismissed", subjectPerson, nil, "", "The sign-in of ada-2 that waited for the account ada@acme.example was dismissed"},
 	{SignInSSOEnded, siteScope, "the identity provider ended sessions of a person", subjectPerson, Account{}, "", "ada@acme.example was signed out by the identity provider; 1 session ended"},
 	{SignInSSOEndRefused, siteScope, "a sign-out by SAML was refused", "", Refusals{}, "", "A sign-out by SAML was refused (unsigned): the message is not signed. Reference 5f0c2a91"},
 	{SignInRecoveryCodesMade, siteScope, "recovery codes were made for an administrator; earlier ones ended", "the administrator", nil, "", "10 recovery codes were made for kim@acme.example"},

@@ -102,6 +102,7 @@ const (
 	SignInSSOUsed       = "sign_in.sso_used"
 	SignInSSORefused    = "sign_in.sso_refused"
 	SignInSSOTested     = "sign_in.sso_tested"
+	SignInSSODismissed  = "sign_in.sso_dismissed"
 	SignInSSOEnded      = "sign_in.sso_ended"
 	SignInSSOEndRefused = "sign_in.sso_end_refused"
 

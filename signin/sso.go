@@ -48,6 +48,7 @@ type SSOStore interface {
 	ConnectionStore
 	KeyStore
 	RefreshStore
+	ConflictStore
 	RecoveryStore
 
 	// AddRequest stores a request, and forgets the site's expired ones.
@@ -258,6 +259,9 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	}
 	got, err := s.Rosters.Open(st).AdmitAsserted(ctx, who, limits, from)
 	if err != nil {
+		if failed := s.noteConflict(ctx, st, who, err); failed != nil {
+			return Finished{}, failed
+		}
 		return Finished{}, s.refuseSignIn(ctx, st, err, picked.UserIdentifier)
 	}
 	if st.SetUpLocked {

@@ -597,6 +597,7 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 		`delete from site_session where site = $1 and person = $2`,
 		`delete from saml_test where site = $1 and person = $2`,
 		`delete from recovery_code where site = $1 and person = $2`,
+		`delete from saml_conflict where site = $1 and person = $2`,
 	} {
 		if err := t.tx.Send(ctx, query, string(t.site), old.ID); err != nil {
 			return err

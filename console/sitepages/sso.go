@@ -62,6 +62,7 @@ type ssoPage struct {
 	CanSignOut bool             // whether the identity provider has a sign-out address
 	Hours      string           // how long a session lasts at most, in hours
 	Error      *console.FieldError
+	Conflicts  []conflictRow      // sign-ins that wait because an account is there already
 	Keys       siteKeys           // the keys of this site
 	Codes      recoveryCodes      // the recovery codes of the administrator
 	Failed     []console.EventRow // the last failed sign-ins
@@ -118,6 +119,10 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	if err != nil {
 		return err
 	}
+	conflicts, err := p.conflicts(r, v)
+	if err != nil {
+		return err
+	}
 	missing, err := p.SSO.MissingToRequire(r.Context(), v.Site, c, v.Person.ID)
 	if err != nil {
 		return err
@@ -137,7 +142,7 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		RemoveURL: v.url("admin/access/authentication/certificates/remove"),
 		Test:      v.url("auth/saml2/test"), Link: v.url("admin/access/authentication/link"),
 		Save: v.url("admin/access/authentication"), Version: c.Version,
-		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Signs: c.SignRequests, SignsOut: c.SignsOut, CanSignOut: c.Provider.SignOutURL != "", Hours: hoursText(c.Length), Keys: keys,
+		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Signs: c.SignRequests, SignsOut: c.SignsOut, CanSignOut: c.Provider.SignOutURL != "", Hours: hoursText(c.Length), Keys: keys, Conflicts: conflicts,
 		FailedAll: v.url("admin/audit?kind=sign_in."),
 	}
 	if !strings.HasPrefix(p.Console.Options.PublicURL, "https://") {

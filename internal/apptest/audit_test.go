@@ -92,6 +92,7 @@ func elsewhere() map[string]string {
 		"site.setup_unlocked":         "console.TestTheSetUpOfSCIMIsLockedUntilASignInSucceeded",
 		"sign_in.sso_used":            "signin.TestSSO",
 		"sign_in.sso_refused":         "signin.TestSSO",
+		"sign_in.sso_dismissed":       "signin.TestConflictsWaitForAnAdministrator",
 		"sign_in.sso_ended":           "signin.TestSingleSignOut",
 		"sign_in.sso_end_refused":     "signin.TestSingleSignOut",
 		"sign_in.sso_tested":          "signin.TestSSO",

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/erasure"
+	"github.com/rollcall-scim/rollcall/internal/demosignin"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
@@ -41,6 +43,7 @@ import (
 type office struct {
 	t           *testing.T
 	operators   *operator.Operators
+	keys        *operator.Keys
 	directories *directory.Directories
 	jobs        *provision.Jobs
 	engine      *provision.Engine
@@ -74,6 +77,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	o := &office{
 		t:           t,
 		operators:   &operator.Operators{Store: store.Operators{DB: db}, Now: now, NewID: newID},
+		keys:        &operator.Keys{Store: store.OperatorKeys{DB: db}, Now: now, NewID: newID},
 		directories: &directory.Directories{Store: store.Directories{DB: db}, Now: now, NewID: newID},
 		sites:       &site.Sites{Store: store.Sites{DB: db}, Now: now, NewID: newID},
 		rosters:     &roster.Rosters{Store: store.Rosters{DB: db}, Now: now, NewID: newID},
@@ -83,19 +87,24 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	o.engine = &provision.Engine{
-		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
+		Store: store.Provisioning{DB: db}, Plans: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
 		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{},
 	}
 	c, err := console.New(console.Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	signOn, err := demosignin.New(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8081}, "", o.directories, now)
+	if err != nil {
+		t.Fatal(err)
+	}
 	o.start = func() {
 		o.pages = &directorypages.Pages{
-			Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
+			Console: c, Operators: o.operators, Keys: o.keys, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
 			Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
 			Eraser:    &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: o.rosters, Now: now},
 			Events:    store.Events{DB: db},
+			SignOn:    signOn,
 			ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
 		}
 		o.handler.Store(o.pages.Handler())

@@ -27,7 +27,9 @@ func newSignOutWorld(t *testing.T) *world {
 	return w
 }
 
-func endOf(name string) demoidp.SignOut { return demoidp.SignOut{Destination: signOutURL, NameID: name} }
+func endOf(name string) demoidp.SignOut {
+	return demoidp.SignOut{Destination: signOutURL, NameID: name}
+}
 
 // messages returns the message by redirect and by POST.
 func (w *world) messages(t *testing.T, s demoidp.SignOut) map[string]saml.SignOutMessage {
@@ -108,17 +110,19 @@ func TestReadSignOutRefuses(t *testing.T) {
 		change func(*demoidp.SignOut)
 		want   saml.Reason
 	}{
-		"unsigned":          {func(s *demoidp.SignOut) { s.Unsigned = true }, saml.Unsigned},
-		"another address":   {func(s *demoidp.SignOut) { s.Destination = strings.Replace(signOutURL, "acme", "other", 1) }, saml.WrongDestination},
-		"no address":        {func(s *demoidp.SignOut) { s.Destination = "" }, saml.WrongDestination},
-		"another issuer":    {func(s *demoidp.SignOut) { s.Issuer = "https://evil.example/" }, saml.WrongIssuer},
-		"expired":           {func(s *demoidp.SignOut) { s.NotOnOrAfter = noon.Add(-saml.MaxClockSkew) }, saml.Expired},
-		"old":               {func(s *demoidp.SignOut) { s.Message = issuedAt(noon.Add(-9 * time.Minute)) }, saml.Expired},
-		"of the future":     {func(s *demoidp.SignOut) { s.Message = issuedAt(noon.Add(4 * time.Minute)) }, saml.NotYetValid},
-		"without a time":    {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.RemoveAttr("IssueInstant") } }, saml.Malformed},
-		"of SAML 1.1":       {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.CreateAttr("Version", "1.1") } }, saml.WrongVersion},
-		"about no one":      {func(s *demoidp.SignOut) { s.NameID = "" }, saml.BadIdentifier},
-		"about two people":  {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.AddChild(find(t, e, "NameID").Copy()) } }, saml.Structure},
+		"unsigned":        {func(s *demoidp.SignOut) { s.Unsigned = true }, saml.Unsigned},
+		"another address": {func(s *demoidp.SignOut) { s.Destination = strings.Replace(signOutURL, "acme", "other", 1) }, saml.WrongDestination},
+		"no address":      {func(s *demoidp.SignOut) { s.Destination = "" }, saml.WrongDestination},
+		"another issuer":  {func(s *demoidp.SignOut) { s.Issuer = "https://evil.example/" }, saml.WrongIssuer},
+		"expired":         {func(s *demoidp.SignOut) { s.NotOnOrAfter = noon.Add(-saml.MaxClockSkew) }, saml.Expired},
+		"old":             {func(s *demoidp.SignOut) { s.Message = issuedAt(noon.Add(-9 * time.Minute)) }, saml.Expired},
+		"of the future":   {func(s *demoidp.SignOut) { s.Message = issuedAt(noon.Add(4 * time.Minute)) }, saml.NotYetValid},
+		"without a time":  {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.RemoveAttr("IssueInstant") } }, saml.Malformed},
+		"of SAML 1.1":     {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.CreateAttr("Version", "1.1") } }, saml.WrongVersion},
+		"about no one":    {func(s *demoidp.SignOut) { s.NameID = "" }, saml.BadIdentifier},
+		"about two people": {func(s *demoidp.SignOut) {
+			s.Message = func(e *etree.Element) { e.AddChild(find(t, e, "NameID").Copy()) }
+		}, saml.Structure},
 		"another message":   {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.Tag = "Response" } }, saml.Structure},
 		"a name too long":   {func(s *demoidp.SignOut) { s.NameID = strings.Repeat("a", 300) }, saml.BadIdentifier},
 		"an empty identity": {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.RemoveAttr("ID") } }, saml.Structure},
@@ -201,7 +205,9 @@ func TestReadSignOutRefuses(t *testing.T) {
 	w.refusesSignOut(t, "a DOCTYPE", saml.SignOutMessage{Form: doctype}, saml.Directive)
 	// A bomb of a redirect is not unpacked. It is signed, so that it gets that far.
 	bomb := endOf("ada")
-	bomb.Message = func(e *etree.Element) { e.CreateElement("samlp:Extensions").SetText(strings.Repeat("a", saml.MaxResponse)) }
+	bomb.Message = func(e *etree.Element) {
+		e.CreateElement("samlp:Extensions").SetText(strings.Repeat("a", saml.MaxResponse))
+	}
 	w.refusesSignOut(t, "a bomb", w.messages(t, bomb)["redirect"], saml.Malformed)
 
 	// A certificate that is not valid today verifies nothing.

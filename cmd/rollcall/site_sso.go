@@ -35,11 +35,11 @@ type ssoJSON struct {
 	Unsolicited      bool              `json:"unsolicited"`
 	SignsRequests    bool              `json:"signsRequests"`
 	SignsOut         bool              `json:"signsOut"`
-	Keys             []keyJSON         `json:"keys"`
+	Keys             []samlKeyJSON     `json:"keys"`
 }
 
-// keyJSON is a SAML key of a site.
-type keyJSON struct {
+// samlKeyJSON is a SAML key of a site.
+type samlKeyJSON struct {
 	SHA256 string          `json:"sha256"`
 	State  signin.KeyState `json:"state"`
 	Made   string          `json:"made"`
@@ -76,7 +76,7 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 	out := ssoJSON{
 		Site: st.Name, Mode: n.Mode, EntityID: sp.EntityID, ReplyURL: sp.ACS, IdentityProvider: n.Provider.EntityID, SignInURL: n.Provider.SignInURL,
 		Certificates: []certificateJSON{}, UserNameMatches: st.MatchesUserName, CreatesAccounts: n.Creates, Unsolicited: n.Unsolicited,
-		SignsRequests: n.SignRequests, SignsOut: n.SignsOut, Keys: []keyJSON{},
+		SignsRequests: n.SignRequests, SignsOut: n.SignsOut, Keys: []samlKeyJSON{},
 		Claims: object{
 			{"userIdentifier", orWord(n.Claims.UserIdentifier, saml.NameID)},
 			{"displayName", n.Claims.DisplayName},
@@ -89,7 +89,7 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 		out.Certificates = append(out.Certificates, certificateJSON{saml.Fingerprint(cert), formatJSONTime(cert.NotAfter)})
 	}
 	for _, k := range keys {
-		out.Keys = append(out.Keys, keyJSON{saml.Fingerprint(k.Certificate), k.State, formatJSONTime(k.Made)})
+		out.Keys = append(out.Keys, samlKeyJSON{saml.Fingerprint(k.Certificate), k.State, formatJSONTime(k.Made)})
 	}
 	return c.print(out, func(w io.Writer) {
 		line := func(name, value string) { fmt.Fprintf(w, "%-24s %s\n", name, value) }

@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/demosignin"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -28,6 +29,7 @@ var templateFiles embed.FS
 type Pages struct {
 	Console     *console.Console
 	Operators   *operator.Operators
+	Keys        *operator.Keys // the API keys of directories
 	Directories *directory.Directories
 	Jobs        *provision.Jobs
 	Engine      *provision.Engine // makes plans and provisions on demand; the pages do not run cycles
@@ -36,11 +38,19 @@ type Pages struct {
 	SignIns     *signin.SignIns
 	Eraser      *erasure.Eraser
 	Events      event.Trail
+	// SignOn is the identity provider of the directories. Only the demo has one; otherwise it is nil.
+	SignOn *demosignin.Provider
 	// ReadUsers and WriteUsers read and write the files for import and export; see directory/csv.
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
-	plans   console.Memory // finished plans
+	// Lifetime ends when the server ends, and with it work that pages have begun. nil never ends.
+	Lifetime context.Context
+	// Owner names this process in claims on jobs.
+	Owner string
+
+	background sync.WaitGroup // work that goes on after the answer
+
 	drafts  console.Memory // values typed into a Provisioning page and not saved yet
 	imports console.Memory // files between preview and import
 
@@ -70,6 +80,11 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/settings", Access: console.Administrator, Handle: p.renamedDirectory(p.renameDirectory)},
 		{Pattern: "GET /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.askDeleteDirectory)},
 		{Pattern: "POST /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.deleteDirectory)},
+		{Pattern: "GET /d/{directory}/keys", Access: console.Administrator, Handle: p.inDirectory(p.showKeys)},
+		{Pattern: "GET /d/{directory}/keys/new", Access: console.FreshAdministrator, Handle: p.inDirectory(p.newKey)},
+		{Pattern: "POST /d/{directory}/keys", Access: console.FreshAdministrator, Handle: p.inDirectory(p.makeKey)},
+		{Pattern: "GET /d/{directory}/keys/{key}/revoke", Access: console.Administrator, Handle: p.inDirectory(p.askRevokeKey)},
+		{Pattern: "POST /d/{directory}/keys/{key}/revoke", Access: console.Administrator, Handle: p.inDirectory(p.revokeKey)},
 		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.inDirectory(p.showAudit)},
 		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.inDirectory(p.exportAudit)},
 
@@ -136,6 +151,14 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.ofApp(p.askDeleteRole)},
 		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.ofApp(p.deleteRole)},
 
+		// Single sign-on
+		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on", Access: console.Administrator, Handle: p.ofApp(p.showSignOn)},
+		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on", Access: console.Administrator, Handle: p.ofApp(p.saveSignOn)},
+		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on/signing", Access: console.Administrator, Handle: p.ofApp(p.saveSigning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on/certificates", Access: console.Administrator, Handle: p.ofApp(p.changeCertificates)},
+		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/certificate", Access: console.Administrator, Handle: p.ofApp(p.downloadCertificate)},
+		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/metadata", Access: console.Administrator, Handle: p.ofApp(p.downloadSignOnMetadata)},
+
 		// Provisioning
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.showProvisioning)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.saveProvisioning)},
@@ -173,6 +196,8 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/why", Access: console.Administrator, Handle: p.ofApp(p.showWhy)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.showPlan)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.makePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.ofApp(p.askPlan)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.ofApp(p.decidePlan)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.ofApp(p.showLogs)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", Access: console.Administrator, Handle: p.ofApp(p.showLogEntry)},
 	}
@@ -250,6 +275,7 @@ func (v *directoryVisit) menu() []console.MenuItem {
 		{Text: "Groups", Icon: "layers", URL: v.url("groups")},
 		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
 		{Text: "Audit log", Icon: "history", URL: v.url("audit")},
+		{Text: "API keys", Icon: "key-round", URL: v.url("keys")},
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("settings")},
 		{Text: "Applications"},
 		{Text: "Enterprise applications", Icon: "app-window", URL: v.url("applications")},
@@ -320,6 +346,7 @@ func (v *appVisit) menu() []console.MenuItem {
 		{Text: "Overview", Icon: "layout-dashboard", URL: v.url("")},
 		{Text: "Users and groups", Icon: "users", URL: v.url("/users-and-groups")},
 		{Text: "Roles", Icon: "shield", URL: v.url("/roles")},
+		{Text: "Single sign-on", Icon: "log-in", URL: v.url("/single-sign-on")},
 		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
 		{Text: "Provision on demand", Icon: "user-check", URL: v.url("/provisioning/on-demand")},
 		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},

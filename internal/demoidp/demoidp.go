@@ -31,15 +31,18 @@ const (
 	ClaimObjectID    = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 )
 
+// MethodSHA1 is a signature method that applications no longer accept.
+const MethodSHA1 = dsig.RSASHA1SignatureMethod
+
 // Provider is an identity provider.
 type Provider struct {
 	EntityID  string
 	SignInURL string
 	// SignOutURL takes messages about the end of a session; metadata leaves it out if it is empty.
 	SignOutURL string
-	Key       crypto.Signer
-	Cert      *x509.Certificate
-	Now       func() time.Time
+	Key        crypto.Signer
+	Cert       *x509.Certificate
+	Now        func() time.Time
 }
 
 // New makes a provider with a new key whose certificate is valid for three years, like those of

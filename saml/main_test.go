@@ -131,8 +131,8 @@ func query(t *testing.T, address string) url.Values {
 
 func clock() time.Time { return noon }
 
-// fixedProvider returns an identity provider with the same key and certificate in each process. Fuzzing runs
-// in several, and a signature of one must count in the others.
+// fixedProvider returns an identity provider with the same key and certificate in each process.
+// Fuzzing runs in several, and a signature of one must count in the others.
 func fixedProvider(f *testing.F) *demoidp.Provider {
 	f.Helper()
 	idp, err := demoidp.New("https://login.example.com/saml2", clock)

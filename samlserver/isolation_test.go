@@ -142,10 +142,11 @@ func (w *world) state(st site.Site) map[string]any {
 	return map[string]any{"settings": now.Settings, "connection": c, "kim": kim, "sessions": len(sessions), "codes": codes, "keys": len(keys), "events": names, "tokens": live}
 }
 
-// TestNothingOfOneSiteOpensAnother asks every route of a site with everything that an administrator of
-// another site holds: session, recovery code, one-time link, SCIM token, assertion, and metadata. Each answer
-// must be that of a stranger with nothing, and nothing at the site may change. One of the sites asked has an identity
-// provider of its own, the other one has the same as the first.
+// TestNothingOfOneSiteOpensAnother asks every route of a site with everything that an administrator
+// of another site holds: session, recovery code, one-time link, SCIM token, assertion, and
+// metadata. Each answer must be that of a stranger with nothing, and nothing at the site may
+// change. One of the sites asked has an identity provider of its own, the other one has the same as
+// the first.
 func TestNothingOfOneSiteOpensAnother(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -35,12 +35,13 @@ const (
 
 // ConflictStore keeps sign-ins that wait. Every method names the site.
 type ConflictStore interface {
-	// PutConflict stores a conflict; if the same identity waits for the same account, it counts it. It forgets
-	// those that were not tried since notSince.
+	// PutConflict stores a conflict; if the same identity waits for the same account, it counts it.
+	// It forgets those that were not tried since notSince.
 	PutConflict(ctx context.Context, id site.ID, c Conflict, notSince time.Time) error
 	Conflicts(ctx context.Context, id site.ID, since time.Time) ([]Conflict, error)
 	Conflict(ctx context.Context, id site.ID, conflict string) (Conflict, error) // refusal.NotFound if there is none
-	// DropConflicts forgets the conflicts of an identity and appends the events; refusal.NotFound if there is none.
+	// DropConflicts forgets the conflicts of an identity and appends the events; refusal.NotFound
+	// if there is none.
 	DropConflicts(ctx context.Context, id site.ID, issuer, identifier string, events ...event.Event) error
 }
 
@@ -95,8 +96,9 @@ func (s *SingleSignOn) conflict(ctx context.Context, st site.Site, id string) (C
 	return c, p, err
 }
 
-// LinkConflict links the identity of a sign-in that waits to the account in its way. The identity of before no
-// longer opens the account, and its sessions end. It returns ErrNoConflict if it no longer waits.
+// LinkConflict links the identity of a sign-in that waits to the account in its way. The identity
+// of before no longer opens the account, and its sessions end. It returns ErrNoConflict if it no
+// longer waits.
 func (s *SingleSignOn) LinkConflict(ctx context.Context, st site.Site, id string, by roster.Change) (roster.Person, error) {
 	c, p, err := s.conflict(ctx, st, id)
 	if err != nil {

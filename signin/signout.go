@@ -25,9 +25,9 @@ import (
 // toSignOut is the purpose of a request to the identity provider to end its session.
 const toSignOut Purpose = "sign-out"
 
-// StartSignOut prepares the request that ends a session at the identity provider. It returns the path of
-// this server that sends it; empty if the site does not use single sign-out, or if the session did not begin at the
-// identity provider of the site.
+// StartSignOut prepares the request that ends a session at the identity provider. It returns the
+// path of this server that sends it; empty if the site does not use single sign-out, or if the
+// session did not begin at the identity provider of the site.
 func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.Origin) (path string, err error) {
 	if o.NameID == "" {
 		return "", nil

@@ -37,7 +37,8 @@ type SingleSignOn struct {
 	PublicURL string         // without a slash at the end
 	Refused   *event.Refused // records failed sign-ins; nil records none
 	Sealer    Sealer         // seals the private keys of sites
-	// ReadMetadata reads the metadata of an identity provider from its address. If it is nil, metadata is never refreshed.
+	// ReadMetadata reads the metadata of an identity provider from its address. If it is nil,
+	// metadata is never refreshed.
 	ReadMetadata func(ctx context.Context, address string) ([]byte, error)
 
 	opened sync.Map // the key pairs that were opened, by their place

@@ -321,4 +321,3 @@ func (c *clicking) stop(at time.Time) (before, after, through int, took time.Dur
 	}
 	return before, after, through, time.Since(c.began)
 }
-

@@ -254,7 +254,8 @@ type signInPage struct {
 	Hidden      []hidden
 	Search      string
 	Accounts    []account
-	More        bool // whether more accounts were found than are shown
+	More        bool            // whether more accounts were found than are shown
+	Faults      []demoidp.Fault // wrong responses to try
 }
 
 type hidden struct{ Name, Value string }

@@ -49,6 +49,8 @@ type plannedPerson struct {
 	Code, Reason        string
 	Advice              string
 	Changes             []plannedChange
+	Added, Removed      []string // members of the group
+	More                string   // says how many members are not shown
 }
 
 type plannedChange struct{ Path, Old, New string }
@@ -58,7 +60,8 @@ const (
 	planPatience = 20 * time.Second
 	planKept     = time.Hour
 	planShown    = 50     // users per page
-	planObjects  = 20_000 // users that are kept of a plan
+	planObjects  = 20_000 // users, groups and members that are kept of a plan
+	planMembers  = 100    // members that are shown of one part of a group
 	plansKept    = 8
 )
 
@@ -100,17 +103,20 @@ func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	defer cancel()
 	plan := &keptPlan{Job: job.Version}
 	var skipped []provision.PlannedObject
+	interesting, all := 0, 0 // what is kept, with the members of groups
 	plan.Report, err = p.Engine.Plan(ctx, v.key(), func(o provision.PlannedObject) error {
+		size := 1 + len(o.Added) + len(o.Removed)
 		switch {
-		case len(plan.Objects)+len(skipped) >= planObjects && o.Result == provision.Skipped:
+		case o.Result == provision.Skipped && all >= planObjects, interesting >= planObjects:
 			plan.Left++
+			return nil
 		case o.Result == provision.Skipped:
 			skipped = append(skipped, o)
-		case len(plan.Objects) >= planObjects:
-			plan.Left++
 		default:
 			plan.Objects = append(plan.Objects, o)
+			interesting += size
 		}
+		all += size
 		return nil
 	})
 	if err := plan.recordProblem(err, r.Context(), v); err != nil {
@@ -162,7 +168,13 @@ func (p *planPage) fill(plan *keptPlan, base string, all bool) {
 		{"Delete", report.Deletes},
 		{"Skip", report.Skips},
 		{"Fail", report.Failures},
+		{"Add members", report.MembersAdded},
+		{"Remove members", report.MembersRemoved},
+		{"Set managers", report.References},
 	} {
+		if f.n == 0 && len(p.Figures) > 6 { // groups and managers, which many jobs do not have
+			continue
+		}
 		p.Figures = append(p.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	p.Tabs = []console.Tab{
@@ -212,10 +224,30 @@ func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {
 	if one.Name == "" {
 		one.Name = o.ObjectID
 	}
+	if o.Kind == provision.GroupKind {
+		one.URL = v.directoryVisit.url("groups/" + o.ObjectID)
+	}
+	one.addMembers(o)
 	for _, c := range o.Changes {
 		one.Changes = append(one.Changes, plannedChange{Path: c.Path, Old: valueText(c.Old), New: valueText(c.New)})
 	}
 	return one
+}
+
+// addMembers adds the members that a group would get or lose.
+func (p *plannedPerson) addMembers(o provision.PlannedObject) {
+	left := planMembers
+	names := func(members []provision.PlannedMember) (names []string) {
+		for _, m := range members[:min(len(members), left)] {
+			names = append(names, m.DisplayName)
+		}
+		left -= len(names)
+		return names
+	}
+	p.Added, p.Removed = names(o.Added), names(o.Removed)
+	if hidden := len(o.Added) + len(o.Removed) - len(p.Added) - len(p.Removed); hidden > 0 {
+		p.More = console.PluralForms(hidden, "more member", "more members")
+	}
 }
 
 // actionBadge returns the badge for an action and its result.

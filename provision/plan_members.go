@@ -309,7 +309,8 @@ func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 		_, shared := among[m.Sharer]
 		adds, removes := m.compare(want, shared)
 		if removes {
-			removes, adds = g.remove(m, m.whyEnds(g.name, in, want)), adds || want != ""
+			g.remove(m, m.whyEnds(g.name, in, want))
+			adds = want != "" // the member has another account now
 		}
 		if adds {
 			g.added = append(g.added, PlannedMember{ObjectID: m.Member})
@@ -337,18 +338,16 @@ func (m *Membership) endsWith(moved move) {
 }
 
 // remove plans the removal of a member, or leaves it to the guard.
-func (g *groupPlan) remove(m Membership, ends string) (removes bool) {
+func (g *groupPlan) remove(m Membership, ends string) {
 	switch member := (PlannedMember{ObjectID: m.Member}); {
 	case m.Verdict == OnHold:
 		g.onHold = append(g.onHold, member)
 	case m.Verdict == Rejected:
 	case ends == "" || m.Takes || m.Cause == "":
 		g.removed = append(g.removed, member)
-		return true
 	default:
 		g.f.guard.members[m.Cause] = append(g.f.guard.members[m.Cause], endingMembership{group: g.id, name: g.name, member: m.Member})
 	}
-	return false
 }
 
 // flush shows what is planned for the group so far.

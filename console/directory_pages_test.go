@@ -213,7 +213,7 @@ func TestProvisioningPage_follows_the_guide(t *testing.T) {
 	o.cycle(h, app)
 	b.get(base+"/provisioning").wantWords("On. The last cycle ended", "2 updated", "Initial cycle", "Completed")
 	b.get(base).wantWords("On")
-	b.get(base+"/provisioning/plan").wantWords("The settings have changed since this plan was made").press("Make it again", nil).wantWords("Nothing to do").wantNoWords("have changed since")
+	b.get(base+"/provisioning/plan").press("Make it again", nil).wantWords("Nothing to do").wantNoWords("cannot be applied")
 	sales, _, err := h.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": "Sales"}}, "cli")
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ const (
 	subjectUser        = "the user"
 	subjectUserOrGroup = "the user or group"
 	subjectToken       = "the token"
+	subjectKey         = "the API key"
 	subjectSite        = "the site"
 	subjectDirectory   = "the directory"
 	subjectApplication = "the application"
@@ -108,6 +109,11 @@ var Catalogue = []Description{
 	{SiteSearchableWithdrawn, siteScope, "a declaration was withdrawn", "", nil, "`searchable`", "title of User is no longer declared searchable"},
 	{SiteSchemasChanged, siteScope, "the schemas and resource types of the site changed", "", nil, "`schemas`", "The schemas were changed: added urn:example:Device"},
 	{SiteSSOChanged, siteScope, "single sign-on was changed", "", nil, "each setting that changed; certificates by the start of their SHA-256", "Single sign-on was changed: mode"},
+	{SiteSSORefreshed, siteScope, "new certificates were taken over from the identity provider's metadata", "", nil, "`certificates` by the start of their SHA-256", "The certificates of the identity provider were refreshed from its metadata"},
+	{SiteSSORefreshFailed, siteScope, "the identity provider's metadata could not be read or taken over; once for each reason", "", nil, "", "The metadata of the identity provider was not taken over: it could not be read: it did not answer"},
+	{SiteSSOKeyMade, siteScope, "a SAML key was made for a site: its first one, or one that is announced", "", nil, "`keys` by the start of their SHA-256, with their states", "A new SAML key was announced for this site: 5f0c2a91b3d47e60…"},
+	{SiteSSOKeyUsed, siteScope, "the announced SAML key of a site began to sign", "", nil, "`keys` by the start of their SHA-256, with their states", "The new SAML key of this site is used: 5f0c2a91b3d47e60…"},
+	{SiteSSOKeyRemoved, siteScope, "the old SAML key of a site was removed", "", nil, "`keys` by the start of their SHA-256, with their states", "The old SAML key of this site was removed: 5f0c2a91b3d47e60…"},
 	{SiteSetUpUnlocked, siteScope, "single sign-on let the first person in, or an administrator goes on without it", "", nil, "", "The pages may now set up SCIM"},
 
 	{TokenCreated, siteScope, "a SCIM token was generated", subjectToken, nil, "`name`, `expires`, and `secret` without a value", "Token Entra ID (…a91f) was generated"},
@@ -160,6 +166,9 @@ var Catalogue = []Description{
 	{ProvisioningHeld, directoryScope, "one import or one change of settings would take away more than the limit, so it waits for a decision", subjectApplication, Held{}, "", "Acme: 60 operations that disable or delete are on hold, of 200 active accounts. Cause: Import of users by command line."},
 	{ProvisioningApproved, directoryScope, "operations on hold were approved", subjectApplication, Held{}, "", "Acme: 60 operations on hold were approved. Cause: Import of users by command line."},
 	{ProvisioningRejected, directoryScope, "operations on hold were rejected", subjectApplication, Held{}, "", "Acme: 60 operations on hold were rejected; nothing is sent. Cause: Import of users by command line."},
+	{ProvisioningPlanApproved, directoryScope, "a plan was approved", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was approved: 2 to create, 1 to update, 0 to disable, 0 to delete, 0 on hold."},
+	{ProvisioningPlanApplied, directoryScope, "all operations of an approved plan were tried", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was applied: 3 sent, 0 failed, 0 left out because something had changed."},
+	{ProvisioningPlanCancelled, directoryScope, "a plan was cancelled", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was cancelled."},
 	{ProvisioningOnDemand, directoryScope, "people or groups were provisioned on demand", subjectApplication, nil, "", "Acme: Provisioned on demand: Ada Lovelace, Sales."},
 	{ProvisioningBehind, directoryScope, "provisioning was paused longer than events are kept, so it looks at everyone anew", subjectApplication, nil, "", "Acme: The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."},
 
@@ -168,6 +177,9 @@ var Catalogue = []Description{
 	{OperatorSignedOut, installationScope, "an operator signed out", subjectOperator, nil, "", "sam signed out"},
 	{OperatorSignedOutEverywhere, installationScope, "all sessions of an operator ended", subjectOperator, nil, "", "The operator sam was signed out everywhere; 1 session ended"},
 	{OperatorRemoved, installationScope, "an operator was removed", subjectOperator, nil, "", "sam is no longer an operator; sessions and links ended"},
+
+	{KeyCreated, directoryScope, "an API key was made", subjectKey, nil, "`name`, `level`, `expires`, and `secret` without a value", "API key Nightly script (…a91f) was made: read, until 2027-04-12 09:00 UTC"},
+	{KeyRevoked, directoryScope, "an API key ended", subjectKey, nil, "`live`", "API key Nightly script (…a91f) was revoked"},
 
 	{RetentionChanged, installationScope, "how long logs are kept changed", "", nil, "each kind of log that is kept for another time", "Retention changed. reads: kept 40 days instead of 30 days."},
 

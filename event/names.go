@@ -18,6 +18,7 @@ var Kinds = []Kind{
 	{"assignment.", "Assignments"},
 	{"provisioning.", "Provisioning"},
 	{"operator.", "Operators"},
+	{"key.", "API keys"},
 	{"retention.", "Retention"},
 	{"database.", "The database"},
 	{"export.", "Exports"},
@@ -86,6 +87,11 @@ const (
 	SiteSearchableWithdrawn   = "site.searchable_withdrawn"
 	SiteSchemasChanged        = "site.schemas_changed"
 	SiteSSOChanged            = "site.sso_changed"
+	SiteSSORefreshed          = "site.sso_refreshed"
+	SiteSSORefreshFailed      = "site.sso_refresh_failed"
+	SiteSSOKeyMade            = "site.sso_key_made"
+	SiteSSOKeyUsed            = "site.sso_key_used"
+	SiteSSOKeyRemoved         = "site.sso_key_removed"
 	SiteSetUpUnlocked         = "site.setup_unlocked"
 
 	TokenCreated = "token.created"
@@ -140,6 +146,9 @@ const (
 	ProvisioningHeld             = "provisioning.held"
 	ProvisioningApproved         = "provisioning.approved"
 	ProvisioningRejected         = "provisioning.rejected"
+	ProvisioningPlanApproved     = "provisioning.plan_approved"
+	ProvisioningPlanApplied      = "provisioning.plan_applied"
+	ProvisioningPlanCancelled    = "provisioning.plan_cancelled"
 	ProvisioningOnDemand         = "provisioning.on_demand"
 
 	OperatorLinkCreated         = "operator.link_created"
@@ -147,6 +156,9 @@ const (
 	OperatorSignedOut           = "operator.signed_out"
 	OperatorSignedOutEverywhere = "operator.signed_out_everywhere"
 	OperatorRemoved             = "operator.removed"
+
+	KeyCreated = "key.created"
+	KeyRevoked = "key.revoked"
 
 	RetentionChanged = "retention.changed"
 

@@ -215,11 +215,7 @@ func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object
 		change.Old = now
 	}
 	if then == newAccount {
-		manager, err := f.p.others.read(ctx, to)
-		if err != nil {
-			return err
-		}
-		then = newAccount + " " + nameOf(manager, to)
+		then = newAccount + " " + to // no name: who is erased later must not stay in a kept plan
 	}
 	if then != "" {
 		change.New = then

@@ -32,6 +32,9 @@ type PlannedObject struct {
 	// Follows is true if Changes holds a reference, such as the manager, that a request of its own sets
 	// or removes: the account that it names comes or goes in the same cycle.
 	Follows bool `json:"follows,omitempty"`
+
+	fingerprint string // see work.fingerprint
+	lane        Lane   // the lane in which the operation is sent
 }
 
 // ofMembers reports whether this is about the members of a group.
@@ -54,6 +57,8 @@ type PlanReport struct {
 	MembersOnHold  int      `json:"membersOnHold"`
 	References     int      `json:"references"` // references to people, such as the manager, that would be set or removed
 	Notes          []string `json:"notes"`
+
+	reads bool // every account is read
 }
 
 // Plan reports what the next cycle would do, person by person, ordered by object id within a page.
@@ -97,7 +102,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 			return PlanReport{}, err
 		}
 	}
-	report := PlanReport{Kind: IncrementalCycle, Notes: []string{}}
+	report := PlanReport{Kind: IncrementalCycle, Notes: []string{}, reads: p.reads}
 	if initial {
 		report.Kind = InitialCycle
 	}
@@ -266,6 +271,7 @@ func (w *work) planned() PlannedObject {
 	if o.Changes == nil {
 		o.Changes = []Change{}
 	}
+	o.fingerprint, o.lane = w.fingerprint(), w.plannedLane()
 	return o
 }
 

@@ -67,7 +67,7 @@ func TestPlanNamesMembersAndManagers(t *testing.T) {
 			g.sync()
 		}
 		step("everything is new", map[string][]string{
-			"Team Blue success": {"+ada Lund", "+bo Lund"}, "bo Lund success": {"none → (new) ada Lund"},
+			"Team Blue success": {"+ada Lund", "+bo Lund"}, "bo Lund success": {"none → (new) " + ada},
 		}, provision.PlanReport{Kind: "initial", Read: 3, Creates: 3, MembersAdded: 2, References: 1})
 		g.expect("Team Blue: ada bo")
 		g.leave(blue, ada)

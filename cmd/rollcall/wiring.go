@@ -43,25 +43,27 @@ const defaultListen = "127.0.0.1:8080"
 // services holds every domain, connected to one database. Commands and the server use the same
 // ones.
 type services struct {
-	db          *store.DB
-	log         *slog.Logger
-	owner       string // the name of this process in leases
-	isNew       bool   // whether the database was empty before
-	sites       *site.Sites
-	requests    *requestlog.Log
-	rosters     *roster.Rosters
-	operators   *operator.Operators
-	signins     *signin.SignIns
-	sso         *signin.SingleSignOn
-	metadata    func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
-	directories *directory.Directories
-	jobs        *provision.Jobs
-	engine      *provision.Engine
-	lookNow     func() // makes the runner look at once for jobs that are due; nil in a process that does not serve
-	leases      store.Leases
-	pruner      *retention.Pruner
-	eraser      *erasure.Eraser
-	refused     *event.Refused
+	db           *store.DB
+	log          *slog.Logger
+	owner        string // the name of this process in leases
+	isNew        bool   // whether the database was empty before
+	sites        *site.Sites
+	requests     *requestlog.Log
+	rosters      *roster.Rosters
+	operators    *operator.Operators
+	keys         *operator.Keys // the API keys of directories
+	signins      *signin.SignIns
+	sso          *signin.SingleSignOn
+	metadata     func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
+	directories  *directory.Directories
+	jobs         *provision.Jobs
+	engine       *provision.Engine
+	lookNow      func() // makes the runner look at once for jobs that are due; nil in a process that does not serve
+	waitForPages func() // waits until work that pages have begun has ended
+	leases       store.Leases
+	pruner       *retention.Pruner
+	eraser       *erasure.Eraser
+	refused      *event.Refused
 }
 
 // wiring is what differs between commands, the server and the demo.
@@ -160,14 +162,16 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 		sites:       &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID},
 		rosters:     &roster.Rosters{Store: &store.Rosters{DB: db}, Now: c.now, NewID: roster.NewID},
 		operators:   &operator.Operators{Store: &store.Operators{DB: db}, Now: c.now, NewID: randomID},
+		keys:        &operator.Keys{Store: store.OperatorKeys{DB: db}, Now: c.now, NewID: randomID},
 		directories: &directory.Directories{Store: &store.Directories{DB: db}, Now: c.now, NewID: uuid.NewString},
 		pruner:      &retention.Pruner{Store: store.Retention{DB: db}, Now: c.now, Log: w.log},
 	}
 	s.refused = &event.Refused{Recorder: store.Events{DB: db}, Now: c.now, Failed: func(err error) { w.log.Error("refused requests are not in the audit trail", "error", err) }}
 	s.requests = &requestlog.Log{Store: &store.RequestLogs{DB: db}, Sites: s.sites, Now: c.now, NewID: randomID}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
-	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Sites: s.sites, Now: c.now, PublicURL: c.baseURL(), Refused: s.refused}
+	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Sites: s.sites, Now: c.now, PublicURL: c.baseURL(), Refused: s.refused, Sealer: sealer}
 	s.metadata = metadataReader(c.outboundOptions(w.listens, w.forbidden))
+	s.sso.ReadMetadata = s.metadata
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
@@ -175,7 +179,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 		Sources: s.openSource, Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	s.engine = &provision.Engine{
-		Store: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,
+		Store: jobs, Plans: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,
 		Interval: w.interval, Settle: w.settle, LeaverPatience: w.leaverPatience, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.applicationName, Attributes: source.UserAttributes{},
 	}
 	return s, nil
@@ -226,6 +230,7 @@ func (s *services) openSource(ctx context.Context, id provision.SourceID) (provi
 // Versions of the database that need special care.
 const (
 	versionOfJobs         = 6  // the first version with the table of jobs
+	versionOfSiteKeys     = 71 // the first version with the table of SAML keys
 	versionOfBoundSecrets = 13 // the first version whose Secret Tokens are sealed for the origin of their Tenant URL
 )
 
@@ -260,12 +265,12 @@ func (c *command) openSealer(ctx context.Context, db *store.DB, jobs provision.S
 		return sealer, err
 	}
 	if version >= versionOfJobs {
-		sealed, err := jobs.Secrets(ctx)
+		sealed, err := countSealed(ctx, db, jobs, version)
 		if err != nil {
 			return nil, err
 		}
-		if len(sealed) > 0 {
-			return nil, &lostKeyError{file: file, sealed: len(sealed)}
+		if sealed > 0 {
+			return nil, &lostKeyError{file: file, sealed: sealed}
 		}
 	}
 	if w.readOnly {
@@ -279,6 +284,16 @@ func (c *command) openSealer(ctx context.Context, db *store.DB, jobs provision.S
 		w.log.Info("made the key that seals stored credentials; keep it with the database", "file", file)
 	}
 	return sealer, nil
+}
+
+// countSealed returns how many Secret Tokens and SAML keys are sealed in the database, which has that version.
+func countSealed(ctx context.Context, db *store.DB, jobs provision.Store, version int64) (int, error) {
+	tokens, err := jobs.Secrets(ctx)
+	if err != nil || version < versionOfSiteKeys {
+		return len(tokens), err
+	}
+	keys, err := store.SingleSignOn{DB: db}.AllSiteKeys(ctx)
+	return len(tokens) + len(keys), err
 }
 
 // keyPath returns the key file: the given one, or the one next to a SQLite file.

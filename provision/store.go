@@ -100,6 +100,13 @@ type Store interface {
 	Memberships(ctx context.Context, k Key, group string, limit int) (MembersWork, error)
 	// MembershipsOf returns what is remembered of the memberships of a person, ordered by group.
 	MembershipsOf(ctx context.Context, k Key, member string) ([]RememberedMembership, error)
+	// MembershipsAfter returns what is remembered of the memberships of a group, ordered by member, at most
+	// limit of them. With open, it returns only those that are not done or that the target refused.
+	MembershipsAfter(ctx context.Context, k Key, group, after string, limit int, open bool) ([]Membership, error)
+	// MembershipsAmong returns what is remembered of the memberships of some objects in a group.
+	MembershipsAmong(ctx context.Context, k Key, group string, members []string) ([]Membership, error)
+	// Referring returns the objects whose accounts refer to one of some objects, such as their manager.
+	Referring(ctx context.Context, k Key, to []string) ([]string, error)
 	// CountMembers counts the memberships of a group.
 	CountMembers(ctx context.Context, k Key, group string) (ExplainedMembers, error)
 	// RecordReadMembers puts members of a group on its list: those of a page, and whoever is

@@ -600,29 +600,10 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, ac
 	})
 }
 
-// SetSchema replaces the whole schema document.
-func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
-	return j.SetSchemaConfirmed(ctx, k, schema, 0, actor)
-}
-
-// SetSchemaConfirmed is SetSchema after an administrator was asked. confirmed is how many accounts the
-// change may disable.
-func (j *Jobs) SetSchemaConfirmed(ctx context.Context, k Key, schema *Schema, confirmed int, actor string) (Job, error) {
-	if err := j.CheckSchema(schema); err != nil {
-		return Job{}, err
-	}
-	return j.change(ctx, k, actor, event.ProvisioningSchemaChanged, func(job *Job) (string, error) {
-		job.GroupsOffered = false
-		job.Confirmed += int64(confirmed)
-		j.replaceSchema(job, schema.Clone())
-		j.learn(ctx, job)
-		return "The schema was replaced.", nil
-	})
-}
-
-// CheckSchema returns the error that SetSchema would return for a schema.
+// CheckSchema returns an *InputError if no job could use a schema document, or if parts of it
+// contradict each other.
 func (j *Jobs) CheckSchema(schema *Schema) error {
-	err := schema.Validate(j.Attributes)
+	err := errors.Join(schema.checkTexts(), schema.Validate(j.Attributes))
 	if err == nil {
 		_, err = compileMapping(schema, j.Attributes)
 	}

@@ -70,6 +70,7 @@ func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(be
 			return "", err
 		}
 		job.Confirmed += int64(confirmed)
+		job.GroupsOffered = false // whatever the schema says about groups was decided
 		j.replaceSchema(job, after.Schema)
 		j.learn(ctx, job)
 		return words, nil

@@ -383,7 +383,7 @@ that question.`,
 				return err
 			}
 			question := strings.TrimSpace("This sets the default mappings and scoping filters of " + app.Name + ", and everybody is looked at again. " + harm)
-			if err := c.confirm(cmd, yes, question, app.Name); err != nil {
+			if err := c.confirm(yes, question, app.Name); err != nil {
 				return err
 			}
 			job, err := s.jobs.RestoreDefaultMappings(cmd.Context(), now.Key, now.LookAtAll, actor)
@@ -405,7 +405,7 @@ func (c *command) editSchema(cmd *cobra.Command, s *services, h *directory.Handl
 
 // editSchemaAsking is editSchema with a question that is asked in any case, if it is not empty.
 func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, always string, decide func(provision.Job) (provision.Job, error)) (before, after provision.Job, err error) {
-	err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
+	err = c.untilAgreed(yes, app.Name, func(agree func(string) error) error {
 		var err error
 		after, err = s.jobs.EditSchema(cmd.Context(), jobKey(h, app), func(now provision.Job) (provision.Job, error) {
 			before = now
@@ -425,10 +425,25 @@ func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory
 	return before, after, err
 }
 
+// allowMappings returns a function that lets whole mappings replace those of a job once agree agrees
+// to what they do to people.
+func (c *command) allowMappings(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, agree func(string) error) func(before, after provision.Job) (disabled int, err error) {
+	return func(before, after provision.Job) (int, error) {
+		harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, before, after)
+		if err != nil {
+			if yes && isInputError(err) { // whoever says yes may save a mapping that cannot be used yet
+				return 0, nil
+			}
+			return 0, err
+		}
+		return disabled, agree(harm)
+	}
+}
+
 // untilAgreed calls save, which says through agree what it would do; "" needs no confirmation. If
 // that is not agreed yet, agree returns an error that ends save. Then untilAgreed asks, and calls
 // save again.
-func (c *command) untilAgreed(cmd *cobra.Command, yes bool, word string, save func(agree func(question string) error) error) error {
+func (c *command) untilAgreed(yes bool, word string, save func(agree func(question string) error) error) error {
 	agreed := ""
 	for {
 		var question string
@@ -441,7 +456,7 @@ func (c *command) untilAgreed(cmd *cobra.Command, yes bool, word string, save fu
 		if !errors.Is(err, errAsk) {
 			return err
 		}
-		if err := c.confirm(cmd, yes, question, word); err != nil {
+		if err := c.confirm(yes, question, word); err != nil {
 			return err
 		}
 		agreed = question
@@ -465,12 +480,6 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 		return "", 0, err
 	}
 	var does []string
-	if accounts != "" {
-		does = append(does, accounts)
-	}
-	if e.Leave > 0 && e.Off == 0 {
-		does = append(does, fmt.Sprintf("This leaves %s out of scope.", phrase.Count(e.Leave, "user", "users")))
-	}
 	if e.Changed > 0 {
 		var names []string
 		for _, a := range e.Attributes {
@@ -478,9 +487,7 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 		}
 		does = append(does, fmt.Sprintf("%s other values at %s: %s.", phrase.Count(e.Changed, "user in scope gets", "users in scope get"), app.Name, strings.Join(names, ", ")))
 	}
-	if e.Failing > 0 {
-		does = append(does, fmt.Sprintf("The mapping fails for %s in scope; first: %s: %s", phrase.Count(e.Failing, "user", "users"), e.Failures[0].Name, e.Failures[0].Text))
-	}
+	does = append(does, e.Sentences(app.Name, phrase.Count)...)
 	was, err := now.Schema.UserMapping()
 	if err != nil {
 		return "", 0, err
@@ -491,6 +498,12 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 	}
 	if was.Disables() && !is.Disables() && e.Linked > 0 {
 		does = append(does, fmt.Sprintf("No row tells %s any more who must not have access: %s as they are when their users leave.", app.Name, phrase.Count(e.Linked, "linked account stays", "linked accounts stay")))
+	}
+	switch {
+	case accounts != "":
+		does = append(does, accounts)
+	case e.Leave > 0:
+		does = append(does, fmt.Sprintf("This leaves %s out of scope.", phrase.Count(e.Leave, "user", "users")))
 	}
 	return strings.Join(does, " "), e.MayDisable(), nil
 }

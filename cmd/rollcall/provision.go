@@ -66,7 +66,7 @@ With --with it is the plan for the mappings of a file that is not imported yet: 
 synchronizationSchema document, as app export-schema prints it.
 With --json one object per line, and a summary as the last.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
-			schema, notes, err := plannedSchema(cmd.Context(), s, jobKey(h, app), with)
+			schema, notes, err := plannedSchema(cmd.Context(), s, jobKey(h, app), app.Name, with)
 			if err != nil {
 				return err
 			}
@@ -91,8 +91,9 @@ With --json one object per line, and a summary as the last.`,
 }
 
 // plannedSchema reads the mappings of --with. Its notes say which parts of the file are not known
-// here, and who would leave the scope because of which clause. Without a file the schema is nil.
-func plannedSchema(ctx context.Context, s *services, key provision.Key, file string) (schema *provision.Schema, notes []string, err error) {
+// here, and who would leave the scope or come into it because of which clause. Without a file the
+// schema is nil.
+func plannedSchema(ctx context.Context, s *services, key provision.Key, app, file string) (schema *provision.Schema, notes []string, err error) {
 	if file == "" {
 		return nil, nil, nil
 	}
@@ -123,13 +124,7 @@ func plannedSchema(ctx context.Context, s *services, key provision.Key, file str
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
-	for _, left := range effect.Left {
-		names := make([]string, len(left.Examples))
-		for i, person := range left.Examples {
-			names[i] = person.Name
-		}
-		notes = append(notes, fmt.Sprintf("%s the scope because of: %s. For example %s.", phrase.Count(left.People, "person leaves", "people leave"), left.Clause, strings.Join(names, ", ")))
-	}
+	notes = append(notes, effect.PlanNotes(app, phrase.Count)...)
 	return schema, notes, nil
 }
 

@@ -65,13 +65,14 @@ var arrows = map[string][]string{
 	// The frame of the pages, and the two page sets. The sets share the frame and never each other; the frame knows neither.
 	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/onetime", "internal/session", "internal/visible", "internal/inert"},
 	"console/sitepages":      {"console", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
-	"console/directorypages": {"console", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure"},
+	"console/directorypages": {"console", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure", "internal/demosignin"},
 
 	// Entry: wires everything; nobody imports it.
 	"cmd/rollcall": {"*"},
 
 	// Test and measuring equipment.
 	"internal/demoidp":         {},
+	"internal/demosignin":      {"refusal", "directory", "internal/demoidp"},
 	"internal/pgserver":        {},
 	"internal/pgtest":          {"internal/pgserver"},
 	"internal/storetest":       {"store", "store/sqldb", "internal/pgtest"},

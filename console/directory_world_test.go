@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,6 +22,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/erasure"
+	"github.com/rollcall-scim/rollcall/internal/demosignin"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
@@ -90,12 +92,17 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
+	signOn, err := demosignin.New(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8081}, "", o.directories, now)
+	if err != nil {
+		t.Fatal(err)
+	}
 	o.start = func() {
 		o.pages = &directorypages.Pages{
 			Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
 			Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
 			Eraser:    &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: o.rosters, Now: now},
 			Events:    store.Events{DB: db},
+			SignOn:    signOn,
 			ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
 		}
 		o.handler.Store(o.pages.Handler())

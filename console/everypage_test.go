@@ -353,6 +353,11 @@ func (p *pageCollection) ofADirectory() {
 	p.add("why", b.get(at+"/provisioning/on-demand").click("Why?")).wantWords("In scope?")
 	p.addHarm(o, b, at, key)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
+	p.add("sign-on refused", b.get(at+"/single-sign-on").press("Save", url.Values{"identifier": {awkwardJob}, "replyURL": {awkwardUnit}})).wantStatus(http.StatusUnprocessableEntity)
+	b.get(at+"/single-sign-on").press("Save", url.Values{"identifier": {awkwardJob}, "replyURL": {"https://" + awkwardSite + ".example/" + awkwardApp}}).wantWords("saved")
+	b.get(at+"/single-sign-on").press("New Certificate", nil).wantWords("A new certificate was made")
+	p.add("two certificates", b.get(at+"/single-sign-on"))
+	p.withoutSignOn(o, func() { p.add("no sign-on", b.get(at+"/single-sign-on")) })
 	b.get(at+"/provisioning/plan").press("Make a plan", nil)
 	p.addRoutes(
 		b, o.pages.Routes(),
@@ -368,6 +373,14 @@ func (p *pageCollection) ofADirectory() {
 	}
 	p.add("deleted user", b.get(root+"users/"+users.ObjectID))
 	p.add("not found in a directory", b.get(root+"users/nobody"))
+}
+
+// withoutSignOn does something while the directories have no identity provider, as outside the demo.
+func (p *pageCollection) withoutSignOn(o *office, do func()) {
+	known := o.pages.SignOn
+	o.pages.SignOn = nil
+	do()
+	o.pages.SignOn = known
 }
 
 // addGroups adds the pages of groups. It returns a group with awkward members, and what makes a role

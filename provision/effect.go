@@ -60,9 +60,9 @@ func isActive(target string) bool { return strings.EqualFold(target, "active") }
 // AttributeEffect is one target attribute whose values change.
 type AttributeEffect struct {
 	Target   string
-	People   int // users whose value changes
-	Emptied  int // of these, users who had a value and get none
-	True     int // of these, users whose value becomes True
+	People   int  // users whose value changes
+	Emptied  int  // of these, users who had a value and get none
+	True     int  // of these, users whose value becomes True
 	Keeps    bool // an account keeps the value that it has where the mapping yields none
 	Examples []ValueExample
 }

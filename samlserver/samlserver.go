@@ -38,6 +38,13 @@ const cookieName = "rollcall-saml"
 // maxBody is how many bytes a posted response may have.
 const maxBody = saml.MaxResponse
 
+// A source may begin this many sign-ins at once, and after that one in this time. Sign-ins that
+// succeed do not count: a whole company may be behind one address.
+const (
+	startsAtOnce = 1000
+	startsEvery  = 50 * time.Millisecond
+)
+
 // Message is a page for a person who is not let in.
 type Message struct {
 	Status int
@@ -66,7 +73,7 @@ type Handler struct {
 
 // Routes returns the handler of everything below Prefix.
 func (h *Handler) Routes() http.Handler {
-	h.failures, h.starts = web.NewFailures(), web.NewThrottle(200, 200*time.Millisecond)
+	h.failures, h.starts = web.NewFailures(), web.NewThrottle(startsAtOnce, startsEvery)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Prefix+"metadata", h.metadata)
 	mux.HandleFunc("GET "+Prefix+"login", h.startSignIn)
@@ -167,9 +174,6 @@ func (h *Handler) redirectToProvider(w http.ResponseWriter, r *http.Request, add
 func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	source := web.SiteSource(r)
-	if h.tooOften(w, r, h.failures, source) {
-		return
-	}
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/x-www-form-urlencoded" {
 		h.Show(w, r, Message{http.StatusUnsupportedMediaType, "This is not a sign-in", "An identity provider sends its response here as a form (HTTP-POST)."})
@@ -187,6 +191,19 @@ func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := signin.Response{SAMLResponse: r.PostForm.Get("SAMLResponse"), RelayState: r.PostForm.Get("RelayState"), Browser: h.sentSecret(r)}
+	if wait := h.failures.Wait(source, h.Now()); wait > 0 {
+		// A person is not locked out by the failures of others at the same address: a response to a
+		// request of this browser is verified, once for each request.
+		asked, err := h.SSO.Asked(r.Context(), st, in)
+		if err != nil {
+			h.internalError(w, r, err)
+			return
+		}
+		if !asked {
+			h.tooOften(w, r, h.failures, source)
+			return
+		}
+	}
 	done, err := h.SSO.Finish(r.Context(), st, in, session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()})
 	switch {
 	case errors.Is(err, signin.ErrSSOOff):
@@ -198,6 +215,7 @@ func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, done.ReturnTo, http.StatusSeeOther)
 	default:
+		h.starts.Return(source)
 		if err := h.Enter(w, r, st, done.Session, done.ReturnTo); err != nil {
 			h.internalError(w, r, err)
 		}

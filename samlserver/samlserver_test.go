@@ -319,21 +319,52 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 	}
 }
 
-func TestAGoodSignInWaitsWhileItsSourceIsThrottled(t *testing.T) {
+func TestAGoodSignInGoesThroughWhileItsSourceIsThrottled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bad, good := w.browser(), w.browser()
+	forged := func(b *browser, relay string) answered {
+		return b.send(http.MethodPost, "/c/acme/auth/saml2/post", url.Values{"SAMLResponse": {"AAAA"}, "RelayState": {relay}}, true)
+	}
+	for range 20 {
+		want(t, forged(bad, ""), http.StatusForbidden, "reference")
+	}
+	r := good.start("/c/acme/auth/saml2/login")
+	// Forgeries of the same address wait, with a relay state of another browser too.
+	for _, relay := range []string{"", "unknown", r.RelayState} {
+		if a := forged(bad, relay); a.StatusCode != http.StatusTooManyRequests || a.Header.Get("Retry-After") != "15" {
+			t.Errorf("relay state %q: got %d, %v", relay, a.StatusCode, a.Header)
+		}
+	}
+	if a := good.respond(r, about(r, "bo@acme.example")); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("a good sign-in: got %d\n%s", a.StatusCode, a.text)
+	}
+	want(t, good.get("/c/acme/"), http.StatusOK, "bo@acme.example")
+	// A request opens the way once: the second response to it waits.
+	r = bad.start("/c/acme/auth/saml2/login")
+	want(t, forged(bad, r.RelayState), http.StatusForbidden, "reference")
+	if a := forged(bad, r.RelayState); a.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("the second response to one request: got %d", a.StatusCode)
+	}
+}
+
+func TestACompanyBehindOneAddressSignsIn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := w.browser()
-	for range 20 {
-		want(t, b.send(http.MethodPost, "/c/acme/auth/saml2/post", url.Values{"SAMLResponse": {"AAAA"}}, true), http.StatusForbidden, "reference")
+	for i := range 1200 {
+		r := b.start("/c/acme/auth/saml2/login")
+		if a := b.respond(r, about(r, "bo@acme.example")); a.StatusCode != http.StatusSeeOther {
+			t.Fatalf("sign-in %d: got %d\n%s", i, a.StatusCode, a.text)
+		}
 	}
-	r := b.start("/c/acme/auth/saml2/login")
-	answer := about(r, "bo@acme.example")
-	if a := b.respond(r, answer); a.StatusCode != http.StatusTooManyRequests {
-		t.Errorf("at once: got %d", a.StatusCode)
+	for i := range 1000 {
+		if a := b.get("/c/acme/auth/saml2/login"); a.StatusCode != http.StatusSeeOther {
+			t.Fatalf("start %d without an end: got %d", i, a.StatusCode)
+		}
 	}
-	w.pass(15 * time.Second)
-	if a := b.respond(r, answer); a.StatusCode != http.StatusSeeOther {
-		t.Errorf("15 seconds later: got %d", a.StatusCode)
+	if a := b.get("/c/acme/auth/saml2/login"); a.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("one start more: got %d", a.StatusCode)
 	}
 }
 

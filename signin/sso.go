@@ -47,6 +47,9 @@ type SSOStore interface {
 	// TakeRequest removes and returns a request; refusal.NotFound if there is none, or if it has
 	// expired at now.
 	TakeRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (RequestRecord, error)
+	// HasRequest reports whether there is such a request of this browser that has not expired at now. It
+	// stays.
+	HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (bool, error)
 	// UseAssertion writes down that an assertion was used, until that time, and forgets older ones.
 	// ErrReplayed if it was used before.
 	UseAssertion(ctx context.Context, id site.ID, hash secret.Hash, until, now time.Time) error
@@ -188,6 +191,19 @@ type Finished struct {
 	Purpose  Purpose
 	Session  Session // only for ToSignIn
 	ReturnTo string  // a path of this server
+}
+
+// Asked reports whether a response answers a request that this browser sent and that is still good.
+// It does not verify the response, and the request stays.
+func (s *SingleSignOn) Asked(ctx context.Context, st site.Site, in Response) (bool, error) {
+	if in.Browser == "" || in.RelayState == "" || st.ID == "" {
+		return false, nil
+	}
+	has, err := s.Store.HasRequest(ctx, st.ID, secret.HashOf(in.RelayState), secret.HashOf(in.Browser), s.Now())
+	if err != nil {
+		return false, fmt.Errorf("find request: %w", err)
+	}
+	return has, nil
 }
 
 // Finish takes a response. Every error is a refusal about a FailedSignIn, or a failure of this

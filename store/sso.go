@@ -167,6 +167,18 @@ func (s SingleSignOn) TakeRequest(ctx context.Context, id site.ID, hash secret.H
 	return r, err
 }
 
+// HasRequest reports whether a browser has sent a SAML authentication request that is still good.
+func (s SingleSignOn) HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (has bool, err error) {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select exists (
+				select 1
+				from saml_request
+				where site = $1 and hash = $2 and browser = $3 and expires > $4)`, string(id), hash.String(), browser.String(), micros(now)).Scan(&has)
+	})
+	return has, err
+}
+
 // UseAssertion records that a SAML assertion was used. It returns signin.ErrReplayed if it was used
 // before. It deletes the records of expired assertions.
 func (s SingleSignOn) UseAssertion(ctx context.Context, id site.ID, hash secret.Hash, until, now time.Time) error {

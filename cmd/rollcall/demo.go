@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,7 +19,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/demosignin"
+	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/saml"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -43,6 +48,7 @@ const (
 // demoOutput is what the demo prints.
 type demoOutput struct {
 	URL           string `json:"url"`
+	SignIn        string `json:"signIn"` // the address of the company's identity provider
 	Operator      string `json:"operator"`
 	Administrator string `json:"administrator"`
 	Person        string `json:"person"`
@@ -65,6 +71,9 @@ temporary database, prints sign-in links for an operator, an administrator and a
 ordinary person, and says what to do first. Enter prints new links. Ctrl-C stops it
 and removes everything.
 
+It also serves the sign-in page of the company, an identity provider like Entra ID. That
+page has no passwords, so it listens on this machine alone.
+
 With --done the whole guide "Configure SCIM with Entra ID" has been followed already.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.demo(cmd, address, done) },
 	}
@@ -83,6 +92,10 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 	if err != nil {
 		return err
 	}
+	idp, err := demosignin.Listen(demoSignInPort(address))
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	c.database, c.keyFile = filepath.Join(dir, "rollcall.db"), ""
 	if c.publicURL == "" {
 		c.publicURL = "http://" + browserAddress(ln.Addr())
@@ -90,18 +103,23 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	s, err := c.openServices(cmd.Context(), wiring{log: log, listens: []net.Addr{ln.Addr()}, instance: "demo"})
 	if err != nil {
-		return errors.Join(err, ln.Close())
+		return errors.Join(err, ln.Close(), idp.Close())
 	}
 	defer func() { err = errors.Join(err, s.db.Close()) }()
 
 	if err := s.db.Serve(cmd.Context()); err != nil {
-		return errors.Join(err, ln.Close())
+		return errors.Join(err, ln.Close(), idp.Close())
+	}
+	company, err := c.demoCompany(s, idp)
+	if err != nil {
+		return errors.Join(err, ln.Close(), idp.Close())
 	}
 	g, ctx := errgroup.WithContext(cmd.Context())
 	c.linkHelp = howToGetLinks
-	g.Go(func() error { return c.run(ctx, s, endpoints{pages: ln}) })
+	serveUntilDone(ctx, g, web.NewServer(idp.Addr().String(), company.Handler(log), log), idp, log)
+	g.Go(func() error { return c.run(ctx, s, endpoints{pages: ln, signOn: company}) })
 	g.Go(func() error {
-		d, err := c.fillDemo(ctx, s, done)
+		d, err := c.fillDemo(ctx, s, company, done)
 		if err != nil {
 			return untilDone(ctx, err)
 		}
@@ -112,6 +130,24 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 		return nil
 	})
 	return g.Wait()
+}
+
+// demoSignInPort returns the port at which the company's sign-in page is tried first.
+func demoSignInPort(address string) string {
+	if address == "" {
+		return "8081"
+	}
+	return "0"
+}
+
+// demoCompany returns the identity provider of the company. Its addresses name the same host as those
+// of the site, so that browsers take both for one site and send cookies over plain http.
+func (c *command) demoCompany(s *services, at net.Listener) (*demosignin.Provider, error) {
+	public, err := url.Parse(c.publicURL)
+	if err != nil {
+		return nil, err
+	}
+	return demosignin.New(at.Addr(), public.Hostname(), s.directories, c.now)
 }
 
 // howToGetLinks is shown on the demo's pages instead of a command, because a command would not find
@@ -172,7 +208,7 @@ func demoListen(address string) (net.Listener, error) {
 }
 
 // fillDemo fills the database with the sample company and its site.
-func (c *command) fillDemo(ctx context.Context, s *services, done bool) (demoOutput, error) {
+func (c *command) fillDemo(ctx context.Context, s *services, company *demosignin.Provider, done bool) (demoOutput, error) {
 	st, err := s.sites.Create(ctx, demoSite, site.Documented, actor)
 	if err != nil {
 		return demoOutput{}, err
@@ -186,12 +222,15 @@ func (c *command) fillDemo(ctx context.Context, s *services, done bool) (demoOut
 		return demoOutput{}, err
 	}
 	if done {
+		if err := connectDemo(ctx, s, st, company, h.Directory.ID, app.ID); err != nil {
+			return demoOutput{}, err
+		}
 		if err := c.followGuide(ctx, s, st, provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}); err != nil {
 			return demoOutput{}, err
 		}
 	}
 	d := demoOutput{
-		URL: c.baseURL(), Site: st.Name, TenantURL: c.tenantURL(st.Name), Directory: h.Directory.Name, Application: app.Name,
+		URL: c.baseURL(), SignIn: company.URL(), Site: st.Name, TenantURL: c.tenantURL(st.Name), Directory: h.Directory.Name, Application: app.Name,
 		Database: c.database, KeyFile: c.database + ".key", Done: done,
 	}
 	if err := c.demoLinks(ctx, s, &d); err != nil {
@@ -243,6 +282,51 @@ func (s *services) fillDemoCompany(ctx context.Context) (*directory.Handle, dire
 	}
 	_, err = h.SoftDelete(ctx, leaver.ObjectID, actor)
 	return h, app, err
+}
+
+// connectDemo connects the site with the company's identity provider, as the first part of the guide
+// describes. The administrator's identity is linked, as after a test sign-in.
+func connectDemo(ctx context.Context, s *services, st site.Site, company *demosignin.Provider, d directory.ID, app string) error {
+	c, err := s.sso.Connection(ctx, st)
+	if err != nil {
+		return err
+	}
+	sp := s.sso.ServiceProvider(st.Name, c)
+	if err := company.Update(d, app, func(next *demosignin.Settings) error {
+		next.Identifier, next.ReplyURL = sp.EntityID, sp.ACS
+		return nil
+	}); err != nil {
+		return err
+	}
+	idp, err := company.Connection(d, app)
+	if err != nil {
+		return err
+	}
+	text, err := company.Metadata(d, app)
+	if err != nil {
+		return err
+	}
+	known, err := saml.ParseMetadata(text)
+	if err != nil {
+		return err
+	}
+	if _, err := s.sso.SetConnection(ctx, st, -1, actor, func(c *signin.Connection) error {
+		c.Learn(known, idp.MetadataURL)
+		c.Mode = signin.SSOOptional
+		return nil
+	}); err != nil {
+		return err
+	}
+	people := s.rosters.Open(st)
+	admin, err := people.PersonByUserName(ctx, demoAdministrator)
+	if err != nil {
+		return err
+	}
+	if err := people.Link(ctx, admin.ID, roster.Asserted{Issuer: known.EntityID, Identifier: demoAdministrator}, roster.Change{Actor: actor, Via: roster.ViaAdmin}); err != nil {
+		return err
+	}
+	_, err = s.sites.Update(ctx, st.ID, actor, func(next *site.Site) error { next.SetUpLocked = false; return nil })
+	return err
 }
 
 // followGuide does what the guide describes, and waits until the first cycle has ended.
@@ -301,9 +385,9 @@ Sign in (each link opens once, within 15 minutes; the first two work side by sid
   Ordinary person of that site (Liam O'Rourke; open it in a private window)
     %s
 
-Press Enter for new links.
+Press Enter for new links. With single sign-on, people sign in without a link: at %s/c/%s/
 
-`, d.Directory, d.Operator, d.Site, linkOrNote(d.Administrator), linkOrNote(d.Person))
+`, d.Directory, d.Operator, d.Site, linkOrNote(d.Administrator), linkOrNote(d.Person), d.URL, d.Site)
 }
 
 // linkOrNote returns the link, or a note if the account gets no link.
@@ -316,23 +400,27 @@ func linkOrNote(link string) string {
 
 func (d demoOutput) printSteps(w io.Writer) {
 	if d.Done {
-		fmt.Fprintf(w, `The guide has been followed: the application %s is provisioned into %s.
+		fmt.Fprintf(w, `The guide has been followed: people of %s sign in to %s with single sign-on, and the application %s
+is provisioned into %s.
 What to do first:
-  1. As the operator, open Users, find Liam O'Rourke and disable him.
-  2. Within seconds the private window's next click is the sign-in page.
-  3. See why in both logs: Provisioning logs of the application, Request log of the site.
-`, d.Application, d.TenantURL)
+  1. In a private window open %s/c/%s/, choose single sign-on and pick Noah Feldman: he gets an account.
+  2. As the operator, open Users, find Noah Feldman and disable him.
+  3. Within seconds the private window's next click is the sign-in page, and signing in again is refused.
+  4. See why in both logs: Provisioning logs of the application, Provisioning log of the site.
+`, d.Directory, d.Site, d.Application, d.TenantURL, d.URL, d.Site)
 		return
 	}
 	fmt.Fprintf(w, `What to do first:
-  1. As the administrator, open SCIM integration (Access management): set it up without single sign-on, tick Enable SCIM,
-     generate a token, copy it.
-  2. As the operator, open the application %s, Provisioning, Get started: choose Automatic, enter
+  1. As the administrator, open Access management, Single sign-on. It shows an Identifier and a Reply URL.
+  2. As the operator, open the application %s, Single sign-on: enter both, Save, and copy the App Federation Metadata Url.
+  3. As the administrator, import that address, test the sign-in as Kim Adler, link the identity, and choose Optional.
+  4. As the administrator, open SCIM integration: tick Enable SCIM, generate a token, copy it.
+  5. As the operator, open the application %s, Provisioning, Get started: choose Automatic, enter
        Tenant URL    %s
        Secret Token  the token
      then Test Connection and Save.
-  3. Under Mappings set Target Object Actions to just Update, set Provisioning Status to On, and watch the log.
+  6. Under Mappings set Target Object Actions to just Update, set Provisioning Status to On, and watch the log.
 
 docs/guide.md goes through it with pictures. rollcall demo --done starts after the last step.
-`, d.Application, d.TenantURL)
+`, d.Application, d.Application, d.TenantURL)
 }

@@ -5,12 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/demosignin"
 )
 
 // TestTheDemoGivesNewLinks presses Enter in a running demo: new links come, old ones say where to get them, and nothing is left behind.
@@ -118,8 +123,83 @@ func TestTheDemoAfterTheGuide(t *testing.T) {
 	if !d.Done || !strings.Contains(status, "Status          On\n") || !strings.Contains(status, "initial, completed") || !strings.Contains(settings, "Target Object Actions  update\n") {
 		t.Errorf("done %v, %s%s%s", d.Done, status, settings, problem)
 	}
+	_, sso, _ := typed(t, d.Database, "", "site", "sso", "show", d.Site)
+	if !strings.Contains(sso, "optional") || !strings.Contains(sso, "https://sts.windows.net/") {
+		t.Errorf("single sign-on is not connected:\n%s", sso)
+	}
 	stop()
 	if code := <-ended; code != 0 {
 		t.Errorf("exit %d", code)
+	}
+}
+
+// TestOnlyTheDemoHasASignInPage asks a server and a demo for the routes of the demo's identity
+// provider. It has no passwords, so the server must have none of them.
+func TestOnlyTheDemoHasASignInPage(t *testing.T) {
+	t.Parallel()
+	c := &command{
+		database: filepath.Join(t.TempDir(), "rollcall.db"), publicURL: "http://127.0.0.1:8080",
+		process: process{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, getenv: func(string) string { return "" }, now: time.Now},
+	}
+	s, err := c.openServices(t.Context(), wiring{log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.db.Close()
+	h, app, err := s.fillDemoCompany(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	company, err := demosignin.New(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8081}, "", s.directories, c.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The server is given what "serve" gives it.
+	server, _, err := c.handler(s, endpoints{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(handler http.Handler, path string) int {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		r.Host, r.RemoteAddr = "127.0.0.1", "127.0.0.1:5000"
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	tenant := "/" + string(h.Directory.ID)
+	for path, want := range map[string]int{
+		tenant + "/saml2": http.StatusBadRequest, // there is no request in it
+		tenant + "/federationmetadata/2007-06/federationmetadata.xml?appid=" + app.ID: http.StatusOK,
+		"/signin.css":  http.StatusOK,
+		"/continue.js": http.StatusOK,
+	} {
+		if got := get(company.Handler(nil), path); got != want {
+			t.Errorf("the demo: %s: got %d, want %d", path, got, want)
+		}
+		if got := get(server, path); got != http.StatusNotFound {
+			t.Errorf("serve: %s: got %d", path, got)
+		}
+	}
+	// Nothing else in the program starts it.
+	files, err := filepath.Glob("../../*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deeper, err := filepath.Glob("../../*/*/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var starts []string
+	for _, file := range append(files, deeper...) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(file, "_test.go") && strings.Contains(string(text), "demosignin.New(") {
+			starts = append(starts, file)
+		}
+	}
+	if len(starts) != 1 || starts[0] != filepath.Join("..", "..", "cmd", "rollcall", "demo.go") {
+		t.Errorf("it is started in %v", starts)
 	}
 }

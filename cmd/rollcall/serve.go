@@ -24,6 +24,7 @@ import (
 	"github.com/rollcall-scim/rollcall/console/sitepages"
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/demosignin"
 	"github.com/rollcall-scim/rollcall/internal/fair"
 	"github.com/rollcall-scim/rollcall/internal/metrics"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
@@ -238,7 +239,8 @@ type endpoints struct {
 	pages   net.Listener // for SCIM and pages
 	metrics net.Listener // for Prometheus metrics; nil for none
 	proxies web.Proxies
-	contact string // the contact in security.txt; "" for no such file
+	contact string               // the contact in security.txt; "" for no such file
+	signOn  *demosignin.Provider // the identity provider of the demo's company; nil for none
 }
 
 // run serves and works until ctx ends. Then it lets requests and slices of work finish.
@@ -354,10 +356,10 @@ func (c *command) handler(s *services, on endpoints, observe func(route, method 
 	if err != nil {
 		return nil, nil, err
 	}
-	sites := &sitepages.Pages{Console: pages, Sites: s.sites, Rosters: s.rosters, Requests: s.requests, SignIns: s.signins, SSO: s.sso, FetchMetadata: s.metadata, Events: &store.Events{DB: s.db}, Eraser: s.eraser}
+	sites := &sitepages.Pages{Console: pages, Sites: s.sites, Rosters: s.rosters, Requests: s.requests, SignIns: s.signins, SSO: s.sso, FetchMetadata: s.metadata, Events: &store.Events{DB: s.db}, Eraser: s.eraser, LocalProvider: on.signOn != nil}
 	directories := &directorypages.Pages{
 		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
-		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db},
+		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db}, SignOn: on.signOn,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
 	}
 	scim := &scimserver.Handler{

@@ -75,6 +75,7 @@ type applicationPage struct {
 	Roles        int    // the number of roles besides Default Access
 	Assign       string // address of the assignments
 	RolesURL     string
+	SignOnURL    string
 	Provisioning provisioningSummary
 }
 
@@ -91,7 +92,7 @@ func (p *Pages) showApplication(w http.ResponseWriter, r *http.Request, v *appVi
 	if err != nil {
 		return err
 	}
-	pg := applicationPage{Page: v.page, App: v.App, Users: n, Assign: v.url("/users-and-groups"), RolesURL: v.url("/roles")}
+	pg := applicationPage{Page: v.page, App: v.App, Users: n, Assign: v.url("/users-and-groups"), RolesURL: v.url("/roles"), SignOnURL: v.url("/single-sign-on")}
 	if pg.Groups, err = v.CountGroups(r.Context(), directory.GroupQuery{AssignedTo: v.App.ID}); err != nil {
 		return err
 	}

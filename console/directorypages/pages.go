@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/demosignin"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -36,6 +37,8 @@ type Pages struct {
 	SignIns     *signin.SignIns
 	Eraser      *erasure.Eraser
 	Events      event.Trail
+	// SignOn is the identity provider of the directories. Only the demo has one; otherwise it is nil.
+	SignOn *demosignin.Provider
 	// ReadUsers and WriteUsers read and write the files for import and export; see directory/csv.
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
@@ -135,6 +138,14 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.ofApp(p.saveRole)},
 		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.ofApp(p.askDeleteRole)},
 		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.ofApp(p.deleteRole)},
+
+		// Single sign-on
+		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on", Access: console.Administrator, Handle: p.ofApp(p.showSignOn)},
+		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on", Access: console.Administrator, Handle: p.ofApp(p.saveSignOn)},
+		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on/signing", Access: console.Administrator, Handle: p.ofApp(p.saveSigning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on/certificates", Access: console.Administrator, Handle: p.ofApp(p.changeCertificates)},
+		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/certificate", Access: console.Administrator, Handle: p.ofApp(p.downloadCertificate)},
+		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/metadata", Access: console.Administrator, Handle: p.ofApp(p.downloadSignOnMetadata)},
 
 		// Provisioning
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.showProvisioning)},
@@ -320,6 +331,7 @@ func (v *appVisit) menu() []console.MenuItem {
 		{Text: "Overview", Icon: "layout-dashboard", URL: v.url("")},
 		{Text: "Users and groups", Icon: "users", URL: v.url("/users-and-groups")},
 		{Text: "Roles", Icon: "shield", URL: v.url("/roles")},
+		{Text: "Single sign-on", Icon: "log-in", URL: v.url("/single-sign-on")},
 		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
 		{Text: "Provision on demand", Icon: "user-check", URL: v.url("/provisioning/on-demand")},
 		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},

@@ -34,6 +34,9 @@ type Pages struct {
 	Events   event.Store
 	Eraser   *erasure.Eraser
 
+	// LocalProvider says that people may sign in over plain http, at an identity provider of this
+	// machine: that of the demo.
+	LocalProvider bool
 	// FetchMetadata reads the metadata of an identity provider from its address. If it is nil,
 	// administrators give it as a file or paste it.
 	FetchMetadata func(ctx context.Context, address string) ([]byte, error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,7 +131,7 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Hours: hoursText(c.Length),
 		FailedAll: v.url("admin/audit?kind=sign_in."),
 	}
-	if !strings.HasPrefix(p.Console.Options.PublicURL, "https://") {
+	if !strings.HasPrefix(p.Console.Options.PublicURL, "https://") && !(p.LocalProvider && p.isSameHost(c)) {
 		s.Plain = &console.Notice{
 			Tone: console.ToneWarning, Title: "Single sign-on needs https",
 			Text: "The public URL of this server is not https. Over plain http, browsers do not send the cookie of the sign-in along with the response of an identity provider at another address, so the sign-in is refused. Put the server behind https, and start it with --public-url https://…",
@@ -169,6 +170,17 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	}
 	change(&s)
 	return p.show(w, r, status, "sso", s)
+}
+
+// isSameHost reports whether the identity provider is at the host of this server, or not known yet.
+// A browser then takes both for one site, and sends the cookie of the sign-in even over plain http.
+func (p *Pages) isSameHost(c signin.Connection) bool {
+	own, err := url.Parse(p.Console.Options.PublicURL)
+	if err != nil {
+		return false
+	}
+	other, err := url.Parse(c.Provider.SignInURL)
+	return err == nil && (!c.Ready() || own.Hostname() == other.Hostname())
 }
 
 // modeChoices lists the modes of single sign-on. missing says what has to be done before it can be

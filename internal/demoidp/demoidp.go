@@ -31,6 +31,9 @@ const (
 	ClaimObjectID    = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 )
 
+// MethodSHA1 is a signature method that applications no longer accept.
+const MethodSHA1 = dsig.RSASHA1SignatureMethod
+
 // Provider is an identity provider.
 type Provider struct {
 	EntityID  string

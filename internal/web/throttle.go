@@ -60,6 +60,15 @@ func (t *Throttle) Count(source string, now time.Time) {
 	t.sources[source] = paid.Add(t.every)
 }
 
+// Return takes back what Count recorded once.
+func (t *Throttle) Return(source string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if paid, known := t.sources[source]; known {
+		t.sources[source] = paid.Add(-t.every)
+	}
+}
+
 // forget removes the sources that may use their whole limit again. If there are none, it removes
 // all sources.
 func (t *Throttle) forget(now time.Time) {

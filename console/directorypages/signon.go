@@ -1,0 +1,238 @@
+package directorypages
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/internal/demosignin"
+)
+
+// signOnPage is the data of the view "single-sign-on": how people of the directory sign in to an
+// application, in the order and words of Entra ID.
+type signOnPage struct {
+	console.Page
+	Absent bool // whether there is no identity provider: the page then says what to do instead
+
+	// 1 Basic SAML Configuration
+	Inputs  []signOnInput
+	Was     []console.HiddenField
+	Save    string // address that saves it
+	Unsaved bool
+	Error   string
+	// 2 Attributes & Claims
+	NameID string
+	Claims []demosignin.ClaimRule
+	// 3 SAML Certificates
+	Certificates   []signOnCertificate
+	ChangeURL      string // address that adds a certificate or makes one active
+	CertificateURL string
+	MetadataURL    string
+	Metadata       console.CopyValue
+	Options        []console.Option
+	Algorithms     []console.Option
+	SigningWas     []console.HiddenField
+	Signing        string // address that saves the option and the algorithm
+	// 4 Set up
+	App    string
+	SetUp  []console.CopyValue
+	Assign string // address of the assignments
+}
+
+type signOnInput struct {
+	Name, Label, Value, Hint string
+	Error                    *console.FieldError
+}
+
+type signOnCertificate struct {
+	Thumbprint string
+	Until      time.Time
+	Active     bool
+	State      console.Badge
+}
+
+func signOnFields() []console.EditField {
+	return []console.EditField{{Name: "identifier", Label: "Identifier (Entity ID)"}, {Name: "replyURL", Label: "Reply URL (Assertion Consumer Service URL)"}}
+}
+
+func signingFields() []console.EditField {
+	return []console.EditField{{Name: "option", Label: "Signing Option"}, {Name: "algorithm", Label: "Signing Algorithm"}}
+}
+
+func signOnValues(s demosignin.Settings) map[string]string {
+	return map[string]string{"identifier": s.Identifier, "replyURL": s.ReplyURL, "option": s.Option, "algorithm": s.Algorithm}
+}
+
+func (p *Pages) showSignOn(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.viewSignOn(w, r, v, http.StatusOK, nil, nil)
+}
+
+// viewSignOn shows the page. values are what was typed into the first form; nil shows what is stored.
+func (p *Pages) viewSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, status int, values map[string]string, wrong *console.FieldError) error {
+	pg := signOnPage{Page: v.page, App: v.App.Name, Absent: p.SignOn == nil}
+	pg.Title = "Single sign-on"
+	pg.Crumbs = v.crumbs(console.Crumb{})
+	if pg.Absent {
+		return p.show(w, r, status, "single-sign-on", pg)
+	}
+	c, err := p.SignOn.Connection(v.Directory.ID, v.App.ID)
+	if err != nil {
+		return err
+	}
+	pg.Lead = "SAML-based sign-on: people of " + v.Directory.Name + " sign in to " + v.App.Name + " with their account in this directory."
+	pg.Badge = &console.Badge{Tone: console.ToneQuiet, Text: "Not set up"}
+	if c.Identifier != "" {
+		pg.Badge = &console.Badge{Tone: console.ToneGood, Text: "SAML"}
+	}
+	stored := signOnValues(c.Settings)
+	pg.Was, pg.SigningWas = console.WasFields(signOnFields(), stored), console.WasFields(signingFields(), stored)
+	if values == nil {
+		values = stored
+	} else {
+		pg.Was, pg.Unsaved = console.RepeatWasFields(r.PostForm, signOnFields()), true
+	}
+	hints := map[string]string{
+		"identifier": "The name by which the application is known here. The application shows it.",
+		"replyURL":   "Where the response is sent. The application shows it.",
+	}
+	placed := wrong == nil
+	for _, f := range signOnFields() {
+		in := signOnInput{Name: f.Name, Label: f.Label, Value: values[f.Name], Hint: hints[f.Name]}
+		if wrong != nil && wrong.For == f.Name {
+			in.Error, placed = wrong, true
+		}
+		pg.Inputs = append(pg.Inputs, in)
+	}
+	if !placed {
+		pg.Error = wrong.Text
+	}
+	at := v.url("/single-sign-on")
+	pg.Save, pg.Signing, pg.ChangeURL = at, at+"/signing", at+"/certificates"
+	pg.CertificateURL, pg.MetadataURL = at+"/certificate", at+"/metadata"
+	pg.NameID, pg.Claims = demosignin.NameIDSource, demosignin.ClaimRules()
+	for _, cert := range c.Certificates {
+		row := signOnCertificate{Thumbprint: cert.Thumbprint(), Until: cert.NotAfter, Active: cert.Active, State: console.Badge{Tone: console.ToneQuiet, Text: "Inactive"}}
+		if cert.Active {
+			row.State = console.Badge{Tone: console.ToneGood, Text: "Active"}
+		}
+		pg.Certificates = append(pg.Certificates, row)
+	}
+	pg.Metadata = console.CopyValue{ID: "metadata-url", Label: "App Federation Metadata Url", Value: c.MetadataURL}
+	pg.Options, pg.Algorithms = optionsOf(c.Option, demosignin.SigningOptions), optionsOf(c.Algorithm, demosignin.SigningAlgorithms)
+	pg.SetUp = []console.CopyValue{
+		{ID: "login-url", Label: "Login URL", Value: c.LoginURL},
+		{ID: "idp-identifier", Label: "Microsoft Entra Identifier", Value: c.Issuer},
+	}
+	pg.Assign = v.url("/users-and-groups")
+	return p.show(w, r, status, "single-sign-on", pg)
+}
+
+func optionsOf(chosen string, all []string) []console.Option {
+	list := make([]console.Option, 0, len(all))
+	for _, text := range all {
+		list = append(list, console.Option{Value: text, Text: text})
+	}
+	return console.MarkChosen(chosen, list)
+}
+
+func (p *Pages) saveSignOn(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.updateSignOn(w, r, v, signOnFields(), "The SAML configuration was saved.", func(s *demosignin.Settings, values map[string]string) {
+		s.Identifier, s.ReplyURL = values["identifier"], values["replyURL"]
+	})
+}
+
+func (p *Pages) saveSigning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	return p.updateSignOn(w, r, v, signingFields(), "The signing was saved.", func(s *demosignin.Settings, values map[string]string) {
+		s.Option, s.Algorithm = values["option"], values["algorithm"]
+	})
+}
+
+// updateSignOn saves the fields of a form. set puts their values into the settings.
+func (p *Pages) updateSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, fields []console.EditField, done string, set func(*demosignin.Settings, map[string]string)) error {
+	if p.SignOn == nil {
+		return console.ErrNotFound
+	}
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	var m console.MergedEdit
+	err := p.SignOn.Update(v.Directory.ID, v.App.ID, func(s *demosignin.Settings) (err error) {
+		if m, err = console.MergeEdit(r.PostForm, fields, signOnValues(*s)); err != nil || len(m.Conflicts) > 0 {
+			return err
+		}
+		set(s, m.Values)
+		return nil
+	})
+	at := v.url("/single-sign-on")
+	if len(m.Conflicts) > 0 {
+		frame := v.page
+		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Single sign-on", URL: at})
+		return p.Console.AskEdit(w, r, frame, m, r.URL.Path, at, nil)
+	}
+	if wrong := console.AttributeError(err); wrong != nil {
+		values := m.Values
+		if _, ok := values["identifier"]; !ok {
+			values = nil // the form of the signing was sent
+		}
+		return p.viewSignOn(w, r, v, http.StatusUnprocessableEntity, values, wrong)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, at, console.DoneNotice(done))
+}
+
+func (p *Pages) changeCertificates(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if p.SignOn == nil {
+		return console.ErrNotFound
+	}
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	at := v.url("/single-sign-on")
+	if thumbprint := r.PostForm.Get("activate"); thumbprint != "" {
+		if err := p.SignOn.Activate(v.Directory.ID, v.App.ID, thumbprint); err != nil {
+			return err
+		}
+		return p.Console.Redirect(w, r, at, console.DoneNotice("Responses are signed with the certificate "+thumbprint+" from now on."))
+	}
+	err := p.SignOn.AddCertificate(v.Directory.ID, v.App.ID)
+	if n := console.RefusalNotice("No certificate was made", err); n != nil {
+		return p.Console.Redirect(w, r, at, *n)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, at, console.DoneNotice("A new certificate was made. It is inactive: give its metadata to the application first, then make it active."))
+}
+
+func (p *Pages) downloadCertificate(w http.ResponseWriter, _ *http.Request, v *appVisit) error {
+	if p.SignOn == nil {
+		return console.ErrNotFound
+	}
+	c, err := p.SignOn.Connection(v.Directory.ID, v.App.ID)
+	if err != nil {
+		return err
+	}
+	sendFile(w, "application/x-x509-ca-cert", "certificate.cer", c.Active().PEM())
+	return nil
+}
+
+func (p *Pages) downloadSignOnMetadata(w http.ResponseWriter, _ *http.Request, v *appVisit) error {
+	if p.SignOn == nil {
+		return console.ErrNotFound
+	}
+	text, err := p.SignOn.Metadata(v.Directory.ID, v.App.ID)
+	if err != nil {
+		return err
+	}
+	sendFile(w, "application/samlmetadata+xml", "metadata.xml", text)
+	return nil
+}
+
+func sendFile(w http.ResponseWriter, contentType, name string, content []byte) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(content) //nolint:errcheck // the client has gone
+}

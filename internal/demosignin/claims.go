@@ -1,0 +1,56 @@
+package demosignin
+
+import (
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/demoidp"
+)
+
+// ClaimRule says which claim carries which attribute of a user.
+type ClaimRule struct {
+	Name   string // the name of the claim
+	Source string // the attribute, in Entra's words
+	value  func(u directory.User, tenant directory.ID) string
+}
+
+// NameIDSource is the attribute that the NameID carries, in Entra's words.
+const NameIDSource = "user.userprincipalname [nameid-format:emailAddress]"
+
+// ClaimRules lists the claims of every application: those that Entra ID sends without being told to,
+// and the display name, the job title and the department, which its administrators add.
+func ClaimRules() []ClaimRule {
+	text := func(attribute string) func(directory.User, directory.ID) string {
+		return func(u directory.User, _ directory.ID) string { return u.Text(attribute) }
+	}
+	return []ClaimRule{
+		{"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname", "user.givenname", text("givenName")},
+		{"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname", "user.surname", text("surname")},
+		{demoidp.ClaimEmail, "user.mail", text("mail")},
+		{demoidp.ClaimName, "user.userprincipalname", text("userPrincipalName")},
+		{demoidp.ClaimDisplayName, "user.displayname", text("displayName")},
+		{"jobtitle", "user.jobtitle", text("jobTitle")},
+		{"department", "user.department", text("department")},
+	}
+}
+
+// alwaysSent are the claims that Entra ID sends and does not list.
+func alwaysSent() []ClaimRule {
+	return []ClaimRule{
+		{"http://schemas.microsoft.com/identity/claims/tenantid", "", func(_ directory.User, tenant directory.ID) string { return string(tenant) }},
+		{demoidp.ClaimObjectID, "", func(u directory.User, _ directory.ID) string { return u.ObjectID }},
+		{"http://schemas.microsoft.com/identity/claims/identityprovider", "", func(_ directory.User, tenant directory.ID) string { return issuer(tenant) }},
+		{"http://schemas.microsoft.com/claims/authnmethodsreferences", "", func(directory.User, directory.ID) string {
+			return "http://schemas.microsoft.com/ws/2008/06/identity/authenticationmethod/password"
+		}},
+	}
+}
+
+// claimsOf returns the claims about a user. A claim without a value is left out.
+func claimsOf(u directory.User, tenant directory.ID) []demoidp.Claim {
+	var list []demoidp.Claim
+	for _, r := range append(alwaysSent(), ClaimRules()...) {
+		if v := r.value(u, tenant); v != "" {
+			list = append(list, demoidp.Claim{Name: r.Name, Values: []string{v}})
+		}
+	}
+	return list
+}

@@ -1,0 +1,370 @@
+package demosignin
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/demoidp"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+//go:embed pages.html signin.css continue.js
+var files embed.FS
+
+var pages = template.Must(template.ParseFS(files, "pages.html"))
+
+// maxBody is how many bytes a posted form may have.
+const maxBody = 16 << 10
+
+// Handler returns the handler of the identity provider. It answers only requests that come from this
+// machine and name it.
+func (p *Provider) Handler(log *slog.Logger) http.Handler {
+	s := &server{Provider: p, log: log}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.showFront)
+	mux.HandleFunc("GET /signin.css", s.serveFile)
+	mux.HandleFunc("GET /continue.js", s.serveFile)
+	mux.HandleFunc("GET /{tenant}/federationmetadata/2007-06/federationmetadata.xml", s.showMetadata)
+	mux.HandleFunc("GET /{tenant}/saml2", s.showSignIn)
+	mux.HandleFunc("POST /{tenant}/saml2", s.signIn)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !from.Addr().Unmap().IsLoopback() || !isLoopbackHost(host) {
+			http.Error(w, "The demo's sign-in page answers this machine alone.", http.StatusForbidden)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy(""))
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// contentPolicy returns the content security policy of a page whose form leads to an origin.
+func contentPolicy(origin string) string {
+	return "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action " + strings.TrimSpace("'self' "+origin)
+}
+
+type server struct {
+	*Provider
+	log *slog.Logger
+}
+
+func (s *server) serveFile(w http.ResponseWriter, r *http.Request) {
+	http.ServeFileFS(w, r, files, strings.TrimPrefix(r.URL.Path, "/"))
+}
+
+func (s *server) show(w http.ResponseWriter, r *http.Request, status int, page string, data any) {
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, page, data); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write(b.Bytes()) //nolint:errcheck // the client has gone
+}
+
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if s.log != nil && r.Context().Err() == nil {
+		s.log.Error("the demo's sign-in page failed", "path", r.URL.Path, "error", err)
+	}
+	http.Error(w, "Something broke in the demo's sign-in page.", http.StatusInternalServerError)
+}
+
+func (s *server) showFront(w http.ResponseWriter, r *http.Request) {
+	s.show(w, r, http.StatusOK, "front", nil)
+}
+
+// openTenant opens the directory that the path names; ok is false if there is none.
+func (s *server) openTenant(r *http.Request) (h *directory.Handle, ok bool, err error) {
+	h, err = s.directories.OpenID(r.Context(), directory.ID(r.PathValue("tenant")))
+	if errors.Is(err, refusal.NotFound) {
+		return nil, false, nil
+	}
+	return h, err == nil, err
+}
+
+func (s *server) showMetadata(w http.ResponseWriter, r *http.Request) {
+	h, ok, err := s.openTenant(r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	var app directory.Application
+	if ok {
+		app, err = h.Application(r.Context(), r.URL.Query().Get("appid"))
+		ok = err == nil && app.ID == r.URL.Query().Get("appid")
+	}
+	if err != nil && !errors.Is(err, refusal.NotFound) {
+		s.fail(w, r, err)
+		return
+	}
+	if !ok {
+		http.Error(w, "There is no metadata for this tenant and appid.", http.StatusNotFound)
+		return
+	}
+	text, err := s.Metadata(h.Directory.ID, app.ID)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/samlmetadata+xml; charset=utf-8")
+	w.Write(text) //nolint:errcheck // the client has gone
+}
+
+// Metadata returns the federation metadata of an application. Like that of Entra ID, it also
+// describes a role that is not SAML sign-in.
+func (p *Provider) Metadata(d directory.ID, app string) ([]byte, error) {
+	c, err := p.Connection(d, app)
+	if err != nil {
+		return nil, err
+	}
+	var keys strings.Builder
+	for _, cert := range c.Certificates {
+		fmt.Fprintf(&keys, `<KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor>`, base64.StdEncoding.EncodeToString(cert.Raw))
+	}
+	return fmt.Appendf(nil, `<?xml version="1.0" encoding="utf-8"?>
+<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" ID="_%s" entityID="%s"><RoleDescriptor xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:fed="http://docs.oasis-open.org/wsfed/federation/200706" xsi:type="fed:SecurityTokenServiceType" protocolSupportEnumeration="http://docs.oasis-open.org/wsfed/federation/200706">%s</RoleDescriptor><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">%s<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%s"/></IDPSSODescriptor></EntityDescriptor>
+`, uuid.NewString(), escape(c.Issuer), keys.String(), keys.String(), escape(c.LoginURL)), nil
+}
+
+func escape(text string) string {
+	var b strings.Builder
+	xml.EscapeText(&b, []byte(text)) //nolint:errcheck // a strings.Builder takes everything
+	return b.String()
+}
+
+// problem is a page that refuses a sign-in, in Entra's words.
+type problem struct {
+	Title string
+	Text  string // begins with the AADSTS code
+	RequestID, CorrelationID,
+	Time string
+}
+
+const (
+	trouble = "Sorry, but we’re having trouble signing you in."
+)
+
+func (s *server) refuse(w http.ResponseWriter, r *http.Request, title, text string) {
+	s.show(w, r, http.StatusBadRequest, "problem", problem{
+		Title: title, Text: text, RequestID: uuid.NewString(), CorrelationID: uuid.NewString(), Time: s.now().UTC().Format(time.RFC3339),
+	})
+}
+
+// asked is a request that can be answered.
+type asked struct {
+	tenant     *directory.Handle
+	app        directory.Application
+	connection Connection
+	request    demoidp.Request
+}
+
+// read reads a sign-in request. If it cannot be answered, read shows why, and ok is false.
+func (s *server) read(w http.ResponseWriter, r *http.Request) (a asked, ok bool) {
+	var err error
+	if a.tenant, ok, err = s.openTenant(r); err != nil {
+		s.fail(w, r, err)
+		return a, false
+	}
+	if !ok {
+		s.refuse(w, r, trouble, "AADSTS90002: Tenant '"+r.PathValue("tenant")+"' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.")
+		return a, false
+	}
+	if r.URL.Query().Get("SAMLRequest") == "" {
+		s.refuse(w, r, trouble, "AADSTS750054: SAMLRequest or SAMLResponse must be present as query string parameters in HTTP request for SAML Redirect binding.")
+		return a, false
+	}
+	if a.request, err = demoidp.ParseRequest(r.URL.String()); err != nil || a.request.ID == "" {
+		s.refuse(w, r, trouble, "AADSTS75005: The request is not a valid Saml2 protocol message.")
+		return a, false
+	}
+	if a.app, a.connection, ok, err = s.byIdentifier(r.Context(), a.tenant, a.request.Issuer); err != nil {
+		s.fail(w, r, err)
+		return a, false
+	}
+	if !ok {
+		s.refuse(w, r, trouble, "AADSTS700016: Application with identifier '"+a.request.Issuer+"' was not found in the directory '"+a.tenant.Directory.Name+"'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.")
+		return a, false
+	}
+	if a.request.ACS == "" {
+		a.request.ACS = a.connection.ReplyURL
+	}
+	if a.request.ACS != a.connection.ReplyURL {
+		s.refuse(w, r, trouble, "AADSTS50011: The reply URL '"+a.request.ACS+"' specified in the request does not match the reply URLs configured for the application '"+a.request.Issuer+"'. Make sure the reply URL sent in the request matches one added to your application.")
+		return a, false
+	}
+	return a, true
+}
+
+// account is a user on the page that lets one pick an account.
+type account struct {
+	ID, Name, UPN, Initial string
+	Note                   string // such as "disabled"; empty for a user who can sign in
+}
+
+// signInPage is the page that lets one pick an account.
+type signInPage struct {
+	Tenant, App string
+	Action      string // the address of this request
+	Hidden      []hidden
+	Search      string
+	Accounts    []account
+	More        bool // whether more accounts were found than are shown
+}
+
+type hidden struct{ Name, Value string }
+
+// mostAccounts is how many accounts the page shows.
+const mostAccounts = 100
+
+func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {
+	a, ok := s.read(w, r)
+	if !ok {
+		return
+	}
+	q := r.URL.Query()
+	pg := signInPage{Tenant: a.tenant.Directory.Name, App: a.app.Name, Search: strings.TrimSpace(q.Get("search"))}
+	if !q.Has("search") {
+		pg.Search = strings.TrimSpace(q.Get("login_hint"))
+	}
+	q.Del("search")
+	q.Del("login_hint")
+	pg.Action = r.URL.EscapedPath() + "?" + q.Encode()
+	for _, name := range []string{"SAMLRequest", "RelayState", "SigAlg", "Signature"} {
+		if q.Has(name) {
+			pg.Hidden = append(pg.Hidden, hidden{name, q.Get(name)})
+		}
+	}
+	for _, status := range []directory.Status{directory.NotDeleted, directory.Deleted} {
+		found, err := a.tenant.Users(r.Context(), directory.UserQuery{Search: pg.Search, Status: status, Limit: mostAccounts})
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		pg.More = pg.More || found.More
+		for _, u := range found.Users {
+			pg.Accounts = append(pg.Accounts, accountOf(u))
+		}
+	}
+	s.show(w, r, http.StatusOK, "sign-in", pg)
+}
+
+func accountOf(u directory.User) account {
+	a := account{ID: u.ObjectID, Name: u.DisplayName(), UPN: u.UPN()}
+	for _, letter := range a.Name {
+		a.Initial = strings.ToUpper(string(letter))
+		break
+	}
+	switch {
+	case u.IsDeleted():
+		a.Note = "deleted"
+	case !u.AccountEnabled:
+		a.Note = "disabled"
+	}
+	return a
+}
+
+// answerPage is the page that posts the response to the application.
+type answerPage struct {
+	ACS, SAMLResponse, RelayState string
+}
+
+func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
+	a, ok := s.read(w, r)
+	if !ok {
+		return
+	}
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
+		http.Error(w, "Pick an account on this page.", http.StatusForbidden)
+		return
+	}
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, "This form cannot be read.", http.StatusBadRequest)
+		return
+	}
+	u, refused, err := s.mayEnter(r.Context(), a, r.PostForm.Get("account"))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if refused != "" {
+		s.refuse(w, r, trouble, refused)
+		return
+	}
+	encoded, err := s.respond(a, u)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	to, err := url.Parse(a.request.ACS)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Security-Policy", contentPolicy(to.Scheme+"://"+to.Host))
+	s.show(w, r, http.StatusOK, "answer", answerPage{ACS: a.request.ACS, SAMLResponse: encoded, RelayState: a.request.RelayState})
+}
+
+// mayEnter returns the user with an object id. refused says in Entra's words why the user cannot sign
+// in to the application; it is empty if the user can.
+func (s *server) mayEnter(ctx context.Context, a asked, objectID string) (u directory.User, refused string, err error) {
+	u, err = a.tenant.User(ctx, objectID)
+	if errors.Is(err, refusal.NotFound) || err == nil && u.IsDeleted() {
+		name := objectID
+		if err == nil {
+			name = u.UPN()
+		}
+		return u, "AADSTS50034: The user account " + name + " does not exist in the " + a.tenant.Directory.Name + " directory. To sign into this application, the account must be added to the directory.", nil
+	}
+	if err != nil {
+		return u, "", err
+	}
+	if !u.AccountEnabled {
+		return u, "AADSTS50057: The user account is disabled.", nil
+	}
+	all, err := a.tenant.ApplicationsOf(ctx, u.ObjectID)
+	if err != nil {
+		return u, "", err
+	}
+	for _, app := range all {
+		if app.ID == a.app.ID {
+			return u, "", nil
+		}
+	}
+	return u, "AADSTS50105: Your administrator has configured the application " + a.app.Name + " ('" + a.app.ID + "') to block users unless they are specifically granted ('assigned') access to the application. The signed-in user '" + u.UPN() + "' is blocked because they are not a direct member of a group with access, nor had access directly assigned by an administrator. Please contact your administrator to assign access to this application.", nil
+}
+
+// respond returns the signed response about a user.
+func (s *server) respond(a asked, u directory.User) (string, error) {
+	active := a.connection.Active()
+	idp := demoidp.Provider{EntityID: a.connection.Issuer, SignInURL: a.connection.LoginURL, Key: active.key, Cert: active.Certificate, Now: s.now}
+	answer := a.request.Answer(u.UPN())
+	answer.Claims = claimsOf(u, a.tenant.Directory.ID)
+	answer.SignResponse = a.connection.Option != SignAssertion
+	answer.LeaveAssertion = a.connection.Option == SignResponse
+	if a.connection.Algorithm == SHA1 {
+		answer.Method = demoidp.MethodSHA1
+	}
+	return idp.Respond(answer)
+}

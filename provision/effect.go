@@ -495,7 +495,7 @@ func (c *comparison) whyOut(m *mapping, job Job, o Object) string {
 	return strings.Join(groups, ", or ")
 }
 
-// whyIn says why the changed job has a place for a user whom the old one left out: the filter that
+// whyIn says why the changed job has a place for a user that the old one left out: the filter that
 // the user passes, or what no longer counts.
 func (c *comparison) whyIn(o Object) string {
 	if !o.Assigned && c.before.Scope != Everyone {

@@ -19,7 +19,7 @@ func (e Effect) ValueSentences(app string, count Count) []string {
 	return e.valueSentences(app, who{"user", "users"}, count)
 }
 
-// who is what the sentences call one or several of those whom a change concerns.
+// who is what the sentences call one or several of those that a change concerns.
 type who struct{ one, several string }
 
 func (e Effect) valueSentences(app string, of who, count Count) []string {

@@ -17,7 +17,7 @@ func (d Disagreement) String() string {
 }
 
 // Disagreements returns the outermost parts of a source whose text says something else than their
-// tree, in the order of the tree. A part without a text, or with a text alone, agrees with itself. A
+// tree, in the order of the tree. A part without text, or with text alone, agrees with itself. A
 // tree that cannot be read is left to [FromSource].
 func (n *Node) Disagreements() []Disagreement {
 	var found []Disagreement

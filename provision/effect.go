@@ -198,7 +198,7 @@ func (j *Jobs) newComparison(before, after Job, kind ObjectKind) (*comparison, e
 	}
 	var err error
 	if c.was, err = j.compileKind(before.Schema, kind); err != nil {
-		return nil, fmt.Errorf("read the mapping: %w", err)
+		return nil, &InputError{Field: "Mapping", Text: "of today cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
 	}
 	if c.is, err = j.compileKind(after.Schema, kind); err != nil {
 		return nil, &InputError{Field: "Mapping", Text: "cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}

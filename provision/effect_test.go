@@ -261,3 +261,57 @@ func TestAnEffectOnGroups(t *testing.T) {
 		wantSaid(t, got, "1 group comes into scope because of: no scoping filter (until now: displayName INCLUDES Team). For example Board.", "1 group is made at Acme")
 	})
 }
+
+func TestRestoringTheDefaultMappingsPassesTheConfirmedNumber(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.save(setting("title", func(r *provision.RowEdit) { r.Source = "department" }))
+	before := w.report().Job
+	job, err := w.jobs.RestoreDefaultMappings(t.Context(), w.key, before.LookAtAll, 7, "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := w.report().Job; got.Confirmed != before.Confirmed+7 || job.Confirmed != got.Confirmed {
+		t.Errorf("confirmed are %d, were %d", got.Confirmed, before.Confirmed)
+	}
+	if got := rowFor(t, job, "title").Source; got != "jobTitle" {
+		t.Errorf("title is %s", got)
+	}
+}
+
+func TestAPlanMarksDrawnValues(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.save(setting("nickName", func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, "Guid()" }))
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	drawn := map[string]bool{}
+	if _, err := w.engine.Plan(t.Context(), w.key, func(o provision.PlannedObject) error {
+		for _, c := range o.Changes {
+			drawn[c.Path] = c.Drawn
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if is, planned := drawn["nickName"]; !is || !planned || drawn["displayName"] {
+		t.Errorf("the plan marks %v", drawn)
+	}
+	job := w.report().Job
+	got, err := w.jobs.Try(t.Context(), job, userRows, "nickName", *rowFor(t, job, "nickName"), "p1")
+	if err != nil || !got.Example {
+		t.Errorf("a trial of Guid(): %+v, %v", got, err)
+	}
+	if got, err = w.jobs.Try(t.Context(), job, userRows, "title", *rowFor(t, job, "title"), "p1"); err != nil || got.Example {
+		t.Errorf("a trial of title: %+v, %v", got, err)
+	}
+	// A value is stable over cycles.
+	w.cycle()
+	first := w.app.user("ada@contoso.com")["nickName"]
+	for range 3 {
+		w.people.set("p1", "city", "Rome")
+		w.cycle()
+	}
+	if now := w.app.user("ada@contoso.com")["nickName"]; now != first || now == nil {
+		t.Errorf("nickName was %v and is %v", first, now)
+	}
+}

@@ -578,23 +578,35 @@ func matchingTargets(s *Schema) []string {
 // AnyRevision accepts the job at any revision.
 const AnyRevision int64 = -1
 
-// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the job's
-// Revision that the caller has seen. If it has changed since, the result is ErrChanged. AnyRevision
-// accepts every revision.
-func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, actor string) (Job, error) {
+// WithDefaultMappings returns the job with the mappings and scoping filters of the template.
+func (j *Jobs) WithDefaultMappings(job Job) (Job, error) {
 	schema, err := j.Template()
 	if err != nil {
-		return Job{}, fmt.Errorf("read default mappings: %w", err)
+		return job, fmt.Errorf("read default mappings: %w", err)
 	}
+	restored := schema.Clone()
+	if g, err := restored.GroupMapping(); err == nil && job.GroupsOffered {
+		g.Enabled = false // nobody has decided about groups yet
+	}
+	job.Schema = restored
+	return job, nil
+}
+
+// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the job's
+// Revision that the caller has seen. If it has changed since, the result is ErrChanged. AnyRevision
+// accepts every revision. confirmed is how many accounts the change may disable, if an administrator
+// was asked with this number.
+func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, confirmed int, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingsRestored, func(job *Job) (string, error) {
 		if seen != AnyRevision && seen != job.LookAtAll {
 			return "", ErrChanged
 		}
-		restored := schema.Clone()
-		if g, err := restored.GroupMapping(); err == nil && job.GroupsOffered {
-			g.Enabled = false // nobody has decided about groups yet
+		restored, err := j.WithDefaultMappings(*job)
+		if err != nil {
+			return "", err
 		}
-		j.replaceSchema(job, restored)
+		job.Confirmed += int64(confirmed)
+		j.replaceSchema(job, restored.Schema)
 		j.learn(ctx, job)
 		return "Default mappings were restored.", nil
 	})

@@ -374,19 +374,19 @@ that question.`,
 			if err != nil {
 				return err
 			}
-			after := now
-			if after.Schema, err = s.jobs.Template(); err != nil {
+			after, err := s.jobs.WithDefaultMappings(now)
+			if err != nil {
 				return err
 			}
-			harm, _, err := mappingHarm(cmd.Context(), s, h, app, now, after)
-			if err != nil {
+			harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, now, after)
+			if err != nil && !isInputError(err) { // mappings that cannot be used are restored too
 				return err
 			}
 			question := strings.TrimSpace("This sets the default mappings and scoping filters of " + app.Name + ", and everybody is looked at again. " + harm)
 			if err := c.confirm(yes, question, app.Name); err != nil {
 				return err
 			}
-			job, err := s.jobs.RestoreDefaultMappings(cmd.Context(), now.Key, now.LookAtAll, actor)
+			job, err := s.jobs.RestoreDefaultMappings(cmd.Context(), now.Key, now.LookAtAll, disabled, actor)
 			if err != nil {
 				return err
 			}

@@ -200,6 +200,9 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	if len(problems) > 0 {
 		return c.withPointer(text, problems[0])
 	}
+	if e.Draws() {
+		c.note("Note: values are examples. An account gets a random or unique value when it is created, and keeps it.")
+	}
 	for _, n := range notes {
 		c.note("Note: line %d, column %d: %s.", n.Line, n.Column, n.Message)
 	}

@@ -141,7 +141,11 @@ func printPlannedObject(w io.Writer, o provision.PlannedObject) error {
 		return err
 	}
 	for _, ch := range o.Changes {
-		if _, err := fmt.Fprintf(w, "           %s: %s → %s\n", ch.Path, quoteValue(ch.Old), quoteValue(ch.New)); err != nil {
+		drawn := ""
+		if ch.Drawn {
+			drawn = " (an example: drawn when the account is created)"
+		}
+		if _, err := fmt.Fprintf(w, "           %s: %s → %s%s\n", ch.Path, quoteValue(ch.Old), quoteValue(ch.New), drawn); err != nil {
 			return err
 		}
 	}

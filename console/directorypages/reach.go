@@ -95,10 +95,6 @@ func (c reachChange) confirmed() int { return c.effect.MayDisable() }
 func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting string) {
 	n, app := c.reach, v.App.Name
 	deletes, creates := c.addsAction(provision.FlowDelete), c.addsAction(provision.FlowAdd)
-	next := "with the next cycle"
-	if c.after.Status != provision.On {
-		next = "once Provisioning Status is On"
-	}
 	switch {
 	case deletes:
 		pg.Title = "Let provisioning delete accounts at " + app + "?"
@@ -131,7 +127,21 @@ func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting 
 			pg.Undo = "Setting the old " + setting + " again leaves the users out again."
 		}
 	}
-	tell := func(text string) { pg.Consequences = append(pg.Consequences, text) }
+	pg.Consequences = append(pg.Consequences, c.words(v)...)
+	if (deletes || creates || c.effect.Changed > 0) && c.after.Status != provision.On {
+		pg.Consequences = append(pg.Consequences, "Nothing is sent before Provisioning Status is On.")
+	}
+}
+
+// words tells in sentences what the change does.
+func (c reachChange) words(v *appVisit) []string {
+	n, app, deletes := c.reach, v.App.Name, c.addsAction(provision.FlowDelete)
+	next := "with the next cycle"
+	if c.after.Status != provision.On {
+		next = "once Provisioning Status is On"
+	}
+	var told []string
+	tell := func(text string) { told = append(told, text) }
 	if deletes {
 		tell("When a user is deleted for good in " + v.Directory.Name + ", the account at " + app + " is deleted too, not only switched off.")
 		tell(console.PluralForms(n.Linked, "account is", "accounts are") + " linked and can be deleted in this way.")
@@ -166,9 +176,7 @@ func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting 
 	for _, words := range append(e.ValueSentences(app, console.PluralForms), e.Sentences(app, console.PluralForms)...) {
 		tell(words)
 	}
-	if (deletes || creates || c.effect.Changed > 0) && c.after.Status != provision.On {
-		tell("Nothing is sent before Provisioning Status is On.")
-	}
+	return told
 }
 
 // provisioningHarm is what saving the Provisioning page would do to accounts, and what the operator

@@ -361,6 +361,8 @@ func actorWords(e event.Event) string {
 		return "provisioning of " + e.By.Name
 	case event.Token:
 		return "SCIM, token " + e.By.Name
+	case event.APIKey:
+		return "API key " + e.By.Name
 	case event.Anybody:
 		return "somebody unknown"
 	}

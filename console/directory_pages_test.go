@@ -212,7 +212,7 @@ func TestProvisioningPage_follows_the_guide(t *testing.T) {
 	o.cycle(h, app)
 	b.get(base+"/provisioning").wantWords("On. The last cycle ended", "2 updated", "Initial cycle", "Completed")
 	b.get(base).wantWords("On")
-	b.get(base+"/provisioning/plan").wantWords("The settings have changed since this plan was made").press("Make it again", nil).wantWords("Nothing to do").wantNoWords("have changed since")
+	b.get(base+"/provisioning/plan").press("Make it again", nil).wantWords("Nothing to do").wantNoWords("cannot be applied")
 
 	logs := b.get(base+"/provisioning/logs").wantStatus(http.StatusOK).wantWords("Ada Lovelace", "Update", "Success", "title", "Analyst", "1 skipped entry is hidden.").wantNoWords("山田 雪")
 	logs.click("Show it").wantWords("山田 雪", "Skipped").wantNoWords("is hidden")

@@ -43,6 +43,7 @@ import (
 type office struct {
 	t           *testing.T
 	operators   *operator.Operators
+	keys        *operator.Keys
 	directories *directory.Directories
 	jobs        *provision.Jobs
 	engine      *provision.Engine
@@ -76,6 +77,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	o := &office{
 		t:           t,
 		operators:   &operator.Operators{Store: store.Operators{DB: db}, Now: now, NewID: newID},
+		keys:        &operator.Keys{Store: store.OperatorKeys{DB: db}, Now: now, NewID: newID},
 		directories: &directory.Directories{Store: store.Directories{DB: db}, Now: now, NewID: newID},
 		sites:       &site.Sites{Store: store.Sites{DB: db}, Now: now, NewID: newID},
 		rosters:     &roster.Rosters{Store: store.Rosters{DB: db}, Now: now, NewID: newID},
@@ -85,7 +87,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	o.engine = &provision.Engine{
-		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
+		Store: store.Provisioning{DB: db}, Plans: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
 		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{},
 	}
 	c, err := console.New(console.Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})
@@ -98,7 +100,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	}
 	o.start = func() {
 		o.pages = &directorypages.Pages{
-			Console: c, Operators: o.operators, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
+			Console: c, Operators: o.operators, Keys: o.keys, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
 			Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
 			Eraser:    &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: o.rosters, Now: now},
 			Events:    store.Events{DB: db},

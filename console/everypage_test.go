@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/internal/demoidp"
+	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -277,6 +278,7 @@ func (p *pageCollection) ofADirectory() {
 	p.add("user refused", b.get(root+"users/new").press("Add user", url.Values{"userPrincipalName": {awkwardNames[0]}, "displayName": {awkwardNames[0]}}))
 
 	group, role := p.addGroups(h, b, root)
+	apiKey := p.addKeys(o, h, b, root)
 
 	unused := o.app(h, "Unused")
 	p.add("provisioning not set up", b.get(root+"applications/"+url.PathEscape(unused.Name)+"/provisioning"))
@@ -358,12 +360,18 @@ func (p *pageCollection) ofADirectory() {
 	b.get(at+"/single-sign-on").press("New Certificate", nil).wantWords("A new certificate was made")
 	p.add("two certificates", b.get(at+"/single-sign-on"))
 	p.withoutSignOn(o, func() { p.add("no sign-on", b.get(at+"/single-sign-on")) })
-	b.get(at+"/provisioning/plan").press("Make a plan", nil)
+	planned := b.get(at+"/provisioning/plan").press("Make a plan", nil)
+	p.add("plan", planned)
+	kept, err := o.engine.FindPlan(t.Context(), key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.addRoutes(
 		b, o.pages.Routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target"},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target", "key": apiKey},
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
+			"GET /d/{directory}/applications/{app}/provisioning/plan/decide":            "?do=approve&plan=" + kept.ID,
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row": "?row=name.formatted", "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove": "?row=title",
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/edit": "?name=" + url.QueryEscape(`emails[type eq "work"].value`), "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/remove": "?name=nickName",
 		},
@@ -381,6 +389,31 @@ func (p *pageCollection) withoutSignOn(o *office, do func()) {
 	o.pages.SignOn = nil
 	do()
 	o.pages.SignOn = known
+}
+
+// addKeys adds the pages of API keys. It returns the id of a live one.
+func (p *pageCollection) addKeys(o *office, h *directory.Handle, b *browser, root string) string {
+	p.t.Helper()
+	p.add("no API key", b.get(root+"keys"))
+	p.add("API key refused", b.get(root+"keys/new").press("Make key", url.Values{"expires": {"never"}})).wantStatus(http.StatusUnprocessableEntity)
+	p.add("API key", b.get(root+"keys/new").press("Make key", url.Values{"name": {awkwardNames[0][:100]}})).wantWords("Save this key")
+	for i, name := range []string{awkwardNames[1], awkwardNames[3], "Ended"} {
+		k, _, err := o.keys.CreateKey(p.t.Context(), operator.KeyRequest{Directory: string(h.Directory.ID), Name: name, Level: operator.Levels[i], Actor: "operator:" + awkwardNames[1]})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if name != "Ended" {
+			continue
+		}
+		if err := o.keys.RevokeKey(p.t.Context(), string(h.Directory.ID), k.ID, "cli"); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	all, err := o.keys.Keys(p.t.Context(), string(h.Directory.ID))
+	if err != nil || len(all) != 4 {
+		p.t.Fatal(all, err)
+	}
+	return all[1].ID
 }
 
 // addGroups adds the pages of groups. It returns a group with awkward members, and what makes a role

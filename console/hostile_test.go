@@ -23,6 +23,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -171,10 +172,14 @@ func TestNoInputBreaksAPage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		apiKey, _, err := o.keys.CreateKey(t.Context(), operator.KeyRequest{Directory: string(h.Directory.ID), Name: "script", Level: operator.Read, Actor: "cli"})
+		if err != nil {
+			t.Fatal(err)
+		}
 		valid := map[string]string{
 			"group": group.ObjectID, "step": "delete", "role": role.ID,
 			"site": "acme", "person": ada.ID, "token": token.ID, "secret": "unknown",
-			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x", "side": "target",
+			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x", "side": "target", "key": apiKey.ID,
 		}
 		send := func(name, value string, patterns []string, handler http.Handler, cookie string, start func() string) {
 			session, form := "", url.Values{}

@@ -16,6 +16,7 @@ const (
 	Admin    ActorKind = "admin"    // an administrator of a site
 	Person   ActorKind = "person"   // a user of a site who acts for themselves, such as signing in or out
 	Token    ActorKind = "token"    // an identity provider with a SCIM token
+	APIKey   ActorKind = "key"      // a script with an API key of a directory
 	Command  ActorKind = "command"  // the command line on the server
 	Job      ActorKind = "job"      // a provisioning job
 	System   ActorKind = "system"   // Rollcall itself
@@ -23,14 +24,14 @@ const (
 )
 
 // ActorKinds lists the kinds in the order in which pages offer them.
-var ActorKinds = []ActorKind{Operator, Admin, Person, Token, Command, Job, System, Anybody}
+var ActorKinds = []ActorKind{Operator, Admin, Person, Token, APIKey, Command, Job, System, Anybody}
 
 // Actor says who did something, and from where. A name can change, and can be given to another
 // actor. An id cannot.
 type Actor struct {
 	Kind      ActorKind
-	ID        string // the id of the operator, person, token or application; on the command line, the number of the user
-	Name      string // the name at that time: a user name, a token's label, or user@host on the command line
+	ID        string // the id of the operator, person, token, key or application; on the command line, the number of the user
+	Name      string // the name at that time: a user name, the label of a token or key, or user@host on the command line
 	Address   string // the client's network address, as trusted proxies report it; empty if there is none
 	UserAgent string // the client's User-Agent
 }
@@ -53,6 +54,8 @@ func (a Actor) Label() string {
 		return "user:" + a.Name
 	case Token:
 		return "scim:" + labelEnd(a.Name)
+	case APIKey:
+		return "key:" + labelEnd(a.Name)
 	case Command:
 		return "cli"
 	case Job, System:
@@ -70,6 +73,8 @@ func (a Actor) Words() string {
 		return a.Name + " (operator)"
 	case Token:
 		return "SCIM, token " + labelEnd(a.Name)
+	case APIKey:
+		return "API key " + labelEnd(a.Name)
 	case Command:
 		return "command line"
 	case Job, System:
@@ -88,7 +93,7 @@ func (a Actor) IsAutomatic() bool {
 	return a.Kind == Job || a.Kind == System || a.Kind == "" && a.Name == ""
 }
 
-// labelEnd returns the end of a token's label: "…" and the last four characters of the token.
+// labelEnd returns the end of the label of a token or key: "…" and its last four characters.
 func labelEnd(label string) string {
 	if at := strings.LastIndex(label, "…"); at >= 0 {
 		return strings.TrimSuffix(label[at:], ")")
@@ -120,6 +125,8 @@ func ParseActor(label string) Actor {
 		return Actor{Kind: Person, Name: name}
 	case "scim":
 		return Actor{Kind: Token, Name: name}
+	case "key":
+		return Actor{Kind: APIKey, Name: name}
 	}
 	return Actor{Name: label}
 }

@@ -27,6 +27,7 @@ const (
 	subjectUser        = "the user"
 	subjectUserOrGroup = "the user or group"
 	subjectToken       = "the token"
+	subjectKey         = "the API key"
 	subjectSite        = "the site"
 	subjectDirectory   = "the directory"
 	subjectApplication = "the application"
@@ -160,6 +161,9 @@ var Catalogue = []Description{
 	{ProvisioningHeld, directoryScope, "one import or one change of settings would take away more than the limit, so it waits for a decision", subjectApplication, Held{}, "", "Acme: 60 operations that disable or delete are on hold, of 200 active accounts. Cause: Import of users by command line."},
 	{ProvisioningApproved, directoryScope, "operations on hold were approved", subjectApplication, Held{}, "", "Acme: 60 operations on hold were approved. Cause: Import of users by command line."},
 	{ProvisioningRejected, directoryScope, "operations on hold were rejected", subjectApplication, Held{}, "", "Acme: 60 operations on hold were rejected; nothing is sent. Cause: Import of users by command line."},
+	{ProvisioningPlanApproved, directoryScope, "a plan was approved", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was approved: 2 to create, 1 to update, 0 to disable, 0 to delete, 0 on hold."},
+	{ProvisioningPlanApplied, directoryScope, "all operations of an approved plan were tried", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was applied: 3 sent, 0 failed, 0 left out because something had changed."},
+	{ProvisioningPlanCancelled, directoryScope, "a plan was cancelled", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was cancelled."},
 	{ProvisioningOnDemand, directoryScope, "people or groups were provisioned on demand", subjectApplication, nil, "", "Acme: Provisioned on demand: Ada Lovelace, Sales."},
 	{ProvisioningBehind, directoryScope, "provisioning was paused longer than events are kept, so it looks at everyone anew", subjectApplication, nil, "", "Acme: The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."},
 
@@ -168,6 +172,9 @@ var Catalogue = []Description{
 	{OperatorSignedOut, installationScope, "an operator signed out", subjectOperator, nil, "", "sam signed out"},
 	{OperatorSignedOutEverywhere, installationScope, "all sessions of an operator ended", subjectOperator, nil, "", "The operator sam was signed out everywhere; 1 session ended"},
 	{OperatorRemoved, installationScope, "an operator was removed", subjectOperator, nil, "", "sam is no longer an operator; sessions and links ended"},
+
+	{KeyCreated, directoryScope, "an API key was made", subjectKey, nil, "`name`, `level`, `expires`, and `secret` without a value", "API key Nightly script (…a91f) was made: read, until 2027-04-12 09:00 UTC"},
+	{KeyRevoked, directoryScope, "an API key ended", subjectKey, nil, "`live`", "API key Nightly script (…a91f) was revoked"},
 
 	{RetentionChanged, installationScope, "how long logs are kept changed", "", nil, "each kind of log that is kept for another time", "Retention changed. reads: kept 40 days instead of 30 days."},
 

@@ -140,6 +140,18 @@ func (ConnectionTest) Fields() []Field {
 	}
 }
 
+// Plan is the data of events about a plan of what provisioning would do.
+type Plan struct {
+	Hash string `json:"hash"`
+}
+
+// Fields describes the JSON fields of this data.
+func (Plan) Fields() []Field {
+	return []Field{
+		{"hash", "string", "hash of the plan's operations, as `rollcall provision plan list` shows it; empty if it was cancelled while it was being made"},
+	}
+}
+
 // Held is the data of events about operations that provisioning holds until an operator decides.
 type Held struct {
 	Cause string `json:"cause"`

@@ -18,6 +18,7 @@ var Kinds = []Kind{
 	{"assignment.", "Assignments"},
 	{"provisioning.", "Provisioning"},
 	{"operator.", "Operators"},
+	{"key.", "API keys"},
 	{"retention.", "Retention"},
 	{"database.", "The database"},
 	{"export.", "Exports"},
@@ -140,6 +141,9 @@ const (
 	ProvisioningHeld             = "provisioning.held"
 	ProvisioningApproved         = "provisioning.approved"
 	ProvisioningRejected         = "provisioning.rejected"
+	ProvisioningPlanApproved     = "provisioning.plan_approved"
+	ProvisioningPlanApplied      = "provisioning.plan_applied"
+	ProvisioningPlanCancelled    = "provisioning.plan_cancelled"
 	ProvisioningOnDemand         = "provisioning.on_demand"
 
 	OperatorLinkCreated         = "operator.link_created"
@@ -147,6 +151,9 @@ const (
 	OperatorSignedOut           = "operator.signed_out"
 	OperatorSignedOutEverywhere = "operator.signed_out_everywhere"
 	OperatorRemoved             = "operator.removed"
+
+	KeyCreated = "key.created"
+	KeyRevoked = "key.revoked"
 
 	RetentionChanged = "retention.changed"
 

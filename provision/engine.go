@@ -48,6 +48,8 @@ type Engine struct {
 	NewID          func() string
 	Log            *slog.Logger
 
+	Plans PlanStore // plans that are kept
+
 	Attributes Catalog // the attributes that mappings can read
 
 	Applications NameApplication // the names of applications, for the sentences of events; may be nil

@@ -502,7 +502,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 // account must be read: a person asked for that, the account was just found or is missing, or what
 // was written is not known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
-	if p.reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
+	if p.reads || w.known.Reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
 	}
 	if w.link.Wrote == nil {

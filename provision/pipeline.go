@@ -282,7 +282,7 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 	}
 	others, err := r.e.Store.Pending(ctx, r.job.Key, now, without, limit)
 	if len(page) > 0 {
-		others = slices.DeleteFunc(others, func(p Pending) bool { return p.Why == ByDemand })
+		others = slices.DeleteFunc(others, func(p Pending) bool { return p.Why == ByDemand || p.Why == ByPlan })
 	}
 	return append(page, others...), err
 }
@@ -313,6 +313,13 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 	if _, members := groupOf(known.ObjectID); members {
 		return l.workMembers(ctx, known)
 	}
+	planned, err := l.r.expected(ctx, &known)
+	if err != nil {
+		if ctx.Err() == nil {
+			l.fail(err)
+		}
+		return known.ObjectID
+	}
 	req := &request{lane: known.Lane}
 	if known.Op == nil {
 		req.absent = l.memo.take(known.ObjectID, l.r.e.Now())
@@ -324,7 +331,14 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 		}
 		return known.ObjectID
 	}
-	judged, err := l.holdsBack(ctx, w)
+	if planned != nil && (planned.Plan == "" || planned.Fingerprint != w.fingerprint()) {
+		l.records <- record{outcome: w.leftOut(planned), release: func() { w.p.claims.release(known.ObjectID) }}
+		return ""
+	}
+	var judged *Listed
+	if planned == nil { // a person has approved the operations of a plan
+		judged, err = l.holdsBack(ctx, w)
+	}
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
@@ -356,6 +370,7 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 	}
 	l.judge(firm, w)
 	o := w.conclude(l.r.e.Now(), l.cycle)
+	o.settlePlanned(planned, w)
 	if err := l.r.relate(firm, w, &o); err != nil {
 		l.fail(err)
 		return known.ObjectID
@@ -589,7 +604,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	if err := r.save(func(s *State) {
 		s.InFlight = slices.Clone(s.InFlight)
 		for _, o := range outcomes {
-			if o.Judge != nil {
+			if o.Judge != nil || o.Planned.Result == PlanLeftOut {
 				continue
 			}
 			if s.Phase != Idle {

@@ -23,6 +23,9 @@ type PlannedObject struct {
 	Reason      string   `json:"reason,omitempty"` // Code in words
 	Advice      string   `json:"recommendedAction,omitempty"`
 	Changes     []Change `json:"changes"`
+
+	fingerprint string // see work.fingerprint
+	lane        Lane   // the lane in which the operation is sent
 }
 
 // PlanReport summarizes a plan.
@@ -37,6 +40,8 @@ type PlanReport struct {
 	Failures int      `json:"failures"`
 	OnHold   int      `json:"onHold"` // of the skips: operations that are, or will be, on hold
 	Notes    []string `json:"notes"`
+
+	reads bool // every account is read
 }
 
 // Plan reports what the next cycle would do, person by person, ordered by object id within a page.
@@ -80,7 +85,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 			return PlanReport{}, err
 		}
 	}
-	report := PlanReport{Kind: IncrementalCycle, Notes: []string{}}
+	report := PlanReport{Kind: IncrementalCycle, Notes: []string{}, reads: p.reads}
 	if initial {
 		report.Kind = InitialCycle
 	}
@@ -246,6 +251,7 @@ func (w *work) planned() PlannedObject {
 	if o.Changes == nil {
 		o.Changes = []Change{}
 	}
+	o.fingerprint, o.lane = w.fingerprint(), w.plannedLane()
 	return o
 }
 

@@ -210,6 +210,7 @@ type Escrow struct {
 type Pending struct {
 	ObjectID  string
 	Why       Why
+	Reads     bool // the account is read, also if nothing seems to have changed
 	Lane      Lane
 	Since     time.Time // since when the object has been on the list
 	Turn      int64     // how many times the object has been put on the list
@@ -232,6 +233,7 @@ const (
 	ByChange  Why = "change"  // the object changed in the source
 	ByRetry   Why = "retry"   // the object failed before and is tried again
 	ByDemand  Why = "demand"  // a person provisions the object on demand
+	ByPlan    Why = "plan"    // an approved plan has an operation for the object
 	ByAbsence Why = "absence" // the object had no account; the engine looks for one once a day
 )
 

@@ -164,14 +164,15 @@ type Forget struct {
 // Outcome is the result for one pending object. Fields that are nil or false change nothing.
 type Outcome struct {
 	ObjectID  string
-	Turn      int64     // the Turn of the Pending that this outcome is about; 0 means any
-	Intent    *Op       // a create that is about to be sent; everything else stays as it is
-	Flies     bool      // an update is about to be sent; everything else stays as it is
-	Judge     *Listed   // the object is put before the guard; everything else stays as it is
-	Doubted   bool      // an earlier update may have been carried out, and nothing has shown it yet
-	Postpone  time.Time // when to look again; zero if the object is done
-	Waits     string    // why the object is postponed
-	Link      *Link     // the pair to remember
+	Turn      int64          // the Turn of the Pending that this outcome is about; 0 means any
+	Intent    *Op            // a create that is about to be sent; everything else stays as it is
+	Flies     bool           // an update is about to be sent; everything else stays as it is
+	Judge     *Listed        // the object is put before the guard; everything else stays as it is
+	Planned   PlannedOutcome // what became of the operation of a plan; if it is left out, everything else stays as it is
+	Doubted   bool           // an earlier update may have been carried out, and nothing has shown it yet
+	Postpone  time.Time      // when to look again; zero if the object is done
+	Waits     string         // why the object is postponed
+	Link      *Link          // the pair to remember
 	Unlink    bool
 	DropOp    bool
 	Escrow    *Escrow

@@ -32,8 +32,8 @@ func (s Provisioning) Demand(ctx context.Context, k provision.Key, listed []prov
 	})
 }
 
-// PendingDemanded returns the next people on the work list who were demanded and are due, with
-// everything stored about them.
+// PendingDemanded returns the next objects on the work list that were demanded, or that an approved plan has
+// an operation for, and that are due, with everything stored about them.
 func (s Provisioning) PendingDemanded(ctx context.Context, k provision.Key, now time.Time, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
@@ -41,7 +41,7 @@ func (s Provisioning) PendingDemanded(ctx context.Context, k provision.Key, now 
 			from (
 				select directory, app, object_id, why, not_before, lane, since, turn, cause, takes, verdict
 				from job_pending
-				where directory = $1 and app = $2 and why = 'demand' and verdict = 'ready' and not_before <= $3
+				where directory = $1 and app = $2 and (why = 'demand' and verdict = 'ready' or why = 'plan') and not_before <= $3
 				order by lane, since, object_id
 				limit $4) p`+knownJoins+`
 			order by p.lane, p.since, p.object_id`, string(k.Directory), k.App, micros(now), limit)

@@ -35,7 +35,7 @@ func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64)
 		values ($1, $2, $3, $4, 0, $5, $6, $9, $10, $11, $17)
 		on conflict (directory, app, object_id) do update
 		set not_before = 0, turn = job_pending.turn + 1,
-			why = case when excluded.why = $7 or job_pending.why = 'demand' then job_pending.why else excluded.why end,
+			why = case when excluded.why = $7 or job_pending.why in ('demand', 'plan') then job_pending.why else excluded.why end,
 			lane = case
 				when `+keepsVerdict+` then job_pending.lane
 				when excluded.why <> $8 and job_pending.lane < excluded.lane then job_pending.lane

@@ -179,8 +179,13 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 		return t.recordIntent(ctx, o.Intent)
 	case o.Flies:
 		return nil // saveState writes which updates are under way
+	case o.Planned.Result == provision.PlanLeftOut:
+		return t.endPlanned(ctx, o.ObjectID, o.Planned)
 	case o.Judge != nil:
 		return t.putOnWorkList(ctx, *o.Judge, micros(t.tx.Now()))
+	}
+	if err := t.markPlanned(ctx, o.ObjectID, o.Planned); err != nil {
+		return err
 	}
 	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.putLink, t.dropOp, t.putEscrow, t.putUnmatched, t.followMembers, t.recheckMoved, t.addEntry}
 	for _, step := range steps {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -142,6 +143,8 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(provision.RehireAsk, provision.RehireAdopt, provision.RehireNew), true
 	case "--swaps":
 		return completionOf(provision.SwapsAsk, provision.SwapsTemporary), true
+	case "--level":
+		return completionOf(operator.Levels...), true
 	case "--exact-case":
 		return completionOf("none", "displayName", "userName"), true
 	case "--side":
@@ -257,6 +260,8 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		names, err = s.targetNames(ctx, cmd, args[0], args[1])
 	case want == "VERSION":
 		names, err = s.versionNames(ctx, args[0], args[1])
+	case want == "HASH":
+		names, err = s.planNames(ctx, args[0], args[1])
 	case want == "CAUSE":
 		names, err = s.causeNames(ctx, args[0], args[1])
 	case want == "MEMBER":
@@ -265,6 +270,8 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 			groups, err = s.groupNames(ctx, cmd, args[0], start)
 			names = append(names, groups...)
 		}
+	case want == "LAST4|ID" && area == "directory":
+		names, err = s.keyNames(ctx, args[0])
 	case want == "DIRECTORY" || area == "directory":
 		if want == "PERSON" {
 			names, err = s.userNames(ctx, cmd, args, start)
@@ -302,6 +309,21 @@ func (s *services) directoryNames(ctx context.Context) (names []string, err erro
 	all, err := s.directories.List(ctx)
 	for _, d := range all {
 		names = append(names, d.Name)
+	}
+	return names, err
+}
+
+// keyNames returns the last four characters of a directory's live API keys.
+func (s *services) keyNames(ctx context.Context, directoryName string) (names []string, err error) {
+	h, err := s.directories.OpenNamed(ctx, directoryName)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.keys.Keys(ctx, string(h.Directory.ID))
+	for _, k := range all {
+		if k.IsLive(s.keys.Now()) {
+			names = append(names, k.Last4)
+		}
 	}
 	return names, err
 }
@@ -383,6 +405,22 @@ func (s *services) jobOf(ctx context.Context, directoryName, appName string) (pr
 		return provision.Job{}, err
 	}
 	return s.jobs.Get(ctx, jobKey(h, app))
+}
+
+// planNames returns the plans of an application that are kept.
+func (s *services) planNames(ctx context.Context, directoryName, appName string) ([]string, error) {
+	job, err := s.jobOf(ctx, directoryName, appName)
+	if err != nil {
+		return nil, err
+	}
+	plans, err := s.engine.ListPlans(ctx, job.Key)
+	var names []string
+	for _, p := range plans {
+		if p.Hash != "" {
+			names = append(names, p.Short())
+		}
+	}
+	return names, err
 }
 
 // targetNames returns the attributes that a command about a mapping or an attribute list can name.

@@ -403,10 +403,10 @@ func (d demoOutput) printSteps(w io.Writer) {
 		fmt.Fprintf(w, `The guide has been followed: people of %s sign in to %s with single sign-on, and the application %s
 is provisioned into %s.
 What to do first:
-  1. In a private window open %s/c/%s/, choose single sign-on and pick Noah Feldman: he gets an account.
-  2. As the operator, open Users, find Noah Feldman and disable him.
+  1. In a private window open %s/c/%s/, choose single sign-on and pick Isla Moreau: she gets an account.
+  2. As the operator, open Users, find Isla Moreau and disable her.
   3. Within seconds the private window's next click is the sign-in page, and signing in again is refused.
-  4. See why in both logs: Provisioning logs of the application, Provisioning log of the site.
+  4. See why in both logs: Provisioning logs of the application, Request log of the site.
 `, d.Directory, d.Site, d.Application, d.TenantURL, d.URL, d.Site)
 		return
 	}

@@ -155,7 +155,7 @@ func TestOnlyTheDemoHasASignInPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The server is given what "serve" gives it.
-	server, _, err := c.handler(s, endpoints{}, nil)
+	server, _, err := c.handler(t.Context(), s, endpoints{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 func (c *command) directoryCommand() *cobra.Command {
 	return groupCommand("directory", "Directories: the company's end",
 		c.directoryCreate(), c.directoryList(), c.directoryShow(), c.directorySet(), c.directoryRename(), c.directoryDelete(), c.directoryImport(), c.directoryExport(), c.directoryUser(),
-		c.directoryGroup(), c.groupImport(), c.groupExport(), c.memberImport(), c.memberExport())
+		c.directoryGroup(), c.directoryKey(), c.groupImport(), c.groupExport(), c.memberImport(), c.memberExport())
 }
 
 type directoryJSON struct {

@@ -61,32 +61,59 @@ func (c *command) provisionPlan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "plan DIRECTORY APP", Short: "Show what the next cycle would do, person by person; changes nothing", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Evaluates everybody as a cycle would and prints each person and each attribute
-that would change, old and new. Reads from the application, writes nothing.
+that would change, old and new. Reads from the application, writes nothing there.
+The plan is kept for a day under its hash: plan show shows it again, plan approve and
+plan apply send exactly its operations.
 With --with it is the plan for the mappings of a file that is not imported yet: a
-synchronizationSchema document, as app export-schema prints it.
-With --json one object per line, and a summary as the last.`,
+synchronizationSchema document, as app export-schema prints it. Such a plan is not
+kept.
+With --json one object per line, and a summary as the last.
+
+Exit codes: 0 if there is nothing to do; 2 if there is something to do; 1 if no plan
+can be made.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			schema, notes, err := plannedSchema(cmd.Context(), s, jobKey(h, app), app.Name, with)
 			if err != nil {
 				return err
 			}
-			report, err := s.engine.PlanWith(cmd.Context(), jobKey(h, app), schema, func(o provision.PlannedObject) error {
+			visit := func(o provision.PlannedObject) error {
 				if c.json {
 					return c.printLine(o)
 				}
 				return printPlannedObject(peopleWriter{c.stdout}, o)
-			})
+			}
+			var kept provision.StoredPlan
+			if schema == nil {
+				kept, err = c.keepPlan(cmd.Context(), s, jobKey(h, app), visit)
+			} else {
+				kept.Report, err = s.engine.PlanWith(cmd.Context(), jobKey(h, app), schema, visit)
+			}
 			if err != nil {
 				return err
 			}
+			report := kept.Report
 			report.Notes = append(report.Notes, notes...)
 			if c.json {
-				return c.printLine(report)
+				err = c.printLine(struct {
+					provision.PlanReport
+					Hash    string    `json:"hash,omitempty"`
+					Expires time.Time `json:"expires,omitzero"`
+				}{report, kept.Hash, kept.Expires})
+			} else {
+				err = printPlanReport(peopleWriter{c.stdout}, report)
+				if err == nil && kept.Hash != "" && report.Operations() > 0 {
+					_, err = fmt.Fprintf(peopleWriter{c.stdout}, "This is plan %s, kept until %s. To send exactly this: rollcall provision plan approve %s %q %s, then plan apply.\n",
+						kept.Short(), c.formatTime(kept.Expires), h.Directory.Name, app.Name, kept.Short())
+				}
 			}
-			return printPlanReport(peopleWriter{c.stdout}, report)
+			if err == nil && report.Operations() > 0 {
+				return errSomethingToDo
+			}
+			return err
 		}),
 	}
 	cmd.Flags().StringVar(&with, "with", "", "file with mappings to plan with, instead of the saved ones")
+	cmd.AddCommand(c.provisionPlanList(), c.provisionPlanShow(), c.provisionPlanApprove(), c.provisionPlanApply(), c.provisionPlanCancel())
 	return cmd
 }
 

@@ -28,6 +28,8 @@ func describeError(err error) (text string, code int) {
 		return errorLine(err) + "\n", 4
 	case errors.Is(err, errAlreadyPrinted):
 		return "", 1
+	case errors.Is(err, errSomethingToDo):
+		return "", 2
 	case errors.Is(err, errLeftWaiting):
 		return "", 3
 	default:
@@ -71,6 +73,8 @@ func adviceFor(e *refusal.Error) string {
 		return "unblock it first: rollcall site unblock SITE USERNAME"
 	case errors.Is(e, directory.ErrNoDirectory):
 		return fmt.Sprintf("make one with: rollcall directory create %s", e.About)
+	case errors.Is(e, operator.ErrKeyNotFound):
+		return "rollcall directory key list DIRECTORY --json shows them with their ids"
 	case errors.Is(e, operator.ErrUnknown):
 		return "rollcall operator list shows them"
 	}

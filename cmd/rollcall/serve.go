@@ -248,7 +248,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	ln, shown := on.pages, on.metrics
 	numbers := &gatherer{services: s, now: c.now}
 	metered := metrics.New(versionText(), families(), numbers.samples)
-	handler, memory, err := c.handler(s, on, metered.CountRequest)
+	handler, memory, err := c.handler(ctx, s, on, metered.CountRequest)
 	if err != nil {
 		return err
 	}
@@ -314,6 +314,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	g.Go(func() error { return untilDone(gctx, s.requests.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, s.refused.Run(gctx)) })
 	err = g.Wait()
+	s.waitForPages()
 	// Requests that finished during the shutdown have left rows behind.
 	return errors.Join(err, s.requests.Flush(context.WithoutCancel(ctx)), s.refused.Flush(context.WithoutCancel(ctx)))
 }
@@ -351,17 +352,19 @@ func untilDone(ctx context.Context, err error) error {
 // handler returns the handler of SCIM and pages. It recognises SCIM requests by their raw path
 // before any mux, because ServeMux would redirect //Users and is case-sensitive. It also returns a
 // function that reports how large requests use memory.
-func (c *command) handler(s *services, on endpoints, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {
+func (c *command) handler(ctx context.Context, s *services, on endpoints, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {
 	pages, err := console.New(console.Options{PublicURL: c.baseURL(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner, Events: store.Events{DB: s.db}, Refused: s.refused})
 	if err != nil {
 		return nil, nil, err
 	}
 	sites := &sitepages.Pages{Console: pages, Sites: s.sites, Rosters: s.rosters, Requests: s.requests, SignIns: s.signins, SSO: s.sso, FetchMetadata: s.metadata, Events: &store.Events{DB: s.db}, Eraser: s.eraser, LocalProvider: on.signOn != nil}
 	directories := &directorypages.Pages{
-		Console: pages, Operators: s.operators, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
+		Console: pages, Operators: s.operators, Keys: s.keys, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db}, SignOn: on.signOn,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
+		Owner: s.owner, Lifetime: ctx,
 	}
+	s.waitForPages = directories.WaitForBackground
 	scim := &scimserver.Handler{
 		Sites: s.sites, Rosters: s.rosters, Requests: s.requests, Log: s.log, Now: c.now,
 		BaseURL: func(*http.Request) string { return c.baseURL() },

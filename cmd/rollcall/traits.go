@@ -58,28 +58,29 @@ func traitOf(path string) (trait, bool) {
 		return sharedTrait(makes, "json", "public-url"), true
 	case "directory create", "migrate":
 		return sharedTrait(makes, "json"), true
-	case "site set", "site sso set", "site rename", "site link", "token create", "directory rename":
+	case "site set", "site sso set", "site rename", "site link", "token create", "directory rename", "directory key create":
 		return sharedTrait(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list", "site look-alikes",
 		"retention show", "audit",
-		"directory list", "directory show", "directory user list", "directory user show",
-		"directory group list", "directory group show", "directory group member list", "app role list", "app mapping list", "app mapping show", "app mapping filter list", "app mapping version list", "app mapping version show", "app attribute list", "app list", "app show", "provision status", "provision log", "provision held":
+		"directory list", "directory show", "directory key list", "directory user list", "directory user show",
+		"directory group list", "directory group show", "directory group member list", "app role list", "app mapping list", "app mapping show", "app mapping filter list", "app mapping version list", "app mapping version show", "app attribute list", "app list", "app show", "provision status", "provision log", "provision held", "provision plan list", "provision plan show":
 		return sharedTrait(reads, "json"), true
 	case "directory export", "directory export-groups", "directory export-members", "app export-schema":
 		return sharedTrait(reads), true
 	case "site delete", "site import-people", "site schema set", "site schema clear", "site searchable add", "site searchable remove",
 		"token revoke", "operator remove", "operator sign-out", "site sign-out", "site block", "site unblock", "site held apply", "site held refuse", "site sso unlink", "site sso recovery-codes",
+		"directory key revoke",
 		"directory set", "directory delete", "directory import", "directory import-groups", "directory import-members",
 		"directory group create", "directory group set", "directory group delete", "directory group restore", "directory group purge",
 		"directory group member add", "directory group member remove", "app role create", "app role set", "app role delete",
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",
 		"app mapping move", "app mapping configure", "app mapping filter set", "app mapping filter remove", "app attribute set", "app attribute remove",
-		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart", "provision approve", "provision reject",
+		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart", "provision approve", "provision reject", "provision plan approve", "provision plan cancel",
 		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
 		return sharedTrait(writes, "json"), true
-	case "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand":
+	case "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand", "provision plan", "provision plan apply":
 		return sharedTrait(writes, append(targets, "json")...), true
-	case "provision test", "provision plan", "provision why":
+	case "provision test", "provision why":
 		return sharedTrait(reads, append(targets, "json")...), true
 	case "backup":
 		return sharedTrait(reads, "json"), true

@@ -43,25 +43,27 @@ const defaultListen = "127.0.0.1:8080"
 // services holds every domain, connected to one database. Commands and the server use the same
 // ones.
 type services struct {
-	db          *store.DB
-	log         *slog.Logger
-	owner       string // the name of this process in leases
-	isNew       bool   // whether the database was empty before
-	sites       *site.Sites
-	requests    *requestlog.Log
-	rosters     *roster.Rosters
-	operators   *operator.Operators
-	signins     *signin.SignIns
-	sso         *signin.SingleSignOn
-	metadata    func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
-	directories *directory.Directories
-	jobs        *provision.Jobs
-	engine      *provision.Engine
-	lookNow     func() // makes the runner look at once for jobs that are due; nil in a process that does not serve
-	leases      store.Leases
-	pruner      *retention.Pruner
-	eraser      *erasure.Eraser
-	refused     *event.Refused
+	db           *store.DB
+	log          *slog.Logger
+	owner        string // the name of this process in leases
+	isNew        bool   // whether the database was empty before
+	sites        *site.Sites
+	requests     *requestlog.Log
+	rosters      *roster.Rosters
+	operators    *operator.Operators
+	keys         *operator.Keys // the API keys of directories
+	signins      *signin.SignIns
+	sso          *signin.SingleSignOn
+	metadata     func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
+	directories  *directory.Directories
+	jobs         *provision.Jobs
+	engine       *provision.Engine
+	lookNow      func() // makes the runner look at once for jobs that are due; nil in a process that does not serve
+	waitForPages func() // waits until work that pages have begun has ended
+	leases       store.Leases
+	pruner       *retention.Pruner
+	eraser       *erasure.Eraser
+	refused      *event.Refused
 }
 
 // wiring is what differs between commands, the server and the demo.
@@ -160,6 +162,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 		sites:       &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID},
 		rosters:     &roster.Rosters{Store: &store.Rosters{DB: db}, Now: c.now, NewID: roster.NewID},
 		operators:   &operator.Operators{Store: &store.Operators{DB: db}, Now: c.now, NewID: randomID},
+		keys:        &operator.Keys{Store: store.OperatorKeys{DB: db}, Now: c.now, NewID: randomID},
 		directories: &directory.Directories{Store: &store.Directories{DB: db}, Now: c.now, NewID: uuid.NewString},
 		pruner:      &retention.Pruner{Store: store.Retention{DB: db}, Now: c.now, Log: w.log},
 	}
@@ -175,7 +178,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 		Sources: s.openSource, Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	s.engine = &provision.Engine{
-		Store: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,
+		Store: jobs, Plans: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,
 		Interval: w.interval, Settle: w.settle, LeaverPatience: w.leaverPatience, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.applicationName, Attributes: source.UserAttributes{},
 	}
 	return s, nil

@@ -29,6 +29,7 @@ var templateFiles embed.FS
 type Pages struct {
 	Console     *console.Console
 	Operators   *operator.Operators
+	Keys        *operator.Keys // the API keys of directories
 	Directories *directory.Directories
 	Jobs        *provision.Jobs
 	Engine      *provision.Engine // makes plans and provisions on demand; the pages do not run cycles
@@ -43,7 +44,13 @@ type Pages struct {
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
-	plans   console.Memory // finished plans
+	// Lifetime ends when the server ends, and with it work that pages have begun. nil never ends.
+	Lifetime context.Context
+	// Owner names this process in claims on jobs.
+	Owner string
+
+	background sync.WaitGroup // work that goes on after the answer
+
 	drafts  console.Memory // values typed into a Provisioning page and not saved yet
 	imports console.Memory // files between preview and import
 
@@ -73,6 +80,11 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/settings", Access: console.Administrator, Handle: p.renamedDirectory(p.renameDirectory)},
 		{Pattern: "GET /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.askDeleteDirectory)},
 		{Pattern: "POST /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.deleteDirectory)},
+		{Pattern: "GET /d/{directory}/keys", Access: console.Administrator, Handle: p.inDirectory(p.showKeys)},
+		{Pattern: "GET /d/{directory}/keys/new", Access: console.FreshAdministrator, Handle: p.inDirectory(p.newKey)},
+		{Pattern: "POST /d/{directory}/keys", Access: console.FreshAdministrator, Handle: p.inDirectory(p.makeKey)},
+		{Pattern: "GET /d/{directory}/keys/{key}/revoke", Access: console.Administrator, Handle: p.inDirectory(p.askRevokeKey)},
+		{Pattern: "POST /d/{directory}/keys/{key}/revoke", Access: console.Administrator, Handle: p.inDirectory(p.revokeKey)},
 		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.inDirectory(p.showAudit)},
 		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.inDirectory(p.exportAudit)},
 
@@ -184,6 +196,8 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/why", Access: console.Administrator, Handle: p.ofApp(p.showWhy)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.showPlan)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.makePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.ofApp(p.askPlan)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.ofApp(p.decidePlan)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.ofApp(p.showLogs)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", Access: console.Administrator, Handle: p.ofApp(p.showLogEntry)},
 	}
@@ -261,6 +275,7 @@ func (v *directoryVisit) menu() []console.MenuItem {
 		{Text: "Groups", Icon: "layers", URL: v.url("groups")},
 		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
 		{Text: "Audit log", Icon: "history", URL: v.url("audit")},
+		{Text: "API keys", Icon: "key-round", URL: v.url("keys")},
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("settings")},
 		{Text: "Applications"},
 		{Text: "Enterprise applications", Icon: "app-window", URL: v.url("applications")},

@@ -8,147 +8,155 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// planPage is the data of the view "plan": what the next cycle would do.
+// planPage is the data of the view "plan": a plan that was made and kept.
 type planPage struct {
 	console.Page
-	Action  string
-	Button  string
-	Made    time.Time       // when the plan was made; zero if there is none
-	Old     *console.Notice // says that the settings have changed since
-	Problem *console.Notice // why there is no plan
-	Cut     *console.Notice // why the plan is incomplete
-	Figures []console.Fact
-	Tabs    []console.Tab
-	People  []plannedPerson
-	Pager   console.Pager
-	Empty   console.EmptyState
-	Notes   []string
+	Action   string
+	Button   string
+	State    console.Badge
+	Hash     string          // the first characters of the plan's hash; "" until it is made
+	Made     string          // who made the plan
+	At       time.Time       // when the plan was begun; zero if there is none
+	Expires  time.Time       // until when it can be approved and applied; zero if that does not matter any more
+	Approval string          // who approved the plan
+	Live     string          // address from which the page is asked for again while the plan is made or applied; "" otherwise
+	Progress string          // how far the plan is being made or applied
+	Old      *console.Notice // says that the settings have changed since
+	Problem  *console.Notice // why there is no plan
+	Ended    *console.Notice // what became of the plan's operations
+	Steps    []planStep      // what can be done with the plan
+	Figures  []console.Fact
+	Tabs     []console.Tab
+	People   []plannedPerson
+	Pager    console.Pager
+	Empty    console.EmptyState
+	Notes    []string
 }
 
-// keptPlan is a finished plan. Every operator who opens the page sees it.
-type keptPlan struct {
-	Made         time.Time
-	Job          int64 // version of the job that the plan is for
-	Report       provision.PlanReport
-	Objects      []provision.PlannedObject // skipped users come last
-	Interesting  int                       // number of users before the skipped ones
-	Left         int                       // number of users that were not kept
-	Problem, Cut *console.Notice
+// planStep is a button that leads to a question about the plan, such as Approve.
+type planStep struct {
+	Text, Icon, URL string
+	Primary         bool
 }
 
-// plannedPerson is one user of a plan.
+// plannedPerson is one user or group of a plan.
 type plannedPerson struct {
 	Name, UserName, URL string
 	Badge               console.Badge
 	Code, Reason        string
 	Advice              string
 	Changes             []plannedChange
+	Outcome             string // what became of the operation; "" if the plan was not applied
+	OutcomeTone         console.Tone
 }
 
 type plannedChange struct{ Path, Old, New string }
 
 const (
-	// planPatience is how long a page waits for a plan. Each user costs a request to the target.
-	planPatience = 20 * time.Second
-	planKept     = time.Hour
-	planShown    = 50     // users per page
-	planObjects  = 20_000 // users that are kept of a plan
-	plansKept    = 8
+	// planPatience is how long a page waits for a plan that is made or applied in the background.
+	planPatience = 2 * time.Second
+	planShown    = 50 // users per page
 )
 
-// showPlan shows the last plan. It sends no requests to the target: only the button makes a plan.
+// showPlan shows a kept plan, the newest unless the address names another. It sends no requests to the target: only the
+// button makes a plan.
 func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	job, err := p.Jobs.Get(r.Context(), v.key())
-	if err != nil {
+	if _, err := p.Jobs.Get(r.Context(), v.key()); err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
-	now := p.Console.Options.Now()
+	form := r.URL.Query()
 	base := v.url("/provisioning/plan")
 	pg := planPage{Page: v.page, Action: base, Button: "Make a plan"}
 	pg.Title = "Plan"
-	pg.Lead = "What the next cycle would do in " + v.App.Name + ", person by person. Making a plan reads both sides and changes nothing."
+	pg.Lead = "What the next cycle would do in " + v.App.Name + ", person by person. Making a plan reads both sides and changes nothing. An approved plan is applied exactly, or not at all."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	plan, _ := p.plans.Get(v.key().String(), now).(*keptPlan)
-	if plan == nil {
-		pg.Empty = console.EmptyState{Icon: "list-checks", Title: "No plan yet", Text: "A plan asks " + v.App.Name + " about each person that the next cycle would look at. It is kept for an hour."}
+	plan, err := p.Engine.FindPlan(r.Context(), v.key(), form.Get("plan"))
+	var input *provision.InputError
+	switch {
+	case errors.Is(err, provision.ErrNoPlan), errors.As(err, &input):
+		pg.Empty = console.EmptyState{Icon: "list-checks", Title: "No plan yet", Text: "A plan asks " + v.App.Name + " about each person that the next cycle would look at. It is kept for a day."}
+		return p.show(w, r, http.StatusOK, "plan", pg)
+	case err != nil:
+		return err
+	}
+	counts, err := p.Engine.PlanCounts(r.Context(), plan)
+	if err != nil {
+		return err
+	}
+	pg.Button, pg.Notes = "Make it again", plan.Report.Notes
+	pg.describe(v, plan, counts, p.Engine.OutOfDate(r.Context(), plan))
+	if plan.State == provision.PlanMaking || plan.State == provision.PlanApplying {
+		pg.Live = base + "?" + form.Encode()
+	}
+	if plan.State == provision.PlanMaking || plan.State == provision.PlanBroken {
 		return p.show(w, r, http.StatusOK, "plan", pg)
 	}
-	pg.Button, pg.Made, pg.Problem, pg.Cut, pg.Notes = "Make it again", plan.Made, plan.Problem, plan.Cut, plan.Report.Notes
-	if job.Version != plan.Job {
-		pg.Old = &console.Notice{Tone: console.ToneWarning, Title: "The settings have changed since this plan was made", Text: "Make it again to see what they would do."}
-	}
-	if plan.Problem == nil {
-		pg.fill(plan, base, r.URL.Query().Get("show") == "all")
-		pg.addUsersPage(v, plan, base, r.URL.Query())
+	if err := p.addPlanned(r, v, &pg, plan, counts); err != nil {
+		return err
 	}
 	return p.show(w, r, http.StatusOK, "plan", pg)
 }
 
-// makePlan makes a plan within limits and keeps it for a while.
-func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	job, err := p.Jobs.Get(r.Context(), v.key())
-	if err != nil {
-		return p.handleJobError(w, r, v, err)
+// describe fills in how far the plan has come and what can be done with it.
+func (pg *planPage) describe(v *appVisit, plan provision.StoredPlan, counts provision.PlanCounts, outOfDate error) {
+	pg.Hash, pg.Made, pg.At = plan.Short(), console.ActorName(plan.MadeBy), plan.Started
+	pg.State = console.Badge{Tone: console.ToneInfo, Text: actionName(provision.Action(plan.State))}
+	step := func(text, icon, do string, primary bool) {
+		pg.Steps = append(pg.Steps, planStep{Text: text, Icon: icon, Primary: primary, URL: v.url("/provisioning/plan/decide") + "?" + url.Values{"plan": {plan.ID}, "do": {do}}.Encode()})
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), planPatience)
-	defer cancel()
-	plan := &keptPlan{Job: job.Version}
-	var skipped []provision.PlannedObject
-	plan.Report, err = p.Engine.Plan(ctx, v.key(), func(o provision.PlannedObject) error {
-		switch {
-		case len(plan.Objects)+len(skipped) >= planObjects && o.Result == provision.Skipped:
-			plan.Left++
-		case o.Result == provision.Skipped:
-			skipped = append(skipped, o)
-		case len(plan.Objects) >= planObjects:
-			plan.Left++
-		default:
-			plan.Objects = append(plan.Objects, o)
+	done := fmt.Sprintf("%s sent, %s failed, %s left out because something had changed.", console.GroupDigits(counts.Sent), console.GroupDigits(counts.Failed), console.GroupDigits(counts.LeftOut))
+	switch plan.State {
+	case provision.PlanMaking:
+		pg.Progress = "The plan is being made. " + console.PluralForms(plan.Report.Read, "person was", "people were") + " looked at so far. You can leave this page."
+		step("Cancel", "x", cancelPlan, false)
+	case provision.PlanBroken:
+		pg.State.Tone = console.ToneProblem
+		pg.Problem = &console.Notice{Tone: console.ToneProblem, Title: "No plan could be made", Text: plan.Problem}
+	case provision.PlanReady, provision.PlanApproved:
+		if outOfDate != nil {
+			pg.Old = &console.Notice{Tone: console.ToneWarning, Title: "This plan cannot be applied any more", Text: console.AsSentence(outOfDate.Error()) + " Make it again to see what would be done now."}
+			return
 		}
-		return nil
-	})
-	if err := plan.recordProblem(err, r.Context(), v); err != nil {
-		return err
+		pg.Expires = plan.Expires
+		if plan.Report.Operations() == 0 {
+			return
+		}
+		if plan.State == provision.PlanReady {
+			step("Approve…", "check", approvePlan, true)
+		} else {
+			pg.State.Tone = console.ToneGood
+			pg.Approval = console.ActorName(plan.ApprovedBy)
+			step("Apply…", "send", applyPlan, true)
+		}
+		step("Cancel", "x", cancelPlan, false)
+	case provision.PlanApplying:
+		pg.Progress = "The plan is being applied. " + done + " " + console.PluralForms(counts.Due, "operation is", "operations are") + " left."
+		step("Go on", "send", applyPlan, false)
+		step("Cancel", "x", cancelPlan, false)
+	case provision.PlanApplied:
+		pg.State.Tone = console.ToneGood
+		pg.Ended = &console.Notice{Tone: console.ToneGood, Title: "This plan was applied by " + console.ActorName(plan.AppliedBy), Text: done}
+		if counts.Failed+counts.LeftOut > 0 {
+			pg.Ended.Tone = console.ToneWarning
+		}
+	case provision.PlanCancelled:
+		pg.State.Tone = console.ToneQuiet
 	}
-	plan.Made, plan.Interesting, plan.Objects = p.Console.Options.Now(), len(plan.Objects), append(plan.Objects, skipped...)
-	p.plans.MaxItems = plansKept
-	p.plans.Put(v.key().String(), plan, plan.Made, planKept)
-	return p.Console.Redirect(w, r, v.url("/provisioning/plan"), console.Notice{})
 }
 
-// recordProblem records why a plan failed or is incomplete. It returns errors that it cannot explain.
-func (k *keptPlan) recordProblem(err error, request context.Context, v *appVisit) error {
-	var (
-		refusal *provision.TargetError
-		input   *provision.InputError
-	)
-	switch {
-	case err == nil:
-	case errors.Is(err, context.DeadlineExceeded) && request.Err() == nil:
-		k.Cut = &console.Notice{
-			Tone: console.ToneWarning, Title: "This plan is not complete: it has the first " + console.PluralForms(k.Report.Read, "person", "people"),
-			Text: "It was cut off after " + console.SpellDuration(planPatience) + ". The command line makes a plan of any size: " + fmt.Sprintf("rollcall provision plan %s %q", v.Directory.Name, v.App.Name) + ".",
-		}
-	case errors.As(err, &refusal):
-		k.Problem = &console.Notice{Tone: console.ToneProblem, Title: "No plan can be made: the application cannot be asked", Text: refusedText(refusal)}
-	case errors.As(err, &input):
-		k.Problem = &console.Notice{Tone: console.ToneInfo, Title: "No plan can be made yet", Text: console.AsSentence(input.Field + " " + input.Text)}
-	default:
-		return err
-	}
-	return nil
-}
-
-func (p *planPage) fill(plan *keptPlan, base string, all bool) {
-	p.StatusLine = "The next cycle is an incremental one: it looks at who changed."
+// addPlanned adds the figures and one page of the plan's objects.
+func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan provision.StoredPlan, counts provision.PlanCounts) error {
+	form := r.URL.Query()
+	pg.StatusLine = "The next cycle is an incremental one: it looks at who changed."
 	if plan.Report.Kind == provision.InitialCycle {
-		p.StatusLine = "The next cycle is an initial one: it looks at everybody."
+		pg.StatusLine = "The next cycle is an initial one: it looks at everybody."
 	}
 	report := plan.Report
 	for _, f := range []struct {
@@ -160,49 +168,226 @@ func (p *planPage) fill(plan *keptPlan, base string, all bool) {
 		{"Update", report.Updates},
 		{"Disable", report.Disables},
 		{"Delete", report.Deletes},
-		{"Skip", report.Skips},
+		{"On hold", report.OnHold},
+		{"Skip", report.Skips - report.OnHold},
 		{"Fail", report.Failures},
 	} {
-		p.Figures = append(p.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
-	}
-	p.Tabs = []console.Tab{
-		{Text: "Changes and problems", URL: base, Selected: !all, Count: console.GroupDigits(plan.Interesting)},
-		{Text: "Everybody", URL: base + "?show=all", Selected: all, Count: console.GroupDigits(len(plan.Objects))},
-	}
-	p.Empty = console.EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change nobody’s account."}
-}
-
-// addUsersPage adds one page of users.
-func (p *planPage) addUsersPage(v *appVisit, plan *keptPlan, base string, form url.Values) {
-	people, query := plan.Objects[:plan.Interesting], url.Values{}
-	if form.Get("show") == "all" {
-		people = plan.Objects
-		query.Set("show", "all")
-	}
-	from, err := strconv.Atoi(form.Get("from"))
-	if err != nil || from < 0 || from >= len(people) {
-		from = 0
-	}
-	to := min(from+planShown, len(people))
-	for _, o := range people[from:to] {
-		p.People = append(p.People, v.plannedPerson(o))
-	}
-	if from > 0 {
-		p.Pager.First = base
-		if len(query) > 0 {
-			p.Pager.First += "?" + query.Encode()
+		if f.name != "On hold" || f.n > 0 {
+			pg.Figures = append(pg.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 		}
 	}
-	if to < len(people) {
-		query.Set("from", strconv.Itoa(to))
-		p.Pager.Next = base + "?" + query.Encode()
+	all := form.Get("show") == "all"
+	query := func(all bool, after int) string {
+		q := url.Values{"plan": {plan.ID}}
+		if all {
+			q.Set("show", "all")
+		}
+		if after > 0 {
+			q.Set("after", strconv.Itoa(after))
+		}
+		return pg.Action + "?" + q.Encode()
 	}
-	if len(people) > planShown {
-		p.Pager.Text = console.GroupDigits(from+1) + " to " + console.GroupDigits(to) + " of " + console.PluralForms(len(people), "person", "people")
+	pg.Tabs = []console.Tab{
+		{Text: "Changes and problems", URL: query(false, 0), Selected: !all, Count: console.GroupDigits(counts.Shown)},
+		{Text: "Everybody", URL: query(true, 0), Selected: all, Count: console.GroupDigits(counts.Listed)},
 	}
-	if plan.Left > 0 {
-		p.Pager.Text += ". " + console.PluralForms(plan.Left, "more was", "more were") + " not kept"
+	pg.Empty = console.EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change nobody’s account."}
+	after, err := strconv.Atoi(form.Get("after"))
+	if err != nil || after < 0 {
+		after = 0
 	}
+	rows, err := p.Engine.PlannedRows(r.Context(), plan, provision.PlanFilter{All: all, After: after, Limit: planShown + 1})
+	if err != nil {
+		return err
+	}
+	if len(rows) > planShown {
+		rows = rows[:planShown]
+		pg.Pager.Next = query(all, rows[planShown-1].Number)
+	}
+	if after > 0 {
+		pg.Pager.First = query(all, 0)
+	}
+	for _, row := range rows {
+		pg.People = append(pg.People, v.plannedRow(row))
+	}
+	return nil
+}
+
+func (v *appVisit) plannedRow(row provision.PlannedRow) plannedPerson {
+	one := v.plannedPerson(row.PlannedObject)
+	switch row.Outcome {
+	case provision.PlanDue:
+		one.Outcome, one.OutcomeTone = strings.TrimSpace("Not sent yet. "+row.OutcomeText), console.ToneInfo
+	case provision.PlanSent:
+		one.Outcome, one.OutcomeTone = "Sent.", console.ToneGood
+	case provision.PlanFailed:
+		one.Outcome, one.OutcomeTone = "Failed: "+row.OutcomeText, console.ToneProblem
+	case provision.PlanLeftOut:
+		one.Outcome, one.OutcomeTone = "Left out: "+row.OutcomeText, console.ToneWarning
+	case provision.PlanNotBegun:
+		one.Outcome, one.OutcomeTone = "Cancelled before it was sent.", console.ToneQuiet
+	}
+	return one
+}
+
+// inBackground runs do and waits for it for a while. What takes longer goes on after the answer, and ends when the
+// server ends.
+func (p *Pages) inBackground(do func(ctx context.Context)) {
+	ctx := p.Lifetime
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	done := make(chan struct{})
+	p.background.Go(func() {
+		defer close(done)
+		do(ctx)
+	})
+	select {
+	case <-done:
+	case <-time.After(planPatience):
+	}
+}
+
+// WaitForBackground waits until work that pages have begun has ended.
+func (p *Pages) WaitForBackground() { p.background.Wait() }
+
+// makePlan begins a plan, which is then made in the background.
+func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	base := v.url("/provisioning/plan")
+	plan, err := p.Engine.BeginPlan(r.Context(), v.key(), v.actor())
+	var input *provision.InputError
+	switch {
+	case errors.As(err, &input):
+		return p.Console.Redirect(w, r, base, console.Notice{Tone: console.ToneWarning, Title: "No plan was begun.", Text: console.AsSentence(input.Error())})
+	case err != nil:
+		return p.handleJobError(w, r, v, err)
+	}
+	p.inBackground(func(ctx context.Context) {
+		if _, err := p.Engine.FillPlan(ctx, plan, nil); err != nil {
+			p.Console.Options.Log.Info("plan", "job", v.key().String(), "error", err) // the page says it, too
+		}
+	})
+	return p.Console.Redirect(w, r, base, console.Notice{})
+}
+
+// The decisions about a plan.
+const (
+	approvePlan = "approve"
+	applyPlan   = "apply"
+	cancelPlan  = "cancel"
+)
+
+// askPlan asks before a plan is approved, applied or cancelled.
+func (p *Pages) askPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	form := r.URL.Query()
+	base := v.url("/provisioning/plan")
+	plan, err := p.Engine.FindPlan(r.Context(), v.key(), form.Get("plan"))
+	var input *provision.InputError
+	switch {
+	case errors.Is(err, provision.ErrNoPlan), errors.As(err, &input):
+		return p.Console.Redirect(w, r, base, console.Notice{Tone: console.ToneWarning, Title: "Nothing was decided.", Text: "This plan is not kept any more."})
+	case err != nil:
+		return err
+	}
+	report := plan.Report
+	pg := console.ConfirmPage{
+		Page: v.page, Action: v.url("/provisioning/plan/decide"), Cancel: base + "?" + url.Values{"plan": {plan.ID}}.Encode(),
+		Fields: []console.HiddenField{{Name: "plan", Value: plan.ID}, {Name: "do", Value: form.Get("do")}},
+	}
+	operations := console.PluralForms(report.Operations(), "operation", "operations")
+	var consequences []string
+	for _, line := range []struct {
+		n         int
+		one, many string
+	}{
+		{report.Creates, "account will be created", "accounts will be created"},
+		{report.Updates, "account will be updated", "accounts will be updated"},
+		{report.Disables, "account will be disabled", "accounts will be disabled"},
+		{report.Deletes, "account will be deleted", "accounts will be deleted"},
+		{report.OnHold, "operation that the guard holds will be sent: it disables or deletes an account", "operations that the guard holds will be sent: they disable or delete accounts"},
+	} {
+		if line.n > 0 {
+			consequences = append(consequences, console.PluralForms(line.n, line.one, line.many)+" at "+v.App.Name+".")
+		}
+	}
+	switch form.Get("do") {
+	case approvePlan:
+		pg.Title, pg.Button = "Approve this plan?", "Approve "+operations
+		pg.Danger = report.Disables+report.Deletes+report.OnHold > 0
+		pg.Consequences = append(consequences, "Nothing is sent before somebody applies the plan.")
+		pg.Undo = "You can cancel the plan until it is applied."
+	case applyPlan:
+		pg.Title, pg.Button = "Apply this plan?", "Apply "+operations
+		pg.Danger = report.Disables+report.Deletes+report.OnHold > 0
+		pg.Consequences = append(consequences, "Exactly these are sent. A person who has changed since the plan was made is left out and named.")
+		pg.Undo = "What was sent stays sent. Operations that were not sent yet can still be cancelled."
+	default:
+		pg.Title, pg.Button, pg.Danger = "Cancel this plan?", "Cancel the plan", true
+		pg.Consequences = []string{"Operations of this plan that were not sent yet are not sent.", "The next cycle looks at these people as if there had been no plan."}
+		pg.Undo = "Make another plan."
+	}
+	pg.Narrow = true
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: "Plan", URL: pg.Cancel})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+}
+
+// decidePlan approves, applies or cancels a plan.
+func (p *Pages) decidePlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	id, ctx := r.PostForm.Get("plan"), r.Context()
+	back := v.url("/provisioning/plan") + "?" + url.Values{"plan": {id}}.Encode()
+	var err error
+	var done string
+	switch r.PostForm.Get("do") {
+	case approvePlan:
+		_, err = p.Engine.ApprovePlan(ctx, v.key(), id, v.actor())
+		done = "The plan is approved. Nothing was sent yet."
+	case applyPlan:
+		err = p.applyPlan(ctx, v, id)
+	case cancelPlan:
+		_, err = p.Engine.CancelPlan(ctx, v.key(), id, v.actor())
+		done = "The plan is cancelled."
+	default:
+		err = &provision.InputError{Field: "Plan", Text: "can be approved, applied or cancelled"}
+	}
+	var input *provision.InputError
+	switch {
+	case errors.As(err, &input), errors.Is(err, provision.ErrNoPlan), errors.Is(err, provision.ErrChanged):
+		return p.Console.Redirect(w, r, back, console.Notice{Tone: console.ToneWarning, Title: "Nothing was decided.", Text: console.AsSentence(err.Error())})
+	case err != nil:
+		return p.handleJobError(w, r, v, err)
+	}
+	notice := console.Notice{}
+	if done != "" {
+		notice = console.DoneNotice(done)
+	}
+	return p.Console.Redirect(w, r, back, notice)
+}
+
+// applyPlan has a plan applied in the background. It returns an error that is known within moments.
+func (p *Pages) applyPlan(ctx context.Context, v *appVisit, id string) error {
+	if err := p.Engine.CanApply(ctx, v.key(), id); err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var failed error
+	p.inBackground(func(ctx context.Context) {
+		_, _, err := p.Engine.ApplyPlan(ctx, v.key(), id, p.Owner, v.actor(), nil)
+		mu.Lock()
+		defer mu.Unlock()
+		if failed = err; err != nil {
+			p.Console.Options.Log.Info("apply plan", "job", v.key().String(), "error", err)
+		}
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	var refusal *provision.TargetError
+	if errors.As(failed, &refusal) {
+		return &provision.InputError{Field: "The plan", Text: "could not be applied yet: " + refusedText(refusal)}
+	}
+	return failed
 }
 
 func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {

@@ -69,6 +69,7 @@ func trail() map[string]trailRow {
 		"provisioning.quarantined": {"job", ""}, "provisioning.released": {"job", ""},
 		"operator.link_created": {"command", ""}, "operator.signed_in": {"operator", ""}, "operator.signed_out": {"operator", ""},
 		"operator.signed_out_everywhere": {"command operator", ""}, "operator.removed": {"command", ""},
+		"key.created": {"command", "name,level"}, "key.revoked": {"command", "live"},
 		"retention.changed": {"command", "reads"}, "database.restored": {"command", ""},
 		"export.users": {"command operator", ""}, "export.groups": {"command", ""}, "export.request_log": {"admin", ""}, "export.audit": {"admin command operator", ""},
 	}
@@ -78,10 +79,12 @@ func trail() map[string]trailRow {
 // causes each.
 func elsewhere() map[string]string {
 	return map[string]string{
-		"provisioning.behind":    "provision.TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody",
-		"provisioning.late":      "provision.TestStatusSaysWhoWaitsAndWhoFails",
-		"provisioning.on_demand": "provision.TestOnDemandLeavesWhatIsOnHold",
-		"provisioning.held":      "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
+		"provisioning.behind":        "provision.TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody",
+		"provisioning.late":          "provision.TestStatusSaysWhoWaitsAndWhoFails",
+		"provisioning.plan_approved": "provision.TestAPlanOfWhatIsOnHold", "provisioning.plan_applied": "provision.TestAPlanOfWhatIsOnHold",
+		"provisioning.plan_cancelled": "provision.TestAPlanOfWhatIsOnHold",
+		"provisioning.on_demand":      "provision.TestOnDemandLeavesWhatIsOnHold",
+		"provisioning.held":           "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
 		"provisioning.deleted":        "provision.TestSave", // no command or page causes it
 		"site.sso_changed":            "signin.TestSSO",
 		"site.setup_unlocked":         "console.TestTheSetUpOfSCIMIsLockedUntilASignInSucceeded",
@@ -344,6 +347,9 @@ func (j *journey) directory() {
 	j.run("directory", "user", "delete", "contoso", "cy@contoso.example")
 	j.run("directory", "user", "erase", "contoso", "cy@contoso.example", "--yes")
 	j.run("directory", "export", "contoso")
+	key := j.run("directory", "key", "create", "contoso", "--name", "nightly")
+	j.secrets["API key"] = key
+	j.run("directory", "key", "revoke", "contoso", key[len(key)-4:])
 	j.run("directory", "create", "gone")
 	j.run("directory", "delete", "gone", "--yes")
 

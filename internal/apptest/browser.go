@@ -186,6 +186,13 @@ func (w *Window) Clicks(name string, near ...string) {
 	}
 }
 
+// ClicksHere presses a link that opens a new tab, and opens it in this window instead.
+func (w *Window) ClicksHere(name string, near ...string) {
+	w.t.Helper()
+	eval[bool](w, fmt.Sprintf(`(e => { const had = e.target === "_blank"; e.removeAttribute("target"); return had; })(document.querySelector(%s))`, quote(string(w.find("control", name, near...)))))
+	w.Clicks(name, near...)
+}
+
 // Fills replaces the content of the field with that label.
 func (w *Window) Fills(label, value string) {
 	w.t.Helper()
@@ -334,13 +341,26 @@ func (w *Window) Prints() []byte {
 // Picture writes the visible part of the page, or the whole page, to a PNG file.
 func (w *Window) Picture(file string, whole bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
-	defer cancel()
 	shot := chromedp.CaptureScreenshot()
 	if whole {
-		w.width, w.height = 0, 0 // taking the picture changed the size
+		w.width, w.height = 0, 0 // taking the picture changes the size
 		shot = chromedp.FullScreenshot(100)
 	}
+	w.write(file, shot)
+}
+
+// PictureOf writes the first element that matches a CSS selector to a PNG file.
+func (w *Window) PictureOf(selector, file string) {
+	w.t.Helper()
+	w.width, w.height = 0, 0 // taking the picture changes the size
+	w.write(file, chromedp.Screenshot(chromedp.CSS(selector)))
+}
+
+// write takes a picture and writes it to a file.
+func (w *Window) write(file string, shot chromedp.Action[[]byte]) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
 	png, err := chromedp.Run(ctx, shot)
 	if err == nil {
 		err = os.MkdirAll(filepath.Dir(file), 0o755)

@@ -15,6 +15,7 @@ import (
 // demo is what `rollcall demo --json` prints.
 type demo struct {
 	URL           string `json:"url"`
+	SignIn        string `json:"signIn"`
 	Operator      string `json:"operator"`
 	Administrator string `json:"administrator"`
 	Person        string `json:"person"`
@@ -63,13 +64,21 @@ func TestGuide(t *testing.T) {
 	t.Parallel()
 	browser := apptest.OpenBrowser(t)
 	d, process := startDemo(t)
-	g := guide{T: t, demo: d, operator: browser.Window(t, "the operator"), kim: browser.Window(t, "Kim, administrator"), liam: browser.Window(t, "Liam")}
+	g := guide{T: t, demo: d, operator: browser.Window(t, "the operator"), kim: browser.Window(t, "Kim, administrator"), liam: browser.Window(t, "Liam"), isla: browser.Window(t, "Isla")}
 
 	steps := []struct {
 		name string
 		do   func(*guide)
 	}{
 		{"sign in with the three links of the demo", (*guide).signIn},
+		{"set up a SAML connection at /c/[your_site]/admin/access/authentication", (*guide).openAuthentication},
+		{"enter the Identifier and the Reply URL at the identity provider", (*guide).configureSAML},
+		{"import the metadata of the identity provider", (*guide).importMetadata},
+		{"wrong turn: the test sign-in is not linked to the administrator yet", (*guide).testUnproved},
+		{"choose the assertions, and Optional", (*guide).chooseAssertions},
+		{"test the sign-in again: it passes", (*guide).testSignIn},
+		{"a person signs in and gets an account", (*guide).personSignsIn},
+		{"wrong turn: a person who has left signs in", (*guide).leaverSignsIn},
 		{"in the left-hand menu click Provisioning then click Get started", (*guide).getStarted},
 		{"for Provisioning Mode select Automatic", (*guide).selectAutomatic},
 		{"enable SCIM at /c/[your_site]/admin/access/scim", (*guide).enableSCIM},
@@ -103,9 +112,9 @@ func TestGuide(t *testing.T) {
 type guide struct {
 	*testing.T
 	demo
-	operator, kim, liam *apptest.Window
-	lost, token         string
-	visited             []visit
+	operator, kim, liam, isla *apptest.Window
+	lost, token               string
+	visited                   []visit
 }
 
 // visit is a page to look at again, narrow and dark.
@@ -118,7 +127,7 @@ type visit struct {
 // on makes failures fail the given step.
 func (g *guide) on(t *testing.T) {
 	g.T = t
-	for _, w := range []*apptest.Window{g.operator, g.kim, g.liam} {
+	for _, w := range []*apptest.Window{g.operator, g.kim, g.liam, g.isla} {
 		w.Report(t)
 	}
 }
@@ -126,11 +135,21 @@ func (g *guide) on(t *testing.T) {
 // picture takes a picture for docs/guide.md, if the run takes pictures, and remembers the page.
 func (g *guide) picture(w *apptest.Window, name string) {
 	g.Helper()
-	if !strings.Contains(w.URL(), "/generate") && !strings.Contains(w.URL(), "/test") {
+	if !strings.Contains(w.URL(), "/generate") && !strings.Contains(w.URL(), "/test") && !strings.Contains(w.URL(), "/import") {
 		g.visited = append(g.visited, visit{w, name, w.URL()})
 	}
 	if dir := os.Getenv("ROLLCALL_SCREENSHOTS"); dir != "" {
 		w.Picture(filepath.Join(dir, name+".png"), true)
+	}
+}
+
+// part takes a picture of a part of a long page, and remembers the page.
+func (g *guide) part(w *apptest.Window, selector, name string) {
+	g.Helper()
+	g.visited = append(g.visited, visit{w, name, w.URL()})
+	if dir := os.Getenv("ROLLCALL_SCREENSHOTS"); dir != "" {
+		w.PictureOf(selector, filepath.Join(dir, name+".png"))
+		w.Resize(1280, 900)
 	}
 }
 
@@ -175,10 +194,121 @@ func (g *guide) signIn() {
 	g.liam.Open(again)
 }
 
-func (g *guide) getStarted() {
+const nameClaim = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name"
+
+func (g *guide) openAuthentication() {
+	// SCIM is locked until a person has signed in by SAML.
+	g.kim.Open(g.demo.URL + "/c/acme/admin/access/scim")
+	g.kim.Sees("Set up single sign-on first")
+	g.kim.Clicks("Single sign-on", "Set up single sign-on first")
+	if got, want := g.kim.URL(), g.demo.URL+"/c/acme/admin/access/authentication"; got != want {
+		g.Errorf("Single sign-on is at %s, want %s", got, want)
+	}
+	g.kim.Sees("Not set up", "1 Give these to your identity provider", "Download metadata", "2 Get these from your identity provider", "3 Check", "Display Name Assertion")
+	g.kim.SeesNot("Single sign-on needs https")
+	g.part(g.kim, "section[aria-labelledby=give]", "sso-give")
+}
+
+func (g *guide) configureSAML() {
 	g.operator.Open(g.demo.URL + "/d/contoso/applications")
 	g.operator.Clicks("Acme")
 	g.picture(g.operator, "application")
+	g.operator.Clicks("Single sign-on")
+	g.operator.Sees("1 Basic SAML Configuration", "2 Attributes & Claims", "3 SAML Certificates", "4 Set up Acme")
+	for _, label := range []string{"Identifier (Entity ID)", "Reply URL (Assertion Consumer Service URL)"} {
+		g.operator.Fills(label, g.kim.Value(label))
+	}
+	g.operator.Clicks("Save")
+	g.operator.Sees("The SAML configuration was saved")
+	g.picture(g.operator, "sso-company")
+}
+
+func (g *guide) importMetadata() {
+	address := g.operator.Value("App Federation Metadata Url")
+	g.kim.Fills("Metadata URL", address)
+	g.kim.Clicks("Import")
+	g.kim.Sees("The identity provider changes from nothing to https://sts.windows.net/", "The sign-in URL changes from nothing to "+g.SignIn, "The metadata URL changes from nothing to "+address)
+	g.picture(g.kim, "sso-import")
+	g.kim.Clicks("Save the identity provider")
+	g.kim.Sees("The identity provider is saved. Test the sign-in now.", g.operator.Value("Microsoft Entra Identifier"))
+}
+
+// pick signs in at the company's sign-in page.
+func (g *guide) pick(w *apptest.Window, name string) {
+	g.Helper()
+	w.Sees("Pick an account", "to continue to Acme")
+	if !strings.HasPrefix(w.URL(), g.SignIn+"/") {
+		g.Errorf("the sign-in page is at %s, want %s", w.URL(), g.SignIn)
+	}
+	w.Clicks(name)
+}
+
+func (g *guide) testUnproved() {
+	g.kim.ClicksHere("Test sign-in")
+	g.kim.Sees("Pick an account")
+	g.picture(g.kim, "sso-pick")
+	g.pick(g.kim, "Kim Adler")
+	// An administrator's account opens only to an identity that was proved before.
+	g.kim.Sees("The test failed.", "unproved", "Link this identity to me", "kim@contoso.example")
+	g.part(g.kim, "#test", "sso-test-unproved")
+	g.kim.Clicks("Link this identity to me")
+	g.kim.Sees("Linked. You can sign in with single sign-on now.")
+}
+
+func (g *guide) chooseAssertions() {
+	if got := g.kim.Value("Display Name Assertion"); got != nameClaim {
+		g.Errorf("Display Name Assertion: got %q, want %q", got, nameClaim)
+	}
+	// Beside each assertion is what the test received.
+	g.kim.Sees("Received: kim@contoso.example. With the guide's setting, SCIM's userName must have the same value.")
+	if !g.kim.Ticked("Display name assertion", "SCIM userName matches") {
+		g.Error("SCIM userName does not match the Display Name Assertion at first")
+	}
+	g.kim.Fills("Job title", "jobtitle")
+	g.kim.Fills("Department", "department")
+	g.kim.Ticks("Optional", true)
+	g.kim.Clicks("Save", "It counts from the next sign-in on.")
+	g.kim.Sees("Saved. Test the sign-in after each change.", "The settings have changed since. Test again.", "Received: Head of Internal Tools.")
+	g.part(g.kim, "form:has(#displayName)", "sso-assertions")
+}
+
+func (g *guide) testSignIn() {
+	g.kim.ClicksHere("Test sign-in")
+	g.pick(g.kim, "Kim Adler")
+	g.kim.Sees("The test passed.", "It would sign in kim@contoso.example.", "Checked: signature of the assertion, RSA-SHA256, audience, recipient")
+	g.part(g.kim, "#test", "sso-test")
+	// A test is no sign-in: the set-up of SCIM is still locked.
+	g.kim.Open(g.demo.URL + "/c/acme/admin/access/scim")
+	g.kim.Sees("Set up single sign-on first")
+}
+
+func (g *guide) personSignsIn() {
+	g.kim.Open(g.demo.URL + "/c/acme/admin/people?q=isla")
+	g.kim.SeesNot("Isla")
+	g.isla.Open(g.demo.URL + "/c/acme/")
+	g.isla.Clicks("Sign in with single sign-on")
+	g.pick(g.isla, "Isla Moreau")
+	g.isla.Sees("You are signed in as isla@contoso.example", "Registered")
+	g.picture(g.isla, "sso-first-sign-in")
+	// Her userName is the value of the Display Name Assertion.
+	g.kim.Open(g.demo.URL + "/c/acme/admin/people?q=isla")
+	g.kim.Clicks("isla@contoso.example")
+	g.kim.Sees("isla@contoso.example", "Product Manager", "Product")
+	g.picture(g.kim, "sso-account")
+}
+
+func (g *guide) leaverSignsIn() {
+	g.isla.Open(g.demo.URL + "/c/acme/auth/saml2/login")
+	g.pick(g.isla, "Carmen Ortega")
+	g.isla.Sees("AADSTS50057: The user account is disabled.", "Correlation Id")
+	g.picture(g.isla, "sso-refused")
+	g.isla.Open(g.demo.URL + "/c/acme/")
+	g.isla.Sees("isla@contoso.example") // she is signed in as before
+}
+
+func (g *guide) getStarted() {
+	g.operator.Open(g.demo.URL + "/d/contoso/applications")
+	g.operator.Clicks("Acme")
 	g.operator.Clicks("Provisioning")
 	g.picture(g.operator, "get-started")
 	g.operator.Clicks("Get started")
@@ -192,8 +322,7 @@ func (g *guide) selectAutomatic() {
 
 func (g *guide) enableSCIM() {
 	g.kim.Open(g.demo.URL + "/c/acme/admin/access/scim")
-	g.kim.Sees("Set up single sign-on first")
-	g.kim.Clicks("Set up SCIM without single sign-on")
+	g.kim.SeesNot("Set up single sign-on first") // Isla has signed in
 	g.kim.Sees("SCIM integration", "is a technology that connects your Identity Provider", "Generate a SCIM authorization token",
 		"You'll need an authorization token to configure your Identity Provider.", "Allow SCIM to manage user roles")
 	if g.kim.Ticked("Enable SCIM") {
@@ -373,36 +502,40 @@ func (g *guide) inStep() {
 }
 
 func (g *guide) disable() {
-	g.liam.Open(g.demo.URL + "/c/acme/")
-	g.liam.Sees("Liam O'Rourke")
-	g.operator.Open(g.demo.URL + "/d/contoso/users?search=liam")
-	g.operator.Clicks("Liam O'Rourke")
+	// SCIM has found the account that Isla's sign-in made: it is one account.
+	g.kim.Awaits(g.demo.URL+"/c/acme/admin/people?q=isla", "Isla Moreau")
+	g.isla.Open(g.demo.URL + "/c/acme/")
+	g.isla.Sees("Isla Moreau")
+	g.operator.Open(g.demo.URL + "/d/contoso/users?search=isla")
+	g.operator.Clicks("Isla Moreau")
 	g.operator.Clicks("Disable")
 	g.operator.Sees("Acme")
 	g.operator.Clicks("Disable")
-	g.operator.Sees("Liam O'Rourke", "Disabled")
+	g.operator.Sees("Isla Moreau", "Disabled")
 	g.picture(g.operator, "user-disabled")
 
-	g.kim.Awaits(g.demo.URL+"/c/acme/admin/access/log?q=liam", "Deactivated · 1 session ended")
+	g.kim.Awaits(g.demo.URL+"/c/acme/admin/access/log?q=isla", "Deactivated · 1 session ended")
 	g.picture(g.kim, "request-log-deactivated")
-	// Liam's next click.
+	// Isla's next click.
+	g.isla.Open(g.demo.URL + "/c/acme/")
+	g.isla.SeesNot("Isla Moreau")
+	g.isla.Sees("Sign in")
+	g.picture(g.isla, "signed-out")
+	// The company does not let her sign in again, and nobody else is concerned.
+	g.isla.Clicks("Sign in with single sign-on")
+	g.pick(g.isla, "Isla Moreau")
+	g.isla.Sees("AADSTS50057: The user account is disabled.")
 	g.liam.Open(g.demo.URL + "/c/acme/")
-	g.liam.SeesNot("Liam O'Rourke")
-	g.liam.Sees("Sign in")
-	g.picture(g.liam, "signed-out")
+	g.liam.Sees("Liam O'Rourke", "Registered")
 }
 
 func (g *guide) enable() {
 	g.operator.Clicks("Enable")
 	g.operator.Sees("the account is switched on again")
 	g.operator.Clicks("Enable")
-	g.kim.Awaits(g.demo.URL+"/c/acme/admin/access/log?q=liam", "Reactivated")
-	link := strings.TrimSpace(apptest.Run(g, g.env(), "site", "link", "acme", "liam@contoso.example", "--public-url", g.demo.URL))
-	g.liam.Open(link)
-	g.liam.Clicks("Sign in as Liam O'Rourke")
-	g.liam.Sees("Liam O'Rourke", "Registered")
-}
-
-func (g *guide) env() []string {
-	return []string{"ROLLCALL_DATABASE=" + g.Database, "ROLLCALL_KEY_FILE=" + g.KeyFile}
+	g.kim.Awaits(g.demo.URL+"/c/acme/admin/access/log?q=isla", "Reactivated")
+	g.isla.Open(g.demo.URL + "/c/acme/")
+	g.isla.Clicks("Sign in with single sign-on")
+	g.pick(g.isla, "Isla Moreau")
+	g.isla.Sees("Isla Moreau", "Registered")
 }

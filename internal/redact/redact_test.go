@@ -25,6 +25,7 @@ func TestTokens(t *testing.T) {
 		"escaped twice":                       {"/Users/" + twice, "/Users/rollcall_…k9zz"},
 		"after a bad escape":                  {"%zz/" + escaped, "%zz/rollcall_…k9zz"},
 		"a token in plain text and an escape": {secret + "%20x", "rollcall_…k9zz%20x"},
+		"an API key":                          {"rollcall_key_" + body + "chk9zz", "rollcall_…k9zz"},
 		"no token":                            {"rollcall_is_a_name %41", "rollcall_is_a_name %41"},
 		"nothing":                             {"", ""},
 		"a percent at the end":                {"100%", "100%"},

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// errSomethingToDo ends a command with exit code 2: the plan has operations.
+var errSomethingToDo = errors.New("something to do")
+
+// keptPlanJSON is a plan as commands print it with --json.
+type keptPlanJSON struct {
+	provision.StoredPlan
+	Counts provision.PlanCounts `json:"counts"`
+}
+
+// keepPlan makes a plan that is kept, and prints each object while it is made.
+func (c *command) keepPlan(ctx context.Context, s *services, key provision.Key, visit func(provision.PlannedObject) error) (provision.StoredPlan, error) {
+	p, err := s.engine.BeginPlan(ctx, key, actor)
+	if err != nil {
+		return p, err
+	}
+	done := 0
+	return s.engine.FillPlan(ctx, p, func(o provision.PlannedObject) error {
+		if done++; done%1000 == 0 {
+			fmt.Fprintf(peopleWriter{c.stderr}, "%d people so far\n", done)
+		}
+		return visit(o)
+	})
+}
+
+func (c *command) provisionPlanList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list DIRECTORY APP", Short: "List the plans that are kept, the newest first", Args: exactArguments("DIRECTORY", "APP"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			plans, err := s.engine.ListPlans(cmd.Context(), jobKey(h, app))
+			if err != nil {
+				return err
+			}
+			out := []keptPlanJSON{}
+			for _, p := range plans {
+				counts, err := s.engine.PlanCounts(cmd.Context(), p)
+				if err != nil {
+					return err
+				}
+				out = append(out, keptPlanJSON{p, counts})
+			}
+			return c.print(out, func(w io.Writer) {
+				if len(out) == 0 {
+					fmt.Fprintln(w, "No plan is kept.")
+				}
+				for _, p := range out {
+					c.printKeptPlan(w, p)
+				}
+			})
+		}),
+	}
+}
+
+// printKeptPlan prints one line about a plan.
+func (c *command) printKeptPlan(w io.Writer, p keptPlanJSON) {
+	name := p.Short()
+	if name == "" {
+		name = "-"
+	}
+	fmt.Fprintf(w, "%-12s  %-9s  %s by %s  %s", name, p.State, c.formatTime(p.Started), oneLine(event.ParseActor(p.MadeBy).Words()), planOperations(p.Report))
+	switch {
+	case p.Problem != "":
+		fmt.Fprintf(w, "  %s", oneLine(p.Problem))
+	case p.State == provision.PlanApplied || p.State == provision.PlanApplying:
+		fmt.Fprintf(w, "  %s", planOutcomes(p.Counts))
+	case p.State == provision.PlanReady || p.State == provision.PlanApproved:
+		fmt.Fprintf(w, "  until %s", c.formatTime(p.Expires))
+	}
+	fmt.Fprintln(w)
+}
+
+func planOperations(r provision.PlanReport) string {
+	text := fmt.Sprintf("%d to create, %d to update, %d to disable, %d to delete", r.Creates, r.Updates, r.Disables, r.Deletes)
+	if r.OnHold > 0 {
+		text += fmt.Sprintf(", %d on hold", r.OnHold)
+	}
+	return text
+}
+
+func planOutcomes(n provision.PlanCounts) string {
+	text := fmt.Sprintf("%d sent, %d failed, %d left out", n.Sent, n.Failed, n.LeftOut)
+	if n.Due > 0 {
+		text += fmt.Sprintf(", %d not sent yet", n.Due)
+	}
+	return text
+}
+
+func (c *command) provisionPlanShow() *cobra.Command {
+	var all bool
+	var limit, after int
+	cmd := &cobra.Command{
+		Use: "show DIRECTORY APP [HASH]", Short: "Show a plan that is kept, with what became of each operation", Args: between(2, "DIRECTORY", "APP", "HASH"),
+		Long: `Shows a plan: who would change and how, and, once it was applied, what became of
+each operation. HASH is the plan's hash, or its first characters; without it, the
+newest plan. With --json one object per line, and the plan as the last.
+
+Exit codes: 0 if there is nothing to do, or the plan was applied; 2 if there is
+something to do.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			if limit < 1 {
+				return usagef(cmd, "--limit is 1 or more, not %d", limit)
+			}
+			p, err := s.engine.FindPlan(cmd.Context(), jobKey(h, app), append(args, "")[0])
+			if err != nil {
+				return err
+			}
+			rows, err := s.engine.PlannedRows(cmd.Context(), p, provision.PlanFilter{All: all, After: after, Limit: limit + 1})
+			if err != nil {
+				return err
+			}
+			more := len(rows) > limit
+			rows = rows[:min(len(rows), limit)]
+			counts, err := s.engine.PlanCounts(cmd.Context(), p)
+			if err != nil {
+				return err
+			}
+			kept := keptPlanJSON{p, counts}
+			for _, row := range rows {
+				if c.json {
+					err = c.printLine(row)
+				} else {
+					err = c.printPlannedRow(row)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			if c.json {
+				err = c.printLine(kept)
+			} else {
+				w := peopleWriter{c.stdout}
+				for _, note := range p.Report.Notes {
+					fmt.Fprintf(w, "Note: %s\n", oneLine(note))
+				}
+				if more {
+					fmt.Fprintf(w, "More: add --after %d\n", rows[len(rows)-1].Number)
+				}
+				c.printKeptPlan(w, kept)
+			}
+			if err == nil && p.Report.Operations() > 0 && (p.State == provision.PlanReady || p.State == provision.PlanApproved || p.State == provision.PlanApplying) {
+				return errSomethingToDo
+			}
+			return err
+		}),
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "also people who are skipped")
+	cmd.Flags().IntVar(&limit, "limit", 1000, "how many people")
+	cmd.Flags().IntVar(&after, "after", 0, "continue after this number, as the page before names it")
+	return cmd
+}
+
+// printPlannedRow prints one object of a plan, with what became of its operation.
+func (c *command) printPlannedRow(row provision.PlannedRow) error {
+	w := peopleWriter{c.stdout}
+	if err := printPlannedObject(w, row.PlannedObject); err != nil {
+		return err
+	}
+	switch row.Outcome {
+	case "":
+		return nil
+	case provision.PlanDue:
+		_, err := fmt.Fprintf(w, "           not sent yet. %s\n", oneLine(row.OutcomeText))
+		return err
+	case provision.PlanLeftOut:
+		_, err := fmt.Fprintf(w, "           left out: %s\n", oneLine(row.OutcomeText))
+		return err
+	}
+	_, err := fmt.Fprintf(w, "           %s %s\n", row.Outcome, oneLine(row.OutcomeText))
+	return err
+}
+
+func (c *command) provisionPlanApprove() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "approve DIRECTORY APP HASH", Short: "Approve a plan, so that it can be applied", Args: exactArguments("DIRECTORY", "APP", "HASH"),
+		Long: `Approves the operations of a plan, also those that are on hold or would be. Nothing
+is sent yet: rollcall provision plan apply does that. Asks first if accounts would be
+disabled or deleted; --yes answers that question.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			p, err := s.engine.FindPlan(cmd.Context(), jobKey(h, app), args[0])
+			if err != nil {
+				return err
+			}
+			if takes := p.Report.Disables + p.Report.Deletes + p.Report.OnHold; takes > 0 {
+				question := fmt.Sprintf("Plan %s takes access away: %s of %s at %s.", p.Short(), phrase.Count(takes, "operation disables or deletes", "operations disable or delete"), h.Directory.Name, app.Name)
+				if err := c.confirm(cmd, yes, question, p.Hash[:min(6, len(p.Hash))]); err != nil {
+					return err
+				}
+			}
+			if p, err = s.engine.ApprovePlan(cmd.Context(), p.Key, p.ID, actor); err != nil {
+				return err
+			}
+			return c.print(p, func(w io.Writer) {
+				fmt.Fprintf(w, "Plan %s is approved: %s. Apply it with: rollcall provision plan apply %s %q %s\n", p.Short(), planOperations(p.Report), h.Directory.Name, app.Name, p.Short())
+			})
+		}),
+	}
+	yesFlag(cmd, &yes)
+	return cmd
+}
+
+func (c *command) provisionPlanCancel() *cobra.Command {
+	return &cobra.Command{
+		Use: "cancel DIRECTORY APP HASH", Short: "Cancel a plan: what was not sent yet is not sent", Args: exactArguments("DIRECTORY", "APP", "HASH"),
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			p, err := s.engine.CancelPlan(cmd.Context(), jobKey(h, app), args[0], actor)
+			if err != nil {
+				return err
+			}
+			return c.print(p, func(w io.Writer) { fmt.Fprintf(w, "Plan %s is cancelled.\n", p.Short()) })
+		}),
+	}
+}
+
+func (c *command) provisionPlanApply() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use: "apply DIRECTORY APP HASH", Short: "Send the operations of an approved plan, and nothing else", Args: exactArguments("DIRECTORY", "APP", "HASH"),
+		Long: `Sends exactly the operations of an approved plan. Each person is evaluated once
+more: if something else would be sent now, nothing is sent for that person, and
+rollcall provision plan show names them. It works whether provisioning is started or
+paused. If it is interrupted, the same command goes on.
+
+Exit codes: 0 if all was sent; 1 if an operation failed or was left out; 3 if one has
+to wait, or if --timeout ended it.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			if timeout < 0 || cmd.Flags().Changed("timeout") && timeout == 0 {
+				return usagef(cmd, "--timeout is longer than 0, not %s", timeout)
+			}
+			ctx, cancel := cmd.Context(), context.CancelFunc(func() {})
+			if timeout > 0 {
+				ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeout)
+			}
+			defer cancel()
+			shown := time.Now()
+			p, counts, err := s.engine.ApplyPlan(ctx, jobKey(h, app), args[0], s.owner, actor, func(n provision.PlanCounts) {
+				if time.Since(shown) > 5*time.Second {
+					shown = time.Now()
+					fmt.Fprintf(peopleWriter{c.stderr}, "%s\n", planOutcomes(n))
+				}
+			})
+			if err != nil && errors.Is(context.Cause(ctx), errTimeout) {
+				fmt.Fprintf(peopleWriter{c.stderr}, "rollcall: stopped after %s; what is left stays on the work list\n", timeout)
+				return errLeftWaiting
+			}
+			if err != nil {
+				return err
+			}
+			if err := c.print(keptPlanJSON{p, counts}, func(w io.Writer) {
+				fmt.Fprintf(w, "Plan %s: %s.\n", p.Short(), planOutcomes(counts))
+				if counts.Failed+counts.LeftOut+counts.Due > 0 {
+					fmt.Fprintf(w, "See each of them with: rollcall provision plan show %s %q %s\n", h.Directory.Name, app.Name, p.Short())
+				}
+			}); err != nil {
+				return err
+			}
+			switch {
+			case counts.Failed+counts.LeftOut > 0:
+				return errAlreadyPrinted
+			case counts.Due > 0:
+				return errLeftWaiting
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "stop after this time, as 10m; without it, no limit")
+	return cmd
+}

@@ -1,0 +1,70 @@
+package console_test
+
+import (
+	"net/http"
+
+	"strings"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/directory/csv"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// TestAPlanIsReviewedAndApplied makes a plan on its page, approves it and applies it. The site then has exactly what the plan says.
+func TestAPlanIsReviewedAndApplied(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	people := "objectId,userPrincipalName,displayName\n" +
+		"00000001-0000-4000-8000-00000000cafe,ada@contoso.example,Ada Lovelace\n" +
+		"00000002-0000-4000-8000-00000000cafe,bo@contoso.example,Bo Li\n"
+	h := o.directory("contoso", people)
+	app := o.app(h, "Acme")
+	tenantURL, token := o.site("acme", site.Full)
+	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
+	all := provision.FlowAdd | provision.FlowUpdate
+	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.Off, Scope: provision.Everyone, Actions: &all}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	linked := func(want int) {
+		t.Helper()
+		if c, err := o.engine.Store.Counts(t.Context(), key); err != nil || c.Linked != want {
+			t.Errorf("%d people have accounts, want %d; %v", c.Linked, want, err)
+		}
+	}
+	b := o.operator()
+	at := acmeProvisioning + "/plan"
+	b.get(at).wantStatus(http.StatusOK).wantWords("No plan yet").wantNoWords("Approve…")
+	b.get(at + "/decide?do=approve&plan=abcdef01").wantWords("This plan is not kept any more.")
+	page := b.get(at).press("Make a plan", nil).wantStatus(http.StatusOK).wantWords("Ready", "Ada Lovelace", "Bo Li", "made just now by kim", "It can be approved and applied until")
+	ask := page.click("Approve…").wantStatus(http.StatusOK).wantWords("Approve this plan?", "2 accounts will be created at Acme.", "Nothing is sent before somebody applies the plan.")
+	page = ask.press("Approve 2 operations", nil).wantWords("The plan is approved. Nothing was sent yet.", "Approved", "approved by kim").wantNoWords("Approve…")
+	linked(0)
+	// The same question again, from a page that is out of date.
+	ask.press("Approve 2 operations", nil).wantWords("Nothing was decided.", "is approved already")
+	page.click("Apply…").wantWords("Exactly these are sent.").press("Apply 2 operations", nil).wantWords("This plan was applied by kim", "2 sent, 0 failed, 0 left out", "Sent.").wantNoWords("Apply…", "Cancel")
+	linked(2)
+
+	// Somebody joins: the next plan has one operation, and is cancelled.
+	f, err := csv.Open(strings.NewReader(people+"00000003-0000-4000-8000-00000000cafe,cy@contoso.example,Cy Young\n"), directory.FileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := h.Import(t.Context(), f.Rows, directory.ImportOptions{Actor: "operator:sam"}); err != nil || len(r.Errors) > 0 {
+		t.Fatal(r, err)
+	}
+	page = b.get(at).press("Make it again", nil).wantWords("Cy Young").wantNoWords("Bo Li")
+	page.click("Cancel").wantWords("Cancel this plan?").press("Cancel the plan", nil).wantWords("The plan is cancelled.", "Cancelled").wantNoWords("Approve…")
+
+	// A plan that was made with other settings is not applied.
+	page = b.get(at).press("Make it again", nil).click("Approve…").press("Approve 1 operation", nil)
+	apply := page.click("Apply…")
+	only := provision.FlowUpdate
+	if _, err := o.jobs.SetMapping(t.Context(), key, "Provision Azure Active Directory Users", provision.MappingEdit{Actions: &only}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	apply.press("Apply 1 operation", nil).wantWords("Nothing was decided.", "was made with other settings")
+	b.get(at).wantWords("This plan cannot be applied any more").wantNoWords("Apply…")
+	linked(2)
+}

@@ -1,0 +1,472 @@
+package provision
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+const (
+	planExpiry  = 24 * time.Hour  // how long a plan can be approved and applied after it was made
+	planSilence = 2 * time.Minute // after that time without a sign of life, a plan that is being made counts as interrupted
+	planBatch   = 200             // planned objects in one transaction
+	planGap     = time.Second     // how often the progress of a plan is saved
+	// KeptPlans is how many plans of a job are kept.
+	KeptPlans = 5
+	// shortestHash is how many characters of a plan's hash are enough to name it.
+	shortestHash = 6
+)
+
+// BeginPlan adds a plan that FillPlan then makes. The error is an *InputError if the job is not set
+// up, or if another plan of the job is being made or applied.
+func (e *Engine) BeginPlan(ctx context.Context, k Key, actor string) (StoredPlan, error) {
+	job, err := e.Store.Job(ctx, k)
+	if err != nil {
+		return StoredPlan{}, err
+	}
+	all, err := e.ListPlans(ctx, k)
+	if err != nil {
+		return StoredPlan{}, err
+	}
+	for _, other := range all {
+		switch other.State {
+		case PlanMaking:
+			return StoredPlan{}, &InputError{Field: "Plan", Text: "is being made already, since " + other.Started.UTC().Format("15:04:05 UTC") + "; wait for it, or cancel it"}
+		case PlanApplying:
+			return StoredPlan{}, &InputError{Field: "Plan", Text: "cannot be made while the plan " + other.Short() + " is being applied; wait for it, or cancel it"}
+		}
+	}
+	now := e.Now()
+	p := StoredPlan{Key: k, ID: e.NewID(), State: PlanMaking, MadeBy: actor, Started: now, Alive: now, Settings: job.plannedWith(), Report: PlanReport{Notes: []string{}}}
+	return p, e.Plans.StartPlan(ctx, p)
+}
+
+// FillPlan makes a plan that BeginPlan has added: it evaluates the objects that the next cycle
+// would look at, as Plan does, and stores what it finds. visit, unless nil, gets each object. The error is
+// that of Plan, or ErrNoPlan if the plan was cancelled meanwhile. What went wrong is also
+// stored with the plan.
+func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedObject) error) (StoredPlan, error) {
+	f := &planFiller{e: e, plan: p, saved: e.Now()}
+	report, err := e.Plan(ctx, p.Key, func(o PlannedObject) error {
+		if err := f.add(ctx, o); err != nil || visit == nil {
+			return err
+		}
+		return visit(o)
+	})
+	if err == nil {
+		err = f.save(ctx)
+	}
+	after := context.WithoutCancel(ctx)
+	now := e.Now()
+	f.plan.Alive = now
+	if err != nil {
+		f.plan.State, f.plan.Problem, f.plan.Made = PlanBroken, planProblem(err), now
+		if saving := e.Plans.ChangePlan(after, f.plan, []PlanState{PlanMaking}, nil); saving != nil && !errors.Is(saving, ErrChanged) && !errors.Is(saving, ErrNoPlan) {
+			err = errors.Join(err, saving)
+		}
+		return f.plan, err
+	}
+	f.plan.Report, f.plan.State, f.plan.Reads = report, PlanReady, report.reads
+	f.plan.Hash = hex.EncodeToString(f.hash(p))
+	f.plan.Made, f.plan.Expires = now, now.Add(planExpiry)
+	err = e.Plans.ChangePlan(after, f.plan, []PlanState{PlanMaking}, nil)
+	if errors.Is(err, ErrChanged) {
+		err = ErrNoPlan
+	}
+	return f.plan, err
+}
+
+// planProblem returns an error as the plan keeps it.
+func planProblem(err error) string {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "It was interrupted."
+	case errors.Is(err, ErrNoPlan):
+		return "It was cancelled."
+	}
+	var te *TargetError
+	if errors.As(err, &te) {
+		return strings.TrimSpace(te.Detail + " " + te.Advice)
+	}
+	return err.Error()
+}
+
+// planFiller stores the objects of a plan, many in one transaction.
+type planFiller struct {
+	e     *Engine
+	plan  StoredPlan
+	rows  []PlannedRow
+	count int
+	sum   []string // the operations, for the hash
+	saved time.Time
+}
+
+func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
+	f.count++
+	f.plan.Report.add(o)
+	if o.Code == codeRejected {
+		o.fingerprint = ""
+	}
+	if o.fingerprint != "" {
+		f.sum = append(f.sum, o.ObjectID+" "+o.fingerprint)
+	}
+	f.rows = append(f.rows, PlannedRow{PlannedObject: o, Number: f.count, Fingerprint: o.fingerprint, Lane: o.lane})
+	if len(f.rows) < planBatch && f.e.Now().Sub(f.saved) < planGap {
+		return nil
+	}
+	return f.save(ctx)
+}
+
+func (f *planFiller) save(ctx context.Context) error {
+	f.saved = f.e.Now()
+	f.plan.Alive = f.saved
+	err := f.e.Plans.AddPlanned(ctx, f.plan, f.rows)
+	f.rows = f.rows[:0]
+	return err
+}
+
+// hash returns a hash of the settings and of all operations. It does not depend on their order.
+func (f *planFiller) hash(p StoredPlan) []byte {
+	slices.Sort(f.sum)
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %s\n", p.Key, p.Settings)
+	for _, line := range f.sum {
+		fmt.Fprintln(h, line)
+	}
+	return h.Sum(nil)
+}
+
+// fingerprint returns a hash of what would be sent for the object, or "" if nothing would be sent.
+// Values that are drawn at random, or that depend on the time, are not part of it, nor are secrets.
+func (w *work) fingerprint() string {
+	if !requests(w.decision) {
+		return ""
+	}
+	changes := withoutPasswords(changesOf(w.decision))
+	for i, c := range changes {
+		if r := w.m.row(c.Path); r != nil && r.Expr != nil && (r.Expr.Draws() || r.Expr.ReadsClock()) {
+			changes[i].New = nil
+		}
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %q\n", actionOf(w.decision), w.entry.TargetIdentity.ID)
+	for _, c := range changes {
+		fmt.Fprintf(h, "%q %s %q %q\n", c.Path, c.Type, text(c.Old), text(c.New))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// plannedLane returns the lane in which a planned operation is sent.
+func (w *work) plannedLane() Lane {
+	switch d := w.decision.(type) {
+	case remove:
+		return Leavers
+	case create:
+		if w.m.kind == GroupKind {
+			return Groups
+		}
+		return Joiners
+	case patch:
+		if d.action == Disable {
+			return Leavers
+		}
+	}
+	if w.m.kind == GroupKind {
+		return Groups
+	}
+	return Updates
+}
+
+// plannedWith returns a string that changes with every setting that a plan depends on.
+func (j Job) plannedWith() string {
+	return fmt.Sprintf("%d.%d %s %s %s %t", j.ForgetLinks, j.LookAtAll, j.Scope, j.Rehire, j.Swaps, j.Nested)
+}
+
+// Short returns the first characters of the plan's hash, which name it in commands.
+func (p *StoredPlan) Short() string { return p.Hash[:min(12, len(p.Hash))] }
+
+// Expired reports whether it is too late to approve or apply the plan.
+func (p *StoredPlan) Expired(now time.Time) bool {
+	return (p.State == PlanReady || p.State == PlanApproved) && !now.Before(p.Expires)
+}
+
+// ListPlans returns the plans of a job, the newest first. A plan whose process died while it made it
+// is shown as failed.
+func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
+	all, err := e.Plans.ListPlans(ctx, k)
+	for i := range all {
+		if all[i].State == PlanMaking && e.Now().Sub(all[i].Alive) > planSilence {
+			all[i].State, all[i].Problem = PlanBroken, "It was interrupted: the process that made it has ended. Make it again."
+		}
+	}
+	return all, err
+}
+
+// FindPlan returns the plan with a hash, of which the first characters are enough. With "" it returns
+// the newest plan. The error is ErrNoPlan, or an *InputError if two plans begin like this.
+func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, error) {
+	all, err := e.ListPlans(ctx, k)
+	if err != nil {
+		return StoredPlan{}, err
+	}
+	if hash == "" {
+		if len(all) == 0 {
+			return StoredPlan{}, ErrNoPlan
+		}
+		return all[0], nil
+	}
+	var found []StoredPlan
+	for _, p := range all {
+		if hash == p.ID || len(hash) >= shortestHash && strings.HasPrefix(p.Hash, strings.ToLower(hash)) {
+			found = append(found, p)
+		}
+	}
+	switch {
+	case len(found) == 0 && len(hash) < shortestHash:
+		return StoredPlan{}, &InputError{Field: "HASH", Text: fmt.Sprintf("needs at least the first %d characters of the plan's hash", shortestHash)}
+	case len(found) == 0:
+		return StoredPlan{}, ErrNoPlan
+	}
+	return found[0], nil // plans with the same hash are the same operations: the newest of them counts
+}
+
+// PlannedRows returns a page of the objects of a plan, by Number.
+func (e *Engine) PlannedRows(ctx context.Context, p StoredPlan, f PlanFilter) ([]PlannedRow, error) {
+	return e.Plans.PlannedRows(ctx, p.Key, p.ID, f)
+}
+
+// PlanCounts counts the objects of a plan.
+func (e *Engine) PlanCounts(ctx context.Context, p StoredPlan) (PlanCounts, error) {
+	return e.Plans.PlanCounts(ctx, p.Key, p.ID)
+}
+
+// usable returns an *InputError if it is too late for a plan, or if it is not in one of these states.
+func (e *Engine) usable(ctx context.Context, p StoredPlan, states ...PlanState) error {
+	no := func(text string) error { return &InputError{Field: "Plan", Text: p.Short() + " " + text} }
+	if !slices.Contains(states, p.State) {
+		switch p.State {
+		case PlanReady:
+			return no("is not approved yet")
+		case PlanApproved:
+			return no("is approved already")
+		case PlanMaking:
+			return &InputError{Field: "Plan", Text: "is still being made"}
+		case PlanBroken:
+			return &InputError{Field: "Plan", Text: "could not be made: " + p.Problem}
+		}
+		return no(fmt.Sprintf("is %s already", p.State))
+	}
+	if p.State == PlanApplying {
+		return nil
+	}
+	if p.Expired(e.Now()) {
+		return no("has expired at " + p.Expires.UTC().Format("2006-01-02 15:04 UTC") + "; make a new one")
+	}
+	job, err := e.Store.Job(ctx, p.Key)
+	if err != nil {
+		return err
+	}
+	if job.plannedWith() != p.Settings {
+		return no("was made with other settings than the job has now; make a new one")
+	}
+	return nil
+}
+
+// OutOfDate returns why a plan that was made cannot be approved or applied any more, or nil.
+func (e *Engine) OutOfDate(ctx context.Context, p StoredPlan) error { return e.usable(ctx, p, p.State) }
+
+// CanApply returns the error that ApplyPlan would begin with, or nil.
+func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
+	p, err := e.FindPlan(ctx, k, hash)
+	if err != nil {
+		return err
+	}
+	return e.usable(ctx, p, PlanApproved, PlanApplying)
+}
+
+// ApprovePlan lets a plan be applied, with all its operations, also those that the guard would hold.
+// The error is ErrNoPlan, an *InputError if the plan cannot be approved any more, or ErrChanged.
+func (e *Engine) ApprovePlan(ctx context.Context, k Key, hash, actor string) (StoredPlan, error) {
+	p, err := e.FindPlan(ctx, k, hash)
+	if err != nil {
+		return p, err
+	}
+	if err := e.usable(ctx, p, PlanReady); err != nil {
+		return p, err
+	}
+	before := p.State
+	p.State, p.ApprovedBy, p.Approved = PlanApproved, actor, e.Now()
+	return p, e.Plans.ChangePlan(ctx, p, []PlanState{before}, e.planEvent(ctx, p, event.ProvisioningPlanApproved, actor, fmt.Sprintf("Plan %s was approved: %s.", p.Short(), p.Report.operations())))
+}
+
+// CancelPlan has a plan not applied. Of a plan that is being applied, operations that were not sent yet are
+// not sent. The error is ErrNoPlan, an *InputError if the plan was applied or cancelled already, or ErrChanged.
+func (e *Engine) CancelPlan(ctx context.Context, k Key, hash, actor string) (StoredPlan, error) {
+	p, err := e.FindPlan(ctx, k, hash)
+	if err != nil {
+		return p, err
+	}
+	open := []PlanState{PlanMaking, PlanReady, PlanApproved, PlanApplying}
+	if !slices.Contains(open, p.State) {
+		return p, e.usable(ctx, p)
+	}
+	name := p.Short()
+	if name == "" {
+		name = "that was being made"
+	}
+	p.State = PlanCancelled
+	return p, e.Plans.ChangePlan(ctx, p, open, e.planEvent(ctx, p, event.ProvisioningPlanCancelled, actor, fmt.Sprintf("Plan %s was cancelled.", name)))
+}
+
+func (e *Engine) planEvent(ctx context.Context, p StoredPlan, name, actor, words string) *event.Event {
+	if app := e.Applications.name(ctx, p.Key); app != "" {
+		words = app + ": " + words
+	}
+	return &event.Event{
+		Time: e.Now(), Scope: event.Directory(string(p.Key.Directory)), Name: name, Actor: actor, Subject: p.Key.App, Text: words,
+		Data: event.DataOf(event.Plan{Hash: p.Hash}),
+	}
+}
+
+// operations counts what would be sent, in words.
+func (r *PlanReport) operations() string {
+	return fmt.Sprintf("%d to create, %d to update, %d to disable, %d to delete, %d on hold", r.Creates, r.Updates, r.Disables, r.Deletes, r.OnHold)
+}
+
+// Operations returns how many operations the plan would send, with those that the guard holds.
+func (r *PlanReport) Operations() int {
+	return r.Creates + r.Updates + r.Disables + r.Deletes + r.OnHold
+}
+
+// ApplyPlan sends the operations of an approved plan, and nothing else. Each object is evaluated once
+// more: if the result is not exactly the planned operation, nothing is sent for it and its row says
+// so. progress, unless nil, is called now and then.
+//
+// ApplyPlan returns when each operation was tried once. It works whether the job's status is On or
+// Off; if another process works on the job, that process does the work. If it is interrupted, calling
+// it again goes on. Operations that have to wait stay on the work list, and the plan stays Applying.
+// The error is ErrNoPlan, an *InputError if the plan cannot be applied, or a *TargetError if
+// the connection does not work.
+func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string, progress func(PlanCounts)) (StoredPlan, PlanCounts, error) {
+	p, err := e.FindPlan(ctx, k, hash)
+	if err != nil {
+		return p, PlanCounts{}, err
+	}
+	if err := e.usable(ctx, p, PlanApproved, PlanApplying); err != nil {
+		return p, PlanCounts{}, err
+	}
+	if p.State == PlanApproved {
+		p.State, p.AppliedBy = PlanApplying, actor
+		if err := e.Plans.ChangePlan(ctx, p, []PlanState{PlanApproved}, nil); err != nil {
+			return p, PlanCounts{}, err
+		}
+	}
+	for after := 0; ; {
+		last, err := e.Plans.DemandPlanned(ctx, k, p.ID, after, importPage)
+		if err != nil {
+			return p, PlanCounts{}, err
+		}
+		if last == 0 {
+			break
+		}
+		after = last
+	}
+	e.Wake(k)
+	if err := e.sendPlanned(ctx, p, owner, progress); err != nil {
+		return p, PlanCounts{}, err
+	}
+	counts, err := e.PlanCounts(ctx, p)
+	if err != nil || counts.Due > 0 {
+		return p, counts, err
+	}
+	p.State, p.Applied = PlanApplied, e.Now()
+	words := fmt.Sprintf("Plan %s was applied: %d sent, %d failed, %d left out because something had changed.", p.Short(), counts.Sent, counts.Failed, counts.LeftOut)
+	err = e.Plans.ChangePlan(ctx, p, []PlanState{PlanApplying}, e.planEvent(ctx, p, event.ProvisioningPlanApplied, actor, words))
+	return p, counts, err
+}
+
+// sendPlanned works on the operations of a plan until none of them could be sent now.
+func (e *Engine) sendPlanned(ctx context.Context, p StoredPlan, owner string, progress func(PlanCounts)) error {
+	again := time.NewTicker(demandPoll)
+	defer again.Stop()
+	for {
+		err := e.workOnDemand(ctx, p.Key, owner)
+		var other *HeldError
+		if err != nil && !errors.As(err, &other) {
+			return err
+		}
+		due, err := e.Plans.DuePlanned(ctx, p.Key, p.ID, e.Now())
+		if err != nil {
+			return err
+		}
+		if progress != nil {
+			counts, err := e.PlanCounts(ctx, p)
+			if err != nil {
+				return err
+			}
+			progress(counts)
+		}
+		if due == 0 {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// expected returns the operation that a plan allows for an object that is on the list for it. It is nil if the object is on
+// the list for another reason.
+func (r *run) expected(ctx context.Context, known *Pending) (*ExpectedOperation, error) {
+	if known.Why != ByPlan {
+		return nil, nil
+	}
+	x, err := r.e.Plans.ExpectedOperation(ctx, r.job.Key, known.ObjectID)
+	if err != nil {
+		return nil, err
+	}
+	if x == nil {
+		x = &ExpectedOperation{} // the plan was cancelled: no operation is allowed
+	}
+	known.Why, known.Reads = ByCycle, x.Reads // as the plan evaluated it
+	return x, nil
+}
+
+// leftOut returns the outcome for an object whose operation is not the planned one.
+func (w *work) leftOut(x *ExpectedOperation) Outcome {
+	reason := "Nothing has to be sent any more."
+	switch d := w.decision.(type) {
+	case fail:
+		reason = "It would fail now: " + d.problem.Detail
+	case later:
+		reason = "It has to wait now: " + w.whyLater()
+	default:
+		if requests(w.decision) {
+			reason = "Something else would be sent now: the person, the account or what is known about it changed after the plan was made."
+		}
+	}
+	return Outcome{ObjectID: w.known.ObjectID, Turn: w.known.Turn, Planned: PlannedOutcome{Plan: x.Plan, Result: PlanLeftOut, Reason: reason}}
+}
+
+// settlePlanned notes in an outcome what became of a planned operation.
+func (o *Outcome) settlePlanned(x *ExpectedOperation, w *work) {
+	if x == nil {
+		return
+	}
+	o.Planned = PlannedOutcome{Plan: x.Plan, Result: PlanSent}
+	switch te := w.problem(); {
+	case te != nil:
+		o.Planned.Result, o.Planned.Reason = PlanFailed, te.Detail
+	case !isDone(w.result):
+		o.Planned.Result, o.Planned.Reason = PlanDue, o.Waits
+	}
+}

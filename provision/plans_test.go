@@ -1,0 +1,336 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+// keptPlan makes a plan that is kept.
+func (w *world) keptPlan() provision.StoredPlan {
+	w.t.Helper()
+	p, err := w.engine.BeginPlan(w.t.Context(), w.key, "sam")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if p, err = w.engine.FillPlan(w.t.Context(), p, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+func (w *world) plannedRows(p provision.StoredPlan) map[string]provision.PlannedRow {
+	w.t.Helper()
+	rows, err := w.engine.PlannedRows(w.t.Context(), p, provision.PlanFilter{All: true, Limit: 1000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	byID := map[string]provision.PlannedRow{}
+	for _, r := range rows {
+		byID[r.ObjectID] = r
+	}
+	return byID
+}
+
+func (w *world) approvePlan(p provision.StoredPlan) {
+	w.t.Helper()
+	if _, err := w.engine.ApprovePlan(w.t.Context(), w.key, p.Hash[:8], "kim"); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) applyPlan(p provision.StoredPlan) (provision.StoredPlan, provision.PlanCounts) {
+	w.t.Helper()
+	p, counts, err := w.engine.ApplyPlan(w.t.Context(), w.key, p.Hash, "test", "kim", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p, counts
+}
+
+// off switches provisioning off.
+func off(s *provision.Settings, _ *provision.FlowTypes) { s.Status = provision.Off }
+
+// TestKeptPlans makes, approves and applies plans.
+func TestKeptPlans(t *testing.T) {
+	t.Parallel()
+	inputError := func(t *testing.T, err error, words string) {
+		t.Helper()
+		var input *provision.InputError
+		if !errors.As(err, &input) || !strings.Contains(err.Error(), words) {
+			t.Errorf("got %v, want %q", err, words)
+		}
+	}
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db, off)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lund"))
+		w.people.put("p2", person("bob@contoso.com", "Bob", "Byte"))
+		w.people.put("p3", person("cy@contoso.com", "Cy", "Young"))
+		p := w.keptPlan()
+		if p.State != provision.PlanReady || p.Report.Creates != 3 || len(p.Hash) != 64 || p.MadeBy != "sam" || !p.Expires.Equal(epoch.Add(24*time.Hour)) && p.Expires.Before(epoch) {
+			t.Errorf("made %+v", p)
+		}
+		if again := w.keptPlan(); again.Hash != p.Hash {
+			t.Errorf("two plans of the same operations have the hashes %s and %s", p.Hash, again.Hash)
+		}
+		if w.app.writes() != 0 {
+			t.Error("making a plan changed the application")
+		}
+		_, _, err := w.engine.ApplyPlan(t.Context(), w.key, p.Hash, "test", "kim", nil)
+		inputError(t, err, "is not approved yet")
+		w.approvePlan(p)
+		_, err = w.engine.ApprovePlan(t.Context(), w.key, p.Hash, "kim")
+		inputError(t, err, "is approved already")
+
+		// Cy changes before the plan is applied, and somebody joins.
+		w.people.set("p3", "city", "Bergen")
+		w.people.put("p4", person("di@contoso.com", "Di", "Late"))
+		p, counts := w.applyPlan(p)
+		if counts.Sent != 2 || counts.LeftOut != 1 || counts.Due != 0 || p.State != provision.PlanApplied {
+			t.Errorf("applied %+v: %+v", p, counts)
+		}
+		if len(w.app.users) != 2 || w.app.user("cy@contoso.com") != nil || w.app.user("di@contoso.com") != nil {
+			t.Errorf("accounts %v", w.app.users)
+		}
+		rows := w.plannedRows(p)
+		if r := rows["p3"]; r.Outcome != provision.PlanLeftOut || !strings.Contains(r.OutcomeText, "changed after the plan was made") || r.DisplayName != "Cy Young" {
+			t.Errorf("left out %+v", r)
+		}
+		if r := rows["p1"]; r.Outcome != provision.PlanSent || r.OutcomeText != "" {
+			t.Errorf("sent %+v", r)
+		}
+		_, _, err = w.engine.ApplyPlan(t.Context(), w.key, p.Hash, "test", "kim", nil)
+		inputError(t, err, "is applied already")
+
+		// The rest is in the next plan.
+		next := w.keptPlan()
+		if next.Report.Creates != 2 || next.Report.Updates != 0 {
+			t.Errorf("next plan %+v", next.Report)
+		}
+		w.approvePlan(next)
+		if _, counts = w.applyPlan(next); counts.Sent != 2 || len(w.app.users) != 4 {
+			t.Errorf("applied %+v", counts)
+		}
+		if last := w.keptPlan(); last.Report.Operations() != 0 {
+			t.Errorf("after all was applied, a plan has %+v", last.Report)
+		}
+	})
+}
+
+// TestAPlanIsTooLate refuses plans that cannot be applied any more.
+func TestAPlanIsTooLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lund"))
+	refused := func(p provision.StoredPlan, words string) {
+		t.Helper()
+		if _, err := w.engine.ApprovePlan(t.Context(), w.key, p.Hash, "kim"); err == nil || !strings.Contains(err.Error(), words) {
+			t.Errorf("got %v, want %q", err, words)
+		}
+	}
+	p := w.keptPlan()
+	w.setActions(provision.FlowAdd)
+	refused(p, "was made with other settings")
+	p = w.keptPlan()
+	w.clock.advance(24 * time.Hour)
+	refused(p, "has expired")
+	p = w.keptPlan()
+	if _, err := w.engine.CancelPlan(t.Context(), w.key, p.Hash, "kim"); err != nil {
+		t.Fatal(err)
+	}
+	refused(p, "is cancelled already")
+	if _, err := w.engine.FindPlan(t.Context(), w.key, "abcdef"); !errors.Is(err, provision.ErrNoPlan) {
+		t.Errorf("got %v", err)
+	}
+
+	// A plan whose process died is not in the way of the next one.
+	if _, err := w.engine.BeginPlan(t.Context(), w.key, "sam"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.engine.BeginPlan(t.Context(), w.key, "sam"); err == nil || !strings.Contains(err.Error(), "is being made already") {
+		t.Errorf("got %v", err)
+	}
+	w.clock.advance(3 * time.Minute)
+	if found, err := w.engine.FindPlan(t.Context(), w.key, ""); err != nil || found.State != provision.PlanBroken || !strings.Contains(found.Problem, "interrupted") {
+		t.Errorf("got %+v, %v", found, err)
+	}
+	if w.keptPlan().Report.Creates != 1 {
+		t.Error("no plan after an interrupted one")
+	}
+
+	// What the application refuses is said.
+	w.app.mu.Lock()
+	w.app.token = "other"
+	w.app.mu.Unlock()
+	begun, err := w.engine.BeginPlan(t.Context(), w.key, "sam")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refusal *provision.TargetError
+	if broken, err := w.engine.FillPlan(t.Context(), begun, nil); !errors.As(err, &refusal) || broken.State != provision.PlanBroken || broken.Problem == "" {
+		t.Errorf("got %+v, %v", broken, err)
+	}
+	for range 2 * provision.KeptPlans {
+		begun, err := w.engine.BeginPlan(t.Context(), w.key, "sam")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.engine.FillPlan(t.Context(), begun, nil); err == nil {
+			t.Fatal("the application answered")
+		}
+	}
+	if all, err := w.engine.ListPlans(t.Context(), w.key); err != nil || len(all) != provision.KeptPlans {
+		t.Errorf("%d plans are kept, %v", len(all), err)
+	}
+}
+
+// TestAnApprovedPlanTakesAway applies a plan that disables more people than the guard lets through. Nobody else
+// loses access, and after it was cancelled in the middle nothing more is sent.
+func TestAnApprovedPlanTakesAway(t *testing.T) {
+	t.Parallel()
+	for name, cancel := range map[string]bool{"applied": false, "cancelled": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGuarded(t, storetest.New(t), 30, off)
+			g.importRows(blocking(0, 20), directory.ImportOptions{})
+			p := g.keptPlan()
+			if p.Report.OnHold != 20 || p.Report.Operations() != 20 {
+				t.Fatalf("planned %+v", p.Report)
+			}
+			// One of them comes back before the plan is applied.
+			g.importRows(func(i int, values map[string]string) bool { return i == 3 || blocking(0, 20)(i, values) }, directory.ImportOptions{})
+			g.approvePlan(p)
+			if cancel {
+				ctx, stop := context.WithCancel(t.Context())
+				stopAfter(g.world, 5, stop)
+				_, _, err := g.engine.ApplyPlan(ctx, g.key, p.Hash, "test", "kim", nil)
+				if !errors.Is(err, context.Canceled) {
+					t.Fatalf("got %v", err)
+				}
+				if _, err := g.engine.CancelPlan(t.Context(), g.key, p.Hash, "kim"); err != nil {
+					t.Fatal(err)
+				}
+				g.app.answer = nil
+				before := g.active()
+				if before <= 11 || before >= 30 {
+					t.Fatalf("%d accounts are active after the plan was cancelled in the middle", before)
+				}
+				if left := g.report().Pending; left != 0 {
+					t.Errorf("%d are on the list", left)
+				}
+				// The next cycle puts the rest before the guard.
+				g.cycle()
+				if after := g.active(); after != before {
+					t.Errorf("a cycle disabled %d more: the guard did not see them", before-after)
+				}
+				return
+			}
+			_, counts := g.applyPlan(p)
+			if counts.Sent != 19 || counts.LeftOut != 1 || g.active() != 11 {
+				t.Errorf("applied %+v, %d accounts are active", counts, g.active())
+			}
+			if r := g.plannedRows(p)[g.ids[3]]; r.Outcome != provision.PlanLeftOut || r.OutcomeText != "Nothing has to be sent any more." {
+				t.Errorf("who came back: %+v", r)
+			}
+			if r := g.report(); r.OnHold != 0 || r.Pending != 0 {
+				t.Errorf("report %+v", r)
+			}
+		})
+	}
+}
+
+// TestAPlanOfWhatIsOnHold applies, or cancels, a plan whose operations the guard holds already.
+func TestAPlanOfWhatIsOnHold(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		g := newGuarded(t, db, 30)
+		g.importRows(blocking(0, 20), directory.ImportOptions{})
+		g.cycle()
+		g.wantActive("held", 30)
+		held := g.held()
+		p := g.keptPlan()
+		if p.Report.OnHold != 20 {
+			t.Fatalf("planned %+v", p.Report)
+		}
+		g.approvePlan(p)
+		ctx, stop := context.WithCancel(t.Context())
+		stopAfter(g.world, 4, stop)
+		if _, _, err := g.engine.ApplyPlan(ctx, g.key, p.Hash, "test", "kim", nil); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v", err)
+		}
+		g.world.app.answer = nil
+		if _, err := g.engine.CancelPlan(t.Context(), g.key, p.Hash, "kim"); err != nil {
+			t.Fatal(err)
+		}
+		before := g.active()
+		if now := g.held(); now.ID != held.ID || now.Count != before-10 || before <= 10 || before >= 30 {
+			t.Errorf("%d accounts are active, and on hold is %+v", before, now)
+		}
+		g.cycle()
+		g.wantActive("after a cycle", before)
+
+		again := g.keptPlan()
+		g.approvePlan(again)
+		if _, counts := g.applyPlan(again); counts.Sent != before-10 {
+			t.Errorf("applied %+v", counts)
+		}
+		g.wantActive("applied", 10)
+		g.nothingHeld("applied")
+		for name, want := range map[string][]string{
+			event.ProvisioningPlanApproved:  {"Plan " + p.Short() + " was approved: 0 to create, 0 to update, 0 to disable, 0 to delete, 20 on hold.", "Plan " + again.Short() + " was approved: 0 to create"},
+			event.ProvisioningPlanCancelled: {"Plan " + p.Short() + " was cancelled."},
+			event.ProvisioningPlanApplied:   {fmt.Sprintf("Plan %s was applied: %d sent, 0 failed, 0 left out", again.Short(), before-10)},
+		} {
+			said := strings.Join(g.events(name), " ")
+			for _, words := range want {
+				if !strings.Contains(said, words) {
+					t.Errorf("%s says %q, want %q", name, said, words)
+				}
+			}
+		}
+	})
+}
+
+// TestAPlanAfterARestart reads every account, and so does applying it.
+func TestAPlanAfterARestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lund"))
+	w.cycle()
+	w.app.mu.Lock()
+	w.app.users["u1"]["displayName"] = "Changed at the application"
+	w.app.mu.Unlock()
+	if p := w.keptPlan(); p.Report.Operations() != 0 {
+		t.Errorf("planned %+v", p.Report)
+	}
+	if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	p := w.keptPlan()
+	w.approvePlan(p)
+	if _, counts := w.applyPlan(p); counts.Sent != 1 || w.app.user("ada@contoso.com").String("displayName") != "Ada Lund" {
+		t.Errorf("applied %+v: %v", counts, w.app.users)
+	}
+}
+
+// stopAfter calls stop when the application gets its nth PATCH.
+func stopAfter(w *world, n int, stop func()) {
+	var writes atomic.Int32
+	w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch && int(writes.Add(1)) == n {
+			stop()
+		}
+		return false
+	}
+}

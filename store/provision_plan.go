@@ -1,0 +1,337 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// StartPlan adds a plan. It removes plans of the job that have expired, and the oldest beyond
+// provision.KeptPlans. A plan that is being applied stays.
+func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
+		old, err := t.plans(ctx)
+		if err != nil {
+			return err
+		}
+		for i, one := range old {
+			over := i >= provision.KeptPlans-1 || one.Expired(p.Started)
+			if !over || one.State == provision.PlanApplying {
+				continue
+			}
+			for _, statement := range []string{
+				`delete from job_plan_object where directory = $1 and app = $2 and plan = $3`,
+				`delete from job_plan where directory = $1 and app = $2 and id = $3`,
+			} {
+				if err := t.exec(ctx, statement, one.ID); err != nil {
+					return err
+				}
+			}
+		}
+		report, err := json.Marshal(p.Report)
+		if err != nil {
+			return fmt.Errorf("write plan: %w", err)
+		}
+		return t.exec(ctx, `
+			insert into job_plan (directory, app, id, hash, state, settings, reads, made_by, started, made, expires, alive, report, problem, approved_by, approved, applied_by, applied)
+			values ($1, $2, $3, '', $4, $5, $6, $7, $8, 0, 0, $9, $10, '', '', 0, '', 0)`,
+			p.ID, string(p.State), p.Settings, boolToInt(p.Reads), p.MadeBy, micros(p.Started), micros(p.Alive), string(report))
+	})
+}
+
+// AddPlanned adds objects to a plan that is being made, and saves its report.
+func (s Provisioning) AddPlanned(ctx context.Context, p provision.StoredPlan, rows []provision.PlannedRow) error {
+	report, err := json.Marshal(p.Report)
+	if err != nil {
+		return fmt.Errorf("write plan: %w", err)
+	}
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
+		did, err := changesRow(ctx, tx, `
+			update job_plan
+			set report = $4, alive = $5
+			where directory = $1 and app = $2 and id = $3 and state = 'making'`, t.directory, t.app, p.ID, string(report), micros(p.Alive))
+		if err != nil {
+			return err
+		}
+		if !did {
+			return provision.ErrNoPlan
+		}
+		for _, row := range rows {
+			planned, err := json.Marshal(row.PlannedObject)
+			if err != nil {
+				return fmt.Errorf("write planned operation of %s: %w", row.ObjectID, err)
+			}
+			if err := t.exec(ctx, `
+				insert into job_plan_object (directory, app, plan, number, object_id, result, planned, fingerprint, lane, outcome, reason)
+				values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', '')`,
+				p.ID, row.Number, row.ObjectID, string(row.Result), string(planned), row.Fingerprint, int(row.Lane)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ChangePlan saves a plan whose stored state is one of from. If the plan is cancelled, its operations leave the
+// work list, unless the next cycle would look at their objects.
+func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, from []provision.PlanState, e *event.Event) error {
+	report, err := json.Marshal(p.Report)
+	if err != nil {
+		return fmt.Errorf("write plan: %w", err)
+	}
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
+		var state string
+		if err := tx.QueryRow(ctx, `
+			select state
+			from job_plan
+			where directory = $1 and app = $2 and id = $3`, t.directory, t.app, p.ID).Scan(&state); err != nil {
+			return orNotFound(err, provision.ErrNoPlan)
+		}
+		if !slices.Contains(from, provision.PlanState(state)) {
+			return provision.ErrChanged
+		}
+		if err := t.exec(ctx, `
+			update job_plan
+			set hash = $4, state = $5, made = $6, expires = $7, alive = $8, report = $9, problem = $10, approved_by = $11, approved = $12, applied_by = $13, applied = $14, reads = $15
+			where directory = $1 and app = $2 and id = $3`,
+			p.ID, p.Hash, string(p.State), micros(p.Made), micros(p.Expires), micros(p.Alive), string(report), p.Problem,
+			p.ApprovedBy, micros(p.Approved), p.AppliedBy, micros(p.Applied), boolToInt(p.Reads)); err != nil {
+			return err
+		}
+		if p.State == provision.PlanCancelled {
+			if err := t.cancelPlanned(ctx, p.ID); err != nil {
+				return err
+			}
+		}
+		if e == nil {
+			return nil
+		}
+		return appendEvent(ctx, tx, *e)
+	})
+}
+
+// cancelPlanned takes the operations of a plan off the work list that were not sent yet.
+func (t jobTx) cancelPlanned(ctx context.Context, plan string) error {
+	due, err := collect(ctx, t.tx, scanText, `
+		select object_id
+		from job_plan_object
+		where directory = $1 and app = $2 and plan = $3 and outcome = 'due'`, t.directory, t.app, plan)
+	if err != nil {
+		return err
+	}
+	for _, id := range due {
+		if err := t.endPlanned(ctx, id, provision.PlannedOutcome{Plan: plan, Result: provision.PlanNotBegun}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endPlanned records what became of a planned operation that is not sent. If only the plan has put the
+// object on the work list, it leaves the list. Otherwise it stays on it for the reason it was there before.
+func (t jobTx) endPlanned(ctx context.Context, objectID string, o provision.PlannedOutcome) error {
+	if err := t.exec(ctx, `
+		delete from job_pending
+		where directory = $1 and app = $2 and object_id = $3 and why = 'plan' and turn = (
+			select max(o.turn)
+			from job_plan_object o
+			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due')`, objectID); err != nil {
+		return err
+	}
+	if err := t.exec(ctx, `
+		update job_pending
+		set why = 'change', turn = turn + 1
+		where directory = $1 and app = $2 and object_id = $3 and why = 'plan'`, objectID); err != nil {
+		return err
+	}
+	return t.markPlanned(ctx, objectID, o)
+}
+
+// markPlanned writes the outcome of an object's planned operation.
+func (t jobTx) markPlanned(ctx context.Context, objectID string, o provision.PlannedOutcome) error {
+	if o.Plan == "" {
+		return nil
+	}
+	return t.exec(ctx, `
+		update job_plan_object
+		set outcome = $4, reason = $5
+		where directory = $1 and app = $2 and object_id = $3 and plan = $6 and outcome = 'due'`, objectID, string(o.Result), o.Reason, o.Plan)
+}
+
+// ListPlans returns the plans of a job, the newest first.
+func (s Provisioning) ListPlans(ctx context.Context, k provision.Key) (all []provision.StoredPlan, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		all, err = jobTx{tx: tx, directory: string(k.Directory), app: k.App}.plans(ctx)
+		return err
+	})
+	return all, err
+}
+
+func (t jobTx) plans(ctx context.Context) ([]provision.StoredPlan, error) {
+	return collect(ctx, t.tx, func(row scanner) (provision.StoredPlan, error) {
+		p := provision.StoredPlan{Key: provision.Key{Directory: provision.SourceID(t.directory), App: t.app}}
+		var reads, started, made, expires, alive, approved, applied int64
+		var report string
+		if err := row.Scan(&p.ID, &p.Hash, &p.State, &p.Settings, &reads, &p.MadeBy, &started, &made, &expires, &alive, &report, &p.Problem,
+			&p.ApprovedBy, &approved, &p.AppliedBy, &applied); err != nil {
+			return p, err
+		}
+		p.Reads, p.Started, p.Made, p.Expires, p.Alive = reads != 0, fromMicros(started), fromMicros(made), fromMicros(expires), fromMicros(alive)
+		p.Approved, p.Applied = fromMicros(approved), fromMicros(applied)
+		if err := json.Unmarshal([]byte(report), &p.Report); err != nil {
+			return p, fmt.Errorf("read plan %s: %w", p.ID, err)
+		}
+		return p, nil
+	}, `
+		select id, hash, state, settings, reads, made_by, started, made, expires, alive, report, problem, approved_by, approved, applied_by, applied
+		from job_plan
+		where directory = $1 and app = $2
+		order by started desc, id desc`, t.directory, t.app)
+}
+
+// shownPlanned selects objects that a plan shows first: those that are changed, cannot be changed, or are on hold.
+const shownPlanned = `(result <> 'skipped' or fingerprint <> '')`
+
+// PlannedRows returns a page of the objects of a plan, by number.
+func (s Provisioning) PlannedRows(ctx context.Context, k provision.Key, plan string, f provision.PlanFilter) (rows []provision.PlannedRow, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		rows, err = collect(ctx, tx, func(row scanner) (provision.PlannedRow, error) {
+			var r provision.PlannedRow
+			var planned string
+			var lane int64
+			if err := row.Scan(&r.Number, &planned, &r.Fingerprint, &lane, &r.Outcome, &r.OutcomeText); err != nil {
+				return r, err
+			}
+			r.Lane = provision.Lane(lane)
+			if err := json.Unmarshal([]byte(planned), &r.PlannedObject); err != nil {
+				return r, fmt.Errorf("read object %d of plan %s: %w", r.Number, plan, err)
+			}
+			return r, nil
+		}, `
+			select number, planned, fingerprint, lane, outcome, reason
+			from job_plan_object
+			where directory = $1 and app = $2 and plan = $3 and number > $4
+				and (cast($5 as bigint) = 1 or `+shownPlanned+`)
+				and (cast($6 as text) = '' or outcome = $6)
+			order by number
+			limit $7`, string(k.Directory), k.App, plan, f.After, boolToInt(f.All), string(f.Outcome), f.Limit)
+		return err
+	})
+	return rows, err
+}
+
+// PlanCounts counts the objects of a plan.
+func (s Provisioning) PlanCounts(ctx context.Context, k provision.Key, plan string) (c provision.PlanCounts, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select count(*),
+				coalesce(sum(case when `+shownPlanned+` then 1 else 0 end), 0),
+				coalesce(sum(case when outcome = 'due' then 1 else 0 end), 0),
+				coalesce(sum(case when outcome = 'applied' then 1 else 0 end), 0),
+				coalesce(sum(case when outcome = 'failed' then 1 else 0 end), 0),
+				coalesce(sum(case when outcome = 'changed' then 1 else 0 end), 0)
+			from job_plan_object
+			where directory = $1 and app = $2 and plan = $3`, string(k.Directory), k.App, plan).
+			Scan(&c.Listed, &c.Shown, &c.Due, &c.Sent, &c.Failed, &c.LeftOut)
+	})
+	return c, err
+}
+
+// DemandPlanned puts operations of a plan on the work list, as far as they were not there before. A row that is
+// on the list for another reason keeps what it says; only the plan's operation may be sent for it now.
+func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan string, after, limit int) (last int, err error) {
+	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		last = 0
+		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
+		type one struct {
+			number   int
+			objectID string
+			lane     int64
+		}
+		rows, err := collect(ctx, tx, func(row scanner) (o one, err error) {
+			return o, row.Scan(&o.number, &o.objectID, &o.lane)
+		}, `
+			select number, object_id, lane
+			from job_plan_object
+			where directory = $1 and app = $2 and plan = $3 and number > $4 and fingerprint <> '' and outcome = ''
+			order by number
+			limit $5`, t.directory, t.app, plan, after, limit)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		now := micros(tx.Now())
+		for _, r := range rows {
+			last = r.number
+			added, err := changesRow(ctx, tx, `
+				insert into job_pending (directory, app, object_id, why, not_before, lane, since, verdict, cause, takes, reason)
+				values ($1, $2, $3, 'plan', 0, $4, $5, 'ready', '', 0, '')
+				on conflict do nothing`, t.directory, t.app, r.objectID, r.lane, now)
+			if err != nil {
+				return err
+			}
+			if !added {
+				if err := t.exec(ctx, `
+					update job_pending
+					set why = 'plan', not_before = 0, turn = turn + 1
+					where directory = $1 and app = $2 and object_id = $3`, r.objectID); err != nil {
+					return err
+				}
+			}
+			if err := t.exec(ctx, `
+				update job_plan_object
+				set outcome = 'due', turn = case when cast($5 as bigint) = 1 then (
+					select p.turn
+					from job_pending p
+					where p.directory = $1 and p.app = $2 and p.object_id = job_plan_object.object_id) else -1 end
+				where directory = $1 and app = $2 and plan = $3 and number = $4`, plan, r.number, boolToInt(added)); err != nil {
+				return err
+			}
+		}
+		return wakeLease(ctx, tx, provision.LeaseKind, k.String())
+	})
+	return last, err
+}
+
+// ExpectedOperation returns the planned operation of an object that is on the work list because of a plan, or
+// nil.
+func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, objectID string) (x *provision.ExpectedOperation, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		found, err := collect(ctx, tx, func(row scanner) (x provision.ExpectedOperation, err error) {
+			var reads int64
+			err = row.Scan(&x.Plan, &x.Fingerprint, &reads)
+			x.Reads = reads != 0
+			return x, err
+		}, `
+			select o.plan, o.fingerprint, p.reads
+			from job_plan_object o
+			join job_plan p on p.directory = o.directory and p.app = o.app and p.id = o.plan
+			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'`, string(k.Directory), k.App, objectID)
+		if len(found) > 0 {
+			x = &found[0]
+		}
+		return err
+	})
+	return x, err
+}
+
+// DuePlanned counts the operations of a plan that are on the work list and could be sent now.
+func (s Provisioning) DuePlanned(ctx context.Context, k provision.Key, plan string, now time.Time) (n int, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select count(*)
+			from job_plan_object o
+			join job_pending p on p.directory = o.directory and p.app = o.app and p.object_id = o.object_id
+			where o.directory = $1 and o.app = $2 and o.plan = $3 and o.outcome = 'due' and p.why = 'plan' and p.not_before <= $4`,
+			string(k.Directory), k.App, plan, micros(now)).Scan(&n)
+	})
+	return n, err
+}

@@ -103,7 +103,7 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 	}
 	job, err := save()
 	for errors.Is(err, errAsk) {
-		if err := c.confirm(f.yes, question, app.Name); err != nil {
+		if err := c.confirm(cmd, f.yes, question, app.Name); err != nil {
 			return provision.Job{}, nil, err
 		}
 		agreed = question
@@ -648,7 +648,7 @@ Asks first, with the numbers. --yes answers that question.`,
 			question := fmt.Sprintf("This deletes the application %s of %s with %s, its provisioning and its log. %s at the application will stay as %s, and Rollcall will no longer change %s.",
 				app.Name, h.Directory.Name, phrase.Count(held.Assigned, "assignment", "assignments"),
 				phrase.Count(held.Linked, "linked account", "linked accounts"), phrase.Noun(held.Linked, "it is", "they are"), phrase.Noun(held.Linked, "it", "them"))
-			if err := c.confirm(yes, question, app.Name); err != nil {
+			if err := c.confirm(cmd, yes, question, app.Name); err != nil {
 				return err
 			}
 			gone, err := h.DeleteApplication(cmd.Context(), app.ID, actor)
@@ -832,7 +832,7 @@ in which the text of an expression and its tree in parameters differ is refused.
 			for _, path := range lost {
 				c.note("Not known here and left out: %s", path)
 			}
-			err = c.untilAgreed(yes, app.Name, func(agree func(string) error) error {
+			err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
 				_, err := s.jobs.ImportSchema(cmd.Context(), jobKey(h, app), schema, c.allowMappings(cmd, s, h, app, yes, agree), actor)
 				return err
 			})

@@ -383,7 +383,7 @@ that question.`,
 				return err
 			}
 			question := strings.TrimSpace("This sets the default mappings and scoping filters of " + app.Name + ", and everybody is looked at again. " + harm)
-			if err := c.confirm(yes, question, app.Name); err != nil {
+			if err := c.confirm(cmd, yes, question, app.Name); err != nil {
 				return err
 			}
 			job, err := s.jobs.RestoreDefaultMappings(cmd.Context(), now.Key, now.LookAtAll, disabled, actor)
@@ -405,7 +405,7 @@ func (c *command) editSchema(cmd *cobra.Command, s *services, h *directory.Handl
 
 // editSchemaAsking is editSchema with a question that is asked in any case, if it is not empty.
 func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, always string, decide func(provision.Job) (provision.Job, error)) (before, after provision.Job, err error) {
-	err = c.untilAgreed(yes, app.Name, func(agree func(string) error) error {
+	err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
 		var err error
 		after, err = s.jobs.EditSchema(cmd.Context(), jobKey(h, app), func(now provision.Job) (provision.Job, error) {
 			before = now
@@ -443,7 +443,7 @@ func (c *command) allowMappings(cmd *cobra.Command, s *services, h *directory.Ha
 // untilAgreed calls save, which says through agree what it would do; "" needs no confirmation. If
 // that is not agreed yet, agree returns an error that ends save. Then untilAgreed asks, and calls
 // save again.
-func (c *command) untilAgreed(yes bool, word string, save func(agree func(question string) error) error) error {
+func (c *command) untilAgreed(cmd *cobra.Command, yes bool, word string, save func(agree func(question string) error) error) error {
 	agreed := ""
 	for {
 		var question string
@@ -456,7 +456,7 @@ func (c *command) untilAgreed(yes bool, word string, save func(agree func(questi
 		if !errors.Is(err, errAsk) {
 			return err
 		}
-		if err := c.confirm(yes, question, word); err != nil {
+		if err := c.confirm(cmd, yes, question, word); err != nil {
 			return err
 		}
 		agreed = question

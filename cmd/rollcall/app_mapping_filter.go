@@ -26,7 +26,7 @@ func (c *command) editMapping(cmd *cobra.Command, s *services, h *directory.Hand
 		return nil, err
 	}
 	var job provision.Job
-	err = c.untilAgreed(f.yes, app.Name, func(agree func(string) error) error {
+	err = c.untilAgreed(cmd, f.yes, app.Name, func(agree func(string) error) error {
 		var err error
 		job, err = s.jobs.EditMapping(ctx, now.Key, m.Name, func(schema *provision.Schema, m *provision.ObjectMapping) (provision.MappingEdit, error) {
 			edit, err := decide(m)

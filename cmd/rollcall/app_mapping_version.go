@@ -115,7 +115,7 @@ on people; --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			err = c.untilAgreed(yes, app.Name, func(agree func(string) error) error {
+			err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
 				_, err := s.jobs.GoBack(cmd.Context(), jobKey(h, app), v.Number, c.allowMappings(cmd, s, h, app, yes, agree), actor)
 				return err
 			})

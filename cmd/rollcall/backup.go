@@ -168,7 +168,7 @@ func (c *command) restore(cmd *cobra.Command, from string, o restoreFlags) error
 	}
 	if !isMissing(c.database) {
 		question := fmt.Sprintf("This replaces the database %s by %s. What changed since that copy was made is no longer there; the database of now is kept beside it.", path, from)
-		if err := c.confirm(o.yes, question, "restore"); err != nil {
+		if err := c.confirm(cmd, o.yes, question, "restore"); err != nil {
 			return err
 		}
 	}

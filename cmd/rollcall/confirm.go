@@ -19,7 +19,7 @@ func yesFlag(cmd *cobra.Command, yes *bool) {
 // confirm asks before something that cannot be undone. The question says what happens, with
 // numbers. To agree, the user types word, which nobody types by accident. If there is no terminal,
 // confirm returns an unansweredError unless --yes was given.
-func (c *command) confirm(yes bool, question, word string) error {
+func (c *command) confirm(_ *cobra.Command, yes bool, question, word string) error {
 	if yes {
 		return nil
 	}

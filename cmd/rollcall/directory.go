@@ -207,7 +207,7 @@ Asks first, with the numbers. --yes answers that question.`,
 			question := fmt.Sprintf("This deletes the directory %s with %s, %s and %s. %s at applications will stay as %s, and Rollcall will no longer change %s.",
 				d.Name, phrase.Count(held.Users, "user", "users"), phrase.Count(held.Groups, "group", "groups"), phrase.Count(held.Applications, "application", "applications"),
 				phrase.Count(held.Linked, "linked account", "linked accounts"), phrase.Noun(held.Linked, "it is", "they are"), phrase.Noun(held.Linked, "it", "them"))
-			if err := c.confirm(yes, question, d.Name); err != nil {
+			if err := c.confirm(cmd, yes, question, d.Name); err != nil {
 				return err
 			}
 			gone, err := s.directories.Delete(cmd.Context(), d, actor)

@@ -325,7 +325,7 @@ Asks first if the group is assigned to an application. --yes answers that questi
 				}
 				question := fmt.Sprintf("This deletes the group %s of %s, which is assigned to %s. %s of it %s the scope unless assigned in another way.",
 					g.DisplayName(), h.Directory.Name, phrase.Count(len(apps), "application", "applications"), phrase.Count(n.Users, "direct member", "direct members"), phrase.Noun(n.Users, "leaves", "leave"))
-				if err := c.confirm(yes, question, g.DisplayName()); err != nil {
+				if err := c.confirm(cmd, yes, question, g.DisplayName()); err != nil {
 					return err
 				}
 			}
@@ -371,7 +371,7 @@ func (c *command) groupPurge() *cobra.Command {
 			}
 			question := fmt.Sprintf("This deletes the group %s of %s permanently, with its %s. It cannot be restored.",
 				g.DisplayName(), h.Directory.Name, phrase.Count(n.Total(), "membership", "memberships"))
-			if err := c.confirm(yes, question, g.DisplayName()); err != nil {
+			if err := c.confirm(cmd, yes, question, g.DisplayName()); err != nil {
 				return err
 			}
 			if err := h.PurgeGroup(cmd.Context(), g.ObjectID, actor); err != nil {

@@ -330,7 +330,7 @@ func (c *command) userPurge() *cobra.Command {
 			}
 			question := fmt.Sprintf("This deletes %s (%s) of %s permanently, with %s. It cannot be restored.",
 				u.UPN(), u.DisplayName(), h.Directory.Name, phrase.Count(len(apps), "assignment", "assignments"))
-			if err := c.confirm(yes, question, u.UPN()); err != nil {
+			if err := c.confirm(cmd, yes, question, u.UPN()); err != nil {
 				return err
 			}
 			if err := h.Purge(cmd.Context(), u.ObjectID, actor); err != nil {

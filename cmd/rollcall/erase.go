@@ -32,7 +32,7 @@ active is refused: deactivate it first.` + "\n" + eraseHelp,
 				return err
 			}
 			question := fmt.Sprintf("This erases %s from the site %s and from its logs. It cannot be undone.", args[1], st.Name)
-			if err := c.confirm(yes, question, args[1]); err != nil {
+			if err := c.confirm(cmd, yes, question, args[1]); err != nil {
 				return err
 			}
 			report, err := s.eraser.FromSite(cmd.Context(), st, args[1], actor)
@@ -55,7 +55,7 @@ delete the user first, and let provisioning take the accounts away.` + "\n" + er
 				return err
 			}
 			question := fmt.Sprintf("This erases %s from the directory %s and from its logs. It cannot be undone.", args[1], d.Name)
-			if err := c.confirm(yes, question, args[1]); err != nil {
+			if err := c.confirm(cmd, yes, question, args[1]); err != nil {
 				return err
 			}
 			h, who := s.directories.Open(d), args[1]

@@ -158,7 +158,7 @@ not among them any more. rollcall provision held lists causes and operations.`,
 			if err != nil {
 				return err
 			}
-			if err := c.confirm(yes, "This "+effectOf(held)+" at "+app.Name+".", app.Name); err != nil {
+			if err := c.confirm(cmd, yes, "This "+effectOf(held)+" at "+app.Name+".", app.Name); err != nil {
 				return err
 			}
 			did, err := s.jobs.Approve(cmd.Context(), jobKey(h, app), held.ID, held.Batch, actor)

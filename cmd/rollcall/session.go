@@ -94,7 +94,7 @@ Asks first. --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			if err := c.confirm(yes, fmt.Sprintf("This ends all sessions of %s at the site %s.", person.UserName, st.Name), person.UserName); err != nil {
+			if err := c.confirm(cmd, yes, fmt.Sprintf("This ends all sessions of %s at the site %s.", person.UserName, st.Name), person.UserName); err != nil {
 				return err
 			}
 			ended, err := r.SignOutEverywhere(cmd.Context(), person.ID, roster.Change{Actor: actor, Via: roster.ViaAdmin})
@@ -140,7 +140,7 @@ server. NAME stays an operator; "operator remove" ends that too.
 
 Asks first. --yes answers that question.`,
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			if err := c.confirm(yes, fmt.Sprintf("This ends all sessions of the operator %s.", args[0]), args[0]); err != nil {
+			if err := c.confirm(cmd, yes, fmt.Sprintf("This ends all sessions of the operator %s.", args[0]), args[0]); err != nil {
 				return err
 			}
 			ended, err := s.operators.SignOutEverywhere(cmd.Context(), args[0], actor)

@@ -203,7 +203,7 @@ Asks first. --yes answers that question.`,
 			if err != nil {
 				return err
 			}
-			if err := c.confirm(yes, question, args[1]); err != nil {
+			if err := c.confirm(cmd, yes, question, args[1]); err != nil {
 				return err
 			}
 			renamed, err := s.sites.Rename(cmd.Context(), st.ID, args[1], actor)
@@ -259,7 +259,7 @@ Asks first, with the numbers. --yes answers that question.`,
 			}
 			people := phrase.Count(counts.Active+counts.Deactivated, "person", "people")
 			question := fmt.Sprintf("This deletes the site %s with %s (%d active), its groups, tokens and request log. It cannot be undone.", st.Name, people, counts.Active)
-			if err := c.confirm(yes, question, st.Name); err != nil {
+			if err := c.confirm(cmd, yes, question, st.Name); err != nil {
 				return err
 			}
 			if err := s.sites.Delete(cmd.Context(), st.ID, st.Name, actor); err != nil {

@@ -11,8 +11,11 @@ import (
 func place(edit func(p *expr.Place)) expr.Place {
 	p := expr.Place{
 		Source: []expr.Attribute{
-			{Name: "mail", Type: expr.AttributeString}, {Name: "givenName", Type: expr.AttributeString}, {Name: "hired", Type: expr.AttributeString},
-			{Name: "proxyAddresses", Type: expr.AttributeString, Multivalued: true}, {Name: "manager", Type: expr.AttributeReference},
+			{Name: "mail", Type: expr.AttributeString},
+			{Name: "givenName", Type: expr.AttributeString},
+			{Name: "hired", Type: expr.AttributeString},
+			{Name: "proxyAddresses", Type: expr.AttributeString, Multivalued: true},
+			{Name: "manager", Type: expr.AttributeReference},
 		},
 		Target: &expr.Attribute{Name: "nickName", Type: expr.AttributeString},
 	}

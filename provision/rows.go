@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -391,6 +392,29 @@ func (job Job) ExpressionPlace(m *ObjectMapping, target string) (expr.Place, err
 		row.Precedence, row.Apply = m.AttributeMappings[i].MatchingPriority, m.AttributeMappings[i].FlowType
 	}
 	return row.place(source, definition, job.Scope), nil
+}
+
+// FitsTarget returns a function that says why an expression's value cannot be sent for a target
+// attribute; nil if it can. An attribute that is not in the list is an *InputError.
+func (job Job) FitsTarget(m *ObjectMapping, target string) (func(expr.Value) error, error) {
+	_, object, err := job.Schema.objects(m)
+	if err != nil {
+		return nil, &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	d, err := object.existingAttribute(target)
+	if err != nil {
+		return nil, err
+	}
+	r := row{CompiledMapping: CompiledMapping{Target: d.Name, Type: d.Type, Multivalued: d.Multivalued}}
+	return func(v expr.Value) error {
+		if v.IsNoFlow() || v.IsNullOrEmpty() {
+			return nil
+		}
+		if _, problem := r.convert(v); problem != nil {
+			return errors.New(strings.TrimSuffix(problem.Text, "."))
+		}
+		return nil
+	}, nil
 }
 
 // place describes the row to the checker of expressions.

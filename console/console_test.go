@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/operator"
@@ -68,7 +70,7 @@ func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 		Requests: &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: sites, Now: w.clock, NewID: w.id},
 		Eraser:   &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: rosters, Now: w.clock},
 		SignIns:  &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: w.clock},
-		SSO:      &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: rosters, Sites: sites, Now: w.clock, PublicURL: publicURL},
+		SSO:      &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: rosters, Sites: sites, Now: w.clock, PublicURL: publicURL, Sealer: newSealer(t)},
 	}
 	operators := &directorypages.Pages{Console: c, Operators: w.operators, Directories: &directory.Directories{Store: store.Directories{DB: db}, Now: w.clock, NewID: w.id}}
 	mux := http.NewServeMux()
@@ -83,6 +85,16 @@ func newWorldOn(t *testing.T, db *store.DB, publicURL string) *world {
 	w.server = httptest.NewServer(web.Front{Proxies: proxies, Now: w.clock}.Handler(mux))
 	t.Cleanup(w.server.Close)
 	return w
+}
+
+// newSealer returns a sealer with a key file of its own.
+func newSealer(t *testing.T) *seal.Sealer {
+	t.Helper()
+	s, _, err := seal.OpenOrCreate(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func (w *world) clock() time.Time {

@@ -220,6 +220,9 @@ func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path st
 		p.t.Fatal(err)
 	}
 	w.tested(s, idp, kim.ID, strings.Repeat("w", 200), awkwardNames[0], demoidp.Claim{Name: awkwardJob, Values: awkwardNames})
+	for _, step := range []string{"Make a key", "Announce a new key", "Use the new key"} {
+		p.add("keys: "+step, b.get(path).submit(step, nil).wantStatus(http.StatusOK))
+	}
 	p.add("new recovery codes", b.get(path).submit("Make recovery codes", nil).wantStatus(http.StatusOK))
 }
 

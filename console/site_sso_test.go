@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -451,6 +452,36 @@ func TestARefusedRequiredSavesNothing(t *testing.T) {
 	b.get(path).submit("Save", url.Values{"mode": {"required"}}).wantWords("Saved.", "Required")
 }
 
+func TestTheKeyOfASiteIsRotatedOnThePage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	b := w.signIn(s, "kim@acme.example")
+	const path = "/c/acme/admin/access/authentication"
+	certificates := func() int { return strings.Count(b.get(path+"/metadata").Text, "<X509Certificate>") }
+	b.get(path).wantWords("Keys of this site", "There is none yet").submit("Save", url.Values{"signs": {"yes"}}).wantWords("In use")
+	if c, err := w.pages.SSO.Connection(t.Context(), s); err != nil || !c.SignRequests || certificates() != 2 {
+		t.Errorf("got %+v, %v and %d certificates", c, err, certificates())
+	}
+	w.pass(time.Minute)
+	b.get(path).submit("Announce a new key", nil).wantWords("The key is made", "Announced", "In use")
+	if got := certificates(); got != 4 {
+		t.Errorf("announced: %d certificates", got)
+	}
+	b.get(path).submit("Use the new key", nil).wantWords("The new key is in use", "Old")
+	if got := certificates(); got != 2 {
+		t.Errorf("used: %d certificates", got)
+	}
+	b.get(path).submit("Remove the old key", nil).wantWords("The old key is removed").wantNoWords("Still decrypts")
+	// A step that is not the next one changes nothing.
+	b.send(http.MethodPost, path+"/keys/use", nil).wantStatus(http.StatusConflict).wantWords("No new key is announced")
+	// The public metadata is that of any site.
+	if text := b.get("/c/acme/auth/saml2/metadata").Text; strings.Contains(text, "X509Certificate") {
+		t.Errorf("the public metadata names a key: %s", text)
+	}
+}
+
 func TestThePageSingleSignOnWarnsOfPlainHTTP(t *testing.T) {
 	t.Parallel()
 	for public, warns := range map[string]bool{"http://rollcall.example": true, "https://rollcall.example": false} {
@@ -464,4 +495,28 @@ func TestThePageSingleSignOnWarnsOfPlainHTTP(t *testing.T) {
 			page.wantNoWords("Single sign-on needs https")
 		}
 	}
+}
+
+func TestThePageSingleSignOnSaysThatMetadataWasNotTakenOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	idp := w.identityProvider()
+	text := idp.Metadata()
+	w.pages.FetchMetadata = func(context.Context, string) ([]byte, error) { return []byte(text), nil }
+	w.pages.SSO.ReadMetadata = w.pages.FetchMetadata
+	b := w.signIn(s, "kim@acme.example")
+	const path = "/c/acme/admin/access/authentication"
+	b.get(path).submit("Import", url.Values{"url": {"https://login.example.com/metadata"}}).submit("Save the identity provider", nil)
+	refresh := func() *shown {
+		w.pass(25 * time.Hour)
+		if _, err := w.pages.SSO.AdvanceRefresh(t.Context(), signin.RefreshKey, 1); err != nil {
+			t.Fatal(err)
+		}
+		return w.signIn(s, "kim@acme.example").get(path).wantStatus(http.StatusOK)
+	}
+	refresh().wantWords("Read again").wantNoWords("not taken over")
+	text = strings.ReplaceAll(text, idp.EntityID, "https://other.example/")
+	refresh().wantWords("The metadata was not taken over", "it is of another identity provider, https://other.example/")
 }

@@ -9,7 +9,7 @@ type Description struct {
 	Means   string   // when the event is written
 	Subject string   // the thing that Event.Subject identifies, such as "the person"; empty if the subject is empty
 	Data    Data     // the fields that the event's data can have; nil if it has none
-	Values  string   // the values that the list "changes" in the event's data holds; empty if the data has no such list
+	Values  string   // a description of the values in the list "changes" of the event's data; empty if the data has no such list
 	Example string   // an example of Event.Text
 }
 
@@ -40,8 +40,8 @@ const (
 	changesJobSettings = "each setting of provisioning that changed; the Secret Token without a value"
 )
 
-// Catalogue describes every event. The lists of names, docs/events.md and the filters of pages and
-// commands are made from it.
+// Catalogue describes every event. The lists of names, docs/events.md, and the filters of pages and
+// commands are generated from it.
 var Catalogue = []Description{
 	{UserCreated, siteScope, "a person was created", subjectPerson, Account{}, changesAllValues, "ada@acme.example was created"},
 	{UserCreated, directoryScope, "a user was created", subjectUser, DirectoryUser{}, changesAllValues, "Ada (ada@contoso.example) was created"},
@@ -109,6 +109,11 @@ var Catalogue = []Description{
 	{SiteSearchableWithdrawn, siteScope, "a declaration was withdrawn", "", nil, "`searchable`", "title of User is no longer declared searchable"},
 	{SiteSchemasChanged, siteScope, "the schemas and resource types of the site changed", "", nil, "`schemas`", "The schemas were changed: added urn:example:Device"},
 	{SiteSSOChanged, siteScope, "single sign-on was changed", "", nil, "each setting that changed; certificates by the start of their SHA-256", "Single sign-on was changed: mode"},
+	{SiteSSORefreshed, siteScope, "new certificates were taken over from the identity provider's metadata", "", nil, "`certificates` by the start of their SHA-256", "The certificates of the identity provider were refreshed from its metadata"},
+	{SiteSSORefreshFailed, siteScope, "the identity provider's metadata could not be read or taken over; once for each reason", "", nil, "", "The metadata of the identity provider was not taken over: it could not be read: it did not answer"},
+	{SiteSSOKeyMade, siteScope, "a SAML key was made for a site: its first one, or one that is announced", "", nil, "`keys` by the start of their SHA-256, with their states", "A new SAML key was announced for this site: 5f0c2a91b3d47e60…"},
+	{SiteSSOKeyUsed, siteScope, "the announced SAML key of a site began to sign", "", nil, "`keys` by the start of their SHA-256, with their states", "The new SAML key of this site is used: 5f0c2a91b3d47e60…"},
+	{SiteSSOKeyRemoved, siteScope, "the old SAML key of a site was removed", "", nil, "`keys` by the start of their SHA-256, with their states", "The old SAML key of this site was removed: 5f0c2a91b3d47e60…"},
 	{SiteSetUpUnlocked, siteScope, "single sign-on let the first person in, or an administrator goes on without it", "", nil, "", "The pages may now set up SCIM"},
 
 	{TokenCreated, siteScope, "a SCIM token was generated", subjectToken, nil, "`name`, `expires`, and `secret` without a value", "Token Entra ID (…a91f) was generated"},
@@ -186,8 +191,8 @@ var Catalogue = []Description{
 	{ExportAudit, []string{KindSite, KindDirectory, KindInstallation}, "the audit log was exported", "", Export{}, "", "The audit log was exported: 86 events"},
 }
 
-// names returns the names in the catalogue, each once, in order.
-func names() (list []string) {
+// catalogueNames returns the names of events in the order of the catalogue, without duplicates.
+func catalogueNames() (list []string) {
 	for _, d := range Catalogue {
 		if !slices.Contains(list, d.Name) {
 			list = append(list, d.Name)

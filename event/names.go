@@ -87,6 +87,11 @@ const (
 	SiteSearchableWithdrawn   = "site.searchable_withdrawn"
 	SiteSchemasChanged        = "site.schemas_changed"
 	SiteSSOChanged            = "site.sso_changed"
+	SiteSSORefreshed          = "site.sso_refreshed"
+	SiteSSORefreshFailed      = "site.sso_refresh_failed"
+	SiteSSOKeyMade            = "site.sso_key_made"
+	SiteSSOKeyUsed            = "site.sso_key_used"
+	SiteSSOKeyRemoved         = "site.sso_key_removed"
 	SiteSetUpUnlocked         = "site.setup_unlocked"
 
 	TokenCreated = "token.created"
@@ -166,7 +171,7 @@ const (
 )
 
 // Names lists every name of an event, in the order of the catalogue.
-var Names = names()
+var Names = catalogueNames()
 
 // NamesOf returns the names that start with prefix.
 func NamesOf(prefix string) (names []string) {

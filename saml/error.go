@@ -40,6 +40,8 @@ type Error struct {
 	Detail string // one sentence for an administrator
 	// Status is, for ProviderRefused, what the identity provider reports.
 	Status Status
+	// NewKey reports whether the response may be signed with a key that the site does not know yet.
+	NewKey bool
 }
 
 // Status is the error that an identity provider reports.

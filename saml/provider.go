@@ -19,8 +19,11 @@ import (
 // ServiceProvider is a site as SAML describes it: the service that people sign in to.
 type ServiceProvider struct {
 	EntityID string
-	ACS      string    // the address to which responses are posted
-	Keys     []KeyPair // each key can decrypt, and the first one signs; there may be none
+	ACS      string // the address to which responses are posted
+	// Keys decrypt assertions; the first one signs. There may be none. Metadata names them all, and needs
+	// only their certificates.
+	Keys         []KeyPair
+	SignRequests bool // whether requests are signed
 }
 
 // IdentityProvider is what a site knows about its identity provider.
@@ -88,9 +91,12 @@ func DecodeKeyPair(pkcs8, certificate []byte) (KeyPair, error) {
 // Metadata returns what an identity provider needs to know. It has no end of validity, because it
 // changes only with the site's address and keys.
 func (sp ServiceProvider) Metadata() ([]byte, error) {
+	type keyInfo struct {
+		Certificate string `xml:"X509Data>X509Certificate"`
+	}
 	type keyDescriptor struct {
-		Use         string `xml:"use,attr"`
-		Certificate string `xml:"http://www.w3.org/2000/09/xmldsig# KeyInfo>X509Data>X509Certificate"`
+		Use string  `xml:"use,attr"`
+		Key keyInfo `xml:"http://www.w3.org/2000/09/xmldsig# KeyInfo"`
 	}
 	type consumer struct {
 		Binding  string `xml:"Binding,attr"`
@@ -112,13 +118,13 @@ func (sp ServiceProvider) Metadata() ([]byte, error) {
 	}{
 		EntityID: sp.EntityID,
 		Descriptor: descriptor{
-			RequestsSigned: len(sp.Keys) > 0, WantSigned: true, Protocols: protocolSpace,
+			RequestsSigned: sp.SignRequests, WantSigned: true, Protocols: protocolSpace,
 			Consumer: consumer{Binding: saml2.BindingHttpPost, Location: sp.ACS, Default: true},
 		},
 	}
 	for _, use := range []string{"signing", "encryption"} {
 		for _, k := range sp.Keys {
-			entity.Descriptor.Keys = append(entity.Descriptor.Keys, keyDescriptor{Use: use, Certificate: base64.StdEncoding.EncodeToString(k.Certificate)})
+			entity.Descriptor.Keys = append(entity.Descriptor.Keys, keyDescriptor{Use: use, Key: keyInfo{base64.StdEncoding.EncodeToString(k.Certificate)}})
 		}
 	}
 	body, err := xml.MarshalIndent(entity, "", "  ")
@@ -136,8 +142,8 @@ type RequestOptions struct {
 	Hint       string // the user name to offer; may be empty
 }
 
-// Request returns the address at the identity provider that starts a sign-in. If the site has a
-// key, the request is signed.
+// Request returns the address at the identity provider that starts a sign-in. If the site signs
+// requests, it returns an error when there is no key.
 func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now time.Time) (string, error) {
 	lib := &saml2.SAMLServiceProvider{
 		IdentityProviderSSOURL:      idp.SignInURL,
@@ -147,7 +153,10 @@ func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now ti
 		ForceAuthn:                  o.Fresh,
 		Clock:                       dsig.NewFakeClockAt(now),
 	}
-	if len(sp.Keys) > 0 {
+	if sp.SignRequests {
+		if len(sp.Keys) == 0 {
+			return "", errors.New("sign the request: the site has no key")
+		}
 		lib.SignAuthnRequests = true
 		lib.SignAuthnRequestsAlgorithm = dsig.RSASHA256SignatureMethod
 		if err := lib.SetSPSigningKeyStore(&saml2.KeyStore{Signer: sp.Keys[0].Key, Cert: sp.Keys[0].Certificate}); err != nil {

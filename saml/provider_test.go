@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/beevik/etree"
+
 	"github.com/rollcall-scim/rollcall/internal/demoidp"
 	"github.com/rollcall-scim/rollcall/saml"
 )
@@ -90,6 +92,10 @@ func TestRequest(t *testing.T) {
 func TestRequestIsSignedWithAKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.sp.SignRequests = true
+	if _, err := w.sp.Request(w.idp, saml.RequestOptions{ID: request}, noon); err == nil {
+		t.Error("a request without a key was not refused")
+	}
 	w.sp.Keys = []saml.KeyPair{siteKey()}
 	address, err := w.sp.Request(w.idp, saml.RequestOptions{ID: request, RelayState: "relay"}, noon)
 	if err != nil {
@@ -145,6 +151,15 @@ func TestMetadata(t *testing.T) {
 	certificate := base64.StdEncoding.EncodeToString(siteKey().Certificate)
 	if got := strings.Count(string(with), certificate); got != 4 {
 		t.Errorf("the certificate is there %d times, want 4", got)
+	}
+	doc := etree.NewDocument()
+	if err := doc.ReadFromBytes(with); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"//KeyInfo", "//X509Data", "//X509Certificate"} {
+		if e := find(t, doc.Root(), path); e.NamespaceURI() != "http://www.w3.org/2000/09/xmldsig#" {
+			t.Errorf("%s is in the namespace %s", path, e.NamespaceURI())
+		}
 	}
 }
 

@@ -179,7 +179,9 @@ func usableCertificates(idp IdentityProvider, in inspectedResponse, now time.Tim
 			continue
 		}
 		if !slices.ContainsFunc(idp.Certificates, s.cert.Equal) {
-			return nil, refuse(UnknownKey, "the response is signed with a certificate that this site does not trust (SHA-256 %s…); add the identity provider's new certificate", Fingerprint(s.cert)[:16])
+			err := refuse(UnknownKey, "the response is signed with a certificate that this site does not trust (SHA-256 %s…); add the identity provider's new certificate", Fingerprint(s.cert)[:16])
+			err.NewKey = true
+			return nil, err
 		}
 		if !valid(s.cert) {
 			return nil, refuse(CertExpired, "the certificate of the signature (SHA-256 %s…) is valid from %s to %s", Fingerprint(s.cert)[:16], formatDay(s.cert.NotBefore), formatDay(s.cert.NotAfter))
@@ -198,7 +200,9 @@ func usableCertificates(idp IdentityProvider, in inspectedResponse, now time.Tim
 		return nil, refuse(WeakAlgorithm, "%s", weak)
 	}
 	if len(good) == 0 {
-		return nil, refuse(CertExpired, "no certificate of the identity provider is valid today")
+		err := refuse(CertExpired, "no certificate of the identity provider is valid today")
+		err.NewKey = true
+		return nil, err
 	}
 	return good, nil
 }
@@ -210,7 +214,8 @@ func formatDay(t time.Time) string { return t.UTC().Format("2006-01-02") }
 // choose one.
 func (sp ServiceProvider) verifySignatures(idp IdentityProvider, raw []byte, in inspectedResponse, certs []*x509.Certificate, now time.Time) (*types.Response, *Error) {
 	sets := [][]*x509.Certificate{certs}
-	if slices.ContainsFunc(in.signers, func(s signer) bool { return s.cert == nil }) {
+	unnamed := slices.ContainsFunc(in.signers, func(s signer) bool { return s.cert == nil })
+	if unnamed {
 		sets = nil
 		for _, c := range certs {
 			sets = append(sets, []*x509.Certificate{c})
@@ -241,7 +246,9 @@ func (sp ServiceProvider) verifySignatures(idp IdentityProvider, raw []byte, in 
 			return nil, wrong
 		}
 	}
-	return nil, refuse(BadSignature, "the signature does not fit: the response was changed, or it is signed with another key than those of this site's certificates")
+	err := refuse(BadSignature, "the signature does not fit: the response was changed, or it is signed with another key than those of this site's certificates")
+	err.NewKey = unnamed
+	return nil, err
 }
 
 // convertError converts the errors that gosaml2 returns for a response whose signature is valid.

@@ -31,16 +31,17 @@ var Modes = []Mode{SSOOff, SSOOptional, SSORequired}
 
 // Connection is a site's connection to its identity provider.
 type Connection struct {
-	Mode        Mode
-	Provider    saml.IdentityProvider // has no entity id until it is set up
-	MetadataURL string                // where the identity provider's metadata was read; may be empty
-	EntityID    string                // the entity id of the site itself; empty means the address of its metadata
-	Claims      saml.Claims
-	Creates     bool          // whether a first sign-in makes the account
-	Unsolicited bool          // whether a sign-in may begin at the identity provider
-	Length      time.Duration // how long a session lasts at most; 0 means as long as others
-	Matches     string        // the statement that SCIM's userName must equal: the site's MatchesUserName
-	Version     int64         // grows with each change; 0 until it is first saved
+	Mode         Mode
+	Provider     saml.IdentityProvider // has no entity id until it is set up
+	MetadataURL  string                // where the identity provider's metadata was read; may be empty
+	EntityID     string                // the entity id of the site itself; empty means the address of its metadata
+	Claims       saml.Claims
+	Creates      bool          // whether a first sign-in makes the account
+	Unsolicited  bool          // whether a sign-in may begin at the identity provider
+	Length       time.Duration // how long a session lasts at most; 0 means as long as others
+	SignRequests bool          // whether requests are signed with the site's key
+	Matches      string        // the statement that SCIM's userName must equal: the site's MatchesUserName
+	Version      int64         // grows with each change; 0 until it is first saved
 }
 
 // newConnection is the connection of a site that has none. Its claims are those of Entra ID, where
@@ -262,6 +263,11 @@ func (s *SingleSignOn) SetConnectionAs(ctx context.Context, st site.Site, ifVers
 	if err := next.check(); err != nil {
 		return Connection{}, err
 	}
+	if next.SignRequests && !old.SignRequests {
+		if err := s.ensureKey(ctx, st, actor); err != nil {
+			return Connection{}, err
+		}
+	}
 	events := s.changeEvents(st, old, next, actor)
 	if len(events) == 0 {
 		return old, nil
@@ -317,6 +323,7 @@ func Differences(old, next Connection) []event.Change {
 		{"department", old.Claims.Department, next.Claims.Department},
 		{"accounts at first sign-in", old.Creates, next.Creates},
 		{"sign-in from the identity provider", old.Unsolicited, next.Unsolicited},
+		{"signed requests", old.SignRequests, next.SignRequests},
 		{"session length", old.Length.String(), next.Length.String()},
 	} {
 		if f.before != f.after {
@@ -338,7 +345,7 @@ func fingerprints(c Connection) string {
 // exist, except for a name that the administrator chose.
 func (s *SingleSignOn) ServiceProvider(siteName string, c Connection) saml.ServiceProvider {
 	base := s.PublicURL + "/c/" + url.PathEscape(siteName) + "/auth/saml2/"
-	sp := saml.ServiceProvider{EntityID: base + "metadata", ACS: base + "post"}
+	sp := saml.ServiceProvider{EntityID: base + "metadata", ACS: base + "post", SignRequests: c.SignRequests}
 	if c.EntityID != "" {
 		sp.EntityID = c.EntityID
 	}

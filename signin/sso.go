@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -35,11 +36,18 @@ type SingleSignOn struct {
 	Limits    session.Limits // the limits of new sessions
 	PublicURL string         // without a slash at the end
 	Refused   *event.Refused // records failed sign-ins; nil records none
+	Sealer    Sealer         // seals the private keys of sites
+	// ReadMetadata reads the metadata of an identity provider from its address. If it is nil, metadata is never refreshed.
+	ReadMetadata func(ctx context.Context, address string) ([]byte, error)
+
+	opened sync.Map // the key pairs that were opened, by their place
 }
 
 // SSOStore keeps connections, requests, used assertions and tests. Every method names the site.
 type SSOStore interface {
 	ConnectionStore
+	KeyStore
+	RefreshStore
 	RecoveryStore
 
 	// AddRequest stores a request, and forgets the site's expired ones.
@@ -159,7 +167,14 @@ func (s *SingleSignOn) startRequest(ctx context.Context, st site.Site, c Connect
 	if err := s.Store.AddRequest(ctx, st.ID, r); err != nil {
 		return "", fmt.Errorf("add request: %w", err)
 	}
-	return s.ServiceProvider(st.Name, c).Request(c.Provider, saml.RequestOptions{ID: r.ID, RelayState: relay, Fresh: r.Purpose == ToRenew}, s.Now())
+	sp := s.ServiceProvider(st.Name, c)
+	if c.SignRequests {
+		var err error
+		if sp, err = s.withKeys(ctx, st, c); err != nil {
+			return "", err
+		}
+	}
+	return sp.Request(c.Provider, saml.RequestOptions{ID: r.ID, RelayState: relay, Fresh: r.Purpose == ToRenew}, s.Now())
 }
 
 // newRequestID returns an id of 128 random bits. It may not begin with a digit.
@@ -277,7 +292,25 @@ func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, r
 	if req.Purpose == ToRenew {
 		want.MaxAge = RequestTime
 	}
-	a, err := s.ServiceProvider(st.Name, c).Verify(c.Provider, in.SAMLResponse, want, s.Now())
+	sp, err := s.withKeys(ctx, st, c)
+	if err != nil {
+		return saml.Assertion{}, saml.ClaimValues{}, err
+	}
+	a, err := sp.Verify(c.Provider, in.SAMLResponse, want, s.Now())
+	if unknown := new(saml.Error); errors.As(err, &unknown) && unknown.NewKey {
+		changed, failed := s.refreshForUnknownKey(ctx, st, c)
+		if failed != nil {
+			return saml.Assertion{}, saml.ClaimValues{}, failed
+		}
+		if changed {
+			now, failed := s.Connection(ctx, st)
+			if failed != nil {
+				return saml.Assertion{}, saml.ClaimValues{}, failed
+			}
+			c.Provider.Certificates = now.Provider.Certificates
+			a, err = sp.Verify(c.Provider, in.SAMLResponse, want, s.Now())
+		}
+	}
 	if err != nil {
 		return saml.Assertion{}, saml.ClaimValues{}, err
 	}

@@ -24,13 +24,14 @@ import (
 type company struct {
 	*world
 	*demoidp.Provider
-	sso *signin.SingleSignOn
-	db  *store.DB
+	sso    *signin.SingleSignOn
+	sealer signin.Sealer
+	db     *store.DB
 }
 
 func newCompany(t *testing.T, db *store.DB) *company {
 	t.Helper()
-	c := &company{world: newWorld(t, db), db: db}
+	c := &company{world: newWorld(t, db), sealer: newSealer(t), db: db}
 	var err error
 	if c.Provider, err = demoidp.New("https://login.example.com/saml2", c.clock); err != nil {
 		t.Fatal(err)
@@ -43,7 +44,7 @@ func newCompany(t *testing.T, db *store.DB) *company {
 // process is single sign-on as another process on the same database has it.
 func (c *company) process() *signin.SingleSignOn {
 	return &signin.SingleSignOn{
-		Store: store.SingleSignOn{DB: c.db}, Rosters: c.Rosters, Sites: c.sites, Now: c.clock, PublicURL: "https://people.example.com",
+		Store: store.SingleSignOn{DB: c.db}, Rosters: c.Rosters, Sites: c.sites, Now: c.clock, PublicURL: "https://people.example.com", Sealer: c.sealer,
 		Refused: &event.Refused{Recorder: c.events, Now: c.clock},
 	}
 }

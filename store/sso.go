@@ -26,12 +26,12 @@ func (s SingleSignOn) Connection(ctx context.Context, id site.ID) (c signin.Conn
 		var length int64
 		err := tx.QueryRow(ctx, `
 			select c.mode, c.idp_entity_id, c.sign_in_url, c.sign_out_url, c.certificates, c.metadata_url, c.entity_id,
-				c.user_identifier, c.display_name, c.email, c.job_title, c.department, c.creates, c.unsolicited, c.session_length, c.version
+				c.user_identifier, c.display_name, c.email, c.job_title, c.department, c.creates, c.unsolicited, c.session_length, c.sign_requests, c.version
 			from saml_connection c
 			where c.site = $1`, string(id)).
 			Scan(&c.Mode, &c.Provider.EntityID, &c.Provider.SignInURL, &c.Provider.SignOutURL, &certificates, &c.MetadataURL, &c.EntityID,
 				&c.Claims.UserIdentifier, &c.Claims.DisplayName, &c.Claims.Email, &c.Claims.JobTitle, &c.Claims.Department,
-				&c.Creates, &c.Unsolicited, &length, &c.Version)
+				&c.Creates, &c.Unsolicited, &length, &c.SignRequests, &c.Version)
 		if err != nil {
 			return orNotFound(err, refusal.NotFound)
 		}
@@ -65,18 +65,19 @@ func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, change sign
 		}
 		did, err := changesRow(ctx, tx, `
 			insert into saml_connection (site, mode, idp_entity_id, sign_in_url, sign_out_url, certificates, metadata_url, entity_id,
-				user_identifier, display_name, email, job_title, department, creates, unsolicited, session_length, version)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+				user_identifier, display_name, email, job_title, department, creates, unsolicited, session_length, version, sign_requests)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $19)
 			on conflict (site) do update
 			set mode = excluded.mode, idp_entity_id = excluded.idp_entity_id, sign_in_url = excluded.sign_in_url,
 				sign_out_url = excluded.sign_out_url, certificates = excluded.certificates, metadata_url = excluded.metadata_url,
 				entity_id = excluded.entity_id, user_identifier = excluded.user_identifier, display_name = excluded.display_name,
 				email = excluded.email, job_title = excluded.job_title, department = excluded.department, creates = excluded.creates,
-				unsolicited = excluded.unsolicited, session_length = excluded.session_length, version = excluded.version
+				unsolicited = excluded.unsolicited, session_length = excluded.session_length, version = excluded.version,
+				sign_requests = excluded.sign_requests
 			where saml_connection.version = $18`,
 			string(id), string(c.Mode), c.Provider.EntityID, c.Provider.SignInURL, c.Provider.SignOutURL, writeCertificates(c.Provider.Certificates),
 			c.MetadataURL, c.EntityID, c.Claims.UserIdentifier, c.Claims.DisplayName, c.Claims.Email, c.Claims.JobTitle, c.Claims.Department,
-			c.Creates, c.Unsolicited, c.Length.Microseconds(), c.Version, change.IfVersion)
+			c.Creates, c.Unsolicited, c.Length.Microseconds(), c.Version, change.IfVersion, c.SignRequests)
 		if err != nil {
 			return err
 		}

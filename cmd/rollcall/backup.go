@@ -18,6 +18,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store"
 	"github.com/rollcall-scim/rollcall/store/sqldb"
@@ -154,7 +155,26 @@ type restoreOutput struct {
 	Sessions int64       `json:"endedSessions"`
 	Revoked  int         `json:"revokedTokens"`
 	Live     []liveToken `json:"liveTokens"`
-	Unopened int         `json:"secretTokensNotOpened"`
+	unopened
+}
+
+// unopened counts the sealed credentials that the key file does not open.
+type unopened struct {
+	Tokens   int `json:"secretTokensNotOpened"`
+	SAMLKeys int `json:"samlKeysNotOpened"`
+}
+
+func (u unopened) any() bool { return u.Tokens+u.SAMLKeys > 0 }
+
+func (u unopened) words() string {
+	var words []string
+	if u.Tokens > 0 {
+		words = append(words, phrase.Count(u.Tokens, "Secret Token", "Secret Tokens"))
+	}
+	if u.SAMLKeys > 0 {
+		words = append(words, phrase.Count(u.SAMLKeys, "SAML key", "SAML keys"))
+	}
+	return strings.Join(words, " and ")
 }
 
 func (c *command) restore(cmd *cobra.Command, from string, o restoreFlags) error {
@@ -206,8 +226,8 @@ func (c *command) printRestored(w io.Writer, out restoreOutput, done sqldb.Resto
 		}
 		fmt.Fprintf(w, "  %s …%s%s\n", t.Site, t.Last4, note)
 	}
-	if out.Unopened > 0 {
-		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", phrase.Count(out.Unopened, "Secret Token", "Secret Tokens"))
+	if out.unopened.any() {
+		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", out.unopened.words())
 	}
 	fmt.Fprintln(w, "Identity providers do not know that the copy is older: restart provisioning there, so that they send everybody again.")
 }
@@ -220,12 +240,12 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if out.Unopened, err = c.openSealed(ctx, db, path, log); err != nil {
+	if out.unopened, err = c.openSealed(ctx, db, path, log); err != nil {
 		return err
 	}
-	if out.Unopened > 0 && !o.withoutKey {
+	if out.unopened.any() && !o.withoutKey {
 		return fmt.Errorf("%s does not open %s of the copy: put the key file there that was kept with the copy, or name it with --key-file; if that key is lost, add --without-key and enter them again",
-			c.keyFor(path), phrase.Count(out.Unopened, "Secret Token", "Secret Tokens"))
+			c.keyFor(path), out.unopened.words())
 	}
 	out.Sessions, err = store.EndSessions(ctx, db, event.Event{
 		Scope: event.Installation(), Name: event.DatabaseRestored, Actor: actor,
@@ -245,12 +265,12 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 	})
 }
 
-// openSealed migrates a copy, and returns how many Secret Tokens the key of the database at path
-// cannot open.
-func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (unopened int, err error) {
+// openSealed migrates a copy, and returns how many Secret Tokens and SAML keys the key of the database
+// at path cannot open.
+func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (out unopened, err error) {
 	version, err := db.Version(ctx)
 	if err != nil {
-		return 0, err
+		return out, err
 	}
 	jobs := &store.Provisioning{DB: db}
 	var sealer provision.Sealer = noKey{}
@@ -259,13 +279,19 @@ func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log
 	case err == nil:
 		sealer = key
 	case !errors.Is(err, fs.ErrNotExist):
-		return 0, err
+		return out, err
 	}
 	if err := c.migrate(ctx, db, jobs, sealer, version, log); err != nil {
-		return 0, err
+		return out, err
 	}
 	opens, sealed, err := (&provision.Jobs{Store: jobs, Sealer: sealer}).CountOpen(ctx)
-	return sealed - opens, err
+	if err != nil {
+		return out, err
+	}
+	out.Tokens = sealed - opens
+	opens, sealed, err = (&signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Sealer: sealer}).CountOpenKeys(ctx)
+	out.SAMLKeys = sealed - opens
+	return out, err
 }
 
 // keyFor returns the path of the key file that belongs to the database at path.

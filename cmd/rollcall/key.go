@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -79,7 +81,9 @@ Servers on several machines, each with a copy of the file:
 type rotation struct {
 	File     string   `json:"file"`
 	Resealed int      `json:"resealed"`
-	Lost     []string `json:"cannotBeOpened"` // jobs whose Secret Token cannot be opened, as "directory/application"
+	Lost     []string `json:"cannotBeOpened"` // jobs whose Secret Token cannot be opened, as "directory/application", and sites whose SAML key cannot
+
+	lostTokens, lostKeys []string
 }
 
 func (c *command) prepareKey(file string) error {
@@ -104,7 +108,7 @@ func (c *command) rotateKey(ctx context.Context, s *services, file string) error
 	}
 	return c.print(out, func(w io.Writer) {
 		fmt.Fprintf(w, "%s sealed with a new key in %s.\n", phrase.Count(out.Resealed, "credential is", "credentials are"), file)
-		printLost(w, out.Lost)
+		printLost(w, out)
 		fmt.Fprintln(w, "The old key stays in the file. When every server has this file, run: rollcall key rotate --finish")
 	})
 }
@@ -116,8 +120,11 @@ func (c *command) finishRotation(ctx context.Context, s *services, file string) 
 	if err != nil {
 		return err
 	}
-	if len(out.Lost) > 0 {
-		return fmt.Errorf("the Secret Token of %s cannot be opened with any key of %s; enter it again or remove the application, then run this again", out.Lost[0], file)
+	if len(out.lostTokens) > 0 {
+		return fmt.Errorf("the Secret Token of %s cannot be opened with any key of %s; enter it again or remove the application, then run this again", out.lostTokens[0], file)
+	}
+	if len(out.lostKeys) > 0 {
+		return fmt.Errorf("the SAML key of site %s cannot be opened with any key of %s; run rollcall key reset --discard-sealed, then run this again", out.lostKeys[0], file)
 	}
 	if err := seal.Prune(file); err != nil {
 		return err
@@ -132,16 +139,33 @@ func resealAll(ctx context.Context, s *services, file string) (rotation, error) 
 	if err != nil {
 		return rotation{}, err
 	}
-	out := rotation{File: file, Resealed: done}
-	if out.Lost, err = s.jobNames(ctx, lost); err != nil {
+	keys, lostSites, err := s.sso.ResealKeys(ctx)
+	if err != nil {
 		return rotation{}, err
 	}
+	out := rotation{File: file, Resealed: done + keys}
+	if out.lostTokens, err = s.jobNames(ctx, lost); err != nil {
+		return rotation{}, err
+	}
+	for _, id := range lostSites {
+		st, err := s.sites.Get(ctx, id)
+		if err != nil {
+			return rotation{}, err
+		}
+		if !slices.Contains(out.lostKeys, st.Name) {
+			out.lostKeys = append(out.lostKeys, st.Name)
+		}
+	}
+	out.Lost = append(append([]string{}, out.lostTokens...), out.lostKeys...)
 	return out, nil
 }
 
-func printLost(w io.Writer, lost []string) {
-	for _, name := range lost {
+func printLost(w io.Writer, r rotation) {
+	for _, name := range r.lostTokens {
 		fmt.Fprintf(w, "The Secret Token of %s cannot be opened with any key of the file; enter it again.\n", name)
+	}
+	for _, name := range r.lostKeys {
+		fmt.Fprintf(w, "The SAML key of site %s cannot be opened with any key of the file.\n", name)
 	}
 }
 
@@ -166,12 +190,14 @@ func (c *command) keyReset() *cobra.Command {
 	var discard bool
 	cmd := &cobra.Command{
 		Use: "reset", Short: "Start over with a new key after the old one was lost", Args: exactArguments(),
-		Long: `Makes a new key and removes every stored Secret Token, because none of them can be
-opened any more. Provisioning of each application stops until its Secret Token is
-entered again. A key file that opens what is stored is never replaced.`,
+		Long: `Makes a new key and removes every stored Secret Token and every SAML key of a site,
+because none of them can be opened any more. Provisioning of each application stops
+until its Secret Token is entered again. A site that signs its SAML requests gets a
+new key, which its identity provider has to know. A key file that opens what is
+stored is never replaced.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !discard {
-				return usagef(cmd, "--discard-sealed is missing: it confirms that every stored Secret Token is removed")
+				return usagef(cmd, "--discard-sealed is missing: it confirms that every stored Secret Token and SAML key is removed")
 			}
 			if err := c.checkAddresses(cmd); err != nil {
 				return err
@@ -179,7 +205,7 @@ entered again. A key file that opens what is stored is never replaced.`,
 			return c.resetKey(cmd.Context())
 		},
 	}
-	cmd.Flags().BoolVar(&discard, "discard-sealed", false, "remove every stored Secret Token")
+	cmd.Flags().BoolVar(&discard, "discard-sealed", false, "remove every stored Secret Token and SAML key")
 	return cmd
 }
 
@@ -213,7 +239,7 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.replaceLostKey(ctx, jobs, file); err != nil {
+	if err := c.replaceLostKey(ctx, db, jobs, file); err != nil {
 		return err
 	}
 	s, err := c.connectServices(ctx, db, wiring{log: log})
@@ -228,21 +254,37 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return c.print(map[string]any{"file": file, "discarded": discarded}, func(w io.Writer) {
+	sites, err := s.sso.DiscardLostKeys(ctx, actor)
+	if err != nil {
+		return err
+	}
+	return c.print(map[string]any{"file": file, "discarded": discarded, "sites": append([]string{}, sites...)}, func(w io.Writer) {
 		fmt.Fprintf(w, "Made a new key: %s. %s removed.\n", file, phrase.Count(len(discarded), "Secret Token was", "Secret Tokens were"))
 		for _, name := range discarded {
 			fmt.Fprintf(w, "Enter the Secret Token of %s again.\n", name)
 		}
+		for _, name := range sites {
+			fmt.Fprintf(w, "The SAML keys of site %s were removed. If it signs requests, give its identity provider the new metadata: rollcall site sso metadata %s\n", name, name)
+		}
 	})
+}
+
+// countOpen returns how many Secret Tokens and SAML keys are stored, and how many of them the sealer opens.
+func countOpen(ctx context.Context, db *store.DB, jobs provision.Store, sealer provision.Sealer) (opens, sealed int, err error) {
+	opens, sealed, err = (&provision.Jobs{Store: jobs, Sealer: sealer}).CountOpen(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	openKeys, keys, err := (&signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Sealer: sealer}).CountOpenKeys(ctx)
+	return opens + openKeys, sealed + keys, err
 }
 
 // replaceLostKey makes a new key, unless the existing key opens the stored credentials. It renames
 // a key file that does not.
-func (c *command) replaceLostKey(ctx context.Context, store provision.Store, file string) error {
+func (c *command) replaceLostKey(ctx context.Context, db *store.DB, jobs provision.Store, file string) error {
 	sealer, err := seal.Open(file)
 	if err == nil {
-		jobs := &provision.Jobs{Store: store, Sealer: sealer}
-		opens, sealed, err := jobs.CountOpen(ctx)
+		opens, sealed, err := countOpen(ctx, db, jobs, sealer)
 		switch {
 		case err != nil:
 			return err

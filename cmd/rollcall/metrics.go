@@ -11,12 +11,13 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
 // workKinds returns the kinds of leases under which work is done.
 func workKinds() []string {
-	return []string{provision.LeaseKind, roster.LeaseKind, retention.LeaseKind, retention.RemovalKind}
+	return []string{provision.LeaseKind, roster.LeaseKind, retention.LeaseKind, retention.RemovalKind, signin.RefreshKind}
 }
 
 // families returns the metrics that are read when Prometheus asks. docs/operations.md lists them.

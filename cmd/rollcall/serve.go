@@ -36,12 +36,16 @@ import (
 	"github.com/rollcall-scim/rollcall/runner"
 	"github.com/rollcall-scim/rollcall/samlserver"
 	"github.com/rollcall-scim/rollcall/scimserver"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/store"
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 // shutdownTimeout is how long running requests may take to finish at shutdown.
 const shutdownTimeout = 15 * time.Second
+
+// refreshCheckInterval is how often a server checks whether metadata has to be refreshed.
+const refreshCheckInterval = time.Minute
 
 // pruneCheckInterval is how often a server checks whether it is time to prune.
 const pruneCheckInterval = time.Minute
@@ -279,6 +283,12 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	remove := &runner.Runner{
 		Kind: retention.RemovalKind, Leases: s.leases, Owner: s.owner, Advance: s.pruner.AdvanceRemovals, Log: s.log, Now: c.now,
 	}
+	refresh := &runner.Runner{
+		Kind: signin.RefreshKind, Leases: s.leases, Owner: s.owner, Advance: s.sso.AdvanceRefresh, Log: s.log, Now: c.now, LookEvery: refreshCheckInterval,
+	}
+	if err := s.leases.Ensure(ctx, signin.RefreshKind, signin.RefreshKey); err != nil {
+		return untilDone(ctx, err)
+	}
 	if err := s.leases.Ensure(ctx, retention.LeaseKind, retention.LeaseKey); err != nil {
 		return untilDone(ctx, err)
 	}
@@ -300,6 +310,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, prune.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, remove.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, refresh.Run(gctx)) })
 	g.Go(func() error { return c.keepAnnouncing(gctx, s) })
 	g.Go(func() error { watch.Run(gctx); return nil })
 	clock := &clockWatch{log: s.log, wake: func(ctx context.Context) error {

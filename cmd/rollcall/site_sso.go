@@ -17,7 +17,7 @@ import (
 )
 
 func (c *command) siteSSO() *cobra.Command {
-	return groupCommand("sso", "Single sign-on with an identity provider (SAML)", c.siteSSOShow(), c.siteSSOSet(), c.siteSSOUnlink(), c.siteSSORecoveryCodes())
+	return groupCommand("sso", "Single sign-on with an identity provider (SAML)", c.siteSSOShow(), c.siteSSOSet(), c.siteSSOMetadata(), c.siteSSORotateKey(), c.siteSSOUnlink(), c.siteSSORecoveryCodes())
 }
 
 // ssoJSON is a connection in --json output.
@@ -33,6 +33,15 @@ type ssoJSON struct {
 	UserNameMatches  string            `json:"userNameMatches"`
 	CreatesAccounts  bool              `json:"createsAccounts"`
 	Unsolicited      bool              `json:"unsolicited"`
+	SignsRequests    bool              `json:"signsRequests"`
+	Keys             []samlKeyJSON         `json:"keys"`
+}
+
+// samlKeyJSON is a SAML key of a site.
+type samlKeyJSON struct {
+	SHA256 string          `json:"sha256"`
+	State  signin.KeyState `json:"state"`
+	Made   string          `json:"made"`
 }
 
 type certificateJSON struct {
@@ -58,10 +67,15 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 	if err != nil {
 		return err
 	}
+	keys, err := s.sso.SiteKeys(ctx, st)
+	if err != nil {
+		return err
+	}
 	sp := s.sso.ServiceProvider(st.Name, n)
 	out := ssoJSON{
 		Site: st.Name, Mode: n.Mode, EntityID: sp.EntityID, ReplyURL: sp.ACS, IdentityProvider: n.Provider.EntityID, SignInURL: n.Provider.SignInURL,
 		Certificates: []certificateJSON{}, UserNameMatches: st.MatchesUserName, CreatesAccounts: n.Creates, Unsolicited: n.Unsolicited,
+		SignsRequests: n.SignRequests, Keys: []samlKeyJSON{},
 		Claims: object{
 			{"userIdentifier", orWord(n.Claims.UserIdentifier, saml.NameID)},
 			{"displayName", n.Claims.DisplayName},
@@ -73,6 +87,9 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 	for _, cert := range n.Provider.Certificates {
 		out.Certificates = append(out.Certificates, certificateJSON{saml.Fingerprint(cert), formatJSONTime(cert.NotAfter)})
 	}
+	for _, k := range keys {
+		out.Keys = append(out.Keys, samlKeyJSON{saml.Fingerprint(k.Certificate), k.State, formatJSONTime(k.Made)})
+	}
 	return c.print(out, func(w io.Writer) {
 		line := func(name, value string) { fmt.Fprintf(w, "%-24s %s\n", name, value) }
 		line("Single sign-on", string(n.Mode))
@@ -81,6 +98,10 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 		line("Identity provider", orWord(n.Provider.EntityID, "not known yet: rollcall site sso set "+st.Name+" --metadata FILE"))
 		for _, cert := range n.Provider.Certificates {
 			line("Certificate", saml.Fingerprint(cert)[:16]+"… until "+formatJSONTime(cert.NotAfter))
+		}
+		line("Requests", map[bool]string{true: "signed", false: "not signed"}[n.SignRequests])
+		for _, k := range keys {
+			line("Key of this site", saml.Fingerprint(k.Certificate)[:16]+"… "+string(k.State))
 		}
 		line("SCIM userName matches", site.MatchesWords(st.MatchesUserName))
 		line("First sign-in", map[bool]string{true: "makes the account", false: "makes no account"}[n.Creates])
@@ -96,7 +117,7 @@ func orWord(value, otherwise string) string {
 
 func (c *command) siteSSOSet() *cobra.Command {
 	var file, mode, matches string
-	var creates bool
+	var creates, signs bool
 	cmd := &cobra.Command{
 		Use: "set SITE", Short: "Connect a site with its identity provider", Args: exactArguments("SITE"),
 		Long: `Changes single sign-on of SITE. --metadata reads the identity provider's metadata
@@ -108,8 +129,8 @@ The page Single sign-on of the site has more settings, and tests the sign-in. Th
 an administrator makes single sign-on required.`,
 		Example: "  rollcall site sso set acme --metadata federationmetadata.xml --mode optional",
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			if !slices.ContainsFunc([]string{"metadata", "mode", "matches", "create-accounts"}, func(f string) bool { return cmd.Flags().Changed(f) }) {
-				return usagef(cmd, "nothing to set: give at least one of --metadata, --mode, --matches, --create-accounts")
+			if !slices.ContainsFunc([]string{"metadata", "mode", "matches", "create-accounts", "sign-requests"}, func(f string) bool { return cmd.Flags().Changed(f) }) {
+				return usagef(cmd, "nothing to set: give at least one of --metadata, --mode, --matches, --create-accounts, --sign-requests")
 			}
 			if cmd.Flags().Changed("mode") && !slices.Contains([]signin.Mode{signin.SSOOff, signin.SSOOptional}, signin.Mode(mode)) {
 				return usagef(cmd, "--mode is off or optional, not %q; an administrator of the site makes it required on the page Single sign-on", mode)
@@ -121,7 +142,7 @@ an administrator makes single sign-on required.`,
 			if err != nil {
 				return err
 			}
-			if err := setSSO(cmd, s, st, file, signin.Mode(mode), matches, creates); err != nil {
+			if err := setSSO(cmd, s, st, file, signin.Mode(mode), matches, creates, signs); err != nil {
 				return err
 			}
 			if st, err = s.siteByName(cmd.Context(), args[0]); err != nil {
@@ -134,10 +155,11 @@ an administrator makes single sign-on required.`,
 	cmd.Flags().StringVar(&mode, "mode", "", "off or optional")
 	cmd.Flags().StringVar(&matches, "matches", "", "what SCIM's userName equals: "+strings.Join(site.Matches, ", "))
 	cmd.Flags().BoolVar(&creates, "create-accounts", true, "whether a first sign-in makes the account")
+	cmd.Flags().BoolVar(&signs, "sign-requests", false, "whether sign-in requests are signed with the site's key; the first time makes the key")
 	return cmd
 }
 
-func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode signin.Mode, matches string, creates bool) error {
+func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode signin.Mode, matches string, creates, signs bool) error {
 	var idp saml.IdentityProvider
 	if file != "" {
 		text, err := os.ReadFile(file)
@@ -161,9 +183,80 @@ func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode sig
 		if cmd.Flags().Changed("create-accounts") {
 			n.Creates = creates
 		}
+		if cmd.Flags().Changed("sign-requests") {
+			n.SignRequests = signs
+		}
 		return nil
 	})
 	return err
+}
+
+func (c *command) siteSSOMetadata() *cobra.Command {
+	return &cobra.Command{
+		Use: "metadata SITE", Short: "Print the SAML metadata of a site, for its identity provider", Args: exactArguments("SITE"),
+		Long: `Prints the SAML metadata of SITE: its Identifier, its Reply URL, and the certificates
+of its keys. The address /c/SITE/auth/saml2/metadata answers everybody, and so names
+no key.`,
+		Example: "  rollcall site sso metadata acme > acme.xml",
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			n, err := s.sso.Connection(cmd.Context(), st)
+			if err != nil {
+				return err
+			}
+			sp, err := s.sso.Describe(cmd.Context(), st, n)
+			if err != nil {
+				return err
+			}
+			body, err := sp.Metadata()
+			if err != nil {
+				return err
+			}
+			_, err = c.stdout.Write(body)
+			return err
+		}),
+	}
+}
+
+func (c *command) siteSSORotateKey() *cobra.Command {
+	var use, finish bool
+	cmd := &cobra.Command{
+		Use: "rotate-key SITE", Short: "Make a SAML key for a site, or replace it without a failed sign-in", Args: exactArguments("SITE"),
+		Long: `Makes the SAML key of SITE, which signs requests and decrypts assertions. If there is
+one already, a new one is announced in the metadata first:
+  rollcall site sso rotate-key SITE            announces a new key
+  (give the identity provider: rollcall site sso metadata SITE)
+  rollcall site sso rotate-key SITE --use      signs with it
+  (give the identity provider the metadata again, so that it encrypts for the new key)
+  rollcall site sso rotate-key SITE --finish   forgets the old key`,
+		Example: "  rollcall site sso rotate-key acme",
+		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
+			st, err := s.siteByName(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			switch {
+			case use && finish:
+				return usagef(cmd, "--use and --finish exclude each other")
+			case use:
+				err = s.sso.UseKey(cmd.Context(), st, actor)
+			case finish:
+				err = s.sso.RemoveOldKey(cmd.Context(), st, actor)
+			default:
+				err = s.sso.MakeKey(cmd.Context(), st, actor)
+			}
+			if err != nil {
+				return err
+			}
+			return c.printSSO(cmd.Context(), s, st)
+		}),
+	}
+	cmd.Flags().BoolVar(&use, "use", false, "sign with the announced key")
+	cmd.Flags().BoolVar(&finish, "finish", false, "forget the old key")
+	return cmd
 }
 
 func (c *command) siteSSOUnlink() *cobra.Command {

@@ -58,13 +58,15 @@ func traitOf(path string) (trait, bool) {
 		return sharedTrait(makes, "json", "public-url"), true
 	case "directory create", "migrate":
 		return sharedTrait(makes, "json"), true
-	case "site set", "site sso set", "site rename", "site link", "token create", "directory rename", "directory key create":
+	case "site set", "site sso set", "site sso rotate-key", "site rename", "site link", "token create", "directory rename", "directory key create":
 		return sharedTrait(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list", "site look-alikes",
 		"retention show", "audit",
 		"directory list", "directory show", "directory key list", "directory user list", "directory user show",
 		"directory group list", "directory group show", "directory group member list", "app role list", "app mapping list", "app mapping show", "app mapping filter list", "app mapping version list", "app mapping version show", "app attribute list", "app list", "app show", "provision status", "provision log", "provision held", "provision plan list", "provision plan show":
 		return sharedTrait(reads, "json"), true
+	case "site sso metadata":
+		return sharedTrait(reads, "public-url"), true
 	case "directory export", "directory export-groups", "directory export-members", "app export-schema":
 		return sharedTrait(reads), true
 	case "site delete", "site import-people", "site schema set", "site schema clear", "site searchable add", "site searchable remove",

@@ -169,8 +169,9 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	s.refused = &event.Refused{Recorder: store.Events{DB: db}, Now: c.now, Failed: func(err error) { w.log.Error("refused requests are not in the audit trail", "error", err) }}
 	s.requests = &requestlog.Log{Store: &store.RequestLogs{DB: db}, Sites: s.sites, Now: c.now, NewID: randomID}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
-	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Sites: s.sites, Now: c.now, PublicURL: c.baseURL(), Refused: s.refused}
+	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Sites: s.sites, Now: c.now, PublicURL: c.baseURL(), Refused: s.refused, Sealer: sealer}
 	s.metadata = metadataReader(c.outboundOptions(w.listens, w.forbidden))
+	s.sso.ReadMetadata = s.metadata
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
@@ -229,6 +230,7 @@ func (s *services) openSource(ctx context.Context, id provision.SourceID) (provi
 // Versions of the database that need special care.
 const (
 	versionOfJobs         = 6  // the first version with the table of jobs
+	versionOfSiteKeys     = 71 // the first version with the table of SAML keys
 	versionOfBoundSecrets = 13 // the first version whose Secret Tokens are sealed for the origin of their Tenant URL
 )
 
@@ -263,12 +265,12 @@ func (c *command) openSealer(ctx context.Context, db *store.DB, jobs provision.S
 		return sealer, err
 	}
 	if version >= versionOfJobs {
-		sealed, err := jobs.Secrets(ctx)
+		sealed, err := countSealed(ctx, db, jobs, version)
 		if err != nil {
 			return nil, err
 		}
-		if len(sealed) > 0 {
-			return nil, &lostKeyError{file: file, sealed: len(sealed)}
+		if sealed > 0 {
+			return nil, &lostKeyError{file: file, sealed: sealed}
 		}
 	}
 	if w.readOnly {
@@ -282,6 +284,16 @@ func (c *command) openSealer(ctx context.Context, db *store.DB, jobs provision.S
 		w.log.Info("made the key that seals stored credentials; keep it with the database", "file", file)
 	}
 	return sealer, nil
+}
+
+// countSealed returns how many Secret Tokens and SAML keys are sealed in the database, which has that version.
+func countSealed(ctx context.Context, db *store.DB, jobs provision.Store, version int64) (int, error) {
+	tokens, err := jobs.Secrets(ctx)
+	if err != nil || version < versionOfSiteKeys {
+		return len(tokens), err
+	}
+	keys, err := store.SingleSignOn{DB: db}.AllSiteKeys(ctx)
+	return len(tokens) + len(keys), err
 }
 
 // keyPath returns the key file: the given one, or the one next to a SQLite file.

@@ -27,6 +27,8 @@ const certificateSoon = 60 * 24 * time.Hour
 type ssoPage struct {
 	console.Page
 	Plain *console.Notice // warns that the public URL is not https; nil if it is
+	Stale *console.Notice // warns that the metadata was not refreshed; nil if it was
+	Read  time.Time       // when the metadata was read last; zero if it was not read again
 
 	// Step 1, "Give these to your identity provider":
 	EntityID, ACS console.CopyValue
@@ -56,8 +58,10 @@ type ssoPage struct {
 	Creates   bool             // whether a first sign-in makes the account
 	IdP       bool             // whether a sign-in may begin at the identity provider
 	Own       string           // the entity id that the administrator chose for the site; may be empty
+	Signs     bool             // whether requests are signed
 	Hours     string           // how long a session lasts at most, in hours
 	Error     *console.FieldError
+	Keys      siteKeys           // the keys of this site
 	Codes     recoveryCodes      // the recovery codes of the administrator
 	Failed    []console.EventRow // the last failed sign-ins
 	FailedAll string             // address of all failed sign-ins
@@ -109,6 +113,10 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	if err != nil {
 		return err
 	}
+	keys, err := p.siteKeys(r, v)
+	if err != nil {
+		return err
+	}
 	missing, err := p.SSO.MissingToRequire(r.Context(), v.Site, c, v.Person.ID)
 	if err != nil {
 		return err
@@ -128,7 +136,7 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		RemoveURL: v.url("admin/access/authentication/certificates/remove"),
 		Test:      v.url("auth/saml2/test"), Link: v.url("admin/access/authentication/link"),
 		Save: v.url("admin/access/authentication"), Version: c.Version,
-		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Hours: hoursText(c.Length),
+		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Signs: c.SignRequests, Hours: hoursText(c.Length), Keys: keys,
 		FailedAll: v.url("admin/audit?kind=sign_in."),
 	}
 	if !strings.HasPrefix(p.Console.Options.PublicURL, "https://") && !(p.LocalProvider && p.isSameHost(c)) {
@@ -141,6 +149,11 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		s.Provider = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}
 		if c.MetadataURL != "" {
 			s.Provider = append(s.Provider, console.Fact{Name: "Metadata", Value: c.MetadataURL})
+			state, err := p.SSO.RefreshState(r.Context(), v.Site)
+			if err != nil {
+				return err
+			}
+			s.Read, s.Stale = state.Ended, refreshNotice(state)
 		}
 	}
 	for _, cert := range c.Provider.Certificates {
@@ -181,6 +194,17 @@ func (p *Pages) isSameHost(c signin.Connection) bool {
 	}
 	other, err := url.Parse(c.Provider.SignInURL)
 	return err == nil && (!c.Ready() || own.Hostname() == other.Hostname())
+}
+
+// refreshNotice warns that the metadata was not refreshed. It returns nil if it was.
+func refreshNotice(state signin.RefreshState) *console.Notice {
+	if state.Failure == "" {
+		return nil
+	}
+	return &console.Notice{
+		Tone: console.ToneWarning, Title: "The metadata was not taken over",
+		Text: "It is read again each day, for new certificates. The last time nothing was taken over: " + state.Failure + ".",
+	}
 }
 
 // modeChoices lists the modes of single sign-on. missing says what has to be done before it can be
@@ -324,6 +348,7 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 			JobTitle: form.Get("jobTitle"), Department: form.Get("department"),
 		}
 		c.Creates, c.Unsolicited, c.Length = form.Get("creates") != "", form.Get("unsolicited") != "", length
+		c.SignRequests = form.Get("signs") != ""
 		return nil
 	})
 	if wrong := console.InputError(err, ssoInputs); wrong != nil {
@@ -468,14 +493,18 @@ func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("Linked. You can sign in with single sign-on now."))
 }
 
-// downloadMetadata sends the site's metadata, with the entity id that the administrator chose. The
-// metadata that everybody gets at …/auth/saml2/metadata does not have it.
+// downloadMetadata sends the site's metadata, with the entity id that the administrator chose and the
+// keys. The metadata that everybody gets at …/auth/saml2/metadata has neither.
 func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	c, err := p.SSO.Connection(r.Context(), v.Site)
 	if err != nil {
 		return err
 	}
-	body, err := p.SSO.ServiceProvider(v.Site.Name, c).Metadata()
+	sp, err := p.SSO.Describe(r.Context(), v.Site, c)
+	if err != nil {
+		return err
+	}
+	body, err := sp.Metadata()
 	if err != nil {
 		return err
 	}

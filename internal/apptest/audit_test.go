@@ -87,6 +87,11 @@ func elsewhere() map[string]string {
 		"provisioning.held":           "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
 		"provisioning.deleted":        "provision.TestSave", // no command or page causes it
 		"site.sso_changed":            "signin.TestSSO",
+		"site.sso_refreshed":          "signin.TestMetadataIsRefreshed",
+		"site.sso_refresh_failed":     "signin.TestMetadataIsRefreshed",
+		"site.sso_key_made":           "signin.TestAKeyIsRotatedInThreeSteps",
+		"site.sso_key_used":           "signin.TestAKeyIsRotatedInThreeSteps",
+		"site.sso_key_removed":        "signin.TestAKeyIsRotatedInThreeSteps",
 		"site.setup_unlocked":         "console.TestTheSetUpOfSCIMIsLockedUntilASignInSucceeded",
 		"sign_in.sso_used":            "signin.TestSSO",
 		"sign_in.sso_refused":         "signin.TestSSO",

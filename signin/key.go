@@ -1,0 +1,342 @@
+package signin
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/saml"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Each site may have a SAML key of its own. It signs the site's requests, and identity providers
+// encrypt assertions for it. A key is rotated in three steps, so that no sign-in fails meanwhile:
+//
+//	MakeKey       a new key is in the metadata, and decrypts; the key of before still signs
+//	UseKey        the new key signs; the key of before is no longer in the metadata, but decrypts
+//	RemoveOldKey  the key of before is forgotten
+
+// KeyState says what a key of a site is used for.
+type KeyState string
+
+// The states of a key. Every key decrypts.
+const (
+	KeyAnnounced KeyState = "announced" // in the metadata, but does not sign yet
+	KeyUsed      KeyState = "used"      // in the metadata, and signs
+	KeyOld       KeyState = "old"       // no longer in the metadata
+)
+
+// SiteKey is a key of a site, without its private part.
+type SiteKey struct {
+	ID          string
+	Certificate *x509.Certificate
+	State       KeyState
+	Made        time.Time
+}
+
+// SealedKey is a key of a site as it is stored. Its private part is sealed.
+type SealedKey struct {
+	SiteKey
+	Sealed []byte
+}
+
+// SealedSiteKey is a SealedKey with its site.
+type SealedSiteKey struct {
+	Site site.ID
+	SealedKey
+}
+
+// Sealer seals private keys before they are stored. The context is the place of the key: a sealed key
+// that is moved to another site does not open.
+type Sealer interface {
+	Seal(plain []byte, context string) ([]byte, error)
+	Open(sealed []byte, context string) ([]byte, error)
+}
+
+// KeyStore keeps the keys of sites.
+type KeyStore interface {
+	// SiteKeys returns the keys of a site, the oldest first.
+	SiteKeys(ctx context.Context, id site.ID) ([]SealedKey, error)
+	// PutSiteKeys replaces the keys of a site and appends the event. It returns ErrKeysStale if the
+	// stored keys are not those of before, with the same states.
+	PutSiteKeys(ctx context.Context, id site.ID, before, next []SealedKey, e event.Event) error
+	// AllSiteKeys returns the keys of all sites.
+	AllSiteKeys(ctx context.Context) ([]SealedSiteKey, error)
+	// ReplaceSealedKey stores a key that was sealed again. It does nothing if the stored one is not old.
+	ReplaceSealedKey(ctx context.Context, old SealedSiteKey, sealed []byte) error
+}
+
+// Refusals that callers check for.
+var (
+	ErrKeysStale = refusal.New(refusal.Stale, "", "another person changed the keys of this site meanwhile; nothing was changed").Advise("load the page again").Coded("sso_keys_stale")
+	ErrKeyState  = refusal.New(refusal.Conflict, "", "this is not the next step of a rotation").Coded("sso_key_state")
+)
+
+// keyContext is the place of a private key, to which its seal is bound.
+func keyContext(id site.ID, keyID string) string { return "saml-key/" + string(id) + "/" + keyID }
+
+// SiteKeys returns the keys of a site, the oldest first.
+func (s *SingleSignOn) SiteKeys(ctx context.Context, st site.Site) ([]SiteKey, error) {
+	sealed, err := s.Store.SiteKeys(ctx, st.ID)
+	if err != nil {
+		return nil, fmt.Errorf("find the keys: %w", err)
+	}
+	keys := make([]SiteKey, 0, len(sealed))
+	for _, k := range sealed {
+		keys = append(keys, k.SiteKey)
+	}
+	return keys, nil
+}
+
+// MakeKey makes a key. The first key of a site is used at once, a second one is announced. It returns
+// ErrKeyState while a rotation is under way.
+func (s *SingleSignOn) MakeKey(ctx context.Context, st site.Site, actor string) error {
+	before, err := s.Store.SiteKeys(ctx, st.ID)
+	if err != nil {
+		return fmt.Errorf("find the keys: %w", err)
+	}
+	state := KeyUsed
+	switch {
+	case hasKey(before, KeyAnnounced):
+		return ErrKeyState.Because("a new key is announced already").Advise("give the identity provider this site's metadata, then use the new key")
+	case hasKey(before, KeyOld):
+		return ErrKeyState.Because("the old key is still there").Advise("remove the old key first")
+	case hasKey(before, KeyUsed):
+		state = KeyAnnounced
+	}
+	now := s.Now().UTC().Truncate(time.Microsecond)
+	pair, err := saml.NewKeyPair("Rollcall "+st.Name, now)
+	if err != nil {
+		return err
+	}
+	k := SealedKey{SiteKey: SiteKey{ID: newRequestID()[1:], State: state, Made: now}}
+	if k.Certificate, err = x509.ParseCertificate(pair.Certificate); err != nil {
+		return fmt.Errorf("read the new certificate: %w", err)
+	}
+	plain, err := pair.Encode()
+	if err != nil {
+		return fmt.Errorf("write the new key: %w", err)
+	}
+	if k.Sealed, err = s.Sealer.Seal(plain, keyContext(st.ID, k.ID)); err != nil {
+		return err
+	}
+	text := "A SAML key was made for this site: " + shortPrint(k.Certificate)
+	if state == KeyAnnounced {
+		text = "A new SAML key was announced for this site: " + shortPrint(k.Certificate)
+	}
+	return s.putKeys(ctx, st, before, append(slices.Clone(before), k), event.SiteSSOKeyMade, actor, text)
+}
+
+// UseKey lets the announced key sign. The key of before stays to decrypt. It returns ErrKeyState if no key is
+// announced.
+func (s *SingleSignOn) UseKey(ctx context.Context, st site.Site, actor string) error {
+	before, err := s.Store.SiteKeys(ctx, st.ID)
+	if err != nil {
+		return fmt.Errorf("find the keys: %w", err)
+	}
+	if !hasKey(before, KeyAnnounced) {
+		return ErrKeyState.Because("no new key is announced").Advise("make a new key first")
+	}
+	next := slices.Clone(before)
+	var print string
+	for i, k := range next {
+		switch k.State {
+		case KeyAnnounced:
+			next[i].State, print = KeyUsed, shortPrint(k.Certificate)
+		case KeyUsed:
+			next[i].State = KeyOld
+		}
+	}
+	return s.putKeys(ctx, st, before, next, event.SiteSSOKeyUsed, actor, "The new SAML key of this site is used: "+print)
+}
+
+// RemoveOldKey forgets the key that was used before. It returns ErrKeyState if there is none.
+func (s *SingleSignOn) RemoveOldKey(ctx context.Context, st site.Site, actor string) error {
+	before, err := s.Store.SiteKeys(ctx, st.ID)
+	if err != nil {
+		return fmt.Errorf("find the keys: %w", err)
+	}
+	at := slices.IndexFunc(before, func(k SealedKey) bool { return k.State == KeyOld })
+	if at < 0 {
+		return ErrKeyState.Because("there is no old key").Advise("use the new key first")
+	}
+	next := slices.Delete(slices.Clone(before), at, at+1)
+	return s.putKeys(ctx, st, before, next, event.SiteSSOKeyRemoved, actor, "The old SAML key of this site was removed: "+shortPrint(before[at].Certificate))
+}
+
+func (s *SingleSignOn) putKeys(ctx context.Context, st site.Site, before, next []SealedKey, name, actor, text string) error {
+	e := event.Event{
+		Time: s.Now(), Scope: event.Site(string(st.ID)), Name: name, Actor: actor, Text: text,
+		Data: event.DataOf(nil, event.Changed("keys", keyWords(before), keyWords(next))),
+	}
+	if err := s.Store.PutSiteKeys(ctx, st.ID, before, next, e); err != nil {
+		return fmt.Errorf("store the keys: %w", err)
+	}
+	return nil
+}
+
+func keyWords(keys []SealedKey) []string {
+	words := []string{}
+	for _, k := range keys {
+		words = append(words, shortPrint(k.Certificate)+" "+string(k.State))
+	}
+	return words
+}
+
+func shortPrint(c *x509.Certificate) string { return saml.Fingerprint(c)[:16] + "…" }
+
+func hasKey(keys []SealedKey, state KeyState) bool {
+	return slices.ContainsFunc(keys, func(k SealedKey) bool { return k.State == state })
+}
+
+// ensureKey makes the site's first key, if it has none.
+func (s *SingleSignOn) ensureKey(ctx context.Context, st site.Site, actor string) error {
+	keys, err := s.Store.SiteKeys(ctx, st.ID)
+	if err != nil || len(keys) > 0 {
+		return err
+	}
+	return s.MakeKey(ctx, st, actor)
+}
+
+// Describe returns the site as its metadata describes it: with the certificates of its keys, the one
+// that signs first. The private keys are left out.
+func (s *SingleSignOn) Describe(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
+	keys, err := s.SiteKeys(ctx, st)
+	sp := s.ServiceProvider(st.Name, c)
+	for _, k := range keys {
+		switch k.State {
+		case KeyUsed:
+			sp.Keys = slices.Insert(sp.Keys, 0, saml.KeyPair{Certificate: k.Certificate.Raw})
+		case KeyAnnounced:
+			sp.Keys = append(sp.Keys, saml.KeyPair{Certificate: k.Certificate.Raw})
+		}
+	}
+	return sp, err
+}
+
+// withKeys returns the site with its private keys. The key that signs is first. A key that does not open is
+// left out, unless it must sign: then withKeys returns an error.
+func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
+	sp := s.ServiceProvider(st.Name, c)
+	sealed, err := s.Store.SiteKeys(ctx, st.ID)
+	if err != nil {
+		return sp, fmt.Errorf("find the keys: %w", err)
+	}
+	for _, k := range sealed {
+		pair, err := s.openKey(st.ID, k)
+		switch {
+		case err != nil && k.State == KeyUsed && c.SignRequests:
+			return sp, err
+		case err != nil:
+		case k.State == KeyUsed:
+			sp.Keys = slices.Insert(sp.Keys, 0, pair)
+		default:
+			sp.Keys = append(sp.Keys, pair)
+		}
+	}
+	return sp, nil
+}
+
+// openKey returns the key pair of a sealed key. It keeps the pairs that it opened, because reading a
+// private key takes as long as the rest of a sign-in.
+func (s *SingleSignOn) openKey(id site.ID, k SealedKey) (saml.KeyPair, error) {
+	place := keyContext(id, k.ID)
+	if known, ok := s.opened.Load(place); ok {
+		if pair := known.(saml.KeyPair); slices.Equal(pair.Certificate, k.Certificate.Raw) {
+			return pair, nil
+		}
+	}
+	plain, err := s.Sealer.Open(k.Sealed, place)
+	if err != nil {
+		return saml.KeyPair{}, fmt.Errorf("open the SAML key of site %s: %w", id, err)
+	}
+	pair, err := saml.DecodeKeyPair(plain, k.Certificate.Raw)
+	if err != nil {
+		return saml.KeyPair{}, err
+	}
+	s.opened.Store(place, pair)
+	return pair, nil
+}
+
+// ResealKeys seals every key of every site again with the sealer's primary key. It returns the sites
+// whose key cannot be opened. Their keys stay as they are.
+func (s *SingleSignOn) ResealKeys(ctx context.Context) (done int, lost []site.ID, err error) {
+	all, err := s.Store.AllSiteKeys(ctx)
+	if err != nil {
+		return 0, nil, fmt.Errorf("find the keys of all sites: %w", err)
+	}
+	for _, k := range all {
+		plain, err := s.Sealer.Open(k.Sealed, keyContext(k.Site, k.ID))
+		if err != nil {
+			lost = append(lost, k.Site)
+			continue
+		}
+		sealed, err := s.Sealer.Seal(plain, keyContext(k.Site, k.ID))
+		if err != nil {
+			return done, lost, fmt.Errorf("seal a key of site %s: %w", k.Site, err)
+		}
+		if err := s.Store.ReplaceSealedKey(ctx, k, sealed); err != nil {
+			return done, lost, err
+		}
+		done++
+	}
+	return done, lost, nil
+}
+
+// CountOpenKeys returns the number of stored keys of sites, and how many of them the sealer opens.
+func (s *SingleSignOn) CountOpenKeys(ctx context.Context) (opens, sealed int, err error) {
+	all, err := s.Store.AllSiteKeys(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("find the keys of all sites: %w", err)
+	}
+	for _, k := range all {
+		if _, err := s.Sealer.Open(k.Sealed, keyContext(k.Site, k.ID)); err == nil {
+			opens++
+		}
+	}
+	return opens, len(all), nil
+}
+
+// DiscardLostKeys removes the keys that do not open, after the key file was lost. It returns the sites
+// that lost one. A site that signs its requests gets a new key.
+func (s *SingleSignOn) DiscardLostKeys(ctx context.Context, actor string) ([]string, error) {
+	all, err := s.Store.AllSiteKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find the keys of all sites: %w", err)
+	}
+	var names []string
+	for _, k := range all {
+		if _, err := s.Sealer.Open(k.Sealed, keyContext(k.Site, k.ID)); err == nil {
+			continue
+		}
+		st, err := s.Sites.Get(ctx, k.Site)
+		if err != nil {
+			return names, err
+		}
+		if slices.Contains(names, st.Name) {
+			continue
+		}
+		names = append(names, st.Name)
+		before, err := s.Store.SiteKeys(ctx, k.Site)
+		if err != nil {
+			return names, fmt.Errorf("find the keys: %w", err)
+		}
+		if err := s.putKeys(ctx, st, before, nil, event.SiteSSOKeyRemoved, actor, "The SAML keys of this site were removed: the key that sealed them is lost"); err != nil {
+			return names, err
+		}
+		c, err := s.Connection(ctx, st)
+		if err != nil {
+			return names, err
+		}
+		if c.SignRequests {
+			if err := s.MakeKey(ctx, st, actor); err != nil {
+				return names, err
+			}
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,225 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/saml"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// The metadata of an identity provider is read again if it was given by its address: once a day, and
+// when a response is signed by a key that the site does not know, at most once in five minutes. A
+// refresh only adds certificates, and removes those that have expired and are no longer announced.
+// Another entity id or another address is never taken over: an administrator has to import it.
+const (
+	refreshEvery   = 24 * time.Hour
+	refreshRetry   = time.Hour       // after a failure
+	refreshIfAsked = 5 * time.Minute // at most so often for unknown keys
+	refreshTime    = 12 * time.Second
+)
+
+// The lease of the daily refreshes.
+const (
+	RefreshKind = "saml-refresh"
+	RefreshKey  = "all"
+)
+
+// RefreshState says how the metadata of a site's identity provider was refreshed.
+type RefreshState struct {
+	Began, Ended time.Time // the last refresh; zero if there was none
+	Failure      string    // why the last refresh did not take over what the metadata says; may be empty
+}
+
+// RefreshStore keeps when metadata was refreshed. Every method names the site.
+type RefreshStore interface {
+	RefreshState(ctx context.Context, id site.ID) (RefreshState, error)
+	// DueRefresh returns a site whose daily refresh is due, or refusal.NotFound, and when the next one is
+	// due; zero if there is none.
+	DueRefresh(ctx context.Context, now time.Time) (id site.ID, next time.Time, err error)
+	// BeginDailyRefresh notes that a daily refresh begins and when the next one is due. It returns false
+	// if none is due at now.
+	BeginDailyRefresh(ctx context.Context, id site.ID, now, next time.Time) (bool, error)
+	// BeginAskedRefresh notes that a refresh begins because of an unknown key. It returns false if one
+	// began after notSince.
+	BeginAskedRefresh(ctx context.Context, id site.ID, now, notSince time.Time) (bool, error)
+	// EndRefresh notes how a refresh ended. If another failure than before is given, it appends the
+	// event, and the next daily refresh is due at retry.
+	EndRefresh(ctx context.Context, id site.ID, now, retry time.Time, failure string, e event.Event) error
+}
+
+// RefreshState returns how the metadata of the site's identity provider was refreshed last.
+func (s *SingleSignOn) RefreshState(ctx context.Context, st site.Site) (RefreshState, error) {
+	state, err := s.Store.RefreshState(ctx, st.ID)
+	if errors.Is(err, refusal.NotFound) {
+		return RefreshState{}, nil
+	}
+	return state, err
+}
+
+// AdvanceRefresh does the daily refresh of one site, if one is due. It returns when it has to be
+// called again.
+func (s *SingleSignOn) AdvanceRefresh(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
+	idle := s.Now().Add(refreshIfAsked)
+	id, due, err := s.Store.DueRefresh(ctx, s.Now())
+	if errors.Is(err, refusal.NotFound) {
+		if due.IsZero() || due.After(idle) {
+			return idle, nil
+		}
+		return due, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("find a due refresh: %w", err)
+	}
+	began, err := s.Store.BeginDailyRefresh(ctx, id, s.Now(), s.Now().Add(refreshEvery))
+	if err != nil || !began {
+		return s.Now(), err
+	}
+	st, err := s.Sites.Get(ctx, id)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return s.Now(), s.refresh(ctx, st)
+}
+
+// refreshForUnknownKey refreshes the metadata because a response is signed by an unknown key. It waits
+// for a refresh that is under way in any process. changed reports whether the connection may know
+// more keys than before.
+func (s *SingleSignOn) refreshForUnknownKey(ctx context.Context, st site.Site, c Connection) (changed bool, err error) {
+	if c.MetadataURL == "" || s.ReadMetadata == nil {
+		return false, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTime)
+	defer cancel()
+	began, err := s.Store.BeginAskedRefresh(ctx, st.ID, s.Now(), s.Now().Add(-refreshIfAsked))
+	if err != nil {
+		return false, fmt.Errorf("begin a refresh: %w", err)
+	}
+	if began {
+		err = s.refresh(ctx, st)
+	} else {
+		err = s.awaitRefresh(ctx, st)
+	}
+	if err != nil {
+		return false, err
+	}
+	now, err := s.Connection(ctx, st)
+	return now.Version != c.Version, err
+}
+
+// awaitRefresh waits until no refresh of the site is under way. A refresh whose process died does not
+// end, so it waits no longer than a refresh takes.
+func (s *SingleSignOn) awaitRefresh(ctx context.Context, st site.Site) error {
+	for {
+		state, err := s.Store.RefreshState(ctx, st.ID)
+		if err != nil {
+			return fmt.Errorf("find the state of the refresh: %w", err)
+		}
+		if !state.Began.After(state.Ended) || s.Now().Sub(state.Began) > refreshTime {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// refresh reads the metadata of a site's identity provider and takes over what a refresh may. Only a
+// failure of this server is an error.
+func (s *SingleSignOn) refresh(ctx context.Context, st site.Site) error {
+	failure, err := s.takeOver(ctx, st)
+	if err != nil {
+		return err
+	}
+	now := s.Now()
+	e := event.Event{
+		Time: now, Scope: event.Site(string(st.ID)), Name: event.SiteSSORefreshFailed, Actor: systemActor,
+		Text: "The metadata of the identity provider was not taken over: " + failure,
+	}
+	if err := s.Store.EndRefresh(ctx, st.ID, now, now.Add(refreshRetry), failure, e); err != nil {
+		return fmt.Errorf("end a refresh: %w", err)
+	}
+	return nil
+}
+
+const systemActor = "system"
+
+// takeOver reads the metadata and saves what changed. failure says what was not taken over, and why.
+func (s *SingleSignOn) takeOver(ctx context.Context, st site.Site) (failure string, err error) {
+	const tries = 3
+	for range tries {
+		c, err := s.Connection(ctx, st)
+		if err != nil {
+			return "", err
+		}
+		if c.MetadataURL == "" || s.ReadMetadata == nil {
+			return "", nil
+		}
+		text, err := s.ReadMetadata(ctx, c.MetadataURL)
+		if err != nil {
+			return "it could not be read: " + err.Error(), nil
+		}
+		announced, err := saml.ParseMetadata(text)
+		if err != nil {
+			return err.Error(), nil
+		}
+		next, failure := c.refreshed(announced, s.Now())
+		if changes := Differences(c, next); len(changes) > 0 {
+			next.Version = c.Version + 1
+			e := event.Event{
+				Time: s.Now(), Scope: event.Site(string(st.ID)), Name: event.SiteSSORefreshed, Actor: systemActor,
+				Text: "The certificates of the identity provider were refreshed from its metadata", Data: event.DataOf(nil, changes...),
+			}
+			err := s.Store.PutConnection(ctx, st.ID, ConnectionChange{Next: next, IfVersion: c.Version, KeepsTests: true, Events: []event.Event{e}})
+			if errors.Is(err, refusal.Stale) {
+				continue
+			}
+			if err != nil {
+				return "", fmt.Errorf("save the refreshed certificates: %w", err)
+			}
+		}
+		return failure, nil
+	}
+	return "the settings changed meanwhile", nil
+}
+
+// refreshed returns the connection with the certificates that the metadata announces. failure says
+// what an administrator has to take over.
+func (c Connection) refreshed(announced saml.IdentityProvider, now time.Time) (next Connection, failure string) {
+	next = c
+	if announced.EntityID != c.Provider.EntityID {
+		return next, fmt.Sprintf("it is of another identity provider, %s; import it if that is right", announced.EntityID)
+	}
+	certs := slices.Clone(c.Provider.Certificates)
+	for _, cert := range announced.Certificates {
+		certs = saml.AddCertificate(certs, cert)
+	}
+	// A certificate that has expired verifies nothing. The last one stays.
+	kept := certs[:0:0]
+	for _, cert := range certs {
+		if !now.After(cert.NotAfter) || slices.ContainsFunc(announced.Certificates, cert.Equal) {
+			kept = append(kept, cert)
+		}
+	}
+	if len(kept) > 0 {
+		certs = kept
+	}
+	var problems []string
+	if len(certs) > saml.MaxCertificates {
+		problems = append(problems, fmt.Sprintf("it has new certificates, and this site has its %d; remove old ones", saml.MaxCertificates))
+		certs = c.Provider.Certificates
+	}
+	if announced.SignInURL != c.Provider.SignInURL || announced.SignOutURL != c.Provider.SignOutURL {
+		problems = append(problems, "its addresses have changed; import it to take them over")
+	}
+	next.Provider.Certificates = certs
+	return next, strings.Join(problems, "; ")
+}

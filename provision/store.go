@@ -80,8 +80,8 @@ type Store interface {
 	// Drawer returns the object for which a value of a target attribute was drawn, or "". The value is
 	// folded.
 	Drawer(ctx context.Context, k Key, path, value string) (objectID string, err error)
-	// LinkedIDs pages through the ids of linked objects.
-	LinkedIDs(ctx context.Context, k Key, after string, limit int) ([]string, error)
+	// LinkedIDs pages through the ids of linked objects of a kind; "" means all kinds.
+	LinkedIDs(ctx context.Context, k Key, kind ObjectKind, after string, limit int) ([]string, error)
 	// DueEscrowIDs returns the objects whose escrow is due by now, or all objects in escrow if now
 	// is zero.
 	DueEscrowIDs(ctx context.Context, k Key, now time.Time) ([]string, error)

@@ -174,6 +174,7 @@ type Outcome struct {
 	Turn      int64          // the Turn of the Pending that this outcome is about; 0 means any
 	Intent    *Op            // a create that is about to be sent; everything else stays as it is
 	Flies     bool           // an update is about to be sent; everything else stays as it is
+	Gives     []string       // the attributes to which that update gives a value
 	Judge     *Listed        // the object is put before the guard; everything else stays as it is
 	Planned   PlannedOutcome // what became of the operation of a plan; if it is left out, everything else stays as it is
 	Doubted   bool           // an earlier update may have been carried out, and nothing has shown it yet

@@ -71,6 +71,14 @@ type Store interface {
 	KnownAbout(ctx context.Context, k Key, objectID string) (Pending, error)
 	// Owner returns the object of a kind that is linked to an account or group of the target, or "".
 	Owner(ctx context.Context, k Key, kind ObjectKind, targetID string) (objectID string, err error)
+	// Connections pages through the pairs of objects of a kind, or of all kinds, by object id.
+	Connections(ctx context.Context, k Key, kind ObjectKind, after string, limit int) ([]Connection, error)
+	// Connection returns the pair with this object id, or else with this id at the target, or
+	// ErrNoConnection.
+	Connection(ctx context.Context, k Key, id string) (Connection, error)
+	// RecordConnection writes a pair that a person made or forgot, with its event, and puts the object
+	// on the work list.
+	RecordConnection(ctx context.Context, f Fence, o Outcome, listed []Listed, e event.Event) error
 	// Holder returns the object whose account has a value of the first matching attribute, or "".
 	Holder(ctx context.Context, k Key, key MatchKey) (objectID string, err error)
 	// Awaited returns the value that an object waits for, or nil.

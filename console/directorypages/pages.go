@@ -160,6 +160,13 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/certificate", Access: console.Administrator, Handle: p.ofApp(p.downloadCertificate)},
 		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/metadata", Access: console.Administrator, Handle: p.ofApp(p.downloadSignOnMetadata)},
 
+		// Connections
+		{Pattern: "GET /d/{directory}/applications/{app}/connections", Access: console.Administrator, Handle: p.ofApp(p.showConnections)},
+		{Pattern: "POST /d/{directory}/applications/{app}/connections", Access: console.FreshAdministrator, Handle: p.ofApp(p.connect)},
+		{Pattern: "GET /d/{directory}/applications/{app}/connections/new", Access: console.FreshAdministrator, Handle: p.ofApp(p.newConnection)},
+		{Pattern: "GET /d/{directory}/applications/{app}/connections/{connection}/forget", Access: console.Administrator, Handle: p.ofApp(p.askForget)},
+		{Pattern: "POST /d/{directory}/applications/{app}/connections/{connection}/forget", Access: console.Administrator, Handle: p.ofApp(p.forget)},
+
 		// Provisioning
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.showProvisioning)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.saveProvisioning)},
@@ -351,6 +358,7 @@ func (v *appVisit) menu() []console.MenuItem {
 		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
 		{Text: "Provision on demand", Icon: "user-check", URL: v.url("/provisioning/on-demand")},
 		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},
+		{Text: "Connections", Icon: "link", URL: v.url("/connections")},
 		{Text: "Provisioning logs", Icon: "scroll-text", URL: v.url("/provisioning/logs")},
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("/settings")},
 		{Text: "Directory"},

@@ -46,7 +46,7 @@ func TestConnectionsAreFoundForgottenAndMade(t *testing.T) {
 	}
 	b.get(at + "?search=nobody").wantWords("No connection fits")
 
-	question := b.get(at + "?search=ada%40").click("Forget…").wantWords("Forget the connection of ada@contoso.example?", adas, "stays as it is", "is not switched off")
+	question := b.get(at+"?search=ada%40").click("Forget…").wantWords("Forget the connection of ada@contoso.example?", adas, "stays as it is", "is not switched off")
 	if now := account(ada); now != adas {
 		t.Errorf("the question has changed the connection to %s", now)
 	}

@@ -56,6 +56,11 @@ func (j *Jobs) ImportSchema(ctx context.Context, k Key, schema *Schema, allow fu
 	return j.replace(ctx, k, schema, allow, actor, event.ProvisioningSchemaChanged, "The schema was replaced.")
 }
 
+// SetSchema is ImportSchema without a question, for programs that nobody can ask.
+func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
+	return j.ImportSchema(ctx, k, schema, func(_, _ Job) (int, error) { return 0, nil }, actor)
+}
+
 func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) (confirmed int, err error), actor, name, words string) (Job, error) {
 	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err

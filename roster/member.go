@@ -118,8 +118,8 @@ func (l *MemberList) Add(value string) {
 	l.sorted = false
 }
 
-// distinctIDs returns the ids in order, without duplicates. It returns an error with the status 400
-// if a member was sent without a value.
+// distinctIDs returns the ids in order, without duplicates. It returns refusal.Invalid if a member
+// was sent without a value.
 func (l *MemberList) distinctIDs() ([]string, error) {
 	if l == nil {
 		return nil, nil

@@ -63,7 +63,7 @@ func (r *run) show(entry *LogEntry) error {
 // keepCreated remembers the account that a create of unknown outcome was found to have made, although
 // nothing else can be done yet. Nothing but its intent led to it.
 func (w *work) keepCreated() {
-	if w.known.Op == nil || !w.known.resolved || !w.newLink() {
+	if w.known.Op == nil || !w.known.resolved || !w.newLink() || w.known.takes != "" {
 		return
 	}
 	switch d := w.decision.(type) {

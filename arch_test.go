@@ -59,6 +59,7 @@ var arrows = map[string][]string{
 	"directory/source": {"directory", "provision", "event"},
 	"scimserver":       {"scim", "refusal", "event", "site", "requestlog", "roster", "internal/web", "internal/fair", "internal/phrase"},
 	"samlserver":       {"saml", "refusal", "event", "site", "signin", "internal/web", "internal/secret", "internal/session"},
+	"graphapi":         {"refusal", "event", "operator", "directory", "provision", "provision/expr", "provision/templates", "internal/web"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":           {"event"},
 
@@ -112,6 +113,7 @@ var forbidden = map[string][]string{
 
 	"scimserver": {"database/sql"},
 	"samlserver": {"database/sql"},
+	"graphapi":   {"database/sql", "html/template"},
 	"scimclient": {"database/sql"},
 }
 

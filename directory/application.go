@@ -64,8 +64,8 @@ func (h *Handle) RenameApplication(ctx context.Context, id, name, actor string) 
 	return a, h.nameTaken(err, name)
 }
 
-// DeleteApplication removes an application with its assignments and its provisioning. The accounts
-// at the application stay as they are.
+// DeleteApplication removes an application with its assignments and its provisioning. It does not
+// change the accounts at the application.
 func (h *Handle) DeleteApplication(ctx context.Context, id, actor string) (Contents, error) {
 	var gone Contents
 	err := h.update(ctx, func(tx Tx) error {
@@ -116,7 +116,7 @@ func checkApplicationName(name string) (string, error) {
 	return name, nil
 }
 
-// A name stands in URLs and on command lines: no slash, no question mark.
+// A name appears in URLs and on command lines, so it has no slash and no question mark.
 var applicationName = regexp.MustCompile(`^[\pL\pN][\pL\pM\pN _.()&'-]{0,99}$`)
 
 // Applications lists the applications by name.

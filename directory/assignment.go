@@ -68,8 +68,8 @@ func (h *Handle) RolesOf(ctx context.Context, application string, objectIDs []st
 // New assignments have the role Default Access; existing ones keep their role. Of a group, only
 // direct members that are users are in scope of the application, as in Entra.
 //
-// Each transaction assigns a few hundred. At the first id that is neither a user nor a group of the
-// directory, Assign returns an error. What earlier transactions assigned stays assigned.
+// Each transaction assigns a few hundred. If an id is neither a user nor a group of the directory,
+// Assign stops and returns an error. It does not undo earlier transactions.
 func (h *Handle) Assign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
 	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
 		return h.assignOne(ctx, tx, a, m, "", actor)

@@ -131,7 +131,7 @@ func Suggest(name string) string {
 	return best
 }
 
-// aliases returns attributes by the names that other systems use for them.
+// aliases maps the names that other systems use to the names of attributes.
 func aliases() map[string]string {
 	return map[string]string{
 		"id": attrObjectID, "objectguid": attrObjectID, "username": attrUPN, "upn": attrUPN, "login": attrUPN,

@@ -16,13 +16,13 @@ type CauseInfo struct {
 }
 
 // Cause returns the description and times of an import. It returns the zero CauseInfo if the
-// directory knows no such import.
+// directory has no import with this id.
 func (h *Handle) Cause(ctx context.Context, id string) (CauseInfo, error) {
 	return h.store.Cause(ctx, h.Directory.ID, id)
 }
 
-// asImport runs an import. Its changes all have the same cause. An event then says that the import
-// has ended.
+// asImport runs an import. All its changes get the same cause. At the end, it appends an event that
+// the import has ended.
 func (h *Handle) asImport(ctx context.Context, what, actor string, dryRun bool, do func(ctx context.Context) error) error {
 	if dryRun {
 		return do(ctx)
@@ -59,10 +59,10 @@ type Origin struct {
 	TakesAccess bool   // whether the change itself takes access away, as a deletion does
 }
 
-// after combines the origins of two changes of the same user, and older is that of the earlier
-// change. An origin that takes access away wins over one that does not. Next, one with a cause
-// wins.
-func (o Origin) after(older Origin) Origin {
+// combineWithOlder combines the origins of two changes of the same user; older belongs to the earlier change.
+// It returns the origin that takes access away, if only one does. If neither does and the newer
+// change has no cause, it returns older. Otherwise it returns the newer origin.
+func (o Origin) combineWithOlder(older Origin) Origin {
 	if older.TakesAccess && !o.TakesAccess || o.TakesAccess == older.TakesAccess && o.Cause == "" && !o.TakesAccess {
 		return older
 	}

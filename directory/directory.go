@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ID identifies a directory forever. People see the name instead, which can change.
+// ID identifies a directory forever. It never changes. People see the name of the directory, which
+// can change.
 type ID string
 
 // Directory is one company's directory.
@@ -22,8 +23,8 @@ type Directory struct {
 	ID      ID
 	Name    string
 	Created time.Time
-	// DefaultDomain is what the expression function DefaultDomain() yields, as contoso.com; "" if none
-	// was set.
+	// DefaultDomain is the result of the expression function DefaultDomain(), such as
+	// "contoso.com"; "" if no domain is set.
 	DefaultDomain string
 }
 
@@ -35,8 +36,8 @@ type Directories struct {
 	NewID func() string
 }
 
-// Handle is a directory that is open. Only through it can callers reach the directory's users and
-// applications.
+// Handle is an open directory. Callers reach the directory's users and applications only through
+// its Handle.
 type Handle struct {
 	Directory Directory
 	store     Store
@@ -73,7 +74,7 @@ func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
 // ByName finds a directory. The error lists the directories that exist.
 func (ds *Directories) ByName(ctx context.Context, name string) (Directory, error) {
 	d, err := Directory{}, error(refusal.NotFound)
-	if validName.MatchString(name) { // no directory can have an invalid name
+	if validName.MatchString(name) { // skip the search for an invalid name, because no directory can have one
 		d, err = ds.Store.DirectoryByName(ctx, name)
 	}
 	if !errors.Is(err, refusal.NotFound) {
@@ -114,8 +115,8 @@ func (ds *Directories) Create(ctx context.Context, name, actor string) (Director
 	return d, err
 }
 
-// Rename gives a directory another name. Its users, applications and links stay; the addresses of
-// its pages change.
+// Rename gives a directory another name. It does not change users, applications or links; only the
+// URLs of the directory's pages change.
 func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor string) (Directory, error) {
 	if err := checkName(name); err != nil {
 		return Directory{}, err
@@ -138,8 +139,9 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 	return d, err
 }
 
-// SetDefaultDomain sets the domain that expressions get from DefaultDomain(). "" removes it. The next
-// cycle of each application whose mapping reads it looks at everybody.
+// SetDefaultDomain sets the domain that expressions get from DefaultDomain(). "" removes it. If the
+// mapping of an application uses the domain, the application's next cycle evaluates all users
+// again.
 func (ds *Directories) SetDefaultDomain(ctx context.Context, d Directory, domain, actor string) (Directory, error) {
 	domain = strings.ToLower(strings.TrimSpace(domain))
 	if domain != "" && (len(domain) > maxDomain || !validDomain.MatchString(domain)) {
@@ -168,8 +170,8 @@ const maxDomain = 253
 
 var validDomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
-// Delete removes a directory with its users, its applications and their provisioning. The accounts
-// at the applications stay as they are.
+// Delete removes a directory with its users, its applications and their provisioning. It does not
+// change the accounts at the applications.
 func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (Contents, error) {
 	var gone Contents
 	err := ds.Store.DeleteDirectory(ctx, d.ID, func(c Contents) event.Event {
@@ -185,17 +187,17 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 	return gone, err
 }
 
-// Contents counts what a deletion removes and what it leaves. The person who deletes must confirm
-// these numbers.
+// Contents counts the objects that a deletion removes, and the linked accounts that it leaves. The
+// person who deletes must confirm these numbers.
 type Contents struct {
 	Users        int // soft-deleted users included; 0 for one application
 	Groups       int // soft-deleted groups included; 0 for one application
 	Applications int // 0 for one application
 	Assigned     int // assignments of users and groups, including soft-deleted ones
-	Linked       int // accounts at applications that provisioning has found or created; a deletion leaves them as they are
+	Linked       int // accounts at applications that provisioning has found or created; a deletion does not change them
 }
 
-// Contents counts what the directory holds.
+// Contents counts the users, groups, applications, assignments and links of the directory.
 func (h *Handle) Contents(ctx context.Context) (Contents, error) {
 	return h.store.Contents(ctx, h.Directory.ID, "")
 }
@@ -214,8 +216,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// suggestName returns a part of a message: the name that was probably meant, or else the names that
-// exist.
+// suggestName returns the end of an error message about an unknown name. It suggests the most
+// similar name, or lists all names if none is similar.
 func suggestName(name string, names []string) string {
 	if best := near.Best(name, names); best != "" && len(names) > 1 {
 		return "did you mean " + best + "?"

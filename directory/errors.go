@@ -2,10 +2,10 @@ package directory
 
 import "github.com/rollcall-scim/rollcall/refusal"
 
-// A Store returns only the kind of a refusal, such as refusal.NotFound or refusal.Taken. The
+// A Store returns refusals without a message, such as refusal.NotFound or refusal.Taken. The
 // functions below make refusals with a message.
 
-// ErrNoDirectory refuses a directory's name when no directory exists yet.
+// ErrNoDirectory is the error for any name of a directory when no directory exists yet.
 var ErrNoDirectory = refusal.New(refusal.NotFound, "", "there is no directory yet").Coded("no_directory")
 
 func notFound(format string, args ...any) *refusal.Error {

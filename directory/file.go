@@ -30,7 +30,7 @@ type File struct {
 	Columns []FileColumn
 	Notes   []string // sentences for people about how the file was read
 	Rows    iter.Seq2[Row, error]
-	// CutReason says why the end of the file seems to be missing. It is also one of the Notes. It
+	// CutReason says why the end of the file seems to be missing. Notes contains it too. CutReason
 	// is empty if the file seems complete.
 	CutReason string
 	// Separator is the character between columns.
@@ -40,20 +40,20 @@ type File struct {
 	Template string
 }
 
-// FileColumn is a column of a file. Attributes are the attributes that the column fills. There are
-// none if the column is left out.
+// FileColumn is a column of a file. Attributes are the attributes that the column fills; the list
+// is empty if the column is left out.
 type FileColumn struct {
 	Number     int
 	Name       string
 	Attributes []string
 	Suggested  string   // the attribute that an unknown column probably holds, or ""
 	AlsoMail   bool     // whether Suggested is userPrincipalName and the column holds the mail address as well
-	Unknown    bool     // whether the caller must say what to do with the column
+	Unknown    bool     // whether the caller must map the column to an attribute or ignore it
 	Examples   []string // the column's first values, shortened; none for a column that is never read, such as a password
 }
 
-// ColumnNames returns the name of the column for each attribute whose column has another name than
-// the attribute.
+// ColumnNames returns the name of the column by attribute, for attributes whose column has a
+// different name.
 func (f File) ColumnNames() map[string]string {
 	names := map[string]string{}
 	for _, c := range f.Columns {
@@ -80,7 +80,7 @@ type FileError struct {
 	EnabledWords, DisabledWords []string
 }
 
-// Reading is a word of a file as one encoding reads it.
+// Reading is an encoding and the text that a word of the file has in it.
 type Reading struct{ Encoding, Word string }
 
 func (e *FileError) Error() string {

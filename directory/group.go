@@ -87,14 +87,15 @@ func (g Group) Text(name string) string {
 // IsDeleted reports whether the group is soft-deleted.
 func (g Group) IsDeleted() bool { return !g.Deleted.IsZero() }
 
-// SortKey returns the key by which lists are sorted; groups with equal keys are sorted by object id.
+// SortKey returns the key by which lists of groups are sorted. Groups with equal keys are sorted by
+// object id.
 func (g Group) SortKey() string { return clip(scim.Fold(g.DisplayName()), 200) }
 
 // Look returns a key for how the display name looks to a reader. Names that look the same in lower
 // case have the same key.
 func (g Group) Look() string { return clip(lookalike.Skeleton(strings.ToLower(g.DisplayName())), 400) }
 
-// SearchText returns the string in which searches look for words.
+// SearchText returns the string in which a search for groups looks for words.
 func (g Group) SearchText() string {
 	var b strings.Builder
 	for _, a := range GroupAttributes() {
@@ -244,14 +245,14 @@ func (h *Handle) groupNotFound(err error, name string) error {
 
 // GroupQuery selects groups, sorted by display name.
 type GroupQuery struct {
-	Search        string // words; each must occur in the name, the description, the mail nickname or the mail address
-	Deleted       bool   // select the soft-deleted groups instead of the others
+	Search        string // words that must all occur in the name, the description, the mail nickname or the mail address
+	Deleted       bool   // select only soft-deleted groups; otherwise only groups that are not deleted
 	HasMember     string // object id of a user or group: select only the groups that it is a direct member of
 	AssignedTo    string // id of an application: select only groups that are assigned to it
 	NotAssignedTo string // id of an application: select only groups that are not assigned to it
 	NotMemberOf   string // object id of another group: select only groups that are not direct members of it
 	After         Cursor
-	Limit         int // 50 when zero, 500 at most
+	Limit         int // the largest number of groups on the page, up to 500; zero means 50
 }
 
 // GroupPage is one page of groups. If More is true, another page begins after Next.
@@ -282,7 +283,7 @@ func (h *Handle) Groups(ctx context.Context, q GroupQuery) (GroupPage, error) {
 	return page, nil
 }
 
-// EachGroup visits every group that a query selects, page by page.
+// EachGroup calls visit with every group that a query selects. It stops at the first error.
 func (h *Handle) EachGroup(ctx context.Context, q GroupQuery, visit func(Group) error) error {
 	q.Limit = 500
 	for {
@@ -413,9 +414,9 @@ func (h *Handle) recordGroup(ctx context.Context, tx Tx, name string, g Group, a
 	})
 }
 
-// SoftDeleteGroup deletes a group so that RestoreGroup can bring it back. The group keeps its
-// members and assignments, but they have no effect while it is deleted. People who were in scope of
-// an application only through this group are no longer in scope.
+// SoftDeleteGroup deletes a group; RestoreGroup can undo this. The group keeps its members and
+// assignments, but they have no effect while it is deleted. People who were in scope of an
+// application only through this group are no longer in scope.
 func (h *Handle) SoftDeleteGroup(ctx context.Context, objectID, actor string) (Group, error) {
 	return h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) {
 		if g.IsDeleted() {

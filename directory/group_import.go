@@ -43,13 +43,13 @@ type groupEntry struct {
 	before Group // the group as it is stored; without an ObjectID if the group is new
 }
 
-// ImportGroups writes groups. A row is about the group with the row's objectId. Without one, it is
-// about the group that has the row's displayName. Only an objectId finds a soft-deleted group,
-// which is then restored. An empty value clears the attribute. Attributes without a column stay as
-// they are.
+// ImportGroups creates and changes groups from the rows of a file. It finds the group of a row by
+// the row's objectId. A row without an objectId finds it by displayName. Only an objectId finds a
+// soft-deleted group, which is then restored. An empty value clears the attribute. Attributes
+// without a column keep their values.
 //
-// All rows are read before the first is written. A row with a problem changes nothing and does not
-// stop the others. Groups that are not in the file stay as they are.
+// It reads all rows before it writes the first group. It skips a row with a problem, reports it,
+// and goes on with the next row. It does not change groups that are not in the file.
 func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (r GroupReport, err error) {
 	err = h.asImport(ctx, "groups", actor, dryRun, func(ctx context.Context) error {
 		r, err = h.importGroups(ctx, f, dryRun, actor)
@@ -61,7 +61,7 @@ func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, act
 func (h *Handle) importGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (GroupReport, error) {
 	r := GroupReport{DryRun: dryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
 	var entries []groupEntry
-	lines := map[string]int{} // line numbers by object id; for new groups by folded name
+	lines := map[string]int{} // line numbers of the rows; the key is the object id, or the folded name of a new group
 	for _, row := range f.Rows {
 		e, err := h.groupOfRow(ctx, row)
 		if rule, ok := refusal.Find(err); ok {
@@ -202,7 +202,7 @@ type MemberReport struct {
 	DryRun  bool       `json:"dryRun,omitempty"`
 	Rows    int        `json:"rows"`
 	Changed int        `json:"changed"` // memberships that were added or removed
-	Already int        `json:"already"` // rows about memberships that needed no change
+	Already int        `json:"already"` // rows that needed no change: the membership existed, or was already gone
 	Groups  int        `json:"groups"`  // groups that the rows name
 	Errors  []RowError `json:"errors"`
 	Notes   []string   `json:"notes,omitempty"`
@@ -210,15 +210,15 @@ type MemberReport struct {
 
 // MemberImport says how to import memberships.
 type MemberImport struct {
-	Group  string // object id of the group that all rows are about; "" if each row names its own
+	Group  string // object id of the group for all rows; "" if each row names its group
 	Remove bool   // remove the members instead of adding them
 	DryRun bool
 	Actor  string
 }
 
-// ImportMembers adds the members that a file names to their groups, or removes them. All rows are
-// read before the first is written. A row with a problem changes nothing and does not stop the
-// others. Members that are not in the file stay members.
+// ImportMembers adds the members that a file names to their groups, or removes them. It reads all
+// rows before it writes the first membership. It skips a row with a problem, reports it, and goes
+// on with the next row. It does not change memberships that are not in the file.
 func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport) (r MemberReport, err error) {
 	err = h.asImport(ctx, "memberships", o.Actor, o.DryRun, func(ctx context.Context) error {
 		r, err = h.importMembers(ctx, f, o)
@@ -306,7 +306,7 @@ func (h *Handle) memberOfRow(ctx context.Context, row Row, o MemberImport, group
 	return group, m.ObjectID(), nil
 }
 
-// inColumn adds to a refusal the name of the column in which it arose.
+// inColumn adds the name of the column with the wrong value to a refusal.
 func inColumn(column string, err error) error {
 	if rule, ok := refusal.Find(err); ok {
 		return conflict(column, "%s", rule.Error())

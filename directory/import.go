@@ -17,30 +17,31 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// batchRows is the most rows that share a transaction.
+// batchRows is the largest number of rows that one transaction writes.
 const batchRows = 500
 
 // Row is one line of a file. Values holds strings by attribute name. An attribute that is not in
-// Values stays as it is; an empty string clears it. The value of manager is a userPrincipalName, an
-// object id, an employeeId, or a displayName that only one user has.
+// Values keeps its value; an empty string clears it. The value of manager is a userPrincipalName,
+// an object id, an employeeId, or a displayName that only one user has.
 type Row struct {
 	Line     int
 	Values   map[string]string
 	Problems []RowError // errors about values that could not be read
 	// BuiltFrom is set if the row's userPrincipalName was built from other columns. It then holds
-	// all cells of the row: rows that differ in any cell are about different people. A user that is
-	// found by another key keeps its userPrincipalName.
+	// all cells of the row, because rows that differ in any cell may describe different people. A
+	// user that is found by objectId or employeeId keeps its userPrincipalName.
 	BuiltFrom string
 }
 
-// RowError says what is wrong with one row. Column is empty if the whole row is wrong.
+// RowError says what is wrong with one row. Column names the column with the wrong value. It is
+// empty if the whole row is wrong.
 type RowError struct {
 	Line   int    `json:"line"`
 	Column string `json:"column,omitempty"`
 	Detail string `json:"detail"`
 	Flag   string `json:"flag,omitempty"` // a flag of rollcall directory import that helps, or ""
 	// Deleted is the object id of a deleted user that prevents the change. Commands are commands
-	// that help.
+	// that solve the problem.
 	Deleted  string   `json:"deleted,omitempty"`
 	Commands []string `json:"commands,omitempty"`
 }
@@ -79,10 +80,11 @@ type ImportOptions struct {
 	Absent Absent
 	Force  bool // soft-delete absent users even when they are more than 10 % of the directory
 	DryRun bool // report what would happen, change nothing
-	// BeforeSoftDelete, if set, is called before the first user is deleted. absent users will be
-	// deleted, out of all of them.
+	// BeforeSoftDelete, if set, is called before the first user is deleted. absent is the number of
+	// users that will be deleted, of is the number of all users.
 	BeforeSoftDelete func(absent, of int)
-	// Progress, if set, is called from time to time. done rows are finished, out of all of them.
+	// Progress, if set, is called from time to time. done is the number of finished rows, of is the
+	// number of all rows.
 	Progress func(done, of int)
 	// Columns has the name of each attribute's column in the file, if it differs from the
 	// attribute's name.
@@ -101,7 +103,7 @@ type Person struct {
 }
 
 // ImportReport counts what an import did, or would do if DryRun is set. A user counts even if some
-// values of the row had problems. Those values stay as they were.
+// values of the row had problems. Those values are not written.
 type ImportReport struct {
 	DryRun      bool           `json:"dryRun,omitempty"`
 	Rows        int            `json:"rows"`
@@ -134,13 +136,14 @@ type ImportStep struct {
 	Changed map[string]string
 }
 
-// Import writes users into the directory. A row is about the user with the row's objectId. Without
-// one, it is about the user with its employeeId, and otherwise about the user with its
-// userPrincipalName. Only the first two find soft-deleted users, who are then restored.
+// Import writes users into the directory. It finds the user of a row by objectId. A row without an
+// objectId finds it by employeeId, and a row with neither by userPrincipalName. Only objectId and
+// employeeId find soft-deleted users, who are then restored.
 //
-// All rows are read before the first one is written, and their order does not matter. Managers are
-// set after all rows. A value or row with a problem does not stop the others. If rows yields an
-// error that is not a RowError, the import ends before it writes anything.
+// It reads all rows before it writes the first user, and the order of rows does not matter. It sets
+// managers after it has written all users. A value or row with a problem is reported, and the
+// import goes on. If rows yields an error that is not a RowError, the import ends before it writes
+// anything.
 //
 // Importing the same rows again changes nothing and writes no events.
 func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (r ImportReport, err error) {
@@ -153,7 +156,7 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 
 func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
 	im := &importRun{
-		Handle: h, options: o, people: map[string]*imported{}, mentioned: map[string]bool{}, names: map[string]string{}, employees: map[string][]string{}, byDisplayName: map[string][]string{},
+		Handle: h, options: o, importedUsers: map[string]*imported{}, mentionedUsers: map[string]bool{}, idByUPN: map[string]string{}, idsByEmployeeKey: map[string][]string{}, idsByDisplayName: map[string][]string{},
 		report: ImportReport{DryRun: o.DryRun, Errors: []RowError{}, Absent: []Person{}},
 	}
 	read, err := im.readRows(rows)
@@ -182,7 +185,7 @@ func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o 
 // enabledWordFlags names the flags that help with a value that is neither true nor false.
 const enabledWordFlags = "--enabled-words or --disabled-words"
 
-// outcome says what a row did to the user it is about.
+// outcome says what a row did to its user.
 type outcome int
 
 const (
@@ -199,11 +202,11 @@ func (o outcome) String() string {
 
 // imported is a user that the file names.
 type imported struct {
-	line     int
-	outcome  outcome
-	user     Person
-	employee string // in the form that employeeKey returns
-	changed  map[string]string
+	line        int
+	outcome     outcome
+	user        Person
+	employeeKey string // in the form that employeeKey returns
+	changed     map[string]string
 }
 
 // managerToSet is a manager that is set after all users have been written.
@@ -214,17 +217,17 @@ type managerToSet struct {
 
 type importRun struct {
 	*Handle
-	options       ImportOptions
-	report        ImportReport
-	plan          *plan
-	people        map[string]*imported // the users that the file names, by object id
-	mentioned     map[string]bool      // object ids of users that refused rows may be about; these do not count as absent
-	managers      []managerToSet
-	unidentified  int                 // the number of refused rows that may be about any user
-	names         map[string]string   // object id by folded userPrincipalName, as they will be after all rows
-	employees     map[string][]string // object ids by employeeKey, as they will be after all rows
-	byDisplayName map[string][]string // object ids by folded displayName, as they will be after all rows
-	refused       map[string]int      // line numbers of refused rows, by each value that names their user; nil until needed
+	options          ImportOptions
+	report           ImportReport
+	plan             *plan
+	importedUsers    map[string]*imported // the users that the file names, by object id
+	mentionedUsers   map[string]bool      // object ids of users that refused rows may name; these do not count as absent
+	managers         []managerToSet
+	unidentified     int                 // the number of refused rows whose user cannot be found out
+	idByUPN          map[string]string   // object id by folded userPrincipalName, as they will be after all rows
+	idsByEmployeeKey map[string][]string // object ids by employeeKey, as they will be after all rows
+	idsByDisplayName map[string][]string // object ids by folded displayName, as they will be after all rows
+	refusedLines     map[string]int      // line numbers of refused rows, by each value that names their user; nil until needed
 }
 
 func (im *importRun) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
@@ -246,7 +249,7 @@ func (im *importRun) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
 	return read, nil
 }
 
-// errDryRun rolls back the transaction of a dry run after everything has been tried in it.
+// errDryRun rolls back the transaction of a dry run after all changes were tried in it.
 var errDryRun = errors.New("dry run")
 
 func (im *importRun) transaction(ctx context.Context, fn func(tx Tx) error) error {
@@ -309,15 +312,15 @@ func (im *importRun) write(ctx context.Context) error {
 func (im *importRun) addMentioned(e *entry) {
 	about := im.plan.mentionedBy(e)
 	for _, q := range about {
-		im.mentioned[q.objectID] = true
+		im.mentionedUsers[q.objectID] = true
 	}
 	if len(about) == 0 && e.name == "" {
 		im.unidentified++
 	}
 }
 
-// result is what one row did in a transaction that is not committed yet.
-type result struct {
+// rowResult is what one row did in a transaction that is not committed yet.
+type rowResult struct {
 	entry         *entry
 	before, after User
 	outcome       outcome
@@ -328,7 +331,7 @@ func (im *importRun) writeBatch(ctx context.Context, batch [][]*entry) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	var results []result
+	var results []rowResult
 	err := im.transaction(ctx, func(tx Tx) error {
 		results = results[:0]
 		for _, unit := range batch {
@@ -350,7 +353,7 @@ func (im *importRun) writeBatch(ctx context.Context, batch [][]*entry) error {
 }
 
 // recordResult adds what a committed row did to the report.
-func (im *importRun) recordResult(r result) {
+func (im *importRun) recordResult(r rowResult) {
 	e := r.entry
 	e.problems = append(e.problems, r.problems...)
 	if r.outcome == failed {
@@ -358,23 +361,23 @@ func (im *importRun) recordResult(r result) {
 		return
 	}
 	i := &imported{
-		line: e.line(), outcome: r.outcome, employee: employeeKey(r.after.Text(attrEmployeeID)), changed: map[string]string{},
+		line: e.line(), outcome: r.outcome, employeeKey: employeeKey(r.after.Text(attrEmployeeID)), changed: map[string]string{},
 		user: Person{ObjectID: r.after.ObjectID, UserPrincipalName: r.after.UPN(), DisplayName: r.after.DisplayName()},
 	}
 	for _, name := range changedNames(r.before, r.after) {
 		i.changed[name] = r.after.Text(name)
 	}
-	im.people[r.after.ObjectID] = i
-	if manager, ok := e.row.Values[attrManager]; ok && !e.kept[attrManager] {
+	im.importedUsers[r.after.ObjectID] = i
+	if manager, ok := e.row.Values[attrManager]; ok && !e.keptAttributes[attrManager] {
 		im.managers = append(im.managers, managerToSet{line: e.line(), objectID: r.after.ObjectID, manager: strings.TrimSpace(manager)})
 	}
 }
 
 // writeUnit writes rows that must be written together. It returns an error only if the whole import
 // must end.
-func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]result, error) {
-	results := make([]result, len(unit))
-	var broken *result
+func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]rowResult, error) {
+	results := make([]rowResult, len(unit))
+	var broken *rowResult
 	for i, e := range unit {
 		r, err := im.prepare(ctx, tx, e)
 		if err != nil {
@@ -394,7 +397,7 @@ func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]res
 		}
 		return results, nil
 	}
-	// Users that give up a name are written first. So users can swap names, even in a circle.
+	// First write the users that give up a name. So users can swap names, even in a circle.
 	if len(unit) > 1 {
 		for _, r := range results {
 			if r.before.Version == 0 || r.before.FoldedUPN() == r.after.FoldedUPN() || r.before.IsDeleted() {
@@ -425,11 +428,11 @@ func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]res
 
 const changedMeanwhile = "somebody else changed %s meanwhile; import the file again"
 
-// prepare reads the stored user of a row and computes the changed user. The outcome is failed if
-// the row cannot be written.
-func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (result, error) {
-	r := result{entry: e, outcome: unchanged}
-	fail := func(column, format string, args ...any) (result, error) {
+// prepare reads the stored user of a row and computes the changed user. The outcome is the constant
+// failed if the row cannot be written.
+func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (rowResult, error) {
+	r := rowResult{entry: e, outcome: unchanged}
+	fail := func(column, format string, args ...any) (rowResult, error) {
 		r.outcome = failed
 		r.problems = append(r.problems, RowError{Line: e.line(), Column: column, Detail: fmt.Sprintf(format, args...)})
 		return r, nil
@@ -465,19 +468,20 @@ func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (result, erro
 	return r, nil
 }
 
-// isGivenUp reports whether another row renames the user who has this name now.
+// isGivenUp reports whether a row of the file renames the user who has this name now.
 func (im *importRun) isGivenUp(name string) bool {
-	holder := im.plan.live[name]
+	holder := im.plan.byUPN[name]
 	return holder != nil && im.plan.isRenamed(holder)
 }
 
-// hasMoved reports whether the values that identify the user have changed since the plan was made.
+// hasMoved reports whether the values that identify the user have changed in the database since the
+// plan was made.
 func (p *person) hasMoved(u User) bool {
-	return u.FoldedUPN() != p.name || employeeKey(u.Text(attrEmployeeID)) != p.employee || !u.Deleted.Equal(p.deleted)
+	return u.FoldedUPN() != p.name || employeeKey(u.Text(attrEmployeeID)) != p.employeeKey || !u.Deleted.Equal(p.deleted)
 }
 
-// fill returns the user with the row's values, except the manager. A value with a problem stays as
-// it is in before.
+// fill returns the user with the row's values, except the manager. For a value with a problem, it
+// keeps the value in before and returns a RowError.
 func (e *entry) fill(before User) (User, []RowError) {
 	after := before.clone()
 	if before.Version == 0 {
@@ -487,7 +491,7 @@ func (e *entry) fill(before User) (User, []RowError) {
 	var problems []RowError
 	for _, a := range attributes {
 		text, ok := e.row.Values[a.Name]
-		if !ok || e.kept[a.Name] || e.keepsValue(a.Name, strings.TrimSpace(text), before) {
+		if !ok || e.keptAttributes[a.Name] || e.keepsValue(a.Name, strings.TrimSpace(text), before) {
 			continue
 		}
 		trial := after.clone()
@@ -528,8 +532,8 @@ func (e *entry) toRowError(err error) RowError {
 	return problem
 }
 
-// keepsValue reports whether a row leaves an attribute as it is. A row cannot clear the identifier by
-// which its user was found.
+// keepsValue reports whether a row does not change an attribute. For example, a row cannot clear
+// the identifier by which its user was found.
 func (e *entry) keepsValue(name, text string, before User) bool {
 	switch name {
 	case attrObjectID, attrManager:
@@ -565,22 +569,22 @@ func (im *importRun) writeRow(ctx context.Context, tx Tx, before, after User) (U
 	return u, updated, err
 }
 
-// collectNames collects the names and employeeIds that all users have after the import. They are
-// used to find managers.
+// collectNames collects the names and employeeIds that all users have after the import. The search
+// for managers uses them.
 func (im *importRun) collectNames() {
 	for _, p := range im.plan.allUsers {
-		if im.people[p.objectID] == nil {
-			im.names[p.name] = p.objectID
-			im.employees[p.employee] = append(im.employees[p.employee], p.objectID)
-			im.byDisplayName[scim.Fold(p.displayName)] = append(im.byDisplayName[scim.Fold(p.displayName)], p.objectID)
+		if im.importedUsers[p.objectID] == nil {
+			im.idByUPN[p.name] = p.objectID
+			im.idsByEmployeeKey[p.employeeKey] = append(im.idsByEmployeeKey[p.employeeKey], p.objectID)
+			im.idsByDisplayName[scim.Fold(p.displayName)] = append(im.idsByDisplayName[scim.Fold(p.displayName)], p.objectID)
 		}
 	}
-	for id, i := range im.people {
-		im.names[scim.Fold(i.user.UserPrincipalName)] = id
-		im.employees[i.employee] = append(im.employees[i.employee], id)
-		im.byDisplayName[scim.Fold(i.user.DisplayName)] = append(im.byDisplayName[scim.Fold(i.user.DisplayName)], id)
+	for id, i := range im.importedUsers {
+		im.idByUPN[scim.Fold(i.user.UserPrincipalName)] = id
+		im.idsByEmployeeKey[i.employeeKey] = append(im.idsByEmployeeKey[i.employeeKey], id)
+		im.idsByDisplayName[scim.Fold(i.user.DisplayName)] = append(im.idsByDisplayName[scim.Fold(i.user.DisplayName)], id)
 	}
-	delete(im.employees, "")
+	delete(im.idsByEmployeeKey, "")
 }
 
 func (im *importRun) setManagers(ctx context.Context, batch []managerToSet) error {
@@ -608,7 +612,7 @@ func (im *importRun) setManagers(ctx context.Context, batch []managerToSet) erro
 	}
 	im.report.Errors = append(im.report.Errors, broken...)
 	for id, manager := range changedTo {
-		p := im.people[id]
+		p := im.importedUsers[id]
 		p.changed[attrManager] = manager
 		if p.outcome == unchanged {
 			p.outcome = updated
@@ -655,10 +659,10 @@ func (im *importRun) findManager(ctx context.Context, tx Tx, text string) (strin
 	if err := checkText(attrManager, text); err != nil {
 		return "", err
 	}
-	if id := im.names[scim.Fold(text)]; id != "" {
+	if id := im.idByUPN[scim.Fold(text)]; id != "" {
 		return id, nil
 	}
-	switch ids := im.employees[employeeKey(text)]; len(ids) {
+	switch ids := im.idsByEmployeeKey[employeeKey(text)]; len(ids) {
 	case 0:
 	case 1:
 		return ids[0], nil
@@ -666,7 +670,7 @@ func (im *importRun) findManager(ctx context.Context, tx Tx, text string) (strin
 		return "", invalid(attrManager, "%s have employeeId %s", phrase.Count(len(ids), "user", "users"), text).Advise("name the manager by userPrincipalName; the manager was left as it is")
 	}
 	if id := strings.ToLower(text); isGUID(id) {
-		if im.people[id] != nil {
+		if im.importedUsers[id] != nil {
 			return id, nil
 		}
 		u, err := tx.User(ctx, id)
@@ -687,38 +691,38 @@ func (im *importRun) findManager(ctx context.Context, tx Tx, text string) (strin
 	return "", invalid(attrManager, "there is no user %s, neither in the file nor in the directory; the manager was left as it is", text)
 }
 
-// usersNamed returns the users with a displayName, which may also be written as "Lovelace, Ada".
+// usersNamed returns the users with a displayName, which text may also write as "Lovelace, Ada".
 func (im *importRun) usersNamed(text string) []string {
-	if ids := im.byDisplayName[scim.Fold(text)]; ids != nil {
+	if ids := im.idsByDisplayName[scim.Fold(text)]; ids != nil {
 		return ids
 	}
 	last, first, ok := strings.Cut(text, ",")
 	if !ok {
 		return nil
 	}
-	return im.byDisplayName[scim.Fold(strings.TrimSpace(first)+" "+strings.TrimSpace(last))]
+	return im.idsByDisplayName[scim.Fold(strings.TrimSpace(first)+" "+strings.TrimSpace(last))]
 }
 
 // refusedRow returns the line of a refused row that has this userPrincipalName, employeeId or
 // objectId, or 0.
 func (im *importRun) refusedRow(text string) int {
-	if im.refused == nil {
-		im.refused = map[string]int{}
+	if im.refusedLines == nil {
+		im.refusedLines = map[string]int{}
 		for _, e := range im.plan.entries {
 			for _, key := range []string{scim.Fold(e.givenValue(attrUPN)), "employeeId " + employeeKey(e.givenValue(attrEmployeeID)), scim.Fold(e.givenValue(attrObjectID))} {
-				if e.refused && im.refused[key] == 0 {
-					im.refused[key] = e.line()
+				if e.refused && im.refusedLines[key] == 0 {
+					im.refusedLines[key] = e.line()
 				}
 			}
 		}
 	}
-	return cmp.Or(im.refused[scim.Fold(text)], im.refused["employeeId "+employeeKey(text)])
+	return cmp.Or(im.refusedLines[scim.Fold(text)], im.refusedLines["employeeId "+employeeKey(text)])
 }
 
 func (im *importRun) findAbsent() {
 	for _, p := range im.plan.allUsers {
-		if im.people[p.objectID] == nil && !im.mentioned[p.objectID] {
-			im.report.Absent = append(im.report.Absent, p.person())
+		if im.importedUsers[p.objectID] == nil && !im.mentionedUsers[p.objectID] {
+			im.report.Absent = append(im.report.Absent, p.toPerson())
 		}
 	}
 }
@@ -778,7 +782,7 @@ func (im *importRun) softDeleteAbsent(ctx context.Context) error {
 }
 
 func (im *importRun) finishReport() ImportReport {
-	for _, p := range im.people {
+	for _, p := range im.importedUsers {
 		switch p.outcome {
 		case created:
 			im.report.Created++
@@ -811,8 +815,8 @@ func (im *importRun) finishReport() ImportReport {
 	return im.report
 }
 
-// percentRoundedUp returns n as a percentage of of. It rounds up, so that the result is above 10
-// exactly when n is more than 10 % of of.
+// percentRoundedUp returns n as a percentage of the total of. It rounds up, so that the result is
+// above 10 exactly when n is more than 10 % of the total.
 func percentRoundedUp(n, of int) int {
 	if of == 0 {
 		return 100

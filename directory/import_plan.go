@@ -13,22 +13,22 @@ import (
 
 // entry is a row of the file, together with what the plan finds out about the row.
 type entry struct {
-	row      Row
-	objectID string          // the object id; "" if the row has no usable one
-	employee string          // the result of employeeKey; "" if the row has no usable employeeId
-	name     string          // the folded userPrincipalName; "" if the row has no usable one
-	person   *person         // the user that the row is about; nil for a new one
-	kept     map[string]bool // attributes that stay as they are because the row's value is a problem
-	refused  bool            // the row changes nothing
-	byName   bool            // the person was found only by the name
-	problems []RowError
+	row            Row
+	objectID       string          // the object id; "" if the row has no usable one
+	employeeKey    string          // the result of employeeKey; "" if the row has no usable employeeId
+	name           string          // the folded userPrincipalName; "" if the row has no usable one
+	person         *person         // the existing user of the row; nil for a new user
+	keptAttributes map[string]bool // attributes that keep their stored value, because the row's value has a problem
+	refused        bool            // the row changes nothing
+	byName         bool            // the person was found only by the name
+	problems       []RowError
 }
 
 func (e *entry) line() int { return e.row.Line }
 
-// problem reports a problem with one value of the row. That value is then left out.
+// problem reports a problem with one value of the row. The import then ignores the value.
 func (e *entry) problem(attribute, format string, args ...any) {
-	e.kept[attribute] = true
+	e.keptAttributes[attribute] = true
 	e.problems = append(e.problems, RowError{Line: e.line(), Column: attribute, Detail: fmt.Sprintf(format, args...)})
 }
 
@@ -53,21 +53,21 @@ func (e *entry) nameGained() string {
 	return ""
 }
 
-// plan decides which user each row of a file is about. It looks at all rows at once, so their order
-// does not matter.
+// plan decides which user belongs to each row of a file. It considers all rows together, so their
+// order does not matter.
 type plan struct {
 	*userRegister
-	directory  string
-	entries    []*entry
-	duplicates []DuplicateRow
-	nameless   int
-	byPerson   map[*person]*entry // the row of each person, without refused rows
-	employed   map[string]bool    // the employeeKeys that are in the file
+	directory    string
+	entries      []*entry
+	duplicates   []DuplicateRow
+	nameless     int
+	byPerson     map[*person]*entry // the row of each person, without refused rows
+	employeeKeys map[string]bool    // the employeeKeys that are in the file
 }
 
 // newPlan finds the user of each row: by objectId, else by employeeId, else by userPrincipalName.
 func newPlan(directory string, r *userRegister, rows []Row) *plan {
-	p := &plan{userRegister: r, directory: directory, byPerson: map[*person]*entry{}, employed: map[string]bool{}}
+	p := &plan{userRegister: r, directory: directory, byPerson: map[*person]*entry{}, employeeKeys: map[string]bool{}}
 	p.readRows(rows)
 	for _, e := range p.entries {
 		p.findByKey(e)
@@ -80,10 +80,10 @@ func newPlan(directory string, r *userRegister, rows []Row) *plan {
 	}
 	p.refuseSharedKeys(attrObjectID, func(e *entry) string { return e.objectID })
 	p.refuseSharedKeys(attrEmployeeID, func(e *entry) string {
-		if e.kept[attrEmployeeID] || e.person != nil && e.person.employee == e.employee {
-			return "" // the row has no such key, or does not change the key
+		if e.keptAttributes[attrEmployeeID] || e.person != nil && e.person.employeeKey == e.employeeKey {
+			return "" // the row's employeeId is not used, or its user has it already
 		}
-		return e.employee
+		return e.employeeKey
 	})
 	p.mergeRows()
 	p.settleNames()
@@ -113,7 +113,8 @@ func rowText(row Row) string {
 	return b.String()
 }
 
-// sameForm returns a string that is equal for two values that mean the same.
+// sameForm returns a form of the value for comparison. Two values with the same meaning have the
+// same form.
 func sameForm(name, text string) string {
 	text = strings.TrimSpace(text)
 	switch name {
@@ -130,13 +131,13 @@ func sameForm(name, text string) string {
 }
 
 func (p *plan) readKeys(row Row) *entry {
-	e := &entry{row: row, kept: map[string]bool{}, problems: slices.Clone(row.Problems)}
+	e := &entry{row: row, keptAttributes: map[string]bool{}, problems: slices.Clone(row.Problems)}
 	if column, text := p.commentValue(row); text != "" {
 		e.refuse(column, "the row looks like a comment: it has %q here, and nothing else that names a user; delete the row, or give it a userPrincipalName", text)
 		return e
 	}
 	for _, problem := range row.Problems {
-		e.kept[problem.Column] = true
+		e.keptAttributes[problem.Column] = true
 	}
 	if id := strings.ToLower(strings.TrimSpace(row.Values[attrObjectID])); id != "" && isGUID(id) {
 		e.objectID = id
@@ -144,16 +145,16 @@ func (p *plan) readKeys(row Row) *entry {
 		e.problem(attrObjectID, "objectId is a GUID such as 3f2b8c1e-5d60-4b7a-9a51-0c7de2f4a9b8, not %q; the number of an employee belongs into a column employeeId", id)
 	}
 	if text := strings.TrimSpace(row.Values[attrEmployeeID]); text != "" {
-		e.employee = employeeKey(text)
+		e.employeeKey = employeeKey(text)
 		err := checkText(attrEmployeeID, text)
-		if err == nil && p.employees[e.employee] == nil {
+		if err == nil && p.byEmployeeKey[e.employeeKey] == nil {
 			err = checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrEmployeeID: text}}, attrEmployeeID)
 		}
 		if err != nil {
-			e.employee = ""
+			e.employeeKey = ""
 			e.problem(attrEmployeeID, "%v", err)
 		} else {
-			p.employed[e.employee] = true
+			p.employeeKeys[e.employeeKey] = true
 		}
 	}
 	if text := strings.TrimSpace(row.Values[attrUPN]); text != "" {
@@ -168,16 +169,17 @@ func (p *plan) commentValue(row Row) (column, text string) {
 	for _, name := range []string{attrObjectID, attrEmployeeID, attrUPN} {
 		v := strings.TrimSpace(row.Values[name])
 		switch {
-		case strings.HasPrefix(v, "#") && text == "" && !strings.Contains(v, "@") && len(p.employees[employeeKey(v)]) == 0:
+		case strings.HasPrefix(v, "#") && text == "" && !strings.Contains(v, "@") && len(p.byEmployeeKey[employeeKey(v)]) == 0:
 			column, text = name, v
-		case strings.Contains(v, "@"), name == attrObjectID && isGUID(strings.ToLower(v)), name == attrEmployeeID && v != "" && len(p.employees[employeeKey(v)]) > 0:
+		case strings.Contains(v, "@"), name == attrObjectID && isGUID(strings.ToLower(v)), name == attrEmployeeID && v != "" && len(p.byEmployeeKey[employeeKey(v)]) > 0:
 			return "", ""
 		}
 	}
 	return column, text
 }
 
-// singleValueHint returns a hint for a row with only one value, which may not be a user at all.
+// singleValueHint returns a hint for a row with only one value, such as a heading or a total. Such
+// a row may not describe a user.
 func (e *entry) singleValueHint() string {
 	n := 0
 	for _, text := range e.row.Values {
@@ -194,9 +196,9 @@ func (e *entry) singleValueHint() string {
 func (p *plan) readName(e *entry, text string) {
 	err := cmp.Or(checkText(attrUPN, text), checkUPN(text))
 	name := scim.Fold(text)
-	if err == nil && p.live[name] == nil && p.deleted[name] == nil {
+	if err == nil && p.byUPN[name] == nil && p.deletedByUPN[name] == nil {
 		err = checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrUPN: text}}, attrUPN)
-		if twin := p.live[scim.Fold(withoutInvisible(text))]; err != nil && twin != nil {
+		if twin := p.byUPN[scim.Fold(withoutInvisible(text))]; err != nil && twin != nil {
 			err = fmt.Errorf("%w. Without it, this is the userPrincipalName of %s", err, twin)
 		}
 	}
@@ -207,7 +209,7 @@ func (p *plan) readName(e *entry, text string) {
 	e.name = name
 }
 
-// String describes a person so that a reader can tell apart two people of the same name.
+// String describes a person so that a reader can tell two people with the same name apart.
 func (p *person) String() string {
 	text := p.displayName + " (" + p.upn
 	if p.employeeID != "" {
@@ -222,9 +224,10 @@ func (p *person) String() string {
 
 const ignoreObjectIDsFlag = "--ignore-columns objectId"
 
-// findByKey finds the user by objectId or employeeId, whatever the row's userPrincipalName.
+// findByKey finds the user by objectId or employeeId, even if the row has another
+// userPrincipalName.
 func (p *plan) findByKey(e *entry) {
-	holders := p.employees[e.employee]
+	holders := p.byEmployeeKey[e.employeeKey]
 	if e.objectID != "" {
 		e.person = p.byID[e.objectID]
 		switch {
@@ -232,7 +235,7 @@ func (p *plan) findByKey(e *entry) {
 			e.refuse(attrObjectID, "directory %s has no user with objectId %s, but employeeId %s belongs to %s; correct one of the two, or leave out the object ids of another directory",
 				p.directory, e.objectID, e.givenValue(attrEmployeeID), holders[0])
 			e.problems[len(e.problems)-1].Flag = ignoreObjectIDsFlag
-		case e.person == nil || e.employee == "" || e.employee == e.person.employee:
+		case e.person == nil || e.employeeKey == "" || e.employeeKey == e.person.employeeKey:
 		case len(withoutPerson(holders, e.person)) > 0:
 			e.refuse(attrEmployeeID, "objectId names %s, but employeeId %s belongs to %s; correct one of the two", e.person, e.givenValue(attrEmployeeID), withoutPerson(holders, e.person)[0])
 		}
@@ -245,7 +248,8 @@ func (p *plan) findByKey(e *entry) {
 		e.name = ""
 	}
 	if e.person != nil && e.name != "" && e.name != e.person.name {
-		// The name belongs to another user. It was stored before invisible characters were refused.
+		// readName accepts a name with invisible characters if a stored user has it already. This
+		// row would give that name to a different user.
 		if err := checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrUPN: e.givenValue(attrUPN)}}, attrUPN); err != nil {
 			e.name = ""
 			e.problem(attrUPN, "%v", err)
@@ -254,7 +258,7 @@ func (p *plan) findByKey(e *entry) {
 }
 
 // pickHolder chooses one of the users that have the row's employeeId. It prefers users that are not
-// deleted. Among those it prefers the user that also has the row's name.
+// deleted, and among these the user that also has the row's userPrincipalName.
 func (p *plan) pickHolder(e *entry, holders []*person) *person {
 	if living := notDeleted(holders); len(living) > 0 {
 		holders = living
@@ -275,8 +279,8 @@ func (e *entry) givenValue(attribute string) string {
 	return strings.TrimSpace(e.row.Values[attribute])
 }
 
-// namesGivenUp returns the present names of users that the file renames. The rows of those users
-// find them by objectId or employeeId.
+// namesGivenUp returns the current names of users that the file renames. These users are found by
+// objectId or employeeId, not by name.
 func (p *plan) namesGivenUp() map[string]bool {
 	names := map[string]bool{}
 	for _, e := range p.entries {
@@ -293,15 +297,15 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 		p.refuseNameless(e)
 		return
 	}
-	if holder := p.live[e.name]; holder != nil && !givenUp[e.name] {
+	if holder := p.byUPN[e.name]; holder != nil && !givenUp[e.name] {
 		switch {
-		case e.employee == "" || holder.employee == "":
-		case looseEmployeeKey(e.employee) == looseEmployeeKey(holder.employee):
+		case e.employeeKey == "" || holder.employeeKey == "":
+		case looseEmployeeKey(e.employeeKey) == looseEmployeeKey(holder.employeeKey):
 			e.problem(attrEmployeeID, "employeeId %s is %s in the directory, which was kept; a spreadsheet may have taken zeros away", e.givenValue(attrEmployeeID), holder.employeeID)
 		default:
 			advice := "For another person, choose another name or rename the first; if the number has changed, add the objectId to the row"
 			if e.row.BuiltFrom != "" {
-				advice = builtTwice
+				advice = builtNameAdvice
 			}
 			e.refuse(attrUPN, "userPrincipalName %s belongs to %s, but this row has employeeId %s. "+advice, e.givenValue(attrUPN), holder, e.givenValue(attrEmployeeID))
 			return
@@ -309,8 +313,8 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 		e.person, e.byName = holder, true
 		return
 	}
-	for _, q := range p.loose[looseEmployeeKey(e.employee)] {
-		if e.employee != "" && !p.employed[q.employee] {
+	for _, q := range p.byLooseEmployeeKey[looseEmployeeKey(e.employeeKey)] {
+		if e.employeeKey != "" && !p.employeeKeys[q.employeeKey] {
 			e.refuse(attrEmployeeID, "employeeId %s may be %s of %s; a spreadsheet may have taken zeros away. Write the employeeId as the directory has it, or add the objectId to the row", e.givenValue(attrEmployeeID), q.employeeID, q)
 			return
 		}
@@ -320,8 +324,8 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 	}
 }
 
-// builtTwice is the advice when a template builds the name of another person.
-const builtTwice = "The name was built from other columns. Build it so that it tells the two people apart, with the employee number for example, or give this row a userPrincipalName of its own"
+// builtNameAdvice is the advice for a row whose template builds a name that another person already has.
+const builtNameAdvice = "The name was built from other columns. Build it so that it tells the two people apart, with the employee number for example, or give this row a userPrincipalName of its own"
 
 func (p *plan) refuseNameless(e *entry) {
 	if len(e.problems) == 0 {
@@ -330,14 +334,14 @@ func (p *plan) refuseNameless(e *entry) {
 	switch {
 	case len(e.problems) > 0:
 		e.refused = true // a problem with the key was reported already
-	case e.employee != "":
+	case e.employeeKey != "":
 		e.refuse(attrUPN, "no user has employeeId %s, and the row has no userPrincipalName, which a new user needs%s", e.givenValue(attrEmployeeID), e.singleValueHint())
 	default:
 		e.refuse(attrUPN, "the row has neither an objectId nor an employeeId nor a userPrincipalName; give it one of them%s", e.singleValueHint())
 	}
 }
 
-// refuseSharedKeys reports keys that rows about different people would share.
+// refuseSharedKeys refuses rows of different people that have the same key.
 func (p *plan) refuseSharedKeys(attribute string, key func(*entry) string) {
 	wanting := map[string][]*entry{}
 	for _, e := range p.entries {
@@ -361,13 +365,13 @@ func (p *plan) refuseSharedKeys(attribute string, key func(*entry) string) {
 	}
 }
 
-// samePerson reports whether all rows are about one existing user.
+// samePerson reports whether all rows belong to one existing user.
 func samePerson(list []*entry) bool {
 	return !slices.ContainsFunc(list, func(e *entry) bool { return e.person == nil || e.person != list[0].person })
 }
 
-// mergeRows merges several rows about one user into one. Values on which the rows agree are kept.
-// Values that differ become a problem of each row.
+// mergeRows merges several rows of one user into one row. It keeps the values that are the same in
+// all rows. It reports a problem for each value that differs.
 func (p *plan) mergeRows() {
 	about := map[*person][]*entry{}
 	for _, e := range p.entries {
@@ -406,7 +410,7 @@ func (p *plan) mergeRows() {
 }
 
 // refuseSameBuilt refuses rows that found the same user only because the names that were built for
-// them are equal. Such rows may be about different people. It returns the other rows.
+// them are equal. Such rows may describe different people. It returns the remaining rows.
 func refuseSameBuilt(q *person, list []*entry) []*entry {
 	built := func(e *entry) bool { return e.byName && e.row.BuiltFrom != "" }
 	first := slices.IndexFunc(list, built)
@@ -419,14 +423,14 @@ func refuseSameBuilt(q *person, list []*entry) []*entry {
 			if i == first {
 				other = list[(first+1)%len(list)]
 			}
-			e.refuse(attrUPN, "userPrincipalName %s is that of %s and of line %d as well. "+builtTwice, e.givenValue(attrUPN), q, other.line())
+			e.refuse(attrUPN, "userPrincipalName %s is that of %s and of line %d as well. "+builtNameAdvice, e.givenValue(attrUPN), q, other.line())
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(list), func(e *entry) bool { return e.refused })
 }
 
-// keepAgreed keeps the values of an entry that no other row about the same user contradicts. It
-// returns the attributes of the other values.
+// keepAgreed keeps the values of an entry with which all other rows of the same user agree. It
+// returns the attributes whose values differ.
 func (e *entry) keepAgreed(list []*entry) []string {
 	values := map[string]string{}
 	differ := map[string]bool{}
@@ -441,8 +445,8 @@ func (e *entry) keepAgreed(list []*entry) []string {
 				differ[name] = true
 			}
 		}
-		for name := range other.kept {
-			e.kept[name] = true
+		for name := range other.keptAttributes {
+			e.keptAttributes[name] = true
 		}
 	}
 	for name := range differ {
@@ -450,7 +454,7 @@ func (e *entry) keepAgreed(list []*entry) []string {
 	}
 	e.row = Row{Line: e.line(), Values: values}
 	e.name = ""
-	if !e.kept[attrUPN] {
+	if !e.keptAttributes[attrUPN] {
 		e.name = scim.Fold(values[attrUPN])
 	}
 	var names []string
@@ -465,7 +469,7 @@ func (e *entry) keepAgreed(list []*entry) []string {
 func sameValue(name, a, b string) bool { return sameForm(name, a) == sameForm(name, b) }
 
 // settleNames refuses new names until no two users would end up with the same name. Each round
-// looks at all rows before it refuses any. So the outcome does not depend on the order of the rows.
+// checks all rows before it refuses any, so the outcome does not depend on the order of the rows.
 func (p *plan) settleNames() {
 	for {
 		gaining := map[string][]*entry{}
@@ -491,8 +495,8 @@ func (p *plan) settleNames() {
 	}
 }
 
-// obstacle finds out why a row cannot give its user the name. It returns a function that reports
-// the reason and what to do, or nil if the row can.
+// obstacle finds out why a row cannot give the name to its user. It returns a function that reports
+// the reason and a remedy, or nil if nothing prevents the change.
 func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 	deny := func(format string, args ...any) func() {
 		return func() {
@@ -506,14 +510,14 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 		}
 	}
 	wanted := cmp.Or(e.givenValue(attrUPN), name)
-	if holder := p.live[name]; holder != nil {
+	if holder := p.byUPN[name]; holder != nil {
 		if p.isRenamed(holder) {
 			return p.obstacleOfRows(e, wanted, gaining, deny)
 		}
 		if p.byPerson[holder] != nil {
 			return deny("userPrincipalName %s belongs to %s, who keeps it", wanted, holder)
 		}
-		// The row may be about either of two people. So none of its values may be written.
+		// The row may describe either of two people, so do not write any of its values.
 		return func() {
 			switch {
 			case e.person != nil:
@@ -528,7 +532,7 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 			delete(p.byPerson, e.person)
 		}
 	}
-	for _, gone := range p.deleted[name] {
+	for _, gone := range p.deletedByUPN[name] {
 		if gone == e.person || p.byPerson[gone] != nil && p.byPerson[gone].nameGained() != name {
 			continue
 		}
@@ -545,12 +549,12 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 	return p.obstacleOfRows(e, wanted, gaining, deny)
 }
 
-// obstacleOfRows is like obstacle, for several rows that want the same name.
+// obstacleOfRows is like obstacle, but for several rows that give the same name to different users.
 func (p *plan) obstacleOfRows(e *entry, wanted string, gaining []*entry, deny func(string, ...any) func()) func() {
 	for _, other := range gaining {
 		if other != e {
 			if e.row.BuiltFrom != "" {
-				return deny("line %d has userPrincipalName %s as well; a name belongs to one user. "+builtTwice, other.line(), wanted)
+				return deny("line %d has userPrincipalName %s as well; a name belongs to one user. "+builtNameAdvice, other.line(), wanted)
 			}
 			return deny("line %d has userPrincipalName %s as well; a name belongs to one user", other.line(), wanted)
 		}
@@ -568,8 +572,8 @@ func (p *plan) isRenamed(q *person) bool {
 	return name != "" && name != q.name
 }
 
-// groupUnits groups rows that must be written together, because one takes the name that another
-// gives up. The groups are in the order of their first lines.
+// groupUnits groups rows that must be written together, because one user gets the name that another
+// user gives up. It sorts the groups by their first lines.
 func (p *plan) groupUnits() [][]*entry {
 	root := map[*entry]*entry{}
 	find := func(e *entry) *entry {
@@ -582,7 +586,7 @@ func (p *plan) groupUnits() [][]*entry {
 		return e
 	}
 	for _, e := range p.entries {
-		holder := p.live[e.nameGained()]
+		holder := p.byUPN[e.nameGained()]
 		if holder == nil || e.refused || p.byPerson[holder] == e {
 			continue
 		}
@@ -607,12 +611,12 @@ func (p *plan) groupUnits() [][]*entry {
 	return units
 }
 
-// mentionedBy returns the users that a refused row may be about. They do not count as absent.
+// mentionedBy returns the users that a refused row may name. They do not count as absent.
 func (p *plan) mentionedBy(e *entry) []*person {
-	list := []*person{e.person, p.byID[e.objectID], p.live[e.name], p.live[scim.Fold(withoutInvisible(e.givenValue(attrUPN)))]}
-	list = append(list, p.employees[e.employee]...)
-	if e.employee != "" {
-		list = append(list, p.loose[looseEmployeeKey(e.employee)]...)
+	list := []*person{e.person, p.byID[e.objectID], p.byUPN[e.name], p.byUPN[scim.Fold(withoutInvisible(e.givenValue(attrUPN)))]}
+	list = append(list, p.byEmployeeKey[e.employeeKey]...)
+	if e.employeeKey != "" {
+		list = append(list, p.byLooseEmployeeKey[looseEmployeeKey(e.employeeKey)]...)
 	}
 	return slices.DeleteFunc(list, func(q *person) bool { return q == nil })
 }

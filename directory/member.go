@@ -47,7 +47,7 @@ type MemberQuery struct {
 	Search string // words to search for, as in UserQuery and GroupQuery
 	Kind   Kind   // selects only users or only groups; empty means both
 	After  Cursor
-	Limit  int // 50 when zero, 500 at most
+	Limit  int // the largest number of members on the page, up to 500; zero means 50
 }
 
 // MemberPage is one page of members. If More is true, another page begins after Next.
@@ -91,7 +91,7 @@ func (h *Handle) Members(ctx context.Context, group string, q MemberQuery) (Memb
 	return page, nil
 }
 
-// EachMember visits every member that a query selects, page by page.
+// EachMember calls visit with every member that a query selects. It stops at the first error.
 func (h *Handle) EachMember(ctx context.Context, group string, q MemberQuery, visit func(Member) error) error {
 	q.Limit = 500
 	for {
@@ -116,18 +116,18 @@ func (h *Handle) CountMembers(ctx context.Context, group string) (MemberCounts, 
 	return h.store.CountMembers(ctx, h.Directory.ID, strings.ToLower(group))
 }
 
-// memberName describes a user or group in an event about a membership.
+// memberName names a user or group in the event of a membership.
 type memberName struct {
 	kind     Kind
 	objectID string
 	label    string
 }
 
-// AddMembers adds users and groups to a group. It returns how many were not members before. A
-// membership is one row and one event, whatever the size of the group.
+// AddMembers adds users and groups to a group. It returns how many were not members before. Each
+// new membership writes one row and one event, whatever the size of the group.
 //
-// Each transaction adds a few hundred. At the first id that is neither a user nor a group of the
-// directory, AddMembers returns an error. What earlier transactions added stays.
+// Each transaction adds a few hundred. If an id is neither a user nor a group of the directory,
+// AddMembers stops and returns an error. It does not undo earlier transactions.
 //
 // As in Entra, groups may be members of each other in a circle, and a group cannot be its own
 // member; see NestingWarning.
@@ -180,8 +180,8 @@ func memberNameOf(m Member) memberName {
 	return memberName{UserKind, m.User.ObjectID, m.User.description()}
 }
 
-// eachMember calls one for each object id, in transactions. With dryRun it rolls the transactions
-// back.
+// eachMember calls the function one for each object id, a few hundred in each transaction. With
+// dryRun it rolls the transactions back.
 func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []string, dryRun bool, one memberChange) (int, error) {
 	total := 0
 	for batch := range slices.Chunk(objectIDs, batchRows) {
@@ -253,8 +253,8 @@ func (h *Handle) recordMember(ctx context.Context, tx Tx, name string, g Group, 
 	})
 }
 
-// leaveGroups removes a user or group that is about to be purged from its groups. It writes the
-// events from which readers learn this.
+// leaveGroups removes a user or group from all its groups before it is purged. It writes one event
+// for each group.
 func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor string) error {
 	groups, err := tx.GroupsOf(ctx, m.objectID)
 	if err != nil {
@@ -272,7 +272,7 @@ func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor str
 	return nil
 }
 
-// maxNesting is how many groups NestingWarning follows at most.
+// maxNesting is the largest number of groups that NestingWarning reads.
 const maxNesting = 1_000
 
 // NestingWarning returns a sentence if the group is a member of itself, directly or through other

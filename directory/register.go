@@ -20,13 +20,13 @@ type person struct {
 	name        string // folded userPrincipalName
 	displayName string
 	employeeID  string
-	employee    string // the employeeID in the form in which employeeIds are compared
+	employeeKey string // the employeeID in the form in which employeeIds are compared
 	deleted     time.Time
 }
 
 func (p *person) isDeleted() bool { return !p.deleted.IsZero() }
 
-func (p *person) person() Person {
+func (p *person) toPerson() Person {
 	return Person{ObjectID: p.objectID, UserPrincipalName: p.upn, DisplayName: p.displayName}
 }
 
@@ -51,18 +51,18 @@ func looseEmployeeKey(key string) string {
 
 // userRegister finds every user of a directory by each value that identifies a user.
 type userRegister struct {
-	allUsers  []*person // the users that are not deleted, by display name
-	byID      map[string]*person
-	live      map[string]*person   // users that are not deleted, by folded userPrincipalName
-	deleted   map[string][]*person // deleted users by folded userPrincipalName, the last deleted one first
-	employees map[string][]*person // all users by employeeKey, including deleted ones
-	loose     map[string][]*person // all users by the result of looseEmployeeKey, including deleted ones
+	allUsers           []*person // the users that are not deleted, in the order of their display names
+	byID               map[string]*person
+	byUPN              map[string]*person   // users that are not deleted, by folded userPrincipalName
+	deletedByUPN       map[string][]*person // deleted users by folded userPrincipalName, the last deleted one first
+	byEmployeeKey      map[string][]*person // all users by employeeKey, including deleted ones
+	byLooseEmployeeKey map[string][]*person // all users by the result of looseEmployeeKey, including deleted ones
 }
 
 func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {
 	r := &userRegister{
-		byID: map[string]*person{}, live: map[string]*person{}, deleted: map[string][]*person{},
-		employees: map[string][]*person{}, loose: map[string][]*person{},
+		byID: map[string]*person{}, byUPN: map[string]*person{}, deletedByUPN: map[string][]*person{},
+		byEmployeeKey: map[string][]*person{}, byLooseEmployeeKey: map[string][]*person{},
 	}
 	for _, status := range []Status{NotDeleted, Deleted} {
 		err := h.EachUser(ctx, UserQuery{Status: status}, func(u User) error {
@@ -73,7 +73,7 @@ func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {
 			return nil, err
 		}
 	}
-	for _, list := range r.deleted {
+	for _, list := range r.deletedByUPN {
 		slices.SortFunc(list, func(a, b *person) int {
 			return cmp.Or(b.deleted.Compare(a.deleted), strings.Compare(a.objectID, b.objectID))
 		})
@@ -83,25 +83,25 @@ func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {
 
 func (r *userRegister) add(u User) {
 	if r.byID[u.ObjectID] != nil {
-		return // the user was deleted while the list of users was read
+		return // the user was soft-deleted while the list was read, and is in the list already
 	}
 	p := &person{objectID: u.ObjectID, upn: u.UPN(), name: u.FoldedUPN(), displayName: u.DisplayName(), employeeID: u.Text(attrEmployeeID), deleted: u.Deleted}
-	p.employee = employeeKey(p.employeeID)
+	p.employeeKey = employeeKey(p.employeeID)
 	r.byID[p.objectID] = p
 	if p.isDeleted() {
-		r.deleted[p.name] = append(r.deleted[p.name], p)
+		r.deletedByUPN[p.name] = append(r.deletedByUPN[p.name], p)
 	} else {
-		r.live[p.name] = p
+		r.byUPN[p.name] = p
 		r.allUsers = append(r.allUsers, p)
 	}
-	if p.employee != "" {
-		r.employees[p.employee] = append(r.employees[p.employee], p)
-		key := looseEmployeeKey(p.employee)
-		r.loose[key] = append(r.loose[key], p)
+	if p.employeeKey != "" {
+		r.byEmployeeKey[p.employeeKey] = append(r.byEmployeeKey[p.employeeKey], p)
+		key := looseEmployeeKey(p.employeeKey)
+		r.byLooseEmployeeKey[key] = append(r.byLooseEmployeeKey[key], p)
 	}
 }
 
-// withoutPerson returns a list without one person.
+// withoutPerson returns the list without the person but.
 func withoutPerson(list []*person, but *person) []*person {
 	return slices.DeleteFunc(slices.Clone(list), func(p *person) bool { return p == but })
 }

@@ -20,7 +20,7 @@ type AppRole struct {
 	Value       string // the value that the application gets
 	DisplayName string
 	Description string
-	Enabled     bool // whether the role can be assigned; users that have the role keep it in any case
+	Enabled     bool // whether the role can be given to more users and groups; those that have it keep it
 }
 
 // DefaultAccess is the role of assignments that have no other role. Every application has it. It
@@ -30,8 +30,8 @@ var DefaultAccess = AppRole{ID: "00000000-0000-0000-0000-000000000000", DisplayN
 // FoldedValue is the form in which two values are compared.
 func (r AppRole) FoldedValue() string { return scim.Fold(r.Value) }
 
-// assignmentText returns the role as a value of the attribute appRoleAssignments. That is the JSON
-// text that Entra sends.
+// assignmentText returns the role as a value of the attribute appRoleAssignments. The value is the
+// JSON that Entra sends.
 func (r AppRole) assignmentText() string {
 	text, err := json.Marshal(struct {
 		ID          string `json:"id"`
@@ -161,7 +161,8 @@ func changedRole(before, after AppRole) (values []event.Change) {
 	return values
 }
 
-// DeleteRole removes a role of an application. It is refused while an assignment has the role.
+// DeleteRole removes a role of an application. It returns refusal.Conflict while an assignment has
+// the role.
 func (h *Handle) DeleteRole(ctx context.Context, application, role, actor string) error {
 	return h.update(ctx, func(tx Tx) error {
 		a, err := h.findApplication(ctx, tx, application)

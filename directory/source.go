@@ -9,12 +9,12 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Object is a user and its assignment to one application. From these and its scope, the engine
-// decides IsSoftDeleted.
+// Object is a user and its assignment to one application. The engine computes the value
+// IsSoftDeleted from these and from the scope of the job.
 type Object struct {
 	User     User
 	Assigned bool      // whether the user is assigned to the application in the query, directly or as a direct member of an assigned group
-	Roles    []AppRole // the roles of these assignments, each once, without Default Access
+	Roles    []AppRole // the roles of these assignments without duplicates; Default Access is left out
 }
 
 // Attributes returns every value that a mapping can read, under Entra's names: string, bool or
@@ -70,18 +70,18 @@ func withoutGuestSuffix(upn string) string {
 	return name[:i] + "@" + name[i+1:]
 }
 
-// Position returns the present end of the change feed. Take it before a snapshot: changes during
-// the snapshot then come after it.
+// Position returns the current end of the change feed. A caller that reads a snapshot must call
+// Position first; then all changes during the snapshot come after that position.
 func (h *Handle) Position(ctx context.Context) (event.Position, error) {
 	return h.store.LastEvent(ctx, h.Directory.ID)
 }
 
 // SnapshotQuery selects a page of a snapshot.
 type SnapshotQuery struct {
-	App          string // id of the application that Assigned is about
+	App          string // id of the application for which Assigned is filled in
 	AssignedOnly bool   // only users or groups that are assigned to the application
-	After        string // object id where the last page ended
-	Limit        int    // 500 when zero
+	After        string // the last object id of the previous page; "" for the first page
+	Limit        int    // the largest number of objects on the page; zero means 500
 }
 
 // Snapshot lists users by object id, including soft-deleted ones. A page shorter than the limit is
@@ -118,7 +118,7 @@ type Progress struct {
 	Within string
 }
 
-// String returns the progress as text; ParseProgress reads it.
+// String returns the progress as text; ParseProgress reads this text.
 func (p Progress) String() string {
 	if p.Within == "" {
 		return p.Position.String()
@@ -126,7 +126,7 @@ func (p Progress) String() string {
 	return p.Position.String() + "~" + p.Within
 }
 
-// ParseProgress reads what String wrote, or the text of a position.
+// ParseProgress reads the result of String, or the text of a position.
 func ParseProgress(text string) (Progress, error) {
 	position, within, _ := strings.Cut(text, "~")
 	p, err := event.ParsePosition(position)
@@ -136,20 +136,20 @@ func ParseProgress(text string) (Progress, error) {
 	return Progress{Position: p, Within: within}, err
 }
 
-// Changes lists users that changed. When the caller has processed them, it continues at Progress.
-// If More is true, there may be more changes.
+// Changes lists users that changed. After the caller has processed them, it calls Changes again
+// with Progress. If More is true, there may be more changes.
 type Changes struct {
 	ObjectIDs []string          // the object ids, each once, in the order of their first change
 	Origins   map[string]Origin // by object id
-	Ended     []string          // ids of imports that have ended: no more changes of theirs follow
+	Ended     []string          // ids of imports that have ended; no further changes of these imports follow
 	Progress  Progress
 	More      bool
 }
 
-// Changes names at most limit users (500 when zero) that changed after a progress: they were
-// created, changed or deleted, their assignment to this application changed, or what they have
-// through a group did. The direct members of a group are named when the group is assigned,
-// unassigned, deleted or restored; those who have left it are named too, which does no harm.
+// Changes returns at most limit users (500 when zero) that changed after a progress. A user counts
+// as changed when it was created, changed or deleted, or when its assignment to this application
+// changed, directly or through a group. When a group is assigned, unassigned, deleted or restored,
+// all its direct members count as changed. Former members may be among them, which does no harm.
 func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit int) (Changes, error) {
 	if limit <= 0 {
 		limit = batchRows
@@ -164,7 +164,7 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 		if !seen {
 			c.ObjectIDs = append(c.ObjectIDs, id)
 		}
-		c.Origins[id] = o.after(older)
+		c.Origins[id] = o.combineWithOlder(older)
 	}
 	groups := assignedGroups{Handle: h, app: app, known: map[string]bool{}}
 	for i, e := range events {
@@ -323,13 +323,13 @@ func (h *Handle) GroupObject(ctx context.Context, app, objectID string) (GroupOb
 	return o, h.groupNotFound(err, objectID)
 }
 
-// Edge is a membership of a group, or the change of one.
+// Edge is a membership of a group, or a change of a membership.
 type Edge struct {
 	Group, Member string
 	Kind          Kind // the kind of the member
 	Present       bool // true if the member was added, or came back with a restore; false if it was removed or deleted
 	Position      event.Position
-	Cause         string // the id of the import that made the change; "" if it is a single one, or from MemberIDs
+	Cause         string // the id of the import that made the change; "" for a single change, and for a result of MemberIDs
 }
 
 // MemberIDs lists a group's direct members that are not deleted, by object id. A page shorter than
@@ -341,8 +341,8 @@ func (h *Handle) MemberIDs(ctx context.Context, group, after string, limit int) 
 	return h.store.MemberIDs(ctx, h.Directory.ID, strings.ToLower(group), after, limit)
 }
 
-// MembersAmong returns which of some objects are direct members of a group that are not deleted, with
-// their kind.
+// MembersAmong returns those of the given objects that are direct members of a group and not
+// deleted, each with its kind.
 func (h *Handle) MembersAmong(ctx context.Context, group string, objectIDs []string) (map[string]Kind, error) {
 	return h.store.MembersAmong(ctx, h.Directory.ID, strings.ToLower(group), objectIDs)
 }
@@ -352,8 +352,9 @@ func (h *Handle) GroupsOf(ctx context.Context, objectID string) ([]string, error
 	return h.store.GroupsWith(ctx, h.Directory.ID, strings.ToLower(objectID))
 }
 
-// GroupChanges lists groups that changed, and memberships that changed. When the caller has
-// processed them, it continues at Position. If More is true, there may be more changes.
+// GroupChanges lists groups that changed, and memberships that changed. After the caller has
+// processed them, it calls GroupChanges again with Position. If More is true, there may be more
+// changes.
 type GroupChanges struct {
 	ObjectIDs []string          // groups that were created, changed or deleted, or whose assignment changed; each once
 	Origins   map[string]Origin // where the changes of these groups come from, by object id
@@ -387,7 +388,7 @@ func (c *GroupChanges) read(ctx context.Context, h *Handle, app string, e event.
 		if !seen {
 			c.ObjectIDs = append(c.ObjectIDs, group)
 		}
-		c.Origins[group] = originOf(e).after(older)
+		c.Origins[group] = originOf(e).combineWithOlder(older)
 	}
 	switch e.Name {
 	case event.AssignmentAdded, event.AssignmentRemoved:
@@ -410,16 +411,16 @@ func (c *GroupChanges) read(ctx context.Context, h *Handle, app string, e event.
 		name(e.Subject)
 	case event.GroupDeleted, event.GroupRestored:
 		name(e.Subject)
-		return c.memberships(ctx, h, e, GroupKind, e.Name == event.GroupRestored)
+		return c.addEdges(ctx, h, e, GroupKind, e.Name == event.GroupRestored)
 	case event.UserDeleted, event.UserRestored:
-		return c.memberships(ctx, h, e, UserKind, e.Name == event.UserRestored)
+		return c.addEdges(ctx, h, e, UserKind, e.Name == event.UserRestored)
 	}
 	return nil
 }
 
-// memberships adds a change of membership for each group of a user or group that was deleted or
-// restored.
-func (c *GroupChanges) memberships(ctx context.Context, h *Handle, e event.Event, kind Kind, present bool) error {
+// addEdges handles an event that a user or group was deleted or restored. It adds one changed
+// membership for each group of that user or group.
+func (c *GroupChanges) addEdges(ctx context.Context, h *Handle, e event.Event, kind Kind, present bool) error {
 	return h.EachGroup(ctx, GroupQuery{HasMember: e.Subject}, func(g Group) error {
 		c.Edges = append(c.Edges, Edge{Group: g.ObjectID, Member: e.Subject, Kind: kind, Present: present, Position: e.Position, Cause: e.Cause})
 		return nil

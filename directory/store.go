@@ -7,8 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Store keeps directories. Every method takes the directory's id. It returns refusal.NotFound if it
-// finds nothing.
+// Store keeps directories. Every method takes the directory's id. A method returns refusal.NotFound
+// if it finds nothing.
 type Store interface {
 	Directories(ctx context.Context) ([]Directory, error)
 	Directory(ctx context.Context, id ID) (Directory, error)
@@ -19,9 +19,10 @@ type Store interface {
 	RenameDirectory(ctx context.Context, id ID, name string, e event.Event) error
 	SetDefaultDomain(ctx context.Context, id ID, domain string, e event.Event) error
 	// DeleteDirectory removes the directory, its users, its applications and their provisioning. It
-	// counts them, and appends the event that deleted makes from the counts.
+	// counts the removed objects, and appends the event that the function deleted makes from the
+	// counts.
 	DeleteDirectory(ctx context.Context, id ID, deleted func(Contents) event.Event) error
-	// Contents counts what a directory holds, or what one application of it holds.
+	// Contents counts the objects of a directory, or of one application if application is not "".
 	Contents(ctx context.Context, d ID, application string) (Contents, error)
 
 	User(ctx context.Context, d ID, objectID string) (User, error)
@@ -35,7 +36,8 @@ type Store interface {
 	CountFound(ctx context.Context, d ID, q UserQuery) (int, error)
 
 	Group(ctx context.Context, d ID, objectID string) (Group, error)
-	// GroupsNamed returns at most 100 groups with a sort key: the soft-deleted ones, or the others.
+	// GroupsNamed returns at most 100 groups with this sort key. It returns only soft-deleted
+	// groups if deleted is true, and otherwise only groups that are not deleted.
 	GroupsNamed(ctx context.Context, d ID, sortKey string, deleted bool) ([]Group, error)
 	// GroupsLookingLike returns at most 100 groups that are not deleted and whose Group.Look is
 	// look.
@@ -61,26 +63,29 @@ type Store interface {
 	// Snapshot lists users by object id, including soft-deleted ones.
 	Snapshot(ctx context.Context, d ID, q SnapshotQuery) ([]Object, error)
 	Object(ctx context.Context, d ID, application, objectID string) (Object, error)
-	// Objects returns those of the users with these ids that exist, in no particular order.
+	// Objects returns the users with these ids, in no particular order. It leaves out ids that do
+	// not exist.
 	Objects(ctx context.Context, d ID, application string, objectIDs []string) ([]Object, error)
 	GroupSnapshot(ctx context.Context, d ID, q SnapshotQuery) ([]GroupObject, error)
 	GroupObject(ctx context.Context, d ID, application, objectID string) (GroupObject, error)
 	// MemberIDs lists the members of a group that are not deleted, by object id.
 	MemberIDs(ctx context.Context, d ID, group, after string, limit int) ([]Edge, error)
-	// MembersAmong returns which of some objects are members of a group that are not deleted.
+	// MembersAmong returns those of the given objects that are members of a group and not deleted,
+	// each with its kind.
 	MembersAmong(ctx context.Context, d ID, group string, objectIDs []string) (map[string]Kind, error)
 	// GroupsWith lists the groups that an object is a direct member of, by object id.
 	GroupsWith(ctx context.Context, d ID, objectID string) ([]string, error)
-	// WasAssigned reports whether a group is assigned to an application, or was as long ago as events
-	// are kept.
+	// WasAssigned reports whether a group is assigned to an application, or was assigned to it
+	// within the time for which events are kept.
 	WasAssigned(ctx context.Context, d ID, application, group string) (bool, error)
 	// AffectedUsers lists the ids of users, in order. If role is set, these are the users with that
-	// role of the application. Otherwise they are the direct members of a group, now or as long ago
-	// as events are kept.
+	// role of the application. Otherwise they are the direct members of a group, including users
+	// that were members within the time for which events are kept.
 	AffectedUsers(ctx context.Context, d ID, application, group, role, after string, limit int) ([]string, error)
 	// Events reads the directory's events after a position, oldest first.
 	Events(ctx context.Context, d ID, after event.Position, limit int) ([]event.Event, error)
-	// LastEvent returns the newest position before which no event can appear any more.
+	// LastEvent returns the newest position up to which all events have been committed. Later
+	// events get higher positions.
 	LastEvent(ctx context.Context, d ID) (event.Position, error)
 	// Cause returns the description and times of an import, or the zero CauseInfo if there is none.
 	// Update records them for the import named in its context.
@@ -97,7 +102,7 @@ type Store interface {
 type Tx interface {
 	User(ctx context.Context, objectID string) (User, error)
 	UserByUPN(ctx context.Context, foldedUPN string) (User, error)
-	// DeletedByUPN finds the soft-deleted user that was the last one to have the name.
+	// DeletedByUPN finds the soft-deleted user that had this userPrincipalName last.
 	DeletedByUPN(ctx context.Context, foldedUPN string) (User, error)
 	// ReportsTo lists the users whose manager has this object id.
 	ReportsTo(ctx context.Context, objectID string) ([]User, error)
@@ -132,11 +137,11 @@ type Tx interface {
 	Group(ctx context.Context, objectID string) (Group, error)
 	// PutGroup inserts a group or overwrites it.
 	PutGroup(ctx context.Context, g Group) error
-	// PurgeGroup hides a group permanently. Its memberships and assignments stay for as long as the
-	// events about them.
+	// PurgeGroup hides a group permanently. Its memberships and assignments stay in the database as
+	// long as the events about them.
 	PurgeGroup(ctx context.Context, objectID string, at time.Time) error
-	// ObjectExists reports whether a user or group has the object id, or a group that was purged
-	// had it.
+	// ObjectExists reports whether a user or group has the object id, or whether a purged group had
+	// it.
 	ObjectExists(ctx context.Context, objectID string) (bool, error)
 	// GroupsOf lists the groups that a user or group is a direct member of, soft-deleted ones included.
 	GroupsOf(ctx context.Context, objectID string) ([]Group, error)

@@ -59,13 +59,14 @@ func (u User) Text(name string) string {
 	return ""
 }
 
-// SortKey returns the key by which lists are sorted; users with equal keys are sorted by object id.
+// SortKey returns the key by which lists of users are sorted. Users with equal keys are sorted by
+// object id.
 func (u User) SortKey() string { return clip(scim.Fold(u.DisplayName()), 200) }
 
 // FoldedUPN returns the userPrincipalName in the form in which such names are compared.
 func (u User) FoldedUPN() string { return scim.Fold(u.UPN()) }
 
-// SearchText returns the string in which searches look for words.
+// SearchText returns the string in which a search for users looks for words.
 func (u User) SearchText() string {
 	var b strings.Builder
 	for _, name := range []string{attrDisplayName, attrUPN, "givenName", "surname", "mail", "employeeId", "department", "jobTitle"} {
@@ -88,7 +89,8 @@ func (u User) clone() User {
 func (u User) description() string { return fmt.Sprintf("%s (%s)", u.DisplayName(), u.UPN()) }
 
 // Set sets an attribute from a string of a file or form; an empty string clears it. It refuses an
-// unknown name, and a value that the attribute's type cannot have. A manager is an object id here.
+// unknown name, and a value that the attribute's type cannot have. For manager, text must be an
+// object id.
 func (u *User) Set(name, text string) error {
 	a, ok := AttributeNamed(name)
 	if !ok {
@@ -374,7 +376,7 @@ const (
 // beginning.
 type Cursor struct{ Key, ObjectID string }
 
-// String returns the cursor for a URL; ParseCursor reads it.
+// String returns the cursor as text for a URL. ParseCursor reads this text.
 func (c Cursor) String() string {
 	if c == (Cursor{}) {
 		return ""
@@ -382,7 +384,7 @@ func (c Cursor) String() string {
 	return c.ObjectID + "~" + c.Key
 }
 
-// ParseCursor reads what String wrote.
+// ParseCursor reads the result of String.
 func ParseCursor(text string) (Cursor, error) {
 	if text == "" {
 		return Cursor{}, nil
@@ -396,13 +398,13 @@ func ParseCursor(text string) (Cursor, error) {
 
 // UserQuery selects users, sorted by display name.
 type UserQuery struct {
-	Search        string // words; each must occur in a name, the mail address, the employee id, the department or the job title
+	Search        string // words that must all occur in a name, the mail address, the employee id, the department or the job title
 	Status        Status
 	AssignedTo    string // id of an application: select only users that are assigned directly to it
 	NotAssignedTo string // id of an application: select only users that are not assigned directly to it
 	NotMemberOf   string // object id of a group: select only users that are not direct members of it
 	After         Cursor
-	Limit         int // 50 when zero, 500 at most
+	Limit         int // the largest number of users on the page, up to 500; zero means 50
 }
 
 // UserPage is one page of users. If More is true, another page begins after Next.
@@ -446,7 +448,7 @@ func searchWords(text string) string {
 	return clip(scim.Fold(strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", " "), "")), 200)
 }
 
-// EachUser visits every user that a query selects, page by page.
+// EachUser calls visit with every user that a query selects. It stops at the first error.
 func (h *Handle) EachUser(ctx context.Context, q UserQuery, visit func(User) error) error {
 	q.Limit = 500
 	for {
@@ -563,7 +565,8 @@ func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor s
 	return u, true, err
 }
 
-// checkOthers checks the rules that involve other users, such as that no other user has the name.
+// checkOthers checks the rules that involve other users. For example, no other user may have the
+// same userPrincipalName.
 func (h *Handle) checkOthers(ctx context.Context, tx Tx, before, u User) error {
 	if u.FoldedUPN() != before.FoldedUPN() {
 		if err := checkFree(ctx, tx, u); err != nil {
@@ -641,7 +644,7 @@ func (h *Handle) setEnabled(ctx context.Context, objectID, actor string, on bool
 	})
 }
 
-// SoftDelete deletes a user so that Restore can bring it back. Another user can then take its
+// SoftDelete deletes a user; Restore can undo this. Another user can then take its
 // userPrincipalName, as in Entra.
 func (h *Handle) SoftDelete(ctx context.Context, objectID, actor string) (User, error) {
 	return h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) { return h.softDelete(ctx, tx, u, actor) })

@@ -9,17 +9,18 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
-// identifierAttributes are the attributes by which people and programs tell users apart. Two values that
-// look the same must be the same.
+// identifierAttributes are the attributes by which people and programs tell users apart. These
+// attributes may not contain invisible characters, because two different values could then look the
+// same.
 var identifierAttributes = []string{attrUPN, "mail", "mailNickname", "otherMails", "proxyAddresses", attrEmployeeID}
 
-// personNames are the attributes that hold names of people. Their values keep joiners, which
+// personNames are the attributes that hold names of people. These values may contain joiners, which
 // Persian names need, and variation selectors, which some Japanese names need.
 var personNames = []string{"givenName", "surname", attrDisplayName}
 
 // checkVisible refuses invisible characters in the values of a user that changed. RFC 8265 refuses
-// them in user names; the classes of characters are those of RFC 8264, 9.13. A stored value that
-// has such characters may stay, so that it does not prevent other changes.
+// them in user names; the classes of characters are those of RFC 8264, 9.13. An unchanged value may
+// keep such characters, so that they do not prevent other changes.
 func checkVisible(before, after User) error {
 	for _, name := range slices.Concat(identifierAttributes, personNames) {
 		if err := checkVisibleAttribute(before, after, name); err != nil {

@@ -29,7 +29,8 @@ type Store interface {
 	// ValuesOf returns the values that logs and other tables hold about the person with this id. It
 	// leaves out the person's account.
 	ValuesOf(ctx context.Context, scope event.Scope, id string) ([]string, error)
-	// UniqueValues returns those of the values that no other account of the scope has.
+	// UniqueValues returns the given values without those that another account of the scope has
+	// too.
 	UniqueValues(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error)
 	// Scrub erases the person from logs and other tables, but not from the tables of accounts. In
 	// the logs it changes only entries that were written at or after since. It returns how many
@@ -49,14 +50,14 @@ type Eraser struct {
 
 // Report says what an erasure has done.
 type Report struct {
-	IDs      []string // the ids under which logs still show the person
+	IDs      []string // the ids of the person, which the logs keep
 	Account  bool     // whether the account still existed
 	Entries  int      // how many rows were changed
-	Complete bool     // whether nothing is left in unused parts of the database file
+	Complete bool     // whether unused parts of the database file contain no data of the person
 }
 
-// secondSearchOverlap is the time by which the second search of the logs reaches back before the
-// start of the erasure. That search follows the removal of the account.
+// secondSearchOverlap makes the second search of the logs begin this much earlier than the erasure
+// itself. The second search finds the entries that were written while the account was removed.
 const secondSearchOverlap = time.Minute
 
 // FromSite erases a person at a site, by user name or id. It returns ErrActive while the account is
@@ -149,10 +150,10 @@ func (e *Eraser) erasedEvents(scope event.Scope, ids []string, actor string) []e
 	return all
 }
 
-// erase removes the person from existing entries. Then it removes the account by calling gone, and
-// removes the person from the entries that the removal wrote. The account is removed after the
-// first step, so that an interrupted erasure can be repeated by name.
-func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []string, account bool, gone func() error) (Report, error) {
+// erase first removes the person's data from existing entries. Then it calls removeAccount, and
+// removes the person's data from the entries that removeAccount wrote. It removes the account
+// second, so that the operator can repeat an interrupted erasure with the person's name.
+func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []string, account bool, removeAccount func() error) (Report, error) {
 	report := Report{IDs: ids, Account: account}
 	began := e.Now()
 	var people []Person
@@ -180,7 +181,7 @@ func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []str
 	if err := scrub(time.Time{}); err != nil {
 		return report, err
 	}
-	if err := gone(); err != nil {
+	if err := removeAccount(); err != nil {
 		return report, err
 	}
 	if err := scrub(began.Add(-secondSearchOverlap)); err != nil {

@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// minBytes is the fewest bytes that a value must have to identify a person.
+// minBytes is the minimum length, in bytes, of a value that identifies a person.
 const minBytes = 3
 
 // Person is a person who is to be erased: an id, and the values that identify the person.
@@ -24,8 +24,8 @@ type Person struct {
 	pattern *regexp.Regexp // matches any of the values
 }
 
-// New returns the person with this id and these values. It leaves out values that identify nobody:
-// very short ones and common words.
+// New returns the person with this id and these values. It leaves out values that identify no one:
+// very short values and common words.
 func New(id string, values []string) Person {
 	forms := map[string]bool{}
 	known := map[string]bool{}
@@ -52,7 +52,7 @@ func New(id string, values []string) Person {
 	return p
 }
 
-// isCommonWord reports whether a value is a word that appears everywhere in logs.
+// isCommonWord reports whether a value is a common word in logs, such as "active" or "admin".
 func isCommonWord(v string) bool {
 	switch strings.ToLower(v) {
 	case "true", "false", "null", "none", "work", "home", "mobile", "other", "enabled", "disabled", "active", "inactive",
@@ -135,8 +135,8 @@ func (p Person) redactJSON(v any) any {
 // Mentions reports whether the string contains one of the person's values.
 func (p Person) Mentions(text string) bool { return p.Redact(text) != text }
 
-// IsIn reports whether bytes of the database file contain one of the person's values, or begin or
-// end with a part of one.
+// IsIn reports whether bytes of the database file contain one of the person's values. It also
+// returns true if they begin or end with a part of such a value.
 func (p Person) IsIn(stored []byte) bool {
 	stored = lowerASCII(stored)
 	for _, form := range p.forms {
@@ -166,7 +166,7 @@ func lowerASCII(b []byte) []byte {
 }
 
 // inWord reports whether a value found between before and after is only part of a longer word or
-// address: ann in hannover, b@c in a.b@c.
+// address. Examples are "ann" in "hannover" and "b@c" in "a.b@c".
 func inWord(before, after string) bool {
 	last, _ := utf8.DecodeLastRuneInString(before)
 	if isWord(last) || strings.ContainsRune("._+", last) {
@@ -181,8 +181,8 @@ func inWord(before, after string) bool {
 
 func isWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
 
-// RedactPath returns the path of a request. It removes the query if the request is about the
-// person, or if the path contains one of the person's values.
+// RedactPath returns the path of a request. It removes the query if about is true, which means that
+// the request concerns the person, or if the path contains one of the person's values.
 func (p Person) RedactPath(path string, about bool) string {
 	plain, err := url.PathUnescape(strings.ReplaceAll(path, "+", " "))
 	if err != nil {
@@ -201,8 +201,8 @@ func (p Person) RedactPath(path string, about bool) string {
 	return bare
 }
 
-// RedactEventData removes the values from the JSON data of an event about the person. The names of
-// the changed attributes stay.
+// RedactEventData removes the values from the JSON data of an event about the person. It keeps the
+// names of the changed attributes.
 func (p Person) RedactEventData(data string) string {
 	if data == "" {
 		return ""

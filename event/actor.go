@@ -26,11 +26,11 @@ const (
 // ActorKinds lists the kinds in the order in which pages offer them.
 var ActorKinds = []ActorKind{Operator, Admin, Person, Token, APIKey, Command, Job, System, Anybody}
 
-// Actor says who did something, and from where. A name can change, and can be given to another
-// actor. An id cannot.
+// Actor says who did something, and from where. An actor's name can change, and can later belong to
+// another actor. An id stays with its actor forever.
 type Actor struct {
 	Kind      ActorKind
-	ID        string // the id of the operator, person, token, key or application; on the command line, the number of the user
+	ID        string // the id of the operator, person, token, key or application; on the command line, the user number (uid) of the operating system
 	Name      string // the name at that time: a user name, the label of a token or key, or user@host on the command line
 	Address   string // the client's network address, as trusted proxies report it; empty if there is none
 	UserAgent string // the client's User-Agent
@@ -88,12 +88,13 @@ func (a Actor) Words() string {
 	return a.Name
 }
 
-// IsAutomatic reports whether Rollcall itself acted, and no person or client.
+// IsAutomatic reports whether Rollcall itself acted, without a person or client.
 func (a Actor) IsAutomatic() bool {
 	return a.Kind == Job || a.Kind == System || a.Kind == "" && a.Name == ""
 }
 
-// labelEnd returns the end of the label of a token or key: "…" and its last four characters.
+// labelEnd returns the end of the label of a token or key: "…" followed by the last four characters of
+// the token or key.
 func labelEnd(label string) string {
 	if at := strings.LastIndex(label, "…"); at >= 0 {
 		return strings.TrimSuffix(label[at:], ")")
@@ -101,9 +102,9 @@ func labelEnd(label string) string {
 	return label
 }
 
-// ParseActor reads an actor's Label. Stores need it for rows that were written before actors had
-// columns of their own. Pages need it for times of changes, which keep only the label. Of a token
-// it returns only the last four characters.
+// ParseActor reads an actor's Label. Stores call it for old rows, which have only the label of the
+// actor. Pages call it for the record of who last changed an account, which also has only the
+// label. For a token, the result has only its last four characters.
 func ParseActor(label string) Actor {
 	kind, name, found := strings.Cut(label, ":")
 	switch {
@@ -133,9 +134,9 @@ func ParseActor(label string) Actor {
 
 type actorKey struct{}
 
-// WithActor returns a context for what the actor a does. Servers and commands call it once for each
-// request, command or slice of a job. Every event that is appended with the context then says who
-// acted, and from where.
+// WithActor returns a context that carries the actor a. Servers and commands call it once for each
+// request, command or slice of a job. Every event that is appended with this context then names the
+// actor and the network address.
 func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
 }
@@ -146,11 +147,13 @@ func ActorIn(ctx context.Context) Actor {
 	return a
 }
 
-// maxActorText is the most bytes that are kept of each string that a client says about itself.
+// maxActorText is the maximum length, in bytes, of each stored string that a client sends about
+// itself, such as the User-Agent.
 const maxActorText = 300
 
-// Attribute fills in who acted and the cause, from ctx. What the event itself says has precedence:
-// first By, then Actor. Stores call Attribute for each event that they append.
+// Attribute fills in the actor and the cause of the event from ctx. It keeps an actor that the
+// event already names in By, or else in Actor. Stores call Attribute for each event that they
+// append.
 func (e *Event) Attribute(ctx context.Context) {
 	in := ActorIn(ctx)
 	if e.Cause == "" {

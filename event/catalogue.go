@@ -9,7 +9,7 @@ type Description struct {
 	Means   string   // when the event is written
 	Subject string   // the thing that Event.Subject identifies, such as "the person"; empty if the subject is empty
 	Data    Data     // the fields that the event's data can have; nil if it has none
-	Values  string   // the values that the list "changes" in the event's data holds; empty if the data has no such list
+	Values  string   // a description of the values in the list "changes" of the event's data; empty if the data has no such list
 	Example string   // an example of Event.Text
 }
 
@@ -40,8 +40,8 @@ const (
 	changesJobSettings = "each setting of provisioning that changed; the Secret Token without a value"
 )
 
-// Catalogue describes every event. The lists of names, docs/events.md and the filters of pages and
-// commands are made from it.
+// Catalogue describes every event. The lists of names, docs/events.md, and the filters of pages and
+// commands are generated from it.
 var Catalogue = []Description{
 	{UserCreated, siteScope, "a person was created", subjectPerson, Account{}, changesAllValues, "ada@acme.example was created"},
 	{UserCreated, directoryScope, "a user was created", subjectUser, DirectoryUser{}, changesAllValues, "Ada (ada@contoso.example) was created"},
@@ -191,8 +191,8 @@ var Catalogue = []Description{
 	{ExportAudit, []string{KindSite, KindDirectory, KindInstallation}, "the audit log was exported", "", Export{}, "", "The audit log was exported: 86 events"},
 }
 
-// names returns the names in the catalogue, each once, in order.
-func names() (list []string) {
+// catalogueNames returns the names of events in the order of the catalogue, without duplicates.
+func catalogueNames() (list []string) {
 	for _, d := range Catalogue {
 		if !slices.Contains(list, d.Name) {
 			list = append(list, d.Name)

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Cause is one act that makes many changes, such as an import. All events of these changes carry its
-// id, so that their effects can be judged together.
+// Cause is one act that makes many changes, such as an import. The events of all these changes have
+// the id of the cause, so that an operator can judge their effects together.
 type Cause struct {
 	ID    string
 	Words string           // a description for people, such as "Import of users by cli"
-	Now   func() time.Time // the clock from which the changes take their time
+	Now   func() time.Time // the clock that gives the changes their times
 }
 
 // ImportCause is the prefix of the ids of causes that are imports.
@@ -23,8 +23,8 @@ func WithCause(ctx context.Context, c Cause) context.Context {
 	return context.WithValue(ctx, causeKey{}, c)
 }
 
-// CauseIn returns the cause of a context. It returns the zero Cause if the context has none, so
-// that changes are single ones.
+// CauseIn returns the cause of a context. It returns the zero Cause if the context has none; then
+// each change stands for itself.
 func CauseIn(ctx context.Context) Cause {
 	c, _ := ctx.Value(causeKey{}).(Cause)
 	return c

@@ -12,20 +12,20 @@ import (
 //
 //	{"changes": [{"name": "userName", "before": "kim@a.example", "after": "kim@b.example"}]}
 //
-// No other part of the data holds values of a person. So code that must erase a person's values
-// only has to empty this list.
+// No other part of the data has values of a person, so code that erases a person's values only has
+// to empty this list.
 type Change struct {
 	Name   string          `json:"name"`
 	Before json.RawMessage `json:"before,omitempty"` // absent if there was no value before
 	After  json.RawMessage `json:"after,omitempty"`  // absent if there is no value now
 	Secret bool            `json:"secret,omitempty"` // the value is a secret: its change is recorded, but the value is not
-	Cut    bool            `json:"cut,omitempty"`    // a value was too long and was cut off
+	Cut    bool            `json:"cut,omitempty"`    // a value was too long and was left out or shortened
 	Erased bool            `json:"erased,omitempty"` // the values were erased later
 }
 
 const (
-	maxValue  = 1_000  // the most bytes that the JSON of one value may have
-	maxValues = 10_000 // the most bytes that all values of an event may have, before and after
+	maxValue  = 1_000  // the maximum length, in bytes, of the JSON of one value
+	maxValues = 10_000 // the maximum length, in bytes, of all old and new values of one event together
 )
 
 // Changed returns the change of a value from before to after; nil means no value.
@@ -62,7 +62,8 @@ func (c *Change) recordValue(v any) json.RawMessage {
 }
 
 // WithChanges adds a list of changes to an event's data, which is a JSON object or nil. When the
-// list gets too long, it leaves out the values of further changes and marks those changes as cut.
+// values of the list become too long together, it leaves out the values of the remaining changes
+// and marks those changes as Cut.
 func WithChanges(data []byte, changes ...Change) []byte {
 	if len(changes) == 0 {
 		return data

@@ -126,7 +126,7 @@ func (ApplicationRole) Fields() []Field {
 	return []Field{{"role", "string", "id of the role"}}
 }
 
-// ConnectionTest is the data of a Test Connection.
+// ConnectionTest is the data of the event that an administrator pressed Test Connection.
 type ConnectionTest struct {
 	Host    string `json:"host"`
 	Outcome string `json:"outcome"`
@@ -166,7 +166,7 @@ func (Held) Fields() []Field {
 	}
 }
 
-// Export is the data of the events that somebody downloaded a list.
+// Export is the data of the events about downloads of a list.
 type Export struct {
 	Rows   int               `json:"rows"`
 	Filter map[string]string `json:"filter,omitempty"`
@@ -182,7 +182,7 @@ func (Export) Fields() []Field {
 	}
 }
 
-// Refusals is the data of an event that stands for many refused requests.
+// Refusals is the data of an event that reports the number of further refused requests.
 type Refusals struct {
 	LeftOut int `json:"leftOut,omitempty"`
 }

@@ -6,6 +6,7 @@
 //	                                              │
 //	     Read(scope, after)   Recent(scope, subject, before)   Last(scope)
 //
-// A [Position] is a place in that order. A reader that has read everything up to a position, and
-// asks for what comes after it, misses nothing and gets nothing twice, on both databases.
+// A [Position] is a place in commit order. If a reader has read all events up to a position and
+// asks for the events after it, it misses no event and gets no event twice. This holds on SQLite
+// and on PostgreSQL.
 package event

@@ -11,23 +11,23 @@ import (
 )
 
 // Position is a place in the feed of events, which is in commit order. The events of one resource
-// are in the order of the resource's versions. After a reader was given a position, no event ever
+// are in the order of the resource's versions. Once a reader has got a position, no new event
 // appears before it. Positions compare by Tx, then by Seq. The zero value is before the first
 // event.
 type Position struct {
-	Tx  int64 // the number of the writing transaction on PostgreSQL; 0 on SQLite, where Seq alone is in commit order
+	Tx  int64 // the number of the writing transaction on PostgreSQL; 0 on SQLite, where Seq alone gives the commit order
 	Seq int64 // the number of the event
 }
 
-// ErrPosition refuses a string that is not a position.
+// ErrPosition is returned for a string that is not a position.
 var ErrPosition = refusal.New(refusal.Invalid, "", "not a position of the event feed: expected two numbers such as 0-42").Coded("event_position")
 
-// ErrPruned refuses a position if events after it have been removed. A reader that gets this error
-// must read all data again.
+// ErrPruned is returned for a position if events after it have been removed. A reader that gets
+// this error must read all data again.
 var ErrPruned = refusal.New(refusal.Gone, "", "events after this position are no longer kept").Coded("events_pruned")
 
-// ParsePosition reads the form that Position.String writes. An empty string is the zero position.
-// It returns ErrPosition for any other string.
+// ParsePosition reads a position as Position.String writes it. An empty string is the zero
+// position. It returns ErrPosition for any other string.
 func ParsePosition(text string) (Position, error) {
 	if text == "" {
 		return Position{}, nil
@@ -87,8 +87,8 @@ func Site(id string) Scope { return Scope{Kind: KindSite, ID: id} }
 // Directory returns the scope of a directory.
 func Directory(id string) Scope { return Scope{Kind: KindDirectory, ID: id} }
 
-// Installation returns the scope of the installation itself, for operators and for sites and
-// directories that are made or removed.
+// Installation returns the scope of the installation itself. It has the events about operators, and
+// about the creation and deletion of sites and directories.
 func Installation() Scope { return Scope{Kind: KindInstallation} }
 
 // Event is one change.
@@ -96,12 +96,11 @@ type Event struct {
 	Position Position  // set by the store; ignored when the event is appended
 	Time     time.Time // when it happened; zero means now, by the store's clock
 	Scope    Scope
-	Name     string // the name of what happened, such as "user.deactivated"
+	Name     string // the name of the event, such as "user.deactivated"
 	// who did it, in a short form: "scim:…a91f" (the last four characters of a token),
 	// "admin:kim@example.com", "operator:sam", "cli" or "system"
 	Actor string
-	// who did it, and from where; when the event is appended, the context fills in what is missing,
-	// see Attribute
+	// who did it, and from where; Attribute fills in missing parts from the context
 	By      Actor
 	Subject string // the id of the object that the event is about; may be empty
 	Text    string // what happened, in one sentence for people
@@ -109,12 +108,12 @@ type Event struct {
 	Data    []byte // a JSON object with details and the list of changed values, see Change; may be nil
 }
 
-// Store reads events. It has no method to write them: the store that changes something appends the
-// event itself, in the transaction of the change.
+// Store reads events. It has no method to write them, because the store of each domain appends an
+// event in the transaction of the change.
 type Store interface {
 	Trail
-	// Read returns up to limit events of the scope after a position, oldest first. It holds an
-	// event back as long as an older one may still be committed. So a reader that continues from
+	// Read returns up to limit events of the scope after a position, oldest first. It does not
+	// return an event while an older event may still be committed. So a reader that continues from
 	// the last position skips no event. Read returns ErrPruned if some of these events were
 	// removed.
 	Read(ctx context.Context, scope Scope, after Position, limit int) ([]Event, error)

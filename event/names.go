@@ -171,7 +171,7 @@ const (
 )
 
 // Names lists every name of an event, in the order of the catalogue.
-var Names = names()
+var Names = catalogueNames()
 
 // NamesOf returns the names that start with prefix.
 func NamesOf(prefix string) (names []string) {

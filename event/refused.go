@@ -9,28 +9,29 @@ import (
 	"time"
 )
 
-// Limits on the rows about refused requests in the audit trail. Callers without a session can send
-// any number of requests. So there is a limit for the rows of one kind in one scope, and one for
-// all rows together. Refused counts the other refusals, and writes their number.
+// Limits on the rows about refused requests in the audit trail. They are needed because callers
+// without a session can send any number of requests. One limit is for the rows of one kind in one
+// scope, another for all rows together. Beyond the limits, Refused only counts the refusals and
+// writes their number.
 const (
-	refusedAtOnce     = 20          // rows of one kind in one scope that are written without a pause between them
-	refusedEvery      = time.Minute // beyond refusedAtOnce, one more row of that kind may be written in each such time
-	refusedAllAtOnce  = 200         // rows of all kinds in all scopes that are written without a pause between them
+	refusedAtOnce     = 20          // the number of rows of one kind in one scope that may be written at once
+	refusedEvery      = time.Minute // after refusedAtOnce rows, one more row of that kind may be written in each period of this length
+	refusedAllAtOnce  = 200         // the number of rows of all kinds in all scopes that may be written at once
 	refusedFlushEvery = time.Second
 )
 
-// Refused collects the events of refused requests: links that do not open, and pages for which the
-// caller has no session or no right. It keeps a limited number, counts the others, and writes in
-// the background, so that no refusal waits for the disk.
+// Refused collects the events of refused requests: sign-in links that do not open, and pages for
+// which the caller has no session or no right. It keeps a limited number of events in memory and
+// counts the others. It writes in the background, so that no request waits for the disk.
 type Refused struct {
 	Recorder Recorder
 	Now      func() time.Time
-	Failed   func(error) // called with the error if rows could not be written; they are tried again
+	Failed   func(error) // called with the error of a failed flush; the next flush tries again
 
-	mu      sync.Mutex
-	waiting []Event // the events for the next flush
-	groups  map[refusalGroup]*bucket
-	all     bucket // the limit for all groups together
+	mu        sync.Mutex
+	waiting   []Event // the events for the next flush
+	groups    map[refusalGroup]*bucket
+	allGroups bucket // the limit for all groups together
 }
 
 // refusalGroup is a group of refusals that share a limit.
@@ -39,15 +40,16 @@ type refusalGroup struct {
 	name  string
 }
 
-// bucket tells how many rows of a group may still be written. The number grows with time.
+// bucket tells how many rows of a group may still be written. The number grows with time up to a
+// limit.
 type bucket struct {
-	used         int       // the rows that were written, minus those that time has allowed again
+	used         int       // the number of rows that were written, reduced over time
 	usedAt       time.Time // the time at which used was last updated
 	leftOut      int       // the number of refusals for which no row was written
 	firstLeftOut time.Time // the time of the first refusal for which no row was written
 }
 
-// refill lowers used by the number of rows that the time since usedAt allows.
+// refill lowers used by the number of rows that became allowed since usedAt.
 func (b *bucket) refill(now time.Time) {
 	back := int(now.Sub(b.usedAt) / refusedEvery)
 	if back <= 0 && !now.Before(b.usedAt) {
@@ -60,15 +62,15 @@ func (b *bucket) refill(now time.Time) {
 	b.usedAt = b.usedAt.Add(time.Duration(back) * refusedEvery)
 }
 
-// take reports whether one more row may be written. If so, it counts the row.
-func (r *Refused) take(b *bucket, now time.Time) bool {
+// allowRow reports whether one more row may be written. If so, it counts the row.
+func (r *Refused) allowRow(b *bucket, now time.Time) bool {
 	b.refill(now)
-	r.all.refill(now)
-	if b.used >= refusedAtOnce || r.all.used >= refusedAllAtOnce {
+	r.allGroups.refill(now)
+	if b.used >= refusedAtOnce || r.allGroups.used >= refusedAllAtOnce {
 		return false
 	}
 	b.used++
-	r.all.used++
+	r.allGroups.used++
 	return true
 }
 
@@ -80,7 +82,7 @@ func (r *Refused) Add(ctx context.Context, e Event) {
 	now := r.Now()
 	e.Time = now
 	b := r.bucket(refusalGroup{e.Scope, e.Name}, now)
-	if !r.take(b, now) {
+	if !r.allowRow(b, now) {
 		if b.leftOut++; b.leftOut == 1 {
 			b.firstLeftOut = now
 		}
@@ -102,7 +104,7 @@ func (r *Refused) bucket(c refusalGroup, now time.Time) *bucket {
 }
 
 // addSummaries adds an event for each group of refusals that were only counted, if a row may be
-// written now. It forgets groups that have nothing left to count.
+// written now. It forgets groups without counted refusals whose limit is unused.
 func (r *Refused) addSummaries() {
 	now := r.Now()
 	for c, b := range r.groups {
@@ -112,7 +114,7 @@ func (r *Refused) addSummaries() {
 			}
 			continue
 		}
-		if !r.take(b, now) {
+		if !r.allowRow(b, now) {
 			continue
 		}
 		r.waiting = append(r.waiting, Event{

@@ -12,8 +12,9 @@ const (
 	searchPageSize = 50
 	searchBatch    = 500
 	searchWindow   = 20_000 // the most events that are read for one page
-	// maxClockDifference is how much earlier or later than its neighbours in the feed an event may
-	// be dated. The feed is in commit order, which is not exactly the order of time.
+	// maxClockDifference is the largest expected difference between the time of an event and the
+	// times of its neighbours in the feed. The feed is in commit order, which is not exactly the
+	// order of the times.
 	maxClockDifference = time.Minute
 )
 
@@ -22,25 +23,25 @@ const (
 type Trail interface {
 	// Slice returns up to s.Limit committed events before or after the position s.Place.
 	Slice(ctx context.Context, s Slice) ([]Event, error)
-	// PlaceOf returns the position at which events from the time t or later begin: the position of
-	// such an event that follows an event from before t. It returns the zero position if every
-	// event is from before t. It reads only a few events.
+	// PlaceOf returns the position at which the events from the time t or later begin. It finds it
+	// by a binary search, so it reads only a few events. It returns the zero position if all events
+	// are from before t.
 	PlaceOf(ctx context.Context, t time.Time) (Position, error)
 	// KnowsActor reports whether the index of actors has an event of the actor with this id. The
-	// index leaves out tokens and Rollcall itself. Only an id for which KnowsActor returns true can
-	// be the Actor of a Slice.
+	// index leaves out events of tokens and of Rollcall itself. A caller may use an id as
+	// Slice.Actor only if KnowsActor returns true for it.
 	KnowsActor(ctx context.Context, id string) (bool, error)
 }
 
-// Slice describes the events that a Trail returns. A Trail selects only by what an index can find.
-// So it may also return events with other names.
+// Slice describes the events that a Trail returns. A Trail selects only by conditions that an index
+// can answer, so it may also return events with other names.
 type Slice struct {
 	Scope   Scope    // a scope without an ID means all scopes of that kind; the zero Scope means everything
 	Subject string   // only events about the object with this id; ignored if Scope covers several sites or directories
 	Names   []string // a hint: the trail may return events with other names, which the caller drops
 	Actor   string   // the id of an actor whose id KnowsActor reports as known; empty for all actors
 	Place   Position // where to start, excluding the event there; zero means the newest event
-	Newer   bool     // return the events after Place, oldest first; otherwise those before it, newest first
+	Newer   bool     // whether to return the events after Place, oldest first; otherwise the events before Place, newest first
 	Limit   int
 }
 
@@ -55,13 +56,13 @@ type Query struct {
 	Kinds       []string  // prefixes of names, such as "user."; an event's name must start with one of them
 	Actor       string    // part of the actor's label or name, in any case; or the whole id or address of the actor
 	Text        string    // part of the sentence or of the actor's name, in any case; or the whole id of the subject or actor
-	From, Until time.Time // from From up to but not including Until; zero means no bound
-	Before      Position  // continue after a page with this Page.Older; zero starts at the newest event
-	After       Position  // go back from a page with this Page.Newer; Before is then ignored
-	Limit       int       // 0 means 50
+	From, Until time.Time // events from the time From up to, but not including, Until; zero means no bound
+	Before      Position  // the Page.Older of a page, to get the next page with older events; zero starts at the newest event
+	After       Position  // the Page.Newer of a page, to go back to the page with newer events; if set, Before is ignored
+	Limit       int       // the largest number of events on the page; 0 means 50
 }
 
-// Page is what Search returns, newest event first.
+// Page is the result of Search: one page of events, newest first.
 type Page struct {
 	Events []Event
 	Older  Position // the value of Query.Before for the page with older events; zero if there is none
@@ -69,8 +70,8 @@ type Page struct {
 }
 
 // Search returns one page of the audit trail. It reads a limited number of events for a page. So a
-// page may be short or empty although more pages follow. Each page costs the same, wherever it is
-// and however many events there are.
+// page may be short or empty although more pages follow. The cost of a page depends neither on its
+// place nor on the number of events.
 func Search(ctx context.Context, trail Trail, q Query) (Page, error) {
 	if q.Limit <= 0 {
 		q.Limit = searchPageSize
@@ -82,20 +83,20 @@ func Search(ctx context.Context, trail Trail, q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	found, rest, err := q.searchFrom(ctx, trail, s)
+	found, continueAt, err := q.searchFrom(ctx, trail, s)
 	if err != nil {
 		return Page{}, err
 	}
 	p := Page{Events: found}
 	if !q.After.IsZero() {
 		slices.Reverse(p.Events)
-		p.Newer, p.Older = rest, q.After.next()
+		p.Newer, p.Older = continueAt, q.After.next()
 		if len(found) > 0 {
 			p.Older = found[len(found)-1].Position
 		}
 		return p, nil
 	}
-	p.Older = rest
+	p.Older = continueAt
 	if !q.Before.IsZero() {
 		p.Newer = q.Before.previous()
 		if len(found) > 0 {
@@ -130,9 +131,9 @@ func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
 	return s, nil
 }
 
-// searchFrom reads events from the place of s until it has a page. rest is the position from which
-// the next page continues, or zero at the end.
-func (q Query) searchFrom(ctx context.Context, trail Trail, s Slice) (found []Event, rest Position, err error) {
+// searchFrom reads events, beginning at s.Place, until it has enough for a page. continueAt is the
+// position at which the next page begins, or zero at the end of the trail.
+func (q Query) searchFrom(ctx context.Context, trail Trail, s Slice) (found []Event, continueAt Position, err error) {
 	s.Limit = searchBatch
 	if q.matchesAll() {
 		s.Limit = q.Limit + 1
@@ -162,8 +163,8 @@ func (q Query) searchFrom(ctx context.Context, trail Trail, s Slice) (found []Ev
 	return found, s.Place, nil
 }
 
-// isPast reports whether the search has left the query's time: e and all events beyond e are
-// outside it.
+// isPast reports whether the search can stop at the event e, because e and all further events are
+// outside the query's time.
 func (q Query) isPast(e Event, newer bool) bool {
 	if newer {
 		return !q.Until.IsZero() && e.Time.After(q.Until.Add(maxClockDifference))
@@ -185,7 +186,7 @@ func (q Query) names() []string {
 	return names
 }
 
-// matchesAll reports whether the query asks for every event of its scope or subject.
+// matchesAll reports whether the query selects every event of its scope or subject.
 func (q Query) matchesAll() bool {
 	return len(q.Kinds) == 0 && q.Actor == "" && q.Text == "" && q.From.IsZero() && q.Until.IsZero() && (q.Subject == "" || q.Scope.IsSingle())
 }
@@ -226,7 +227,6 @@ func isID(text string) bool {
 	return len(digits) == 32 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// next and previous return the positions around p: the event at p is before p.next() and after
-// p.previous().
+// next and previous return the positions directly after and before p.
 func (p Position) next() Position     { return Position{Tx: p.Tx, Seq: p.Seq + 1} }
 func (p Position) previous() Position { return Position{Tx: p.Tx, Seq: p.Seq - 1} }

@@ -1,4 +1,4 @@
-// Package operator decides who runs the installation: who may open the pages under /d/.
+// Package operator decides who may run the installation, that is, who may open the pages under /d/.
 //
 // An operator signs in with a one-time link. Only a person at the command line can make one, or the
 // server itself when it starts and there is no operator yet:

@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// ErrLinkEnded refuses a link that no longer opens. Its About field is a ClosedLink.
+// ErrLinkEnded is returned for a link that no longer opens. Its About field is a ClosedLink.
 var ErrLinkEnded = onetime.Ended("operator_link_ended")
 
 // Link is a new one-time link. Its secret cannot be read again later.
@@ -29,11 +29,12 @@ type LinkRecord struct {
 	Name string
 }
 
-// LinkUse holds what Store.UseLink needs to use a link and start a session in one transaction.
+// LinkUse holds the arguments of Store.UseLink, which uses a link and starts a session in one
+// transaction.
 type LinkUse struct {
 	LinkHash    secret.Hash
 	At          time.Time // when the link is used
-	OperatorID  string    // the id for a new operator, if there is none of that name yet
+	OperatorID  string    // the id for a new operator; used if there is no operator with the link's name
 	SessionHash secret.Hash
 	Session     session.Record
 	Event       func(Operator) event.Event // makes the event of the sign-in
@@ -45,18 +46,20 @@ type PendingSignIn struct {
 	Expires time.Time
 }
 
-// ClosedLink is the link that ErrLinkEnded is about.
+// ClosedLink says why a link no longer opens. ErrLinkEnded carries it.
 type ClosedLink struct {
 	Reason onetime.Reason
 	Name   string // the name of the link's operator; empty if unknown
 }
 
-// Refuse says why the link does not open. Its words are for the person who opened it.
+// Refuse returns ErrLinkEnded with a message for the person who opened the link. The message says
+// why the link does not open.
 func (l ClosedLink) Refuse() error {
 	return l.Reason.Refuse(ErrLinkEnded, "its operator was removed").WithAbout(l)
 }
 
-// Link makes a one-time link that signs in the operator of this name, who need not exist yet.
+// Link makes a one-time link that signs in the operator with this name. If there is no such
+// operator, using the link creates one.
 func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) {
 	name, err := cleanName(name)
 	if err != nil {
@@ -87,8 +90,8 @@ func (o *Operators) LookUpLink(ctx context.Context, linkSecret string) (PendingS
 	return PendingSignIn{Name: r.Name, Expires: r.Expires}, nil
 }
 
-// Redeem uses the link up and starts a session. A second call with the same secret gets
-// ErrLinkEnded, even at the same moment.
+// Redeem uses up the link and starts a session. A link works only once: a second call with the same
+// secret returns ErrLinkEnded, even if both calls run at the same time.
 func (o *Operators) Redeem(ctx context.Context, linkSecret string, from session.Browser) (Session, error) {
 	now := o.Now()
 	record := o.Limits.Start(now, from)

@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ErrUnknown refuses the name of an operator that does not exist.
+// ErrUnknown is returned when there is no operator with the given name.
 var ErrUnknown = refusal.New(refusal.NotFound, "name", "there is no operator of this name").
 	Advise("choose one from the list of operators").Coded("operator_unknown")
 
@@ -29,41 +29,45 @@ type Operator struct {
 	LastSignIn time.Time
 }
 
-// Actor names the operator in events.
+// Actor returns the operator in the form in which events name actors.
 func (o Operator) Actor() string { return event.Actor{Kind: event.Operator, Name: o.Name}.Label() }
 
-// Store keeps operators, their links and their sessions. Secrets reach it only as hashes.
+// Store keeps operators, their links and their sessions. It gets only hashes of secrets.
 type Store interface {
-	// AddLink stores a link and its event, and forgets links that expired long ago.
+	// AddLink stores a link and its event, and deletes links that expired long ago.
 	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
-	// FindLink returns a link by hash, used and expired ones too, or onetime.ErrClosed.
+	// FindLink returns the link with this hash, even if it was used or has expired. It returns
+	// onetime.ErrClosed if there is no such link.
 	FindLink(ctx context.Context, hash secret.Hash) (LinkRecord, error)
-	// UseLink marks the link used, makes its operator if there is none of that name, starts the
-	// session and appends the event, in one transaction. It returns onetime.ErrClosed without doing
-	// anything if the link is unknown, used or expired at u.At.
+	// UseLink marks the link as used, creates its operator if there is none with that name, starts
+	// the session and appends the event, in one transaction. It changes nothing and returns
+	// onetime.ErrClosed if the link is unknown, was used, or has expired at the time u.At.
 	UseLink(ctx context.Context, u LinkUse) (Operator, error)
-	// FindSession returns a session and its operator, also when it has expired, or ErrNoSession.
+	// FindSession returns a session and its operator, even if the session has expired. It returns
+	// ErrNoSession if there is no such session.
 	FindSession(ctx context.Context, hash secret.Hash) (Operator, session.Record, error)
 	// UseSession records when and where a session was last used. It never replaces a later use.
 	UseSession(ctx context.Context, hash secret.Hash, at time.Time, from session.Browser) error
-	// Sessions returns the sessions of the operator of this name, live or not. It returns ErrUnknown
-	// if there is no such operator.
+	// Sessions returns the sessions of the operator with this name, including expired ones. It
+	// returns ErrUnknown if there is no such operator.
 	Sessions(ctx context.Context, name string) ([]ListedSession, error)
-	// EndSessions ends every session of the operator of this name, appends the event that e makes,
-	// and returns how many sessions were live. It returns ErrUnknown if there is no such operator.
+	// EndSessions ends every session of the operator with this name, appends the event that e
+	// makes, and returns how many sessions were live. It returns ErrUnknown if there is no such
+	// operator.
 	EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (int, error)
 	// EndSession deletes a session. An unknown session is not an error.
 	EndSession(ctx context.Context, hash secret.Hash, events ...event.Event) error
 	// List returns all operators by name.
 	List(ctx context.Context) ([]Operator, error)
-	// Remove deletes the operator of this name with every session and every link, and appends the
-	// event. It returns ErrUnknown if there is neither an operator nor a live link of the name.
+	// Remove deletes the operator with this name and all its sessions and links, and appends the
+	// event. It returns ErrUnknown if there is neither an operator nor a usable link with this
+	// name.
 	Remove(ctx context.Context, name string, now time.Time, e event.Event) error
 	// HasOperators reports whether there is an operator.
 	HasOperators(ctx context.Context) (bool, error)
 }
 
-// Operators is the service over a Store.
+// Operators creates links for operators, signs operators in and manages their sessions.
 type Operators struct {
 	Store  Store
 	Now    func() time.Time
@@ -77,8 +81,8 @@ func (o *Operators) List(ctx context.Context) ([]Operator, error) { return o.Sto
 // HasOperators reports whether the installation has an operator.
 func (o *Operators) HasOperators(ctx context.Context) (bool, error) { return o.Store.HasOperators(ctx) }
 
-// Remove ends the operator of this name: sessions stop at their next request, unused links no
-// longer open.
+// Remove deletes the operator with this name. The operator's sessions end with the next request,
+// and unused links no longer open.
 func (o *Operators) Remove(ctx context.Context, name, actor string) error {
 	name, err := cleanName(name)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ErrNoSession refuses a session that does not exist, has expired, was idle too long or was ended.
+// ErrNoSession is returned for a session that does not exist, has expired, was idle for too long or
+// was ended.
 var ErrNoSession = refusal.New(refusal.Unauthorized, "", "you are not signed in").
 	Advise("open a new sign-in link, which is made on the server").Coded("operator_session_ended")
 
@@ -45,7 +46,7 @@ func (o *Operators) findSession(ctx context.Context, sessionSecret string) (Oper
 	return op, s, nil
 }
 
-// recordTimeout is how long a page waits for the use of its session to be recorded.
+// recordTimeout is how long a request for a page waits until the use of its session is recorded.
 const recordTimeout = time.Second
 
 // UseSession returns the operator that a session belongs to, and records the use, at most once a
@@ -55,23 +56,23 @@ func (o *Operators) UseSession(ctx context.Context, sessionSecret string, from s
 	if err != nil || !s.MustRecordUse(o.Now()) {
 		return op, err
 	}
-	// Show the page even if the use cannot be recorded. The next click tries again.
+	// Show the page even if the use cannot be recorded. The next request for a page tries again.
 	noting, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	_ = o.Store.UseSession(noting, secret.HashOf(sessionSecret), o.Now(), from.Clean())
 	return op, nil
 }
 
-// HasFreshSession reports whether the session with this secret began so recently that it may do what
-// needs a fresh sign-in. It returns the errors of UseSession.
+// HasFreshSession reports whether the session with this secret began recently enough for actions
+// that need a fresh sign-in. It returns the same errors as UseSession.
 func (o *Operators) HasFreshSession(ctx context.Context, sessionSecret string) (bool, error) {
 	_, s, err := o.findSession(ctx, sessionSecret)
 	return err == nil && s.IsFresh(o.Now()), err
 }
 
-// Sessions returns the sessions of the operator of this name, the last used first. It marks the
-// session with this secret as the caller's own; the secret may be empty. It returns ErrUnknown if
-// there is no such operator.
+// Sessions returns the sessions of the operator with this name, most recently used first. It marks
+// the session with this secret as Own; the secret may be empty. It returns ErrUnknown if there is
+// no such operator.
 func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([]ListedSession, error) {
 	all, err := o.Store.Sessions(ctx, name)
 	if err != nil {
@@ -86,8 +87,8 @@ func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([
 	return all, nil
 }
 
-// SignOutEverywhere ends every session of the operator of this name, in every process. It returns
-// how many were live, and ErrUnknown if there is no such operator.
+// SignOutEverywhere ends every session of the operator with this name, in every process. It returns
+// the number of live sessions that it ended, or ErrUnknown if there is no such operator.
 func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (int, error) {
 	name, err := cleanName(name)
 	if err != nil {
@@ -116,8 +117,8 @@ func (o *Operators) SignOut(ctx context.Context, sessionSecret string) error {
 	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret), e)
 }
 
-// EndSession ends a session that is being replaced. It is not an error if the session already
-// ended.
+// EndSession ends the old session when a new one replaces it. It is not an error if the old session
+// has already ended.
 func (o *Operators) EndSession(ctx context.Context, sessionSecret string) error {
 	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret))
 }

@@ -56,6 +56,22 @@ type Demanded struct {
 // The error is an *InputError if an object is unknown or there are too many, and a *TargetError if
 // the connection does not work.
 func (e *Engine) OnDemand(ctx context.Context, k Key, owner, actor string, objectIDs []string) ([]DemandResult, error) {
+	return e.onDemand(ctx, k, owner, actor, objectIDs, nil)
+}
+
+// OnDemandGroup is OnDemand for a group and some of its direct members. The other members are not
+// provisioned; the group's memberships are those of all members that have an account. The error is
+// an *InputError also if members has an object that is no direct member.
+func (e *Engine) OnDemandGroup(ctx context.Context, k Key, owner, actor, group string, members []string) ([]DemandResult, error) {
+	if members == nil {
+		members = []string{}
+	}
+	return e.onDemand(ctx, k, owner, actor, []string{group}, members)
+}
+
+// onDemand provisions objects. If only is not nil, these are the members of groups that are
+// provisioned too.
+func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objectIDs, only []string) ([]DemandResult, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
 		return nil, err
@@ -66,7 +82,7 @@ func (e *Engine) OnDemand(ctx context.Context, k Key, owner, actor string, objec
 	if err := r.connect(); err != nil {
 		return nil, err
 	}
-	d, err := r.demanded(ctx, objectIDs)
+	d, err := r.demanded(ctx, objectIDs, only)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +121,9 @@ type demand struct {
 	memberships []Listed
 }
 
-// demanded finds the objects that are asked for, and the members of groups.
-func (r *run) demanded(ctx context.Context, objectIDs []string) (*demand, error) {
+// demanded finds the objects that are asked for, and the members of groups: all of them, or those in
+// only if it is not nil.
+func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, error) {
 	if len(objectIDs) == 0 {
 		return nil, &InputError{Field: "Provision on demand", Text: "needs a person or a group"}
 	}
@@ -140,7 +157,7 @@ func (r *run) demanded(ctx context.Context, objectIDs []string) (*demand, error)
 		if o.Kind != GroupKind {
 			continue
 		}
-		members, err := r.demandedMembers(ctx, o)
+		members, err := r.demandedMembers(ctx, o, only)
 		if err != nil {
 			return nil, err
 		}
@@ -157,10 +174,23 @@ func (r *run) demanded(ctx context.Context, objectIDs []string) (*demand, error)
 	return d, err
 }
 
-// demandedMembers returns the direct members of a group that are people.
-func (r *run) demandedMembers(ctx context.Context, group *Object) ([]string, error) {
+// demandedMembers returns the direct members of a group that are people, or checks that those in only
+// are some of them.
+func (r *run) demandedMembers(ctx context.Context, group *Object, only []string) ([]string, error) {
 	if !r.groupsOn() {
 		return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("cannot provision the group %s: the mapping of groups is switched off", group.Name)}
+	}
+	if only != nil {
+		kinds, err := r.groups.source.MembersAmong(ctx, group.ID, only)
+		if err != nil {
+			return nil, fmt.Errorf("read the members of a group: %w", err)
+		}
+		for _, id := range only {
+			if kinds[id] != UserKind {
+				return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("takes direct members of %s that are people, and %s is none", group.Name, id)}
+			}
+		}
+		return only, nil
 	}
 	var members []string
 	for after := ""; ; {

@@ -129,6 +129,18 @@ func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settin
 	}
 }
 
+// Create creates a job that is off and has no credentials yet, with these mappings. It returns
+// ErrChanged if the application has a job.
+func (j *Jobs) Create(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
+	if err := j.CheckSchema(schema); err != nil {
+		return Job{}, err
+	}
+	return j.first(ctx, k, func(job *Job) (string, error) {
+		job.Schema = schema.Clone()
+		return "Provisioning was set up.", nil
+	}, actor)
+}
+
 // first creates the job. It returns ErrChanged if the job has been created meanwhile.
 func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
 	job, err := j.Default(k)
@@ -415,6 +427,31 @@ func (j *Jobs) Pause(ctx context.Context, k Key, actor string) (Job, error) {
 
 // Restart starts a new initial cycle. It drops failures and quarantine but keeps links.
 func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
+	return j.Reset(ctx, k, Reset{Everybody: true, Failures: true, Quarantine: true}, actor)
+}
+
+// Reset says what a restart begins anew.
+type Reset struct {
+	Everybody  bool // look at everybody again
+	Failures   bool // forget failures, and read the accounts again
+	Quarantine bool // try again at once, also in quarantine
+	Links      bool // forget the links between people and accounts; everybody is matched again
+}
+
+// words says what the restart does.
+func (r Reset) words() string {
+	switch {
+	case r.Links:
+		return "Provisioning was restarted: the links to accounts were forgotten, and everybody is looked at again."
+	case r.Everybody:
+		return "Provisioning was restarted: everybody is looked at again."
+	}
+	return "Provisioning was restarted: it tries again at once."
+}
+
+// Reset begins parts of a job anew and sets Provisioning Status to On. Whoever failed is looked at
+// again, also if what is only says Failures.
+func (j *Jobs) Reset(ctx context.Context, k Key, what Reset, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningRestarted, func(job *Job) (string, error) {
 		if job.Mode != Automatic {
 			return "", &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
@@ -422,11 +459,19 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 		if _, err := usableMapping(job.Schema, j.Attributes); err != nil {
 			return "", err
 		}
+		what.Everybody = what.Everybody || what.Failures || what.Links
 		job.Status = On
-		job.LookAtAll++
-		job.ForgetFailures++
 		job.TryNow++
-		return "Provisioning was restarted: everybody is looked at again.", nil
+		if what.Everybody {
+			job.LookAtAll++
+		}
+		if what.Failures {
+			job.ForgetFailures++
+		}
+		if what.Links {
+			job.ForgetLinks++
+		}
+		return what.words(), nil
 	})
 }
 
@@ -781,7 +826,8 @@ func statusCode(job Job, s State) string {
 	return Running
 }
 
-// Logs returns one page of the provisioning log, newest first. next is empty on the last page.
+// Logs returns one page of the provisioning log, newest first unless the query says otherwise. next is
+// empty on the last page.
 func (j *Jobs) Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error) {
 	if q.Limit <= 0 {
 		q.Limit = 50

@@ -1,6 +1,9 @@
 package provision
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // LogEntry is one provisioning record, in the shape of Graph's provisioningObjectSummary.
 type LogEntry struct {
@@ -20,6 +23,17 @@ type LogEntry struct {
 	TargetIdentity Identity           `json:"targetIdentity"`
 	InitiatorName  string             `json:"initiatedBy"`
 	Mapping        string             `json:"mapping"`
+}
+
+// Cursor returns the [LogQuery.Before] of a page that begins after the entry.
+func (e LogEntry) Cursor() string {
+	return LogCursor(e.ActivityTime, e.ID)
+}
+
+// LogCursor returns the [LogQuery.Before] of a page that begins after the entry with this time and id.
+// An id of "" is before all entries of that time.
+func LogCursor(at time.Time, id string) string {
+	return strconv.FormatInt(at.UnixMicro(), 10) + "-" + id
 }
 
 // Action is what happened to an account.
@@ -111,4 +125,6 @@ type LogQuery struct {
 	Shown    bool   // leaves out skipped entries, unless Status selects them
 	Before   string // the cursor that came with the previous page
 	Limit    int    // 0 means 50; at most 500
+
+	OldestFirst bool // instead of the newest first
 }

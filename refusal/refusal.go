@@ -1,12 +1,13 @@
 // Package refusal is the form in which every domain refuses a request: the kind of the refusal, the
 // field that it is about, what was refused and why, and what to do next.
 //
-// Domains make refusals. Each edge turns them into its own answer in one place: scimserver into a
-// SCIM error, console into a page or a message next to a form field, cmd/rollcall into a sentence
-// on standard error. So Advice names no button and no command; an edge that has a button or a
-// command for it names that.
+// Domains make refusals. Each edge turns them into its own form of answer in one place: scimserver
+// into a SCIM error, console into a page or a message next to a form field, cmd/rollcall into a
+// sentence on standard error. So Advice names no button and no command; an edge adds its own button
+// or command.
 //
-// Every other error is a failure. Its reason is for the log, and not for people.
+// Every other error is a failure of the system. Its text goes into the log and is not shown to the
+// user.
 package refusal
 
 import (
@@ -18,21 +19,21 @@ import (
 	"unicode/utf8"
 )
 
-// Kind says why something was refused, as precisely as every edge needs. It is an error, so that
+// Kind is the kind of a refusal; edges choose their answer by it. It implements error, so that
 // callers can test errors.Is(err, refusal.NotFound).
 type Kind string
 
 // The kinds of refusals.
 const (
-	Invalid      Kind = "invalid"      // the value is wrong, whatever is stored
+	Invalid      Kind = "invalid"      // the value itself is wrong, independent of stored data
 	NotFound     Kind = "not found"    // there is nothing with the name or id in the request
-	Gone         Kind = "gone"         // the thing that the request names has ended
+	Gone         Kind = "gone"         // the object in the request existed but has ended or was removed
 	Taken        Kind = "taken"        // another record has this value, which must be unique
-	Conflict     Kind = "conflict"     // the present state of the thing does not allow the request
+	Conflict     Kind = "conflict"     // the current state of the object does not allow the request
 	Stale        Kind = "stale"        // the record was changed after the caller read it
 	Unauthorized Kind = "unauthorized" // the caller is unknown
 	Forbidden    Kind = "forbidden"    // the caller may not do this
-	Off          Kind = "off"          // the function is switched off or does not exist here
+	Off          Kind = "off"          // the feature is switched off or does not exist on this site
 	TooLarge     Kind = "too large"    // the value is larger than may be stored
 	TooMuch      Kind = "too much"     // the request would cost too much to answer
 	Busy         Kind = "busy"         // nothing was done; the same request may be accepted later
@@ -45,21 +46,21 @@ func (k Kind) Error() string { return string(k) }
 type Error struct {
 	Kind   Kind
 	Code   string // identifies this refusal; empty if no caller tests for it
-	Field  string // the attribute, form field, column or setting; empty if it is about none
+	Field  string // the attribute, form field, column or setting with the problem; empty if there is none
 	Detail string // says what was refused and why, in a clause without a full stop
-	Advice string // says what to do next, in words that are right at every edge; may be empty
+	Advice string // says what to do next, in words that fit pages, commands and APIs; may be empty
 	About  any    // data that an edge may show besides the words; the domain defines its type
 
 	keepsCase bool // whether the case of Detail's first letter stays, because it starts with a value
 }
 
-// New makes a refusal about a field, which may be empty. The detail starts in lower case, unless it
-// starts with a name.
+// New makes a refusal. field names the field with the problem and may be empty. The detail should
+// start in lower case, unless it starts with a name.
 func New(kind Kind, field, detail string, args ...any) *Error {
 	return (&Error{Kind: kind, Field: field}).Because(detail, args...)
 }
 
-// Because returns a copy of the refusal with another detail.
+// Because returns a copy of the refusal with a different detail.
 func (e *Error) Because(detail string, args ...any) *Error {
 	c := *e
 	c.Detail, c.keepsCase = fmt.Sprintf(detail, args...), strings.HasPrefix(detail, "%")
@@ -74,28 +75,28 @@ func (e *Error) Advise(advice string, args ...any) *Error {
 }
 
 // Coded returns a copy of the refusal with a code. errors.Is treats refusals with the same code as
-// the same.
+// equal.
 func (e *Error) Coded(code string) *Error {
 	c := *e
 	c.Code = code
 	return &c
 }
 
-// At returns a copy of the refusal that is about another field.
+// At returns a copy of the refusal with a different field.
 func (e *Error) At(field string) *Error {
 	c := *e
 	c.Field = field
 	return &c
 }
 
-// WithAbout returns a copy of the refusal with data for edges to show.
+// WithAbout returns a copy of the refusal with data that edges may show.
 func (e *Error) WithAbout(about any) *Error {
 	c := *e
 	c.About = about
 	return &c
 }
 
-// Error returns the refusal as part of a line: detail; advice.
+// Error returns the refusal in the form "detail; advice", without a full stop.
 func (e *Error) Error() string {
 	if e.Advice == "" {
 		return e.Detail
@@ -114,7 +115,7 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// Sentences returns the refusal as prose: Detail. Advice.
+// Sentences returns the refusal as sentences, in the form "Detail. Advice."
 func (e *Error) Sentences() string {
 	text := withFullStop(e.Detail)
 	if !e.keepsCase && !e.startsWithField() {
@@ -140,7 +141,8 @@ func Find(err error) (*Error, bool) {
 	return e, errors.As(err, &e)
 }
 
-// About returns the data of the first refusal in err's chain, if it is a T.
+// About returns the About data of the first refusal in err's chain. ok is false if there is no
+// refusal, or if its data is not a T.
 func About[T any](err error) (T, bool) {
 	if e, ok := Find(err); ok {
 		about, is := e.About.(T)
@@ -150,7 +152,8 @@ func About[T any](err error) (T, bool) {
 	return none, false
 }
 
-// withFullStop ends a clause with a full stop, unless it has an end mark.
+// withFullStop ends a clause with a full stop, unless it ends with a punctuation mark that ends
+// sentences.
 func withFullStop(text string) string {
 	if text == "" || strings.ContainsAny(text[len(text)-1:], ".?!") {
 		return text
@@ -158,7 +161,8 @@ func withFullStop(text string) string {
 	return text + "."
 }
 
-// capitalize makes the first letter a capital, unless the first word is a name with capitals in it.
+// capitalize makes the first letter a capital. It leaves a first word such as userName, which
+// contains a capital, unchanged.
 func capitalize(text string) string {
 	first, _, _ := strings.Cut(text, " ")
 	if first == "" || strings.ToLower(first) != first || strings.ContainsAny(first, "\"@") {

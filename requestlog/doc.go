@@ -1,5 +1,5 @@
-// Package requestlog keeps one row for each SCIM request: what an identity provider asked of a
-// site, and what the site answered.
+// Package requestlog keeps one row for each SCIM request: the request of an identity provider and
+// the answer of the site.
 //
 //	a change        BeginRow ─► the transaction of the change writes the row ─► RowWritten
 //	a refusal       Write, at once

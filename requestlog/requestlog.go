@@ -23,14 +23,14 @@ import (
 
 const (
 	flushEvery   = time.Second
-	flushAt      = 5_000  // when this many rows are gathered, Gather wakes Run, which then flushes before the second is over
-	maxGathered  = 10_000 // when this many rows are gathered, Gather itself writes them, so that memory stays bounded
-	maxRefused   = 100    // the most rows without a valid token that one flush writes; the same limit for one site
+	flushAt      = 5_000  // with this many rows in memory, Gather wakes Run, which then flushes at once
+	maxGathered  = 10_000 // with this many rows in memory, Gather writes them itself, so that memory stays bounded
+	maxRefused   = 100    // the largest number of rows without a valid token in one flush, and of such rows for one site
 	stopTimeout  = 5 * time.Second
-	maxLogText   = 2_000 // the most bytes of a path or sentence; the rest is cut off
+	maxLogText   = 2_000 // the maximum length of a path or sentence, in bytes; longer ones are cut off
 	defaultPage  = 50
 	maxPage      = 500
-	searchWindow = 20_000 // the most rows that a search reads for one page
+	searchWindow = 20_000 // the largest number of rows that a search reads for one page
 	searchBatch  = 1_000
 )
 
@@ -45,23 +45,22 @@ type Request struct {
 	Path       string // the path of the request, with the query
 	Status     int
 	Duration   time.Duration // the time until the answer was ready; for a change, until the change was on disk
-	UserName   string        // the person the request was about, if known
-	Subject    string        // the id of the resource, if known
+	UserName   string        // the user name of the person in the request, if known
+	Subject    string        // the id of the resource in the request, if known
 	Sentence   string        // what the server did, in words
 	Fixes      []string      // deviations from SCIM that the server tolerated
 	Ignored    []string      // parts of the request that the server did not apply
 	Remote     string        // the address of the client
 }
 
-// IsStranger reports whether the request carried no token that the site ever issued: none at all,
-// or an unknown one.
+// IsStranger reports whether the request had no token, or a token that this site never issued.
 func (r Request) IsStranger() bool { return r.TokenID == "" }
 
 // TokenEnded reports whether the request was refused because its token is revoked, replaced or
 // expired.
 func (r Request) TokenEnded() bool { return !r.IsStranger() && r.Status == 401 }
 
-// Result is how a request ended. The log's page shows these three kinds.
+// Result says how a request ended: Done, Ignored or Refused.
 type Result string
 
 const (
@@ -83,7 +82,7 @@ func (r Request) Result() Result {
 }
 
 // IsChange reports whether the request tried to change something, or was refused. It is false for
-// reads that were answered.
+// reads that succeeded.
 func (r Request) IsChange() bool {
 	if r.Status >= 400 {
 		return true
@@ -98,9 +97,9 @@ func (r Request) IsChange() bool {
 	return true
 }
 
-// isBoundedRead reports whether the limit on listed reads applies to the request. That is so if the
-// request could not have changed anything, or was refused with 429 before it was processed.
-// Requests without a valid token have a limit of their own.
+// isBoundedRead reports whether ReadBound limits the rows for this kind of request. It is true for
+// a request that cannot change anything, and for a request that was refused with 429 before it was
+// processed. Another limit applies to requests without a valid token.
 func (r Request) isBoundedRead() bool {
 	if r.Status == 401 {
 		return false
@@ -112,7 +111,7 @@ func (r Request) isBoundedRead() bool {
 
 // AddFixes adds notes about the deviations from SCIM that the server tolerated in the request.
 func (r *Request) AddFixes(fixes ...scim.Fix) {
-	r.Fixes = slices.Clip(r.Fixes) // another row may share the array
+	r.Fixes = slices.Clip(r.Fixes) // appending must copy the slice, because another row may share its array
 	for _, f := range fixes {
 		r.Fixes = appendLine(r.Fixes, withPath(f.Path, f.Text))
 	}
@@ -121,7 +120,7 @@ func (r *Request) AddFixes(fixes ...scim.Fix) {
 // AddIgnored adds notes about the parts of the request that the server understood and deliberately
 // did not apply.
 func (r *Request) AddIgnored(parts ...scim.Ignored) {
-	r.Ignored = slices.Clip(r.Ignored) // another row may share the array
+	r.Ignored = slices.Clip(r.Ignored) // appending must copy the slice, because another row may share its array
 	for _, p := range parts {
 		r.Ignored = appendLine(r.Ignored, withPath(p.Path, p.Reason))
 	}
@@ -156,37 +155,37 @@ type TokenUse struct {
 }
 
 // Log writes the request log. It writes changes and refusals at once. It gathers reads in memory
-// and writes ("flushes") them once a second. A gathered row is lost only if the process is killed
-// within that second, or if the log cannot be written for so long that memory is full. In the
-// second case the log later says how many rows are missing.
+// and writes ("flushes") them once a second. A row in memory is lost only if the process is killed
+// within that second, or if writing fails for so long that memory is full. When memory was full,
+// the log later says how many rows are missing.
 type Log struct {
 	Store Store
 	Sites *site.Sites
 	Now   func() time.Time
 	NewID func() string // returns the id for a new row
 
-	// Failed is called with the error of each failed flush, which Run then tries again. It may be
-	// nil. Set it before calling Run.
+	// Failed is called with the error of each failed flush; Run then tries the flush again. It may
+	// be nil. Set it before calling Run.
 	Failed func(error)
 
 	// Reads limits how many reads of one site get a row of their own.
 	Reads ReadBound
 
-	mu           sync.Mutex
-	gathered     []Request
-	uses         uses                      // the last uses of tokens in requests whose rows were written with a change
-	refused      int                       // the number of calls of GatherRefused since the last flush, with an unknown token or none
-	failing      bool                      // whether the last flush failed
-	missing      map[site.ID]gap           // rows that were dropped while flushes failed
-	unlisted     map[site.ID]gap           // reads that were not listed since the last flush
-	allowances   map[site.ID]readAllowance // how many more reads of each site may get a row now
-	callerGroups map[callerGroup]int       // how many rows each group of callers has got; each flush lowers the number by one
-	flushing     sync.Mutex                // held during a flush, so that rows are written in order and once
+	mu            sync.Mutex
+	gathered      []Request
+	uses          uses                      // the last uses of tokens in requests whose rows were written with a change
+	refused       int                       // the number of refused requests without a known token since the last flush
+	failing       bool                      // whether the last flush failed
+	missingRows   map[site.ID]gap           // the rows of each site that were dropped while flushes failed
+	unlistedReads map[site.ID]gap           // the reads of each site that got no row since the last flush
+	allowances    map[site.ID]readAllowance // how many more reads of each site may get a row now
+	callerGroups  map[callerGroup]int       // the number of rows of each group of callers; each flush lowers it by one
+	flushMutex    sync.Mutex                // held during a flush, so that rows are written in order and once
 
-	once sync.Once     // guards the making of wake
-	wake chan struct{} // made by waker on first use; read it only through waker
+	wakeOnce sync.Once     // makes wake only once
+	wake     chan struct{} // made by waker on first use; read it only through waker
 
-	counts Counts // the counts so far, without Gathered, which the method Counts fills in
+	counts Counts // the counts so far; the method Counts fills in Gathered
 }
 
 // Store keeps the request logs of all sites.
@@ -194,14 +193,14 @@ type Store interface {
 	// AppendRequests writes rows and uses of tokens in one transaction. It leaves out rows of
 	// deleted sites.
 	AppendRequests(ctx context.Context, rows []Request, uses []TokenUse) error
-	// Requests returns at most limit rows, newest first, starting after the cursor. The zero cursor
-	// starts at the newest row.
+	// Requests returns at most limit rows, newest first, beginning after the cursor. The zero
+	// cursor starts at the newest row.
 	Requests(ctx context.Context, id site.ID, only Filter, before Cursor, limit int) ([]Request, error)
 }
 
 // waker returns the channel with which Gather tells Run to flush at once.
 func (l *Log) waker() chan struct{} {
-	l.once.Do(func() { l.wake = make(chan struct{}, 1) })
+	l.wakeOnce.Do(func() { l.wake = make(chan struct{}, 1) })
 	return l.wake
 }
 
@@ -215,7 +214,7 @@ type Counts struct {
 	Gathered   int   // rows that wait in memory for the next flush
 }
 
-// Counts returns the counts as of now.
+// Counts returns the current counts.
 func (l *Log) Counts() Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -230,9 +229,9 @@ func (l *Log) count(add func(*Counts)) {
 	add(&l.counts)
 }
 
-// ReadBound limits how many reads of one site get a row of their own: Burst at once, and PerSecond
-// in the long run. The log counts the other reads and writes their number in one row. The zero
-// value stands for the default.
+// ReadBound limits how many reads of one site get their own row: Burst rows at once, and PerSecond
+// rows per second in the long run. The log counts further reads and writes their number in one row.
+// The zero value means the default limits.
 type ReadBound struct{ Burst, PerSecond int }
 
 const (
@@ -240,14 +239,14 @@ const (
 	readPerSecond = 25 // the rate at which Entra ID sends requests to one application
 )
 
-// readAllowance is the number of reads of a site that may still get a row, and the time at which
-// that number was right.
+// readAllowance is the number of reads of a site that may still get a row, as computed at a certain
+// time. The number grows with time.
 type readAllowance struct {
-	rows float64   // how many rows the site may still get
-	at   time.Time // when rows was computed
+	rows       float64   // how many rows the site may still get
+	computedAt time.Time // when rows was computed
 }
 
-// shouldList reports whether a request gets a row. If a read gets none, shouldList counts it.
+// shouldList reports whether a request gets its own row. It counts a read that gets no row.
 func (l *Log) shouldList(r Request) bool {
 	if !r.isBoundedRead() {
 		return true
@@ -260,8 +259,8 @@ func (l *Log) shouldList(r Request) bool {
 	if !known {
 		p = readAllowance{burst, now}
 	}
-	p.rows = min(burst, p.rows+rate*max(0, now.Sub(p.at).Seconds()))
-	p.at = now
+	p.rows = min(burst, p.rows+rate*max(0, now.Sub(p.computedAt).Seconds()))
+	p.computedAt = now
 	full := p.rows < 1
 	if !full {
 		p.rows--
@@ -273,10 +272,10 @@ func (l *Log) shouldList(r Request) bool {
 	if !full {
 		return true
 	}
-	if l.unlisted == nil {
-		l.unlisted = map[site.ID]gap{}
+	if l.unlistedReads == nil {
+		l.unlistedReads = map[site.ID]gap{}
 	}
-	l.unlisted[r.Site] = l.unlisted[r.Site].withRow(r)
+	l.unlistedReads[r.Site] = l.unlistedReads[r.Site].withRow(r)
 	l.counts.Unlisted++
 	if l.uses == nil {
 		l.uses = uses{}
@@ -285,27 +284,27 @@ func (l *Log) shouldList(r Request) bool {
 	return false
 }
 
-// countUnlisted gathers one row for each site with reads that got no row of their own. The row says
-// how many. It also forgets the allowances of sites that sent no read for an hour. The caller holds
-// mu.
+// countUnlisted gathers one row for each site with reads that got no row of their own. The row has
+// the number of these reads. It also forgets the allowances of sites that sent no read for an hour.
+// The caller must hold mu.
 func (l *Log) countUnlisted() {
-	for id, g := range l.unlisted {
+	for id, g := range l.unlistedReads {
 		l.gathered = append(l.gathered, l.prepare(Request{
 			Time: g.last, Site: id, TokenID: g.token, TokenLast4: g.last4, Method: "GET", Path: "…", Status: 200,
 			Sentence: fmt.Sprintf("%d more reads are not listed: from %s to %s UTC there were more than the log lists of one site", g.rows, g.first.Format(time.DateTime), g.last.Format(time.DateTime)),
 		}))
 	}
-	l.unlisted = nil
+	l.unlistedReads = nil
 	idle := l.Now().Add(-time.Hour)
 	for id, p := range l.allowances {
-		if p.at.Before(idle) {
+		if p.computedAt.Before(idle) {
 			delete(l.allowances, id)
 		}
 	}
 }
 
-// Write writes a row to disk before it returns. It is for changes and refusals. If reads of the
-// site are beyond their limit, a refused read is only counted.
+// Write writes a row to disk before it returns. Callers use it for changes and refusals. If the
+// reads of the site are beyond their limit, it only counts a refused read.
 func (l *Log) Write(ctx context.Context, r Request) error {
 	if r = l.prepare(r); !l.shouldList(r) {
 		return nil
@@ -337,9 +336,9 @@ func (l *Log) RowWritten(r Request) {
 	l.counts.WithChange++
 }
 
-// Gather keeps a row in memory for the next flush. It is for reads. When memory is full, Gather
-// writes the rows itself before it returns. While writing fails, it drops and counts the rows that
-// do not fit.
+// Gather keeps a row in memory until the next flush. Callers use it for reads. When maxGathered
+// rows are in memory, Gather writes them itself before it returns. If writing fails, it drops and
+// counts the rows that do not fit into memory.
 func (l *Log) Gather(r Request) {
 	if r = l.prepare(r); !l.shouldList(r) {
 		return
@@ -366,14 +365,15 @@ func (l *Log) Gather(r Request) {
 	}
 }
 
-// gap describes requests of a site that have no row: how many, and from when to when.
+// gap describes requests of a site that have no row: their number, and the times of the first and
+// last one.
 type gap struct {
-	rows         int       // how many requests
-	first, last  time.Time // the times of the first and the last of them
+	rows         int       // the number of requests
+	first, last  time.Time // the times of the first and the last of these requests
 	token, last4 string    // the token of the last of these requests
 }
 
-// withRow returns the gap enlarged by one request.
+// withRow returns the gap with one more request counted.
 func (g gap) withRow(r Request) gap {
 	if g.rows == 0 {
 		g.first = r.Time
@@ -382,41 +382,42 @@ func (g gap) withRow(r Request) gap {
 	return g
 }
 
-// countMissed counts a row that was dropped. The caller holds mu.
+// countMissed counts a row that was dropped. The caller must hold mu.
 func (l *Log) countMissed(r Request) {
-	if l.missing == nil {
-		l.missing = map[site.ID]gap{}
+	if l.missingRows == nil {
+		l.missingRows = map[site.ID]gap{}
 	}
-	l.missing[r.Site] = l.missing[r.Site].withRow(r)
+	l.missingRows[r.Site] = l.missingRows[r.Site].withRow(r)
 	l.counts.Lost++
 }
 
-// closeGaps gathers one row for each site with missing rows. The row says how many are missing.
-// closeGaps returns the number of those sites. The caller holds mu.
-func (l *Log) closeGaps() int {
-	gaps := len(l.missing)
-	for id, g := range l.missing {
+// reportGaps gathers one row for each site with missing rows. The row says how many are missing. It
+// returns the number of these sites. The caller must hold mu.
+func (l *Log) reportGaps() int {
+	gaps := len(l.missingRows)
+	for id, g := range l.missingRows {
 		l.gathered = append(l.gathered, l.prepare(Request{
 			Time: g.last, Site: id, Method: "GET", Path: "…", Status: 200,
 			Sentence: fmt.Sprintf("%d requests from %s to %s UTC are missing here: the log could not be written, and more were not kept in memory",
 				g.rows, g.first.Format(time.DateTime), g.last.Format(time.DateTime)),
 		}))
 	}
-	l.missing = nil
+	l.missingRows = nil
 	return gaps
 }
 
-// callerGroup is a group of callers of one site that have no valid token. The group has either no
-// known token, or tokens that have ended. The two are counted separately: callers without a known
-// token must not crowd out the rows of an identity provider whose token has ended.
+// callerGroup is a group of callers of one site that have no valid token. One group has callers
+// without a known token, the other has callers whose token has ended. They are counted separately,
+// so that callers without a known token do not use up the rows of an identity provider whose token
+// has ended.
 type callerGroup struct {
 	site     site.ID
 	stranger bool
 }
 
 // GatherRefused keeps a row about a request without a valid token, if the site exists. Callers
-// without a token must not be able to fill the disk. So one flush writes at most a hundred such
-// rows. A site that has had a hundred such rows gets one more with each flush.
+// without a token must not be able to fill the disk, so one flush writes at most maxRefused such
+// rows. A site that has maxRefused such rows gets only one more with each flush.
 func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) error {
 	if r.IsStranger() {
 		l.mu.Lock()
@@ -460,8 +461,8 @@ func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) err
 // Flush writes the gathered rows. If writing fails, it returns the error and keeps the rows for the
 // next flush.
 func (l *Log) Flush(ctx context.Context) error {
-	l.flushing.Lock()
-	defer l.flushing.Unlock()
+	l.flushMutex.Lock()
+	defer l.flushMutex.Unlock()
 	gaps, err := l.flush(ctx)
 	if gaps > 0 {
 		_, err = l.flush(ctx)
@@ -469,8 +470,8 @@ func (l *Log) Flush(ctx context.Context) error {
 	return err
 }
 
-// flush writes the gathered rows once. It also returns how many rows about missing rows it has
-// gathered meanwhile. The caller calls flush again to write those.
+// flush writes the gathered rows once. It also returns the number of rows about missing rows that
+// it has gathered. The caller must call flush again to write these.
 func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	l.mu.Lock()
 	l.countUnlisted()
@@ -492,7 +493,7 @@ func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	l.failing = err != nil
 	l.counts.Written += int64(written)
 	if err == nil {
-		return l.closeGaps(), nil
+		return l.reportGaps(), nil
 	}
 	l.gathered = append(rows, l.gathered...)
 	if len(l.gathered) > maxGathered {
@@ -507,7 +508,7 @@ func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 }
 
 // rowsPerTransaction is how many gathered rows one transaction writes. It is small, so that a
-// change that waits for the transaction waits only milliseconds.
+// change waits only milliseconds for such a transaction.
 const rowsPerTransaction = 256
 
 // appendRows writes rows in batches. It writes the uses of tokens with the first batch. On an error
@@ -570,7 +571,7 @@ func (r Request) Clean() Request {
 	return r
 }
 
-// redactAll removes tokens from notes. It copies the slice only when a note holds a token.
+// redactAll removes tokens from notes. It copies the slice only when a note contains a token.
 func redactAll(notes []string) []string {
 	for i, note := range notes {
 		short := redact.Tokens(note)
@@ -626,7 +627,7 @@ type Query struct {
 	Filter
 	Search string // part of a user name, path or sentence, in any case; or a whole resource id
 	Before string // the cursor that Page returned with the previous page; empty for the first page
-	Limit  int    // 0 means 50; at most 500
+	Limit  int    // the largest number of rows on the page, up to 500; 0 means 50
 }
 
 // Filter is the part of a query that the store evaluates. The zero value matches every row.
@@ -634,8 +635,8 @@ type Filter struct {
 	Result      Result
 	OnlyChanges bool      // leave out reads that were answered without an error
 	Method      string    // the HTTP method, in upper case
-	Token       string    // the id of a token, AnyToken or NoToken
-	From, Until time.Time // from From up to but not including Until; zero means no bound
+	Token       string    // the id of a token, AnyToken or NoToken; empty means all rows
+	From, Until time.Time // rows from the time From up to, but not including, Until; zero means no bound
 }
 
 // Values of Filter.Token besides the id of a token.
@@ -666,7 +667,7 @@ func parseCursor(text string) (Cursor, error) {
 	return Cursor{Time: time.UnixMicro(micros).UTC(), ID: id}, nil
 }
 
-// Page returns one page of the log, and the cursor of the next page, which is empty after the last
+// Page returns one page of the log. next is the cursor of the next page; it is empty after the last
 // page. A search reads a limited number of rows for each page. So a page may be short or empty
 // although more pages follow. It returns refusal.Invalid if the cursor in q cannot be read.
 func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, next string, err error) {
@@ -679,7 +680,7 @@ func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, ne
 		limit = defaultPage
 	}
 	limit = min(limit, maxPage)
-	batch := limit + 1 // one row more than the page has shows whether there is a next page
+	batch := limit + 1 // reading one more row than the page has shows whether there is a next page
 	if q.Search != "" {
 		batch = searchBatch
 	}

@@ -10,8 +10,9 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// The kinds of two leases, and their key. One server holds the first lease to prune, and one holds
-// the second lease to remove the rows of what was deleted.
+// LeaseKind and RemovalKind are the kinds of two leases, and LeaseKey is their key. The server that
+// holds the first lease prunes. The server that holds the second lease removes the rows of deleted
+// sites, directories and applications.
 const (
 	LeaseKind   = "prune"
 	RemovalKind = "removal"
@@ -19,8 +20,8 @@ const (
 )
 
 const (
-	pruneEvery = time.Hour       // the time from the end of one round to the next round
-	sliceFor   = 8 * time.Second // how long one call of Advance works before it returns and gives the lease back
+	pruneInterval = time.Hour       // the time from the end of one round to the next round
+	sliceDuration = 8 * time.Second // how long one call of Advance works before it returns, so that the lease can be released
 )
 
 // Store keeps the policy and removes old rows.
@@ -34,14 +35,15 @@ type Store interface {
 	Prune(ctx context.Context, k Kind, before, end time.Time) (removed int, done bool, err error)
 	// Count returns how many entries Prune would remove.
 	Count(ctx context.Context, k Kind, before time.Time) (int, error)
-	// Pruned returns the time before which entries of a kind have been removed from one log. It is
-	// zero if none have been. owner names the log, in the form that [Owner] returns.
+	// Pruned returns the time before which entries of a kind have been removed from one log. It
+	// returns the zero time if no entries have been removed. owner names the log, in the form that
+	// [Owner] returns.
 	Pruned(ctx context.Context, k Kind, owner string) (time.Time, error)
 	// Remove removes rows of deleted sites, directories and applications, a few at a time, until
 	// none is left or the machine's clock reaches end.
 	Remove(ctx context.Context, end time.Time) (removed int, done bool, err error)
 	// Reclaim gives free space of the database back to the file system, a little at a time, until
-	// little is left or the machine's clock reaches end.
+	// only a reserve is left or the machine's clock reaches end.
 	Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error)
 }
 
@@ -108,8 +110,8 @@ func (p *Pruner) Set(ctx context.Context, change Policy, actor string) (Policy, 
 	return next, nil
 }
 
-// Before returns the time before which entries of a kind are removed; the zero time when they are
-// kept forever.
+// Before returns the time before which entries of a kind are removed; it returns the zero time when
+// they are kept forever.
 func (p *Pruner) Before(policy Policy, k Kind) time.Time {
 	if policy[k] == Forever {
 		return time.Time{}
@@ -117,9 +119,9 @@ func (p *Pruner) Before(policy Policy, k Kind) time.Time {
 	return p.Now().AddDate(0, 0, -policy[k])
 }
 
-// Advance prunes for a few seconds, and returns when to call it again.
+// Advance prunes for a few seconds. It returns the time at which it must be called again.
 func (p *Pruner) Advance(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
-	end := time.Now().Add(sliceFor)
+	end := time.Now().Add(sliceDuration)
 	done, err := p.prune(ctx, end, func(k Kind, removed int) {
 		p.Log.Info("pruned", "kind", string(k), "rows", removed)
 	})
@@ -135,13 +137,14 @@ func (p *Pruner) Advance(ctx context.Context, _ string, _ int64) (next time.Time
 	if !done {
 		return p.Now(), nil
 	}
-	return p.Now().Add(pruneEvery), nil
+	return p.Now().Add(pruneInterval), nil
 }
 
 // AdvanceRemovals removes rows of deleted sites, directories and applications for a few seconds. It
-// returns when to call it again; the zero time when nothing is left to remove.
+// returns the time at which it must be called again, or the zero time when nothing is left to
+// remove.
 func (p *Pruner) AdvanceRemovals(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
-	end := time.Now().Add(sliceFor)
+	end := time.Now().Add(sliceDuration)
 	removed, done, err := p.Store.Remove(ctx, end)
 	if removed > 0 {
 		p.Log.Info("removed rows of what was deleted", "rows", removed)
@@ -181,8 +184,9 @@ func (p *Pruner) PruneAll(ctx context.Context) (removed map[Kind]int, err error)
 	return removed, err
 }
 
-// prune removes entries that are too old. It calls tell for each kind of which it removed entries.
-// It stops at the time end; a zero end is no limit. done is true when nothing is left to remove.
+// prune removes entries that are too old. It calls tell for each kind with the number of removed
+// entries, unless that is 0. It stops at the time end; a zero end means no limit. done is true when
+// nothing is left to remove.
 func (p *Pruner) prune(ctx context.Context, end time.Time, tell func(k Kind, removed int)) (done bool, err error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {
@@ -226,15 +230,15 @@ func (p *Pruner) Count(ctx context.Context) (counts map[Kind]int, err error) {
 	return counts, nil
 }
 
-// Retention says how long the entries of a log are kept, and up to when older ones have been
-// removed. Pages show it.
+// Retention says how long the entries of a log are kept, and the time before which entries have
+// been removed. Pages show it.
 type Retention struct {
 	Days  int
 	Since time.Time // entries before this time have been removed; zero if none has been removed yet
 }
 
-// RetentionOf returns how long entries of a kind are kept, and up to when the entries of an owner's
-// log have been removed.
+// RetentionOf returns how long entries of a kind are kept, and the time before which the entries of
+// an owner's log have been removed.
 func (p *Pruner) RetentionOf(ctx context.Context, k Kind, owner string) (Retention, error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {

@@ -14,27 +14,28 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// An identity provider says who somebody is; this file says which account that is. There is one
-// rule, for people made by SCIM, by an import or by an earlier sign-in alike:
+// This file finds the account that belongs to a sign-in through an identity provider. The same rule
+// applies to all accounts, whether SCIM, an import or an earlier sign-in created them:
 //
-//	the user identifier is linked            that person
-//	it is not; the site's matching claim     that person, and the link is kept. Only for people with the
-//	 equals a userName                       role Registered who are linked to no other identifier
-//	neither                                  a new person, if the site allows it and nobody has the
-//	                                         e-mail address
+//	the user identifier is linked to a person    the sign-in is for that person
+//	it is not linked, but the site's matching    the sign-in is for the person with the userName, and the
+//	 claim equals a userName                     identifier is linked to them; only if they have the role
+//	                                             Registered and no other identifier
+//	neither                                      a new account is created, if the site allows it and no
+//	                                             other account has the e-mail address
 //
-// A blocked or deactivated person does not come in by any of these ways, and is not reactivated. An
-// e-mail address alone never selects a person: people who may choose their address at the identity
-// provider could choose that of somebody else.
+// A blocked or deactivated person is always refused, and is not reactivated. An e-mail address
+// alone never selects a person, because some identity providers let people choose their address,
+// and a person could choose the address of another account.
 
-// Asserted is what an identity provider says about a person who wants to come in. The caller has
-// verified it.
+// Asserted is what an identity provider says about a person who signs in. The caller must have
+// verified the assertion.
 type Asserted struct {
 	Issuer     string // the entity id of the identity provider
 	Identifier string // the user identifier; case counts
 	Match      string // the value of the claim that is compared with userName; may be empty
 
-	DisplayName string // this and the following texts may be empty
+	DisplayName string // DisplayName and the three fields below may be empty
 	Email       string
 	Title       string
 	Department  string
@@ -60,8 +61,8 @@ type Identity struct {
 	Issuer     string // empty in an imported identity, until its first use
 }
 
-// The reasons why a person does not come in. The error names the account, if there is one, with a
-// Rejected.
+// The reasons why AdmitAsserted and TryAsserted refuse a person. When an account was found, the
+// error's About is a Rejected that names it.
 var (
 	ErrAssertedBlocked     = refusal.New(refusal.Forbidden, "", "this account is blocked").Advise("an administrator of the site can unblock it").Coded("sso_blocked")
 	ErrAssertedDeactivated = refusal.New(refusal.Forbidden, "", "this account is deactivated").Advise("an administrator of the site can reactivate it").Coded("sso_deactivated")
@@ -77,12 +78,11 @@ var (
 				Advise("an administrator of the site can choose another claim").Coded("sso_no_name")
 )
 
-// Rejected is the account that a refused sign-in is about. Its fields are empty if there is no
-// account.
+// Rejected names the account that was refused. Its fields are empty if there is no account.
 type Rejected struct{ PersonID, UserName string }
 
-// AdmitAsserted lets in a person that an identity provider vouches for: it finds or makes the
-// account, links the identity and starts a session, in one transaction.
+// AdmitAsserted signs in a person with a verified assertion. In one transaction, it finds or
+// creates the account, links the identity and starts a session.
 func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits, from session.Browser) (Admission, error) {
 	var out Admission
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
@@ -137,7 +137,7 @@ func (r *Roster) TryAsserted(ctx context.Context, a Asserted) (Admission, error)
 var errTried = errors.New("only tried")
 
 func wrapUnlessRefusal(err error) error {
-	if refused(err) != nil {
+	if refusalIn(err) != nil {
 		return err
 	}
 	return fmt.Errorf("sign in with an assertion: %w", err)
@@ -172,7 +172,7 @@ func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error
 	if err != nil {
 		return Admission{}, err
 	}
-	if err := mayEnter(rec, old); err != nil {
+	if err := checkMayEnter(rec, old); err != nil {
 		return Admission{}, err
 	}
 	about := Rejected{rec.ID, old.String("userName")}
@@ -189,8 +189,8 @@ func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error
 	return r.admitKnown(ctx, tx, rec, old, a, true)
 }
 
-// mayEnter refuses people who are blocked or deactivated.
-func mayEnter(rec Record, doc scim.Resource) error {
+// checkMayEnter refuses people who are blocked or deactivated.
+func checkMayEnter(rec Record, doc scim.Resource) error {
 	about := Rejected{rec.ID, doc.String("userName")}
 	if rec.Block.InForce {
 		return ErrAssertedBlocked.WithAbout(about)
@@ -202,7 +202,7 @@ func mayEnter(rec Record, doc scim.Resource) error {
 }
 
 func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Resource, a Asserted, link bool) (Admission, error) {
-	if err := mayEnter(rec, old); err != nil {
+	if err := checkMayEnter(rec, old); err != nil {
 		return Admission{}, err
 	}
 	c := changeBySignIn(rec.ID, old.String("userName"), rec.Role)
@@ -226,7 +226,7 @@ func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Res
 	return Admission{Person: person, Linked: link}, err
 }
 
-// admitNew makes an account with the role Registered.
+// admitNew creates an account with the role Registered for a person without one.
 func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, error) {
 	if !a.Create {
 		return Admission{}, ErrAssertedUnknown.WithAbout(Rejected{UserName: a.Match})
@@ -265,8 +265,8 @@ func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, er
 	return Admission{Person: person, Created: true, Linked: true}, err
 }
 
-// refuseSharedEmail refuses a new account whose e-mail address another one has, whether it is
-// active or not.
+// refuseSharedEmail refuses a new account whose e-mail address another account has. It does not
+// matter whether the other account is active.
 func (r *Roster) refuseSharedEmail(ctx context.Context, tx Tx, a Asserted) error {
 	for _, email := range slices.Compact([]string{scim.Fold(a.Email), scim.Fold(a.Match)}) {
 		if email == "" {
@@ -290,7 +290,8 @@ func (r *Roster) refuseSharedEmail(ctx context.Context, tx Tx, a Asserted) error
 	return nil
 }
 
-// link makes the user identifier the person's own, unless it is another person's.
+// link links the user identifier to the person. It refuses an identifier that is linked to another
+// person.
 func (r *Roster) link(ctx context.Context, tx Tx, rec Record, userName string, a Asserted, c Change) error {
 	now := r.now().UTC().Truncate(time.Microsecond)
 	err := tx.PutIdentity(ctx, Identity{Person: rec.ID, Identifier: a.Identifier, Issuer: a.Issuer}, now)
@@ -303,8 +304,9 @@ func (r *Roster) link(ctx context.Context, tx Tx, rec Record, userName string, a
 	return tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.UserIdentified, c, now, userName+" has a user identifier for sign-in now"))
 }
 
-// Link makes a user identifier that was proved to a person that person's own. It is for people who
-// are signed in and link themselves, and for administrators who link others.
+// Link links a user identifier to an existing account. It serves people who link their own account
+// while they are signed in, and administrators who link the account of another person. The
+// assertion must be verified.
 func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change) error {
 	if a.Identifier == "" || !storable(a.Identifier) {
 		return ErrAssertedNameless.Because("there is no user identifier to link")
@@ -314,7 +316,7 @@ func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change
 		if err != nil {
 			return err
 		}
-		if err := mayEnter(rec, old); err != nil {
+		if err := checkMayEnter(rec, old); err != nil {
 			return err
 		}
 		return r.link(ctx, tx, rec, old.String("userName"), a, c)
@@ -325,8 +327,8 @@ func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change
 	return nil
 }
 
-// Unlink removes the user identifier by which a person signs in, and ends their sessions, because
-// somebody else may hold them.
+// Unlink removes the user identifier by which a person signs in. It also ends their sessions,
+// because another person may have started them. had reports whether there was an identifier.
 func (r *Roster) Unlink(ctx context.Context, personID string, c Change) (had bool, err error) {
 	err = r.store.Update(ctx, r.site, func(tx Tx) error {
 		rec, old, err := r.lockAndParse(ctx, tx, User, personID, c)
@@ -350,8 +352,8 @@ func (r *Roster) Unlink(ctx context.Context, personID string, c Change) (had boo
 	return had, nil
 }
 
-// IdentityOf returns the user identifier by which a person signs in; refusal.NotFound if there is
-// none.
+// IdentityOf returns the user identifier by which a person signs in; or refusal.NotFound if there
+// is none.
 func (r *Roster) IdentityOf(ctx context.Context, personID string) (Identity, error) {
 	if !storable(personID) {
 		return Identity{}, notFound(User, personID)
@@ -359,8 +361,8 @@ func (r *Roster) IdentityOf(ctx context.Context, personID string) (Identity, err
 	return r.store.IdentityOf(ctx, r.site.ID, personID)
 }
 
-// describe writes the job title and the department into a document. A sign-in without them leaves
-// what is there.
+// describe writes the job title and the department into a document. It keeps the stored values when
+// the assertion has none.
 func (d *draft) describe(a Asserted) {
 	if a.Title != "" {
 		d.doc["title"] = a.Title

@@ -8,27 +8,27 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Block says whether an administrator keeps a person out. SCIM can neither lift a block nor get
-// round it:
+// Block says whether an administrator has blocked a person. SCIM can neither lift a block nor get
+// round it. A SCIM request for a blocked person is handled like this:
 //
-//	active: true            answered with active: false; noted
-//	DELETE                  refused, so that nobody else can get the user name
-//	userName, emails and    stay as they are, for the same reason; noted
+//	active: true            answered with active: false; the request log says so
+//	DELETE                  refused, so that no other person can get the user name
+//	userName, emails and    stay as they are, for the same reason; the request log says so
 //	externalId
-//	anything else           is done
+//	anything else           done as requested
 type Block struct {
 	InForce bool
-	// Active is, while the block is in force, whether the person is active once it is lifted. SCIM
-	// may change it meanwhile: people who leave the company while they are blocked do not come back
-	// when the block ends.
+	// Active says, while the block is in force, whether the person becomes active when the block is
+	// lifted. SCIM may change Active during the block: people who leave the company while they are
+	// blocked do not come back when the block ends.
 	Active bool
 }
 
 // blockedNote is the request log's note for a change that a block prevented.
 const blockedNote = "blocked by an administrator"
 
-// Block keeps a person out until an administrator unblocks them, and ends their sessions in the
-// same transaction. People cannot block their own account.
+// Block blocks a person until an administrator unblocks them, and ends their sessions in the same
+// transaction. People cannot block their own account.
 func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error) {
 	if c.Person == id {
 		return Outcome{}, refusal.New(refusal.Forbidden, "", "you cannot block your own account").Advise("ask another administrator")
@@ -44,7 +44,7 @@ func (r *Roster) Block(ctx context.Context, id string, c Change) (Outcome, error
 }
 
 // Unblock lifts a block. The person is active again unless SCIM or an administrator deactivated
-// them before or meanwhile.
+// them before or during the block.
 func (r *Roster) Unblock(ctx context.Context, id string, c Change) (Outcome, error) {
 	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 		if !rec.Block.InForce {

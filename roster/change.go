@@ -31,7 +31,7 @@ type draft struct {
 	role    Role // the role of a user after the change
 	ignored []ignoredPart
 	fixes   []scim.Fix
-	members memberDelta // the changes of members that are already written
+	members memberDelta // the changes of members that were already written to the database
 
 	values, unique []Value // the indexed values of the document; set by check
 
@@ -85,8 +85,8 @@ func (r *Roster) Create(ctx context.Context, kind scim.TypeName, doc scim.Resour
 	})
 }
 
-// Replace is SCIM's PUT. A user keeps active, externalId and the role if the request omits them. A
-// group gets exactly the members that the request names, or none.
+// Replace is SCIM's PUT. A user keeps active, externalId and the role if the request omits them.
+// The members of a group become exactly those that the request names.
 func (r *Roster) Replace(ctx context.Context, kind scim.TypeName, id string, doc scim.Resource, c Change) (Outcome, error) {
 	if kind == Group {
 		doc, members := splitMembers(doc)
@@ -109,7 +109,8 @@ func (r *Roster) Replace(ctx context.Context, kind scim.TypeName, id string, doc
 	})
 }
 
-// putAddresses reports which attributes a PUT addresses: all, except omitted ones that a PUT keeps.
+// putAddresses reports which attributes a PUT addresses: all attributes except those that are
+// omitted and that a PUT keeps.
 func putAddresses(doc scim.Resource) func(string) bool {
 	return func(name string) bool {
 		_, present := doc[name]
@@ -200,9 +201,10 @@ func (d *draft) removes(name string, old scim.Resource) bool {
 	return was && !is
 }
 
-// settleAccess restores active, the role and the sign-in attributes where this site does not let
-// SCIM set them. If the request leaves active out, the person's access stays as it was. Answers
-// always show active, because clients treat a user without active as one who may sign in.
+// settleAccess restores the old values of active, the role and the sign-in attributes where this
+// site does not let SCIM set them. If the request leaves active out, the person's access stays as
+// it was. Answers always show active, because clients treat a user without active as one who may
+// sign in.
 func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	if rec.Block.InForce {
 		d.keepBlocked(rec)
@@ -213,8 +215,8 @@ func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.R
 	return r.keepIdentity(rt, d, rec, old)
 }
 
-// settleRole keeps the role unless SCIM may set roles here and the request names one. A typo in a
-// mapping must never demote anyone.
+// settleRole keeps the role unless SCIM may set roles here and the request names one. A typo in an
+// attribute mapping of the identity provider must never demote anyone.
 func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	d.role = was
 	asked := d.doc.String("userType")
@@ -222,8 +224,8 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	switch {
 	case asked == "" || wanted == was:
 	case !known && !r.showsRole(was):
-		// The application uses userType for its own kinds of users, such as "Employee". The value
-		// is kept as sent and gives no role.
+		// The value names no role, because the application uses userType for its own kinds of
+		// users, such as "Employee". It is stored as sent, and the role stays.
 		if r.site.ManageRoles && asked != old.String("userType") {
 			d.ignore("userType", fmt.Sprintf("role %q unknown", asked))
 		}
@@ -245,20 +247,20 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	}
 }
 
-// showsRole reports whether the document always has the role as userType. In the full profile an
-// ordinary member's userType is what the client sent, or absent.
+// showsRole reports whether the document always has the role as userType. In the full profile, the
+// userType of a person with the role Registered is the value that the client sent, or absent.
 func (r *Roster) showsRole(role Role) bool {
 	return role != RoleRegistered || r.site.Profile != site.Full
 }
 
 // change changes a stored resource. Every change of a resource goes through it. apply makes the new
-// document from the old one, in that many passes over the document. A few passes over a small
-// document happen inside the transaction. Longer work happens before the transaction and counts as
-// costly work, so that it does not delay other changes.
+// document from the old one; passes says how often that reads the whole document. A few passes over
+// a small document happen inside the transaction. Longer work happens before the transaction and
+// counts as costly work, so that it does not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	if passes > manyPasses && storable(id) {
-		// A transaction would have to read a large document only to find out that the change is
-		// costly.
+		// Find out whether the change is costly before the transaction, which would read the large
+		// document for nothing.
 		rec, err := r.store.Record(ctx, r.site.ID, rt.ID, id)
 		if err == nil && passes*len(rec.JSON) > costlyBytes {
 			return r.changeAside(ctx, rt, id, c, apply)
@@ -302,8 +304,8 @@ var (
 // changed the resource.
 const maxAsideTries = 5
 
-// changeAside makes the new document outside the transaction that writes it. The version shows
-// whether the resource has changed meanwhile.
+// changeAside makes the new document before the transaction that writes it begins. The version
+// shows whether the resource has changed meanwhile.
 func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	kind := rt.ID
 	for range maxAsideTries {
@@ -352,13 +354,13 @@ func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, err
 	switch {
 	case err == nil:
 		return out, nil
-	case refused(err) != nil:
+	case refusalIn(err) != nil:
 		return Outcome{}, err
 	}
 	return Outcome{}, fmt.Errorf("change roster: %w", err)
 }
 
-// finishRow completes the request-log row of a change with what the change did.
+// finishRow adds the result of a change to its request-log row and returns the row.
 func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (requestlog.Request, error) {
 	row := c.Request
 	row.Subject, row.UserName, row.Sentence = out.Document.ID, out.UserName, out.Sentence
@@ -380,9 +382,9 @@ func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (r
 	return row.Clean(), nil
 }
 
-// refused returns the refusal in err's chain, or nil for other errors. It turns an error of package
-// scim into a refusal.
-func refused(err error) *refusal.Error {
+// refusalIn returns the refusal in err's chain, or nil for other errors. It turns an error of
+// package scim into a refusal.
+func refusalIn(err error) *refusal.Error {
 	if e, ok := refusal.Find(err); ok {
 		return e
 	}
@@ -465,7 +467,7 @@ type preparedChange struct {
 	heldChanged bool          // whether the held changes of the person change
 }
 
-// prepare makes the new document of a record and everything that follows from it.
+// prepare calls apply to make the new document of a record, and then compares it with the old one.
 func (r *Roster) prepare(rt *resourceType, rec Record, c Change, apply func(Record, scim.Resource) (*draft, error)) (preparedChange, error) {
 	old, err := r.parse(&rec)
 	if err != nil {
@@ -478,7 +480,7 @@ func (r *Roster) prepare(rt *resourceType, rec Record, c Change, apply func(Reco
 	return r.compare(rt, rec, old, d)
 }
 
-// compare checks a draft and fills the record that it makes.
+// compare checks a draft, compares it with the stored document, and builds the new record.
 func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *draft) (preparedChange, error) {
 	p := preparedChange{rec: rec, old: old, draft: d}
 	if err := rt.check(d); err != nil {
@@ -508,7 +510,7 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	return p, checkSize(p.rec, p.next)
 }
 
-// replace writes a draft over a record.
+// replace replaces a stored record with a draft.
 func (r *Roster) replace(ctx context.Context, tx Tx, rt *resourceType, rec Record, old scim.Resource, d *draft, c Change) (Outcome, error) {
 	p, err := r.compare(rt, rec, old, d)
 	if err != nil {
@@ -517,8 +519,8 @@ func (r *Roster) replace(ctx context.Context, tx Tx, rt *resourceType, rec Recor
 	return r.write(ctx, tx, p, c)
 }
 
-// write writes the differences, ends the sessions of a person that it deactivates, and appends one
-// event for each kind of change.
+// write writes a prepared change to the database, ends the sessions of a person that it
+// deactivates, and appends one event for each kind of change.
 func (r *Roster) write(ctx context.Context, tx Tx, p preparedChange, c Change) (Outcome, error) {
 	rec, next, d := p.rec, p.next, p.draft
 	if !p.changed {
@@ -549,8 +551,8 @@ func (r *Roster) write(ctx context.Context, tx Tx, p preparedChange, c Change) (
 	return out, nil
 }
 
-// writeHeld stores a person's waiting changes when nothing else changes. The version stays, because
-// SCIM does not show waiting changes.
+// writeHeld stores a person's waiting changes when nothing else changes. It does not raise the
+// version, because SCIM does not show waiting changes.
 func (r *Roster) writeHeld(ctx context.Context, tx Tx, p preparedChange, c Change) error {
 	if !p.heldChanged {
 		return nil
@@ -619,7 +621,7 @@ func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Chan
 	return r.recordCreated(ctx, tx, rec, d, c)
 }
 
-// recordCreated appends the event of a new resource and returns the outcome.
+// recordCreated appends the event that a resource was created, and returns the outcome.
 func (r *Roster) recordCreated(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
 	e := newEvent(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, nameInSentence(rec, d.doc)+" was created"+d.members.describe(" with "))
 	e.Data = event.DataOf(eventData(rec, nil, d.members), changedValues(nil, d.doc)...)
@@ -676,13 +678,13 @@ func takenError(err error, doc scim.Resource) error {
 	return err
 }
 
-// check validates the whole document of a draft and the lengths of its indexed values, which it
-// leaves in the draft.
+// check validates the document of a draft and the lengths of its indexed values. It stores the
+// indexed values in the draft.
 func (rt *resourceType) check(d *draft) error {
 	doc := d.doc
 	if rt.ID == User {
-		// RFC 7643 §4.1.1: a password is never kept. Otherwise a person could still log in with the
-		// password, past single sign-on, after deactivation.
+		// RFC 7643 §4.1.1: a password is never stored. Otherwise a person could sign in with it
+		// after deactivation, without single sign-on.
 		delete(doc, "password")
 	}
 	if err := scim.Validate(rt.ResourceType, doc); err != nil {
@@ -715,8 +717,8 @@ func checkSize(old, next Record) error {
 	return nil
 }
 
-// fill writes the id and meta into the document of a checked draft, encodes it and takes the
-// columns from it. The document is the record's from here on.
+// fill writes the id and meta into the document of a checked draft, encodes it into the record, and
+// sets the record's other fields from it. The caller must not change the document afterwards.
 func (rt *resourceType) fill(rec *Record, d *draft) {
 	doc := d.doc
 	doc["id"] = rec.ID
@@ -753,7 +755,7 @@ func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05
 func (r *Roster) nowInMillis() time.Time { return r.now().UTC().Truncate(time.Millisecond) }
 
 // nextModified returns the time for a new change: now, or just after the last change if the clock
-// was set back. So a query for changes since a time misses none.
+// was set back. So a query for the changes since some time finds all of them.
 func (r *Roster) nextModified(last time.Time) time.Time {
 	if now := r.nowInMillis(); !now.Before(last) {
 		return now

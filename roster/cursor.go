@@ -19,8 +19,8 @@ import (
 const CursorTimeout = time.Hour
 
 // cursor is a place in a list, in the form that the client sends back. It grants no access: each
-// request still needs a valid token. A cursor works only for the query that created it. Resources
-// added or removed elsewhere in the list do not move it.
+// request still needs a valid token. A cursor works only for the query that created it. It stays at
+// the same place when resources are added or removed elsewhere in the list.
 type cursor struct {
 	Expires int64  `json:"e"` // when the cursor expires, in seconds since 1970
 	Query   []byte `json:"q"` // hash of site, kind, filter and sort
@@ -100,12 +100,13 @@ func (r *Roster) listByCursor(ctx context.Context, q Query) (Page, error) {
 	return page, err
 }
 
-// next returns the cursor of the next page, or nil if there is none. more says that the store had
-// more resources in the direction of the query.
+// next returns the cursor of the next page, or nil if there is none. more says that the store has
+// further resources in the direction in which the client pages.
 func (c cursor) next(docs []Document, more bool) *cursor {
 	switch {
 	case len(docs) == 0 && c.Before != nil:
-		// All earlier resources are gone: the next page starts where the client came from.
+		// All resources before this place were deleted. The next page begins at the place from
+		// which the client paged back.
 		c.After, c.Before = justBefore(*c.Before), nil
 	case len(docs) == 0, !more && c.Before == nil:
 		return nil
@@ -115,7 +116,7 @@ func (c cursor) next(docs []Document, more bool) *cursor {
 	return &c
 }
 
-// justBefore returns the last place before m.
+// justBefore returns the last possible place before m.
 func justBefore(m cursorPlace) *cursorPlace {
 	m.Position--
 	m.ID = string(utf8.MaxRune)
@@ -164,8 +165,8 @@ func sign(key, message []byte) []byte {
 	return mac.Sum(nil)[:cursorMACBytes]
 }
 
-// openCursor decodes a cursor and checks that this installation made it for this query. A forged
-// cursor and one of another site or query get the same error.
+// openCursor decodes a cursor and checks that this installation made it for this query. The error
+// is the same for a forged cursor and for a cursor of another site or query.
 func (r *Roster) openCursor(key []byte, q Query, want cursor) (cursor, error) {
 	invalid := scim.InvalidCursor("The cursor does not belong to this query. Begin again with an empty cursor, and keep every other parameter the same from page to page.")
 	sealed, err := base64.RawURLEncoding.DecodeString(q.Cursor)

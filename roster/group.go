@@ -7,7 +7,7 @@ import (
 )
 
 // A group is a document without members, plus one row for each member. A change of members writes
-// only the rows it names, and reading the document reads no member rows.
+// only the rows of the members that it names. Reading a group's document reads no member rows.
 
 // CreateGroup adds a group with these members; nil means none. If the site does not let groups
 // share a name, it refuses a displayName that another group has, ignoring case.

@@ -17,15 +17,15 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// SCIM must not be able to give away a role that it may not set. It could, if it changed the values
-// by which a Moderator, an Admin or a blocked person signs in. So such a change is held: the
-// attribute stays as it is, the request log says so, and an administrator applies or refuses the
-// change.
+// SCIM may not change the values by which a Moderator, an Admin or a blocked person signs in.
+// Otherwise it could hand such an account, with its role, to another person. The roster holds such
+// a change: the attribute keeps its value, the request log says so, and an administrator applies or
+// refuses the change.
 //
 //	SCIM asks for another value              the change is held; it replaces one held before
 //	SCIM sends the same request again        nothing changes
 //	SCIM asks for the value that is stored   the held change is dropped
-//	the person needs no protection any more  the next request is applied, the held change dropped
+//	the person is no longer protected        the next request is applied and the held change is dropped
 
 // HeldChange is a change of one attribute that SCIM asked for and an administrator has to decide
 // on.
@@ -65,17 +65,19 @@ type HeldChoice struct{ Attribute, Token string }
 // asksFor reports whether the SCIM request names the attribute.
 func (d *draft) asksFor(name string) bool { return d.addresses == nil || d.addresses(name) }
 
-// isGuarded reports whether the person has a role that SCIM may not set on this site.
-func (r *Roster) isGuarded(rec Record) bool { return rec.Role != RoleRegistered && !r.site.ManageRoles }
+// hasProtectedRole reports whether the person has a role that SCIM may not set on this site.
+func (r *Roster) hasProtectedRole(rec Record) bool {
+	return rec.Role != RoleRegistered && !r.site.ManageRoles
+}
 
-// identityAttributes returns the attributes by which a later sign-in finds the person, and why SCIM
-// cannot change them. It returns none if SCIM can. externalId is included only once it has a value,
-// because an identity provider sets it with its first sync.
+// identityAttributes returns the attributes that identify the person at sign-in and that SCIM
+// cannot change, and the reason. It returns none if SCIM can change them. externalId is included
+// only when it has a value, because an identity provider sets it with its first sync.
 func (r *Roster) identityAttributes(rec Record) (names []string, why string) {
 	switch {
 	case rec.Block.InForce:
 		names, why = []string{"userName", "emails"}, blockedNote
-	case r.isGuarded(rec):
+	case r.hasProtectedRole(rec):
 		names, why = []string{"userName", "emails"}, fmt.Sprintf("this %s signs in by it, and \"Allow SCIM to manage user roles\" is off", rec.Role)
 		if r.site.MatchesUserName == site.MatchesDisplayName {
 			names = append(names, "displayName")
@@ -89,8 +91,8 @@ func (r *Roster) identityAttributes(rec Record) (names []string, why string) {
 	return names, why
 }
 
-// keepIdentity restores the attributes by which a person signs in, where SCIM cannot change them,
-// and holds the change. It returns the error of the requested document if that is not valid.
+// keepIdentity restores the old values of the attributes that identityAttributes returns, and holds
+// the requested changes. It returns the validation error if the requested document is not valid.
 func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	names, why := r.identityAttributes(rec)
 	held := slices.Clone(rec.Held)
@@ -168,8 +170,8 @@ func sameValue(a, b any) bool {
 	return scim.Equal(scim.Resource{"v": a}, scim.Resource{"v": b}) && (a == nil) == (b == nil)
 }
 
-// sameIdentity reports whether two values of an attribute identify the same person. Case does not
-// count in names and addresses.
+// sameIdentity reports whether two values of an attribute identify the same person. It ignores case
+// in names and addresses.
 func sameIdentity(name string, a, b any) bool {
 	if name == "externalId" {
 		return sameValue(a, b)
@@ -236,8 +238,8 @@ func (d *draft) decideHeld(rec Record, choices []HeldChoice, do func(HeldChange)
 	return nil
 }
 
-// describeDecision says what a decision on held changes did, where the document does not show it. It is
-// empty for a SCIM request.
+// describeDecision describes an administrator's decision on held changes that did not change the
+// document. It returns "" for a SCIM request.
 func (d *draft) describeDecision(rec Record) string {
 	var refused []string
 	for _, h := range d.held {
@@ -294,7 +296,8 @@ func (r *Roster) heldEvents(p preparedChange, c Change, at time.Time) []event.Ev
 	return events
 }
 
-// heldEventChange describes how a held change came or went. The attribute itself stays as it is.
+// heldEventChange describes for an event that a held change was added or removed. before or after
+// is nil when there was none.
 func heldEventChange(attribute string, before, after *HeldChange) event.Change {
 	value := func(h *HeldChange) any {
 		if h == nil {
@@ -305,7 +308,7 @@ func heldEventChange(attribute string, before, after *HeldChange) event.Change {
 	return event.Changed(attribute+" (asked for)", value(before), value(after))
 }
 
-// maxValueWords is the maximum length of ValueWords in bytes.
+// maxValueWords is the maximum length, in bytes, of the result of ValueWords.
 const maxValueWords = 500
 
 // ValueWords returns a value of a held attribute in words for people.

@@ -6,15 +6,15 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// ignoredPart is a part of a request that the roster deliberately did not apply, for the list in
-// the request log, and its clause for the sentence.
+// ignoredPart is a part of a request that the roster deliberately did not apply. The request log
+// lists it, and its sentence contains the clause.
 type ignoredPart struct {
 	scim.Ignored
 	clause string // the words for the sentence
 }
 
 // notChanged starts the reasons of attributes that stay as they are. Attributes with the same
-// reason share one clause.
+// reason are named in one clause.
 const notChanged = "not changed: "
 
 // ignore records that the roster did not apply a part of the request.
@@ -22,13 +22,13 @@ func (d *draft) ignore(path, reason string) {
 	d.ignored = append(d.ignored, ignoredPart{scim.Ignored{Path: path, Reason: reason}, reason})
 }
 
-// keep records that an attribute stays as it is, against the request.
+// keep records that an attribute keeps its value although the request would change it.
 func (d *draft) keep(attribute, reason string) {
 	reason = notChanged + reason
 	d.ignored = append(d.ignored, ignoredPart{scim.Ignored{Path: attribute, Reason: reason}, attribute + " " + reason})
 }
 
-// ignoredParts returns the ignored parts for the request log.
+// ignoredParts returns the ignored parts of the request, for the list in the request log.
 func (d *draft) ignoredParts() []scim.Ignored {
 	var parts []scim.Ignored
 	for _, part := range d.ignored {
@@ -37,7 +37,7 @@ func (d *draft) ignoredParts() []scim.Ignored {
 	return parts
 }
 
-// ignoredWords returns the ignored parts in words, for the sentence.
+// ignoredWords returns the ignored parts in words, for the sentence in the request log.
 func (d *draft) ignoredWords() string {
 	var clauses []string
 	for i, part := range d.ignored {

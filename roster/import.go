@@ -45,8 +45,8 @@ func (r *ImportReport) add(more ImportReport) {
 }
 
 // Import creates or updates people, whatever the profile. It finds existing people by user name,
-// ignoring case. A row with a problem is reported and does not stop the others. If Import returns
-// an error, the report says what was done before it.
+// ignoring case. It reports a row with a problem and goes on with the next row. If Import returns
+// an error, the report says what was done before the error.
 func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
 	var report ImportReport
 	rows, repeated := refuseRepeated(rows)
@@ -65,7 +65,7 @@ func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (Import
 	return report, nil
 }
 
-// refuseRepeated keeps the first row for each user name and refuses the others.
+// refuseRepeated keeps the first row for each user name and refuses the later ones.
 func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*refusal.Row) {
 	first := make(map[string]int, len(rows))
 	for _, row := range rows {
@@ -81,8 +81,8 @@ func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*refusal.Row
 	return kept, repeated
 }
 
-// importSome imports rows in one transaction. It finds every problem of a row before it writes
-// anything of that row.
+// importSome imports rows in one transaction. It checks a row completely before it writes any part
+// of the row.
 func (r *Roster) importSome(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
 	var report ImportReport
 	err := r.store.Update(ctx, r.site, func(tx Tx) error {
@@ -106,7 +106,7 @@ func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, 
 			report.count(out)
 			return nil
 		}
-		why := refused(err)
+		why := refusalIn(err)
 		if why == nil {
 			return err
 		}
@@ -278,7 +278,7 @@ func (row ImportRow) checkIdentifier(ctx context.Context, tx Tx, person string) 
 	return refusal.New(refusal.Taken, "userIdentifier", "%q belongs to another person here", row.UserIdentifier).Advise("it must be different for each person")
 }
 
-// identify gives a person the row's user identifier, if the row has one and it is new.
+// identify links the row's user identifier to a person, if the row has one and it is new.
 func (r *Roster) identify(ctx context.Context, tx Tx, rec Record, row ImportRow, c Change) (changed bool, err error) {
 	if row.UserIdentifier == "" {
 		return false, nil

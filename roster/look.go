@@ -12,10 +12,11 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Two people look alike when a name of one looks the same as a name of the other and is another
-// name: а Cyrillic letter for a Latin one, rn for m, the digit 1 for l. People are recognised and
-// signed in by their names. Look-alikes are not refused, but pages and commands point them out.
-// People with equal display names or shared addresses are not look-alikes.
+// Two people look alike when they have different names that look the same. For example, one name
+// has a Cyrillic letter in place of a Latin letter, rn in place of m, or the digit 1 in place of l.
+// People are recognised by their names and sign in with them. Look-alikes are not refused, but
+// pages and commands point them out. People with equal display names or shared addresses are not
+// look-alikes.
 //
 //	a write of a person ─► Record.NameLooks ─► the store keeps one row of each, and notes skeletons that different names share
 //	a database of an older version ─► Advance adds the rows of the existing people, slice after slice
@@ -28,7 +29,7 @@ const NameLooksPath = "looks"
 // All spellings of the same name have the same Name. Both are digests.
 type NameLook struct{ Skeleton, Name string }
 
-// maxLookEmails is how many e-mail addresses of a person are compared.
+// maxLookEmails is the largest number of e-mail addresses of one person that are compared.
 const maxLookEmails = 10
 
 // Name is a name of a person, and the attribute that has it.
@@ -60,7 +61,7 @@ func namesOf(doc scim.Resource) []Name {
 	return append(all, emails[:min(len(emails), maxLookEmails)]...)
 }
 
-// nameLooks returns the forms of a name for comparison, one for each of its skeletons.
+// nameLooks returns one NameLook for each skeleton of a name. Skeletons of equal names are equal.
 func (n Name) nameLooks() []NameLook {
 	if n.Text == "" {
 		return nil
@@ -80,7 +81,7 @@ func lookDigest(text string, size int) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:size])
 }
 
-// nameLooksOf lists the different looks of a user's names.
+// nameLooksOf lists the NameLooks of all names of a user, without duplicates.
 func nameLooksOf(doc scim.Resource) []NameLook {
 	var all []NameLook
 	for _, n := range namesOf(doc) {
@@ -93,7 +94,7 @@ func nameLooksOf(doc scim.Resource) []NameLook {
 	return all
 }
 
-// StoredNameLooks lists the looks of a stored user.
+// StoredNameLooks lists the NameLooks of a stored user.
 func (rec *Record) StoredNameLooks() ([]NameLook, error) {
 	doc, err := rec.document()
 	if err != nil {
@@ -102,8 +103,8 @@ func (rec *Record) StoredNameLooks() ([]NameLook, error) {
 	return nameLooksOf(doc), nil
 }
 
-// setNameLooks sets the looks of the old and the new record of one user, if the names differ. If they
-// are not set, the store leaves the rows as they are.
+// setNameLooks sets the NameLooks of the old and the new record of one user, if the names differ.
+// When they are not set, the store leaves the rows of the user unchanged.
 func setNameLooks(old *Record, before scim.Resource, next *Record, after scim.Resource) {
 	if next.Kind == User && !slices.Equal(namesOf(before), namesOf(after)) {
 		old.NameLooks, next.NameLooks = nameLooksOf(before), nameLooksOf(after)
@@ -188,11 +189,11 @@ func (r *Roster) LooksPending(ctx context.Context) (bool, error) {
 	return pending, nil
 }
 
-// lookAlikeStore is what a Store knows about looks.
+// lookAlikeStore has the methods of a Store that find people with similar names.
 type lookAlikeStore interface {
-	// LookAlikes returns, for each key of looks, up to limit other users that have the same
-	// skeleton as one of its looks, but another name.
+	// LookAlikes returns look-alikes by user id. looks has the NameLooks of each user, by id. For
+	// each user, the result has up to limit other users with the same skeleton but another name.
 	LookAlikes(ctx context.Context, id site.ID, looks map[string][]NameLook, limit int) (map[string][]Record, error)
-	// LooksPending reports whether users have no rows of their looks yet.
+	// LooksPending reports whether some users do not have rows for their NameLooks yet.
 	LooksPending(ctx context.Context, id site.ID) (bool, error)
 }

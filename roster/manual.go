@@ -36,8 +36,8 @@ func (r *Roster) Deactivate(ctx context.Context, id string, c Change) (Outcome, 
 	})
 }
 
-// Reactivate makes a person active again, with the role they had. It refuses a blocked person,
-// which needs Unblock.
+// Reactivate makes a person active again, with the role they had. It refuses a blocked person; use
+// Unblock instead.
 func (r *Roster) Reactivate(ctx context.Context, id string, c Change) (Outcome, error) {
 	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 		if rec.Block.InForce {

@@ -53,7 +53,8 @@ func (r *Roster) Members(ctx context.Context, group string, named bool) iter.Seq
 	}
 }
 
-// pages reads page after page until one is not full.
+// pages reads one page after the other. It stops after a page with fewer than membersPerStatement
+// members.
 func pages(read func(after string) ([]Member, error)) iter.Seq2[[]Member, error] {
 	return func(yield func([]Member, error) bool) {
 		after := ""
@@ -86,8 +87,8 @@ func (r *Roster) Groups(ctx context.Context, ids ...string) (map[string][]Member
 	return found, nil
 }
 
-// MemberList collects the members that a request names, while the request is being read. It stores
-// only the ids, packed. The zero value is empty.
+// MemberList collects the members that a request names, while the request is being read. To save
+// memory, it stores only the ids, in a few large blocks. The zero value is empty.
 type MemberList struct {
 	ids       []string
 	packedIDs *strings.Builder // the memory that holds the characters of the ids
@@ -98,8 +99,8 @@ type MemberList struct {
 // packedBlockBytes is how many bytes of ids share one block of memory.
 const packedBlockBytes = 64 << 10
 
-// Add adds one member by its value as it was sent. An empty value means that the member was sent
-// without one.
+// Add adds one member by its "value" as the client sent it. An empty string means that the client
+// sent the member without a value.
 func (l *MemberList) Add(value string) {
 	// members.value ignores case, and the server creates ids in lower case.
 	id := scim.Fold(value)
@@ -152,7 +153,7 @@ func memberListOf(elements []any) *MemberList {
 
 // memberDelta records the changes to a group's members.
 type memberDelta struct {
-	added, removed           []string // the first ids, up to maxEventMembers
+	added, removed           []string // the first ids that were added or removed, each up to maxEventMembers
 	addedCount, removedCount int
 }
 
@@ -171,7 +172,8 @@ func (d *memberDelta) remove(ids []string) {
 	d.removed = append(d.removed, ids[:min(len(ids), maxEventMembers-len(d.removed))]...)
 }
 
-// describe returns the changes in words, with before in front; "" if there are none.
+// describe returns the string before followed by the changes in words. It returns "" if there are
+// none.
 func (d *memberDelta) describe(before string) string {
 	var parts []string
 	if d.addedCount > 0 {
@@ -199,7 +201,7 @@ type membersEdit struct {
 	unknown int // how many of the named members do not exist
 }
 
-// apply applies one edit of the list of members.
+// apply writes one edit of the list of members to the member rows.
 func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
 	ids, err := memberListOf(e.Values).distinctIDs()
 	if err != nil {
@@ -214,7 +216,8 @@ func (m *membersEdit) apply(ctx context.Context, e scim.Edit) error {
 	return m.add(ctx, ids)
 }
 
-// removeNamed removes the members that a request names, and reports those that were not members.
+// removeNamed removes the members that a request names, and adds those that were not members to the
+// ignored parts of the request.
 func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 	before := m.draft.members.removedCount
 	if err := m.remove(ctx, ids); err != nil {
@@ -232,7 +235,7 @@ func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// add adds the ids that are not members yet.
+// add makes the resources with these ids members. It skips those that are members already.
 func (m *membersEdit) add(ctx context.Context, ids []string) error {
 	now := m.roster.nowInMillis()
 	for some := range slices.Chunk(ids, membersPerStatement) {
@@ -252,8 +255,8 @@ func (m *membersEdit) add(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// knownMembers looks up the resources with these ids. A strict site refuses an unknown id. Other sites
-// leave it out and report it.
+// knownMembers looks up the resources with these ids. It refuses an unknown id on a strict site. On
+// other sites, it leaves the id out and counts it as ignored.
 func (m *membersEdit) knownMembers(ctx context.Context, ids []string) ([]Member, error) {
 	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) || len(id) > maxIndexed })
 	kinds, err := m.tx.MemberKinds(ctx, asked)
@@ -274,7 +277,7 @@ func (m *membersEdit) knownMembers(ctx context.Context, ids []string) ([]Member,
 	return known, nil
 }
 
-// maxUnknownNamed is how many members that do not exist a request log row names.
+// maxUnknownNamed is the largest number of nonexistent members that a row of the request log names.
 const maxUnknownNamed = 20
 
 func (m *membersEdit) reportUnknown(id string) {
@@ -368,7 +371,7 @@ func (r *Roster) leaveGroups(ctx context.Context, tx Tx, leaver Record, doc scim
 		}
 		rec, old, err := r.lockAndParse(ctx, tx, Group, id, Change{})
 		if errors.Is(err, refusal.NotFound) {
-			continue // the row belongs to a group that no longer exists
+			continue // the group was deleted, but the member row is still there
 		}
 		if err != nil {
 			return err

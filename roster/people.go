@@ -20,8 +20,8 @@ func PeopleColumns() []string {
 }
 
 // ReadPeople reads a file of people: comma-separated UTF-8, with the names of the columns in the
-// first line. It skips a line that cannot be read, and returns a row error for it. It returns an
-// error if the first line is missing or wrong.
+// first line. For a line that cannot be read, it returns a refusal.Row in place of the ImportRow.
+// It returns an error if the first line is missing or wrong.
 func ReadPeople(file io.Reader) ([]ImportRow, []*refusal.Row, error) {
 	lines := csv.NewReader(skipByteOrderMark(file))
 	lines.FieldsPerRecord = -1
@@ -66,13 +66,13 @@ func skipByteOrderMark(file io.Reader) io.Reader {
 	mark := []byte("\ufeff")
 	r := bufio.NewReader(file)
 	if begin, _ := r.Peek(len(mark)); bytes.Equal(begin, mark) {
-		_, _ = r.Discard(len(mark)) // cannot fail: Peek has read them
+		_, _ = r.Discard(len(mark)) // cannot fail, because Peek has read these bytes
 	}
 	return r
 }
 
-// checkHeader replaces the names of the columns by their exact spelling. It refuses unknown,
-// repeated and missing ones.
+// checkHeader corrects the case of the column names in header. It refuses unknown, repeated and
+// missing columns.
 func checkHeader(header []string) error {
 	known := PeopleColumns()
 	for i, name := range header {

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	defaultPage = 50 // people on a page, if the query does not say
+	defaultPage = 50 // people on a page, if the query sets no Limit
 	maxPage     = 500
 )
 
@@ -21,7 +21,7 @@ type Person struct {
 	ID          string
 	UserName    string
 	DisplayName string // may be empty
-	Email       string // the primary one, else the work one, else the first; may be empty
+	Email       string // the primary address, else the work address, else the first one; may be empty
 	ExternalID  string
 	Role        Role
 	Active      bool
@@ -35,7 +35,7 @@ type Person struct {
 	LastRoleChange   Stamp // the last change of Role
 	LastSignIn       time.Time
 
-	Names []Name // the names that may be confused with those of others
+	Names []Name // the names that are compared with those of other people to find look-alikes
 }
 
 // Name returns the display name, or the user name if there is none.
@@ -64,8 +64,8 @@ type PeopleQuery struct {
 	Search string // part of a user name, display name or e-mail address, ignoring case
 	Status Status
 	Role   Role   // selects people with this role; empty means any role
-	After  string // as People returned it with the page before; empty for the first page
-	Limit  int    // 0 means 50; at most 500
+	After  string // the value of next that People returned with the previous page; empty for the first page
+	Limit  int    // the largest number of people on the page, up to 500; 0 means 50
 }
 
 // Counts are the numbers of people in a roster. Deactivated includes Blocked.
@@ -73,7 +73,7 @@ type Counts struct {
 	All, Active, Deactivated, Blocked, Waiting, NeverSignedIn, LookAlike, Admins int
 }
 
-// People returns one page, and the After of the next page, which is empty at the end.
+// People returns one page of people. next is the After of the next page, or empty on the last page.
 func (r *Roster) People(ctx context.Context, q PeopleQuery) (page []Person, next string, err error) {
 	limit := q.Limit
 	if limit <= 0 {

@@ -15,8 +15,8 @@ import (
 const (
 	// DefaultCount is the page size if the client asks for none.
 	DefaultCount = 100
-	// MaxCount caps the page size silently. RFC 7644 §3.4.2.4: a server may return fewer than asked
-	// for.
+	// MaxCount is the largest page size. A client that asks for more gets a page of this size,
+	// without an error. RFC 7644 §3.4.2.4 allows that.
 	MaxCount = 500
 )
 
@@ -29,13 +29,13 @@ type Query struct {
 	Count      int           // 0 or less returns only the total; at most MaxCount
 
 	ByCursor bool   // whether to page by cursor, not by StartIndex. RFC 9865
-	Cursor   string // the NextCursor of the page before; empty for the first page
+	Cursor   string // the NextCursor of the previous page; empty for the first page
 }
 
 // Page is the answer to a Query.
 type Page struct {
-	TotalResults int // all matching resources, on all pages
-	StartIndex   int // the start index that was applied
+	TotalResults int // the number of matching resources on all pages
+	StartIndex   int // the start index of this page, after limits were applied
 	Documents    []Document
 	NextCursor   string // the cursor of the next page; empty on the last page and for queries without cursors
 
@@ -139,7 +139,8 @@ func notFound(kind scim.TypeName, id string) error {
 	return refusal.New(refusal.NotFound, "", "there is no %s with the id %q on this site", kind, phrase.Cut(id, maxShownID))
 }
 
-// storable reports whether the database could contain this string. Clients put anything into a URL.
+// storable reports whether the database can store this string. A string from a URL may contain
+// bytes that it cannot store.
 func storable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsRune(text, 0)
 }

@@ -13,13 +13,14 @@ type reviver struct {
 	roster *Roster
 	rt     *resourceType
 	doc    scim.Resource // the document that the client sent
-	c      Change
+	change Change
 }
 
 // revive reactivates an account that SCIM deactivated, like a PUT of the same document with active
-// set to true. It returns false if the create must go on. It removes the user identifier, because a
-// new account has none, except from a person whose role SCIM may not set. It returns a refusal if
-// the account must not be revived.
+// set to true. It returns false if there is no such account, so that Create makes a new one. It
+// removes the user identifier from the revived account, because a new account has none. It keeps
+// the identifier of a person whose role SCIM may not set. It returns a refusal if the account must
+// not be revived.
 //
 // RFC 7644 §3.3 requires 409 for a userName in use, and strict sites do that. See
 // testdata/okta_revive.txtar in scimserver.
@@ -38,7 +39,7 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	if err != nil {
 		return Outcome{}, false, err
 	}
-	if err := v.refuses(rec, old); err != nil {
+	if err := v.refusal(rec, old); err != nil {
 		return Outcome{}, false, err
 	}
 	if err := refuseBlocked(ctx, tx, v.doc); err != nil {
@@ -53,23 +54,23 @@ func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
 	if err := v.roster.settleAccess(v.rt, d, rec, old); err != nil {
 		return Outcome{}, false, err
 	}
-	if !v.roster.isGuarded(rec) {
+	if !v.roster.hasProtectedRole(rec) {
 		if d.dropsIdentifier, err = tx.DropIdentity(ctx, rec.ID); err != nil {
 			return Outcome{}, false, err
 		}
 	}
-	out, err := v.roster.replace(ctx, tx, v.rt, rec, old, d, v.c)
+	out, err := v.roster.replace(ctx, tx, v.rt, rec, old, d, v.change)
 	return out, err == nil, err
 }
 
-// refuses explains why a create must not revive this account: an administrator blocked it, or it
+// refusal explains why a create must not revive this account: an administrator blocked it, or it
 // may belong to someone else. It returns nil if the create may revive it.
-func (v reviver) refuses(rec Record, old scim.Resource) error {
+func (v reviver) refusal(rec Record, old scim.Resource) error {
 	sent, kept := v.doc.String("externalId"), rec.ExternalID
 	switch {
 	case rec.Block.InForce:
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by an account that an administrator blocked", old.String("userName")).Advise("an administrator of the site can unblock it")
-	case sent != "" && kept == "" && v.roster.isGuarded(rec):
+	case sent != "" && kept == "" && v.roster.hasProtectedRole(rec):
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by a deactivated %s without an externalId, who may not be the same person", old.String("userName"), rec.Role).Advise("an administrator of the site can reactivate them")
 	case sent != "" && kept != "" && sent != kept:
 		return refusal.New(refusal.Taken, "userName", "the userName %q is in use on this site already, by somebody deactivated whose externalId is another one, so that it may not be the same person", old.String("userName")).Advise("reactivate them with their id, or give one of the two another userName")

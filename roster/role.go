@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// Role is what a person may do on a site, SCIM's userType.
+// Role says what a person may do on a site. SCIM sends it as userType.
 type Role string
 
 const (

@@ -28,7 +28,7 @@ const (
 type Rosters struct {
 	Store Store
 	Now   func() time.Time
-	NewID func() string // makes the ids of resources and never repeats one; in use, it is the function NewID
+	NewID func() string // makes the ids of resources and never repeats one; usually the function NewID, in tests another
 
 	// ScanLimit is how many documents a filter may read when no index can answer it. 0 means
 	// DefaultScanLimit.
@@ -40,8 +40,8 @@ type Rosters struct {
 }
 
 // NewID makes the id of a resource: a UUID of version 7 (RFC 9562 §5.7) as 32 hexadecimal digits.
-// Ids start with a timestamp, so new rows go to the end of every index and inserts touch only its
-// last page.
+// Ids start with a timestamp, so new rows go to the end of every index and an insert changes only
+// the last page of the index.
 func NewID() string {
 	id := uuid.Must(uuid.NewV7()) // fails only if crypto/rand fails, which ends the program
 	return hex.EncodeToString(id[:])
@@ -56,7 +56,7 @@ const DefaultScanLimit = 250_000
 type Roster struct {
 	site  site.Site
 	types *scim.Registry
-	err   error // the error of the site's schemas, if they cannot be read
+	err   error // why the site's schemas cannot be read; nil if they can
 
 	store        Store
 	now          func() time.Time
@@ -99,19 +99,20 @@ type Change struct {
 	// 0 accepts every version.
 	IfVersion int64
 
-	// Request is the request-log row for this change, as far as it is known before the change: with
-	// its id and the status of the answer. The roster completes it, writes it in the transaction of
-	// the change and returns it as Outcome.Request. A row without an id is not written.
+	// Request is the request-log row for this change. The caller fills in what is known before the
+	// change, such as the id and the status of the answer. The roster completes it, writes it in
+	// the transaction of the change and returns it as Outcome.Request. A row without an id is not
+	// written.
 	Request requestlog.Request
-	// LargeGroup is the status of the answer when the changed group has many members.
+	// LargeGroup changes the status of the answer when the changed group has many members.
 	LargeGroup LargeGroup
 	// Locations are the URLs of users and groups, without their ids. A PATCH needs them to compare
-	// values with those that a GET shows. A resource whose kind is missing has no URL.
+	// values with those that a GET shows. A resource whose type is not in the map has no URL.
 	Locations map[scim.TypeName]string
 }
 
-// LargeGroup replaces the status of Change.Request when the changed group has at least that many
-// members. Status 0 replaces nothing.
+// LargeGroup replaces the status of Change.Request when the changed group has at least Members
+// members. A Status of 0 replaces nothing.
 type LargeGroup struct{ Members, Status int }
 
 // The ways in which a change can arrive.
@@ -128,7 +129,7 @@ type Document struct {
 	ID       string
 	Version  int64
 	JSON     []byte
-	Created  time.Time // UTC, to the millisecond, as in meta
+	Created  time.Time // in UTC, with the precision of meta (milliseconds)
 	Modified time.Time
 	Position int64  // orders the resources of a list by their creation
 	SortKey  string // in a sorted list: the sort key, as scim.Sort.Key returns it
@@ -141,14 +142,14 @@ type Document struct {
 // Outcome is what a change did.
 type Outcome struct {
 	Document      Document // after Delete: the deleted document
-	UserName      string   // the current name, for the request log; of a group the displayName
+	UserName      string   // the current userName, or the displayName of a group; for the request log
 	Sentence      string   // what was done, in words for people
 	SessionsEnded int
 	Created       bool
 	Changed       bool // whether anything changed; if not, there is no new version and no event
 	Ignored       []scim.Ignored
 	Fixes         []scim.Fix
-	Request       requestlog.Request // Change.Request, finished and written
+	Request       requestlog.Request // Change.Request, completed and written to the request log
 }
 
 // Stamp records who last changed something, how and when.
@@ -180,18 +181,18 @@ type Record struct {
 	Held        []HeldChange
 	Values      []Value    // searchable values; Put and Insert write them, reads leave them empty
 	Unique      []Value    // values that no other resource of the kind may have; written like Values
-	NameLooks   []NameLook // how a user's names look; written like Values
+	NameLooks   []NameLook // the forms of a user's names for finding look-alikes; written like Values
 
 	LastChange       Stamp // the last change of any kind
 	LastActiveChange Stamp // the last change of Active
 	LastRoleChange   Stamp // the last change of Role
 	LastSignIn       time.Time
 
-	doc scim.Resource // JSON, parsed when first needed; never modified
+	doc scim.Resource // the parsed JSON; set when first needed and never modified
 }
 
-// Refusals that callers check for. For anything that does not exist, a Store returns
-// refusal.NotFound. A request that breaks the rules of SCIM gets a *scim.Error instead.
+// These are refusals that callers check for. A Store also returns refusal.NotFound for anything
+// that does not exist. A request that breaks the rules of SCIM gets a *scim.Error instead.
 var (
 	ErrNoSession = refusal.New(refusal.Unauthorized, "", "there is no such session").Advise("sign in again").Coded("session_ended")
 
@@ -200,7 +201,8 @@ var (
 	ErrValueTaken    = refusal.New(refusal.Taken, "", "a value is in use on this site already").Coded("value_taken")
 	ErrIdentityTaken = refusal.New(refusal.Taken, "userIdentifier", "the user identifier belongs to another person").Coded("identity_taken")
 
-	// ErrSchemasChanged says that the site's schemas are no longer those that the transaction uses.
+	// ErrSchemasChanged says that the site's schemas were changed after the transaction had begun
+	// to use them.
 	ErrSchemasChanged = refusal.New(refusal.Busy, "", "the schemas of this site were changed while this request was under way, and nothing of it was done").
 				Advise("send it again").Coded("schemas_changed")
 
@@ -217,14 +219,14 @@ type Store interface {
 	// snapshot.
 	GetWithGroups(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Document, []Membership, error) // refusal.NotFound if there is none
 	// List returns a page of the matching resources, in a stable order, and the total number of
-	// matches. ErrTooMany if it would have to read more than ScanLimit documents, ErrTooSlow if the
-	// query took too long.
+	// matches. It returns ErrTooMany if it would have to read more than ScanLimit documents, and
+	// ErrTooSlow if the query took too long.
 	List(ctx context.Context, id site.ID, q ListQuery) (Found, error)
-	// RunExpensive runs an expensive function once the site has a free slot for it. The context of fn ends
-	// when it takes too long.
+	// RunExpensive waits until the site has a free slot for expensive work and then runs fn. It
+	// cancels the context of fn when fn takes too long.
 	RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error
-	// Members returns up to limit members of a group whose ids follow after, in the order of their
-	// ids. With named, they come with their displayNames.
+	// Members returns up to limit members of a group, in the order of their ids, that follow the id
+	// after. If named is set, it fills in their displayNames.
 	Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) ([]Member, error)
 	// Memberships returns the groups that have these resources as direct members, in the order of
 	// the groups' ids.
@@ -234,8 +236,8 @@ type Store interface {
 
 	Record(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Record, error) // refusal.NotFound if there is none
 	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)             // refusal.NotFound if there is none
-	// People returns up to limit users whose folded user names follow after, in the order of the
-	// folded user names.
+	// People returns up to limit users in the order of their folded user names, that follow the
+	// folded user name after.
 	People(ctx context.Context, id site.ID, q PeopleQuery, after string, limit int) ([]Record, error)
 	Counts(ctx context.Context, id site.ID) (Counts, error)
 
@@ -275,7 +277,7 @@ type ListQuery struct {
 	Sort   *scim.Sort   // the sort order; nil means by creation
 	Offset int          // how many matching resources come before the page
 	After  *Place       // instead of Offset: the page that follows this place
-	Before *Place       // instead of Offset: the last Count that precede this place
+	Before *Place       // instead of Offset: the page that ends before this place
 	Count  int          // how many resources the page has at most
 
 	Groups    bool // whether users are shown with their groups, so that their versions include the groups
@@ -285,19 +287,19 @@ type ListQuery struct {
 // Found is the result of a ListQuery.
 type Found struct {
 	Documents []Document
-	Total     int  // all matching resources, on all pages
+	Total     int  // the number of matching resources on all pages
 	CutShort  bool // whether the page is shorter than asked for, because its documents are large
 }
 
 // Place is a place in the list of all resources of a kind. Adding or removing other resources does
-// not change it. In a sorted list it changes only with the resource's sort key.
+// not change a Place. In a sorted list, it changes when the sort key of its own resource changes.
 type Place struct {
 	Position int64
 	ID       string
 	SortKey  string // the sort key of a sorted list, which counts before the other fields
 }
 
-// PlaceOf returns the place of a document in the list that contained it.
+// PlaceOf returns the place of a document in the list that returned it.
 func PlaceOf(doc Document) Place {
 	return Place{Position: doc.Position, ID: doc.ID, SortKey: doc.SortKey}
 }
@@ -311,10 +313,10 @@ func (p Place) Compare(other Place, sort *scim.Sort) int {
 	return cmp.Or(order, cmp.Compare(p.Position, other.Position), cmp.Compare(p.ID, other.ID))
 }
 
-// Tx is one transaction on one site's roster. A method that writes a resource also writes its value
-// rows for declared attributes, which are its DeclaredValues.
+// Tx is one transaction on one site's roster. A method that writes a resource also writes its
+// DeclaredValues: the value rows for the attributes that are declared searchable.
 type Tx interface {
-	// Record and RecordByUserName lock what they return until the transaction ends. They return
+	// Record and RecordByUserName lock the returned row until the transaction ends. They return
 	// refusal.NotFound if there is none.
 	Record(ctx context.Context, kind scim.TypeName, resource string) (Record, error)
 	RecordByUserName(ctx context.Context, folded string) (Record, error)
@@ -322,17 +324,17 @@ type Tx interface {
 	// one of these folded e-mail addresses, and the attribute that matches. It returns
 	// refusal.NotFound if there is none.
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
-	// Records returns up to limit resources of a kind that follow a place, locked until the
-	// transaction ends.
+	// Records returns up to limit resources of a kind that follow the place after. They stay locked
+	// until the transaction ends.
 	Records(ctx context.Context, kind scim.TypeName, after Place, limit int) ([]Record, error)
 	// Insert returns the resource's position in lists. Its errors are ErrUserNameTaken,
 	// ErrSchemasChanged and ErrValueTaken.
 	Insert(ctx context.Context, r Record) (position int64, err error)
-	// Put replaces old with next. Both must have their Values and Unique, and their NameLooks if these
-	// differ. Its errors are those of Insert.
+	// Put replaces old with next. Both must have their Values and Unique set, and their NameLooks
+	// too if the names differ. It returns the same errors as Insert.
 	Put(ctx context.Context, old, next Record) error
-	// PutUnique replaces the unique values of old with those of next, and changes nothing else.
-	// After ErrValueTaken, the values that were written before it stay.
+	// PutUnique replaces the unique values of old with those of next, and changes nothing else. If
+	// it returns ErrValueTaken, the values that it wrote before stay in the transaction.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique deletes the unique values of an attribute, so that resources may share them.
 	FreeUnique(ctx context.Context, kind scim.TypeName, path string) error
@@ -342,13 +344,13 @@ type Tx interface {
 	// MemberKinds returns the kind of each id that exists. Until the transaction ends, these users
 	// and groups cannot be deleted.
 	MemberKinds(ctx context.Context, ids []string) (map[string]scim.TypeName, error)
-	// AddMembers returns the members that it added, without those that were members before.
+	// AddMembers returns the members that it added, without those that were members already.
 	AddMembers(ctx context.Context, group string, members []Member, at time.Time) (added []string, err error)
 	// RemoveMembers returns the members that it removed.
 	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
 	// Members does the same as Store.Members.
 	Members(ctx context.Context, group, after string, limit int, named bool) ([]Member, error)
-	// CountMembers counts the members of a group, up to most.
+	// CountMembers counts the members of a group. It stops counting at most.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
 	// GroupsWith returns the ids of the groups that have this member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)
@@ -364,8 +366,8 @@ type Tx interface {
 	Identity(ctx context.Context, userIdentifier string) (Identity, error)
 	// IdentityOf returns the person's user identifier, or refusal.NotFound.
 	IdentityOf(ctx context.Context, person string) (Identity, error)
-	// PutIdentity makes the identifier the person's only one. It returns ErrIdentityTaken if
-	// another person has it.
+	// PutIdentity links an identifier to a person and replaces the one that the person had before.
+	// It returns ErrIdentityTaken if another person has it.
 	PutIdentity(ctx context.Context, i Identity, at time.Time) error
 	// DropIdentity removes the person's user identifier, if they have one.
 	DropIdentity(ctx context.Context, person string) (had bool, err error)

@@ -26,8 +26,8 @@ import (
 const LeaseKind = "searchable"
 
 const (
-	// resourcesPerTransaction is how many resources share one transaction of Advance. It is small, so that
-	// other writers wait only milliseconds.
+	// resourcesPerTransaction is how many resources share one transaction of Advance. The number is
+	// small, so that other writers wait only milliseconds.
 	resourcesPerTransaction = 100
 	// transactionsPerSlice is how many transactions make one slice.
 	transactionsPerSlice = 50
@@ -107,8 +107,8 @@ func valuesAt(doc scim.Resource, s site.Searchable) []Value {
 	return values
 }
 
-// eachValue visits the values that a filter compares at this path, until visit returns false. It
-// visits every element, and every value of a multi-valued sub-attribute.
+// eachValue calls visit with each value that a filter compares at this path, until visit returns
+// false. These are the values of every element, and all values of a multi-valued sub-attribute.
 func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any) bool) {
 	from := map[string]any(doc)
 	if path.URN != "" {
@@ -118,7 +118,7 @@ func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any) bool) {
 		if m, isMap := e.(map[string]any); isMap {
 			e = m[path.Sub]
 		} else if path.Sub != "" && path.Sub != "value" {
-			continue // a value that is not complex is its own "value"
+			continue // an element that is not complex counts as its own sub-attribute "value"
 		}
 		for _, value := range elementsOf(e) {
 			if !visit(value) {
@@ -128,13 +128,13 @@ func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any) bool) {
 	}
 }
 
-// IndexedRunes is the length in characters to which a row truncates a long string. A row of exactly
-// that length may stand for a longer value.
+// IndexedRunes is the length, in characters, to which value rows truncate long strings. A row of
+// exactly this length may stand for a longer value.
 const IndexedRunes = 250
 
 // IndexKey returns the key of a value's row. Values that a filter treats as equal have the same
-// key. whole reports that no other values share the key, apart from case. The key is empty for a
-// value that has no row.
+// key. whole reports that only this value has the key, apart from differences in case. The key is
+// empty for a value that has no row.
 func IndexKey(value any) (key string, whole bool) {
 	switch value := value.(type) {
 	case string:
@@ -149,12 +149,12 @@ func IndexKey(value any) (key string, whole bool) {
 		return key, n < IndexedRunes
 	case int64:
 		// A filter compares an integer with a decimal as decimals.
-		return strconv.FormatFloat(float64(value), 'g', -1, 64), -wholeNumbers < value && value < wholeNumbers
+		return strconv.FormatFloat(float64(value), 'g', -1, 64), -maxExactInteger < value && value < maxExactInteger
 	case float64:
-		return strconv.FormatFloat(value, 'g', -1, 64), -wholeNumbers < value && value < wholeNumbers
+		return strconv.FormatFloat(value, 'g', -1, 64), -maxExactInteger < value && value < maxExactInteger
 	}
 	return "", false
 }
 
-// wholeNumbers bounds the integers that a float64 represents exactly.
-const wholeNumbers = 1 << 53
+// maxExactInteger bounds the integers that a float64 represents exactly.
+const maxExactInteger = 1 << 53

@@ -60,27 +60,27 @@ func (r *Roster) session(ctx context.Context, sessionSecret string) (Person, Ses
 	return person, s, err
 }
 
-// recordUseTimeout is how long a page waits for the use of its session to be recorded.
+// recordUseTimeout is how long a request for a page waits until the use of its session is recorded.
 const recordUseTimeout = time.Second
 
 // UseSession returns the person that the session belongs to, and records the use, at most once a
-// minute. ErrNoSession if the session ended, expired or was idle for too long, or if the person is
-// deleted or deactivated. It asks the database each time, so a session that ended in any process is
-// refused at once.
+// minute. It returns ErrNoSession if the session ended, expired or was idle for too long, or if the
+// person is deleted or deactivated. It reads the database each time, so a session that another
+// process ended is refused at once.
 func (r *Roster) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Person, error) {
 	person, s, err := r.session(ctx, sessionSecret)
 	if err != nil || !s.MustRecordUse(r.now()) {
 		return person, err
 	}
-	// Show the page even if the use cannot be recorded. The next click tries again.
+	// Show the page even if the use cannot be recorded. The next request for a page tries again.
 	noting, cancel := context.WithTimeout(ctx, recordUseTimeout)
 	defer cancel()
 	_ = r.store.UseSession(noting, r.site.ID, s.Hash, r.now(), from.Clean())
 	return person, nil
 }
 
-// HasFreshSession reports whether the session with this secret began so recently that it may do what
-// needs a fresh sign-in. ErrNoSession as in UseSession.
+// HasFreshSession reports whether the session with this secret began recently enough for actions
+// that need a fresh sign-in. It returns ErrNoSession in the same cases as UseSession.
 func (r *Roster) HasFreshSession(ctx context.Context, sessionSecret string) (bool, error) {
 	_, s, err := r.session(ctx, sessionSecret)
 	return err == nil && s.IsFresh(r.now()), err
@@ -102,8 +102,8 @@ func (r *Roster) Sessions(ctx context.Context, personID, sessionSecret string) (
 	return all, nil
 }
 
-// SignOutEverywhere ends every session of a person, in all processes: the next click in each shows
-// the sign-in page. It returns how many sessions were live.
+// SignOutEverywhere ends every session of a person, in all processes. The person's next request
+// gets the sign-in page. It returns how many sessions were live.
 func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Change) (ended int, err error) {
 	err = r.store.Update(ctx, r.site, func(tx Tx) error {
 		rec, _, err := r.lockAndParse(ctx, tx, User, personID, Change{})
@@ -150,8 +150,8 @@ func (r *Roster) SignOut(ctx context.Context, sessionSecret string) error {
 	return nil
 }
 
-// EndSession ends a session that is being replaced. Ending a session that no longer exists is not
-// an error.
+// EndSession ends the old session when a new one replaces it. Ending a session that no longer
+// exists is not an error.
 func (r *Roster) EndSession(ctx context.Context, sessionSecret string) error {
 	if err := r.store.EndSession(ctx, r.site.ID, secret.HashOf(sessionSecret)); err != nil {
 		return fmt.Errorf("end session: %w", err)

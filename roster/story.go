@@ -13,7 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// story describes what a change did. The request log and the events are written from it.
+// story describes what a change did. The sentence in the request log and the events are made from
+// it.
 type story struct {
 	userName      string   // the user name, or the name of another resource
 	sentenceParts []string // the parts of the sentence
@@ -28,9 +29,9 @@ type story struct {
 	toRole            Role
 	attributes        []string       // the names of the other attributes that changed
 	values            []event.Change // every attribute that changed, with its values
-	formerly          string         // the name before the change, if the name changed
-	reverseOf         string         // the administrator whose change of active this change undoes
-	reverseRole       string         // the administrator whose change of the role this change undoes
+	oldName           string         // the name before the change, if the name changed
+	reverseOf         string         // the administrator whose change of active is undone by this change
+	reverseRole       string         // the administrator whose change of the role is undone by this change
 	members           memberDelta
 }
 
@@ -38,7 +39,7 @@ func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change)
 	s := story{userName: nameInSentence(next, d.doc), sessionsEnded: ended, attributes: changedAttributes(was, d.doc), members: d.members}
 	s.values = changedValues(was, d.doc)
 	if former := nameInSentence(old, was); former != s.userName {
-		s.formerly = former
+		s.oldName = former
 	}
 	if old.Role != next.Role {
 		s.attributes = slices.DeleteFunc(s.attributes, func(name string) bool { return name == "userType" })
@@ -109,8 +110,8 @@ func activeWord(active bool) string {
 	return "deactivated"
 }
 
-// reversedActor returns the administrator whose change SCIM undoes with this one; empty if there is
-// none.
+// reversedActor returns the administrator who made the last change, if SCIM undoes that change now.
+// Otherwise it returns "".
 func reversedActor(last Stamp, c Change) string {
 	if c.Via == ViaSCIM && last.Via == ViaAdmin {
 		return last.Actor
@@ -148,7 +149,8 @@ func (d *draft) sentence(done string) string {
 	return done + " · ignored: " + ignored
 }
 
-// stamp records in the record who made the last change of anything, of active and of the role.
+// stamp writes into the record who made the last change of any kind, the last change of active, and
+// the last change of the role.
 func (s story) stamp(next *Record, c Change, at time.Time) {
 	next.LastChange = Stamp{Actor: c.Actor, Via: c.Via, Time: at, Text: s.sentence()}
 	if s.accessEvent != "" && s.accessEvent != event.UserBlockChanged {
@@ -193,8 +195,8 @@ func (s story) newEvents(id site.ID, next Record, c Change, at time.Time) []even
 	}
 	if changes := s.changedAttributeNames(); len(changes) > 0 {
 		text := s.userName + " was updated: " + strings.Join(changes, ", ")
-		if s.formerly != "" {
-			text = s.formerly + " is now " + text
+		if s.oldName != "" {
+			text = s.oldName + " is now " + text
 		}
 		e := newEvent(id, next, eventsOf(next.Kind).updated, c, at, text)
 		e.Data = event.DataOf(eventData(next, s.attributes, s.members), changesExcept(s.values, activeAttribute, roleAttribute)...)
@@ -234,24 +236,24 @@ func eventData(rec Record, attributes []string, members memberDelta) event.Data 
 	}
 }
 
-// The attributes whose changes have events of their own.
+// Changes of these attributes have their own events.
 const (
 	activeAttribute = "active"
 	roleAttribute   = "userType"
 )
 
-// changesOf returns the changes of one attribute.
+// changesOf returns those of the given changes that concern one attribute.
 func changesOf(all []event.Change, name string) []event.Change {
 	return slices.DeleteFunc(slices.Clone(all), func(c event.Change) bool { return c.Name != name })
 }
 
-// changesExcept returns the changes of all attributes but these.
+// changesExcept returns the changes of all attributes except the named ones.
 func changesExcept(all []event.Change, names ...string) []event.Change {
 	return slices.DeleteFunc(slices.Clone(all), func(c event.Change) bool { return slices.Contains(names, c.Name) })
 }
 
 // changedValues returns each attribute that differs, with its values before and after, for the
-// audit trail. An attribute of an extension stands under its own name, without the URN.
+// audit trail. An attribute of an extension has its plain name, without the URN.
 func changedValues(was, is scim.Resource) []event.Change {
 	var changes []event.Change
 	for _, name := range attributeNames(was, is) {
@@ -274,8 +276,8 @@ func sameAttribute(name string, was, is scim.Resource) bool {
 	return (was[name] == nil) == (is[name] == nil) && scim.Equal(scim.Resource{name: was[name]}, scim.Resource{name: is[name]})
 }
 
-// changedAttributes returns the names of the attributes that differ, without those that the server
-// sets. An attribute of an extension stands under its own name, without the URN.
+// changedAttributes returns the names of the attributes that differ. It leaves out attributes that
+// the server sets. An attribute of an extension has its plain name, without the URN.
 func changedAttributes(was, is scim.Resource) []string {
 	var names, extended []string
 	for _, name := range attributeNames(was, is) {

@@ -15,8 +15,8 @@ import (
 const strandedPerRead = 200
 
 // DropStranded implements site.DropStranded. A resource that loses data gets its next version and
-// an event, as with any other change. The others stay as they are. It holds few resources in memory
-// at a time.
+// an event, as with any other change. Other resources are not changed. It holds only
+// strandedPerRead resources in memory at a time.
 func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.SchemaChange) error {
 	tx, err := r.Store.Join(ctx, siteTx)
 	if err != nil {
@@ -40,15 +40,16 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 	return nil
 }
 
-// strandedDropper removes from the resources of a site what does not fit the new schemas.
+// strandedDropper removes from the resources of a site all values that have no place in the new
+// schemas.
 type strandedDropper struct {
 	roster *Roster
 	tx     Tx
 	change Change
 
-	old, next *resourceType // the type being worked on; next is nil if the type is removed
+	old, next *resourceType // the old and new definition of the current type; next is nil if the type is removed
 	losses    []scim.Loss
-	unique    []string // paths of the attributes whose unique values are recorded again
+	unique    []string // paths of the attributes whose unique values are deleted and written again
 }
 
 func (d *strandedDropper) dropType(ctx context.Context, change site.SchemaChange, kind scim.TypeName, losses []scim.Loss) error {
@@ -57,7 +58,7 @@ func (d *strandedDropper) dropType(ctx context.Context, change site.SchemaChange
 	if losses[0].AffectsWholeType() {
 		return d.eachResource(ctx, kind, d.remove)
 	}
-	next, _ := change.Next.ByName(kind) // the type exists, because it is not lost as a whole
+	next, _ := change.Next.ByName(kind) // the type exists, because AffectsWholeType is false
 	d.next = &resourceType{next, d.roster.uniqueOf(next)}
 	d.unique = d.affectedPaths()
 	for _, path := range d.unique {
@@ -109,8 +110,8 @@ func (d *strandedDropper) remove(ctx context.Context, rec Record) error {
 	return err
 }
 
-// strip removes from one resource what does not fit the new schemas, and values that must be unique
-// and that an older resource already has.
+// strip removes from one resource the values that have no place in the new schemas. It also removes
+// values that must be unique when an older resource has the same value.
 func (d *strandedDropper) strip(ctx context.Context, rec Record) error {
 	was, err := d.roster.parse(&rec)
 	if err != nil {
@@ -152,7 +153,7 @@ func (d *strandedDropper) put(ctx context.Context, rec Record, unique []Value, w
 	next.Version++
 	next.Modified = now
 	d.next.fill(&next, changed)
-	rec.Unique, next.Unique = unique, unique // PutUnique has written them already
+	rec.Unique, next.Unique = unique, unique // PutUnique has already written the unique values
 	setNameLooks(&rec, was, &next, doc)
 	story := storyOf(rec, next, was, changed, 0, d.change)
 	story.stamp(&next, d.change, now)
@@ -167,7 +168,7 @@ func (d *strandedDropper) put(ctx context.Context, rec Record, unique []Value, w
 	return nil
 }
 
-// pathOf returns the path of the unique attribute that is written this way.
+// pathOf returns the path of the unique attribute whose path is written as text.
 func (rt *resourceType) pathOf(text string) scim.AttrPath {
 	for _, u := range rt.unique {
 		if u.Path.String() == text {

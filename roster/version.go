@@ -9,10 +9,10 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// A version is that of the stored document, which does not contain the user's groups. The groups
-// are read from the member rows when the user is shown, so a change of members writes no users. For
-// a user shown with groups, a digest of the groups follows the version. The digest changes with
-// each membership and each displayName of a group.
+// The version of a resource counts the changes of its stored document. A user's document does not
+// contain the user's groups. They are read from the member rows when the user is shown, so a change
+// of members writes no users. For a user shown with groups, a digest of the groups follows the
+// version. The digest changes with each membership and each displayName of a group.
 
 // digestBytes is how many bytes of a digest are sent. A collision matters only between two
 // successive lists of groups of the same user.
@@ -21,7 +21,8 @@ const digestBytes = 8
 // ETag returns the version of a resource shown with these groups, as in meta.version and the ETag
 // header: W/"7" without groups, W/"7.90c1f2d4a8e63b57" with groups.
 //
-// RFC 7644 §3.14: weak, because the body also depends on the projection asked for.
+// RFC 7644 §3.14: the tag is weak, because the body also depends on the attributes that the request
+// names.
 func ETag(version int64, groups []Membership) string {
 	text := strconv.FormatInt(version, 10)
 	if len(groups) > 0 {

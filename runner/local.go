@@ -9,11 +9,11 @@ import (
 // localRunner runs slices in this process.
 type localRunner struct {
 	runner       *Runner
-	sliceContext context.Context // the context of slices; it ends Grace after Run's context
+	sliceContext context.Context // the context of slices; it ends later than Run's context, by the time Grace
 
-	mu      sync.Mutex
-	running map[string]bool // the keys on which a slice of work runs now
-	wait    sync.WaitGroup  // waits for the slices of work that run
+	mu            sync.Mutex
+	running       map[string]bool // the keys for which a slice is running
+	runningSlices sync.WaitGroup  // waits for the running slices
 }
 
 // runLocally does the work of Run without River, for the only process that works on a SQLite file.
@@ -25,11 +25,11 @@ func (r *Runner) runLocally(ctx context.Context) error {
 	r.lookRegularly(ctx, func() { h.startDue(ctx) })
 	late := time.AfterFunc(r.grace(), cancel)
 	defer late.Stop()
-	h.wait.Wait()
+	h.runningSlices.Wait()
 	return nil
 }
 
-// takeBackLeases starts slices for the keys that this owner held before a restart. It does not wait
+// takeBackLeases starts slices for the keys that this owner held before a restart, without waiting
 // until their leases expire.
 func (h *localRunner) takeBackLeases(ctx context.Context) {
 	keys, err := h.runner.Leases.Held(ctx, h.runner.Kind, h.runner.Owner)
@@ -65,7 +65,7 @@ func (h *localRunner) start(keys []string) {
 			continue
 		}
 		h.running[key] = true
-		h.wait.Go(func() {
+		h.runningSlices.Go(func() {
 			worked := h.runner.runSlice(h.sliceContext, key)
 			h.finish(key)
 			if worked {
@@ -75,7 +75,7 @@ func (h *localRunner) start(keys []string) {
 	}
 }
 
-// finish notes that the slice of a key has ended, so that another one may start.
+// finish records that the slice of a key has ended, so that the next slice may start.
 func (h *localRunner) finish(key string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// jobTimeout is longer than SliceLimit. So River ends a slice only if SliceLimit has failed to
-	// end it.
+	// jobTimeout is how long River lets a job run. It is longer than SliceLimit, so River ends a
+	// slice only if the runner has failed to end it.
 	jobTimeout  = 30 * time.Second
 	rescueAfter = 60 * time.Second
 	// keepFinishedJobs is how long River keeps the rows of finished jobs.
@@ -27,12 +27,13 @@ const (
 	// migrationLock is the number of the PostgreSQL advisory lock that is held while River's tables
 	// are created.
 	migrationLock = 7165549823
-	// maxDue is how many due keys get a job at one time, at most. The others get one later.
+	// maxDue is the largest number of due keys that get a job at one time. The other keys get a job
+	// later.
 	maxDue = 500
 )
 
-// advanceArgs are the arguments of a River job, which is one slice of a key. Both fields make the
-// job unique. So the job of an old epoch does not prevent a job of a newer one.
+// advanceArgs are the arguments of a River job, which is one slice of a key. Jobs are unique by
+// both fields, so a job of an old epoch does not prevent a job of a newer epoch.
 type advanceArgs struct {
 	Key   string `json:"key" river:"unique"`
 	Epoch int64  `json:"epoch" river:"unique"`
@@ -58,10 +59,11 @@ func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) e
 	return nil
 }
 
-// How many times startRiver tries to reach the database, and how long it waits between two tries.
+// These constants say how often startRiver tries to reach the database, and how long it waits
+// between two tries.
 const (
-	maxStartTries   = 60
-	startRetryEvery = time.Second
+	maxStartTries      = 60
+	startRetryInterval = time.Second
 )
 
 // startRiver starts River. If the database cannot be reached, it tries again for a while.
@@ -75,7 +77,7 @@ func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], 
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(startRetryEvery):
+		case <-time.After(startRetryInterval):
 		}
 	}
 }
@@ -148,7 +150,8 @@ func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) er
 			// If a slice fails, its lease makes the key due again. River must not repeat the job.
 			MaxAttempts: 1,
 			UniqueOpts: river.UniqueOpts{ByArgs: true, ByQueue: true, ByState: []rivertype.JobState{
-				// "completed" is left out, so that a finished job does not prevent another one.
+				// "completed" is not in the list, so that a finished job does not prevent a new
+				// one.
 				rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
 				rivertype.JobStateRetryable, rivertype.JobStateScheduled,
 			}},
@@ -178,8 +181,8 @@ func migrateRiver(ctx context.Context, pool *pgxpool.Pool, driver *riverpgxv5.Dr
 	return errors.Join(err, unlock)
 }
 
-// quietHandler passes on only the log lines that a person should read. It drops those about every
-// start of River.
+// quietHandler passes on only the log lines that a person should read. It drops the lines that
+// River writes at every start.
 type quietHandler struct{ slog.Handler }
 
 func (q quietHandler) Enabled(ctx context.Context, level slog.Level) bool {

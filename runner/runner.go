@@ -29,20 +29,20 @@ type Leases interface {
 }
 
 // Runner advances the keys of one kind. Set its fields before Run, and do not change them
-// afterwards. Those under "optional" have defaults.
+// afterwards. The optional fields have defaults.
 type Runner struct {
 	Kind   string // the kind of the leases
 	Leases Leases
-	// Advance does one slice of work for a key, of at most ten seconds, under the epoch. It returns
-	// when the key is due again. A time that is not in the future means at once. The zero time
-	// means that the key waits until it is woken. Advance is sometimes called for a key that is not
-	// due, and must then do nothing.
+	// Advance does one slice of work for a key, under the epoch, for at most ten seconds. It
+	// returns the time at which the key is due again. A past time means at once, and the zero time
+	// means that only Wake makes the key due. Advance must do nothing if it is called for a key
+	// without work.
 	Advance func(ctx context.Context, key string, epoch int64) (next time.Time, err error)
 	// Owner is the name of this process in leases. On SQLite it is the same after a restart, and no
 	// two running processes share it. On PostgreSQL every process has its own.
 	Owner string
 	// Pool is the pool with which River distributes the slices across processes. It is nil on
-	// SQLite. It is also nil for work so rare that every process can look for it itself.
+	// SQLite. It is also nil for rare work, for which every process can look itself.
 	Pool *pgxpool.Pool
 
 	// The fields below are optional.
@@ -53,14 +53,15 @@ type Runner struct {
 	LookEvery  time.Duration // how often the runner looks for due keys; default 1 s
 	SliceLimit time.Duration // how long a slice may run before it is stopped; default 25 s
 	Grace      time.Duration // how long Run waits for slices after its context ends, before it stops them; default 15 s
-	RetryAfter time.Duration // how long to wait before a failed slice is tried again, if Advance did not say when; default 30 s
+	RetryAfter time.Duration // how long to wait before a failed slice is tried again, if Advance returned no time; default 30 s
 
 	once  sync.Once
 	woken chan struct{} // has an element when Run must look for due keys
 }
 
 // Wake makes a key due at once, and makes Run look for it. It may be called before Run, and in a
-// process that never calls Run. The process that runs slices then finds the key within LookEvery.
+// process that never calls Run. In that case, the process that runs slices finds the key within
+// LookEvery.
 func (r *Runner) Wake(ctx context.Context, key string) error {
 	if err := r.Leases.Wake(ctx, r.Kind, key); err != nil {
 		return fmt.Errorf("wake %s %s: %w", r.Kind, key, err)
@@ -69,8 +70,8 @@ func (r *Runner) Wake(ctx context.Context, key string) error {
 	return nil
 }
 
-// Run advances due keys until ctx ends. Then it starts no more slices, waits for those that run,
-// releases their leases and returns nil.
+// Run advances due keys until ctx ends. Then it starts no further slices, waits for the running
+// ones, releases their leases and returns nil.
 func (r *Runner) Run(ctx context.Context) error {
 	if r.Pool != nil {
 		return r.runRiver(ctx)
@@ -82,7 +83,7 @@ func (r *Runner) Run(ctx context.Context) error {
 func (r *Runner) LookNow() {
 	select {
 	case r.wakeChannel() <- struct{}{}:
-	default: // the channel is full, so Run is going to look anyway
+	default: // the channel is full, so Run will look for due keys anyway
 	}
 }
 
@@ -91,8 +92,8 @@ func (r *Runner) wakeChannel() chan struct{} {
 	return r.woken
 }
 
-// lookRegularly calls find until ctx ends: at once, after each LookEvery, and each time that a key
-// is woken.
+// lookRegularly calls find at once, then every LookEvery and each time that a key is woken, until
+// ctx ends.
 func (r *Runner) lookRegularly(ctx context.Context, find func()) {
 	tick := time.NewTicker(cmp.Or(r.LookEvery, time.Second))
 	defer tick.Stop()
@@ -106,8 +107,8 @@ func (r *Runner) lookRegularly(ctx context.Context, find func()) {
 	}
 }
 
-// runSlice runs one slice of a key, unless another owner holds the key. It reports whether it ran
-// one.
+// runSlice runs one slice of a key, unless another owner holds the key. It reports whether it ran a
+// slice.
 func (r *Runner) runSlice(ctx context.Context, key string) bool {
 	epoch, err := r.Leases.Claim(ctx, r.Kind, key, r.Owner, r.ttl())
 	if holder, ok := errors.AsType[leaseHeldError](err); ok {
@@ -120,17 +121,17 @@ func (r *Runner) runSlice(ctx context.Context, key string) bool {
 		return false
 	}
 	next, err := r.advance(ctx, key, epoch)
-	if err != nil && !isLost(err) {
+	if err != nil && !isLeaseLost(err) {
 		next = r.nextAfter(ctx, key, next, err)
 	}
-	if !isLost(err) {
+	if !isLeaseLost(err) {
 		// Release the lease even while this process is shutting down.
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		err = r.Leases.Release(release, r.Kind, key, r.Owner, epoch, next)
 	}
 	switch {
-	case isLost(err):
+	case isLeaseLost(err):
 		r.log().Warn("another process has taken over", "kind", r.Kind, "key", key, "epoch", epoch)
 	case err != nil:
 		r.log().Error("release the lease", "kind", r.Kind, "key", key, "error", err)
@@ -149,14 +150,14 @@ type (
 	}
 )
 
-func isLost(err error) bool {
+func isLeaseLost(err error) bool {
 	e, ok := errors.AsType[leaseLostError](err)
 	return ok && e.LeaseLost()
 }
 
-// nextAfter returns when a failed slice is tried again. If the slice was stopped because this
-// process ends, that is at once. Otherwise it is at least a second later, so that a slice that
-// always fails does not keep the machine busy.
+// nextAfter returns the time at which a failed slice is tried again. If the slice was stopped
+// because this process ends, it returns the present time. Otherwise it returns a time at least one
+// second later, so that a slice that always fails does not keep the machine busy.
 func (r *Runner) nextAfter(ctx context.Context, key string, next time.Time, err error) time.Time {
 	if ctx.Err() != nil {
 		r.log().Info("stopped in the middle of a slice", "kind", r.Kind, "key", key, "error", err)
@@ -171,8 +172,8 @@ func (r *Runner) nextAfter(ctx context.Context, key string, next time.Time, err 
 	return next
 }
 
-// advance calls Advance and renews the lease while it runs. Advance's context ends if the lease is
-// lost.
+// advance calls Advance and renews the lease while it runs. If the lease is lost, it cancels the
+// context of Advance.
 func (r *Runner) advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	limit := cmp.Or(r.SliceLimit, 25*time.Second)
@@ -193,7 +194,7 @@ func (r *Runner) advance(ctx context.Context, key string, epoch int64) (next tim
 	return r.Advance(ctx, key, epoch)
 }
 
-// renew renews the lease until ctx ends. If it no longer can, it returns the reason.
+// renew renews the lease until ctx ends. If it can no longer renew the lease, it returns the error.
 func (r *Runner) renew(ctx context.Context, key string, epoch int64) error {
 	tick := time.NewTicker(r.ttl() / 4)
 	defer tick.Stop()
@@ -205,7 +206,7 @@ func (r *Runner) renew(ctx context.Context, key string, epoch int64) error {
 		case <-tick.C:
 		}
 		err := r.Leases.Renew(ctx, r.Kind, key, r.Owner, epoch, r.ttl())
-		if isLost(err) {
+		if isLeaseLost(err) {
 			return err
 		}
 		if err == nil {

@@ -36,10 +36,10 @@ type applier struct {
 	working Resource        // the copy that operations change
 	copied  map[string]bool // top-level members that were copied already
 	fixes   []Fix
-	shownAs []Resource // the resource as a GET shows it; there may be several such forms
+	shownAs []Resource // the forms in which a GET may show the resource
 
-	ignored []Ignored
-	reduced map[string]bool // elements that lost a sub-attribute, by pointerKey
+	ignored  []Ignored
+	lostSubs map[string]bool // the elements that lost a sub-attribute; the key is their pointerKey
 
 	stepsTaken int // values looked at so far
 }
@@ -116,7 +116,7 @@ func (a *applier) applyOperation(op Operation) error {
 	if err != nil {
 		return err
 	}
-	if empty(v) {
+	if isUnassigned(v) {
 		delete(c, p.Name)
 	} else {
 		c[p.Name] = v
@@ -134,7 +134,7 @@ func (a *applier) removeExtension(p *Path) error {
 	m, _ := a.working[p.URN].(map[string]any)
 	for _, attr := range a.rt.Extension(p.URN).Attributes {
 		switch {
-		case empty(m[attr.Name]) || attr.Mutability == ReadOnly:
+		case isUnassigned(m[attr.Name]) || attr.Mutability == ReadOnly:
 			continue
 		case attr.Mutability == Immutable:
 			return Mutability("%s:%s cannot be changed once it is set", p.URN, attr.Name)
@@ -167,7 +167,7 @@ func (a *applier) removeHollowElements(p *Path, before Resource) {
 	}
 	old, _ := p.container(before)[p.Name].([]any)
 	kept := make([]any, 0, len(list))
-	sent := false // whether the request sent one of the removed elements itself
+	sent := false // whether the request itself added one of the elements that are removed now
 	for _, e := range list {
 		switch {
 		case !a.shouldRemoveElement(p.attr, e):
@@ -199,12 +199,12 @@ func (a *applier) shouldRemoveElement(attr *Attribute, e any) bool {
 	if !ok || !isHollow(attr, m) {
 		return false
 	}
-	named := !empty(m["display"]) && grantsRights(attr, AttrPath{Name: attr.Name})
+	named := !isUnassigned(m["display"]) && grantsRights(attr, AttrPath{Name: attr.Name})
 	return !named || a.lostSubAttribute(e)
 }
 
 // lostSubAttribute reports whether an operation removed a sub-attribute of the element.
-func (a *applier) lostSubAttribute(e any) bool { return a.reduced[pointerKey(e)] }
+func (a *applier) lostSubAttribute(e any) bool { return a.lostSubs[pointerKey(e)] }
 
 // pointerKey identifies an element by its address, so that two elements with equal content stay
 // distinct.
@@ -267,7 +267,7 @@ func isPartOf(attr *Attribute, sent, shown any) bool {
 	}
 	for name, v := range m {
 		sub := attr.Sub(name)
-		if empty(v) {
+		if isUnassigned(v) {
 			continue
 		}
 		if sub == nil || !isPartOf(sub, v, s[sub.Name]) {
@@ -280,7 +280,7 @@ func isPartOf(attr *Attribute, sent, shown any) bool {
 // valueAfter returns the attribute's value after an operation.
 func (a *applier) valueAfter(op Operation, old, value any) (any, error) {
 	p := op.Path
-	if p.attr.Mutability == Immutable && !empty(old) && (op.Op == "remove" || p.Filter != nil || p.Sub != "" || !sameValue(old, value)) {
+	if p.attr.Mutability == Immutable && !isUnassigned(old) && (op.Op == "remove" || p.Filter != nil || p.Sub != "" || !sameValue(old, value)) {
 		// RFC 7643 §7: immutable attributes can be set once.
 		return nil, Mutability("%s cannot be changed once it is set", p)
 	}
@@ -302,8 +302,8 @@ func (a *applier) valueAfter(op Operation, old, value any) (any, error) {
 	return value, nil
 }
 
-// removeValues removes the values that were sent, from the attribute or from the path's
-// sub-attribute.
+// removeValues removes the values that were sent, from the attribute, or from its sub-attribute
+// when the path names one.
 func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
 	if p.Sub != "" {
@@ -341,7 +341,7 @@ func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 		case isMap:
 			selectors = append(selectors, &selector{subs: m})
 		default:
-			foundByKey["whole "+wholeKey(attr, e)] = false
+			foundByKey["whole "+identityOrContent(attr, e)] = false
 		}
 	}
 	for _, e := range list {
@@ -353,7 +353,7 @@ func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 			}
 		}
 		if byValue == "" && len(foundByKey) > 0 {
-			if key := "whole " + wholeKey(attr, e); !remove {
+			if key := "whole " + identityOrContent(attr, e); !remove {
 				if _, named := foundByKey[key]; named {
 					foundByKey[key], remove = true, true
 				}
@@ -390,12 +390,12 @@ func hasAllSubs(attr *Attribute, e any, part map[string]any) bool {
 	for name, v := range part {
 		sub := attr.Sub(name)
 		switch {
-		case empty(v):
+		case isUnassigned(v):
 		case sub.MultiValued:
 			if !equalValues(v, m[name]) {
 				return false
 			}
-		case empty(m[name]) || scalarKey(sub, v) != scalarKey(sub, m[name]):
+		case isUnassigned(m[name]) || scalarKey(sub, v) != scalarKey(sub, m[name]):
 			return false
 		}
 	}
@@ -407,7 +407,7 @@ func hasAllSubs(attr *Attribute, e any, part map[string]any) bool {
 func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
 	list, isList := old.([]any)
-	if !isList && !empty(old) {
+	if !isList && !isUnassigned(old) {
 		list = []any{old}
 	}
 	remove := make(map[string]bool, len(sent))
@@ -453,11 +453,11 @@ func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error
 func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 	m, ok := e.(map[string]any)
 	sub := attr.Sub("value")
-	if !ok || sub == nil || empty(m[sub.Name]) {
+	if !ok || sub == nil || isUnassigned(m[sub.Name]) {
 		return "", ""
 	}
 	byValue = "value " + scalarKey(sub, m[sub.Name])
-	if typ := attr.Sub("type"); typ != nil && sub.Mutability != Immutable && !empty(m[typ.Name]) {
+	if typ := attr.Sub("type"); typ != nil && sub.Mutability != Immutable && !isUnassigned(m[typ.Name]) {
 		byType = byValue + "\x00" + scalarKey(typ, m[typ.Name])
 	}
 	return byValue, byType
@@ -472,13 +472,13 @@ func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 	have, _ := old.([]any)
 	indexByKey := make(map[string]int, len(have)+len(sent))
 	for i, e := range have {
-		if key := wholeKey(op.Path.attr, e); key != "" {
+		if key := identityOrContent(op.Path.attr, e); key != "" {
 			indexByKey[key] = i
 		}
 	}
 	var made []int
 	for _, e := range sent {
-		key := wholeKey(op.Path.attr, e)
+		key := identityOrContent(op.Path.attr, e)
 		i, there := indexByKey[key]
 		if !there {
 			i = len(have)
@@ -503,7 +503,7 @@ func (a *applier) addToElement(op Operation, element, value any) {
 	}
 	for k, v := range value.(map[string]any) {
 		sub := op.Path.attr.Sub(k)
-		if sub.Mutability == Immutable && !empty(m[k]) || scalarKey(sub, m[k]) == scalarKey(sub, v) {
+		if sub.Mutability == Immutable && !isUnassigned(m[k]) || scalarKey(sub, m[k]) == scalarKey(sub, v) {
 			continue
 		}
 		m[k] = v
@@ -520,8 +520,8 @@ func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, err
 	if m == nil {
 		m = map[string]any{}
 	}
-	// In schema order, "value" comes before the sub-attributes that describe it: setting it drops
-	// those of the old reference.
+	// Set the sub-attributes in schema order, where "value" is first. Setting "value" drops the
+	// sub-attributes that described the old reference, so the new ones must be set afterwards.
 	for _, sub := range op.Path.attr.SubAttributes {
 		v, named := given[sub.Name]
 		if !named {
@@ -544,7 +544,7 @@ func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) 
 		sent, _ := v.([]any)
 		v = distinct(sub, slices.Concat(have, sent))
 	}
-	if had && !empty(old) && sub.Mutability == Immutable && !sameValue(old, v) {
+	if had && !isUnassigned(old) && sub.Mutability == Immutable && !sameValue(old, v) {
 		return Mutability("%s.%s cannot be changed once it is set", p.Name, sub.Name)
 	}
 	if sub.Name == "value" && had && p.attr.Sub("$ref") != nil && !sameValue(old, v) {
@@ -554,12 +554,12 @@ func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) 
 			}
 		}
 	}
-	if empty(v) {
+	if isUnassigned(v) {
 		delete(m, sub.Name)
-		if a.reduced == nil {
-			a.reduced = map[string]bool{}
+		if a.lostSubs == nil {
+			a.lostSubs = map[string]bool{}
 		}
-		a.reduced[pointerKey(m)] = true
+		a.lostSubs[pointerKey(m)] = true
 	} else {
 		m[sub.Name] = v
 	}
@@ -617,7 +617,7 @@ func (a *applier) setInElements(op Operation, list []any, indexes []int, value a
 func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 	p := op.Path
 	list, isList := old.([]any)
-	if !isList && !empty(old) {
+	if !isList && !isUnassigned(old) {
 		list = []any{old} // Entra selects the manager by manager[value eq "…"]
 	}
 	var matched []int
@@ -693,10 +693,10 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	if op.Op == "add" {
 		return a.mergeInto(op, m, cloneValue(value))
 	}
-	// RFC 7644 §3.5.2.3: the matching values are replaced.
+	// RFC 7644 §3.5.2.3: a replace puts the sent value in the place of each matching value.
 	next, _ := cloneValue(value).(map[string]any)
 	for k, v := range next {
-		if empty(v) {
+		if isUnassigned(v) {
 			delete(next, k)
 		}
 	}
@@ -710,11 +710,11 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	}
 	if op.Path.attr.MultiValued && isHollow(op.Path.attr, next) {
 		// A value such as {"display": "Work"} only describes the element, so it must not erase the
-		// other sub-attributes. {"value": null} must.
+		// other sub-attributes. But {"value": null} must erase them.
 		return a.mergeInto(op, m, cloneValue(value))
 	}
 	for _, sub := range op.Path.attr.SubAttributes {
-		if old := m[sub.Name]; sub.Mutability == Immutable && !empty(old) {
+		if old := m[sub.Name]; sub.Mutability == Immutable && !isUnassigned(old) {
 			if v, named := next[sub.Name]; named && !sameValue(old, v) {
 				return nil, Mutability("%s.%s cannot be changed once it is set", op.Path.Name, sub.Name)
 			}
@@ -724,8 +724,8 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	return next, nil
 }
 
-// withoutIndexes returns the list without the elements at the given indexes, which are in ascending
-// order.
+// withoutIndexes returns the list without the elements at the given indexes. The indexes must be in
+// ascending order.
 func withoutIndexes(list []any, gone []int) []any {
 	var kept []any
 	for i, e := range list {
@@ -739,11 +739,11 @@ func withoutIndexes(list []any, gone []int) []any {
 }
 
 // createElement adds the element that a filter describes when no element matches it. Entra sets
-// emails[type eq "work"].value on users that have no address. RFC 7644 §3.5.2.3 wants noTarget for
-// replace, which Strict mode returns.
+// emails[type eq "work"].value on users that have no address. RFC 7644 §3.5.2.3 demands noTarget
+// when the operation is a replace; only Strict mode returns it.
 //
-// The list comes back unchanged when the operation was applied before and made its own filter
-// false, as a new emails[value eq "old"].value does.
+// It returns the list unchanged when the same operation was applied before and changed the element
+// so that the filter no longer matches it. A replace of emails[value eq "old"].value is an example.
 func (a *applier) createElement(op Operation, list []any, value any) ([]any, error) {
 	p := op.Path
 	noTarget := NoTarget("%s selects no value", p)
@@ -753,7 +753,7 @@ func (a *applier) createElement(op Operation, list []any, value any) ([]any, err
 	}
 	for k := range e {
 		if sub := p.attr.Sub(k); sub == nil || sub.Mutability == Immutable {
-			return nil, noTarget // a PATCH must not add a member that the request does not name
+			return nil, noTarget // a filter alone must not create a value that can never be changed, such as a group's member
 		}
 	}
 	if after := elementWith(p, e, value); !p.Filter.match(scope{members: after}) {
@@ -772,7 +772,7 @@ func (a *applier) createElement(op Operation, list []any, value any) ([]any, err
 	return list, nil
 }
 
-// elementWith returns an element as it would be with the value put into it.
+// elementWith returns a copy of the element with the value put into it.
 func elementWith(p *Path, e map[string]any, value any) map[string]any {
 	after := cloneMap(e)
 	if p.Sub != "" {
@@ -807,9 +807,10 @@ func primaryIndexes(list []any) []int {
 	return found
 }
 
-// clearOtherPrimaries removes the primary flag from all other values; made holds the indexes that
-// the operation made primary. RFC 7644 §3.5.2: operations apply one after the other, and setting
-// primary clears it elsewhere. It returns invalidValue when the operation makes two values primary.
+// clearOtherPrimaries removes the primary flag from all other values; made holds the indexes of the
+// values that the operation made primary. RFC 7644 §3.5.2: operations apply one after the other,
+// and making one value primary clears the flag of the others. It returns invalidValue when the
+// operation makes two values primary.
 func (a *applier) clearOtherPrimaries(p *Path, list []any, made []int) error {
 	if len(made) == 0 {
 		return nil

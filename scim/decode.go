@@ -7,7 +7,7 @@ import (
 
 // Decode reads the body of a PUT. The result has canonical names and types. It leaves out readOnly
 // attributes, which a client may not set, and attributes that are never returned, which are not
-// kept. It does not check required attributes; Validate does.
+// stored. It does not check required attributes; Validate does.
 //
 // The result may hold nil for attributes that were sent as null, and markers for lists that could
 // not be read in full. MergePut resolves both.
@@ -23,9 +23,9 @@ func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	return r, d.allFixes(), nil
 }
 
-// DecodeNew is Decode for a POST. It also demands the required attributes whose values are not
-// kept, because Validate cannot see them. A PUT may leave those out, because a client may send back
-// what a GET showed.
+// DecodeNew is Decode for a POST. It also returns invalidValue when a required attribute that is
+// never stored, such as a password, is missing, because Validate cannot see it. A PUT may leave
+// such attributes out, because a client may send back the body of a GET.
 func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	d := reader{mode: m, forCreate: true}
 	r, err := d.readBody(rt, body)
@@ -112,8 +112,8 @@ func (d *reader) noteUnknownKey(rt *ResourceType, name string) {
 }
 
 // readPathKeys reads the members of a body whose names are paths, such as "name.givenName" or
-// "urn:…:User:department", the way a PATCH reads them. An attribute that the body also has in its
-// own place keeps that value.
+// "urn:…:User:department", in the same way as a PATCH. If the body has the same attribute under its
+// plain name too, the value under the plain name wins.
 func (d *reader) readPathKeys(rt *ResourceType, r Resource) (Resource, error) {
 	for _, m := range d.pathKeys {
 		p := patchDecoder{reader: reader{mode: d.mode, forPatch: true}, rt: rt, patch: &Patch{mode: d.mode}, inKeys: true}
@@ -129,7 +129,7 @@ func (d *reader) readPathKeys(rt *ResourceType, r Resource) (Resource, error) {
 		ops := p.patch.Operations[:0]
 		for _, op := range p.patch.Operations {
 			readOnly := op.Path.attr.Mutability == ReadOnly || op.Path.sub != nil && op.Path.sub.Mutability == ReadOnly
-			if !readOnly && len(op.Path.Get(r)) == 0 && !empty(op.Value) {
+			if !readOnly && len(op.Path.Get(r)) == 0 && !isUnassigned(op.Value) {
 				ops = append(ops, op)
 			}
 		}
@@ -250,8 +250,8 @@ func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 	return nil
 }
 
-// noKnownNamesError is the error for an attribute in which no name was known. Ignoring it would report
-// success and do nothing or, in a PUT, erase the stored value.
+// noKnownNamesError is the error for an object in which every name is unknown. Ignoring the object
+// would report success although nothing was set, and a PUT would even erase the stored value.
 func noKnownNamesError(path AttrPath, names []string) error {
 	place := path.URN
 	if path.Name != "" {
@@ -311,26 +311,26 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath,
 	}
 	if isHidden(a) {
 		d.addFix("not-kept", path.String(), "accepted and not kept")
-		d.discarded = append(d.discarded, a)
+		d.notStored = append(d.notStored, a)
 		return nil
 	}
 	into[a.Name] = v
 	return nil
 }
 
-// checkHiddenRequired returns invalidValue for a missing required attribute whose value is not
-// kept.
+// checkHiddenRequired returns invalidValue for a missing required attribute whose value is never
+// stored.
 func (d *reader) checkHiddenRequired(rt *ResourceType, r Resource) error {
 	var err error
 	eachSchema(rt, func(s *Schema) {
 		urn := ""
 		if s != rt.Schema {
-			if urn = s.ID; empty(r[urn]) {
+			if urn = s.ID; isUnassigned(r[urn]) {
 				return
 			}
 		}
 		for _, a := range s.Attributes {
-			if a.Required && isHidden(a) && a.Mutability != ReadOnly && !slices.Contains(d.discarded, a) {
+			if a.Required && isHidden(a) && a.Mutability != ReadOnly && !slices.Contains(d.notStored, a) {
 				err = InvalidValue("%s is required", AttrPath{URN: urn, Name: a.Name})
 			}
 		}
@@ -389,7 +389,7 @@ func (d *reader) checkSchemaURN(rt *ResourceType, urn string, has map[*Schema]bo
 func (d *reader) checkUndeclaredSchemas(rt *ResourceType, r Resource, has map[*Schema]bool) error {
 	var missing []string
 	eachSchema(rt, func(s *Schema) {
-		if !has[s] && (s == rt.Schema || !empty(r[s.ID])) {
+		if !has[s] && (s == rt.Schema || !isUnassigned(r[s.ID])) {
 			missing = append(missing, s.ID)
 		}
 	})

@@ -52,7 +52,7 @@ func appendMeta(b []byte, a *Attribute, meta map[string]any) []byte {
 // appendExtension writes the object of an extension, or nothing when it is empty.
 func appendExtension(b []byte, s *Schema, r Resource) []byte {
 	ext, ok := r[s.ID].(map[string]any)
-	if !ok || empty(ext) {
+	if !ok || isUnassigned(ext) {
 		return b
 	}
 	b = append(b, ',')
@@ -68,7 +68,7 @@ func appendExtension(b []byte, s *Schema, r Resource) []byte {
 // unassigned or hidden attribute.
 func appendMember(b []byte, a *Attribute, from map[string]any) []byte {
 	v, ok := from[a.Name]
-	if !ok || isHidden(a) || empty(v) {
+	if !ok || isHidden(a) || isUnassigned(v) {
 		return b
 	}
 	if b[len(b)-1] != '{' {
@@ -86,7 +86,7 @@ func appendValue(b []byte, a *Attribute, v any) []byte {
 	case []any:
 		b = append(b, '[')
 		for _, e := range v {
-			if empty(e) {
+			if isUnassigned(e) {
 				continue
 			}
 			if b[len(b)-1] != '[' {
@@ -156,8 +156,8 @@ type UnstoredParts struct {
 
 // Splice adds groups before meta, and meta.version and meta.location inside it. It works on bytes
 // made by Encode without parsing them: meta is the last member of the document, and version is the
-// last member of meta. A document without meta gets only groups; one without meta.version gets no
-// version.
+// last member of meta. A document without meta gets only groups. A document without meta.version
+// gets no version.
 func Splice(doc []byte, add UnstoredParts) []byte {
 	out := make([]byte, 0, len(doc)+len(add.Groups)+len(add.Version)+len(add.Location)+32)
 	before, after := SplitBeforeMeta(doc)

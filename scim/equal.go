@@ -4,8 +4,8 @@ package scim
 // and treats unassigned as absent.
 func Equal(a, b Resource) bool { return equalMaps(a, b, true) }
 
-// equalMaps compares two maps; top means that they are whole resources, whose meta and schemas do
-// not count.
+// equalMaps compares two maps; top means that the maps are whole resources; then their meta and
+// schemas do not count.
 func equalMaps(a, b map[string]any, top bool) bool {
 	for k, v := range a {
 		if top && (k == "meta" || k == "schemas") {
@@ -19,7 +19,7 @@ func equalMaps(a, b map[string]any, top bool) bool {
 		if top && (k == "meta" || k == "schemas") {
 			continue
 		}
-		if _, both := a[k]; !both && !empty(v) {
+		if _, both := a[k]; !both && !isUnassigned(v) {
 			return false
 		}
 	}
@@ -31,13 +31,13 @@ func equalValues(a, b any) bool {
 	case map[string]any:
 		y, ok := b.(map[string]any)
 		if !ok {
-			return empty(a) && empty(b)
+			return isUnassigned(a) && isUnassigned(b)
 		}
 		return equalMaps(x, y, false)
 	case []any:
 		y, ok := b.([]any)
 		if !ok {
-			return empty(a) && empty(b)
+			return isUnassigned(a) && isUnassigned(b)
 		}
 		return equalLists(x, y)
 	case int64, float64:
@@ -45,9 +45,9 @@ func equalValues(a, b any) bool {
 		_, isString := b.(string)
 		return ok && !isString && order == 0
 	case string, bool:
-		return a == b || empty(a) && empty(b)
+		return a == b || isUnassigned(a) && isUnassigned(b)
 	}
-	return empty(a) && empty(b)
+	return isUnassigned(a) && isUnassigned(b)
 }
 
 // equalLists compares two lists as sets.
@@ -80,7 +80,7 @@ func equalInOrder(a, b []any) bool {
 func elementKeys(list []any) map[string]bool {
 	keys := make(map[string]bool, len(list))
 	for _, e := range list {
-		if !empty(e) {
+		if !isUnassigned(e) {
 			keys[string(appendSorted(nil, e))] = true
 		}
 	}

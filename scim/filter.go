@@ -47,7 +47,7 @@ type Filter struct {
 }
 
 // Paths returns the attributes that a node compares. An attribute inside the brackets of a
-// ValuePath is returned as a sub-attribute of the one before the brackets.
+// ValuePath is returned as a sub-attribute of the attribute before the brackets.
 func Paths(n Node) []AttrPath {
 	switch n := n.(type) {
 	case And:

@@ -37,8 +37,8 @@ func (p *filterParser) newCompare(path AttrPath, a *Attribute, op Op, lit litera
 	return c, nil
 }
 
-// newNullCompare makes the node for a comparison with null: is there a value or not? RFC 7643 §2.5:
-// null and unassigned are the same.
+// newNullCompare makes the node for a comparison with null, which asks whether the attribute has a
+// value. RFC 7643 §2.5: null and unassigned are the same.
 func (p *filterParser) newNullCompare(path AttrPath, a *Attribute, op Op) (Node, error) {
 	if op != Eq && op != Ne {
 		return nil, p.failf("null can only be compared by eq and ne")

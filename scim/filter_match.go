@@ -66,11 +66,11 @@ func (n Present) match(v scope) bool {
 	ignoreCase := n.Attr == nil
 	found := v.lookUp(n.Path.URN, n.Path.Name, ignoreCase)
 	if n.Path.Sub == "" {
-		return !empty(found)
+		return !isUnassigned(found)
 	}
 	return anyElement(found, func(e any) bool {
 		m, _ := e.(map[string]any)
-		return !empty(memberOf(m, n.Path.Sub, ignoreCase))
+		return !isUnassigned(memberOf(m, n.Path.Sub, ignoreCase))
 	})
 }
 
@@ -92,10 +92,10 @@ func elementScope(e any) scope {
 func anyElement(v any, f func(any) bool) bool {
 	list, ok := v.([]any)
 	if !ok {
-		return !empty(v) && f(v)
+		return !isUnassigned(v) && f(v)
 	}
 	for _, e := range list {
-		if !empty(e) && f(e) {
+		if !isUnassigned(e) && f(e) {
 			return true
 		}
 	}
@@ -111,7 +111,7 @@ func (c Compare) match(v scope) bool {
 	}
 	ignoreCase := c.Attr == nil
 	found := v.lookUp(c.Path.URN, c.Path.Name, ignoreCase)
-	if empty(found) {
+	if isUnassigned(found) {
 		return c.Op == Ne
 	}
 	return anyElement(found, func(e any) bool {
@@ -124,7 +124,7 @@ func (c Compare) match(v scope) bool {
 		} else if c.Path.Sub != "" && !equalName(c.Path.Sub, "value") {
 			e = nil
 		}
-		if empty(e) {
+		if isUnassigned(e) {
 			return c.Op == Ne
 		}
 		if list, ok := e.([]any); ok { // a sub-attribute may have several values too
@@ -239,7 +239,8 @@ const (
 // String prints the filter. Parsing the result gives the same tree.
 func (f *Filter) String() string { return string(f.Root.appendText(nil, levelOr)) }
 
-// appendBinary prints "left word right", in parentheses where the parent binds tighter.
+// appendBinary prints "left word right". It adds parentheses when the parent operator binds
+// tighter.
 func appendBinary(b []byte, left, right Node, word string, level, parent int) []byte {
 	if parent > level {
 		b = append(b, '(')

@@ -432,7 +432,8 @@ type literal struct {
 	unquoted bool   // whether the value is a string without quotes
 }
 
-// RFC 7644 §3.4.2.2: compValue is a JSON string, number, true, false or null.
+// parseLiteral reads the value of a comparison. RFC 7644 §3.4.2.2: compValue is a JSON string,
+// number, true, false or null.
 func (p *filterParser) parseLiteral() (literal, error) {
 	if p.peek() == '"' {
 		return p.readQuoted()

@@ -10,8 +10,8 @@ import (
 )
 
 // Fold returns the form of a string that is compared when case does not matter. Two strings are
-// equal without case exactly when their folds are equal. Stores keep the fold in columns of its
-// own, so that the database and the filter evaluator agree.
+// equal without case exactly when their folds are equal. Stores keep folds in separate columns, so
+// that the database and the filter evaluator agree.
 //
 // RFC 7644 §5, RFC 7613 §3.2.2: Fold also ignores whether a letter and its accent are one character
 // or two, and how wide a character is.
@@ -31,7 +31,7 @@ func Fold(s string) string {
 		if isASCII(s) || norm.NFC.IsNormalString(s) {
 			return s
 		}
-		s = norm.NFC.String(s) // folding ſ with an accent gives s with an accent, which then compose
+		s = norm.NFC.String(s) // folding turns ſ into s, and s with the accent that follows may form one character
 	}
 }
 

@@ -124,7 +124,7 @@ func (sc *scanner) readValue() (any, error) {
 	return nil, sc.failf("a value is expected")
 }
 
-// skipLiteral steps over a word of JSON and reports whether it was there.
+// skipLiteral steps over a word such as true or null, and reports whether the input has it here.
 func (sc *scanner) skipLiteral(word string) bool {
 	if !strings.HasPrefix(sc.text[sc.pos:], word) {
 		return false
@@ -526,8 +526,8 @@ func appendFloat(b []byte, f float64) []byte {
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
-// maxQuoted is how many bytes of a client's string a message repeats. The URN of an extension with
-// an attribute name must fit.
+// maxQuoted is how many bytes of a client's string a message repeats. It is large enough for the
+// URN of an extension followed by an attribute name.
 const maxQuoted = 128
 
 // quote quotes a client's string for a message and shortens a long one.

@@ -21,8 +21,8 @@ type Members []Member
 // nothing inside them, so that each can be handed to its own decoder. It accepts a UTF-8 byte order
 // mark.
 //
-// Expected errors are invalidSyntax: for anything but one JSON object, and for two names that are
-// equal without case, because they are one attribute sent twice (RFC 7643 §2.1).
+// It returns invalidSyntax for anything but one JSON object. It also returns invalidSyntax for two
+// names that differ only in case, because they name the same attribute (RFC 7643 §2.1).
 func ParseMembers(body []byte) (Members, error) {
 	sc := scanner{text: strings.TrimPrefix(string(body), "\ufeff")}
 	if !utf8.ValidString(sc.text) {

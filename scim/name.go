@@ -101,8 +101,8 @@ func (d *reader) findAttribute(rt *ResourceType, t *target, text string) error {
 	return nil
 }
 
-// splitURN splits a name after the URN of a schema of rt. It must know the URNs, because they
-// contain colons and dots themselves ("2.0").
+// splitURN splits a name after the URN of a schema of rt. It looks for the known URNs, because a
+// URN itself contains colons and dots ("2.0").
 func (d *reader) splitURN(rt *ResourceType, text string) (t target, rest string, found bool) {
 	if rt == nil || strings.IndexByte(text, ':') < 0 {
 		return target{}, text, false
@@ -126,8 +126,8 @@ func (d *reader) splitURN(rt *ResourceType, text string) (t target, rest string,
 }
 
 // schemaAtFront finds the longest URN at the front of text. After the URN, text must end, or
-// continue with a colon or with the dot that old Entra jobs write. It returns the length that the
-// URN has in text.
+// continue with a colon or with the dot that old Entra jobs write. It returns the schema and the
+// length of the URN as text spells it.
 func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
 	best, length := (*Schema)(nil), 0
 	consider := func(s *Schema, n int) {
@@ -169,9 +169,9 @@ func eachSchema(rt *ResourceType, f func(*Schema)) {
 	}
 }
 
-// schemaForMisspelledURN finds the schema that a wrong URN most likely means: one without a colon,
-// as Microsoft's documentation prints "…enterprise:2.0User", or one of SCIM 1.x and its drafts, as
-// in OneLogin's templates. It returns nil when there is none.
+// schemaForMisspelledURN finds the schema that a wrong URN most likely means: a URN with a missing
+// colon ("…enterprise:2.0User" in Microsoft's documentation), or a URN of SCIM 1.x and its drafts
+// (OneLogin's templates). It returns nil when there is none.
 func (rt *ResourceType) schemaForMisspelledURN(urn string) *Schema {
 	if !strings.HasPrefix(lowerName(urn), "urn:") {
 		return nil

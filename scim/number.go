@@ -40,13 +40,13 @@ func sameDigits(text string, f float64) bool {
 }
 
 // significantDigits returns the digits of a number without leading and trailing zeros, and the
-// power of ten of the first digit.
+// power of ten that the first digit stands for.
 func significantDigits(text string) (digits string, exponent int) {
 	text = strings.TrimLeft(text, "+-")
 	mantissa, exp := text, 0
 	if index := strings.IndexAny(text, "eE"); index >= 0 {
 		mantissa = text[:index]
-		exp, _ = strconv.Atoi(text[index+1:]) // Atoi limits an exponent out of range, and then the comparison fails
+		exp, _ = strconv.Atoi(text[index+1:]) // for an exponent out of range, Atoi returns the nearest int, and the comparison of digits fails
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	digits = strings.TrimLeft(whole+fraction, "0")

@@ -23,15 +23,16 @@ type Patch struct {
 	mode           Mode
 	ignored        []Ignored
 	operationCount int        // number of operations in the request
-	shownAs        []Resource // the resource as a GET shows it; there may be several such forms
+	shownAs        []Resource // the forms in which a GET may show the resource
 }
 
-// SetShownForms gives the patch the resource as answers show it, which includes parts that are not stored.
-// There may be several such forms. A readOnly value that equals the one in any form is no change.
+// SetShownForms tells the patch the forms in which a GET may show the resource. They include parts
+// that are not stored, such as groups. A readOnly value that equals the value in one of the forms
+// counts as unchanged, not as an error.
 func (p *Patch) SetShownForms(forms ...Resource) { p.shownAs = forms }
 
-// NeedsShownForms reports whether the patch names readOnly attributes that are only in answers, not
-// stored (meta and groups). Then call SetShownForms before Apply.
+// NeedsShownForms reports whether the patch names readOnly attributes that answers show but
+// documents do not store (meta and groups). If so, the caller must call SetShownForms before Apply.
 func (p *Patch) NeedsShownForms() bool {
 	for _, op := range p.Operations {
 		if op.Path.URN == "" && op.Path.isReadOnly() && (op.Path.Name == "meta" || op.Path.Name == groupsAttribute) {
@@ -52,7 +53,7 @@ func (p *Patch) Addresses(name string) bool {
 	return false
 }
 
-// isReadOnly reports whether a client cannot set the value that the path selects.
+// isReadOnly reports whether the path selects a value that clients cannot set.
 func (p Path) isReadOnly() bool {
 	return p.attr != nil && p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly
 }
@@ -108,7 +109,7 @@ type patchDecoder struct {
 	index        int  // position of the current operation
 	inKeys       bool // whether the decoder reads the keys of a value without a path
 	hasValue     bool // whether the operation has a value, even if it is null
-	understood   int  // how many parts of the operation had a path that was understood
+	understood   int  // the number of parts of the operation whose path was understood
 	unknownNames []string
 }
 
@@ -440,8 +441,8 @@ func (d *patchDecoder) readRemove(p Path, raw any) error {
 	return d.addOperation("remove", p, list)
 }
 
-// removesValues reports whether the value of a remove can choose among several values. A path with
-// a filter already chooses.
+// removesValues reports whether the value of a remove can choose among several values. If the path
+// has a filter, the filter chooses them instead.
 func (d *patchDecoder) removesValues(p Path) bool {
 	return p.sub != nil && p.sub.MultiValued || p.attr.MultiValued && p.Filter == nil
 }
@@ -486,7 +487,7 @@ func (d *patchDecoder) checkRemovable(p Path) error {
 	return nil
 }
 
-// readAssignment reads the value of add and replace.
+// readAssignment reads an add or replace operation.
 func (d *patchDecoder) readAssignment(op string, p Path, raw any) error {
 	value, err := d.operationValue(op, p, raw)
 	if err != nil {
@@ -505,7 +506,7 @@ func (d *patchDecoder) readAssignment(op string, p Path, raw any) error {
 			d.ignore(name, d.rt.Name+" has no such attribute")
 		}
 		if op == "replace" {
-			op = "add" // values that could not be read may be existing ones, which a replace would remove
+			op = "add" // the values that could not be read may be stored already, and a replace would remove them
 			d.addFix("unread-values", p.String(), "not all values could be read, so those that are there stay as well")
 		}
 	case map[string]any:
@@ -575,7 +576,7 @@ func (d *patchDecoder) operationValue(op string, p Path, raw any) (any, error) {
 	return value, err
 }
 
-// asList makes a list of a single value, because clients send members either way.
+// asList makes a list of a single value, because clients send members as a list or as one object.
 func asList(a *Attribute, raw any) any {
 	if raw == nil {
 		return nil

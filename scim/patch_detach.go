@@ -1,16 +1,16 @@
 package scim
 
-// Edit is one change of a multi-valued attribute whose elements are identified by their values
+// Edit is one change of a multi-valued attribute. It identifies the elements by their "value"
 // alone.
 type Edit struct {
 	Op     string // "add", "remove", or "replace": the list becomes exactly Values
 	Values []any  // elements, as map[string]any with "value" for a complex attribute; distinct
 }
 
-// DetachAttribute splits a patch: the operations on one multi-valued core attribute become edits, and rest
-// holds the other operations. A store that keeps the values as rows can apply edits at a cost that
-// depends on the number of values named, not on the size of the list. Apply the edits in order.
-// Adding a value that exists and removing one that does not change nothing.
+// DetachAttribute splits a patch in two: the operations on one multi-valued core attribute become
+// edits, and rest holds the other operations. A store that keeps the values as rows can apply edits
+// at a cost that depends on the number of values named, not on the size of the list. Apply the
+// edits in order. Adding a value that exists and removing one that does not change nothing.
 //
 // ok is false when an operation needs the stored values: a filter on anything but "value", or a
 // sub-attribute. Then the caller must apply the whole patch to the whole resource.
@@ -60,7 +60,7 @@ func selectedValues(n Node) (list []any, ok bool) {
 		right, rightOK := selectedValues(n.Right)
 		return append(left, right...), leftOK && rightOK
 	case Compare:
-		if n.Op == Eq && equalName(n.Path.Name, "value") && n.Path.Sub == "" && !empty(n.Value) {
+		if n.Op == Eq && equalName(n.Path.Name, "value") && n.Path.Sub == "" && !isUnassigned(n.Value) {
 			return []any{map[string]any{"value": n.Value}}, true
 		}
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // Path is the place of a value in a resource: an attribute, a sub-attribute, the values of an
-// attribute that satisfy a filter, or a sub-attribute of those. RFC 7644 §3.5.2 Figure 7.
+// attribute that satisfy a filter, or a sub-attribute of those values. RFC 7644 §3.5.2 Figure 7.
 type Path struct {
 	URN    string // the URN of the extension schema; "" for core and common attributes
 	Name   string // the name of the attribute; "" when the path is the extension itself
@@ -71,7 +71,7 @@ func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 }
 
 // unknownIfWellFormed returns the error for a path with an unknown name. If the path also has a
-// syntax error, it returns that one.
+// syntax error, it returns the syntax error instead.
 func (d *reader) unknownIfWellFormed(text string) error {
 	if _, err := (&reader{mode: d.mode}).readPath(nil, text); err != nil {
 		return err
@@ -137,7 +137,8 @@ func (p Path) String() string {
 	return s
 }
 
-// ignoresCase reports whether names match in any case: without a resource type, they do.
+// ignoresCase reports whether names match in any case. They do when the path was read without a
+// resource type.
 func (p Path) ignoresCase() bool { return p.attr == nil }
 
 // container returns the map that holds the attribute, or nil.
@@ -192,7 +193,7 @@ func (p Path) subValue(e any) any {
 // the value does not fit the path.
 func (p Path) Set(r Resource, value any) error {
 	value = canonicalValue(value)
-	if empty(value) {
+	if isUnassigned(value) {
 		p.Clear(r)
 		return nil
 	}
@@ -308,7 +309,7 @@ func (p Path) setSub(m map[string]any, value any) {
 // valueAfterFilteredSet returns the attribute's value after Set through a filter.
 func (p Path) valueAfterFilteredSet(old, value any) (any, error) {
 	list, isList := old.([]any)
-	if !isList && !empty(old) {
+	if !isList && !isUnassigned(old) {
 		list = []any{old}
 	}
 	found := false
@@ -370,7 +371,7 @@ func describeElement(n Node, into map[string]any) bool {
 	case And:
 		return describeElement(n.Left, into) && describeElement(n.Right, into)
 	case Compare:
-		if n.Op != Eq || empty(n.Value) || n.Path.Sub != "" {
+		if n.Op != Eq || isUnassigned(n.Value) || n.Path.Sub != "" {
 			return false
 		}
 		if n.Attr != nil && n.Attr.MultiValued {
@@ -402,7 +403,7 @@ func (p Path) Clear(r Resource) {
 	if !ok {
 		return
 	}
-	if v = p.valueAfterClear(v); empty(v) {
+	if v = p.valueAfterClear(v); isUnassigned(v) {
 		delete(c, key)
 	} else {
 		c[key] = v
@@ -437,7 +438,7 @@ func (p Path) valueAfterClear(v any) any {
 		case equalName(p.Sub, "value"):
 			continue
 		}
-		if !empty(e) {
+		if !isUnassigned(e) {
 			kept = append(kept, e)
 		}
 	}

@@ -179,7 +179,7 @@ func (p Projection) projectValue(a *Attribute, path AttrPath, v any) any {
 	case []any:
 		list := make([]any, 0, len(v))
 		for _, e := range v {
-			if e = p.projectValue(a, path, e); !empty(e) {
+			if e = p.projectValue(a, path, e); !isUnassigned(e) {
 				list = append(list, e)
 			}
 		}
@@ -214,9 +214,9 @@ func (p Projection) omits(path AttrPath) bool {
 	return named && subs == nil || path.URN != "" && p.urns[path.URN]
 }
 
-// Render writes the shown form of a stored document. Without a projection, that is all of the
-// document; otherwise, only the chosen attributes. Render also writes the wanted parts of add,
-// which are not stored.
+// Render writes the shown form of a stored document. Without a projection, that is the whole
+// document; otherwise, only the chosen attributes. Render also writes the parts of add that the
+// projection wants.
 func (p Projection) Render(rt *ResourceType, doc []byte, add UnstoredParts) ([]byte, error) {
 	if p.IsDefault() {
 		return Splice(doc, add), nil

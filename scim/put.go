@@ -1,8 +1,8 @@
 package scim
 
 // MergePut returns the resource after a PUT: new, as Decode read it, replaces old. RFC 7644 §3.5.1:
-// attributes that new leaves out are cleared. The following attributes keep their old value all the
-// same:
+// attributes that new leaves out are cleared. These attributes keep their old value even when new
+// leaves them out:
 //
 //   - attributes that a client cannot set;
 //   - attributes that are never shown, or only on request, because a client that sends back what a
@@ -49,7 +49,8 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 }
 
 // keepExisting marks a list in the body of a PUT that must not erase the stored one, because some
-// or all of its values could not be read. The readable values are added.
+// or all of its values could not be read. The values that could be read are added to the stored
+// list.
 type keepExisting struct{ list []any }
 
 // keptWhenLeftOut reports whether an attribute keeps its value when a PUT leaves it out.
@@ -62,11 +63,11 @@ func (k keepExisting) mergedWith(a *Attribute, before any) any {
 	list, _ := cloneValue(before).([]any)
 	there := make(map[string]bool, len(list))
 	for _, e := range list {
-		there[wholeKey(a, e)] = true
+		there[identityOrContent(a, e)] = true
 	}
 	primary := len(primaryIndexes(list)) > 0
 	for _, e := range k.list {
-		if there[wholeKey(a, e)] {
+		if there[identityOrContent(a, e)] {
 			continue
 		}
 		if m, ok := e.(map[string]any); ok && primary && m["primary"] == true {
@@ -97,14 +98,14 @@ func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) err
 	case a.Name == "schemas" && path.URN == "":
 	case a.Mutability == ReadOnly:
 		keep = true
-	case empty(before):
+	case isUnassigned(before):
 	case a.Mutability == Immutable:
-		if !empty(given) && !sameValue(before, given) {
+		if !isUnassigned(given) && !sameValue(before, given) {
 			return Mutability("%s cannot be changed once it is set", path)
 		}
 		keep = true
-	case empty(given):
-		// RFC 7644 §3.5.1: null clears an attribute; active is never cleared.
+	case isUnassigned(given):
+		// RFC 7644 §3.5.1: null clears an attribute; "active" is never cleared.
 		keep = keptWhenLeftOut(a, path) && (!sent || a.Name == "active" && path.URN == "")
 	case a.Type == Complex && !a.MultiValued:
 		if err := mergeSubs(a, path, before, given); err != nil {
@@ -114,7 +115,7 @@ func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) err
 	if !keep {
 		return nil
 	}
-	if empty(before) {
+	if isUnassigned(before) {
 		delete(merged, a.Name)
 	} else {
 		merged[a.Name] = cloneValue(before)
@@ -122,9 +123,9 @@ func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) err
 	return nil
 }
 
-// mergeSubs restores sub-attributes that a PUT cannot set or has not seen. Immutable ones always
-// stay. Those that are readOnly or shown only on request stay while "value" is the same: the
-// manager's displayName, while the manager is the same.
+// mergeSubs restores sub-attributes that a PUT cannot set or has not seen. Immutable sub-attributes
+// always stay. Sub-attributes that are readOnly or shown only on request stay while "value" is the
+// same. For example, the manager's displayName stays while the manager stays.
 func mergeSubs(a *Attribute, path AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)
 	to, ok2 := given.(map[string]any)
@@ -138,12 +139,12 @@ func mergeSubs(a *Attribute, path AttrPath, before, given any) error {
 			continue
 		}
 		switch {
-		case sub.Mutability == ReadOnly, sub.Returned == ReturnedRequest && empty(to[sub.Name]):
+		case sub.Mutability == ReadOnly, sub.Returned == ReturnedRequest && isUnassigned(to[sub.Name]):
 			if same {
 				to[sub.Name] = cloneValue(v)
 			}
 		case sub.Mutability == Immutable:
-			if given := to[sub.Name]; !empty(given) && !sameValue(v, given) {
+			if given := to[sub.Name]; !isUnassigned(given) && !sameValue(v, given) {
 				path.Sub = sub.Name
 				return Mutability("%s cannot be changed once it is set", path)
 			}

@@ -9,8 +9,8 @@ import (
 // maxFixes bounds how many tolerances of one request are listed in the request log.
 const maxFixes = 50
 
-// reader converts what a client wrote to canonical values and records each tolerance that this
-// took. At most one of forPatch, forReplace and forCreate is set; it tells what the body is for.
+// reader converts what a client wrote to canonical values and records each tolerance that it
+// needed. At most one of forPatch, forReplace and forCreate is set; it tells what the body is for.
 type reader struct {
 	mode         Mode
 	forPatch     bool // values of PATCH operations: null means "unassign this sub-attribute"
@@ -21,7 +21,7 @@ type reader struct {
 	fixes        []Fix
 	omittedFixes int // number of fixes beyond maxFixes
 
-	discarded []*Attribute // top-level attributes that were sent but are never kept
+	notStored []*Attribute // top-level attributes that were sent but are never stored
 	pathKeys  []member     // members of a body whose names are paths
 }
 
@@ -34,7 +34,7 @@ func (d *reader) addFix(code, path, format string, args ...any) {
 	d.fixes = append(d.fixes, Fix{code, path, formatMessage(format, args)})
 }
 
-// allFixes returns the fixes; the last one tells how many more there were.
+// allFixes returns the recorded fixes. If some were left out, the last Fix says how many.
 func (d *reader) allFixes() []Fix {
 	if d.omittedFixes > 0 {
 		last := &d.fixes[len(d.fixes)-1]
@@ -54,8 +54,8 @@ func (d *reader) tolerate(code string, path AttrPath, want string, raw any, form
 	return nil
 }
 
-// readValue returns a value, nil for unassigned, or one of these types. None of them means "no
-// value", so callers must not erase anything for them.
+// readValue returns one of these types when it could not read a value in full. The client did send
+// content, so callers must not erase the stored value.
 type (
 	// notUnderstood is the result for a value that has content, but in which no name was known.
 	notUnderstood struct{ names []string }
@@ -204,12 +204,12 @@ func (d *reader) identifiesTarget(a *Attribute, v any) bool {
 	m, ok := v.(map[string]any)
 	if !ok {
 		_, nothingRead := v.(notUnderstood)
-		return !empty(v) && !nothingRead
+		return !isUnassigned(v) && !nothingRead
 	}
 	for name, value := range m {
 		sub := a.Sub(name)
 		switch {
-		case empty(value) || sub.Name == "$ref" || sub.Name == "primary":
+		case isUnassigned(value) || sub.Name == "$ref" || sub.Name == "primary":
 		case sub.Name == "type":
 			if d.forRemoval && a.Sub("value").isReadWrite() {
 				return true
@@ -252,7 +252,7 @@ func isHollow(a *Attribute, m map[string]any) bool {
 	for _, sub := range a.SubAttributes {
 		switch {
 		case sub.Name == "type" || sub.Name == "primary" || sub.Name == "display" || sub.Mutability == ReadOnly:
-		case !empty(m[sub.Name]):
+		case !isUnassigned(m[sub.Name]):
 			return false
 		default:
 			hasOwn = true
@@ -484,7 +484,7 @@ func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) 
 	}
 	o = d.expandJSONString(a, path, o)
 	m := make(map[string]any, len(o))
-	knownNames := 0 // members whose name is known, even if they set nothing
+	knownNames := 0 // the number of members with a known name, including members that set nothing
 	var names []string
 	for _, mem := range o {
 		sub, err := d.findSub(a, path, mem.name, o)
@@ -519,7 +519,7 @@ func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) 
 		}
 	}
 	// A value that selects what to remove must be understood in full, or it could select too much.
-	if len(names) > 0 && (knownNames == 0 || len(m) == 0 || d.forRemoval && empty(m["value"]) || a.MultiValued && !d.forRemoval && isHollow(a, m)) {
+	if len(names) > 0 && (knownNames == 0 || len(m) == 0 || d.forRemoval && isUnassigned(m["value"]) || a.MultiValued && !d.forRemoval && isHollow(a, m)) {
 		return notUnderstood{names}, nil
 	}
 	for _, name := range names {

@@ -15,7 +15,8 @@ type Registry struct {
 	schemas []*Schema
 }
 
-// standardRegistry is the registry of a site that configures nothing. It is constant and made on first use.
+// standardRegistry is the registry of a site that configures nothing. It is built on first use and
+// never changes.
 var standardRegistry = sync.OnceValue(func() *Registry {
 	return newRegistry([]*ResourceType{UserType(), GroupType()})
 })

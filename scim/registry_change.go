@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// Loss is a difference between two registries that stored resources may not survive: their data
-// would have no attribute, or would break the new rules.
+// Loss is a difference between two registries that can harm stored resources: the new schemas have
+// no attribute for some of their values, or some values break the new rules.
 type Loss struct {
 	Type   TypeName
-	Path   AttrPath // the attribute; without Name, the whole extension; empty, the whole type
+	Path   AttrPath // the attribute; the whole extension when Name is empty; the whole type when URN is empty too
 	Reason string   // such as "is removed" or "becomes required"
 
-	affectsMissing bool       // whether it affects resources that lack a value, not those that have one
-	newForm        *Attribute // the new form of an attribute whose values stay valid but are compared in another way
+	affectsMissing bool       // whether it affects the resources without a value, not the resources with one
+	newForm        *Attribute // the new definition of the attribute, if its values stay valid but are compared in another way
 }
 
 // Subject names the part that changes: "urn:example:Badge:color.code of User".
@@ -27,18 +27,20 @@ func (l Loss) Subject() string {
 	return l.Path.String() + " of " + string(l.Type)
 }
 
-// AffectsMissing reports whether the loss affects resources that lack a value, not those that have one.
+// AffectsMissing reports whether the loss affects the resources without a value, not the resources
+// with one.
 func (l Loss) AffectsMissing() bool { return l.affectsMissing }
 
 // AffectsWholeType reports whether the loss affects all resources of the type.
 func (l Loss) AffectsWholeType() bool { return l.Path == AttrPath{} }
 
-// KeepsValues reports whether each value stays valid by itself and only the comparison of values changes.
+// KeepsValues reports whether every single value stays valid and only the comparison of values
+// changes.
 func (l Loss) KeepsValues() bool { return l.newForm != nil }
 
-// DropValues removes from a stored resource the values that the change would strand, and reports whether
-// there were any. It removes nothing where values are missing or stay valid, or where the whole
-// resource is affected.
+// DropValues removes from a stored resource the values that have no place in the new schemas, and
+// reports whether there were any. It removes nothing when AffectsMissing, KeepsValues or
+// AffectsWholeType is true.
 func (l Loss) DropValues(r Resource) bool {
 	if l.affectsMissing || l.KeepsValues() || l.AffectsWholeType() || !l.Affects(r) {
 		return false
@@ -71,7 +73,7 @@ func (l Loss) ElementKeys(r Resource) []string {
 		if m, ok := e.(map[string]any); ok {
 			e = m[l.Path.Sub]
 		}
-		if !empty(e) {
+		if !isUnassigned(e) {
 			keys[i] = scalarKey(l.newForm, e)
 		}
 	}
@@ -110,9 +112,9 @@ func (l Loss) memberMap(r Resource) map[string]any {
 func (l Loss) removeEmpty(r Resource) {
 	m := l.memberMap(r)
 	if list, ok := m[l.Path.Name].([]any); ok {
-		m[l.Path.Name] = slices.DeleteFunc(list, empty)
+		m[l.Path.Name] = slices.DeleteFunc(list, isUnassigned)
 	}
-	if _, there := m[l.Path.Name]; there && empty(m[l.Path.Name]) {
+	if _, there := m[l.Path.Name]; there && isUnassigned(m[l.Path.Name]) {
 		delete(m, l.Path.Name)
 	}
 	if l.Path.URN != "" && len(m) == 0 {
@@ -135,19 +137,19 @@ func (l Loss) Affects(r Resource) bool {
 	if l.Path.URN != "" {
 		m, _ = r[l.Path.URN].(map[string]any)
 		if l.Path.Name == "" {
-			return empty(m) == l.affectsMissing
+			return isUnassigned(m) == l.affectsMissing
 		}
-		if empty(m) {
-			return false // an extension that is absent breaks no rule of its attributes
+		if isUnassigned(m) {
+			return false // a resource without the extension cannot break the rules of the extension's attributes
 		}
 	}
 	v := m[l.Path.Name]
 	if l.Path.Sub == "" {
-		return empty(v) == l.affectsMissing
+		return isUnassigned(v) == l.affectsMissing
 	}
 	return anyElement(v, func(e any) bool {
 		m, _ := e.(map[string]any)
-		return empty(m[l.Path.Sub]) == l.affectsMissing
+		return isUnassigned(m[l.Path.Sub]) == l.affectsMissing
 	})
 }
 
@@ -187,7 +189,7 @@ func (g *Registry) Losses(next *Registry) []Loss {
 
 // typeLosses lists the losses between two versions of a resource type.
 func typeLosses(old, next *ResourceType) []Loss {
-	d := differ{typeName: next.ID}
+	d := lossCollector{typeName: next.ID}
 	d.compareAttributes(AttrPath{}, old.Schema.Attributes, next.Schema.Attributes)
 	for _, e := range old.Extensions {
 		if s := next.Extension(e.Schema.ID); s == nil || s.ID != e.Schema.ID {
@@ -206,28 +208,28 @@ func typeLosses(old, next *ResourceType) []Loss {
 	return d.losses
 }
 
-type differ struct {
+type lossCollector struct {
 	typeName TypeName
 	losses   []Loss
 }
 
-// addLoss records a loss: stored values that would have no attribute or would break a rule.
-func (d *differ) addLoss(path AttrPath, format string, args ...any) {
+// addLoss records a loss: some stored values would have no attribute or would break a rule.
+func (d *lossCollector) addLoss(path AttrPath, format string, args ...any) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: fmt.Sprintf(format, args...)})
 }
 
 // addNewComparison records a change that leaves every value valid and only changes how values are
 // compared.
-func (d *differ) addNewComparison(path AttrPath, next *Attribute, reason string) {
+func (d *lossCollector) addNewComparison(path AttrPath, next *Attribute, reason string) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: reason, newForm: next})
 }
 
 // addRequired records that a value becomes required.
-func (d *differ) addRequired(path AttrPath) {
+func (d *lossCollector) addRequired(path AttrPath) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: "becomes required", affectsMissing: true})
 }
 
-func (d *differ) compareAttributes(path AttrPath, old, next []*Attribute) {
+func (d *lossCollector) compareAttributes(path AttrPath, old, next []*Attribute) {
 	under := func(name string) AttrPath {
 		if path.Name == "" {
 			return AttrPath{URN: path.URN, Name: name}
@@ -259,9 +261,9 @@ func attributeWithSpelling(list []*Attribute, name string) *Attribute {
 	return list[index]
 }
 
-// compareAttribute records the first difference between two versions of an attribute. Differences that
-// strand values come before those that only change the comparison.
-func (d *differ) compareAttribute(path AttrPath, a, b *Attribute) {
+// compareAttribute records the first difference between two versions of an attribute. A difference
+// that makes values invalid comes before one that only changes how values are compared.
+func (d *lossCollector) compareAttribute(path AttrPath, a, b *Attribute) {
 	switch {
 	case a.Type != b.Type:
 		d.addLoss(path, "changes its type from %s to %s", a.Type, b.Type)

@@ -50,7 +50,7 @@ type registryReader struct {
 	problems []Problem
 	schemas  []*Schema
 	byURN    map[string]*Schema // by folded URN
-	placeOf  map[*Schema]string // where each schema stands in the document
+	placeOf  map[*Schema]string // where the document has each schema, for messages
 	types    []*ResourceType
 	refs     []reference
 }
@@ -123,7 +123,7 @@ func (d *registryReader) readSchema(place string, raw any) {
 	d.placeOf[s] = f.place
 }
 
-// reservedURNs are the URNs of the built-in schemas and of the protocol's own.
+// reservedURNs are the URNs of the built-in schemas and of the schemas of the protocol itself.
 var reservedURNs = []string{UserURN, GroupURN, EnterpriseURN, SchemaURN, ResourceTypeURN, ConfigURN}
 
 func (d *registryReader) checkURN(place, urn string) {
@@ -190,7 +190,8 @@ func (d *registryReader) checkPrefixes() {
 	}
 }
 
-// cutPrefixFold is strings.CutPrefix without case. It also fails when nothing follows the prefix.
+// cutPrefixFold is like strings.CutPrefix but ignores case. It also returns false when nothing
+// follows the prefix.
 func cutPrefixFold(s, prefix string) (string, bool) {
 	if len(s) <= len(prefix) || !equalName(s[:len(prefix)], prefix) {
 		return "", false
@@ -466,7 +467,8 @@ func (f documentObject) has(name string) bool {
 	return ok && raw != nil
 }
 
-// allowOnly refuses members with other names, because a misspelled one would be ignored.
+// allowOnly refuses members with other names, because a misspelled member would be ignored
+// otherwise.
 func (f documentObject) allowOnly(names ...string) {
 	for _, m := range f.members {
 		if !slices.ContainsFunc(names, func(n string) bool { return equalName(n, m.name) }) {

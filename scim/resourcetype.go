@@ -76,7 +76,7 @@ func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	a := findAttribute(attributes, p.Name)
 	switch {
 	case a == nil || p.URN == "" && a.Name == groupsAttribute && a.Mutability == ReadOnly:
-		return false // it may have a value: it is of another schema, is a common one, or the server makes it
+		return false // the attribute may have a value: it belongs to another schema, is common to all types, or the server makes it
 	case a.Mutability == ReadOnly:
 		return true
 	case rt.Schema.ID == GroupURN && p.URN == "" && a.Name == "members":
@@ -171,7 +171,7 @@ func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {
 func (rt *ResourceType) schemaURNs(r Resource) []any {
 	list := []any{rt.Schema.ID}
 	for _, e := range rt.Extensions {
-		if !empty(r[e.Schema.ID]) {
+		if !isUnassigned(r[e.Schema.ID]) {
 			list = append(list, e.Schema.ID)
 		}
 	}

@@ -251,8 +251,8 @@ func checkAttribute(a *Attribute, parent string, subs int) error {
 	return nil
 }
 
-// MarshalJSON writes the schema in its discovery form; the server adds meta.location with Splice.
-// RFC 7643 §7.
+// MarshalJSON writes the schema in the form of RFC 7643 §7; the server adds meta.location with
+// Splice.
 func (s *Schema) MarshalJSON() ([]byte, error) {
 	return json.Marshal(schemaJSON{
 		Schemas: []string{SchemaURN}, ID: s.ID, Name: s.Name, Description: s.Description,

@@ -65,7 +65,7 @@ const MaxSortKey = 1000
 // without the attribute.
 func (s Sort) Key(r Resource) string {
 	v := s.sortValue(r)
-	if empty(v) {
+	if isUnassigned(v) {
 		return ""
 	}
 	switch v := v.(type) {
@@ -166,8 +166,8 @@ func nearestWhole(f float64) int64 {
 	return int64(f)
 }
 
-// sortValue returns the value that a resource is sorted by: of several values the primary one, else the
-// first.
+// sortValue returns the value that a resource is sorted by: the primary value if there is one, else
+// the first value.
 func (s Sort) sortValue(r Resource) any {
 	found := scope{members: r}.lookUp(s.Path.URN, s.Path.Name, false)
 	if list, ok := found.([]any); ok {

@@ -14,13 +14,14 @@ const (
 )
 
 // Stream is a multi-valued core attribute whose values are read one by one, so that a body with a
-// hundred thousand values needs the memory of one.
+// hundred thousand values needs no more memory than a body with one.
 type Stream struct {
 	Name string // such as "members"
 	New  bool   // whether the body belongs to a POST
 	// Each gets every value as Decode would keep it (a map for a complex attribute), in the order
-	// of the body. It may run before later attributes of the body are read. A value that is sent
-	// twice comes twice. An error ends the reading; DecodeStream returns it unchanged.
+	// of the body. It may run before later attributes of the body are read. If the body has a value
+	// twice, Each gets it twice. When Each returns an error, the reading ends and DecodeStream
+	// returns that error unchanged.
 	Each func(value any) error
 }
 
@@ -35,11 +36,11 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	if a == nil || !a.MultiValued {
 		return nil, false, nil, BadRequest("%s has no list %s that could be read in parts", rt.Name, quote(s.Name))
 	}
-	d := &streamReader{reader: reader{mode: m, forCreate: s.New, forReplace: !s.New}, input: bufio.NewReaderSize(r, 32<<10), attr: a, each: s.Each}
+	d := &streamReader{reader: reader{mode: m, forCreate: s.New, forReplace: !s.New}, input: bufio.NewReaderSize(r, 32<<10), attr: a, onValue: s.Each}
 	if err := d.splitBody(); err != nil {
 		return nil, false, nil, err
 	}
-	raw, err := scan(d.rest)
+	raw, err := scan(d.otherParts)
 	if err != nil {
 		return nil, false, nil, d.withCountingNote(err)
 	}
@@ -50,14 +51,14 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	if res, err = d.readResource(rt, o); err != nil {
 		return nil, false, nil, err
 	}
-	// res may have the attribute all the same: as a single value in the place of a list, or as a
-	// list under the core URN, which Decode tolerates.
+	// res may still have the attribute, because Decode tolerates a single value in the place of a
+	// list, and a list under the core URN.
 	list, _ := res[a.Name].([]any)
 	if k, ok := res[a.Name].(keepExisting); ok {
 		list = k.list
 	}
 	for _, v := range list {
-		if err := d.emit(v); err != nil {
+		if err := d.passValue(v); err != nil {
 			return nil, false, nil, err
 		}
 	}
@@ -73,13 +74,13 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	return res, named, d.allFixes(), nil
 }
 
-// streamReader splits a body into the values of one attribute and the rest.
+// streamReader splits a body into the values of one attribute and the remaining body.
 type streamReader struct {
 	reader
 	input       *bufio.Reader
 	attr        *Attribute
-	each        func(any) error // receives each value
-	rest        []byte          // the body with an empty list in the place of the streamed one
+	onValue     func(any) error // receives each value
+	otherParts  []byte          // the body, with an empty list in the place of the streamed list
 	sawList     bool            // whether the body has the streamed list
 	valueNumber int             // 1-based number of the current value
 	valueText   []byte          // the current value, as the body spells it
@@ -89,8 +90,8 @@ type streamReader struct {
 	gaveValue    bool     // whether Each received a value
 }
 
-// splitBody copies the body to rest, except the streamed list. It also copies malformed parts;
-// reading rest then reports what is wrong.
+// splitBody copies the body to otherParts, with an empty list in the place of the streamed list. It
+// also copies malformed parts; the later reading of otherParts reports the mistake.
 func (d *streamReader) splitBody() error {
 	depth := 0
 	nameMayFollow := false
@@ -114,11 +115,11 @@ func (d *streamReader) splitBody() error {
 		case ',':
 			nameMayFollow = true
 		case '"':
-			start := len(d.rest) - 1
+			start := len(d.otherParts) - 1
 			if err := d.keepStringBytes(); err != nil {
 				return err
 			}
-			if depth == 1 && nameMayFollow && d.isStreamed(d.rest[start:]) {
+			if depth == 1 && nameMayFollow && d.isStreamed(d.otherParts[start:]) {
 				if err := d.splitList(); err != nil {
 					return err
 				}
@@ -128,16 +129,16 @@ func (d *streamReader) splitBody() error {
 	}
 }
 
-// keepByte appends a byte to rest. It returns 413 above MaxStreamedRest.
+// keepByte appends a byte to otherParts. It returns 413 above MaxStreamedRest.
 func (d *streamReader) keepByte(c byte) error {
-	if len(d.rest) == MaxStreamedRest {
+	if len(d.otherParts) == MaxStreamedRest {
 		return PayloadTooLarge("The body has more than %d bytes without %s", MaxStreamedRest, d.attr.Name)
 	}
-	d.rest = append(d.rest, c)
+	d.otherParts = append(d.otherParts, c)
 	return nil
 }
 
-// keepStringBytes copies the remainder of a string to rest.
+// keepStringBytes copies the remaining bytes of a string to otherParts.
 func (d *streamReader) keepStringBytes() error {
 	for escaped := false; ; {
 		c, err := d.input.ReadByte()
@@ -169,7 +170,7 @@ func (d *streamReader) isStreamed(quoted []byte) bool {
 	return err == nil && equalName(name, d.attr.Name)
 }
 
-// splitList reads ": [ values ]" after the name. Any other value is copied to rest.
+// splitList reads ": [ values ]" after the name. It copies any other value to otherParts.
 func (d *streamReader) splitList() error {
 	for _, want := range []byte{':', '['} {
 		c, err := d.nextNonSpace()
@@ -188,7 +189,7 @@ func (d *streamReader) splitList() error {
 	if d.sawList {
 		return InvalidSyntax("The body names %s twice in one object", quote(d.attr.Name))
 	}
-	d.rest = append(d.rest, '[', ']')
+	d.otherParts = append(d.otherParts, '[', ']')
 	d.sawList = true
 	return d.readValues()
 }
@@ -233,7 +234,7 @@ func (d *streamReader) readValues() error {
 		case c == ']':
 			return nil
 		case c != ',':
-			return d.malformed("a comma or ] is expected")
+			return d.malformedError("a comma or ] is expected")
 		}
 	}
 }
@@ -241,13 +242,13 @@ func (d *streamReader) readValues() error {
 // endError turns an unexpected end of the body into invalidSyntax.
 func (d *streamReader) endError(err error) error {
 	if errors.Is(err, io.EOF) {
-		return d.malformed("it ends too early")
+		return d.malformedError("it ends too early")
 	}
 	return err
 }
 
-// malformed is an invalidSyntax error about the current value.
-func (d *streamReader) malformed(what string) error {
+// malformedError returns an invalidSyntax error about the current value.
+func (d *streamReader) malformedError(what string) error {
 	return InvalidSyntax("The body is not readable JSON at value %d of %s: %s", d.valueNumber, d.attr.Name, what)
 }
 
@@ -257,7 +258,7 @@ func (d *streamReader) readListValue() error {
 		return err
 	}
 	if len(d.valueText) == 0 {
-		return d.malformed("a value is expected")
+		return d.malformedError("a value is expected")
 	}
 	sc := scanner{text: string(d.valueText), depth: 2}
 	raw, err := sc.readDocument()
@@ -285,11 +286,11 @@ func (d *streamReader) readListValue() error {
 		}
 		return nil
 	}
-	return d.emit(v)
+	return d.passValue(v)
 }
 
-// emit checks that at most one value is primary and passes the value to the stream.
-func (d *streamReader) emit(v any) error {
+// passValue checks that at most one value is primary and passes the value to the stream.
+func (d *streamReader) passValue(v any) error {
 	if m, ok := v.(map[string]any); ok && m["primary"] == true {
 		if d.primary {
 			return InvalidValue("%s: two values are primary; at most one may be", d.attr.Name)
@@ -297,7 +298,7 @@ func (d *streamReader) emit(v any) error {
 		d.primary = true
 	}
 	d.gaveValue = true
-	return d.each(v)
+	return d.onValue(v)
 }
 
 // cutValue reads the bytes of the next value. The value ends before a comma or the closing bracket
@@ -333,8 +334,8 @@ func (d *streamReader) cutValue() error {
 	}
 }
 
-// withCountingNote adds to an error in the rest that its line and column do not count the streamed
-// values.
+// withCountingNote adds a note to an error about otherParts: its line and column do not count the
+// streamed values.
 func (d *streamReader) withCountingNote(err error) error {
 	var e *Error
 	if d.valueNumber == 0 || !errors.As(err, &e) {

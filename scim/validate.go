@@ -13,7 +13,7 @@ func Validate(rt *ResourceType, r Resource) error {
 	}
 	for _, e := range rt.Extensions {
 		v, there := r[e.Schema.ID]
-		if !there || empty(v) {
+		if !there || isUnassigned(v) {
 			if e.Required {
 				return InvalidValue("%s is required", e.Schema.ID)
 			}
@@ -34,7 +34,7 @@ func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 	for _, a := range attributes {
 		path := AttrPath{URN: urn, Name: a.Name}
 		v := m[a.Name]
-		if empty(v) {
+		if isUnassigned(v) {
 			if a.Required && a.Mutability != ReadOnly && !isHidden(a) {
 				return InvalidValue("%s is required", path)
 			}
@@ -108,7 +108,7 @@ func validateSubs(a *Attribute, path AttrPath, m map[string]any) error {
 	for _, sub := range a.SubAttributes {
 		path.Sub = sub.Name
 		v := m[sub.Name]
-		if empty(v) {
+		if isUnassigned(v) {
 			if sub.Required && sub.Mutability != ReadOnly && !isHidden(sub) {
 				return InvalidValue("%s is required", path)
 			}

@@ -6,9 +6,9 @@ import (
 )
 
 // identityKey returns a key that is equal for two values of a multi-valued attribute when they are
-// the same value. For values that cannot be changed (members) the key is "value" alone. For others
-// it is value and type together, because RFC 7643 §2.4 allows no two with the same type and value.
-// An element without "value" has no identity: the key is "".
+// the same value. For elements that cannot be changed (members), the key is "value" alone. For
+// other elements, the key is "value" and type together, because RFC 7643 §2.4 allows no two with
+// the same type and value. An element without "value" has no identity: the key is "".
 func identityKey(a *Attribute, element any) string {
 	if a.Type != Complex {
 		return "=" + scalarKey(a, element)
@@ -18,14 +18,14 @@ func identityKey(a *Attribute, element any) string {
 		return ""
 	}
 	sub := a.Sub("value")
-	if sub == nil || empty(m[sub.Name]) {
+	if sub == nil || isUnassigned(m[sub.Name]) {
 		return ""
 	}
 	key := "=" + scalarKey(sub, m[sub.Name])
 	if sub.Mutability == Immutable {
 		return key
 	}
-	if typ := a.Sub("type"); typ != nil && !empty(m[typ.Name]) {
+	if typ := a.Sub("type"); typ != nil && !isUnassigned(m[typ.Name]) {
 		key += "\x00" + scalarKey(typ, m[typ.Name])
 	}
 	return key
@@ -50,8 +50,9 @@ func scalarKey(a *Attribute, v any) string {
 	return string(appendSorted(nil, v))
 }
 
-// wholeKey returns the identity of an element, or its whole content when it has no identity.
-func wholeKey(a *Attribute, element any) string {
+// identityOrContent returns the identity of an element, or its whole content when it has no
+// identity.
+func identityOrContent(a *Attribute, element any) string {
 	if key := identityKey(a, element); key != "" {
 		return key
 	}
@@ -59,8 +60,8 @@ func wholeKey(a *Attribute, element any) string {
 }
 
 // distinct drops repeated values, because a list of values is a set. Two elements with the same
-// identity but other differences both stay. Elements whose "value" cannot be changed (members) are
-// compared by it alone.
+// identity that differ otherwise both stay. Elements whose "value" cannot be changed (members) are
+// compared by "value" alone.
 func distinct(a *Attribute, list []any) []any {
 	if len(list) < 2 {
 		return list
@@ -94,7 +95,7 @@ func distinctFew(list []any, same elementEquality) []any {
 
 // elementEquality decides when two elements of a list are the same.
 type elementEquality struct {
-	by *Attribute // compare this sub-attribute or simple attribute alone; nil compares everything
+	attr *Attribute // the sub-attribute or simple attribute to compare; nil compares the whole element
 }
 
 // equalityOf returns how to compare the elements of an attribute.
@@ -109,29 +110,29 @@ func equalityOf(a *Attribute) elementEquality {
 }
 
 func (s elementEquality) key(a *Attribute, e any) string {
-	if s.by == nil {
+	if s.attr == nil {
 		return string(appendSorted(nil, e))
 	}
-	return wholeKey(a, e)
+	return identityOrContent(a, e)
 }
 
 func (s elementEquality) equal(x, y any) bool {
-	if s.by == nil {
+	if s.attr == nil {
 		return equalValues(x, y)
 	}
 	m, ok := x.(map[string]any)
 	n, ok2 := y.(map[string]any)
 	if ok && ok2 {
-		x, y = m[s.by.Name], n[s.by.Name]
-		if empty(x) || empty(y) {
+		x, y = m[s.attr.Name], n[s.attr.Name]
+		if isUnassigned(x) || isUnassigned(y) {
 			return equalMaps(m, n, false)
 		}
 	}
-	return scalarKey(s.by, x) == scalarKey(s.by, y)
+	return scalarKey(s.attr, x) == scalarKey(s.attr, y)
 }
 
-// empty reports whether a value counts as unassigned. RFC 7643 §2.5.
-func empty(v any) bool {
+// isUnassigned reports whether a value counts as unassigned. RFC 7643 §2.5.
+func isUnassigned(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
@@ -143,7 +144,7 @@ func empty(v any) bool {
 		return len(v.list) == 0
 	case map[string]any:
 		for _, e := range v {
-			if !empty(e) {
+			if !isUnassigned(e) {
 				return false
 			}
 		}
@@ -160,7 +161,7 @@ func listOf(v any) []any {
 	}
 	var out []any
 	for _, e := range list {
-		if !empty(e) {
+		if !isUnassigned(e) {
 			out = append(out, e)
 		}
 	}

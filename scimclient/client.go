@@ -27,17 +27,17 @@ const compliantFlag = "aadOptscim062020"
 
 const mediaType = "application/scim+json"
 
-// Client speaks to one application's SCIM endpoint, about its users. Groups returns the one that
-// speaks about its groups. It is safe for concurrent use.
+// Client sends requests about users to one application's SCIM endpoint. Its method Groups returns
+// the client for groups. It is safe for concurrent use.
 type Client struct {
 	*endpoint
 	resourceType *resourceType  // users or groups
 	groups       *Client        // the client for groups; nil in that client itself
-	listsMembers atomic.Bool    // whether the application has shown the members of a group
-	slash        [2]atomic.Bool // whether the application wants a slash at the end of /Users and of /Users/{id}
+	listsMembers atomic.Bool    // whether an answer of the application has listed the members of a group
+	needsSlash   [2]atomic.Bool // whether the application needs a slash at the end of /Users (index 0) and of /Users/{id} (index 1)
 }
 
-// endpoint is what the clients for all types of resources share.
+// endpoint is the part that the clients for users and for groups share.
 type endpoint struct {
 	base      string // scheme, host and path, without a slash at the end
 	flags     string // query string of the Tenant URL, sent with every request
@@ -49,7 +49,7 @@ type endpoint struct {
 	dialect   atomic.Pointer[provision.Dialect]
 }
 
-// resourceType is what differs between requests about users and about groups.
+// resourceType has the differences between requests about users and about groups.
 type resourceType struct {
 	path    string // path below the Tenant URL
 	query   string // query string of each read and each search
@@ -58,8 +58,8 @@ type resourceType struct {
 }
 
 var (
-	users  = &resourceType{path: "/Users", noun: "an account", newBody: createBody}
-	groups = &resourceType{path: "/Groups", query: "excludedAttributes=members", noun: "a group", newBody: groupBody}
+	userResource  = &resourceType{path: "/Users", noun: "an account", newBody: createBody}
+	groupResource = &resourceType{path: "/Groups", query: "excludedAttributes=members", noun: "a group", newBody: groupBody}
 )
 
 // Options of a client. All are required.
@@ -98,7 +98,7 @@ func New(tenantURL, token string, o Options) (*Client, error) {
 		now:       o.Now,
 		newID:     o.NewID,
 	}
-	return &Client{endpoint: shared, resourceType: users, groups: &Client{endpoint: shared, resourceType: groups}}, nil
+	return &Client{endpoint: shared, resourceType: userResource, groups: &Client{endpoint: shared, resourceType: groupResource}}, nil
 }
 
 // hasFlag reports whether a query string has a flag, in any case.
@@ -112,10 +112,10 @@ func hasFlag(query, flag string) bool {
 	return false
 }
 
-// Test searches for an account that cannot exist: one whose attribute at path equals a random
-// value, such as a GUID. Success proves that the address and the token are right, and that the
-// application can search by this attribute. The error is a *provision.TargetError that says which
-// of these failed.
+// Test searches for an account that cannot exist: its attribute at path equals a random value, such
+// as a GUID. Success proves that the Tenant URL and the token are right, and that the application
+// can search by this attribute. The error is a *provision.TargetError that says which of these is
+// wrong.
 func (c *Client) Test(ctx context.Context, path string, t provision.AttributeType) error {
 	value, ok := c.randomValue(t)
 	if !ok {
@@ -146,7 +146,8 @@ func (c *Client) Test(ctx context.Context, path string, t provision.AttributeTyp
 	return explainTest(err)
 }
 
-// randomValue returns a value that no account has. ok is false for a type with too few values.
+// randomValue returns a value that no account has. ok is false for a type with too few values, such
+// as a boolean.
 func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 	id := c.newID()
 	switch t {
@@ -184,8 +185,8 @@ func ignoredFilterError(path string, n int64) *provision.TargetError {
 	return e
 }
 
-// otherAttributes names attributes that many applications can search by, except the one that did
-// not work.
+// otherAttributes names attributes that many applications can search by, except the attribute at
+// path, which did not work.
 func otherAttributes(path string) string {
 	names := []string{}
 	for _, name := range []string{"userName", "externalId", `emails[type eq "work"].value`} {
@@ -276,7 +277,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	if a.status == http.StatusBadRequest && c.resourceType == groups && !spoken.PlainGroups {
+	if a.status == http.StatusBadRequest && c.resourceType == groupResource && !spoken.PlainGroups {
 		again, err := c.post(ctx, changes, provision.Dialect{PlainGroups: true})
 		if err != nil {
 			return provision.TargetObject{}, err
@@ -342,7 +343,7 @@ func (c *Client) refusedWrite(a answer) *provision.TargetError {
 	return te
 }
 
-// Dialect returns what the application was found to need.
+// Dialect returns the deviations that the application was found to need.
 func (c *Client) Dialect() provision.Dialect {
 	if d := c.dialect.Load(); d != nil {
 		return *d
@@ -350,10 +351,11 @@ func (c *Client) Dialect() provision.Dialect {
 	return provision.Dialect{}
 }
 
-// Speak sets the dialect that the application was found to need earlier.
+// Speak sets the dialect. The caller passes the result of an earlier call of Dialect for the same
+// application.
 func (c *Client) Speak(d provision.Dialect) { c.dialect.Store(&d) }
 
-// learn adds what the application was just found to need.
+// learn adds a deviation that the application was just found to need to the dialect.
 func (c *Client) learn(found provision.Dialect) {
 	for {
 		old := c.dialect.Load()
@@ -372,9 +374,10 @@ func (c *Client) learn(found provision.Dialect) {
 	}
 }
 
-// otherDialects returns the forms in which to send changes again that were refused with 400. Many
-// applications refuse the strings "True" and "False", which Entra sends without its flag. RFC 7644
-// §3.5.2.3 lets others refuse a path to an element that an account does not have.
+// otherDialects returns the dialects in which to send changes again after the application refused
+// them with 400. Many applications refuse the strings "True" and "False", which Entra sends without
+// its flag. Other applications refuse a path to an element that the account does not have, which
+// RFC 7644 §3.5.2.3 allows.
 func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Change, scimType string) []provision.Dialect {
 	var others []provision.Dialect
 	with := func(change func(d *provision.Dialect)) {
@@ -451,7 +454,7 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 	return te
 }
 
-// isInactive reports whether an account shows that it cannot be used.
+// isInactive reports whether an account is marked as inactive.
 func isInactive(r scim.Resource) bool {
 	for name, v := range r {
 		if strings.EqualFold(name, "active") {
@@ -473,13 +476,13 @@ func (c *Client) pathOf(id string) (string, error) {
 	return c.resourceType.path + "/" + url.PathEscape(id), nil
 }
 
-// do sends one request and returns the answer, whatever its status. If there is no answer, it
-// returns a *provision.TargetError. If the application redirects to the same address with a slash
-// at the end, do repeats the request there, and uses that address from then on.
+// do sends one request and returns the answer, also if its status is an error. If there is no
+// answer, it returns a *provision.TargetError. If the application redirects to the same address
+// with a slash at the end, do repeats the request there, and uses that address from then on.
 func (c *Client) do(ctx context.Context, method, path, query string, body []byte) (answer, error) {
-	slash := &c.slash[0]
+	slash := &c.needsSlash[0]
 	if path != c.resourceType.path {
-		slash = &c.slash[1]
+		slash = &c.needsSlash[1]
 	}
 	knownToWant := slash.Load()
 	a, err := c.sendRequest(ctx, method, path, query, knownToWant, body)
@@ -577,9 +580,9 @@ func countAccounts(n int64) string {
 	return fmt.Sprintf("%d accounts", n)
 }
 
-// decodeObjects reads the Resources of a list. It returns each account once, and the number of
-// entries. Some applications list an account several times, once for each value that the filter
-// finds.
+// decodeObjects reads the Resources of a list. It returns the accounts without duplicates, and the
+// number of entries in the list. Some applications list an account once for each value that the
+// filter finds.
 func decodeObjects(raw json.RawMessage) (found []provision.TargetObject, entries int, err error) {
 	var parts []json.RawMessage
 	if err := json.Unmarshal(raw, &parts); err != nil {
@@ -670,7 +673,7 @@ func (a answer) etag() string {
 }
 
 // readID reads an id; it returns "" when there is none. RFC 7643 §3.1 makes it a string. Many
-// applications send the number of a database row, which is kept digit by digit.
+// applications send a number, which readID keeps without losing a digit.
 func readID(v any) (string, error) {
 	id, isString := v.(string)
 	if n, ok := v.(json.Number); ok {
@@ -688,7 +691,8 @@ func readID(v any) (string, error) {
 	return id, nil
 }
 
-// maxID bounds the length of account ids, in bytes. Ids are stored and looked up.
+// maxID bounds the length of account ids, in bytes. The database stores these ids and has an index
+// on them.
 const maxID = 1_000
 
 // withoutNUL replaces NUL characters, which not every database can store.

@@ -16,14 +16,16 @@ import (
 // entraGroupURN is the extra schema that Entra names when it creates a group.
 const entraGroupURN = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
 
-// groupClient speaks about groups. The methods of Client read and write everything but members.
+// groupClient is the client for groups. Its own methods change and find members; the methods of
+// Client do everything else.
 type groupClient struct{ *Client }
 
 // Groups returns the client for the application's groups.
 func (c *Client) Groups() provision.GroupTarget { return groupClient{c.groups} }
 
 // groupBody returns a new group in the form that Entra sends: two schemas, meta with only the
-// resource type, and no members. An application that refuses the second schema gets the first alone.
+// resource type, and no members. If the application is known to refuse the second schema, the body
+// names only the first.
 func groupBody(changes []provision.Change, d provision.Dialect) ([]byte, error) {
 	r, err := resourceOf(changes)
 	if err != nil {
@@ -40,13 +42,13 @@ func groupBody(changes []provision.Change, d provision.Dialect) ([]byte, error) 
 // AddMembers sends one operation with a list of members.
 func (g groupClient) AddMembers(ctx context.Context, group string, members []string) error {
 	spoken := g.Dialect()
-	a, err := g.patchMembers(ctx, group, []operation{g.addition(members, spoken)})
+	a, err := g.patchMembers(ctx, group, []operation{g.addMembersOperation(members, spoken)})
 	if err != nil {
 		return err
 	}
 	if a.status == http.StatusBadRequest && !g.compliant && !spoken.BareMembers {
 		other := provision.Dialect{BareMembers: true}
-		again, err := g.patchMembers(ctx, group, []operation{g.addition(members, other)})
+		again, err := g.patchMembers(ctx, group, []operation{g.addMembersOperation(members, other)})
 		if err != nil {
 			return err
 		}
@@ -58,9 +60,9 @@ func (g groupClient) AddMembers(ctx context.Context, group string, members []str
 	return g.changedMembers(a, group)
 }
 
-// addition returns the operation that adds members. Without the flag, Entra sends each member with
+// addMembersOperation returns the operation that adds members. Without the flag, Entra sends each member with
 // "$ref": null.
-func (g groupClient) addition(members []string, d provision.Dialect) operation {
+func (g groupClient) addMembersOperation(members []string, d provision.Dialect) operation {
 	if g.compliant {
 		return operation{Op: "add", Path: "members", Value: memberValues(members, false)}
 	}
@@ -79,9 +81,9 @@ func memberValues(members []string, refs bool) []any {
 	return values
 }
 
-// RemoveMembers removes members in the form that the application takes. Each form names the members
-// to remove: a removal of the path members alone would empty the group (RFC 7644 §3.5.2.2), so it is
-// never sent.
+// RemoveMembers removes members in a form that the application accepts. Each form names the members
+// to remove. It never sends a remove with only the path "members", because that would empty the
+// group (RFC 7644 §3.5.2.2).
 func (g groupClient) RemoveMembers(ctx context.Context, group string, members []string) error {
 	if len(members) == 0 {
 		return nil
@@ -138,8 +140,8 @@ func (g groupClient) patchMembers(ctx context.Context, group string, ops []opera
 	return g.do(ctx, http.MethodPatch, path, "", body)
 }
 
-// changedMembers checks the answer to a change of members. A body, which may be large, must be a
-// SCIM resource; its list of members is not read.
+// changedMembers checks the answer to a change of members. If the answer has a body, it must be a
+// SCIM resource. changedMembers does not read its list of members, which may be large.
 func (g groupClient) changedMembers(a answer, group string) error {
 	if !a.isSuccess() {
 		return g.refusedWrite(a)
@@ -148,8 +150,8 @@ func (g groupClient) changedMembers(a answer, group string) error {
 	return err
 }
 
-// HasMember asks as Entra does: for the group with this id and this member. If the application does
-// not support this search, HasMember reads the group.
+// HasMember reports whether a group has a member. Like Entra, it searches for a group with this id
+// and this member. If the application does not support this search, it reads the group instead.
 func (g groupClient) HasMember(ctx context.Context, group, member string) (bool, error) {
 	has, err := g.askForMember(ctx, group, member)
 	var te *provision.TargetError
@@ -175,17 +177,17 @@ func (g groupClient) HasMember(ctx context.Context, group, member string) (bool,
 			return true, nil
 		}
 	}
-	if len(members) >= wholeList || !g.listsMembers.Load() {
+	if len(members) >= minListedMembers || !g.listsMembers.Load() {
 		return false, te // the answer may show only some of the members, or none
 	}
 	return false, nil
 }
 
-// wholeList is how many members an application shows at least, if it shows members at all. So a
-// list with fewer members is the whole list.
-const wholeList = 50
+// minListedMembers is a number of members that every application shows if it shows members at all.
+// So a list with fewer members is complete.
+const minListedMembers = 50
 
-// askForMember asks for the group with this id and this member.
+// askForMember searches for the group with this id and this member.
 func (g groupClient) askForMember(ctx context.Context, group, member string) (bool, error) {
 	filter := "id eq " + quote(group) + " and members eq " + quote(member)
 	a, err := g.do(ctx, http.MethodGet, g.resourceType.path, "filter="+url.QueryEscape(filter)+"&attributes=id", nil)
@@ -193,7 +195,7 @@ func (g groupClient) askForMember(ctx context.Context, group, member string) (bo
 	case err != nil:
 		return false, err
 	case a.status == http.StatusBadRequest, a.status == http.StatusNotFound, a.status == http.StatusNotImplemented, a.status == http.StatusMethodNotAllowed:
-		return false, cannotAsk(a, fmt.Sprintf("It answered %d.", a.status))
+		return false, memberSearchError(a, fmt.Sprintf("It answered %d.", a.status))
 	case !a.isSuccess():
 		return false, a.toError()
 	}
@@ -202,7 +204,7 @@ func (g groupClient) askForMember(ctx context.Context, group, member string) (bo
 		Resources    *json.RawMessage `json:"Resources"`
 	}
 	if err := json.Unmarshal(a.body, &list); err != nil || list.Resources == nil && list.TotalResults == "" {
-		return false, cannotAsk(a, "Its answer is not a SCIM list.")
+		return false, memberSearchError(a, "Its answer is not a SCIM list.")
 	}
 	if list.Resources == nil {
 		return false, nil
@@ -210,17 +212,18 @@ func (g groupClient) askForMember(ctx context.Context, group, member string) (bo
 	found, _, err := decodeObjects(*list.Resources)
 	switch {
 	case err != nil:
-		return false, cannotAsk(a, err.Error())
+		return false, memberSearchError(a, err.Error())
 	case len(found) == 0:
 		return false, nil
 	case len(found) > 1 || !strings.EqualFold(found[0].ID, group):
-		return false, cannotAsk(a, "It answered with other groups.")
+		return false, memberSearchError(a, "It answered with other groups.")
 	}
 	return true, nil
 }
 
-// cannotAsk is the error for an application that cannot be asked for one member.
-func cannotAsk(a answer, why string) *provision.TargetError {
+// memberSearchError is the error for an application that does not support the search for one member
+// of a group.
+func memberSearchError(a answer, why string) *provision.TargetError {
 	return &provision.TargetError{
 		Kind: provision.Unsearchable, Code: codeIncompatible, Status: a.status, Request: a.request,
 		Detail: "The application cannot be asked whether a group has a member. " + why,

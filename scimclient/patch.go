@@ -22,7 +22,7 @@ type operation struct {
 }
 
 // patchBody returns the body of a PATCH. trying means that the application has just refused a path
-// to an element of a list, so elements that may or may not exist count as missing.
+// to an element of a list. Then elements that may or may not exist are sent as missing ones.
 func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, trying bool) ([]byte, error) {
 	var whole, rest []provision.Change
 	var roles []operation
@@ -49,7 +49,8 @@ func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, 
 	return marshal(patchRequest{Schemas: []string{scim.PatchOpURN}, Operations: ops})
 }
 
-// elementOperations adds whole elements, one operation for each multi-valued attribute.
+// elementOperations returns the operations that add whole elements, one operation for each
+// multi-valued attribute.
 func elementOperations(changes []provision.Change, compliant bool) ([]operation, error) {
 	r := scim.Resource{}
 	var names []string
@@ -84,9 +85,9 @@ func elementOperations(changes []provision.Change, compliant bool) ([]operation,
 	return ops, nil
 }
 
-// entraOperations is the dialect without a flag: one operation per attribute, Add when the target
-// has no value yet and Replace otherwise, and booleans as strings unless the application refuses
-// them.
+// entraOperations returns the operations that Entra sends without its flag: one operation for each
+// attribute. The operation is Add when the target has no value yet, and Replace otherwise. Booleans
+// are strings, unless the application refuses these.
 func entraOperations(changes []provision.Change, d provision.Dialect) []operation {
 	ops := make([]operation, 0, len(changes))
 	for _, ch := range changes {
@@ -117,9 +118,10 @@ func hasBoolean(changes []provision.Change) bool {
 	})
 }
 
-// compliantOperations is the dialect of the flag aadOptscim062020. A path with a value filter keeps
-// its own operation. All other changes are merged into one operation without a path for each op. A
-// single add keeps its path, and so does active when it is the only replaced attribute.
+// compliantOperations returns the operations that Entra sends with its flag aadOptscim062020. A
+// path with a value filter has its own operation. The other changes are merged into one operation
+// without a path for each op (add, replace). A single add keeps its path, and so does a replace of
+// active alone.
 func compliantOperations(changes []provision.Change, d provision.Dialect) []operation {
 	var ops []operation
 	for _, op := range []string{"add", "replace"} {
@@ -191,8 +193,8 @@ func removedReference(remove, replace string, ch provision.Change, d provision.D
 	return operation{Op: remove, Path: ch.Path}
 }
 
-// removalPath returns what to remove for an attribute that should have no value. If an element has
-// no other mapped attribute, the whole element is removed, because an e-mail entry of type work
+// removalPath returns the path to remove for an attribute that should have no value. If an element
+// has no other mapped attribute, the whole element is removed, because an e-mail entry of type work
 // without an address would be useless.
 func removalPath(ch provision.Change) string {
 	if element, isValue := strings.CutSuffix(ch.Path, "].value"); isValue && ch.Alone {

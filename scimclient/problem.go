@@ -32,12 +32,12 @@ const (
 	codeDuplicate    = "DuplicateTargetEntries"
 )
 
-// maxRetryAfter caps the wait that an application may ask for. The job tries again after it, even if
-// the application asked for more.
+// maxRetryAfter caps the wait that an application may ask for. After this time the job tries again,
+// even if the application asked for a longer wait.
 const maxRetryAfter = 6 * time.Hour
 
-// toError turns an unsuccessful answer into an error. The kind follows Entra's reaction to the
-// status; the application's own detail is kept for the log.
+// toError turns an unsuccessful answer into an error. It chooses the kind in the same way as Entra
+// reacts to the status. The error contains the application's detail for the log.
 func (a answer) toError() *provision.TargetError {
 	body := a.scimError()
 	te := &provision.TargetError{Status: a.status, Request: a.request, RetryAfter: a.retryAfter, Detail: a.errorDetail(body.Detail)}
@@ -76,7 +76,7 @@ func (a answer) toError() *provision.TargetError {
 		te.Kind, te.Code = provision.Permanent, "NotImplemented"
 		te.Advice = "The application does not support this. Untick the matching Target Object Action."
 	case s == http.StatusBadGateway, s == http.StatusGatewayTimeout:
-		// Something in front of the application gave up waiting for it.
+		// A gateway in front of the application stopped waiting for its answer.
 		te.Kind, te.Code, te.Sent = provision.Transient, codeTimeout, true
 		te.Advice = "This is tried again. If it stays so, the application is overloaded or down."
 	case s >= 500:
@@ -119,7 +119,8 @@ func (a answer) scimError() scimError {
 	return e
 }
 
-// errorDetail returns what the application said, or the meaning of its status when it said nothing.
+// errorDetail returns the application's own description of the error, or the meaning of the status
+// if there is none.
 func (a answer) errorDetail(said string) string {
 	if said != "" {
 		return withFullStop(shorten(redact.Tokens(said), 1000))
@@ -143,7 +144,7 @@ func (a answer) notSCIMError(what string) *provision.TargetError {
 	}
 }
 
-// unreadableError is the error for an answer that broke off or was too large.
+// unreadableError is the error for an answer that was interrupted or was too large.
 func unreadableError(request string, status int, err error) *provision.TargetError {
 	if errors.Is(err, outbound.ErrTooLarge) {
 		return &provision.TargetError{
@@ -229,8 +230,8 @@ func withoutURL(err error) error {
 	return err
 }
 
-// explainTest puts the connection test's error into the words of the guide's form, with Entra's
-// code for refused credentials.
+// explainTest rewrites an error of the connection test with the labels of the setup form, and with
+// Entra's code for refused credentials.
 func explainTest(err error) error {
 	var te *provision.TargetError
 	if !errors.As(err, &te) {
@@ -280,8 +281,8 @@ func withFullStop(s string) string {
 	return s + "."
 }
 
-// shorten cuts a string of the application at a character boundary and removes what cannot be
-// stored.
+// shorten cuts a string from the application at a character boundary and removes characters that
+// cannot be stored.
 func shorten(s string, limit int) string {
 	s = withoutNUL(strings.ToValidUTF8(s, "\uFFFD"))
 	if len(s) <= limit {

@@ -12,7 +12,7 @@ import (
 // roleType is the type that Entra gives to roles.
 const roleType = "WindowsAzureActiveDirectoryRole"
 
-// completeRoles gives the role that a mapping marks as primary the form that Entra sends.
+// completeRoles changes the role that a mapping marks as primary to the form that Entra sends.
 func completeRoles(r scim.Resource, changes []provision.Change) {
 	for _, ch := range changes {
 		if ch.Roles != provision.SingleRole {

@@ -15,8 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// createdAccount reads which account a successful POST created. If the answer names no account but
-// has a Location, it reads the account from there.
+// createdAccount returns the account that a successful POST created. If the answer names no account
+// but has a Location, it reads the account from there.
 func (c *Client) createdAccount(ctx context.Context, a answer) (provision.TargetObject, error) {
 	o, err := a.readAccount()
 	if err == nil && !a.isError() && !a.isList() {
@@ -40,8 +40,8 @@ func (c *Client) createdAccount(ctx context.Context, a answer) (provision.Target
 	return provision.TargetObject{}, te
 }
 
-// locatedID returns the id in the Location of an answer. Only the last segment counts, because an
-// application behind a proxy often does not know its own address.
+// locatedID returns the id in the Location of an answer. It reads only the last segment of the
+// path, because an application behind a proxy often does not know its own address.
 func (a answer) locatedID(of *resourceType) string {
 	u, err := url.Parse(a.header.Get("Location"))
 	if err != nil {
@@ -89,7 +89,7 @@ func (a answer) patchedAccount(id string) (provision.TargetObject, error) {
 }
 
 // looksLikeAccount distinguishes an account from other JSON objects that gateways return. It
-// accepts an empty object, because that contradicts nothing.
+// accepts an empty object.
 func looksLikeAccount(fields map[string]any) bool {
 	if len(fields) == 0 {
 		return true
@@ -103,8 +103,8 @@ func looksLikeAccount(fields map[string]any) bool {
 	return false
 }
 
-// unprovenError is the error for an answer with a status of success, but with a body that
-// contradicts it.
+// unprovenError is the error for an answer whose status means success but whose body contradicts
+// the status.
 func (a answer) unprovenError(to string) *provision.TargetError {
 	what := "something that is not a SCIM resource"
 	switch {
@@ -152,8 +152,8 @@ func (a answer) isPage() bool {
 	return bytes.HasPrefix(text, []byte("<")) || html && len(text) > 0 && a.jsonMembers() == nil
 }
 
-// isError reports whether the body is an error of RFC 7644 §3.12. Only the application itself sends
-// one.
+// isError reports whether the body is an error of RFC 7644 §3.12. Such a body comes from the
+// application itself and not from a proxy.
 func (a answer) isError() bool { return a.hasSchema(scim.ErrorURN) }
 
 // isList reports whether the body is a list of RFC 7644 §3.4.2.

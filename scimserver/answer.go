@@ -27,7 +27,7 @@ type answer struct {
 // stream writes a body that is too long to hold in memory, such as groups with their members.
 type stream func(w *bufio.Writer) error
 
-// headerError is a protocol error with the response header that belongs to it.
+// headerError is a protocol error with a response header that must be sent with it.
 type headerError struct {
 	err    *scim.Error
 	header string // name of the header
@@ -38,7 +38,7 @@ func (r *headerError) Error() string { return r.err.Error() }
 func (r *headerError) Unwrap() error { return r.err }
 
 // writeResource writes every answer that is not an error. It returns an error when a stream fails;
-// by then the answer has begun.
+// by then, the start of the answer has already been sent.
 func writeResource(w http.ResponseWriter, a answer) error {
 	h := w.Header()
 	setCommonHeaders(h)
@@ -82,9 +82,9 @@ func writeStream(w http.ResponseWriter, s stream) error {
 	return out.Flush()
 }
 
-// send writes a success. When a stream fails, send cuts the connection, so that the client cannot
-// take half a group for a whole one.
-func (x *exchange) send(a answer) {
+// sendAnswer writes a successful answer. When a stream fails, sendAnswer closes the connection, so
+// that the client does not take half a group for a complete group.
+func (x *exchange) sendAnswer(a answer) {
 	if x.request.Method == http.MethodHead && a.stream != nil {
 		a.stream = func(*bufio.Writer) error { return nil }
 	}
@@ -98,7 +98,8 @@ func (x *exchange) send(a answer) {
 	panic(http.ErrAbortHandler)
 }
 
-// writeError writes every error.
+// writeError writes an error answer. When cause contains a *headerError, the answer gets that
+// header.
 //
 // RFC 7644 §3.12: the body contains the status too.
 func writeError(w http.ResponseWriter, e *scim.Error, cause error) {

@@ -30,7 +30,7 @@ type bulk struct {
 	exchange   *exchange
 	operations []*operation
 	byBulkID   map[string]*operation
-	waitingFor map[*operation][]*operation // the operations that were run without their reference to the key, because the key was still running; they get it once the key has ended
+	waitingFor map[*operation][]*operation // for a running operation: the operations that refer back to it in a circle. They ran without that reference, and get it when the running operation ends.
 
 	failOnErrors int // the number of failures after which the request stops; 0 means no limit
 	failed       int // how many operations have failed
@@ -57,17 +57,17 @@ type operation struct {
 	withheld    []withheldPart // data that refers to resources that did not exist yet
 }
 
-// progress is how far an operation has come.
+// progress says whether an operation has not started, is running, or has finished.
 type progress int
 
 const (
-	untouched progress = iota // its turn has not come
-	running                   // also while it waits for an operation that it refers to
+	notStarted progress = iota // the operation has not started
+	running                    // the operation is running, or waits for one that it refers to
 	finished
 )
 
-// withheldPart is a piece of the data of a POST. It is added once the resource that it refers to
-// exists.
+// withheldPart is a part of the data of a POST that refers to a resource that does not exist yet.
+// It is added when that resource exists.
 type withheldPart struct {
 	path  string
 	value json.RawMessage
@@ -85,8 +85,8 @@ func (x *exchange) doBulk() (answer, error) {
 	for _, op := range b.operations {
 		b.runOperation(op)
 	}
-	// Write the log rows of the operations to disk before the answer leaves, as for single
-	// requests.
+	// Write the log rows of the operations to disk before sending the answer, as single requests
+	// do.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
 	defer cancel()
 	if err := x.handler.Requests.Flush(ctx); err != nil {
@@ -96,8 +96,8 @@ func (x *exchange) doBulk() (answer, error) {
 	return answer{status: http.StatusOK, body: b.encode()}, nil
 }
 
-// authenticateAgain returns an error once the token of the request no longer lets it in: 401 if the
-// token was revoked or has expired, 403 if SCIM was switched off.
+// authenticateAgain returns an error when the token of the request is no longer accepted: 401 if
+// the token was revoked or has expired, 403 if SCIM was switched off.
 func (b *bulk) authenticateAgain() error {
 	bearer, _ := bearerOf(b.exchange.request.Header)
 	_, _, err := b.exchange.handler.Sites.Authenticate(b.exchange.ctx, b.exchange.place.site, bearer)
@@ -147,8 +147,8 @@ func (x *exchange) parseBulk(body []byte) (*bulk, error) {
 	return b, nil
 }
 
-// addOperation reads one operation. A mistake in it makes only that operation fail. A bulkId that
-// is used twice makes the whole request ambiguous, so it is an error of the request.
+// addOperation reads one operation. A mistake in it makes only that operation fail. If two
+// operations have the same bulkId, the whole request fails, because it is ambiguous.
 func (b *bulk) addOperation(number int, text json.RawMessage) error {
 	op := &operation{number: number}
 	b.operations = append(b.operations, op)
@@ -165,7 +165,7 @@ func (b *bulk) addOperation(number int, text json.RawMessage) error {
 	return nil
 }
 
-// parse reads the members of an operation. Its error is the operation's own failure.
+// parse reads the members of an operation. An error makes only this operation fail.
 func (op *operation) parse(text json.RawMessage) error {
 	members, err := scim.ParseMembers(text)
 	if err != nil {
@@ -188,8 +188,8 @@ func (op *operation) parse(text json.RawMessage) error {
 
 // checkBulkID demands the bulkId of a POST in strict mode.
 //
-// RFC 7644 §3.7: bulkId is REQUIRED for POST. Without one, no operation can refer to the resource,
-// which does no harm.
+// RFC 7644 §3.7: bulkId is REQUIRED for POST. A lenient site accepts a POST without one; then no
+// other operation can refer to the resource.
 func (b *bulk) checkBulkID(op *operation) error {
 	if op.method == http.MethodPost && op.bulkID == "" && b.exchange.mode == scim.Strict {
 		return scim.InvalidSyntax("A POST in a bulk request needs a bulkId.")
@@ -200,9 +200,10 @@ func (b *bulk) checkBulkID(op *operation) error {
 // isStopped reports whether failOnErrors stops the request.
 func (b *bulk) isStopped() bool { return b.failOnErrors > 0 && b.failed >= b.failOnErrors }
 
-// runOperation runs an operation, after those that create the resources it refers to.
+// runOperation runs an operation. First it runs the operations that create the resources to which
+// this one refers.
 func (b *bulk) runOperation(op *operation) {
-	if op.state != untouched || b.isStopped() {
+	if op.state != notStarted || b.isStopped() {
 		return
 	}
 	if err := b.exchange.ctx.Err(); err != nil {
@@ -219,7 +220,7 @@ func (b *bulk) runOperation(op *operation) {
 	}
 	ids, circular, err := b.resolve(op)
 	if b.isStopped() {
-		op.state = untouched
+		op.state = notStarted
 		return
 	}
 	if err != nil {
@@ -238,9 +239,9 @@ func (b *bulk) runOperation(op *operation) {
 	b.completeWaiting(op)
 }
 
-// resolve returns the ids of the resources that an operation refers to, and runs the operations
-// that create them. References to operations that are still running, because they refer back to
-// this one, are circular.
+// resolve returns the ids of the resources that an operation refers to, after it has run the
+// operations that create them. A reference to an operation that is still running is circular,
+// because that operation refers back to this one.
 func (b *bulk) resolve(op *operation) (ids map[string]string, circular map[string]bool, err error) {
 	ids, circular = map[string]string{}, map[string]bool{}
 	for _, id := range b.references(op) {
@@ -261,8 +262,9 @@ func (b *bulk) resolve(op *operation) (ids map[string]string, circular map[strin
 	return ids, circular, nil
 }
 
-// references lists the bulkIds that an operation refers to, in order, each once. They are read only
-// once, because in a circle every operation asks for those of all others.
+// references lists the bulkIds that an operation refers to, in order and without duplicates. It
+// reads them only once, because in a circle of references it is called many times for each
+// operation.
 func (b *bulk) references(op *operation) []string {
 	if op.bulkIDsRead {
 		return op.bulkIDs
@@ -276,7 +278,8 @@ func (b *bulk) references(op *operation) []string {
 		}
 		return "", false
 	}
-	// Inside a longer string, only a bulkId of this request counts.
+	// Inside a longer string, count a reference only if an operation of this request has that
+	// bulkId.
 	listExisting := func(id string) (string, bool) {
 		if b.byBulkID[id] != nil {
 			list(id)
@@ -288,7 +291,7 @@ func (b *bulk) references(op *operation) []string {
 	return op.bulkIDs
 }
 
-// perform runs one operation as the request that it stands for.
+// perform runs one operation as if the client had sent it as a single request.
 func (b *bulk) perform(op *operation, path string, data json.RawMessage, why string) (answer, error) {
 	opExchange := b.exchangeFor(op, path, why)
 	if op.version != "" && why == "" {
@@ -317,7 +320,8 @@ func (b *bulk) refuseOperation(op *operation, err error) {
 	b.finishOperation(op, answer{location: opExchange.pathLocation()}, opExchange.recordOperation(answer{}, err))
 }
 
-// exchangeFor returns the request that an operation stands for.
+// exchangeFor builds the exchange for one operation, as if the client had sent it as a single
+// request.
 func (b *bulk) exchangeFor(op *operation, path, why string) *exchange {
 	opExchange := *b.exchange
 	opExchange.method = op.method
@@ -335,7 +339,7 @@ func (b *bulk) exchangeFor(op *operation, path, why string) *exchange {
 
 // pathLocation returns the location of the resource that the path names, or "".
 func (x *exchange) pathLocation() string {
-	if x.resourceType == nil || len(x.place.rest) != 1 {
+	if x.resourceType == nil || len(x.place.afterEndpoint) != 1 {
 		return ""
 	}
 	return x.locationOf(x.resourceType, x.resourceID())
@@ -369,12 +373,12 @@ func placeOf(path string) place {
 		return p
 	}
 	if below, p.err = unescapeSegments(below); p.err == nil {
-		p.endpoint, p.rest = below[0], below[1:]
+		p.endpoint, p.afterEndpoint = below[0], below[1:]
 	}
 	return p
 }
 
-// bulkRoute finds the action of an operation: a change of resources, and nothing else.
+// bulkRoute finds the action of an operation. Only actions that change resources are allowed.
 func (x *exchange) bulkRoute() (action, error) {
 	if x.place.err != nil {
 		return nil, x.place.err
@@ -384,11 +388,11 @@ func (x *exchange) bulkRoute() (action, error) {
 	default:
 		return nil, scim.InvalidSyntax("method of an operation must be POST, PUT, PATCH or DELETE, not %q.", truncate(x.method))
 	}
-	form, fits := parseShape(x.place.rest)
+	form, fits := parseShape(x.place.afterEndpoint)
 	offered, _ := x.resourceMethods(form)
 	act := offered[x.method]
 	if !fits || form == searchEndpoint || act == nil {
-		return nil, scim.InvalidValue("path of a %s must be %s, not %q.", x.method, expectedPath(x.method), truncate("/"+strings.Join(append([]string{x.place.endpoint}, x.place.rest...), "/")))
+		return nil, scim.InvalidValue("path of a %s must be %s, not %q.", x.method, expectedPath(x.method), truncate("/"+strings.Join(append([]string{x.place.endpoint}, x.place.afterEndpoint...), "/")))
 	}
 	return act, nil
 }
@@ -415,10 +419,11 @@ func (b *bulk) finishOperation(op *operation, a answer, err error) {
 	b.failed++
 }
 
-// completeWaiting adds the withheld references to op to the resources that were created without
-// them.
+// completeWaiting finishes the resources that were created without their reference to op: it adds
+// the reference, now that op has ended.
 //
-// RFC 7644 §3.7.1: circular references must be tried, and are 409 where that fails.
+// RFC 7644 §3.7.1: the server must try to resolve circular references, and answers 409 if it
+// cannot.
 func (b *bulk) completeWaiting(op *operation) {
 	for _, w := range b.waitingFor[op] {
 		if w.state == finished && w.response == nil && len(w.withheld) > 0 {
@@ -427,8 +432,8 @@ func (b *bulk) completeWaiting(op *operation) {
 	}
 }
 
-// addWithheld adds the withheld parts of an operation with a PATCH, once everything that it refers
-// to exists.
+// addWithheld adds the withheld parts of an operation with a PATCH when all resources that it
+// refers to exist.
 func (b *bulk) addWithheld(op *operation) {
 	ids := map[string]string{}
 	for _, id := range b.references(op) {
@@ -468,7 +473,8 @@ func (b *bulk) addWithheld(op *operation) {
 	op.etag = a.etag
 }
 
-// failIncomplete turns an operation into a failure: its resource exists, but without the reference.
+// failIncomplete marks an operation as failed, because its resource was created but the reference
+// could not be added.
 func (b *bulk) failIncomplete(op *operation, why string) {
 	location := op.location
 	b.finishOperation(op, answer{}, scim.Conflict("The resource was created, but its circular reference could not be added: %s", why))
@@ -500,7 +506,7 @@ func (b *bulk) encode() []byte {
 	return body
 }
 
-// sentence sums up the result for the request log.
+// sentence describes the results of all operations in one sentence for the request log.
 func (b *bulk) sentence() string {
 	counts := map[string]int{}
 	for _, op := range b.operations {
@@ -522,7 +528,7 @@ func (b *bulk) sentence() string {
 	return fmt.Sprintf("%d %s: %s", len(b.operations), noun, strings.Join(parts, ", "))
 }
 
-// outcome names the result of an operation for the sentence.
+// outcome returns the result of an operation in the words of the request log.
 func (op *operation) outcome() string {
 	switch {
 	case op.state != finished:
@@ -541,7 +547,7 @@ func (op *operation) outcome() string {
 // 7644 §3.7.2.
 const bulkIDPrefix = "bulkId:"
 
-// expandBulkIDs replaces references in a string by ids.
+// expandBulkIDs replaces the "bulkId:" references in a string with the ids of the resources.
 func expandBulkIDs(text string, ids map[string]string) string {
 	find := func(id string) (string, bool) {
 		resourceID, ok := ids[id]
@@ -550,8 +556,9 @@ func expandBulkIDs(text string, ids map[string]string) string {
 	return expandBulkIDsWith(text, find, find)
 }
 
-// expandBulkIDsWith replaces references. whole looks up a reference that is the entire string.
-// inside looks up a reference within a longer string, such as a filter or a URL.
+// expandBulkIDsWith replaces the "bulkId:" references in a string. whole looks up a reference that
+// is the entire string. inside looks up a reference within a longer string, such as a filter or a
+// URL.
 func expandBulkIDsWith(text string, whole, inside func(string) (string, bool)) string {
 	if id, is := strings.CutPrefix(text, bulkIDPrefix); is {
 		if resourceID, ok := whole(id); ok {
@@ -579,7 +586,7 @@ func expandBulkIDsWith(text string, whole, inside func(string) (string, bool)) s
 	}
 }
 
-// expandBulkIDsInJSON replaces references in the strings of a JSON value.
+// expandBulkIDsInJSON replaces the "bulkId:" references in the strings of a JSON value with ids.
 func expandBulkIDsInJSON(data json.RawMessage, ids map[string]string) json.RawMessage {
 	if len(ids) == 0 {
 		return data
@@ -587,7 +594,7 @@ func expandBulkIDsInJSON(data json.RawMessage, ids map[string]string) json.RawMe
 	return rewriteStrings(data, func(text string) string { return expandBulkIDs(text, ids) })
 }
 
-// rewriteStrings changes the strings of a JSON value that may hold a reference.
+// rewriteStrings changes the strings of a JSON value that may hold a "bulkId:" reference.
 func rewriteStrings(data json.RawMessage, change func(string) string) json.RawMessage {
 	if !bytes.Contains(data, []byte("ulkId:")) && !bytes.Contains(data, []byte(`\u`)) {
 		return data
@@ -596,7 +603,8 @@ func rewriteStrings(data json.RawMessage, change func(string) string) json.RawMe
 }
 
 // withhold removes from the data of a POST the references to resources that do not exist yet:
-// elements of lists, or else whole attributes.
+// single elements of a list, or a whole attribute when it is not a list. It returns the remaining
+// data and the removed parts.
 func withhold(data json.RawMessage, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
 	members, err := scim.ParseMembers(data)
 	if err != nil {
@@ -611,7 +619,7 @@ func withholdFrom(members scim.Members, prefix string, circular map[string]bool)
 		switch {
 		case !refersTo(m.Value, circular):
 			kept = append(kept, m)
-		case prefix == "" && strings.Contains(m.Name, ":"): // the object of an extension
+		case prefix == "" && strings.Contains(m.Name, ":"): // an extension: its attributes are withheld one by one
 			inner, err := scim.ParseMembers(m.Value)
 			if err != nil {
 				kept = append(kept, m)
@@ -630,7 +638,8 @@ func withholdFrom(members scim.Members, prefix string, circular map[string]bool)
 	return kept.Encode(), later
 }
 
-// withholdElements splits a list. Any other value is withheld as a whole.
+// withholdElements splits a list into the elements to send now and those to add later. Any other
+// value is withheld as a whole.
 func withholdElements(value json.RawMessage, circular map[string]bool) (now, later json.RawMessage) {
 	var list, kept, withheld []json.RawMessage
 	if json.Unmarshal(value, &list) != nil {

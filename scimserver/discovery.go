@@ -15,7 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Discovery announces exactly what this site supports.
+// The discovery endpoints announce exactly the features that this site supports.
 
 // config is the ServiceProviderConfig. RFC 7643 §5.
 type config struct {
@@ -46,7 +46,7 @@ type filterConfig struct {
 	MaxResults int  `json:"maxResults"`
 }
 
-// pagination is the announcement of RFC 9865 §4.
+// pagination announces the supported kinds of paging. RFC 9865 §4.
 type pagination struct {
 	Cursor                  bool   `json:"cursor"`
 	Index                   bool   `json:"index"`
@@ -120,7 +120,7 @@ func (x *exchange) showResourceType() (answer, error) {
 	return answer{}, scim.NotFound("There is no resource type %q here; the resource types are %s.", truncate(x.resourceID()), strings.Join(names, ", "))
 }
 
-// resourceTypeJSON writes a resource type as this site offers it.
+// resourceTypeJSON returns the discovery document of a resource type, with this site's settings.
 func (x *exchange) resourceTypeJSON(rt *scim.ResourceType) (json.RawMessage, error) {
 	offered := *rt
 	if rt.ID == roster.User {
@@ -237,9 +237,11 @@ func (x *exchange) showSchema() (answer, error) {
 	return answer{}, scim.NotFound("There is no schema %q here; /Schemas lists the schemas of this site.", truncate(x.resourceID()))
 }
 
-// offeredSchemas returns the schemas of the resource types that the site offers, each once.
+// offeredSchemas returns the schemas of the resource types that the site offers, without
+// duplicates.
 //
-// RFC 7643 §7: only resource schemas, not those of messages. protocolSchemas are listed after them.
+// RFC 7643 §7: the schemas of messages are not listed. The protocolSchemas follow in a list of
+// their own.
 func (x *exchange) offeredSchemas() (all []*scim.Schema) {
 	add := func(s *scim.Schema) {
 		if !slices.Contains(all, s) {
@@ -296,7 +298,7 @@ func (x *exchange) answerDiscoveryList(all ...any) (answer, error) {
 
 // answerDiscovery answers a discovery request.
 //
-// RFC 7644 §4: query parameters do not count here, and a filter is 403.
+// RFC 7644 §4: discovery endpoints ignore query parameters, and answer a filter with 403.
 func (x *exchange) answerDiscovery(v any, location string) (answer, error) {
 	if q, err := parseQuery(x.place.query); err == nil && q.hasFilter {
 		return answer{}, scim.Forbidden("A filter is not allowed on %s; read the whole list.", x.place.endpoint)

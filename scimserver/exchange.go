@@ -30,7 +30,7 @@ type exchange struct {
 	ifNoneMatch []string                        // values of If-None-Match
 	acceptsJSON bool                            // whether Accept names application/scim+json or application/json
 	openBody    func(limit int64) (body, error) // checks the headers and starts to read the body
-	original    *http.Request                   // the request as the handler got it; its Pattern tells outer handlers the route
+	original    *http.Request                   // the unchanged request; outer handlers read the route from its Pattern
 
 	site         site.Site
 	token        site.Token
@@ -39,9 +39,9 @@ type exchange struct {
 	mode         scim.Mode
 	resourceType *scim.ResourceType // the type of the endpoint; nil when it has none
 
-	requestRow requestlog.Request // this request's row for the request log
+	requestRow requestlog.Request // the row that this request writes to the request log
 	rowWritten bool               // whether the row was written together with the change
-	heldBytes  int                // bytes that this request holds of the memory gate
+	heldBytes  int                // bytes that this request has reserved from the handler's memory
 }
 
 // authenticate finds the site and the token of the request. Its errors are 401 for a wrong token or
@@ -81,8 +81,8 @@ func (x *exchange) authenticate() error {
 	return nil
 }
 
-// setActor puts the token as the actor into the request's contexts, for the events that the request
-// causes.
+// setActor puts the token into the request's contexts as the actor. The events that the request
+// causes name this actor.
 func (x *exchange) setActor() {
 	who := x.token.EventActor().At(event.ActorIn(x.ctx))
 	x.ctx = event.WithActor(x.ctx, who)
@@ -91,7 +91,7 @@ func (x *exchange) setActor() {
 
 // warnOfOtherAddress logs a warning, once per host, when accepted requests arrive at an address
 // other than the public one. Locations in answers use the public address, and some clients refuse a
-// meta.location that is not where they sent their request.
+// meta.location with another host than the one they called.
 func (x *exchange) warnOfOtherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
 	shown := truncate(x.request.Host)
@@ -104,30 +104,30 @@ func (x *exchange) warnOfOtherAddress(public string) {
 
 // foreignHosts remembers up to maxForeignHosts hosts that a warning has named.
 type foreignHosts struct {
-	mu    sync.Mutex
-	named map[string]bool // the hosts that a warning has named
+	mu          sync.Mutex
+	warnedHosts map[string]bool // the hosts that a warning has named
 }
 
 // maxForeignHosts bounds the number of warnings, because a client can send any Host header.
 const maxForeignHosts = 20
 
-// isNew reports whether to warn about a host now, and remembers it.
+// isNew reports whether no warning has named the host yet, and remembers the host.
 func (f *foreignHosts) isNew(host string) bool {
 	host = strings.ToLower(host)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.named[host] || len(f.named) >= maxForeignHosts {
+	if f.warnedHosts[host] || len(f.warnedHosts) >= maxForeignHosts {
 		return false
 	}
-	if f.named == nil {
-		f.named = map[string]bool{}
+	if f.warnedHosts == nil {
+		f.warnedHosts = map[string]bool{}
 	}
-	f.named[host] = true
+	f.warnedHosts[host] = true
 	return true
 }
 
-// unauthorized is the one answer for an unknown site and for a missing, wrong, expired or revoked
-// token.
+// unauthorized returns the 401 error. It is the same for an unknown site and for a missing, wrong,
+// expired or revoked token.
 func unauthorized(challenge string) error {
 	return &headerError{
 		err: scim.Unauthorized("The token is missing, wrong, expired or revoked, or there is no such site." +
@@ -137,8 +137,8 @@ func unauthorized(challenge string) error {
 	}
 }
 
-// bearerOf returns the bearer token of a request. given is false without exactly one usable
-// Authorization header.
+// bearerOf returns the bearer token of a request. given is false unless the request has exactly one
+// Authorization header with a bearer token.
 //
 // RFC 9110 §11.1: the name of the scheme is case-insensitive.
 func bearerOf(h http.Header) (token string, given bool) {
@@ -151,8 +151,8 @@ func bearerOf(h http.Header) (token string, given bool) {
 	return token, found && strings.EqualFold(scheme, "Bearer") && token != ""
 }
 
-// last4 returns the part of a credential that the log may show: the last four characters, or
-// nothing of a short one.
+// last4 returns the part of a credential that the log may show: the last four characters, or "" for
+// a short credential.
 func last4(bearer string) string {
 	if len(bearer) < 20 {
 		return ""
@@ -160,9 +160,9 @@ func last4(bearer string) string {
 	return strings.ToValidUTF8(bearer[len(bearer)-4:], "")
 }
 
-func (x *exchange) resourceID() string { return x.place.rest[0] }
+func (x *exchange) resourceID() string { return x.place.afterEndpoint[0] }
 
-// kind returns the roster's name for the resource type of the endpoint.
+// kind returns the name of the endpoint's resource type, such as "User".
 func (x *exchange) kind() scim.TypeName { return x.resourceType.ID }
 
 // locationOf returns the address of a resource.

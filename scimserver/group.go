@@ -13,7 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// slowBody is the size in bytes above which the time limit starts again once the body has arrived.
+// slowBody is a size in bytes. For a larger body, the time limit starts again when the body has
+// arrived.
 const slowBody = 512 << 10
 
 // decodeGroup reads the body of a POST or PUT of a group, which may be large. It keeps only the ids
@@ -45,7 +46,7 @@ func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error
 	return doc, nil
 }
 
-// counter counts the bytes that are read.
+// counter is a reader that counts the bytes read from it.
 type counter struct {
 	io.Reader
 	bytes int
@@ -59,7 +60,7 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // memberWriter writes the members of a group one by one.
 type memberWriter struct {
-	location                  func(scim.TypeName) string // returns the address of a type's resources, with a slash at the end
+	location                  func(scim.TypeName) string // returns the URL under which resources of a type are, with a slash at the end
 	value, ref, kind, display bool                       // which sub-attributes are shown
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// limiter bounds how many requests per second a site answers, if its administrator set a limit. A
-// bucket holds the requests of one second, so that a client may send them all at once.
+// limiter bounds how many requests per second a site answers, if its administrator set a limit.
+// Each site has a bucket with the requests of one second, and a client may use them all at once.
 type limiter struct {
 	mu      sync.Mutex
 	buckets map[site.ID]bucket
@@ -21,7 +21,8 @@ type bucket struct {
 	updatedAt time.Time
 }
 
-// maxBuckets bounds how many buckets are remembered. A bucket that was forgotten starts full again.
+// maxBuckets bounds how many buckets are remembered. A site whose bucket was dropped gets a full
+// bucket with its next request.
 const maxBuckets = 10_000
 
 // takeToken reports whether a request of the site may be answered now, and if not, how long the

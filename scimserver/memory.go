@@ -10,7 +10,8 @@ import (
 )
 
 // memory bounds how much memory requests hold at the same time: large bodies while they are read
-// and decoded, and large answers until a slow client has received them. Small ones do not count.
+// and decoded, and large answers until a slow client has received them. Small bodies and answers do
+// not count.
 type memory struct {
 	once     sync.Once
 	gate     *fair.Gate
@@ -24,7 +25,7 @@ const (
 	// memoryPerBodyByte is how many bytes of memory one byte of a body takes while it is decoded. A
 	// group's body takes less, because only the ids of its members are kept.
 	memoryPerBodyByte       = 6
-	groupBytesPerMemoryByte = 4 // a group's body takes one byte of memory for this many of its bytes
+	groupBytesPerMemoryByte = 4 // the number of bytes of a group's body that need one byte of memory
 	memoryPatience          = 8 * time.Second
 )
 
@@ -59,9 +60,9 @@ func (x *exchange) holdBody(length, limit int64) error {
 	return nil
 }
 
-// answerWithinMemory runs the action of a request and reserves memory for its answer. If there is
-// none, it drops the answer, waits, and runs the read again. It never drops the answer to a change,
-// because the change was made.
+// answerWithinMemory runs the action of a request and reserves memory for its answer. When memory
+// is short and the request is a read, it drops the answer, waits, and reads again. It never drops
+// the answer to a change, because the change is already stored.
 func (x *exchange) answerWithinMemory() (answer, error) {
 	rowBefore := x.requestRow
 	a, err := x.runGuarded((*exchange).route)
@@ -95,7 +96,7 @@ func (x *exchange) tryHold(n int) error {
 	return err
 }
 
-// countedBytes returns how many bytes of an answer count.
+// countedBytes returns how many bytes of an answer count against the memory limit.
 func (a answer) countedBytes() int {
 	n := max(a.size, len(a.body))
 	if n <= smallBytes {

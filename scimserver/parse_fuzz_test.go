@@ -45,20 +45,20 @@ func FuzzLocate(f *testing.F) {
 			checkRefusal(t, p.err)
 			return
 		}
-		for _, part := range append([]string{p.endpoint}, p.rest...) {
+		for _, part := range append([]string{p.endpoint}, p.afterEndpoint...) {
 			if strings.ContainsAny(part, `/\`) || part == "." || part == ".." || strings.ContainsFunc(part, unicode.IsControl) {
 				t.Errorf("%q: got the part %q", raw, part)
 			}
 		}
-		_, shown, _ := strings.Cut(p.logged, "?")
+		_, shown, _ := strings.Cut(p.logText, "?")
 		for _, pair := range strings.Split(shown, "&") {
 			name, value, _ := strings.Cut(pair, "=")
 			name, err := url.QueryUnescape(name)
 			if err == nil && strings.HasSuffix(strings.ToLower(name), "token") && strings.HasPrefix(value, "secret-token") {
-				t.Errorf("%q: the log shows %q", raw, p.logged)
+				t.Errorf("%q: the log shows %q", raw, p.logText)
 			}
 		}
-		parseShape(p.rest)
+		parseShape(p.afterEndpoint)
 	})
 }
 

@@ -10,14 +10,14 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// place is the target of a request: /c/{site}/auth/scim/v2/{endpoint}/{rest}.
+// place is the target of a request: /c/{site}/auth/scim/v2/{endpoint}/{further segments}.
 type place struct {
-	site     string
-	endpoint string   // the endpoint in the client's spelling; empty for the base itself
-	rest     []string // segments after the endpoint
-	query    string   // the raw query, without path segments that followed a flag
-	logged   string   // path and query below the base, as the request log shows them
-	err      error    // why the path is not valid; reported after authentication
+	site          string
+	endpoint      string   // the endpoint in the client's spelling; empty for the base itself
+	afterEndpoint []string // segments after the endpoint
+	query         string   // the raw query; if it has a path after Entra's flag, without that path
+	logText       string   // path and query below the base, as the request log shows them
+	err           error    // why the path is not valid; reported after authentication
 }
 
 // Serves reports whether the request belongs to a Handler. It looks at the raw path, so that the
@@ -27,8 +27,8 @@ func Serves(r *http.Request) bool {
 	return ok
 }
 
-// splitPath returns the site in a raw path and the segments below …/auth/scim. Empty segments do
-// not count, because administrators type a base URL with a slash at the end.
+// splitPath returns the site in a raw path and the segments below …/auth/scim. Empty segments are
+// left out, because administrators type a base URL with a slash at the end.
 func splitPath(raw string) (site string, below []string, ok bool) {
 	segments := strings.FieldsFunc(raw, func(c rune) bool { return c == '/' })
 	if len(segments) < 4 || segments[0] != "c" || !strings.EqualFold(segments[2], "auth") || !strings.EqualFold(segments[3], "scim") {
@@ -48,15 +48,15 @@ func locate(u *url.URL) place {
 	if len(below) == 0 {
 		below, p.query = pathAfterFlag(p.query)
 	}
-	p.logged = "/" + strings.Join(below, "/")
+	p.logText = "/" + strings.Join(below, "/")
 	if p.query != "" {
-		p.logged += "?" + readableQuery(p.query)
+		p.logText += "?" + readableQuery(p.query)
 	}
 	if p.err != nil || len(below) == 0 {
 		return p
 	}
 	if below, p.err = unescapeSegments(below); p.err == nil {
-		p.endpoint, p.rest = below[0], below[1:]
+		p.endpoint, p.afterEndpoint = below[0], below[1:]
 	}
 	return p
 }
@@ -80,9 +80,9 @@ func isVersion(segment string) bool {
 	return len(segment)-len(digits) == 1 && digits != "" && strings.Trim(digits, "0123456789.") == ""
 }
 
-// pathAfterFlag finds the path that a client wrote after a flag in the query. A client that appends
-// to the Tenant URL "…/v2?aadOptscim062020" asks for "…/v2?aadOptscim062020/Users?filter=…". See
-// testdata/entra_flag_before_path.txtar.
+// pathAfterFlag finds the path that a client wrote after a flag in the query. Entra's flag is part
+// of the Tenant URL ("…/v2?aadOptscim062020"), and a client that appends the path to it asks for
+// "…/v2?aadOptscim062020/Users?filter=…". See testdata/entra_flag_before_path.txtar.
 func pathAfterFlag(query string) (below []string, rest string) {
 	flag, path, found := strings.Cut(query, "/")
 	if !found || strings.ContainsAny(flag, "=&?") {

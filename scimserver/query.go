@@ -18,7 +18,7 @@ const (
 // query is what a client asks about resources, in a URL or in the body of a .search.
 type query struct {
 	filter             string
-	filterWithSpaces   string // the filter with a space for each plus sign, if the client may mean that
+	filterWithSpaces   string // the filter with spaces in place of plus signs, if the client may have meant spaces
 	hasFilter          bool
 	startIndex         int
 	count              int
@@ -73,9 +73,9 @@ func parseQuery(raw string) (query, error) {
 	return q, nil
 }
 
-// readPlusSigns reads the value of a parameter. A client that writes a space as %20 means a plus
-// sign by "+" (RFC 3986). A client that never writes %20 means a space (HTML form encoding). If a
-// value has both, text keeps the plus signs, and spaced has spaces in their place.
+// readPlusSigns reads the value of a parameter. In RFC 3986, a space is "%20" and "+" is a plus
+// sign. In HTML form encoding, "+" is a space. A value without "%20" is read as form encoding. If a
+// value has both "%20" and "+", text keeps the plus signs and spaced has spaces in their place.
 func readPlusSigns(value string) (text, spaced string, err error) {
 	form, err := url.QueryUnescape(value)
 	if err != nil || !strings.Contains(value, "+") || !strings.Contains(value, "%20") {
@@ -117,7 +117,7 @@ func (q *query) set(key, text string) (err error) {
 }
 
 // parseNumber reads a whole number and limits it to the range -1 to maxIndex. It returns absent for
-// an empty text.
+// an empty string.
 func parseNumber(name, text string, absent int) (int, error) {
 	if text = strings.TrimSpace(text); text == "" {
 		return absent, nil
@@ -152,8 +152,8 @@ func splitNames(text string) (list []string) {
 }
 
 // dropValueFilters reads "emails[type eq "work"].value" as "emails.value". Microsoft's collection
-// asks for attributes in this form, and an answer with all addresses contains the one it wants. See
-// testdata/projection.txtar.
+// asks for attributes in this form, and an answer with all e-mail addresses contains the one that
+// it needs. See testdata/projection.txtar.
 func (q *query) dropValueFilters() {
 	for i, name := range q.attributes {
 		before, rest, found := strings.Cut(name, "[")
@@ -198,8 +198,8 @@ func (q *query) parseOrder(rt *scim.ResourceType) (*scim.Sort, error) {
 	return &s, nil
 }
 
-// isAddress reports whether an attribute is an address. Addresses are not stored; they are built
-// from ids and the address of this server.
+// isAddress reports whether an attribute holds the URL of a resource. These URLs are not stored;
+// they are built from ids and the address of this server.
 func isAddress(rt *scim.ResourceType, p scim.AttrPath) bool {
 	if p.URN != "" {
 		return false
@@ -231,8 +231,8 @@ func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode 
 		return nil, fixes, err
 	}
 	for _, p := range scim.Paths(f.Root) {
-		// A filter on an address would match no one, and the client would believe that the person
-		// is missing.
+		// A filter on a URL would match no one, and the client would believe that the person is
+		// missing.
 		if isAddress(rt, p) {
 			return nil, fixes, scim.InvalidFilter("%s cannot be used in a filter: it is an address, and addresses are built for each answer. Filter by the id at its end: id, members.value or groups.value.", p)
 		}

@@ -8,9 +8,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// toSCIMError turns a refusal into a SCIM error; it is the only place that does. It returns nil for any
-// other error. A *scim.Error, which the scim package makes for mistakes in a client's input, comes
-// back unchanged.
+// toSCIMError turns a refusal into a SCIM error. No other code does. It returns a *scim.Error,
+// which the scim package makes for mistakes in a client's input, unchanged, and nil for any other
+// error.
 func toSCIMError(err error) *scim.Error {
 	var wire *scim.Error
 	if errors.As(err, &wire) {

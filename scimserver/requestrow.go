@@ -12,8 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// writeRow writes the row to disk, or gathers it while the database is unavailable. If writing
-// fails, the change remains, so the client still gets its answer.
+// writeRow writes the row to disk, or keeps it in memory while the database is unavailable. A
+// failure to write it does not undo the request, so the client still gets its answer.
 func (x *exchange) writeRow() {
 	x.requestRow.Duration = x.handler.Now().Sub(x.requestRow.Time)
 	// Write the row even if the client has disconnected.
@@ -21,7 +21,7 @@ func (x *exchange) writeRow() {
 	defer cancel()
 	err := x.handler.Requests.Write(ctx, x.requestRow)
 	if databaseUnavailable(err) {
-		x.handler.Requests.Gather(x.requestRow) // gathered rows are written once the database accepts writes again
+		x.handler.Requests.Gather(x.requestRow) // Gather keeps the row in memory and writes it when the database accepts writes again
 		return
 	}
 	if err != nil {
@@ -29,7 +29,8 @@ func (x *exchange) writeRow() {
 	}
 }
 
-// addSubjectName looks up the name of the resource that a refused request was about, for the log.
+// addSubjectName looks up the name of the resource of a refused request, and puts it into the row
+// for the log.
 func (x *exchange) addSubjectName() {
 	mayExist := (x.requestRow.Status < http.StatusInternalServerError || x.requestRow.Status == http.StatusNotImplemented) && x.requestRow.Status != http.StatusNotFound
 	if x.requestRow.Status == http.StatusTooManyRequests {
@@ -61,7 +62,7 @@ func (x *exchange) changeWithRow(status int) roster.Change {
 	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Request: row}
 }
 
-// takeRow takes over the row that was written with a change.
+// takeRow keeps the row that was written in the same transaction as a change.
 func (x *exchange) takeRow(row requestlog.Request) {
 	x.requestRow, x.rowWritten = row, true
 	x.handler.Requests.RowWritten(row)
@@ -77,7 +78,7 @@ func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
 		x.requestRow.Subject = page.Documents[0].ID
 		x.requestRow.UserName = nameOf(x.kind(), page.Documents[0].JSON)
 	}
-	many, none := nouns(x.resourceType)
+	many, none := typeNouns(x.resourceType)
 	switch {
 	case filter == nil:
 		x.requestRow.Sentence = fmt.Sprintf("Listed %d of %d %s", len(page.Documents), page.TotalResults, many)
@@ -92,8 +93,8 @@ func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
 	}
 }
 
-// nouns returns the words for several resources of a type ("users") and for none ("no user").
-func nouns(rt *scim.ResourceType) (many, none string) {
+// typeNouns returns the words for several resources of a type ("users") and for none ("no user").
+func typeNouns(rt *scim.ResourceType) (many, none string) {
 	switch rt.ID {
 	case roster.User:
 		return "users", "no user"
@@ -104,7 +105,8 @@ func nouns(rt *scim.ResourceType) (many, none string) {
 }
 
 // equalityTerm returns the attribute and value of a filter of the form attribute eq "value".
-// Identity providers send such a filter before anything else. Both are empty for any other filter.
+// Identity providers send such a filter to find out whether a resource exists. Both are empty for
+// any other filter.
 func equalityTerm(filter *scim.Filter) (attribute, value string) {
 	if filter == nil {
 		return "", ""

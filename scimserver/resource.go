@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Handlers for resources of every type. The schemas decide what differs.
+// These handlers serve resources of every type. The schemas define the differences between types.
 
 func (x *exchange) getResource() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
@@ -23,7 +23,7 @@ func (x *exchange) getResource() (answer, error) {
 		return answer{}, err
 	}
 	x.requestRow.UserName = nameOf(x.kind(), doc.JSON)
-	if !v.ifMatchAllows(doc) { // RFC 9110 §13.1.1: If-Match holds for every method
+	if !v.ifMatchAllows(doc) { // RFC 9110 §13.1.1: If-Match applies to every method, so also to GET
 		return answer{}, scim.PreconditionFailed("If-Match names another version than the current one, %s.", roster.ETag(doc.Version, groups))
 	}
 	x.requestRow.Sentence = "Found"
@@ -93,8 +93,8 @@ func (x *exchange) replaceResource() (answer, error) {
 	return v.answerWith(http.StatusOK, out.Document)
 }
 
-// patchResource answers with the whole resource, because administrators and clients that compare
-// read it. For a group with many members it answers with the status alone.
+// patchResource answers with the whole resource, because administrators read it and some clients
+// compare it with what they sent. For a group with many members, it answers with the status alone.
 func (x *exchange) patchResource() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
 	v, err := x.viewFromQuery()
@@ -135,8 +135,8 @@ func (x *exchange) patchResource() (answer, error) {
 	return v.answerWith(http.StatusOK, out.Document)
 }
 
-// checkPatchFilters returns invalidPath for filters on attributes that are not stored anywhere:
-// they could never match.
+// checkPatchFilters returns invalidPath for filters on attributes that are not stored, because such
+// filters could never match.
 func (x *exchange) checkPatchFilters(patch *scim.Patch) error {
 	for _, op := range patch.Operations {
 		if op.Path.Filter == nil {
@@ -155,8 +155,8 @@ func (x *exchange) checkPatchFilters(patch *scim.Patch) error {
 	return nil
 }
 
-// setShownForms gives the patch both forms in which a GET shows the resource, with groups and
-// without. A readOnly value that equals a shown one is no change.
+// setShownForms tells the patch both forms in which a GET shows the resource: with groups and
+// without. A readOnly value that equals the value in one of the forms counts as unchanged.
 func (x *exchange) setShownForms(patch *scim.Patch) error {
 	all := newQuery()
 	without := newQuery()
@@ -187,8 +187,8 @@ func (x *exchange) setShownForms(patch *scim.Patch) error {
 	return nil
 }
 
-// preferNotFound returns 404 in place of a 400 when the resource does not exist, whatever else is
-// wrong with the request. Other errors come back unchanged.
+// preferNotFound returns 404 in place of a 400 when the resource does not exist, even if the
+// request has other mistakes. Other errors come back unchanged.
 func (x *exchange) preferNotFound(err error) error {
 	e := toSCIMError(err)
 	if e == nil || e.Status != http.StatusBadRequest {
@@ -203,12 +203,12 @@ func (x *exchange) preferNotFound(err error) error {
 // smallGroup is the largest number of members with which a PATCH answers with the whole group.
 const smallGroup = 100
 
-// largeGroup returns from how many members on the answer to a PATCH of a group is 204 without the
-// resource. Every other answer is 200 with it.
+// largeGroup returns the number of members from which a group counts as large. A PATCH of a large
+// group is answered with 204 and no body, any other PATCH with 200 and the resource.
 //
 // RFC 7644 §3.5.2: the resource may be left out, but not when the client names attributes. Entra
-// advises against returning a group's members and reads only the status. A client that asks for
-// JSON in Accept gets a small group.
+// advises against returning a group's members and reads only the status. A client whose Accept
+// header names JSON gets a group of up to smallGroup members.
 func (v view) largeGroup() roster.LargeGroup {
 	switch {
 	case v.kind() != roster.Group || v.projectionGiven:

@@ -94,7 +94,7 @@ func (x *exchange) typeQueries(q query) (parts []typeQuery, err error) {
 	return parts, nil
 }
 
-// listType reads count resources of one type, from start.
+// listType reads up to count resources of one type, beginning at position start.
 func (x *exchange) listType(p typeQuery, start, count int) (roster.Page, error) {
 	return x.roster.List(x.ctx, roster.Query{Kind: p.view.resourceType.ID, Filter: p.filter, StartIndex: start, Count: count, SortBy: p.order})
 }
@@ -164,8 +164,8 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 // largestPage is how many bytes of documents a page of all types may have.
 const largestPage = 4 << 20
 
-// sortedResource is a resource in a sorted list of all types. It has no document: only the
-// documents of the page are read, because the list may be long and the documents large.
+// sortedResource is a resource in a sorted list of all types. It has no document, because the list
+// may be long and the documents large; only the documents of the page are read.
 type sortedResource struct {
 	view view
 	id   string
@@ -187,7 +187,7 @@ func (x *exchange) readFirstSorted(p typeQuery, reach int) (all []sortedResource
 	}
 }
 
-// pageByCursor takes a page from one type; the cursor says which.
+// pageByCursor takes a page from one type; the cursor says which type.
 //
 // RFC 9865 §2: a page may be shorter than count and still have a next page.
 func (x *exchange) pageByCursor(l *listing, parts []typeQuery) error {

@@ -21,38 +21,39 @@ const (
 	searchEndpoint              // ".search" follows
 )
 
-// methods maps the methods of a place to their actions. Any other method is 405.
+// methods maps the HTTP methods that a path allows to their actions. Any other method is 405.
 type methods = map[string]action
 
-// resourceRoutes are the methods of every resource type at its endpoint. RFC 7644 §3.2.
+// resourceRoutes has the methods that every resource type offers for each form of path. RFC 7644
+// §3.2.
 var resourceRoutes = map[shape]methods{
 	wholeEndpoint:  {"GET": (*exchange).listResources, "POST": (*exchange).createResource},
 	singleResource: {"GET": (*exchange).getResource, "PUT": (*exchange).replaceResource, "PATCH": (*exchange).patchResource, "DELETE": (*exchange).deleteResource},
 	searchEndpoint: {"POST": (*exchange).searchResources},
 }
 
-// route is a place that does not belong to one resource type.
+// route is a path that does not belong to one resource type.
 type route struct {
 	endpoint string // the endpoint as RFC 7644 §3.2 spells it; requests may use any case
 	shape    shape
 	methods  methods
 }
 
-// routes are all other places below the base.
+// routes lists the paths below the base that do not belong to one resource type.
 var routes = []route{
-	// All resources at once
+	// Resources of all types at once
 	{"", wholeEndpoint, methods{"GET": (*exchange).listAll}},
 	{".search", wholeEndpoint, methods{"POST": (*exchange).searchAll}},
 	{"Bulk", wholeEndpoint, methods{"POST": (*exchange).doBulk}},
 
-	// Discovery
+	// Discovery endpoints
 	{"ServiceProviderConfig", wholeEndpoint, methods{"GET": (*exchange).showConfig}},
 	{"ResourceTypes", wholeEndpoint, methods{"GET": (*exchange).listResourceTypes}},
 	{"ResourceTypes", singleResource, methods{"GET": (*exchange).showResourceType}},
 	{"Schemas", wholeEndpoint, methods{"GET": (*exchange).listSchemas}},
 	{"Schemas", singleResource, methods{"GET": (*exchange).showSchema}},
 
-	// Not supported
+	// Endpoints that are not supported
 	{"Me", wholeEndpoint, methods{"GET": refuseMe, "POST": refuseMe, "PUT": refuseMe, "PATCH": refuseMe, "DELETE": refuseMe}},
 }
 
@@ -62,7 +63,7 @@ func (x *exchange) route() (action, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	form, fits := parseShape(p.rest)
+	form, fits := parseShape(p.afterEndpoint)
 	if !fits {
 		return nil, unknownAddressError()
 	}
@@ -85,8 +86,8 @@ func (x *exchange) route() (action, error) {
 
 const basePattern = "/c/{site}/auth/scim/v2/"
 
-// resourceMethods returns the methods and the endpoint name of a place, or nil when the place
-// belongs to none of the site's resource types. It sets x.resourceType.
+// resourceMethods returns the methods and the endpoint name for the request's path, or nil when the
+// path belongs to none of the site's resource types. It sets x.resourceType.
 func (x *exchange) resourceMethods(form shape) (methods, string) {
 	if x.groupsOff(x.place.endpoint) {
 		return groupMethodsWhileOff[form], "Groups"

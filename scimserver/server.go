@@ -28,7 +28,7 @@ type Handler struct {
 	// else the address that the client used.
 	BaseURL func(*http.Request) string
 
-	Log *slog.Logger // internal failures, which clients do not see; nil discards them
+	Log *slog.Logger // receives internal failures, which clients do not see; nil discards them
 	Now func() time.Time
 
 	limits limiter
@@ -49,8 +49,8 @@ func (h *Handler) Before(next http.Handler) http.Handler {
 	})
 }
 
-// timeLimit bounds the work for a request. It is well below the minute after which Okta gives up.
-// The server's own timeouts bound how long a large body takes to arrive or leave.
+// timeLimit bounds the work for a request. It is well below one minute, after which Okta gives up.
+// The server's own timeouts limit how long a large body may take to arrive or to be sent.
 const (
 	timeLimit = 30 * time.Second
 	logTime   = 5 * time.Second // for writing the row of a request to the log
@@ -73,7 +73,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
 	x.acceptsJSON = strings.Contains(accept, "application/scim+json") || strings.Contains(accept, "application/json")
 	x.openBody = x.openRequest
-	x.requestRow = requestlog.Request{Time: h.Now(), Method: loggedMethod(r.Method), Path: x.place.logged, Remote: web.RemoteIP(r)}
+	x.requestRow = requestlog.Request{Time: h.Now(), Method: loggedMethod(r.Method), Path: x.place.logText, Remote: web.RemoteIP(r)}
 	if err := x.authenticate(); err != nil {
 		x.refuse(err)
 		return
@@ -90,8 +90,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.succeed(a)
 }
 
-// runGuarded runs the action that route finds. It turns a panic into an error, which works because
-// actions write nothing themselves.
+// runGuarded runs the action that route finds. It turns a panic into an error. This is possible
+// because actions do not write to the connection.
 func (x *exchange) runGuarded(route func(*exchange) (action, error)) (a answer, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -111,8 +111,8 @@ func (x *exchange) runGuarded(route func(*exchange) (action, error)) (a answer, 
 
 // refuse answers a request that was not accepted. It answers first, so that timing does not reveal
 // whether the site exists; then it logs, if the site does. A request with a valid token while SCIM
-// is off is logged at once. Other rows are gathered, and their number is limited: a client without
-// a token must neither fill the disk nor slow the disk down.
+// is off is logged at once. Other rows are kept in memory, in limited number, and written together
+// later: a client without a token must neither fill the disk nor slow the disk down.
 func (x *exchange) refuse(err error) {
 	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
@@ -133,8 +133,8 @@ func (x *exchange) refuse(err error) {
 	}
 }
 
-// throttle answers a request above the site's rate. Its row is only gathered, because a write for
-// each request would cost as much as the limit saves.
+// throttle answers a request above the site's rate. Its row is kept in memory and written together
+// with others, because one write per request would cost as much as the limit saves.
 func (x *exchange) throttle(err error) {
 	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
@@ -152,23 +152,24 @@ func (x *exchange) fail(err error) {
 		writeError(x.writer, e, err)
 		return
 	}
-	// The remaining bytes of the body must not be read as the next request.
+	// Close the connection, because the unread bytes of the body would be read as the next request.
 	x.writer.Header().Set("Connection", "close")
 	writeError(x.writer, e, err)
-	x.drain()
+	x.discardBody()
 }
 
-// After a body was refused for its size, this much more of it is read. A client that sends the
-// whole body before it reads then finds the answer, not a broken connection.
+// When a body is refused because it is too large, the server still reads and discards a part of it.
+// Then a client that sends the whole body before it reads gets the answer instead of a broken
+// connection.
 const (
 	maxDrainBytes = 64 << 20 // how many bytes are read and discarded
 	drainTime     = 5 * time.Second
 )
 
-// drain sends the answer and discards the remaining body. It returns at once when the connection
+// discardBody sends the answer and discards the remaining body. It returns at once when the connection
 // cannot do this, which closes the connection. It also does so for a client that waits before it
 // sends (Expect: 100-continue), because that client reads first.
-func (x *exchange) drain() {
+func (x *exchange) discardBody() {
 	if x.request.Header.Get("Expect") != "" {
 		return
 	}
@@ -179,20 +180,20 @@ func (x *exchange) drain() {
 	io.CopyN(io.Discard, x.request.Body, maxDrainBytes) //nolint:errcheck // no one is left to tell
 }
 
-// succeed sends the answer. The row of a read is gathered afterwards; the row of a change is on
-// disk before the answer leaves.
+// succeed sends the answer and logs the request. The row of a change is on disk before the answer
+// is sent. The row of a read is kept in memory and written later.
 func (x *exchange) succeed(a answer) {
 	if x.rowWritten {
-		x.send(a)
+		x.sendAnswer(a)
 		return
 	}
 	x.requestRow.Status = a.status
 	if x.requestRow.IsChange() {
 		x.writeRow()
-		x.send(a)
+		x.sendAnswer(a)
 		return
 	}
-	x.send(a)
+	x.sendAnswer(a)
 	x.requestRow.Duration = x.handler.Now().Sub(x.requestRow.Time)
 	x.handler.Requests.Gather(x.requestRow)
 }

@@ -54,7 +54,8 @@ func (v view) ifMatchAllows(doc roster.Document) bool {
 // without groups depends only on the document, so a version that was read with groups also
 // identifies it.
 //
-// RFC 9110 §13.1.2: the whole entity tag counts. RFC 7644 §3.14: also when attributes were named.
+// RFC 9110 §13.1.2: the whole entity tag counts. RFC 7644 §3.14: this also holds when the request
+// names attributes.
 func (v view) isUnchanged(doc roster.Document, groups []roster.Membership) bool {
 	tags, anyTag := parseTags(v.exchange.ifNoneMatch)
 	if v.versionWithoutGroups {

@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// view is how one request wants the resources of a type to be shown.
+// view says how the answer to a request shows the resources of one type.
 type view struct {
 	exchange     *exchange
 	resourceType *scim.ResourceType
@@ -18,16 +18,16 @@ type view struct {
 
 	projectionGiven bool // whether the query has attributes or excludedAttributes
 	showsMembers    bool // whether to show the members of a group, which are written as they are read
-	showsGroups     bool // whether to show the groups of a user, or a version that includes them
+	showsGroups     bool // whether to show a user's groups, or a version that depends on them
 
 	versionWithoutGroups bool // the projection leaves a user's groups out, so the version must not include them
 }
 
-// kind returns the roster's name for the resource type that the view shows.
+// kind returns the name of the resource type that the view shows, such as "User".
 func (v view) kind() scim.TypeName { return v.resourceType.ID }
 
-// viewFromQuery makes the view from the query string of a request about one resource. It fails
-// before anything is written.
+// viewFromQuery makes the view from the query string of a request about one resource. Callers call
+// it before they change anything, so that an error in the query changes nothing.
 func (x *exchange) viewFromQuery() (view, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
@@ -48,7 +48,8 @@ func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	case roster.Group:
 		v.showsMembers = show.Wants("members")
 	case roster.User:
-		// A client that names meta.version wants to find out what has changed.
+		// A client that names meta.version compares versions, so the version must include the
+		// groups.
 		named := len(q.attributes) > 0 && show.Wants("meta.version")
 		v.versionWithoutGroups = !show.Wants("groups") && !named
 		v.showsGroups = x.site.Groups && !v.versionWithoutGroups
@@ -56,7 +57,7 @@ func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	return v, nil
 }
 
-// answerWith answers with one resource.
+// answerWith builds the answer with one resource.
 func (v view) answerWith(status int, doc roster.Document) (answer, error) {
 	groups, err := v.memberships(doc)
 	if err != nil {
@@ -155,7 +156,7 @@ func (v view) baseLocation(kind scim.TypeName) string {
 	return ""
 }
 
-// listing is the answer to a query.
+// listing is one page of resources: the answer to a query, before it is written.
 type listing struct {
 	query                      query
 	total                      int // the number of resources on all pages
@@ -181,7 +182,7 @@ func (l *listing) add(v view, docs ...roster.Document) {
 	}
 }
 
-// readGroups reads the groups for all documents of one view in a single query.
+// readGroups reads the groups for all documents of one view in a single query to the database.
 func (l *listing) readGroups() error {
 	for begin := 0; begin < len(l.entries); {
 		v, end := l.entries[begin].view, begin

@@ -95,8 +95,8 @@ func (s Directories) RenameDirectory(ctx context.Context, id directory.ID, name 
 	})
 }
 
-// SetDefaultDomain stores a directory's default domain and its event. It returns refusal.NotFound if
-// there is no such directory.
+// SetDefaultDomain stores the default domain of a directory and the event of the change. It returns
+// refusal.NotFound if there is no such directory.
 func (s Directories) SetDefaultDomain(ctx context.Context, id directory.ID, domain string, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: string(id)}
@@ -113,7 +113,7 @@ func (s Directories) SetDefaultDomain(ctx context.Context, id directory.ID, doma
 	})
 }
 
-// DeleteDirectory hides a directory, ends its jobs and schedules the removal of its rows. It
+// DeleteDirectory hides a directory, deletes its jobs and schedules the removal of its rows. It
 // returns refusal.NotFound if there is no such directory.
 func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, deleted func(directory.Contents) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -181,7 +181,7 @@ func (s Directories) Users(ctx context.Context, d directory.ID, q directory.User
 	return all, err
 }
 
-// CountFound counts the users that a query selects, whatever its Limit.
+// CountFound counts the users that a query selects. It ignores the query's Limit.
 func (s Directories) CountFound(ctx context.Context, d directory.ID, q directory.UserQuery) (n int, err error) {
 	q.After, q.Limit = directory.Cursor{}, math.MaxInt32
 	query, args := userQuery(d, q)
@@ -191,7 +191,8 @@ func (s Directories) CountFound(ctx context.Context, d directory.ID, q directory
 	return n, err
 }
 
-// userQuery builds the query. Values from outside are always bound.
+// userQuery builds the SQL query for a UserQuery. It passes all values from requests as arguments,
+// never in the SQL text.
 func userQuery(d directory.ID, q directory.UserQuery) (string, []any) {
 	args := []any{string(d), q.After.Key, q.After.ObjectID}
 	bind := func(v any) string {
@@ -260,9 +261,9 @@ func (s Directories) Applications(ctx context.Context, d directory.ID) (all []di
 	return all, err
 }
 
-// countAssignments subtracts the deleted users from all assignments, so that it reads two indexes
-// and no user rows. SQLite runs a cross join in the order as written, so it reads the deleted users
-// first.
+// countAssignments subtracts the assignments of deleted users from all assignments. So it reads two
+// indexes and no user rows. SQLite runs a cross join in the written order, so it reads the deleted
+// users first.
 const countAssignments = `
 			select (
 				select count(*)
@@ -302,8 +303,8 @@ func (s Directories) History(ctx context.Context, d directory.ID, subject string
 }
 
 // Update runs fn in one write transaction, or returns refusal.NotFound. It locks the directory's
-// row first. Writers of the directory therefore run one after the other, and what fn has read stays
-// true.
+// row first. So writers of the directory run one after the other, and no other transaction changes
+// the rows that fn has read.
 func (s Directories) Update(ctx context.Context, d directory.ID, fn func(tx directory.Tx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: string(d)}
@@ -452,7 +453,7 @@ func (t directoryTx) RenameApplication(ctx context.Context, a directory.Applicat
 	return err
 }
 
-// DeleteApplication deletes an application, ends its job and schedules the removal of the rows of
+// DeleteApplication deletes an application and its job, and schedules the removal of the rows of
 // both.
 func (t directoryTx) DeleteApplication(ctx context.Context, id string) (directory.Contents, error) {
 	gone, err := t.contents(ctx, id)

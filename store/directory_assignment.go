@@ -39,7 +39,7 @@ func (s Directories) AssignmentsOf(ctx context.Context, d directory.ID, objectID
 }
 
 const (
-	// Default Access has no row.
+	// The role Default Access has no row, so these columns may be null in the join.
 	roleColumns = `coalesce(r.value, '') as value, coalesce(r.display_name, '') as display_name, coalesce(r.description, '') as description, coalesce(r.enabled, false) as enabled`
 	roleJoin    = `left join directory_app_role r on r.directory = a.directory and r.application = a.application and r.id = a.role`
 )
@@ -68,8 +68,9 @@ func roleOrDefaultAccess(r directory.AppRole) directory.AppRole {
 	return r
 }
 
-// storedRole returns the id of a role as assignments store it.
-func storedRole(id string) string {
+// roleForStorage returns the form in which assignments store the id of a role: "" for Default Access,
+// otherwise the id.
+func roleForStorage(id string) string {
 	if id == directory.DefaultAccess.ID {
 		return ""
 	}
@@ -172,7 +173,7 @@ func (t directoryTx) CountRole(ctx context.Context, application, role string) (n
 		select
 			(select count(*) from directory_assignment where directory = $1 and application = $2 and role = $3)
 			+ (select count(*) from directory_group_assignment where directory = $1 and application = $2 and role = $3 and gone = 0)`,
-		t.directory, application, storedRole(role)).Scan(&n)
+		t.directory, application, roleForStorage(role)).Scan(&n)
 	return n, err
 }
 
@@ -211,7 +212,7 @@ func (t directoryTx) Assign(ctx context.Context, application string, kind direct
 			created = case when directory_group_assignment.gone > 0 then excluded.created else directory_group_assignment.created end,
 			gone = 0`
 	}
-	_, err := t.tx.Exec(ctx, query, t.directory, application, objectID, micros(at), storedRole(role))
+	_, err := t.tx.Exec(ctx, query, t.directory, application, objectID, micros(at), roleForStorage(role))
 	return err
 }
 
@@ -227,8 +228,8 @@ func (t directoryTx) Unassign(ctx context.Context, application string, kind dire
 		where directory = $1 and application = $2 and object_id = $3`, t.directory, application, objectID)
 }
 
-// maxGroupsReadSingly is the number of assigned groups up to which a snapshot reads the members of
-// each group. If there are more, it reads all memberships in the order of their members.
+// maxGroupsReadSingly is the largest number of assigned groups for which a snapshot reads the
+// members group by group. With more groups, it reads all memberships in the order of their members.
 const maxGroupsReadSingly = 30
 
 // Snapshot returns users with their assignments, ordered by object id.
@@ -270,7 +271,8 @@ func (s Directories) Object(ctx context.Context, d directory.ID, application, ob
 	return o, err
 }
 
-// Objects returns those of the users with these ids that exist, ordered by object id.
+// Objects returns the users with these ids, ordered by object id. It leaves out ids that do not
+// exist.
 func (s Directories) Objects(ctx context.Context, d directory.ID, application string, objectIDs []string) (all []directory.Object, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		all = nil
@@ -408,8 +410,8 @@ func (s Directories) WasAssigned(ctx context.Context, d directory.ID, applicatio
 }
 
 // AffectedUsers returns the ids of the users that a change of a group or role affects, ordered by
-// id. For a group these are its present and past members. If role is set, they are the users with
-// that role.
+// id. For a group, these are its members, and users that were members earlier. If role is set, they
+// are the users with that role.
 func (s Directories) AffectedUsers(ctx context.Context, d directory.ID, application, group, role, after string, limit int) (ids []string, err error) {
 	query, args := `
 		select member
@@ -429,7 +431,7 @@ func (s Directories) AffectedUsers(ctx context.Context, d directory.ID, applicat
 				where a.directory = $1 and a.application = $2 and a.role = $3
 			) found
 			order by object_id
-			limit $5`, []any{string(d), application, storedRole(role), after, limit}
+			limit $5`, []any{string(d), application, roleForStorage(role), after, limit}
 	}
 	err = s.view(ctx, d, func(t directoryTx) error {
 		ids, err = collect(ctx, t.tx, scanText, query, args...)

@@ -9,9 +9,9 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// noteCause records the time at which the import named in ctx last wrote to the directory. The
-// first transaction that writes an event for the import adds the import's row. An import that
-// changes nothing therefore leaves no row.
+// noteCause records that the import named in ctx wrote to the directory now. The first transaction
+// that writes an event for the import adds the import's row, so an import that changes nothing has
+// no row.
 func (t directoryTx) noteCause(ctx context.Context) error {
 	c := event.CauseIn(ctx)
 	if c.ID == "" {

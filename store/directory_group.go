@@ -25,7 +25,7 @@ func (s Directories) Group(ctx context.Context, d directory.ID, objectID string)
 	return g, err
 }
 
-// maxSameNameGroups limits lists of groups that have the same name.
+// maxSameNameGroups is the largest number of groups in a list of groups with the same name.
 const maxSameNameGroups = 100
 
 // GroupsNamed returns groups by their sort key.
@@ -69,7 +69,7 @@ func (s Directories) Groups(ctx context.Context, d directory.ID, q directory.Gro
 	return all, err
 }
 
-// CountGroups counts the groups that a query selects, whatever its After and Limit.
+// CountGroups counts the groups that a query selects. It ignores the query's After and Limit.
 func (s Directories) CountGroups(ctx context.Context, d directory.ID, q directory.GroupQuery) (n int, err error) {
 	q.After = directory.Cursor{}
 	query, args := groupQuery(d, q)
@@ -79,7 +79,8 @@ func (s Directories) CountGroups(ctx context.Context, d directory.ID, q director
 	return n, err
 }
 
-// groupQuery builds the query without columns and order. Values from outside are always bound.
+// groupQuery builds the SQL query for a GroupQuery, without columns and order. It passes all values
+// from requests as arguments, never in the SQL text.
 func groupQuery(d directory.ID, q directory.GroupQuery) (string, []any) {
 	args := []any{string(d), q.After.Key, q.After.ObjectID}
 	bind := func(v any) string {
@@ -116,13 +117,13 @@ func groupQuery(d directory.ID, q directory.GroupQuery) (string, []any) {
 	return b.String(), args
 }
 
-// runForEachRow is the end of a subquery that must run for each row. PostgreSQL would otherwise
-// turn it into a join, and compare each row with each member while it has no statistics of the
-// table.
+// runForEachRow is appended to a subquery that must run once for each row. Otherwise PostgreSQL
+// would turn the subquery into a join. While it has no statistics of the table, that join would
+// compare each row with each member.
 const runForEachRow = " limit 1 offset 0"
 
-// maxMembersSorted is the number of members up to which all members are read and sorted to make a
-// page. In a larger group, the page is read in the order of the directory's list.
+// maxMembersSorted is the largest number of members that a query reads and sorts to make a page. In
+// a larger group, the page is read in the order of the directory's list.
 const maxMembersSorted = 2_000
 
 // Members returns the next users and the next groups of a group, each ordered by sort key and
@@ -165,7 +166,7 @@ func (s Directories) Members(ctx context.Context, d directory.ID, group string, 
 
 // memberQuery builds the query for one kind of members. With membersFirst it reads the members and
 // sorts them. Otherwise it reads the directory's list in order, and looks up each row among the
-// members until the page is full. SQLite runs a cross join in the order as written.
+// members until the page is full. SQLite runs a cross join in the written order.
 func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.MemberQuery, membersFirst bool) (string, []any) {
 	args := []any{string(d), q.After.Key, q.After.ObjectID, group, string(kind)}
 	bind := func(v any) string {
@@ -218,8 +219,8 @@ func (s Directories) CountMembers(ctx context.Context, d directory.ID, group str
 	return c, err
 }
 
-// deletedMembers joins the members of a group with those that are deleted. SQLite runs a cross join
-// in the order as written.
+// deletedMembers returns the SQL join that selects the deleted members of a group. SQLite runs a
+// cross join in the written order.
 func deletedMembers(table string, membersFirst bool) string {
 	from := table + " g cross join directory_member m"
 	if membersFirst {

@@ -35,8 +35,8 @@ func personColumns() []string {
 // textTable is a table with text that may contain data about a person.
 type textTable struct {
 	ownedTable
-	columns []string // text columns outside the key
-	person  string   // the column that identifies the person a row is about, or ""
+	columns      []string // text columns outside the key
+	personColumn string   // the column that identifies the person a row is about, or ""
 }
 
 // textTables returns the tables of a site or directory that contain text. It reads the database's
@@ -73,14 +73,14 @@ func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTabl
 		}
 		for _, column := range texts[o.name] {
 			if slices.Contains(personColumns(), column) {
-				t.person = column
+				t.personColumn = column
 			}
 			if !key[column] && (o.name != "resource" || strings.HasSuffix(column, "_by") || column == "last_text") {
 				t.columns = append(t.columns, column)
 			}
 		}
 		if o.name == "resource" {
-			t.person = "" // Deleting the account deletes the person's own row.
+			t.personColumn = "" // The person's own row needs no scrubbing, because deleting the account deletes it.
 		}
 		tables = append(tables, t)
 	}
@@ -94,8 +94,8 @@ type textRow struct {
 	texts  map[string]string
 }
 
-// walkTable reads the rows of a table that satisfy a condition, a few at a time, and calls visit with
-// them.
+// walkTable reads the rows of a table that satisfy a condition. It reads up to walkRows rows at a
+// time and passes them to visit.
 func (s Erasures) walkTable(ctx context.Context, work *sqldb.Slicer, t textTable, from string, args []any, visit func([]textRow) error) error {
 	var after []any
 	for {
@@ -105,8 +105,8 @@ func (s Erasures) walkTable(ctx context.Context, work *sqldb.Slicer, t textTable
 			bound = append(bound, args...)
 		}
 		columns := append([]string{}, t.columns...)
-		if t.person != "" {
-			columns = append(columns, t.person)
+		if t.personColumn != "" {
+			columns = append(columns, t.personColumn)
 		}
 		names := t.keyNames()
 		if len(columns) > 0 {
@@ -183,7 +183,7 @@ func (s Erasures) Scrub(ctx context.Context, scope event.Scope, p erasure.Person
 	return changed, nil
 }
 
-// writeRows stores changed rows. It deletes the rows whose texts map is nil.
+// writeRows writes changed rows to the table. It deletes a row whose map texts is nil.
 func (s Erasures) writeRows(ctx context.Context, work *sqldb.Slicer, t textTable, rows []textRow) error {
 	for len(rows) > 0 {
 		some := rows[:min(work.Rows(), len(rows))]
@@ -222,8 +222,9 @@ func writeRow(ctx context.Context, tx *sqldb.Tx, t textTable, r textRow) error {
 	return tx.Send(ctx, "update "+t.name+" set "+strings.Join(set, ", ")+" where "+where, args...)
 }
 
-// scrubRow removes the person's data from a row. It returns the columns that changed, and whether
-// any did. If the returned row has no texts, the caller must delete the row.
+// scrubRow removes the person's data from a row. It returns the row with the changed columns, and
+// reports whether any column changed. If the returned row has no texts, the caller must delete the
+// row.
 func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs bool) {
 	if t.name == "provisioning_log" {
 		r.texts["entry"] = t.entryOf(r).expand(r.texts["entry"])
@@ -281,7 +282,7 @@ func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 			set("inputs", "")
 		}
 	case own:
-		return textRow{key: r.key}, true // sessions, links and other rows that belong to this person alone
+		return textRow{key: r.key}, true // delete the row, because it belongs to this person alone, such as a session or link
 	}
 	for column, text := range next {
 		if text == r.texts[column] {
@@ -291,7 +292,7 @@ func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 	return textRow{key: r.key, texts: next}, len(next) > 0
 }
 
-// entryOf returns the columns of a row of the provisioning log.
+// entryOf returns a row of the provisioning log as an entryRow.
 func (t textTable) entryOf(r textRow) entryRow {
 	e := entryRow{objectID: r.person, cycle: r.texts["cycle"]}
 	e.directory, _ = t.ids[0].(string)
@@ -307,7 +308,7 @@ func (t textTable) entryOf(r textRow) entryRow {
 }
 
 // scrubEntry removes personal data from an entry of the provisioning log. It keeps the steps and
-// how each of them ended.
+// the result of each step.
 func scrubEntry(p erasure.Person, text string) (entry, search string) {
 	var e provision.LogEntry
 	if json.Unmarshal([]byte(text), &e) != nil {
@@ -329,8 +330,7 @@ func scrubEntry(p erasure.Person, text string) (entry, search string) {
 	return string(out), scim.Fold(strings.Join([]string{p.Label(), e.SourceIdentity.ID, e.TargetIdentity.ID, e.Status.Code}, "\n"))
 }
 
-// IDsOf returns the ids of people that the logs have called by this name and who no longer have an
-// account.
+// IDsOf returns the ids of people who have this name in the logs and no longer have an account.
 func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (ids []string, err error) {
 	found := map[string]bool{}
 	add := func(query string, args ...any) error {
@@ -351,7 +351,8 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 		limit 1`, scope.Kind, scope.ID, name); err != nil {
 		return nil, err
 	}
-	// The text of an event about a user begins with the user name.
+	// Search the texts of events, because the text of an event about a user begins with the user
+	// name.
 	if err := add(`
 		select distinct subject
 		from event
@@ -393,7 +394,8 @@ func (s Erasures) IDsOf(ctx context.Context, scope event.Scope, name string) (id
 // addressPattern matches email addresses in text.
 var addressPattern = regexp.MustCompile(`[\p{L}\p{N}._%+'-]+@[\p{L}\p{N}.-]+[\p{L}\p{N}]`)
 
-// ValuesOf returns the values that the person once had, as found in the logs and the identities.
+// ValuesOf returns all values of the person, such as names and addresses, that the logs and
+// identities contain.
 func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (values []string, err error) {
 	add := func(query string, read func(row scanner) error, args ...any) {
 		if err != nil {
@@ -415,7 +417,7 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 		if err := row.Scan(&name, &text, &data); err != nil || name == event.UserErased {
 			return err
 		}
-		if called, _, found := strings.Cut(text, " was "); found { // the text is like "ada@example.com was updated: …"
+		if called, _, found := strings.Cut(text, " was "); found { // a typical text is "ada@example.com was updated: …"
 			values = append(values, called)
 		}
 		values = append(values, addressPattern.FindAllString(text, -1)...)
@@ -449,9 +451,10 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 	return values, err
 }
 
-// UniqueValues returns those of the values that no other account of the site or directory has.
+// UniqueValues returns the given values without those that another account of the site or directory
+// has too.
 func (s Erasures) UniqueValues(ctx context.Context, scope event.Scope, id string, values []string) ([]string, error) {
-	left := map[string]string{} // from each value to its quoted form in lower case, as it stands in a document
+	left := map[string]string{} // maps each value to its form in a document, quoted and in lower case
 	for _, v := range values {
 		quoted, err := json.Marshal(v)
 		if err != nil || v == "" {
@@ -482,12 +485,12 @@ func (s Erasures) UniqueValues(ctx context.Context, scope event.Scope, id string
 	return slices.Sorted(maps.Keys(left)), err
 }
 
-// finishWithin is how long Finish may spend on returning free pages to the file system. The
-// operator waits for it.
+// finishWithin is how long Finish may spend on returning free pages to the file system. It is
+// short, because the operator waits for Finish.
 const finishWithin = 20 * time.Second
 
 // Finish removes the traces of deleted rows from the SQLite file. On PostgreSQL, autovacuum does
-// that.
+// this work.
 func (s Erasures) Finish(ctx context.Context, people []erasure.Person) (complete bool, err error) {
 	return s.DB.ForgetDeleted(ctx, time.Now().Add(finishWithin), func(unused []byte) bool {
 		return slices.ContainsFunc(people, func(p erasure.Person) bool { return p.IsIn(unused) })

@@ -17,8 +17,8 @@ import (
 // Events implements event.Store.
 type Events struct{ DB *DB }
 
-// A reader that waits for older transactions checks again after settlePause. Further pauses grow up
-// to settlePauseMax.
+// A reader that waits for older transactions pauses for settlePause before it checks again. Later
+// pauses are longer, up to settlePauseMax.
 const (
 	settlePause    = 2 * time.Millisecond
 	settlePauseMax = 50 * time.Millisecond
@@ -27,8 +27,8 @@ const (
 const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject, text, data, " +
 	"actor_kind, actor_id, actor_name, address, user_agent, cause"
 
-// appendEvent writes the event of a change in the change's own transaction. All events are written
-// through it.
+// appendEvent writes an event in the same transaction as the change that it describes. Every event
+// is written by this function.
 func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 	e.Attribute(ctx)
 	at := e.Time
@@ -36,7 +36,7 @@ func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 		at = tx.Now()
 	}
 	if e.Scope.Kind == event.KindDirectory {
-		tx.SignalCommit() // wakes the jobs of the directory, which may have to send the change to an application
+		tx.SignalCommit() // the signal wakes the jobs of the directory, which may have to send the change to an application
 	}
 	return tx.Send(ctx, `
 		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent, cause)
@@ -62,9 +62,9 @@ func appendEvents(ctx context.Context, tx *sqldb.Tx, events []event.Event) error
 // Read returns up to limit events of the scope after a position, oldest first. It returns
 // event.ErrPruned if events after the position have been pruned.
 //
-// On PostgreSQL an event is held back while an older write transaction still runs in any database
-// of the server. Read waits for a while (Options.Settle) for the events that were committed when it
-// was called. Then it returns the events that are not held back.
+// On PostgreSQL, Read cannot return an event while an older write transaction still runs in any
+// database of the server. It waits up to Options.Settle until all events that were committed before
+// the call can be returned. Then it returns the events before the first one that still has to wait.
 func (s Events) Read(ctx context.Context, scope event.Scope, after event.Position, limit int) ([]event.Event, error) {
 	var committed event.Position
 	pause := settlePause
@@ -93,8 +93,8 @@ func (s Events) Read(ctx context.Context, scope event.Scope, after event.Positio
 }
 
 // read returns the same events as Read, without waiting. It also returns the position of the
-// scope's newest event, whether or not that event is held back. On SQLite, which holds back no
-// events, that position is zero.
+// scope's newest event, even if that event cannot be returned yet. On SQLite, that position is
+// zero, because all committed events can be returned.
 func (s Events) read(ctx context.Context, scope event.Scope, after event.Position, limit int) (events []event.Event, newest event.Position, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		if floor, err := lastPrunedEvent(ctx, tx, scope); err != nil {
@@ -148,8 +148,8 @@ func (s Events) Last(ctx context.Context, scope event.Scope) (last event.Positio
 }
 
 // Recent returns up to limit committed events of the scope before a position, newest first. A zero
-// position means from the newest event on. If subject is not empty, it returns only events about
-// that subject.
+// position means that the result begins with the newest event. If subject is not empty, it returns
+// only events about that subject.
 func (s Events) Recent(ctx context.Context, scope event.Scope, subject string, before event.Position, limit int) (events []event.Event, err error) {
 	query, args := `
 		select `+eventColumns+`
@@ -185,7 +185,8 @@ const rareEvents = "name not in ('user.created', 'user.updated', 'group.created'
 const knownActors = "actor_kind not in ('', 'token', 'system')"
 
 // Slice implements event.Trail. Events of one site, one directory or the installation are in commit
-// order. All other results are in the order of writing, which rarely differs.
+// order. Results for several scopes are in the order in which the events were written, which is
+// nearly always the same.
 func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event, err error) {
 	names := q.Names
 	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !isRare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
@@ -226,9 +227,9 @@ func isRare(name string) bool {
 }
 
 // sliceQuery returns the statement that reads a slice of the audit trail. If name is not empty, the
-// slice has only events with that name. An index returns the rows in order, so the statement reads
-// only the rows that it returns. The exception is a slice for one kind of scope, which filters the
-// rows of all scopes.
+// slice has only events with that name. The statement reads only the rows that it returns, because
+// an index gives them in order. Only a slice for one kind of scope reads and filters the rows of
+// all scopes.
 func sliceQuery(q event.Slice, name string) (string, []any) {
 	var where []string
 	var args []any
@@ -338,8 +339,8 @@ func scanEvent(row scanner) (e event.Event, err error) {
 }
 
 // laterCondition returns the SQL condition that an event comes after the position ($3, $4). On
-// SQLite every tx is 0, so comparing it for equality suffices. With a comparison of pairs, SQLite
-// would read all events of the scope.
+// SQLite, the column tx is always 0, so the condition compares it for equality. If it compared
+// pairs, SQLite would read all events of the scope.
 func laterCondition(tx *sqldb.Tx) string {
 	if tx.Kind() == sqldb.SQLite {
 		return "tx = $3 and seq > $4"
@@ -348,9 +349,9 @@ func laterCondition(tx *sqldb.Tx) string {
 }
 
 // settledCondition returns the SQL condition that no running transaction can still write an event
-// before the selected one. PostgreSQL gives a transaction its number when it first writes, and
-// shows its rows when it commits. So no more rows can appear below the oldest number that is still
-// running. SQLite needs no condition, because it runs write transactions one after the other.
+// before the selected one. PostgreSQL numbers a transaction when it first writes, and shows its
+// rows when it commits. So no further rows can appear with numbers below that of the oldest running
+// transaction. SQLite needs no condition, because it runs write transactions one after the other.
 func settledCondition(tx *sqldb.Tx) string {
 	if tx.Kind() == sqldb.PostgreSQL {
 		return "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select base from event_base)"
@@ -358,9 +359,9 @@ func settledCondition(tx *sqldb.Tx) string {
 	return "tx = 0"
 }
 
-// settleEvents keeps the positions of events growing after a dump was restored on a server whose
-// transaction numbers are lower. Without it, the existing events would be held back as if their
-// transactions were still to come, and new events would sort before them.
+// settleEvents repairs the positions of events after a dump was restored on a PostgreSQL server
+// with lower transaction numbers. Without it, Read would wait for the existing events as if their
+// transactions had not run yet, and new events would sort before them.
 func settleEvents(ctx context.Context, db *sqldb.DB) error {
 	if db.Kind() != sqldb.PostgreSQL {
 		return nil
@@ -387,8 +388,8 @@ func settleEvents(ctx context.Context, db *sqldb.DB) error {
 	})
 }
 
-// eventsAhead asks whether any of the newest events has a transaction number that this server has
-// not reached yet.
+// eventsAhead is a query that finds out whether one of the newest events has a transaction number
+// that this server has not reached yet.
 const eventsAhead = `
 	select coalesce(max(newest.tx) - (select base from event_base) >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint, false)
 	from (select tx from event order by seq desc limit 1000) newest`

@@ -11,21 +11,22 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Leases records which process works on which key, on both databases. A key ("job" and the job's
-// name) is free, or an owner holds it until a certain time. Each claim increases the key's epoch by
-// one, and writes under an older epoch are refused. The leases of a killed owner expire.
+// Leases records which process works on which key, on SQLite and PostgreSQL. A key has a kind, such
+// as "job", and a name. It is free, or an owner holds it until a certain time. Each claim increases
+// the key's epoch by one, and writes under an older epoch are refused. The leases of a killed owner
+// expire.
 //
 //	Ensure, Wake ──► due ──Claim──► held ──Release(next)──► due at next
 //	                                 │ └─Renew─┘
 //	                                 └─ expired: due again, for any owner
 //
 // Times come from the clock of the claiming process, so the clocks of several machines must agree
-// to a fraction of the ttl. The clock decides only when another owner can take over a lease. The
-// epoch protects the data.
+// to a fraction of the ttl. The clock only decides when another owner can take over a lease. The
+// data is safe even if clocks differ, because writes check the epoch.
 type Leases struct{ DB *DB }
 
-// never is the next_at of a key that becomes due only through Wake. It is also greater than every
-// position of an event.
+// never is the next_at of a key that becomes due only through Wake. It is also used as a value that
+// is greater than every position of an event.
 const never = int64(math.MaxInt64)
 
 // ErrHeld is returned by Claim while another owner holds the lease.
@@ -43,8 +44,8 @@ func (e ErrHeld) Error() string {
 // renews it.
 func (e ErrHeld) Holder() (owner string, until time.Time) { return e.Owner, e.Until }
 
-// ErrLeaseLost is returned for writes under an old epoch: the key has been claimed again since, by
-// another owner or by the same one.
+// ErrLeaseLost is returned for writes under an old epoch. It means that the key has been claimed
+// again, by another owner or by the same one.
 var ErrLeaseLost error = leaseLost{}
 
 type leaseLost struct{}
@@ -63,8 +64,8 @@ func (s Leases) Wake(ctx context.Context, kind, key string) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return wakeLease(ctx, tx, kind, key) })
 }
 
-// Due returns up to limit keys that are due and not held, the longest waiting first. It includes
-// keys whose lease has expired.
+// Due returns up to limit keys that are due and not held, the key that has waited longest first. It
+// includes keys whose lease has expired.
 func (s Leases) Due(ctx context.Context, kind string, now time.Time, limit int) (keys []string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		keys, err = collect(ctx, tx, scanText, `
@@ -78,8 +79,8 @@ func (s Leases) Due(ctx context.Context, kind string, now time.Time, limit int) 
 	return keys, err
 }
 
-// DueEpochs returns the same keys as Due, each with the epoch of its last claim. If the epoch has
-// changed later, a process has worked on the key meanwhile.
+// DueEpochs returns the same keys as Due, each with the epoch of its last claim. If the epoch is
+// different at a later call, a process has claimed the key in between.
 func (s Leases) DueEpochs(ctx context.Context, kind string, now time.Time, limit int) (epochs map[string]int64, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		epochs = map[string]int64{}
@@ -179,7 +180,8 @@ func claimLease(ctx context.Context, tx *sqldb.Tx, kind, key, owner string, ttl 
 	return 0, held
 }
 
-// Renew extends the lease to ttl from now. It returns ErrLeaseLost if the epoch is over.
+// Renew extends the lease so that it expires ttl from now. It returns ErrLeaseLost if the key has
+// been claimed again.
 func (s Leases) Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		result, err := tx.Exec(ctx, `
@@ -191,9 +193,9 @@ func (s Leases) Renew(ctx context.Context, kind, key, owner string, epoch int64,
 	})
 }
 
-// Release gives the lease back. The key is due again at nextAt, or earlier if it is woken, or at
-// once if it was woken while held. A zero nextAt means that it waits for Wake. Release returns
-// ErrLeaseLost if the epoch is over.
+// Release gives the lease back. The key becomes due at nextAt, or earlier if Wake is called. It is
+// due at once if Wake was called while the lease was held. A zero nextAt means that only Wake makes
+// the key due. Release returns ErrLeaseLost if the key has been claimed again.
 func (s Leases) Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error {
 	next := never
 	if !nextAt.IsZero() {
@@ -232,7 +234,8 @@ func wakeLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	return err
 }
 
-// forgetLease removes a key. The key must never be used again, because its epochs would start over.
+// forgetLease removes a key. The caller must never use the key again, because its epochs would
+// start again at 0.
 func forgetLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	_, err := tx.Exec(ctx, `
 		delete from lease
@@ -240,8 +243,8 @@ func forgetLease(ctx context.Context, tx *sqldb.Tx, kind, key string) error {
 	return err
 }
 
-// checkLease returns ErrLeaseLost unless epoch is the key's current one, and keeps it current until
-// the transaction ends. Every write under a lease calls it first.
+// checkLease returns ErrLeaseLost unless epoch is the current epoch of the key. It locks the epoch
+// until the transaction ends. Every write under a lease calls it first.
 func checkLease(ctx context.Context, tx *sqldb.Tx, kind, key string, epoch int64) error {
 	current, err := leaseEpoch(ctx, tx, kind, key, tx.ForShare())
 	if err != nil {
@@ -265,7 +268,7 @@ func leaseEpoch(ctx context.Context, tx *sqldb.Tx, kind, key, locking string) (e
 	return epoch, err
 }
 
-// lostUnlessChanged returns ErrLeaseLost if the update of the owner's row changed no row.
+// lostUnlessChanged returns ErrLeaseLost if the update of the lease changed no row.
 func lostUnlessChanged(result sql.Result, err error) error {
 	if err != nil {
 		return err
@@ -277,8 +280,8 @@ func lostUnlessChanged(result sql.Result, err error) error {
 	return err
 }
 
-// Overdue returns the number of keys of a kind that are due and not held, and the time since when
-// the oldest has been due.
+// Overdue returns the number of keys of a kind that are due and not held, and the time at which the
+// first of these keys became due.
 func (s Leases) Overdue(ctx context.Context, kind string, now time.Time) (keys int, since time.Time, err error) {
 	var oldest int64
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
@@ -287,7 +290,7 @@ func (s Leases) Overdue(ctx context.Context, kind string, now time.Time) (keys i
 	return keys, time.UnixMicro(max(0, oldest)), err
 }
 
-// WakeAll makes every key of a kind due at once. It leaves alone the keys that only Wake makes due.
+// WakeAll makes every key of a kind due at once. It does not change keys that only Wake makes due.
 func (s Leases) WakeAll(ctx context.Context, kind string) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		now := micros(tx.Now())

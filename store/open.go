@@ -14,7 +14,7 @@ var migrations embed.FS
 // DB is an open database of Rollcall.
 type DB = sqldb.DB
 
-// Options are the optional dependencies of a DB. The zero value works.
+// Options are optional settings of a DB. The zero value works.
 type Options = sqldb.Options
 
 // Open opens the database at url, as [sqldb.Open] does. It runs no migrations.
@@ -27,7 +27,7 @@ func Restore(ctx context.Context, path, from, stamp string, prepare func(file st
 	return schema().Restore(ctx, path, from, stamp, prepare)
 }
 
-// schema describes the tables to package sqldb.
+// schema tells package sqldb what it needs to know about the tables.
 func schema() sqldb.Schema {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {

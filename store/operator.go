@@ -13,9 +13,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// expiredLinkKept is how long an expired link is kept. A user who opens the link in that time reads
+// expiredLinkRetention is how long an expired link is kept. A user who opens the link in that time reads
 // that it has expired.
-const expiredLinkKept = 30 * 24 * time.Hour
+const expiredLinkRetention = 30 * 24 * time.Hour
 
 // Operators implements operator.Store.
 type Operators struct{ DB *DB }
@@ -25,7 +25,7 @@ func (s Operators) AddLink(ctx context.Context, l operator.LinkRecord, e event.E
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			delete from operator_link
-			where expires < $1`, micros(l.Created.Add(-expiredLinkKept))); err != nil {
+			where expires < $1`, micros(l.Created.Add(-expiredLinkRetention))); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
@@ -208,8 +208,8 @@ func (s Operators) List(ctx context.Context) (all []operator.Operator, err error
 func (s Operators) Remove(ctx context.Context, name string, now time.Time, e event.Event) error {
 	folded := scim.Fold(name)
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		// Delete links first. On PostgreSQL this waits for a transaction that is redeeming one, so
-		// that the statements below see the operator that it creates.
+		// Delete links first. On PostgreSQL, this waits for a transaction that is using a link, so
+		// that the statements below see the operator that the transaction creates.
 		live, err := tx.Exec(ctx, `
 			delete from operator_link
 			where name_folded = $1 and used = 0 and expires > $2`, folded, micros(now))

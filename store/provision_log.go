@@ -37,7 +37,7 @@ func searchText(e *provision.LogEntry) string {
 	}, "\n")))
 }
 
-// Logs returns one page of the log, newest first. The cursor is the key of the page's last row.
+// Logs returns one page of the log. The cursor is the key of the page's last row.
 func (s Provisioning) Logs(ctx context.Context, k provision.Key, q provision.LogQuery) (entries []provision.LogEntry, next string, err error) {
 	if q.Limit <= 0 {
 		q.Limit = 50
@@ -54,8 +54,7 @@ func (s Provisioning) Logs(ctx context.Context, k provision.Key, q provision.Log
 		return entries, "", err
 	}
 	entries = entries[:q.Limit]
-	last := entries[len(entries)-1]
-	return entries, strconv.FormatInt(micros(last.ActivityTime), 10) + "-" + last.ID, nil
+	return entries, entries[len(entries)-1].Cursor(), nil
 }
 
 // CountLogs counts the entries that a query selects.
@@ -90,7 +89,11 @@ func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
 		if !ok || err != nil {
 			return "", nil, &provision.InputError{Field: "before", Text: "is not a cursor of this log"}
 		}
-		b.WriteString(" and (time, id) < (" + bind(n) + ", " + bind(id) + ")")
+		sign := "<"
+		if q.OldestFirst {
+			sign = ">"
+		}
+		b.WriteString(" and (time, id) " + sign + " (" + bind(n) + ", " + bind(id) + ")")
 	}
 	for _, is := range []struct{ column, value string }{
 		{"object_id", q.ObjectID}, {"cycle", q.Cycle}, {"action", string(q.Action)}, {"status", string(q.Status)},
@@ -111,8 +114,12 @@ func logQuery(k provision.Key, q provision.LogQuery) (string, []any, error) {
 	for _, word := range strings.Fields(scim.Fold(q.Search)) {
 		b.WriteString(" and search_text like " + bind("%"+escapeLike(word)+"%") + ` escape '\'`)
 	}
+	order := "time desc, id desc"
+	if q.OldestFirst {
+		order = "time, id"
+	}
 	b.WriteString(`
-		order by time desc, id desc
+		order by ` + order + `
 		limit ` + bind(q.Limit+1))
 	return b.String(), args, nil
 }

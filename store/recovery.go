@@ -12,7 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// RecoverySet returns how many unused recovery codes a person has, and when they were made.
+// RecoverySet returns how many unused recovery codes a person has, and when the current set of
+// codes was made.
 func (s SingleSignOn) RecoverySet(ctx context.Context, id site.ID, personID string) (set signin.RecoverySet, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		set, err = recoverySet(ctx, tx, id, personID)
@@ -32,7 +33,7 @@ func recoverySet(ctx context.Context, tx *sqldb.Tx, id site.ID, personID string)
 }
 
 // ReplaceRecoveryCodes replaces a person's recovery codes with new ones. It does so only if the
-// present codes were made at ifMade.
+// current codes were made at ifMade.
 func (s SingleSignOn) ReplaceRecoveryCodes(ctx context.Context, id site.ID, personID string, ifMade time.Time, hashes []secret.Hash, now time.Time, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := lockLiveSite(ctx, tx, id); err != nil {

@@ -62,7 +62,7 @@ func (s Retention) Removals(ctx context.Context) (n int, err error) {
 }
 
 // Remove removes the rows of deleted sites, directories and applications until none is left or the
-// time is end.
+// time end has come.
 func (s Retention) Remove(ctx context.Context, end time.Time) (removed int, done bool, err error) {
 	var all []removal
 	if err := s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -102,8 +102,8 @@ func (s Retention) remove(ctx context.Context, work *sqldb.Slicer, r removal) (r
 	return removed, true, work.Write(ctx, func(tx *sqldb.Tx) error { return finishRemoval(ctx, tx, r) })
 }
 
-// finishRemoval removes the owner itself once its rows are gone. Rows that a concurrent request has
-// added since then are removed with it.
+// finishRemoval removes the row of the owner itself after its other rows were removed. It also
+// removes rows that a concurrent request has added in the meantime.
 func finishRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	if err := tx.Send(ctx, `
 		delete from removal
@@ -116,7 +116,7 @@ func finishRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	if err := forgetPruned(ctx, tx, r.owner); err != nil {
 		return err
 	}
-	// The kind is the name of the owner's table too.
+	// The owner's table has the same name as the kind.
 	_, err := tx.Exec(ctx, `
 		delete from `+r.kind+`
 		where id = $1 and deleted > 0`, r.owner)
@@ -174,7 +174,7 @@ func (s Retention) tablesOf(ctx context.Context, r removal) ([]ownedTable, error
 		}
 		t := ownedTable{name: name, where: r.kind + " = $1", ids: []any{r.owner}, key: key[1:]}
 		if r.application != "" {
-			// The second column of the key is the application, under either name.
+			// The second column of the key is the application; it is called "app" or "application".
 			if len(key) < 2 || key[1].name != "app" && key[1].name != "application" {
 				continue
 			}
@@ -189,7 +189,7 @@ func (s Retention) tablesOf(ctx context.Context, r removal) ([]ownedTable, error
 // emptyTable removes an owner's rows from one table, in the order of the key. A read transaction finds
 // the end of each slice, so that the write transaction only deletes.
 func (s Retention) emptyTable(ctx context.Context, work *sqldb.Slicer, t ownedTable) (removed int, done bool, err error) {
-	var after []any // the key up to which the rows are gone
+	var after []any // the key up to which rows have been removed
 	for {
 		if work.IsOver() {
 			return removed, false, nil
@@ -220,7 +220,7 @@ func (s Retention) emptyTable(ctx context.Context, work *sqldb.Slicer, t ownedTa
 		if last == nil && after == nil && removed == before {
 			return removed, true, nil
 		}
-		after = last // nil if no rows are left after this slice. The loop then begins again, because a concurrent request may have added rows.
+		after = last // nil after the last slice; the loop then starts again, because a concurrent request may have added rows
 	}
 }
 
@@ -262,7 +262,8 @@ func (t ownedTable) keyNames() string {
 	return strings.Join(names, ", ")
 }
 
-// keyAt returns the key of the last row of the next slice, or nil if fewer rows are left.
+// keyAt returns the key of the last row of the next slice, or nil if the remaining rows are fewer
+// than a slice.
 func (s Retention) keyAt(ctx context.Context, work *sqldb.Slicer, t ownedTable, after []any) (key []any, err error) {
 	condition, args := t.conditionAfter(after)
 	query := fmt.Sprintf(`

@@ -17,7 +17,7 @@ import (
 type RequestLogs struct{ DB *DB }
 
 // AppendRequests writes rows of the request log and the last uses of tokens. If all rows belong to
-// one site, it writes in that site's lane.
+// one site, it uses that site's lane (see sqldb.Lane).
 func (s RequestLogs) AppendRequests(ctx context.Context, rows []requestlog.Request, uses []requestlog.TokenUse) error {
 	key := fair.System
 	if len(rows) > 0 && !slices.ContainsFunc(rows, func(r requestlog.Request) bool { return r.Site != rows[0].Site }) {
@@ -47,8 +47,8 @@ func (s RequestLogs) AppendRequests(ctx context.Context, rows []requestlog.Reque
 	})
 }
 
-// noteSiteExists notes in kept whether a site exists. Rows of the log may arrive after their site
-// was deleted.
+// noteSiteExists looks up whether a site exists and stores the answer in kept. Rows of the log may
+// arrive after their site was deleted.
 func noteSiteExists(ctx context.Context, tx *sqldb.Tx, id site.ID, kept map[site.ID]bool) error {
 	if _, known := kept[id]; known {
 		return nil

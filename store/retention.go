@@ -48,8 +48,8 @@ func (s Retention) SetPolicy(ctx context.Context, p retention.Policy, e event.Ev
 	})
 }
 
-// Pruned returns the time up to which the entries of an owner have been pruned. An owner is a site,
-// a directory or a job.
+// Pruned returns the time before which all entries of an owner have been removed. An owner is a
+// site, a directory or a job.
 func (s Retention) Pruned(ctx context.Context, kind retention.Kind, owner string) (until time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		until, err = prunedUntil(ctx, tx, kind, owner)
@@ -80,8 +80,8 @@ func setPruned(ctx context.Context, tx *sqldb.Tx, kind retention.Kind, owner str
 		where pruned.until < excluded.until`, string(kind), owner, until)
 }
 
-// forgetPruned deletes the records of how far an owner's logs have been pruned. The owner, such as
-// a site, has been deleted.
+// forgetPruned deletes the records of how far an owner's logs have been pruned. It is called when
+// the owner, such as a site, is deleted.
 func forgetPruned(ctx context.Context, tx *sqldb.Tx, owner string) error {
 	return tx.Send(ctx, `
 		delete from pruned
@@ -89,7 +89,7 @@ func forgetPruned(ctx context.Context, tx *sqldb.Tx, owner string) error {
 }
 
 // Prune removes the entries of one kind that are older than before, until none is left or the time
-// is end.
+// end has come.
 func (s Retention) Prune(ctx context.Context, kind retention.Kind, before, end time.Time) (removed int, done bool, err error) {
 	work := s.DB.Slicer(end)
 	switch kind {
@@ -144,14 +144,14 @@ func (s Retention) count(ctx context.Context, table, condition string, args ...a
 
 // agedLog is a log whose primary key consists of the owner's columns, the time and the id.
 type agedLog struct {
-	table     string
-	owner     []string // the columns that identify the owner
-	owners    string   // the query that lists all owners
-	condition string   // condition for the rows that belong to the kind
+	table        string
+	ownerColumns []string // the columns that identify the owner
+	ownersQuery  string   // the query that lists all owners
+	condition    string   // condition for the rows that belong to the kind
 }
 
 func agedLogs() map[retention.Kind]agedLog {
-	requests := agedLog{table: "request_log", owner: []string{"site"}, owners: "select id from site where deleted = 0 order by id"}
+	requests := agedLog{table: "request_log", ownerColumns: []string{"site"}, ownersQuery: "select id from site where deleted = 0 order by id"}
 	reads, changes := requests, requests
 	reads.condition = "(not change or token = '')"
 	changes.condition = "(change and token <> '')"
@@ -159,31 +159,32 @@ func agedLogs() map[retention.Kind]agedLog {
 		retention.Reads:   reads,
 		retention.Changes: changes,
 		retention.Provisioning: {
-			table: "provisioning_log", owner: []string{"directory", "app"}, condition: "true",
-			owners: "select directory, app from job order by directory, app",
+			table: "provisioning_log", ownerColumns: []string{"directory", "app"}, condition: "true",
+			ownersQuery: "select directory, app from job order by directory, app",
 		},
 	}
 }
 
 // ownerCondition returns the condition for an owner's rows. The owner's ids are the first arguments.
 func (l agedLog) ownerCondition() string {
-	conditions := make([]string, len(l.owner))
-	for i, column := range l.owner {
+	conditions := make([]string, len(l.ownerColumns))
+	for i, column := range l.ownerColumns {
 		conditions[i] = fmt.Sprintf("%s = $%d", column, i+1)
 	}
 	return strings.Join(conditions, " and ")
 }
 
-// owners returns all existing owners, each as its ids.
+// owners returns the ids of all existing owners. An owner can have several ids, such as directory
+// and application.
 func (s Retention) owners(ctx context.Context, log agedLog) (all [][]string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, func(row scanner) ([]string, error) {
-			ids, to := make([]string, len(log.owner)), make([]any, len(log.owner))
+			ids, to := make([]string, len(log.ownerColumns)), make([]any, len(log.ownerColumns))
 			for i := range ids {
 				to[i] = &ids[i]
 			}
 			return ids, row.Scan(to...)
-		}, log.owners)
+		}, log.ownersQuery)
 		return err
 	})
 	return all, err
@@ -213,7 +214,7 @@ func (s Retention) pruneLog(ctx context.Context, work *sqldb.Slicer, kind retent
 			return removed, false, err
 		}
 		if found == 0 && upTo == before && from == micros(since) {
-			return removed, true, nil // no row is that old
+			return removed, true, nil // no row is older than before
 		}
 		err = work.Write(ctx, func(tx *sqldb.Tx) error {
 			if found > 0 {
@@ -272,8 +273,8 @@ func (s Retention) nextSlice(ctx context.Context, work *sqldb.Slicer, log agedLo
 	return upTo + 1, found, err
 }
 
-// pruneEvents removes events that are older than before, except those that a running job still has
-// to read.
+// pruneEvents removes events that are older than before, except events that a running job has not
+// read yet.
 func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before int64) (removed int, done bool, err error) {
 	held, err := s.readPositions(ctx)
 	if err != nil {
@@ -310,9 +311,9 @@ func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before i
 	}
 }
 
-// pruneDirectoryRows removes rows of directories that only events older than the pruned ones
-// needed: members that left a group, groups that are no longer assigned, groups that were
-// deleted permanently, and imports of which nothing is left to be judged or decided.
+// pruneDirectoryRows removes rows of directories that were kept only for readers of events that are
+// pruned now. These are members that left a group, groups that are no longer assigned, groups that
+// were deleted permanently, and imports whose changes no longer wait for a decision.
 func (s Retention) pruneDirectoryRows(ctx context.Context, work *sqldb.Slicer) (removed int, done bool, err error) {
 	type pruned struct {
 		directory string
@@ -403,7 +404,8 @@ func (s Retention) oldestEvents(ctx context.Context, work *sqldb.Slicer, after i
 	return chunk, err
 }
 
-// deleteEvents removes events, and records for each feed how far it has been pruned.
+// deleteEvents removes events, and records for each scope up to which position its events have been
+// removed.
 func deleteEvents(ctx context.Context, tx *sqldb.Tx, doomed []agedEvent) error {
 	last := map[event.Scope]agedEvent{}
 	for _, e := range doomed {
@@ -434,7 +436,7 @@ func deleteEvents(ctx context.Context, tx *sqldb.Tx, doomed []agedEvent) error {
 	return nil
 }
 
-// lastPrunedEvent returns the position of a feed's last pruned event, or the zero position.
+// lastPrunedEvent returns the position of the last removed event of a scope, or the zero position.
 func lastPrunedEvent(ctx context.Context, tx *sqldb.Tx, scope event.Scope) (event.Position, error) {
 	floors, err := collect(ctx, tx, scanPosition, `
 		select tx, seq
@@ -447,8 +449,8 @@ func lastPrunedEvent(ctx context.Context, tx *sqldb.Tx, scope event.Scope) (even
 }
 
 // readPositions returns the position in each directory's events up to which all running jobs have
-// read. Jobs that are off or in quarantine do not count. If events that they have not read are
-// gone, they start with an initial cycle.
+// read. It ignores jobs that are off or in quarantine. If such a job finds that unread events were
+// removed, it starts with an initial cycle.
 func (s Retention) readPositions(ctx context.Context) (map[event.Scope]event.Position, error) {
 	states, err := Provisioning(s).WatchedStates(ctx)
 	if err != nil {
@@ -518,8 +520,8 @@ func (s Retention) pruneExpired(ctx context.Context, work *sqldb.Slicer, before 
 	return removed, true, nil
 }
 
-// Reclaim returns free pages of a SQLite file to the file system, until few are left or the time is
-// end. PostgreSQL reuses the space by itself.
+// Reclaim returns free pages of a SQLite file to the file system, until only a reserve is left or
+// the time end has come. PostgreSQL reuses free space without help.
 func (s Retention) Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error) {
 	return s.DB.Reclaim(ctx, end)
 }

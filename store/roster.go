@@ -101,8 +101,8 @@ func findRecordByUserName(ctx context.Context, tx *sqldb.Tx, id site.ID, folded 
 	return rec, orNotFound(err, refusal.NotFound)
 }
 
-// People returns the users whose case-folded user name follows after, ordered by case-folded user
-// name.
+// People returns the users whose case-folded user name is greater than after, in the order of these
+// names.
 func (s Rosters) People(ctx context.Context, id site.ID, q roster.PeopleQuery, after string, limit int) (people []roster.Record, err error) {
 	query := `
 		select ` + recordColumns + `
@@ -233,8 +233,8 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session secret.Hash
 	})
 }
 
-// Update runs fn in one write transaction. If another transaction overlapped it, Update runs fn
-// again with the site to itself.
+// Update runs fn in one write transaction. If the transaction overlapped another one, Update runs
+// fn again while no other transaction can write to the site.
 func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) error) error {
 	alone := false
 	return s.DB.Lane(string(on.ID)).Update(ctx, func(tx *sqldb.Tx) error {
@@ -248,21 +248,22 @@ func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) er
 }
 
 // RunExpensive runs costly work for a site, as soon as one of the site's slots for such work is
-// free. It ends fn's context if the work takes too long.
+// free. It cancels fn's context if the work takes too long.
 func (s Rosters) RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error {
 	return s.DB.RunCostly(ctx, string(id), fn)
 }
 
 // holdSite prevents changes to the site until the transaction ends. Call it before the transaction
-// takes any other lock. A change of the site waits for transactions that hold it, and they wait for
-// a change. If alone is set, no other transaction can hold the site at the same time.
+// takes any other lock. A change of the site waits for transactions that hold the site, and such
+// transactions wait for a change of the site. If alone is set, no other transaction can hold the
+// site at the same time.
 //
 // The lock is an advisory lock, not a lock on the site's row. A row lock would give the transaction
 // its number. The transaction must get its number only after it has waited for the resource that it
 // changes. Otherwise the order of events would not match the order of versions.
 func holdSite(ctx context.Context, tx *sqldb.Tx, id site.ID, alone bool) error {
 	if tx.Kind() != sqldb.PostgreSQL {
-		return nil // SQLite has a single writer
+		return nil // SQLite needs no lock, because it has a single writer
 	}
 	lock := "pg_advisory_xact_lock_shared"
 	if alone {
@@ -337,8 +338,9 @@ func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []s
 }
 
 // lockedRecord reads and locks a resource that the transaction is going to change. It returns
-// sqldb.ErrOverlapped if a transaction with a later number has already changed the resource. The
-// event of this change would otherwise sort before the event of that earlier change.
+// sqldb.ErrOverlapped if a transaction with a later number has already changed the resource.
+// Otherwise the event of this change would sort before the event of that change, although it
+// happened later.
 func lockedRecord(ctx context.Context, tx *sqldb.Tx, where string, args ...any) (roster.Record, error) {
 	var overlapped bool
 	row := tx.QueryRow(ctx, `
@@ -351,7 +353,8 @@ func lockedRecord(ctx context.Context, tx *sqldb.Tx, where string, args ...any) 
 	return rec, orNotFound(err, refusal.NotFound)
 }
 
-// withExtraColumn is a row with one extra column after the columns that its reader knows.
+// withExtraColumn is a row with one more column than its scan function expects. The extra column is
+// scanned into last.
 type withExtraColumn struct {
 	row  scanner
 	last any
@@ -516,7 +519,7 @@ func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error 
 	return nil
 }
 
-// valuesMissingFrom returns the values whose key no value in the list from has.
+// valuesMissingFrom returns the values whose keys do not occur among the keys of the list from.
 func valuesMissingFrom(values, from []roster.Value, key func(roster.Value) roster.Value) (list []roster.Value) {
 	there := make(map[roster.Value]bool, len(from))
 	for _, v := range from {
@@ -606,9 +609,9 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 		where site = $1 and kind = $2 and id = $3`, string(t.site), string(old.Kind), old.ID)
 }
 
-// OtherAdmins returns the number of the site's administrators, without the given person. It locks
-// the site's row. If two administrators demote each other at the same time, the second transaction
-// waits for that lock and then sees the change of the first.
+// OtherAdmins returns the number of the site's active administrators, without the given person. It
+// locks the site's row. If two administrators demote each other at the same time, the second
+// transaction waits for that lock and then sees the change of the first.
 func (t rosterTx) OtherAdmins(ctx context.Context, person string) (others int, err error) {
 	var locked string
 	if err := t.tx.QueryRow(ctx, `

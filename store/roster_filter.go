@@ -11,23 +11,23 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// narrowing is what the indexes can tell about a filter. It is an SQL condition that every matching
-// resource satisfies. If the indexes cannot tell anything, the SQL is empty.
+// narrowing is an SQL condition that every resource that matches a filter satisfies. The database
+// can check it with its indexes. The SQL is empty if no index helps with the filter.
 type narrowing struct {
-	sql        string
-	args       []any
-	exact      bool // every resource that satisfies sql matches the filter
-	selective  bool // an index finds the resources that satisfy sql, and reads no others
-	few        bool // sql leaves few resources, so sorting them is cheaper than walking a sorted index
-	skewed     bool // sql leaves few resources for most values, but any number for some
-	otherTable bool // sql reads rows of another table
+	sql          string
+	args         []any
+	exact        bool // every resource that satisfies sql matches the filter
+	selective    bool // an index finds the resources that satisfy sql without reading other resources
+	fewResources bool // few resources satisfy sql, so sorting them is cheaper than walking a sorted index
+	skewed       bool // for most values few resources satisfy sql, but for some values many can
+	otherTable   bool // sql reads rows of another table
 
-	either []narrowing // the parts of an "or": it suffices to satisfy one of them
+	alternatives []narrowing // the parts of an "or", of which a resource must satisfy at least one
 
 	count string // a query that counts the resources without reading them, with the same arguments; empty if there is none
 }
 
-// unknownNarrowing is the narrowing when no index can tell anything.
+// unknownNarrowing is the narrowing for a filter with which no index helps.
 var unknownNarrowing = narrowing{}
 
 // everyResource is the narrowing that every resource satisfies. "1 = 1" means the same on both databases.
@@ -36,9 +36,9 @@ var everyResource = narrowing{sql: "1 = 1", exact: true}
 // noResource is the narrowing that no resource satisfies.
 var noResource = narrowing{sql: "1 = 0", exact: true}.markSelective()
 
-// narrow compiles a filter to SQL. The SQL calls the resource r. Its placeholders are numbered
-// after the "before" arguments that precede them. Column names come from this file and values are
-// bound, so no part of a request becomes SQL.
+// narrow compiles a filter to SQL. The SQL calls the resource r. before is the number of
+// placeholders that the query has already; the first new placeholder gets the next number. Column
+// names come from this file and values become arguments, so no part of a request becomes SQL.
 func narrow(q roster.ListQuery, site string, declared declaredRows, before int) narrowing {
 	if q.Filter == nil {
 		return everyResource
@@ -47,7 +47,8 @@ func narrow(q roster.ListQuery, site string, declared declaredRows, before int) 
 	return n.numberPlaceholders(before)
 }
 
-// numberPlaceholders replaces each ? with $n.
+// numberPlaceholders replaces each ? with a numbered placeholder. The first one is $n with n =
+// before+1.
 func (n narrowing) numberPlaceholders(before int) narrowing {
 	n.sql, n.count = numberPlaceholders(n.sql, before), numberPlaceholders(n.count, 0)
 	return n
@@ -73,8 +74,8 @@ type narrower struct {
 	declared declaredRows
 }
 
-// narrowNode compiles a filter node, or its negation if not is set. The negation moves down to the
-// leaves, so that what is unknown stays unknown when it is negated.
+// narrowNode compiles a filter node, or its negation if not is set. It pushes the negation down to
+// the comparisons, because unknownNarrowing must stay unknown when it is negated.
 func (n narrower) narrowNode(node scim.Node, not bool) narrowing {
 	switch node := node.(type) {
 	case scim.And:
@@ -101,8 +102,8 @@ func (n narrower) narrowBoth(left, right scim.Node, not, and bool) narrowing {
 	return n.disjunction(a, b)
 }
 
-// conjunction combines two narrowings with "and". It needs only one side that an index can tell
-// something about.
+// conjunction combines two narrowings with "and". If no index helps with one side, it returns the
+// narrowing of the other side.
 func conjunction(a, b narrowing) narrowing {
 	switch {
 	case a.sql == "":
@@ -113,30 +114,30 @@ func conjunction(a, b narrowing) narrowing {
 		return a
 	}
 	return narrowing{
-		sql:        "(" + a.sql + " and " + b.sql + ")",
-		args:       append(append([]any{}, a.args...), b.args...),
-		exact:      a.exact && b.exact,
-		selective:  a.selective || b.selective,
-		few:        a.few || b.few,
-		skewed:     (a.skewed || !a.selective) && (b.skewed || !b.selective),
-		otherTable: a.otherTable || b.otherTable,
+		sql:          "(" + a.sql + " and " + b.sql + ")",
+		args:         append(append([]any{}, a.args...), b.args...),
+		exact:        a.exact && b.exact,
+		selective:    a.selective || b.selective,
+		fewResources: a.fewResources || b.fewResources,
+		skewed:       (a.skewed || !a.selective) && (b.skewed || !b.selective),
+		otherTable:   a.otherTable || b.otherTable,
 	}
 }
 
-// disjunction combines two narrowings with "or". It returns unknownNarrowing unless the indexes can
-// tell something about both sides.
+// disjunction combines two narrowings with "or". It returns unknownNarrowing unless indexes help
+// with both sides.
 func (n narrower) disjunction(a, b narrowing) narrowing {
 	if a.sql == "" || b.sql == "" {
 		return unknownNarrowing
 	}
 	either := narrowing{
-		sql:        "(" + a.sql + " or " + b.sql + ")",
-		args:       append(append([]any{}, a.args...), b.args...),
-		exact:      a.exact && b.exact,
-		selective:  a.selective && b.selective,
-		few:        a.few && b.few,
-		skewed:     a.skewed || b.skewed,
-		otherTable: a.otherTable || b.otherTable,
+		sql:          "(" + a.sql + " or " + b.sql + ")",
+		args:         append(append([]any{}, a.args...), b.args...),
+		exact:        a.exact && b.exact,
+		selective:    a.selective && b.selective,
+		fewResources: a.fewResources && b.fewResources,
+		skewed:       a.skewed || b.skewed,
+		otherTable:   a.otherTable || b.otherTable,
 	}
 	if either.selective {
 		either.setUnion(n.site, append(a.parts(), b.parts()...))
@@ -146,18 +147,18 @@ func (n narrower) disjunction(a, b narrowing) narrowing {
 
 // parts returns the parts of a narrowing that was built with "or", or the narrowing itself.
 func (n narrowing) parts() []narrowing {
-	if n.either != nil {
-		return slices.Clone(n.either)
+	if n.alternatives != nil {
+		return slices.Clone(n.alternatives)
 	}
 	return []narrowing{n}
 }
 
 // setUnion turns the parts of an "or" into a union of queries. Each part has its own index, but no
-// index serves all of them together. For a plain "or", PostgreSQL would walk the whole list, and so
-// would SQLite if one of the indexes is partial.
+// index serves all parts together. For a plain "or", PostgreSQL would walk the whole list. SQLite
+// would do the same if one of the indexes is partial.
 func (n *narrowing) setUnion(site string, parts []narrowing) {
 	var sql []string
-	n.args, n.either = nil, parts
+	n.args, n.alternatives = nil, parts
 	for _, p := range parts {
 		sql = append(sql, "select r.id from resource r where r.site = ? and "+p.sql)
 		n.args = append(append(n.args, site), p.args...)
@@ -175,7 +176,7 @@ func negate(n narrowing, not bool) narrowing {
 		return unknownNarrowing
 	}
 	n.sql = "not coalesce(" + n.sql + ", false)"
-	n.selective, n.few, n.count, n.either = false, false, "", nil
+	n.selective, n.fewResources, n.count, n.alternatives = false, false, "", nil
 	return n
 }
 
@@ -230,9 +231,9 @@ func (n narrower) narrowCompare(c scim.Compare) narrowing {
 		if known, ok := n.narrowUserAttribute(path, op, c.Value); ok {
 			return known
 		}
-	case n.kind == roster.Group && path == members && isText && op == scim.Eq:
+	case n.kind == roster.Group && path == membersPath && isText && op == scim.Eq:
 		return n.narrowByMember("m.group_id", "m.member", text)
-	case n.kind == roster.Group && path == memberNames && isText && op == scim.Eq && text != "":
+	case n.kind == roster.Group && path == memberNamesPath && isText && op == scim.Eq && text != "":
 		return n.narrowByMemberName(text)
 	}
 	if column, indexed := textColumn(n.kind, path.Name); indexed && path.Sub == "" && isText {
@@ -242,15 +243,15 @@ func (n narrower) narrowCompare(c scim.Compare) narrowing {
 }
 
 var (
-	emails  = scim.AttrPath{Name: "emails", Sub: "value"}
-	members = scim.AttrPath{Name: "members", Sub: "value"}
-	groups  = scim.AttrPath{Name: "groups", Sub: "value"}
+	emailsPath  = scim.AttrPath{Name: "emails", Sub: "value"}
+	membersPath = scim.AttrPath{Name: "members", Sub: "value"}
+	groupsPath  = scim.AttrPath{Name: "groups", Sub: "value"}
 
-	memberNames = scim.AttrPath{Name: "members", Sub: "display"}
+	memberNamesPath = scim.AttrPath{Name: "members", Sub: "display"}
 )
 
-// narrowUserAttribute narrows by one of the attributes that only users have. ok is false if the
-// path is another attribute.
+// narrowUserAttribute returns the narrowing of a comparison with an attribute that only users have.
+// ok is false for any other attribute.
 func (n narrower) narrowUserAttribute(path scim.AttrPath, op scim.Op, value any) (narrowing, bool) {
 	text, isText := value.(string)
 	switch {
@@ -258,18 +259,19 @@ func (n narrower) narrowUserAttribute(path scim.AttrPath, op scim.Op, value any)
 		return narrowActive(op, value), true
 	case path == scim.AttrPath{Name: "userType"} && isText:
 		return narrowRole(op, text), true
-	case path == emails && isText:
+	case path == emailsPath && isText:
 		return n.narrowByValue(roster.EmailPath, op, text), true
-	case path == groups && isText && op == scim.Eq && text != "" && !n.groups:
+	case path == groupsPath && isText && op == scim.Eq && text != "" && !n.groups:
 		return noResource, true
-	case path == groups && isText && op == scim.Eq:
+	case path == groupsPath && isText && op == scim.Eq:
 		return n.narrowByMember("m.member", "m.group_id", text), true
 	}
 	return narrowing{}, false
 }
 
-// narrowByMember narrows to the resources that share a row of membership with a known group or
-// member. It compares ids case-insensitively: stored ids are lower case.
+// narrowByMember returns the narrowing to the resources in the column wanted of the membership rows
+// that have the given id in the column known. It puts the id into lower case, as all stored ids
+// are.
 func (n narrower) narrowByMember(wanted, known, id string) narrowing {
 	if id == "" {
 		return unknownNarrowing
@@ -283,7 +285,7 @@ func (n narrower) narrowByMember(wanted, known, id string) narrowing {
 	}.markSelective()
 }
 
-// narrowByMemberName narrows to groups that have a member with this displayName.
+// narrowByMemberName returns the narrowing to groups that have a member with this displayName.
 func (n narrower) narrowByMemberName(name string) narrowing {
 	return narrowing{
 		sql: `r.id in (
@@ -299,7 +301,7 @@ func (n narrower) narrowByMemberName(name string) narrowing {
 
 func narrowText(c column, op scim.Op, text string) narrowing {
 	if text == "" {
-		return unknownNarrowing // no stored value is empty; the filter's evaluator decides what an empty string means
+		return unknownNarrowing // no stored value is empty, so the filter's evaluator must decide about an empty string
 	}
 	if !c.caseExact {
 		text = scim.Fold(text)
@@ -363,8 +365,9 @@ func narrowActive(op scim.Op, value any) narrowing {
 	return narrowing{sql: "not r.active", exact: true}
 }
 
-// narrowRole narrows by the role of users. A user with a special role always has that role as
-// userType. Any other user can have any userType except the name of a special role.
+// narrowRole returns the narrowing of a comparison with userType by the role of users. A user with
+// a special role always has that role as userType. Any other user can have any userType except the
+// name of a special role.
 func narrowRole(op scim.Op, text string) narrowing {
 	if op != scim.Eq && op != scim.Ne || text == "" {
 		return unknownNarrowing
@@ -383,7 +386,8 @@ func narrowRole(op scim.Op, text string) narrowing {
 	}.markSelective(), op == scim.Ne)
 }
 
-// narrowTime compares times to the millisecond, the precision of the documents.
+// narrowTime returns the narrowing of a comparison with a time. It compares milliseconds, the
+// precision of the documents.
 func narrowTime(column string, op scim.Op, value any) narrowing {
 	text, _ := value.(string)
 	at, err := time.Parse(time.RFC3339Nano, text)
@@ -400,7 +404,7 @@ func narrowTime(column string, op scim.Op, value any) narrowing {
 	return narrowing{sql: column + " " + sign + " ?", args: []any{at.UnixMicro()}, exact: true}
 }
 
-// narrowByValue narrows by the value rows of a path. A resource is found if one of its values
+// narrowByValue returns the narrowing to resources that have a value row for the path whose value
 // satisfies the operator.
 func (n narrower) narrowByValue(path string, op scim.Op, text string) narrowing {
 	if text == "" {
@@ -419,7 +423,8 @@ func (n narrower) narrowByValue(path string, op scim.Op, text string) narrowing 
 	return unknownNarrowing
 }
 
-// narrowByRows narrows to resources that have a value row that satisfies the condition.
+// narrowByRows returns the narrowing to resources that have a value row for the path that satisfies
+// the condition.
 func (n narrower) narrowByRows(path, condition string, args ...any) narrowing {
 	return narrowing{
 		sql:        "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
@@ -431,12 +436,13 @@ func (n narrower) narrowByRows(path, condition string, args ...any) narrowing {
 
 // markSelective marks a narrowing for which an index finds a few rows.
 func (n narrowing) markSelective() narrowing {
-	n.selective, n.few = true, true
+	n.selective, n.fewResources = true, true
 	return n
 }
 
-// narrowDeclared narrows by the value rows of declared attributes. The rows are case-folded even
-// for caseExact attributes, and contain only the beginning of long values.
+// narrowDeclared returns the narrowing of a comparison with a declared attribute, by its value
+// rows. The rows are case-folded even for caseExact attributes, and contain only the beginning of
+// long values.
 func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
 	if c.Attr == nil {
 		return unknownNarrowing // the resource type has no attribute with this name
@@ -450,10 +456,11 @@ func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
 	var found narrowing
 	switch end, ends := prefixEnd(key); {
 	case c.Op == scim.Eq:
-		found = n.narrowToRange(valueRange{rows, key, key + "\x01", "*"}) // no string lies between the two bounds
+		found = n.narrowToRange(valueRange{rows, key, key + "\x01", "*"}) // the range contains exactly the rows with this key, because no other string lies in it
 	case part && c.Attr.CaseExact:
-		// A substring is not always a substring of the folded value, because folding can join a
-		// letter and its accent.
+		// The folded rows cannot be searched for part of a caseExact value: folding can join a
+		// letter and its accent, so a substring of a value need not be a substring of the folded
+		// value.
 		found = n.narrowToAnyRow(rows)
 	case part && c.Op == scim.Sw && ends:
 		found = n.narrowToRange(valueRange{rows, key, end, "distinct v.resource"})
@@ -467,8 +474,9 @@ func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
 	return found
 }
 
-// narrowToRange narrows to resources with a value row in a range. The index finds those rows, whether
-// there are few or many.
+// narrowToRange returns the narrowing to resources with a value row in a range. An index finds
+// these rows, so the narrowing is always selective. It is marked as few unless the range has many
+// rows.
 func (n narrower) narrowToRange(r valueRange) narrowing {
 	if n.declared.usedRanges != nil {
 		*n.declared.usedRanges = append(*n.declared.usedRanges, r)
@@ -479,11 +487,11 @@ func (n narrower) narrowToRange(r valueRange) narrowing {
 		found.sql = strings.TrimSuffix(found.sql, ")") + " union all select v.resource from resource_value v where v.site = ? and v.path = ? and v.value = '')"
 		found.args, found.count = append(found.args, n.site, r.path), ""
 	}
-	found.selective, found.few = true, !n.declared.many[r]
+	found.selective, found.fewResources = true, !n.declared.many[r]
 	return found
 }
 
-// narrowToAnyRow narrows to resources that have any value row for a path.
+// narrowToAnyRow returns the narrowing to resources that have any value row for a path.
 func (n narrower) narrowToAnyRow(path string) narrowing {
 	return narrowing{
 		sql:        "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ?)",
@@ -501,8 +509,8 @@ func prefixEnd(prefix string) (end string, ok bool) {
 		switch {
 		case runes[i] == utf8.MaxRune:
 			continue
-		case runes[i] == surrogates-1:
-			runes[i] = surrogates + surrogateCount
+		case runes[i] == firstSurrogate-1:
+			runes[i] = firstSurrogate + surrogateCount
 		default:
 			runes[i]++
 		}
@@ -513,7 +521,7 @@ func prefixEnd(prefix string) (end string, ok bool) {
 
 // The range of surrogates, which strings do not contain.
 const (
-	surrogates     = 0xD800
+	firstSurrogate = 0xD800
 	surrogateCount = 0x800
 )
 
@@ -547,9 +555,9 @@ func (n narrower) narrowPresent(path scim.AttrPath) narrowing {
 	return narrowing{sql: "coalesce(" + c.name + ", '') <> ''", exact: true}
 }
 
-// narrowValuePath narrows by the indexed sub-attributes in the filter of a value path. For emails[type eq
-// "work" and value eq "x"] it finds the resources with the value x, and the evaluator checks that a
-// single element satisfies both conditions.
+// narrowValuePath returns the narrowing of a value path, by the indexed sub-attributes in its
+// filter. For emails[type eq "work" and value eq "x"] it finds the resources with the value x, and
+// the evaluator checks that a single element satisfies both conditions.
 func (n narrower) narrowValuePath(node scim.ValuePath) narrowing {
 	inner := n.narrowElement(node.Path, node.Filter)
 	c, one := node.Filter.(scim.Compare)
@@ -576,16 +584,16 @@ func (n narrower) narrowElement(of scim.AttrPath, node scim.Node) narrowing {
 		node.Path = path
 		switch {
 		case n.declared.paths[path] != "",
-			n.kind == roster.User && (path == emails || path == groups),
-			n.kind == roster.Group && (path == members || path == memberNames):
+			n.kind == roster.User && (path == emailsPath || path == groupsPath),
+			n.kind == roster.Group && (path == membersPath || path == memberNamesPath):
 			return n.narrowCompare(node)
 		}
 	}
 	return unknownNarrowing
 }
 
-// pathInElement returns the path of the sub-attribute name, starting from the resource. If the
-// attribute of is not complex, its elements are themselves the "value".
+// pathInElement returns the full path of a sub-attribute of the attribute of. If that attribute is
+// not complex, the name "value" means the element itself.
 func (n narrower) pathInElement(of scim.AttrPath, name string) scim.AttrPath {
 	if _, declared := n.declared.paths[of]; declared && name == "value" {
 		return of

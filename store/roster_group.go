@@ -24,8 +24,8 @@ func scanMember(row scanner) (m roster.Member, err error) {
 	return m, err
 }
 
-// Members returns up to limit members of a group, ordered by id, starting with the id that follows
-// after. If named is set, they have their display names.
+// Members returns up to limit members of a group, ordered by id, that follow the id after. If named
+// is set, it fills in their display names.
 func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) (members []roster.Member, err error) {
 	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
 		members, err = membersOf(ctx, tx, id, group, after, limit, named)
@@ -46,8 +46,8 @@ func membersOf(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after strin
 		limit $4`, string(id), group, after, limit)
 }
 
-// namedMembers reads the members and their display names with one query. It reads the documents
-// only of members whose display name no column has.
+// namedMembers reads the members and their display names with one query. Only for members whose
+// display name is not in a column does it read the documents.
 func namedMembers(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after string, limit int) ([]roster.Member, error) {
 	return collect(ctx, tx, func(row scanner) (m roster.Member, err error) {
 		var doc []byte
@@ -183,9 +183,9 @@ func (t rosterTx) Members(ctx context.Context, group, after string, limit int, n
 	return membersOf(ctx, t.tx, t.site, group, after, limit, named)
 }
 
-// CountMembers counts the members of a group, up to most. The subquery has an order for
-// PostgreSQL's planner. Without one, it assumes that every group has many members and walks the
-// whole table even for a small group.
+// CountMembers counts the members of a group. It stops counting at most. The subquery has an "order
+// by" only for PostgreSQL's planner. Without it, the planner assumes that every group has many
+// members and reads the whole table even for a small group.
 func (t rosterTx) CountMembers(ctx context.Context, group string, most int) (n int, err error) {
 	err = t.tx.QueryRow(ctx, `
 		select count(*)
@@ -271,7 +271,7 @@ func (s Rosters) CursorKey(ctx context.Context) (key []byte, err error) {
 	if errors.Is(err, refusal.NotFound) {
 		err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 			var secret [32]byte
-			_, _ = rand.Read(secret[:]) // rand.Read is documented never to return an error
+			_, _ = rand.Read(secret[:]) // rand.Read never returns an error
 			if _, err := tx.Exec(ctx, `
 				insert into signing_key (name, secret, created)
 				values ($1, $2, $3)

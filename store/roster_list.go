@@ -16,11 +16,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// bucketSize is the number of places in a bucket. The place of a resource in lists is its seq,
-// which numbers the resources of one kind on a site from 1. Each insert or delete updates the count
-// of its bucket. A total is therefore the sum of a few rows, and a page at any depth needs a walk
-// through only one bucket.
-const bucketSize = 1024 // migration 0007 uses the same number
+// bucketSize is the number of list places that share one counter, called a bucket. The place of a
+// resource in lists is its seq, which numbers the resources of one kind on a site from 1. Each
+// insert or delete updates the count of its bucket. A total is therefore the sum of a few rows, and
+// a page at any depth needs a walk through only one bucket.
+const bucketSize = 1024 // must be equal to the number in migration 0007
 
 // listColumn returns the value of the column resource.list for a site's resources of one kind. Only
 // the index for lists begins with that column.
@@ -68,7 +68,7 @@ func (s Rosters) List(ctx context.Context, id site.ID, q roster.ListQuery) (foun
 	return found, err
 }
 
-// isCostly reports whether the query may have to read more than the page itself.
+// isCostly reports whether the query may have to read more resources than the page has.
 func (l listing) isCostly() bool { return l.Filter != nil || l.Sort != nil && !l.byName }
 
 func (s Rosters) list(ctx context.Context, l listing) (found roster.Found, err error) {
@@ -118,7 +118,7 @@ func (l listing) hasVaryingCost() bool {
 	return l.Filter != nil && l.narrowing.sql != "" || l.Sort != nil && !l.byName
 }
 
-// listing is a list query: a condition on resources, and its arguments.
+// listing is a list query in SQL: a condition on resources, and its arguments.
 type listing struct {
 	roster.ListQuery
 	site      site.ID
@@ -126,7 +126,7 @@ type listing struct {
 	args      []any
 	narrowing narrowing
 
-	byName bool // the list walks the index of user names; the second argument is the folded name to start from
+	byName bool // whether the list walks the index of user names; then the second argument is the folded name to start from
 }
 
 func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
@@ -134,10 +134,11 @@ func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 	byName := q.Kind == roster.User && q.Sort != nil && q.Sort.Path == scim.AttrPath{Name: "userName"}
 	// A selective condition finds the few matches without the list. But if there are many matches,
 	// and no document has to be checked, walking the list is cheaper for counting and sorting.
-	found := l.narrowing.selective && (l.narrowing.few || !l.narrowing.exact)
+	found := l.narrowing.selective && (l.narrowing.fewResources || !l.narrowing.exact)
 	switch {
 	case found:
-		// Do not compare the list column, so that neither database walks the whole list.
+		// Leave out a condition on the column list, because with it a database could decide to walk
+		// the whole list.
 		l.where, l.args = `r.site = $1 and r.kind = $2`, []any{string(id), string(q.Kind)}
 	case byName && l.narrowing.exact:
 		l.byName = true
@@ -167,8 +168,9 @@ func (l listing) list(ctx context.Context, tx *sqldb.Tx) (roster.Found, error) {
 	return l.scan(ctx, tx)
 }
 
-// placeOrder returns the "order by" terms of lists. A selective condition leaves few rows. "+ 0"
-// makes the database sort those rows, instead of walking the list to look for them.
+// placeOrder returns the "order by" terms of lists. If the condition is selective, it adds "+ 0".
+// This makes the database sort the few matching rows, instead of walking the whole list to find
+// them in order.
 func (l listing) placeOrder() string {
 	if l.narrowing.selective {
 		return `r.seq + 0, r.id`
@@ -176,14 +178,14 @@ func (l listing) placeOrder() string {
 	return `r.seq, r.id`
 }
 
-// withArguments returns the listing's arguments followed by more. first is the number of the first
-// argument of more in the query, as in $3.
+// withArguments returns the listing's arguments followed by more. first is the placeholder number
+// of the first argument in more: 3 means $3.
 func (l listing) withArguments(more ...any) (args []any, first int) {
 	return append(slices.Clone(l.args), more...), len(l.args) + 1
 }
 
-// documents reads documents from a place on: at most limit documents, and at most room bytes in
-// all. cut reports that room was too small for all of them.
+// documents reads documents beginning at a place: at most limit documents, and at most room bytes
+// in all. cut reports whether it left out documents because they did not fit into room.
 func (l listing) documents(ctx context.Context, tx *sqldb.Tx, from roster.Place, limit, room int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(from.Position, from.ID, limit)
 	return documentsOf(ctx, tx, room, scanDocument, `
@@ -247,7 +249,7 @@ func (l listing) unfilteredPage(ctx context.Context, tx *sqldb.Tx) (found roster
 		return found, err
 	}
 	var total, skipped int64
-	var first placeBucket // the bucket that contains the page's first resource, after skipped others
+	var first placeBucket // the bucket with the first resource of the page; skipped resources of the bucket come before it
 	end := int64(math.MaxInt64)
 	for _, s := range counted {
 		if at := int64(l.Offset) - total; at >= 0 && at < s.count {
@@ -269,10 +271,10 @@ func (l listing) unfilteredPage(ctx context.Context, tx *sqldb.Tx) (found roster
 	return found, err
 }
 
-// documentsAfter reads a page that starts in the bucket first, after the first skipped resources of
-// that bucket. The page ends before the position end. Both bounds are near each other, so the
-// database walks the index instead of sorting. The subquery finds the start of the page from the
-// nearer end of the bucket. It uses only the index and reads no skipped row.
+// documentsAfter reads a page that starts in the bucket first, behind the first skipped resources
+// of that bucket. The page ends before the position end. These two bounds are near each other, so
+// that the database walks the index instead of sorting. The subquery finds the start of the page.
+// It counts from the nearer end of the bucket and reads only the index.
 func (l listing) documentsAfter(ctx context.Context, tx *sqldb.Tx, first placeBucket, skipped, end int64) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(first.begin(), end, l.Count)
 	from := ""
@@ -319,8 +321,8 @@ func (l listing) skipResources(ctx context.Context, tx *sqldb.Tx, n int) (at ros
 	return places[0], true, nil
 }
 
-// exactPage returns the page of a query whose narrowing is exact, so that the indexes alone answer
-// it. If all matches fit on the first page, one query is enough.
+// exactPage returns the page of a query whose narrowing is exact, which means that the indexes
+// alone decide which resources match. If all matches fit on the first page, it runs only one query.
 func (l listing) exactPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.Count > 0 && l.Offset == 0 && l.After == nil && l.Before == nil {
 		return l.firstPage(ctx, tx)
@@ -371,8 +373,8 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 		return found, err
 	}
 	args, n := l.withArguments(l.Count, l.Offset, string(l.site))
-	// If there is no room for all documents, a page before a place loses its beginning, and any
-	// other page loses its end.
+	// If the documents do not all fit on the page, leave out the first ones of a page before a
+	// place, and the last ones of any other page.
 	back := l.Before != nil
 	found.Documents, found.CutShort, err = documentsOf(ctx, tx, pageBytes, order.scan, `
 		select `+documentColumns+`, `+order.text+`
@@ -414,8 +416,8 @@ type candidate struct {
 // ordered.
 func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.narrowing.sql == "" {
-		// The scan will read the whole list, so the counts show in advance whether that is too
-		// much.
+		// The scan will read the whole list. The counts show in advance whether the list is too
+		// long.
 		all := l
 		all.Count, all.Filter = 0, nil
 		if whole, err := all.unfilteredPage(ctx, tx); err != nil || whole.Total > l.ScanLimit {
@@ -448,8 +450,8 @@ func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, er
 	}
 }
 
-// scanFound continues a scan when an index has found many candidates. It reads the places of all
-// candidates once. Otherwise the database would sort all of them again for every step.
+// scanFound continues a scan when an index has found many candidates. It first reads the places of
+// all candidates. Otherwise the database would sort all candidates again for every step.
 func (l listing) scanFound(ctx context.Context, tx *sqldb.Tx, from roster.Place, read int, keep *pageCollector) (found roster.Found, err error) {
 	args, n := l.withArguments(from.Position, from.ID, l.ScanLimit-read+1)
 	places, err := collect(ctx, tx, scanPlace, `
@@ -536,7 +538,7 @@ func (l listing) placeArguments(places []roster.Place) []any {
 	return args
 }
 
-// collectMatches adds the matching documents to keep.
+// collectMatches adds the documents that match the filter to the collector keep.
 func (l listing) collectMatches(ctx context.Context, tx *sqldb.Tx, docs []roster.Document, keep *pageCollector) error {
 	candidates, err := l.parseCandidates(ctx, tx, docs)
 	if err != nil {
@@ -599,18 +601,18 @@ func (l listing) readsMembers() bool {
 
 // readsMemberNames reports whether the filter or the sort order reads the names of members.
 func (l listing) readsMemberNames() bool {
-	if l.Sort != nil && l.Sort.Path == memberNames {
+	if l.Sort != nil && l.Sort.Path == memberNamesPath {
 		return true
 	}
-	return l.Filter != nil && slices.Contains(scim.Paths(l.Filter.Root), memberNames)
+	return l.Filter != nil && slices.Contains(scim.Paths(l.Filter.Root), memberNamesPath)
 }
 
 func (l listing) readsGroups() bool {
 	return l.Kind == roster.User && l.Groups && (l.reads(scim.AttrPath{Name: "groups"}) || l.reads(scim.AttrPath{Name: "meta", Sub: "version"}))
 }
 
-// reads reports whether the filter or the sort order reads a core attribute or a sub-attribute of
-// one.
+// reads reports whether the filter or the sort order uses the wanted core attribute or
+// sub-attribute.
 func (l listing) reads(wanted scim.AttrPath) bool {
 	if l.Sort != nil && overlaps(l.Sort.Path, wanted) {
 		return true
@@ -700,9 +702,9 @@ func (l listing) addGroups(ctx context.Context, tx *sqldb.Tx, list []candidate, 
 type pageCollector struct {
 	roster.ListQuery
 	total      int
-	docs       []roster.Document // the matches so far; with Sort only the best ones, without their JSON
+	docs       []roster.Document // the matches so far; for a sorted list only those that the page may need, without their JSON
 	bytes      int               // the size of docs, in bytes
-	incomplete bool              // the page had no room for some matches
+	incomplete bool              // whether matches were left out because the page had no room
 }
 
 func newPageCollector(q roster.ListQuery) *pageCollector { return &pageCollector{ListQuery: q} }
@@ -726,7 +728,7 @@ func (k *pageCollector) add(c candidate) {
 	}
 }
 
-// addFirst keeps the document if the page has room for it. It is for pages that keep the first
+// addFirst adds the document if the page has room for it. It is used for pages that keep the first
 // matches.
 func (k *pageCollector) addFirst(doc roster.Document) {
 	if k.incomplete || len(k.docs) == k.Count {
@@ -739,8 +741,8 @@ func (k *pageCollector) addFirst(doc roster.Document) {
 	k.docs = append(k.docs, doc)
 }
 
-// addLast keeps the document and drops the earliest ones that no longer fit. It is for pages that
-// keep the last matches.
+// addLast adds the document and drops the earliest documents that no longer fit. It is used for
+// pages that keep the last matches.
 func (k *pageCollector) addLast(doc roster.Document) {
 	k.docs = append(k.docs, doc)
 	for k.bytes += len(doc.JSON); len(k.docs) > k.Count || k.bytes > pageBytes && len(k.docs) > 1; {
@@ -750,19 +752,19 @@ func (k *pageCollector) addLast(doc roster.Document) {
 	}
 }
 
-// addSorted adds the document, and trims the list when it has more than about twice what the page
-// needs.
+// addSorted adds the document. When the collector has about twice as many documents as the page
+// needs, it drops the ones that the page cannot need.
 func (k *pageCollector) addSorted(doc roster.Document) {
 	doc.JSON = nil
 	k.docs = append(k.docs, doc)
 	if len(k.docs) >= 2*(k.Offset+k.Count)+scanStep {
-		k.sort()
+		k.sortAndTrim()
 	}
 }
 
-// sort sorts the documents and keeps only those that the page needs. For a page before a place
-// these are the last ones, otherwise the first ones.
-func (k *pageCollector) sort() {
+// sortAndTrim sorts the documents and keeps only those that the page needs. For a page before a place, it
+// keeps the last documents, and otherwise the first ones.
+func (k *pageCollector) sortAndTrim() {
 	slices.SortFunc(k.docs, func(a, b roster.Document) int { return roster.PlaceOf(a).Compare(roster.PlaceOf(b), k.Sort) })
 	surplus := max(len(k.docs)-k.Offset-k.Count, 0)
 	if k.Before != nil {
@@ -779,7 +781,7 @@ func (l listing) collectedPage(ctx context.Context, tx *sqldb.Tx, k *pageCollect
 	if k.Sort == nil {
 		return found, nil
 	}
-	k.sort()
+	k.sortAndTrim()
 	page := k.docs[min(k.Offset, len(k.docs)):]
 	back := l.Before != nil // if the page ends before a place, the documents nearest to that place have priority
 	if back {

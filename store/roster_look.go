@@ -9,24 +9,24 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// A look describes how a user's name appears to a reader. Its Skeleton is the same for all names
-// that look the same. Each look has a row in resource_value, with the value "skeleton.name". The
-// rows of a skeleton are therefore next to each other, in the order of the names. Two steps in the
-// index show whether there is another name. A skeleton with different names has a row in
-// look_alike.
+// A look (roster.NameLook) describes how a user's name appears to a reader. Its Skeleton is the
+// same for all names that look the same. Each look has a row in resource_value, with the value
+// "skeleton.name". So the rows of one skeleton are next to each other in the index, sorted by name.
+// To find another name with the same skeleton, a query reads the first and the last of these rows.
+// A skeleton with different names has a row in look_alike.
 
 // lookValue returns the value under which resource_value stores a look.
 func lookValue(l roster.NameLook) string { return l.Skeleton + "." + l.Name }
 
-// lookRange returns the range in which the values of a skeleton's rows lie: from inclusive, to
+// lookRange returns the range of the values of a skeleton's rows. from is inclusive, to is
 // exclusive.
 func lookRange(skeleton string) (from, to string) { return skeleton + ".", skeleton + "/" }
 
-// holdLooks makes transactions that write the same skeleton wait for each other, so that the later
-// one sees the name that the earlier one wrote.
+// holdLooks makes transactions that write the same skeleton wait for each other, so that the second
+// transaction sees the name that the first one wrote.
 func holdLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) error {
 	if tx.Kind() != sqldb.PostgreSQL {
-		return nil // SQLite has a single writer
+		return nil // SQLite needs no lock, because it has a single writer
 	}
 	for _, s := range skeletons {
 		if err := tx.Send(ctx, "select pg_advisory_xact_lock(hashtextextended('rollcall look ' || $1::text || ' ' || $2::text, 0))", string(id), s); err != nil {
@@ -36,8 +36,8 @@ func holdLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string
 	return nil
 }
 
-// skeletons returns the distinct skeletons of looks, in the order in which transactions lock them.
-func skeletons(looks ...[]roster.NameLook) []string {
+// distinctSkeletons returns the distinct skeletons of looks, in the order in which transactions lock them.
+func distinctSkeletons(looks ...[]roster.NameLook) []string {
 	var all []string
 	for _, list := range looks {
 		for _, l := range list {
@@ -48,12 +48,12 @@ func skeletons(looks ...[]roster.NameLook) []string {
 	return slices.Compact(all)
 }
 
-// putLooks updates those rows of a user's looks that differ between old and next. It also records
-// whether other users share a skeleton under another name.
+// putLooks updates those rows of a user's looks that differ between old and next. It also updates
+// look_alike, which lists the skeletons that different names share.
 func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
 	gone := slices.DeleteFunc(slices.Clone(old.NameLooks), func(l roster.NameLook) bool { return slices.Contains(next.NameLooks, l) })
 	come := slices.DeleteFunc(slices.Clone(next.NameLooks), func(l roster.NameLook) bool { return slices.Contains(old.NameLooks, l) })
-	if err := holdLooks(ctx, t.tx, t.site, skeletons(gone, come)); err != nil {
+	if err := holdLooks(ctx, t.tx, t.site, distinctSkeletons(gone, come)); err != nil {
 		return err
 	}
 	for _, l := range gone {
@@ -131,7 +131,7 @@ const hasLookAlike = `(exists (
 		where o.site = v.site and o.path = v.path and o.value > v.value and o.value < a.skeleton || '/' and o.resource <> v.resource))`
 
 // lookAlikesQuery returns a query for those users of a site that look like another user. The query
-// starts from look_alike, which has only the few skeletons that different names share.
+// starts from look_alike, which has a row for each of the few skeletons that different names share.
 func lookAlikesQuery(site, path string) string {
 	return `
 		select v.resource
@@ -141,8 +141,8 @@ func lookAlikesQuery(site, path string) string {
 			and ` + hasLookAlike
 }
 
-// LookAlikes returns up to limit users that look like each given person, by the person's id. It
-// reads only look_alike if no user looks like another.
+// LookAlikes returns, by user id, up to limit other users that look like the user with that id. If
+// no users of the site look alike, it reads only the table look_alike.
 func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]roster.NameLook, limit int) (found map[string][]roster.Record, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found = map[string][]roster.Record{}
@@ -150,7 +150,7 @@ func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]
 		for _, list := range looks {
 			all = append(all, list)
 		}
-		noted, err := sharedSkeletons(ctx, tx, id, skeletons(all...))
+		noted, err := sharedSkeletons(ctx, tx, id, distinctSkeletons(all...))
 		if err != nil || len(noted) == 0 {
 			return err
 		}
@@ -163,7 +163,7 @@ func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]
 				if err != nil {
 					return err
 				}
-				found[person] = addNew(found[person], others, limit)
+				found[person] = appendMissing(found[person], others, limit)
 			}
 		}
 		return nil
@@ -171,8 +171,9 @@ func (s Rosters) LookAlikes(ctx context.Context, id site.ID, looks map[string][]
 	return found, err
 }
 
-// addNew adds the records that the list does not contain, up to limit.
-func addNew(list, more []roster.Record, limit int) []roster.Record {
+// appendMissing adds those records of more that the list does not contain, until the list has limit
+// records.
+func appendMissing(list, more []roster.Record, limit int) []roster.Record {
 	for _, rec := range more {
 		if len(list) < limit && !slices.ContainsFunc(list, func(has roster.Record) bool { return has.ID == rec.ID }) {
 			list = append(list, rec)
@@ -181,7 +182,8 @@ func addNew(list, more []roster.Record, limit int) []roster.Record {
 	return list
 }
 
-// sharedSkeletons returns those of the skeletons that different names share.
+// sharedSkeletons returns the given skeletons that have a row in look_alike, because different
+// names share them.
 func sharedSkeletons(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) (noted []string, err error) {
 	err = inBatches(skeletons, func(batch []string) error {
 		args := []any{string(id)}
@@ -198,7 +200,8 @@ func sharedSkeletons(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []
 	return noted, err
 }
 
-// findAlike returns other users than the person that have the look's skeleton under another name.
+// findAlike returns users that have the look's skeleton but another name. It leaves out the person
+// with the given id.
 func findAlike(ctx context.Context, tx *sqldb.Tx, id site.ID, person string, l roster.NameLook, limit int) (others []roster.Record, err error) {
 	from, to := lookRange(l.Skeleton)
 	for _, part := range [][2]string{{">= $4 and v.value < $5", from}, {"> $5 and v.value < $4", to}} {
@@ -217,8 +220,8 @@ func findAlike(ctx context.Context, tx *sqldb.Tx, id site.ID, person string, l r
 	return others, nil
 }
 
-// LooksPending reports whether the index of looks is still being filled. Its row exists only until
-// then.
+// LooksPending reports whether the index of looks is still being filled. The row that it reads is
+// deleted when the index is complete.
 func (s Rosters) LooksPending(ctx context.Context, id site.ID) (pending bool, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -242,8 +245,8 @@ func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 			rows = append(rows, valueRow{rec.ID, roster.Value{Path: roster.NameLooksPath, Folded: lookValue(l)}})
 		}
 		looks = append(looks, of...)
-		next.at = roster.Place{Position: rec.Position, ID: rec.ID}
-		next.done++
+		next.lastPlace = roster.Place{Position: rec.Position, ID: rec.ID}
+		next.indexedCount++
 		done = false
 		return len(rows) >= maxRowsPerStep, err
 	})
@@ -256,7 +259,7 @@ func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 			where site = $1 and id = $2`, string(s.site), roster.NameLooksPath)
 		return err
 	}
-	if err := holdLooks(ctx, s.tx, s.site, skeletons(looks)); err != nil {
+	if err := holdLooks(ctx, s.tx, s.site, distinctSkeletons(looks)); err != nil {
 		return err
 	}
 	if err := addValues(ctx, s.tx, s.site, rows); err != nil {
@@ -270,6 +273,6 @@ func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 	_, err = s.tx.Exec(ctx, `
 		update value_index
 		set seq = $1, resource = $2, done = $3
-		where site = $4 and id = $5`, next.at.Position, next.at.ID, next.done, string(s.site), roster.NameLooksPath)
+		where site = $4 and id = $5`, next.lastPlace.Position, next.lastPlace.ID, next.indexedCount, string(s.site), roster.NameLooksPath)
 	return err
 }

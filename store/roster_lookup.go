@@ -10,9 +10,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// isLookup reports whether a single query can answer the list. The lookups by name or number with
-// which provisioning starts are such lists. An index finds the few candidates, and their documents
-// show whether they match.
+// isLookup reports whether a single query can answer the list. This is so for the lookups by name
+// or employee number with which provisioning starts. An index finds a few candidates, and their
+// documents show whether they match.
 func (l listing) isLookup() bool {
 	first := l.Sort == nil && l.After == nil && l.Before == nil && l.Offset == 0 && l.Count > 0
 	return first && l.narrowing.selective && !l.narrowing.skewed && (l.narrowing.exact || !l.readsMembers() && !l.readsGroups())
@@ -21,7 +21,7 @@ func (l listing) isLookup() bool {
 // answerLookup answers a list for which isLookup is true. It needs one query and no transaction.
 // all is false if one query was not enough.
 func (s Rosters) answerLookup(ctx context.Context, l listing) (found roster.Found, all bool, err error) {
-	limit := l.Count // if there are more exact matches than a page, they must be counted
+	limit := l.Count // if there are more exact matches than fit on a page, a second query must count them
 	if !l.narrowing.exact {
 		limit = min(scanStep, l.ScanLimit)
 	}
@@ -40,7 +40,7 @@ func (s Rosters) answerLookup(ctx context.Context, l listing) (found roster.Foun
 	if l.narrowing.exact {
 		return roster.Found{Documents: docs, Total: len(docs)}, true, nil
 	}
-	candidates, err := l.parseCandidates(ctx, nil, docs) // needs no transaction: isLookup excludes queries that read other rows
+	candidates, err := l.parseCandidates(ctx, nil, docs) // parseCandidates gets no transaction, because isLookup is false for queries that read other rows
 	if err != nil {
 		return found, false, err
 	}
@@ -53,8 +53,8 @@ func (s Rosters) answerLookup(ctx context.Context, l listing) (found roster.Foun
 	return roster.Found{Documents: keep.docs, Total: keep.total, CutShort: keep.incomplete}, true, nil
 }
 
-// documentsUnordered reads up to limit documents in no particular order. Sorting even one row would take the
-// database as long as finding it.
+// documentsUnordered reads up to limit documents in no particular order. A sort, even of a single
+// row, would take the database as long as the search.
 func (l listing) documentsUnordered(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(limit)
 	return documentsOf(ctx, tx, pageBytes, scanDocument, `

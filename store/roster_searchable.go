@@ -67,8 +67,9 @@ func (t siteTx) Searchable(ctx context.Context) ([]site.Searchable, error) {
 	return searchableOf(ctx, t.tx, t.site.ID)
 }
 
-// PutSearchable relies on the lock of UpdateSite. It waits for every transaction that holds the
-// site, and every write of a resource holds it.
+// PutSearchable stores the declared attributes of the site. It needs the lock that UpdateSite
+// takes: that lock waits for all writes of resources, because every write of a resource holds the
+// site.
 func (t siteTx) PutSearchable(ctx context.Context, list []site.Searchable) error {
 	text, err := encodeSearchable(list)
 	if err != nil {
@@ -84,15 +85,15 @@ func (t siteTx) PutSearchable(ctx context.Context, list []site.Searchable) error
 }
 
 // Every write of a resource also updates the rows of the declared attributes. Both a write and a
-// change of the declarations lock the site. A write that comes later sees the new declarations. The
-// change of the declarations waits for a write that came first, and then reads what the write
-// stored.
+// change of the declarations lock the site. A write that starts after the change sees the new
+// declarations. The change waits for a write that started earlier, and then reads the rows that the
+// write stored.
 
 // declaredExpression returns an SQL expression for the returning clause of a write of a resource.
 // The expression yields the site's declared attributes. It yields null if the site's schemas differ
-// from the argument with this number. It also yields null if the site's rule for group names
-// differs from the next argument, which is 1 if they must be unique. The expression sees the site
-// as it is at the start of the statement, which is after holdSite.
+// from the argument with the number schemas. It also yields null if the site's rule for group names
+// differs from the next argument, which is 1 if group names must be unique. The expression reads
+// the site at the start of the statement, so after holdSite.
 func declaredExpression(schemas int) string {
 	return `(select case when s.schemas = $` + strconv.Itoa(schemas) + ` and case when s.strict or s.shared_group_names then 0 else 1 end = $` + strconv.Itoa(schemas+1) + `
 		then s.searchable end from site s where s.id = resource.site)`
@@ -132,16 +133,16 @@ func (t rosterTx) deleteDeclared(ctx context.Context, old roster.Record) error {
 
 // valueIndex is the progress of indexing one declared attribute.
 type valueIndex struct {
-	id       string
-	kind     scim.TypeName
-	complete bool
-	at       roster.Place // the last resource that the index contains
-	done     int          // how many resources the index contains
+	id           string
+	kind         scim.TypeName
+	complete     bool
+	lastPlace    roster.Place // the last resource that the index contains
+	indexedCount int          // how many resources the index contains
 }
 
 func valueIndexes(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]valueIndex, error) {
 	return collect(ctx, tx, func(row scanner) (v valueIndex, err error) {
-		err = row.Scan(&v.id, &v.kind, &v.complete, &v.at.Position, &v.at.ID, &v.done)
+		err = row.Scan(&v.id, &v.kind, &v.complete, &v.lastPlace.Position, &v.lastPlace.ID, &v.indexedCount)
 		return v, err
 	}, `
 		select v.id, v.kind, v.complete, v.seq, v.resource, v.done
@@ -163,7 +164,7 @@ func findIndex(indexes []valueIndex, d site.Searchable) (valueIndex, bool) {
 type declaredRows struct {
 	paths      map[scim.AttrPath]string
 	many       map[valueRange]bool // the ranges that have many rows
-	crowded    map[string]bool     // the paths for which some resource has too many values and has a single row that stands for the rest
+	crowded    map[string]bool     // the paths for which some resource has too many values for separate rows, and so has a single row with an empty value
 	usedRanges *[]valueRange       // if not nil, collects the ranges that a filter uses
 }
 
@@ -183,7 +184,7 @@ const fewRows = 1_000
 func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, f *scim.Filter) (d declaredRows, err error) {
 	declared, err := searchableOf(ctx, tx, id)
 	if errors.Is(err, site.ErrNotFound) {
-		return d, nil // a site that does not exist has no resources to find
+		return d, nil // the site does not exist, so there are no resources to find
 	}
 	if err != nil || len(declared) == 0 {
 		return d, err
@@ -210,8 +211,8 @@ func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.T
 	return d, nil
 }
 
-// measureRange reports whether a range has more than a few rows, and whether its path is crowded (see
-// declaredRows).
+// measureRange reports whether a range has more than fewRows rows, and whether its path is crowded
+// (see declaredRows).
 func measureRange(ctx context.Context, tx *sqldb.Tx, id site.ID, r valueRange) (many, crowded bool, err error) {
 	var rows, all int
 	err = tx.QueryRow(ctx, `
@@ -251,7 +252,7 @@ func (s Rosters) Indexing(ctx context.Context, id site.ID) (all []roster.Indexin
 			}
 			v, _ := findIndex(indexes, d)
 			of := roster.Indexing{Searchable: d, Complete: v.complete, Total: totals[d.Type]}
-			of.Done = min(v.done, of.Total)
+			of.Done = min(v.indexedCount, of.Total)
 			if of.Complete {
 				of.Done = of.Total
 			}
@@ -271,8 +272,8 @@ func countResources(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.Typ
 	return n, err
 }
 
-// Index does one step of indexing. It locks the site before the site's lease. A change of the
-// declarations locks them in the same order.
+// Index does one step of indexing. It locks the site before the site's lease. This is the same
+// order as in a change of the declarations, so that they cannot wait for each other.
 func (s Rosters) Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		step := indexStep{tx: tx, site: id, limit: limit}
@@ -353,7 +354,7 @@ func (s *indexStep) begin(ctx context.Context) error {
 func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 	var together []site.Searchable
 	for i, v := range s.indexes {
-		if !v.complete && v.kind == first.kind && v.at == first.at {
+		if !v.complete && v.kind == first.kind && v.lastPlace == first.lastPlace {
 			together = append(together, s.declared[i])
 		}
 	}
@@ -365,8 +366,8 @@ func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 		for _, v := range values {
 			rows = append(rows, valueRow{rec.ID, v})
 		}
-		next.at = roster.Place{Position: rec.Position, ID: rec.ID}
-		next.done++
+		next.lastPlace = roster.Place{Position: rec.Position, ID: rec.ID}
+		next.indexedCount++
 		next.complete = false
 		return len(rows) >= maxRowsPerStep, err
 	})
@@ -381,29 +382,29 @@ func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 			update value_index
 			set complete = $1, seq = $2, resource = $3, done = $4
 			where site = $5 and id = $6`,
-			next.complete, next.at.Position, next.at.ID, next.done, string(s.site), d.ID); err != nil {
+			next.complete, next.lastPlace.Position, next.lastPlace.ID, next.indexedCount, string(s.site), d.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// The most rows that one step writes, and the most bytes of documents that it reads. The last
-// resource may exceed these limits.
+// Limits of one step: the rows that it writes, and the bytes of documents that it reads. The last
+// resource of a step may exceed them.
 const (
 	maxRowsPerStep  = 1_000
 	maxBytesPerStep = 4 << 20
 )
 
-// resources calls visit for the next resources that from has not indexed, until visit reports that
-// the step has enough. The resources stay locked until the transaction ends.
+// resources calls visit for the next resources that the index from does not contain, until visit
+// reports that the step has enough. The resources stay locked until the transaction ends.
 func (s *indexStep) resources(ctx context.Context, from valueIndex, visit func(roster.Record) (enough bool, err error)) (err error) {
 	rows, err := s.tx.Query(ctx, `
 		select r.id, r.seq, r.doc
 		from resource r
 		where r.list = $1 and (r.seq, r.id) > ($2, $3)
 		order by r.seq, r.id
-		limit $4`+s.tx.ForShare(), listColumn(s.site, from.kind), from.at.Position, from.at.ID, s.limit)
+		limit $4`+s.tx.ForShare(), listColumn(s.site, from.kind), from.lastPlace.Position, from.lastPlace.ID, s.limit)
 	if err != nil {
 		return err
 	}
@@ -446,7 +447,7 @@ func addValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) e
 }
 
 // clearedPerResource is how many rows clearUndeclared may delete for each resource that fill may
-// read. Deleting a row takes less work.
+// read. It is greater than 1, because deleting a row takes less work than indexing a resource.
 const clearedPerResource = 10
 
 // clearUndeclared removes value rows that belong to no declaration. A write that saw a declaration
@@ -467,8 +468,8 @@ func (s *indexStep) clearUndeclared(ctx context.Context) (more bool, err error) 
 	return true, err
 }
 
-// undeclaredPath finds a path that has value rows but no declaration. It steps through the index
-// from path to path.
+// undeclaredPath finds a path that has value rows but no declaration. It reads the index from one
+// path to the next and skips the rows in between.
 func (s *indexStep) undeclaredPath(ctx context.Context) (path string, found bool, err error) {
 	for {
 		next, err := collect(ctx, s.tx, scanText, `

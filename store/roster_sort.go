@@ -44,8 +44,8 @@ func (l listing) sortOrdering() (ordering, bool) {
 func orderByText(c column, descending bool) ordering {
 	o := ordering{terms: []term{{c.name, descending}}, text: c.name}
 	if c.optional {
-		// RFC 7644 §3.4.2.3: resources without a value come last in ascending order, first in
-		// descending.
+		// RFC 7644 §3.4.2.3: resources without a value come last in ascending order, and first in
+		// descending order.
 		o.terms = []term{{"(" + c.name + " = '')", descending}, {c.name, descending}}
 	}
 	o.values = func(key string) ([]any, error) {
@@ -106,7 +106,8 @@ func (o ordering) scan(row scanner) (d roster.Document, err error) {
 	return d, err
 }
 
-// continueFrom narrows a listing to the resources after l.After or before l.Before, if the query has one.
+// continueFrom narrows a listing to the resources after l.After or before l.Before, if the query
+// has one of them.
 func (l listing) continueFrom(o ordering) (listing, error) {
 	place, back := l.After, false
 	if l.Before != nil {
@@ -119,14 +120,14 @@ func (l listing) continueFrom(o ordering) (listing, error) {
 	if err != nil {
 		return l, err
 	}
-	n := narrowing{sql: tiebreak(back), args: []any{place.Position, place.ID}}
+	n := narrowing{sql: tiebreakOrdering(back), args: []any{place.Position, place.ID}}
 	for i, t := range slices.Backward(o.terms) {
 		op := ">"
 		if t.descending != back {
 			op = "<"
 		}
-		// An index on the column can start at the first condition. The rest of the condition
-		// separates the resources whose value is equal to that of the place.
+		// The first part of the condition lets an index on the column find the start. The second
+		// part decides about resources whose value is equal to that of the place.
 		n.sql = "(" + t.sql + " " + op + "= ? and (" + t.sql + " " + op + " ? or " + n.sql + "))"
 		n.args = append([]any{values[i], values[i]}, n.args...)
 	}
@@ -139,7 +140,7 @@ func (l listing) continueFrom(o ordering) (listing, error) {
 	return l, nil
 }
 
-func tiebreak(back bool) string {
+func tiebreakOrdering(back bool) string {
 	if back {
 		return "(r.seq, r.id) < (?, ?)"
 	}

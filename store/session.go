@@ -43,8 +43,8 @@ func sessionValues(r session.Record) []any {
 	}
 }
 
-// rowWithSession is a row whose last columns are those of a session. The arguments of Scan are the
-// destinations of the other columns.
+// rowWithSession is a row whose last columns are those of a session. The caller passes to Scan only
+// the destinations of the columns before them.
 type rowWithSession struct {
 	row     scanner
 	session []any
@@ -53,8 +53,8 @@ type rowWithSession struct {
 func (w rowWithSession) Scan(into ...any) error { return w.row.Scan(append(into, w.session...)...) }
 
 // EndSessions ends every session of operators and people, deletes every unused one-time link, and
-// returns the number of sessions. It is for a restored database: an old copy contains sessions that
-// have ended since the copy was made.
+// returns the number of sessions. It is used after a restore, because an old copy contains sessions
+// that ended after the copy was made.
 func EndSessions(ctx context.Context, db *DB, because event.Event) (ended int64, err error) {
 	err = db.Update(ctx, func(tx *sqldb.Tx) error {
 		for _, table := range []string{"site_session", "operator_session"} {

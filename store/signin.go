@@ -21,7 +21,7 @@ func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			delete from signin_link
-			where site = $1 and expires < $2`, string(l.Site), micros(l.Created.Add(-expiredLinkKept))); err != nil {
+			where site = $1 and expires < $2`, string(l.Site), micros(l.Created.Add(-expiredLinkRetention))); err != nil {
 			return err
 		}
 		if l.Kind == signin.FirstAdmin {
@@ -91,8 +91,8 @@ func (s SignIns) UseLink(ctx context.Context, id site.ID, hash secret.Hash, now 
 	})
 }
 
-// ReturnLink makes a link usable again if it was marked as used at this time. It is for a sign-in
-// that failed after its link was used.
+// ReturnLink makes a link usable again if it was marked as used at this time. It is called when a
+// sign-in fails after its link was used.
 func (s SignIns) ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(ctx, `

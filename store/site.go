@@ -348,9 +348,9 @@ func (t siteTx) Resources(ctx context.Context, name scim.TypeName, visit func(do
 	return rows.Err()
 }
 
-// MakeGroupNamesUnique makes the names of a site's groups unique from now on. It reads the
-// case-folded names from their column. It returns site.ErrNameShared if several groups have the
-// same name.
+// MakeGroupNamesUnique makes the names of a site's groups unique from now on. It compares the
+// case-folded names in the column display_name. It returns site.ErrNameShared if several groups
+// have the same name.
 func (t siteTx) MakeGroupNamesUnique(ctx context.Context) error {
 	var name string
 	err := t.tx.QueryRow(ctx, `

@@ -72,8 +72,8 @@ func changesRow(ctx context.Context, tx *sqldb.Tx, query string, args ...any) (b
 }
 
 // batchSizes are the numbers of values that one statement can take. There are few sizes, so that
-// each statement is prepared once. A smaller batch is padded with copies of its last value. So use
-// inBatches only where duplicates change nothing.
+// few different statements must be prepared. A smaller batch is filled up with copies of its last
+// value, so use inBatches only where duplicates change nothing.
 var batchSizes = []int{1, 10, 100}
 
 // inBatches calls do with the values, in batches whose sizes batchSizes lists.

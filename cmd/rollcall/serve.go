@@ -24,6 +24,7 @@ import (
 	"github.com/rollcall-scim/rollcall/console/sitepages"
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/graphapi"
 	"github.com/rollcall-scim/rollcall/internal/demosignin"
 	"github.com/rollcall-scim/rollcall/internal/fair"
 	"github.com/rollcall-scim/rollcall/internal/metrics"
@@ -381,6 +382,13 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 		BaseURL: func(*http.Request) string { return c.baseURL() },
 	}
 
+	graph, err := graphapi.New(graphapi.Handler{
+		Directories: s.directories, Keys: s.keys, Jobs: s.jobs, Engine: s.engine, Owner: s.owner, BaseURL: c.baseURL(), Interval: s.engine.Interval, Now: c.now, Log: s.log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+
 	mux := http.NewServeMux()
 	health := web.Health{Ready: s.db.Ready, Log: s.log}
 	health.Register(mux)
@@ -389,6 +397,7 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	mux.Handle("/c/", sites.Handler())
 	mux.Handle(samlserver.Prefix, samlEndpoints(s, c.baseURL(), c.now, sites))
 	mux.Handle("/d/", directories.Handler())
+	mux.Handle(graphapi.Pattern, graph)
 	mux.Handle("/d", directories.Handler())
 	mux.Handle("/", pages.Front())
 	front := web.Front{Proxies: on.proxies, Log: s.log, Now: c.now, Observe: observe}

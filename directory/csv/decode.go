@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// decode turns the bytes of a file into a string. note says for people which encoding it used, if
-// that is worth saying. If the caller names no encoding, decode tries, in this order: a byte order
+// decode turns the bytes of a file into a string. note is a sentence for people about the encoding
+// that it used, or "". If the caller names no encoding, decode tries, in this order: a byte order
 // mark, the zeros of UTF-16, UTF-8, and Windows-1252. It uses Windows-1252 only if every other
 // common encoding would read the file the same way.
 func decode(b []byte, name string) (text, note string, err error) {
@@ -43,7 +43,7 @@ func decode(b []byte, name string) (text, note string, err error) {
 	case even > 0 && even > 20*odd:
 		return decodeAs(unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), b, "UTF-16")
 	case utf8.Valid(b), hasLongRunes(b), endsInsideRune(b):
-		return string(b), "", nil // if a value is not UTF-8, its row gets an error later
+		return string(b), "", nil // a value that is not UTF-8 becomes an error of its row later
 	}
 	return decodeLegacy(b)
 }
@@ -52,7 +52,8 @@ func fileError(format string, args ...any) error {
 	return &directory.FileError{Detail: fmt.Sprintf(format, args...)}
 }
 
-// otherFormat returns the name of the file's format if it is one that people mistake for CSV.
+// otherFormat returns the name of the file's format if people often mistake that format for CSV.
+// Otherwise it returns "".
 func otherFormat(b []byte) string {
 	for prefix, what := range map[string]string{
 		"PK\x03\x04": "an Excel workbook or a ZIP file", "\xd0\xcf\x11\xe0": "an old Excel workbook", "%PDF": "a PDF file", "\x1f\x8b": "a compressed file",
@@ -65,7 +66,7 @@ func otherFormat(b []byte) string {
 	return ""
 }
 
-// countZeroBytes counts the zero bytes at even and at odd places of the beginning of a file.
+// countZeroBytes counts the zero bytes at even and at odd positions near the beginning of a file.
 func countZeroBytes(b []byte) (even, odd int) {
 	for i, c := range b[:min(len(b), 4096)] {
 		switch {
@@ -151,13 +152,13 @@ func encodingNamed(name string) (encoding.Encoding, error) {
 	return nil, fileError("there is no encoding %q; use one such as utf-8, utf-16, windows-1252, windows-1250, iso-8859-1, ibm850 or macintosh", name)
 }
 
-// similarEncodings lists the encodings, besides Windows-1252, in which programs of Western and
-// Central Europe write files.
+// similarEncodings lists the encodings that programs in Western and Central Europe use besides
+// Windows-1252.
 var similarEncodings = []*charmap.Charmap{charmap.Windows1250, charmap.Windows1254, charmap.Windows1257}
 
 // decodeLegacy reads a file that has one byte per character. Such a file does not say what its
-// encoding is. A letter is certain if all common encodings read it alike. A file with any other
-// letter is refused, because a wrong guess would store wrong names.
+// encoding is. A letter is certain if its byte means the same letter in all common encodings. It
+// refuses a file with any other letter, because a wrong guess would store wrong names.
 func decodeLegacy(b []byte) (string, string, error) {
 	run := 0
 	for i, c := range b {
@@ -178,7 +179,7 @@ func decodeLegacy(b []byte) (string, string, error) {
 func isLetterInAllEncodings(c byte) bool {
 	r := charmap.Windows1252.DecodeByte(c)
 	if c < 0xc0 || r == utf8.RuneError {
-		return false // punctuation in Windows-1252, but a letter in other encodings
+		return false // the byte is punctuation in Windows-1252 but a letter in other encodings
 	}
 	for _, other := range similarEncodings {
 		if other.DecodeByte(c) != r {
@@ -214,7 +215,7 @@ func ambiguousEncoding(b []byte, at int) error {
 	}
 }
 
-// wordAt decodes the word around a byte.
+// wordAt decodes the word that contains the byte b[at].
 func wordAt(c *charmap.Charmap, b []byte, at int) string {
 	part := func(c byte) bool {
 		return c >= utf8.RuneSelf || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '\'' || c == '-'

@@ -11,8 +11,8 @@ import (
 )
 
 // ReadGroups reads a file of groups. Its first line names the columns: objectId, displayName,
-// description, mailNickname and mail, or the names in Entra's download of groups. Other columns are
-// left out, and a note says so.
+// description, mailNickname and mail, or the names in Entra's download of groups. It leaves out
+// other columns and adds a note about them.
 func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 	t, err := readTable(r)
 	if err != nil {
@@ -59,7 +59,8 @@ func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
 	return t.groupFile(), nil
 }
 
-// groupColumn returns the attribute of groups that a column's name means, or "" if it means none.
+// groupColumn returns the attribute of groups that a column's name stands for, or "" if there is
+// none.
 func groupColumn(name string) string {
 	switch squeezeColumnName(name) {
 	case "objectid", "id", "groupid", "groupobjectid", "objectguid":
@@ -76,8 +77,8 @@ func groupColumn(name string) string {
 	return ""
 }
 
-// memberColumn returns what a column's name means in a file of memberships: group or member. It
-// returns "" if the name means neither.
+// memberColumn returns the meaning of a column's name in a file of memberships: group, member, or
+// "" if the name means neither.
 func memberColumn(name string) string {
 	switch squeezeColumnName(name) {
 	case "group", "groupid", "groupname", "groupobjectid", "groupdisplayname":
@@ -146,7 +147,7 @@ func readTable(r io.Reader) (*table, error) {
 	}
 }
 
-// likelySeparator returns the separator that the header has most often.
+// likelySeparator returns the separator that occurs most often in the header.
 func likelySeparator(header string) rune {
 	best, most := ',', 0
 	for _, sep := range ",;\t|" {
@@ -162,7 +163,7 @@ func (t *table) read(l *lines) error {
 	if err != nil {
 		return err
 	}
-	if t.names, err = parse(text, l.separator); err != nil {
+	if t.names, err = splitRecord(text, l.separator); err != nil {
 		return fileError("line %d, the header, cannot be read: %v", line, err)
 	}
 	t.headerLine = line
@@ -173,7 +174,7 @@ func (t *table) read(l *lines) error {
 }
 
 // findMeanings finds out what each column means. If several columns mean the same, it uses the
-// first one.
+// first of these columns.
 func (t *table) findMeanings(meaning func(string) string) error {
 	var out []string
 	for _, name := range t.names {

@@ -17,13 +17,13 @@ import (
 // column is a column of the file and what is known about its meaning.
 type column struct {
 	directory.FileColumn
-	meansBlocked   bool   // whether Yes means accountEnabled=false, as in a column "Block sign in"
+	meansBlocked   bool   // whether the value Yes means accountEnabled=false, as in a column "Block sign in"
 	mapped         bool   // whether the caller said what the column means
 	usedByTemplate bool   // whether a template uses the column
-	stateHint      string // if the column may be accountEnabled, a hint about it for a message
+	stateHint      string // a hint for a message, if the column may hold accountEnabled
 }
 
-// meanings has the attribute of each column name that can mean only one attribute. The names are in
+// meanings maps column names that can mean only one attribute to that attribute. The names are in
 // the form that squeezeName returns. The attributes' own names and labels are not in the map.
 var meanings = map[string]string{
 	"objectid": "objectId", "azureadobjectid": "objectId", "upn": "userPrincipalName",
@@ -45,8 +45,9 @@ var meanings = map[string]string{
 	"enabled": "accountEnabled", "active": "accountEnabled", "isactive": "accountEnabled", "blocksignin": "accountEnabled",
 }
 
-// guesses has an attribute for column names that may mean it. The names are in the form that
-// squeezeName returns. Messages suggest that attribute; the reader never assumes it.
+// guesses maps column names to the attribute that they probably mean. The names are in the form
+// that squeezeName returns. The reader only suggests that attribute in messages and never assumes
+// it.
 var guesses = map[string]string{
 	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName", "samaccountname": "userPrincipalName", "logonname": "userPrincipalName", "accountname": "userPrincipalName",
 	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
@@ -81,12 +82,12 @@ func squeezeName(name string) string {
 	}, strings.ToLower(name))
 }
 
-// meaning returns the only attribute that a column's name can mean. If known is true and the
-// attribute is empty, the column is to be left out.
-func meaning(name string) (attribute string, known bool) {
+// meaningOf returns the only attribute that a column's name can mean. If known is true and the
+// attribute is empty, the reader must leave the column out.
+func meaningOf(name string) (attribute string, known bool) {
 	// Entra's templates: Name [displayName] Required. Google's: First Name [Required].
 	if m := bracketPattern.FindStringSubmatch(name); m != nil {
-		if attribute, known := meaning(m[1]); known {
+		if attribute, known := meaningOf(m[1]); known {
 			return attribute, true
 		}
 		name = bracketPattern.ReplaceAllString(name, "")
@@ -103,24 +104,23 @@ func meaning(name string) (attribute string, known bool) {
 	return "", ignoredColumns[key]
 }
 
-// header finds the attributes of each column. Where the name alone is not enough, it looks at the
+// header finds the attributes of each column. If the column's name is not enough, it looks at the
 // column's values.
 type header struct {
-	columns      []column
-	rows         iter.Seq[[]string] // the cells of each row
-	mappings     map[int]bool       // columns for which the message asks for an attribute
-	messageParts []string           // the parts of an error message about the columns
-	flags        []string
-	templates    []template
-	notes        []string
-	suggested    string // a template for userPrincipalName
-	words        words
-	enabled      []string // unknown words that probably mean true
-	disabled     []string // unknown words that probably mean false
+	columns           []column
+	rows              iter.Seq[[]string] // the cells of each row
+	mappings          map[int]bool       // columns for which the message already asks for an attribute
+	messageParts      []string           // the parts of an error message about the columns
+	flags             []string
+	templates         []template
+	notes             []string
+	suggestedTemplate string // a template for userPrincipalName
+	words             words
+	enabledWords      []string // unknown words that probably mean true
+	disabledWords     []string // unknown words that probably mean false
 }
 
-// words has the meaning of the words for true and false that the caller named. The words are
-// folded.
+// words maps the caller's words for true and false to their meaning. The words are folded.
 type words map[string]string
 
 func newWords(o directory.FileOptions) (words, error) {
@@ -196,7 +196,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	h.askForUnknown(o.IgnoreUnknown)
 	h.refuseDuplicates()
 	if h.messageParts != nil {
-		return nil, &directory.FileError{Detail: strings.Join(h.messageParts, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggested, EnabledWords: h.enabled, DisabledWords: h.disabled}
+		return nil, &directory.FileError{Detail: strings.Join(h.messageParts, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggestedTemplate, EnabledWords: h.enabledWords, DisabledWords: h.disabledWords}
 	}
 	if left != nil {
 		h.notes = append(h.notes, "Left out, because a user here has nothing of the kind: "+strings.Join(left, ", ")+".")
@@ -207,10 +207,10 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 func (h *header) fileColumns() []directory.FileColumn {
 	var list []directory.FileColumn
 	for i, c := range h.columns {
-		if attribute, known := meaning(c.Name); !known || attribute != "" {
+		if attribute, known := meaningOf(c.Name); !known || attribute != "" {
 			c.Examples = h.examples(i)
 		}
-		c.Name = strings.Clone(c.Name) // a copy, so that the name does not keep the whole file in memory
+		c.Name = strings.Clone(c.Name) // make a copy, because a substring would keep the whole file in memory
 		list = append(list, c.FileColumn)
 	}
 	return list
@@ -306,8 +306,8 @@ func (h *header) listColumns() string {
 	return strings.Join(names, ", ")
 }
 
-// recognise finds a column's attribute by the column's name. It reports whether the column is one
-// that is known and left out.
+// recognise finds a column's attribute by the column's name. It returns true if the column is known
+// but must be left out.
 func (h *header) recognise(c *column, i int) bool {
 	if c.Name == "" {
 		for v := range h.columnValues(i) {
@@ -321,7 +321,7 @@ func (h *header) recognise(c *column, i int) bool {
 		c.Attributes = []string{"objectId"}
 		return false
 	}
-	attribute, known := meaning(c.Name)
+	attribute, known := meaningOf(c.Name)
 	switch {
 	case !known:
 		c.Unknown = true
@@ -371,18 +371,19 @@ func (h *header) noValue(i int, test func(string) bool) bool {
 
 func isAddress(v string) bool { return strings.Contains(v, "@") }
 
-// guessAttribute returns the attribute that an unknown column probably is, if its values fit.
+// guessAttribute returns the attribute that an unknown column probably holds. It returns "" if the
+// values do not fit.
 func (h *header) guessAttribute(name string, i int) string {
 	name = bracketPattern.ReplaceAllString(name, "")
 	a, ok := guesses[squeezeName(name)]
 	if !ok {
 		a = directory.Suggest(name)
 		if isKey(name) && a != "objectId" && a != "employeeId" && a != "manager" && a != "userPrincipalName" {
-			return "" // the values are numbers of departments, not names
+			return "" // the column holds keys of another table, not names
 		}
 	}
 	switch {
-	case a == "manager" && strings.HasSuffix(squeezeName(name), "name") && !h.allValues(i, isAddress): // a manager can be found only by an address, not by another name
+	case a == "manager" && strings.HasSuffix(squeezeName(name), "name") && !h.allValues(i, isAddress): // a name does not identify a manager; an e-mail address does
 		return ""
 	case a == "userPrincipalName" && !h.allValues(i, isAddress), a == accountEnabled && !h.holdsState(name, i), a == "objectId" && !h.allValues(i, directory.IsObjectID):
 		return ""
@@ -394,8 +395,8 @@ func (h *header) guessAttribute(name string, i int) string {
 	return a
 }
 
-// holdsState reports whether the values of a column are true or false, as those of accountEnabled.
-// A column named "status" can mean many things, so all its values must be true or false.
+// holdsState reports whether a column holds values of accountEnabled, that is, words for true and
+// false. A column named "status" can mean many things, so all its values must be true or false.
 func (h *header) holdsState(name string, i int) bool {
 	if key := squeezeName(name); strings.Contains(key, "stat") || strings.Contains(key, "estado") {
 		return h.allValues(i, h.words.isKnown)
@@ -437,13 +438,13 @@ func (h *header) askToMap(i int, attribute string) {
 	h.mappings[i] = true
 }
 
-// askForName adds to the message a question: which column identifies the users? It does so if no
-// column is known to.
+// askForName handles a file without a column that identifies the users. It adds the question which
+// column does so to the message.
 func (h *header) askForName() {
 	if h.hasAttribute("userPrincipalName") || slices.ContainsFunc(h.templates, func(t template) bool { return t.attribute == "userPrincipalName" }) {
 		return
 	}
-	h.suggested = h.suggestTemplate()
+	h.suggestedTemplate = h.suggestTemplate()
 	if h.hasAttribute("objectId") {
 		return
 	}
@@ -468,14 +469,14 @@ func (h *header) askForName() {
 	h.columns[best].Attributes, h.columns[best].Suggested, h.columns[best].Unknown = nil, "userPrincipalName", true
 }
 
-// askForTemplate asks the caller to build userPrincipalName if no column has addresses. A file with
-// employeeIds that only changes existing users does not need that name.
+// askForTemplate asks the caller to build userPrincipalName if no column has addresses. A file that
+// has employeeIds and only changes existing users does not need a userPrincipalName.
 func (h *header) askForTemplate() {
 	unknown := slices.ContainsFunc(h.columns, func(c column) bool { return c.Unknown })
 	switch {
-	case h.hasAttribute("employeeId") && (!unknown || h.suggested == ""):
+	case h.hasAttribute("employeeId") && (!unknown || h.suggestedTemplate == ""):
 		return
-	case h.suggested == "":
+	case h.suggestedTemplate == "":
 		h.messageParts = append(h.messageParts, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. Say which column has it")
 		h.flags = append(h.flags, `--map "COLUMN=userPrincipalName"`)
 		return
@@ -484,11 +485,11 @@ func (h *header) askForTemplate() {
 	default:
 		h.messageParts = append(h.messageParts, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. A userPrincipalName can be built from other columns, with your own domain instead of example.com")
 	}
-	h.flags = append(h.flags, makeFlag(h.suggested))
-	if t, err := h.parseTemplate(directory.Template{Attribute: "userPrincipalName", Text: h.suggested}); err == nil {
+	h.flags = append(h.flags, makeFlag(h.suggestedTemplate))
+	if t, err := h.parseTemplate(directory.Template{Attribute: "userPrincipalName", Text: h.suggestedTemplate}); err == nil {
 		for i := range h.columns {
 			if t.usesColumn(i) && h.columns[i].Suggested == "" {
-				h.columns[i].usedByTemplate = true // so that the caller need not give an option for the column
+				h.columns[i].usedByTemplate = true // the template uses the column, so the caller need not map it
 			}
 		}
 	}
@@ -500,7 +501,7 @@ func makeFlag(text string) string { return fmt.Sprintf("--make \"userPrincipalNa
 // likely.
 func userNameRank(c column) int {
 	switch {
-	case c.Suggested == "userPrincipalName": // its values are logins that look like e-mail addresses
+	case c.Suggested == "userPrincipalName": // the values of the column are logins that look like e-mail addresses
 		return 4
 	case slices.Contains(c.Attributes, "mail") && strings.HasPrefix(squeezeName(c.Name), "work"):
 		return 3
@@ -556,9 +557,9 @@ func (h *header) otherWords(i int) (list []string) {
 	return list
 }
 
-// askWords adds the unknown words of a column to the message, and suggests what they mean. Words
-// about leaving mean disabled. Without an answer the column would be left out, and people who have
-// left would stay enabled.
+// askWords adds the unknown words of a column to the message, and suggests whether they mean
+// enabled or disabled. For example, words about leaving mean disabled. The caller must answer: if
+// the column were left out, people who have left would stay enabled.
 func (h *header) askWords(i int) {
 	c := &h.columns[i]
 	c.Suggested = accountEnabled
@@ -566,9 +567,9 @@ func (h *header) askWords(i int) {
 	for _, word := range h.otherWords(i) {
 		shown = append(shown, strconv.Quote(word))
 		if invertedNames.MatchString(squeezeName(word)) {
-			h.disabled = append(h.disabled, word)
+			h.disabledWords = append(h.disabledWords, word)
 		} else {
-			h.enabled = append(h.enabled, word)
+			h.enabledWords = append(h.enabledWords, word)
 		}
 	}
 	const most = 8
@@ -585,7 +586,7 @@ var invertedNames = regexp.MustCompile(`disab|inact|inakt|deakt|deact|désact|de
 func (h *header) hasYesAndNo(i int) bool {
 	var said [2]bool
 	all := h.allValues(i, func(v string) bool {
-		said[len(invert(v))-len("true")] = true
+		said[len(invertBlocked(v))-len("true")] = true
 		return directory.IsBoolean(v)
 	})
 	return all && said[0] && said[1]
@@ -653,7 +654,7 @@ func (h *header) askForWords() {
 	for _, list := range []struct {
 		flag  string
 		words []string
-	}{{"--enabled-words", h.enabled}, {"--disabled-words", h.disabled}} {
+	}{{"--enabled-words", h.enabledWords}, {"--disabled-words", h.disabledWords}} {
 		if list.words != nil {
 			h.flags = append(h.flags, fmt.Sprintf("%s \"%s\"", list.flag, strings.Join(list.words, ",")))
 		}
@@ -663,7 +664,7 @@ func (h *header) askForWords() {
 const accountEnabled = "accountEnabled"
 
 func meansObjectID(name string) bool {
-	a, _ := meaning(name)
+	a, _ := meaningOf(name)
 	return a == "objectId"
 }
 
@@ -690,7 +691,7 @@ func (h *header) refuseDuplicates() {
 			}
 			out := i
 			if squeezeName(h.columns[i].Name) == squeezeName(name) && squeezeName(h.columns[j].Name) != squeezeName(name) {
-				out = j // of the two, keep the column that has the attribute's own name
+				out = j // keep the column whose name is the attribute's name, and leave out the other one
 			}
 			h.messageParts = append(h.messageParts, fmt.Sprintf("the columns %q and %q both mean %s; leave one out", h.flagName(j), h.flagName(i), name))
 			h.flags = append(h.flags, fmt.Sprintf("--ignore-columns \"%s\"", h.flagName(out)))

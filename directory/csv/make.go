@@ -22,7 +22,7 @@ type template struct {
 // part is a piece of a template: fixed text, or the value of a column.
 type part struct {
 	literal  string
-	columns  []int // columns to look for the value in; the first value is used
+	columns  []int // columns that may have the value; the first one that has a value is used
 	maxChars int   // how many characters to take; 0 means all
 }
 
@@ -175,7 +175,8 @@ func (t template) build(cells []string) (string, error) {
 	return name, nil
 }
 
-// withoutSpareDots removes the dots that an empty cell leaves behind: ..name becomes name.
+// withoutSpareDots removes the dots that remain when a cell is empty. For example, "..name" becomes
+// "name".
 func withoutSpareDots(name string) string {
 	for strings.Contains(name, "..") {
 		name = strings.ReplaceAll(name, "..", ".")
@@ -215,7 +216,7 @@ func (t template) plainAddressPart(value string) (string, error) {
 	return withoutSpareDots(b.String()), nil
 }
 
-// suggestTemplate returns a template for userPrincipalName that gives every row a value of its own,
+// suggestTemplate returns a template for userPrincipalName that gives every row a different value,
 // or "" if there is none.
 func (h *header) suggestTemplate() string {
 	var candidates []string

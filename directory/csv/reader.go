@@ -15,8 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// Limits of a file. A file with unclosed quotes must neither fill the memory nor be read again and
-// again.
+// Limits of a file. They keep a file with unclosed quotes from filling the memory, and from being
+// read many times.
 const (
 	maxFileBytes = 512 << 20
 	maxRowBytes  = 1 << 20
@@ -26,17 +26,17 @@ const (
 
 // Reader holds a file that has been read.
 type Reader struct {
-	columns   []column
-	described []directory.FileColumn
-	templates []template
-	suggested string // a template for userPrincipalName
-	separator rune
-	words     words
-	notes     []string
-	cutReason string // why the end of the file seems to be missing; empty if the file seems complete
-	records   []record
-	readErr   error // the error that ended the reading early, or nil
-	example   bool  // whether the file is Entra's bulk template, which has an example line
+	columns           []column
+	described         []directory.FileColumn
+	templates         []template
+	suggestedTemplate string // a template for userPrincipalName
+	separator         rune
+	words             words
+	notes             []string
+	cutReason         string // why the end of the file seems to be missing; empty if the file seems complete
+	records           []record
+	readErr           error // the error that ended the reading early, or nil
+	example           bool  // whether the file is Entra's bulk template, which has an example line
 }
 
 // record is one row of cells, or the error of a row that cannot be read.
@@ -61,7 +61,7 @@ func NewReader(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	text = strings.TrimRight(text, "\x1a\x00") // programs of DOS end a file with these bytes
+	text = strings.TrimRight(text, "\x1a\x00") // DOS programs end a file with these bytes
 	if !strings.Contains(text, "\n") {
 		text = strings.ReplaceAll(text, "\r", "\n")
 	}
@@ -78,11 +78,11 @@ func Open(r io.Reader, o directory.FileOptions) (directory.File, error) {
 	if err != nil {
 		return directory.File{}, err
 	}
-	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), CutReason: rd.cutReason, Separator: string(rd.separator), Template: rd.suggested, Columns: rd.described}
+	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), CutReason: rd.cutReason, Separator: string(rd.separator), Template: rd.suggestedTemplate, Columns: rd.described}
 	return f, nil
 }
 
-// Rows yields the rows. An error that is not a *directory.RowError ends it.
+// Rows yields the rows. A *directory.RowError concerns one row. Any other error ends the sequence.
 func (r *Reader) Rows() iter.Seq2[directory.Row, error] {
 	return func(yield func(directory.Row, error) bool) {
 		for _, rec := range r.records {
@@ -102,7 +102,7 @@ func (r *Reader) Rows() iter.Seq2[directory.Row, error] {
 
 var (
 	separatorLine = regexp.MustCompile(`(?i)^"?sep=(.)"?[,;\t|]*$`)
-	typeLine      = regexp.MustCompile(`(?i)^"?#type [\w.]+"?[,;\t|]*$`) // the first line of files from PowerShell's Export-Csv
+	typeLine      = regexp.MustCompile(`(?i)^"?#type [\w.]+"?[,;\t|]*$`) // matches the first line of files from PowerShell's Export-Csv
 	versionLine   = regexp.MustCompile(`(?i)^"?version:v[0-9.]+"?[,;\t|]*$`)
 )
 
@@ -156,7 +156,7 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 	if err != nil {
 		return err
 	}
-	names, err := parse(text, l.separator)
+	names, err := splitRecord(text, l.separator)
 	if err != nil {
 		return fileError("line %d, the header, cannot be read: %v", line, err)
 	}
@@ -179,7 +179,7 @@ func separatorWord(separator rune) string {
 	return strconv.Quote(string(separator))
 }
 
-// dropLabels leaves out a second header row: some programs write the names of their fields into the
+// dropLabels removes a second header row. Some programs write the names of their fields into the
 // first row and the labels of the columns into the second.
 func (r *Reader) dropLabels(names []string) {
 	if len(r.records) == 0 || r.records[0].err != nil {
@@ -191,8 +191,8 @@ func (r *Reader) dropLabels(names []string) {
 		if strings.TrimSpace(cell) == "" {
 			continue
 		}
-		label, _ := meaning(cell)
-		field, _ := meaning(names[i])
+		label, _ := meaningOf(cell)
+		field, _ := meaningOf(names[i])
 		if label != "" && label == field || squeezeName(cell) == squeezeName(names[i]) {
 			same++
 		} else {
@@ -221,14 +221,14 @@ func (r *Reader) readHeader(names []string, l *lines, o directory.FileOptions) e
 	if err != nil {
 		return err
 	}
-	r.columns, r.described, r.templates, r.suggested, r.words = h.columns, h.fileColumns(), h.templates, h.suggested, h.words
+	r.columns, r.described, r.templates, r.suggestedTemplate, r.words = h.columns, h.fileColumns(), h.templates, h.suggestedTemplate, h.words
 	r.notes = append(r.notes, h.notes...)
 	r.findCut(l)
 	return nil
 }
 
-// findCut finds out whether the file was cut off. Such a file seldom ends with a complete row and a
-// line end.
+// findCut sets cutReason if the end of the file seems to be missing. The sign is an incomplete last
+// row without a line end.
 func (r *Reader) findCut(l *lines) {
 	if len(r.records) == 0 || strings.HasSuffix(l.text, "\n") || strings.HasSuffix(l.text, "\r") {
 		return
@@ -252,8 +252,9 @@ func (r *Reader) findCut(l *lines) {
 	r.notes = append(r.notes, r.cutReason)
 }
 
-// countTitleLines returns the number of lines before the header. Reports often have a title there:
-// a single cell that means no attribute, above a line that names at least two attributes.
+// countTitleLines returns the number of lines before the header. Reports often begin with a title.
+// A title is a single cell that names no attribute, above a line that names at least two
+// attributes.
 func (l *lines) countTitleLines(text string) int {
 	if cells, known := cellsAndMeanings(text); cells != 1 || known > 0 {
 		return 0
@@ -272,9 +273,10 @@ func (l *lines) countTitleLines(text string) int {
 	return 0
 }
 
-// cellsAndMeanings counts the cells of a line that are not empty, and those that name an attribute.
+// cellsAndMeanings counts the cells of a line that are not empty, and the cells that name an
+// attribute.
 func cellsAndMeanings(text string) (cells, known int) {
-	names, err := parse(text, detectSeparator(text))
+	names, err := splitRecord(text, detectSeparator(text))
 	if err != nil {
 		return 0, 0
 	}
@@ -283,7 +285,7 @@ func cellsAndMeanings(text string) (cells, known int) {
 			continue
 		}
 		cells++
-		if a, _ := meaning(name); a != "" {
+		if a, _ := meaningOf(name); a != "" {
 			known++
 		}
 	}
@@ -304,11 +306,11 @@ func (r *Reader) readRecords(l *lines) {
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		cells, err := parse(text, l.separator)
+		cells, err := splitRecord(text, l.separator)
 		if err == nil && strings.TrimSpace(strings.Join(cells, "")) == "" {
 			continue
 		}
-		rec := record{line: line, cells: cells, err: err, unclosed: err != nil && l.open && l.offset >= len(l.text)}
+		rec := record{line: line, cells: cells, err: err, unclosed: err != nil && l.endsInsideQuotes && l.offset >= len(l.text)}
 		var at *quoteError
 		if rec.unclosed && errors.As(err, &at) {
 			at.detail = "the file ends inside this value, which has a double quote before it and none after it; the file was cut off, or a double quote is missing"
@@ -331,17 +333,17 @@ func separatorNamed(name string) (rune, error) {
 }
 
 // detectSeparator chooses the separator with which the header has the most columns of a known
-// meaning. If that does not decide, it chooses the one that gives the most columns.
+// meaning. If several are equal, it chooses the separator that gives the most columns.
 func detectSeparator(header string) rune {
 	best, bestKnown, bestAll := ',', -1, 0
 	for _, sep := range ",;\t|" {
-		names, err := parse(header, sep)
+		names, err := splitRecord(header, sep)
 		if err != nil {
 			names = strings.Split(header, string(sep))
 		}
 		known := 0
 		for _, name := range names {
-			if _, ok := meaning(name); ok {
+			if _, ok := meaningOf(name); ok {
 				known++
 			}
 		}
@@ -357,8 +359,8 @@ func (r *Reader) isExample(rec record) bool {
 	return r.example && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:")
 }
 
-// row returns a record's values. It returns no values for a record that is not a user. A row that
-// is shorter than the header has no values for its missing cells.
+// row returns a record's values by attribute. It returns no values for a record that is not a user.
+// If the row is shorter than the header, the attributes of the missing cells have no values.
 func (r *Reader) row(rec record) (directory.Row, error) {
 	if rec.err != nil {
 		return directory.Row{}, r.rowError(rec)
@@ -382,7 +384,7 @@ func (r *Reader) row(rec record) (directory.Row, error) {
 	return row, nil
 }
 
-// build fills in attributes from templates, where the row has no value.
+// build fills in the attributes of templates for which the row has no value.
 func (r *Reader) build(row *directory.Row, rec record) {
 	for _, t := range r.templates {
 		if strings.TrimSpace(row.Values[t.attribute]) != "" {
@@ -412,7 +414,7 @@ func (r *Reader) putValue(row *directory.Row, i int, name, cell string) {
 	if word := r.words[wordKey(value)]; word != "" && name == accountEnabled {
 		value = word
 	} else if r.columns[i].meansBlocked && directory.IsBoolean(value) {
-		value = invert(value)
+		value = invertBlocked(value)
 	}
 	if had := row.Values[name]; had != "" && strings.TrimSpace(value) != "" {
 		value = had + ";" + value // two columns fill one multi-valued attribute
@@ -422,8 +424,8 @@ func (r *Reader) putValue(row *directory.Row, i int, name, cell string) {
 	row.Values[name] = value
 }
 
-// invert turns a value of "Block sign in" into the value of accountEnabled.
-func invert(value string) string {
+// invertBlocked turns a value of "Block sign in" into the value of accountEnabled.
+func invertBlocked(value string) string {
 	var u directory.User
 	if err := u.Set("accountEnabled", value); err != nil || u.AccountEnabled {
 		return "false"
@@ -431,8 +433,8 @@ func invert(value string) string {
 	return "true"
 }
 
-// cellText returns a cell's value: without the apostrophe before a formula, and without the ="…"
-// that keeps leading zeros in a spreadsheet.
+// cellText returns a cell's value: without an apostrophe that hides a formula, and without the ="…"
+// by which spreadsheets keep leading zeros.
 func cellText(cell string) string {
 	if rest, ok := strings.CutPrefix(cell, `="`); ok && strings.HasSuffix(rest, `"`) {
 		return strings.TrimSuffix(rest, `"`)
@@ -449,7 +451,8 @@ func (r *Reader) rowError(rec record) error {
 	return e
 }
 
-// quoteError is the error of a misplaced double quote. field is the number of the field, from zero.
+// quoteError is the error for a misplaced double quote. field is the position of its field, counted
+// from zero.
 type quoteError struct {
 	field  int
 	detail string
@@ -459,8 +462,8 @@ func (e *quoteError) Error() string { return e.detail }
 
 var keptTextPattern = regexp.MustCompile(`^="([^"]*)"`)
 
-// parse reads one record.
-func parse(text string, separator rune) ([]string, error) {
+// splitRecord splits one record into its cells.
+func splitRecord(text string, separator rune) ([]string, error) {
 	text = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), "\r")
 	text = trimAroundQuotes(text, separator)
 	rd := stdcsv.NewReader(strings.NewReader(quoteKeptText(text, separator)))
@@ -484,18 +487,18 @@ func trimAroundQuotes(text string, separator rune) string {
 		return text
 	}
 	var b strings.Builder
-	q := quoteState{start: true, separator: separator}
+	q := quoteState{mayBegin: true, separator: separator}
 	for len(text) > 0 {
 		spaces := len(text) - len(strings.TrimLeft(text, " "))
 		rest := text[spaces:]
 		switch {
-		case spaces > 0 && q.start && strings.HasPrefix(rest, `"`):
+		case spaces > 0 && q.mayBegin && strings.HasPrefix(rest, `"`):
 			text = rest
-		case spaces > 0 && q.closed && (rest == "" || strings.HasPrefix(rest, string(separator))):
+		case spaces > 0 && q.afterClosing && (rest == "" || strings.HasPrefix(rest, string(separator))):
 			text = rest
 		default:
 			_, n := utf8.DecodeRuneInString(text)
-			if strings.HasPrefix(text, `""`) && q.open {
+			if strings.HasPrefix(text, `""`) && q.inside {
 				n = 2
 			}
 			q.read(text[:n])
@@ -560,18 +563,18 @@ func misplacedField(text string, separator rune) int {
 }
 
 // lines splits a file into records. A record is a line, or several lines if a quoted value contains
-// line ends. A record with misplaced quotes ends at its first line end, so that it does not swallow
-// the rows after it.
+// line ends. A record with misplaced quotes ends at its first line end, so that the rows after it
+// are still read.
 type lines struct {
-	text      string
-	separator rune
-	offset    int  // where the next line begins
-	line      int  // the number of the last line that was read
-	open      bool // whether the last record has a quoted value that is never closed
-	reread    int  // bytes read twice because a quote was never closed, over all records
+	text             string
+	separator        rune
+	offset           int  // where the next line begins
+	line             int  // the number of the last line that was read
+	endsInsideQuotes bool // whether the last record has a quoted value that is never closed
+	rereadBytes      int  // bytes read twice because a quote was never closed, over all records
 }
 
-// peek returns the next line without moving on to the line after it.
+// peek returns the next line, and stays before it.
 func (l *lines) peek() (string, bool) {
 	if l.offset >= len(l.text) {
 		return "", false
@@ -606,17 +609,17 @@ func (l *lines) nextRecord() (string, int, error) {
 	if first-begin > maxRowBytes {
 		return "", start, fileError("line %d is longer than %d bytes; %s", start, maxRowBytes, notCSV)
 	}
-	q := quoteState{start: true, separator: l.separator}
+	q := quoteState{mayBegin: true, separator: l.separator}
 	q.read(l.text[begin:first])
-	l.open = false
+	l.endsInsideQuotes = false
 	end := first
-	for q.open {
+	for q.inside {
 		if end >= len(l.text) || end-begin > maxRowBytes {
-			// The quote is never closed: the record ends at its first line.
-			if l.reread += end - first; l.reread > maxReread {
+			// The quote is never closed, so the record ends at its first line end.
+			if l.rereadBytes += end - first; l.rereadBytes > maxReread {
 				return "", start, fileError("line %d is one of many with a double quote that is never closed; %s", start, notCSV)
 			}
-			end, l.line, l.open = first, start, true
+			end, l.line, l.endsInsideQuotes = first, start, true
 			break
 		}
 		next := l.lineEnd(end)
@@ -630,25 +633,25 @@ func (l *lines) nextRecord() (string, int, error) {
 
 // quoteState tracks the double quotes of a record, line by line.
 type quoteState struct {
-	separator rune
-	start     bool // whether a value may begin at the current position
-	open      bool // whether the current position is inside a quoted value
-	closed    bool // whether the current position is right after a quoted value
+	separator    rune
+	mayBegin     bool // whether a value may begin at the current position
+	inside       bool // whether the current position is inside a quoted value
+	afterClosing bool // whether the current position is right after a quoted value
 }
 
 func (q *quoteState) read(line string) {
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; {
-		case q.open && c == '"' && i+1 < len(line) && line[i+1] == '"':
+		case q.inside && c == '"' && i+1 < len(line) && line[i+1] == '"':
 			i++
-		case q.open && c == '"':
-			q.open, q.closed = false, true
-		case q.open:
-		case c == '"' && q.start:
-			q.open, q.start = true, false
-		case c == ' ' && q.start && q.separator != ' ': // a quoted value may follow the space
+		case q.inside && c == '"':
+			q.inside, q.afterClosing = false, true
+		case q.inside:
+		case c == '"' && q.mayBegin:
+			q.inside, q.mayBegin = true, false
+		case c == ' ' && q.mayBegin && q.separator != ' ': // a quoted value may follow the space
 		default:
-			if q.start, q.closed = strings.HasPrefix(line[i:], string(q.separator)), false; q.start {
+			if q.mayBegin, q.afterClosing = strings.HasPrefix(line[i:], string(q.separator)), false; q.mayBegin {
 				i += utf8.RuneLen(q.separator) - 1
 			}
 		}

@@ -12,9 +12,9 @@ import (
 // Writer writes users. It writes all attributes unless the caller names the columns. Flush
 // completes the file.
 type Writer struct {
-	w       *stdcsv.Writer
-	columns []string
-	started bool // whether the header was written
+	w             *stdcsv.Writer
+	columns       []string
+	headerWritten bool // whether the header line was written
 }
 
 // NewWriter writes to w. Without columns it writes all attributes.
@@ -42,10 +42,10 @@ func (w *Writer) Write(u directory.User, manager string) error {
 }
 
 func (w *Writer) header() error {
-	if w.started {
+	if w.headerWritten {
 		return nil
 	}
-	w.started = true
+	w.headerWritten = true
 	return w.w.Write(w.columns)
 }
 
@@ -76,7 +76,8 @@ func revealFormula(v string) string {
 	return v
 }
 
-// Spreadsheets in East Asian languages also accept the full-width forms of these signs.
+// isFormula reports whether a spreadsheet would run the value as a formula. Spreadsheets in East
+// Asian languages also accept the full-width forms of the signs.
 func isFormula(v string) bool {
 	first, n := utf8.DecodeRuneInString(v)
 	switch first {

@@ -24,7 +24,7 @@ func (d Directory) GroupSnapshot(ctx context.Context, q provision.SnapshotQuery)
 	return objects, nil
 }
 
-// GroupObject returns one group, or refusal.NotFound if it was purged.
+// GroupObject returns one group, or refusal.NotFound if it was deleted permanently.
 func (d Directory) GroupObject(ctx context.Context, app, id string) (provision.Object, error) {
 	o, err := d.handle.GroupObject(ctx, app, id)
 	if err != nil {
@@ -56,8 +56,8 @@ func (d Directory) GroupsOf(ctx context.Context, member string) ([]string, error
 	return d.handle.GroupsOf(ctx, member)
 }
 
-// AssignedThrough returns how an object is assigned to an application: "" for a direct assignment, and
-// the name of each assigned group that a person is a direct member of.
+// AssignedThrough returns the ways in which an object is assigned to an application: "" for a
+// direct assignment, and the name of each assigned group of which it is a direct member.
 func (d Directory) AssignedThrough(ctx context.Context, app, objectID string) ([]string, error) {
 	all, err := d.handle.AssignmentsOf(ctx, objectID)
 	if err != nil {
@@ -74,7 +74,7 @@ func (d Directory) AssignedThrough(ctx context.Context, app, objectID string) ([
 
 // GroupChanges returns the groups that have changed after a position, or whose assignment to app
 // has changed, and all changes of direct memberships. It returns provision.ErrBehind if the
-// directory no longer keeps all changes since then.
+// directory no longer has all changes since that position.
 func (d Directory) GroupChanges(ctx context.Context, app string, after provision.Cursor, limit int) (provision.GroupsChanged, error) {
 	from, err := event.ParsePosition(string(after))
 	if err != nil {

@@ -1,7 +1,8 @@
 // Package source connects a directory to the provisioning engine: it implements provision.Source
 // and provision.Catalog. Packages directory and provision do not import each other.
 //
-// Groups are in group.go: groups as objects, their members page by page, and changes of both.
+// File source.go handles users. File group.go handles groups, their members and the changes of
+// both.
 package source
 
 import (
@@ -54,9 +55,9 @@ func (d Directory) Snapshot(ctx context.Context, q provision.SnapshotQuery) ([]p
 	return objects, nil
 }
 
-// Changes returns the users that a change after a position affects. These are users that changed
-// themselves, users whose direct assignment changed, and users that are or were assigned through a
-// group that changed.
+// Changes returns the users that are affected by the changes after a position. A user is affected
+// if the user or its direct assignment changed, or if a group changed through which the user is or
+// was assigned.
 func (d Directory) Changes(ctx context.Context, app string, after provision.Cursor, limit int) (provision.Changed, error) {
 	from, err := directory.ParseProgress(string(after))
 	if err != nil {
@@ -99,7 +100,7 @@ func (d Directory) Object(ctx context.Context, app, id string) (provision.Object
 	return User(o), nil
 }
 
-// Objects returns those of the users with these ids that exist.
+// Objects returns the users with these ids. It leaves out ids that do not exist.
 func (d Directory) Objects(ctx context.Context, app string, ids []string) ([]provision.Object, error) {
 	found, err := d.handle.Objects(ctx, app, ids)
 	if err != nil {

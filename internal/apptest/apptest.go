@@ -1,8 +1,8 @@
 // Package apptest runs the real binary in tests: as a process that tests can start, call, stop and
 // kill, and through its pages in a real browser.
 //
-// The binary is built once, without the race detector. Tests that kill processes, run a browser or
-// move many rows should measure the product, not its instrumentation.
+// The binary is built once, without the race detector. The race detector would slow down tests that
+// kill processes, run a browser or process many rows.
 package apptest
 
 import (
@@ -30,7 +30,7 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// MustRunAll reports whether this run must not skip any test (make test).
+// MustRunAll reports whether no test may be skipped, as in make test.
 func MustRunAll() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
 // Run runs one command and returns its standard output. It fails the test if the command fails.
@@ -43,7 +43,7 @@ func Run(t testing.TB, env []string, args ...string) string {
 	return stdout
 }
 
-// Try runs one command and returns its outputs, and an error if it fails.
+// Try runs one command. It returns both outputs, and an error if the command fails.
 func Try(t testing.TB, env []string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	cmd := exec.Command(Binary(t), args...)
@@ -129,11 +129,11 @@ func (p *Process) Stderr() string {
 	return p.stderr.String()
 }
 
-// Kill ends the process as a power cut would (SIGKILL), and waits for its end.
-func (p *Process) Kill() { _ = p.process.Kill() } // the error is ignored: it means that the process cannot be signalled
+// Kill ends the process at once (SIGKILL), like a power cut, and waits until it has ended.
+func (p *Process) Kill() { _ = p.process.Kill() } // an error means that the process could not be signalled
 
-// Stop asks the process to end (SIGTERM), and waits up to patience. It returns how the process
-// ended.
+// Stop asks the process to end (SIGTERM), and waits up to patience until it has ended. It returns
+// an error if the process fails or does not end in time.
 func (p *Process) Stop(patience time.Duration) error { return p.process.Interrupt(patience) }
 
 // Done returns a channel that is closed when the process has ended.

@@ -21,12 +21,12 @@ import (
 // patience is how long a page may take to show what a test waits for.
 const patience = 15 * time.Second
 
-// Browser is a real Chromium. Each Window is a browser profile of its own, so two windows act as
-// two people.
+// Browser is a real Chromium. Each Window has a separate browser profile, so two windows act as two
+// people.
 type Browser struct{ ctx context.Context }
 
-// OpenBrowser starts the installed Chromium. Without one it skips the test, or fails it if no test
-// may be skipped.
+// OpenBrowser starts the installed Chromium. If Chromium is not installed, it skips the test, or
+// fails it if no test may be skipped.
 func OpenBrowser(t testing.TB) *Browser {
 	t.Helper()
 	path := ""
@@ -58,12 +58,14 @@ func OpenBrowser(t testing.TB) *Browser {
 	return &Browser{ctx: ctx}
 }
 
-// Window opens an empty window of 1280 by 900 pixels, with cookies of its own.
+// Window opens an empty window of 1280 by 900 pixels, with separate cookies. who names its user in
+// messages.
 func (b *Browser) Window(t testing.TB, who string) *Window {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	// The tab lives as long as the context of its first action.
+	// chromedp closes the tab when the context of its first action ends, so use the window's
+	// context.
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("open a window: %v", err)
 	}
@@ -78,9 +80,9 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 	return w
 }
 
-// Window is one person's browser window. Its methods do what a person does. They find things by
-// what a person sees (labels, and the texts of buttons and links), wait for them, and fail the test
-// if they do not appear.
+// Window is one person's browser window. Its methods do what a person does. They find elements by
+// visible text, such as labels and the texts of buttons and links. They wait for an element, and
+// fail the test if it does not appear.
 type Window struct {
 	t      testing.TB
 	who    string // whose window this is, for messages
@@ -90,10 +92,10 @@ type Window struct {
 	width, height int64
 }
 
-// Report makes the window report failures to t from now on. It is for subtests.
+// Report makes the window report later failures to t, which may be a subtest.
 func (w *Window) Report(t testing.TB) { w.t = t }
 
-// Awaits opens an address again and again until the page contains one of the texts.
+// Awaits opens an address repeatedly until the page contains one of the texts.
 func (w *Window) Awaits(url string, texts ...string) {
 	w.t.Helper()
 	end := time.Now().Add(60 * time.Second)
@@ -127,7 +129,7 @@ func (w *Window) Open(url string) {
 	w.do("open "+url, chromedp.Navigate(url))
 }
 
-// Reload presses the reload button, and agrees if the browser asks whether to send a form again.
+// Reload presses the reload button, and confirms if the browser asks whether to send a form again.
 func (w *Window) Reload() {
 	w.t.Helper()
 	w.do("reload", chromedp.Reload())
@@ -151,7 +153,7 @@ func (w *Window) Text() string {
 	return eval[string](w, "document.body ? document.body.innerText : ''")
 }
 
-// Sees waits until the page contains each text. White space and case do not count, because a style
+// Sees waits until the page contains each text. It ignores white space and case, because a style
 // sheet may change both.
 func (w *Window) Sees(texts ...string) {
 	w.t.Helper()
@@ -162,7 +164,7 @@ func (w *Window) Sees(texts ...string) {
 	}
 }
 
-// SeesNot fails the test if the page, as it is now, contains one of the texts.
+// SeesNot fails the test if the page contains one of the texts at this moment. It does not wait.
 func (w *Window) SeesNot(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
@@ -174,8 +176,8 @@ func (w *Window) SeesNot(texts ...string) {
 
 func foldSpaceAndCase(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
 
-// Clicks presses the button or link with that name. If several have the name, near selects one: it
-// is text in the same row, card or form.
+// Clicks presses the button or link with that name. If several have the name, near selects one of
+// them by words in the same row, card or form.
 func (w *Window) Clicks(name string, near ...string) {
 	w.t.Helper()
 	sel := w.find("control", name, near...)
@@ -197,7 +199,7 @@ func (w *Window) ClicksHere(name string, near ...string) {
 func (w *Window) Fills(label, value string) {
 	w.t.Helper()
 	sel := w.find("field", label)
-	eval[bool](w, fmt.Sprintf(`(e => { e.value = ""; return true; })(document.querySelector(%s))`, quote(string(sel)))) // chromedp.Clear fails for an empty textarea
+	eval[bool](w, fmt.Sprintf(`(e => { e.value = ""; return true; })(document.querySelector(%s))`, quote(string(sel)))) // clear the field with a script, because chromedp.Clear fails for an empty textarea
 	w.do("fill "+label, chromedp.SendKeys(sel, value))
 }
 
@@ -285,7 +287,7 @@ func (w *Window) Resize(width, height int64) {
 	w.width, w.height = width, height
 }
 
-// Dark makes the window prefer dark colours if on is true, otherwise light ones.
+// Dark makes the window prefer dark colours if on is true, and otherwise light colours.
 func (w *Window) Dark(on bool) {
 	w.t.Helper()
 	scheme := "light"
@@ -295,8 +297,8 @@ func (w *Window) Dark(on bool) {
 	w.Prefers(map[string]string{"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"})
 }
 
-// Prefers sets the media features that style sheets ask for, by name. Features that are not named
-// keep the browser's values.
+// Prefers sets media features, such as prefers-color-scheme, by name. Style sheets can test them.
+// Other features keep the browser's values.
 func (w *Window) Prefers(features map[string]string) {
 	w.t.Helper()
 	var list []*emulation.MediaFeature
@@ -343,7 +345,7 @@ func (w *Window) Picture(file string, whole bool) {
 	w.t.Helper()
 	shot := chromedp.CaptureScreenshot()
 	if whole {
-		w.width, w.height = 0, 0 // taking the picture changes the size
+		w.width, w.height = 0, 0 // the picture changes the size of the page, so forget the size
 		shot = chromedp.FullScreenshot(100)
 	}
 	w.write(file, shot)
@@ -388,8 +390,9 @@ var holder = (e, near) => { for (let p = e.parentElement; p && p !== document.bo
 var depth = e => { let n = 0; for (let p = e; p; p = p.parentElement) n++; return n; };
 `
 
-// find returns a selector for the element with that kind and name. A name that is equal has
-// precedence over one that only starts with the name. If several elements are left, near decides.
+// find returns a selector for the element with that kind and name. An element with exactly this
+// name has precedence over an element whose name only starts with it. If several elements remain,
+// near selects one of them.
 func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 	w.t.Helper()
 	mark := fmt.Sprintf("%s%d", kind, w.marked.Add(1))
@@ -419,8 +422,8 @@ func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 	return chromedp.CSS(fmt.Sprintf(`[data-apptest~="%s"]`, mark))
 }
 
-// waitUntil evaluates a condition until it is true. While a page is being replaced the evaluation
-// fails, and waitUntil tries again.
+// waitUntil evaluates a condition until it is true. If the evaluation fails, for example while a
+// new page loads, it tries again.
 func (w *Window) waitUntil(condition string) bool {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
@@ -451,7 +454,7 @@ func eval[T any](w *Window, script string) T {
 	return v
 }
 
-// describe describes what the window shows, for the message of a failing test.
+// describe returns a description of the page in the window, for the message of a failing test.
 func (w *Window) describe() string {
 	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
 	defer cancel()

@@ -1,7 +1,7 @@
-// Package fair shares a limited capacity among many users of it. The capacity can be a number of
-// workers or of bytes of memory. Each request names a key, such as a site. When the capacity is
-// used up, the keys take turns, however many requests each of them has waiting. So no key can keep
-// the others out.
+// Package fair shares a limited capacity among many keys, such as sites. The capacity can be a
+// number of workers or of bytes of memory. Each request names its key. When the capacity is used
+// up, the keys take turns, even if one key has many more waiting requests than another. So no key
+// can use up the capacity alone.
 package fair
 
 import (
@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Errors of Enter and TryEnter.
+// Enter and TryEnter return these errors.
 var (
-	// ErrKeyLimit refuses a request because its own key has used up the share of one key, or has
-	// too many requests waiting.
+	// ErrKeyLimit is returned when the key of the request has used up its share of the capacity, or
+	// has too many waiting requests.
 	ErrKeyLimit = errors.New("too much at once")
-	// ErrOverloaded refuses a request because other keys use the whole capacity.
+	// ErrOverloaded is returned when other keys use the whole capacity.
 	ErrOverloaded = errors.New("overloaded")
 )
 
@@ -31,33 +31,33 @@ type Options struct {
 	PerKey   int           // the sum of the weights that one key may use at the same time; 0 means Capacity
 	Reserved int           // the part of Capacity that only System may use
 	Waiting  int           // how many requests of one key may wait; 0 means any number
-	Patience time.Duration // how long a request waits at most; 0 means until its context ends
+	Patience time.Duration // the longest time that a request waits; 0 means until its context ends
 }
 
 // Gate admits requests while their weights fit into its capacity. It is safe for concurrent use.
 type Gate struct {
-	options      Options
-	mu           sync.Mutex
-	used         int
-	keys         map[string]*line
-	waitingLines []*line // the keys that have waiting requests, in the order in which they are served
+	options       Options
+	mu            sync.Mutex
+	used          int
+	keys          map[string]*keyQueue
+	waitingQueues []*keyQueue // the keys that have waiting requests, in the order in which they are served
 
 	entered, refusedByKeyLimit, refusedOverloaded int64
 }
 
-// Stats shows how a gate is used now, and how often it admitted and refused requests since it was
-// made.
+// Stats has numbers about a gate: its current use, and how many requests it has admitted and
+// refused since it was made.
 type Stats struct {
 	Capacity, Used, Waiting                       int
 	Entered, RefusedByKeyLimit, RefusedOverloaded int64
 }
 
-// Stats returns the present numbers of the gate.
+// Stats returns the current numbers of the gate.
 func (g *Gate) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := Stats{Capacity: g.options.Capacity, Used: g.used, Entered: g.entered, RefusedByKeyLimit: g.refusedByKeyLimit, RefusedOverloaded: g.refusedOverloaded}
-	for _, l := range g.waitingLines {
+	for _, l := range g.waitingQueues {
 		s.Waiting += len(l.waiting)
 	}
 	return s
@@ -74,8 +74,8 @@ func (g *Gate) countRefusal(err error) error {
 	return err
 }
 
-// line holds the weight that one key uses, and the key's waiting requests.
-type line struct {
+// keyQueue holds the weight that one key uses, and the key's waiting requests.
+type keyQueue struct {
 	key     string
 	used    int
 	waiting []*waiter
@@ -86,22 +86,22 @@ type waiter struct {
 	admitted chan struct{} // closed when the request is admitted
 }
 
-// NewGate returns a gate.
+// NewGate returns a gate with these limits and no requests.
 func NewGate(o Options) *Gate {
 	if o.PerKey <= 0 {
 		o.PerKey = o.Capacity
 	}
-	return &Gate{options: o, keys: map[string]*line{}}
+	return &Gate{options: o, keys: map[string]*keyQueue{}}
 }
 
-// Enter waits until there is room for a request of this weight. After the request, the caller calls
-// Leave with the same key and weight. Enter returns ErrKeyLimit, ErrOverloaded or the context's
-// error if it does not admit the request.
+// Enter waits until there is room for a request of this weight. If it returns nil, the caller must
+// call Leave with the same key and weight after the request. Enter returns ErrKeyLimit,
+// ErrOverloaded or the context's error if it does not admit the request.
 func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 	g.mu.Lock()
-	l := g.lineOf(key)
+	l := g.queueOf(key)
 	if len(l.waiting) == 0 && !g.overtakes(l) && g.fits(l, weight) {
-		g.take(l, weight)
+		g.takeWeight(l, weight)
 		g.mu.Unlock()
 		return nil
 	}
@@ -113,16 +113,16 @@ func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 	}
 	w := &waiter{weight: weight, admitted: make(chan struct{})}
 	if l.waiting = append(l.waiting, w); len(l.waiting) == 1 {
-		g.waitingLines = append(g.waitingLines, l)
+		g.waitingQueues = append(g.waitingQueues, l)
 		if key == System { // requests of System are admitted before those of all other keys
-			g.waitingLines = slices.Insert(g.waitingLines[:len(g.waitingLines)-1], 0, l)
+			g.waitingQueues = slices.Insert(g.waitingQueues[:len(g.waitingQueues)-1], 0, l)
 		}
 	}
 	g.mu.Unlock()
 	return g.wait(ctx, l, w)
 }
 
-func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
+func (g *Gate) wait(ctx context.Context, l *keyQueue, w *waiter) error {
 	var late <-chan time.Time
 	if g.options.Patience > 0 {
 		timer := time.NewTimer(g.options.Patience)
@@ -143,11 +143,11 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 	}
 	l.waiting = slices.Delete(l.waiting, i, i+1)
 	if len(l.waiting) == 0 {
-		g.waitingLines = slices.DeleteFunc(g.waitingLines, func(other *line) bool { return other == l })
+		g.waitingQueues = slices.DeleteFunc(g.waitingQueues, func(other *keyQueue) bool { return other == l })
 	}
 	own := l.used > 0
 	g.forget(l)
-	g.admitWaiting() // requests behind the one that gave up may fit now
+	g.admitWaiting() // the request that gave up may have kept lighter ones behind it waiting
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -161,10 +161,10 @@ func (g *Gate) wait(ctx context.Context, l *line, w *waiter) error {
 func (g *Gate) TryEnter(key string, weight int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := g.lineOf(key)
+	l := g.queueOf(key)
 	switch {
 	case g.fits(l, weight):
-		g.take(l, weight)
+		g.takeWeight(l, weight)
 		return nil
 	case l.used+weight > g.limitOf(l):
 		g.forget(l)
@@ -174,7 +174,8 @@ func (g *Gate) TryEnter(key string, weight int) error {
 	return g.countRefusal(ErrOverloaded)
 }
 
-// Leave frees the weight that Enter or TryEnter took.
+// Leave gives back the weight that Enter or TryEnter took, and admits waiting requests that fit
+// now.
 func (g *Gate) Leave(key string, weight int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -186,85 +187,86 @@ func (g *Gate) Leave(key string, weight int) {
 }
 
 // admitWaiting admits the waiting requests that fit. The keys take turns. It skips a key that has
-// used up its own share. It does not skip a key that waits for the others, so that light requests
-// cannot overtake a heavy one forever.
+// used up its own share. But it stops at a request for which other keys leave no room, so that
+// light requests cannot overtake a heavy request forever.
 func (g *Gate) admitWaiting() {
-	for passed := 0; passed < len(g.waitingLines); {
-		l := g.waitingLines[0]
+	for passed := 0; passed < len(g.waitingQueues); {
+		l := g.waitingQueues[0]
 		w := l.waiting[0]
 		if !g.fits(l, w.weight) {
 			if l.used+w.weight <= g.limitOf(l) {
 				return
 			}
-			g.waitingLines = append(g.waitingLines[1:], l)
+			g.waitingQueues = append(g.waitingQueues[1:], l)
 			passed++
 			continue
 		}
 		passed = 0
-		g.take(l, w.weight)
+		g.takeWeight(l, w.weight)
 		close(w.admitted)
 		l.waiting = l.waiting[1:]
-		g.waitingLines = g.waitingLines[1:]
+		g.waitingQueues = g.waitingQueues[1:]
 		switch {
 		case len(l.waiting) == 0:
 		case l.key == System:
-			g.waitingLines = slices.Insert(g.waitingLines, 0, l)
+			g.waitingQueues = slices.Insert(g.waitingQueues, 0, l)
 		default:
-			g.waitingLines = append(g.waitingLines, l)
+			g.waitingQueues = append(g.waitingQueues, l)
 		}
 	}
 }
 
 // overtakes reports whether a new request of this key would overtake another key that waits for
 // room.
-func (g *Gate) overtakes(l *line) bool {
-	if l.key == System || len(g.waitingLines) == 0 {
+func (g *Gate) overtakes(l *keyQueue) bool {
+	if l.key == System || len(g.waitingQueues) == 0 {
 		return false
 	}
-	first := g.waitingLines[0]
+	first := g.waitingQueues[0]
 	return first.used+first.waiting[0].weight <= g.limitOf(first)
 }
 
 // limitOf returns the largest weight that one key may use.
-func (g *Gate) limitOf(l *line) int {
+func (g *Gate) limitOf(l *keyQueue) int {
 	if l.key == System {
 		return g.options.Capacity
 	}
 	return g.options.PerKey
 }
 
-func (g *Gate) fits(l *line, weight int) bool {
+func (g *Gate) fits(l *keyQueue, weight int) bool {
 	if g.used+weight > g.options.Capacity {
 		return false
 	}
 	if l.key == System {
 		return true
 	}
-	others := g.used - g.lineOf(System).used
+	others := g.used - g.queueOf(System).used
 	return others+weight <= g.options.Capacity-g.options.Reserved && l.used+weight <= g.options.PerKey
 }
 
-func (g *Gate) take(l *line, weight int) {
+func (g *Gate) takeWeight(l *keyQueue, weight int) {
 	l.used += weight
 	g.used += weight
 	g.entered++
 }
 
-func (g *Gate) lineOf(key string) *line {
+func (g *Gate) queueOf(key string) *keyQueue {
 	l := g.keys[key]
 	if l == nil {
-		l = &line{key: key}
+		l = &keyQueue{key: key}
 		g.keys[key] = l
 	}
 	return l
 }
 
-// maxKeptLines is how many keys without requests a gate remembers.
-const maxKeptLines = 1_000
+// maxKeptQueues is how many keys a gate remembers before it forgets keys without requests.
+const maxKeptQueues = 1_000
 
-// forget removes a key that uses nothing and has no waiting request, if the gate knows many keys.
-func (g *Gate) forget(l *line) {
-	if len(g.keys) > maxKeptLines && l.used == 0 && len(l.waiting) == 0 {
+// forget removes a key that has neither running nor waiting requests, if the gate has more than
+// maxKeptQueues keys.
+func (g *Gate) forget(l *keyQueue) {
+	if len(g.keys) > maxKeptQueues && l.used == 0 && len(l.waiting) == 0 {
 		delete(g.keys, l.key)
 	}
 }
@@ -274,7 +276,7 @@ func (g *Gate) Waiting() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	n := 0
-	for _, l := range g.waitingLines {
+	for _, l := range g.waitingQueues {
 		n += len(l.waiting)
 	}
 	return n

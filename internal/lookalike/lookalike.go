@@ -18,8 +18,8 @@ import (
 //go:embed confusables.txt
 var confusables string
 
-// prototypes has, for each character that looks like others, the string that stands for all of
-// them.
+// prototypes maps each character that looks like other characters to the string that stands for all
+// of these characters.
 var prototypes = sync.OnceValue(func() map[rune]string {
 	table := make(map[rune]string, strings.Count(confusables, "\n"))
 	for line := range strings.Lines(confusables) {
@@ -36,8 +36,8 @@ var prototypes = sync.OnceValue(func() map[rune]string {
 	return table
 })
 
-// parseCharacter reads a code point of confusables.txt. It panics if the code point is invalid; a
-// test reads the whole file.
+// parseCharacter reads a code point of confusables.txt. It panics if the code point is invalid. A
+// test reads the whole file, so this cannot happen in use.
 func parseCharacter(hex string) rune {
 	code, err := strconv.ParseUint(hex, 16, 32)
 	if err != nil || code > unicode.MaxRune {
@@ -46,8 +46,8 @@ func parseCharacter(hex string) rune {
 	return rune(code)
 }
 
-// Skeleton returns a string that is the same for all strings that look the same. It is useful only
-// for comparing. Invisible characters, and spaces at either end, make no difference.
+// Skeleton returns the same string for all texts that look the same. The result is useful only for
+// comparisons. It ignores invisible characters, and spaces at both ends.
 func Skeleton(text string) string {
 	for range maxRounds {
 		next := replaceCharacters(text)
@@ -60,8 +60,8 @@ func Skeleton(text string) string {
 }
 
 // maxRounds is how often Skeleton replaces characters by their prototypes. The standard does it
-// once, but some prototypes have prototypes themselves: ǆ stands for dž, whose accent stands for
-// another one.
+// once, but some prototypes have prototypes themselves: the prototype of ǆ is dž, and the accent in
+// it has a prototype too.
 const maxRounds = 5
 
 func isASCII(text string) bool {
@@ -92,7 +92,7 @@ func replaceCharacters(text string) string {
 
 // Skeletons returns the skeletons of a name whose case does not matter: one of the name as it is
 // written, and one of the name in lower case. Two names look the same if they share a skeleton.
-// "Ian" and "lan" look the same only as they are written.
+// "Ian" and "lan" look the same as written, but not in lower case.
 func Skeletons(text string) []string {
 	written, lower := Skeleton(text), Skeleton(strings.ToLower(text))
 	if written == lower {
@@ -101,11 +101,11 @@ func Skeletons(text string) []string {
 	return []string{written, lower}
 }
 
-// maxNamed is the largest number of characters that Difference lists.
-const maxNamed = 3
+// maxListedCharacters is the largest number of characters that Difference lists.
+const maxListedCharacters = 3
 
-// Difference describes the characters of text that the string other does not have, such as "а
-// (U+0430, Cyrillic)". It returns "" if there are none.
+// Difference describes the characters of text that do not occur in other, such as "а (U+0430,
+// Cyrillic)". It returns "" if there are none.
 func Difference(text, other string) string {
 	var told []string
 	for _, r := range text {
@@ -116,7 +116,7 @@ func Difference(text, other string) string {
 		if slices.Contains(told, name) {
 			continue
 		}
-		if len(told) == maxNamed {
+		if len(told) == maxListedCharacters {
 			told = append(told, "others")
 			break
 		}
@@ -146,7 +146,7 @@ func describe(r rune) string {
 	return name + " (" + code + ")"
 }
 
-// scriptOf returns the script of a letter; empty for a character that belongs to none.
+// scriptOf returns the script of a letter; it returns "" for a character without a script.
 func scriptOf(r rune) string {
 	for name, table := range unicode.Scripts {
 		if name != "Common" && name != "Inherited" && unicode.Is(table, r) {

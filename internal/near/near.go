@@ -1,10 +1,11 @@
-// Package near finds the known word that a person probably meant who typed an unknown one.
+// Package near finds the known word that is most similar to an unknown word that a person typed.
 package near
 
 import "strings"
 
 // Best returns the choice that is most similar to word, or "" if none is similar. Case does not
-// matter. If word has three letters or more, the beginning of a choice counts as similar.
+// matter. A word of three or more letters that is the beginning of a choice counts as similar to
+// it.
 func Best(word string, choices []string) string {
 	folded := strings.ToLower(strings.TrimSpace(word))
 	best, distance := "", len(folded)/3+1
@@ -24,7 +25,7 @@ func Best(word string, choices []string) string {
 	return best
 }
 
-// Distance returns how many bytes must be inserted, deleted, replaced or swapped with their
+// Distance returns the number of bytes that must be inserted, deleted, replaced or swapped with a
 // neighbour to turn a into b.
 func Distance(a, b string) int {
 	before, row := make([]int, len(b)+1), make([]int, len(b)+1)

@@ -60,11 +60,11 @@ func (r Record) ClosedReason(now time.Time) Reason {
 	return ""
 }
 
-// ErrClosed is the error of a store for a link that does not exist or does not open.
+// ErrClosed is returned by stores for a link that does not exist or does not open.
 var ErrClosed = errors.New("the link does not open")
 
 // FindOpen returns the record of a link that opens at the time now. find reads the record. refuse
-// makes the error for a link that does not open. If find knows no such link, refuse gets an empty
+// makes the error for a link that does not open. If find returns ErrClosed, refuse gets an empty
 // record.
 func FindOpen[R interface{ ClosedReason(time.Time) Reason }](now time.Time, find func() (R, error), refuse func(R, Reason) error) (R, error) {
 	var none R
@@ -82,7 +82,7 @@ func FindOpen[R interface{ ClosedReason(time.Time) Reason }](now time.Time, find
 }
 
 // Use calls use, which marks the link as used in the store. If the store returns ErrClosed, Use
-// calls look to find out why. If look finds no reason, Use returns the error unknown.
+// calls look to find out why. If look returns nil, Use returns the error unknown.
 func Use(use, look func() error, unknown error) error {
 	err := use()
 	if !errors.Is(err, ErrClosed) {
@@ -94,14 +94,14 @@ func Use(use, look func() error, unknown error) error {
 	return unknown
 }
 
-// Ended returns the refusal of a link that no longer opens. code names the refusal for programs.
+// Ended returns the refusal for a link that no longer opens. code names the refusal for programs.
 func Ended(code string) *refusal.Error {
 	return refusal.New(refusal.Gone, "", "this link does not open any more").
 		Advise("a new one is made on the server").Coded(code)
 }
 
-// Refuse adds to the refusal ended a message for the person who opened the link. The message
-// explains the reason. unknown is the explanation for a link that is not known.
+// Refuse returns the refusal ended with a message for the person who opened the link. The message
+// explains the reason r. unknown is the explanation for a link that does not exist.
 func (r Reason) Refuse(ended *refusal.Error, unknown string) *refusal.Error {
 	switch r {
 	case Used:

@@ -1,5 +1,5 @@
-// Package outbound sends requests to addresses that people type into forms, such as tenant URLs.
-// Those people must not be able to misuse the server to reach what they cannot reach themselves.
+// Package outbound sends requests to addresses that people type into forms, such as tenant URLs. It
+// prevents these people from using the server to reach addresses that they cannot reach themselves.
 //
 // A request is refused before anything is sent if its URL is not https (http is allowed for
 // loopback only), if it contains a user name, or if it leads to an address that is not public.
@@ -38,25 +38,25 @@ const (
 	maxHeader      = 64 << 10
 )
 
-// ErrTooLarge is returned by reading an answer that is larger than Options.MaxBody.
+// ErrTooLarge is returned by reads of an answer that is larger than Options.MaxBody.
 var ErrTooLarge = errors.New("the answer is larger than allowed")
 
-// BlockedError is a request that was refused before it was sent.
+// BlockedError is the error for a request that was refused before it was sent.
 type BlockedError struct {
 	Target string // the host of the URL, or the address to which it leads
-	Reason string // the rest of a sentence after Target, such as "is a private address"
+	Reason string // the end of a sentence that begins with Target, such as "is a private address"
 }
 
 func (e *BlockedError) Error() string { return e.Target + " " + e.Reason }
 
-// Options of a client. The zero value allows the least.
+// Options are the settings of a client. The zero value is the strictest.
 type Options struct {
 	// AllowPrivate allows private addresses (RFC 1918, RFC 4193, RFC 6598), for applications inside
 	// the company's network. Link-local addresses stay refused, because cloud machines serve their
 	// own credentials there.
 	AllowPrivate bool
-	// AllowLoopback allows addresses of this machine, if the URL names it. It is for trials, and
-	// for applications on the same machine.
+	// AllowLoopback allows addresses of this machine, if the host in the URL is such an address or
+	// "localhost". It is for trials, and for applications on the same machine.
 	AllowLoopback bool
 	// OwnListeners are the addresses on which this process listens for requests. A request to one
 	// of them must be for a site's SCIM endpoint.
@@ -72,9 +72,9 @@ type Options struct {
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
-// The limits of idle connections. A provisioning job has up to 64 requests of each kind under way,
-// and 64 that search while others create. If a connection cannot be kept, both ends must make a new
-// one for each request.
+// The limits of idle connections. A provisioning job sends up to 64 requests of one kind at the
+// same time, and up to 64 searches while it creates accounts. If a connection cannot be kept, both
+// ends must make a new one for each request.
 const (
 	maxIdle        = 512
 	maxIdlePerHost = 128
@@ -108,7 +108,8 @@ func New(o Options) *http.Client {
 	}
 }
 
-// CheckURL returns a *BlockedError if the URL itself may not be called. It resolves no name.
+// CheckURL returns a *BlockedError if the URL may not be called. It looks only at the URL and does
+// not resolve the host name.
 func CheckURL(u *url.URL) error {
 	switch {
 	case u.Host == "" || u.Hostname() == "":
@@ -126,7 +127,7 @@ func CheckURL(u *url.URL) error {
 }
 
 // withoutUser returns the URL as a string, without the user name and password in front of an @.
-// They may be secret: people often put a token there, even in the place of the user name.
+// They may be secret: people often put a token there, even as the user name.
 func withoutUser(u *url.URL) string {
 	text := u.String()
 	if at := strings.LastIndex(text, "@"); at >= 0 {
@@ -159,7 +160,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, err
 	}
-	resp.Body = &boundedBody{body: resp.Body, remaining: t.options.MaxBody, done: cancel}
+	resp.Body = &boundedBody{body: resp.Body, remaining: t.options.MaxBody, stopTimer: cancel}
 	return resp, nil
 }
 
@@ -184,19 +185,19 @@ func (t *transport) checkOwn(r *http.Request) error {
 	return &BlockedError{Target: r.URL.Host, Reason: "is this server itself, of which only /c/{site}/auth/scim/ can be reached"}
 }
 
-// leadsTo reports whether a request goes to one of these listeners.
+// leadsTo reports whether a request would reach one of these listeners.
 func (t *transport) leadsTo(r *http.Request, listeners []netip.AddrPort) bool {
 	port := r.URL.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[r.URL.Scheme]
 	}
 	same := slices.DeleteFunc(slices.Clone(listeners), func(a netip.AddrPort) bool { return strconv.Itoa(int(a.Port())) != port })
-	return len(same) > 0 && leadsHere(r.Context(), r.URL.Hostname(), same)
+	return len(same) > 0 && isOwnAddress(r.Context(), r.URL.Hostname(), same)
 }
 
-// leadsHere reports whether a host is one of the addresses, or an address of this machine if a
+// isOwnAddress reports whether a host is one of the addresses, or an address of this machine if a
 // listener accepts connections on all of them.
-func leadsHere(ctx context.Context, host string, own []netip.AddrPort) bool {
+func isOwnAddress(ctx context.Context, host string, own []netip.AddrPort) bool {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return IsLoopbackHost(host) // a name that does not resolve leads to no address
@@ -214,7 +215,7 @@ func leadsHere(ctx context.Context, host string, own []netip.AddrPort) bool {
 	return false
 }
 
-// localAddrs returns the addresses of this machine's interfaces; none if the system does not list
+// localAddrs returns the addresses of this machine's interfaces, or nil if the system does not list
 // them.
 func localAddrs() []netip.Addr {
 	all, err := net.InterfaceAddrs()
@@ -230,11 +231,12 @@ func localAddrs() []netip.Addr {
 	return addrs
 }
 
-// CloseIdleConnections lets http.Client.CloseIdleConnections reach the transport.
+// CloseIdleConnections closes idle connections. The method of the same name of http.Client calls
+// it.
 func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
-// proxy returns the configured proxy, but only for public addresses. A proxy resolves names itself.
-// So proxy resolves and checks the name first, if this machine can resolve it.
+// proxy returns the configured proxy, but only for public addresses. Since a proxy resolves host
+// names itself, this method resolves and checks the name first, if this machine can resolve it.
 func (t *transport) proxy(r *http.Request) (*url.URL, error) {
 	if t.options.Proxy == nil || IsLoopbackHost(r.URL.Hostname()) {
 		return nil, nil
@@ -347,7 +349,7 @@ func isReserved(a netip.Addr) bool {
 }
 
 // embeddedIPv4 returns the IPv4 address inside an IPv6 address that a gateway translates to it:
-// NAT64 (RFC 6052) and ISATAP (RFC 5214 §6.1). All other prefixes that gateways translate are in
+// NAT64 (RFC 6052) and ISATAP (RFC 5214 §6.1). The ranges of other translation gateways are in
 // reservedRanges.
 func embeddedIPv4(a netip.Addr) (netip.Addr, bool) {
 	b := a.As16()
@@ -360,9 +362,9 @@ func embeddedIPv4(a netip.Addr) (netip.Addr, bool) {
 	return a, false
 }
 
-// reservedRanges returns the ranges of RFC 6890 and of IANA's later registries that net/netip has no
-// method for. It includes ranges that were once translated to IPv4 (Teredo is in 2001::/23) or
-// local to a site.
+// reservedRanges returns the reserved ranges of RFC 6890 and of IANA's later registries for which
+// net/netip has no method. It includes former site-local ranges, and former ranges for translation
+// to IPv4, such as Teredo in 2001::/23.
 func reservedRanges() []netip.Prefix {
 	return []netip.Prefix{
 		netip.MustParsePrefix("0.0.0.0/8"),
@@ -389,7 +391,7 @@ func reservedRanges() []netip.Prefix {
 type boundedBody struct {
 	body      io.ReadCloser
 	remaining int64
-	done      func() // stops the timer of the request's timeout
+	stopTimer func() // stops the timer of the request's timeout
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
@@ -407,6 +409,6 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 }
 
 func (b *boundedBody) Close() error {
-	defer b.done()
+	defer b.stopTimer()
 	return b.body.Close()
 }

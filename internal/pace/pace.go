@@ -1,5 +1,5 @@
-// Package pace splits long work into slices, with a pause after each. Other work then waits for one
-// slice at most.
+// Package pace splits long work into slices, with a pause after each slice. So other work waits for
+// at most one slice.
 package pace
 
 import (
@@ -10,22 +10,22 @@ import (
 
 const (
 	firstRows     = 50
-	maxShortening = 4 // while other work has to wait, slices become up to this many times shorter
+	maxShortening = 4 // while other work has to wait, slices are shortened to no less than Aim divided by this number
 	maxRows       = 2_000
 	maxPause      = 200 * time.Millisecond // the longest pause
 )
 
-// Pacer decides how many rows the next slice has, and how long the pause after it is.
+// Pacer decides the number of rows of the next slice, and the length of the pause after the slice.
 type Pacer struct {
 	Aim        time.Duration // how long a slice should take
 	PauseShare float64       // the length of a pause, as a multiple of the time that the slice took
 	MinPause   time.Duration // the shortest pause
 
 	rows   int
-	length time.Duration // how long the current slice should take; 0 means Aim
+	length time.Duration // how long the next slice should take; 0 means Aim
 }
 
-// ForCleaning returns a Pacer for work that nobody waits for, such as removing old rows.
+// ForCleaning returns a Pacer for background work, such as removing old rows.
 func ForCleaning() Pacer {
 	return Pacer{Aim: 4 * time.Millisecond, PauseShare: 6, MinPause: 2 * time.Millisecond}
 }
@@ -41,8 +41,8 @@ func (p *Pacer) Rows() int {
 	return p.rows
 }
 
-// RecordTime records how long a slice has kept other work waiting. It makes the next slice smaller
-// or larger accordingly.
+// RecordTime records how long a slice has kept other work waiting. It adjusts the number of rows of
+// the next slice to that time.
 func (p *Pacer) RecordTime(d time.Duration) {
 	switch rows, length := p.Rows(), p.Length(); {
 	case d < length/2:
@@ -62,8 +62,8 @@ func (p *Pacer) Length() time.Duration {
 	return p.length
 }
 
-// RecordWaiting records whether other work had to wait for the slice. If so, the next slices become
-// shorter. If not, they become longer again, up to Aim.
+// RecordWaiting records whether other work had to wait for the slice. If it had to wait, the next
+// slices become shorter. If it did not, they become longer again, up to Aim.
 func (p *Pacer) RecordWaiting(yes bool) {
 	if yes {
 		p.length = max(p.Length()/2, p.Aim/maxShortening)
@@ -72,14 +72,14 @@ func (p *Pacer) RecordWaiting(yes bool) {
 	}
 }
 
-// Pause records how long a slice took, and waits before the next one. It returns ctx's error if ctx
-// ends first.
+// Pause records how long a slice took, and waits before the next slice. It returns ctx's error if
+// ctx ends first.
 func (p *Pacer) Pause(ctx context.Context, took time.Duration) error {
 	p.RecordTime(took)
 	return p.Rest(ctx, took)
 }
 
-// Rest waits as Pause does after a slice that took this long, but records nothing.
+// Rest waits as long as Pause does after a slice that took this long, but records nothing.
 func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
 	pause := min(max(time.Duration(p.PauseShare*float64(took)), p.MinPause), maxPause)
 	if pause == 0 {
@@ -95,8 +95,8 @@ func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
 	}
 }
 
-// ForEachSlice calls do for all elements, a few at a time, with pauses in between. do may run in a
-// transaction.
+// ForEachSlice passes all elements to do, a few at a time, with pauses in between. Each call of do
+// may be one transaction.
 func ForEachSlice[T any](ctx context.Context, p Pacer, all []T, do func(some []T) error) error {
 	for len(all) > 0 {
 		n := min(p.Rows(), len(all))

@@ -12,7 +12,7 @@ func Count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + Noun(n, one, many)
 }
 
-// Noun returns one if n is 1, otherwise many.
+// Noun returns the noun one if n is 1, and otherwise the plural many.
 func Noun(n int, one, many string) string {
 	if n == 1 {
 		return one
@@ -22,8 +22,9 @@ func Noun(n int, one, many string) string {
 
 const ellipsis = "…"
 
-// Cut returns text if it has at most most bytes. Otherwise it returns the beginning of text with
-// "…" at the end. The cut is between two characters, and the result has at most most bytes.
+// Cut shortens a string to the limit most, in bytes. It returns a string within the limit
+// unchanged. It cuts a longer string between two characters and appends "…"; the result is within
+// the limit.
 func Cut(text string, most int) string {
 	if len(text) <= most {
 		return text

@@ -1,5 +1,5 @@
 // Package redact removes SCIM tokens from text before the text is logged or stored. It recognises
-// the form of a token, wherever in the text it is, and does not know which tokens exist.
+// tokens by their form, anywhere in the text. It does not know which tokens exist.
 package redact
 
 import (
@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// token matches a SCIM token, with or without its checksum. The first 43 characters are the whole
-// secret. So the pattern also finds a token whose last characters are missing.
-var token = regexp.MustCompile(`(?i:rollcall_)[A-Za-z0-9_-]{43,}`)
+// tokenPattern matches a SCIM token, with or without its checksum. The first 43 characters after
+// the prefix are the whole secret, so the pattern also matches a token without its last characters.
+var tokenPattern = regexp.MustCompile(`(?i:rollcall_)[A-Za-z0-9_-]{43,}`)
 
 // maxEscapes is how many layers of URL escaping Tokens removes to find a token.
 const maxEscapes = 3
@@ -20,7 +20,7 @@ const maxEscapes = 3
 // escapes hide a token, the whole text is returned unescaped.
 func Tokens(text string) string {
 	if mayHoldToken(text) {
-		text = token.ReplaceAllStringFunc(text, shorten)
+		text = tokenPattern.ReplaceAllStringFunc(text, shorten)
 	}
 	plain := text
 	for range maxEscapes {
@@ -28,32 +28,32 @@ func Tokens(text string) string {
 			break
 		}
 		plain = unescape(plain)
-		if mayHoldToken(plain) && token.MatchString(plain) {
-			text = token.ReplaceAllStringFunc(plain, shorten)
+		if mayHoldToken(plain) && tokenPattern.MatchString(plain) {
+			text = tokenPattern.ReplaceAllStringFunc(plain, shorten)
 		}
 	}
 	return text
 }
 
-// Document is like Tokens, for a JSON document. It does not undo URL escapes, because one could
-// hide a quote.
+// Document is like Tokens, for a JSON document. It does not decode URL escapes, because an escape
+// may stand for a quote, which would break the JSON.
 func Document(text string) string {
 	if !mayHoldToken(text) {
 		return text
 	}
-	return token.ReplaceAllStringFunc(text, shorten)
+	return tokenPattern.ReplaceAllStringFunc(text, shorten)
 }
 
-// mayHoldToken is a quick check for strings that may contain a token. Most strings cannot, so the
-// regular expression need not search them.
+// mayHoldToken quickly finds out whether a string may contain a token. Most strings cannot, and
+// then the slower regular expression is not needed.
 func mayHoldToken(text string) bool {
 	return strings.Contains(text, "_") && strings.Contains(strings.ToLower(text), "rollcall_")
 }
 
 func shorten(token string) string { return token[:len("rollcall_")] + "…" + token[len(token)-4:] }
 
-// unescape undoes every valid URL escape, and keeps the invalid ones. Unlike url.PathUnescape it
-// does not fail at an invalid one.
+// unescape decodes every valid URL escape. It keeps invalid escapes, where url.PathUnescape would
+// return an error.
 func unescape(text string) string {
 	var b strings.Builder
 	for {

@@ -8,21 +8,21 @@ import (
 	"unicode"
 )
 
-// IsInvisible reports whether a character shows nothing: control and format characters, and those
-// that programs may ignore.
+// IsInvisible reports whether a character shows nothing: control characters, format characters, and
+// characters that programs may ignore.
 func IsInvisible(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Zl, unicode.Zp,
 		unicode.Noncharacter_Code_Point) || r == '\u2800' // the empty Braille pattern looks like a space
 }
 
-// IsOddSpace reports whether a character is a space other than the ordinary one.
+// IsOddSpace reports whether a character is a space other than U+0020.
 func IsOddSpace(r rune) bool { return r != ' ' && unicode.Is(unicode.Zs, r) }
 
-// IsHidden reports whether a character is invisible, or is a space other than the ordinary one.
+// IsHidden reports whether a character is invisible, or is a space other than U+0020.
 func IsHidden(r rune) bool { return IsInvisible(r) || IsOddSpace(r) }
 
-// Reveal returns the string with hidden characters written as ⟨U+200B⟩, and leading and trailing
-// spaces as ⟨space⟩.
+// Reveal returns the string with hidden characters written in the form ⟨U+200B⟩, and leading and
+// trailing spaces as ⟨space⟩.
 func Reveal(text string) string {
 	trimmed := strings.Trim(text, " ")
 	if trimmed == text && !strings.ContainsFunc(text, IsHidden) {

@@ -80,9 +80,9 @@ func (f Front) Handler(next http.Handler) http.Handler {
 		start := f.Now()
 		ctx, cancel := context.WithTimeout(r.Context(), f.Deadline)
 		defer cancel()
-		r = copyOf(ctx, r)
+		r = copyRequest(ctx, r)
 		trusted := f.Proxies.applyForwarded(r)
-		if id := RequestID(r); !trusted || !plainID(id) {
+		if id := RequestID(r); !trusted || !isPlainID(id) {
 			r.Header[requestIDHeader] = []string{rand.Text()[:16]}
 		}
 		out := &recorder{ResponseWriter: w}
@@ -98,10 +98,10 @@ func (f Front) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// copyOf copies the parts of a request that this package and later handlers change: the URL and the
+// copyRequest copies the parts of a request that this package and later handlers change: the URL and the
 // map of headers. Values of headers are replaced, never changed in place. The server keeps the
 // original request.
-func copyOf(ctx context.Context, r *http.Request) *http.Request {
+func copyRequest(ctx context.Context, r *http.Request) *http.Request {
 	r = r.WithContext(ctx)
 	to := *r.URL
 	r.URL = &to
@@ -112,7 +112,7 @@ func copyOf(ctx context.Context, r *http.Request) *http.Request {
 	return r
 }
 
-// logRequest logs the request once, after a panic too.
+// logRequest logs the request after it has ended, even if the handler panicked.
 func (f Front) logRequest(out *recorder, r *http.Request, start time.Time) {
 	if cause := recover(); cause != nil {
 		if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
@@ -120,8 +120,8 @@ func (f Front) logRequest(out *recorder, r *http.Request, start time.Time) {
 		}
 		f.Log.Error("request panicked", "request", RequestID(r), "route", routeName(r), "panic", cause, "stack", string(debug.Stack()))
 		if out.status != 0 {
-			// A part of the answer was sent. Cut the connection, so that the client does not take
-			// that part for the whole answer.
+			// A part of the answer was already sent. Close the connection, so that the client does
+			// not take that part for the whole answer.
 			panic(http.ErrAbortHandler)
 		}
 		f.PanicPage.ServeHTTP(out, r)
@@ -132,8 +132,8 @@ func (f Front) logRequest(out *recorder, r *http.Request, start time.Time) {
 	f.writeAccessLine(out, r, start)
 }
 
-// writeAccessLine writes the request's line to the log. It makes the record itself. A Logger would
-// also look up the line of code, which the log does not use.
+// writeAccessLine writes the request's line to the log. It does not use a slog.Logger, because a
+// Logger would also look up the line of code, which the log does not show.
 func (f Front) writeAccessLine(out *recorder, r *http.Request, start time.Time) {
 	ctx := r.Context()
 	if !f.Log.Enabled(ctx, slog.LevelInfo) {
@@ -158,16 +158,15 @@ func servePlainError(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Something broke on our side. Tell your administrator the request number "+RequestID(r)+".", http.StatusInternalServerError)
 }
 
-// secureHeaderSet holds the security headers that suit every answer. Pages and SCIM may replace a
-// header by a stricter one.
+// secureHeaderSet holds the security headers that suit every answer. Handlers of pages and of SCIM
+// may replace a header by a stricter one.
 type secureHeaderSet struct {
 	always []headerField
 	https  headerField
 }
 
-// headerField is a header with its values. All answers share the slice of values. The slice's
-// capacity equals its length. So appending to the slice copies it and leaves the other answers
-// unchanged.
+// headerField is a header with its values. All answers share the slice of values. Its capacity
+// equals its length, so an append copies the slice and does not change other answers.
 type headerField struct {
 	name   string // the name of the header, in canonical form
 	values []string
@@ -198,8 +197,8 @@ func (s secureHeaderSet) set(h http.Header, https bool) {
 	}
 }
 
-// routeName returns the pattern of the route, which contains no names of people. Handlers that find
-// the route themselves set r.Pattern. If no pattern is set, routeName returns "-".
+// routeName returns the pattern of the route, which contains no names of people. Handlers that do
+// their own routing set r.Pattern. If no pattern is set, routeName returns "-".
 func routeName(r *http.Request) string {
 	if r.Pattern == "" {
 		return "-"
@@ -214,22 +213,22 @@ func areaName(path string) string {
 		return ""
 	}
 	name, _, more := strings.Cut(path[len("/c/"):], "/")
-	if !more || !plainID(name) {
+	if !more || !isPlainID(name) {
 		return ""
 	}
 	return path[:len("/c/")+len(name)]
 }
 
 func methodName(method string) string {
-	if len(method) > 10 || !plainID(method) {
+	if len(method) > 10 || !isPlainID(method) {
 		return "other"
 	}
 	return method
 }
 
-// plainID reports whether a string is safe in a log or a header: 1 to 64 letters, digits, dots,
+// isPlainID reports whether a string is safe in a log or a header: 1 to 64 letters, digits, dots,
 // dashes or underscores.
-func plainID(id string) bool {
+func isPlainID(id string) bool {
 	if id == "" || len(id) > 64 {
 		return false
 	}
@@ -253,7 +252,7 @@ type recorder struct {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the status. It records the first status that is not an interim one.
+// WriteHeader sends the status. It records the first status that is not an interim status (1xx).
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status

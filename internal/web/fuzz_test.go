@@ -39,7 +39,7 @@ func FuzzProxies(f *testing.F) {
 		if !trusted && (seen.Host != "inside:8080" || seen.RemoteAddr != peer || seen.URL.Scheme != "http" || RequestID(seen) == id) {
 			t.Errorf("from %q: got %q, %q, %q, %q", peer, seen.Host, seen.RemoteAddr, seen.URL.Scheme, RequestID(seen))
 		}
-		if got := rec.Header().Get("X-Request-Id"); !plainID(got) || seen.Header.Get("X-Forwarded-For") != "" {
+		if got := rec.Header().Get("X-Request-Id"); !isPlainID(got) || seen.Header.Get("X-Forwarded-For") != "" {
 			t.Errorf("got the request id %q, and %v", got, seen.Header)
 		}
 		if area := areaName(path); area != "" && !strings.HasPrefix(path, area) {

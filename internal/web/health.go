@@ -9,16 +9,18 @@ import (
 	"time"
 )
 
-// Health answers the two questions of a monitor: does the process run, and can it work?
+// Health serves two addresses for monitoring: one says whether the process runs, the other whether
+// it can do its work.
 type Health struct {
 	// Ready returns an error if the server cannot do its work. Its context ends after two seconds.
 	Ready func(ctx context.Context) error
-	Log   *slog.Logger // gets a line when the server becomes ready or stops being ready
+	Log   *slog.Logger // receives a line when the server becomes ready or stops being ready
 
 	lastUnready atomic.Bool // whether the last answer was "not ready"
 }
 
-// Register adds GET /healthz (the process runs) and GET /readyz (it can do its work: 200, else 503).
+// Register adds GET /healthz, which always answers 200, and GET /readyz, which answers 200 if Ready
+// returns nil and 503 otherwise.
 func (h *Health) Register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /healthz", h.serveAlive)
 	mux.HandleFunc("GET /readyz", h.serveReady)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-const maxHost = 260 // the most bytes of a host with its port
+const maxHost = 260 // the maximum length of a host with its port, in bytes
 
 // Proxies are the addresses whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are
 // trusted.
@@ -41,9 +41,9 @@ func (p Proxies) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// applyForwarded sets RemoteAddr, Host and URL.Scheme to what the client used. It reports whether the
-// request came through a trusted proxy. It removes forwarded headers, so that no handler trusts
-// them by mistake.
+// applyForwarded sets RemoteAddr, Host and URL.Scheme to the values that the client used. It
+// reports whether the request came through a trusted proxy. It removes forwarded headers, so that
+// no handler trusts them by mistake.
 func (p Proxies) applyForwarded(r *http.Request) bool {
 	r.URL.Scheme = "http"
 	if r.TLS != nil {
@@ -58,7 +58,7 @@ func (p Proxies) applyForwarded(r *http.Request) bool {
 		if proto := strings.ToLower(firstValue(r.Header, "X-Forwarded-Proto")); proto == "http" || proto == "https" {
 			r.URL.Scheme = proto
 		}
-		if host := firstValue(r.Header, "X-Forwarded-Host"); plainHost(host) {
+		if host := firstValue(r.Header, "X-Forwarded-Host"); isPlainHost(host) {
 			r.Host = host
 		}
 		if client, ok := p.clientAddr(r.Header.Values("X-Forwarded-For")); ok {
@@ -71,17 +71,17 @@ func (p Proxies) applyForwarded(r *http.Request) bool {
 	return trusted
 }
 
-// plainHost reports whether a string can be a name or an address with a port: letters, digits,
+// isPlainHost reports whether a string can be a name or an address with a port: letters, digits,
 // dots, dashes, underscores, colons and brackets.
-func plainHost(host string) bool {
+func isPlainHost(host string) bool {
 	strange := func(c rune) bool {
 		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]", c)
 	}
 	return host != "" && len(host) <= maxHost && !strings.ContainsFunc(host, strange)
 }
 
-// clientAddr returns the last address in the chain that is not one of our proxies. The client itself
-// wrote the addresses before it.
+// clientAddr returns the last address in the chain that is not one of our proxies. The addresses
+// before it come from the client and cannot be trusted.
 func (p Proxies) clientAddr(lines []string) (netip.Addr, bool) {
 	hops := strings.Split(strings.Join(lines, ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {

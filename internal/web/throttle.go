@@ -8,24 +8,23 @@ import (
 	"time"
 )
 
-// maxSources is the most sources that a Throttle remembers.
+// maxSources is the largest number of sources that a Throttle remembers.
 const maxSources = 10_000
 
 // Throttle limits how often each source may do something: a number of times at once, and after that
-// once in a given time. A source is a string such as a network address. Each process counts for
-// itself.
+// once per period. A source is a string such as a network address. Each process has its own counts.
 type Throttle struct {
-	atOnce int           // how many times at once
-	every  time.Duration // after those, once in this time
+	atOnce int           // how often a source may do something at once
+	period time.Duration // after that, once in each period of this length
 
 	mu      sync.Mutex
-	sources map[string]time.Time // the time at which the source may again use its whole limit
+	sources map[string]time.Time // for each source, the time at which it may use its whole limit again
 }
 
 // NewThrottle returns a Throttle that lets a source do something atOnce times at once, and after
-// that once in every.
+// that once in each period of the length every.
 func NewThrottle(atOnce int, every time.Duration) *Throttle {
-	return &Throttle{atOnce: atOnce, every: every}
+	return &Throttle{atOnce: atOnce, period: every}
 }
 
 // NewFailures returns a Throttle for failed sign-ins of one source at one site. Successful sign-ins
@@ -36,14 +35,14 @@ func NewFailures() *Throttle { return NewThrottle(20, 15*time.Second) }
 func (t *Throttle) Wait(source string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	free := now.Add(time.Duration(t.atOnce-1) * t.every)
+	free := now.Add(time.Duration(t.atOnce-1) * t.period)
 	if paid := t.sources[source]; paid.After(free) {
 		return paid.Sub(free)
 	}
 	return 0
 }
 
-// Count records that the source has done it once.
+// Count records one use of the limit by the source.
 func (t *Throttle) Count(source string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,20 +56,20 @@ func (t *Throttle) Count(source string, now time.Time) {
 	if paid.Before(now) {
 		paid = now
 	}
-	t.sources[source] = paid.Add(t.every)
+	t.sources[source] = paid.Add(t.period)
 }
 
-// Return takes back what Count recorded once.
+// Return undoes one call of Count for the source.
 func (t *Throttle) Return(source string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if paid, known := t.sources[source]; known {
-		t.sources[source] = paid.Add(-t.every)
+		t.sources[source] = paid.Add(-t.period)
 	}
 }
 
-// forget removes the sources that may use their whole limit again. If there are none, it removes
-// all sources.
+// forget removes the sources that may use their whole limit again. If there are still maxSources
+// sources after that, it removes all of them.
 func (t *Throttle) forget(now time.Time) {
 	for source, paid := range t.sources {
 		if !paid.After(now) {
@@ -82,9 +81,9 @@ func (t *Throttle) forget(now time.Time) {
 	}
 }
 
-// network returns the part of an address that belongs to one subscriber: the whole of an IPv4
+// subscriberNetwork returns the part of an address that belongs to one subscriber: the whole of an IPv4
 // address, or the first 64 bits of an IPv6 address.
-func network(address string) string {
+func subscriberNetwork(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil {
 		return address
@@ -99,7 +98,7 @@ func network(address string) string {
 	return p.String()
 }
 
-// Seconds returns a time to wait in whole seconds, in the form of the header Retry-After.
+// Seconds returns a waiting time in whole seconds, as the header Retry-After needs it.
 func Seconds(d time.Duration) string {
 	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
 }
@@ -107,5 +106,5 @@ func Seconds(d time.Duration) string {
 // SiteSource returns a source for a Throttle: the site in the path of a request, and the network
 // from which the request comes.
 func SiteSource(r *http.Request) string {
-	return r.PathValue("site") + " " + network(RemoteIP(r))
+	return r.PathValue("site") + " " + subscriberNetwork(RemoteIP(r))
 }

@@ -20,12 +20,12 @@ type Copy struct {
 	Newest  time.Time // the time of the newest event in the copy; zero if there is none
 }
 
-// ErrNotSQLite is returned by Backup on PostgreSQL, which has tools of its own.
+// ErrNotSQLite is returned by Backup on PostgreSQL, which has its own backup tools.
 var ErrNotSQLite = errors.New("the database is not a SQLite file")
 
 // Backup writes a verified copy of a SQLite database to a file, with mode 0600. A server may use
-// the database meanwhile; the copy has its content at one moment. The file appears when it is
-// complete and on disk. With replace, it may replace an existing file.
+// the database during the backup. The copy has the content of one snapshot. The file gets its name
+// only when it is complete and on disk. With replace, it may replace an existing file.
 func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {
@@ -53,7 +53,7 @@ func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, erro
 	if made.File = file; replace {
 		err = os.Rename(part.Name(), file)
 	} else {
-		err = os.Link(part.Name(), file) // unlike a rename, a link does not replace a file that appeared meanwhile
+		err = os.Link(part.Name(), file) // unlike os.Rename, os.Link fails if another program has created the file in the meantime
 	}
 	if err != nil {
 		return Copy{}, err
@@ -86,8 +86,8 @@ func (s *sqliteDB) backupTarget(file string, replace bool) (string, error) {
 	return file, nil
 }
 
-// copyTo writes the present content of the database into an empty file. It reads one snapshot, so
-// the write-ahead log grows until the copy has ended.
+// copyTo writes the present content of the database into an empty file. It reads one snapshot.
+// While it runs, the write-ahead log cannot be emptied and grows.
 func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
 	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
 	if err != nil {
@@ -231,9 +231,9 @@ type Restored struct {
 var ErrInUse = errors.New("another process has the database open; wait until it has ended, or end it")
 
 // Restore puts a copy in the place of the SQLite database at path. It refuses while a server or
-// another command has the database open. Restore checks a copy of the file from and calls prepare
-// with that copy's temporary name. If either fails, nothing changes. The replaced database is kept
-// under another name, which begins with the old name and stamp.
+// another command has the database open. It copies the file from under a temporary name, checks the
+// copy, and calls prepare with the temporary name. If one of these steps fails, the database stays
+// unchanged. Restore keeps the old database under a name that begins with its old name and stamp.
 func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prepare func(file string, c Copy) error) (done Restored, err error) {
 	if path, err = resolveLinks(path); err != nil {
 		return Restored{}, err
@@ -277,8 +277,9 @@ func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prep
 	return done, err
 }
 
-// CheckCopy refuses a file that cannot replace the database at path, without reading it: the file
-// does not exist, is not a regular file, is the database itself, or is an incomplete copy.
+// CheckCopy returns an error for a file that cannot replace the database at path: it does not
+// exist, is not a regular file, is the database itself, or is an incomplete copy. It does not read
+// the file.
 func CheckCopy(path, from string) error {
 	info, err := os.Stat(from)
 	switch {
@@ -312,18 +313,18 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 	case err != nil:
 		return "", err
 	default:
-		// Copy the log into the database. This can fail if the database is damaged, and the log
-		// then stays. A log that belongs to another file must not be copied.
+		// Copy the log into the database. This can fail if the database is damaged; then keep the
+		// log. Do not copy a log that belongs to another file.
 		if err := checkMixed(ctx, path); err == nil {
 			if err := mergeLog(ctx, path); isBusy(err) {
 				return "", ErrInUse
 			}
 		}
-		if kept, err = freeName(kept); err != nil {
+		if kept, err = unusedName(kept); err != nil {
 			return "", err
 		}
-		// Give the database its second name first. At no moment may the database be missing,
-		// because serve would then create a new one.
+		// Give the database its second name first. The database must never be missing, not even for
+		// a moment, because serve would create a new one.
 		if err := os.Link(path, kept); err != nil {
 			return "", fmt.Errorf("keep the database that is there: %w", err)
 		}
@@ -343,9 +344,9 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 	return kept, syncName(path)
 }
 
-// freeName returns name if no file has it, otherwise the first unused name of name-2, name-3 and so
-// on. Two restores may happen within a second.
-func freeName(name string) (string, error) {
+// unusedName returns name if no file has it, otherwise the first unused name of name-2, name-3 and so
+// on. Two restores within one second would otherwise use the same name.
+func unusedName(name string) (string, error) {
 	const most = 1000
 	for i := 1; i <= most; i++ {
 		free := name

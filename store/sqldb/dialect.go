@@ -28,7 +28,8 @@ func (tx *Tx) ForUpdate() string {
 	return ""
 }
 
-// ForNoKeyUpdate is like ForUpdate, but does not block inserts of rows that refer to these.
+// ForNoKeyUpdate is like ForUpdate, but does not block inserts of rows that refer to the selected
+// rows.
 func (tx *Tx) ForNoKeyUpdate() string {
 	if tx.db.kind == PostgreSQL {
 		return "\nfor no key update"
@@ -54,14 +55,15 @@ func (tx *Tx) ForKeyShare() string {
 	return ""
 }
 
-// ErrOverlapped ends a transaction on PostgreSQL that has seen changes of a transaction with a
-// later number. Rows that are ordered by these numbers would otherwise be in the wrong order.
-// Update runs the transaction again.
+// ErrOverlapped ends a transaction on PostgreSQL that has seen the changes of a transaction with a
+// higher transaction number. Otherwise rows that are sorted by these numbers would be in the wrong
+// order. Update runs the transaction again.
 var ErrOverlapped = errors.New("a transaction that began later has changed the same")
 
 // WrittenLater returns an SQL expression for a row of a table. It is true if a transaction with a
-// later number than this one has written the row. A transaction that has no number yet will get the
-// latest one. Numbers count modulo 2^32: the later of two is less than 2^31 ahead of the other.
+// higher number than this one has written the row. A transaction that has no number yet will get
+// the highest one. Numbers count modulo 2^32. Of two numbers, the later one is less than 2^31 ahead
+// of the earlier one.
 func (tx *Tx) WrittenLater(table string) string {
 	if tx.db.kind == PostgreSQL {
 		return "coalesce(((" + table + ".xmin::text::bigint - pg_current_xact_id_if_assigned()::text::bigint) & 4294967295) between 1 and 2147483647, false)"
@@ -69,9 +71,9 @@ func (tx *Tx) WrittenLater(table string) string {
 	return "false"
 }
 
-// PlanForValues makes PostgreSQL plan each further statement of the transaction for the values that
-// it gets. One plan cannot be good for all values if many rows match one value and few match
-// another.
+// PlanForValues makes PostgreSQL plan each further statement of the transaction for the actual
+// values of its parameters. One plan cannot be good for all values if many rows match one value and
+// few match another.
 func (tx *Tx) PlanForValues(ctx context.Context) error {
 	if tx.db.kind != PostgreSQL {
 		return nil
@@ -89,7 +91,7 @@ func (tx *Tx) PlanForValues(ctx context.Context) error {
 }
 
 // DeleteSome returns a statement that deletes rows for which a condition is true. limit is the
-// placeholder of the greatest number of rows to delete, such as "$3".
+// placeholder, such as "$3", for the greatest number of rows to delete.
 func (tx *Tx) DeleteSome(table, condition, limit string) string {
 	address, in := "rowid", "rowid in (%s)"
 	if tx.db.kind == PostgreSQL {
@@ -152,8 +154,8 @@ func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
 // column on each line.
 var columnType = regexp.MustCompile(`(?mi)^(\s*(?:alter table \w+\s+)?(?:add column )?\w+\s+text)\b`)
 
-// postgresMigration changes the text of a migration for PostgreSQL: text columns compare by code
-// point, as on SQLite and in Go, and not by the rules of the database's language.
+// postgresMigration changes the text of a migration for PostgreSQL: in text columns, it makes
+// comparisons use code points, as SQLite and Go do, and not the rules of the database's language.
 func postgresMigration(text []byte) []byte {
 	return columnType.ReplaceAll(text, []byte(`${1} collate "C"`))
 }
@@ -172,7 +174,7 @@ func UniqueViolation(err error) (columns string, taken bool) {
 }
 
 // postgresColumns returns the columns from "Key (site, user_name)=(…) already exists.". It does not
-// rely on the words, which are in the server's language.
+// depend on the words of the message, which are in the server's language.
 func postgresColumns(detail string) string {
 	_, rest, _ := strings.Cut(detail, "(")
 	columns, _, _ := strings.Cut(rest, ")=(")
@@ -194,8 +196,8 @@ func sqliteColumns(message string) string {
 	return table + "(" + strings.Join(columns, ", ") + ")"
 }
 
-// isConflict reports whether PostgreSQL ended the transaction because of another one, so that it
-// may succeed when it runs again.
+// isConflict reports whether PostgreSQL ended the transaction because it conflicted with another
+// transaction. It may succeed when it runs again.
 func isConflict(err error) bool {
 	if errors.Is(err, ErrOverlapped) {
 		return true

@@ -13,12 +13,12 @@
 //
 //   - They may run more than once. So they have no effects except through tx, and set the results
 //     they return from scratch on each run.
-//   - They never call Update, View or Read again: SQLite has one writer, and it is the one that is
+//   - They never call Update, View or Read again, because SQLite has one writer, and that writer is
 //     running them.
 //   - They close rows before the next statement of the same transaction.
-//   - After a statement has failed the transaction is over. They return the error, or Update returns
-//     it itself. Ask first what may conflict, or write "on conflict do nothing". [sql.ErrNoRows] is
-//     an answer and not a failure.
+//   - After a statement has failed, the transaction is over. They return the error; if they do not,
+//     Update returns it. If a conflict is expected, they query first or write "on conflict do
+//     nothing". [sql.ErrNoRows] is an answer and not a failure.
 //
 // SQL is lower case with $1 placeholders and the types text, boolean and bigint. Differences
 // between the databases are named functions in dialect.go. Text columns compare by code point on

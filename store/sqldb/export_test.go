@@ -125,9 +125,9 @@ func (db *DB) WriterClock(now func() time.Time) (commits func() []int) {
 	w := db.engine.(*sqliteDB).writer
 	var mu sync.Mutex
 	var sizes []int
-	filled := w.committed
+	filled := w.onCommit
 	w.now = now
-	w.committed = func(updates int) {
+	w.onCommit = func(updates int) {
 		mu.Lock()
 		defer mu.Unlock()
 		sizes = append(sizes, updates)

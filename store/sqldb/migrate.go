@@ -45,12 +45,13 @@ func appliedMigrations(pool *sql.DB) func(ctx context.Context) ([]int64, error) 
 	}
 }
 
-// migrateTries is how often Migrate starts over because another process applied the same migration
+// migrateTries is how often Migrate starts over when another process applied the same migration
 // first.
 const migrateTries = 50
 
-// Migrate brings the database to the version this program needs. Several processes may call it at
-// once. It returns an error if the database is newer than the program.
+// Migrate applies the migrations that this program needs and the database does not have yet.
+// Several processes may call it at once. It returns an error if the database is newer than the
+// program.
 func (db *DB) Migrate(ctx context.Context) error {
 	m, err := db.engine.migrator(ctx)
 	if err != nil {
@@ -75,7 +76,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 	}
 }
 
-// Version returns the number of the newest migration the database has, 0 before the first.
+// Version returns the number of the newest migration that the database has, or 0 if it has none.
 func (db *DB) Version(ctx context.Context) (int64, error) {
 	m, err := db.engine.migrator(ctx)
 	if err != nil {
@@ -99,14 +100,14 @@ func (m *migrator) up(ctx context.Context) error {
 	return err
 }
 
-// errMigrationOrder refuses a database whose migrations were applied in another order than this
-// program's.
+// errMigrationOrder refuses a database whose migrations were applied in a different order from that
+// of this program.
 var errMigrationOrder = errors.New("the database was made by a version of rollcall between two releases, whose migrations had another order; it cannot be brought up to date")
 
 // checkMigrations compares all migrations that the database has with those that this program knows,
 // not only the highest number.
 func (m *migrator) checkMigrations(ctx context.Context) error {
-	version, err := m.provider.GetDBVersion(ctx) // creates goose's table
+	version, err := m.provider.GetDBVersion(ctx) // also creates goose's table if it is missing
 	if err != nil {
 		return err
 	}

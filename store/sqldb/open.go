@@ -21,13 +21,13 @@ const (
 	PostgreSQL = "postgres"
 )
 
-// Options are the optional collaborators of a DB; the zero value works.
+// Options are optional settings of a DB. The zero value works.
 type Options struct {
 	Log *slog.Logger     // gets messages about work outside requests, such as checkpoints; nil logs nothing
 	Now func() time.Time // the clock that DB.Now and Tx.Now read; time.Now when nil
 
-	// Settle is how long a reader of rows in commit order waits for older transactions on
-	// PostgreSQL, which hold those rows back. Zero means one second.
+	// Settle is how long a reader of rows in commit order waits on PostgreSQL for older
+	// transactions, which may still add rows before the newest ones. Zero means one second.
 	Settle time.Duration
 
 	// SerialCommits makes SQLite commit each update on its own, for measurements. Otherwise callers
@@ -38,15 +38,15 @@ type Options struct {
 // DB is an open database. It is safe for concurrent use, and other processes may have the same
 // database open.
 type DB struct {
-	kind     string
-	now      func() time.Time
-	settle   time.Duration
-	schema   Schema
-	engine   engine
-	file     string
-	workGate *fair.Gate    // limits costly work
-	noted    chan struct{} // see CommitSignals
-	health   *health
+	kind          string
+	now           func() time.Time
+	settle        time.Duration
+	schema        Schema
+	engine        engine
+	file          string
+	workGate      *fair.Gate    // limits costly work
+	commitSignals chan struct{} // the channel that CommitSignals returns
+	health        *health
 }
 
 // engine is the part that differs between the two databases.
@@ -75,7 +75,7 @@ func Open(ctx context.Context, url string, schema Schema, o Options) (*DB, error
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), schema: schema, workGate: newWorkGate(), health: &health{log: o.Log}, noted: make(chan struct{}, 1)}
+	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), schema: schema, workGate: newWorkGate(), health: &health{log: o.Log}, commitSignals: make(chan struct{}, 1)}
 	db.health.probe = db.startProbe
 	var err error
 	switch db.kind {
@@ -110,8 +110,8 @@ func Path(url string) string {
 // Kind returns SQLite or PostgreSQL.
 func (db *DB) Kind() string { return db.kind }
 
-// File returns the path of a SQLite file with links resolved; "" for PostgreSQL. The other files of
-// the database are in the same folder.
+// File returns the path of a SQLite file with symbolic links resolved, or "" for PostgreSQL. The
+// other files of the database are in the same folder.
 func (db *DB) File() string { return db.file }
 
 // Now returns the time of the clock in Options.
@@ -161,15 +161,16 @@ func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).View(ctx, fn)
 }
 
-// Read runs fn, which must run a single query that an index answers at once. The query sees one
-// snapshot, without a transaction around it. It is not stopped halfway when ctx ends. A second
-// statement is an error.
+// Read runs fn, which must run exactly one query that an index answers quickly. The query sees one
+// snapshot and needs no transaction. It runs to its end even if ctx ends. A second statement
+// returns an error.
 func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.Lane(fair.System).Read(ctx, fn)
 }
 
-// Lane gives one site access to the database. When the database is busy, the sites take turns. The
-// lane of fair.System (authentication, pages, health checks, the engine) goes before all others.
+// Lane is the access of one site to the database. When the database is busy, the sites take turns.
+// The lane of fair.System (authentication, pages, health checks, the engine) goes before all
+// others.
 type Lane struct {
 	db  *DB
 	key string
@@ -183,12 +184,12 @@ func (l Lane) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	var noted bool
 	err := l.db.engine.update(ctx, l.key, func(tx *Tx) error {
 		err := fn(tx)
-		noted = tx.noted
+		noted = tx.signalsCommit
 		return err
 	})
 	if noted && err == nil {
 		select {
-		case l.db.noted <- struct{}{}:
+		case l.db.commitSignals <- struct{}{}:
 		default: // the channel is full: its reader has not received the last signal yet
 		}
 	}
@@ -196,9 +197,9 @@ func (l Lane) Update(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 // CommitSignals returns a channel. After a transaction of this process that called
-// [Tx.SignalCommit] is on disk, the channel gets a signal. It has one reader, and one signal may
-// stand for several transactions.
-func (db *DB) CommitSignals() <-chan struct{} { return db.noted }
+// [Tx.SignalCommit] is on disk, the channel gets a signal. Only one goroutine may receive from it.
+// One signal may stand for several transactions.
+func (db *DB) CommitSignals() <-chan struct{} { return db.commitSignals }
 
 // View is DB.View in this lane.
 func (l Lane) View(ctx context.Context, fn func(tx *Tx) error) error {
@@ -214,8 +215,8 @@ func (l Lane) Read(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 // ReadCached is like Read, for values that are read often and rarely change. It returns the earlier
-// result of fn for the same key, as long as the database can tell that no process has committed
-// anything since. Callers must not change the value. Errors are not remembered.
+// result of fn for the same key, if it knows that no process has committed a transaction since
+// then. Callers must not change the value. Errors are not remembered.
 func ReadCached[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) (T, error)) (T, error) {
 	if err := ctx.Err(); err != nil {
 		var none T
@@ -230,8 +231,8 @@ func ReadCached[T any](ctx context.Context, db *DB, key string, fn func(tx *Tx) 
 	return v.(T), nil
 }
 
-// createPrivate creates the file with mode 0600 unless it exists. SQLite gives its other files the
-// same mode.
+// createPrivate creates the file with mode 0600 unless it exists. SQLite gives the same mode to the
+// other files of the database.
 func createPrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -34,8 +34,8 @@ type postgresDB struct {
 	connGate *fair.Gate // lets the sites take turns in using connections
 	analyzer *analyzer
 
-	mu    sync.Mutex
-	river *pgxpool.Pool // the pool that Pool returns; opened on the first call
+	mu         sync.Mutex
+	sharedPool *pgxpool.Pool // the pool that Pool returns; opened on the first call
 }
 
 func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgresDB, error) {
@@ -65,9 +65,10 @@ func openPostgres(ctx context.Context, db *DB, url string, o Options) (*postgres
 //
 // Each prepared statement keeps one plan, which uses an index and one process. The statements are
 // written for such a plan. By default PostgreSQL plans some statements again for each execution,
-// which costs more than it saves. It may read a whole table for a group of ten members, because
-// another group has a hundred thousand. It may also start processes and compile code for a single
-// page, because it assumes that an unknown limit is a tenth of all rows.
+// which costs more than it saves. Without these options, PostgreSQL may also read a whole table for
+// a group of ten members, because another group has a hundred thousand. And it may start processes
+// and compile code to read a single page, because it assumes that an unknown limit is a tenth of
+// all rows.
 func configureConn(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `
 		set plan_cache_mode = force_generic_plan;
@@ -80,7 +81,7 @@ func configureConn(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (p *postgresDB) update(ctx context.Context, key string, fn func(*Tx) error) error {
-	again := true // whether to run once more after a unique value turned out to be taken, to see which row has it
+	again := true // after a unique violation, run fn once more, because it can then see the row that has the value
 	for try := 1; ; try++ {
 		statements, err := p.run(ctx, key, "begin", fn)
 		if err == nil {
@@ -111,8 +112,8 @@ func (p *postgresDB) read(ctx context.Context, key string, fn func(*Tx) error) e
 	return tx.run(fn)
 }
 
-// readCached always reads from the database, because asking whether anything has changed would take
-// as long.
+// readCached always reads from the database, because a query whether anything has changed would
+// take as long as the read.
 func (p *postgresDB) readCached(ctx context.Context, _ string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = p.read(ctx, fair.System, func(tx *Tx) error {
 		v, err = fn(tx)
@@ -131,7 +132,7 @@ func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) er
 	t := &postgresTx{conn: conn.Conn()}
 	t.add(begin, nil)
 	tx := &Tx{db: p.db, conn: t}
-	// Statements end with the caller's context. The commit does not end with it, because the
+	// The end of the caller's context stops statements. It does not stop the commit, because the
 	// outcome of the commit would then be unknown.
 	whole := context.WithoutCancel(ctx)
 	err = tx.run(fn)
@@ -194,32 +195,32 @@ func (p *postgresDB) ping(ctx context.Context) error { return p.conns.Ping(ctx) 
 func (p *postgresDB) pool(ctx context.Context) (*pgxpool.Pool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.river != nil {
-		return p.river, nil
+	if p.sharedPool != nil {
+		return p.sharedPool, nil
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, p.config.Copy())
 	if err != nil {
 		return nil, fmt.Errorf("open connection pool: %w", err)
 	}
-	p.river = pool
+	p.sharedPool = pool
 	return pool, nil
 }
 
 func (p *postgresDB) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.river != nil {
-		p.river.Close()
-		p.river = nil
+	if p.sharedPool != nil {
+		p.sharedPool.Close()
+		p.sharedPool = nil
 	}
 	p.analyzer.close()
 	p.conns.Close()
 	return nil
 }
 
-// postgresTx is a transaction. A statement whose outcome no caller needs, such as "begin", is sent
-// together with the next one whose outcome is needed. A round trip costs both ends more than most
-// statements do.
+// postgresTx is a transaction. It holds back statements whose outcome no caller needs, such as
+// "begin", and sends them together with the next statement whose outcome a caller needs. This saves
+// round trips, which cost more than most statements.
 type postgresTx struct {
 	conn  *pgx.Conn
 	batch *pgx.Batch // statements that are not sent yet; nil for none
@@ -246,7 +247,7 @@ func (t *postgresTx) send(ctx context.Context, query string, args []any) error {
 	return err
 }
 
-// flush sends the waiting statements, and returns the outcome of the last one.
+// flush sends the waiting statements, and returns the outcome of the last statement.
 func (t *postgresTx) flush(ctx context.Context) (last pgconn.CommandTag, err error) {
 	results, n := t.startBatch(ctx)
 	for range n {
@@ -354,9 +355,9 @@ func (r postgresRows) Close() error {
 }
 
 // Shard returns a number below the number of connections. Transactions that run at the same time
-// mostly get different numbers, so a counter with a row for each shard makes few of them wait. On
-// PostgreSQL the number comes from the process id of the connection. On SQLite, where one
-// transaction writes at a time, it is 0.
+// mostly get different numbers. So a counter that has one row for each shard rarely makes a
+// transaction wait for another. On PostgreSQL the number comes from the process id of the
+// connection. On SQLite, where one transaction writes at a time, it is 0.
 func (tx *Tx) Shard() int {
 	if t, ok := tx.conn.(*postgresTx); ok {
 		return int(t.conn.PgConn().PID() % postgresConns)

@@ -11,47 +11,48 @@ import (
 
 // analyzer makes PostgreSQL analyze each table that has doubled in size. Autovacuum does so too,
 // but at most once a minute. That is too late for a new database that an identity provider is
-// filling: its statements were planned for empty tables, for which every index looks equally good,
-// and they keep these plans until there are statistics.
+// filling: PostgreSQL planned the statements for empty tables, for which every index looks equally
+// good, and it keeps these plans until it has statistics.
 type analyzer struct {
-	conns      *pgxpool.Pool
-	log        *slog.Logger
-	statements atomic.Int64  // statements of write transactions since the tables were last checked
-	due        chan struct{} // has an element when there is work
-	stop       context.CancelFunc
-	ended      chan struct{} // closed when the goroutine has ended
+	conns         *pgxpool.Pool
+	log           *slog.Logger
+	statements    atomic.Int64  // statements of write transactions since the tables were last checked
+	checkDue      chan struct{} // has an element when tables should be checked
+	stop          context.CancelFunc
+	goroutineDone chan struct{} // closed when the goroutine has ended
 }
 
-// analyzeAfter is how many statements are run between two checks whether a table has doubled.
+// analyzeAfter is how many statements are run between two checks whether a table has doubled in
+// size.
 const analyzeAfter = 5_000
 
 func startAnalyzer(conns *pgxpool.Pool, log *slog.Logger) *analyzer {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &analyzer{conns: conns, log: log, due: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
+	s := &analyzer{conns: conns, log: log, checkDue: make(chan struct{}, 1), stop: stop, goroutineDone: make(chan struct{})}
 	go s.run(ctx)
 	return s
 }
 
-// countStatements adds the statements of a write transaction. It wakes the analyzer when there are
-// enough of them.
+// countStatements adds the statements of a write transaction. It wakes the analyzer after
+// analyzeAfter statements.
 func (s *analyzer) countStatements(statements int) {
 	if s.statements.Add(int64(statements)) < analyzeAfter {
 		return
 	}
 	s.statements.Store(0)
 	select {
-	case s.due <- struct{}{}:
+	case s.checkDue <- struct{}{}:
 	default:
 	}
 }
 
 func (s *analyzer) run(ctx context.Context) {
-	defer close(s.ended)
+	defer close(s.goroutineDone)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.due:
+		case <-s.checkDue:
 		}
 		if err := s.analyzeGrown(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("gather statistics of tables that have grown", "error", err)
@@ -85,5 +86,5 @@ func (s *analyzer) analyzeGrown(ctx context.Context) error {
 
 func (s *analyzer) close() {
 	s.stop()
-	<-s.ended
+	<-s.goroutineDone
 }

@@ -24,13 +24,13 @@ type pageRemains struct {
 }
 
 // overwriteRemains writes zeros over the unused part of each page for which found returns true.
-// done is false if the time end came before it was finished.
+// done is false if it did not finish before the time end.
 func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (done bool, err error) {
 	work := db.Slicer(end)
 	for {
-		all, looked, err := db.findRemains(ctx, end, found)
-		if err != nil || !looked || len(all) == 0 {
-			return looked && err == nil, err
+		all, complete, err := db.findRemains(ctx, end, found)
+		if err != nil || !complete || len(all) == 0 {
+			return complete && err == nil, err
 		}
 		for _, r := range all {
 			if work.IsOver() {
@@ -40,14 +40,15 @@ func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(un
 				return false, err
 			}
 		}
-		// A page that changed after it was read has not been overwritten. So search again.
+		// overwriteUnused skips a page that changed after it was read, so search again.
 	}
 }
 
-// findRemains reads every page and returns the unused parts for which found returns true. looked is
-// false if the time end came before the last page. The virtual tables dbstat and sqlite_dbpage
-// (sqlite.org/dbstat.html, sqlite.org/dbpage.html) contain the use and the bytes of each page.
-func (db *DB) findRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (all []pageRemains, looked bool, err error) {
+// findRemains reads every page and returns the unused parts for which found returns true. complete
+// is false if the time end came before the last page was read. The virtual tables dbstat and
+// sqlite_dbpage (sqlite.org/dbstat.html, sqlite.org/dbpage.html) contain the use and the bytes of
+// each page.
+func (db *DB) findRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (all []pageRemains, complete bool, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
 		rows, err := tx.Query(ctx, `
 			select p.pgno, d.pagetype = 'overflow', d.unused, p.data
@@ -76,10 +77,10 @@ func (db *DB) findRemains(ctx context.Context, end time.Time, found func(unused 
 				all = append(all, r)
 			}
 		}
-		looked = true
+		complete = true
 		return rows.Close()
 	})
-	return all, looked && err == nil, err
+	return all, complete && err == nil, err
 }
 
 // unusedPart returns the start and end of the unused part of a b-tree page. That part lies between

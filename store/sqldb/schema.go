@@ -5,8 +5,8 @@ import (
 	"io/fs"
 )
 
-// Schema describes the tables of a database, as far as the engine needs to know them. The zero
-// Schema is a database without tables of its own.
+// Schema tells the engine what it must know about the tables of a database. The zero Schema
+// describes a database without tables.
 type Schema struct {
 	// Migrations are SQL files for goose, "0001_name.sql" and so on. A migration that differs
 	// between the databases has two files: "0012_name.sqlite.sql" and "0012_name.postgres.sql".

@@ -2,14 +2,14 @@ package sqldb
 
 import "context"
 
-// sender is a connection that can hold statements back until a caller needs an outcome.
+// sender is a connection that can hold statements back until a caller needs the outcome of one.
 type sender interface {
 	send(ctx context.Context, query string, args []any) error
 }
 
-// Send runs a statement whose outcome the caller does not need. On PostgreSQL it goes to the server
-// with the next statement that has an outcome, or with the commit, and needs no round trip of its
-// own. If it fails, that statement or the commit returns its error.
+// Send runs a statement whose outcome the caller does not need. On PostgreSQL, the statement goes
+// to the server together with the next Exec, Query or commit, which saves a round trip. If it
+// fails, that later call returns its error.
 func (tx *Tx) Send(ctx context.Context, query string, args ...any) error {
 	s, can := tx.conn.(sender)
 	if !can {

@@ -8,7 +8,7 @@ import (
 )
 
 // SliceLane is the lane of work that touches very many rows. Such work runs in slices, which are
-// short transactions with pauses, so that other updates wait for at most one of them.
+// short transactions with pauses between them, so that other updates wait for at most one slice.
 const SliceLane = "slices"
 
 // Slicer does one long piece of work in short transactions.
@@ -24,14 +24,13 @@ func (db *DB) Slicer(end time.Time) *Slicer {
 	return &Slicer{Pacer: pace.ForCleaning(), db: db, end: end}
 }
 
-// IsIsOver reports whether the time for this work is over.
+// IsOver reports whether the time for this work is over.
 func (s *Slicer) IsOver() bool { return !s.end.IsZero() && !time.Now().Before(s.end) }
 
 // Lane returns the lane in which the work reads.
 func (s *Slicer) Lane() Lane { return s.db.Lane(SliceLane) }
 
-// Write runs fn as one slice, in a transaction of its own. Then it pauses, so that other updates
-// can run.
+// Write runs fn as one slice, in one transaction. Then it pauses, so that other updates can run.
 func (s *Slicer) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	var took time.Duration
 	var waited bool
@@ -48,8 +47,8 @@ func (s *Slicer) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return err
 	}
-	// Every commit takes some time, even without rows. The time beyond that of the shortest commit
-	// was caused by this slice's rows.
+	// Every commit takes some time, even without rows. The part that exceeds the shortest commit so
+	// far is the cost of this slice's rows.
 	commit := time.Since(done)
 	if s.commit == 0 || commit < s.commit {
 		s.commit = commit

@@ -24,11 +24,12 @@ const (
 
 const incrementalVacuum = 2
 
-// Reclaim gives free pages of a SQLite file back to the file system, until few are left or the time
-// end has come. It returns how many pages it gave back. done is false if the time end came first.
+// Reclaim gives free pages of a SQLite file back to the file system, until only a reserve is left
+// or the time end has come. It returns how many pages it gave back. done is false if it stopped
+// because of the time.
 func (db *DB) Reclaim(ctx context.Context, end time.Time) (pages int, done bool, err error) {
 	if db.kind != SQLite {
-		return 0, true, nil // PostgreSQL's autovacuum makes the space free for new rows
+		return 0, true, nil // on PostgreSQL, autovacuum does this work
 	}
 	work := db.Slicer(end)
 	for {
@@ -54,7 +55,8 @@ func (db *DB) Reclaim(ctx context.Context, end time.Time) (pages int, done bool,
 	}
 }
 
-// vacuum gives a few pages back. The pragma returns a row without columns for each of them.
+// vacuum gives a few pages back and returns their number. The pragma returns one row without
+// columns for each page.
 func (tx *Tx) vacuum(ctx context.Context) (pages int, err error) {
 	rows, err := tx.Query(ctx, vacuumFewPages)
 	if err != nil {
@@ -68,7 +70,7 @@ func (tx *Tx) vacuum(ctx context.Context) (pages int, err error) {
 }
 
 // surplusPages returns how many free pages to give back to the file system. It returns 0 for a file
-// that cannot give any back.
+// that cannot shrink.
 func (db *DB) surplusPages(ctx context.Context) (n int, err error) {
 	var mode, free, pages int
 	err = db.View(ctx, func(tx *Tx) error {

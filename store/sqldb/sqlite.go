@@ -22,12 +22,13 @@ const (
 	sqliteReaders = 5
 	// reservedReaders is how many readers are reserved for the lane of fair.System.
 	reservedReaders = 1
-	// Page caches in KiB. modernc.org/sqlite needs about twice as much memory.
+	// The sizes of the page caches in KiB. modernc.org/sqlite needs about twice as much memory.
 	writerCache = 16 << 10
 	readerCache = 2000
 	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
-	// still waits. SQLite tries after 1, 2 and 5 ms, and then more and more rarely. By starting
-	// over, the writer also gets the lock if another process is busy.
+	// still waits. Within this time, SQLite tries after 1, 2 and 5 ms, and then more and more
+	// rarely. The writer starts over after this time, so that it tries often enough to get the lock
+	// from a busy process.
 	writerLockWait = 8 * time.Millisecond
 	readerLockWait = 10 * time.Second
 	// maxStatements is how many prepared statements a connection keeps.
@@ -46,17 +47,17 @@ type sqliteDB struct {
 	readers      chan *sqliteConn // idle readers; nil for one that is not open
 	readerGate   *fair.Gate       // lets the sites take turns in using readers
 	shutdown     chan struct{}    // closed when the database is closed
-	closing      sync.Once        // makes close run only once
+	closeOnce    sync.Once        // makes close run only once
 
 	mu         sync.Mutex
-	serverLock *sqliteConn // holds the lock of the process that serves the file; nil if that is not this process
+	serverLock *sqliteConn // the connection that holds the server's lock; nil unless this process serves the file
 }
 
 func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB, error) {
 	if path == "" || path == ":memory:" {
 		return nil, fmt.Errorf("open database %q: name a file, such as rollcall.db", path)
 	}
-	if err := pageCaches(); err != nil {
+	if err := configurePageCaches(); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	path, err := resolveLinks(path)
@@ -100,17 +101,17 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	}
 	s.writer = &writer{
 		db: s.db, conn: conn, file: s.file, stamp: s.stamp, log: s.log, groupLimit: group,
-		queue: newWriteQueue(), closed: make(chan struct{}), ended: make(chan struct{}), now: time.Now,
+		queue: newWriteQueue(), closed: make(chan struct{}), goroutineDone: make(chan struct{}), now: time.Now,
 	}
 	s.checkpointer = &checkpointer{
 		open: func() (*sqliteConn, error) {
 			return s.openConn(context.Background(), readerCache, readerLockWait, false)
 		},
 		writer: s.writer, stamp: s.stamp, log: s.log,
-		due: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
+		copyDue: make(chan struct{}, 1), stop: make(chan struct{}), goroutineDone: make(chan struct{}),
 		warnPages: warnLogPages, restartPages: restartLogPages,
 	}
-	s.writer.committed = s.checkpointer.countUpdates
+	s.writer.onCommit = s.checkpointer.countUpdates
 	for range sqliteReaders {
 		s.readers <- nil
 	}
@@ -120,7 +121,7 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 }
 
 // openWriter opens the writer's connection and switches the database to write-ahead logging. It
-// repeats failed attempts, because SQLite does not wait when another process is opening the same
+// tries again after a failure, because SQLite does not wait while another process opens the same
 // file.
 func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	conn, err := s.openConn(ctx, writerCache, readerLockWait, false)
@@ -159,7 +160,7 @@ func (s *sqliteDB) dataSourceName(cache int, busy time.Duration, readOnly bool) 
 		fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
 		fmt.Sprintf("cache_size(-%d)", cache),
 		"foreign_keys(1)",
-		"secure_delete(fast)", // overwrites deleted rows in pages that are written anyway
+		"secure_delete(fast)", // SQLite overwrites deleted rows in pages that it writes anyway
 		fmt.Sprintf("journal_size_limit(%d)", 2*restartLogPages*4096),
 		"synchronous(full)",
 		"temp_store(memory)",
@@ -200,7 +201,7 @@ func (s *sqliteDB) view(ctx context.Context, key string, fn func(*Tx) error) err
 	})
 }
 
-// read needs no transaction: a statement alone sees one snapshot.
+// read needs no transaction, because a single statement sees one snapshot.
 func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) error {
 	return s.withReader(ctx, key, func(conn *sqliteConn) (bool, error) {
 		conn.interruptible = false
@@ -210,8 +211,8 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 	})
 }
 
-// readCached asks SQLite whether any process has written to the database since the connection last
-// asked.
+// readCached asks SQLite whether any process has written to the database since this connection
+// asked last. If not, it returns the cached value.
 func (s *sqliteDB) readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
 		if err := conn.dropStaleValues(); err != nil {
@@ -308,7 +309,7 @@ func (s *sqliteDB) lock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n := otherNames(info); n > 0 {
+	if n := countOtherLinks(info); n > 0 {
 		return fmt.Errorf("the database file %s has another name (a hard link), under which a second server would not see this one; remove the other name", s.path)
 	}
 	s.serverLock, err = lockServer(ctx, s.path)
@@ -339,7 +340,7 @@ func lockServer(ctx context.Context, path string) (*sqliteConn, error) {
 // the last connection copies the whole log into the database. If another program has overwritten
 // the file, close leaves the connections open until the process ends.
 func (s *sqliteDB) close() (err error) {
-	s.closing.Do(func() {
+	s.closeOnce.Do(func() {
 		close(s.shutdown)
 		s.writer.close()
 		s.checkpointer.close()

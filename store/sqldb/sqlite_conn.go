@@ -16,8 +16,8 @@ import (
 )
 
 // sqliteConn is one connection with its prepared statements. One goroutine at a time uses it, for
-// one query at a time. It calls the driver directly, because database/sql adds work to every
-// statement (locks, a goroutine, conversions) that costs more than a read by primary key.
+// one query at a time. It calls the driver directly, because database/sql adds locks, a goroutine
+// and conversions to every statement, which cost more than a read by primary key.
 type sqliteConn struct {
 	driverConn driver.Conn
 	stmts      map[string]*sqliteStmt
@@ -40,14 +40,14 @@ type sqliteStmt struct {
 	argumentNumbers []int
 }
 
-// driverStmt is what the SQLite driver's prepared statements can do.
+// driverStmt has the methods of the SQLite driver's prepared statements that sqliteConn calls.
 type driverStmt interface {
 	driver.Stmt
 	driver.StmtExecContext
 	driver.StmtQueryContext
 }
 
-// openSQLiteConn opens a connection. The caller closes it with close.
+// openSQLiteConn opens a connection. The caller must call close.
 func openSQLiteConn(ctx context.Context, dsn string) (*sqliteConn, error) {
 	connector, err := sqlite.NewConnector(dsn)
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *sqliteConn) statementContext(ctx context.Context) context.Context {
 }
 
 // bind sets c.args to the arguments of the statement. Byte slices are bound as text, because SQLite
-// would store them as blobs, which never equal text.
+// would store them as blobs, and a blob never equals a value of type text.
 func (c *sqliteConn) bind(stmt *sqliteStmt, args []any) error {
 	c.args = c.args[:0]
 	for i, n := range stmt.argumentNumbers {
@@ -142,8 +142,8 @@ func (c *sqliteConn) runStatement(query string) error {
 }
 
 // prepare returns the prepared statement of a query. If there are too many prepared statements, it
-// closes all of them first. Queries come from the program and not from requests, so the same ones
-// come again.
+// closes all of them first. Queries are parts of the program and not of requests, so there is a
+// limited number of them.
 func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	if stmt := c.stmts[query]; stmt != nil {
 		return stmt, nil
@@ -356,8 +356,8 @@ func assignNumber(dest any, value int64) bool {
 }
 
 // assignText assigns to a variable of any type whose underlying type is string. It uses reflection,
-// as database/sql does for PostgreSQL, because a list of the domains' string types here would not
-// be kept up to date.
+// as database/sql does for PostgreSQL, because a list of the domains' string types would soon be
+// incomplete.
 func assignText(dest any, value string) bool {
 	switch d := dest.(type) {
 	case *string:

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 )
 
-// resolveLinks returns the path of the file, with symbolic links resolved. The files beside a
-// database (its log, its lock, its key) belong to the file itself and not to a link. Otherwise two
-// names of one file would have two locks.
+// resolveLinks returns the path of the file, with symbolic links resolved. The names of the other
+// files of a database (log, lock, key) are made from this path. With unresolved links, two names of
+// one database would lead to two locks.
 func resolveLinks(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -32,7 +32,8 @@ func resolveLinks(path string) (string, error) {
 	return filepath.Join(folder, filepath.Base(path)), nil
 }
 
-// Resolve returns the file behind the url of a SQLite database, with links resolved.
+// Resolve returns the path of the file that the url of a SQLite database names, with symbolic links
+// resolved.
 func Resolve(url string) (string, error) { return resolveLinks(Path(url)) }
 
 // databaseFiles returns the files that hold parts of a SQLite database.

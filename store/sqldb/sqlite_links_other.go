@@ -4,5 +4,5 @@ package sqldb
 
 import "os"
 
-// otherNames returns 0, because this system does not report the number.
-func otherNames(os.FileInfo) int { return 0 }
+// countOtherLinks returns 0, because this system does not report the number.
+func countOtherLinks(os.FileInfo) int { return 0 }

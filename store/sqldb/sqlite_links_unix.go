@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// otherNames returns how many other names (hard links) a file has.
-func otherNames(info os.FileInfo) int {
+// countOtherLinks returns how many other names (hard links) a file has.
+func countOtherLinks(info os.FileInfo) int {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		return int(stat.Nlink) - 1
 	}

@@ -9,14 +9,14 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// pageCaches tells SQLite, before the first connection is opened, to allocate the page cache of a
+// configurePageCaches tells SQLite, before the first connection is opened, to allocate the page cache of a
 // connection in one piece. Otherwise SQLite allocates each page separately. That takes twice the
 // memory, because a page with its header is a little larger than 4 KiB and the allocator then uses
 // 8 KiB. It also makes a reader free all its pages after each commit of another connection, and
 // allocate them again one by one.
 //
 // https://sqlite.org/c3ref/c_config_covering_index_scan.html#sqliteconfigpagecache
-var pageCaches = sync.OnceValue(func() error {
+var configurePageCaches = sync.OnceValue(func() error {
 	tls := libc.NewTLS()
 	defer tls.Close()
 	const (

@@ -23,22 +23,22 @@ import (
 
 // A -wal file is the write-ahead log of one database file and holds its newest pages. Another file
 // can take the name of the database, for instance a copy put there by cp after a crash. SQLite then
-// adds the pages of the -wal to the wrong file and damages it. SQLite itself cannot notice this, so
-// a server stamps the file:
+// adds the pages of the -wal to the wrong file and damages it. SQLite cannot notice this, so a
+// server marks the file with a stamp:
 //
 //	note {old, new} in -stamp ──► write new into the database ──► copy the -wal into the file ──► note {new}
 //
-// The stamp is the user_version on the file's first page. It reaches the file with the pages of the
-// -wal, before SQLite may begin the -wal anew. So the stamp in the file is always in the note or in
-// the -wal, even after a crash at any moment. The stamp of an older copy is in neither.
+// The stamp is the user_version on the file's first page. It is copied into the file with the other
+// pages of the -wal, before SQLite may restart the -wal. So the stamp in the file is always in the
+// note or in the -wal, even after a crash. The stamp of an older copy of the file is in neither.
 //
-// The note is a file in the same folder. If there is no note, or if the note is about another -wal,
-// the stamp proves nothing and no file is refused.
+// The note is a file in the same folder. If there is no note, or if the note belongs to another
+// -wal, the stamp proves nothing, and the file is accepted.
 
-// errMixed is returned for a database file whose -wal belongs to another database file.
-type errMixed struct{ path string }
+// mixedFilesError is returned for a database file whose -wal belongs to another database file.
+type mixedFilesError struct{ path string }
 
-func (e errMixed) Error() string {
+func (e mixedFilesError) Error() string {
 	return fmt.Sprintf("%[1]s was replaced, and %[1]s-wal holds changes of the database that was there before. Nothing was changed. To use the file that is there now, move %[1]s-wal and %[1]s-shm away. If both files were put there together, from one place, remove %[1]s-stamp", e.path)
 }
 
@@ -47,8 +47,8 @@ func (e errMixed) Error() string {
 var errOverwritten = errors.New("another program has overwritten the database file while it was open: end this process, and start it again; it then says what to do")
 
 const (
-	// stampEvery is the shortest time between two stamps of a file.
-	stampEvery = checkpointInterval / 2
+	// stampInterval is the shortest time between two stamps of a file.
+	stampInterval = checkpointInterval / 2
 	// maxLogRestarts is a number greater than the times that a -wal can have been restarted since
 	// its note was written.
 	maxLogRestarts = 1 << 16
@@ -56,9 +56,9 @@ const (
 	noteLength = 49
 )
 
-// note holds the stamps that the database file may have, besides those in its -wal.
+// note lists the stamps that the database file may have. Stamps in the -wal are also valid.
 type note struct {
-	count  uint64 // the number of the note: the newer one has the greater number
+	count  uint64 // the number of the note; the newer of two notes has the greater number
 	stamps [2]int32
 	log    uint32 // the number of the -wal file; 0 means not known
 }
@@ -115,7 +115,7 @@ func writeNote(path string, n note) error {
 
 // logFile is a -wal as SQLite writes it: https://sqlite.org/fileformat2.html#walformat
 type logFile struct {
-	number uint32 // the first salt, which grows by one each time the -wal is restarted
+	number uint32 // the first salt in the header of the -wal, which grows by one each time the -wal is restarted
 	salts  [8]byte
 	page   int64 // the page size in bytes
 }
@@ -155,7 +155,7 @@ func (l *logFile) hasStamp(f *os.File, stamp int32) (bool, error) {
 			return false, err
 		}
 		if [8]byte(frame[8:16]) != l.salts {
-			return false, nil // the frame is left from before the -wal was restarted
+			return false, nil // the frame was written before the -wal was restarted
 		}
 		if binary.BigEndian.Uint32(frame[:]) != 1 {
 			continue
@@ -167,8 +167,8 @@ func (l *logFile) hasStamp(f *os.File, stamp int32) (bool, error) {
 }
 
 // fileStamp reads the stamp in the database file alone, without its -wal. It reads through SQLite.
-// If a process opened and closed the file by other means, it would lose SQLite's locks on it. While
-// the -wal is being copied, or after a crash during that, pages that page 1 refers to may be
+// If it opened and closed the file directly, this process would lose SQLite's locks on the file.
+// While the -wal is being copied, or after a crash during that, pages that page 1 refers to may be
 // missing. writable_schema makes SQLite tolerate that.
 func fileStamp(ctx context.Context, path string) (stamp int32, err error) {
 	query := url.Values{"immutable": {"1"}, "mode": {"ro"}, "_pragma": {"writable_schema(1)"}}
@@ -200,7 +200,8 @@ func logNumber(path string) (uint32, error) {
 	return l.number, nil
 }
 
-// checkMixed returns errMixed when the -wal beside a file belongs to another file.
+// checkMixed returns a mixedFilesError when the -wal next to a database file belongs to another database
+// file.
 func checkMixed(ctx context.Context, path string) error {
 	for {
 		known, err := readNote(path + "-stamp")
@@ -208,10 +209,10 @@ func checkMixed(ctx context.Context, path string) error {
 			return err
 		}
 		err = checkNoted(ctx, path, known)
-		if _, mixed := errors.AsType[errMixed](err); !mixed {
+		if _, mixed := errors.AsType[mixedFilesError](err); !mixed {
 			return err
 		}
-		// A server may have stamped the file while it was read here. If so, check again.
+		// A server may have stamped the file while this function read it. If so, check again.
 		if now, e := readNote(path + "-stamp"); e != nil || now == nil || *now == *known {
 			return errors.Join(err, e)
 		}
@@ -241,7 +242,7 @@ func checkNoted(ctx context.Context, path string, known *note) error {
 	if held, err := log.hasStamp(f, stamp); held || err != nil {
 		return err
 	}
-	return errMixed{path}
+	return mixedFilesError{path}
 }
 
 // stamper stamps the database file that a server has open. It also notices when another program has
@@ -253,8 +254,8 @@ type stamper struct {
 
 	mu             sync.Mutex
 	enabled        bool
-	last           note        // the note that is on disk
-	stamped        time.Time   // when the file was last stamped, on the machine's clock
+	savedNote      note        // the note that is on disk
+	lastStamp      time.Time   // when the file was last stamped, on the machine's clock
 	lastSeen       os.FileInfo // the file's information when its stamp was last read
 	overwriteError error       // errOverwritten after the file was overwritten, otherwise nil
 }
@@ -269,25 +270,26 @@ func (s *stamper) start() error {
 	defer s.mu.Unlock()
 	s.enabled = true
 	if known != nil {
-		s.last.count = known.count
+		s.savedNote.count = known.count
 	}
 	return nil
 }
 
-// isDue reports whether the file is stamped, and whether it is time for a new stamp.
+// isDue reports whether this process stamps the file (on), and whether it is time for a new stamp
+// (now).
 func (s *stamper) isDue() (on, now bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.enabled, s.enabled && time.Since(s.stamped) >= stampEvery
+	return s.enabled, s.enabled && time.Since(s.lastStamp) >= stampInterval
 }
 
 func (s *stamper) newest() note {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last
+	return s.savedNote
 }
 
-// saveNote writes a note with these stamps.
+// saveNote writes a note with these stamps to disk.
 func (s *stamper) saveNote(stamps [2]int32) error {
 	s.noteMutex.Lock()
 	defer s.noteMutex.Unlock()
@@ -301,7 +303,7 @@ func (s *stamper) saveNote(stamps [2]int32) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last, s.stamped = n, time.Now()
+	s.savedNote, s.lastStamp = n, time.Now()
 	return nil
 }
 
@@ -312,8 +314,8 @@ func (s *stamper) beginStamp(ctx context.Context, write func(stamp int32) error)
 	if err != nil {
 		return err
 	}
-	// The file may have been overwritten since the last check. The stamp that it has now must not
-	// be noted as one of this process.
+	// The file may have been overwritten since the last check. If so, its stamp comes from the
+	// other program, and the note must not contain it.
 	if known := s.newest(); known.stamps != [2]int32{} && !known.allows(old) {
 		if err := s.adopt(old); err != nil {
 			return err
@@ -326,7 +328,7 @@ func (s *stamper) beginStamp(ctx context.Context, write func(stamp int32) error)
 	return write(next)
 }
 
-// endStamp notes the new stamp as the only possible one, if the file has it already.
+// endStamp writes a note with only the new stamp, if the file has that stamp already.
 func (s *stamper) endStamp(ctx context.Context) error {
 	now, err := fileStamp(ctx, s.path)
 	if err != nil || now != s.newest().stamps[1] {
@@ -350,7 +352,7 @@ func (s *stamper) check(ctx context.Context) error {
 		return err
 	}
 	s.mu.Lock()
-	known, done := s.last, s.lastSeen != nil && s.lastSeen.ModTime().Equal(info.ModTime()) && s.lastSeen.Size() == info.Size()
+	known, done := s.savedNote, s.lastSeen != nil && s.lastSeen.ModTime().Equal(info.ModTime()) && s.lastSeen.Size() == info.Size()
 	foreign := s.overwriteError
 	s.mu.Unlock()
 	if done || foreign != nil || known.stamps == [2]int32{} {

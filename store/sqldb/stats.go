@@ -8,14 +8,14 @@ import (
 
 // Stats holds numbers about the use of a database, for metrics.
 type Stats struct {
-	Connections fair.Stats // for SQLite the readers, for PostgreSQL the connections
+	Connections fair.Stats // the use of SQLite's readers, or of PostgreSQL's connections
 	Work        fair.Stats // costly work that runs or waits; see DB.RunCostly
 	Writing     int        // updates that wait for the writer of a SQLite file
 	Writes      int64      // transactions that wrote
 	Unavailable int64      // transactions that failed because the database was not available
 	Down        bool       // whether the last write failed because the database was not available
 	FileBytes   int64      // the size of the SQLite file
-	LogBytes    int64      // the size of its write-ahead log
+	LogBytes    int64      // the size of the SQLite file's write-ahead log
 }
 
 // Stats returns the present numbers. It does not query the database.

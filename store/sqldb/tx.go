@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// Tx is a transaction. One goroutine uses it, inside the function given to Update or View. Do not
-// keep it beyond that function.
+// Tx is a transaction. Only the function that was passed to Update or View may use it, in one
+// goroutine and until the function returns.
 type Tx struct {
-	db     *DB
-	conn   statements
-	open   *Rows // the rows of the previous query, if they are not closed yet
-	failed error // the first statement that failed; it ends the transaction
+	db       *DB
+	conn     statements
+	openRows *Rows // the rows of the previous query, if they are not closed yet
+	failed   error // the first statement that failed; it ends the transaction
 
 	singleQuery, queryStarted bool // whether only one query is allowed, and whether it was started
-	noted                     bool // whether SignalCommit was called
+	signalsCommit             bool // whether SignalCommit was called
 }
 
 // SignalCommit makes [DB.CommitSignals] signal once this transaction is on disk.
-func (tx *Tx) SignalCommit() { tx.noted = true }
+func (tx *Tx) SignalCommit() { tx.signalsCommit = true }
 
 // statements runs SQL text with $1 placeholders on one connection.
 type statements interface {
@@ -69,8 +69,8 @@ func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, erro
 		return nil, tx.Fail(err)
 	}
 	tx.queryStarted = true
-	tx.open = &Rows{rows: rows, tx: tx}
-	return tx.open, nil
+	tx.openRows = &Rows{rows: rows, tx: tx}
+	return tx.openRows, nil
 }
 
 // QueryRow runs a statement that returns at most one row. The returned row must be scanned.
@@ -84,7 +84,7 @@ func (tx *Tx) checkReady(ctx context.Context) error {
 	if tx.failed != nil {
 		return fmt.Errorf("transaction has failed: %w", tx.failed)
 	}
-	if tx.open != nil {
+	if tx.openRows != nil {
 		return tx.Fail(errRowsOpen)
 	}
 	if tx.singleQuery && tx.queryStarted {
@@ -93,7 +93,7 @@ func (tx *Tx) checkReady(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Fail ends the transaction with an error, as a statement that failed does, and returns it.
+// Fail ends the transaction with an error, as if a statement had failed, and returns the error.
 func (tx *Tx) Fail(err error) error {
 	if tx.failed == nil {
 		tx.failed = err
@@ -110,15 +110,15 @@ func (tx *Tx) Kind() string { return tx.db.kind }
 // Now returns the time of the database's clock, Options.Now.
 func (tx *Tx) Now() time.Time { return tx.db.now() }
 
-// run calls fn and turns a panic into an error. If a statement failed and fn ignored that, run
+// run calls fn and turns a panic into an error. If a statement failed and fn returned nil, run
 // returns the statement's error. It closes rows that fn left open.
 func (tx *Tx) run(fn func(*Tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic in a transaction: %v\n%s", p, debug.Stack())
 		}
-		if tx.open != nil {
-			tx.open.Close()
+		if tx.openRows != nil {
+			tx.openRows.Close()
 			err = cmp.Or(err, errRowsOpen)
 		}
 	}()
@@ -151,12 +151,12 @@ func (r *Rows) Scan(dest ...any) error { return r.rows.Scan(dest...) }
 // Err returns the error that ended Next early, or nil if Next has returned all rows.
 func (r *Rows) Err() error { return r.err }
 
-// Close ends the query. Closing again does nothing.
+// Close ends the query. A second Close does nothing.
 func (r *Rows) Close() error {
 	if r.closed {
 		return r.err
 	}
-	r.closed, r.tx.open = true, nil
+	r.closed, r.tx.openRows = true, nil
 	err := r.rows.Err()
 	if e := r.rows.Close(); err == nil {
 		err = e
@@ -167,7 +167,7 @@ func (r *Rows) Close() error {
 	return r.err
 }
 
-// Row is the result of QueryRow.
+// Row is the result of QueryRow: at most one row.
 type Row struct {
 	rows *Rows
 	err  error

@@ -25,16 +25,16 @@ type UnavailableError struct{ Err error }
 func (e *UnavailableError) Error() string { return "the database is not available: " + e.Err.Error() }
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// DatabaseUnavailable marks the error for packages that must not import this one: they look for the
-// method.
+// DatabaseUnavailable lets packages that must not import sqldb recognize the error by this method.
+// It returns true.
 func (e *UnavailableError) DatabaseUnavailable() bool { return true }
 
 // errReplaced refuses every write to a file that was removed or replaced while it was open.
 var errReplaced = errors.New("the database file was removed or replaced while it was open: stop this process, put the file in its place, remove the -wal and -shm files of another one, and start again")
 
 // isUnavailable reports whether an error comes from the state of the database and not from the
-// request. If several errors are joined, one such error is enough: after a full disk, SQLite may
-// also report that the savepoint is gone.
+// request. For joined errors, one such error is enough. For example, when the disk is full, SQLite
+// may also report that a savepoint does not exist.
 func isUnavailable(err error) bool {
 	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
 	case nil:
@@ -51,11 +51,11 @@ func isUnavailable(err error) bool {
 	case *pgconn.ConnectError, *net.OpError:
 		return true
 	case *pgconn.PgError:
-		if e.Code == "25006" { // the transaction may only read: the server takes no writes
+		if e.Code == "25006" { // read_only_sql_transaction: the server does not take writes
 			return true
 		}
-		// These classes mean: no connection, no room, shutting down or starting, a failing disk,
-		// damaged data.
+		// These classes of errors mean that there is no connection or no disk space, that the
+		// server is starting or shutting down, that the disk fails, or that data is damaged.
 		for _, class := range []string{"08", "53", "57P", "58", "XX001", "XX002"} {
 			if strings.HasPrefix(e.Code, class) {
 				return true
@@ -70,15 +70,15 @@ func isUnavailable(err error) bool {
 type health struct {
 	log *slog.Logger
 
-	// probe asks whether the database takes writes. It is called when a transaction succeeds while
-	// the database counts as down, because that transaction may have written nothing.
+	// probe finds out whether the database takes writes. It is called when a transaction succeeds
+	// although the last write failed, because the transaction may have written nothing.
 	probe func()
 
-	mu         sync.Mutex
-	down       error     // why the last write failed, or nil
-	proved     time.Time // when a probe last succeeded, on the machine's clock
-	lastLogged time.Time // when the log last said that the database is down
-	quiet      bool      // set if the log is not told that the database is down, because it was told shortly before
+	mu                sync.Mutex
+	down              error     // why the last write failed, or nil
+	lastProbe         time.Time // when a probe last succeeded, on the machine's clock
+	lastLogged        time.Time // when the last message that the database is down was logged
+	messageSuppressed bool      // whether no message is logged for this outage, because one was logged shortly before
 
 	writes, unavailable int64 // the numbers of transactions so far
 
@@ -86,17 +86,18 @@ type health struct {
 }
 
 const (
-	// probeEvery is how long a successful probe stays valid.
-	probeEvery = time.Second
+	// probeInterval is how long a successful probe stays valid.
+	probeInterval = time.Second
 	// probeTimeout is how long a probe in the background may take.
 	probeTimeout = 5 * time.Second
-	// downReportEvery is how often the log may report that the database is down. A nearly full disk
-	// has room for small writes but not for large ones, so the state changes often.
-	downReportEvery = time.Minute
+	// downReportInterval is the shortest time between two log messages that the database is down. A
+	// nearly full disk has room for small writes but not for large ones, so the state changes
+	// often.
+	downReportInterval = time.Minute
 )
 
-// recordOutcome records how a transaction ended. If the database was not available, it returns an
-// UnavailableError.
+// recordOutcome records whether a transaction succeeded. If the database was not available, it
+// returns an UnavailableError.
 func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error {
 	switch {
 	case err == nil && wrote:
@@ -116,9 +117,9 @@ func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.down == nil {
-		h.quiet = time.Since(h.lastLogged) < downReportEvery
+		h.messageSuppressed = time.Since(h.lastLogged) < downReportInterval
 	}
-	if h.down == nil && !h.quiet {
+	if h.down == nil && !h.messageSuppressed {
 		h.lastLogged = time.Now()
 		h.log.Error("the database does not do its work: requests are answered 503 until it does", "error", err)
 	}
@@ -131,21 +132,21 @@ func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error
 func (h *health) recordProbe() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.down != nil && !h.quiet {
+	if h.down != nil && !h.messageSuppressed {
 		h.log.Info("the database takes writes again")
 	}
-	h.down, h.proved = nil, time.Now()
+	h.down, h.lastProbe = nil, time.Now()
 }
 
-// probedJustNow reports whether a probe succeeded within the last probeEvery.
+// probedJustNow reports whether a probe succeeded within the last probeInterval.
 func (h *health) probedJustNow() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.down == nil && time.Since(h.proved) < probeEvery
+	return h.down == nil && time.Since(h.lastProbe) < probeInterval
 }
 
-// Ready returns the reason why the database does not take writes, or nil if it takes them. It finds
-// out by writing, unless a write has just succeeded.
+// Ready returns an error if the database does not take writes. It makes a small write to find out,
+// unless a probe has succeeded within the last second.
 func (db *DB) Ready(ctx context.Context) error {
 	db.health.probing.Lock()
 	defer db.health.probing.Unlock()
@@ -187,7 +188,7 @@ func identify(path string) (identity, error) {
 	return identity{path, info}, err
 }
 
-// check returns errReplaced if the name now belongs to another file, or to none.
+// check returns errReplaced if the name now belongs to another file, or if no file has it.
 func (i identity) check() error {
 	if i.info == nil {
 		return nil

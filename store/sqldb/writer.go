@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// maxUpdatesPerCommit is the most updates that can share one commit.
+	// maxUpdatesPerCommit is the largest number of updates that can share one commit.
 	maxUpdatesPerCommit = 256
-	// joinTime is how long further updates may join a commit. The first update waits until the
-	// last has joined. joinTime is several times the duration of a commit.
+	// joinTime is how long further updates may join a commit. The first update waits until the last
+	// one has joined. joinTime is several times as long as a commit.
 	joinTime = 20 * time.Millisecond
 	// gatherTime is how long the writer lets other goroutines run first, so that their updates can
 	// join the commit. On a busy machine the writer would otherwise wait for a processor after
@@ -36,19 +36,19 @@ var errClosed = errors.New("database is closed")
 // share the next commit, so that they wait for the disk only once. Each has its own savepoint, so
 // that a failing update does not undo the others.
 type writer struct {
-	db         *DB
-	conn       *sqliteConn
-	file       identity
-	stamp      *stamper
-	log        *slog.Logger
-	groupLimit int // the most updates in one commit
-	queue      *writeQueue
-	closed     chan struct{}     // closed by the method close; the writer then accepts no more updates
-	ended      chan struct{}     // closed when the writer's goroutine has ended
-	committed  func(updates int) // called after each commit with its number of updates
-	restartDue atomic.Bool       // the write-ahead log is long and has been copied, so it is restarted before the next commit
-	joined     []*write          // the updates of the transaction that is running
-	now        func() time.Time
+	db            *DB
+	conn          *sqliteConn
+	file          identity
+	stamp         *stamper
+	log           *slog.Logger
+	groupLimit    int // the largest number of updates in one commit
+	queue         *writeQueue
+	closed        chan struct{}     // closed by the method close; after that, the writer refuses updates
+	goroutineDone chan struct{}     // closed when the writer's goroutine has ended
+	onCommit      func(updates int) // called after each commit with its number of updates
+	restartDue    atomic.Bool       // the write-ahead log is long and has been copied, so it is restarted before the next commit
+	joined        []*write          // the updates of the transaction that is running
+	now           func() time.Time
 }
 
 // write is one update that waits for the writer or that the writer is running.
@@ -68,7 +68,7 @@ type writeQueue struct {
 
 	mu      sync.Mutex
 	waiting map[string][]*write
-	turn    []string // the keys that have waiting updates, in the order in which they are served
+	turns   []string // the keys that have waiting updates, in the order in which they are served
 }
 
 func newWriteQueue() *writeQueue {
@@ -79,9 +79,9 @@ func (q *writeQueue) put(u *write) {
 	q.mu.Lock()
 	if len(q.waiting[u.key]) == 0 {
 		if u.key == fair.System {
-			q.turn = slices.Insert(q.turn, 0, u.key)
+			q.turns = slices.Insert(q.turns, 0, u.key)
 		} else {
-			q.turn = append(q.turn, u.key)
+			q.turns = append(q.turns, u.key)
 		}
 	}
 	q.waiting[u.key] = append(q.waiting[u.key], u)
@@ -93,23 +93,23 @@ func (q *writeQueue) put(u *write) {
 func (q *writeQueue) take() *write {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.turn) == 0 {
+	if len(q.turns) == 0 {
 		return nil
 	}
-	key := q.turn[0]
+	key := q.turns[0]
 	line := q.waiting[key]
 	u := line[0]
 	switch {
 	case len(line) == 1:
-		q.turn = q.turn[1:]
+		q.turns = q.turns[1:]
 		delete(q.waiting, key)
 	case key == fair.System:
 		q.waiting[key] = line[1:]
 	default:
-		q.turn = append(q.turn[1:], key)
+		q.turns = append(q.turns[1:], key)
 		q.waiting[key] = line[1:]
 	}
-	if len(q.turn) > 0 {
+	if len(q.turns) > 0 {
 		q.signal()
 	}
 	return u
@@ -142,7 +142,7 @@ func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) err
 	select {
 	case <-u.done:
 		return u.err
-	case <-w.ended:
+	case <-w.goroutineDone:
 	case <-ctx.Done():
 	}
 	if u.state.CompareAndSwap(writeWaiting, writeAbandoned) {
@@ -162,7 +162,7 @@ func (w *writer) run() {
 	finished := false
 	defer func() {
 		if finished {
-			close(w.ended)
+			close(w.goroutineDone)
 			return
 		}
 		w.abandon(errors.New("a function given to update ended its goroutine"))
@@ -205,8 +205,8 @@ func (w *writer) commit() error {
 			return err
 		}
 		if i+1 == len(w.joined) && w.now().Sub(began) < gatherTime {
-			// Callers that are about to write can still share this commit. So let other goroutines
-			// run first. The writer does not wait for them longer than that.
+			// Callers that are about to write can still share this commit, so let other goroutines
+			// run for a moment.
 			runtime.Gosched()
 		}
 		if w.now().Sub(began) < joinTime {
@@ -216,7 +216,7 @@ func (w *writer) commit() error {
 	if err := w.conn.runStatement("commit"); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
-	w.committed(len(w.joined))
+	w.onCommit(len(w.joined))
 	w.finishJoined()
 	return nil
 }
@@ -231,7 +231,7 @@ func (w *writer) finishJoined() {
 }
 
 // begin takes the write lock. If another process has the lock, begin tries again every few
-// milliseconds, as long as a caller waits. It looks for the moment between two commits of the other
+// milliseconds, as long as a caller waits. It needs a moment between two commits of the other
 // process.
 func (w *writer) begin() error {
 	warn := time.Now().Add(lockWarning)
@@ -275,7 +275,8 @@ func (w *writer) runOne(u *write) error {
 	return w.conn.runStatement("release one")
 }
 
-// joinNext adds a waiting update to the transaction, if there is one and the transaction has room.
+// joinNext adds the next waiting update, if there is one, to the current transaction. It does
+// nothing when the transaction is full.
 func (w *writer) joinNext() {
 	if len(w.joined) >= w.groupLimit {
 		return
@@ -300,7 +301,7 @@ func (w *writer) abandon(err error) {
 }
 
 // restartLog restarts a write-ahead log that has grown long because writers never pause. If a
-// reader still needs the log, it gives up at once.
+// reader still needs the log, it does nothing.
 func (w *writer) restartLog() {
 	if !w.restartDue.CompareAndSwap(true, false) {
 		return
@@ -313,46 +314,46 @@ func (w *writer) restartLog() {
 // close makes the writer refuse further updates. It waits for the updates that have begun.
 func (w *writer) close() {
 	close(w.closed)
-	<-w.ended
+	<-w.goroutineDone
 }
 
 // checkpointer copies the write-ahead log into the database in its own goroutine, so that no commit
 // has to do it.
 type checkpointer struct {
-	open         func() (*sqliteConn, error) // opens the checkpointer's connection
-	writer       *writer
-	stamp        *stamper
-	log          *slog.Logger
-	updates      atomic.Int64  // updates since the last checkpoint
-	due          chan struct{} // has an element when there is work
-	stop         chan struct{} // closed by the method close
-	ended        chan struct{} // closed when the goroutine has ended
-	warnPages    int           // when the log has this many pages, a warning is logged
-	restartPages int           // when the log has this many pages, it must be restarted
-	warned       bool          // whether the log has got a warning that the write-ahead log cannot start anew
+	open          func() (*sqliteConn, error) // opens the checkpointer's connection
+	writer        *writer
+	stamp         *stamper
+	log           *slog.Logger
+	updates       atomic.Int64  // updates since the last checkpoint
+	copyDue       chan struct{} // has an element when the log should be copied
+	stop          chan struct{} // closed by the method close
+	goroutineDone chan struct{} // closed when the goroutine has ended
+	warnPages     int           // when the log has this many pages, a warning is logged
+	restartPages  int           // when the log has this many pages, it must be restarted
+	warned        bool          // whether a warning was logged that the write-ahead log cannot be restarted
 }
 
 const (
 	warnLogPages       = 4 * restartLogPages // when the log has this many pages, a warning is logged
 	checkpointUpdates  = 2000                // the log is copied after this many updates, so that a page that changed often is copied once
-	checkpointInterval = time.Second         // the log is copied at the latest this long after a write
+	checkpointInterval = time.Second         // the log is copied no later than this time after a write
 	restartLogPages    = 32 << 20 / 4096     // when the log has this many pages, it must be restarted
 )
 
-// countUpdates adds the updates of a commit. It wakes the checkpointer when there are enough of
-// them.
+// countUpdates adds the updates of a commit. It wakes the checkpointer after checkpointUpdates
+// updates.
 func (c *checkpointer) countUpdates(updates int) {
 	if c.updates.Add(int64(updates)) < checkpointUpdates {
 		return
 	}
 	select {
-	case c.due <- struct{}{}:
+	case c.copyDue <- struct{}{}:
 	default:
 	}
 }
 
 func (c *checkpointer) run() {
-	defer close(c.ended)
+	defer close(c.goroutineDone)
 	tick := time.NewTicker(checkpointInterval)
 	defer tick.Stop()
 	var conn *sqliteConn
@@ -365,7 +366,7 @@ func (c *checkpointer) run() {
 		select {
 		case <-c.stop:
 			return
-		case <-c.due:
+		case <-c.copyDue:
 		case <-tick.C:
 		}
 		if c.updates.Swap(0) == 0 {
@@ -424,7 +425,7 @@ func (c *checkpointer) copyWithStamp(ctx context.Context, conn *sqliteConn) (pag
 	return pages, copied, nil
 }
 
-// writeStamp puts a stamp into the database. This update does not make another checkpoint due.
+// writeStamp puts a stamp into the database. This update does not count for the next checkpoint.
 func (c *checkpointer) writeStamp(stamp int32) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lockWarning)
 	defer cancel()
@@ -453,5 +454,5 @@ func (c *checkpointer) warn(pages, copied int) {
 
 func (c *checkpointer) close() {
 	close(c.stop)
-	<-c.ended
+	<-c.goroutineDone
 }

@@ -81,13 +81,13 @@ func TestContendersTakeTurnsAfterAWarmUp(t *testing.T) {
 	var order []string
 	here := &server{pid: self(t)}
 	named := func(name string) *contender {
-		return &contender{Name: name, server: here, do: func(_ context.Context, d time.Duration) (int, time.Duration, error) {
+		return &contender{Name: name, server: here, runRound: func(_ context.Context, d time.Duration) (int, time.Duration, error) {
 			order = append(order, fmt.Sprint(name, d))
 			return len(order), time.Second, nil
 		}}
 	}
 	a, c := named("a"), named("c")
-	b := &bench{options: options{rounds: 2, round: 2 * time.Second}, stdout: io.Discard}
+	b := &bench{options: options{rounds: 2, roundDuration: 2 * time.Second}, stdout: io.Discard}
 	if err := b.interleave(t.Context(), a, c); err != nil {
 		t.Fatal(err)
 	}
@@ -105,15 +105,15 @@ func TestContenderThatGoesWrongIsLeftOutAndTheOthersGoOn(t *testing.T) {
 	t.Parallel()
 	here := &server{pid: self(t)}
 	turns := 0
-	good := &contender{Name: "good", server: here, do: func(context.Context, time.Duration) (int, time.Duration, error) { return 1, time.Second, nil }}
-	bad := &contender{Name: "bad", server: here, do: func(context.Context, time.Duration) (int, time.Duration, error) {
+	good := &contender{Name: "good", server: here, runRound: func(context.Context, time.Duration) (int, time.Duration, error) { return 1, time.Second, nil }}
+	bad := &contender{Name: "bad", server: here, runRound: func(context.Context, time.Duration) (int, time.Duration, error) {
 		if turns++; turns > 2 {
 			return 0, 0, errors.New("the disk is full\nand more")
 		}
 		return 1, time.Second, nil
 	}}
 	good.claims = []claim{rateClaim(bad, "the bad one's rate", atLeast(1))}
-	b := &bench{options: options{rounds: 3, round: time.Second}, stdout: io.Discard}
+	b := &bench{options: options{rounds: 3, roundDuration: time.Second}, stdout: io.Discard}
 	if err := b.interleave(t.Context(), bad, good); err != nil {
 		t.Fatal(err)
 	}
@@ -149,13 +149,13 @@ func TestAfterARoundItsTracesAreRemoved(t *testing.T) {
 	made := 0
 	c := &contender{
 		server: &server{pid: self(t)},
-		do: func(context.Context, time.Duration) (int, time.Duration, error) {
+		runRound: func(context.Context, time.Duration) (int, time.Duration, error) {
 			made++
 			return made, time.Second, nil
 		},
 		cleanUp: func(context.Context) error { made = 0; return nil },
 	}
-	b := &bench{options: options{rounds: 2, round: time.Second}, stdout: io.Discard}
+	b := &bench{options: options{rounds: 2, roundDuration: time.Second}, stdout: io.Discard}
 	if err := b.interleave(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestCount(t *testing.T) {
 func TestProcFilesAreRead(t *testing.T) {
 	t.Parallel()
 	stat := "4242 (roll) call) S 1 4242 4242 0 -1 4194560 100 0 0 0 150 50 7 8 20 0 12 0 1000 1 2"
-	want := processTimes{pid: "4242", parent: "1", own: 2 * time.Second, ended: 150 * time.Millisecond}
+	want := processTimes{pid: "4242", parent: "1", ownTime: 2 * time.Second, endedChildren: 150 * time.Millisecond}
 	if got, err := parseStat(stat); err != nil || got != want {
 		t.Errorf("processor time: got %+v, %v, want %+v", got, err, want)
 	}

@@ -28,11 +28,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// The programs that this program can run as its own child.
+// The kinds of child processes. Each child is this program, started again.
 const (
-	childEmpty = "empty" // an empty handler
+	childEmpty = "empty" // an HTTP server with an empty handler
 	childServe = "serve" // the SCIM server, wired as in `rollcall serve`
-	childStore = "store" // only the store: HTTP requests tell it how long to write
+	childStore = "store" // only the store; an HTTP request tells it how long to write
 )
 
 // childOptions are a child's flags.
@@ -42,7 +42,7 @@ type childOptions struct {
 	serial   bool // whether each request gets its own commit
 }
 
-// emptyAnswer is the body that the empty handler sends: 17 bytes.
+// emptyAnswer is the body that the empty handler sends. It has 17 bytes.
 const emptyAnswer = `{"status":"okay"}`
 
 // runChild serves until ctx ends or the parent closes standard input.
@@ -100,7 +100,7 @@ func newDomains(db *store.DB) (*site.Sites, *roster.Rosters) {
 
 func randomID() string {
 	var b [16]byte
-	rand.Read(b[:]) // rand.Read is documented never to return an error
+	rand.Read(b[:]) // rand.Read never returns an error
 	return hex.EncodeToString(b[:])
 }
 
@@ -132,8 +132,8 @@ type storeResult struct {
 	Elapsed  time.Duration
 }
 
-// serveStore answers each request by writing the same rows as a durable create, as fast as the
-// store can. The request says for how long.
+// serveStore answers each request after it has written rows for the time that the request names. It
+// writes the same rows as the creation of a user, as fast as the store can.
 func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	w, err := newWriter(ctx, db)
 	if err != nil {
@@ -156,8 +156,8 @@ func serveStore(ctx context.Context, db *store.DB, stderr io.Writer) error {
 	}), stderr)
 }
 
-// writer writes the rows of a create, without HTTP. One update writes the user with its value rows
-// and the event. Another update writes the row of the request log and the token's last use.
+// writer writes the rows of a create, without HTTP. One update writes the user, its value rows and
+// the event. A second update writes the row of the request log and the token's last use.
 type writer struct {
 	sites   *store.Sites
 	rosters *store.Rosters
@@ -187,7 +187,7 @@ func newWriter(ctx context.Context, db *store.DB) (*writer, error) {
 	return w, err
 }
 
-// sampleRecord creates one user as a POST does and returns the stored record.
+// sampleRecord creates one user in the same way as a POST and returns the stored record.
 func sampleRecord(ctx context.Context, w *writer, r *roster.Roster) (roster.Record, error) {
 	p := personOf(0)
 	body, err := p.scimUser()

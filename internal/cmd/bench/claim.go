@@ -2,10 +2,10 @@ package main
 
 import "fmt"
 
-// aim is a limit for a value that the project wants to keep. The zero value means that there is no
-// aim.
+// aim is a limit that the project wants a measured value to keep. The zero aim means that there is
+// no limit.
 type aim struct {
-	isMinimum bool // value is the least allowed value; if false, the greatest
+	isMinimum bool // whether value is the smallest allowed value; otherwise it is the greatest
 	value     float64
 }
 
@@ -29,11 +29,11 @@ func (a aim) String() string {
 	return fmt.Sprintf("≤ %.1f", a.value)
 }
 
-// claim is a statement about a row of the report: its ratio to another row, or its processor time
-// compared with a budget.
+// claim is a statement about a row of the report. It compares the row with another row, or the
+// row's processor time with a budget.
 type claim struct {
 	reference     *contender // the row to compare with; nil if the claim is about a budget
-	words         string     // how the report names the reference row after a factor, as in "0.33 × words"
+	words         string     // the words for the reference row in the report, which come after a factor: "0.33 × words"
 	comparesRates bool       // whether the claim compares rates; if false, it compares processor time, including PostgreSQL's
 	aim           aim
 }
@@ -48,7 +48,7 @@ func costClaim(than *contender, words string, a aim) claim {
 
 func budgetClaim(a aim) claim { return claim{aim: a} }
 
-// values returns the claim's values, one for each round.
+// values returns the claim's ratio or processor time for each round.
 func (l claim) values(c *contender) []float64 {
 	switch {
 	case l.reference == nil:
@@ -59,7 +59,7 @@ func (l claim) values(c *contender) []float64 {
 	return ratios(c.totals(), l.reference.totals())
 }
 
-// verdict says whether a claim with an aim holds.
+// verdict says whether a claim keeps its aim.
 type verdict int
 
 const (
@@ -86,7 +86,7 @@ func (l claim) verdict(c *contender) verdict {
 	return aimMissed
 }
 
-// text returns the claim in words for the report, with its aim and whether it holds.
+// text returns the claim in words for the report, with its aim and its verdict.
 func (l claim) text(c *contender) string {
 	values := l.values(c)
 	text := "not measured"
@@ -121,17 +121,17 @@ func (w *databaseSites) onPostgres(a aim) aim {
 	return aim{}
 }
 
-// emptyWhereBudgeted is the processor time, in µs, of a request to an empty handler. It was
-// measured with 16 clients, on the machine on which the budgets were set.
-const emptyWhereBudgeted = 21
+// emptyHandlerMicros is the processor time, in µs, of a request to an empty handler. It was
+// measured with 16 clients on the machine for which the budgets were chosen.
+const emptyHandlerMicros = 21
 
-// budgetClaims returns claims about processor time in µs on SQLite: one as measured, and one relative to
-// an empty handler in the same rounds.
+// budgetClaims returns claims about processor time in µs on SQLite: one compares the measured time
+// with the budget, the other compares the time relative to an empty handler in the same rounds.
 func (w *databaseSites) budgetClaims(micros float64, empty *contender) []claim {
 	if w.kind != kindSQLite {
 		return nil
 	}
-	return []claim{budgetClaim(atMost(micros)), costClaim(empty, "an empty handler's", atMost(micros/emptyWhereBudgeted))}
+	return []claim{budgetClaim(atMost(micros)), costClaim(empty, "an empty handler's", atMost(micros/emptyHandlerMicros))}
 }
 
 // smallerSiteName returns the name of the second largest site in the report.

@@ -17,8 +17,8 @@ import (
 )
 
 // conn is one keep-alive HTTP/1.1 connection. Client and server share the processors, so the client
-// does as little as possible. It sends bytes that were built before, and reads only the status and
-// the body of a response.
+// does as little as possible. It sends prepared bytes, and reads only the status and the body of a
+// response.
 type conn struct {
 	network net.Conn
 	reader  *bufio.Reader
@@ -154,8 +154,8 @@ func (l load) runFor(ctx context.Context, d time.Duration) (requests int, elapse
 	return done, elapsed, err
 }
 
-// doAll calls do n times, spread over the connections of that many clients. It returns how long
-// that took.
+// doAll calls do n times, spread over the connections of the given number of clients. It returns
+// the elapsed time.
 func doAll(ctx context.Context, addr string, clients, n int, do func(c *conn, i int) error) (time.Duration, error) {
 	var next atomic.Int64
 	_, elapsed, err := onEachConnection(ctx, addr, clients, func() {}, func(c *conn, _ int) (int, error) {
@@ -164,7 +164,7 @@ func doAll(ctx context.Context, addr string, clients, n int, do func(c *conn, i 
 				return 0, err
 			}
 			if err := do(c, i); err != nil {
-				next.Store(int64(n)) // makes the other connections stop too
+				next.Store(int64(n)) // no number is left for the other connections, so they stop too
 				return 0, err
 			}
 		}
@@ -174,7 +174,7 @@ func doAll(ctx context.Context, addr string, clients, n int, do func(c *conn, i 
 }
 
 // onEachConnection opens a connection for each client, calls begin, and runs work on all
-// connections at the same time. It returns the sum of what work returned, and how long that took.
+// connections at the same time. It returns the sum of the results of work, and the elapsed time.
 func onEachConnection(ctx context.Context, addr string, clients int, begin func(), work func(c *conn, worker int) (int, error)) (done int, elapsed time.Duration, err error) {
 	conns := make([]*conn, clients)
 	for i := range conns {

@@ -23,7 +23,7 @@ const (
 
 // measureCycles measures two contenders in turn. One is a directory that provisions its users into
 // a site. The other is a load generator that sends the same requests to another site. Each has its
-// own database, and every round starts with fresh ones.
+// own database, and every round starts with new databases.
 func (b *bench) measureCycles(ctx context.Context, r *report) error {
 	site, err := b.newSite(ctx, filepath.Join(b.dir, "cycle.db"))
 	if err != nil {
@@ -61,8 +61,8 @@ func (b *bench) measureCycles(ctx context.Context, r *report) error {
 	return nil
 }
 
-// newDirectory creates a company with an application to which everyone is assigned. It is not yet
-// connected to a site.
+// newDirectory creates a company with an application to which everyone is assigned. The application
+// is not yet connected to a site.
 func (b *bench) newDirectory(ctx context.Context, database, secret string) error {
 	text, err := directoryFile(b.cycle)
 	if err != nil {
@@ -87,15 +87,16 @@ func (b *bench) newDirectory(ctx context.Context, database, secret string) error
 
 // cycleResult is the result of one round of provisioning.
 type cycleResult struct {
-	initial              sample // the initial cycle: Requests is the number of people, and CPU that of the process with the directory
+	initial              sample // the initial cycle: Requests is the number of people, and CPU is the processor time of the process with the directory
 	siteCPU              time.Duration
 	idleTime             time.Duration
 	idleRequests         int
 	sitePeak, sourcePeak int64      // the peak memory of the site's process and of the directory's process
-	users                []newcomer // the users that the site has after the round
+	users                []newcomer // the requests that create the users that the site has after the round
 }
 
-// runCycleRound provisions everyone into a fresh site, then runs another cycle that has nothing to do.
+// runCycleRound provisions everyone into a fresh site, and then runs a second cycle without
+// changes.
 func (b *bench) runCycleRound(ctx context.Context, base *population, directory, secret string, round int) (did cycleResult, err error) {
 	site, err := base.copy(b, fmt.Sprintf("target-%d", round))
 	if err != nil {
@@ -148,7 +149,8 @@ func (b *bench) runCycleRound(ctx context.Context, base *population, directory, 
 	return did, errors.Join(append(errs[:], b.stop(engine), b.stop(target))...)
 }
 
-// waitInitialCycle waits for the cycle that the directory's server starts by itself.
+// waitInitialCycle waits for the initial cycle, which the directory's server starts without a
+// command.
 func (b *bench) waitInitialCycle(ctx context.Context, engine *server, database string) (provision.CycleReport, error) {
 	if err := engine.process.Await(ctx, cycleLimit, "end its cycle", func(log []byte) bool { return bytes.Contains(log, []byte("cycle ended")) }); err != nil {
 		return provision.CycleReport{}, err
@@ -194,7 +196,7 @@ func (b *bench) runIdleCycle(ctx context.Context, target *server, database strin
 	return err
 }
 
-// retryLimit is how long runCycle retries.
+// retryLimit is how long runCycle retries while the job is busy.
 const retryLimit = 30 * time.Second
 
 // runCycle runs a cycle from the command line. The server logs the end of its cycle shortly before
@@ -219,7 +221,8 @@ type newcomer struct {
 	body   []byte
 }
 
-// listNewcomers reads all users except the administrator and returns the requests that create them.
+// listNewcomers reads all users except the administrator and returns the requests that look up and
+// create these users.
 func (s *population) listNewcomers(ctx context.Context, addr string) ([]newcomer, error) {
 	var users []newcomer
 	for read := 0; ; {
@@ -266,7 +269,7 @@ func (b *bench) runGeneratorRound(ctx context.Context, base *population, users [
 		return sample{}, err
 	}
 	nobody := expectTotal(0)
-	generator := &contender{Name: "load generator", server: target, do: func(ctx context.Context, _ time.Duration) (int, time.Duration, error) {
+	generator := &contender{Name: "load generator", server: target, runRound: func(ctx context.Context, _ time.Duration) (int, time.Duration, error) {
 		elapsed, err := doAll(ctx, target.addr, provision.DefaultWorkers, len(users), func(c *conn, i int) error {
 			status, answer, err := c.send(site.appendRequest(nil, http.MethodGet, users[i].lookup, nil))
 			if err == nil {

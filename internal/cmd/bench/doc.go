@@ -8,13 +8,13 @@
 //	   └─ /proc/PID/stat and status: processor time and peak memory of each
 //
 // On each kind of database, a site of each size is filled once. Then each part (read, list, group,
-// write) starts a server for every site, adds its rows with the things to compare them with, and
-// measures them. After a failure, the row or the part is missing from the report, which says why.
-// After the time limit, everything that is left is missing. The report is always written.
+// write) starts a server for every site, adds its rows and the rows to compare them with, and
+// measures all of them. If a row or a part fails, the report has the reason in its place. At the
+// time limit, the run skips the remaining parts. It always writes the report.
 //
 // Contenders take turns (A B C, A B C, …), so that other load on the machine affects all of them
-// equally. A figure is the median over the rounds, with the smallest and the largest value beside
-// it. Ratios are computed within each round before their median is taken.
+// equally. A figure is the median over the rounds, followed by the smallest and the largest value.
+// Ratios are computed within each round before their median is taken.
 //
 // The report shows the project's aims beside the ratios, and whether they hold. No test and no exit
 // code depends on a time. The command needs Linux, because it reads each process's processor time

@@ -28,7 +28,7 @@ func (b *bench) measureGroups(ctx context.Context, w *runningSites, s *section) 
 		}
 		small = rows
 	}
-	s.Rows = append([]*contender{empty}, alternate(s.Rows, len(w.sites))...)
+	s.Rows = append([]*contender{empty}, alternateSites(s.Rows, len(w.sites))...)
 	return b.interleave(ctx, s.Rows...)
 }
 
@@ -46,8 +46,8 @@ func (b *bench) addGroupRows(s *section, site *population, server *server) []*co
 	}
 }
 
-// expectMembers returns a check that accepts a group with at least n members. A load may have added
-// one.
+// expectMembers returns a check that accepts a group with at least n members. The group may have
+// more, because a load may be adding members.
 func expectMembers(n int) func(status int, body []byte) error {
 	member := []byte(`"value":"`)
 	return func(status int, body []byte) error {

@@ -10,7 +10,8 @@ import (
 // kilobytes.
 const listClients = 4
 
-// measureLists reads first and last pages of 100, sorted pages, and one page for which no index helps.
+// measureLists reads first and last pages of 100 resources, sorted pages, and one page that no
+// index can serve.
 func (b *bench) measureLists(ctx context.Context, w *runningSites, s *section) error {
 	empty := w.addEmptyHandler(&section{}, b.clients)
 	var small []*contender
@@ -25,7 +26,7 @@ func (b *bench) measureLists(ctx context.Context, w *runningSites, s *section) e
 			}
 		}
 		if w.isLargest(i) && small != nil {
-			for k, row := range rows[:5] { // the first five rows are those whose order an index provides
+			for k, row := range rows[:5] { // only the first five rows have an order that an index provides
 				row.claims = append(row.claims, costClaim(small[k], w.smallerSiteName(), atMost(1.3)))
 			}
 			for k, row := range rows[5:] {
@@ -34,13 +35,13 @@ func (b *bench) measureLists(ctx context.Context, w *runningSites, s *section) e
 		}
 		small = rows
 	}
-	s.Rows = append([]*contender{empty}, alternate(s.Rows, len(w.sites))...)
+	s.Rows = append([]*contender{empty}, alternateSites(s.Rows, len(w.sites))...)
 	return b.interleave(ctx, s.Rows...)
 }
 
-// alternate orders the rows so that the sites take turns. A server may still work after its turn.
-// It then does not disturb its own next turn.
-func alternate(rows []*contender, groups int) []*contender {
+// alternateSites orders the rows so that the sites take turns. A server may still do work after its
+// turn. With other sites in between, that work does not fall into its own next turn.
+func alternateSites(rows []*contender, groups int) []*contender {
 	each := len(rows) / groups
 	var out []*contender
 	for i := range each {
@@ -75,7 +76,8 @@ func (b *bench) addListRows(ctx context.Context, s *section, site *population, s
 	return rows, nil
 }
 
-// followCursors follows the cursors to the last page. It returns the number of users and that page's cursor.
+// followCursors follows the cursors to the last page. It returns the number of users and the cursor
+// of the last page.
 func (s *population) followCursors(ctx context.Context, addr string) (total int, last string, err error) {
 	for read := 0; ; {
 		var page struct {

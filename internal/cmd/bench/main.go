@@ -32,21 +32,21 @@ func main() {
 
 // options are the values of the command's flags.
 type options struct {
-	binary  string
-	output  string
-	parent  string        // the folder in which the temporary folder is made
-	kinds   []string      // the kinds of database to measure
-	only    []string      // the parts to measure; empty for all
-	users   []int         // the sizes of the sites
-	cycle   int           // how many people the provisioning cycle has
-	rounds  int           // how often each row is measured
-	round   time.Duration // how long each measurement of a row takes
-	settle  time.Duration // how long to wait after a round for the server's own work
-	limit   time.Duration // how long the whole run may take
-	clients int
-	profile string   // the folder for CPU profiles; empty for none
-	changed []string // flags that make this run differ from `make bench`
-	child   childOptions
+	binary        string
+	output        string
+	parent        string        // the folder in which the temporary folder is made
+	kinds         []string      // the kinds of database to measure
+	parts         []string      // the parts to measure; empty for all
+	users         []int         // the sizes of the sites
+	cycle         int           // how many people the provisioning cycle has
+	rounds        int           // how often each row is measured
+	roundDuration time.Duration // how long each measurement of a row takes
+	settleTime    time.Duration // how long to wait after a round for the server's own work
+	timeLimit     time.Duration // how long the whole run may take
+	clients       int
+	profile       string   // the folder for CPU profiles; empty for none
+	changedFlags  []string // the flags of this run that differ from `make bench`
+	child         childOptions
 }
 
 // bench is one run of the command.
@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if runtime.GOOS != "linux" {
 		return errors.New("measuring needs Linux: its /proc tells one process's processor time and memory from another's")
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("the run's limit of %s (-limit) is over", o.limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeLimit, fmt.Errorf("the run's limit of %s (-limit) is over", o.timeLimit))
 	defer cancel()
 	b := &bench{options: o, stdout: stdout}
 	if b.programPath, err = os.Executable(); err != nil {
@@ -88,14 +88,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if b.dir, err = os.MkdirTemp(o.parent, "rollcall-bench-"); err != nil {
 		return err
 	}
-	if err = os.Chmod(b.dir, 0o711); err == nil { // PostgreSQL runs as another user, and its folder is inside this one
+	if err = os.Chmod(b.dir, 0o711); err == nil { // PostgreSQL runs as another user and must be able to enter this folder
 		err = b.measure(ctx)
 	}
 	return errors.Join(err, b.stopAll(), os.RemoveAll(b.dir))
 }
 
 func parseFlags(args []string, stderr io.Writer) (options, error) {
-	o := options{users: []int{1_000, 100_000}, kinds: []string{kindSQLite, kindPostgres}, only: partNames()}
+	o := options{users: []int{1_000, 100_000}, kinds: []string{kindSQLite, kindPostgres}, parts: partNames()}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.binary, "rollcall", "bin/rollcall", "the rollcall binary to measure")
@@ -107,14 +107,14 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	})
 	f.IntVar(&o.cycle, "cycle", 5_000, "users of the initial cycle")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of each contender")
-	f.DurationVar(&o.round, "round", time.Second, "length of a round")
-	f.DurationVar(&o.limit, "limit", 30*time.Minute, "time after which the run ends with what it has")
+	f.DurationVar(&o.roundDuration, "round", time.Second, "length of a round")
+	f.DurationVar(&o.timeLimit, "limit", 30*time.Minute, "time after which the run ends with what it has")
 	f.Func("database", "sqlite, postgres or both (default both)", func(text string) (err error) {
 		o.kinds, err = parseKinds(text)
 		return err
 	})
 	f.Func("only", "parts to measure (default "+strings.Join(partNames(), ",")+")", func(text string) (err error) {
-		o.only, err = parseParts(text)
+		o.parts, err = parseParts(text)
 		return err
 	})
 	f.IntVar(&o.clients, "clients", 16, "keep-alive connections")
@@ -129,23 +129,23 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
-	o.settle = 1100 * time.Millisecond // longer than a second: after that time the server writes the log rows that it has gathered
+	o.settleTime = 1100 * time.Millisecond // longer than one second, because the server writes gathered log rows once a second
 	given := map[string]bool{}
 	f.Visit(func(fl *flag.Flag) {
 		given[fl.Name] = true
 		switch fl.Name {
 		case "rollcall", "o", "dir", "profile", "limit":
 		case "users":
-			o.changed = append(o.changed, "-users="+strings.Trim(strings.ReplaceAll(fmt.Sprint(o.users), " ", ","), "[]"))
+			o.changedFlags = append(o.changedFlags, "-users="+strings.Trim(strings.ReplaceAll(fmt.Sprint(o.users), " ", ","), "[]"))
 		case "only":
-			o.changed = append(o.changed, "-only="+strings.Join(o.only, ","))
+			o.changedFlags = append(o.changedFlags, "-only="+strings.Join(o.parts, ","))
 		case "database":
-			o.changed = append(o.changed, "-database="+o.kinds[0])
+			o.changedFlags = append(o.changedFlags, "-database="+o.kinds[0])
 			if len(o.kinds) > 1 {
-				o.changed = o.changed[:len(o.changed)-1]
+				o.changedFlags = o.changedFlags[:len(o.changedFlags)-1]
 			}
 		default:
-			o.changed = append(o.changed, "-"+fl.Name+"="+fl.Value.String())
+			o.changedFlags = append(o.changedFlags, "-"+fl.Name+"="+fl.Value.String())
 		}
 	})
 	if *quick {
@@ -156,7 +156,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 
 // useQuickDefaults sets small values for the flags that were not given.
 func (o *options) useQuickDefaults(given map[string]bool) {
-	o.settle = 50 * time.Millisecond
+	o.settleTime = 50 * time.Millisecond
 	if !given["users"] {
 		o.users = []int{10, 50}
 	}
@@ -167,7 +167,7 @@ func (o *options) useQuickDefaults(given map[string]bool) {
 		o.rounds = 1
 	}
 	if !given["round"] {
-		o.round = 100 * time.Millisecond
+		o.roundDuration = 100 * time.Millisecond
 	}
 }
 
@@ -177,10 +177,10 @@ func (o *options) validate() error {
 		return errors.New("-users, -cycle, -rounds and -clients must be at least 1")
 	case o.clients > 64:
 		return fmt.Errorf("-clients %d: at most 64", o.clients)
-	case o.limit <= 0:
+	case o.timeLimit <= 0:
 		return errors.New("-limit must be more than nothing")
-	case o.round < 10*time.Millisecond || o.round > time.Minute:
-		return fmt.Errorf("-round %s is not between 10ms and 1m", o.round)
+	case o.roundDuration < 10*time.Millisecond || o.roundDuration > time.Minute:
+		return fmt.Errorf("-round %s is not between 10ms and 1m", o.roundDuration)
 	}
 	return nil
 }
@@ -197,7 +197,8 @@ func parseSizes(text string) ([]int, error) {
 	return list, nil
 }
 
-// measure runs all parts and writes the report, even if some parts or the whole run fail.
+// measure runs all parts and writes the report. It writes the report even if some or all parts
+// fail.
 func (b *bench) measure(ctx context.Context) error {
 	where, err := b.describeEnvironment(ctx)
 	if err != nil {
@@ -206,7 +207,7 @@ func (b *bench) measure(ctx context.Context) error {
 	if _, err := b.runRollcall(ctx, filepath.Join(b.dir, "none.db"), "key", "create", filepath.Join(b.dir, "key")); err != nil {
 		return err
 	}
-	b.print("Measuring in %s, %d rounds of %s each, for %s at most. Ctrl-C stops and leaves what is known by then.", where.FileSystem, b.rounds, b.round, b.limit)
+	b.print("Measuring in %s, %d rounds of %s each, for %s at most. Ctrl-C stops and leaves what is known by then.", where.FileSystem, b.rounds, b.roundDuration, b.timeLimit)
 	began := time.Now()
 	r := &report{Environment: where, Options: b.options}
 	for _, kind := range b.kinds {
@@ -235,4 +236,4 @@ func (b *bench) measure(ctx context.Context) error {
 	return errors.Join(err, r.problems())
 }
 
-func (o *options) measures(part string) bool { return slices.Contains(o.only, part) }
+func (o *options) measures(part string) bool { return slices.Contains(o.parts, part) }

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// person is an employee of a made-up company. The same number always gives the same person.
+// person is an employee of an invented company. All fields follow from the number, so the same
+// number always gives the same person.
 type person struct {
 	number               int
 	given, family        string
@@ -47,7 +48,7 @@ func personOf(n int) person {
 }
 
 // hasUniqueTitle reports whether no other person has this person's title. One in a hundred people
-// has such a title, but never the people that the measurements create repeatedly.
+// has such a title. The people that the measurements create repeatedly never have one.
 func (p person) hasUniqueTitle() bool { return p.number%100 == 70 }
 
 func (p person) displayName() string { return p.given + " " + p.family }
@@ -55,8 +56,8 @@ func (p person) userName() string    { return fmt.Sprintf("user%07d@contoso.exam
 func (p person) nickname() string    { return fmt.Sprintf("user%07d", p.number) }
 func (p person) objectID() string    { return fmt.Sprintf("5e7ab1d2-90c4-4f6e-8a3b-%012d", p.number) }
 
-// scimUser returns the person as a rich SCIM account of about 1.5 KB, as a provisioning client sends
-// it.
+// scimUser returns the person as a SCIM user with many attributes, as a provisioning client sends
+// it. It has about 1.5 KB.
 func (p person) scimUser() ([]byte, error) {
 	type m = map[string]any
 	return json.Marshal(m{

@@ -37,7 +37,8 @@ func (b *bench) startPostgres(ctx context.Context) (*postgres, error) {
 	return p, err
 }
 
-// analyze creates the planner statistics that autovacuum would gather within minutes after a fill.
+// analyze creates the planner statistics that autovacuum would create within minutes after the site
+// was filled.
 func (p *postgres) analyze(ctx context.Context) error { return p.Exec(ctx, "vacuum analyze") }
 
 // processorTime returns the processor time of the whole server. It adds up the times of the
@@ -55,16 +56,16 @@ func (p *postgres) processorTime() (time.Duration, error) {
 	for _, file := range all {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // the process has ended meanwhile, and its parent's time includes it
+			continue // the process has ended in the meantime; its time is included in its parent's time
 		}
 		used, err := parseStat(string(text))
 		switch {
 		case err != nil:
 			return 0, err
 		case used.pid == pid:
-			total += used.own + used.ended
+			total += used.ownTime + used.endedChildren
 		case used.parent == pid:
-			total += used.own
+			total += used.ownTime
 		}
 	}
 	return total, nil
@@ -72,8 +73,8 @@ func (p *postgres) processorTime() (time.Duration, error) {
 
 // processTimes is the processor time that a process has used.
 type processTimes struct {
-	pid, parent string
-	own, ended  time.Duration // own is that of the process itself; ended is that of its children that have ended
+	pid, parent            string
+	ownTime, endedChildren time.Duration // the time of the process itself, and the time of its children that have ended
 }
 
 // parseStat parses /proc/PID/stat. Field 4 is the parent, and fields 14 to 17 are utime, stime, cutime
@@ -91,10 +92,10 @@ func parseStat(text string) (processTimes, error) {
 		if err != nil {
 			return processTimes{}, fmt.Errorf("cannot read processor time from %q: %w", text, err)
 		}
-		if d := time.Duration(n) * tick; i < 2 {
-			s.own += d
+		if d := time.Duration(n) * clockTick; i < 2 {
+			s.ownTime += d
 		} else {
-			s.ended += d
+			s.endedChildren += d
 		}
 	}
 	return s, nil

@@ -19,7 +19,7 @@ import (
 const (
 	// tick is the unit of processor times in /proc: USER_HZ, 100 on every
 	// architecture Go runs on.
-	tick = 10 * time.Millisecond
+	clockTick = 10 * time.Millisecond
 )
 
 // server is a child process that listens for requests.
@@ -28,19 +28,19 @@ type server struct {
 	addr     string // host:port
 	pid      int
 	process  *binary.Process
-	stdin    io.Closer // closing it ends a child of this program; that happens even if this program is killed
-	database *postgres // the database server, whose processor time counts too; nil on SQLite
+	stdin    io.Closer // a child of this program ends when it is closed, which also happens when this program is killed
+	database *postgres // the PostgreSQL server, whose processor time is measured too; nil on SQLite
 }
 
 // done returns a channel that is closed when the process has ended.
 func (s *server) done() <-chan struct{} {
 	if s.process == nil {
-		return nil // a server that was never started cannot end
+		return nil // the server was never started, so it cannot end
 	}
 	return s.process.Done()
 }
 
-// start runs a program until stop is called or ctx ends. It returns once the program has logged its
+// start runs a program until stop is called or ctx ends. It returns when the program has logged its
 // address.
 func (b *bench) start(ctx context.Context, name, program string, args ...string) (*server, error) {
 	b.started++
@@ -62,8 +62,8 @@ func (b *bench) start(ctx context.Context, name, program string, args ...string)
 	return s, nil
 }
 
-// childEnv returns the parent's environment. Of the variables that configure rollcall, it has only
-// the key file.
+// childEnv returns the environment of this process without the variables that configure rollcall,
+// except the one for the key file.
 func (b *bench) childEnv() []string {
 	return binary.CleanEnv(
 		"ROLLCALL_KEY_FILE="+filepath.Join(b.dir, "key"),
@@ -92,7 +92,7 @@ func (b *bench) stop(s *server) error {
 	return nil
 }
 
-// stopAll stops all running servers, the newest first. It stops the database servers last.
+// stopAll stops all running servers, the newest first, and then the database servers.
 func (b *bench) stopAll() error {
 	var errs []error
 	for len(b.runningServers) > 0 {
@@ -116,7 +116,7 @@ func (s *server) processorTime() (time.Duration, error) {
 		return 0, fmt.Errorf("processor time of %s: %w", s.name, err)
 	}
 	used, err := parseStat(string(text))
-	return used.own, err
+	return used.ownTime, err
 }
 
 func cutLast(text, sep string) (before, after string, found bool) {

@@ -22,7 +22,7 @@ func (b *bench) takeProfiles(ctx context.Context, site *population) error {
 		return err
 	}
 	var last atomic.Int64
-	last.Store(time.Now().Unix()) // greater than all numbers that the measurements used
+	last.Store(time.Now().Unix()) // a number greater than all numbers that the measurements used, so that user names are new
 	creating, err := site.createLoad(s.addr, b.clients, func() int { return int(last.Add(1)) })
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (b *bench) takeProfiles(ctx context.Context, site *population) error {
 	} {
 		file := filepath.Join(b.profile, p.name+".pprof")
 		took := make(chan error, 1)
-		seconds := max(1, int(b.round.Seconds()))
+		seconds := max(1, int(b.roundDuration.Seconds()))
 		go func() {
 			took <- download(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.addr, seconds), file)
 		}()

@@ -10,7 +10,7 @@ import (
 func (s *section) addRow(name string, users int, server *server, l load, claims ...claim) *contender {
 	c := &contender{
 		Name: name, Users: users, Clients: l.clients, server: server, claims: claims,
-		do: func(ctx context.Context, d time.Duration) (int, time.Duration, error) { return l.runFor(ctx, d) },
+		runRound: func(ctx context.Context, d time.Duration) (int, time.Duration, error) { return l.runFor(ctx, d) },
 	}
 	s.Rows = append(s.Rows, c)
 	return c

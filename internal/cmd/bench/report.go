@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// report is everything that a run measured.
+// report holds the results of a run.
 type report struct {
 	Environment environment
 	Options     options
@@ -29,23 +29,23 @@ type report struct {
 	ProfileProblem error
 }
 
-// section is a part of the report: what was measured on one kind of database.
+// section is a part of the report: the results of one part of the run on one kind of database.
 type section struct {
 	Kind, Part, Title string
 	Document          int // the mean size of a user's JSON in a response, in bytes
 	Rows              []*contender
 	Peaks             []processMemory // the peak memory of each `rollcall serve` at the end of the part
-	Note              string          // a sentence below the rows, with another figure
+	Note              string          // a sentence below the rows with a further figure
 	Problem           error           // why rows are missing
 }
 
 // processMemory is the peak resident size of a process, in bytes.
 type processMemory struct {
-	what string
-	peak int64 // the greatest resident size, in bytes
+	process string
+	peak    int64 // the greatest resident size, in bytes
 }
 
-// problems returns everything that went wrong.
+// problems returns all errors of the run, joined.
 func (r *report) problems() error {
 	errs := []error{r.EndedEarly, r.ProfileProblem}
 	add := func(what string, err error) {
@@ -55,7 +55,7 @@ func (r *report) problems() error {
 	}
 	for _, s := range r.Sections {
 		if errors.Is(s.Problem, pgserver.ErrNoBinaries) {
-			continue // the error is in the report, and this command cannot do more about it
+			continue // the report shows this error, so it is not returned
 		}
 		what := kindName(s.Kind) + ", " + strings.ToLower(s.Title)
 		add(what, s.Problem)
@@ -68,15 +68,15 @@ func (r *report) problems() error {
 	return errors.Join(errs...)
 }
 
-// cycleReport is the provisioning of a company into a site.
+// cycleReport holds the results of provisioning a company into a site.
 type cycleReport struct {
 	Users        int
-	Initial      []sample // the samples of the initial cycles: Requests is the number of people, and CPU that of the process with the directory
+	Initial      []sample // the samples of the initial cycles: Requests is the number of people, and CPU is the processor time of the process with the directory
 	SiteCPU      []float64
 	Idle         []float64 // the durations of cycles without changes, in seconds
 	IdleRequests []float64
-	Generator    []sample // the samples of the load generator: Requests is the number of people, and CPU that of the process with the site
-	Site, Source int64    // the greatest peak memory of the two processes, in bytes
+	Generator    []sample // the samples of the load generator: Requests is the number of people, and CPU is the processor time of the process with the site
+	Site, Source int64    // the greatest peak memory of the process with the site, and of the process with the directory, in bytes
 }
 
 func (c *cycleReport) add(did cycleResult) {
@@ -112,10 +112,10 @@ func (r *report) markdown() string {
 	return out.String()
 }
 
-// finding is a claim that has an aim, and whether the aim holds.
+// finding is a claim that has an aim, and the verdict whether the aim holds.
 type finding struct {
-	what    string
-	verdict verdict
+	claimText string
+	verdict   verdict
 }
 
 func (r *report) findings() []finding {
@@ -145,7 +145,7 @@ func (r *report) findings() []finding {
 		judge("cycle with nothing to do, seconds", idleAim(), c.Idle, "%.3f")
 	}
 	for _, m := range r.allPeaks() {
-		judge("memory, "+m.what+", MB", memoryAim(), []float64{float64(m.peak) / 1e6}, "%.0f")
+		judge("memory, "+m.process+", MB", memoryAim(), []float64{float64(m.peak) / 1e6}, "%.0f")
 	}
 	return all
 }
@@ -163,13 +163,13 @@ func (r *report) summarizeVerdicts() string {
 	for _, f := range all {
 		count[f.verdict]++
 		if f.verdict != aimHolds {
-			rest = append(rest, "- "+f.what+"\n")
+			rest = append(rest, "- "+f.claimText+"\n")
 		}
 	}
 	text := fmt.Sprintf("Of %d aims %d hold, %d are missed, %d were not measured. Ratios are what counts. A budget in µs was set where an empty handler took\n"+
 		"%d µs, and is there to compare with: beside it stands how many times an empty handler's time that is, measured in the same rounds. An aim is\n"+
 		"judged by the median and is about 100,000 users. No aim is a threshold: nothing fails when one is missed.\n",
-		len(all), count[aimHolds], count[aimMissed], count[notMeasured], emptyWhereBudgeted)
+		len(all), count[aimHolds], count[aimMissed], count[notMeasured], emptyHandlerMicros)
 	if len(rest) > 0 {
 		text += "\nWhat does not hold, or is not known:\n\n" + strings.Join(rest, "")
 	}
@@ -198,7 +198,7 @@ func (s *section) markdown(r *report) string {
 		text += fmt.Sprintf(" A user as answered has %s bytes on average.", withThousandsCommas(s.Document))
 	}
 	if s.Problem != nil {
-		text += "\n\nNot run, or not to its end: " + oneLine(s.Problem) + "."
+		text += "\n\nNot run, or not to its end: " + firstLine(s.Problem) + "."
 	}
 	return text
 }
@@ -229,7 +229,7 @@ func (s *section) formatRows() string {
 	}
 	if len(s.Rows) == 0 {
 		row := make([]string, len(rows[0]))
-		row[0], row[3], row[len(row)-1] = s.Title, "not run", oneLine(s.Problem)
+		row[0], row[3], row[len(row)-1] = s.Title, "not run", firstLine(s.Problem)
 		rows = append(rows, row)
 	}
 	return formatTable(rows)
@@ -242,15 +242,15 @@ func (s *section) remarks(c *contender) string {
 	}
 	switch {
 	case c.err != nil:
-		words = append(words, "went wrong: "+oneLine(c.err))
+		words = append(words, "went wrong: "+firstLine(c.err))
 	case len(c.samples) == 0 && s.Problem != nil:
-		words = append(words, oneLine(s.Problem))
+		words = append(words, firstLine(s.Problem))
 	}
 	return strings.Join(words, "; ")
 }
 
-// oneLine returns the first line of an error, for a table cell. The whole error is on the terminal.
-func oneLine(err error) string {
+// firstLine returns the first line of an error, for a table cell. The terminal shows the whole error.
+func firstLine(err error) string {
 	if err == nil {
 		return ""
 	}
@@ -258,7 +258,8 @@ func oneLine(err error) string {
 	return strings.ReplaceAll(first, "|", "/")
 }
 
-// remarksTitle is the title of the only text column besides the first.
+// remarksTitle is the title of the column with remarks. This column and the first one contain text;
+// all others contain numbers.
 const remarksTitle = "ratio (aim)"
 
 // formatTable formats rows as a table. The first row is the header.
@@ -282,17 +283,17 @@ func formatTable(rows [][]string) string {
 }
 
 func (r *report) commandLine() string {
-	if len(r.Options.changed) == 0 {
+	if len(r.Options.changedFlags) == 0 {
 		return "make bench"
 	}
-	return "go run ./internal/cmd/bench " + strings.Join(r.Options.changed, " ")
+	return "go run ./internal/cmd/bench " + strings.Join(r.Options.changedFlags, " ")
 }
 
 func (r *report) intro() string {
 	e := r.Environment
 	cut := ""
 	if r.EndedEarly != nil {
-		cut = "**This run did not come to its end: " + oneLine(r.EndedEarly) + ".**\n\n"
+		cut = "**This run did not come to its end: " + firstLine(r.EndedEarly) + ".**\n\n"
 	}
 	return cut + fmt.Sprintf("Written by `%s`, which measures everything side by side in one run on loopback and writes this page again. It took %s.\n\n",
 		r.commandLine(), r.Took.Round(time.Second)) +
@@ -304,7 +305,7 @@ func (r *report) intro() string {
 			{"memory", fmt.Sprintf("%s MiB", withThousandsCommas(e.MemoryMiB))},
 			{"databases", e.Database + "; PostgreSQL" + e.Postgres},
 			{"file system", e.FileSystem},
-			{"rounds", fmt.Sprintf("%d of %s for each contender, in turn, after a warm-up", r.Options.rounds, r.Options.round)},
+			{"rounds", fmt.Sprintf("%d of %s for each contender, in turn, after a warm-up", r.Options.rounds, r.Options.roundDuration)},
 		}) + `
 **How to read it.** A cell is the median of the rounds, with the least and the greatest in brackets. Contenders take turns (A B C, A B C, …), and a ratio
 is made within each round before its median is taken: what else the machine did met both sides. Ratios carry from machine to machine, figures do not.
@@ -330,7 +331,7 @@ func clientsText(n int) string {
 
 func (r *report) mappingText() string {
 	if len(r.Mapping) == 0 {
-		return "Not run: " + oneLine(cmp.Or(r.MappingProblem, r.EndedEarly)) + "."
+		return "Not run: " + firstLine(cmp.Or(r.MappingProblem, r.EndedEarly)) + "."
 	}
 	return fmt.Sprintf("The %d rows of *Provision Azure Active Directory Users*, compiled once and evaluated for one person after the other on one core: **%s µs per user** (aim %s).",
 		r.Rows, formatSpread(spreadOf(r.Mapping), "%.1f"), mappingAim())
@@ -340,7 +341,7 @@ func (r *report) cycleText() string {
 	c := r.Cycle
 	text := ""
 	if err := cmp.Or(r.CycleProblem, r.EndedEarly); err != nil {
-		text = "Not run, or not to its end: " + oneLine(err) + ".\n\n"
+		text = "Not run, or not to its end: " + firstLine(err) + ".\n\n"
 	}
 	if c == nil || len(c.Generator) == 0 {
 		return text
@@ -382,13 +383,13 @@ func (r *report) allPeaks() []processMemory {
 func (r *report) memoryTable() [][]string {
 	rows := [][]string{{"`rollcall serve`", "MB"}}
 	for _, m := range r.allPeaks() {
-		rows = append(rows, []string{m.what, formatMegabytes(m.peak)})
+		rows = append(rows, []string{m.process, formatMegabytes(m.peak)})
 	}
 	return rows
 }
 
-// formatSpread returns "median (min–max)". It leaves out the part in parentheses if all three look
-// the same.
+// formatSpread returns "median (min–max)". It leaves out the part in parentheses if the three
+// formatted values are equal.
 func formatSpread(s spread, verb string) string {
 	median, low, high := fmt.Sprintf(verb, s.Median), fmt.Sprintf(verb, s.Min), fmt.Sprintf(verb, s.Max)
 	if low == high {
@@ -399,7 +400,8 @@ func formatSpread(s spread, verb string) string {
 
 func formatRatio(values []float64) string { return formatSpread(spreadOf(values), "%.2f") }
 
-// formatFigure returns the spread of values as whole numbers. Small values get one more digit.
+// formatFigure returns the spread of values as whole numbers, or with one decimal digit if all
+// values are below 100.
 func formatFigure(values []float64) string {
 	if s := spreadOf(values); s.Max < 100 {
 		return formatSpread(s, "%.1f")

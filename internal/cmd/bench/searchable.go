@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// measureSearchable declares attributes searchable while the servers run. Once their indexes are complete,
-// it measures searches by them, and by an attribute that is not declared.
+// measureSearchable declares attributes searchable while the servers run. When the indexes of these
+// attributes are complete, it measures searches by them, and searches by an attribute that is not
+// declared.
 func (b *bench) measureSearchable(ctx context.Context, w *runningSites, s *section) error {
 	var small *contender
 	for i, site := range w.sites {
@@ -37,7 +38,7 @@ func (b *bench) measureSearchable(ctx context.Context, w *runningSites, s *secti
 			site.filterLoad(server.addr, 1, func(p person) string { return fmt.Sprintf("nickName eq %q", p.nickname()) }),
 			costClaim(declared, "the declared attribute's CPU", aim{}))
 	}
-	s.Rows = alternate(s.Rows, len(w.sites))
+	s.Rows = alternateSites(s.Rows, len(w.sites))
 	return b.interleave(ctx, s.Rows...)
 }
 

@@ -21,27 +21,27 @@ const adminName = "admin@contoso.example"
 // maxClients is the greatest number of connections that a load may have.
 const maxClients = 64
 
-// ungroupedUsers is the number of users in no group. Each connection needs at least one. Together
-// with the administrator they fill a page of 100. So the last page of a site with a few hundred
-// users is as long as the first.
+// ungroupedUsers is the number of users in no group. Each connection of a load needs one of these
+// users. Together with the administrator, they fill a page of 100 users. So the last page of a site
+// with a few hundred users is as long as the first.
 const ungroupedUsers = 99
 
 const scimPath = "/c/" + siteName + "/auth/scim/v2"
 
-// population is a site with its users, and with a valid token and the profile "full". No other site
-// is in its database.
+// population is a site with its users, a valid token and the profile "full". Its database has no
+// other site.
 type population struct {
 	url           string
 	db            *postgres // the PostgreSQL server of the database at url; nil on SQLite
 	token         string
-	ids           []string // the ids of its users, in the order of their numbers
+	ids           []string // the ids of the site's people, in the order of their numbers
 	ungroupedIDs  []string // the ids of users in no group; the loads add them to groups and remove them
 	documentBytes int      // total size of its users' documents in responses
 	peakAfterFill int64    // peak memory of rollcall serve after the fill
 
 	smallGroup, largeGroup group           // a group with 10 members, and a group with all users in ids as members
 	emptyGroups            int             // number of other groups, without members
-	flips                  []atomic.Uint32 // how many requests have changed the active of each user
+	activationCounts       []atomic.Uint32 // how often requests have changed the attribute active of each user
 }
 
 // group is a group with members.
@@ -64,11 +64,12 @@ func (b *bench) newSite(ctx context.Context, url string) (*population, error) {
 	return s, err
 }
 
-// copy returns a copy of the site in its own SQLite file. No process may have the original open.
+// copy returns a copy of the site in its own SQLite file. No process may have the database of the
+// original open.
 func (s *population) copy(b *bench, name string) (*population, error) {
 	c := *s
 	c.url = filepath.Join(b.dir, name+".db")
-	c.flips = make([]atomic.Uint32, len(s.flips))
+	c.activationCounts = make([]atomic.Uint32, len(s.activationCounts))
 	return &c, copyDatabase(c.url, s.url)
 }
 
@@ -93,8 +94,7 @@ func lookupPath(userName string) string {
 	return "/Users?filter=" + url.QueryEscape(`userName eq "`+userName+`"`)
 }
 
-// fill adds n people and the users in no group, by requests that create them. Then it creates the
-// groups.
+// fill sends requests that create n people and the users in no group. Then it creates the groups.
 func (s *population) fill(ctx context.Context, addr string, n int) error {
 	ids, sizes := make([]string, n+ungroupedUsers), make([]int, n+ungroupedUsers)
 	_, err := doAll(ctx, addr, maxClients, len(ids), func(c *conn, i int) error {
@@ -115,7 +115,7 @@ func (s *population) fill(ctx context.Context, addr string, n int) error {
 	for _, size := range sizes[:n] {
 		s.documentBytes += size
 	}
-	s.ids, s.ungroupedIDs, s.flips = ids[:n], ids[n:], make([]atomic.Uint32, n)
+	s.ids, s.ungroupedIDs, s.activationCounts = ids[:n], ids[n:], make([]atomic.Uint32, n)
 	return s.fillGroups(ctx, addr)
 }
 
@@ -183,7 +183,7 @@ func unexpectedAnswer(status int, body []byte) error {
 	return fmt.Errorf("unexpected answer %d: %.500s", status, body)
 }
 
-// getLoad returns a load in which each request reads a random one of the targets.
+// getLoad returns a load in which each request reads one of the targets, chosen at random.
 func (s *population) getLoad(addr string, clients int, targets []string, check func(status int, body []byte) error) load {
 	return load{
 		addr: addr, clients: clients, checkResponse: check,
@@ -295,7 +295,7 @@ func (s *population) activationLoad(addr string, clients int) load {
 		addr: addr, clients: clients, checkResponse: expectChanged,
 		buildRequest: func(_ int, rng *rand.Rand, buf []byte) []byte {
 			i := rng.IntN(len(s.ids))
-			return s.appendRequest(buf, http.MethodPatch, "/Users/"+s.ids[i], bodies[s.flips[i].Add(1)%2])
+			return s.appendRequest(buf, http.MethodPatch, "/Users/"+s.ids[i], bodies[s.activationCounts[i].Add(1)%2])
 		},
 	}
 }

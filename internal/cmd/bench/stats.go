@@ -24,8 +24,8 @@ func spreadOf(values []float64) spread {
 	return s
 }
 
-// ratios divides over by under for each round, because both were measured under the same
-// conditions.
+// ratios divides over by under for each round, because the values of one round were measured under
+// the same conditions.
 func ratios(over, under []float64) []float64 {
 	var out []float64
 	for i := range min(len(over), len(under)) {
@@ -51,8 +51,8 @@ func (s sample) rate() float64 {
 	return float64(s.Requests) / s.Elapsed.Seconds()
 }
 
-// cpuMicros, databaseMicros and totalMicros return microseconds of processor time per request: of
-// the server, of PostgreSQL, and of both together.
+// cpuMicros, databaseMicros and totalMicros return the microseconds of processor time per request
+// of the server, of PostgreSQL, and of both together.
 func (s sample) cpuMicros() float64      { return s.perRequest(s.CPU) }
 func (s sample) databaseMicros() float64 { return s.perRequest(s.Database) }
 func (s sample) totalMicros() float64    { return s.perRequest(s.CPU + s.Database) }
@@ -64,17 +64,18 @@ func (s sample) perRequest(d time.Duration) float64 {
 	return float64(d.Nanoseconds()) / 1e3 / float64(s.Requests)
 }
 
-// contender is one of the things that a run compares. It is a row of the report.
+// contender is a server under a certain load, which a run compares with others. It is a row of the
+// report.
 type contender struct {
-	Name    string
-	Users   int // the number of users of the site
-	Clients int
-	server  *server
-	do      func(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error)
-	cleanUp func(ctx context.Context) error // undoes the changes that the function do has made, outside the measured time; may be nil
-	claims  []claim
-	samples []sample
-	err     error // why the contender failed; it has no more samples after that
+	Name     string
+	Users    int // the number of users of the site
+	Clients  int
+	server   *server
+	runRound func(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error)
+	cleanUp  func(ctx context.Context) error // undoes the changes that the function do has made, outside the measured time; may be nil
+	claims   []claim
+	samples  []sample
+	err      error // why the contender failed; after a failure it gets no further samples
 }
 
 func (c *contender) rates() []float64     { return c.mapSamples(sample.rate) }
@@ -101,25 +102,25 @@ func (s *server) readProcessorTimes() (u processorTimes, err error) {
 	return u, err
 }
 
-// turn is one round of a contender, before its processor time is read. A rollcall server writes the
-// log rows of reads up to a second later, and that work belongs to the round. Meanwhile other
-// servers have their rounds.
+// turn is one round of a contender whose processor time at the end has not been read yet. A
+// rollcall server writes the log rows of reads up to a second later, and this work belongs to the
+// round. Other servers have their rounds in the meantime.
 type turn struct {
 	contender *contender
 	sample    sample
 	before    processorTimes
 	ended     time.Time
-	warmUp    bool // whether the round is a warm-up, whose sample does not count
+	warmUp    bool // whether the round is a warm-up, whose sample is discarded
 }
 
-// beginTurn runs a round of the contender, and reads the processor time before it.
+// beginTurn reads the processor time and then runs a round of the contender.
 func (b *bench) beginTurn(ctx context.Context, c *contender, d time.Duration) (*turn, error) {
 	t := &turn{contender: c}
 	var err error
 	if t.before, err = c.server.readProcessorTimes(); err != nil {
 		return nil, err
 	}
-	if t.sample.Requests, t.sample.Elapsed, err = c.do(ctx, d); err != nil {
+	if t.sample.Requests, t.sample.Elapsed, err = c.runRound(ctx, d); err != nil {
 		select {
 		case <-c.server.done():
 			err = fmt.Errorf("%w\n%s", err, c.server.process.Tail())
@@ -134,7 +135,7 @@ func (b *bench) beginTurn(ctx context.Context, c *contender, d time.Duration) (*
 // endTurn waits until the round's log rows are written, then reads the processor time.
 func (b *bench) endTurn(ctx context.Context, t *turn) (sample, error) {
 	select {
-	case <-time.After(time.Until(t.ended.Add(b.settle))):
+	case <-time.After(time.Until(t.ended.Add(b.settleTime))):
 	case <-ctx.Done():
 		return sample{}, ctx.Err()
 	}
@@ -143,7 +144,7 @@ func (b *bench) endTurn(ctx context.Context, t *turn) (sample, error) {
 	return t.sample, err
 }
 
-// runOnce runs a single round.
+// runOnce runs a single round of a contender and returns its sample.
 func (b *bench) runOnce(ctx context.Context, c *contender, d time.Duration) (sample, error) {
 	t, err := b.beginTurn(ctx, c, d)
 	if err != nil {
@@ -153,7 +154,7 @@ func (b *bench) runOnce(ctx context.Context, c *contender, d time.Duration) (sam
 }
 
 // interleave warms up every contender, then lets them take turns. If a contender fails, the report
-// says why, and the others continue without it. Only the end of ctx stops them all.
+// says why, and the others continue without it. Only the end of ctx stops all contenders.
 func (b *bench) interleave(ctx context.Context, all ...*contender) error {
 	open := map[*server]*turn{}
 	for round := range b.rounds + 1 {
@@ -179,7 +180,7 @@ func (b *bench) runTurn(ctx context.Context, open map[*server]*turn, c *contende
 	if t := open[c.server]; t != nil {
 		b.closeTurn(ctx, open, t)
 	}
-	d := b.round
+	d := b.roundDuration
 	if round == 0 {
 		d /= 2
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The kinds of database, as named in flags and in the report.
+// The kinds of database, as flags and the report name them.
 const (
 	kindSQLite   = "sqlite"
 	kindPostgres = "postgres"
@@ -34,7 +34,7 @@ func parseKinds(text string) ([]string, error) {
 	return nil, fmt.Errorf("%q is none of sqlite, postgres and both", text)
 }
 
-// The parts of a run.
+// The parts of a run, as the flag -only names them.
 const (
 	partRead    = "read"
 	partList    = "list"
@@ -73,7 +73,7 @@ func (w *databaseSites) largest() *population { return w.sites[len(w.sites)-1] }
 type runningSites struct {
 	*databaseSites
 	servers []*server
-	empty   *server // a server with an empty handler, which shows how fast the machine is at the time
+	empty   *server // a server with an empty handler, which shows how fast the machine is during the part
 }
 
 // addEmptyHandler adds a row for the empty handler, which gets the same requests as a GET by id.
@@ -83,7 +83,7 @@ func (w *runningSites) addEmptyHandler(s *section, clients int) *contender {
 	return s.addRow("empty net/http handler", 0, w.empty, l)
 }
 
-// isLargest reports whether site i is the largest. The aims are about that site.
+// isLargest reports whether site i is the largest. The aims apply only to that site.
 func (w *databaseSites) isLargest(i int) bool { return i == len(w.sites)-1 }
 
 // databasePart is a part of the run that is measured on each kind of database. measure adds rows to
@@ -103,8 +103,8 @@ func (b *bench) databaseParts() []databasePart {
 	}
 }
 
-// measureDatabase fills a site of each size on one kind of database and measures its parts. Failures are
-// in the report.
+// measureDatabase fills a site of each size on one kind of database and measures its parts. It puts
+// errors into the report.
 func (b *bench) measureDatabase(ctx context.Context, kind string, r *report) {
 	var sections []*section
 	var parts []databasePart
@@ -181,8 +181,8 @@ func (b *bench) serveSite(ctx context.Context, name string, site *population) (*
 	return s, err
 }
 
-// fillSites creates and fills the sites. On PostgreSQL each site has its own database server, so that
-// their processor times can be told apart.
+// fillSites creates and fills the sites. On PostgreSQL each site has its own database server, so
+// that the processor time of each site can be measured separately.
 func (b *bench) fillSites(ctx context.Context, kind string) (*databaseSites, error) {
 	w := &databaseSites{kind: kind}
 	for _, n := range b.users {

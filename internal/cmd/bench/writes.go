@@ -21,12 +21,12 @@ func (b *bench) writerCounts() []int {
 	return slices.Compact(list)
 }
 
-// comparisonServers holds two servers to compare with, on copies of the largest site on SQLite. One
-// runs the same server code with one commit per request. The other runs only the store.
+// comparisonServers holds two servers for comparison, on copies of the largest site on SQLite. The
+// first runs the same server code, but with one commit per request. The second runs only the store.
 type comparisonServers struct {
-	site         *population // the site that the server with one commit per request uses
-	serial, bare *server
-	files        []string
+	site                        *population // the site that the server with one commit per request uses
+	commitPerRequest, storeOnly *server
+	files                       []string
 }
 
 // measureWrites measures patches and creates of users.
@@ -49,7 +49,8 @@ func (b *bench) measureWrites(ctx context.Context, w *runningSites, s *section) 
 	return b.interleave(ctx, s.Rows[patches:]...)
 }
 
-// startComparisons copies the largest site, whose server is stopped meanwhile.
+// startComparisons stops the server of the largest site, copies the site twice, and starts the
+// server again and two servers for comparison on the copies.
 func (b *bench) startComparisons(ctx context.Context, w *runningSites) (*comparisonServers, error) {
 	last := len(w.servers) - 1
 	if err := b.stop(w.servers[last]); err != nil {
@@ -71,15 +72,15 @@ func (b *bench) startComparisons(ctx context.Context, w *runningSites) (*compari
 		return nil, err
 	}
 	w.servers = append(w.servers, again)
-	if o.serial, err = b.startChild(ctx, childServe, "-serial", "-url", sites[0].url); err != nil {
+	if o.commitPerRequest, err = b.startChild(ctx, childServe, "-serial", "-url", sites[0].url); err != nil {
 		return nil, err
 	}
-	o.bare, err = b.startChild(ctx, childStore, "-url", sites[1].url)
+	o.storeOnly, err = b.startChild(ctx, childStore, "-url", sites[1].url)
 	return o, err
 }
 
 func (b *bench) stopComparisons(o *comparisonServers) error {
-	err := errors.Join(b.stop(o.bare), b.stop(o.serial))
+	err := errors.Join(b.stop(o.storeOnly), b.stop(o.commitPerRequest))
 	for _, file := range o.files {
 		err = errors.Join(err, os.Remove(file))
 	}
@@ -103,7 +104,7 @@ func (b *bench) addPatchRows(w *runningSites, s *section, other *comparisonServe
 				c.claims = append(c.claims, w.budgetClaims(350, empty)...)
 			}
 			if other != nil {
-				serial := s.addRow("PATCH active, one commit per request", site.users(), other.serial, other.site.activationLoad(other.serial.addr, clients))
+				serial := s.addRow("PATCH active, one commit per request", site.users(), other.commitPerRequest, other.site.activationLoad(other.commitPerRequest.addr, clients))
 				c.claims = append(c.claims, rateClaim(serial, "one commit per request", aim{}))
 			}
 		}
@@ -144,12 +145,12 @@ func (b *bench) addCreateRows(w *runningSites, s *section, other *comparisonServ
 }
 
 func (b *bench) addComparedCreates(s *section, c *contender, other *comparisonServers, clients int, number func() int) error {
-	l, err := other.site.createLoad(other.serial.addr, clients, number)
+	l, err := other.site.createLoad(other.commitPerRequest.addr, clients, number)
 	if err != nil {
 		return err
 	}
-	serial := s.addRow("POST, one commit per request", c.Users, other.serial, l)
-	bare := s.addStoreRow(other.bare, c.Users, clients)
+	serial := s.addRow("POST, one commit per request", c.Users, other.commitPerRequest, l)
+	bare := s.addStoreRow(other.storeOnly, c.Users, clients)
 	var one, store aim
 	if clients == b.clients {
 		one, store = atLeast(1.3), atLeast(0.45)
@@ -158,8 +159,8 @@ func (b *bench) addComparedCreates(s *section, c *contender, other *comparisonSe
 	return nil
 }
 
-// addCreateRow adds a row of creates. After each round it deletes the new users, so that a small site
-// stays small.
+// addCreateRow adds a row that measures the creation of users. After each round it deletes the new
+// users, so that a small site stays small.
 func (s *section) addCreateRow(name string, site *population, server *server, l load) *contender {
 	var mu sync.Mutex
 	var ids []string
@@ -190,7 +191,7 @@ func (s *section) addCreateRow(name string, site *population, server *server, l 
 // addStoreRow adds a row for the child that runs only the store.
 func (s *section) addStoreRow(server *server, users, clients int) *contender {
 	c := &contender{Name: "POST's rows written by the bare store", Users: users, Clients: clients, server: server}
-	c.do = func(ctx context.Context, d time.Duration) (int, time.Duration, error) {
+	c.runRound = func(ctx context.Context, d time.Duration) (int, time.Duration, error) {
 		var did storeResult
 		err := getJSON(ctx, fmt.Sprintf("http://%s/?clients=%d&for=%s", server.addr, clients, d), "", &did)
 		return did.Requests, did.Elapsed, err

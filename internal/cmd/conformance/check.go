@@ -18,7 +18,7 @@ const (
 	notRun
 )
 
-// check is one check of a suite.
+// check is one check of a suite, with its verdict.
 type check struct {
 	name    string
 	verdict verdict
@@ -36,7 +36,8 @@ func skip(name, why string) check {
 	return check{name: name, verdict: notRun, details: foreign.OneLine(why)}
 }
 
-// passIf returns a passed check if ok is true, otherwise a failed one with the formatted text.
+// passIf returns a passed check if ok is true, otherwise a failed check with the formatted text as
+// details.
 func passIf(ok bool, name, format string, args ...any) check {
 	if ok {
 		return pass(name)
@@ -44,18 +45,19 @@ func passIf(ok bool, name, format string, args ...any) check {
 	return fail(name, format, args...)
 }
 
-// suite is a group of checks that run against a site of their own. It is one row of the table.
+// suite is a group of checks that run against one site, which no other suite uses. It is one row of
+// the table.
 type suite struct {
-	name, what string // what is a description of the checks
-	site       string // the name of the suite's own site, which is empty at the start
-	strict     bool   // whether its site is in strict mode
-	token      string
-	run        func(context.Context, *client) (report, error)
+	name, description string // what is a description of the checks
+	site              string // the name of the suite's own site, which is empty at the start
+	strict            bool   // whether the suite's site is in strict mode
+	token             string
+	run               func(context.Context, *client) (report, error)
 }
 
 // report holds the results of a suite, and the name and version of the program that produced them.
 type report struct {
-	program string // name and version; empty if the suite needs no other program
+	program string // the name and version of another project's program; empty if the suite needs none
 	checks  []check
 }
 
@@ -63,17 +65,17 @@ type report struct {
 type result struct {
 	suite
 	report
-	missing string // if not empty, why the whole suite was not run
+	notRunReason string // if not empty, why the whole suite was not run
 }
 
-// judge marks the known failures as explained. If a suite ended early, that counts as a failure
-// too.
-func judge(s suite, found report, err error) result {
+// explainKnownFailures marks the known failures as explained. An error that ended the suite early counts as a
+// failure too.
+func explainKnownFailures(s suite, found report, err error) result {
 	r := result{suite: s}
 	r.program = found.program
 	var m foreign.Missing
 	if errors.As(err, &m) {
-		r.missing = m.What
+		r.notRunReason = m.What
 		return r
 	}
 	for _, c := range found.checks {

@@ -36,7 +36,7 @@ func newClient(base, token string) *client {
 type answer struct {
 	status  int
 	text    []byte
-	doc     map[string]any // the body as a JSON object; nil if it is none
+	doc     map[string]any // the body as a JSON object; nil if the body is not a JSON object
 	elapsed time.Duration
 }
 

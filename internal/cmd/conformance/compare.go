@@ -31,7 +31,7 @@ func normalizeResource(resource map[string]any) map[string]any {
 	return doc
 }
 
-// isSetByServer reports whether the server sets a value itself. Such values are not compared.
+// isSetByServer reports whether the server sets a value itself. The comparison ignores such values.
 func isSetByServer(at, name string, value any) bool {
 	switch {
 	case name == "primary" && value == false:
@@ -79,8 +79,8 @@ func normalize(at string, v any) any {
 	return v
 }
 
-// dropDerived removes from got the values that a server may derive, if want does not have them: a
-// default for active, and the formatted name.
+// dropDerived removes values from got that a server may add, if want does not have them. These are
+// a default for active, and the formatted name.
 func dropDerived(want, got map[string]any) {
 	if _, asked := want["active"]; !asked && got["active"] == true {
 		delete(got, "active")

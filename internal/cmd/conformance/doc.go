@@ -10,10 +10,10 @@
 //	                        │
 //	                        └─► checks ─► explained by name? ─► one table
 //
-// A check passes, fails, or was not run for a reason that the table names. If the machine lacks
-// something (a collection, Python, npm), that is never a pass. If a check expects something else
-// than the RFC, it fails and explained.go explains it by name. New failures therefore differ from
-// known ones.
+// A check passes, fails, or was not run for a reason that the table names. If the machine lacks a
+// collection, Python or npm, the checks that need it never count as passed. Some checks expect more
+// than the RFC requires. They fail, and explained.go has the reason for each of them. So the table
+// tells new failures from known ones.
 //
 // The command uses the product only from outside, through its binary and HTTP. It reads other
 // projects' collections from a folder; they are not part of this module.

@@ -2,8 +2,8 @@ package main
 
 import "strings"
 
-// explanation is a known failure and the reason why the server behaves differently. If a check
-// fails in any other way, that is a new failure.
+// explanation is a known failure of a check, and the reason why the server behaves differently. If
+// the check fails with another text, it is a new failure.
 type explanation struct {
 	suite       string // name of the suite
 	check       string // name of the check
@@ -20,7 +20,7 @@ const (
 	removedActive = "wants active to be gone once it is removed; then nobody could tell whether the person may come in, so it stays and is answered (RFC 7643 §4.1.1 leaves its meaning to the server)"
 )
 
-// explanations returns the checks that Rollcall is known to fail: they expect something that RFC 7643
+// explanations returns the known failures of Rollcall. These checks expect something that RFC 7643
 // and RFC 7644 do not require.
 func explanations() []explanation {
 	return []explanation{

@@ -102,7 +102,7 @@ func newOktaRun(c *client) *oktaRun {
 
 var variableText = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
-// fillVariables replaces the variables in a string. Unknown variables stay as they are.
+// fillVariables replaces the variables in a string. It keeps unknown variables unchanged.
 func (o *oktaRun) fillVariables(text string) string {
 	return variableText.ReplaceAllStringFunc(text, func(v string) string {
 		if value, known := o.variables[strings.Trim(v, "{}")]; known {
@@ -135,7 +135,7 @@ func (o *oktaRun) runStep(ctx context.Context, s runscopeStep) ([]check, error) 
 	return checks, nil
 }
 
-// encodeQuery encodes the query of a URL. Okta's test contains it without encoding.
+// encodeQuery encodes the query of a URL, because Okta's test contains queries without encoding.
 func encodeQuery(url string) string {
 	path, query, found := strings.Cut(url, "?")
 	if !found {
@@ -171,15 +171,15 @@ func (o *oktaRun) checkAssertion(s runscopeStep, as assertion, a answer) check {
 	default:
 		return fail(name, "this runner does not know the source %q", as.Source)
 	}
-	ok, known := holds(as.Comparison, got, want)
+	ok, known := evaluateComparison(as.Comparison, got, want)
 	if !known {
 		return fail(name, "this runner does not know the comparison %q", as.Comparison)
 	}
 	return passIf(ok, name, "got %s in the answer %v", asJSON(got), a)
 }
 
-// holds reports whether a comparison is true, and whether its operator is known.
-func holds(comparison string, got, want any) (ok, known bool) {
+// evaluateComparison reports whether a comparison is true (ok), and whether its operator is known.
+func evaluateComparison(comparison string, got, want any) (ok, known bool) {
 	switch comparison {
 	case "equal":
 		return got != nil && asText(got) == asText(want), true
@@ -214,7 +214,7 @@ func asNumbers(got, want any) (g, w float64, both bool) {
 	return g, w, err == nil
 }
 
-// asText returns a JSON value as text: a string without quotes, anything else as JSON.
+// asText returns a string unchanged, and any other JSON value as JSON.
 func asText(v any) string {
 	if text, ok := v.(string); ok {
 		return text

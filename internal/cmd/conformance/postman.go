@@ -19,8 +19,8 @@ const (
 	newmanPackage = "newman@6"
 )
 
-// postmanCollection holds the names of the top-level items of a Postman collection. The rest is not
-// read.
+// postmanCollection holds the names of the top-level items of a Postman collection. The suite does
+// not read the rest of the collection.
 type postmanCollection struct {
 	Item []struct{ Name string }
 }
@@ -77,8 +77,8 @@ func (t *tools) installNewman(ctx context.Context) (path, with string, err error
 	return path, "newman " + strings.TrimSpace(string(version)), nil
 }
 
-// postmanChecks reads newman's report. It returns one check for each assertion and one for every
-// other failure.
+// postmanChecks reads newman's report. It returns one check for each assertion, and one failed
+// check for each other failure.
 func postmanChecks(text []byte) (checks []check, err error) {
 	var r struct {
 		Run struct {

@@ -20,7 +20,7 @@ type product struct {
 func (p *product) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.binary, append([]string{"--database", filepath.Join(p.dir, "rollcall.db")}, args...)...)
 	cmd.Dir = p.dir
-	cmd.Env = binary.CleanEnv() // settings in this process's environment must not configure the server under test
+	cmd.Env = binary.CleanEnv() // remove Rollcall's settings, so that the environment of this process does not configure the server under test
 	return cmd
 }
 

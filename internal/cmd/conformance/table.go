@@ -15,14 +15,14 @@ func tableHeading() []string {
 	return []string{"Suite", "What it is", "Passed", "Failed", "Failed as explained", "Not run", "Why not run"}
 }
 
-// cells returns a result as a row of the table.
+// cells returns the cells of a result's row in the table.
 func (r result) cells() []string {
-	what := r.what
+	what := r.description
 	if r.program != "" {
 		what += " (" + r.program + ")"
 	}
-	if r.missing != "" {
-		return []string{r.name, what, "–", "–", "–", "all", r.missing}
+	if r.notRunReason != "" {
+		return []string{r.name, what, "–", "–", "–", "all", r.notRunReason}
 	}
 	return []string{
 		r.name, what, strconv.Itoa(r.count(passed)), strconv.Itoa(r.count(failed)), strconv.Itoa(r.count(explained)),
@@ -90,7 +90,7 @@ func tableRow(cells []string) table.Row {
 // unusedExplanations returns the explanations of checks that now pass.
 func unusedExplanations(results []result) (out []explanation) {
 	for _, e := range explanations() {
-		i := slices.IndexFunc(results, func(r result) bool { return r.name == e.suite && r.missing == "" })
+		i := slices.IndexFunc(results, func(r result) bool { return r.name == e.suite && r.notRunReason == "" })
 		if i < 0 {
 			continue
 		}
@@ -104,7 +104,7 @@ func unusedExplanations(results []result) (out []explanation) {
 	return out
 }
 
-// markdown returns the page docs/conformance.md.
+// markdown returns the text of the page docs/conformance.md.
 func markdown(results []result) []byte {
 	var b strings.Builder
 	b.WriteString(`# Conformance

@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
-// runTester runs scim2-tester through scim2-cli. For each check the program prints a word and the
-// title, and the reason below.
+// runTester runs scim2-tester through scim2-cli. For each check, the program prints a line with a
+// verdict and the title, and then the reason.
 func (t *tools) runTester(ctx context.Context, c *client) (report, error) {
 	python, err := t.installTesters(ctx)
 	if err != nil {
@@ -31,7 +31,8 @@ func (t *tools) runTester(ctx context.Context, c *client) (report, error) {
 
 var testerResult = regexp.MustCompile(`^(SUCCESS|COMPLIANT|ACCEPTABLE|DEVIATION|ERROR|CRITICAL|SKIPPED) (\S.*)$`)
 
-// testerChecks parses the output of scim2 test. Deviating from a SHOULD counts as a failure too.
+// testerChecks parses the output of scim2 test. A deviation from a SHOULD of the RFC counts as a
+// failure too.
 func testerChecks(printed string) (checks []check) {
 	for line := range strings.Lines(printed) {
 		line = strings.TrimRight(line, "\r\n")

@@ -13,17 +13,17 @@ import (
 )
 
 // vectors are our own tests, written from RFC 7643, RFC 7644 and the documentation of Entra and
-// Okta. Each names its source.
+// Okta. Each vector names its source.
 type vectors struct {
 	folder string
 }
 
-// filterVector is a filter, or the path of a PATCH.
+// filterVector is a test with a filter, or with the path of a PATCH.
 type filterVector struct {
 	Filter  string
 	Path    string
 	Valid   bool
-	Lenient bool // the RFC allows several interpretations: any answer except a 5xx is right
+	Lenient bool // the RFC allows several interpretations: any answer except a 5xx passes
 	Error   scimTypes
 	Match   []struct {
 		Resource json.RawMessage
@@ -72,7 +72,8 @@ func readJSON[T any](folder, file string) (v T, err error) {
 
 const noGroups = "this server offers no groups"
 
-// checkFilters runs each filter as a query on users, and each path as a PATCH remove.
+// checkFilters runs each filter as a query on users, and each path as the path of a PATCH with the
+// operation remove.
 func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	all, err := readJSON[[]filterVector](v.folder, "scim-filters.json")
 	if err != nil {
@@ -100,7 +101,7 @@ func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	return checks, nil
 }
 
-// filterRun is a site with the one user that the filters are about.
+// filterRun runs the filter vectors on a site with one user, which the filters name.
 type filterRun struct {
 	*client
 	user         map[string]any
@@ -215,8 +216,8 @@ func (f *filterRun) checkPath(ctx context.Context, v filterVector) (check, error
 }
 
 // timeShifter returns a function that moves the times in a filter from the vector's resource to the
-// server's. A time equal to the old lastModified becomes equal to the new one, and an hour later
-// stays an hour later. Each time keeps its own UTC offset.
+// server's. It adds the difference between the two lastModified values to each time. Each time
+// keeps its UTC offset.
 func timeShifter(vector, server map[string]any) (func(string) (string, error), error) {
 	was, err := lastModified(vector)
 	if err != nil {
@@ -246,8 +247,8 @@ func lastModified(resource map[string]any) (time.Time, error) {
 	return time.Parse(time.RFC3339, fmt.Sprint(meta["lastModified"]))
 }
 
-// checkPatches runs each patch vector on a resource of its own: the vectors that a tolerant site must
-// understand, or those for a strict site.
+// checkPatches returns a function that runs each patch vector on a new resource. It runs the
+// vectors for a strict site, or those that a tolerant site must understand.
 func (v vectors) checkPatches(strict bool) func(context.Context, *client) ([]check, error) {
 	return func(ctx context.Context, c *client) ([]check, error) {
 		all, err := readJSON[[]patchVector](v.folder, "scim-patch.json")
@@ -324,7 +325,7 @@ func (p *patchRun) applyPatch(ctx context.Context) (check, error) {
 		return check{}, err
 	}
 	if v.Unchanged {
-		// Wait, because two changes within one step of the clock look the same.
+		// Wait, because two changes within one step of the clock have the same lastModified.
 		time.Sleep(10 * time.Millisecond)
 	}
 	a, err := p.call(ctx, http.MethodPatch, path, own.replaceIn(v.Patch))
@@ -361,8 +362,8 @@ func compare(v patchVector, a answer, expect, before, after map[string]any) chec
 	return pass(v.Name)
 }
 
-// createMembers creates a user for every member in the vector. It returns the substitution of the
-// vector's ids by theirs.
+// createMembers creates a user for every member in the vector. It returns the substitute that
+// replaces the vector's ids with the ids of these users.
 func (p *patchRun) createMembers(ctx context.Context) (substitute, error) {
 	own := substitute{ids: map[string]string{}, userName: p.userName}
 	if p.vector.endpoint() != "/Groups" {
@@ -402,7 +403,8 @@ func memberIDs(v patchVector) []string {
 	return ids
 }
 
-// substitute replaces a vector's ids with the server's, and the user name with an unused one.
+// substitute replaces a vector's ids with the server's ids, and its user name with an unused user
+// name.
 type substitute struct {
 	ids      map[string]string
 	userName string
@@ -432,8 +434,8 @@ func (s substitute) replaceIn(v any) any {
 	return v
 }
 
-// replaceText replaces an id that is the whole string, in quotes within a path, or at the end of a
-// reference.
+// replaceText replaces an id that is the whole string, that is in quotes within a path, or that is
+// at the end of a URL.
 func (s substitute) replaceText(v string) string {
 	for old, id := range s.ids {
 		switch {

@@ -1,6 +1,6 @@
 // Command draw picks comments and names at random, for readers who judge whether they understand
-// each at first reading. It draws five packages, and ten comments and ten names from each. The seed
-// decides the draw: the same seed on the same code draws the same items.
+// each at first reading. It draws five packages, and ten comments and ten names from each. The same
+// seed on the same code draws the same items.
 //
 //	go run ./internal/cmd/draw          (the seed is the commit that is checked out)
 //	go run ./internal/cmd/draw SEED
@@ -78,7 +78,7 @@ type item struct {
 	code string // the line of code to which the comment or name belongs
 }
 
-// A pkg holds the comments and names of one package. Tests and generated files are left out.
+// A pkg holds the comments and names of one package. It has no items of tests and generated files.
 type pkg struct {
 	path     string
 	comments []item
@@ -141,10 +141,10 @@ func (p *pkg) read(file, shown string) error {
 	}
 	lines := strings.Split(string(source), "\n")
 	for _, group := range tree.Comments {
-		// Text leaves out directives such as go:embed, which are not prose.
+		// Text returns the comment without directives such as go:embed.
 		if text := strings.TrimSpace(group.Text()); text != "" {
 			first, last := files.Position(group.Pos()), files.Position(group.End())
-			code := strings.TrimSpace(lines[first.Line-1][:first.Column-1]) // the code in front of a comment at the end of a line
+			code := strings.TrimSpace(lines[first.Line-1][:first.Column-1]) // for a comment at the end of a line, the code before it
 			if code == "" && last.Line < len(lines) {
 				code = strings.TrimSpace(lines[last.Line])
 			}
@@ -213,8 +213,8 @@ func fieldNames(typ ast.Expr) []*ast.Ident {
 	return names
 }
 
-// draw picks the packages, and the items of each. It returns an error if too few packages have
-// enough comments and names.
+// draw picks the packages, and the items of each package. It returns an error if too few packages
+// have enough comments and names.
 func draw(all []*pkg, seed string, packages, items int) ([]*pkg, error) {
 	var enough []*pkg
 	for _, p := range all {
@@ -236,7 +236,7 @@ func draw(all []*pkg, seed string, packages, items int) ([]*pkg, error) {
 	return drawn, nil
 }
 
-// pick returns n random elements of from, in the order in which from has them.
+// pick returns n random elements of from, in the same order as in from.
 func pick[E any](from []E, n int, seed string) []E {
 	random := rand.New(rand.NewChaCha8(sha256.Sum256([]byte(seed))))
 	places := random.Perm(len(from))[:n]

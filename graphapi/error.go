@@ -1,0 +1,202 @@
+package graphapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// graphError is an error in Graph's form.
+type graphError struct {
+	Status  int
+	Code    string
+	Message string
+	Retry   time.Duration // when to try again; 0 if that would not help
+	Allow   []string      // the methods that the address takes, if it does not take this one
+}
+
+func (e *graphError) Error() string { return e.Code + ": " + e.Message }
+
+// The codes of errors, as Graph spells them.
+const (
+	codeUnauthorized    = "InvalidAuthenticationToken"
+	codeForbidden       = "Authorization_RequestDenied"
+	codeNotFound        = "Request_ResourceNotFound"
+	codeBadRequest      = "BadRequest"
+	codeInvalid         = "Request_BadRequest"
+	codeMissing         = "RequestMissingRequiredParameter"
+	codeCredentials     = "CredentialValidationUnavailable"
+	codeConflict        = "Conflict"
+	codeUnsupported     = "Request_UnsupportedQuery"
+	codeTooManyRequests = "TooManyRequests"
+	codeTooLarge        = "RequestEntityTooLarge"
+	codeMediaType       = "UnsupportedMediaType"
+	codeMethod          = "Request_MethodNotAllowed"
+	codeUnavailable     = "ServiceUnavailable"
+	codeInternal        = "InternalServerError"
+)
+
+func refuse(status int, code, message string, args ...any) *graphError {
+	return &graphError{Status: status, Code: code, Message: fmt.Sprintf(message, args...)}
+}
+
+func invalid(message string, args ...any) *graphError {
+	return refuse(http.StatusBadRequest, codeInvalid, message, args...)
+}
+
+func notFound(message string, args ...any) *graphError {
+	return refuse(http.StatusNotFound, codeNotFound, message, args...)
+}
+
+// asGraphError turns any error into Graph's form. ok is false if the error is a failure of ours,
+// whose reason is for the log only.
+func asGraphError(err error) (e *graphError, ok bool) {
+	var (
+		input  *provision.InputError
+		target *provision.TargetError
+		large  *http.MaxBytesError
+		own    *graphError
+	)
+	switch {
+	case errors.As(err, &own):
+		return own, true
+	case errors.As(err, &large):
+		return refuse(http.StatusRequestEntityTooLarge, codeTooLarge, "The body of this request has at most %d KiB.", large.Limit>>10), true
+	case errors.As(err, &input):
+		return invalid("%s", sentence(input.Field+" "+input.Text)), true
+	case errors.As(err, &target):
+		return refuse(http.StatusBadRequest, target.Code, "%s", target.Words()), true
+	case errors.Is(err, provision.ErrNoJob):
+		return notFound("The application has no synchronization job."), true
+	case errors.Is(err, provision.ErrChanged):
+		return refuse(http.StatusConflict, codeConflict, "Another request changed the job at the same moment. Nothing was changed; send this one again."), true
+	case errors.Is(err, context.DeadlineExceeded):
+		e := refuse(http.StatusServiceUnavailable, codeUnavailable, "This took too long and was cut off. It may or may not have been done.")
+		e.Retry = 10 * time.Second
+		return e, true
+	}
+	if r, found := refusal.Find(err); found {
+		return refuse(statusOf(r.Kind), codeOf(r.Kind), "%s", r.Sentences()), true
+	}
+	return refuse(http.StatusInternalServerError, codeInternal, "Something broke on our side. The server's log has the reason, by the request id."), false
+}
+
+func statusOf(k refusal.Kind) int {
+	switch k {
+	case refusal.NotFound, refusal.Gone:
+		return http.StatusNotFound
+	case refusal.Taken, refusal.Conflict, refusal.Stale:
+		return http.StatusConflict
+	case refusal.Unauthorized:
+		return http.StatusUnauthorized
+	case refusal.Forbidden:
+		return http.StatusForbidden
+	case refusal.Off:
+		return http.StatusNotImplemented
+	case refusal.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case refusal.Busy:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+func codeOf(k refusal.Kind) string {
+	switch statusOf(k) {
+	case http.StatusNotFound:
+		return codeNotFound
+	case http.StatusConflict:
+		return codeConflict
+	case http.StatusUnauthorized:
+		return codeUnauthorized
+	case http.StatusForbidden:
+		return codeForbidden
+	case http.StatusRequestEntityTooLarge:
+		return codeTooLarge
+	case http.StatusServiceUnavailable:
+		return codeUnavailable
+	default:
+		return codeInvalid
+	}
+}
+
+// sentence gives a message a capital letter and a full stop.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	text = strings.ToUpper(text[:1]) + text[1:]
+	if !strings.ContainsAny(text[len(text)-1:], ".?!") {
+		text += "."
+	}
+	return text
+}
+
+// errorBody is the body of an error, as Graph writes it.
+type errorBody struct {
+	Error struct {
+		Code    string     `json:"code"`
+		Message string     `json:"message"`
+		Inner   innerError `json:"innerError"`
+	} `json:"error"`
+}
+
+type innerError struct {
+	Date            string `json:"date"`
+	RequestID       string `json:"request-id"`
+	ClientRequestID string `json:"client-request-id"`
+}
+
+// writeError answers with an error. It is the only place where an error becomes an answer.
+func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return // the client has disconnected
+	}
+	e, ok := asGraphError(err)
+	if !ok {
+		h.Log.Error("graph request failed", "request", web.RequestID(r), "route", r.Pattern, "error", err)
+	}
+	if e.Retry > 0 {
+		w.Header().Set("Retry-After", web.Seconds(e.Retry))
+	}
+	if len(e.Allow) > 0 {
+		w.Header().Set("Allow", strings.Join(e.Allow, ", "))
+	}
+	if e.Status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="rollcall"`)
+	}
+	var body errorBody
+	body.Error.Code, body.Error.Message = e.Code, e.Message
+	body.Error.Inner = innerError{Date: h.Now().UTC().Format("2006-01-02T15:04:05"), RequestID: web.RequestID(r), ClientRequestID: clientRequestID(r)}
+	writeJSON(w, e.Status, body)
+}
+
+// clientRequestID returns the id that the client gave the request, or else the server's.
+func clientRequestID(r *http.Request) string {
+	id := r.Header.Get("client-request-id")
+	if id == "" || len(id) > 64 || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return web.RequestID(r)
+	}
+	return id
+}
+
+// writeJSON writes an answer. Answers can hold personal data, so nothing may keep them.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8")
+	h.Set("OData-Version", "4.0")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.Encode(v) //nolint:errcheck // the client has gone
+}

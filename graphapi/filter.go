@@ -1,0 +1,404 @@
+package graphapi
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Limits of a $filter. They keep a hostile one from costing much.
+const (
+	maxFilter      = 4096 // bytes
+	maxFilterDepth = 16
+	maxFilterTerms = 64
+)
+
+// fieldKind is the kind of a property's values.
+type fieldKind int
+
+const (
+	textField fieldKind = iota
+	numberField
+	timeField
+	boolField
+)
+
+// fields are the properties that a $filter may compare, by their path in lower case.
+type fields map[string]fieldKind
+
+// filter is a parsed $filter. A nil filter matches everything.
+type filter struct {
+	op          string // and, or, not; or a comparison or function
+	left, right *filter
+	path        string // in lower case
+	value       any    // string, float64, bool, time.Time, or nil for null
+}
+
+// readQuery checks that a request uses only the options of a query that have an effect.
+func readQuery(q url.Values, known ...string) (url.Values, error) {
+	for name, values := range q {
+		if strings.HasPrefix(name, "$") && !slices.Contains(known, name) {
+			return nil, refuse(400, codeUnsupported, "The query option %s is not supported here. There are %s.", printable(name), strings.Join(known, ", "))
+		}
+		if strings.HasPrefix(name, "$") && len(values) > 1 {
+			return nil, refuse(400, codeBadRequest, "The query option %s occurs twice.", name)
+		}
+	}
+	return q, nil
+}
+
+// parseFilter parses a $filter of OData: comparisons with eq, ne, gt, ge, lt and le, the functions
+// contains, startsWith and endsWith, and, or, not, and brackets. An empty string is nil.
+func parseFilter(text string, known fields) (*filter, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	if len(text) > maxFilter {
+		return nil, invalidFilter("it has more than %d bytes", maxFilter)
+	}
+	p := &filterParser{known: known}
+	if err := p.split(text); err != nil {
+		return nil, err
+	}
+	f, err := p.or(0)
+	if err == nil && p.at < len(p.tokens) {
+		err = invalidFilter("'%s' does not belong there", printable(p.tokens[p.at].text))
+	}
+	return f, err
+}
+
+func invalidFilter(why string, args ...any) error {
+	return refuse(400, codeBadRequest, "Invalid filter clause: "+why+".", args...)
+}
+
+// token is one word, sign or value of a filter.
+type token struct {
+	text   string
+	quoted bool
+}
+
+type filterParser struct {
+	known  fields
+	tokens []token
+	at     int
+	terms  int
+}
+
+// split cuts a filter into tokens.
+func (p *filterParser) split(text string) error {
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == ' ' || c == '\t':
+			i++
+		case c == '(' || c == ')' || c == ',':
+			p.tokens = append(p.tokens, token{text: string(c)})
+			i++
+		case c == '\'':
+			value, length, ok := readQuoted(text[i:])
+			if !ok {
+				return invalidFilter("a quotation mark is not closed")
+			}
+			p.tokens = append(p.tokens, token{value, true})
+			i += length
+		default:
+			end := i
+			for end < len(text) && !strings.ContainsRune(" \t(),'", rune(text[end])) {
+				end++
+			}
+			p.tokens = append(p.tokens, token{text: text[i:end]})
+			i = end
+		}
+	}
+	return nil
+}
+
+// readQuoted reads a string in quotation marks, which are doubled inside.
+func readQuoted(text string) (value string, length int, ok bool) {
+	var b strings.Builder
+	for i := 1; i < len(text); i++ {
+		if text[i] != '\'' {
+			b.WriteByte(text[i])
+			continue
+		}
+		if i+1 < len(text) && text[i+1] == '\'' {
+			b.WriteByte('\'')
+			i++
+			continue
+		}
+		return b.String(), i + 1, true
+	}
+	return "", 0, false
+}
+
+// is reports whether the next token is a word or sign, and takes it.
+func (p *filterParser) is(word string) bool {
+	if p.at < len(p.tokens) && !p.tokens[p.at].quoted && strings.EqualFold(p.tokens[p.at].text, word) {
+		p.at++
+		return true
+	}
+	return false
+}
+
+func (p *filterParser) next() (token, error) {
+	if p.at >= len(p.tokens) {
+		return token{}, invalidFilter("it ends too early")
+	}
+	p.at++
+	return p.tokens[p.at-1], nil
+}
+
+func (p *filterParser) or(depth int) (*filter, error) {
+	left, err := p.and(depth)
+	for err == nil && p.is("or") {
+		var right *filter
+		right, err = p.and(depth)
+		left = &filter{op: "or", left: left, right: right}
+	}
+	return left, err
+}
+
+func (p *filterParser) and(depth int) (*filter, error) {
+	left, err := p.term(depth)
+	for err == nil && p.is("and") {
+		var right *filter
+		right, err = p.term(depth)
+		left = &filter{op: "and", left: left, right: right}
+	}
+	return left, err
+}
+
+func (p *filterParser) term(depth int) (*filter, error) {
+	if depth > maxFilterDepth {
+		return nil, invalidFilter("it is nested more than %d deep", maxFilterDepth)
+	}
+	if p.terms++; p.terms > maxFilterTerms {
+		return nil, invalidFilter("it has more than %d terms", maxFilterTerms)
+	}
+	if p.is("not") {
+		inner, err := p.term(depth + 1)
+		return &filter{op: "not", left: inner}, err
+	}
+	if p.is("(") {
+		inner, err := p.or(depth + 1)
+		if err == nil && !p.is(")") {
+			err = invalidFilter("a bracket is not closed")
+		}
+		return inner, err
+	}
+	for _, name := range []string{"contains", "startswith", "endswith"} {
+		if p.is(name) {
+			return p.call(name)
+		}
+	}
+	return p.comparison()
+}
+
+// call reads the arguments of a function: a path and a string.
+func (p *filterParser) call(name string) (*filter, error) {
+	if !p.is("(") {
+		return nil, invalidFilter("%s needs brackets", name)
+	}
+	path, kind, err := p.path()
+	if err != nil {
+		return nil, err
+	}
+	if kind != textField {
+		return nil, invalidFilter("%s takes a string, and %s is none", name, path)
+	}
+	if !p.is(",") {
+		return nil, invalidFilter("%s takes two arguments", name)
+	}
+	value, err := p.next()
+	if err != nil {
+		return nil, err
+	}
+	if !value.quoted {
+		return nil, invalidFilter("the second argument of %s is a string in quotation marks", name)
+	}
+	if !p.is(")") {
+		return nil, invalidFilter("a bracket is not closed")
+	}
+	return &filter{op: name, path: path, value: value.text}, nil
+}
+
+func (p *filterParser) comparison() (*filter, error) {
+	path, kind, err := p.path()
+	if err != nil {
+		return nil, err
+	}
+	op, err := p.next()
+	if err != nil {
+		return nil, err
+	}
+	op.text = strings.ToLower(op.text)
+	if op.quoted || !slices.Contains([]string{"eq", "ne", "gt", "ge", "lt", "le"}, op.text) {
+		return nil, invalidFilter("'%s' is not an operator. There are eq, ne, gt, ge, lt and le", printable(op.text))
+	}
+	literal, err := p.next()
+	if err != nil {
+		return nil, err
+	}
+	value, err := literalOf(literal, kind)
+	if err != nil {
+		return nil, err
+	}
+	return &filter{op: op.text, path: path, value: value}, nil
+}
+
+// path reads the path of a property that can be compared.
+func (p *filterParser) path() (string, fieldKind, error) {
+	t, err := p.next()
+	if err != nil {
+		return "", 0, err
+	}
+	path := strings.ToLower(t.text)
+	kind, known := p.known[path]
+	if t.quoted || !known {
+		names := make([]string, 0, len(p.known))
+		for name := range p.known {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return "", 0, invalidFilter("'%s' cannot be filtered by. There are, in any case: %s", printable(t.text), strings.Join(names, ", "))
+	}
+	return path, kind, nil
+}
+
+// literalOf reads a value for a property of this kind. Graph takes times and numbers with and without
+// quotation marks.
+func literalOf(t token, kind fieldKind) (any, error) {
+	if !t.quoted && strings.EqualFold(t.text, "null") {
+		return nil, nil
+	}
+	switch kind {
+	case numberField:
+		if n, err := strconv.ParseFloat(t.text, 64); err == nil {
+			return n, nil
+		}
+		return nil, invalidFilter("'%s' is not a number", printable(t.text))
+	case timeField:
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", time.DateOnly} {
+			if at, err := time.Parse(layout, t.text); err == nil {
+				return at.UTC(), nil
+			}
+		}
+		return nil, invalidFilter("'%s' is not a time such as 2027-01-31T09:00:00Z", printable(t.text))
+	case boolField:
+		if b, err := strconv.ParseBool(strings.ToLower(t.text)); err == nil {
+			return b, nil
+		}
+		return nil, invalidFilter("'%s' is neither true nor false", printable(t.text))
+	}
+	if !t.quoted {
+		return nil, invalidFilter("the text %s needs quotation marks", printable(t.text))
+	}
+	return t.text, nil
+}
+
+// matches reports whether an object passes. Its values are by path in lower case. Case counts in
+// texts, as in Graph.
+func (f *filter) matches(object map[string]any) bool {
+	if f == nil {
+		return true
+	}
+	switch f.op {
+	case "and":
+		return f.left.matches(object) && f.right.matches(object)
+	case "or":
+		return f.left.matches(object) || f.right.matches(object)
+	case "not":
+		return !f.left.matches(object)
+	}
+	has := object[f.path]
+	if f.value == nil || has == nil || has == "" {
+		return f.matchesNull(has == nil || has == "")
+	}
+	text, _ := has.(string)
+	word, _ := f.value.(string)
+	switch f.op {
+	case "contains":
+		return strings.Contains(text, word)
+	case "startswith":
+		return strings.HasPrefix(text, word)
+	case "endswith":
+		return strings.HasSuffix(text, word)
+	}
+	order, comparable := compare(has, f.value)
+	switch {
+	case !comparable:
+		return f.op == "ne"
+	case f.op == "eq":
+		return order == 0
+	case f.op == "ne":
+		return order != 0
+	case f.op == "gt":
+		return order > 0
+	case f.op == "ge":
+		return order >= 0
+	case f.op == "lt":
+		return order < 0
+	default:
+		return order <= 0
+	}
+}
+
+// matchesNull compares with null, or compares what has no value. "" is no value either.
+func (f *filter) matchesNull(missing bool) bool {
+	same := missing && (f.value == nil || f.value == "")
+	switch f.op {
+	case "eq", "ge", "le":
+		return same
+	case "ne":
+		return !same
+	default:
+		return f.op != "gt" && f.op != "lt" && same
+	}
+}
+
+func compare(a, b any) (order int, comparable bool) {
+	switch a := a.(type) {
+	case string:
+		b, ok := b.(string)
+		return strings.Compare(a, b), ok
+	case float64:
+		b, ok := b.(float64)
+		switch {
+		case a < b:
+			return -1, ok
+		case a > b:
+			return 1, ok
+		}
+		return 0, ok
+	case time.Time:
+		b, ok := b.(time.Time)
+		return a.Compare(b), ok
+	case bool:
+		b, ok := b.(bool)
+		if a == b {
+			return 0, ok
+		}
+		return 1, ok
+	}
+	return 0, false
+}
+
+// conditions returns the comparisons that must all be true, and whether they are the whole filter.
+func (f *filter) conditions() (all []*filter, whole bool) {
+	switch {
+	case f == nil:
+		return nil, true
+	case f.op == "and":
+		left, leftWhole := f.left.conditions()
+		right, rightWhole := f.right.conditions()
+		return append(left, right...), leftWhole && rightWhole
+	case f.op == "or" || f.op == "not":
+		return nil, false
+	}
+	return []*filter{f}, true
+}
+
+func principalFields() fields {
+	return fields{"id": textField, "appid": textField, "displayname": textField}
+}

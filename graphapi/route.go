@@ -1,0 +1,163 @@
+package graphapi
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/operator"
+)
+
+// Route is one request that the API takes. Path is what follows the version.
+type Route struct {
+	Method  string
+	Path    string // such as "servicePrincipals/{servicePrincipal}/synchronization/jobs"
+	Level   operator.Level
+	MaxBody int64 // the largest body in bytes; 0 means maxBody
+
+	handle func(*call) error
+	params map[string]string
+}
+
+// Routes lists every route of the API.
+func Routes() []Route {
+	const (
+		sp     = "servicePrincipals/{servicePrincipal}"
+		s      = sp + "/synchronization"
+		job    = s + "/jobs/{job}"
+		schema = job + "/schema"
+		tmpl   = s + "/templates/{template}"
+	)
+	get, post := http.MethodGet, http.MethodPost
+	return []Route{
+		// Service principals
+		{Method: get, Path: "servicePrincipals", Level: operator.Read, handle: (*call).listPrincipals},
+		{Method: get, Path: sp, Level: operator.Read, handle: (*call).getPrincipal},
+		{Method: post, Path: "applicationTemplates/{applicationTemplate}/instantiate", Level: operator.Configure, handle: (*call).instantiate},
+
+		// Templates
+		{Method: get, Path: s + "/templates", Level: operator.Read, handle: (*call).listTemplates},
+		{Method: get, Path: tmpl, Level: operator.Read, handle: (*call).getTemplate},
+		{Method: get, Path: tmpl + "/schema", Level: operator.Read, handle: (*call).getTemplateSchema},
+		{Method: get, Path: tmpl + "/schema/functions", Level: operator.Read, handle: (*call).listFunctions},
+		{Method: get, Path: tmpl + "/schema/filterOperators", Level: operator.Read, handle: (*call).listFilterOperators},
+		{Method: post, Path: tmpl + "/schema/parseExpression", Level: operator.Read, handle: (*call).parseExpression},
+
+		// Jobs
+		{Method: get, Path: s + "/jobs", Level: operator.Read, handle: (*call).listJobs},
+		{Method: post, Path: s + "/jobs", Level: operator.Configure, handle: (*call).createJob},
+		{Method: post, Path: s + "/jobs/validateCredentials", Level: operator.Configure, handle: (*call).validateNewCredentials},
+		{Method: get, Path: job, Level: operator.Read, handle: (*call).getJob},
+		{Method: http.MethodDelete, Path: job, Level: operator.Configure, handle: (*call).deleteJob},
+		{Method: post, Path: job + "/start", Level: operator.Run, handle: (*call).startJob},
+		{Method: post, Path: job + "/pause", Level: operator.Run, handle: (*call).pauseJob},
+		{Method: post, Path: job + "/restart", Level: operator.Run, handle: (*call).restartJob},
+		{Method: post, Path: job + "/validateCredentials", Level: operator.Run, handle: (*call).validateCredentials},
+		{Method: post, Path: job + "/provisionOnDemand", Level: operator.Run, handle: (*call).provisionOnDemand},
+
+		// Schema
+		{Method: get, Path: schema, Level: operator.Read, handle: (*call).getSchema},
+		{Method: http.MethodPut, Path: schema, Level: operator.Configure, MaxBody: maxSchemaBody, handle: (*call).putSchema},
+		{Method: http.MethodPatch, Path: schema, Level: operator.Configure, MaxBody: maxSchemaBody, handle: (*call).putSchema},
+		{Method: http.MethodDelete, Path: schema, Level: operator.Configure, handle: (*call).resetSchema},
+		{Method: get, Path: schema + "/directories", Level: operator.Read, handle: (*call).listDirectories},
+		{Method: get, Path: schema + "/directories/{definition}", Level: operator.Read, handle: (*call).getDirectory},
+		{Method: post, Path: schema + "/directories/{definition}/discover", Level: operator.Read, handle: (*call).getDirectory},
+		{Method: get, Path: schema + "/functions", Level: operator.Read, handle: (*call).listFunctions},
+		{Method: get, Path: schema + "/filterOperators", Level: operator.Read, handle: (*call).listFilterOperators},
+		{Method: post, Path: schema + "/parseExpression", Level: operator.Read, handle: (*call).parseExpression},
+
+		// Credentials
+		{Method: get, Path: s + "/secrets", Level: operator.Read, handle: (*call).listSecrets},
+		{Method: http.MethodPut, Path: s + "/secrets", Level: operator.Configure, handle: (*call).putSecrets},
+
+		// Provisioning logs
+		{Method: get, Path: "auditLogs/provisioning", Level: operator.Read, handle: (*call).listLogs},
+	}
+}
+
+// findRoute finds the route of a request. Like Graph, it ignores case in the names of segments, and
+// takes a key in brackets, as in jobs('id'), and a function with empty brackets.
+func findRoute(method string, path []string) (*Route, error) {
+	path = normalize(path)
+	var allow []string
+	furthest := 0
+	for _, rt := range Routes() {
+		params, matched := match(strings.Split(rt.Path, "/"), path)
+		furthest = max(furthest, matched)
+		if params == nil {
+			continue
+		}
+		if rt.Method == method || method == http.MethodHead && rt.Method == http.MethodGet {
+			rt.params = params
+			return &rt, nil
+		}
+		if !slices.Contains(allow, rt.Method) {
+			allow = append(allow, rt.Method)
+		}
+	}
+	if len(allow) > 0 {
+		e := refuse(http.StatusMethodNotAllowed, codeMethod, "This address takes %s.", strings.Join(allow, ", "))
+		e.Allow = allow
+		return nil, e
+	}
+	if furthest < len(path) {
+		return nil, refuse(http.StatusBadRequest, codeBadRequest, "Resource not found for the segment '%s'.", printable(path[furthest]))
+	}
+	return nil, refuse(http.StatusNotFound, codeNotFound, "There is nothing at this address.")
+}
+
+// normalize splits keys off segments, drops empty brackets and names of schemas, and has the
+// synchronization of applications be that of service principals.
+func normalize(path []string) (out []string) {
+	for _, segment := range path {
+		name, rest, bracket := strings.Cut(segment, "(")
+		key, closed := strings.CutSuffix(rest, ")")
+		if name = strings.TrimPrefix(name, "microsoft.graph."); !bracket || !closed || name == "" {
+			out = append(out, strings.TrimPrefix(segment, "microsoft.graph."))
+			continue
+		}
+		out = append(out, name)
+		if _, value, alternate := strings.Cut(key, "="); alternate && strings.EqualFold(name, "servicePrincipals") {
+			key = value // appId='…': the id of the application is also its service principal's
+		}
+		if key = strings.TrimSpace(key); key != "" {
+			out = append(out, unquote(key))
+		}
+	}
+	if len(out) > 0 && out[len(out)-1] == "" {
+		out = out[:len(out)-1] // a slash at the end
+	}
+	if len(out) > 2 && strings.EqualFold(out[0], "applications") && strings.EqualFold(out[2], "synchronization") {
+		out[0] = "servicePrincipals"
+	}
+	return out
+}
+
+// unquote returns the value of an OData string, whose quotation marks are doubled inside.
+func unquote(text string) string {
+	if len(text) < 2 || text[0] != '\'' || text[len(text)-1] != '\'' {
+		return text
+	}
+	return strings.ReplaceAll(text[1:len(text)-1], "''", "'")
+}
+
+// match compares a path with the segments of a route. It returns nil if they differ, and how many
+// segments are alike.
+func match(route, path []string) (params map[string]string, alike int) {
+	found := map[string]string{}
+	for alike < min(len(route), len(path)) {
+		name, isParam := strings.CutPrefix(route[alike], "{")
+		switch {
+		case isParam && path[alike] != "":
+			found[strings.TrimSuffix(name, "}")] = path[alike]
+		case isParam || !strings.EqualFold(route[alike], path[alike]):
+			return nil, alike
+		}
+		alike++
+	}
+	if len(route) != len(path) {
+		return nil, alike
+	}
+	return found, alike
+}

@@ -1,0 +1,291 @@
+package graphapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/provision/expr"
+)
+
+func isNoJob(err error) bool { return errors.Is(err, provision.ErrNoJob) }
+
+// asTarget returns what an application answered, or nil.
+func asTarget(err error) *provision.TargetError {
+	var target *provision.TargetError
+	if errors.As(err, &target) {
+		return target
+	}
+	return nil
+}
+
+// showSchema answers with a schema document.
+func (c *call) showSchema(s *provision.Schema, context string) error {
+	text, err := s.JSON()
+	if err != nil {
+		return err
+	}
+	return c.ok(withContext(text, context))
+}
+
+// withContext puts @odata.context before the members of a JSON object.
+func withContext(object []byte, context string) json.RawMessage {
+	name, _ := json.Marshal(context) // a string always has a JSON form
+	rest := bytes.TrimSpace(object)[1:]
+	return json.RawMessage(`{"@odata.context":` + string(name) + `,` + string(rest))
+}
+
+func (c *call) getSchema() error {
+	return c.showSchema(c.job.Schema, c.context("servicePrincipals('%s')/synchronization/jobs('%s')/schema/$entity", c.app.ID, c.params["job"]))
+}
+
+// putSchema replaces the whole schema. Everybody is looked at afterwards, and the guard holds what the
+// change would take away from too many.
+func (c *call) putSchema() error {
+	text, err := c.body()
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return refuse(http.StatusBadRequest, codeBadRequest, "Empty Payload. JSON content expected.")
+	}
+	schema, err := provision.ParseSchema(text)
+	if err != nil {
+		return invalid("%s", sentence(err.Error()))
+	}
+	lost, err := provision.NotTakenOver(text, schema)
+	if err != nil {
+		return invalid("%s", sentence(err.Error()))
+	}
+	if err := completeSources(schema); err != nil {
+		return err
+	}
+	// A document that was read from another job keeps its content and not its identity.
+	schema.ID = c.job.Schema.ID
+	if _, err := c.h.Jobs.SetSchema(c.r.Context(), c.key(), schema, c.actor()); err != nil {
+		return err
+	}
+	c.ignored(lost)
+	return c.noContent()
+}
+
+// completeSources gives sources their expression that have only a name and a type, as in Microsoft's
+// examples.
+func completeSources(s *provision.Schema) error {
+	for _, m := range s.ObjectMappings() {
+		for i := range m.AttributeMappings {
+			row := &m.AttributeMappings[i]
+			if row.Source == nil || row.Source.Expression != "" {
+				continue
+			}
+			e, err := expr.FromSource(row.Source)
+			if err != nil {
+				return invalid("The source of %s cannot be used: %s", printable(row.TargetAttributeName), sentence(err.Error()))
+			}
+			row.Source = e.Source()
+		}
+	}
+	return nil
+}
+
+// resetSchema sets the mappings of the job's template again.
+func (c *call) resetSchema() error {
+	t := c.h.templateOf(c.job.Schema)
+	if _, err := c.h.Jobs.SetSchema(c.r.Context(), c.key(), t.schema, c.actor()); err != nil {
+		return err
+	}
+	return c.noContent()
+}
+
+func (c *call) listDirectories() error {
+	all, err := c.job.Schema.JSON()
+	if err != nil {
+		return err
+	}
+	var s struct {
+		Directories []json.RawMessage `json:"directories"`
+	}
+	if err := json.Unmarshal(all, &s); err != nil {
+		return err
+	}
+	return list(c, c.context("servicePrincipals('%s')/synchronization/jobs('%s')/schema/directories", c.app.ID, c.params["job"]), s.Directories)
+}
+
+// getDirectory answers with one side's definition. Discovering finds nothing new: the attributes of a
+// SCIM application are those that the attribute list names.
+func (c *call) getDirectory() error {
+	all, err := c.job.Schema.JSON()
+	if err != nil {
+		return err
+	}
+	full, err := provision.ParseSchema(all)
+	if err != nil {
+		return err
+	}
+	for i, d := range full.Directories {
+		if !strings.EqualFold(d.ID, c.params["definition"]) {
+			continue
+		}
+		text, err := json.Marshal(full.Directories[i])
+		if err != nil {
+			return err
+		}
+		return c.ok(withContext(text, c.context("servicePrincipals('%s')/synchronization/jobs('%s')/schema/directories/$entity", c.app.ID, c.params["job"])))
+	}
+	return notFound("The schema has no directory '%s'.", printable(c.params["definition"]))
+}
+
+// functionSchema is Graph's attributeMappingFunctionSchema.
+type functionSchema struct {
+	Name       string            `json:"name"`
+	Parameters []parameterSchema `json:"parameters"`
+}
+
+type parameterSchema struct {
+	Name     string `json:"name"`
+	Required bool   `json:"required"`
+	Repeats  bool   `json:"allowMultipleOccurrences"`
+	Type     string `json:"type"`
+}
+
+func (c *call) listFunctions() error {
+	var all []functionSchema
+	for _, f := range expr.Functions() {
+		one := functionSchema{Name: f.Name, Parameters: []parameterSchema{}}
+		for _, p := range f.Parameters {
+			name := p.Name
+			if p.Key != "" {
+				name = p.Key
+			}
+			one.Parameters = append(one.Parameters, parameterSchema{Name: name, Required: p.Required, Repeats: p.Repeats, Type: "String"})
+		}
+		all = append(all, one)
+	}
+	return list(c, c.context("Collection(microsoft.graph.attributeMappingFunctionSchema)"), all)
+}
+
+// operatorSchema is Graph's filterOperatorSchema.
+type operatorSchema struct {
+	ID         string   `json:"id"`
+	Name       string   `json:"name"`
+	Arity      string   `json:"arity"`
+	Comparison string   `json:"multivaluedComparisonType"`
+	Types      []string `json:"supportedAttributeTypes"`
+}
+
+func (c *call) listFilterOperators() error {
+	var all []operatorSchema
+	for _, o := range provision.Operators() {
+		one := operatorSchema{ID: o.Name, Name: o.Name, Arity: "Unary", Comparison: "All", Types: []string{"String", "Integer", "Boolean"}}
+		if o.Value {
+			one.Arity = "Binary"
+		}
+		switch {
+		case o.Is("IS TRUE"), o.Is("IS FALSE"):
+			one.Types = []string{"Boolean"}
+		case o.Is("GREATER_THAN"), o.Is("GREATER_THAN_OR_EQUALS"), o.Is("&"), o.Is("!&"):
+			one.Types = []string{"Integer"}
+		case o.Is("INCLUDES"):
+			one.Comparison, one.Types = "Any", []string{"String"}
+		case o.Is("ENDS_WITH"), o.Is("REGEX MATCH"), o.Is("NOT REGEX MATCH"):
+			one.Types = []string{"String"}
+		}
+		all = append(all, one)
+	}
+	return list(c, c.context("Collection(microsoft.graph.filterOperatorSchema)"), all)
+}
+
+// parsed is Graph's parseExpressionResponse.
+type parsed struct {
+	Context             string          `json:"@odata.context"`
+	Error               *publicError    `json:"error"`
+	EvaluationSucceeded bool            `json:"evaluationSucceeded"`
+	EvaluationResult    []string        `json:"evaluationResult"`
+	Expression          json.RawMessage `json:"parsedExpression"`
+	ParsingSucceeded    bool            `json:"parsingSucceeded"`
+}
+
+type publicError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// parseExpression parses an expression and, with a test object, evaluates it. What is wrong with the
+// expression is part of a good answer, as in Graph.
+func (c *call) parseExpression() error {
+	var body struct {
+		Expression *string `json:"expression"`
+		Target     *struct {
+			Name        string             `json:"name"`
+			Type        expr.AttributeType `json:"type"`
+			Multivalued bool               `json:"multivalued"`
+		} `json:"targetAttributeDefinition"`
+		TestInput *struct {
+			Properties []struct {
+				Key   string          `json:"key"`
+				Value json.RawMessage `json:"value"`
+			} `json:"properties"`
+		} `json:"testInputObject"`
+	}
+	if err := c.read(&body, false); err != nil {
+		return err
+	}
+	if body.Expression == nil {
+		return refuse(http.StatusBadRequest, codeMissing, "expression is missing.")
+	}
+	out := parsed{Context: c.context("microsoft.graph.parseExpressionResponse"), EvaluationResult: []string{}}
+	e, err := expr.Parse(*body.Expression)
+	if err == nil && body.Target != nil && body.Target.Type != "" {
+		problems, _ := e.Check(expr.Place{Target: &expr.Attribute{Name: body.Target.Name, Type: body.Target.Type, Multivalued: body.Target.Multivalued}})
+		if len(problems) > 0 {
+			err = problems[0]
+		}
+	}
+	if err != nil {
+		out.Error = &publicError{Code: "ParsingFailed", Message: sentence(err.Error())}
+		return c.ok(out)
+	}
+	out.ParsingSucceeded = true
+	if out.Expression, err = json.Marshal(e.Source()); err != nil {
+		return err
+	}
+	if body.TestInput == nil {
+		return c.ok(out)
+	}
+	values := map[string]expr.Value{}
+	for _, p := range body.TestInput.Properties {
+		v, err := testValue(p.Key, p.Value)
+		if err != nil {
+			return err
+		}
+		values[p.Key] = v
+	}
+	v, err := e.Eval(expr.Env{
+		Attribute: func(name string) expr.Value { return values[name] }, Now: c.h.Now(), Random: random(), DefaultDomain: c.Directory.DefaultDomain,
+		Taken: func(string) (bool, error) { return false, nil },
+	})
+	if err != nil {
+		out.Error = &publicError{Code: "EvaluationFailed", Message: sentence(err.Error())}
+		return c.ok(out)
+	}
+	out.EvaluationSucceeded = true
+	if !v.IsNull() && !v.IsNoFlow() {
+		out.EvaluationResult = append(out.EvaluationResult, v.Strings()...)
+	}
+	return c.ok(out)
+}
+
+// testValue reads a value of a test object: a string, a boolean, a number, null or a list of strings.
+func testValue(key string, text json.RawMessage) (expr.Value, error) {
+	env, err := expr.EnvFromJSON([]byte(`{"value":` + string(text) + `}`))
+	if len(text) == 0 {
+		return expr.Null(), nil
+	}
+	if err != nil {
+		return expr.Value{}, invalid("The test value of '%s' cannot be read: %s", printable(key), sentence(err.Error()))
+	}
+	return env.Attribute("value"), nil
+}

@@ -1,0 +1,227 @@
+package graphapi
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// secret is one pair of Graph's secrets, a synchronizationSecretKeyStringValuePair.
+type secret struct {
+	Key   string  `json:"key"`
+	Value *string `json:"value"`
+}
+
+// The keys of secrets that have an effect here.
+const (
+	keyBaseAddress   = "BaseAddress"
+	keySecretToken   = "SecretToken"
+	keySyncAll       = "SyncAll"
+	keyNotifications = "SyncNotificationSettings"
+	keySkipOut       = "SkipOutOfScopeDeletions"
+	keyAuthType      = "AuthenticationType"
+)
+
+// knownSecretKeys are the keys that Graph knows. Most belong to applications that are no SCIM
+// endpoints.
+func knownSecretKeys() []string {
+	return strings.Fields(`None UserName Password SecretToken AppKey BaseAddress ClientIdentifier ClientSecret SingleSignOnType Sandbox Url Domain
+		ConsumerKey ConsumerSecret TokenKey TokenExpiration Oauth2AccessToken Oauth2AccessTokenCreationTime Oauth2RefreshToken SyncAll InstanceName
+		Oauth2ClientId Oauth2ClientSecret CompanyId UpdateKeyOnSoftDelete SynchronizationSchedule SystemOfRecord SandboxName EnforceDomain
+		SyncNotificationSettings SkipOutOfScopeDeletions Oauth2AuthorizationCode Oauth2RedirectUri ApplicationTemplateIdentifier
+		Oauth2TokenExchangeUri Oauth2AuthorizationUri AuthenticationType Server PerformInboundEntitlementGrants HardDeletesEnabled
+		SyncAgentCompatibilityKey SyncAgentADContainer ValidateDomain TestReferences ConnectionString`)
+}
+
+// credentials are the secrets of a request that have an effect.
+type credentials struct {
+	address *string
+	token   *string
+	syncAll *bool
+	ignored []string // keys that were taken and have no effect
+}
+
+// readSecrets reads the pairs of a request. It refuses what would need something that does not exist
+// here, so that no script believes that it works.
+func readSecrets(pairs []secret) (c credentials, err error) {
+	var seen []string
+	for _, p := range pairs {
+		name := ""
+		for _, known := range knownSecretKeys() {
+			if strings.EqualFold(known, p.Key) {
+				name = known
+			}
+		}
+		value := ""
+		if p.Value != nil {
+			value = *p.Value
+		}
+		switch {
+		case name == "":
+			return c, invalid("The key '%s' is not a key of secrets.", printable(p.Key))
+		case slices.Contains(seen, name):
+			return c, invalid("The key %s occurs twice.", name)
+		}
+		seen = append(seen, name)
+		switch name {
+		case keyBaseAddress:
+			c.address = &value
+		case keySecretToken:
+			c.token = &value
+		case keySyncAll:
+			all, ok := map[string]bool{"true": true, "false": false}[strings.ToLower(value)]
+			if !ok {
+				return c, invalid(`SyncAll is "true" or "false".`)
+			}
+			c.syncAll = &all
+		case keyNotifications:
+			if value != "" && !json.Valid([]byte(value)) {
+				return c, invalid("SyncNotificationSettings is not JSON.")
+			}
+			c.ignored = append(c.ignored, name)
+		case keySkipOut:
+			if strings.EqualFold(value, "true") {
+				return c, invalid("SkipOutOfScopeDeletions cannot be switched on here: users who leave the scope are disabled. Remove the mapping of active to keep them.")
+			}
+		case keyAuthType:
+			if value != "" && !strings.EqualFold(value, "BearerToken") && !strings.EqualFold(value, "SecretToken") {
+				return c, invalid("AuthenticationType '%s' is not supported: applications are reached with a Secret Token.", printable(value))
+			}
+		default:
+			if value != "" {
+				return c, invalid("The key %s is not supported: applications are reached with BaseAddress and SecretToken.", name)
+			}
+		}
+	}
+	return c, nil
+}
+
+// putSecrets saves the credentials and the scope of the job. Keys that the request leaves out stay as
+// they are.
+func (c *call) putSecrets() error {
+	var body struct {
+		Value []secret `json:"value"`
+	}
+	if err := c.read(&body, false); err != nil {
+		return err
+	}
+	if len(body.Value) == 0 {
+		return refuse(http.StatusBadRequest, codeMissing, "value is missing: a list of keys with their values.")
+	}
+	cred, err := readSecrets(body.Value)
+	if err != nil {
+		return err
+	}
+	_, err = c.h.Jobs.Edit(c.r.Context(), c.key(), func(s *provision.Settings) {
+		if cred.address != nil {
+			s.TenantURL = *cred.address
+		}
+		s.Secret = cred.token
+		if cred.syncAll != nil {
+			s.Scope = provision.AssignedOnly
+			if *cred.syncAll {
+				s.Scope = provision.Everyone
+			}
+		}
+		if s.TenantURL != "" {
+			s.Mode = provision.Automatic
+		}
+	}, c.actor())
+	if err != nil {
+		return err
+	}
+	c.ignored(cred.ignored)
+	return c.noContent()
+}
+
+// listSecrets says which secrets there are. It never returns a value.
+func (c *call) listSecrets() error {
+	values := []secret{}
+	job, err := c.h.Jobs.Get(c.r.Context(), c.key())
+	switch {
+	case err == nil:
+		if job.TenantURL != "" {
+			values = append(values, secret{Key: keyBaseAddress})
+		}
+		if job.HasSecret() {
+			values = append(values, secret{Key: keySecretToken})
+		}
+		values = append(values, secret{Key: keySyncAll})
+	case !isNoJob(err):
+		return err
+	}
+	return list(c, c.context("servicePrincipals('%s')/synchronization/secrets", c.app.ID), values)
+}
+
+// credentialsBody is the body of validateCredentials.
+type credentialsBody struct {
+	UseSaved    bool     `json:"useSavedCredentials"`
+	TemplateID  string   `json:"templateId"`
+	Credentials []secret `json:"credentials"`
+}
+
+// validateCredentials does what Test Connection does, with the saved credentials or with given ones.
+func (c *call) validateCredentials() error {
+	var body credentialsBody
+	if err := c.read(&body, false); err != nil {
+		return err
+	}
+	if body.UseSaved {
+		return c.testConnection(c.job.TenantURL, nil)
+	}
+	if !c.apiKey.Level.Allows(operator.Configure) {
+		return refuse(http.StatusForbidden, codeForbidden, "This key may %s. Testing credentials that are not saved needs a key that may configure; useSavedCredentials tests the saved ones.", c.apiKey.Level)
+	}
+	return c.testGiven(body)
+}
+
+// validateNewCredentials is the same before there is a job.
+func (c *call) validateNewCredentials() error {
+	var body credentialsBody
+	if err := c.read(&body, false); err != nil {
+		return err
+	}
+	if body.TemplateID != "" {
+		if _, err := c.h.findTemplate(body.TemplateID); err != nil {
+			return err
+		}
+	}
+	if body.UseSaved {
+		job, err := c.h.Jobs.Get(c.r.Context(), c.key())
+		if err != nil {
+			return err
+		}
+		return c.testConnection(job.TenantURL, nil)
+	}
+	return c.testGiven(body)
+}
+
+func (c *call) testGiven(body credentialsBody) error {
+	cred, err := readSecrets(body.Credentials)
+	if err != nil {
+		return err
+	}
+	if cred.address == nil || *cred.address == "" {
+		return refuse(http.StatusBadRequest, codeMissing, "credentials has no BaseAddress.")
+	}
+	if cred.token == nil {
+		none := ""
+		cred.token = &none // only what is given is tested, never the saved token
+	}
+	return c.testConnection(*cred.address, cred.token)
+}
+
+func (c *call) testConnection(address string, token *string) error {
+	_, err := c.h.Jobs.TestConnection(c.r.Context(), c.key(), address, token)
+	if target := asTarget(err); target != nil {
+		return refuse(http.StatusBadRequest, codeCredentials, "%s", target.Words())
+	}
+	if err != nil {
+		return err
+	}
+	return c.noContent()
+}

@@ -1,0 +1,190 @@
+package graphapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/provision/templates"
+)
+
+// template is a set of default mappings that a job can be made from.
+type template struct {
+	id          string
+	description string
+	standard    bool // whether it is Graph's own template of SCIM applications
+	schema      *provision.Schema
+}
+
+// readTemplates reads the templates, with the one first that Graph calls scim.
+func readTemplates() ([]template, error) {
+	list := []template{
+		{id: "scim", description: "The mappings that Microsoft Entra ID gives a SCIM application that is not from its gallery.", standard: true},
+		{id: "guide", description: "The mappings of the guide Configure SCIM with Entra ID. Jobs that are set up on the pages start with them."},
+	}
+	for i, name := range []string{templates.NonGallery, templates.Guide} {
+		text, err := templates.Get(name)
+		if err != nil {
+			return nil, err
+		}
+		if list[i].schema, err = provision.ParseSchema(text); err != nil {
+			return nil, fmt.Errorf("template %s: %w", name, err)
+		}
+	}
+	return list, nil
+}
+
+// findTemplate finds a template by its id.
+func (h *Handler) findTemplate(id string) (template, error) {
+	for _, t := range h.templates {
+		if strings.EqualFold(t.id, id) {
+			return t, nil
+		}
+	}
+	return template{}, notFound("There is no synchronization template '%s'. There are scim and guide.", printable(id))
+}
+
+// templateOf returns the template that a job's mappings come from, or else Graph's own.
+func (h *Handler) templateOf(s *provision.Schema) template {
+	for _, t := range h.templates {
+		if s != nil && t.schema.ID == s.ID {
+			return t
+		}
+	}
+	return h.templates[0]
+}
+
+// shownTemplate is Graph's synchronizationTemplate.
+type shownTemplate struct {
+	Context       string                    `json:"@odata.context,omitempty"`
+	ID            string                    `json:"id"`
+	ApplicationID string                    `json:"applicationId"`
+	Default       bool                      `json:"default"`
+	Description   string                    `json:"description"`
+	Discoverable  bool                      `json:"discoverable"`
+	FactoryTag    string                    `json:"factoryTag"`
+	Metadata      []provision.MetadataEntry `json:"metadata"`
+	Schema        json.RawMessage           `json:"schema,omitempty"`
+}
+
+func (c *call) shownTemplate(t template) shownTemplate {
+	return shownTemplate{
+		ID: t.id, ApplicationID: c.app.ID, Default: t.standard, Description: t.description, Discoverable: true, FactoryTag: "CustomSCIM",
+		Metadata: []provision.MetadataEntry{{Key: "ConfigurationFields", Value: `[{"name":"baseaddress"},{"name":"secrettoken","secret":true}]`}},
+	}
+}
+
+func (c *call) listTemplates() error {
+	var all []shownTemplate
+	for _, t := range c.h.templates {
+		all = append(all, c.shownTemplate(t))
+	}
+	return list(c, c.context("servicePrincipals('%s')/synchronization/templates", c.app.ID), all)
+}
+
+func (c *call) getTemplate() error {
+	t, err := c.h.findTemplate(c.params["template"])
+	if err != nil {
+		return err
+	}
+	out := c.shownTemplate(t)
+	out.Context = c.context("servicePrincipals('%s')/synchronization/templates/$entity", c.app.ID)
+	if out.Schema, err = t.schema.JSON(); err != nil {
+		return err
+	}
+	return c.ok(out)
+}
+
+func (c *call) getTemplateSchema() error {
+	t, err := c.h.findTemplate(c.params["template"])
+	if err != nil {
+		return err
+	}
+	return c.showSchema(t.schema, c.context("servicePrincipals('%s')/synchronization/templates('%s')/schema/$entity", c.app.ID, t.id))
+}
+
+// principal is Graph's servicePrincipal, as far as there is one here.
+type principal struct {
+	Context     string `json:"@odata.context,omitempty"`
+	ID          string `json:"id"`
+	AppID       string `json:"appId"`
+	DisplayName string `json:"displayName"`
+	Created     string `json:"createdDateTime"`
+	Type        string `json:"servicePrincipalType"`
+	Enabled     bool   `json:"accountEnabled"`
+}
+
+// listPrincipals lists the enterprise applications of the directory.
+func (c *call) listPrincipals() error {
+	q, err := readQuery(c.r.URL.Query(), "$filter", "$count")
+	if err != nil {
+		return err
+	}
+	all, err := c.Applications(c.r.Context())
+	if err != nil {
+		return err
+	}
+	f, err := parseFilter(q.Get("$filter"), principalFields())
+	if err != nil {
+		return err
+	}
+	values := []principal{}
+	for _, a := range all {
+		p := principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: timeOf(a.Created), Type: "Application", Enabled: true}
+		if f.matches(map[string]any{"id": p.ID, "appid": p.AppID, "displayname": p.DisplayName}) {
+			values = append(values, p)
+		}
+	}
+	out := collection[principal]{Context: c.context("servicePrincipals"), Value: values}
+	if strings.EqualFold(q.Get("$count"), "true") {
+		n := len(values)
+		out.Count = &n
+	}
+	return c.ok(out)
+}
+
+func (c *call) getPrincipal() error {
+	a := c.app
+	return c.ok(principal{Context: c.context("servicePrincipals/$entity"), ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: timeOf(a.Created), Type: "Application", Enabled: true})
+}
+
+// nonGallery is the id of Entra's template of applications that are not in its gallery.
+const nonGallery = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
+
+// instantiate makes an enterprise application, which is an application and a service principal in
+// Graph.
+func (c *call) instantiate() error {
+	if id := c.params["applicationTemplate"]; !strings.EqualFold(id, nonGallery) {
+		return notFound("There is no application template '%s'. The one of applications outside a gallery is %s.", printable(id), nonGallery)
+	}
+	var body struct {
+		DisplayName string `json:"displayName"`
+	}
+	if err := c.read(&body, false); err != nil {
+		return err
+	}
+	if strings.TrimSpace(body.DisplayName) == "" {
+		return refuse(http.StatusBadRequest, codeMissing, "displayName is missing.")
+	}
+	a, err := c.CreateApplication(c.r.Context(), body.DisplayName, c.actor())
+	if err != nil {
+		return err
+	}
+	type application struct {
+		ID          string `json:"id"`
+		AppID       string `json:"appId"`
+		DisplayName string `json:"displayName"`
+		Created     string `json:"createdDateTime"`
+	}
+	return c.created(struct {
+		Context   string      `json:"@odata.context"`
+		App       application `json:"application"`
+		Principal principal   `json:"servicePrincipal"`
+	}{
+		c.context("microsoft.graph.applicationServicePrincipal"),
+		application{a.ID, a.ID, a.Name, timeOf(a.Created)},
+		principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: timeOf(a.Created), Type: "Application", Enabled: true},
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -58,7 +59,7 @@ func TestPlanNamesMembersAndManagers(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", when, diff)
 			}
-			if diff := cmp.Diff(report, r); diff != "" {
+			if diff := cmp.Diff(report, r, cmpopts.IgnoreUnexported(provision.PlanReport{})); diff != "" {
 				t.Errorf("%s: the report (-want +got):\n%s", when, diff)
 			}
 			if diff := cmp.Diff(before, g.has()); diff != "" {

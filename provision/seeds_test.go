@@ -403,7 +403,7 @@ func (s *seeded) advance() time.Time {
 		s.revive()
 		next = s.clock.now()
 	case err != nil:
-		s.t.Fatalf("seed %d: %v", s.seed, err)
+		s.t.Fatalf("seed %d: %v\n%s", s.seed, err, s.story())
 	}
 	if err := leases.Release(ctx, provision.LeaseKind, key, "test", epoch, next); err != nil {
 		s.t.Fatal(err)

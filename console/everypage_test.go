@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	protocol "github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -220,6 +221,11 @@ func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path st
 		p.t.Fatal(err)
 	}
 	w.tested(s, idp, kim.ID, strings.Repeat("w", 200), awkwardNames[0], demoidp.Claim{Name: awkwardJob, Values: awkwardNames})
+	if err := w.pages.SSO.Store.PutConflict(p.t.Context(), s.ID, signin.Conflict{
+		ID: "waiting", PersonID: kim.ID, Reason: "unproved", Issuer: idp.EntityID, Identifier: strings.Repeat("w", 200), Match: awkwardNames[0], DisplayName: awkwardNames[0], First: w.clock(), Last: w.clock(),
+	}, time.Time{}); err != nil {
+		p.t.Fatal(err)
+	}
 	for _, step := range []string{"Make a key", "Announce a new key", "Use the new key"} {
 		p.add("keys: "+step, b.get(path).submit(step, nil).wantStatus(http.StatusOK))
 	}

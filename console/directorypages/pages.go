@@ -77,6 +77,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.inDirectory(p.toUsers)},
 		{Pattern: "GET /d/{directory}/{$}", Access: console.Administrator, Handle: p.inDirectory(p.toUsers)},
 		{Pattern: "GET /d/{directory}/settings", Access: console.Administrator, Handle: p.inDirectory(p.showDirectorySettings)},
+		{Pattern: "POST /d/{directory}/settings/domain", Access: console.Administrator, Handle: p.inDirectory(p.saveDomain)},
 		{Pattern: "POST /d/{directory}/settings", Access: console.Administrator, Handle: p.renamedDirectory(p.renameDirectory)},
 		{Pattern: "GET /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.askDeleteDirectory)},
 		{Pattern: "POST /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.deleteDirectory)},

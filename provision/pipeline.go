@@ -74,7 +74,7 @@ type pipeline struct {
 // news is what the feed must know: a worker has ended, an import has ended, or else outcomes were
 // committed.
 type news struct {
-	free     []string // objects that are in hand no more
+	free     []string // objects that are no longer in hand
 	ended    bool
 	imported bool
 	found    bool  // the import found something

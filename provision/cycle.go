@@ -455,7 +455,7 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		s.advanceImport(ids, Links)
 		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
 	case Links:
-		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, s.After, importPage)
+		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, "", s.After, importPage)
 		if err != nil {
 			return imported{}, err
 		}

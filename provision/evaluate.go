@@ -456,7 +456,7 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 	}
 	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.who(), p.m.target), nil)
 	w.refers = p.m.refersTo(attributes)
-	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made}, nil
+	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made, fresh: draws.fresh}, nil
 }
 
 // process evaluates the mapping; draws is as in [mapping.values]. A nil decision means that it

@@ -36,6 +36,9 @@ type Membership struct {
 	Refused string // why the target refused it the last time
 	Link    *Link  // the member's pair, without its ledger; nil if it has none
 	Sharer  string // another object that is linked to the account Has now; "" if none
+
+	Verdict Verdict
+	Open    bool // it is not done
 }
 
 // MembersWork is what is to be done about the memberships of a group.
@@ -282,40 +285,47 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 	}
 	for _, m := range open {
 		want := ""
-		if kind, in := among[m.Member]; in && (kind != GroupKind || r.job.Nested) {
+		kind, in := among[m.Member]
+		if in && (kind != GroupKind || r.job.Nested) {
 			want = m.Link.standing()
 		}
 		_, shared := among[m.Sharer]
-		switch {
-		case m.Has != "" && m.Has != want && m.Sharer != "" && shared:
-			m.Has = "" // the account belongs to another member now
-			fallthrough
-		case m.Has == "" || m.Has == want:
-			if want != "" && (m.Has == "" || m.Unsure) {
-				additions = append(additions, memberChange{Membership: m, id: want})
-			} else {
-				settled = append(settled, MemberOutcome{Member: m.Member, Turn: m.Turn, Has: m.Has})
-			}
+		switch adds, removes := m.compare(want, shared); {
+		case adds:
+			additions = append(additions, memberChange{Membership: m, id: want})
+		case removes:
+			removals = append(removals, memberChange{Membership: m, id: m.Has, ends: m.whyEnds(s.name(), in, want)})
 		default:
-			_, in := among[m.Member]
-			removals = append(removals, memberChange{Membership: m, id: m.Has, ends: s.whyEnds(m, in, want)})
+			settled = append(settled, MemberOutcome{Member: m.Member, Turn: m.Turn, Has: m.Has})
 		}
 	}
 	return removals, additions, settled, nil
 }
 
-// whyEnds says why a membership ends, or returns "" if it does not. in reports whether the directory
-// has it, want is the account that should be the member.
-func (s *memberSync) whyEnds(m Membership, in bool, want string) string {
+// compare says what is to be done about a membership. want is the account that should be the member, ""
+// if there is none. shared reports whether the object that has the account Has now is a member, too.
+func (m *Membership) compare(want string, shared bool) (adds, removes bool) {
+	if m.Has != want && m.Sharer != "" && shared {
+		m.Has = "" // the account belongs to another member now
+	}
+	if m.Has == "" || m.Has == want {
+		return want != "" && (m.Has == "" || m.Unsure), false
+	}
+	return false, true
+}
+
+// whyEnds says why a membership of a group ends, or returns "" if it does not. in reports whether the
+// directory has it, want is the account that should be the member.
+func (m *Membership) whyEnds(group string, in bool, want string) string {
 	switch {
 	case want != "":
 		return ""
 	case !in:
-		return fmt.Sprintf("no member of group '%s' in the directory", s.name())
+		return fmt.Sprintf("no member of group '%s' in the directory", group)
 	case m.Link != nil && (m.Link.State == Missed || m.Link.State == Lost || m.Link.State == Gone):
 		return ""
 	}
-	return fmt.Sprintf("member of group '%s', but without access to the application", s.name())
+	return fmt.Sprintf("member of group '%s', but without access to the application", group)
 }
 
 // letThrough returns the removals that may be sent now. Those with a cause wait until it is judged.

@@ -135,7 +135,7 @@ func (c *conductor) run(f func()) string {
 	}
 }
 
-// rest lets time pass until no goroutine of the engine is left. It returns how many wait forever.
+// rest lets time pass until no goroutine of the engine is left. It returns how many wait without an end.
 func (c *conductor) rest() int {
 	for {
 		synctest.Wait()

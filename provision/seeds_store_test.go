@@ -250,9 +250,9 @@ func (m mortalStore) Drawer(_ context.Context, k provision.Key, path string, val
 	return got, err
 }
 
-func (m mortalStore) LinkedIDs(_ context.Context, k provision.Key, after string, limit int) (got []string, err error) {
+func (m mortalStore) LinkedIDs(_ context.Context, k provision.Key, kind provision.ObjectKind, after string, limit int) (got []string, err error) {
 	err = m.call("LinkedIDs", func(ctx context.Context) (err error) {
-		got, err = m.real.LinkedIDs(ctx, k, after, limit)
+		got, err = m.real.LinkedIDs(ctx, k, kind, after, limit)
 		return err
 	})
 	return got, err
@@ -452,4 +452,48 @@ func (p plantedStore) Import(ctx context.Context, f provision.Fence, st provisio
 		listed = listed[1:]
 	}
 	return p.Store.Import(ctx, f, st, listed, ended...)
+}
+
+func (m mortalStore) Connections(_ context.Context, k provision.Key, kind provision.ObjectKind, after string, limit int) (got []provision.Connection, err error) {
+	err = m.call("Connections", func(ctx context.Context) (err error) {
+		got, err = m.real.Connections(ctx, k, kind, after, limit)
+		return err
+	})
+	return got, err
+}
+
+func (m mortalStore) Connection(_ context.Context, k provision.Key, id string) (got provision.Connection, err error) {
+	err = m.call("Connection", func(ctx context.Context) (err error) {
+		got, err = m.real.Connection(ctx, k, id)
+		return err
+	})
+	return got, err
+}
+
+func (m mortalStore) RecordConnection(_ context.Context, f provision.Fence, o provision.Outcome, listed []provision.Listed, e event.Event) error {
+	return m.call("RecordConnection", func(ctx context.Context) error { return m.real.RecordConnection(ctx, f, o, listed, e) })
+}
+
+func (m mortalStore) MembershipsAfter(_ context.Context, k provision.Key, group, after string, limit int, open bool) (got []provision.Membership, err error) {
+	err = m.call("MembershipsAfter", func(ctx context.Context) (err error) {
+		got, err = m.real.MembershipsAfter(ctx, k, group, after, limit, open)
+		return err
+	})
+	return got, err
+}
+
+func (m mortalStore) MembershipsAmong(_ context.Context, k provision.Key, group string, members []string) (got []provision.Membership, err error) {
+	err = m.call("MembershipsAmong", func(ctx context.Context) (err error) {
+		got, err = m.real.MembershipsAmong(ctx, k, group, members)
+		return err
+	})
+	return got, err
+}
+
+func (m mortalStore) Referring(_ context.Context, k provision.Key, to []string) (got []string, err error) {
+	err = m.call("Referring", func(ctx context.Context) (err error) {
+		got, err = m.real.Referring(ctx, k, to)
+		return err
+	})
+	return got, err
 }

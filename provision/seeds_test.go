@@ -35,7 +35,7 @@ import (
 //
 // In the end the application is well again. Then no person has two accounts, no stranger's account or
 // group was touched, nobody who left has an active account, accounts, groups, memberships and managers
-// are as the directory says, another run sends nothing, and nobody waits forever.
+// are as the directory says, another run sends nothing, and no object waits without an end.
 //
 //	seeds_test.go            the history and the checks at its end
 //	seeds_conductor_test.go  the order of goroutines, and time
@@ -375,7 +375,7 @@ func (s *seeded) play() {
 	s.recover()
 	s.check()
 	if n := s.order.rest(); n > 0 {
-		s.fault("%d goroutines of the engine wait forever", n)
+		s.fault("%d goroutines of the engine wait without an end", n)
 		s.t.Fatalf("seed %d:\n%s", s.seed, s.story())
 	}
 }
@@ -411,7 +411,7 @@ func (s *seeded) advance() time.Time {
 	return next
 }
 
-// editScope changes the people that the job provisions.
+// editScope changes which people the job provisions.
 func (s *seeded) editScope() {
 	if s.random.IntN(2) == 0 {
 		scope := provision.AssignedOnly

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/console/directorypages"
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -213,6 +214,13 @@ func TestProvisioningPage_follows_the_guide(t *testing.T) {
 	b.get(base+"/provisioning").wantWords("On. The last cycle ended", "2 updated", "Initial cycle", "Completed")
 	b.get(base).wantWords("On")
 	b.get(base+"/provisioning/plan").press("Make it again", nil).wantWords("Nothing to do").wantNoWords("cannot be applied")
+	sales, _, err := h.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": "Sales"}}, "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(h.AddMembers(t.Context(), sales.ObjectID, []string{o.userID(h, "ada@contoso.example")}, "cli"))
+	must(h.Assign(t.Context(), app.ID, []string{sales.ObjectID}, "cli"))
+	b.get(base+"/provisioning/plan").press("Make it again", nil).wantWords("Add members 1", "Sales", "Members to add: Ada Lovelace").click("Sales").wantStatus(http.StatusOK)
 
 	logs := b.get(base+"/provisioning/logs").wantStatus(http.StatusOK).wantWords("Ada Lovelace", "Update", "Success", "title", "Analyst", "1 skipped entry is hidden.").wantNoWords("山田 雪")
 	logs.click("Show it").wantWords("山田 雪", "Skipped").wantNoWords("is hidden")

@@ -173,6 +173,8 @@ var Catalogue = []Description{
 	{ProvisioningPlanApplied, directoryScope, "all operations of an approved plan were tried", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was applied: 3 sent, 0 failed, 0 left out because something had changed."},
 	{ProvisioningPlanCancelled, directoryScope, "a plan was cancelled", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was cancelled."},
 	{ProvisioningOnDemand, directoryScope, "people or groups were provisioned on demand", subjectApplication, nil, "", "Acme: Provisioned on demand: Ada Lovelace, Sales."},
+	{ProvisioningConnected, directoryScope, "a person connected a user or group with an account by hand", subjectApplication, Connection{}, "", "Acme: Ada Lovelace was connected with the account 2819c223 by hand."},
+	{ProvisioningForgotten, directoryScope, "a person had the connection of a user or group with its account forgotten", subjectApplication, Connection{}, "", "Acme: The connection of ada@contoso.example with the account 2819c223 was forgotten. The account stays as it is."},
 	{ProvisioningBehind, directoryScope, "provisioning was paused longer than events are kept, so it looks at everyone anew", subjectApplication, nil, "", "Acme: The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."},
 
 	{OperatorLinkCreated, installationScope, "a one-time link for an operator was made", subjectOperator, nil, "", "One-time sign-in link made for the operator sam"},

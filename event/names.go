@@ -144,6 +144,8 @@ const (
 	ProvisioningConnectionTested = "provisioning.connection_tested"
 	ProvisioningQuarantined      = "provisioning.quarantined"
 	ProvisioningReleased         = "provisioning.released"
+	ProvisioningConnected        = "provisioning.connected"
+	ProvisioningForgotten        = "provisioning.connection_forgotten"
 	ProvisioningBehind           = "provisioning.behind"
 	ProvisioningLate             = "provisioning.late"
 	ProvisioningHeld             = "provisioning.held"

@@ -326,49 +326,49 @@ func (j *Jobs) learn(ctx context.Context, job *Job) {
 	if err != nil {
 		return
 	}
-	all, err := testSearches(ctx, target, m)
+	found, err := testConnection(ctx, target, *job, m)
 	if err == nil || asTargetError(err).Kind == Unsearchable {
-		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: all}
+		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: found.Users, Groups: found.Groups}
 	}
 }
 
-// TestConnection searches the target, by every matching attribute, for accounts that cannot exist.
-// If secret is nil, it uses the saved Secret Token. If the target refuses, the error is a
+// TestConnection searches the target, by every matching attribute, for accounts and groups that cannot
+// exist. Groups are searched for if their mapping is enabled. If secret is nil, it uses the saved Secret Token. If the target refuses, the error is a
 // *TargetError whose Words explain the problem. Otherwise the result says for each attribute
 // whether the target can be searched by it.
-func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) ([]Searchable, error) {
+func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) (ConnectionTest, error) {
 	job, err := j.Store.Job(ctx, k)
 	if errors.Is(err, ErrNoJob) {
 		job, err = j.Default(k)
 	}
 	if err != nil {
-		return nil, err
+		return ConnectionTest{}, err
 	}
 	if tenantURL = strings.TrimSpace(tenantURL); tenantURL == "" {
-		return nil, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
+		return ConnectionTest{}, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
 	}
 	var token string
 	switch {
 	case secret != nil:
 		token = strings.TrimSpace(*secret)
 	case job.HasSecret() && !sameOrigin(tenantURL, job.TenantURL):
-		return nil, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+		return ConnectionTest{}, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
 	default:
 		if token, err = openSecret(j.Sealer, job); err != nil {
-			return nil, err
+			return ConnectionTest{}, err
 		}
 	}
 	m, err := usableMapping(job.Schema, j.Attributes)
 	if err != nil {
-		return nil, err
+		return ConnectionTest{}, err
 	}
 	target, err := j.Targets(tenantURL, token)
 	if err != nil {
-		return nil, err
+		return ConnectionTest{}, err
 	}
-	found, err := testSearches(ctx, target, m)
+	found, err := testConnection(ctx, target, job, m)
 	if failed := j.recordTest(ctx, job, tenantURL, err); failed != nil {
-		return nil, failed
+		return ConnectionTest{}, failed
 	}
 	return found, err
 }
@@ -623,51 +623,44 @@ func matchingTargets(s *Schema) []string {
 // AnyRevision accepts the job at any revision.
 const AnyRevision int64 = -1
 
-// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the job's
-// Revision that the caller has seen. If it has changed since, the result is ErrChanged. AnyRevision
-// accepts every revision.
-func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, actor string) (Job, error) {
+// WithDefaultMappings returns the job with the mappings and scoping filters of the template.
+func (j *Jobs) WithDefaultMappings(job Job) (Job, error) {
 	schema, err := j.Template()
 	if err != nil {
-		return Job{}, fmt.Errorf("read default mappings: %w", err)
+		return job, fmt.Errorf("read default mappings: %w", err)
 	}
+	restored := schema.Clone()
+	if g, err := restored.GroupMapping(); err == nil && job.GroupsOffered {
+		g.Enabled = false // nobody has decided about groups yet
+	}
+	job.Schema = restored
+	return job, nil
+}
+
+// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the job's
+// Revision that the caller has seen. If it has changed since, the result is ErrChanged. AnyRevision
+// accepts every revision. confirmed is how many accounts the change may disable, if an administrator
+// was asked with this number.
+func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, confirmed int, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingsRestored, func(job *Job) (string, error) {
 		if seen != AnyRevision && seen != job.LookAtAll {
 			return "", ErrChanged
 		}
-		restored := schema.Clone()
-		if g, err := restored.GroupMapping(); err == nil && job.GroupsOffered {
-			g.Enabled = false // nobody has decided about groups yet
+		restored, err := j.WithDefaultMappings(*job)
+		if err != nil {
+			return "", err
 		}
-		j.replaceSchema(job, restored)
+		job.Confirmed += int64(confirmed)
+		j.replaceSchema(job, restored.Schema)
 		j.learn(ctx, job)
 		return "Default mappings were restored.", nil
 	})
 }
 
-// SetSchema replaces the whole schema document.
-func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
-	return j.SetSchemaConfirmed(ctx, k, schema, 0, actor)
-}
-
-// SetSchemaConfirmed is SetSchema after an administrator was asked. confirmed is how many accounts the
-// change may disable.
-func (j *Jobs) SetSchemaConfirmed(ctx context.Context, k Key, schema *Schema, confirmed int, actor string) (Job, error) {
-	if err := j.CheckSchema(schema); err != nil {
-		return Job{}, err
-	}
-	return j.change(ctx, k, actor, event.ProvisioningSchemaChanged, func(job *Job) (string, error) {
-		job.GroupsOffered = false
-		job.Confirmed += int64(confirmed)
-		j.replaceSchema(job, schema.Clone())
-		j.learn(ctx, job)
-		return "The schema was replaced.", nil
-	})
-}
-
-// CheckSchema returns the error that SetSchema would return for a schema.
+// CheckSchema returns an *InputError if no job could use a schema document, or if parts of it
+// contradict each other.
 func (j *Jobs) CheckSchema(schema *Schema) error {
-	err := schema.Validate(j.Attributes)
+	err := errors.Join(schema.checkTexts(), schema.Validate(j.Attributes))
 	if err == nil {
 		_, err = compileMapping(schema, j.Attributes)
 	}
@@ -799,6 +792,13 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 		searches = job.Searches
 	}
 	r.Notes = append(r.Notes, searches.notes()...)
+	if state.Groups.Off == "" && state.Groups.Searches != nil && searches == state.Searches {
+		for _, one := range state.Groups.Searches.All {
+			if one.Groups = true; !one.Proved {
+				r.Notes = append(r.Notes, one.Note())
+			}
+		}
+	}
 	if state.Dialect.For == job.ForgetLinks {
 		r.Notes = append(r.Notes, state.Dialect.notes()...)
 	}

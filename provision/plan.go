@@ -6,39 +6,57 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// PlannedObject is what the next cycle would do with one person.
+// PlannedObject is what the next cycle would do with one person or group, or with members of a group.
 type PlannedObject struct {
-	ObjectID    string   `json:"objectId"`
-	DisplayName string   `json:"displayName"`
-	UserName    string   `json:"userPrincipalName"`
-	Action      Action   `json:"action"` // Other means that nothing would be sent
-	Result      Result   `json:"result"` // Success means that the action would be sent; Skipped and Failure mean that it would not
-	TargetID    string   `json:"targetId,omitempty"`
-	Code        string   `json:"code,omitempty"`   // why nothing would be sent, in Entra's codes
-	Reason      string   `json:"reason,omitempty"` // Code in words
-	Advice      string   `json:"recommendedAction,omitempty"`
-	Changes     []Change `json:"changes"`
+	ObjectID    string     `json:"objectId"`
+	Kind        ObjectKind `json:"type"`
+	DisplayName string     `json:"displayName"`
+	UserName    string     `json:"userPrincipalName"`
+	Action      Action     `json:"action"` // Other means that nothing would be sent
+	Result      Result     `json:"result"` // Success means that the action would be sent; Skipped and Failure mean that it would not
+	TargetID    string     `json:"targetId,omitempty"`
+	Code        string     `json:"code,omitempty"`   // why nothing would be sent, in Entra's codes
+	Reason      string     `json:"reason,omitempty"` // Code in words
+	Advice      string     `json:"recommendedAction,omitempty"`
+	Changes     []Change   `json:"changes"`
+	// Added and Removed are members of the group that would be added and removed. Then nothing else of
+	// the group is in Changes. A large group comes in several parts.
+	Added   []PlannedMember `json:"membersAdded,omitempty"`
+	Removed []PlannedMember `json:"membersRemoved,omitempty"`
+	// Follows is true if Changes holds a reference, such as the manager, that a request of its own sets
+	// or removes: the account that it names comes or goes in the same cycle.
+	Follows bool `json:"follows,omitempty"`
 
 	fingerprint string // see work.fingerprint
 	lane        Lane   // the lane in which the operation is sent
 }
 
+// ofMembers reports whether this is about the members of a group.
+func (o PlannedObject) ofMembers() bool { return len(o.Added)+len(o.Removed) > 0 }
+
 // PlanReport summarizes a plan.
 type PlanReport struct {
-	Kind     string   `json:"kind"` // the kind of the cycle that would run
-	Read     int      `json:"read"`
-	Creates  int      `json:"creates"`
-	Updates  int      `json:"updates"`
-	Disables int      `json:"disables"`
-	Deletes  int      `json:"deletes"`
-	Skips    int      `json:"skips"`
-	Failures int      `json:"failures"`
-	OnHold   int      `json:"onHold"` // of the skips: operations that are, or will be, on hold
-	Notes    []string `json:"notes"`
+	Kind     string `json:"kind"` // the kind of the cycle that would run
+	Read     int    `json:"read"`
+	Creates  int    `json:"creates"`
+	Updates  int    `json:"updates"`
+	Disables int    `json:"disables"`
+	Deletes  int    `json:"deletes"`
+	Skips    int    `json:"skips"`
+	Failures int    `json:"failures"`
+	OnHold   int    `json:"onHold"` // of the skips: operations that are, or will be, on hold
+	// Memberships that would be added and removed, and removals that are, or will be, on hold.
+	MembersAdded   int      `json:"membersAdded"`
+	MembersRemoved int      `json:"membersRemoved"`
+	MembersOnHold  int      `json:"membersOnHold"`
+	References     int      `json:"references"` // references to people, such as the manager, that would be set or removed
+	Notes          []string `json:"notes"`
 
 	reads bool // every account is read
 }
@@ -98,52 +116,23 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 		}
 	}
 	report.Notes = append(report.Notes, r.state.Searches.notes()...)
-	guard := planGuard{initial: initial, causes: map[string][]PlannedObject{}}
-	shown := func(o PlannedObject) error {
-		report.add(o)
-		return visit(o)
+	f := newForecast(r, p, initial, &report, visit)
+	if err := f.candidates(ctx); err != nil {
+		return report, err
 	}
-	err := r.candidates(ctx, initial, func(ids []string) error {
-		works, err := r.evaluateForPlan(ctx, p, ids)
-		if err != nil {
-			return err
-		}
-		for _, w := range works {
-			w.p.claim(w, math.MaxInt)
-			o := w.planned()
-			if guard.takes(w, &o, r.origins) {
-				continue
-			}
-			if s, skipped := w.decision.(skip); skipped && s.telling == silent {
-				report.add(o)
-				continue
-			}
-			if err := shown(o); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		err = guard.finish(ctx, r, shown)
-	}
-	return report, err
+	return report, f.finish(ctx)
 }
 
-// candidates pages through the people that the next cycle would look at. Each appears once.
-func (r *run) candidates(ctx context.Context, initial bool, page func(ids []string) error) error {
-	seen := map[string]bool{}
-	once := func(ids []string) error {
-		var fresh []string
-		for _, id := range ids {
-			if _, members := groupOf(id); !members && !seen[id] {
-				seen[id] = true
-				fresh = append(fresh, id)
-			}
+// candidates evaluates the people and groups that the next cycle would look at, each once.
+func (f *forecast) candidates(ctx context.Context) error {
+	r := f.r
+	page := func(ids []string) error { return f.evaluate(ctx, ids) }
+	if !f.initial {
+		if err := f.changes(ctx); err != nil {
+			return err
 		}
-		return page(fresh)
 	}
-	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, r.e.Now())
+	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, time.Time{}) // a cycle that a person asks for tries all of them
 	if err != nil {
 		return err
 	}
@@ -151,27 +140,64 @@ func (r *run) candidates(ctx context.Context, initial bool, page func(ids []stri
 	if err != nil {
 		return err
 	}
-	ids = append(ids, absent...)
 	pending, err := r.e.Store.PendingIDs(ctx, r.job.Key)
 	if err != nil {
 		return err
 	}
-	if err := once(append(ids, pending...)); err != nil {
+	if err := page(slices.Concat(ids, absent, pending)); err != nil || !f.initial {
 		return err
 	}
-	if initial {
-		return r.preview(ctx, Snapshot, once)
+	return r.preview(ctx, Snapshot, page)
+}
+
+// changes evaluates the people and groups that have changed.
+func (f *forecast) changes(ctx context.Context) error {
+	changed := func(ids []string) error {
+		for _, id := range ids {
+			f.guard.changed[id] = true
+		}
+		return f.evaluate(ctx, ids)
 	}
-	if err := r.preview(ctx, Changes, once); err != nil {
+	if err := f.r.preview(ctx, Changes, changed); err != nil {
 		return err
 	}
-	return r.eachGroupNews(ctx, func(listed []Listed) (bool, error) {
+	return f.r.eachGroupNews(ctx, func(listed []Listed) (bool, error) {
 		ids := make([]string, len(listed))
 		for i, l := range listed {
 			ids[i] = l.ObjectID
+			f.r.origins[l.ObjectID] = Origin{Cause: l.Cause, Takes: l.Takes && l.Keeps == Keeps{}}
 		}
-		return true, once(ids)
+		f.noteListed(listed)
+		return true, changed(ids)
 	})
+}
+
+// evaluate evaluates the objects that were not evaluated before, and takes them into the plan. Of the
+// work on memberships, it notes the group.
+func (f *forecast) evaluate(ctx context.Context, ids []string) error {
+	var fresh []string
+	for _, id := range ids {
+		switch group, members := groupOf(id); {
+		case members:
+			if f.partly[group] == nil {
+				f.unsent[group] = true
+			}
+		case !f.seen[id]:
+			f.seen[id] = true
+			fresh = append(fresh, id)
+		}
+	}
+	works, err := f.r.evaluateForPlan(ctx, f.p, fresh)
+	if err != nil {
+		return err
+	}
+	for _, w := range works {
+		w.p.claim(w, math.MaxInt)
+		if err := f.add(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // preview pages through the objects that a cycle starting in the given phase would import.
@@ -231,7 +257,7 @@ func (r *run) evaluateForPlan(ctx context.Context, p *pass, ids []string) ([]*wo
 func (w *work) planned() PlannedObject {
 	status := statusOf(w.decision, w.result)
 	o := PlannedObject{
-		ObjectID: w.known.ObjectID, DisplayName: w.entry.SourceIdentity.DisplayName, UserName: w.entry.SourceIdentity.Details["userPrincipalName"],
+		ObjectID: w.known.ObjectID, Kind: w.m.kind, DisplayName: w.entry.SourceIdentity.DisplayName, UserName: w.entry.SourceIdentity.Details["userPrincipalName"],
 		Action: actionOf(w.decision), Result: status.Status, TargetID: w.entry.TargetIdentity.ID, Changes: withoutPasswords(changesOf(w.decision)),
 		Code: status.Code, Reason: status.Reason, Advice: status.RecommendedAction,
 	}
@@ -242,6 +268,11 @@ func (w *work) planned() PlannedObject {
 			o.Reason = fmt.Sprintf("A create sent at %s has no known outcome yet; it is looked up first.", op.Sent.UTC().Format("15:04:05"))
 		}
 	}
+	if c, creates := w.decision.(create); creates {
+		for i := range o.Changes {
+			o.Changes[i].Drawn = slices.Contains(c.fresh, o.Changes[i].Path)
+		}
+	}
 	if o.Changes == nil {
 		o.Changes = []Change{}
 	}
@@ -250,6 +281,23 @@ func (w *work) planned() PlannedObject {
 }
 
 func (r *PlanReport) add(o PlannedObject) {
+	switch {
+	case o.ofMembers() && o.Code == codeOnHold:
+		r.MembersOnHold += len(o.Removed)
+		return
+	case o.ofMembers():
+		r.MembersAdded += len(o.Added)
+		r.MembersRemoved += len(o.Removed)
+		return
+	}
+	for _, c := range o.Changes {
+		if o.Result == Success && c.Type == string(TypeReference) {
+			r.References++
+		}
+	}
+	if o.Follows {
+		return
+	}
 	r.Read++
 	switch {
 	case o.Result == Failure:

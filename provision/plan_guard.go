@@ -18,38 +18,60 @@ const (
 // planGuard judges a plan's operations that take access away, as the guard of a cycle does.
 type planGuard struct {
 	initial bool
-	causes  map[string][]PlannedObject // of operations that are to be counted
+	changed map[string]bool               // objects that have changed; only in an incremental cycle
+	causes  map[string][]waitingOperation // operations that are to be counted
+	members map[string][]endingMembership // removals of members that are to be counted
+	judged  map[string]*Judgement
+}
+
+// waitingOperation is an operation that waits until all of its cause are known.
+type waitingOperation struct {
+	o       PlannedObject
+	follows consequence // of the operation, if it is let through
+}
+
+// decidedAnew reports whether a change of the object ends what was decided about it before.
+func (g *planGuard) decidedAnew(w *work, origins map[string]Origin) bool {
+	id := w.known.ObjectID
+	return g.changed[id] && (w.known.Verdict == Rejected || origins[id].Takes)
+}
+
+// causeOf returns the cause of a change of an object, or "" if it is a single one.
+func (g *planGuard) causeOf(w *work, origins map[string]Origin) string {
+	switch {
+	case g.decidedAnew(w, origins):
+	case w.known.Cause != "" && w.known.Verdict != Rejected:
+		return w.known.Cause
+	case g.initial:
+		return cycleCause
+	}
+	return origins[w.known.ObjectID].Cause
 }
 
 // takes judges a planned operation. It reports whether the operation has to wait until all are known.
-func (g *planGuard) takes(w *work, o *PlannedObject, origins map[string]Origin) (waits bool) {
+func (g *planGuard) takes(w *work, o *PlannedObject, c consequence, origins map[string]Origin) (waits bool) {
 	if !w.takesAway() || w.known.Takes && w.known.Verdict == Ready {
 		return false
 	}
-	cause := w.known.Cause
-	switch w.known.Verdict {
-	case OnHold:
-		if !g.initial || cause != "" {
+	switch anew := g.decidedAnew(w, origins); {
+	case anew:
+	case w.known.Verdict == OnHold:
+		if !g.initial || w.known.Cause != "" {
 			o.Result, o.Code, o.Reason, o.Advice = Skipped, codeOnHold, "This operation is on hold until somebody decides.", onHoldAdvice
 			return false
 		}
-	case Rejected:
+	case w.known.Verdict == Rejected:
 		if !g.initial {
 			o.Result, o.Code, o.Reason, o.Advice = Skipped, codeRejected, rejectedReason, ""
 			return false
 		}
-		cause = ""
 	}
-	if cause == "" && g.initial {
-		cause = cycleCause
-	}
-	if cause == "" {
-		cause = origins[w.known.ObjectID].Cause
-	}
+	cause := g.causeOf(w, origins)
 	if cause == "" {
 		return false
 	}
-	g.causes[cause] = append(g.causes[cause], *o)
+	c.free = true
+	g.causes[cause] = append(g.causes[cause], waitingOperation{o: *o, follows: c})
 	return true
 }
 
@@ -65,40 +87,90 @@ func (r *run) allowedNext() int {
 	return r.state.Allowed
 }
 
-// finish visits the operations that had to be counted.
-func (g *planGuard) finish(ctx context.Context, r *run, visit func(PlannedObject) error) error {
-	if len(g.causes) == 0 {
-		return nil
-	}
-	counts, err := r.e.Store.Counts(ctx, r.job.Key)
-	if err != nil {
-		return err
-	}
-	held, err := r.e.Store.HeldCauses(ctx, r.job.Key, OnHold)
-	if err != nil {
-		return err
-	}
+// judgeAccounts judges the operations that had to be counted, and shows them.
+func (g *planGuard) judgeAccounts(ctx context.Context, f *forecast) error {
 	for _, cause := range slices.Sorted(maps.Keys(g.causes)) {
-		j := Judgement{Accounts: Tally{Count: len(g.causes[cause]), Active: counts.Active}}
+		j, err := g.judgement(ctx, f.r, cause)
+		if err != nil {
+			return err
+		}
 		accounts := &j.Accounts
-		if cause == cycleCause {
-			accounts.Allowed = r.allowedNext()
-		}
-		for _, h := range held {
-			if h.ID == cause {
-				accounts.OnHold, accounts.Active = h.Count-h.Members, max(counts.Active, h.Links)
-			}
-		}
+		accounts.Count = len(g.causes[cause])
 		j.Judge()
-		for _, o := range g.causes[cause] {
+		for _, waiting := range g.causes[cause] {
+			o := waiting.o
 			if accounts.Held {
+				f.failed[o.ObjectID] = true
 				o.Result, o.Code, o.Advice = Skipped, codeOnHold, onHoldAdvice
 				o.Reason = fmt.Sprintf("It will be on hold: %d operations of one cause disable or delete, of %d active accounts, and more than %d are not sent unasked.", accounts.Total(), accounts.Active, accounts.limit())
+			} else {
+				f.follow(waiting.follows)
 			}
-			if err := visit(o); err != nil {
+			if err := f.visit(o); err != nil {
+				return err
+			}
+		}
+	}
+	g.causes = nil
+	return nil
+}
+
+// judgeMembers judges the removals of members that had to be counted, and shows them by group.
+func (g *planGuard) judgeMembers(ctx context.Context, f *forecast) error {
+	for _, cause := range slices.Sorted(maps.Keys(g.members)) {
+		j, err := g.judgement(ctx, f.r, cause)
+		if err != nil {
+			return err
+		}
+		all := g.members[cause]
+		j.Members.Count = len(all)
+		j.Judge()
+		for len(all) > 0 {
+			var removed []PlannedMember
+			first := all[0]
+			for len(all) > 0 && all[0].group == first.group && len(removed) < membersPage {
+				removed = append(removed, PlannedMember{ObjectID: all[0].member})
+				all = all[1:]
+			}
+			o := f.plannedMembers(first.group, first.name, nil, removed)
+			if j.Members.Held {
+				o.Result, o.Code, o.Advice = Skipped, codeOnHold, onHoldAdvice
+				o.Reason = fmt.Sprintf("They will be on hold with %d removals of members of one cause, of %d memberships.", j.Members.Total(), j.Members.Active)
+			}
+			if err := f.show(ctx, o); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// judgement returns what is known of a cause. What was counted before stays in it.
+func (g *planGuard) judgement(ctx context.Context, r *run, cause string) (*Judgement, error) {
+	if j := g.judged[cause]; j != nil {
+		return j, nil
+	}
+	counts, err := r.e.Store.Counts(ctx, r.job.Key)
+	if err != nil {
+		return nil, err
+	}
+	held, err := r.e.Store.HeldCauses(ctx, r.job.Key, OnHold)
+	if err != nil {
+		return nil, err
+	}
+	j := &Judgement{Accounts: Tally{Active: counts.Active}, Members: Tally{Active: counts.Members}}
+	if cause == cycleCause {
+		j.Accounts.Allowed = r.allowedNext()
+	}
+	for _, h := range held {
+		if h.ID == cause {
+			j.Accounts.OnHold, j.Accounts.Active = h.Count-h.Members, max(counts.Active, h.Links)
+			j.Members.OnHold, j.Members.Active = h.Members, max(counts.Members, h.Memberships)
+		}
+	}
+	if g.judged == nil {
+		g.judged = map[string]*Judgement{}
+	}
+	g.judged[cause] = j
+	return j, nil
 }

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -117,11 +118,22 @@ func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 	if o.fingerprint != "" {
 		f.sum = append(f.sum, o.ObjectID+" "+o.fingerprint)
 	}
+	o.Added, o.Removed = withoutNames(o.Added), withoutNames(o.Removed)
 	f.rows = append(f.rows, PlannedRow{PlannedObject: o, Number: f.count, Fingerprint: o.fingerprint, Lane: o.lane})
 	if len(f.rows) < planBatch && f.e.Now().Sub(f.saved) < planGap {
 		return nil
 	}
 	return f.save(ctx)
+}
+
+// withoutNames returns members without their names: a plan must not keep the name of a person who is
+// erased later.
+func withoutNames(members []PlannedMember) []PlannedMember {
+	var all []PlannedMember
+	for _, m := range members {
+		all = append(all, PlannedMember{ObjectID: m.ObjectID})
+	}
+	return all
 }
 
 func (f *planFiller) save(ctx context.Context) error {
@@ -239,7 +251,45 @@ func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, 
 
 // PlannedRows returns a page of the objects of a plan, by Number.
 func (e *Engine) PlannedRows(ctx context.Context, p StoredPlan, f PlanFilter) ([]PlannedRow, error) {
-	return e.Plans.PlannedRows(ctx, p.Key, p.ID, f)
+	rows, err := e.Plans.PlannedRows(ctx, p.Key, p.ID, f)
+	if err != nil {
+		return nil, err
+	}
+	return rows, e.nameMembers(ctx, p.Key, rows)
+}
+
+// nameMembers fills in the names that members have in the directory now.
+func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow) error {
+	var ids []string
+	each := func(name func(m *PlannedMember)) {
+		for _, row := range rows {
+			for _, members := range [][]PlannedMember{row.Added, row.Removed} {
+				for i := range members {
+					name(&members[i])
+				}
+			}
+		}
+	}
+	each(func(m *PlannedMember) { ids = append(ids, m.ObjectID) })
+	if len(ids) == 0 {
+		return nil
+	}
+	source, err := e.Sources(ctx, k.Directory)
+	if err != nil {
+		return fmt.Errorf("open directory of %s: %w", k, err)
+	}
+	names := map[string]string{}
+	for page := range slices.Chunk(ids, mostTogether) {
+		found, err := source.Objects(ctx, k.App, page)
+		if err != nil {
+			return fmt.Errorf("read objects: %w", err)
+		}
+		for _, o := range found {
+			names[o.ID] = o.Name
+		}
+	}
+	each(func(m *PlannedMember) { m.DisplayName = cmp.Or(names[m.ObjectID], m.ObjectID) })
+	return nil
 }
 
 // PlanCounts counts the objects of a plan.
@@ -343,6 +393,12 @@ func (r *PlanReport) operations() string {
 // Operations returns how many operations the plan would send, with those that the guard holds.
 func (r *PlanReport) Operations() int {
 	return r.Creates + r.Updates + r.Disables + r.Deletes + r.OnHold
+}
+
+// SomethingToDo reports whether the next cycle would send anything, or have it on hold. Members of groups
+// and references follow the operations: applying a plan does not send them, the next cycle does.
+func (r *PlanReport) SomethingToDo() bool {
+	return r.Operations()+r.MembersAdded+r.MembersRemoved+r.MembersOnHold+r.References > 0
 }
 
 // ApplyPlan sends the operations of an approved plan, and nothing else. Each object is evaluated once

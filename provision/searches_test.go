@@ -106,7 +106,8 @@ func TestNobodyIsAdoptedByAnAttributeThatWasNotProved(t *testing.T) {
 				noNickname := person("cy@contoso.com", "Cy", "Cypher")
 				delete(noNickname, "mailNickname")
 				w.people.put("p3", noNickname)
-				searches, err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), nil)
+				tested, err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), nil)
+				searches := tested.Users
 				if err != nil || len(searches) != 2 {
 					t.Fatalf("Test Connection: %v, %v", searches, err)
 				}

@@ -189,16 +189,15 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 			return err
 		}
 		if w.Open, err = collect(ctx, tx, scanMembership, `
-			select m.member, m.has, m.unsure, m.turn, m.cause, m.takes, m.refused, l.target_id, l.state, l.kind, l.name, coalesce(o.object_id, '')
+			select `+membershipColumns+`
 			from (
-				select directory, app, member, has, unsure, turn, cause, takes, refused
+				select *
 				from job_member
 				where directory = $1 and app = $2 and group_id = $3 and turn <> done and verdict = 'ready'
 				order by member
-				limit $4) m
-			left join job_link l on l.directory = m.directory and l.app = m.app and l.object_id = m.member
-			left join job_link o on m.has <> '' and o.directory = m.directory and o.app = m.app and o.kind = $5 and o.target_id = m.has and o.object_id <> m.member
-			order by m.member`, string(k.Directory), k.App, group, limit, string(provision.UserKind)); err != nil || len(w.Open) == 0 {
+				limit $5) m
+			`+membershipLinks+`
+			order by m.member`, string(k.Directory), k.App, group, string(provision.UserKind), limit); err != nil || len(w.Open) == 0 {
 			return err
 		}
 		err = tx.QueryRow(ctx, `
@@ -212,6 +211,75 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 		return err
 	})
 	return w, err
+}
+
+// membershipColumns are the columns of a Membership, from m and what membershipLinks joins.
+const membershipColumns = `m.member, m.has, m.unsure, m.turn, m.cause, m.takes, m.refused, l.target_id, l.state, l.kind, l.name, coalesce(o.object_id, ''),
+	m.verdict, m.done`
+
+// membershipLinks joins the rows m of job_member with the link of the member, and with the link of another
+// object that has the account which the application knows as the member. $4 is the kind of users.
+const membershipLinks = `
+	left join job_link l on l.directory = m.directory and l.app = m.app and l.object_id = m.member
+	left join job_link o on m.has <> '' and o.directory = m.directory and o.app = m.app and o.kind = $4 and o.target_id = m.has and o.object_id <> m.member`
+
+// MembershipsAfter returns up to limit remembered memberships of a group, ordered by member. With open,
+// it returns only those that must be sent or that the application refused.
+func (s Provisioning) MembershipsAfter(ctx context.Context, k provision.Key, group, after string, limit int, open bool) (all []provision.Membership, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		all, err = collect(ctx, tx, scanMembership, `
+			select `+membershipColumns+`
+			from (
+				select *
+				from job_member
+				where directory = $1 and app = $2 and group_id = $3 and member > $5 and ($6 = 0 or turn <> done or refused <> '')
+				order by member
+				limit $7) m
+			`+membershipLinks+`
+			order by m.member`, string(k.Directory), k.App, group, string(provision.UserKind), after, boolToInt(open), limit)
+		return err
+	})
+	return all, err
+}
+
+// MembershipsAmong returns the remembered memberships of some members of a group.
+func (s Provisioning) MembershipsAmong(ctx context.Context, k provision.Key, group string, members []string) (all []provision.Membership, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		all = nil
+		for _, member := range members {
+			found, err := collect(ctx, tx, scanMembership, `
+				select `+membershipColumns+`
+				from job_member m
+				`+membershipLinks+`
+				where m.directory = $1 and m.app = $2 and m.group_id = $3 and m.member = $5`, string(k.Directory), k.App, group, string(provision.UserKind), member)
+			if err != nil {
+				return err
+			}
+			all = append(all, found...)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// Referring returns the people whose accounts refer to one of some objects.
+func (s Provisioning) Referring(ctx context.Context, k provision.Key, to []string) (ids []string, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		ids = nil
+		for _, id := range to {
+			found, err := collect(ctx, tx, scanText, `
+				select object_id
+				from job_link
+				where directory = $1 and app = $2 and refers = $3 and refers <> ''
+				order by object_id`, string(k.Directory), k.App, id)
+			if err != nil {
+				return err
+			}
+			ids = append(ids, found...)
+		}
+		return nil
+	})
+	return ids, err
 }
 
 // MembershipsOf returns what is remembered of the memberships of a person, ordered by group.
@@ -248,10 +316,11 @@ func scanMembership(row scanner) (provision.Membership, error) {
 	var m provision.Membership
 	var target, state, kind, name sql.NullString
 	var takes int
-	if err := row.Scan(&m.Member, &m.Has, &m.Unsure, &m.Turn, &m.Cause, &takes, &m.Refused, &target, &state, &kind, &name, &m.Sharer); err != nil {
+	var done int64
+	if err := row.Scan(&m.Member, &m.Has, &m.Unsure, &m.Turn, &m.Cause, &takes, &m.Refused, &target, &state, &kind, &name, &m.Sharer, &m.Verdict, &done); err != nil {
 		return m, err
 	}
-	m.Takes = takes != 0
+	m.Takes, m.Open = takes != 0, m.Turn != done
 	if target.Valid {
 		m.Link = &provision.Link{
 			ObjectID: m.Member, TargetID: target.String, State: provision.LinkState(state.String), Kind: provision.ObjectKind(kind.String), Name: name.String,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ import (
 
 func (c *command) provisionCommand() *cobra.Command {
 	return groupCommand("provision", "Provision a directory's users into an application",
-		c.provisionTest(), c.provisionPlan(), c.provisionRun(), c.provisionOnDemand(), c.provisionWhy(), c.provisionStatus(), c.provisionLog(),
+		c.provisionTest(), c.provisionPlan(), c.provisionRun(), c.provisionOnDemand(), c.provisionWhy(), c.provisionConnections(), c.provisionStatus(), c.provisionLog(),
 		c.provisionHeld(), c.provisionApprove(), c.provisionReject(),
 		c.provisionSwitch("start", "Set Provisioning Status to On: the server works on the job", (*provision.Jobs).Start),
 		c.provisionSwitch("pause", "Set Provisioning Status to Off: nothing is sent, everything is remembered", (*provision.Jobs).Pause),
@@ -38,17 +39,20 @@ func (c *command) provisionTest() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			searches, err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil)
+			tested, err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil)
 			if err != nil {
 				return err
 			}
-			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL, "matching": searches}, func(w io.Writer) {
+			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL, "matching": tested.Users, "matchingGroups": append([]provision.Searchable{}, tested.Groups...)}, func(w io.Writer) {
 				fmt.Fprintf(w, "✓ %s: the supplied credentials are authorized to enable provisioning.\n", job.TenantURL)
-				for _, one := range searches {
-					if one.Proved {
-						fmt.Fprintf(w, "✓ The application can be searched by %s.\n", oneLine(one.Path))
-					} else {
+				for _, one := range slices.Concat(tested.Users, tested.Groups) {
+					switch {
+					case !one.Proved:
 						fmt.Fprintf(w, "! %s\n", oneLine(one.Note()))
+					case one.Groups:
+						fmt.Fprintf(w, "✓ The application can be searched for groups by %s.\n", oneLine(one.Path))
+					default:
+						fmt.Fprintf(w, "✓ The application can be searched by %s.\n", oneLine(one.Path))
 					}
 				}
 			})
@@ -61,7 +65,8 @@ func (c *command) provisionPlan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "plan DIRECTORY APP", Short: "Show what the next cycle would do, person by person; changes nothing", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Evaluates everybody as a cycle would and prints each person and each attribute
-that would change, old and new. Reads from the application, writes nothing there.
+that would change, old and new, and the members that groups would get or lose.
+Reads from the application, writes nothing there.
 The plan is kept for a day under its hash: plan show shows it again, plan approve and
 plan apply send exactly its operations.
 With --with it is the plan for the mappings of a file that is not imported yet: a
@@ -72,7 +77,7 @@ With --json one object per line, and a summary as the last.
 Exit codes: 0 if there is nothing to do; 2 if there is something to do; 1 if no plan
 can be made.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
-			schema, notes, err := plannedSchema(cmd.Context(), s, jobKey(h, app), with)
+			schema, notes, err := plannedSchema(cmd.Context(), s, jobKey(h, app), app.Name, with)
 			if err != nil {
 				return err
 			}
@@ -106,7 +111,7 @@ can be made.`,
 						kept.Short(), c.formatTime(kept.Expires), h.Directory.Name, app.Name, kept.Short())
 				}
 			}
-			if err == nil && report.Operations() > 0 {
+			if err == nil && report.SomethingToDo() {
 				return errSomethingToDo
 			}
 			return err
@@ -118,8 +123,9 @@ can be made.`,
 }
 
 // plannedSchema reads the mappings of --with. Its notes say which parts of the file are not known
-// here, and who would leave the scope because of which clause. Without a file the schema is nil.
-func plannedSchema(ctx context.Context, s *services, key provision.Key, file string) (schema *provision.Schema, notes []string, err error) {
+// here, and who would leave the scope or come into it because of which clause. Without a file the
+// schema is nil.
+func plannedSchema(ctx context.Context, s *services, key provision.Key, app, file string) (schema *provision.Schema, notes []string, err error) {
 	if file == "" {
 		return nil, nil, nil
 	}
@@ -150,13 +156,7 @@ func plannedSchema(ctx context.Context, s *services, key provision.Key, file str
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
-	for _, left := range effect.Left {
-		names := make([]string, len(left.Examples))
-		for i, person := range left.Examples {
-			names[i] = person.Name
-		}
-		notes = append(notes, fmt.Sprintf("%s the scope because of: %s. For example %s.", phrase.Count(left.People, "person leaves", "people leave"), left.Clause, strings.Join(names, ", ")))
-	}
+	notes = append(notes, effect.PlanNotes(app, phrase.Count)...)
 	return schema, notes, nil
 }
 
@@ -169,11 +169,35 @@ func printPlannedObject(w io.Writer, o provision.PlannedObject) error {
 		_, err := fmt.Fprintf(w, "%-8s %s: %s %s\n", o.Result, oneLine(name), oneLine(o.Reason), o.Advice)
 		return err
 	}
-	if _, err := fmt.Fprintf(w, "%-8s %s\n", o.Action, oneLine(name)); err != nil {
+	after := ""
+	if o.Follows {
+		after = " (after the others)"
+	}
+	if _, err := fmt.Fprintf(w, "%-8s %s%s\n", o.Action, oneLine(name), after); err != nil {
+		return err
+	}
+	if err := printPlannedMembers(w, "+", o.Added); err != nil {
+		return err
+	}
+	if err := printPlannedMembers(w, "-", o.Removed); err != nil {
 		return err
 	}
 	for _, ch := range o.Changes {
-		if _, err := fmt.Fprintf(w, "           %s: %s → %s\n", ch.Path, quoteValue(ch.Old), quoteValue(ch.New)); err != nil {
+		drawn := ""
+		if ch.Drawn {
+			drawn = " (an example: drawn when the account is created)"
+		}
+		if _, err := fmt.Fprintf(w, "           %s: %s → %s%s\n", ch.Path, quoteValue(ch.Old), quoteValue(ch.New), drawn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printPlannedMembers prints the members that a group would get or lose.
+func printPlannedMembers(w io.Writer, sign string, members []provision.PlannedMember) error {
+	for _, m := range members {
+		if _, err := fmt.Fprintf(w, "           %s member %s\n", sign, oneLine(m.DisplayName)); err != nil {
 			return err
 		}
 	}
@@ -191,9 +215,26 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\nThe next cycle (%s) would look at %s: %d to create, %d to update, %d to disable, %d to delete; %d skipped, %d that cannot be done. Nothing was changed.\n",
-		r.Kind, phrase.Count(r.Read, "person", "people"), r.Creates, r.Updates, r.Disables, r.Deletes, r.Skips, r.Failures)
+	if r.MembersOnHold > 0 {
+		if _, err := fmt.Fprintf(w, "Note: %s on hold or will be. Approve them with rollcall provision approve, or reject them.\n", phrase.Count(r.MembersOnHold, "removal of a member is", "removals of members are")); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "\nThe next cycle (%s) would look at %s: %d to create, %d to update, %d to disable, %d to delete; %d skipped, %d that cannot be done.%s Nothing was changed.\n",
+		r.Kind, phrase.Count(r.Read, "person", "people"), r.Creates, r.Updates, r.Disables, r.Deletes, r.Skips, r.Failures, plannedMembersWords(r))
 	return err
+}
+
+// plannedMembersWords counts what a plan does with memberships and references. It is "" if that is nothing.
+func plannedMembersWords(r provision.PlanReport) string {
+	words := ""
+	if r.MembersAdded+r.MembersRemoved > 0 {
+		words += fmt.Sprintf(" Members of groups: %d to add, %d to remove.", r.MembersAdded, r.MembersRemoved)
+	}
+	if r.References > 0 {
+		words += fmt.Sprintf(" References such as the manager: %d to set or remove.", r.References)
+	}
+	return words
 }
 
 // quoteValue returns a value for people: quoted text, or "none".

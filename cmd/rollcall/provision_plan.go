@@ -153,7 +153,7 @@ something to do.`,
 				}
 				c.printKeptPlan(w, kept)
 			}
-			if err == nil && p.Report.Operations() > 0 && (p.State == provision.PlanReady || p.State == provision.PlanApproved || p.State == provision.PlanApplying) {
+			if err == nil && p.Report.SomethingToDo() && (p.State == provision.PlanReady || p.State == provision.PlanApproved || p.State == provision.PlanApplying) {
 				return errSomethingToDo
 			}
 			return err

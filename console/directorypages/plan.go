@@ -55,9 +55,14 @@ type plannedPerson struct {
 	Changes             []plannedChange
 	Outcome             string // what became of the operation; "" if the plan was not applied
 	OutcomeTone         console.Tone
+	Added, Removed      []string // members of the group
+	More                string   // says how many members are not shown
 }
 
 type plannedChange struct{ Path, Old, New string }
+
+// planMembers is how many members are shown of one part of a group.
+const planMembers = 100
 
 const (
 	// planPatience is how long a page waits for a plan that is made or applied in the background.
@@ -171,7 +176,13 @@ func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan prov
 		{"On hold", report.OnHold},
 		{"Skip", report.Skips - report.OnHold},
 		{"Fail", report.Failures},
+		{"Add members", report.MembersAdded},
+		{"Remove members", report.MembersRemoved},
+		{"Set managers", report.References},
 	} {
+		if f.n == 0 && len(pg.Figures) > 7 { // groups and managers, which many jobs do not have
+			continue
+		}
 		if f.name != "On hold" || f.n > 0 {
 			pg.Figures = append(pg.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 		}
@@ -397,10 +408,34 @@ func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {
 	if one.Name == "" {
 		one.Name = o.ObjectID
 	}
+	if o.Kind == provision.GroupKind {
+		one.URL = v.directoryVisit.url("groups/" + o.ObjectID)
+	}
+	one.addMembers(o)
 	for _, c := range o.Changes {
-		one.Changes = append(one.Changes, plannedChange{Path: c.Path, Old: valueText(c.Old), New: valueText(c.New)})
+		change := plannedChange{Path: c.Path, Old: valueText(c.Old), New: valueText(c.New)}
+		if c.Drawn {
+			change.New += " (an example: drawn when the account is created)"
+		}
+		one.Changes = append(one.Changes, change)
 	}
 	return one
+}
+
+// addMembers adds the members that a group would get or lose.
+func (p *plannedPerson) addMembers(o provision.PlannedObject) {
+	left := planMembers
+	names := func(members []provision.PlannedMember) (names []string) {
+		for _, m := range members[:min(len(members), left)] {
+			names = append(names, m.DisplayName)
+		}
+		left -= len(names)
+		return names
+	}
+	p.Added, p.Removed = names(o.Added), names(o.Removed)
+	if hidden := len(o.Added) + len(o.Removed) - len(p.Added) - len(p.Removed); hidden > 0 {
+		p.More = console.PluralForms(hidden, "more member", "more members")
+	}
 }
 
 // actionBadge returns the badge for an action and its result.

@@ -1,0 +1,234 @@
+package provision
+
+import (
+	"context"
+	"maps"
+	"slices"
+)
+
+// forecast finds out what a cycle would do about memberships and references. A plan evaluates each
+// object as things are now. But who is a member of a group, or a manager, at the target also depends
+// on the accounts that the cycle itself creates and ends. forecast remembers those, and looks at the
+// memberships and references that they change when all objects are evaluated.
+type forecast struct {
+	r       *run
+	p       *pass
+	guard   *planGuard
+	initial bool
+	report  *PlanReport
+	visit   func(PlannedObject) error // also counts the object in the report
+
+	seen   map[string]bool // the objects that were evaluated
+	failed map[string]bool // of them: those with a failure, or with an operation on hold
+	moves  map[string]move // of them: those whose account comes, goes or changes
+
+	referring []string                           // people with an account who refer to another person than before
+	whole     map[string]bool                    // groups of which all members are looked at
+	partly    map[string]map[string]ListedMember // groups with the memberships that have changed
+	unsent    map[string]bool                    // groups with memberships that are still on the work list
+}
+
+// move is what a cycle does to an account or group, as far as it concerns those who are members or
+// refer to it.
+type move struct {
+	to    string // the id of the account afterwards; "" if it cannot be used any more
+	free  bool   // memberships that end because of it are not judged
+	cause string // what they come from; "" for a single change
+}
+
+// newAccount stands for the id of an account that the cycle creates.
+const newAccount = "(new)"
+
+func newForecast(r *run, p *pass, initial bool, report *PlanReport, visit func(PlannedObject) error) *forecast {
+	return &forecast{
+		r: r, p: p, initial: initial, report: report,
+		visit: func(o PlannedObject) error {
+			report.add(o)
+			return visit(o)
+		},
+		guard: &planGuard{initial: initial, changed: map[string]bool{}, causes: map[string][]waitingOperation{}, members: map[string][]endingMembership{}},
+		seen:  map[string]bool{}, failed: map[string]bool{}, moves: map[string]move{},
+		whole: map[string]bool{}, partly: map[string]map[string]ListedMember{}, unsent: map[string]bool{},
+	}
+}
+
+// standingAfter returns the id of the object's account once the decision is carried out, if it may
+// then be a member of a group or be referred to.
+func (w *work) standingAfter() string {
+	after := func(p pair) string {
+		switch p := p.(type) {
+		case remember:
+			return p.link.standing()
+		case forget:
+			return ""
+		}
+		return w.known.Link.standing()
+	}
+	switch d := w.decision.(type) {
+	case create:
+		return newAccount
+	case remove:
+		return ""
+	case patch:
+		if !w.entitled() && w.disabledState() == Released {
+			return ""
+		}
+		return d.link.TargetID
+	case skip:
+		return after(d.pair)
+	case fail:
+		return after(d.pair)
+	case later:
+		return after(d.pair)
+	}
+	return w.known.Link.standing()
+}
+
+// consequence is what the outcome of one object means for memberships and references.
+type consequence struct {
+	id string
+	move
+	moves  bool // the account comes, goes or changes
+	whole  bool // all members of the group are looked at
+	refers bool // the person refers to another one than before
+}
+
+func (f *forecast) consequenceOf(w *work) consequence {
+	before := w.known.Link.standing()
+	c := consequence{id: w.known.ObjectID, move: move{to: w.standingAfter(), cause: f.guard.causeOf(w, f.r.origins)}}
+	c.free = c.cause == "" || w.known.Takes && w.known.Verdict == Ready
+	c.moves = before != c.to
+	c.whole = w.m.kind == GroupKind && c.to != "" && (f.initial || c.moves)
+	c.refers = w.m.kind == UserKind && w.link != nil && w.known.Link != nil && w.link.Refers != w.known.Link.Refers
+	return c
+}
+
+// add takes one evaluated object into the plan. An object whose operation is to be counted is shown
+// later.
+func (f *forecast) add(w *work) error {
+	o, c := w.planned(), f.consequenceOf(w)
+	if f.guard.takes(w, &o, c, f.r.origins) {
+		return nil
+	}
+	onHold := o.Result == Skipped && requests(w.decision)
+	if onHold || o.Result == Failure {
+		f.failed[o.ObjectID] = true
+	}
+	if !onHold {
+		f.follow(c)
+	}
+	if s, skipped := w.decision.(skip); skipped && s.telling == silent {
+		f.report.add(o)
+		return nil
+	}
+	return f.visit(o)
+}
+
+// follow notes the consequence of an outcome.
+func (f *forecast) follow(c consequence) {
+	if c.moves {
+		f.moves[c.id] = c.move
+	}
+	if c.whole {
+		f.whole[c.id] = true
+	}
+	if c.refers {
+		f.referring = append(f.referring, c.id)
+	}
+}
+
+// finish plans what follows from the evaluation of all objects: the operations that had to be
+// counted, then references, then memberships.
+func (f *forecast) finish(ctx context.Context) error {
+	if err := f.guard.judgeAccounts(ctx, f); err != nil {
+		return err
+	}
+	if err := f.references(ctx); err != nil {
+		return err
+	}
+	if err := f.memberships(ctx); err != nil {
+		return err
+	}
+	return f.guard.judgeMembers(ctx, f)
+}
+
+// references plans the requests about references that follow others: a reference to an account is
+// sent when the account exists, and taken back when it may not be used any more.
+func (f *forecast) references(ctx context.Context) error {
+	rows := f.p.m.references()
+	if len(rows) == 0 || !f.p.m.can(FlowUpdate) {
+		return nil
+	}
+	people := slices.Clone(f.referring)
+	for page := range slices.Chunk(slices.Sorted(maps.Keys(f.moves)), importPage) {
+		people = append(people, page...)
+		referring, err := f.r.e.Store.Referring(ctx, f.r.job.Key, page)
+		if err != nil {
+			return err
+		}
+		people = append(people, referring...)
+	}
+	slices.Sort(people)
+	for page := range slices.Chunk(slices.Compact(people), importPage) {
+		objects, err := f.r.objects(ctx, page)
+		if err != nil {
+			return err
+		}
+		for _, id := range page {
+			if err := f.reference(ctx, rows[0], id, objects[id]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// reference plans the request about the reference of one person, if there is one after the others.
+func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object) error {
+	if o == nil || o.Kind != UserKind || f.failed[id] || !f.r.entitles(o) {
+		return nil
+	}
+	attributes := maps.Clone(o.Attributes)
+	attributes[attrSoftDeleted] = false
+	to := f.p.m.refersTo(attributes)
+	moved, changes := f.moves[to]
+	own, moves := f.moves[id]
+	if to == "" || moves && own.to == "" || !changes && own.to != newAccount {
+		return nil
+	}
+	now, there, err := f.p.standingOf(ctx, to)
+	if err != nil || !there {
+		return err
+	}
+	then := now
+	if changes {
+		then = moved.to
+	}
+	if own.to == newAccount {
+		now = "" // no reference is sent with a create
+	}
+	if now == then {
+		return nil
+	}
+	change := Change{Path: row.Target, Type: string(TypeReference)}
+	if now != "" {
+		change.Old = now
+	}
+	if then == newAccount {
+		then = newAccount + " " + to // no name: who is erased later must not stay in a kept plan
+	}
+	if then != "" {
+		change.New = then
+	}
+	return f.visit(PlannedObject{
+		ObjectID: id, Kind: UserKind, DisplayName: o.Name, UserName: text(o.Attributes["userPrincipalName"]), Action: Update, Result: Success, Changes: []Change{change}, Follows: true,
+	})
+}
+
+// nameOf returns the name of an object that may not exist any more.
+func nameOf(o *Object, id string) string {
+	if o == nil || o.Name == "" {
+		return id
+	}
+	return o.Name
+}

@@ -1,0 +1,395 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// PlannedMember is a member that the next cycle would add to a group, or remove.
+type PlannedMember struct {
+	ObjectID    string `json:"objectId"`
+	DisplayName string `json:"displayName"`
+}
+
+// endingMembership is the removal of a member whose cause is to be judged.
+type endingMembership struct{ group, name, member string }
+
+// note notes that a membership is on the work list.
+func (f *forecast) note(group string, m ListedMember) {
+	if f.partly[group] == nil {
+		f.partly[group] = map[string]ListedMember{}
+	}
+	f.partly[group][m.Member] = m
+}
+
+// noteListed notes the memberships that an import would put on the work list.
+func (f *forecast) noteListed(listed []Listed) {
+	for _, l := range listed {
+		if group, is := groupOf(l.ObjectID); is {
+			for _, m := range l.Members {
+				f.note(group, m)
+			}
+		}
+	}
+}
+
+// memberships plans the memberships of all groups that a cycle would work on.
+func (f *forecast) memberships(ctx context.Context) error {
+	r := f.r
+	if !r.groupsOn() || !r.groups.syncsMembers() {
+		return nil
+	}
+	if !f.initial { // an initial cycle looks at all members of all groups
+		if err := f.noteMoved(ctx); err != nil {
+			return err
+		}
+	}
+	if err := f.noteHeld(ctx); err != nil {
+		return err
+	}
+	ids := slices.Collect(maps.Keys(f.whole))
+	ids = slices.AppendSeq(slices.AppendSeq(ids, maps.Keys(f.partly)), maps.Keys(f.unsent))
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := f.groupMembers(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteMoved notes the memberships of everyone whose account comes, goes or changes.
+func (f *forecast) noteMoved(ctx context.Context) error {
+	for _, id := range slices.Sorted(maps.Keys(f.moves)) {
+		groups, err := f.r.groups.source.GroupsOf(ctx, id)
+		if err != nil {
+			return fmt.Errorf("read the groups of %s: %w", id, err)
+		}
+		remembered, err := f.r.e.Store.MembershipsOf(ctx, f.r.job.Key, id)
+		if err != nil {
+			return err
+		}
+		for _, m := range remembered {
+			groups = append(groups, m.Group)
+		}
+		for _, group := range groups {
+			if _, noted := f.partly[group][id]; !noted {
+				f.note(group, ListedMember{Member: id})
+			}
+		}
+	}
+	return nil
+}
+
+// noteHeld notes the groups with removals of members that are on hold.
+func (f *forecast) noteHeld(ctx context.Context) error {
+	s, k := f.r.e.Store, f.r.job.Key
+	causes, err := s.HeldCauses(ctx, k, OnHold)
+	if err != nil {
+		return err
+	}
+	for _, c := range causes {
+		for after, more := "", c.Members > 0; more; {
+			page, err := s.HeldObjects(ctx, k, c.ID, OnHold, after, membersPage)
+			if err != nil {
+				return err
+			}
+			for _, o := range page {
+				if after = o.Place; o.Group != "" {
+					f.unsent[o.Group] = true
+				}
+			}
+			more = len(page) == membersPage
+		}
+	}
+	return nil
+}
+
+// groupPlan collects what would be done about the members of one group.
+type groupPlan struct {
+	f        *forecast
+	id, name string
+	target   string // the id of the group at the target
+	added    []PlannedMember
+	removed  []PlannedMember
+	onHold   []PlannedMember
+}
+
+// groupMembers plans the memberships of one group.
+func (f *forecast) groupMembers(ctx context.Context, id string) error {
+	r := f.r
+	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, id)
+	if err != nil {
+		return err
+	}
+	g := &groupPlan{f: f, id: id, target: known.Link.standing()}
+	moved, fresh := f.moves[id]
+	if fresh {
+		g.target = moved.to
+	}
+	created := g.target == newAccount || known.Link != nil && known.Link.How == "created"
+	if g.target == "" || !r.groups.m.can(FlowUpdate) && !created {
+		return nil
+	}
+	o, err := r.readGroup(ctx, id)
+	if err != nil {
+		return err
+	}
+	if g.name = nameOf(o, id); g.target == newAccount {
+		g.target = ""
+	}
+	switch {
+	case fresh:
+		err = g.everyone(ctx, true)
+	case f.whole[id]:
+		err = g.everyone(ctx, false)
+	default:
+		err = g.changed(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return g.flush(ctx)
+}
+
+// everyone plans all memberships. fresh means that the target has none of them.
+func (g *groupPlan) everyone(ctx context.Context, fresh bool) error {
+	r := g.f.r
+	for after := ""; !fresh; {
+		page, err := r.e.Store.MembershipsAfter(ctx, r.job.Key, g.id, after, membersPage, false)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		after = page[len(page)-1].Member
+		for i := range page {
+			page[i].readAgain(cycleCause, g.f.p.reads)
+		}
+		if err := g.plan(ctx, page); err != nil {
+			return err
+		}
+	}
+	for after := ""; ; {
+		page, err := r.groups.source.Members(ctx, g.id, after, membersPage)
+		if err != nil {
+			return fmt.Errorf("read the members of %s: %w", g.id, err)
+		}
+		ids := make([]string, len(page))
+		for i, e := range page {
+			ids[i], after = e.Member, e.Member
+		}
+		members, err := g.remembered(ctx, ids, fresh)
+		if err != nil {
+			return err
+		}
+		members = slices.DeleteFunc(members, func(m Membership) bool { return m.Turn != 0 }) // already planned
+		if err := g.plan(ctx, members); err != nil {
+			return err
+		}
+		if len(page) < membersPage {
+			return nil
+		}
+	}
+}
+
+// readAgain changes a remembered membership as reading all members of its group does.
+func (m *Membership) readAgain(cause string, prove bool) {
+	if !m.Open {
+		m.Cause, m.Takes = cause, false
+	}
+	if m.Verdict == Rejected {
+		m.Cause, m.Verdict = cause, Ready
+	}
+	m.Unsure = m.Unsure || prove
+}
+
+// changed plans the memberships that have changed, and those that are not sent yet.
+func (g *groupPlan) changed(ctx context.Context) error {
+	r, listed := g.f.r, g.f.partly[g.id]
+	for page := range slices.Chunk(slices.Sorted(maps.Keys(listed)), membersPage) {
+		members, err := g.remembered(ctx, page, false)
+		if err != nil {
+			return err
+		}
+		for i := range members {
+			m := &members[i]
+			l := listed[m.Member]
+			if _, moved := g.f.moves[m.Member]; !moved || l.Cause != "" || l.Takes {
+				m.Cause, m.Takes, m.Verdict, m.Open = l.Cause, l.Takes, Ready, true
+			}
+		}
+		if err := g.plan(ctx, members); err != nil {
+			return err
+		}
+	}
+	for after := ""; g.f.unsent[g.id]; {
+		page, err := r.e.Store.MembershipsAfter(ctx, r.job.Key, g.id, after, membersPage, true)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		after = page[len(page)-1].Member
+		page = slices.DeleteFunc(page, func(m Membership) bool { _, planned := listed[m.Member]; return planned })
+		if err := g.plan(ctx, page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remembered returns the memberships of some objects in the group. Those that are not remembered have
+// Turn 0.
+func (g *groupPlan) remembered(ctx context.Context, ids []string, fresh bool) ([]Membership, error) {
+	found := map[string]Membership{}
+	if !fresh {
+		known, err := g.f.r.e.Store.MembershipsAmong(ctx, g.f.r.job.Key, g.id, ids)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range known {
+			found[m.Member] = m
+		}
+	}
+	all := make([]Membership, len(ids))
+	for i, id := range ids {
+		m, known := found[id]
+		if !known {
+			m = Membership{Member: id, Verdict: Ready}
+		}
+		all[i] = m
+	}
+	return all, nil
+}
+
+// plan decides about memberships as a cycle would.
+func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
+	r := g.f.r
+	var ids, unknown []string
+	for _, m := range members {
+		ids = append(ids, m.Member)
+		if m.Turn == 0 {
+			unknown = append(unknown, m.Member)
+		}
+		if m.Sharer != "" {
+			ids = append(ids, m.Sharer)
+		}
+	}
+	among, err := r.groups.source.MembersAmong(ctx, g.id, ids)
+	if err != nil {
+		return fmt.Errorf("read the members of %s: %w", g.id, err)
+	}
+	states, err := r.e.Store.LinkStates(ctx, r.job.Key, unknown)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		kind, in := among[m.Member]
+		if state, linked := states[m.Member]; linked && m.Turn == 0 {
+			m.Link = &Link{TargetID: linkedAccount, State: state, Kind: kind}
+		}
+		want := ""
+		moved, moves := g.f.moves[m.Member]
+		if in && (kind != GroupKind || r.job.Nested) {
+			if want = m.Link.standing(); moves {
+				want = moved.to
+			}
+		}
+		if moves && moved.to == "" {
+			m.endsWith(moved)
+		}
+		_, shared := among[m.Sharer]
+		adds, removes := m.compare(want, shared)
+		if removes {
+			g.remove(m, m.whyEnds(g.name, in, want))
+			adds = want != "" // the member has another account now
+		}
+		if adds {
+			g.added = append(g.added, PlannedMember{ObjectID: m.Member})
+		}
+		if len(g.added)+len(g.removed)+len(g.onHold) >= membersPage {
+			if err := g.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// linkedAccount stands for the id of an account that a membership never had.
+const linkedAccount = "(linked)"
+
+// endsWith changes a membership as the end of the member's account does.
+func (m *Membership) endsWith(moved move) {
+	switch {
+	case moved.free:
+		m.Cause, m.Takes, m.Verdict = "", true, Ready
+	case !m.Open:
+		m.Cause, m.Takes = moved.cause, false
+	}
+}
+
+// remove plans the removal of a member, or leaves it to the guard.
+func (g *groupPlan) remove(m Membership, ends string) {
+	switch member := (PlannedMember{ObjectID: m.Member}); {
+	case m.Verdict == OnHold:
+		g.onHold = append(g.onHold, member)
+	case m.Verdict == Rejected:
+	case ends == "" || m.Takes || m.Cause == "":
+		g.removed = append(g.removed, member)
+	default:
+		g.f.guard.members[m.Cause] = append(g.f.guard.members[m.Cause], endingMembership{group: g.id, name: g.name, member: m.Member})
+	}
+}
+
+// flush shows what is planned for the group so far.
+func (g *groupPlan) flush(ctx context.Context) error {
+	if len(g.added)+len(g.removed) > 0 {
+		o := g.f.plannedMembers(g.id, g.name, g.added, g.removed)
+		if o.TargetID = g.target; o.TargetID == newAccount {
+			o.TargetID = ""
+		}
+		if err := g.f.show(ctx, o); err != nil {
+			return err
+		}
+	}
+	if len(g.onHold) > 0 {
+		o := g.f.plannedMembers(g.id, g.name, nil, g.onHold)
+		o.Result, o.Code, o.Reason, o.Advice = Skipped, codeOnHold, "These removals are on hold until somebody decides.", onHoldAdvice
+		if err := g.f.show(ctx, o); err != nil {
+			return err
+		}
+	}
+	g.added, g.removed, g.onHold = nil, nil, nil
+	return nil
+}
+
+func (f *forecast) plannedMembers(group, name string, added, removed []PlannedMember) PlannedObject {
+	return PlannedObject{ObjectID: group, Kind: GroupKind, DisplayName: name, Action: Update, Result: Success, Changes: []Change{}, Added: added, Removed: removed}
+}
+
+// show fills in the names of members and shows the memberships.
+func (f *forecast) show(ctx context.Context, o PlannedObject) error {
+	for _, members := range [][]PlannedMember{o.Added, o.Removed} {
+		ids := make([]string, len(members))
+		for i, m := range members {
+			ids[i] = m.ObjectID
+		}
+		objects, err := f.r.objects(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for i, m := range members {
+			members[i].DisplayName = nameOf(objects[m.ObjectID], m.ObjectID)
+		}
+	}
+	return f.visit(o)
+}

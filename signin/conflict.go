@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/refusal"
@@ -82,6 +84,9 @@ func (s *SingleSignOn) Conflicts(ctx context.Context, st site.Site) ([]Conflict,
 var ErrNoConflict = refusal.New(refusal.NotFound, "", "this sign-in no longer waits").Advise("load the page again").Coded("sso_no_conflict")
 
 func (s *SingleSignOn) conflict(ctx context.Context, st site.Site, id string) (Conflict, roster.Person, error) {
+	if !utf8.ValidString(id) || strings.Contains(id, "\x00") || len(id) > 100 {
+		return Conflict{}, roster.Person{}, ErrNoConflict // PostgreSQL knows no such strings
+	}
 	c, err := s.Store.Conflict(ctx, st.ID, id)
 	if errors.Is(err, refusal.NotFound) {
 		return Conflict{}, roster.Person{}, ErrNoConflict

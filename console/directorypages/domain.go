@@ -15,7 +15,12 @@ import (
 type domainForm struct {
 	Value  string // the domain that was typed into the form, or the saved one
 	Action string
+	Was    []console.HiddenField
 	Error  *console.FieldError
+}
+
+func domainField() []console.EditField {
+	return []console.EditField{{Name: "domain", Label: "Default domain"}}
 }
 
 // saveDomain sets the default domain of the directory, after a question if that gives people or groups
@@ -24,7 +29,14 @@ func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryV
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	typed := r.PostForm.Get("domain")
+	m, err := console.MergeEdit(r.PostForm, domainField(), map[string]string{"domain": v.Directory.DefaultDomain})
+	if err != nil {
+		return err
+	}
+	if len(m.Conflicts) > 0 {
+		return p.Console.AskEdit(w, r, v.page, m, v.url("settings/domain"), v.url("settings"), nil)
+	}
+	typed := m.Values["domain"]
 	domain, err := directory.NormalDomain(typed)
 	if wrong := console.InputError(err, console.InputIDs{"default domain": "domain"}); wrong != nil {
 		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, v.Directory.Name, nil, &domainForm{Value: typed, Error: wrong})
@@ -42,7 +54,7 @@ func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryV
 	if len(words) > 0 && r.PostForm.Get("confirmed") != numbers {
 		pg := console.ConfirmPage{
 			Page: v.page, Action: v.url("settings/domain"), Button: "Set the default domain", Cancel: v.url("settings"), Consequences: words,
-			Fields: []console.HiddenField{{Name: "domain", Value: domain}, {Name: "confirmed", Value: numbers}},
+			Fields: append(console.RepeatWasFields(r.PostForm, domainField()), console.HiddenField{Name: "domain", Value: domain}, console.HiddenField{Name: "confirmed", Value: numbers}),
 			Undo:   "Setting the old default domain again sends the old values again.",
 		}
 		pg.Title, pg.Narrow, pg.Crumbs = "Change the default domain?", true, v.crumbs(console.Crumb{Text: "Rename or delete", URL: v.url("settings")})

@@ -211,6 +211,10 @@ func (p *Pages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v 
 	}
 	pg.Was = append(pg.Was, console.HiddenField{Name: "id", Value: string(v.Directory.ID)})
 	pg.Domain, domain.Action = domain, v.url("settings/domain")
+	domain.Was = console.WasFields(domainField(), map[string]string{"domain": v.Directory.DefaultDomain})
+	if domain.Error != nil {
+		domain.Was = console.RepeatWasFields(r.PostForm, domainField())
+	}
 	pg.Title, pg.Crumbs = "Rename or delete", v.crumbs()
 	return p.show(w, r, status, "settings", pg)
 }

@@ -221,9 +221,7 @@ func newSeeded(t *testing.T, h house, seed uint64, plant string) *seeded {
 	s.order = newConductor(seed, s.clock)
 	s.target = newUnwell(s)
 	s.company.turn = s.order.yield
-	// RehireAdopt is not among them yet: an account that is taken over while its former person is being
-	// switched off fails to be recorded.
-	s.rehire = []provision.Rehire{provision.RehireAsk, provision.RehireNew}[s.random.IntN(3)%2]
+	s.rehire = []provision.Rehire{provision.RehireAsk, provision.RehireAdopt, provision.RehireNew}[s.random.IntN(3)]
 	s.jobs = &provision.Jobs{
 		Store: mortalStore{s.store, s.outside}, Sealer: openSeal{}, Targets: s.targets(0), Template: template, Now: s.clock.now, NewID: s.newID, Sources: s.source,
 		Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},

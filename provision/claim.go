@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -72,6 +73,10 @@ func (p *pass) claim(w *work, since int) (late bool) {
 		if late || owner == w.known.ObjectID {
 			return late
 		}
+		if w.known.takes != "" && owner == w.known.takes {
+			w.waitForAccount("The account is being changed for the person who had it before.")
+			return false
+		}
 		f := w.failTaken(w.link.TargetID, owner)
 		if w.known.Link != nil {
 			f.pair = rememberLost(*w.known.Link) // this account was meant to replace one that is gone
@@ -81,7 +86,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 	}
 	d, creating := w.decision.(create)
 	if !creating {
-		return false
+		return p.claimOwn(w, since)
 	}
 	for _, k := range d.keys {
 		owner, late := p.claims.take(p.thing("key "+k.Path+" "+scim.Fold(text(k.Value))), w.known.ObjectID, since)
@@ -101,6 +106,28 @@ func (p *pass) claim(w *work, since int) (late bool) {
 	}
 	return false
 }
+
+// claimOwn claims the account that a person is linked to, if the decision changes it or what is remembered of it. If
+// another person is taking the account over, this person waits: then the account is not theirs any
+// more. It returns what claim returns.
+func (p *pass) claimOwn(w *work, since int) (late bool) {
+	if w.known.Link == nil || !changesPair(w.decision) {
+		return false
+	}
+	owner, late := p.claims.take(p.thing("account "+w.known.Link.TargetID), w.known.ObjectID, since)
+	if !late && owner != w.known.ObjectID {
+		w.waitForAccount("Another person takes the account over.")
+	}
+	return late
+}
+
+// waitForAccount postpones a person because somebody else's account is in hand.
+func (w *work) waitForAccount(why string) {
+	w.decision, w.waits = later{until: w.started.Add(accountTime)}, why
+}
+
+// accountTime is how long a person waits for an account that is in hand for another person.
+const accountTime = time.Second
 
 // claimAccount claims the account that a person was found to have, and its matching values: somebody
 // whose account is being created has claimed those.

@@ -273,6 +273,20 @@ func requests(d decision) bool {
 	return false
 }
 
+// changesPair reports whether a decision may change what is remembered of the pair of an object and its
+// account.
+func changesPair(d decision) bool {
+	switch d := d.(type) {
+	case skip:
+		return d.pair != nil
+	case fail:
+		return d.pair != nil
+	case later:
+		return d.pair != nil
+	}
+	return requests(d)
+}
+
 // changesOf returns the attributes that a decision writes.
 func changesOf(d decision) []Change {
 	switch d := d.(type) {

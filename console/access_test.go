@@ -126,7 +126,7 @@ func TestSiteAccess(t *testing.T) {
 	declared := w.declare(acme, "title")
 
 	handler := w.pages.Handler()
-	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "declared": declared, "secret": "unknown", "attribute": "userName", "decision": "apply"}
+	params := map[string]string{"site": "acme", "person": ada.ID, "token": token.ID, "declared": declared, "secret": "unknown", "attribute": "userName", "decision": "apply", "conflict": "c"}
 	strangers := map[string]string{
 		"without_a_session":              "",
 		"with_an_unknown_session":        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
@@ -160,7 +160,7 @@ func TestSiteAccess(t *testing.T) {
 			}
 			// A site that is not there answers like one that is: nobody learns the names of customers.
 			for _, name := range []string{"nowhere", "deleted"} {
-				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID, "declared": declared, "attribute": "userName", "decision": "apply"}
+				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID, "declared": declared, "attribute": "userName", "decision": "apply", "conflict": "c"}
 				for _, secret := range []string{"", adminSecret, orphaned} {
 					got := knock(t, handler, rt.Pattern, gone, sitepages.SessionCookie, secret)
 					if got.Code != http.StatusUnauthorized {

@@ -170,7 +170,8 @@ func TestScopingFilters(t *testing.T) {
 	page.press("Save", url.Values{
 		"filter1.clause3.attribute": {"accountEnabled"}, "filter1.clause3.operator": {"IS TRUE"},
 		"filter2.clause2.attribute": {"userPrincipalName"}, "filter2.clause2.operator": {"ENDS_WITH"}, "filter2.clause2.value": {"example"},
-	}).wantWords("The scoping filters were saved.", "2 scoping filters")
+	}).wantWords("Take more users into scope?", "2 users come into scope because of: userPrincipalName ENDS_WITH example. For example Grace Hopper, 山田 雪.").
+		press("Save the scoping filters", nil).wantWords("The scoping filters were saved.", "2 scoping filters")
 	both := "userPrincipalName EQUALS ada@contoso.example, nobody@contoso.example and accountEnabled IS TRUE, or userPrincipalName ENDS_WITH example"
 	want(both)
 	b.get(page.Path).press("Save", nil).wantWords("Nothing was changed")
@@ -194,7 +195,8 @@ func TestScopingFilters(t *testing.T) {
 		b.get(page.Path).press("Save", wrong.form).wantStatus(http.StatusUnprocessableEntity).wantWords("This was not saved", wrong.words)
 		want("city IS NOT NULL")
 	}
-	b.get(page.Path).press("Save", url.Values{"filter1.remove": {"yes"}}).wantWords("The scoping filters were saved.", "All records")
+	b.get(page.Path).press("Save", url.Values{"filter1.remove": {"yes"}}).wantWords("3 users come into scope because of: no scoping filter (until now: city IS NOT NULL)").
+		press("Save the scoping filters", nil).wantWords("The scoping filters were saved.", "All records")
 	want("all records")
 	lines := []provision.FilterGroup{{Name: "Lines", Clauses: []provision.FilterClause{{SourceOperandName: "streetAddress", OperatorName: "EQUALS", TargetOperand: provision.FilterOperand{Values: []string{"a\nb"}}}}}}
 	if _, err := o.jobs.SetMapping(t.Context(), key, "Provision Azure Active Directory Users", provision.MappingEdit{Scope: &lines}, "cli"); err != nil {

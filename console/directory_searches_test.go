@@ -35,7 +35,7 @@ func TestProvisioningPage_tells_what_the_application_cannot_do(t *testing.T) {
 			m.AttributeMappings[i].MatchingPriority = 2
 		}
 	}
-	if _, err := o.jobs.SetSchema(t.Context(), key, schema, "cli"); err != nil {
+	if _, err := o.jobs.ImportSchema(t.Context(), key, schema, unasked, "cli"); err != nil {
 		t.Fatal(err)
 	}
 	page := o.operator().get(acmeProvisioning)
@@ -47,7 +47,10 @@ func TestProvisioningPage_tells_what_the_application_cannot_do(t *testing.T) {
 		t.Errorf("remembered %+v", s)
 	}
 	m.Scope = &provision.Filter{Groups: []provision.FilterGroup{{Name: "Staff", Clauses: []provision.FilterClause{{SourceOperandName: "IsSoftDeleted", OperatorName: "IS FALSE"}}}}}
-	if _, err := o.jobs.SetSchema(t.Context(), key, schema, "cli"); err == nil {
+	if _, err := o.jobs.ImportSchema(t.Context(), key, schema, unasked, "cli"); err == nil {
 		t.Error("a scoping filter on IsSoftDeleted was saved")
 	}
 }
+
+// unasked lets mappings replace those of a job without a question.
+func unasked(_, _ provision.Job) (int, error) { return 0, nil }

@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	protocol "github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
@@ -220,6 +221,11 @@ func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path st
 		p.t.Fatal(err)
 	}
 	w.tested(s, idp, kim.ID, strings.Repeat("w", 200), awkwardNames[0], demoidp.Claim{Name: awkwardJob, Values: awkwardNames})
+	if err := w.pages.SSO.Store.PutConflict(p.t.Context(), s.ID, signin.Conflict{
+		ID: "waiting", PersonID: kim.ID, Reason: "unproved", Issuer: idp.EntityID, Identifier: strings.Repeat("w", 200), Match: awkwardNames[0], DisplayName: awkwardNames[0], First: w.clock(), Last: w.clock(),
+	}, time.Time{}); err != nil {
+		p.t.Fatal(err)
+	}
 	for _, step := range []string{"Make a key", "Announce a new key", "Use the new key"} {
 		p.add("keys: "+step, b.get(path).submit(step, nil).wantStatus(http.StatusOK))
 	}
@@ -357,6 +363,8 @@ func (p *pageCollection) ofADirectory() {
 	p.add("no group is found on demand", b.get(at+"/provisioning/on-demand?kind=groups&search=nothing"))
 	p.add("why", b.get(at+"/provisioning/on-demand").click("Why?")).wantWords("In scope?")
 	p.addHarm(o, b, at, key)
+	p.add("no connection fits", b.get(at+"/connections?search=nothing"))
+	p.add("connect by hand refused", b.get(at+"/connections/new").press("Connect", url.Values{"object": {awkwardNames[0]}, "account": {awkwardJob}})).wantStatus(http.StatusUnprocessableEntity)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
 	p.add("sign-on refused", b.get(at+"/single-sign-on").press("Save", url.Values{"identifier": {awkwardJob}, "replyURL": {awkwardUnit}})).wantStatus(http.StatusUnprocessableEntity)
 	b.get(at+"/single-sign-on").press("Save", url.Values{"identifier": {awkwardJob}, "replyURL": {"https://" + awkwardSite + ".example/" + awkwardApp}}).wantWords("saved")
@@ -371,7 +379,7 @@ func (p *pageCollection) ofADirectory() {
 	}
 	p.addRoutes(
 		b, o.pages.Routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target", "key": apiKey},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target", "key": apiKey, "connection": aConnection(t, o, key)},
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
 			"GET /d/{directory}/applications/{app}/provisioning/plan/decide":            "?do=approve&plan=" + kept.ID,
@@ -392,6 +400,16 @@ func (p *pageCollection) withoutSignOn(o *office, do func()) {
 	o.pages.SignOn = nil
 	do()
 	o.pages.SignOn = known
+}
+
+// aConnection returns the object id of a connection of a job.
+func aConnection(t *testing.T, o *office, key provision.Key) string {
+	t.Helper()
+	page, _, err := o.jobs.Connections(t.Context(), key, provision.ConnectionQuery{Limit: 1})
+	if err != nil || len(page) != 1 {
+		t.Fatal(page, err)
+	}
+	return page[0].ObjectID
 }
 
 // addKeys adds the pages of API keys. It returns the id of a live one.

@@ -179,7 +179,7 @@ func TestNoInputBreaksAPage(t *testing.T) {
 		valid := map[string]string{
 			"group": group.ObjectID, "step": "delete", "role": role.ID,
 			"site": "acme", "person": ada.ID, "token": token.ID, "secret": "unknown",
-			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x", "side": "target", "key": apiKey.ID,
+			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x", "side": "target", "key": apiKey.ID, "connection": user.ObjectID,
 		}
 		send := func(name, value string, patterns []string, handler http.Handler, cookie string, start func() string) {
 			session, form := "", url.Values{}
@@ -274,7 +274,7 @@ func TestTextsOfAnIdentityProviderAreNeverMarkup(t *testing.T) {
 	people := w.pages.Rosters.Open(acme)
 	kim := w.person(acme, markup[0]+"@kim", markup[1], roster.RoleAdmin)
 	by := roster.Change{Actor: "scim:…" + markup[0], Via: roster.ViaSCIM}
-	params := map[string]string{"site": "acme", "secret": "unknown", "declared": w.declare(acme, "title"), "attribute": "userName", "decision": "apply"}
+	params := map[string]string{"site": "acme", "secret": "unknown", "declared": w.declare(acme, "title"), "attribute": "userName", "decision": "apply", "conflict": "c"}
 	for i, text := range markup {
 		doc := map[string]any{
 			"schemas": []any{"urn:ietf:params:scim:schemas:core:2.0:User"}, "userName": strings.ReplaceAll(text, "\u202e", ""), "externalId": text, "displayName": text, "title": text, "userType": text, "profileUrl": "javascript:alert(1)",

@@ -20,7 +20,7 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 	w.person(acme, "kim@acme.example", "Kim", roster.RoleAdmin)
 	handler := w.pages.Handler()
 	params := func(name string) map[string]string {
-		return map[string]string{"site": name, "person": "p", "token": "t", "declared": "d", "attribute": "userName", "decision": "apply", "secret": strings.Repeat("A", 43)}
+		return map[string]string{"site": name, "person": "p", "token": "t", "declared": "d", "attribute": "userName", "decision": "apply", "conflict": "c", "secret": strings.Repeat("A", 43)}
 	}
 	for _, rt := range w.pages.Routes() {
 		for _, cookie := range []string{"", strings.Repeat("B", 43)} {

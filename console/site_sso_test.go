@@ -520,3 +520,32 @@ func TestThePageSingleSignOnSaysThatMetadataWasNotTakenOver(t *testing.T) {
 	text = strings.ReplaceAll(text, idp.EntityID, "https://other.example/")
 	refresh().wantWords("The metadata was not taken over", "it is of another identity provider, https://other.example/")
 }
+
+func TestConflictsAreShownSideBySide(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.site("acme", site.Documented)
+	w.person(s, "kim@acme.example", "Kim", roster.RoleAdmin)
+	ada := w.person(s, "ada@acme.example", "Ada", roster.RoleRegistered)
+	people := w.pages.Rosters.Open(s)
+	if err := people.Link(t.Context(), ada.ID, roster.Asserted{Issuer: "https://idp.example/", Identifier: "ada-1"}, roster.Change{Actor: "cli", Via: roster.ViaAdmin}); err != nil {
+		t.Fatal(err)
+	}
+	wait := func(identifier string) {
+		c := signin.Conflict{ID: "id of " + identifier, PersonID: ada.ID, Reason: "identity_conflict", Issuer: "https://idp.example/", Identifier: identifier, Match: "ada@acme.example", DisplayName: "Ada Lovelace", First: w.clock(), Last: w.clock()}
+		if err := w.pages.SSO.Store.PutConflict(t.Context(), s.ID, c, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := w.signIn(s, "kim@acme.example")
+	const path = "/c/acme/admin/access/authentication"
+	b.get(path).wantNoWords("Sign-ins that wait")
+	wait("ada-2")
+	b.get(path).wantWords("Sign-ins that wait", "ada-2", "ada-1", "Ada Lovelace", "Matches", "Differs", "ada-1 no longer opens it").submit("Link to this account ada-2", nil).wantWords("The identity is linked to ada@acme.example").wantNoWords("Sign-ins that wait")
+	if i, err := people.IdentityOf(t.Context(), ada.ID); err != nil || i.Identifier != "ada-2" {
+		t.Errorf("the identity is %+v, %v", i, err)
+	}
+	wait("ada-3")
+	b.get(path).submit("Dismiss ada-3", nil).wantWords("The sign-in is dismissed").wantNoWords("Sign-ins that wait")
+	b.send(http.MethodPost, path+"/conflicts/gone/link", nil).wantStatus(http.StatusNotFound)
+}

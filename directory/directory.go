@@ -139,13 +139,23 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 	return d, err
 }
 
+// NormalDomain returns a domain as it is stored: in lower case, without spaces around it; "" is none. It
+// returns a refusal if it is no domain.
+func NormalDomain(domain string) (string, error) {
+	domain = strings.ToLower(strings.TrimSpace(domain))
+	if domain != "" && (len(domain) > maxDomain || !validDomain.MatchString(domain)) {
+		return "", invalid("default domain", "%q is not a domain", domain).Advise("write it without @ and without a protocol, as contoso.com")
+	}
+	return domain, nil
+}
+
 // SetDefaultDomain sets the domain that expressions get from DefaultDomain(). "" removes it. If the
 // mapping of an application uses the domain, the application's next cycle evaluates all users
 // again.
 func (ds *Directories) SetDefaultDomain(ctx context.Context, d Directory, domain, actor string) (Directory, error) {
-	domain = strings.ToLower(strings.TrimSpace(domain))
-	if domain != "" && (len(domain) > maxDomain || !validDomain.MatchString(domain)) {
-		return Directory{}, invalid("default domain", "%q is not a domain", domain).Advise("write it without @ and without a protocol, as contoso.com")
+	domain, err := NormalDomain(domain)
+	if err != nil {
+		return Directory{}, err
 	}
 	if domain == d.DefaultDomain {
 		return d, nil
@@ -154,7 +164,7 @@ func (ds *Directories) SetDefaultDomain(ctx context.Context, d Directory, domain
 	if domain == "" {
 		words = fmt.Sprintf("Directory %s has no default domain any more", d.Name)
 	}
-	err := ds.Store.SetDefaultDomain(ctx, d.ID, domain, event.Event{
+	err = ds.Store.SetDefaultDomain(ctx, d.ID, domain, event.Event{
 		Time: ds.Now(), Scope: event.Directory(string(d.ID)), Name: event.DirectoryChanged, Actor: actor, Subject: string(d.ID), Text: words,
 		Data: event.DataOf(nil, event.Changed("default domain", d.DefaultDomain, domain)),
 	})

@@ -125,6 +125,9 @@ var Catalogue = []Description{
 	{SignInSSOUsed, siteScope, "a person signed in by SAML", subjectPerson, nil, "", "ada@acme.example signed in by SAML"},
 	{SignInSSORefused, siteScope, "a sign-in by SAML was refused", "", Refusals{}, "", "A sign-in by SAML was refused (expired): the assertion was good until 2027-01-12 09:00:00 UTC. Reference 5f0c2a91"},
 	{SignInSSOTested, siteScope, "an administrator tested single sign-on", "the administrator", nil, "", "A test of single sign-on passed"},
+	{SignInSSODismissed, siteScope, "a sign-in that waited for an account was dismissed", subjectPerson, nil, "", "The sign-in of ada-2 that waited for the account ada@acme.example was dismissed"},
+	{SignInSSOEnded, siteScope, "the identity provider ended sessions of a person", subjectPerson, Account{}, "", "ada@acme.example was signed out by the identity provider; 1 session ended"},
+	{SignInSSOEndRefused, siteScope, "a sign-out by SAML was refused", "", Refusals{}, "", "A sign-out by SAML was refused (unsigned): the message is not signed. Reference 5f0c2a91"},
 	{SignInRecoveryCodesMade, siteScope, "recovery codes were made for an administrator; earlier ones ended", "the administrator", nil, "", "10 recovery codes were made for kim@acme.example"},
 	{SignInRecoveryUsed, siteScope, "an administrator came in with a recovery code", "the administrator", nil, "", "kim@acme.example signed in with a recovery code; 9 are left"},
 	{SignInRecoveryRefused, siteScope, "a recovery code was refused", "", Refusals{}, "", "A recovery code was refused: it is not one of this site, or was used already"},
@@ -170,6 +173,8 @@ var Catalogue = []Description{
 	{ProvisioningPlanApplied, directoryScope, "all operations of an approved plan were tried", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was applied: 3 sent, 0 failed, 0 left out because something had changed."},
 	{ProvisioningPlanCancelled, directoryScope, "a plan was cancelled", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was cancelled."},
 	{ProvisioningOnDemand, directoryScope, "people or groups were provisioned on demand", subjectApplication, nil, "", "Acme: Provisioned on demand: Ada Lovelace, Sales."},
+	{ProvisioningConnected, directoryScope, "a person connected a user or group with an account by hand", subjectApplication, Connection{}, "", "Acme: Ada Lovelace was connected with the account 2819c223 by hand."},
+	{ProvisioningForgotten, directoryScope, "a person had the connection of a user or group with its account forgotten", subjectApplication, Connection{}, "", "Acme: The connection of ada@contoso.example with the account 2819c223 was forgotten. The account stays as it is."},
 	{ProvisioningBehind, directoryScope, "provisioning was paused longer than events are kept, so it looks at everyone anew", subjectApplication, nil, "", "Acme: The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."},
 
 	{OperatorLinkCreated, installationScope, "a one-time link for an operator was made", subjectOperator, nil, "", "One-time sign-in link made for the operator sam"},

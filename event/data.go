@@ -152,6 +152,20 @@ func (Plan) Fields() []Field {
 	}
 }
 
+// Connection is the data of events about the pair of an object and its account.
+type Connection struct {
+	Object  string `json:"object"`
+	Account string `json:"account"`
+}
+
+// Fields describes the JSON fields of this data.
+func (Connection) Fields() []Field {
+	return []Field{
+		{"object", "string", "id of the user or group in the directory"},
+		{"account", "string", "id of the account or group at the application"},
+	}
+}
+
 // Held is the data of events about operations that provisioning holds until an operator decides.
 type Held struct {
 	Cause string `json:"cause"`

@@ -64,6 +64,7 @@ func asGraphError(err error) (e *graphError, ok bool) {
 		target *provision.TargetError
 		large  *http.MaxBytesError
 		own    *graphError
+		other  *provision.HeldError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -74,6 +75,10 @@ func asGraphError(err error) (e *graphError, ok bool) {
 		return invalid("%s", sentence(input.Field+" "+input.Text)), true
 	case errors.As(err, &target):
 		return refuse(http.StatusBadRequest, target.Code, "%s", target.Words()), true
+	case errors.As(err, &other):
+		e := refuse(http.StatusConflict, codeConflict, "Another process works on the job now. Pause it, or try again.")
+		e.Retry = 5 * time.Second
+		return e, true
 	case errors.Is(err, provision.ErrNoJob):
 		return notFound("The application has no synchronization job."), true
 	case errors.Is(err, provision.ErrChanged):

@@ -55,6 +55,12 @@ func Routes() []Route {
 		{Method: post, Path: job + "/validateCredentials", Level: operator.Run, handle: (*call).validateCredentials},
 		{Method: post, Path: job + "/provisionOnDemand", Level: operator.Run, handle: (*call).provisionOnDemand},
 
+		// Connections
+		{Method: get, Path: job + "/objectConnections", Level: operator.Read, handle: (*call).listConnections},
+		{Method: post, Path: job + "/objectConnections", Level: operator.Configure, handle: (*call).createConnection},
+		{Method: get, Path: job + "/objectConnections/{objectConnection}", Level: operator.Read, handle: (*call).getConnection},
+		{Method: http.MethodDelete, Path: job + "/objectConnections/{objectConnection}", Level: operator.Configure, handle: (*call).deleteConnection},
+
 		// Schema
 		{Method: get, Path: schema, Level: operator.Read, handle: (*call).getSchema},
 		{Method: http.MethodPut, Path: schema, Level: operator.Configure, MaxBody: maxSchemaBody, handle: (*call).putSchema},

@@ -24,8 +24,8 @@ const (
 func (l *pipeline) onTrial() (ended func(), ok bool) {
 	unlock := func() {}
 	if l.trial.Load() {
-		l.trying.Lock()
-		unlock = l.trying.Unlock
+		l.trying.acquire(l.g)
+		unlock = l.trying.release
 		if !l.trial.Load() {
 			unlock()
 			unlock = func() {}
@@ -34,14 +34,18 @@ func (l *pipeline) onTrial() (ended func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.systemic == nil && len(l.refused) > 0 && len(l.refused)+l.writing >= refusedInARow {
-		l.written.Wait()
+		written := l.written
+		l.mu.Unlock()
+		receive(l.g, written)
+		l.mu.Lock()
 	}
 	l.writing++
 	return func() {
 		l.mu.Lock()
 		l.writing--
+		close(l.written)
+		l.written = make(chan struct{})
 		l.mu.Unlock()
-		l.written.Broadcast()
 		unlock()
 	}, l.systemic == nil
 }

@@ -348,8 +348,8 @@ func (r *run) phase() Phase {
 // save calls write with the changed state, to store both together. It keeps the new state only if
 // write succeeds.
 func (r *run) save(change func(s *State), write func(s State) error) error {
-	r.write.Lock()
-	defer r.write.Unlock()
+	r.write.acquire(r.e.goroutines())
+	defer r.write.release()
 	r.mu.Lock()
 	s := r.state
 	r.mu.Unlock()
@@ -455,7 +455,7 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		s.advanceImport(ids, Links)
 		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
 	case Links:
-		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, s.After, importPage)
+		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, "", s.After, importPage)
 		if err != nil {
 			return imported{}, err
 		}

@@ -20,6 +20,7 @@ type create struct {
 	changes  []Change
 	replaces *Link // the pair whose account is gone; nil if the object never had one
 	drawn    []Drawn
+	fresh    []string // target attributes with a random or unique value that was made now
 }
 
 // patch: the account of link gets the changes.

@@ -1,8 +1,11 @@
 package provision_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,4 +109,49 @@ func TestAnAccountThatWasJustShownIsNotGone(t *testing.T) {
 	if got := w.app.user("cyn@contoso.com").String("title"); got != "Engineer" {
 		t.Errorf("Cyn has the title %q", got)
 	}
+}
+
+// TestAValueThatNobodyRecordedIsTakenAway has a process die between an update that gives a title and its record. The title is gone in
+// the directory before the next process looks. It removes only what was given, and the title was.
+func TestAValueThatNobodyRecordedIsTakenAway(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	died := &failingStore{Store: w.store, fails: func(o provision.Outcome) bool { return o.Link != nil }}
+	w.engine.Store = died
+	w.people.set("p2", "jobTitle", "Engineer")
+	epoch, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.engine.Advance(t.Context(), w.key.String(), epoch); !errors.Is(err, errDied) {
+		t.Fatalf("the engine returned %v", err)
+	}
+	if err := w.leases.Release(t.Context(), provision.LeaseKind, w.key.String(), "test", epoch, w.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.app.user("bob@contoso.com").String("title"); got != "Engineer" {
+		t.Fatalf("Bob has the title %q, want the one that nobody recorded", got)
+	}
+	w.wire() // another process
+	w.people.set("p2", "jobTitle", "")
+	for range 3 {
+		w.slice()
+		w.clock.advance(time.Hour)
+	}
+	if got := w.app.user("bob@contoso.com").String("title"); got != "" {
+		t.Errorf("Bob has the title %q, which the directory does not give him", got)
+	}
+}
+
+// failingStore is a store that does not record some outcomes.
+type failingStore struct {
+	provision.Store
+	fails func(o provision.Outcome) bool
+}
+
+func (f *failingStore) Record(ctx context.Context, fence provision.Fence, s provision.State, all []provision.Outcome) error {
+	if slices.ContainsFunc(all, f.fails) {
+		return errDied
+	}
+	return f.Store.Record(ctx, fence, s, all)
 }

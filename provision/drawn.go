@@ -46,6 +46,7 @@ type drawing struct {
 	ctx    context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
 	before []Drawn         // what was drawn for the object earlier
 	made   []Drawn         // what the create sends
+	fresh  []string        // target attributes whose value was made now, in the order of the rows
 	broken error           // the store failed
 }
 
@@ -86,6 +87,9 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 		}
 	}
 	want, flows, problem = r.evaluate(env, true)
+	if problem == nil && want != nil {
+		d.fresh = append(d.fresh, r.Target)
+	}
 	if problem == nil && want != nil && !isPassword(r.Target) {
 		d.made = append(d.made, Drawn{Path: r.Target, Value: want, Inputs: inputs})
 	}

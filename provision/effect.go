@@ -1,43 +1,69 @@
 package provision
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Effect says what a change of a job's mapping, scope or actions would do to people. It is shown
-// for review before the change is saved.
+// Effect says what a change of a job's mapping, scope or actions would do to people or groups. It is
+// shown for review before the change is saved. The words speak of users; of groups they mean groups.
 type Effect struct {
 	Reach
-	Changed    int               // users in scope before and after who get another value for an attribute
-	Failing    int               // users in scope for which the new mapping yields no usable values
-	Attributes []AttributeEffect // target attributes with changed values, in the order of the rows
-	Left       []ClauseEffect    // why users leave the scope, most users first
-	Failures   []FailureExample  // the first few of Failing
-	Examined   int               // users of the directory that were compared
+	Changed     int               // users in scope before and after who get another value for an attribute
+	Failing     int               // users in scope for which the new mapping yields no usable values, and the old one did
+	Attributes  []AttributeEffect // target attributes with changed values, in the order of the rows
+	Left        []ClauseEffect    // why users leave the scope, most users first
+	Came        []ClauseEffect    // why users come into scope, most users first
+	Failures    []FailureExample  // the first few of Failing
+	Shared      []SharedEffect    // attributes that must differ, and for which more users than before get one value
+	Keyless     int               // users in scope who no longer have a value in any matching attribute
+	NoKey       []Person          // the first few of Keyless
+	SwitchedOff int               // linked accounts of users in scope whose active becomes False
+	SwitchedOn  int               // linked accounts of users in scope whose active becomes True
+	Examined    int               // users of the directory that were compared
+	Groups      *Effect           // what happens to groups; nil if the change does not concern them
 }
 
 // MayDisable returns how many accounts the change may disable: those whose users leave the scope, and
-// those whose value of active changes.
+// those whose value of active changes to something else than True. Groups that are deleted count too.
 func (e Effect) MayDisable() int {
 	n := e.Off
+	if e.Groups != nil {
+		n += e.Groups.Off
+	}
 	for _, a := range e.Attributes {
-		if strings.EqualFold(a.Target, "active") {
-			n += a.People
+		if isActive(a.Target) {
+			n += a.People - a.True
 		}
 	}
 	return n
 }
 
+// Matters reports whether an administrator should be asked before the change is saved. Reach has
+// numbers of its own, which the caller judges by the kind of change.
+func (e Effect) Matters() bool {
+	return e.Leave > 0 || e.Come > 0 || e.Off > 0 || e.Changed > 0 || e.Failing > 0 || e.Keyless > 0 || len(e.Shared) > 0 ||
+		e.Groups != nil && e.Groups.Matters()
+}
+
+func isActive(target string) bool { return strings.EqualFold(target, "active") }
+
 // AttributeEffect is one target attribute whose values change.
 type AttributeEffect struct {
 	Target   string
-	People   int // users whose value changes
-	Emptied  int // of these, users who had a value and get none
+	People   int  // users whose value changes
+	Emptied  int  // of these, users who had a value and get none
+	True     int  // of these, users whose value becomes True
+	Keeps    bool // an account keeps the value that it has where the mapping yields none
 	Examples []ValueExample
 }
 
@@ -48,7 +74,16 @@ type ValueExample struct {
 	Hidden        bool // passwords, and values behind Redact: both are nil
 }
 
-// ClauseEffect is one reason why users leave the scope.
+// SharedEffect is a target attribute for which several users get one value, although the application
+// tells its accounts apart by it.
+type SharedEffect struct {
+	Target   string
+	Value    string // the value that most users share; "" if it must not be shown
+	People   int    // users who share their value with another one
+	Examples []Person
+}
+
+// ClauseEffect is one reason why users leave the scope or come into it.
 type ClauseEffect struct {
 	Clause   string // in words, such as "department EQUALS Sales"
 	People   int
@@ -71,67 +106,172 @@ type Person struct {
 // maxExamples is how many users an effect names for each attribute, clause or failure.
 const maxExamples = 5
 
-// Effect compares a job with its changed version for every user of the directory. It asks nothing
-// of the application. Values that an account gets only once, when it is created, do not count.
+// Effect compares a job with its changed version for every user of the directory, and for every group
+// if the mapping of groups has changed. It asks nothing of the application. Values that an account
+// gets only once, when it is created, do not count. An *InputError means that the changed mapping
+// cannot be used.
 func (j *Jobs) Effect(ctx context.Context, before, after Job) (Effect, error) {
-	c, err := j.newComparison(ctx, before, after)
+	return j.effect(ctx, before, after, nil)
+}
+
+// DomainEffect returns what another default domain of the directory would do at the application of a
+// job.
+func (j *Jobs) DomainEffect(ctx context.Context, job Job, domain string) (Effect, error) {
+	return j.effect(ctx, job, job, &domain)
+}
+
+// effect is Effect. domain is the directory's default domain after the change; nil if it stays.
+func (j *Jobs) effect(ctx context.Context, before, after Job, domain *string) (Effect, error) {
+	source, err := j.Sources(ctx, after.Key.Directory)
+	if err != nil {
+		return Effect{}, fmt.Errorf("open the directory: %w", err)
+	}
+	c, err := j.newComparison(before, after, UserKind)
 	if err != nil {
 		return Effect{}, err
 	}
-	err = j.compare(ctx, before, after, &c.effect.Reach, c.add)
+	e, err := c.run(ctx, source.Snapshot, source.DefaultDomain(), domain)
 	if err != nil {
 		return Effect{}, err
 	}
-	return c.result(), nil
+	groups, has := source.(GroupSource)
+	if !has || domain == nil && !groupsDiffer(before, after) {
+		return e, nil
+	}
+	if m, err := after.Schema.GroupMapping(); err != nil || !m.Enabled {
+		return e, nil //nolint:nilerr // a schema may have no mapping of groups
+	}
+	if c, err = j.newComparison(before, after, GroupKind); err != nil {
+		return Effect{}, err
+	}
+	of, err := c.run(ctx, groups.GroupSnapshot, source.DefaultDomain(), domain)
+	e.Groups = &of
+	return e, err
+}
+
+// groupsDiffer reports whether the mappings of groups or their attribute lists differ.
+func groupsDiffer(before, after Job) bool {
+	of := func(s *Schema) []byte {
+		m, err := s.GroupMapping()
+		if err != nil {
+			return nil
+		}
+		source, target, err := s.objects(m)
+		if err != nil {
+			return nil
+		}
+		b, err := json.Marshal([]any{m, source, target})
+		if err != nil {
+			return nil
+		}
+		return b
+	}
+	return !bytes.Equal(of(before.Schema), of(after.Schema))
 }
 
 // comparison collects an [Effect].
 type comparison struct {
+	jobs          *Jobs
+	kind          ObjectKind
 	before, after Job
 	was, is       *mapping
 	wasHas, isHas scopeChecker
+	always        map[string]bool // target attributes whose row wrote only new accounts, and now writes all
+	unique        []uniqueValues
 	effect        Effect
 	attributes    map[string]*AttributeEffect
-	clauses       map[string]*ClauseEffect
+	left, came    map[string]*ClauseEffect
 }
 
-func (j *Jobs) newComparison(ctx context.Context, before, after Job) (*comparison, error) {
-	c := &comparison{before: before, after: after, attributes: map[string]*AttributeEffect{}, clauses: map[string]*ClauseEffect{}}
+// uniqueValues counts the values of an attribute by which the application tells its accounts apart.
+type uniqueValues struct {
+	row     *row
+	was, is map[string]int
+	first   map[string][]Person
+	shown   map[string]string
+}
+
+func (j *Jobs) newComparison(before, after Job, kind ObjectKind) (*comparison, error) {
+	c := &comparison{
+		jobs: j, kind: kind, before: before, after: after, always: map[string]bool{},
+		attributes: map[string]*AttributeEffect{}, left: map[string]*ClauseEffect{}, came: map[string]*ClauseEffect{},
+	}
 	var err error
-	if c.was, err = compileMapping(before.Schema, j.Attributes); err != nil {
-		return nil, fmt.Errorf("read the mapping: %w", err)
+	if c.was, err = j.compileKind(before.Schema, kind); err != nil {
+		return nil, &InputError{Field: "Mapping", Text: "of today cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
 	}
-	if c.is, err = usableMapping(after.Schema, j.Attributes); err != nil {
-		return nil, err
-	}
-	source, err := j.Sources(ctx, after.Key.Directory)
-	if err != nil {
-		return nil, fmt.Errorf("open the directory: %w", err)
+	if c.is, err = j.compileKind(after.Schema, kind); err != nil {
+		return nil, &InputError{Field: "Mapping", Text: "cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
 	}
 	c.was.now, c.is.now = j.Now, j.Now
-	c.was.domain, c.is.domain = source.DefaultDomain(), source.DefaultDomain()
-	if c.wasHas, err = newScopeChecker(before); err != nil {
+	if c.wasHas, err = newScopeChecker(before, kind); err != nil {
 		return nil, err
 	}
-	if c.isHas, err = newScopeChecker(after); err != nil {
+	if c.isHas, err = newScopeChecker(after, kind); err != nil {
 		return nil, err
+	}
+	for i := range c.is.rows {
+		r := &c.is.rows[i]
+		old := c.was.row(r.Target)
+		c.always[r.Target] = old != nil && old.FlowType == FlowObjectAddOnly && !old.draws() && r.FlowType != FlowObjectAddOnly
+		if r.tellsApart() && r.FlowType != FlowObjectAddOnly && !sameRow(old, r) {
+			c.unique = append(c.unique, uniqueValues{row: r, was: map[string]int{}, is: map[string]int{}, first: map[string][]Person{}, shown: map[string]string{}})
+		}
 	}
 	return c, nil
 }
 
-func (c *comparison) add(o Object) {
-	c.effect.Examined++
-	if err := c.unclear(o); err != nil {
-		c.fails(o, FailureExample{Target: c.is.object.Name, Text: err.Error()})
-		return
+// compileKind compiles the mapping of users or of groups.
+func (j *Jobs) compileKind(s *Schema, kind ObjectKind) (*mapping, error) {
+	if kind == UserKind {
+		return compileMapping(s, j.Attributes)
 	}
+	object, err := s.GroupMapping()
+	if err != nil {
+		return nil, err
+	}
+	return compileObject(s, object, GroupKind, nil)
+}
+
+// tellsApart reports whether an application knows its accounts by the attribute.
+func (r *row) tellsApart() bool {
+	return r.Expr != nil && (r.MatchingPriority > 0 || r.Target == attrUserName)
+}
+
+// sameRow reports whether two rows make the same values.
+func sameRow(a, b *row) bool {
+	return a != nil && a.Expr != nil && b.Expr != nil && a.Expr.String() == b.Expr.String() && a.DefaultValue == b.DefaultValue
+}
+
+// run compares all objects.
+func (c *comparison) run(ctx context.Context, snapshot snapshotOf, domain string, changed *string) (Effect, error) {
+	c.was.domain, c.is.domain = domain, domain
+	if changed != nil {
+		c.is.domain = *changed
+	}
+	err := c.jobs.compare(ctx, c.wasHas, c.isHas, c.kind, snapshot, &c.effect.Reach, func(o Object, linked bool) error { return c.add(ctx, o, linked) })
+	return c.result(), err
+}
+
+func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
+	c.effect.Examined++
 	had, has := o.Active() && c.wasHas.has(o), o.Active() && c.isHas.has(o)
+	if err := c.unclear(o); err != nil {
+		if _, before := c.wasHas.admits(o); !had || before == nil {
+			c.fails(o, FailureExample{Target: c.is.object.Name, Text: err.Error()})
+		}
+		return nil
+	}
 	switch {
 	case had && !has:
-		c.leaves(o)
+		addClause(c.left, c.whyOut(c.is, c.after, o), o)
 	case has:
-		c.compare(o, had)
+		if !had {
+			addClause(c.came, c.whyIn(o), o)
+		}
+		return c.compare(ctx, o, had, linked)
 	}
+	return nil
 }
 
 // unclear returns why nothing can tell whether a user is in the new scope.
@@ -146,86 +286,203 @@ func (c *comparison) unclear(o Object) error {
 // fails adds a user whose values the new mapping cannot make.
 func (c *comparison) fails(o Object, f FailureExample) {
 	c.effect.Failing++
-	if f.Person = (Person{ObjectID: o.ID, Name: o.Name}); len(c.effect.Failures) < maxExamples {
+	if f.Person = personOf(o); len(c.effect.Failures) < maxExamples {
 		c.effect.Failures = append(c.effect.Failures, f)
 	}
 }
 
 // compare adds the values that change for a user in scope.
-func (c *comparison) compare(o Object, had bool) {
+func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) error {
 	attributes := map[string]any{attrEnabled: false}
 	maps.Copy(attributes, o.Attributes)
 	attributes[attrSoftDeleted] = false
-	person := Person{ObjectID: o.ID, Name: o.Name}
 	now, problem := c.is.values(attributes, true, nil)
+	old, was := c.was.values(attributes, true, nil)
 	if problem != nil {
-		c.fails(o, FailureExample{Target: problem.Target, Text: problem.Text})
-		return
+		if !had || was == nil || was.Target != problem.Target {
+			c.fails(o, FailureExample{Target: problem.Target, Text: problem.Text})
+		}
+		return nil
 	}
-	if !had {
-		return
-	}
-	old, problem := c.was.values(attributes, true, nil)
-	if problem != nil {
+	if was != nil {
 		old = nil
 	}
-	was, is := byTarget(old), byTarget(now)
+	before, after := byTarget(old), byTarget(now)
+	c.keys(o, attributes, had)
+	c.count(o, before, after, had)
+	if !had {
+		return nil
+	}
+	given, err := c.given(ctx, o, attributes, linked)
+	if err != nil {
+		return err
+	}
+	maps.Copy(before, given)
 	changed := false
-	for _, r := range c.is.rows { // a row that goes leaves its values as they are
-		target := r.Target
-		w, n := was[target], is[target]
-		if reflect.DeepEqual(w, n) {
+	for i := range c.is.rows { // a row that goes leaves its values as they are
+		r := &c.is.rows[i]
+		w, n := before[r.Target], after[r.Target]
+		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.always[r.Target] && !linked && sameRow(c.was.row(r.Target), r) {
 			continue
 		}
 		changed = true
-		c.attribute(target, ValueExample{Person: person, Before: w, After: n})
+		c.attribute(r, ValueExample{Person: personOf(o), Before: w, After: n}, linked)
 	}
 	if changed {
 		c.effect.Changed++
 	}
+	return nil
 }
 
-func (c *comparison) attribute(target string, v ValueExample) {
-	a := c.attributes[target]
+func personOf(o Object) Person { return Person{ObjectID: o.ID, Name: o.Name} }
+
+// sameValue reports whether an account that has one value needs no request to get the other.
+func (r *row) sameValue(had, wants any) bool {
+	if had == nil || wants == nil {
+		return had == nil && wants == nil
+	}
+	return reflect.DeepEqual(had, wants) || reflect.TypeOf(had) == reflect.TypeOf(wants) && !isPassword(r.Target) && r.agrees(had, wants)
+}
+
+// given returns the values that a linked account got when it was created, for the rows that write all
+// accounts from now on.
+func (c *comparison) given(ctx context.Context, o Object, attributes map[string]any, linked bool) (map[string]any, error) {
+	values := map[string]any{}
+	var wrote Ledger
+	for target, is := range c.always {
+		if !is || !linked {
+			continue
+		}
+		if wrote == nil {
+			known, err := c.jobs.Store.KnownAbout(ctx, c.after.Key, o.ID)
+			if err != nil {
+				return nil, fmt.Errorf("read what %s got: %w", o.ID, err)
+			}
+			if wrote = (Ledger{}); known.Link != nil {
+				wrote = known.Link.Wrote
+			}
+		}
+		if had, known := wrote.known(target); known {
+			values[target] = had.value()
+			continue
+		}
+		// Nothing is known of the account's value: take what it would have got.
+		if want, _, problem := c.was.row(target).evaluate(c.was.env(attributes), true); problem == nil {
+			values[target] = want
+		}
+	}
+	return values, nil
+}
+
+// keys notes a user who no longer has a value in any matching attribute.
+func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
+	now, problem := c.is.keys(attributes)
+	if problem != nil || len(now) > 0 {
+		return
+	}
+	if was, problem := c.was.keys(attributes); had && (problem != nil || len(was) == 0) {
+		return
+	}
+	if c.effect.Keyless++; len(c.effect.NoKey) < maxExamples {
+		c.effect.NoKey = append(c.effect.NoKey, personOf(o))
+	}
+}
+
+// count counts the values of attributes that must differ.
+func (c *comparison) count(o Object, before, after map[string]any, had bool) {
+	for _, u := range c.unique {
+		if v := before[u.row.Target]; v != nil && had {
+			u.was[scim.Fold(text(v))]++
+		}
+		if v := after[u.row.Target]; v != nil {
+			key := scim.Fold(text(v))
+			if u.is[key]++; len(u.first[key]) < 3 {
+				u.first[key] = append(u.first[key], personOf(o))
+				u.shown[key] = text(v)
+			}
+		}
+	}
+}
+
+// shared returns the attributes for which more users than before share a value.
+func (c *comparison) shared() []SharedEffect {
+	var list []SharedEffect
+	sharing := func(counts map[string]int) (people int, most string) {
+		for key, n := range counts {
+			if n < 2 {
+				continue
+			}
+			if people += n; n > counts[most] || n == counts[most] && key < most {
+				most = key
+			}
+		}
+		return people, most
+	}
+	for _, u := range c.unique {
+		was, _ := sharing(u.was)
+		is, most := sharing(u.is)
+		if is <= was {
+			continue
+		}
+		e := SharedEffect{Target: u.row.Target, People: is, Value: u.shown[most], Examples: u.first[most]}
+		if c.is.hides(e.Target) {
+			e.Value = ""
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+func (c *comparison) attribute(r *row, v ValueExample, linked bool) {
+	a := c.attributes[r.Target]
 	if a == nil {
-		a = &AttributeEffect{Target: target}
-		c.attributes[target] = a
+		a = &AttributeEffect{Target: r.Target, Keeps: !r.clears()}
+		c.attributes[r.Target] = a
 	}
 	a.People++
 	if v.After == nil {
 		a.Emptied++
 	}
+	if v.After == true {
+		a.True++
+	}
+	if isActive(r.Target) && linked {
+		switch {
+		case v.After == true:
+			c.effect.SwitchedOn++
+		case v.After == false:
+			c.effect.SwitchedOff++
+		}
+	}
 	if len(a.Examples) < maxExamples {
-		if c.was.hides(target) || c.is.hides(target) {
+		if c.was.hides(r.Target) || c.is.hides(r.Target) {
 			v.Before, v.After, v.Hidden = nil, nil, true
 		}
 		a.Examples = append(a.Examples, v)
 	}
 }
 
-// leaves adds a user who leaves the scope, with the clauses that exclude the user now.
-func (c *comparison) leaves(o Object) {
-	reason := c.whyOut(o)
-	e := c.clauses[reason]
+// addClause adds a user who leaves the scope or comes into it for a reason.
+func addClause(clauses map[string]*ClauseEffect, reason string, o Object) {
+	e := clauses[reason]
 	if e == nil {
 		e = &ClauseEffect{Clause: reason}
-		c.clauses[reason] = e
+		clauses[reason] = e
 	}
-	e.People++
-	if len(e.Examples) < maxExamples {
-		e.Examples = append(e.Examples, Person{ObjectID: o.ID, Name: o.Name})
+	if e.People++; len(e.Examples) < maxExamples {
+		e.Examples = append(e.Examples, personOf(o))
 	}
 }
 
-// whyOut says why the changed job has no place for a user: the clauses that fail, by filter, or the
-// missing assignment.
-func (c *comparison) whyOut(o Object) string {
-	if !o.Assigned && c.after.Scope != Everyone {
+// whyOut says why a job has no place for a user: the clauses that fail, by filter, or the missing
+// assignment.
+func (c *comparison) whyOut(m *mapping, job Job, o Object) string {
+	if !o.Assigned && job.Scope != Everyone {
 		return "not assigned to the application"
 	}
 	var groups []string
-	if c.is.filter != nil {
-		for _, g := range c.is.filter.groups {
+	if m.filter != nil {
+		for _, g := range m.filter.groups {
 			var failed []string
 			for _, clause := range g.clauses {
 				if !holds(clause.test, o.Attributes[clause.SourceOperandName]) {
@@ -238,22 +495,47 @@ func (c *comparison) whyOut(o Object) string {
 	return strings.Join(groups, ", or ")
 }
 
+// whyIn says why the changed job has a place for a user that the old one left out: the filter that
+// the user passes, or what no longer counts.
+func (c *comparison) whyIn(o Object) string {
+	if !o.Assigned && c.before.Scope != Everyone {
+		return "Scope, which needs no assignment"
+	}
+	if c.is.filter != nil {
+		for _, g := range c.is.filter.groups {
+			passes, words := true, make([]string, len(g.clauses))
+			for i, clause := range g.clauses {
+				passes = passes && holds(clause.test, o.Attributes[clause.SourceOperandName])
+				words[i] = clause.Words()
+			}
+			if passes {
+				return strings.Join(words, " and ")
+			}
+		}
+	}
+	return "no scoping filter (until now: " + c.whyOut(c.was, c.before, o) + ")"
+}
+
 func (c *comparison) result() Effect {
 	for _, r := range c.is.rows {
 		if a := c.attributes[r.Target]; a != nil {
 			c.effect.Attributes = append(c.effect.Attributes, *a)
 		}
 	}
-	for _, e := range c.clauses {
-		c.effect.Left = append(c.effect.Left, *e)
-	}
-	slices.SortFunc(c.effect.Left, func(a, b ClauseEffect) int {
-		if a.People != b.People {
-			return b.People - a.People
-		}
-		return strings.Compare(a.Clause, b.Clause)
-	})
+	c.effect.Left, c.effect.Came, c.effect.Shared = sortedClauses(c.left), sortedClauses(c.came), c.shared()
 	return c.effect
+}
+
+// sortedClauses returns the reasons by the number of users, most first.
+func sortedClauses(clauses map[string]*ClauseEffect) []ClauseEffect {
+	var list []ClauseEffect
+	for _, e := range clauses {
+		list = append(list, *e)
+	}
+	slices.SortFunc(list, func(a, b ClauseEffect) int {
+		return cmp.Or(b.People-a.People, strings.Compare(a.Clause, b.Clause))
+	})
+	return list
 }
 
 // hides reports whether the values of a target attribute must not be shown.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -56,6 +57,8 @@ type Engine struct {
 
 	// After is time.After, unless a test has a clock of its own.
 	After func(d time.Duration) <-chan time.Time
+	// Order is nil, unless a test decides in which order goroutines go on.
+	Order Order
 
 	mu    sync.Mutex
 	memos map[Key]*memo
@@ -104,6 +107,8 @@ func (e *Engine) after() func(time.Duration) <-chan time.Time {
 	}
 	return e.After
 }
+
+func (e *Engine) goroutines() goroutines { return goroutines{e.Order} }
 
 func (e *Engine) interval() time.Duration { return orDefault(e.Interval, DefaultInterval) }
 func (e *Engine) workers() int            { return orDefault(e.Workers, DefaultWorkers) }
@@ -154,10 +159,10 @@ type run struct {
 
 	origins map[string]Origin // of the changes that a plan has read
 
-	importing sync.Mutex // held while changes are imported
+	importing lock // held while changes are imported
 
 	shows sync.Mutex // held while an entry is shown: one at a time
-	write sync.Mutex // held while something is written together with the state
+	write lock       // held while something is written together with the state
 	mu    sync.Mutex // protects state while parts of a slice run beside each other
 }
 
@@ -176,7 +181,7 @@ func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory of %s: %w", k, err)
 	}
-	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App}, end: e.Now().Add(sliceLength)}, nil
+	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App, g: e.goroutines()}, end: e.Now().Add(sliceLength), importing: newLock(), write: newLock()}, nil
 }
 
 // connect reads the mapping and opens the target.
@@ -239,9 +244,9 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 
 func (r *run) pass() *pass {
 	p := &pass{
-		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches),
+		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), proof: newLock(),
 		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{},
-		doubt: slices.Clone(r.state.InFlight),
+		doubt: slices.Clone(r.state.InFlight), flown: maps.Clone(r.state.Flown),
 		others: knowledge{
 			read:    r.reader.read,
 			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.KnownAbout(ctx, r.job.Key, id) },

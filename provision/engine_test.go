@@ -1109,7 +1109,7 @@ func TestSettings(t *testing.T) {
 		w.app.users["u1"]["title"] = "Countess"
 		w.app.users["u1"]["displayName"] = "drifted"
 		w.app.mu.Unlock()
-		if _, err := w.jobs.RestoreDefaultMappings(t.Context(), w.key, provision.AnyRevision, "cli"); err != nil {
+		if _, err := w.jobs.RestoreDefaultMappings(t.Context(), w.key, provision.AnyRevision, 0, "cli"); err != nil {
 			t.Fatal(err)
 		}
 		report, _ := w.cycle()

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +24,8 @@ type pass struct {
 	members GroupTarget // the target, if this pass evaluates groups
 	reads   bool        // read every account again, even those that should be unchanged
 	settle  time.Duration
-	doubt   []string // objects whose last update may have been carried out without a record of it
+	doubt   []string            // objects whose last update may have been carried out without a record of it
+	flown   map[string][]string // the attributes to which these updates gave a value
 	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
 	others   knowledge
@@ -33,9 +33,10 @@ type pass struct {
 	claims   *claims
 	hopeless atomic.Int32 // how many people in a row had every change refused
 	unshown  atomic.Int64 // successful answers without a body
-	proof    sync.Mutex   // held while the first of them is checked
-	believed atomic.Bool  // a read has shown that the target does what it answers
-	doubted  atomic.Bool  // the target answered with success and did not do what was asked
+	g        goroutines
+	proof    lock        // held while the first of them is checked
+	believed atomic.Bool // a read has shown that the target does what it answers
+	doubted  atomic.Bool // the target answered with success and did not do what was asked
 }
 
 // work is one person on the way through the steps.
@@ -265,6 +266,18 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	if l.problem != nil {
 		return w.fail(l.problem), ctx.Err()
 	}
+	// Another person's account, which has got the value meanwhile, is not the one of this create.
+	found := l.found[:0:0]
+	for _, o := range l.found {
+		owner, err := p.owner(ctx, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		if owner == "" || owner == w.known.ObjectID {
+			found = append(found, o)
+		}
+	}
+	l.found = found
 	switch len(l.found) {
 	case 0:
 		if len(l.skipped) > 0 {
@@ -316,6 +329,9 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	if owner != "" && owner != w.known.ObjectID {
 		if p.m.kind == GroupKind {
 			return w.failTaken(o.ID, owner), nil
+		}
+		if !w.entitled() {
+			return p.leaveAlone(w), nil // this person has no account
 		}
 		if d, err := p.contested(ctx, w, o, key, owner); d != nil || err != nil {
 			return d, err
@@ -440,7 +456,7 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 	}
 	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.who(), p.m.target), nil)
 	w.refers = p.m.refersTo(attributes)
-	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made}, nil
+	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made, fresh: draws.fresh}, nil
 }
 
 // process evaluates the mapping; draws is as in [mapping.values]. A nil decision means that it
@@ -476,6 +492,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		if d, err := p.readAccount(ctx, w, attributes); d != nil || err != nil {
 			return d, err
 		}
+		w.ownFlown(p.flown[w.known.ObjectID])
 		changes = diff(w.current, w.values, w.link.Wrote)
 		if w.rereadsHeld() {
 			changes = slices.DeleteFunc(changes, func(c Change) bool { return p.m.row(c.Path).state })
@@ -509,6 +526,26 @@ func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 		return nil, w.link.Hash == w.hash
 	}
 	return diffWritten(w.link.Wrote, w.values)
+}
+
+// ownFlown remembers that the account has values which an update gave that nobody recorded. Without
+// that, they would stay when the person loses them: the engine removes only what it gave.
+func (w *work) ownFlown(given []string) {
+	if len(given) == 0 || w.link.Wrote == nil {
+		return
+	}
+	link := *w.link
+	link.Wrote = maps.Clone(link.Wrote)
+	for _, v := range w.values {
+		path := v.row.Target
+		if link.Wrote[path].Sent != nil || !slices.Contains(given, path) || isPassword(path) {
+			continue
+		}
+		if shown := v.row.valueIn(w.current); shown != nil {
+			link.Wrote[path] = Written{Sent: rememberedAs(path, shown), Got: rememberedAs(path, shown), Shown: true}
+		}
+	}
+	w.link = &link
 }
 
 // rereadsHeld reports whether the daily look at an account that the target keeps blocked has come. The

@@ -124,8 +124,8 @@ func (r *run) groupPass(p *pass) *pass {
 		return nil
 	}
 	g := &pass{
-		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches),
-		reads: p.reads, settle: p.settle, doubt: p.doubt, others: p.others, claims: p.claims,
+		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches, p.g), g: p.g, proof: newLock(),
+		reads: p.reads, settle: p.settle, doubt: p.doubt, flown: p.flown, others: p.others, claims: p.claims,
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, GroupKind, id)
 		},

@@ -264,8 +264,8 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 
 // catchUp imports all changes that the directory has now.
 func (r *run) catchUp(ctx context.Context) error {
-	r.importing.Lock()
-	defer r.importing.Unlock()
+	r.importing.acquire(r.e.goroutines())
+	defer r.importing.release()
 	if err := r.catchUpGroups(ctx); err != nil {
 		return err
 	}

@@ -380,3 +380,80 @@ func TestRehire(t *testing.T) {
 		}
 	})
 }
+
+// TestSomebodyWithoutAccessDoesNotFailForAnotherPersonsAccount has a person who was never enabled, with
+// the name that another person's account still has.
+func TestSomebodyWithoutAccessDoesNotFailForAnotherPersonsAccount(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.people.assign("p2", false)
+	w.people.set("p2", "userPrincipalName", "bob.byte@contoso.com")
+	w.cycle()
+	w.people.put("p3", person("bob@contoso.com", "Bob", "Bit"))
+	w.people.enable("p3", false)
+	w.cycle()
+	if r := w.report(); r.Escrowed != 0 || r.Pending != 0 {
+		t.Errorf("%d fail and %d wait: %+v", r.Escrowed, r.Pending, r.Failing)
+	}
+	if got := w.app.user("bob@contoso.com").String("externalId"); got != "Bob" || isActive(t, w, "bob@contoso.com") {
+		t.Errorf("the other person's account has the externalId %q", got)
+	}
+}
+
+// TestANewNameDoesNotForgetACreateOfUnknownOutcome has the answer to a create lost. Before the account is
+// found, the person gets the name that another account still has: they wait for it with their own account.
+func TestANewNameDoesNotForgetACreateOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	w := hired(t, func(s *provision.Settings, _ *provision.FlowTypes) { s.Swaps = provision.SwapsTemporary })
+	lost := 0
+	w.app.done = func(r *http.Request) {
+		if r.Method == http.MethodPost {
+			lost++
+			panic(http.ErrAbortHandler)
+		}
+	}
+	w.people.put("p3", person("cyn@contoso.com", "Cyn", "Cipher"))
+	w.slice()
+	w.app.done = nil
+	w.people.set("p2", "userPrincipalName", "bob.byte@contoso.com")
+	w.people.set("p3", "userPrincipalName", "bob@contoso.com")
+	for range 4 {
+		w.clock.advance(10 * time.Minute)
+		w.slice()
+	}
+	if n := w.app.created["cyn@contoso.com"] + w.app.created["bob@contoso.com"]; lost != 1 || n != 1 {
+		t.Errorf("%d accounts were created for Bob and Cyn, %d answers were lost", n, lost)
+	}
+	if got := w.app.names(); len(got) != 3 || got["u2"] != "bob.byte@contoso.com" || got["u3"] != "bob@contoso.com" {
+		t.Errorf("the names are not as in the directory: %v", got)
+	}
+}
+
+// TestACreateOfUnknownOutcomeIsNotAnothersAccount has a create fail without a word. The person gets another
+// name, and another person's account gets the one that they had.
+func TestACreateOfUnknownOutcomeIsNotAnothersAccount(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	refused := 0
+	w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			refused++
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}
+	w.people.put("p3", person("cyn@contoso.com", "Cyn", "Cipher"))
+	w.slice()
+	w.people.set("p3", "userPrincipalName", "cyn.cipher@contoso.com")
+	w.people.set("p2", "userPrincipalName", "cyn@contoso.com")
+	w.slice()
+	w.app.answer = nil
+	w.people.assign("p2", false) // their account keeps the name
+	for range 4 {
+		w.clock.advance(time.Hour)
+		w.slice()
+	}
+	if n := w.app.created["cyn.cipher@contoso.com"]; refused == 0 || n != 1 {
+		t.Errorf("Cyn has %d accounts; %d creates were refused; failing: %+v", n, refused, w.report().Failing)
+	}
+}

@@ -101,7 +101,7 @@ func TestAStoredScopingFilterThatWouldDisableEveryoneDoesNotRun(t *testing.T) {
 	if _, err := w.jobs.SetMapping(t.Context(), w.key, userRows, provision.MappingEdit{Actions: &update}, "cli"); err == nil || !strings.Contains(err.Error(), "IsSoftDeleted") {
 		t.Errorf("saving the mapping says %v", err)
 	}
-	if _, err := w.jobs.RestoreDefaultMappings(t.Context(), w.key, provision.AnyRevision, "cli"); err != nil {
+	if _, err := w.jobs.RestoreDefaultMappings(t.Context(), w.key, provision.AnyRevision, 0, "cli"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.jobs.Start(t.Context(), w.key, "cli"); err != nil {

@@ -623,51 +623,44 @@ func matchingTargets(s *Schema) []string {
 // AnyRevision accepts the job at any revision.
 const AnyRevision int64 = -1
 
-// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the job's
-// Revision that the caller has seen. If it has changed since, the result is ErrChanged. AnyRevision
-// accepts every revision.
-func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, actor string) (Job, error) {
+// WithDefaultMappings returns the job with the mappings and scoping filters of the template.
+func (j *Jobs) WithDefaultMappings(job Job) (Job, error) {
 	schema, err := j.Template()
 	if err != nil {
-		return Job{}, fmt.Errorf("read default mappings: %w", err)
+		return job, fmt.Errorf("read default mappings: %w", err)
 	}
+	restored := schema.Clone()
+	if g, err := restored.GroupMapping(); err == nil && job.GroupsOffered {
+		g.Enabled = false // nobody has decided about groups yet
+	}
+	job.Schema = restored
+	return job, nil
+}
+
+// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the job's
+// Revision that the caller has seen. If it has changed since, the result is ErrChanged. AnyRevision
+// accepts every revision. confirmed is how many accounts the change may disable, if an administrator
+// was asked with this number.
+func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, confirmed int, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingsRestored, func(job *Job) (string, error) {
 		if seen != AnyRevision && seen != job.LookAtAll {
 			return "", ErrChanged
 		}
-		restored := schema.Clone()
-		if g, err := restored.GroupMapping(); err == nil && job.GroupsOffered {
-			g.Enabled = false // nobody has decided about groups yet
+		restored, err := j.WithDefaultMappings(*job)
+		if err != nil {
+			return "", err
 		}
-		j.replaceSchema(job, restored)
+		job.Confirmed += int64(confirmed)
+		j.replaceSchema(job, restored.Schema)
 		j.learn(ctx, job)
 		return "Default mappings were restored.", nil
 	})
 }
 
-// SetSchema replaces the whole schema document.
-func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
-	return j.SetSchemaConfirmed(ctx, k, schema, 0, actor)
-}
-
-// SetSchemaConfirmed is SetSchema after an administrator was asked. confirmed is how many accounts the
-// change may disable.
-func (j *Jobs) SetSchemaConfirmed(ctx context.Context, k Key, schema *Schema, confirmed int, actor string) (Job, error) {
-	if err := j.CheckSchema(schema); err != nil {
-		return Job{}, err
-	}
-	return j.change(ctx, k, actor, event.ProvisioningSchemaChanged, func(job *Job) (string, error) {
-		job.GroupsOffered = false
-		job.Confirmed += int64(confirmed)
-		j.replaceSchema(job, schema.Clone())
-		j.learn(ctx, job)
-		return "The schema was replaced.", nil
-	})
-}
-
-// CheckSchema returns the error that SetSchema would return for a schema.
+// CheckSchema returns an *InputError if no job could use a schema document, or if parts of it
+// contradict each other.
 func (j *Jobs) CheckSchema(schema *Schema) error {
-	err := schema.Validate(j.Attributes)
+	err := errors.Join(schema.checkTexts(), schema.Validate(j.Attributes))
 	if err == nil {
 		_, err = compileMapping(schema, j.Attributes)
 	}

@@ -61,7 +61,7 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 		return nil, err
 	}
 	if objects == nil {
-		known := slices.Collect(maps.Keys(states))
+		known := slices.Sorted(maps.Keys(states))
 		if r.groups != nil && why != ByChange {
 			known = ids // a group without a link has a lane of its own
 		}

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -157,7 +158,7 @@ func (w *work) skipped() bool { return w.p.m.kind != w.m.kind }
 
 // workMembers works on the memberships of a group. It returns the id if the work stays on the list
 // untouched.
-func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched string) {
+func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []string) {
 	group, _ := groupOf(known.ObjectID)
 	s := memberSync{l: l, group: group, known: known, firm: withRequest(context.WithoutCancel(ctx), &request{lane: known.Lane})}
 	done, err := s.run(ctx)
@@ -166,12 +167,12 @@ func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched st
 		if ctx.Err() == nil {
 			l.fail(err)
 		}
-		return known.ObjectID
+		return []string{known.ObjectID}
 	case !done && s.problem == nil:
-		return known.ObjectID
+		return []string{known.ObjectID}
 	}
-	l.records <- record{outcome: s.conclude()}
-	return ""
+	send(l.g, l.records, record{outcome: s.conclude()})
+	return nil
 }
 
 // memberSync brings the members of one group at the target up to date.
@@ -364,6 +365,9 @@ func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 		}
 	}
 	s.other = todo.Other
+	for _, m := range settled {
+		s.other = cmp.Or(s.other, m.Has)
+	}
 	// Here, and nowhere else, memberships are ended.
 	if removals, err = s.letThrough(ctx, removals); err != nil {
 		return err
@@ -498,11 +502,14 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 		send = target.RemoveMembers
 	}
 	if te := asProblem(send(s.firm, s.link.TargetID, ids)); te != nil {
+		if removing && te.Sent && s.hasEmptied() {
+			return s.emptied()
+		}
 		return te
 	}
 	te := s.check(changes[0].id, removing)
 	before := target.Dialect()
-	if te == nil || !removing || s.again || before.Removal != "" {
+	if te == nil || te.Code != codeIncompatible || !removing || s.again || before.Removal != "" {
 		return te
 	}
 	// It may have taken the removal in this form for nothing.
@@ -522,7 +529,7 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 
 // check asks the target about one of the members that were just added or removed: until it has proved
 // that it does what it answers, and then for one in fifty requests. A target that cannot be asked is
-// believed.
+// believed. A question whose answer is lost proves nothing: the change is sent and checked again.
 func (s *memberSync) check(id string, removing bool) *TargetError {
 	p, r := s.l.p.groups, s.l.r
 	r.mu.Lock()
@@ -535,11 +542,17 @@ func (s *memberSync) check(id string, removing bool) *TargetError {
 		return nil
 	}
 	if removing && s.other != "" {
-		if stays, err := p.members.HasMember(s.firm, s.link.TargetID, s.other); err == nil && !stays {
+		switch stays, err := p.members.HasMember(s.firm, s.link.TargetID, s.other); {
+		case unanswered(err):
+			return s.unchecked(err)
+		case err == nil && !stays:
 			return s.emptied()
 		}
 	}
 	has, err := p.members.HasMember(s.firm, s.link.TargetID, id)
+	if unanswered(err) {
+		return s.unchecked(err)
+	}
 	if err != nil || has == !removing {
 		p.doubted.Store(false)
 		s.proved(removing)
@@ -555,6 +568,41 @@ func (s *memberSync) check(id string, removing bool) *TargetError {
 		Detail: fmt.Sprintf("The application accepted %s: %s.", what, id),
 		Advice: "This is tried again. Ask the makers of the application why it ignores the change.",
 	}
+}
+
+// hasEmptied reports whether a removal whose answer was lost has emptied the group. It asks until the
+// target has proved that its removals happen.
+func (s *memberSync) hasEmptied() bool {
+	s.l.r.mu.Lock()
+	proved := s.l.r.state.Members.Removes
+	s.l.r.mu.Unlock()
+	if proved || s.other == "" {
+		return false
+	}
+	stays, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, s.other)
+	return err == nil && !stays
+}
+
+// unanswered reports whether an answer was lost or put off. Any other error is the target's answer to
+// the question whether it can be asked.
+func unanswered(err error) bool {
+	te := asProblem(err)
+	if te == nil {
+		return false
+	}
+	switch te.Kind {
+	case Transient, Throttled, Unreachable, Credentials:
+		return true
+	}
+	return false
+}
+
+// unchecked is the problem of a change that may have been carried out: the question whether it was got
+// no answer.
+func (s *memberSync) unchecked(err error) *TargetError {
+	te := *asTargetError(err)
+	te.Sent = true
+	return &te
 }
 
 // proved notes that the target does what it answers.
@@ -610,7 +658,8 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 // not know any more is done.
 func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, began time.Time) error {
 	if removing && c.Link.standing() == "" {
-		if has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id); err == nil && !has || te.Kind == NotFound || c.Link == nil {
+		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
+		if err == nil && !has || err != nil && !unanswered(err) && (te.Kind == NotFound || c.Link == nil) {
 			return s.record([]MemberOutcome{{Member: c.Member, Turn: c.Turn}}, nil)
 		}
 	}

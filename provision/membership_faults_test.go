@@ -403,3 +403,84 @@ func (g *groupWorld) equalsDirectory(people, groups []string) {
 		}
 	}
 }
+
+// TestAQuestionWithoutAnswerProvesNoRemoval has an application that ignores the first form of a removal
+// and answers the question about it with an error.
+func TestAQuestionWithoutAnswerProvesNoRemoval(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada, bo := g.hire("ada", true), g.hire("bo", true)
+	blue := g.group("Team Blue", ada, bo)
+	g.sync()
+	g.expect("Team Blue: ada bo")
+	asked := 0
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		switch p := readPatch(body); {
+		case strings.Contains(r.URL.RawQuery, "members+eq"):
+			if asked++; asked > 2 {
+				return false
+			}
+			refuse(w, http.StatusInternalServerError, "", "Broken.")
+			return true
+		case r.Method == http.MethodPatch && strings.EqualFold(p.Operations[0].Op, "remove") && p.Operations[0].Path == "members":
+			w.WriteHeader(http.StatusNoContent)
+			return true
+		}
+		return false
+	}
+	g.leave(blue, ada)
+	for range 3 {
+		g.sync()
+		g.clock.advance(10 * time.Minute)
+	}
+	g.expect("Team Blue: bo")
+}
+
+// TestARemovalThatEmptiesAGroupIsNoticed has an application that takes the removal of one member for the
+// removal of all: in an initial cycle, which looks at all members at once, and with a lost answer.
+func TestARemovalThatEmptiesAGroupIsNoticed(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]bool{"in an initial cycle": false, "with a lost answer": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGroupWorld(t)
+			ada, bo := g.hire("ada", true), g.hire("bo", true)
+			blue := g.group("Team Blue", ada, bo)
+			g.sync()
+			g.expect("Team Blue: ada bo")
+			fails := lost
+			g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+				if p := readPatch(body); r.Method != http.MethodPatch || !strings.EqualFold(p.Operations[0].Op, "remove") || p.Operations[0].Path != "members" {
+					return false
+				}
+				g.teams.mu.Lock()
+				delete(g.teams.byID["g1"], "members")
+				g.teams.mu.Unlock()
+				if fails {
+					fails = false
+					refuse(w, http.StatusBadGateway, "", "Nobody knows.")
+					return true
+				}
+				w.WriteHeader(http.StatusNoContent)
+				return true
+			}
+			g.leave(blue, ada)
+			if lost {
+				g.sync()
+				g.join(blue, ada) // nothing is left to remove
+			} else {
+				_, err := g.jobs.Restart(t.Context(), g.key, "cli")
+				g.must(err)
+			}
+			for range 3 {
+				g.sync()
+				g.clock.advance(10 * time.Minute)
+			}
+			if lost {
+				g.expect("Team Blue: ada bo")
+				return
+			}
+			g.expect("Team Blue: bo")
+		})
+	}
+}

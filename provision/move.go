@@ -21,7 +21,7 @@ func (j *Jobs) Move(ctx context.Context, job Job, tenantURL string) (Move, error
 	if job.Version == 0 || job.TenantURL == "" || endpoint(tenantURL) == endpoint(job.TenantURL) {
 		return n, nil
 	}
-	scope, err := newScopeChecker(job)
+	scope, err := newScopeChecker(job, UserKind)
 	if err != nil {
 		return n, fmt.Errorf("read the mapping: %w", err)
 	}
@@ -31,7 +31,7 @@ func (j *Jobs) Move(ctx context.Context, job Job, tenantURL string) (Move, error
 	}
 	after := ""
 	for {
-		ids, err := j.Store.LinkedIDs(ctx, job.Key, after, mostTogether)
+		ids, err := j.Store.LinkedIDs(ctx, job.Key, "", after, mostTogether)
 		if err != nil {
 			return n, err
 		}

@@ -60,8 +60,29 @@ func (r *run) show(entry *LogEntry) error {
 	return r.visit(*entry)
 }
 
+// keepCreated remembers the account that a create of unknown outcome was found to have made, although
+// nothing else can be done yet. Nothing but its intent led to it.
+func (w *work) keepCreated() {
+	if w.known.Op == nil || !w.known.resolved || !w.newLink() || w.known.takes != "" {
+		return
+	}
+	switch d := w.decision.(type) {
+	case later:
+		if d.pair == nil {
+			d.pair = remember{*w.link}
+		}
+		w.decision = d
+	case fail:
+		if d.pair == nil {
+			d.pair = remember{*w.link}
+		}
+		w.decision = d
+	}
+}
+
 // conclude returns the outcome to record for a work that has ended.
 func (w *work) conclude(now time.Time, cycle string) Outcome {
+	w.keepCreated()
 	o := settle(w.decision, w.result, w.known, now)
 	o.Turn, o.Waits = w.known.Turn, w.waits
 	o.Doubted = w.doubted && w.current == nil && !o.Unlink

@@ -61,6 +61,7 @@ type pacer struct {
 	end   time.Time // nothing begins after it
 	most  float64   // the greatest width
 	moved func()    // called when somebody begins or ends waiting; may be nil
+	g     goroutines
 
 	mu      sync.Mutex
 	gates   map[Request]*gate
@@ -189,8 +190,10 @@ func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 		c.tell()
 		defer c.tell()
 	}
+	self := c.g.self()
 	select {
 	case <-w.open:
+		c.g.turn(self)
 	case <-ctx.Done():
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -320,15 +323,15 @@ func (c *pacer) wakeAt(now, at time.Time) {
 	}
 	c.alarm = at
 	timer := c.after(at.Sub(now))
-	go func() {
-		<-timer
+	c.g.start(func() {
+		receive(c.g, timer)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.alarm.Equal(at) {
 			c.alarm = time.Time{}
 		}
 		c.grant()
-	}()
+	})
 }
 
 // leave ends a request that began at a time. It reports whether to send the request again, because

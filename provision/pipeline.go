@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ const (
 type pipeline struct {
 	r     *run
 	p     *pass
+	g     goroutines
 	pacer *pacer
 	// demanded is true if this slice works only on objects that a person demanded, and imports nothing.
 	demanded bool
@@ -45,7 +47,7 @@ type pipeline struct {
 	busy  int             // workers at work
 
 	trial   atomic.Bool     // the target has refused every write, and one is tried
-	trying  sync.Mutex      // held while it is tried
+	trying  lock            // held while it is tried
 	refused map[string]bool // objects whose write was refused since the last one that worked
 
 	judged bool // the guard has looked; only imports use it
@@ -53,16 +55,14 @@ type pipeline struct {
 	saving atomic.Int64 // of them: wait for their intent to be on disk
 	active atomic.Int64 // as busy, for the recorder
 
-	ended    chan string     // a worker has nothing more to do with a person
-	recorded chan []string   // outcomes were committed
-	imported chan importNews // an import has ended
-	poked    chan struct{}
-	records  chan record
-	urge     chan struct{}
+	told    chan news // what the feed must know
+	poked   chan struct{}
+	records chan record
+	urge    chan struct{}
 
 	mu       sync.Mutex
 	writing  int           // writes under way; protected by mu
-	written  sync.Cond     // signals that a write has ended; its lock is mu
+	written  chan struct{} // closed and made again when a write has ended; protected by mu
 	doubts   int           // failures that may be about the connection and are being looked into
 	testing  chan struct{} // closed when the running connection test has ended
 	tested   *TargetError  // its result
@@ -71,10 +71,14 @@ type pipeline struct {
 	broken   error         // this installation does not work: the slice ends
 }
 
-// importNews is the result of an import.
-type importNews struct {
-	found bool
-	err   error
+// news is what the feed must know: a worker has ended, an import has ended, or else outcomes were
+// committed.
+type news struct {
+	free     []string // objects that are no longer in hand
+	ended    bool
+	imported bool
+	found    bool  // the import found something
+	err      error // of the import
 }
 
 // record is an intent or an outcome on its way to the store.
@@ -98,33 +102,36 @@ func (r *run) drainDemanded(ctx context.Context) (done bool, wait time.Time, err
 func (r *run) newPipeline(demanded bool) *pipeline {
 	l := &pipeline{
 		r: r, demanded: demanded, memo: r.e.memoOf(r.job), until: r.end.Add(exportGrace),
-		hands: map[string]bool{}, ended: make(chan string), recorded: make(chan []string), imported: make(chan importNews),
+		hands: map[string]bool{}, told: make(chan news),
 		poked: make(chan struct{}, 1), records: make(chan record), urge: make(chan struct{}, 1),
 	}
-	l.written.L = &l.mu
+	l.g, l.trying, l.written = r.e.goroutines(), newLock(), make(chan struct{})
 	if r.state.Phase != Idle {
 		l.cycle = r.state.Cycle.ID
 	}
 	l.trial.Store(r.state.Trial != nil)
 	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.end, r.e.workers())
-	l.pacer.moved = l.poke
+	l.pacer.moved, l.pacer.g = l.poke, l.g
 	l.p = r.pass()
 	l.p.target = pacedTarget{Target: r.target, pacer: l.pacer}
-	l.p.searcher = newSearcher(l.p.target, r.state.Searches)
+	l.p.searcher = newSearcher(l.p.target, r.state.Searches, l.g)
 	if g := l.p.groups; g != nil {
 		paced := pacedGroups{pacedTarget{Target: r.groups.target, pacer: l.pacer}, r.groups.target}
-		g.target, g.members, g.searcher = paced, paced, newSearcher(paced, r.state.Groups.Searches)
+		g.target, g.members, g.searcher = paced, paced, newSearcher(paced, r.state.Groups.Searches, l.g)
 	}
 	return l
 }
 
 func (l *pipeline) drain(ctx context.Context) (done bool, wait time.Time, err error) {
 	r := l.r
-	var recorder sync.WaitGroup
-	recorder.Go(func() { l.recorder(context.WithoutCancel(ctx)) })
+	recorded, firm := make(chan struct{}), context.WithoutCancel(ctx)
+	l.g.start(func() {
+		defer close(recorded)
+		l.recorder(firm)
+	})
 	done, err = l.feed(ctx)
 	close(l.records)
-	recorder.Wait()
+	receive(l.g, recorded)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.state.Pace = l.pacer.learned()
@@ -148,8 +155,7 @@ func (l *pipeline) poke() {
 
 // feed gives people to workers in the order of the list, and imports beside them.
 func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
-	tick := time.NewTicker(newsGap)
-	defer tick.Stop()
+	tick := l.g.after(newsGap)
 	woken := l.r.e.wakes(l.r.job.Key)
 	importing, look, refill := false, true, true
 	first := !l.demanded && l.r.phase() == Changes // whoever changed is listed before anybody is begun, or they would be worked on twice
@@ -161,7 +167,7 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 		} else {
 			if !importing && !l.demanded && (look || l.r.phase() != Finishing) {
 				importing, look = true, false
-				go func() { l.imported <- l.importSome(ctx) }()
+				l.g.start(func() { send(l.g, l.told, l.importSome(ctx)) })
 			}
 			if !first {
 				if refill, err = l.dispatch(ctx, refill); err != nil {
@@ -176,31 +182,49 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 		if l.busy == 0 && len(l.hands) == 0 && !importing && (over || !refill && len(l.queue) == 0 && imported) {
 			return !over, err
 		}
-		select {
-		case id := <-l.ended:
-			l.busy--
-			if id != "" {
-				delete(l.hands, handOf(id))
-			}
-		case ids := <-l.recorded:
-			for _, id := range ids {
-				delete(l.hands, handOf(id))
-			}
-			refill = refill || len(l.queue) == 0
-		case news := <-l.imported:
-			importing, first = false, false
-			refill = refill || news.found
-			if news.err != nil {
-				err = errors.Join(err, news.err)
-			}
-		case <-woken:
+		self := l.g.self()
+		switch {
+		case taken(woken):
 			look = true
-		case <-tick.C:
-			look, refill = true, refill || len(l.queue) == 0
-		case <-l.poked:
-		case <-stop:
-			stop = nil
+		case taken(l.poked):
+		default:
+			select {
+			case news := <-l.told:
+				for _, id := range news.free {
+					delete(l.hands, handOf(id))
+				}
+				switch {
+				case news.ended:
+					l.busy--
+				case news.imported:
+					importing, first = false, false
+					refill = refill || news.found
+					err = errors.Join(err, news.err)
+				default:
+					refill = refill || len(l.queue) == 0
+				}
+			case <-woken:
+				look = true
+			case <-tick:
+				tick = l.g.after(newsGap)
+				look, refill = true, refill || len(l.queue) == 0
+			case <-l.poked:
+			case <-stop:
+				stop = nil
+			}
 		}
+		l.g.turn(self)
+	}
+}
+
+// taken takes a signal, if there is one. It fixes an order among channels: a select takes any of those
+// that are ready.
+func taken(signal <-chan struct{}) bool {
+	select {
+	case <-signal:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -260,11 +284,11 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 		l.hands[handOf(next.ObjectID)] = true
 		l.busy++
 		l.active.Add(1)
-		go func() {
-			id := l.work(ctx, next)
+		l.g.start(func() {
+			untouched := l.work(ctx, next)
 			l.active.Add(-1)
-			l.ended <- id
-		}()
+			send(l.g, l.told, news{ended: true, free: untouched})
+		})
 	}
 	return refill, nil
 }
@@ -288,9 +312,9 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 }
 
 // importSome imports the next page of the cycle, and the changes since.
-func (l *pipeline) importSome(ctx context.Context) importNews {
-	l.r.importing.Lock()
-	defer l.r.importing.Unlock()
+func (l *pipeline) importSome(ctx context.Context) news {
+	l.r.importing.acquire(l.g)
+	defer l.r.importing.release()
 	found, err := l.r.importNews(ctx)
 	if err == nil && !found {
 		found, err = l.r.importGroupNews(ctx)
@@ -305,11 +329,11 @@ func (l *pipeline) importSome(ctx context.Context) importNews {
 		did, err = l.r.judge(ctx, false)
 		found = found || did
 	}
-	return importNews{found, err}
+	return news{imported: true, found: found, err: err}
 }
 
 // work takes one person through all steps. It returns their id if they stay on the list untouched.
-func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
+func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string) {
 	if _, members := groupOf(known.ObjectID); members {
 		return l.workMembers(ctx, known)
 	}
@@ -318,7 +342,7 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 		if ctx.Err() == nil {
 			l.fail(err)
 		}
-		return known.ObjectID
+		return []string{known.ObjectID}
 	}
 	req := &request{lane: known.Lane}
 	if known.Op == nil {
@@ -329,11 +353,11 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 		if ctx.Err() == nil {
 			l.fail(err)
 		}
-		return known.ObjectID
+		return []string{known.ObjectID}
 	}
 	if planned != nil && (planned.Plan == "" || planned.Fingerprint != w.fingerprint()) {
-		l.records <- record{outcome: w.leftOut(planned), release: func() { w.p.claims.release(known.ObjectID) }}
-		return ""
+		send(l.g, l.records, record{outcome: w.leftOut(planned), release: func() { w.p.claims.release(known.ObjectID) }})
+		return nil
 	}
 	var judged *Listed
 	if planned == nil { // a person has approved the operations of a plan
@@ -345,10 +369,10 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 			l.fail(err)
 		}
 		w.p.claims.release(known.ObjectID)
-		return known.ObjectID
+		return []string{known.ObjectID}
 	case judged != nil:
-		l.records <- record{outcome: Outcome{ObjectID: known.ObjectID, Judge: judged}, release: func() { w.p.claims.release(known.ObjectID) }}
-		return ""
+		send(l.g, l.records, record{outcome: Outcome{ObjectID: known.ObjectID, Judge: judged}, release: func() { w.p.claims.release(known.ObjectID) }})
+		return nil
 	}
 	w.entry.ID, w.entry.ChangeID = l.r.e.NewID(), l.r.e.NewID()
 	// From here on requests change the target. Finish and record what was begun, even if the
@@ -358,14 +382,14 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 		ended, ok := l.onTrial()
 		if !ok {
 			ended()
-			return known.ObjectID
+			return []string{known.ObjectID}
 		}
 		err := l.export(firm, w, req)
 		l.trip(firm, w)
 		ended()
 		if err != nil {
 			l.fail(err)
-			return known.ObjectID
+			return []string{known.ObjectID}
 		}
 	}
 	l.judge(firm, w)
@@ -373,10 +397,10 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched string) {
 	o.settlePlanned(planned, w)
 	if err := l.r.relate(firm, w, &o); err != nil {
 		l.fail(err)
-		return known.ObjectID
+		return []string{known.ObjectID}
 	}
-	l.records <- record{outcome: o, release: func() { w.p.claims.release(known.ObjectID) }}
-	return ""
+	send(l.g, l.records, record{outcome: o, release: func() { w.p.claims.release(known.ObjectID) }})
+	return nil
 }
 
 // evaluate decides what to do about one person. If somebody else has just got an account that this
@@ -398,9 +422,9 @@ func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
 func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	d, creating := w.decision.(create)
 	if !creating {
-		if _, updating := w.decision.(patch); updating {
+		if d, updating := w.decision.(patch); updating {
 			// If the process dies now, the next one reads this account before it compares anything with it.
-			if err := l.before(w, Outcome{ObjectID: w.known.ObjectID, Flies: true}); err != nil {
+			if err := l.before(w, Outcome{ObjectID: w.known.ObjectID, Flies: true, Gives: given(d.changes)}); err != nil {
 				return err
 			}
 		}
@@ -441,8 +465,8 @@ func (l *pipeline) before(w *work, o Outcome) error {
 	l.saving.Add(1)
 	l.poke()
 	defer l.saving.Add(-1)
-	l.records <- record{outcome: o, saved: saved}
-	return <-saved
+	send(l.g, l.records, record{outcome: o, saved: saved})
+	return receive(l.g, saved)
 }
 
 // judge separates failures of the connection from failures of people. If the connection test fails
@@ -481,7 +505,7 @@ func (l *pipeline) prove(ctx context.Context, te *TargetError) *TargetError {
 	}
 	if running := l.testing; running != nil {
 		l.mu.Unlock()
-		<-running
+		receive(l.g, running)
 		l.mu.Lock()
 		return l.tested
 	}
@@ -516,23 +540,26 @@ func (l *pipeline) recorder(ctx context.Context) {
 	var intents, outcomes []record
 	var soon, late <-chan time.Time
 	for open := true; open; {
-		all, now := false, false
-		select {
-		case one, ok := <-l.records:
-			open = ok
-			intents, outcomes = sorted(intents, outcomes, one, ok)
-		case <-l.urge:
-			all = true
-		case <-soon:
-			now = true
-		case <-late:
-			all = true
+		self, all, now := l.g.self(), taken(l.urge), false
+		if !all {
+			select {
+			case one, ok := <-l.records:
+				open = ok
+				intents, outcomes = sorted(intents, outcomes, one, ok)
+			case <-l.urge:
+				all = true
+			case <-soon:
+				now = true
+			case <-late:
+				all = true
+			}
 		}
+		l.g.turn(self)
 		if len(intents) > 0 && soon == nil {
-			soon = time.After(intentTime)
+			soon = l.g.after(intentTime)
 		}
 		if len(outcomes) > 0 && late == nil {
-			late = time.After(outcomeTime)
+			late = l.g.after(outcomeTime)
 		}
 		all = all || !open || len(outcomes) >= mostOutcomes
 		if now = now || all || int64(len(intents)) >= l.active.Load(); !now || len(intents) == 0 && !all {
@@ -588,7 +615,7 @@ func (l *pipeline) finish(batch []record, err error) {
 		l.fail(err)
 	}
 	if len(ids) > 0 {
-		l.recorded <- ids
+		send(l.g, l.told, news{free: ids})
 	}
 }
 
@@ -602,7 +629,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	}
 	r := l.r
 	if err := r.save(func(s *State) {
-		s.InFlight = slices.Clone(s.InFlight)
+		s.InFlight, s.Flown = slices.Clone(s.InFlight), maps.Clone(s.Flown)
 		for _, o := range outcomes {
 			if o.Judge != nil || o.Planned.Result == PlanLeftOut {
 				continue
@@ -631,11 +658,31 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 func (s *State) flight(o Outcome) {
 	at := slices.Index(s.InFlight, o.ObjectID)
 	switch {
-	case o.Flies && at < 0:
-		s.InFlight = append(s.InFlight, o.ObjectID)
-	case !o.Flies && o.Intent == nil && !o.Doubted && at >= 0:
+	case o.Flies:
+		if at < 0 {
+			s.InFlight = append(s.InFlight, o.ObjectID)
+		}
+		if s.Flown == nil {
+			s.Flown = map[string][]string{}
+		}
+		all := slices.Concat(s.Flown[o.ObjectID], o.Gives) // the update before may not be settled
+		slices.Sort(all)
+		s.Flown[o.ObjectID] = slices.Compact(all)
+	case o.Intent == nil && !o.Doubted && at >= 0:
 		s.InFlight = slices.Delete(s.InFlight, at, at+1)
+		delete(s.Flown, o.ObjectID)
 	}
+}
+
+// given returns the attributes to which changes give a value.
+func given(changes []Change) []string {
+	var names []string
+	for _, c := range changes {
+		if c.New != nil {
+			names = append(names, c.Path)
+		}
+	}
+	return names
 }
 
 // memo remembers for a short time the people who have no account, as a search showed, and whose

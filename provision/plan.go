@@ -268,6 +268,11 @@ func (w *work) planned() PlannedObject {
 			o.Reason = fmt.Sprintf("A create sent at %s has no known outcome yet; it is looked up first.", op.Sent.UTC().Format("15:04:05"))
 		}
 	}
+	if c, creates := w.decision.(create); creates {
+		for i := range o.Changes {
+			o.Changes[i].Drawn = slices.Contains(c.fresh, o.Changes[i].Path)
+		}
+	}
 	if o.Changes == nil {
 		o.Changes = []Change{}
 	}

@@ -19,6 +19,7 @@ type RowPreview struct {
 	Chosen   *PreviewValue  // the values of the person who is shown in detail; nil if the directory has no users
 	Trace    *expr.Step     // how the chosen person's value was made; nil without an expression
 	Drawn    []PreviewValue // the values of people who were picked at random
+	Example  bool           // values are examples: an account gets a random or unique value when it is created
 	Empty    []PreviewValue // the first people without a value
 	Failing  []PreviewValue // the first people for which the row fails
 	Empties  int            // people without a value, of Examined
@@ -57,6 +58,7 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 	if err != nil {
 		return t, err
 	}
+	t.Example = tryRow.row.draws()
 	drawn, err := tryRow.draw(ctx)
 	if err != nil {
 		return t, err

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"maps"
 )
 
 // Reach counts the people that a change of a job's settings affects. It is shown for confirmation
@@ -10,6 +11,8 @@ import (
 type Reach struct {
 	In      int // users who are in scope after the change and may have an account
 	Leave   int // users who leave the scope
+	Come    int // users who come into scope
+	On      int // those of Come with a linked account that is switched off, and that the change switches on
 	Off     int // users with a linked account that the change disables
 	Make    int // users who will get an account: in scope, without a linked one
 	Join    int // those of Make who were not in scope before
@@ -19,7 +22,7 @@ type Reach struct {
 }
 
 // scopeChecker decides which users are in a job's scope, whether the job creates accounts for them, and
-// whether it disables the accounts of others.
+// whether it disables the accounts of others. For groups the words mean groups at the target.
 type scopeChecker struct {
 	job     Job
 	admits  func(Object) (bool, error)
@@ -27,13 +30,18 @@ type scopeChecker struct {
 	updates bool // whether the job may update accounts; otherwise it disables none
 }
 
-func newScopeChecker(job Job) (scopeChecker, error) {
-	m, err := job.Schema.UserMapping()
+// newScopeChecker returns the scopeChecker of a job's users, or of its groups.
+func newScopeChecker(job Job, kind ObjectKind) (scopeChecker, error) {
+	m, err := job.Schema.mappingOf(string(kind))
 	if err != nil {
 		return scopeChecker{}, err
 	}
 	admits, err := m.Admits()
-	return scopeChecker{job: job, admits: boundedAdmits(admits), makes: job.Status == On && m.FlowTypes.Has(FlowAdd), updates: m.FlowTypes.Has(FlowUpdate)}, err
+	ends := FlowUpdate
+	if kind == GroupKind {
+		ends = FlowDelete // a group without access is deleted
+	}
+	return scopeChecker{job: job, admits: boundedAdmits(admits), makes: job.Status == On && m.FlowTypes.Has(FlowAdd), updates: m.FlowTypes.Has(ends)}, err
 }
 
 // has reports whether a user is in scope. A user whose attributes a scoping filter cannot
@@ -74,38 +82,44 @@ func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error)
 // Reach compares a job with its changed version. It reads every user of the directory.
 func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	var n Reach
-	err := j.compare(ctx, before, after, &n, func(Object) {})
+	source, err := j.Sources(ctx, after.Key.Directory)
+	if err != nil {
+		return n, fmt.Errorf("open the directory: %w", err)
+	}
+	was, err := newScopeChecker(before, UserKind)
+	if err != nil {
+		return n, fmt.Errorf("read the mapping: %w", err)
+	}
+	is, err := newScopeChecker(after, UserKind)
+	if err != nil {
+		return n, fmt.Errorf("read the mapping: %w", err)
+	}
+	err = j.compare(ctx, was, is, UserKind, source.Snapshot, &n, func(Object, bool) error { return nil })
 	return n, err
 }
 
-// compare counts the people that a change affects, and shows every user of the directory to visit.
-func (j *Jobs) compare(ctx context.Context, before, after Job, n *Reach, visit func(Object)) error {
-	was, err := newScopeChecker(before)
-	if err != nil {
-		return fmt.Errorf("read the mapping: %w", err)
-	}
-	is, err := newScopeChecker(after)
-	if err != nil {
-		return fmt.Errorf("read the mapping: %w", err)
-	}
-	linked, err := j.linked(ctx, after.Key)
+// snapshotOf reads one page of users or groups.
+type snapshotOf func(ctx context.Context, q SnapshotQuery) ([]Object, error)
+
+// compare counts the objects that a change affects, and shows each of the directory to visit.
+func (j *Jobs) compare(ctx context.Context, was, is scopeChecker, kind ObjectKind, snapshot snapshotOf, n *Reach, visit func(o Object, linked bool) error) error {
+	linked, err := j.linked(ctx, is.job.Key, kind)
 	if err != nil {
 		return err
 	}
 	n.Linked, n.Out = len(linked), len(linked)
-	source, err := j.Sources(ctx, after.Key.Directory)
-	if err != nil {
-		return fmt.Errorf("open the directory: %w", err)
-	}
-	q := SnapshotQuery{App: after.Key.App, Limit: importPage}
+	q := SnapshotQuery{App: is.job.Key.App, Limit: importPage}
 	for {
-		list, err := source.Snapshot(ctx, q)
+		list, err := snapshot(ctx, q)
 		if err != nil {
-			return fmt.Errorf("read the users: %w", err)
+			return fmt.Errorf("read the directory: %w", err)
 		}
 		for _, o := range list {
-			n.add(o, was, is, linked[o.ID])
-			visit(o)
+			state, has := linked[o.ID]
+			n.add(o, was, is, has, state)
+			if err := visit(o, has); err != nil {
+				return err
+			}
 		}
 		if len(list) < q.Limit {
 			return nil
@@ -114,7 +128,7 @@ func (j *Jobs) compare(ctx context.Context, before, after Job, n *Reach, visit f
 	}
 }
 
-func (n *Reach) add(o Object, was, is scopeChecker, linked bool) {
+func (n *Reach) add(o Object, was, is scopeChecker, linked bool, state LinkState) {
 	had, has := was.has(o), is.has(o)
 	if linked && has {
 		n.Out--
@@ -131,6 +145,12 @@ func (n *Reach) add(o Object, was, is scopeChecker, linked bool) {
 	case had:
 		n.Leave++
 	}
+	if has && !had {
+		n.Come++
+		if (state == Disabled || state == Released) && is.updates {
+			n.On++
+		}
+	}
 	if linked && !has && is.updates && (had || !was.updates) {
 		n.Off++
 	}
@@ -142,18 +162,20 @@ func (n *Reach) add(o Object, was, is scopeChecker, linked bool) {
 	}
 }
 
-// linked returns the objects of a job that have a link.
-func (j *Jobs) linked(ctx context.Context, k Key) (map[string]bool, error) {
-	all := make(map[string]bool)
+// linked returns the states of the links that the users or groups of a job have.
+func (j *Jobs) linked(ctx context.Context, k Key, kind ObjectKind) (map[string]LinkState, error) {
+	all := make(map[string]LinkState)
 	after := ""
 	for {
-		ids, err := j.Store.LinkedIDs(ctx, k, after, importPage)
+		ids, err := j.Store.LinkedIDs(ctx, k, kind, after, importPage)
 		if err != nil {
 			return nil, err
 		}
-		for _, id := range ids {
-			all[id] = true
+		states, err := j.Store.LinkStates(ctx, k, ids)
+		if err != nil {
+			return nil, err
 		}
+		maps.Copy(all, states)
 		if len(ids) < importPage {
 			return all, nil
 		}

@@ -11,6 +11,7 @@ import (
 type reader struct {
 	source Source
 	app    string
+	g      goroutines
 
 	mu      sync.Mutex
 	asks    []*ask
@@ -36,11 +37,14 @@ func (r *reader) read(ctx context.Context, id string) (*Object, error) {
 	r.asks = append(r.asks, a)
 	if !r.reading {
 		r.reading = true
-		go r.serve(context.WithoutCancel(ctx))
+		serving := context.WithoutCancel(ctx)
+		r.g.start(func() { r.serve(serving) })
 	}
 	r.mu.Unlock()
+	self := r.g.self()
 	select {
 	case <-a.done:
+		r.g.turn(self)
 		return a.object, a.err
 	case <-ctx.Done():
 		return nil, ctx.Err()

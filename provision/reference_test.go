@@ -15,6 +15,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/provision/expr"
 	"github.com/rollcall-scim/rollcall/provision/templates"
 )
 
@@ -254,7 +255,8 @@ func TestAPersonWithoutAccessIsReadOnceByARestart(t *testing.T) {
 	}
 }
 
-// TestAReferenceThatNamesNobodyTakesNoneAway maps the manager from an attribute that has no object id.
+// TestAReferenceThatNamesNobodyTakesNoneAway maps the manager so that it is no object id. A row of
+// such an attribute alone is refused.
 func TestAReferenceThatNamesNobodyTakesNoneAway(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -269,7 +271,9 @@ func TestAReferenceThatNamesNobodyTakesNoneAway(t *testing.T) {
 	g.must(err)
 	for i := range users.AttributeMappings {
 		if row := &users.AttributeMappings[i]; row.TargetAttributeName == managerPath {
-			row.Source.Name, row.Source.Expression = "displayName", "[displayName]"
+			e, err := expr.Parse(`IIF(IsPresent([displayName]), [displayName], [manager])`)
+			g.must(err)
+			row.Source = e.Source()
 		}
 	}
 	_, err = g.jobs.SetSchema(t.Context(), g.key, schema, "cli")

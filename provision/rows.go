@@ -1,11 +1,13 @@
 package provision
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/provision/expr"
+	"github.com/rollcall-scim/rollcall/scim"
 )
 
 // MappingType says where the value of a row comes from, in the words of Entra's page "Edit
@@ -260,6 +262,8 @@ func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope 
 		return &InputError{Field: "Target attribute", Text: fmt.Sprintf("%q is not in the attribute list of %s%s. Add it to the list first", row.Target, target.Name, target.attributeHint(row.Target))}
 	case definition.Anchor:
 		return &InputError{Field: "Target attribute", Text: row.Target + " is the application's own key, which only the application sets: choose another"}
+	case readOnlyTarget(definition):
+		return &InputError{Field: "Target attribute", Text: row.Target + " is read-only: only the application sets it, and ignores or refuses a value. Choose another"}
 	case row.Target != replaces && slices.ContainsFunc(m.AttributeMappings, func(a AttributeMapping) bool { return a.TargetAttributeName == row.Target }):
 		return &InputError{Field: "Target attribute", Text: row.Target + " is mapped already: edit that row"}
 	case row.Apply != FlowAlways && row.Apply != FlowObjectAddOnly && !s.hasFlow(m, replaces, row.Apply):
@@ -283,7 +287,7 @@ func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope 
 	if err != nil {
 		return &ExpressionError{Err: err}
 	}
-	problems, _ := e.Check(placeOf(source, definition, row.Precedence > 0, scope))
+	problems, _ := e.Check(row.place(source, definition, scope))
 	switch {
 	case len(problems) == 0:
 		return nil
@@ -293,6 +297,26 @@ func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope 
 		return &InputError{Field: "Constant Value", Text: problemText(problems[0])}
 	}
 	return &InputError{Field: "Source attribute", Text: problemText(problems[0])}
+}
+
+// readOnlyTarget reports whether only the application sets a target attribute.
+//
+// RFC 7643 §3.1: id and meta; §4.1.2: the groups of a user; §4.3: the name of a manager.
+func readOnlyTarget(d *AttributeDefinition) bool {
+	if d.Mutability == ReadOnly {
+		return true
+	}
+	path, err := scim.ParsePath(nil, d.Name, scim.Lenient)
+	if err != nil {
+		return false
+	}
+	switch strings.ToLower(path.Name) {
+	case "id", "meta", "groups", "schemas":
+		return path.URN == "" || strings.EqualFold(path.URN, scim.UserURN) || strings.EqualFold(path.URN, scim.GroupURN)
+	case "manager":
+		return strings.EqualFold(path.Sub, "displayName")
+	}
+	return false
 }
 
 // problemText returns a checker's problem without its place, which means nothing for one attribute.
@@ -340,7 +364,12 @@ func (job Job) RowNotes(mapping string, row RowEdit) []expr.Note {
 	if err != nil {
 		return nil
 	}
-	_, notes := e.Check(placeOf(source, definition, row.Precedence > 0, job.Scope))
+	_, notes := e.Check(row.place(source, definition, job.Scope))
+	if row.Precedence > 0 || row.Target == attrUserName {
+		if len(e.Attributes()) == 0 && !e.Draws() {
+			notes = append(notes, expr.Note{Line: 1, Column: 1, Message: row.Target + " is the same for everybody, and an application tells its accounts apart by it"})
+		}
+	}
 	return append(e.Notes(), notes...)
 }
 
@@ -358,14 +387,40 @@ func (job Job) ExpressionPlace(m *ObjectMapping, target string) (expr.Place, err
 	if err != nil {
 		return expr.Place{}, err
 	}
-	i, err := m.rowIndex(target)
-	matching := err == nil && m.AttributeMappings[i].MatchingPriority > 0
-	return placeOf(source, definition, matching, job.Scope), nil
+	row := RowEdit{Target: target}
+	if i, err := m.rowIndex(target); err == nil {
+		row.Precedence, row.Apply = m.AttributeMappings[i].MatchingPriority, m.AttributeMappings[i].FlowType
+	}
+	return row.place(source, definition, job.Scope), nil
 }
 
-func placeOf(source *ObjectDefinition, target *AttributeDefinition, matching bool, scope Scope) expr.Place {
+// FitsTarget returns a function that says why an expression's value cannot be sent for a target
+// attribute; nil if it can. An attribute that is not in the list is an *InputError.
+func (job Job) FitsTarget(m *ObjectMapping, target string) (func(expr.Value) error, error) {
+	_, object, err := job.Schema.objects(m)
+	if err != nil {
+		return nil, &InputError{Field: "Mapping", Text: err.Error()}
+	}
+	d, err := object.existingAttribute(target)
+	if err != nil {
+		return nil, err
+	}
+	r := row{CompiledMapping: CompiledMapping{Target: d.Name, Type: d.Type, Multivalued: d.Multivalued}}
+	return func(v expr.Value) error {
+		if v.IsNoFlow() || v.IsNullOrEmpty() {
+			return nil
+		}
+		if _, problem := r.convert(v); problem != nil {
+			return errors.New(strings.TrimSuffix(problem.Text, "."))
+		}
+		return nil
+	}, nil
+}
+
+// place describes the row to the checker of expressions.
+func (r RowEdit) place(source *ObjectDefinition, target *AttributeDefinition, scope Scope) expr.Place {
 	return expr.Place{
-		Source: attributesOf(source), Matching: matching, Everyone: scope == Everyone,
+		Source: attributesOf(source), Matching: r.Precedence > 0, Everyone: scope == Everyone, OnlyNew: r.Apply == FlowObjectAddOnly,
 		Target: &expr.Attribute{Name: target.Name, Type: expr.AttributeType(target.Type), Multivalued: target.Multivalued},
 	}
 }

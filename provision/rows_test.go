@@ -128,13 +128,27 @@ func TestARowThatCannotWorkIsRefused(t *testing.T) {
 		"text_for_a_boolean": {"active", func(r *provision.RowEdit) {
 			r.Target, r.Type, r.Source = "active", provision.ConstantMapping, "perhaps"
 		}, "Constant Value", "Boolean"},
+		"meta":                   {"", func(r *provision.RowEdit) { r.Target = "meta.created" }, "Target attribute", "read-only"},
+		"groups_of_a_user":       {"", func(r *provision.RowEdit) { r.Target = "groups" }, "Target attribute", "read-only"},
+		"marked_read_only":       {"", func(r *provision.RowEdit) { r.Target = "badge" }, "Target attribute", "read-only"},
+		"string_for_a_reference": {"", func(r *provision.RowEdit) { r.Target = managerPath }, "Source attribute", "leads to no other object"},
+		"constant_for_a_reference": {"", func(r *provision.RowEdit) {
+			r.Type, r.Source, r.Target = provision.ConstantMapping, "Ada", managerPath
+		}, "Constant Value", "leads to no other object"},
 		"last_matching_goes": {"userName", func(r *provision.RowEdit) { r.Target, r.Source, r.Precedence = "userName", "userPrincipalName", 0 }, "Mapping", "no row has a matching precedence"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			job := defaultJob(t)
+			users, err := job.Schema.Directories[len(job.Schema.Directories)-1].Object("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"meta.created", "groups", "badge"} {
+				users.Attributes = append(users.Attributes, provision.AttributeDefinition{Name: name, Type: provision.TypeString, Mutability: map[string]provision.Mutability{"badge": provision.ReadOnly}[name]})
+			}
 			before, _ := job.Schema.JSON()
-			_, err := job.SetRow(userRows, tt.replaces, row(tt.edit), source.UserAttributes{})
+			_, err = job.SetRow(userRows, tt.replaces, row(tt.edit), source.UserAttributes{})
 			var input *provision.InputError
 			if !errors.As(err, &input) || input.Field != tt.field || !strings.Contains(input.Text, tt.says) {
 				t.Errorf("got %v, want field %q with %q", err, tt.field, tt.says)
@@ -148,7 +162,10 @@ func TestARowThatCannotWorkIsRefused(t *testing.T) {
 
 func TestAWrongExpressionIsRefusedWithItsPlace(t *testing.T) {
 	t.Parallel()
-	for text, column := range map[string]int{`Join(" ", [givenName], [surnam])`: 24, `ToUper([givenName])`: 1, `Join(" ", [givenName]`: 1} {
+	for text, column := range map[string]int{
+		`Join(" ", [givenName], [surnam])`: 24, `ToLower([givenName], "xx_YY")`: 22, `DateAdd("yyyy", 99999, [employeeHireDate])`: 1,
+		`RandomString(5, 0, 0, 0, 5, "abcdefghijklmnopqrstuvwxyz")`: 29, `Append(SelectUniqueValue([mail], [givenName]), "x")`: 8, `ToUper([givenName])`: 1, `Join(" ", [givenName]`: 1,
+	} {
 		_, err := defaultJob(t).SetRow(userRows, "", row(func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, text }), source.UserAttributes{})
 		var wrong *provision.ExpressionError
 		var place *expr.SyntaxError

@@ -159,8 +159,10 @@ func (e *Engine) pause(ctx context.Context, until time.Time, renew func() error)
 		if wait <= 0 {
 			return ctx.Err()
 		}
+		self := e.goroutines().self()
 		select {
 		case <-e.after()(wait):
+			e.goroutines().turn(self)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -100,6 +100,25 @@ func (s *Schema) Validate(c Catalog) error {
 	return errors.Join(errs...)
 }
 
+// checkTexts reports the sources whose text says something else than their tree, each with its path
+// in the document. The error joins a *RowError for each.
+func (s *Schema) checkTexts() error {
+	var errs []error
+	for i := range s.SynchronizationRules {
+		for j := range s.SynchronizationRules[i].ObjectMappings {
+			m := &s.SynchronizationRules[i].ObjectMappings[j]
+			for k := range m.AttributeMappings {
+				row := &m.AttributeMappings[k]
+				for _, d := range row.Source.Disagreements() {
+					path := fmt.Sprintf("/synchronizationRules/%d/objectMappings/%d/attributeMappings/%d/source%s", i, j, k, d.Path)
+					errs = append(errs, &RowError{Mapping: m.Name, Row: k + 1, Target: row.TargetAttributeName, Message: path + " " + d.String()})
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // SourceAttributes returns the attributes of a mapping's source object.
 func (s *Schema) SourceAttributes(m *ObjectMapping) []string {
 	source, _, err := s.objects(m)

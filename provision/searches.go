@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/scim"
@@ -113,23 +112,24 @@ const codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompati
 // first needed, because the engine also searches for values of earlier mappings.
 type searcher struct {
 	target Target
-	mu     sync.Mutex
+	g      goroutines
+	asking lock // held while an attribute is looked up or tested
 	known  map[string]Searchable
 }
 
-func newSearcher(target Target, s *Searches) *searcher {
+func newSearcher(target Target, s *Searches, g goroutines) *searcher {
 	known := map[string]Searchable{}
 	if s != nil {
 		for _, one := range s.All {
 			known[one.Path] = one
 		}
 	}
-	return &searcher{target: target, known: known}
+	return &searcher{target: target, g: g, asking: newLock(), known: known}
 }
 
 func (s *searcher) can(ctx context.Context, r *row) (Searchable, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.asking.acquire(s.g)
+	defer s.asking.release()
 	if one, ok := s.known[r.Target]; ok {
 		return one, nil
 	}

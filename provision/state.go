@@ -37,6 +37,9 @@ type State struct {
 	// InFlight lists the objects whose update was about to be sent. Such an update may have been
 	// carried out.
 	InFlight []string `json:"inFlight,omitempty"`
+	// Flown holds the attributes that such an update gave a value. The account may have these values,
+	// and this job gave them.
+	Flown map[string][]string `json:"flown,omitempty"`
 
 	NextUnmatched time.Time `json:"nextUnmatched"`
 

@@ -71,6 +71,14 @@ type Store interface {
 	KnownAbout(ctx context.Context, k Key, objectID string) (Pending, error)
 	// Owner returns the object of a kind that is linked to an account or group of the target, or "".
 	Owner(ctx context.Context, k Key, kind ObjectKind, targetID string) (objectID string, err error)
+	// Connections pages through the pairs of objects of a kind, or of all kinds, by object id.
+	Connections(ctx context.Context, k Key, kind ObjectKind, after string, limit int) ([]Connection, error)
+	// Connection returns the pair with this object id, or else with this id at the target, or
+	// ErrNoConnection.
+	Connection(ctx context.Context, k Key, id string) (Connection, error)
+	// RecordConnection writes a pair that a person made or forgot, with its event, and puts the object
+	// on the work list.
+	RecordConnection(ctx context.Context, f Fence, o Outcome, listed []Listed, e event.Event) error
 	// Holder returns the object whose account has a value of the first matching attribute, or "".
 	Holder(ctx context.Context, k Key, key MatchKey) (objectID string, err error)
 	// Awaited returns the value that an object waits for, or nil.
@@ -80,8 +88,8 @@ type Store interface {
 	// Drawer returns the object for which a value of a target attribute was drawn, or "". The value is
 	// folded.
 	Drawer(ctx context.Context, k Key, path, value string) (objectID string, err error)
-	// LinkedIDs pages through the ids of linked objects.
-	LinkedIDs(ctx context.Context, k Key, after string, limit int) ([]string, error)
+	// LinkedIDs pages through the ids of linked objects of a kind; "" means all kinds.
+	LinkedIDs(ctx context.Context, k Key, kind ObjectKind, after string, limit int) ([]string, error)
 	// DueEscrowIDs returns the objects whose escrow is due by now, or all objects in escrow if now
 	// is zero.
 	DueEscrowIDs(ctx context.Context, k Key, now time.Time) ([]string, error)
@@ -174,6 +182,7 @@ type Outcome struct {
 	Turn      int64          // the Turn of the Pending that this outcome is about; 0 means any
 	Intent    *Op            // a create that is about to be sent; everything else stays as it is
 	Flies     bool           // an update is about to be sent; everything else stays as it is
+	Gives     []string       // the attributes to which that update gives a value
 	Judge     *Listed        // the object is put before the guard; everything else stays as it is
 	Planned   PlannedOutcome // what became of the operation of a plan; if it is left out, everything else stays as it is
 	Doubted   bool           // an earlier update may have been carried out, and nothing has shown it yet

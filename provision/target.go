@@ -126,6 +126,10 @@ type Change struct {
 	New  any    `json:"new"`
 	Type string `json:"type"` // the type of the target attribute: String, Boolean, Integer, ...
 
+	// Drawn is true in a plan for a random or unique value. New is an example: the value is drawn when
+	// the account is created.
+	Drawn bool `json:"drawn,omitempty"`
+
 	// Alone is true if the mapping writes no other attribute of the element that Path selects.
 	Alone bool `json:"-"`
 	// Roles is the form in which roles are sent, and Assigned are the roles that the person has.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -55,6 +56,11 @@ func (j *Jobs) ImportSchema(ctx context.Context, k Key, schema *Schema, allow fu
 	return j.replace(ctx, k, schema, allow, actor, event.ProvisioningSchemaChanged, "The schema was replaced.")
 }
 
+// SetSchema is ImportSchema without a question, for programs that nobody can ask.
+func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
+	return j.ImportSchema(ctx, k, schema, func(_, _ Job) (int, error) { return 0, nil }, actor)
+}
+
 func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) (confirmed int, err error), actor, name, words string) (Job, error) {
 	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err
@@ -65,15 +71,51 @@ func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(be
 		if sameJSON(job.Schema, after.Schema) {
 			return "", nil
 		}
+		if err := job.checkChangedRows(after.Schema); err != nil {
+			return "", err
+		}
 		confirmed, err := allow(*job, after)
 		if err != nil {
 			return "", err
 		}
 		job.Confirmed += int64(confirmed)
+		job.GroupsOffered = false // whatever the schema says about groups was decided
 		j.replaceSchema(job, after.Schema)
 		j.learn(ctx, job)
 		return words, nil
 	})
+}
+
+// checkChangedRows makes the checks of SetRow for the rows that a whole schema changes. Rows that the
+// job has already stay, even if they could not be saved today. The error is an *InputError that names
+// each row.
+func (job Job) checkChangedRows(changed *Schema) error {
+	var errs []error
+	for _, m := range changed.ObjectMappings() {
+		was, err := job.Schema.ObjectMapping(m.Name)
+		for i := range m.AttributeMappings {
+			row := changed.Row(m, &m.AttributeMappings[i])
+			if err == nil && job.hasRow(was, row) {
+				continue
+			}
+			if row.Apply == "" {
+				row.Apply = FlowAlways
+			}
+			if wrong := changed.checkRow(m, row.Target, row, job.Scope); wrong != nil {
+				errs = append(errs, &RowError{Mapping: m.Name, Row: i + 1, Target: row.Target, Message: wrong.Error(), Err: wrong})
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return &InputError{Field: "Schema", Text: err.Error()}
+	}
+	return nil
+}
+
+// hasRow reports whether a mapping of the job has a row already.
+func (job Job) hasRow(m *ObjectMapping, row RowEdit) bool {
+	at, err := m.rowIndex(row.Target)
+	return err == nil && at >= 0 && job.Schema.Row(m, &m.AttributeMappings[at]) == row
 }
 
 // Compare returns what differs between two schemas, part by part.

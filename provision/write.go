@@ -319,11 +319,11 @@ func (p *pass) readsBack(changes []Change, bodiless bool) (check bool, checked f
 	case p.m.changesState(changes) || p.doubted.Load():
 		return true, func() {}
 	case !p.believed.Load():
-		p.proof.Lock()
+		p.proof.acquire(p.g)
 		if !p.believed.Load() || p.doubted.Load() {
-			return true, p.proof.Unlock
+			return true, p.proof.release
 		}
-		p.proof.Unlock()
+		p.proof.release()
 	}
 	return p.doubted.Load() || p.unshown.Add(1)%readBackEvery == 0, func() {}
 }

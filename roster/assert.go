@@ -40,6 +40,8 @@ type Asserted struct {
 	Title       string
 	Department  string
 
+	Session Origin // by what the identity provider knows the session
+
 	Create bool      // whether a person without an account gets one
 	Proved time.Time // when the person proved who they are; zero if the identity provider does not say
 	Ends   time.Time // the latest time at which the session may end; zero if only the site's own limit counts
@@ -90,7 +92,7 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 			return err
 		}
 		made := secret.New()
-		started := Session{Hash: secret.HashOf(made), Person: out.Person.ID, Record: l.Start(r.now(), from)}
+		started := Session{Hash: secret.HashOf(made), Person: out.Person.ID, Record: l.Start(r.now(), from), Origin: a.Session}
 		started.ProvedAt(a.Proved)
 		if !a.Ends.IsZero() && a.Ends.Before(started.Expires) {
 			started.Expires = a.Ends.UTC()

@@ -118,7 +118,8 @@ func (l *MemberList) Add(value string) {
 	l.sorted = false
 }
 
-// distinctIDs returns the ids in order, without duplicates. A member without a value is 400.
+// distinctIDs returns the ids in order, without duplicates. It returns refusal.Invalid if a member
+// was sent without a value.
 func (l *MemberList) distinctIDs() ([]string, error) {
 	if l == nil {
 		return nil, nil

@@ -59,7 +59,7 @@ const (
 	StatusLookAlike     Status = "look-alike"      // has a name that looks like another person's
 )
 
-// PeopleQuery asks for one page of people, by user name.
+// PeopleQuery asks for one page of people, in the order of their user names.
 type PeopleQuery struct {
 	Search string // part of a user name, display name or e-mail address, ignoring case
 	Status Status

@@ -377,6 +377,10 @@ type Tx interface {
 	// EndSessions ends all of a person's sessions and returns how many of them were live.
 	EndSessions(ctx context.Context, person string, now time.Time) (int, error)
 
+	// EndOriginSessions ends the sessions of a NameID at an issuer that have one of the session indexes;
+	// all of them if there is no index. It returns how many were live, by person.
+	EndOriginSessions(ctx context.Context, issuer, nameID string, indexes []string, now time.Time) (map[string]int, error)
+
 	AppendEvent(ctx context.Context, e event.Event) error
 	// AppendRequest writes the request-log row of the request that this transaction serves.
 	AppendRequest(ctx context.Context, row requestlog.Request) error

@@ -18,7 +18,8 @@ type Session struct {
 	Hash   secret.Hash
 	Person string
 	session.Record
-	Own bool // whether this is the session of the caller who asked for the list
+	Origin Origin // by what the identity provider knows the session
+	Own    bool   // whether this is the session of the caller who asked for the list
 }
 
 // StartSession signs a person in within these limits and returns the session's secret. It refuses a

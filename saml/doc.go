@@ -5,6 +5,7 @@
 //	ParseMetadata              what the site needs to know about the identity provider
 //	ServiceProvider.Request    the address that starts a sign-in
 //	ServiceProvider.Verify     a response  →  an Assertion, or an *Error that says why not
+//	ServiceProvider.ReadSignOut    a message about the end of a session  →  a SignOut, or an *Error
 //	Assertion.Pick             the claims that a site uses, by the names that it chose
 //
 // The package wraps gosaml2 and is the only one that imports it. gosaml2 checks signatures; it

@@ -1,8 +1,12 @@
 package saml_test
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/x509"
 	"errors"
+	"math/big"
 	"net/url"
 	"sync"
 	"testing"
@@ -126,3 +130,27 @@ func query(t *testing.T, address string) url.Values {
 }
 
 func clock() time.Time { return noon }
+
+// fixedProvider returns an identity provider with the same key and certificate in each process.
+// Fuzzing runs in several, and a signature of one must count in the others.
+func fixedProvider(f *testing.F) *demoidp.Provider {
+	f.Helper()
+	idp, err := demoidp.New("https://login.example.com/saml2", clock)
+	if err != nil {
+		f.Fatal(err)
+	}
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: noon.AddDate(-1, 0, 0), NotAfter: noon.AddDate(1, 0, 0)}
+	der, err := x509.CreateCertificate(nil, &template, &template, key.Public(), key) // without random numbers, the signature is always the same
+	if err != nil {
+		f.Fatal(err)
+	}
+	if idp.Cert, err = x509.ParseCertificate(der); err != nil {
+		f.Fatal(err)
+	}
+	idp.Key = key
+	return idp
+}

@@ -20,6 +20,7 @@ import (
 type ServiceProvider struct {
 	EntityID string
 	ACS      string // the address to which responses are posted
+	SignOut  string // the address of messages about the end of a session; empty if the site takes none
 	// Keys decrypt assertions; the first one signs. There may be none. Metadata names them all, and needs
 	// only their certificates.
 	Keys         []KeyPair
@@ -109,6 +110,7 @@ func (sp ServiceProvider) Metadata() ([]byte, error) {
 		WantSigned     bool            `xml:"WantAssertionsSigned,attr"`
 		Protocols      string          `xml:"protocolSupportEnumeration,attr"`
 		Keys           []keyDescriptor `xml:"KeyDescriptor"`
+		SignOut        []endpoint      `xml:"SingleLogoutService"`
 		Consumer       consumer        `xml:"AssertionConsumerService"`
 	}
 	entity := struct {
@@ -121,6 +123,9 @@ func (sp ServiceProvider) Metadata() ([]byte, error) {
 			RequestsSigned: sp.SignRequests, WantSigned: true, Protocols: protocolSpace,
 			Consumer: consumer{Binding: saml2.BindingHttpPost, Location: sp.ACS, Default: true},
 		},
+	}
+	if sp.SignOut != "" {
+		entity.Descriptor.SignOut = []endpoint{{saml2.BindingHttpRedirect, sp.SignOut}, {saml2.BindingHttpPost, sp.SignOut}}
 	}
 	for _, use := range []string{"signing", "encryption"} {
 		for _, k := range sp.Keys {

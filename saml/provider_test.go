@@ -297,10 +297,7 @@ func TestTheLibrariesAreNotOlderThanTheirHoles(t *testing.T) {
 // FuzzVerify looks for a response that panics, or that is accepted with anything else than what
 // was signed. FuzzParseMetadata looks for metadata that panics or is accepted unchecked.
 func FuzzVerify(f *testing.F) {
-	idp, err := demoidp.New("https://login.example.com/saml2", clock)
-	if err != nil {
-		f.Fatal(err)
-	}
+	idp := fixedProvider(f)
 	for _, a := range []demoidp.Answer{answer(), {ACS: acs, Audience: entityID, InResponseTo: request, NameID: "ada@acme.example", SignResponse: true}} {
 		encoded, err := idp.Respond(a)
 		if err != nil {

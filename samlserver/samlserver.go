@@ -3,6 +3,7 @@
 //	GET  /c/{site}/auth/saml2/metadata  what an identity provider needs to know
 //	GET  /c/{site}/auth/saml2/login     starts a sign-in, at the identity provider
 //	GET  /c/{site}/auth/saml2/test      starts a test by a signed-in administrator
+//	GET, POST /c/{site}/auth/saml2/sign-out  takes messages about the end of a session
 //	POST /c/{site}/auth/saml2/post      takes the response: the assertion consumer
 //
 // The site comes from the address and never from a message. signin decides whether a response lets
@@ -75,14 +76,39 @@ type Handler struct {
 func (h *Handler) Routes() http.Handler {
 	h.failures, h.starts = web.NewFailures(), web.NewThrottle(startsAtOnce, startsEvery)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+Prefix+"metadata", h.metadata)
-	mux.HandleFunc("GET "+Prefix+"login", h.startSignIn)
-	mux.HandleFunc("GET "+Prefix+"test", h.startTest)
-	mux.HandleFunc("POST "+Prefix+"post", h.takeResponse)
+	for _, e := range h.endpoints() {
+		mux.HandleFunc(e.pattern, e.handle)
+	}
 	mux.HandleFunc(Prefix, func(w http.ResponseWriter, r *http.Request) {
 		h.Show(w, r, Message{http.StatusNotFound, "There is nothing here", "The address may be mistyped. An identity provider posts its response to …/auth/saml2/post."})
 	})
 	return mux
+}
+
+// endpoint is one address that the handler answers.
+type endpoint struct {
+	pattern string
+	handle  http.HandlerFunc
+}
+
+func (h *Handler) endpoints() []endpoint {
+	return []endpoint{
+		{"GET " + Prefix + "metadata", h.metadata},
+		{"GET " + Prefix + "login", h.startSignIn},
+		{"GET " + Prefix + "test", h.startTest},
+		{"GET " + Prefix + "sign-out", h.signOutByRedirect},
+		{"POST " + Prefix + "sign-out", h.signOutByPost},
+		{"POST " + Prefix + "post", h.takeResponse},
+	}
+}
+
+// Patterns returns the patterns of every endpoint, for tests that ask each of them.
+func (h *Handler) Patterns() []string {
+	var all []string
+	for _, e := range h.endpoints() {
+		all = append(all, e.pattern)
+	}
+	return all
 }
 
 // unavailable is the answer for a site that does not exist, and for one without single sign-on.

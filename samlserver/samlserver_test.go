@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/console/sitepages"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/demoidp"
+	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/internal/web"
@@ -43,6 +45,8 @@ type world struct {
 	rosters *roster.Rosters
 	sso     *signin.SingleSignOn
 	acme    site.Site
+	pages   *sitepages.Pages
+	saml    *samlserver.Handler
 
 	mu  sync.Mutex
 	now time.Time
@@ -55,7 +59,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, now: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
 	w.sites = &site.Sites{Store: store.Sites{DB: db}, Now: w.clock, NewID: w.id}
 	w.rosters = &roster.Rosters{Store: store.Rosters{DB: db}, Now: w.clock, NewID: w.id}
-	w.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: w.rosters, Sites: w.sites, Now: w.clock, PublicURL: publicURL, Refused: &event.Refused{Recorder: store.Events{DB: db}, Now: w.clock}}
+	w.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: w.rosters, Sites: w.sites, Now: w.clock, PublicURL: publicURL, Refused: &event.Refused{Recorder: store.Events{DB: db}, Now: w.clock}, Sealer: newSealer(t)}
 	requests := &requestlog.Log{Store: store.RequestLogs{DB: db}, Sites: w.sites, Now: w.clock, NewID: w.id}
 	c, err := console.New(console.Options{PublicURL: publicURL, Now: w.clock})
 	if err != nil {
@@ -71,6 +75,7 @@ func newWorld(t *testing.T) *world {
 			c.ShowProblem(rw, r, &console.PageError{Status: m.Status, Title: m.Title, Text: m.Text})
 		},
 	}
+	w.pages, w.saml = pages, h
 	mux := http.NewServeMux()
 	mux.Handle("/c/", pages.Handler())
 	mux.Handle(samlserver.Prefix, h.Routes())
@@ -82,6 +87,16 @@ func newWorld(t *testing.T) *world {
 	w.acme = w.site("acme")
 	w.connect(w.acme)
 	return w
+}
+
+// newSealer returns a sealer with a key file of its own.
+func newSealer(t *testing.T) *seal.Sealer {
+	t.Helper()
+	s, _, err := seal.OpenOrCreate(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func (w *world) clock() time.Time {
@@ -309,6 +324,10 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 	same(http.MethodGet, "login", nil)
 	same(http.MethodGet, "login?to=/c/absent/admin", nil)
 	same(http.MethodGet, "test", nil)
+	same(http.MethodGet, "sign-out", nil)
+	same(http.MethodGet, "sign-out?go=x", nil)
+	same(http.MethodGet, "sign-out?SAMLRequest=AAAA", nil)
+	same(http.MethodPost, "sign-out", url.Values{"SAMLRequest": {"AAAA"}})
 	same(http.MethodGet, "other", nil)
 	same(http.MethodPost, "post", nil)
 	same(http.MethodPost, "post", url.Values{"SAMLResponse": {"AAAA"}, "RelayState": {"x"}})

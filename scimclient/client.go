@@ -572,6 +572,11 @@ type answer struct {
 
 func (a answer) isSuccess() bool { return a.status >= 200 && a.status < 300 }
 
+// isTransient reports whether the same request may get another answer later.
+func (a answer) isTransient() bool {
+	return a.status == http.StatusTooManyRequests || a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented
+}
+
 // countAccounts returns "one account" or "5 accounts".
 func countAccounts(n int64) string {
 	if n == 1 {

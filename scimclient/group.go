@@ -54,6 +54,8 @@ func (g groupClient) AddMembers(ctx context.Context, group string, members []str
 		}
 		if again.isSuccess() {
 			g.learn(other)
+		}
+		if again.isSuccess() || again.isTransient() {
 			return g.changedMembers(again, group)
 		}
 	}
@@ -107,6 +109,8 @@ func (g groupClient) RemoveMembers(ctx context.Context, group string, members []
 		}
 		if again.isSuccess() {
 			g.learn(provision.Dialect{Removal: other})
+		}
+		if again.isSuccess() || again.isTransient() {
 			return g.changedMembers(again, group)
 		}
 	}

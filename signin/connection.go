@@ -40,6 +40,7 @@ type Connection struct {
 	Unsolicited  bool          // whether a sign-in may begin at the identity provider
 	Length       time.Duration // how long a session lasts at most; 0 means as long as others
 	SignRequests bool          // whether requests are signed with the site's key
+	SignsOut     bool          // whether signing out ends the session on the other side too
 	Matches      string        // the statement that SCIM's userName must equal: the site's MatchesUserName
 	Version      int64         // grows with each change; 0 until it is first saved
 }
@@ -235,7 +236,7 @@ func (s *SingleSignOn) opensByIdentity(ctx context.Context, st site.Site, person
 // keepsTests reports whether a test of the connection old would end the same way with next.
 func keepsTests(old, next Connection) bool {
 	return old.Matches == next.Matches && !slices.ContainsFunc(Differences(old, next), func(c event.Change) bool {
-		return !slices.Contains([]string{"mode", "sign-in from the identity provider", "session length"}, c.Name)
+		return !slices.Contains([]string{"mode", "sign-in from the identity provider", "session length", "single sign-out"}, c.Name)
 	})
 }
 
@@ -263,7 +264,7 @@ func (s *SingleSignOn) SetConnectionAs(ctx context.Context, st site.Site, ifVers
 	if err := next.check(); err != nil {
 		return Connection{}, err
 	}
-	if next.SignRequests && !old.SignRequests {
+	if next.SignRequests && !old.SignRequests || next.SignsOut && !old.SignsOut {
 		if err := s.ensureKey(ctx, st, actor); err != nil {
 			return Connection{}, err
 		}
@@ -324,6 +325,7 @@ func Differences(old, next Connection) []event.Change {
 		{"accounts at first sign-in", old.Creates, next.Creates},
 		{"sign-in from the identity provider", old.Unsolicited, next.Unsolicited},
 		{"signed requests", old.SignRequests, next.SignRequests},
+		{"single sign-out", old.SignsOut, next.SignsOut},
 		{"session length", old.Length.String(), next.Length.String()},
 	} {
 		if f.before != f.after {
@@ -346,6 +348,9 @@ func fingerprints(c Connection) string {
 func (s *SingleSignOn) ServiceProvider(siteName string, c Connection) saml.ServiceProvider {
 	base := s.PublicURL + "/c/" + url.PathEscape(siteName) + "/auth/saml2/"
 	sp := saml.ServiceProvider{EntityID: base + "metadata", ACS: base + "post", SignRequests: c.SignRequests}
+	if c.SignsOut {
+		sp.SignOut = base + "sign-out"
+	}
 	if c.EntityID != "" {
 		sp.EntityID = c.EntityID
 	}

@@ -66,7 +66,8 @@ type KeyStore interface {
 	PutSiteKeys(ctx context.Context, id site.ID, before, next []SealedKey, e event.Event) error
 	// AllSiteKeys returns the keys of all sites.
 	AllSiteKeys(ctx context.Context) ([]SealedSiteKey, error)
-	// ReplaceSealedKey stores a key that was sealed again. It does nothing if the stored one is not old.
+	// ReplaceSealedKey stores a key that was sealed again. It does nothing if the stored one is not
+	// old.
 	ReplaceSealedKey(ctx context.Context, old SealedSiteKey, sealed []byte) error
 }
 
@@ -131,8 +132,8 @@ func (s *SingleSignOn) MakeKey(ctx context.Context, st site.Site, actor string) 
 	return s.putKeys(ctx, st, before, append(slices.Clone(before), k), event.SiteSSOKeyMade, actor, text)
 }
 
-// UseKey lets the announced key sign. The key of before stays to decrypt. It returns ErrKeyState if no key is
-// announced.
+// UseKey lets the announced key sign. The key of before stays to decrypt. It returns ErrKeyState if
+// no key is announced.
 func (s *SingleSignOn) UseKey(ctx context.Context, st site.Site, actor string) error {
 	before, err := s.Store.SiteKeys(ctx, st.ID)
 	if err != nil {
@@ -218,8 +219,8 @@ func (s *SingleSignOn) Describe(ctx context.Context, st site.Site, c Connection)
 	return sp, err
 }
 
-// withKeys returns the site with its private keys. The key that signs is first. A key that does not open is
-// left out, unless it must sign: then withKeys returns an error.
+// withKeys returns the site with its private keys. The key that signs is first. A key that does not
+// open is left out, unless it must sign: then withKeys returns an error.
 func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
 	sp := s.ServiceProvider(st.Name, c)
 	sealed, err := s.Store.SiteKeys(ctx, st.ID)
@@ -229,7 +230,7 @@ func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection)
 	for _, k := range sealed {
 		pair, err := s.openKey(st.ID, k)
 		switch {
-		case err != nil && k.State == KeyUsed && c.SignRequests:
+		case err != nil && k.State == KeyUsed && (c.SignRequests || c.SignsOut):
 			return sp, err
 		case err != nil:
 		case k.State == KeyUsed:
@@ -332,7 +333,7 @@ func (s *SingleSignOn) DiscardLostKeys(ctx context.Context, actor string) ([]str
 		if err != nil {
 			return names, err
 		}
-		if c.SignRequests {
+		if c.SignRequests || c.SignsOut {
 			if err := s.MakeKey(ctx, st, actor); err != nil {
 				return names, err
 			}

@@ -38,7 +38,7 @@ type world struct {
 	ids int
 }
 
-func newWorld(t *testing.T, db *store.DB) *world {
+func newWorld(t testing.TB, db *store.DB) *world {
 	t.Helper()
 	w := &world{ctx: t.Context(), events: store.Events{DB: db}, now: time.Date(2030, 5, 1, 9, 0, 0, 0, time.UTC)}
 	w.sites = &site.Sites{Store: store.Sites{DB: db}, Now: w.clock, NewID: w.id}

@@ -37,7 +37,8 @@ type SingleSignOn struct {
 	PublicURL string         // without a slash at the end
 	Refused   *event.Refused // records failed sign-ins; nil records none
 	Sealer    Sealer         // seals the private keys of sites
-	// ReadMetadata reads the metadata of an identity provider from its address. If it is nil, metadata is never refreshed.
+	// ReadMetadata reads the metadata of an identity provider from its address. If it is nil,
+	// metadata is never refreshed.
 	ReadMetadata func(ctx context.Context, address string) ([]byte, error)
 
 	opened sync.Map // the key pairs that were opened, by their place
@@ -48,6 +49,7 @@ type SSOStore interface {
 	ConnectionStore
 	KeyStore
 	RefreshStore
+	ConflictStore
 	RecoveryStore
 
 	// AddRequest stores a request, and forgets the site's expired ones.
@@ -58,6 +60,8 @@ type SSOStore interface {
 	// HasRequest reports whether there is such a request of this browser that has not expired at now. It
 	// stays.
 	HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (bool, error)
+	// FindRequest returns a request that stays; refusal.NotFound as for TakeRequest.
+	FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (RequestRecord, error)
 	// UseAssertion writes down that an assertion was used, until that time, and forgets older ones.
 	// ErrReplayed if it was used before.
 	UseAssertion(ctx context.Context, id site.ID, hash secret.Hash, until, now time.Time) error
@@ -256,6 +260,9 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	}
 	got, err := s.Rosters.Open(st).AdmitAsserted(ctx, who, limits, from)
 	if err != nil {
+		if failed := s.noteConflict(ctx, st, who, err); failed != nil {
+			return Finished{}, failed
+		}
 		return Finished{}, s.refuseSignIn(ctx, st, err, picked.UserIdentifier)
 	}
 	if st.SetUpLocked {
@@ -338,6 +345,7 @@ func asserted(st site.Site, c Connection, a saml.Assertion, p saml.ClaimValues) 
 		Issuer: a.Issuer, Identifier: p.UserIdentifier, Match: match,
 		DisplayName: p.DisplayName, Email: p.Email, Title: p.JobTitle, Department: p.Department,
 		Create: c.Creates, Ends: a.SessionEnd,
+		Session: roster.Origin{Issuer: a.Issuer, NameID: a.NameID, NameFormat: a.NameIDFormat, Index: a.SessionIndex},
 	}
 }
 

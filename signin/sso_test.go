@@ -29,7 +29,7 @@ type company struct {
 	db     *store.DB
 }
 
-func newCompany(t *testing.T, db *store.DB) *company {
+func newCompany(t testing.TB, db *store.DB) *company {
 	t.Helper()
 	c := &company{world: newWorld(t, db), sealer: newSealer(t), db: db}
 	var err error
@@ -49,7 +49,7 @@ func (c *company) process() *signin.SingleSignOn {
 	}
 }
 
-func (c *company) connect(t *testing.T, st site.Site, change func(*signin.Connection)) signin.Connection {
+func (c *company) connect(t testing.TB, st site.Site, change func(*signin.Connection)) signin.Connection {
 	t.Helper()
 	idp, err := saml.ParseMetadata([]byte(c.Metadata()))
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *company) connect(t *testing.T, st site.Site, change func(*signin.Connec
 const browser = "the browser's cookie"
 
 // start begins a sign-in and returns what the identity provider is asked.
-func (c *company) start(t *testing.T, returnTo string) demoidp.Request {
+func (c *company) start(t testing.TB, returnTo string) demoidp.Request {
 	t.Helper()
 	address, err := c.sso.Start(c.ctx, c.site, browser, returnTo, false)
 	if err != nil {
@@ -78,7 +78,7 @@ func (c *company) start(t *testing.T, returnTo string) demoidp.Request {
 	return parsed(t, address)
 }
 
-func parsed(t *testing.T, address string) demoidp.Request {
+func parsed(t testing.TB, address string) demoidp.Request {
 	t.Helper()
 	r, err := demoidp.ParseRequest(address)
 	if err != nil {
@@ -92,14 +92,14 @@ func claims(userName, email string) []demoidp.Claim {
 }
 
 // about answers a request about a person.
-func (c *company) about(t *testing.T, r demoidp.Request, nameID, userName, email string) signin.Response {
+func (c *company) about(t testing.TB, r demoidp.Request, nameID, userName, email string) signin.Response {
 	t.Helper()
 	a := r.Answer(nameID)
 	a.Claims = claims(userName, email)
 	return c.answer(t, r, a)
 }
 
-func (c *company) answer(t *testing.T, r demoidp.Request, a demoidp.Answer) signin.Response {
+func (c *company) answer(t testing.TB, r demoidp.Request, a demoidp.Answer) signin.Response {
 	t.Helper()
 	encoded, err := c.Respond(a)
 	if err != nil {
@@ -410,6 +410,39 @@ func TestASAMLSignInIsAsFreshAsItsAuthnInstant(t *testing.T) {
 			if fresh, err := c.people.HasFreshSession(c.ctx, got.Session.Secret); err != nil || fresh != tt.fresh {
 				t.Errorf("%s: fresh is %t, %v; want %t", name, fresh, err, tt.fresh)
 			}
+		}
+	})
+}
+
+func TestAReplayIsRefusedAfterARestart(t *testing.T) {
+	t.Parallel()
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		db := storetest.Open(t, url)
+		c := newCompany(t, db)
+		c.connect(t, c.site, func(n *signin.Connection) { n.Unsolicited = true })
+		a := demoidp.Answer{
+			ACS: "https://people.example.com/c/acme/auth/saml2/post", Audience: "https://people.example.com/c/acme/auth/saml2/metadata",
+			NameID: "bo", Claims: claims("bo@acme.example", "bo@acme.example"),
+		}
+		in := c.answer(t, demoidp.Request{}, a)
+		if _, err := c.finish(in); err != nil {
+			t.Fatal(err)
+		}
+		// Another process, which has only the database in common with the one before.
+		c.db = storetest.Open(t, url)
+		rosters := &roster.Rosters{Store: store.Rosters{DB: c.db}, Now: c.clock, NewID: c.id}
+		sites := &site.Sites{Store: store.Sites{DB: c.db}, Now: c.clock, NewID: c.id}
+		next := &signin.SingleSignOn{Store: store.SingleSignOn{DB: c.db}, Rosters: rosters, Sites: sites, Now: c.clock, PublicURL: "https://people.example.com", Sealer: c.sealer}
+		for name, again := range map[string]signin.Response{"as it was": in, "with another relay state": {SAMLResponse: in.SAMLResponse, RelayState: "x", Browser: "another browser"}} {
+			_, err := next.Finish(c.ctx, c.site, again, session.Browser{})
+			if got := reasonOf(err); got != "replayed" {
+				t.Errorf("%s: %s, %v", name, got, err)
+			}
+		}
+		// Until no clock that is allowed would accept it.
+		c.pass(72 * time.Minute)
+		if _, err := next.Finish(c.ctx, c.site, in, session.Browser{}); reasonOf(err) != string(saml.Expired) && reasonOf(err) != "replayed" {
+			t.Errorf("72 minutes later: %v", err)
 		}
 	})
 }

@@ -27,7 +27,7 @@ func accountTables() []string {
 	return []string{"resource_value", "resource_unique", "resource_count", "membership", "identity", "saml_connection", "value_index", "directory_user", "directory_group", "directory_member", "directory_group_assignment", "directory_app_role", "directory_application", "job", "job_state"}
 }
 
-// personColumns returns the names of columns that identify the person a row is about.
+// personColumns returns the names of columns that identify the person of a row.
 func personColumns() []string {
 	return []string{"person", "subject", "object_id", "resource", "member"}
 }
@@ -36,7 +36,7 @@ func personColumns() []string {
 type textTable struct {
 	ownedTable
 	columns      []string // text columns outside the key
-	personColumn string   // the column that identifies the person a row is about, or ""
+	personColumn string   // the column that identifies the person of a row; "" if there is none
 }
 
 // textTables returns the tables of a site or directory that contain text. It reads the database's

@@ -683,15 +683,15 @@ func (s Provisioning) DueEscrowIDs(ctx context.Context, k provision.Key, now tim
 		order by object_id`, string(k.Directory), k.App, micros(now))
 }
 
-// LinkedIDs lists the ids of people who have a link to an account: up to limit ids that follow
-// after.
-func (s Provisioning) LinkedIDs(ctx context.Context, k provision.Key, after string, limit int) ([]string, error) {
+// LinkedIDs lists the ids of linked objects of a kind, or of every kind if it is empty: up to limit
+// ids that follow after.
+func (s Provisioning) LinkedIDs(ctx context.Context, k provision.Key, kind provision.ObjectKind, after string, limit int) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
 		from job_link
-		where directory = $1 and app = $2 and object_id > $3
+		where directory = $1 and app = $2 and object_id > $3 and ($5 = '' or kind = $5)
 		order by object_id
-		limit $4`, string(k.Directory), k.App, after, limit)
+		limit $4`, string(k.Directory), k.App, after, limit, string(kind))
 }
 
 func (s Provisioning) listIDs(ctx context.Context, query string, args ...any) (ids []string, err error) {

@@ -390,7 +390,7 @@ func TestProvisioningWork(t *testing.T) {
 				l.TargetID = fmt.Sprint("u", i)
 				record(t, s, f, provision.Outcome{ObjectID: fmt.Sprint("p", 4-i), Link: &l})
 			}
-			page, err := s.LinkedIDs(t.Context(), f.Key, "p1", 2)
+			page, err := s.LinkedIDs(t.Context(), f.Key, provision.UserKind, "p1", 2)
 			if d := cmp.Diff([]string{"p2", "p3"}, page); d != "" || err != nil {
 				t.Errorf("page (-want +got):\n%s%v", d, err)
 			}

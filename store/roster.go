@@ -175,13 +175,14 @@ func (s Rosters) Counts(ctx context.Context, id site.ID) (c roster.Counts, err e
 func (s Rosters) SessionPerson(ctx context.Context, id site.ID, hash secret.Hash) (rec roster.Record, found roster.Session, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		var scan sessionScan
+		var o roster.Origin
 		rec, err = scanRecord(rowWithSession{tx.QueryRow(ctx, `
-			select `+recordColumns+`, `+sessionColumns+`
+			select `+recordColumns+`, x.issuer, x.name_id, x.name_format, x.session_index, `+sessionColumns+`
 			from site_session x
 			join resource r on r.site = x.site and r.kind = $3 and r.id = x.person
 			where x.site = $1 and x.hash = $2 and r.active`,
-			string(id), hash.String(), string(roster.User)), scan.destinations()})
-		found = roster.Session{Hash: hash, Person: rec.ID, Record: scan.record()}
+			string(id), hash.String(), string(roster.User)), append([]any{&o.Issuer, &o.NameID, &o.NameFormat, &o.Index}, scan.destinations()...)})
+		found = roster.Session{Hash: hash, Person: rec.ID, Record: scan.record(), Origin: o}
 		return orNotFound(err, roster.ErrNoSession)
 	})
 	return rec, found, err
@@ -599,6 +600,7 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 		`delete from site_session where site = $1 and person = $2`,
 		`delete from saml_test where site = $1 and person = $2`,
 		`delete from recovery_code where site = $1 and person = $2`,
+		`delete from saml_conflict where site = $1 and person = $2`,
 	} {
 		if err := t.tx.Send(ctx, query, string(t.site), old.ID); err != nil {
 			return err
@@ -709,15 +711,41 @@ func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
 		return err
 	}
 	if err := t.tx.Send(ctx, `
-		insert into site_session (site, hash, person, created, expires, idle, used, address, agent, last_address, last_agent, proved)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		append([]any{string(t.site), s.Hash.String(), s.Person}, sessionValues(s.Record)...)...); err != nil {
+		insert into site_session (site, hash, person, created, expires, idle, used, address, agent, last_address, last_agent, proved,
+			issuer, name_id, name_format, session_index)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
+		append(append([]any{string(t.site), s.Hash.String(), s.Person}, sessionValues(s.Record)...), s.Origin.Issuer, s.Origin.NameID, s.Origin.NameFormat, s.Origin.Index)...); err != nil {
 		return err
 	}
 	return t.tx.Send(ctx, `
 		update resource
 		set last_sign_in = $1
 		where site = $2 and kind = $3 and id = $4`, micros(s.Created), string(t.site), string(roster.User), s.Person)
+}
+
+func (t rosterTx) EndOriginSessions(ctx context.Context, issuer, nameID string, indexes []string, now time.Time) (map[string]int, error) {
+	live := map[string]int{}
+	end := func(condition string, args ...any) error {
+		ended, err := collect(ctx, t.tx, scanSiteSession, `
+			delete from site_session
+			where site = $1 and name_id = $2 and issuer = $3`+condition+`
+			returning hash, person, `+bareSessionColumns, append([]any{string(t.site), nameID, issuer}, args...)...)
+		for _, e := range ended {
+			if e.IsLive(now) {
+				live[e.Person]++
+			}
+		}
+		return err
+	}
+	if len(indexes) == 0 {
+		return live, end("")
+	}
+	for _, index := range indexes {
+		if err := end(" and session_index = $4", index); err != nil {
+			return nil, err
+		}
+	}
+	return live, nil
 }
 
 func (t rosterTx) EndSessions(ctx context.Context, person string, now time.Time) (live int, err error) {

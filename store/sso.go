@@ -26,12 +26,12 @@ func (s SingleSignOn) Connection(ctx context.Context, id site.ID) (c signin.Conn
 		var length int64
 		err := tx.QueryRow(ctx, `
 			select c.mode, c.idp_entity_id, c.sign_in_url, c.sign_out_url, c.certificates, c.metadata_url, c.entity_id,
-				c.user_identifier, c.display_name, c.email, c.job_title, c.department, c.creates, c.unsolicited, c.session_length, c.sign_requests, c.version
+				c.user_identifier, c.display_name, c.email, c.job_title, c.department, c.creates, c.unsolicited, c.session_length, c.sign_requests, c.signs_out, c.version
 			from saml_connection c
 			where c.site = $1`, string(id)).
 			Scan(&c.Mode, &c.Provider.EntityID, &c.Provider.SignInURL, &c.Provider.SignOutURL, &certificates, &c.MetadataURL, &c.EntityID,
 				&c.Claims.UserIdentifier, &c.Claims.DisplayName, &c.Claims.Email, &c.Claims.JobTitle, &c.Claims.Department,
-				&c.Creates, &c.Unsolicited, &length, &c.SignRequests, &c.Version)
+				&c.Creates, &c.Unsolicited, &length, &c.SignRequests, &c.SignsOut, &c.Version)
 		if err != nil {
 			return orNotFound(err, refusal.NotFound)
 		}
@@ -65,19 +65,19 @@ func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, change sign
 		}
 		did, err := changesRow(ctx, tx, `
 			insert into saml_connection (site, mode, idp_entity_id, sign_in_url, sign_out_url, certificates, metadata_url, entity_id,
-				user_identifier, display_name, email, job_title, department, creates, unsolicited, session_length, version, sign_requests)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $19)
+				user_identifier, display_name, email, job_title, department, creates, unsolicited, session_length, version, sign_requests, signs_out)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $19, $20)
 			on conflict (site) do update
 			set mode = excluded.mode, idp_entity_id = excluded.idp_entity_id, sign_in_url = excluded.sign_in_url,
 				sign_out_url = excluded.sign_out_url, certificates = excluded.certificates, metadata_url = excluded.metadata_url,
 				entity_id = excluded.entity_id, user_identifier = excluded.user_identifier, display_name = excluded.display_name,
 				email = excluded.email, job_title = excluded.job_title, department = excluded.department, creates = excluded.creates,
 				unsolicited = excluded.unsolicited, session_length = excluded.session_length, version = excluded.version,
-				sign_requests = excluded.sign_requests
+				sign_requests = excluded.sign_requests, signs_out = excluded.signs_out
 			where saml_connection.version = $18`,
 			string(id), string(c.Mode), c.Provider.EntityID, c.Provider.SignInURL, c.Provider.SignOutURL, writeCertificates(c.Provider.Certificates),
 			c.MetadataURL, c.EntityID, c.Claims.UserIdentifier, c.Claims.DisplayName, c.Claims.Email, c.Claims.JobTitle, c.Claims.Department,
-			c.Creates, c.Unsolicited, c.Length.Microseconds(), c.Version, change.IfVersion, c.SignRequests)
+			c.Creates, c.Unsolicited, c.Length.Microseconds(), c.Version, change.IfVersion, c.SignRequests, c.SignsOut)
 		if err != nil {
 			return err
 		}
@@ -164,6 +164,23 @@ func (s SingleSignOn) TakeRequest(ctx context.Context, id site.ID, hash secret.H
 		}
 		r.Expires = fromMicros(expires)
 		return nil
+	})
+	return r, err
+}
+
+// FindRequest returns a SAML request, which stays. It returns refusal.NotFound if there is none or if
+// it has expired.
+func (s SingleSignOn) FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (r signin.RequestRecord, err error) {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		r = signin.RequestRecord{Hash: hash}
+		var expires int64
+		err := tx.QueryRow(ctx, `
+			select request, browser, purpose, person, return_to, version, expires
+			from saml_request
+			where site = $1 and hash = $2 and expires > $3`, string(id), hash.String(), micros(now)).
+			Scan(&r.ID, &r.Browser, &r.Purpose, &r.Person, &r.ReturnTo, &r.Version, &expires)
+		r.Expires = fromMicros(expires)
+		return orNotFound(err, refusal.NotFound)
 	})
 	return r, err
 }

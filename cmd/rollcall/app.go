@@ -201,6 +201,9 @@ func harmBetween(ctx context.Context, s *services, h *directory.Handle, app dire
 	if n.Off > 0 {
 		does = append(does, fmt.Sprintf("leaves %s out of scope: %s at %s will be switched off.", phrase.Count(n.Leave, "user", "users"), phrase.Count(n.Off, "linked account", "linked accounts"), app.Name))
 	}
+	if n.On > 0 {
+		does = append(does, fmt.Sprintf("takes %s into scope: %s at %s will be switched on, where not done already.", phrase.Count(n.Come, "user", "users"), phrase.Count(n.On, "linked account", "linked accounts"), app.Name))
+	}
 	ticked := func(flow provision.FlowTypes) bool { return is.FlowTypes.Has(flow) && !was.FlowTypes.Has(flow) }
 	if n.Join > 0 || n.Make > 0 && ticked(provision.FlowAdd) {
 		does = append(does, fmt.Sprintf("makes %s at %s, except for users who already have one there.", phrase.Count(n.Make, "account", "accounts"), app.Name))
@@ -807,9 +810,9 @@ func (c *command) appImportSchema() *cobra.Command {
 		Args: exactArguments("DIRECTORY", "APP", "FILE"),
 		Long: `Replaces the mappings of an application by those of FILE.
 
-Asks first when the new mappings switch accounts off, make them or let them be
-deleted. --yes answers that question. Parts of FILE that are not known here are
-named by their path.`,
+Asks first when the new mappings have an effect on people or groups. --yes answers
+that question. Parts of FILE that are not known here are named by their path. A file
+in which the text of an expression and its tree in parameters differ is refused.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			text, err := os.ReadFile(args[0])
 			if err != nil {
@@ -829,23 +832,15 @@ named by their path.`,
 			for _, path := range lost {
 				c.note("Not known here and left out: %s", path)
 			}
-			key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
-			now, err := s.jobs.Get(cmd.Context(), key)
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			after := now
-			after.Schema = schema
-			question, disabled, err := harmBetween(cmd.Context(), s, h, app, now, after)
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
-			if question != "" {
-				if err := c.confirm(cmd, yes, question, app.Name); err != nil {
-					return err
-				}
-			}
-			if _, err := s.jobs.SetSchemaConfirmed(cmd.Context(), key, schema, disabled, actor); err != nil {
+			err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
+				_, err := s.jobs.ImportSchema(cmd.Context(), jobKey(h, app), schema, c.allowMappings(cmd, s, h, app, yes, agree), actor)
+				return err
+			})
+			var asked unansweredError
+			switch {
+			case errors.As(err, &asked):
+				return err
+			case err != nil:
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			return c.print(map[string]any{"imported": args[0], "notTakenOver": append([]string{}, lost...)}, func(w io.Writer) {

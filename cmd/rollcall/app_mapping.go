@@ -374,19 +374,19 @@ that question.`,
 			if err != nil {
 				return err
 			}
-			after := now
-			if after.Schema, err = s.jobs.Template(); err != nil {
+			after, err := s.jobs.WithDefaultMappings(now)
+			if err != nil {
 				return err
 			}
-			harm, _, err := mappingHarm(cmd.Context(), s, h, app, now, after)
-			if err != nil {
+			harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, now, after)
+			if err != nil && !isInputError(err) { // mappings that cannot be used are restored too
 				return err
 			}
 			question := strings.TrimSpace("This sets the default mappings and scoping filters of " + app.Name + ", and everybody is looked at again. " + harm)
 			if err := c.confirm(cmd, yes, question, app.Name); err != nil {
 				return err
 			}
-			job, err := s.jobs.RestoreDefaultMappings(cmd.Context(), now.Key, now.LookAtAll, actor)
+			job, err := s.jobs.RestoreDefaultMappings(cmd.Context(), now.Key, now.LookAtAll, disabled, actor)
 			if err != nil {
 				return err
 			}
@@ -423,6 +423,21 @@ func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory
 		return err
 	})
 	return before, after, err
+}
+
+// allowMappings returns a function that lets whole mappings replace those of a job once agree agrees
+// to what they do to people.
+func (c *command) allowMappings(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, agree func(string) error) func(before, after provision.Job) (disabled int, err error) {
+	return func(before, after provision.Job) (int, error) {
+		harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, before, after)
+		if err != nil {
+			if yes && isInputError(err) { // whoever says yes may save a mapping that cannot be used yet
+				return 0, nil
+			}
+			return 0, err
+		}
+		return disabled, agree(harm)
+	}
 }
 
 // untilAgreed calls save, which says through agree what it would do; "" needs no confirmation. If
@@ -465,12 +480,6 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 		return "", 0, err
 	}
 	var does []string
-	if accounts != "" {
-		does = append(does, accounts)
-	}
-	if e.Leave > 0 && e.Off == 0 {
-		does = append(does, fmt.Sprintf("This leaves %s out of scope.", phrase.Count(e.Leave, "user", "users")))
-	}
 	if e.Changed > 0 {
 		var names []string
 		for _, a := range e.Attributes {
@@ -478,9 +487,7 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 		}
 		does = append(does, fmt.Sprintf("%s other values at %s: %s.", phrase.Count(e.Changed, "user in scope gets", "users in scope get"), app.Name, strings.Join(names, ", ")))
 	}
-	if e.Failing > 0 {
-		does = append(does, fmt.Sprintf("The mapping fails for %s in scope; first: %s: %s", phrase.Count(e.Failing, "user", "users"), e.Failures[0].Name, e.Failures[0].Text))
-	}
+	does = append(does, e.Sentences(app.Name, phrase.Count)...)
 	was, err := now.Schema.UserMapping()
 	if err != nil {
 		return "", 0, err
@@ -491,6 +498,12 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 	}
 	if was.Disables() && !is.Disables() && e.Linked > 0 {
 		does = append(does, fmt.Sprintf("No row tells %s any more who must not have access: %s as they are when their users leave.", app.Name, phrase.Count(e.Linked, "linked account stays", "linked accounts stay")))
+	}
+	switch {
+	case accounts != "":
+		does = append(does, accounts)
+	case e.Leave > 0:
+		does = append(does, fmt.Sprintf("This leaves %s out of scope.", phrase.Count(e.Leave, "user", "users")))
 	}
 	return strings.Join(does, " "), e.MayDisable(), nil
 }

@@ -53,14 +53,17 @@ func (c *command) editMapping(cmd *cobra.Command, s *services, h *directory.Hand
 // editHarm describes what a change of a mapping does to people or groups; "" if nothing needs
 // confirmation. disabled is how many accounts it may disable.
 func editHarm(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, m *provision.ObjectMapping, edit provision.MappingEdit) (harm string, disabled int, err error) {
+	always := ""
 	if m.SourceObjectName == string(provision.GroupKind) {
 		switch {
 		case edit.Scope != nil:
-			return fmt.Sprintf("Groups that leave the scope by this are deleted at %s, if Delete is among the Target Object Actions.", app.Name), 0, nil
+			always = fmt.Sprintf("Groups that leave the scope by this are deleted at %s, if Delete is among the Target Object Actions.", app.Name)
 		case edit.Actions != nil && edit.Actions.Has(provision.FlowDelete) && !m.FlowTypes.Has(provision.FlowDelete):
-			return fmt.Sprintf("This lets provisioning delete groups at %s.", app.Name), 0, nil
+			always = fmt.Sprintf("This lets provisioning delete groups at %s.", app.Name)
 		}
-		return "", 0, nil
+		if always == "" {
+			return "", 0, nil
+		}
 	}
 	after := now
 	if edit.Scope != nil {
@@ -75,7 +78,8 @@ func editHarm(ctx context.Context, s *services, h *directory.Handle, app directo
 	if err != nil {
 		return "", 0, err
 	}
-	return mappingHarm(ctx, s, h, app, now, after)
+	harm, disabled, err = mappingHarm(ctx, s, h, app, now, after)
+	return strings.TrimSpace(always + " " + harm), disabled, err
 }
 
 func (c *command) mappingConfigure() *cobra.Command {

@@ -116,16 +116,7 @@ on people; --yes answers that question.`,
 				return err
 			}
 			err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
-				_, err := s.jobs.GoBack(cmd.Context(), jobKey(h, app), v.Number, func(before, after provision.Job) (disabled int, err error) {
-					harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, before, after)
-					if err != nil {
-						if yes && isInputError(err) {
-							return 0, nil
-						}
-						return 0, err
-					}
-					return disabled, agree(harm)
-				}, actor)
+				_, err := s.jobs.GoBack(cmd.Context(), jobKey(h, app), v.Number, c.allowMappings(cmd, s, h, app, yes, agree), actor)
 				return err
 			})
 			if err != nil {

@@ -62,7 +62,7 @@ func rootOnlyInScript(ts *testscript.TestScript, _ bool, _ []string) {
 }
 
 // schemaInScript is "schema FILE matchby ATTRIBUTE" "schema FILE scope ATTRIBUTE OPERATOR" or
-// "schema FILE unknown MEMBER": it edits a schema document's user mapping, or adds a member to it.
+// "schema FILE unknown MEMBER", "schema FILE text ATTRIBUTE EXPRESSION" or "schema FILE name ATTRIBUTE NAME": it edits a schema document's user mapping, or adds a member to it.
 func schemaInScript(ts *testscript.TestScript, _ bool, args []string) {
 	schema, err := provision.ParseSchema([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
@@ -78,6 +78,14 @@ func schemaInScript(ts *testscript.TestScript, _ bool, args []string) {
 	case "scope":
 		m.Scope = &provision.Filter{Groups: []provision.FilterGroup{{Name: "Staff", Clauses: []provision.FilterClause{{SourceOperandName: args[2], OperatorName: args[3]}}}}}
 	case "unknown":
+	case "text", "name": // of the source of a row
+		for i := range m.AttributeMappings {
+			if row := &m.AttributeMappings[i]; row.TargetAttributeName == args[2] && args[1] == "text" {
+				row.Source.Expression = args[3]
+			} else if row.TargetAttributeName == args[2] {
+				row.Source.Name = args[3]
+			}
+		}
 	default:
 		ts.Fatalf("schema cannot %s", args[1])
 	}

@@ -203,7 +203,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		found := attributeCompletion("", "=")
 		found.unfinished = true
 		return found, true
-	case "", "PLACE", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
+	case "", "ACCOUNT", "PLACE", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--default-domain", "--create-settle", "--session-length", "--session-idle":
 		return completion{}, true
 	}
@@ -290,7 +290,7 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		names, err = s.directoryNames(ctx)
 	case want == "APP":
 		names, err = s.appNames(ctx, args[0])
-	case want == "PERSON":
+	case want == "PERSON" || want == "OBJECT" || want == "ID":
 		names, err = s.userNames(ctx, cmd, args, start)
 	case area == "operator":
 		names, err = s.operatorNames(ctx)

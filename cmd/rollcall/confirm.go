@@ -18,13 +18,13 @@ func yesFlag(cmd *cobra.Command, yes *bool) {
 
 // confirm asks before something that cannot be undone. The question says what happens, with
 // numbers. To agree, the user types word, which nobody types by accident. If there is no terminal,
-// confirm returns an error unless --yes was given.
-func (c *command) confirm(cmd *cobra.Command, yes bool, question, word string) error {
+// confirm returns an unansweredError unless --yes was given.
+func (c *command) confirm(_ *cobra.Command, yes bool, question, word string) error {
 	if yes {
 		return nil
 	}
 	if !c.terminal {
-		return usagef(cmd, "%s Nothing was changed. To do it, add --yes", question)
+		return unansweredError{fmt.Sprintf("%s Nothing was changed. To do it, add --yes", question)}
 	}
 	c.note("%s", question)
 	fmt.Fprintf(peopleWriter{c.stderr}, "Type %s to do it: ", word)
@@ -37,6 +37,12 @@ func (c *command) confirm(cmd *cobra.Command, yes bool, question, word string) e
 	}
 	return nil
 }
+
+// unansweredError is the question that a command asks before a change, where nobody can answer it. The
+// command changed nothing, and ends with exit code 4.
+type unansweredError struct{ text string }
+
+func (e unansweredError) Error() string { return e.text }
 
 // isTerminal reports whether a file is a terminal.
 func isTerminal(f *os.File) bool {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/csv"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/phrase"
+	"github.com/rollcall-scim/rollcall/provision"
 )
 
 func (c *command) directoryCommand() *cobra.Command {
@@ -133,12 +136,14 @@ func exportUsers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writ
 
 func (c *command) directorySet() *cobra.Command {
 	var domain string
+	var yes bool
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change a directory's settings", Args: exactArguments("NAME"),
 		Long: `Changes the settings that are named.
 
 --default-domain is what the expression function DefaultDomain() yields. The next
-cycle of each application whose mapping reads it looks at everybody.`,
+cycle of each application whose mapping reads it looks at everybody. Asks first when
+people or groups then get other values; --yes answers that question.`,
 		Example: "  rollcall directory set contoso --default-domain contoso.com",
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			if !cmd.Flags().Changed("default-domain") {
@@ -150,6 +155,15 @@ cycle of each application whose mapping reads it looks at everybody.`,
 			}
 			if domain == "none" {
 				domain = ""
+			}
+			question, err := domainHarm(cmd.Context(), s, d, domain)
+			if err != nil {
+				return err
+			}
+			if question != "" {
+				if err := c.confirm(cmd, yes, question, d.Name); err != nil {
+					return err
+				}
 			}
 			if d, err = s.directories.SetDefaultDomain(cmd.Context(), d, domain, actor); err != nil {
 				return err
@@ -164,7 +178,40 @@ cycle of each application whose mapping reads it looks at everybody.`,
 		}),
 	}
 	cmd.Flags().StringVar(&domain, "default-domain", "", `the domain that DefaultDomain() yields, as contoso.com, or "none"`)
+	yesFlag(cmd, &yes)
 	return cmd
+}
+
+// domainHarm says for each application what another default domain of the directory does there; "" if
+// it has no effect.
+func domainHarm(ctx context.Context, s *services, d directory.Directory, domain string) (string, error) {
+	domain, err := directory.NormalDomain(domain)
+	if err != nil {
+		return "", err
+	}
+	jobs, err := s.jobs.List(ctx, provision.SourceID(d.ID))
+	if err != nil {
+		return "", err
+	}
+	var said []string
+	for _, job := range jobs {
+		if domain == d.DefaultDomain || !job.ReadsDefaultDomain() {
+			continue
+		}
+		app, err := s.directories.Open(d).Application(ctx, job.Key.App)
+		if err != nil {
+			return "", err
+		}
+		e, err := s.jobs.DomainEffect(ctx, job, domain)
+		switch {
+		case isInputError(err): // such a mapping sends nothing
+		case err != nil:
+			return "", err
+		case e.Matters():
+			said = append(append(said, e.ValueSentences(app.Name, phrase.Count)...), e.Sentences(app.Name, phrase.Count)...)
+		}
+	}
+	return strings.Join(said, " "), nil
 }
 
 func (c *command) directoryRename() *cobra.Command {

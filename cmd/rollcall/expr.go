@@ -33,6 +33,7 @@ type exprFlags struct {
 	domain     string   // the default domain of --directory
 	app        string
 	target     string
+	fits       func(expr.Value) error // says why a value cannot be sent for --target; nil without it
 }
 
 func (c *command) exprCommand() *cobra.Command {
@@ -52,7 +53,7 @@ person of a directory, or on people of a directory drawn at random.
 
 With --app it may read what the application's attribute list of the directory has,
 and people have their roles there; IsSoftDeleted is True for those out of scope. With
---target it must suit that attribute of the application.
+--target it must suit that attribute of the application, and so must each value.
 
 Without any of these it checks the expression and prints its full form.
 It changes nothing and asks no application: SelectUniqueValue takes the values
@@ -188,17 +189,21 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	}
 	f.domain = h.Directory.DefaultDomain
 	place := expr.Place{Source: directoryAttributes()}
+	f.fits = func(expr.Value) error { return nil }
 	read := func(_ context.Context, u directory.User) (func(string) expr.Value, error) {
 		return personAttribute(u), nil
 	}
 	if f.app != "" {
-		if place, read, err = s.exprApplication(ctx, h, f); err != nil {
+		if place, read, err = s.exprApplication(ctx, h, &f); err != nil {
 			return err
 		}
 	}
 	problems, notes := e.Check(place)
 	if len(problems) > 0 {
 		return c.withPointer(text, problems[0])
+	}
+	if e.Draws() {
+		c.note("Note: values are examples. An account gets a random or unique value when it is created, and keeps it.")
 	}
 	for _, n := range notes {
 		c.note("Note: line %d, column %d: %s.", n.Line, n.Column, n.Message)
@@ -226,7 +231,7 @@ type readAttributes func(context.Context, directory.User) (func(string) expr.Val
 
 // exprApplication returns what an expression in the mapping of users of an application may read and
 // write, and the attributes of users as that application sees them.
-func (s *services) exprApplication(ctx context.Context, h *directory.Handle, f exprFlags) (expr.Place, readAttributes, error) {
+func (s *services) exprApplication(ctx context.Context, h *directory.Handle, f *exprFlags) (expr.Place, readAttributes, error) {
 	app, err := h.Application(ctx, f.app)
 	if err != nil {
 		return expr.Place{}, nil, err
@@ -244,6 +249,9 @@ func (s *services) exprApplication(ctx context.Context, h *directory.Handle, f e
 		return expr.Place{}, nil, err
 	}
 	place, err := job.ExpressionPlace(m, f.target)
+	if err == nil && f.target != "" {
+		f.fits, err = job.FitsTarget(m, f.target)
+	}
 	return place, func(ctx context.Context, u directory.User) (func(string) expr.Value, error) {
 		seen, err := h.Object(ctx, app.ID, u.ObjectID)
 		if err != nil {
@@ -316,7 +324,10 @@ func (c *command) evaluate(text string, e *expr.Expr, env expr.Env, f exprFlags)
 		if err != nil {
 			return c.withPointer(text, err)
 		}
-		return c.printValue(v)
+		if err := c.printValue(v); err != nil {
+			return err
+		}
+		return f.suits(v)
 	}
 	v, steps, err := e.Trace(env)
 	if c.json {
@@ -329,7 +340,15 @@ func (c *command) evaluate(text string, e *expr.Expr, env expr.Env, f exprFlags)
 	if err != nil {
 		return c.withPointer(text, err)
 	}
-	return nil
+	return f.suits(v)
+}
+
+// suits returns why a value cannot be sent for --target.
+func (f exprFlags) suits(v expr.Value) error {
+	if f.fits == nil {
+		return nil
+	}
+	return f.fits(v)
 }
 
 // printStep draws a step and those inside it as a tree.
@@ -399,6 +418,9 @@ func (c *command) evaluateSample(ctx context.Context, e *expr.Expr, people []dir
 			return err
 		}
 		v, err := e.Eval(c.exprEnv(f, attribute))
+		if err == nil {
+			err = f.suits(v)
+		}
 		results[i] = result{User: u.UPN(), Value: v.Plain()}
 		lines[i] = []string{u.UPN(), formatResult(v, false)}
 		switch {

@@ -19,7 +19,7 @@ import (
 
 func (c *command) provisionCommand() *cobra.Command {
 	return groupCommand("provision", "Provision a directory's users into an application",
-		c.provisionTest(), c.provisionPlan(), c.provisionRun(), c.provisionOnDemand(), c.provisionWhy(), c.provisionStatus(), c.provisionLog(),
+		c.provisionTest(), c.provisionPlan(), c.provisionRun(), c.provisionOnDemand(), c.provisionWhy(), c.provisionConnections(), c.provisionStatus(), c.provisionLog(),
 		c.provisionHeld(), c.provisionApprove(), c.provisionReject(),
 		c.provisionSwitch("start", "Set Provisioning Status to On: the server works on the job", (*provision.Jobs).Start),
 		c.provisionSwitch("pause", "Set Provisioning Status to Off: nothing is sent, everything is remembered", (*provision.Jobs).Pause),
@@ -73,7 +73,7 @@ With --json one object per line, and a summary as the last.
 Exit codes: 0 if there is nothing to do; 2 if there is something to do; 1 if no plan
 can be made.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
-			schema, notes, err := plannedSchema(cmd.Context(), s, jobKey(h, app), with)
+			schema, notes, err := plannedSchema(cmd.Context(), s, jobKey(h, app), app.Name, with)
 			if err != nil {
 				return err
 			}
@@ -119,8 +119,9 @@ can be made.`,
 }
 
 // plannedSchema reads the mappings of --with. Its notes say which parts of the file are not known
-// here, and who would leave the scope because of which clause. Without a file the schema is nil.
-func plannedSchema(ctx context.Context, s *services, key provision.Key, file string) (schema *provision.Schema, notes []string, err error) {
+// here, and who would leave the scope or come into it because of which clause. Without a file the
+// schema is nil.
+func plannedSchema(ctx context.Context, s *services, key provision.Key, app, file string) (schema *provision.Schema, notes []string, err error) {
 	if file == "" {
 		return nil, nil, nil
 	}
@@ -151,13 +152,7 @@ func plannedSchema(ctx context.Context, s *services, key provision.Key, file str
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
-	for _, left := range effect.Left {
-		names := make([]string, len(left.Examples))
-		for i, person := range left.Examples {
-			names[i] = person.Name
-		}
-		notes = append(notes, fmt.Sprintf("%s the scope because of: %s. For example %s.", phrase.Count(left.People, "person leaves", "people leave"), left.Clause, strings.Join(names, ", ")))
-	}
+	notes = append(notes, effect.PlanNotes(app, phrase.Count)...)
 	return schema, notes, nil
 }
 
@@ -184,7 +179,11 @@ func printPlannedObject(w io.Writer, o provision.PlannedObject) error {
 		return err
 	}
 	for _, ch := range o.Changes {
-		if _, err := fmt.Fprintf(w, "           %s: %s → %s\n", ch.Path, quoteValue(ch.Old), quoteValue(ch.New)); err != nil {
+		drawn := ""
+		if ch.Drawn {
+			drawn = " (an example: drawn when the account is created)"
+		}
+		if _, err := fmt.Fprintf(w, "           %s: %s → %s%s\n", ch.Path, quoteValue(ch.Old), quoteValue(ch.New), drawn); err != nil {
 			return err
 		}
 	}

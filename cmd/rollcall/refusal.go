@@ -18,11 +18,14 @@ import (
 // is empty if the reason is already printed.
 func describeError(err error) (text string, code int) {
 	var usage usageError
+	var unanswered unansweredError
 	switch {
 	case err == nil:
 		return "", 0
 	case errors.As(err, &usage):
 		return "rollcall: " + errorLine(err) + "\nTry 'rollcall " + usage.command + "--help'.\n", 2
+	case errors.As(err, &unanswered):
+		return errorLine(err) + "\n", 4
 	case errors.Is(err, errAlreadyPrinted):
 		return "", 1
 	case errors.Is(err, errSomethingToDo):

@@ -34,6 +34,7 @@ type ssoJSON struct {
 	CreatesAccounts  bool              `json:"createsAccounts"`
 	Unsolicited      bool              `json:"unsolicited"`
 	SignsRequests    bool              `json:"signsRequests"`
+	SignsOut         bool              `json:"signsOut"`
 	Keys             []samlKeyJSON     `json:"keys"`
 }
 
@@ -75,7 +76,7 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 	out := ssoJSON{
 		Site: st.Name, Mode: n.Mode, EntityID: sp.EntityID, ReplyURL: sp.ACS, IdentityProvider: n.Provider.EntityID, SignInURL: n.Provider.SignInURL,
 		Certificates: []certificateJSON{}, UserNameMatches: st.MatchesUserName, CreatesAccounts: n.Creates, Unsolicited: n.Unsolicited,
-		SignsRequests: n.SignRequests, Keys: []samlKeyJSON{},
+		SignsRequests: n.SignRequests, SignsOut: n.SignsOut, Keys: []samlKeyJSON{},
 		Claims: object{
 			{"userIdentifier", orWord(n.Claims.UserIdentifier, saml.NameID)},
 			{"displayName", n.Claims.DisplayName},
@@ -100,6 +101,7 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 			line("Certificate", saml.Fingerprint(cert)[:16]+"… until "+formatJSONTime(cert.NotAfter))
 		}
 		line("Requests", map[bool]string{true: "signed", false: "not signed"}[n.SignRequests])
+		line("Single sign-out", map[bool]string{true: "on", false: "off"}[n.SignsOut])
 		for _, k := range keys {
 			line("Key of this site", saml.Fingerprint(k.Certificate)[:16]+"… "+string(k.State))
 		}
@@ -117,7 +119,7 @@ func orWord(value, otherwise string) string {
 
 func (c *command) siteSSOSet() *cobra.Command {
 	var file, mode, matches string
-	var creates, signs bool
+	var creates, signs, signsOut bool
 	cmd := &cobra.Command{
 		Use: "set SITE", Short: "Connect a site with its identity provider", Args: exactArguments("SITE"),
 		Long: `Changes single sign-on of SITE. --metadata reads the identity provider's metadata
@@ -129,8 +131,8 @@ The page Single sign-on of the site has more settings, and tests the sign-in. Th
 an administrator makes single sign-on required.`,
 		Example: "  rollcall site sso set acme --metadata federationmetadata.xml --mode optional",
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			if !slices.ContainsFunc([]string{"metadata", "mode", "matches", "create-accounts", "sign-requests"}, func(f string) bool { return cmd.Flags().Changed(f) }) {
-				return usagef(cmd, "nothing to set: give at least one of --metadata, --mode, --matches, --create-accounts, --sign-requests")
+			if !slices.ContainsFunc([]string{"metadata", "mode", "matches", "create-accounts", "sign-requests", "single-sign-out"}, func(f string) bool { return cmd.Flags().Changed(f) }) {
+				return usagef(cmd, "nothing to set: give at least one of --metadata, --mode, --matches, --create-accounts, --sign-requests, --single-sign-out")
 			}
 			if cmd.Flags().Changed("mode") && !slices.Contains([]signin.Mode{signin.SSOOff, signin.SSOOptional}, signin.Mode(mode)) {
 				return usagef(cmd, "--mode is off or optional, not %q; an administrator of the site makes it required on the page Single sign-on", mode)
@@ -142,7 +144,7 @@ an administrator makes single sign-on required.`,
 			if err != nil {
 				return err
 			}
-			if err := setSSO(cmd, s, st, file, signin.Mode(mode), matches, creates, signs); err != nil {
+			if err := setSSO(cmd, s, st, file, signin.Mode(mode), matches, creates, signs, signsOut); err != nil {
 				return err
 			}
 			if st, err = s.siteByName(cmd.Context(), args[0]); err != nil {
@@ -156,10 +158,11 @@ an administrator makes single sign-on required.`,
 	cmd.Flags().StringVar(&matches, "matches", "", "what SCIM's userName equals: "+strings.Join(site.Matches, ", "))
 	cmd.Flags().BoolVar(&creates, "create-accounts", true, "whether a first sign-in makes the account")
 	cmd.Flags().BoolVar(&signs, "sign-requests", false, "whether sign-in requests are signed with the site's key; the first time makes the key")
+	cmd.Flags().BoolVar(&signsOut, "single-sign-out", false, "whether signing out ends the session on the other side too")
 	return cmd
 }
 
-func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode signin.Mode, matches string, creates, signs bool) error {
+func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode signin.Mode, matches string, creates, signs, signsOut bool) error {
 	var idp saml.IdentityProvider
 	if file != "" {
 		text, err := os.ReadFile(file)
@@ -185,6 +188,9 @@ func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode sig
 		}
 		if cmd.Flags().Changed("sign-requests") {
 			n.SignRequests = signs
+		}
+		if cmd.Flags().Changed("single-sign-out") {
+			n.SignsOut = signsOut
 		}
 		return nil
 	})

@@ -63,7 +63,7 @@ func traitOf(path string) (trait, bool) {
 	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list", "site look-alikes",
 		"retention show", "audit",
 		"directory list", "directory show", "directory key list", "directory user list", "directory user show",
-		"directory group list", "directory group show", "directory group member list", "app role list", "app mapping list", "app mapping show", "app mapping filter list", "app mapping version list", "app mapping version show", "app attribute list", "app list", "app show", "provision status", "provision log", "provision held", "provision plan list", "provision plan show":
+		"directory group list", "directory group show", "directory group member list", "app role list", "app mapping list", "app mapping show", "app mapping filter list", "app mapping version list", "app mapping version show", "app attribute list", "app list", "app show", "provision status", "provision log", "provision connections list", "provision connections show", "provision held", "provision plan list", "provision plan show":
 		return sharedTrait(reads, "json"), true
 	case "site sso metadata":
 		return sharedTrait(reads, "public-url"), true
@@ -80,7 +80,7 @@ func traitOf(path string) (trait, bool) {
 		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart", "provision approve", "provision reject", "provision plan approve", "provision plan cancel",
 		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
 		return sharedTrait(writes, "json"), true
-	case "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand", "provision plan", "provision plan apply":
+	case "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand", "provision connections forget", "provision connections link", "provision plan", "provision plan apply":
 		return sharedTrait(writes, append(targets, "json")...), true
 	case "provision test", "provision why":
 		return sharedTrait(reads, append(targets, "json")...), true

@@ -77,6 +77,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.inDirectory(p.toUsers)},
 		{Pattern: "GET /d/{directory}/{$}", Access: console.Administrator, Handle: p.inDirectory(p.toUsers)},
 		{Pattern: "GET /d/{directory}/settings", Access: console.Administrator, Handle: p.inDirectory(p.showDirectorySettings)},
+		{Pattern: "POST /d/{directory}/settings/domain", Access: console.Administrator, Handle: p.inDirectory(p.saveDomain)},
 		{Pattern: "POST /d/{directory}/settings", Access: console.Administrator, Handle: p.renamedDirectory(p.renameDirectory)},
 		{Pattern: "GET /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.askDeleteDirectory)},
 		{Pattern: "POST /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.deleteDirectory)},
@@ -158,6 +159,13 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on/certificates", Access: console.Administrator, Handle: p.ofApp(p.changeCertificates)},
 		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/certificate", Access: console.Administrator, Handle: p.ofApp(p.downloadCertificate)},
 		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/metadata", Access: console.Administrator, Handle: p.ofApp(p.downloadSignOnMetadata)},
+
+		// Connections
+		{Pattern: "GET /d/{directory}/applications/{app}/connections", Access: console.Administrator, Handle: p.ofApp(p.showConnections)},
+		{Pattern: "POST /d/{directory}/applications/{app}/connections", Access: console.FreshAdministrator, Handle: p.ofApp(p.connect)},
+		{Pattern: "GET /d/{directory}/applications/{app}/connections/new", Access: console.FreshAdministrator, Handle: p.ofApp(p.newConnection)},
+		{Pattern: "GET /d/{directory}/applications/{app}/connections/{connection}/forget", Access: console.Administrator, Handle: p.ofApp(p.askForget)},
+		{Pattern: "POST /d/{directory}/applications/{app}/connections/{connection}/forget", Access: console.Administrator, Handle: p.ofApp(p.forget)},
 
 		// Provisioning
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.showProvisioning)},
@@ -350,6 +358,7 @@ func (v *appVisit) menu() []console.MenuItem {
 		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
 		{Text: "Provision on demand", Icon: "user-check", URL: v.url("/provisioning/on-demand")},
 		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},
+		{Text: "Connections", Icon: "link", URL: v.url("/connections")},
 		{Text: "Provisioning logs", Icon: "scroll-text", URL: v.url("/provisioning/logs")},
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("/settings")},
 		{Text: "Directory"},

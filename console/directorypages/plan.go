@@ -413,7 +413,11 @@ func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {
 	}
 	one.addMembers(o)
 	for _, c := range o.Changes {
-		one.Changes = append(one.Changes, plannedChange{Path: c.Path, Old: valueText(c.Old), New: valueText(c.New)})
+		change := plannedChange{Path: c.Path, Old: valueText(c.Old), New: valueText(c.New)}
+		if c.Drawn {
+			change.New += " (an example: drawn when the account is created)"
+		}
+		one.Changes = append(one.Changes, change)
 	}
 	return one
 }

@@ -563,9 +563,17 @@ func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit
 	if err != nil {
 		return err
 	}
+	after, err := p.Jobs.WithDefaultMappings(job)
+	if err != nil {
+		return err
+	}
+	change, err := p.reachOf(r.Context(), v, job, after)
+	if err != nil {
+		return err
+	}
 	pg := console.ConfirmPage{
 		Page: v.page, Action: v.url("/provisioning/restore"), Button: "Restore default mappings", Danger: true, Cancel: v.url("/provisioning"),
-		Fields:       []console.HiddenField{{Name: openedField, Value: revisionText(job)}},
+		Fields:       []console.HiddenField{{Name: openedField, Value: revisionText(job)}, {Name: "confirmed", Value: strconv.Itoa(change.confirmed())}},
 		Consequences: restoredActions(job.Schema, template.Schema), Undo: "This cannot be undone: what you set in the mappings is replaced.",
 	}
 	status := http.StatusOK
@@ -582,6 +590,7 @@ func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit
 		pg.Lead = "Nothing was restored yet. " + who + " changed the scope or the mappings after this page asked you. The answer counts for what is saved now."
 	}
 	pg.Consequences = append(pg.Consequences, "Every mapping, its attributes, its actions and its scope return to the template.")
+	pg.Consequences = append(pg.Consequences, change.words(v)...)
 	linked, err := p.Jobs.Report(r.Context(), v.key())
 	if err != nil {
 		return err
@@ -631,7 +640,11 @@ func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	if err != nil || seen < 0 {
 		return p.askRestore(w, r, v)
 	}
-	_, err = p.Jobs.RestoreDefaultMappings(r.Context(), v.key(), seen, v.actor())
+	confirmed, err := strconv.Atoi(r.PostForm.Get("confirmed"))
+	if err != nil || confirmed < 0 {
+		return p.askRestore(w, r, v)
+	}
+	_, err = p.Jobs.RestoreDefaultMappings(r.Context(), v.key(), seen, confirmed, v.actor())
 	switch {
 	case errors.Is(err, provision.ErrChanged):
 		return p.askRestoreOf(w, r, v, true)

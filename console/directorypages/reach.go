@@ -56,8 +56,16 @@ func (c reachChange) addsAction(flow provision.FlowTypes) bool {
 
 // needsConfirmation reports whether the change needs a confirmation. A zero reachChange does not.
 func (c reachChange) needsConfirmation() bool {
-	n := c.reach
-	return c.addsAction(provision.FlowDelete) || n.Off > 0 || n.Leave > 0 || n.Join > 0 || n.Make > 0 && c.addsAction(provision.FlowAdd) || c.effect.Changed > 0 || c.effect.Failing > 0 || c.stopsDisabling()
+	n, e := c.reach, c.effect
+	if c.before.Scope != c.after.Scope {
+		e.Come = 0 // the page Provisioning asks about accounts that are made or switched on
+	}
+	return c.addsAction(provision.FlowDelete) || n.Off > 0 || n.Leave > 0 || n.Join > 0 || n.On > 0 || n.Make > 0 && c.addsAction(provision.FlowAdd) || e.Matters() || c.stopsDisabling()
+}
+
+// changesGroups reports whether the change has an effect on groups.
+func (c reachChange) changesGroups() bool {
+	return c.effect.Groups != nil && c.effect.Groups.Matters()
 }
 
 // stopsDisabling reports whether the change removes the row that switches accounts off.
@@ -68,7 +76,15 @@ func (c reachChange) stopsDisabling() bool {
 // confirmationValue returns the value that the form sends back to confirm exactly this change.
 func (c reachChange) confirmationValue() string {
 	n := c.reach
-	return fmt.Sprintf("%t %t %d %d %d %d %d %d %d %d %s", c.addsAction(provision.FlowDelete), c.stopsDisabling(), n.Off, n.Leave, n.Make, n.In, n.Linked, n.Deleted, c.effect.Changed, c.effect.Failing, revisionText(c.before))
+	text := fmt.Sprintf("%t %t %d %d %d %d %d %d %d %s", c.addsAction(provision.FlowDelete), c.stopsDisabling(), n.Off, n.Leave, n.Make, n.In, n.Linked, n.Deleted, n.Come, effectNumbers(c.effect))
+	if c.effect.Groups != nil {
+		text += " " + effectNumbers(*c.effect.Groups)
+	}
+	return text + " " + revisionText(c.before)
+}
+
+func effectNumbers(e provision.Effect) string {
+	return fmt.Sprintf("%d %d %d %d %d %d %d", e.Changed, e.Failing, e.Keyless, len(e.Shared), e.Off, e.Leave, e.Come)
 }
 
 // confirmed returns how many accounts the change may disable once the operator has agreed to it.
@@ -79,10 +95,6 @@ func (c reachChange) confirmed() int { return c.effect.MayDisable() }
 func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting string) {
 	n, app := c.reach, v.App.Name
 	deletes, creates := c.addsAction(provision.FlowDelete), c.addsAction(provision.FlowAdd)
-	next := "with the next cycle"
-	if c.after.Status != provision.On {
-		next = "once Provisioning Status is On"
-	}
 	switch {
 	case deletes:
 		pg.Title = "Let provisioning delete accounts at " + app + "?"
@@ -102,14 +114,34 @@ func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting 
 	case c.stopsDisabling():
 		pg.Title = "Stop switching accounts off?"
 		pg.Undo = "Mapping active again switches the accounts of those off who must not have one."
-	case n.Join == 0:
+	case n.Come == 0 && c.changesGroups() && c.effect.Changed == 0:
+		pg.Title = "Change groups at " + app + "?"
+		pg.Undo = "Saving the old " + setting + " again sends the old values again. A group that was deleted by then is made again, with its members."
+	case n.Come == 0:
 		pg.Title = "Change values at " + app + "?"
 		pg.Undo = "Saving the old " + setting + " again sends the old values again."
 	default:
 		pg.Title = "Take more users into scope?"
 		pg.Undo = "Setting the old " + setting + " again switches the accounts off. They are not deleted."
+		if n.Join == 0 && n.On == 0 {
+			pg.Undo = "Setting the old " + setting + " again leaves the users out again."
+		}
 	}
-	tell := func(text string) { pg.Consequences = append(pg.Consequences, text) }
+	pg.Consequences = append(pg.Consequences, c.words(v)...)
+	if (deletes || creates || c.effect.Changed > 0) && c.after.Status != provision.On {
+		pg.Consequences = append(pg.Consequences, "Nothing is sent before Provisioning Status is On.")
+	}
+}
+
+// words tells in sentences what the change does.
+func (c reachChange) words(v *appVisit) []string {
+	n, app, deletes := c.reach, v.App.Name, c.addsAction(provision.FlowDelete)
+	next := "with the next cycle"
+	if c.after.Status != provision.On {
+		next = "once Provisioning Status is On"
+	}
+	var told []string
+	tell := func(text string) { told = append(told, text) }
 	if deletes {
 		tell("When a user is deleted for good in " + v.Directory.Name + ", the account at " + app + " is deleted too, not only switched off.")
 		tell(console.PluralForms(n.Linked, "account is", "accounts are") + " linked and can be deleted in this way.")
@@ -125,21 +157,26 @@ func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting 
 	if n.Off > 0 {
 		tell(console.PluralForms(n.Off, "linked account", "linked accounts") + " at " + app + " will be switched off " + next + ".")
 	}
+	if n.On > 0 {
+		tell(console.PluralForms(n.On, "linked account", "linked accounts") + " at " + app + " will be switched on " + next + ", where not done already.")
+	}
 	if n.Make > 0 {
 		tell(console.PluralForms(n.Make, "account", "accounts") + " will be made at " + app + " " + next + ", except for users who already have one there.")
 	}
-	if n.Leave > 0 || n.Join > 0 || c.before.Scope != c.after.Scope {
+	if n.Leave > 0 || n.Come > 0 || c.before.Scope != c.after.Scope {
 		tell(console.PluralForms(n.In, "user is", "users are") + " in scope then.")
 	}
 	if c.stopsDisabling() {
 		tell("No mapping tells " + app + " any more who must not have access. The " + console.PluralForms(n.Linked, "linked account stays", "linked accounts stay") + " as they are when their users leave.")
 	}
-	for _, words := range effectWords(c.effect, app) {
+	e := c.effect
+	if c.before.Scope != c.after.Scope {
+		e.Came = nil // the numbers say it
+	}
+	for _, words := range append(e.ValueSentences(app, console.PluralForms), e.Sentences(app, console.PluralForms)...) {
 		tell(words)
 	}
-	if (deletes || creates || c.effect.Changed > 0) && c.after.Status != provision.On {
-		tell("Nothing is sent before Provisioning Status is On.")
-	}
+	return told
 }
 
 // provisioningHarm is what saving the Provisioning page would do to accounts, and what the operator

@@ -391,12 +391,6 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if err := job.Schema.CheckScope(name, groups, p.Jobs.CatalogOf(now)); err != nil {
 			return provision.MappingEdit{}, err
 		}
-		if isOfGroups(now) {
-			if r.PostForm.Get("confirmed") != m.Values["scope"] {
-				return provision.MappingEdit{}, errConfirm
-			}
-			return provision.MappingEdit{Scope: &groups}, nil
-		}
 		before, err := job.WithScope(name, scopeGroups(now)) // another tab may have saved since the job was read
 		if err != nil {
 			return provision.MappingEdit{}, err
@@ -408,7 +402,8 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if change, err = p.reachOf(r.Context(), v, before, after); err != nil {
 			return provision.MappingEdit{}, err
 		}
-		if change.needsConfirmation() && r.PostForm.Get("confirmed") != change.confirmationValue() {
+		asks := isOfGroups(now) || change.needsConfirmation()
+		if asks && r.PostForm.Get("confirmed") != change.confirmationValue() {
 			return provision.MappingEdit{}, errConfirm
 		}
 		return provision.MappingEdit{Scope: &groups, Confirmed: change.confirmed()}, nil
@@ -420,7 +415,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
 		return p.Console.AskEdit(w, r, frame, m, v.scopeURL(name), v.scopeURL(name), by)
 	case errors.Is(err, errConfirm) && isOfGroups(mapping):
-		return p.askGroupScope(w, r, v, name, m)
+		return p.askGroupScope(w, r, v, name, m, change)
 	case errors.Is(err, errConfirm):
 		return p.askScope(w, r, v, name, m, change)
 	case errors.As(err, &input):
@@ -451,15 +446,15 @@ func (p *Pages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, na
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// askGroupScope asks for confirmation before groups may leave the scope.
-func (p *Pages) askGroupScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit) error {
+// askGroupScope asks for confirmation before groups may leave the scope or come into it.
+func (p *Pages) askGroupScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange) error {
 	pg := console.ConfirmPage{
 		Page: p.rowFrame(v, name), Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: p.keepForm(r, v, v.scopeURL(name), m.Rest),
-		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: m.Values["scope"]}),
-		Consequences: []string{
-			"Groups that leave the scope are deleted at " + v.App.Name + " if Delete is among the Target Object Actions. Otherwise they stay there and are no longer kept up to date.",
+		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
+		Consequences: append(c.effect.Sentences(v.App.Name, console.PluralForms),
+			"Groups that leave the scope are deleted at "+v.App.Name+" if Delete is among the Target Object Actions. Otherwise they stay there and are no longer kept up to date.",
 			"Accounts of their members stay as they are.",
-		},
+		),
 		Undo: "Setting the old filters again makes the groups again, with their members.",
 	}
 	pg.Title, pg.Narrow = "Change which groups are in scope?", true

@@ -30,7 +30,8 @@ type settingsPage struct {
 	Hint   string
 	Error  *console.FieldError
 	Delete string
-	Gone   string // sentence about what deleting removes
+	Gone   string      // sentence about what deleting removes
+	Domain *domainForm // of a directory; nil for others
 }
 
 // formID returns the id of the object that a form renames, or "" for other requests. By now, the
@@ -192,10 +193,10 @@ func (p *Pages) deleteApplication(w http.ResponseWriter, r *http.Request, v *app
 // Directories
 
 func (p *Pages) showDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewDirectorySettings(w, r, v, http.StatusOK, v.Directory.Name, nil)
+	return p.viewDirectorySettings(w, r, v, http.StatusOK, v.Directory.Name, nil, &domainForm{Value: v.Directory.DefaultDomain})
 }
 
-func (p *Pages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *console.FieldError) error {
+func (p *Pages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *console.FieldError, domain *domainForm) error {
 	c, err := v.Contents(r.Context())
 	if err != nil {
 		return err
@@ -209,6 +210,7 @@ func (p *Pages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v 
 		pg.Was = console.RepeatWasFields(r.PostForm, nameField())
 	}
 	pg.Was = append(pg.Was, console.HiddenField{Name: "id", Value: string(v.Directory.ID)})
+	pg.Domain, domain.Action = domain, v.url("settings/domain")
 	pg.Title, pg.Crumbs = "Rename or delete", v.crumbs()
 	return p.show(w, r, status, "settings", pg)
 }
@@ -220,7 +222,7 @@ func (p *Pages) renameDirectory(w http.ResponseWriter, r *http.Request, v *direc
 	}
 	d, err := p.Directories.Rename(r.Context(), v.Directory, name, v.actor())
 	if wrong := console.InputError(err, console.InputIDs{"name": "name"}); wrong != nil {
-		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
+		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong, &domainForm{Value: v.Directory.DefaultDomain})
 	}
 	if err != nil {
 		return err

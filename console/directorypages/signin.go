@@ -84,7 +84,7 @@ const renewURL = "/d/-/account/sign-in-again"
 func (*Pages) showSignInAgain(_ http.ResponseWriter, _ *http.Request, v *operatorVisit) error {
 	p := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in again", Narrow: true},
-		Text:    "You signed in more than 30 minutes ago. The Tenant URL, the Secret Token, API keys and deleting need a fresh sign-in. Nothing was changed.",
+		Text:    "You signed in more than 30 minutes ago. The Tenant URL, the Secret Token, API keys, connecting accounts by hand and deleting need a fresh sign-in. Nothing was changed.",
 		Command: "rollcall operator link " + v.Operator.Name,
 		Also:    "You stay signed in for everything else.",
 	}

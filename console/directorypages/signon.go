@@ -122,6 +122,7 @@ func (p *Pages) viewSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, 
 	pg.SetUp = []console.CopyValue{
 		{ID: "login-url", Label: "Login URL", Value: c.LoginURL},
 		{ID: "idp-identifier", Label: "Microsoft Entra Identifier", Value: c.Issuer},
+		{ID: "access-url", Label: "User access URL", Value: c.AccessURL, Hint: "Opens a sign-in that begins here, as a portal does. The application must allow it."},
 	}
 	pg.Assign = v.url("/users-and-groups")
 	return p.show(w, r, status, "single-sign-on", pg)

@@ -46,6 +46,7 @@ type versionPage struct {
 }
 
 const (
+	maxEffects    = 8 // how many unknown parts of a file a question names
 	versionsShown = 50
 	maxSchemaFile = 4 << 20 // bytes
 )

@@ -103,6 +103,8 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.importSSO, MaxBody: maxMetadata},
 		{Pattern: "POST /c/{site}/admin/access/authentication/import/save", Access: console.FreshAdministrator, Handle: p.saveImport, MaxBody: 4 * maxMetadata},
 		{Pattern: "POST /c/{site}/admin/access/authentication/certificates/remove", Access: console.Administrator, Handle: p.removeCertificate},
+		{Pattern: "POST /c/{site}/admin/access/authentication/conflicts/{conflict}/link", Access: console.FreshAdministrator, Handle: p.linkConflict},
+		{Pattern: "POST /c/{site}/admin/access/authentication/conflicts/{conflict}/dismiss", Access: console.FreshAdministrator, Handle: p.dismissConflict},
 		{Pattern: "POST /c/{site}/admin/access/authentication/keys", Access: console.FreshAdministrator, Handle: p.makeKey},
 		{Pattern: "POST /c/{site}/admin/access/authentication/keys/use", Access: console.FreshAdministrator, Handle: p.useKey},
 		{Pattern: "POST /c/{site}/admin/access/authentication/keys/remove", Access: console.FreshAdministrator, Handle: p.removeOldKey},

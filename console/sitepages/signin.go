@@ -173,12 +173,29 @@ func (p *Pages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		return console.ErrNotFound
 	}
 	// A site that does not exist responds like one where no one is signed in.
+	var origin roster.Origin
 	if v.Roster != nil {
+		var err error
+		_, origin, err = v.Roster.SessionOrigin(r.Context(), p.Console.SessionSecret(r, SessionCookie))
+		if err != nil && !errors.Is(err, roster.ErrNoSession) {
+			return err
+		}
 		if err := v.Roster.SignOut(r.Context(), p.Console.SessionSecret(r, SessionCookie)); err != nil {
 			return err
 		}
 	}
 	p.Console.SetSession(w, r, SessionCookie, "")
 	p.Console.RememberStart(w, r, "")
+	elsewhere, err := p.SSO.StartSignOut(r.Context(), v.Site, origin)
+	if err != nil {
+		return err
+	}
+	if elsewhere != "" {
+		p.Console.ShowProblem(w, r, &console.PageError{
+			Status: http.StatusOK, Title: "You are signed out here", Text: "Your identity provider still has a session of yours. Sign out there too if others use this browser.",
+			Action: &console.Action{Text: "Sign out at the identity provider", URL: elsewhere},
+		})
+		return nil
+	}
 	return p.Console.Redirect(w, r, "/c/"+name+"/", console.Notice{})
 }

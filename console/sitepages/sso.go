@@ -51,20 +51,23 @@ type ssoPage struct {
 	Result *ssoResult // the last test; nil if there is none
 	Link   string     // address that links the tested identity to the account
 	// Step 4, "Who must use it":
-	Save      string // address that saves the settings
-	Version   int64  // version of the settings that the form shows
-	Modes     []console.Choice
-	Matches   []console.Choice // which claim must match userName
-	Creates   bool             // whether a first sign-in makes the account
-	IdP       bool             // whether a sign-in may begin at the identity provider
-	Own       string           // the entity id that the administrator chose for the site; may be empty
-	Signs     bool             // whether requests are signed
-	Hours     string           // how long a session lasts at most, in hours
-	Error     *console.FieldError
-	Keys      siteKeys           // the keys of this site
-	Codes     recoveryCodes      // the recovery codes of the administrator
-	Failed    []console.EventRow // the last failed sign-ins
-	FailedAll string             // address of all failed sign-ins
+	Save       string // address that saves the settings
+	Version    int64  // version of the settings that the form shows
+	Modes      []console.Choice
+	Matches    []console.Choice // which claim must match userName
+	Creates    bool             // whether a first sign-in makes the account
+	IdP        bool             // whether a sign-in may begin at the identity provider
+	Own        string           // the entity id that the administrator chose for the site; may be empty
+	Signs      bool             // whether requests are signed
+	SignsOut   bool             // whether signing out ends the session on the other side too
+	CanSignOut bool             // whether the identity provider has a sign-out address
+	Hours      string           // how long a session lasts at most, in hours
+	Error      *console.FieldError
+	Conflicts  []conflictRow      // sign-ins that wait because an account is there already
+	Keys       siteKeys           // the keys of this site
+	Codes      recoveryCodes      // the recovery codes of the administrator
+	Failed     []console.EventRow // the last failed sign-ins
+	FailedAll  string             // address of all failed sign-ins
 }
 
 // certificateRow is a certificate of the identity provider.
@@ -117,6 +120,10 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	if err != nil {
 		return err
 	}
+	conflicts, err := p.conflicts(r, v)
+	if err != nil {
+		return err
+	}
 	missing, err := p.SSO.MissingToRequire(r.Context(), v.Site, c, v.Person.ID)
 	if err != nil {
 		return err
@@ -136,7 +143,7 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		RemoveURL: v.url("admin/access/authentication/certificates/remove"),
 		Test:      v.url("auth/saml2/test"), Link: v.url("admin/access/authentication/link"),
 		Save: v.url("admin/access/authentication"), Version: c.Version,
-		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Signs: c.SignRequests, Hours: hoursText(c.Length), Keys: keys,
+		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Signs: c.SignRequests, SignsOut: c.SignsOut, CanSignOut: c.Provider.SignOutURL != "", Hours: hoursText(c.Length), Keys: keys, Conflicts: conflicts,
 		FailedAll: v.url("admin/audit?kind=sign_in."),
 	}
 	if !strings.HasPrefix(p.Console.Options.PublicURL, "https://") && !(p.LocalProvider && p.isSameHost(c)) {
@@ -348,7 +355,7 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 			JobTitle: form.Get("jobTitle"), Department: form.Get("department"),
 		}
 		c.Creates, c.Unsolicited, c.Length = form.Get("creates") != "", form.Get("unsolicited") != "", length
-		c.SignRequests = form.Get("signs") != ""
+		c.SignRequests, c.SignsOut = form.Get("signs") != "", form.Get("signsOut") != ""
 		return nil
 	})
 	if wrong := console.InputError(err, ssoInputs); wrong != nil {

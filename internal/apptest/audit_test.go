@@ -85,6 +85,7 @@ func elsewhere() map[string]string {
 		"provisioning.plan_cancelled": "provision.TestAPlanOfWhatIsOnHold",
 		"provisioning.on_demand":      "provision.TestOnDemandLeavesWhatIsOnHold",
 		"provisioning.held":           "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
+		"provisioning.connected": "provision.TestConnectByHand", "provisioning.connection_forgotten": "provision.TestForgetConnection",
 		"provisioning.deleted":        "provision.TestSave", // no command or page causes it
 		"site.sso_changed":            "signin.TestSSO",
 		"site.sso_refreshed":          "signin.TestMetadataIsRefreshed",
@@ -95,6 +96,9 @@ func elsewhere() map[string]string {
 		"site.setup_unlocked":         "console.TestTheSetUpOfSCIMIsLockedUntilASignInSucceeded",
 		"sign_in.sso_used":            "signin.TestSSO",
 		"sign_in.sso_refused":         "signin.TestSSO",
+		"sign_in.sso_dismissed":       "signin.TestConflictsWaitForAnAdministrator",
+		"sign_in.sso_ended":           "signin.TestSingleSignOut",
+		"sign_in.sso_end_refused":     "signin.TestSingleSignOut",
 		"sign_in.sso_tested":          "signin.TestSSO",
 		"sign_in.recovery_codes_made": "signin.TestRecoveryCodes",
 		"sign_in.recovery_used":       "signin.TestRecoveryCodes",

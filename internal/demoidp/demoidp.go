@@ -38,9 +38,11 @@ const MethodSHA1 = dsig.RSASHA1SignatureMethod
 type Provider struct {
 	EntityID  string
 	SignInURL string
-	Key       crypto.Signer
-	Cert      *x509.Certificate
-	Now       func() time.Time
+	// SignOutURL takes messages about the end of a session; metadata leaves it out if it is empty.
+	SignOutURL string
+	Key        crypto.Signer
+	Cert       *x509.Certificate
+	Now        func() time.Time
 }
 
 // New makes a provider with a new key whose certificate is valid for three years, like those of
@@ -78,8 +80,15 @@ func Certificate(key crypto.Signer, from, to time.Time) (*x509.Certificate, erro
 // Metadata returns the metadata that the provider publishes.
 func (p *Provider) Metadata() string {
 	return fmt.Sprintf(`<?xml version="1.0" encoding="utf-8"?>
-<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="%s"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%s"/></IDPSSODescriptor></EntityDescriptor>
-`, p.EntityID, base64.StdEncoding.EncodeToString(p.Cert.Raw), p.SignInURL)
+<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="%s"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor>%s<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%s"/></IDPSSODescriptor></EntityDescriptor>
+`, p.EntityID, base64.StdEncoding.EncodeToString(p.Cert.Raw), p.signOutService(), p.SignInURL)
+}
+
+func (p *Provider) signOutService() string {
+	if p.SignOutURL == "" {
+		return ""
+	}
+	return fmt.Sprintf(`<SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="%s"/>`, p.SignOutURL)
 }
 
 // Claim is one attribute of a response.
@@ -97,6 +106,7 @@ type Answer struct {
 	NameIDFormat string
 	Claims       []Claim
 	SignedIn     time.Time // when the person proved who they are; zero means now
+	SessionIndex string    // the index of the session; empty for a new one
 	NoStatement  bool      // whether nothing is said about when and how the person signed in
 
 	SignResponse   bool              // sign the response
@@ -222,7 +232,10 @@ func (p *Provider) newAssertion(a Answer, now time.Time) *etree.Element {
 		a.SignedIn = now
 	}
 	authn.CreateAttr("AuthnInstant", formatTime(a.SignedIn.UTC()))
-	authn.CreateAttr("SessionIndex", newID())
+	if a.SessionIndex == "" {
+		a.SessionIndex = newID()
+	}
+	authn.CreateAttr("SessionIndex", a.SessionIndex)
 	authn.CreateElement("AuthnContext").CreateElement("AuthnContextClassRef").SetText("urn:oasis:names:tc:SAML:2.0:ac:classes:Password")
 	return e
 }

@@ -77,6 +77,7 @@ type Connection struct {
 	Issuer       string        // the entity id of the identity provider
 	LoginURL     string
 	MetadataURL  string
+	AccessURL    string // starts a sign-in here, without a request of the application
 }
 
 // Active returns the certificate that signs.
@@ -143,7 +144,7 @@ func (p *Provider) connection(app string, k *kept) Connection {
 	tenant := p.base + "/" + url.PathEscape(string(k.directory))
 	return Connection{
 		Settings: k.settings, Certificates: slices.Clone(k.certificates),
-		Issuer: issuer(k.directory), LoginURL: tenant + "/saml2",
+		Issuer: issuer(k.directory), LoginURL: tenant + "/saml2", AccessURL: tenant + "/signin/" + url.PathEscape(app),
 		MetadataURL: tenant + "/federationmetadata/2007-06/federationmetadata.xml?appid=" + url.QueryEscape(app),
 	}
 }

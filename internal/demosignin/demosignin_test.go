@@ -1,6 +1,7 @@
 package demosignin_test
 
 import (
+	"errors"
 	"html"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/internal/demoidp"
 	"github.com/rollcall-scim/rollcall/internal/demosignin"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/refusal"
@@ -218,6 +220,66 @@ func TestSigningOptionsOfTheDemosProvider(t *testing.T) {
 	_, page := c.pick(noah)
 	if _, err := c.verified(page); err == nil || !strings.Contains(err.Error(), string(saml.WeakAlgorithm)) {
 		t.Errorf("SHA-1: got %v", err)
+	}
+}
+
+// TestEveryFaultOfTheDemosProviderIsRefused picks an account with each wrong response.
+func TestEveryFaultOfTheDemosProviderIsRefused(t *testing.T) {
+	t.Parallel()
+	c := newCompany(t)
+	noah := c.person("noah")
+	want := map[string]saml.Reason{
+		"audience": saml.AudienceMismatch, "recipient": saml.WrongRecipient, "request": saml.UnknownRequest, "expired": saml.Expired, "unsigned": saml.Unsigned,
+		"sha1": saml.WeakAlgorithm, "tampered": saml.BadSignature, "two": saml.Structure, "doctype": saml.Directive,
+	}
+	_, list := c.get(c.request())
+	for _, f := range demoidp.Faults() {
+		if !strings.Contains(list, `<option value="`+f.Name+`">`) {
+			t.Errorf("the page does not offer %s", f.Name)
+		}
+		_, page := answer(t, http.MethodPost, c.request(), url.Values{"account": {noah.ObjectID}, "fault": {f.Name}})
+		a, err := c.verified(page)
+		if f.Name == "comment" {
+			if err != nil || a.NameID != "noah@contoso.example.other.example" {
+				t.Errorf("comment: the NameID is read as %q, %v", a.NameID, err)
+			}
+			continue
+		}
+		var wrong *saml.Error
+		if !errors.As(err, &wrong) || wrong.Reason != want[f.Name] {
+			t.Errorf("%s: got %v, want %q", f.Name, err, want[f.Name])
+		}
+	}
+}
+
+func TestASignInBeginsAtTheDemosProvider(t *testing.T) {
+	t.Parallel()
+	c := newCompany(t)
+	noah := c.person("noah")
+	address := c.connection().AccessURL
+	if status, page := c.get(address); status != http.StatusOK || !strings.Contains(page, "to continue to <bdi>Acme</bdi>") {
+		t.Fatalf("%d\n%s", status, page)
+	}
+	_, page := answer(t, http.MethodPost, address, url.Values{"account": {noah.ObjectID}})
+	form := inputs.FindAllStringSubmatch(page, -1)
+	if len(form) != 1 || form[0][1] != "SAMLResponse" {
+		t.Fatalf("the page posts %v\n%s", form, page)
+	}
+	response := html.UnescapeString(form[0][2])
+	if _, err := c.sp.Verify(c.known(), response, saml.Expected{Unsolicited: true}, time.Now()); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.sp.Verify(c.known(), response, saml.Expected{RequestID: "_request"}, time.Now()); err == nil {
+		t.Error("it passes for the answer to a request")
+	}
+	other, err := c.h.CreateApplication(t.Context(), "Other", "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{other.ID, "nothing", "Acme"} {
+		if status, page := c.get(strings.Replace(address, c.app.ID, id, 1)); status != http.StatusBadRequest || !strings.Contains(page, "AADSTS700016") {
+			t.Errorf("%s: %d\n%s", id, status, page)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@
 //	GET  /{tenant}/federationmetadata/2007-06/federationmetadata.xml?appid=…  what an application needs to know
 //	GET  /{tenant}/saml2   takes the sign-in request of an application, and lets the user pick an account
 //	POST /{tenant}/saml2   sends the picked account to the application, as a signed response
+//	GET, POST /{tenant}/signin/{app}  the same, for a sign-in that begins here
 //
 // The tenant is the id of a directory. The accounts are the users of that directory. There are no
 // passwords: whoever reaches the page can sign in as anybody. So only the command "demo" starts it,

@@ -42,6 +42,8 @@ func (p *Provider) Handler(log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET /{tenant}/federationmetadata/2007-06/federationmetadata.xml", s.showMetadata)
 	mux.HandleFunc("GET /{tenant}/saml2", s.showSignIn)
 	mux.HandleFunc("POST /{tenant}/saml2", s.signIn)
+	mux.HandleFunc("GET /{tenant}/signin/{app}", s.showSignIn)
+	mux.HandleFunc("POST /{tenant}/signin/{app}", s.signIn)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := (&url.URL{Host: r.Host}).Hostname()
 		from, err := netip.ParseAddrPort(r.RemoteAddr)
@@ -191,6 +193,9 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) (a asked, ok bool)
 		s.refuse(w, r, trouble, "AADSTS90002: Tenant '"+r.PathValue("tenant")+"' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.")
 		return a, false
 	}
+	if id := r.PathValue("app"); id != "" {
+		return s.readStart(w, r, a, id)
+	}
 	if r.URL.Query().Get("SAMLRequest") == "" {
 		s.refuse(w, r, trouble, "AADSTS750054: SAMLRequest or SAMLResponse must be present as query string parameters in HTTP request for SAML Redirect binding.")
 		return a, false
@@ -217,6 +222,25 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) (a asked, ok bool)
 	return a, true
 }
 
+// readStart reads a sign-in that begins here: there is no request of the application.
+func (s *server) readStart(w http.ResponseWriter, r *http.Request, a asked, id string) (asked, bool) {
+	var err error
+	a.app, err = a.tenant.Application(r.Context(), id)
+	if err == nil {
+		a.connection, err = s.Connection(a.tenant.Directory.ID, a.app.ID)
+	}
+	if err != nil && !errors.Is(err, refusal.NotFound) {
+		s.fail(w, r, err)
+		return a, false
+	}
+	if err != nil || a.app.ID != id || a.connection.ReplyURL == "" {
+		s.refuse(w, r, trouble, "AADSTS700016: Application with identifier '"+id+"' was not found in the directory '"+a.tenant.Directory.Name+"', or single sign-on is not set up for it.")
+		return a, false
+	}
+	a.request = demoidp.Request{Issuer: a.connection.Identifier, ACS: a.connection.ReplyURL}
+	return a, true
+}
+
 // account is a user on the page that lets one pick an account.
 type account struct {
 	ID, Name, UPN, Initial string
@@ -230,7 +254,8 @@ type signInPage struct {
 	Hidden      []hidden
 	Search      string
 	Accounts    []account
-	More        bool // whether more accounts were found than are shown
+	More        bool            // whether more accounts were found than are shown
+	Faults      []demoidp.Fault // wrong responses to try
 }
 
 type hidden struct{ Name, Value string }
@@ -244,7 +269,7 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
-	pg := signInPage{Tenant: a.tenant.Directory.Name, App: a.app.Name, Search: strings.TrimSpace(q.Get("search"))}
+	pg := signInPage{Tenant: a.tenant.Directory.Name, App: a.app.Name, Faults: demoidp.Faults(), Search: strings.TrimSpace(q.Get("search"))}
 	if !q.Has("search") {
 		pg.Search = strings.TrimSpace(q.Get("login_hint"))
 	}
@@ -312,7 +337,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, trouble, refused)
 		return
 	}
-	encoded, err := s.respond(a, u)
+	encoded, err := s.respond(a, u, r.PostForm.Get("fault"))
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -355,8 +380,8 @@ func (s *server) mayEnter(ctx context.Context, a asked, objectID string) (u dire
 	return u, "AADSTS50105: Your administrator has configured the application " + a.app.Name + " ('" + a.app.ID + "') to block users unless they are specifically granted ('assigned') access to the application. The signed-in user '" + u.UPN() + "' is blocked because they are not a direct member of a group with access, nor had access directly assigned by an administrator. Please contact your administrator to assign access to this application.", nil
 }
 
-// respond returns the signed response about a user.
-func (s *server) respond(a asked, u directory.User) (string, error) {
+// respond returns the signed response about a user. It has the fault of that name, if there is one.
+func (s *server) respond(a asked, u directory.User, fault string) (string, error) {
 	active := a.connection.Active()
 	idp := demoidp.Provider{EntityID: a.connection.Issuer, SignInURL: a.connection.LoginURL, Key: active.key, Cert: active.Certificate, Now: s.now}
 	answer := a.request.Answer(u.UPN())
@@ -365,6 +390,11 @@ func (s *server) respond(a asked, u directory.User) (string, error) {
 	answer.LeaveAssertion = a.connection.Option == SignResponse
 	if a.connection.Algorithm == SHA1 {
 		answer.Method = demoidp.MethodSHA1
+	}
+	for _, f := range demoidp.Faults() {
+		if f.Name == fault {
+			return idp.RespondWith(f, answer)
+		}
 	}
 	return idp.Respond(answer)
 }

@@ -33,6 +33,7 @@ type Place struct {
 	Target   *Attribute  // the target attribute; nil if nothing is known about it
 	Matching bool        // whether the job finds accounts by the target attribute
 	Everyone bool        // whether the job provisions everyone, not only people with an assignment
+	OnlyNew  bool        // whether the mapping applies only during object creation
 }
 
 // Check compares an expression with the attributes of both sides. It returns an error for each part
@@ -41,7 +42,9 @@ type Place struct {
 func (e *Expr) Check(p Place) ([]*SyntaxError, []Note) {
 	c := attributeCheck{checker: checker{text: e.text}, place: p}
 	c.visit(e.root)
+	e.root.walk(c.checkLiterals)
 	c.checkTarget(e.root)
+	c.checkDrawn(e.root, nil)
 	c.advise(e.root)
 	slices.SortStableFunc(c.errs, func(a, b *SyntaxError) int { return a.Offset - b.Offset })
 	return c.errs, c.notes
@@ -151,9 +154,87 @@ func (c *attributeCheck) checkTarget(root *node) {
 			c.refuse(n, fmt.Sprintf("%s %s", t.Name, problem), fmt.Sprintf("the target attribute has the type %s; change the expression or the attribute's type", t.Type))
 		}
 	}
-	if t.Type == AttributeReference && root.kind != attributeNode {
-		c.addNote(root, t.Name+" is a reference; Entra maps references directly, as in [manager]")
+	if t.Type == AttributeReference {
+		c.checkReference(root)
 	}
+}
+
+// checkReference refuses an expression of which no result can lead to another object: a reference
+// takes the value of an attribute that refers to one.
+func (c *attributeCheck) checkReference(root *node) {
+	results := root.possibleResults()
+	refers := slices.ContainsFunc(results, func(n *node) bool {
+		found := false
+		n.walk(func(part *node) {
+			a := c.findAttribute(part.text)
+			found = found || part.kind == attributeNode && (a == nil || a.Type == AttributeReference)
+		})
+		return found
+	})
+	if !refers {
+		place := root
+		if len(results) > 0 {
+			place = results[0]
+		}
+		c.refuse(place, fmt.Sprintf("%s is a reference, and this leads to no other object", c.place.Target.Name), c.suggestReference())
+	}
+	if root.kind != attributeNode {
+		c.addNote(root, c.place.Target.Name+" is a reference; Entra maps references directly, as in [manager]")
+	}
+}
+
+func (c *attributeCheck) suggestReference() string {
+	var names []string
+	for _, a := range c.place.Source {
+		if a.Type == AttributeReference {
+			names = append(names, "["+a.Name+"]")
+		}
+	}
+	if len(names) == 0 {
+		return "give the row a source attribute of the type Reference"
+	}
+	return "write " + strings.Join(names, " or ")
+}
+
+// checkDrawn refuses a random or unique value where it cannot be kept as it was drawn. within are the
+// calls around the part, the innermost last.
+func (c *attributeCheck) checkDrawn(n *node, within []*node) {
+	if n.kind == callNode && n.fn.draws {
+		c.refuseDrawn(n, within)
+	}
+	for _, arg := range n.args {
+		c.checkDrawn(arg, append(slices.Clip(within), n))
+	}
+}
+
+func (c *attributeCheck) refuseDrawn(n *node, within []*node) {
+	if c.place.Matching {
+		c.refuse(n, n.text+" draws a value when an account is created, and accounts are found by this attribute before there is one", "match by another attribute, or write an expression that always yields the same value")
+		return
+	}
+	for i, outer := range within {
+		switch {
+		case n.text == "SelectUniqueValue":
+			c.refuse(n, "SelectUniqueValue asks the application whether its value is taken, and "+outer.title()+" makes another value of it", "write SelectUniqueValue around the whole expression, and "+outer.title()+" inside each rule")
+			return
+		case outer.kind == callNode && outer.text == "SelectUniqueValue":
+			return // its rules may draw
+		case outer.kind == callNode && outer.fn.passes != nil && !c.place.OnlyNew && readsMore(within[i], n):
+			c.refuse(n, n.text+" is drawn once and then stays, so that the other values of "+outer.text+" would never be sent again", "give it a row of its own, or set Apply this mapping to Only during object creation")
+			return
+		}
+	}
+}
+
+// readsMore reports whether a call reads an attribute outside of a part of it.
+func readsMore(call, part *node) bool {
+	if call == part {
+		return false
+	}
+	if call.kind == attributeNode {
+		return true
+	}
+	return slices.ContainsFunc(call.args, func(arg *node) bool { return readsMore(arg, part) })
 }
 
 func (c *attributeCheck) advise(root *node) {
@@ -163,8 +244,6 @@ func (c *attributeCheck) advise(root *node) {
 	root.walk(func(n *node) {
 		switch {
 		case n.kind != callNode:
-		case n.text == "SelectUniqueValue" && c.place.Matching:
-			c.addNote(n, "Entra does not take SelectUniqueValue for a matching attribute: accounts are found by it before there is a value")
 		case strings.Contains(n.text, "AppRoleAssignment") && c.place.Everyone:
 			c.addNote(n, n.text+" has no roles when the job provisions everyone: roles come from assignments")
 		}

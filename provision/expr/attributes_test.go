@@ -86,9 +86,9 @@ func TestExpr_Check(t *testing.T) {
 		{"a_reference_by_switch", `Switch([mail], [manager], "a", "b")`, expr.Place{Target: reference}, nil, []string{
 			"1:1 manager is a reference; Entra maps references directly, as in [manager]",
 		}},
-		{"a_unique_value_that_finds_accounts", `SelectUniqueValue([mail], [givenName])`, expr.Place{Target: text, Matching: true}, nil, []string{
-			"1:1 Entra does not take SelectUniqueValue for a matching attribute: accounts are found by it before there is a value",
-		}},
+		{"a_unique_value_that_finds_accounts", `SelectUniqueValue([mail], [givenName])`, expr.Place{Target: text, Matching: true}, []string{
+			"1:1 SelectUniqueValue draws a value when an account is created, and accounts are found by this attribute before there is one; match by another attribute, or write an expression that always yields the same value",
+		}, nil},
 		{"the_empty_string_for_an_integer", `IIF([mail] = "a", "", [level])`, expr.Place{Target: integer}, nil, nil},
 	}
 	for _, tt := range tests {

@@ -1,0 +1,95 @@
+package directorypages
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// domainForm is the part of a directory's settings page that sets the default domain.
+type domainForm struct {
+	Value  string // the domain that was typed into the form, or the saved one
+	Action string
+	Error  *console.FieldError
+}
+
+// saveDomain sets the default domain of the directory, after a question if that gives people or groups
+// other values.
+func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	typed := r.PostForm.Get("domain")
+	domain, err := directory.NormalDomain(typed)
+	if wrong := console.InputError(err, console.InputIDs{"default domain": "domain"}); wrong != nil {
+		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, v.Directory.Name, nil, &domainForm{Value: typed, Error: wrong})
+	}
+	if err != nil {
+		return err
+	}
+	if domain == v.Directory.DefaultDomain {
+		return p.Console.Redirect(w, r, v.url("settings"), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the default domain was like that already."})
+	}
+	words, numbers, err := p.domainEffects(r, v, domain)
+	if err != nil {
+		return err
+	}
+	if len(words) > 0 && r.PostForm.Get("confirmed") != numbers {
+		pg := console.ConfirmPage{
+			Page: v.page, Action: v.url("settings/domain"), Button: "Set the default domain", Cancel: v.url("settings"), Consequences: words,
+			Fields: []console.HiddenField{{Name: "domain", Value: domain}, {Name: "confirmed", Value: numbers}},
+			Undo:   "Setting the old default domain again sends the old values again.",
+		}
+		pg.Title, pg.Narrow, pg.Crumbs = "Change the default domain?", true, v.crumbs(console.Crumb{Text: "Rename or delete", URL: v.url("settings")})
+		return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+	}
+	d, err := p.Directories.SetDefaultDomain(r.Context(), v.Directory, domain, v.actor())
+	if err != nil {
+		return err
+	}
+	n := console.DoneNotice("The default domain is " + d.DefaultDomain + " now.")
+	if d.DefaultDomain == "" {
+		n.Text = "The directory has no default domain now."
+	}
+	return p.Console.Redirect(w, r, v.url("settings"), n)
+}
+
+// domainEffects says for each application what another default domain does there, and returns the
+// numbers that confirm it. Without an effect there are no words.
+func (p *Pages) domainEffects(r *http.Request, v *directoryVisit, domain string) (words []string, numbers string, err error) {
+	jobs, err := p.Jobs.List(r.Context(), provision.SourceID(v.Directory.ID))
+	if err != nil {
+		return nil, "", err
+	}
+	for _, job := range jobs {
+		if !job.ReadsDefaultDomain() {
+			continue
+		}
+		app, err := v.Application(r.Context(), job.Key.App)
+		if err != nil {
+			return nil, "", err
+		}
+		e, err := p.Jobs.DomainEffect(r.Context(), job, domain)
+		var broken *provision.InputError
+		switch {
+		case errors.As(err, &broken): // such a mapping sends nothing
+			continue
+		case err != nil:
+			return nil, "", err
+		case !e.Matters():
+			continue
+		}
+		words = append(words, e.ValueSentences(app.Name, console.PluralForms)...)
+		words = append(words, e.Sentences(app.Name, console.PluralForms)...)
+		numbers += fmt.Sprintf("%s %s ", strconv.Quote(app.ID), effectNumbers(e))
+		if e.Groups != nil {
+			numbers += effectNumbers(*e.Groups) + " "
+		}
+	}
+	return words, domain + " " + numbers, nil
+}

@@ -1,0 +1,107 @@
+package graphapi
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// connection is Graph's objectConnection, with the properties that Rollcall has besides.
+type connection struct {
+	Context string `json:"@odata.context,omitempty"`
+	ID      string `json:"id"`
+	Object  string `json:"objectId"`
+	Source  string `json:"sourceAnchor"`
+	Target  string `json:"targetAnchor"`
+	Name    string `json:"displayName"`
+	Kind    string `json:"objectTypeName"`
+	State   string `json:"state"`
+	How     string `json:"how"`
+	Since   string `json:"createdDateTime"`
+}
+
+func connectionOf(c provision.Connection) connection {
+	return connection{
+		ID: c.ObjectID, Object: c.ObjectID, Source: c.ObjectID, Target: c.TargetID, Name: c.Name, Kind: string(c.Kind), State: string(c.State), How: c.How, Since: timeOf(c.Since),
+	}
+}
+
+func (c *call) connectionContext(rest string) string {
+	return c.context("servicePrincipals('%s')/synchronization/jobs('%s')/objectConnections%s", c.app.ID, c.params["job"], rest)
+}
+
+// listConnections answers with a page of the connections. Graph has no such list.
+func (c *call) listConnections() error {
+	values, err := readQuery(c.r.URL.Query(), "$search", "$top", "$skiptoken")
+	if err != nil {
+		return err
+	}
+	q := provision.ConnectionQuery{Search: values.Get("$search"), After: values.Get("$skiptoken"), Limit: 100}
+	if text := values.Get("$top"); text != "" {
+		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 {
+			return refuse(http.StatusBadRequest, codeBadRequest, "Invalid value '%s' for $top. It is a number from 1 to 500.", printable(text))
+		}
+	}
+	page, next, err := c.h.Jobs.Connections(c.r.Context(), c.key(), q)
+	if err != nil {
+		return err
+	}
+	out := collection[connection]{Context: c.connectionContext(""), Value: []connection{}}
+	for _, one := range page {
+		out.Value = append(out.Value, connectionOf(one))
+	}
+	if next != "" {
+		values.Set("$skiptoken", next)
+		out.Next = c.root() + "/servicePrincipals/" + c.app.ID + "/synchronization/jobs/" + jobID(c.Handle, c.app) + "/objectConnections?" + encodeQuery(values)
+	}
+	return c.ok(out)
+}
+
+// getConnection finds a connection by the id of either side.
+func (c *call) getConnection() error {
+	found, err := c.h.Jobs.Connection(c.r.Context(), c.key(), c.params["objectConnection"])
+	if err != nil {
+		return err
+	}
+	out := connectionOf(found)
+	out.Context = c.connectionContext("/$entity")
+	return c.ok(out)
+}
+
+// deleteConnection forgets a connection, so that the object is matched anew. As in Graph, the job is
+// paused, and deleting what is not there is no error.
+func (c *call) deleteConnection() error {
+	if c.job.Status == provision.On {
+		return provision.ErrNotPaused
+	}
+	_, err := c.h.Engine.Forget(c.r.Context(), c.key(), c.h.Owner, c.actor(), c.params["objectConnection"])
+	if err != nil && !errors.Is(err, provision.ErrNoConnection) {
+		return err
+	}
+	return c.noContent()
+}
+
+// createConnection gives an object an account by hand. Graph cannot do this.
+func (c *call) createConnection() error {
+	var body struct {
+		ObjectID string `json:"objectId"`
+		Source   string `json:"sourceAnchor"`
+		Target   string `json:"targetAnchor"`
+	}
+	if err := c.read(&body, false); err != nil {
+		return err
+	}
+	object := cmpOr(body.ObjectID, body.Source)
+	if object == "" || body.Target == "" {
+		return refuse(http.StatusBadRequest, codeMissing, "objectId and targetAnchor are needed: the ids of the user or group, and of its account.")
+	}
+	made, err := c.h.Engine.Connect(c.r.Context(), c.key(), c.h.Owner, c.actor(), object, body.Target)
+	if err != nil {
+		return err
+	}
+	out := connectionOf(made)
+	out.Context = c.connectionContext("/$entity")
+	return c.created(out)
+}

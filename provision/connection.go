@@ -1,0 +1,264 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// Connection is the pair of a user or group of the directory and the account or group that it has at
+// the application. It is what a Link shows to people.
+type Connection struct {
+	ObjectID string     `json:"objectId"`
+	TargetID string     `json:"targetAnchor"`
+	Name     string     `json:"displayName"` // the account's name when it was last written or read
+	Kind     ObjectKind `json:"objectTypeName"`
+	State    LinkState  `json:"state"`
+	How      string     `json:"how"` // created, matched, adopted or linked
+	Since    time.Time  `json:"since"`
+	Updated  time.Time  `json:"updated"`
+}
+
+// linkedByHand is how a pair came about that a person made.
+const linkedByHand = "linked"
+
+// ConnectionQuery narrows the connections of a job. Zero values do not narrow.
+type ConnectionQuery struct {
+	Search string // part of the account's name, or the whole id of one side; case does not matter
+	Kind   ObjectKind
+	After  string // the object id where the last page ended
+	Limit  int    // 0 means 50; at most 500
+}
+
+// Limits of a page of connections.
+const (
+	connectionChunk = 500
+	// maxConnectionScan is how many connections one page of a search looks at.
+	maxConnectionScan = 100_000
+)
+
+// Refusals about connections.
+var (
+	ErrNoConnection = refusal.New(refusal.NotFound, "", "there is no such connection").Coded("connection_unknown")
+	// ErrNotPaused refuses what needs a job that is off.
+	ErrNotPaused = refusal.New(refusal.Conflict, "", "provisioning is on").Advise("pause it first").Coded("not_paused")
+)
+
+// Connections returns one page of the connections of a job, ordered by object id. next is empty on the
+// last page. A page of a search may be short and still have a next one.
+func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page []Connection, next string, err error) {
+	if _, err := j.Store.Job(ctx, k); err != nil {
+		return nil, "", err
+	}
+	if q.Limit <= 0 {
+		q.Limit = 50
+	}
+	q.Limit = min(q.Limit, 500)
+	word := scim.Fold(strings.TrimSpace(q.Search))
+	if !storable(word) || !storable(q.After) {
+		return nil, "", nil
+	}
+	after := q.After
+	for seen := 0; seen < maxConnectionScan; {
+		chunk, err := j.Store.Connections(ctx, k, q.Kind, after, connectionChunk)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, c := range chunk {
+			if len(page) == q.Limit {
+				return page, after, nil
+			}
+			after = c.ObjectID
+			if c.fits(word) {
+				page = append(page, c)
+			}
+		}
+		if seen += len(chunk); len(chunk) < connectionChunk {
+			return page, "", nil
+		}
+	}
+	return page, after, nil
+}
+
+// fits reports whether a connection fits a folded search.
+func (c Connection) fits(word string) bool {
+	return word == "" || strings.Contains(scim.Fold(c.Name), word) || scim.Fold(c.ObjectID) == word || scim.Fold(c.TargetID) == word
+}
+
+// Connection returns the connection of an object, or of an account or group of the target. It returns
+// ErrNoConnection if the id is of neither.
+func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, error) {
+	if id == "" || !storable(id) {
+		return Connection{}, ErrNoConnection
+	}
+	return j.Store.Connection(ctx, k, id)
+}
+
+// claimPolls is how many times the engine looks whether another process has ended its slice of a job:
+// for as long as a slice takes.
+const claimPolls = 120
+
+// withClaim claims the job, also if another process works on it just now, and runs do. The error is a
+// *HeldError if that process goes on.
+func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *run) error) error {
+	again := time.NewTicker(demandPoll)
+	defer again.Stop()
+	for polls := 0; ; polls++ {
+		epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
+		if err == nil {
+			return e.claimed(ctx, k, owner, epoch, do)
+		}
+		if err = held(err); !errors.As(err, new(*HeldError)) || polls == claimPolls {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (e *Engine) claimed(ctx context.Context, k Key, owner string, epoch int64, do func(r *run) error) error {
+	defer func() {
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+		defer cancel()
+		if err := e.Leases.Release(release, LeaseKind, k.String(), owner, epoch, e.Now()); err != nil && !lost(err) {
+			e.Log.Error("release lease", "job", k.String(), "error", err)
+		}
+	}()
+	r, err := e.open(ctx, k, epoch)
+	if err != nil {
+		return err
+	}
+	return do(r)
+}
+
+// Forget forgets which account an object has. The account stays as it is, and the object is looked at
+// and matched anew. id is the object's or the account's. The error is ErrNoConnection if there is
+// none, and a *HeldError if another process works on the job.
+func (e *Engine) Forget(ctx context.Context, k Key, owner, actor, id string) (Connection, error) {
+	if id == "" || !storable(id) {
+		return Connection{}, ErrNoConnection
+	}
+	var c Connection
+	err := e.withClaim(ctx, k, owner, func(r *run) (err error) {
+		if c, err = e.Store.Connection(ctx, k, id); err != nil {
+			return err
+		}
+		if err := r.connect(); err != nil {
+			return err
+		}
+		e := r.event(ctx, event.ProvisioningForgotten, fmt.Sprintf("The connection of %s with the account %s was forgotten. The account stays as it is.", c.words(), c.TargetID))
+		e.Data = event.DataOf(event.Connection{Object: c.ObjectID, Account: c.TargetID})
+		return r.recordConnection(ctx, Outcome{ObjectID: c.ObjectID, Unlink: true, DropFail: true}, e, actor)
+	})
+	return c, err
+}
+
+// Connect makes an account of the application the account of an object, without changing it yet. The
+// object is looked at next, and the account gets its values. The error is a refusal if the object is
+// unknown, has another account, or if another object has this one; and a *TargetError if the target
+// has no such account or does not answer.
+func (e *Engine) Connect(ctx context.Context, k Key, owner, actor, objectID, targetID string) (Connection, error) {
+	objectID, targetID = strings.TrimSpace(objectID), strings.TrimSpace(targetID)
+	if targetID == "" || !storable(targetID) || len(targetID) > maxTargetID {
+		return Connection{}, refusal.New(refusal.Invalid, "account", "%q is not the id of an account", targetID).Advise("copy the id from the application")
+	}
+	if objectID == "" || !storable(objectID) {
+		return Connection{}, refusal.New(refusal.Invalid, "object", "%q is not the id of a user or group", objectID)
+	}
+	err := e.withClaim(ctx, k, owner, func(r *run) error { return r.connectPair(ctx, actor, objectID, targetID) })
+	if err != nil {
+		return Connection{}, err
+	}
+	return e.Store.Connection(ctx, k, objectID)
+}
+
+// maxTargetID is the longest id of an account that a person may type, in bytes.
+const maxTargetID = 1000
+
+func (r *run) connectPair(ctx context.Context, actor, objectID, targetID string) error {
+	if err := r.connect(); err != nil {
+		return err
+	}
+	o, err := r.readObject(ctx, objectID)
+	if err != nil {
+		return err
+	}
+	if o == nil {
+		return refusal.New(refusal.NotFound, "object", "the directory has no user or group with the object id %s", objectID)
+	}
+	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, objectID)
+	if err != nil {
+		return err
+	}
+	target := r.target
+	if o.Kind == GroupKind {
+		if !r.groupsOn() {
+			return refusal.New(refusal.Conflict, "object", "the mapping of groups is switched off").Advise("switch it on first")
+		}
+		target = r.groups.target
+	}
+	switch {
+	case known.Link != nil && known.Link.TargetID == targetID:
+		return refusal.New(refusal.Conflict, "object", "%s has the account %s already", o.Name, targetID)
+	case known.Link != nil:
+		return refusal.New(refusal.Conflict, "object", "%s has the account %s", o.Name, known.Link.TargetID).Advise("forget that connection first")
+	case known.Op != nil:
+		return refusal.New(refusal.Conflict, "object", "an account is being created for %s", o.Name).Advise("wait for the next cycle")
+	}
+	holder, err := r.e.Store.Owner(ctx, r.job.Key, o.Kind, targetID)
+	if err != nil {
+		return err
+	}
+	if holder != "" {
+		return refusal.New(refusal.Taken, "account", "the account %s belongs to the object %s", targetID, holder).Advise("forget that connection first")
+	}
+	if _, err := target.Get(ctx, targetID); err != nil {
+		if te := asTargetError(err); te.Kind == NotFound {
+			return refusal.New(refusal.NotFound, "account", "the application has no account with the id %s", targetID).Advise("copy the id from the application")
+		}
+		return err
+	}
+	now := r.e.Now()
+	name := text(o.Attributes["userPrincipalName"])
+	if name == "" {
+		name = o.Name
+	}
+	matched := false
+	e := r.event(ctx, event.ProvisioningConnected, fmt.Sprintf("%s was connected with the account %s by hand.", o.Name, targetID))
+	e.Data = event.DataOf(event.Connection{Object: objectID, Account: targetID})
+	return r.recordConnection(ctx, Outcome{
+		ObjectID: objectID, DropFail: true, Unmatched: &matched, Moved: true,
+		Link: &Link{ObjectID: objectID, TargetID: targetID, How: linkedByHand, State: Active, Kind: o.Kind, Name: name, Since: now, Updated: now, Proved: now},
+	}, e, actor)
+}
+
+// recordConnection records a pair that a person made or forgot, and has the object looked at.
+func (r *run) recordConnection(ctx context.Context, o Outcome, e *event.Event, actor string) error {
+	listed, err := r.list(ctx, ByDemand, []string{o.ObjectID}, nil, nil)
+	if err != nil {
+		return err
+	}
+	e.Actor, e.By = actor, event.Actor{}
+	if err := r.e.Store.RecordConnection(ctx, r.fence, o, listed, *e); err != nil {
+		return err
+	}
+	r.e.Wake(r.job.Key)
+	return nil
+}
+
+// words names the object for a sentence.
+func (c Connection) words() string {
+	if c.Name == "" {
+		return c.ObjectID
+	}
+	return c.Name
+}

@@ -1,0 +1,150 @@
+package provision
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Count puts a number before the word for one or for several.
+type Count func(n int, one, several string) string
+
+// How much of an effect the sentences name.
+const (
+	wordedReasons  = 8 // attributes, clauses
+	wordedExamples = 3
+)
+
+// ValueSentences tells what a change does to the values that an application gets.
+func (e Effect) ValueSentences(app string, count Count) []string {
+	return e.valueSentences(app, who{"user", "users"}, count)
+}
+
+// who is what the sentences call one or several of those that a change concerns.
+type who struct{ one, several string }
+
+func (e Effect) valueSentences(app string, of who, count Count) []string {
+	var said []string
+	if e.Changed > 0 {
+		said = append(said, count(e.Changed, of.one+" in scope gets", of.several+" in scope get")+" other values at "+app+".")
+	}
+	for i, a := range e.Attributes {
+		if i == wordedReasons {
+			said = append(said, fmt.Sprintf("%s.", count(len(e.Attributes)-i, "more attribute changes", "more attributes change")))
+			break
+		}
+		words := a.Target + " changes for " + count(a.People, of.one, of.several)
+		if a.Emptied > 0 {
+			words += "; " + count(a.Emptied, "of them gets", "of them get") + " no value from the mapping"
+			if a.Keeps {
+				words += ", and an account keeps the value that it has"
+			}
+		}
+		said = append(said, words+". "+exampleWords(a.Examples))
+	}
+	return said
+}
+
+// Sentences tells what a change does besides values: accounts that a value switches on or off, users
+// without or with the same matching value, failures, who leaves the scope or comes into it and why,
+// and the same of groups.
+func (e Effect) Sentences(app string, count Count) []string {
+	return e.allSentences(app, who{"user", "users"}, count)
+}
+
+func (e Effect) allSentences(app string, of who, count Count) []string {
+	said := e.sentences(app, of, count)
+	if g := e.Groups; g != nil && g.Matters() {
+		said = append(said, g.valueSentences(app, who{"group", "groups"}, count)...)
+		said = append(said, g.sentences(app, who{"group", "groups"}, count)...)
+		if g.Off > 0 {
+			said = append(said, count(g.Off, "group is", "groups are")+" deleted at "+app+", because Delete is among the Target Object Actions.")
+		}
+		if g.Make > 0 {
+			said = append(said, count(g.Make, "group is", "groups are")+" made at "+app+", except for those that are there already.")
+		}
+	}
+	return said
+}
+
+// PlanNotes is Sentences for a plan, which shows values itself.
+func (e Effect) PlanNotes(app string, count Count) []string {
+	return e.allSentences(app, who{"person", "people"}, count)
+}
+
+func (e Effect) sentences(app string, of who, count Count) []string {
+	var said []string
+	if e.SwitchedOff > 0 {
+		said = append(said, count(e.SwitchedOff, "linked account", "linked accounts")+" at "+app+" will be switched off by the new value of active.")
+	}
+	if e.SwitchedOn > 0 {
+		said = append(said, count(e.SwitchedOn, "linked account", "linked accounts")+" at "+app+" will be switched on by the new value of active.")
+	}
+	if e.Keyless > 0 {
+		said = append(said, count(e.Keyless, of.one+" has", of.several+" have")+" no value in any matching attribute then: no account is found or made for them. "+peopleWords(e.NoKey))
+	}
+	for _, s := range e.Shared {
+		words := s.Target + " is the same for " + count(s.People, of.one, of.several) + " who share it with another one, and " + app + " may take it only once"
+		if s.Value != "" {
+			words += ": most get " + fmt.Sprintf("%q", s.Value)
+		}
+		said = append(said, words+". "+peopleWords(s.Examples))
+	}
+	if e.Failing > 0 {
+		words := "The mapping fails for " + count(e.Failing, of.one, of.several) + " in scope, who are not provisioned then."
+		for _, f := range e.Failures[:min(2, len(e.Failures))] {
+			words += " " + f.Name + ": " + f.Text
+		}
+		said = append(said, words)
+	}
+	said = append(said, reasonWords(e.Left, count, of.one+" leaves the scope because of", of.several+" leave the scope because of")...)
+	return append(said, reasonWords(e.Came, count, of.one+" comes into scope because of", of.several+" come into scope because of")...)
+}
+
+// reasonWords tells for each reason how many it concerns, with examples.
+func reasonWords(reasons []ClauseEffect, count Count, one, several string) []string {
+	var said []string
+	for i, r := range reasons {
+		if i == wordedReasons {
+			said = append(said, fmt.Sprintf("And for %s.", count(len(reasons)-i, "more reason", "more reasons")))
+			break
+		}
+		said = append(said, count(r.People, one, several)+": "+r.Clause+". "+peopleWords(r.Examples))
+	}
+	return said
+}
+
+func peopleWords(people []Person) string {
+	names := make([]string, min(len(people), maxExamples))
+	for i := range names {
+		names[i] = people[i].Name
+	}
+	return "For example " + strings.Join(names, ", ") + "."
+}
+
+func exampleWords(examples []ValueExample) string {
+	words := make([]string, min(wordedExamples, len(examples)))
+	for i := range words {
+		x := examples[i]
+		words[i] = x.Name + ": " + shownValue(x.Before) + " → " + shownValue(x.After)
+		if x.Hidden {
+			words[i] = x.Name + " (the value is not shown)"
+		}
+	}
+	return "For example " + strings.Join(words, "; ") + "."
+}
+
+// shownValue returns a value for a sentence.
+func shownValue(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "no value"
+	case []any:
+		list := make([]string, len(v))
+		for i, item := range v {
+			list[i] = fmt.Sprint(item)
+		}
+		return strings.Join(list, ", ")
+	default:
+		return fmt.Sprint(v)
+	}
+}

@@ -1,0 +1,90 @@
+package expr
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Disagreement is a part of a source whose text says something else than its tree.
+type Disagreement struct {
+	Path string // of the part below the source, such as "/parameters/0/value"; "" is the source itself
+	Text string // what the text says
+	Tree string // what name, type and parameters say
+}
+
+func (d Disagreement) String() string {
+	return fmt.Sprintf("says %s in expression, and %s in name and parameters: make them the same, or leave expression empty", clip(d.Text, 300), clip(d.Tree, 300))
+}
+
+// Disagreements returns the outermost parts of a source whose text says something else than their
+// tree, in the order of the tree. A part without text, or with text alone, agrees with itself. A
+// tree that cannot be read is left to [FromSource].
+func (n *Node) Disagreements() []Disagreement {
+	var found []Disagreement
+	n.disagreements("", 0, &found)
+	return found
+}
+
+func (n *Node) disagreements(path string, depth int, found *[]Disagreement) {
+	if n == nil || depth > MaxDepth {
+		return
+	}
+	if d, differs := n.compareText(depth); differs {
+		d.Path = path
+		*found = append(*found, d)
+		return
+	}
+	for i, p := range n.Parameters {
+		p.Value.disagreements(fmt.Sprintf("%s/parameters/%d/value", path, i), depth+1, found)
+	}
+}
+
+// compareText compares the text of one part with its tree.
+func (n *Node) compareText(depth int) (Disagreement, bool) {
+	isFunction := strings.EqualFold(string(n.Type), string(TypeFunction))
+	switch {
+	case n.Expression == "" || n.Name == "" && len(n.Parameters) == 0:
+		return Disagreement{}, false
+	case strings.EqualFold(string(n.Type), string(TypeConstant)) && n.Expression == n.Name:
+		return Disagreement{}, false // without quotation marks
+	}
+	text, textErr := parsePart(n.Expression)
+	if isFunction && len(n.Parameters) == 0 {
+		if n.Expression == n.Name || textErr == nil && text.toTree().Name == n.Name && text.graphType() == TypeFunction {
+			return Disagreement{}, false // the text alone has the arguments
+		}
+		return Disagreement{Text: n.said(text, textErr), Tree: n.Name + "()"}, true
+	}
+	tree, err := n.toNode(depth)
+	if err != nil {
+		return Disagreement{}, false
+	}
+	if tree, err = parsePart(printNode(tree)); err != nil {
+		return Disagreement{}, false
+	}
+	if textErr == nil && sameTree(text.toTree(), tree.toTree()) {
+		return Disagreement{}, false
+	}
+	return Disagreement{Text: n.said(text, textErr), Tree: printNode(tree)}, true
+}
+
+// said returns what the text of a part says, for messages.
+func (n *Node) said(text *node, err error) string {
+	if err != nil {
+		return n.Expression + " (which cannot be read)"
+	}
+	return printNode(text)
+}
+
+// parsePart reads an expression or one argument of it, such as a comparison.
+func parsePart(text string) (*node, error) {
+	root, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	c := checker{text: text, top: root}
+	if root.kind == wordNode {
+		return root, nil
+	}
+	return root, c.checkValue(root)
+}

@@ -1,0 +1,74 @@
+package provision
+
+import "time"
+
+// Order decides in which order the goroutines of an engine go on. Only a test has one: under the
+// same order, an engine does the same again.
+type Order interface {
+	// Start starts a goroutine.
+	Start(f func())
+	// Self returns the number of the calling goroutine.
+	Self() int
+	// Turn returns when the calling goroutine may go on. An engine calls it after each operation that
+	// may have woken another goroutine, or for which it waited itself, with the number that Self
+	// returned before the operation.
+	Turn(self int)
+	// After is like time.After.
+	After(d time.Duration) <-chan time.Time
+}
+
+// goroutines starts the goroutines of an engine. Without an order, they go on as the runtime decides.
+type goroutines struct{ order Order }
+
+func (g goroutines) start(f func()) {
+	if g.order == nil {
+		go f()
+		return
+	}
+	g.order.Start(f)
+}
+
+func (g goroutines) self() int {
+	if g.order == nil {
+		return 0
+	}
+	return g.order.Self()
+}
+
+func (g goroutines) turn(self int) {
+	if g.order != nil {
+		g.order.Turn(self)
+	}
+}
+
+func (g goroutines) after(d time.Duration) <-chan time.Time {
+	if g.order == nil {
+		return time.After(d)
+	}
+	return g.order.After(d)
+}
+
+// send sends a value, and lets its receiver go on.
+func send[T any](g goroutines, to chan<- T, v T) {
+	self := g.self()
+	to <- v
+	g.turn(self)
+}
+
+// receive waits for a value, or for the end of the channel.
+func receive[T any](g goroutines, from <-chan T) T {
+	self := g.self()
+	v := <-from
+	g.turn(self)
+	return v
+}
+
+// lock is a mutex that its owner may hold while the store or the target answers. Whoever waits for it
+// waits in a channel, which an [Order] can see.
+type lock chan struct{}
+
+func newLock() lock { return make(lock, 1) }
+
+func (l lock) acquire(g goroutines) { send(g, l, struct{}{}) }
+
+func (l lock) release() { <-l }

@@ -1,0 +1,59 @@
+package roster
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// Origin says by what an identity provider knows a session. It is the zero value for a session that
+// did not begin with an assertion.
+type Origin struct {
+	Issuer     string
+	NameID     string
+	NameFormat string
+	Index      string // the session index; may be empty
+}
+
+// SessionOrigin returns the person and the origin of the session with this secret. ErrNoSession as in
+// UseSession.
+func (r *Roster) SessionOrigin(ctx context.Context, sessionSecret string) (Person, Origin, error) {
+	p, s, err := r.session(ctx, sessionSecret)
+	return p, s.Origin, err
+}
+
+// EndOrigin ends the sessions that an identity provider ended: those of the NameID at this issuer,
+// and of these session indexes; all of the NameID if there is none. It returns how many were live.
+func (r *Roster) EndOrigin(ctx context.Context, issuer, nameID string, indexes []string) (ended int, err error) {
+	err = r.store.Update(ctx, r.site, func(tx Tx) error {
+		ended = 0
+		now := r.now().UTC()
+		live, err := tx.EndOriginSessions(ctx, issuer, nameID, indexes, now)
+		if err != nil {
+			return err
+		}
+		for _, person := range slices.Sorted(maps.Keys(live)) {
+			rec, _, err := r.lockAndParse(ctx, tx, User, person, Change{})
+			if err != nil {
+				return err
+			}
+			p, err := personOf(rec)
+			if err != nil {
+				return err
+			}
+			ended += live[person]
+			text := p.UserName + " was signed out by the identity provider" + story{sessionsEnded: live[person]}.sessionsEndedText("; ")
+			if err := tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.SignInSSOEnded, Change{Actor: "anybody"}, now, text)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("end sessions of an identity provider: %w", err)
+	}
+	return ended, nil
+}

@@ -1,0 +1,417 @@
+package saml
+
+import (
+	"bytes"
+	"compress/flate"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/beevik/etree"
+	dsig "github.com/russellhaering/goxmldsig"
+)
+
+// Single sign-out. Either side asks the other to end a session, and gets an answer. gosaml2 knows
+// these messages by POST alone, and Entra ID sends them by redirect alone, so they are read here.
+//
+//	SignOutRequest   the address that asks the identity provider to end its session
+//	SignOutResponse  the address that answers a request of the identity provider
+//	ReadSignOut      a message of the identity provider  →  a SignOut, or an *Error that says why not
+
+// SignOut is a verified message of an identity provider about the end of a session.
+type SignOut struct {
+	Request        bool   // whether it asks; otherwise it answers
+	ID             string // of the message
+	NameID         string // of a request
+	NameIDFormat   string
+	SessionIndexes []string  // of a request; none means every session of the person
+	InResponseTo   string    // of an answer
+	Succeeded      bool      // of an answer
+	RelayState     string    // as it was sent along
+	RememberUntil  time.Time // until when the message must be remembered as used
+}
+
+// SignOutMessage is a message as it arrived: by redirect, or by POST.
+type SignOutMessage struct {
+	Query string     // the raw query of a redirect; its bytes are signed
+	Form  url.Values // the form of a POST; nil for a redirect
+}
+
+// signOutAge is how old a message may be.
+const signOutAge = 5 * time.Minute
+
+const successStatus = "urn:oasis:names:tc:SAML:2.0:status:Success"
+
+// ReadSignOut verifies a message about the end of a session. It must be signed, be of this identity
+// provider, have been made for this address within the last minutes, and not have expired.
+func (sp ServiceProvider) ReadSignOut(idp IdentityProvider, m SignOutMessage, now time.Time) (SignOut, error) {
+	out, err := sp.readSignOut(idp, m, now)
+	if err != nil {
+		return SignOut{}, err
+	}
+	return out, nil
+}
+
+func (sp ServiceProvider) readSignOut(idp IdentityProvider, m SignOutMessage, now time.Time) (SignOut, *Error) {
+	var root *etree.Element
+	var relay string
+	var err *Error
+	if m.Form != nil {
+		root, relay, err = readPosted(idp, m.Form, now)
+	} else {
+		root, relay, err = readRedirected(idp, m.Query, now)
+	}
+	if err != nil {
+		return SignOut{}, err
+	}
+	return sp.checkSignOut(idp, root, relay, now)
+}
+
+// readRedirected reads a message of a redirect, after it has verified the signature over the query.
+func readRedirected(idp IdentityProvider, query string, now time.Time) (*etree.Element, string, *Error) {
+	if len(query) > MaxResponse {
+		return nil, "", refuse(Malformed, "the message is larger than %d KiB", MaxResponse>>10)
+	}
+	raw := map[string]string{}
+	for _, pair := range strings.Split(query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if !slices.Contains([]string{"SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding"}, name) {
+			continue
+		}
+		if _, twice := raw[name]; twice {
+			return nil, "", refuse(Malformed, "the address has %s twice", name)
+		}
+		raw[name] = value
+	}
+	kind := "SAMLRequest"
+	if _, answers := raw["SAMLResponse"]; answers {
+		kind = "SAMLResponse"
+		if _, both := raw["SAMLRequest"]; both {
+			return nil, "", refuse(Malformed, "the address has a request and a response")
+		}
+	}
+	if e, sent := raw["SAMLEncoding"]; sent && e != url.QueryEscape("urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE") {
+		return nil, "", refuse(Malformed, "the message has an unknown encoding")
+	}
+	value := map[string]string{}
+	for name, text := range raw {
+		decoded, err := url.QueryUnescape(text)
+		if err != nil {
+			return nil, "", refuse(Malformed, "the address is not encoded correctly")
+		}
+		value[name] = decoded
+	}
+	if value[kind] == "" {
+		return nil, "", refuse(Malformed, "there is no message")
+	}
+	if value["Signature"] == "" {
+		return nil, "", refuse(Unsigned, "the message is not signed")
+	}
+	signed := kind + "=" + raw[kind]
+	if text, sent := raw["RelayState"]; sent {
+		signed += "&RelayState=" + text
+	}
+	signed += "&SigAlg=" + raw["SigAlg"]
+	if err := verifyQuery(idp, signed, value["SigAlg"], value["Signature"], now); err != nil {
+		return nil, "", err
+	}
+	packed, err := base64.StdEncoding.Strict().DecodeString(value[kind])
+	if err != nil {
+		return nil, "", refuse(Malformed, "the message is not base64")
+	}
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), MaxResponse+1))
+	if err != nil || len(text) > MaxResponse {
+		return nil, "", refuse(Malformed, "the message cannot be unpacked, or is larger than %d KiB", MaxResponse>>10)
+	}
+	root, wrong := parseDocument(text, false)
+	if wrong != nil {
+		return nil, "", wrong
+	}
+	return root, value["RelayState"], checkKind(root, kind)
+}
+
+func checkKind(root *etree.Element, field string) *Error {
+	want := "LogoutRequest"
+	if field == "SAMLResponse" {
+		want = "LogoutResponse"
+	}
+	if !hasName(root, protocolSpace, want) {
+		return refuse(Structure, "the message is not a %s", want)
+	}
+	return nil
+}
+
+// verifyQuery verifies the signature of a redirect with each trusted certificate.
+func verifyQuery(idp IdentityProvider, signed, algorithm, signature string, now time.Time) *Error {
+	if !slices.Contains(signatureMethods, algorithm) {
+		return refuse(WeakAlgorithm, "the message is signed with %s; choose SHA-256 as the signing algorithm at the identity provider", shorten(algorithm, 200))
+	}
+	sig, err := base64.StdEncoding.Strict().DecodeString(signature)
+	if err != nil {
+		return refuse(Malformed, "the signature is not base64")
+	}
+	certs, wrong := usableCertificates(idp, inspectedResponse{}, now)
+	if wrong != nil {
+		return wrong
+	}
+	hash := map[string]crypto.Hash{"256": crypto.SHA256, "384": crypto.SHA384, "512": crypto.SHA512}[algorithm[len(algorithm)-3:]]
+	h := hash.New()
+	h.Write([]byte(signed))
+	sum := h.Sum(nil)
+	for _, c := range certs {
+		switch key := c.PublicKey.(type) {
+		case *rsa.PublicKey:
+			if strings.Contains(algorithm, "#rsa-") && rsa.VerifyPKCS1v15(key, hash, sum, sig) == nil {
+				return nil
+			}
+		case *ecdsa.PublicKey:
+			if strings.Contains(algorithm, "#ecdsa-") && verifyECDSA(key, sum, sig) {
+				return nil
+			}
+		}
+	}
+	bad := refuse(BadSignature, "the signature does not fit: the message was changed, or it is signed with another key than those of this site's certificates")
+	bad.NewKey = true
+	return bad
+}
+
+// verifyECDSA verifies a signature in the form of XML signatures, which is both numbers in a row, or
+// in ASN.1, which some identity providers send.
+func verifyECDSA(key *ecdsa.PublicKey, sum, sig []byte) bool {
+	size := (key.Params().BitSize + 7) / 8
+	if len(sig) == 2*size {
+		pair := struct{ R, S *big.Int }{new(big.Int).SetBytes(sig[:size]), new(big.Int).SetBytes(sig[size:])}
+		if der, err := asn1.Marshal(pair); err == nil && ecdsa.VerifyASN1(key, sum, der) {
+			return true
+		}
+	}
+	return ecdsa.VerifyASN1(key, sum, sig)
+}
+
+// readPosted reads a message of a POST, after it has verified the signature in it. It returns the
+// signed element and nothing else of the message.
+func readPosted(idp IdentityProvider, form url.Values, now time.Time) (*etree.Element, string, *Error) {
+	kind := "SAMLRequest"
+	if form.Has("SAMLResponse") {
+		kind = "SAMLResponse"
+	}
+	if len(form["SAMLRequest"])+len(form["SAMLResponse"]) != 1 || len(form["RelayState"]) > 1 {
+		return nil, "", refuse(Malformed, "the form does not have exactly one message")
+	}
+	raw, wrong := decodeBase64(form.Get(kind))
+	if wrong != nil {
+		return nil, "", wrong
+	}
+	root, wrong := parseDocument(raw, false)
+	if wrong != nil {
+		return nil, "", wrong
+	}
+	if wrong := checkKind(root, kind); wrong != nil {
+		return nil, "", wrong
+	}
+	in := inspectedResponse{response: root}
+	if wrong := refuseRepeated(root, "Issuer", "Signature", "NameID", "Status"); wrong != nil {
+		return nil, "", wrong
+	}
+	if wrong := in.checkElements(root, map[string]bool{}); wrong != nil {
+		return nil, "", wrong
+	}
+	if !in.signed {
+		return nil, "", refuse(Unsigned, "the message is not signed")
+	}
+	certs, wrong := usableCertificates(idp, in, now)
+	if wrong != nil {
+		return nil, "", wrong
+	}
+	for _, c := range certs {
+		ctx := dsig.NewDefaultValidationContext(&dsig.MemoryX509CertificateStore{Roots: []*x509.Certificate{c}})
+		ctx.IdAttribute = "ID"
+		ctx.Clock = dsig.NewFakeClockAt(now)
+		if signed, err := ctx.Validate(root); err == nil && signed.Tag == root.Tag {
+			return signed, form.Get("RelayState"), nil
+		}
+	}
+	bad := refuse(BadSignature, "the signature does not fit: the message was changed, or it is signed with another key than those of this site's certificates")
+	bad.NewKey = in.signers[0].cert == nil
+	return nil, "", bad
+}
+
+// checkSignOut checks a message whose signature is verified.
+func (sp ServiceProvider) checkSignOut(idp IdentityProvider, root *etree.Element, relay string, now time.Time) (SignOut, *Error) {
+	out := SignOut{Request: root.Tag == "LogoutRequest", ID: root.SelectAttrValue("ID", ""), RelayState: relay}
+	if v := root.SelectAttrValue("Version", ""); v != "2.0" {
+		return out, refuse(WrongVersion, "the message has version %q", shorten(v, 20))
+	}
+	if out.ID == "" {
+		return out, refuse(Structure, "the message has no ID")
+	}
+	if wrong := refuseRepeated(root, "Issuer", "NameID", "Status"); wrong != nil {
+		return out, wrong
+	}
+	issuer := onlyChild(root, "Issuer")
+	if issuer == nil || !isIssuer(idp, issuer.Text()) {
+		return out, refuse(WrongIssuer, "the message is not from %q", idp.EntityID)
+	}
+	if got := root.SelectAttrValue("Destination", ""); got != sp.SignOut {
+		return out, refuse(WrongDestination, "the message was sent to %q, not to %q", shorten(got, 200), sp.SignOut)
+	}
+	issued, err := time.Parse(time.RFC3339, root.SelectAttrValue("IssueInstant", ""))
+	if err != nil {
+		return out, refuse(Malformed, "the message does not say when it was made")
+	}
+	until := issued.Add(signOutAge)
+	if end := root.SelectAttr("NotOnOrAfter"); end != nil {
+		at, err := time.Parse(time.RFC3339, end.Value)
+		if err != nil {
+			return out, refuse(Malformed, "the message has an unreadable NotOnOrAfter")
+		}
+		if at.Before(until) {
+			until = at
+		}
+	}
+	if issued.After(now.Add(MaxClockSkew)) {
+		return out, refuse(NotYetValid, "the message was made at %s, and it is %s here: the clocks differ", formatTime(issued), formatTime(now))
+	}
+	if !now.Before(until.Add(MaxClockSkew)) {
+		return out, refuse(Expired, "the message was good until %s, and it is %s here", formatTime(until), formatTime(now))
+	}
+	out.RememberUntil = until.Add(MaxClockSkew)
+	if !out.Request {
+		status := onlyChild(root, "Status")
+		if status == nil || onlyChild(status, "StatusCode") == nil {
+			return out, refuse(Structure, "the answer has no status")
+		}
+		out.InResponseTo = root.SelectAttrValue("InResponseTo", "")
+		out.Succeeded = onlyChild(status, "StatusCode").SelectAttrValue("Value", "") == successStatus
+		return out, nil
+	}
+	name := onlyChild(root, "NameID")
+	if name == nil || !hasName(name, assertionSpace, "NameID") || name.Text() == "" || len(name.Text()) > maxValue {
+		return out, refuse(BadIdentifier, "the message does not name a person by a NameID")
+	}
+	out.NameID, out.NameIDFormat = name.Text(), name.SelectAttrValue("Format", "")
+	for _, child := range root.ChildElements() {
+		if hasName(child, protocolSpace, "SessionIndex") {
+			out.SessionIndexes = append(out.SessionIndexes, child.Text())
+		}
+	}
+	return out, nil
+}
+
+// entraIssuer finds the tenant in the entity id of Entra ID.
+var entraIssuer = regexp.MustCompile(`^https://sts\.windows\.net/([0-9a-fA-F-]{36})/$`)
+
+// isIssuer reports whether an identity provider calls itself so in messages about the end of a session.
+// Entra ID uses another name there than in assertions.
+func isIssuer(idp IdentityProvider, issuer string) bool {
+	if issuer == idp.EntityID {
+		return true
+	}
+	m := entraIssuer.FindStringSubmatch(idp.EntityID)
+	return m != nil && issuer == "https://login.microsoftonline.com/"+m[1]+"/"
+}
+
+// SignOutOptions say what a request to end a session is about.
+type SignOutOptions struct {
+	ID           string
+	RelayState   string
+	NameID       string
+	NameIDFormat string
+	SessionIndex string
+}
+
+// ErrNoSignOutURL says that an identity provider names no address for single sign-out by redirect.
+var ErrNoSignOutURL = errors.New("the identity provider has no sign-out address")
+
+// SignOutRequest returns the address at the identity provider that ends a session there.
+func (sp ServiceProvider) SignOutRequest(idp IdentityProvider, o SignOutOptions, now time.Time) (string, error) {
+	root := sp.newMessage("LogoutRequest", o.ID, idp.SignOutURL, now)
+	root.CreateAttr("NotOnOrAfter", xmlTime(now.Add(signOutAge)))
+	name := root.CreateElement("saml:NameID")
+	if o.NameIDFormat != "" {
+		name.CreateAttr("Format", o.NameIDFormat)
+	}
+	name.SetText(o.NameID)
+	if o.SessionIndex != "" {
+		root.CreateElement("samlp:SessionIndex").SetText(o.SessionIndex)
+	}
+	return sp.redirect(idp.SignOutURL, "SAMLRequest", root, o.RelayState)
+}
+
+// SignOutResponse returns the address at the identity provider that answers its request.
+func (sp ServiceProvider) SignOutResponse(idp IdentityProvider, id string, request SignOut, now time.Time) (string, error) {
+	root := sp.newMessage("LogoutResponse", id, idp.SignOutURL, now)
+	root.CreateAttr("InResponseTo", request.ID)
+	root.CreateElement("samlp:Status").CreateElement("samlp:StatusCode").CreateAttr("Value", successStatus)
+	return sp.redirect(idp.SignOutURL, "SAMLResponse", root, request.RelayState)
+}
+
+func xmlTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func (sp ServiceProvider) newMessage(tag, id, destination string, now time.Time) *etree.Element {
+	root := etree.NewElement("samlp:" + tag)
+	root.CreateAttr("xmlns:samlp", protocolSpace)
+	root.CreateAttr("xmlns:saml", assertionSpace)
+	root.CreateAttr("ID", id)
+	root.CreateAttr("Version", "2.0")
+	root.CreateAttr("IssueInstant", xmlTime(now))
+	root.CreateAttr("Destination", destination)
+	root.CreateElement("saml:Issuer").SetText(sp.EntityID)
+	return root
+}
+
+// redirect returns the address of a message, signed with the first key of the site.
+func (sp ServiceProvider) redirect(address, field string, root *etree.Element, relay string) (string, error) {
+	if address == "" {
+		return "", ErrNoSignOutURL
+	}
+	if len(sp.Keys) == 0 {
+		return "", errors.New("sign the message: the site has no key")
+	}
+	doc := etree.NewDocument()
+	doc.SetRoot(root)
+	text, err := doc.WriteToBytes()
+	if err != nil {
+		return "", fmt.Errorf("write the message: %w", err)
+	}
+	var packed bytes.Buffer
+	w, err := flate.NewWriter(&packed, flate.DefaultCompression)
+	if err != nil {
+		return "", fmt.Errorf("pack the message: %w", err)
+	}
+	if _, err := w.Write(text); err != nil {
+		return "", fmt.Errorf("pack the message: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return "", fmt.Errorf("pack the message: %w", err)
+	}
+	query := field + "=" + url.QueryEscape(base64.StdEncoding.EncodeToString(packed.Bytes()))
+	if relay != "" {
+		query += "&RelayState=" + url.QueryEscape(relay)
+	}
+	query += "&SigAlg=" + url.QueryEscape(dsig.RSASHA256SignatureMethod)
+	sum := sha256.Sum256([]byte(query))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, sp.Keys[0].Key, crypto.SHA256, sum[:])
+	if err != nil {
+		return "", fmt.Errorf("sign the message: %w", err)
+	}
+	query += "&Signature=" + url.QueryEscape(base64.StdEncoding.EncodeToString(signature))
+	if strings.Contains(address, "?") {
+		return address + "&" + query, nil
+	}
+	return address + "?" + query, nil
+}

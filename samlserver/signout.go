@@ -1,0 +1,86 @@
+package samlserver
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/saml"
+	"github.com/rollcall-scim/rollcall/signin"
+)
+
+// signOutByRedirect takes a message of the redirect binding. With go, it sends a person who has signed
+// out here to the identity provider.
+func (h *Handler) signOutByRedirect(w http.ResponseWriter, r *http.Request) {
+	r = withBrowserActor(r)
+	relay := r.URL.Query().Get("go")
+	if relay == "" {
+		h.takeSignOut(w, r, saml.SignOutMessage{Query: r.URL.RawQuery})
+		return
+	}
+	st, err := h.findSite(r)
+	if err != nil {
+		h.internalError(w, r, err)
+		return
+	}
+	address, err := h.SSO.SignOutAddress(r.Context(), st, relay)
+	h.redirectToProvider(w, r, address, err)
+}
+
+// signOutByPost takes a message of the POST binding.
+func (h *Handler) signOutByPost(w http.ResponseWriter, r *http.Request) {
+	r = withBrowserActor(r)
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-www-form-urlencoded" {
+		h.Show(w, r, Message{http.StatusUnsupportedMediaType, "This is not a sign-out", "An identity provider sends its message here as a form (HTTP-POST) or by redirect."})
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		h.failures.Count(web.SiteSource(r), h.Now())
+		h.Show(w, r, Message{http.StatusRequestEntityTooLarge, "This message cannot be read", "A message of an identity provider has at most 512 KiB."})
+		return
+	}
+	h.takeSignOut(w, r, saml.SignOutMessage{Form: r.PostForm})
+}
+
+// takeSignOut takes a message. No cookie counts: the message is signed, and says which sessions end.
+func (h *Handler) takeSignOut(w http.ResponseWriter, r *http.Request, m saml.SignOutMessage) {
+	source := web.SiteSource(r)
+	if h.tooOften(w, r, h.failures, source) {
+		return
+	}
+	st, err := h.findSite(r)
+	if err != nil {
+		h.internalError(w, r, err)
+		return
+	}
+	done, err := h.SSO.FinishSignOut(r.Context(), st, m)
+	switch {
+	case errors.Is(err, signin.ErrSSOOff):
+		h.failures.Count(source, h.Now())
+		h.Show(w, r, unavailable)
+	case err != nil:
+		h.refuseSignOut(w, r, source, err)
+	case done.Address != "":
+		h.redirectToProvider(w, r, done.Address, nil)
+	case done.There:
+		h.Show(w, r, Message{http.StatusOK, "You are signed out", "You are signed out of this site and of your identity provider."})
+	default:
+		h.Show(w, r, Message{http.StatusOK, "You are signed out here", "You are signed out of this site. Your identity provider may still have a session of yours."})
+	}
+}
+
+func (h *Handler) refuseSignOut(w http.ResponseWriter, r *http.Request, source string, err error) {
+	failed, ok := refusal.About[signin.FailedSignIn](err)
+	if !ok {
+		h.internalError(w, r, err)
+		return
+	}
+	h.failures.Count(source, h.Now())
+	h.Show(w, r, Message{
+		http.StatusForbidden, "No session was ended", "What your identity provider sent could not be accepted. Sign out on the page of the site instead. An administrator of the site finds the reason in the audit log, with the reference " + failed.Reference + ".",
+	})
+}

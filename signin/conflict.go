@@ -1,0 +1,134 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Conflict is a verified sign-in that waits, because an account is there already and is not given
+// away by itself. An administrator links the identity to the account, or dismisses the sign-in.
+type Conflict struct {
+	ID       string
+	PersonID string // the account in the way
+	Reason   string // one of unproved, identity_conflict and email_conflict
+
+	Issuer, Identifier        string // the identity
+	Match, DisplayName, Email string // what the identity provider says about the person; Match is compared with userName
+
+	First, Last time.Time
+	Times       int64 // how often it was tried
+}
+
+const (
+	// MaxConflicts is how many sign-ins of a site wait at most; later ones are refused without waiting.
+	MaxConflicts = 200
+	// conflictTime is how long a sign-in waits that is not tried again.
+	conflictTime = 30 * 24 * time.Hour
+)
+
+// ConflictStore keeps sign-ins that wait. Every method names the site.
+type ConflictStore interface {
+	// PutConflict stores a conflict; if the same identity waits for the same account, it counts it.
+	// It forgets those that were not tried since notSince.
+	PutConflict(ctx context.Context, id site.ID, c Conflict, notSince time.Time) error
+	Conflicts(ctx context.Context, id site.ID, since time.Time) ([]Conflict, error)
+	Conflict(ctx context.Context, id site.ID, conflict string) (Conflict, error) // refusal.NotFound if there is none
+	// DropConflicts forgets the conflicts of an identity and appends the events; refusal.NotFound
+	// if there is none.
+	DropConflicts(ctx context.Context, id site.ID, issuer, identifier string, events ...event.Event) error
+}
+
+// noteConflict stores a sign-in that the roster refused because of another account. Other refusals do
+// not wait.
+func (s *SingleSignOn) noteConflict(ctx context.Context, st site.Site, who roster.Asserted, err error) error {
+	about, ok := refusal.About[roster.Rejected](err)
+	if !ok || about.PersonID == "" {
+		return nil
+	}
+	f, _ := failure(err)
+	switch f.Reason {
+	case "unproved", "identity_conflict", "email_conflict":
+	default:
+		return nil
+	}
+	now := s.Now().UTC().Truncate(time.Microsecond)
+	c := Conflict{
+		ID: newRequestID()[1:], PersonID: about.PersonID, Reason: f.Reason, Issuer: who.Issuer, Identifier: who.Identifier,
+		Match: who.Match, DisplayName: who.DisplayName, Email: who.Email, First: now, Last: now,
+	}
+	if err := s.Store.PutConflict(ctx, st.ID, c, now.Add(-conflictTime)); err != nil {
+		return fmt.Errorf("store a conflict: %w", err)
+	}
+	return nil
+}
+
+// Conflicts returns the sign-ins of a site that wait, the last tried first.
+func (s *SingleSignOn) Conflicts(ctx context.Context, st site.Site) ([]Conflict, error) {
+	all, err := s.Store.Conflicts(ctx, st.ID, s.Now().Add(-conflictTime))
+	if err != nil {
+		return nil, fmt.Errorf("find conflicts: %w", err)
+	}
+	return all, nil
+}
+
+// ErrNoConflict says that a sign-in no longer waits.
+var ErrNoConflict = refusal.New(refusal.NotFound, "", "this sign-in no longer waits").Advise("load the page again").Coded("sso_no_conflict")
+
+func (s *SingleSignOn) conflict(ctx context.Context, st site.Site, id string) (Conflict, roster.Person, error) {
+	c, err := s.Store.Conflict(ctx, st.ID, id)
+	if errors.Is(err, refusal.NotFound) {
+		return Conflict{}, roster.Person{}, ErrNoConflict
+	}
+	if err != nil {
+		return Conflict{}, roster.Person{}, fmt.Errorf("find a conflict: %w", err)
+	}
+	p, err := s.Rosters.Open(st).Person(ctx, c.PersonID)
+	if errors.Is(err, refusal.NotFound) {
+		return Conflict{}, roster.Person{}, ErrNoConflict
+	}
+	return c, p, err
+}
+
+// LinkConflict links the identity of a sign-in that waits to the account in its way. The identity
+// of before no longer opens the account, and its sessions end. It returns ErrNoConflict if it no
+// longer waits.
+func (s *SingleSignOn) LinkConflict(ctx context.Context, st site.Site, id string, by roster.Change) (roster.Person, error) {
+	c, p, err := s.conflict(ctx, st, id)
+	if err != nil {
+		return p, err
+	}
+	people := s.Rosters.Open(st)
+	if _, err := people.Unlink(ctx, p.ID, by); err != nil {
+		return p, err
+	}
+	if err := people.Link(ctx, p.ID, roster.Asserted{Issuer: c.Issuer, Identifier: c.Identifier}, by); err != nil {
+		return p, err
+	}
+	if err := s.Store.DropConflicts(ctx, st.ID, c.Issuer, c.Identifier); err != nil && !errors.Is(err, refusal.NotFound) {
+		return p, fmt.Errorf("forget a conflict: %w", err)
+	}
+	return p, nil
+}
+
+// DismissConflict forgets a sign-in that waits. It returns ErrNoConflict if it no longer waits.
+func (s *SingleSignOn) DismissConflict(ctx context.Context, st site.Site, id, actor string) error {
+	c, p, err := s.conflict(ctx, st, id)
+	if err != nil {
+		return err
+	}
+	err = s.Store.DropConflicts(ctx, st.ID, c.Issuer, c.Identifier, event.Event{
+		Time: s.Now(), Scope: event.Site(string(st.ID)), Name: event.SignInSSODismissed, Actor: actor, Subject: p.ID,
+		Text: fmt.Sprintf("The sign-in of %s that waited for the account %s was dismissed", c.Identifier, p.UserName),
+	})
+	if errors.Is(err, refusal.NotFound) {
+		return ErrNoConflict
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/saml"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// Single sign-out, if the site uses it:
+//
+//	StartSignOut       a person signed out here  →  a page that asks the identity provider to do so too
+//	FinishSignOut      a request of the identity provider ends its sessions here  →  an answer
+//	                   an answer to a request of this site  →  the sign-in page
+//
+// Signing out here never depends on it.
+
+// toSignOut is the purpose of a request to the identity provider to end its session.
+const toSignOut Purpose = "sign-out"
+
+// StartSignOut prepares the request that ends a session at the identity provider. It returns the
+// path of this server that sends it; empty if the site does not use single sign-out, or if the
+// session did not begin at the identity provider of the site.
+func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.Origin) (path string, err error) {
+	if o.NameID == "" {
+		return "", nil
+	}
+	c, err := s.Connection(ctx, st)
+	if err != nil || !c.SignsOut || c.Mode == SSOOff || c.Provider.SignOutURL == "" || o.Issuer != c.Provider.EntityID {
+		return "", err
+	}
+	sp, err := s.withKeys(ctx, st, c)
+	if err != nil {
+		return "", err
+	}
+	relay := secret.New()
+	r := RequestRecord{Hash: secret.HashOf(relay), ID: newRequestID(), Purpose: toSignOut, Version: c.Version, Expires: s.Now().Add(RequestTime)}
+	r.ReturnTo, err = sp.SignOutRequest(c.Provider, saml.SignOutOptions{ID: r.ID, RelayState: relay, NameID: o.NameID, NameIDFormat: o.NameFormat, SessionIndex: o.Index}, s.Now())
+	if err != nil {
+		return "", err
+	}
+	if err := s.Store.AddRequest(ctx, st.ID, r); err != nil {
+		return "", fmt.Errorf("add request: %w", err)
+	}
+	return "/c/" + st.Name + "/auth/saml2/sign-out?go=" + relay, nil
+}
+
+// SignOutAddress returns the address at the identity provider for the path that StartSignOut
+// returned. It returns ErrSSOOff if there is none any longer.
+func (s *SingleSignOn) SignOutAddress(ctx context.Context, st site.Site, relay string) (string, error) {
+	r, err := s.Store.FindRequest(ctx, st.ID, secret.HashOf(relay), s.Now())
+	if errors.Is(err, refusal.NotFound) || err == nil && r.Purpose != toSignOut {
+		return "", ErrSSOOff
+	}
+	if err != nil {
+		return "", fmt.Errorf("find request: %w", err)
+	}
+	return r.ReturnTo, nil
+}
+
+// SignedOut is what a message about the end of a session led to.
+type SignedOut struct {
+	Address string // the address at the identity provider that takes the answer; empty if the message was an answer
+	Ended   int    // how many sessions ended
+	There   bool   // whether the identity provider ended its session; for an answer
+}
+
+// FinishSignOut takes a message about the end of a session. Every error is ErrSSOOff, a refusal about a
+// FailedSignIn, or a failure of this server.
+func (s *SingleSignOn) FinishSignOut(ctx context.Context, st site.Site, m saml.SignOutMessage) (SignedOut, error) {
+	c, err := s.Connection(ctx, st)
+	if err != nil {
+		return SignedOut{}, err
+	}
+	if !c.SignsOut || c.Mode == SSOOff || !c.Ready() {
+		return SignedOut{}, ErrSSOOff
+	}
+	sp, err := s.withKeys(ctx, st, c)
+	if err != nil {
+		return SignedOut{}, err
+	}
+	got, err := sp.ReadSignOut(c.Provider, m, s.Now())
+	if unknown := new(saml.Error); errors.As(err, &unknown) && unknown.NewKey {
+		changed, failed := s.refreshForUnknownKey(ctx, st, c)
+		if failed != nil {
+			return SignedOut{}, failed
+		}
+		if changed {
+			if c, failed = s.Connection(ctx, st); failed != nil {
+				return SignedOut{}, failed
+			}
+			got, err = sp.ReadSignOut(c.Provider, m, s.Now())
+		}
+	}
+	if err != nil {
+		return SignedOut{}, s.refuseSignOut(ctx, st, err)
+	}
+	if !got.Request {
+		return s.takeAnswer(ctx, st, got)
+	}
+	err = s.Store.UseAssertion(ctx, st.ID, secret.HashOf("sign-out\x00"+c.Provider.EntityID+"\x00"+got.ID), got.RememberUntil, s.Now())
+	if errors.Is(err, ErrReplayed) {
+		return SignedOut{}, s.refuseSignOut(ctx, st, &saml.Error{Reason: reasonReplayed, Detail: "the message was used before"})
+	}
+	if err != nil {
+		return SignedOut{}, fmt.Errorf("use a sign-out: %w", err)
+	}
+	var out SignedOut
+	if out.Ended, err = s.Rosters.Open(st).EndOrigin(ctx, c.Provider.EntityID, got.NameID, got.SessionIndexes); err != nil {
+		return SignedOut{}, err
+	}
+	out.Address, err = sp.SignOutResponse(c.Provider, newRequestID(), got, s.Now())
+	if errors.Is(err, saml.ErrNoSignOutURL) {
+		return out, nil
+	}
+	return out, err
+}
+
+// takeAnswer takes the answer to a request of StartSignOut.
+func (s *SingleSignOn) takeAnswer(ctx context.Context, st site.Site, got saml.SignOut) (SignedOut, error) {
+	r, err := s.Store.TakeRequest(ctx, st.ID, secret.HashOf(got.RelayState), s.Now())
+	switch {
+	case errors.Is(err, refusal.NotFound):
+	case err != nil:
+		return SignedOut{}, fmt.Errorf("take request: %w", err)
+	case r.Purpose == toSignOut && r.ID == got.InResponseTo:
+		return SignedOut{There: got.Succeeded}, nil
+	}
+	return SignedOut{}, s.refuseSignOut(ctx, st, &saml.Error{Reason: reasonNoRequest, Detail: "the message answers no request of this site, or one that is more than ten minutes old or was answered before"})
+}
+
+// refuseSignOut records why a message was refused.
+func (s *SingleSignOn) refuseSignOut(ctx context.Context, st site.Site, err error) error {
+	f, shown := failure(err)
+	if shown == nil {
+		return err
+	}
+	if s.Refused != nil {
+		s.Refused.Add(ctx, event.Event{
+			Time: s.Now().UTC().Truncate(time.Microsecond), Scope: event.Site(string(st.ID)), Name: event.SignInSSOEndRefused,
+			Text: fmt.Sprintf("A sign-out by SAML was refused (%s): %s. Reference %s", f.Reason, f.Detail, f.Reference),
+		})
+	}
+	return shown.WithAbout(f)
+}

@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+const conflictColumns = `id, person, reason, issuer, identifier, match, display_name, email, first, last, times`
+
+func scanConflict(row scanner) (c signin.Conflict, err error) {
+	var first, last int64
+	err = row.Scan(&c.ID, &c.PersonID, &c.Reason, &c.Issuer, &c.Identifier, &c.Match, &c.DisplayName, &c.Email, &first, &last, &c.Times)
+	c.First, c.Last = fromMicros(first), fromMicros(last)
+	return c, err
+}
+
+// PutConflict stores a sign-in that waits, or counts one that is stored. It deletes those that were not
+// tried since notSince.
+func (s SingleSignOn) PutConflict(ctx context.Context, id site.ID, c signin.Conflict, notSince time.Time) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			delete from saml_conflict
+			where site = $1 and last < $2`, string(id), micros(notSince)); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `
+			insert into saml_conflict (site, id, person, reason, issuer, identifier, match, display_name, email, first, last, times)
+			select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, 1
+			where (select count(*) from saml_conflict where site = $1) < $11
+				or exists (select 1 from saml_conflict where site = $1 and issuer = $5 and identifier = $6 and person = $3)
+			on conflict (site, issuer, identifier, person) do update
+			set reason = excluded.reason, match = excluded.match, display_name = excluded.display_name, email = excluded.email,
+				last = excluded.last, times = saml_conflict.times + 1`,
+			string(id), c.ID, c.PersonID, c.Reason, c.Issuer, c.Identifier, c.Match, c.DisplayName, c.Email, micros(c.Last), int64(signin.MaxConflicts))
+		return err
+	})
+}
+
+// Conflicts returns the sign-ins of a site that wait and were tried since a time, the last first.
+func (s SingleSignOn) Conflicts(ctx context.Context, id site.ID, since time.Time) (all []signin.Conflict, err error) {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		all, err = collect(ctx, tx, scanConflict, `
+			select `+conflictColumns+`
+			from saml_conflict
+			where site = $1 and last >= $2
+			order by last desc, id`, string(id), micros(since))
+		return err
+	})
+	return all, err
+}
+
+// Conflict returns a sign-in that waits, or refusal.NotFound.
+func (s SingleSignOn) Conflict(ctx context.Context, id site.ID, conflict string) (c signin.Conflict, err error) {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		c, err = scanConflict(tx.QueryRow(ctx, `
+			select `+conflictColumns+`
+			from saml_conflict
+			where site = $1 and id = $2`, string(id), conflict))
+		return orNotFound(err, refusal.NotFound)
+	})
+	return c, err
+}
+
+// DropConflicts deletes the sign-ins of an identity that wait, and appends the events. It returns
+// refusal.NotFound, and appends nothing, if there is none.
+func (s SingleSignOn) DropConflicts(ctx context.Context, id site.ID, issuer, identifier string, events ...event.Event) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		done, err := tx.Exec(ctx, `
+			delete from saml_conflict
+			where site = $1 and issuer = $2 and identifier = $3`, string(id), issuer, identifier)
+		if err != nil {
+			return err
+		}
+		n, err := affected(done)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return refusal.NotFound
+		}
+		return appendEvents(ctx, tx, events)
+	})
+}

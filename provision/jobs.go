@@ -326,49 +326,49 @@ func (j *Jobs) learn(ctx context.Context, job *Job) {
 	if err != nil {
 		return
 	}
-	found, err := testConnection(ctx, target, *job, m)
+	all, err := testSearches(ctx, target, m)
 	if err == nil || asTargetError(err).Kind == Unsearchable {
-		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: found.Users, Groups: found.Groups}
+		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: all}
 	}
 }
 
-// TestConnection searches the target, by every matching attribute, for accounts and groups that cannot
-// exist. Groups are searched for if their mapping is enabled. If secret is nil, it uses the saved Secret Token. If the target refuses, the error is a
+// TestConnection searches the target, by every matching attribute, for accounts that cannot exist.
+// If secret is nil, it uses the saved Secret Token. If the target refuses, the error is a
 // *TargetError whose Words explain the problem. Otherwise the result says for each attribute
 // whether the target can be searched by it.
-func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) (ConnectionTest, error) {
+func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) ([]Searchable, error) {
 	job, err := j.Store.Job(ctx, k)
 	if errors.Is(err, ErrNoJob) {
 		job, err = j.Default(k)
 	}
 	if err != nil {
-		return ConnectionTest{}, err
+		return nil, err
 	}
 	if tenantURL = strings.TrimSpace(tenantURL); tenantURL == "" {
-		return ConnectionTest{}, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
+		return nil, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
 	}
 	var token string
 	switch {
 	case secret != nil:
 		token = strings.TrimSpace(*secret)
 	case job.HasSecret() && !sameOrigin(tenantURL, job.TenantURL):
-		return ConnectionTest{}, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+		return nil, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
 	default:
 		if token, err = openSecret(j.Sealer, job); err != nil {
-			return ConnectionTest{}, err
+			return nil, err
 		}
 	}
 	m, err := usableMapping(job.Schema, j.Attributes)
 	if err != nil {
-		return ConnectionTest{}, err
+		return nil, err
 	}
 	target, err := j.Targets(tenantURL, token)
 	if err != nil {
-		return ConnectionTest{}, err
+		return nil, err
 	}
-	found, err := testConnection(ctx, target, job, m)
+	found, err := testSearches(ctx, target, m)
 	if failed := j.recordTest(ctx, job, tenantURL, err); failed != nil {
-		return ConnectionTest{}, failed
+		return nil, failed
 	}
 	return found, err
 }
@@ -792,13 +792,6 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 		searches = job.Searches
 	}
 	r.Notes = append(r.Notes, searches.notes()...)
-	if state.Groups.Off == "" && state.Groups.Searches != nil && searches == state.Searches {
-		for _, one := range state.Groups.Searches.All {
-			if one.Groups = true; !one.Proved {
-				r.Notes = append(r.Notes, one.Note())
-			}
-		}
-	}
 	if state.Dialect.For == job.ForgetLinks {
 		r.Notes = append(r.Notes, state.Dialect.notes()...)
 	}

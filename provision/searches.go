@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/scim"
@@ -16,20 +15,10 @@ type Searchable struct {
 	Proved bool   `json:"searchable"`
 	Detail string `json:"reason,omitempty"` // why the test failed
 	Advice string `json:"recommendedAction,omitempty"`
-	Groups bool   `json:"groups,omitempty"` // groups are searched by it, not accounts
-}
-
-// ConnectionTest is what a test of the connection found out.
-type ConnectionTest struct {
-	Users  []Searchable // the matching attributes of users
-	Groups []Searchable // those of groups; empty if the mapping of groups is not enabled
 }
 
 // Note explains what follows if the test of an attribute failed.
 func (s Searchable) Note() string {
-	if s.Groups {
-		return fmt.Sprintf("Groups: %s No group is matched by %s. A group that is not found by another matching attribute is not created. %s", s.Detail, s.Path, s.Advice)
-	}
 	return fmt.Sprintf("%s Nobody is matched by %s. A person who has a value of it and is not found by another matching attribute gets no account. %s", s.Detail, s.Path, s.Advice)
 }
 
@@ -38,8 +27,6 @@ type Searches struct {
 	For string       `json:"for"` // the settings they were made with, see [Job.connection]
 	At  time.Time    `json:"at"`
 	All []Searchable `json:"all"`
-	// Groups are the tests for groups, if they were made together with those for accounts.
-	Groups []Searchable `json:"groups,omitempty"`
 }
 
 // connection returns a string that changes with everything that affects the result of a search: the
@@ -58,7 +45,7 @@ func (s *Searches) notes() []string {
 		return nil
 	}
 	var notes []string
-	for _, one := range slices.Concat(s.All, s.Groups) {
+	for _, one := range s.All {
 		if !one.Proved {
 			notes = append(notes, one.Note())
 		}
@@ -96,32 +83,6 @@ func testSearches(ctx context.Context, target Target, m *mapping) ([]Searchable,
 		return all, first
 	}
 	return all, nil
-}
-
-// testConnection tests every matching attribute of users and, if groups are provisioned, of groups. An
-// application that takes no groups is no failure.
-func testConnection(ctx context.Context, target Target, job Job, m *mapping) (t ConnectionTest, err error) {
-	if t.Users, err = testSearches(ctx, target, m); err != nil {
-		return t, err
-	}
-	object, err := job.Schema.GroupMapping()
-	if err != nil || !object.Enabled || job.GroupsOffered {
-		return t, nil
-	}
-	groups, err := compileObject(job.Schema, object, GroupKind, nil)
-	if err != nil {
-		return t, nil // the mapping itself is at fault; a cycle says so
-	}
-	found, err := testSearches(ctx, target.Groups(), groups)
-	if found == nil {
-		te := asProblem(err)
-		found = []Searchable{{Path: groups.matching[0].Target, Detail: te.Detail, Advice: te.Advice}}
-	}
-	for _, one := range found {
-		one.Groups = true
-		t.Groups = append(t.Groups, one)
-	}
-	return t, nil
 }
 
 // testSearch tests one attribute. A problem with this attribute alone is in the result, not in the

@@ -106,8 +106,7 @@ func TestNobodyIsAdoptedByAnAttributeThatWasNotProved(t *testing.T) {
 				noNickname := person("cy@contoso.com", "Cy", "Cypher")
 				delete(noNickname, "mailNickname")
 				w.people.put("p3", noNickname)
-				tested, err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), nil)
-				searches := tested.Users
+				searches, err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), nil)
 				if err != nil || len(searches) != 2 {
 					t.Fatalf("Test Connection: %v, %v", searches, err)
 				}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,20 +38,17 @@ func (c *command) provisionTest() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			tested, err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil)
+			searches, err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil)
 			if err != nil {
 				return err
 			}
-			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL, "matching": tested.Users, "matchingGroups": append([]provision.Searchable{}, tested.Groups...)}, func(w io.Writer) {
+			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL, "matching": searches}, func(w io.Writer) {
 				fmt.Fprintf(w, "✓ %s: the supplied credentials are authorized to enable provisioning.\n", job.TenantURL)
-				for _, one := range slices.Concat(tested.Users, tested.Groups) {
-					switch {
-					case !one.Proved:
-						fmt.Fprintf(w, "! %s\n", oneLine(one.Note()))
-					case one.Groups:
-						fmt.Fprintf(w, "✓ The application can be searched for groups by %s.\n", oneLine(one.Path))
-					default:
+				for _, one := range searches {
+					if one.Proved {
 						fmt.Fprintf(w, "✓ The application can be searched by %s.\n", oneLine(one.Path))
+					} else {
+						fmt.Fprintf(w, "! %s\n", oneLine(one.Note()))
 					}
 				}
 			})

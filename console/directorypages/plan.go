@@ -180,10 +180,9 @@ func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan prov
 		{"Remove members", report.MembersRemoved},
 		{"Set managers", report.References},
 	} {
-		if f.n == 0 && len(pg.Figures) > 7 { // groups and managers, which many jobs do not have
-			continue
-		}
-		if f.name != "On hold" || f.n > 0 {
+		// Many jobs have no groups and managers, and few plans have something on hold.
+		always := f.name != "On hold" && !strings.HasSuffix(f.name, "members") && !strings.HasSuffix(f.name, "managers")
+		if always || f.n > 0 {
 			pg.Figures = append(pg.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 		}
 	}

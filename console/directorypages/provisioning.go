@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -494,7 +493,7 @@ func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVis
 	if form.Secret != "" {
 		secret = &form.Secret
 	}
-	found, err := p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
+	searches, err := p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
 	var (
 		input   *provision.InputError
 		refusal *provision.TargetError
@@ -506,7 +505,7 @@ func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVis
 		return err
 	}
 	tested := &console.Notice{Tone: console.ToneGood, Title: "Testing connection to " + v.App.Name, Text: "The supplied credentials are authorized to enable provisioning. Don’t forget to Save."}
-	for _, one := range slices.Concat(found.Users, found.Groups) {
+	for _, one := range searches {
 		if !one.Proved {
 			tested.Tone = console.ToneWarning
 			tested.Text += " " + one.Note()

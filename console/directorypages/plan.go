@@ -187,24 +187,33 @@ func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan prov
 		}
 	}
 	all := form.Get("show") == "all"
-	query := func(all bool, after int) string {
+	query := func(all bool, after, from int) string {
 		q := url.Values{"plan": {plan.ID}}
 		if all {
 			q.Set("show", "all")
 		}
 		if after > 0 {
 			q.Set("after", strconv.Itoa(after))
+			q.Set("from", strconv.Itoa(from))
 		}
 		return pg.Action + "?" + q.Encode()
 	}
 	pg.Tabs = []console.Tab{
-		{Text: "Changes and problems", URL: query(false, 0), Selected: !all, Count: console.GroupDigits(counts.Shown)},
-		{Text: "Everybody", URL: query(true, 0), Selected: all, Count: console.GroupDigits(counts.Listed)},
+		{Text: "Changes and problems", URL: query(false, 0, 0), Selected: !all, Count: console.GroupDigits(counts.Shown)},
+		{Text: "Everybody", URL: query(true, 0, 0), Selected: all, Count: console.GroupDigits(counts.Listed)},
 	}
 	pg.Empty = console.EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change nobody’s account."}
 	after, err := strconv.Atoi(form.Get("after"))
 	if err != nil || after < 0 {
 		after = 0
+	}
+	total := counts.Shown
+	if all {
+		total = counts.Listed
+	}
+	from, err := strconv.Atoi(form.Get("from")) // how many objects the pages before have
+	if err != nil || from < 0 || from >= total || after == 0 {
+		from = 0
 	}
 	rows, err := p.Engine.PlannedRows(r.Context(), plan, provision.PlanFilter{All: all, After: after, Limit: planShown + 1})
 	if err != nil {
@@ -212,10 +221,13 @@ func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan prov
 	}
 	if len(rows) > planShown {
 		rows = rows[:planShown]
-		pg.Pager.Next = query(all, rows[planShown-1].Number)
+		pg.Pager.Next = query(all, rows[planShown-1].Number, from+planShown)
 	}
 	if after > 0 {
-		pg.Pager.First = query(all, 0)
+		pg.Pager.First = query(all, 0, 0)
+	}
+	if total > planShown {
+		pg.Pager.Text = console.GroupDigits(from+1) + " to " + console.GroupDigits(from+len(rows)) + " of " + console.PluralForms(total, "person", "people")
 	}
 	for _, row := range rows {
 		pg.People = append(pg.People, v.plannedRow(row))

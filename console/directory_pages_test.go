@@ -327,7 +327,7 @@ func TestProvisioningPage_explains_trouble(t *testing.T) {
 	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &secret, Status: provision.On, Scope: provision.AssignedOnly}, "cli"); err != nil {
 		t.Fatal(err)
 	}
-	b.get(base+"/plan").press("Make a plan", nil).wantStatus(http.StatusOK).wantWords("No plan can be made: the application cannot be asked", "HTTP 401")
+	b.get(base+"/plan").press("Make a plan", nil).wantStatus(http.StatusOK).wantWords("No plan could be made", "The application refused the Secret Token", "HTTP 401")
 	if _, err := o.engine.RunCycle(t.Context(), key, "test", nil); err == nil {
 		t.Fatal("a cycle with a wrong token went through")
 	}

@@ -94,7 +94,10 @@ func planProblem(err error) string {
 	}
 	var te *TargetError
 	if errors.As(err, &te) {
-		return strings.TrimSpace(te.Detail + " " + te.Advice)
+		if te.Status > 0 {
+			return fmt.Sprintf("%s (HTTP %d)", te.Words(), te.Status)
+		}
+		return te.Words()
 	}
 	return err.Error()
 }

@@ -121,12 +121,12 @@ func (p *pass) claimOwn(w *work, since int) (late bool) {
 	return late
 }
 
-// waitForAccount postpones a person because somebody else's account is in hand.
+// waitForAccount postpones a person because the account is in use for another person.
 func (w *work) waitForAccount(why string) {
 	w.decision, w.waits = later{until: w.started.Add(accountTime)}, why
 }
 
-// accountTime is how long a person waits for an account that is in hand for another person.
+// accountTime is how long a person waits for an account that is in use for another person.
 const accountTime = time.Second
 
 // claimAccount claims the account that a person was found to have, and its matching values: somebody

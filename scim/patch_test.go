@@ -503,12 +503,16 @@ func TestAddingOneMemberToTenThousandIsQuick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	result, err := p.Apply(GroupType(), group)
-	if err != nil {
-		t.Fatal(err)
+	var result PatchResult
+	took := time.Hour
+	for range 5 { // the fastest counts: other tests use the processors at the same time
+		start := time.Now()
+		if result, err = p.Apply(GroupType(), group); err != nil {
+			t.Fatal(err)
+		}
+		took = min(took, time.Since(start))
 	}
-	if took := time.Since(start); took > time.Second {
+	if took > time.Second {
 		t.Errorf("took %v", took)
 	}
 	if got := len(result.Resource["members"].([]any)); got != 10_001 || len(members) != 10_000 {

@@ -37,7 +37,7 @@ func TestAPlanIsReviewedAndApplied(t *testing.T) {
 	b.get(at).wantStatus(http.StatusOK).wantWords("No plan yet").wantNoWords("Approve…")
 	b.get(at + "/decide?do=approve&plan=abcdef01").wantWords("This plan is not kept any more.")
 	page := b.get(at).press("Make a plan", nil).wantStatus(http.StatusOK).wantWords("Ready", "Ada Lovelace", "Bo Li", "made just now by kim", "It can be approved and applied until")
-	ask := page.click("Approve…").wantStatus(http.StatusOK).wantWords("Approve this plan?", "2 accounts will be created at Acme.", "Nothing is sent before somebody applies the plan.")
+	ask := page.click("Approve…").wantStatus(http.StatusOK).wantWords("Approve this plan?", "2 accounts will be created at Acme.", "Nothing is sent before the plan is applied.")
 	page = ask.press("Approve 2 operations", nil).wantWords("The plan is approved. Nothing was sent yet.", "Approved", "approved by kim").wantNoWords("Approve…")
 	linked(0)
 	// The same question again, from a page that is out of date.
@@ -45,7 +45,7 @@ func TestAPlanIsReviewedAndApplied(t *testing.T) {
 	page.click("Apply…").wantWords("Exactly these are sent.").press("Apply 2 operations", nil).wantWords("This plan was applied by kim", "2 sent, 0 failed, 0 left out", "Sent.").wantNoWords("Apply…", "Cancel")
 	linked(2)
 
-	// Somebody joins: the next plan has one operation, and is cancelled.
+	// Cy joins. The next plan has one operation, and is cancelled.
 	f, err := csv.Open(strings.NewReader(people+"00000003-0000-4000-8000-00000000cafe,cy@contoso.example,Cy Young\n"), directory.FileOptions{})
 	if err != nil {
 		t.Fatal(err)

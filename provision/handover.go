@@ -322,7 +322,7 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 		return w.failTaken(o.ID, owner), nil
 	}
 	if h.known.Link.FirstKey() != key.Folded() {
-		return p.again(ctx, w, o, key, owner)
+		return p.foundByOldValue(ctx, w, o, key, owner)
 	}
 	if !h.entitled && !h.leaves && p.job.Rehire == RehireAdopt && w.entitled() {
 		if id := employeeID(&w.object); id != "" && id == employeeID(h.object) {
@@ -338,10 +338,11 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 	return d, err
 }
 
-// again decides about an account that was found by a value which, by now, the account should no longer have.
+// foundByOldValue decides about an account that was found by a value which the account should no
+// longer have.
 // The other person may have been renamed between the search and this decision, so the person is
 // evaluated once more at once. If the search finds the account again, the person fails.
-func (p *pass) again(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
+func (p *pass) foundByOldValue(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
 	before, err := p.others.awaited(ctx, w.known.ObjectID)
 	switch {
 	case err != nil:

@@ -38,7 +38,7 @@ func (c *command) confirm(_ *cobra.Command, yes bool, question, word string) err
 	return nil
 }
 
-// unansweredError is the question that a command asks before a change, where nobody can answer it. The
+// unansweredError is the question that a command asks before a change, where there is no terminal to answer it. The
 // command changed nothing, and ends with exit code 4.
 type unansweredError struct{ text string }
 

@@ -128,7 +128,7 @@ func (c *command) connectionsLink() *cobra.Command {
 		Use: "link DIRECTORY APP OBJECT ACCOUNT", Short: "Connect a user or group with an account by hand", Args: exactArguments("DIRECTORY", "APP", "OBJECT", "ACCOUNT"),
 		Long: `Connects a user or group with an account that no matching attribute finds. OBJECT is
 the user principal name of a user, or an object id. ACCOUNT is the id at the
-application, which is asked whether it exists. Nobody else may have the account.
+application, which is asked whether it exists. No other person may have the account.
 The next cycle gives it the values of the directory.`,
 		Example: "  rollcall provision connections link contoso Acme ada@contoso.com 2819c223-7f76-453a-919d-413861904646",
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {

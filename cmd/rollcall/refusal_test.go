@@ -29,7 +29,7 @@ func TestAnErrorIsOneSentenceAndAnExitCode(t *testing.T) {
 		{errAlreadyPrinted, "", 1},
 		{errors.New("the disk is full"), "rollcall: the disk is full\n", 1},
 		{usagef(create, "--expires: %w", errors.New("no number")), "rollcall: --expires: no number\nTry 'rollcall create --help'.\n", 2},
-		// A question that nobody can answer is no mistake of the command line.
+		// A question without a terminal to answer it is no mistake of the command line.
 		{unansweredError{"This deletes 3 users. Nothing was changed. To do it, add --yes"}, "This deletes 3 users. Nothing was changed. To do it, add --yes\n", 4},
 		{
 			fmt.Errorf("rename the site to acme: %w", site.ErrNameTaken),

@@ -202,7 +202,7 @@ func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan prov
 		{Text: "Changes and problems", URL: query(false, 0, 0), Selected: !all, Count: console.GroupDigits(counts.Shown)},
 		{Text: "Everybody", URL: query(true, 0, 0), Selected: all, Count: console.GroupDigits(counts.Listed)},
 	}
-	pg.Empty = console.EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change nobody’s account."}
+	pg.Empty = console.EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change no account."}
 	after, err := strconv.Atoi(form.Get("after"))
 	if err != nil || after < 0 {
 		after = 0
@@ -336,7 +336,7 @@ func (p *Pages) askPlan(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	case approvePlan:
 		pg.Title, pg.Button = "Approve this plan?", "Approve "+operations
 		pg.Danger = report.Disables+report.Deletes+report.OnHold > 0
-		pg.Consequences = append(consequences, "Nothing is sent before somebody applies the plan.")
+		pg.Consequences = append(consequences, "Nothing is sent before the plan is applied.")
 		pg.Undo = "You can cancel the plan until it is applied."
 	case applyPlan:
 		pg.Title, pg.Button = "Apply this plan?", "Apply "+operations

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -55,12 +56,14 @@ func (e *Engine) BeginPlan(ctx context.Context, k Key, actor string) (StoredPlan
 // stored with the plan.
 func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedObject) error) (StoredPlan, error) {
 	f := &planFiller{e: e, plan: p, saved: e.Now()}
+	stop := f.stayAlive(ctx)
 	report, err := e.Plan(ctx, p.Key, func(o PlannedObject) error {
 		if err := f.add(ctx, o); err != nil || visit == nil {
 			return err
 		}
 		return visit(o)
 	})
+	stop()
 	if err == nil {
 		err = f.save(ctx)
 	}
@@ -105,6 +108,7 @@ func planProblem(err error) string {
 // planFiller stores the objects of a plan, many in one transaction.
 type planFiller struct {
 	e     *Engine
+	mu    sync.Mutex // protects the rest
 	plan  StoredPlan
 	rows  []PlannedRow
 	count int
@@ -113,6 +117,8 @@ type planFiller struct {
 }
 
 func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.count++
 	f.plan.Report.add(o)
 	if o.Code == codeRejected {
@@ -139,11 +145,41 @@ func withoutNames(members []PlannedMember) []PlannedMember {
 	return all
 }
 
+// stayAlive saves the plan now and then, also while no object is added: evaluating many objects
+// without a change takes long. It ends with the returned function.
+func (f *planFiller) stayAlive(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		beat := time.NewTicker(planGap)
+		defer beat.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-beat.C:
+			}
+			f.mu.Lock()
+			err := f.save(context.WithoutCancel(ctx)) // what has begun is not cut off by the end of the plan
+			f.mu.Unlock()
+			if err != nil {
+				return // the next object, or the end of the plan, meets the same error
+			}
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
+}
+
 func (f *planFiller) save(ctx context.Context) error {
 	f.saved = f.e.Now()
 	f.plan.Alive = f.saved
 	err := f.e.Plans.AddPlanned(ctx, f.plan, f.rows)
-	f.rows = f.rows[:0]
+	if err == nil {
+		f.rows = f.rows[:0]
+	}
 	return err
 }
 

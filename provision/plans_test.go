@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -247,6 +248,50 @@ func TestAnApprovedPlanTakesAway(t *testing.T) {
 				t.Errorf("report %+v", r)
 			}
 		})
+	}
+}
+
+// TestALongPlanIsNotTakenForInterrupted has the application answer late. Meanwhile no object is added to the plan.
+func TestALongPlanIsNotTakenForInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lund"))
+	begun, err := w.engine.BeginPlan(t.Context(), w.key, "sam")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, answer := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Query().Get("filter"), "ada@contoso.com") {
+			once.Do(func() { close(asked) })
+			<-answer
+		}
+		return false
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.engine.FillPlan(t.Context(), begun, nil)
+		done <- err
+	}()
+	<-asked
+	w.clock.advance(time.Hour)
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		p, err := w.engine.FindPlan(t.Context(), w.key, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.State == provision.PlanMaking {
+			break
+		}
+		if time.Now().After(end) {
+			t.Errorf("a plan that is being made is shown as %s: %s", p.State, p.Problem)
+			break
+		}
+	}
+	close(answer)
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
@@ -31,6 +32,31 @@ func Plan(ctx context.Context, db *DB, id site.ID, q roster.ListQuery) (lines []
 			from resource r
 			where `+l.where+`
 			limit $`+strconv.Itoa(n), args...)
+		return err
+	})
+	return lines, err
+}
+
+// PlanOfWalk says how PostgreSQL walks the list for a filter on a declared attribute that many
+// resources match.
+func PlanOfWalk(ctx context.Context, db *DB, id site.ID, q roster.ListQuery, path scim.AttrPath, rows string) (lines []string, err error) {
+	var used []valueRange
+	d := declaredRows{paths: map[scim.AttrPath]string{path: rows}, usedRanges: &used, many: map[valueRange]bool{}}
+	narrow(q, string(id), d, 0)
+	d.usedRanges = nil
+	for _, r := range used {
+		d.many[r] = true
+	}
+	l := newListing(id, q, d)
+	err = db.View(ctx, func(tx *sqldb.Tx) error {
+		if err := tx.PlanForValues(ctx); err != nil {
+			return err
+		}
+		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) { return line, row.Scan(&line) }, `
+			explain select r.seq, r.id
+			from resource r
+			where `+l.where+`
+			order by `+l.placeOrder(), l.args...)
 		return err
 	})
 	return lines, err

@@ -144,8 +144,9 @@ func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 		l.byName = true
 		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // only users have a user_name
 	default:
-		l.narrowing = narrow(q, string(id), declared, 1)
-		l.where, l.args = `r.list = $1`, []any{listColumn(id, q.Kind)}
+		// The condition on the column site lets a database look up each resource of a subquery by the
+		// primary key. Without it, and without statistics, PostgreSQL reads the whole key for each.
+		l.where, l.args = `r.list = $1 and r.site = $2`, []any{listColumn(id, q.Kind), string(id)}
 	}
 	l.narrowing.selective = found
 	l.args = append(l.args, l.narrowing.args...)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -272,6 +273,12 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		}
 	case want == "LAST4|ID" && area == "directory":
 		names, err = s.keyNames(ctx, args[0])
+	case want == "ADDRESS" && area == "notification" && cmd.Name() != "add":
+		names, err = s.recipientAddresses(ctx, args[0])
+	case want == "--about":
+		for _, t := range notification.Topics {
+			names = append(names, string(t))
+		}
 	case want == "DIRECTORY" || area == "directory":
 		if want == "PERSON" {
 			names, err = s.userNames(ctx, cmd, args, start)
@@ -326,6 +333,19 @@ func (s *services) keyNames(ctx context.Context, directoryName string) (names []
 		}
 	}
 	return names, err
+}
+
+// recipientAddresses returns the addresses that get mail about a directory.
+func (s *services) recipientAddresses(ctx context.Context, directoryName string) (addresses []string, err error) {
+	h, err := s.directories.OpenNamed(ctx, directoryName)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.notifications.Recipients(ctx, string(h.Directory.ID))
+	for _, r := range all {
+		addresses = append(addresses, r.Address)
+	}
+	return addresses, err
 }
 
 func (s *services) siteNames(ctx context.Context) (names []string, err error) {

@@ -135,6 +135,14 @@ The server sends the mail; it needs --smtp-url and --mail-from.`,
 	return cmd
 }
 
+func topicNames() []string {
+	names := make([]string, len(notification.Topics))
+	for i, t := range notification.Topics {
+		names[i] = string(t)
+	}
+	return names
+}
+
 // topicHelp returns a line for each topic.
 func topicHelp() string {
 	var b strings.Builder

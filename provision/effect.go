@@ -325,6 +325,9 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.always[r.Target] && !linked && sameRow(c.was.row(r.Target), r) {
 			continue
 		}
+		if linked && w != nil && r.FlowType == FlowAttributeAddOnly {
+			continue // the account keeps the value that it has
+		}
 		changed = true
 		c.attribute(r, ValueExample{Person: personOf(o), Before: w, After: n}, linked)
 	}

@@ -19,7 +19,7 @@ const (
 	DirectMapping     MappingType = "Direct"     // the value of one source attribute
 	ConstantMapping   MappingType = "Constant"   // a fixed text
 	ExpressionMapping MappingType = "Expression" // the result of an expression
-	NoMapping         MappingType = "None"       // only the default value, when an account is created
+	NoMapping         MappingType = "None"       // only the default value, for an account that has no value
 )
 
 // MappingTypes lists the mapping types in the order of the page.

@@ -316,6 +316,35 @@ func TestAPlanMarksDrawnValues(t *testing.T) {
 	}
 }
 
+func TestAnEffectNamesWhoGetsNoAccountForWantOfARequiredValue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	w.cycle()
+	w.people.put("p2", person("bo@contoso.com", "Bo", "Berg")) // neither has an account yet
+	w.people.put("p3", person("cy@contoso.com", "Cy", "Cole"))
+	w.people.set("p3", "jobTitle", "Engineer")
+	requires := func(job provision.Job) (provision.Job, error) {
+		m, err := job.Schema.UserMapping()
+		if err != nil {
+			return job, err
+		}
+		return job.ChangeAttribute(m.Name, provision.TargetList, provision.ListedAttribute{Name: "title", Type: provision.TypeString, Required: true}, source.UserAttributes{})
+	}
+	got := w.effect(requires)
+	if len(got.Lacking) != 1 || got.Lacking[0].People != 1 || !got.Matters() {
+		t.Errorf("got %+v, want p2 alone", got)
+	}
+	wantSaid(t, got, "1 user without an account has no value for title, which is required: no account is made for them. For example Bo Berg.")
+	w.save(requires)
+	if got := w.effect(setting("title", func(r *provision.RowEdit) { r.Default = "Staff" })); len(got.Lacking) != 0 {
+		t.Errorf("with a default value: %+v", got.Lacking)
+	}
+	if got := w.effect(setting("nickName", func(r *provision.RowEdit) { r.Type, r.Source = provision.DirectMapping, "city" })); len(got.Lacking) != 0 {
+		t.Errorf("they lack it already: %+v", got.Lacking)
+	}
+}
+
 func TestNoneFillsInTheDefaultValueWhereAnAccountHasNone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

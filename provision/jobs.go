@@ -530,7 +530,7 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		m.FlowTypes = *edit.Actions
 	}
 	if m.SourceObjectName == "User" && !m.Enabled {
-		return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
+		return "", errKeepUsers
 	}
 	scoped := false
 	if edit.Scope != nil {

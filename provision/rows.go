@@ -203,6 +203,8 @@ func (job Job) MoveRow(mapping, target string, place int, c Catalog) (Job, error
 	}, c)
 }
 
+var errKeepUsers = &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
+
 var errKeepUserName = &InputError{Field: attrUserName, Text: "stays mapped: every account needs it"}
 
 // attrUserName is the target attribute that no user mapping can do without.

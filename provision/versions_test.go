@@ -154,6 +154,20 @@ func TestCompareShowsLongExpressionsWhole(t *testing.T) {
 	}
 }
 
+func TestAnImportCannotSwitchTheUserMappingOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	off := w.report().Job.Schema.Clone()
+	m, err := off.UserMapping()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Enabled = false
+	if _, err := w.jobs.SetSchema(t.Context(), w.key, off, "cli"); err == nil || !strings.Contains(err.Error(), "the user mapping cannot be switched off; set Provisioning Status to Off instead") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Both of Graph's example schemas are imported, exported and imported again without a difference.
 func TestExampleSchemasComeThrough(t *testing.T) {
 	t.Parallel()

@@ -212,6 +212,9 @@ Asks first when users in scope then get other values, or when accounts would be 
 			case before.LookAtAll == after.LookAtAll:
 				did = "like that before"
 			}
+			if err := c.noteRow(after, &f.mappingFlags, args[0]); err != nil {
+				return err
+			}
 			return c.printChangedRow(after, &f.mappingFlags, args[0], did)
 		}),
 	}
@@ -285,6 +288,23 @@ func (f *rowFlags) edit(cmd *cobra.Command) (func(*provision.RowEdit), error) {
 			edit(r)
 		}
 	}, nil
+}
+
+// noteRow says what an administrator should know of a row, as its page does.
+func (c *command) noteRow(job provision.Job, f *mappingFlags, target string) error {
+	m, err := f.objectMapping(job.Schema)
+	if err != nil {
+		return err
+	}
+	for i := range m.AttributeMappings {
+		if m.AttributeMappings[i].TargetAttributeName != target {
+			continue
+		}
+		for _, n := range job.RowNotes(m.Name, job.Schema.Row(m, &m.AttributeMappings[i])) {
+			c.note("Note: line %d, column %d: %s.", n.Line, n.Column, n.Message)
+		}
+	}
+	return nil
 }
 
 // printChangedRow prints a row after a change.

@@ -318,7 +318,7 @@ func endpoint(tenantURL string) string {
 // saveTest limits the connection test during a save.
 const saveTest = 5 * time.Second
 
-// learn tests the matching attributes with a job's new settings. The result is only information: a
+// learn tests the matching attributes of users and groups with a job's new settings. The result is only information: a
 // target that cannot be reached now does not prevent a save, and every cycle tests again before it
 // works.
 func (j *Jobs) learn(ctx context.Context, job *Job) {
@@ -340,49 +340,49 @@ func (j *Jobs) learn(ctx context.Context, job *Job) {
 	if err != nil {
 		return
 	}
-	all, err := testSearches(ctx, target, m)
+	found, err := testConnection(ctx, target, *job, m)
 	if err == nil || asTargetError(err).Kind == Unsearchable {
-		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: all}
+		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: found.Users, Groups: found.Groups, NoGroups: found.NoGroups}
 	}
 }
 
-// TestConnection searches the target, by every matching attribute, for accounts that cannot exist.
-// If secret is nil, it uses the saved Secret Token. If the target refuses, the error is a
-// *TargetError whose Words explain the problem. Otherwise the result says for each attribute
-// whether the target can be searched by it.
-func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) ([]Searchable, error) {
+// TestConnection searches the target, by every matching attribute, for accounts that cannot exist. If
+// the job provisions groups, it searches for such groups too. If secret is nil, it uses the saved
+// Secret Token. If the target refuses, the error is a *TargetError whose Words explain the problem.
+// Otherwise the result says for each attribute whether the target can be searched by it.
+func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) (ConnectionTest, error) {
 	job, err := j.Store.Job(ctx, k)
 	if errors.Is(err, ErrNoJob) {
 		job, err = j.Default(k)
 	}
 	if err != nil {
-		return nil, err
+		return ConnectionTest{}, err
 	}
 	if tenantURL = strings.TrimSpace(tenantURL); tenantURL == "" {
-		return nil, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
+		return ConnectionTest{}, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
 	}
 	var token string
 	switch {
 	case secret != nil:
 		token = strings.TrimSpace(*secret)
 	case job.HasSecret() && !sameOrigin(tenantURL, job.TenantURL):
-		return nil, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+		return ConnectionTest{}, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
 	default:
 		if token, err = openSecret(j.Sealer, job); err != nil {
-			return nil, err
+			return ConnectionTest{}, err
 		}
 	}
 	m, err := usableMapping(job.Schema, j.Attributes)
 	if err != nil {
-		return nil, err
+		return ConnectionTest{}, err
 	}
 	target, err := j.Targets(tenantURL, token)
 	if err != nil {
-		return nil, err
+		return ConnectionTest{}, err
 	}
-	found, err := testSearches(ctx, target, m)
+	found, err := testConnection(ctx, target, job, m)
 	if failed := j.recordTest(ctx, job, tenantURL, err); failed != nil {
-		return nil, failed
+		return ConnectionTest{}, failed
 	}
 	return found, err
 }
@@ -507,7 +507,12 @@ func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(
 			return "", err
 		}
 		job.Confirmed += int64(edit.Confirmed)
-		return j.setMapping(job, name, edit)
+		before := matchingTargets(job.Schema)
+		words, err := j.setMapping(job, name, edit)
+		if err == nil && !slices.Equal(before, matchingTargets(job.Schema)) {
+			j.learn(ctx, job)
+		}
+		return words, err
 	})
 }
 
@@ -601,16 +606,14 @@ func sameJSON(a, b *Schema) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// matchingTargets returns the matching attributes of the user mapping.
+// matchingTargets returns the matching attributes of the mappings that are enabled.
 func matchingTargets(s *Schema) []string {
-	m, err := s.UserMapping()
-	if err != nil {
-		return nil
-	}
 	var targets []string
-	for _, row := range m.AttributeMappings {
-		if row.MatchingPriority > 0 {
-			targets = append(targets, row.TargetAttributeName)
+	for _, m := range s.ObjectMappings() {
+		for _, row := range m.AttributeMappings {
+			if m.Enabled && row.MatchingPriority > 0 {
+				targets = append(targets, m.Name+" "+row.TargetAttributeName)
+			}
 		}
 	}
 	return targets
@@ -779,20 +782,31 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 		OnHold: counts.OnHold, Rejected: counts.Rejected,
 	}
 	r.settleOldest(j.Now(), orDefault(j.LeaverPatience, DefaultLeaverPatience))
-	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled && state.Groups.Off != "" {
-		r.Notes = append(r.Notes, state.Groups.Off)
-	} else if err == nil && job.GroupsOffered {
-		r.Notes = append(r.Notes, fmt.Sprintf("Groups can be provisioned now. Earlier versions did nothing with groups, so the update switched the mapping %q off. Set its Enabled to Yes to provision groups, or to No to leave it so.", m.Name))
-	}
 	searches := state.Searches
 	if !searches.of(job) || job.Searches.of(job) && job.Searches.At.After(searches.At) {
 		searches = job.Searches
+	}
+	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {
+		r.Notes = append(r.Notes, groupsSearched(job, state, searches).GroupNotes()...)
+	} else if err == nil && job.GroupsOffered {
+		r.Notes = append(r.Notes, fmt.Sprintf("Groups can be provisioned now. Earlier versions did nothing with groups, so the update switched the mapping %q off. Set its Enabled to Yes to provision groups, or to No to leave it so.", m.Name))
 	}
 	r.Notes = append(r.Notes, searches.notes()...)
 	if state.Dialect.For == job.ForgetLinks {
 		r.Notes = append(r.Notes, state.Dialect.notes()...)
 	}
 	return r, nil
+}
+
+// groupsSearched returns what the newest test of groups found out. searches is the newest test of users.
+func groupsSearched(job Job, s State, searches *Searches) (t ConnectionTest) {
+	switch known := s.Groups.Searches; {
+	case searches != nil && searches == job.Searches:
+		t.Groups, t.NoGroups = searches.Groups, searches.NoGroups
+	case known != nil:
+		t.Groups, t.NoGroups = known.All, s.Groups.Off
+	}
+	return t
 }
 
 func statusCode(job Job, s State) string {

@@ -199,7 +199,9 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 	}
 	var change reachChange
 	allow := p.allowChange(r, v, &change)
+	differs := false
 	_, err = p.Jobs.ImportSchema(r.Context(), v.key(), schema, func(before, after provision.Job) (int, error) {
+		differs = true
 		confirmed, err := allow(before, after)
 		if err == nil && len(lost) > 0 && r.FormValue("confirmed") != change.confirmationValue() {
 			err = errConfirm
@@ -229,6 +231,9 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 		return refuse(input.Text)
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
+	}
+	if !differs {
+		return p.Console.Redirect(w, r, v.versionsURL(), console.DoneNotice("The mappings were like that before. Nothing was changed."))
 	}
 	return p.Console.Redirect(w, r, v.versionsURL(), console.DoneNotice("The mappings were imported. Everybody is looked at again with the next cycle."))
 }

@@ -159,7 +159,7 @@ var Catalogue = []Description{
 	{ProvisioningPaused, directoryScope, "Provisioning Status was set to Off", subjectApplication, nil, changesJobSettings, "Acme: Provisioning was paused."},
 	{ProvisioningRestarted, directoryScope, "provisioning begins anew with an initial cycle", subjectApplication, nil, "", "Acme: Provisioning was restarted: everybody is looked at again."},
 	{ProvisioningDeleted, directoryScope, "provisioning was removed", subjectApplication, nil, "", "Acme: Provisioning was removed."},
-	{ProvisioningMappingChanged, directoryScope, "a mapping changed", subjectApplication, nil, "each part of a mapping that changed", `Acme: Mapping "Provision Azure Active Directory Users" changed: enabled true, Target Object Actions Update.`},
+	{ProvisioningMappingChanged, directoryScope, "a mapping changed", subjectApplication, nil, "each part of a mapping that changed", `Acme: Mapping changed: Provision Azure Active Directory Users: Target Object Actions: Add,Update,Delete → Update.`},
 	{ProvisioningMappingsRestored, directoryScope, "the default mappings were restored", subjectApplication, nil, "each part of a mapping that changed", "Acme: Default mappings were restored."},
 	{ProvisioningSchemaChanged, directoryScope, "a schema document was imported", subjectApplication, nil, "each part of a mapping that changed", "Acme: The schema was replaced."},
 	{ProvisioningSecretDiscarded, directoryScope, "a Secret Token was removed because its key was lost", subjectApplication, nil, changesJobSettings, "Acme: The Secret Token was discarded because the key that sealed it is lost."},

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -534,7 +535,7 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		m.FlowTypes = *edit.Actions
 	}
 	if m.SourceObjectName == "User" && !m.Enabled {
-		return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
+		return "", errKeepUsers
 	}
 	scoped := false
 	if edit.Scope != nil {
@@ -565,14 +566,11 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	if _, err := usableMapping(schema, j.Attributes); err != nil {
 		return "", err
 	}
+	words := "Mapping changed: " + changeWords(job.Schema, schema) + "."
+	if sameJSON(job.Schema, schema) { // groups were offered, and they stay as they are
+		words = fmt.Sprintf("It was decided that %q stays: Enabled %s.", m.Name, PartWords(m.Enabled))
+	}
 	j.replaceSchema(job, schema)
-	words := fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes)
-	if exact != "" {
-		words = strings.TrimSuffix(words, ".") + ", " + exact + "."
-	}
-	if scoped {
-		words = strings.TrimSuffix(words, ".") + ", Source Object Scope: " + m.Scope.Words() + "."
-	}
 	return words, nil
 }
 
@@ -585,11 +583,8 @@ func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job,
 		if err != nil {
 			return "", err
 		}
-		var names []string
-		for _, c := range changedMappings(job.Schema, next.Schema) {
-			names = append(names, c.Name)
-		}
-		if len(names) == 0 && sameJSON(job.Schema, next.Schema) {
+		words := changeWords(job.Schema, next.Schema)
+		if words == "" && sameJSON(job.Schema, next.Schema) {
 			return "", nil
 		}
 		probe := !slices.Equal(matchingTargets(job.Schema), matchingTargets(next.Schema))
@@ -598,7 +593,7 @@ func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job,
 		if probe {
 			j.learn(ctx, job)
 		}
-		return "Mapping changed: " + changedWords(names), nil
+		return "Mapping changed: " + cmp.Or(words, "its metadata") + ".", nil
 	})
 }
 
@@ -609,18 +604,6 @@ func sameJSON(a, b *Schema) bool {
 	x, errX := a.JSON()
 	y, errY := b.JSON()
 	return errX == nil && errY == nil && bytes.Equal(x, y)
-}
-
-// changedWords names up to ten changed parts of a mapping.
-func changedWords(names []string) string {
-	const most = 10
-	if len(names) == 0 {
-		return "its metadata."
-	}
-	if len(names) <= most {
-		return strings.Join(names, "; ") + "."
-	}
-	return fmt.Sprintf("%s; and %d more.", strings.Join(names[:most], "; "), len(names)-most)
 }
 
 // matchingTargets returns the matching attributes of the mappings that are enabled.
@@ -667,9 +650,10 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, co
 			return "", err
 		}
 		job.Confirmed += int64(confirmed)
+		words := andChanges("Default mappings were restored.", job.Schema, restored.Schema)
 		j.replaceSchema(job, restored.Schema)
 		j.learn(ctx, job)
-		return "Default mappings were restored.", nil
+		return words, nil
 	})
 }
 

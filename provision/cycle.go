@@ -292,9 +292,9 @@ func (r *run) begin(ctx context.Context) error {
 	return r.relistDue(ctx)
 }
 
-// listLeavers puts those on the work list, before an initial cycle looks at everyone, whom a change
-// since the last cycle has taken access from. They are first, and the guard does not count them among
-// those whom the reason of the initial cycle concerns.
+// listLeavers puts leavers on the work list before an initial cycle looks at everyone: people who
+// lost access by a change since the last cycle. They are first, and the guard counts them by the cause
+// of that change, not by the reason of the initial cycle.
 func (r *run) listLeavers(ctx context.Context) error {
 	return r.eachLeaver(ctx, func(ids []string, c Changed) error {
 		listed, err := r.list(ctx, ByChange, ids, nil, c.Origins)
@@ -306,8 +306,8 @@ func (r *run) listLeavers(ctx context.Context) error {
 	})
 }
 
-// eachLeaver visits, page by page, the people whom a change since the watermark has taken access from
-// and who have left. Settings have no part in it.
+// eachLeaver visits, page by page, the people who have lost access by a change since the watermark.
+// Changes of settings do not count.
 func (r *run) eachLeaver(ctx context.Context, visit func(ids []string, c Changed) error) error {
 	for at, more := r.state.Watermark, r.state.Watermark != ""; more; {
 		c, err := r.source.Changes(ctx, r.job.Key.App, at, importPage)

@@ -58,7 +58,7 @@ var arrows = map[string][]string{
 	"directory/csv":    {"directory", "internal/phrase"},
 	"directory/source": {"directory", "provision", "event"},
 	"scimserver":       {"scim", "refusal", "event", "site", "requestlog", "roster", "internal/web", "internal/fair", "internal/phrase"},
-	"samlserver":       {"saml", "refusal", "event", "site", "signin", "internal/web", "internal/secret", "internal/session"},
+	"ssoserver":        {"saml", "refusal", "event", "site", "signin", "internal/web", "internal/secret", "internal/session"},
 	"graphapi":         {"refusal", "event", "operator", "directory", "provision", "provision/expr", "provision/templates", "internal/web"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":           {"event"},
@@ -112,7 +112,7 @@ var forbidden = map[string][]string{
 	"console/directorypages": {"database/sql"},
 
 	"scimserver": {"database/sql"},
-	"samlserver": {"database/sql"},
+	"ssoserver":  {"database/sql"},
 	"graphapi":   {"database/sql", "html/template"},
 	"scimclient": {"database/sql"},
 }

@@ -1,4 +1,4 @@
-package samlserver_test
+package ssoserver_test
 
 import (
 	"fmt"
@@ -24,10 +24,10 @@ import (
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/saml"
-	"github.com/rollcall-scim/rollcall/samlserver"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/ssoserver"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -46,7 +46,7 @@ type world struct {
 	sso     *signin.SingleSignOn
 	acme    site.Site
 	pages   *sitepages.Pages
-	saml    *samlserver.Handler
+	saml    *ssoserver.Handler
 
 	mu  sync.Mutex
 	now time.Time
@@ -69,16 +69,16 @@ func newWorld(t *testing.T) *world {
 		Console: c, Sites: w.sites, Rosters: w.rosters, SSO: w.sso, Requests: requests, Events: store.Events{DB: db},
 		SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: w.rosters, Now: w.clock},
 	}
-	h := &samlserver.Handler{
+	h := &ssoserver.Handler{
 		Sites: w.sites, SSO: w.sso, Secure: true, Now: w.clock, Enter: pages.Enter, Administrator: pages.Administrator,
-		Show: func(rw http.ResponseWriter, r *http.Request, m samlserver.Message) {
+		Show: func(rw http.ResponseWriter, r *http.Request, m ssoserver.Message) {
 			c.ShowProblem(rw, r, &console.PageError{Status: m.Status, Title: m.Title, Text: m.Text})
 		},
 	}
 	w.pages, w.saml = pages, h
 	mux := http.NewServeMux()
 	mux.Handle("/c/", pages.Handler())
-	mux.Handle(samlserver.Prefix, h.Routes())
+	mux.Handle(ssoserver.Prefix, h.Routes())
 	scim := &scimserver.Handler{Sites: w.sites, Rosters: w.rosters, Requests: requests, Now: w.clock, BaseURL: func(*http.Request) string { return publicURL }}
 	w.handler = web.Front{Now: w.clock}.Handler(scim.Before(mux))
 	if w.idp, err = demoidp.New("https://login.example.com/saml2", w.clock); err != nil {

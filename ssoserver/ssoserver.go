@@ -1,4 +1,4 @@
-// Package samlserver answers the SAML endpoints of a site:
+// Package ssoserver answers the SAML endpoints of a site:
 //
 //	GET  /c/{site}/auth/saml2/metadata  what an identity provider needs to know
 //	GET  /c/{site}/auth/saml2/login     starts a sign-in, at the identity provider
@@ -11,7 +11,7 @@
 //
 // A request for a site that does not exist gets the same answers as one for a site without single
 // sign-on; its metadata is the same as if it existed.
-package samlserver
+package ssoserver
 
 import (
 	"errors"

@@ -78,7 +78,10 @@ func newWorld(t *testing.T) *world {
 	w.pages, w.saml = pages, h
 	mux := http.NewServeMux()
 	mux.Handle("/c/", pages.Handler())
-	mux.Handle(ssoserver.Prefix, h.Routes())
+	routes := h.Routes()
+	for _, prefix := range ssoserver.Prefixes {
+		mux.Handle(prefix, routes)
+	}
 	scim := &scimserver.Handler{Sites: w.sites, Rosters: w.rosters, Requests: requests, Now: w.clock, BaseURL: func(*http.Request) string { return publicURL }}
 	w.handler = web.Front{Now: w.clock}.Handler(scim.Before(mux))
 	if w.idp, err = demoidp.New("https://login.example.com/saml2", w.clock); err != nil {
@@ -309,7 +312,7 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 		t.Helper()
 		var seen []string
 		for _, name := range []string{"unconnected", "absent"} {
-			a := w.browser().send(method, "/c/"+name+"/auth/saml2/"+rest, form, method == http.MethodPost)
+			a := w.browser().send(method, strings.ReplaceAll("/c/"+name+"/auth/saml2/"+rest, "saml2/../", ""), form, method == http.MethodPost)
 			if a.StatusCode >= 500 {
 				t.Errorf("%s %s: %d", method, rest, a.StatusCode)
 			}
@@ -331,6 +334,9 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 	same(http.MethodGet, "other", nil)
 	same(http.MethodPost, "post", nil)
 	same(http.MethodPost, "post", url.Values{"SAMLResponse": {"AAAA"}, "RelayState": {"x"}})
+	for _, rest := range []string{"login", "test", "callback", "callback?state=x&code=y", "callback?error=access_denied", "other"} {
+		same(http.MethodGet, "../oidc/"+rest, nil)
+	}
 	connected, absent := w.browser().get("/c/acme/auth/saml2/metadata"), w.browser().get("/c/absent/auth/saml2/metadata")
 	want(t, connected, http.StatusOK, "AssertionConsumerService")
 	if strings.ReplaceAll(connected.text, "acme", "absent") != absent.text {

@@ -395,7 +395,10 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	web.SecurityText{Contact: on.contact, PublicURL: c.baseURL(), Now: c.now}.Register(mux)
 	mux.Handle("/assets/", pages.Assets())
 	mux.Handle("/c/", sites.Handler())
-	mux.Handle(ssoserver.Prefix, samlEndpoints(s, c.baseURL(), c.now, sites))
+	signOn := signOnEndpoints(s, c.baseURL(), c.now, sites)
+	for _, prefix := range ssoserver.Prefixes {
+		mux.Handle(prefix, signOn)
+	}
 	mux.Handle("/d/", directories.Handler())
 	mux.Handle(graphapi.Pattern, graph)
 	mux.Handle("/d", directories.Handler())
@@ -404,8 +407,8 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	return front.Handler(scim.Before(mux)), scim.Memory, nil
 }
 
-// samlEndpoints returns the handler of single sign-on, with the pages and cookies of the console.
-func samlEndpoints(s *services, publicURL string, now func() time.Time, pages *sitepages.Pages) http.Handler {
+// signOnEndpoints returns the handler of single sign-on, with the pages and cookies of the console.
+func signOnEndpoints(s *services, publicURL string, now func() time.Time, pages *sitepages.Pages) http.Handler {
 	h := &ssoserver.Handler{
 		Sites: s.sites, SSO: s.sso, Secure: strings.HasPrefix(publicURL, "https://"), Log: s.log, Now: now,
 		Enter: pages.Enter, Administrator: pages.Administrator,

@@ -122,6 +122,19 @@ func TestRulesForNamesAndExactCase(t *testing.T) {
 	if job := o.job(key); job.Rehire != provision.RehireAdopt || job.Swaps != provision.SwapsTemporary {
 		t.Errorf("the rules are %q and %q", job.Rehire, job.Swaps)
 	}
+	b.get(acmeProvisioning).press("Save", url.Values{"nested": {"on"}}).wantStatus(http.StatusOK)
+	if !o.job(key).Nested {
+		t.Error("nested groups are not switched on")
+	}
+	b.get(acmeProvisioning).press("Save", url.Values{"swaps": {"ask"}}).wantStatus(http.StatusOK)
+	if job := o.job(key); !job.Nested || job.Rehire != provision.RehireAdopt {
+		t.Errorf("another field changed them: nested groups %v, re-hire %q", job.Nested, job.Rehire)
+	}
+	b.get(acmeProvisioning).press("Save", url.Values{"nested": {"maybe"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Nested groups must be on or off.")
+	b.get(acmeProvisioning).press("Save", url.Values{"nested": {"off"}}).wantStatus(http.StatusOK)
+	if o.job(key).Nested {
+		t.Error("nested groups are not switched off")
+	}
 	b.get(acmeUsersMapping).press("Save", url.Values{"exact:displayName": {"yes"}}).wantWords("The mapping was saved.")
 	job := o.job(key)
 	m, err := job.Schema.UserMapping()

@@ -86,7 +86,7 @@ type Job struct {
 	// GroupsOffered: an update has switched the mapping of groups off, because earlier versions did
 	// nothing with it, and nobody has decided yet.
 	GroupsOffered bool
-	// Nested: groups are members of groups too. Entra provisions people only.
+	// Nested: groups are sent as members of groups too. Entra sends people only.
 	Nested bool
 	// SealedSecret is the Secret Token, sealed for this job; nil when there is none.
 	SealedSecret []byte
@@ -124,6 +124,9 @@ type Asked struct {
 	// ForgetLinks: the Tenant URL now leads to another application.
 	ForgetLinks int64 `json:"targetNo"`
 }
+
+// sendsMember reports whether a member of this kind is sent to the application.
+func (j *Job) sendsMember(kind ObjectKind) bool { return kind != GroupKind || j.Nested }
 
 // HasSecret reports whether a Secret Token is saved.
 func (j Job) HasSecret() bool { return len(j.SealedSecret) > 0 }

@@ -55,6 +55,7 @@ type Settings struct {
 	ExactCase *[]string  // target attributes of the user mapping whose case counts; nil keeps them
 	Rehire    Rehire     // the new rule; "" keeps the saved one
 	Swaps     Swaps      // the new rule; "" keeps the saved one
+	Nested    *bool      // whether groups are sent as members of groups; nil keeps the saved one
 	Confirmed int        // how many accounts the change may disable; an administrator was asked with this number
 }
 
@@ -219,6 +220,11 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		job.Swaps = s.Swaps
 		job.LookAtAll++ // whoever waits for this is looked at now
 	}
+	if s.Nested != nil && *s.Nested != job.Nested {
+		did = append(did, "Nested groups set to "+onOrOff(*s.Nested))
+		job.Nested = *s.Nested
+		job.LookAtAll++ // the members of all groups are looked at
+	}
 	if s.Status != job.Status {
 		did = append(did, fmt.Sprintf("Provisioning Status set to %s", s.Status))
 		job.Status = s.Status
@@ -229,6 +235,13 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	}
 	job.Confirmed += int64(s.Confirmed)
 	return strings.Join(did, ", ") + ".", nil
+}
+
+func onOrOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }
 
 // Check returns an *InputError if the settings cannot be saved.

@@ -94,7 +94,7 @@ func (r *run) listMembers(edges []Edge, states map[string]LinkState) []Listed {
 	var listed []Listed
 	at := map[string]int{}
 	for _, e := range edges {
-		if _, linked := states[e.Group]; !linked || e.Kind == GroupKind && !r.job.Nested {
+		if _, linked := states[e.Group]; !linked || !r.job.sendsMember(e.Kind) {
 			continue
 		}
 		i, known := at[e.Group]
@@ -143,7 +143,7 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 	o.Moved = true
 	// Whoever is disabled or deleted was judged. An account that is only let go was not.
 	o.Settles = after.standing() == "" && (w.known.Takes || w.known.Cause == "")
-	if after.standing() == "" || !r.groupsOn() || w.m.kind == GroupKind && !r.job.Nested {
+	if after.standing() == "" || !r.groupsOn() || !r.job.sendsMember(w.m.kind) {
 		return nil
 	}
 	var err error
@@ -255,7 +255,7 @@ func (s *memberSync) read(ctx context.Context, after string) error {
 	}
 	var members []string
 	for _, e := range page {
-		if e.Kind != GroupKind || r.job.Nested {
+		if r.job.sendsMember(e.Kind) {
 			members = append(members, e.Member)
 		}
 	}
@@ -286,7 +286,8 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 	for _, m := range open {
 		want := ""
 		kind, in := among[m.Member]
-		if in && (kind != GroupKind || r.job.Nested) {
+		sent := r.job.sendsMember(kind)
+		if in && sent {
 			want = m.Link.standing()
 		}
 		_, shared := among[m.Sharer]
@@ -294,7 +295,7 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 		case adds:
 			additions = append(additions, memberChange{Membership: m, id: want})
 		case removes:
-			removals = append(removals, memberChange{Membership: m, id: m.Has, ends: m.whyEnds(s.name(), in, want)})
+			removals = append(removals, memberChange{Membership: m, id: m.Has, ends: m.whyEnds(s.name(), in, sent, want)})
 		default:
 			settled = append(settled, MemberOutcome{Member: m.Member, Turn: m.Turn, Has: m.Has})
 		}
@@ -315,8 +316,9 @@ func (m *Membership) compare(want string, shared bool) (adds, removes bool) {
 }
 
 // whyEnds says why a membership of a group ends, or returns "" if it does not. in reports whether the
-// directory has it, want is the account that should be the member.
-func (m *Membership) whyEnds(group string, in bool, want string) string {
+// directory has it, sent whether members of this kind are sent, and want is the account that should
+// be the member.
+func (m *Membership) whyEnds(group string, in, sent bool, want string) string {
 	switch {
 	case want != "":
 		return ""
@@ -324,6 +326,8 @@ func (m *Membership) whyEnds(group string, in bool, want string) string {
 		return fmt.Sprintf("no member of group '%s' in the directory", group)
 	case m.Link != nil && (m.Link.State == Missed || m.Link.State == Lost || m.Link.State == Gone):
 		return ""
+	case !sent:
+		return fmt.Sprintf("group in group '%s', which is left out because Nested groups is off", group)
 	}
 	return fmt.Sprintf("member of group '%s', but without access to the application", group)
 }

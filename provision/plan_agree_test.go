@@ -52,7 +52,7 @@ func TestPlanAndRunAgree(t *testing.T) {
 // change makes one random change and returns it in words.
 func (a *agreeWorld) change() string {
 	pick := func(list []string) string { return list[a.random.IntN(len(list))] }
-	n := a.random.IntN(18)
+	n := a.random.IntN(22)
 	if len(a.people) < 4 || n < 3 {
 		a.hired++
 		id := a.hire(fmt.Sprintf("p%03d", a.hired), a.random.IntN(4) > 0)
@@ -100,6 +100,21 @@ func (a *agreeWorld) change() string {
 		on := a.random.IntN(2) == 0
 		a.assign(group, on)
 		return fmt.Sprintf("assign %s %v", group, on)
+	case 18, 19:
+		inner := pick(a.groups)
+		if inner == group {
+			return "nothing"
+		}
+		a.join(group, inner)
+		return fmt.Sprintf("group %s joins %s", inner, group)
+	case 20:
+		inner := pick(a.groups)
+		a.leave(group, inner)
+		return fmt.Sprintf("group %s leaves %s", inner, group)
+	case 21:
+		on := a.random.IntN(3) > 0
+		a.nest(on)
+		return fmt.Sprintf("nested groups %v", on)
 	}
 	if n == 15 || n == 16 {
 		last := len(a.people) - 1

@@ -298,7 +298,8 @@ func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 		}
 		want := ""
 		moved, moves := g.f.moves[m.Member]
-		if in && (kind != GroupKind || r.job.Nested) {
+		sent := r.job.sendsMember(kind)
+		if in && sent {
 			if want = m.Link.standing(); moves {
 				want = moved.to
 			}
@@ -309,7 +310,7 @@ func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 		_, shared := among[m.Sharer]
 		adds, removes := m.compare(want, shared)
 		if removes {
-			g.remove(m, m.whyEnds(g.name, in, want))
+			g.remove(m, m.whyEnds(g.name, in, sent, want))
 			adds = want != "" // the member has another account now
 		}
 		if adds {

@@ -26,7 +26,7 @@ func (c *command) appCommand() *cobra.Command {
 // jobFlags are the provisioning settings that `app create` and `app set` share.
 type jobFlags struct {
 	tenantURL, secretFile, scope, actions string // the values of the flags of these names
-	rehire, swaps, exactCase              string // the values of --rehire, --swaps and --exact-case
+	rehire, swaps, nested, exactCase      string // the values of --rehire, --swaps, --nested-groups and --exact-case
 	start, pause, yes                     bool   // whether --start, --pause and --yes were given
 }
 
@@ -38,13 +38,14 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.actions, "actions", "", "Target Object Actions for users: any of create,update,delete; or none")
 	flags.StringVar(&f.rehire, "rehire", "", "what to do for a person whose name belongs to the account of a person who has left: ask, adopt (take over the account if both have the same employeeId) or new (make another account)")
 	flags.StringVar(&f.swaps, "swaps", "", "people who have each other's names: ask, or temporary (one of them gets a temporary name in between)")
+	flags.StringVar(&f.nested, "nested-groups", "", "groups that are members of groups: off (leave them out, as Entra does) or on (send them as members)")
 	flags.StringVar(&f.exactCase, "exact-case", "", "target attributes of users whose case counts, with commas; or none")
 	flags.BoolVar(&f.start, "start", false, "set Provisioning Status to On")
 }
 
 // anyGiven reports whether any of the flags was given.
 func (f *jobFlags) anyGiven(cmd *cobra.Command) bool {
-	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "rehire", "swaps", "exact-case", "start", "pause"} {
+	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "rehire", "swaps", "nested-groups", "exact-case", "start", "pause"} {
 		if cmd.Flags().Changed(name) {
 			return true
 		}
@@ -127,6 +128,7 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 		{before.actions != after.actions, "Target Object Actions are " + after.actions},
 		{before.rehire != after.rehire, "Re-hire is " + string(after.rehire)},
 		{before.swaps != after.swaps, "Swapped names is " + string(after.swaps)},
+		{before.nested != after.nested, "Nested groups is " + nestedWord(after.nested)},
 		{before.exact != after.exact, "Exact case is " + after.exact},
 		{before.status != after.status, "Provisioning Status is " + string(after.status)},
 	} {
@@ -225,6 +227,7 @@ type jobSettings struct {
 	actions   string           // the value of --actions, such as create,update
 	rehire    provision.Rehire // what happens to the account of a person who is hired again
 	swaps     provision.Swaps  // what happens to people who have each other's matching values
+	nested    bool             // whether groups are sent as members of groups
 	exact     string           // the value of --exact-case
 	status    provision.Status
 }
@@ -235,7 +238,7 @@ func settingsOf(job provision.Job) (jobSettings, error) {
 		return jobSettings{}, err
 	}
 	return jobSettings{
-		job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Rehire, job.Swaps, exactWords(job.Schema, m), job.Status,
+		job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Rehire, job.Swaps, job.Nested, exactWords(job.Schema, m), job.Status,
 	}, nil
 }
 
@@ -245,6 +248,19 @@ func exactWords(s *provision.Schema, m *provision.ObjectMapping) string {
 		return strings.Join(exact, ",")
 	}
 	return "none"
+}
+
+// The values of --nested-groups.
+const (
+	nestedOff = "off"
+	nestedOn  = "on"
+)
+
+func nestedWord(nested bool) string {
+	if nested {
+		return nestedOn
+	}
+	return nestedOff
 }
 
 func scopeWords(scope provision.Scope) string {
@@ -288,6 +304,14 @@ func (f *jobFlags) edit(c *command, cmd *cobra.Command) (func(*provision.Setting
 			return nil, err
 		}
 		edits = append(edits, func(s *provision.Settings) { s.Swaps = rule })
+	}
+	if given("nested-groups") {
+		word, err := parseOneOf(cmd, "nested-groups", f.nested, nestedOff, nestedOn)
+		if err != nil {
+			return nil, err
+		}
+		nested := word == nestedOn
+		edits = append(edits, func(s *provision.Settings) { s.Nested = &nested })
 	}
 	if given("exact-case") {
 		exact := []string{}
@@ -414,7 +438,7 @@ delete that were not there before, and a --tenant-url that leads to another
 application ask first, with the numbers. --yes answers that question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			if !f.anyGiven(cmd) {
-				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --rehire, --swaps, --exact-case, --start, --pause")
+				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --rehire, --swaps, --nested-groups, --exact-case, --start, --pause")
 			}
 			job, changed, err := f.apply(cmd.Context(), c, s, cmd, h, app)
 			if err != nil {
@@ -427,7 +451,7 @@ application ask first, with the numbers. --yes answers that question.`,
 			actions := actionWords(m.FlowTypes)
 			return c.print(map[string]any{
 				"name": app.Name, "tenantUrl": job.TenantURL, "secretTokenSaved": job.HasSecret(), "scope": job.Scope, "actions": actions, "status": job.Status,
-				"rehire": job.Rehire, "swaps": job.Swaps, "exactCase": job.Schema.ExactCase(m),
+				"rehire": job.Rehire, "swaps": job.Swaps, "nestedGroups": job.Nested, "exactCase": job.Schema.ExactCase(m),
 				"changed": changed,
 			}, func(w io.Writer) {
 				if len(changed) == 0 {
@@ -521,6 +545,7 @@ type appDetails struct {
 	Actions     []string `json:"actions,omitempty"`
 	Rehire      string   `json:"rehire,omitempty"`
 	Swaps       string   `json:"swaps,omitempty"`
+	Nested      bool     `json:"nestedGroups"` // whether groups are sent as members of groups
 	ExactCase   string   `json:"exactCase,omitempty"`
 	Status      string   `json:"provisioningStatus,omitempty"`
 }
@@ -565,7 +590,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 	}
 	d.Code, d.Linked, d.TenantURL, d.SecretToken = r.Code, r.Linked, r.Job.TenantURL, r.Job.HasSecret()
 	d.Scope, d.Status, d.Actions = string(r.Job.Scope), string(r.Job.Status), actionWords(m.FlowTypes)
-	d.Rehire, d.Swaps, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), exactWords(r.Job.Schema, m)
+	d.Rehire, d.Swaps, d.Nested, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), r.Job.Nested, exactWords(r.Job.Schema, m)
 	return d, nil
 }
 
@@ -580,8 +605,8 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 	if d.SecretToken {
 		secret = "saved"
 	}
-	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nExact case             %s\nRe-hire                %s\nSwapped names          %s\nProvisioning Status    %s\n",
-		phrase.Count(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, d.Status)
+	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nExact case             %s\nRe-hire                %s\nSwapped names          %s\nNested groups          %s\nProvisioning Status    %s\n",
+		phrase.Count(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, nestedWord(d.Nested), d.Status)
 }
 
 // actionWords returns the actions as --actions takes them.

@@ -143,6 +143,8 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(provision.RehireAsk, provision.RehireAdopt, provision.RehireNew), true
 	case "--swaps":
 		return completionOf(provision.SwapsAsk, provision.SwapsTemporary), true
+	case "--nested-groups":
+		return completionOf(nestedOff, nestedOn), true
 	case "--level":
 		return completionOf(operator.Levels...), true
 	case "--exact-case":

@@ -61,6 +61,7 @@ type provisioningForm struct {
 	Scope     provision.Scope
 	Rehire    provision.Rehire
 	Swaps     provision.Swaps
+	Nested    string // nestedOff or nestedOn
 	Status    provision.Status
 }
 
@@ -78,6 +79,22 @@ func (f provisioningForm) Everyone() bool { return f.Scope == provision.Everyone
 func (f provisioningForm) Adopts() bool   { return f.Rehire == provision.RehireAdopt }
 func (f provisioningForm) Renews() bool   { return f.Rehire == provision.RehireNew }
 func (f provisioningForm) Swapping() bool { return f.Swaps == provision.SwapsTemporary }
+
+// Nests reports whether groups are sent as members of groups.
+func (f provisioningForm) Nests() bool { return f.Nested == nestedOn }
+
+// The values of the input Nested groups.
+const (
+	nestedOff = "off"
+	nestedOn  = "on"
+)
+
+func nestedValue(nested bool) string {
+	if nested {
+		return nestedOn
+	}
+	return nestedOff
+}
 
 type mappingLink struct {
 	Name, URL string
@@ -154,7 +171,7 @@ func (p *Pages) buildProvisioning(r *http.Request, v *appVisit) (*provisioningPa
 		return nil, err
 	}
 	job := report.Job
-	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, Status: job.Status}
+	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, Nested: nestedValue(job.Nested), Status: job.Status}
 	fields := provisioningFields()
 	if !pg.Saved {
 		fields = fields[:3] // the first form has neither scope nor status
@@ -291,6 +308,7 @@ func provisioningFields() []console.EditField {
 			string(provision.RehireAsk): "Ask", string(provision.RehireAdopt): "Take the account over", string(provision.RehireNew): "New account",
 		}),
 		console.EditChoice("swaps", "Swapped names", map[string]string{string(provision.SwapsAsk): "Ask", string(provision.SwapsTemporary): "Use a temporary name"}),
+		console.EditChoice("nested", "Nested groups", map[string]string{nestedOff: "Leave them out", nestedOn: "Send them as members"}),
 		{Name: "status", Label: "Provisioning Status"},
 	}
 }
@@ -298,7 +316,7 @@ func provisioningFields() []console.EditField {
 func provisioningValues(job provision.Job) map[string]string {
 	return map[string]string{
 		"mode": string(job.Mode), "tenantURL": job.TenantURL, "secret": job.SecretMark(), "scope": string(job.Scope), "status": string(job.Status),
-		"rehire": string(job.Rehire), "swaps": string(job.Swaps),
+		"rehire": string(job.Rehire), "swaps": string(job.Swaps), "nested": nestedValue(job.Nested),
 	}
 }
 
@@ -318,7 +336,7 @@ func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm
 	f := provisioningForm{
 		Mode: provision.Mode(r.PostForm.Get("mode")), TenantURL: strings.TrimSpace(r.PostForm.Get("tenantURL")), Secret: strings.TrimSpace(r.PostForm.Get("secretToken")),
 		Restore: r.PostForm.Get("restore") != "", Scope: provision.Scope(r.PostForm.Get("scope")), Status: provision.Status(r.PostForm.Get("status")),
-		Rehire: provision.Rehire(r.PostForm.Get("rehire")), Swaps: provision.Swaps(r.PostForm.Get("swaps")),
+		Rehire: provision.Rehire(r.PostForm.Get("rehire")), Swaps: provision.Swaps(r.PostForm.Get("swaps")), Nested: r.PostForm.Get("nested"),
 	}
 	if f.Secret == "" && r.PostForm.Get("secretTyped") != "" {
 		if d := p.findDraft(r, v, r.PostForm.Get(draftField)); d != nil {
@@ -441,6 +459,11 @@ func settingsOf(values map[string]string, secret string) (provision.Settings, er
 		Mode: provision.Mode(values["mode"]), TenantURL: values["tenantURL"], Status: provision.Status(values["status"]), Scope: provision.Scope(values["scope"]),
 		Rehire: provision.Rehire(values["rehire"]), Swaps: provision.Swaps(values["swaps"]),
 	}
+	nested := values["nested"] == nestedOn
+	if !nested && values["nested"] != nestedOff {
+		return s, &provision.InputError{Field: "Nested groups", Text: "must be on or off"}
+	}
+	s.Nested = &nested
 	if values["secret"] == typedSecret {
 		if secret == "" {
 			return s, &provision.InputError{Field: "Secret Token", Text: "was typed too long ago; type it again"}
@@ -472,7 +495,7 @@ func (p *Pages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit,
 	}
 	pg.showDraft(draft)
 	pg.Started = true
-	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Re-hire": "rehire", "Swapped names": "swaps", "Provisioning Status": "status"}
+	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Re-hire": "rehire", "Swapped names": "swaps", "Nested groups": "nested", "Provisioning Status": "status"}
 	text := console.AsSentence(input.Field + " " + input.Text)
 	if name, ok := names[input.Field]; ok {
 		pg.Errors[name] = &console.FieldError{For: name, Text: text}

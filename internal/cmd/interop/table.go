@@ -78,7 +78,7 @@ const limits = `## What counts as equal
 - A person who left keeps the account. It is inactive, and its other values are those of the last day. A purged person has no account.
 - A blocked person stays a member of groups. A deleted one is no member until the restore.
 - The manager stays while the account is there, also when the manager has left. A purged manager is no manager.
-- Groups within groups are not provisioned, as in Entra: their members are members of their own groups only.
+- Groups within groups are left out, as in Entra: the job's *Nested groups* is off, and their members are members of their own groups only.
 - A person who is hired again under the same name and employee number takes the old account over.
 - The recorder between Rollcall and a target passes on four requests at a time, because scim2-server accepts only a few connections.
 `

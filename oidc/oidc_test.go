@@ -61,8 +61,13 @@ func TestTheIssuerIsTheWholeAddress(t *testing.T) {
 func TestClaimsArePicked(t *testing.T) {
 	t.Parallel()
 	token := oidc.Token{Attributes: []oidc.Attribute{
-		{Name: "groups", Values: []string{"a", "b"}}, {Name: "oid", Values: []string{"8f3c"}}, {Name: "sub", Values: []string{"s-1"}}, {Name: "empty", Values: []string{" "}},
-		{Name: "long", Values: []string{strings.Repeat("x", 257)}}, {Name: "control", Values: []string{"a\nb"}}, {Name: "title", Values: []string{" Head "}},
+		{Name: "groups", Values: []string{"a", "b"}},
+		{Name: "oid", Values: []string{"8f3c"}},
+		{Name: "sub", Values: []string{"s-1"}},
+		{Name: "empty", Values: []string{" "}},
+		{Name: "long", Values: []string{strings.Repeat("x", 257)}},
+		{Name: "control", Values: []string{"a\nb"}},
+		{Name: "title", Values: []string{" Head "}},
 	}}
 	got, err := token.Pick(oidc.Claims{JobTitle: "title", Department: "control", DisplayName: "long"})
 	if err != nil || got != (oidc.ClaimValues{UserIdentifier: "s-1", JobTitle: "Head"}) {

@@ -266,7 +266,7 @@ func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Con
 			return "save the issuer, the client id and the client secret first", nil
 		}
 		return "import the metadata of the identity provider first", nil
-	case !tested || !t.Passed || t.Version != c.Version || t.Result.protocol() != c.Protocol:
+	case !tested || !t.Passed || t.Version != c.Version || t.Result.Protocol != c.Protocol:
 		return missingTest, nil
 	case t.Result.PersonID != personID:
 		return "pass the test sign-in as yourself: the last one would sign in another account", nil

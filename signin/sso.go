@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -469,7 +470,7 @@ type Test struct {
 
 // TestResult is what a test found.
 type TestResult struct {
-	Protocol   Protocol         `json:"protocol,omitempty"` // empty means SAML
+	Protocol   Protocol         `json:"protocol,omitempty"`
 	Failure    string           `json:"failure,omitempty"`  // in words; empty if it passed
 	Reason     string           `json:"reason,omitempty"`
 	Issuer     string           `json:"issuer,omitempty"`
@@ -482,14 +483,6 @@ type TestResult struct {
 	Identifier string           `json:"identifier,omitempty"` // the user identifier that was picked
 	Would      string           `json:"would,omitempty"`      // what a sign-in would do
 	PersonID   string           `json:"personID,omitempty"`   // the account that a sign-in would open; empty if it would make one
-}
-
-// protocol returns the protocol of the test.
-func (r TestResult) protocol() Protocol {
-	if r.Protocol == "" {
-		return SAML
-	}
-	return r.Protocol
 }
 
 // finishTest stores the result of a test: err says why the response was refused; nil if it was not.
@@ -599,5 +592,6 @@ func DecodeResult(text string) (r TestResult, err error) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return r, fmt.Errorf("read a stored test: %w", err)
 	}
+	r.Protocol = cmp.Or(r.Protocol, SAML) // a test of before there was another
 	return r, nil
 }

@@ -43,7 +43,7 @@ func TestMappingFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := o.job(key).Version
-	b.upload(acmeProvisioning+"/schema", "schema.json", text, nil).wantWords("The mappings were imported.")
+	b.upload(acmeProvisioning+"/schema", "schema.json", text, nil).wantWords("The mappings were like that before. Nothing was changed.")
 	if got := o.job(key).Version; got != before {
 		t.Errorf("the same file made version %d of %d", got, before)
 	}

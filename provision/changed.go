@@ -34,8 +34,26 @@ func changedSettings(before, after Job) []event.Change {
 	return changes
 }
 
-// changedMappings compares the mappings of two schemas row by row.
+// changedMappings compares the mappings of two schemas part by part, for the audit trail.
 func changedMappings(before, after *Schema) []event.Change {
+	parts := Compare(before, after)
+	changes := make([]event.Change, len(parts))
+	for i, p := range parts {
+		changes[i] = event.Changed(p.Name, p.Before, p.After)
+	}
+	return changes
+}
+
+// ChangedPart is a part of the mappings that differs: a row, the scoping filters, a setting of a
+// mapping, or an attribute of an attribute list. nil means that this side has no such part.
+type ChangedPart struct {
+	Name   string `json:"name"`
+	Before any    `json:"before,omitempty"`
+	After  any    `json:"after,omitempty"`
+}
+
+// Compare returns what differs between two schemas, part by part.
+func Compare(before, after *Schema) []ChangedPart {
 	was, order := mappingParts(before)
 	is, more := mappingParts(after)
 	for _, name := range more {
@@ -46,10 +64,10 @@ func changedMappings(before, after *Schema) []event.Change {
 	changes := movedRows(before, after)
 	for _, name := range order {
 		if !reflect.DeepEqual(was[name], is[name]) {
-			changes = append(changes, event.Changed(name, was[name], is[name]))
+			changes = append(changes, ChangedPart{name, was[name], is[name]})
 		}
 	}
-	return slices.Clip(changes)
+	return changes
 }
 
 // mappingParts returns every part of a schema that a person can change, by name.
@@ -85,8 +103,8 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 
 // movedRows reports the mappings whose rows stand in another order. Rows that only one of the two
 // schemas has do not count.
-func movedRows(before, after *Schema) []event.Change {
-	var changes []event.Change
+func movedRows(before, after *Schema) []ChangedPart {
+	var changes []ChangedPart
 	if before == nil || after == nil {
 		return nil
 	}
@@ -97,7 +115,7 @@ func movedRows(before, after *Schema) []event.Change {
 		}
 		old, now := was.commonTargets(is), is.commonTargets(was)
 		if !slices.Equal(old, now) {
-			changes = append(changes, event.Changed(is.Name+": Order", strings.Join(old, ", "), strings.Join(now, ", ")))
+			changes = append(changes, ChangedPart{is.Name + ": Order", strings.Join(old, ", "), strings.Join(now, ", ")})
 		}
 	}
 	return changes

@@ -27,6 +27,7 @@ type Effect struct {
 	Shared      []SharedEffect    // attributes that must differ, and for which more users than before get one value
 	Keyless     int               // users in scope who no longer have a value in any matching attribute
 	NoKey       []Person          // the first few of Keyless
+	Lacking     []LackEffect      // required attributes for which users without an account no longer have a value
 	SwitchedOff int               // linked accounts of users in scope whose active becomes False
 	SwitchedOn  int               // linked accounts of users in scope whose active becomes True
 	Examined    int               // users of the directory that were compared
@@ -51,7 +52,7 @@ func (e Effect) MayDisable() int {
 // Matters reports whether an administrator should be asked before the change is saved. Reach has
 // numbers of its own, which the caller judges by the kind of change.
 func (e Effect) Matters() bool {
-	return e.Leave > 0 || e.Come > 0 || e.Off > 0 || e.Changed > 0 || e.Failing > 0 || e.Keyless > 0 || len(e.Shared) > 0 ||
+	return e.Leave > 0 || e.Come > 0 || e.Off > 0 || e.Changed > 0 || e.Failing > 0 || e.Keyless > 0 || len(e.Lacking) > 0 || len(e.Shared) > 0 ||
 		e.Groups != nil && e.Groups.Matters()
 }
 
@@ -80,6 +81,13 @@ type SharedEffect struct {
 	Target   string
 	Value    string // the value that most users share; "" if it must not be shown
 	People   int    // users who share their value with another one
+	Examples []Person
+}
+
+// LackEffect is a required target attribute without which no account is made.
+type LackEffect struct {
+	Target   string
+	People   int
 	Examples []Person
 }
 
@@ -181,6 +189,7 @@ type comparison struct {
 	effect        Effect
 	attributes    map[string]*AttributeEffect
 	left, came    map[string]*ClauseEffect
+	lacking       map[string]*LackEffect
 }
 
 // uniqueValues counts the values of an attribute by which the application tells its accounts apart.
@@ -194,7 +203,7 @@ type uniqueValues struct {
 func (j *Jobs) newComparison(before, after Job, kind ObjectKind) (*comparison, error) {
 	c := &comparison{
 		jobs: j, kind: kind, before: before, after: after, always: map[string]bool{},
-		attributes: map[string]*AttributeEffect{}, left: map[string]*ClauseEffect{}, came: map[string]*ClauseEffect{},
+		attributes: map[string]*AttributeEffect{}, left: map[string]*ClauseEffect{}, came: map[string]*ClauseEffect{}, lacking: map[string]*LackEffect{},
 	}
 	var err error
 	if c.was, err = j.compileKind(before.Schema, kind); err != nil {
@@ -310,6 +319,9 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	before, after := byTarget(old), byTarget(now)
 	c.keys(o, attributes, had)
 	c.count(o, before, after, had)
+	if !linked && c.is.can(FlowAdd) {
+		c.lacks(o, attributes, had)
+	}
 	if !had {
 		return nil
 	}
@@ -324,6 +336,9 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 		w, n := before[r.Target], after[r.Target]
 		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.always[r.Target] && !linked && sameRow(c.was.row(r.Target), r) {
 			continue
+		}
+		if linked && w != nil && r.FlowType == FlowAttributeAddOnly {
+			continue // the account keeps the value that it has
 		}
 		changed = true
 		c.attribute(r, ValueExample{Person: personOf(o), Before: w, After: n}, linked)
@@ -386,6 +401,37 @@ func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 	if c.effect.Keyless++; len(c.effect.NoKey) < maxExamples {
 		c.effect.NoKey = append(c.effect.NoKey, personOf(o))
 	}
+}
+
+// lacks notes a user without an account who no longer has a value for a required attribute.
+func (c *comparison) lacks(o Object, attributes map[string]any, had bool) {
+	target := c.is.lacking(attributes)
+	if target == "" || had && c.was.can(FlowAdd) && c.was.lacking(attributes) == target {
+		return
+	}
+	e := c.lacking[target]
+	if e == nil {
+		e = &LackEffect{Target: target}
+		c.lacking[target] = e
+	}
+	if e.People++; len(e.Examples) < maxExamples {
+		e.Examples = append(e.Examples, personOf(o))
+	}
+}
+
+// lacking returns the first required attribute for which a new account would get no value, or "".
+func (m *mapping) lacking(attributes map[string]any) string {
+	env := m.env(attributes)
+	for i := range m.rows {
+		r := &m.rows[i]
+		if !r.Required || r.Type == TypeReference || r.draws() {
+			continue
+		}
+		if want, _, problem := r.evaluate(env, true); problem == nil && want == nil {
+			return r.Target
+		}
+	}
+	return ""
 }
 
 // count counts the values of attributes that must differ.
@@ -520,6 +566,9 @@ func (c *comparison) result() Effect {
 	for _, r := range c.is.rows {
 		if a := c.attributes[r.Target]; a != nil {
 			c.effect.Attributes = append(c.effect.Attributes, *a)
+		}
+		if e := c.lacking[r.Target]; e != nil {
+			c.effect.Lacking = append(c.effect.Lacking, *e)
 		}
 	}
 	c.effect.Left, c.effect.Came, c.effect.Shared = sortedClauses(c.left), sortedClauses(c.came), c.shared()

@@ -315,3 +315,81 @@ func TestAPlanMarksDrawnValues(t *testing.T) {
 		t.Errorf("nickName was %v and is %v", first, now)
 	}
 }
+
+func TestAnEffectNamesWhoGetsNoAccountForWantOfARequiredValue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	w.cycle()
+	w.people.put("p2", person("bo@contoso.com", "Bo", "Berg")) // neither has an account yet
+	w.people.put("p3", person("cy@contoso.com", "Cy", "Cole"))
+	w.people.set("p3", "jobTitle", "Engineer")
+	requires := func(job provision.Job) (provision.Job, error) {
+		m, err := job.Schema.UserMapping()
+		if err != nil {
+			return job, err
+		}
+		return job.ChangeAttribute(m.Name, provision.TargetList, provision.ListedAttribute{Name: "title", Type: provision.TypeString, Required: true}, source.UserAttributes{})
+	}
+	got := w.effect(requires)
+	if len(got.Lacking) != 1 || got.Lacking[0].People != 1 || !got.Matters() {
+		t.Errorf("got %+v, want p2 alone", got)
+	}
+	wantSaid(t, got, "1 user without an account has no value for title, which is required: no account is made for them. For example Bo Berg.")
+	w.save(requires)
+	if got := w.effect(setting("title", func(r *provision.RowEdit) { r.Default = "Staff" })); len(got.Lacking) != 0 {
+		t.Errorf("with a default value: %+v", got.Lacking)
+	}
+	if got := w.effect(setting("nickName", func(r *provision.RowEdit) { r.Type, r.Source = provision.DirectMapping, "city" })); len(got.Lacking) != 0 {
+		t.Errorf("they lack it already: %+v", got.Lacking)
+	}
+}
+
+func TestNoneFillsInTheDefaultValueWhereAnAccountHasNone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	w.people.put("p2", person("bo@contoso.com", "Bo", "Berg"))
+	w.people.set("p1", "jobTitle", "Engineer")
+	w.cycle()
+	none := setting("title", func(r *provision.RowEdit) { r.Type, r.Source, r.Default = provision.NoMapping, "", "Staff" })
+	if got := w.effect(none); got.Changed != 1 || got.Attributes[0].Examples[0].ObjectID != "p2" {
+		t.Errorf("effect: %+v, want p2 alone", got)
+	}
+	w.save(none)
+	w.people.put("p3", person("cy@contoso.com", "Cy", "Cole"))
+	w.cycle()
+	for upn, want := range map[string]string{"ada@contoso.com": "Engineer", "bo@contoso.com": "Staff", "cy@contoso.com": "Staff"} {
+		if got := w.app.user(upn)["title"]; got != want {
+			t.Errorf("title of %s: got %v, want %s", upn, got, want)
+		}
+	}
+	if a := attribute(t, w.explain("p1"), "title"); a.State != provision.AttributeKept || a.Account[0] != "Engineer" {
+		t.Errorf("Why?: %+v, want that the account keeps its value", a)
+	}
+	if _, entries := w.cycle(); len(entries) != 0 {
+		t.Errorf("one more cycle: %+v, want nothing to do", entries)
+	}
+}
+
+func TestWhySaysThatAnAccountKeepsAValue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	w.people.set("p1", "jobTitle", "Engineer")
+	w.save(setting("title", func(r *provision.RowEdit) {
+		r.Type, r.Source = provision.ExpressionMapping, "IgnoreFlowIfNullOrEmpty([jobTitle])"
+	}))
+	w.cycle()
+	if a := attribute(t, w.explain("p1"), "title"); a.State != provision.AttributeSame {
+		t.Errorf("with a value: %+v", a)
+	}
+	w.people.set("p1", "jobTitle", "")
+	w.cycle()
+	if a := attribute(t, w.explain("p1"), "title"); a.State != provision.AttributeKept || len(a.Values) != 0 || a.Account[0] != "Engineer" {
+		t.Errorf("without a value: %+v, want that the account keeps its value", a)
+	}
+	if got := w.app.user("ada@contoso.com")["title"]; got != "Engineer" {
+		t.Errorf("title: got %v", got)
+	}
+}

@@ -82,6 +82,9 @@ func (e Effect) sentences(app string, of who, count Count) []string {
 	if e.Keyless > 0 {
 		said = append(said, count(e.Keyless, of.one+" has", of.several+" have")+" no value in any matching attribute then: no account is found or made for them. "+peopleWords(e.NoKey))
 	}
+	for _, l := range e.Lacking {
+		said = append(said, count(l.People, of.one+" without an account has", of.several+" without an account have")+" no value for "+l.Target+", which is required: no account is made for them. "+peopleWords(l.Examples))
+	}
 	for _, s := range e.Shared {
 		words := s.Target + " is the same for " + count(s.People, of.one, of.several) + " who share it with another one, and " + app + " may take it only once"
 		if s.Value != "" {

@@ -206,9 +206,14 @@ func (r *run) connect() error {
 	return r.connectGroups()
 }
 
-// test tests every matching attribute and records the results.
+// test tests the matching attributes and records the results. An initial cycle tests each of them. An
+// incremental one tests one, as Entra does, and those that the target could not be searched by before.
 func (r *run) test(ctx context.Context) error {
-	all, err := testSearches(ctx, r.target, r.m)
+	var known []Searchable
+	if r.state.Ready && r.state.Searches.of(r.job) {
+		known = r.state.Searches.All
+	}
+	all, err := testSearches(ctx, r.target, r.m, known)
 	if all != nil {
 		r.state.Searches = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}
 	}
@@ -230,7 +235,7 @@ func (r *run) testAgain(ctx context.Context) error {
 			return r.target.Test(ctx, row.Target, row.Type)
 		}
 	}
-	_, err := testSearches(ctx, r.target, r.m)
+	_, err := testSearches(ctx, r.target, r.m, nil)
 	return err
 }
 

@@ -67,7 +67,7 @@ const (
 	AttributeUnknown  AttributeState = "unknown"   // nothing certain is known of the account's value
 	AttributeRefused  AttributeState = "refused"   // the application refused the value
 	AttributeOnCreate AttributeState = "on-create" // the value is sent only when the account is created
-	AttributeKept     AttributeState = "kept"      // the mapping yields no value, and the account keeps the one that it has
+	AttributeKept     AttributeState = "kept"      // the account keeps the value that it has: the mapping yields none, or only fills empty ones
 	AttributeFails    AttributeState = "fails"     // the mapping yields no usable value
 	AttributeUnsent   AttributeState = "unsent"    // the job knows no account
 )
@@ -400,7 +400,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		}
 	case !known:
 		a.State = AttributeUnknown
-	case want == nil && written.value() != nil && (!flows || !r.clears()):
+	case written.value() != nil && (r.FlowType == FlowAttributeAddOnly || want == nil && (!flows || !r.clears())):
 		a.State = AttributeKept
 	case !flows || want == nil && !r.clears() || r.agrees(written.value(), want):
 		a.State = AttributeSame

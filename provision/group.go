@@ -95,24 +95,24 @@ func (r *run) connectGroups() error {
 func (r *run) groupsOn() bool { return r.groups != nil && !r.groups.off }
 
 // testGroups finds out whether the target can be searched for groups. A target without groups is no
-// failure: then only accounts are provisioned. Once groups are in step, it asks nothing more: a cycle
-// with nothing to do sends one request, the test of the connection.
+// failure: then only accounts are provisioned. Once groups are in step, an incremental cycle asks
+// nothing more: with nothing to do it sends one request, the test of the connection.
 func (r *run) testGroups(ctx context.Context) error {
 	if r.groups == nil {
 		r.state.Groups.Off = ""
 		return nil
 	}
 	s := &r.state.Groups
-	if s.Ready && s.Off == "" && s.Searches != nil && s.Searches.For == r.job.connection() && len(s.Searches.All) == len(r.groups.m.matching) {
+	if r.state.Ready && s.Ready && s.Off == "" && s.Searches != nil && s.Searches.For == r.job.connection() && len(s.Searches.All) == len(r.groups.m.matching) {
 		return nil
 	}
-	all, err := testSearches(ctx, r.groups.target, r.groups.m)
+	all, err := testSearches(ctx, r.groups.target, r.groups.m, nil)
 	if all == nil && err != nil {
 		return err
 	}
 	s.Searches, s.Off = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}, ""
 	if err != nil {
-		s.Off = "The application takes no groups, so none are provisioned: " + asTargetError(err).Detail
+		s.Off = noGroups(err)
 	}
 	r.groups.off = s.Off != ""
 	return nil

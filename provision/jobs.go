@@ -2,6 +2,7 @@ package provision
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -317,7 +318,7 @@ func endpoint(tenantURL string) string {
 // saveTest limits the connection test during a save.
 const saveTest = 5 * time.Second
 
-// learn tests the matching attributes with a job's new settings. The result is only information: a
+// learn tests the matching attributes of users and groups with a job's new settings. The result is only information: a
 // target that cannot be reached now does not prevent a save, and every cycle tests again before it
 // works.
 func (j *Jobs) learn(ctx context.Context, job *Job) {
@@ -339,49 +340,49 @@ func (j *Jobs) learn(ctx context.Context, job *Job) {
 	if err != nil {
 		return
 	}
-	all, err := testSearches(ctx, target, m)
+	found, err := testConnection(ctx, target, *job, m)
 	if err == nil || asTargetError(err).Kind == Unsearchable {
-		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: all}
+		job.Searches = &Searches{For: job.connection(), At: j.Now(), All: found.Users, Groups: found.Groups, NoGroups: found.NoGroups}
 	}
 }
 
-// TestConnection searches the target, by every matching attribute, for accounts that cannot exist.
-// If secret is nil, it uses the saved Secret Token. If the target refuses, the error is a
-// *TargetError whose Words explain the problem. Otherwise the result says for each attribute
-// whether the target can be searched by it.
-func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) ([]Searchable, error) {
+// TestConnection searches the target, by every matching attribute, for accounts that cannot exist. If
+// the job provisions groups, it searches for such groups too. If secret is nil, it uses the saved
+// Secret Token. If the target refuses, the error is a *TargetError whose Words explain the problem.
+// Otherwise the result says for each attribute whether the target can be searched by it.
+func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) (ConnectionTest, error) {
 	job, err := j.Store.Job(ctx, k)
 	if errors.Is(err, ErrNoJob) {
 		job, err = j.Default(k)
 	}
 	if err != nil {
-		return nil, err
+		return ConnectionTest{}, err
 	}
 	if tenantURL = strings.TrimSpace(tenantURL); tenantURL == "" {
-		return nil, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
+		return ConnectionTest{}, &InputError{Field: "Tenant URL", Text: "is needed; it is the address of the application's SCIM endpoint"}
 	}
 	var token string
 	switch {
 	case secret != nil:
 		token = strings.TrimSpace(*secret)
 	case job.HasSecret() && !sameOrigin(tenantURL, job.TenantURL):
-		return nil, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
+		return ConnectionTest{}, &InputError{Field: "Secret Token", Text: "must be entered again for another host: the saved one belongs to " + hostOf(job.TenantURL)}
 	default:
 		if token, err = openSecret(j.Sealer, job); err != nil {
-			return nil, err
+			return ConnectionTest{}, err
 		}
 	}
 	m, err := usableMapping(job.Schema, j.Attributes)
 	if err != nil {
-		return nil, err
+		return ConnectionTest{}, err
 	}
 	target, err := j.Targets(tenantURL, token)
 	if err != nil {
-		return nil, err
+		return ConnectionTest{}, err
 	}
-	found, err := testSearches(ctx, target, m)
+	found, err := testConnection(ctx, target, job, m)
 	if failed := j.recordTest(ctx, job, tenantURL, err); failed != nil {
-		return nil, failed
+		return ConnectionTest{}, failed
 	}
 	return found, err
 }
@@ -506,7 +507,12 @@ func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(
 			return "", err
 		}
 		job.Confirmed += int64(edit.Confirmed)
-		return j.setMapping(job, name, edit)
+		before := matchingTargets(job.Schema)
+		words, err := j.setMapping(job, name, edit)
+		if err == nil && !slices.Equal(before, matchingTargets(job.Schema)) {
+			j.learn(ctx, job)
+		}
+		return words, err
 	})
 }
 
@@ -529,7 +535,7 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		m.FlowTypes = *edit.Actions
 	}
 	if m.SourceObjectName == "User" && !m.Enabled {
-		return "", &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
+		return "", errKeepUsers
 	}
 	scoped := false
 	if edit.Scope != nil {
@@ -560,14 +566,11 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	if _, err := usableMapping(schema, j.Attributes); err != nil {
 		return "", err
 	}
+	words := "Mapping changed: " + changeWords(job.Schema, schema) + "."
+	if sameJSON(job.Schema, schema) { // groups were offered, and they stay as they are
+		words = fmt.Sprintf("It was decided that %q stays: Enabled %s.", m.Name, PartWords(m.Enabled))
+	}
 	j.replaceSchema(job, schema)
-	words := fmt.Sprintf("Mapping %q changed: enabled %v, Target Object Actions %s.", m.Name, m.Enabled, m.FlowTypes)
-	if exact != "" {
-		words = strings.TrimSuffix(words, ".") + ", " + exact + "."
-	}
-	if scoped {
-		words = strings.TrimSuffix(words, ".") + ", Source Object Scope: " + m.Scope.Words() + "."
-	}
 	return words, nil
 }
 
@@ -580,11 +583,8 @@ func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job,
 		if err != nil {
 			return "", err
 		}
-		var names []string
-		for _, c := range changedMappings(job.Schema, next.Schema) {
-			names = append(names, c.Name)
-		}
-		if len(names) == 0 && sameJSON(job.Schema, next.Schema) {
+		words := changeWords(job.Schema, next.Schema)
+		if words == "" && sameJSON(job.Schema, next.Schema) {
 			return "", nil
 		}
 		probe := !slices.Equal(matchingTargets(job.Schema), matchingTargets(next.Schema))
@@ -593,7 +593,7 @@ func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job,
 		if probe {
 			j.learn(ctx, job)
 		}
-		return "Mapping changed: " + changedWords(names), nil
+		return "Mapping changed: " + cmp.Or(words, "its metadata") + ".", nil
 	})
 }
 
@@ -606,28 +606,14 @@ func sameJSON(a, b *Schema) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// changedWords names up to ten changed parts of a mapping.
-func changedWords(names []string) string {
-	const most = 10
-	if len(names) == 0 {
-		return "its metadata."
-	}
-	if len(names) <= most {
-		return strings.Join(names, "; ") + "."
-	}
-	return fmt.Sprintf("%s; and %d more.", strings.Join(names[:most], "; "), len(names)-most)
-}
-
-// matchingTargets returns the matching attributes of the user mapping.
+// matchingTargets returns the matching attributes of the mappings that are enabled.
 func matchingTargets(s *Schema) []string {
-	m, err := s.UserMapping()
-	if err != nil {
-		return nil
-	}
 	var targets []string
-	for _, row := range m.AttributeMappings {
-		if row.MatchingPriority > 0 {
-			targets = append(targets, row.TargetAttributeName)
+	for _, m := range s.ObjectMappings() {
+		for _, row := range m.AttributeMappings {
+			if m.Enabled && row.MatchingPriority > 0 {
+				targets = append(targets, m.Name+" "+row.TargetAttributeName)
+			}
 		}
 	}
 	return targets
@@ -664,9 +650,10 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, co
 			return "", err
 		}
 		job.Confirmed += int64(confirmed)
+		words := andChanges("Default mappings were restored.", job.Schema, restored.Schema)
 		j.replaceSchema(job, restored.Schema)
 		j.learn(ctx, job)
-		return "Default mappings were restored.", nil
+		return words, nil
 	})
 }
 
@@ -795,20 +782,31 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 		OnHold: counts.OnHold, Rejected: counts.Rejected,
 	}
 	r.settleOldest(j.Now(), orDefault(j.LeaverPatience, DefaultLeaverPatience))
-	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled && state.Groups.Off != "" {
-		r.Notes = append(r.Notes, state.Groups.Off)
-	} else if err == nil && job.GroupsOffered {
-		r.Notes = append(r.Notes, fmt.Sprintf("Groups can be provisioned now. Earlier versions did nothing with groups, so the update switched the mapping %q off. Set its Enabled to Yes to provision groups, or to No to leave it so.", m.Name))
-	}
 	searches := state.Searches
 	if !searches.of(job) || job.Searches.of(job) && job.Searches.At.After(searches.At) {
 		searches = job.Searches
+	}
+	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {
+		r.Notes = append(r.Notes, groupsSearched(job, state, searches).GroupNotes()...)
+	} else if err == nil && job.GroupsOffered {
+		r.Notes = append(r.Notes, fmt.Sprintf("Groups can be provisioned now. Earlier versions did nothing with groups, so the update switched the mapping %q off. Set its Enabled to Yes to provision groups, or to No to leave it so.", m.Name))
 	}
 	r.Notes = append(r.Notes, searches.notes()...)
 	if state.Dialect.For == job.ForgetLinks {
 		r.Notes = append(r.Notes, state.Dialect.notes()...)
 	}
 	return r, nil
+}
+
+// groupsSearched returns what the newest test of groups found out. searches is the newest test of users.
+func groupsSearched(job Job, s State, searches *Searches) (t ConnectionTest) {
+	switch known := s.Groups.Searches; {
+	case searches != nil && searches == job.Searches:
+		t.Groups, t.NoGroups = searches.Groups, searches.NoGroups
+	case known != nil:
+		t.Groups, t.NoGroups = known.All, s.Groups.Off
+	}
+	return t
 }
 
 func statusCode(job Job, s State) string {

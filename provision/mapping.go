@@ -68,6 +68,9 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 		if c.Expr != nil && c.Expr.Draws() {
 			c.FlowType = FlowObjectAddOnly // a value that is generated when the account is created stays
 		}
+		if c.Expr == nil && c.FlowType == FlowAlways {
+			c.FlowType = FlowAttributeAddOnly // the default value is for accounts without a value
+		}
 		if c.Type == TypeReference || c.Type == TypeBinary {
 			c.CaseExact = true // the target's ids, and Base64
 		}

@@ -19,7 +19,7 @@ const (
 	DirectMapping     MappingType = "Direct"     // the value of one source attribute
 	ConstantMapping   MappingType = "Constant"   // a fixed text
 	ExpressionMapping MappingType = "Expression" // the result of an expression
-	NoMapping         MappingType = "None"       // only the default value, when an account is created
+	NoMapping         MappingType = "None"       // only the default value, for an account that has no value
 )
 
 // MappingTypes lists the mapping types in the order of the page.
@@ -202,6 +202,8 @@ func (job Job) MoveRow(mapping, target string, place int, c Catalog) (Job, error
 		return nil
 	}, c)
 }
+
+var errKeepUsers = &InputError{Field: "Enabled", Text: "the user mapping cannot be switched off; set Provisioning Status to Off instead"}
 
 var errKeepUserName = &InputError{Field: attrUserName, Text: "stays mapped: every account needs it"}
 

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -200,13 +202,43 @@ func ParseSchema(b []byte) (*Schema, error) {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 	var s Schema
 	if err := json.Unmarshal(b, &s); err != nil {
-		return nil, fmt.Errorf("read the schema document: %w", err)
+		return nil, fmt.Errorf("read the schema document: %w", explainJSON(b, err))
 	}
 	if len(s.SynchronizationRules) == 0 {
 		return nil, fmt.Errorf("the schema document has no synchronizationRules: is it a synchronizationSchema?")
 	}
 	s.fill()
 	return &s, nil
+}
+
+// explainJSON says in words why a document could not be read, and where.
+func explainJSON(document []byte, err error) error {
+	var syntax *json.SyntaxError
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		before := document[:min(int(syntax.Offset), len(document))]
+		return fmt.Errorf("line %d is not JSON: %w", bytes.Count(before, []byte("\n"))+1, err)
+	case errors.As(err, &wrong):
+		return fmt.Errorf("%s is of the kind %s, and has to be %s", cmp.Or(wrong.Field, "the document"), wrong.Value, jsonKind(wrong.Type))
+	}
+	return err
+}
+
+// jsonKind names the kind of JSON value that a Go type takes.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Int:
+		return "a whole number"
+	default:
+		return "an object"
+	}
 }
 
 // JSON returns the schema as Graph writes it: indented, with empty lists as [].

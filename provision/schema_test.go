@@ -328,7 +328,10 @@ func TestParseSchema(t *testing.T) {
 func TestParseSchema_explains(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{
-		{"no_json", `schema`, "read the schema document"},
+		{"no_json", `schema`, "read the schema document: line 1 is not JSON"},
+		{"an_end_that_is_missing", "{\n\"id\": [", "line 2 is not JSON"},
+		{"a_list", `[1]`, "the document is of the kind array, and has to be an object"},
+		{"a_string_for_true", `{"synchronizationRules": [{"objectMappings": [{"enabled": "yes"}]}]}`, "synchronizationRules.objectMappings.enabled is of the kind string, and has to be true or false"},
 		{"another_document", `{"value": []}`, "no synchronizationRules"},
 		{"an_unknown_action", `{"synchronizationRules": [{"objectMappings": [{"flowTypes": "Add,Upsert"}]}]}`, `"Upsert" is no flow type`},
 	} {

@@ -287,13 +287,18 @@ func (f *Filter) Words() string {
 	}
 	var groups []string
 	for _, g := range f.Groups {
-		var clauses []string
-		for _, c := range g.Clauses {
-			clauses = append(clauses, c.Words())
-		}
-		groups = append(groups, strings.Join(clauses, " and "))
+		groups = append(groups, g.Words())
 	}
 	return strings.Join(groups, ", or ")
+}
+
+// Words returns the clauses as a condition: "department EQUALS Sales and city IS NOT NULL".
+func (g FilterGroup) Words() string {
+	clauses := make([]string, len(g.Clauses))
+	for i, c := range g.Clauses {
+		clauses[i] = c.Words()
+	}
+	return strings.Join(clauses, " and ")
 }
 
 // SetScope replaces the scoping filters. If there are none, all records are in scope.

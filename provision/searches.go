@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/scim"
@@ -22,11 +23,44 @@ func (s Searchable) Note() string {
 	return fmt.Sprintf("%s Nobody is matched by %s. A person who has a value of it and is not found by another matching attribute gets no account. %s", s.Detail, s.Path, s.Advice)
 }
 
+// GroupNote is like Note, for a matching attribute of groups.
+func (s Searchable) GroupNote() string {
+	return fmt.Sprintf("Groups: %s No group is matched by %s. A group that has a value of it and is not found by another matching attribute is not created. %s", s.Detail, s.Path, s.Advice)
+}
+
+// ConnectionTest is what a test of the connection found out.
+type ConnectionTest struct {
+	Users    []Searchable // the matching attributes of users
+	Groups   []Searchable // those of groups; empty if the job does not provision groups
+	NoGroups string       // says that the application takes no groups; "" if it takes them, or none are provisioned
+}
+
+// GroupNotes explains which tests of groups failed.
+func (t ConnectionTest) GroupNotes() []string {
+	if t.NoGroups != "" {
+		return []string{t.NoGroups}
+	}
+	return groupNotes(t.Groups)
+}
+
+func groupNotes(all []Searchable) []string {
+	var notes []string
+	for _, one := range all {
+		if !one.Proved {
+			notes = append(notes, one.GroupNote())
+		}
+	}
+	return notes
+}
+
 // Searches holds the results of testing all matching attributes of a job.
 type Searches struct {
 	For string       `json:"for"` // the settings they were made with, see [Job.connection]
 	At  time.Time    `json:"at"`
 	All []Searchable `json:"all"`
+	// Groups and NoGroups are as in ConnectionTest, if groups were tested too.
+	Groups   []Searchable `json:"groups,omitempty"`
+	NoGroups string       `json:"noGroups,omitempty"`
 }
 
 // connection returns a string that changes with everything that affects the result of a search: the
@@ -53,14 +87,48 @@ func (s *Searches) notes() []string {
 	return notes
 }
 
-// testSearches tests every matching attribute. It returns an error if the whole connection fails,
-// or if the target cannot be searched by any attribute.
-func testSearches(ctx context.Context, target Target, m *mapping) ([]Searchable, error) {
+// testConnection tests every matching attribute of users and, if the job provisions groups, of groups.
+// An application that takes no groups is no failure.
+func testConnection(ctx context.Context, target Target, job Job, m *mapping) (t ConnectionTest, err error) {
+	if t.Users, err = testSearches(ctx, target, m, nil); err != nil {
+		return t, err
+	}
+	object, err := job.Schema.GroupMapping()
+	if err != nil || !object.Enabled {
+		return t, nil
+	}
+	groups, err := compileObject(job.Schema, object, GroupKind, nil)
+	if err != nil {
+		return t, err
+	}
+	t.Groups, err = testSearches(ctx, target.Groups(), groups, nil)
+	if t.Groups == nil {
+		return t, err
+	}
+	if err != nil {
+		t.NoGroups = noGroups(err)
+	}
+	return t, nil
+}
+
+// noGroups says that the application takes no groups, because it cannot be searched for any.
+func noGroups(err error) string {
+	return "The application takes no groups, so none are provisioned: " + asTargetError(err).Detail
+}
+
+// testSearches tests every matching attribute. Once one was proved, those that known says are proved
+// are not tested again. It returns an error if the whole connection fails, or if the target cannot be
+// searched by any attribute.
+func testSearches(ctx context.Context, target Target, m *mapping, known []Searchable) ([]Searchable, error) {
 	var all []Searchable
 	var first error
 	proved := false
 	for i := range m.matching {
 		path := m.matching[i].Target
+		if one := (Searchable{Path: path, Proved: true}); proved && slices.Contains(known, one) {
+			all = append(all, one)
+			continue
+		}
 		err := target.Test(ctx, path, m.matching[i].Type)
 		one := Searchable{Path: path, Proved: err == nil}
 		if err != nil {

@@ -8,12 +8,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/store"
 )
 
 // matchBy gives target attributes a matching precedence, in this order, and no others.
@@ -106,7 +111,8 @@ func TestNobodyIsAdoptedByAnAttributeThatWasNotProved(t *testing.T) {
 				noNickname := person("cy@contoso.com", "Cy", "Cypher")
 				delete(noNickname, "mailNickname")
 				w.people.put("p3", noNickname)
-				searches, err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), nil)
+				tested, err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), nil)
+				searches := tested.Users
 				if err != nil || len(searches) != 2 {
 					t.Fatalf("Test Connection: %v, %v", searches, err)
 				}
@@ -380,4 +386,141 @@ func TestATokenThatIsReplacedInTheMiddleOfACycleIsTestedFirst(t *testing.T) {
 	if got := w.app.users["u1"].String("userName"); got != "root" || w.report().Escrowed == 0 {
 		t.Errorf("the owner's account became %q; %d failed", got, w.report().Escrowed)
 	}
+}
+
+// probeLog collects searches for random values: the kind and the attribute.
+type probeLog struct {
+	mu    sync.Mutex
+	found []string
+}
+
+func (p *probeLog) note(r *http.Request) {
+	attribute, value, is := strings.Cut(r.URL.Query().Get("filter"), " eq ")
+	if !is || len(value) != len(`"3e59e27b-68ad-41f5-bb0e-dadf130e2ac8"`) {
+		return
+	}
+	kind := "user "
+	if strings.HasSuffix(r.URL.Path, "/Groups") {
+		kind = "group "
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.found = append(p.found, kind+attribute)
+}
+
+func (p *probeLog) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	found := p.found
+	p.found = nil
+	return found
+}
+
+// TestEveryMatchingAttributeIsTestedWhenItMatters counts the searches for random values at Test
+// Connection, at Save and in cycles of both kinds.
+func TestEveryMatchingAttributeIsTestedWhenItMatters(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		g := newGroupWorldOn(t, db)
+		g.matchBy("userName", "externalId")
+		g.hire("ada", true)
+		g.group("Team Blue")
+		var p probeLog
+		g.app.begun = p.note
+		all := []string{"user userName", "user externalId", "group displayName"}
+		want := func(when string, want ...string) {
+			t.Helper()
+			if diff := cmp.Diff(want, p.take()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", when, diff)
+			}
+		}
+		tested, err := g.jobs.TestConnection(t.Context(), g.key, g.app.url(), nil)
+		proved := func(path string) provision.Searchable { return provision.Searchable{Path: path, Proved: true} }
+		if diff := cmp.Diff(provision.ConnectionTest{Users: []provision.Searchable{proved("userName"), proved("externalId")}, Groups: []provision.Searchable{proved("displayName")}}, tested); err != nil || diff != "" {
+			t.Errorf("Test Connection: %v (-want +got):\n%s", err, diff)
+		}
+		want("Test Connection", all...)
+		secret := g.app.token
+		_, err = g.jobs.Edit(t.Context(), g.key, func(s *provision.Settings) { s.Secret = &secret }, "cli")
+		g.must(err)
+		want("Save", all...)
+		g.runCycle()
+		want("an initial cycle", all...)
+		g.runCycle()
+		want("an incremental cycle", "user userName")
+		_, err = g.jobs.Restart(t.Context(), g.key, "cli")
+		g.must(err)
+		g.runCycle()
+		want("a restart", all...)
+		off, on := false, true
+		_, err = g.jobs.SetMapping(t.Context(), g.key, groupRows, provision.MappingEdit{Enabled: &off}, "cli")
+		g.must(err)
+		want("groups are switched off", all[:2]...)
+		g.runCycle()
+		want("an initial cycle without groups", all[:2]...)
+		_, err = g.jobs.SetMapping(t.Context(), g.key, groupRows, provision.MappingEdit{Enabled: &on}, "cli")
+		g.must(err)
+		want("groups are switched on", all...)
+	})
+}
+
+// runCycle runs a cycle and keeps the record of its requests.
+func (g *groupWorld) runCycle() {
+	g.t.Helper()
+	_, _, err := g.tryCycle()
+	g.must(err)
+}
+
+// TestTheTestOfGroupsSaysWhatDoesNotWork tests against applications without groups, and with groups that
+// cannot be searched.
+func TestTheTestOfGroupsSaysWhatDoesNotWork(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		answer func(rw http.ResponseWriter)
+		note   string
+	}{
+		"no_groups": {func(rw http.ResponseWriter) { refuse(rw, 501, "", "No groups here.") }, "The application takes no groups, so none are provisioned: "},
+		"any_filter": {func(rw http.ResponseWriter) {
+			list(rw, 1, []json.RawMessage{json.RawMessage(`{"id":"g1","displayName":"Owners"}`)})
+		}, "The application takes no groups, so none are provisioned: The application ignores filters by displayName"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGroupWorld(t)
+			g.teams.answer = func(w http.ResponseWriter, _ *http.Request, _ string) bool {
+				tt.answer(w)
+				return true
+			}
+			tested, err := g.jobs.TestConnection(t.Context(), g.key, g.app.url(), nil)
+			if err != nil || !strings.HasPrefix(tested.NoGroups, tt.note) || len(tested.Users) != 1 || !tested.Users[0].Proved || len(tested.Groups) != 1 || tested.Groups[0].Proved {
+				t.Errorf("Test Connection: %+v, %v", tested, err)
+			}
+			g.clock.advance(time.Second)
+			secret := g.app.token
+			job, err := g.jobs.Edit(t.Context(), g.key, func(s *provision.Settings) { s.Secret = &secret }, "cli")
+			if err != nil || job.Searches == nil || !strings.HasPrefix(job.Searches.NoGroups, tt.note) {
+				t.Errorf("Save: %+v, %v", job.Searches, err)
+			}
+			if notes := g.report().Notes; len(notes) != 1 || !strings.HasPrefix(notes[0], tt.note) {
+				t.Errorf("the status says %q", notes)
+			}
+			g.runCycle()
+			if notes := g.report().Notes; len(notes) != 1 || !strings.HasPrefix(notes[0], tt.note) {
+				t.Errorf("after a cycle the status says %q", notes)
+			}
+		})
+	}
+	t.Run("throttled", func(t *testing.T) {
+		t.Parallel()
+		g := newGroupWorld(t)
+		g.teams.answer = func(w http.ResponseWriter, _ *http.Request, _ string) bool {
+			refuse(w, 429, "", "Later.")
+			return true
+		}
+		_, err := g.jobs.TestConnection(t.Context(), g.key, g.app.url(), nil)
+		var te *provision.TargetError
+		if !errors.As(err, &te) || te.Kind != provision.Throttled {
+			t.Errorf("got %v", err)
+		}
+	})
 }

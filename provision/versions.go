@@ -74,15 +74,19 @@ func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(be
 		if err := job.checkChangedRows(after.Schema); err != nil {
 			return "", err
 		}
+		if m, err := after.Schema.UserMapping(); err == nil && !m.Enabled {
+			return "", errKeepUsers
+		}
 		confirmed, err := allow(*job, after)
 		if err != nil {
 			return "", err
 		}
 		job.Confirmed += int64(confirmed)
 		job.GroupsOffered = false // whatever the schema says about groups was decided
+		sentence := andChanges(words, job.Schema, after.Schema)
 		j.replaceSchema(job, after.Schema)
 		j.learn(ctx, job)
-		return words, nil
+		return sentence, nil
 	})
 }
 
@@ -117,9 +121,6 @@ func (job Job) hasRow(m *ObjectMapping, row RowEdit) bool {
 	at, err := m.rowIndex(row.Target)
 	return err == nil && at >= 0 && job.Schema.Row(m, &m.AttributeMappings[at]) == row
 }
-
-// Compare returns what differs between two schemas, part by part.
-func Compare(before, after *Schema) []event.Change { return changedMappings(before, after) }
 
 // NotTakenOver returns the paths of the members of a schema document that ParseSchema did not take
 // over, such as "/synchronizationRules/0/objectMappings/1/newMember", in the order of the document's

@@ -94,6 +94,80 @@ func TestOldVersionsAreRemoved(t *testing.T) {
 	}
 }
 
+func TestAVersionSaysWhatChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	scope := func(groups ...provision.FilterGroup) func(provision.Job) (provision.Job, error) {
+		return func(job provision.Job) (provision.Job, error) { return job.WithScope(userRows, groups) }
+	}
+	paris, oslo := filter("city", "EQUALS", "Paris")[0], filter("city", "EQUALS", "Oslo")[0]
+	oslo.Name = "oslo"
+	long := `Join("", ` + strings.Repeat(`[givenName], `, 200)
+	for _, tt := range []struct {
+		change func(provision.Job) (provision.Job, error)
+		want   string
+	}{
+		{setting("nickName", func(r *provision.RowEdit) { r.Type, r.Source = provision.DirectMapping, "city" }), "nickName added: [city]."},
+		{setting("nickName", func(r *provision.RowEdit) { r.Default, r.Apply = "none", provision.FlowObjectAddOnly }), `nickName: [city] → [city], default value "none", only during object creation.`},
+		{setting("nickName", func(r *provision.RowEdit) { r.Type, r.Source, r.Default = provision.NoMapping, "", "x" }), `→ None, default value "x", only during object creation.`},
+		{setting("nickName", func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, long+`"a")` }), `→ Join("", [givenName], [givenName]`},
+		{func(job provision.Job) (provision.Job, error) {
+			return job.RemoveRow(userRows, "nickName", source.UserAttributes{})
+		}, "nickName removed."},
+		{scope(paris), `Source Object Scope: filter "city" added: city EQUALS Paris.`},
+		{scope(paris, oslo), `Source Object Scope: filter "oslo" added: city EQUALS Oslo.`},
+		{scope(oslo), `Source Object Scope: filter "city" removed.`},
+		{func(job provision.Job) (provision.Job, error) { return job.WithActions(userRows, provision.FlowUpdate) }, "Target Object Actions: Add,Update,Delete → Update."},
+	} {
+		w.save(tt.change)
+		newest, err := w.jobs.Versions(t.Context(), w.key, 0, 1)
+		if err != nil || !strings.Contains(newest[0].Words, "Mapping changed: ") || !strings.Contains(newest[0].Words, tt.want) || len(newest[0].Words) > 600 {
+			t.Errorf("got %+v, %v, want %q", newest, err, tt.want)
+		}
+	}
+	back, err := w.jobs.GoBack(t.Context(), w.key, 1, func(provision.Job, provision.Job) (int, error) { return 0, nil }, "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest, err := w.jobs.Versions(t.Context(), w.key, 0, 1)
+	if err != nil || newest[0].Number != back.Version || !strings.Contains(newest[0].Words, "The mappings of version 1 were set again. Changed: ") || !strings.Contains(newest[0].Words, "Target Object Actions: Update → Add,Update,Delete") {
+		t.Errorf("after going back: %+v, %v", newest, err)
+	}
+}
+
+// A comparison shows rows whole. The audit trail cuts long values.
+func TestCompareShowsLongExpressionsWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	before := w.report().Job
+	long := `Join("", ` + strings.Repeat(`[givenName], `, 200)
+	edit := func(end string) provision.Job {
+		job, err := setting("displayName", func(r *provision.RowEdit) { r.Type, r.Source = provision.ExpressionMapping, long+end+")" })(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return job
+	}
+	parts := provision.Compare(edit("[city]").Schema, edit("[mail]").Schema)
+	if len(parts) != 1 || provision.PartWords(parts[0].Before) != long+"[city])" || provision.PartWords(parts[0].After) != long+"[mail])" {
+		t.Errorf("got %+v", parts)
+	}
+}
+
+func TestAnImportCannotSwitchTheUserMappingOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	off := w.report().Job.Schema.Clone()
+	m, err := off.UserMapping()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Enabled = false
+	if _, err := w.jobs.SetSchema(t.Context(), w.key, off, "cli"); err == nil || !strings.Contains(err.Error(), "the user mapping cannot be switched off; set Provisioning Status to Off instead") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Both of Graph's example schemas are imported, exported and imported again without a difference.
 func TestExampleSchemasComeThrough(t *testing.T) {
 	t.Parallel()

@@ -471,7 +471,7 @@ type Test struct {
 // TestResult is what a test found.
 type TestResult struct {
 	Protocol   Protocol         `json:"protocol,omitempty"`
-	Failure    string           `json:"failure,omitempty"`  // in words; empty if it passed
+	Failure    string           `json:"failure,omitempty"` // in words; empty if it passed
 	Reason     string           `json:"reason,omitempty"`
 	Issuer     string           `json:"issuer,omitempty"`
 	NameID     string           `json:"nameID,omitempty"`

@@ -857,8 +857,13 @@ in which the text of an expression and its tree in parameters differ is refused.
 			for _, path := range lost {
 				c.note("Not known here and left out: %s", path)
 			}
+			differs := false
 			err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
-				_, err := s.jobs.ImportSchema(cmd.Context(), jobKey(h, app), schema, c.allowMappings(cmd, s, h, app, yes, agree), actor)
+				allow := c.allowMappings(cmd, s, h, app, yes, agree)
+				_, err := s.jobs.ImportSchema(cmd.Context(), jobKey(h, app), schema, func(before, after provision.Job) (int, error) {
+					differs = true
+					return allow(before, after)
+				}, actor)
 				return err
 			})
 			var asked unansweredError
@@ -868,7 +873,11 @@ in which the text of an expression and its tree in parameters differ is refused.
 			case err != nil:
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			return c.print(map[string]any{"imported": args[0], "notTakenOver": append([]string{}, lost...)}, func(w io.Writer) {
+			return c.print(map[string]any{"imported": args[0], "changed": differs, "notTakenOver": append([]string{}, lost...)}, func(w io.Writer) {
+				if !differs {
+					fmt.Fprintf(w, "The mappings of %s were like that before.\n", app.Name)
+					return
+				}
 				fmt.Fprintf(w, "The mappings of %s are replaced. The next cycle is an initial one.\n", app.Name)
 			})
 		}),

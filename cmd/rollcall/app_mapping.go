@@ -212,6 +212,9 @@ Asks first when users in scope then get other values, or when accounts would be 
 			case before.LookAtAll == after.LookAtAll:
 				did = "like that before"
 			}
+			if err := c.noteRow(after, &f.mappingFlags, args[0]); err != nil {
+				return err
+			}
 			return c.printChangedRow(after, &f.mappingFlags, args[0], did)
 		}),
 	}
@@ -219,7 +222,7 @@ Asks first when users in scope then get other values, or when accounts would be 
 	cmd.Flags().StringVar(&f.source, "source", "", "Direct: the source attribute")
 	cmd.Flags().StringVar(&f.constant, "constant", "", "Constant: the value")
 	cmd.Flags().StringVar(&f.expression, "expression", "", "Expression: how the value is made")
-	cmd.Flags().BoolVar(&f.none, "none", false, "None: only --default, when an account is created")
+	cmd.Flags().BoolVar(&f.none, "none", false, "None: only --default, for accounts that have no value")
 	cmd.Flags().StringVar(&f.defaultValue, "default", "", "Default value if null; none for no default value")
 	cmd.Flags().IntVar(&f.match, "match", 0, "Matching precedence, from 1; 0: no account is found by this attribute")
 	cmd.Flags().StringVar(&f.apply, "apply", "", "always, or creation: only during object creation")
@@ -285,6 +288,23 @@ func (f *rowFlags) edit(cmd *cobra.Command) (func(*provision.RowEdit), error) {
 			edit(r)
 		}
 	}, nil
+}
+
+// noteRow says what an administrator should know of a row, as its page does.
+func (c *command) noteRow(job provision.Job, f *mappingFlags, target string) error {
+	m, err := f.objectMapping(job.Schema)
+	if err != nil {
+		return err
+	}
+	for i := range m.AttributeMappings {
+		if m.AttributeMappings[i].TargetAttributeName != target {
+			continue
+		}
+		for _, n := range job.RowNotes(m.Name, job.Schema.Row(m, &m.AttributeMappings[i])) {
+			c.note("Note: line %d, column %d: %s.", n.Line, n.Column, n.Message)
+		}
+	}
+	return nil
 }
 
 // printChangedRow prints a row after a change.
@@ -479,14 +499,7 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 	if err != nil {
 		return "", 0, err
 	}
-	var does []string
-	if e.Changed > 0 {
-		var names []string
-		for _, a := range e.Attributes {
-			names = append(names, fmt.Sprintf("%s of %d", a.Target, a.People))
-		}
-		does = append(does, fmt.Sprintf("%s other values at %s: %s.", phrase.Count(e.Changed, "user in scope gets", "users in scope get"), app.Name, strings.Join(names, ", ")))
-	}
+	does := e.ValueSentences(app.Name, phrase.Count)
 	does = append(does, e.Sentences(app.Name, phrase.Count)...)
 	was, err := now.Schema.UserMapping()
 	if err != nil {

@@ -202,6 +202,9 @@ func (c *command) filterSet() *cobra.Command {
 Asks first when people leave the scope. --yes answers that question.`,
 		Example: `  rollcall app mapping filter set contoso Acme Norway --clause 'country EQUALS Norway' --clause 'department IS NOT NULL'`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			if strings.TrimSpace(args[0]) == "" {
+				return usagef(cmd, "TITLE is empty: give the filter a name")
+			}
 			if len(clauses) == 0 {
 				return usagef(cmd, "--clause is missing: give at least one, such as --clause 'country EQUALS Norway'")
 			}
@@ -210,6 +213,9 @@ Asks first when people leave the scope. --yes answers that question.`,
 				clause, err := parseClause(cmd, text)
 				if err != nil {
 					return err
+				}
+				if value := strings.Join(clause.TargetOperand.Values, ""); len(value) > 1 && strings.HasPrefix(value, `"`) && strings.HasSuffix(value, `"`) {
+					c.note("Note: the quotation marks in %s are part of the value.", clause.Words())
 				}
 				filter.Clauses = append(filter.Clauses, clause)
 			}
@@ -243,14 +249,14 @@ func operatorNames() string {
 // parseClause reads ATTRIBUTE OPERATOR VALUE. The longest operator that fits is meant.
 func parseClause(cmd *cobra.Command, text string) (provision.FilterClause, error) {
 	attribute, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
-	words := strings.Split(rest, " ")
+	words := strings.Split(strings.TrimSpace(rest), " ")
 	for n := min(4, len(words)); n > 0; n-- {
 		for _, o := range provision.Operators() {
 			if !o.Is(strings.Join(words[:n], " ")) {
 				continue
 			}
 			c := provision.FilterClause{SourceOperandName: attribute, OperatorName: o.Name, TargetOperand: provision.FilterOperand{Values: []string{}}}
-			if value := strings.Join(words[n:], " "); value != "" {
+			if value := strings.TrimSpace(strings.Join(words[n:], " ")); value != "" {
 				c.TargetOperand.Values = strings.Split(value, "\n")
 			}
 			return c, nil

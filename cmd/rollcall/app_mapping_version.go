@@ -1,17 +1,14 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-scim/rollcall/directory"
-	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
@@ -76,32 +73,15 @@ func (c *command) versionShow() *cobra.Command {
 				return err
 			}
 			changes := provision.Compare(v.Schema, job.Schema)
-			return c.print(append([]event.Change{}, changes...), func(w io.Writer) {
+			return c.print(append([]provision.ChangedPart{}, changes...), func(w io.Writer) {
 				lines := make([][]string, len(changes))
 				for i, ch := range changes {
-					lines[i] = []string{ch.Name, partWords(ch.Before), partWords(ch.After)}
+					lines[i] = []string{ch.Name, provision.PartWords(ch.Before), provision.PartWords(ch.After)}
 				}
 				printTable(w, fmt.Sprintf("Version %d has the mappings of today.", v.Number), []string{"Part", fmt.Sprintf("Version %d", v.Number), "Today"}, lines)
 			})
 		}),
 	}
-}
-
-// partWords formats a part of the mappings for a table: a row as its source, a string as it is,
-// anything else as JSON.
-func partWords(value json.RawMessage) string {
-	var row provision.AttributeMapping
-	if json.Unmarshal(value, &row) == nil && row.TargetAttributeName != "" {
-		if row.Source == nil {
-			return "None"
-		}
-		return row.Source.Expression
-	}
-	var text string
-	if json.Unmarshal(value, &text) == nil {
-		return text
-	}
-	return strings.TrimSpace(string(value))
 }
 
 func (c *command) versionRestore() *cobra.Command {

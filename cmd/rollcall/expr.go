@@ -55,7 +55,8 @@ With --app it may read what the application's attribute list of the directory ha
 and people have their roles there; IsSoftDeleted is True for those out of scope. With
 --target it must suit that attribute of the application, and so must each value.
 
-Without any of these it checks the expression and prints its full form.
+Without any of these it evaluates an expression that reads no attribute. If the
+expression reads attributes, it checks the expression and prints its full form.
 It changes nothing and asks no application: SelectUniqueValue takes the values
 of --taken as those that exist.
 With --json it prints the bare value: a string, a list of strings or null.`,
@@ -83,13 +84,16 @@ func (c *command) expr(cmd *cobra.Command, text string, f exprFlags) error {
 	if err != nil {
 		return c.withPointer(text, err)
 	}
+	if f.trace && f.lacksObject(e) {
+		return usagef(cmd, "--trace needs a source object: give --attribute, --object or --directory")
+	}
 	for _, n := range e.Notes() {
 		c.note("Note: line %d, column %d: %s.", n.Line, n.Column, n.Message)
 	}
 	switch {
 	case f.directory != "":
 		return c.exprDirectory(cmd.Context(), text, e, f)
-	case f.object == "" && len(f.attributes) == 0:
+	case f.lacksObject(e):
 		return c.print(map[string]any{"expression": e.String(), "attributes": e.Attributes()}, func(w io.Writer) { fmt.Fprintln(w, e) })
 	}
 	env, err := c.givenObject(cmd, f)
@@ -97,6 +101,11 @@ func (c *command) expr(cmd *cobra.Command, text string, f exprFlags) error {
 		return err
 	}
 	return c.evaluate(text, e, c.exprEnv(f, env.Attribute), f)
+}
+
+// lacksObject reports whether the expression reads attributes and no flag gives any.
+func (f exprFlags) lacksObject(e *expr.Expr) bool {
+	return f.directory == "" && f.object == "" && len(f.attributes) == 0 && len(e.Attributes()) > 0
 }
 
 // check refuses flags that contradict each other.
@@ -117,8 +126,6 @@ func (f exprFlags) check(cmd *cobra.Command) error {
 		return usagef(cmd, "--target is an attribute of an application: name it with --app")
 	case given("sample") && (f.sample < 1 || f.sample > 1000):
 		return usagef(cmd, "--sample is a number from 1 to 1000, not %d", f.sample)
-	case f.trace && f.directory == "" && f.object == "" && len(f.attributes) == 0:
-		return usagef(cmd, "--trace needs a source object: give --attribute, --object or --directory")
 	case f.trace && given("sample"):
 		return usagef(cmd, "--trace shows one person: use --user instead of --sample")
 	}

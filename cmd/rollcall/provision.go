@@ -38,18 +38,26 @@ func (c *command) provisionTest() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			searches, err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil)
+			found, err := s.jobs.TestConnection(cmd.Context(), job.Key, job.TenantURL, nil)
 			if err != nil {
 				return err
 			}
-			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL, "matching": searches}, func(w io.Writer) {
+			return c.print(map[string]any{"connected": true, "tenantUrl": job.TenantURL, "matching": found.Users, "matchingGroups": append([]provision.Searchable{}, found.Groups...), "noGroups": found.NoGroups}, func(w io.Writer) {
 				fmt.Fprintf(w, "✓ %s: the supplied credentials are authorized to enable provisioning.\n", job.TenantURL)
-				for _, one := range searches {
+				for _, one := range found.Users {
 					if one.Proved {
 						fmt.Fprintf(w, "✓ The application can be searched by %s.\n", oneLine(one.Path))
 					} else {
 						fmt.Fprintf(w, "! %s\n", oneLine(one.Note()))
 					}
+				}
+				for _, one := range found.Groups {
+					if one.Proved {
+						fmt.Fprintf(w, "✓ The application can be searched for groups by %s.\n", oneLine(one.Path))
+					}
+				}
+				for _, note := range found.GroupNotes() {
+					fmt.Fprintf(w, "! %s\n", oneLine(note))
 				}
 			})
 		}),

@@ -516,7 +516,7 @@ func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVis
 	if form.Secret != "" {
 		secret = &form.Secret
 	}
-	searches, err := p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
+	found, err := p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
 	var (
 		input   *provision.InputError
 		refusal *provision.TargetError
@@ -528,11 +528,17 @@ func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVis
 		return err
 	}
 	tested := &console.Notice{Tone: console.ToneGood, Title: "Testing connection to " + v.App.Name, Text: "The supplied credentials are authorized to enable provisioning. Don’t forget to Save."}
-	for _, one := range searches {
+	for _, one := range found.Users {
 		if !one.Proved {
 			tested.Tone = console.ToneWarning
 			tested.Text += " " + one.Note()
 		}
+	}
+	for _, note := range found.GroupNotes() {
+		if found.NoGroups == "" { // an application without groups is no fault of the connection
+			tested.Tone = console.ToneWarning
+		}
+		tested.Text += " " + note
 	}
 	if refusal != nil {
 		tested = &console.Notice{Tone: console.ToneProblem, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}

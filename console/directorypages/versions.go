@@ -2,7 +2,6 @@ package directorypages
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/console"
-	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
@@ -201,7 +199,9 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 	}
 	var change reachChange
 	allow := p.allowChange(r, v, &change)
+	differs := false
 	_, err = p.Jobs.ImportSchema(r.Context(), v.key(), schema, func(before, after provision.Job) (int, error) {
+		differs = true
 		confirmed, err := allow(before, after)
 		if err == nil && len(lost) > 0 && r.FormValue("confirmed") != change.confirmationValue() {
 			err = errConfirm
@@ -232,6 +232,9 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
 	}
+	if !differs {
+		return p.Console.Redirect(w, r, v.versionsURL(), console.DoneNotice("The mappings were like that before. Nothing was changed."))
+	}
 	return p.Console.Redirect(w, r, v.versionsURL(), console.DoneNotice("The mappings were imported. Everybody is looked at again with the next cycle."))
 }
 
@@ -260,39 +263,12 @@ func schemaDocument(r *http.Request) ([]byte, error) {
 // changedPart is one part of the mappings that differs, in words. An empty side has no such part.
 type changedPart struct{ Name, Then, Now string }
 
-func changedParts(changes []event.Change) []changedPart {
+func changedParts(changes []provision.ChangedPart) []changedPart {
 	parts := make([]changedPart, len(changes))
 	for i, c := range changes {
-		parts[i] = changedPart{Name: c.Name, Then: partWords(c.Before), Now: partWords(c.After)}
+		parts[i] = changedPart{Name: c.Name, Then: provision.PartWords(c.Before), Now: provision.PartWords(c.After)}
 	}
 	return parts
-}
-
-// partWords formats a part of the mappings: a row as its source and settings, a string as it is,
-// anything else as JSON.
-func partWords(value json.RawMessage) string {
-	var row provision.AttributeMapping
-	if json.Unmarshal(value, &row) == nil && row.TargetAttributeName != "" {
-		words := sourceText(row.Source)
-		if words == "" {
-			words = "None"
-		}
-		if text, ok := row.Default(); ok {
-			words += ", default value " + strconv.Quote(text)
-		}
-		if row.MatchingPriority > 0 {
-			words += ", matching precedence " + strconv.Itoa(row.MatchingPriority)
-		}
-		if row.FlowType != provision.FlowAlways {
-			words += ", apply " + string(row.FlowType)
-		}
-		return words
-	}
-	var text string
-	if json.Unmarshal(value, &text) == nil {
-		return text
-	}
-	return string(value)
 }
 
 // byWords names who made a change, "" if that is not known.

@@ -147,7 +147,7 @@ func attributeBadge(s provision.AttributeState) console.Badge {
 	case provision.AttributeOnCreate:
 		return console.Badge{Tone: console.ToneQuiet, Text: "Only at creation", Hint: "The value is sent only when the account is created."}
 	case provision.AttributeKept:
-		return console.Badge{Tone: console.ToneWarning, Text: "Keeps its value", Hint: "The mapping yields no value, and the account keeps the one that it has."}
+		return console.Badge{Tone: console.ToneWarning, Text: "Keeps its value", Hint: "The account keeps the value that it has. The mapping yields none, or only fills in what is empty."}
 	case provision.AttributeUnsent:
 		return console.Badge{Tone: console.ToneQuiet, Text: "Not sent", Hint: "There is no account yet."}
 	}

@@ -140,8 +140,8 @@ func (v Value) Instant() (time.Time, bool) { return v.asTime() }
 
 // asTime returns the instant of a DateTime, or of a string that names an instant.
 func (v Value) asTime() (time.Time, bool) {
-	if v.kind == KindDateTime {
-		return v.when, true
+	if v.when != nil {
+		return *v.when, true
 	}
 	return readDate(v.text)
 }
@@ -350,8 +350,10 @@ func evalFormatDateTime(n *node, r *evaluation) (Value, error) {
 	if err != nil {
 		return Null(), err
 	}
-	t := parsedDate{Time: source.when, zone: zoneUTC}
-	if source.kind != KindDateTime {
+	var t parsedDate
+	if at, ok := source.Time(); ok {
+		t = parsedDate{Time: at, zone: zoneUTC}
+	} else {
 		problem := ""
 		if t, problem = input.read(source.text, styles, r.env.Now); problem != "" {
 			return Null(), n.failAt(n.args[0], fmt.Sprintf("%s does not have the format %s: %s", r.quoteForMessage(source), quote(clip(input.text, 60)), problem))

@@ -3,9 +3,12 @@ package expr_test
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
@@ -305,6 +308,79 @@ func TestEachFunction_as_documented(t *testing.T) {
 				t.Errorf("got %q, %v, want %q", got, err, tt.want)
 			}
 		})
+	}
+}
+
+// TestEachFunction_gives_what_Microsofts_examples_give has the documented examples that are not in testdata/vectors.json. Those with
+// a comment are of cloud sync or Entra Connect, which share the function.
+func TestEachFunction_gives_what_Microsofts_examples_give(t *testing.T) {
+	t.Parallel()
+	const hired, changed = "2012-03-16-07:00", "8/25/2021 5:41:18 PM"
+	tests := []struct{ text, a, b, want string }{
+		{`CBool([a] = [b])`, "same", "same", "True"},
+		{`CBool([a] = [b])`, "same", "other", "False"},
+		{`DateAdd("d", -10, CDate([a]))`, hired, "", "3/6/2012 7:00:00 AM"},
+		{`DateAdd("yyyy", 10, CDate([a]))`, hired, "", "3/16/2022 7:00:00 AM"},
+		{`DateDiff("d", CDate([a]), CDate([b]))`, changed, hired, "-3449"},
+		{`DateDiff("yyyy", CDate([a]), CDate([b]))`, changed, hired, "-9"},
+		{`DateDiff("n", CDate([a]), CDate([b]))`, "2021-08-24", "2021-08-25", "1440"},
+		{`Switch([a], , "1", IIF(DateDiff("d", Now(), CDate([b])) > 5, "False", "True"), "0", "False")`, "1", "2026-12-08-08:00", "False"},
+		{`Switch([a], , "1", IIF(DateDiff("d", Now(), CDate([b])) > 5, "False", "True"), "0", "False")`, "1", "2026-12-01-08:00", "True"},
+		{`Switch([a], , "1", IIF(DateDiff("d", Now(), CDate([b])) > 5, "False", "True"), "0", "False")`, "0", "2026-12-01-08:00", "False"},
+		{`IIF([a] = "", "Other", [a])`, "", "", "Other"},
+		{`InStr("repEated", "e", 3, vbBinaryCompare)`, "", "", "7"}, // cloud sync
+		{`Item([a], 1)`, "smtp:ada@example.com", "", "smtp:ada@example.com"},
+		{`Mid([a], 1, 8)`, "ada@example.com", "", "ada@exam"},
+		{`PCase([a], " '-")`, "Pinto-de'silva", "", "Pinto-De'Silva"},
+		{`Replace([a], , "[a-zA-Z_]*", , "", , )`, "john_doe72", "", "72"},
+		{`Switch([a], , "0", "True", "1", "False")`, "1", "", "False"},
+		{`Switch([a], "Australia/Sydney", "NSW", "Australia/Sydney", "QLD", "Australia/Brisbane", "SA", "Australia/Adelaide")`, "VIC", "", "Australia/Sydney"},
+		{`Switch(ToLower([a]), "0", "true", "1", "false", "0")`, "TRUE", "", "1"},
+		{`Switch(IsPresent([a]), "DefaultValue", "True", [a])`, "Engineer", "", "Engineer"},
+		{`Switch(IsPresent([a]), "DefaultValue", "True", [a])`, "", "", "DefaultValue"},
+		{`IgnoreFlowIfNullOrEmpty(Switch([a], "", "3443", "Dr.", "3444", "Prof.", "3445", "Prof. Dr."))`, "3445", "", "Prof. Dr."},
+		{`ToLower([a])`, "Ada@Example.com", "", "ada@example.com"},
+		{`Word("This,string!has&many separators", 3, ",!&#")`, "", "", "has"}, // Entra Connect
+		{`DNComponent([a], 1)`, "cn=Joe,ou=Sales", "", "Joe"},                 // cloud sync
+		{`CStr([a])`, "cn=Joe,dc=contoso,dc=com", "", "cn=Joe,dc=contoso,dc=com"},
+		{`FormatDateTime([a], "yyyyMMddHHmmss.fZ", "yyyy-MM-dd")`, "20150123105347.1Z", "", "2015-01-23"}, // cloud sync: three arguments
+	}
+	for _, tt := range tests {
+		t.Run(tt.text+" "+tt.a+" "+tt.b, func(t *testing.T) {
+			t.Parallel()
+			env := envOf(map[string]expr.Value{"a": expr.String(tt.a), "b": expr.String(tt.b)})
+			env.Now = documentedEnv().Now
+			e := parse(t, tt.text)
+			assertStable(t, e)
+			if v, err := e.Eval(env); err != nil || v.Text() != tt.want {
+				t.Errorf("got %q, %v, want %q", v.Text(), err, tt.want)
+			}
+		})
+	}
+}
+
+// TestNormalizeDiacritics_replaces_every_letter_of_the_table goes through Microsoft's whole table, of which the vectors have most rows.
+func TestNormalizeDiacritics_replaces_every_letter_of_the_table(t *testing.T) {
+	t.Parallel()
+	table, err := os.ReadFile("testdata/diacritics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := parse(t, `NormalizeDiacritics([letter])`)
+	letters := 0
+	for line := range strings.Lines(string(table)) {
+		row := strings.Fields(line)
+		for _, letter := range row[1:] {
+			letters++
+			for _, form := range []string{letter, norm.NFC.String(letter), norm.NFD.String(letter)} {
+				if v, err := e.Eval(envOf(map[string]expr.Value{"letter": expr.String(form)})); err != nil || v.Text() != row[0] {
+					t.Errorf("%+q: got %q, %v, want %q", form, v.Text(), err, row[0])
+				}
+			}
+		}
+	}
+	if letters != 261 {
+		t.Errorf("the table has %d letters, want 261", letters)
 	}
 }
 

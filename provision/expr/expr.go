@@ -137,8 +137,9 @@ type node struct {
 	fn     *function
 	value  Value // the value of a string or number
 
-	pattern *pattern       // the compiled pattern of a call of Replace, if it is a constant
-	formats [2]*dateFormat // the parsed formats of a call of FormatDateTime, if they are constants
+	pattern     *pattern          // the compiled pattern of a call of Replace, if it is a constant
+	replacement []replacementPart // the parts of its replacement, if that is a constant too
+	formats     [2]*dateFormat    // the parsed formats of a call of FormatDateTime, if they are constants
 }
 
 func (n *node) walk(visit func(*node)) {

@@ -87,6 +87,11 @@ func refuseReplace(c *checker, n *node) error {
 		return c.errorAt(n.args[replacePattern], "the regular expression cannot be read: "+problem, "correct it; a backslash is doubled in a string")
 	}
 	n.pattern = p
+	if n.hasArgument(replaceNew) {
+		if replacement, ok := n.args[replaceNew].constant(); ok {
+			n.replacement = p.readReplacement(replacement)
+		}
+	}
 	if n.hasArgument(replaceGroup) {
 		if group, ok := n.args[replaceGroup].constant(); ok && !p.hasGroup(group) {
 			return c.errorAt(n.args[replaceGroup], fmt.Sprintf("the regular expression has no group %s", quote(group)), "write (?<"+group+">…) in it, or name one of its groups")
@@ -139,8 +144,11 @@ func evalReplacePattern(n *node, r *evaluation) (Value, error) {
 	if err != nil {
 		return Null(), err
 	}
-	replacement := []replacementPart{{text: v.text}}
-	if group == "" {
+	replacement := n.replacement
+	switch {
+	case group != "":
+		replacement = []replacementPart{{text: v.text}}
+	case replacement == nil:
 		replacement = p.readReplacement(v.text)
 	}
 	return n.evalEach(r, func(source string) (string, error) {

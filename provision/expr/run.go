@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -59,10 +60,18 @@ func (e *Expr) Eval(env Env) (Value, error) {
 		}
 		return env.Attribute(e.root.text), nil
 	}
-	r := &evaluation{env: env}
+	r := evaluations.Get().(*evaluation)
+	r.env = env
 	v, err := e.root.eval(r)
-	return e.finish(r, v, err)
+	v, err = e.finish(r, v, err)
+	*r = evaluation{}
+	evaluations.Put(r)
+	return v, err
 }
+
+// evaluations holds evaluations that are over, to be used again: a mapping needs one for each row
+// and person.
+var evaluations = sync.Pool{New: func() any { return new(evaluation) }}
 
 // finish marks a result that must not be shown in logs, and gives an error its line and column.
 func (e *Expr) finish(r *evaluation, v Value, err error) (Value, error) {

@@ -155,36 +155,34 @@ func evalJoin(n *node, r *evaluation) (Value, error) {
 	if err != nil {
 		return Null(), err
 	}
-	var b strings.Builder
+	parts := make([]string, 0, 8)
+	size := 0
+	add := func(part string) error {
+		if part == "" {
+			return nil
+		}
+		if len(parts) > 0 {
+			size += len(separator.text)
+		}
+		size += len(part)
+		parts = append(parts, part)
+		return n.checkSize(size)
+	}
 	for _, arg := range n.args[1:] {
 		v, err := arg.eval(r)
 		if err != nil {
 			return Null(), err
 		}
-		if v.kind != KindList {
-			appendPart(&b, separator.text, v.text)
+		if err := add(v.text); err != nil {
+			return Null(), err
 		}
 		for _, part := range v.list {
-			appendPart(&b, separator.text, part)
-			if err := n.checkSize(b.Len()); err != nil {
+			if err := add(part); err != nil {
 				return Null(), err
 			}
 		}
-		if err := n.checkSize(b.Len()); err != nil {
-			return Null(), err
-		}
 	}
-	return String(b.String()), nil
-}
-
-func appendPart(b *strings.Builder, separator, part string) {
-	if part == "" {
-		return
-	}
-	if b.Len() > 0 {
-		b.WriteString(separator)
-	}
-	b.WriteString(part)
+	return String(strings.Join(parts, separator.text)), nil
 }
 
 func evalLeft(n *node, r *evaluation) (Value, error) {

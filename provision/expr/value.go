@@ -6,7 +6,7 @@ import (
 )
 
 // Kind is the kind of a Value.
-type Kind int
+type Kind uint8
 
 // The kinds of Value. The zero Value is Null.
 const (
@@ -20,12 +20,14 @@ const (
 )
 
 // Value is what an attribute holds and what an expression yields. The zero Value is Null.
+//
+// An evaluation copies values all the time, so that the struct is kept small.
 type Value struct {
-	kind Kind
 	text string
 	list []string
-	when time.Time
+	when *time.Time // the instant of a DateTime, else nil
 
+	kind     Kind
 	complex  bool // whether the elements are JSON objects
 	redacted bool // whether logs must not show the value
 }
@@ -53,7 +55,7 @@ func Boolean(b bool) Value {
 // DateTime returns an instant. The value keeps it in UTC; its text has whole seconds.
 func DateTime(t time.Time) Value {
 	t = t.UTC()
-	return Value{kind: KindDateTime, text: t.Format("1/2/2006 3:04:05 PM"), when: t}
+	return Value{kind: KindDateTime, text: t.Format("1/2/2006 3:04:05 PM"), when: &t}
 }
 
 // List returns a multi-valued value, and keeps the slice. Without elements it returns null, because
@@ -132,7 +134,10 @@ func (v Value) Strings() []string {
 
 // Time returns the instant of a DateTime. It returns false for every other kind.
 func (v Value) Time() (time.Time, bool) {
-	return v.when, v.kind == KindDateTime
+	if v.when == nil {
+		return time.Time{}, false
+	}
+	return *v.when, true
 }
 
 // single reduces a list of one element to that element; ok is false for a list of several.

@@ -1,0 +1,163 @@
+package provision
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// How much of a change the sentence of its event names.
+const (
+	wordedParts = 6   // parts of the mappings
+	wordedPart  = 120 // bytes of one side of a part
+)
+
+// changeWords says what differs between two schemas, for the audit trail and the list of versions.
+// "" means that only metadata do.
+func changeWords(before, after *Schema) string {
+	var parts []string
+	for _, c := range Compare(before, after) {
+		parts = append(parts, partChangeWords(c))
+	}
+	if more := len(parts) - wordedParts; more > 1 {
+		return strings.Join(parts[:wordedParts], "; ") + fmt.Sprintf("; and %d more", more)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// andChanges adds to a sentence what differs between two schemas.
+func andChanges(sentence string, before, after *Schema) string {
+	if words := changeWords(before, after); words != "" {
+		return sentence + " Changed: " + words + "."
+	}
+	return sentence
+}
+
+// partChangeWords says how one part of the mappings changed.
+func partChangeWords(c ChangedPart) string {
+	was, before := c.Before.(*Filter)
+	is, after := c.After.(*Filter)
+	if before || after {
+		return c.Name + ": " + scopeChangeWords(was, is)
+	}
+	then, now := clipWords(PartWords(c.Before)), clipWords(PartWords(c.After))
+	switch {
+	case isPasswordRow(c.Before), isPasswordRow(c.After), then == now:
+		return c.Name
+	case c.Before == nil:
+		return c.Name + " added: " + now
+	case c.After == nil:
+		return c.Name + " removed"
+	}
+	return fmt.Sprintf("%s: %s → %s", c.Name, cmp.Or(then, "none"), cmp.Or(now, "none"))
+}
+
+func isPasswordRow(part any) bool {
+	row, ok := part.(AttributeMapping)
+	return ok && isPassword(row.TargetAttributeName)
+}
+
+// scopeChangeWords says which scoping filters were added, changed and removed.
+func scopeChangeWords(before, after *Filter) string {
+	was, is := before.groups(), after.groups()
+	var words []string
+	for _, g := range is {
+		i := slices.IndexFunc(was, func(w FilterGroup) bool { return w.Name == g.Name })
+		switch {
+		case i < 0:
+			words = append(words, fmt.Sprintf("filter %q added: %s", g.Name, clipWords(g.Words())))
+		case !sameGroup(was[i], g):
+			words = append(words, fmt.Sprintf("filter %q: %s → %s", g.Name, clipWords(was[i].Words()), clipWords(g.Words())))
+		}
+	}
+	for _, g := range was {
+		if !slices.ContainsFunc(is, func(n FilterGroup) bool { return n.Name == g.Name }) {
+			words = append(words, fmt.Sprintf("filter %q removed", g.Name))
+		}
+	}
+	if len(words) == 0 {
+		return "the order of the filters"
+	}
+	return strings.Join(words, ", ")
+}
+
+func (f *Filter) groups() []FilterGroup {
+	if f == nil {
+		return nil
+	}
+	return f.Groups
+}
+
+// PartWords says what one side of a [ChangedPart] holds. "" means that this side has no such part.
+func PartWords(part any) string {
+	switch part := part.(type) {
+	case nil:
+		return ""
+	case AttributeMapping:
+		return rowWords(part)
+	case AttributeDefinition:
+		return definitionWords(part)
+	case *Filter:
+		return part.Words()
+	case bool:
+		if part {
+			return "yes"
+		}
+		return "no"
+	default:
+		return fmt.Sprint(part)
+	}
+}
+
+func rowWords(row AttributeMapping) string {
+	words := "None"
+	if row.Source != nil {
+		words = sourceExpression(row.Source)
+	}
+	if text, ok := row.Default(); ok {
+		words += ", default value " + strconv.Quote(text)
+	}
+	if row.MatchingPriority > 0 {
+		words += ", matching precedence " + strconv.Itoa(row.MatchingPriority)
+	}
+	switch row.FlowType {
+	case "", FlowAlways:
+	case FlowObjectAddOnly:
+		words += ", only during object creation"
+	default:
+		words += ", apply " + string(row.FlowType)
+	}
+	return words
+}
+
+func definitionWords(a AttributeDefinition) string {
+	words := string(a.Type)
+	for _, p := range []struct {
+		has   bool
+		words string
+	}{{a.Anchor, "primary key"}, {a.Required, "required"}, {a.Multivalued, "multi-value"}, {a.FlowNullValues, "flow null values"}} {
+		if p.has {
+			words += ", " + p.words
+		}
+	}
+	for _, r := range a.ReferencedObjects {
+		words += ", reference to " + r.ReferencedObjectName
+		if r.ReferencedProperty != nil {
+			words += "." + *r.ReferencedProperty
+		}
+	}
+	if a.DefaultValue != nil && *a.DefaultValue != "" {
+		words += ", default value " + strconv.Quote(*a.DefaultValue)
+	}
+	return words
+}
+
+// clipWords shortens one side of a change, without cutting a character.
+func clipWords(words string) string {
+	if len(words) <= wordedPart {
+		return words
+	}
+	return strings.ToValidUTF8(words[:wordedPart], "") + "…"
+}

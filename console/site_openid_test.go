@@ -85,7 +85,8 @@ func TestOpenIDConnectIsSetUpWithThePageAlone(t *testing.T) {
 	// SAML can be set up beside it, and is not used before it was tested.
 	idp := w.identityProvider()
 	saml := b.get(path+"?protocol=saml").wantWords("OpenID Connect in use", "Set this up and test it, then use it")
-	saml.submit("Import", url.Values{"metadata": {idp.Metadata()}}).submit("Save the identity provider", nil)
+	saml.submit("Import", url.Values{"metadata": {"<html/>"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("this is not SAML metadata")
+	saml.submit("Import", url.Values{"metadata": {idp.Metadata()}}).submit("Save the identity provider", nil).wantWords("The identity provider is saved", idp.EntityID)
 	b.get(path+"?protocol=saml").submit("Use SAML", nil).wantStatus(http.StatusConflict).wantWords("Single sign-on cannot be required yet")
 	if c, err := w.pages.SSO.Connection(t.Context(), s); err != nil || c.Protocol != signin.OpenID {
 		t.Errorf("got %+v, %v", c, err)

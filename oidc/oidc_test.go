@@ -1,10 +1,16 @@
 package oidc_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/rollcall-scim/rollcall/oidc"
 )
@@ -114,4 +120,49 @@ func FuzzParse(f *testing.F) {
 			got.Pick(oidc.Claims{}) //nolint:errcheck // it must not panic
 		}
 	})
+}
+
+func TestATokenOfAnotherTenantOfEntraIDIsRefused(t *testing.T) {
+	t.Parallel()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: private.Public(), KeyID: "1", Use: "sig", Algorithm: "ES256"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := oidc.ParseKeys(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: private, KeyID: "1"}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const tenant = "8f3c5f9e-6a52-4f0e-9d43-0f1d1c1f7a10"
+	now := time.Unix(1900000000, 0)
+	for _, tt := range []struct{ issuer, tenant, want string }{
+		{"https://login.microsoftonline.com/" + tenant + "/v2.0", tenant, ""},
+		{"https://login.microsoftonline.com/" + tenant + "/v2.0", "9188040d-6c67-4c5b-b112-36a304b66dad", "oidc: wrong_tenant"},
+		{"https://login.microsoftonline.com/" + tenant + "/v2.0", "", "oidc: wrong_tenant"},
+		{"https://login.example.com/" + tenant, "", ""},
+	} {
+		claims, err := json.Marshal(map[string]any{"iss": tt.issuer, "sub": "s", "aud": "client", "nonce": "n", "iat": now.Unix(), "exp": now.Unix() + 60, "tid": tt.tenant})
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, err := signer.Sign(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := signed.CompactSerialize()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = oidc.Client{ID: "client"}.Verify(oidc.Provider{Issuer: tt.issuer, Algorithms: []string{"ES256"}}, known, raw, oidc.Expected{Nonce: "n"}, now)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("the tenant %q at %s: %v; want %q", tt.tenant, tt.issuer, err, tt.want)
+		}
+	}
 }

@@ -56,7 +56,7 @@ func ReadAnswer(q url.Values) Answer {
 func (a Answer) Check(p Provider) error {
 	switch {
 	case a.Issuer != "" && a.Issuer != p.Issuer, a.Issuer == "" && p.NamesIssuer:
-		// RFC 9207 §2.4: without this, a provider could be mistaken for another one.
+		// RFC 9207: without this, a provider could be mistaken for another one.
 		return Refuse(WrongIssuer, "the answer is from %q, not from %q", Shorten(a.Issuer, 200), p.Issuer)
 	case a.Error != "":
 		return refusedBy(a.Error, a.ErrorDescription)

@@ -284,6 +284,10 @@ func TestIDTokensThatAreNotTakenOver(t *testing.T) {
 			claims["aud"], claims["azp"] = "other-client", "other-client"
 			return c.op.Sign(header, claims, "RS256")
 		}},
+		{"another client alone, though this one asked", "audience_mismatch", func(header, claims map[string]any) string {
+			claims["aud"], claims["azp"] = "other-client", "acme-client"
+			return c.op.Sign(header, claims, "RS256")
+		}},
 		{"several clients, and nobody knows who asked", "audience_mismatch", func(header, claims map[string]any) string {
 			claims["aud"] = []string{"acme-client", "other-client"}
 			delete(claims, "azp")
@@ -461,6 +465,9 @@ func TestAnOpenIDSignInIsRenewedByAPersonWhoJustSignedIn(t *testing.T) {
 		got, err := c.finish(c.signIn(t, address, "bo@acme.example"))
 		if reasonOf(err) != tt.want || err != nil && tt.want == "" {
 			t.Errorf("%s: got %v; want %q", name, err, tt.want)
+		}
+		if f, _ := refusal.About[signin.FailedSignIn](err); strings.Contains(f.Detail, "does not say when") != (tt.signedIn == nil) {
+			t.Errorf("%s: got %+v", name, f)
 		}
 		if tt.want != "" {
 			continue

@@ -457,6 +457,7 @@ func (p *Pages) saveOpenID(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		return console.UnreadableForm(err)
 	}
 	form := r.PostForm
+	form.Set("protocol", string(signin.OpenID)) // the page that is shown again
 	version, err := strconv.ParseInt(form.Get("version"), 10, 64)
 	if err != nil {
 		return console.UnreadableForm(err)
@@ -525,13 +526,13 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	next.Learn(idp, address)
 	changes := signin.Differences(old, next)
 	if len(changes) == 0 {
-		return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{Tone: console.ToneInfo, Text: "The metadata says what is here already. Nothing was changed."})
+		return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.Notice{Tone: console.ToneInfo, Text: "The metadata says what is here already. Nothing was changed."})
 	}
 	pg := v.page
 	pg.Title, pg.Narrow = "Save this identity provider?", true
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Single sign-on", URL: v.url("admin/access/authentication")})
 	ask := console.ConfirmPage{
-		Page: pg, Action: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", Cancel: v.url("admin/access/authentication"),
+		Page: pg, Action: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", Cancel: v.ssoURL(signin.SAML),
 		Fields: []console.HiddenField{{Name: "metadata", Value: string(text)}, {Name: "url", Value: address}, {Name: "version", Value: strconv.FormatInt(old.Version, 10)}},
 		Undo:   "Import the metadata of before to go back.",
 	}
@@ -600,7 +601,7 @@ func (p *Pages) saveImport(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	}); err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("The identity provider is saved. Test the sign-in now."))
+	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.DoneNotice("The identity provider is saved. Test the sign-in now."))
 }
 
 func (p *Pages) removeCertificate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -615,21 +616,28 @@ func (p *Pages) removeCertificate(w http.ResponseWriter, r *http.Request, v *sit
 	if e, ok := refusal.Find(err); ok && e.Kind == refusal.Invalid {
 		return &console.PageError{
 			Status: http.StatusConflict, Title: "The last certificate stays", Text: "Without a certificate no sign-in can be verified. Import metadata with the new certificate first, or switch single sign-on off.",
-			Action: &console.Action{Text: "Single sign-on", URL: v.url("admin/access/authentication")},
+			Action: &console.Action{Text: "Single sign-on", URL: v.ssoURL(signin.SAML)},
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("The certificate is no longer trusted."))
+	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.DoneNotice("The certificate is no longer trusted."))
 }
 
 func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	err := p.SSO.LinkTested(r.Context(), v.Site, v.Person, roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID})
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	c, err := p.SSO.Connection(r.Context(), v.Site)
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("Linked. You can sign in with single sign-on now."))
+	err = p.SSO.LinkTested(r.Context(), v.Site, v.Person, roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID})
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.ssoURL(shownProtocol(r, c)), console.DoneNotice("Linked. You can sign in with single sign-on now."))
 }
 
 // downloadMetadata sends the site's metadata, with the entity id that the administrator chose and the
@@ -655,5 +663,5 @@ func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *site
 }
 
 func (p *Pages) redirectToSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{})
+	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.Notice{})
 }

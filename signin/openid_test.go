@@ -391,7 +391,10 @@ func TestAnswersOfAnotherProviderCountForNothing(t *testing.T) {
 	if _, err := c.sso.SetConnection(c.ctx, c.site, -1, "admin:kim", func(n *signin.Connection) error { n.Protocol = signin.SAML; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	c.refused(t, signin.OpenIDAnswer{Answer: oidc.Answer{State: c.start(t, "").RelayState, Code: "x"}, Browser: browser}, "unknown_request")
+	answer := signin.OpenIDAnswer{Answer: oidc.Answer{State: c.start(t, "").RelayState, Code: "x"}, Browser: browser}
+	if f := c.refused(t, answer, "unknown_request"); !strings.Contains(f.Detail, "the request was one of SAML") {
+		t.Errorf("got %+v", f)
+	}
 }
 
 func TestASiteUsesTheProtocolThatItChose(t *testing.T) {

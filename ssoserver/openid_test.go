@@ -131,6 +131,7 @@ func TestFailedOpenIDSignInsAreThrottledAndGoodOnesNever(t *testing.T) {
 	for range 30 {
 		want(t, other.get("/c/acme/auth/oidc/login"), http.StatusForbidden, "reference")
 	}
+	want(t, other.get("/c/acme/auth/oidc/callback?state=x&code=y"), http.StatusForbidden, "reference") // it does not wait
 	op.Replace("/.well-known/openid-configuration", nil)
 	w.sso.OpenID = oidcclient.New(outbound.Options{AllowLoopback: true}, w.clock)
 	back = other.signInAt(op, "/c/acme/auth/oidc/login", "ada@acme.example")

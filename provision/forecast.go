@@ -24,7 +24,7 @@ type forecast struct {
 
 	referring []string                           // people with an account who now refer to a different person
 	whole     map[string]bool                    // groups of which the plan looks at all members
-	partly    map[string]map[string]ListedMember // groups of which only changed memberships are looked at
+	partly    map[string]map[string]ListedMember // groups of which only some memberships are looked at
 	unsent    map[string]bool                    // groups with memberships that are still on the work list
 }
 

@@ -69,7 +69,7 @@ type groups struct {
 	m      *mapping
 	source GroupSource
 	target GroupTarget
-	off    bool // the last test found that the target accepts no groups; it stays unchanged during a slice
+	off    bool // the last test found that the target accepts no groups; fixed for a slice
 }
 
 // connectGroups prepares to provision groups if the job's mapping of groups is enabled.

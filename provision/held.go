@@ -19,7 +19,7 @@ type HeldCause struct {
 	Members     int // of Count: removals of members of groups
 	Changed     int // operations that were on hold too, until their person changed
 	Links       int // active links when it was judged
-	Memberships int // memberships of all groups when it was judged; 0 if no removal of a member was judged
+	Memberships int // memberships of all groups at that time; 0 if no removals were judged
 	Batch       int // grows when more operations of the cause are held
 	Reasons     []HeldReason
 	Names       []string // names of the first accounts

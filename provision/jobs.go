@@ -26,7 +26,7 @@ type Jobs struct {
 	Now      func() time.Time
 	NewID    func() string
 
-	Sources         func(ctx context.Context, d SourceID) (Source, error) // opens a source, for Reach
+	Sources         func(ctx context.Context, d SourceID) (Source, error) // opens a source
 	Attributes      Catalog                                               // the attributes that mappings of users can read
 	GroupAttributes Catalog                                               // the attributes that mappings of groups can read
 
@@ -450,7 +450,7 @@ type Reset struct {
 	Everybody  bool // look at everyone again
 	Failures   bool // forget failures, and read the accounts again
 	Quarantine bool // try again at once, even in quarantine
-	Links      bool // forget the links between people and accounts, so that everyone is matched again
+	Links      bool // forget the links to accounts; everyone is matched again
 }
 
 // words says in words what the restart does.
@@ -554,7 +554,7 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		}
 	}
 	if edit.Enabled != nil && m.SourceObjectName == string(GroupKind) && job.GroupsOffered {
-		job.GroupsOffered, enabled = false, !m.Enabled // saving the mapping decides about groups, whether or not they are enabled
+		job.GroupsOffered, enabled = false, !m.Enabled // saving is the decision, even if nothing changes
 	}
 	if enabled == m.Enabled && actions == m.FlowTypes && !scoped && exact == "" {
 		return "", nil
@@ -707,7 +707,7 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		if job.LookAtAll != before.LookAtAll {
 			job.AskedWhy = words
 		} else {
-			job.Confirmed = before.Confirmed // the confirmed number counts only if an initial cycle was requested
+			job.Confirmed = before.Confirmed // nobody's account is affected
 		}
 		err = j.Store.UpdateJob(ctx, job, j.event(ctx, job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {

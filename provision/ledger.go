@@ -200,7 +200,8 @@ func (r *row) agrees(have, want any) bool {
 	return r.same(have, want)
 }
 
-// A ledger is stored as a JSON object. Its members are the names of attributes. Each has one of these values:
+// A ledger is stored as a JSON object. Its members are the names of attributes. Each has one of
+// these values:
 //
 //	[sent]             the job sent the value, and the target returned none
 //	[sent, got]        the job sent the value, and the target returned got

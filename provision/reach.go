@@ -59,8 +59,8 @@ func (r scopeChecker) has(o Object) bool {
 // expression. Each time costs a tenth of a second.
 const maxSlowPatterns = 20
 
-// boundedAdmits remembers the result for the last object. After maxSlowPatterns errors it calls
-// no longer and returns the last error for every object.
+// boundedAdmits remembers the result for the last object. After maxSlowPatterns errors it no
+// longer calls admits, and returns the last error for every object.
 func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error) {
 	var (
 		id     string

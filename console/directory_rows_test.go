@@ -136,6 +136,8 @@ func TestRemovingActiveNamesTheAccounts(t *testing.T) {
 	o, _, _ := running(t)
 	b := o.operator()
 	b.get(acmeUsersMapping+"/row/remove?row=active").wantWords("Remove the mapping of active?", "No mapping tells Acme any more who must not have access. The 6 linked accounts stay as they are when their users leave.")
+	// So does its row that writes another attribute: that row still reads IsSoftDeleted.
+	b.get(acmeRow+"active").press("Save", url.Values{"target": {"userType"}}).wantWords("Stop switching accounts off?", "No mapping tells Acme any more who must not have access.")
 }
 
 // A filter that leaves people out names the clause and the people before it is saved.

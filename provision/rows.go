@@ -336,14 +336,23 @@ func (s *Schema) hasFlow(m *ObjectMapping, target string, flow AttributeFlowType
 	return err == nil && i >= 0 && m.AttributeMappings[i].FlowType == flow
 }
 
-// Disables reports whether the mapping tells the target who must not have access.
-func (m *ObjectMapping) Disables() bool {
+// StopsDisabling reports whether a change of a mapping makes it tell the target no longer who must
+// not have access: no row does any more, or that of active does not.
+func StopsDisabling(was, is *ObjectMapping) bool {
+	before, after := was.disablingRows(), is.disablingRows()
+	return len(before) > 0 && (len(after) == 0 || slices.ContainsFunc(before, isActive) && !slices.ContainsFunc(after, isActive))
+}
+
+// disablingRows returns the target attributes whose value depends on whether the person may have
+// access.
+func (m *ObjectMapping) disablingRows() []string {
+	var targets []string
 	for i := range m.AttributeMappings {
 		if e, err := expr.FromSource(m.AttributeMappings[i].Source); err == nil && readsState(e) {
-			return true
+			targets = append(targets, m.AttributeMappings[i].TargetAttributeName)
 		}
 	}
-	return false
+	return targets
 }
 
 // RowNotes returns warnings about a row that SetRow accepts. They name what works here but not in

@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -338,5 +339,38 @@ func TestTryShowsTheValuesOfARow(t *testing.T) {
 	}
 	if _, err := w.jobs.Try(t.Context(), job, userRows, "title", row(func(r *provision.RowEdit) { r.Target = "title"; r.Source = "nothing" }), ""); err == nil {
 		t.Error("an unknown attribute was tried")
+	}
+}
+
+func TestAChangeStopsDisablingWhenActiveNoLongerTellsWhoMustNotHaveAccess(t *testing.T) {
+	t.Parallel()
+	rows := func(sources map[string]string) *provision.ObjectMapping {
+		m := &provision.ObjectMapping{Name: "Users"}
+		for _, target := range slices.Sorted(maps.Keys(sources)) {
+			e, err := expr.Parse(sources[target])
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.AttributeMappings = append(m.AttributeMappings, provision.AttributeMapping{TargetAttributeName: target, Source: e.Source()})
+		}
+		return m
+	}
+	const state = "Not([IsSoftDeleted])"
+	for name, tt := range map[string]struct {
+		was, is map[string]string
+		stops   bool
+	}{
+		"the row is removed":        {map[string]string{"active": state}, map[string]string{}, true},
+		"another value":             {map[string]string{"active": state}, map[string]string{"active": `"True"`}, true},
+		"another target":            {map[string]string{"active": state}, map[string]string{"userType": state}, true},
+		"accountEnabled instead":    {map[string]string{"active": state}, map[string]string{"active": "[accountEnabled]"}, false},
+		"another row goes":          {map[string]string{"active": state, "userType": state}, map[string]string{"active": state}, false},
+		"active goes, another stay": {map[string]string{"active": state, "userType": state}, map[string]string{"userType": state}, true},
+		"an attribute of its own":   {map[string]string{"enabled": state}, map[string]string{"enabled": state}, false},
+		"it did not before":         {map[string]string{"active": `"True"`}, map[string]string{}, false},
+	} {
+		if got := provision.StopsDisabling(rows(tt.was), rows(tt.is)); got != tt.stops {
+			t.Errorf("%s: got %v", name, got)
+		}
 	}
 }

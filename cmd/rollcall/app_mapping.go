@@ -509,7 +509,7 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 	if err != nil {
 		return "", 0, err
 	}
-	if was.Disables() && !is.Disables() && e.Linked > 0 {
+	if provision.StopsDisabling(was, is) && e.Linked > 0 {
 		does = append(does, fmt.Sprintf("No row tells %s any more who must not have access: %s as they are when their users leave.", app.Name, phrase.Count(e.Linked, "linked account stays", "linked accounts stay")))
 	}
 	switch {

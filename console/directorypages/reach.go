@@ -70,7 +70,7 @@ func (c reachChange) changesGroups() bool {
 
 // stopsDisabling reports whether the change removes the row that switches accounts off.
 func (c reachChange) stopsDisabling() bool {
-	return c.was != nil && c.was.Disables() && !c.is.Disables() && c.reach.Linked > 0
+	return c.was != nil && provision.StopsDisabling(c.was, c.is) && c.reach.Linked > 0
 }
 
 // confirmationValue returns the value that the form sends back to confirm exactly this change.
@@ -84,7 +84,7 @@ func (c reachChange) confirmationValue() string {
 }
 
 func effectNumbers(e provision.Effect) string {
-	return fmt.Sprintf("%d %d %d %d %d %d %d", e.Changed, e.Failing, e.Keyless, len(e.Shared), e.Off, e.Leave, e.Come)
+	return fmt.Sprintf("%d %d %d %d %d %d %d %d", e.Changed, e.Failing, e.Keyless, len(e.Lacking), len(e.Shared), e.Off, e.Leave, e.Come)
 }
 
 // confirmed returns how many accounts the change may disable once the operator has agreed to it.

@@ -107,6 +107,8 @@ func TestARowThatCannotWorkIsRefused(t *testing.T) {
 		field    string
 		says     string
 	}{
+		"a_long_default":       {"", func(r *provision.RowEdit) { r.Default = strings.Repeat("ä", 10_001) }, "Default value if null", "more than 10000 characters"},
+		"a_long_constant":      {"", func(r *provision.RowEdit) { r.Type, r.Source = provision.ConstantMapping, strings.Repeat("x", 9_999) }, "Constant Value", "more than 9998 characters"},
 		"no_target":            {"", func(r *provision.RowEdit) { r.Target = "" }, "Target attribute", "choose an attribute"},
 		"unknown_target":       {"", func(r *provision.RowEdit) { r.Target = "nickname" }, "Target attribute", "case counts, write nickName"},
 		"the_key":              {"", func(r *provision.RowEdit) { r.Target = "id" }, "Target attribute", "only the application sets"},
@@ -356,6 +358,11 @@ func TestAChangeStopsDisablingWhenActiveNoLongerTellsWhoMustNotHaveAccess(t *tes
 		return m
 	}
 	const state = "Not([IsSoftDeleted])"
+	onlyNew := rows(map[string]string{"active": state})
+	onlyNew.AttributeMappings[0].FlowType = provision.FlowObjectAddOnly
+	if always := rows(map[string]string{"active": state}); !provision.StopsDisabling(always, onlyNew) || provision.StopsDisabling(onlyNew, always) {
+		t.Error("a row that writes only new accounts switches nobody off")
+	}
 	for name, tt := range map[string]struct {
 		was, is map[string]string
 		stops   bool
@@ -372,5 +379,17 @@ func TestAChangeStopsDisablingWhenActiveNoLongerTellsWhoMustNotHaveAccess(t *tes
 		if got := provision.StopsDisabling(rows(tt.was), rows(tt.is)); got != tt.stops {
 			t.Errorf("%s: got %v", name, got)
 		}
+	}
+}
+
+func TestAProblemOfARowHasItsPlaceInTheTextAsItWasTyped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := setting("nickName", func(r *provision.RowEdit) {
+		r.Type, r.Source = provision.ExpressionMapping, "Join(\" \",\n [city],\n [nope])"
+	})(w.report().Job)
+	var syntax *expr.SyntaxError
+	if !errors.As(err, &syntax) || syntax.Line != 3 || syntax.Column != 2 {
+		t.Errorf("got %v, want a problem in line 3, column 2", err)
 	}
 }

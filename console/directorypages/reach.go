@@ -145,7 +145,9 @@ func (c reachChange) words(v *appVisit) []string {
 	if deletes {
 		tell("When a user is deleted for good in " + v.Directory.Name + ", the account at " + app + " is deleted too, not only switched off.")
 		tell(console.PluralForms(n.Linked, "account is", "accounts are") + " linked and can be deleted in this way.")
-		tell(console.PluralForms(n.Deleted, "of them belongs to a user who is", "of them belong to users who are") + " soft-deleted now, and goes when the user is deleted for good.")
+		if n.Deleted > 0 {
+			tell(console.PluralForms(n.Deleted, "of them belongs to a user who is soft-deleted now, and goes", "of them belong to users who are soft-deleted now, and go") + " with the user.")
+		}
 	}
 	if n.Leave > 0 {
 		text := console.PluralForms(n.Leave, "user who is in scope now is left out.", "users who are in scope now are left out.")

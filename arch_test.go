@@ -23,16 +23,17 @@ var arrows = map[string][]string{
 	"provision/expr": {},
 
 	// Domains: languages, and each other along the arrows.
-	"event":      {"refusal", "internal/phrase"},
-	"site":       {"scim", "refusal", "event", "internal/phrase", "internal/secret"},
-	"requestlog": {"scim", "refusal", "site", "internal/phrase", "internal/redact"},
-	"roster":     {"scim", "refusal", "event", "site", "requestlog", "internal/lookalike", "internal/pace", "internal/phrase", "internal/secret", "internal/session", "internal/visible"},
-	"signin":     {"scim", "saml", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
-	"operator":   {"refusal", "event", "internal/onetime", "internal/secret", "internal/session"},
-	"retention":  {"refusal", "event"},
-	"erasure":    {"scim", "refusal", "event", "site", "roster", "directory"},
-	"directory":  {"scim", "refusal", "event", "internal/lookalike", "internal/near", "internal/pace", "internal/phrase", "internal/visible"},
-	"provision":  {"scim", "refusal", "provision/expr", "event", "internal/redact"},
+	"event":        {"refusal", "internal/phrase"},
+	"site":         {"scim", "refusal", "event", "internal/phrase", "internal/secret"},
+	"requestlog":   {"scim", "refusal", "site", "internal/phrase", "internal/redact"},
+	"roster":       {"scim", "refusal", "event", "site", "requestlog", "internal/lookalike", "internal/pace", "internal/phrase", "internal/secret", "internal/session", "internal/visible"},
+	"signin":       {"scim", "saml", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
+	"operator":     {"refusal", "event", "internal/onetime", "internal/secret", "internal/session"},
+	"retention":    {"refusal", "event"},
+	"notification": {"refusal", "event"},
+	"erasure":      {"scim", "refusal", "event", "site", "roster", "directory"},
+	"directory":    {"scim", "refusal", "event", "internal/lookalike", "internal/near", "internal/pace", "internal/phrase", "internal/visible"},
+	"provision":    {"scim", "refusal", "provision/expr", "event", "internal/redact"},
 
 	// Data and helpers without rules.
 	"provision/templates": {"provision", "provision/expr"},
@@ -53,7 +54,7 @@ var arrows = map[string][]string{
 	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
-	"store":            {"store/sqldb", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "internal/redact", "internal/fair", "internal/onetime", "internal/secret", "internal/session"},
+	"store":            {"store/sqldb", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "notification", "internal/redact", "internal/fair", "internal/onetime", "internal/secret", "internal/session"},
 	"store/sqldb":      {"internal/fair", "internal/pace"}, // knows no domain
 	"directory/csv":    {"directory", "internal/phrase"},
 	"directory/source": {"directory", "provision", "event"},
@@ -62,11 +63,12 @@ var arrows = map[string][]string{
 	"graphapi":         {"refusal", "event", "operator", "directory", "provision", "provision/expr", "provision/templates", "internal/web"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":           {"event"},
+	"outbox":           {"notification"},
 
 	// The frame of the pages, and the two page sets. The sets share the frame and never each other; the frame knows neither.
 	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/onetime", "internal/session", "internal/visible", "internal/inert"},
 	"console/sitepages":      {"console", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
-	"console/directorypages": {"console", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure", "internal/demosignin"},
+	"console/directorypages": {"console", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure", "notification", "internal/demosignin", "internal/phrase"},
 
 	// Entry: wires everything; nobody imports it.
 	"cmd/rollcall": {"*"},
@@ -76,6 +78,7 @@ var arrows = map[string][]string{
 	"internal/demosignin":      {"refusal", "directory", "internal/demoidp"},
 	"internal/pgserver":        {},
 	"internal/pgtest":          {"internal/pgserver"},
+	"internal/mailbox":         {},
 	"internal/storetest":       {"store", "store/sqldb", "internal/pgtest"},
 	"internal/apptest":         {"*"},
 	"internal/binary":          {"internal/pgserver"},
@@ -115,6 +118,7 @@ var forbidden = map[string][]string{
 	"samlserver": {"database/sql"},
 	"graphapi":   {"database/sql", "html/template"},
 	"scimclient": {"database/sql"},
+	"outbox":     {"database/sql", "html/template"},
 }
 
 func TestImportsFollowTheArrows(t *testing.T) {

@@ -23,11 +23,14 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/internal/demosignin"
+	"github.com/rollcall-scim/rollcall/internal/mailbox"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/outbox"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/templates"
 	"github.com/rollcall-scim/rollcall/requestlog"
@@ -41,19 +44,23 @@ import (
 
 // office is the company's end on a server of its own, beside a real site to provision into.
 type office struct {
-	t           *testing.T
-	operators   *operator.Operators
-	keys        *operator.Keys
-	directories *directory.Directories
-	jobs        *provision.Jobs
-	engine      *provision.Engine
-	sites       *site.Sites
-	rosters     *roster.Rosters
-	pages       *directorypages.Pages
-	handler     atomic.Value // of pages
-	start       func()       // makes the pages; again, they have forgotten what they kept in memory
-	server      *httptest.Server
-	scim        *httptest.Server
+	t             *testing.T
+	operators     *operator.Operators
+	keys          *operator.Keys
+	notifications *notification.Notifications
+	box           *mailbox.Server // the mail server of the notifications
+	events        store.Events
+	leases        store.Leases
+	directories   *directory.Directories
+	jobs          *provision.Jobs
+	engine        *provision.Engine
+	sites         *site.Sites
+	rosters       *roster.Rosters
+	pages         *directorypages.Pages
+	handler       atomic.Value // of pages
+	start         func()       // makes the pages; again, they have forgotten what they kept in memory
+	server        *httptest.Server
+	scim          *httptest.Server
 }
 
 func newOffice(t *testing.T) *office {
@@ -75,13 +82,19 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		return scimclient.New(tenantURL, secret, scimclient.Options{HTTP: client, Now: now, NewID: newID})
 	}
 	o := &office{
-		t:           t,
-		operators:   &operator.Operators{Store: store.Operators{DB: db}, Now: now, NewID: newID},
-		keys:        &operator.Keys{Store: store.OperatorKeys{DB: db}, Now: now, NewID: newID},
+		t:         t,
+		operators: &operator.Operators{Store: store.Operators{DB: db}, Now: now, NewID: newID},
+		keys:      &operator.Keys{Store: store.OperatorKeys{DB: db}, Now: now, NewID: newID},
+		box:       mailbox.New(t, mailbox.Options{}), events: store.Events{DB: db}, leases: store.Leases{DB: db},
 		directories: &directory.Directories{Store: store.Directories{DB: db}, Now: now, NewID: newID},
 		sites:       &site.Sites{Store: store.Sites{DB: db}, Now: now, NewID: newID},
 		rosters:     &roster.Rosters{Store: store.Rosters{DB: db}, Now: now, NewID: newID},
 	}
+	mailer, err := outbox.New(outbox.Options{URL: "smtp://" + o.box.Addr + "?tls=none", From: "rollcall@contoso.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.notifications = &notification.Notifications{Store: store.Notifications{DB: db}, Mailer: mailer, PublicURL: "https://rollcall.example", Now: now, NewID: newID}
 	o.jobs = &provision.Jobs{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
 		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
@@ -100,7 +113,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	}
 	o.start = func() {
 		o.pages = &directorypages.Pages{
-			Console: c, Operators: o.operators, Keys: o.keys, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
+			Console: c, Operators: o.operators, Keys: o.keys, Notifications: o.notifications, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
 			Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
 			Eraser:    &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: o.rosters, Now: now},
 			Events:    store.Events{DB: db},
@@ -355,4 +368,16 @@ func (s *shown) valuesOf(name string) (values []string) {
 		}
 	}
 	return values
+}
+
+// failMail stores the state of a recipient after failed tries.
+func (o *office) failMail(t *testing.T, r notification.Recipient) {
+	t.Helper()
+	epoch, err := o.leases.Claim(t.Context(), notification.LeaseKind, notification.LeaseKey, "test", time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.notifications.Store.Failed(t.Context(), epoch, r); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -13,7 +13,9 @@ import (
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/demoidp"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
@@ -288,6 +290,7 @@ func (p *pageCollection) ofADirectory() {
 
 	group, role := p.addGroups(h, b, root)
 	apiKey := p.addKeys(o, h, b, root)
+	recipient := p.addRecipients(o, h, b, root)
 
 	unused := o.app(h, "Unused")
 	p.add("provisioning not set up", b.get(root+"applications/"+url.PathEscape(unused.Name)+"/provisioning"))
@@ -379,7 +382,7 @@ func (p *pageCollection) ofADirectory() {
 	}
 	p.addRoutes(
 		b, o.pages.Routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target", "key": apiKey, "connection": aConnection(t, o, key)},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target", "key": apiKey, "recipient": recipient, "connection": aConnection(t, o, key)},
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
 			"GET /d/{directory}/applications/{app}/provisioning/plan/decide":            "?do=approve&plan=" + kept.ID,
@@ -435,6 +438,38 @@ func (p *pageCollection) addKeys(o *office, h *directory.Handle, b *browser, roo
 		p.t.Fatal(all, err)
 	}
 	return all[1].ID
+}
+
+// addRecipients adds the pages of notifications. It returns the id of a recipient.
+func (p *pageCollection) addRecipients(o *office, h *directory.Handle, b *browser, root string) string {
+	p.t.Helper()
+	p.add("nobody gets mail", b.get(root+"notifications"))
+	p.add("recipient refused", b.get(root+"notifications/new").press("Add recipient", url.Values{"address": {awkwardNames[0]}})).wantStatus(http.StatusUnprocessableEntity)
+	at := time.Now().UTC().Add(-80 * time.Hour)
+	long := strings.Repeat("a-long-name.", 15) + "x@contoso.example"
+	for address, failures := range map[string]int{long: 0, "failing@contoso.example": 1, "stopped@contoso.example": 20} {
+		r, err := o.notifications.Add(p.t.Context(), notification.NewRecipient{Directory: string(h.Directory.ID), Address: address, Actor: "operator:" + awkwardNames[1]})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if failures == 0 {
+			continue
+		}
+		r.Failures, r.Failing, r.NextTry, r.Error = failures, at, time.Now().Add(time.Hour), "the mail server mail.contoso.example:587 took no mail: 550 "+awkwardJob
+		if failures > 1 {
+			r.Stopped = at
+		}
+		o.failMail(p.t, r)
+	}
+	if err := o.events.Record(p.t.Context(), event.Event{Scope: event.Directory(string(h.Directory.ID)), Name: event.ProvisioningHeld, Actor: "system", Text: awkwardUnit}); err != nil {
+		p.t.Fatal(err)
+	}
+	p.add("recipients", b.get(root+"notifications").wantWords("1 message waits", "Stopped", "Failing"))
+	r, err := o.notifications.Find(p.t.Context(), string(h.Directory.ID), "stopped@contoso.example")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return r.ID
 }
 
 // addGroups adds the pages of groups. It returns a group with awkward members, and what makes a role

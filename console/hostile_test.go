@@ -23,6 +23,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
@@ -176,8 +177,13 @@ func TestNoInputBreaksAPage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		recipient, err := o.notifications.Add(t.Context(), notification.NewRecipient{Directory: string(h.Directory.ID), Address: "it@contoso.example", Actor: "cli"})
+		if err != nil {
+			t.Fatal(err)
+		}
 		valid := map[string]string{
-			"group": group.ObjectID, "step": "delete", "role": role.ID,
+			"recipient": recipient.ID,
+			"group":     group.ObjectID, "step": "delete", "role": role.ID,
 			"site": "acme", "person": ada.ID, "token": token.ID, "secret": "unknown",
 			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x", "side": "target", "key": apiKey.ID, "connection": user.ObjectID,
 		}

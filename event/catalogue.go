@@ -28,6 +28,7 @@ const (
 	subjectUserOrGroup = "the user or group"
 	subjectToken       = "the token"
 	subjectKey         = "the API key"
+	subjectRecipient   = "the recipient"
 	subjectSite        = "the site"
 	subjectDirectory   = "the directory"
 	subjectApplication = "the application"
@@ -185,6 +186,13 @@ var Catalogue = []Description{
 
 	{KeyCreated, directoryScope, "an API key was made", subjectKey, nil, "`name`, `level`, `expires`, and `secret` without a value", "API key Nightly script (…a91f) was made: read, until 2027-04-12 09:00 UTC"},
 	{KeyRevoked, directoryScope, "an API key ended", subjectKey, nil, "`live`", "API key Nightly script (…a91f) was revoked"},
+
+	{KeyExpiring, directoryScope, "an API key expires within two weeks", subjectKey, nil, "", "API key Nightly script (…a91f) expires on 2027-04-12 09:00 UTC"},
+
+	{NotificationAdded, directoryScope, "an e-mail address was added as a recipient of mail", subjectRecipient, nil, "`address` and `topics`", "it@contoso.example gets mail about: Quarantine, Operations on hold"},
+	{NotificationRemoved, directoryScope, "a recipient of mail was removed", subjectRecipient, nil, "`address` and `topics`", "it@contoso.example gets no mail any longer"},
+	{NotificationStopped, directoryScope, "no mail is sent to a recipient any longer, because the mail server has taken none for three days", subjectRecipient, nil, "", "No mail is sent to it@contoso.example any longer: the mail server has taken none for three days. 550 no such mailbox"},
+	{NotificationResumed, directoryScope, "a person had mail sent to a stopped recipient again", subjectRecipient, nil, "", "Mail is sent to it@contoso.example again"},
 
 	{RetentionChanged, installationScope, "how long logs are kept changed", "", nil, "each kind of log that is kept for another time", "Retention changed. reads: kept 40 days instead of 30 days."},
 

@@ -19,6 +19,7 @@ var Kinds = []Kind{
 	{"provisioning.", "Provisioning"},
 	{"operator.", "Operators"},
 	{"key.", "API keys"},
+	{"notification.", "Notifications"},
 	{"retention.", "Retention"},
 	{"database.", "The database"},
 	{"export.", "Exports"},
@@ -162,8 +163,14 @@ const (
 	OperatorSignedOutEverywhere = "operator.signed_out_everywhere"
 	OperatorRemoved             = "operator.removed"
 
-	KeyCreated = "key.created"
-	KeyRevoked = "key.revoked"
+	KeyCreated  = "key.created"
+	KeyRevoked  = "key.revoked"
+	KeyExpiring = "key.expiring"
+
+	NotificationAdded   = "notification.added"
+	NotificationRemoved = "notification.removed"
+	NotificationStopped = "notification.stopped"
+	NotificationResumed = "notification.resumed"
 
 	RetentionChanged = "retention.changed"
 

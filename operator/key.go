@@ -20,6 +20,7 @@ const (
 	checksumLength = 6
 	maxLiveKeys    = 50
 	useInterval    = time.Minute // the shortest time between two recorded uses of a key
+	expiryNotice   = 14 * 24 * time.Hour
 )
 
 // Lifetimes of API keys.
@@ -106,6 +107,9 @@ type KeyStore interface {
 	// RevokeKey ends a key and appends the event that e makes. It does nothing if the key is revoked
 	// already, and returns ErrKeyNotFound if there is none.
 	RevokeKey(ctx context.Context, directory, id string, at time.Time, e func(Key) event.Event) error
+	// NoteExpiring appends the event that e makes for each key that is live at now and expires before
+	// a time, once for each key.
+	NoteExpiring(ctx context.Context, now, before time.Time, e func(Key) event.Event) error
 	// UseKey records when and from where a key was last used. It never replaces a later use.
 	UseKey(ctx context.Context, directory, id string, at time.Time, from string) error
 }
@@ -216,6 +220,15 @@ func (ks *Keys) Authenticate(ctx context.Context, directoryName, bearer, from st
 	defer cancel()
 	_ = ks.Store.UseKey(noting, k.Directory, k.ID, now, from)
 	return k, nil
+}
+
+// NoteExpiring appends an event for each API key that expires within expiryNotice. A second call
+// appends none for the same key.
+func (ks *Keys) NoteExpiring(ctx context.Context) error {
+	now := ks.Now()
+	return ks.Store.NoteExpiring(ctx, now, now.Add(expiryNotice), func(k Key) event.Event {
+		return ks.newEvent(event.KeyExpiring, "system", k, "API key "+k.Label()+" expires on "+k.Expires.Format("2006-01-02 15:04 UTC"))
+	})
 }
 
 func (ks *Keys) newEvent(name, actor string, k Key, text string) event.Event {

@@ -38,6 +38,9 @@ func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
 	if e.Scope.Kind == event.KindDirectory {
 		tx.SignalCommit() // the signal wakes the jobs of the directory, which may have to send the change to an application
 	}
+	if err := queueNotifications(ctx, tx, e, at); err != nil {
+		return err
+	}
 	return tx.Send(ctx, `
 		insert into event (time, scope_kind, scope_id, name, actor, subject, text, data, actor_kind, actor_id, actor_name, address, user_agent, cause)
 		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,

@@ -102,6 +102,44 @@ func (s OperatorKeys) RevokeKey(ctx context.Context, directory, id string, at ti
 	})
 }
 
+// NoteExpiring appends the event that e makes for each key that is live at now and expires before a
+// time, once for each key.
+func (s OperatorKeys) NoteExpiring(ctx context.Context, now, before time.Time, e func(operator.Key) event.Event) error {
+	expiring := func(ctx context.Context, tx *sqldb.Tx, locking string) ([]operator.Key, error) {
+		return collect(ctx, tx, scanAPIKey, `
+			select `+apiKeyColumns+`
+			from operator_key k
+			where k.told_expiry = 0 and k.revoked = 0 and k.expires > $1 and k.expires <= $2
+			order by k.directory, k.id`+locking, micros(now), micros(before))
+	}
+	var any bool
+	if err := s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		found, err := expiring(ctx, tx, "")
+		any = len(found) > 0
+		return err
+	}); err != nil || !any {
+		return err
+	}
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		found, err := expiring(ctx, tx, tx.ForUpdate())
+		if err != nil {
+			return err
+		}
+		for _, k := range found {
+			if err := tx.Send(ctx, `
+				update operator_key
+				set told_expiry = $3
+				where directory = $1 and id = $2`, k.Directory, k.ID, micros(now)); err != nil {
+				return err
+			}
+			if err := appendEvent(ctx, tx, e(k)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // UseKey records when and from where a key was last used.
 func (s OperatorKeys) UseKey(ctx context.Context, directory, id string, at time.Time, from string) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {

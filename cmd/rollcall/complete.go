@@ -139,6 +139,8 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(provision.AssignedOnly, provision.Everyone), true
 	case "--actions":
 		return actionList(start), true
+	case "--about":
+		return completionList(start, topicNames()), true
 	case "--rehire":
 		return completionOf(provision.RehireAsk, provision.RehireAdopt, provision.RehireNew), true
 	case "--swaps":
@@ -206,26 +208,33 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		found.unfinished = true
 		return found, true
 	case "", "ACCOUNT", "PLACE", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
-		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--default-domain", "--create-settle", "--session-length", "--session-idle":
+		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--default-domain", "--create-settle", "--session-length", "--session-idle", "--smtp-url", "--mail-from":
 		return completion{}, true
 	}
-	return completion{}, strings.HasSuffix(path, " create") && want == "NAME"
+	return completion{}, strings.HasSuffix(path, " create") && want == "NAME" || path == "notification add" && want == "ADDRESS"
 }
 
 // actionList completes the last word of a list such as "create,update".
 func actionList(start string) completion {
+	found := completionList(start, []string{"create", "update", "delete"})
+	if !strings.Contains(start, ",") {
+		found.names = append(found.names, "none")
+	}
+	return found
+}
+
+// completionList completes the last word of a list with commas, with the words that the list does
+// not have yet.
+func completionList(start string, words []string) completion {
 	before, last := "", start
 	if i := strings.LastIndex(start, ","); i >= 0 {
 		before, last = start[:i+1], start[i+1:]
 	}
 	found := completion{unfinished: true, keepOrder: true}
-	for _, w := range []string{"create", "update", "delete"} {
+	for _, w := range words {
 		if !slices.Contains(strings.Split(before, ","), w) && strings.HasPrefix(w, last) {
 			found.names = append(found.names, before+w)
 		}
-	}
-	if before == "" {
-		found.names = append(found.names, "none")
 	}
 	return found
 }
@@ -274,6 +283,8 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		}
 	case want == "LAST4|ID" && area == "directory":
 		names, err = s.keyNames(ctx, args[0])
+	case want == "ADDRESS" && area == "notification" && cmd.Name() != "add":
+		names, err = s.recipientAddresses(ctx, args[0])
 	case want == "DIRECTORY" || area == "directory":
 		if want == "PERSON" {
 			names, err = s.userNames(ctx, cmd, args, start)
@@ -290,7 +301,7 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		names, err = s.siteNames(ctx)
 	case want == "--directory":
 		names, err = s.directoryNames(ctx)
-	case want == "APP":
+	case want == "APP" || want == "--application":
 		names, err = s.appNames(ctx, args[0])
 	case want == "PERSON" || want == "OBJECT" || want == "ID":
 		names, err = s.userNames(ctx, cmd, args, start)
@@ -328,6 +339,19 @@ func (s *services) keyNames(ctx context.Context, directoryName string) (names []
 		}
 	}
 	return names, err
+}
+
+// recipientAddresses returns the addresses that get mail about a directory.
+func (s *services) recipientAddresses(ctx context.Context, directoryName string) (addresses []string, err error) {
+	h, err := s.directories.OpenNamed(ctx, directoryName)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.notifications.Recipients(ctx, string(h.Directory.ID))
+	for _, r := range all {
+		addresses = append(addresses, r.Address)
+	}
+	return addresses, err
 }
 
 func (s *services) siteNames(ctx context.Context) (names []string, err error) {

@@ -96,7 +96,7 @@ func TestCompletion(t *testing.T) {
 		"app assign contoso Teams ada@contoso.example",
 		"directory group create contoso Sales", "directory group create contoso Old", "directory group delete contoso Old", "app role create contoso Teams editor",
 		"site create acme", "site create beta", "site import-people acme " + people,
-		"site searchable add acme User title",
+		"site searchable add acme User title", "notification add contoso it@contoso.example",
 	} {
 		s.must(line)
 	}
@@ -156,6 +156,10 @@ func TestCompletion(t *testing.T) {
 		"site searchable add acme User nick|":                              "nickName :4",
 		"token create b|":                                                  "beta :4",
 		"operator remove |":                                                "olga :4",
+		"notification add contoso |":                                       ":4",
+		"notification remove contoso |":                                    "it@contoso.example :4",
+		"notification add contoso x --about held,|":                        "held,quarantine held,late held,credentials :38",
+		"notification add contoso x --application Te|":                     "Teams :4",
 		"key create |":                                                     ":0",
 		"serve --log |":                                                    "text json :36",
 		"serve --database |":                                               ":0",
@@ -192,7 +196,7 @@ func TestCompletionMakesNoDatabase(t *testing.T) {
 // TestEveryWordHasItsCompletion holds every argument and flag with a value to an entry: names, files, or nothing on purpose.
 func TestEveryWordHasItsCompletion(t *testing.T) {
 	t.Parallel()
-	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "CAUSE", "HASH", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "VERSION", "--app", "--target", "LAST4|ID", "OBJECT", "ID"}
+	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "CAUSE", "HASH", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "VERSION", "--app", "--target", "LAST4|ID", "OBJECT", "ID", "ADDRESS", "--application"}
 	check := func(path, want string) {
 		if _, known := fixedCompletion(path, "", want); !known && !slices.Contains(stored, want) {
 			t.Errorf("%s: nothing says how %s is completed", path, want)

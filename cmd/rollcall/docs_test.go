@@ -8,7 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,6 +136,27 @@ func pageScript(text string) (script string, blocks, skipped int, err error) {
 
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
+// nextPort is a port below those that systems give to whoever asks for any port. So no listener of another test takes it meanwhile.
+var nextPort atomic.Int64
+
+// fixedPort returns a port of 127.0.0.1 that is free, and that no later call returns.
+func fixedPort(t *testing.T) string {
+	t.Helper()
+	for range 1_000 {
+		port := strconv.FormatInt(20_000+(int64(os.Getpid())*31+nextPort.Add(1))%10_000, 10)
+		ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
+		if err != nil {
+			continue
+		}
+		if err := ln.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 // runPage runs a page's script in a new folder where bin/rollcall is the real binary, made already. The usual port may be taken, so
 // another one stands in its place.
 func runPage(t *testing.T, script string) {
@@ -144,15 +167,8 @@ func runPage(t *testing.T, script string) {
 	if err := os.Symlink(apptest.Binary(t), filepath.Join(dir, "bin", "rollcall")); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	host, port, _ := net.SplitHostPort(listen)
+	host, port := "127.0.0.1", fixedPort(t)
+	listen := net.JoinHostPort(host, port)
 	prelude := `set -euo pipefail
 make() { test "$*" = build; }
 wait_for_server() {

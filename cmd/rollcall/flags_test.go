@@ -84,7 +84,7 @@ func keys(m map[string]bool) (list []string) {
 	return list
 }
 
-var checkLine = regexp.MustCompile(`^(! )?(stdout|stderr|grep|cmp|exists|save) `)
+var checkLine = regexp.MustCompile(`^(! )?(stdout|stderr|grep|cmp|exists|save|mail) `)
 
 // readBack returns the flags, "command --flag", that a story sets and reads back.
 func readBack(story string, commands map[string]*cobra.Command) map[string]bool {

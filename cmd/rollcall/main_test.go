@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,6 +27,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/rollcall-scim/rollcall/internal/binary"
+	"github.com/rollcall-scim/rollcall/internal/mailbox"
 )
 
 func TestMain(m *testing.M) {
@@ -40,14 +42,14 @@ func (c cleaning) Run() int { return max(c.m.Run(), binary.Clean()) }
 // TestScript runs the stories of testdata/script: what an administrator types, and what must come back.
 func TestScript(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, scripts("testdata/script"))
+	testscript.Run(t, scripts("testdata/script", mailbox.New(t, mailbox.Options{})))
 }
 
 // scripts says how stories run: without the environment of whoever runs the tests, and with some commands of their own.
 // "rollcall" is the real binary: a command does one thing after the other and ends, so the race detector, which takes five times the
 // processor time to start, finds nothing in it. A server does many things at once: "serve" runs this test's program, with the detector when
 // the tests have it.
-func scripts(dir string) testscript.Params {
+func scripts(dir string, box *mailbox.Server) testscript.Params {
 	return testscript.Params{
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {
@@ -57,6 +59,7 @@ func scripts(dir string) testscript.Params {
 			}
 			env.Setenv("PATH", filepath.Dir(built)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("TZ", "UTC")
+			env.Setenv("MAILSERVER", box.Addr)
 			for _, name := range environment() {
 				env.Setenv(name, "")
 			}
@@ -65,6 +68,7 @@ func scripts(dir string) testscript.Params {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serveInScript, "get": getInScript, "post": postInScript, "until": untilInScript, "save": saveInScript, "certificate": certificateInScript,
+			"mail":     func(ts *testscript.TestScript, neg bool, args []string) { mailInScript(ts, neg, args, box) },
 			"rootonly": rootOnlyInScript, "schema": schemaInScript,
 		},
 		UpdateScripts: os.Getenv("ROLLCALL_UPDATE_SCRIPTS") == "1",
@@ -75,7 +79,7 @@ func scripts(dir string) testscript.Params {
 func environment() []string {
 	return []string{
 		"ROLLCALL_DATABASE", "ROLLCALL_KEY_FILE", "ROLLCALL_PUBLIC_URL", "ROLLCALL_LISTEN", "ROLLCALL_LOG",
-		"ROLLCALL_TLS_CERT", "ROLLCALL_TLS_KEY", "ROLLCALL_ALLOW_PRIVATE_TARGETS",
+		"ROLLCALL_TLS_CERT", "ROLLCALL_TLS_KEY", "ROLLCALL_ALLOW_PRIVATE_TARGETS", "ROLLCALL_SMTP_URL", "ROLLCALL_MAIL_FROM",
 	}
 }
 
@@ -185,6 +189,32 @@ func untilInScript(ts *testscript.TestScript, neg bool, args []string) {
 	if !neg {
 		ts.Fatalf("%s never printed %q; at last:\n%s", strings.Join(args[1:], " "), args[0], out)
 	}
+}
+
+// mailInScript is "mail ADDRESS PATTERN": waits until the mail server at $MAILSERVER has taken a mail for the address whose subject, empty
+// line and text match. With "!", no mail for the address may match now.
+func mailInScript(ts *testscript.TestScript, neg bool, args []string, box *mailbox.Server) {
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	var all []string
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		all = nil
+		for _, m := range box.Mails() {
+			subject, err := m.Subject()
+			ts.Check(err)
+			if slices.Contains(m.To, args[0]) {
+				all = append(all, subject+"\n\n"+m.Text)
+			}
+		}
+		found := slices.ContainsFunc(all, pattern.MatchString)
+		switch {
+		case found && neg:
+			ts.Fatalf("a mail for %s matches %q", args[0], args[1])
+		case found || neg:
+			return
+		}
+	}
+	ts.Fatalf("no mail for %s matches %q:\n%s", args[0], args[1], strings.Join(all, "\n---\n"))
 }
 
 // saveInScript is "save NAME [PATTERN]": puts what the last command printed, or the part in brackets, into a variable.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/internal/fair"
 	"github.com/rollcall-scim/rollcall/internal/metrics"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -17,7 +18,7 @@ import (
 
 // workKinds returns the kinds of leases under which work is done.
 func workKinds() []string {
-	return []string{provision.LeaseKind, roster.LeaseKind, retention.LeaseKind, retention.RemovalKind, signin.RefreshKind}
+	return []string{provision.LeaseKind, roster.LeaseKind, retention.LeaseKind, retention.RemovalKind, signin.RefreshKind, notification.LeaseKind}
 }
 
 // families returns the metrics that are read when Prometheus asks. docs/operations.md lists them.

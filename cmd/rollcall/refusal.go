@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/refusal"
@@ -75,6 +76,8 @@ func adviceFor(e *refusal.Error) string {
 		return fmt.Sprintf("make one with: rollcall directory create %s", e.About)
 	case errors.Is(e, operator.ErrKeyNotFound):
 		return "rollcall directory key list DIRECTORY --json shows them with their ids"
+	case errors.Is(e, notification.ErrNotFound) && e.Advice == "":
+		return "rollcall notification list DIRECTORY shows them"
 	case errors.Is(e, operator.ErrUnknown):
 		return "rollcall operator list shows them"
 	}

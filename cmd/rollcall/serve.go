@@ -31,6 +31,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -64,6 +65,7 @@ type serveFlags struct {
 	metrics  string        // the address that serves metrics; "" for none
 	contact  string        // a URI for reports of vulnerabilities; "" for no security.txt
 	sessions session.Limits
+	mail     mailFlags
 }
 
 func (c *command) serveCommand() *cobra.Command {
@@ -91,6 +93,7 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 	flags.DurationVar(&o.settle, "create-settle", provision.DefaultSettle, "how long an application may take for a create; one whose answer was lost is looked for then, and after 6 and 24 times as long")
 	flags.DurationVar(&o.sessions.Length, "session-length", session.DefaultLength, "how long a sign-in to the pages lasts at most")
 	flags.DurationVar(&o.sessions.Idle, "session-idle", session.DefaultIdle, "how long a sign-in to the pages lasts without use")
+	c.addMailFlags(flags, &o.mail)
 	return cmd
 }
 
@@ -115,6 +118,10 @@ func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 		return usagef(cmd, "--security-contact: %w", err)
 	}
 	o.contact = contact
+	mailer, err := c.mailer(cmd, o.mail)
+	if err != nil {
+		return err
+	}
 	log, err := newLogger(c.stderr, o.logAs)
 	if err != nil {
 		return usagef(cmd, "--log: %w", err)
@@ -141,7 +148,7 @@ func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 		return errors.Join(err, ln.Close())
 	}
 	setGarbageLimits()
-	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval, settle: o.settle, leaverPatience: o.leavers}
+	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval, settle: o.settle, leaverPatience: o.leavers, mailer: mailer}
 	if shown != nil {
 		w.forbidden = shown.Addr()
 	}
@@ -293,6 +300,14 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	if err := s.leases.Ensure(ctx, retention.LeaseKind, retention.LeaseKey); err != nil {
 		return untilDone(ctx, err)
 	}
+	tell := &runner.Runner{
+		Kind: notification.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.notifications.Advance, Log: s.log, Now: c.now,
+	}
+	if s.notifications.Mailer != nil {
+		if err := s.leases.Ensure(ctx, notification.LeaseKind, notification.LeaseKey); err != nil {
+			return untilDone(ctx, err)
+		}
+	}
 	watch := &provision.Watcher{
 		Store: s.engine.Store, Sources: s.openSource, NewestPositions: store.Provisioning{DB: s.db}.NewestPositions, Woken: s.db.CommitSignals(), Now: c.now, Log: s.log,
 		Wake: func(ctx context.Context, k provision.Key) error {
@@ -312,6 +327,9 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	g.Go(func() error { return untilDone(gctx, prune.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, remove.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, refresh.Run(gctx)) })
+	if s.notifications.Mailer != nil {
+		g.Go(func() error { return untilDone(gctx, tell.Run(gctx)) })
+	}
 	g.Go(func() error { return c.keepAnnouncing(gctx, s) })
 	g.Go(func() error { watch.Run(gctx); return nil })
 	clock := &clockWatch{log: s.log, wake: func(ctx context.Context) error {
@@ -371,7 +389,7 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	}
 	sites := &sitepages.Pages{Console: pages, Sites: s.sites, Rosters: s.rosters, Requests: s.requests, SignIns: s.signins, SSO: s.sso, FetchMetadata: s.metadata, Events: &store.Events{DB: s.db}, Eraser: s.eraser, LocalProvider: on.signOn != nil}
 	directories := &directorypages.Pages{
-		Console: pages, Operators: s.operators, Keys: s.keys, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
+		Console: pages, Operators: s.operators, Keys: s.keys, Notifications: s.notifications, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db}, SignOn: on.signOn,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
 		Owner: s.owner, Lifetime: ctx,

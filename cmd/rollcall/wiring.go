@@ -26,6 +26,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
@@ -43,27 +44,28 @@ const defaultListen = "127.0.0.1:8080"
 // services holds every domain, connected to one database. Commands and the server use the same
 // ones.
 type services struct {
-	db           *store.DB
-	log          *slog.Logger
-	owner        string // the name of this process in leases
-	isNew        bool   // whether the database was empty before
-	sites        *site.Sites
-	requests     *requestlog.Log
-	rosters      *roster.Rosters
-	operators    *operator.Operators
-	keys         *operator.Keys // the API keys of directories
-	signins      *signin.SignIns
-	sso          *signin.SingleSignOn
-	metadata     func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
-	directories  *directory.Directories
-	jobs         *provision.Jobs
-	engine       *provision.Engine
-	lookNow      func() // makes the runner look at once for jobs that are due; nil in a process that does not serve
-	waitForPages func() // waits until work that pages have begun has ended
-	leases       store.Leases
-	pruner       *retention.Pruner
-	eraser       *erasure.Eraser
-	refused      *event.Refused
+	db            *store.DB
+	log           *slog.Logger
+	owner         string // the name of this process in leases
+	isNew         bool   // whether the database was empty before
+	sites         *site.Sites
+	requests      *requestlog.Log
+	rosters       *roster.Rosters
+	operators     *operator.Operators
+	keys          *operator.Keys // the API keys of directories
+	signins       *signin.SignIns
+	sso           *signin.SingleSignOn
+	metadata      func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
+	directories   *directory.Directories
+	jobs          *provision.Jobs
+	engine        *provision.Engine
+	lookNow       func() // makes the runner look at once for jobs that are due; nil in a process that does not serve
+	waitForPages  func() // waits until work that pages have begun has ended
+	leases        store.Leases
+	pruner        *retention.Pruner
+	eraser        *erasure.Eraser
+	notifications *notification.Notifications
+	refused       *event.Refused
 }
 
 // wiring is what differs between commands, the server and the demo.
@@ -79,6 +81,7 @@ type wiring struct {
 	// names the one server of an installation on SQLite, so that it takes its leases back at once
 	// after a restart
 	instance string
+	mailer   notification.Mailer // sends notifications; nil for none
 }
 
 // withServices returns a command's function that opens the database, calls do and closes the database.
@@ -172,6 +175,9 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Sites: s.sites, Now: c.now, PublicURL: c.baseURL(), Refused: s.refused, Sealer: sealer}
 	s.metadata = metadataReader(c.outboundOptions(w.listens, w.forbidden))
 	s.sso.ReadMetadata = s.metadata
+	s.notifications = &notification.Notifications{
+		Store: store.Notifications{DB: db}, Mailer: w.mailer, PublicURL: c.baseURL(), Now: c.now, NewID: randomID, ExpiringKeys: s.keys.NoteExpiring,
+	}
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,

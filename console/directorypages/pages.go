@@ -15,6 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/demosignin"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/roster"
@@ -27,17 +28,18 @@ var templateFiles embed.FS
 
 // Pages serves the pages for operators: directories, their users and applications, and sites.
 type Pages struct {
-	Console     *console.Console
-	Operators   *operator.Operators
-	Keys        *operator.Keys // the API keys of directories
-	Directories *directory.Directories
-	Jobs        *provision.Jobs
-	Engine      *provision.Engine // makes plans and provisions on demand; the pages do not run cycles
-	Sites       *site.Sites       // operators create, rename and delete sites
-	Rosters     *roster.Rosters
-	SignIns     *signin.SignIns
-	Eraser      *erasure.Eraser
-	Events      event.Trail
+	Console       *console.Console
+	Operators     *operator.Operators
+	Keys          *operator.Keys              // the API keys of directories
+	Notifications *notification.Notifications // mail about directories
+	Directories   *directory.Directories
+	Jobs          *provision.Jobs
+	Engine        *provision.Engine // makes plans and provisions on demand; the pages do not run cycles
+	Sites         *site.Sites       // operators create, rename and delete sites
+	Rosters       *roster.Rosters
+	SignIns       *signin.SignIns
+	Eraser        *erasure.Eraser
+	Events        event.Trail
 	// SignOn is the identity provider of the directories. Only the demo has one; otherwise it is nil.
 	SignOn *demosignin.Provider
 	// ReadUsers and WriteUsers read and write the files for import and export; see directory/csv.
@@ -86,6 +88,13 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/keys", Access: console.FreshAdministrator, Handle: p.inDirectory(p.makeKey)},
 		{Pattern: "GET /d/{directory}/keys/{key}/revoke", Access: console.Administrator, Handle: p.inDirectory(p.askRevokeKey)},
 		{Pattern: "POST /d/{directory}/keys/{key}/revoke", Access: console.Administrator, Handle: p.inDirectory(p.revokeKey)},
+		{Pattern: "GET /d/{directory}/notifications", Access: console.Administrator, Handle: p.inDirectory(p.showRecipients)},
+		{Pattern: "GET /d/{directory}/notifications/new", Access: console.Administrator, Handle: p.inDirectory(p.newRecipient)},
+		{Pattern: "POST /d/{directory}/notifications", Access: console.Administrator, Handle: p.inDirectory(p.addRecipient)},
+		{Pattern: "POST /d/{directory}/notifications/{recipient}/test", Access: console.Administrator, Handle: p.inDirectory(p.testRecipient)},
+		{Pattern: "POST /d/{directory}/notifications/{recipient}/resume", Access: console.Administrator, Handle: p.inDirectory(p.resumeRecipient)},
+		{Pattern: "GET /d/{directory}/notifications/{recipient}/remove", Access: console.Administrator, Handle: p.inDirectory(p.askRemoveRecipient)},
+		{Pattern: "POST /d/{directory}/notifications/{recipient}/remove", Access: console.Administrator, Handle: p.inDirectory(p.removeRecipient)},
 		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.inDirectory(p.showAudit)},
 		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.inDirectory(p.exportAudit)},
 
@@ -283,6 +292,7 @@ func (v *directoryVisit) menu() []console.MenuItem {
 		{Text: "Groups", Icon: "layers", URL: v.url("groups")},
 		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
 		{Text: "Audit log", Icon: "history", URL: v.url("audit")},
+		{Text: "Notifications", Icon: "mail", URL: v.url("notifications")},
 		{Text: "API keys", Icon: "key-round", URL: v.url("keys")},
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("settings")},
 		{Text: "Applications"},

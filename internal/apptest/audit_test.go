@@ -70,6 +70,7 @@ func trail() map[string]trailRow {
 		"operator.link_created": {"command", ""}, "operator.signed_in": {"operator", ""}, "operator.signed_out": {"operator", ""},
 		"operator.signed_out_everywhere": {"command operator", ""}, "operator.removed": {"command", ""},
 		"key.created": {"command", "name,level"}, "key.revoked": {"command", "live"},
+		"notification.added": {"command", "address,topics"}, "notification.removed": {"command", "address,topics"},
 		"retention.changed": {"command", "reads"}, "database.restored": {"command", ""},
 		"export.users": {"command operator", ""}, "export.groups": {"command", ""}, "export.request_log": {"admin", ""}, "export.audit": {"admin command operator", ""},
 	}
@@ -87,6 +88,9 @@ func elsewhere() map[string]string {
 		"provisioning.held":           "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
 		"provisioning.connected": "provision.TestConnectByHand", "provisioning.connection_forgotten": "provision.TestForgetConnection",
 		"provisioning.deleted":        "provision.TestSave", // no command or page causes it
+		"key.expiring":                "notification.TestAKeyThatExpiresSoonIsToldOnce",
+		"notification.stopped":        "notification.TestMailThatIsRefusedIsTriedForThreeDays",
+		"notification.resumed":        "notification.TestMailThatIsRefusedIsTriedForThreeDays",
 		"site.sso_changed":            "signin.TestSSO",
 		"site.sso_refreshed":          "signin.TestMetadataIsRefreshed",
 		"site.sso_refresh_failed":     "signin.TestMetadataIsRefreshed",
@@ -359,6 +363,8 @@ func (j *journey) directory() {
 	key := j.run("directory", "key", "create", "contoso", "--name", "nightly")
 	j.secrets["API key"] = key
 	j.run("directory", "key", "revoke", "contoso", key[len(key)-4:])
+	j.run("notification", "add", "contoso", "it@contoso.example", "--about", "held")
+	j.run("notification", "remove", "contoso", "it@contoso.example")
 	j.run("directory", "create", "gone")
 	j.run("directory", "delete", "gone", "--yes")
 

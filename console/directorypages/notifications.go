@@ -1,0 +1,236 @@
+package directorypages
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
+	"github.com/rollcall-scim/rollcall/notification"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// notificationsPage is the data of the view "notifications": who gets mail about a directory, or the
+// form for a new recipient.
+type notificationsPage struct {
+	console.Page
+	NoServer bool // whether this installation has no mail server
+	Rows     []recipientRow
+	Empty    console.EmptyState
+	New      string // the address of the form
+	Form     *recipientForm
+	Cancel   string
+}
+
+type recipientRow struct {
+	notification.Recipient
+	About       string
+	Application string // the name; empty for all
+	Badge       console.Badge
+	Note        string // what waits, and why the last try failed
+	By          string
+	Test        string // the addresses of the actions
+	Resume      string // empty unless mail is stopped
+	Remove      string
+}
+
+// recipientForm is the form for a new recipient.
+type recipientForm struct {
+	Action       string
+	Address      string
+	Topics       []topicChoice
+	Applications []applicationChoice
+	Error        *console.FieldError
+}
+
+type topicChoice struct {
+	Value, Text, Help string
+	Checked           bool
+}
+
+type applicationChoice struct {
+	ID, Name string
+	Chosen   bool
+}
+
+func (v *directoryVisit) notificationsURL() string { return v.url("notifications") }
+
+// recipientURL returns the address of an action on a recipient.
+func (v *directoryVisit) recipientURL(id, action string) string {
+	return v.url("notifications/" + url.PathEscape(id) + "/" + action)
+}
+
+func (p *Pages) showRecipients(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	all, err := p.Notifications.Recipients(r.Context(), string(v.Directory.ID))
+	if err != nil {
+		return err
+	}
+	apps, err := v.Applications(r.Context())
+	if err != nil {
+		return err
+	}
+	names := map[string]string{}
+	for _, a := range apps {
+		names[a.ID] = a.Name
+	}
+	now := p.Console.Options.Now()
+	pg := notificationsPage{Page: v.page, New: v.url("notifications/new"), NoServer: p.Notifications.Mailer == nil, Empty: console.EmptyState{
+		Icon: "mail", Title: "Nobody gets mail yet", Text: "Add an address that should know when provisioning needs a person.",
+	}}
+	for _, who := range all {
+		pg.Rows = append(pg.Rows, rowOfRecipient(v, who, names[who.Application], now))
+	}
+	pg.Title = "Notifications"
+	pg.Lead = "Mail to the people who look after the provisioning of this directory."
+	pg.Crumbs = v.crumbs()
+	return p.show(w, r, http.StatusOK, "notifications", pg)
+}
+
+func rowOfRecipient(v *directoryVisit, r notification.Recipient, application string, now time.Time) recipientRow {
+	row := recipientRow{
+		Recipient: r, Application: application, By: console.ActorName(r.AddedBy), Badge: console.Badge{Tone: console.ToneGood, Text: "On"},
+		Test: v.recipientURL(r.ID, "test"), Remove: v.recipientURL(r.ID, "remove"),
+	}
+	for i, t := range r.Topics {
+		if i > 0 {
+			row.About += ", "
+		}
+		row.About += t.Label()
+	}
+	if len(r.Topics) == len(notification.Topics) {
+		row.About = "Everything"
+	}
+	if r.Waiting > 0 {
+		row.Note = phrase.Count(r.Waiting, "message waits", "messages wait") + "."
+	}
+	switch {
+	case !r.Stopped.IsZero():
+		row.Badge = console.Badge{Tone: console.ToneProblem, Text: "Stopped"}
+		row.Resume = v.recipientURL(r.ID, "resume")
+		row.Note += " The mail server took none for three days. The last error: " + r.Error
+	case !r.Failing.IsZero():
+		row.Badge = console.Badge{Tone: console.ToneWarning, Text: "Failing"}
+		row.Note += " Next try " + console.RelativeTime(r.NextTry, now) + ". The last error: " + r.Error
+	}
+	return row
+}
+
+func (p *Pages) newRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	return p.viewRecipientForm(w, r, v, http.StatusOK, nil)
+}
+
+// viewRecipientForm shows the form for a new recipient, with what was typed into it.
+func (p *Pages) viewRecipientForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
+	apps, err := v.Applications(r.Context())
+	if err != nil {
+		return err
+	}
+	f := recipientForm{Action: v.notificationsURL(), Address: r.PostForm.Get("address"), Error: wrong}
+	for _, t := range notification.Topics {
+		checked := wrong == nil || slices.Contains(r.PostForm["topic"], string(t))
+		f.Topics = append(f.Topics, topicChoice{Value: string(t), Text: t.Label(), Help: t.Means(), Checked: checked})
+	}
+	for _, a := range apps {
+		f.Applications = append(f.Applications, applicationChoice{ID: a.ID, Name: a.Name, Chosen: r.PostForm.Get("application") == a.ID})
+	}
+	pg := notificationsPage{Page: v.page, Form: &f, Cancel: v.notificationsURL()}
+	pg.Title, pg.Narrow = "Add a recipient", true
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Notifications", URL: v.notificationsURL()})
+	return p.show(w, r, status, "notifications", pg)
+}
+
+func (p *Pages) addRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	req := notification.NewRecipient{Directory: string(v.Directory.ID), Application: r.PostForm.Get("application"), Address: r.PostForm.Get("address"), Actor: v.actor()}
+	for _, name := range r.PostForm["topic"] {
+		req.Topics = append(req.Topics, notification.Topic(name))
+	}
+	if len(req.Topics) == 0 {
+		return p.viewRecipientForm(w, r, v, http.StatusUnprocessableEntity, &console.FieldError{For: "topic-quarantine", Text: "Tick at least one."})
+	}
+	who, err := p.Notifications.Add(r.Context(), req)
+	if req.Application != "" && errors.Is(err, refusal.NotFound) {
+		return p.viewRecipientForm(w, r, v, http.StatusUnprocessableEntity, &console.FieldError{For: "application", Text: "This application no longer exists. Choose another one."})
+	}
+	if wrong := console.InputError(err, console.InputIDs{"address": "address", "topics": "topic-quarantine", "": "address"}); wrong != nil {
+		return p.viewRecipientForm(w, r, v, http.StatusUnprocessableEntity, wrong)
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice(who.Address+" gets mail. Send a test mail to see whether it arrives."))
+}
+
+// pathRecipient returns the recipient that the path names.
+func (p *Pages) pathRecipient(r *http.Request, v *directoryVisit) (notification.Recipient, error) {
+	all, err := p.Notifications.Recipients(r.Context(), string(v.Directory.ID))
+	if err != nil {
+		return notification.Recipient{}, err
+	}
+	for _, who := range all {
+		if who.ID == r.PathValue("recipient") {
+			return who, nil
+		}
+	}
+	return notification.Recipient{}, notification.ErrNotFound
+}
+
+func (p *Pages) testRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	who, err := p.pathRecipient(r, v)
+	if err != nil {
+		return err
+	}
+	if err := p.Notifications.SendTest(r.Context(), v.Directory.Name, who); errors.Is(err, notification.ErrNoMailer) {
+		return p.Console.Redirect(w, r, v.notificationsURL(), console.Notice{Tone: console.ToneWarning, Title: "No mail server", Text: "No test mail was sent. " + noServerAdvice})
+	} else if err != nil {
+		return p.Console.Redirect(w, r, v.notificationsURL(), console.Notice{Tone: console.ToneProblem, Title: "The test mail was not sent", Text: err.Error()})
+	}
+	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice("The mail server took a test mail for "+who.Address+"."))
+}
+
+// noServerAdvice says how an installation gets a mail server.
+const noServerAdvice = "Start Rollcall with --smtp-url and --mail-from. Until then messages wait."
+
+func (p *Pages) resumeRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	who, err := p.pathRecipient(r, v)
+	if err != nil {
+		return err
+	}
+	if err := p.Notifications.Resume(r.Context(), string(v.Directory.ID), who.ID, v.actor()); err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice("Mail is sent to "+who.Address+" again."))
+}
+
+func (p *Pages) askRemoveRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	who, err := p.pathRecipient(r, v)
+	if err != nil {
+		return err
+	}
+	pg := console.ConfirmPage{
+		Page: v.page, Consequences: []string{"No further mail goes to this address."}, Undo: "You can add the address again.",
+		Action: v.recipientURL(who.ID, "remove"), Button: "Remove recipient", Danger: true, Cancel: v.notificationsURL(),
+	}
+	if who.Waiting > 0 {
+		pg.Consequences = append(pg.Consequences, phrase.Count(who.Waiting, "message that waits is", "messages that wait are")+" not sent.")
+	}
+	pg.Title, pg.Narrow = "Remove "+who.Address+"?", true
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Notifications", URL: v.notificationsURL()})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
+}
+
+func (p *Pages) removeRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	who, err := p.pathRecipient(r, v)
+	if err != nil {
+		return err
+	}
+	if err := p.Notifications.Remove(r.Context(), string(v.Directory.ID), who.ID, v.actor()); err != nil && !errors.Is(err, refusal.NotFound) {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice(who.Address+" gets no mail any longer."))
+}

@@ -1,0 +1,169 @@
+// Package mailbox runs a mail server in a test, which keeps the mail that it takes.
+package mailbox
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log"
+	"mime"
+	"mime/quotedprintable"
+	"net"
+	"net/http/httptest"
+	"net/mail"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+)
+
+// Mail is a mail that the server took.
+type Mail struct {
+	From string
+	To   []string
+	*mail.Message
+	Text string // the body, with its transfer encoding removed
+	User string // the user that signed in; may be empty
+}
+
+// Server is a mail server on loopback.
+type Server struct {
+	Addr string // host and port
+
+	mu      sync.Mutex
+	mails   []Mail
+	refusal *smtp.SMTPError
+}
+
+// Options say what the server demands.
+type Options struct {
+	TLS            *tls.Config // for STARTTLS, or from the start if Wrapped is set; nil for no TLS
+	Wrapped        bool
+	User, Password string // who may send; everyone if User is empty
+}
+
+// New starts a server. It ends with the test.
+func New(t testing.TB, o Options) *Server {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Addr: ln.Addr().String()}
+	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return &session{server: s, options: o}, nil
+	}))
+	server.Domain = "mail.test"
+	server.ErrorLog = log.New(t.Output(), "mail server: ", 0)
+	if o.Wrapped {
+		ln = tls.NewListener(ln, o.TLS)
+	} else {
+		server.TLSConfig = o.TLS
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ln) }()
+	t.Cleanup(func() {
+		if err := errors.Join(server.Close(), <-done); err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Certificate returns the settings of a server on 127.0.0.1, and the authorities that a client of it
+// has to trust.
+func Certificate(t testing.TB) (server *tls.Config, authorities *x509.CertPool) {
+	t.Helper()
+	web := httptest.NewTLSServer(nil)
+	t.Cleanup(web.Close)
+	authorities = x509.NewCertPool()
+	authorities.AddCert(web.Certificate())
+	return &tls.Config{Certificates: web.TLS.Certificates}, authorities
+}
+
+// Mails returns what the server took.
+func (s *Server) Mails() []Mail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.mails)
+}
+
+// Refuse makes the server answer each recipient with a code and a sentence; code 0 takes mail again.
+func (s *Server) Refuse(code int, message string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusal = nil
+	if code != 0 {
+		s.refusal = &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: message}
+	}
+}
+
+type session struct {
+	server  *Server
+	options Options
+	user    string
+	from    string
+	to      []string
+}
+
+func (s *session) AuthMechanisms() []string {
+	if s.options.User == "" {
+		return nil
+	}
+	return []string{sasl.Plain}
+}
+
+func (s *session) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, user, password string) error {
+		if user != s.options.User || password != s.options.Password {
+			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "no, " + password + " is wrong"} // a server that shows what it got
+		}
+		s.user = user
+		return nil
+	}), nil
+}
+
+func (s *session) Mail(from string, _ *smtp.MailOptions) error {
+	if s.options.User != "" && s.user == "" {
+		return smtp.ErrAuthRequired
+	}
+	s.from = from
+	return nil
+}
+
+func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	if s.server.refusal != nil {
+		return s.server.refusal
+	}
+	s.to = append(s.to, to)
+	return nil
+}
+
+func (s *session) Data(r io.Reader) error {
+	msg, err := mail.ReadMessage(r)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(quotedprintable.NewReader(msg.Body))
+	if err != nil {
+		return err
+	}
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	s.server.mails = append(s.server.mails, Mail{From: s.from, To: s.to, Message: msg, Text: strings.ReplaceAll(string(text), "\r\n", "\n"), User: s.user})
+	return nil
+}
+
+func (s *session) Reset()        { s.from, s.to = "", nil }
+func (s *session) Logout() error { return nil }
+
+// Subject returns the subject with its encoded words decoded.
+func (m Mail) Subject() (string, error) {
+	return new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+}

@@ -1,0 +1,338 @@
+package notification
+
+import (
+	"context"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// The lease under which mail is sent.
+const (
+	LeaseKind = "notification"
+	LeaseKey  = "all"
+)
+
+const (
+	// MaxRecipients is how many recipients a directory can have.
+	MaxRecipients = 50
+	// maxAddress is the longest e-mail address, in bytes: a path of SMTP has 256, with its angle
+	// brackets.
+	maxAddress = 254
+)
+
+// Topic is a subject that a recipient can choose.
+type Topic string
+
+// The topics.
+const (
+	Quarantine  Topic = "quarantine"
+	Held        Topic = "held"
+	Late        Topic = "late"
+	Credentials Topic = "credentials"
+)
+
+// Topics lists the topics in the order in which pages show them.
+var Topics = []Topic{Quarantine, Held, Late, Credentials}
+
+// topicOf maps the names of events to topics.
+var topicOf = map[string]Topic{
+	event.ProvisioningQuarantined:     Quarantine,
+	event.ProvisioningReleased:        Quarantine,
+	event.ProvisioningHeld:            Held,
+	event.ProvisioningLate:            Late,
+	event.ProvisioningBehind:          Late,
+	event.ProvisioningSecretDiscarded: Credentials,
+	event.KeyExpiring:                 Credentials,
+}
+
+// TopicOf returns the topic of the events with this name. ok is false if no mail tells of them.
+func TopicOf(name string) (t Topic, ok bool) {
+	t, ok = topicOf[name]
+	return t, ok
+}
+
+// Label returns the topic's name on pages.
+func (t Topic) Label() string {
+	switch t {
+	case Quarantine:
+		return "Quarantine"
+	case Held:
+		return "Operations on hold"
+	case Late:
+		return "Delays"
+	default:
+		return "Credentials"
+	}
+}
+
+// Means says when mail about the topic is sent.
+func (t Topic) Means() string {
+	switch t {
+	case Quarantine:
+		return "Provisioning went into quarantine, or a quarantine ended."
+	case Held:
+		return "Operations that disable or delete are on hold and wait for a decision."
+	case Late:
+		return "An account waits too long to be closed, or provisioning has missed changes."
+	default:
+		return "An API key expires within two weeks, or a Secret Token has to be entered again."
+	}
+}
+
+// Recipient is an e-mail address that gets mail about a directory.
+type Recipient struct {
+	ID          string
+	Directory   string // the id
+	Application string // the id; empty for every application
+	Address     string
+	Topics      []Topic // in the order of Topics; never empty
+	AddedBy     string  // an actor, as events write it
+	Added       time.Time
+
+	Waiting  int       // how many messages wait to be sent
+	LastSent time.Time // zero if no mail was sent yet
+	NextTry  time.Time // the earliest time of the next mail
+	Failing  time.Time // since when the mail server takes no mail for this address; zero if it does
+	Failures int       // how many tries have failed in a row
+	Error    string    // why the last try failed
+	Stopped  time.Time // since when no mail is sent, because too many tries failed; zero if mail is sent
+}
+
+// Wants reports whether the recipient gets mail about events with a name that concern an application.
+// application is empty if the event concerns none.
+func (r Recipient) Wants(name, application string) bool {
+	t, ok := TopicOf(name)
+	return ok && slices.Contains(r.Topics, t) && (r.Application == "" || application == "" || r.Application == application)
+}
+
+// Message tells of one event.
+type Message struct {
+	ID          string
+	Event       string // the name of the event
+	Application string // the name; empty if the event concerns no application, or it is deleted
+	Text        string // the text of the event
+	Time        time.Time
+}
+
+// Refusals.
+var (
+	ErrNotFound = refusal.New(refusal.NotFound, "", "this directory has no such recipient").Coded("recipient_gone")
+	ErrTaken    = refusal.New(refusal.Taken, "address", "this address gets mail already").
+			Advise("remove the recipient and add it again with other topics").Coded("recipient_taken")
+	ErrTooMany = refusal.New(refusal.Conflict, "address", "the directory has %d recipients, which is the limit", MaxRecipients).
+			Advise("use a mailing list, or remove a recipient").Coded("recipients_full")
+	// ErrNoMailer says that this process has no mail server.
+	ErrNoMailer = refusal.New(refusal.Off, "", "there is no mail server").
+			Advise("start with --smtp-url and --mail-from").Coded("no_mail_server")
+)
+
+// Store keeps recipients and the messages that wait for them. A message is stored by the store of
+// events, in the transaction of its event.
+type Store interface {
+	// Add stores a recipient and appends the event. It returns ErrTaken if the address is there
+	// already for the same application, ErrTooMany if the directory has limit recipients, and
+	// refusal.NotFound if the directory or the application does not exist.
+	Add(ctx context.Context, r Recipient, limit int, e event.Event) error
+	// Recipients returns the recipients of a directory, by address.
+	Recipients(ctx context.Context, directory string) ([]Recipient, error)
+	// Remove deletes a recipient with its messages, and appends the event that e makes. It returns
+	// ErrNotFound if there is none.
+	Remove(ctx context.Context, directory, id string, e func(Recipient) event.Event) error
+	// Resume lets mail be sent to a stopped recipient again, at once, and appends the event that e
+	// makes. It does nothing if the recipient is not stopped, and returns ErrNotFound if there is none.
+	Resume(ctx context.Context, directory, id string, e func(Recipient) event.Event) error
+	// Due returns the recipient whose mail is due first, with the name of its directory and its
+	// oldest messages, up to limit. If none is due at now, it returns ErrNotFound, and the time at
+	// which the next one is due; zero if nothing waits.
+	Due(ctx context.Context, now time.Time, limit int) (d Delivery, next time.Time, err error)
+	// Sent deletes the messages of a delivery and notes when it was sent and when the next mail may
+	// go. It does nothing if the recipient was removed. Every write under the lease checks the epoch.
+	Sent(ctx context.Context, epoch int64, d Delivery, at, next time.Time) error
+	// Failed stores the state of a recipient after a failed try, and appends the events.
+	Failed(ctx context.Context, epoch int64, r Recipient, events ...event.Event) error
+}
+
+// Delivery is what one mail tells a recipient.
+type Delivery struct {
+	Recipient     Recipient
+	DirectoryName string
+	Messages      []Message // the oldest first
+	More          int       // how many other messages wait
+}
+
+// Mail is one mail.
+type Mail struct {
+	ID      string // part of the Message-ID; the same for each try
+	To      string
+	Subject string
+	Text    string
+	Time    time.Time
+}
+
+// Mailer hands a mail to a mail server. Its errors are sentences for administrators. They hold no
+// password.
+type Mailer interface {
+	Send(ctx context.Context, m Mail) error
+}
+
+// Notifications manages recipients and sends their mail. All fields but Mailer and ExpiringKeys are
+// required.
+type Notifications struct {
+	Store     Store
+	Mailer    Mailer // nil if this process has no mail server
+	PublicURL string // the base URL of pages
+	Now       func() time.Time
+	NewID     func() string
+	// ExpiringKeys appends an event for each API key that will expire soon, once for each key.
+	ExpiringKeys func(ctx context.Context) error
+}
+
+// NewRecipient describes a recipient to add.
+type NewRecipient struct {
+	Directory   string // the id
+	Application string // the id; empty for every application
+	Address     string
+	Topics      []Topic // empty means all
+	Actor       string
+}
+
+// Add adds a recipient. Besides refusals of its fields, it returns those of Store.Add.
+func (n *Notifications) Add(ctx context.Context, req NewRecipient) (Recipient, error) {
+	address, err := ParseAddress(req.Address)
+	if err != nil {
+		return Recipient{}, err
+	}
+	topics, err := sortTopics(req.Topics)
+	if err != nil {
+		return Recipient{}, err
+	}
+	r := Recipient{
+		ID: n.NewID(), Directory: req.Directory, Application: req.Application, Address: address, Topics: topics,
+		AddedBy: req.Actor, Added: n.Now().UTC().Truncate(time.Microsecond),
+	}
+	e := n.event(event.NotificationAdded, req.Actor, r, address+" gets mail about: "+joinLabels(topics))
+	e.Data = event.DataOf(nil, event.Changed("address", nil, address), event.Changed("topics", nil, topicNames(topics)))
+	if err := n.Store.Add(ctx, r, MaxRecipients, e); err != nil {
+		return Recipient{}, err
+	}
+	return r, nil
+}
+
+// ParseAddress returns an e-mail address without surrounding spaces, or a refusal.
+func ParseAddress(text string) (string, error) {
+	clean := strings.TrimSpace(text)
+	bad := func(detail string, args ...any) error {
+		return refusal.New(refusal.Invalid, "address", detail, args...).Advise("write one address, such as it@contoso.example")
+	}
+	switch {
+	case clean == "":
+		return "", bad("the e-mail address is missing")
+	case len(clean) > maxAddress:
+		return "", bad("the e-mail address is longer than %d bytes", maxAddress)
+	case !utf8.ValidString(clean) || strings.ContainsFunc(clean, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }):
+		return "", bad("an e-mail address holds no spaces and no control characters")
+	}
+	parsed, err := mail.ParseAddress(clean)
+	if err != nil || parsed.Address != clean || parsed.Name != "" {
+		return "", bad("%q is not an e-mail address", clean)
+	}
+	return clean, nil
+}
+
+// sortTopics returns the topics in the order of Topics, each once. No topic means all.
+func sortTopics(topics []Topic) ([]Topic, error) {
+	for _, t := range topics {
+		if !slices.Contains(Topics, t) {
+			return nil, refusal.New(refusal.Invalid, "topics", "%q is not a topic", string(t)).Advise("choose from %s", strings.Join(topicNames(Topics), ", "))
+		}
+	}
+	if len(topics) == 0 {
+		return slices.Clone(Topics), nil
+	}
+	var sorted []Topic
+	for _, t := range Topics {
+		if slices.Contains(topics, t) {
+			sorted = append(sorted, t)
+		}
+	}
+	return sorted, nil
+}
+
+func topicNames(topics []Topic) []string {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = string(t)
+	}
+	return names
+}
+
+func joinLabels(topics []Topic) string {
+	labels := make([]string, len(topics))
+	for i, t := range topics {
+		labels[i] = t.Label()
+	}
+	return strings.Join(labels, ", ")
+}
+
+// Recipients returns the recipients of a directory, by address.
+func (n *Notifications) Recipients(ctx context.Context, directory string) ([]Recipient, error) {
+	return n.Store.Recipients(ctx, directory)
+}
+
+// Find returns the recipient with an id or an address. Of recipients with the same address it takes
+// the one for every application. It returns ErrNotFound if there is none.
+func (n *Notifications) Find(ctx context.Context, directory, idOrAddress string) (Recipient, error) {
+	all, err := n.Store.Recipients(ctx, directory)
+	if err != nil {
+		return Recipient{}, err
+	}
+	var found []Recipient
+	for _, r := range all {
+		if r.ID == idOrAddress {
+			return r, nil
+		}
+		if strings.EqualFold(r.Address, strings.TrimSpace(idOrAddress)) {
+			found = append(found, r)
+		}
+	}
+	if at := slices.IndexFunc(found, func(r Recipient) bool { return r.Application == "" }); at >= 0 {
+		return found[at], nil
+	}
+	switch len(found) {
+	case 0:
+		return Recipient{}, ErrNotFound.Because("this directory has no recipient %q", idOrAddress)
+	case 1:
+		return found[0], nil
+	default:
+		return Recipient{}, ErrNotFound.Because("%q is a recipient of several applications", idOrAddress).Advise("name one by its id")
+	}
+}
+
+// Remove removes a recipient. Messages that wait for it are not sent. It returns ErrNotFound if
+// there is none.
+func (n *Notifications) Remove(ctx context.Context, directory, id, actor string) error {
+	return n.Store.Remove(ctx, directory, id, func(r Recipient) event.Event {
+		e := n.event(event.NotificationRemoved, actor, r, r.Address+" gets no mail any longer")
+		e.Data = event.DataOf(nil, event.Changed("address", r.Address, nil), event.Changed("topics", topicNames(r.Topics), nil))
+		return e
+	})
+}
+
+// Resume sends mail to a stopped recipient again, first the messages that wait. It does nothing if
+// the recipient is not stopped, and returns ErrNotFound if there is none.
+func (n *Notifications) Resume(ctx context.Context, directory, id, actor string) error {
+	return n.Store.Resume(ctx, directory, id, func(r Recipient) event.Event {
+		return n.event(event.NotificationResumed, actor, r, "Mail is sent to "+r.Address+" again")
+	})
+}
+
+func (n *Notifications) event(name, actor string, r Recipient, text string) event.Event {
+	return event.Event{Time: n.Now(), Scope: event.Directory(r.Directory), Name: name, Actor: actor, Subject: r.ID, Text: text}
+}

@@ -1,0 +1,165 @@
+package notification
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+const (
+	perMail     = 50              // how many messages one mail tells of
+	mailPause   = 5 * time.Minute // the shortest time between two mails to one recipient
+	sendTime    = 20 * time.Second
+	keysEvery   = time.Hour // how often API keys are checked for their expiry
+	stopAfter   = 72 * time.Hour
+	maxSubject  = 120 // characters
+	maxErrorLen = 500 // bytes
+)
+
+// retryAfter returns how long to wait after a number of failures in a row.
+func retryAfter(failures int) time.Duration {
+	waits := []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour}
+	if failures <= len(waits) {
+		return waits[max(failures, 1)-1]
+	}
+	return 6 * time.Hour
+}
+
+// Advance sends one mail, if one is due. It returns when it has to be called again. A recipient whose
+// mail was refused for three days is stopped: it gets no mail until Resume.
+func (n *Notifications) Advance(ctx context.Context, _ string, epoch int64) (next time.Time, err error) {
+	if n.Mailer == nil {
+		return time.Time{}, ErrNoMailer
+	}
+	if n.ExpiringKeys != nil {
+		if err := n.ExpiringKeys(ctx); err != nil {
+			return time.Time{}, fmt.Errorf("find the API keys that expire soon: %w", err)
+		}
+	}
+	idle := n.Now().Add(keysEvery)
+	d, next, err := n.Store.Due(ctx, n.Now(), perMail)
+	if errors.Is(err, ErrNotFound) {
+		if next.IsZero() || next.After(idle) {
+			next = idle
+		}
+		return next, nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("find the mail that is due: %w", err)
+	}
+	sending, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	failure := n.Mailer.Send(sending, n.compose(d))
+	now := n.Now().UTC().Truncate(time.Microsecond)
+	if ctx.Err() != nil && failure != nil {
+		return time.Time{}, ctx.Err() // the process is shutting down, so this was no try
+	}
+	if failure != nil {
+		return now, n.noteFailure(ctx, epoch, d.Recipient, now, failure)
+	}
+	if err := n.Store.Sent(ctx, epoch, d, now, now.Add(mailPause)); err != nil {
+		return time.Time{}, fmt.Errorf("note that mail was sent: %w", err)
+	}
+	return now, nil
+}
+
+// noteFailure stores when the next try is due, and stops the recipient after three days.
+func (n *Notifications) noteFailure(ctx context.Context, epoch int64, r Recipient, now time.Time, failure error) error {
+	r.Failures++
+	r.Error = shorten(oneLine(failure.Error()), maxErrorLen)
+	r.NextTry = now.Add(retryAfter(r.Failures))
+	if r.Failing.IsZero() {
+		r.Failing = now
+	}
+	var events []event.Event
+	if now.Sub(r.Failing) >= stopAfter {
+		r.Stopped = now
+		events = append(events, n.event(event.NotificationStopped, "system", r, "No mail is sent to "+r.Address+" any longer: the mail server has taken none for three days. "+r.Error))
+	}
+	if err := n.Store.Failed(ctx, epoch, r, events...); err != nil {
+		return fmt.Errorf("note that mail was not sent: %w", err)
+	}
+	return nil
+}
+
+// SendTest sends a mail that tells of nothing, at once. It returns ErrNoMailer, or what the mail
+// server answered.
+func (n *Notifications) SendTest(ctx context.Context, directoryName string, r Recipient) error {
+	if n.Mailer == nil {
+		return ErrNoMailer
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	return n.Mailer.Send(ctx, Mail{
+		ID: n.NewID(), To: r.Address, Time: n.Now(),
+		Subject: "[Rollcall " + directoryName + "] Test",
+		Text:    "This is a test. Mail from Rollcall about the directory " + directoryName + " reaches this address.\n" + n.footer(directoryName, r),
+	})
+}
+
+// compose writes the mail of a delivery.
+func (n *Notifications) compose(d Delivery) Mail {
+	first := d.Messages[0]
+	m := Mail{ID: first.ID, To: d.Recipient.Address, Time: first.Time}
+	m.Subject = shorten("[Rollcall "+d.DirectoryName+"] "+oneLine(first.Text), maxSubject)
+	if others := len(d.Messages) - 1 + d.More; others > 0 {
+		m.Subject += fmt.Sprintf(" (and %d more)", others)
+	}
+	var b strings.Builder
+	for i, msg := range d.Messages {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "%s\n%s\n%s\n", msg.Time.UTC().Format("2006-01-02 15:04 UTC"), oneLine(msg.Text), n.link(d.DirectoryName, msg))
+	}
+	if d.More > 0 {
+		fmt.Fprintf(&b, "\n%d more wait and follow with the next mail.\n", d.More)
+	}
+	b.WriteString(n.footer(d.DirectoryName, d.Recipient))
+	m.Text = b.String()
+	return m
+}
+
+// link returns the address of the page that shows what the message tells of.
+func (n *Notifications) link(directoryName string, m Message) string {
+	base := n.PublicURL + "/d/" + url.PathEscape(directoryName)
+	app := base + "/applications/" + url.PathEscape(m.Application)
+	switch {
+	case m.Event == event.KeyExpiring:
+		return base + "/keys"
+	case m.Application == "":
+		return base + "/audit"
+	case m.Event == event.ProvisioningHeld:
+		return app + "/provisioning/held"
+	default:
+		return app + "/provisioning"
+	}
+}
+
+func (n *Notifications) footer(directoryName string, r Recipient) string {
+	by := cmp.Or(event.ParseActor(r.AddedBy).Words(), "an administrator")
+	return "\n-- \nYou get this mail because " + by + " added " + r.Address + ". To change that: " + n.PublicURL + "/d/" + url.PathEscape(directoryName) + "/notifications\n"
+}
+
+// oneLine replaces line breaks and other control characters by spaces.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == ' ' }), " ")
+}
+
+// shorten cuts a string after limit bytes, between characters.
+func shorten(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	cut := limit - len("…")
+	for cut > 0 && text[cut]&0xc0 == 0x80 {
+		cut--
+	}
+	return text[:cut] + "…"
+}

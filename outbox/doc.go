@@ -1,0 +1,2 @@
+// Package outbox hands mail to an SMTP server.
+package outbox

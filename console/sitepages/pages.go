@@ -34,18 +34,18 @@ type Pages struct {
 	Events   event.Store
 	Eraser   *erasure.Eraser
 
-	// LocalProvider says that people may sign in over plain http, at an identity provider of this
-	// machine: that of the demo.
+	// LocalProvider allows people to sign in over plain http at an identity provider of this
+	// machine. Only the demo has one.
 	LocalProvider bool
 	// FetchMetadata reads the metadata of an identity provider from its address. If it is nil,
-	// administrators give it as a file or paste it.
+	// administrators must upload or paste the metadata.
 	FetchMetadata func(ctx context.Context, address string) ([]byte, error)
 
 	parse sync.Once      // parses the templates once
 	views *console.Views // the parsed templates
 }
 
-// siteVisit is what the guard of /c/{site}/ knows about a request.
+// siteVisit holds what the guard of /c/{site}/ found out about a request.
 type siteVisit struct {
 	Site   site.Site // the site in the path; zero only for sign-in links to a site that does not exist
 	Roster *roster.Roster
@@ -75,25 +75,25 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "GET /c/{site}/admin/{$}", Access: console.Administrator, Handle: p.redirectToOverview},
 		{Pattern: "GET /c/{site}/admin/access", Access: console.Administrator, Handle: p.showOverview},
 		{Pattern: "GET /c/{site}/admin/access/scim", Access: console.Administrator, Handle: p.showSCIM},
-		{Pattern: "POST /c/{site}/admin/access/scim", Access: console.FreshAdministrator, Handle: p.setsUp(p.saveSCIM)},
+		{Pattern: "POST /c/{site}/admin/access/scim", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.saveSCIM)},
 		{Pattern: "POST /c/{site}/admin/access/scim/roles/off", Access: console.Administrator, Handle: p.saveRolesOff},
 		{Pattern: "POST /c/{site}/admin/access/scim/unlock", Access: console.FreshAdministrator, Handle: p.unlockSetUp},
 		{Pattern: "GET /c/{site}/admin/access/scim/guide", Access: console.Administrator, Handle: p.showGuide},
-		{Pattern: "POST /c/{site}/admin/access/scim/enabled", Access: console.Administrator, Handle: p.setsUp(p.saveEnabled)},
+		{Pattern: "POST /c/{site}/admin/access/scim/enabled", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.saveEnabled)},
 		{Pattern: "GET /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.askSwitchOff},
 		{Pattern: "POST /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.switchSCIMOff},
-		{Pattern: "POST /c/{site}/admin/access/scim/roles", Access: console.FreshAdministrator, Handle: p.setsUp(p.saveRoles)},
+		{Pattern: "POST /c/{site}/admin/access/scim/roles", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.saveRoles)},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.showSchemas},
-		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.setsUp(p.saveSchemas), MaxBody: 2 << 20},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.saveSchemas), MaxBody: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.redirectToSchemas},
-		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.setsUp(p.forceSchemas), MaxBody: 2 << 20},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.forceSchemas), MaxBody: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.showSearchable},
-		{Pattern: "POST /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.setsUp(p.declareSearchable)},
+		{Pattern: "POST /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.declareSearchable)},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.askRemoveSearchable},
 		{Pattern: "POST /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.removeSearchable},
 		{Pattern: "GET /c/{site}/admin/access/scim/tokens", Access: console.Administrator, Handle: p.afterToken},
-		{Pattern: "POST /c/{site}/admin/access/scim/tokens", Access: console.FreshAdministrator, Handle: p.setsUp(p.generateToken)},
-		{Pattern: "GET /c/{site}/admin/access/scim/tokens/new", Access: console.FreshAdministrator, Handle: p.setsUp(p.askReplace)},
+		{Pattern: "POST /c/{site}/admin/access/scim/tokens", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.generateToken)},
+		{Pattern: "GET /c/{site}/admin/access/scim/tokens/new", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.askReplace)},
 		{Pattern: "GET /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.askRevoke},
 		{Pattern: "POST /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.revokeToken},
 		{Pattern: "GET /c/{site}/admin/access/authentication", Access: console.Administrator, Handle: p.showSSO},
@@ -164,8 +164,8 @@ func (p *Pages) Handler() http.Handler {
 }
 
 // guard reads the session from the store for every request, so a deactivated person gets the
-// sign-in page on the next click. A site that does not exist gets the same response as one that
-// does, so that no one can find out the names of customers.
+// sign-in page on the next click. A site that does not exist gets the same response as an existing
+// site. So no one can find out the names of customers.
 func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Access) (*siteVisit, error) {
 	v := &siteVisit{}
 	found, err := p.Sites.ByName(r.Context(), r.PathValue("site"))

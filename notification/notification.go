@@ -41,8 +41,8 @@ const (
 // Topics lists the topics in the order in which pages show them.
 var Topics = []Topic{Quarantine, Held, Late, Credentials}
 
-// topicOf maps the names of events to topics.
-var topicOf = map[string]Topic{
+// topicOfEvent maps the names of events to topics.
+var topicOfEvent = map[string]Topic{
 	event.ProvisioningQuarantined:     Quarantine,
 	event.ProvisioningReleased:        Quarantine,
 	event.ProvisioningHeld:            Held,
@@ -55,7 +55,7 @@ var topicOf = map[string]Topic{
 // TopicOf returns the topic of the events with this name. ok is false if there is no mail about
 // such events.
 func TopicOf(name string) (t Topic, ok bool) {
-	t, ok = topicOf[name]
+	t, ok = topicOfEvent[name]
 	return t, ok
 }
 

@@ -157,7 +157,7 @@ func (p *Pages) Handler() http.Handler {
 		Console: p.Console,
 		Tables:  [][]console.Route[*siteVisit]{p.routes()},
 		Guard:   p.guard,
-		Actor:   (*siteVisit).who,
+		Actor:   (*siteVisit).eventActor,
 		Scope:   (*siteVisit).auditScope,
 		Frame:   func(v *siteVisit) console.Page { return v.page },
 	}.Handler()
@@ -242,8 +242,8 @@ func (v *siteVisit) frame(r *http.Request) console.Page {
 // url returns an address below the site. rest has no leading slash.
 func (v *siteVisit) url(rest string) string { return "/c/" + v.Site.Name + "/" + rest }
 
-// who returns the person as the actor of events; zero if no one is signed in.
-func (v *siteVisit) who() event.Actor {
+// eventActor returns the person as the actor of events; zero if no one is signed in.
+func (v *siteVisit) eventActor() event.Actor {
 	switch {
 	case v.Person.ID == "":
 		return event.Actor{}
@@ -262,7 +262,7 @@ func (v *siteVisit) auditScope() event.Scope {
 }
 
 // actor returns the short label that events use for the person.
-func (v *siteVisit) actor() string { return v.who().Label() }
+func (v *siteVisit) actor() string { return v.eventActor().Label() }
 
 // crumbs returns the breadcrumbs from the site to a page.
 func (v *siteVisit) crumbs(more ...console.Crumb) []console.Crumb {

@@ -53,14 +53,14 @@ func (p *Pages) showSignInAgain(_ http.ResponseWriter, r *http.Request, v *siteV
 // showLink shows whose link it is. It does not use the link up, because mail programs open links
 // before people do.
 func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	pending, err := p.lookAtLink(w, r, v)
+	pending, err := p.checkLink(w, r, v)
 	if err != nil {
 		return err
 	}
 	return p.Console.View(w, r, http.StatusOK, "signin_link", p.linkPage(r, v, pending))
 }
 
-func (p *Pages) lookAtLink(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.PendingSignIn, error) {
+func (p *Pages) checkLink(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.PendingSignIn, error) {
 	p.Console.KeepPathSecret(w, r)
 	if err := p.Console.RefuseFlood(w, r); err != nil {
 		return signin.PendingSignIn{}, err
@@ -100,7 +100,7 @@ func (p *Pages) linkPage(r *http.Request, v *siteVisit, pending signin.PendingSi
 }
 
 func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	pending, err := p.lookAtLink(w, r, v)
+	pending, err := p.checkLink(w, r, v)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ type ssoPage struct {
 	console.Page
 	Plain *console.Notice // warns that the public URL is not https; nil if it is
 	Stale *console.Notice // warns that the metadata was not refreshed; nil if it was
-	Read  time.Time       // when the metadata was last refreshed; zero if it never was
+	Read  time.Time       // when the server last tried to refresh the metadata; zero if it never did
 
 	// Step 1, "Give these to your identity provider":
 	EntityID, ACS console.CopyValue

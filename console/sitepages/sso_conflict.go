@@ -15,7 +15,7 @@ import (
 // conflictRow is a waiting sign-in, next to the account that conflicts with it.
 type conflictRow struct {
 	Identity      string // the user identifier
-	Reason, Tried string // why the sign-in waits, and when it was tried, in words
+	Reason, Tried string // why the sign-in waits, and how often it was tried, in words
 	Last          time.Time
 	Rows          []comparedRow
 	Consequence   string // what happens if the administrator links the two

@@ -150,8 +150,8 @@ func withActor(r *http.Request, who event.Actor) *http.Request {
 	return r.WithContext(event.WithActor(r.Context(), who))
 }
 
-// allowedMethods returns the methods that h would allow for the path, or "" if h does not respond with
-// 405.
+// allowedMethods returns the methods that h would allow for the path, or "" if h does not respond
+// with 405.
 func allowedMethods(h http.Handler, r *http.Request) string {
 	var out headerOnly
 	h.ServeHTTP(&out, r)

@@ -102,8 +102,8 @@ type AuditPlace struct {
 
 const auditLimit = 50
 
-// readQuery reads a query from the parameters of an address. A bad date becomes a field error; any other
-// bad parameter is an event.ErrPosition.
+// readQuery reads a query from the parameters of an address. A bad date becomes a field error; any
+// other bad parameter is an event.ErrPosition.
 func (a AuditLog) readQuery(form url.Values) (event.Query, *FieldError, error) {
 	q := event.Query{
 		Scope: a.Scope, Text: strings.TrimSpace(form.Get("q")), Actor: strings.TrimSpace(form.Get("actor")),
@@ -259,7 +259,8 @@ func (a AuditLog) pagerOf(form url.Values, q event.Query, found event.Page) Page
 	return p
 }
 
-// addressWith returns a path with the filters from form and the extra pairs, but without a position.
+// addressWith returns a path with the filters from form and the extra pairs, but without a
+// position.
 func (a AuditLog) addressWith(form url.Values, path string, pairs ...string) string {
 	kept := url.Values{}
 	for _, name := range []string{"q", "of", "kind", "actor", "subject", "from", "to"} {

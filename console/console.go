@@ -40,8 +40,8 @@ type Options struct {
 	Refused *event.Refused
 	// Version is shown at the bottom of the menu.
 	Version string
-	// OnViewShown is called with the name of each view that is shown, such as "site/people". It may be
-	// nil.
+	// OnViewShown is called with the name of each view that is shown, such as "site/people". It may
+	// be nil.
 	OnViewShown func(view string)
 }
 
@@ -108,8 +108,8 @@ func (c *Console) Views(set string, files fs.FS) *Views {
 	return v
 }
 
-// templateFunctions returns the functions that templates may call. They only format values; page structs
-// make the decisions.
+// templateFunctions returns the functions that templates may call. They only format values; page
+// structs make the decisions.
 func (c *Console) templateFunctions() template.FuncMap {
 	return template.FuncMap{
 		"asset":   c.assets.url,

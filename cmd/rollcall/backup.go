@@ -265,8 +265,8 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 	})
 }
 
-// openSealed migrates a copy, and returns how many Secret Tokens and SAML keys the key of the database
-// at path cannot open.
+// openSealed migrates a copy, and returns how many Secret Tokens and SAML keys the key of the
+// database at path cannot open.
 func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (out unopened, err error) {
 	version, err := db.Version(ctx)
 	if err != nil {

@@ -183,7 +183,8 @@ func (c *command) readObject(name string) (expr.Env, error) {
 	return env, nil
 }
 
-// exprDirectory evaluates the expression on one person of a directory, or on a sample of its people.
+// exprDirectory evaluates the expression on one person of a directory, or on a sample of its
+// people.
 func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, f exprFlags) error {
 	s, err := c.openServices(ctx, wiring{readOnly: true, existing: true})
 	if err != nil {

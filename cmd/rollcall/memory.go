@@ -20,7 +20,8 @@ const (
 	serverMemory = 72 << 20
 )
 
-// setGarbageLimits lets Go use more memory and less processor time, unless GOGC or GOMEMLIMIT is set.
+// setGarbageLimits lets Go use more memory and less processor time, unless GOGC or GOMEMLIMIT is
+// set.
 func setGarbageLimits() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(serverGarbagePercent)

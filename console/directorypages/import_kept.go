@@ -216,8 +216,8 @@ type columnChoice struct {
 	Both     bool // whether the column can be userPrincipalName and mail at once
 }
 
-// columnChoices lists the columns with their attributes. The operator's choice comes first, then the
-// reader's, then the suggestion for an unknown column.
+// columnChoices lists the columns with their attributes. The operator's choice comes first, then
+// the reader's, then the suggestion for an unknown column.
 func (k *keptImport) columnChoices() []columnChoice {
 	var list []columnChoice
 	taken := map[string]bool{}

@@ -106,8 +106,8 @@ type logCause struct {
 	URL  string // address of the logs with such entries
 }
 
-// groupCauses groups the failures and warnings that match the filters. Entries belong together if they
-// have the same error code and action, and the same reason apart from details of one person.
+// groupCauses groups the failures and warnings that match the filters. Entries belong together if
+// they have the same error code and action, and the same reason apart from details of one person.
 func (p *Pages) groupCauses(r *http.Request, v *appVisit, pg *logsPage) error {
 	const newest, most = 500, 5
 	type group struct {

@@ -40,7 +40,8 @@ type Pages struct {
 	SignIns       *signin.SignIns
 	Eraser        *erasure.Eraser
 	Events        event.Trail
-	// SignOn is the identity provider of the directories. Only the demo has one; otherwise it is nil.
+	// SignOn is the identity provider of the directories. Only the demo has one; otherwise it is
+	// nil.
 	SignOn *demosignin.Provider
 	// ReadUsers and WriteUsers read and write files for import and export; see directory/csv.
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)

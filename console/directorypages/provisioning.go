@@ -141,9 +141,9 @@ func (p *Pages) showProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	return p.show(w, r, http.StatusOK, "provisioning", pg)
 }
 
-// testedParam is the query parameter that names a draft. Test Connection redirects to an address with
-// it. Going back or reloading keeps that address, and so the typed values. The page's own address
-// always shows the saved values.
+// testedParam is the query parameter that names a draft. Test Connection redirects to an address
+// with it. Going back or reloading keeps that address, and so the typed values. The page's own
+// address always shows the saved values.
 const testedParam = "tested"
 
 // buildProvisioning builds the page. Its values come from the draft that the address names; without

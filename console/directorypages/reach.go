@@ -293,8 +293,8 @@ func scopeWords(s provision.Scope) string {
 	return string(s)
 }
 
-// keptParam is the query parameter that names a kept form. Cancel leads to an address with it, which
-// shows the typed values again. The page's own address always shows the saved values.
+// keptParam is the query parameter that names a kept form. Cancel leads to an address with it,
+// which shows the typed values again. The page's own address always shows the saved values.
 const keptParam = "kept"
 
 // keepForm keeps a form that is not saved yet. It returns the page's address with the id of the

@@ -161,9 +161,9 @@ type cause struct {
 // causesShown is how many causes the overview lists. The request log shows all.
 const causesShown = 5
 
-// groupRefusals groups failed and only partly applied calls by their cause. Refusals come first, then
-// the cause with the most calls. A refused call is left out if the same kind of call for the same
-// person succeeded later.
+// groupRefusals groups failed and only partly applied calls by their cause. Refusals come first,
+// then the cause with the most calls. A refused call is left out if the same kind of call for the
+// same person succeeded later.
 func groupRefusals(v *siteVisit, rows []requestlog.Request) []attentionLine {
 	var causes []*cause
 	byKey, done := map[string]*cause{}, map[string]bool{}

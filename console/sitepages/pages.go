@@ -253,7 +253,8 @@ func (v *siteVisit) eventActor() event.Actor {
 	return event.Actor{Kind: event.Person, ID: v.Person.ID, Name: v.Person.UserName}
 }
 
-// auditScope returns the audit scope of the site, or of the installation if the site does not exist.
+// auditScope returns the audit scope of the site, or of the installation if the site does not
+// exist.
 func (v *siteVisit) auditScope() event.Scope {
 	if v.Site.ID == "" {
 		return event.Installation()

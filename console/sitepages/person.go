@@ -116,8 +116,8 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.show(w, r, http.StatusOK, "person", pp)
 }
 
-// findPerson finds the person that the path names. If there is none, the error is a *console.PageError
-// with status 404.
+// findPerson finds the person that the path names. If there is none, the error is a
+// *console.PageError with status 404.
 func (p *Pages) findPerson(r *http.Request, v *siteVisit) (roster.Person, error) {
 	person, err := v.Roster.Person(r.Context(), r.PathValue("person"))
 	if errors.Is(err, refusal.NotFound) {
@@ -157,8 +157,8 @@ func (p *Pages) personDocument(r *http.Request, v *siteVisit, person roster.Pers
 	return doc, nil
 }
 
-// removeHidden removes attributes that must never be shown (RFC 7643 §7: returned "never"), such as a
-// password.
+// removeHidden removes attributes that must never be shown (RFC 7643 §7: returned "never"), such as
+// a password.
 func removeHidden(values map[string]any, attributes []*scim.Attribute) {
 	for _, a := range attributes {
 		if a.Returned == scim.ReturnedNever {
@@ -259,8 +259,8 @@ func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []conso
 	return list
 }
 
-// whyUnchangeable says why this administrator cannot change this person, or returns "". The roster refuses
-// the same changes.
+// whyUnchangeable says why this administrator cannot change this person, or returns "". The roster
+// refuses the same changes.
 func whyUnchangeable(v *siteVisit, person roster.Person, counts roster.Counts) string {
 	switch {
 	case person.ID == v.Person.ID:

@@ -252,8 +252,8 @@ func (p *Pages) lastSetting(ctx context.Context, v *siteVisit) (*event.Event, er
 	return &found.Events[0], nil
 }
 
-// handleNotSaved responds to an edit that was not saved. It asks a question, or shows the page again with
-// the typed values and the error.
+// handleNotSaved responds to an edit that was not saved. It asks a question, or shows the page
+// again with the typed values and the error.
 func (p *Pages) handleNotSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit) error {
 	pg := v.page
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})

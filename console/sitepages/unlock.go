@@ -7,8 +7,9 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// requireUnlockedSetUp wraps the handler of a form that sets up SCIM. It refuses the form while the site's set-up
-// is locked. Forms that protect the site, such as the form that revokes a token, are never locked.
+// requireUnlockedSetUp wraps the handler of a form that sets up SCIM. It refuses the form while the
+// site's set-up is locked. Forms that protect the site, such as the form that revokes a token, are
+// never locked.
 func (p *Pages) requireUnlockedSetUp(handle func(http.ResponseWriter, *http.Request, *siteVisit) error) func(http.ResponseWriter, *http.Request, *siteVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 		if !v.Site.SetUpLocked {

@@ -208,7 +208,7 @@ func (m *MergedEdit) FromOthers(last *event.Event) string {
 	return "Changed meanwhile by " + by + ", and kept: " + strings.Join(m.Others, ", ") + "."
 }
 
-// SavedNotice returns the notice for a saved edit, including what others changed.
+// SavedNotice returns the notice for a saved edit. It also names the fields that others changed.
 func (m *MergedEdit) SavedNotice(text string, last *event.Event) Notice {
 	n := DoneNotice(text)
 	if others := m.FromOthers(last); others != "" {

@@ -20,7 +20,7 @@ type Memory struct {
 type Remembered struct {
 	Value any
 	Until time.Time // when the value is dropped
-	Owner string    // whose limit the value counts against
+	Owner string    // the owner whose limit includes the value
 	Size  int       // in bytes; 0 if unknown
 }
 

@@ -14,11 +14,11 @@ import (
 
 // Limits of a document's size.
 const (
-	MaxResponse = 512 << 10 // bytes of a response, encoded in base64
-	MaxMetadata = 2 << 20   // bytes of the metadata of an identity provider
+	MaxResponse = 512 << 10 // the largest size of a response, in bytes of base64
+	MaxMetadata = 2 << 20   // the largest size of an identity provider's metadata, in bytes
 	maxDepth    = 40
 	maxTokens   = 20_000
-	maxSpaces   = 64 // namespaces declared in one element
+	maxSpaces   = 64 // the largest number of namespaces that one element declares
 )
 
 // decodeBase64 decodes strict base64. It ignores line ends, because many identity providers wrap

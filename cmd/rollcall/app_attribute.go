@@ -170,7 +170,7 @@ func newAttribute(name string, side provision.ListSide, c provision.Catalog) pro
 	return a
 }
 
-// applyGivenFlags copies to an attribute those properties of flags whose flags were given.
+// applyGivenFlags sets those properties of an attribute whose flags were given.
 func applyGivenFlags(a *provision.ListedAttribute, flags provision.ListedAttribute, given func(string) bool) {
 	if given("type") {
 		if a.Type == provision.TypeReference && flags.Type != provision.TypeReference {

@@ -150,8 +150,8 @@ func (c *command) demoCompany(s *services, at net.Listener) (*demosignin.Provide
 	return demosignin.New(at.Addr(), public.Hostname(), s.directories, c.now)
 }
 
-// howToGetLinks replaces a command on the demo's pages, because a command would not find the demo's
-// database.
+// howToGetLinks tells people on the demo's pages how to get new links. It names no command, because
+// a command would not find the demo's database.
 const howToGetLinks = "Press Enter in the terminal where the demo runs: it prints new links."
 
 // newLinks prints new sign-in links each time the user presses Enter. It returns when standard

@@ -30,7 +30,7 @@ func (c *command) formatTime(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// printLink prints a one-time sign-in link for who, with the time when it expires.
+// printLink prints a one-time sign-in link for the user who, and the time when it expires.
 func (c *command) printLink(who, url string, expires time.Time) error {
 	return c.print(map[string]string{"for": who, "url": url, "expires": formatJSONTime(expires)}, func(w io.Writer) {
 		fmt.Fprintln(w, url)

@@ -345,7 +345,7 @@ type groupChange struct {
 	Danger           bool
 	Final            bool // whether the change cannot be undone, so that it needs a fresh sign-in
 	For              func(directory.Group) bool
-	Here, There      string // what happens in the directory, and what at each application
+	Here, There      string // Here says what happens in the directory, There what happens at each application
 	Undo, Done       string
 	do               func(h *directory.Handle, ctx context.Context, objectID, actor string) error
 }

@@ -269,12 +269,12 @@ func importedFile(r *http.Request) ([]byte, string, error) {
 	}
 	file, name, err := console.UploadedFile(r)
 	if r.MultipartForm != nil {
-		defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
+		defer r.MultipartForm.RemoveAll() //nolint:errcheck // the operating system cleans its temporary folder
 	}
 	if err != nil || file == nil {
 		return nil, "", err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close() //nolint:errcheck // the file was only read
 	data, err := io.ReadAll(file)
 	return data, name, err
 }

@@ -99,8 +99,8 @@ func (f importForm) formatOptions() directory.FileOptions {
 	return directory.FileOptions{Encoding: f.Encoding, Separator: f.Separator, EnabledWords: strings.Split(f.Enabled, ","), DisabledWords: strings.Split(f.Disabled, ",")}
 }
 
-// fileOptions returns the operator's choices as options of the reader. It leaves out columns for
-// which the operator did not change what the reader recognized.
+// fileOptions returns the operator's choices as options of the reader. It leaves out a column if
+// the operator kept the attributes that the reader recognized.
 func (k *keptImport) fileOptions() directory.FileOptions {
 	o := k.form.formatOptions()
 	if k.form.Make != "" {

@@ -347,8 +347,8 @@ func (p *Pages) ofApp(handle func(http.ResponseWriter, *http.Request, *appVisit)
 		if belowApplication(r.URL.Path) != "" {
 			v.page.Within = app.Name // the overview itself has this name as its title
 		}
-		// The path may name the application in a different case or by id, so build the menu's
-		// address anew.
+		// The path may name the application in a different case or by id. So build the address for
+		// the menu from the application's name.
 		v.page.Menu = console.MarkCurrent(v.menu(), v.url(belowApplication(r.URL.Path)))
 		return handle(w, r, v)
 	})

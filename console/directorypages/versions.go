@@ -253,7 +253,7 @@ func schemaDocument(r *http.Request) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close() //nolint:errcheck // the file was only read
 	document, err := io.ReadAll(file)
 	if err == nil && len(document) == 0 { // browsers send an empty file if none was chosen
 		document = []byte(r.FormValue("document"))

@@ -38,7 +38,7 @@ type overviewPage struct {
 	SCIM      string         // address of the page SCIM integration
 	Log       string         // address of the request log
 	People    string         // address of the list of people
-	Settings  []console.Fact // the settings of what SCIM may do
+	Settings  []console.Fact // the settings that limit what SCIM may do
 }
 
 // peopleCounts are formatted numbers of people.

@@ -333,11 +333,11 @@ func documentInForm(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, console.UnreadableForm(err)
 	}
-	defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
+	defer r.MultipartForm.RemoveAll() //nolint:errcheck // the operating system cleans its temporary folder
 	if file == nil {
 		return []byte(r.PostForm.Get("document")), nil
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close() //nolint:errcheck // the file was only read
 	document, err := io.ReadAll(io.LimitReader(file, scim.MaxRegistryBytes+1))
 	if err != nil {
 		return nil, console.UnreadableForm(err)

@@ -35,7 +35,7 @@ type ssoPage struct {
 	Metadata      string // address from which the site's metadata is downloaded
 	// Step 2, "Get these from your identity provider":
 	Ready        bool           // whether the identity provider is known
-	Provider     []console.Fact // what is known about the identity provider
+	Provider     []console.Fact // the facts about the identity provider
 	Certificates []certificateRow
 	Import       string // address that takes metadata
 	MetadataURL  string // address from which metadata was last read; may be empty

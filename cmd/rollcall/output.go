@@ -124,7 +124,7 @@ func writeReplacing(w io.Writer, b []byte, show func(string) string) (int, error
 	return len(b), nil
 }
 
-// oneLine puts a text from other people on one line.
+// oneLine joins the lines of a message from other people into one line.
 func oneLine(text string) string {
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\u2028", " ", "\u2029", " ").Replace(text)
 }

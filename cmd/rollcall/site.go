@@ -173,8 +173,8 @@ func (c *command) siteShow() *cobra.Command {
 	}
 }
 
-// blockedText returns a text that follows the number of deactivated people and says how many of
-// them are blocked.
+// blockedText returns the words that follow the number of deactivated people. They say how many of
+// these people are blocked.
 func blockedText(c roster.Counts) string {
 	if c.Blocked == 0 {
 		return ""

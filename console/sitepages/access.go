@@ -155,7 +155,7 @@ type cause struct {
 	result requestlog.Result
 	calls  int             // how many calls have this cause
 	people map[string]bool // ids of the people that the calls are about
-	who    string          // the person whom the newest call is about
+	who    string          // the person that the newest call is about
 }
 
 // causesShown is how many causes the overview lists. The request log shows all.

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/web"
 )
 
-// Access is who may use a route.
+// Access says who may use a route.
 type Access int
 
 const (
@@ -25,7 +25,8 @@ const (
 // maxFormBytes limits the body of a request if the route sets no limit.
 const maxFormBytes = 256 << 10
 
-// Route is one line of an area's table. V is what the area's guard knows about the visitor.
+// Route is one line of an area's table. V is the type of what the guard finds out about the
+// visitor.
 type Route[V any] struct {
 	Pattern string // such as "GET /c/{site}/admin/people"
 	Access  Access
@@ -49,7 +50,7 @@ func RouteInfos[V any](tables ...[]Route[V]) (list []RouteInfo) {
 	return list
 }
 
-// Area serves the routes of one half of the console behind its guard.
+// Area serves the routes of one half of the console. A guard checks each request first.
 type Area[V any] struct {
 	Console *Console
 	// Tables are tried in order; the first one that knows the path responds. There can be two
@@ -58,9 +59,10 @@ type Area[V any] struct {
 	// Guard finds out who the visitor is and whether they have the required access. Its error
 	// becomes a page.
 	Guard func(w http.ResponseWriter, r *http.Request, need Access) (V, error)
-	// Actor returns the visitor as the actor of events, or the zero actor if there is none.
+	// Actor returns the visitor as an actor of events. It returns the zero actor if no one is
+	// signed in.
 	Actor func(v V) event.Actor
-	// Scope returns the scope of the audit trail that records a refusal.
+	// Scope returns the scope of the audit trail in which a refusal is recorded.
 	Scope func(v V) event.Scope
 	// Frame returns what surrounds an error page for this visitor.
 	Frame func(v V) Page
@@ -136,19 +138,20 @@ func (a Area[V]) serve(rt Route[V]) http.Handler {
 	})
 }
 
-// withBrowser puts the request's address and browser into its context, for the events that it causes.
+// withBrowser stores the request's address and browser in its context, for the events that the
+// request causes.
 func withBrowser(r *http.Request) *http.Request {
 	return withActor(r, event.Actor{Kind: event.Anybody})
 }
 
-// withActor puts the request's actor into its context, with its address and browser.
+// withActor stores the request's actor in its context, together with its address and browser.
 func withActor(r *http.Request, who event.Actor) *http.Request {
 	who.Address, who.UserAgent = web.RemoteIP(r), r.UserAgent()
 	return r.WithContext(event.WithActor(r.Context(), who))
 }
 
-// allowedMethods returns the methods that h would allow for the path, or "" if h does not respond with
-// 405.
+// allowedMethods returns the methods that h would allow for the path, or "" if h does not respond
+// with 405.
 func allowedMethods(h http.Handler, r *http.Request) string {
 	var out headerOnly
 	h.ServeHTTP(&out, r)
@@ -158,7 +161,7 @@ func allowedMethods(h http.Handler, r *http.Request) string {
 	return out.Header().Get("Allow")
 }
 
-// headerOnly keeps only the header and status of a response.
+// headerOnly is a response writer that keeps only the header and the status.
 type headerOnly struct {
 	header http.Header
 	status int
@@ -184,7 +187,8 @@ type PageError struct {
 
 func (e *PageError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Title, e.Text) }
 
-// OldSignIn is the error of a guard if the route needs a fresh sign-in and the visitor's is too old.
+// OldSignIn is a guard's error for a route that needs a fresh sign-in, when the visitor's sign-in
+// is too old.
 type OldSignIn struct{ Renew string } // the address of the page that asks for a fresh one
 
 func (e *OldSignIn) Error() string { return "the sign-in is too old for this page" }
@@ -203,7 +207,7 @@ type errorPage struct {
 	Action  *Action // a button below the text; may be nil
 }
 
-// backTo returns a link to the start of the frame's area, or nil if the frame has no area.
+// backTo returns a link to the start page of the frame's area, or nil if the frame has no area.
 func backTo(frame Page) *Action {
 	if frame.Area.URL == "" {
 		return nil
@@ -211,7 +215,7 @@ func backTo(frame Page) *Action {
 	return &Action{Text: "Back to " + frame.Area.Name, URL: frame.Area.URL}
 }
 
-// showError is the only place where an error becomes a page.
+// showError shows the page for an error. No other function turns errors into pages.
 func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, err error) {
 	var (
 		shown *PageError
@@ -226,7 +230,7 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, 
 	e := errorPage{Page: frame}
 	switch {
 	case errors.As(err, &shown) && shown.SignIn != nil:
-		w.Header().Set("HX-Refresh", "true") // makes a script load the whole page
+		w.Header().Set("HX-Refresh", "true") // makes the script load the whole page
 		shown.SignIn.NewLinks = c.Options.NewLinks
 		if err := c.View(w, r, shown.Status, "signin", shown.SignIn); err != nil {
 			c.Options.Log.Error("sign-in page broken", "request", web.RequestID(r), "error", err)
@@ -254,12 +258,12 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, 
 	}
 }
 
-// ShowProblem shows an expected error outside of an area, for endpoints that are no pages.
+// ShowProblem shows the page for an expected error of an endpoint that belongs to no area.
 func (c *Console) ShowProblem(w http.ResponseWriter, r *http.Request, e *PageError) {
 	c.showError(w, r, Page{}, e)
 }
 
-// SessionSecret returns the value of the area's session cookie, or "".
+// SessionSecret returns the value of the area's session cookie; "" if there is none.
 func (c *Console) SessionSecret(r *http.Request, name string) string {
 	if secret := c.areaCookieValue(r, name); len(secret) <= 200 {
 		return secret
@@ -273,9 +277,9 @@ func (c *Console) SetSession(w http.ResponseWriter, r *http.Request, name, secre
 	http.SetCookie(w, c.areaCookie(r, name, secret))
 }
 
-// KeepPathSecret keeps the secret in a path out of Referer headers. With no-referrer, browsers also
-// leave out Origin. On plain HTTP the cross-origin check has only Origin to go by, so there the
-// policy is "origin".
+// KeepPathSecret sets a referrer policy that keeps the secret in the path out of Referer headers.
+// With "no-referrer", browsers also leave out Origin. On plain HTTP the cross-origin check needs
+// Origin, so the policy there is "origin".
 func (c *Console) KeepPathSecret(w http.ResponseWriter, r *http.Request) {
 	policy := "no-referrer"
 	if !c.isSecure(r) && !isLoopback(r.Host) {
@@ -289,7 +293,7 @@ func isLoopback(host string) bool {
 	return name == "localhost" || strings.HasPrefix(name, "127.") || strings.HasPrefix(host, "[::1]")
 }
 
-// BrowserOf returns what a session remembers about the browser.
+// BrowserOf returns the details of the browser that a session stores.
 func BrowserOf(r *http.Request) session.Browser {
 	return session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()}
 }

@@ -17,8 +17,8 @@ import (
 //go:embed assets
 var assetFiles embed.FS
 
-// assetTypes lists the kinds of files that are served. Other files, such as licences, are only part
-// of the source.
+// assetTypes maps the extensions of served files to their content types. Other files, such as
+// licences, are not served.
 var assetTypes = map[string]string{
 	".css":   "text/css; charset=utf-8",
 	".js":    "text/javascript; charset=utf-8",
@@ -51,8 +51,8 @@ func newAssets() (*assets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read assets: %w", err)
 	}
-	// Style sheets come last: they contain the names of other files, and their hash must cover
-	// those names.
+	// Style sheets come last: they contain the hashed names of other files, and their own hash must
+	// cover those names.
 	sort.Strings(sheets)
 	for _, sheet := range sheets {
 		if err := a.add(sheet, a.names); err != nil {
@@ -62,7 +62,8 @@ func newAssets() (*assets, error) {
 	return a, nil
 }
 
-// add adds one file. In it, url("name") becomes the hashed name for each name in links.
+// add adds one file. links maps file names to hashed names; add replaces each url("name") in the
+// file accordingly.
 func (a *assets) add(file string, links map[string]string) error {
 	b, err := assetFiles.ReadFile(file)
 	if err != nil {
@@ -79,8 +80,8 @@ func (a *assets) add(file string, links map[string]string) error {
 	return nil
 }
 
-// url returns the address of an asset. For an unknown name the address responds with 404; a test
-// looks for those.
+// url returns the address of an asset. An unknown name gets an address that responds with 404; a
+// test looks for such addresses.
 func (a *assets) url(name string) string {
 	if hashed, ok := a.names[name]; ok {
 		return assetPath + hashed

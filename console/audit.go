@@ -24,7 +24,7 @@ type auditPage struct {
 	Label  string // label of the list for screen readers
 	Filter auditFilter
 	Rows   []auditRow
-	Scoped bool // whether rows say where the event happened
+	Scoped bool // whether each row says where its event happened
 	Empty  EmptyState
 	Pager  Pager
 }
@@ -38,7 +38,7 @@ type auditFilter struct {
 	From, To string // the days that were typed into the form
 	Kinds    []choiceGroup
 	Scopes   []choiceGroup // the choices of scope; empty on pages for a single scope
-	Set      bool          // whether some filter narrows the list
+	Set      bool          // whether any filter narrows the list
 	Clear    string        // address of the list without filters
 	Error    *FieldError
 }
@@ -56,11 +56,11 @@ type auditRow struct {
 	Text     string
 	Strong   bool   // whether the row is emphasized, such as the change of a setting
 	Plain    bool   // whether the row is shown in grey, such as routine work of SCIM and provisioning
-	By       string // who did it
+	By       string // the actor of the event
 	From     string // network address
 	Browser  string // the browser in short, such as "Firefox on Linux"
 	Agent    string // the complete User-Agent
-	Where    string // the site or directory where it happened
+	Where    string // the name of the site or directory where the event happened
 	WhereURL string // page of that site or directory
 	URL      string // page of the event's subject; may be empty
 
@@ -102,8 +102,8 @@ type AuditPlace struct {
 
 const auditLimit = 50
 
-// readQuery reads a query from the parameters of an address. A bad date becomes a field error; any other
-// bad parameter is an event.ErrPosition.
+// readQuery reads a query from the parameters of an address. A bad date becomes a field error; any
+// other bad parameter is an event.ErrPosition.
 func (a AuditLog) readQuery(form url.Values) (event.Query, *FieldError, error) {
 	q := event.Query{
 		Scope: a.Scope, Text: strings.TrimSpace(form.Get("q")), Actor: strings.TrimSpace(form.Get("actor")),
@@ -259,7 +259,8 @@ func (a AuditLog) pagerOf(form url.Values, q event.Query, found event.Page) Page
 	return p
 }
 
-// addressWith returns a path with the filters from form and the extra pairs, but without a position.
+// addressWith returns a path with the filters from form and the extra pairs, but without a
+// position.
 func (a AuditLog) addressWith(form url.Values, path string, pairs ...string) string {
 	kept := url.Values{}
 	for _, name := range []string{"q", "of", "kind", "actor", "subject", "from", "to"} {
@@ -346,7 +347,7 @@ func (a AuditLog) placeName(s event.Scope) string {
 	return "deleted " + s.Kind + " " + s.ID
 }
 
-// isImportant reports whether an event is more than the routine changes of accounts and sign-ins.
+// isImportant reports whether an event is more than a routine change of an account or a sign-in.
 func isImportant(name string) bool {
 	kind, _, _ := strings.Cut(name, ".")
 	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == event.UserPurged || name == event.UserErased
@@ -404,8 +405,8 @@ func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// eachEvent calls fn for the events of all pages of a query. page is the first one, which the
-// caller has read.
+// eachEvent calls fn for each event on all pages of a query. page is the first page, which the
+// caller has already read.
 func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event.Page, fn func(event.Event) error) error {
 	for {
 		for _, e := range page.Events {
@@ -447,9 +448,9 @@ func FilterOf(form url.Values, names ...string) map[string]string {
 // recordTimeout is how long a response waits for its event to be written.
 const recordTimeout = 5 * time.Second
 
-// RecordExport calls fill, which sends and counts the rows of a file, and then records the export.
-// If fill fails or the event cannot be written, RecordExport returns the error and the file is cut
-// off.
+// RecordExport calls fill, which sends the rows of a file and counts them, and then records the
+// export. If fill fails or the event cannot be stored, RecordExport returns the error and the
+// caller cuts the file off.
 func (c *Console) RecordExport(ctx context.Context, x ExportRecord, fill func(sent *int) error) error {
 	sent := 0
 	err := fill(&sent)
@@ -466,7 +467,7 @@ func (c *Console) RecordExport(ctx context.Context, x ExportRecord, fill func(se
 	return err
 }
 
-// recordEvents writes events for actions that change nothing.
+// recordEvents records events of actions that change nothing.
 func (c *Console) recordEvents(ctx context.Context, events ...event.Event) error {
 	if c.Options.Events == nil {
 		return nil

@@ -29,8 +29,8 @@ type Options struct {
 	PublicURL string
 	Log       *slog.Logger
 	Now       func() time.Time
-	// NewLinks is a sentence that explains how to get a new sign-in link. It is empty where the way
-	// is a command on the server.
+	// NewLinks is a sentence that explains how to get a new sign-in link. It is empty if people get
+	// one with a command on the server.
 	NewLinks string
 	// Retention knows how long logs are kept. If it is nil, pages do not mention it.
 	Retention *retention.Pruner
@@ -40,8 +40,8 @@ type Options struct {
 	Refused *event.Refused
 	// Version is shown at the bottom of the menu.
 	Version string
-	// OnViewShown is called with the name of each view that is shown, such as "site/people". It may be
-	// nil.
+	// OnViewShown is called with the name of each view that is shown, such as "site/people". It may
+	// be nil.
 	OnViewShown func(view string)
 }
 
@@ -108,8 +108,8 @@ func (c *Console) Views(set string, files fs.FS) *Views {
 	return v
 }
 
-// templateFunctions returns the functions that templates may call. They only format values; page structs
-// make the decisions.
+// templateFunctions returns the functions that templates may call. They only format values; page
+// structs make the decisions.
 func (c *Console) templateFunctions() template.FuncMap {
 	return template.FuncMap{
 		"asset":   c.assets.url,
@@ -123,8 +123,8 @@ func (c *Console) templateFunctions() template.FuncMap {
 	}
 }
 
-// icon draws a symbol of assets/vendor/icons.svg. It is only decoration: text next to it says the
-// same.
+// icon draws a symbol of assets/vendor/icons.svg. The symbol is only decoration: the text next to
+// it has the same meaning.
 func (c *Console) icon(name string) template.HTML {
 	return template.HTML(`<svg class="icon" aria-hidden="true" focusable="false"><use href="` + //nolint:gosec // both parts are ours
 		template.HTMLEscapeString(c.assets.url("icons.svg")+"#"+name) + `"></use></svg>`)
@@ -139,8 +139,8 @@ func (c *Console) View(w http.ResponseWriter, r *http.Request, status int, name 
 }
 
 // Show renders a view and writes it. It writes nothing before rendering is complete, so a broken
-// page becomes an error with status 500 and not half a page. The error says if the view does not
-// exist or cannot be rendered.
+// page becomes an error with status 500 and not half a page. It returns an error if the view does
+// not exist or cannot be rendered.
 func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	parse, ok := v.parse[name]
 	if !ok {
@@ -163,7 +163,7 @@ func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name st
 	h.Set("Vary", "Cookie")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		// Forms and addresses may contain invalid UTF-8, but the page declares UTF-8.
+		// Forms and addresses may contain invalid UTF-8, but the page must be valid UTF-8.
 		w.Write(bytes.ToValidUTF8(b.Bytes(), []byte("\ufffd"))) //nolint:errcheck // the client has gone
 	}
 	return nil

@@ -120,7 +120,7 @@ func RepeatWasFields(form url.Values, fields []EditField) []HiddenField {
 	return list
 }
 
-// MergedEdit is the result of comparing a form with the stored values.
+// MergedEdit is the result of comparing a form with its "was" values and the stored values.
 type MergedEdit struct {
 	Values    map[string]string // value of every field, to save if there is no conflict
 	Mine      []string          // labels of the fields that the sender of the form changed
@@ -195,8 +195,8 @@ func (m *MergedEdit) addConflict(f EditField, mine, now string) {
 		HiddenField{Name: WasPrefix + f.Name, Value: now}, HiddenField{Name: askedField, Value: f.Name}, HiddenField{Name: "mine." + f.Name, Value: mine})
 }
 
-// FromOthers says which fields someone else changed since the form was made. It returns "" if there
-// are none. last is the newest change, or nil.
+// FromOthers names the fields that someone else changed after the form was made. It returns "" if
+// there are none. last is the newest change, or nil.
 func (m *MergedEdit) FromOthers(last *event.Event) string {
 	if len(m.Others) == 0 {
 		return ""
@@ -208,7 +208,7 @@ func (m *MergedEdit) FromOthers(last *event.Event) string {
 	return "Changed meanwhile by " + by + ", and kept: " + strings.Join(m.Others, ", ") + "."
 }
 
-// SavedNotice returns the notice for a saved edit, including what others changed.
+// SavedNotice returns the notice for a saved edit. It also names the fields that others changed.
 func (m *MergedEdit) SavedNotice(text string, last *event.Event) Notice {
 	n := DoneNotice(text)
 	if others := m.FromOthers(last); others != "" {

@@ -6,8 +6,9 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/web"
 )
 
-// RefuseFlood refuses a source whose sign-ins at this site failed too often, with 429. Sign-ins that
-// succeed do not count. It returns nil if the source may go on.
+// RefuseFlood returns an error with status 429 if too many sign-ins from the same source have
+// failed at this site. Successful sign-ins do not count. It returns nil if the source may try
+// again.
 func (c *Console) RefuseFlood(w http.ResponseWriter, r *http.Request) error {
 	wait := c.failures.Wait(web.SiteSource(r), c.Options.Now())
 	if wait <= 0 {
@@ -20,7 +21,7 @@ func (c *Console) RefuseFlood(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// CountFailure counts a sign-in with a link or a recovery code that is not known.
+// CountFailure counts a failed sign-in with an unknown link or recovery code.
 func (c *Console) CountFailure(r *http.Request) {
 	c.failures.Count(web.SiteSource(r), c.Options.Now())
 }

@@ -71,11 +71,12 @@ func WithQuery(path string, q url.Values, pairs ...string) string {
 // NewFormNumber returns a random number that makes a form single-use.
 func NewFormNumber() string { return rand.Text() }
 
-// ConfirmsNumber reports whether a form confirms this number. If it confirms another number,
-// something has changed since the question.
+// ConfirmsNumber reports whether a form confirms the number n. If it confirms another number, the
+// number has changed since the page asked.
 func ConfirmsNumber(r *http.Request, n int) bool { return r.PostForm.Get("sure") == strconv.Itoa(n) }
 
-// UploadedFile returns the file of a form and its name. The file is nil if none was chosen.
+// UploadedFile returns the uploaded file of a form and its name. The file is nil if the user chose
+// none.
 func UploadedFile(r *http.Request) (multipart.File, string, error) {
 	if err := r.ParseMultipartForm(8 << 20); err != nil {
 		return nil, "", err
@@ -90,8 +91,8 @@ func UploadedFile(r *http.Request) (multipart.File, string, error) {
 	return file, header.Filename, nil
 }
 
-// UnreadableForm returns the error for a form that no page of this console sends. It returns err
-// itself if the form is too large.
+// UnreadableForm returns the error for a form that this console's pages cannot have sent. It
+// returns err itself if the form is too large.
 func UnreadableForm(err error) error {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {

@@ -8,14 +8,14 @@ import (
 	"github.com/rollcall-scim/rollcall/retention"
 )
 
-// RetainedLog is a kind of log entries, with the name that the page uses.
+// RetainedLog is a kind of log entries, with the name that the page uses for them.
 type RetainedLog struct {
 	Kind retention.Kind
 	Name string
 }
 
-// RetentionText says how long the entries of an owner's logs are kept, and from when on older ones
-// are gone.
+// RetentionText says how long the entries of an owner's logs are kept, and before which day they
+// have been removed.
 func (c *Console) RetentionText(ctx context.Context, owner string, logs ...RetainedLog) (text string, err error) {
 	if c.Options.Retention == nil {
 		return "", nil

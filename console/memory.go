@@ -20,15 +20,15 @@ type Memory struct {
 type Remembered struct {
 	Value any
 	Until time.Time // when the value is dropped
-	Owner string    // whose limit the value counts against
+	Owner string    // the owner whose limit includes the value
 	Size  int       // in bytes; 0 if unknown
 }
 
-// memorySize is the default for MaxItems. If a memory is full, the value that expires first is
-// dropped.
+// memorySize is the default for MaxItems. When a memory is full, it drops the value that expires
+// first.
 const memorySize = 500
 
-// Put keeps a value of unknown size for a time.
+// Put keeps a value of unknown size for the duration keep.
 func (s *Memory) Put(key string, value any, now time.Time, keep time.Duration) {
 	s.PutSized(key, Remembered{Value: value, Until: now.Add(keep)}, now)
 }
@@ -74,8 +74,8 @@ func (s *Memory) usedBytes(owner string) (n int) {
 	return n
 }
 
-// dropFirst drops the value that expires first, of one owner or, if owner is "", of all. It reports
-// whether there was one.
+// dropFirst drops the value that expires first. It looks only at the values of owner, or at all
+// values if owner is "". It reports whether there was a value to drop.
 func (s *Memory) dropFirst(owner string) bool {
 	first := ""
 	for k, item := range s.items {
@@ -87,7 +87,7 @@ func (s *Memory) dropFirst(owner string) bool {
 	return first != ""
 }
 
-// Get returns the value, or nil if there is none or it has expired.
+// Get returns the value for key. It returns nil if there is none, or if it has expired.
 func (s *Memory) Get(key string, now time.Time) any {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -53,7 +53,7 @@ func (w Visitor) Initials() string { return initials(w.Name) }
 // Crumb is a link to a page above the current one.
 type Crumb struct{ Text, URL string }
 
-// Short reports whether the text is so short that cutting it would save no space.
+// Short reports whether the text is too short to be worth cutting.
 func (c Crumb) Short() bool { return utf8.RuneCountInString(c.Text) <= 14 }
 
 // Action is a link that looks like a button.
@@ -62,8 +62,8 @@ type Action struct {
 	Primary, Danger bool // how the button looks: as the main action, or as one that is hard to undo
 }
 
-// MarkCurrent sets Here on the item with the longest URL that is the path or an ancestor of it. It
-// compares whole path segments.
+// MarkCurrent marks the item that belongs to path: the one with the longest URL that is path or an
+// ancestor of it. It compares whole path segments.
 func MarkCurrent(menu []MenuItem, path string) []MenuItem {
 	best := -1
 	for i, m := range menu {
@@ -88,7 +88,7 @@ func isUnder(path, root string) bool {
 // noticeCookie carries a notice over one redirect within an area.
 const noticeCookie = "rollcall-notice"
 
-// leaveNotice keeps n for the next page of the same area.
+// leaveNotice stores n in a cookie for the next page of the same area.
 func (c *Console) leaveNotice(w http.ResponseWriter, r *http.Request, n Notice) {
 	b, err := json.Marshal(n)
 	if err != nil || len(b) > 2800 {
@@ -99,8 +99,8 @@ func (c *Console) leaveNotice(w http.ResponseWriter, r *http.Request, n Notice) 
 	http.SetCookie(w, cookie)
 }
 
-// TakeNotice returns the notice that leaveNotice kept, and deletes it. A POST leaves it for the
-// page that follows.
+// TakeNotice returns the notice that leaveNotice stored, and deletes it. On a POST it does nothing,
+// so that the page after the form shows the notice.
 func (c *Console) TakeNotice(w http.ResponseWriter, r *http.Request) *Notice {
 	value := c.areaCookieValue(r, noticeCookie)
 	if value == "" || r.Method != http.MethodGet {

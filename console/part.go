@@ -2,7 +2,7 @@ package console
 
 import "time"
 
-// Tone is the color of a badge or a notice. The words next to it say the same.
+// Tone is the color of a badge or a notice. The text next to the color has the same meaning.
 type Tone string
 
 const (
@@ -36,14 +36,14 @@ func (t Tone) Icon() string {
 	}
 }
 
-// Badge is a state in a word or two: {{template "badge" .Badge}}.
+// Badge shows a state in a word or two: {{template "badge" .Badge}}.
 type Badge struct {
 	Tone Tone
 	Text string
 	Hint string // the text that appears on hover; may be empty
 }
 
-// Notice is a box with a sentence: {{template "notice" .Notice}}. It needs Title, Text or both.
+// Notice is a box with a message: {{template "notice" .Notice}}. It needs Title, Text or both.
 type Notice struct {
 	Tone  Tone
 	Title string
@@ -140,5 +140,5 @@ type EventRow struct {
 
 	Strong bool   // whether the row is emphasized, such as the change of a setting
 	Plain  bool   // whether the row is shown in grey, such as routine work of SCIM
-	Values []Fact // attributes with their values after the event, where they are known
+	Values []Fact // attributes with their values after the event, as far as they are known
 }

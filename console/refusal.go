@@ -57,7 +57,7 @@ func kindOfStatus(status int) refusal.Kind {
 func (c *Console) pageOfRefusal(e *refusal.Error, back *Action) *PageError {
 	shown := &PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: e.Sentences(), Action: back}
 	if link := newLink(e); link != "" {
-		// The command comes last, so that the line can be copied to its end.
+		// The command comes last, so that users can copy it up to the end of the line.
 		shown.Text = e.Advise("").Sentences() + " " + cmp.Or(c.Options.NewLinks, "A new one is made on the server by: "+link)
 	}
 	switch e.Kind {
@@ -102,7 +102,7 @@ func newLink(e *refusal.Error) string {
 	return ""
 }
 
-// shellWord quotes a name so that a shell takes it as one word.
+// shellWord quotes a name so that a shell reads it as one word.
 func shellWord(name string) string {
 	if strings.ContainsAny(name, " \t'\"\\$&|;<>()*?`!#~") {
 		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
@@ -110,8 +110,8 @@ func shellWord(name string) string {
 	return name
 }
 
-// InputIDs maps the field of a refusal to the id of the form's input. The id for "" takes all other
-// fields.
+// InputIDs maps the field of a refusal to the id of the form's input. The entry for "" is for all
+// other fields.
 type InputIDs map[string]string
 
 // InputError returns a refusal as an error next to an input. It returns nil if err is not a

@@ -34,8 +34,8 @@ func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string
 	c.Options.Refused.Add(r.Context(), e)
 }
 
-// refusedLink returns why a sign-in link was refused. The text also names the link's owner, if it is
-// known. isLink is false if err is about something other than a sign-in link.
+// refusedLink returns why a sign-in link was refused. The text also names the person the link was
+// for, if known. isLink is false if err is not about a sign-in link.
 func refusedLink(err error) (why string, isLink bool) {
 	e, ok := asRefusal(err)
 	if !ok {

@@ -6,7 +6,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// SessionList is the data of the part "sessions": where a user is signed in.
+// SessionList is the data of the part "sessions": the sessions of a user.
 type SessionList struct {
 	Rows    []SessionRow
 	SignOut string // address that ends all sessions; GET shows the confirmation page

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// SignInPage is the data of the view "signin". It explains how to sign in, since there are no
+// SignInPage is the data of the view "signin". It explains how to sign in, because there are no
 // passwords.
 type SignInPage struct {
 	Page
 	Text     string
-	SSO      string // address that starts single sign-on; empty where there is none
+	SSO      string // address that starts single sign-on; empty if the site has none
 	Command  string // command that creates a link
 	NewLinks string // what to do instead of the command; may be empty
 	Also     string // a sentence at the bottom; may be empty
-	Recover  string // address of the page that takes a recovery code; empty where there are none
+	Recover  string // address of the page that takes a recovery code; empty if there is no such page
 }
 
 // SignInLinkPage is the data of the view "signin_link": a one-time link that was opened but not
@@ -33,8 +33,8 @@ type SignInLinkPage struct {
 	EmailErr *FieldError
 }
 
-// AskToRenew leads a visitor whose sign-in is too old to the page that asks for a fresh one, at
-// address. That page leads back to where the visitor is now; what a form contained is not kept.
+// AskToRenew redirects a visitor whose sign-in is too old to address, the page that asks for a
+// fresh sign-in. That page leads back to the current page. The values of a sent form are lost.
 func (c *Console) AskToRenew(w http.ResponseWriter, r *http.Request, address string) error {
 	back := r.URL.RequestURI()
 	if r.Method != http.MethodGet {
@@ -47,7 +47,7 @@ func (c *Console) AskToRenew(w http.ResponseWriter, r *http.Request, address str
 		address += "?to=" + url.QueryEscape(back)
 	}
 	if r.Header.Get("HX-Request") != "" {
-		w.Header().Set("HX-Redirect", address) // makes a script load the whole page
+		w.Header().Set("HX-Redirect", address) // makes the script load the whole page
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 		return nil

@@ -21,7 +21,8 @@ func Timestamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// ago says how far away t is, with the exact time on hover. The script adds the reader's time zone.
+// ago formats the time between now and t, with the exact time on hover. The script adds the
+// reader's time zone.
 func (c *Console) ago(t time.Time) template.HTML {
 	if t.IsZero() {
 		return "never"
@@ -71,7 +72,7 @@ func SpellDuration(d time.Duration) string {
 	return ""
 }
 
-// Plural formats a number with a word whose plural ends in s: "1 call", "2 calls".
+// Plural formats a number with a word that forms its plural with s: "1 call", "2 calls".
 func Plural(n int, word string) string {
 	return PluralForms(n, word, word+"s")
 }
@@ -81,7 +82,7 @@ func PeopleCount(n int) string {
 	return PluralForms(n, "person", "people")
 }
 
-// PluralForms formats a number with the words for one or for several.
+// PluralForms formats a number with the word for one or the word for many.
 func PluralForms(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -98,8 +99,8 @@ func GroupDigits(n int) string {
 	return digits
 }
 
-// Shorten cuts the middle out of a long name so that sentences stay readable. Never shorten a name
-// that the user decides about.
+// Shorten cuts out the middle of a long name so that sentences stay readable. Do not shorten a name
+// if the user must decide something about it.
 func Shorten(name string) string {
 	const start, end = 36, 20
 	r := []rune(name)
@@ -123,8 +124,8 @@ func initials(name string) string {
 	return text
 }
 
-// AsSentence adds a full stop and a capital letter. The first word stays as it is if it already has
-// capitals, or is quoted or an address.
+// AsSentence adds a full stop, and makes the first letter a capital. The first word does not change
+// if it contains a capital already, is quoted, or is an address.
 func AsSentence(text string) string {
 	if text == "" {
 		return ""
@@ -146,8 +147,8 @@ func AsSentence(text string) string {
 // ActorName describes the actor of an event or a token in words.
 func ActorName(actor string) string { return event.ParseActor(actor).Words() }
 
-// ParticularWords matches what differs between sentences with the same cause: quoted values,
-// addresses, ids and numbers.
+// ParticularWords matches the parts that differ between sentences with the same cause: quoted
+// values, addresses, ids and numbers.
 var ParticularWords = regexp.MustCompile(`"[^"]*"|“[^”]*”|\S*@\S*|\S*\d\S*`)
 
 // Sentences about erasing a person.

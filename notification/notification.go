@@ -13,7 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// The lease under which mail is sent.
+// The kind and key of the lease that a process needs to send mail.
 const (
 	LeaseKind = "notification"
 	LeaseKey  = "all"
@@ -22,12 +22,12 @@ const (
 const (
 	// MaxRecipients is how many recipients a directory can have.
 	MaxRecipients = 50
-	// maxAddress is the longest e-mail address, in bytes: a path of SMTP has 256, with its angle
-	// brackets.
+	// maxAddress is the largest length of an e-mail address, in bytes. SMTP allows 256 bytes for a
+	// path, which includes two angle brackets.
 	maxAddress = 254
 )
 
-// Topic is a subject that a recipient can choose.
+// Topic is a kind of news that a recipient can choose.
 type Topic string
 
 // The topics.
@@ -41,8 +41,8 @@ const (
 // Topics lists the topics in the order in which pages show them.
 var Topics = []Topic{Quarantine, Held, Late, Credentials}
 
-// topicOf maps the names of events to topics.
-var topicOf = map[string]Topic{
+// topicOfEvent maps the names of events to topics.
+var topicOfEvent = map[string]Topic{
 	event.ProvisioningQuarantined:     Quarantine,
 	event.ProvisioningReleased:        Quarantine,
 	event.ProvisioningHeld:            Held,
@@ -52,9 +52,10 @@ var topicOf = map[string]Topic{
 	event.KeyExpiring:                 Credentials,
 }
 
-// TopicOf returns the topic of the events with this name. ok is false if no mail tells of them.
+// TopicOf returns the topic of the events with this name. ok is false if there is no mail about
+// such events.
 func TopicOf(name string) (t Topic, ok bool) {
-	t, ok = topicOf[name]
+	t, ok = topicOfEvent[name]
 	return t, ok
 }
 
@@ -72,7 +73,7 @@ func (t Topic) Label() string {
 	}
 }
 
-// Means says when mail about the topic is sent.
+// Means says in which situation mail about the topic is sent.
 func (t Topic) Means() string {
 	switch t {
 	case Quarantine:
@@ -89,34 +90,34 @@ func (t Topic) Means() string {
 // Recipient is an e-mail address that gets mail about a directory.
 type Recipient struct {
 	ID          string
-	Directory   string // the id
-	Application string // the id; empty for every application
+	Directory   string // the id of the directory
+	Application string // the id of the application; empty for every application
 	Address     string
 	Topics      []Topic // in the order of Topics; never empty
-	AddedBy     string  // an actor, as events write it
+	AddedBy     string  // the actor who added the recipient, in the form that events use
 	Added       time.Time
 
 	Waiting  int       // how many messages wait to be sent
 	LastSent time.Time // zero if no mail was sent yet
-	NextTry  time.Time // the earliest time of the next mail
-	Failing  time.Time // since when the mail server takes no mail for this address; zero if it does
+	NextTry  time.Time // the earliest time at which the next mail may be sent
+	Failing  time.Time // when the mail server began to refuse mail for this address; zero if it accepts mail
 	Failures int       // how many tries have failed in a row
 	Error    string    // why the last try failed
-	Stopped  time.Time // since when no mail is sent, because too many tries failed; zero if mail is sent
+	Stopped  time.Time // when mail was stopped, because too many tries failed; zero if it is not stopped
 }
 
-// Wants reports whether the recipient gets mail about events with a name that concern an application.
-// application is empty if the event concerns none.
+// Wants reports whether the recipient gets mail about an event. name is the name of the event.
+// application is the id of its application, or empty if it concerns none.
 func (r Recipient) Wants(name, application string) bool {
 	t, ok := TopicOf(name)
 	return ok && slices.Contains(r.Topics, t) && (r.Application == "" || application == "" || r.Application == application)
 }
 
-// Message tells of one event.
+// Message is the news about one event.
 type Message struct {
 	ID          string
 	Event       string // the name of the event
-	Application string // the name; empty if the event concerns no application, or it is deleted
+	Application string // the name of the application; empty if there is none, or it was deleted
 	Text        string // the text of the event
 	Time        time.Time
 }
@@ -133,33 +134,35 @@ var (
 			Advise("start with --smtp-url and --mail-from").Coded("no_mail_server")
 )
 
-// Store keeps recipients and the messages that wait for them. A message is stored by the store of
-// events, in the transaction of its event.
+// Store keeps recipients and the messages that wait for them. The store of events adds the
+// messages, each in the transaction of its event.
 type Store interface {
-	// Add stores a recipient and appends the event. It returns ErrTaken if the address is there
-	// already for the same application, ErrTooMany if the directory has limit recipients, and
-	// refusal.NotFound if the directory or the application does not exist.
+	// Add stores a recipient and appends the event. It returns ErrTaken if the directory already
+	// has this address for the same application, ErrTooMany if the directory already has limit
+	// recipients, and refusal.NotFound if the directory or the application does not exist.
 	Add(ctx context.Context, r Recipient, limit int, e event.Event) error
 	// Recipients returns the recipients of a directory, by address.
 	Recipients(ctx context.Context, directory string) ([]Recipient, error)
 	// Remove deletes a recipient with its messages, and appends the event that e makes. It returns
 	// ErrNotFound if there is none.
 	Remove(ctx context.Context, directory, id string, e func(Recipient) event.Event) error
-	// Resume lets mail be sent to a stopped recipient again, at once, and appends the event that e
-	// makes. It does nothing if the recipient is not stopped, and returns ErrNotFound if there is none.
+	// Resume ends the stop of a recipient, so that its next mail is due immediately, and appends
+	// the event that e makes. It does nothing if the recipient is not stopped. It returns
+	// ErrNotFound if there is no such recipient.
 	Resume(ctx context.Context, directory, id string, e func(Recipient) event.Event) error
 	// Due returns the recipient whose mail is due first, with the name of its directory and its
-	// oldest messages, up to limit. If none is due at now, it returns ErrNotFound, and the time at
-	// which the next one is due; zero if nothing waits.
+	// oldest messages, up to limit. If no mail is due at now, it returns ErrNotFound, and the time
+	// when the next mail is due; zero if no message waits.
 	Due(ctx context.Context, now time.Time, limit int) (d Delivery, next time.Time, err error)
-	// Sent deletes the messages of a delivery and notes when it was sent and when the next mail may
-	// go. It does nothing if the recipient was removed. Every write under the lease checks the epoch.
+	// Sent deletes the messages of a delivery. It stores at, the time of the mail, and next, the
+	// earliest time of the next mail. It does nothing if the recipient was removed. Every write
+	// under the lease checks the epoch.
 	Sent(ctx context.Context, epoch int64, d Delivery, at, next time.Time) error
 	// Failed stores the state of a recipient after a failed try, and appends the events.
 	Failed(ctx context.Context, epoch int64, r Recipient, events ...event.Event) error
 }
 
-// Delivery is what one mail tells a recipient.
+// Delivery is the content of the next mail to a recipient.
 type Delivery struct {
 	Recipient     Recipient
 	DirectoryName string
@@ -167,9 +170,9 @@ type Delivery struct {
 	More          int       // how many other messages wait
 }
 
-// Mail is one mail.
+// Mail is a mail that is ready to be sent.
 type Mail struct {
-	ID      string // part of the Message-ID; the same for each try
+	ID      string // part of the Message-ID; stays the same when a try is repeated
 	To      string
 	Subject string
 	Text    string
@@ -196,14 +199,14 @@ type Notifications struct {
 
 // NewRecipient describes a recipient to add.
 type NewRecipient struct {
-	Directory   string // the id
-	Application string // the id; empty for every application
+	Directory   string // the id of the directory
+	Application string // the id of the application; empty for every application
 	Address     string
 	Topics      []Topic // empty means all
 	Actor       string
 }
 
-// Add adds a recipient. Besides refusals of its fields, it returns those of Store.Add.
+// Add adds a recipient. It returns a refusal for a wrong field, and the errors of Store.Add.
 func (n *Notifications) Add(ctx context.Context, req NewRecipient) (Recipient, error) {
 	address, err := ParseAddress(req.Address)
 	if err != nil {
@@ -225,7 +228,8 @@ func (n *Notifications) Add(ctx context.Context, req NewRecipient) (Recipient, e
 	return r, nil
 }
 
-// ParseAddress returns an e-mail address without surrounding spaces, or a refusal.
+// ParseAddress returns an e-mail address without surrounding spaces. It returns a refusal if the
+// address is not valid.
 func ParseAddress(text string) (string, error) {
 	clean := strings.TrimSpace(text)
 	bad := func(detail string, args ...any) error {
@@ -246,7 +250,8 @@ func ParseAddress(text string) (string, error) {
 	return clean, nil
 }
 
-// sortTopics returns the topics in the order of Topics, each once. No topic means all.
+// sortTopics returns the topics in the order of Topics, without repetitions. An empty list means
+// all topics.
 func sortTopics(topics []Topic) ([]Topic, error) {
 	for _, t := range topics {
 		if !slices.Contains(Topics, t) {
@@ -286,7 +291,7 @@ func (n *Notifications) Recipients(ctx context.Context, directory string) ([]Rec
 	return n.Store.Recipients(ctx, directory)
 }
 
-// Find returns the recipient with an id or an address. Of recipients with the same address it takes
+// Find returns the recipient with this id or address. If several have the same address, it returns
 // the one for every application. It returns ErrNotFound if there is none.
 func (n *Notifications) Find(ctx context.Context, directory, idOrAddress string) (Recipient, error) {
 	all, err := n.Store.Recipients(ctx, directory)
@@ -315,8 +320,8 @@ func (n *Notifications) Find(ctx context.Context, directory, idOrAddress string)
 	}
 }
 
-// Remove removes a recipient. Messages that wait for it are not sent. It returns ErrNotFound if
-// there is none.
+// Remove removes a recipient together with its waiting messages, which are never sent. It returns
+// ErrNotFound if there is no such recipient.
 func (n *Notifications) Remove(ctx context.Context, directory, id, actor string) error {
 	return n.Store.Remove(ctx, directory, id, func(r Recipient) event.Event {
 		e := n.event(event.NotificationRemoved, actor, r, r.Address+" gets no mail any longer")
@@ -325,8 +330,8 @@ func (n *Notifications) Remove(ctx context.Context, directory, id, actor string)
 	})
 }
 
-// Resume sends mail to a stopped recipient again, first the messages that wait. It does nothing if
-// the recipient is not stopped, and returns ErrNotFound if there is none.
+// Resume lets a stopped recipient get mail again, beginning with the waiting messages. It does
+// nothing if the recipient is not stopped. It returns ErrNotFound if there is no such recipient.
 func (n *Notifications) Resume(ctx context.Context, directory, id, actor string) error {
 	return n.Store.Resume(ctx, directory, id, func(r Recipient) event.Event {
 		return n.event(event.NotificationResumed, actor, r, "Mail is sent to "+r.Address+" again")

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	perMail     = 50              // how many messages one mail tells of
-	mailPause   = 5 * time.Minute // the shortest time between two mails to one recipient
-	sendTime    = 20 * time.Second
-	keysEvery   = time.Hour // how often API keys are checked for their expiry
-	stopAfter   = 72 * time.Hour
-	maxSubject  = 120 // characters
-	maxErrorLen = 500 // bytes
+	maxMessagesPerMail = 50              // the largest number of messages in one mail
+	mailPause          = 5 * time.Minute // the shortest time between two mails to the same recipient
+	sendTime           = 20 * time.Second
+	keysCheckInterval  = time.Hour // how often to look for API keys that expire soon
+	stopAfter          = 72 * time.Hour
+	maxSubject         = 120 // the largest length of a subject, in characters
+	maxErrorLen        = 500 // the largest length of a stored error, in bytes
 )
 
-// retryAfter returns how long to wait after a number of failures in a row.
+// retryAfter returns how long to wait after this number of failed tries in a row.
 func retryAfter(failures int) time.Duration {
 	waits := []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour}
 	if failures <= len(waits) {
@@ -31,8 +31,9 @@ func retryAfter(failures int) time.Duration {
 	return 6 * time.Hour
 }
 
-// Advance sends one mail, if one is due. It returns when it has to be called again. A recipient whose
-// mail was refused for three days is stopped: it gets no mail until Resume.
+// Advance sends one mail, if one is due. It returns the time at which it must be called again. If
+// the mail server has refused a recipient's mail for three days, Advance stops the recipient: it
+// gets no mail until Resume.
 func (n *Notifications) Advance(ctx context.Context, _ string, epoch int64) (next time.Time, err error) {
 	if n.Mailer == nil {
 		return time.Time{}, ErrNoMailer
@@ -42,8 +43,8 @@ func (n *Notifications) Advance(ctx context.Context, _ string, epoch int64) (nex
 			return time.Time{}, fmt.Errorf("find the API keys that expire soon: %w", err)
 		}
 	}
-	idle := n.Now().Add(keysEvery)
-	d, next, err := n.Store.Due(ctx, n.Now(), perMail)
+	idle := n.Now().Add(keysCheckInterval)
+	d, next, err := n.Store.Due(ctx, n.Now(), maxMessagesPerMail)
 	if errors.Is(err, ErrNotFound) {
 		if next.IsZero() || next.After(idle) {
 			next = idle
@@ -58,7 +59,7 @@ func (n *Notifications) Advance(ctx context.Context, _ string, epoch int64) (nex
 	failure := n.Mailer.Send(sending, n.compose(d))
 	now := n.Now().UTC().Truncate(time.Microsecond)
 	if ctx.Err() != nil && failure != nil {
-		return time.Time{}, ctx.Err() // the process is shutting down, so this was no try
+		return time.Time{}, ctx.Err() // the process is shutting down, so this does not count as a try
 	}
 	if failure != nil {
 		return now, n.noteFailure(ctx, epoch, d.Recipient, now, failure)
@@ -69,7 +70,8 @@ func (n *Notifications) Advance(ctx context.Context, _ string, epoch int64) (nex
 	return now, nil
 }
 
-// noteFailure stores when the next try is due, and stops the recipient after three days.
+// noteFailure stores the failure and the time of the next try. It stops the recipient after three
+// days of failures.
 func (n *Notifications) noteFailure(ctx context.Context, epoch int64, r Recipient, now time.Time, failure error) error {
 	r.Failures++
 	r.Error = shorten(oneLine(failure.Error()), maxErrorLen)
@@ -88,8 +90,8 @@ func (n *Notifications) noteFailure(ctx context.Context, epoch int64, r Recipien
 	return nil
 }
 
-// SendTest sends a mail that tells of nothing, at once. It returns ErrNoMailer, or what the mail
-// server answered.
+// SendTest immediately sends a test mail, which is about no event. It returns ErrNoMailer without a
+// mail server, or the mail server's error.
 func (n *Notifications) SendTest(ctx context.Context, directoryName string, r Recipient) error {
 	if n.Mailer == nil {
 		return ErrNoMailer
@@ -126,7 +128,7 @@ func (n *Notifications) compose(d Delivery) Mail {
 	return m
 }
 
-// link returns the address of the page that shows what the message tells of.
+// link returns the address of the page about the message's event.
 func (n *Notifications) link(directoryName string, m Message) string {
 	base := n.PublicURL + "/d/" + url.PathEscape(directoryName)
 	app := base + "/applications/" + url.PathEscape(m.Application)
@@ -147,12 +149,12 @@ func (n *Notifications) footer(directoryName string, r Recipient) string {
 	return "\n-- \nYou get this mail because " + by + " added " + r.Address + ". To change that: " + n.PublicURL + "/d/" + url.PathEscape(directoryName) + "/notifications\n"
 }
 
-// oneLine replaces line breaks and other control characters by spaces.
+// oneLine replaces line breaks and other control characters with spaces.
 func oneLine(text string) string {
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == ' ' }), " ")
 }
 
-// shorten cuts a string after limit bytes, between characters.
+// shorten cuts a string to at most limit bytes, never inside a character.
 func shorten(text string, limit int) string {
 	if len(text) <= limit {
 		return text

@@ -21,35 +21,36 @@ import (
 // commandTimeout limits each exchange with the mail server.
 const commandTimeout = 15 * time.Second
 
-// SMTP is a mail server. It implements notification.Mailer. It is safe for concurrent use.
+// SMTP sends mail through a mail server. It implements notification.Mailer. It is safe for
+// concurrent use.
 type SMTP struct {
 	host     string
 	port     int
 	user     string
 	password string
-	wrapped  bool // TLS from the first byte (smtps), not after STARTTLS
-	plain    bool // without TLS
+	wrapped  bool // whether TLS starts with the first byte (smtps), not after STARTTLS
+	plain    bool // whether to do without TLS
 	from     *mail.Address
 	rootCAs  *x509.CertPool
 }
 
 // Options are the settings of a mail server.
 type Options struct {
-	// URL is smtps://user:password@host:465 for TLS from the start, or smtp://user:password@host:587
-	// for STARTTLS, which the server must offer. smtp://host:25?tls=none does without TLS; it takes no
-	// password.
+	// URL is smtps://user:password@host:465 for TLS from the start, or
+	// smtp://user:password@host:587 for STARTTLS, which the server must offer.
+	// smtp://host:25?tls=none uses no TLS, and must not have a password.
 	URL string
 	// From is the sender: rollcall@contoso.example, or Rollcall <rollcall@contoso.example>.
 	From    string
-	RootCAs *x509.CertPool // nil means those of the system
+	RootCAs *x509.CertPool // nil means the system's root certificates
 }
 
-// New returns the mail server that the options describe. It does not connect. Its errors never hold
-// the password.
+// New returns the mail server that the options describe, without connecting to it. Its errors never
+// contain the password.
 func New(o Options) (*SMTP, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
-		return nil, errors.New("this is not a URL such as smtps://user:password@mail.example.com") // the error would hold the password
+		return nil, errors.New("this is not a URL such as smtps://user:password@mail.example.com") // the parser's error would contain the password
 	}
 	s := &SMTP{host: u.Hostname(), rootCAs: o.RootCAs}
 	s.user = u.User.Username()
@@ -96,7 +97,7 @@ func New(o Options) (*SMTP, error) {
 // Server returns the host and port of the mail server.
 func (s *SMTP) Server() string { return net.JoinHostPort(s.host, strconv.Itoa(s.port)) }
 
-// Send hands a mail to the mail server. Its errors say at which step it failed and what the server
+// Send sends a mail to the mail server. Its error says which step failed and what the server
 // answered.
 func (s *SMTP) Send(ctx context.Context, m notification.Mail) error {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
@@ -108,7 +109,7 @@ func (s *SMTP) Send(ctx context.Context, m notification.Mail) error {
 	msg.SetDateWithValue(m.Time)
 	_, domain, _ := strings.Cut(s.from.Address, "@")
 	msg.SetMessageIDWithValue("rollcall-" + m.ID + "@" + domain)
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no answers from absent people
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: prevents automatic replies
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	client, err := s.client()
 	if err != nil {
@@ -137,8 +138,8 @@ func (s *SMTP) client() (*gomail.Client, error) {
 	return gomail.NewClient(s.host, options...)
 }
 
-// withoutPassword returns an error whose text does not contain the password, whatever the server
-// answered.
+// withoutPassword returns an error whose text does not contain the password, even if the server's
+// answer did.
 func (s *SMTP) withoutPassword(err error) error {
 	if s.password == "" || !strings.Contains(err.Error(), s.password) {
 		return err

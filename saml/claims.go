@@ -5,14 +5,14 @@ import (
 	"unicode/utf8"
 )
 
-// NameID is the name that stands for the assertion's NameID in Claims.
+// NameID in Claims means the assertion's NameID instead of an attribute.
 const NameID = "NameID"
 
-// maxValue is how many bytes a claim may have.
+// maxValue is the largest length of a claim, in bytes.
 const maxValue = 256
 
-// Claims name the attributes that a site uses. An empty name means that the site does not use the
-// claim; an empty UserIdentifier means the NameID.
+// Claims holds the names of the attributes that a site uses. An empty name means that the site does
+// not use that claim; an empty UserIdentifier means the NameID.
 type Claims struct {
 	UserIdentifier string
 	DisplayName    string
@@ -30,8 +30,9 @@ type ClaimValues struct {
 	Department     string
 }
 
-// Pick returns the values of the claims. The user identifier must be there: one value that does not
-// change from sign-in to sign-in. The others may be empty. Names are compared exactly.
+// Pick returns the values of the claims. It returns an error unless the user identifier has exactly
+// one value, and one that does not change from sign-in to sign-in. The other claims may be empty.
+// Names are compared exactly.
 func (a Assertion) Pick(c Claims) (ClaimValues, error) {
 	var p ClaimValues
 	for _, claim := range []struct {
@@ -82,7 +83,7 @@ func (a Assertion) claimValue(name string, identifier bool) (string, error) {
 
 func checkValue(name string, values []string, identifier bool) (string, error) {
 	if !identifier {
-		// A claim that only describes the person is left out if it cannot be used.
+		// Leave out a claim that only describes the person if its value cannot be used.
 		if len(values) == 0 || len(values[0]) > maxValue || !isClean(values[0]) {
 			return "", nil
 		}

@@ -17,6 +17,6 @@
 //	gosaml2    the signatures, with each certificate of the identity provider alone
 //	check      issuer, version, destination, recipient, audience, times, the request it answers
 //
-// The package uses no network, no SQL and no clock: times and ids are arguments. Whether a request
-// is known and an assertion new is for its callers to remember.
+// The package uses no network, no SQL and no clock: times and ids are arguments. Callers must
+// remember which requests they sent and which assertions were used.
 package saml

@@ -38,9 +38,9 @@ const (
 type Error struct {
 	Reason Reason
 	Detail string // one sentence for an administrator
-	// Status is, for ProviderRefused, what the identity provider reports.
+	// Status is the error that the identity provider reports; only with ProviderRefused.
 	Status Status
-	// NewKey reports whether the response may be signed with a key that the site does not know yet.
+	// NewKey is true if a key that the site does not know yet may have signed the response.
 	NewKey bool
 }
 

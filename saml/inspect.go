@@ -61,9 +61,9 @@ type signer struct {
 	cert   *x509.Certificate // the certificate; nil if the signature names none
 }
 
-// inspect checks the structure of a response before anything of it is trusted: there is one
+// inspect checks the structure of a response before any part of it is trusted: there is one
 // response with one assertion, nothing is hidden deeper, and each signature covers exactly the
-// element that it stands in. So the rest of the code cannot read the wrong element.
+// element that contains it. So the rest of the code cannot read the wrong element.
 func inspect(root *etree.Element, keys []KeyPair) (inspectedResponse, *Error) {
 	in := inspectedResponse{response: root}
 	if !hasName(root, protocolSpace, "Response") {
@@ -136,8 +136,8 @@ func (in *inspectedResponse) checkElements(root *etree.Element, ids map[string]b
 	return nil
 }
 
-// checkSignature checks one signature: it stands in the response or in the assertion, and covers exactly
-// that element, by algorithms that are still good.
+// checkSignature checks one signature: it must be in the response or in the assertion, cover
+// exactly that element, and use only algorithms that are still safe.
 func (in *inspectedResponse) checkSignature(e *etree.Element) *Error {
 	parent := e.Parent()
 	if e.NamespaceURI() != signatureSpace || parent != in.response && parent != in.assertion {
@@ -200,8 +200,8 @@ func inspectAlgorithms(canonical, method, reference *etree.Element) *Error {
 	return nil
 }
 
-// inspectAssertion refuses elements that must not occur twice. encoding/xml keeps the last of
-// several, and another reader of the same assertion might keep the first.
+// inspectAssertion refuses an assertion with elements that must not occur twice. encoding/xml keeps
+// the last of several such elements, and another reader of the same assertion might keep the first.
 func inspectAssertion(a *etree.Element) *Error {
 	if v := a.SelectAttrValue("Version", ""); v != "2.0" {
 		return refuse(WrongVersion, "the assertion has version %q", v)
@@ -233,7 +233,8 @@ func inspectAssertion(a *etree.Element) *Error {
 	return nil
 }
 
-// decrypt opens an encrypted assertion with the first key that fits.
+// decrypt decrypts an encrypted assertion with the first key that can do so. It also returns that
+// key.
 func decrypt(e *etree.Element, keys []KeyPair) (*etree.Element, *KeyPair, *Error) {
 	if len(keys) == 0 {
 		return nil, nil, refuse(NotDecrypted, "the assertion is encrypted, and this site has no key; switch encryption off at the identity provider, or give it this site's certificate")
@@ -291,7 +292,8 @@ func namespacesOf(e *etree.Element) []etree.Attr {
 	return all
 }
 
-// refuseRepeated refuses an element that has one of these children twice, whatever their namespace.
+// refuseRepeated refuses an element that has two children with the same one of these tags, in any
+// namespace.
 func refuseRepeated(e *etree.Element, tags ...string) *Error {
 	count := map[string]int{}
 	for _, child := range e.ChildElements() {
@@ -305,7 +307,8 @@ func refuseRepeated(e *etree.Element, tags ...string) *Error {
 	return nil
 }
 
-// onlyChild returns the child with this tag, or nil unless there is exactly one.
+// onlyChild returns the only child with this tag. It returns nil if there is none, or more than
+// one.
 func onlyChild(e *etree.Element, tag string) *etree.Element {
 	var found *etree.Element
 	for _, child := range e.ChildElements() {

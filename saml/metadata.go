@@ -21,7 +21,7 @@ import (
 	saml2 "github.com/russellhaering/gosaml2"
 )
 
-// MaxCertificates is how many certificates an identity provider may have.
+// MaxCertificates is the largest number of certificates of an identity provider.
 const MaxCertificates = 10
 
 // ParseMetadata reads the metadata of an identity provider. If the file also describes other roles,
@@ -110,7 +110,7 @@ func redirectLocation(list []endpoint) string {
 	return ""
 }
 
-// Check refuses an identity provider that cannot be used safely.
+// Check returns an error if the identity provider cannot be used safely.
 func (p IdentityProvider) Check() error {
 	if p.EntityID == "" || len(p.EntityID) > 1024 || !utf8.ValidString(p.EntityID) || strings.ContainsAny(p.EntityID, "\x00\r\n") {
 		return errors.New("the identity provider has no entity id of at most 1,024 bytes")
@@ -137,7 +137,7 @@ func (p IdentityProvider) Check() error {
 	return nil
 }
 
-// checkAddress refuses an address that is not https, except for this machine.
+// checkAddress returns an error for an address that is not https. It allows http on this machine.
 func checkAddress(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > 2048 {
@@ -173,7 +173,8 @@ func checkKey(c *x509.Certificate) error {
 	return nil
 }
 
-// ParseCertificate reads a certificate: PEM, or base64 as metadata has it.
+// ParseCertificate reads a certificate in PEM, or in base64 without a header, as metadata contains
+// it.
 func ParseCertificate(text string) (*x509.Certificate, error) {
 	text = strings.TrimSpace(text)
 	var der []byte
@@ -195,7 +196,7 @@ func ParseCertificate(text string) (*x509.Certificate, error) {
 	return cert, checkKey(cert)
 }
 
-// AddCertificate adds a certificate to a list, unless it is there.
+// AddCertificate adds a certificate to a list, unless the list contains it already.
 func AddCertificate(list []*x509.Certificate, c *x509.Certificate) []*x509.Certificate {
 	if slices.ContainsFunc(list, c.Equal) {
 		return list

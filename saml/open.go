@@ -12,17 +12,17 @@ import (
 	rtvalidator "github.com/mattermost/xml-roundtrip-validator"
 )
 
-// Limits of a document.
+// Limits of a document's size.
 const (
-	MaxResponse = 512 << 10 // bytes of a response in base64
-	MaxMetadata = 2 << 20   // bytes of the metadata of an identity provider
+	MaxResponse = 512 << 10 // the largest size of a response, in bytes of base64
+	MaxMetadata = 2 << 20   // the largest size of an identity provider's metadata, in bytes
 	maxDepth    = 40
 	maxTokens   = 20_000
-	maxSpaces   = 64 // namespaces declared in one element
+	maxSpaces   = 64 // the largest number of namespaces that one element declares
 )
 
-// decodeBase64 reads strict base64. Line ends are ignored, as the POST binding of many identity providers
-// wraps lines.
+// decodeBase64 decodes strict base64. It ignores line ends, because many identity providers wrap
+// lines in the POST binding.
 func decodeBase64(encoded string) ([]byte, *Error) {
 	if len(encoded) > MaxResponse {
 		return nil, refuse(Malformed, "the response is larger than %d KiB", MaxResponse>>10)
@@ -35,8 +35,8 @@ func decodeBase64(encoded string) ([]byte, *Error) {
 }
 
 // parseDocument parses a document. It first makes sure that encoding/xml, which checks the document
-// here, and etree, which gosaml2 uses, read it in the same way. So it refuses a DOCTYPE, processing
-// instructions, and anything that changes when it is written and read again.
+// here, and etree, which gosaml2 uses, read the document in the same way. So it refuses a DOCTYPE,
+// processing instructions, and anything that changes when the document is written and read again.
 func parseDocument(raw []byte, metadata bool) (*etree.Element, *Error) {
 	if err := checkTokens(raw, metadata); err != nil {
 		return nil, err

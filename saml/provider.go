@@ -16,13 +16,13 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// ServiceProvider is a site as SAML describes it: the service that people sign in to.
+// ServiceProvider describes a site in SAML's terms: the service that people sign in to.
 type ServiceProvider struct {
 	EntityID string
 	ACS      string // the address to which responses are posted
-	SignOut  string // the address of messages about the end of a session; empty if the site takes none
-	// Keys decrypt assertions; the first one signs. There may be none. Metadata names them all, and needs
-	// only their certificates.
+	SignOut  string // the address that takes messages about the end of a session; empty if the site takes none
+	// Keys decrypt assertions, and the first one signs. There may be none. Metadata lists all of
+	// them; for that, only their certificates are needed.
 	Keys         []KeyPair
 	SignRequests bool // whether requests are signed
 }
@@ -41,8 +41,8 @@ type KeyPair struct {
 	Certificate []byte
 }
 
-// NewKeyPair makes a key with a certificate that it signs itself and that is valid for ten years.
-// Identity providers look at the key and not at the validity.
+// NewKeyPair makes a key with a self-signed certificate that is valid for ten years. Identity
+// providers check the key and not the validity.
 func NewKeyPair(name string, now time.Time) (KeyPair, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -69,7 +69,8 @@ func NewKeyPair(name string, now time.Time) (KeyPair, error) {
 // Encode returns the private key as PKCS #8, for a store that seals it.
 func (k KeyPair) Encode() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k.Key) }
 
-// DecodeKeyPair reads what Encode returned, and checks that the certificate belongs to it.
+// DecodeKeyPair reads a key that Encode returned. It returns an error if the certificate does not
+// belong to the key.
 func DecodeKeyPair(pkcs8, certificate []byte) (KeyPair, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(pkcs8)
 	if err != nil {
@@ -89,8 +90,8 @@ func DecodeKeyPair(pkcs8, certificate []byte) (KeyPair, error) {
 	return KeyPair{Key: key, Certificate: certificate}, nil
 }
 
-// Metadata returns what an identity provider needs to know. It has no end of validity, because it
-// changes only with the site's address and keys.
+// Metadata returns the site's metadata, which tells an identity provider what it needs to know. It
+// states no end of validity, because it changes only with the site's address and keys.
 func (sp ServiceProvider) Metadata() ([]byte, error) {
 	type keyInfo struct {
 		Certificate string `xml:"X509Data>X509Certificate"`
@@ -139,16 +140,16 @@ func (sp ServiceProvider) Metadata() ([]byte, error) {
 	return append([]byte(xml.Header), append(body, '\n')...), nil
 }
 
-// RequestOptions say what a request asks for.
+// RequestOptions are the options of a sign-in request.
 type RequestOptions struct {
 	ID         string // the request's id; begins with a letter or "_"
 	RelayState string
-	Fresh      bool   // whether the person must prove again who they are
-	Hint       string // the user name to offer; may be empty
+	Fresh      bool   // whether the person must sign in again at the identity provider
+	Hint       string // the user name that the identity provider fills in; may be empty
 }
 
-// Request returns the address at the identity provider that starts a sign-in. If the site signs
-// requests, it returns an error when there is no key.
+// Request returns the address at the identity provider that starts a sign-in. It returns an error
+// if the site signs requests but has no key.
 func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now time.Time) (string, error) {
 	lib := &saml2.SAMLServiceProvider{
 		IdentityProviderSSOURL:      idp.SignInURL,
@@ -174,8 +175,8 @@ func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now ti
 	}
 	root := doc.Root()
 	root.CreateAttr("ID", o.ID)
-	// With a NameIDPolicy, Entra ID sends a NameID that it makes itself, which is not what the
-	// administrator configured there.
+	// With a NameIDPolicy, Entra ID sends a NameID that it generates itself. It then ignores the
+	// NameID that the administrator configured there.
 	if policy := onlyChild(root, "NameIDPolicy"); policy != nil {
 		root.RemoveChild(policy)
 	}

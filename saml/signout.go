@@ -25,8 +25,8 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// Single sign-out. Either side asks the other to end a session, and gets an answer. gosaml2 knows
-// these messages by POST alone, and Entra ID sends them by redirect alone, so they are read here.
+// Single sign-out. Either side asks the other to end a session, and gets an answer. gosaml2 reads
+// these messages only by POST, but Entra ID sends them only by redirect. So this file reads them.
 //
 //	SignOutRequest   the address that asks the identity provider to end its session
 //	SignOutResponse  the address that answers a request of the identity provider
@@ -34,15 +34,15 @@ import (
 
 // SignOut is a verified message of an identity provider about the end of a session.
 type SignOut struct {
-	Request        bool   // whether it asks; otherwise it answers
-	ID             string // of the message
-	NameID         string // of a request
+	Request        bool   // whether the message is a request; otherwise it answers one
+	ID             string // the id of the message
+	NameID         string // the person's NameID; only in a request
 	NameIDFormat   string
-	SessionIndexes []string  // of a request; none means every session of the person
-	InResponseTo   string    // of an answer
-	Succeeded      bool      // of an answer
-	RelayState     string    // as it was sent along
-	RememberUntil  time.Time // until when the message must be remembered as used
+	SessionIndexes []string  // the sessions to end; only in a request; none means all of the person
+	InResponseTo   string    // the id of the answered request; only in an answer
+	Succeeded      bool      // whether the request succeeded; only in an answer
+	RelayState     string    // the RelayState that came with the message
+	RememberUntil  time.Time // until when the caller must remember that the message was used
 }
 
 // SignOutMessage is a message as it arrived: by redirect, or by POST.
@@ -51,13 +51,14 @@ type SignOutMessage struct {
 	Form  url.Values // the form of a POST; nil for a redirect
 }
 
-// signOutAge is how old a message may be.
+// signOutAge is the largest age of a message.
 const signOutAge = 5 * time.Minute
 
 const successStatus = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
-// ReadSignOut verifies a message about the end of a session. It must be signed, be of this identity
-// provider, have been made for this address within the last minutes, and not have expired.
+// ReadSignOut verifies a message about the end of a session. It must be signed, come from this
+// identity provider, be made for this address within the last minutes, and not have expired.
+// Otherwise the error is an *Error.
 func (sp ServiceProvider) ReadSignOut(idp IdentityProvider, m SignOutMessage, now time.Time) (SignOut, error) {
 	out, err := sp.readSignOut(idp, m, now)
 	if err != nil {
@@ -81,7 +82,8 @@ func (sp ServiceProvider) readSignOut(idp IdentityProvider, m SignOutMessage, no
 	return sp.checkSignOut(idp, root, relay, now)
 }
 
-// readRedirected reads a message of a redirect, after it has verified the signature over the query.
+// readRedirected reads a message that came by redirect. It verifies the signature over the query
+// first.
 func readRedirected(idp IdentityProvider, query string, now time.Time) (*etree.Element, string, *Error) {
 	if len(query) > MaxResponse {
 		return nil, "", refuse(Malformed, "the message is larger than %d KiB", MaxResponse>>10)
@@ -155,7 +157,8 @@ func checkKind(root *etree.Element, field string) *Error {
 	return nil
 }
 
-// verifyQuery verifies the signature of a redirect with each trusted certificate.
+// verifyQuery verifies the signature of a redirect with the trusted certificates, one after the
+// other.
 func verifyQuery(idp IdentityProvider, signed, algorithm, signature string, now time.Time) *Error {
 	if !slices.Contains(signatureMethods, algorithm) {
 		return refuse(WeakAlgorithm, "the message is signed with %s; choose SHA-256 as the signing algorithm at the identity provider", shorten(algorithm, 200))
@@ -189,8 +192,8 @@ func verifyQuery(idp IdentityProvider, signed, algorithm, signature string, now 
 	return bad
 }
 
-// verifyECDSA verifies a signature in the form of XML signatures, which is both numbers in a row, or
-// in ASN.1, which some identity providers send.
+// verifyECDSA verifies a signature in one of two formats: both numbers one after the other, as in
+// XML signatures, or ASN.1, which some identity providers send.
 func verifyECDSA(key *ecdsa.PublicKey, sum, sig []byte) bool {
 	size := (key.Params().BitSize + 7) / 8
 	if len(sig) == 2*size {
@@ -202,8 +205,8 @@ func verifyECDSA(key *ecdsa.PublicKey, sum, sig []byte) bool {
 	return ecdsa.VerifyASN1(key, sum, sig)
 }
 
-// readPosted reads a message of a POST, after it has verified the signature in it. It returns the
-// signed element and nothing else of the message.
+// readPosted reads a message that came by POST. It verifies the signature in the message first. It
+// returns only the signed element.
 func readPosted(idp IdentityProvider, form url.Values, now time.Time) (*etree.Element, string, *Error) {
 	kind := "SAMLRequest"
 	if form.Has("SAMLResponse") {
@@ -250,7 +253,7 @@ func readPosted(idp IdentityProvider, form url.Values, now time.Time) (*etree.El
 	return nil, "", bad
 }
 
-// checkSignOut checks a message whose signature is verified.
+// checkSignOut checks the content of a message. The caller has verified the signature.
 func (sp ServiceProvider) checkSignOut(idp IdentityProvider, root *etree.Element, relay string, now time.Time) (SignOut, *Error) {
 	out := SignOut{Request: root.Tag == "LogoutRequest", ID: root.SelectAttrValue("ID", ""), RelayState: relay}
 	if v := root.SelectAttrValue("Version", ""); v != "2.0" {
@@ -312,11 +315,11 @@ func (sp ServiceProvider) checkSignOut(idp IdentityProvider, root *etree.Element
 	return out, nil
 }
 
-// entraIssuer finds the tenant in the entity id of Entra ID.
+// entraIssuer matches the entity id of Entra ID and captures the tenant.
 var entraIssuer = regexp.MustCompile(`^https://sts\.windows\.net/([0-9a-fA-F-]{36})/$`)
 
-// isIssuer reports whether an identity provider calls itself so in messages about the end of a session.
-// Entra ID uses another name there than in assertions.
+// isIssuer reports whether issuer is the identity provider's name in messages about the end of a
+// session. In these messages, Entra ID uses another name than in assertions.
 func isIssuer(idp IdentityProvider, issuer string) bool {
 	if issuer == idp.EntityID {
 		return true
@@ -325,7 +328,7 @@ func isIssuer(idp IdentityProvider, issuer string) bool {
 	return m != nil && issuer == "https://login.microsoftonline.com/"+m[1]+"/"
 }
 
-// SignOutOptions say what a request to end a session is about.
+// SignOutOptions describe the session that a request ends.
 type SignOutOptions struct {
 	ID           string
 	RelayState   string
@@ -352,7 +355,8 @@ func (sp ServiceProvider) SignOutRequest(idp IdentityProvider, o SignOutOptions,
 	return sp.redirect(idp.SignOutURL, "SAMLRequest", root, o.RelayState)
 }
 
-// SignOutResponse returns the address at the identity provider that answers its request.
+// SignOutResponse returns the address at the identity provider that answers its request for the end
+// of a session.
 func (sp ServiceProvider) SignOutResponse(idp IdentityProvider, id string, request SignOut, now time.Time) (string, error) {
 	root := sp.newMessage("LogoutResponse", id, idp.SignOutURL, now)
 	root.CreateAttr("InResponseTo", request.ID)
@@ -374,7 +378,8 @@ func (sp ServiceProvider) newMessage(tag, id, destination string, now time.Time)
 	return root
 }
 
-// redirect returns the address of a message, signed with the first key of the site.
+// redirect returns the address that delivers a message by redirect, signed with the site's first
+// key.
 func (sp ServiceProvider) redirect(address, field string, root *etree.Element, relay string) (string, error) {
 	if address == "" {
 		return "", ErrNoSignOutURL

@@ -14,23 +14,25 @@ import (
 )
 
 const (
-	// MaxClockSkew is how far the clocks of the two sides may be apart.
+	// MaxClockSkew is the largest difference between the clocks of the two sides.
 	MaxClockSkew = 3 * time.Minute
-	// unsolicitedAge is how old an assertion may be that answers no request.
+	// unsolicitedAge is the largest age of an assertion that answers no request.
 	unsolicitedAge = 5 * time.Minute
-	// bearer is how the holder of an assertion proves that it is about them.
+	// bearer is the confirmation method of assertions: whoever presents the assertion is its
+	// subject.
 	bearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 	// transient is the format of NameIDs that change with each sign-in.
 	transient = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 )
 
-// Expected is what a response must answer.
+// Expected says which request a response must answer.
 type Expected struct {
 	// RequestID is the id of the request that this browser sent. If it is empty, the response must
 	// answer no request, and Unsolicited must be set.
 	RequestID   string
 	Unsolicited bool
-	// MaxAge is how long ago the person may have proved who they are; 0 means any time.
+	// MaxAge is the largest time since the person signed in at the identity provider; 0 means any
+	// time.
 	MaxAge time.Duration
 }
 
@@ -43,16 +45,16 @@ type Assertion struct {
 	SessionIndex  string
 	Attributes    []Attribute
 	Issued        time.Time
-	Authenticated time.Time // when the person proved who they are; zero if unknown
+	Authenticated time.Time // when the person signed in at the identity provider; zero if unknown
 	SessionEnd    time.Time // when the identity provider wants the session to end; zero if it does not say
-	// RememberUntil is the time from which no clock that is allowed still accepts the assertion. It must be
-	// remembered as used until then.
+	// After RememberUntil, the assertion has expired even for the slowest clock that is allowed.
+	// Until then, the caller must remember that the assertion was used.
 	RememberUntil time.Time
-	// SignedElements says which elements were signed, by which algorithm, and Encrypted whether the
-	// assertion was encrypted; for the page that tests a connection.
+	// SignedElements says which elements were signed, with which algorithm. Encrypted says whether
+	// the assertion was encrypted. The page that tests a connection shows both.
 	SignedElements string
 	Encrypted      bool
-	// ClockDrift is how far the identity provider's clock is ahead of ours.
+	// ClockDrift is how far the identity provider's clock is ahead of this server's clock.
 	ClockDrift time.Duration
 }
 
@@ -62,8 +64,8 @@ type Attribute struct {
 	Values []string
 }
 
-// Verify checks a response from the form field SAMLResponse. Nothing of a response that it refuses
-// may be used.
+// Verify checks a response from the form field SAMLResponse. If it refuses the response, it returns
+// an error and nothing of the response.
 func (sp ServiceProvider) Verify(idp IdentityProvider, encoded string, want Expected, now time.Time) (Assertion, error) {
 	a, err := sp.verify(idp, encoded, want, now)
 	if err != nil {
@@ -146,8 +148,8 @@ func shorten(text string, most int) string {
 	return text
 }
 
-// checkAddresses checks issuer, version and addresses before the signatures, so that a response for
-// another application is reported as such and not as a forgery. Verify checks them again later, on
+// checkAddresses checks issuer, version and addresses before the signatures. So a response for
+// another application is reported as such, and not as a forgery. Verify checks them again later, on
 // the signed elements.
 func checkAddresses(in inspectedResponse, idp IdentityProvider, sp ServiceProvider) *Error {
 	if v := in.response.SelectAttrValue("Version", ""); v != "2.0" {
@@ -351,7 +353,8 @@ func (sp ServiceProvider) checkAssertion(idp IdentityProvider, r *types.Response
 	return out, nil
 }
 
-// checkConditions checks times and audience. It returns when the conditions end; zero if they do not.
+// checkConditions checks times and audience. It returns when the conditions end; zero if they never
+// end.
 func checkConditions(c *types.Conditions, entityID string, now time.Time) (time.Time, *Error) {
 	if c == nil {
 		return time.Time{}, refuse(AudienceMismatch, "the assertion has no conditions, so it is not limited to this site")

@@ -16,8 +16,8 @@ const (
 	addressTTL   = 90 * time.Second
 )
 
-// findServer finds the address of a server that runs on this database, unless a flag or the
-// environment names one.
+// findServer sets the command's public URL to the address of a server that runs on this database.
+// It does nothing if a flag or the environment names a public URL.
 func (c *command) findServer(ctx context.Context, leases store.Leases) error {
 	if c.publicURL != "" {
 		return nil
@@ -29,17 +29,17 @@ func (c *command) findServer(ctx context.Context, leases store.Leases) error {
 	return err
 }
 
-// hasAddress reports whether a server was found or an address was given.
+// hasAddress reports whether the public URL is known: given, or found by findServer.
 func (c *command) hasAddress() bool { return c.publicURL != "" }
 
-// noteNobodyServes warns that no server runs, so the printed link does not work yet.
-func (c *command) noteNobodyServes() {
+// warnNoServer warns that no server runs, so the printed link does not work yet.
+func (c *command) warnNoServer() {
 	if !c.hasAddress() {
 		c.note("No rollcall serves this database now. The link opens once one does: rollcall serve. Reached at another address than %s? Say so with --public-url.", c.baseURL())
 	}
 }
 
-// announce announces that this process serves at its address.
+// announce stores a lease that tells other commands the address of this server.
 func (c *command) announce(ctx context.Context, s *services) error {
 	if err := s.leases.ForgetExpired(ctx, addressLease); err != nil {
 		return err
@@ -48,12 +48,12 @@ func (c *command) announce(ctx context.Context, s *services) error {
 	return err
 }
 
-// announcementKey returns the key of the lease. It includes the owner, because several processes may
-// serve at one address.
+// announcementKey returns the key of the lease: the address and the owner. Several processes may
+// serve at the same address.
 func (c *command) announcementKey(s *services) string { return c.baseURL() + " " + s.owner }
 
-// keepAnnouncing renews the announcement until ctx ends. A failure to do so does not stop the
-// server.
+// keepAnnouncing renews the announcement until ctx ends. If a renewal fails, the server keeps
+// running.
 func (c *command) keepAnnouncing(ctx context.Context, s *services) error {
 	tick := time.NewTicker(addressTTL / 3)
 	defer tick.Stop()

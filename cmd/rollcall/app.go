@@ -43,7 +43,7 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.start, "start", false, "set Provisioning Status to On")
 }
 
-// anyGiven reports whether any of the flags was given.
+// anyGiven reports whether at least one of the flags was given.
 func (f *jobFlags) anyGiven(cmd *cobra.Command) bool {
 	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "rehire", "swaps", "nested-groups", "exact-case", "start", "pause"} {
 		if cmd.Flags().Changed(name) {
@@ -53,8 +53,8 @@ func (f *jobFlags) anyGiven(cmd *cobra.Command) bool {
 	return false
 }
 
-// actionsOf reads a list of actions such as "create,update", or "none".
-func actionsOf(cmd *cobra.Command, text string) (provision.FlowTypes, error) {
+// parseActions reads the value of --actions: a list such as "create,update", or "none".
+func parseActions(cmd *cobra.Command, text string) (provision.FlowTypes, error) {
 	var a provision.FlowTypes
 	for word := range strings.SplitSeq(text, ",") {
 		switch strings.ToLower(strings.TrimSpace(word)) {
@@ -75,9 +75,9 @@ func actionsOf(cmd *cobra.Command, text string) (provision.FlowTypes, error) {
 	return a, nil
 }
 
-// apply saves the settings that the flags set, all at once, and prints what changed. It asks first
-// if the change disables, creates or deletes accounts. It asks again if the numbers in the question
-// changed before the answer.
+// apply saves all settings that the flags set in one transaction, and prints what changed. It asks
+// first if the change disables, creates or deletes accounts. It asks again if these numbers change
+// before the user answers.
 func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobra.Command, h *directory.Handle, app directory.Application) (provision.Job, []string, error) {
 	edit, err := f.edit(c, cmd)
 	if err != nil {
@@ -104,13 +104,13 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 			}
 			question, set.Confirmed, err = harmOf(ctx, s, h, app, now, set, move)
 			if err == nil && question != agreed {
-				err = errAsk
+				err = errUnconfirmed
 			}
 			return set, err
 		}, actor)
 	}
 	job, err := save()
-	for errors.Is(err, errAsk) {
+	for errors.Is(err, errUnconfirmed) {
 		if err := c.confirm(cmd, f.yes, question, app.Name); err != nil {
 			return provision.Job{}, nil, err
 		}
@@ -164,12 +164,13 @@ func closedWords(c *provision.Closed) []string {
 	return words
 }
 
-// errAsk stops a save that the administrator has not confirmed yet.
-var errAsk = errors.New("the change has to be confirmed")
+// errUnconfirmed stops a save because the administrator has not confirmed the change yet.
+var errUnconfirmed = errors.New("the change has to be confirmed")
 
-// harmOf describes what the new settings of a job would do to accounts; "" if nothing needs
-// confirmation. disabled is how many accounts they would disable. --start alone needs none: it only
-// starts what earlier settings decided. move is what the job forgets at the old Tenant URL.
+// harmOf describes what the new settings of a job would do to accounts. The description is "" if no
+// confirmation is needed. disabled is the number of accounts that they would disable. --start alone
+// needs no confirmation: it only starts what earlier settings decided. move says what the job leaves
+// behind at the old Tenant URL.
 func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings, move provision.Move) (question string, disabled int, err error) {
 	if now.Version == 0 || set.Scope == now.Scope && set.Actions == nil && move.Linked == 0 {
 		return "", 0, nil
@@ -194,7 +195,8 @@ func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory
 	return strings.TrimSpace(strings.Join(words, " ")), disabled, nil
 }
 
-// moveWords describes what a Tenant URL at another application leaves behind.
+// moveWords describes what stays at the old application after the Tenant URL changes to another
+// application.
 func moveWords(n provision.Move) string {
 	words := fmt.Sprintf("This leads to another application: %s at the old one will stay as %s, and Rollcall will no longer change %s.",
 		phrase.Count(n.Linked, "linked account", "linked accounts"), phrase.Noun(n.Linked, "it is", "they are"), phrase.Noun(n.Linked, "it", "them"))
@@ -205,8 +207,9 @@ func moveWords(n provision.Move) string {
 		phrase.Count(n.Leavers, "of them belongs", "of them belong"), phrase.Noun(n.Leavers, "it is", "they are"))
 }
 
-// harmBetween describes what a job would do to accounts after a change from now to after; "" if
-// nothing needs confirmation. disabled is how many accounts the change would disable.
+// harmBetween describes what changing a job from now to after would do to accounts. The description
+// is "" if no confirmation is needed. disabled is the number of accounts that the change would
+// disable.
 func harmBetween(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (question string, disabled int, err error) {
 	was, err := now.Schema.UserMapping()
 	if err != nil {
@@ -240,14 +243,14 @@ func harmBetween(ctx context.Context, s *services, h *directory.Handle, app dire
 	return "This " + strings.Join(does, " It "), n.Off, nil
 }
 
-// jobSettings are the settings of a job that flags can change.
+// jobSettings holds the settings of a job that flags can change.
 type jobSettings struct {
 	tenantURL string
 	secret    []byte // the Secret Token, sealed
 	scope     provision.Scope
-	actions   string           // the value of --actions, such as create,update
+	actions   string           // the value of --actions, such as "create,update"
 	rehire    provision.Rehire // what happens to the account of a person who is hired again
-	swaps     provision.Swaps  // what happens to people who have each other's matching values
+	swaps     provision.Swaps  // what happens when people exchange their matching values
 	nested    bool             // whether groups are sent as members of groups
 	exact     string           // the value of --exact-case
 	status    provision.Status
@@ -259,12 +262,12 @@ func settingsOf(job provision.Job) (jobSettings, error) {
 		return jobSettings{}, err
 	}
 	return jobSettings{
-		job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Rehire, job.Swaps, job.Nested, exactWords(job.Schema, m), job.Status,
+		job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Rehire, job.Swaps, job.Nested, exactCaseText(job.Schema, m), job.Status,
 	}, nil
 }
 
-// exactWords returns the setting as --exact-case takes it.
-func exactWords(s *provision.Schema, m *provision.ObjectMapping) string {
+// exactCaseText returns the setting in the form that --exact-case accepts.
+func exactCaseText(s *provision.Schema, m *provision.ObjectMapping) string {
 	if exact := s.ExactCase(m); len(exact) > 0 {
 		return strings.Join(exact, ",")
 	}
@@ -306,7 +309,7 @@ func (f *jobFlags) edit(c *command, cmd *cobra.Command) (func(*provision.Setting
 		edits = append(edits, func(s *provision.Settings) { s.Scope = scope })
 	}
 	if given("actions") {
-		actions, err := actionsOf(cmd, f.actions)
+		actions, err := parseActions(cmd, f.actions)
 		if err != nil {
 			return nil, err
 		}
@@ -379,7 +382,7 @@ func (f *jobFlags) status(cmd *cobra.Command) (provision.Status, error) {
 	return "", nil
 }
 
-// readSecret reads a token from a file, without the end of the line.
+// readSecret reads a token from a file, or from standard input for "-". It removes the line end.
 func (c *command) readSecret(name string) (string, error) {
 	in, err := c.open(name)
 	if err != nil {
@@ -510,7 +513,7 @@ func (c *command) appList() *cobra.Command {
 	}
 }
 
-// appJSON is an application in the JSON output of a list.
+// appJSON is an application in the JSON output of app list.
 type appJSON struct {
 	Name     string `json:"name"`
 	ID       string `json:"id"`
@@ -518,7 +521,7 @@ type appJSON struct {
 	Code     string `json:"status"`
 }
 
-// applications returns the applications of a directory, as JSON and as lines of a table.
+// applications returns the applications of a directory twice: for JSON output, and as table lines.
 func (c *command) applications(ctx context.Context, s *services, h *directory.Handle) (out []appJSON, lines [][]string, err error) {
 	apps, err := h.Applications(ctx)
 	if err != nil {
@@ -548,7 +551,7 @@ func printApplications(w io.Writer, h *directory.Handle, lines [][]string) {
 	printTable(w, fmt.Sprintf("No application yet. Make one with: rollcall app create %s NAME", h.Directory.Name), []string{"Name", "Assigned", "Provisioning", "Since"}, lines)
 }
 
-// appDetails is what `app show` prints.
+// appDetails is the output of `app show`.
 type appDetails struct {
 	Name      string `json:"name"`
 	ID        string `json:"id"`
@@ -559,7 +562,7 @@ type appDetails struct {
 	Roles     int    `json:"roles"`  // the number of roles besides Default Access
 	Linked    int    `json:"linked"` // how many people have a known account at the application
 	Code      string `json:"status"`
-	// The fields from here on are empty before provisioning is set up.
+	// The fields from here on are empty until provisioning is set up.
 	TenantURL   string   `json:"tenantUrl,omitempty"`
 	SecretToken bool     `json:"secretTokenSaved"`
 	Scope       string   `json:"scope,omitempty"`
@@ -611,7 +614,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 	}
 	d.Code, d.Linked, d.TenantURL, d.SecretToken = r.Code, r.Linked, r.Job.TenantURL, r.Job.HasSecret()
 	d.Scope, d.Status, d.Actions = string(r.Job.Scope), string(r.Job.Status), actionWords(m.FlowTypes)
-	d.Rehire, d.Swaps, d.Nested, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), r.Job.Nested, exactWords(r.Job.Schema, m)
+	d.Rehire, d.Swaps, d.Nested, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), r.Job.Nested, exactCaseText(r.Job.Schema, m)
 	return d, nil
 }
 
@@ -630,7 +633,7 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 		phrase.Count(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, nestedWord(d.Nested), d.Status)
 }
 
-// actionWords returns the actions as --actions takes them.
+// actionWords returns the names of the actions, in the form that --actions accepts.
 func actionWords(f provision.FlowTypes) []string {
 	var words []string
 	for _, a := range []struct {
@@ -647,7 +650,7 @@ func actionWords(f provision.FlowTypes) []string {
 	return words
 }
 
-// statusWords returns a job's status in the words of the pages.
+// statusWords returns a job's status in the words that the pages use.
 func statusWords(code string) string {
 	switch code {
 	case provision.Running:
@@ -714,7 +717,7 @@ Asks first, with the numbers. --yes answers that question.`,
 	return cmd
 }
 
-// selection are the people and groups that a command is about.
+// selection says which people and groups a command applies to.
 type selection struct {
 	all    bool     // everyone in the directory
 	groups []string // the names of groups
@@ -814,7 +817,7 @@ func (c *command) assign(ctx context.Context, h *directory.Handle, app directory
 	})
 }
 
-// namedObjects returns the object ids of people and groups that are named in arguments.
+// namedObjects returns the object ids of the named people and groups.
 func namedObjects(ctx context.Context, h *directory.Handle, people, groups []string) (users, groupIDs []string, err error) {
 	for _, name := range people {
 		u, err := findUser(ctx, h, name)
@@ -907,8 +910,8 @@ in which the text of an expression and its tree in parameters differ is refused.
 	return cmd
 }
 
-// withApp opens the directory and the application that the first two arguments name, and passes on
-// the other arguments.
+// withApp opens the directory and the application that the first two arguments name. It passes the
+// other arguments to do.
 func (c *command) withApp(do func(*cobra.Command, *services, *directory.Handle, directory.Application, []string) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -923,7 +926,7 @@ func (c *command) withApp(do func(*cobra.Command, *services, *directory.Handle, 
 	})
 }
 
-// atLeast requires the listed arguments, and allows the last one more than once.
+// atLeast requires the listed arguments. The last one may be repeated.
 func atLeast(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(want) {

@@ -15,7 +15,7 @@ func (c *command) appAttribute() *cobra.Command {
 	return groupCommand("attribute", "Attribute lists: what the rows of a mapping can read and write", c.attributeList(), c.attributeSet(), c.attributeRemove())
 }
 
-// listFlags say which attribute list a command is about.
+// listFlags select an attribute list: --side, and the flags that select the mapping.
 type listFlags struct {
 	mappingFlags
 	side string
@@ -26,7 +26,7 @@ func (f *listFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.side, "side", string(provision.TargetList), "target: the application's list; source: the directory's")
 }
 
-// attributeList returns the attribute list that the flags name, with its mapping.
+// attributeList returns the attribute list that the flags select, with its mapping and its side.
 func (f *listFlags) attributeList(cmd *cobra.Command, s *provision.Schema) (*provision.ObjectMapping, provision.ListSide, []provision.ListedAttribute, error) {
 	side, err := parseOneOf(cmd, "side", f.side, provision.TargetList, provision.SourceList)
 	if err != nil {
@@ -40,7 +40,7 @@ func (f *listFlags) attributeList(cmd *cobra.Command, s *provision.Schema) (*pro
 	return m, side, all, err
 }
 
-// attributeJSON is an attribute of a list in --json output.
+// attributeJSON is an attribute of an attribute list in --json output.
 type attributeJSON struct {
 	Name       string   `json:"name"`
 	Type       string   `json:"type"`
@@ -161,7 +161,7 @@ first; --yes answers that question.`,
 	return cmd
 }
 
-// newAttribute returns an attribute that is not in a list yet, as the catalog has it.
+// newAttribute returns an attribute to add to a list. Its properties come from the catalog.
 func newAttribute(name string, side provision.ListSide, c provision.Catalog) provision.ListedAttribute {
 	a := provision.ListedAttribute{Name: name, Type: provision.TypeString}
 	if known, ok := c.Attribute(name); ok && side == provision.SourceList {
@@ -170,7 +170,7 @@ func newAttribute(name string, side provision.ListSide, c provision.Catalog) pro
 	return a
 }
 
-// applyGivenFlags gives an attribute the properties whose flags were given.
+// applyGivenFlags sets those properties of an attribute whose flags were given.
 func applyGivenFlags(a *provision.ListedAttribute, flags provision.ListedAttribute, given func(string) bool) {
 	if given("type") {
 		if a.Type == provision.TypeReference && flags.Type != provision.TypeReference {

@@ -21,7 +21,7 @@ func (c *command) appMapping() *cobra.Command {
 		c.mappingConfigure(), c.mappingFilter(), c.mappingRestoreDefault(), c.mappingVersion())
 }
 
-// mappingFlags say which mapping of an application a command is about, and whether it asks.
+// mappingFlags select a mapping of an application; --yes answers the question before a change.
 type mappingFlags struct {
 	groups, yes bool // whether --groups and --yes were given
 }
@@ -30,7 +30,7 @@ func (f *mappingFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.groups, "groups", false, "the mapping of groups instead of that of users")
 }
 
-// objectMapping returns the mapping that the flags name.
+// objectMapping returns the mapping that the flags select.
 func (f *mappingFlags) objectMapping(s *provision.Schema) (*provision.ObjectMapping, error) {
 	if f.groups {
 		return s.GroupMapping()
@@ -59,7 +59,7 @@ func rowsOf(s *provision.Schema, m *provision.ObjectMapping) []rowJSON {
 	return out
 }
 
-// findRow returns the row that writes a target attribute.
+// findRow returns the row that writes a target attribute. It returns an error if there is none.
 func findRow(s *provision.Schema, m *provision.ObjectMapping, target string) (rowJSON, error) {
 	for _, r := range rowsOf(s, m) {
 		if r.Target == target {
@@ -103,8 +103,8 @@ func (c *command) mappingList() *cobra.Command {
 	return cmd
 }
 
-// sourceWords returns what a row gives, in one line: an attribute in brackets, a constant in
-// quotation marks, an expression as it is.
+// sourceWords describes the source of a row in one line: an attribute in brackets, a constant in
+// quotation marks, or an expression unchanged.
 func sourceWords(r rowJSON) string {
 	words := r.Source
 	switch provision.MappingType(r.Type) {
@@ -160,7 +160,7 @@ func printRow(w io.Writer, r rowJSON) {
 		oneLine(r.Target), r.Type, oneLine(r.Source), oneLine(r.Default), matches, r.Apply, flows, r.Place)
 }
 
-// rowFlags are the parts of a row that `app mapping set` changes.
+// rowFlags hold the properties of a row that `app mapping set` can change.
 type rowFlags struct {
 	mappingFlags
 	source, constant, expression, defaultValue, apply string // the values of the flags of these names
@@ -290,7 +290,7 @@ func (f *rowFlags) edit(cmd *cobra.Command) (func(*provision.RowEdit), error) {
 	}, nil
 }
 
-// noteRow says what an administrator should know of a row, as its page does.
+// noteRow prints the same hints about a row as the row's page shows.
 func (c *command) noteRow(job provision.Job, f *mappingFlags, target string) error {
 	m, err := f.objectMapping(job.Schema)
 	if err != nil {
@@ -403,7 +403,7 @@ that question.`,
 				return err
 			}
 			harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, now, after)
-			if err != nil && !isInputError(err) { // mappings that cannot be used are restored too
+			if err != nil && !isInputError(err) { // default mappings replace also mappings that cannot be used
 				return err
 			}
 			question := "This sets the default mappings and scoping filters of " + app.Name + ", and everybody is looked at again."
@@ -425,13 +425,14 @@ that question.`,
 	return cmd
 }
 
-// editSchema saves a change of the mappings, all at once. It asks first if the change has an effect
-// on people, and again if that effect changed before the answer. It returns the job before and after.
+// editSchema saves a change of the mappings in one transaction. It asks first if the change affects
+// people. It asks again if that effect changes before the user answers. It returns the job before
+// and after.
 func (c *command) editSchema(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, decide func(provision.Job) (provision.Job, error)) (before, after provision.Job, err error) {
 	return c.editSchemaAsking(cmd, s, h, app, yes, "", decide)
 }
 
-// editSchemaAsking is editSchema with a question that is asked in any case, if it is not empty.
+// editSchemaAsking is like editSchema, but always asks the question always, unless that is empty.
 func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, always string, decide func(provision.Job) (provision.Job, error)) (before, after provision.Job, err error) {
 	err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
 		var err error
@@ -442,7 +443,7 @@ func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory
 				return changed, err
 			}
 			harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, now, changed)
-			if err != nil && !(yes && isInputError(err)) { // whoever says yes may save a mapping that cannot be used yet
+			if err != nil && !(yes && isInputError(err)) { // with --yes, a mapping that cannot be used yet may be saved
 				return now, err
 			}
 			changed.Confirmed += int64(disabled)
@@ -453,13 +454,14 @@ func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory
 	return before, after, err
 }
 
-// allowMappings returns a function that lets whole mappings replace those of a job once agree agrees
-// to what they do to people.
+// allowMappings returns a function that checks a replacement of a job's mappings. The function
+// calls agree with a description of the effect on people, and returns how many accounts may be
+// disabled.
 func (c *command) allowMappings(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, agree func(string) error) func(before, after provision.Job) (disabled int, err error) {
 	return func(before, after provision.Job) (int, error) {
 		harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, before, after)
 		if err != nil {
-			if yes && isInputError(err) { // whoever says yes may save a mapping that cannot be used yet
+			if yes && isInputError(err) { // with --yes, a mapping that cannot be used yet may be saved
 				return 0, nil
 			}
 			return 0, err
@@ -468,9 +470,9 @@ func (c *command) allowMappings(cmd *cobra.Command, s *services, h *directory.Ha
 	}
 }
 
-// untilAgreed calls save, which says through agree what it would do; "" needs no confirmation. If
-// that is not agreed yet, agree returns an error that ends save. Then untilAgreed asks, and calls
-// save again.
+// untilAgreed calls save, and save calls agree with a question about its effect. The question is ""
+// if no confirmation is needed. Unless the user has agreed to this question, agree returns an error
+// that ends save; then untilAgreed asks the user and calls save again.
 func (c *command) untilAgreed(cmd *cobra.Command, yes bool, word string, save func(agree func(question string) error) error) error {
 	agreed := ""
 	for {
@@ -479,9 +481,9 @@ func (c *command) untilAgreed(cmd *cobra.Command, yes bool, word string, save fu
 			if question = q; yes || q == agreed {
 				return nil
 			}
-			return errAsk
+			return errUnconfirmed
 		})
-		if !errors.Is(err, errAsk) {
+		if !errors.Is(err, errUnconfirmed) {
 			return err
 		}
 		if err := c.confirm(cmd, yes, question, word); err != nil {
@@ -496,8 +498,8 @@ func isInputError(err error) bool {
 	return errors.As(err, &input)
 }
 
-// mappingHarm describes what changed mappings do to people; "" if nothing needs confirmation. disabled
-// is how many accounts they may disable.
+// mappingHarm describes how changed mappings affect people. The description is "" if no
+// confirmation is needed. disabled is the number of accounts that they may disable.
 func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (harm string, disabled int, err error) {
 	accounts, _, err := harmBetween(ctx, s, h, app, now, after)
 	if err != nil {

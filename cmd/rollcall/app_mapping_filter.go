@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// editMapping saves a change of one mapping of an application, after a question if it has an effect
-// on people or groups. It returns the mapping after the change.
+// editMapping saves a change of one mapping of an application. It asks first if the change affects
+// people or groups. It returns the changed mapping.
 func (c *command) editMapping(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, f *mappingFlags, decide func(*provision.ObjectMapping) (provision.MappingEdit, error)) (*provision.ObjectMapping, error) {
 	ctx := cmd.Context()
 	now, err := s.jobs.Get(ctx, jobKey(h, app))
@@ -50,8 +50,8 @@ func (c *command) editMapping(cmd *cobra.Command, s *services, h *directory.Hand
 	return f.objectMapping(job.Schema)
 }
 
-// editHarm describes what a change of a mapping does to people or groups; "" if nothing needs
-// confirmation. disabled is how many accounts it may disable.
+// editHarm describes how a change of a mapping affects people or groups. The description is "" if
+// no confirmation is needed. disabled is the number of accounts that the change may disable.
 func editHarm(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, m *provision.ObjectMapping, edit provision.MappingEdit) (harm string, disabled int, err error) {
 	always := ""
 	if m.SourceObjectName == string(provision.GroupKind) {
@@ -101,7 +101,7 @@ groups can. Asks first when accounts or groups could then be made, switched off 
 				edit.Enabled = &enabled
 			}
 			if given("actions") {
-				ticked, err := actionsOf(cmd, actions)
+				ticked, err := parseActions(cmd, actions)
 				if err != nil {
 					return err
 				}
@@ -246,7 +246,7 @@ func operatorNames() string {
 	return strings.Join(names, ", ")
 }
 
-// parseClause reads ATTRIBUTE OPERATOR VALUE. The longest operator that fits is meant.
+// parseClause reads "ATTRIBUTE OPERATOR VALUE". If several operators fit, it takes the longest.
 func parseClause(cmd *cobra.Command, text string) (provision.FilterClause, error) {
 	attribute, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
 	words := strings.Split(strings.TrimSpace(rest), " ")

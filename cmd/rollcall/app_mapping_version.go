@@ -47,7 +47,7 @@ func (c *command) versionList() *cobra.Command {
 	}
 }
 
-// openVersion returns the version that an argument names.
+// openVersion returns the version whose number is the argument.
 func openVersion(cmd *cobra.Command, s *services, key provision.Key, arg string) (provision.MappingVersion, error) {
 	number, err := strconv.ParseInt(arg, 10, 64)
 	if err != nil {

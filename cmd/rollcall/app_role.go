@@ -13,7 +13,7 @@ func (c *command) appRole() *cobra.Command {
 	return groupCommand("role", "Roles of an application (ROLE is a value, a display name or an id)", c.roleList(), c.roleCreate(), c.roleSet(), c.roleDelete())
 }
 
-// withRole finds the role that the third argument names.
+// withRole opens the application and finds the role that the third argument names.
 func (c *command) withRole(do func(*cobra.Command, *directory.Handle, directory.Application, directory.AppRole) error) func(*cobra.Command, []string) error {
 	return c.withApp(func(cmd *cobra.Command, _ *services, h *directory.Handle, app directory.Application, args []string) error {
 		r, err := h.Role(cmd.Context(), app, args[0])

@@ -67,7 +67,7 @@ that this was done is an event itself.`,
 	return cmd
 }
 
-// read checks the flags and fills the query.
+// read checks the flags and sets the query from them.
 func (o *auditFlags) read(cmd *cobra.Command) (err error) {
 	if o.query.Limit < 1 || o.query.Limit > 10_000 {
 		return usagef(cmd, "--limit is a number from 1 to 10000, not %d", o.query.Limit)
@@ -101,7 +101,7 @@ func eventKinds() (list []string) {
 	return list
 }
 
-// readMoment reads a time, or a day in UTC, to which it adds the given number of days.
+// readMoment reads a time, or a date, which means its start in UTC. It adds days only to a date.
 func readMoment(cmd *cobra.Command, flag, text string, days int) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -131,8 +131,8 @@ func (c *command) auditList(cmd *cobra.Command, s *services, o auditFlags) error
 	})
 }
 
-// auditCSV writes every matching event, or as many as --limit allows. The audit trail records who
-// exported them.
+// auditCSV writes every matching event as CSV, or the first ones if --limit is given. It adds an
+// event to the audit trail that names the user who exported them.
 func (c *command) auditCSV(cmd *cobra.Command, s *services, o auditFlags) error {
 	most := math.MaxInt
 	if cmd.Flags().Changed("limit") {
@@ -207,8 +207,8 @@ func (s *services) auditScope(ctx context.Context, siteName, directoryName strin
 	return event.Scope{}, nil
 }
 
-// deletedScope returns the scope of a deleted site or directory, if it has events. Otherwise it
-// returns the error of missing.
+// deletedScope returns the scope of a deleted site or directory if the audit trail has events of
+// it. Otherwise it returns the error that missing makes.
 func (s *services) deletedScope(ctx context.Context, scope event.Scope, missing func() error) (event.Scope, error) {
 	found := false
 	err := eachEvent(ctx, s, event.Query{Scope: scope}, 1, func(event.Event) error {
@@ -221,7 +221,7 @@ func (s *services) deletedScope(ctx context.Context, scope event.Scope, missing 
 	return scope, err
 }
 
-// eachEvent calls fn for each event of a query, at most most times.
+// eachEvent calls fn for each event that the query matches, and stops after most events.
 func eachEvent(ctx context.Context, s *services, q event.Query, most int, fn func(event.Event) error) error {
 	for {
 		q.Limit = min(most, 500)

@@ -61,7 +61,7 @@ func (c *command) backup(ctx context.Context, file string, overwrite bool) (err 
 	if isMissing(c.database) {
 		return c.noDatabaseYet()
 	}
-	// Do not migrate the database: a copy made before an upgrade must have the old version.
+	// Do not migrate the database: a copy made before an upgrade must keep the old version.
 	db, err := store.Open(ctx, c.database, store.Options{Log: warningLogger(c.stderr), Now: c.now})
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (c *command) backup(ctx context.Context, file string, overwrite bool) (err 
 	})
 }
 
-// withoutPassword returns the URL of a database without its password.
+// withoutPassword removes the password from the URL of a database.
 func withoutPassword(database string) string {
 	u, err := url.Parse(database)
 	if err != nil {
@@ -137,19 +137,19 @@ A PostgreSQL database is restored by pg_restore.`,
 	return cmd
 }
 
-// liveToken is a token of the copy that is live after the restore.
+// liveToken is a token that is live after the restore.
 type liveToken struct {
 	Site  string `json:"site"`
 	Token string `json:"token"`
 	Last4 string `json:"last4"`
-	Ended bool   `json:"wasEnded"` // whether the token was no longer live in the replaced database
+	Ended bool   `json:"wasEnded"` // whether the token was revoked or expired in the replaced database
 }
 
-// restoreOutput is what `restore` prints.
+// restoreOutput is the output of `restore`.
 type restoreOutput struct {
 	File     string      `json:"file"`
-	From     string      `json:"from"` // the copy
-	Kept     string      `json:"kept"` // the file that the replaced database became; empty if there was none
+	From     string      `json:"from"` // the path of the copy
+	Kept     string      `json:"kept"` // the new path of the replaced database; empty if there was none
 	Version  int64       `json:"version"`
 	Newest   string      `json:"newestEvent"`
 	Sessions int64       `json:"endedSessions"`
@@ -158,7 +158,7 @@ type restoreOutput struct {
 	unopened
 }
 
-// unopened counts the sealed credentials that the key file does not open.
+// unopened counts the sealed credentials that the key file cannot open.
 type unopened struct {
 	Tokens   int `json:"secretTokensNotOpened"`
 	SAMLKeys int `json:"samlKeysNotOpened"`
@@ -232,7 +232,7 @@ func (c *command) printRestored(w io.Writer, out restoreOutput, done sqldb.Resto
 	fmt.Fprintln(w, "Identity providers do not know that the copy is older: restart provisioning there, so that they send everybody again.")
 }
 
-// prepareCopy makes a copy ready to be used. The copy still has a temporary name.
+// prepareCopy migrates and checks a copy that still has a temporary name.
 func (c *command) prepareCopy(ctx context.Context, file, path, from string, o restoreFlags, before map[string]bool, out *restoreOutput) (err error) {
 	log := slog.New(slog.DiscardHandler)
 	db, err := store.Open(ctx, file, store.Options{Log: log, Now: c.now})
@@ -265,8 +265,8 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 	})
 }
 
-// openSealed migrates a copy, and returns how many Secret Tokens and SAML keys the key of the database
-// at path cannot open.
+// openSealed migrates a copy, and returns how many Secret Tokens and SAML keys the key of the
+// database at path cannot open.
 func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (out unopened, err error) {
 	version, err := db.Version(ctx)
 	if err != nil {
@@ -294,7 +294,7 @@ func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log
 	return out, err
 }
 
-// keyFor returns the path of the key file that belongs to the database at path.
+// keyFor returns the path of the key file for the database at path.
 func (c *command) keyFor(path string) string {
 	if c.keyFile != "" {
 		return c.keyFile
@@ -302,8 +302,8 @@ func (c *command) keyFor(path string) string {
 	return path + ".key"
 }
 
-// liveTokens returns the ids of the tokens that are live in the present database; nil if it cannot
-// be read.
+// liveTokens returns the ids of the tokens that are live in the current database. It returns nil if
+// it cannot read the database.
 func (c *command) liveTokens(ctx context.Context) map[string]bool {
 	if info, err := os.Stat(sqldb.Path(c.database)); err != nil || info.Size() == 0 {
 		return nil

@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// certificate is the server's TLS certificate with its key. It reads the two files again when one
-// of them has changed, so a renewal needs no restart.
+// certificate is the server's TLS certificate with its key. It reads both files again when one of
+// them has changed, so a renewed certificate needs no restart.
 type certificate struct {
 	cert, key string // paths of the two files
 	log       *slog.Logger
 
 	mu    sync.Mutex
-	pair  *tls.Certificate // the certificate that was read last
+	pair  *tls.Certificate // the certificate from the last successful read
 	files [2]os.FileInfo   // the files as they were when they were last read
 }
 
-// readCertificate reads both files for the first time.
+// readCertificate reads both files. It returns an error if they cannot be used.
 func readCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{cert: cert, key: key, log: log}
 	c.files = c.fileInfos()
@@ -39,7 +39,7 @@ func (c *certificate) read() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// fileInfos describes both files; nil for a file that does not exist.
+// fileInfos returns the file infos of both files; nil for a file that does not exist.
 func (c *certificate) fileInfos() (files [2]os.FileInfo) {
 	for i, name := range []string{c.cert, c.key} {
 		if info, err := os.Stat(name); err == nil {
@@ -50,8 +50,8 @@ func (c *certificate) fileInfos() (files [2]os.FileInfo) {
 }
 
 // get returns the certificate for a new connection. If the files cannot be read, for example
-// because only one of them has been replaced so far, it logs that once and returns the certificate
-// it has.
+// because only one of them has been replaced so far, get logs that once and returns the previous
+// certificate.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,31 +6,32 @@ import (
 	"time"
 )
 
-// clockEvery is how often clockWatch looks at the clock. clockSlack is how far the clock may differ
-// from the time that passed.
+// clockCheckInterval is the time between two checks of the clock. clockTolerance is how far the
+// clock may differ from the time that really passed.
 const (
-	clockEvery = 10 * time.Second
-	clockSlack = 5 * time.Second
+	clockCheckInterval = 10 * time.Second
+	clockTolerance     = 5 * time.Second
 )
 
-// clockWatch notices when someone sets the clock, by comparing it with the time that passed.
+// clockWatch notices when someone changes the system time, by comparing the clock with the time
+// that really passed.
 type clockWatch struct {
 	log  *slog.Logger
-	wake func(ctx context.Context) error // makes all work due
+	wake func(ctx context.Context) error // makes all waiting work due now
 
-	clock  time.Time     // the time of the clock at the last check
-	passed time.Duration // the time at the last check, by a clock that cannot be set
+	clock  time.Time     // the system time at the last check
+	passed time.Duration // the time since the start at the last check, by a clock that nobody can set
 }
 
-// checkClock compares how far the clock moved since the last check with how much time really passed.
-// passed comes from a clock that cannot be set. If the clock was set back, checkClock makes all work
-// due, because work would otherwise wait until the old time comes again.
+// checkClock compares how far the clock moved since the last check with how much time really
+// passed. passed comes from a clock that nobody can set. If the clock was set back, checkClock
+// makes all work due; otherwise that work would wait until the clock reaches the old time again.
 func (w *clockWatch) checkClock(ctx context.Context, clock time.Time, passed time.Duration) {
 	moved := clock.Sub(w.clock) - (passed - w.passed)
 	first := w.clock.IsZero()
 	w.clock, w.passed = clock, passed
 	switch {
-	case first || moved.Abs() < clockSlack:
+	case first || moved.Abs() < clockTolerance:
 	case moved > 0:
 		w.log.Warn("the clock was set forward", "by", moved.Round(time.Second))
 	default:
@@ -41,14 +42,14 @@ func (w *clockWatch) checkClock(ctx context.Context, clock time.Time, passed tim
 	}
 }
 
-// run looks at the clock regularly until ctx ends.
+// run checks the clock at each interval until ctx ends.
 func (w *clockWatch) run(ctx context.Context) {
 	began := time.Now()
-	tick := time.NewTicker(clockEvery)
+	tick := time.NewTicker(clockCheckInterval)
 	defer tick.Stop()
 	for {
 		now := time.Now()
-		w.checkClock(ctx, now.Round(0), now.Sub(began)) // the time of the clock, and the time that has really passed
+		w.checkClock(ctx, now.Round(0), now.Sub(began)) // the system time, and the time that has really passed
 		select {
 		case <-ctx.Done():
 			return

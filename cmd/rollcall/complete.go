@@ -23,16 +23,16 @@ import (
 )
 
 const (
-	maxCompletions = 100             // how many names one completion offers at most
-	completionTime = 5 * time.Second // after this time the shell gets no names
+	maxCompletions = 100             // how many names a completion offers at most
+	completionTime = 5 * time.Second // how long a completion may take; then it offers no names
 )
 
-// completion is what the shell offers for one word. The zero value offers nothing.
+// completion holds what the shell offers for the word being typed. The zero value offers nothing.
 type completion struct {
 	names      []string
-	files      bool // whether to offer files instead of names
-	unfinished bool // whether the user can type on, so that the shell adds no space
-	keepOrder  bool // whether the shell keeps the order of the names
+	files      bool // whether to completeWord files instead of names
+	unfinished bool // whether more characters may follow, so that the shell adds no space
+	keepOrder  bool // whether the shell shows the names in this order instead of sorting them
 }
 
 func (c completion) directive() cobra.ShellCompDirective {
@@ -49,9 +49,9 @@ func (c completion) directive() cobra.ShellCompDirective {
 	return d
 }
 
-// complete registers completions with a command: for its arguments, by the placeholders in its
-// usage line, and for its flags, by name. A test checks that every placeholder and every flag has
-// an entry.
+// complete registers completions for a command: for its arguments, by the placeholders in its usage
+// line, and for its flags, by their names. A test checks that every placeholder and every flag has
+// a completion.
 func (c *command) complete(cmd *cobra.Command) {
 	for _, child := range cmd.Commands() {
 		c.complete(child)
@@ -61,7 +61,7 @@ func (c *command) complete(cmd *cobra.Command) {
 	}
 	if !cmd.HasSubCommands() {
 		cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
-			return c.offer(cmd, args, start, placeholder(cmd, len(args)))
+			return c.completeWord(cmd, args, start, placeholder(cmd, len(args)))
 		}
 	}
 	cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
@@ -70,13 +70,13 @@ func (c *command) complete(cmd *cobra.Command) {
 		}
 		//nolint:errcheck // only fails for a flag that does not exist
 		cmd.RegisterFlagCompletionFunc(f.Name, func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
-			return c.offer(cmd, args, start, "--"+f.Name)
+			return c.completeWord(cmd, args, start, "--"+f.Name)
 		})
 	})
 }
 
-// placeholder returns the word in the usage line for argument n. If the last one ends in "...", it
-// stands for all further arguments.
+// placeholder returns the word in the usage line for argument number n. If the last word ends in
+// "...", it stands for all further arguments.
 func placeholder(cmd *cobra.Command, n int) string {
 	words := strings.Fields(cmd.Use)[1:]
 	if len(words) == 0 {
@@ -92,8 +92,9 @@ func placeholder(cmd *cobra.Command, n int) string {
 	return strings.TrimSuffix(strings.Trim(words[n], "[]"), "...")
 }
 
-// offer completes the word that starts with start, where the usage line has the word want.
-func (c *command) offer(cmd *cobra.Command, args []string, start, want string) ([]string, cobra.ShellCompDirective) {
+// completeWord completes the word that begins with start. want is the word at that place in the
+// usage line.
+func (c *command) completeWord(cmd *cobra.Command, args []string, start, want string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 	defer cancel()
 	found, known := fixedCompletion(strings.TrimSpace(commandPath(cmd)), start, want)
@@ -113,7 +114,7 @@ func completionOf[T ~string](list ...T) completion {
 	return found
 }
 
-// fixedCompletion completes words that need no database. ok is false if the word needs one.
+// fixedCompletion completes words that need no database. ok is false if want needs the database.
 func fixedCompletion(path, start, want string) (completion, bool) {
 	for _, x := range site.SettingsTable {
 		if want != "--"+x.Flag {
@@ -225,8 +226,8 @@ func actionList(start string) completion {
 	return found
 }
 
-// completionList completes the last word of a list with commas, with the words that the list does
-// not have yet.
+// completionList completes the last word of a comma-separated list. It offers the words that are
+// not in the list yet.
 func completionList(start string, words []string) completion {
 	before, last := "", start
 	if i := strings.LastIndex(start, ","); i >= 0 {
@@ -249,8 +250,8 @@ func attributeCompletion(before, after string) completion {
 	return found
 }
 
-// storedCompletion completes names that are in the database. It creates nothing and prints nothing: without a
-// database there are no names.
+// storedCompletion completes names from the database. It creates nothing and prints nothing. If
+// there is no database, it offers no names.
 func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args []string, start, want string) completion {
 	if isMissing(c.database) {
 		return completion{}
@@ -384,8 +385,8 @@ func (s *services) appNames(ctx context.Context, directoryName string) (names []
 	return names, err
 }
 
-// groupNames returns the display names that start with start, of the groups that the command can
-// change.
+// groupNames returns the display names of groups that begin with start. It returns only the groups
+// that the command can change.
 func (s *services) groupNames(ctx context.Context, cmd *cobra.Command, directoryName, start string) (names []string, err error) {
 	h, err := s.directories.OpenNamed(ctx, directoryName)
 	if err != nil {
@@ -435,7 +436,7 @@ func (s *services) jobOf(ctx context.Context, directoryName, appName string) (pr
 	return s.jobs.Get(ctx, jobKey(h, app))
 }
 
-// planNames returns the plans of an application that are kept.
+// planNames returns the ids of an application's saved plans.
 func (s *services) planNames(ctx context.Context, directoryName, appName string) ([]string, error) {
 	job, err := s.jobOf(ctx, directoryName, appName)
 	if err != nil {
@@ -470,7 +471,8 @@ func (s *services) targetNames(ctx context.Context, cmd *cobra.Command, director
 	return names, err
 }
 
-// exprNames completes --app and --target of rollcall expr, in the directory of --directory.
+// exprNames completes the flags --app and --target of `rollcall expr`, in the directory that
+// --directory names.
 func (s *services) exprNames(ctx context.Context, cmd *cobra.Command, want string) ([]string, error) {
 	directoryName, _ := cmd.Flags().GetString("directory") //nolint:errcheck // the command has the flag
 	if directoryName == "" {
@@ -483,7 +485,7 @@ func (s *services) exprNames(ctx context.Context, cmd *cobra.Command, want strin
 	return s.targetNames(ctx, cmd, directoryName, app)
 }
 
-// versionNames returns the numbers of the versions of an application's mappings.
+// versionNames returns the version numbers of an application's mappings.
 func (s *services) versionNames(ctx context.Context, directoryName, appName string) ([]string, error) {
 	job, err := s.jobOf(ctx, directoryName, appName)
 	if err != nil {
@@ -497,8 +499,8 @@ func (s *services) versionNames(ctx context.Context, directoryName, appName stri
 	return names, err
 }
 
-// userNames returns the user principal names that start with start, of the users that the command can
-// change.
+// userNames returns the user principal names of users that begin with start. It returns only the
+// users that the command can change.
 func (s *services) userNames(ctx context.Context, cmd *cobra.Command, args []string, start string) (names []string, err error) {
 	h, err := s.directories.OpenNamed(ctx, args[0])
 	if err != nil {

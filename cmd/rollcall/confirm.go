@@ -11,13 +11,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// yesFlag adds the flag --yes, which skips the question of a command.
+// yesFlag adds the flag --yes, which skips the question of the command.
 func yesFlag(cmd *cobra.Command, yes *bool) {
 	cmd.Flags().BoolVarP(yes, "yes", "y", false, "do it without asking")
 }
 
-// confirm asks before something that cannot be undone. The question says what happens, with
-// numbers. To agree, the user types word, which nobody types by accident. If there is no terminal,
+// confirm asks before a change that cannot be undone. The question says what happens, with numbers.
+// To agree, the user types word, which is hard to type by accident. If there is no terminal,
 // confirm returns an unansweredError unless --yes was given.
 func (c *command) confirm(_ *cobra.Command, yes bool, question, word string) error {
 	if yes {
@@ -38,7 +38,7 @@ func (c *command) confirm(_ *cobra.Command, yes bool, question, word string) err
 	return nil
 }
 
-// unansweredError is the question that a command asks before a change, where there is no terminal to answer it. The
+// unansweredError holds a question that a command could not ask, because there is no terminal. The
 // command changed nothing, and ends with exit code 4.
 type unansweredError struct{ text string }
 

@@ -28,7 +28,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// The demo's sample company, and the accounts that its people already have at the demo's site.
+// The demo's sample company, and the accounts that exist at the demo's site from the start.
 var (
 	//go:embed demo/contoso.csv
 	demoUsers []byte
@@ -42,10 +42,10 @@ const (
 	demoApplication   = "Acme"
 	demoAdministrator = "kim@contoso.example"
 	demoPerson        = "liam@contoso.example"
-	demoLeaver        = "fiona@contoso.example" // deleted softly; the other people who left are disabled
+	demoLeaver        = "fiona@contoso.example" // softly deleted; the other people who left are only disabled
 )
 
-// demoOutput is what the demo prints.
+// demoOutput is the output of the demo.
 type demoOutput struct {
 	URL           string `json:"url"`
 	SignIn        string `json:"signIn"` // the address of the company's identity provider
@@ -58,7 +58,7 @@ type demoOutput struct {
 	Application   string `json:"application"`
 	Database      string `json:"database"`
 	KeyFile       string `json:"keyFile"`
-	Done          bool   `json:"done"` // whether the steps of the guide are done already
+	Done          bool   `json:"done"` // whether the demo has already done the steps of the guide
 }
 
 func (c *command) demoCommand() *cobra.Command {
@@ -132,7 +132,7 @@ func (c *command) demo(cmd *cobra.Command, address string, done bool) (err error
 	return g.Wait()
 }
 
-// demoSignInPort returns the port at which the company's sign-in page is tried first.
+// demoSignInPort returns the port that the demo tries first for the company's sign-in page.
 func demoSignInPort(address string) string {
 	if address == "" {
 		return "8081"
@@ -140,8 +140,8 @@ func demoSignInPort(address string) string {
 	return "0"
 }
 
-// demoCompany returns the identity provider of the company. Its addresses name the same host as those
-// of the site, so that browsers take both for one site and send cookies over plain http.
+// demoCompany returns the identity provider of the company. Its addresses use the same host as the
+// site, so that browsers treat both as the same site and send cookies over plain http.
 func (c *command) demoCompany(s *services, at net.Listener) (*demosignin.Provider, error) {
 	public, err := url.Parse(c.publicURL)
 	if err != nil {
@@ -150,12 +150,12 @@ func (c *command) demoCompany(s *services, at net.Listener) (*demosignin.Provide
 	return demosignin.New(at.Addr(), public.Hostname(), s.directories, c.now)
 }
 
-// howToGetLinks is shown on the demo's pages instead of a command, because a command would not find
-// the demo's database.
+// howToGetLinks tells people on the demo's pages how to get new links. It names no command, because
+// a command would not find the demo's database.
 const howToGetLinks = "Press Enter in the terminal where the demo runs: it prints new links."
 
-// newLinks prints new sign-in links each time someone presses Enter. It ends when standard input
-// ends.
+// newLinks prints new sign-in links each time the user presses Enter. It returns when standard
+// input ends.
 func (c *command) newLinks(ctx context.Context, s *services, d demoOutput) {
 	go func() {
 		for lines := bufio.NewScanner(c.stdin); ctx.Err() == nil && lines.Scan(); {
@@ -170,7 +170,7 @@ func (c *command) newLinks(ctx context.Context, s *services, d demoOutput) {
 	}()
 }
 
-// demoLinks makes a link for each of the three people of the guide.
+// demoLinks makes a sign-in link for each of the three people in the guide.
 func (c *command) demoLinks(ctx context.Context, s *services, d *demoOutput) error {
 	op, err := s.operators.Link(ctx, defaultOperator, actor)
 	if err != nil {
@@ -183,7 +183,7 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demoOutput) err
 	}
 	for who, to := range map[string]*string{demoAdministrator: &d.Administrator, demoPerson: &d.Person} {
 		l, err := s.signins.IssueSiteLink(ctx, st, who, actor)
-		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // a person who follows the guide may have done either
+		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // steps of the guide cause these
 			*to = ""
 			continue
 		}
@@ -196,7 +196,7 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demoOutput) err
 }
 
 // demoListen listens on the given address. If none is given, it uses the default address, or a free
-// port if that is taken.
+// port if the default port is taken.
 func demoListen(address string) (net.Listener, error) {
 	if address != "" {
 		return net.Listen("tcp", address)
@@ -284,8 +284,8 @@ func (s *services) fillDemoCompany(ctx context.Context) (*directory.Handle, dire
 	return h, app, err
 }
 
-// connectDemo connects the site with the company's identity provider, as the first part of the guide
-// describes. The administrator's identity is linked, as after a test sign-in.
+// connectDemo connects the site with the company's identity provider, as the first part of the
+// guide describes. It also links the administrator's identity, as a test sign-in would.
 func connectDemo(ctx context.Context, s *services, st site.Site, company *demosignin.Provider, d directory.ID, app string) error {
 	c, err := s.sso.Connection(ctx, st)
 	if err != nil {
@@ -329,7 +329,7 @@ func connectDemo(ctx context.Context, s *services, st site.Site, company *demosi
 	return err
 }
 
-// followGuide does what the guide describes, and waits until the first cycle has ended.
+// followGuide does the steps of the guide, and waits until the first cycle has ended.
 func (c *command) followGuide(ctx context.Context, s *services, st site.Site, key provision.Key) error {
 	_, secret, err := s.sites.CreateToken(ctx, st.ID, site.TokenRequest{Name: "Entra ID", Actor: actor})
 	if err != nil {
@@ -390,7 +390,7 @@ Press Enter for new links. With single sign-on, people sign in without a link: a
 `, d.Directory, d.Operator, d.Site, linkOrNote(d.Administrator), linkOrNote(d.Person), d.URL, d.Site)
 }
 
-// linkOrNote returns the link, or a note if the account gets no link.
+// linkOrNote returns the link, or a note if there is no link for the account.
 func linkOrNote(link string) string {
 	if link == "" {
 		return "(no link now: this account is deactivated, or signs in with single sign-on alone)"

@@ -121,7 +121,7 @@ func (c *command) directoryExport() *cobra.Command {
 	return cmd
 }
 
-// exportUsers writes the users as CSV, and records in the audit trail who exported them.
+// exportUsers writes the users as CSV, and records the export in the audit trail.
 func exportUsers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writer) error {
 	out, sent := csv.NewWriter(w), 0
 	err := h.Export(cmd.Context(), func(u directory.User, manager string) error {
@@ -131,7 +131,7 @@ func exportUsers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writ
 	if err == nil {
 		err = out.Flush()
 	}
-	return s.recordExported(cmd, h, event.ExportUsers, "The list of users", phrase.Count(sent, "user", "users"), sent, err)
+	return s.recordDirectoryExport(cmd, h, event.ExportUsers, "The list of users", phrase.Count(sent, "user", "users"), sent, err)
 }
 
 func (c *command) directorySet() *cobra.Command {
@@ -182,8 +182,8 @@ people or groups then get other values; --yes answers that question.`,
 	return cmd
 }
 
-// domainHarm says for each application what another default domain of the directory does there; "" if
-// it has no effect.
+// domainHarm describes, for each application, what a new default domain of the directory would
+// change there. The description is "" if the new domain has no effect.
 func domainHarm(ctx context.Context, s *services, d directory.Directory, domain string) (string, error) {
 	domain, err := directory.NormalDomain(domain)
 	if err != nil {
@@ -204,7 +204,7 @@ func domainHarm(ctx context.Context, s *services, d directory.Directory, domain 
 		}
 		e, err := s.jobs.DomainEffect(ctx, job, domain)
 		switch {
-		case isInputError(err): // such a mapping sends nothing
+		case isInputError(err): // a job whose mapping cannot be used sends nothing
 		case err != nil:
 			return "", err
 		case e.Matters():

@@ -15,13 +15,14 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// directoryGroup returns the commands that do for scripts what the groups page does.
+// directoryGroup returns the commands that let scripts do the same as the groups page.
 func (c *command) directoryGroup() *cobra.Command {
 	return groupCommand("group", "Groups of a directory (GROUP is a display name or an object id)",
 		c.groupList(), c.groupCreate(), c.groupShow(), c.groupSet(), c.groupDelete(), c.groupRestore(), c.groupPurge(), c.groupMember())
 }
 
-// withGroup opens the directory and finds the group that the first two arguments name; the rest goes on.
+// withGroup opens the directory and finds the group that the first two arguments name. It passes
+// the other arguments to do.
 func (c *command) withGroup(do func(*cobra.Command, *services, *directory.Handle, directory.Group, []string) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -44,7 +45,7 @@ func findGroup(ctx context.Context, h *directory.Handle, name string) (directory
 	return g, err
 }
 
-// groupJSON returns a group for --json output. The attributes have Entra's names.
+// groupJSON returns a group for --json output. The attribute names are those of Entra.
 func groupJSON(g directory.Group) map[string]any {
 	out := map[string]any{"objectId": g.ObjectID}
 	for name, text := range g.Attributes {
@@ -56,7 +57,7 @@ func groupJSON(g directory.Group) map[string]any {
 	return out
 }
 
-// pageFlags are the flags of a command that lists a page at a time.
+// pageFlags are the flags of a command that lists objects page by page.
 type pageFlags struct {
 	after string
 	limit int
@@ -127,7 +128,7 @@ page, --after, continues it.`,
 	return cmd
 }
 
-// setGroupAttributes reads ATTRIBUTE=VALUE arguments. fixed is the attribute that cannot be among them.
+// setGroupAttributes applies ATTRIBUTE=VALUE arguments to g. It refuses the attribute fixed.
 func setGroupAttributes(cmd *cobra.Command, g *directory.Group, args []string, fixed string) error {
 	var seen []string
 	for _, arg := range args {
@@ -202,7 +203,7 @@ func (c *command) groupSet() *cobra.Command {
 					return err
 				}
 				after, _, err := h.PutGroup(cmd.Context(), next, actor)
-				if errors.Is(err, refusal.Stale) && attempt < 5 { // another change of other attributes came first; it stays
+				if errors.Is(err, refusal.Stale) && attempt < 5 { // another change came first
 					if g, err = h.Group(cmd.Context(), g.ObjectID); err != nil {
 						return err
 					}
@@ -226,7 +227,8 @@ func (c *command) groupShow() *cobra.Command {
 	}
 }
 
-// printGroup prints a group. named says that it has a new name: then a warning names the groups with the same one.
+// printGroup prints a group. If named is true, the group has a new name, and printGroup warns of
+// other groups with the same name.
 func (c *command) printGroup(ctx context.Context, h *directory.Handle, g directory.Group, named bool) error {
 	out := groupJSON(g)
 	n, err := h.CountMembers(ctx, g.ObjectID)
@@ -270,14 +272,15 @@ func (c *command) printGroup(ctx context.Context, h *directory.Handle, g directo
 	})
 }
 
-// printLines prints a label beside each line.
+// printLines prints each line after the label.
 func printLines(w io.Writer, label string, lines []string) {
 	for _, line := range lines {
 		fmt.Fprintf(w, "%-28s %s\n", label, oneLine(line))
 	}
 }
 
-// assignmentLines describes the assignments of a user or group: "Acme", "Acme as Editor", "Acme through Sales".
+// assignmentLines describes each assignment of a user or group: "Acme", "Acme as Editor", "Acme
+// through Sales".
 func assignmentLines(ctx context.Context, h *directory.Handle, objectID string) ([]string, error) {
 	all, err := h.AssignmentsOf(ctx, objectID)
 	lines := []string{}
@@ -294,7 +297,7 @@ func assignmentLines(ctx context.Context, h *directory.Handle, objectID string) 
 	return lines, err
 }
 
-// groupNamesOf lists the groups that a user or group is a direct member of.
+// groupNamesOf returns the names of the groups that have a user or group as a direct member.
 func groupNamesOf(ctx context.Context, h *directory.Handle, objectID string) ([]string, error) {
 	names := []string{}
 	err := h.EachGroup(ctx, directory.GroupQuery{HasMember: objectID}, func(g directory.Group) error {
@@ -464,7 +467,8 @@ func (c *command) memberRemove() *cobra.Command {
 	return cmd
 }
 
-// changeMembers adds or removes the members that the arguments or a file name.
+// changeMembers returns a command's function that adds or removes the members named by the
+// arguments or by a file.
 func (c *command) changeMembers(file *string, remove bool) func(*cobra.Command, []string) error {
 	return c.withGroup(func(cmd *cobra.Command, _ *services, h *directory.Handle, g directory.Group, members []string) error {
 		ctx := cmd.Context()
@@ -506,7 +510,7 @@ func (c *command) changeMembers(file *string, remove bool) func(*cobra.Command, 
 	})
 }
 
-// printMembersChanged prints what happened to the members of one group.
+// printMembersChanged prints how the members of one group changed.
 func (c *command) printMembersChanged(ctx context.Context, h *directory.Handle, g directory.Group, r directory.MemberReport, file string, remove bool) error {
 	did, already := "added to", phrase.Noun(r.Already, "was a member already", "were members already")
 	if remove {
@@ -531,7 +535,7 @@ func (c *command) printMembersChanged(ctx context.Context, h *directory.Handle, 
 	return c.printRowProblems(file, r.Errors)
 }
 
-// printRowProblems prints what is wrong with rows of a file.
+// printRowProblems prints the problems with rows of a file.
 func (c *command) printRowProblems(file string, list []directory.RowError) error {
 	problems := make([]string, 0, len(list))
 	for _, e := range list {

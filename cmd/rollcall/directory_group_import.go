@@ -149,7 +149,7 @@ func (c *command) memberExport() *cobra.Command {
 	return cmd
 }
 
-// withOutputFile opens the directory and the file to write.
+// withOutputFile opens the directory, and creates the file to which do writes.
 func (c *command) withOutputFile(output *string, do func(*cobra.Command, *services, *directory.Handle, io.Writer) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -188,7 +188,7 @@ func exportGroups(cmd *cobra.Command, s *services, h *directory.Handle, w io.Wri
 		}
 		return out.Write(cells...)
 	})
-	return s.recordExported(cmd, h, event.ExportGroups, "The list of groups", phrase.Count(sent, "group", "groups"), sent, errors.Join(err, out.Flush()))
+	return s.recordDirectoryExport(cmd, h, event.ExportGroups, "The list of groups", phrase.Count(sent, "group", "groups"), sent, errors.Join(err, out.Flush()))
 }
 
 func exportMembers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writer) error {
@@ -207,10 +207,10 @@ func exportMembers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Wr
 			return out.Write(g.ObjectID, g.DisplayName(), m.ObjectID(), name)
 		})
 	})
-	return s.recordExported(cmd, h, event.ExportGroups, "The list of members of groups", phrase.Count(sent, "membership", "memberships"), sent, errors.Join(err, out.Flush()))
+	return s.recordDirectoryExport(cmd, h, event.ExportGroups, "The list of members of groups", phrase.Count(sent, "membership", "memberships"), sent, errors.Join(err, out.Flush()))
 }
 
-// recordExported notes in the audit trail who took a list.
-func (s *services) recordExported(cmd *cobra.Command, h *directory.Handle, name, what, many string, sent int, err error) error {
+// recordDirectoryExport records in the audit trail who exported a list of the directory.
+func (s *services) recordDirectoryExport(cmd *cobra.Command, h *directory.Handle, name, what, many string, sent int, err error) error {
 	return errors.Join(err, s.recordExport(cmd, event.Directory(string(h.Directory.ID)), name, what, many, sent))
 }

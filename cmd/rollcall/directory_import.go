@@ -119,7 +119,8 @@ what would happen.`,
 	return cmd
 }
 
-// importProgress returns a function that prints how far an import is, every ten thousand rows.
+// importProgress returns a function that prints the progress of an import after every ten thousand
+// rows.
 func (c *command) importProgress() func(done, of int) {
 	const step = 10_000
 	next := step

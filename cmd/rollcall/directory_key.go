@@ -11,7 +11,7 @@ import (
 )
 
 type keyJSON struct {
-	Key       string `json:"key,omitempty"` // the secret; only when the key was just made
+	Key       string `json:"key,omitempty"` // the secret; empty unless the command has just created the key
 	ID        string `json:"id"`
 	Name      string `json:"name"`
 	Last4     string `json:"last4"`
@@ -90,7 +90,7 @@ and provisions on demand; configure also changes jobs, schemas and credentials.`
 	return cmd
 }
 
-// graphURL returns the address that replaces https://graph.microsoft.com/v1.0 in scripts.
+// graphURL returns the base URL that scripts use in place of https://graph.microsoft.com/v1.0.
 func (c *command) graphURL(d directory.Directory) string {
 	return c.baseURL() + "/d/" + d.Name + "/graph/v1.0"
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// directoryUser returns the commands that do for scripts what the users page does.
+// directoryUser returns the commands that let scripts do the same as the users page.
 func (c *command) directoryUser() *cobra.Command {
 	return groupCommand("user", "Users of a directory (PERSON is a userPrincipalName or an object id)",
 		c.userList(), c.userShow(), c.userAdd(), c.userSet(),
@@ -28,8 +28,8 @@ func (c *command) directoryUser() *cobra.Command {
 	)
 }
 
-// withUser opens the directory and finds the user that the first two arguments name, and passes on
-// the other arguments.
+// withUser opens the directory and finds the user that the first two arguments name. It passes the
+// other arguments to do.
 func (c *command) withUser(do func(*cobra.Command, *services, *directory.Handle, directory.User, []string) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -58,8 +58,8 @@ func (c *command) userActionCommand(use, short, done string, do func(*directory.
 	}
 }
 
-// findUser finds a user by userPrincipalName or object id. If no current user has the name, it
-// looks among the softly deleted ones.
+// findUser finds a user by userPrincipalName or object id. If no current user matches, it looks
+// among the softly deleted users.
 func findUser(ctx context.Context, h *directory.Handle, name string) (directory.User, error) {
 	u, err := h.UserByUPN(ctx, name)
 	if !errors.Is(err, refusal.NotFound) {
@@ -91,7 +91,7 @@ func findUser(ctx context.Context, h *directory.Handle, name string) (directory.
 	return directory.User{}, fmt.Errorf("%d deleted users had the name %s; name one by its object id: %s", len(deleted), name, strings.Join(ids, ", "))
 }
 
-// userJSON returns a user for --json output. The attributes have Entra's names.
+// userJSON returns a user for --json output. The attribute names are those of Entra.
 func userJSON(u directory.User) map[string]any {
 	out := map[string]any{}
 	for name, value := range u.Attributes {
@@ -267,7 +267,7 @@ userPrincipalName or an object id.`,
 					return err
 				}
 				after, _, err := h.PutUser(cmd.Context(), next, actor)
-				if errors.Is(err, refusal.Stale) && attempt < 5 { // someone else changed the user; their change stays
+				if errors.Is(err, refusal.Stale) && attempt < 5 { // another change came first
 					if u, err = h.User(cmd.Context(), u.ObjectID); err != nil {
 						return err
 					}
@@ -282,7 +282,7 @@ userPrincipalName or an object id.`,
 	}
 }
 
-// setAttributes reads ATTRIBUTE=VALUE arguments into u. It refuses the attribute fixed.
+// setAttributes applies ATTRIBUTE=VALUE arguments to u. It refuses the attribute fixed.
 func setAttributes(cmd *cobra.Command, h *directory.Handle, u *directory.User, args []string, fixed string) error {
 	var seen []string
 	for _, arg := range args {

@@ -23,17 +23,17 @@ import (
 
 // exprFlags are the flags of rollcall expr.
 type exprFlags struct {
-	object     string   // file with a source object
-	attributes []string // NAME=VALUE
+	object     string   // the path of a file with a source object; "-" is standard input
+	attributes []string // values of --attribute, each NAME=VALUE
 	directory  string
 	user       string
 	sample     int
 	trace      bool
-	taken      []string // values that other accounts have already
-	domain     string   // the default domain of --directory
+	taken      []string // values of --taken, which other accounts already have
+	domain     string   // the default domain of the directory that --directory names
 	app        string
 	target     string
-	fits       func(expr.Value) error // says why a value cannot be sent for --target; nil without it
+	fits       func(expr.Value) error // returns why a value cannot be sent to --target; nil without --target
 }
 
 func (c *command) exprCommand() *cobra.Command {
@@ -75,7 +75,7 @@ With --json it prints the bare value: a string, a list of strings or null.`,
 	return cmd
 }
 
-// expr evaluates the expression on the object that the flags name.
+// expr evaluates the expression on the object that the flags select, and prints the result.
 func (c *command) expr(cmd *cobra.Command, text string, f exprFlags) error {
 	if err := f.check(cmd); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (c *command) expr(cmd *cobra.Command, text string, f exprFlags) error {
 	return c.evaluate(text, e, c.exprEnv(f, env.Attribute), f)
 }
 
-// lacksObject reports whether the expression reads attributes and no flag gives any.
+// lacksObject reports whether the expression reads attributes but no flag gives an object.
 func (f exprFlags) lacksObject(e *expr.Expr) bool {
 	return f.directory == "" && f.object == "" && len(f.attributes) == 0 && len(e.Attributes()) > 0
 }
@@ -132,8 +132,8 @@ func (f exprFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// exprEnv returns what an expression can read. Random values are new each time and are kept
-// nowhere.
+// exprEnv returns the environment of an evaluation. Its random values are new each time, and
+// Rollcall does not keep them.
 func (c *command) exprEnv(f exprFlags, attribute func(string) expr.Value) expr.Env {
 	return expr.Env{
 		Attribute: attribute, Now: c.now(), Random: rand.Reader,
@@ -144,7 +144,7 @@ func (c *command) exprEnv(f exprFlags, attribute func(string) expr.Value) expr.E
 	}
 }
 
-// givenObject returns the source object that --object or --attribute gives.
+// givenObject returns an environment with the source object of --object or --attribute.
 func (c *command) givenObject(cmd *cobra.Command, f exprFlags) (expr.Env, error) {
 	if f.object != "" {
 		return c.readObject(f.object)
@@ -183,7 +183,8 @@ func (c *command) readObject(name string) (expr.Env, error) {
 	return env, nil
 }
 
-// exprDirectory evaluates the expression on one person of a directory, or on a sample of its people.
+// exprDirectory evaluates the expression on one person of a directory, or on a sample of its
+// people.
 func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, f exprFlags) error {
 	s, err := c.openServices(ctx, wiring{readOnly: true, existing: true})
 	if err != nil {
@@ -233,11 +234,12 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	return c.evaluateSample(ctx, e, people, read, f)
 }
 
-// readAttributes returns what an expression may read of a user.
+// readAttributes returns a function that gives the values of a user's attributes.
 type readAttributes func(context.Context, directory.User) (func(string) expr.Value, error)
 
-// exprApplication returns what an expression in the mapping of users of an application may read and
-// write, and the attributes of users as that application sees them.
+// exprApplication returns the attributes that an expression in the user mapping of an application
+// may read and write. It also returns a function that reads a user's attributes as that application
+// sees them. It sets f.fits if --target is given.
 func (s *services) exprApplication(ctx context.Context, h *directory.Handle, f *exprFlags) (expr.Place, readAttributes, error) {
 	app, err := h.Application(ctx, f.app)
 	if err != nil {
@@ -285,8 +287,8 @@ func directoryAttributes() []expr.Attribute {
 	return list
 }
 
-// personAttribute returns a function that gives a person's attributes as a mapping reads them.
-// IsSoftDeleted has the value that it has for people in the scope of an application.
+// personAttribute returns a function that gives a person's attributes as a mapping reads them. It
+// sets IsSoftDeleted as if the person were in the scope of an application.
 func personAttribute(u directory.User) func(string) expr.Value {
 	values := directory.Object{User: u}.Attributes()
 	values["IsSoftDeleted"] = u.IsDeleted() || !u.AccountEnabled
@@ -308,7 +310,7 @@ func attributeReader(values map[string]any) func(string) expr.Value {
 	}
 }
 
-// sampleUsers picks people of a directory at random, each with the same probability.
+// sampleUsers picks count users of a directory at random, each with the same probability.
 func sampleUsers(ctx context.Context, h *directory.Handle, count int) ([]directory.User, error) {
 	var drawn []directory.User
 	seen := 0
@@ -324,7 +326,7 @@ func sampleUsers(ctx context.Context, h *directory.Handle, count int) ([]directo
 	return drawn, err
 }
 
-// evaluate prints the value, or the trace that ends in it.
+// evaluate evaluates the expression and prints its value. With --trace it prints each step as well.
 func (c *command) evaluate(text string, e *expr.Expr, env expr.Env, f exprFlags) error {
 	if !f.trace {
 		v, err := e.Eval(env)
@@ -334,7 +336,7 @@ func (c *command) evaluate(text string, e *expr.Expr, env expr.Env, f exprFlags)
 		if err := c.printValue(v); err != nil {
 			return err
 		}
-		return f.suits(v)
+		return f.checkTarget(v)
 	}
 	v, steps, err := e.Trace(env)
 	if c.json {
@@ -347,18 +349,19 @@ func (c *command) evaluate(text string, e *expr.Expr, env expr.Env, f exprFlags)
 	if err != nil {
 		return c.withPointer(text, err)
 	}
-	return f.suits(v)
+	return f.checkTarget(v)
 }
 
-// suits returns why a value cannot be sent for --target.
-func (f exprFlags) suits(v expr.Value) error {
+// checkTarget returns an error if a value cannot be sent to --target.
+func (f exprFlags) checkTarget(v expr.Value) error {
 	if f.fits == nil {
 		return nil
 	}
 	return f.fits(v)
 }
 
-// printStep draws a step and those inside it as a tree.
+// printStep prints a step and its inner steps as a tree. first is the prefix of the first line,
+// others that of the other lines.
 func printStep(w io.Writer, s *expr.Step, first, others string) {
 	fmt.Fprintf(w, "%s%s%s\n", first, shorten(s.Expression, 100), stepResult(s))
 	for i, child := range s.Steps {
@@ -383,7 +386,7 @@ func stepResult(s *expr.Step) string {
 	return "  = " + formatResult(s.Value, s.Redacted())
 }
 
-// formatResult returns a value in one line, for people.
+// formatResult returns a value as one line of text for people.
 func formatResult(v expr.Value, redacted bool) string {
 	switch {
 	case redacted:
@@ -410,7 +413,7 @@ func shorten(s string, most int) string {
 	return s
 }
 
-// evaluateSample prints what each person gets, and how many get nothing or fail.
+// evaluateSample prints the value for each person, and how many people get no value or an error.
 func (c *command) evaluateSample(ctx context.Context, e *expr.Expr, people []directory.User, read readAttributes, f exprFlags) error {
 	type result struct {
 		User  string `json:"user"`
@@ -426,7 +429,7 @@ func (c *command) evaluateSample(ctx context.Context, e *expr.Expr, people []dir
 		}
 		v, err := e.Eval(c.exprEnv(f, attribute))
 		if err == nil {
-			err = f.suits(v)
+			err = f.checkTarget(v)
 		}
 		results[i] = result{User: u.UPN(), Value: v.Plain()}
 		lines[i] = []string{u.UPN(), formatResult(v, false)}
@@ -446,7 +449,8 @@ func (c *command) evaluateSample(ctx context.Context, e *expr.Expr, people []dir
 	})
 }
 
-// withPointer shows the place of an error in the expression before it returns the error.
+// withPointer prints the expression with a pointer to the place of the error, and returns the
+// error.
 func (c *command) withPointer(text string, err error) error {
 	line, column := 0, 0
 	var syntax *expr.SyntaxError
@@ -467,8 +471,8 @@ func (c *command) withPointer(text string, err error) error {
 	return err
 }
 
-// excerpt returns the part of a line around a column, which counts from 1, and how many characters
-// of the part stand before the column.
+// excerpt returns a part of line around column, which counts from 1. before is the number of
+// characters of that part that come before the column.
 func excerpt(line string, column int) (shown string, before int) {
 	const most = 100
 	runes := []rune(strings.Map(func(r rune) rune {
@@ -490,7 +494,7 @@ func excerpt(line string, column int) (shown string, before int) {
 	return prefix + string(runes[from:to]) + suffix, len([]rune(prefix)) + at - from
 }
 
-// printValue prints a value for people, or with --json a string, a list of strings or null.
+// printValue prints a value for people. With --json it prints a string, a list of strings or null.
 func (c *command) printValue(v expr.Value) error {
 	if c.json {
 		enc := json.NewEncoder(jsonWriter{c.stdout})
@@ -512,7 +516,8 @@ func (c *command) printValue(v expr.Value) error {
 	return nil
 }
 
-// expressionWords completes the last word of an expression: the name of a function, or of an attribute after an open bracket.
+// expressionWords completes the last word of an expression: a function name, or an attribute name
+// after an open bracket.
 func expressionWords(start string) completion {
 	found := completion{unfinished: true}
 	at := strings.LastIndexAny(start, "([,&=<> \n\t") + 1

@@ -77,11 +77,11 @@ Servers on several machines, each with a copy of the file:
 	return cmd
 }
 
-// rotation is what `key rotate` prints.
+// rotation is the output of `key rotate`.
 type rotation struct {
 	File     string   `json:"file"`
 	Resealed int      `json:"resealed"`
-	Lost     []string `json:"cannotBeOpened"` // jobs whose Secret Token cannot be opened, as "directory/application", and sites whose SAML key or client secret cannot
+	Lost     []string `json:"cannotBeOpened"` // names of the jobs and sites whose credentials cannot be opened
 
 	lostTokens, lostKeys []string
 }
@@ -113,8 +113,9 @@ func (c *command) rotateKey(ctx context.Context, s *services, file string) error
 	})
 }
 
-// finishRotation removes the old keys, after it has sealed everything once more with the new key: a
-// server that still used the old keys may have saved a credential since the rotation.
+// finishRotation seals all credentials again with the new key, and then removes the old keys.
+// Sealing again is needed because a server that still used the old keys may have saved a credential
+// since the rotation.
 func (c *command) finishRotation(ctx context.Context, s *services, file string) error {
 	out, err := resealAll(ctx, s, file)
 	if err != nil {
@@ -169,7 +170,7 @@ func printLost(w io.Writer, r rotation) {
 	}
 }
 
-// jobNames returns the names of jobs in the form "contoso/Acme".
+// jobNames returns the names of jobs, such as "contoso/Acme".
 func (s *services) jobNames(ctx context.Context, keys []provision.Key) ([]string, error) {
 	named := []string{}
 	for _, key := range keys {
@@ -273,7 +274,8 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 	})
 }
 
-// countOpen returns how many Secret Tokens, SAML keys and client secrets are stored, and how many of them the sealer opens.
+// countOpen returns how many Secret Tokens, SAML keys and client secrets are stored, and how many of
+// them the sealer can open.
 func countOpen(ctx context.Context, db *store.DB, jobs provision.Store, sealer provision.Sealer) (opens, sealed int, err error) {
 	opens, sealed, err = (&provision.Jobs{Store: jobs, Sealer: sealer}).CountOpen(ctx)
 	if err != nil {
@@ -283,8 +285,8 @@ func countOpen(ctx context.Context, db *store.DB, jobs provision.Store, sealer p
 	return opens + openKeys, sealed + keys, err
 }
 
-// replaceLostKey makes a new key, unless the existing key opens the stored credentials. It renames
-// a key file that does not.
+// replaceLostKey creates a new key. It renames an existing key file, or returns an error if that
+// key still opens stored credentials.
 func (c *command) replaceLostKey(ctx context.Context, db *store.DB, jobs provision.Store, file string) error {
 	sealer, err := seal.Open(file)
 	if err == nil {

@@ -1,5 +1,5 @@
 // Command rollcall is the whole product. It serves sites and directories. Its other commands do the
-// same as the pages, also while a server runs on the same database.
+// same as the pages, even while a server runs on the same database.
 //
 // This package reads flags and environment variables, connects the other packages, and prints
 // results. Rules live in the domain packages, SQL in store, protocols in scimserver and scimclient.
@@ -32,19 +32,19 @@ func main() {
 	os.Exit(code)
 }
 
-// process is the part of the operating-system process that a command uses, so that tests can run
-// commands without starting a process.
+// process holds the parts of the operating-system process that a command uses. Tests set them to
+// run commands without starting a process.
 type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
-	terminal       bool // whether a person uses the command, so that it can ask questions
-	screen         bool // whether standard output is a terminal, so that no log keeps a sign-in link that is printed there
+	terminal       bool // whether a person uses the command, so that it may ask questions
+	screen         bool // whether standard output is a terminal; only then it may show a sign-in link, because no log keeps it
 }
 
-// run executes one command line and returns its exit code: 0 for success, 1 for a failure, with one
-// sentence on standard error, 2 for wrong usage, and 3 if something is left that has to wait.
+// run executes one command line and returns its exit code: 0 for success; 1 for a failure, with one
+// sentence on standard error; 2 for wrong usage; 3 if some work is left that has to wait.
 func run(ctx context.Context, args []string, p process) int {
 	root := newRoot(p)
 	root.SetArgs(args)
@@ -56,18 +56,20 @@ func run(ctx context.Context, args []string, p process) int {
 	return code
 }
 
-// errAlreadyPrinted ends a command with exit code 1 when the reason is already printed.
+// errAlreadyPrinted ends a command with exit code 1 when the command has already printed the
+// reason.
 var errAlreadyPrinted = errors.New("said")
 
-// errLeftWaiting ends a command with exit code 3: nothing failed, and something is left that has to wait.
+// errLeftWaiting ends a command with exit code 3: nothing failed, but some work is left that has to
+// wait.
 var errLeftWaiting = errors.New("waits")
 
-// errTimeout is the cause of a context whose --timeout is over.
+// errTimeout is the cause of a context that ended because the time of --timeout ran out.
 var errTimeout = errors.New("timeout")
 
 // usageError means that the command line is wrong.
 type usageError struct {
-	command string // the path of the command with a space at the end, or ""
+	command string // the path of the command with a space at the end; "" if no command was found
 	err     error
 }
 
@@ -86,7 +88,7 @@ func commandPath(cmd *cobra.Command) string {
 	return path
 }
 
-// versionText returns the version that the linker set, or the one of buildVersion.
+// versionText returns the version that the linker set; without one, the result of buildVersion.
 func versionText() string {
 	if version != "" {
 		return version
@@ -98,8 +100,8 @@ func versionText() string {
 	return buildVersion(info)
 }
 
-// buildVersion returns the version of a build without a set version: that of the module, otherwise
-// the commit, otherwise "devel".
+// buildVersion returns the version of a build that the linker gave no version: the version of the
+// module, otherwise the commit, otherwise "devel".
 func buildVersion(info *debug.BuildInfo) string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {
 		return v

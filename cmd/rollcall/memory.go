@@ -11,16 +11,17 @@ import (
 )
 
 const (
-	// serverGarbagePercent is GOGC for a server: how much garbage may pile up, in percent of the memory in
-	// use. A server uses little memory, so with Go's default of 100 % it would collect many times a
-	// second.
+	// serverGarbagePercent is GOGC for a server: how much garbage may pile up, in percent of the
+	// memory in use. A server uses little memory. With Go's default of 100 % it would therefore
+	// collect garbage many times a second.
 	serverGarbagePercent = 300
-	// serverMemory is the size in bytes from which Go collects in any case. SQLite's page caches
-	// are not part of it.
+	// serverMemory is the memory limit in bytes: when Go uses this much, it collects garbage in any
+	// case. SQLite's page caches are not included.
 	serverMemory = 72 << 20
 )
 
-// setGarbageLimits lets Go use more memory and less processor time, unless GOGC or GOMEMLIMIT is set.
+// setGarbageLimits lets Go use more memory and less processor time, unless GOGC or GOMEMLIMIT is
+// set.
 func setGarbageLimits() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(serverGarbagePercent)
@@ -30,8 +31,9 @@ func setGarbageLimits() {
 	}
 }
 
-// memoryLimit returns the limit for Go's memory under the limit of the container; 0 means none. Go
-// gets four tenths. SQLite's page caches, pending writes and the system's share take the rest.
+// memoryLimit returns the memory limit for Go, in bytes. container is the memory limit of the
+// container; 0 means none. Go gets four tenths of it. The rest is for SQLite's page caches, pending
+// writes and the system.
 func memoryLimit(container int64) int64 {
 	if container <= 0 {
 		return serverMemory
@@ -39,8 +41,8 @@ func memoryLimit(container int64) int64 {
 	return min(serverMemory, container*4/10)
 }
 
-// containerMemory returns the smallest memory limit of the process's control group and its parents,
-// version 2 or 1; 0 if there is none.
+// containerMemory returns the smallest memory limit, in bytes, of the process's control group and
+// its parents, in version 2 or 1 of control groups. It returns 0 if there is no limit.
 func containerMemory(root fs.FS) (least int64) {
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {
@@ -58,11 +60,13 @@ func containerMemory(root fs.FS) (least int64) {
 			}
 			top, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
 		}
-		// Inside a container the group's own path may be missing, and the limit is at the top.
+		// Inside a container, the path of the group itself may be missing; the limit is then at the
+		// top.
 		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
 			text, err := fs.ReadFile(root, path.Join(top, group, file))
 			n, notNumber := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-			// Without a limit, version 1 has a huge number here and version 2 the word max.
+			// Without a limit, the file has a huge number in version 1 and the word "max" in
+			// version 2.
 			if err == nil && notNumber == nil && n > 0 && n < 1<<60 && (least == 0 || n < least) {
 				least = n
 			}

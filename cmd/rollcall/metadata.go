@@ -13,12 +13,12 @@ import (
 	"github.com/rollcall-scim/rollcall/saml"
 )
 
-// metadataTime is how long the metadata of an identity provider may take.
+// metadataTime is how long reading the metadata of an identity provider may take.
 const metadataTime = 10 * time.Second
 
 // metadataReader returns a function that reads the metadata of an identity provider from its
-// address. Administrators of sites type the address, so its errors say little about what is at the
-// address: with them, nobody can explore a network.
+// address. Administrators of sites type the address, so its errors say little about the server at
+// that address. Otherwise someone could use them to explore a network.
 func metadataReader(o outbound.Options) func(context.Context, string) ([]byte, error) {
 	o.Timeout, o.MaxBody = metadataTime, saml.MaxMetadata
 	client := outbound.New(o)

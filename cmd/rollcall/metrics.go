@@ -16,12 +16,13 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// workKinds returns the kinds of leases under which work is done.
+// workKinds returns the kinds of leases that background work holds.
 func workKinds() []string {
 	return []string{provision.LeaseKind, roster.LeaseKind, retention.LeaseKind, retention.RemovalKind, signin.RefreshKind, notification.LeaseKind}
 }
 
-// families returns the metrics that are read when Prometheus asks. docs/operations.md lists them.
+// families returns the metrics that are computed when Prometheus reads them. docs/operations.md
+// lists them.
 func families() []metrics.Family {
 	gauge := func(name, help string, labels ...string) metrics.Family {
 		return metrics.Family{Name: "rollcall_" + name, Help: help, Labels: labels}
@@ -54,16 +55,16 @@ func families() []metrics.Family {
 	}
 }
 
-// gatherer reads the metrics from the services. It keeps what comes from the database for a while,
-// so that frequent questions do not load the database.
+// gatherer reads the metrics from the services. It caches the values from the database for a while,
+// so that frequent reads do not load the database.
 type gatherer struct {
 	services *services
 	memory   func() fair.Stats
 	now      func() time.Time
 
 	mu        sync.Mutex
-	lastQuery time.Time        // when the database was last asked
-	cached    []metrics.Sample // the samples of that time
+	lastQuery time.Time        // when the database was last queried
+	cached    []metrics.Sample // the samples of the last query
 }
 
 const (
@@ -105,8 +106,8 @@ func (g *gatherer) samples() []metrics.Sample {
 	return append(all, g.storedSamples()...)
 }
 
-// storedSamples returns the samples that come from the database. If the database does not answer, it
-// returns the last ones.
+// storedSamples returns the samples that come from the database. If a query fails, it returns the
+// samples of the last successful query.
 func (g *gatherer) storedSamples() []metrics.Sample {
 	g.mu.Lock()
 	defer g.mu.Unlock()

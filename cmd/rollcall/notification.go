@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/outbox"
 )
 
-// mailFlags say which server sends mail.
+// mailFlags hold the flags of the server that sends mail.
 type mailFlags struct {
 	url  string
 	from string
@@ -26,8 +26,8 @@ func (c *command) addMailFlags(flags *pflag.FlagSet, m *mailFlags) {
 }
 
 // mailer returns the mail server that flags and environment name, or nil if they name none. The
-// environment is read here, not as a default of the flag, because help shows defaults and the URL
-// holds a password.
+// environment variable is read here and not as the default of the flag: help shows defaults, and
+// the URL holds a password.
 func (c *command) mailer(cmd *cobra.Command, m mailFlags) (notification.Mailer, error) {
 	address, from := m.url, m.from
 	if address == "" {
@@ -65,7 +65,7 @@ type recipientJSON struct {
 	Error       string   `json:"error,omitempty"`
 }
 
-// recipientState returns "on", "failing" or "stopped".
+// recipientState returns the state of a recipient: "on", "failing" or "stopped".
 func recipientState(r notification.Recipient) string {
 	switch {
 	case !r.Stopped.IsZero():
@@ -143,7 +143,7 @@ func topicNames() []string {
 	return names
 }
 
-// topicHelp returns a line for each topic.
+// topicHelp returns the help text for the topics, one line for each.
 func topicHelp() string {
 	var b strings.Builder
 	for _, t := range notification.Topics {
@@ -152,7 +152,7 @@ func topicHelp() string {
 	return b.String()
 }
 
-// applicationNames returns the names of a directory's applications, by id.
+// applicationNames maps the ids of a directory's applications to their names.
 func applicationNames(cmd *cobra.Command, h *directory.Handle) (map[string]string, error) {
 	all, err := h.Applications(cmd.Context())
 	if err != nil {
@@ -196,7 +196,8 @@ func (c *command) notificationList() *cobra.Command {
 	}
 }
 
-// recipient opens the directory and the recipient that the arguments DIRECTORY and ADDRESS name.
+// recipient opens the directory and finds the recipient that the arguments DIRECTORY and ADDRESS
+// name.
 func (s *services) recipient(cmd *cobra.Command, args []string) (*directory.Handle, notification.Recipient, error) {
 	h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 	if err != nil {

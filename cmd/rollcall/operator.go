@@ -15,11 +15,11 @@ import (
 // actor is the short name of the command line in events.
 const actor = "cli"
 
-// whoRuns returns the user of this command line for events: the number and name of the
+// currentActor returns who runs this command line, for events: the number and name of the
 // operating-system account, and the machine.
-func whoRuns() event.Actor {
+func currentActor() event.Actor {
 	a := event.Actor{Kind: event.Command, ID: strconv.Itoa(os.Getuid())}
-	name := a.ID // the account has no name, as in a container
+	name := a.ID // some accounts have no name, for example in a container
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		a.ID, name = u.Uid, u.Username
 	}
@@ -31,7 +31,7 @@ func whoRuns() event.Actor {
 	return a
 }
 
-// defaultOperator is the name of the operator if the command names none.
+// defaultOperator is the name of the operator if the command line names none.
 const defaultOperator = "operator"
 
 func (c *command) operatorCommand() *cobra.Command {

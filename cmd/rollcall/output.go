@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
-// formatJSONTime returns a time for JSON output; empty for the zero time.
+// formatJSONTime returns a time as a string for JSON output; "" for the zero time.
 func formatJSONTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -22,7 +22,7 @@ func formatJSONTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// formatTime returns a time for people; "never" for the zero time.
+// formatTime returns a time as a string for people; "never" for the zero time.
 func (c *command) formatTime(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -30,16 +30,16 @@ func (c *command) formatTime(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// printLink prints a one-time sign-in link.
+// printLink prints a one-time sign-in link for the user who, and the time when it expires.
 func (c *command) printLink(who, url string, expires time.Time) error {
 	return c.print(map[string]string{"for": who, "url": url, "expires": formatJSONTime(expires)}, func(w io.Writer) {
 		fmt.Fprintln(w, url)
 		c.note("Signs in %s, once, within %s.", who, inMinutes(expires.Sub(c.now())))
-		c.noteNobodyServes()
+		c.warnNoServer()
 	})
 }
 
-// atMost allows the listed arguments; none is required.
+// atMost allows the listed arguments and no others. None of them is required.
 func atMost(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > len(want) {
@@ -49,7 +49,7 @@ func atMost(want ...string) cobra.PositionalArgs {
 	}
 }
 
-// between requires the first n of the listed arguments and allows the others.
+// between requires the first n of the listed arguments, and allows the others.
 func between(n int, want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < n {
@@ -59,7 +59,7 @@ func between(n int, want ...string) cobra.PositionalArgs {
 	}
 }
 
-// parseOneOf reads a value that must be one of a few words, in any case.
+// parseOneOf reads a flag's value that must be one of the choices. It ignores case.
 func parseOneOf[T ~string](cmd *cobra.Command, flag, text string, choices ...T) (T, error) {
 	shown := make([]string, len(choices))
 	for i, choice := range choices {
@@ -85,30 +85,30 @@ func inMinutes(d time.Duration) string {
 	return text
 }
 
-// controlsTerminal reports whether a character would control the terminal instead of being shown: control
-// characters, and characters that change the direction of text.
+// controlsTerminal reports whether a terminal would obey a character instead of showing it. That
+// holds for control characters, and for characters that change the direction of text.
 func controlsTerminal(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
 }
 
-// peopleWriter writes text to a terminal. It replaces characters with which names and messages of
-// other people could control the terminal.
+// peopleWriter writes text to a terminal. It replaces characters that could control the terminal,
+// because names and messages may come from other people.
 type peopleWriter struct{ io.Writer }
 
 func (w peopleWriter) Write(b []byte) (int, error) {
 	return writeReplacing(w.Writer, b, visible.Reveal)
 }
 
-// jsonWriter writes JSON. It escapes the same characters; in JSON they occur only inside strings,
-// so the meaning stays.
+// jsonWriter writes JSON. It escapes the characters that could control a terminal. They occur only
+// inside JSON strings, so the meaning of the JSON stays the same.
 type jsonWriter struct{ io.Writer }
 
 func (w jsonWriter) Write(b []byte) (int, error) {
 	return writeReplacing(w.Writer, b, func(r string) string { return fmt.Sprintf(`\u%04x`, []rune(r)[0]) })
 }
 
-// writeReplacing writes b, and replaces each character that controls a terminal by the result of
-// show.
+// writeReplacing writes b. It replaces each character that could control a terminal with the result
+// of show.
 func writeReplacing(w io.Writer, b []byte, show func(string) string) (int, error) {
 	var clean strings.Builder
 	for _, r := range string(b) {
@@ -124,7 +124,7 @@ func writeReplacing(w io.Writer, b []byte, show func(string) string) (int, error
 	return len(b), nil
 }
 
-// oneLine returns text from other people on one line.
+// oneLine joins the lines of a message from other people into one line.
 func oneLine(text string) string {
 	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\u2028", " ", "\u2029", " ").Replace(text)
 }

@@ -126,9 +126,9 @@ can be made.`,
 	return cmd
 }
 
-// plannedSchema reads the mappings of --with. Its notes say which parts of the file are not known
-// here, and who would leave the scope or come into it because of which clause. Without a file the
-// schema is nil.
+// plannedSchema reads the mappings of --with. Its notes name the parts of the file that this
+// installation does not know, and the people who would enter or leave the scope, with the clause
+// that causes it. Without --with the schema is nil.
 func plannedSchema(ctx context.Context, s *services, key provision.Key, app, file string) (schema *provision.Schema, notes []string, err error) {
 	if file == "" {
 		return nil, nil, nil
@@ -198,7 +198,7 @@ func printPlannedObject(w io.Writer, o provision.PlannedObject) error {
 	return nil
 }
 
-// printPlannedMembers prints the members that a group would get or lose.
+// printPlannedMembers prints the members that a plan adds to a group or removes from it.
 func printPlannedMembers(w io.Writer, sign string, members []provision.PlannedMember) error {
 	for _, m := range members {
 		if _, err := fmt.Fprintf(w, "           %s member %s\n", sign, oneLine(m.DisplayName)); err != nil {
@@ -229,7 +229,8 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 	return err
 }
 
-// plannedMembersWords counts what a plan does with memberships and references. It is "" if that is nothing.
+// plannedMembersWords counts the changes of memberships and references in a plan. It returns "" if
+// there are none.
 func plannedMembersWords(r provision.PlanReport) string {
 	words := ""
 	if r.MembersAdded+r.MembersRemoved > 0 {
@@ -241,7 +242,7 @@ func plannedMembersWords(r provision.PlanReport) string {
 	return words
 }
 
-// quoteValue returns a value for people: quoted text, or "none".
+// quoteValue returns a value for people: the value in quotation marks, or "none".
 func quoteValue(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -299,7 +300,7 @@ provision held), or if --timeout ended the cycle.`,
 			}
 			held := false
 			if err == nil {
-				held, err = c.sayHeld(cmd.Context(), s, h, app)
+				held, err = c.noteHeld(cmd.Context(), s, h, app)
 			}
 			switch {
 			case err != nil:
@@ -424,7 +425,7 @@ func (c *command) printStatus(w io.Writer, r provision.Report) {
 	}
 }
 
-// cycleWords returns how a cycle ended, in the words of the pages.
+// cycleWords returns how a cycle ended, in the words that the pages use.
 func cycleWords(state string) string {
 	switch state {
 	case provision.Succeeded:

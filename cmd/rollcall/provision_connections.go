@@ -59,8 +59,8 @@ func (c *command) connectionsList() *cobra.Command {
 	return cmd
 }
 
-// connectionID returns the object id of a user that is named by its userPrincipalName, or else the id
-// as it is: of an object, or of an account.
+// connectionID returns the object id of the user whose userPrincipalName is text. If there is no
+// such user, it returns text, which then is the id of an object or an account.
 func connectionID(ctx context.Context, h *directory.Handle, text string) (string, error) {
 	u, err := h.UserByUPN(ctx, text)
 	if errors.Is(err, refusal.NotFound) {

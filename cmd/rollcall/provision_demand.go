@@ -66,7 +66,7 @@ for then stays on the work list.`,
 	return cmd
 }
 
-// outcomeOfDemand returns the error for the exit code.
+// outcomeOfDemand returns the error that gives the command its exit code; nil for success.
 func outcomeOfDemand(results []provision.DemandResult) error {
 	waits := false
 	for _, one := range results {
@@ -83,7 +83,7 @@ func outcomeOfDemand(results []provision.DemandResult) error {
 	return nil
 }
 
-// printDemanded prints the steps of one person or group.
+// printDemanded prints the steps of provisioning one person or group on demand.
 func (c *command) printDemanded(w io.Writer, r provision.DemandResult) {
 	for _, e := range r.Entries {
 		_ = printLogLine(w, e) //nolint:errcheck // w keeps its first error for print
@@ -109,7 +109,7 @@ func (c *command) printDemanded(w io.Writer, r provision.DemandResult) {
 	fmt.Fprintf(w, "waits    %s: %s%s\n", oneLine(r.Name), oneLine(r.Waits), until)
 }
 
-// quotedOrNone returns a value of a modified property for people.
+// quotedOrNone returns a value of a modified property for people: in quotation marks, or "none".
 func quotedOrNone(v *string) string {
 	if v == nil {
 		return "none"

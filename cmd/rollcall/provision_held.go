@@ -13,7 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// heldCauseJSON is a cause in the --json output of provision held.
+// heldCauseJSON is a cause of held operations in the --json output of `provision held`.
 type heldCauseJSON struct {
 	Cause       string                 `json:"cause"`
 	Words       string                 `json:"words"`
@@ -24,7 +24,7 @@ type heldCauseJSON struct {
 	Links       int                    `json:"activeAccounts"`
 	Memberships int                    `json:"memberships"`
 	Reasons     []provision.HeldReason `json:"reasons"`
-	First       []string               `json:"first"` // the first people that the cause is about
+	First       []string               `json:"first"` // the first people whose operations the cause holds
 }
 
 func heldCause(h provision.HeldCause) heldCauseJSON {
@@ -102,8 +102,8 @@ func (c *command) printHeldCause(w io.Writer, h provision.HeldCause) {
 	fmt.Fprintf(w, "  %s\n", names)
 }
 
-// heldNamed returns the cause with an id, or with the only id that begins like that.
-func heldNamed(ctx context.Context, s *services, k provision.Key, name string, v provision.Verdict) (provision.HeldCause, error) {
+// findHeldCause returns the cause whose id is name, or the only cause whose id begins with name.
+func findHeldCause(ctx context.Context, s *services, k provision.Key, name string, v provision.Verdict) (provision.HeldCause, error) {
 	all, err := s.jobs.Held(ctx, k, v)
 	if err != nil {
 		return provision.HeldCause{}, err
@@ -127,7 +127,7 @@ func heldNamed(ctx context.Context, s *services, k provision.Key, name string, v
 }
 
 func (c *command) listHeld(ctx context.Context, s *services, k provision.Key, name string, v provision.Verdict, after string, limit int) error {
-	h, err := heldNamed(ctx, s, k, name, v)
+	h, err := findHeldCause(ctx, s, k, name, v)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (c *command) provisionApprove() *cobra.Command {
 		Long: `Sends exactly the operations that are on hold. A person who has changed since is
 not among them any more. rollcall provision held lists causes and operations.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
-			held, err := heldNamed(cmd.Context(), s, jobKey(h, app), args[0], provision.OnHold)
+			held, err := findHeldCause(cmd.Context(), s, jobKey(h, app), args[0], provision.OnHold)
 			if err != nil {
 				return err
 			}
@@ -181,7 +181,7 @@ func (c *command) provisionReject() *cobra.Command {
 the person changes again, or another import or change of the settings concerns them.
 rollcall provision held --rejected lists them.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
-			held, err := heldNamed(cmd.Context(), s, jobKey(h, app), args[0], provision.OnHold)
+			held, err := findHeldCause(cmd.Context(), s, jobKey(h, app), args[0], provision.OnHold)
 			if err != nil {
 				return err
 			}
@@ -196,7 +196,7 @@ rollcall provision held --rejected lists them.`,
 	}
 }
 
-// effectOf says what the operations of a cause do.
+// effectOf describes the effect of a cause's operations.
 func effectOf(h provision.HeldCause) string {
 	var parts []string
 	if accounts := h.Count - h.Members; accounts > 0 {
@@ -208,7 +208,8 @@ func effectOf(h provision.HeldCause) string {
 	return strings.Join(parts, " and ")
 }
 
-// changedMeanwhile says that operations are left out because their people have changed.
+// changedMeanwhile says how many operations of a cause are left out because their people have
+// changed since. It returns "" if there are none.
 func changedMeanwhile(h provision.HeldCause) string {
 	if h.Changed == 0 {
 		return ""
@@ -219,8 +220,9 @@ func changedMeanwhile(h provision.HeldCause) string {
 	return fmt.Sprintf(" %d more have changed meanwhile and are left out.", h.Changed)
 }
 
-// sayHeld tells on standard error how many operations are on hold, and reports whether any is.
-func (c *command) sayHeld(ctx context.Context, s *services, h *directory.Handle, app directory.Application) (bool, error) {
+// noteHeld prints to standard error how many operations are on hold. It reports whether there are
+// any.
+func (c *command) noteHeld(ctx context.Context, s *services, h *directory.Handle, app directory.Application) (bool, error) {
 	all, err := s.jobs.Held(ctx, jobKey(h, app), provision.OnHold)
 	if err != nil || len(all) == 0 {
 		return false, err
@@ -234,7 +236,7 @@ func (c *command) sayHeld(ctx context.Context, s *services, h *directory.Handle,
 	return true, nil
 }
 
-// causeNames returns the ids of causes with operations on hold.
+// causeNames returns the ids of the causes that hold operations.
 func (s *services) causeNames(ctx context.Context, directoryName, appName string) (names []string, err error) {
 	h, err := s.directories.OpenNamed(ctx, directoryName)
 	if err != nil {

@@ -15,16 +15,16 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// errSomethingToDo ends a command with exit code 2: the plan has operations.
+// errSomethingToDo ends a command with exit code 2, because the plan has operations.
 var errSomethingToDo = errors.New("something to do")
 
-// keptPlanJSON is a plan as commands print it with --json.
+// keptPlanJSON is a saved plan in --json output.
 type keptPlanJSON struct {
 	provision.StoredPlan
 	Counts provision.PlanCounts `json:"counts"`
 }
 
-// keepPlan makes a plan that is kept, and prints each object while it is made.
+// keepPlan makes a plan and saves it. It calls visit for each object while it makes the plan.
 func (c *command) keepPlan(ctx context.Context, s *services, key provision.Key, visit func(provision.PlannedObject) error) (provision.StoredPlan, error) {
 	p, err := s.engine.BeginPlan(ctx, key, actor)
 	if err != nil {
@@ -67,7 +67,7 @@ func (c *command) provisionPlanList() *cobra.Command {
 	}
 }
 
-// printKeptPlan prints one line about a plan.
+// printKeptPlan prints one line that describes a saved plan.
 func (c *command) printKeptPlan(w io.Writer, p keptPlanJSON) {
 	name := p.Short()
 	if name == "" {
@@ -165,7 +165,7 @@ something to do.`,
 	return cmd
 }
 
-// printPlannedRow prints one object of a plan, with what became of its operation.
+// printPlannedRow prints one object of a saved plan, and what happened to its operation.
 func (c *command) printPlannedRow(row provision.PlannedRow) error {
 	w := peopleWriter{c.stdout}
 	if err := printPlannedObject(w, row.PlannedObject); err != nil {

@@ -50,8 +50,8 @@ was deleted permanently.`,
 	return cmd
 }
 
-// explainedObject returns the object id of the named person or group. A person who is not in the
-// directory any more is named by the object id.
+// explainedObject returns the object id of the named person or group. A person who is no longer in
+// the directory must be named by the object id.
 func explainedObject(ctx context.Context, h *directory.Handle, people []string, group string) (string, error) {
 	if group != "" {
 		g, err := findGroup(ctx, h, group)
@@ -117,7 +117,7 @@ func (c *command) printExplainedAccount(w io.Writer, a provision.ExplainedAccoun
 	}
 }
 
-// attributeWords are the states of attributes for people.
+// attributeWords maps the states of attributes to the words that people read.
 var attributeWords = map[provision.AttributeState]string{
 	provision.AttributeSame: "the same", provision.AttributeDiffers: "the account has another value", provision.AttributeUnknown: "not known at the account",
 	provision.AttributeRefused: "refused by the application", provision.AttributeOnCreate: "sent only when the account is created",

@@ -15,8 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// describeError is the only place where an error becomes text on standard error and an exit code. The text
-// is empty if the reason is already printed.
+// describeError turns an error into the text for standard error and an exit code. No other function
+// does that. The text is empty if the command has already printed the reason.
 func describeError(err error) (text string, code int) {
 	var usage usageError
 	var unanswered unansweredError
@@ -38,8 +38,8 @@ func describeError(err error) (text string, code int) {
 	}
 }
 
-// errorLine returns an error as one line. A refusal gets its field and its advice. Errors of targets
-// and of package scim keep their own words.
+// errorLine returns an error as one line. It adds the field and the advice of a refusal. It does
+// not reword errors of targets and of package scim.
 func errorLine(err error) string {
 	text := err.Error()
 	var target *provision.TargetError
@@ -61,7 +61,8 @@ func errorLine(err error) string {
 	return strings.Replace(text, e.Error(), said, 1)
 }
 
-// adviceFor returns the refusal's advice, or the command or flag that does what it advises.
+// adviceFor returns the refusal's advice. If a command or flag does what the advice says, it
+// returns that instead.
 func adviceFor(e *refusal.Error) string {
 	switch {
 	case errors.Is(e, site.ErrOneLive):

@@ -46,7 +46,7 @@ hour by a running server, or at once by rollcall prune; it cannot be brought bac
 				if !cmd.Flags().Changed(string(k)) {
 					continue
 				}
-				days, err := daysKept(*given[k])
+				days, err := parseDaysKept(*given[k])
 				if err != nil {
 					return usagef(cmd, "--%s: %w", k, err)
 				}
@@ -68,8 +68,8 @@ hour by a running server, or at once by rollcall prune; it cannot be brought bac
 	return cmd
 }
 
-// daysKept reads a number of days: 30d, 7y or forever.
-func daysKept(text string) (int, error) {
+// parseDaysKept reads a number of days: 30d, 7y or forever.
+func parseDaysKept(text string) (int, error) {
 	if text == foreverWord {
 		return retention.Forever, nil
 	}
@@ -87,10 +87,10 @@ func daysKept(text string) (int, error) {
 		return 0, bad
 	case n == 0:
 		return 0, fmt.Errorf("the shortest is 1d; %s keeps everything", foreverWord)
-	case n > mostDays || years && n > mostDays/365:
-		return 0, fmt.Errorf("%q is too long: %d days at most; %s keeps everything", text, mostDays, foreverWord)
+	case n > maxDays || years && n > maxDays/365:
+		return 0, fmt.Errorf("%q is too long: %d days at most; %s keeps everything", text, maxDays, foreverWord)
 	case years:
-		return n*365 + (n+1)/4, nil // one leap day in four years
+		return n*365 + (n+1)/4, nil // every four years have one leap day
 	}
 	return n, nil
 }
@@ -143,8 +143,9 @@ so that a running server goes on beside it. A server does the same once an hour.
 // removalTime is how long the lease of a removal lasts after its command was killed.
 const removalTime = 20 * time.Second
 
-// removeRows removes the rows of something that was just deleted, unless a server already does. If
-// it is interrupted, a server or the next such command continues.
+// removeRows removes the rows of a site, directory or application that was just deleted. If a
+// server runs, removeRows leaves the work to it. If removeRows is interrupted, a server or the next
+// such command continues.
 func (c *command) removeRows(ctx context.Context, s *services) error {
 	epoch, err := s.leases.Claim(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, removalTime)
 	if _, held := errors.AsType[store.ErrHeld](err); held {
@@ -167,7 +168,7 @@ func (c *command) removeRows(ctx context.Context, s *services) error {
 	}
 	release := s.leases.Release(context.WithoutCancel(ctx), retention.RemovalKind, retention.LeaseKey, s.owner, epoch, next)
 	if errors.Is(err, store.ErrLeaseLost) || errors.Is(release, store.ErrLeaseLost) {
-		return nil // a server or another command does it
+		return nil // a server or another command removes the rows
 	}
 	return errors.Join(err, release)
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// command is what all subcommands share: the process and the global flags.
+// command holds what all subcommands share: the process and the global flags.
 type command struct {
 	process
 	database  string
 	keyFile   string
 	publicURL string
 	json      bool
-	linkHelp  string // how people get a new sign-in link, where no command makes one
+	linkHelp  string // tells people how to get a new sign-in link, if no command can make one
 	// allowPrivate lets provisioning reach private addresses.
 	allowPrivate bool
 	// allowLoopback lets provisioning reach this machine even if the public URL is elsewhere.
@@ -46,7 +46,7 @@ provisioned into).
 		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.SetContext(event.WithActor(cmd.Context(), whoRuns()))
+			cmd.SetContext(event.WithActor(cmd.Context(), currentActor()))
 			return checkFlags(cmd)
 		},
 	}
@@ -90,7 +90,7 @@ func (c *command) env(name, fallback string) string {
 	return fallback
 }
 
-// groupCommand returns a command that only has subcommands.
+// groupCommand returns a command that only holds subcommands.
 func groupCommand(use, short string, children ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{
 		Use: use, Short: short,
@@ -101,7 +101,7 @@ func groupCommand(use, short string, children ...*cobra.Command) *cobra.Command 
 	return g
 }
 
-// exactArguments requires exactly the listed arguments. Its error names the missing one.
+// exactArguments requires exactly the listed arguments. Its error names the first missing one.
 func exactArguments(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(want) {
@@ -126,12 +126,13 @@ func (c *command) print(v any, text func(w io.Writer)) error {
 	return enc.Encode(v)
 }
 
-// note prints something for the person at the terminal to standard error, apart from the result.
+// note prints a message for the person at the terminal. It goes to standard error, separate from
+// the result.
 func (c *command) note(format string, args ...any) {
 	fmt.Fprintf(peopleWriter{c.stderr}, format+"\n", args...)
 }
 
-// printTable prints a table with a header line, or the sentence empty if there are no lines.
+// printTable prints a table with a header line. If there are no lines, it prints empty instead.
 func printTable(w io.Writer, empty string, header []string, lines [][]string) {
 	if len(lines) == 0 {
 		fmt.Fprintln(w, empty)

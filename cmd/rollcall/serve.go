@@ -43,27 +43,28 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// shutdownTimeout is how long running requests may take to finish at shutdown.
+// shutdownTimeout is how long running requests may take to finish when the server stops.
 const shutdownTimeout = 15 * time.Second
 
-// refreshCheckInterval is how often a server checks whether metadata has to be refreshed.
+// refreshCheckInterval is how often a server checks whether the metadata of identity providers must
+// be read again.
 const refreshCheckInterval = time.Minute
 
-// pruneCheckInterval is how often a server checks whether it is time to prune.
+// pruneCheckInterval is how often a server checks whether it must prune.
 const pruneCheckInterval = time.Minute
 
-// serveFlags holds the flags that say how a server is reached and what it may reach.
+// serveFlags hold the flags that say at which addresses a server is reached, and what it may reach.
 type serveFlags struct {
 	listen   string
-	cert     string        // file with the certificate
-	key      string        // file with the key of the certificate
+	cert     string        // path of the file with the certificate
+	key      string        // path of the file with the certificate's key
 	proxies  []string      // addresses of trusted proxies
-	logAs    string        // the format of the log
+	logAs    string        // the format of the log: "text" or "json"
 	interval time.Duration // the time between cycles
 	settle   time.Duration // how long a create whose answer was lost may still be in progress
-	leavers  time.Duration // how long an account may wait to be closed
+	leavers  time.Duration // how long an account of a person who left may wait to be closed
 	metrics  string        // the address that serves metrics; "" for none
-	contact  string        // a URI for reports of vulnerabilities; "" for no security.txt
+	contact  string        // a URI to which people report vulnerabilities; "" for no security.txt
 	sessions session.Limits
 	mail     mailFlags
 }
@@ -177,7 +178,7 @@ func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 	return errors.Join(err, s.db.Close())
 }
 
-// newLogger returns a logger that writes to w, in the format "text" or "json".
+// newLogger returns a logger that writes to w in the given format, "text" or "json".
 func newLogger(w io.Writer, format string) (*slog.Logger, error) {
 	switch format {
 	case "text":
@@ -205,8 +206,8 @@ func listen(cmd *cobra.Command, o serveFlags, log *slog.Logger) (ln net.Listener
 	return tls.NewListener(ln, &tls.Config{GetCertificate: pair.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
 }
 
-// checkPrivate refuses a private key that everyone on the machine can read. A group may read it,
-// because some systems keep their keys like that.
+// checkPrivate refuses the file of a private key that every account on the machine can read. The
+// file's group may read it, because some systems store their keys like that.
 func checkPrivate(file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -218,7 +219,7 @@ func checkPrivate(file string) error {
 	return nil
 }
 
-// browserAddress returns the address of a listener as a browser on this machine reaches it.
+// browserAddress returns the address at which a browser on this machine reaches a listener.
 func browserAddress(addr net.Addr) string {
 	ap, err := netip.ParseAddrPort(addr.String())
 	if err != nil || !ap.Addr().IsUnspecified() {
@@ -227,8 +228,9 @@ func browserAddress(addr net.Addr) string {
 	return fmt.Sprintf("localhost:%d", ap.Port())
 }
 
-// printFirstLink prints a sign-in link for the first operator, if there is no operator yet. If a log or a
-// container keeps the output, it prints the command for a link instead.
+// printFirstLink prints a sign-in link for the first operator. It prints nothing if there is an
+// operator already. If a log or a container keeps the output, it prints the command that makes a
+// link instead.
 func (c *command) printFirstLink(ctx context.Context, s *services) error {
 	any, err := s.operators.HasOperators(ctx)
 	if err != nil || any {
@@ -246,7 +248,7 @@ func (c *command) printFirstLink(ctx context.Context, s *services) error {
 	return err
 }
 
-// endpoints is where a running server listens, and what it tells its visitors.
+// endpoints holds the listeners of a server, and what the server tells its visitors.
 type endpoints struct {
 	pages   net.Listener // for SCIM and pages
 	metrics net.Listener // for Prometheus metrics; nil for none
@@ -255,7 +257,8 @@ type endpoints struct {
 	signOn  *demosignin.Provider // the identity provider of the demo's company; nil for none
 }
 
-// run serves and works until ctx ends. Then it lets requests and slices of work finish.
+// run serves requests and does background work until ctx ends. Then it waits until running requests
+// and slices of work have finished.
 func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	ln, shown := on.pages, on.metrics
 	numbers := &gatherer{services: s, now: c.now}
@@ -280,8 +283,8 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	work := &runner.Runner{
 		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
 	}
-	// The indexing does not use River, even on PostgreSQL. There is rarely anything to index, so
-	// the lease is enough.
+	// The indexing does not use River, even on PostgreSQL. There is rarely anything to index, so a
+	// lease is enough to make only one server do it.
 	index := &runner.Runner{
 		Kind: roster.LeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.rosters.Advance, Log: s.log, Now: c.now,
 	}
@@ -345,12 +348,12 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	g.Go(func() error { return untilDone(gctx, s.refused.Run(gctx)) })
 	err = g.Wait()
 	s.waitForPages()
-	// Requests that finished during the shutdown have left rows behind.
+	// Requests that finished during the shutdown have left log rows in memory.
 	return errors.Join(err, s.requests.Flush(context.WithoutCancel(ctx)), s.refused.Flush(context.WithoutCancel(ctx)))
 }
 
-// serveUntilDone serves until ctx ends. Then running requests have some time to finish. It cuts off
-// those that do not, such as an endless upload.
+// serveUntilDone serves requests until ctx ends. Then it waits for running requests, at most
+// shutdownTimeout. It cuts off requests that take longer, such as an endless upload.
 func serveUntilDone(ctx context.Context, g *errgroup.Group, server *http.Server, ln net.Listener, log *slog.Logger) {
 	g.Go(func() error {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -371,7 +374,7 @@ func serveUntilDone(ctx context.Context, g *errgroup.Group, server *http.Server,
 	})
 }
 
-// untilDone returns err, or nil if err only means that ctx has ended.
+// untilDone returns err, but nil if the only reason for err is that ctx has ended.
 func untilDone(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
@@ -381,7 +384,7 @@ func untilDone(ctx context.Context, err error) error {
 
 // handler returns the handler of SCIM and pages. It recognises SCIM requests by their raw path
 // before any mux, because ServeMux would redirect //Users and is case-sensitive. It also returns a
-// function that reports how large requests use memory.
+// function that reports how much memory large requests use.
 func (c *command) handler(ctx context.Context, s *services, on endpoints, observe func(route, method string, status int, took time.Duration)) (http.Handler, func() fair.Stats, error) {
 	pages, err := console.New(console.Options{PublicURL: c.baseURL(), Log: s.log, Now: c.now, Version: versionText(), NewLinks: c.linkHelp, Retention: s.pruner, Events: store.Events{DB: s.db}, Refused: s.refused})
 	if err != nil {

@@ -17,10 +17,10 @@ import (
 // sessionJSON is a session in --json output.
 type sessionJSON struct {
 	SignedIn    string `json:"signedIn"`
-	LastUsed    string `json:"lastUsed"` // accurate to the minute
-	Ends        string `json:"ends"`     // when the session ends if it is not used again
+	LastUsed    string `json:"lastUsed"` // the time of the last use, accurate to the minute
+	Ends        string `json:"ends"`     // the time when the session ends, if it is not used again
 	Length      string `json:"length"`
-	Idle        string `json:"idle,omitempty"` // after how long without use the session ends
+	Idle        string `json:"idle,omitempty"` // how long a session may stay unused before it ends
 	Address     string `json:"address"`
 	LastAddress string `json:"lastAddress"`
 	Browser     string `json:"browser"`
@@ -47,7 +47,7 @@ func (c *command) printSessions(who string, all []session.Record) error {
 	})
 }
 
-// personOf finds a person by the name of the site and the user name.
+// personOf finds a person by the name of their site and their user name.
 func (s *services) personOf(ctx context.Context, siteName, userName string) (st site.Site, r *roster.Roster, person roster.Person, err error) {
 	if st, err = s.siteByName(ctx, siteName); err != nil {
 		return st, nil, person, err
@@ -154,14 +154,14 @@ Asks first. --yes answers that question.`,
 	return cmd
 }
 
-// Bounds of the limits of sessions. The use of a session is recorded once a minute, so a shorter
-// idle limit would end sessions that are in use.
+// Bounds of the session limits. The use of a session is recorded once a minute, so a shorter idle
+// limit would end sessions that are in use.
 const (
 	minIdle   = 5 * time.Minute
 	maxLength = 30 * 24 * time.Hour
 )
 
-// checkSessions checks the session limits that were given to serve.
+// checkSessions checks the session limits that the flags of serve set.
 func checkSessions(cmd *cobra.Command, l session.Limits) error {
 	if l.Idle < minIdle || l.Idle > maxLength {
 		return usagef(cmd, "--session-idle is a time from 5m to 720h, not %s", l.Idle)

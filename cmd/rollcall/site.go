@@ -22,7 +22,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// object is a JSON object whose members keep their order.
+// object is a JSON object that keeps the order of its members.
 type object []member
 
 type member struct {
@@ -30,7 +30,7 @@ type member struct {
 	value any
 }
 
-// MarshalJSON writes the members in their order.
+// MarshalJSON writes the members in the order of the slice.
 func (o object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -45,7 +45,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// siteJSON returns a site for --json output, with every setting.
+// siteJSON returns a site with all its settings for --json output.
 func (c *command) siteJSON(s site.Site) object {
 	out := object{{"name", s.Name}, {"tenantUrl", c.tenantURL(s.Name)}}
 	for _, x := range site.SettingsTable {
@@ -90,7 +90,7 @@ nor deletes them. Profile "full" lets SCIM create, update and delete.`,
 			return c.print(out, func(w io.Writer) {
 				c.note("Site %s was made with profile %s. Its first administrator signs in here, once, within %s:", made.Name, made.Profile, inMinutes(l.Expires.Sub(c.now())))
 				fmt.Fprintln(w, url)
-				c.noteNobodyServes()
+				c.warnNoServer()
 				c.note("Tenant URL: %s (SCIM is off until a token is made: rollcall token create %s)", c.tenantURL(made.Name), made.Name)
 			})
 		}),
@@ -148,8 +148,8 @@ func (c *command) siteShow() *cobra.Command {
 			out := append(c.siteJSON(st),
 				member{"activePeople", counts.Active},
 				member{"deactivatedPeople", counts.Deactivated},
-				member{"blockedPeople", counts.Blocked}, // included in the deactivated people
-				member{"waitingPeople", counts.Waiting}, // people with a change that waits for an administrator
+				member{"blockedPeople", counts.Blocked}, // these people are also counted as deactivated
+				member{"waitingPeople", counts.Waiting}, // people who have a change that waits for an administrator
 				member{"lookAlikePeople", counts.LookAlike},
 				member{"searchable", searchableOf(searchable)})
 			return c.print(out, func(w io.Writer) {
@@ -173,7 +173,8 @@ func (c *command) siteShow() *cobra.Command {
 	}
 }
 
-// blockedText returns how many of the deactivated people are blocked, to follow that number.
+// blockedText returns the words that follow the number of deactivated people. They say how many of
+// these people are blocked.
 func blockedText(c roster.Counts) string {
 	if c.Blocked == 0 {
 		return ""
@@ -219,7 +220,7 @@ Asks first. --yes answers that question.`,
 	return cmd
 }
 
-// renameQuestion returns the question before a rename: what changes, with numbers.
+// renameQuestion returns the question to ask before a rename. It says what changes, with numbers.
 func (c *command) renameQuestion(ctx context.Context, s *services, st site.Site, name string) (string, error) {
 	counts, err := s.rosters.Open(st).Counts(ctx)
 	if err != nil {
@@ -353,7 +354,7 @@ func (s *services) importPeople(ctx context.Context, st site.Site, in io.Reader)
 	return report, err
 }
 
-// printProblems prints the rows that could not be read. If there are any, the command fails.
+// printProblems prints the problems with rows of a file. It returns an error if there are any.
 func (c *command) printProblems(file string, problems []string) error {
 	for _, p := range problems {
 		c.note("%s: %s", file, p)
@@ -364,7 +365,7 @@ func (c *command) printProblems(file string, problems []string) error {
 	return nil
 }
 
-// open opens a file; "-" is standard input.
+// open opens a file for reading; the name "-" means standard input.
 func (c *command) open(name string) (io.ReadCloser, error) {
 	if name == "-" {
 		return io.NopCloser(c.stdin), nil
@@ -396,18 +397,19 @@ func (s *services) siteByName(ctx context.Context, name string) (site.Site, erro
 	return site.Site{}, fmt.Errorf("there is no site %q; there is %s", name, strings.Join(known, ", "))
 }
 
-// mostDays is the largest number of days: a hundred years.
-const mostDays = 36500
+// maxDays is the largest number of days that a flag accepts: about a hundred years.
+const maxDays = 36500
 
-// parseDuration reads "90d", "36h" or any duration that Go reads.
+// parseDuration reads a number of days or hours such as "90d" or "36h", or any duration that
+// time.ParseDuration reads.
 func parseDuration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.Atoi(days)
 		if err != nil || n < 0 {
 			return 0, fmt.Errorf("%q is not a duration; write 90d, 36h or 15m", text)
 		}
-		if n > mostDays {
-			return 0, fmt.Errorf("%q is too long: %d days at most", text, mostDays)
+		if n > maxDays {
+			return 0, fmt.Errorf("%q is too long: %d days at most", text, maxDays)
 		}
 		return time.Duration(n) * 24 * time.Hour, nil
 	}

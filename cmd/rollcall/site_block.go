@@ -13,14 +13,14 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// blockedJSON is a person in the --json output of "site block" and "site unblock".
+// blockedJSON is a person in the --json output of `site block` and `site unblock`.
 type blockedJSON struct {
 	UserName      string `json:"userName"`
 	Blocked       bool   `json:"blocked"`
 	Active        bool   `json:"active"`
-	Changed       bool   `json:"changed"` // false if the person already was blocked or unblocked
+	Changed       bool   `json:"changed"` // false if the person was already blocked, or unblocked
 	SessionsEnded int    `json:"sessionsEnded"`
-	Error         string `json:"error,omitempty"` // why it was not done
+	Error         string `json:"error,omitempty"` // why the person was not blocked or unblocked
 }
 
 func (c *command) siteBlock() *cobra.Command {
@@ -52,7 +52,7 @@ If one of the names is unknown, nothing is done.`,
 	}
 }
 
-// changeBlocks calls do for each person that the arguments name, after it has found all of them.
+// changeBlocks finds all people that the arguments name, and then calls do for each of them.
 func (c *command) changeBlocks(do func(context.Context, *roster.Roster, string) (roster.Outcome, error)) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		st, err := s.siteByName(cmd.Context(), args[0])

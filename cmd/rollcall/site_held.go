@@ -68,7 +68,7 @@ With USERNAME, refused changes of that person are listed, too.`,
 	}
 }
 
-// heldPeople returns the people with these user names. Without names, it returns everyone who has a
+// heldPeople returns the people with these user names. Without names, it returns all people with a
 // waiting change.
 func (s *services) heldPeople(cmd *cobra.Command, st site.Site, userNames []string) (people []roster.Person, err error) {
 	r := s.rosters.Open(st)
@@ -87,7 +87,8 @@ func (s *services) heldPeople(cmd *cobra.Command, st site.Site, userNames []stri
 	}
 }
 
-// heldDecision applies or refuses held changes.
+// heldDecision is a function that applies or refuses the chosen held changes of the person with
+// that id.
 type heldDecision func(r *roster.Roster, ctx context.Context, id string, choices []roster.HeldChoice, c roster.Change) (roster.Outcome, error)
 
 func (c *command) heldDecide(verb, short, done string, decide heldDecision) *cobra.Command {

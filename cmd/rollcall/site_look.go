@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// lookAlikeJSON is, in --json output, a person whose name looks like those of others.
+// lookAlikeJSON is a person, in --json output, with a value that looks like another person's value.
 type lookAlikeJSON struct {
 	UserName  string          `json:"userName"`
 	LooksLike []looksLikeJSON `json:"looksLike"`
@@ -17,12 +17,12 @@ type lookAlikeJSON struct {
 
 type looksLikeJSON struct {
 	UserName     string `json:"userName"`
-	Attribute    string `json:"attribute"` // the attribute of the other person
+	Attribute    string `json:"attribute"` // the attribute of the other person whose value it resembles
 	Value        string `json:"value"`
-	OwnAttribute string `json:"ownAttribute"` // the person's own attribute that it looks like
+	OwnAttribute string `json:"ownAttribute"` // the person's own attribute that holds OwnValue
 	OwnValue     string `json:"ownValue"`
-	Has          string `json:"has,omitempty"`    // characters of Value that OwnValue does not have
-	OwnHas       string `json:"ownHas,omitempty"` // characters of OwnValue that Value does not have
+	Has          string `json:"has,omitempty"`    // the confusing characters that only Value has
+	OwnHas       string `json:"ownHas,omitempty"` // the confusing characters that only OwnValue has
 }
 
 func (c *command) siteLookAlikes() *cobra.Command {

@@ -17,7 +17,7 @@ func (c *command) siteSchema() *cobra.Command {
 	return groupCommand("schema", "A site's own schemas and resource types", c.siteSchemaShow(), c.siteSchemaSet(), c.siteSchemaClear())
 }
 
-// typeJSON is a resource type in --json output.
+// typeJSON is a resource type of a site in --json output.
 type typeJSON struct {
 	Name       string   `json:"name"`
 	Endpoint   string   `json:"endpoint"`
@@ -130,8 +130,8 @@ func (c *command) siteSchemaClear() *cobra.Command {
 	return cmd
 }
 
-// setSchemas changes the schemas. It prints one line for each thing that prevents the change, or
-// for each thing that was dropped.
+// setSchemas changes the schemas of a site. It prints one line for each conflict that prevents the
+// change, or for each value that the change dropped.
 func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string, doc []byte, force bool) error {
 	st, err := s.siteByName(cmd.Context(), name)
 	if err != nil {
@@ -164,7 +164,8 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 	return c.printTypes(changed)
 }
 
-// printSchemaConflicts prints what prevents the change, what --force would drop, and what to save first.
+// printSchemaConflicts prints what prevents the change, what --force would drop, and what to save
+// before.
 func (c *command) printSchemaConflicts(name string, used *site.SchemasInUse) {
 	for _, u := range used.Uses {
 		c.note("%s", u)
@@ -188,7 +189,7 @@ func (c *command) printSchemaConflicts(name string, used *site.SchemasInUse) {
 	c.note("To be able to go back, keep a backup of the database and the document of now: rollcall site schema show %s --document. Without a backup, setting that document again lets the next full cycle of the identity provider (Entra ID: Restart provisioning) bring back what it has.", name)
 }
 
-// ownSchemas says in words which schemas a site has configured.
+// ownSchemas describes in words the schemas that a site has configured.
 func ownSchemas(st site.Site) string {
 	if st.Schemas == nil {
 		return "none"

@@ -17,11 +17,11 @@ func (c *command) siteSearchable() *cobra.Command {
 	return groupCommand("searchable", "Attributes that filters find without reading everybody", c.siteSearchableShow(), c.siteSearchableAdd(), c.siteSearchableRemove())
 }
 
-// searchableJSON is an attribute that is declared searchable in --json output.
+// searchableJSON is a searchable attribute in --json output.
 type searchableJSON struct {
 	ResourceType string `json:"resourceType"`
 	Attribute    string `json:"attribute"`
-	Complete     bool   `json:"complete"` // the index of the attribute is complete; filters use it only then
+	Complete     bool   `json:"complete"` // whether the index of the attribute is complete; filters use only a complete index
 	Indexed      int    `json:"indexed"`
 	Resources    int    `json:"resources"`
 }
@@ -62,7 +62,7 @@ func searchableOf(all []roster.Indexing) []searchableJSON {
 	return out
 }
 
-// indexedText says in words how far the indexing of an attribute is.
+// indexedText says in words how much of an attribute's index is done.
 func indexedText(i roster.Indexing) string {
 	if i.Complete {
 		return "complete"

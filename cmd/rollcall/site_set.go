@@ -60,7 +60,7 @@ can be set apart from it, also in the same call.`,
 	return cmd
 }
 
-// shortTitle returns the setting's title for use inside a sentence.
+// shortTitle returns the setting's title in the form that fits inside a sentence.
 func shortTitle(x site.Setting) string {
 	if x.Short != "" {
 		return x.Short
@@ -71,8 +71,8 @@ func shortTitle(x site.Setting) string {
 	return strings.ToLower(x.Title[:1]) + x.Title[1:]
 }
 
-// settingChanges returns the changes that the given flags ask for, in the order of the table. The
-// profile comes first, because it sets others.
+// settingChanges returns the changes of the given flags, in the order of the table of settings. The
+// change of the profile comes first, because it sets other settings.
 func settingChanges(cmd *cobra.Command) ([]func(*site.Settings), error) {
 	var changes []func(*site.Settings)
 	var flags []string
@@ -94,7 +94,7 @@ func settingChanges(cmd *cobra.Command) ([]func(*site.Settings), error) {
 	return changes, nil
 }
 
-// settingWord returns the word that a flag gives to its setting.
+// settingWord returns the word to store for the setting that a flag changes.
 func settingWord(x site.Setting, f *pflag.Flag) string {
 	if x.Kind == site.Tick {
 		return onOff(f.Value.String() == "true")
@@ -102,7 +102,8 @@ func settingWord(x site.Setting, f *pflag.Flag) string {
 	return f.Value.String()
 }
 
-// notAllowed returns the error for a flag's value, with the values that the setting accepts.
+// notAllowed returns the error for a wrong value of a flag. It lists the values that the setting
+// accepts.
 func notAllowed(cmd *cobra.Command, x site.Setting, given string) error {
 	if x.Kind == site.Choice {
 		given = fmt.Sprintf("%q", given)

@@ -21,7 +21,7 @@ func (c *command) siteSSO() *cobra.Command {
 	return groupCommand("sso", "Single sign-on with an identity provider (SAML or OpenID Connect)", c.siteSSOShow(), c.siteSSOSet(), c.siteSSOMetadata(), c.siteSSORotateKey(), c.siteSSOUnlink(), c.siteSSORecoveryCodes())
 }
 
-// ssoJSON is a connection in --json output.
+// ssoJSON is a site's connection to its identity provider in --json output.
 type ssoJSON struct {
 	Site             string            `json:"site"`
 	Mode             signin.Mode       `json:"mode"`
@@ -32,7 +32,7 @@ type ssoJSON struct {
 	HasClientSecret  bool              `json:"hasClientSecret"`
 	EntityID         string            `json:"entityId"`
 	ReplyURL         string            `json:"replyUrl"`
-	IdentityProvider string            `json:"identityProvider"` // empty until metadata was imported
+	IdentityProvider string            `json:"identityProvider"` // empty if no metadata has been imported yet
 	SignInURL        string            `json:"signInUrl"`
 	Certificates     []certificateJSON `json:"certificates"`
 	Claims           object            `json:"claims"`
@@ -44,7 +44,7 @@ type ssoJSON struct {
 	Keys             []samlKeyJSON     `json:"keys"`
 }
 
-// samlKeyJSON is a SAML key of a site.
+// samlKeyJSON is a SAML key of a site in --json output.
 type samlKeyJSON struct {
 	SHA256 string          `json:"sha256"`
 	State  signin.KeyState `json:"state"`

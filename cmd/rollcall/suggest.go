@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/near"
 )
 
-// noSuchCommand returns the error for an unknown subcommand. It suggests the one that was probably
-// meant.
+// noSuchCommand returns the error for an unknown subcommand. It suggests the subcommand that the
+// user probably meant.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -26,7 +26,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return usagef(cmd, "unknown command %q%s", args[0], didYouMean(args[0], known, ""))
 }
 
-// badFlag adds to the error for an unknown flag the flag that was probably meant.
+// badFlag returns the error for an unknown flag. It suggests the flag that the user probably meant.
 func badFlag(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) || unknown.GetSpecifiedName() == "" {
@@ -43,7 +43,7 @@ func badFlag(cmd *cobra.Command, err error) error {
 	return usagef(cmd, "%w%s", err, didYouMean(unknown.GetSpecifiedName(), known, "--"))
 }
 
-// didYouMean returns a suggestion to append to an error, or nothing.
+// didYouMean returns a suggestion to append to an error; "" if no known word is similar.
 func didYouMean(word string, known []string, prefix string) string {
 	best := near.Best(word, known)
 	if best == "" {
@@ -52,7 +52,7 @@ func didYouMean(word string, known []string, prefix string) string {
 	return fmt.Sprintf("; did you mean %s%s?", prefix, best)
 }
 
-// helpCommand is cobra's help command, but it fails for an unknown command.
+// helpCommand returns cobra's help command, changed so that it fails for an unknown command.
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: "Help about a command",

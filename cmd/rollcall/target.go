@@ -11,15 +11,15 @@ import (
 	"github.com/rollcall-scim/rollcall/scimclient"
 )
 
-// targetMaker returns a function that makes the SCIM client for a Tenant URL and a token. The
-// client uses the given HTTP client, which checks addresses.
+// targetMaker returns a function that makes a SCIM client for a Tenant URL and a token. All these
+// clients use the given HTTP client, which checks addresses.
 func targetMaker(client *http.Client, now func() time.Time) provision.TargetMaker {
 	return func(tenantURL, secret string) (provision.Target, error) {
 		return scimclient.New(tenantURL, secret, scimclient.Options{HTTP: client, Now: now, NewID: uuid.NewString})
 	}
 }
 
-// guideTemplate returns the schema with which a new application starts: the mappings of the guide.
+// guideTemplate returns the schema of a new application: the mappings of the guide.
 func guideTemplate() (*provision.Schema, error) {
 	text, err := templates.Get(templates.Guide)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 type tokenJSON struct {
-	Token    string `json:"token,omitempty"` // the secret; only when the token was just made
+	Token    string `json:"token,omitempty"` // the secret; empty unless the command has just created the token
 	ID       string `json:"id"`
 	Name     string `json:"name,omitempty"`
 	Last4    string `json:"last4"`
@@ -152,7 +152,8 @@ func (c *command) tokenRevoke() *cobra.Command {
 	}
 }
 
-// pickToken finds a token by its id or its last four characters. Live tokens come first.
+// pickToken finds a token by its id, or a live token by its last four characters. It returns an
+// error if no token or more than one fits.
 func pickToken(all []site.Token, want string, now time.Time) (site.Token, error) {
 	var hits []site.Token
 	for _, t := range all {

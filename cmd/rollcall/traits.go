@@ -21,20 +21,21 @@ const (
 	noDatabase access = iota
 	reads             // reads the database; never creates a database or a key
 	writes            // writes to an existing database
-	makes             // creates the database if there is none
+	makes             // writes to the database, and creates it if there is none
 )
 
-// makers names the commands besides serve that create a database, for messages.
+// makers names the commands that create a database, except serve. Messages list them.
 const makers = "rollcall site create NAME, rollcall directory create NAME, rollcall operator link and rollcall migrate"
 
-// trait says which shared things a command uses. A global flag that would change nothing is
-// refused.
+// trait says how a command uses the database and which global flags it uses. A command refuses a
+// global flag that it does not use.
 type trait struct {
 	access access
-	flags  []string // the global flags that the command uses
+	flags  []string // the names of the global flags that the command uses
 }
 
-// sharedTrait returns a trait with the global flags that every command with a database uses, and more.
+// sharedTrait returns a trait with the global flags that every command with a database uses, and
+// with the flags more.
 func sharedTrait(a access, more ...string) trait {
 	t := trait{access: a, flags: more}
 	if a != noDatabase {
@@ -43,8 +44,8 @@ func sharedTrait(a access, more ...string) trait {
 	return t
 }
 
-// traitOf returns the trait of the command with that path. A test checks that every command has
-// one.
+// traitOf returns the trait of the command with that path, and whether there is one. A test checks
+// that every command has a trait.
 func traitOf(path string) (trait, bool) {
 	targets := []string{"public-url", "allow-private-targets", "allow-loopback-targets"}
 	switch path {
@@ -96,8 +97,8 @@ func traitOf(path string) (trait, bool) {
 	return trait{}, false
 }
 
-// checkFlags refuses flags that would have no effect: global ones that the command does not use,
-// and those with an empty value, as in --actions "$ACTIONS" when ACTIONS is not set.
+// checkFlags refuses flags that would have no effect: global flags that the command does not use,
+// and flags with an empty value, as in --actions "$ACTIONS" when ACTIONS is not set.
 func checkFlags(cmd *cobra.Command) (err error) {
 	t, known := traitOf(strings.TrimSpace(commandPath(cmd)))
 	cmd.Flags().Visit(func(f *pflag.Flag) {
@@ -138,8 +139,8 @@ func accessOf(cmd *cobra.Command) access {
 	return t.access
 }
 
-// noDatabaseYet returns the error of a command that needs a database if there is none. The name may
-// be mistyped.
+// noDatabaseYet returns the error for a command that needs a database when there is none. The error
+// shows the name of the database, because the user may have mistyped it.
 func (c *command) noDatabaseYet() error {
 	where := "at " + sqldb.Path(c.database)
 	if sqldb.Kind(c.database) == sqldb.PostgreSQL {
@@ -148,7 +149,7 @@ func (c *command) noDatabaseYet() error {
 	return fmt.Errorf("there is no database %s; if yours is elsewhere, name it with --database; rollcall serve makes a new one, and so do %s", where, makers)
 }
 
-// isMissing reports whether a SQLite file does not exist.
+// isMissing reports whether the file of a SQLite database does not exist.
 func isMissing(database string) bool {
 	if sqldb.Kind(database) != sqldb.SQLite {
 		return false
@@ -157,8 +158,8 @@ func isMissing(database string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// printNewDatabase prints the name of a database that a command has just created, so that a person who meant
-// another one notices.
+// printNewDatabase prints the name of a database that the command has just created. A user who
+// meant another database then notices the mistake.
 func (c *command) printNewDatabase() {
 	if sqldb.Kind(c.database) == sqldb.PostgreSQL {
 		c.note("This PostgreSQL database held nothing of Rollcall's: its tables were made.")
@@ -167,7 +168,7 @@ func (c *command) printNewDatabase() {
 	c.note("There was no database at %s: a new one was made.", sqldb.Path(c.database))
 }
 
-// noKey stands for a missing key, while nothing is sealed yet.
+// noKey is a sealer without a key. A database may lack a key as long as nothing is sealed in it.
 type noKey struct{}
 
 func (noKey) Seal([]byte, string) ([]byte, error) { return nil, errNoKey }

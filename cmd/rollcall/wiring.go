@@ -39,16 +39,16 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// defaultListen is where `serve` listens, and where links lead, unless a flag says otherwise.
+// defaultListen is the address where `serve` listens and to which links lead, unless flags name
+// another.
 const defaultListen = "127.0.0.1:8080"
 
-// services holds every domain, connected to one database. Commands and the server use the same
-// ones.
+// services holds all domains, connected to one database. Commands and the server both use it.
 type services struct {
 	db            *store.DB
 	log           *slog.Logger
-	owner         string // the name of this process in leases
-	isNew         bool   // whether the database was empty before
+	owner         string // the name of this process as an owner of leases
+	isNew         bool   // whether the database was empty when it was opened
 	sites         *site.Sites
 	requests      *requestlog.Log
 	rosters       *roster.Rosters
@@ -60,8 +60,8 @@ type services struct {
 	directories   *directory.Directories
 	jobs          *provision.Jobs
 	engine        *provision.Engine
-	lookNow       func() // makes the runner look at once for jobs that are due; nil in a process that does not serve
-	waitForPages  func() // waits until work that pages have begun has ended
+	lookNow       func() // makes the runner look for due jobs now; nil in a process that does not serve
+	waitForPages  func() // waits until all work that pages have started has ended
 	leases        store.Leases
 	pruner        *retention.Pruner
 	eraser        *erasure.Eraser
@@ -69,23 +69,24 @@ type services struct {
 	refused       *event.Refused
 }
 
-// wiring is what differs between commands, the server and the demo.
+// wiring holds the options that differ between commands, the server and the demo.
 type wiring struct {
 	log            *slog.Logger
-	listens        []net.Addr    // addresses on which this process listens; provisioning may reach only SCIM endpoints there
-	leaverPatience time.Duration // how long an account may wait to be closed; 0 means the default
-	forbidden      net.Addr      // the listener of metrics, which provisioning may not reach; nil for none
+	listens        []net.Addr    // addresses on which this process listens; there, provisioning may reach only SCIM endpoints
+	leaverPatience time.Duration // how long an account of a person who left may wait to be closed; 0 means the default
+	forbidden      net.Addr      // the address of the metrics listener, which provisioning may not reach; nil for none
 	interval       time.Duration // the time between cycles; 0 means Entra's 40 minutes
 	settle         time.Duration // how long a create whose outcome is unknown may still be in progress; 0 means five seconds
-	readOnly       bool          // whether to create neither a database nor a key
-	existing       bool          // whether to create no database
-	// names the one server of an installation on SQLite, so that it takes its leases back at once
-	// after a restart
+	readOnly       bool          // whether to create neither a database nor a key file
+	existing       bool          // whether the database must exist, so that none is created
+	// instance names the only server of an installation on SQLite, so that the server takes over
+	// its own leases immediately after a restart.
 	instance string
 	mailer   notification.Mailer // sends notifications; nil for none
 }
 
-// withServices returns a command's function that opens the database, calls do and closes the database.
+// withServices returns a command's function: it opens the database, calls do, and closes the
+// database.
 func (c *command) withServices(do func(*cobra.Command, *services, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := c.checkAddresses(cmd); err != nil {
@@ -103,7 +104,7 @@ func (c *command) withServices(do func(*cobra.Command, *services, []string) erro
 	}
 }
 
-// openServices opens and migrates the database, and connects every domain to it.
+// openServices opens and migrates the database, and connects all domains to it.
 func (c *command) openServices(ctx context.Context, w wiring) (*services, error) {
 	if w.log == nil {
 		w.log = warningLogger(c.stderr)
@@ -122,8 +123,8 @@ func (c *command) openServices(ctx context.Context, w wiring) (*services, error)
 	return s, nil
 }
 
-// warningLogger returns a logger for warnings that the user of a command must see, without times and
-// levels.
+// warningLogger returns a logger for warnings that the user of a command must see. It prints no
+// times and no levels.
 func warningLogger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(peopleWriter{w}, &slog.HandlerOptions{
 		Level: slog.LevelWarn,
@@ -203,8 +204,8 @@ func (s *services) applicationName(ctx context.Context, key provision.Key) (stri
 	return app.Name, err
 }
 
-// outboundOptions returns what provisioning may reach. It may reach this machine if the installation
-// itself is reached over loopback, or if a flag allows it.
+// outboundOptions returns the options that limit which addresses provisioning may reach. It may
+// reach this machine if people reach the installation over loopback, or if a flag allows it.
 func (c *command) outboundOptions(listens []net.Addr, closed net.Addr) outbound.Options {
 	public, err := url.Parse(c.baseURL())
 	local := err == nil && outbound.IsLoopbackHost(public.Hostname())
@@ -222,7 +223,7 @@ func (c *command) outboundOptions(listens []net.Addr, closed net.Addr) outbound.
 	return o
 }
 
-// wakeJob makes a job's lease due, so that a server works on it at once.
+// wakeJob makes a job's lease due, so that a server works on the job at once.
 func (s *services) wakeJob(ctx context.Context, key provision.Key) error {
 	if s.lookNow != nil {
 		defer s.lookNow()
@@ -237,14 +238,14 @@ func (s *services) openSource(ctx context.Context, id provision.SourceID) (provi
 
 // Versions of the database that need special care.
 const (
-	versionOfJobs         = 6  // the first version with the table of jobs
-	versionOfSiteKeys     = 71 // the first version with the table of SAML keys
-	versionOfOpenID       = 78 // the first version with OpenID Connect client secrets
-	versionOfBoundSecrets = 13 // the first version whose Secret Tokens are sealed for the origin of their Tenant URL
+	versionOfJobs         = 6  // the first version that has the table of jobs
+	versionOfSiteKeys     = 71 // the first version that has the table of SAML keys
+	versionOfOpenID       = 78 // the first version that has OpenID Connect client secrets
+	versionOfBoundSecrets = 13 // the first version that seals each Secret Token for the origin of its Tenant URL
 )
 
-// migrate migrates the database. Before the version that binds Secret Tokens to their origin, it
-// seals them again.
+// migrate migrates the database. If the old version is older than versionOfBoundSecrets, it also
+// seals the Secret Tokens again, for the origin of their Tenant URL.
 func (c *command) migrate(ctx context.Context, db *store.DB, jobs provision.Store, sealer provision.Sealer, version int64, log *slog.Logger) error {
 	if version >= versionOfJobs && version < versionOfBoundSecrets {
 		_, lost, err := (&provision.Jobs{Store: jobs, Sealer: sealer, Now: c.now}).BindSecrets(ctx)
@@ -259,12 +260,12 @@ func (c *command) migrate(ctx context.Context, db *store.DB, jobs provision.Stor
 }
 
 // openSealer opens the key for stored credentials. With SQLite it creates the key file next to the
-// database once. With PostgreSQL the key must be given, because several machines may share the
-// database.
+// database if there is none yet. With PostgreSQL the user must give the key, because several
+// machines may share the database.
 func (c *command) openSealer(ctx context.Context, db *store.DB, jobs provision.Store, version int64, w wiring) (provision.Sealer, error) {
 	file, err := c.keyPath(db)
 	if err != nil && w.readOnly {
-		return noKey{}, nil // a command that needs no key runs without one
+		return noKey{}, nil // this command needs no key
 	}
 	if err != nil {
 		return nil, err
@@ -296,7 +297,7 @@ func (c *command) openSealer(ctx context.Context, db *store.DB, jobs provision.S
 }
 
 // countSealed returns how many Secret Tokens, SAML keys and client secrets are sealed in the
-// database, which has that version.
+// database. version is the version of the database.
 func countSealed(ctx context.Context, db *store.DB, jobs provision.Store, version int64) (int, error) {
 	tokens, err := jobs.Secrets(ctx)
 	if err != nil || version < versionOfSiteKeys {
@@ -310,7 +311,7 @@ func countSealed(ctx context.Context, db *store.DB, jobs provision.Store, versio
 	return len(tokens) + len(keys) + len(secrets), err
 }
 
-// keyPath returns the key file: the given one, or the one next to a SQLite file.
+// keyPath returns the path of the key file: the given path, or the one next to a SQLite file.
 func (c *command) keyPath(db *store.DB) (string, error) {
 	switch {
 	case c.keyFile != "":
@@ -321,10 +322,10 @@ func (c *command) keyPath(db *store.DB) (string, error) {
 	return db.File() + ".key", nil
 }
 
-// lostKeyError says that the key file is missing and stored credentials still need it, so that no new
-// key is made in its place.
+// lostKeyError says that the key file is missing although stored credentials need it. So no new key
+// is created in its place.
 type lostKeyError struct {
-	file   string // the missing key file
+	file   string // the path of the missing key file
 	sealed int    // how many stored credentials the lost key sealed
 }
 
@@ -333,8 +334,8 @@ func (e *lostKeyError) Error() string {
 		e.file, phrase.Count(e.sealed, "credential", "credentials"))
 }
 
-// ownerName returns the name of this process in leases: a stable one for the server of a SQLite
-// file, otherwise a unique one.
+// ownerName returns the name of this process as an owner of leases. It is the same after a restart
+// for the server of a SQLite file, and unique for all other processes.
 func ownerName(instance string) (string, error) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -353,7 +354,7 @@ func randomID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// baseURL returns the URL of this installation for people, without a slash at the end.
+// baseURL returns the URL at which people reach this installation, without a slash at the end.
 func (c *command) baseURL() string {
 	if c.publicURL == "" {
 		return "http://" + defaultListen
@@ -361,7 +362,7 @@ func (c *command) baseURL() string {
 	return strings.TrimRight(c.publicURL, "/")
 }
 
-// checkAddresses checks the database and the public URL that flags or the environment name.
+// checkAddresses checks the database and the public URL from flags or environment.
 func (c *command) checkAddresses(cmd *cobra.Command) error {
 	database, err := sqldb.ParseURL(c.database)
 	if err != nil {

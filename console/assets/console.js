@@ -1,4 +1,5 @@
-// Comfort only: every page works without this file. It runs before the page is painted, so that a chosen theme does not flash.
+// Every page works without this file; it only adds convenience. It runs before the browser paints the page, so that the
+// page never appears in the wrong theme first.
 "use strict";
 
 const root = document.documentElement;
@@ -14,14 +15,15 @@ function isDark() {
   return root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
-// The switch forgets the choice when it agrees with the system again, so that the system is followed from then on.
+// If the chosen theme is the theme of the operating system, the choice is deleted. From then on, the page follows the
+// operating system again.
 function switchTheme() {
   const want = isDark() ? "light" : "dark";
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   if (want === system) delete root.dataset.theme; else root.dataset.theme = want;
   try {
     if (want === system) localStorage.removeItem(themeKey); else localStorage.setItem(themeKey, want);
-  } catch { /* storage is off: the choice lasts for this page */ }
+  } catch { /* the browser stores nothing: the choice holds only for this page */ }
 }
 
 async function copyFrom(button) {
@@ -43,7 +45,7 @@ async function copyFrom(button) {
 const shortTime = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
 const longTime = { year: "numeric", ...shortTime };
 
-// Times are written in UTC by the server; here they get the reader's own zone, with UTC on hover.
+// The server writes times in UTC. localTimes converts them to the reader's time zone; UTC appears on hover.
 function localTimes(scope) {
   for (const t of scope.querySelectorAll("time[data-clock]")) {
     const when = new Date(t.dateTime);
@@ -60,7 +62,8 @@ function prepare(scope) {
   showLive(scope);
 }
 
-// A live list is asked for again by itself, but neither while it is paused nor while somebody reads or uses a row of it.
+// The browser reloads a live list regularly. It does not do so while the list is paused, or while a row is open or has
+// the focus.
 let livePaused = false;
 
 function liveWaits(list) {
@@ -71,7 +74,8 @@ document.addEventListener("htmx:before:request", (e) => {
   if (e.target instanceof Element && e.target.matches("[data-live]") && liveWaits(e.target)) e.preventDefault();
 });
 
-// A switch takes effect at once. One that asks before it is switched off sends the form around it, if there is one.
+// A switch is saved as soon as the user changes it. If turning it off needs a confirmation, the script sends the form
+// around the switch instead. Without such a form, the switch stays on.
 document.addEventListener("htmx:before:request", (e) => {
   const box = e.target;
   if (!(box instanceof HTMLInputElement) || !("instant" in box.dataset) || box.checked || !("asksOff" in box.dataset)) return;
@@ -127,8 +131,9 @@ document.addEventListener("keydown", (e) => {
   }
 });
 
-// Leaving a page with unsaved edits asks. Forms that edit something carry data-edits; its value "unsaved" says that the server showed
-// values that are not saved yet. A form that is sent is not left, and a link with data-discard says itself what it does.
+// The browser asks before the user leaves a page with unsaved edits. Forms that edit stored values have the attribute
+// data-edits; its value is "unsaved" if the server showed values that are not saved yet. Sending a form does not ask, and
+// neither does a link with data-discard, because its text says that it discards the edits.
 let leavingBy = null;
 
 function isEdited(form) {
@@ -159,7 +164,7 @@ addEventListener("beforeunload", (e) => {
   if ([...document.querySelectorAll("form[data-edits]")].some((form) => form !== sent && isEdited(form))) e.preventDefault();
 });
 
-// Rows that can be chosen: one box ticks all of the page, and the button says how many are ticked.
+// Lists with rows to tick: one checkbox ticks all rows of the page, and the button shows how many are ticked.
 function showChosen(form) {
   const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
   const n = boxes.filter((box) => box.checked).length;

@@ -79,7 +79,7 @@ type applicationPage struct {
 	Provisioning provisioningSummary
 }
 
-// provisioningSummary says in a few words how an application's provisioning is going.
+// provisioningSummary says in a few words how the provisioning of an application works at present.
 type provisioningSummary struct {
 	URL   string
 	Badge console.Badge

@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// assignmentsPage is the data of the view "assignments": the assigned users or groups, or, with
-// Adding, those that can be assigned.
+// assignmentsPage is the data of the view "assignments": the assigned users or groups. With Adding
+// it lists the users or groups that can be assigned.
 type assignmentsPage struct {
 	console.Page
 	Adding bool
@@ -36,7 +36,7 @@ type assignRow struct {
 	Why                          string // address of the page that explains the account
 }
 
-// kindOfList reads which list an address or a form is about.
+// kindOfList returns the kind of list that an address or a form names: "groups", or "" for users.
 func kindOfList(text string) string {
 	if text == "groups" {
 		return text
@@ -84,7 +84,7 @@ func (p *Pages) viewAssignments(w http.ResponseWriter, r *http.Request, v *appVi
 	return p.show(w, r, status, "assignments", pg)
 }
 
-// emptyWord is the word for an empty list.
+// emptyWord returns what an empty list contains in words: "No group" or "Nobody".
 func (pg *assignmentsPage) emptyWord() string {
 	if pg.Kind == "groups" {
 		return "No group"
@@ -92,7 +92,7 @@ func (pg *assignmentsPage) emptyWord() string {
 	return "Nobody"
 }
 
-// setTabs links the lists of users and of groups. A count below zero is not shown.
+// setTabs adds the links to the lists of users and of groups. It does not show a count below zero.
 func (pg *assignmentsPage) setTabs(users, groups int) {
 	for _, t := range []struct {
 		text, kind string
@@ -106,7 +106,7 @@ func (pg *assignmentsPage) setTabs(users, groups int) {
 	}
 }
 
-// listAssignments reads one page of users or groups, as the page's Kind says.
+// listAssignments reads one page of users or groups, whichever the page's Kind names.
 func (p *Pages) listAssignments(r *http.Request, v *appVisit, pg *assignmentsPage, of directory.UserQuery, ofGroups directory.GroupQuery) error {
 	if pg.Kind == "groups" {
 		query, err := groupQuery(r)
@@ -154,7 +154,7 @@ func (p *Pages) listAssignments(r *http.Request, v *appVisit, pg *assignmentsPag
 	return err
 }
 
-// addRoles adds the roles that can be given, and the role of each row.
+// addRoles adds to the page the roles that can be given, and to each row its role.
 func (v *appVisit) addRoles(ctx context.Context, pg *assignmentsPage) error {
 	own, err := v.Roles(ctx, v.App.ID)
 	if err != nil || len(own) == 0 {
@@ -217,15 +217,15 @@ func chosenObjects(r *http.Request) []string {
 	return append(r.PostForm["user"], r.PostForm["group"]...)
 }
 
-// tickFirst says that nothing was ticked.
-func tickFirst(kind string) string {
+// tickFirstText returns the error for a form on which nothing was ticked.
+func tickFirstText(kind string) string {
 	if kind == "groups" {
 		return "Tick at least one group."
 	}
 	return "Tick at least one user."
 }
 
-// countObjects counts users or groups in words. were follows one, or several.
+// countObjects counts users or groups in words. was follows the noun if n is one, were otherwise.
 func countObjects(kind string, n int, was, were string) string {
 	if kind == "groups" {
 		return console.PluralForms(n, "group"+was, "groups"+were)
@@ -233,8 +233,8 @@ func countObjects(kind string, n int, was, were string) string {
 	return console.PluralForms(n, "user"+was, "users"+were)
 }
 
-// assign assigns the ticked users or groups at once. With "all" it assigns all users that the search
-// finds, and asks for confirmation first.
+// assign assigns the ticked users or groups. With "all" it assigns all users that the search finds;
+// it asks for confirmation first.
 func (p *Pages) assign(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -250,7 +250,7 @@ func (p *Pages) assign(w http.ResponseWriter, r *http.Request, v *appVisit) erro
 		}
 	}
 	if len(ids) == 0 {
-		return p.viewUnassigned(w, r, v, http.StatusUnprocessableEntity, kind, tickFirst(kind))
+		return p.viewUnassigned(w, r, v, http.StatusUnprocessableEntity, kind, tickFirstText(kind))
 	}
 	n, err := v.assignAs(r, ids)
 	if err != nil {
@@ -259,7 +259,7 @@ func (p *Pages) assign(w http.ResponseWriter, r *http.Request, v *appVisit) erro
 	return p.Console.Redirect(w, r, listURL(v.url("/users-and-groups"), "kind", kind), console.DoneNotice(countObjects(kind, n, " was", " were")+" assigned to "+v.App.Name+"."))
 }
 
-// assignAs assigns with the role of the form, if it has one.
+// assignAs assigns users or groups. If the form names a role, it assigns them with this role.
 func (v *appVisit) assignAs(r *http.Request, ids []string) (int, error) {
 	role := r.PostForm.Get("role")
 	if role == "" {
@@ -300,9 +300,9 @@ func (p *Pages) askAssign(w http.ResponseWriter, r *http.Request, v *appVisit, n
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// unassign removes the ticked users or groups, or, with "all", all users that the search finds. It
-// first asks for confirmation, with what happens to their accounts. With "do" it gives the ticked
-// ones a role instead.
+// unassign removes the assignments of the ticked users or groups, or, with "all", of all users that
+// the search finds. It first asks for confirmation and shows what happens to their accounts. With
+// "do" it gives the ticked ones a role instead.
 func (p *Pages) unassign(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -316,7 +316,7 @@ func (p *Pages) unassign(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	}
 	switch {
 	case len(ids) == 0:
-		return p.viewAssignments(w, r, v, http.StatusUnprocessableEntity, kind, tickFirst(kind))
+		return p.viewAssignments(w, r, v, http.StatusUnprocessableEntity, kind, tickFirstText(kind))
 	case r.PostForm.Get("do") == "role":
 		n, err := v.assignAs(r, ids)
 		if err != nil {

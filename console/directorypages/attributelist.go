@@ -12,25 +12,25 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// attributesPage is the data of the view "attributes": Entra's page "Edit attribute list" with the
-// form for one more attribute; or, with Name, the form of that attribute.
+// attributesPage is the data of the view "attributes": Entra's page "Edit attribute list", with a
+// form that adds an attribute. If Name is set, it is the form that changes that attribute.
 type attributesPage struct {
 	console.Page
 	Rows       []attributeRow
-	Source     bool // the list of the directory; otherwise the application's
-	ShowAPI    bool // an attribute of the list has an API Expression
+	Source     bool // whether the list is that of the directory; otherwise it is the application's
+	ShowAPI    bool // whether an attribute of the list has an API Expression
 	Name       string
-	Key        bool     // the attribute is the primary key
+	Key        bool     // whether the attribute is the primary key
 	API        string   // the API Expression of the attribute
 	Uses       []string // why the attribute cannot be removed
 	Missing    []string // attributes of the directory that are not in the list
 	Action     string
 	Cancel     string
-	Remove     string // the address of the question before the attribute is removed; empty if it stays
+	Remove     string // address of the question before the removal; empty if the attribute cannot be removed
 	Was        []console.HiddenField
 	Unsaved    bool
-	Values     map[string]string              // by the name of the input
-	Wrong      map[string]*console.FieldError // by the name of the input
+	Values     map[string]string              // values of the inputs, by input name
+	Wrong      map[string]*console.FieldError // errors of the inputs, by input name
 	Error      *console.Notice
 	Types      []console.Choice
 	References []console.Choice
@@ -68,7 +68,7 @@ func (l attributeList) removeURL(name string) string {
 	return l.url() + "/remove?" + attributeParam + "=" + url.QueryEscape(name)
 }
 
-// ofList opens the attribute list that the address names.
+// ofList opens the attribute list that the address names, and passes it to handle.
 func (p *Pages) ofList(handle func(http.ResponseWriter, *http.Request, attributeList) error) func(http.ResponseWriter, *http.Request, *appVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 		job, err := p.Jobs.Get(r.Context(), v.key())
@@ -97,7 +97,7 @@ func (p *Pages) ofList(handle func(http.ResponseWriter, *http.Request, attribute
 	}
 }
 
-// ofAttribute opens the attribute of a list that the address names.
+// ofAttribute opens the attribute that the address names, and passes it to handle with its list.
 func (p *Pages) ofAttribute(handle func(http.ResponseWriter, *http.Request, attributeList, provision.ListedAttribute) error) func(http.ResponseWriter, *http.Request, *appVisit) error {
 	return p.ofList(func(w http.ResponseWriter, r *http.Request, l attributeList) error {
 		name := r.URL.Query().Get(attributeParam)
@@ -112,7 +112,8 @@ func (p *Pages) ofAttribute(handle func(http.ResponseWriter, *http.Request, attr
 	})
 }
 
-// listedFields lists the inputs of the form. Those that a side does not have are left alone.
+// listedFields lists the inputs of the form for a list of this side. Saving does not change
+// properties that have no input.
 func listedFields(side provision.ListSide) []console.EditField {
 	fields := []console.EditField{
 		console.EditChoice("type", "Type", nil),
@@ -134,8 +135,8 @@ func listedValues(a provision.ListedAttribute) map[string]string {
 	}
 }
 
-// with returns the attribute with the values of the form.
-func (l attributeList) with(a provision.ListedAttribute, values map[string]string) provision.ListedAttribute {
+// withValues returns the attribute a, changed to the values of the form.
+func (l attributeList) withValues(a provision.ListedAttribute, values map[string]string) provision.ListedAttribute {
 	a.Type, a.Referenced = provision.AttributeType(values["type"]), values["referenced"]
 	if l.side == provision.SourceList {
 		a.FlowNull = values["flownull"] != ""
@@ -145,8 +146,8 @@ func (l attributeList) with(a provision.ListedAttribute, values map[string]strin
 	return a
 }
 
-// page returns the page with these values in its inputs. a is the attribute to change, nil for the
-// whole list.
+// attributesPage returns the page with these values in its inputs. a is the attribute to change;
+// nil means the page of the whole list.
 func (p *Pages) attributesPage(l attributeList, a *provision.ListedAttribute, values map[string]string) attributesPage {
 	pg := attributesPage{Page: l.page, Source: l.side == provision.SourceList, Action: l.url(), Cancel: l.url(), Values: values, Wrong: map[string]*console.FieldError{}}
 	crumbs := []console.Crumb{{}, {Text: "Provisioning", URL: l.appVisit.url("/provisioning")}, {Text: l.mapping.Name, URL: l.mappingURL(l.mapping.Name)}}
@@ -169,18 +170,18 @@ func (p *Pages) attributesPage(l attributeList, a *provision.ListedAttribute, va
 			pg.Remove = l.removeURL(a.Name)
 		}
 	} else if pg.Source {
-		pg.Missing = l.missing()
+		pg.Missing = l.missingAttributes()
 	}
 	pg.Crumbs = l.crumbs(crumbs...)
 	for _, t := range provision.AttributeTypes() {
 		pg.Types = append(pg.Types, console.Choice{Value: string(t), Text: string(t), Checked: values["type"] == string(t)})
 	}
-	pg.References = l.references(values["referenced"])
+	pg.References = l.referenceChoices(values["referenced"])
 	return pg
 }
 
-// missing returns the attributes of the directory that the list does not have.
-func (l attributeList) missing() []string {
+// missingAttributes returns the attributes of the directory that the list does not contain.
+func (l attributeList) missingAttributes() []string {
 	names := directory.SourceNames()
 	if l.mapping.SourceObjectName == string(provision.GroupKind) {
 		names = directory.GroupSourceNames()
@@ -191,8 +192,8 @@ func (l attributeList) missing() []string {
 	})
 }
 
-// references returns what a Reference can lead to.
-func (l attributeList) references(have string) []console.Choice {
+// referenceChoices returns the objects that an attribute of type Reference can refer to.
+func (l attributeList) referenceChoices(have string) []console.Choice {
 	object := l.mapping.TargetObjectName
 	if l.side == provision.SourceList {
 		object = l.mapping.SourceObjectName
@@ -204,9 +205,9 @@ func (l attributeList) references(have string) []console.Choice {
 	return choices
 }
 
-// refuse puts an error at the input that it is about. It reports false for an error that is not
-// about the form.
-func (pg *attributesPage) refuse(err error, side provision.ListSide) bool {
+// showInputError puts an error next to the input that it is about. It returns false if the error is
+// not about the form.
+func (pg *attributesPage) showInputError(err error, side provision.ListSide) bool {
 	var input *provision.InputError
 	if !errors.As(err, &input) {
 		return false
@@ -230,7 +231,7 @@ func (p *Pages) addAttribute(w http.ResponseWriter, r *http.Request, l attribute
 	for _, f := range listedFields(l.side) {
 		values[f.Name] = f.FormValue(r.PostForm)
 	}
-	a := l.with(provision.ListedAttribute{Name: values["name"]}, values)
+	a := l.withValues(provision.ListedAttribute{Name: values["name"]}, values)
 	if known, ok := p.Jobs.CatalogOf(l.mapping).Attribute(a.Name); ok && l.side == provision.SourceList {
 		a.MultiValue = known.MultiValued
 	}
@@ -239,7 +240,7 @@ func (p *Pages) addAttribute(w http.ResponseWriter, r *http.Request, l attribute
 	})
 	pg := p.attributesPage(l, nil, values)
 	switch {
-	case pg.refuse(err, l.side):
+	case pg.showInputError(err, l.side):
 		pg.Unsaved = true
 		return p.show(w, r, http.StatusUnprocessableEntity, "attributes", pg)
 	case err != nil:
@@ -253,14 +254,14 @@ func (p *Pages) showAttribute(w http.ResponseWriter, r *http.Request, l attribut
 	pg := p.attributesPage(l, &a, stored)
 	pg.Was = console.WasFields(listedFields(l.side), stored)
 	if form := p.keptForm(r, l.appVisit, l.attributeURL(a.Name)); form != nil {
-		pg = p.attributesPage(l, &a, l.typed(form))
+		pg = p.attributesPage(l, &a, l.typedValues(form))
 		pg.Was, pg.Unsaved = console.RepeatWasFields(form, listedFields(l.side)), true
 	}
 	return p.show(w, r, http.StatusOK, "attributes", pg)
 }
 
-// typed reads the inputs of a form that was sent or kept.
-func (l attributeList) typed(form url.Values) map[string]string {
+// typedValues reads the inputs of a form that was sent or stored.
+func (l attributeList) typedValues(form url.Values) map[string]string {
 	values := map[string]string{}
 	for _, f := range listedFields(l.side) {
 		values[f.Name] = f.FormValue(form)
@@ -283,22 +284,22 @@ func (p *Pages) saveAttribute(w http.ResponseWriter, r *http.Request, l attribut
 			return now, err
 		}
 		if len(m.Conflicts) > 0 {
-			return now, errAsk
+			return now, errConflict
 		}
-		return now.ChangeAttribute(l.mapping.Name, l.side, l.with(stored, m.Values), p.Jobs.CatalogOf(l.mapping))
+		return now.ChangeAttribute(l.mapping.Name, l.side, l.withValues(stored, m.Values), p.Jobs.CatalogOf(l.mapping))
 	})
 	at := l.attributeURL(a.Name)
 	switch {
-	case errors.Is(err, errAsk):
+	case errors.Is(err, errConflict):
 		return p.Console.AskEdit(w, r, p.listFrame(l), m, at, at, by)
 	case errors.Is(err, errConfirm):
 		pg := console.ConfirmPage{Page: p.listFrame(l), Action: at, Button: "Save the attribute", Cancel: p.keepForm(r, l.appVisit, at, m.Rest)}
 		pg.Fields = append(m.Rest, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
 		return p.askRow(w, r, l.appVisit, pg, change, m.FromOthers(by))
 	}
-	pg := p.attributesPage(l, &a, l.typed(r.PostForm))
+	pg := p.attributesPage(l, &a, l.typedValues(r.PostForm))
 	switch {
-	case pg.refuse(err, l.side):
+	case pg.showInputError(err, l.side):
 		pg.Was, pg.Unsaved = console.RepeatWasFields(r.PostForm, listedFields(l.side)), true
 		return p.show(w, r, http.StatusUnprocessableEntity, "attributes", pg)
 	case err != nil:
@@ -311,7 +312,7 @@ func (p *Pages) saveAttribute(w http.ResponseWriter, r *http.Request, l attribut
 	return p.Console.Redirect(w, r, l.url(), withRequired(n, job, l.mapping.Name))
 }
 
-// listedNow returns an attribute of the list as a job has it now.
+// listedNow returns an attribute from the current list of a job.
 func listedNow(job provision.Job, l attributeList, name string) (provision.ListedAttribute, error) {
 	m, err := job.Schema.ObjectMapping(l.mapping.Name)
 	if err != nil {
@@ -337,7 +338,7 @@ func (p *Pages) listFrame(l attributeList) console.Page {
 
 func (p *Pages) askRemoveAttribute(w http.ResponseWriter, r *http.Request, l attributeList, a provision.ListedAttribute) error {
 	if _, err := l.job.RemoveAttribute(l.mapping.Name, l.side, a.Name, p.Jobs.CatalogOf(l.mapping)); err != nil {
-		return p.attributeStays(w, r, l, a, err)
+		return p.refuseRemoval(w, r, l, a, err)
 	}
 	pg := console.ConfirmPage{
 		Page: p.listFrame(l), Action: l.removeURL(a.Name), Button: "Remove " + a.Name, Danger: true, Cancel: l.attributeURL(a.Name),
@@ -347,8 +348,8 @@ func (p *Pages) askRemoveAttribute(w http.ResponseWriter, r *http.Request, l att
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// attributeStays tells why an attribute cannot be removed.
-func (p *Pages) attributeStays(w http.ResponseWriter, r *http.Request, l attributeList, a provision.ListedAttribute, err error) error {
+// refuseRemoval shows why an attribute cannot be removed.
+func (p *Pages) refuseRemoval(w http.ResponseWriter, r *http.Request, l attributeList, a provision.ListedAttribute, err error) error {
 	var input *provision.InputError
 	if !errors.As(err, &input) {
 		return p.handleJobError(w, r, l.appVisit, err)
@@ -362,13 +363,13 @@ func (p *Pages) removeAttribute(w http.ResponseWriter, r *http.Request, l attrib
 		return now.RemoveAttribute(l.mapping.Name, l.side, a.Name, p.Jobs.CatalogOf(l.mapping))
 	})
 	if err != nil {
-		return p.attributeStays(w, r, l, a, err)
+		return p.refuseRemoval(w, r, l, a, err)
 	}
 	return p.Console.Redirect(w, r, l.url(), withRequired(console.DoneNotice("The attribute "+a.Name+" was removed from the list."), job, l.mapping.Name))
 }
 
-// changeSchema saves a change of the mappings. errConfirm means that the change has an effect on
-// people that the form does not confirm. It returns the effect and the job after the change.
+// changeSchema saves a change of the mappings. It returns the effect on people, and the job after
+// the change. The error is errConfirm if the form does not confirm this effect.
 func (p *Pages) changeSchema(r *http.Request, v *appVisit, decide func(provision.Job) (provision.Job, error)) (reachChange, provision.Job, error) {
 	var change reachChange
 	job, err := p.Jobs.EditSchema(r.Context(), v.key(), func(now provision.Job) (provision.Job, error) {
@@ -388,7 +389,7 @@ func (p *Pages) changeSchema(r *http.Request, v *appVisit, decide func(provision
 	return change, job, err
 }
 
-// withRequired adds to a notice which required attributes the mapping does not write.
+// withRequired adds to a notice the required attributes that the mapping does not write.
 func withRequired(n console.Notice, job provision.Job, mapping string) console.Notice {
 	m, err := job.Schema.ObjectMapping(mapping)
 	if err != nil {

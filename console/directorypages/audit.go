@@ -101,7 +101,7 @@ func (v *directoryVisit) eventURL(e event.Event) string {
 	return ""
 }
 
-// isAboutGroup reports whether an event is about the assignment of a group.
+// isAboutGroup reports whether an event is about a group's assignment.
 func isAboutGroup(e event.Event) bool {
 	var d event.Assignment
 	return json.Unmarshal(e.Data, &d) == nil && d.Kind == string(directory.GroupKind)

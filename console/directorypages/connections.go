@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// connectionsPage is the data of the view "connections": which account belongs to which user or group, or the form
-// that connects a person with an account by hand.
+// connectionsPage is the data of the view "connections": the pairs of a user or group and its
+// account. It is also the data of the form that connects a person with an account by hand.
 type connectionsPage struct {
 	console.Page
 	Search string
@@ -27,7 +27,7 @@ type connectionsPage struct {
 type connectionRow struct {
 	provision.Connection
 	Name   string
-	URL    string // the page of the user or group; empty if it is gone
+	URL    string // address of the user's or group's page; empty if the object no longer exists
 	Badge  console.Badge
 	HowTo  string
 	Forget string
@@ -42,7 +42,7 @@ type connectForm struct {
 
 func (v *appVisit) connectionsURL() string { return v.url("/connections") }
 
-// connectionBadge says how an account stands.
+// connectionBadge returns the badge for the state of a connection.
 func connectionBadge(s provision.LinkState) console.Badge {
 	switch s {
 	case provision.Active:
@@ -58,7 +58,7 @@ func connectionBadge(s provision.LinkState) console.Badge {
 	}
 }
 
-// howConnected says how a pair came about.
+// howConnected says in words how a connection was made.
 func howConnected(how string) string {
 	switch how {
 	case "created":
@@ -129,8 +129,8 @@ func (p *Pages) viewConnectForm(w http.ResponseWriter, r *http.Request, v *appVi
 	return p.show(w, r, status, "connections", pg)
 }
 
-// objectID returns the object id of a user by its userPrincipalName or object id, or of a group by
-// its object id. An unknown one is returned as it is.
+// objectID returns the object id of a user, named by userPrincipalName or object id, or of a group,
+// named by object id. It returns an unknown name unchanged.
 func (v *appVisit) objectID(r *http.Request, text string) (string, error) {
 	u, err := v.UserByUPN(r.Context(), text)
 	if errors.Is(err, refusal.NotFound) {
@@ -139,7 +139,7 @@ func (v *appVisit) objectID(r *http.Request, text string) (string, error) {
 	return u.ObjectID, err
 }
 
-// connect connects a user or group with an account. It does nothing to the account yet.
+// connect connects a user or group with an account. It does not change the account yet.
 func (p *Pages) connect(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)

@@ -13,15 +13,15 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// demandPage is the data of the view "on-demand": the list from which a person or group is chosen, and
-// what became of the last one.
+// demandPage is the data of the view "on-demand": the form that chooses a person or group, and the
+// result for the last one.
 type demandPage struct {
 	assignmentsPage
 	Result  *demandedObject
-	Problem *console.Notice // why nothing could be done
+	Problem *console.Notice // why nothing was provisioned
 }
 
-// demandedObject is what became of one person or group.
+// demandedObject is the result of provisioning one person or group on demand.
 type demandedObject struct {
 	Name, ID, URL string
 	Why           string // address of the page that explains the object
@@ -38,8 +38,8 @@ type demandedEntry struct {
 	Modified                   []plannedChange
 }
 
-// demandPatience is how long a page waits until an object is provisioned.
-const demandPatience = 25 * time.Second
+// demandWait is how long a page waits for the provisioning of an object.
+const demandWait = 25 * time.Second
 
 func (p *Pages) showOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	return p.viewOnDemand(w, r, v, http.StatusOK, kindOfList(r.URL.Query().Get("kind")), nil)
@@ -66,19 +66,19 @@ func (p *Pages) viewOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit
 		pg.Empty = console.EmptyState{Icon: "search", Title: pg.emptyWord() + " matches “" + pg.Search + "”", Text: "Search for another part of the name."}
 	}
 	var err error
-	if pg.Result, err = p.demanded(r, v); err != nil {
+	if pg.Result, err = p.readDemanded(r, v); err != nil {
 		return err
 	}
 	return p.show(w, r, status, "on-demand", pg)
 }
 
-// provisionOnDemand provisions the chosen object and shows what became of it.
+// provisionOnDemand provisions the chosen object and shows the result.
 func (p *Pages) provisionOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
 	id, kind, since := r.PostForm.Get("object"), kindOfList(r.PostForm.Get("kind")), p.Console.Options.Now()
-	ctx, cancel := context.WithTimeout(r.Context(), demandPatience)
+	ctx, cancel := context.WithTimeout(r.Context(), demandWait)
 	defer cancel()
 	_, err := p.Engine.OnDemand(ctx, v.key(), "pages "+p.Engine.NewID(), v.actor(), []string{id})
 	var (
@@ -100,8 +100,8 @@ func (p *Pages) provisionOnDemand(w http.ResponseWriter, r *http.Request, v *app
 	return p.handleJobError(w, r, v, err)
 }
 
-// demanded returns what became of the object that the address names, or nil.
-func (p *Pages) demanded(r *http.Request, v *appVisit) (*demandedObject, error) {
+// readDemanded returns the result for the object that the address names; nil if there is none.
+func (p *Pages) readDemanded(r *http.Request, v *appVisit) (*demandedObject, error) {
 	form := r.URL.Query()
 	micros, err := strconv.ParseInt(form.Get("since"), 10, 64)
 	if id := form.Get("object"); id == "" || err != nil {
@@ -127,7 +127,7 @@ func (p *Pages) demanded(r *http.Request, v *appVisit) (*demandedObject, error) 
 	return result, nil
 }
 
-// demandNotice says in one sentence what became of an object.
+// demandNotice describes the result for an object in one sentence.
 func demandNotice(found provision.DemandResult) console.Notice {
 	switch {
 	case found.Waits != "":
@@ -137,7 +137,7 @@ func demandNotice(found provision.DemandResult) console.Notice {
 		}
 		return console.Notice{Tone: console.ToneWarning, Title: found.Name + " has to wait", Text: text}
 	case len(found.Entries) == 0:
-		return console.Notice{Tone: console.ToneWarning, Title: "Nothing is known yet", Text: "It takes longer than " + console.SpellDuration(demandPatience) + ". Load this page again in a moment."}
+		return console.Notice{Tone: console.ToneWarning, Title: "Nothing is known yet", Text: "It takes longer than " + console.SpellDuration(demandWait) + ". Load this page again in a moment."}
 	}
 	last := found.Entries[len(found.Entries)-1]
 	for _, e := range found.Entries {

@@ -28,11 +28,11 @@ type directoryRow struct {
 
 type appLink struct{ Name, URL string }
 
-func (p *Pages) toDirectories(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
+func (p *Pages) redirectToDirectories(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
 	return p.Console.Redirect(w, r, "/d/", console.Notice{})
 }
 
-func (p *Pages) toUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+func (p *Pages) redirectToUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	return p.Console.Redirect(w, r, v.url("users"), console.Notice{})
 }
 

@@ -23,8 +23,8 @@ func domainField() []console.EditField {
 	return []console.EditField{{Name: "domain", Label: "Default domain"}}
 }
 
-// saveDomain sets the default domain of the directory, after a question if that gives people or groups
-// other values.
+// saveDomain sets the default domain of the directory. It asks first if that changes values of
+// people or groups.
 func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -71,8 +71,8 @@ func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryV
 	return p.Console.Redirect(w, r, v.url("settings"), n)
 }
 
-// domainEffects says for each application what another default domain does there, and returns the
-// numbers that confirm it. Without an effect there are no words.
+// domainEffects describes for each application what a new default domain changes there. numbers is
+// the value that confirms these effects. words is empty if the domain has no effect.
 func (p *Pages) domainEffects(r *http.Request, v *directoryVisit, domain string) (words []string, numbers string, err error) {
 	jobs, err := p.Jobs.List(r.Context(), provision.SourceID(v.Directory.ID))
 	if err != nil {
@@ -89,7 +89,7 @@ func (p *Pages) domainEffects(r *http.Request, v *directoryVisit, domain string)
 		e, err := p.Jobs.DomainEffect(r.Context(), job, domain)
 		var broken *provision.InputError
 		switch {
-		case errors.As(err, &broken): // such a mapping sends nothing
+		case errors.As(err, &broken): // a job whose mapping cannot be used sends nothing
 			continue
 		case err != nil:
 			return nil, "", err

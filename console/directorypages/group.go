@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// groupPage is the data of the view "group": one group, or, with New, the form for a new one.
+// groupPage is the data of the view "group": one group. With New it is the form for a new group.
 type groupPage struct {
 	console.Page
 	New          bool
@@ -23,19 +23,19 @@ type groupPage struct {
 	Inputs       []groupInput
 	Was          []console.HiddenField // the values that the form started from
 	Unsaved      bool
-	Error        string // an error that belongs to no input
+	Error        string // an error that is not about a single input
 	Warning      string
 	Action       string
 	Cancel       string
 	Applications []assignmentLink
 	MemberOf     []groupLink
-	MoreGroups   int // groups that MemberOf leaves out
+	MoreGroups   int // the number of groups that MemberOf leaves out
 
 	Members     []memberRow
 	MemberError string
 	Search      string
 	Here        string // address of this page
-	Remove      string // address that takes the ticked members
+	Remove      string // address to which the ticked members are posted, to remove them
 	Add         string
 	Empty       console.EmptyState
 	Pager       console.Pager
@@ -70,7 +70,7 @@ type groupVisit struct {
 	Group directory.Group
 }
 
-// ofGroup finds the group that the path names.
+// ofGroup finds the group that the path names, and passes it to handle.
 func (p *Pages) ofGroup(handle func(http.ResponseWriter, *http.Request, *groupVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return p.inDirectory(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
 		g, err := d.Handle.Group(r.Context(), r.PathValue("group"))
@@ -112,7 +112,7 @@ func (p *Pages) viewNewGroup(w http.ResponseWriter, r *http.Request, v *director
 	return p.show(w, r, status, "group", pg)
 }
 
-// fill makes the inputs. An error without an input goes above the form.
+// fill adds the inputs to the page. It shows an error that belongs to no input above the form.
 func (pg *groupPage) fill(values map[string]string, wrong *console.FieldError) {
 	placed := false
 	for _, a := range directory.GroupAttributes() {
@@ -149,7 +149,8 @@ func (p *Pages) addGroup(w http.ResponseWriter, r *http.Request, v *directoryVis
 	return p.showSavedGroup(w, r, &groupVisit{v, g}, g.DisplayName()+" was created.")
 }
 
-// showSavedGroup leads to the group's page. It warns if another group has the name.
+// showSavedGroup redirects to the group's page. The notice there warns if another group has the
+// same name.
 func (p *Pages) showSavedGroup(w http.ResponseWriter, r *http.Request, v *groupVisit, text string) error {
 	warning, err := v.NameWarning(r.Context(), v.Group)
 	if err != nil {
@@ -246,7 +247,7 @@ func (v *directoryVisit) memberRow(m directory.Member) memberRow {
 	return memberRow{ID: m.User.ObjectID, Name: m.User.DisplayName(), URL: v.userURL(m.User), About: m.User.UPN(), Badge: userBadge(m.User)}
 }
 
-// assignmentLinks lists the assignments of a user or group.
+// assignmentLinks returns the assignments of a user or group as links.
 func (v *directoryVisit) assignmentLinks(ctx context.Context, objectID string) ([]assignmentLink, error) {
 	all, err := v.AssignmentsOf(ctx, objectID)
 	var links []assignmentLink
@@ -264,7 +265,8 @@ func (v *directoryVisit) assignmentLinks(ctx context.Context, objectID string) (
 	return links, err
 }
 
-// groupLinks lists the first groups that a user or group is a direct member of, and counts the rest.
+// groupLinks returns links to the first groups that a user or group is a direct member of. more is
+// the number of all others.
 func (v *directoryVisit) groupLinks(ctx context.Context, objectID string) (links []groupLink, more int, err error) {
 	query := directory.GroupQuery{HasMember: objectID, Limit: 50}
 	found, err := v.Groups(ctx, query)
@@ -278,8 +280,8 @@ func (v *directoryVisit) groupLinks(ctx context.Context, objectID string) (links
 	return links, more, err
 }
 
-// saveGroup merges the form with the stored group. It tries again if someone else saves between
-// reading and writing.
+// saveGroup merges the form with the stored group. If someone else saves the group between its
+// reading and writing, it starts again.
 func (p *Pages) saveGroup(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -337,13 +339,13 @@ func (p *Pages) saveGroupOnce(w http.ResponseWriter, r *http.Request, v *groupVi
 	return p.showSavedGroup(w, r, v, strings.TrimSpace(g.DisplayName()+" was saved. "+m.FromOthers(by)))
 }
 
-// groupChange is a change of a group that needs a confirmation.
+// groupChange is a kind of change of a group that needs a confirmation.
 type groupChange struct {
-	Name, Verb, Icon string // Name is the last part of the address
+	Name, Verb, Icon string // Name is the last part of the change's address
 	Danger           bool
 	Final            bool // whether the change cannot be undone, so that it needs a fresh sign-in
 	For              func(directory.Group) bool
-	Here, There      string // what happens in the directory, and at each application
+	Here, There      string // Here says what happens in the directory, There what happens at each application
 	Undo, Done       string
 	do               func(h *directory.Handle, ctx context.Context, objectID, actor string) error
 }

@@ -25,7 +25,7 @@ type groupRow struct {
 	Group   directory.Group
 	URL     string
 	Members directory.MemberCounts
-	Role    string // the role of the group's assignment, in a list of an application; empty in other lists
+	Role    string // the role in the group's assignment; empty outside of lists of an application
 }
 
 func (v *directoryVisit) groupURL(g directory.Group) string { return v.url("groups/" + g.ObjectID) }
@@ -42,7 +42,7 @@ func (p *Pages) groupRows(r *http.Request, v *directoryVisit, groups []directory
 	return rows, nil
 }
 
-// MemberText is the number of direct members in words.
+// MemberText returns the number of direct members in words.
 func (r groupRow) MemberText() string { return memberText(r.Members) }
 
 func memberText(n directory.MemberCounts) string {
@@ -53,7 +53,7 @@ func memberText(n directory.MemberCounts) string {
 	return text
 }
 
-// groupQuery reads the search, the tab and the position from the address.
+// groupQuery reads the query of a list from the address: the search, the tab and the position.
 func groupQuery(r *http.Request) (directory.GroupQuery, error) {
 	form := r.URL.Query()
 	after, err := directory.ParseCursor(form.Get("after"))
@@ -105,7 +105,8 @@ func (p *Pages) showGroups(w http.ResponseWriter, r *http.Request, v *directoryV
 	return p.show(w, r, http.StatusOK, "groups", pg)
 }
 
-// listURL returns a list's address with the pairs that have a value.
+// listURL returns the address of a list. It adds those pairs of a name and a value whose value is
+// not empty.
 func listURL(base string, pairs ...string) string {
 	form := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -119,7 +120,7 @@ func listURL(base string, pairs ...string) string {
 	return base + "?" + form.Encode()
 }
 
-// groupPager links the pages of a list of groups. more are further pairs of the address.
+// groupPager links the pages of a list of groups. more are further pairs for the address.
 func groupPager(base string, q directory.GroupQuery, found directory.GroupPage, one, many string, more ...string) console.Pager {
 	status := ""
 	if q.Deleted {

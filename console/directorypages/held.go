@@ -22,7 +22,7 @@ type heldPage struct {
 type heldCauseView struct {
 	provision.HeldCause
 	Heading         string
-	Changed         string // that some are no longer on hold; may be empty
+	Changed         string // says that some operations are no longer on hold; may be empty
 	Approve, Reject string // addresses of the questions
 	All             string // address of the list of all operations; "" if they are shown
 	Objects         []provision.HeldObject
@@ -76,13 +76,15 @@ const (
 	rejectHeld  = "reject"
 )
 
-// heldURL returns the address of the question whether to approve or reject a cause. It names the
-// batch, so that a decision is about what the operator has seen.
+// heldURL returns the address of the page that asks whether to approve or reject a cause. The
+// address names the batch, so that the decision applies only to operations that the operator has
+// seen.
 func (v *appVisit) heldURL(h provision.HeldCause, decision string) string {
 	return v.url("/provisioning/held/decide") + "?" + url.Values{"cause": {h.ID}, "batch": {strconv.Itoa(h.Batch)}, "do": {decision}}.Encode()
 }
 
-// changedMeanwhile says that operations are no longer on hold because their people have changed.
+// changedMeanwhile says how many operations are no longer on hold because their people have
+// changed.
 func changedMeanwhile(h provision.HeldCause) string {
 	switch h.Changed {
 	case 0:
@@ -93,14 +95,14 @@ func changedMeanwhile(h provision.HeldCause) string {
 	return fmt.Sprintf("%s more have changed meanwhile and are left out.", console.GroupDigits(h.Changed))
 }
 
-// toHeld leads to the list with a word on why.
-func (p *Pages) toHeld(w http.ResponseWriter, r *http.Request, v *appVisit, n console.Notice) error {
+// redirectToHeld redirects to the list of operations on hold, with a notice.
+func (p *Pages) redirectToHeld(w http.ResponseWriter, r *http.Request, v *appVisit, n console.Notice) error {
 	return p.Console.Redirect(w, r, v.url("/provisioning/held"), n)
 }
 
 var heldChanged = console.Notice{Tone: console.ToneWarning, Title: "Nothing was decided.", Text: "What is on hold has changed since this page was made. Look at it again."}
 
-// askHeld asks before operations on hold are sent, or rejected.
+// askHeld asks for confirmation before operations on hold are sent or rejected.
 func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form := r.URL.Query()
 	all, err := p.Jobs.Held(r.Context(), v.key(), provision.OnHold)
@@ -121,12 +123,12 @@ func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		switch form.Get("do") {
 		case approveHeld:
 			pg.Title, pg.Button, pg.Danger = "Approve "+operations+"?", "Approve "+operations, true
-			pg.Consequences = append(effects(h, accounts+" at "+v.App.Name+" will be disabled or deleted.", members+" at "+v.App.Name+" will be removed."),
+			pg.Consequences = append(heldEffects(h, accounts+" at "+v.App.Name+" will be disabled or deleted.", members+" at "+v.App.Name+" will be removed."),
 				"Cause: "+console.AsSentence(h.Words), "Exactly these are sent. A person who changes before that is left out.")
 			pg.Undo = "A disabled account is enabled again when its person comes back. A deleted account cannot be brought back from here."
 		default:
 			pg.Title, pg.Button = "Reject "+operations+"?", "Reject "+operations
-			pg.Consequences = append(effects(h, accounts+" at "+v.App.Name+" will stay as they are.", members+" at "+v.App.Name+" will stay."),
+			pg.Consequences = append(heldEffects(h, accounts+" at "+v.App.Name+" will stay as they are.", members+" at "+v.App.Name+" will stay."),
 				"Cause: "+console.AsSentence(h.Words))
 			pg.Undo = "They stay rejected until the person changes again, or another import or change of settings concerns them. Restart provisioning has all of them counted anew."
 		}
@@ -134,12 +136,12 @@ func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: "On hold", URL: pg.Cancel})
 		return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 	}
-	return p.toHeld(w, r, v, heldChanged)
+	return p.redirectToHeld(w, r, v, heldChanged)
 }
 
-// effects returns those of two sentences that are about something: accounts and groups, and members of
-// groups.
-func effects(h provision.HeldCause, accounts, members string) []string {
+// heldEffects returns the sentences that apply to the cause: accounts if it holds operations on
+// accounts or groups, and members if it holds memberships.
+func heldEffects(h provision.HeldCause, accounts, members string) []string {
 	var all []string
 	if h.Count > h.Members {
 		all = append(all, accounts)
@@ -153,7 +155,7 @@ func effects(h provision.HeldCause, accounts, members string) []string {
 func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	batch, err := strconv.Atoi(r.PostFormValue("batch"))
 	if err != nil {
-		return p.toHeld(w, r, v, heldChanged)
+		return p.redirectToHeld(w, r, v, heldChanged)
 	}
 	decide, done := p.Jobs.Reject, "%s rejected. The accounts stay as they are."
 	if r.PostFormValue("do") == approveHeld {
@@ -162,7 +164,7 @@ func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	h, err := decide(r.Context(), v.key(), r.PostFormValue("cause"), batch, v.actor())
 	switch {
 	case errors.Is(err, provision.ErrChanged), errors.Is(err, provision.ErrNothingHeld):
-		return p.toHeld(w, r, v, heldChanged)
+		return p.redirectToHeld(w, r, v, heldChanged)
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
 	}
@@ -170,5 +172,5 @@ func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	if more := changedMeanwhile(h); more != "" {
 		text += " " + more
 	}
-	return p.toHeld(w, r, v, console.DoneNotice(text))
+	return p.redirectToHeld(w, r, v, console.DoneNotice(text))
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// importPage is the data of the view "import": the result of the last preview or import, then the
-// form.
+// importPage is the data of the view "import": the form, and above it the result of the last
+// preview or import.
 type importPage struct {
 	console.Page
 	Action     string
@@ -29,7 +29,7 @@ type importPage struct {
 	Form       importForm
 	Report     *importReport
 
-	// Only for a file that is kept:
+	// The fields from here on are set only while a file is kept.
 	ID, File, Seen  string
 	Until           time.Time
 	Columns         []columnChoice
@@ -41,7 +41,7 @@ type importPage struct {
 	AskMake, AskHow bool
 }
 
-// NotKnown returns the badge of a column that needs an answer.
+// NotKnown returns the badge for a column whose attribute the operator must choose.
 func (importPage) NotKnown() console.Badge {
 	return console.Badge{Tone: console.ToneWarning, Text: "Not known"}
 }
@@ -74,8 +74,8 @@ var separators = []struct {
 	{console.HiddenField{Name: "~", Value: "tildes"}, "~"},
 }
 
-// EncodingChoices lists the encodings. Encodings that the reader could not choose between come
-// first, each with a sample word of the file.
+// EncodingChoices lists the encodings. If the reader could not decide between some of them, these
+// come first, each with a sample word of the file.
 func (p importPage) EncodingChoices() []console.HiddenField {
 	list := []console.HiddenField{{Value: "Found out by itself"}}
 	for _, r := range p.Encodings {
@@ -102,8 +102,8 @@ type importReport struct {
 	Rows      []importedRow        // the first changes
 	MoreRows  int
 	Twice     string // sentence about duplicate rows
-	Importing bool   // the preview can be imported
-	Cut       bool   // the work was stopped, because it took too long
+	Importing bool   // whether the preview can be imported
+	Cut       bool   // whether the work was stopped because it took too long
 }
 
 // importedRow is the change that one row makes.
@@ -114,8 +114,8 @@ type importedRow struct {
 	Values         []console.HiddenField
 }
 
-// mostShown limits the lists of a report on a page.
-const mostShown = 200
+// maxShown is how many entries each list of a report shows on a page.
+const maxShown = 200
 
 func (p *Pages) showImport(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	id := r.URL.Query().Get("file")
@@ -171,8 +171,8 @@ func (p *Pages) viewImport(w http.ResponseWriter, r *http.Request, v *directoryV
 	return p.show(w, r, status, "import", pg)
 }
 
-// importUsers takes a new file, or the choices for a kept one. It always redirects to an address of
-// its own, so a reload repeats nothing.
+// importUsers takes a new file, or the operator's choices for a kept file. It always redirects to
+// an address of its own, so reloading the page does nothing twice.
 func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	data, name, err := importedFile(r)
 	var large *http.MaxBytesError
@@ -209,9 +209,9 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	return p.Console.Redirect(w, r, v.url("users/import?file="+url.QueryEscape(k.ID)), console.Notice{})
 }
 
-// previewOrImport makes a preview. With imports set, it then imports the file, but only if the preview equals
-// the one that the operator saw. work goes on if the browser disconnects, for example after a
-// second click on the button.
+// previewOrImport makes a preview. If imports is true and the preview equals the one that the
+// operator saw, it then imports the file. The work continues if the browser disconnects, for
+// example after a second click on the button.
 func (p *Pages) previewOrImport(r *http.Request, v *directoryVisit, k *keptImport, imports bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), importPatience)
 	defer cancel()
@@ -248,7 +248,7 @@ func (p *Pages) refuseImport(w http.ResponseWriter, r *http.Request, v *director
 	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &console.FieldError{For: "file", Text: text}, Form: form, Typed: form.typedChoices()})
 }
 
-// typedChoices lists the form's column choices when its file is missing.
+// typedChoices returns the form's column choices. It is used when the form's file is missing.
 func (f importForm) typedChoices() []columnChoice {
 	var list []columnChoice
 	for _, name := range slices.Sorted(maps.Keys(f.Columns)) {
@@ -263,18 +263,18 @@ func importedFile(r *http.Request) ([]byte, string, error) {
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 		err := r.ParseForm()
 		if err == nil && r.PostForm.Get("kept") == "" {
-			err = http.ErrNotMultipart // the form lost its file on the way
+			err = http.ErrNotMultipart // the form arrived without its file
 		}
 		return nil, "", err
 	}
 	file, name, err := console.UploadedFile(r)
 	if r.MultipartForm != nil {
-		defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
+		defer r.MultipartForm.RemoveAll() //nolint:errcheck // the operating system cleans its temporary folder
 	}
 	if err != nil || file == nil {
 		return nil, "", err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close() //nolint:errcheck // the file was only read
 	data, err := io.ReadAll(file)
 	return data, name, err
 }
@@ -282,16 +282,16 @@ func importedFile(r *http.Request) ([]byte, string, error) {
 func (k *keptImport) reportOf(o directory.ImportOptions, r directory.ImportReport) *importReport {
 	r.Notes = k.read.Notes
 	v := &importReport{ImportReport: r, File: k.Name, Failed: r.Errors, Absent: r.Absent, Importing: o.DryRun}
-	v.Steps = nil // the first ones are shown; the rest would fill the memory
-	if len(v.Failed) > mostShown {
-		v.Failed, v.More = slices.Clone(v.Failed[:mostShown]), len(v.Failed)-mostShown
+	v.Steps = nil // only the first steps are shown; the others would use too much memory
+	if len(v.Failed) > maxShown {
+		v.Failed, v.More = slices.Clone(v.Failed[:maxShown]), len(v.Failed)-maxShown
 	}
-	if len(v.Absent) > mostShown {
-		v.Absent, v.Others = slices.Clone(v.Absent[:mostShown]), len(v.Absent)-mostShown
+	if len(v.Absent) > maxShown {
+		v.Absent, v.Others = slices.Clone(v.Absent[:maxShown]), len(v.Absent)-maxShown
 	}
 	v.Errors, v.ImportReport.Absent = nil, nil
-	v.MoreRows = max(0, len(r.Steps)-mostShown)
-	for _, s := range r.Steps[:min(len(r.Steps), mostShown)] {
+	v.MoreRows = max(0, len(r.Steps)-maxShown)
+	for _, s := range r.Steps[:min(len(r.Steps), maxShown)] {
 		v.Rows = append(v.Rows, importedStep(s))
 	}
 	if n := len(r.Duplicates); n > 0 {

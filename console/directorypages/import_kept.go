@@ -24,7 +24,7 @@ const (
 	importPatience      = 50 * time.Second
 )
 
-// importForm holds the operator's choices apart from the file.
+// importForm holds the operator's choices in the form; the file is kept elsewhere.
 type importForm struct {
 	SoftDelete, Force         bool
 	Columns                   map[string]string // the attributes that the operator chose for each column, by the column's name; "" leaves the column out
@@ -32,7 +32,7 @@ type importForm struct {
 	Enabled, Disabled         string // words, separated by commas
 }
 
-// The fields column.1 and becomes.1 belong together.
+// Prefixes of input names. The inputs column.1 and becomes.1 belong together.
 const columnField, becomesField = "column.", "becomes."
 
 func readImportForm(form url.Values) importForm {
@@ -49,7 +49,7 @@ func readImportForm(form url.Values) importForm {
 	return f
 }
 
-// keptImport is a file between its preview and its import. Hold busy while reading or changing it.
+// keptImport is a file between its preview and its import. Lock busy to read or change it.
 type keptImport struct {
 	ID, Name string
 	busy     chan struct{}
@@ -58,11 +58,11 @@ type keptImport struct {
 	data    []byte // the content of the file; nil after the import
 	form    importForm
 	found   []directory.FileColumn // the columns as the reader recognizes them, before the operator's choices
-	refused *directory.FileError   // why the file cannot be read as it is
+	refused *directory.FileError   // why the file cannot be read without further choices
 	read    directory.File
 	seen    string // digest of what the preview showed
 	report  *importReport
-	notice  *console.Notice // why the preview is not the one that was asked for
+	notice  *console.Notice // why the preview differs from the one that the operator asked for
 }
 
 func (k *keptImport) lock(ctx context.Context) error {
@@ -76,7 +76,8 @@ func (k *keptImport) lock(ctx context.Context) error {
 
 func (k *keptImport) unlock() { <-k.busy }
 
-// importKey ties a file to the operator and the directory.
+// importKey returns the key under which a file is kept. Only the same operator can open it, in the
+// same directory.
 func (v *directoryVisit) importKey(id string) string {
 	return id + " " + v.Operator.ID + " " + string(v.Directory.ID)
 }
@@ -98,8 +99,8 @@ func (f importForm) formatOptions() directory.FileOptions {
 	return directory.FileOptions{Encoding: f.Encoding, Separator: f.Separator, EnabledWords: strings.Split(f.Enabled, ","), DisabledWords: strings.Split(f.Disabled, ",")}
 }
 
-// fileOptions returns the operator's choices as options of the reader. Columns that stay as the
-// reader recognized them are left out.
+// fileOptions returns the operator's choices as options of the reader. It leaves out a column if
+// the operator kept the attributes that the reader recognized.
 func (k *keptImport) fileOptions() directory.FileOptions {
 	o := k.form.formatOptions()
 	if k.form.Make != "" {
@@ -153,7 +154,7 @@ func (p *Pages) readKept(k *keptImport) error {
 		return nil
 	}
 	if k.refused != nil && k.found == nil {
-		return nil // choices about columns do not help here
+		return nil // the operator's choices about columns do not help here
 	}
 	first := k.refused
 	k.refused = nil
@@ -175,7 +176,7 @@ func (k *keptImport) options(v *directoryVisit, dryRun bool) directory.ImportOpt
 	return o
 }
 
-// preview reads the file and finds out what an import would do.
+// preview reads the file and computes what an import of it would do.
 func (p *Pages) preview(ctx context.Context, v *directoryVisit, k *keptImport) error {
 	k.report, k.seen, k.notice = nil, "", nil
 	if err := p.readKept(k); err != nil || k.refused != nil {
@@ -190,7 +191,8 @@ func (p *Pages) preview(ctx context.Context, v *directoryVisit, k *keptImport) e
 	return nil
 }
 
-// previewDigest returns the same string for two previews that would do the same.
+// previewDigest returns a digest of a preview. Two previews that would do the same have the same
+// digest.
 func previewDigest(o directory.ImportOptions, r directory.ImportReport) string {
 	h := sha256.New()
 	write := json.NewEncoder(h)
@@ -206,7 +208,7 @@ func previewDigest(o directory.ImportOptions, r directory.ImportReport) string {
 // columnChoice is a column in the form.
 type columnChoice struct {
 	Number   int
-	Name     string // the name that the form sends
+	Name     string // the value of the input for this column
 	Shown    string
 	Examples []string
 	Unknown  bool
@@ -214,8 +216,8 @@ type columnChoice struct {
 	Both     bool // whether the column can be userPrincipalName and mail at once
 }
 
-// columnChoices lists the columns with their attributes. The operator's choice comes first, then the
-// reader's, then the suggestion for an unknown column.
+// columnChoices lists the columns with their attributes. The operator's choice comes first, then
+// the reader's, then the suggestion for an unknown column.
 func (k *keptImport) columnChoices() []columnChoice {
 	var list []columnChoice
 	taken := map[string]bool{}

@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// keysPage is the data of the view "keys": the API keys of a directory, the form for a new one, or
-// the key that was just made.
+// keysPage is the data of the view "keys": the API keys of a directory, the form for a new key, or
+// a new key.
 type keysPage struct {
 	console.Page
 	Rows   []keyRow
@@ -38,7 +38,7 @@ type keyRow struct {
 // keyForm is the form for a new key.
 type keyForm struct {
 	Action  string
-	Number  string // makes the form single-use
+	Number  string // makes the form usable only once
 	Name    string
 	Expires string
 	First   string // the earliest day that can be chosen
@@ -52,7 +52,7 @@ type levelChoice struct {
 	Checked           bool
 }
 
-// madeKey is a key that was just made, with its secret.
+// madeKey is a new key, with its secret. It is shown only once.
 type madeKey struct {
 	Key   console.CopyValue
 	Base  console.CopyValue
@@ -123,7 +123,7 @@ func (p *Pages) newKey(w http.ResponseWriter, r *http.Request, v *directoryVisit
 	return p.viewKeyForm(w, r, v, http.StatusOK, nil)
 }
 
-// viewKeyForm shows the form for a new key, with what was typed into it.
+// viewKeyForm shows the form for a new key, filled with the typed values.
 func (p *Pages) viewKeyForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
 	now := p.Console.Options.Now().UTC()
 	day := func(after time.Duration) string { return now.Add(after).Format(time.DateOnly) }
@@ -147,8 +147,8 @@ func (p *Pages) viewKeyForm(w http.ResponseWriter, r *http.Request, v *directory
 	return p.show(w, r, status, "keys", pg)
 }
 
-// makeKey responds directly with the page that shows the key, because a secret must not go through
-// a redirect. If the same form is sent again, it makes nothing.
+// makeKey creates a key. It responds directly with the page that shows the key, because a secret
+// must not go through a redirect. If the same form is sent again, it creates nothing.
 func (p *Pages) makeKey(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)

@@ -20,13 +20,13 @@ type logsPage struct {
 	console.Page
 	Base        string
 	Query       provision.LogQuery
-	From, Until string // days, as typed
+	From, Until string // the days that were typed into the form
 	Results     []console.Option
-	Kinds       []console.Option // the actions to filter by
+	Kinds       []console.Option // the choices of actions
 	Rows        []entryRow
-	Filtered    bool // a filter is set
+	Filtered    bool // whether any filter is set
 	Causes      []logCause
-	CausesOf    string // sentence about how many entries Causes looked at; empty if at all of them
+	CausesOf    string // a sentence that says how many entries Causes is based on; empty if on all
 	Skipped     string // "1,200 skipped entries are hidden."; empty if none are hidden
 	ShowSkipped string
 	ShowText    string // the text of the link that shows hidden entries
@@ -44,7 +44,8 @@ type entryRow struct {
 	Changes []plannedChange
 }
 
-// anyStatus is the status that includes skipped entries. Without it, they are hidden.
+// anyStatus is the value of the status filter that includes skipped entries. Other values hide
+// them.
 const anyStatus = "any"
 
 func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -99,14 +100,14 @@ func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	return p.show(w, r, http.StatusOK, "logs", pg)
 }
 
-// logCause is one line for several entries with the same cause.
+// logCause is one line that stands for several entries with the same cause.
 type logCause struct {
 	Text string
 	URL  string // address of the logs with such entries
 }
 
-// groupCauses groups the failures and warnings that match the filters. Entries belong together if they
-// have the same error code and action, and the same reason apart from details of one person.
+// groupCauses groups the failures and warnings that match the filters. Entries belong together if
+// they have the same error code and action, and the same reason apart from details of one person.
 func (p *Pages) groupCauses(r *http.Request, v *appVisit, pg *logsPage) error {
 	const newest, most = 500, 5
 	type group struct {
@@ -153,7 +154,7 @@ func (p *Pages) groupCauses(r *http.Request, v *appVisit, pg *logsPage) error {
 	return nil
 }
 
-// bareReason returns the reason of an entry without details of one person.
+// bareReason returns the reason of an entry, without the details that concern only one person.
 func bareReason(e provision.LogEntry) string {
 	text := entryText(e)
 	for _, own := range []string{e.SourceIdentity.DisplayName, e.TargetIdentity.DisplayName} {
@@ -164,7 +165,7 @@ func bareReason(e provision.LogEntry) string {
 	return console.ParticularWords.ReplaceAllString(text, "…")
 }
 
-// countSkipped adds to the page how many skipped entries it hides.
+// countSkipped counts the skipped entries that the page hides, and adds the number to the page.
 func (p *Pages) countSkipped(r *http.Request, v *appVisit, pg *logsPage) error {
 	q := pg.Query
 	if !q.Shown || q.Status != "" {
@@ -184,7 +185,8 @@ func (p *Pages) countSkipped(r *http.Request, v *appVisit, pg *logsPage) error {
 	return nil
 }
 
-// parseDay parses a date input. It returns the zero time for anything else, which sets no limit.
+// parseDay parses a date input. If the input is empty or invalid, it returns the zero time, which
+// sets no limit.
 func parseDay(text string) time.Time {
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
@@ -257,7 +259,8 @@ func changedAttributes(e provision.LogEntry) []plannedChange {
 	return list
 }
 
-// entryText returns the reason of an entry, or else the description of its last step.
+// entryText returns the reason of an entry. Without a reason, it returns the description of the
+// last step.
 func entryText(e provision.LogEntry) string {
 	if e.Status.Reason != "" {
 		return e.Status.Reason

@@ -19,12 +19,12 @@ import (
 type mappingPage struct {
 	console.Page
 	Was         []console.HiddenField
-	Unsaved     bool // the form shows typed values that are not saved yet
+	Unsaved     bool // whether the form shows typed values that are not saved yet
 	Action      string
 	Discard     string
 	Name        string
 	Enabled     bool
-	MustEnabled bool // users: the mapping cannot be disabled
+	MustEnabled bool // whether the mapping cannot be disabled, as that of users
 	Source      string
 	Target      string
 	Object      string
@@ -37,7 +37,7 @@ type mappingPage struct {
 	Delete      bool
 	Rows        []mappingRow
 	AddURL      string
-	Required    string           // which required attributes no row writes; empty if there are none
+	Required    string           // the required attributes that no row writes; empty if there are none
 	Advanced    []console.Action // Entra's "Show advanced options"
 }
 
@@ -45,12 +45,12 @@ type mappingRow struct {
 	Source     string
 	Target     string
 	Default    string // Default value if null; empty if there is none
-	Apply      string // empty for Always
+	Apply      string // when the row is applied; empty for Always
 	URL        string
-	Remove     string // address of the question before the row is removed; empty if it must stay
+	Remove     string // address of the question before the row is removed; empty if it cannot be removed
 	Precedence string // the matching precedence; empty if it is not a matching attribute
-	Exact      bool   // case counts
-	ExactName  string // name of the checkbox for Exact
+	Exact      bool   // whether case counts
+	ExactName  string // name of the checkbox Exact
 }
 
 func (v *appVisit) mappingURL(name string) string {
@@ -136,8 +136,8 @@ func mappingRowOf(a *provision.AttributeMapping) mappingRow {
 	return row
 }
 
-// sourceText formats an attribute as its plain name, as the guide does, and anything else as its
-// expression.
+// sourceText returns an attribute as its plain name, as the guide writes it. It returns any other
+// source as its expression.
 func sourceText(n *provision.AttributeMappingSource) string {
 	switch {
 	case n == nil:
@@ -148,10 +148,10 @@ func sourceText(n *provision.AttributeMappingSource) string {
 	return n.Expression
 }
 
-// exactField returns the name of the checkbox that says whether case counts for an attribute.
+// exactField returns the name of the checkbox that sets whether case counts for an attribute.
 func exactField(target string) string { return "exact:" + target }
 
-// mappingFields lists the settings that the page edits.
+// mappingFields lists the settings that this page edits.
 func mappingFields(m *provision.ObjectMapping) []console.EditField {
 	fields := []console.EditField{
 		console.EditChoice("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
@@ -200,7 +200,7 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 			return provision.MappingEdit{}, err
 		}
 		if len(m.Conflicts) > 0 {
-			return provision.MappingEdit{}, errAsk
+			return provision.MappingEdit{}, errConflict
 		}
 		enabled := m.Values["enabled"] == "yes"
 		actions = provision.FlowTypes(0).With(provision.FlowAdd, m.Values["create"] != "")
@@ -223,7 +223,7 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	if errors.Is(err, errConfirm) {
 		return p.askMapping(w, r, v, name, m, harm, by)
 	}
-	if errors.Is(err, errAsk) {
+	if errors.Is(err, errConflict) {
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
 		return p.Console.AskEdit(w, r, frame, m, v.mappingURL(name), v.mappingURL(name), by)
@@ -242,8 +242,8 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	return p.Console.Redirect(w, r, v.mappingURL(name), withRequired(n, job, name))
 }
 
-// mappingHarm returns what new Target Object Actions would do to accounts. It is zero if actions
-// are only removed, which switches no account off, and for groups, which are not provisioned.
+// mappingHarm returns what new Target Object Actions would do to accounts. It returns zero if
+// actions are only removed, which disables no account, and for the mapping of groups.
 func (p *Pages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectMapping, actions provision.FlowTypes) (reachChange, error) {
 	if now.SourceObjectName != "User" || actions&^now.FlowTypes == 0 {
 		return reachChange{}, nil
@@ -259,7 +259,8 @@ func (p *Pages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectM
 	return p.reachOf(r.Context(), v, job, after)
 }
 
-// askMapping asks for confirmation before accounts are created, switched off, or may be deleted.
+// askMapping asks for confirmation before a change that creates or disables accounts, or lets them
+// be deleted.
 func (p *Pages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange, by *event.Event) error {
 	pg := console.ConfirmPage{
 		Page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", Danger: true, Cancel: p.keepForm(r, v, v.mappingURL(name), m.Rest),
@@ -271,7 +272,7 @@ func (p *Pages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, 
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// idleWords warns about a user mapping without Update. It returns "" with Update.
+// idleWords returns a warning about a user mapping without the action Update; "" with Update.
 func idleWords(actions provision.FlowTypes, app string) string {
 	switch {
 	case actions == 0:

@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// notificationsPage is the data of the view "notifications": who gets mail about a directory, or the
-// form for a new recipient.
+// notificationsPage is the data of the view "notifications": the recipients of mail about a
+// directory, or the form for a new recipient.
 type notificationsPage struct {
 	console.Page
 	NoServer bool // whether this installation has no mail server
@@ -28,12 +28,12 @@ type notificationsPage struct {
 type recipientRow struct {
 	notification.Recipient
 	About       string
-	Application string // the name; empty for all
+	Application string // the name of the application; empty for all
 	Badge       console.Badge
-	Note        string // what waits, and why the last try failed
+	Note        string // how much mail waits, and why the last try failed
 	By          string
-	Test        string // the addresses of the actions
-	Resume      string // empty unless mail is stopped
+	Test        string // addresses of the actions on the recipient
+	Resume      string // empty unless mail to the recipient is stopped
 	Remove      string
 }
 
@@ -58,7 +58,7 @@ type applicationChoice struct {
 
 func (v *directoryVisit) notificationsURL() string { return v.url("notifications") }
 
-// recipientURL returns the address of an action on a recipient.
+// recipientURL returns the address of an action for a recipient.
 func (v *directoryVisit) recipientURL(id, action string) string {
 	return v.url("notifications/" + url.PathEscape(id) + "/" + action)
 }
@@ -122,7 +122,7 @@ func (p *Pages) newRecipient(w http.ResponseWriter, r *http.Request, v *director
 	return p.viewRecipientForm(w, r, v, http.StatusOK, nil)
 }
 
-// viewRecipientForm shows the form for a new recipient, with what was typed into it.
+// viewRecipientForm shows the form for a new recipient, filled with the typed values.
 func (p *Pages) viewRecipientForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
 	apps, err := v.Applications(r.Context())
 	if err != nil {
@@ -193,7 +193,7 @@ func (p *Pages) testRecipient(w http.ResponseWriter, r *http.Request, v *directo
 	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice("The mail server took a test mail for "+who.Address+"."))
 }
 
-// noServerAdvice says how an installation gets a mail server.
+// noServerAdvice says how to give an installation a mail server.
 const noServerAdvice = "Start Rollcall with --smtp-url and --mail-from. Until then messages wait."
 
 func (p *Pages) resumeRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {

@@ -35,49 +35,53 @@ type Pages struct {
 	Directories   *directory.Directories
 	Jobs          *provision.Jobs
 	Engine        *provision.Engine // makes plans and provisions on demand; the pages do not run cycles
-	Sites         *site.Sites       // operators create, rename and delete sites
+	Sites         *site.Sites       // creates, renames and deletes sites
 	Rosters       *roster.Rosters
 	SignIns       *signin.SignIns
 	Eraser        *erasure.Eraser
 	Events        event.Trail
-	// SignOn is the identity provider of the directories. Only the demo has one; otherwise it is nil.
+	// SignOn is the identity provider of the directories. Only the demo has one; otherwise it is
+	// nil.
 	SignOn *demosignin.Provider
-	// ReadUsers and WriteUsers read and write the files for import and export; see directory/csv.
+	// ReadUsers and WriteUsers read and write files for import and export; see directory/csv.
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
-	// Lifetime ends when the server ends, and with it work that pages have begun. nil never ends.
+	// Lifetime ends when the server ends. Work that pages have started then ends too. A nil
+	// Lifetime never ends.
 	Lifetime context.Context
-	// Owner names this process in claims on jobs.
+	// Owner is the name of this process when it claims jobs.
 	Owner string
 
-	background sync.WaitGroup // work that goes on after the answer
+	background sync.WaitGroup // work that continues after the response
 
-	drafts  console.Memory // values typed into a Provisioning page and not saved yet
+	drafts  console.Memory // values that were typed into a Provisioning page and are not saved yet
 	imports console.Memory // files between preview and import
 
 	parse sync.Once
 	views *console.Views
 }
 
-// UserWriter writes users to a file. manager is a userPrincipalName. Flush completes the file.
+// UserWriter writes users to a file. manager is the manager's userPrincipalName. Flush completes
+// the file.
 type UserWriter interface {
 	Write(u directory.User, manager string) error
 	Flush() error
 }
 
-// maxImportBytes limits an uploaded file. It is enough for some hundred thousand people.
+// maxImportBytes is the largest size of an uploaded file. It suffices for several hundred thousand
+// people.
 const maxImportBytes = 64 << 20
 
 // routes lists all pages except the sign-in.
 func (p *Pages) routes() []console.Route[*operatorVisit] {
 	return []console.Route[*operatorVisit]{
 		// Directories
-		{Pattern: "GET /d", Access: console.Anyone, Handle: p.toDirectories}, // outside the cookie's path
+		{Pattern: "GET /d", Access: console.Anyone, Handle: p.redirectToDirectories}, // outside the cookie's path
 		{Pattern: "GET /d/{$}", Access: console.Administrator, Handle: p.showDirectories},
 		{Pattern: "POST /d/{$}", Access: console.Administrator, Handle: p.createDirectory},
-		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.inDirectory(p.toUsers)},
-		{Pattern: "GET /d/{directory}/{$}", Access: console.Administrator, Handle: p.inDirectory(p.toUsers)},
+		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.inDirectory(p.redirectToUsers)},
+		{Pattern: "GET /d/{directory}/{$}", Access: console.Administrator, Handle: p.inDirectory(p.redirectToUsers)},
 		{Pattern: "GET /d/{directory}/settings", Access: console.Administrator, Handle: p.inDirectory(p.showDirectorySettings)},
 		{Pattern: "POST /d/{directory}/settings/domain", Access: console.Administrator, Handle: p.inDirectory(p.saveDomain)},
 		{Pattern: "POST /d/{directory}/settings", Access: console.Administrator, Handle: p.renamedDirectory(p.renameDirectory)},
@@ -179,7 +183,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		// Provisioning
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.showProvisioning)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.saveProvisioning)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.ofApp(p.toProvisioning)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.ofApp(p.redirectToProvisioning)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.ofApp(p.testConnection)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discard", Access: console.Administrator, Handle: p.ofApp(p.discardProvisioning)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.ofApp(p.askRestore)},
@@ -242,7 +246,7 @@ func (p *Pages) Handler() http.Handler {
 		Console: p.Console,
 		Tables:  [][]console.Route[*operatorVisit]{door.routes(), pages},
 		Guard:   door.guard,
-		Actor:   (*operatorVisit).who,
+		Actor:   (*operatorVisit).eventActor,
 		Scope:   func(*operatorVisit) event.Scope { return event.Installation() },
 		Frame:   func(v *operatorVisit) console.Page { return v.page },
 	}.Handler()
@@ -265,13 +269,14 @@ func explainErrors(handle func(http.ResponseWriter, *http.Request, *operatorVisi
 	}
 }
 
-// directoryVisit is a request for a page of one directory.
+// directoryVisit is a request for a page of one directory, with the data that all such pages need.
 type directoryVisit struct {
 	*operatorVisit
 	*directory.Handle
 }
 
-// inDirectory opens the directory that the path names and fills in the page's area and menu.
+// inDirectory opens the directory that the path names, fills in the page's area and menu, and calls
+// handle.
 func (p *Pages) inDirectory(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, o *operatorVisit) error {
 		h, err := p.Directories.OpenNamed(r.Context(), r.PathValue("directory"))
@@ -313,8 +318,8 @@ func (v *directoryVisit) crumbs(more ...console.Crumb) []console.Crumb {
 	return append([]console.Crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
 }
 
-// who returns the operator as the actor of events; zero if no one is signed in.
-func (v *operatorVisit) who() event.Actor {
+// eventActor returns the operator as the actor of events; zero if no one is signed in.
+func (v *operatorVisit) eventActor() event.Actor {
 	if v.Operator.ID == "" {
 		return event.Actor{}
 	}
@@ -322,15 +327,16 @@ func (v *operatorVisit) who() event.Actor {
 }
 
 // actor returns the short label that events use for the operator.
-func (v *operatorVisit) actor() string { return v.who().Label() }
+func (v *operatorVisit) actor() string { return v.eventActor().Label() }
 
-// appVisit is a request for a page of one enterprise application.
+// appVisit is a request for a page of one enterprise application, with the data that all such pages
+// need.
 type appVisit struct {
 	*directoryVisit
 	App directory.Application
 }
 
-// ofApp finds the application that the path names and fills in the menu.
+// ofApp finds the application that the path names, fills in the menu, and calls handle.
 func (p *Pages) ofApp(handle func(http.ResponseWriter, *http.Request, *appVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return p.inDirectory(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
 		app, err := d.Application(r.Context(), r.PathValue("app"))
@@ -339,10 +345,10 @@ func (p *Pages) ofApp(handle func(http.ResponseWriter, *http.Request, *appVisit)
 		}
 		v := &appVisit{directoryVisit: d, App: app}
 		if belowApplication(r.URL.Path) != "" {
-			v.page.Within = app.Name // the overview has the name as its title
+			v.page.Within = app.Name // the overview itself has this name as its title
 		}
-		// The path may name the application in a different case or by id, so build the menu's
-		// address anew.
+		// The path may name the application in a different case or by id. So build the address for
+		// the menu from the application's name.
 		v.page.Menu = console.MarkCurrent(v.menu(), v.url(belowApplication(r.URL.Path)))
 		return handle(w, r, v)
 	})

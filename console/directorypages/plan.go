@@ -15,23 +15,23 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// planPage is the data of the view "plan": a plan that was made and kept.
+// planPage is the data of the view "plan": a saved plan.
 type planPage struct {
 	console.Page
 	Action   string
 	Button   string
 	State    console.Badge
-	Hash     string          // the first characters of the plan's hash; "" until it is made
+	Hash     string          // the first characters of the plan's hash; "" until the plan is complete
 	Made     string          // who made the plan
-	At       time.Time       // when the plan was begun; zero if there is none
-	Expires  time.Time       // until when it can be approved and applied; zero if that does not matter any more
+	At       time.Time       // when the making of the plan began; zero if there is no plan
+	Expires  time.Time       // until when the plan can be approved and applied; zero if that no longer matters
 	Approval string          // who approved the plan
-	Live     string          // address from which the page is asked for again while the plan is made or applied; "" otherwise
-	Progress string          // how far the plan is being made or applied
-	Old      *console.Notice // says that the settings have changed since
+	Live     string          // address that the page polls while the plan is made or applied; "" otherwise
+	Progress string          // how much of the plan is made or applied
+	Old      *console.Notice // says that the settings have changed since the plan was made
 	Problem  *console.Notice // why there is no plan
-	Ended    *console.Notice // what became of the plan's operations
-	Steps    []planStep      // what can be done with the plan
+	Ended    *console.Notice // the results of the plan's operations
+	Steps    []planStep      // the actions that are possible with the plan
 	Figures  []console.Fact
 	Tabs     []console.Tab
 	People   []plannedPerson
@@ -40,7 +40,7 @@ type planPage struct {
 	Notes    []string
 }
 
-// planStep is a button that leads to a question about the plan, such as Approve.
+// planStep is a button that leads to a question about the plan, such as whether to approve it.
 type planStep struct {
 	Text, Icon, URL string
 	Primary         bool
@@ -53,25 +53,26 @@ type plannedPerson struct {
 	Code, Reason        string
 	Advice              string
 	Changes             []plannedChange
-	Outcome             string // what became of the operation; "" if the plan was not applied
+	Outcome             string // the result of the operation; "" if the plan was not applied
 	OutcomeTone         console.Tone
-	Added, Removed      []string // members of the group
-	More                string   // says how many members are not shown
+	Added, Removed      []string // names of members that the plan adds to the group or removes from it
+	More                string   // says how many further members there are
 }
 
 type plannedChange struct{ Path, Old, New string }
 
-// planMembers is how many members are shown of one part of a group.
+// planMembers is how many members of one group are shown.
 const planMembers = 100
 
 const (
-	// planPatience is how long a page waits for a plan that is made or applied in the background.
-	planPatience = 2 * time.Second
-	planShown    = 50 // users per page
+	// planWait is how long a page waits for a plan that the server makes or applies in the
+	// background.
+	planWait  = 2 * time.Second
+	planShown = 50 // users per page
 )
 
-// showPlan shows a kept plan, the newest unless the address names another. It sends no requests to the target: only the
-// button makes a plan.
+// showPlan shows a saved plan: the one that the address names, or else the newest. It sends no
+// requests to the target. Only the button does, which makes a plan.
 func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if _, err := p.Jobs.Get(r.Context(), v.key()); err != nil {
 		return p.handleJobError(w, r, v, err)
@@ -109,7 +110,7 @@ func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	return p.show(w, r, http.StatusOK, "plan", pg)
 }
 
-// describe fills in how far the plan has come and what can be done with it.
+// describe fills in the progress of the plan, and which actions are possible with it.
 func (pg *planPage) describe(v *appVisit, plan provision.StoredPlan, counts provision.PlanCounts, outOfDate error) {
 	pg.Hash, pg.Made, pg.At = plan.Short(), console.ActorName(plan.MadeBy), plan.Started
 	pg.State = console.Badge{Tone: console.ToneInfo, Text: actionName(provision.Action(plan.State))}
@@ -156,7 +157,7 @@ func (pg *planPage) describe(v *appVisit, plan provision.StoredPlan, counts prov
 	}
 }
 
-// addPlanned adds the figures and one page of the plan's objects.
+// addPlanned adds the numbers and one page of the plan's objects.
 func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan provision.StoredPlan, counts provision.PlanCounts) error {
 	form := r.URL.Query()
 	pg.StatusLine = "The next cycle is an incremental one: it looks at who changed."
@@ -180,7 +181,8 @@ func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan prov
 		{"Remove members", report.MembersRemoved},
 		{"Set managers", report.References},
 	} {
-		// Many jobs have no groups and managers, and few plans have something on hold.
+		// Some numbers are shown only if they are not zero, because many jobs have no groups and
+		// managers, and few plans have operations on hold.
 		always := f.name != "On hold" && !strings.HasSuffix(f.name, "members") && !strings.HasSuffix(f.name, "managers")
 		if always || f.n > 0 {
 			pg.Figures = append(pg.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
@@ -211,7 +213,7 @@ func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan prov
 	if all {
 		total = counts.Listed
 	}
-	from, err := strconv.Atoi(form.Get("from")) // how many objects the pages before have
+	from, err := strconv.Atoi(form.Get("from")) // how many objects the previous pages have
 	if err != nil || from < 0 || from >= total || after == 0 {
 		from = 0
 	}
@@ -252,8 +254,8 @@ func (v *appVisit) plannedRow(row provision.PlannedRow) plannedPerson {
 	return one
 }
 
-// inBackground runs do and waits for it for a while. What takes longer goes on after the answer, and ends when the
-// server ends.
+// inBackground runs do and waits for it, at most planWait. If do takes longer, it continues
+// after the response and ends when the server ends.
 func (p *Pages) inBackground(do func(ctx context.Context)) {
 	ctx := p.Lifetime
 	if ctx == nil {
@@ -266,14 +268,14 @@ func (p *Pages) inBackground(do func(ctx context.Context)) {
 	})
 	select {
 	case <-done:
-	case <-time.After(planPatience):
+	case <-time.After(planWait):
 	}
 }
 
-// WaitForBackground waits until work that pages have begun has ended.
+// WaitForBackground waits until all background work that pages have started has ended.
 func (p *Pages) WaitForBackground() { p.background.Wait() }
 
-// makePlan begins a plan, which is then made in the background.
+// makePlan starts to make a plan in the background.
 func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	base := v.url("/provisioning/plan")
 	plan, err := p.Engine.BeginPlan(r.Context(), v.key(), v.actor())
@@ -286,7 +288,7 @@ func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	}
 	p.inBackground(func(ctx context.Context) {
 		if _, err := p.Engine.FillPlan(ctx, plan, nil); err != nil {
-			p.Console.Options.Log.Info("plan", "job", v.key().String(), "error", err) // the page says it, too
+			p.Console.Options.Log.Info("plan", "job", v.key().String(), "error", err) // the page shows the error, too
 		}
 	})
 	return p.Console.Redirect(w, r, base, console.Notice{})
@@ -299,7 +301,7 @@ const (
 	cancelPlan  = "cancel"
 )
 
-// askPlan asks before a plan is approved, applied or cancelled.
+// askPlan asks for confirmation before a plan is approved, applied or cancelled.
 func (p *Pages) askPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form := r.URL.Query()
 	base := v.url("/provisioning/plan")
@@ -388,7 +390,8 @@ func (p *Pages) decidePlan(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	return p.Console.Redirect(w, r, back, notice)
 }
 
-// applyPlan has a plan applied in the background. It returns an error that is known within moments.
+// applyPlan applies a plan in the background. It returns an error only if the error occurs within
+// planWait.
 func (p *Pages) applyPlan(ctx context.Context, v *appVisit, id string) error {
 	if err := p.Engine.CanApply(ctx, v.key(), id); err != nil {
 		return err
@@ -433,7 +436,7 @@ func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {
 	return one
 }
 
-// addMembers adds the members that a group would get or lose.
+// addMembers adds the members that the plan adds to a group or removes from it.
 func (p *plannedPerson) addMembers(o provision.PlannedObject) {
 	left := planMembers
 	names := func(members []provision.PlannedMember) (names []string) {
@@ -467,7 +470,7 @@ func actionBadge(a provision.Action, result provision.Result) console.Badge {
 	return b
 }
 
-// actionName returns an action as Entra's portal writes it.
+// actionName returns the name that Entra's portal gives to an action.
 func actionName(a provision.Action) string {
 	if a == "" {
 		return ""

@@ -21,18 +21,18 @@ import (
 type provisioningPage struct {
 	console.Page
 	App      string
-	Started  bool // Get started was clicked, or the job exists
+	Started  bool // whether Get started was clicked, or the job exists
 	Start    string
-	Saved    bool // the job exists, with its mappings, settings and status
+	Saved    bool // whether the job exists, with its mappings, settings and status
 	Form     provisioningForm
 	Was      []console.HiddenField          // the values that the form started from
 	Errors   map[string]*console.FieldError // keyed by the name of the input
-	Tested   *console.Notice                // result of Test Connection, or an error of no input
+	Tested   *console.Notice                // result of Test Connection, or an error that is not about an input
 	TestedAt time.Time                      // time of the test; zero if Tested is not its result
-	Works    bool                           // the test found that the connection works
-	Unsaved  bool                           // the form shows typed values that are not saved yet
+	Works    bool                           // whether the test found that the connection works
+	Unsaved  bool                           // whether the form shows typed values that are not saved yet
 	Draft    string                         // id of the draft with the typed values; may be empty
-	Typed    bool                           // the draft includes a Secret Token
+	Typed    bool                           // whether the draft includes a Secret Token
 	Action   string
 	Test     string
 	Discard  string
@@ -43,7 +43,7 @@ type provisioningPage struct {
 	Reload   string
 	Poll     string // how often the page polls for progress, such as "3s"; empty: never
 
-	Locked   bool // Automatic cannot go back to Manual
+	Locked   bool // whether Automatic can no longer be changed to Manual
 	Source   string
 	Target   string
 	Mappings []mappingLink
@@ -55,18 +55,18 @@ type provisioningPage struct {
 type provisioningForm struct {
 	Mode      provision.Mode
 	TenantURL string
-	Secret    string // typed just now; a saved one is never shown
+	Secret    string // the token that was just typed; a saved token is never shown
 	HasSecret bool
 	Restore   bool
 	Scope     provision.Scope
 	Rehire    provision.Rehire
 	Swaps     provision.Swaps
-	Nested    string // nestedOff or nestedOn
+	Nested    string // whether groups are members of groups: nestedOff or nestedOn
 	Status    provision.Status
 }
 
-// Automatic reports whether the mode is Automatic. Automatic and On save the templates a
-// comparison.
+// Automatic reports whether the mode is Automatic. Automatic and On exist so that templates need
+// not compare strings.
 func (f provisioningForm) Automatic() bool { return f.Mode == provision.Automatic }
 
 // On reports whether Provisioning Status is On.
@@ -75,12 +75,12 @@ func (f provisioningForm) On() bool { return f.Status == provision.On }
 // Everyone reports whether the scope is all users and groups.
 func (f provisioningForm) Everyone() bool { return f.Scope == provision.Everyone }
 
-// Adopts, Renews and Swapping report the rules that differ from ask.
+// Adopts, Renews and Swapping report whether a rule has the value in question instead of ask.
 func (f provisioningForm) Adopts() bool   { return f.Rehire == provision.RehireAdopt }
 func (f provisioningForm) Renews() bool   { return f.Rehire == provision.RehireNew }
 func (f provisioningForm) Swapping() bool { return f.Swaps == provision.SwapsTemporary }
 
-// Nests reports whether groups are sent as members of groups.
+// Nests reports whether groups are sent as members of other groups.
 func (f provisioningForm) Nests() bool { return f.Nested == nestedOn }
 
 // The values of the input Nested groups.
@@ -101,7 +101,7 @@ type mappingLink struct {
 	Enabled   bool
 }
 
-// provisioningState describes how a job is going.
+// provisioningState describes the current state of a job.
 type provisioningState struct {
 	provision.Report
 	Quarantine *provision.Quarantine
@@ -111,7 +111,7 @@ type provisioningState struct {
 	Next       time.Time
 }
 
-// On reports whether the saved Provisioning Status is On. The form may say something else.
+// On reports whether the saved Provisioning Status is On. The form may have another status.
 func (s provisioningState) On() bool { return s.Job.Status == provision.On }
 
 // cycleView describes a cycle in words.
@@ -129,7 +129,7 @@ func (v *appVisit) key() provision.Key {
 	return provision.Key{Directory: provision.SourceID(v.Directory.ID), App: v.App.ID}
 }
 
-func (p *Pages) toProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+func (p *Pages) redirectToProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.Notice{})
 }
 
@@ -141,12 +141,13 @@ func (p *Pages) showProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	return p.show(w, r, http.StatusOK, "provisioning", pg)
 }
 
-// testedAt is the query parameter that names a draft in the address to which Test Connection leads.
-// Going back or reloading keeps that address, and so the typed values. The page's own address
-// always shows the saved values.
-const testedAt = "tested"
+// testedParam is the query parameter that names a draft. Test Connection redirects to an address
+// with it. Going back or reloading keeps that address, and so the typed values. The page's own
+// address always shows the saved values.
+const testedParam = "tested"
 
-// buildProvisioning builds the page from the saved values, or from the draft if the address names one.
+// buildProvisioning builds the page. Its values come from the draft that the address names; without
+// one, they are the saved values.
 func (p *Pages) buildProvisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
@@ -155,7 +156,7 @@ func (p *Pages) buildProvisioning(r *http.Request, v *appVisit) (*provisioningPa
 	}
 	pg.Title = "Provisioning"
 	pg.Crumbs = v.crumbs(console.Crumb{})
-	asked := r.URL.Query().Get(testedAt)
+	asked := r.URL.Query().Get(testedParam)
 	draft := p.findDraft(r, v, asked)
 	report, err := p.Jobs.Report(r.Context(), v.key())
 	if errors.Is(err, provision.ErrNoJob) {
@@ -204,7 +205,7 @@ func (p *Pages) buildProvisioning(r *http.Request, v *appVisit) (*provisioningPa
 	switch {
 	case draft != nil:
 		pg.showDraft(draft)
-		pg.Reload += "?" + testedAt + "=" + url.QueryEscape(draft.ID)
+		pg.Reload += "?" + testedParam + "=" + url.QueryEscape(draft.ID)
 	case asked != "":
 		pg.Tested = &console.Notice{Tone: console.ToneInfo, Title: "This test is over", Text: "It was saved or discarded, or 30 minutes have passed. The page shows what is saved now."}
 	}
@@ -226,16 +227,17 @@ type provisioningDraft struct {
 	ID     string
 	Form   provisioningForm
 	Was    []console.HiddenField
-	Tested *console.Notice // the result of Test Connection; nil if it was not tested
+	Tested *console.Notice // the result of Test Connection; nil if there was no test
 	Works  bool
 	At     time.Time
 }
 
-// draftKept is how long a draft is remembered. It is short because a draft may contain a Secret
-// Token. For the same reason drafts live only in memory and belong to one session.
-const draftKept = 30 * time.Minute
+// draftLifetime is how long a draft is kept. The time is short because a draft may contain a Secret
+// Token. For the same reason, drafts live only in memory and belong to one session.
+const draftLifetime = 30 * time.Minute
 
-// draftKey ties a draft to the operator's session and to the job, so its id alone opens nothing.
+// draftKey returns the key of a draft. It includes the operator's session and the job, so the
+// draft's id alone opens nothing.
 func (p *Pages) draftKey(r *http.Request, v *appVisit, id string) string {
 	return p.Console.SessionSecret(r, SessionCookie) + " " + v.key().String() + " " + id
 }
@@ -254,11 +256,11 @@ func (p *Pages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, t
 	now := p.Console.Options.Now()
 	was := append(console.RepeatWasFields(r.PostForm, provisioningFields()), console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
 	d := &provisioningDraft{ID: console.NewFormNumber(), Form: form, Was: was, Tested: tested, Works: works, At: now}
-	p.drafts.Put(p.draftKey(r, v, d.ID), d, now, draftKept)
+	p.drafts.Put(p.draftKey(r, v, d.ID), d, now, draftLifetime)
 	return d
 }
 
-// discardProvisioning drops the draft and goes back to the saved page.
+// discardProvisioning drops the draft and redirects to the page with the saved values.
 func (p *Pages) discardProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -353,8 +355,8 @@ func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm
 	return f, nil
 }
 
-// errAsk stops a save when two people changed the same field.
-var errAsk = errors.New("two values for one field")
+// errConflict stops a save because two people changed the same field.
+var errConflict = errors.New("two values for one field")
 
 // errClose stops a save until the accounts that must be switched off at the old Tenant URL are.
 var errClose = errors.New("leavers have to be switched off first")
@@ -391,7 +393,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 			return provision.Settings{}, err
 		}
 		if len(m.Conflicts) > 0 {
-			return provision.Settings{}, errAsk
+			return provision.Settings{}, errConflict
 		}
 		if !fresh && (form.Secret != "" || m.Values["tenantURL"] != now.TenantURL) {
 			return provision.Settings{}, &console.OldSignIn{Renew: renewURL}
@@ -419,7 +421,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	}
 	var input *provision.InputError
 	switch {
-	case errors.Is(err, errAsk):
+	case errors.Is(err, errConflict):
 		return p.askProvisioning(w, r, v, form, m, by)
 	case errors.Is(err, errConfirm):
 		return p.askHarm(w, r, v, typed, m, harm, by)
@@ -447,8 +449,8 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	return p.Console.Redirect(w, r, to, n)
 }
 
-// askProvisioning asks about the fields that someone else changed too. It keeps the typed values in
-// a draft, because a Secret Token must not travel in the page.
+// askProvisioning asks which value to keep of fields that someone else changed too. It keeps the
+// typed values in a draft, because the page must not contain a Secret Token.
 func (p *Pages) askProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, m console.MergedEdit, by *event.Event) error {
 	more := append(p.typedFields(r, p.keepDraft(r, v, form, nil, false)), console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
 	frame := v.page
@@ -502,7 +504,7 @@ func savedNotice(before, job provision.Job) console.Notice {
 	return n
 }
 
-// viewRefused shows the form again, as it was filled in, with the error.
+// viewRefused shows the form again with the sent values and the error.
 func (p *Pages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, input *provision.InputError) error {
 	draft := p.keepDraft(r, v, form, nil, false)
 	pg, err := p.buildProvisioning(r, v)
@@ -521,8 +523,9 @@ func (p *Pages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit,
 	return p.show(w, r, http.StatusUnprocessableEntity, "provisioning", pg)
 }
 
-// testConnection keeps the typed values in a draft and redirects to the page. Going back or
-// reloading then shows the result again, and the browser does not ask to send the form twice.
+// testConnection tests the connection. It keeps the typed values in a draft and redirects to the
+// page. Going back or reloading then shows the result again, and the browser does not ask to send
+// the form twice.
 func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form, err := p.readProvisioning(r, v)
 	if err != nil {
@@ -551,7 +554,7 @@ func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVis
 		}
 	}
 	for _, note := range found.GroupNotes() {
-		if found.NoGroups == "" { // an application without groups is no fault of the connection
+		if found.NoGroups == "" { // the connection works even if the application has no groups
 			tested.Tone = console.ToneWarning
 		}
 		tested.Text += " " + note
@@ -560,7 +563,7 @@ func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVis
 		tested = &console.Notice{Tone: console.ToneProblem, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
 	}
 	draft := p.keepDraft(r, v, form, tested, refusal == nil)
-	return p.Console.Redirect(w, r, v.url("/provisioning")+"?"+testedAt+"="+url.QueryEscape(draft.ID), console.Notice{})
+	return p.Console.Redirect(w, r, v.url("/provisioning")+"?"+testedParam+"="+url.QueryEscape(draft.ID), console.Notice{})
 }
 
 // refusedTitle says in a few words why a connection does not work.
@@ -592,13 +595,13 @@ func refusedText(e *provision.TargetError) string {
 	return text + " Error code: " + e.Code + "."
 }
 
-// askRestore shows the confirmation page that lists what the template would bring back.
+// askRestore shows the confirmation page. It lists what restoring the template turns on again.
 func (p *Pages) askRestore(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	return p.askRestoreOf(w, r, v, false)
 }
 
-// askRestoreOf asks for confirmation. moved means that it asks again, because the mappings changed
-// since the first time.
+// askRestoreOf asks for confirmation. moved is true if it asks again because the mappings have
+// changed since the first question.
 func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit, moved bool) error {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
@@ -649,8 +652,8 @@ func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit
 	return p.Console.View(w, r, status, "confirm", pg)
 }
 
-// restoredActions describes the mappings and target object actions that are on in the template and
-// off in the job.
+// restoredActions lists the mappings and Target Object Actions that are on in the template and off
+// in the job.
 func restoredActions(now, template *provision.Schema) []string {
 	var list []string
 	for _, t := range template.ObjectMappings() {
@@ -732,7 +735,7 @@ func (p *Pages) restart(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.DoneNotice("Provisioning was restarted: an initial cycle begins within moments."))
 }
 
-// handleJobError handles errors of Jobs. If there is no job yet, it redirects to Get started.
+// handleJobError responds to an error of Jobs. If there is no job yet, it redirects to Get started.
 func (p *Pages) handleJobError(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
 	var input *provision.InputError
 	if errors.As(err, &input) {
@@ -780,7 +783,7 @@ func (p *Pages) statusLine(r provision.Report) string {
 	}
 }
 
-// cycleSentence counts what a cycle did, such as "3 created, 1 failed".
+// cycleSentence returns the numbers of a cycle, such as "3 created, 1 failed".
 func cycleSentence(c provision.CycleReport) string {
 	var parts []string
 	for _, f := range []struct {

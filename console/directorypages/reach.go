@@ -14,20 +14,21 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// openedField is a hidden input of the Provisioning page. It holds the job's revision at the time
-// when the page was made. Operators who set Provisioning Status to On should start the job that
-// they saw, so the page asks if it changed since.
+// openedField is a hidden input of the Provisioning page. It holds the revision that the job had
+// when the page was made. An operator who turns Provisioning Status on should start the job that
+// they saw. So the page asks if the job has changed since.
 const openedField = "opened"
 
 func revisionText(job provision.Job) string { return strconv.FormatInt(job.LookAtAll, 10) }
 
-// reachChange is a change of a job's settings, with the number of users it affects. The forms for
-// Scope, scoping filters and Target Object Actions use it to count and to ask.
+// reachChange is a change of a job's settings, with the number of users that it affects. The forms
+// for Scope, scoping filters and Target Object Actions use it to count these users and to ask for
+// confirmation.
 type reachChange struct {
 	before, after provision.Job
 	reach         provision.Reach
-	effect        provision.Effect         // what happens to values, and who leaves the scope why
-	was, is       *provision.ObjectMapping // mapping of users, before and after
+	effect        provision.Effect         // the changed values, and the people who leave the scope, with the reason
+	was, is       *provision.ObjectMapping // the user mapping before and after the change
 }
 
 // reachOf counts the users that a change affects. It reads every user of the directory.
@@ -43,7 +44,7 @@ func (p *Pages) reachOf(ctx context.Context, v *appVisit, before, after provisio
 	c.effect, err = p.Jobs.Effect(ctx, before, after)
 	c.reach = c.effect.Reach
 	var broken *provision.InputError
-	if errors.As(err, &broken) { // a mapping that cannot be used has no values
+	if errors.As(err, &broken) { // a mapping that cannot be used yields no values
 		c.reach, err = p.Jobs.Reach(ctx, before, after)
 	}
 	return c, err
@@ -58,17 +59,17 @@ func (c reachChange) addsAction(flow provision.FlowTypes) bool {
 func (c reachChange) needsConfirmation() bool {
 	n, e := c.reach, c.effect
 	if c.before.Scope != c.after.Scope {
-		e.Come = 0 // the page Provisioning asks about accounts that are made or switched on
+		e.Come = 0 // the page Provisioning asks separately about accounts that are created or enabled
 	}
 	return c.addsAction(provision.FlowDelete) || n.Off > 0 || n.Leave > 0 || n.Join > 0 || n.On > 0 || n.Make > 0 && c.addsAction(provision.FlowAdd) || e.Matters() || c.stopsDisabling()
 }
 
-// changesGroups reports whether the change has an effect on groups.
+// changesGroups reports whether the change affects groups.
 func (c reachChange) changesGroups() bool {
 	return c.effect.Groups != nil && c.effect.Groups.Matters()
 }
 
-// stopsDisabling reports whether the change removes the row that switches accounts off.
+// stopsDisabling reports whether the change removes the row that disables accounts.
 func (c reachChange) stopsDisabling() bool {
 	return c.was != nil && provision.StopsDisabling(c.was, c.is) && c.reach.Linked > 0
 }
@@ -87,7 +88,7 @@ func effectNumbers(e provision.Effect) string {
 	return fmt.Sprintf("%d %d %d %d %d %d %d %d", e.Changed, e.Failing, e.Keyless, len(e.Lacking), len(e.Shared), e.Off, e.Leave, e.Come)
 }
 
-// confirmed returns how many accounts the change may disable once the operator has agreed to it.
+// confirmed returns how many accounts the change may disable, once the operator has confirmed it.
 func (c reachChange) confirmed() int { return c.effect.MayDisable() }
 
 // fillQuestion fills the title, the consequences and the undo text of a confirmation page. setting
@@ -133,7 +134,7 @@ func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting 
 	}
 }
 
-// words tells in sentences what the change does.
+// words describes the change in sentences.
 func (c reachChange) words(v *appVisit) []string {
 	n, app, deletes := c.reach, v.App.Name, c.addsAction(provision.FlowDelete)
 	next := "with the next cycle"
@@ -173,7 +174,7 @@ func (c reachChange) words(v *appVisit) []string {
 	}
 	e := c.effect
 	if c.before.Scope != c.after.Scope {
-		e.Came = nil // the numbers say it
+		e.Came = nil // the numbers say this already
 	}
 	for _, words := range append(e.ValueSentences(app, console.PluralForms), e.Sentences(app, console.PluralForms)...) {
 		tell(words)
@@ -181,12 +182,12 @@ func (c reachChange) words(v *appVisit) []string {
 	return told
 }
 
-// provisioningHarm is what saving the Provisioning page would do to accounts, and what the operator
-// may not know.
+// provisioningHarm holds what saving the Provisioning page would do to accounts, and changes that
+// the operator may not know of.
 type provisioningHarm struct {
 	reachChange
-	move     provision.Move // what a Tenant URL at another application leaves behind
-	moved    bool           // saving would start a job that changed since the page was opened
+	move     provision.Move // what stays at the old application after the Tenant URL changes
+	moved    bool           // whether saving would start a job that changed after the page was opened
 	scopeWas string         // the scope that the page showed
 }
 
@@ -205,7 +206,7 @@ func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job
 	if !h.moved && s.Scope == now.Scope && h.move.Linked == 0 {
 		return h, nil
 	}
-	if err := p.Jobs.Check(now, s); err != nil { // report a wrong value before asking anything
+	if err := p.Jobs.Check(now, s); err != nil { // report a wrong value before any question
 		return h, err
 	}
 	after, err := now.With(s)
@@ -226,7 +227,8 @@ func (h provisioningHarm) confirmationValue() string {
 	return fmt.Sprintf("%s %d %d", h.reachChange.confirmationValue(), h.move.Linked, h.move.Leavers)
 }
 
-// moveConsequences says what a Tenant URL at another application leaves behind.
+// moveConsequences says what stays at the old application after the Tenant URL changes to another
+// application.
 func (h provisioningHarm) moveConsequences() []string {
 	if h.move.Linked == 0 {
 		return nil
@@ -251,12 +253,12 @@ func closedWords(c provision.Closed) string {
 	return strings.TrimSpace(words)
 }
 
-// askHarm asks for confirmation before accounts are switched off or created. It keeps the typed
-// values, and Cancel leads back to them.
+// askHarm asks for confirmation before accounts are disabled or created. It keeps the typed values,
+// and Cancel leads back to them.
 func (p *Pages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typed provisioningForm, m console.MergedEdit, h provisioningHarm, by *event.Event) error {
 	draft := p.keepDraft(r, v, typed, nil, false)
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/provisioning"), Button: "Save", Danger: true, Cancel: v.url("/provisioning") + "?" + testedAt + "=" + url.QueryEscape(draft.ID),
+		Page: v.page, Action: v.url("/provisioning"), Button: "Save", Danger: true, Cancel: v.url("/provisioning") + "?" + testedParam + "=" + url.QueryEscape(draft.ID),
 		Fields: append(m.Rest, p.typedFields(r, draft)...),
 	}
 	pg.Fields = append(pg.Fields, console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)}, console.HiddenField{Name: "confirmed", Value: h.confirmationValue()})
@@ -286,7 +288,7 @@ func (p *Pages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typ
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// movedWords describes the changes that were made since the operator opened the page.
+// movedWords describes the changes by others since the operator opened the page.
 func (h provisioningHarm) movedWords(app string) []string {
 	list := []string{"The scope or the mappings were changed since you opened the page."}
 	if h.scopeWas != "" && h.scopeWas != string(h.before.Scope) {
@@ -308,29 +310,29 @@ func scopeWords(s provision.Scope) string {
 	return string(s)
 }
 
-// keptAt is the query parameter that names a kept form in the address of Cancel. That address shows
-// the typed values again. The page's own address always shows the saved values.
-const keptAt = "kept"
+// keptParam is the query parameter that names a kept form. Cancel leads to an address with it,
+// which shows the typed values again. The page's own address always shows the saved values.
+const keptParam = "kept"
 
-// keepForm remembers a form that was not saved yet and returns the page's address with the form's
-// id. fields are the form's inputs.
+// keepForm keeps a form that is not saved yet. It returns the page's address with the id of the
+// form. fields are the form's inputs.
 func (p *Pages) keepForm(r *http.Request, v *appVisit, page string, fields []console.HiddenField) string {
 	form := make(url.Values, len(fields))
 	for _, f := range fields {
 		form.Add(f.Name, f.Value)
 	}
 	id, now := console.NewFormNumber(), p.Console.Options.Now()
-	p.drafts.Put(p.draftKey(r, v, page+" "+id), form, now, draftKept)
+	p.drafts.Put(p.draftKey(r, v, page+" "+id), form, now, draftLifetime)
 	mark := "?"
 	if strings.Contains(page, mark) {
 		mark = "&"
 	}
-	return page + mark + keptAt + "=" + url.QueryEscape(id)
+	return page + mark + keptParam + "=" + url.QueryEscape(id)
 }
 
 // keptForm returns the form that the address names, or nil if there is none or it has expired.
 func (p *Pages) keptForm(r *http.Request, v *appVisit, page string) url.Values {
-	id := r.URL.Query().Get(keptAt)
+	id := r.URL.Query().Get(keptParam)
 	if id == "" {
 		return nil
 	}
@@ -339,7 +341,7 @@ func (p *Pages) keptForm(r *http.Request, v *appVisit, page string) url.Values {
 }
 
 // typedFields returns hidden inputs for the parts of the form that are not settings. They contain
-// the draft's id instead of the Secret Token, which must not travel in the page.
+// the draft's id instead of the Secret Token, because a page must not contain the token.
 func (p *Pages) typedFields(r *http.Request, draft *provisioningDraft) []console.HiddenField {
 	list := []console.HiddenField{{Name: draftField, Value: draft.ID}}
 	if draft.Form.Secret != "" {

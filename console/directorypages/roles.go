@@ -8,12 +8,12 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// rolesPage is the data of the view "roles": an application's roles, and the form for a new one; or,
-// with Role, the form of that role.
+// rolesPage is the data of the view "roles": an application's roles, and the form for a new role.
+// If Role is set, it is the form that changes this role.
 type rolesPage struct {
 	console.Page
 	Rows     []roleRow
-	Role     directory.AppRole // the one to change; zero for a new one
+	Role     directory.AppRole // the role to change; zero for a new role
 	Assigned int
 	Action   string
 	Cancel   string
@@ -26,7 +26,7 @@ type rolesPage struct {
 
 type roleRow struct {
 	Role     directory.AppRole
-	URL      string // the address of the role's page; empty for Default Access
+	URL      string // address of the role's page; empty for Default Access, which has none
 	Badge    console.Badge
 	Assigned int
 }
@@ -116,7 +116,7 @@ func (p *Pages) addRole(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	return p.Console.Redirect(w, r, v.url("/roles"), console.DoneNotice("The role "+role.DisplayName+" was created."))
 }
 
-// findRole finds the role that the path names. Default Access has no page.
+// findRole finds the role that the path names. It does not find Default Access, which has no page.
 func (v *appVisit) findRole(r *http.Request) (directory.AppRole, error) {
 	own, err := v.Roles(r.Context(), v.App.ID)
 	if err != nil {

@@ -16,47 +16,47 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// rowPage is the data of the view "row": one attribute mapping, with the labels of Entra's page
-// "Edit Attribute", and what it yields for people.
+// rowPage is the data of the view "row": one attribute mapping, and the values that it yields for
+// people. Its labels are those of Entra's page "Edit Attribute".
 type rowPage struct {
 	console.Page
 	Was        []console.HiddenField
 	Unsaved    bool
 	Action     string
 	Cancel     string
-	Remove     string // address of the question before the row is removed; empty if it stays
+	Remove     string // address of the question before the row is removed; empty if it cannot be removed
 	Error      *console.Notice
-	Wrong      map[string]*console.FieldError // by the name of the input
+	Wrong      map[string]*console.FieldError // errors of the inputs, by input name
 	Caret      *caretLine
 	Types      []console.Choice
 	Applies    []console.Choice
-	Places     []console.Choice // empty for a new row
+	Places     []console.Choice // the possible places in the list of rows; empty for a new row
 	Sources    []string
 	Targets    []string
-	Values     map[string]string // by the name of the input
+	Values     map[string]string // values of the inputs, by input name
 	SourceName string
 	TargetName string
 	Notes      []expr.Note
-	Users      bool   // the row is one of users; otherwise of groups
+	Users      bool   // whether the row is in the mapping of users; otherwise in that of groups
 	Person     string // what the operator typed into "Show it for"
 	Tried      *triedRow
 	Functions  []expr.FunctionInfo
 }
 
-// caretLine is the line of an expression that has an error, with a caret under the place.
+// caretLine is the line of an expression with an error, and a line with a caret under the error.
 type caretLine struct {
 	Line, Caret string
 }
 
-// triedRow is what a row yields for people.
+// triedRow holds the values that a row yields for people.
 type triedRow struct {
 	provision.RowPreview
-	Unknown string // why there is no chosen person; empty if there is one, or none was typed
+	Unknown string // why no person is shown; empty if one is, or if no name was typed
 	Trace   *traceStep
 	Count   string
 }
 
-// traceStep is one part of an expression with its value, for the page.
+// traceStep is one part of an expression, with its value, as the page shows it.
 type traceStep struct {
 	Expression string
 	Result     string
@@ -64,8 +64,8 @@ type traceStep struct {
 	Steps      []traceStep
 }
 
-// rowParam is the query parameter that names the row: its target attribute. Without it, the page is
-// for a new row.
+// rowParam is the query parameter that names the row by its target attribute. Without it, the page
+// is for a new row.
 const rowParam = "row"
 
 func (v *appVisit) rowURL(mapping, target string) string {
@@ -97,8 +97,8 @@ func rowFields() []console.EditField {
 	}
 }
 
-// inputOf returns the input for the field that a domain error names.
-func inputOf(field string) string {
+// inputName returns the name of the input for a field of a domain error; "" if there is none.
+func inputName(field string) string {
 	for _, f := range rowFields() {
 		if f.Label == field {
 			return f.Name
@@ -107,7 +107,7 @@ func inputOf(field string) string {
 	return ""
 }
 
-// rowValues returns the stored values of a row, by the name of the input.
+// rowValues returns the stored values of a row, by input name.
 func rowValues(s *provision.Schema, m *provision.ObjectMapping, target string) map[string]string {
 	values := map[string]string{"type": string(provision.DirectMapping), "match": "no", "apply": string(provision.FlowAlways)}
 	for i := range m.AttributeMappings {
@@ -132,7 +132,8 @@ func rowValues(s *provision.Schema, m *provision.ObjectMapping, target string) m
 	return values
 }
 
-// rowOf returns the row that the values of the form describe. The error is a *provision.InputError.
+// rowOf returns the row that the values of the form describe. If a value is wrong, the error is a
+// *provision.InputError.
 func rowOf(values map[string]string) (provision.RowEdit, error) {
 	row := provision.RowEdit{
 		Type: provision.MappingType(values["type"]), Default: values["default"], Target: values["target"],
@@ -157,7 +158,7 @@ func rowOf(values map[string]string) (provision.RowEdit, error) {
 	return row, nil
 }
 
-// changedJob returns the job with the row as the form has it.
+// changedJob returns the job after the form's change of the row.
 func changedJob(job provision.Job, mapping, replaces string, values map[string]string, c provision.Catalog) (provision.Job, error) {
 	row, err := rowOf(values)
 	if err != nil {
@@ -208,7 +209,7 @@ func (p *Pages) showRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		pg.Was, pg.Unsaved = console.RepeatWasFields(form, rowFields()), true
 	}
 	if target != "" {
-		p.try(r.Context(), v, &pg, job, m, target, "")
+		p.addPreview(r.Context(), v, &pg, job, m, target, "")
 	}
 	return p.show(w, r, http.StatusOK, "row", pg)
 }
@@ -263,7 +264,7 @@ func (p *Pages) rowPage(v *appVisit, job provision.Job, m *provision.ObjectMappi
 	return pg
 }
 
-// freeTargets returns the target attributes that a row can write: those that no other row writes.
+// freeTargets returns the target attributes that no other row writes. own is the row's own target.
 func freeTargets(s *provision.Schema, m *provision.ObjectMapping, own string) []string {
 	var free []string
 	for _, name := range s.TargetAttributes(m) {
@@ -275,9 +276,9 @@ func freeTargets(s *provision.Schema, m *provision.ObjectMapping, own string) []
 	return free
 }
 
-// refuse puts an error at the input that it is about. It reports false for an error that is not
-// about the form.
-func (pg *rowPage) refuse(err error) bool {
+// showInputError puts an error next to the input that it is about. It returns false if the error is
+// not about the form.
+func (pg *rowPage) showInputError(err error) bool {
 	var wrong *provision.ExpressionError
 	var place *expr.SyntaxError
 	var input *provision.InputError
@@ -288,7 +289,7 @@ func (pg *rowPage) refuse(err error) bool {
 			pg.Caret = caretOf(pg.Values["expression"], place)
 		}
 	case errors.As(err, &input):
-		if name := inputOf(input.Field); name != "" {
+		if name := inputName(input.Field); name != "" {
 			pg.Wrong[name] = &console.FieldError{For: name, Text: console.AsSentence(input.Field + " " + input.Text)}
 		} else {
 			pg.Error = &console.Notice{Tone: console.ToneProblem, Title: "This was not saved", Text: console.AsSentence(input.Field + " " + input.Text)}
@@ -299,7 +300,7 @@ func (pg *rowPage) refuse(err error) bool {
 	return true
 }
 
-// caretOf returns the line of the text that has the error.
+// caretOf returns the line of the text that contains the error, with a caret line.
 func caretOf(text string, e *expr.SyntaxError) *caretLine {
 	lines := strings.Split(console.NormalLineBreaks(text), "\n")
 	if e.Line < 1 || e.Line > len(lines) {
@@ -320,11 +321,11 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		values := formValues(r.PostForm)
 		pg := p.rowPage(v, job, mapping, target, values)
 		pg.Was, pg.Unsaved = console.RepeatWasFields(r.PostForm, rowFields()), true
-		if wrong != nil && !pg.refuse(wrong) {
+		if wrong != nil && !pg.showInputError(wrong) {
 			return wrong
 		}
 		if wrong == nil {
-			p.try(r.Context(), v, &pg, job, mapping, target, strings.TrimSpace(r.PostForm.Get("person")))
+			p.addPreview(r.Context(), v, &pg, job, mapping, target, strings.TrimSpace(r.PostForm.Get("person")))
 		}
 		return p.show(w, r, status, "row", pg)
 	}
@@ -345,14 +346,14 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 			return now, err
 		}
 		if len(m.Conflicts) > 0 {
-			return now, errAsk
+			return now, errConflict
 		}
 		return changedJob(now, mapping.Name, target, m.Values, p.Jobs.Attributes)
 	})
 	var input *provision.InputError
 	var wrong *provision.ExpressionError
 	switch {
-	case errors.Is(err, errAsk):
+	case errors.Is(err, errConflict):
 		return p.Console.AskEdit(w, r, p.rowFrame(v, mapping.Name), m, v.rowURL(mapping.Name, target), v.rowURL(mapping.Name, target), by)
 	case errors.Is(err, errConfirm):
 		pg := console.ConfirmPage{Page: p.rowFrame(v, mapping.Name), Action: v.rowURL(mapping.Name, target), Button: "Save the mapping", Cancel: p.keepForm(r, v, v.rowURL(mapping.Name, target), m.Rest)}
@@ -377,7 +378,7 @@ func (p *Pages) rowFrame(v *appVisit, mapping string) console.Page {
 	return frame
 }
 
-// askRow shows what a change of a mapping does before it is saved.
+// askRow asks for confirmation of a change of a mapping, and shows what the change does.
 func (p *Pages) askRow(w http.ResponseWriter, r *http.Request, v *appVisit, pg console.ConfirmPage, c reachChange, others string) error {
 	c.fillQuestion(&pg, v, "mapping")
 	pg.Lead, pg.Narrow = others, true
@@ -391,7 +392,7 @@ func (p *Pages) askRemoveRow(w http.ResponseWriter, r *http.Request, v *appVisit
 	}
 	after, err := job.RemoveRow(m.Name, target, p.Jobs.Attributes)
 	if err != nil {
-		return p.rowStays(w, r, v, m.Name, target, err)
+		return p.refuseRowRemoval(w, r, v, m.Name, target, err)
 	}
 	c, err := p.reachOf(r.Context(), v, job, after)
 	if err != nil {
@@ -416,8 +417,8 @@ func (p *Pages) askRemoval(w http.ResponseWriter, r *http.Request, v *appVisit, 
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// rowStays tells why a row cannot be removed.
-func (p *Pages) rowStays(w http.ResponseWriter, r *http.Request, v *appVisit, mapping, target string, err error) error {
+// refuseRowRemoval shows why a row cannot be removed.
+func (p *Pages) refuseRowRemoval(w http.ResponseWriter, r *http.Request, v *appVisit, mapping, target string, err error) error {
 	var input *provision.InputError
 	if !errors.As(err, &input) {
 		return err
@@ -453,7 +454,7 @@ func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	case errors.Is(err, errConfirm):
 		return p.askRemoval(w, r, v, mapping, target, change)
 	case errors.As(err, &input):
-		return p.rowStays(w, r, v, mapping.Name, target, err)
+		return p.refuseRowRemoval(w, r, v, mapping.Name, target, err)
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
 	}
@@ -478,9 +479,10 @@ func (v *appVisit) findPerson(ctx context.Context, name string) (string, error) 
 	return u.ObjectID, err
 }
 
-// try adds to the page what the row yields for people or groups, in detail for the one with this
-// name. A row that cannot be used yet has its error on the page instead.
-func (p *Pages) try(ctx context.Context, v *appVisit, pg *rowPage, job provision.Job, m *provision.ObjectMapping, target, name string) {
+// addPreview adds to the page the values that the row yields for people or groups. It adds details
+// for the person or group with this name. If the row cannot be used yet, it shows the error
+// instead.
+func (p *Pages) addPreview(ctx context.Context, v *appVisit, pg *rowPage, job provision.Job, m *provision.ObjectMapping, target, name string) {
 	row, err := rowOf(pg.Values)
 	if err == nil {
 		pg.Notes = job.RowNotes(m.Name, row)
@@ -501,7 +503,7 @@ func (p *Pages) try(ctx context.Context, v *appVisit, pg *rowPage, job provision
 		tried.RowPreview, err = p.Jobs.Try(ctx, job, m.Name, target, row, person)
 	}
 	if err != nil {
-		if !pg.refuse(err) {
+		if !pg.showInputError(err) {
 			pg.Error = &console.Notice{Tone: console.ToneProblem, Title: "The mapping was not tried", Text: console.AsSentence(err.Error())}
 		}
 		return

@@ -27,7 +27,7 @@ type scopePage struct {
 }
 
 type scopeGroup struct {
-	Name    string // prefix of the names of its inputs
+	Name    string // prefix of the names of the filter's inputs
 	Label   string
 	Title   string
 	New     bool
@@ -66,8 +66,8 @@ func scopeText(groups []provision.FilterGroup) string {
 	return string(b)
 }
 
-// plainGroups normalizes filters so that equal filters have equal JSON: no nil lists, and operators
-// spelled as on the page.
+// plainGroups normalizes filters so that equal filters have equal JSON: it replaces nil lists, and
+// spells operators as the page does.
 func plainGroups(groups []provision.FilterGroup) []provision.FilterGroup {
 	plain := make([]provision.FilterGroup, len(groups))
 	for i, g := range groups {
@@ -131,13 +131,13 @@ func scopeFields() []console.EditField {
 	}}
 }
 
-// typedGroup is a filter as typed into the form.
+// typedGroup is a filter as the operator typed it into the form.
 type typedGroup struct {
 	provision.FilterGroup
 	Remove bool
 }
 
-// readScope reads the filters and clauses that are not empty.
+// readScope reads the filters and clauses of the form. It leaves out empty ones.
 func readScope(form url.Values) []typedGroup {
 	var groups []typedGroup
 	for i := range mostScopeGroups {
@@ -168,7 +168,8 @@ func readScope(form url.Values) []typedGroup {
 	return groups
 }
 
-// looseValue returns a value that was typed into a new row without choosing an attribute, or "".
+// looseValue returns the value of a new row in which the operator chose no attribute; "" if there
+// is none.
 func looseValue(form url.Values) string {
 	for name := range form {
 		row, ok := strings.CutSuffix(name, ".value")
@@ -191,7 +192,7 @@ func keptGroups(typed []typedGroup) []provision.FilterGroup {
 	return groups
 }
 
-// scopeFrame returns the page without its filters.
+// scopeFrame returns the page, without its filters.
 func (p *Pages) scopeFrame(v *appVisit, m *provision.ObjectMapping) scopePage {
 	pg := scopePage{Page: v.page, Action: v.scopeURL(m.Name), Discard: v.scopeURL(m.Name)}
 	pg.Title = "Source Object Scope"
@@ -204,8 +205,8 @@ func (p *Pages) scopeFrame(v *appVisit, m *provision.ObjectMapping) scopePage {
 	return pg
 }
 
-// fill adds the filters to the page. Each filter gets more empty rows, and an empty filter follows
-// the last one.
+// fill adds the filters to the page. It adds more empty rows to each filter, and an empty filter at
+// the end.
 func (pg *scopePage) fill(groups []typedGroup, attributes []string, more int) {
 	n := len(groups)
 	groups = append(slices.Clone(groups), typedGroup{})
@@ -249,8 +250,8 @@ func typedGroups(groups []provision.FilterGroup) []typedGroup {
 	return typed
 }
 
-// typedScope reads the filters from the form. The form has rows, or, after a confirmation page, the
-// whole scope as one value.
+// typedScope reads the filters from the form. The form contains rows; after a confirmation page, it
+// contains the whole scope as one value instead.
 func typedScope(form url.Values) ([]typedGroup, error) {
 	if !form.Has("scope") {
 		return readScope(form), nil
@@ -267,7 +268,7 @@ func scopeAttributes(s *provision.Schema, m *provision.ObjectMapping) []string {
 		if isOfGroups(m) {
 			find = directory.GroupSourceAttribute
 		}
-		if a, ok := find(name); ok && !(isOfGroups(m) && a.MultiValued) { // groups cannot be told apart by their members
+		if a, ok := find(name); ok && !(isOfGroups(m) && a.MultiValued) { // filters cannot read the members of groups
 			names = append(names, name)
 		}
 	}
@@ -275,13 +276,13 @@ func scopeAttributes(s *provision.Schema, m *provision.ObjectMapping) []string {
 	return names
 }
 
-// isOfGroups reports whether a mapping is of groups.
+// isOfGroups reports whether a mapping is for groups.
 func isOfGroups(m *provision.ObjectMapping) bool {
 	return m.SourceObjectName == string(provision.GroupKind)
 }
 
-// scopedMapping returns the job and the mapping that the path names. The error is provision.ErrNoJob if there is no job, or a
-// *console.PageError if the form cannot edit the scope.
+// scopedMapping returns the job and the mapping that the path names. The error is
+// provision.ErrNoJob if there is no job, or a *console.PageError if the form cannot edit the scope.
 func (p *Pages) scopedMapping(r *http.Request, v *appVisit) (provision.Job, *provision.ObjectMapping, error) {
 	job, err := p.Jobs.Get(r.Context(), v.key())
 	if err != nil {
@@ -379,7 +380,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 			return provision.MappingEdit{}, err
 		}
 		if len(m.Conflicts) > 0 {
-			return provision.MappingEdit{}, errAsk
+			return provision.MappingEdit{}, errConflict
 		}
 		if len(m.Mine) == 0 {
 			return provision.MappingEdit{}, nil
@@ -391,7 +392,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if err := job.Schema.CheckScope(name, groups, p.Jobs.CatalogOf(now)); err != nil {
 			return provision.MappingEdit{}, err
 		}
-		before, err := job.WithScope(name, scopeGroups(now)) // another tab may have saved since the job was read
+		before, err := job.WithScope(name, scopeGroups(now)) // someone may have saved since the job was read, for example in another tab
 		if err != nil {
 			return provision.MappingEdit{}, err
 		}
@@ -410,7 +411,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	}, v.actor())
 	var input *provision.InputError
 	switch {
-	case errors.Is(err, errAsk):
+	case errors.Is(err, errConflict):
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
 		return p.Console.AskEdit(w, r, frame, m, v.scopeURL(name), v.scopeURL(name), by)
@@ -431,7 +432,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	return p.Console.Redirect(w, r, v.mappingURL(name), n)
 }
 
-// errConfirm stops a harmful edit until someone has confirmed its numbers.
+// errConfirm stops a harmful edit until the operator has confirmed its numbers.
 var errConfirm = errors.New("the change has to be confirmed")
 
 // askScope asks for confirmation before users leave or enter the scope.
@@ -446,7 +447,7 @@ func (p *Pages) askScope(w http.ResponseWriter, r *http.Request, v *appVisit, na
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// askGroupScope asks for confirmation before groups may leave the scope or come into it.
+// askGroupScope asks for confirmation before groups leave or enter the scope.
 func (p *Pages) askGroupScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange) error {
 	pg := console.ConfirmPage{
 		Page: p.rowFrame(v, name), Action: v.scopeURL(name), Button: "Save the scoping filters", Danger: true, Cancel: p.keepForm(r, v, v.scopeURL(name), m.Rest),

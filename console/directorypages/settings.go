@@ -18,11 +18,11 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// settingsPage is the data of the view "settings", where an operator renames or deletes a
+// settingsPage is the data of the view "settings". On it an operator renames or deletes a
 // directory, an application or a site.
 type settingsPage struct {
 	console.Page
-	What   string // "application"
+	What   string // the kind of the object, such as "application"
 	Name   string // the name that was typed into the form
 	Most   int    // maximum length of a name in characters
 	Action string
@@ -30,12 +30,12 @@ type settingsPage struct {
 	Hint   string
 	Error  *console.FieldError
 	Delete string
-	Gone   string      // sentence about what deleting removes
-	Domain *domainForm // of a directory; nil for others
+	Gone   string      // a sentence that says what deleting removes
+	Domain *domainForm // only on the page of a directory; nil otherwise
 }
 
-// formID returns the id of the object that a form renames, or "" for other requests. By now, the
-// name in the path may belong to another object.
+// formID returns the id of the object that a form renames; "" for other requests. The id is needed
+// because another object may have the name in the path by now.
 func formID(r *http.Request) string {
 	if r.Method != http.MethodPost || r.ParseForm() != nil || !utf8.ValidString(r.PostForm.Get("id")) || strings.ContainsRune(r.PostForm.Get("id"), 0) {
 		return ""
@@ -43,8 +43,8 @@ func formID(r *http.Request) string {
 	return r.PostForm.Get("id")
 }
 
-// renamedDirectory opens the directory by the id in the form, so a rename in the meantime does no
-// harm.
+// renamedDirectory opens the directory by the id in the form. So the form still works if someone
+// has renamed the directory since.
 func (p *Pages) renamedDirectory(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	named := p.inDirectory(handle)
 	return func(w http.ResponseWriter, r *http.Request, o *operatorVisit) error {
@@ -64,7 +64,7 @@ func (p *Pages) renamedDirectory(handle func(http.ResponseWriter, *http.Request,
 // nameField returns the only field of the page.
 func nameField() []console.EditField { return []console.EditField{{Name: "name", Label: "Name"}} }
 
-// newName merges the form with the current name. If asked is true, newName has already written the
+// newName merges the form with the current name. asked is true if newName has already written the
 // response: a page that asks which of two names to keep.
 func (p *Pages) newName(w http.ResponseWriter, r *http.Request, frame console.Page, now, action string) (name string, asked bool, err error) {
 	if err := r.ParseForm(); err != nil {
@@ -79,8 +79,8 @@ func (p *Pages) newName(w http.ResponseWriter, r *http.Request, frame console.Pa
 	return "", true, p.Console.AskEdit(w, r, frame, m, action, action, nil, console.HiddenField{Name: "id", Value: r.PostForm.Get("id")})
 }
 
-// nameTyped reports whether the operator typed the name. If not, it shows the confirmation page
-// again.
+// nameTyped reports whether the operator typed the name to confirm. If not, it responds with the
+// confirmation page again.
 func (p *Pages) nameTyped(w http.ResponseWriter, r *http.Request, ask console.ConfirmPage, what string) (bool, error) {
 	if err := r.ParseForm(); err != nil {
 		return false, err
@@ -287,9 +287,9 @@ type sitesPage struct {
 	Rows    []operatorSite
 	Empty   console.EmptyState
 	Name    string // the name that was typed into the form
-	Full    bool   // the profile Full is chosen
+	Full    bool   // whether the profile Full is chosen
 	Error   *console.FieldError
-	Made    *console.CopyValue // the first administrator's link; only right after the creation
+	Made    *console.CopyValue // the first administrator's sign-in link; only in the response to the creation
 	MadeOn  string
 	Expires time.Time
 }
@@ -365,11 +365,12 @@ func (p *Pages) createSite(w http.ResponseWriter, r *http.Request, v *operatorVi
 	return p.show(w, r, http.StatusOK, "sites", pg)
 }
 
-// ofSite finds the site that the path names, or the one whose id the form contains.
+// ofSite finds the site whose id the form contains, or else the site that the path names, and calls
+// handle.
 func (p *Pages) ofSite(handle func(http.ResponseWriter, *http.Request, *operatorVisit, site.Site) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 		s, err := p.Sites.ByName(r.Context(), r.PathValue("site"))
-		if id := formID(r); id != "" { // the form's site may have been renamed since
+		if id := formID(r); id != "" { // the site may have been renamed since the form was made
 			s, err = p.Sites.Get(r.Context(), site.ID(id))
 		}
 		if errors.Is(err, refusal.NotFound) {
@@ -412,7 +413,7 @@ func (p *Pages) renameSite(w http.ResponseWriter, r *http.Request, v *operatorVi
 		return err
 	}
 	if name != s.Name {
-		if sure, err := p.sureToRename(w, r, v, s, name); err != nil || !sure {
+		if sure, err := p.confirmRename(w, r, v, s, name); err != nil || !sure {
 			return err
 		}
 	}
@@ -426,9 +427,9 @@ func (p *Pages) renameSite(w http.ResponseWriter, r *http.Request, v *operatorVi
 	return p.Console.Redirect(w, r, siteSettingsURL(after), renamedNotice(s.Name, after.Name))
 }
 
-// sureToRename reports whether the operator typed the site's name. If not, it has written the
-// response: what is wrong with the new name, or what renaming does.
-func (p *Pages) sureToRename(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, name string) (bool, error) {
+// confirmRename reports whether the operator typed the site's name to confirm. If not, it has
+// written the response: the error of the new name, or a page that says what renaming does.
+func (p *Pages) confirmRename(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, name string) (bool, error) {
 	err := site.CheckName(name)
 	if err == nil {
 		if _, err = p.Sites.ByName(r.Context(), name); err == nil {

@@ -12,13 +12,13 @@ import (
 // SessionCookie is the name of the cookie with an operator's session, on /d/.
 const SessionCookie = "rollcall-operator"
 
-// operatorVisit is what the guard of /d/ knows about a request.
+// operatorVisit holds what the guard of /d/ found out about a request.
 type operatorVisit struct {
 	Operator operator.Operator // the signed-in operator; zero on routes for anyone
 	page     console.Page      // the frame; pages fill in the menu
 }
 
-// operatorGuard is the guard of /d/, with the pages for signing in and out.
+// operatorGuard is the guard of /d/. It also serves the pages for signing in and out.
 type operatorGuard struct {
 	console   *console.Console
 	operators *operator.Operators
@@ -28,7 +28,7 @@ func (p *Pages) operatorGuard() operatorGuard {
 	return operatorGuard{console: p.Console, operators: p.Operators}
 }
 
-// routes has a table of its own, because one ServeMux cannot hold both /d/sign-in/{secret} and
+// routes returns a separate table, because one ServeMux cannot hold both /d/sign-in/{secret} and
 // /d/{directory}/users.
 func (d operatorGuard) routes() []console.Route[*operatorVisit] {
 	return []console.Route[*operatorVisit]{
@@ -76,11 +76,11 @@ func (d operatorGuard) requireFreshSignIn(r *http.Request) error {
 	return err
 }
 
-// renewURL is the page that asks an operator for a fresh sign-in.
+// renewURL is the address of the page that asks an operator for a fresh sign-in.
 const renewURL = "/d/-/account/sign-in-again"
 
-// showSignInAgain asks for a fresh sign-in before what could give an application away or cannot be
-// undone.
+// showSignInAgain asks for a fresh sign-in, which actions need that cannot be undone or could give
+// control of an application to someone else.
 func (*Pages) showSignInAgain(_ http.ResponseWriter, _ *http.Request, v *operatorVisit) error {
 	p := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in again", Narrow: true},
@@ -104,8 +104,8 @@ func (d operatorGuard) signInError(r *http.Request) *console.PageError {
 	return &console.PageError{Status: http.StatusUnauthorized, Title: p.Title, Text: p.Text, SignIn: p}
 }
 
-// showLink says whose link it is, but does not use it up: mail programs open links before people
-// do.
+// showLink shows whose link it is. It does not use the link up, because mail programs open links
+// before people do.
 func (d operatorGuard) showLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
 	d.console.KeepPathSecret(w, r)
 	pending, err := d.operators.LookUpLink(r.Context(), r.PathValue("secret"))
@@ -133,8 +133,8 @@ func (d operatorGuard) redeemLink(w http.ResponseWriter, r *http.Request, _ *ope
 	return d.console.Redirect(w, r, "/d/", console.DoneNotice("You are signed in as "+s.Operator.Name+"."))
 }
 
-// endOldSession ends the session that the browser is about to forget. A failure is only logged, because
-// the session also expires by itself.
+// endOldSession ends the browser's current session before the browser gets another one. It only
+// logs a failure, because the session also expires by itself.
 func (d operatorGuard) endOldSession(r *http.Request) {
 	if old := d.console.SessionSecret(r, SessionCookie); old != "" {
 		if err := d.operators.EndSession(r.Context(), old); err != nil {

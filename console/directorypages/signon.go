@@ -8,16 +8,16 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/demosignin"
 )
 
-// signOnPage is the data of the view "single-sign-on": how people of the directory sign in to an
-// application, in the order and words of Entra ID.
+// signOnPage is the data of the view "single-sign-on": the settings with which people of the
+// directory sign in to an application. It uses the order and words of Entra ID.
 type signOnPage struct {
 	console.Page
-	Absent bool // whether there is no identity provider: the page then says what to do instead
+	Absent bool // whether there is no identity provider; then the page says what to do instead
 
 	// 1 Basic SAML Configuration
 	Inputs  []signOnInput
 	Was     []console.HiddenField
-	Save    string // address that saves it
+	Save    string // address that saves the inputs
 	Unsaved bool
 	Error   string
 	// 2 Attributes & Claims
@@ -67,7 +67,8 @@ func (p *Pages) showSignOn(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	return p.viewSignOn(w, r, v, http.StatusOK, nil, nil)
 }
 
-// viewSignOn shows the page. values are what was typed into the first form; nil shows what is stored.
+// viewSignOn shows the page. values are the typed values of the first form; nil means the stored
+// values.
 func (p *Pages) viewSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, status int, values map[string]string, wrong *console.FieldError) error {
 	pg := signOnPage{Page: v.page, App: v.App.Name, Absent: p.SignOn == nil}
 	pg.Title = "Single sign-on"
@@ -148,7 +149,7 @@ func (p *Pages) saveSigning(w http.ResponseWriter, r *http.Request, v *appVisit)
 	})
 }
 
-// updateSignOn saves the fields of a form. set puts their values into the settings.
+// updateSignOn saves the fields of a form. set copies their values to the settings.
 func (p *Pages) updateSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, fields []console.EditField, done string, set func(*demosignin.Settings, map[string]string)) error {
 	if p.SignOn == nil {
 		return console.ErrNotFound
@@ -173,7 +174,7 @@ func (p *Pages) updateSignOn(w http.ResponseWriter, r *http.Request, v *appVisit
 	if wrong := console.AttributeError(err); wrong != nil {
 		values := m.Values
 		if _, ok := values["identifier"]; !ok {
-			values = nil // the form of the signing was sent
+			values = nil // the request sent the form of the signing options
 		}
 		return p.viewSignOn(w, r, v, http.StatusUnprocessableEntity, values, wrong)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// userPage is the data of the view "user": one user, or, with New, the form for a new one.
+// userPage is the data of the view "user": one user. With New it is the form for a new user.
 type userPage struct {
 	console.Page
 	New          bool
@@ -21,17 +21,17 @@ type userPage struct {
 	Deleted      bool
 	Groups       []inputGroup
 	Was          []console.HiddenField // the values that the form started from
-	Unsaved      bool                  // the form shows values that are not saved yet
-	Error        string                // an error that belongs to no input
+	Unsaved      bool                  // whether the form shows values that are not saved yet
+	Error        string                // an error that is not about a single input
 	Action       string
 	Cancel       string
 	Applications []assignmentLink
 	MemberOf     []groupLink
-	MoreGroups   int // groups that MemberOf leaves out
+	MoreGroups   int // the number of groups that MemberOf leaves out
 	History      []console.EventRow
 }
 
-// inputGroup is a heading with inputs. Folded groups open on demand.
+// inputGroup is a heading with inputs. A folded group hides its inputs until the user opens it.
 type inputGroup struct {
 	Name   string
 	Folded bool
@@ -42,13 +42,13 @@ type inputGroup struct {
 type userInput struct {
 	directory.Attribute
 	Value    string
-	Long     bool // multi-line
+	Long     bool // whether the input has several lines
 	Required bool
 	Hint     string
 	Error    *console.FieldError
 }
 
-// ReadOnly reports whether the attribute is shown but not sent.
+// ReadOnly reports whether the form only shows the attribute and does not send it.
 func (i userInput) ReadOnly() bool { return i.Name == "objectId" }
 
 // DescribedBy returns the ids of the hint and the error of the input.
@@ -111,8 +111,8 @@ func userFields() []console.EditField {
 	return fields
 }
 
-// userValues returns a user's attributes as the form shows them. The manager is a user principal
-// name.
+// userValues returns a user's attributes as the form shows them. The manager is shown as a user
+// principal name.
 func (v *directoryVisit) userValues(ctx context.Context, u directory.User) (map[string]string, error) {
 	values := map[string]string{}
 	for _, f := range userFields() {
@@ -128,8 +128,8 @@ func (v *directoryVisit) userValues(ctx context.Context, u directory.User) (map[
 	return values, nil
 }
 
-// saveUser merges the form with the stored user. It tries again if someone else saves between
-// reading and writing.
+// saveUser merges the form with the stored user. If someone else saves the user between its reading
+// and writing, it starts again.
 func (p *Pages) saveUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -190,7 +190,7 @@ func (p *Pages) saveUserOnce(w http.ResponseWriter, r *http.Request, v *director
 	return p.Console.Redirect(w, r, v.userURL(u), n)
 }
 
-// fillUser sets every attribute from the form of a new user. The returned map has the typed values.
+// fillUser sets all attributes of u from the form for a new user. It returns the typed values.
 func (v *directoryVisit) fillUser(r *http.Request, u *directory.User) (map[string]string, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, err
@@ -203,8 +203,8 @@ func (v *directoryVisit) fillUser(r *http.Request, u *directory.User) (map[strin
 	return texts, v.setUser(r.Context(), u, texts)
 }
 
-// setUser sets every attribute except objectId and accountEnabled. It replaces the manager's user
-// principal name by the object id.
+// setUser sets every attribute except objectId and accountEnabled. It replaces the user principal
+// name of the manager with the object id.
 func (v *directoryVisit) setUser(ctx context.Context, u *directory.User, texts map[string]string) error {
 	for _, f := range userFields() {
 		text := texts[f.Name]

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// userChange is a change of a user that needs a confirmation.
+// userChange is a kind of change of a user that needs a confirmation.
 type userChange struct {
 	Name   string // last part of the address
 	Verb   string
@@ -20,10 +20,10 @@ type userChange struct {
 	Danger bool
 	Final  bool // whether the change cannot be undone, so that it needs a fresh sign-in
 	For    func(directory.User) bool
-	// Here says what happens in the directory. There says what happens at each application with
-	// provisioning.
+	// Here says what happens in the directory. There says what happens at each application that
+	// provisions users.
 	Here, There string
-	Needs       provision.FlowTypes // target object action that the change needs at the application
+	Needs       provision.FlowTypes // the Target Object Action that the application must have for the change
 	Undo        string
 	Done        string
 	do          func(h *directory.Handle, ctx context.Context, objectID, actor string) error
@@ -82,8 +82,8 @@ func userChanges() []userChange {
 	}
 }
 
-// findChange finds the change and the user that the path names. fits is false if the change does
-// not apply to the user, for example because someone made it already.
+// findChange finds the change and the user in the path. fits is false if the change does not apply
+// to the user, for example because someone has already made it.
 func (p *Pages) findChange(r *http.Request, v *directoryVisit) (c userChange, u directory.User, fits bool, err error) {
 	for _, c = range userChanges() {
 		if c.Name == r.PathValue("change") {
@@ -151,8 +151,8 @@ func (p *Pages) changeUser(w http.ResponseWriter, r *http.Request, v *directoryV
 	return p.Console.Redirect(w, r, target, console.DoneNotice(u.DisplayName()+" "+c.Done+"."))
 }
 
-// changeUsers disables or enables the ticked users. First it asks for confirmation, with the number
-// of users and the effect at the applications.
+// changeUsers disables or enables the ticked users. It asks for confirmation first, and shows the
+// number of users and the effect at the applications.
 func (p *Pages) changeUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -198,7 +198,7 @@ func (p *Pages) askUsers(w http.ResponseWriter, r *http.Request, v *directoryVis
 		Fields: []console.HiddenField{{Name: "change", Value: c.Name}, {Name: "sure", Value: strconv.Itoa(len(users))}},
 	}
 	var ids []string
-	at := map[string]int{} // number of these users by application
+	at := map[string]int{} // the number of these users, by application
 	for _, u := range users {
 		ids = append(ids, u.ObjectID)
 		pg.Fields = append(pg.Fields, console.HiddenField{Name: "user", Value: u.ObjectID})
@@ -235,10 +235,10 @@ func (p *Pages) askUsers(w http.ResponseWriter, r *http.Request, v *directoryVis
 }
 
 func (p *Pages) showAlreadyDone(w http.ResponseWriter, r *http.Request, v *directoryVisit, u directory.User) error {
-	return p.Console.Redirect(w, r, v.userURL(u), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " is " + lowerBadge(u) + " already."})
+	return p.Console.Redirect(w, r, v.userURL(u), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " is " + statusInSentence(u) + " already."})
 }
 
-func lowerBadge(u directory.User) string {
+func statusInSentence(u directory.User) string {
 	switch {
 	case u.IsDeleted():
 		return "deleted"

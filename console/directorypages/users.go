@@ -20,8 +20,8 @@ type usersPage struct {
 	Empty  console.EmptyState
 	Pager  console.Pager
 	Clear  string // address of the list without the search
-	Change string // address that takes the ticked users
-	// Choosing means that rows can be ticked. Deleted users cannot.
+	Change string // address to which the ticked users are posted
+	// Choosing reports whether rows can be ticked. Rows of deleted users cannot.
 	Choosing bool
 	Error    string
 }
@@ -93,8 +93,8 @@ func (p *Pages) viewUsers(w http.ResponseWriter, r *http.Request, v *directoryVi
 	return p.show(w, r, status, "users", pg)
 }
 
-// userQuery reads search, status and position from the address. It returns an error if the position
-// is malformed.
+// userQuery reads the search, the status and the position from the address. It returns an error for
+// a malformed position.
 func userQuery(r *http.Request) (directory.UserQuery, error) {
 	form := r.URL.Query()
 	after, err := directory.ParseCursor(form.Get("after"))
@@ -124,7 +124,7 @@ func (v *directoryVisit) userTabs(c directory.Counts, q directory.UserQuery) []c
 	return tabs
 }
 
-// userListURL returns a list's address with the query in it.
+// userListURL returns the address of a list with the parameters of a query.
 func userListURL(base string, q directory.UserQuery) string {
 	form := url.Values{}
 	for name, value := range map[string]string{"search": q.Search, "status": string(q.Status), "after": q.After.String()} {
@@ -170,10 +170,10 @@ func (v *directoryVisit) emptyUsers(c directory.Counts, q directory.UserQuery) c
 	}
 }
 
-// exportUsers sends all users who are not deleted, as a file that the import accepts.
+// exportUsers sends a file with all users except deleted ones. The import accepts this file.
 func (p *Pages) exportUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if _, err := v.Users(r.Context(), directory.UserQuery{Limit: 1}); err != nil {
-		return err // a page can still show this error
+		return err // nothing was sent yet, so a page can show this error
 	}
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+v.Directory.Name+`-users.csv"`)

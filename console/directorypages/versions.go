@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// versionsPage is the data of the view "versions": the versions of a job's mappings, and the file
-// with the mappings.
+// versionsPage is the data of the view "versions": the versions of a job's mappings, and the forms
+// that export and import them.
 type versionsPage struct {
 	console.Page
 	Rows   []versionRow
@@ -22,7 +22,7 @@ type versionsPage struct {
 	Export string // address of the file
 	Import string // address that takes a file
 	Error  *console.Notice
-	Typed  string // a pasted document that was refused
+	Typed  string // a pasted document that the server refused
 }
 
 type versionRow struct {
@@ -34,19 +34,19 @@ type versionRow struct {
 	Current bool
 }
 
-// versionPage is the data of the view "version": what differs between a version and the mappings of
-// today.
+// versionPage is the data of the view "version": the differences between a version and the current
+// mappings.
 type versionPage struct {
 	console.Page
 	Changes []changedPart
 	Words   string
-	Action  string // empty if the version is the current one
+	Action  string // address that restores the version; empty if it is the current one
 }
 
 const (
-	maxEffects    = 8 // how many unknown parts of a file a question names
+	maxEffects    = 8 // how many unknown parts of a file a question names at most
 	versionsShown = 50
-	maxSchemaFile = 4 << 20 // bytes
+	maxSchemaFile = 4 << 20 // the largest size of a file, in bytes
 )
 
 func (v *appVisit) versionsURL() string { return v.url("/provisioning/versions") }
@@ -82,7 +82,7 @@ func (p *Pages) viewVersions(w http.ResponseWriter, r *http.Request, v *appVisit
 		pg.Pager.Next = v.versionsURL() + "?before=" + strconv.FormatInt(list[versionsShown-1].Number, 10)
 	}
 	for i, m := range list {
-		pg.Rows = append(pg.Rows, versionRow{Number: m.Number, URL: v.versionsURL() + "/" + strconv.FormatInt(m.Number, 10), At: m.At, By: byWords(m.Actor), Words: m.Words, Current: before == 0 && i == 0})
+		pg.Rows = append(pg.Rows, versionRow{Number: m.Number, URL: v.versionsURL() + "/" + strconv.FormatInt(m.Number, 10), At: m.At, By: actorText(m.Actor), Words: m.Words, Current: before == 0 && i == 0})
 	}
 	return p.show(w, r, status, "versions", pg)
 }
@@ -121,7 +121,8 @@ func (p *Pages) showVersion(w http.ResponseWriter, r *http.Request, v *appVisit)
 	return p.show(w, r, http.StatusOK, "version", pg)
 }
 
-// setVersion makes a version the current one, after a question if it changes anything for people.
+// setVersion makes an old version of the mappings the current one. It asks first if that affects
+// people.
 func (p *Pages) setVersion(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -145,8 +146,8 @@ func (p *Pages) setVersion(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	return p.Console.Redirect(w, r, v.versionsURL(), console.DoneNotice(fmt.Sprintf("The mappings are those of version %d again. Everybody is looked at again with the next cycle.", version.Number)))
 }
 
-// allowChange returns a function that asks before a change of the mappings has an effect on people.
-// It leaves the effect in c.
+// allowChange returns a function that checks a change of the mappings and stores its effect in c.
+// The function returns errConfirm if the change affects people and the form does not confirm that.
 func (p *Pages) allowChange(r *http.Request, v *appVisit, c *reachChange) func(before, after provision.Job) (confirmed int, err error) {
 	return func(before, after provision.Job) (int, error) {
 		var err error
@@ -176,8 +177,8 @@ func (p *Pages) exportSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 	return err
 }
 
-// importSchema replaces the mappings by an uploaded or pasted document. It first says which parts of
-// the document are not known here, and what changes for people.
+// importSchema replaces the mappings with an uploaded or pasted document. It first shows which
+// parts of the document this installation does not know, and what changes for people.
 func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	document, err := schemaDocument(r)
 	if err != nil {
@@ -238,7 +239,7 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 	return p.Console.Redirect(w, r, v.versionsURL(), console.DoneNotice("The mappings were imported. Everybody is looked at again with the next cycle."))
 }
 
-// schemaDocument reads the uploaded file, or the pasted text if there is none.
+// schemaDocument reads the uploaded file. If no file was chosen, it returns the pasted text.
 func schemaDocument(r *http.Request) ([]byte, error) {
 	if r.PostForm == nil {
 		if err := r.ParseForm(); err != nil {
@@ -252,15 +253,16 @@ func schemaDocument(r *http.Request) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close() //nolint:errcheck // the file was only read
 	document, err := io.ReadAll(file)
-	if err == nil && len(document) == 0 { // what a browser sends if no file was chosen
+	if err == nil && len(document) == 0 { // browsers send an empty file if none was chosen
 		document = []byte(r.FormValue("document"))
 	}
 	return document, err
 }
 
-// changedPart is one part of the mappings that differs, in words. An empty side has no such part.
+// changedPart is a part of the mappings that differs, in words. A side is empty if it lacks the
+// part.
 type changedPart struct{ Name, Then, Now string }
 
 func changedParts(changes []provision.ChangedPart) []changedPart {
@@ -271,8 +273,8 @@ func changedParts(changes []provision.ChangedPart) []changedPart {
 	return parts
 }
 
-// byWords names who made a change, "" if that is not known.
-func byWords(actor string) string {
+// actorText names the actor of a change; "" if the actor is not known.
+func actorText(actor string) string {
 	if actor == "" {
 		return ""
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// whyPage is the data of the view "why": why a person or group has, or does not have, an account.
+// whyPage is the data of the view "why": the reasons why a person or group has an account or has
+// none.
 type whyPage struct {
 	console.Page
 	provision.Explanation
@@ -23,7 +24,7 @@ type whyPage struct {
 	LastText   string
 	Open       string // address of the person or group
 	Logs       string // address of the log entries about the person or group
-	OnDemand   string // where to provision the person or group now
+	OnDemand   string // address of the page that provisions the person or group now
 	ListKind   string // "groups" for a group
 }
 
@@ -31,11 +32,11 @@ type whyPage struct {
 type whyAttribute struct {
 	provision.ExplainedAttribute
 	Badge         console.Badge
-	Value, Stored string // what the mapping yields and what the account has; "" if nothing
+	Value, Stored string // the value from the mapping, and the value of the account; "" for no value
 	Steps         *traceStep
 }
 
-// whyGroup is one membership on the page.
+// whyGroup is one membership, as the page shows it.
 type whyGroup struct {
 	provision.ExplainedMembership
 	URL   string
@@ -71,7 +72,7 @@ func (p *Pages) showWhy(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	return p.show(w, r, http.StatusOK, "why", pg)
 }
 
-// fill prepares the parts of the page from the explanation.
+// fill fills in the parts of the page from the explanation.
 func (pg *whyPage) fill(v *appVisit) {
 	pg.Sum = console.Notice{Tone: whyTone(pg.Explanation), Title: whyTitle(pg.Explanation), Text: pg.Answer}
 	for _, note := range pg.Notes {
@@ -118,7 +119,7 @@ func whyTitle(x provision.Explanation) string {
 	return "Has lost the " + noun
 }
 
-// whyTone is good if the account is as the person's scope says, and a problem if the mapping or the
+// whyTone is good if the account is as it should be, and a problem if the mapping or the
 // application fails.
 func whyTone(x provision.Explanation) console.Tone {
 	active := x.Account != nil && x.Account.State == provision.Active
@@ -133,7 +134,8 @@ func whyTone(x provision.Explanation) console.Tone {
 	return console.ToneInfo
 }
 
-// attributeBadge shows how what the mapping yields compares with the account.
+// attributeBadge returns the badge that compares the value from the mapping with the value of the
+// account.
 func attributeBadge(s provision.AttributeState) console.Badge {
 	switch s {
 	case provision.AttributeSame:
@@ -155,7 +157,7 @@ func attributeBadge(s provision.AttributeState) console.Badge {
 }
 
 // whyURL returns the address of the page that explains an object. application is the address of the
-// application.
+// application's overview.
 func whyURL(application, objectID string) string {
 	return application + "/provisioning/why?" + url.Values{"object": {objectID}}.Encode()
 }

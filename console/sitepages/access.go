@@ -15,7 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// expiresSoon is how long before the end of a token the overview starts to warn.
+// expiresSoon is how long before a token expires the overview begins to warn.
 const expiresSoon = 30 * 24 * time.Hour
 
 // The overview looks for problems among at most attentionCalls calls that are no older than
@@ -25,8 +25,8 @@ const (
 	attentionCalls = 500
 )
 
-// overviewPage is the data of the view "access": whether SCIM works, since when, and what needs
-// attention.
+// overviewPage is the data of the view "access": the state of SCIM, since when it lasts, and what
+// needs attention.
 type overviewPage struct {
 	console.Page
 	Calls     string // summary of the newest calls
@@ -38,7 +38,7 @@ type overviewPage struct {
 	SCIM      string         // address of the page SCIM integration
 	Log       string         // address of the request log
 	People    string         // address of the list of people
-	Settings  []console.Fact // the settings of what SCIM may do
+	Settings  []console.Fact // the settings that limit what SCIM may do
 }
 
 // peopleCounts are formatted numbers of people.
@@ -100,8 +100,8 @@ func callsText(c callSummary) string {
 	return fmt.Sprintf("Of the last %s: %s made or asked for a change, %s refused.", console.Plural(c.total, "call"), console.GroupDigits(c.changes), console.GroupDigits(c.failed))
 }
 
-// strangersText counts the calls without a token of this site. They say nothing about the identity
-// provider.
+// strangersText counts the calls without a token of this site. Such calls tell nothing about the
+// site's identity provider.
 func strangersText(n int) string {
 	switch {
 	case n == 0:
@@ -112,8 +112,8 @@ func strangersText(n int) string {
 	return console.Plural(n, "call") + " without a token of this site within a day; refused"
 }
 
-// needsAttention lists what an administrator should look at, worst first. changes are calls that
-// changed something, tried to, or were refused, newest first.
+// needsAttention lists what an administrator should look at, the worst first. changes holds the
+// calls that changed something, tried to change something or were refused, newest first.
 func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, counts roster.Counts, now time.Time) []attentionLine {
 	var list []attentionLine
 	scim := console.Action{Text: "SCIM integration", URL: v.url("admin/access/scim")}
@@ -154,16 +154,16 @@ type cause struct {
 	method string
 	result requestlog.Result
 	calls  int             // how many calls have this cause
-	people map[string]bool // people that the calls are about
-	who    string          // person of the newest call
+	people map[string]bool // ids of the people that the calls are about
+	who    string          // the person that the newest call is about
 }
 
-// causesShown is how many causes the overview lists. The log has the rest.
+// causesShown is how many causes the overview lists. The request log shows all.
 const causesShown = 5
 
-// groupRefusals groups failed and only partly applied calls by their cause. Refusals come first, then
-// the cause with the most calls. A refused call is left out if the same kind of call for the same
-// person succeeded later.
+// groupRefusals groups failed and only partly applied calls by their cause. Refusals come first,
+// then the cause with the most calls. A refused call is left out if the same kind of call for the
+// same person succeeded later.
 func groupRefusals(v *siteVisit, rows []requestlog.Request) []attentionLine {
 	var causes []*cause
 	byKey, done := map[string]*cause{}, map[string]bool{}
@@ -236,7 +236,7 @@ func (c *cause) toAttention(v *siteVisit) attentionLine {
 	return a
 }
 
-// callKind names the kind of call with a word whose plural ends in s.
+// callKind names the kind of a call with a word to which Plural can add an s.
 func callKind(r requestlog.Request) string {
 	switch r.Method {
 	case http.MethodPost:
@@ -249,7 +249,7 @@ func callKind(r requestlog.Request) string {
 	return "call"
 }
 
-// sentenceOfCause returns the sentence of a call without details of one person.
+// sentenceOfCause returns the sentence of a call, without the details that concern only one person.
 func sentenceOfCause(r requestlog.Request) string {
 	text := r.Sentence
 	if r.UserName != "" {

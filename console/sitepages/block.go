@@ -75,18 +75,18 @@ func (p *Pages) unblock(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	return p.showChanged(w, r, v, out, err)
 }
 
-// peopleChange is a change that can be made to several people at once.
+// peopleChange is a kind of change that an administrator can make to several people at once.
 type peopleChange struct {
 	Verb, Done   string // such as "Block" and "blocked"
 	Consequences []string
 	Undo         string
 	Danger       bool
-	fits         func(roster.Person) bool                                                           // whether the change applies to a person
-	do           func(*roster.Roster, *http.Request, string, roster.Change) (roster.Outcome, error) // makes the change for the person with an id
+	fits         func(roster.Person) bool                                                           // reports whether the change applies to a person
+	do           func(*roster.Roster, *http.Request, string, roster.Change) (roster.Outcome, error) // makes the change for the person with this id
 }
 
-// peopleChangeOf returns the change with this name, or false if there is none.
-func peopleChangeOf(name string) (peopleChange, bool) {
+// findPeopleChange returns the kind of change with this name, and false if there is none.
+func findPeopleChange(name string) (peopleChange, bool) {
 	switch name {
 	case "block":
 		return peopleChange{
@@ -114,14 +114,14 @@ func (p *Pages) redirectToPeople(w http.ResponseWriter, r *http.Request, v *site
 	return p.Console.Redirect(w, r, v.url("admin/people"), console.Notice{})
 }
 
-// changePeople blocks or unblocks the ticked people. It first asks for confirmation, with their
-// number.
+// changePeople blocks or unblocks the ticked people. It first asks for confirmation. The question
+// shows how many people it affects.
 func (p *Pages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	by, err := v.changeBy(r)
 	if err != nil {
 		return err
 	}
-	c, known := peopleChangeOf(r.PostForm.Get("change"))
+	c, known := findPeopleChange(r.PostForm.Get("change"))
 	if !known {
 		return console.ErrNotFound
 	}

@@ -30,7 +30,7 @@ func (p *Pages) erase(w http.ResponseWriter, r *http.Request, v *siteVisit) erro
 	if err != nil {
 		return err
 	}
-	if err := p.Requests.Flush(r.Context()); err != nil { // rows that are still in memory name people too
+	if err := p.Requests.Flush(r.Context()); err != nil { // log rows that are still in memory also name people
 		return err
 	}
 	_, err = p.Eraser.FromSite(r.Context(), v.Site, person.UserName, v.actor())

@@ -15,9 +15,9 @@ import (
 // person signs in.
 type heldRow struct {
 	Attribute           string
-	Now, Asked          string // the stored value, and the one that SCIM asked for
+	Now, Asked          string // the stored value, and the value in SCIM's request
 	Time                time.Time
-	By                  string // who asked for the change
+	By                  string // the client that requested the change
 	Refused             string // who refused the change; empty while the change waits
 	ApplyURL, RefuseURL string // addresses that apply or refuse the change
 }
@@ -40,8 +40,9 @@ func (v *siteVisit) heldRows(person roster.Person, doc scim.Resource) []heldRow 
 	return append(waits, refused...)
 }
 
-// heldOf returns the held change and the decision that the path names. h is zero if there is no
-// such change. An unknown decision is console.ErrNotFound.
+// heldOf returns the held change and the decision in the path. h is zero if there is no such
+// change. apply is true for the decision to apply the change. For an unknown decision the error is
+// console.ErrNotFound.
 func (p *Pages) heldOf(r *http.Request, v *siteVisit) (person roster.Person, h roster.HeldChange, apply bool, err error) {
 	decision := r.PathValue("decision")
 	if decision != "apply" && decision != "refuse" {

@@ -12,7 +12,7 @@ import (
 type homePage struct {
 	console.Page
 	Person   roster.Person
-	RoleText string // what the role is for
+	RoleText string // a sentence about the purpose of the role
 	Admin    bool   // whether the person is an administrator
 	Overview string // address of the overview
 	People   string // address of the list of people
@@ -34,7 +34,7 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 	})
 }
 
-// roleText says what a role is for.
+// roleText returns a sentence that says what people with a role can do.
 func roleText(role roster.Role) string {
 	switch role {
 	case roster.RoleAdmin:

@@ -28,7 +28,7 @@ type logPage struct {
 	Rows   []logRow
 	Empty  console.EmptyState
 	Pager  console.Pager
-	Live   string // address that the page polls; empty on older pages, which do not change
+	Live   string // address that the page polls; empty on older pages of the list, which never change
 }
 
 // logFilter holds the reader's filters.
@@ -40,7 +40,7 @@ type logFilter struct {
 	Methods  []console.Option
 	Tokens   []console.Option
 	All      bool   // whether the list includes requests that only read
-	Set      bool   // whether some filter narrows the list
+	Set      bool   // whether any filter narrows the list
 	Clear    string // address of the log without filters
 	Error    *console.FieldError
 }
@@ -151,7 +151,7 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	return p.show(w, r, http.StatusOK, "log", l)
 }
 
-// isNarrowed reports whether a query leaves out more than successful reads.
+// isNarrowed reports whether a query leaves out more than the successful reads.
 func isNarrowed(q requestlog.Query) bool {
 	all := q.Filter
 	all.OnlyChanges = false
@@ -323,9 +323,9 @@ func shortSentence(r requestlog.Request) (short string, changes []changedValue, 
 // 4).
 var randomLookup = regexp.MustCompile(`^\s*(\w[\w.:-]*(?:\[[^\]]*\](?:\.\w+)?)?)\s+(?i:eq)\s+"([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})"\s*$`)
 
-// testsConnection recognises the lookup of a Test Connection: a search for a random GUID as a name
-// or an address, which nobody has. It returns empty strings for other calls. Ids and external ids
-// can be such GUIDs, so a search for one of those counts as a normal lookup.
+// testsConnection recognises the lookup of a Test Connection: a search for a name or an address
+// that is a random GUID, so no one has it. It returns empty strings for other calls. Ids and
+// external ids can be such GUIDs, so a search for one of those counts as a normal lookup.
 func testsConnection(v *siteVisit, r requestlog.Request) (attribute, random string) {
 	path, query, asked := strings.Cut(strings.TrimPrefix(r.Path, v.url("auth/scim/v2")), "?")
 	if !asked || r.Method != http.MethodGet || r.Status != http.StatusOK || r.Subject != "" || !strings.HasPrefix(r.Sentence, "Not found") {
@@ -345,8 +345,8 @@ func testsConnection(v *siteVisit, r requestlog.Request) (attribute, random stri
 	return found[1], found[2]
 }
 
-// curlCommand returns the call as a curl command. The token is a shell variable. The body is a file,
-// because the log does not keep it.
+// curlCommand returns the call as a curl command. The command takes the token from a shell
+// variable. It takes the body from a file, because the log does not store bodies.
 func curlCommand(base string, r requestlog.Request) string {
 	quoted := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 	command := "curl -X " + quoted(r.Method) + " " + quoted(base+r.Path) + ` -H "Authorization: Bearer $TOKEN"`
@@ -366,7 +366,7 @@ func shortPath(v *siteVisit, path string) string {
 	path, query, asked := strings.Cut(path, "?")
 	parts := strings.Split(path, "/")
 	for i, part := range parts {
-		if len(part) > longestShown {
+		if len(part) > maxSegmentShown {
 			parts[i] = strings.ToValidUTF8(part[:8], "") + "…"
 		}
 	}
@@ -380,9 +380,9 @@ func shortPath(v *siteVisit, path string) string {
 	return path + "?" + query
 }
 
-// longestShown is the length of the longest path segment that the table shows in full:
+// maxSegmentShown is the length of the longest path segment that the table shows in full:
 // ServiceProviderConfig.
-const longestShown = 21
+const maxSegmentShown = 21
 
 func formatMillis(d time.Duration) string {
 	if d < 10*time.Millisecond {

@@ -34,18 +34,18 @@ type Pages struct {
 	Events   event.Store
 	Eraser   *erasure.Eraser
 
-	// LocalProvider says that people may sign in over plain http, at an identity provider of this
-	// machine: that of the demo.
+	// LocalProvider allows people to sign in over plain http at an identity provider of this
+	// machine. Only the demo has one.
 	LocalProvider bool
 	// FetchMetadata reads the metadata of an identity provider from its address. If it is nil,
-	// administrators give it as a file or paste it.
+	// administrators must upload or paste the metadata.
 	FetchMetadata func(ctx context.Context, address string) ([]byte, error)
 
 	parse sync.Once      // parses the templates once
 	views *console.Views // the parsed templates
 }
 
-// siteVisit is what the guard of /c/{site}/ knows about a request.
+// siteVisit holds what the guard of /c/{site}/ found out about a request.
 type siteVisit struct {
 	Site   site.Site // the site in the path; zero only for sign-in links to a site that does not exist
 	Roster *roster.Roster
@@ -75,25 +75,25 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "GET /c/{site}/admin/{$}", Access: console.Administrator, Handle: p.redirectToOverview},
 		{Pattern: "GET /c/{site}/admin/access", Access: console.Administrator, Handle: p.showOverview},
 		{Pattern: "GET /c/{site}/admin/access/scim", Access: console.Administrator, Handle: p.showSCIM},
-		{Pattern: "POST /c/{site}/admin/access/scim", Access: console.FreshAdministrator, Handle: p.setsUp(p.saveSCIM)},
+		{Pattern: "POST /c/{site}/admin/access/scim", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.saveSCIM)},
 		{Pattern: "POST /c/{site}/admin/access/scim/roles/off", Access: console.Administrator, Handle: p.saveRolesOff},
 		{Pattern: "POST /c/{site}/admin/access/scim/unlock", Access: console.FreshAdministrator, Handle: p.unlockSetUp},
 		{Pattern: "GET /c/{site}/admin/access/scim/guide", Access: console.Administrator, Handle: p.showGuide},
-		{Pattern: "POST /c/{site}/admin/access/scim/enabled", Access: console.Administrator, Handle: p.setsUp(p.saveEnabled)},
+		{Pattern: "POST /c/{site}/admin/access/scim/enabled", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.saveEnabled)},
 		{Pattern: "GET /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.askSwitchOff},
 		{Pattern: "POST /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.switchSCIMOff},
-		{Pattern: "POST /c/{site}/admin/access/scim/roles", Access: console.FreshAdministrator, Handle: p.setsUp(p.saveRoles)},
+		{Pattern: "POST /c/{site}/admin/access/scim/roles", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.saveRoles)},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.showSchemas},
-		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.setsUp(p.saveSchemas), MaxBody: 2 << 20},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.saveSchemas), MaxBody: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.redirectToSchemas},
-		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.setsUp(p.forceSchemas), MaxBody: 2 << 20},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.forceSchemas), MaxBody: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.showSearchable},
-		{Pattern: "POST /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.setsUp(p.declareSearchable)},
+		{Pattern: "POST /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.declareSearchable)},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.askRemoveSearchable},
 		{Pattern: "POST /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.removeSearchable},
 		{Pattern: "GET /c/{site}/admin/access/scim/tokens", Access: console.Administrator, Handle: p.afterToken},
-		{Pattern: "POST /c/{site}/admin/access/scim/tokens", Access: console.FreshAdministrator, Handle: p.setsUp(p.generateToken)},
-		{Pattern: "GET /c/{site}/admin/access/scim/tokens/new", Access: console.FreshAdministrator, Handle: p.setsUp(p.askReplace)},
+		{Pattern: "POST /c/{site}/admin/access/scim/tokens", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.generateToken)},
+		{Pattern: "GET /c/{site}/admin/access/scim/tokens/new", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.askReplace)},
 		{Pattern: "GET /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.askRevoke},
 		{Pattern: "POST /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.revokeToken},
 		{Pattern: "GET /c/{site}/admin/access/authentication", Access: console.Administrator, Handle: p.showSSO},
@@ -160,15 +160,15 @@ func (p *Pages) Handler() http.Handler {
 		Console: p.Console,
 		Tables:  [][]console.Route[*siteVisit]{p.routes()},
 		Guard:   p.guard,
-		Actor:   (*siteVisit).who,
+		Actor:   (*siteVisit).eventActor,
 		Scope:   (*siteVisit).auditScope,
 		Frame:   func(v *siteVisit) console.Page { return v.page },
 	}.Handler()
 }
 
 // guard reads the session from the store for every request, so a deactivated person gets the
-// sign-in page on the next click. A site that does not exist gets the same response as one that
-// does, so that no one can find out the names of customers.
+// sign-in page on the next click. A site that does not exist gets the same response as an existing
+// site. So no one can find out the names of customers.
 func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Access) (*siteVisit, error) {
 	v := &siteVisit{}
 	found, err := p.Sites.ByName(r.Context(), r.PathValue("site"))
@@ -245,8 +245,8 @@ func (v *siteVisit) frame(r *http.Request) console.Page {
 // url returns an address below the site. rest has no leading slash.
 func (v *siteVisit) url(rest string) string { return "/c/" + v.Site.Name + "/" + rest }
 
-// who returns the person as the actor of events; zero if no one is signed in.
-func (v *siteVisit) who() event.Actor {
+// eventActor returns the person as the actor of events; zero if no one is signed in.
+func (v *siteVisit) eventActor() event.Actor {
 	switch {
 	case v.Person.ID == "":
 		return event.Actor{}
@@ -256,7 +256,8 @@ func (v *siteVisit) who() event.Actor {
 	return event.Actor{Kind: event.Person, ID: v.Person.ID, Name: v.Person.UserName}
 }
 
-// auditScope returns the audit scope of the site, or of the installation if the site does not exist.
+// auditScope returns the audit scope of the site, or of the installation if the site does not
+// exist.
 func (v *siteVisit) auditScope() event.Scope {
 	if v.Site.ID == "" {
 		return event.Installation()
@@ -265,7 +266,7 @@ func (v *siteVisit) auditScope() event.Scope {
 }
 
 // actor returns the short label that events use for the person.
-func (v *siteVisit) actor() string { return v.who().Label() }
+func (v *siteVisit) actor() string { return v.eventActor().Label() }
 
 // crumbs returns the breadcrumbs from the site to a page.
 func (v *siteVisit) crumbs(more ...console.Crumb) []console.Crumb {

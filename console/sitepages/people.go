@@ -30,7 +30,7 @@ type peoplePage struct {
 type lookAlikeRow struct {
 	UserName                string
 	URL                     string
-	Own, Text               string // the person's name, and the other account's similar one
+	Own, Text               string // the person's name, and the similar name of the other account
 	OwnAttribute, Attribute string
 	Words                   string // how to tell the two apart; may be empty
 }
@@ -63,9 +63,9 @@ type personRow struct {
 	ID             string
 	Name, UserName string
 	URL            string
-	Self           bool // whether it is the administrator who looks at the page
+	Self           bool // whether the person is the administrator who looks at the page
 	Status         console.Badge
-	Waits          bool // whether a change waits for an administrator
+	Waits          bool // whether the person has a change that waits for an administrator
 	LooksLike      []lookAlikeRow
 	Role           roster.Role
 	Changed        time.Time // when the account last changed
@@ -121,8 +121,8 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.show(w, r, http.StatusOK, "people", pp)
 }
 
-// blockedText returns the words that follow the number of deactivated people and tell how many of
-// them are blocked.
+// blockedText returns the words that follow the number of deactivated people. They say how many of
+// these people are blocked.
 func blockedText(n int) string {
 	if n == 0 {
 		return ""
@@ -208,7 +208,8 @@ func statusBadge(person roster.Person) console.Badge {
 	return console.Badge{Tone: console.ToneQuiet, Text: "Deactivated"}
 }
 
-// stampName names the actor of a change, and how they made it if the name does not already tell.
+// stampName names the actor of a change. It adds how the actor made the change, if the name does
+// not tell that.
 func stampName(s roster.Stamp) string {
 	name := console.ActorName(s.Actor)
 	switch s.Via {

@@ -25,21 +25,21 @@ type personPage struct {
 	Status   console.Badge
 	ActiveBy string // who set the status last, and when
 	RoleBy   string // who set the role last, and when
-	RoleText string // what the role is for
+	RoleText string // a sentence about the purpose of the role
 	Roles    []console.Option
 	RoleURL  string // address that changes the role; GET shows the confirmation page
-	RoleNo   string // why the role cannot be changed; empty if that is possible
+	RoleNo   string // why the role cannot be changed; empty if it can
 	CutURL   string // address that deactivates or reactivates the person; GET shows the confirmation page
-	CutNo    string // why the person cannot be deactivated or reactivated; empty if that is possible
+	CutNo    string // why the person cannot be deactivated or reactivated; empty if they can
 	EraseURL string // address that erases the account; GET shows the confirmation page; empty while the account is active
 	BlockURL string // address that blocks or unblocks the person; GET shows the confirmation page
 	Events   []console.EventRow
 	Held     []heldRow      // held changes: those that wait for an administrator, and refused ones
 	Looks    []lookAlikeRow // people whose names look like this person's
 	Others   []console.Fact // all attributes except those of the account
-	SCIMNote string         // what SCIM may change back
+	SCIMNote string         // which values SCIM may change back
 	Sessions console.SessionList
-	Log      string // address of the requests about the person
+	Log      string // address of the log of requests about the person
 
 	Identifier string // the user identifier by which the person signs in with single sign-on; may be empty
 	UnlinkURL  string // address that removes the user identifier; GET shows the confirmation page
@@ -116,8 +116,8 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.show(w, r, http.StatusOK, "person", pp)
 }
 
-// findPerson finds the person that the path names. If there is none, the error is a *console.PageError
-// with status 404.
+// findPerson finds the person that the path names. If there is none, the error is a
+// *console.PageError with status 404.
 func (p *Pages) findPerson(r *http.Request, v *siteVisit) (roster.Person, error) {
 	person, err := v.Roster.Person(r.Context(), r.PathValue("person"))
 	if errors.Is(err, refusal.NotFound) {
@@ -157,8 +157,8 @@ func (p *Pages) personDocument(r *http.Request, v *siteVisit, person roster.Pers
 	return doc, nil
 }
 
-// removeHidden removes attributes that must never be shown (RFC 7643 §7: returned "never"), such as a
-// password.
+// removeHidden removes attributes that must never be shown (RFC 7643 §7: returned "never"), such as
+// a password.
 func removeHidden(values map[string]any, attributes []*scim.Attribute) {
 	for _, a := range attributes {
 		if a.Returned == scim.ReturnedNever {
@@ -174,8 +174,8 @@ func removeHidden(values map[string]any, attributes []*scim.Attribute) {
 	}
 }
 
-// otherAttributes lists the attributes that the page does not show elsewhere. Their names are those
-// that SCIM filters use.
+// otherAttributes lists the attributes that the page does not show elsewhere, with the names that
+// SCIM filters use.
 func otherAttributes(doc scim.Resource) []console.Fact {
 	var list []console.Fact
 	for _, name := range slices.Sorted(maps.Keys(map[string]any(doc))) {
@@ -225,9 +225,9 @@ func flattenElement(name string, element any) []console.Fact {
 	return flatten(name, parts)
 }
 
-// valuesAfter returns the values that an event left, where they are known. Events about status and
-// role contain theirs. For the newest update, the values of all its attributes are the current
-// ones.
+// valuesAfter returns the values that attributes had after an event, as far as they are known.
+// Events about status and role contain their value. For the newest update, the current values of
+// its attributes are returned.
 func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []console.Fact {
 	var state event.Account
 	if !strings.HasPrefix(e.Name, "user.") || json.Unmarshal(e.Data, &state) != nil {
@@ -259,8 +259,8 @@ func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []conso
 	return list
 }
 
-// whyUnchangeable says why this administrator cannot change this person, or returns "". The roster refuses
-// the same changes.
+// whyUnchangeable says why this administrator cannot change this person, or returns "". The roster
+// refuses the same changes.
 func whyUnchangeable(v *siteVisit, person roster.Person, counts roster.Counts) string {
 	switch {
 	case person.ID == v.Person.ID:
@@ -342,7 +342,8 @@ func roleConsequence(from, to roster.Role) string {
 	return "They stay signed in."
 }
 
-// scimUndo warns that the identity provider may change the value back.
+// scimUndo returns a warning that the identity provider may change the value back; "" if may is
+// false.
 func (v *siteVisit) scimUndo(may bool) string {
 	if v.Site.SCIMEnabled && may {
 		return " SCIM may change it too: what the identity provider sends later counts."
@@ -436,8 +437,8 @@ func (v *siteVisit) changeBy(r *http.Request) (roster.Change, error) {
 	return c, nil
 }
 
-// showChanged redirects to the person's page, with a notice that says what was done or why it was
-// refused.
+// showChanged redirects to the person's page. The notice there says what was done, or why the
+// change was refused.
 func (p *Pages) showChanged(w http.ResponseWriter, r *http.Request, v *siteVisit, out roster.Outcome, err error) error {
 	back := v.personURL(r.PathValue("person"), "")
 	switch n := console.RefusalNotice("Nothing was changed", err); {

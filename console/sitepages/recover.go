@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// recoveryPage returns the form for a recovery code. It is the same for a site that does not exist.
+// recoveryPage returns the form for a recovery code. A site that does not exist gets the same form.
 func (p *Pages) recoveryPage(r *http.Request) console.RecoveryPage {
 	name := r.PathValue("site")
 	c := console.RecoveryPage{Action: "/c/" + name + "/recover", SignIn: "/c/" + name + "/"}
@@ -27,8 +27,8 @@ func (p *Pages) showRecovery(w http.ResponseWriter, r *http.Request, _ *siteVisi
 	return p.show(w, r, http.StatusOK, "recover", p.recoveryPage(r))
 }
 
-// useRecoveryCode signs an administrator in by a recovery code. A site that does not exist answers like one
-// that does not know the code.
+// useRecoveryCode signs an administrator in with a recovery code. A site that does not exist gives
+// the same answer as an existing site gives to an unknown code.
 func (p *Pages) useRecoveryCode(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if site.CheckName(r.PathValue("site")) != nil {
 		return console.ErrNotFound
@@ -53,8 +53,9 @@ func (p *Pages) useRecoveryCode(w http.ResponseWriter, r *http.Request, v *siteV
 	return p.enter(w, r, v, started, v.url("admin/access/authentication"))
 }
 
-// makeRecoveryCodes responds directly with the page that shows the codes, because a secret must not
-// go through a redirect. If the same form is sent again, it makes nothing.
+// makeRecoveryCodes creates recovery codes. It responds directly with the page that shows them,
+// because a secret must not go through a redirect. If the same form is sent again, it creates
+// nothing.
 func (p *Pages) makeRecoveryCodes(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
@@ -74,19 +75,19 @@ func (p *Pages) makeRecoveryCodes(w http.ResponseWriter, r *http.Request, v *sit
 	return p.viewSSO(w, r, v, http.StatusOK, func(s *ssoPage) { s.Codes.New = codes })
 }
 
-// afterRecoveryCodes redirects a browser that reloads the page that showed recovery codes.
+// afterRecoveryCodes redirects a browser that reloads the page which showed recovery codes.
 func (p *Pages) afterRecoveryCodes(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{
 		Tone: console.ToneInfo, Title: "Recovery codes are shown once", Text: "Nothing new was made. If you did not save the codes, make new ones.",
 	})
 }
 
-// recoveryCodes is the part of the page Single sign-on about the codes of the administrator who
-// looks at it.
+// recoveryCodes is the part of the page Single sign-on about recovery codes. It is about the codes
+// of the administrator who looks at the page.
 type recoveryCodes struct {
-	Action string    // address that makes new codes
-	Made   int64     // when the set was made, in microseconds; 0 if there is none
-	At     time.Time // when the set was made; zero if there is none
+	Action string    // address that creates new codes
+	Made   int64     // when the codes were created, in microseconds since 1970; 0 if there are none
+	At     time.Time // when the codes were created; zero if there are none
 	Left   int       // how many codes are unused
 	New    []string  // new codes; set only in the response to the form that made them
 }

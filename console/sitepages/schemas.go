@@ -28,15 +28,15 @@ type schemasPage struct {
 	Action   string // address of the form
 	Types    []typeView
 	Document string     // the stored document, or the rejected one that was sent
-	Was      string     // version of the stored document that the form was made from
+	Was      string     // version of the stored document from which the form was made
 	Stale    *staleForm // someone else saved another document in the meantime
 	Problems []problem
 	Force    *forceForm // the form to force the change; nil if the change cannot or need not be forced
 	Example  string     // a sample document to start from
 }
 
-// staleForm shows the document that was saved while the form was open. Text says what happened; Now
-// is that document.
+// staleForm shows the document that someone else saved while the form was open. Text says what
+// happened. Now is the saved document.
 type staleForm struct{ Text, Now string }
 
 // forceForm asks whether to drop the data that conflicts with the document.
@@ -45,7 +45,7 @@ type forceForm struct {
 	Notice   *console.Notice
 	Lost     []string // data that will be dropped, with numbers; may be empty
 	Document string   // the document that was sent
-	Token    string   // stands for exactly this data, so that no other data is dropped
+	Token    string   // identifies exactly this data, so that the form cannot drop other data
 	Was      string   // the version of the document that the form started from, as in schemasPage
 	Now      string   // the stored document; may be empty
 	TypeName string   // the name of the site, which the administrator must type
@@ -79,7 +79,8 @@ type attributeView struct {
 	Sub   bool   // whether it is a sub-attribute
 }
 
-// wasDocument is the input that names the stored document the form was made from.
+// wasDocument is the name of the input that holds the version of the document from which the form
+// was made.
 const wasDocument = console.WasPrefix + "document"
 
 // exampleDocument is a minimal useful document.
@@ -185,8 +186,8 @@ func attributeViewOf(a *scim.Attribute, name string, sub bool) attributeView {
 	return v
 }
 
-// saveSchemas saves the uploaded file, or else the document in the text area. An empty document
-// removes the site's schemas.
+// saveSchemas saves the uploaded file, or the document in the text area if no file was chosen. An
+// empty document removes the site's schemas.
 func (p *Pages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	document, err := documentInForm(r)
 	if err != nil {
@@ -206,8 +207,8 @@ func (p *Pages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit
 	return p.redirectSaved(w, r, v, document, nil)
 }
 
-// staleSchemas saves nothing. It shows the typed document next to the one that someone else saved
-// in the meantime.
+// staleSchemas saves nothing. It shows the typed document next to the document that someone else
+// has saved since.
 func (p *Pages) staleSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte) error {
 	now, err := p.Sites.Get(r.Context(), v.Site.ID)
 	if err != nil {
@@ -287,8 +288,8 @@ func (p *Pages) redirectSaved(w http.ResponseWriter, r *http.Request, v *siteVis
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), console.DoneNotice(text))
 }
 
-// refuseSchemas shows why the document cannot be saved. If forcing can help, it also shows the form
-// for that. Other errors are returned.
+// refuseSchemas shows why the document cannot be saved. It also shows the form that forces the
+// change, if that can help. It returns errors that are not about the document.
 func (p *Pages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, err error, ask *forceForm) error {
 	sp := schemasPage{Document: string(document)}
 	var wrong *scim.RegistryError
@@ -332,11 +333,11 @@ func documentInForm(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, console.UnreadableForm(err)
 	}
-	defer r.MultipartForm.RemoveAll() //nolint:errcheck // the system's temporary folder is cleaned by the system
+	defer r.MultipartForm.RemoveAll() //nolint:errcheck // the operating system cleans its temporary folder
 	if file == nil {
 		return []byte(r.PostForm.Get("document")), nil
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close() //nolint:errcheck // the file was only read
 	document, err := io.ReadAll(io.LimitReader(file, scim.MaxRegistryBytes+1))
 	if err != nil {
 		return nil, console.UnreadableForm(err)

@@ -21,8 +21,8 @@ type scimPage struct {
 	Guide     string // address of the setup guide
 	Overview  string // address of the overview
 
-	SaveURL, EnableURL, RolesURL string // addresses that save the form, Enable SCIM, and the switch of roles
-	SSO, UnlockURL, OffURL       string // addresses for a page whose set-up is locked
+	SaveURL, EnableURL, RolesURL string // addresses that save the form, the switch Enable SCIM, and the switch of roles
+	SSO, UnlockURL, OffURL       string // addresses that a page shows while its set-up is locked
 
 	Was     []console.HiddenField // the values that the form started from
 	Unsaved bool                  // whether the form has values that are not saved
@@ -54,7 +54,7 @@ type madeToken struct {
 	Token  console.CopyValue
 	Label  string // what the pages call the token
 	Before string // what happened to the previous token; may be empty
-	Note   string // what comes next; may be empty
+	Note   string // what to do next; may be empty
 	Done   string // address of the page without the token
 }
 
@@ -73,17 +73,17 @@ type tokenRow struct {
 	Revoke    string // address that revokes the token
 }
 
-// switchView is a checkbox. With scripts it takes effect at once.
+// switchView is a checkbox. If the browser runs scripts, a click saves it immediately.
 type switchView struct {
 	ID, Name, URL string
 	On            bool // whether the switch is on
 	Locked        bool // whether the setting cannot be changed here
-	ByScript      bool // whether the switch works only with a script, because there is no form around it
+	ByScript      bool // whether the switch needs a script, because no form surrounds it
 	AsksOff       bool // whether turning it off asks for confirmation
 }
 
-// EnableSwitch returns the switch Enable SCIM. A page that shows a new token does not allow turning
-// SCIM off, because that would lead away from the token.
+// EnableSwitch returns the switch Enable SCIM. On a page that shows a new token, SCIM cannot be
+// turned off, because the question before that would leave the page.
 func (s scimPage) EnableSwitch() switchView {
 	return switchView{
 		ID: "enable-scim", Name: "enabled", URL: s.EnableURL, On: s.Site.SCIMEnabled, AsksOff: true,
@@ -147,8 +147,8 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 	return sp, nil
 }
 
-// tenantURL returns the address that the identity provider calls, labelled as the identity provider
-// labels it.
+// tenantURL returns the address that the identity provider calls. Its label is the one that the
+// identity provider uses.
 func (p *Pages) tenantURL(v *siteVisit) console.CopyValue {
 	return console.CopyValue{
 		ID: "tenant-url", Label: "Tenant URL", Value: p.Console.Options.PublicURL + v.url("auth/scim/v2"),
@@ -174,8 +174,8 @@ func (p *Pages) tokenRow(v *siteVisit, t site.Token, now time.Time) tokenRow {
 	return row
 }
 
-// saveEnabled saves only the switch Enable SCIM, at once. It leaves the rest of the page as it is.
-// Turning SCIM off asks for confirmation first.
+// saveEnabled saves only the switch Enable SCIM. It leaves the rest of the page unchanged. Turning
+// SCIM off needs a confirmation first.
 func (p *Pages) saveEnabled(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
@@ -198,8 +198,8 @@ func (p *Pages) saveEnabled(w http.ResponseWriter, r *http.Request, v *siteVisit
 
 const scimIsOn = "SCIM is on. Your identity provider is let in with a token from this page."
 
-// saveRoles saves only the switch Allow SCIM to manage user roles. It asks nothing, because it does
-// not change anyone's role.
+// saveRoles saves only the switch Allow SCIM to manage user roles. It asks for no confirmation,
+// because it changes no one's role.
 func (p *Pages) saveRoles(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
@@ -219,8 +219,8 @@ func rolesText(on bool) string {
 	return "SCIM may no longer change roles. Everybody keeps the role they have until an administrator changes it."
 }
 
-// saveSwitch saves one switch. A script gets the new page but replaces only its head, so typed values
-// stay.
+// saveSwitch saves one switch. A script gets the new page but replaces only the head of its page,
+// so that typed values stay.
 func (p *Pages) saveSwitch(w http.ResponseWriter, r *http.Request, v *siteVisit, n console.Notice, change func(*site.Site)) error {
 	changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error {
 		change(s)
@@ -240,7 +240,8 @@ func (p *Pages) saveSwitch(w http.ResponseWriter, r *http.Request, v *siteVisit,
 	return p.show(w, r, http.StatusOK, "scim", sp)
 }
 
-// redirectWindow redirects. For a script, it makes the whole window follow.
+// redirectWindow redirects the browser to target. If a script sent the request, the whole window
+// goes there.
 func (p *Pages) redirectWindow(w http.ResponseWriter, r *http.Request, target string, n console.Notice) error {
 	if r.Header.Get("HX-Request") == "" {
 		return p.Console.Redirect(w, r, target, n)

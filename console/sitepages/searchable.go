@@ -14,8 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// searchablePage is the data of the view "searchable": the declared attributes and those that can
-// be declared.
+// searchablePage is the data of the view "searchable": the declared attributes, and the attributes
+// that can still be declared.
 type searchablePage struct {
 	console.Page
 	URL     string // address of the page itself
@@ -26,8 +26,8 @@ type searchablePage struct {
 
 	Action  string // address of the form that declares an attribute
 	Groups  []optionGroup
-	Chosen  string // the option that is chosen
-	Refused string // why nothing can be declared now; empty if something can
+	Chosen  string // the value of the selected option
+	Refused string // why no attribute can be declared now; empty if one can
 	Error   *console.FieldError
 }
 
@@ -126,8 +126,8 @@ func searchableRowOf(v *siteVisit, i roster.Indexing) searchableRow {
 	return row
 }
 
-// declarableGroups lists the attributes that can still be declared, by type and schema. The value of an
-// option is a type and an attribute.
+// declarableGroups lists the attributes that can still be declared, by type and schema. The value
+// of an option contains the type and the attribute.
 func declarableGroups(types *scim.Registry, declared []roster.Indexing) []optionGroup {
 	var groups []optionGroup
 	for _, rt := range types.Types() {

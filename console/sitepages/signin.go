@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// askToSignIn returns the sign-in page for visitors who are not signed in. A site that does not exist
-// gets the same page.
+// askToSignIn returns the sign-in page for visitors who are not signed in. It returns the same page
+// if the site does not exist.
 func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {
@@ -37,7 +37,8 @@ func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 	return &console.PageError{Status: http.StatusUnauthorized, Title: s.Title, Text: s.Text, SignIn: s}
 }
 
-// showSignInAgain asks for a fresh sign-in before what could give the site away.
+// showSignInAgain asks for a fresh sign-in, which actions need that could give control of the site
+// to someone else.
 func (p *Pages) showSignInAgain(_ http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	s := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in again", Narrow: true},
@@ -49,24 +50,24 @@ func (p *Pages) showSignInAgain(_ http.ResponseWriter, r *http.Request, v *siteV
 	return &console.PageError{Status: http.StatusOK, Title: s.Title, Text: s.Text, SignIn: s}
 }
 
-// showLink says whose link it is. It does not use the link up, because mail programs open links
+// showLink shows whose link it is. It does not use the link up, because mail programs open links
 // before people do.
 func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	pending, err := p.lookAtLink(w, r, v)
+	pending, err := p.checkLink(w, r, v)
 	if err != nil {
 		return err
 	}
 	return p.Console.View(w, r, http.StatusOK, "signin_link", p.linkPage(r, v, pending))
 }
 
-func (p *Pages) lookAtLink(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.PendingSignIn, error) {
+func (p *Pages) checkLink(w http.ResponseWriter, r *http.Request, v *siteVisit) (signin.PendingSignIn, error) {
 	p.Console.KeepPathSecret(w, r)
 	if err := p.Console.RefuseFlood(w, r); err != nil {
 		return signin.PendingSignIn{}, err
 	}
 	pending, err := p.findLink(r, v)
 	if closed, ok := refusal.About[signin.ClosedLink](err); ok && closed.Reason == onetime.Unknown {
-		p.Console.CountFailure(r) // a used or expired link was a real one, so it was not guessed
+		p.Console.CountFailure(r) // used and expired links do not count: nobody guessed them
 	}
 	return pending, err
 }
@@ -99,7 +100,7 @@ func (p *Pages) linkPage(r *http.Request, v *siteVisit, pending signin.PendingSi
 }
 
 func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	pending, err := p.lookAtLink(w, r, v)
+	pending, err := p.checkLink(w, r, v)
 	if err != nil {
 		return err
 	}
@@ -124,8 +125,8 @@ func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.enter(w, r, v, started, "")
 }
 
-// enter gives the browser a new session and leads it to a page. If to is empty, that is the home
-// page.
+// enter gives the browser a new session and redirects it to the address to. If to is empty, it
+// redirects to the home page.
 func (p *Pages) enter(w http.ResponseWriter, r *http.Request, v *siteVisit, started signin.Session, to string) error {
 	p.endOldSession(r, v)
 	p.Console.SetSession(w, r, SessionCookie, started.Secret)
@@ -140,12 +141,13 @@ func (p *Pages) enter(w http.ResponseWriter, r *http.Request, v *siteVisit, star
 	return p.Console.Redirect(w, r, to, console.DoneNotice("You are signed in as "+started.Person.Name()+"."))
 }
 
-// Enter signs a browser in after single sign-on, and leads it to a path of the site.
+// Enter gives a browser its session after single sign-on, and redirects it to a path of the site.
 func (p *Pages) Enter(w http.ResponseWriter, r *http.Request, st site.Site, started signin.Session, to string) error {
 	return p.enter(w, r, &siteVisit{Site: st, Roster: p.Rosters.Open(st)}, started, to)
 }
 
-// Administrator returns the id of the administrator of the site who is signed in.
+// Administrator returns the person's id if an administrator of the site is signed in. Otherwise ok
+// is false.
 func (p *Pages) Administrator(r *http.Request, st site.Site) (id string, ok bool, err error) {
 	if st.ID == "" {
 		return "", false, nil
@@ -157,8 +159,8 @@ func (p *Pages) Administrator(r *http.Request, st site.Site) (id string, ok bool
 	return person.ID, err == nil && person.Role == roster.RoleAdmin, err
 }
 
-// endOldSession ends the session that the browser is about to forget. A failure is only logged, because
-// the session also expires by itself.
+// endOldSession ends the browser's current session before the browser gets another one. It only
+// logs a failure, because the session also expires by itself.
 func (p *Pages) endOldSession(r *http.Request, v *siteVisit) {
 	if old := p.Console.SessionSecret(r, SessionCookie); old != "" {
 		if err := v.Roster.EndSession(r.Context(), old); err != nil {
@@ -172,7 +174,7 @@ func (p *Pages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if site.CheckName(name) != nil {
 		return console.ErrNotFound
 	}
-	// A site that does not exist responds like one where no one is signed in.
+	// A site that does not exist responds like an existing site where no one is signed in.
 	var origin roster.Origin
 	if v.Roster != nil {
 		var err error

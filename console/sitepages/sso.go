@@ -22,7 +22,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// certificateSoon is how long before a certificate ends the page warns about it.
+// certificateSoon is how long before a certificate expires the page begins to warn.
 const certificateSoon = 60 * 24 * time.Hour
 
 // ssoPage is the data of the view "sso": single sign-on, in the order in which it is set up.
@@ -30,7 +30,7 @@ type ssoPage struct {
 	console.Page
 	Plain *console.Notice // warns that the public URL is not https; nil if it is
 	Stale *console.Notice // warns that the metadata was not refreshed; nil if it was
-	Read  time.Time       // when the metadata was read last; zero if it was not read again
+	Read  time.Time       // when the server last tried to refresh the metadata; zero if it never did
 
 	// The choice at the top:
 	Protocols []protocolChoice
@@ -46,10 +46,10 @@ type ssoPage struct {
 	Metadata      string // address from which the site's metadata is downloaded
 	// Step 2, "Get these from your identity provider":
 	Ready        bool           // whether the identity provider is known
-	Provider     []console.Fact // what is known about the identity provider
+	Provider     []console.Fact // the facts about the identity provider
 	Certificates []certificateRow
 	Import       string // address that takes metadata
-	MetadataURL  string // where metadata was read last; may be empty
+	MetadataURL  string // address from which metadata was last read; may be empty
 	CanFetch     bool   // whether the server can read metadata from an address
 	Pasted       string // the metadata that was pasted
 	ImportError  *console.FieldError
@@ -60,23 +60,23 @@ type ssoPage struct {
 	// Step 3, "Check":
 	Test   string     // address that starts a test
 	Result *ssoResult // the last test; nil if there is none
-	Link   string     // address that links the tested identity to the account
+	Link   string     // address that links the tested identity to the administrator's account
 	// Step 4, "Who must use it":
 	Save       string // address that saves the settings
-	Version    int64  // version of the settings that the form shows
+	Version    int64  // version of the settings in the form
 	Modes      []console.Choice
-	Matches    []console.Choice // which claim must match userName
-	Creates    bool             // whether a first sign-in makes the account
+	Matches    []console.Choice // the choices of the claim that must match userName
+	Creates    bool             // whether a first sign-in creates the account
 	IdP        bool             // whether a sign-in may begin at the identity provider
 	Own        string           // the entity id that the administrator chose for the site; may be empty
-	Signs      bool             // whether requests are signed
+	Signs      bool             // whether sign-in requests are signed
 	SignsOut   bool             // whether signing out ends the session on the other side too
 	CanSignOut bool             // whether the identity provider has a sign-out address
 	Hours      string           // how long a session lasts at most, in hours
 	Error      *console.FieldError
-	Conflicts  []conflictRow      // sign-ins that wait because an account is there already
+	Conflicts  []conflictRow      // sign-ins that wait because a matching account exists
 	Keys       siteKeys           // the keys of this site
-	Codes      recoveryCodes      // the recovery codes of the administrator
+	Codes      recoveryCodes      // the recovery codes of the administrator who looks at the page
 	Failed     []console.EventRow // the last failed sign-ins
 	FailedAll  string             // address of all failed sign-ins
 }
@@ -110,11 +110,11 @@ type claimRow struct {
 	Name, Label, Value, Hint, Received string // one input of the form; Received is the value in the last test
 }
 
-// ssoResult is the last test of the administrator who looks at the page.
+// ssoResult is the last test of single sign-on by the administrator who looks at the page.
 type ssoResult struct {
 	Passed   bool
 	Time     time.Time
-	Outdated bool // whether the settings have changed since
+	Outdated bool // whether the settings have changed since the test
 	Text     string
 	Checks   []string       // the checks that passed, such as "audience"
 	Values   []console.Fact // the attributes that were received
@@ -256,8 +256,8 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	return p.show(w, r, status, "sso", s)
 }
 
-// isSameHost reports whether the identity provider is at the host of this server, or not known yet.
-// A browser then takes both for one site, and sends the cookie of the sign-in even over plain http.
+// isSameHost reports whether the identity provider runs on the host of this server, or is not known
+// yet. On the same host, a browser sends the cookie of the sign-in even over plain http.
 func (p *Pages) isSameHost(c signin.Connection) bool {
 	own, err := url.Parse(p.Console.Options.PublicURL)
 	if err != nil {
@@ -267,7 +267,8 @@ func (p *Pages) isSameHost(c signin.Connection) bool {
 	return err == nil && (!c.Ready() || own.Hostname() == other.Hostname())
 }
 
-// refreshNotice warns that the metadata was not refreshed. It returns nil if it was.
+// refreshNotice warns that the last refresh of the metadata failed. It returns nil if it did not
+// fail.
 func refreshNotice(state signin.RefreshState) *console.Notice {
 	if state.Failure == "" {
 		return nil
@@ -278,8 +279,8 @@ func refreshNotice(state signin.RefreshState) *console.Notice {
 	}
 }
 
-// modeChoices lists the modes of single sign-on. missing says what has to be done before it can be
-// required; empty if nothing is missing.
+// modeChoices lists the modes of single sign-on. missing says what must be done before single
+// sign-on can be required; "" if nothing is missing.
 func modeChoices(c signin.Connection, missing string) []console.Choice {
 	list := []console.Choice{
 		{Value: string(signin.SSOOff), Text: "Off", Help: "One-time links alone open this site."},
@@ -390,7 +391,8 @@ func driftText(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
 }
 
-// hoursText writes the length of a session as the form has it; empty for the server's own.
+// hoursText returns the length of a session as the form shows it, in hours. It returns "" for the
+// server's default.
 func hoursText(d time.Duration) string {
 	if d == 0 {
 		return ""
@@ -398,7 +400,7 @@ func hoursText(d time.Duration) string {
 	return strconv.FormatFloat(d.Hours(), 'f', -1, 64)
 }
 
-// ssoInputs maps the field of a refusal to the input beside which it is shown.
+// ssoInputs maps the field of a refusal to the input next to which the page shows the refusal.
 var ssoInputs = console.InputIDs{
 	"mode": "mode", "entityID": "entityID", "userIdentifier": "userIdentifier", "displayName": "displayName", "email": "email", "jobTitle": "jobTitle",
 	"department": "department", "length": "hours", "matches": "matches",
@@ -500,10 +502,10 @@ func (p *Pages) redirectToOpenID(w http.ResponseWriter, r *http.Request, v *site
 	return p.Console.Redirect(w, r, v.ssoURL(signin.OpenID), console.Notice{})
 }
 
-// maxMetadata is how many bytes the form with metadata may have.
+// maxMetadata is the largest size of the form with metadata, in bytes.
 const maxMetadata = saml.MaxMetadata + 64<<10
 
-// importSSO shows what an import of metadata would change.
+// importSSO shows which changes an import of metadata would make.
 func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	text, address, wrong, err := p.metadataOf(r)
 	if err != nil {
@@ -546,8 +548,8 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	return p.Console.View(w, r, http.StatusOK, "confirm", ask)
 }
 
-// metadataOf returns the metadata of a form, which uploads it as a file, contains it as text, or
-// names its address.
+// metadataOf returns the metadata of a form. The form uploads it as a file, contains it as text, or
+// contains its address.
 func (p *Pages) metadataOf(r *http.Request) (text []byte, address string, wrong *console.FieldError, err error) {
 	file, _, err := console.UploadedFile(r)
 	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
@@ -640,8 +642,8 @@ func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.Console.Redirect(w, r, v.ssoURL(shownProtocol(r, c)), console.DoneNotice("Linked. You can sign in with single sign-on now."))
 }
 
-// downloadMetadata sends the site's metadata, with the entity id that the administrator chose and the
-// keys. The metadata that everybody gets at …/auth/saml2/metadata has neither.
+// downloadMetadata sends the site's metadata, with the entity id that the administrator chose and
+// with the keys. The public metadata at …/auth/saml2/metadata contains neither.
 func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	c, err := p.SSO.Connection(r.Context(), v.Site)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// conflictRow is a sign-in that waits, beside the account in its way.
+// conflictRow is a waiting sign-in, next to the account that conflicts with it.
 type conflictRow struct {
 	Identity      string // the user identifier
-	Reason, Tried string // in words
+	Reason, Tried string // why the sign-in waits, and how often it was tried, in words
 	Last          time.Time
 	Rows          []comparedRow
-	Consequence   string // what a link does
-	Link, Dismiss string // addresses; Link is empty if the account cannot be opened
+	Consequence   string // what happens if the administrator links the two
+	Link, Dismiss string // addresses that link, or dismiss the sign-in; Link is empty if the account cannot be opened
 }
 
 // comparedRow is one attribute of the identity and of the account.

@@ -9,10 +9,10 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// siteKeys is the part of the page Single sign-on about the keys of the site.
+// siteKeys is the part of the page Single sign-on about the SAML keys of the site.
 type siteKeys struct {
 	Rows              []siteKeyRow
-	Make, Use, Remove string // addresses of the next steps; empty if a step cannot be taken now
+	Make, Use, Remove string // addresses of the next steps; empty if a step is not possible now
 	Metadata          string // address from which the metadata is downloaded
 }
 

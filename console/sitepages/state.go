@@ -14,18 +14,18 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// recentCalls is how many rows of the request log the state looks at.
+// recentCalls is how many rows of the request log are read to find the state.
 const recentCalls = 50
 
-// callsReach is the largest age of the rows that the state looks at. It limits the search on a site
-// that gets only calls of strangers.
+// callsReach is the largest age of the rows that are read. It limits the search on a site that gets
+// only calls of strangers.
 const callsReach = 7 * 24 * time.Hour
 
-// maxStrangers is the number of calls of strangers at which the counting stops.
+// maxStrangers is where the counting of strangers' calls stops.
 const maxStrangers = 100
 
-// minFailures is the number of failed calls from which on the failure rate counts. If more than a
-// fifth of the calls failed then, the state is "Failing".
+// minFailures is how many calls must have failed before the failure rate counts. If then more than
+// a fifth of the calls failed, the state is "Failing".
 const minFailures = 3
 
 // quietAfter is how long a site may get no calls before its state is "Quiet". Entra ID calls every
@@ -48,7 +48,7 @@ const (
 // scimState is the status with a sentence that explains it.
 type scimState struct {
 	Status   scimStatus
-	Sentence string // what the state is, with a time if there is one
+	Sentence string // describes the state, with a time if there is one
 }
 
 // Badge returns the status as a badge.
@@ -65,12 +65,12 @@ func (s scimState) Detail() string {
 	return strings.TrimPrefix(rest, "Waiting for the first call. ")
 }
 
-// scimFacts is what stateOf bases the state on.
+// scimFacts holds the facts from which stateOf decides the state.
 type scimFacts struct {
 	tokens []site.Token // newest first
 	// calls are the newest calls with a token that the site issued, newest first. Calls of
-	// strangers are left out: anyone can call the address, so they say nothing about the identity
-	// provider.
+	// strangers are left out: anyone can call the address, so such calls tell nothing about the
+	// identity provider.
 	calls     []requestlog.Request
 	settings  []event.Event // changes of settings since the oldest of these calls, newest first
 	strangers int           // calls of strangers within a day; maxStrangers means "or more"
@@ -99,8 +99,8 @@ func (p *Pages) readFacts(ctx context.Context, v *siteVisit) (f scimFacts, err e
 	return f, err
 }
 
-// fixedRefusals maps a change of a setting to the refusals that it fixes. Such refusals say nothing about
-// the current state of the site.
+// fixedRefusals maps a change of a setting to the refusals that it fixes. Such refusals tell
+// nothing about the current state of the site.
 var fixedRefusals = map[string]func(r requestlog.Request) bool{
 	event.SiteSCIMEnabled: func(r requestlog.Request) bool { return r.Status == http.StatusForbidden },
 	event.SiteCreatesChanged: func(r requestlog.Request) bool {
@@ -116,7 +116,7 @@ var fixedRefusals = map[string]func(r requestlog.Request) bool{
 	event.SiteRateLimitChanged: func(r requestlog.Request) bool { return r.Status == http.StatusTooManyRequests },
 }
 
-// unfixedCalls returns the calls without the refusals that a later change of a setting fixed.
+// unfixedCalls returns the calls, without refusals that a later change of a setting has fixed.
 func (f scimFacts) unfixedCalls() []requestlog.Request {
 	var list []requestlog.Request
 	for _, r := range f.calls {
@@ -131,8 +131,8 @@ func (f scimFacts) unfixedCalls() []requestlog.Request {
 	return list
 }
 
-// switchedOn returns when SCIM was last turned on, or zero if f.settings does not reach back that
-// far.
+// switchedOn returns when SCIM was last turned on. It returns the zero time if f.settings begins
+// later than that.
 func (f scimFacts) switchedOn() time.Time {
 	for _, e := range f.settings {
 		if e.Name == event.SiteSCIMEnabled {
@@ -178,8 +178,8 @@ func readCalls(rows []requestlog.Request) callSummary {
 	return c
 }
 
-// hasFailed reports whether a call left the identity provider's job undone. A lookup that finds
-// nothing has not failed.
+// hasFailed reports whether a call failed in a way that left the identity provider's work undone. A
+// lookup that finds nothing has not failed.
 func hasFailed(r requestlog.Request) bool {
 	if r.Status == http.StatusNotFound && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		return false
@@ -195,7 +195,7 @@ func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
 	success := c.lastSuccess
 	for _, t := range f.tokens {
 		if len(f.calls) == 0 && t.LastUsed.After(success) {
-			success = t.LastUsed // the rows with the token's requests were pruned from the log
+			success = t.LastUsed // the log no longer has the requests with this token
 		}
 	}
 	on := f.switchedOn()
@@ -233,8 +233,9 @@ func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
 	return scimState{statusWorking, fmt.Sprintf("Working. %s %s.", last, console.RelativeTime(success, now))}
 }
 
-// endedCallMatters reports whether a call with an ended token matters. Calls from before the live token
-// was created do not: the identity provider has received the new token since.
+// endedCallMatters reports whether a call with an ended token matters. A call from before the
+// creation of the live token does not matter: the identity provider has received the new token
+// since.
 func endedCallMatters(r requestlog.Request, live []site.Token) bool {
 	for _, t := range live {
 		if !r.Time.Before(t.Created) {
@@ -244,7 +245,7 @@ func endedCallMatters(r requestlog.Request, live []site.Token) bool {
 	return len(live) == 0
 }
 
-// endedText says which token was refused, why, and what to do.
+// endedText says which token was refused and why, and what to do about it.
 func endedText(r requestlog.Request, tokens []site.Token, now time.Time) string {
 	name, how := "…"+r.TokenLast4, "has ended"
 	for _, t := range tokens {

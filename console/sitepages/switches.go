@@ -14,8 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// switchesForm is the form "What SCIM may do". It has the settings of site.SettingsTable without a
-// card of their own.
+// switchesForm is the form "What SCIM may do". It has those settings of site.SettingsTable that
+// have no card of their own.
 type switchesForm struct {
 	Groups  []radioGroup
 	Ticks   []console.Choice // the checkboxes
@@ -123,10 +123,12 @@ type scimEdit struct {
 	wrong  *console.FieldError // set if the error is errNotSaved because of a wrong value
 }
 
-// errNotSaved stops an edit that needs another response: a wrong value, a conflict, or a question.
+// errNotSaved stops an edit that needs another response first: an error next to a wrong value, the
+// page of a conflict, or a question.
 var errNotSaved = errors.New("the settings were not saved yet")
 
-// deletesForGood reports whether the edit chooses Delete (cannot be undone) without a confirmation.
+// deletesForGood reports whether the edit chooses Delete (cannot be undone) and the operator has
+// not confirmed that yet.
 func (e *scimEdit) deletesForGood() bool {
 	return e.before.Deletes != site.DeleteForGood && e.merged.Values["delete"] == string(site.DeleteForGood) && e.form.Get("confirmed") != "delete"
 }
@@ -208,8 +210,8 @@ func (p *Pages) saveSCIM(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 	return p.Console.Redirect(w, r, addressWithTyped(v, r.PostForm), n)
 }
 
-// addressWithTyped returns the address of the page SCIM integration with the values typed for a token that
-// does not exist yet.
+// addressWithTyped returns the address of the page SCIM integration. The address contains the
+// values that were typed for a new token.
 func addressWithTyped(v *siteVisit, form url.Values) string {
 	q := url.Values{}
 	for _, name := range []string{"name", "expires"} {
@@ -250,8 +252,8 @@ func (p *Pages) lastSetting(ctx context.Context, v *siteVisit) (*event.Event, er
 	return &found.Events[0], nil
 }
 
-// handleNotSaved responds to an edit that was not saved. It asks a question, or shows the page again with
-// the typed values and the error.
+// handleNotSaved responds to an edit that was not saved. It asks a question, or shows the page
+// again with the typed values and the error.
 func (p *Pages) handleNotSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit) error {
 	pg := v.page
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
@@ -285,8 +287,8 @@ func typedTokenFields(form url.Values) []console.HiddenField {
 	return []console.HiddenField{{Name: "name", Value: form.Get("name")}, {Name: "expires", Value: form.Get("expires")}}
 }
 
-// askDelete asks for confirmation before the identity provider may delete accounts permanently.
-// fields is the edit to save after that.
+// askDelete asks for confirmation before it lets the identity provider delete accounts permanently.
+// fields are the hidden inputs with the edit to save after that.
 func (p *Pages) askDelete(w http.ResponseWriter, r *http.Request, v *siteVisit, pg console.Page, fields []console.HiddenField) error {
 	counts, err := v.Roster.Counts(r.Context())
 	if err != nil {

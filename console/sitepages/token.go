@@ -78,8 +78,8 @@ func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVis
 	return p.show(w, r, http.StatusOK, "scim", sp)
 }
 
-// isEdit reports whether a form edits settings too. The page that asks what happens to a live token
-// does not.
+// isEdit reports whether a form also edits settings. The form that asks what happens to a live
+// token does not.
 func isEdit(form url.Values) bool {
 	for name := range form {
 		if strings.HasPrefix(name, console.WasPrefix) {
@@ -89,8 +89,8 @@ func isEdit(form url.Values) bool {
 	return false
 }
 
-// askBeforeReplacing responds to Generate if a token is live already. It saves the settings, then asks what
-// happens to that token.
+// askBeforeReplacing responds to Generate if a token is live already. It saves the settings, and
+// then asks what to do with the live token.
 func (p *Pages) askBeforeReplacing(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live error) error {
 	n := console.Notice{}
 	if isEdit(r.PostForm) {
@@ -136,8 +136,8 @@ func (p *Pages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit
 	return p.show(w, r, http.StatusUnprocessableEntity, "scim", sp)
 }
 
-// tokenRequest reads the form. It sets KeepOff, because the checkbox on the same page decides
-// whether SCIM is on.
+// tokenRequest reads the form for a new token. It sets KeepOff, because the checkbox on the same
+// page decides whether SCIM is on.
 func (p *Pages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, *console.FieldError) {
 	req := site.TokenRequest{
 		Name: strings.TrimSpace(r.Form.Get("name")), Actor: v.actor(), FormNumber: r.Form.Get("form"), KeepOff: true,
@@ -173,7 +173,7 @@ func oldTokenText(before []site.Token, made site.Token, mode site.TokenMode) str
 	return fmt.Sprintf("Token %s is revoked. Provisioning stops until your identity provider has the new one.", before[0].Label())
 }
 
-// askReplace asks what happens to the live token.
+// askReplace asks what to do with the live token.
 func (p *Pages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	now := p.Console.Options.Now()
 	if err := r.ParseForm(); err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// askUnlink asks before the user identifier of a person is forgotten.
+// askUnlink asks for confirmation before it removes the user identifier of a person.
 func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	person, err := p.findPerson(r, v)
 	if err != nil {
@@ -41,7 +41,7 @@ func (p *Pages) unlink(w http.ResponseWriter, r *http.Request, v *siteVisit) err
 	if err != nil {
 		return err
 	}
-	c.IfVersion = 0 // the version that the page showed does not change with the identifier, so it proves nothing
+	c.IfVersion = 0 // linking does not change the version that the page showed, so the version proves nothing
 	if _, err := v.Roster.Unlink(r.Context(), person.ID, c); err != nil {
 		return err
 	}

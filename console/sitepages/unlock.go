@@ -7,9 +7,10 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// setsUp guards a form that sets up SCIM: while the set-up of a site is locked, it is refused. The
-// forms that protect, such as the one that revokes a token, are never locked.
-func (p *Pages) setsUp(handle func(http.ResponseWriter, *http.Request, *siteVisit) error) func(http.ResponseWriter, *http.Request, *siteVisit) error {
+// requireUnlockedSetUp wraps the handler of a form that sets up SCIM. It refuses the form while the
+// site's set-up is locked. Forms that protect the site, such as the form that revokes a token, are
+// never locked.
+func (p *Pages) requireUnlockedSetUp(handle func(http.ResponseWriter, *http.Request, *siteVisit) error) func(http.ResponseWriter, *http.Request, *siteVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 		if !v.Site.SetUpLocked {
 			return handle(w, r, v)
@@ -22,7 +23,7 @@ func (p *Pages) setsUp(handle func(http.ResponseWriter, *http.Request, *siteVisi
 	}
 }
 
-// unlockSetUp goes on without single sign-on, for sites that will have none.
+// unlockSetUp allows setting up SCIM without single sign-on, for sites that will have none.
 func (p *Pages) unlockSetUp(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if _, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), func(s *site.Site) error { s.SetUpLocked = false; return nil }); err != nil {
 		return err
@@ -30,7 +31,7 @@ func (p *Pages) unlockSetUp(w http.ResponseWriter, r *http.Request, v *siteVisit
 	return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.DoneNotice("You can set up SCIM now, without single sign-on."))
 }
 
-// saveRolesOff lets SCIM no longer manage roles, also while the set-up is locked.
+// saveRolesOff stops SCIM from managing roles. It works even while the set-up is locked.
 func (p *Pages) saveRolesOff(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.saveSwitch(w, r, v, console.DoneNotice(rolesText(false)), func(s *site.Site) { s.ManageRoles = false })
 }

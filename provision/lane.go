@@ -40,7 +40,14 @@ type Listed struct {
 	Cause  string // what its change comes from; "" for a single change
 	Reason string // why it would be disabled or deleted
 	Keeps  Keeps
-	Turn   int64 // list it only if the row still has this turn; 0: in any case
+	Turn   int64     // list it only if the row still has this turn; 0: in any case
+	State  LinkState // that of the object's link when this was decided; "" if it had none
+}
+
+// Outdated returns what to list instead if the object's link has another state by now, because a
+// worker has ended its account meanwhile. Then the guard has nothing to count.
+func (l Listed) Outdated() Listed {
+	return Listed{ObjectID: l.ObjectID, Why: l.Why, Lane: Checks, Cause: l.Cause}
 }
 
 // ListedMember is a membership that has changed.
@@ -75,7 +82,7 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 			listed[i] = Listed{ObjectID: id, Why: why, Lane: Memberships}
 			continue
 		}
-		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id])}
+		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id]), State: states[id]}
 		listed[i].Takes = listed[i].Lane == Leavers || r.endsGroup(states[id], objects[id])
 		r.guard(&listed[i], objects[id], origins[id])
 	}

@@ -10,12 +10,14 @@ type State struct {
 	Asked // the requests that the engine has handled
 
 	Phase Phase       `json:"phase"`
-	Cycle CycleReport `json:"cycle"` // the current cycle, if Phase is not Idle
+	Cycle CycleReport `json:"cycle,omitzero"` // the current cycle, if Phase is not Idle
 
-	After     string `json:"after"`     // import cursor: object id
-	Start     Cursor `json:"start"`     // the watermark to use after the current initial cycle
-	Watermark Cursor `json:"watermark"` // all changes before this position are imported
-	Ready     bool   `json:"ready"`     // the watermark is valid: an initial import was completed
+	After string `json:"after"` // import cursor: object id
+	Start Cursor `json:"start"` // the watermark to use after the current initial cycle
+	// Watermark: all changes before this position are imported. Before an initial cycle it is still
+	// that of the last cycle.
+	Watermark Cursor `json:"watermark"`
+	Ready     bool   `json:"ready"` // the watermark is valid: an initial import was completed
 
 	Why string `json:"why,omitempty"` // why the next initial cycle looks at everyone
 	// Allowed is how many accounts the next initial cycle may disable without asking, because an
@@ -25,8 +27,8 @@ type State struct {
 	// ReadAll asks the next initial cycle to read every account at the target.
 	ReadAll bool `json:"readAll,omitempty"`
 
-	NextCycle time.Time `json:"nextCycle"`
-	Cooldown  time.Time `json:"cooldown"` // the target asked for a pause until then
+	NextCycle time.Time `json:"nextCycle,omitzero"`
+	Cooldown  time.Time `json:"cooldown,omitzero"` // the target asked for a pause until then
 	Pace      Pace      `json:"pace,omitzero"`
 	// Drained is the time since when the current cycle has nothing to do but wait. DrainedRead is
 	// how many objects it had looked at by then.
@@ -41,7 +43,7 @@ type State struct {
 	// and this job gave them.
 	Flown map[string][]string `json:"flown,omitempty"`
 
-	NextUnmatched time.Time `json:"nextUnmatched"`
+	NextUnmatched time.Time `json:"nextUnmatched,omitzero"`
 
 	Late bool `json:"late,omitempty"` // an account waits too long to be closed, and an event has said so
 
@@ -53,11 +55,11 @@ type State struct {
 	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`
-	Trial      *Quarantine  `json:"trial,omitempty"` // the target refused every write, and one is tried
-	Last       *CycleReport `json:"last"`            // the last cycle that ended
-	LastGood   *CycleReport `json:"lastGood"`        // the last cycle that was not stopped
-	FirstDone  time.Time    `json:"firstDone"`       // end of the first complete cycle
-	FailedRuns int          `json:"failedCycles"`    // consecutive cycles that were stopped
+	Trial      *Quarantine  `json:"trial,omitempty"`    // the target refused every write, and one is tried
+	Last       *CycleReport `json:"last"`               // the last cycle that ended
+	LastGood   *CycleReport `json:"lastGood"`           // the last cycle that was not stopped
+	FirstDone  time.Time    `json:"firstDone,omitzero"` // end of the first complete cycle
+	FailedRuns int          `json:"failedCycles"`       // consecutive cycles that were stopped
 }
 
 // Phase says which users the current cycle is importing. In every phase, the engine also works on
@@ -90,8 +92,8 @@ type CycleReport struct {
 	Why      string    `json:"why,omitempty"`     // why it looks at everyone
 	Allowed  int       `json:"allowed,omitempty"` // how many accounts it may disable without asking: an administrator was asked before
 	Reads    bool      `json:"reads,omitempty"`   // whether the cycle reads every account, because a person asked for a restart
-	Started  time.Time `json:"started"`
-	Ended    time.Time `json:"ended"`
+	Started  time.Time `json:"started,omitzero"`
+	Ended    time.Time `json:"ended,omitzero"`
 	Read     int       `json:"read"` // objects looked at
 	Created  int       `json:"created"`
 	Updated  int       `json:"updated"`
@@ -124,7 +126,7 @@ type Quarantine struct {
 	Status      int       `json:"status"`   // HTTP status of the evidence, 0 if there was no answer
 	Advice      string    `json:"advice"`   // what an administrator can do now
 	Evidence    string    `json:"evidence"` // the request that failed
-	NextAttempt time.Time `json:"nextAttempt"`
+	NextAttempt time.Time `json:"nextAttempt,omitzero"`
 	Attempts    int       `json:"attempts"`
 }
 

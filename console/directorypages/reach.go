@@ -190,8 +190,8 @@ type provisioningHarm struct {
 }
 
 // provisioningHarm checks settings before they are saved. It counts users only if the scope changes
-// or someone changed the job in the meantime. asked is what an administrator has confirmed to leave
-// at the old Tenant URL, after its leavers were switched off; nil before.
+// or someone changed the job in the meantime. asked is the move to another Tenant URL that the
+// operator has confirmed, once its leavers are switched off; nil before.
 func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job, s provision.Settings, asked *provision.Move) (provisioningHarm, error) {
 	h := provisioningHarm{scopeWas: r.PostForm.Get(console.WasPrefix + "scope")}
 	h.moved = now.Version > 0 && s.Status == provision.On && now.Status != provision.On && r.PostForm.Get(openedField) != revisionText(now)

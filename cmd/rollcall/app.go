@@ -396,7 +396,7 @@ func (c *command) readSecret(name string) (string, error) {
 	}
 	secret := strings.TrimSpace(string(b))
 	if secret == "" || strings.ContainsAny(secret, "\r\n") {
-		return "", fmt.Errorf("%s does not hold a token: one line is expected", name)
+		return "", fmt.Errorf("%s does not hold a secret: one line is expected", name)
 	}
 	return secret, nil
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/notification"
+	"github.com/rollcall-scim/rollcall/oidcclient"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
@@ -176,6 +177,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Sites: s.sites, Now: c.now, PublicURL: c.baseURL(), Refused: s.refused, Sealer: sealer}
 	s.metadata = metadataReader(c.outboundOptions(w.listens, w.forbidden))
 	s.sso.ReadMetadata = s.metadata
+	s.sso.OpenID = oidcclient.New(c.outboundOptions(w.listens, w.forbidden), c.now)
 	s.notifications = &notification.Notifications{
 		Store: store.Notifications{DB: db}, Mailer: w.mailer, PublicURL: c.baseURL(), Now: c.now, NewID: randomID, ExpiringKeys: s.keys.NoteExpiring,
 	}
@@ -238,6 +240,7 @@ func (s *services) openSource(ctx context.Context, id provision.SourceID) (provi
 const (
 	versionOfJobs         = 6  // the first version that has the table of jobs
 	versionOfSiteKeys     = 71 // the first version that has the table of SAML keys
+	versionOfOpenID       = 78 // the first version that has client secrets of OpenID Connect
 	versionOfBoundSecrets = 13 // the first version that seals each Secret Token for the origin of its Tenant URL
 )
 
@@ -293,15 +296,19 @@ func (c *command) openSealer(ctx context.Context, db *store.DB, jobs provision.S
 	return sealer, nil
 }
 
-// countSealed returns how many Secret Tokens and SAML keys are sealed in the database. version is
-// the version of the database.
+// countSealed returns how many Secret Tokens, SAML keys and client secrets are sealed in the
+// database. version is the version of the database.
 func countSealed(ctx context.Context, db *store.DB, jobs provision.Store, version int64) (int, error) {
 	tokens, err := jobs.Secrets(ctx)
 	if err != nil || version < versionOfSiteKeys {
 		return len(tokens), err
 	}
 	keys, err := store.SingleSignOn{DB: db}.AllSiteKeys(ctx)
-	return len(tokens) + len(keys), err
+	if err != nil || version < versionOfOpenID {
+		return len(tokens) + len(keys), err
+	}
+	secrets, err := store.SingleSignOn{DB: db}.AllSecrets(ctx)
+	return len(tokens) + len(keys) + len(secrets), err
 }
 
 // keyPath returns the path of the key file: the given path, or the one next to a SQLite file.

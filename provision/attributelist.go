@@ -35,7 +35,7 @@ type ListedAttribute struct {
 	// OBJECT.ATTRIBUTE. Several are separated by commas. "" for the other types.
 	Referenced string
 	FlowNull   bool
-	Uses       []string // what of the schema needs the attribute, in words; only in a list
+	Uses       []string // what needs the attribute, in words; set only in a list
 }
 
 // AttributeTypes returns the types that an attribute can have, in the order of Entra's page.
@@ -49,7 +49,7 @@ const (
 	maxAttributes    = 1000
 )
 
-// AttributeList returns one of a mapping's attribute lists, in the order of the schema document. The
+// AttributeList returns one of a mapping's attribute lists, in the order of the schema document. An
 // error is an *InputError.
 func (s *Schema) AttributeList(m *ObjectMapping, side ListSide) ([]ListedAttribute, error) {
 	o, err := s.listedObject(m, side)
@@ -64,7 +64,7 @@ func (s *Schema) AttributeList(m *ObjectMapping, side ListSide) ([]ListedAttribu
 	return list, nil
 }
 
-// listedObject returns the object of a mapping whose attributes are the list.
+// listedObject returns the object whose attributes a mapping's list shows.
 func (s *Schema) listedObject(m *ObjectMapping, side ListSide) (*ObjectDefinition, error) {
 	source, target, err := s.objects(m)
 	switch {
@@ -99,9 +99,9 @@ func listed(a *AttributeDefinition) ListedAttribute {
 	return l
 }
 
-// AddAttribute returns the job with one more attribute in a list of a mapping. c is the catalog of
-// the mapping's source objects; a nil catalog accepts every name in the source's list. The error is
-// an *InputError.
+// AddAttribute returns a copy of the job with a new attribute in one of a mapping's lists. c is the
+// catalog of the mapping's source objects. If c is nil, the source's list accepts every name. An
+// error is an *InputError.
 func (job Job) AddAttribute(mapping string, side ListSide, a ListedAttribute, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		if err := o.checkNewName(side, a.Name, c); err != nil {
@@ -116,9 +116,8 @@ func (job Job) AddAttribute(mapping string, side ListSide, a ListedAttribute, c 
 	})
 }
 
-// ChangeAttribute returns the job with other properties of an attribute in a list of a mapping. The
-// name says which attribute it is. It refuses what a row could then no longer use. The error is an
-// *InputError.
+// ChangeAttribute returns a copy of the job in which the attribute named a.Name has the properties
+// of a. It refuses a change after which a row would no longer work. An error is an *InputError.
 func (job Job) ChangeAttribute(mapping string, side ListSide, a ListedAttribute, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		d, err := o.existingAttribute(a.Name)
@@ -129,8 +128,8 @@ func (job Job) ChangeAttribute(mapping string, side ListSide, a ListedAttribute,
 	})
 }
 
-// RemoveAttribute returns the job without an attribute in a list of a mapping. A primary key, and
-// what a row or a scoping filter uses, stays. The error is an *InputError.
+// RemoveAttribute returns a copy of the job without this attribute. It refuses to remove a primary
+// key, or an attribute that a row or a scoping filter uses. An error is an *InputError.
 func (job Job) RemoveAttribute(mapping string, side ListSide, name string, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		if _, err := o.existingAttribute(name); err != nil {
@@ -152,8 +151,8 @@ func (o *ObjectDefinition) existingAttribute(name string) (*AttributeDefinition,
 	return d, nil
 }
 
-// editList returns the job with an edited copy of one attribute list. Every row that could be used
-// before must still be usable.
+// editList returns a copy of the job with an edited attribute list. It refuses the edit if a row
+// that worked before would no longer work.
 func (job Job) editList(mapping string, side ListSide, c Catalog, edit func(*Schema, *ObjectDefinition) error) (Job, error) {
 	schema := job.Schema.Clone()
 	schema.ownDefinitions()
@@ -180,8 +179,8 @@ func (job Job) editList(mapping string, side ListSide, c Catalog, edit func(*Sch
 	return job, nil
 }
 
-// stillUsable reports the first row that works with the job's attribute lists and not with those of
-// the changed schema, as an *InputError.
+// stillUsable returns an *InputError for the first row that works with the job's attribute lists
+// but not with those of the changed schema.
 func (job Job) stillUsable(changed *Schema) error {
 	was, is := job.Schema.ObjectMappings(), changed.ObjectMappings()
 	for i, m := range is {
@@ -197,7 +196,7 @@ func (job Job) stillUsable(changed *Schema) error {
 	return nil
 }
 
-// setListed gives a definition the properties of a, after checking them.
+// setListed checks the properties of a and copies them to a definition.
 func (s *Schema) setListed(o *ObjectDefinition, side ListSide, d *AttributeDefinition, a ListedAttribute, c Catalog) error {
 	switch {
 	case !a.Type.known():
@@ -220,7 +219,7 @@ func (s *Schema) setListed(o *ObjectDefinition, side ListSide, d *AttributeDefin
 	}
 	d.Type, d.Required, d.Multivalued, d.CaseExact, d.ReferencedObjects = a.Type, a.Required, a.MultiValue, a.ExactCase, references
 	if side == SourceList {
-		d.FlowNullValues = a.FlowNull // the row has the half of the target
+		d.FlowNullValues = a.FlowNull // a target attribute's Flow null values is in its row
 	}
 	return nil
 }
@@ -252,8 +251,8 @@ func checkTargetProperties(d *AttributeDefinition, a *ListedAttribute, _ Catalog
 	return nil
 }
 
-// checkSourceProperties checks the properties of an attribute of the directory. Whether it has
-// several values is the directory's to say.
+// checkSourceProperties checks the properties of an attribute of the directory. Only the directory
+// decides whether an attribute is multi-valued.
 func checkSourceProperties(d *AttributeDefinition, a *ListedAttribute, c Catalog) error {
 	if c == nil {
 		return nil
@@ -309,8 +308,8 @@ func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDe
 	return list, nil
 }
 
-// referenceOf reads one OBJECT or OBJECT.ATTRIBUTE. The object is in the same directory as o, and
-// the attribute is the object's primary key.
+// referenceOf parses one OBJECT or OBJECT.ATTRIBUTE. The object must be in the same directory as o,
+// and the attribute must be the object's primary key.
 func (s *Schema) referenceOf(o *ObjectDefinition, text string) (ReferencedObject, error) {
 	var names []string
 	for i := range s.Directories {
@@ -389,7 +388,8 @@ func checkTargetName(name string, refuse func(string, ...any) error) error {
 	return nil
 }
 
-// attributeUses says what needs an attribute of an object: the primary key, rows and scoping filters.
+// attributeUses returns, in words, what needs an attribute of an object: the primary key, rows or
+// scoping filters.
 func (s *Schema) attributeUses(o *ObjectDefinition, side ListSide, name string) []string {
 	var uses []string
 	if d, ok := o.Attribute(name); ok && d.Anchor {
@@ -413,7 +413,8 @@ func (s *Schema) attributeUses(o *ObjectDefinition, side ListSide, name string) 
 	return uses
 }
 
-// sourceUses says which rows and scoping filters of a mapping read a source attribute.
+// sourceUses returns, in words, the rows and scoping filters of a mapping that read a source
+// attribute.
 func (m *ObjectMapping) sourceUses(name string) []string {
 	var uses []string
 	for i := range m.AttributeMappings {
@@ -433,8 +434,8 @@ func (m *ObjectMapping) sourceUses(name string) []string {
 	return uses
 }
 
-// UnmappedRequired returns the target attributes that the list calls required and that no row of the
-// mapping writes.
+// UnmappedRequired returns the target attributes that the attribute list marks as required but that
+// no row of the mapping writes.
 func (s *Schema) UnmappedRequired(m *ObjectMapping) []string {
 	_, target, err := s.objects(m)
 	if err != nil {

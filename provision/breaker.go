@@ -7,9 +7,10 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// The breaker stops a job whose target can be searched and refuses every write: 20 different objects
-// were refused for the first time, and no write between them worked. It keeps the last answer as its
-// evidence. After a pause one write is tried. If it is refused, the job waits again.
+// The breaker stops a job whose target can be searched but refuses every write. It opens when the
+// target has refused 20 different objects for the first time without accepting a write in between.
+// It keeps the last answer as evidence. After a pause, the engine tries one write. If the target
+// refuses it, the job pauses again.
 
 const (
 	refusedInARow = 20
@@ -17,10 +18,10 @@ const (
 	codeWritesRefused = "WritesRefused"
 )
 
-// onTrial waits until a write may be sent. While the target is on trial, writes go one at a time. Once
-// a write was refused, no more writes are under way than may still be refused before the breaker
-// opens. ended must be called after the outcome of the write is known. ok is false if the breaker has
-// opened.
+// onTrial waits until a write may be sent. While the target is on trial, writes go one at a time.
+// After a refusal, onTrial limits the writes under way, so that they cannot exceed the refusals
+// left before the breaker opens. The caller must call ended once the outcome of the write is known.
+// ok is false if the breaker has opened.
 func (l *pipeline) onTrial() (ended func(), ok bool) {
 	unlock := func() {}
 	if l.trial.Load() {
@@ -50,7 +51,7 @@ func (l *pipeline) onTrial() (ended func(), ok bool) {
 	}, l.systemic == nil
 }
 
-// trip counts what became of a write.
+// trip counts the result of a write, and opens the breaker when too many were refused.
 func (l *pipeline) trip(ctx context.Context, w *work) {
 	no, refused := w.result.(refusedResult)
 	switch {
@@ -68,7 +69,7 @@ func (l *pipeline) trip(ctx context.Context, w *work) {
 	if w.known.Escrow == nil && l.refused == nil {
 		l.refused = map[string]bool{}
 	}
-	if w.known.Escrow == nil { // who fails again proves nothing new
+	if w.known.Escrow == nil { // an object that fails again proves nothing new
 		l.refused[w.known.ObjectID] = true
 	}
 	if len(l.refused) < refusedInARow && !l.trial.Load() || l.systemic != nil {
@@ -84,7 +85,7 @@ func (l *pipeline) trip(ctx context.Context, w *work) {
 	l.systemic = &te
 }
 
-// endTrial ends the trial of a target that has taken a write.
+// endTrial ends the trial after the target has accepted a write.
 func (l *pipeline) endTrial(ctx context.Context) {
 	if !l.trial.CompareAndSwap(true, false) {
 		return

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// How much of a change the sentence of its event names.
+// Limits on how much of a change the event's sentence shows.
 const (
 	wordedParts = 6   // parts of the mappings
 	wordedPart  = 120 // bytes of one side of a part
 )
 
-// changeWords says what differs between two schemas, for the audit trail and the list of versions.
-// "" means that only metadata do.
+// changeWords says in words how two schemas differ, for the audit trail and the list of versions.
+// It returns "" if only metadata differs.
 func changeWords(before, after *Schema) string {
 	var parts []string
 	for _, c := range Compare(before, after) {
@@ -27,7 +27,7 @@ func changeWords(before, after *Schema) string {
 	return strings.Join(parts, "; ")
 }
 
-// andChanges adds to a sentence what differs between two schemas.
+// andChanges appends to a sentence how two schemas differ.
 func andChanges(sentence string, before, after *Schema) string {
 	if words := changeWords(before, after); words != "" {
 		return sentence + " Changed: " + words + "."
@@ -35,7 +35,7 @@ func andChanges(sentence string, before, after *Schema) string {
 	return sentence
 }
 
-// partChangeWords says how one part of the mappings changed.
+// partChangeWords says in words how one part of the mappings changed.
 func partChangeWords(c ChangedPart) string {
 	was, before := c.Before.(*Filter)
 	is, after := c.After.(*Filter)
@@ -59,7 +59,7 @@ func isPasswordRow(part any) bool {
 	return ok && isPassword(row.TargetAttributeName)
 }
 
-// scopeChangeWords says which scoping filters were added, changed and removed.
+// scopeChangeWords says in words which scoping filters were added, changed and removed.
 func scopeChangeWords(before, after *Filter) string {
 	was, is := before.groups(), after.groups()
 	var words []string
@@ -90,7 +90,8 @@ func (f *Filter) groups() []FilterGroup {
 	return f.Groups
 }
 
-// PartWords says what one side of a [ChangedPart] holds. "" means that this side has no such part.
+// PartWords describes one side of a [ChangedPart] in words. It returns "" if this side has no such
+// part.
 func PartWords(part any) string {
 	switch part := part.(type) {
 	case nil:
@@ -154,7 +155,7 @@ func definitionWords(a AttributeDefinition) string {
 	return words
 }
 
-// clipWords shortens one side of a change, without cutting a character.
+// clipWords shortens the words for one side of a change without splitting a character.
 func clipWords(words string) string {
 	if len(words) <= wordedPart {
 		return words

@@ -45,14 +45,15 @@ func changedMappings(before, after *Schema) []event.Change {
 }
 
 // ChangedPart is a part of the mappings that differs: a row, the scoping filters, a setting of a
-// mapping, or an attribute of an attribute list. nil means that this side has no such part.
+// mapping, or an attribute of an attribute list. Before or After is nil if that schema has no such
+// part.
 type ChangedPart struct {
 	Name   string `json:"name"`
 	Before any    `json:"before,omitempty"`
 	After  any    `json:"after,omitempty"`
 }
 
-// Compare returns what differs between two schemas, part by part.
+// Compare returns the differences between two schemas, part by part.
 func Compare(before, after *Schema) []ChangedPart {
 	was, order := mappingParts(before)
 	is, more := mappingParts(after)
@@ -93,7 +94,7 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	for _, d := range s.Directories {
 		for _, o := range d.Objects {
 			for _, a := range o.Attributes {
-				a.CaseExact = false // the mappings say it as Exact case
+				a.CaseExact = false // the mapping has a part of its own for this: Exact case
 				add("Attribute list of "+d.Name+", "+o.Name+": "+a.Name, a)
 			}
 		}
@@ -101,8 +102,8 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	return parts, order
 }
 
-// movedRows reports the mappings whose rows stand in another order. Rows that only one of the two
-// schemas has do not count.
+// movedRows returns the mappings whose rows are in a different order. It ignores rows that only one
+// of the two schemas has.
 func movedRows(before, after *Schema) []ChangedPart {
 	var changes []ChangedPart
 	if before == nil || after == nil {

@@ -10,26 +10,26 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// claims prevents two people of one pass from getting the same account. A claim lasts until its
-// owner's outcome is recorded; from then on the store and the target know who has the account.
+// claims prevents two people in one pass from getting the same account. A claim lasts until the
+// owner's outcome is recorded. After that, the store and the target show who has the account.
 type claims struct {
 	mu       sync.Mutex
-	owner    map[string]string   // account or matching value to object id
-	things   map[string][]string // object id to what it has claimed
-	released map[string]int      // the value of now when the thing was last released
+	owner    map[string]string   // object id by the account or matching value that the object has claimed
+	things   map[string][]string // what each object has claimed, by object id
+	released map[string]int      // the clock when each account or matching value was last released
 	clock    int
 }
 
-// now returns a number that grows with each release of a claim. What was read since then may miss
-// an account whose claim was released later.
+// now returns a counter that grows each time claims are released. A caller reads it before a
+// search: the search may miss an account whose claim is released after that moment.
 func (c *claims) now() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.clock
 }
 
-// take claims a thing for a person and returns its owner. late reports whether somebody else has
-// released the thing since a time.
+// take claims an account or value for an object and returns its owner. late reports whether another
+// object has released it after the counter was since.
 func (c *claims) take(thing, objectID string, since int) (owner string, late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,7 +47,7 @@ func (c *claims) take(thing, objectID string, since int) (owner string, late boo
 	return objectID, false
 }
 
-// release ends the claims of a person.
+// release ends all claims of an object.
 func (c *claims) release(objectID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,11 +62,13 @@ func (c *claims) release(objectID string) {
 	delete(c.things, objectID)
 }
 
-// thing names something to claim. Accounts and groups have names of their own.
+// thing returns the key under which an account or value is claimed. Users and groups have separate
+// keys.
 func (p *pass) thing(name string) string { return string(p.m.kind) + " " + name }
 
-// claim fails the second of two people who found the same account or would get the same new
-// account. It returns true if what the person's evaluation found since a time may be out of date.
+// claim makes a person fail if another person has already claimed the same account or the same new
+// account. late reports that what the person's evaluation found may be out of date: another claim
+// was released after the counter was since.
 func (p *pass) claim(w *work, since int) (late bool) {
 	if w.newLink() {
 		owner, late := p.claimAccount(w, since)
@@ -107,9 +109,9 @@ func (p *pass) claim(w *work, since int) (late bool) {
 	return false
 }
 
-// claimOwn claims the account that a person is linked to, if the decision changes it or what is remembered of it. If
-// another person is taking the account over, this person waits: then the account is not theirs any
-// more. It returns what claim returns.
+// claimOwn claims the account that a person is linked to, if the decision changes the account or
+// its link. If another person is taking over the account, this person waits: the account will soon
+// belong to the other one. It returns what claim returns.
 func (p *pass) claimOwn(w *work, since int) (late bool) {
 	if w.known.Link == nil || !changesPair(w.decision) {
 		return false
@@ -126,11 +128,11 @@ func (w *work) waitForAccount(why string) {
 	w.decision, w.waits = later{until: w.started.Add(accountTime)}, why
 }
 
-// accountTime is how long a person waits for an account that is in use for another person.
+// accountTime is how long a person waits when another person's work uses the account.
 const accountTime = time.Second
 
-// claimAccount claims the account that a person was found to have, and its matching values: somebody
-// whose account is being created has claimed those.
+// claimAccount claims the account that was found for a person, and the account's matching values.
+// The values are needed because a person whose account is being created has claimed only values.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	things := []string{p.thing("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {
@@ -146,10 +148,10 @@ func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	return owner, false
 }
 
-// ownerOf returns the owner of an account, as recorded or as claimed in this pass. If it has no
-// owner, ownerOf claims it for the person who asks.
+// ownerOf returns the object that owns an account, as recorded in the store or claimed in this
+// pass. If the account has no owner, ownerOf claims it for objectID.
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
-	// The claim comes first: whoever had it before has their account in the store now.
+	// Claim first, then ask the store: an owner that has released its claim is in the store by now.
 	claimed, _ := p.claims.take(p.thing("account "+targetID), objectID, math.MaxInt)
 	if claimed != objectID {
 		return claimed, nil

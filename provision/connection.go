@@ -12,8 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Connection is the pair of a user or group of the directory and the account or group that it has at
-// the application. It is what a Link shows to people.
+// Connection pairs a user or group of the directory with its account or group at the application.
+// It is the form in which people see a Link.
 type Connection struct {
 	ObjectID string     `json:"objectId"`
 	TargetID string     `json:"targetAnchor"`
@@ -25,12 +25,12 @@ type Connection struct {
 	Updated  time.Time  `json:"updated"`
 }
 
-// linkedByHand is how a pair came about that a person made.
+// linkedByHand is the value of How for a pair that an administrator made.
 const linkedByHand = "linked"
 
 // ConnectionQuery narrows the connections of a job. Zero values do not narrow.
 type ConnectionQuery struct {
-	Search string // part of the account's name, or the whole id of one side; case does not matter
+	Search string // part of the account's name, or a whole object id or target id; ignores case
 	Kind   ObjectKind
 	After  string // the object id where the last page ended
 	Limit  int    // 0 means 50; at most 500
@@ -39,19 +39,20 @@ type ConnectionQuery struct {
 // Limits of a page of connections.
 const (
 	connectionChunk = 500
-	// maxConnectionScan is how many connections one page of a search looks at.
+	// maxConnectionScan is how many connections are examined for one page of search results.
 	maxConnectionScan = 100_000
 )
 
 // Refusals about connections.
 var (
 	ErrNoConnection = refusal.New(refusal.NotFound, "", "there is no such connection").Coded("connection_unknown")
-	// ErrNotPaused refuses what needs a job that is off.
+	// ErrNotPaused refuses an action that needs provisioning to be off.
 	ErrNotPaused = refusal.New(refusal.Conflict, "", "provisioning is on").Advise("pause it first").Coded("not_paused")
 )
 
-// Connections returns one page of the connections of a job, ordered by object id. next is empty on the
-// last page. A page of a search may be short and still have a next one.
+// Connections returns one page of the connections of a job, ordered by object id. next is empty on
+// the last page. With a search, a page may have fewer than Limit connections although more pages
+// follow.
 func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page []Connection, next string, err error) {
 	if _, err := j.Store.Job(ctx, k); err != nil {
 		return nil, "", err
@@ -86,13 +87,12 @@ func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page 
 	return page, after, nil
 }
 
-// fits reports whether a connection fits a folded search.
+// fits reports whether a connection matches a search. word must be case-folded.
 func (c Connection) fits(word string) bool {
 	return word == "" || strings.Contains(scim.Fold(c.Name), word) || scim.Fold(c.ObjectID) == word || scim.Fold(c.TargetID) == word
 }
 
-// Connection returns the connection of an object, or of an account or group of the target. It returns
-// ErrNoConnection if the id is of neither.
+// Connection returns the connection with this object id or target id, or ErrNoConnection.
 func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, error) {
 	if id == "" || !storable(id) {
 		return Connection{}, ErrNoConnection
@@ -100,12 +100,12 @@ func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, er
 	return j.Store.Connection(ctx, k, id)
 }
 
-// claimPolls is how many times the engine looks whether another process has ended its slice of a job:
-// for as long as a slice takes.
+// claimPolls is how many times the engine tries to claim a job that another process holds. Together
+// the tries take as long as one slice.
 const claimPolls = 120
 
-// withClaim claims the job, also if another process works on it just now, and runs do. The error is a
-// *HeldError if that process goes on.
+// withClaim claims the job and runs do. If another process works on the job, withClaim first waits
+// for its slice to end. The error is a *HeldError if that process keeps the job.
 func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *run) error) error {
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
@@ -140,9 +140,10 @@ func (e *Engine) claimed(ctx context.Context, k Key, owner string, epoch int64, 
 	return do(r)
 }
 
-// Forget forgets which account an object has. The account stays as it is, and the object is looked at
-// and matched anew. id is the object's or the account's. The error is ErrNoConnection if there is
-// none, and a *HeldError if another process works on the job.
+// Forget removes the link between an object and its account. The account itself does not change.
+// The engine then looks at the object and matches it again. id is the object id or the account's
+// id. The error is ErrNoConnection if there is no link, and a *HeldError if another process works
+// on the job.
 func (e *Engine) Forget(ctx context.Context, k Key, owner, actor, id string) (Connection, error) {
 	if id == "" || !storable(id) {
 		return Connection{}, ErrNoConnection
@@ -162,10 +163,10 @@ func (e *Engine) Forget(ctx context.Context, k Key, owner, actor, id string) (Co
 	return c, err
 }
 
-// Connect makes an account of the application the account of an object, without changing it yet. The
-// object is looked at next, and the account gets its values. The error is a refusal if the object is
-// unknown, has another account, or if another object has this one; and a *TargetError if the target
-// has no such account or does not answer.
+// Connect links an object to an account of the application. It does not change the account. The
+// engine looks at the object next, and then the account gets its values. The error is a refusal if
+// the object is unknown or has another account, or if another object has this account. It is a
+// *TargetError if the target has no such account or does not answer.
 func (e *Engine) Connect(ctx context.Context, k Key, owner, actor, objectID, targetID string) (Connection, error) {
 	objectID, targetID = strings.TrimSpace(objectID), strings.TrimSpace(targetID)
 	if targetID == "" || !storable(targetID) || len(targetID) > maxTargetID {
@@ -241,7 +242,8 @@ func (r *run) connectPair(ctx context.Context, actor, objectID, targetID string)
 	}, e, actor)
 }
 
-// recordConnection records a pair that a person made or forgot, and has the object looked at.
+// recordConnection records a pair that an administrator made or removed, and puts the object on the
+// work list.
 func (r *run) recordConnection(ctx context.Context, o Outcome, e *event.Event, actor string) error {
 	listed, err := r.list(ctx, ByDemand, []string{o.ObjectID}, nil, nil)
 	if err != nil {
@@ -255,7 +257,7 @@ func (r *run) recordConnection(ctx context.Context, o Outcome, e *event.Event, a
 	return nil
 }
 
-// words names the object for a sentence.
+// words returns the object's name and ids for use in a sentence.
 func (c Connection) words() string {
 	if c.Name == "" {
 		return c.ObjectID

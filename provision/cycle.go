@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// advance does one slice. If the source no longer keeps changes that the job has not read, the next
-// slice starts an initial cycle.
+// advance does one slice. If the source no longer keeps all changes that the job has not read,
+// advance has the next slice start an initial cycle.
 func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 	next, err = r.slice(ctx)
 	if !errors.Is(err, ErrBehind) {
@@ -75,9 +75,9 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	return r.e.Now(), ctx.Err()
 }
 
-// testUnlessPaused tests the connection. If the target only asks for a pause of searches, and has
-// proved before what it can be searched by, that is no reason to stop everything: who leaves needs
-// no search.
+// testUnlessPaused tests the connection. It passes if the target only asks for a pause of searches
+// and has already proved which attributes it can be searched by. Otherwise leavers, who need no
+// search, would have to wait too.
 func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
 	known := r.state.Searches.of(r.job) && r.state.Quarantine == nil
 	if known && !r.state.Pace.pausedUntil(SearchRequest, r.e.Now()).IsZero() {
@@ -91,13 +91,13 @@ func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
 	return nil
 }
 
-// Objects that wait keep a cycle open only for a short time.
+// Limits on how long waiting objects keep a cycle open.
 const (
 	shortWait = 10 * time.Second // how long a slice waits for the next object that is due
 	longWait  = 30 * time.Second // after this time without any work done, the cycle ends
 )
 
-// pauseOrFinish ends a cycle in which nothing is due, unless something will be soon.
+// pauseOrFinish ends a cycle in which nothing is due, unless an object will be due soon.
 func (r *run) pauseOrFinish(ctx context.Context) (next time.Time, err error) {
 	s, now := &r.state, r.e.Now()
 	next, err = r.nextPending(ctx, now)
@@ -121,8 +121,8 @@ func asProblem(err error) *TargetError {
 	return asTargetError(err)
 }
 
-// applyRequests applies the changes that people have made to the job. A restart drops failures, a new
-// target drops links, and any change that affects everyone starts an initial cycle.
+// applyRequests applies the changes that people have made to the job. A restart drops failures, a
+// new target drops links, and a change that affects everyone starts an initial cycle.
 func (r *run) applyRequests(ctx context.Context) error {
 	s, j := &r.state, r.job
 	if s.Asked == j.Asked {
@@ -151,8 +151,8 @@ func (r *run) applyRequests(ctx context.Context) error {
 	return r.e.Store.Forget(ctx, r.fence, *s, what)
 }
 
-// noticeDomain has the next cycle look at everybody if a mapping reads the source's default domain and
-// the domain has changed.
+// noticeDomain makes the next cycle look at everyone if a mapping reads the source's default domain
+// and the domain has changed.
 func (r *run) noticeDomain() {
 	s := &r.state
 	if s.Domain == r.m.domain || !r.m.readsDomain() && (r.groups == nil || !r.groups.m.readsDomain()) {
@@ -175,7 +175,7 @@ func (r *run) abandon(why string) {
 	r.state.Last, r.state.Phase = &c, Idle
 }
 
-// pausedUntil returns the time until which nothing may be sent, or zero.
+// pausedUntil returns the time before which nothing may be sent. It is zero if there is no pause.
 func (r *run) pausedUntil() time.Time {
 	now := r.e.Now()
 	if now.Before(r.state.Cooldown) {
@@ -187,7 +187,7 @@ func (r *run) pausedUntil() time.Time {
 	return time.Time{}
 }
 
-// due reports whether a cycle should begin now, and otherwise when to look again. A forced cycle
+// due reports whether a cycle should begin now. If not, next is when to look again. A forced cycle
 // begins regardless of the schedule.
 func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, next time.Time, err error) {
 	k := r.job.Key
@@ -214,8 +214,8 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	return !now.Before(next), next, nil
 }
 
-// nextPending returns when somebody on the work list is due, or zero. While the target takes no
-// creates, joiners are due when it does again.
+// nextPending returns when the next object on the work list is due, or zero if the list is empty.
+// While the target accepts no creates, joiners become due when that pause ends.
 func (r *run) nextPending(ctx context.Context, now time.Time) (time.Time, error) {
 	next, err := r.e.Store.NextPending(ctx, r.job.Key, 0)
 	paused := r.state.Pace.pausedUntil(CreateRequest, now)
@@ -226,8 +226,8 @@ func (r *run) nextPending(ctx context.Context, now time.Time) (time.Time, error)
 	return earliest(next, paused), err
 }
 
-// clockWasAhead reports whether the next cycle is further away than the interval allows. That
-// happens if the clock was ahead when it was scheduled.
+// clockWasAhead reports whether the next cycle is scheduled later than the interval allows. That
+// happens if the clock was ahead at the time of scheduling.
 func (r *run) clockWasAhead(now time.Time) bool {
 	return r.state.NextCycle.After(now.Add(r.e.interval()))
 }
@@ -259,7 +259,7 @@ func (r *run) begin(ctx context.Context) error {
 	s, now := &r.state, r.e.Now()
 	var lifted *event.Event
 	if q := s.Quarantine; q != nil && q.Code == codeWritesRefused {
-		s.Trial, s.Quarantine = q, nil // it is lifted once a write works
+		s.Trial, s.Quarantine = q, nil // the quarantine is lifted only when a write works
 	}
 	if s.Quarantine != nil {
 		lifted = r.event(ctx, event.ProvisioningReleased, "The connection test worked; the quarantine is lifted.")
@@ -281,7 +281,7 @@ func (r *run) begin(ctx context.Context) error {
 		s.Cycle.Kind, s.Phase, s.Start, s.Watermark = InitialCycle, Snapshot, start, start
 		s.Groups.Mark = start
 		s.Cycle.Reads, s.Cycle.Why, s.Cycle.Allowed = s.ReadAll, s.Why, s.Allowed
-		s.Allowed = 0 // it is for one cycle
+		s.Allowed = 0 // the permission is for one cycle only
 	}
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, lifted); err != nil {
 		return err
@@ -334,13 +334,13 @@ func (r *run) eachLeaver(ctx context.Context, visit func(ids []string, c Changed
 	return nil
 }
 
-// relistDue puts failures that are due back on the work list and, once a day, people without an
-// account.
+// relistDue puts failures that are due for a retry back on the work list. Once a day it also lists
+// people without an account.
 func (r *run) relistDue(ctx context.Context) error {
 	now, k := r.e.Now(), r.job.Key
 	until := now
 	if r.forced || r.state.Cycle.Kind == InitialCycle {
-		until = time.Time{} // the zero time selects all of them
+		until = time.Time{} // with the zero time, DueEscrowIDs returns all of them
 	}
 	ids, err := r.e.Store.DueEscrowIDs(ctx, k, until)
 	if err != nil {
@@ -405,9 +405,9 @@ func (r *run) withoutTried(ctx context.Context, listed []Listed, objects map[str
 	}), err
 }
 
-// withoutAccount returns the people whose account the next cycle looks for again: those whose account has
-// just been lost and, once a day, those without an account, those whose account the target keeps
-// blocked, and those whose account was lost some time ago.
+// withoutAccount returns the people for whose account the next cycle looks again. These are the
+// people whose account has just been lost. Once a day they are also people without an account,
+// people whose account the target keeps blocked, and people whose account was lost earlier.
 func (r *run) withoutAccount(ctx context.Context) ([]string, error) {
 	now, k := r.e.Now(), r.job.Key
 	ids, err := r.e.Store.LostIDs(ctx, k)
@@ -426,15 +426,15 @@ func (r *run) withoutAccount(ctx context.Context) ([]string, error) {
 	return slices.Concat(ids, unmatched, held, gone), err
 }
 
-// phase returns the cycle's phase. It is safe while parts of the slice run at the same time.
+// phase returns the cycle's phase. Several goroutines may call it at the same time.
 func (r *run) phase() Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state.Phase
 }
 
-// save calls write with the changed state, to store both together. It keeps the new state only if
-// write succeeds.
+// save applies change to the state and has write store it together with other data. It keeps the
+// new state in memory only if write succeeds.
 func (r *run) save(change func(s *State), write func(s State) error) error {
 	r.write.acquire(r.e.goroutines())
 	defer r.write.release()
@@ -451,8 +451,8 @@ func (r *run) save(change func(s *State), write func(s State) error) error {
 	return nil
 }
 
-// importNews imports the changes since the cycle began and reports whether there were any. They are
-// handled by their lanes. A leaver therefore does not wait for the end of a long cycle.
+// importNews imports the changes since the cycle began and reports whether there were any. They go
+// to their lanes of the work list at once, so a leaver does not wait for the end of a long cycle.
 func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, phase := r.state.Watermark, r.state.Phase
@@ -483,7 +483,7 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, c.Ended...) })
 }
 
-// importPage adds one page to the work list and saves the cursor that covers it.
+// importPage adds one page of objects to the work list and saves the cursor that covers it.
 func (r *run) importPage(ctx context.Context) error {
 	r.mu.Lock()
 	s := r.state
@@ -504,17 +504,17 @@ func (r *run) importPage(ctx context.Context) error {
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.ended...) })
 }
 
-// imported is one page of import.
+// imported is one page of objects read from the source.
 type imported struct {
 	ids     []string
 	why     Why
-	objects map[string]*Object // those objects that were read
-	origins map[string]Origin  // where their changes come from
-	ended   []string           // causes of which no change follows
-	then    State              // the state whose cursor covers the page
+	objects map[string]*Object // the objects of the page that were read
+	origins map[string]Origin  // the origins of their changes, by object id
+	ended   []string           // causes that will make no more changes
+	then    State              // the state to save with the page; its cursor covers the page
 }
 
-// readPage reads the page that follows a state.
+// readPage reads the page that comes after the import cursor of s.
 func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 	switch s.Phase {
 	case Snapshot:
@@ -586,8 +586,8 @@ func (s *State) advanceImport(ids []string, then Phase) {
 	s.After = ids[len(ids)-1]
 }
 
-// missingFromSnapshot returns the linked people that the snapshot did not contain: purged people, and
-// people who are no longer assigned.
+// missingFromSnapshot returns the linked people who were not in the snapshot, because they were
+// purged or are no longer assigned.
 func (r *run) missingFromSnapshot(ctx context.Context, ids []string) ([]string, error) {
 	objects, err := r.objects(ctx, ids)
 	if err != nil {
@@ -602,7 +602,7 @@ func (r *run) missingFromSnapshot(ctx context.Context, ids []string) ([]string, 
 	return out, nil
 }
 
-// finish ends the cycle. If a change arrived meanwhile, the next cycle starts at once.
+// finish ends the cycle. If a change arrived in the meantime, the next cycle starts at once.
 func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	s, now := &r.state, r.e.Now()
 	c := s.Cycle
@@ -638,7 +638,8 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	return next, err
 }
 
-// lateLeaver returns an event if an account waits too long to be closed and no event has said so.
+// lateLeaver returns an event if an account has waited too long to be closed and no event has
+// reported it yet.
 func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 	var p Report
 	var err error
@@ -665,14 +666,14 @@ func (r *run) handleFailedTest(ctx context.Context, te *TargetError) (time.Time,
 	return r.quarantine(ctx, te)
 }
 
-// coolDown pauses for as long as the target asked. A pause never counts as a failure.
+// coolDown pauses the job for as long as the target asked. A pause never counts as a failure.
 func (r *run) coolDown(ctx context.Context, te *TargetError) (time.Time, error) {
 	r.state.Cooldown = r.e.Now().Add(orDefault(te.RetryAfter, defaultPause))
 	return r.state.Cooldown, r.e.Store.SaveState(ctx, r.fence, r.state, nil)
 }
 
-// quarantine slows down a job whose requests would all fail, and keeps the evidence. Changed
-// credentials are tried at once, see applyRequests.
+// quarantine makes a job whose requests would all fail run less often, and records the failure as
+// evidence. Changed credentials are tried at once, see applyRequests.
 func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error) {
 	s, now := &r.state, r.e.Now()
 	q := Quarantine{Since: now}
@@ -692,7 +693,7 @@ func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error
 		time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 	}
 	if te.Code == codeWritesRefused {
-		gaps = gaps[:3] // the connection works, and one write costs little
+		gaps = gaps[:3] // retry sooner: the connection works, and trying one write costs little
 	}
 	q.Attempts++
 	q.Reason, q.Code, q.Message, q.Status = "EncounteredQuarantineException", te.Code, te.Detail, te.Status

@@ -3,7 +3,7 @@ package provision
 import "time"
 
 // decision says what to do about one object: skip, create, patch, remove, fail or later. Evaluation
-// makes it, a plan shows it, and export carries it out.
+// makes the decision, a plan shows it, and export carries it out.
 type decision interface{ isDecision() }
 
 // skip: there is nothing to do.
@@ -20,12 +20,12 @@ type create struct {
 	changes  []Change
 	replaces *Link // the pair whose account is gone; nil if the object never had one
 	drawn    []Drawn
-	fresh    []string // target attributes with a random or unique value that was made now
+	fresh    []string // target attributes with a random or unique value that this pass generated
 }
 
 // patch: the account of link gets the changes.
 type patch struct {
-	action  Action // the action in the log: Update, Disable, or Create while a new account is corrected
+	action  Action // Update, Disable, or Create while a new account is corrected
 	link    Link
 	changes []Change
 	rest    decision // what to do about changes that are not sent now: nil, fail or later
@@ -34,7 +34,7 @@ type patch struct {
 // remove: the account of link is deleted.
 type remove struct{ link Link }
 
-// fail: the engine cannot decide what to do, or must not do it. It tries again later.
+// fail: the engine cannot decide what to do, or must not act. It tries again later.
 type fail struct {
 	problem *TargetError
 	action  Action // the intended action, as far as it was known
@@ -42,12 +42,12 @@ type fail struct {
 	awaits  *Awaited // the value that is missing
 }
 
-// later: it is too early to decide.
+// later: the engine cannot decide yet and looks at the object again later.
 type later struct {
 	until  time.Time
 	pair   pair
 	awaits *Awaited // the value that is missing
-	also   []string // objects that the engine looks at meanwhile
+	also   []string // other objects to look at in the meantime
 }
 
 func (skip) isDecision()   {}
@@ -63,13 +63,14 @@ type result interface{ isResult() }
 // unsentResult: nothing was sent.
 type unsentResult struct{}
 
-// doneResult: the target has the wanted state, or accepted it and keeps the account blocked all the same.
+// doneResult: the target has the wanted state, or it accepted the state but keeps the account
+// blocked.
 type doneResult struct {
 	pair      pair
 	blockedBy string // the attribute by which the target keeps the account blocked; "" if it does not
 }
 
-// refusedResult: the target does not have the wanted state, or that is unknown.
+// refusedResult: the target does not have the wanted state, or its state is unknown.
 type refusedResult struct {
 	problem         *TargetError
 	pair            pair   // what to remember although the target refused
@@ -92,7 +93,7 @@ type forget struct{}
 func (remember) isPair() {}
 func (forget) isPair()   {}
 
-// rememberLost remembers a pair as Lost: the target no longer knows the account.
+// rememberLost keeps a pair with the state Lost: the target no longer knows the account.
 func rememberLost(l Link) pair {
 	l.State = Lost
 	return remember{l}
@@ -107,7 +108,7 @@ const (
 	noMatter          // there is no need to look for an account
 )
 
-// telling says where a skip is reported.
+// telling says where a skip is reported. The log shows a logged skip.
 type telling int
 
 const (
@@ -116,18 +117,19 @@ const (
 	silent          // the skip is not reported
 )
 
-// memory is everything known about an object apart from the source and the target.
+// memory is everything that the job remembers about an object. It has nothing read from the source
+// or target.
 type memory struct {
 	Pending
 	name string // the object's display name, for messages
 	// resolved is true once the outcome of the create in Op is known.
 	resolved bool
-	takes    string // the object whose account this one takes over
+	takes    string // the object from which this one takes over the account
 }
 
 // creates returns how many creates for the object had an outcome that stayed unknown. It does not
-// count an intent whose process ended: that process may have sent nothing, and a server that is
-// killed often would otherwise use up the tries of the same few people.
+// count an intent whose process died, because that process may have sent nothing. Otherwise a
+// server that is killed often would use up the tries of the same few people.
 func (m memory) creates() int {
 	switch {
 	case m.Op == nil:
@@ -138,8 +140,8 @@ func (m memory) creates() int {
 	return m.Op.Times + 1
 }
 
-// settle turns a decision and its result into the outcome to record. No other function decides what
-// is recorded.
+// settle turns a decision and its result into the outcome to record. All outcomes come from this
+// function.
 func settle(d decision, r result, known memory, now time.Time) Outcome {
 	o := Outcome{ObjectID: known.ObjectID, DropOp: known.resolved}
 	switch d := d.(type) {
@@ -173,7 +175,7 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 	return o
 }
 
-// sent settles a decision that needs a request.
+// sent adds to the outcome of a decision that needs a request.
 func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 	creating, isCreate := d.(create)
 	switch r := r.(type) {
@@ -198,7 +200,7 @@ func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 	}
 }
 
-// left settles changes that were not sent with the others.
+// left adds to the outcome what happens to changes that were not sent with the others.
 func (o *Outcome) left(rest decision, known memory, now time.Time) {
 	switch rest := rest.(type) {
 	case later:
@@ -245,7 +247,7 @@ func escrow(problem *TargetError, known memory, now time.Time) *Escrow {
 	return &e
 }
 
-// problemOf returns what went wrong, or nil.
+// problemOf returns the error of a decision or of its result, or nil.
 func problemOf(d decision, r result) *TargetError {
 	if f, failed := d.(fail); failed {
 		return f.problem
@@ -273,7 +275,7 @@ func requests(d decision) bool {
 	return false
 }
 
-// changesPair reports whether a decision may change what is remembered of the pair of an object and its
+// changesPair reports whether a decision may change the remembered pair of an object and its
 // account.
 func changesPair(d decision) bool {
 	switch d := d.(type) {

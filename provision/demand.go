@@ -12,29 +12,29 @@ import (
 )
 
 const (
-	// MaxOnDemand is how many people and groups may be provisioned on demand at once, and how many
-	// members of a group.
+	// MaxOnDemand is how many people and groups may be provisioned on demand in one call. It also
+	// limits the members of a group.
 	MaxOnDemand = 500
-	demandPoll  = 100 * time.Millisecond // how often OnDemand looks whether a server has done the work
-	// judgingPolls is how many times OnDemand looks again while a server's guard counts the cause that an
-	// object belongs to. That takes a moment, and then the object is worked on, or is on hold.
+	demandPoll  = 100 * time.Millisecond // how often OnDemand checks whether a server has done the work
+	// judgingPolls is how many more times OnDemand checks while a server's guard counts the cause
+	// of an object. Counting takes a moment. After it, the object is either worked on or on hold.
 	judgingPolls = 50
 )
 
-// DemandResult says what became of one object that was provisioned on demand.
+// DemandResult is the result for one object that was provisioned on demand.
 type DemandResult struct {
 	ObjectID string `json:"objectId"`
 	Name     string `json:"displayName"`
-	// Entries are the log entries with their steps, the oldest first. A group may have several: its own,
-	// and those of its memberships.
+	// Entries are the log entries with their steps, oldest first. A group may have several: its own
+	// entry and those of its memberships.
 	Entries []LogEntry `json:"entries"`
-	// Waits says why something could not be done yet; "" if everything was. Until is when it is tried
-	// again; zero if a person has to decide first.
+	// Waits says why some work could not be done yet; "" if all of it was done. Until is when the
+	// engine tries again; zero if a person has to decide first.
 	Waits string    `json:"waits,omitempty"`
 	Until time.Time `json:"until,omitzero"`
 }
 
-// Demanded is a row of the work list, as OnDemand looks at it.
+// Demanded is a row of the work list for an object that was provisioned on demand.
 type Demanded struct {
 	ObjectID  string
 	Why       Why
@@ -44,14 +44,14 @@ type Demanded struct {
 	Verdict   Verdict
 }
 
-// OnDemand provisions objects at once, ahead of everybody else, and returns what became of each, in
-// the order of objectIDs. An object is a person or a group; of a group, its direct members are
-// provisioned too, and then its memberships. Each account is read and compared, also if nothing has
-// changed. The rules are those of a cycle: the scope, the matching, the retries.
+// OnDemand provisions objects at once, before all others, and returns the result for each, in the
+// order of objectIDs. An object is a person or a group. For a group, OnDemand first provisions its
+// direct members and then its memberships. It reads and compares each account even if nothing has
+// changed. It follows the same rules as a cycle: the scope, the matching, the retries.
 //
 // OnDemand works whether the job's status is On or Off. If another process works on the job, that
-// process does the work. A single person is never held by the guard, but operations that are on hold
-// or rejected stay so, and the result says it.
+// process does the work. The guard never holds a single person. Operations that are already on hold
+// or rejected stay so, and the result says so.
 //
 // The error is an *InputError if an object is unknown or there are too many, and a *TargetError if
 // the connection does not work.
@@ -59,9 +59,9 @@ func (e *Engine) OnDemand(ctx context.Context, k Key, owner, actor string, objec
 	return e.onDemand(ctx, k, owner, actor, objectIDs, nil)
 }
 
-// OnDemandGroup is OnDemand for a group and some of its direct members. The other members are not
-// provisioned; the group's memberships are those of all members that have an account. The error is
-// an *InputError also if members has an object that is no direct member.
+// OnDemandGroup is OnDemand for a group and some of its direct members. It does not provision the
+// other members, but it updates the memberships of all members that have an account. The error is
+// also an *InputError if members contains an object that is not a direct member.
 func (e *Engine) OnDemandGroup(ctx context.Context, k Key, owner, actor, group string, members []string) ([]DemandResult, error) {
 	if members == nil {
 		members = []string{}
@@ -69,8 +69,7 @@ func (e *Engine) OnDemandGroup(ctx context.Context, k Key, owner, actor, group s
 	return e.onDemand(ctx, k, owner, actor, []string{group}, members)
 }
 
-// onDemand provisions objects. If only is not nil, these are the members of groups that are
-// provisioned too.
+// onDemand provisions objects. If only is not nil, it provisions only these members of groups.
 func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objectIDs, only []string) ([]DemandResult, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -116,13 +115,13 @@ func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objec
 type demand struct {
 	r           *run
 	owner       string
-	names       []string // of the objects that were asked for
-	people      []Listed // people and groups
+	names       []string // names of the requested objects
+	people      []Listed // people and groups to put on the work list
 	memberships []Listed
 }
 
-// demanded finds the objects that are asked for, and the members of groups: all of them, or those in
-// only if it is not nil.
+// demanded finds the requested objects and the members of requested groups. If only is not nil, it
+// takes only these members.
 func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, error) {
 	if len(objectIDs) == 0 {
 		return nil, &InputError{Field: "Provision on demand", Text: "needs a person or a group"}
@@ -174,8 +173,8 @@ func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, 
 	return d, err
 }
 
-// demandedMembers returns the direct members of a group that are people, or checks that those in only
-// are some of them.
+// demandedMembers returns the direct members of a group that are people. If only is not nil, it
+// checks that these objects are direct members, and returns them.
 func (r *run) demandedMembers(ctx context.Context, group *Object, only []string) ([]string, error) {
 	if !r.groupsOn() {
 		return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("cannot provision the group %s: the mapping of groups is switched off", group.Name)}
@@ -213,7 +212,7 @@ func (r *run) demandedMembers(ctx context.Context, group *Object, only []string)
 	}
 }
 
-// words names the objects that were asked for, in a sentence for the audit log.
+// words names the requested objects in a sentence for the audit log.
 func (d *demand) words() string {
 	text := "Provisioned on demand: " + d.names[0]
 	for i, name := range d.names[1:] {
@@ -225,8 +224,8 @@ func (d *demand) words() string {
 	return text
 }
 
-// send puts objects on the work list and has them worked on. It returns when each of them is done,
-// postponed or on hold.
+// send puts objects on the work list and has the engine work on them. It returns when each of them
+// is done, postponed or on hold.
 func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Event) error {
 	r := d.r
 	if err := r.e.Store.Demand(ctx, r.job.Key, listed, announced); err != nil {
@@ -256,8 +255,8 @@ func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Eve
 	}
 }
 
-// sendReferences has people worked on again who refer to another person, such as their manager: a new
-// account is on the work list until its references are sent.
+// sendReferences provisions again the people whose new account refers to another person, such as a
+// manager. Such an account stays on the work list until its reference is sent.
 func (d *demand) sendReferences(ctx context.Context) error {
 	var ids []string
 	for _, l := range d.people {
@@ -280,8 +279,8 @@ func (d *demand) sendReferences(ctx context.Context) error {
 	return d.send(ctx, again, nil)
 }
 
-// stillDemanded reports whether an object is on the list that could be worked on now. With judging, an
-// object whose cause is being counted is one.
+// stillDemanded reports whether the engine could work on one of these objects now. With judging, an
+// object whose cause is being counted also qualifies.
 func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bool, error) {
 	rows, err := r.e.Store.Demanded(ctx, r.job.Key, ids)
 	if err != nil {
@@ -297,8 +296,8 @@ func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bo
 	return false, nil
 }
 
-// workOnDemand claims the job and works on the objects that were demanded. The error is a *HeldError
-// if another process works on the job.
+// workOnDemand claims the job and works on the requested objects. The error is a *HeldError if
+// another process works on the job.
 func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
 	if err != nil {
@@ -307,7 +306,7 @@ func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()
-		// The job is due at once: a server finds out when it has something to do.
+		// Make the job due at once, so that a server checks whether it has other work.
 		if err := e.Leases.Release(release, LeaseKind, k.String(), owner, epoch, e.Now()); err != nil && !lost(err) {
 			e.Log.Error("release lease", "job", k.String(), "error", err)
 		}
@@ -319,7 +318,7 @@ func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	return r.workOnDemand(ctx)
 }
 
-// workOnDemand works on the objects that were demanded, and on nothing else, for one slice.
+// workOnDemand works for one slice, on the requested objects only.
 func (r *run) workOnDemand(ctx context.Context) error {
 	if err := r.applyRequests(ctx); err != nil {
 		return err
@@ -346,7 +345,7 @@ func (r *run) workOnDemand(ctx context.Context) error {
 	return err
 }
 
-// DemandResult returns what became of an object since it was demanded.
+// DemandResult returns the result for an object that was requested at since.
 func (e *Engine) DemandResult(ctx context.Context, k Key, id string, since time.Time) (DemandResult, error) {
 	result := DemandResult{ObjectID: id, Name: id}
 	entries, _, err := e.Store.Logs(ctx, k, LogQuery{ObjectID: id, From: since, Limit: MaxOnDemand})
@@ -376,7 +375,7 @@ func (e *Engine) DemandResult(ctx context.Context, k Key, id string, since time.
 	return result, nil
 }
 
-// waits says why the object has to wait.
+// waits says in words why the object has to wait.
 func (d Demanded) waits() string {
 	switch d.Verdict {
 	case OnHold:
@@ -389,7 +388,7 @@ func (d Demanded) waits() string {
 	return cmp.Or(d.Reason, inLine)
 }
 
-// initiator names who had an object worked on, for the log.
+// initiator returns the person who had the object provisioned, for the log.
 func initiator(why Why) string {
 	if why == ByDemand {
 		return "Provision on demand"

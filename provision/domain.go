@@ -6,8 +6,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// ReadsDefaultDomain reports whether a row of the job yields another value when the default domain of
-// the directory changes.
+// ReadsDefaultDomain reports whether a row of the job depends on the directory's default domain.
 func (job Job) ReadsDefaultDomain() bool {
 	return slices.ContainsFunc(job.Schema.ObjectMappings(), func(m *ObjectMapping) bool {
 		return m.Enabled && slices.ContainsFunc(m.AttributeMappings, func(row AttributeMapping) bool {

@@ -14,10 +14,10 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Drawn is a random or unique value that was made for a target attribute of a new account. It is
-// stored before the create is sent, so that a create that has to be repeated sends the same value.
-// It stays stored as long as the object has the account: no other object gets the same unique value.
-// A password is never stored, so each create has another one.
+// Drawn is a random or unique value that was generated for a target attribute of a new account. The
+// engine stores it before it sends the create, so that a repeated create sends the same value. The
+// value stays stored as long as the object has the account, so that no other object gets the same
+// unique value. Passwords are never stored: each create generates another one.
 type Drawn struct {
 	Path   string
 	Value  any    // string, bool, int64 or a list of strings
@@ -27,7 +27,7 @@ type Drawn struct {
 // Text returns the value as it is stored.
 func (d Drawn) Text() string { return string(appendValue(nil, d.Value)) }
 
-// Folded returns the value as others are compared with it.
+// Folded returns the value case-folded, for comparisons with other values.
 func (d Drawn) Folded() string { return scim.Fold(text(d.Value)) }
 
 // ReadDrawn reads a stored value.
@@ -39,15 +39,15 @@ func ReadDrawn(path, stored, inputs string) (Drawn, error) {
 	return Drawn{Path: path, Value: v, Inputs: inputs}, nil
 }
 
-// drawing makes the random and unique values of one new account.
+// drawing generates the random and unique values of one new account.
 type drawing struct {
 	p      *pass
 	w      *work
 	ctx    context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
-	before []Drawn         // what was drawn for the object earlier
-	made   []Drawn         // what the create sends
-	fresh  []string        // target attributes whose value was made now, in the order of the rows
-	broken error           // the store failed
+	before []Drawn         // values that were generated for the object earlier
+	made   []Drawn         // values that the create sends
+	fresh  []string        // target attributes whose value was generated now, in the order of the rows
+	broken error           // the error if the store failed; nil otherwise
 }
 
 // drawFor returns the drawing for a create. It returns an error if the store fails.
@@ -63,8 +63,9 @@ func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 
 func (r *row) draws() bool { return r.Expr != nil && r.Expr.Draws() }
 
-// evaluate is [row.evaluate], with random and unique values if there is a drawing. A value that was
-// drawn earlier from the same inputs is kept, unless it is to be unique and somebody else has it.
+// evaluate is [row.evaluate], but with d it also generates random and unique values. It keeps a
+// value that was generated earlier from the same inputs, unless the value must be unique and
+// another object has it.
 func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (want any, flows bool, problem *rowProblem) {
 	if d == nil || !r.draws() {
 		return r.evaluate(env, d != nil)
@@ -104,7 +105,7 @@ func (r *row) cannotAsk(err error) *rowProblem {
 	}
 }
 
-// taken reports whether another person has a value, or is about to get it: in this slice, through
+// taken reports whether another person has a value or is about to get it: in this slice, through
 // this job, or at the target.
 func (d *drawing) taken(r *row, value string) (bool, error) {
 	p, folded := d.p, scim.Fold(value)
@@ -134,7 +135,8 @@ func (d *drawing) taken(r *row, value string) (bool, error) {
 	return len(found) > 0, nil
 }
 
-// takenMeanwhile reports whether somebody else has got a unique value of a create since it was drawn.
+// takenMeanwhile reports whether another object has got a unique value of this create since it was
+// generated.
 func (p *pass) takenMeanwhile(ctx context.Context, d create) (bool, *TargetError) {
 	for _, drawn := range d.drawn {
 		r := p.m.row(drawn.Path)
@@ -165,8 +167,8 @@ func (m *mapping) inputs(r *row, attributes map[string]any) string {
 
 func (r *row) readsClock() bool { return r.Expr != nil && r.Expr.ReadsClock() && !r.Expr.Draws() }
 
-// keepDespiteClock replaces values that the mapping yields only because time has passed by those that
-// the account has. If anything else that an expression reads has changed, its new value counts.
+// keepDespiteClock handles values that changed only because time has passed: it keeps the account's
+// values instead. If any other input of an expression has changed, its new value counts.
 func (w *work) keepDespiteClock(attributes map[string]any) {
 	w.inputs = nil
 	for i := range w.m.rows {
@@ -193,8 +195,8 @@ func (w *work) keepDespiteClock(attributes map[string]any) {
 	}
 }
 
-// noteInputs adds to a ledger what the expressions that read the clock have read, where the account
-// has what they yielded.
+// noteInputs adds to a ledger the hashes of the inputs of expressions that read the clock. It adds
+// them only where the account has the expression's value.
 func (w *work) noteInputs(l Ledger) {
 	for target, inputs := range w.inputs {
 		e, known := l.known(target)

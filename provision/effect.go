@@ -14,19 +14,20 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Effect says what a change of a job's mapping, scope or actions would do to people or groups. It is
-// shown for review before the change is saved. The words speak of users; of groups they mean groups.
+// Effect says what a change of a job's mapping, scope or actions would do to people or groups. An
+// administrator reviews it before saving the change. Field comments speak of users; in the Effect
+// of groups they mean groups.
 type Effect struct {
 	Reach
-	Changed     int               // users in scope before and after who get another value for an attribute
-	Failing     int               // users in scope for which the new mapping yields no usable values, and the old one did
+	Changed     int               // users in scope before and after who get a different value for an attribute
+	Failing     int               // users in scope whose values only the old mapping could make, not the new one
 	Attributes  []AttributeEffect // target attributes with changed values, in the order of the rows
-	Left        []ClauseEffect    // why users leave the scope, most users first
-	Came        []ClauseEffect    // why users come into scope, most users first
-	Failures    []FailureExample  // the first few of Failing
-	Shared      []SharedEffect    // attributes that must differ, and for which more users than before get one value
+	Left        []ClauseEffect    // why users leave the scope; the reason with most users first
+	Came        []ClauseEffect    // why users come into scope; the reason with most users first
+	Failures    []FailureExample  // the first few users of Failing
+	Shared      []SharedEffect    // attributes that must be unique, and for which more users than before share a value
 	Keyless     int               // users in scope who no longer have a value in any matching attribute
-	NoKey       []Person          // the first few of Keyless
+	NoKey       []Person          // the first few users of Keyless
 	Lacking     []LackEffect      // required attributes for which users without an account no longer have a value
 	SwitchedOff int               // linked accounts of users in scope whose active becomes False
 	SwitchedOn  int               // linked accounts of users in scope whose active becomes True
@@ -34,8 +35,8 @@ type Effect struct {
 	Groups      *Effect           // what happens to groups; nil if the change does not concern them
 }
 
-// MayDisable returns how many accounts the change may disable: those whose users leave the scope, and
-// those whose value of active changes to something else than True. Groups that are deleted count too.
+// MayDisable returns how many accounts the change may disable: those of users who leave the scope,
+// and those whose active becomes anything but True. Groups that would be deleted count too.
 func (e Effect) MayDisable() int {
 	n := e.Off
 	if e.Groups != nil {
@@ -49,8 +50,8 @@ func (e Effect) MayDisable() int {
 	return n
 }
 
-// Matters reports whether an administrator should be asked before the change is saved. Reach has
-// numbers of its own, which the caller judges by the kind of change.
+// Matters reports whether to ask an administrator before the change is saved. It does not look at
+// the numbers of Reach, which the caller judges by the kind of change.
 func (e Effect) Matters() bool {
 	return e.Leave > 0 || e.Come > 0 || e.Off > 0 || e.Changed > 0 || e.Failing > 0 || e.Keyless > 0 || len(e.Lacking) > 0 || len(e.Shared) > 0 ||
 		e.Groups != nil && e.Groups.Matters()
@@ -62,29 +63,30 @@ func isActive(target string) bool { return strings.EqualFold(target, "active") }
 type AttributeEffect struct {
 	Target   string
 	People   int  // users whose value changes
-	Emptied  int  // of these, users who had a value and get none
-	True     int  // of these, users whose value becomes True
-	Keeps    bool // an account keeps the value that it has where the mapping yields none
+	Emptied  int  // users of People who had a value and get none
+	True     int  // users of People whose value becomes True
+	Keeps    bool // where the mapping yields no value, accounts keep the value that they have
 	Examples []ValueExample
 }
 
-// ValueExample is one user's value before and after. nil is no value.
+// ValueExample shows one user's value before and after. nil means no value.
 type ValueExample struct {
 	Person
 	Before, After any
-	Hidden        bool // passwords, and values behind Redact: both are nil
+	Hidden        bool // the value is a password or behind Redact; Before and After are then nil
 }
 
-// SharedEffect is a target attribute for which several users get one value, although the application
-// tells its accounts apart by it.
+// SharedEffect is a target attribute that must be unique at the application, but for which several
+// users get the same value.
 type SharedEffect struct {
 	Target   string
 	Value    string // the value that most users share; "" if it must not be shown
-	People   int    // users who share their value with another one
+	People   int    // users whose value another user has too
 	Examples []Person
 }
 
-// LackEffect is a required target attribute without which no account is made.
+// LackEffect is a required target attribute for which users have no value. Without it, they get no
+// account.
 type LackEffect struct {
 	Target   string
 	People   int
@@ -98,7 +100,7 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user for which the new mapping yields no usable values.
+// FailureExample is a user for whom the new mapping yields no usable values.
 type FailureExample struct {
 	Person
 	Target string
@@ -114,21 +116,21 @@ type Person struct {
 // maxExamples is how many users an effect names for each attribute, clause or failure.
 const maxExamples = 5
 
-// Effect compares a job with its changed version for every user of the directory, and for every group
-// if the mapping of groups has changed. It asks nothing of the application. Values that an account
-// gets only once, when it is created, do not count. An *InputError means that the changed mapping
-// cannot be used.
+// Effect compares a job with its changed version for every user of the directory. If the mapping of
+// groups has changed, it compares every group too. It sends no requests to the application. It
+// ignores values that an account gets only when it is created. The error is an *InputError if the
+// changed mapping cannot be used.
 func (j *Jobs) Effect(ctx context.Context, before, after Job) (Effect, error) {
 	return j.effect(ctx, before, after, nil)
 }
 
-// DomainEffect returns what another default domain of the directory would do at the application of a
-// job.
+// DomainEffect returns what a different default domain of the directory would change at the
+// application of a job.
 func (j *Jobs) DomainEffect(ctx context.Context, job Job, domain string) (Effect, error) {
 	return j.effect(ctx, job, job, &domain)
 }
 
-// effect is Effect. domain is the directory's default domain after the change; nil if it stays.
+// effect is Effect. domain is the directory's new default domain; nil if it does not change.
 func (j *Jobs) effect(ctx context.Context, before, after Job, domain *string) (Effect, error) {
 	source, err := j.Sources(ctx, after.Key.Directory)
 	if err != nil {
@@ -184,7 +186,7 @@ type comparison struct {
 	before, after Job
 	was, is       *mapping
 	wasHas, isHas scopeChecker
-	always        map[string]bool // target attributes whose row wrote only new accounts, and now writes all
+	always        map[string]bool // target attributes whose row applied only to new accounts before, and now applies to all
 	unique        []uniqueValues
 	effect        Effect
 	attributes    map[string]*AttributeEffect
@@ -192,7 +194,7 @@ type comparison struct {
 	lacking       map[string]*LackEffect
 }
 
-// uniqueValues counts the values of an attribute by which the application tells its accounts apart.
+// uniqueValues counts the values of an attribute that must be unique at the application.
 type uniqueValues struct {
 	row     *row
 	was, is map[string]int
@@ -242,12 +244,12 @@ func (j *Jobs) compileKind(s *Schema, kind ObjectKind) (*mapping, error) {
 	return compileObject(s, object, GroupKind, nil)
 }
 
-// tellsApart reports whether an application knows its accounts by the attribute.
+// tellsApart reports whether the attribute must be unique at an application.
 func (r *row) tellsApart() bool {
 	return r.Expr != nil && (r.MatchingPriority > 0 || r.Target == attrUserName)
 }
 
-// sameRow reports whether two rows make the same values.
+// sameRow reports whether two rows yield the same values.
 func sameRow(a, b *row) bool {
 	return a != nil && a.Expr != nil && b.Expr != nil && a.Expr.String() == b.Expr.String() && a.DefaultValue == b.DefaultValue
 }
@@ -283,7 +285,7 @@ func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
 	return nil
 }
 
-// unclear returns why nothing can tell whether a user is in the new scope.
+// unclear returns the error because of which a user's new scope cannot be decided, or nil.
 func (c *comparison) unclear(o Object) error {
 	if !o.Active() || !o.Assigned && c.after.Scope != Everyone {
 		return nil
@@ -292,7 +294,7 @@ func (c *comparison) unclear(o Object) error {
 	return err
 }
 
-// fails adds a user whose values the new mapping cannot make.
+// fails counts a user whose values the new mapping cannot make.
 func (c *comparison) fails(o Object, f FailureExample) {
 	c.effect.Failing++
 	if f.Person = personOf(o); len(c.effect.Failures) < maxExamples {
@@ -300,7 +302,7 @@ func (c *comparison) fails(o Object, f FailureExample) {
 	}
 }
 
-// compare adds the values that change for a user in scope.
+// compare adds the changed values of a user in scope.
 func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) error {
 	attributes := map[string]any{attrEnabled: false}
 	maps.Copy(attributes, o.Attributes)
@@ -331,7 +333,7 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	}
 	maps.Copy(before, given)
 	changed := false
-	for i := range c.is.rows { // a row that goes leaves its values as they are
+	for i := range c.is.rows { // new rows only: a removed row leaves accounts as they are
 		r := &c.is.rows[i]
 		w, n := before[r.Target], after[r.Target]
 		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.always[r.Target] && !linked && sameRow(c.was.row(r.Target), r) {
@@ -351,7 +353,7 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 
 func personOf(o Object) Person { return Person{ObjectID: o.ID, Name: o.Name} }
 
-// sameValue reports whether an account that has one value needs no request to get the other.
+// sameValue reports whether an account with the value had needs no request to get the value wants.
 func (r *row) sameValue(had, wants any) bool {
 	if had == nil || wants == nil {
 		return had == nil && wants == nil
@@ -359,8 +361,8 @@ func (r *row) sameValue(had, wants any) bool {
 	return reflect.DeepEqual(had, wants) || reflect.TypeOf(had) == reflect.TypeOf(wants) && !isPassword(r.Target) && r.agrees(had, wants)
 }
 
-// given returns the values that a linked account got when it was created, for the rows that write all
-// accounts from now on.
+// given returns the values that a linked account got when it was created. It covers rows that
+// applied only to new accounts and now apply to all.
 func (c *comparison) given(ctx context.Context, o Object, attributes map[string]any, linked bool) (map[string]any, error) {
 	values := map[string]any{}
 	var wrote Ledger
@@ -381,7 +383,7 @@ func (c *comparison) given(ctx context.Context, o Object, attributes map[string]
 			values[target] = had.value()
 			continue
 		}
-		// Nothing is known of the account's value: take what it would have got.
+		// The account's value is unknown: take the one that it would have got when created.
 		if want, _, problem := c.was.row(target).evaluate(c.was.env(attributes), true); problem == nil {
 			values[target] = want
 		}
@@ -389,7 +391,7 @@ func (c *comparison) given(ctx context.Context, o Object, attributes map[string]
 	return values, nil
 }
 
-// keys notes a user who no longer has a value in any matching attribute.
+// keys counts a user who no longer has a value in any matching attribute.
 func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 	now, problem := c.is.keys(attributes)
 	if problem != nil || len(now) > 0 {
@@ -403,7 +405,7 @@ func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 	}
 }
 
-// lacks notes a user without an account who no longer has a value for a required attribute.
+// lacks counts a user without an account who no longer has a value for a required attribute.
 func (c *comparison) lacks(o Object, attributes map[string]any, had bool) {
 	target := c.is.lacking(attributes)
 	if target == "" || had && c.was.can(FlowAdd) && c.was.lacking(attributes) == target {
@@ -434,7 +436,7 @@ func (m *mapping) lacking(attributes map[string]any) string {
 	return ""
 }
 
-// count counts the values of attributes that must differ.
+// count counts the values of attributes that must be unique.
 func (c *comparison) count(o Object, before, after map[string]any, had bool) {
 	for _, u := range c.unique {
 		if v := before[u.row.Target]; v != nil && had {
@@ -508,7 +510,7 @@ func (c *comparison) attribute(r *row, v ValueExample, linked bool) {
 	}
 }
 
-// addClause adds a user who leaves the scope or comes into it for a reason.
+// addClause counts a user who leaves the scope, or comes into it, for a reason.
 func addClause(clauses map[string]*ClauseEffect, reason string, o Object) {
 	e := clauses[reason]
 	if e == nil {
@@ -520,7 +522,7 @@ func addClause(clauses map[string]*ClauseEffect, reason string, o Object) {
 	}
 }
 
-// whyOut says why a job has no place for a user: the clauses that fail, by filter, or the missing
+// whyOut says why a user is out of a job's scope: the clauses that fail, by filter, or the missing
 // assignment.
 func (c *comparison) whyOut(m *mapping, job Job, o Object) string {
 	if !o.Assigned && job.Scope != Everyone {
@@ -541,8 +543,8 @@ func (c *comparison) whyOut(m *mapping, job Job, o Object) string {
 	return strings.Join(groups, ", or ")
 }
 
-// whyIn says why the changed job has a place for a user that the old one left out: the filter that
-// the user passes, or what no longer counts.
+// whyIn says why a user comes into the scope of the changed job: the filter that the user now
+// passes, or the condition that was dropped.
 func (c *comparison) whyIn(o Object) string {
 	if !o.Assigned && c.before.Scope != Everyone {
 		return "Scope, which needs no assignment"
@@ -575,7 +577,7 @@ func (c *comparison) result() Effect {
 	return c.effect
 }
 
-// sortedClauses returns the reasons by the number of users, most first.
+// sortedClauses returns the reasons, the one with most users first.
 func sortedClauses(clauses map[string]*ClauseEffect) []ClauseEffect {
 	var list []ClauseEffect
 	for _, e := range clauses {

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// Count puts a number before the word for one or for several.
+// Count returns a number with a noun, such as "2 users". It takes the noun in singular and plural.
 type Count func(n int, one, several string) string
 
-// How much of an effect the sentences name.
+// Limits on how much of an effect the sentences mention.
 const (
 	wordedReasons  = 8 // attributes, clauses
 	wordedExamples = 3
 )
 
-// ValueSentences tells what a change does to the values that an application gets.
+// ValueSentences returns sentences about how a change affects the values at an application.
 func (e Effect) ValueSentences(app string, count Count) []string {
 	return e.valueSentences(app, who{"user", "users"}, count)
 }
 
-// who is what the sentences call one or several of those that a change concerns.
+// who holds the noun for the objects of an effect, in singular and plural.
 type who struct{ one, several string }
 
 func (e Effect) valueSentences(app string, of who, count Count) []string {
@@ -44,9 +44,9 @@ func (e Effect) valueSentences(app string, of who, count Count) []string {
 	return said
 }
 
-// Sentences tells what a change does besides values: accounts that a value switches on or off, users
-// without or with the same matching value, failures, who leaves the scope or comes into it and why,
-// and the same of groups.
+// Sentences returns sentences about the other effects of a change: accounts that a value switches
+// on or off, missing or shared matching values, failures, and users who leave the scope or come
+// into it, with the reasons. Sentences about groups follow.
 func (e Effect) Sentences(app string, count Count) []string {
 	return e.allSentences(app, who{"user", "users"}, count)
 }
@@ -66,7 +66,7 @@ func (e Effect) allSentences(app string, of who, count Count) []string {
 	return said
 }
 
-// PlanNotes is Sentences for a plan, which shows values itself.
+// PlanNotes is like Sentences but for a plan, which shows the values itself.
 func (e Effect) PlanNotes(app string, count Count) []string {
 	return e.allSentences(app, who{"person", "people"}, count)
 }
@@ -103,7 +103,7 @@ func (e Effect) sentences(app string, of who, count Count) []string {
 	return append(said, reasonWords(e.Came, count, of.one+" comes into scope because of", of.several+" come into scope because of")...)
 }
 
-// reasonWords tells for each reason how many it concerns, with examples.
+// reasonWords returns a sentence for each reason, with the number of users and examples.
 func reasonWords(reasons []ClauseEffect, count Count, one, several string) []string {
 	var said []string
 	for i, r := range reasons {
@@ -136,7 +136,7 @@ func exampleWords(examples []ValueExample) string {
 	return "For example " + strings.Join(words, "; ") + "."
 }
 
-// shownValue returns a value for a sentence.
+// shownValue formats a value for a sentence.
 func shownValue(v any) string {
 	switch v := v.(type) {
 	case nil:

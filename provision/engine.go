@@ -13,19 +13,21 @@ import (
 
 // Defaults of [Engine].
 const (
-	// DefaultInterval is the time from one cycle to the next if nothing changes. It is the same as
-	// Entra's.
+	// DefaultInterval is the time from one cycle to the next if nothing changes. Entra has the
+	// same.
 	DefaultInterval = 40 * time.Minute
-	// DefaultWorkers is how many people the engine works on at the same time at most. It begins with
-	// few and adapts to what the target takes.
+	// DefaultWorkers is the most people that the engine works on at the same time. The engine
+	// begins with few and adapts to how many the target can take.
 	DefaultWorkers = 64
-	// DefaultLeaverPatience is how long an account may wait to be closed before that is an alarm.
+	// DefaultLeaverPatience is how long an account may wait to be closed before the engine raises
+	// an alarm.
 	DefaultLeaverPatience = 15 * time.Minute
-	// DefaultSettle is how long a create whose outcome is unknown may still be in progress.
+	// DefaultSettle is how long after sending a create with an unknown outcome the target may still
+	// be working on it.
 	DefaultSettle = 5 * time.Second
 
-	sliceLength   = 8 * time.Second // after this time, the engine starts on no further person
-	exportGrace   = 3 * time.Second // how much longer the engine may export what was evaluated by then
+	sliceLength   = 8 * time.Second // after this time, the engine starts no further work on people
+	exportGrace   = 3 * time.Second // how much longer the engine may send changes that were evaluated by then
 	importPage    = 500
 	recordTimeout = 10 * time.Second
 	unmatchedGap  = 24 * time.Hour
@@ -49,15 +51,15 @@ type Engine struct {
 	NewID          func() string
 	Log            *slog.Logger
 
-	Plans PlanStore // plans that are kept
+	Plans PlanStore // stores the plans
 
 	Attributes Catalog // the attributes that mappings can read
 
 	Applications NameApplication // the names of applications, for the sentences of events; may be nil
 
-	// After is time.After, unless a test has a clock of its own.
+	// After is time.After. A test with its own clock sets another function.
 	After func(d time.Duration) <-chan time.Time
-	// Order is nil, unless a test decides in which order goroutines go on.
+	// Order is nil except in tests that control the order of goroutines.
 	Order Order
 
 	mu    sync.Mutex
@@ -65,11 +67,11 @@ type Engine struct {
 	woken map[Key]chan struct{}
 }
 
-// Wake has a slice that runs in this process look for changes at once.
+// Wake makes a slice that runs in this process check for changes at once.
 func (e *Engine) Wake(k Key) {
 	select {
 	case e.wakes(k) <- struct{}{}:
-	default: // the slice is going to look anyway
+	default: // a wake-up is already pending
 	}
 }
 
@@ -85,8 +87,8 @@ func (e *Engine) wakes(k Key) chan struct{} {
 	return e.woken[k]
 }
 
-// memoOf returns what this process remembers of a job from one slice to the next, as long as the
-// job's connection and mapping stay the same.
+// memoOf returns what this process remembers about a job between slices. It starts empty after each
+// change of the job's connection or mapping.
 func (e *Engine) memoOf(job Job) *memo {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -122,9 +124,9 @@ func orDefault[T int | time.Duration](v, d T) T {
 }
 
 // Advance does one bounded slice of a job's work and returns when to call it again. A zero time
-// means not before the job is woken. The caller holds the job's lease with this epoch. An error is
-// about this installation, such as its database. Failures of the target are kept in the job's
-// state.
+// means that there is nothing to do until the job is woken. The caller must hold the job's lease
+// with this epoch. An error is about this installation, such as its database. Failures of the
+// target are kept in the job's state.
 func (e *Engine) Advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	k, err := ParseKey(key)
 	if err != nil {
@@ -152,22 +154,22 @@ type run struct {
 	source Source
 	reader *reader // reads objects from the source
 	target Target
-	groups *groups // what is known about groups; nil if the job does not provision groups
+	groups *groups // groups of the source and the target; nil if the job does not provision groups
 	end    time.Time
 	forced bool // a person asked for a cycle now, regardless of the schedule
 	visit  func(LogEntry) error
 
-	origins map[string]Origin // of the changes that a plan has read
+	origins map[string]Origin // where the changes that a plan has read come from, by object id
 
 	importing lock // held while changes are imported
 
-	shows sync.Mutex // held while an entry is shown: one at a time
-	write lock       // held while something is written together with the state
-	mu    sync.Mutex // protects state while parts of a slice run beside each other
+	shows sync.Mutex // held while a log entry is shown, so that entries are shown one at a time
+	write lock       // held while data is written together with the state
+	mu    sync.Mutex // protects state, because parts of a slice run at the same time
 }
 
-// open reads a job and its dependencies. A schema or credential that cannot be used stops the job,
-// just like a target that refuses it.
+// open reads a job and its dependencies. A schema or credential that cannot be used stops the job
+// like a target that refuses it.
 func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 	job, err := e.Store.Job(ctx, k)
 	if err != nil {
@@ -206,8 +208,9 @@ func (r *run) connect() error {
 	return r.connectGroups()
 }
 
-// test tests the matching attributes and records the results. An initial cycle tests each of them. An
-// incremental one tests one, as Entra does, and those that the target could not be searched by before.
+// test tests the matching attributes and records the results. In an initial cycle it tests all of
+// them. In an incremental cycle it tests one, as Entra does, and those by which the target could
+// not be searched before.
 func (r *run) test(ctx context.Context) error {
 	var known []Searchable
 	if r.state.Ready && r.state.Searches.of(r.job) {
@@ -223,8 +226,8 @@ func (r *run) test(ctx context.Context) error {
 	return r.testGroups(ctx)
 }
 
-// testAgain tests the connection in the middle of a cycle, with one attribute that the target has
-// already proved searchable.
+// testAgain tests the connection in the middle of a cycle. It searches by one attribute that the
+// target has already proved searchable.
 func (r *run) testAgain(ctx context.Context) error {
 	r.mu.Lock()
 	searches := r.state.Searches

@@ -14,7 +14,7 @@ import (
 )
 
 // pass is one evaluation of people, for a batch of a cycle or for a plan. Its decisions depend on
-// the configuration, the object, the target and what is remembered. It writes nothing before
+// the configuration, the object, the target and what the job remembers. It writes nothing before
 // export.
 type pass struct {
 	job     Job
@@ -22,24 +22,24 @@ type pass struct {
 	target  Target
 	groups  *pass       // evaluates groups; nil if they are not provisioned
 	members GroupTarget // the target, if this pass evaluates groups
-	reads   bool        // read every account again, even those that should be unchanged
+	reads   bool        // read every account again, even if it should be unchanged
 	settle  time.Duration
-	doubt   []string            // objects whose last update may have been carried out without a record of it
-	flown   map[string][]string // the attributes to which these updates gave a value
+	doubt   []string            // objects whose last update may have been carried out but was not recorded
+	flown   map[string][]string // the attributes to which these updates gave a value, by object id
 	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
 	others   knowledge
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   *claims
 	hopeless atomic.Int32 // how many people in a row had every change refused
-	unshown  atomic.Int64 // successful answers without a body
+	unshown  atomic.Int64 // successful answers without a body, which do not show their effect
 	g        goroutines
-	proof    lock        // held while the first of them is checked
-	believed atomic.Bool // a read has shown that the target does what it answers
-	doubted  atomic.Bool // the target answered with success and did not do what was asked
+	proof    lock        // held while the first answer without a body is checked
+	believed atomic.Bool // a read has shown that the target does what its answers say
+	doubted  atomic.Bool // a read has shown that a successful answer was false
 }
 
-// work is one person on the way through the steps.
+// work is one person, or group, on the way through the steps.
 type work struct {
 	p        *pass
 	known    memory
@@ -47,37 +47,37 @@ type work struct {
 	gone     bool  // purged from the source
 	assigned bool  // the job manages this person
 	admitted bool  // whether the scoping filter admits this person
-	unclear  error // why nothing can tell whether it does
+	unclear  error // why the scoping filter could not be evaluated; nil if it could
 	started  time.Time
 
 	m        *mapping
 	link     *Link         // the pair, remembered earlier or found now; nil if no account is known
-	replaces *Link         // the link whose account is gone, while the engine creates another account
-	former   Ledger        // what the job wrote to the account for its former person, if it is taken over
-	current  scim.Resource // the account as a read or search showed it; nil if nothing was read
-	doubted  bool          // an earlier update may have been carried out without a record of it
-	answer   scim.Resource // what came back from the last write; nil if nothing did
+	replaces *Link         // the link whose account is gone, if the engine is creating a new account instead
+	former   Ledger        // what the job wrote to the account for its previous person, if this person takes it over
+	current  scim.Resource // the account as a read or search showed it; nil if it was not read
+	doubted  bool          // an earlier update may have been carried out but was not recorded
+	answer   scim.Resource // the answer to the last write; nil if it showed no account
 	created  bool          // the account was created in this pass
 	wrote    bool          // a request that changed something worked
 	version  string        // the account's version, if the target gave one in this pass
 	values   []value
 	hash     string
-	inputs   map[string]string // hashes of what the expressions that read the clock have read, by target attribute
+	inputs   map[string]string // hashes of the inputs of expressions that read the clock, by target attribute
 	refers   string            // the object that a new account refers to
-	refersTo string            // the account that is sent, or was sent, for it
+	refersTo string            // the target id of that object's account, as sent
 
 	decision decision
 	result   result
-	waits    string // why the person is postponed
+	waits    string // why the person is postponed; "" if not
 	entry    LogEntry
 }
 
-// newLink reports whether the pair was found in this pass.
+// newLink reports whether this pass found the pair.
 func (w *work) newLink() bool {
 	return w.link != nil && (w.known.Link == nil || w.known.Link.TargetID != w.link.TargetID)
 }
 
-// active reports whether the directory lets the person sign in at all.
+// active reports whether the directory lets the person sign in.
 func (w *work) active() bool {
 	return !w.gone && w.object.Active()
 }
@@ -93,7 +93,7 @@ func (w *work) attributes() map[string]any {
 	return a
 }
 
-// evaluate takes one person through all steps up to export. object is nil if the source no longer
+// evaluate takes one person through all steps before export. object is nil if the source no longer
 // has it. An error is about the store and ends the whole batch. Problems with this person or with
 // the target's answers are in the decision.
 func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now time.Time) (*work, error) {
@@ -103,7 +103,7 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 	return w, err
 }
 
-// begin imports one person and decides whether they are in scope.
+// begin does the import and scoping steps for one person.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{
 		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{}, doubted: slices.Contains(p.doubt, known.ObjectID),
@@ -200,7 +200,8 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	w.step("EntrySynchronizationScoping", ScopingStep, status, fmt.Sprintf(words, w.who()), details)
 }
 
-// read returns the source attributes that the mapping reads, for the import step of the log.
+// read returns the values of the source attributes that the mapping reads, for the import step of
+// the log.
 func (p *pass) read(attributes map[string]any) map[string]string {
 	details := map[string]string{attrEnabled: text(attributes[attrEnabled]), attrSoftDeleted: text(attributes[attrSoftDeleted])}
 	for _, r := range p.m.rows {
@@ -224,7 +225,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
-	case w.unclear != nil && w.assigned && w.active(): // a person who has left is disabled, whatever the filter says
+	case w.unclear != nil && w.assigned && w.active(): // a person who is disabled or deleted needs no scoping filter: the account is disabled in any case
 		return w.failRow(unclearScope(w.unclear)), nil
 	case p.m.kind == GroupKind:
 		return p.decideGroup(ctx, w, attributes)
@@ -238,7 +239,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope is the problem of a person whose attributes a scoping filter cannot compare.
+// unclearScope is the problem of a person for whom a scoping filter cannot be evaluated.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
@@ -266,7 +267,8 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	if l.problem != nil {
 		return w.fail(l.problem), ctx.Err()
 	}
-	// Another person's account, which has got the value meanwhile, is not the one of this create.
+	// Ignore accounts of other people: one may have got the value in the meantime. Such an account
+	// does not come from this create.
 	found := l.found[:0:0]
 	for _, o := range l.found {
 		owner, err := p.owner(ctx, o.ID)
@@ -290,10 +292,11 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	return w.ambiguous(l.found, l.key), nil
 }
 
-// notCreatedYet decides what to do about a create of unknown outcome when no account shows. The
-// application may still be processing the request, or its search may be behind, so the engine
-// searches again at growing times. Then it sends the create once more, and a third time only to an
-// application that refuses doubles, or if a person asks for a restart. A nil decision means to go on.
+// notCreatedYet decides what to do about a create of unknown outcome if the search finds no
+// account. The application may still be processing the create, or its search may lag behind. So the
+// engine searches again at growing intervals, and then sends the create once more. It sends a third
+// create only if the application refuses duplicates or a person asks for a restart. A nil decision
+// means to go on.
 func (p *pass) notCreatedYet(w *work, op *Op) decision {
 	unique := p.target.Dialect().Unique
 	for i, n := range []time.Duration{1, 6, 24} { // by default 5 seconds, 30 seconds, 2 minutes
@@ -301,7 +304,7 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 			return later{until: at}
 		}
 	}
-	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // the request has ended, whether or not it created the account
+	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // the application has finished the request, whether or not it created the account
 	if w.known.creates() >= maxUnknownCreates && !answered && !unique && !p.reads {
 		return w.fail(&TargetError{
 			Kind: Permanent, Code: "CreateOutcomeUnknown",
@@ -316,11 +319,11 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 const codeServerError = "InternalServerError"
 
 // maxUnknownCreates is how many creates of unknown outcome are sent for a person to an application
-// that may make doubles.
+// that may create duplicates.
 const maxUnknownCreates = 2
 
-// adopt links the person to the account, unless another person has it. A nil decision means that it
-// did.
+// adopt links the person to the account, unless another person has it. A nil decision means that
+// adopt made the link.
 func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey, how string) (decision, error) {
 	owner, err := p.owner(ctx, o.ID)
 	if err != nil {
@@ -363,7 +366,7 @@ func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
 	})
 }
 
-// match looks for the account of a person in scope who has none through this job.
+// match looks for the account of a person in scope who has no linked account.
 func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	keys, problem := p.m.keys(attributes)
 	if problem != nil {
@@ -390,8 +393,8 @@ func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (d
 	return w.ambiguous(l.found, l.key), nil
 }
 
-// logNotFound logs which values were searched for without a match, and which could not be searched
-// for.
+// logNotFound logs the values for which a search found no account, and the values that could not be
+// searched for.
 func (p *pass) logNotFound(w *work, keys []MatchKey, l lookup) {
 	var asked []MatchKey
 	for _, k := range keys {
@@ -415,7 +418,8 @@ func describeKeys(keys []MatchKey) string {
 	return strings.Join(parts, " or ")
 }
 
-// decideUnmatched creates an account if the job may create one and it makes sense.
+// decideUnmatched handles a person without an account: it creates one if the job may and the person
+// should have one.
 func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey, l lookup) (decision, error) {
 	switch {
 	case !w.active():
@@ -459,8 +463,7 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made, fresh: draws.fresh}, nil
 }
 
-// process evaluates the mapping; draws is as in [mapping.values]. A nil decision means that it
-// succeeded.
+// process evaluates the mapping. draws is as in [mapping.values]. A nil decision means success.
 func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decision {
 	values, problem := p.m.values(attributes, w.entitled(), draws)
 	if problem != nil {
@@ -472,7 +475,7 @@ func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decis
 	return nil
 }
 
-// decideLinked updates an existing account.
+// decideLinked decides how to update an existing account.
 func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	w.identify(w.link.TargetID)
 	if d := p.process(w, attributes, nil); d != nil {
@@ -515,9 +518,9 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	return patch{action: w.action(), link: *w.link, changes: changes, rest: rest}, nil
 }
 
-// compareWritten compares the person with what was written to the account. sure is false if the
-// account must be read: a person asked for that, the account was just found or is missing, or what
-// was written is not known for certain.
+// compareWritten compares the person with the values that the job wrote to the account. sure is
+// false if the account must be read: a person asked for a read, the account was just found or is
+// missing, or the written values are not known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	if p.reads || w.known.Reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
@@ -528,8 +531,9 @@ func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	return diffWritten(w.link.Wrote, w.values)
 }
 
-// ownFlown remembers that the account has values which an update gave that nobody recorded. Without
-// that, they would stay when the person loses them: the engine removes only what it gave.
+// ownFlown adds values to the ledger that an update gave to the account but that nobody recorded.
+// Otherwise they would stay when the person loses them, because the engine removes only values that
+// it gave.
 func (w *work) ownFlown(given []string) {
 	if len(given) == 0 || w.link.Wrote == nil {
 		return
@@ -548,8 +552,8 @@ func (w *work) ownFlown(given []string) {
 	w.link = &link
 }
 
-// rereadsHeld reports whether the daily look at an account that the target keeps blocked has come. The
-// account is read, and what blocks it is not sent again.
+// rereadsHeld reports whether it is time for the daily look at an account that the target keeps
+// blocked. The engine then reads the account, and does not send the blocking attribute again.
 func (w *work) rereadsHeld() bool {
 	return w.known.Why == ByAbsence && w.entitled() && !w.newLink() && w.link != nil && w.link.State == Held
 }
@@ -578,7 +582,7 @@ func (w *work) whyDisabled() string {
 
 // readAccount reads the account's current values, unless matching has already read them. If the
 // account is gone, it looks for another account of the person, as match does. A nil decision means
-// that the account is there.
+// that the account exists.
 func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	if w.current != nil {
 		return nil, nil
@@ -597,7 +601,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	return p.relocate(ctx, w, attributes)
 }
 
-// attempted sets the action that a failure prevented.
+// attempted sets the action of a failure to the one that the failure prevented.
 func (w *work) attempted(f fail) fail {
 	if !w.gone {
 		f.action = w.action()
@@ -635,7 +639,7 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 	return d, err
 }
 
-// step adds one stage to the log entry.
+// step adds a step to the log entry.
 func (w *work) step(name string, kind StepType, status Result, description string, details map[string]string) {
 	w.entry.Steps = append(w.entry.Steps, Step{Name: name, Type: kind, Status: status, Description: description, Details: maps.Clone(details)})
 }
@@ -644,14 +648,14 @@ func (w *work) entryStepFailed(name string, kind StepType, te *TargetError) {
 	w.step(name, kind, Failure, te.Detail, nil)
 }
 
-// skip decides to do nothing.
+// skip returns the decision to do nothing.
 func (w *work) skip(code, reason, advice string) skip {
 	reason, advice = w.words(reason), w.words(advice)
 	w.step("EntrySynchronizationSkip", ExportStep, Skipped, reason, map[string]string{"SkipReason": code})
 	return skip{code: code, reason: reason, advice: advice}
 }
 
-// skipUpdate skips, but remembers a pair that was just found.
+// skipUpdate is like skip but records a pair that was just found.
 func (w *work) skipUpdate(code, reason, advice string) skip {
 	s := w.skip(code, reason, advice)
 	if w.known.Why == ByAbsence && w.link.missing() {
@@ -661,7 +665,7 @@ func (w *work) skipUpdate(code, reason, advice string) skip {
 	return s
 }
 
-// redundant decides to do nothing because the account already has the wanted state.
+// redundant returns the decision to do nothing because the account already has the wanted state.
 func (w *work) redundant() skip {
 	reason, advice := w.whyRedundant()
 	s := w.skip("RedundantExport", reason, advice)
@@ -671,7 +675,7 @@ func (w *work) redundant() skip {
 	}
 	switch {
 	case w.rereadsHeld() && w.m.heldBy(w.afterwards(nil, nil)) != "":
-		s.telling = silent // it is still blocked, as the log has said
+		s.telling = silent // the account is still blocked, which the log already says
 	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
 		s.telling = silent // the job no longer manages this person: no report
 	case w.known.Why == ByCycle && before != nil && !before.missing() && w.known.Escrow == nil && advice == "":
@@ -681,7 +685,7 @@ func (w *work) redundant() skip {
 	return s
 }
 
-// whyRedundant explains what was compared and which differences are left alone.
+// whyRedundant says what was compared and which differences the engine leaves alone.
 func (w *work) whyRedundant() (reason, advice string) {
 	advice = w.whyStillActive()
 	if w.current == nil {
@@ -702,7 +706,7 @@ func (w *work) whyRedundant() (reason, advice string) {
 	return reason + w.onlyCase() + w.keptValues(), advice
 }
 
-// lastSeen returns when the account was last written or shown by the target.
+// lastSeen returns when the job last wrote the account or the target last showed it.
 func (l *Link) lastSeen() time.Time {
 	if l.Proved.After(l.Updated) {
 		return l.Proved
@@ -710,7 +714,7 @@ func (l *Link) lastSeen() time.Time {
 	return l.Updated
 }
 
-// valueOf returns the value of an attribute of the account, as far as it was read or is remembered.
+// valueOf returns the account's value of an attribute, as read or else as remembered.
 func (w *work) valueOf(r *row) any {
 	if w.current != nil {
 		return r.valueIn(w.current)
@@ -718,7 +722,7 @@ func (w *work) valueOf(r *row) any {
 	return w.link.Wrote[r.Target].shown()
 }
 
-// onlyCase names the values that differ in capital letters alone.
+// onlyCase lists the values that differ only in case.
 func (w *work) onlyCase() string {
 	var names []string
 	for _, v := range w.values {
@@ -733,8 +737,8 @@ func (w *work) onlyCase() string {
 	return fmt.Sprintf(" Differences of capital letters alone are not sent unless the attribute is marked exact case: %s.", strings.Join(names, ", "))
 }
 
-// keptValues names the values that the account has, the mapping does not yield and the job did not
-// write.
+// keptValues lists the values that the account has although the mapping does not yield them. The
+// job did not write them, so it leaves them.
 func (w *work) keptValues() string {
 	var names []string
 	for i := range w.m.rows {
@@ -760,8 +764,8 @@ func (w *work) whyStillActive() string {
 	return ""
 }
 
-// pairAfter returns the pair to remember once changes are made, or nil if it is already remembered
-// like that. proved means that the account has the values of the mapping.
+// pairAfter returns the pair to remember after the changes are made, or nil if the remembered one
+// needs no update. proved means that the account is known to have the values of the mapping.
 func (w *work) pairAfter(proved bool, changes []Change) pair {
 	l := *w.link
 	if proved {
@@ -769,7 +773,7 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 	}
 	l.Name = w.name()
 	switch {
-	case l.missing() && w.current == nil: // the engine did not look for it
+	case l.missing() && w.current == nil: // the engine did not look for the missing account
 	case w.entitled() && w.m.heldBy(l.Wrote) != "":
 		l.State = Held
 	case w.entitled():
@@ -784,11 +788,11 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 	return remember{l}
 }
 
-// remember notes in a link what was written to the account and what came back. changes were carried
-// out; unsure may have been.
+// remember updates a link with what was written to the account and what the target answered.
+// changes were carried out; unsure may have been carried out.
 func (w *work) remember(l *Link, changes, unsure []Change) {
 	if l.Wrote == nil && w.current == nil && !w.created && len(changes)+len(unsure) == 0 {
-		return // a link of an earlier version whose account was not read: its hash stays what is known
+		return // a link of an earlier version, whose account was not read, keeps its hash
 	}
 	l.Wrote, l.Hash = w.afterwards(changes, unsure), ""
 	l.Keys = w.accountKeys(l.Wrote)
@@ -818,15 +822,15 @@ func (w *work) disabledState() LinkState {
 	return Disabled
 }
 
-// fail decides that the person has a problem and is tried again later. It still remembers a pair
-// that was just found.
+// fail returns the decision that the person has a problem and is tried again later. It records a
+// pair that was just found.
 func (w *work) fail(te *TargetError) fail {
 	f := fail{problem: te}
 	switch {
 	case w.newLink():
 		f.pair = remember{*w.link}
 	case w.replaces != nil:
-		f.pair = rememberLost(*w.replaces) // no account replaced it
+		f.pair = rememberLost(*w.replaces) // no account has replaced the lost one
 	}
 	return f
 }
@@ -834,7 +838,7 @@ func (w *work) fail(te *TargetError) fail {
 func (w *work) failRow(p *rowProblem) fail {
 	te := &TargetError{Kind: Permanent, Code: p.Code, Detail: p.Text, Advice: p.Advice}
 	if refused := (*TargetError)(nil); errors.As(p.Err, &refused) {
-		te = refused // the target could not be asked
+		te = refused // the problem is the target's error
 	}
 	w.entryStepFailed("EntrySynchronization", ProcessingStep, te)
 	return w.fail(te)

@@ -18,16 +18,17 @@ type Explanation struct {
 	Kind     ObjectKind `json:"kind"`
 	// Answer says in sentences whether there is an account, why, and what happens next.
 	Answer string `json:"answer"`
-	// Notes say what holds up the whole job, such as a pause; empty if nothing does.
+	// Notes say what holds up the whole job, such as a pause. The list is empty if nothing does.
 	Notes []string `json:"notes"`
-	// InScope reports whether the job should keep the account in step. Scope lists the conditions for
-	// that.
+	// InScope reports whether the job manages an account for the object. Scope lists the conditions
+	// that decide it.
 	InScope bool             `json:"inScope"`
 	Scope   []ScopeCondition `json:"scope"`
 	// Account is the account or group at the application that the job remembers; nil if it knows none.
 	Account    *ExplainedAccount    `json:"account"`
 	Attributes []ExplainedAttribute `json:"attributes"`
-	// Planned is what the next look at the object would do; nil if the application cannot be asked.
+	// Planned is what the engine would do at the next look at the object; nil if the application
+	// cannot be reached.
 	Planned *PlannedObject `json:"planned"`
 	// Waiting lists work on the object that is not done yet.
 	Waiting     []ExplainedWait       `json:"waiting"`
@@ -40,9 +41,9 @@ type Explanation struct {
 type ScopeCondition struct {
 	Condition string `json:"condition"`
 	Holds     bool   `json:"holds"`
-	Detail    string `json:"detail,omitempty"` // what the directory says, such as the attribute's value
-	// Filter is the name of the scoping filter that a clause belongs to; "" if the condition is no
-	// clause. One filter of which all clauses hold is enough.
+	Detail    string `json:"detail,omitempty"` // the value in the directory, such as the attribute's value
+	// Filter is the name of the scoping filter that a clause belongs to; "" if the condition is not
+	// a clause. An object passes if all clauses of one filter hold.
 	Filter string `json:"filter,omitempty"`
 }
 
@@ -57,19 +58,19 @@ type ExplainedAccount struct {
 	Shown time.Time `json:"lastShown,omitzero"`
 }
 
-// AttributeState compares what the mapping yields with what the job remembers of the account.
+// AttributeState says how the mapping's value compares with the remembered value of the account.
 type AttributeState string
 
 // States of an attribute.
 const (
 	AttributeSame     AttributeState = "same"      // the account has the value
 	AttributeDiffers  AttributeState = "differs"   // the account has another value
-	AttributeUnknown  AttributeState = "unknown"   // nothing certain is known of the account's value
+	AttributeUnknown  AttributeState = "unknown"   // the account's value is not known for certain
 	AttributeRefused  AttributeState = "refused"   // the application refused the value
 	AttributeOnCreate AttributeState = "on-create" // the value is sent only when the account is created
-	AttributeKept     AttributeState = "kept"      // the account keeps the value that it has: the mapping yields none, or only fills empty ones
+	AttributeKept     AttributeState = "kept"      // the account keeps its value: the mapping yields none, or only fills empty attributes
 	AttributeFails    AttributeState = "fails"     // the mapping yields no usable value
-	AttributeUnsent   AttributeState = "unsent"    // the job knows no account
+	AttributeUnsent   AttributeState = "unsent"    // the job knows no account for the object
 )
 
 // ExplainedAttribute is one row of the mapping for this object.
@@ -77,20 +78,20 @@ type ExplainedAttribute struct {
 	Target  string         `json:"target"`
 	Type    MappingType    `json:"type"`
 	Source  string         `json:"source"`            // the source attribute, constant or expression
-	Values  []string       `json:"values"`            // what the mapping yields; empty if nothing
-	Hidden  bool           `json:"hidden,omitempty"`  // the values are a password or behind Redact, and left out
-	Account []string       `json:"account"`           // what the account has, as far as the job remembers
-	State   AttributeState `json:"state"`             // how the two compare
+	Values  []string       `json:"values"`            // the values that the mapping yields; empty if there are none
+	Hidden  bool           `json:"hidden,omitempty"`  // the values are a password or behind Redact, so they are left out
+	Account []string       `json:"account"`           // the account's values, as far as the job remembers them
+	State   AttributeState `json:"state"`             // how Values and Account compare
 	Problem string         `json:"problem,omitempty"` // why the mapping yields no usable value
-	Trace   *expr.Step     `json:"trace,omitempty"`   // how an expression's value was made; nil for other rows
+	Trace   *expr.Step     `json:"trace,omitempty"`   // how an expression computed its value; nil for other rows
 }
 
-// ExplainedWait is work on an object that is not done yet.
+// ExplainedWait is work on an object that still has to be done.
 type ExplainedWait struct {
 	What   string    `json:"what"`   // "the account", "the group" or "the memberships"
 	Failed bool      `json:"failed"` // the last attempt failed; Reason says why
 	Reason string    `json:"reason"`
-	Until  time.Time `json:"until,omitzero"` // when it is tried again; zero: at once, or after a decision
+	Until  time.Time `json:"until,omitzero"` // when it is tried again; zero: at once, or after a person's decision
 }
 
 // ExplainedMembership is a person's membership of one group.
@@ -101,13 +102,13 @@ type ExplainedMembership struct {
 	Direct bool `json:"direct"`
 	// Sent reports whether the application has acknowledged the membership.
 	Sent  bool   `json:"sent"`
-	Words string `json:"words"` // why it is there or not, in a sentence
+	Words string `json:"words"` // why the membership is there or not, in a sentence
 }
 
 // ExplainedMembers counts the memberships of a group.
 type ExplainedMembers struct {
-	Sent    int `json:"sent"`    // acknowledged by the application
-	Waiting int `json:"waiting"` // to be sent
+	Sent    int `json:"sent"`    // memberships that the application has acknowledged
+	Waiting int `json:"waiting"` // memberships that are still to be sent
 	Refused int `json:"refused"` // of Waiting: refused by the application the last time
 }
 
@@ -115,8 +116,8 @@ type ExplainedMembers struct {
 type RememberedMembership struct {
 	Group   string
 	Sent    bool    // the target has acknowledged the membership
-	Open    bool    // the membership has changed, and that is not sent yet
-	Verdict Verdict // what the guard says about its removal
+	Open    bool    // the membership has changed, and the change is not sent yet
+	Verdict Verdict // the guard's verdict on the removal
 	Refused string  // why the target refused the change the last time; "" if it did not
 }
 
@@ -130,9 +131,10 @@ type AssignmentSource interface {
 	AssignedThrough(ctx context.Context, app, objectID string) ([]string, error)
 }
 
-// Explain says why a person or group has, or does not have, what it has at the application. It reads
-// the directory, what the job remembers and, if that is not enough to decide, the application. It
-// changes nothing. The error is an *InputError if neither the directory nor the job knows the object.
+// Explain says why a person or group has, or does not have, an account or group at the application.
+// It reads the directory and what the job remembers. If these are not enough to decide, it reads
+// the application too. It changes nothing. The error is an *InputError if neither the directory nor
+// the job knows the object.
 func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanation, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -154,16 +156,16 @@ func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanati
 	return x.out, nil
 }
 
-// explainer puts an Explanation together.
+// explainer builds an Explanation.
 type explainer struct {
 	r      *run
 	known  Pending
 	object *Object // nil if the directory no longer has it
-	w      *work   // the object after import and scoping; nil if the mapping cannot be used
+	w      *work   // the object after the import and scoping steps; nil if the mapping cannot be used
 	out    Explanation
 }
 
-// read reads the object and what the job remembers of it.
+// read reads the object and what the job remembers about it.
 func (x *explainer) read(ctx context.Context, id string) (err error) {
 	if x.known, err = x.r.e.Store.KnownAbout(ctx, x.r.job.Key, id); err != nil {
 		return err
@@ -206,7 +208,7 @@ var accountWords = map[LinkState]string{
 	Gone:     "The application does not have the account any more. The job looks for it once a day.",
 }
 
-// about returns a sentence as it reads for the kind of object.
+// about adapts a sentence about a person to the kind of object.
 func (x *explainer) about(sentence string) string {
 	if x.out.Kind == GroupKind {
 		return aboutGroups.Replace(sentence)
@@ -214,7 +216,7 @@ func (x *explainer) about(sentence string) string {
 	return sentence
 }
 
-// evaluate takes the object through scope and mapping. Unless the application is unreachable, it also
+// evaluate evaluates the object's scope and mapping. Unless the application is unreachable, it also
 // decides what a cycle would do.
 func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 	p, err := x.pass()
@@ -244,8 +246,8 @@ func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 	return nil
 }
 
-// pass returns the pass for the object, or nil if the mapping cannot be used or the job provisions no
-// groups.
+// pass returns the pass that evaluates the object. It is nil if the mapping cannot be used or the
+// job provisions no groups.
 func (x *explainer) pass() (*pass, error) {
 	if x.r.m == nil {
 		m, err := compileMapping(x.r.job.Schema, x.r.e.Attributes)
@@ -312,7 +314,7 @@ func quotedOrEmpty(value string) string {
 	return "“" + value + "”"
 }
 
-// assigned adds whether the object is assigned, and through what.
+// assigned adds the condition that the object is assigned, and says how.
 func (x *explainer) assigned(ctx context.Context, add func(condition string, holds bool, detail string)) error {
 	detail := "neither directly nor through a group"
 	if x.out.Kind == GroupKind {
@@ -332,7 +334,7 @@ func (x *explainer) assigned(ctx context.Context, add func(condition string, hol
 	return nil
 }
 
-// assignedWords says through what an object is assigned.
+// assignedWords says in words how an object is assigned: directly or through groups.
 func assignedWords(through []string) string {
 	var words []string
 	for _, group := range through {
@@ -345,13 +347,13 @@ func assignedWords(through []string) string {
 	return strings.Join(words, " and ")
 }
 
-// attributes lists what the mapping yields, beside what the account has.
+// attributes lists the values that the mapping yields next to those that the account has.
 func (x *explainer) attributes(m *mapping, attributes map[string]any) {
 	env := m.env(attributes)
 	for i := range m.rows {
 		r := &m.rows[i]
 		if r.Type == TypeReference && x.out.Kind == GroupKind {
-			continue // memberships are listed by themselves
+			continue // memberships are listed in a field of their own
 		}
 		edit := x.r.job.Schema.Row(m.object, &m.object.AttributeMappings[r.Row-1])
 		a := ExplainedAttribute{Target: r.Target, Type: edit.Type, Source: edit.Source, Values: []string{}, Account: []string{}, Hidden: m.hides(r.Target)}
@@ -363,7 +365,7 @@ func (x *explainer) attributes(m *mapping, attributes map[string]any) {
 	}
 }
 
-// compare fills in the values of a row and how they compare with the account.
+// compare sets the values of a row and the state of the account's value.
 func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	link := x.known.Link
 	var written Written
@@ -393,7 +395,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		a.State = AttributeRefused
 	case r.FlowType == FlowObjectAddOnly:
 		a.State = AttributeOnCreate
-	case r.Type == TypeReference: // the account has the id that the application gave the other person
+	case r.Type == TypeReference: // the account has the target id of the other person's account, not the object id
 		a.State = AttributeUnknown
 		if link.Refers != "" && link.Refers == text(want) || link.Refers == "" && want == nil {
 			a.State = AttributeSame
@@ -409,7 +411,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	}
 }
 
-// texts returns a value as a list of texts.
+// texts returns a value as a list of strings.
 func texts(v any) []string {
 	out := []string{}
 	if list, several := v.([]any); several {
@@ -424,7 +426,7 @@ func texts(v any) []string {
 	return out
 }
 
-// remembered adds what waits, the memberships and the newest log entry.
+// remembered adds the waiting work, the memberships and the newest log entry.
 func (x *explainer) remembered(ctx context.Context) error {
 	store, k, id := x.r.e.Store, x.r.job.Key, x.out.ObjectID
 	rows, err := store.Demanded(ctx, k, []string{id, MembersOf(id)})
@@ -503,7 +505,7 @@ func (x *explainer) memberships(ctx context.Context) error {
 	return nil
 }
 
-// membershipWords says why a membership is at the application, or why not.
+// membershipWords says why a membership exists at the application, or why not.
 func (x *explainer) membershipWords(group *Object, of RememberedMembership, direct bool) string {
 	account := x.known.Link
 	switch {
@@ -529,7 +531,7 @@ func (x *explainer) membershipWords(group *Object, of RememberedMembership, dire
 	return "The group is in scope, and the membership has not been looked at yet."
 }
 
-// notes says what holds up the whole job.
+// notes adds what holds up the whole job.
 func (x *explainer) notes(unreachable error) {
 	note := func(text string) { x.out.Notes = append(x.out.Notes, text) }
 	job, state, now := x.r.job, x.r.state, x.r.e.Now()
@@ -552,7 +554,7 @@ func (x *explainer) notes(unreachable error) {
 	}
 }
 
-// answer sums up: whether there is an account, why, and what happens next.
+// answer summarizes: whether there is an account, why, and what happens next.
 func (x *explainer) answer() string {
 	var sentences []string
 	say := func(sentence string) { sentences = append(sentences, x.about(sentence)) }
@@ -604,7 +606,7 @@ func (x *explainer) whyInScope() string {
 	return "The person is not in scope: " + strings.Join(failing, "; ") + "."
 }
 
-// conditionFails says in words that a condition does not hold.
+// conditionFails returns a sentence that a condition does not hold.
 func conditionFails(c ScopeCondition) string {
 	words := "not " + strings.ToLower(c.Condition[:1]) + c.Condition[1:]
 	if c.Detail != "" {
@@ -613,7 +615,7 @@ func conditionFails(c ScopeCondition) string {
 	return words
 }
 
-// failingClauses names the clauses that do not hold.
+// failingClauses lists the clauses that do not hold.
 func (x *explainer) failingClauses() string {
 	var clauses []string
 	for _, c := range x.out.Scope {
@@ -624,7 +626,7 @@ func (x *explainer) failingClauses() string {
 	return strings.Join(clauses, "; ")
 }
 
-// plannedWords says what the next look at an object would do.
+// plannedWords says what the engine would do at the next look at an object.
 func plannedWords(p PlannedObject) string {
 	switch {
 	case p.Result == Failure:

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// export carries out the decision. It is the only step that changes the target. If a create finds
-// an existing account, it becomes another decision, and export carries that out too.
+// export carries out the decision. No other step changes the target. If a create finds an existing
+// account, the decision changes to another one, and export carries that out too.
 func (p *pass) export(ctx context.Context, w *work, now time.Time) {
 	if d, ok := w.decision.(create); ok {
 		if w.result = p.create(ctx, w, d, now); w.result != nil {
@@ -25,7 +25,8 @@ func (p *pass) export(ctx context.Context, w *work, now time.Time) {
 	}
 }
 
-// create sends a create. If it returns no result, it has set another decision in w.
+// create sends a create. If it returns no result, it has put another decision in w, which the
+// caller carries out.
 func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) result {
 	o, err := p.target.Create(ctx, d.changes)
 	if err == nil {
@@ -40,13 +41,13 @@ func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) res
 	return w.notCreated(p, te)
 }
 
-// notCreated returns the result of a refused create. If the request may have been carried out, its
-// intent stays recorded, because only a read can show the outcome.
+// notCreated returns the result of a refused create. If the target may have carried out the create,
+// the intent stays recorded, because only a read can show the outcome.
 func (w *work) notCreated(p *pass, te *TargetError) refusedResult {
 	return w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 }
 
-// created handles the account in the answer to a create.
+// created handles the account that the target returned for a create.
 func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, now time.Time) result {
 	// Some applications answer a create with an existing account.
 	if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
@@ -66,7 +67,7 @@ func (w *work) wasCreated(p *pass, d create) doneResult {
 	return w.succeed("EntryExportAdd", fmt.Sprintf("%s was created in %s.", w.who(), p.m.target), d.changes)
 }
 
-// notOurs refuses an account that belongs, or may belong, to another person.
+// notOurs returns the refusal of an account that belongs, or may belong, to another person.
 func (w *work) notOurs(targetID, owner string, err error, open bool) result {
 	if err != nil {
 		return refusedResult{problem: asTargetError(err), mayHaveHappened: open}
@@ -74,8 +75,8 @@ func (w *work) notOurs(targetID, owner string, err error, open bool) result {
 	return refusedResult{problem: w.failTaken(targetID, owner).problem, mayHaveHappened: open, action: Other}
 }
 
-// contradicted returns the name of an attribute in the answer to a create that shows that the
-// account is not the requested one or is blocked. It returns "" if there is none.
+// contradicted checks the answer to a create. It returns the attribute which shows that the account
+// is blocked or is not the requested one, or "".
 func (p *pass) contradicted(o TargetObject, values []value) string {
 	for _, v := range values {
 		if !v.row.state && v.row.MatchingPriority == 0 {
@@ -105,9 +106,9 @@ func (p *pass) correct(ctx context.Context, w *work, d create) result {
 	return w.wasCreated(p, d)
 }
 
-// adoptAfterCreate searches once more by every matching attribute. A conflict may be about an
-// account that was created at the same moment, and an answer without an id may be about the account
-// just created.
+// adoptAfterCreate searches once more by every matching attribute after a create. A conflict may
+// come from an account that was created at the same moment. An answer without an id may be about
+// the account that was just created.
 func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal *TargetError, now time.Time) result {
 	l := p.find(ctx, d.keys)
 	if l.problem == nil && len(l.found) == 0 && refusal.Kind == Conflict {
@@ -162,7 +163,7 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 	return w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 }
 
-// succeed returns the result when the target has the wanted state.
+// succeed returns the result for a target that has the wanted state.
 func (w *work) succeed(step, words string, changes []Change) doneResult {
 	w.step(step, ExportStep, Success, words, nil)
 	w.tellOtherValues(changes)
@@ -176,9 +177,9 @@ func (w *work) succeed(step, words string, changes []Change) doneResult {
 	return d
 }
 
-// tellOtherValues adds a step that names the attributes of which the target's answer shows another
-// value than the one that was sent, or none. Targets may keep a form of their own, and drop
-// attributes that they do not know, so this is no failure. The log must tell all the same.
+// tellOtherValues adds a step that lists the attributes for which the target's answer shows no
+// value, or not the one that was sent. Targets may reformat values and drop attributes that they do
+// not know, so this is not a failure. But the log must show it.
 func (w *work) tellOtherValues(changes []Change) {
 	if w.answer == nil {
 		return
@@ -209,12 +210,12 @@ func (w *work) failExport(step, words string, te *TargetError) refusedResult {
 	w.step(step, ExportStep, Failure, words, nil)
 	no := refusedResult{problem: te, mayHaveHappened: te.Sent}
 	if w.newLink() {
-		no.pair = remember{*w.link} // remember the pair, whatever happened to the request
+		no.pair = remember{*w.link} // record the pair, whether or not the request was carried out
 	}
 	return no
 }
 
-// modified returns changes as the log shows them, with values as strings.
+// modified returns changes in the form of the log, with values as strings.
 func modified(changes []Change) []ModifiedProperty {
 	out := make([]ModifiedProperty, len(changes))
 	for i, c := range withoutPasswords(changes) {
@@ -223,10 +224,10 @@ func modified(changes []Change) []ModifiedProperty {
 	return out
 }
 
-// hiddenValue stands for a password in the log and in a plan.
+// hiddenValue replaces a password in the log and in a plan.
 const hiddenValue = "(not shown)"
 
-// redactedValue stands for the value of a row whose expression has Redact. The sign is Entra's.
+// redactedValue replaces the value of a row whose expression has Redact. Entra shows the same.
 const redactedValue = "[Redact]"
 
 // withoutPasswords returns changes for people to read, without passwords and redacted values.
@@ -262,10 +263,11 @@ func textOrNil(v any) *string {
 	return &s
 }
 
-// maxLogged limits a value in the log, in bytes. Applications can answer with values of any length.
+// maxLogged limits a value in the log, in bytes, because applications can answer with values of any
+// length.
 const maxLogged = 2_000
 
-// report completes the log entry of a work that has ended.
+// report completes the log entry of finished work.
 func (w *work) report(now time.Time, cycle string) *LogEntry {
 	e := &w.entry
 	e.ActivityTime, e.CycleID, e.DurationMillis = now, cycle, now.Sub(w.started).Milliseconds()
@@ -277,7 +279,7 @@ func (w *work) report(now time.Time, cycle string) *LogEntry {
 	return e
 }
 
-// statusOf returns the outcome of a work in the log's terms.
+// statusOf returns the outcome of a decision and its result in the log's terms.
 func statusOf(d decision, r result) StatusInfo {
 	if te := problemOf(d, r); te != nil {
 		s := StatusInfo{Status: Failure, Code: te.Code, Reason: te.Detail, Category: "failure", RecommendedAction: te.Advice}

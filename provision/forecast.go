@@ -6,34 +6,34 @@ import (
 	"slices"
 )
 
-// forecast finds out what a cycle would do about memberships and references. A plan evaluates each
-// object as things are now. But who is a member of a group, or a manager, at the target also depends
-// on the accounts that the cycle itself creates and ends. forecast remembers those, and looks at the
-// memberships and references that they change when all objects are evaluated.
+// forecast predicts what a cycle would do about memberships and references. A plan evaluates each
+// object as it is now. But who is a group's member, or a person's manager, at the target also
+// depends on accounts that the cycle itself creates and ends. forecast remembers these accounts.
+// When all objects are evaluated, it plans the memberships and references that they affect.
 type forecast struct {
 	r       *run
 	p       *pass
 	guard   *planGuard
 	initial bool
 	report  *PlanReport
-	visit   func(PlannedObject) error // also counts the object in the report
+	visit   func(PlannedObject) error // shows a planned object and counts it in the report
 
 	seen   map[string]bool // the objects that were evaluated
-	failed map[string]bool // of them: those with a failure, or with an operation on hold
-	moves  map[string]move // of them: those whose account comes, goes or changes
+	failed map[string]bool // of seen: objects with a failure, or with an operation on hold
+	moves  map[string]move // of seen: objects whose account comes, goes or changes
 
-	referring []string                           // people with an account who refer to another person than before
-	whole     map[string]bool                    // groups of which all members are looked at
-	partly    map[string]map[string]ListedMember // groups with the memberships that have changed
+	referring []string                           // people with an account who now refer to a different person
+	whole     map[string]bool                    // groups of which the plan looks at all members
+	partly    map[string]map[string]ListedMember // groups of which only some memberships are looked at
 	unsent    map[string]bool                    // groups with memberships that are still on the work list
 }
 
-// move is what a cycle does to an account or group, as far as it concerns those who are members or
-// refer to it.
+// move is what a cycle does to an account or group, as far as it affects memberships and
+// references.
 type move struct {
-	to    string // the id of the account afterwards; "" if it cannot be used any more
-	free  bool   // memberships that end because of it are not judged
-	cause string // what they come from; "" for a single change
+	to    string // the id of the account afterwards; "" if it can no longer be used
+	free  bool   // memberships that end because of the move are not judged by the guard
+	cause string // the cause of the move; "" for a single change
 }
 
 // newAccount stands for the id of an account that the cycle creates.
@@ -52,8 +52,8 @@ func newForecast(r *run, p *pass, initial bool, report *PlanReport, visit func(P
 	}
 }
 
-// standingAfter returns the id of the object's account once the decision is carried out, if it may
-// then be a member of a group or be referred to.
+// standingAfter returns the id that the object's account has after the decision is carried out. It
+// is "" if the account may then not be a member of a group or be referred to.
 func (w *work) standingAfter() string {
 	after := func(p pair) string {
 		switch p := p.(type) {
@@ -88,9 +88,9 @@ func (w *work) standingAfter() string {
 type consequence struct {
 	id string
 	move
-	moves  bool // the account comes, goes or changes
-	whole  bool // all members of the group are looked at
-	refers bool // the person refers to another one than before
+	moves  bool // the object's account comes, goes or changes
+	whole  bool // the plan looks at all members of the group
+	refers bool // the person refers to a different person than before
 }
 
 func (f *forecast) consequenceOf(w *work) consequence {
@@ -103,8 +103,8 @@ func (f *forecast) consequenceOf(w *work) consequence {
 	return c
 }
 
-// add takes one evaluated object into the plan. An object whose operation is to be counted is shown
-// later.
+// add adds one evaluated object to the plan. If its operation must first be counted for the guard,
+// it is shown later.
 func (f *forecast) add(w *work) error {
 	o, c := w.planned(), f.consequenceOf(w)
 	if f.guard.takes(w, &o, c, f.r.origins) {
@@ -124,7 +124,7 @@ func (f *forecast) add(w *work) error {
 	return f.visit(o)
 }
 
-// follow notes the consequence of an outcome.
+// follow records the consequence of an outcome.
 func (f *forecast) follow(c consequence) {
 	if c.moves {
 		f.moves[c.id] = c.move
@@ -137,7 +137,7 @@ func (f *forecast) follow(c consequence) {
 	}
 }
 
-// finish plans what follows from the evaluation of all objects: the operations that had to be
+// finish plans the rest after all objects are evaluated: first the operations that had to be
 // counted, then references, then memberships.
 func (f *forecast) finish(ctx context.Context) error {
 	if err := f.guard.judgeAccounts(ctx, f); err != nil {
@@ -152,8 +152,8 @@ func (f *forecast) finish(ctx context.Context) error {
 	return f.guard.judgeMembers(ctx, f)
 }
 
-// references plans the requests about references that follow others: a reference to an account is
-// sent when the account exists, and taken back when it may not be used any more.
+// references plans the reference requests that depend on other operations. A reference to an
+// account is sent once the account exists, and removed when the account may no longer be used.
 func (f *forecast) references(ctx context.Context) error {
 	rows := f.p.m.references()
 	if len(rows) == 0 || !f.p.m.can(FlowUpdate) {
@@ -183,7 +183,7 @@ func (f *forecast) references(ctx context.Context) error {
 	return nil
 }
 
-// reference plans the request about the reference of one person, if there is one after the others.
+// reference plans the request about one person's reference, if other operations make one necessary.
 func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object) error {
 	if o == nil || o.Kind != UserKind || f.failed[id] || !f.r.entitles(o) {
 		return nil
@@ -215,7 +215,7 @@ func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object
 		change.Old = now
 	}
 	if then == newAccount {
-		then = newAccount + " " + to // no name: who is erased later must not stay in a kept plan
+		then = newAccount + " " + to // no name: a stored plan may outlive a person's erasure
 	}
 	if then != "" {
 		change.New = then
@@ -225,7 +225,7 @@ func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object
 	})
 }
 
-// nameOf returns the name of an object that may not exist any more.
+// nameOf returns the name of an object that may no longer exist.
 func nameOf(o *Object, id string) string {
 	if o == nil || o.Name == "" {
 		return id

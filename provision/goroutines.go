@@ -2,22 +2,23 @@ package provision
 
 import "time"
 
-// Order decides in which order the goroutines of an engine go on. Only a test has one: under the
-// same order, an engine does the same again.
+// Order decides in which order the goroutines of an engine continue. Only tests use one. Under the
+// same order, an engine repeats the same steps.
 type Order interface {
 	// Start starts a goroutine.
 	Start(f func())
 	// Self returns the number of the calling goroutine.
 	Self() int
-	// Turn returns when the calling goroutine may go on. An engine calls it after each operation that
-	// may have woken another goroutine, or for which it waited itself, with the number that Self
-	// returned before the operation.
+	// Turn returns when the calling goroutine may continue. The engine calls it after each
+	// operation that may have woken another goroutine, or that had to wait. self is the number that
+	// Self returned before the operation.
 	Turn(self int)
 	// After is like time.After.
 	After(d time.Duration) <-chan time.Time
 }
 
-// goroutines starts the goroutines of an engine. Without an order, they go on as the runtime decides.
+// goroutines starts the goroutines of an engine. Without an order, the Go runtime decides which
+// goroutine continues.
 type goroutines struct{ order Order }
 
 func (g goroutines) start(f func()) {
@@ -48,14 +49,14 @@ func (g goroutines) after(d time.Duration) <-chan time.Time {
 	return g.order.After(d)
 }
 
-// send sends a value, and lets its receiver go on.
+// send sends a value and lets the receiver continue.
 func send[T any](g goroutines, to chan<- T, v T) {
 	self := g.self()
 	to <- v
 	g.turn(self)
 }
 
-// receive waits for a value, or for the end of the channel.
+// receive waits for a value, or for the channel to be closed.
 func receive[T any](g goroutines, from <-chan T) T {
 	self := g.self()
 	v := <-from
@@ -63,8 +64,8 @@ func receive[T any](g goroutines, from <-chan T) T {
 	return v
 }
 
-// lock is a mutex that its owner may hold while the store or the target answers. Whoever waits for it
-// waits in a channel, which an [Order] can see.
+// lock is a mutex that its owner may hold while it waits for the store or the target. It is a
+// channel, so that an [Order] can see which goroutines wait for it.
 type lock chan struct{}
 
 func newLock() lock { return make(lock, 1) }

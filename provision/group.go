@@ -23,7 +23,8 @@ type GroupSource interface {
 	// Members returns a page of a group's direct members, ordered by id. A page shorter than the limit
 	// is the last.
 	Members(ctx context.Context, group, after string, limit int) ([]Edge, error)
-	// MembersAmong returns which of some objects are direct members of a group, with their kind.
+	// MembersAmong returns which of the objects with these ids are direct members of a group, with
+	// their kinds.
 	MembersAmong(ctx context.Context, group string, ids []string) (map[string]ObjectKind, error)
 	// GroupsOf returns the groups that an object is a direct member of.
 	GroupsOf(ctx context.Context, member string) ([]string, error)
@@ -33,7 +34,7 @@ type GroupSource interface {
 type Edge struct {
 	Group, Member string
 	Kind          ObjectKind // the kind of the member
-	Present       bool       // added; otherwise removed
+	Present       bool       // whether the member was added, or is a member; false after a removal
 	Cursor        Cursor     // the position of the change; empty for a membership from Members
 	Cause         string     // the id of the import that made the change; "" for a single one
 }
@@ -41,7 +42,7 @@ type Edge struct {
 // GroupsChanged lists groups and memberships that have changed.
 type GroupsChanged struct {
 	IDs     []string          // the ids of the groups, each once, in the order of their first change
-	Origins map[string]Origin // where the changes of these groups come from, by id
+	Origins map[string]Origin // where the changes of these groups come from, by group id
 	Edges   []Edge            // the changes of memberships, in the order in which they happened
 	Cursor  Cursor
 	More    bool
@@ -49,18 +50,18 @@ type GroupsChanged struct {
 
 // GroupState is the progress of a job's groups.
 type GroupState struct {
-	Ready    bool      `json:"ready,omitempty"`    // every group in scope was looked at since they are provisioned
-	Mark     Cursor    `json:"mark,omitempty"`     // changes of groups before it are imported
-	Off      string    `json:"off,omitempty"`      // why the target takes no groups; "" if it does
+	Ready    bool      `json:"ready,omitempty"`    // every group in scope was looked at since the job began to provision groups
+	Mark     Cursor    `json:"mark,omitempty"`     // all changes of groups before this position are imported
+	Off      string    `json:"off,omitempty"`      // why the target accepts no groups; "" if it does
 	Searches *Searches `json:"searches,omitempty"` // the tests of the matching attributes of groups
 }
 
-// MembersState is what a job has found out about the members of the target's groups.
+// MembersState is what a job has learned about how the target handles group members.
 type MembersState struct {
-	For     int64 `json:"for"`               // the job's count [Asked.ForgetLinks] when this was found out
-	AtOnce  int   `json:"atOnce,omitempty"`  // how many one request may carry; 0: no bound is known
-	Adds    bool  `json:"adds,omitempty"`    // the target has proved that its additions happen
-	Removes bool  `json:"removes,omitempty"` // the target has proved that its removals happen
+	For     int64 `json:"for"`               // the job's count [Asked.ForgetLinks] when this was learned
+	AtOnce  int   `json:"atOnce,omitempty"`  // how many members one request may carry; 0: no limit is known
+	Adds    bool  `json:"adds,omitempty"`    // the target has proved that it carries out additions
+	Removes bool  `json:"removes,omitempty"` // the target has proved that it carries out removals
 }
 
 // groups is what a run needs to provision groups.
@@ -68,10 +69,10 @@ type groups struct {
 	m      *mapping
 	source GroupSource
 	target GroupTarget
-	off    bool // the target takes no groups, as the last test found; unchanged while a slice works
+	off    bool // the last test found that the target accepts no groups; fixed for a slice
 }
 
-// connectGroups prepares for groups if the job's mapping of groups is enabled.
+// connectGroups prepares to provision groups if the job's mapping of groups is enabled.
 func (r *run) connectGroups() error {
 	r.groups = nil
 	object, err := r.job.Schema.GroupMapping()
@@ -91,12 +92,13 @@ func (r *run) connectGroups() error {
 	return nil
 }
 
-// groupsOn reports whether the job provisions groups and the target takes them.
+// groupsOn reports whether the job provisions groups and the target accepts them.
 func (r *run) groupsOn() bool { return r.groups != nil && !r.groups.off }
 
-// testGroups finds out whether the target can be searched for groups. A target without groups is no
-// failure: then only accounts are provisioned. Once groups are in step, an incremental cycle asks
-// nothing more: with nothing to do it sends one request, the test of the connection.
+// testGroups checks whether the target can be searched for groups. A target without groups is not a
+// failure: then the job provisions only accounts. Once the groups are in step, an incremental cycle
+// skips this test. If such a cycle has nothing to do, it sends only one request, the test of the
+// connection.
 func (r *run) testGroups(ctx context.Context) error {
 	if r.groups == nil {
 		r.state.Groups.Off = ""
@@ -130,7 +132,7 @@ func (r *run) groupPass(p *pass) *pass {
 			return r.e.Store.Owner(ctx, r.job.Key, GroupKind, id)
 		},
 	}
-	// A group does not wait for the name of another one.
+	// A group never waits until another group gives up its name.
 	g.others.holder = func(context.Context, MatchKey) (string, error) { return "", nil }
 	return g
 }
@@ -155,8 +157,8 @@ func readGroupFrom(ctx context.Context, source GroupSource, app, id string) (*Ob
 	return &o, nil
 }
 
-// passFor returns the pass for an object, or nil if it is a group and groups are not provisioned
-// now. object is nil if the source no longer has it.
+// passFor returns the pass that evaluates an object. It is nil if the object is a group and groups
+// are not provisioned now. object is nil if the source no longer has it.
 func (p *pass) passFor(object *Object, known Pending) *pass {
 	kind := UserKind
 	if known.Link != nil && known.Link.Kind != "" {
@@ -171,7 +173,7 @@ func (p *pass) passFor(object *Object, known Pending) *pass {
 	return p
 }
 
-// leaveGroup leaves a group alone while groups are not provisioned.
+// leaveGroup skips a group while groups are not provisioned.
 func (p *pass) leaveGroup(known Pending, object *Object) *work {
 	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsentResult{}, decision: skip{telling: silent}}
 	if object != nil {
@@ -180,8 +182,8 @@ func (p *pass) leaveGroup(known Pending, object *Object) *work {
 	return w
 }
 
-// decideGroup decides about a group. A group has no state that tells an application not to use it, so
-// a group that should not be there is deleted.
+// decideGroup decides what to do with a group. A group has no attribute that disables it, so a
+// group that should not be at the target is deleted.
 func (p *pass) decideGroup(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	switch {
 	case w.entitled() && w.link != nil:
@@ -213,14 +215,14 @@ func (p *pass) decideGroup(ctx context.Context, w *work, attributes map[string]a
 	return remove{link: *w.link}, nil
 }
 
-// aboutGroups turns a sentence about a person into one about a group.
+// aboutGroups changes a sentence about a person into one about a group.
 var aboutGroups = strings.NewReplacer(
 	"The person", "The group", "the person", "the group", "a person without access", "a group without access",
 	"an account", "a group", "An account", "A group", "The account", "The group at the application", "the account", "the group at the application",
 	"such accounts", "such groups", "accounts", "groups",
 )
 
-// words returns a sentence as it reads for the kind of object.
+// words adapts a sentence about a person to the kind of object.
 func (w *work) words(sentence string) string {
 	if w.m.kind == GroupKind {
 		return aboutGroups.Replace(sentence)
@@ -228,7 +230,7 @@ func (w *work) words(sentence string) string {
 	return sentence
 }
 
-// laneOfGroup returns the lane of a group. state is that of its link, or "".
+// laneOfGroup returns the lane of a group. state is the state of its link; "" without a link.
 func (r *run) laneOfGroup(why Why, state LinkState, o *Object) Lane {
 	if (why == ByCycle || why == ByAbsence) && state == Active && r.groups != nil && r.groups.entitles(o, r.job.Scope) {
 		return Checks
@@ -236,8 +238,8 @@ func (r *run) laneOfGroup(why Why, state LinkState, o *Object) Lane {
 	return Groups
 }
 
-// endsGroup reports whether the target's group of an object should be deleted. state is that of its
-// link, or "".
+// endsGroup reports whether the object's group at the target should be deleted. state is the state
+// of its link; "" without a link.
 func (r *run) endsGroup(state LinkState, o *Object) bool {
 	return r.groups != nil && o != nil && o.Kind == GroupKind && state == Active && r.groups.m.can(FlowDelete) && !r.groups.entitles(o, r.job.Scope)
 }
@@ -272,7 +274,7 @@ func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	return len(listed) > 0 || c.More, r.save(func(s *State) { s.Groups.Mark = c.Cursor }, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
 }
 
-// catchUpGroups imports all changes of groups that the directory has now.
+// catchUpGroups imports all changes of groups that the directory has at this moment.
 func (r *run) catchUpGroups(ctx context.Context) error {
 	for {
 		before := r.groupsMark()
@@ -288,7 +290,7 @@ func (r *run) groupsMark() Cursor {
 	return r.state.Groups.Mark
 }
 
-// listGroups returns the work that changes of groups make.
+// listGroups returns the rows for the work list that follow from changes of groups.
 func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error) {
 	objects := make(map[string]*Object, len(c.IDs))
 	for _, id := range c.IDs {
@@ -315,7 +317,7 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 	return append(listed, r.listMembers(c.Edges, states)...), nil
 }
 
-// groups returns the ids of all groups that changes are about.
+// groups returns the ids of all groups that the changes concern.
 func (c GroupsChanged) groups() []string {
 	ids := append([]string{}, c.IDs...)
 	seen := map[string]bool{}
@@ -337,8 +339,8 @@ func (r *run) groupsChanged(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
-// eachGroupNews visits the work that the changes of groups make which are not imported yet, as long as
-// visit wants more.
+// eachGroupNews calls visit with the work that follows from changes of groups that are not yet
+// imported. It stops when visit returns false or nothing is left.
 func (r *run) eachGroupNews(ctx context.Context, visit func([]Listed) (more bool, err error)) error {
 	if !r.groupsOn() || !r.state.Groups.Ready {
 		return nil
@@ -360,7 +362,7 @@ func (r *run) eachGroupNews(ctx context.Context, visit func([]Listed) (more bool
 	}
 }
 
-// mentionGroups logs, once per initial cycle, what the job does with groups. It says nothing if no
+// mentionGroups logs, once per initial cycle, what the job does with groups. It logs nothing if no
 // group is in scope.
 func (r *run) mentionGroups(ctx context.Context) error {
 	if r.groups == nil || r.state.Cycle.Kind != InitialCycle {

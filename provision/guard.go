@@ -9,16 +9,17 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// The guard holds what would take access away from too many people by mistake. It counts the
-// operations that disable or delete by their cause: one import, or one look at everyone after a
-// change of settings. They wait until all changes of the cause are on the work list. If they are
-// more than the limit, all of them are held until somebody approves or rejects them. Everything else
-// goes on. Single changes have no cause and are never held.
+// The guard holds operations that would take access away from too many people by mistake. It counts
+// the operations that disable or delete by their cause: one import, or one look at everyone after a
+// change of settings. The operations wait until all changes of the cause are on the work list. If
+// there are more than the limit, all of them are held until an administrator approves or rejects
+// them. All other work continues. Single changes have no cause and are never held.
 //
-// Members that a cause removes from groups are counted beside them, of all memberships. If accounts
-// of the cause are on hold, so are its removals of members.
+// The guard counts the members that a cause removes from groups separately, against the number of
+// all memberships. If accounts of the cause are on hold, its removals of members are too.
 //
-// A row of the work list has a verdict and may take access away only if the guard has seen it:
+// Each row of the work list has a verdict. A row may take access away only if the guard has judged
+// it:
 //
 //	directory ─► list ─► judging ─► ready, takes ─► sent
 //	                        │  ▲
@@ -35,9 +36,9 @@ type Verdict string
 const (
 	Ready    Verdict = "ready"
 	Judging  Verdict = "judging"  // the cause is being counted
-	Late     Verdict = "late"     // the same, found after the cause was listed
-	OnHold   Verdict = "held"     // somebody has to decide
-	Rejected Verdict = "rejected" // somebody decided that nothing is sent
+	Late     Verdict = "late"     // the cause is being counted; this row was found after the cause was listed
+	OnHold   Verdict = "held"     // a person has to approve or reject it
+	Rejected Verdict = "rejected" // a person decided that nothing is sent
 )
 
 // Origin is where a change of an object comes from.
@@ -46,61 +47,61 @@ type Origin struct {
 	Takes bool   // the change itself takes access away, such as a deletion
 }
 
-// CauseInfo is what a source knows of an import.
+// CauseInfo is what a source knows about an import.
 type CauseInfo struct {
 	Words string
 	Seen  time.Time // when the cause last wrote something
 }
 
-// cycleCause is how the id of the cause begins that an initial cycle is.
+// cycleCause is the prefix of a cause's id if the cause is an initial cycle.
 const cycleCause = "cycle-"
 
-// importSilence is how long after its last transaction an import counts as ended, although it has
-// not said so: its process was killed.
+// importSilence is how long after its last transaction an import counts as ended, even if it has
+// not said so. Its process was probably killed.
 const importSilence = time.Minute
 
-// Keeps says which verdicts of a row survive when it is listed again.
+// Keeps says which earlier verdicts of a row stay in force when the row is listed again.
 type Keeps struct {
 	Held, Judging, ImportJudging, Rejected, Free bool
 }
 
-// JudgedCause is a cause with rows that are to be judged.
+// JudgedCause is a cause with rows that wait for the guard.
 type JudgedCause struct {
 	ID       string
 	Judging  int
 	Late     int
-	Complete bool // no change of it follows
+	Complete bool // the cause makes no more changes
 }
 
-// Judgement is the outcome of counting a cause.
+// Judgement is the result of counting the operations of one cause.
 type Judgement struct {
-	Accounts Tally // operations that disable or delete accounts or groups, of the active links
-	Members  Tally // removals of members of groups, of all memberships
+	Accounts Tally // operations that disable or delete accounts or groups, against the active links
+	Members  Tally // removals of members of groups, against all memberships
 }
 
-// Tally counts what one cause takes away of one kind.
+// Tally counts the operations of one cause: either those on accounts or those on memberships.
 type Tally struct {
-	Count   int  // what is judged now
-	Passed  int  // what was let through earlier
-	OnHold  int  // what was put on hold earlier
-	Allowed int  // what an administrator has agreed to, when asked before the change was saved
-	Active  int  // how many of the kind there are, or were when the cause was first judged
-	Held    bool // what is judged now is put on hold
+	Count   int  // operations that are judged now
+	Passed  int  // operations that were let through earlier
+	OnHold  int  // operations that were put on hold earlier
+	Allowed int  // operations that an administrator accepted before saving the change
+	Active  int  // active links, or memberships, when the cause was first judged or now
+	Held    bool // the operations that are judged now are put on hold
 }
 
-// Total returns everything that the cause takes away of this kind.
+// Total returns how many operations of the cause take access away, whatever became of them.
 func (t Tally) Total() int { return t.Count + t.Passed + t.OnHold }
 
 func (t *Tally) judge() { t.Held = t.Count > 0 && t.Total() > t.limit() }
 
-// limit returns how many of them are sent without approval.
+// limit returns how many of the operations may be sent without approval.
 func (t Tally) limit() int { return max(limit(t.Active), t.Allowed) }
 
 // limit returns how many operations of one cause may take access away without approval. active is
 // how many accounts, or memberships, there are.
 func limit(active int) int { return min(500, max(5, active/10)) }
 
-// Judge decides about what is counted.
+// Judge decides which of the counted operations are put on hold.
 func (j *Judgement) Judge() {
 	j.Accounts.judge()
 	j.Members.judge()
@@ -109,13 +110,13 @@ func (j *Judgement) Judge() {
 	}
 }
 
-// Held reports whether anything is put on hold.
+// Held reports whether any operations are put on hold.
 func (j Judgement) Held() bool { return j.Accounts.Held || j.Members.Held }
 
-// First reports whether nothing of the cause was on hold before.
+// First reports whether no operation of the cause was on hold before.
 func (j Judgement) First() bool { return j.Accounts.OnHold+j.Members.OnHold == 0 }
 
-// OnHoldAfter returns how many are on hold after the judgement.
+// OnHoldAfter returns how many operations are on hold after the judgement.
 func (t Tally) OnHoldAfter() int {
 	if t.Held {
 		return t.OnHold + t.Count
@@ -123,7 +124,7 @@ func (t Tally) OnHoldAfter() int {
 	return t.OnHold
 }
 
-// PassedAfter returns how many were let through, the judgement included.
+// PassedAfter returns how many operations were let through, including by this judgement.
 func (t Tally) PassedAfter() int {
 	if t.Held {
 		return t.Passed
@@ -131,7 +132,7 @@ func (t Tally) PassedAfter() int {
 	return t.Passed + t.Count
 }
 
-// words says what is on hold.
+// words says how many operations are on hold.
 func (j Judgement) words() string {
 	var parts []string
 	if n := j.Accounts.OnHoldAfter(); n > 0 {
@@ -143,7 +144,7 @@ func (j Judgement) words() string {
 	return strings.Join(parts, " ")
 }
 
-// guard fills in what the guard needs to know of an object that is listed.
+// guard fills in the fields of a listed object that the guard needs.
 func (r *run) guard(l *Listed, o *Object, from Origin) {
 	switch l.Why {
 	case ByCycle:
@@ -155,7 +156,7 @@ func (r *run) guard(l *Listed, o *Object, from Origin) {
 		if from.Takes {
 			l.Keeps = Keeps{}
 		}
-	default: // nothing is known about a change; a worker finds out
+	default: // nothing is known about the change yet; a worker will find out
 		l.Takes = false
 		l.Keeps = Keeps{Held: true, Judging: true, Rejected: true, Free: true}
 		return
@@ -167,7 +168,7 @@ func (r *run) guard(l *Listed, o *Object, from Origin) {
 	l.Reason = r.whyLeaves(o)
 }
 
-// verdict returns the verdict of a row that is listed.
+// verdict returns the verdict that a row gets when it is listed.
 func (l Listed) verdict() Verdict {
 	switch {
 	case !l.Takes || l.Cause == "":
@@ -178,10 +179,10 @@ func (l Listed) verdict() Verdict {
 	return Judging
 }
 
-// Verdict returns the verdict of a row that is listed.
+// Verdict returns the verdict that a row gets when it is listed.
 func (l Listed) Verdict() Verdict { return l.verdict() }
 
-// whyLeaves says in words why an object should lose its account, or its use.
+// whyLeaves says why an object should lose its account, or have it disabled.
 func (r *run) whyLeaves(o *Object) string {
 	switch {
 	case o == nil:
@@ -197,7 +198,7 @@ func (r *run) whyLeaves(o *Object) string {
 	if o.Kind == GroupKind {
 		m, attributes = r.groups.m, o.Attributes
 	}
-	_, clauses, _ := m.filter.admits(attributes) //nolint:errcheck // a person who fails by it leaves nothing
+	_, clauses, _ := m.filter.admits(attributes) //nolint:errcheck // a person for whom the filter fails with an error does not leave the scope
 	var failed []string
 	for _, c := range clauses {
 		if !c.Holds {
@@ -234,9 +235,9 @@ func (w *work) takesAway() bool {
 	return false
 }
 
-// holdsBack returns the row as it is listed again for the guard, if a decision takes access away
-// although the guard has not seen it. Then nothing is sent. A person who is provisioned on demand is
-// never held back: another person looks at the result.
+// holdsBack returns the row to list again for the guard if a decision takes access away but the
+// guard has not judged the row. The decision is then not sent. A person who is provisioned on
+// demand is never held back, because the person who asked sees the result.
 func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 	if !w.takesAway() || w.known.Takes || w.known.Why == ByDemand {
 		return nil, nil
@@ -253,8 +254,8 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 		ObjectID: w.known.ObjectID, Why: w.known.Why, Lane: lane, Takes: true, Cause: w.known.Cause, Reason: why, Turn: w.known.Turn,
 	}
 	if listed.Cause == "" {
-		// The directory may know a cause that was not imported yet. If so, the row has another turn after
-		// this, and stays as it is.
+		// The directory may know a cause that is not imported yet. If so, importing it lists the
+		// row again with a new Turn, and this decision leaves that row alone.
 		if err := l.r.catchUp(ctx); err != nil {
 			return nil, err
 		}
@@ -262,7 +263,7 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 	return &listed, nil
 }
 
-// catchUp imports all changes that the directory has now.
+// catchUp imports all changes that the directory has at this moment.
 func (r *run) catchUp(ctx context.Context) error {
 	r.importing.acquire(r.e.goroutines())
 	defer r.importing.release()
@@ -282,8 +283,9 @@ func (r *run) catchUp(ctx context.Context) error {
 	}
 }
 
-// judge decides about the causes that are complete. Rows that were found late wait until nobody is
-// left to be looked at: then all of them are known. It reports whether it decided anything.
+// judge judges the causes whose changes are all on the work list. Rows that were found late wait
+// until no object is left to look at, because only then are all of them known. It reports whether
+// it judged anything.
 func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {
@@ -300,7 +302,7 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 		if !done {
 			continue
 		}
-		// The changes of groups have a position of their own, which may be behind that of people.
+		// Changes of groups have their own position, which may be behind the position for people.
 		if before := r.groupsMark(); !did {
 			if err := r.catchUpGroups(ctx); err != nil {
 				return false, err
@@ -327,8 +329,8 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 	return did, nil
 }
 
-// complete reports whether all changes of a cause are on the work list, and otherwise when to look
-// again.
+// complete reports whether all changes of a cause are on the work list. If not, again is when to
+// look again.
 func (r *run) complete(ctx context.Context, c JudgedCause) (done bool, again time.Time, err error) {
 	if c.Complete {
 		return true, time.Time{}, nil
@@ -346,7 +348,7 @@ func (r *run) complete(ctx context.Context, c JudgedCause) (done bool, again tim
 	return info.Seen.IsZero() || !r.e.Now().Before(again), again, nil
 }
 
-// judgeable reports whether a cause can be judged now, and otherwise when to look again.
+// judgeable reports whether a cause can be judged now. If not, again is when to look again.
 func (r *run) judgeable(ctx context.Context) (now bool, again time.Time, err error) {
 	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {
@@ -362,7 +364,8 @@ func (r *run) judgeable(ctx context.Context) (now bool, again time.Time, err err
 	return false, again, nil
 }
 
-// allowed returns how many accounts a cause may disable because an administrator was asked before.
+// allowed returns how many accounts a cause may disable because an administrator accepted that
+// number before saving.
 func (r *run) allowed(cause string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -372,7 +375,7 @@ func (r *run) allowed(cause string) int {
 	return r.state.Cycle.Allowed
 }
 
-// causeWords returns a cause in words for people.
+// causeWords describes a cause in words.
 func (r *run) causeWords(ctx context.Context, id string) (string, error) {
 	if cycle, ok := strings.CutPrefix(id, cycleCause); ok {
 		r.mu.Lock()

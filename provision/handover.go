@@ -11,18 +11,18 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Rehire is a job's rule for a person whose matching value belongs to the account of somebody who
-// no longer has access. They may be the same person, hired again.
+// Rehire is a job's rule for a new person whose matching value belongs to the account of a person
+// without access. The two may be the same person, hired again.
 type Rehire string
 
 // The rules for a re-hire.
 const (
 	RehireAsk   Rehire = "ask"   // do nothing, and let a person decide
 	RehireAdopt Rehire = "adopt" // take the account over if both have the same employeeId
-	RehireNew   Rehire = "new"   // a new account, once the name is free at the application
+	RehireNew   Rehire = "new"   // create a new account once the name is free at the application
 )
 
-// Swaps is a job's rule for people who have each other's matching values.
+// Swaps is a job's rule for people whose accounts have each other's matching values.
 type Swaps string
 
 // The rules for swaps.
@@ -31,16 +31,16 @@ const (
 	SwapsTemporary Swaps = "temporary" // give one account a temporary value in between
 )
 
-// Awaited is a matching value that an object waits for, because another object's account has it.
+// Awaited is a matching value that an object waits for because another object's account has it.
 type Awaited struct {
 	Key    MatchKey
-	Holder string // the other object
+	Holder string // object id of the other object
 	Since  time.Time
-	Fresh  bool // the object did not wait for it before
+	Fresh  bool // the object has only now begun to wait for the value
 }
 
-// Aside is a temporary value that an account gets while others in a circle take their values. It is
-// written down before it is sent.
+// Aside is a temporary value that an account gets while other people in a circle take their values.
+// The engine records it before it sends it.
 type Aside struct {
 	Path    string    `json:"path"`
 	Value   string    `json:"value"` // the temporary value
@@ -50,16 +50,16 @@ type Aside struct {
 }
 
 const (
-	// awaitTime is how long a person waits for a value without a failure. The holder's outcome ends
-	// the wait earlier.
+	// awaitTime is how long a person waits for a value before the engine looks again. Waiting is
+	// not a failure. It ends earlier when the holder's outcome is recorded.
 	awaitTime = 30 * time.Second
 	// asideTime is how long an account may keep a temporary value.
 	asideTime = 10 * time.Minute
-	// maxCircle is how many people the engine follows to find a circle.
+	// maxCircle is how many people the engine examines in search of a circle.
 	maxCircle = 50
 )
 
-// knowledge gives a pass access to what is known about other people.
+// knowledge gives a pass access to what the job knows about other people.
 type knowledge struct {
 	read    func(ctx context.Context, objectID string) (*Object, error)
 	known   func(ctx context.Context, objectID string) (Pending, error)
@@ -81,7 +81,7 @@ type holder struct {
 	why      string
 }
 
-// holderOf looks at a person whose account has a matching value.
+// holderOf returns what is known about a person whose account has a matching value.
 func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.Time) (holder, error) {
 	object, err := p.others.read(ctx, id)
 	if err != nil {
@@ -106,8 +106,8 @@ func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.T
 	return h, nil
 }
 
-// contest looks for a change that gives the account a value of another linked account. It returns
-// the changes to send now and what to do about the rest: nil, fail or later.
+// contest looks for a change that would give the account a matching value of another linked
+// account. It returns the changes to send now and the decision about the rest: nil, fail or later.
 func (p *pass) contest(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
 	if w.link.Aside != nil {
 		return p.resume(ctx, w, changes)
@@ -137,8 +137,8 @@ func (p *pass) contest(ctx context.Context, w *work, changes []Change) ([]Change
 	return changes, nil, nil
 }
 
-// await decides what to do about a value that another person's account has. nil means that there is
-// nothing to wait for.
+// await decides how to wait for a value that another person's account has. nil means that there is
+// no need to wait.
 func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (decision, error) {
 	awaits := &Awaited{Key: key, Holder: h.id, Since: w.started, Fresh: true}
 	before, err := p.others.awaited(ctx, w.known.ObjectID)
@@ -185,9 +185,9 @@ func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (deci
 
 func ended(s string) string { return strings.TrimSuffix(s, ".") + "." }
 
-// circle finds people who wait for each other: each one's account has the value that the previous
-// one wants, and the last one waits for the first. It returns their object ids, starting with
-// objectID; nil if there is no such circle.
+// circle finds people who wait for each other: each one wants the value that the next one's account
+// has, and the last one wants the first one's. It returns their object ids, starting with objectID.
+// It returns nil if there is no such circle.
 func (p *pass) circle(ctx context.Context, objectID, holderID string) ([]string, error) {
 	members := []string{objectID}
 	for id := holderID; len(members) < maxCircle; {
@@ -232,7 +232,7 @@ func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, cir
 	return later{until: w.started, pair: remember{l}, awaits: awaits}
 }
 
-// noTemporary returns why an account gets no temporary value, or "".
+// noTemporary returns why an account may not get a temporary value, or "" if it may.
 func (p *pass) noTemporary(w *work, key MatchKey) string {
 	path := strings.ToLower(key.Path)
 	switch {
@@ -246,7 +246,7 @@ func (p *pass) noTemporary(w *work, key MatchKey) string {
 	return ""
 }
 
-// resume continues with an account that has a temporary value, or is to get it.
+// resume continues with an account that has a temporary value, or was about to get it.
 func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
 	a := *w.link.Aside
 	changes = slices.Clone(changes)
@@ -261,14 +261,14 @@ func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change,
 		key := MatchKey{Path: a.Path, Value: changes[i].New}
 		id, err := p.others.holder(ctx, key)
 		if err != nil || id == "" || id == w.known.ObjectID {
-			l.Aside = nil // the wanted value became free meanwhile
+			l.Aside = nil // the wanted value became free in the meantime
 			return changes, nil, err
 		}
 		changes[i].New = a.Value
 		awaits := &Awaited{Key: key, Holder: id, Since: w.started}
 		return changes, later{until: w.started.Add(awaitTime), awaits: awaits, also: []string{id}}, nil
 	}
-	if i < 0 { // out of scope meanwhile: the account gets its own value back
+	if i < 0 { // the person left the scope in the meantime: the account gets its old value back
 		taken, err := p.others.holder(ctx, MatchKey{Path: a.Path, Value: a.Old})
 		if err != nil || taken != "" && taken != w.known.ObjectID {
 			return changes, nil, err
@@ -311,8 +311,8 @@ func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change,
 	return changes, f, nil
 }
 
-// contested decides about an account that was found for a person and that another person is linked
-// to. A nil decision means that the person takes it over.
+// contested decides about an account that was found for one person but is linked to another. A nil
+// decision means that the person takes the account over.
 func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
 	h, err := p.holderOf(ctx, owner, key, w.started)
 	if err != nil {
@@ -326,7 +326,7 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 	}
 	if !h.entitled && !h.leaves && p.job.Rehire == RehireAdopt && w.entitled() {
 		if id := employeeID(&w.object); id != "" && id == employeeID(h.object) {
-			w.known.takes, w.former = owner, h.known.Link.Wrote // what the new person lacks is removed
+			w.known.takes, w.former = owner, h.known.Link.Wrote // the engine removes the former person's values that the new person does not have
 			w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("The account of %s is taken over: both have the employeeId '%s', and that person was %s.", h.name, id, h.why), map[string]string{"id": o.ID})
 			return nil, nil
 		}
@@ -338,10 +338,9 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 	return d, err
 }
 
-// foundByOldValue decides about an account that was found by a value which the account should no
-// longer have.
-// The other person may have been renamed between the search and this decision, so the person is
-// evaluated once more at once. If the search finds the account again, the person fails.
+// foundByOldValue decides about an account that was found by a value which it should no longer
+// have. The other person may have been renamed between the search and this decision. So the engine
+// evaluates this person once more at once. If the search finds the account again, the person fails.
 func (p *pass) foundByOldValue(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
 	before, err := p.others.awaited(ctx, w.known.ObjectID)
 	switch {
@@ -360,7 +359,7 @@ func employeeID(o *Object) string {
 	return strings.TrimSpace(text(o.Attributes["employeeId"]))
 }
 
-// failFormer fails a person whose value belongs to the account of somebody without access.
+// failFormer fails a person whose value belongs to the account of a person without access.
 func (p *pass) failFormer(w *work, key MatchKey, h holder, awaits *Awaited) fail {
 	te := &TargetError{
 		Kind: Conflict, Code: "HandoverNeeded",
@@ -399,10 +398,10 @@ func freed(before *Link, after *Link) []MatchKey {
 	return gone
 }
 
-// Folded returns a matching value as it is stored for lookups: without regard to case.
+// Folded returns a matching value in the case-folded form in which it is stored for lookups.
 func (k MatchKey) Folded() string { return scim.Fold(k.Path) + " " + scim.Fold(text(k.Value)) }
 
-// FirstKey returns the first matching value of the account as it is stored for lookups, or "".
+// FirstKey returns the account's first matching value in the form stored for lookups, or "".
 func (l *Link) FirstKey() string {
 	if len(l.Keys) == 0 || l.State == Gone {
 		return ""

@@ -10,23 +10,23 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// HeldCause is a cause with operations that are on hold, or were rejected.
+// HeldCause is a cause with operations that are on hold or were rejected.
 type HeldCause struct {
 	ID          string
 	Words       string
 	Since       time.Time // when the cause was first judged
 	Count       int
 	Members     int // of Count: removals of members of groups
-	Changed     int // operations that were on hold, too, until their person changed
+	Changed     int // operations that were on hold too, until their person changed
 	Links       int // active links when it was judged
-	Memberships int // memberships of all groups when it was judged; 0 if no removal of a member was
+	Memberships int // memberships of all groups at that time; 0 if no removals were judged
 	Batch       int // grows when more operations of the cause are held
 	Reasons     []HeldReason
-	Names       []string // the names of the first accounts
+	Names       []string // names of the first accounts
 }
 
-// Extent says how many operations of the cause are on hold, and of how many accounts and memberships.
-// of is put between the two numbers, such as " of".
+// Extent says how many operations of the cause are on hold, out of how many accounts and
+// memberships. of is the word put between the two numbers, such as " of".
 func (h HeldCause) Extent(of string) string {
 	var parts []string
 	if accounts := h.Count - h.Members; accounts > 0 || h.Members == 0 {
@@ -44,7 +44,7 @@ type HeldReason struct {
 	Count  int    `json:"count"`
 }
 
-// HeldObject is one operation on hold: of an account or a group, or the removal of a member.
+// HeldObject is one operation on hold: on an account or a group, or the removal of a member.
 type HeldObject struct {
 	ObjectID string    `json:"objectId"`
 	TargetID string    `json:"targetId"`
@@ -52,21 +52,22 @@ type HeldObject struct {
 	Reason   string    `json:"reason"`
 	Since    time.Time `json:"since"`
 	Group    string    `json:"group,omitempty"` // if a member is removed: the object id of the group
-	Place    string    `json:"-"`               // where the object is in the list
+	Place    string    `json:"-"`               // the object's place in the list, for the next page
 }
 
 // ErrNothingHeld means that a cause has no operations on hold.
 var ErrNothingHeld = errors.New("nothing of this cause is on hold")
 
-// AnyBatch approves or rejects what is on hold now.
+// AnyBatch makes Approve or Reject apply to everything that is on hold now.
 const AnyBatch = -1
 
-// Held returns the causes with operations on hold, or with rejected ones, the oldest first.
+// Held returns the causes with operations on hold, or with rejected operations, oldest first.
 func (j *Jobs) Held(ctx context.Context, k Key, v Verdict) ([]HeldCause, error) {
 	return j.Store.HeldCauses(ctx, k, v)
 }
 
-// HeldObjects returns a page of the operations of a cause. next is empty on the last page.
+// HeldObjects returns a page of the operations of a cause with this verdict. next is empty on the
+// last page.
 func (j *Jobs) HeldObjects(ctx context.Context, k Key, cause string, v Verdict, after string, limit int) (page []HeldObject, next string, err error) {
 	if !storable(cause) || !storable(after) {
 		return nil, "", ErrNothingHeld
@@ -79,15 +80,15 @@ func (j *Jobs) HeldObjects(ctx context.Context, k Key, cause string, v Verdict, 
 	return page, next, err
 }
 
-// Approve lets the operations of a cause that are on hold be sent. Operations whose person has
-// changed meanwhile are no longer among them. batch is the HeldCause's batch that the caller has
-// seen, or AnyBatch; if more operations were held since, the error is ErrChanged.
+// Approve lets the operations of a cause that are on hold be sent. It does not cover operations
+// whose person has changed since. batch is the Batch of the HeldCause that the caller has seen, or
+// AnyBatch. The error is ErrChanged if more operations were held since.
 func (j *Jobs) Approve(ctx context.Context, k Key, cause string, batch int, actor string) (HeldCause, error) {
 	return j.decide(ctx, k, cause, batch, true, actor)
 }
 
-// Reject has the operations of a cause that are on hold not sent, until the person changes or
-// another cause concerns them.
+// Reject prevents the operations of a cause that are on hold from being sent, until the person
+// changes or another cause concerns them. batch and the errors are as in Approve.
 func (j *Jobs) Reject(ctx context.Context, k Key, cause string, batch int, actor string) (HeldCause, error) {
 	return j.decide(ctx, k, cause, batch, false, actor)
 }
@@ -117,7 +118,7 @@ func (j *Jobs) decide(ctx context.Context, k Key, cause string, batch int, appro
 	return held, j.wake(ctx, job)
 }
 
-// operations counts operations on hold, in the past.
+// operations returns a number of operations on hold with its verb in the past, for a sentence.
 func operations(n int) string {
 	if n == 1 {
 		return "1 operation on hold was"

@@ -12,7 +12,7 @@ import (
 // LeaseKind is the kind of the leases for work on jobs.
 const LeaseKind = "job"
 
-// Errors that callers distinguish.
+// Errors that callers check for.
 var (
 	ErrNoJob     = errors.New("provisioning is not set up for this application yet")
 	ErrLeaseLost = errors.New("another process works on this job now")
@@ -46,7 +46,7 @@ func ParseKey(text string) (Key, error) {
 	return Key{Directory: SourceID(d), App: app}, nil
 }
 
-// Mode is the guide's Provisioning Mode.
+// Mode is Provisioning Mode in Microsoft's guide.
 type Mode string
 
 // Provisioning modes. A job that was saved as Automatic cannot go back to Manual.
@@ -55,7 +55,7 @@ const (
 	Automatic Mode = "Automatic"
 )
 
-// Status is the guide's Provisioning Status.
+// Status is Provisioning Status in Microsoft's guide.
 type Status string
 
 // Provisioning statuses. Off pauses the job and keeps its state; On continues.
@@ -73,7 +73,7 @@ const (
 	Everyone     Scope = "all"
 )
 
-// Job is one configured synchronization, as people set it up. Its progress is in [State].
+// Job is one synchronization as people have configured it. Its progress is in [State].
 type Job struct {
 	Key       Key
 	Mode      Mode
@@ -83,24 +83,24 @@ type Job struct {
 	Rehire    Rehire
 	Swaps     Swaps
 	Schema    *Schema
-	// GroupsOffered: an update has switched the mapping of groups off, because earlier versions did
-	// nothing with it, and nobody has decided yet.
+	// GroupsOffered is true after an update has switched the mapping of groups off, until an
+	// administrator decides about groups. Earlier versions did nothing with that mapping.
 	GroupsOffered bool
-	// Nested: groups are sent as members of groups too. Entra sends people only.
+	// Nested is true if groups are sent as members of groups too. Entra sends only people.
 	Nested bool
-	// SealedSecret is the Secret Token, sealed for this job; nil when there is none.
+	// SealedSecret is the Secret Token, sealed for this job; nil if there is none.
 	SealedSecret []byte
 
-	// Version increases with every change. It prevents lost updates.
+	// Version increases with every change, which prevents lost updates.
 	Version int64
-	// Asked counts the requests of people to the engine.
+	// Asked counts the requests that people made to the engine.
 	Asked
 
-	// AskedWhy is the last change that has everyone looked at, in words.
+	// AskedWhy says in words which was the last change that requires a look at everyone.
 	AskedWhy string
 
-	// Searches are the results of the search tests when the connection or the mapping was saved;
-	// nil if the target could not be asked then.
+	// Searches holds the results of the search tests from when the connection or the mapping was
+	// saved; nil if the target could not be reached then.
 	Searches *Searches
 
 	Created  time.Time
@@ -108,31 +108,32 @@ type Job struct {
 }
 
 // Asked counts the requests that changes of a job's settings make to the engine. The engine keeps
-// the counts that it has handled in its [State]; a higher count is a new request. The JSON names
-// are those of an earlier version, for the sake of stored states.
+// the counts that it has handled in its [State]. A higher count is a new request. The JSON names
+// come from an earlier version, so that stored states stay readable.
 type Asked struct {
 	// TryNow: begin a cycle at once, regardless of the schedule, a pause or a quarantine. Start, a
-	// new address and a new Secret Token request it.
+	// new address and a new Secret Token request this.
 	TryNow int64 `json:"credentials"`
-	// LookAtAll: begin an initial cycle. Changes of mappings or scope and a new target request it.
+	// LookAtAll: begin an initial cycle. Changes of mappings or scope and a new target request
+	// this.
 	LookAtAll int64 `json:"revision"`
-	// Confirmed: how many accounts administrators have agreed to lose, over all changes that request an
-	// initial cycle.
+	// Confirmed: how many accounts in total administrators have agreed to have disabled, over all
+	// changes that request an initial cycle.
 	Confirmed int64 `json:"confirmed,omitempty"`
-	// ForgetFailures: retry everyone who failed. A restart requests it.
+	// ForgetFailures: retry everyone who failed. A restart requests this.
 	ForgetFailures int64 `json:"restarts"`
-	// ForgetLinks: the Tenant URL now leads to another application.
+	// ForgetLinks: forget all links, because the Tenant URL now leads to another application.
 	ForgetLinks int64 `json:"targetNo"`
 }
 
-// sendsMember reports whether a member of this kind is sent to the application.
+// sendsMember reports whether members of this kind are sent to the application.
 func (j *Job) sendsMember(kind ObjectKind) bool { return kind != GroupKind || j.Nested }
 
 // HasSecret reports whether a Secret Token is saved.
 func (j Job) HasSecret() bool { return len(j.SealedSecret) > 0 }
 
 // SecretMark returns a string that changes when another Secret Token is saved. It reveals nothing
-// about the token. It is "" if there is none.
+// about the token. It is "" if there is no token.
 func (j Job) SecretMark() string {
 	if !j.HasSecret() {
 		return ""

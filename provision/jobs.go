@@ -15,25 +15,25 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/redact"
 )
 
-// Jobs does what administrators ask for on the Provisioning page and the command line: it makes,
-// changes, starts, pauses and shows jobs.
+// Jobs carries out what administrators do on the Provisioning page and the command line: it
+// creates, changes, starts, pauses and shows jobs.
 type Jobs struct {
 	Store    Store
 	Sealer   Sealer
 	Targets  TargetMaker
 	Template func() (*Schema, error)                // the default mappings
-	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; if nil, the engine notices by itself
+	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; if nil, the engine notices changes by itself
 	Now      func() time.Time
 	NewID    func() string
 
-	Sources         func(ctx context.Context, d SourceID) (Source, error) // for Reach
-	Attributes      Catalog                                               // what mappings of users can read
-	GroupAttributes Catalog                                               // what mappings of groups can read
+	Sources         func(ctx context.Context, d SourceID) (Source, error) // opens a source
+	Attributes      Catalog                                               // the attributes that mappings of users can read
+	GroupAttributes Catalog                                               // the attributes that mappings of groups can read
 
 	// LeaverPatience is how long an account may wait to be closed; 0 means DefaultLeaverPatience.
 	LeaverPatience time.Duration
 
-	Applications NameApplication // for the texts of events
+	Applications NameApplication // returns names of applications, for the sentences of events
 	Events       event.Recorder  // receives the events of connection tests; nil discards them
 }
 
@@ -52,21 +52,21 @@ type Settings struct {
 	Secret    *string // the new Secret Token; nil keeps the saved one, "" removes it
 	Status    Status
 	Scope     Scope
-	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps them
-	ExactCase *[]string  // target attributes of the user mapping whose case counts; nil keeps them
+	Actions   *FlowTypes // Target Object Actions of the user mapping; nil keeps the saved ones
+	ExactCase *[]string  // target attributes of the user mapping whose case counts; nil keeps the saved ones
 	Rehire    Rehire     // the new rule; "" keeps the saved one
 	Swaps     Swaps      // the new rule; "" keeps the saved one
 	Nested    *bool      // whether groups are sent as members of groups; nil keeps the saved one
-	Confirmed int        // how many accounts the change may disable; an administrator was asked with this number
+	Confirmed int        // how many accounts the change may disable, as shown to an administrator who agreed
 }
 
-// MappingEdit changes an object mapping. Fields that are nil stay as they are.
+// MappingEdit changes an object mapping. Fields that are nil change nothing.
 type MappingEdit struct {
 	Enabled *bool
 	Actions *FlowTypes     // Target Object Actions
-	Scope   *[]FilterGroup // Source Object Scope; without a group, all records
-	// ExactCase lists the target attributes of the mapping for which a difference in case alone is a
-	// change. All others ignore case.
+	Scope   *[]FilterGroup // Source Object Scope; an empty list admits all records
+	// ExactCase lists the target attributes of the mapping for which a difference only in case
+	// counts as a change. For all others, case is ignored.
 	ExactCase *[]string
 	Confirmed int // as in Settings
 }
@@ -93,9 +93,9 @@ func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, 
 	return j.SaveFrom(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
 }
 
-// Edit saves the settings as edit changes them, and leaves the others as they are at that moment.
-// The first Edit creates the job. All changes take effect together: a job that is switched on
-// starts with the mapping from the same edit. edit may run more than once.
+// Edit lets edit change the current settings and saves them. The first Edit creates the job. All
+// changes take effect together: a job that is switched on starts with the mapping from the same
+// edit. edit may run more than once.
 func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor string) (Job, error) {
 	return j.SaveFrom(ctx, k, func(now Job) (Settings, error) {
 		s := Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
@@ -104,8 +104,8 @@ func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor stri
 	}, actor)
 }
 
-// SaveFrom saves settings that depend on the current job. decide gets that job, or the default one
-// before the first Save. decide runs again if another change comes in between, so it must have no
+// SaveFrom saves settings that depend on the current job. decide gets that job, or the default job
+// before the first Save. If another change comes in between, decide runs again, so it must have no
 // side effects.
 func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settings, error), actor string) (Job, error) {
 	fn := func(job *Job) (string, error) {
@@ -131,8 +131,8 @@ func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settin
 	}
 }
 
-// Create creates a job that is off and has no credentials yet, with these mappings. It returns
-// ErrChanged if the application has a job.
+// Create creates a job with these mappings. The job is off and has no credentials yet. It returns
+// ErrChanged if the application already has a job.
 func (j *Jobs) Create(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
 	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err
@@ -143,7 +143,7 @@ func (j *Jobs) Create(ctx context.Context, k Key, schema *Schema, actor string) 
 	}, actor)
 }
 
-// first creates the job. It returns ErrChanged if the job has been created meanwhile.
+// first creates the job. It returns ErrChanged if the job was created in the meantime.
 func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
 	job, err := j.Default(k)
 	if err != nil {
@@ -214,12 +214,12 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	if s.Rehire != "" && s.Rehire != job.Rehire {
 		did = append(did, fmt.Sprintf("Re-hire set to %s", s.Rehire))
 		job.Rehire = s.Rehire
-		job.LookAtAll++ // whoever waits for this is looked at now
+		job.LookAtAll++ // people who waited for this are looked at now
 	}
 	if s.Swaps != "" && s.Swaps != job.Swaps {
 		did = append(did, fmt.Sprintf("Swapped names set to %s", s.Swaps))
 		job.Swaps = s.Swaps
-		job.LookAtAll++ // whoever waits for this is looked at now
+		job.LookAtAll++ // people who waited for this are looked at now
 	}
 	if s.Nested != nil && *s.Nested != job.Nested {
 		did = append(did, "Nested groups set to "+onOrOff(*s.Nested))
@@ -315,12 +315,12 @@ func endpoint(tenantURL string) string {
 	return strings.ToLower(strings.TrimRight(base, "/"))
 }
 
-// saveTest limits the connection test during a save.
+// saveTest is the time limit of the connection test during a save.
 const saveTest = 5 * time.Second
 
-// learn tests the matching attributes of users and groups with a job's new settings. The result is only information: a
-// target that cannot be reached now does not prevent a save, and every cycle tests again before it
-// works.
+// learn tests the matching attributes of users and groups with a job's new settings. The result is
+// only information: a target that cannot be reached does not prevent the save, and every cycle
+// tests again before it does any work.
 func (j *Jobs) learn(ctx context.Context, job *Job) {
 	job.Searches = nil
 	if job.Mode != Automatic || job.TenantURL == "" {
@@ -346,10 +346,11 @@ func (j *Jobs) learn(ctx context.Context, job *Job) {
 	}
 }
 
-// TestConnection searches the target, by every matching attribute, for accounts that cannot exist. If
-// the job provisions groups, it searches for such groups too. If secret is nil, it uses the saved
-// Secret Token. If the target refuses, the error is a *TargetError whose Words explain the problem.
-// Otherwise the result says for each attribute whether the target can be searched by it.
+// TestConnection searches the target, by every matching attribute, for accounts that cannot exist.
+// If the job provisions groups, it also searches for groups that cannot exist. If secret is nil, it
+// uses the saved Secret Token. If the target refuses, the error is a *TargetError whose Words
+// explain the problem. Otherwise the result says for each attribute whether the target can be
+// searched by it.
 func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) (ConnectionTest, error) {
 	job, err := j.Store.Job(ctx, k)
 	if errors.Is(err, ErrNoJob) {
@@ -387,10 +388,10 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	return found, err
 }
 
-// event.ProvisioningConnectionTested is the name of the event of a Test Connection. It changes
+// event.ProvisioningConnectionTested is the name of the event of a Test Connection, which changes
 // nothing.
 
-// recordTest records who tested which address, and the result. It leaves out the application's
+// recordTest records who tested which address, and the result. It does not record the application's
 // answer.
 func (j *Jobs) recordTest(ctx context.Context, job Job, tenantURL string, refused error) error {
 	if j.Events == nil {
@@ -406,7 +407,7 @@ func (j *Jobs) recordTest(ctx context.Context, job Job, tenantURL string, refuse
 	}
 	e := j.event(ctx, job, "", event.ProvisioningConnectionTested, fmt.Sprintf("Test Connection to %s %s.", hostOf(tenantURL), outcome))
 	e.Data = event.DataOf(event.ConnectionTest{Host: hostOf(tenantURL), Outcome: outcome})
-	// Record the test even if the caller has gone: it has happened.
+	// The test has taken place, so record it even if the caller has disconnected.
 	if err := j.Events.Record(context.WithoutCancel(ctx), e); err != nil {
 		return fmt.Errorf("note the test in the audit trail: %w", err)
 	}
@@ -428,7 +429,7 @@ func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 	})
 }
 
-// Pause sets Provisioning Status to Off. The current slice ends and the state is kept.
+// Pause sets Provisioning Status to Off. The current slice ends, and the state is kept.
 func (j *Jobs) Pause(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningPaused, func(job *Job) (string, error) {
 		if job.Status == Off {
@@ -444,15 +445,15 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.Reset(ctx, k, Reset{Everybody: true, Failures: true, Quarantine: true}, actor)
 }
 
-// Reset says what a restart begins anew.
+// Reset says which parts of a job a restart begins again.
 type Reset struct {
-	Everybody  bool // look at everybody again
+	Everybody  bool // look at everyone again
 	Failures   bool // forget failures, and read the accounts again
-	Quarantine bool // try again at once, also in quarantine
-	Links      bool // forget the links between people and accounts; everybody is matched again
+	Quarantine bool // try again at once, even in quarantine
+	Links      bool // forget the links to accounts; everyone is matched again
 }
 
-// words says what the restart does.
+// words says in words what the restart does.
 func (r Reset) words() string {
 	switch {
 	case r.Links:
@@ -463,8 +464,8 @@ func (r Reset) words() string {
 	return "Provisioning was restarted: it tries again at once."
 }
 
-// Reset begins parts of a job anew and sets Provisioning Status to On. Whoever failed is looked at
-// again, also if what is only says Failures.
+// Reset begins parts of a job again and sets Provisioning Status to On. Everyone who failed is
+// looked at again, even if what says only Failures.
 func (j *Jobs) Reset(ctx context.Context, k Key, what Reset, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningRestarted, func(job *Job) (string, error) {
 		if job.Mode != Automatic {
@@ -494,8 +495,8 @@ func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingE
 	return j.EditMapping(ctx, k, name, func(*Schema, *ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
 }
 
-// EditMapping changes an object mapping depending on its current state. decide runs again if
-// another change comes in between, so it must have no side effects.
+// EditMapping changes an object mapping depending on its current state. If another change comes in
+// between, decide runs again, so it must have no side effects.
 func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(schema *Schema, now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingChanged, func(job *Job) (string, error) {
 		m, err := job.Schema.ObjectMapping(name)
@@ -553,7 +554,7 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		}
 	}
 	if edit.Enabled != nil && m.SourceObjectName == string(GroupKind) && job.GroupsOffered {
-		job.GroupsOffered, enabled = false, !m.Enabled // whatever was decided, it is saved
+		job.GroupsOffered, enabled = false, !m.Enabled // saving is the decision, even if nothing changes
 	}
 	if enabled == m.Enabled && actions == m.FlowTypes && !scoped && exact == "" {
 		return "", nil
@@ -567,7 +568,7 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		return "", err
 	}
 	words := "Mapping changed: " + changeWords(job.Schema, schema) + "."
-	if sameJSON(job.Schema, schema) { // groups were offered, and they stay as they are
+	if sameJSON(job.Schema, schema) { // groups were only offered, and their mapping stays as it is
 		words = fmt.Sprintf("It was decided that %q stays: Enabled %s.", m.Name, PartWords(m.Enabled))
 	}
 	j.replaceSchema(job, schema)
@@ -575,8 +576,8 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 }
 
 // EditSchema changes the mappings of a job depending on their current state. decide returns the job
-// with its new schema, as [Job.SetRow] does. It runs again if another change comes in between, so
-// it must have no side effects.
+// with its new schema, as [Job.SetRow] does. If another change comes in between, decide runs again,
+// so it must have no side effects.
 func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job, error), actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingChanged, func(job *Job) (string, error) {
 		next, err := decide(*job)
@@ -597,7 +598,8 @@ func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job,
 	})
 }
 
-// sameJSON reports whether two schemas are the same but for the version that each change gives them.
+// sameJSON reports whether two schemas are equal apart from their version, which each change sets
+// anew.
 func sameJSON(a, b *Schema) bool {
 	a, b = a.Clone(), b.Clone()
 	a.Version, b.Version = "", ""
@@ -606,7 +608,7 @@ func sameJSON(a, b *Schema) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// matchingTargets returns the matching attributes of the mappings that are enabled.
+// matchingTargets returns the matching attributes of the enabled mappings.
 func matchingTargets(s *Schema) []string {
 	var targets []string
 	for _, m := range s.ObjectMappings() {
@@ -630,16 +632,16 @@ func (j *Jobs) WithDefaultMappings(job Job) (Job, error) {
 	}
 	restored := schema.Clone()
 	if g, err := restored.GroupMapping(); err == nil && job.GroupsOffered {
-		g.Enabled = false // nobody has decided about groups yet
+		g.Enabled = false // an administrator has not decided about groups yet
 	}
 	job.Schema = restored
 	return job, nil
 }
 
-// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the job's
-// Revision that the caller has seen. If it has changed since, the result is ErrChanged. AnyRevision
-// accepts every revision. confirmed is how many accounts the change may disable, if an administrator
-// was asked with this number.
+// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the
+// Revision of the job that the caller has seen, or AnyRevision. If the job has another Revision
+// now, the error is ErrChanged. confirmed is how many accounts the change may disable, if an
+// administrator has agreed to that number.
 func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, confirmed int, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingsRestored, func(job *Job) (string, error) {
 		if seen != AnyRevision && seen != job.LookAtAll {
@@ -657,8 +659,8 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, co
 	})
 }
 
-// CheckSchema returns an *InputError if no job could use a schema document, or if parts of it
-// contradict each other.
+// CheckSchema returns an *InputError if no job could use a schema document or if parts of the
+// document contradict each other.
 func (j *Jobs) CheckSchema(schema *Schema) error {
 	err := errors.Join(schema.checkTexts(), schema.Validate(j.Attributes))
 	if err == nil {
@@ -678,8 +680,8 @@ func (j *Jobs) replaceSchema(job *Job, schema *Schema) {
 	job.Schema = schema
 }
 
-// Delete removes a job with everything remembered for it. The accounts at the target stay as they
-// are.
+// Delete removes a job and everything that is remembered for it. The accounts at the target do not
+// change.
 func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	job, err := j.Store.Job(ctx, k)
 	if err != nil {
@@ -688,7 +690,7 @@ func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	return j.Store.DeleteJob(ctx, k, j.event(ctx, job, actor, event.ProvisioningDeleted, "Provisioning was removed."))
 }
 
-// change applies fn to the current job. If fn returns an empty sentence, nothing has changed.
+// change applies fn to the current job. If fn returns an empty sentence, nothing is saved.
 func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*Job) (string, error)) (Job, error) {
 	for attempt := 0; ; attempt++ {
 		job, err := j.Store.Job(ctx, k)
@@ -705,7 +707,7 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		if job.LookAtAll != before.LookAtAll {
 			job.AskedWhy = words
 		} else {
-			job.Confirmed = before.Confirmed // it is about nobody
+			job.Confirmed = before.Confirmed // nobody's account is affected
 		}
 		err = j.Store.UpdateJob(ctx, job, j.event(ctx, job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {
@@ -741,7 +743,8 @@ func (j *Jobs) event(ctx context.Context, job Job, actor, name, words string, ch
 // NameApplication returns the name of an application, for events. It may be nil.
 type NameApplication func(ctx context.Context, k Key) (string, error)
 
-// name returns the name of the application, or "" if it is unknown, such as after its deletion.
+// name returns the name of the application. It returns "" if the name is unknown, for example after
+// a deletion.
 func (n NameApplication) name(ctx context.Context, k Key) string {
 	if n == nil {
 		return ""
@@ -798,7 +801,8 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	return r, nil
 }
 
-// groupsSearched returns what the newest test of groups found out. searches is the newest test of users.
+// groupsSearched returns the result of the newest test of groups. searches is the newest test of
+// users.
 func groupsSearched(job Job, s State, searches *Searches) (t ConnectionTest) {
 	switch known := s.Groups.Searches; {
 	case searches != nil && searches == job.Searches:

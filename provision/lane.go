@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Lane is a lane of a job's work list. The engine takes from the first lane that has somebody who
-// is due, and within a lane whoever has waited longest.
+// Lane is a lane of a job's work list. The engine takes objects from the first lane in which one is
+// due. Within a lane it takes the object that has waited longest.
 type Lane int
 
 // Lanes, the most urgent first.
 const (
-	Leavers Lane = 1 + iota // have an account and should lose it, or its use
-	Joiners                 // have no account yet
-	Updates                 // have an account, and something about them has changed
+	Leavers Lane = 1 + iota // people who have an account and should lose it, or its use
+	Joiners                 // people who have no account yet
+	Updates                 // people who have an account, and something about them has changed
 )
 
 // Lanes of groups and references, which come after people.
@@ -26,7 +26,7 @@ const (
 	References       // references from people to people, such as the manager
 )
 
-// Checks is the last lane: an initial cycle or the daily search looks at them.
+// Checks is the last lane. It holds the objects of an initial cycle or of the daily search.
 const Checks Lane = 20
 
 // Listed is an object to put on the work list.
@@ -34,14 +34,14 @@ type Listed struct {
 	ObjectID string
 	Why      Why
 	Lane     Lane
-	Members  []ListedMember // of a group, if this is about memberships: those that have changed
+	Members  []ListedMember // for work on a group's memberships: the memberships that have changed
 
 	Takes  bool   // its account would be disabled or deleted
-	Cause  string // what its change comes from; "" for a single change
+	Cause  string // the cause of its change; "" for a single change
 	Reason string // why it would be disabled or deleted
 	Keeps  Keeps
-	Turn   int64     // list it only if the row still has this turn; 0: in any case
-	State  LinkState // that of the object's link when this was decided; "" if it had none
+	Turn   int64     // list the object only if its row still has this turn; 0: in any case
+	State  LinkState // the state of the object's link when this was decided; "" if it had none
 }
 
 // Outdated returns what to list instead if the object's link has another state by now, because a
@@ -53,12 +53,13 @@ func (l Listed) Outdated() Listed {
 // ListedMember is a membership that has changed.
 type ListedMember struct {
 	Member string // object id
-	Cause  string // what the change comes from; "" for a single change
-	Takes  bool   // a single change ended the membership: it is not judged
+	Cause  string // the cause of the change; "" for a single change
+	Takes  bool   // a single change ended the membership, so the guard does not judge it
 }
 
-// list decides for each object which lane it belongs to. objects holds what the source has of them; if
-// it is nil, list reads those that have an account. origins says where their changes come from.
+// list decides for each object which lane it belongs to. objects holds the objects as read from the
+// source. If it is nil, list reads those that have an account. origins says where the changes of
+// the objects come from.
 func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object, origins map[string]Origin) ([]Listed, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -114,8 +115,8 @@ func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, er
 	return found, nil
 }
 
-// lane returns the lane of an object. state is that of its link, or "". o is nil if the source no
-// longer has the object.
+// lane returns the lane of an object. state is the state of its link; "" without a link. o is nil
+// if the source no longer has the object.
 func (r *run) lane(why Why, state LinkState, o *Object) Lane {
 	switch {
 	case o != nil && o.Kind == GroupKind:
@@ -132,7 +133,7 @@ func (r *run) lane(why Why, state LinkState, o *Object) Lane {
 	return Updates
 }
 
-// entitles reports whether an object should have an account that can be used.
+// entitles reports whether an object should have a usable account.
 func (r *run) entitles(o *Object) bool {
 	if o == nil || !o.Active() || !o.Assigned && r.job.Scope != Everyone {
 		return false
@@ -141,15 +142,15 @@ func (r *run) entitles(o *Object) bool {
 	return admitted || err != nil
 }
 
-// filterAttributes returns what a scoping filter can read of an object.
+// filterAttributes returns the attributes of an object that a scoping filter can read.
 func filterAttributes(o *Object) map[string]any {
 	a := map[string]any{attrEnabled: false, attrSoftDeleted: false}
 	maps.Copy(a, o.Attributes)
 	return a
 }
 
-// listAll puts objects on the work list, a page at a time, so that no transaction is long. The
-// last page saves the state s.
+// listAll puts objects on the work list, one page per transaction, so that no transaction takes
+// long. The transaction of the last page also saves the state s.
 func (r *run) listAll(ctx context.Context, s State, why Why, ids []string) error {
 	for {
 		page := ids[:min(len(ids), importPage)]
@@ -171,7 +172,7 @@ func (r *run) listAll(ctx context.Context, s State, why Why, ids []string) error
 	}
 }
 
-// earliest returns the first of several times. Zero times do not count.
+// earliest returns the earliest of several times. It ignores zero times.
 func earliest(times ...time.Time) time.Time {
 	var first time.Time
 	for _, t := range times {

@@ -11,27 +11,29 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Ledger is what a job remembers of an account, by target attribute. It lets the engine compare a
-// person with what was written, without a request to the target. An attribute without an entry is
-// unknown. A nil Ledger belongs to a link of an earlier version, which kept only a hash.
+// Ledger is what a job remembers of an account, by target attribute. With it, the engine can
+// compare a person with the written values without a request to the target. An attribute without an
+// entry is unknown. A nil Ledger belongs to a link of an earlier version, which kept only a hash.
 type Ledger map[string]Written
 
 // Written is what a job remembers of one attribute of an account.
 type Written struct {
-	// Sent is the value that the job brought the account to, or found there already. It is nil if
-	// the job has not given the attribute a value.
+	// Sent is the value that the job gave the attribute, or that the account already had when the
+	// job wanted it. It is nil if the job has not given the attribute a value.
 	Sent any
-	// Got is the value that the target last showed; nil if it showed none.
+	// Got is the value that the target last returned; nil if it returned none.
 	Got any
-	// Shown reports whether the target has shown the attribute, or its absence, since it was sent.
+	// Shown reports whether the target has returned the attribute, or an account without it, since
+	// Sent was sent.
 	Shown bool
-	// Unsure is true after a request that may or may not have changed the attribute. Only a read
-	// can tell.
+	// Unsure is true after a request whose effect on the attribute is unknown. Only a read can show
+	// it.
 	Unsure bool
 	// Refused is a value that the target refused for this attribute.
 	Refused any
-	// Inputs is a hash of what the expression read when it yielded Sent, without the time. Only an
-	// expression that reads the clock has one: it yields another value only with other inputs.
+	// Inputs is a hash of what the expression read when it yielded Sent, apart from the time. Only
+	// expressions that read the clock have it: as long as the inputs stay the same, a new value
+	// comes only from the time and is not sent.
 	Inputs string
 }
 
@@ -43,8 +45,8 @@ func (w Written) value() any {
 	return w.Got
 }
 
-// shown returns the value as the target shows it, for the log and for the choice between Add and
-// Replace.
+// shown returns the value in the form that the target returned, for the log and for the choice
+// between Add and Replace.
 func (w Written) shown() any {
 	if w.Shown {
 		return w.Got
@@ -52,7 +54,7 @@ func (w Written) shown() any {
 	return w.Sent
 }
 
-// known returns what is remembered of an attribute. ok is false if nothing certain is.
+// known returns what the job remembers of an attribute. ok is false if nothing certain is known.
 func (l Ledger) known(path string) (w Written, ok bool) {
 	w, ok = l[path]
 	return w, ok && !w.Unsure
@@ -64,7 +66,8 @@ func (l Ledger) refused(c Change) bool {
 	return no != nil && c.New != nil && text(no) == text(rememberedAs(c.Path, c.New))
 }
 
-// element reports whether the account has the element that a path selects.
+// element reports whether the account has the element of a multi-valued attribute that a path
+// selects.
 func (l Ledger) element(path string) ElementState {
 	element := elementOf(path)
 	if element == "" {
@@ -89,7 +92,7 @@ func (l Ledger) element(path string) ElementState {
 	return state
 }
 
-// equal reports whether two ledgers remember the same.
+// equal reports whether two ledgers have the same content.
 func (l Ledger) equal(other Ledger) bool {
 	return (l == nil) == (other == nil) && maps.EqualFunc(l, other, func(a, b Written) bool {
 		return a.Shown == b.Shown && a.Unsure == b.Unsure && same(a.Sent, b.Sent) && same(a.Got, b.Got) && same(a.Refused, b.Refused) && a.Inputs == b.Inputs
@@ -106,11 +109,12 @@ func same(a, b any) bool {
 	return a == b
 }
 
-// maxRemembered limits a remembered value, in bytes. A longer one is remembered by its hash.
+// maxRemembered limits a remembered value, in bytes. Of a longer value the ledger keeps only a
+// hash.
 const maxRemembered = 1_000
 
-// remembered returns a value in the form in which a ledger keeps it: nil, string, bool, int64 or a
-// list of strings.
+// remembered returns a value in the form that a ledger keeps: nil, string, bool, int64 or a list of
+// strings.
 func remembered(v any) any {
 	switch v := v.(type) {
 	case nil, bool, int64:
@@ -145,7 +149,7 @@ func remembered(v any) any {
 	return shortened(text(v))
 }
 
-// hashMark starts a value of which only the hash is remembered.
+// hashMark is the prefix of a value of which the ledger keeps only the hash.
 const hashMark = "\x01sha256:"
 
 func isHashed(v any) bool {
@@ -160,11 +164,11 @@ func shortened(s string) string {
 	return hashMark + hashText(s)
 }
 
-// isPassword reports whether a target attribute is a password. An account never shows it (RFC 7643
-// §4.1.1). A ledger remembers its hash, logs and plans do not show it.
+// isPassword reports whether a target attribute is a password. A target never returns it (RFC 7643
+// §4.1.1). A ledger keeps only its hash. Logs and plans do not show it.
 func isPassword(path string) bool { return strings.EqualFold(path, "password") }
 
-// rememberedAs is [remembered] for an attribute: of a password only the hash is remembered.
+// rememberedAs is [remembered] for an attribute. For a password it returns only a hash.
 func rememberedAs(path string, v any) any {
 	if isPassword(path) && v != nil && !isHashed(v) {
 		return hashMark + hashText(text(v))
@@ -172,7 +176,7 @@ func rememberedAs(path string, v any) any {
 	return remembered(v)
 }
 
-// agrees compares a remembered value with a wanted one, as [row.same] compares an account's value.
+// agrees compares a remembered value with a wanted one, in the way that [row.same] compares values.
 func (r *row) agrees(have, want any) bool {
 	if isPassword(r.Target) {
 		return have == rememberedAs(r.Target, want)
@@ -196,30 +200,32 @@ func (r *row) agrees(have, want any) bool {
 	return r.same(have, want)
 }
 
-// The text of a ledger is a JSON object: the names of attributes, each with
+// A ledger is stored as a JSON object. Its members are the names of attributes. Each has one of
+// these values:
 //
-//	[sent]             sent, and nothing came back
-//	[sent, got]        sent, and the target shows got
+//	[sent]             the job sent the value, and the target returned none
+//	[sent, got]        the job sent the value, and the target returned got
 //	[sent, got, marks] marks is a string: "u" for unsure
 //	[sent, got, marks, refused]
 //	[sent, got, marks, refused, inputs]
 //
-// A value equal to the one before it is written as []. The member "-" lists the attributes that the
-// account has no value for. Long names have short forms, because there is a ledger for each account.
+// A value equal to the one before it is written as []. The member "-" lists the attributes for
+// which the account has no value. Long names are shortened, because there is a ledger for each
+// account.
 
-// shortNames are parts of attribute names and their short forms.
+// shortNames maps parts of attribute names to their short forms.
 var (
 	shortNames = strings.NewReplacer("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:", "e~", `[type eq "`, "{", `"]`, "}")
 	longNames  = strings.NewReplacer("e~", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:", "{", `[type eq "`, "}", `"]`)
 )
 
 // shortName returns the short form of an attribute's name. A name that contains a character of the
-// short forms could not be turned back, so it is returned whole, after an equals sign.
+// short forms could not be restored. Such a name is returned in full, after an equals sign.
 func shortName(path string) string {
 	switch {
 	case strings.ContainsAny(path, "~{}"):
 		return "=" + path
-	case !strings.ContainsAny(path, "[:"): // as most names: nothing to shorten
+	case !strings.ContainsAny(path, "[:"): // like most names, this one has nothing to shorten
 		return path
 	}
 	return shortNames.Replace(path)
@@ -232,7 +238,7 @@ func longName(short string) string {
 	return longNames.Replace(short)
 }
 
-// Text returns the ledger as it is stored; "" for nil.
+// Text returns the ledger in its stored form; "" for nil.
 func (l Ledger) Text() string {
 	if l == nil {
 		return ""
@@ -242,7 +248,7 @@ func (l Ledger) Text() string {
 	for _, path := range slices.Sorted(maps.Keys(l)) {
 		w := l[path]
 		if w.Sent == nil && w.Got == nil && !w.Unsure && w.Refused == nil && w.Inputs == "" {
-			mark := byte(' ') // the target has shown that the attribute has no value
+			mark := byte(' ') // the target has returned an account without the attribute
 			if !w.Shown {
 				mark = '.'
 			}
@@ -287,8 +293,8 @@ func (l Ledger) Text() string {
 	return string(append(b, '}'))
 }
 
-// marks returns the marks of the stored form: those properties that the number of values does not
-// show.
+// marks returns the marks of the stored form. They hold the properties that the number of values
+// does not show.
 func (w Written) marks() string {
 	var marks string
 	if w.Unsure {
@@ -304,7 +310,7 @@ func appendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
 			quoted, err := json.Marshal(s)
-			if err != nil { // a string always encodes
+			if err != nil { // cannot happen: a string always encodes
 				return append(b, `""`...)
 			}
 			return append(b, quoted...)
@@ -325,7 +331,7 @@ func appendValue(b []byte, v any) []byte {
 		return strconv.AppendInt(b, v, 10)
 	case []any:
 		b = append(b, `["`...)
-		b = append(b, `",`...) // distinguishes a list from [], which stands for an equal value
+		b = append(b, `",`...) // distinguishes an empty list from [], an equal value
 		for i, e := range v {
 			if i > 0 {
 				b = append(b, ',')
@@ -337,7 +343,7 @@ func appendValue(b []byte, v any) []byte {
 	return append(b, "null"...)
 }
 
-// ReadLedger reads the result of [Ledger.Text].
+// ReadLedger parses the result of [Ledger.Text].
 func ReadLedger(stored string) (Ledger, error) {
 	if stored == "" {
 		return nil, nil
@@ -428,8 +434,8 @@ func readValue(part json.RawMessage) (any, error) {
 	return n, err
 }
 
-// afterwards returns the ledger of the account once the work is done. changes were carried out;
-// unsure may have been.
+// afterwards returns the ledger of the account after the work. changes were carried out; unsure may
+// have been carried out.
 func (w *work) afterwards(changes, unsure []Change) Ledger {
 	before := w.link.Wrote
 	if w.newLink() {
@@ -443,11 +449,11 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 		}
 		e, known := before[r.Target]
 		switch {
-		case isPassword(r.Target): // no answer shows a password
+		case isPassword(r.Target): // no answer contains a password
 		case w.current != nil:
 			unsure := e.Unsure
 			e.Got, e.Shown, e.Unsure, known = rememberedAs(r.Target, r.valueIn(w.current)), true, false, true
-			if unsure { // another value than the one that was sent is no form of the application's own: it was not carried out
+			if unsure { // a read shows the true value after an unsure request
 				e.Sent = e.Got
 			}
 			if v := w.wanted(r.Target); v != nil && v.want != nil {
@@ -459,7 +465,7 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 				e.Sent = nil
 			}
 		case w.created:
-			known = true // a new account has only what was sent, and what it shows
+			known = true // a new account has only the sent and the returned values
 		}
 		if v, shown := r.shown(w.answer); shown && known {
 			e.Got, e.Shown = rememberedAs(r.Target, v), true
@@ -500,8 +506,8 @@ func (w *work) wanted(target string) *value {
 	return nil
 }
 
-// shown returns the attribute's value in an answer of the target. An answer may be incomplete, so
-// an attribute that is not in it proves nothing.
+// shown returns the attribute's value in an answer of the target. shown is false if the answer does
+// not contain the attribute: an incomplete answer proves nothing.
 func (r *row) shown(answer scim.Resource) (v any, shown bool) {
 	if answer == nil {
 		return nil, false
@@ -510,8 +516,8 @@ func (r *row) shown(answer scim.Resource) (v any, shown bool) {
 	return v, v != nil
 }
 
-// valueIn returns an account's value of the row's attribute, or nil: a list if the attribute is
-// multi-valued.
+// valueIn returns an account's value of the row's attribute, or nil. For a multi-valued attribute
+// the value is a list.
 func (r *row) valueIn(account scim.Resource) any {
 	if !r.Multivalued {
 		v, _ := r.compare(account, nil)

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// LogEntry is one provisioning record, in the shape of Graph's provisioningObjectSummary.
+// LogEntry is one record of the provisioning log, in the form of Graph's provisioningObjectSummary.
 type LogEntry struct {
 	ID             string             `json:"id"`
 	ActivityTime   time.Time          `json:"activityDateTime"`
@@ -25,18 +25,18 @@ type LogEntry struct {
 	Mapping        string             `json:"mapping"`
 }
 
-// Cursor returns the [LogQuery.Before] of a page that begins after the entry.
+// Cursor returns the [LogQuery.Before] for the page that begins after this entry.
 func (e LogEntry) Cursor() string {
 	return LogCursor(e.ActivityTime, e.ID)
 }
 
-// LogCursor returns the [LogQuery.Before] of a page that begins after the entry with this time and id.
-// An id of "" is before all entries of that time.
+// LogCursor returns the [LogQuery.Before] for the page that begins after the entry with this time
+// and id. An empty id comes before all entries of that time.
 func LogCursor(at time.Time, id string) string {
 	return strconv.FormatInt(at.UnixMicro(), 10) + "-" + id
 }
 
-// Action is what happened to an account.
+// Action says what the engine did, or tried to do, with an account.
 type Action string
 
 // Actions, in Graph's spelling.
@@ -60,7 +60,7 @@ const (
 )
 
 // StatusInfo is the outcome of one record. Unless it is a success, Code is Entra's error code,
-// Reason explains why, and RecommendedAction says what to do.
+// Reason explains the outcome, and RecommendedAction says what to do.
 type StatusInfo struct {
 	Status            Result `json:"status"`
 	Code              string `json:"errorCode,omitempty"`
@@ -70,10 +70,10 @@ type StatusInfo struct {
 	RecommendedAction string `json:"recommendedAction,omitempty"`
 }
 
-// StepType is one of the engine's stages for one object.
+// StepType is the kind of a step that the engine takes for one object.
 type StepType string
 
-// Steps, in the order in which an object passes through them.
+// Step types, in the order in which an object passes through them.
 const (
 	ImportStep     StepType = "import"
 	ScopingStep    StepType = "scoping"
@@ -83,7 +83,7 @@ const (
 	ExportStep     StepType = "export"
 )
 
-// Step is one stage of one record.
+// Step is one step in a record.
 type Step struct {
 	Name        string            `json:"name"`
 	Type        StepType          `json:"provisioningStepType"`
@@ -105,7 +105,7 @@ type System struct {
 	DisplayName string `json:"displayName"`
 }
 
-// Identity is one object on one side of a record.
+// Identity is the object on one side of a record.
 type Identity struct {
 	ID          string            `json:"id,omitempty"`
 	DisplayName string            `json:"displayName,omitempty"`
@@ -113,18 +113,18 @@ type Identity struct {
 	Details     map[string]string `json:"details,omitempty"`
 }
 
-// LogQuery narrows the provisioning log. Zero values do not narrow.
+// LogQuery narrows the provisioning log. Fields with zero values do not narrow it.
 type LogQuery struct {
 	Search   string // part of a name, user name, object id or target id; case does not matter
 	Status   Result
 	Action   Action
 	ObjectID string
 	Cycle    string
-	From     time.Time // only entries from From up to but not including Until; zero means no bound
+	From     time.Time // only entries at or after From and before Until; zero means no limit
 	Until    time.Time
-	Shown    bool   // leaves out skipped entries, unless Status selects them
-	Before   string // the cursor that came with the previous page
+	Shown    bool   // leave out skipped entries, unless Status selects them
+	Before   string // the cursor returned with the previous page
 	Limit    int    // 0 means 50; at most 500
 
-	OldestFirst bool // instead of the newest first
+	OldestFirst bool // oldest entries first, instead of newest first
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// missing reports whether the target did not know the account when it was last needed.
+// missing reports whether the target did not know the account when the engine last needed it.
 func (l *Link) missing() bool { return l.State == Missed || l.wasLost() }
 
-// wasLost reports whether a search has already found nobody.
+// wasLost reports whether the engine has already searched for the account and found none.
 func (l *Link) wasLost() bool { return l.State == Lost || l.State == Gone }
 
 // relocate looks for another account of a person whose account id the target no longer knows. It
-// searches by the values that the account had and by those it should have. A single 404 proves
-// little, so the link stays until another account replaces it. A nil decision means that it found
-// one.
+// searches by the values that the account had and by those that it should have. A single 404 proves
+// little, so the link stays until another account replaces it. A nil decision means that relocate
+// found an account.
 func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	old := *w.link
 	keys := p.relocationKeys(w, attributes)
@@ -66,11 +66,12 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 	return w.miss(p.m.can(FlowAdd)), nil
 }
 
-// relocationKeys returns the values that the account had and those it should have, by precedence.
+// relocationKeys returns the values that the account had and those that it should have, by
+// precedence.
 func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 	var wanted []MatchKey
 	if !w.gone {
-		wanted, _ = p.m.keys(attributes) // if a row cannot be evaluated, there is no value to search for
+		wanted, _ = p.m.keys(attributes) // a row that cannot be evaluated gives no value to search for
 	}
 	var keys []MatchKey
 	for i := range p.m.matching {
@@ -98,8 +99,8 @@ func (p *pass) replaceAccount(ctx context.Context, w *work, attributes map[strin
 	return p.decideUnmatched(ctx, w, attributes, keys, l)
 }
 
-// cannotLook fails a person whose account is gone, but who may have another one that the engine
-// cannot search for.
+// cannotLook fails a person whose account is gone. The person may have another account, but the
+// engine cannot search for it.
 func (w *work) cannotLook(l lookup, old Link) fail {
 	te := &TargetError{
 		Kind: Unsearchable, Code: "InvalidAnchor",
@@ -114,7 +115,7 @@ func (w *work) cannotLook(l lookup, old Link) fail {
 }
 
 // miss skips a person whose account is gone and who gets no other account. The first time, the next
-// cycle looks for the account again. The second time, there is nothing left to do.
+// cycle looks for the account again. The second time, the account counts as gone.
 func (w *work) miss(mayCreate bool) skip {
 	reason, advice := "The account is gone at the application and no other one was found, so there is nothing to disable.", ""
 	if w.entitled() && !mayCreate {
@@ -146,14 +147,14 @@ func (w *work) miss(mayCreate bool) skip {
 	return s
 }
 
-// failLost fails a person whose account is, or may be, gone. The engine looks for it again.
+// failLost fails a person whose account is gone, or may be. The engine looks for it again.
 func (w *work) failLost(te *TargetError, old Link) fail {
 	f := w.attempted(w.fail(te))
 	f.pair = rememberLost(old)
 	return f
 }
 
-// accountKeys returns the matching values that the account has, as the ledger knows them.
+// accountKeys returns the matching values that the account has according to the ledger.
 func (w *work) accountKeys(wrote Ledger) []MatchKey {
 	var keys []MatchKey
 	for i := range w.m.matching {

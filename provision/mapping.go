@@ -16,8 +16,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// attrSoftDeleted is a source attribute that the engine computes itself. It is true for people who
-// must not have access to the application.
+// attrSoftDeleted is a source attribute that the engine computes. It is true for people who must
+// not have access to the application.
 const attrSoftDeleted = "IsSoftDeleted"
 
 const attrEnabled = "accountEnabled"
@@ -33,7 +33,7 @@ type mapping struct {
 	filter   *scopingFilter
 	groups   bool // whether the schema has an enabled group mapping
 
-	now    func() time.Time // the engine's clock; nil: expressions that read the time fail
+	now    func() time.Time // the engine's clock; if nil, expressions that read the time fail
 	domain string           // the source's default domain; "" if it has none
 }
 
@@ -42,8 +42,8 @@ type row struct {
 	CompiledMapping
 	roles RoleForm // "" if the row does not send roles
 	path  scim.Path
-	loose *scim.Path // the path without the filter in brackets; nil if it has none
-	state bool       // whether the attribute tells the target that the account may be used
+	loose *scim.Path // the path without the filter in brackets; nil if the path has no filter
+	state bool       // whether the attribute tells the target if the account may be used
 	alone bool       // whether no other row writes to the element that the path selects
 }
 
@@ -66,13 +66,13 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 	m.source, m.target = s.systems(object)
 	for _, c := range compiled {
 		if c.Expr != nil && c.Expr.Draws() {
-			c.FlowType = FlowObjectAddOnly // a value that is generated when the account is created stays
+			c.FlowType = FlowObjectAddOnly // a value that is generated when the account is created never changes
 		}
 		if c.Expr == nil && c.FlowType == FlowAlways {
-			c.FlowType = FlowAttributeAddOnly // the default value is for accounts without a value
+			c.FlowType = FlowAttributeAddOnly // the default is for accounts without a value
 		}
 		if c.Type == TypeReference || c.Type == TypeBinary {
-			c.CaseExact = true // the target's ids, and Base64
+			c.CaseExact = true // ids of the target and Base64 values depend on case
 		}
 		r := row{CompiledMapping: c, state: readsState(c.Expr), roles: roleFormOf(object.AttributeMappings[c.Row-1])}
 		if r.roles == AddedRoles && r.FlowType == FlowAlways {
@@ -117,8 +117,8 @@ func (r *row) read() error {
 	return nil
 }
 
-// element returns the part of the row's path that selects an element of a multi-valued attribute,
-// such as emails[type eq "work"]; "" if it selects none.
+// element returns the lowercase part of the row's path that selects an element of a multi-valued
+// attribute, such as emails[type eq "work"]. It is "" if the path selects no element.
 func (r *row) element() string { return strings.ToLower(elementOf(r.Target)) }
 
 func elementOf(path string) string {
@@ -157,20 +157,20 @@ func (m *mapping) row(target string) *row {
 
 func (m *mapping) can(action FlowTypes) bool { return m.object.FlowTypes.Has(action) }
 
-// readsDomain reports whether an expression reads the source's default domain.
+// readsDomain reports whether an expression of the mapping reads the source's default domain.
 func (m *mapping) readsDomain() bool {
 	return slices.ContainsFunc(m.rows, func(r row) bool { return r.Expr != nil && r.Expr.ReadsDefaultDomain() })
 }
 
-// value is one target attribute and the value that it should have. want is nil for an attribute
-// that should have none.
+// value is a target attribute with the value that it should have. want is nil if the attribute
+// should have no value.
 type value struct {
 	row      *row
 	want     any
-	assigned []AssignedRole // of a row that sends roles
+	assigned []AssignedRole // the roles, for a row that sends roles
 }
 
-// env returns what the expressions may read when they are evaluated for one person.
+// env returns the data that expressions may read when they are evaluated for one person.
 func (m *mapping) env(attributes map[string]any) expr.Env {
 	env := expr.Env{Attribute: func(name string) expr.Value { return sourceValue(attributes[name]) }, DefaultDomain: m.domain}
 	if m.now != nil {
@@ -180,8 +180,8 @@ func (m *mapping) env(attributes map[string]any) expr.Env {
 }
 
 // values evaluates the rows. For a person who is not entitled, it evaluates only the rows that
-// disable the account. The application must not receive other data about that person. draws makes
-// the random and unique values of a new account; it is nil for an account that exists.
+// disable the account, because the application must not receive other data about that person. draws
+// generates the random and unique values of a new account; it is nil for an existing account.
 func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawing) ([]value, *rowProblem) {
 	env, creating := m.env(attributes), draws != nil
 	var out []value
@@ -205,24 +205,24 @@ func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawin
 	return out, nil
 }
 
-// clears reports whether an empty source value empties the attribute. The engine never empties what
-// finds or blocks an account, nor an attribute with a default value.
+// clears reports whether an empty source value clears the target attribute. The engine never clears
+// a matching attribute, an attribute that blocks the account, or one with a default value.
 func (r *row) clears() bool {
 	return r.FlowType == FlowAlways && r.Expr != nil && !r.state && r.MatchingPriority == 0 && !r.Required && r.DefaultValue == ""
 }
 
-// rowProblem reports a row that yields no usable value for one person.
+// rowProblem says why a row yields no usable value for one person.
 type rowProblem struct {
 	Target string
 	Code   string
 	Text   string
 	Advice string
-	Err    error // the cause, if it lies outside the mapping
+	Err    error // the cause, if it is not in the mapping
 }
 
-// evaluate returns the target value, or nil if the row provides none. flows is false if the
-// expression says that nothing flows; then the target's value stays as it is. A create uses the
-// default value for an empty one.
+// evaluate returns the target value, or nil if the row yields none. flows is false if the
+// expression says that the target's value must stay as it is. When an account is created, the
+// default value replaces an empty value.
 func (r *row) evaluate(env expr.Env, creating bool) (want any, flows bool, problem *rowProblem) {
 	v := expr.Null()
 	if r.Expr != nil {
@@ -276,7 +276,7 @@ func (r *row) convert(v expr.Value) (any, *rowProblem) {
 	return r.convertOne(texts[0])
 }
 
-// convertOne returns one value in the type of the target attribute.
+// convertOne converts one value to the type of the target attribute.
 func (r *row) convertOne(text string) (any, *rowProblem) {
 	switch r.Type {
 	case TypeBoolean:
@@ -353,9 +353,9 @@ func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 	return keys, nil
 }
 
-// diff returns only the changes that are needed for an account as the target showed it to have the
-// values. wrote is what the job remembers of the account: it removes only values that it gave, or
-// that the mapping says to remove.
+// diff returns the changes that give an account the values. current is the account as the target
+// returned it. wrote is what the job remembers of the account. diff removes only values that the
+// job wrote or that the mapping says to remove.
 func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 	var changes []Change
 	for _, v := range values {
@@ -381,8 +381,8 @@ func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 	return changes
 }
 
-// diffWritten returns the changes that an account needs, judging by what was written. sure is false
-// if only a read can tell.
+// diffWritten returns the changes that an account needs according to what the job wrote. sure is
+// false if a read is needed to tell.
 func diffWritten(wrote Ledger, values []value) (changes []Change, sure bool) {
 	for _, v := range values {
 		had, known := wrote.known(v.row.Target)
@@ -413,7 +413,7 @@ func diffWritten(wrote Ledger, values []value) (changes []Change, sure bool) {
 	return changes, true
 }
 
-// dependsOnValue reports whether what to send depends on the value that the account has.
+// dependsOnValue reports whether the change to send depends on the account's current value.
 func (r *row) dependsOnValue() bool {
 	return r.FlowType != FlowAlways && r.FlowType != FlowObjectAddOnly
 }
@@ -438,8 +438,8 @@ func (r *row) change(old, want any) Change {
 	return Change{Path: r.Target, Old: old, New: want, Type: string(r.Type), Alone: r.alone, Roles: r.roles, Redacted: r.Expr != nil && r.Expr.Redacts()}
 }
 
-// union returns the old values plus the wanted ones, or nil if the wanted ones are all present. A
-// single value is replaced.
+// union returns the old values plus the wanted ones, or nil if the old values contain all of them.
+// It replaces a value that is not a list.
 func (r *row) union(old, want any) any {
 	have, several := old.([]any)
 	wanted, ok := want.([]any)
@@ -479,7 +479,7 @@ func (r *row) compare(current scim.Resource, want any) (old any, same bool) {
 	return old, r.same(old, want)
 }
 
-// flatten removes the nesting that arises when a path ends in a multi-valued attribute.
+// flatten removes the nested lists that appear when a path ends in a multi-valued attribute.
 func flatten(values []any) []any {
 	var out []any
 	for _, v := range values {
@@ -531,8 +531,8 @@ func (r *row) same(have, want any) bool {
 	return false
 }
 
-// sameInstant reports whether two strings name the same instant. An application may show another
-// offset, or fractions of a second.
+// sameInstant reports whether two strings name the same instant. An application may return it with
+// another offset or with fractions of a second.
 func sameInstant(a, b string) bool {
 	x, okX := expr.String(a).Instant()
 	y, okY := expr.String(b).Instant()
@@ -569,8 +569,7 @@ func text(v any) string {
 	return string(b)
 }
 
-// hash returns a hash of a set of values. Links of earlier versions remember it instead of a
-// ledger.
+// hash returns a hash of a set of values. Links of earlier versions have it instead of a ledger.
 func hash(values []value) string {
 	h := sha256.New()
 	for _, v := range values {

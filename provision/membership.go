@@ -9,51 +9,52 @@ import (
 	"time"
 )
 
-// membersIDSuffix is the end of the id of the work on a group's memberships.
+// membersIDSuffix is the suffix of the work-list id for a group's memberships.
 const membersIDSuffix = "#members"
 
-// MembersOf returns the id under which the work list knows the work on a group's memberships. It is
-// work of its own, with its own lane and its own failures.
+// MembersOf returns the work-list id for a group's memberships. They are listed separately from the
+// group, with their own lane and failures.
 func MembersOf(group string) string { return group + membersIDSuffix }
 
-// groupOf returns the group if an id on the work list is about memberships.
+// groupOf returns the group's id if a work-list id is about memberships.
 func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersIDSuffix) }
 
-// handOf returns the object that a target must not be asked to change twice at the same time.
+// handOf returns the object that an id is about: for memberships, their group. The engine never
+// works on the same object twice at the same time.
 func handOf(id string) string {
 	group, _ := groupOf(id)
 	return group
 }
 
-// Membership is what a job remembers of one member of one group, and what the member's link says.
+// Membership is what a job remembers of one member of one group, together with the member's link.
 type Membership struct {
 	Member  string // object id
-	Has     string // the id that the target has acknowledged as a member; "" if none
+	Has     string // the account id that the target has acknowledged as a member; "" if none
 	Unsure  bool   // a request about it may or may not have been carried out
-	Turn    int64  // which change of it this is
-	Cause   string // what the change comes from; "" for a single one
+	Turn    int64  // a number that grows with each change of the membership
+	Cause   string // the cause of the change; "" for a single change
 	Takes   bool   // the guard has let the removal through
-	Refused string // why the target refused it the last time
-	Link    *Link  // the member's pair, without its ledger; nil if it has none
-	Sharer  string // another object that is linked to the account Has now; "" if none
+	Refused string // why the target refused the change the last time
+	Link    *Link  // the member's link, without its ledger; nil if there is none
+	Sharer  string // another object that is now linked to the account Has; "" if none
 
 	Verdict Verdict
-	Open    bool // it is not done
+	Open    bool // the change still has to be sent or checked
 }
 
-// MembersWork is what is to be done about the memberships of a group.
+// MembersWork is the work that is left on the memberships of a group.
 type MembersWork struct {
-	Reading bool   // all members of the group are being looked at
-	After   string // the last member that was read
+	Reading bool   // the engine is reading all members of the group
+	After   string // object id of the last member that was read
 	Open    []Membership
-	Other   string // the id of a member that the target has acknowledged and that stays; "" if there is none
+	Other   string // the account id of an acknowledged member that stays; "" if there is none
 }
 
-// EndingMember is a membership that would end, for the guard.
+// EndingMember is a membership that would end, for the guard to judge.
 type EndingMember struct {
 	Member string
 	Turn   int64
-	Passes bool   // it is not judged; otherwise it waits until its cause is
+	Passes bool   // the guard lets it pass; otherwise it waits for the judgement of its cause
 	Reason string // why it would end
 }
 
@@ -64,19 +65,20 @@ type MemberOutcome struct {
 	Has     string
 	Unsure  bool
 	Refused string // why the target refused the change; "" if it did not
-	Open    bool   // it stays to be done
+	Open    bool   // the membership still needs work
 }
 
 const (
-	membersPage = 1_000     // memberships that are looked at together, and the most that one request carries
+	membersPage = 1_000     // memberships handled together; also the most in one request
 	memberBytes = 256 << 10 // the most bytes of ids in one request
-	// filterOps is how many removals one request carries, where each is an operation of its own.
+	// filterOps is how many removals one request carries if each removal is an operation of its
+	// own.
 	filterOps = 100
 )
 
-// standing returns the id of an account that may be a member, a manager or another reference; ""
-// if there is none. An account that is blocked keeps its memberships. One whose person is not in
-// scope any more loses them.
+// standing returns the account's id if the account may be a member or be referred to, for example
+// as a manager. Otherwise it returns "". A blocked account keeps its memberships. An account whose
+// person is no longer in scope loses them.
 func (l *Link) standing() string {
 	if l == nil {
 		return ""
@@ -88,8 +90,8 @@ func (l *Link) standing() string {
 	return ""
 }
 
-// listMembers returns the work that changes of memberships make. Only groups that are linked count:
-// all members of a group are looked at once it is.
+// listMembers returns the work that follows from changes of memberships. It leaves out groups
+// without a link: when such a group gets a link, the engine looks at all its members.
 func (r *run) listMembers(edges []Edge, states map[string]LinkState) []Listed {
 	var listed []Listed
 	at := map[string]int{}
@@ -112,8 +114,9 @@ func (r *run) listMembers(edges []Edge, states map[string]LinkState) []Listed {
 	return listed
 }
 
-// relate adds to an outcome what follows for memberships and references: those of a group whose link
-// is new, and those in which an account takes part that came, went or changed.
+// relate adds to an outcome its effects on memberships and references. A newly linked group needs
+// all its memberships. An account that came, went or changed affects the memberships and references
+// that it is part of.
 func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 	before := w.known.Link
 	after := before
@@ -141,7 +144,8 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 		return nil
 	}
 	o.Moved = true
-	// Whoever is disabled or deleted was judged. An account that is only let go was not.
+	// The guard has judged accounts that are disabled or deleted, but not those that are only
+	// released.
 	o.Settles = after.standing() == "" && (w.known.Takes || w.known.Cause == "")
 	if after.standing() == "" || !r.groupsOn() || !r.job.sendsMember(w.m.kind) {
 		return nil
@@ -153,11 +157,11 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 	return nil
 }
 
-// skipped reports whether a group was left alone because groups are not provisioned now.
+// skipped reports whether a group was skipped because groups are not provisioned now.
 func (w *work) skipped() bool { return w.p.m.kind != w.m.kind }
 
-// workMembers works on the memberships of a group. It returns the id if the work stays on the list
-// untouched.
+// workMembers works on the memberships of a group. It returns the id if it did nothing and the work
+// stays on the list.
 func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []string) {
 	group, _ := groupOf(known.ObjectID)
 	s := memberSync{l: l, group: group, known: known, firm: withRequest(context.WithoutCancel(ctx), &request{lane: known.Lane})}
@@ -180,18 +184,18 @@ type memberSync struct {
 	l       *pipeline
 	group   string
 	known   Pending
-	firm    context.Context // for requests: what was begun is finished
+	firm    context.Context // context for requests that must be finished once begun
 	link    Link            // the link of the group
-	problem *TargetError    // why it is tried again
+	problem *TargetError    // why the group is tried again; nil if nothing failed
 	refused int             // memberships that the target refused
 	waits   time.Time
-	budget  int // requests to find out which member is refused
+	budget  int // how many more requests may be spent to find out which member is refused
 	other   string
 	again   bool // the target has lost all members
-	gone    bool // the target does not know the group any more
+	gone    bool // the target no longer knows the group
 }
 
-// run does what there is to do. done is false if the slice ended before.
+// run does the work on the group's members. done is false if the slice ended first.
 func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 	r := s.l.r
 	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, s.group)
@@ -199,7 +203,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	if known.Link.standing() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
-		return true, nil // all members are looked at when the group has a link again
+		return true, nil // all members are looked at once the group has a link again
 	}
 	s.link = *known.Link
 	if !r.groups.m.can(FlowUpdate) && s.link.How != "created" {
@@ -234,7 +238,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 	return true, nil
 }
 
-// stopped reports whether nothing more is sent now.
+// stopped reports whether to send nothing more in this slice.
 func (s *memberSync) stopped() bool { return s.problem != nil || !s.waits.IsZero() || s.gone }
 
 // syncsMembers reports whether the mapping has a row for members.
@@ -242,14 +246,14 @@ func (g *groups) syncsMembers() bool {
 	return slices.ContainsFunc(g.m.rows, func(r row) bool { return r.Type == TypeReference && strings.EqualFold(r.Target, "members") })
 }
 
-// read puts a page of the group's members on the list.
+// read adds a page of the group's members to the group's list.
 func (s *memberSync) read(ctx context.Context, after string) error {
 	r := s.l.r
 	page, err := r.groups.source.Members(ctx, s.group, after, membersPage)
 	if err != nil {
 		return fmt.Errorf("read the members of %s: %w", s.group, err)
 	}
-	upTo := "" // the end
+	upTo := "" // "" means up to the end
 	if len(page) == membersPage {
 		upTo = page[len(page)-1].Member
 	}
@@ -266,10 +270,10 @@ func (s *memberSync) read(ctx context.Context, after string) error {
 type memberChange struct {
 	Membership
 	id   string // the id of the account
-	ends string // why the membership ends; "" if it does not: the account is another, or lost
+	ends string // why the membership ends; "" if only the account is another one, or lost
 }
 
-// decide compares memberships with the directory. What needs no request is in settled.
+// decide compares memberships with the directory. settled has those that need no request.
 func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, additions []memberChange, settled []MemberOutcome, err error) {
 	r := s.l.r
 	ids := make([]string, 0, len(open))
@@ -303,8 +307,9 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 	return removals, additions, settled, nil
 }
 
-// compare says what is to be done about a membership. want is the account that should be the member, ""
-// if there is none. shared reports whether the object that has the account Has now is a member, too.
+// compare says whether to add or remove a membership. want is the account that should be the
+// member; "" if there is none. shared reports whether the object that is now linked to the account
+// Has is also a member.
 func (m *Membership) compare(want string, shared bool) (adds, removes bool) {
 	if m.Has != want && m.Sharer != "" && shared {
 		m.Has = "" // the account belongs to another member now
@@ -315,9 +320,9 @@ func (m *Membership) compare(want string, shared bool) (adds, removes bool) {
 	return false, true
 }
 
-// whyEnds says why a membership of a group ends, or returns "" if it does not. in reports whether the
-// directory has it, sent whether members of this kind are sent, and want is the account that should
-// be the member.
+// whyEnds says why a membership of a group ends, or returns "" if it does not. in reports whether
+// the membership exists in the directory. sent reports whether members of this kind are sent. want
+// is the account that should be the member.
 func (m *Membership) whyEnds(group string, in, sent bool, want string) string {
 	switch {
 	case want != "":
@@ -332,8 +337,9 @@ func (m *Membership) whyEnds(group string, in, sent bool, want string) string {
 	return fmt.Sprintf("member of group '%s', but without access to the application", group)
 }
 
-// letThrough returns the removals that may be sent now. Those with a cause wait until it is judged.
-// Those without one have a cause that was not imported yet, or are single changes.
+// letThrough returns the removals that may be sent now. A removal with a cause waits until the
+// cause is judged. A removal without one is either a single change, or its cause is not imported
+// yet.
 func (s *memberSync) letThrough(ctx context.Context, removals []memberChange) (free []memberChange, err error) {
 	r := s.l.r
 	var judged []EndingMember
@@ -357,7 +363,7 @@ func (s *memberSync) letThrough(ctx context.Context, removals []memberChange) (f
 	return free, r.e.Store.JudgeMembers(ctx, r.fence, s.group, judged)
 }
 
-// send sends what is open, removals first.
+// send sends the open changes, removals first.
 func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 	removals, additions, settled, err := s.decide(ctx, todo.Open)
 	if err != nil {
@@ -372,7 +378,7 @@ func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 	for _, m := range settled {
 		s.other = cmp.Or(s.other, m.Has)
 	}
-	// Here, and nowhere else, memberships are ended.
+	// Memberships are ended here and nowhere else.
 	if removals, err = s.letThrough(ctx, removals); err != nil {
 		return err
 	}
@@ -389,7 +395,7 @@ func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 	return nil
 }
 
-// chunks divides changes into requests that the target takes.
+// chunks divides changes into requests of a size that the target accepts.
 func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberChange {
 	most := s.l.membersAtOnce()
 	if removing && s.l.r.removesByFilter() {
@@ -424,8 +430,8 @@ func (r *run) removesByFilter() bool {
 	return r.target.Dialect().Removal == RemoveByFilter || strings.Contains(strings.ToLower(r.job.TenantURL), "aadoptscim062020")
 }
 
-// change sends one request, and smaller ones if it is refused. That a request is about to be sent is
-// written down before: if its answer is lost, nobody relies on what was remembered.
+// change sends one request, and smaller ones if the target refuses it. Before sending, it records
+// that the memberships are unsure, so that a lost answer does not leave a wrong record.
 func (s *memberSync) change(changes []memberChange, removing bool) error {
 	if s.l.r.e.Now().After(s.l.until) {
 		s.waits = s.l.r.e.Now()
@@ -470,7 +476,7 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 		s.waits = s.l.r.e.Now()
 		return s.l.r.e.Store.MarkMembersLost(s.firm, s.l.r.fence, s.group)
 	}
-	if te.Kind == NotFound { // the group itself is gone: it is looked for, and gets all members then
+	if te.Kind == NotFound { // the group itself is gone: the engine looks for it, and then sends all members
 		s.gone = true
 		return s.l.r.e.Store.MarkGroupMissed(s.firm, s.l.r.fence, s.group)
 	}
@@ -484,7 +490,7 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 
 const http413 = 413
 
-// learnSize remembers that the target takes at most so many memberships in a request.
+// learnSize records that the target accepts at most this many memberships in a request.
 func (s *memberSync) learnSize(most int) error {
 	r := s.l.r
 	return r.save(func(st *State) {
@@ -494,7 +500,7 @@ func (s *memberSync) learnSize(most int) error {
 	}, func(st State) error { return r.e.Store.SaveState(s.firm, r.fence, st, nil) })
 }
 
-// request sends one request and checks, on a sample, that it was carried out.
+// request sends one request. It checks with a sample whether the target carried it out.
 func (s *memberSync) request(changes []memberChange, removing bool) *TargetError {
 	target := s.l.p.groups.members
 	ids := make([]string, len(changes))
@@ -516,7 +522,7 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 	if te == nil || te.Code != codeIncompatible || !removing || s.again || before.Removal != "" {
 		return te
 	}
-	// It may have taken the removal in this form for nothing.
+	// The target may ignore removals in this form, so try the other form.
 	other := before
 	if other.Removal = RemoveByFilter; s.l.r.removesByFilter() {
 		other.Removal = RemoveByValue
@@ -531,9 +537,10 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 	return te
 }
 
-// check asks the target about one of the members that were just added or removed: until it has proved
-// that it does what it answers, and then for one in fifty requests. A target that cannot be asked is
-// believed. A question whose answer is lost proves nothing: the change is sent and checked again.
+// check asks the target about one of the members that were just added or removed. It does so until
+// the target has proved that it does what it answers, and then for one in fifty requests. If the
+// target does not support the question, its answer to the change is believed. If the answer to the
+// question is lost, nothing is proved: the change is sent and checked again.
 func (s *memberSync) check(id string, removing bool) *TargetError {
 	p, r := s.l.p.groups, s.l.r
 	r.mu.Lock()
@@ -574,8 +581,8 @@ func (s *memberSync) check(id string, removing bool) *TargetError {
 	}
 }
 
-// hasEmptied reports whether a removal whose answer was lost has emptied the group. It asks until the
-// target has proved that its removals happen.
+// hasEmptied reports whether a removal whose answer was lost has removed all members of the group.
+// It asks only until the target has proved that it carries out removals.
 func (s *memberSync) hasEmptied() bool {
 	s.l.r.mu.Lock()
 	proved := s.l.r.state.Members.Removes
@@ -587,8 +594,8 @@ func (s *memberSync) hasEmptied() bool {
 	return err == nil && !stays
 }
 
-// unanswered reports whether an answer was lost or put off. Any other error is the target's answer to
-// the question whether it can be asked.
+// unanswered reports whether a question got no answer, or only a request to wait. Any other error
+// counts as an answer: the target does not support the question.
 func unanswered(err error) bool {
 	te := asProblem(err)
 	if te == nil {
@@ -601,15 +608,15 @@ func unanswered(err error) bool {
 	return false
 }
 
-// unchecked is the problem of a change that may have been carried out: the question whether it was got
-// no answer.
+// unchecked returns the problem of a change that may have been carried out, but whose check got no
+// answer.
 func (s *memberSync) unchecked(err error) *TargetError {
 	te := *asTargetError(err)
 	te.Sent = true
 	return &te
 }
 
-// proved notes that the target does what it answers.
+// proved records that the target does what it answers.
 func (s *memberSync) proved(removing bool) {
 	r := s.l.r
 	r.mu.Lock()
@@ -621,8 +628,8 @@ func (s *memberSync) proved(removing bool) {
 	}
 }
 
-// emptied handles a target that took the removal of some members for the removal of all. Removals are
-// sent in the other form from now on, and all members are sent again.
+// emptied handles a target that removed all members when asked to remove some. From now on,
+// removals are sent in the other form. All members are sent again.
 func (s *memberSync) emptied() *TargetError {
 	te := &TargetError{
 		Kind: Incompatible, Code: codeIncompatible, Status: http200, Request: "PATCH /Groups/{id}", Sent: true,
@@ -639,27 +646,27 @@ func (s *memberSync) emptied() *TargetError {
 	return te
 }
 
-// groupIsThere reports whether a refusal is about a member. If the group itself is gone, it is looked
-// for.
+// groupIsThere reports whether the target still has the group. If it has, a refusal is about a
+// member.
 func (s *memberSync) groupIsThere() bool {
 	_, err := s.l.p.groups.target.Get(s.firm, s.link.TargetID)
 	return err == nil
 }
 
-// succeed records changes that were carried out.
+// succeed records changes that the target carried out.
 func (s *memberSync) succeed(changes []memberChange, removing bool, began time.Time) error {
 	out := make([]MemberOutcome, len(changes))
 	for i, c := range changes {
 		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id}
 		if removing {
-			out[i].Has, out[i].Open = "", c.Link.standing() != "" // it may have another account
+			out[i].Has, out[i].Open = "", c.Link.standing() != "" // it may have another account to add
 		}
 	}
 	return s.record(out, s.entry(changes, removing, nil, began))
 }
 
-// refuse records a membership that the target refuses. The removal of somebody that the target does
-// not know any more is done.
+// refuse records a membership change that the target refused. Removing a member that the target no
+// longer knows counts as done.
 func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, began time.Time) error {
 	if removing && c.Link.standing() == "" {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
@@ -675,7 +682,7 @@ func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, bega
 	return s.record([]MemberOutcome{out}, s.entry([]memberChange{c}, removing, te, began))
 }
 
-// record writes outcomes down, together with a log entry if there is one.
+// record stores outcomes, together with a log entry unless entry is nil.
 func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	r := s.l.r
 	if err := r.save(func(st *State) {
@@ -703,8 +710,8 @@ func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	return r.show(entry)
 }
 
-// conclude returns the outcome of this turn. Members that were refused come again with the retry of
-// the escrow.
+// conclude returns the outcome of the work on this group. Refused members are tried again with the
+// retry of the group's escrow.
 func (s *memberSync) conclude() Outcome {
 	o := Outcome{ObjectID: s.known.ObjectID, Turn: s.known.Turn}
 	switch {
@@ -734,7 +741,7 @@ func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetErro
 	r, now := s.l.r, s.l.r.e.Now()
 	names := make([]string, len(changes))
 	for i, c := range changes {
-		names[i] = c.Member // no name: who is erased later must not stay here
+		names[i] = c.Member // no name: the log must not name a person who is erased later
 	}
 	listed := textOrNil(strings.Join(names, ", "))
 	change, did := ModifiedProperty{DisplayName: "members", NewValue: listed}, "added to"

@@ -10,13 +10,13 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Move counts what a job forgets when its Tenant URL leads to another application.
+// Move counts what a job forgets when its Tenant URL changes to another application.
 type Move struct {
 	Linked  int // accounts at the old application that the job links now
-	Leavers int // of them: accounts that the job has still to switch off
+	Leavers int // of Linked: accounts that the job still has to switch off
 }
 
-// Move returns what the job forgets if its Tenant URL becomes another one. It is zero if the new
+// Move returns what the job forgets if its Tenant URL changes to tenantURL. It is zero if the new
 // address leads to the same application.
 func (j *Jobs) Move(ctx context.Context, job Job, tenantURL string) (Move, error) {
 	var n Move

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// evaluate reads one object and decides what to do about it.
+// evaluate reads one object and decides what to do with it.
 func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, error) {
 	o, err := r.readObject(ctx, known.ObjectID)
 	if err != nil {
@@ -22,11 +22,11 @@ func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, erro
 // problem returns what went wrong with a person, or nil.
 func (w *work) problem() *TargetError { return problemOf(w.decision, w.result) }
 
-// general reports whether a failure would meet everybody: then nobody else is begun until a test of
-// the connection has shown that it works.
+// general reports whether a failure would affect everyone. After it, the engine starts no other
+// work until a connection test has succeeded.
 func general(te *TargetError) bool { return te.Kind == Credentials || te.Kind == Unreachable }
 
-// suspicious reports whether a failure may concern the whole connection.
+// suspicious reports whether a failure may be about the whole connection instead of one object.
 func suspicious(te *TargetError) bool {
 	switch te.Kind {
 	case Throttled, Credentials, Unreachable, Incompatible, Transient:
@@ -35,11 +35,11 @@ func suspicious(te *TargetError) bool {
 	return te.Status == http403
 }
 
-// http403 avoids importing an HTTP package. A target that has switched SCIM off refuses every
-// request with it.
+// http403 avoids importing an HTTP package. A target where SCIM is switched off answers every
+// request with 403.
 const http403 = 403
 
-// postpone reschedules a work whose failure is not about the person.
+// postpone reschedules work whose failure is not about the person.
 func (w *work) postpone(until time.Time, why string) {
 	next := later{until: until}
 	if no, failed := w.result.(refusedResult); failed {
@@ -60,8 +60,8 @@ func (r *run) show(entry *LogEntry) error {
 	return r.visit(*entry)
 }
 
-// keepCreated remembers the account that a create of unknown outcome was found to have made, although
-// nothing else can be done yet. Nothing but its intent led to it.
+// keepCreated records the account that was found for a create of unknown outcome, even if nothing
+// else can be done yet. Otherwise only the create's intent would lead to that account.
 func (w *work) keepCreated() {
 	if w.known.Op == nil || !w.known.resolved || !w.newLink() || w.known.takes != "" {
 		return
@@ -80,7 +80,7 @@ func (w *work) keepCreated() {
 	}
 }
 
-// conclude returns the outcome to record for a work that has ended.
+// conclude returns the outcome to record for finished work.
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	w.keepCreated()
 	o := settle(w.decision, w.result, w.known, now)
@@ -91,7 +91,7 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	}
 	s, skipped := w.decision.(skip)
 	if w.known.Why == ByDemand {
-		s.telling = logged // somebody waits for the result
+		s.telling = logged // a person waits for the result
 	}
 	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.telling == silent {
 		return o
@@ -100,7 +100,7 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	return o
 }
 
-// whyLater says what a work waits for that is decided later.
+// whyLater says in words what postponed work waits for.
 func (w *work) whyLater() string {
 	d, _ := w.decision.(later)
 	switch {
@@ -112,7 +112,7 @@ func (w *work) whyLater() string {
 	return "A create that was sent has no known outcome yet; the application is searched again."
 }
 
-// count adds an outcome to the cycle's numbers.
+// count adds an outcome to the numbers of the cycle.
 func (c *CycleReport) count(o Outcome) {
 	if _, members := groupOf(o.ObjectID); members || !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.Flies {
 		return // memberships are counted when they are sent

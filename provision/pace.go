@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Request is a kind of request to a target. A pause that a target asks for concerns one kind.
+// Request is a kind of request to a target. When a target asks for a pause, only one kind of
+// request pauses.
 type Request string
 
 // Kinds of requests.
@@ -27,40 +28,41 @@ func (q Request) plural() string {
 	return map[Request]string{SearchRequest: "searches", ReadRequest: "reads", CreateRequest: "creates", UpdateRequest: "updates", DeleteRequest: "deletes"}[q]
 }
 
-// Pace is how fast a target may be asked, as far as the job has learned it. It is kept with the
-// state, so that a restart does not run into the same refusals again.
+// Pace is how fast the job may send requests to a target, as learned so far. It is kept with the
+// state, so that a restart does not provoke the same refusals again.
 type Pace struct {
-	Rate  float64              `json:"rate,omitempty"` // requests in a second; 0: no bound is known
+	Rate  float64              `json:"rate,omitempty"` // requests per second; 0: no limit is known
 	Kinds map[Request]KindPace `json:"kinds,omitempty"`
 }
 
-// KindPace is the pace of one kind of request.
+// KindPace is the pace for one kind of request.
 type KindPace struct {
-	Width float64   `json:"width"`           // how many requests at the same time
-	Until time.Time `json:"until,omitzero"`  // the target asked for a pause until then
+	Width float64   `json:"width"`           // how many requests may run at the same time
+	Until time.Time `json:"until,omitzero"`  // when the pause ends that the target asked for
 	Times int       `json:"times,omitempty"` // consecutive pauses without a success in between
 }
 
 const (
-	firstWidth   = 8 // requests of a kind at the same time, until more have proved good
+	firstWidth   = 8 // requests of a kind that may run at the same time at first
 	defaultPause = 30 * time.Second
-	// maxCreatePauses is how many pauses in a row a person waits for an account. After that it counts
-	// as the person's failure: an application without free seats may answer with 429 permanently.
+	// maxCreatePauses is how many pauses in a row a create may meet. After that, the pauses count
+	// as a failure of the person: an application without free licenses may answer 429 permanently.
 	maxCreatePauses = 5
 
 	firstHold = 20 * time.Second // how long a learned rate is kept before a higher one is tried
 	maxHold   = 160 * time.Second
 )
 
-// pacer lets requests to a target begin. Each kind has a width, which grows while all goes well and
-// is halved when the target asks for a pause. The target as a whole has a rate once it has asked for
-// a pause: what it then took in a second. Of those who wait, the most urgent lane goes first.
+// pacer decides when requests to a target may begin. Each kind of request has a width, which grows
+// while requests succeed and is halved when the target asks for a pause. After its first pause, the
+// target also has a rate for all kinds: the requests per second that it accepted. Among waiting
+// requests, the most urgent lane goes first.
 type pacer struct {
 	now   func() time.Time
 	after func(time.Duration) <-chan time.Time
-	end   time.Time // nothing begins after it
+	end   time.Time // no request begins after it
 	most  float64   // the greatest width
-	moved func()    // called when somebody begins or ends waiting; may be nil
+	moved func()    // called when a request begins or ends waiting; may be nil
 	g     goroutines
 
 	mu      sync.Mutex
@@ -70,12 +72,12 @@ type pacer struct {
 	closed  bool
 
 	rate    float64
-	next    time.Time // when the rate lets the next request begin
+	next    time.Time // when the rate allows the next request to begin
 	raised  time.Time // when the rate was last raised
-	hold    time.Time // no higher rate is tried before
+	hold    time.Time // no higher rate is tried before this time
 	holding time.Duration
-	step    float64   // by how much the rate grows in a second
-	since   time.Time // since when successes are counted
+	step    float64   // the factor by which the rate grows each second
+	since   time.Time // start of the period in which successes are counted
 	slowed  time.Time // when the rate was last lowered
 	taken   []time.Time
 }
@@ -85,15 +87,15 @@ type gate struct {
 	flying  int
 	halved  time.Time
 	fastest time.Duration
-	refusal *TargetError // the last one
+	refusal *TargetError // the last refusal
 }
 
 type waiter struct {
 	kind Request
 	gate *gate
 	lane Lane
-	open chan struct{} // closed when the waiter may go, or must give up
-	not  *TargetError  // why it must give up
+	open chan struct{} // closed when the waiter may begin or must give up
+	not  *TargetError  // why the waiter must give up; nil if it may begin
 }
 
 func newPacer(p Pace, now func() time.Time, after func(time.Duration) <-chan time.Time, end time.Time, most int) *pacer {
@@ -111,12 +113,12 @@ func newPacer(p Pace, now func() time.Time, after func(time.Duration) <-chan tim
 }
 
 const (
-	slowStep   = 1.01 // growth in a second of a rate that was measured
-	middleStep = 1.03 // growth of a rate that was measured while it grew quickly
-	quickStep  = 2    // growth of a rate that is a guess after a burst
+	slowStep   = 1.01 // growth per second of a rate that was measured
+	middleStep = 1.03 // growth per second of a rate that was measured while it grew quickly
+	quickStep  = 2    // growth per second of a rate that was guessed after a burst
 )
 
-// learned returns what to keep.
+// learned returns the pace to keep with the state.
 func (c *pacer) learned() Pace {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,7 +131,7 @@ func (c *pacer) learned() Pace {
 	return p
 }
 
-// paused returns until when the target takes no request of a kind, or zero.
+// paused returns the end of a pause for a kind of request, or zero if there is none.
 func (c *pacer) paused(kind Request) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,21 +141,21 @@ func (c *pacer) paused(kind Request) time.Time {
 	return time.Time{}
 }
 
-// why says why a kind of request waits.
+// why says in words why a kind of request waits.
 func (c *pacer) why(kind Request) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.postponed(kind, c.gates[kind], time.Time{}).Detail
 }
 
-// waits returns how many wait.
+// waits returns how many requests wait.
 func (c *pacer) waits() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.waiting)
 }
 
-// pausedUntil returns until when the target takes no request of a kind, or zero.
+// pausedUntil returns the end of a pause for a kind of request, or zero if there is none.
 func (p Pace) pausedUntil(kind Request, now time.Time) time.Time {
 	if until := p.Kinds[kind].Until; now.Before(until) {
 		return until
@@ -161,7 +163,7 @@ func (p Pace) pausedUntil(kind Request, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// pausing returns the pace with a pause of one kind of request.
+// pausing returns the pace with a pause for one kind of request.
 func (p Pace) pausing(kind Request, until time.Time) Pace {
 	kinds := maps.Clone(p.Kinds)
 	if kinds == nil {
@@ -174,7 +176,8 @@ func (p Pace) pausing(kind Request, until time.Time) Pace {
 	return p
 }
 
-// enter waits until a request may begin. It returns an error if that is not before the end.
+// enter waits until a request may begin. It returns an error if the request cannot begin before the
+// end of the slice.
 func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 	c.mu.Lock()
 	w := &waiter{kind: kind, gate: c.gates[kind], lane: lane, open: make(chan struct{})}
@@ -214,7 +217,7 @@ func (c *pacer) tell() {
 	}
 }
 
-// close lets nothing begin any more.
+// close makes all waiting and later requests give up.
 func (c *pacer) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -222,11 +225,11 @@ func (c *pacer) close() {
 	c.grant()
 }
 
-// grant lets those begin who may. c.mu is held.
+// grant lets the waiting requests begin that may begin now. The caller holds c.mu.
 func (c *pacer) grant() {
 	now := c.now()
-	var look time.Time    // when to look again
-	left := c.waiting[:0] // those who still wait move to the front of the same array
+	var look time.Time    // when to check again
+	left := c.waiting[:0] // requests that still wait move to the front of the same array
 	for i, w := range c.waiting {
 		g := w.gate
 		begin, may := c.when(g, now)
@@ -234,7 +237,7 @@ func (c *pacer) grant() {
 		case c.closed || begin.After(c.end):
 			w.not = c.postponed(w.kind, g, begin)
 			close(w.open)
-		case !may && begin.IsZero(): // leave tells when there is room
+		case !may && begin.IsZero(): // checked again when a running request leaves
 			left = append(left, w)
 		case !may:
 			look = earliest(look, begin)
@@ -255,14 +258,15 @@ func (c *pacer) grant() {
 	c.wakeAt(now, look)
 }
 
-// keepWaiting shortens the list of those who wait to its first part, and clears the rest of the array.
+// keepWaiting shortens the list of waiting requests to left, its first part, and clears the rest of
+// the array.
 func (c *pacer) keepWaiting(left []*waiter) {
 	clear(c.waiting[len(left):])
 	c.waiting = left
 }
 
-// when returns whether a request may begin now, and otherwise when; zero means when another one has
-// ended.
+// when reports whether a request may begin now. If not, at is when it may; a zero time means after
+// a running request has ended.
 func (c *pacer) when(g *gate, now time.Time) (at time.Time, may bool) {
 	switch {
 	case now.Before(g.Until):
@@ -277,14 +281,14 @@ func (c *pacer) when(g *gate, now time.Time) (at time.Time, may bool) {
 	return now, true
 }
 
-// pass counts a request that begins.
+// pass counts a request that begins, and moves the time of the next one.
 func (c *pacer) pass(now time.Time) {
 	if c.rate <= 0 {
 		return
 	}
 	if now.After(c.hold) {
 		seconds := min(now.Sub(latest(c.raised, c.hold)).Seconds(), 1)
-		// Once nothing has happened for a while, it grows faster and faster.
+		// After a while without refusals, the rate grows faster and faster.
 		c.rate *= 1 + min(1, (c.step-1)*math.Exp2(now.Sub(c.hold).Seconds()/10))*seconds
 	}
 	c.raised = now
@@ -299,7 +303,7 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// postponed is the error for somebody who does not get their turn any more.
+// postponed returns the error for a request that cannot begin in this slice.
 func (c *pacer) postponed(kind Request, g *gate, until time.Time) *TargetError {
 	te := &TargetError{Kind: Throttled, Code: "TooManyRequests", Detail: "It is not the turn of this request yet.", postponed: latest(until, c.now())}
 	if c.now().Before(g.Until) {
@@ -311,12 +315,12 @@ func (c *pacer) postponed(kind Request, g *gate, until time.Time) *TargetError {
 // status returns the HTTP status of the last refusal.
 func (g *gate) status() int {
 	if g.refusal == nil {
-		return 429 // it was kept from an earlier slice
+		return 429 // the pause was kept from an earlier slice
 	}
 	return g.refusal.Status
 }
 
-// wakeAt looks again at a time.
+// wakeAt has grant called again at a time.
 func (c *pacer) wakeAt(now, at time.Time) {
 	if at.IsZero() || !c.alarm.IsZero() && !at.Before(c.alarm) {
 		return
@@ -334,8 +338,8 @@ func (c *pacer) wakeAt(now, at time.Time) {
 	})
 }
 
-// leave ends a request that began at a time. It reports whether to send the request again, because
-// the target only asked for a pause.
+// leave ends a request that began at a time. again reports whether to send the request again,
+// because the target only asked for a pause.
 func (c *pacer) leave(kind Request, began time.Time, err error) (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -351,7 +355,7 @@ func (c *pacer) leave(kind Request, began time.Time, err error) (again bool) {
 	}
 	g.refusal = te
 	pause := orDefault(te.RetryAfter, defaultPause)
-	if began.After(g.halved) || g.halved.IsZero() { // not an answer to one of the requests that the last refusal was about
+	if began.After(g.halved) || g.halved.IsZero() { // this refusal is not about requests that began before the last halving
 		g.Times++
 		g.Width = max(1, g.Width/2)
 		g.halved = now
@@ -369,11 +373,11 @@ func (c *pacer) succeeded(g *gate, now time.Time, took time.Duration) {
 	if g.fastest == 0 || took < g.fastest {
 		g.fastest = took
 	}
-	// More at the same time helps no longer once each of them takes twice as long.
+	// When each request takes twice as long, a greater width no longer helps.
 	if float64(g.flying+1) >= g.Width-1 && took <= max(2*g.fastest, g.fastest+10*time.Millisecond) {
 		more := 1 / g.Width
 		if g.halved.IsZero() {
-			more = 1 // nothing has shown a bound yet: twice as many after each round
+			more = 1 // no limit was met yet: the width doubles with each round
 		}
 		g.Width = min(c.most, g.Width+more)
 	}
@@ -383,21 +387,21 @@ func (c *pacer) succeeded(g *gate, now time.Time, took time.Duration) {
 	}
 }
 
-// slower learns the target's rate from a refusal: what it has just taken in a second.
+// slower sets the target's rate after a refusal, from what the target accepted shortly before.
 func (c *pacer) slower(now time.Time, pause time.Duration) {
 	if len(c.taken) == 0 {
-		return // it takes nothing at all: that is no rate
+		return // no request was accepted, so there is no rate to measure
 	}
 	elapsed := now.Sub(c.since)
 	before := c.rate
 	switch {
-	case c.rate == 0 && elapsed >= time.Second: // the first bound: what it took just before
+	case c.rate == 0 && elapsed >= time.Second: // the first limit: measure the time just before
 		c.rate = 0.95 * max(firstWidth/2, c.goodput(now, min(elapsed, 2*time.Second)))
 		c.step, c.holding = middleStep, firstHold/4
-	case elapsed < time.Second && c.rate == 0: // a burst: the pause is part of what it cost
+	case elapsed < time.Second && c.rate == 0: // a burst: its cost includes the pause
 		c.rate = max(firstWidth/2, float64(len(c.taken))/(elapsed+pause).Seconds())
 		c.step, c.holding = quickStep, 0
-	case c.step == quickStep && elapsed >= time.Second/4: // it grew quickly: the last second counts
+	case c.step == quickStep && elapsed >= time.Second/4: // it grew quickly: measure the last second
 		c.rate = 0.95 * min(c.rate, c.goodput(now, min(elapsed, time.Second)))
 		c.step, c.holding = middleStep, firstHold/4
 	case elapsed > 5*time.Second:
@@ -405,30 +409,31 @@ func (c *pacer) slower(now time.Time, pause time.Duration) {
 		c.step, c.holding = slowStep, min(max(2*c.holding, firstHold), maxHold)
 	default:
 		c.rate *= 0.95
-		if elapsed >= time.Second { // less is too little to measure
+		if elapsed >= time.Second { // a shorter time is too short to measure
 			c.rate = min(c.rate, c.goodput(now, min(elapsed, 2*time.Second)))
 		}
 		c.step, c.holding = slowStep, firstHold
 	}
-	// Little was taken perhaps only because little was asked: one refusal never takes more than half.
+	// The target may have accepted few requests only because few were sent. So one refusal never
+	// lowers the rate by more than half.
 	c.rate = max(c.rate, before/2, 0.1)
 	c.slowed, c.since = now, now.Add(pause)
 	c.hold, c.raised, c.next = c.since.Add(c.holding), c.since, now
 	c.taken = c.taken[:0]
 }
 
-// goodput returns how many requests in a second the target has taken in a window of time.
+// goodput returns how many requests per second the target accepted in a window of time.
 func (c *pacer) goodput(now time.Time, window time.Duration) float64 {
 	at, _ := slices.BinarySearchFunc(c.taken, now.Add(-window), time.Time.Compare)
 	return float64(len(c.taken)-at) / max(window, time.Second/4).Seconds()
 }
 
-// request is what the pacer must know of the object that a request is about. It travels in the
-// request's context.
+// request is what the pacer must know about the object of a request. It is passed in the request's
+// context.
 type request struct {
 	lane   Lane
 	before func(ctx context.Context) error // called right before a create is sent
-	absent []MatchKey                      // a search found nobody with these values a moment ago; each is used once
+	absent []MatchKey                      // a search just found no account with these values; each is used once
 }
 
 type requestKey struct{}
@@ -444,8 +449,8 @@ func requestOf(ctx context.Context) *request {
 	return &request{lane: Checks}
 }
 
-// pacedTarget is a target whose requests wait for their turn. A request that the target refuses with
-// a pause is sent again after it, so nothing that led to it is done twice.
+// pacedTarget is a target whose requests wait for the pacer. If the target answers a request only
+// with a pause, the request is sent again afterwards, so the caller need not repeat earlier steps.
 type pacedTarget struct {
 	Target
 	pacer *pacer
@@ -512,7 +517,7 @@ func (t pacedTarget) Patch(ctx context.Context, id string, changes []Change) (o 
 	return o, err
 }
 
-// pacedGroups are the groups of a target whose requests wait for their turn.
+// pacedGroups is the groups of a target, with requests that wait for the pacer.
 type pacedGroups struct {
 	pacedTarget
 	groups GroupTarget

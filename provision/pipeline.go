@@ -12,15 +12,15 @@ import (
 
 const (
 	newsGap    = 200 * time.Millisecond // how often a running slice looks for changes without being woken
-	proofTime  = newsGap                // how long a connection test proves that failures are people's own
-	intentTime = 3 * time.Millisecond   // how long an intent waits for others to be committed with
-	// outcomeTime is how long an outcome waits for others. If the process dies meanwhile, the next one
-	// reads the account.
+	proofTime  = newsGap                // how long a successful connection test proves that failures are about single people
+	intentTime = 3 * time.Millisecond   // how long an intent waits for others, to be committed with them
+	// outcomeTime is how long an outcome waits to be committed with others. If the process dies in
+	// that time, the next process reads the account.
 	outcomeTime  = 50 * time.Millisecond
 	mostOutcomes = 128
 	mostAtOnce   = 512 // intents and outcomes in one commit
 	feedPage     = 512
-	mostParked   = 256 // people who are evaluated and wait for the target's pace
+	mostParked   = 256 // people who were evaluated and wait for the target's pace
 )
 
 // pipeline works on a job's list for one slice. Each part goes at its own speed:
@@ -30,62 +30,63 @@ const (
 //	                                            export
 //
 // A worker takes one person through all steps. An intent is on disk before its create is sent. A
-// person is in hand from the moment the feed takes them until their outcome is committed.
+// person is in hand from the time the feed gives them to a worker until their outcome is committed.
 type pipeline struct {
 	r     *run
 	p     *pass
 	g     goroutines
 	pacer *pacer
-	// demanded is true if this slice works only on objects that a person demanded, and imports nothing.
+	// demanded is true if this slice works only on objects that were provisioned on demand, and
+	// imports nothing.
 	demanded bool
 	cycle    string
 	memo     *memo
-	until    time.Time // no request that changes the target is begun after it
+	until    time.Time // no request that changes the target begins after it
 
 	hands map[string]bool // people in hand; only the feed uses it
-	queue []Pending       // taken from the list, not in hand yet; only the feed uses it
-	busy  int             // workers at work
+	queue []Pending       // people taken from the list but not yet in hand; only the feed uses it
+	busy  int             // number of workers that are running; only the feed uses it
 
-	trial   atomic.Bool     // the target has refused every write, and one is tried
-	trying  lock            // held while it is tried
-	refused map[string]bool // objects whose write was refused since the last one that worked
+	trial   atomic.Bool     // the target has refused every write, and one write is on trial
+	trying  lock            // held while that write is tried
+	refused map[string]bool // objects whose write was refused since the last successful write
 
-	judged bool // the guard has looked; only imports use it
+	judged bool // the guard has judged once in this slice; only imports use it
 
-	saving atomic.Int64 // of them: wait for their intent to be on disk
-	active atomic.Int64 // as busy, for the recorder
+	saving atomic.Int64 // workers that wait for their intent to be on disk
+	active atomic.Int64 // the same number as busy, for the recorder
 
-	told    chan news // what the feed must know
+	told    chan news // messages to the feed
 	poked   chan struct{}
 	records chan record
 	urge    chan struct{}
 
 	mu       sync.Mutex
 	writing  int           // writes under way; protected by mu
-	written  chan struct{} // closed and made again when a write has ended; protected by mu
-	doubts   int           // failures that may be about the connection and are being looked into
+	written  chan struct{} // closed and replaced when a write has ended; protected by mu
+	doubts   int           // failures that may be about the connection and are being checked
 	testing  chan struct{} // closed when the running connection test has ended
-	tested   *TargetError  // its result
-	proved   time.Time     // when a test last worked
-	systemic *TargetError  // the target refuses everything
-	broken   error         // this installation does not work: the slice ends
+	tested   *TargetError  // result of the last test
+	proved   time.Time     // when a test last succeeded
+	systemic *TargetError  // why the target refuses everything; nil if it does not
+	broken   error         // an error of this installation, which ends the slice
 }
 
-// news is what the feed must know: a worker has ended, an import has ended, or else outcomes were
+// news is a message to the feed: a worker has ended, an import has ended, or outcomes were
 // committed.
 type news struct {
 	free     []string // objects that are no longer in hand
 	ended    bool
 	imported bool
 	found    bool  // the import found something
-	err      error // of the import
+	err      error // the import's error
 }
 
-// record is an intent or an outcome on its way to the store.
+// record is an intent or an outcome that the recorder has to store.
 type record struct {
 	outcome Outcome
 	release func()
-	saved   chan error // of an intent: somebody waits
+	saved   chan error // for an intent: gets the result of storing it
 }
 
 // drain works on the list until nothing on it is due, or the slice is over. done means that nothing
@@ -94,7 +95,8 @@ func (r *run) drain(ctx context.Context) (done bool, wait time.Time, err error) 
 	return r.newPipeline(false).drain(ctx)
 }
 
-// drainDemanded is like drain. It works only on objects that a person demanded, and imports nothing.
+// drainDemanded is like drain, but it works only on objects that were provisioned on demand, and
+// imports nothing.
 func (r *run) drainDemanded(ctx context.Context) (done bool, wait time.Time, err error) {
 	return r.newPipeline(true).drain(ctx)
 }
@@ -153,12 +155,12 @@ func (l *pipeline) poke() {
 	}
 }
 
-// feed gives people to workers in the order of the list, and imports beside them.
+// feed gives people to workers in the order of the list. It imports changes at the same time.
 func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 	tick := l.g.after(newsGap)
 	woken := l.r.e.wakes(l.r.job.Key)
 	importing, look, refill := false, true, true
-	first := !l.demanded && l.r.phase() == Changes // whoever changed is listed before anybody is begun, or they would be worked on twice
+	first := !l.demanded && l.r.phase() == Changes // list changed people before any work begins, or some would be worked on twice
 	stop := ctx.Done()
 	for {
 		over := l.over(ctx) || err != nil
@@ -217,8 +219,8 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 	}
 }
 
-// taken takes a signal, if there is one. It fixes an order among channels: a select takes any of those
-// that are ready.
+// taken receives a signal if there is one, and reports whether there was. With it, the feed checks
+// channels in a fixed order, while a select picks any ready channel.
 func taken(signal <-chan struct{}) bool {
 	select {
 	case <-signal:
@@ -228,7 +230,7 @@ func taken(signal <-chan struct{}) bool {
 	}
 }
 
-// over reports whether nobody new is taken in hand any more.
+// over reports whether the slice takes on no more people.
 func (l *pipeline) over(ctx context.Context) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -241,7 +243,7 @@ func (l *pipeline) doubted() bool {
 	return l.doubts > 0
 }
 
-// hurry has what waits for company committed at once.
+// hurry has the recorder commit its waiting records at once.
 func (l *pipeline) hurry() {
 	select {
 	case l.urge <- struct{}{}:
@@ -249,7 +251,7 @@ func (l *pipeline) hurry() {
 	}
 }
 
-// dispatch gives out as many people as there is room for. It returns whether the list has to be read
+// dispatch gives people to workers while there is room. It returns true if the list has to be read
 // again.
 func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	parked := l.pacer.waits()
@@ -266,13 +268,13 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			return false, nil
 		}
 		next := l.queue[0]
-		if l.hands[handOf(next.ObjectID)] { // a group and its memberships go one after the other
+		if l.hands[handOf(next.ObjectID)] { // a group and its memberships take turns
 			l.queue = l.queue[1:]
 			continue
 		}
 		room := l.r.e.workers()
 		if next.Lane == Leavers || next.Why == ByDemand {
-			room += firstWidth // they do not wait for anybody else's answer
+			room += firstWidth // urgent work does not wait for other requests
 		} else if parked >= mostParked {
 			return false, nil
 		}
@@ -293,7 +295,8 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	return refill, nil
 }
 
-// nextPage returns the next objects that are due: those that a person demanded, then the others by lane.
+// nextPage returns the next objects that are due: first those that were provisioned on demand, then
+// the others by lane.
 func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) {
 	r, now, limit := l.r, l.r.e.Now(), feedPage+len(l.hands)
 	page, err := r.e.Store.PendingDemanded(ctx, r.job.Key, now, limit)
@@ -311,7 +314,7 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 	return append(page, others...), err
 }
 
-// importSome imports the next page of the cycle, and the changes since.
+// importSome imports new changes, or else the next page of the cycle. Then the guard judges.
 func (l *pipeline) importSome(ctx context.Context) news {
 	l.r.importing.acquire(l.g)
 	defer l.r.importing.release()
@@ -324,7 +327,7 @@ func (l *pipeline) importSome(ctx context.Context) news {
 		err = l.r.importPage(ctx)
 	}
 	if err == nil && (found || !l.judged) {
-		l.judged = true // what a process left behind that died
+		l.judged = true // also judge what a process left behind when it died
 		var did bool
 		did, err = l.r.judge(ctx, false)
 		found = found || did
@@ -332,7 +335,8 @@ func (l *pipeline) importSome(ctx context.Context) news {
 	return news{imported: true, found: found, err: err}
 }
 
-// work takes one person through all steps. It returns their id if they stay on the list untouched.
+// work takes one person through all steps. It returns the person's id if they stay on the list
+// unchanged.
 func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string) {
 	if _, members := groupOf(known.ObjectID); members {
 		return l.workMembers(ctx, known)
@@ -360,7 +364,7 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 		return nil
 	}
 	var judged *Listed
-	if planned == nil { // a person has approved the operations of a plan
+	if planned == nil { // a person has already approved the operations of a plan
 		judged, err = l.holdsBack(ctx, w)
 	}
 	switch {
@@ -375,8 +379,8 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 		return nil
 	}
 	w.entry.ID, w.entry.ChangeID = l.r.e.NewID(), l.r.e.NewID()
-	// From here on requests change the target. Finish and record what was begun, even if the
-	// process is asked to stop.
+	// From here on, requests change the target. Finish and record the work even if the process is
+	// asked to stop.
 	firm := withRequest(context.WithoutCancel(ctx), req)
 	if requests(w.decision) && ctx.Err() == nil && l.r.e.Now().Before(l.until) {
 		ended, ok := l.onTrial()
@@ -403,8 +407,8 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 	return nil
 }
 
-// evaluate decides what to do about one person. If somebody else has just got an account that this
-// person was looking for, what was found is out of date, and the person is evaluated again.
+// evaluate decides what to do about one person. If another person has just got an account that this
+// search found, the result is out of date, and evaluate starts again.
 func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
 	for {
 		seen := l.p.claims.now()
@@ -418,12 +422,13 @@ func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
 	}
 }
 
-// export writes the intent of a create down and sends what was decided.
+// export stores the intent of a create, then sends the requests of the decision.
 func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	d, creating := w.decision.(create)
 	if !creating {
 		if d, updating := w.decision.(patch); updating {
-			// If the process dies now, the next one reads this account before it compares anything with it.
+			// If the process dies now, the next one reads this account before it compares the
+			// account with anything.
 			if err := l.before(w, Outcome{ObjectID: w.known.ObjectID, Flies: true, Gives: given(d.changes)}); err != nil {
 				return err
 			}
@@ -436,8 +441,8 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		w.postpone(until, l.pacer.why(CreateRequest))
 		return nil
 	}
-	// The intent is written only when the create may be sent: its time says how long the create may
-	// still be under way, and as few people as can be have one when the process dies.
+	// The intent is stored only when the create may be sent. Its time says how long the create may
+	// still be under way. Also, few people should have an intent when the process dies.
 	times := w.known.creates()
 	var broken error
 	var written time.Time
@@ -451,15 +456,15 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	return broken
 }
 
-// intend records a create that is about to be sent. times is how many creates of unknown outcome came
-// before it.
+// intend stores the intent of a create that is about to be sent. times is how many earlier creates
+// of the person had an unknown outcome.
 func (l *pipeline) intend(w *work, d create, times int) error {
 	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: l.r.e.Now(), Times: times, Cycle: l.cycle, Drawn: d.drawn}
 	w.known.Op, w.known.resolved = &op, false
 	return l.before(w, Outcome{ObjectID: op.ObjectID, Intent: &op})
 }
 
-// before waits until it is on disk that a request about a person is about to be sent.
+// before stores that a request about a person is about to be sent, and waits until that is on disk.
 func (l *pipeline) before(w *work, o Outcome) error {
 	saved := make(chan error, 1)
 	l.saving.Add(1)
@@ -469,9 +474,9 @@ func (l *pipeline) before(w *work, o Outcome) error {
 	return receive(l.g, saved)
 }
 
-// judge separates failures of the connection from failures of people. If the connection test fails
-// too, nobody's failure is recorded and the job waits. A pause that the target asked for is nobody's
-// failure either.
+// judge separates failures of the connection from failures of people. If a connection test fails
+// too, no person's failure is recorded and the job waits. A pause that the target asked for is not
+// a person's failure either.
 func (l *pipeline) judge(ctx context.Context, w *work) {
 	te := w.problem()
 	switch {
@@ -481,7 +486,7 @@ func (l *pipeline) judge(ctx context.Context, w *work) {
 			l.memo.keep(w.known.ObjectID, d.keys, l.r.e.Now())
 		}
 		w.postpone(te.postponed, te.Detail)
-	case te.Kind == Throttled: // it has waited often enough
+	case te.Kind == Throttled: // the request has waited for too many pauses
 	case suspicious(te):
 		if l.prove(ctx, te) != nil {
 			w.postpone(l.r.e.Now(), te.Detail)
@@ -489,7 +494,7 @@ func (l *pipeline) judge(ctx context.Context, w *work) {
 	}
 }
 
-// prove tests the connection after a failure. Failures during a test share it.
+// prove tests the connection after a failure. Failures that occur during a test share its result.
 func (l *pipeline) prove(ctx context.Context, te *TargetError) *TargetError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -515,7 +520,7 @@ func (l *pipeline) prove(ctx context.Context, te *TargetError) *TargetError {
 	problem := asProblem(l.r.testAgain(ctx))
 	l.mu.Lock()
 	if problem != nil && problem.Kind == Throttled {
-		problem = nil // it answers
+		problem = nil // the target answers, so the connection works
 	}
 	l.tested, l.testing, l.systemic = problem, nil, problem
 	if problem == nil {
@@ -525,7 +530,7 @@ func (l *pipeline) prove(ctx context.Context, te *TargetError) *TargetError {
 	return problem
 }
 
-// fail ends the slice because of this installation.
+// fail ends the slice because of an error of this installation.
 func (l *pipeline) fail(err error) {
 	l.mu.Lock()
 	l.broken = errors.Join(l.broken, err)
@@ -533,9 +538,9 @@ func (l *pipeline) fail(err error) {
 	l.poke()
 }
 
-// recorder commits intents and outcomes, many at a time. Somebody waits for each intent, so intents
-// go soon. Nobody waits for an outcome: outcomes go when there are many of them, which costs far
-// fewer pages of the database than a few with each intent.
+// recorder commits intents and outcomes, many at a time. A worker waits for each intent, so intents
+// are committed soon. No worker waits for an outcome, so outcomes are committed once there are
+// many. That writes far fewer pages of the database than adding a few to each commit of intents.
 func (l *pipeline) recorder(ctx context.Context) {
 	var intents, outcomes []record
 	var soon, late <-chan time.Time
@@ -598,7 +603,7 @@ func sorted(intents, outcomes []record, one record, ok bool) ([]record, []record
 	return intents, outcomes
 }
 
-// finish tells everybody what became of their records.
+// finish reports the result of a commit to those who wait for it.
 func (l *pipeline) finish(batch []record, err error) {
 	var ids []string
 	for _, one := range batch {
@@ -619,7 +624,7 @@ func (l *pipeline) finish(batch []record, err error) {
 	}
 }
 
-// commit writes a batch in one transaction, together with the state that counts it.
+// commit stores a batch in one transaction, together with the state that counts it.
 func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
@@ -654,7 +659,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	return nil
 }
 
-// flight keeps the list of objects whose update is about to be sent.
+// flight updates the list of objects whose update is about to be sent.
 func (s *State) flight(o Outcome) {
 	at := slices.Index(s.InFlight, o.ObjectID)
 	switch {
@@ -665,7 +670,7 @@ func (s *State) flight(o Outcome) {
 		if s.Flown == nil {
 			s.Flown = map[string][]string{}
 		}
-		all := slices.Concat(s.Flown[o.ObjectID], o.Gives) // the update before may not be settled
+		all := slices.Concat(s.Flown[o.ObjectID], o.Gives) // an earlier update may be unsettled
 		slices.Sort(all)
 		s.Flown[o.ObjectID] = slices.Compact(all)
 	case o.Intent == nil && !o.Doubted && at >= 0:
@@ -674,7 +679,7 @@ func (s *State) flight(o Outcome) {
 	}
 }
 
-// given returns the attributes to which changes give a value.
+// given returns the attributes to which the changes give a value.
 func given(changes []Change) []string {
 	var names []string
 	for _, c := range changes {
@@ -685,10 +690,10 @@ func given(changes []Change) []string {
 	return names
 }
 
-// memo remembers for a short time the people who have no account, as a search showed, and whose
-// create was put off. The next attempt need not repeat the search.
+// memo remembers for a short time people for whom a search found no account and whose create was
+// put off. The next attempt can then skip the search.
 type memo struct {
-	settings string // the settings that it was made with
+	settings string // the settings for which it was made
 	mu       sync.Mutex
 	all      map[string]searched
 }
@@ -706,7 +711,7 @@ func (m *memo) keep(objectID string, keys []MatchKey, now time.Time) {
 	m.all[objectID] = searched{keys, now}
 }
 
-// take returns what a search did not find a moment ago, once.
+// take returns the values for which a recent search found no account, and forgets them.
 func (m *memo) take(objectID string, now time.Time) []MatchKey {
 	m.mu.Lock()
 	defer m.mu.Unlock()

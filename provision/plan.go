@@ -19,30 +19,31 @@ type PlannedObject struct {
 	DisplayName string     `json:"displayName"`
 	UserName    string     `json:"userPrincipalName"`
 	Action      Action     `json:"action"` // Other means that nothing would be sent
-	Result      Result     `json:"result"` // Success means that the action would be sent; Skipped and Failure mean that it would not
+	Result      Result     `json:"result"` // Success: the action would be sent; Skipped or Failure: it would not
 	TargetID    string     `json:"targetId,omitempty"`
-	Code        string     `json:"code,omitempty"`   // why nothing would be sent, in Entra's codes
-	Reason      string     `json:"reason,omitempty"` // Code in words
+	Code        string     `json:"code,omitempty"`   // Entra's code for why nothing would be sent
+	Reason      string     `json:"reason,omitempty"` // the meaning of Code in words
 	Advice      string     `json:"recommendedAction,omitempty"`
 	Changes     []Change   `json:"changes"`
-	// Added and Removed are members of the group that would be added and removed. Then nothing else of
-	// the group is in Changes. A large group comes in several parts.
+	// Added and Removed are the members of the group that would be added and removed. If there are
+	// any, Changes holds nothing else about the group. A large group is split into several
+	// PlannedObjects.
 	Added   []PlannedMember `json:"membersAdded,omitempty"`
 	Removed []PlannedMember `json:"membersRemoved,omitempty"`
-	// Follows is true if Changes holds a reference, such as the manager, that a request of its own sets
-	// or removes: the account that it names comes or goes in the same cycle.
+	// Follows is true if Changes holds a reference, such as the manager, that is sent in a separate
+	// request. That happens when the referenced account comes or goes in the same cycle.
 	Follows bool `json:"follows,omitempty"`
 
 	fingerprint string // see work.fingerprint
 	lane        Lane   // the lane in which the operation is sent
 }
 
-// ofMembers reports whether this is about the members of a group.
+// ofMembers reports whether the planned object is about the members of a group.
 func (o PlannedObject) ofMembers() bool { return len(o.Added)+len(o.Removed) > 0 }
 
 // PlanReport summarizes a plan.
 type PlanReport struct {
-	Kind     string `json:"kind"` // the kind of the cycle that would run
+	Kind     string `json:"kind"` // the kind of cycle that would run
 	Read     int    `json:"read"`
 	Creates  int    `json:"creates"`
 	Updates  int    `json:"updates"`
@@ -50,26 +51,26 @@ type PlanReport struct {
 	Deletes  int    `json:"deletes"`
 	Skips    int    `json:"skips"`
 	Failures int    `json:"failures"`
-	OnHold   int    `json:"onHold"` // of the skips: operations that are, or will be, on hold
-	// Memberships that would be added and removed, and removals that are, or will be, on hold.
+	OnHold   int    `json:"onHold"` // those of Skips with an operation that is, or will be, on hold
+	// Numbers of memberships to add and remove, and of removals that are, or will be, on hold.
 	MembersAdded   int      `json:"membersAdded"`
 	MembersRemoved int      `json:"membersRemoved"`
 	MembersOnHold  int      `json:"membersOnHold"`
-	References     int      `json:"references"` // references to people, such as the manager, that would be set or removed
+	References     int      `json:"references"` // references to people, such as the manager, to set or remove
 	Notes          []string `json:"notes"`
 
-	reads bool // every account is read
+	reads bool // the cycle would read every account
 }
 
 // Plan reports what the next cycle would do, person by person, ordered by object id within a page.
-// It only reads: it changes nothing at the source, at the target or in this installation. It can
-// run beside a cycle without disturbing it.
+// Plan only reads. It changes nothing at the source, at the target or in this installation. It can
+// run at the same time as a cycle without disturbing it.
 func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) error) (PlanReport, error) {
 	return e.PlanWith(ctx, k, nil, visit)
 }
 
 // PlanWith is Plan for mappings that are not saved yet. It reports what the next cycle would do if
-// schema were saved now. With nil it takes the job's own mappings.
+// schema were saved now. A nil schema means the job's own mappings.
 func (e *Engine) PlanWith(ctx context.Context, k Key, schema *Schema, visit func(PlannedObject) error) (PlanReport, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -130,7 +131,7 @@ func (f *forecast) candidates(ctx context.Context) error {
 	if err := f.changes(ctx); err != nil {
 		return err
 	}
-	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, time.Time{}) // a cycle that a person asks for tries all of them
+	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, time.Time{}) // a cycle that a person starts retries all of them
 	if err != nil {
 		return err
 	}
@@ -191,8 +192,8 @@ func (f *forecast) leavers(ctx context.Context) error {
 	})
 }
 
-// evaluate evaluates the objects that were not evaluated before, and takes them into the plan. Of the
-// work on memberships, it notes the group.
+// evaluate evaluates the objects that were not evaluated before, and adds them to the plan. For an
+// id of work on memberships, it only notes the group.
 func (f *forecast) evaluate(ctx context.Context, ids []string) error {
 	var fresh []string
 	for _, id := range ids {
@@ -219,7 +220,7 @@ func (f *forecast) evaluate(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// preview pages through the objects that a cycle starting in the given phase would import.
+// preview calls page with the objects that a cycle would import if it started in the given phase.
 func (r *run) preview(ctx context.Context, from Phase, page func([]string) error) error {
 	s := r.state
 	s.Phase, s.After = from, ""
@@ -240,7 +241,8 @@ func (r *run) preview(ctx context.Context, from Phase, page func([]string) error
 	return nil
 }
 
-// each runs f for n works, some at the same time, and waits until all have ended.
+// each calls f with the numbers 0 to n-1, several at the same time, and waits until all calls have
+// returned.
 func each(n int, f func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup

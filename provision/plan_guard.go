@@ -15,28 +15,29 @@ const (
 	rejectedReason = "Somebody rejected this operation. It is looked at again when the person changes, or another import or change of settings concerns them."
 )
 
-// planGuard judges a plan's operations that take access away, as the guard of a cycle does.
+// planGuard judges a plan's operations that take access away, in the way that the guard of a cycle
+// does.
 type planGuard struct {
 	initial bool
-	changed map[string]bool               // objects that have changed; only in an incremental cycle
-	causes  map[string][]waitingOperation // operations that are to be counted
-	members map[string][]endingMembership // removals of members that are to be counted
+	changed map[string]bool               // objects that have changed; filled only for an incremental cycle
+	causes  map[string][]waitingOperation // operations to count, by cause
+	members map[string][]endingMembership // removals of members to count, by cause
 	judged  map[string]*Judgement
 }
 
-// waitingOperation is an operation that waits until all of its cause are known.
+// waitingOperation is an operation that waits until all operations of its cause are known.
 type waitingOperation struct {
 	o       PlannedObject
-	follows consequence // of the operation, if it is let through
+	follows consequence // the consequence of the operation if it is let through
 }
 
-// decidedAnew reports whether a change of the object ends what was decided about it before.
+// decidedAnew reports whether a change of the object cancels an earlier decision about it.
 func (g *planGuard) decidedAnew(w *work, origins map[string]Origin) bool {
 	id := w.known.ObjectID
 	return g.changed[id] && (w.known.Verdict == Rejected || origins[id].Takes)
 }
 
-// causeOf returns the cause of a change of an object, or "" if it is a single one.
+// causeOf returns the cause of an object's change, or "" for a single change.
 func (g *planGuard) causeOf(w *work, origins map[string]Origin) string {
 	switch {
 	case g.decidedAnew(w, origins):
@@ -48,7 +49,8 @@ func (g *planGuard) causeOf(w *work, origins map[string]Origin) string {
 	return origins[w.known.ObjectID].Cause
 }
 
-// takes judges a planned operation. It reports whether the operation has to wait until all are known.
+// takes judges a planned operation. It reports whether the operation has to wait until all
+// operations of its cause are known.
 func (g *planGuard) takes(w *work, o *PlannedObject, c consequence, origins map[string]Origin) (waits bool) {
 	if !w.takesAway() || w.known.Takes && w.known.Verdict == Ready {
 		return false
@@ -75,8 +77,8 @@ func (g *planGuard) takes(w *work, o *PlannedObject, c consequence, origins map[
 	return true
 }
 
-// allowedNext returns how many accounts the initial cycle that comes next, or is under way, may disable
-// because an administrator was asked before.
+// allowedNext returns how many accounts the current or next initial cycle may disable because an
+// administrator accepted that number before.
 func (r *run) allowedNext() int {
 	switch {
 	case r.state.LookAtAll != r.job.LookAtAll:
@@ -87,7 +89,7 @@ func (r *run) allowedNext() int {
 	return r.state.Allowed
 }
 
-// judgeAccounts judges the operations that had to be counted, and shows them.
+// judgeAccounts judges the operations that were counted, and shows them.
 func (g *planGuard) judgeAccounts(ctx context.Context, f *forecast) error {
 	for _, cause := range slices.Sorted(maps.Keys(g.causes)) {
 		j, err := g.judgement(ctx, f.r, cause)
@@ -115,7 +117,7 @@ func (g *planGuard) judgeAccounts(ctx context.Context, f *forecast) error {
 	return nil
 }
 
-// judgeMembers judges the removals of members that had to be counted, and shows them by group.
+// judgeMembers judges the removals of members that were counted, and shows them by group.
 func (g *planGuard) judgeMembers(ctx context.Context, f *forecast) error {
 	for _, cause := range slices.Sorted(maps.Keys(g.members)) {
 		j, err := g.judgement(ctx, f.r, cause)
@@ -145,7 +147,8 @@ func (g *planGuard) judgeMembers(ctx context.Context, f *forecast) error {
 	return nil
 }
 
-// judgement returns what is known of a cause. What was counted before stays in it.
+// judgement returns what the store knows about a cause. It includes operations that were counted
+// before.
 func (g *planGuard) judgement(ctx context.Context, r *run, cause string) (*Judgement, error) {
 	if j := g.judged[cause]; j != nil {
 		return j, nil

@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// PlannedMember is a member that the next cycle would add to a group, or remove.
+// PlannedMember is a member that the next cycle would add to a group or remove from it.
 type PlannedMember struct {
 	ObjectID    string `json:"objectId"`
 	DisplayName string `json:"displayName"`
 }
 
-// endingMembership is the removal of a member whose cause is to be judged.
+// endingMembership is the removal of a member that has to be judged with its cause.
 type endingMembership struct{ group, name, member string }
 
-// note notes that a membership is on the work list.
+// note records that a membership is on the work list.
 func (f *forecast) note(group string, m ListedMember) {
 	if f.partly[group] == nil {
 		f.partly[group] = map[string]ListedMember{}
@@ -24,7 +24,7 @@ func (f *forecast) note(group string, m ListedMember) {
 	f.partly[group][m.Member] = m
 }
 
-// noteListed notes the memberships that an import would put on the work list.
+// noteListed records the memberships that an import would put on the work list.
 func (f *forecast) noteListed(listed []Listed) {
 	for _, l := range listed {
 		if group, is := groupOf(l.ObjectID); is {
@@ -41,7 +41,7 @@ func (f *forecast) memberships(ctx context.Context) error {
 	if !r.groupsOn() || !r.groups.syncsMembers() {
 		return nil
 	}
-	if !f.initial { // an initial cycle looks at all members of all groups
+	if !f.initial { // an initial cycle looks at all members of all groups anyway
 		if err := f.noteMoved(ctx); err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (f *forecast) memberships(ctx context.Context) error {
 	return nil
 }
 
-// noteMoved notes the memberships of everyone whose account comes, goes or changes.
+// noteMoved records the memberships of everyone whose account comes, goes or changes.
 func (f *forecast) noteMoved(ctx context.Context) error {
 	for _, id := range slices.Sorted(maps.Keys(f.moves)) {
 		groups, err := f.r.groups.source.GroupsOf(ctx, id)
@@ -86,7 +86,7 @@ func (f *forecast) noteMoved(ctx context.Context) error {
 	return nil
 }
 
-// noteHeld notes the groups with removals of members that are on hold.
+// noteHeld records the groups with removals of members that are on hold.
 func (f *forecast) noteHeld(ctx context.Context) error {
 	s, k := f.r.e.Store, f.r.job.Key
 	causes, err := s.HeldCauses(ctx, k, OnHold)
@@ -110,7 +110,7 @@ func (f *forecast) noteHeld(ctx context.Context) error {
 	return nil
 }
 
-// groupPlan collects what would be done about the members of one group.
+// groupPlan collects the planned membership changes of one group.
 type groupPlan struct {
 	f        *forecast
 	id, name string
@@ -157,7 +157,8 @@ func (f *forecast) groupMembers(ctx context.Context, id string) error {
 	return g.flush(ctx)
 }
 
-// everyone plans all memberships. fresh means that the target has none of them.
+// everyone plans all memberships of the group. fresh means that the target's group has no members
+// yet.
 func (g *groupPlan) everyone(ctx context.Context, fresh bool) error {
 	r := g.f.r
 	for after := ""; !fresh; {
@@ -199,7 +200,7 @@ func (g *groupPlan) everyone(ctx context.Context, fresh bool) error {
 	}
 }
 
-// readAgain changes a remembered membership as reading all members of its group does.
+// readAgain changes a remembered membership in the same way as a read of all members does.
 func (m *Membership) readAgain(cause string, prove bool) {
 	if !m.Open {
 		m.Cause, m.Takes = cause, false
@@ -210,7 +211,7 @@ func (m *Membership) readAgain(cause string, prove bool) {
 	m.Unsure = m.Unsure || prove
 }
 
-// changed plans the memberships that have changed, and those that are not sent yet.
+// changed plans the memberships that have changed and those that are not sent yet.
 func (g *groupPlan) changed(ctx context.Context) error {
 	r, listed := g.f.r, g.f.partly[g.id]
 	for page := range slices.Chunk(slices.Sorted(maps.Keys(listed)), membersPage) {
@@ -246,8 +247,8 @@ func (g *groupPlan) changed(ctx context.Context) error {
 	return nil
 }
 
-// remembered returns the memberships of some objects in the group. Those that are not remembered have
-// Turn 0.
+// remembered returns the memberships of some objects in the group. For an object without a
+// remembered membership, it returns one with Turn 0.
 func (g *groupPlan) remembered(ctx context.Context, ids []string, fresh bool) ([]Membership, error) {
 	found := map[string]Membership{}
 	if !fresh {
@@ -270,7 +271,7 @@ func (g *groupPlan) remembered(ctx context.Context, ids []string, fresh bool) ([
 	return all, nil
 }
 
-// plan decides about memberships as a cycle would.
+// plan decides what a cycle would do about memberships.
 func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 	r := g.f.r
 	var ids, unknown []string
@@ -325,10 +326,10 @@ func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 	return nil
 }
 
-// linkedAccount stands for the id of an account that a membership never had.
+// linkedAccount stands for an account's id in a membership that was never sent.
 const linkedAccount = "(linked)"
 
-// endsWith changes a membership as the end of the member's account does.
+// endsWith changes a membership in the same way as the end of the member's account does.
 func (m *Membership) endsWith(moved move) {
 	switch {
 	case moved.free:
@@ -338,7 +339,7 @@ func (m *Membership) endsWith(moved move) {
 	}
 }
 
-// remove plans the removal of a member, or leaves it to the guard.
+// remove plans the removal of a member, or leaves the decision to the guard.
 func (g *groupPlan) remove(m Membership, ends string) {
 	switch member := (PlannedMember{ObjectID: m.Member}); {
 	case m.Verdict == OnHold:
@@ -351,7 +352,7 @@ func (g *groupPlan) remove(m Membership, ends string) {
 	}
 }
 
-// flush shows what is planned for the group so far.
+// flush shows the changes that are planned for the group so far.
 func (g *groupPlan) flush(ctx context.Context) error {
 	if len(g.added)+len(g.removed) > 0 {
 		o := g.f.plannedMembers(g.id, g.name, g.added, g.removed)
@@ -377,7 +378,7 @@ func (f *forecast) plannedMembers(group, name string, added, removed []PlannedMe
 	return PlannedObject{ObjectID: group, Kind: GroupKind, DisplayName: name, Action: Update, Result: Success, Changes: []Change{}, Added: added, Removed: removed}
 }
 
-// show fills in the names of members and shows the memberships.
+// show fills in the names of the members and shows the planned object.
 func (f *forecast) show(ctx context.Context, o PlannedObject) error {
 	for _, members := range [][]PlannedMember{o.Added, o.Removed} {
 		ids := make([]string, len(members))

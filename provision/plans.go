@@ -17,17 +17,17 @@ import (
 
 const (
 	planExpiry  = 24 * time.Hour  // how long a plan can be approved and applied after it was made
-	planSilence = 2 * time.Minute // after that time without a sign of life, a plan that is being made counts as interrupted
+	planSilence = 2 * time.Minute // a plan in the making counts as interrupted after this time without a sign of life
 	planBatch   = 200             // planned objects in one transaction
 	planGap     = time.Second     // how often the progress of a plan is saved
 	// KeptPlans is how many plans of a job are kept.
 	KeptPlans = 5
-	// shortestHash is how many characters of a plan's hash are enough to name it.
+	// shortestHash is how many characters of a plan's hash a person must give at least.
 	shortestHash = 6
 )
 
-// BeginPlan adds a plan that FillPlan then makes. The error is an *InputError if the job is not set
-// up, or if another plan of the job is being made or applied.
+// BeginPlan adds an empty plan, which FillPlan then fills. The error is an *InputError if the job
+// is not set up, or if another plan of the job is being made or applied.
 func (e *Engine) BeginPlan(ctx context.Context, k Key, actor string) (StoredPlan, error) {
 	job, err := e.Store.Job(ctx, k)
 	if err != nil {
@@ -50,10 +50,10 @@ func (e *Engine) BeginPlan(ctx context.Context, k Key, actor string) (StoredPlan
 	return p, e.Plans.StartPlan(ctx, p)
 }
 
-// FillPlan makes a plan that BeginPlan has added: it evaluates the objects that the next cycle
-// would look at, as Plan does, and stores what it finds. visit, unless nil, gets each object. The error is
-// that of Plan, or ErrNoPlan if the plan was cancelled meanwhile. What went wrong is also
-// stored with the plan.
+// FillPlan fills a plan that BeginPlan has added. It evaluates the objects that the next cycle
+// would look at, as Plan does, and stores the results. visit, unless nil, gets each object. The
+// error is that of Plan, or ErrNoPlan if the plan was cancelled in the meantime. The plan also
+// stores what went wrong.
 func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedObject) error) (StoredPlan, error) {
 	f := &planFiller{e: e, plan: p, saved: e.Now()}
 	stop := f.stayAlive(ctx)
@@ -87,7 +87,7 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 	return f.plan, err
 }
 
-// planProblem returns an error as the plan keeps it.
+// planProblem returns an error in the words that are stored with the plan.
 func planProblem(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -108,11 +108,11 @@ func planProblem(err error) string {
 // planFiller stores the objects of a plan, many in one transaction.
 type planFiller struct {
 	e     *Engine
-	mu    sync.Mutex // protects the rest
+	mu    sync.Mutex // protects the fields below
 	plan  StoredPlan
 	rows  []PlannedRow
 	count int
-	sum   []string // the operations, for the hash
+	sum   []string // the operations, for the plan's hash
 	saved time.Time
 }
 
@@ -135,8 +135,8 @@ func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 	return f.save(ctx)
 }
 
-// withoutNames returns members without their names: a plan must not keep the name of a person who is
-// erased later.
+// withoutNames returns members without their names: a plan must not keep the name of a person who
+// is erased later.
 func withoutNames(members []PlannedMember) []PlannedMember {
 	var all []PlannedMember
 	for _, m := range members {
@@ -145,8 +145,8 @@ func withoutNames(members []PlannedMember) []PlannedMember {
 	return all
 }
 
-// stayAlive saves the plan now and then, also while no object is added: evaluating many objects
-// without a change takes long. It ends with the returned function.
+// stayAlive saves the plan now and then, so that it does not count as interrupted. Evaluating many
+// objects without a change takes long. It runs until the caller calls stop.
 func (f *planFiller) stayAlive(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -160,10 +160,10 @@ func (f *planFiller) stayAlive(ctx context.Context) (stop func()) {
 			case <-beat.C:
 			}
 			f.mu.Lock()
-			err := f.save(context.WithoutCancel(ctx)) // what has begun is not cut off by the end of the plan
+			err := f.save(context.WithoutCancel(ctx)) // finish a save that has begun, even if the plan ends
 			f.mu.Unlock()
 			if err != nil {
-				return // the next object, or the end of the plan, meets the same error
+				return // the next save meets the same error and reports it
 			}
 		}
 	})
@@ -195,7 +195,7 @@ func (f *planFiller) hash(p StoredPlan) []byte {
 }
 
 // fingerprint returns a hash of what would be sent for the object, or "" if nothing would be sent.
-// Values that are drawn at random, or that depend on the time, are not part of it, nor are secrets.
+// The hash leaves out secrets, and values that are random or depend on the time.
 func (w *work) fingerprint() string {
 	if !requests(w.decision) {
 		return ""
@@ -235,12 +235,12 @@ func (w *work) plannedLane() Lane {
 	return Updates
 }
 
-// plannedWith returns a string that changes with every setting that a plan depends on.
+// plannedWith returns a string that changes whenever a setting changes that a plan depends on.
 func (j Job) plannedWith() string {
 	return fmt.Sprintf("%d.%d %s %s %s %t", j.ForgetLinks, j.LookAtAll, j.Scope, j.Rehire, j.Swaps, j.Nested)
 }
 
-// Short returns the first characters of the plan's hash, which name it in commands.
+// Short returns the first characters of the plan's hash. They name the plan in commands.
 func (p *StoredPlan) Short() string { return p.Hash[:min(12, len(p.Hash))] }
 
 // Expired reports whether it is too late to approve or apply the plan.
@@ -248,8 +248,8 @@ func (p *StoredPlan) Expired(now time.Time) bool {
 	return (p.State == PlanReady || p.State == PlanApproved) && !now.Before(p.Expires)
 }
 
-// ListPlans returns the plans of a job, the newest first. A plan whose process died while it made it
-// is shown as failed.
+// ListPlans returns the plans of a job, newest first. If a process died while it made a plan,
+// ListPlans shows the plan as failed.
 func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 	all, err := e.Plans.ListPlans(ctx, k)
 	for i := range all {
@@ -260,8 +260,9 @@ func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 	return all, err
 }
 
-// FindPlan returns the plan with a hash, of which the first characters are enough. With "" it returns
-// the newest plan. The error is ErrNoPlan, or an *InputError if two plans begin like this.
+// FindPlan returns the plan with a hash. The first characters of the hash are enough. An empty hash
+// means the newest plan. The error is ErrNoPlan, or an *InputError if two plans begin with these
+// characters.
 func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, error) {
 	all, err := e.ListPlans(ctx, k)
 	if err != nil {
@@ -285,10 +286,10 @@ func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, 
 	case len(found) == 0:
 		return StoredPlan{}, ErrNoPlan
 	}
-	return found[0], nil // plans with the same hash are the same operations: the newest of them counts
+	return found[0], nil // plans with the same hash have the same operations: take the newest
 }
 
-// PlannedRows returns a page of the objects of a plan, by Number.
+// PlannedRows returns a page of the objects of a plan, ordered by Number.
 func (e *Engine) PlannedRows(ctx context.Context, p StoredPlan, f PlanFilter) ([]PlannedRow, error) {
 	rows, err := e.Plans.PlannedRows(ctx, p.Key, p.ID, f)
 	if err != nil {
@@ -297,7 +298,7 @@ func (e *Engine) PlannedRows(ctx context.Context, p StoredPlan, f PlanFilter) ([
 	return rows, e.nameMembers(ctx, p.Key, rows)
 }
 
-// nameMembers fills in the names that members have in the directory now.
+// nameMembers fills in the current names of members from the directory.
 func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow) error {
 	var ids []string
 	each := func(name func(m *PlannedMember)) {
@@ -336,7 +337,7 @@ func (e *Engine) PlanCounts(ctx context.Context, p StoredPlan) (PlanCounts, erro
 	return e.Plans.PlanCounts(ctx, p.Key, p.ID)
 }
 
-// usable returns an *InputError if it is too late for a plan, or if it is not in one of these states.
+// usable returns an *InputError if the plan has expired or is not in one of these states.
 func (e *Engine) usable(ctx context.Context, p StoredPlan, states ...PlanState) error {
 	no := func(text string) error { return &InputError{Field: "Plan", Text: p.Short() + " " + text} }
 	if !slices.Contains(states, p.State) {
@@ -368,10 +369,10 @@ func (e *Engine) usable(ctx context.Context, p StoredPlan, states ...PlanState) 
 	return nil
 }
 
-// OutOfDate returns why a plan that was made cannot be approved or applied any more, or nil.
+// OutOfDate returns why a finished plan can no longer be approved or applied, or nil if it can.
 func (e *Engine) OutOfDate(ctx context.Context, p StoredPlan) error { return e.usable(ctx, p, p.State) }
 
-// CanApply returns the error that ApplyPlan would begin with, or nil.
+// CanApply returns the error with which ApplyPlan would refuse the plan, or nil.
 func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
 	p, err := e.FindPlan(ctx, k, hash)
 	if err != nil {
@@ -380,8 +381,9 @@ func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
 	return e.usable(ctx, p, PlanApproved, PlanApplying)
 }
 
-// ApprovePlan lets a plan be applied, with all its operations, also those that the guard would hold.
-// The error is ErrNoPlan, an *InputError if the plan cannot be approved any more, or ErrChanged.
+// ApprovePlan allows a plan to be applied with all its operations, including those that the guard
+// would hold. The error is ErrNoPlan, an *InputError if the plan can no longer be approved, or
+// ErrChanged.
 func (e *Engine) ApprovePlan(ctx context.Context, k Key, hash, actor string) (StoredPlan, error) {
 	p, err := e.FindPlan(ctx, k, hash)
 	if err != nil {
@@ -395,8 +397,9 @@ func (e *Engine) ApprovePlan(ctx context.Context, k Key, hash, actor string) (St
 	return p, e.Plans.ChangePlan(ctx, p, []PlanState{before}, e.planEvent(ctx, p, event.ProvisioningPlanApproved, actor, fmt.Sprintf("Plan %s was approved: %s.", p.Short(), p.Report.operations())))
 }
 
-// CancelPlan has a plan not applied. Of a plan that is being applied, operations that were not sent yet are
-// not sent. The error is ErrNoPlan, an *InputError if the plan was applied or cancelled already, or ErrChanged.
+// CancelPlan prevents a plan from being applied. If the plan is being applied, operations that are
+// not yet sent are dropped. The error is ErrNoPlan, an *InputError if the plan was already applied
+// or cancelled, or ErrChanged.
 func (e *Engine) CancelPlan(ctx context.Context, k Key, hash, actor string) (StoredPlan, error) {
 	p, err := e.FindPlan(ctx, k, hash)
 	if err != nil {
@@ -424,31 +427,33 @@ func (e *Engine) planEvent(ctx context.Context, p StoredPlan, name, actor, words
 	}
 }
 
-// operations counts what would be sent, in words.
+// operations says in words how many operations would be sent, by kind.
 func (r *PlanReport) operations() string {
 	return fmt.Sprintf("%d to create, %d to update, %d to disable, %d to delete, %d on hold", r.Creates, r.Updates, r.Disables, r.Deletes, r.OnHold)
 }
 
-// Operations returns how many operations the plan would send, with those that the guard holds.
+// Operations returns how many operations the plan would send, including those that the guard would
+// hold.
 func (r *PlanReport) Operations() int {
 	return r.Creates + r.Updates + r.Disables + r.Deletes + r.OnHold
 }
 
-// SomethingToDo reports whether the next cycle would send anything, or have it on hold. Members of groups
-// and references follow the operations: applying a plan does not send them, the next cycle does.
+// SomethingToDo reports whether the next cycle would send anything or put anything on hold. It
+// includes members of groups and references. Applying a plan does not send those: the next cycle
+// does.
 func (r *PlanReport) SomethingToDo() bool {
 	return r.Operations()+r.MembersAdded+r.MembersRemoved+r.MembersOnHold+r.References > 0
 }
 
-// ApplyPlan sends the operations of an approved plan, and nothing else. Each object is evaluated once
-// more: if the result is not exactly the planned operation, nothing is sent for it and its row says
-// so. progress, unless nil, is called now and then.
+// ApplyPlan sends the operations of an approved plan, and nothing else. It evaluates each object
+// once more. If the result is not exactly the planned operation, it sends nothing for the object
+// and marks the object's row. progress, unless nil, is called now and then.
 //
 // ApplyPlan returns when each operation was tried once. It works whether the job's status is On or
-// Off; if another process works on the job, that process does the work. If it is interrupted, calling
-// it again goes on. Operations that have to wait stay on the work list, and the plan stays Applying.
-// The error is ErrNoPlan, an *InputError if the plan cannot be applied, or a *TargetError if
-// the connection does not work.
+// Off. If another process works on the job, that process does the work. If ApplyPlan is
+// interrupted, another call continues. Operations that have to wait stay on the work list, and the
+// plan stays Applying. The error is ErrNoPlan, an *InputError if the plan cannot be applied, or a
+// *TargetError if the connection does not work.
 func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string, progress func(PlanCounts)) (StoredPlan, PlanCounts, error) {
 	p, err := e.FindPlan(ctx, k, hash)
 	if err != nil {
@@ -487,7 +492,7 @@ func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string
 	return p, counts, err
 }
 
-// sendPlanned works on the operations of a plan until none of them could be sent now.
+// sendPlanned works on the operations of a plan until none is left that could be sent now.
 func (e *Engine) sendPlanned(ctx context.Context, p StoredPlan, owner string, progress func(PlanCounts)) error {
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
@@ -519,8 +524,8 @@ func (e *Engine) sendPlanned(ctx context.Context, p StoredPlan, owner string, pr
 	}
 }
 
-// expected returns the operation that a plan allows for an object that is on the list for it. It is nil if the object is on
-// the list for another reason.
+// expected returns the operation that a plan allows for an object on the work list. It is nil if
+// the object is not listed for a plan.
 func (r *run) expected(ctx context.Context, known *Pending) (*ExpectedOperation, error) {
 	if known.Why != ByPlan {
 		return nil, nil
@@ -532,11 +537,11 @@ func (r *run) expected(ctx context.Context, known *Pending) (*ExpectedOperation,
 	if x == nil {
 		x = &ExpectedOperation{} // the plan was cancelled: no operation is allowed
 	}
-	known.Why, known.Reads = ByCycle, x.Reads // as the plan evaluated it
+	known.Why, known.Reads = ByCycle, x.Reads // evaluate the object as the plan did
 	return x, nil
 }
 
-// leftOut returns the outcome for an object whose operation is not the planned one.
+// leftOut returns the outcome for an object whose operation differs from the planned one.
 func (w *work) leftOut(x *ExpectedOperation) Outcome {
 	reason := "Nothing has to be sent any more."
 	switch d := w.decision.(type) {
@@ -552,7 +557,7 @@ func (w *work) leftOut(x *ExpectedOperation) Outcome {
 	return Outcome{ObjectID: w.known.ObjectID, Turn: w.known.Turn, Planned: PlannedOutcome{Plan: x.Plan, Result: PlanLeftOut, Reason: reason}}
 }
 
-// settlePlanned notes in an outcome what became of a planned operation.
+// settlePlanned adds to an outcome what became of a planned operation.
 func (o *Outcome) settlePlanned(x *ExpectedOperation, w *work) {
 	if x == nil {
 		return

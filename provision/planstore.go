@@ -8,35 +8,35 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// StoredPlan is a plan that was made and kept, so that it can be reviewed, approved and applied.
+// StoredPlan is a plan that is kept, so that people can review, approve and apply it.
 type StoredPlan struct {
 	Key      Key       `json:"-"`
 	ID       string    `json:"id"`
-	Hash     string    `json:"hash"` // of the job's settings and of every planned operation; "" until the plan is made
+	Hash     string    `json:"hash"` // hash of the job's settings and all planned operations; "" until the plan is made
 	State    PlanState `json:"state"`
 	MadeBy   string    `json:"madeBy"`
 	Started  time.Time `json:"started"`
 	Made     time.Time `json:"made,omitzero"`
 	Expires  time.Time `json:"expires,omitzero"`
-	Settings string    `json:"-"` // the job's settings that the plan was made with
-	Reads    bool      `json:"-"` // the plan has read every account
+	Settings string    `json:"-"` // identifies the job's settings at the time of the plan
+	Reads    bool      `json:"-"` // the plan reads every account
 
-	Report  PlanReport `json:"report"`  // what was counted so far, while the plan is being made
+	Report  PlanReport `json:"report"`  // the numbers so far, while the plan is being made
 	Problem string     `json:"problem"` // why the plan could not be made; "" if it could
 
 	ApprovedBy string    `json:"approvedBy,omitempty"`
 	Approved   time.Time `json:"approved,omitzero"`
 	AppliedBy  string    `json:"appliedBy,omitempty"`
-	Applied    time.Time `json:"applied,omitzero"` // when the last operation was done
+	Applied    time.Time `json:"applied,omitzero"` // when the last operation was sent
 
-	Alive time.Time `json:"-"` // when the process that makes the plan last wrote
+	Alive time.Time `json:"-"` // when the process that makes the plan last saved it
 }
 
-// PlanState is how far a plan has come.
+// PlanState is the stage that a plan has reached.
 type PlanState string
 
-// States of a plan. A plan goes from Making to Ready or Broken, then to Approved, Applying and
-// Applied. Until it is applied it can be cancelled.
+// States of a plan. A plan goes from Making to Ready or Broken. A Ready plan goes on to Approved,
+// Applying and Applied. Until it is applied, it can be cancelled.
 const (
 	PlanMaking    PlanState = "making"
 	PlanReady     PlanState = "ready"
@@ -54,36 +54,37 @@ var ErrNoPlan = errors.New("there is no such plan: it may have expired, or a lat
 type PlannedRow struct {
 	PlannedObject
 	Number      int        `json:"number"` // its place in the plan, from 1
-	Fingerprint string     `json:"-"`      // a hash of the operation; "" if nothing would be sent
+	Fingerprint string     `json:"-"`      // hash of the operation; "" if nothing would be sent
 	Lane        Lane       `json:"-"`      // the lane in which the operation is sent
 	Outcome     PlanResult `json:"outcome,omitempty"`
 	OutcomeText string     `json:"outcomeReason,omitempty"`
 }
 
-// PlanResult is what became of a planned operation.
+// PlanResult says what became of a planned operation.
 type PlanResult string
 
-// Results of a planned operation. The empty result means that the plan was not applied, or that nothing was planned.
+// Results of a planned operation. The empty result means that the plan was not applied, or that no
+// operation was planned for the object.
 const (
-	PlanDue      PlanResult = "due"       // it is on the work list
+	PlanDue      PlanResult = "due"       // the operation is on the work list
 	PlanSent     PlanResult = "applied"   // the target has the planned state
-	PlanFailed   PlanResult = "failed"    // the target refused it
-	PlanLeftOut  PlanResult = "changed"   // something changed since the plan was made, so nothing was sent
-	PlanNotBegun PlanResult = "cancelled" // the plan was cancelled before it was sent
+	PlanFailed   PlanResult = "failed"    // the target refused the operation
+	PlanLeftOut  PlanResult = "changed"   // the operation differs from the plan now, so nothing was sent
+	PlanNotBegun PlanResult = "cancelled" // the plan was cancelled before the operation was sent
 )
 
-// PlanFilter selects the objects of a plan to list.
+// PlanFilter selects which objects of a plan to list.
 type PlanFilter struct {
-	All     bool       // also objects that are skipped
-	Outcome PlanResult // only operations with this outcome; "" for all
-	After   int        // the Number of the last object of the page before
+	All     bool       // include objects that are skipped
+	Outcome PlanResult // only operations with this result; "" for all
+	After   int        // the Number of the last object on the previous page
 	Limit   int
 }
 
-// PlanCounts says what became of a plan's operations.
+// PlanCounts counts a plan's operations by result.
 type PlanCounts struct {
-	Listed  int `json:"objects"` // all objects of the plan
-	Shown   int `json:"shown"`   // of these: objects that are changed or cannot be
+	Listed  int `json:"objects"` // all objects in the plan
+	Shown   int `json:"shown"`   // of Listed: objects with a change or a failure
 	Due     int `json:"due"`
 	Sent    int `json:"applied"`
 	Failed  int `json:"failed"`
@@ -92,41 +93,44 @@ type PlanCounts struct {
 
 // PlanStore stores plans.
 type PlanStore interface {
-	// StartPlan adds a plan. It removes plans of the job that have expired, and the oldest ones beyond
-	// maxPlans. It leaves plans alone that are being applied.
+	// StartPlan adds a plan. It removes the job's expired plans, and the oldest plans beyond
+	// maxPlans. It does not remove plans that are being applied.
 	StartPlan(ctx context.Context, p StoredPlan) error
-	// AddPlanned adds objects to a plan that is being made, and saves its report. It returns ErrNoPlan if
-	// the plan was cancelled.
+	// AddPlanned adds objects to a plan that is being made, and saves the plan's report. It returns
+	// ErrNoPlan if the plan was cancelled.
 	AddPlanned(ctx context.Context, p StoredPlan, rows []PlannedRow) error
-	// ChangePlan saves a plan whose stored state is one of from, with an event unless e is nil. It returns
-	// ErrChanged if the state is another one. If the plan is then cancelled, its operations leave the work list.
+	// ChangePlan saves a plan, with an event unless e is nil. It returns ErrChanged if the state of
+	// the stored plan is not in from. If the plan is now cancelled, its operations are removed from
+	// the work list.
 	ChangePlan(ctx context.Context, p StoredPlan, from []PlanState, e *event.Event) error
-	// ListPlans returns the plans of a job, the newest first.
+	// ListPlans returns the plans of a job, newest first.
 	ListPlans(ctx context.Context, k Key) ([]StoredPlan, error)
-	// PlannedRows returns a page of the objects of a plan, by Number.
+	// PlannedRows returns a page of the objects of a plan, ordered by Number.
 	PlannedRows(ctx context.Context, k Key, plan string, f PlanFilter) ([]PlannedRow, error)
 	// PlanCounts counts the objects of a plan.
 	PlanCounts(ctx context.Context, k Key, plan string) (PlanCounts, error)
-	// DemandPlanned puts the operations of a plan on the work list that come after a Number, at most
-	// limit of them. It returns the Number of the last one, or 0 if there is none, and wakes the job.
+	// DemandPlanned puts operations of a plan on the work list: at most limit, from those with a
+	// Number greater than after. It wakes the job. It returns the Number of the last operation, or
+	// 0 if there was none.
 	DemandPlanned(ctx context.Context, k Key, plan string, after, limit int) (last int, err error)
-	// ExpectedOperation returns the operation of a plan that is being applied for an object, or nil.
+	// ExpectedOperation returns the operation for an object in the plan that is being applied, or
+	// nil.
 	ExpectedOperation(ctx context.Context, k Key, objectID string) (*ExpectedOperation, error)
 	// DuePlanned counts the operations of a plan that are on the work list and could be sent now.
 	DuePlanned(ctx context.Context, k Key, plan string, now time.Time) (int, error)
 }
 
-// ExpectedOperation is the only operation that may be sent for an object, because a plan with it was
-// approved.
+// ExpectedOperation is the only operation that may be sent for an object while an approved plan is
+// applied.
 type ExpectedOperation struct {
 	Plan        string
 	Fingerprint string
-	Reads       bool // the plan has read the account
+	Reads       bool // the plan read the account
 }
 
-// PlannedOutcome says what became of a planned operation, in an Outcome.
+// PlannedOutcome is the part of an Outcome that says what became of a planned operation.
 type PlannedOutcome struct {
-	Plan   string // "" if the outcome is not about a plan
+	Plan   string // the plan's id; "" if the outcome is not about a plan
 	Result PlanResult
 	Reason string
 }

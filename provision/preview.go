@@ -14,21 +14,21 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// RowPreview shows what one row yields, before it is saved.
+// RowPreview shows what one row of a mapping yields, before the row is saved.
 type RowPreview struct {
-	Chosen   *PreviewValue  // the values of the person who is shown in detail; nil if the directory has no users
-	Trace    *expr.Step     // how the chosen person's value was made; nil without an expression
-	Drawn    []PreviewValue // the values of people who were picked at random
-	Example  bool           // values are examples: an account gets a random or unique value when it is created
-	Empty    []PreviewValue // the first people without a value
-	Failing  []PreviewValue // the first people for which the row fails
-	Empties  int            // people without a value, of Examined
-	Failures int            // people for which the row fails, of Examined
-	Examined int            // people for which the row was evaluated
-	All      bool           // Examined is everybody that the job could reach
+	Chosen   *PreviewValue  // the values of the person shown in detail; nil if the directory has no users
+	Trace    *expr.Step     // how the value of Chosen was computed; nil without an expression
+	Drawn    []PreviewValue // the values of people picked at random
+	Example  bool           // the values are only examples: a random or unique value is generated with each account
+	Empty    []PreviewValue // the first few people without a value
+	Failing  []PreviewValue // the first few people for whom the row fails
+	Empties  int            // of Examined: people without a value
+	Failures int            // of Examined: people for whom the row fails
+	Examined int            // people for whom the row was evaluated
+	All      bool           // whether Examined covers everyone that the job could reach
 }
 
-// PreviewValue is what a row yields for one person.
+// PreviewValue is the value of a row for one person.
 type PreviewValue struct {
 	Person
 	Values  []string // the values; empty if there is none
@@ -36,18 +36,18 @@ type PreviewValue struct {
 	Problem string   // why there is no value; "" if nothing is wrong
 }
 
-// How much a trial looks at.
+// Limits on how much a preview looks at.
 const (
 	previewDrawn   = 10
 	previewListed  = 5
 	previewMembers = 100
-	previewTime    = 400 * time.Millisecond // how long counting people without a value may take
+	previewTime    = 400 * time.Millisecond // time limit for counting people without a value
 )
 
-// Try evaluates a row as for an account that is created. person is the object id of the person to
-// show in detail; with "" it is one of those drawn. Try reads only the directory. SelectUniqueValue takes every value as
-// free. The error is an *InputError or *ExpressionError if the row cannot be used, and wraps
-// refusal.NotFound if there is no such person.
+// Try evaluates a row as for a new account. person is the object id of the person to show in
+// detail; "" shows one of those picked at random. Try reads only the directory, so
+// SelectUniqueValue treats every value as free. The error is an *InputError or *ExpressionError if
+// the row cannot be used. It wraps refusal.NotFound if the person does not exist.
 func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit RowEdit, person string) (RowPreview, error) {
 	var t RowPreview
 	changed, err := job.SetRow(mapping, replaces, edit, j.Attributes)
@@ -93,16 +93,16 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 	return t, nil
 }
 
-// rowPreviewer evaluates one row, of users or of groups.
+// rowPreviewer evaluates one row of the mapping of users or of groups.
 type rowPreviewer struct {
 	m      *mapping
 	row    *row
 	job    Job
 	source Source
-	groups GroupSource // of a row of groups
+	groups GroupSource // the source of groups, for a row of groups; otherwise nil
 }
 
-// previewer prepares to evaluate the row of a mapping that writes a target attribute.
+// previewer prepares to evaluate the row that writes a target attribute.
 func (j *Jobs) previewer(ctx context.Context, job Job, mapping, target string) (rowPreviewer, error) {
 	t := rowPreviewer{job: job}
 	object, err := job.Schema.ObjectMapping(mapping)
@@ -148,7 +148,7 @@ func (t rowPreviewer) snapshot(ctx context.Context, after string, limit int) ([]
 	return list, nil
 }
 
-// read returns one user or group, or refusal.NotFound.
+// read returns one user or group. The error is refusal.NotFound if it does not exist.
 func (t rowPreviewer) read(ctx context.Context, id string) (Object, error) {
 	if t.groups != nil {
 		return t.groups.GroupObject(ctx, t.job.Key.App, id)
@@ -166,7 +166,8 @@ func (t rowPreviewer) read(ctx context.Context, id string) (Object, error) {
 // ofMembers reports whether the row sends the members of groups.
 func (t rowPreviewer) ofMembers() bool { return t.groups != nil && t.row.Type == TypeReference }
 
-// members returns how many members a group has, in words. Each is sent as a reference of its own.
+// members returns the number of a group's members in words, instead of values: each member is sent
+// as a separate reference.
 func (t rowPreviewer) members(ctx context.Context, o Object) (PreviewValue, error) {
 	v := PreviewValue{Person: Person{ObjectID: o.ID, Name: o.Name}}
 	found, err := t.groups.Members(ctx, o.ID, "", previewMembers+1)
@@ -183,8 +184,8 @@ func (t rowPreviewer) members(ctx context.Context, o Object) (PreviewValue, erro
 	return v, nil
 }
 
-// env is what the row's expression may look at for a person who has access to the application,
-// unless the directory blocks the person.
+// env returns the data that the row's expression may read. The person counts as having access to
+// the application, unless the directory blocks the person.
 func (t rowPreviewer) env(o Object) expr.Env {
 	attributes := map[string]any{attrEnabled: false}
 	maps.Copy(attributes, o.Attributes)
@@ -219,11 +220,11 @@ func (t rowPreviewer) value(ctx context.Context, o Object) (PreviewValue, error)
 	return v, nil
 }
 
-// has reports whether the row has a value for the person, or says why not.
+// has reports whether the row has a value for the person.
 func (v PreviewValue) has() bool { return v.Hidden || len(v.Values) > 0 }
 
-// draw returns people or groups chosen at random. From a large directory it takes those at random
-// places.
+// draw returns people or groups chosen at random. From a large directory it takes objects at random
+// positions.
 func (t rowPreviewer) draw(ctx context.Context) ([]Object, error) {
 	first, err := t.snapshot(ctx, "", importPage)
 	if err != nil {
@@ -253,7 +254,7 @@ func (t rowPreviewer) draw(ctx context.Context) ([]Object, error) {
 	return drawn, nil
 }
 
-// count evaluates the row for everybody, or for as many as the time allows.
+// count evaluates the row for everyone, or for as many people as the time limit allows.
 func (t rowPreviewer) count(ctx context.Context, trial *RowPreview) error {
 	end, after := time.Now().Add(previewTime), ""
 	for {
@@ -282,7 +283,7 @@ func (t rowPreviewer) count(ctx context.Context, trial *RowPreview) error {
 	}
 }
 
-// add counts one value.
+// add counts the value of one person.
 func (p *RowPreview) add(v PreviewValue) {
 	p.Examined++
 	switch {

@@ -6,23 +6,24 @@ import (
 	"maps"
 )
 
-// Reach counts the people that a change of a job's settings affects. It is shown for confirmation
-// before the change is saved.
+// Reach counts the people that a change of a job's settings affects. An administrator sees the
+// numbers before saving the change.
 type Reach struct {
 	In      int // users who are in scope after the change and may have an account
 	Leave   int // users who leave the scope
 	Come    int // users who come into scope
-	On      int // those of Come with a linked account that is switched off, and that the change switches on
+	On      int // of Come: users whose linked account is switched off and is switched on by the change
 	Off     int // users with a linked account that the change disables
 	Make    int // users who will get an account: in scope, without a linked one
-	Join    int // those of Make who were not in scope before
-	Linked  int // the number of linked accounts
-	Out     int // those of Linked whose user is out of scope after the change
-	Deleted int // those of Linked whose user is soft-deleted
+	Join    int // of Make: users who were not in scope before
+	Linked  int // number of linked accounts
+	Out     int // of Linked: accounts whose user is out of scope after the change
+	Deleted int // of Linked: accounts whose user is soft-deleted
 }
 
-// scopeChecker decides which users are in a job's scope, whether the job creates accounts for them, and
-// whether it disables the accounts of others. For groups the words mean groups at the target.
+// scopeChecker decides which users are in a job's scope, whether the job creates accounts for them,
+// and whether it disables accounts of users out of scope. In the mapping of groups, accounts mean
+// groups at the target.
 type scopeChecker struct {
 	job     Job
 	admits  func(Object) (bool, error)
@@ -44,8 +45,8 @@ func newScopeChecker(job Job, kind ObjectKind) (scopeChecker, error) {
 	return scopeChecker{job: job, admits: boundedAdmits(admits), makes: job.Status == On && m.FlowTypes.Has(FlowAdd), updates: m.FlowTypes.Has(ends)}, err
 }
 
-// has reports whether a user is in scope. A user whose attributes a scoping filter cannot
-// compare counts as in scope: the account stays as it is.
+// has reports whether a user is in scope. If a scoping filter cannot be evaluated for a user, the
+// user counts as in scope: the account stays as it is.
 func (r scopeChecker) has(o Object) bool {
 	if !o.Assigned && r.job.Scope != Everyone {
 		return false
@@ -54,12 +55,12 @@ func (r scopeChecker) has(o Object) bool {
 	return in || err != nil
 }
 
-// maxSlowPatterns is how many users a comparison lets run into the limits of a regular expression.
-// Each costs a tenth of a second.
+// maxSlowPatterns is for how many users a comparison may hit the time limits of a regular
+// expression. Each time costs a tenth of a second.
 const maxSlowPatterns = 20
 
-// boundedAdmits remembers the answer for the last object, and stops asking after maxSlowPatterns
-// errors: then every user has the last error.
+// boundedAdmits remembers the result for the last object. After maxSlowPatterns errors it no
+// longer calls admits, and returns the last error for every object.
 func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error) {
 	var (
 		id     string
@@ -79,7 +80,7 @@ func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error)
 	}
 }
 
-// Reach compares a job with its changed version. It reads every user of the directory.
+// Reach compares a job with its changed version. It reads every user in the directory.
 func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	var n Reach
 	source, err := j.Sources(ctx, after.Key.Directory)
@@ -101,7 +102,8 @@ func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 // snapshotOf reads one page of users or groups.
 type snapshotOf func(ctx context.Context, q SnapshotQuery) ([]Object, error)
 
-// compare counts the objects that a change affects, and shows each of the directory to visit.
+// compare counts the objects that a change affects. It also calls visit with each object in the
+// directory.
 func (j *Jobs) compare(ctx context.Context, was, is scopeChecker, kind ObjectKind, snapshot snapshotOf, n *Reach, visit func(o Object, linked bool) error) error {
 	linked, err := j.linked(ctx, is.job.Key, kind)
 	if err != nil {
@@ -162,7 +164,7 @@ func (n *Reach) add(o Object, was, is scopeChecker, linked bool, state LinkState
 	}
 }
 
-// linked returns the states of the links that the users or groups of a job have.
+// linked returns the link states of a job's linked users or groups, by object id.
 func (j *Jobs) linked(ctx context.Context, k Key, kind ObjectKind) (map[string]LinkState, error) {
 	all := make(map[string]LinkState)
 	after := ""
@@ -183,7 +185,7 @@ func (j *Jobs) linked(ctx context.Context, k Key, kind ObjectKind) (map[string]L
 	}
 }
 
-// With returns the job with these settings, as far as Reach needs them.
+// With returns the job with new settings, as far as Reach depends on them.
 func (job Job) With(s Settings) (Job, error) {
 	job.Scope, job.Status = s.Scope, s.Status
 	if s.Actions == nil {
@@ -196,7 +198,7 @@ func (job Job) With(s Settings) (Job, error) {
 	return job.WithActions(m.Name, *s.Actions)
 }
 
-// WithActions returns the job with other Target Object Actions in one of its mappings.
+// WithActions returns the job with new Target Object Actions in one of its mappings.
 func (job Job) WithActions(name string, actions FlowTypes) (Job, error) {
 	job.Schema = job.Schema.Clone()
 	m, err := job.Schema.ObjectMapping(name)
@@ -207,7 +209,7 @@ func (job Job) WithActions(name string, actions FlowTypes) (Job, error) {
 	return job, nil
 }
 
-// WithScope returns the job with other scoping filters in one of its mappings.
+// WithScope returns the job with new scoping filters in one of its mappings.
 func (job Job) WithScope(name string, groups []FilterGroup) (Job, error) {
 	job.Schema = job.Schema.Clone()
 	m, err := job.Schema.ObjectMapping(name)

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// reader reads objects of a source. Those who ask while a read is under way share the next one, so
-// many workers cost few reads, and nobody waits for company.
+// reader reads objects of a source, several in one read. Workers that ask during a read share the
+// next one. So many workers need few reads, and no read waits for more workers to ask.
 type reader struct {
 	source Source
 	app    string
@@ -18,7 +18,7 @@ type reader struct {
 	reading bool
 }
 
-// ask is one object that somebody waits for.
+// ask is one object that a worker waits for.
 type ask struct {
 	id     string
 	object *Object // the object; nil if the source does not have it
@@ -26,10 +26,10 @@ type ask struct {
 	done   chan struct{}
 }
 
-// mostTogether is how many objects are read at once.
+// mostTogether is how many objects one read covers at most.
 const mostTogether = 100
 
-// read returns an object, or nil if the source no longer has it. What it returns is not older than
+// read returns an object, or nil if the source no longer has it. The object is at least as new as
 // the call.
 func (r *reader) read(ctx context.Context, id string) (*Object, error) {
 	a := &ask{id: id, done: make(chan struct{})}
@@ -51,7 +51,7 @@ func (r *reader) read(ctx context.Context, id string) (*Object, error) {
 	}
 }
 
-// serve reads until nobody asks.
+// serve reads objects until none is waiting.
 func (r *reader) serve(ctx context.Context) {
 	for {
 		r.mu.Lock()

@@ -5,8 +5,9 @@ import (
 	"fmt"
 )
 
-// references returns the rows that refer to other people, such as the manager, and are sent. A row
-// that applies only during creation is not: no reference is sent with a create.
+// references returns the rows that refer to other people, such as the manager, and whose references
+// are sent. It leaves out rows that apply only during creation, because no reference is sent with a
+// create.
 func (m *mapping) references() []*row {
 	var rows []*row
 	for i := range m.rows {
@@ -17,8 +18,8 @@ func (m *mapping) references() []*row {
 	return rows
 }
 
-// refersTo returns the object that a person refers to, and "" if to none. A mapping with several
-// references counts the first that has a value.
+// refersTo returns the id of the object that a person refers to, or "" if there is none. If a
+// mapping has several references, the first one with a value counts.
 func (m *mapping) refersTo(attributes map[string]any) string {
 	for _, r := range m.references() {
 		if v, err := r.Expr.Eval(m.env(attributes)); err == nil && !v.IsNullOrEmpty() {
@@ -28,10 +29,10 @@ func (m *mapping) refersTo(attributes map[string]any) string {
 	return ""
 }
 
-// refer adds the values of references: the ids of the accounts that the person refers to.
-// Somebody without an account is left out. When they get one, the person is looked at again. The
-// references of a person without access are not sent, and nobody looks at them again until the person
-// has access.
+// refer adds the values of references: the ids of the accounts that the person refers to. It leaves
+// out a referenced person without an account; when that person gets one, the engine looks at this
+// person again. For a person without access, no references are sent until the person has access
+// again.
 func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	rows := p.m.references()
 	link := *w.link
@@ -68,8 +69,8 @@ func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (d
 	return nil, nil
 }
 
-// standingOf returns the id of the account of a person that somebody refers to, or "". there is false
-// if neither the directory nor a link knows such an object.
+// standingOf returns the account id of a person to whom a reference leads, or "" if there is no
+// usable account. there is false if neither the directory nor a link knows the object.
 func (p *pass) standingOf(ctx context.Context, objectID string) (account string, there bool, err error) {
 	known, err := p.others.known(ctx, objectID)
 	switch {

@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// RoleForm says how a row sends the roles of the application that a person has. Entra has a form for
-// each of its functions.
+// RoleForm says how a row sends a person's application roles. Each of Entra's role functions has
+// its form.
 type RoleForm string
 
-// The forms.
+// The forms in which roles are sent.
 const (
 	SingleRole RoleForm = "single" // SingleAppRoleAssignment: one role, which is the primary one
 	AddedRoles RoleForm = "added"  // AppRoleAssignmentsComplex: roles are added and never removed
-	AllRoles   RoleForm = "all"    // AssertiveAppRoleAssignmentsComplex: the roles replace what is there
+	AllRoles   RoleForm = "all"    // AssertiveAppRoleAssignmentsComplex: the roles replace the account's roles
 )
 
-// roleFormOf returns the form of a row, and "" if it does not send roles.
+// roleFormOf returns the form of a row, or "" if the row does not send roles.
 func roleFormOf(row AttributeMapping) RoleForm {
 	if row.Source == nil || row.Source.Type != "Function" {
 		return ""
@@ -32,14 +32,14 @@ func roleFormOf(row AttributeMapping) RoleForm {
 	return ""
 }
 
-// AssignedRole is a role of the application that a person has.
+// AssignedRole is an application role that a person has.
 type AssignedRole struct {
 	ID          string `json:"id"`
 	Value       string `json:"value"`
 	DisplayName string `json:"displayName"`
 }
 
-// Name returns the name under which the target knows the role.
+// Name returns the name by which the target knows the role.
 func (r AssignedRole) Name() string {
 	if r.Value == "" {
 		return r.DisplayName
@@ -47,7 +47,7 @@ func (r AssignedRole) Name() string {
 	return r.Value
 }
 
-// assignedRoles reads the roles that the source gives a person.
+// assignedRoles decodes the roles that the source assigns to a person.
 func assignedRoles(attributes map[string]any) []AssignedRole {
 	texts, _ := attributes["appRoleAssignments"].([]string)
 	var roles []AssignedRole

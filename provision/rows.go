@@ -17,9 +17,9 @@ type MappingType string
 // The mapping types.
 const (
 	DirectMapping     MappingType = "Direct"     // the value of one source attribute
-	ConstantMapping   MappingType = "Constant"   // a fixed text
+	ConstantMapping   MappingType = "Constant"   // a fixed string
 	ExpressionMapping MappingType = "Expression" // the result of an expression
-	NoMapping         MappingType = "None"       // only the default value, for an account that has no value
+	NoMapping         MappingType = "None"       // only the default value, for accounts without a value
 )
 
 // MappingTypes lists the mapping types in the order of the page.
@@ -27,19 +27,19 @@ func MappingTypes() []MappingType {
 	return []MappingType{DirectMapping, ConstantMapping, ExpressionMapping, NoMapping}
 }
 
-// RowEdit is one attribute mapping in the words of Entra's page "Edit Attribute".
+// RowEdit is one attribute mapping with the fields of Entra's page "Edit Attribute".
 type RowEdit struct {
 	Type       MappingType
 	Source     string // source attribute, constant value or expression; "" for NoMapping
-	Default    string // Default value if null; "" is none
+	Default    string // Default value if null; "" means none
 	Target     string // target attribute
-	Precedence int    // Matching precedence; 0: the row finds no accounts
+	Precedence int    // Matching precedence; 0 if the row is not used to find accounts
 	Apply      AttributeFlowType
-	// FlowNull is the row's half of Flow null values. Source attributes have the other half.
+	// FlowNull is the row's part of Flow null values. Source attributes have the other part.
 	FlowNull bool
 }
 
-// Row returns an attribute mapping of a schema in the words of the page.
+// Row returns an attribute mapping of a schema with the fields of the page.
 func (s *Schema) Row(m *ObjectMapping, a *AttributeMapping) RowEdit {
 	r := RowEdit{Type: NoMapping, Target: a.TargetAttributeName, Precedence: a.MatchingPriority, Apply: a.FlowType}
 	r.Default, _ = a.Default()
@@ -61,8 +61,8 @@ func (s *Schema) Row(m *ObjectMapping, a *AttributeMapping) RowEdit {
 	return r
 }
 
-// sourceExpression returns the text of a source. A source that came as a tree without text has its
-// normal form.
+// sourceExpression returns the expression of a source as a string. If the source has only a tree,
+// it returns the tree's normal form.
 func sourceExpression(n *expr.Node) string {
 	if n.Expression != "" {
 		return n.Expression
@@ -73,9 +73,9 @@ func sourceExpression(n *expr.Node) string {
 	return n.Name
 }
 
-// SourceNode returns the source of the row as Graph writes it, nil for NoMapping. An expression
-// that is one attribute or one constant becomes a Direct or Constant source, as in Graph. The error
-// is an *InputError; for an expression it wraps the *expr.SyntaxError.
+// SourceNode returns the source of the row in Graph's form, or nil for NoMapping. An expression
+// that is just one attribute or one constant becomes a Direct or Constant source, as in Graph. The
+// error is an *InputError. For an expression, it wraps the *expr.SyntaxError.
 func (r RowEdit) SourceNode() (*AttributeMappingSource, error) {
 	switch r.Type {
 	case NoMapping:
@@ -103,7 +103,7 @@ func (r RowEdit) SourceNode() (*AttributeMappingSource, error) {
 	return nil, &InputError{Field: "Mapping type", Text: fmt.Sprintf("is %q: write Direct, Constant, Expression or None", r.Type)}
 }
 
-// nodeOf returns the source that is one attribute or one constant.
+// nodeOf returns a source that consists of one attribute or one constant.
 func nodeOf(kind expr.Type, name string) (*expr.Node, error) {
 	e, err := expr.FromSource(&expr.Node{Type: kind, Name: name})
 	if err != nil {
@@ -112,17 +112,17 @@ func nodeOf(kind expr.Type, name string) (*expr.Node, error) {
 	return e.Source(), nil
 }
 
-// ExpressionError reports an expression that cannot be used. Err is an *expr.SyntaxError with the
-// place in the text.
+// ExpressionError reports an expression that cannot be used. Err is an *expr.SyntaxError, which
+// says where in the expression the problem is.
 type ExpressionError struct{ Err error }
 
 func (e *ExpressionError) Error() string { return "Expression: " + e.Err.Error() }
 
 func (e *ExpressionError) Unwrap() error { return e.Err }
 
-// SetRow returns the job with one row of a mapping changed. replaces is the target attribute of the
-// row that the new one replaces; "" adds a row at the end. It checks what the row says, with
-// everything that the schema knows of both sides. The error is an *InputError or *ExpressionError.
+// SetRow returns a copy of the job with one row of a mapping changed. replaces is the target
+// attribute of the row to replace; "" adds a row at the end. SetRow checks the row against the
+// attribute lists of both sides. The error is an *InputError or *ExpressionError.
 func (job Job) SetRow(mapping, replaces string, row RowEdit, c Catalog) (Job, error) {
 	return job.editRows(mapping, func(s *Schema, m *ObjectMapping) error {
 		at, err := m.rowIndex(replaces)
@@ -159,8 +159,8 @@ func (job Job) SetRow(mapping, replaces string, row RowEdit, c Catalog) (Job, er
 	}, c)
 }
 
-// RemoveRow returns the job without one row of a mapping. The row of userName and the last matching
-// row stay. The error is an *InputError.
+// RemoveRow returns a copy of the job without one row of a mapping. It refuses to remove the row of
+// userName and the last matching row. The error is an *InputError.
 func (job Job) RemoveRow(mapping, target string, c Catalog) (Job, error) {
 	return job.editRows(mapping, func(_ *Schema, m *ObjectMapping) error {
 		at, err := m.existingRow(target)
@@ -184,9 +184,8 @@ func (job Job) RemoveRow(mapping, target string, c Catalog) (Job, error) {
 	}, c)
 }
 
-// MoveRow returns the job with one row of a mapping at another place. The order of the rows is the
-// order of the page and of the values in a request. place counts from 1. The error is an
-// *InputError.
+// MoveRow returns a copy of the job with one row of a mapping in another place. The rows have the
+// same order on the page and in requests. place counts from 1. The error is an *InputError.
 func (job Job) MoveRow(mapping, target string, place int, c Catalog) (Job, error) {
 	return job.editRows(mapping, func(_ *Schema, m *ObjectMapping) error {
 		at, err := m.existingRow(target)
@@ -207,10 +206,10 @@ var errKeepUsers = &InputError{Field: "Enabled", Text: "the user mapping cannot 
 
 var errKeepUserName = &InputError{Field: attrUserName, Text: "stays mapped: every account needs it"}
 
-// attrUserName is the target attribute that no user mapping can do without.
+// attrUserName is the target attribute that every user mapping must have.
 const attrUserName = "userName"
 
-// rowIndex returns the index of the row that writes the target attribute, -1 for "".
+// rowIndex returns the index of the row that writes the target attribute. For "" it returns -1.
 func (m *ObjectMapping) rowIndex(target string) (int, error) {
 	if target == "" {
 		return -1, nil
@@ -230,7 +229,7 @@ func (m *ObjectMapping) existingRow(target string) (int, error) {
 	return m.rowIndex(target)
 }
 
-// editRows returns the job with an edited copy of its schema, checked as a whole.
+// editRows returns a copy of the job with an edited schema, after checking the whole schema.
 func (job Job) editRows(mapping string, edit func(s *Schema, m *ObjectMapping) error, c Catalog) (Job, error) {
 	schema := job.Schema.Clone()
 	m, err := schema.ObjectMapping(mapping)
@@ -250,7 +249,7 @@ func (job Job) editRows(mapping string, edit func(s *Schema, m *ObjectMapping) e
 	return job, nil
 }
 
-// checkRow reports what is wrong with a row, as an *InputError or *ExpressionError.
+// checkRow returns what is wrong with a row, as an *InputError or *ExpressionError, or nil.
 func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope Scope) error {
 	source, target, err := s.objects(m)
 	if err != nil {
@@ -301,7 +300,7 @@ func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope 
 	return &InputError{Field: "Source attribute", Text: problemText(problems[0])}
 }
 
-// readOnlyTarget reports whether only the application sets a target attribute.
+// readOnlyTarget reports whether only the application may set a target attribute.
 //
 // RFC 7643 §3.1: id and meta; §4.1.2: the groups of a user; §4.3: the name of a manager.
 func readOnlyTarget(d *AttributeDefinition) bool {
@@ -321,7 +320,8 @@ func readOnlyTarget(d *AttributeDefinition) bool {
 	return false
 }
 
-// problemText returns a checker's problem without its place, which means nothing for one attribute.
+// problemText returns the message of a checker's error without its position, which has no meaning
+// for a single attribute.
 func problemText(e *expr.SyntaxError) string {
 	if e.Suggestion == "" {
 		return e.Message
@@ -329,14 +329,14 @@ func problemText(e *expr.SyntaxError) string {
 	return e.Message + ": " + e.Suggestion
 }
 
-// hasFlow reports whether a row has this flow type already. Graph has flow types that the page does
-// not offer; a row that has one may keep it.
+// hasFlow reports whether a row already has this flow type. Graph has flow types that the page does
+// not offer; a row may keep such a type.
 func (s *Schema) hasFlow(m *ObjectMapping, target string, flow AttributeFlowType) bool {
 	i, err := m.rowIndex(target)
 	return err == nil && i >= 0 && m.AttributeMappings[i].FlowType == flow
 }
 
-// Disables reports whether the mapping tells the target who must not have access.
+// Disables reports whether the mapping tells the target which people must not have access.
 func (m *ObjectMapping) Disables() bool {
 	for i := range m.AttributeMappings {
 		if e, err := expr.FromSource(m.AttributeMappings[i].Source); err == nil && readsState(e) {
@@ -346,8 +346,8 @@ func (m *ObjectMapping) Disables() bool {
 	return false
 }
 
-// RowNotes returns warnings about a row that SetRow accepts. They name what works here but not in
-// Entra, and what does not work for every person.
+// RowNotes returns warnings about a row that SetRow accepts: what works here but not in Entra, and
+// what does not work for every person.
 func (job Job) RowNotes(mapping string, row RowEdit) []expr.Note {
 	m, err := job.Schema.ObjectMapping(mapping)
 	if err != nil {
@@ -375,8 +375,8 @@ func (job Job) RowNotes(mapping string, row RowEdit) []expr.Note {
 	return append(e.Notes(), notes...)
 }
 
-// ExpressionPlace describes to the checker of expressions a row of one of the job's mappings. target
-// is the attribute that the row writes; "" if that is not known. The error is an *InputError.
+// ExpressionPlace describes a row of one of the job's mappings, for the checker of expressions.
+// target is the attribute that the row writes; "" if it is not known. The error is an *InputError.
 func (job Job) ExpressionPlace(m *ObjectMapping, target string) (expr.Place, error) {
 	source, object, err := job.Schema.objects(m)
 	if err != nil {
@@ -396,8 +396,9 @@ func (job Job) ExpressionPlace(m *ObjectMapping, target string) (expr.Place, err
 	return row.place(source, definition, job.Scope), nil
 }
 
-// FitsTarget returns a function that says why an expression's value cannot be sent for a target
-// attribute; nil if it can. An attribute that is not in the list is an *InputError.
+// FitsTarget returns a function that checks whether an expression's value can be sent for a target
+// attribute. The function returns the reason if it cannot, or nil. The error of FitsTarget is an
+// *InputError if the attribute is not in the list.
 func (job Job) FitsTarget(m *ObjectMapping, target string) (func(expr.Value) error, error) {
 	_, object, err := job.Schema.objects(m)
 	if err != nil {
@@ -419,7 +420,7 @@ func (job Job) FitsTarget(m *ObjectMapping, target string) (func(expr.Value) err
 	}, nil
 }
 
-// place describes the row to the checker of expressions.
+// place describes the row for the checker of expressions.
 func (r RowEdit) place(source *ObjectDefinition, target *AttributeDefinition, scope Scope) expr.Place {
 	return expr.Place{
 		Source: attributesOf(source), Matching: r.Precedence > 0, Everyone: scope == Everyone, OnlyNew: r.Apply == FlowObjectAddOnly,
@@ -435,7 +436,7 @@ func attributesOf(o *ObjectDefinition) []expr.Attribute {
 	return list
 }
 
-// setFlowNull sets the row's half of Flow null values. The schema must be a clone.
+// setFlowNull sets the row's part of Flow null values. The schema must be a clone.
 func (s *Schema) setFlowNull(m *ObjectMapping, target string, on bool) {
 	_, object, err := s.objects(m)
 	if err != nil {
@@ -450,7 +451,7 @@ func (s *Schema) setFlowNull(m *ObjectMapping, target string, on bool) {
 	d.FlowNullValues = on
 }
 
-// ownDefinitions gives a clone its own attribute definitions.
+// ownDefinitions copies the attribute definitions of a clone, so that they can be changed.
 func (s *Schema) ownDefinitions() {
 	for i := range s.Directories {
 		s.Directories[i].Objects = slices.Clone(s.Directories[i].Objects)

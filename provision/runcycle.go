@@ -8,39 +8,39 @@ import (
 )
 
 const (
-	// leaseTime is how long a job stays claimed by a process that died in RunCycle.
+	// leaseTime is how long a job stays claimed after a process died in RunCycle.
 	leaseTime = 45 * time.Second
-	// lookTime is how long a server may take to check a job that has nothing to do, or to release a
-	// job that it has finished.
+	// lookTime is how long a server may need to check a job that has nothing to do, or to release a
+	// job after its work.
 	lookTime = 2 * time.Second
 )
 
 // HeldError says that another process works on the job.
 type HeldError struct {
 	Owner string
-	Until time.Time // when the other process's claim ends, unless that process renews it
+	Until time.Time // when the other process's claim ends unless it is renewed
 }
 
 func (e *HeldError) Error() string {
 	return fmt.Sprintf("%s is working on this job; its claim lasts until %s unless renewed", e.Owner, e.Until.UTC().Format(time.RFC3339))
 }
 
-// RunCycle runs one cycle in this process: an interrupted one, or a new one, whether or not the
-// job's status is On. It calls visit from a single goroutine with each log entry as it is recorded.
-// The error is a *HeldError if another process works on the job, and a *TargetError if the
-// connection does not work.
+// RunCycle runs one cycle in this process, whether or not the job's status is On. It continues an
+// interrupted cycle, or starts a new one. It calls visit from a single goroutine with each log
+// entry as it is recorded. The error is a *HeldError if another process works on the job, and a
+// *TargetError if the connection does not work.
 func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(LogEntry) error) (CycleReport, error) {
 	return e.RunWatched(ctx, k, owner, visit, nil)
 }
 
-// RunWatched is like RunCycle. It also calls waits, if that is not nil, each time it has nothing to
-// do until a later time.
+// RunWatched is like RunCycle. It also calls waits, unless nil, each time there is nothing to do
+// until a later time.
 func (e *Engine) RunWatched(ctx context.Context, k Key, owner string, visit func(LogEntry) error, waits func(r CycleReport, until time.Time, why string)) (CycleReport, error) {
 	epoch, err := e.claim(ctx, k, owner)
 	if err != nil {
 		return CycleReport{}, err
 	}
-	next := e.Now() // after an error the job is due at once for any process
+	next := e.Now() // after an error, any process may work on the job at once
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()
@@ -111,7 +111,7 @@ func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEn
 		if q := r.state.Quarantine; q != nil {
 			return r.state.Cycle, next, &TargetError{Kind: Unreachable, Code: q.Code, Status: q.Status, Detail: q.Message, Advice: q.Advice, Request: q.Evidence}
 		}
-		// If a change of settings ended the cycle, another one follows.
+		// If a change of settings has ended the cycle, wait for the cycle that follows.
 		if s := r.state; s.Phase == Idle && s.lastCycle() != before && s.Last.State != Failed {
 			return *s.Last, next, nil
 		}
@@ -128,7 +128,7 @@ func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEn
 	}
 }
 
-// whyWaits says what the job waits for.
+// whyWaits says in words what the job waits for.
 func (r *run) whyWaits(ctx context.Context) (string, error) {
 	if r.e.Now().Before(r.state.Cooldown) {
 		return "The application asked for a pause.", nil
@@ -149,7 +149,7 @@ func (s State) lastCycle() string {
 	return s.Last.ID
 }
 
-// pause waits until a job may continue, and renews its lease meanwhile.
+// pause waits until a job may continue. It renews the job's lease in the meantime.
 func (e *Engine) pause(ctx context.Context, until time.Time, renew func() error) error {
 	for {
 		if err := renew(); err != nil {

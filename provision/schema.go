@@ -13,8 +13,9 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// Schema says what a job synchronizes, in the form of Microsoft Graph's synchronizationSchema: the
-// attributes of both directories, and the rules that make target values from source values.
+// Schema says what a job synchronizes, in the form of Microsoft Graph's synchronizationSchema. It
+// holds the attributes of both directories, and the rules that compute target values from source
+// values.
 type Schema struct {
 	ID                   string                `json:"id"`
 	Version              string                `json:"version"` // a string that changes with every change
@@ -75,13 +76,13 @@ type AttributeMapping struct {
 	ExportMissingReferences bool                    `json:"exportMissingReferences"`
 }
 
-// AttributeMappingSource is an expression, as a string and as a tree.
+// AttributeMappingSource is an expression, both as a string and as a tree.
 type AttributeMappingSource = expr.Node
 
 // AttributeFlowType says when a row applies.
 type AttributeFlowType string
 
-// The flow types of a row. In the pages, Always and "Only during object creation".
+// The flow types of a row. The pages show them as Always and "Only during object creation".
 const (
 	FlowAlways            AttributeFlowType = "Always"
 	FlowObjectAddOnly     AttributeFlowType = "ObjectAddOnly"
@@ -90,7 +91,7 @@ const (
 	FlowAttributeAddOnly  AttributeFlowType = "AttributeAddOnly"
 )
 
-// FlowBehavior says whether to send a value that did not change.
+// FlowBehavior says whether to send a value that has not changed.
 type FlowBehavior string
 
 // The flow behaviors of a row.
@@ -99,7 +100,7 @@ const (
 	FlowUnchanged   FlowBehavior = "FlowAlways"
 )
 
-// Filter is an object mapping's scope. An object is in scope if it is in at least one of the
+// Filter is the scope of an object mapping. An object is in scope if it passes at least one of the
 // groups. Otherwise it is deprovisioned.
 type Filter struct {
 	Groups               []FilterGroup `json:"groups"`
@@ -107,7 +108,7 @@ type Filter struct {
 	CategoryFilterGroups []FilterGroup `json:"categoryFilterGroups"`
 }
 
-// Empty reports whether the filter lets every record through.
+// Empty reports whether the filter admits every record.
 func (f *Filter) Empty() bool {
 	return f == nil || len(f.Groups) == 0 && len(f.InputFilterGroups) == 0 && len(f.CategoryFilterGroups) == 0
 }
@@ -118,7 +119,7 @@ type FilterGroup struct {
 	Clauses []FilterClause `json:"clauses"`
 }
 
-// FilterClause compares one source attribute.
+// FilterClause is one condition: it compares a source attribute with values.
 type FilterClause struct {
 	SourceOperandName string        `json:"sourceOperandName"`
 	OperatorName      string        `json:"operatorName"`
@@ -142,7 +143,7 @@ type DirectoryDefinition struct {
 	Metadata          []MetadataEntry    `json:"metadata"`
 }
 
-// ObjectDefinition lists the attributes of one kind of object.
+// ObjectDefinition lists the attributes of one kind of object, such as User.
 type ObjectDefinition struct {
 	Name          string                `json:"name"`
 	Attributes    []AttributeDefinition `json:"attributes"`
@@ -150,12 +151,12 @@ type ObjectDefinition struct {
 	Metadata      []MetadataEntry       `json:"metadata"`
 }
 
-// AttributeDefinition describes an attribute. For a target its name is a SCIM path.
+// AttributeDefinition describes an attribute. The name of a target attribute is a SCIM path.
 type AttributeDefinition struct {
 	Name              string             `json:"name"`
 	Type              AttributeType      `json:"type"`
-	Anchor            bool               `json:"anchor"`    // the object's unique, unchanging key
-	CaseExact         bool               `json:"caseExact"` // whether a difference in case alone is a change
+	Anchor            bool               `json:"anchor"`    // the object's unique key, which never changes
+	CaseExact         bool               `json:"caseExact"` // whether a difference only in case counts as a change
 	Multivalued       bool               `json:"multivalued"`
 	Required          bool               `json:"required"`
 	Mutability        Mutability         `json:"mutability"`
@@ -190,14 +191,15 @@ const (
 	WriteOnly Mutability = "WriteOnly"
 )
 
-// ReferencedObject names what a Reference refers to.
+// ReferencedObject names the object to which a Reference leads.
 type ReferencedObject struct {
 	ReferencedObjectName string  `json:"referencedObjectName"`
 	ReferencedProperty   *string `json:"referencedProperty"`
 }
 
-// ParseSchema parses a schema document. It ignores members that Graph does not have, and gives
-// absent members Graph's defaults. It does not check whether the schema can be used; Validate does.
+// ParseSchema parses a schema document. It ignores members that Graph does not have, and sets
+// absent members to Graph's defaults. It does not check whether the schema can be used; Validate
+// does.
 func ParseSchema(b []byte) (*Schema, error) {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 	var s Schema
@@ -211,7 +213,7 @@ func ParseSchema(b []byte) (*Schema, error) {
 	return &s, nil
 }
 
-// explainJSON says in words why a document could not be read, and where.
+// explainJSON says in words why and where a document could not be read.
 func explainJSON(document []byte, err error) error {
 	var syntax *json.SyntaxError
 	var wrong *json.UnmarshalTypeError
@@ -225,7 +227,7 @@ func explainJSON(document []byte, err error) error {
 	return err
 }
 
-// jsonKind names the kind of JSON value that a Go type takes.
+// jsonKind names the kind of JSON value from which a Go type is decoded.
 func jsonKind(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
@@ -241,7 +243,7 @@ func jsonKind(t reflect.Type) string {
 	}
 }
 
-// JSON returns the schema as Graph writes it: indented, with empty lists as [].
+// JSON returns the schema in Graph's form: indented, with empty lists as [].
 func (s *Schema) JSON() ([]byte, error) {
 	c := s.Clone()
 	c.fill()
@@ -255,8 +257,8 @@ func (s *Schema) JSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Clone copies the parts that an editor may change: rules, mappings and rows. The copy shares
-// definitions and sources with the original.
+// Clone copies the parts of the schema that an editor may change: rules, mappings and rows. The
+// copy shares definitions and sources with the original.
 func (s *Schema) Clone() *Schema {
 	c := *s
 	c.Directories = slices.Clone(s.Directories)
@@ -273,7 +275,7 @@ func (s *Schema) Clone() *Schema {
 	return &c
 }
 
-// ObjectMappings returns all object mappings, in the order in which the rules apply.
+// ObjectMappings returns all object mappings, in the order in which their rules apply.
 func (s *Schema) ObjectMappings() []*ObjectMapping {
 	var mappings []*ObjectMapping
 	for _, r := range s.rules() {
@@ -309,7 +311,7 @@ func (s *Schema) mappingOf(source string) (*ObjectMapping, error) {
 	return nil, fmt.Errorf("the schema has no object mapping with the source object %s", source)
 }
 
-// rules returns the rules by priority.
+// rules returns the rules, ordered by priority.
 func (s *Schema) rules() []*SynchronizationRule {
 	rules := make([]*SynchronizationRule, len(s.SynchronizationRules))
 	for i := range s.SynchronizationRules {
@@ -319,7 +321,8 @@ func (s *Schema) rules() []*SynchronizationRule {
 	return rules
 }
 
-// Directory returns a directory definition. It treats the source's older and newer names as equal.
+// Directory returns a directory definition by name. The source's older and newer names count as
+// equal.
 func (s *Schema) Directory(name string) (*DirectoryDefinition, error) {
 	for i := range s.Directories {
 		if sameDirectory(s.Directories[i].Name, name) {
@@ -359,8 +362,8 @@ func (o *ObjectDefinition) Attribute(name string) (*AttributeDefinition, bool) {
 	return nil, false
 }
 
-// rowHint returns, for messages, the target attribute that the mapping writes and whose name differs
-// only in case.
+// rowHint returns, for an error message, a target attribute that the mapping writes and whose name
+// differs from name only in case. It returns "" if there is none.
 func (m *ObjectMapping) rowHint(name string) string {
 	for _, row := range m.AttributeMappings {
 		if strings.EqualFold(row.TargetAttributeName, name) {
@@ -370,8 +373,8 @@ func (m *ObjectMapping) rowHint(name string) string {
 	return ""
 }
 
-// ExactCase returns the target attributes of a mapping for which a difference in case alone is a
-// change, in the order of the rows.
+// ExactCase returns the target attributes of a mapping for which a difference only in case counts
+// as a change, in the order of the rows.
 func (s *Schema) ExactCase(m *ObjectMapping) []string {
 	_, target, err := s.objects(m)
 	if err != nil {
@@ -386,9 +389,9 @@ func (s *Schema) ExactCase(m *ObjectMapping) []string {
 	return exact
 }
 
-// setExactCase sets for which target attributes of a mapping a difference in case alone is a change.
-// It returns words about what changed. The schema must be a clone. An attribute that the mapping
-// does not write is an *InputError.
+// setExactCase sets for which target attributes of a mapping a difference only in case counts as a
+// change. It returns a description of the changes. The schema must be a clone. The error is an
+// *InputError if the mapping does not write an attribute.
 func (s *Schema) setExactCase(m *ObjectMapping, exact []string) (string, error) {
 	for _, name := range exact {
 		if !slices.ContainsFunc(m.AttributeMappings, func(row AttributeMapping) bool { return row.TargetAttributeName == name }) {
@@ -424,7 +427,8 @@ func (s *Schema) setExactCase(m *ObjectMapping, exact []string) (string, error) 
 	return strings.Join(words, ", "), nil
 }
 
-// attributeHint returns, for messages, the attribute whose name differs only in case.
+// attributeHint returns, for an error message, an attribute whose name differs from name only in
+// case.
 func (o *ObjectDefinition) attributeHint(name string) string {
 	for _, a := range o.Attributes {
 		if strings.EqualFold(a.Name, name) {
@@ -434,8 +438,8 @@ func (o *ObjectDefinition) attributeHint(name string) string {
 	return ""
 }
 
-// Default returns the row's default value, which a create uses if the source is null. ok is false
-// if there is none.
+// Default returns the row's default value, which is used for a new account if the source is null.
+// ok is false if there is none.
 func (m *AttributeMapping) Default() (value string, ok bool) {
 	if m.DefaultValue == nil || *m.DefaultValue == "" {
 		return "", false
@@ -505,7 +509,7 @@ func (d *DirectoryDefinition) fill() {
 	}
 }
 
-// orEmpty returns an empty list instead of nil, which JSON would write as null.
+// orEmpty returns the list, or an empty one instead of nil. JSON would write nil as null.
 func orEmpty[T any](items []T) []T {
 	if items == nil {
 		return []T{}

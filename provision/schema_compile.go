@@ -13,13 +13,13 @@ import (
 // CompiledMapping is a row that is ready for evaluation, with properties from its target
 // attribute's definition.
 type CompiledMapping struct {
-	Row              int        // the number of the row in the mapping, from 1
+	Row              int        // number of the row in the mapping, from 1
 	Target           string     // target attribute name, a SCIM path
-	Expr             *expr.Expr // nil if only the default value applies
-	MatchingPriority int        // lowest first; 0 if it is not a matching attribute
+	Expr             *expr.Expr // nil if the row has only a default value
+	MatchingPriority int        // lower numbers come first; 0 if the row is not a matching attribute
 	FlowType         AttributeFlowType
 	FlowBehavior     FlowBehavior
-	DefaultValue     string // used when an object is created; "" means none
+	DefaultValue     string // used when the account is created; "" means none
 	Type             AttributeType
 	CaseExact        bool
 	Multivalued      bool
@@ -30,9 +30,9 @@ type CompiledMapping struct {
 // RowError describes a problem in a schema and its place.
 type RowError struct {
 	Mapping string // the object mapping's name; "" if the problem concerns the whole schema
-	Row     int    // the row, from 1; 0 if the problem concerns the whole mapping
+	Row     int    // number of the row, from 1; 0 if the problem concerns the whole mapping
 	Target  string // the row's target attribute
-	Message string // what is wrong and what to do
+	Message string // what is wrong and how to correct it
 	Err     error  // the cause, such as an *expr.SyntaxError; may be nil
 }
 
@@ -50,8 +50,8 @@ func (e *RowError) Error() string {
 
 func (e *RowError) Unwrap() error { return e.Err }
 
-// Compile compiles the rows of one object mapping, in their order. The error joins a *RowError for
-// each problem.
+// Compile compiles the rows of one object mapping, in their order. The error joins one *RowError
+// for each problem.
 func (s *Schema) Compile(m *ObjectMapping, c Catalog) ([]CompiledMapping, error) {
 	source, target, err := s.objects(m)
 	if err != nil {
@@ -61,8 +61,7 @@ func (s *Schema) Compile(m *ObjectMapping, c Catalog) ([]CompiledMapping, error)
 	return v.run()
 }
 
-// Matching returns the rows that find an existing object in the target, in their order of
-// precedence.
+// Matching returns the rows that are used to find an existing object in the target, by precedence.
 func Matching(rows []CompiledMapping) []CompiledMapping {
 	var matching []CompiledMapping
 	for _, row := range rows {
@@ -74,10 +73,10 @@ func Matching(rows []CompiledMapping) []CompiledMapping {
 	return matching
 }
 
-// Validate checks everything that a job relies on. Directories, objects and attributes must exist
-// under exactly their names. Expressions must be possible to evaluate. Each enabled mapping needs a
-// matching attribute, and each object needs exactly one anchor. The error joins a *RowError for
-// each problem.
+// Validate checks everything in the schema that a job relies on. Directories, objects and
+// attributes must exist under exactly their names. All expressions must compile. Each enabled
+// mapping needs a matching attribute, and each object needs exactly one anchor. The error joins one
+// *RowError for each problem.
 func (s *Schema) Validate(c Catalog) error {
 	var errs []error
 	for i := range s.Directories {
@@ -100,8 +99,8 @@ func (s *Schema) Validate(c Catalog) error {
 	return errors.Join(errs...)
 }
 
-// checkTexts reports the sources whose text says something else than their tree, each with its path
-// in the document. The error joins a *RowError for each.
+// checkTexts finds the sources whose string differs from their tree. The error joins one *RowError
+// for each difference, with its path in the document.
 func (s *Schema) checkTexts() error {
 	var errs []error
 	for i := range s.SynchronizationRules {
@@ -132,8 +131,8 @@ func (s *Schema) SourceAttributes(m *ObjectMapping) []string {
 	return names
 }
 
-// TargetAttributes returns the attributes of a mapping's target object that a row can write: all but
-// the application's own key.
+// TargetAttributes returns the attributes of a mapping's target object that a row can write: all
+// except the application's own key.
 func (s *Schema) TargetAttributes(m *ObjectMapping) []string {
 	_, target, err := s.objects(m)
 	if err != nil {
@@ -279,7 +278,7 @@ func (v *mappingCheck) row(i int, row *AttributeMapping) {
 	v.rows = append(v.rows, compiled)
 }
 
-// expression compiles a row's source and checks the names it reads.
+// expression compiles a row's source and checks the names that it reads.
 func (v *mappingCheck) expression(i int, row *AttributeMapping) *expr.Expr {
 	e, err := expr.FromSource(row.Source)
 	if err != nil {
@@ -294,8 +293,8 @@ func (v *mappingCheck) expression(i int, row *AttributeMapping) *expr.Expr {
 	return e
 }
 
-// sourcesFlowNull reports whether every source attribute that an expression reads lets empty values
-// flow.
+// sourcesFlowNull reports whether Flow null values is on for every source attribute that an
+// expression reads.
 func (v *mappingCheck) sourcesFlowNull(e *expr.Expr) bool {
 	if e == nil {
 		return false
@@ -308,8 +307,8 @@ func (v *mappingCheck) sourcesFlowNull(e *expr.Expr) bool {
 	return true
 }
 
-// scope checks the names that a scope reads. It also checks that each clause can have different
-// results for different users.
+// scope checks the names that a scope reads. It also checks that no clause has the same result for
+// all users.
 func (v *mappingCheck) scope() {
 	if v.mapping.Scope.Empty() {
 		return

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// FlowTypes are the Target Object Actions of an object mapping, as flags.
+// FlowTypes are the Target Object Actions of an object mapping, as bit flags.
 type FlowTypes int
 
 // The flow types. The pages call them Create, Update and Delete.
@@ -18,7 +18,7 @@ const (
 // Has reports whether all the given flags are set.
 func (f FlowTypes) Has(flags FlowTypes) bool { return f&flags == flags }
 
-// With sets or clears flags.
+// With returns f with these flags set or cleared.
 func (f FlowTypes) With(flags FlowTypes, on bool) FlowTypes {
 	if on {
 		return f | flags
@@ -26,7 +26,7 @@ func (f FlowTypes) With(flags FlowTypes, on bool) FlowTypes {
 	return f &^ flags
 }
 
-// String returns Graph's form: "Add,Update,Delete", or "None".
+// String returns the flags in Graph's form: "Add,Update,Delete", or "None".
 func (f FlowTypes) String() string {
 	var names []string
 	for _, flag := range []FlowTypes{FlowAdd, FlowUpdate, FlowDelete} {
@@ -51,7 +51,7 @@ func (f FlowTypes) name() string {
 	}
 }
 
-// ParseFlowTypes parses Graph's form, with or without spaces and in any case.
+// ParseFlowTypes parses the form that String returns, with or without spaces and in any case.
 func ParseFlowTypes(text string) (FlowTypes, error) {
 	var f FlowTypes
 	for word := range strings.SplitSeq(text, ",") {
@@ -70,10 +70,10 @@ func ParseFlowTypes(text string) (FlowTypes, error) {
 	return f, nil
 }
 
-// MarshalText writes Graph's text.
+// MarshalText writes the form that String returns.
 func (f FlowTypes) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
 
-// UnmarshalText parses Graph's form.
+// UnmarshalText parses the form that String returns.
 func (f *FlowTypes) UnmarshalText(text []byte) error {
 	parsed, err := ParseFlowTypes(string(text))
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// scopingFilter is the compiled scope of an object mapping. It is enough to pass one group. In a
-// group, all clauses must be true.
+// scopingFilter is the compiled scope of an object mapping. An object passes if it passes one
+// group. It passes a group if all of the group's clauses are true.
 type scopingFilter struct {
 	groups []scopingGroup
 }
@@ -26,17 +26,17 @@ type scopingClause struct {
 	test clauseTest
 }
 
-// clauseTest reports whether a clause holds for a value. An error means that nothing can tell: a
-// regular expression exceeded a limit.
+// clauseTest reports whether a clause holds for a value. An error means that the answer is unknown,
+// because a regular expression exceeded a limit.
 type clauseTest func(v any) (bool, error)
 
-// scopeResult is one clause with its outcome, for the log.
+// scopeResult is one clause with its result, for the log.
 type scopeResult struct {
 	Clause string
 	Holds  bool
 }
 
-// compileScope compiles the scope of a mapping. A nil result means all records.
+// compileScope compiles the scope of a mapping. A nil filter admits all records.
 func compileScope(m *ObjectMapping) (*scopingFilter, error) {
 	if m.Scope.Empty() {
 		return nil, nil
@@ -60,8 +60,8 @@ func compileScope(m *ObjectMapping) (*scopingFilter, error) {
 }
 
 // compileClause compiles a clause with one of the portal's operators. It ignores case, spaces and
-// underscores in operator names. If the attribute is empty, the clause is false, even a negative
-// one; only IS NULL is true.
+// underscores in operator names. If the attribute is empty, every clause is false, even a negative
+// one, except IS NULL.
 func compileClause(c FilterClause) (clauseTest, error) {
 	op := operator(c)
 	switch op {
@@ -97,8 +97,8 @@ func compileClause(c FilterClause) (clauseTest, error) {
 	return nil, fmt.Errorf("there is no operator %q", c.OperatorName)
 }
 
-// compilePatternClause compiles REGEX MATCH and, with wants false, NOT REGEX MATCH. Patterns are
-// .NET's, as in expressions: not anchored, with look-around and back-references.
+// compilePatternClause compiles REGEX MATCH, or NOT REGEX MATCH if wants is false. Patterns have
+// .NET's syntax, as in expressions: not anchored, with look-around and back-references.
 func compilePatternClause(c FilterClause, wants bool) (clauseTest, error) {
 	source := c.TargetOperand.Values[0]
 	pattern, err := expr.CompilePattern(source)
@@ -117,9 +117,9 @@ func compilePatternClause(c FilterClause, wants bool) (clauseTest, error) {
 	}, nil
 }
 
-// whyHarmful says why a clause must not run, or returns "" if it may. A harmful clause has
-// the same result for every user who may have an account. In most of these cases it is false, so
-// the engine would disable everyone.
+// whyHarmful says why a clause must not be used, or returns "" if it may. A harmful clause has the
+// same result for every user who may have an account. It is usually false for all, and then the
+// engine would disable everyone.
 func whyHarmful(c FilterClause, source Catalog) string {
 	name := c.SourceOperandName
 	if name == attrSoftDeleted {
@@ -141,7 +141,7 @@ func whyHarmful(c FilterClause, source Catalog) string {
 		}
 		return fmt.Sprintf("users of this directory have no attribute %s, so that the clause is the same for everyone. %s", name, hint)
 	case err != nil:
-		return "" // compileScope reports it
+		return "" // the clause does not compile; compileScope reports it
 	case a.MultiValued && !nullTest:
 		return fmt.Sprintf("%s has several values, and a scoping filter compares one. Use IS NULL or IS NOT NULL, or another attribute", name)
 	case a.Type == TypeReference && !nullTest:
@@ -156,13 +156,13 @@ func whyHarmful(c FilterClause, source Catalog) string {
 	return ""
 }
 
-// holds reports whether a clause certainly holds for a value.
+// holds reports whether a clause is known to hold for a value. It returns false if the test fails.
 func holds(test clauseTest, v any) bool {
 	is, err := test(v)
 	return is && err == nil
 }
 
-// operator returns a clause's operator in upper case, without spaces and underscores.
+// operator returns the operator of a clause in upper case, without spaces and underscores.
 func operator(c FilterClause) string {
 	return strings.ToUpper(strings.NewReplacer(" ", "", "_", "").Replace(c.OperatorName))
 }
@@ -200,7 +200,7 @@ func empty(v any) bool {
 }
 
 // admits reports whether a person passes the filter, and returns the result of each clause. The
-// error is that of a clause on which the answer depends.
+// error comes from a clause whose unknown result could change the answer.
 func (f *scopingFilter) admits(attributes map[string]any) (bool, []scopeResult, error) {
 	if f == nil || len(f.groups) == 0 {
 		return true, nil, nil
@@ -224,8 +224,8 @@ func (f *scopingFilter) admits(attributes map[string]any) (bool, []scopeResult, 
 	return in, results, unclear
 }
 
-// holds reports whether no clause of the group is false, and appends the result of each. doubt is
-// the error of a clause that may be true or false.
+// holds reports whether no clause of the group is false. It appends the result of each clause to
+// results. doubt is the error of a clause whose result is unknown.
 func (g scopingGroup) holds(attributes map[string]any, results *[]scopeResult) (all bool, doubt error) {
 	all = true
 	for _, c := range g.clauses {
@@ -242,8 +242,7 @@ func (g scopingGroup) holds(attributes map[string]any, results *[]scopeResult) (
 	return all, doubt
 }
 
-// Operators returns the operators of a clause, with the portal's names. Each says whether it takes
-// a value.
+// Operators returns the operators that a clause can have, with the portal's names.
 func Operators() []Operator {
 	return []Operator{
 		{"EQUALS", true},
@@ -269,12 +268,13 @@ type Operator struct {
 	Value bool
 }
 
-// Is reports whether name means this operator, in any spelling.
+// Is reports whether name means this operator, however it is spelled: case, spaces and underscores
+// do not matter.
 func (o Operator) Is(name string) bool {
 	return operator(FilterClause{OperatorName: o.Name}) == operator(FilterClause{OperatorName: name})
 }
 
-// Words returns the clause for use in a sentence.
+// Words returns the clause in words, for use in a sentence.
 func (c FilterClause) Words() string {
 	return strings.TrimSpace(c.SourceOperandName + " " + c.OperatorName + " " + strings.Join(c.TargetOperand.Values, ", "))
 }
@@ -315,8 +315,7 @@ func (m *ObjectMapping) SetScope(groups []FilterGroup) {
 	m.Scope = &scope
 }
 
-// CheckScope returns an InputError if the scoping filters cannot be used for a mapping of this
-// schema.
+// CheckScope returns an *InputError if a mapping of this schema cannot use the scoping filters.
 func (s *Schema) CheckScope(mapping string, groups []FilterGroup, source Catalog) error {
 	s = s.Clone()
 	m, err := s.ObjectMapping(mapping)
@@ -353,7 +352,7 @@ func (s *Schema) CheckScope(mapping string, groups []FilterGroup, source Catalog
 }
 
 // Admits returns a function that reports whether an object passes the scoping filters of the
-// mapping. Its error says why nothing can tell.
+// mapping. The function returns an error if the filters cannot be evaluated for the object.
 func (m *ObjectMapping) Admits() (func(Object) (bool, error), error) {
 	filter, err := compileScope(m)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Searchable is the result of testing whether the target can be searched by one matching attribute.
+// Searchable is the result of the test whether the target can be searched by one matching
+// attribute.
 type Searchable struct {
 	Path   string `json:"attribute"`
 	Proved bool   `json:"searchable"`
@@ -18,24 +19,24 @@ type Searchable struct {
 	Advice string `json:"recommendedAction,omitempty"`
 }
 
-// Note explains what follows if the test of an attribute failed.
+// Note says what follows if the test of an attribute of users failed.
 func (s Searchable) Note() string {
 	return fmt.Sprintf("%s Nobody is matched by %s. A person who has a value of it and is not found by another matching attribute gets no account. %s", s.Detail, s.Path, s.Advice)
 }
 
-// GroupNote is like Note, for a matching attribute of groups.
+// GroupNote is like Note, but for an attribute of groups.
 func (s Searchable) GroupNote() string {
 	return fmt.Sprintf("Groups: %s No group is matched by %s. A group that has a value of it and is not found by another matching attribute is not created. %s", s.Detail, s.Path, s.Advice)
 }
 
-// ConnectionTest is what a test of the connection found out.
+// ConnectionTest is the result of a test of the connection.
 type ConnectionTest struct {
-	Users    []Searchable // the matching attributes of users
-	Groups   []Searchable // those of groups; empty if the job does not provision groups
-	NoGroups string       // says that the application takes no groups; "" if it takes them, or none are provisioned
+	Users    []Searchable // results for the matching attributes of users
+	Groups   []Searchable // results for those of groups; empty if the job does not provision groups
+	NoGroups string       // a sentence that the application accepts no groups; "" if it does, or none are provisioned
 }
 
-// GroupNotes explains which tests of groups failed.
+// GroupNotes says which tests of groups failed.
 func (t ConnectionTest) GroupNotes() []string {
 	if t.NoGroups != "" {
 		return []string{t.NoGroups}
@@ -58,22 +59,21 @@ type Searches struct {
 	For string       `json:"for"` // the settings they were made with, see [Job.connection]
 	At  time.Time    `json:"at"`
 	All []Searchable `json:"all"`
-	// Groups and NoGroups are as in ConnectionTest, if groups were tested too.
+	// Groups and NoGroups are as in ConnectionTest. They are empty if groups were not tested.
 	Groups   []Searchable `json:"groups,omitempty"`
 	NoGroups string       `json:"noGroups,omitempty"`
 }
 
-// connection returns a string that changes with everything that affects the result of a search: the
-// address, its flags, the token and the mapping.
+// connection returns a string that changes whenever a setting changes that affects the result of a
+// search: the address, its flags, the token or the mapping.
 func (j Job) connection() string {
 	return fmt.Sprintf("%d.%d.%d", j.ForgetLinks, j.TryNow, j.LookAtAll)
 }
 
-// of reports whether the tests were made with the current settings of this job.
+// of reports whether the tests were made with the current settings of the job.
 func (s *Searches) of(j Job) bool { return s != nil && s.For == j.connection() }
 
-// notes explains which tests failed. It returns nothing if the tests were not made or all
-// succeeded.
+// notes says which tests failed. It returns nothing if the tests were not made or all succeeded.
 func (s *Searches) notes() []string {
 	if s == nil {
 		return nil
@@ -87,8 +87,8 @@ func (s *Searches) notes() []string {
 	return notes
 }
 
-// testConnection tests every matching attribute of users and, if the job provisions groups, of groups.
-// An application that takes no groups is no failure.
+// testConnection tests every matching attribute of users. If the job provisions groups, it also
+// tests those of groups. An application that accepts no groups is not a failure.
 func testConnection(ctx context.Context, target Target, job Job, m *mapping) (t ConnectionTest, err error) {
 	if t.Users, err = testSearches(ctx, target, m, nil); err != nil {
 		return t, err
@@ -111,14 +111,15 @@ func testConnection(ctx context.Context, target Target, job Job, m *mapping) (t 
 	return t, nil
 }
 
-// noGroups says that the application takes no groups, because it cannot be searched for any.
+// noGroups returns a sentence that the application accepts no groups, because a search for groups
+// failed.
 func noGroups(err error) string {
 	return "The application takes no groups, so none are provisioned: " + asTargetError(err).Detail
 }
 
-// testSearches tests every matching attribute. Once one was proved, those that known says are proved
-// are not tested again. It returns an error if the whole connection fails, or if the target cannot be
-// searched by any attribute.
+// testSearches tests every matching attribute. Once one test has succeeded, it skips attributes
+// that known lists as proved. It returns an error if the whole connection fails, or if the target
+// cannot be searched by any attribute.
 func testSearches(ctx context.Context, target Target, m *mapping, known []Searchable) ([]Searchable, error) {
 	var all []Searchable
 	var first error
@@ -138,7 +139,7 @@ func testSearches(ctx context.Context, target Target, m *mapping, known []Search
 				return nil, err
 			case te.Kind == Unsearchable:
 				one.Detail = te.Detail
-			default: // if another attribute works, the problem concerns only this one
+			default: // the problem concerns only this attribute if another one works
 				one.Detail = fmt.Sprintf("The application could not be searched by %s. %s", path, te.Detail)
 			}
 			one.Advice = te.Advice
@@ -153,7 +154,7 @@ func testSearches(ctx context.Context, target Target, m *mapping, known []Search
 	return all, nil
 }
 
-// testSearch tests one attribute. A problem with this attribute alone is in the result, not in the
+// testSearch tests one attribute. A problem with only this attribute is in the result, not in the
 // error.
 func testSearch(ctx context.Context, target Target, r *row) (Searchable, error) {
 	err := target.Test(ctx, r.Target, r.Type)
@@ -176,7 +177,7 @@ const (
 
 const codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompatible"
 
-// searcher knows which attributes the target can be searched by. It tests an attribute when it is
+// searcher knows by which attributes the target can be searched. It tests an attribute when it is
 // first needed, because the engine also searches for values of earlier mappings.
 type searcher struct {
 	target Target
@@ -212,12 +213,12 @@ func (s *searcher) can(ctx context.Context, r *row) (Searchable, error) {
 type lookup struct {
 	found   []TargetObject
 	key     MatchKey     // the key that found the accounts
-	skipped []Searchable // attributes with a value that the target cannot be searched by
+	skipped []Searchable // attributes that have a value, but by which the target cannot be searched
 	problem *TargetError
 }
 
-// find tries the matching attributes by precedence and stops at the first that finds an account. It
-// skips attributes for which the target has not proved that it can be searched.
+// find searches by the matching attributes in order of precedence and stops at the first that finds
+// an account. It skips attributes for which the target has not proved that it can be searched.
 func (p *pass) find(ctx context.Context, keys []MatchKey) lookup {
 	var l lookup
 	for _, k := range keys {
@@ -237,8 +238,8 @@ func (p *pass) find(ctx context.Context, keys []MatchKey) lookup {
 	return l
 }
 
-// search returns the accounts with a value. can tells whether the target can be searched by the
-// attribute of r; if it cannot, it was not searched.
+// search returns the accounts with a value. can says whether the target can be searched by the
+// attribute of r. If it cannot, no search was made.
 func (p *pass) search(ctx context.Context, r *row, k MatchKey) (found []TargetObject, can Searchable, problem *TargetError) {
 	can, err := p.searcher.can(ctx, r)
 	if err != nil || !can.Proved {
@@ -258,8 +259,8 @@ func (p *pass) search(ctx context.Context, r *row, k MatchKey) (found []TargetOb
 	return found, can, nil
 }
 
-// confirm checks that an account has the value by which it was found. An answer without the
-// attribute proves nothing, so confirm then reads the account by its id.
+// confirm checks that an account has the value by which it was found. If the answer does not
+// contain the attribute, confirm reads the account by its id.
 func (p *pass) confirm(ctx context.Context, r *row, o TargetObject, k MatchKey) (TargetObject, *TargetError) {
 	shown, same := r.shows(o.Resource, k.Value)
 	if !shown {
@@ -287,8 +288,8 @@ func (p *pass) confirm(ctx context.Context, r *row, o TargetObject, k MatchKey) 
 	}
 }
 
-// rowFor returns the matching row for an attribute. If only an earlier mapping matched by it,
-// rowFor makes a row.
+// rowFor returns the matching row for an attribute. If only an earlier mapping had such a row,
+// rowFor makes one.
 func (m *mapping) rowFor(path string) *row {
 	for i := range m.matching {
 		if m.matching[i].Target == path {
@@ -296,12 +297,13 @@ func (m *mapping) rowFor(path string) *row {
 		}
 	}
 	r := row{CompiledMapping: CompiledMapping{Target: path, Type: TypeString}}
-	_ = r.read() // the path was valid when the mapping was saved; an invalid path shows nothing
+	_ = r.read() // the path was valid when it was saved; an invalid one matches nothing
 	return &r
 }
 
-// shows reports whether an account has any value for the row's attribute (shown), and whether the
-// wanted value is one of them (same). An element without a type counts as having the wanted type.
+// shows compares an account with a wanted value. shown reports whether the account has any value
+// for the row's attribute. same reports whether the wanted value is one of them. An element without
+// a type counts as having the wanted type.
 func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
 	values := flatten(r.path.Get(account))
 	if r.loose != nil {

@@ -11,27 +11,29 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Sealer encrypts credentials for storage in the database, because they must be sent again later.
-// The context ties a sealed value to its place: it cannot be opened with another context.
+// Sealer encrypts credentials for storage in the database. They are encrypted, not hashed, because
+// the engine must send them later. The context ties a sealed value to its place: it cannot be
+// opened with another context.
 type Sealer interface {
 	Seal(plain []byte, context string) ([]byte, error)
 	Open(sealed []byte, context string) ([]byte, error)
 }
 
-// SealedSecret is a job's Secret Token as stored, with its Tenant URL.
+// SealedSecret is a job's stored Secret Token, together with its Tenant URL.
 type SealedSecret struct {
 	Key       Key
 	TenantURL string
 	Sealed    []byte
 }
 
-// secretContext ties a Secret Token to its job and to the origin that may receive it. An attacker
-// who changes the Tenant URL in the database cannot have the token sent elsewhere.
+// secretContext ties a Secret Token to its job and to the origin that may receive it. So an
+// attacker who changes the Tenant URL in the database cannot have the token sent elsewhere.
 func secretContext(k Key, tenantURL string) string {
 	return unboundContext(k) + "/" + originOf(tenantURL)
 }
 
-// unboundContext returns the context of secrets that were sealed before version 13 of the database.
+// unboundContext returns the context with which secrets were sealed before version 13 of the
+// database.
 func unboundContext(k Key) string { return "provision/secret/" + k.String() }
 
 // originOf returns the scheme, host and port of a Tenant URL in a normalized form.
@@ -53,7 +55,7 @@ func originOf(tenantURL string) string {
 
 func sameOrigin(a, b string) bool { return originOf(a) == originOf(b) }
 
-// hostOf returns the scheme and host of a Tenant URL, to show them to a person.
+// hostOf returns the scheme and host of a Tenant URL, for display.
 func hostOf(tenantURL string) string {
 	u, err := url.Parse(tenantURL)
 	if err != nil {
@@ -77,7 +79,7 @@ func openSecret(s Sealer, job Job) (string, error) {
 	return string(plain), nil
 }
 
-// Reseal seals every stored Secret Token again with the sealer's primary key. It returns the jobs
+// Reseal seals every stored Secret Token again with the sealer's primary key. lost has the jobs
 // whose token cannot be opened. Their tokens stay as they are.
 func (j *Jobs) Reseal(ctx context.Context) (resealed int, lost []Key, err error) {
 	return j.reseal(ctx, func(s SealedSecret) ([]byte, error) {
@@ -86,7 +88,7 @@ func (j *Jobs) Reseal(ctx context.Context) (resealed int, lost []Key, err error)
 }
 
 // BindSecrets seals the Secret Tokens of a database from before version 13 again, so that each can
-// only be sent to the origin of its Tenant URL. It returns the jobs whose token cannot be opened.
+// be sent only to the origin of its Tenant URL. lost has the jobs whose token cannot be opened.
 func (j *Jobs) BindSecrets(ctx context.Context) (bound int, lost []Key, err error) {
 	return j.reseal(ctx, func(s SealedSecret) ([]byte, error) {
 		plain, err := j.Sealer.Open(s.Sealed, secretContext(s.Key, s.TenantURL))
@@ -123,8 +125,9 @@ func (j *Jobs) reseal(ctx context.Context, open func(SealedSecret) ([]byte, erro
 	return done, lost, nil
 }
 
-// DiscardSecrets removes every stored Secret Token and returns the jobs that had one. Use it after
-// the key was lost. Provisioning of these jobs stops until someone enters the token again.
+// DiscardSecrets removes every stored Secret Token and returns the jobs that had one. It is for use
+// after the key was lost. Provisioning of these jobs stops until an administrator enters the token
+// again.
 func (j *Jobs) DiscardSecrets(ctx context.Context, actor string) ([]Key, error) {
 	all, err := j.Store.Secrets(ctx)
 	if err != nil {
@@ -145,8 +148,8 @@ func (j *Jobs) DiscardSecrets(ctx context.Context, actor string) ([]Key, error) 
 	return discarded, nil
 }
 
-// CountOpen returns the number of stored Secret Tokens and how many of them this installation's key
-// opens.
+// CountOpen returns the number of stored Secret Tokens (sealed), and how many of them this
+// installation's key can open (opens).
 func (j *Jobs) CountOpen(ctx context.Context) (opens, sealed int, err error) {
 	all, err := j.Store.Secrets(ctx)
 	if err != nil {

@@ -12,58 +12,58 @@ type State struct {
 	Phase Phase       `json:"phase"`
 	Cycle CycleReport `json:"cycle,omitzero"` // the current cycle, if Phase is not Idle
 
-	After string `json:"after"` // import cursor: object id
-	Start Cursor `json:"start"` // the watermark to use after the current initial cycle
-	// Watermark: all changes before this position are imported. Before an initial cycle it is still
-	// that of the last cycle.
+	After string `json:"after"` // object id after which the import continues
+	Start Cursor `json:"start"` // the watermark that applies after the current initial cycle
+	// Watermark is the position before which all changes are imported. When an initial cycle begins,
+	// it is still that of the cycle before.
 	Watermark Cursor `json:"watermark"`
-	Ready     bool   `json:"ready"` // the watermark is valid: an initial import was completed
+	Ready     bool   `json:"ready"` // an initial import was completed, so Watermark is valid
 
-	Why string `json:"why,omitempty"` // why the next initial cycle looks at everyone
-	// Allowed is how many accounts the next initial cycle may disable without asking, because an
-	// administrator was asked before the change was saved.
+	Why string `json:"why,omitempty"` // why the next initial cycle looks at everyone, in words
+	// Allowed is how many accounts the next initial cycle may disable without asking. An
+	// administrator accepted that number before saving the change.
 	Allowed int `json:"allowed,omitempty"`
 
-	// ReadAll asks the next initial cycle to read every account at the target.
+	// ReadAll makes the next initial cycle read every account at the target.
 	ReadAll bool `json:"readAll,omitempty"`
 
 	NextCycle time.Time `json:"nextCycle,omitzero"`
-	Cooldown  time.Time `json:"cooldown,omitzero"` // the target asked for a pause until then
+	Cooldown  time.Time `json:"cooldown,omitzero"` // end of the pause that the target asked for
 	Pace      Pace      `json:"pace,omitzero"`
-	// Drained is the time since when the current cycle has nothing to do but wait. DrainedRead is
-	// how many objects it had looked at by then.
+	// Drained is when the current cycle began to only wait; zero if it has work to do. DrainedRead
+	// is how many objects it had looked at by then.
 	Drained     time.Time `json:"drained,omitzero"`
 	DrainedRead int       `json:"drainedRead,omitempty"`
-	// Dialect holds the deviations from SCIM that the target was found to need.
+	// Dialect holds the deviations from Entra's requests that the target was found to need.
 	Dialect Dialect `json:"dialect"`
-	// InFlight lists the objects whose update was about to be sent. Such an update may have been
+	// InFlight lists the objects whose update was about to be sent. The update may have been
 	// carried out.
 	InFlight []string `json:"inFlight,omitempty"`
-	// Flown holds the attributes that such an update gave a value. The account may have these values,
-	// and this job gave them.
+	// Flown holds the attributes to which such updates gave a value, by object id. The accounts may
+	// have these values, which come from this job.
 	Flown map[string][]string `json:"flown,omitempty"`
 
 	NextUnmatched time.Time `json:"nextUnmatched,omitzero"`
 
-	Late bool `json:"late,omitempty"` // an account waits too long to be closed, and an event has said so
+	Late bool `json:"late,omitempty"` // an account has waited too long to be closed, and an event has reported it
 
-	Domain string `json:"domain,omitempty"` // the source's default domain that the current watermark is about, if a mapping reads it
+	Domain string `json:"domain,omitempty"` // the source's default domain at the last look at everyone, if a mapping reads it
 
 	Groups  GroupState   `json:"groups,omitzero"`
 	Members MembersState `json:"members,omitzero"`
 
-	Searches *Searches `json:"searches,omitempty"` // the matching attributes that the target proved searchable when the cycle began
+	Searches *Searches `json:"searches,omitempty"` // results of the search tests, from when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`
-	Trial      *Quarantine  `json:"trial,omitempty"`    // the target refused every write, and one is tried
+	Trial      *Quarantine  `json:"trial,omitempty"`    // set if the target has refused every write and one is on trial
 	Last       *CycleReport `json:"last"`               // the last cycle that ended
-	LastGood   *CycleReport `json:"lastGood"`           // the last cycle that was not stopped
-	FirstDone  time.Time    `json:"firstDone,omitzero"` // end of the first complete cycle
+	LastGood   *CycleReport `json:"lastGood"`           // the last cycle that ended without being stopped
+	FirstDone  time.Time    `json:"firstDone,omitzero"` // when the first complete cycle ended
 	FailedRuns int          `json:"failedCycles"`       // consecutive cycles that were stopped
 }
 
-// Phase says which users the current cycle is importing. In every phase, the engine also works on
-// users that it has imported.
+// Phase says which objects the current cycle is importing. In every phase, the engine also works on
+// objects that it has already imported.
 type Phase string
 
 // Phases of a cycle.
@@ -76,7 +76,7 @@ const (
 	Finishing     Phase = "finishing" // everything is imported; the engine works on the rest
 )
 
-// initial reports whether an initial cycle is importing.
+// initial reports whether the phase belongs to an initial cycle's import.
 func (p Phase) initial() bool { return p == Snapshot || p == GroupSnapshot || p == Links }
 
 // Kinds of cycles.
@@ -89,8 +89,8 @@ const (
 type CycleReport struct {
 	ID       string    `json:"id"`
 	Kind     string    `json:"kind"`
-	Why      string    `json:"why,omitempty"`     // why it looks at everyone
-	Allowed  int       `json:"allowed,omitempty"` // how many accounts it may disable without asking: an administrator was asked before
+	Why      string    `json:"why,omitempty"`     // why the cycle looks at everyone, in words
+	Allowed  int       `json:"allowed,omitempty"` // how many accounts the cycle may disable without asking, as State.Allowed
 	Reads    bool      `json:"reads,omitempty"`   // whether the cycle reads every account, because a person asked for a restart
 	Started  time.Time `json:"started,omitzero"`
 	Ended    time.Time `json:"ended,omitzero"`
@@ -100,12 +100,12 @@ type CycleReport struct {
 	Disabled int       `json:"disabled"`
 	Deleted  int       `json:"deleted"`
 	Skipped  int       `json:"skipped"`
-	// Memberships that were added and removed.
+	// Numbers of memberships that were added and removed.
 	MembersAdded   int    `json:"membersAdded,omitempty"`
 	MembersRemoved int    `json:"membersRemoved,omitempty"`
-	Redundant      int    `json:"redundant"` // those of Skipped whose accounts already had the wanted state; the log does not list them
+	Redundant      int    `json:"redundant"` // of Skipped: accounts that already had the wanted state; the log does not list them
 	Failed         int    `json:"failed"`
-	Waiting        int    `json:"waiting,omitempty"` // objects that were tried and wait when the cycle ends
+	Waiting        int    `json:"waiting,omitempty"` // objects that were tried and still wait when the cycle ends
 	State          string `json:"state"`             // Succeeded, EntryLevelErrors, Failed
 	Error          string `json:"error,omitempty"`
 }
@@ -117,34 +117,34 @@ const (
 	Failed           = "Failed"
 )
 
-// Quarantine describes why a job waits whose requests would all fail.
+// Quarantine says why the job is held back: all its requests would fail.
 type Quarantine struct {
 	Since       time.Time `json:"since"`
-	Reason      string    `json:"reason"` // Graph's word, EncounteredQuarantineException
+	Reason      string    `json:"reason"` // Graph's word EncounteredQuarantineException
 	Code        string    `json:"code"`   // Entra's error code
 	Message     string    `json:"message"`
-	Status      int       `json:"status"`   // HTTP status of the evidence, 0 if there was no answer
+	Status      int       `json:"status"`   // HTTP status of the failed request; 0 if there was no answer
 	Advice      string    `json:"advice"`   // what an administrator can do now
-	Evidence    string    `json:"evidence"` // the request that failed
+	Evidence    string    `json:"evidence"` // the failed request
 	NextAttempt time.Time `json:"nextAttempt,omitzero"`
 	Attempts    int       `json:"attempts"`
 }
 
-// Link is a remembered pair of a user and the account it has at the target.
+// Link is the remembered pair of an object and its account at the target.
 type Link struct {
 	ObjectID string
 	TargetID string
 	How      string // created, matched, adopted
 	State    LinkState
 	Kind     ObjectKind // the kind of the object; "" means UserKind
-	Hash     string     // hash of the values, in links of earlier versions; "" once Wrote is known
+	Hash     string     // hash of the values, in links of earlier versions; "" if Wrote is known
 	Name     string     // the account's name, for messages
 	Keys     []MatchKey // the account's matching values when it was last written or read
-	Wrote    Ledger     // what was sent to the account and what came back
-	Version  string     // the account's version as the target last gave it; "" if it gives none
+	Wrote    Ledger     // what was sent to the account and what came back, by attribute
+	Version  string     // the account's version as the target last returned it; "" if none
 	Refers   string     // the object that the account refers to, such as the manager; "" if none
-	Aside    *Aside     // a temporary value, in the middle of a swap; nil without one
-	Proved   time.Time  // when the target last showed the account; zero in links of earlier versions
+	Aside    *Aside     // the account's temporary value in the middle of a swap; otherwise nil
+	Proved   time.Time  // when the target last returned the account; zero in links of earlier versions
 	Since    time.Time
 	Updated  time.Time
 }
@@ -156,20 +156,20 @@ type LinkState string
 const (
 	Active   LinkState = "active"
 	Disabled LinkState = "disabled" // blocked or soft-deleted in the source, still managed
-	Released LinkState = "released" // unassigned or out of scope: later changes in the source are not sent
+	Released LinkState = "released" // the person is unassigned or out of scope: later changes in the source are not sent
 	Held     LinkState = "held"     // the person should have access, but the target keeps the account blocked
-	Missed   LinkState = "missed"   // the target just answered 404; the account is looked for in the same cycle
+	Missed   LinkState = "missed"   // the target just answered 404; the engine looks for the account in the same cycle
 	Lost     LinkState = "lost"     // the target no longer has the account; the next cycle looks for it again
-	Gone     LinkState = "gone"     // the account was not found a second time; the engine looks for it once a day for a while, when the person changes, and after a restart
+	Gone     LinkState = "gone"     // the second search found no account; the engine looks once a day for a while, when the person changes, and after a restart
 )
 
-// Op is a create that was about to be sent. It may have been carried out.
+// Op is a create that was about to be sent. The target may have carried it out.
 type Op struct {
 	ObjectID string
 	ID       string
 	Keys     []MatchKey // how to find the account again
 	Sent     time.Time
-	Times    int // how many creates before this one had an outcome that stayed unknown
+	Times    int // how many earlier creates had an outcome that stayed unknown
 	Cycle    string
 	Drawn    []Drawn // the random and unique values that the create sends
 }
@@ -180,7 +180,7 @@ type MatchKey struct {
 	Value any    `json:"value"`
 }
 
-// UnmarshalJSON decodes whole numbers as integers.
+// UnmarshalJSON decodes whole numbers as integers instead of floats.
 func (k *MatchKey) UnmarshalJSON(b []byte) error {
 	var raw struct {
 		Path  string          `json:"path"`
@@ -198,7 +198,7 @@ func (k *MatchKey) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(raw.Value, &k.Value)
 }
 
-// Escrow is an object that has failed and waits for a retry.
+// Escrow is the entry of an object that failed and waits for a retry.
 type Escrow struct {
 	ObjectID string
 	Name     string
@@ -211,17 +211,17 @@ type Escrow struct {
 	Lane     Lane // the lane of the work list to which the object returns
 }
 
-// Pending is an object to look at, with everything remembered about it.
+// Pending is an object to look at, with everything that the job remembers about it.
 type Pending struct {
 	ObjectID  string
 	Why       Why
-	Reads     bool // the account is read, also if nothing seems to have changed
+	Reads     bool // read the account even if nothing seems to have changed
 	Lane      Lane
-	Since     time.Time // since when the object has been on the list
-	Turn      int64     // how many times the object has been put on the list
-	Cause     string    // what its change comes from; "" for a single change, or once the guard let it through
-	Verdict   Verdict   // "" if it is not on the list
-	Takes     bool      // the guard lets its account be disabled or deleted
+	Since     time.Time // when the object was put on the list
+	Turn      int64     // how many times the object was put on the list
+	Cause     string    // the cause of its change; "" for a single change, or after the guard let it through
+	Verdict   Verdict   // "" if the object is not on the list
+	Takes     bool      // the guard has let the account be disabled or deleted
 	NotBefore time.Time
 	Link      *Link
 	Op        *Op
@@ -237,12 +237,12 @@ const (
 	ByCycle   Why = "cycle"   // the initial cycle looks at everyone
 	ByChange  Why = "change"  // the object changed in the source
 	ByRetry   Why = "retry"   // the object failed before and is tried again
-	ByDemand  Why = "demand"  // a person provisions the object on demand
+	ByDemand  Why = "demand"  // a person asked to provision the object on demand
 	ByPlan    Why = "plan"    // an approved plan has an operation for the object
 	ByAbsence Why = "absence" // the object had no account; the engine looks for one once a day
 )
 
-// Report is a job's status, as the Provisioning page and `provision status` show it.
+// Report is a job's status, as shown by the Provisioning page and by `provision status`.
 type Report struct {
 	Job       Job
 	State     State
@@ -255,16 +255,17 @@ type Report struct {
 	Pending   int
 	Groups    int      // linked groups
 	Members   int      // memberships that the target has acknowledged
-	OnHold    int      // operations that somebody has to approve or reject
-	Rejected  int      // operations that somebody rejected
-	Notes     []string // what a reader should know, in sentences
+	OnHold    int      // operations that an administrator has to approve or reject
+	Rejected  int      // operations that an administrator rejected
+	Notes     []string // sentences that people should read
 
 	Waits   []Waits
 	Failing []Failing
-	// OldestChange is since when the oldest change waits that is not done, and OldestLeaver since when
-	// the oldest account waits that must be closed; zero: none does. Failures count.
+	// OldestChange is the time since which the oldest unfinished change has waited. OldestLeaver is
+	// the same for the oldest account that must be closed. Each is zero if none waits. Failed
+	// objects count as waiting.
 	OldestChange, OldestLeaver time.Time
-	// LeaverLate reports whether an account waits to be closed for longer than it may.
+	// LeaverLate reports whether an account has waited to be closed for longer than LeaverPatience.
 	LeaverLate bool
 }
 
@@ -273,11 +274,11 @@ type Waits struct {
 	Lane   Lane      `json:"-"`
 	Reason string    `json:"reason"`
 	Count  int       `json:"count"`
-	Since  time.Time `json:"since"`         // since when the first of them has been on the list
-	Next   time.Time `json:"next,omitzero"` // when the first of them is tried; zero means now
+	Since  time.Time `json:"since"`         // when the first of them was put on the list
+	Next   time.Time `json:"next,omitzero"` // when the first of them is tried next; zero means now
 }
 
-// Failing counts the objects that fail for the same reason and are tried again.
+// Failing counts the objects that failed for the same reason and will be tried again.
 type Failing struct {
 	Lane   Lane      `json:"-"`
 	Code   string    `json:"code"`
@@ -289,10 +290,10 @@ type Failing struct {
 // inLine is the reason shown for objects that wait only because others come first.
 const inLine = "Its turn has not come yet."
 
-// JudgedReason is the reason of objects whose cause the guard counts.
+// JudgedReason is the reason shown for objects whose cause the guard is counting.
 const JudgedReason = "It is counted together with the other changes of its import or change of settings."
 
-// settleOldest finds the oldest change and the oldest leaver.
+// settleOldest sets the fields about the oldest change and the oldest leaver.
 func (r *Report) settleOldest(now time.Time, patience time.Duration) {
 	see := func(lane Lane, since time.Time) {
 		if lane != Checks {

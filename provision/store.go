@@ -19,13 +19,12 @@ type Store interface {
 	// UpdateJob replaces the job if its stored version is j.Version-1. Otherwise it returns
 	// ErrChanged.
 	UpdateJob(ctx context.Context, j Job, e event.Event) error
-	// DeleteJob removes a job and everything remembered for it.
+	// DeleteJob removes a job and everything that is remembered for it.
 	DeleteJob(ctx context.Context, k Key, e event.Event) error
 
 	// Secrets returns the sealed Secret Tokens of all jobs that have one, ordered by key.
 	Secrets(ctx context.Context) ([]SealedSecret, error)
-	// ReplaceSecret replaces old with sealed. It returns ErrChanged if the job has another secret
-	// now.
+	// ReplaceSecret replaces old with sealed. It returns ErrChanged if the job's secret is not old.
 	ReplaceSecret(ctx context.Context, old SealedSecret, sealed []byte) error
 
 	// MappingVersions returns versions of a job's mappings, newest first, without their schemas.
@@ -35,7 +34,7 @@ type Store interface {
 	MappingVersion(ctx context.Context, k Key, number int64) (MappingVersion, error)
 
 	State(ctx context.Context, k Key) (State, error)
-	// WatchedStates returns the states of jobs that are Automatic and On.
+	// WatchedStates returns the states of all jobs that are Automatic and On.
 	WatchedStates(ctx context.Context) (map[Key]State, error)
 	Counts(ctx context.Context, k Key) (Counts, error)
 	Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error)
@@ -44,54 +43,56 @@ type Store interface {
 	CountLogs(ctx context.Context, k Key, q LogQuery) (int, error)
 	Log(ctx context.Context, k Key, id string) (LogEntry, error)
 
-	// Pending returns the objects that are due, by lane and then those that have waited longest. It
-	// leaves out the lane without.
+	// Pending returns the objects that are due, ordered by lane and then by waiting time, longest
+	// first. It leaves out the objects of the lane without.
 	Pending(ctx context.Context, k Key, now time.Time, without Lane, limit int) ([]Pending, error)
-	// PendingDemanded is like Pending, for objects that a person demanded.
+	// PendingDemanded is like Pending, but only for objects that were provisioned on demand.
 	PendingDemanded(ctx context.Context, k Key, now time.Time, limit int) ([]Pending, error)
-	// Demand puts objects on the work list for OnDemand, with an event unless e is nil, and wakes the
-	// job. Of a group's memberships, all are looked at.
+	// Demand puts objects on the work list for OnDemand and wakes the job. It records an event
+	// unless e is nil. For the memberships of a group, it lists all of them.
 	Demand(ctx context.Context, k Key, listed []Listed, e *event.Event) error
-	// Demanded returns those of some objects that are on the work list.
+	// Demanded returns the rows of those objects that are on the work list.
 	Demanded(ctx context.Context, k Key, objectIDs []string) ([]Demanded, error)
-	// NextPending returns when the first waiting object is due, or zero if none waits. It leaves out
+	// NextPending returns when the first waiting object is due, or zero if none waits. It ignores
 	// the lane without.
 	NextPending(ctx context.Context, k Key, without Lane) (time.Time, error)
-	// LinkStates returns the states of the links of objects. Those without a link are not in it.
+	// LinkStates returns the states of the links of objects, by object id. It leaves out objects
+	// without a link.
 	LinkStates(ctx context.Context, k Key, objectIDs []string) (map[string]LinkState, error)
-	// CountWaiting returns who is on the list and not held, by lane and reason.
+	// CountWaiting counts the objects that are on the list and not held, by lane and reason.
 	CountWaiting(ctx context.Context, k Key) ([]Waits, error)
-	// CountFailing returns who is in escrow, by lane and code.
+	// CountFailing counts the objects in escrow, by lane and code.
 	CountFailing(ctx context.Context, k Key) ([]Failing, error)
 	// CountPending returns how many objects are on the list.
 	CountPending(ctx context.Context, k Key) (int, error)
 	// PendingIDs returns the ids of all pending objects, including those that are not due yet.
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
-	// KnownAbout returns everything remembered about one object, for a plan.
+	// KnownAbout returns everything that is remembered about one object, for a plan.
 	KnownAbout(ctx context.Context, k Key, objectID string) (Pending, error)
 	// Owner returns the object of a kind that is linked to an account or group of the target, or "".
 	Owner(ctx context.Context, k Key, kind ObjectKind, targetID string) (objectID string, err error)
-	// Connections pages through the pairs of objects of a kind, or of all kinds, by object id.
+	// Connections returns a page of the pairs of a kind, or of all kinds, ordered by object id.
 	Connections(ctx context.Context, k Key, kind ObjectKind, after string, limit int) ([]Connection, error)
-	// Connection returns the pair with this object id, or else with this id at the target, or
-	// ErrNoConnection.
+	// Connection returns the pair with this object id, or else the pair with this id at the target.
+	// If there is neither, it returns ErrNoConnection.
 	Connection(ctx context.Context, k Key, id string) (Connection, error)
-	// RecordConnection writes a pair that a person made or forgot, with its event, and puts the object
-	// on the work list.
+	// RecordConnection stores a pair that an administrator made or removed, with its event, and
+	// puts the object on the work list.
 	RecordConnection(ctx context.Context, f Fence, o Outcome, listed []Listed, e event.Event) error
-	// Holder returns the object whose account has a value of the first matching attribute, or "".
+	// Holder returns the object whose account has this value of the first matching attribute, or
+	// "".
 	Holder(ctx context.Context, k Key, key MatchKey) (objectID string, err error)
 	// Awaited returns the value that an object waits for, or nil.
 	Awaited(ctx context.Context, k Key, objectID string) (*Awaited, error)
-	// Drawn returns the random and unique values that were drawn for an object's account.
+	// Drawn returns the random and unique values that were generated for an object's account.
 	Drawn(ctx context.Context, k Key, objectID string) ([]Drawn, error)
-	// Drawer returns the object for which a value of a target attribute was drawn, or "". The value is
-	// folded.
+	// Drawer returns the object for which this value of a target attribute was generated, or "".
+	// value must be case-folded.
 	Drawer(ctx context.Context, k Key, path, value string) (objectID string, err error)
-	// LinkedIDs pages through the ids of linked objects of a kind; "" means all kinds.
+	// LinkedIDs returns a page of the ids of linked objects of a kind; "" means all kinds.
 	LinkedIDs(ctx context.Context, k Key, kind ObjectKind, after string, limit int) ([]string, error)
-	// DueEscrowIDs returns the objects whose escrow is due by now, or all objects in escrow if now
-	// is zero.
+	// DueEscrowIDs returns the objects whose retry is due by now. If now is zero, it returns all
+	// objects in escrow.
 	DueEscrowIDs(ctx context.Context, k Key, now time.Time) ([]string, error)
 	// TriedSince returns the objects in escrow, from first to last, that were last tried after since or
 	// are on the list for a retry.
@@ -100,62 +101,70 @@ type Store interface {
 	LostIDs(ctx context.Context, k Key) ([]string, error)
 	// HeldIDs returns the objects whose link is Held.
 	HeldIDs(ctx context.Context, k Key) ([]string, error)
-	// GoneSince returns the objects whose link became Gone after since.
+	// GoneSince returns the objects whose link became Gone after the time since.
 	GoneSince(ctx context.Context, k Key, since time.Time) ([]string, error)
-	// NextRetry returns when the earliest escrow is due, or zero if there is none.
+	// NextRetry returns when the first retry is due, or zero if there is none.
 	NextRetry(ctx context.Context, k Key) (time.Time, error)
-	// UnmatchedIDs returns the objects without an account.
+	// UnmatchedIDs returns the objects that are recorded as having no account.
 	UnmatchedIDs(ctx context.Context, k Key) ([]string, error)
 
-	// Memberships returns what is to be done about the memberships of a group, at most limit of them.
+	// Memberships returns the open work on the memberships of a group, with at most limit
+	// memberships.
 	Memberships(ctx context.Context, k Key, group string, limit int) (MembersWork, error)
-	// MembershipsOf returns what is remembered of the memberships of a person, ordered by group.
+	// MembershipsOf returns the remembered memberships of a person, ordered by group.
 	MembershipsOf(ctx context.Context, k Key, member string) ([]RememberedMembership, error)
-	// MembershipsAfter returns what is remembered of the memberships of a group, ordered by member, at most
-	// limit of them. With open, it returns only those that are not done or that the target refused.
+	// MembershipsAfter returns the remembered memberships of a group, ordered by member, at most
+	// limit of them, after the member after. With open, it returns only memberships that still need
+	// work or that the target refused.
 	MembershipsAfter(ctx context.Context, k Key, group, after string, limit int, open bool) ([]Membership, error)
-	// MembershipsAmong returns what is remembered of the memberships of some objects in a group.
+	// MembershipsAmong returns the remembered memberships of some objects in a group.
 	MembershipsAmong(ctx context.Context, k Key, group string, members []string) ([]Membership, error)
-	// Referring returns the objects whose accounts refer to one of some objects, such as their manager.
+	// Referring returns the objects whose accounts refer to one of the objects to, for example as a
+	// manager.
 	Referring(ctx context.Context, k Key, to []string) ([]string, error)
 	// CountMembers counts the memberships of a group.
 	CountMembers(ctx context.Context, k Key, group string) (ExplainedMembers, error)
-	// RecordReadMembers puts members of a group on its list: those of a page, and whoever is
-	// remembered between after and upTo and is not on the page. An empty upTo is the end.
+	// RecordReadMembers puts a page of a group's members on the group's list. It also lists
+	// remembered members between after and upTo that are not on the page, because they may have
+	// been removed. An empty upTo means no end.
 	RecordReadMembers(ctx context.Context, f Fence, group, after, upTo string, members []string) error
-	// RecordMembers writes what became of memberships, together with the state that counts them and a
-	// log entry, if not nil.
+	// RecordMembers stores the outcomes of memberships together with the state that counts them,
+	// and a log entry unless it is nil.
 	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
-	// JudgeMembers notes what the guard has to know of memberships that would end.
+	// JudgeMembers stores what the guard needs to know about memberships that would end.
 	JudgeMembers(ctx context.Context, f Fence, group string, all []EndingMember) error
-	// RetryMembers puts memberships that the target refused on the group's list again.
+	// RetryMembers puts memberships that the target refused back on the group's list.
 	RetryMembers(ctx context.Context, f Fence, group string) error
-	// MarkGroupMissed notes that the target does not know a group any more, and has it looked for.
+	// MarkGroupMissed records that the target no longer knows a group, and lists the group so that
+	// the engine looks for it.
 	MarkGroupMissed(ctx context.Context, f Fence, group string) error
-	// MarkMembersLost notes that the target has lost all members of a group, and has all looked at.
+	// MarkMembersLost records that the target has lost all members of a group, and lists all of
+	// them.
 	MarkMembersLost(ctx context.Context, f Fence, group string) error
 
-	// SaveState writes only the state, with an event unless e is nil.
+	// SaveState stores only the state, with an event unless e is nil.
 	SaveState(ctx context.Context, f Fence, s State, e *event.Event) error
-	// Import adds objects to look at, together with the state whose watermark covers them.
-	// ended are causes of which no change follows.
+	// Import adds objects to the work list, together with the state whose watermark covers them.
+	// ended lists causes that will make no more changes.
 	Import(ctx context.Context, f Fence, s State, listed []Listed, ended ...string) error
 	// CausesToJudge returns the causes that have rows to judge.
 	CausesToJudge(ctx context.Context, k Key) ([]JudgedCause, error)
-	// Judge counts the rows of a cause that are to be judged, and lets them through or holds them. It
-	// appends the event of held, unless rows of the cause were on hold before. allowed is the
-	// Tally.Allowed of its accounts, if it was not noted with an earlier judgement.
+	// Judge counts the waiting rows of a cause, and either lets them through or holds them. It
+	// calls held for an event, unless rows of the cause were already on hold. allowed becomes the
+	// Tally.Allowed of the accounts, unless an earlier judgement has stored one.
 	Judge(ctx context.Context, f Fence, cause, words string, allowed int, held func(Judgement) event.Event) error
-	// HeldCauses returns the causes with rows of a verdict, the oldest first.
+	// HeldCauses returns the causes that have rows with this verdict, oldest first.
 	HeldCauses(ctx context.Context, k Key, v Verdict) ([]HeldCause, error)
-	// HeldObjects pages through the rows of a cause with a verdict, by their Place.
+	// HeldObjects returns a page of the rows of a cause with this verdict, ordered by Place.
 	HeldObjects(ctx context.Context, k Key, cause string, v Verdict, after string, limit int) ([]HeldObject, error)
-	// Decide approves or rejects the rows of a cause that are on hold and wakes the job. It returns
-	// ErrChanged if the cause has another batch, and ErrNothingHeld if nothing of it is on hold.
+	// Decide approves or rejects the rows of a cause that are on hold, and wakes the job. It
+	// returns ErrChanged if the cause now has another batch, and ErrNothingHeld if no row of it is
+	// on hold.
 	Decide(ctx context.Context, k Key, cause string, batch int, approve bool, decided func(HeldCause) event.Event) (HeldCause, error)
-	// Forget drops links, escrows, intents or the memory of the unmatched, and saves state.
+	// Forget removes links, escrows, intents or the records of unmatched objects, and saves the
+	// state.
 	Forget(ctx context.Context, f Fence, s State, what Forget) error
-	// Record writes intents and outcomes, together with the state that counts them.
+	// Record stores intents and outcomes, together with the state that counts them.
 	Record(ctx context.Context, f Fence, s State, outcomes []Outcome) error
 }
 
@@ -172,62 +181,62 @@ type Counts struct {
 	Members                                                                    int // memberships that the target has acknowledged
 }
 
-// Forget says which stored state a restart or a new target drops.
+// Forget says which stored records a restart or a new target removes.
 type Forget struct {
-	Links     bool // drop the links and the creates whose outcome is unknown
+	Links     bool // remove the links, and the creates whose outcome is unknown
 	Escrows   bool
 	Unmatched bool
 }
 
-// Outcome is the result for one pending object. Fields that are nil or false change nothing.
+// Outcome is the result for one pending object. Fields that are nil, zero or false change nothing.
 type Outcome struct {
 	ObjectID  string
-	Turn      int64          // the Turn of the Pending that this outcome is about; 0 means any
-	Intent    *Op            // a create that is about to be sent; everything else stays as it is
-	Flies     bool           // an update is about to be sent; everything else stays as it is
+	Turn      int64          // the Turn of the Pending that the outcome is about; 0 means any
+	Intent    *Op            // a create that is about to be sent; the outcome changes nothing else
+	Flies     bool           // an update is about to be sent; the outcome changes nothing else
 	Gives     []string       // the attributes to which that update gives a value
-	Judge     *Listed        // the object is put before the guard; everything else stays as it is
-	Planned   PlannedOutcome // what became of the operation of a plan; if it is left out, everything else stays as it is
-	Doubted   bool           // an earlier update may have been carried out, and nothing has shown it yet
+	Judge     *Listed        // lists the object for the guard; the outcome changes nothing else
+	Planned   PlannedOutcome // what became of a plan's operation; if it is left out, the outcome changes nothing else
+	Doubted   bool           // an earlier update may have been carried out, and no read has shown it yet
 	Postpone  time.Time      // when to look again; zero if the object is done
-	Waits     string         // why the object is postponed
+	Waits     string         // why the object is postponed, in words
 	Link      *Link          // the pair to remember
 	Unlink    bool
 	DropOp    bool
 	Escrow    *Escrow
-	DropFail  bool  // whether the object leaves escrow
-	Unmatched *bool // whether to remember that the object has no account
+	DropFail  bool  // the object leaves escrow
+	Unmatched *bool // whether to record that the object has no account; nil changes nothing
 	Entry     *LogEntry
-	Counted   bool // the entry is shown to people who watch the cycle, but not stored
+	Counted   bool // the entry is shown to people who watch the cycle, but is not stored
 
-	Awaits   *Awaited      // the object waits for this value and is woken when it becomes free
-	Frees    []MatchKey    // values that its account no longer has: objects that wait for one of them are woken
-	Also     []string      // objects to look at now
-	Members  MembersChange // what follows for the members of a group
-	Moved    bool          // the account came, went or changed: memberships and references that it is part of are looked at
-	MemberOf []string      // groups that its object is a member of
-	Cause    string        // of memberships that are looked at because of this outcome; "" for a single change
-	Settles  bool          // the account is no member any more, and nothing of that is left to be judged
-	RefersTo string        // the account that Link.Refers was found to have; "" if none
+	Awaits   *Awaited      // the object waits for this value, and is woken when the value becomes free
+	Frees    []MatchKey    // values that the account no longer has; objects that wait for them are woken
+	Also     []string      // other objects to look at now
+	Members  MembersChange // what follows for the members of this group
+	Moved    bool          // the account came, went or changed: its memberships and references are looked at
+	MemberOf []string      // groups of which the object is a member
+	Cause    string        // the cause of memberships that are looked at because of this outcome; "" for a single change
+	Settles  bool          // the account is no longer a member anywhere, and no removal is left to be judged
+	RefersTo string        // the target id of the account of Link.Refers; "" if none
 
-	Takes string // the object whose account becomes this one's; its link is dropped
+	Takes string // the object whose account this object takes over; its link is removed
 }
 
-// MembersChange says what follows for the memberships of a group.
+// MembersChange says which memberships of a group have to be looked at.
 type MembersChange int
 
-// What follows for the memberships of a group.
+// The values of MembersChange. The zero value changes nothing.
 const (
 	LeaveMembers   MembersChange = iota
-	ReadMembers                  // all of them are looked at
-	ReadNewMembers               // likewise, and the target has none of them
-	ProveMembers                 // all of them are looked at and sent again
-	ForgetMembers                // the group is gone
+	ReadMembers                  // look at all members
+	ReadNewMembers               // look at all members; the target's group has none of them
+	ProveMembers                 // look at all members and send them again
+	ForgetMembers                // the group is gone: forget its memberships
 )
 
-// Leases are the claims under which processes work on jobs.
+// Leases claims jobs, so that only one process works on a job at a time.
 type Leases interface {
-	// Claim takes a lease for ttl. It returns a *HeldError if another owner has it.
+	// Claim takes a lease for the time ttl. It returns a *HeldError if another owner has it.
 	Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error)
 	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
 	Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error

@@ -13,23 +13,23 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// MappingVersion is one state of a job's mappings. A job keeps the newest [KeptVersions].
+// MappingVersion is one saved state of a job's mappings. A job keeps the newest [KeptVersions].
 type MappingVersion struct {
-	Number int64 // counts up with each change; numbers are never used twice
+	Number int64 // counts up with each change; no number is used twice
 	At     time.Time
 	Actor  string
-	Words  string  // what the change was
+	Words  string  // what the change was, in words
 	Schema *Schema // nil in a list
 }
 
 // KeptVersions is how many versions of its mappings a job keeps.
 const KeptVersions = 200
 
-// ErrNoVersion means that the job has no version with this number, or no longer.
+// ErrNoVersion means that the job never had a version with this number, or no longer keeps it.
 var ErrNoVersion = fmt.Errorf("the job has no such version of its mappings")
 
 // Versions returns a page of the versions of a job's mappings, newest first, without their schemas.
-// before is the number where the last page ended, or 0.
+// before is the number of the last version on the previous page, or 0 for the first page.
 func (j *Jobs) Versions(ctx context.Context, k Key, before int64, limit int) ([]MappingVersion, error) {
 	return j.Store.MappingVersions(ctx, k, before, limit)
 }
@@ -39,8 +39,8 @@ func (j *Jobs) Version(ctx context.Context, k Key, number int64) (MappingVersion
 	return j.Store.MappingVersion(ctx, k, number)
 }
 
-// GoBack makes an earlier version of the mappings the current one. allow is called with the job
-// before and after, and can refuse the change with an error. It may be called several times.
+// GoBack makes an earlier version of the mappings the current one. It calls allow with the job
+// before and after. allow can refuse the change with an error. It may be called several times.
 func (j *Jobs) GoBack(ctx context.Context, k Key, number int64, allow func(before, after Job) (confirmed int, err error), actor string) (Job, error) {
 	v, err := j.Store.MappingVersion(ctx, k, number)
 	if err != nil {
@@ -49,14 +49,14 @@ func (j *Jobs) GoBack(ctx context.Context, k Key, number int64, allow func(befor
 	return j.replace(ctx, k, v.Schema, allow, actor, event.ProvisioningMappingChanged, fmt.Sprintf("The mappings of version %d were set again.", number))
 }
 
-// ImportSchema replaces the whole schema document. allow is called with the job before and after, and
-// can refuse the change with an error. Otherwise it returns how many accounts the change may disable,
-// if an administrator was asked. It may be called several times.
+// ImportSchema replaces the whole schema document. It calls allow with the job before and after.
+// allow can refuse the change with an error. Otherwise it returns how many accounts the change may
+// disable, if an administrator accepted that number. It may be called several times.
 func (j *Jobs) ImportSchema(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) (confirmed int, err error), actor string) (Job, error) {
 	return j.replace(ctx, k, schema, allow, actor, event.ProvisioningSchemaChanged, "The schema was replaced.")
 }
 
-// SetSchema is ImportSchema without a question, for programs that nobody can ask.
+// SetSchema is ImportSchema without allow, for programs that cannot ask an administrator.
 func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
 	return j.ImportSchema(ctx, k, schema, func(_, _ Job) (int, error) { return 0, nil }, actor)
 }
@@ -82,7 +82,7 @@ func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(be
 			return "", err
 		}
 		job.Confirmed += int64(confirmed)
-		job.GroupsOffered = false // whatever the schema says about groups was decided
+		job.GroupsOffered = false // a schema given by a person also decides about groups
 		sentence := andChanges(words, job.Schema, after.Schema)
 		j.replaceSchema(job, after.Schema)
 		j.learn(ctx, job)
@@ -90,9 +90,9 @@ func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(be
 	})
 }
 
-// checkChangedRows makes the checks of SetRow for the rows that a whole schema changes. Rows that the
-// job has already stay, even if they could not be saved today. The error is an *InputError that names
-// each row.
+// checkChangedRows checks the rows that a new schema changes, as SetRow does. Rows that the job
+// already has may stay, even if they could not be saved today. The error is an *InputError that
+// names each bad row.
 func (job Job) checkChangedRows(changed *Schema) error {
 	var errs []error
 	for _, m := range changed.ObjectMappings() {
@@ -116,15 +116,16 @@ func (job Job) checkChangedRows(changed *Schema) error {
 	return nil
 }
 
-// hasRow reports whether a mapping of the job has a row already.
+// hasRow reports whether a mapping of the job already has this row.
 func (job Job) hasRow(m *ObjectMapping, row RowEdit) bool {
 	at, err := m.rowIndex(row.Target)
 	return err == nil && at >= 0 && job.Schema.Row(m, &m.AttributeMappings[at]) == row
 }
 
-// NotTakenOver returns the paths of the members of a schema document that ParseSchema did not take
-// over, such as "/synchronizationRules/0/objectMappings/1/newMember", in the order of the document's
-// paths. They are members that this version does not know.
+// NotTakenOver returns the paths of the members of a schema document that ParseSchema ignored
+// because this version does not know them. An example is
+// "/synchronizationRules/0/objectMappings/1/newMember". The paths have the order of the document's
+// paths.
 func NotTakenOver(document []byte, s *Schema) ([]string, error) {
 	taken, err := s.JSON()
 	if err != nil {
@@ -149,9 +150,9 @@ func decodeNumbers(document []byte, v any) error {
 	return d.Decode(v)
 }
 
-// compareMembers appends the paths of what was has and is has not. It treats null, an absent member
-// and an empty list as the same, and names in Graph's annotations, such as @odata.context, as no part
-// of the schema.
+// compareMembers appends to lost the paths of members that was has and is does not have. It treats
+// null, an absent member and an empty list as equal. It skips names in Graph's annotations, such as
+// @odata.context, because they are not part of the schema.
 func compareMembers(path string, was, is any, lost *[]string) {
 	switch was := was.(type) {
 	case map[string]any:
@@ -188,7 +189,7 @@ func compareMembers(path string, was, is any, lost *[]string) {
 	}
 }
 
-// memberOf finds a member as encoding/json does: by its name, else without regard to case.
+// memberOf finds a member in the way encoding/json does: by its exact name, or else ignoring case.
 func memberOf(members map[string]any, name string) (any, bool) {
 	if v, ok := members[name]; ok {
 		return v, true
@@ -201,7 +202,8 @@ func memberOf(members map[string]any, name string) (any, bool) {
 	return nil, false
 }
 
-// sameWords reports whether two strings are lists of the same words, as flowTypes are.
+// sameWords reports whether two strings hold the same words in any order, such as the lists in
+// flowTypes.
 func sameWords(a, b any) bool {
 	x, okX := a.(string)
 	y, okY := b.(string)

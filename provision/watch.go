@@ -10,27 +10,27 @@ import (
 )
 
 // Watcher wakes jobs whose directory has changed, even if another process changed it. It only
-// reads: a woken job checks the changes for itself.
+// reads. A woken job checks the changes itself.
 type Watcher struct {
 	Store   Store
 	Sources func(ctx context.Context, d SourceID) (Source, error)
 	Wake    func(ctx context.Context, k Key) error
-	// NewestPositions returns the newest position of every directory with a job that runs. One
-	// statement then shows whether there is anything to look at. If it is nil, the sources are
-	// asked one by one.
+	// NewestPositions returns the newest position of every directory that has a running job. It
+	// needs only one statement to show whether there are changes. If it is nil, the Watcher asks
+	// the sources one by one.
 	NewestPositions func(ctx context.Context) (map[SourceID]Cursor, error)
-	// Woken, if not nil, gets a signal after each change that this process makes.
+	// Woken, unless nil, gets a signal after each change that this process makes.
 	Woken <-chan struct{}
-	Every time.Duration // how often to look for changes of other processes; 0 means half a second
+	Every time.Duration // how often to look for changes by other processes; 0 means half a second
 	Now   func() time.Time
 	Log   *slog.Logger
 
 	seen  map[Key]looked
-	heads map[SourceID]Cursor // the position up to which the jobs of each directory were looked at
+	heads map[SourceID]Cursor // position up to which the jobs of each directory were checked
 }
 
-// looked is a part of the feed without changes for a job: from the position where the watcher
-// started to the one up to which it has looked.
+// looked is a part of the change feed that has no changes for a job. It goes from the position
+// where the watcher started to the position up to which it has checked.
 type looked struct{ from, upTo Cursor }
 
 // Run calls Look at regular intervals until ctx ends.
@@ -50,7 +50,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// moved returns the directories that may have news, with their newest position.
+// moved returns the directories that may have changes, with their newest positions.
 func (w *Watcher) moved(ctx context.Context) (map[SourceID]Cursor, error) {
 	if w.NewestPositions == nil {
 		return nil, nil
@@ -86,7 +86,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 			continue
 		}
 		if !s.Ready || s.Phase != Idle && s.Phase != Finishing || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
-			continue // such a job becomes due by itself
+			continue // the job becomes due by itself
 		}
 		from := s.Watermark
 		if before, ok := w.seen[k]; ok && before.from == s.Watermark {
@@ -112,7 +112,8 @@ func (w *Watcher) Look(ctx context.Context) error {
 	return nil
 }
 
-// news reports whether the feed has changes for a job, and the position up to which it has none.
+// news reports whether the feed has changes for a job. If not, it returns the position up to which
+// there are none.
 func (w *Watcher) news(ctx context.Context, k Key, after Cursor, groups GroupState) (found bool, upTo Cursor, err error) {
 	source, err := w.Sources(ctx, k.Directory)
 	if err != nil {
@@ -121,7 +122,7 @@ func (w *Watcher) news(ctx context.Context, k Key, after Cursor, groups GroupSta
 	for {
 		c, err := source.Changes(ctx, k.App, after, importPage)
 		if errors.Is(err, ErrBehind) {
-			return true, after, nil // wake the job: it handles this itself
+			return true, after, nil // wake the job, which handles the error itself
 		}
 		if err != nil {
 			return false, after, fmt.Errorf("read changes of %s: %w", k, err)

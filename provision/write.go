@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// codeHeld is our own code for an account that the application keeps blocked.
+// codeHeld is Rollcall's own code for an account that the application keeps blocked.
 const codeHeld = "HeldAtApplication"
 
 const heldAdvice = "Somebody or something at the application keeps this account blocked. Unblock it there. It is read once a day, so that this is noticed, and sent again when the person changes and after a restart."
@@ -17,8 +17,8 @@ func heldReason(attribute string) string {
 	return fmt.Sprintf("The person should have access and %s was sent as True, but the application keeps it False.", attribute)
 }
 
-// heldBy returns the attribute by which the target keeps an account blocked: True was sent, and the
-// target still shows False. It returns "" if there is none.
+// heldBy returns the attribute by which the target keeps an account blocked, or "" if it does not.
+// That is an attribute for which the job sent True but the target still shows False.
 func (m *mapping) heldBy(wrote Ledger) string {
 	for i := range m.rows {
 		if r := &m.rows[i]; r.state {
@@ -30,7 +30,7 @@ func (m *mapping) heldBy(wrote Ledger) string {
 	return ""
 }
 
-// patch sends the changes of a decision.
+// patch sends the changes of a patch decision.
 func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) result {
 	s := sending{p: p, w: w, id: d.link.TargetID, budget: maxIsolation}
 	s.sendAll(ctx, d.changes)
@@ -43,7 +43,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 	}
 	te := s.named()
 	if te.Kind == NotFound && (w.known.Link == nil || !w.known.Link.missing()) {
-		// The account is looked for at once, in the same cycle.
+		// Look for the account at once, in the same cycle.
 		missed := d.link
 		missed.State = Missed
 		w.decision = later{until: now, pair: remember{missed}}
@@ -51,7 +51,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 	}
 	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 	if te.Kind == NotFound {
-		no.pair = rememberLost(d.link) // the next cycle looks for it again
+		no.pair = rememberLost(d.link) // the next cycle looks for the account again
 		return no
 	}
 	l := d.link
@@ -70,16 +70,16 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 }
 
 const (
-	maxIsolation = 14 // requests for one person
-	maxHopeless  = 3  // consecutive people without a value written: then the target refuses more than single values
+	maxIsolation = 14 // how many requests may be sent for one person
+	maxHopeless  = 3  // after this many consecutive people without a written value, the target refuses more than single values
 )
 
-// mayBeIsolated reports whether a refusal may be about one of several values.
+// mayBeIsolated reports whether a refusal may be about only one of several values.
 func mayBeIsolated(te *TargetError) bool {
 	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
 }
 
-// sending sends the changes of one person. If the target refuses a request, it finds out which
+// sending sends the changes of one person. If the target refuses a request, sending finds out which
 // values the target refuses, and writes the others.
 type sending struct {
 	p       *pass
@@ -87,15 +87,15 @@ type sending struct {
 	id      string
 	budget  int
 	written []Change
-	refused []Change     // changes that the target refused when they were sent alone
+	refused []Change     // changes that the target refused even when they were sent alone
 	unsure  []Change     // changes of a failed request that may have been carried out
-	problem *TargetError // the refusal of the smallest piece so far
-	least   int          // the size of that piece
-	stopped bool         // something else went wrong: send nothing more
+	problem *TargetError // the refusal of the smallest group of changes so far
+	least   int          // how many changes that group had
+	stopped bool         // another error occurred: send nothing more
 }
 
-// sendAll sends the changes in one request. Values that the target refused the last time go alone, so
-// that they hold back no other.
+// sendAll sends the changes in one request. Values that the target refused the last time are sent
+// alone, so that they do not hold back the others.
 func (s *sending) sendAll(ctx context.Context, changes []Change) {
 	var again, fresh []Change
 	for _, c := range changes {
@@ -112,12 +112,12 @@ func (s *sending) sendAll(ctx context.Context, changes []Change) {
 		s.send(ctx, []Change{c})
 	}
 	if len(s.written) == len(changes) {
-		s.problem = nil // the target accepted every piece
+		s.problem = nil // the target accepted every part
 	}
 }
 
-// sendTogether sends changes together. If they are refused, those that enable or disable the account go
-// first and alone: they must not depend on any other.
+// sendTogether sends changes together. If the target refuses them, the changes that enable or
+// disable the account are sent first and alone, because they must not depend on the others.
 func (s *sending) sendTogether(ctx context.Context, changes []Change) {
 	te := s.request(ctx, changes)
 	if te == nil {
@@ -158,7 +158,8 @@ func nonEmpty(pieces ...[]Change) [][]Change {
 	return slices.DeleteFunc(pieces, func(p []Change) bool { return len(p) == 0 })
 }
 
-// namedIn returns the changes whose attribute a refusal names, unless it names all of them.
+// namedIn returns the changes whose attributes are named in a refusal. It returns none if the
+// refusal names all of them.
 func namedIn(te *TargetError, changes []Change) []Change {
 	var named []Change
 	for _, c := range changes {
@@ -172,8 +173,8 @@ func namedIn(te *TargetError, changes []Change) []Change {
 	return named
 }
 
-// mentions reports whether a message names an attribute: by its whole path, or by the name of the
-// attribute that its path begins with or, below an extension, ends with.
+// mentions reports whether a message names an attribute: by its whole path, by the attribute with
+// which the path begins, or, for an extension, by the attribute with which it ends.
 func mentions(message, path string) bool {
 	message = strings.ToLower(message)
 	names := []string{strings.ToLower(path)}
@@ -207,7 +208,8 @@ func isWordAt(s string, i int) bool {
 	return i >= 0 && i < len(s) && (s[i] >= 'a' && s[i] <= 'z' || s[i] >= '0' && s[i] <= '9' || s[i] == '_')
 }
 
-// send sends some changes together. If the target refuses them, it sends smaller pieces.
+// send sends some changes together. If the target refuses them, send splits them into smaller
+// groups.
 func (s *sending) send(ctx context.Context, changes []Change) {
 	if s.stopped || s.budget <= 0 {
 		s.unsure = append(s.unsure, changes...)
@@ -233,7 +235,8 @@ func (s *sending) halve(ctx context.Context, changes []Change) {
 	s.send(ctx, changes[middle:])
 }
 
-// give records that a request with the changes failed and that they are not sent in another one.
+// give records that a request with these changes failed and that they are not sent in another
+// request.
 func (s *sending) give(changes []Change, te *TargetError) {
 	if s.problem == nil || s.least == 0 || len(changes) < s.least || !mayBeIsolated(te) {
 		s.problem, s.least = te, len(changes)
@@ -242,14 +245,14 @@ func (s *sending) give(changes []Change, te *TargetError) {
 	case mayBeIsolated(te) && len(changes) == 1:
 		s.refused = append(s.refused, changes...)
 	case te.Kind == Throttled, te.Kind == Credentials, te.Kind == Unreachable, te.Kind == Permanent && !mayBeIsolated(te):
-		s.stopped = true // the request changed nothing
+		s.stopped = true // the request changed nothing: send nothing more
 	default:
 		s.stopped = !mayBeIsolated(te)
 		s.unsure = append(s.unsure, changes...)
 	}
 }
 
-// named returns the refusal with the values that it is about, if others were written.
+// named returns the refusal, with the refused values in its text if other values were written.
 func (s *sending) named() *TargetError {
 	if len(s.written) == 0 || len(s.refused) == 0 {
 		return s.problem
@@ -267,7 +270,7 @@ func paths(changes []Change) string {
 	return strings.Join(names, ", ")
 }
 
-// request sends one PATCH and checks what came back.
+// request sends one PATCH and checks the answer.
 func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 	o, err := s.p.target.Patch(ctx, s.id, changes)
 	if err != nil {
@@ -283,7 +286,7 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 		case te == nil:
 			o, whole = read, true
 			s.w.answer = read.Resource
-		case te.Kind == NotFound: // the change removed the account; the next request will find that out
+		case te.Kind == NotFound: // the account was removed; the next request will show it
 		case general(te) || s.p.m.blocks(changes):
 			te.Sent = true
 			return te
@@ -304,14 +307,14 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 	return nil
 }
 
-// readBackEvery is how many successful answers without a body are believed between two that are
+// readBackEvery is the sampling rate: of this many successful answers without a body, one is
 // checked by a read.
 const readBackEvery = 50
 
-// readsBack reports whether a success without a body is checked by a read: always if the account is
-// blocked or unblocked, and for a sample of the others. The first one of a pass is checked, and the
-// others wait for its result. Once a check has failed, everything is checked. The caller calls
-// checked when the result is known.
+// readsBack reports whether to check a success without a body with a read. It always checks changes
+// that block or unblock the account, and a sample of the others. It checks the first one of a pass,
+// and the others wait for its result. After a failed check, it checks everything. The caller must
+// call checked when the result is known.
 func (p *pass) readsBack(changes []Change, bodiless bool) (check bool, checked func()) {
 	switch {
 	case !bodiless:
@@ -328,7 +331,7 @@ func (p *pass) readsBack(changes []Change, bodiless bool) (check bool, checked f
 	return p.doubted.Load() || p.unshown.Add(1)%readBackEvery == 0, func() {}
 }
 
-// changesState reports whether changes block or unblock an account.
+// changesState reports whether the changes block or unblock an account.
 func (m *mapping) changesState(changes []Change) bool {
 	return slices.ContainsFunc(changes, func(c Change) bool {
 		r := m.row(c.Path)
@@ -336,15 +339,15 @@ func (m *mapping) changesState(changes []Change) bool {
 	})
 }
 
-// blocks reports whether changes block an account.
+// blocks reports whether the changes block an account.
 func (m *mapping) blocks(changes []Change) bool {
 	return slices.ContainsFunc(changes, func(c Change) bool { return c.New == false && m.changesState([]Change{c}) })
 }
 
-// contradicts returns what is wrong if an account does not have what was just sent: the attributes
-// that block it and the matching attributes must agree. If the whole account was read, at least one
-// of the changes must be there. An account that stays blocked is no error: that is the decision of
-// the application.
+// contradicts returns an error if an account does not have the values that were just sent. The
+// matching attributes and those that block the account must agree. If the whole account was read,
+// at least one of the changes must be there. An account that stays blocked is not an error, because
+// that is the application's decision.
 func (p *pass) contradicts(o TargetObject, changes []Change, whole bool) *TargetError {
 	if o.Resource == nil {
 		return nil

@@ -152,7 +152,8 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 	return job, changed, nil
 }
 
-// closedWords says which accounts were switched off at the application of the Tenant URL before.
+// closedWords says how many accounts were switched off at the old application, and how many could
+// not be.
 func closedWords(c *provision.Closed) []string {
 	words := []string{}
 	if c != nil && c.Off > 0 {
@@ -169,8 +170,8 @@ var errUnconfirmed = errors.New("the change has to be confirmed")
 
 // harmOf describes what the new settings of a job would do to accounts. The description is "" if no
 // confirmation is needed. disabled is the number of accounts that they would disable. --start alone
-// needs no confirmation: it only starts what earlier settings decided. move says what the job leaves
-// behind at the old Tenant URL.
+// needs no confirmation: it only starts what earlier settings decided. move is what the job forgets
+// at the old Tenant URL.
 func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings, move provision.Move) (question string, disabled int, err error) {
 	if now.Version == 0 || set.Scope == now.Scope && set.Actions == nil && move.Linked == 0 {
 		return "", 0, nil
@@ -195,8 +196,8 @@ func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory
 	return strings.TrimSpace(strings.Join(words, " ")), disabled, nil
 }
 
-// moveWords describes what stays at the old application after the Tenant URL changes to another
-// application.
+// moveWords describes what happens to accounts at the old application when the Tenant URL changes
+// to another application.
 func moveWords(n provision.Move) string {
 	words := fmt.Sprintf("This leads to another application: %s at the old one will stay as %s, and Rollcall will no longer change %s.",
 		phrase.Count(n.Linked, "linked account", "linked accounts"), phrase.Noun(n.Linked, "it is", "they are"), phrase.Noun(n.Linked, "it", "them"))

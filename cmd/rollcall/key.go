@@ -274,8 +274,8 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 	})
 }
 
-// countOpen returns how many Secret Tokens, SAML keys and client secrets are stored, and how many of
-// them the sealer can open.
+// countOpen returns how many Secret Tokens, SAML keys and client secrets are stored, and how many
+// of them the sealer can open.
 func countOpen(ctx context.Context, db *store.DB, jobs provision.Store, sealer provision.Sealer) (opens, sealed int, err error) {
 	opens, sealed, err = (&provision.Jobs{Store: jobs, Sealer: sealer}).CountOpen(ctx)
 	if err != nil {

@@ -428,7 +428,8 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	return front.Handler(scim.Before(mux)), scim.Memory, nil
 }
 
-// signOnEndpoints returns the handler of single sign-on, with the pages and cookies of the console.
+// signOnEndpoints returns the handler of single sign-on. It uses the pages and cookies of the
+// console.
 func signOnEndpoints(s *services, publicURL string, now func() time.Time, pages *sitepages.Pages) http.Handler {
 	h := &ssoserver.Handler{
 		Sites: s.sites, SSO: s.sso, Secure: strings.HasPrefix(publicURL, "https://"), Log: s.log, Now: now,

@@ -26,7 +26,7 @@ type ssoJSON struct {
 	Site             string            `json:"site"`
 	Mode             signin.Mode       `json:"mode"`
 	Protocol         signin.Protocol   `json:"protocol"`
-	RedirectURI      string            `json:"redirectUri"` // for OpenID Connect
+	RedirectURI      string            `json:"redirectUri"` // the site's address for answers of OpenID Connect
 	Issuer           string            `json:"issuer"`
 	ClientID         string            `json:"clientId"`
 	HasClientSecret  bool              `json:"hasClientSecret"`
@@ -139,14 +139,14 @@ func orWord(value, otherwise string) string {
 	return value
 }
 
-// ssoFlags are the flags of "site sso set".
+// ssoFlags hold the values of the flags of `site sso set`.
 type ssoFlags struct {
 	metadata, mode, matches                  string
 	protocol, issuer, clientID, clientSecret string
 	creates, signs, signsOut                 bool
 }
 
-// ssoFlagNames are the names of the flags of "site sso set" that set something.
+// ssoFlagNames are the names of those flags of `site sso set` that change a setting.
 var ssoFlagNames = []string{"metadata", "mode", "matches", "create-accounts", "sign-requests", "single-sign-out", "protocol", "issuer", "client-id", "client-secret-file"}
 
 func (c *command) siteSSOSet() *cobra.Command {

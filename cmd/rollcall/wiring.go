@@ -240,7 +240,7 @@ func (s *services) openSource(ctx context.Context, id provision.SourceID) (provi
 const (
 	versionOfJobs         = 6  // the first version that has the table of jobs
 	versionOfSiteKeys     = 71 // the first version that has the table of SAML keys
-	versionOfOpenID       = 78 // the first version that has OpenID Connect client secrets
+	versionOfOpenID       = 78 // the first version that has client secrets of OpenID Connect
 	versionOfBoundSecrets = 13 // the first version that seals each Secret Token for the origin of its Tenant URL
 )
 

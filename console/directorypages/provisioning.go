@@ -358,7 +358,7 @@ func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm
 // errConflict stops a save because two people changed the same field.
 var errConflict = errors.New("two values for one field")
 
-// errClose stops a save until the accounts that must be switched off at the old Tenant URL are.
+// errClose stops a save until the leavers' accounts at the old Tenant URL have been switched off.
 var errClose = errors.New("leavers have to be switched off first")
 
 func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -375,7 +375,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 		before provision.Job
 		m      console.MergedEdit
 		harm   provisioningHarm
-		asked  *provision.Move // confirmed, and its leavers are switched off
+		asked  *provision.Move // the confirmed move, once its leavers are switched off; nil before
 		closed provision.Closed
 	)
 	by, err := v.lastChange(r.Context(), v.App.ID)

@@ -192,8 +192,8 @@ type provisioningHarm struct {
 }
 
 // provisioningHarm checks settings before they are saved. It counts users only if the scope changes
-// or someone changed the job in the meantime. asked is what an administrator has confirmed to leave at
-// the old Tenant URL, after its leavers were switched off; nil before.
+// or someone changed the job in the meantime. asked is the move to another Tenant URL that the
+// operator has confirmed, once its leavers are switched off; nil before.
 func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job, s provision.Settings, asked *provision.Move) (provisioningHarm, error) {
 	h := provisioningHarm{scopeWas: r.PostForm.Get(console.WasPrefix + "scope")}
 	h.moved = now.Version > 0 && s.Status == provision.On && now.Status != provision.On && r.PostForm.Get(openedField) != revisionText(now)
@@ -227,8 +227,8 @@ func (h provisioningHarm) confirmationValue() string {
 	return fmt.Sprintf("%s %d %d", h.reachChange.confirmationValue(), h.move.Linked, h.move.Leavers)
 }
 
-// moveConsequences says what stays at the old application after the Tenant URL changes to another
-// application.
+// moveConsequences says what happens to accounts at the old application when the Tenant URL changes
+// to another application.
 func (h provisioningHarm) moveConsequences() []string {
 	if h.move.Linked == 0 {
 		return nil
@@ -241,7 +241,8 @@ func (h provisioningHarm) moveConsequences() []string {
 	return told
 }
 
-// closedWords says which accounts were switched off at the application of the Tenant URL before.
+// closedWords says how many accounts were switched off at the old application, and how many could
+// not be.
 func closedWords(c provision.Closed) string {
 	words := ""
 	if c.Off > 0 {

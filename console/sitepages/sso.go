@@ -32,13 +32,13 @@ type ssoPage struct {
 	Stale *console.Notice // warns that the metadata was not refreshed; nil if it was
 	Read  time.Time       // when the server last tried to refresh the metadata; zero if it never did
 
-	// The choice at the top:
+	// The choice of the protocol, at the top of the page:
 	Protocols []protocolChoice
-	Protocol  signin.Protocol // the one whose settings are shown, for people
-	InUse     bool            // whether people sign in by it
-	Current   string          // the name of the one in use
-	Use       string          // address that uses the shown one; empty if it is in use
-	CanUse    bool            // whether it can be used now
+	Protocol  signin.Protocol // the protocol whose settings the page shows
+	InUse     bool            // whether people sign in with this protocol
+	Current   string          // the name of the protocol in use
+	Use       string          // address that puts the shown protocol into use; empty if it is in use
+	CanUse    bool            // whether the shown protocol can be put into use now
 
 	OpenID *openIDPart // steps 1 and 2 of OpenID Connect; nil for SAML
 	// Step 1, "Give these to your identity provider":
@@ -81,18 +81,18 @@ type ssoPage struct {
 	FailedAll  string             // address of all failed sign-ins
 }
 
-// protocolChoice leads to the settings of one protocol.
+// protocolChoice is a link to the settings of one protocol.
 type protocolChoice struct {
 	Name, URL    string
 	Shown, InUse bool
 }
 
-// openIDPart is what differs on the page for OpenID Connect.
+// openIDPart holds what the page shows only for OpenID Connect.
 type openIDPart struct {
 	Redirect         console.CopyValue
 	Issuer, ClientID string
 	HasSecret        bool
-	Save             string // address that saves what the provider gave
+	Save             string // address that saves the values from the provider
 	Error            *console.FieldError
 }
 
@@ -121,7 +121,7 @@ type ssoResult struct {
 	CanLink  bool           // whether the identity can be linked to the account
 }
 
-// shownProtocol returns the protocol whose settings a request is about.
+// shownProtocol returns the protocol whose settings a request shows or changes.
 func shownProtocol(r *http.Request, c signin.Connection) signin.Protocol {
 	asked := signin.Protocol(cmp.Or(r.PostForm.Get("protocol"), r.URL.Query().Get("protocol")))
 	if slices.Contains(signin.Protocols, asked) {
@@ -135,7 +135,7 @@ func (v *siteVisit) ssoURL(shown signin.Protocol) string {
 	return v.url("admin/access/authentication?protocol=" + string(shown))
 }
 
-// choose fills the choice at the top of the page.
+// choose fills in the choice of the protocol at the top of the page.
 func (s *ssoPage) choose(v *siteVisit, c signin.Connection) {
 	s.InUse, s.Current = s.Protocol == c.Protocol, c.Protocol.String()
 	for _, p := range signin.Protocols {
@@ -146,7 +146,7 @@ func (s *ssoPage) choose(v *siteVisit, c signin.Connection) {
 	}
 }
 
-// ProtocolValue returns the shown protocol as forms have it.
+// ProtocolValue returns the shown protocol as the value of an input.
 func (s ssoPage) ProtocolValue() string { return string(s.Protocol) }
 
 func (p *Pages) showSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -214,7 +214,7 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 			Redirect: console.CopyValue{ID: "redirect", Label: "Redirect URI", Value: p.SSO.OpenIDClient(v.Site.Name, c).RedirectURL},
 			Issuer:   c.OpenID.Issuer, ClientID: c.OpenID.ClientID, HasSecret: len(c.OpenID.Sealed) > 0, Save: v.url("admin/access/authentication/openid"),
 		}
-		s.Plain = nil // its answer comes by GET, so browsers send the cookie over plain http too
+		s.Plain = nil // the answer of OpenID Connect comes by GET, so browsers send the cookie even over plain http
 	}
 	if c.ReadyFor(signin.SAML) {
 		s.Provider = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}
@@ -453,13 +453,13 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	return p.Console.Redirect(w, r, v.ssoURL(shown), console.DoneNotice("Saved. Test the sign-in after each change."))
 }
 
-// saveOpenID saves what the OpenID provider gave.
+// saveOpenID saves the values that the administrator copied from the OpenID provider.
 func (p *Pages) saveOpenID(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
 	}
 	form := r.PostForm
-	form.Set("protocol", string(signin.OpenID)) // the page that is shown again
+	form.Set("protocol", string(signin.OpenID)) // so that the page shows the settings of OpenID Connect again
 	version, err := strconv.ParseInt(form.Get("version"), 10, 64)
 	if err != nil {
 		return console.UnreadableForm(err)
@@ -479,7 +479,7 @@ func (p *Pages) saveOpenID(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.Console.Redirect(w, r, v.ssoURL(signin.OpenID), console.DoneNotice("Saved. Test the sign-in now."))
 }
 
-// useProtocol lets people sign in by the other protocol.
+// useProtocol puts the other protocol into use: people then sign in with it.
 func (p *Pages) useProtocol(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)

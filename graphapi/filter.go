@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Limits of a $filter. They keep a hostile one from costing much.
+// Limits of a $filter. They bound the cost of a hostile one.
 const (
 	maxFilter      = 4096 // bytes
 	maxFilterDepth = 16
 	maxFilterTerms = 64
 )
 
-// fieldKind is the kind of a property's values.
+// fieldKind is the type of a property's values.
 type fieldKind int
 
 const (
@@ -25,18 +25,18 @@ const (
 	boolField
 )
 
-// fields are the properties that a $filter may compare, by their path in lower case.
+// fields maps the properties that a $filter may compare, by path in lower case, to their types.
 type fields map[string]fieldKind
 
-// filter is a parsed $filter. A nil filter matches everything.
+// filter is a parsed $filter. A nil filter matches every object.
 type filter struct {
-	op          string // and, or, not; or a comparison or function
+	op          string // and, or, not, a comparison or a function
 	left, right *filter
-	path        string // in lower case
+	path        string // path of the property in lower case
 	value       any    // string, float64, bool, time.Time, or nil for null
 }
 
-// readQuery checks that a request uses only the options of a query that have an effect.
+// readQuery returns the query of a request. It refuses options that have no effect.
 func readQuery(q url.Values, known ...string) (url.Values, error) {
 	for name, values := range q {
 		if strings.HasPrefix(name, "$") && !slices.Contains(known, name) {
@@ -49,8 +49,9 @@ func readQuery(q url.Values, known ...string) (url.Values, error) {
 	return q, nil
 }
 
-// parseFilter parses a $filter of OData: comparisons with eq, ne, gt, ge, lt and le, the functions
-// contains, startsWith and endsWith, and, or, not, and brackets. An empty string is nil.
+// parseFilter parses an OData $filter: comparisons with eq, ne, gt, ge, lt and le; the functions
+// contains, startsWith and endsWith; and, or, not; and brackets. For an empty string it returns
+// nil.
 func parseFilter(text string, known fields) (*filter, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -73,7 +74,7 @@ func invalidFilter(why string, args ...any) error {
 	return refuse(400, codeBadRequest, "Invalid filter clause: "+why+".", args...)
 }
 
-// token is one word, sign or value of a filter.
+// token is one word, sign or value in a filter.
 type token struct {
 	text   string
 	quoted bool
@@ -86,7 +87,7 @@ type filterParser struct {
 	terms  int
 }
 
-// split cuts a filter into tokens.
+// split splits a filter into tokens.
 func (p *filterParser) split(text string) error {
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
@@ -114,7 +115,7 @@ func (p *filterParser) split(text string) error {
 	return nil
 }
 
-// readQuoted reads a string in quotation marks, which are doubled inside.
+// readQuoted reads a string in quotation marks. A quotation mark inside the string is doubled.
 func readQuoted(text string) (value string, length int, ok bool) {
 	var b strings.Builder
 	for i := 1; i < len(text); i++ {
@@ -132,7 +133,7 @@ func readQuoted(text string) (value string, length int, ok bool) {
 	return "", 0, false
 }
 
-// is reports whether the next token is a word or sign, and takes it.
+// is reports whether the next token is this word or sign. If so, it moves on to the token after it.
 func (p *filterParser) is(word string) bool {
 	if p.at < len(p.tokens) && !p.tokens[p.at].quoted && strings.EqualFold(p.tokens[p.at].text, word) {
 		p.at++
@@ -195,7 +196,7 @@ func (p *filterParser) term(depth int) (*filter, error) {
 	return p.comparison()
 }
 
-// call reads the arguments of a function: a path and a string.
+// call reads the arguments of a function, which are a path and a string.
 func (p *filterParser) call(name string) (*filter, error) {
 	if !p.is("(") {
 		return nil, invalidFilter("%s needs brackets", name)
@@ -247,7 +248,7 @@ func (p *filterParser) comparison() (*filter, error) {
 	return &filter{op: op.text, path: path, value: value}, nil
 }
 
-// path reads the path of a property that can be compared.
+// path reads the path of a property. It refuses a property that the filter may not compare.
 func (p *filterParser) path() (string, fieldKind, error) {
 	t, err := p.next()
 	if err != nil {
@@ -266,8 +267,8 @@ func (p *filterParser) path() (string, fieldKind, error) {
 	return path, kind, nil
 }
 
-// literalOf reads a value for a property of this kind. Graph takes times and numbers with and without
-// quotation marks.
+// literalOf converts a token to a value for a property of this kind. As in Graph, times and numbers
+// may stand in quotation marks or not.
 func literalOf(t token, kind fieldKind) (any, error) {
 	if !t.quoted && strings.EqualFold(t.text, "null") {
 		return nil, nil
@@ -297,8 +298,8 @@ func literalOf(t token, kind fieldKind) (any, error) {
 	return t.text, nil
 }
 
-// matches reports whether an object passes. Its values are by path in lower case. Case counts in
-// texts, as in Graph.
+// matches reports whether an object matches the filter. object has values by path in lower case. As
+// in Graph, strings are compared with case.
 func (f *filter) matches(object map[string]any) bool {
 	if f == nil {
 		return true
@@ -344,7 +345,8 @@ func (f *filter) matches(object map[string]any) bool {
 	}
 }
 
-// matchesNull compares with null, or compares what has no value. "" is no value either.
+// matchesNull compares a property with null, or a property without a value. An empty string also
+// counts as no value.
 func (f *filter) matchesNull(missing bool) bool {
 	same := missing && (f.value == nil || f.value == "")
 	switch f.op {
@@ -384,7 +386,8 @@ func compare(a, b any) (order int, comparable bool) {
 	return 0, false
 }
 
-// conditions returns the comparisons that must all be true, and whether they are the whole filter.
+// conditions returns the comparisons that must all be true. whole reports whether they are the
+// whole filter.
 func (f *filter) conditions() (all []*filter, whole bool) {
 	switch {
 	case f == nil:

@@ -12,10 +12,10 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// never is how Graph writes a time that has not come yet.
+// never is how Graph writes a time that is not set.
 const never = "0001-01-01T00:00:00Z"
 
-// neverRuns is the interval that Graph shows for a job that was not started.
+// neverRuns is the interval that Graph shows for a job that was never started.
 const neverRuns = "P10675199DT2H48M5.4775807S"
 
 // job is Graph's synchronizationJob.
@@ -101,12 +101,12 @@ type jobError struct {
 	Actionable bool   `json:"tenantActionable"`
 }
 
-// jobID returns the id of an application's job, in the form that Entra gives it.
+// jobID returns the id of an application's job, in the form of Entra's ids.
 func jobID(h *directory.Handle, a directory.Application) string {
 	return "scim." + strings.ReplaceAll(string(h.Directory.ID), "-", "") + "." + a.ID
 }
 
-// timeOf writes a time as Graph does.
+// timeOf writes a time in Graph's form.
 func timeOf(t time.Time) string {
 	if t.IsZero() {
 		return never
@@ -114,7 +114,7 @@ func timeOf(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.999999Z")
 }
 
-// shownJob returns the application's job as Graph shows it.
+// shownJob returns the application's job in Graph's form.
 func (c *call) shownJob() (job, error) {
 	r, err := c.h.Jobs.Report(c.r.Context(), c.key())
 	if err != nil {
@@ -155,14 +155,14 @@ func (c *call) shownJob() (job, error) {
 	return out, nil
 }
 
-// duration writes a duration as ISO 8601 has it, such as PT40M.
+// duration writes a duration in ISO 8601, such as PT40M.
 func duration(d time.Duration) string {
 	text := "PT" + strings.ToUpper(d.Round(time.Second).String())
 	text = strings.Replace(text, "M0S", "M", 1)
 	return strings.Replace(text, "H0M", "H", 1)
 }
 
-// executionOf returns a cycle as Graph shows it.
+// executionOf returns a cycle in Graph's form.
 func executionOf(c *provision.CycleReport) *execution {
 	if c == nil {
 		return nil
@@ -182,8 +182,8 @@ func executionOf(c *provision.CycleReport) *execution {
 	return e
 }
 
-// quarantineOf returns the quarantine of a job. Operations on hold are shown as Graph shows too many
-// deletions, although the job goes on with everything else.
+// quarantineOf returns the quarantine of a job. It shows operations on hold as Graph shows too many
+// deletions, although the job continues with all other work.
 func quarantineOf(q *provision.Quarantine, held []provision.HeldCause) *quarantine {
 	if q != nil {
 		return &quarantine{
@@ -225,7 +225,7 @@ func (c *call) getJob() error {
 	return c.ok(one)
 }
 
-// createJob makes a job that is disabled, with the mappings of a template.
+// createJob creates a disabled job with the mappings of a template.
 func (c *call) createJob() error {
 	var body struct {
 		TemplateID string `json:"templateId"`
@@ -277,15 +277,15 @@ func (c *call) pauseJob() error {
 	return c.noContent()
 }
 
-// resetScope is what a restart's criteria ask for.
+// resetScope is the parsed criteria of a restart.
 type resetScope struct {
 	provision.Reset
-	restarts     bool // anything besides ForceDeletes
+	restarts     bool // whether any word other than ForceDeletes is present
 	forceDeletes bool
-	start        bool // None: only start
+	start        bool // None: only start the job
 }
 
-// parseResetScope reads a list such as "Watermark, Escrows".
+// parseResetScope parses a list such as "Watermark, Escrows".
 func parseResetScope(text string) (s resetScope, err error) {
 	for word := range strings.SplitSeq(text, ",") {
 		switch strings.ToLower(strings.TrimSpace(word)) {
@@ -314,7 +314,7 @@ func parseResetScope(text string) (s resetScope, err error) {
 	return s, nil
 }
 
-// restartJob begins a job anew. Without criteria it does what Restart provisioning does.
+// restartJob restarts a job. Without criteria it does the same as Restart provisioning.
 func (c *call) restartJob() error {
 	var body struct {
 		Criteria *map[string]any `json:"criteria"`
@@ -362,8 +362,8 @@ func (c *call) restartJob() error {
 	return c.noContent()
 }
 
-// approveHeld approves the operations that are on hold at this moment. Operations that are held later
-// wait for another decision.
+// approveHeld approves the operations that are on hold at this moment. Operations that are held
+// later need another approval.
 func (c *call) approveHeld() error {
 	ctx := c.r.Context()
 	held, err := c.h.Jobs.Held(ctx, c.key(), provision.OnHold)

@@ -20,6 +20,7 @@ var arrows = map[string][]string{
 	"scim":           {},
 	"refusal":        {},
 	"saml":           {},
+	"oidc":           {},
 	"provision/expr": {},
 
 	// Domains: languages, and each other along the arrows.
@@ -27,7 +28,7 @@ var arrows = map[string][]string{
 	"site":         {"scim", "refusal", "event", "internal/phrase", "internal/secret"},
 	"requestlog":   {"scim", "refusal", "site", "internal/phrase", "internal/redact"},
 	"roster":       {"scim", "refusal", "event", "site", "requestlog", "internal/lookalike", "internal/pace", "internal/phrase", "internal/secret", "internal/session", "internal/visible"},
-	"signin":       {"scim", "saml", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
+	"signin":       {"scim", "saml", "oidc", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
 	"operator":     {"refusal", "event", "internal/onetime", "internal/secret", "internal/session"},
 	"retention":    {"refusal", "event"},
 	"notification": {"refusal", "event"},
@@ -59,15 +60,16 @@ var arrows = map[string][]string{
 	"directory/csv":    {"directory", "internal/phrase"},
 	"directory/source": {"directory", "provision", "event"},
 	"scimserver":       {"scim", "refusal", "event", "site", "requestlog", "roster", "internal/web", "internal/fair", "internal/phrase"},
-	"samlserver":       {"saml", "refusal", "event", "site", "signin", "internal/web", "internal/secret", "internal/session"},
+	"ssoserver":        {"saml", "oidc", "refusal", "event", "site", "signin", "internal/web", "internal/secret", "internal/session"},
 	"graphapi":         {"refusal", "event", "operator", "directory", "provision", "provision/expr", "provision/templates", "internal/web"},
+	"oidcclient":       {"oidc", "internal/outbound"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":           {"event"},
 	"outbox":           {"notification"},
 
 	// The frame of the pages, and the two page sets. The sets share the frame and never each other; the frame knows neither.
 	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/onetime", "internal/session", "internal/visible", "internal/inert"},
-	"console/sitepages":      {"console", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
+	"console/sitepages":      {"console", "scim", "saml", "oidc", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
 	"console/directorypages": {"console", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure", "notification", "internal/demosignin", "internal/phrase"},
 
 	// Entry: wires everything; nobody imports it.
@@ -75,6 +77,7 @@ var arrows = map[string][]string{
 
 	// Test and measuring equipment.
 	"internal/demoidp":         {},
+	"internal/openidtest":      {},
 	"internal/demosignin":      {"refusal", "directory", "internal/demoidp"},
 	"internal/pgserver":        {},
 	"internal/pgtest":          {"internal/pgserver"},
@@ -98,6 +101,7 @@ var forbidden = map[string][]string{
 	"scim":           {"net", "net/http", "database/sql", "os", "log", "log/slog", "time/tzdata", "math/rand", "crypto/rand", "context", "html/template", "reflect"},
 	"refusal":        {"net", "net/http", "database/sql", "os", "log", "log/slog", "math/rand", "context", "html/template", "reflect"},
 	"saml":           {"net", "net/http", "database/sql", "os", "log", "log/slog", "math/rand", "context", "html/template", "reflect"},
+	"oidc":           {"net", "net/http", "database/sql", "os", "log", "log/slog", "math/rand", "crypto/rand", "html/template", "reflect"}, // go-oidc needs a context, which nothing can end
 	"provision/expr": {"net", "net/http", "database/sql", "os", "log", "log/slog", "math/rand", "context", "html/template", "reflect"},
 	"event":          {"net/http", "database/sql", "os", "log/slog", "html/template"},
 	"site":           {"net/http", "database/sql", "os", "html/template"},
@@ -115,7 +119,8 @@ var forbidden = map[string][]string{
 	"console/directorypages": {"database/sql"},
 
 	"scimserver": {"database/sql"},
-	"samlserver": {"database/sql"},
+	"ssoserver":  {"database/sql"},
+	"oidcclient": {"database/sql"},
 	"graphapi":   {"database/sql", "html/template"},
 	"scimclient": {"database/sql"},
 	"outbox":     {"database/sql", "html/template"},
@@ -160,6 +165,11 @@ func TestOnlyTheRunnerAndTheStoreImportTheirEngines(t *testing.T) {
 		"github.com/russellhaering/gosaml2":   {"saml"},
 		"github.com/russellhaering/goxmldsig": {"saml", "internal/demoidp"},
 		"github.com/beevik/etree":             {"saml", "internal/demoidp"},
+
+		"github.com/zitadel/oidc":    {"internal/openidtest"},
+		"github.com/coreos/go-oidc":  {"oidc"},
+		"github.com/go-jose/go-jose": {"oidc"},
+		"golang.org/x/oauth2":        {"oidc", "oidcclient"},
 	}
 	for file, imports := range goFiles(t) {
 		from := filepath.ToSlash(filepath.Dir(file))

@@ -126,6 +126,7 @@ func TestMembersOnHold_are_shown_and_decided(t *testing.T) {
 	}
 	members(false)
 	wantAt("at first", 8)
+	o.operator().get(acmeProvisioning).wantWords("Users linked 8", "Groups linked 1", "Members of groups 8")
 	members(true)
 	wantAt("on hold", 8)
 	page := o.operator().get(acmeProvisioning).wantWords("8 operations are on hold", "more accounts or memberships than it may").click("See and decide")

@@ -298,11 +298,11 @@ func TestTenantURL_of_another_application_is_asked_about(t *testing.T) {
 	must(h.SoftDelete(t.Context(), must(h.UserByUPN(t.Context(), "u0005@contoso.example")).ObjectID, "cli"))
 	elsewhere := strings.Replace(before.TenantURL, "/c/acme/", "/c/other/", 1)
 	ask := b.get(acmeProvisioning).press("Save", url.Values{"tenantURL": {elsewhere}})
-	ask.wantWords("Leave the accounts at the old address?", "6 linked accounts at the old one stay as they are", "1 of them belongs to a user who should not have access any more and stays switched on.")
+	ask.wantWords("Leave the accounts at the old address?", "6 linked accounts at the old one stay as they are", "1 of them belongs to a user who should not have access any more and is switched off first, if the old application allows it.")
 	if got := o.job(key).TenantURL; got != before.TenantURL {
 		t.Errorf("the Tenant URL is %q before the answer", got)
 	}
-	ask.press("Save", nil).wantWords("Provisioning was saved.")
+	ask.press("Save", nil).wantWords("Provisioning was saved.", "1 account at the old application was switched off.")
 	if got := o.job(key).TenantURL; got != elsewhere {
 		t.Errorf("the Tenant URL is %q, want %q", got, elsewhere)
 	}

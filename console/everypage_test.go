@@ -20,6 +20,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/saml"
 	protocol "github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
@@ -231,6 +232,21 @@ func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path st
 	for _, step := range []string{"Make a key", "Announce a new key", "Use the new key"} {
 		p.add("keys: "+step, b.get(path).submit(step, nil).wantStatus(http.StatusOK))
 	}
+	const issuer = "https://login.example.com/wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww"
+	p.add("openid not set up", b.get(path+"?protocol=oidc"))
+	p.add("openid refused", b.get(path+"?protocol=oidc").submit("Connect the provider", url.Values{"issuer": {"https://login.microsoftonline.com/common/v2.0"}, "clientID": {awkwardJob}}).wantStatus(http.StatusUnprocessableEntity))
+	p.add("openid saved", b.get(path+"?protocol=oidc").submit("Connect the provider", url.Values{"issuer": {issuer}, "clientID": {strings.Repeat("w", 200)}, "clientSecret": {"secret"}}).wantStatus(http.StatusOK))
+	c, err := w.pages.SSO.Connection(p.t.Context(), s)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := w.pages.SSO.Store.PutTest(p.t.Context(), s.ID, kim.ID, signin.Test{Version: c.Version, Time: w.clock(), Result: signin.TestResult{
+		Protocol: signin.OpenID, Issuer: issuer, Signed: "ID token (RS256)", Identifier: strings.Repeat("w", 200), Reason: "unproved", Failure: "an account with a role is not given to a user identifier that nobody has linked to it",
+		Attributes: []saml.Attribute{{Name: "sub", Values: []string{strings.Repeat("w", 200)}}, {Name: awkwardJob, Values: awkwardNames}},
+	}}, event.Event{Scope: event.Site(string(s.ID)), Name: event.SignInSSOTested, Time: w.clock(), Subject: kim.ID, Text: "A test of single sign-on failed"}); err != nil {
+		p.t.Fatal(err)
+	}
+	p.add("openid tested", b.get(path+"?protocol=oidc").submit("Use OpenID Connect", nil).wantStatus(http.StatusOK))
 	p.add("new recovery codes", b.get(path).submit("Make recovery codes", nil).wantStatus(http.StatusOK))
 }
 

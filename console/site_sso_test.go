@@ -32,7 +32,7 @@ func (w *world) identityProvider() *demoidp.Provider {
 // tested has an administrator test single sign-on as a person of the identity provider.
 func (w *world) tested(s site.Site, idp *demoidp.Provider, personID, nameID, userName string, more ...demoidp.Claim) {
 	w.t.Helper()
-	address, err := w.pages.SSO.StartTest(w.t.Context(), s, "browser", personID)
+	address, err := w.pages.SSO.StartTest(w.t.Context(), s, signin.SAML, "browser", personID)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -131,12 +131,13 @@ func (r *run) applyRequests(ctx context.Context) error {
 	var what Forget
 	if s.ForgetLinks != j.ForgetLinks {
 		what = Forget{Links: true, Escrows: true, Unmatched: true}
+		s.Watermark = "" // nobody has an account yet
 	}
 	if s.ForgetFailures != j.ForgetFailures {
 		what.Escrows, s.ReadAll = true, true
 	}
 	if s.LookAtAll != j.LookAtAll {
-		s.Ready, s.Watermark, s.NextCycle, s.Why = false, "", time.Time{}, j.AskedWhy
+		s.Ready, s.NextCycle, s.Why = false, time.Time{}, j.AskedWhy
 		s.Allowed = int(j.Confirmed - s.Confirmed)
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
@@ -159,7 +160,7 @@ func (r *run) noticeDomain() {
 	}
 	s.Domain = r.m.domain
 	if s.Ready {
-		s.Ready, s.Watermark, s.Why = false, "", "The default domain of the directory has changed."
+		s.Ready, s.Why = false, "The default domain of the directory has changed."
 		r.abandon(s.Why)
 	}
 }
@@ -274,7 +275,10 @@ func (r *run) begin(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read position: %w", err)
 		}
-		s.Cycle.Kind, s.Phase, s.Start = InitialCycle, Snapshot, start
+		if err := r.listLeavers(ctx); err != nil {
+			return err
+		}
+		s.Cycle.Kind, s.Phase, s.Start, s.Watermark = InitialCycle, Snapshot, start, start
 		s.Groups.Mark = start
 		s.Cycle.Reads, s.Cycle.Why, s.Cycle.Allowed = s.ReadAll, s.Why, s.Allowed
 		s.Allowed = 0 // the permission is for one cycle only
@@ -288,6 +292,48 @@ func (r *run) begin(ctx context.Context) error {
 	return r.relistDue(ctx)
 }
 
+// listLeavers puts leavers on the work list before an initial cycle looks at everyone. Leavers are
+// people who lost access by a change since the last cycle. They come first, and the guard counts
+// them by the cause of that change, not by the reason for the initial cycle.
+func (r *run) listLeavers(ctx context.Context) error {
+	return r.eachLeaver(ctx, func(ids []string, c Changed) error {
+		listed, err := r.list(ctx, ByChange, ids, nil, c.Origins)
+		if err != nil {
+			return err
+		}
+		r.state.Watermark = c.Cursor
+		return r.e.Store.Import(ctx, r.fence, r.state, listed, c.Ended...)
+	})
+}
+
+// eachLeaver calls visit with each page of people who have lost access by a change since the
+// watermark. Changes of settings do not count.
+func (r *run) eachLeaver(ctx context.Context, visit func(ids []string, c Changed) error) error {
+	for at, more := r.state.Watermark, r.state.Watermark != ""; more; {
+		c, err := r.source.Changes(ctx, r.job.Key.App, at, importPage)
+		if errors.Is(err, ErrBehind) {
+			return nil // the initial cycle finds them
+		}
+		if err != nil {
+			return fmt.Errorf("read changes: %w", err)
+		}
+		ids := slices.DeleteFunc(slices.Clone(c.IDs), func(id string) bool { return !c.Origins[id].Takes })
+		objects, err := r.objects(ctx, ids)
+		if err != nil {
+			return err
+		}
+		ids = slices.DeleteFunc(ids, func(id string) bool {
+			o := objects[id]
+			return o != nil && o.Active() && (o.Assigned || r.job.Scope == Everyone)
+		})
+		if err := visit(ids, c); err != nil {
+			return err
+		}
+		at, more = c.Cursor, c.More
+	}
+	return nil
+}
+
 // relistDue puts failures that are due for a retry back on the work list. Once a day it also lists
 // people without an account.
 func (r *run) relistDue(ctx context.Context) error {
@@ -299,6 +345,11 @@ func (r *run) relistDue(ctx context.Context) error {
 	ids, err := r.e.Store.DueEscrowIDs(ctx, k, until)
 	if err != nil {
 		return err
+	}
+	if r.state.Cycle.Kind == InitialCycle {
+		if ids, err = r.withoutCycleGroups(ctx, ids); err != nil {
+			return err
+		}
 	}
 	if err := r.listAll(ctx, r.state, ByRetry, ids); err != nil {
 		return err
@@ -315,6 +366,43 @@ func (r *run) relistDue(ctx context.Context) error {
 	}
 	r.state = then
 	return nil
+}
+
+// withoutCycleGroups removes the ids of groups and of memberships that an initial cycle looks at
+// anyway.
+func (r *run) withoutCycleGroups(ctx context.Context, ids []string) ([]string, error) {
+	if !r.groupsOn() {
+		return ids, nil
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool {
+		_, is := groupOf(id)
+		return is
+	})
+	objects, err := r.objects(ctx, ids)
+	return slices.DeleteFunc(ids, func(id string) bool { return r.inGroupSnapshot(objects[id]) }), err
+}
+
+func (r *run) inGroupSnapshot(o *Object) bool {
+	return o != nil && o.Kind == GroupKind && (o.Assigned || r.job.Scope == Everyone)
+}
+
+// withoutTried removes objects that this initial cycle has already tried again. It keeps groups,
+// because their members are looked at only after the group.
+func (r *run) withoutTried(ctx context.Context, listed []Listed, objects map[string]*Object) ([]Listed, error) {
+	if len(listed) == 0 {
+		return listed, nil
+	}
+	r.mu.Lock()
+	since := r.state.Cycle.Started
+	r.mu.Unlock()
+	first, last := listed[0].ObjectID, listed[0].ObjectID
+	for _, l := range listed {
+		first, last = min(first, l.ObjectID), max(last, l.ObjectID)
+	}
+	tried, err := r.e.Store.TriedSince(ctx, r.job.Key, first, last, since)
+	return slices.DeleteFunc(listed, func(l Listed) bool {
+		return slices.Contains(tried, l.ObjectID) && !r.inGroupSnapshot(objects[l.ObjectID])
+	}), err
 }
 
 // withoutAccount returns the people for whose account the next cycle looks again. These are the
@@ -405,6 +493,9 @@ func (r *run) importPage(ctx context.Context) error {
 		return err
 	}
 	listed, err := r.list(ctx, page.why, page.ids, page.objects, page.origins)
+	if err == nil && page.why == ByCycle {
+		listed, err = r.withoutTried(ctx, listed, page.objects)
+	}
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,7 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user for whom the new mapping yields no usable values.
+// FailureExample is a user whose values the new mapping cannot make.
 type FailureExample struct {
 	Person
 	Target string

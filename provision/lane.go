@@ -40,7 +40,14 @@ type Listed struct {
 	Cause  string // the cause of its change; "" for a single change
 	Reason string // why it would be disabled or deleted
 	Keeps  Keeps
-	Turn   int64 // list the object only if its row still has this turn; 0: in any case
+	Turn   int64     // list the object only if its row still has this turn; 0: in any case
+	State  LinkState // state of the object's link at the decision to list it; "" without a link
+}
+
+// Outdated returns the row to list instead if the object's link has another state by now. A worker
+// has then ended the account in the meantime, so the guard has nothing to count.
+func (l Listed) Outdated() Listed {
+	return Listed{ObjectID: l.ObjectID, Why: l.Why, Lane: Checks, Cause: l.Cause}
 }
 
 // ListedMember is a membership that has changed.
@@ -76,7 +83,7 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 			listed[i] = Listed{ObjectID: id, Why: why, Lane: Memberships}
 			continue
 		}
-		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id])}
+		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id]), State: states[id]}
 		listed[i].Takes = listed[i].Lane == Leavers || r.endsGroup(states[id], objects[id])
 		r.guard(&listed[i], objects[id], origins[id])
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/refusal"
 )
@@ -21,51 +23,135 @@ func (j *Jobs) Move(ctx context.Context, job Job, tenantURL string) (Move, error
 	if job.Version == 0 || job.TenantURL == "" || endpoint(tenantURL) == endpoint(job.TenantURL) {
 		return n, nil
 	}
-	scope, err := newScopeChecker(job, UserKind)
-	if err != nil {
-		return n, fmt.Errorf("read the mapping: %w", err)
-	}
 	source, err := j.Sources(ctx, job.Key.Directory)
 	if err != nil {
 		return n, fmt.Errorf("open the directory: %w", err)
 	}
+	err = eachLeaver(ctx, j.Store, source, job, func(linked int, leavers []string) {
+		n.Linked, n.Leavers = n.Linked+linked, n.Leavers+len(leavers)
+	})
+	return n, err
+}
+
+// closingTime is how long CloseLeavers takes at most.
+const closingTime = time.Minute
+
+// Closed says what CloseLeavers did.
+type Closed struct {
+	Off    int    // accounts that were switched off
+	Left   int    // accounts that are still on and should not be
+	Reason string // why; "" if Left is 0
+}
+
+// CloseLeavers switches off the accounts that a job has still to switch off, before its Tenant URL
+// leads to another application. It does what it can: an application that does not answer is no error.
+func (e *Engine) CloseLeavers(ctx context.Context, k Key, owner, actor string) (c Closed, err error) {
+	before, err := e.leavers(ctx, k)
+	if err != nil || len(before) == 0 {
+		return c, err
+	}
+	closing, cancel := context.WithTimeout(ctx, closingTime)
+	defer cancel()
+	for page := range slices.Chunk(before, MaxOnDemand) {
+		results, err := e.OnDemand(closing, k, owner, actor, page)
+		var (
+			te    *TargetError
+			input *InputError
+		)
+		switch {
+		case errors.As(err, &te):
+			c.Reason = te.Words()
+		case errors.As(err, &input):
+			c.Reason = input.Error()
+		case err != nil && ctx.Err() == nil && closing.Err() != nil:
+			c.Reason = "It took too long."
+		case err != nil:
+			return c, err
+		}
+		for _, r := range results {
+			if why := r.whyNot(); why != "" {
+				c.Reason = why
+			}
+		}
+	}
+	after, err := e.leavers(ctx, k)
+	c.Off, c.Left = len(before)-len(after), len(after)
+	if c.Left == 0 {
+		c.Reason = ""
+	}
+	return c, err
+}
+
+// whyNot says why a demanded object could not be provisioned; "" if it could.
+func (r DemandResult) whyNot() string {
+	if r.Waits != "" {
+		return r.Waits
+	}
+	for _, entry := range r.Entries {
+		if entry.Status.Status == Failure {
+			return entry.Status.Reason
+		}
+	}
+	return ""
+}
+
+// leavers returns the objects whose account a job has still to switch off.
+func (e *Engine) leavers(ctx context.Context, k Key) (ids []string, err error) {
+	job, err := e.Store.Job(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	source, err := e.Sources(ctx, k.Directory)
+	if err != nil {
+		return nil, fmt.Errorf("open the directory: %w", err)
+	}
+	err = eachLeaver(ctx, e.Store, source, job, func(_ int, leavers []string) { ids = append(ids, leavers...) })
+	return ids, err
+}
+
+// eachLeaver pages through the linked objects of a job. It visits how many they are, and those of them
+// whose account is active and should not be.
+func eachLeaver(ctx context.Context, store Store, source Source, job Job, visit func(linked int, leavers []string)) error {
+	scope, err := newScopeChecker(job, UserKind)
+	if err != nil {
+		return fmt.Errorf("read the mapping: %w", err)
+	}
 	after := ""
 	for {
-		ids, err := j.Store.LinkedIDs(ctx, job.Key, "", after, mostTogether)
+		ids, err := store.LinkedIDs(ctx, job.Key, "", after, mostTogether)
 		if err != nil {
-			return n, err
+			return err
 		}
-		leavers, err := j.leavers(ctx, source, job, scope, ids)
+		leavers, err := leaversAmong(ctx, store, source, job, scope, ids)
 		if err != nil {
-			return n, err
+			return err
 		}
-		n.Linked, n.Leavers = n.Linked+len(ids), n.Leavers+leavers
+		visit(len(ids), leavers)
 		if len(ids) < mostTogether {
-			return n, nil
+			return nil
 		}
 		after = ids[len(ids)-1]
 	}
 }
 
-// leavers counts the linked objects whose account is active but should not be.
-func (j *Jobs) leavers(ctx context.Context, source Source, job Job, scope scopeChecker, ids []string) (int, error) {
+// leaversAmong returns the linked objects whose account is active but should not be.
+func leaversAmong(ctx context.Context, store Store, source Source, job Job, scope scopeChecker, ids []string) (leavers []string, err error) {
 	if len(ids) == 0 || !scope.updates {
-		return 0, nil
+		return nil, nil
 	}
-	states, err := j.Store.LinkStates(ctx, job.Key, ids)
+	states, err := store.LinkStates(ctx, job.Key, ids)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	objects, err := source.Objects(ctx, job.Key.App, ids)
 	if err != nil {
-		return 0, fmt.Errorf("read the users: %w", err)
+		return nil, fmt.Errorf("read the users: %w", err)
 	}
 	stays := make(map[string]bool, len(objects))
 	for _, o := range objects {
 		stays[o.ID] = o.Active() && scope.has(o)
 	}
 	groups, _ := source.(GroupSource)
-	count := 0
 	for _, id := range ids {
 		if states[id] != Active && states[id] != Held || stays[id] {
 			continue
@@ -75,10 +161,10 @@ func (j *Jobs) leavers(ctx context.Context, source Source, job Job, scope scopeC
 			case err == nil:
 				continue // a group gives access to no one
 			case !errors.Is(err, refusal.NotFound):
-				return 0, fmt.Errorf("read the groups: %w", err)
+				return nil, fmt.Errorf("read the groups: %w", err)
 			}
 		}
-		count++
+		leavers = append(leavers, id)
 	}
-	return count, nil
+	return leavers, nil
 }

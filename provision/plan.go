@@ -128,10 +128,8 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 func (f *forecast) candidates(ctx context.Context) error {
 	r := f.r
 	page := func(ids []string) error { return f.evaluate(ctx, ids) }
-	if !f.initial {
-		if err := f.changes(ctx); err != nil {
-			return err
-		}
+	if err := f.changes(ctx); err != nil {
+		return err
 	}
 	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, time.Time{}) // a cycle that a person starts retries all of them
 	if err != nil {
@@ -151,8 +149,12 @@ func (f *forecast) candidates(ctx context.Context) error {
 	return r.preview(ctx, Snapshot, page)
 }
 
-// changes evaluates the people and groups that have changed.
+// changes evaluates the people and groups that have changed. Before an initial cycle, these are the
+// people who have left.
 func (f *forecast) changes(ctx context.Context) error {
+	if f.initial {
+		return f.leavers(ctx)
+	}
 	changed := func(ids []string) error {
 		for _, id := range ids {
 			f.guard.changed[id] = true
@@ -170,6 +172,23 @@ func (f *forecast) changes(ctx context.Context) error {
 		}
 		f.noteListed(listed)
 		return true, changed(ids)
+	})
+}
+
+// leavers records the people that an initial cycle disables before it looks at everyone.
+func (f *forecast) leavers(ctx context.Context) error {
+	r := f.r
+	if r.state.ForgetLinks != r.job.ForgetLinks {
+		return nil
+	}
+	return r.eachLeaver(ctx, func(ids []string, c Changed) error {
+		if r.origins == nil {
+			r.origins = map[string]Origin{}
+		}
+		for _, id := range ids {
+			f.guard.changed[id], r.origins[id] = true, c.Origins[id]
+		}
+		return nil
 	})
 }
 

@@ -266,6 +266,14 @@ func (m mortalStore) DueEscrowIDs(_ context.Context, k provision.Key, now time.T
 	return got, err
 }
 
+func (m mortalStore) TriedSince(_ context.Context, k provision.Key, first, last string, since time.Time) (got []string, err error) {
+	err = m.call("TriedSince", func(ctx context.Context) (err error) {
+		got, err = m.real.TriedSince(ctx, k, first, last, since)
+		return err
+	})
+	return got, err
+}
+
 func (m mortalStore) LostIDs(_ context.Context, k provision.Key) (got []string, err error) {
 	err = m.call("LostIDs", func(ctx context.Context) (err error) {
 		got, err = m.real.LostIDs(ctx, k)

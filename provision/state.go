@@ -10,12 +10,14 @@ type State struct {
 	Asked // the requests that the engine has handled
 
 	Phase Phase       `json:"phase"`
-	Cycle CycleReport `json:"cycle"` // the current cycle, if Phase is not Idle
+	Cycle CycleReport `json:"cycle,omitzero"` // the current cycle, if Phase is not Idle
 
-	After     string `json:"after"`     // object id after which the import continues
-	Start     Cursor `json:"start"`     // the watermark that applies after the current initial cycle
-	Watermark Cursor `json:"watermark"` // all changes before this position are imported
-	Ready     bool   `json:"ready"`     // an initial import was completed, so Watermark is valid
+	After string `json:"after"` // object id after which the import continues
+	Start Cursor `json:"start"` // the watermark that applies after the current initial cycle
+	// Watermark is the position before which all changes are imported. At the start of an initial
+	// cycle it is still the position of the last cycle.
+	Watermark Cursor `json:"watermark"`
+	Ready     bool   `json:"ready"` // an initial import was completed, so Watermark is valid
 
 	Why string `json:"why,omitempty"` // why the next initial cycle looks at everyone, in words
 	// Allowed is how many accounts the next initial cycle may disable without asking. An
@@ -25,8 +27,8 @@ type State struct {
 	// ReadAll makes the next initial cycle read every account at the target.
 	ReadAll bool `json:"readAll,omitempty"`
 
-	NextCycle time.Time `json:"nextCycle"`
-	Cooldown  time.Time `json:"cooldown"` // end of the pause that the target asked for
+	NextCycle time.Time `json:"nextCycle,omitzero"`
+	Cooldown  time.Time `json:"cooldown,omitzero"` // end of the pause that the target asked for
 	Pace      Pace      `json:"pace,omitzero"`
 	// Drained is when the current cycle began to only wait; zero if it has work to do. DrainedRead
 	// is how many objects it had looked at by then.
@@ -41,7 +43,7 @@ type State struct {
 	// have these values, which come from this job.
 	Flown map[string][]string `json:"flown,omitempty"`
 
-	NextUnmatched time.Time `json:"nextUnmatched"`
+	NextUnmatched time.Time `json:"nextUnmatched,omitzero"`
 
 	Late bool `json:"late,omitempty"` // an account has waited too long to be closed, and an event has reported it
 
@@ -53,11 +55,11 @@ type State struct {
 	Searches *Searches `json:"searches,omitempty"` // results of the search tests, from when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`
-	Trial      *Quarantine  `json:"trial,omitempty"` // set if the target has refused every write and one is on trial
-	Last       *CycleReport `json:"last"`            // the last cycle that ended
-	LastGood   *CycleReport `json:"lastGood"`        // the last cycle that ended without being stopped
-	FirstDone  time.Time    `json:"firstDone"`       // when the first complete cycle ended
-	FailedRuns int          `json:"failedCycles"`    // consecutive cycles that were stopped
+	Trial      *Quarantine  `json:"trial,omitempty"`    // the target has refused every write, and one is on trial
+	Last       *CycleReport `json:"last"`               // the last cycle that ended
+	LastGood   *CycleReport `json:"lastGood"`           // the last cycle that ended without being stopped
+	FirstDone  time.Time    `json:"firstDone,omitzero"` // when the first complete cycle ended
+	FailedRuns int          `json:"failedCycles"`       // consecutive cycles that were stopped
 }
 
 // Phase says which objects the current cycle is importing. In every phase, the engine also works on
@@ -90,8 +92,8 @@ type CycleReport struct {
 	Why      string    `json:"why,omitempty"`     // why the cycle looks at everyone, in words
 	Allowed  int       `json:"allowed,omitempty"` // how many accounts the cycle may disable without asking, as State.Allowed
 	Reads    bool      `json:"reads,omitempty"`   // whether the cycle reads every account, because a person asked for a restart
-	Started  time.Time `json:"started"`
-	Ended    time.Time `json:"ended"`
+	Started  time.Time `json:"started,omitzero"`
+	Ended    time.Time `json:"ended,omitzero"`
 	Read     int       `json:"read"` // objects looked at
 	Created  int       `json:"created"`
 	Updated  int       `json:"updated"`
@@ -124,7 +126,7 @@ type Quarantine struct {
 	Status      int       `json:"status"`   // HTTP status of the failed request; 0 if there was no answer
 	Advice      string    `json:"advice"`   // what an administrator can do now
 	Evidence    string    `json:"evidence"` // the failed request
-	NextAttempt time.Time `json:"nextAttempt"`
+	NextAttempt time.Time `json:"nextAttempt,omitzero"`
 	Attempts    int       `json:"attempts"`
 }
 

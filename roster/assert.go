@@ -1,6 +1,7 @@
 package roster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,8 @@ type Asserted struct {
 	Title       string
 	Department  string
 
-	Session Origin // by what the identity provider knows the session
+	Session  Origin // by what the identity provider knows the session
+	Protocol string // how the identity provider spoke, for the audit trail; empty means SAML
 
 	Create bool      // whether a person without an account gets one
 	Proved time.Time // when the person proved who they are; zero if the identity provider does not say
@@ -101,7 +103,7 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 		if err := tx.StartSession(ctx, started); err != nil {
 			return err
 		}
-		return tx.AppendEvent(ctx, r.signedInEvent(out.Person))
+		return tx.AppendEvent(ctx, r.signedInEvent(out.Person, a.Protocol))
 	})
 	if err != nil {
 		return Admission{}, wrapUnlessRefusal(err)
@@ -109,14 +111,14 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 	return out, nil
 }
 
-func (r *Roster) signedInEvent(p Person) event.Event {
+func (r *Roster) signedInEvent(p Person, protocol string) event.Event {
 	by := event.Actor{Kind: event.Person, ID: p.ID, Name: p.UserName}
 	if p.Role == RoleAdmin {
 		by.Kind = event.Admin
 	}
 	return event.Event{
 		Time: r.now(), Scope: event.Site(string(r.site.ID)), Name: event.SignInSSOUsed, Actor: by.Label(), By: by, Subject: p.ID,
-		Text: p.UserName + " signed in by SAML",
+		Text: p.UserName + " signed in by " + cmp.Or(protocol, "SAML"),
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -156,21 +155,18 @@ func TestParseFilterCountsBracketsBehindSingleQuotes(t *testing.T) {
 	patchCase{says: "deeper than 16"}.checkError(t, err, "400 invalidFilter")
 }
 
-func TestParseFilterIsQuickOnHostileText(t *testing.T) {
+// Reading the rest of the text again for each character, or each bracket, would take longer than all tests may.
+func TestParseFilterReadsHostileTextOnce(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"10000_brackets": strings.Repeat("(", 10_000) + "userName pr" + strings.Repeat(")", 10_000),
-		"10000_nots":     strings.Repeat("not (", 10_000),
-		"a_megabyte":     strings.Repeat("a", 1<<20),
+		"brackets":   strings.Repeat("(", 1<<20) + "userName pr" + strings.Repeat(")", 1<<20),
+		"nots":       strings.Repeat("not (", 1<<20),
+		"a_megabyte": strings.Repeat("a", 1<<20),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			start := time.Now()
 			_, _, err := ParseFilter(UserType(), text, Lenient)
 			patchCase{}.checkError(t, err, "400 invalidFilter")
-			if took := time.Since(start); took > time.Second {
-				t.Errorf("took %v", took)
-			}
 		})
 	}
 }

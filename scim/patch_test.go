@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -492,9 +491,11 @@ func TestPatchDetach(t *testing.T) {
 	}
 }
 
-func TestAddingOneMemberToTenThousandIsQuick(t *testing.T) {
+// Comparing each member with each other one would take longer than all tests may.
+func TestAddingOneMemberDoesNotCompareAllWithAll(t *testing.T) {
 	t.Parallel()
-	members := make([]any, 10_000)
+	const many = 100_000
+	members := make([]any, many)
 	for i := range members {
 		members[i] = map[string]any{"value": fmt.Sprintf("user-%d", i)}
 	}
@@ -503,19 +504,11 @@ func TestAddingOneMemberToTenThousandIsQuick(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var result PatchResult
-	took := time.Hour
-	for range 5 { // the fastest counts: other tests use the processors at the same time
-		start := time.Now()
-		if result, err = p.Apply(GroupType(), group); err != nil {
-			t.Fatal(err)
-		}
-		took = min(took, time.Since(start))
+	result, err := p.Apply(GroupType(), group)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if took > time.Second {
-		t.Errorf("took %v", took)
-	}
-	if got := len(result.Resource["members"].([]any)); got != 10_001 || len(members) != 10_000 {
-		t.Errorf("got %d members, want 10001", got)
+	if got := len(result.Resource["members"].([]any)); got != many+1 || len(members) != many {
+		t.Errorf("got %d members, want %d", got, many+1)
 	}
 }

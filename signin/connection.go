@@ -16,22 +16,45 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Mode says whether people sign in by SAML.
+// Mode says whether people sign in at the identity provider.
 type Mode string
 
 // The modes of a connection.
 const (
-	SSOOff      Mode = "off"      // nobody signs in by SAML
-	SSOOptional Mode = "optional" // people may sign in by SAML; one-time links open too
-	SSORequired Mode = "required" // everybody signs in by SAML; one-time links open only for administrators
+	SSOOff      Mode = "off"      // nobody signs in at the identity provider
+	SSOOptional Mode = "optional" // people may sign in there; one-time links open too
+	SSORequired Mode = "required" // everybody signs in there; one-time links open only for administrators
 )
 
 // Modes lists the modes.
 var Modes = []Mode{SSOOff, SSOOptional, SSORequired}
 
-// Connection is a site's connection to its identity provider.
+// Protocol is how a site and its identity provider speak with each other.
+type Protocol string
+
+// The protocols.
+const (
+	SAML   Protocol = "saml"
+	OpenID Protocol = "oidc"
+)
+
+// Protocols lists the protocols.
+var Protocols = []Protocol{SAML, OpenID}
+
+// String returns the name of the protocol for people.
+func (p Protocol) String() string {
+	if p == OpenID {
+		return "OpenID Connect"
+	}
+	return "SAML"
+}
+
+// Connection is a site's connection to its identity provider. It holds the settings of both
+// protocols, and one of them is used.
 type Connection struct {
 	Mode         Mode
+	Protocol     Protocol
+	OpenID       OpenIDConnection
 	Provider     saml.IdentityProvider // has no entity id until it is set up
 	MetadataURL  string                // where the identity provider's metadata was read; may be empty
 	EntityID     string                // the entity id of the site itself; empty means the address of its metadata
@@ -49,7 +72,7 @@ type Connection struct {
 // the guide's Display Name Assertion carries the user principal name.
 func newConnection() Connection {
 	return Connection{
-		Mode: SSOOff, Creates: true,
+		Mode: SSOOff, Protocol: SAML, Creates: true, OpenID: newOpenIDConnection(),
 		Claims: saml.Claims{
 			DisplayName: "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
 			Email:       "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
@@ -75,7 +98,23 @@ func (c *Connection) Learn(idp saml.IdentityProvider, address string) {
 }
 
 // Ready reports whether the identity provider is known.
-func (c Connection) Ready() bool { return c.Provider.EntityID != "" }
+func (c Connection) Ready() bool { return c.ReadyFor(c.Protocol) }
+
+// ReadyFor reports whether the identity provider is known for a protocol.
+func (c Connection) ReadyFor(p Protocol) bool {
+	if p == OpenID {
+		return c.OpenID.ready()
+	}
+	return c.Provider.EntityID != ""
+}
+
+// advice says what is missing for a connection that is not ready.
+func (p Protocol) advice() string {
+	if p == OpenID {
+		return "save its issuer, client id and client secret first"
+	}
+	return "import its metadata first"
+}
 
 // Bounds of Connection.Length.
 const (
@@ -99,6 +138,13 @@ func (c *Connection) check() error {
 		{"jobTitle", &c.Claims.JobTitle},
 		{"department", &c.Claims.Department},
 		{"metadataURL", &c.MetadataURL},
+		{"issuer", &c.OpenID.Issuer},
+		{"clientID", &c.OpenID.ClientID},
+		{"userIdentifier", &c.OpenID.Claims.UserIdentifier},
+		{"displayName", &c.OpenID.Claims.DisplayName},
+		{"email", &c.OpenID.Claims.Email},
+		{"jobTitle", &c.OpenID.Claims.JobTitle},
+		{"department", &c.OpenID.Claims.Department},
 	} {
 		*f.value = strings.TrimSpace(*f.value)
 		if len(*f.value) > 1024 || !utf8.ValidString(*f.value) || strings.ContainsFunc(*f.value, func(r rune) bool { return r < ' ' }) {
@@ -114,13 +160,19 @@ func (c *Connection) check() error {
 	if c.Length != 0 && (c.Length < MinSessionLength || c.Length > MaxSessionLength) {
 		return refusal.New(refusal.Invalid, "length", "a session cannot last %s", c.Length).Advise("use 5 minutes to 30 days, or nothing for the server's own length")
 	}
-	if c.Ready() {
+	if c.ReadyFor(SAML) {
 		if err := c.Provider.Check(); err != nil {
 			return refusal.New(refusal.Invalid, "metadata", "%s", err)
 		}
 	}
+	if err := c.OpenID.check(); err != nil {
+		return err
+	}
+	if !slices.Contains(Protocols, c.Protocol) {
+		return refusal.New(refusal.Invalid, "protocol", "%q is not a protocol", string(c.Protocol)).Advise("use saml or oidc")
+	}
 	if c.Mode != SSOOff && !c.Ready() {
-		return refusal.New(refusal.Conflict, "mode", "the identity provider is not known yet").Advise("import its metadata first")
+		return refusal.New(refusal.Conflict, "mode", "the identity provider is not known yet").Advise("%s", c.Protocol.advice())
 	}
 	return nil
 }
@@ -176,7 +228,9 @@ func (s *SingleSignOn) mayRequire(ctx context.Context, st site.Site, old, next C
 	if personID == "" {
 		return ErrNotRequired.Because("an administrator of the site makes single sign-on required").Advise("choose Required on the page Single sign-on")
 	}
-	missing, err := s.MissingToRequire(ctx, st, old, personID)
+	tested := old
+	tested.Protocol = next.Protocol
+	missing, err := s.MissingToRequire(ctx, st, tested, personID)
 	if err != nil {
 		return err
 	}
@@ -208,8 +262,11 @@ func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Con
 	}
 	switch {
 	case !c.Ready():
+		if c.Protocol == OpenID {
+			return "save the issuer, the client id and the client secret first", nil
+		}
 		return "import the metadata of the identity provider first", nil
-	case !tested || !t.Passed || t.Version != c.Version:
+	case !tested || !t.Passed || t.Version != c.Version || t.Result.Protocol != c.Protocol:
 		return missingTest, nil
 	case t.Result.PersonID != personID:
 		return "pass the test sign-in as yourself: the last one would sign in another account", nil
@@ -236,7 +293,7 @@ func (s *SingleSignOn) opensByIdentity(ctx context.Context, st site.Site, person
 // keepsTests reports whether a test of the connection old would end the same way with next.
 func keepsTests(old, next Connection) bool {
 	return old.Matches == next.Matches && !slices.ContainsFunc(Differences(old, next), func(c event.Change) bool {
-		return !slices.Contains([]string{"mode", "sign-in from the identity provider", "session length", "single sign-out"}, c.Name)
+		return !slices.Contains([]string{"mode", "protocol", "sign-in from the identity provider", "session length", "single sign-out"}, c.Name)
 	})
 }
 
@@ -256,7 +313,10 @@ func (s *SingleSignOn) SetConnectionAs(ctx context.Context, st site.Site, ifVers
 	if err := change(&next); err != nil {
 		return Connection{}, err
 	}
-	if next.Mode == SSORequired && old.Mode != SSORequired {
+	if err := s.sealSecret(st, old.OpenID, &next.OpenID); err != nil {
+		return Connection{}, err
+	}
+	if next.Mode == SSORequired && (old.Mode != SSORequired || old.Protocol != next.Protocol) {
 		if err := s.mayRequire(ctx, st, old, next, personID); err != nil {
 			return Connection{}, err
 		}
@@ -311,6 +371,7 @@ func Differences(old, next Connection) []event.Change {
 		before, after any
 	}{
 		{"mode", string(old.Mode), string(next.Mode)},
+		{"protocol", old.Protocol.String(), next.Protocol.String()},
 		{"identity provider", old.Provider.EntityID, next.Provider.EntityID},
 		{"sign-in URL", old.Provider.SignInURL, next.Provider.SignInURL},
 		{"sign-out URL", old.Provider.SignOutURL, next.Provider.SignOutURL},
@@ -332,7 +393,7 @@ func Differences(old, next Connection) []event.Change {
 			changes = append(changes, event.Changed(f.name, f.before, f.after))
 		}
 	}
-	return changes
+	return append(changes, openIDDifferences(old.OpenID, next.OpenID)...)
 }
 
 func fingerprints(c Connection) string {

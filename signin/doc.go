@@ -1,5 +1,5 @@
-// Package signin decides who may come in to a site. There are two ways: single sign-on by SAML (see
-// SingleSignOn), and one-time links:
+// Package signin decides who may come in to a site. There are two ways: single sign-on by SAML or
+// OpenID Connect (see SingleSignOn), and one-time links:
 //
 //	rollcall site link SITE USERNAME         IssueSiteLink        a link for any active person
 //	rollcall site create SITE --admin EMAIL  IssueFirstAdminLink  makes the administrator's account

@@ -263,8 +263,8 @@ func (s *SingleSignOn) openKey(id site.ID, k SealedKey) (saml.KeyPair, error) {
 	return pair, nil
 }
 
-// ResealKeys seals every key of every site again with the sealer's primary key. It returns the sites
-// whose key cannot be opened. Their keys stay as they are.
+// ResealKeys seals every key and every client secret of every site again with the sealer's primary
+// key. It returns the sites of those that cannot be opened, which stay as they are.
 func (s *SingleSignOn) ResealKeys(ctx context.Context) (done int, lost []site.ID, err error) {
 	all, err := s.Store.AllSiteKeys(ctx)
 	if err != nil {
@@ -285,10 +285,12 @@ func (s *SingleSignOn) ResealKeys(ctx context.Context) (done int, lost []site.ID
 		}
 		done++
 	}
-	return done, lost, nil
+	secrets, lostSecrets, err := s.resealSecrets(ctx)
+	return done + secrets, append(lost, lostSecrets...), err
 }
 
-// CountOpenKeys returns the number of stored keys of sites, and how many of them the sealer opens.
+// CountOpenKeys returns the number of stored keys and client secrets of sites, and how many of them
+// the sealer opens.
 func (s *SingleSignOn) CountOpenKeys(ctx context.Context) (opens, sealed int, err error) {
 	all, err := s.Store.AllSiteKeys(ctx)
 	if err != nil {
@@ -299,12 +301,22 @@ func (s *SingleSignOn) CountOpenKeys(ctx context.Context) (opens, sealed int, er
 			opens++
 		}
 	}
-	return opens, len(all), nil
+	openSecrets, secrets, err := s.countOpenSecrets(ctx)
+	return opens + openSecrets, len(all) + secrets, err
 }
 
-// DiscardLostKeys removes the keys that do not open, after the key file was lost. It returns the sites
-// that lost one. A site that signs its requests gets a new key.
-func (s *SingleSignOn) DiscardLostKeys(ctx context.Context, actor string) ([]string, error) {
+// DiscardLostKeys removes the keys and client secrets that do not open, after the key file was lost.
+// It returns the sites that lost a key, and those that lost a client secret. A site that signs its
+// requests gets a new key.
+func (s *SingleSignOn) DiscardLostKeys(ctx context.Context, actor string) (keys, secrets []string, err error) {
+	if keys, err = s.discardLostKeys(ctx, actor); err != nil {
+		return keys, nil, err
+	}
+	secrets, err = s.discardLostSecrets(ctx, actor)
+	return keys, secrets, err
+}
+
+func (s *SingleSignOn) discardLostKeys(ctx context.Context, actor string) ([]string, error) {
 	all, err := s.Store.AllSiteKeys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find the keys of all sites: %w", err)

@@ -198,7 +198,7 @@ func TestAKeyOpensAtItsSiteAloneAndIsSealed(t *testing.T) {
 		if err != nil || bytes.Equal(again[0].Sealed, all[0].Sealed) {
 			t.Errorf("the stored key is the old one, %v", err)
 		}
-		if names, err := c.sso.DiscardLostKeys(c.ctx, "cli"); err != nil || !slices.Equal(names, []string{"other"}) {
+		if names, _, err := c.sso.DiscardLostKeys(c.ctx, "cli"); err != nil || !slices.Equal(names, []string{"other"}) {
 			t.Errorf("discarded the keys of %v, %v", names, err)
 		}
 		if left, err := c.sso.Store.AllSiteKeys(c.ctx); err != nil || len(left) != 1 {

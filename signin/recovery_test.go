@@ -54,7 +54,7 @@ func (c *company) recover(code string) (signin.Session, error) {
 // test has a person test single sign-on as somebody of the identity provider.
 func (c *company) test(t *testing.T, personID, nameID string) signin.Test {
 	t.Helper()
-	address, err := c.sso.StartTest(c.ctx, c.site, browser, personID)
+	address, err := c.sso.StartTest(c.ctx, c.site, signin.SAML, browser, personID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func (s *SingleSignOn) FinishSignOut(ctx context.Context, st site.Site, m saml.S
 	if err != nil {
 		return SignedOut{}, err
 	}
-	if !c.SignsOut || c.Mode == SSOOff || !c.Ready() {
+	if !c.SignsOut || c.Mode == SSOOff || !c.ReadyFor(SAML) {
 		return SignedOut{}, ErrSSOOff
 	}
 	sp, err := s.withKeys(ctx, st, c)

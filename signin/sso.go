@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -14,17 +15,21 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/oidc"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/saml"
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// SingleSignOn lets people in by SAML:
+// SingleSignOn lets people in by SAML, or by OpenID Connect:
 //
-//	Start    a request for this browser is written down  →  the address at the identity provider
-//	Finish   the response: the request is taken back, the response verified, the assertion written
-//	         down as used, the account found (roster.AdmitAsserted)  →  a session
+//	Start         a request for this browser is written down  →  the address at the identity provider
+//	Finish        a SAML response: the request is taken back, the response verified, the assertion
+//	              written down as used
+//	FinishOpenID  an answer of an OpenID provider: the request is taken back, the code exchanged,
+//	              the ID token verified
+//	admit         both: the account is found (roster.AdmitAsserted)  →  a session
 //
 // Each request is good for one response, from the browser that asked, within ten minutes. Each
 // assertion is good once, in all processes.
@@ -40,6 +45,8 @@ type SingleSignOn struct {
 	// ReadMetadata reads the metadata of an identity provider from its address. If it is nil,
 	// metadata is never refreshed.
 	ReadMetadata func(ctx context.Context, address string) ([]byte, error)
+	// OpenID asks OpenID providers. If it is nil, nobody signs in by OpenID Connect.
+	OpenID OpenIDProviders
 
 	opened sync.Map // the key pairs that were opened, by their place
 }
@@ -48,6 +55,7 @@ type SingleSignOn struct {
 type SSOStore interface {
 	ConnectionStore
 	KeyStore
+	SecretStore
 	RefreshStore
 	ConflictStore
 	RecoveryStore
@@ -94,6 +102,7 @@ type RequestRecord struct {
 	Person   string // the id of the administrator who tests
 	ReturnTo string // a path of the site
 	Version  int64  // the version of the connection
+	Issuer   string // the OpenID provider that was asked; empty for SAML
 	Expires  time.Time
 }
 
@@ -119,6 +128,7 @@ const (
 	reasonNoRequest = "unknown_request"
 	reasonBrowser   = "other_browser"
 	reasonReplayed  = "replayed"
+	reasonSecret    = "client_secret" // the stored client secret does not open
 )
 
 var rosterReasons = []struct {
@@ -149,20 +159,37 @@ func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnT
 	if renew {
 		r.Purpose = ToRenew
 	}
+	if c.Protocol == OpenID {
+		address, err = s.startOpenID(ctx, st, c, browser, r)
+		if err != nil {
+			err = s.refuseSignIn(ctx, st, OpenID, err, "")
+		}
+		return address, err
+	}
 	return s.startRequest(ctx, st, c, r)
 }
 
-// StartTest begins a test by an administrator, whatever the mode. Finish then shows what a sign-in
-// would do.
-func (s *SingleSignOn) StartTest(ctx context.Context, st site.Site, browser, personID string) (address string, err error) {
+// StartTest begins a test by an administrator, whatever the mode and whichever protocol people use.
+// Finish then shows what a sign-in would do. If the OpenID provider cannot be asked, that is the
+// result of the test.
+func (s *SingleSignOn) StartTest(ctx context.Context, st site.Site, by Protocol, browser, personID string) (address string, err error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
 		return "", err
 	}
-	if !c.Ready() {
-		return "", ErrSSOOff.Because("the identity provider is not known yet").Advise("import its metadata first")
+	if !c.ReadyFor(by) {
+		return "", ErrSSOOff.Because("the identity provider is not known yet").Advise("%s", by.advice())
 	}
-	return s.startRequest(ctx, st, c, RequestRecord{Purpose: ToTest, Browser: secret.HashOf(browser), Person: personID})
+	r := RequestRecord{Purpose: ToTest, Browser: secret.HashOf(browser), Person: personID, Version: c.Version}
+	if by == SAML {
+		return s.startRequest(ctx, st, c, r)
+	}
+	address, err = s.startOpenID(ctx, st, c, browser, r)
+	if wrong := new(oidc.Error); errors.As(err, &wrong) {
+		done, err := s.finishTest(ctx, st, c, r, vouched{protocol: OpenID}, wrong)
+		return done.ReturnTo, err
+	}
+	return address, err
 }
 
 func (s *SingleSignOn) startRequest(ctx context.Context, st site.Site, c Connection, r RequestRecord) (string, error) {
@@ -232,38 +259,44 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	if err != nil {
 		return Finished{}, err
 	}
-	if !c.Ready() {
+	if !c.ReadyFor(SAML) {
 		return Finished{}, ErrSSOOff
 	}
-	req, err := s.takeRequest(ctx, st, c, in)
+	req, err := s.takeRequest(ctx, st, c, SAML, in)
 	if err != nil {
-		return Finished{}, s.refuseSignIn(ctx, st, err, "")
+		return Finished{}, s.refuseSignIn(ctx, st, SAML, err, "")
 	}
 	if req.Purpose == ToTest {
-		return s.finishTest(ctx, st, c, req, in)
+		v, err := s.accept(ctx, st, c, req, in)
+		return s.finishTest(ctx, st, c, req, v, err)
 	}
-	if c.Mode == SSOOff {
+	if c.Mode == SSOOff || c.Protocol != SAML {
 		return Finished{}, ErrSSOOff
 	}
-	a, picked, err := s.accept(ctx, st, c, req, in)
+	v, err := s.accept(ctx, st, c, req, in)
 	if err != nil {
-		return Finished{}, s.refuseSignIn(ctx, st, err, picked.UserIdentifier)
+		return Finished{}, s.refuseSignIn(ctx, st, SAML, err, v.claims.UserIdentifier)
 	}
+	return s.admit(ctx, st, c, req, v, from)
+}
+
+// admit lets in the person that the identity provider vouches for, whichever protocol it speaks.
+func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, req RequestRecord, v vouched, from session.Browser) (Finished, error) {
 	limits := s.Limits
 	if c.Length > 0 {
 		limits.Length = c.Length
 	}
-	who := asserted(st, c, a, picked)
-	who.Proved = a.Authenticated
+	who := asserted(st, c, v)
+	who.Proved = v.authenticated
 	if req.Purpose == ToRenew {
-		who.Proved = s.Now() // Verify refused one who did not just prove it
+		who.Proved = s.Now() // one who did not just prove it was refused
 	}
 	got, err := s.Rosters.Open(st).AdmitAsserted(ctx, who, limits, from)
 	if err != nil {
 		if failed := s.noteConflict(ctx, st, who, err); failed != nil {
 			return Finished{}, failed
 		}
-		return Finished{}, s.refuseSignIn(ctx, st, err, picked.UserIdentifier)
+		return Finished{}, s.refuseSignIn(ctx, st, v.protocol, err, v.claims.UserIdentifier)
 	}
 	if st.SetUpLocked {
 		by := event.Actor{Kind: event.Person, ID: got.Person.ID, Name: got.Person.UserName}.Label()
@@ -276,64 +309,95 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 
 // takeRequest returns the request that a response answers. A response without a relay state of ours
 // answers none.
-func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connection, in Response) (RequestRecord, error) {
+func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connection, by Protocol, in Response) (RequestRecord, error) {
 	req, err := s.Store.TakeRequest(ctx, st.ID, secret.HashOf(in.RelayState), s.Now())
 	if errors.Is(err, refusal.NotFound) {
-		if c.Unsolicited {
+		if by == SAML && c.Unsolicited {
 			return RequestRecord{Purpose: ToSignIn}, nil
 		}
-		return RequestRecord{}, &saml.Error{Reason: reasonNoRequest, Detail: "the response answers no request of this site, or one that is more than ten minutes old or was answered before"}
+		return RequestRecord{}, wrong(by, reasonNoRequest, "the response answers no request of this site, or one that is more than ten minutes old or was answered before")
 	}
 	if err != nil {
 		return RequestRecord{}, fmt.Errorf("take request: %w", err)
 	}
-	if in.Browser == "" || secret.HashOf(in.Browser) != req.Browser {
-		return RequestRecord{}, &saml.Error{Reason: reasonBrowser, Detail: "the response came from another browser than the request"}
+	switch {
+	case in.Browser == "" || secret.HashOf(in.Browser) != req.Browser:
+		return RequestRecord{}, wrong(by, reasonBrowser, "the response came from another browser than the request")
+	case by == SAML && req.Issuer != "":
+		return RequestRecord{}, wrong(by, reasonNoRequest, "the response is one of SAML, and the request was one of OpenID Connect")
+	case by == OpenID && req.Issuer == "":
+		return RequestRecord{}, wrong(by, reasonNoRequest, "the response is one of OpenID Connect, and the request was one of SAML")
+	case by == OpenID && req.Issuer != c.OpenID.Issuer:
+		return RequestRecord{}, wrong(by, reasonNoRequest, "the request was sent to "+req.Issuer+", which is no longer the provider of this site")
 	}
 	return req, nil
 }
 
-// accept verifies a response and writes its assertion down as used.
-func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (saml.Assertion, saml.ClaimValues, error) {
+// wrong returns the error of a protocol.
+func wrong(by Protocol, reason, detail string) error {
+	if by == OpenID {
+		return oidc.Refuse(oidc.Reason(reason), "%s", detail)
+	}
+	return &saml.Error{Reason: saml.Reason(reason), Detail: detail}
+}
+
+// vouched is what an identity provider vouches for, whichever protocol it speaks.
+type vouched struct {
+	protocol      Protocol
+	issuer        string
+	claims        saml.ClaimValues
+	authenticated time.Time // when the person proved who they are; zero if unknown
+	ends          time.Time // when the identity provider wants the session to end; zero if it does not say
+	session       roster.Origin
+	shown         TestResult // what the page about a test shows
+}
+
+// accept verifies a SAML response and writes its assertion down as used.
+func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (vouched, error) {
 	want := saml.Expected{RequestID: req.ID, Unsolicited: req.ID == "" && c.Unsolicited}
 	if req.Purpose == ToRenew {
 		want.MaxAge = RequestTime
 	}
+	v := vouched{protocol: SAML}
 	sp, err := s.withKeys(ctx, st, c)
 	if err != nil {
-		return saml.Assertion{}, saml.ClaimValues{}, err
+		return v, err
 	}
 	a, err := sp.Verify(c.Provider, in.SAMLResponse, want, s.Now())
 	if unknown := new(saml.Error); errors.As(err, &unknown) && unknown.NewKey {
 		changed, failed := s.refreshForUnknownKey(ctx, st, c)
 		if failed != nil {
-			return saml.Assertion{}, saml.ClaimValues{}, failed
+			return v, failed
 		}
 		if changed {
 			now, failed := s.Connection(ctx, st)
 			if failed != nil {
-				return saml.Assertion{}, saml.ClaimValues{}, failed
+				return v, failed
 			}
 			c.Provider.Certificates = now.Provider.Certificates
 			a, err = sp.Verify(c.Provider, in.SAMLResponse, want, s.Now())
 		}
 	}
 	if err != nil {
-		return saml.Assertion{}, saml.ClaimValues{}, err
+		return v, err
 	}
+	v.issuer, v.authenticated, v.ends = a.Issuer, a.Authenticated, a.SessionEnd
+	v.session = roster.Origin{Issuer: a.Issuer, NameID: a.NameID, NameFormat: a.NameIDFormat, Index: a.SessionIndex}
+	v.shown = TestResult{Issuer: a.Issuer, NameID: a.NameID, Format: a.NameIDFormat, Attributes: shownAttributes(a.Attributes), Signed: a.SignedElements, Encrypted: a.Encrypted, Drift: a.ClockDrift}
 	err = s.Store.UseAssertion(ctx, st.ID, secret.HashOf(a.Issuer+"\x00"+a.ID), a.RememberUntil, s.Now())
 	if errors.Is(err, ErrReplayed) {
-		return a, saml.ClaimValues{}, &saml.Error{Reason: reasonReplayed, Detail: "the assertion was used before"}
+		return v, wrong(SAML, reasonReplayed, "the assertion was used before")
 	}
 	if err != nil {
-		return a, saml.ClaimValues{}, fmt.Errorf("use assertion: %w", err)
+		return v, fmt.Errorf("use assertion: %w", err)
 	}
-	picked, err := a.Pick(c.Claims)
-	return a, picked, err
+	v.claims, err = a.Pick(c.Claims)
+	return v, err
 }
 
-// asserted returns what the roster needs to know of an assertion.
-func asserted(st site.Site, c Connection, a saml.Assertion, p saml.ClaimValues) roster.Asserted {
+// asserted returns what the roster needs to know of the person that the identity provider vouches for.
+func asserted(st site.Site, c Connection, v vouched) roster.Asserted {
+	p := v.claims
 	match := p.DisplayName
 	switch st.MatchesUserName {
 	case site.MatchesUserIdentifier:
@@ -342,23 +406,22 @@ func asserted(st site.Site, c Connection, a saml.Assertion, p saml.ClaimValues) 
 		match = p.Email
 	}
 	return roster.Asserted{
-		Issuer: a.Issuer, Identifier: p.UserIdentifier, Match: match,
+		Issuer: v.issuer, Identifier: p.UserIdentifier, Match: match,
 		DisplayName: p.DisplayName, Email: p.Email, Title: p.JobTitle, Department: p.Department,
-		Create: c.Creates, Ends: a.SessionEnd,
-		Session: roster.Origin{Issuer: a.Issuer, NameID: a.NameID, NameFormat: a.NameIDFormat, Index: a.SessionIndex},
+		Create: c.Creates, Ends: v.ends, Session: v.session, Protocol: v.protocol.String(),
 	}
 }
 
 // refuseSignIn turns the reason why a sign-in failed into the refusal that is shown, and records it. The
 // details are for administrators: an event of the site has them, and the person gets a number by
 // which to find the event.
-func (s *SingleSignOn) refuseSignIn(ctx context.Context, st site.Site, err error, who string) error {
+func (s *SingleSignOn) refuseSignIn(ctx context.Context, st site.Site, by Protocol, err error, who string) error {
 	f, shown := failure(err)
 	if shown == nil {
 		return err
 	}
 	if s.Refused != nil {
-		text := fmt.Sprintf("A sign-in by SAML was refused (%s): %s", f.Reason, f.Detail)
+		text := fmt.Sprintf("A sign-in by %s was refused (%s): %s", by, f.Reason, f.Detail)
 		if who != "" {
 			text += "; user identifier " + who
 		}
@@ -373,6 +436,11 @@ func failure(err error) (f FailedSignIn, shown *refusal.Error) {
 	var wrong *saml.Error
 	if errors.As(err, &wrong) {
 		f.Reason, f.Detail = string(wrong.Reason), wrong.Detail
+		return f, ErrSSOFailed
+	}
+	var wrongToken *oidc.Error
+	if errors.As(err, &wrongToken) {
+		f.Reason, f.Detail = string(wrongToken.Reason), wrongToken.Detail
 		return f, ErrSSOFailed
 	}
 	e, ok := refusal.Find(err)
@@ -402,6 +470,7 @@ type Test struct {
 
 // TestResult is what a test found.
 type TestResult struct {
+	Protocol   Protocol         `json:"protocol,omitempty"`
 	Failure    string           `json:"failure,omitempty"` // in words; empty if it passed
 	Reason     string           `json:"reason,omitempty"`
 	Issuer     string           `json:"issuer,omitempty"`
@@ -416,16 +485,13 @@ type TestResult struct {
 	PersonID   string           `json:"personID,omitempty"`   // the account that a sign-in would open; empty if it would make one
 }
 
-func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (Finished, error) {
-	t := Test{Version: req.Version, Time: s.Now().UTC().Truncate(time.Microsecond)}
-	a, picked, err := s.accept(ctx, st, c, req, in)
-	t.Result = TestResult{
-		Issuer: a.Issuer, NameID: a.NameID, Format: a.NameIDFormat, Attributes: shownAttributes(a.Attributes), Signed: a.SignedElements, Encrypted: a.Encrypted, Drift: a.ClockDrift,
-		Identifier: picked.UserIdentifier,
-	}
+// finishTest stores the result of a test: err says why the response was refused; nil if it was not.
+func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connection, req RequestRecord, v vouched, err error) (Finished, error) {
+	t := Test{Version: req.Version, Time: s.Now().UTC().Truncate(time.Microsecond), Result: v.shown}
+	t.Result.Identifier, t.Result.Protocol = v.claims.UserIdentifier, v.protocol
 	var would roster.Admission
 	if err == nil {
-		would, err = s.Rosters.Open(st).TryAsserted(ctx, asserted(st, c, a, picked))
+		would, err = s.Rosters.Open(st).TryAsserted(ctx, asserted(st, c, v))
 	}
 	text := "A test of single sign-on passed"
 	if err != nil {
@@ -446,7 +512,11 @@ func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connectio
 	if err := s.Store.PutTest(ctx, st.ID, req.Person, t, e); err != nil {
 		return Finished{}, fmt.Errorf("store the test: %w", err)
 	}
-	return Finished{Purpose: ToTest, ReturnTo: AuthenticationPath(st.Name)}, nil
+	path := AuthenticationPath(st.Name)
+	if v.protocol != c.Protocol {
+		path += "?protocol=" + string(v.protocol)
+	}
+	return Finished{Purpose: ToTest, ReturnTo: path}, nil
 }
 
 // AuthenticationPath returns the path of the page about single sign-on.
@@ -522,5 +592,6 @@ func DecodeResult(text string) (r TestResult, err error) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return r, fmt.Errorf("read a stored test: %w", err)
 	}
+	r.Protocol = cmp.Or(r.Protocol, SAML) // a test of before there was another
 	return r, nil
 }

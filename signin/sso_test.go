@@ -235,7 +235,7 @@ func TestSSO(t *testing.T) {
 				t.Fatal(err)
 			}
 			test := func(nameID, userName string) signin.Test {
-				address, err := c.sso.StartTest(c.ctx, c.site, browser, kim.ID)
+				address, err := c.sso.StartTest(c.ctx, c.site, signin.SAML, browser, kim.ID)
 				if err != nil {
 					t.Fatal(err)
 				}

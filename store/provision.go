@@ -378,6 +378,20 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 	return c, err
 }
 
+// CountLinked counts what all jobs have at applications: linked people, linked groups, and the members
+// of groups that applications have acknowledged.
+func (s Provisioning) CountLinked(ctx context.Context) (people, groups, members int, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select
+				(select count(*) from job j join job_link l on l.directory = j.directory and l.app = j.app and l.kind = $1 and l.state not in ($3, $4)),
+				(select count(*) from job j join job_link l on l.directory = j.directory and l.app = j.app and l.kind = $2 and l.state not in ($3, $4)),
+				(select count(*) from job j join job_member m on m.directory = j.directory and m.app = j.app and m.has <> '' and not m.unsure)`,
+			string(provision.UserKind), string(provision.GroupKind), string(provision.Lost), string(provision.Gone)).Scan(&people, &groups, &members)
+	})
+	return people, groups, members, err
+}
+
 // knownColumns are the columns with everything that a job stores about a person. knownJoins joins
 // their tables to a row p that holds the person's id.
 const knownColumns = `
@@ -681,6 +695,19 @@ func (s Provisioning) DueEscrowIDs(ctx context.Context, k provision.Key, now tim
 		from job_escrow
 		where directory = $1 and app = $2 and next_at <= $3`+notListed+`
 		order by object_id`, string(k.Directory), k.App, micros(now))
+}
+
+// TriedSince lists the ids in escrow, from first to last, that were last tried after since or are on
+// the work list for a retry.
+func (s Provisioning) TriedSince(ctx context.Context, k provision.Key, first, last string, since time.Time) ([]string, error) {
+	return s.listIDs(ctx, `
+		select object_id
+		from job_escrow
+		where directory = $1 and app = $2 and object_id >= $3 and object_id <= $4 and (last_failed > $5 or exists (
+			select 1
+			from job_pending p
+			where p.directory = job_escrow.directory and p.app = job_escrow.app and p.object_id = job_escrow.object_id and p.why = $6 and p.verdict = 'ready'))
+		order by object_id`, string(k.Directory), k.App, first, last, micros(since), string(provision.ByRetry))
 }
 
 // LinkedIDs lists the ids of linked objects of a kind, or of every kind if it is empty: up to limit

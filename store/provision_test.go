@@ -337,6 +337,69 @@ func TestProvisioningWork(t *testing.T) {
 			}
 		})
 	})
+	t.Run("whoever_was_tried_or_is_about_to_be_is_found", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			at := func(id string, last time.Time) provision.Outcome {
+				e := escrow
+				e.ObjectID, e.Last = id, last
+				return provision.Outcome{ObjectID: id, Escrow: &e}
+			}
+			record(t, s, f, at("p1", jobTime), at("p2", jobTime.Add(time.Second)), at("p3", jobTime), at("p4", jobTime), at("p5", jobTime.Add(time.Second)))
+			record(t, s, other, at("p1", jobTime.Add(time.Second)))
+			held := provision.Listed{ObjectID: "p4", Why: provision.ByRetry, Lane: provision.Leavers, Takes: true, Cause: "import"}
+			for _, l := range [][]provision.Listed{listed(provision.ByRetry, "p3", "p9"), listed(provision.ByCycle, "p1"), {held}} {
+				if err := s.Import(t.Context(), f, provision.State{}, l); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ids, err := s.TriedSince(t.Context(), f.Key, "p1", "p4", jobTime)
+			if diff := cmp.Diff([]string{"p2", "p3"}, ids); diff != "" || err != nil {
+				t.Errorf("tried (-want +got):\n%s%v", diff, err)
+			}
+		})
+	})
+	t.Run("a_look_at_everyone_takes_nothing_from_an_account_that_was_ended_meanwhile", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {
+			ended := link
+			ended.ObjectID, ended.TargetID, ended.State = "p2", "u2", provision.Disabled
+			record(t, s, f, provision.Outcome{ObjectID: "p1", Link: &link}, provision.Outcome{ObjectID: "p2", Link: &ended})
+			var all []provision.Listed
+			for _, id := range []string{"p1", "p2"} {
+				all = append(all, provision.Listed{ObjectID: id, Why: provision.ByCycle, Lane: provision.Leavers, Takes: true, Cause: "cycle-1", State: provision.Active})
+			}
+			if err := s.Import(t.Context(), f, provision.State{}, all); err != nil {
+				t.Fatal(err)
+			}
+			for id, want := range map[string]provision.Verdict{"p1": provision.Judging, "p2": provision.Ready} {
+				if known, err := s.KnownAbout(t.Context(), f.Key, id); err != nil || known.Verdict != want || known.Takes != (want == provision.Judging) {
+					t.Errorf("%s: verdict %q, takes %v, %v; want %q", id, known.Verdict, known.Takes, err, want)
+				}
+			}
+		})
+	})
+	t.Run("everything_that_jobs_have_linked_is_counted", func(t *testing.T) {
+		t.Parallel()
+		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
+			group, lost := link, link
+			group.ObjectID, group.TargetID, group.Kind = "g1", "t1", provision.GroupKind
+			lost.ObjectID, lost.TargetID, lost.State = "p2", "u2", provision.Lost
+			record(t, s, f, provision.Outcome{ObjectID: "p1", Link: &link}, provision.Outcome{ObjectID: "p2", Link: &lost}, provision.Outcome{ObjectID: "g1", Link: &group})
+			record(t, s, other, provision.Outcome{ObjectID: "p1", Link: &link})
+			work := provision.Listed{ObjectID: provision.MembersOf("g1"), Why: provision.ByChange, Lane: provision.Memberships, Members: []provision.ListedMember{{Member: "p1"}, {Member: "p2"}}}
+			if err := s.Import(t.Context(), f, provision.State{}, []provision.Listed{work}); err != nil {
+				t.Fatal(err)
+			}
+			sent := []provision.MemberOutcome{{Member: "p1", Turn: 1, Has: "u1"}, {Member: "p2", Turn: 1, Has: "u2", Unsure: true}}
+			if err := s.RecordMembers(t.Context(), f, provision.State{}, "g1", sent, nil); err != nil {
+				t.Fatal(err)
+			}
+			if people, groups, members, err := s.CountLinked(t.Context()); err != nil || people != 2 || groups != 1 || members != 1 {
+				t.Errorf("counted %d people, %d groups and %d members, %v", people, groups, members, err)
+			}
+		})
+	})
 	t.Run("waiting_times_are_found", func(t *testing.T) {
 		t.Parallel()
 		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {

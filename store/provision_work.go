@@ -3,7 +3,9 @@ package store
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -66,6 +68,15 @@ func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provisio
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		now := micros(t.tx.Now())
 		for _, l := range listed {
+			if l.Takes && l.Why == provision.ByCycle {
+				state, err := t.linkState(ctx, l.ObjectID)
+				if err != nil {
+					return err
+				}
+				if state != l.State {
+					l = l.Outdated()
+				}
+			}
 			if err := t.putOnWorkList(ctx, l, now); err != nil {
 				return err
 			}
@@ -78,6 +89,18 @@ func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provisio
 		}
 		return t.saveState(ctx, st)
 	})
+}
+
+// linkState returns the state of an object's link, or "" if it has none.
+func (t jobTx) linkState(ctx context.Context, objectID string) (state provision.LinkState, err error) {
+	err = t.tx.QueryRow(ctx, `
+		select state
+		from job_link
+		where directory = $1 and app = $2 and object_id = $3`, t.directory, t.app, objectID).Scan(&state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return state, err
 }
 
 // Forget deletes a job's rows that have become useless after a restart or a change of the target.

@@ -22,20 +22,26 @@ type SingleSignOn struct{ DB *DB }
 // Connection returns the connection of a site, or refusal.NotFound.
 func (s SingleSignOn) Connection(ctx context.Context, id site.ID) (c signin.Connection, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
-		var certificates string
+		var certificates, secret string
 		var length int64
 		err := tx.QueryRow(ctx, `
 			select c.mode, c.idp_entity_id, c.sign_in_url, c.sign_out_url, c.certificates, c.metadata_url, c.entity_id,
-				c.user_identifier, c.display_name, c.email, c.job_title, c.department, c.creates, c.unsolicited, c.session_length, c.sign_requests, c.signs_out, c.version
+				c.user_identifier, c.display_name, c.email, c.job_title, c.department, c.creates, c.unsolicited, c.session_length, c.sign_requests, c.signs_out, c.version,
+				c.protocol, c.oidc_issuer, c.oidc_client_id, c.oidc_secret, c.oidc_user_identifier, c.oidc_display_name, c.oidc_email, c.oidc_job_title, c.oidc_department
 			from saml_connection c
 			where c.site = $1`, string(id)).
 			Scan(&c.Mode, &c.Provider.EntityID, &c.Provider.SignInURL, &c.Provider.SignOutURL, &certificates, &c.MetadataURL, &c.EntityID,
 				&c.Claims.UserIdentifier, &c.Claims.DisplayName, &c.Claims.Email, &c.Claims.JobTitle, &c.Claims.Department,
-				&c.Creates, &c.Unsolicited, &length, &c.SignRequests, &c.SignsOut, &c.Version)
+				&c.Creates, &c.Unsolicited, &length, &c.SignRequests, &c.SignsOut, &c.Version,
+				&c.Protocol, &c.OpenID.Issuer, &c.OpenID.ClientID, &secret, &c.OpenID.Claims.UserIdentifier, &c.OpenID.Claims.DisplayName, &c.OpenID.Claims.Email,
+				&c.OpenID.Claims.JobTitle, &c.OpenID.Claims.Department)
 		if err != nil {
 			return orNotFound(err, refusal.NotFound)
 		}
 		c.Length = time.Duration(length) * time.Microsecond
+		if c.OpenID.Sealed, err = base64.StdEncoding.DecodeString(secret); err != nil {
+			return fmt.Errorf("read a stored client secret: %w", err)
+		}
 		c.Provider.Certificates, err = readCertificates(certificates)
 		return err
 	})
@@ -65,19 +71,25 @@ func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, change sign
 		}
 		did, err := changesRow(ctx, tx, `
 			insert into saml_connection (site, mode, idp_entity_id, sign_in_url, sign_out_url, certificates, metadata_url, entity_id,
-				user_identifier, display_name, email, job_title, department, creates, unsolicited, session_length, version, sign_requests, signs_out)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $19, $20)
+				user_identifier, display_name, email, job_title, department, creates, unsolicited, session_length, version, sign_requests, signs_out,
+				protocol, oidc_issuer, oidc_client_id, oidc_secret, oidc_user_identifier, oidc_display_name, oidc_email, oidc_job_title, oidc_department)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
 			on conflict (site) do update
 			set mode = excluded.mode, idp_entity_id = excluded.idp_entity_id, sign_in_url = excluded.sign_in_url,
 				sign_out_url = excluded.sign_out_url, certificates = excluded.certificates, metadata_url = excluded.metadata_url,
 				entity_id = excluded.entity_id, user_identifier = excluded.user_identifier, display_name = excluded.display_name,
 				email = excluded.email, job_title = excluded.job_title, department = excluded.department, creates = excluded.creates,
 				unsolicited = excluded.unsolicited, session_length = excluded.session_length, version = excluded.version,
-				sign_requests = excluded.sign_requests, signs_out = excluded.signs_out
+				sign_requests = excluded.sign_requests, signs_out = excluded.signs_out,
+				protocol = excluded.protocol, oidc_issuer = excluded.oidc_issuer, oidc_client_id = excluded.oidc_client_id, oidc_secret = excluded.oidc_secret,
+				oidc_user_identifier = excluded.oidc_user_identifier, oidc_display_name = excluded.oidc_display_name, oidc_email = excluded.oidc_email,
+				oidc_job_title = excluded.oidc_job_title, oidc_department = excluded.oidc_department
 			where saml_connection.version = $18`,
 			string(id), string(c.Mode), c.Provider.EntityID, c.Provider.SignInURL, c.Provider.SignOutURL, writeCertificates(c.Provider.Certificates),
 			c.MetadataURL, c.EntityID, c.Claims.UserIdentifier, c.Claims.DisplayName, c.Claims.Email, c.Claims.JobTitle, c.Claims.Department,
-			c.Creates, c.Unsolicited, c.Length.Microseconds(), c.Version, change.IfVersion, c.SignRequests, c.SignsOut)
+			c.Creates, c.Unsolicited, c.Length.Microseconds(), c.Version, change.IfVersion, c.SignRequests, c.SignsOut,
+			string(c.Protocol), c.OpenID.Issuer, c.OpenID.ClientID, base64.StdEncoding.EncodeToString(c.OpenID.Sealed), c.OpenID.Claims.UserIdentifier,
+			c.OpenID.Claims.DisplayName, c.OpenID.Claims.Email, c.OpenID.Claims.JobTitle, c.OpenID.Claims.Department)
 		if err != nil {
 			return err
 		}
@@ -132,7 +144,7 @@ func readCertificates(text string) (all []*x509.Certificate, err error) {
 	return all, nil
 }
 
-// AddRequest stores a SAML authentication request. It deletes the site's expired requests.
+// AddRequest stores a sign-in request. It deletes the site's expired requests.
 func (s SingleSignOn) AddRequest(ctx context.Context, id site.ID, r signin.RequestRecord) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
@@ -141,14 +153,14 @@ func (s SingleSignOn) AddRequest(ctx context.Context, id site.ID, r signin.Reque
 			return err
 		}
 		_, err := tx.Exec(ctx, `
-			insert into saml_request (site, hash, request, browser, purpose, person, return_to, version, expires)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			string(id), r.Hash.String(), r.ID, r.Browser.String(), string(r.Purpose), r.Person, r.ReturnTo, r.Version, micros(r.Expires))
+			insert into saml_request (site, hash, request, browser, purpose, person, return_to, version, issuer, expires)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+			string(id), r.Hash.String(), r.ID, r.Browser.String(), string(r.Purpose), r.Person, r.ReturnTo, r.Version, r.Issuer, micros(r.Expires))
 		return err
 	})
 }
 
-// TakeRequest removes a SAML authentication request and returns it. It returns refusal.NotFound if
+// TakeRequest removes a sign-in request and returns it. It returns refusal.NotFound if
 // there is none or if it has expired.
 func (s SingleSignOn) TakeRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (r signin.RequestRecord, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -157,8 +169,8 @@ func (s SingleSignOn) TakeRequest(ctx context.Context, id site.ID, hash secret.H
 		err := tx.QueryRow(ctx, `
 			delete from saml_request
 			where site = $1 and hash = $2 and expires > $3
-			returning request, browser, purpose, person, return_to, version, expires`, string(id), hash.String(), micros(now)).
-			Scan(&r.ID, &r.Browser, &r.Purpose, &r.Person, &r.ReturnTo, &r.Version, &expires)
+			returning request, browser, purpose, person, return_to, version, issuer, expires`, string(id), hash.String(), micros(now)).
+			Scan(&r.ID, &r.Browser, &r.Purpose, &r.Person, &r.ReturnTo, &r.Version, &r.Issuer, &expires)
 		if err != nil {
 			return orNotFound(err, refusal.NotFound)
 		}
@@ -168,24 +180,24 @@ func (s SingleSignOn) TakeRequest(ctx context.Context, id site.ID, hash secret.H
 	return r, err
 }
 
-// FindRequest returns a SAML request, which stays. It returns refusal.NotFound if there is none or if
+// FindRequest returns a request, which stays. It returns refusal.NotFound if there is none or if
 // it has expired.
 func (s SingleSignOn) FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (r signin.RequestRecord, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		r = signin.RequestRecord{Hash: hash}
 		var expires int64
 		err := tx.QueryRow(ctx, `
-			select request, browser, purpose, person, return_to, version, expires
+			select request, browser, purpose, person, return_to, version, issuer, expires
 			from saml_request
 			where site = $1 and hash = $2 and expires > $3`, string(id), hash.String(), micros(now)).
-			Scan(&r.ID, &r.Browser, &r.Purpose, &r.Person, &r.ReturnTo, &r.Version, &expires)
+			Scan(&r.ID, &r.Browser, &r.Purpose, &r.Person, &r.ReturnTo, &r.Version, &r.Issuer, &expires)
 		r.Expires = fromMicros(expires)
 		return orNotFound(err, refusal.NotFound)
 	})
 	return r, err
 }
 
-// HasRequest reports whether a browser has sent a SAML authentication request that is still good.
+// HasRequest reports whether a browser has sent a sign-in request that is still good.
 func (s SingleSignOn) HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (has bool, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `

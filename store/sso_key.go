@@ -112,3 +112,41 @@ func (s SingleSignOn) ReplaceSealedKey(ctx context.Context, old signin.SealedSit
 		return err
 	})
 }
+
+// AllSecrets returns the OpenID Connect client secrets of all sites.
+func (s SingleSignOn) AllSecrets(ctx context.Context) (secrets []signin.SealedSecret, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		secrets, err = collect(ctx, tx, func(row scanner) (k signin.SealedSecret, err error) {
+			var sealed string
+			if err := row.Scan(&k.Site, &k.Issuer, &sealed); err != nil {
+				return k, err
+			}
+			if k.Sealed, err = base64.StdEncoding.DecodeString(sealed); err != nil {
+				return k, fmt.Errorf("read a stored client secret: %w", err)
+			}
+			return k, nil
+		}, `
+			select site, oidc_issuer, oidc_secret
+			from saml_connection
+			where oidc_secret <> ''
+			order by site`)
+		return err
+	})
+	return secrets, err
+}
+
+// ReplaceSecret stores a client secret that was sealed again, and appends the events, unless another
+// one is stored meanwhile. An empty secret removes it.
+func (s SingleSignOn) ReplaceSecret(ctx context.Context, old signin.SealedSecret, sealed []byte, events ...event.Event) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		did, err := changesRow(ctx, tx, `
+			update saml_connection
+			set oidc_secret = $1
+			where site = $2 and oidc_secret = $3`,
+			base64.StdEncoding.EncodeToString(sealed), string(old.Site), base64.StdEncoding.EncodeToString(old.Sealed))
+		if err != nil || !did {
+			return err
+		}
+		return appendEvents(ctx, tx, events)
+	})
+}

@@ -86,6 +86,8 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 	var (
 		before           jobSettings
 		question, agreed string
+		move             provision.Move
+		closed           *provision.Closed
 	)
 	save := func() (provision.Job, error) {
 		return s.jobs.SaveFrom(ctx, jobKey(h, app), func(now provision.Job) (provision.Settings, error) {
@@ -95,8 +97,13 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 			if before, err = settingsOf(now); err != nil {
 				return set, err
 			}
-			question, set.Confirmed, err = harmOf(ctx, s, h, app, now, set)
-			if err == nil && !f.yes && question != agreed {
+			if closed == nil {
+				if move, err = s.jobs.Move(ctx, now, set.TenantURL); err != nil {
+					return set, err
+				}
+			}
+			question, set.Confirmed, err = harmOf(ctx, s, h, app, now, set, move)
+			if err == nil && question != agreed {
 				err = errAsk
 			}
 			return set, err
@@ -107,7 +114,13 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 		if err := c.confirm(cmd, f.yes, question, app.Name); err != nil {
 			return provision.Job{}, nil, err
 		}
-		agreed = question
+		if agreed = question; move.Leavers > 0 && closed == nil {
+			did, err := s.engine.CloseLeavers(ctx, jobKey(h, app), s.owner, actor)
+			if err != nil {
+				return provision.Job{}, nil, err
+			}
+			closed = &did
+		}
 		job, err = save()
 	}
 	if err != nil {
@@ -117,7 +130,7 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 	if err != nil {
 		return provision.Job{}, nil, err
 	}
-	changed := []string{}
+	changed := closedWords(closed)
 	for _, line := range []struct {
 		changed bool
 		text    string
@@ -139,17 +152,25 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 	return job, changed, nil
 }
 
+// closedWords says which accounts were switched off at the application of the Tenant URL before.
+func closedWords(c *provision.Closed) []string {
+	words := []string{}
+	if c != nil && c.Off > 0 {
+		words = append(words, phrase.Count(c.Off, "account", "accounts")+" at the old application "+phrase.Noun(c.Off, "was", "were")+" switched off")
+	}
+	if c != nil && c.Left > 0 {
+		words = append(words, fmt.Sprintf("%s at the old application could not be switched off: %s", phrase.Count(c.Left, "account", "accounts"), c.Reason))
+	}
+	return words
+}
+
 // errAsk stops a save that the administrator has not confirmed yet.
 var errAsk = errors.New("the change has to be confirmed")
 
 // harmOf describes what the new settings of a job would do to accounts; "" if nothing needs
 // confirmation. disabled is how many accounts they would disable. --start alone needs none: it only
-// starts what earlier settings decided.
-func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings) (question string, disabled int, err error) {
-	move, err := s.jobs.Move(ctx, now, set.TenantURL)
-	if err != nil {
-		return "", 0, err
-	}
+// starts what earlier settings decided. move is what the job forgets at the old Tenant URL.
+func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings, move provision.Move) (question string, disabled int, err error) {
 	if now.Version == 0 || set.Scope == now.Scope && set.Actions == nil && move.Linked == 0 {
 		return "", 0, nil
 	}
@@ -158,7 +179,7 @@ func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory
 	}
 	var words []string
 	if move.Linked > 0 {
-		words = append(words, moveWords(h, app, move))
+		words = append(words, moveWords(move))
 	}
 	if set.Scope != now.Scope || set.Actions != nil {
 		after, err := now.With(set)
@@ -174,14 +195,14 @@ func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory
 }
 
 // moveWords describes what a Tenant URL at another application leaves behind.
-func moveWords(h *directory.Handle, app directory.Application, n provision.Move) string {
+func moveWords(n provision.Move) string {
 	words := fmt.Sprintf("This leads to another application: %s at the old one will stay as %s, and Rollcall will no longer change %s.",
 		phrase.Count(n.Linked, "linked account", "linked accounts"), phrase.Noun(n.Linked, "it is", "they are"), phrase.Noun(n.Linked, "it", "them"))
 	if n.Leavers == 0 {
 		return words
 	}
-	return words + fmt.Sprintf(" %s to users who should not have access any more, and will stay switched on. To switch %s off first, answer no and run: rollcall provision run %s %q.",
-		phrase.Count(n.Leavers, "of them belongs", "of them belong"), phrase.Noun(n.Leavers, "it", "them"), h.Directory.Name, app.Name)
+	return words + fmt.Sprintf(" %s to users who should not have access any more: %s switched off first, if the old application allows it.",
+		phrase.Count(n.Leavers, "of them belongs", "of them belong"), phrase.Noun(n.Leavers, "it is", "they are"))
 }
 
 // harmBetween describes what a job would do to accounts after a change from now to after; "" if
@@ -371,7 +392,7 @@ func (c *command) readSecret(name string) (string, error) {
 	}
 	secret := strings.TrimSpace(string(b))
 	if secret == "" || strings.ContainsAny(secret, "\r\n") {
-		return "", fmt.Errorf("%s does not hold a token: one line is expected", name)
+		return "", fmt.Errorf("%s does not hold a secret: one line is expected", name)
 	}
 	return secret, nil
 }

@@ -172,7 +172,7 @@ func (u unopened) words() string {
 		words = append(words, phrase.Count(u.Tokens, "Secret Token", "Secret Tokens"))
 	}
 	if u.SAMLKeys > 0 {
-		words = append(words, phrase.Count(u.SAMLKeys, "SAML key", "SAML keys"))
+		words = append(words, phrase.Count(u.SAMLKeys, "SAML key or client secret", "SAML keys and client secrets"))
 	}
 	return strings.Join(words, " and ")
 }

@@ -165,6 +165,8 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf("keep", "soft-delete"), true
 	case "--mode":
 		return completionOf(signin.Modes...), true
+	case "--protocol":
+		return completionOf(signin.Protocols...), true
 	case "--matches":
 		return completionOf(site.Matches...), true
 	case "--log":
@@ -189,7 +191,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 			return attributeCompletion(column+"=", ""), true
 		}
 		return completion{}, true
-	case "--database", "--key-file", "--secret-token-file", "--object", "--with", "--output", "--metadata", "--tls-cert", "--tls-key", "--file", "FILE", "users.csv", "people.csv", "groups.csv", "members.csv":
+	case "--database", "--key-file", "--secret-token-file", "--client-secret-file", "--object", "--with", "--output", "--metadata", "--tls-cert", "--tls-key", "--file", "FILE", "users.csv", "people.csv", "groups.csv", "members.csv":
 		return completion{files: true}, true
 	case "ATTRIBUTE=VALUE":
 		found := attributeCompletion("", "=")
@@ -207,7 +209,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		found := attributeCompletion("", "=")
 		found.unfinished = true
 		return found, true
-	case "", "ACCOUNT", "PLACE", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
+	case "", "ACCOUNT", "PLACE", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--issuer", "--client-id", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--default-domain", "--create-settle", "--session-length", "--session-idle", "--smtp-url", "--mail-from":
 		return completion{}, true
 	}

@@ -81,7 +81,7 @@ Servers on several machines, each with a copy of the file:
 type rotation struct {
 	File     string   `json:"file"`
 	Resealed int      `json:"resealed"`
-	Lost     []string `json:"cannotBeOpened"` // jobs whose Secret Token cannot be opened, as "directory/application", and sites whose SAML key cannot
+	Lost     []string `json:"cannotBeOpened"` // jobs whose Secret Token cannot be opened, as "directory/application", and sites whose SAML key or client secret cannot
 
 	lostTokens, lostKeys []string
 }
@@ -124,7 +124,7 @@ func (c *command) finishRotation(ctx context.Context, s *services, file string) 
 		return fmt.Errorf("the Secret Token of %s cannot be opened with any key of %s; enter it again or remove the application, then run this again", out.lostTokens[0], file)
 	}
 	if len(out.lostKeys) > 0 {
-		return fmt.Errorf("the SAML key of site %s cannot be opened with any key of %s; run rollcall key reset --discard-sealed, then run this again", out.lostKeys[0], file)
+		return fmt.Errorf("the SAML key or the client secret of site %s cannot be opened with any key of %s; run rollcall key reset --discard-sealed, then run this again", out.lostKeys[0], file)
 	}
 	if err := seal.Prune(file); err != nil {
 		return err
@@ -165,7 +165,7 @@ func printLost(w io.Writer, r rotation) {
 		fmt.Fprintf(w, "The Secret Token of %s cannot be opened with any key of the file; enter it again.\n", name)
 	}
 	for _, name := range r.lostKeys {
-		fmt.Fprintf(w, "The SAML key of site %s cannot be opened with any key of the file.\n", name)
+		fmt.Fprintf(w, "The SAML key or the client secret of site %s cannot be opened with any key of the file.\n", name)
 	}
 }
 
@@ -190,14 +190,15 @@ func (c *command) keyReset() *cobra.Command {
 	var discard bool
 	cmd := &cobra.Command{
 		Use: "reset", Short: "Start over with a new key after the old one was lost", Args: exactArguments(),
-		Long: `Makes a new key and removes every stored Secret Token and every SAML key of a site,
-because none of them can be opened any more. Provisioning of each application stops
-until its Secret Token is entered again. A site that signs its SAML requests gets a
-new key, which its identity provider has to know. A key file that opens what is
-stored is never replaced.`,
+		Long: `Makes a new key and removes every stored Secret Token, every SAML key and every
+client secret of a site, because none of them can be opened any more. Provisioning of
+each application stops until its Secret Token is entered again, and sign-ins by OpenID
+Connect until the client secret is. A site that signs its SAML requests gets a new
+key, which its identity provider has to know. A key file that opens what is stored is
+never replaced.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !discard {
-				return usagef(cmd, "--discard-sealed is missing: it confirms that every stored Secret Token and SAML key is removed")
+				return usagef(cmd, "--discard-sealed is missing: it confirms that every stored Secret Token, SAML key and client secret is removed")
 			}
 			if err := c.checkAddresses(cmd); err != nil {
 				return err
@@ -205,7 +206,7 @@ stored is never replaced.`,
 			return c.resetKey(cmd.Context())
 		},
 	}
-	cmd.Flags().BoolVar(&discard, "discard-sealed", false, "remove every stored Secret Token and SAML key")
+	cmd.Flags().BoolVar(&discard, "discard-sealed", false, "remove every stored Secret Token, SAML key and client secret")
 	return cmd
 }
 
@@ -254,11 +255,11 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	sites, err := s.sso.DiscardLostKeys(ctx, actor)
+	sites, secrets, err := s.sso.DiscardLostKeys(ctx, actor)
 	if err != nil {
 		return err
 	}
-	return c.print(map[string]any{"file": file, "discarded": discarded, "sites": append([]string{}, sites...)}, func(w io.Writer) {
+	return c.print(map[string]any{"file": file, "discarded": discarded, "sites": append([]string{}, sites...), "clientSecrets": append([]string{}, secrets...)}, func(w io.Writer) {
 		fmt.Fprintf(w, "Made a new key: %s. %s removed.\n", file, phrase.Count(len(discarded), "Secret Token was", "Secret Tokens were"))
 		for _, name := range discarded {
 			fmt.Fprintf(w, "Enter the Secret Token of %s again.\n", name)
@@ -266,10 +267,13 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 		for _, name := range sites {
 			fmt.Fprintf(w, "The SAML keys of site %s were removed. If it signs requests, give its identity provider the new metadata: rollcall site sso metadata %s\n", name, name)
 		}
+		for _, name := range secrets {
+			fmt.Fprintf(w, "Enter the client secret of site %s again: rollcall site sso set %s --client-secret-file FILE\n", name, name)
+		}
 	})
 }
 
-// countOpen returns how many Secret Tokens and SAML keys are stored, and how many of them the sealer opens.
+// countOpen returns how many Secret Tokens, SAML keys and client secrets are stored, and how many of them the sealer opens.
 func countOpen(ctx context.Context, db *store.DB, jobs provision.Store, sealer provision.Sealer) (opens, sealed int, err error) {
 	opens, sealed, err = (&provision.Jobs{Store: jobs, Sealer: sealer}).CountOpen(ctx)
 	if err != nil {

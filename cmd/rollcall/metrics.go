@@ -44,6 +44,8 @@ func families() []metrics.Family {
 		counter("request_log_rows_total", "Rows of sites' request logs.", "result"),
 		gauge("request_log_gathered", "Rows in memory that wait to be written."),
 		gauge("jobs", "Provisioning jobs.", "state"),
+		gauge("jobs_linked", "Users and groups of all jobs whose account or group at the application is known.", "kind"),
+		gauge("jobs_members", "Members of groups, of all jobs, that the applications have acknowledged."),
 		gauge("jobs_held_operations", "Operations of all jobs that disable or delete an account and wait for an operator to approve or reject them."),
 		gauge("jobs_oldest_leaver_seconds", "How long the oldest account of all jobs that are on waits to be closed, failures included; 0 when none does."),
 		gauge("jobs_oldest_success_seconds", "Since the last complete cycle of the job that waits longest for one; 0 when every job has none or none is on."),
@@ -162,6 +164,13 @@ func (g *gatherer) querySamples(ctx context.Context) (all []metrics.Sample, err 
 		waits = now.Sub(since).Seconds()
 	}
 	add("jobs_oldest_leaver_seconds", waits)
+	people, groups, members, err := store.Provisioning{DB: g.services.db}.CountLinked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	add("jobs_linked", float64(people), "user")
+	add("jobs_linked", float64(groups), "group")
+	add("jobs_members", float64(members))
 	held, err := store.Provisioning{DB: g.services.db}.HeldOperations(ctx)
 	if err != nil {
 		return nil, err

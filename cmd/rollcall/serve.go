@@ -36,9 +36,9 @@ import (
 	"github.com/rollcall-scim/rollcall/retention"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/runner"
-	"github.com/rollcall-scim/rollcall/samlserver"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/signin"
+	"github.com/rollcall-scim/rollcall/ssoserver"
 	"github.com/rollcall-scim/rollcall/store"
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
@@ -413,7 +413,10 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	web.SecurityText{Contact: on.contact, PublicURL: c.baseURL(), Now: c.now}.Register(mux)
 	mux.Handle("/assets/", pages.Assets())
 	mux.Handle("/c/", sites.Handler())
-	mux.Handle(samlserver.Prefix, samlEndpoints(s, c.baseURL(), c.now, sites))
+	signOn := signOnEndpoints(s, c.baseURL(), c.now, sites)
+	for _, prefix := range ssoserver.Prefixes {
+		mux.Handle(prefix, signOn)
+	}
 	mux.Handle("/d/", directories.Handler())
 	mux.Handle(graphapi.Pattern, graph)
 	mux.Handle("/d", directories.Handler())
@@ -422,12 +425,12 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	return front.Handler(scim.Before(mux)), scim.Memory, nil
 }
 
-// samlEndpoints returns the handler of single sign-on, with the pages and cookies of the console.
-func samlEndpoints(s *services, publicURL string, now func() time.Time, pages *sitepages.Pages) http.Handler {
-	h := &samlserver.Handler{
+// signOnEndpoints returns the handler of single sign-on, with the pages and cookies of the console.
+func signOnEndpoints(s *services, publicURL string, now func() time.Time, pages *sitepages.Pages) http.Handler {
+	h := &ssoserver.Handler{
 		Sites: s.sites, SSO: s.sso, Secure: strings.HasPrefix(publicURL, "https://"), Log: s.log, Now: now,
 		Enter: pages.Enter, Administrator: pages.Administrator,
-		Show: func(w http.ResponseWriter, r *http.Request, m samlserver.Message) {
+		Show: func(w http.ResponseWriter, r *http.Request, m ssoserver.Message) {
 			pages.Console.ShowProblem(w, r, &console.PageError{Status: m.Status, Title: m.Title, Text: m.Text})
 		},
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rollcall-scim/rollcall/oidc"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/saml"
 	"github.com/rollcall-scim/rollcall/signin"
@@ -17,13 +18,18 @@ import (
 )
 
 func (c *command) siteSSO() *cobra.Command {
-	return groupCommand("sso", "Single sign-on with an identity provider (SAML)", c.siteSSOShow(), c.siteSSOSet(), c.siteSSOMetadata(), c.siteSSORotateKey(), c.siteSSOUnlink(), c.siteSSORecoveryCodes())
+	return groupCommand("sso", "Single sign-on with an identity provider (SAML or OpenID Connect)", c.siteSSOShow(), c.siteSSOSet(), c.siteSSOMetadata(), c.siteSSORotateKey(), c.siteSSOUnlink(), c.siteSSORecoveryCodes())
 }
 
 // ssoJSON is a connection in --json output.
 type ssoJSON struct {
 	Site             string            `json:"site"`
 	Mode             signin.Mode       `json:"mode"`
+	Protocol         signin.Protocol   `json:"protocol"`
+	RedirectURI      string            `json:"redirectUri"` // for OpenID Connect
+	Issuer           string            `json:"issuer"`
+	ClientID         string            `json:"clientId"`
+	HasClientSecret  bool              `json:"hasClientSecret"`
 	EntityID         string            `json:"entityId"`
 	ReplyURL         string            `json:"replyUrl"`
 	IdentityProvider string            `json:"identityProvider"` // empty until metadata was imported
@@ -72,17 +78,21 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 	if err != nil {
 		return err
 	}
-	sp := s.sso.ServiceProvider(st.Name, n)
+	sp, client := s.sso.ServiceProvider(st.Name, n), s.sso.OpenIDClient(st.Name, n)
+	claims, identifier := n.Claims, saml.NameID
+	if n.Protocol == signin.OpenID {
+		claims, identifier = saml.Claims(n.OpenID.Claims), oidc.Subject
+	}
 	out := ssoJSON{
-		Site: st.Name, Mode: n.Mode, EntityID: sp.EntityID, ReplyURL: sp.ACS, IdentityProvider: n.Provider.EntityID, SignInURL: n.Provider.SignInURL,
+		Site: st.Name, Mode: n.Mode, Protocol: n.Protocol, RedirectURI: client.RedirectURL, Issuer: n.OpenID.Issuer, ClientID: n.OpenID.ClientID, HasClientSecret: len(n.OpenID.Sealed) > 0, EntityID: sp.EntityID, ReplyURL: sp.ACS, IdentityProvider: n.Provider.EntityID, SignInURL: n.Provider.SignInURL,
 		Certificates: []certificateJSON{}, UserNameMatches: st.MatchesUserName, CreatesAccounts: n.Creates, Unsolicited: n.Unsolicited,
 		SignsRequests: n.SignRequests, SignsOut: n.SignsOut, Keys: []samlKeyJSON{},
 		Claims: object{
-			{"userIdentifier", orWord(n.Claims.UserIdentifier, saml.NameID)},
-			{"displayName", n.Claims.DisplayName},
-			{"email", n.Claims.Email},
-			{"jobTitle", n.Claims.JobTitle},
-			{"department", n.Claims.Department},
+			{"userIdentifier", orWord(claims.UserIdentifier, identifier)},
+			{"displayName", claims.DisplayName},
+			{"email", claims.Email},
+			{"jobTitle", claims.JobTitle},
+			{"department", claims.Department},
 		},
 	}
 	for _, cert := range n.Provider.Certificates {
@@ -94,6 +104,18 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 	return c.print(out, func(w io.Writer) {
 		line := func(name, value string) { fmt.Fprintf(w, "%-24s %s\n", name, value) }
 		line("Single sign-on", string(n.Mode))
+		line("Protocol", n.Protocol.String())
+		if n.Protocol == signin.OpenID {
+			secret := map[bool]string{true: "stored", false: "none yet: rollcall site sso set " + st.Name + " --client-secret-file FILE"}
+			line("Redirect URI", client.RedirectURL)
+			line("Issuer", orWord(n.OpenID.Issuer, "not known yet: rollcall site sso set "+st.Name+" --issuer URL"))
+			line("Client ID", orWord(n.OpenID.ClientID, "not known yet: rollcall site sso set "+st.Name+" --client-id ID"))
+			line("Client secret", secret[len(n.OpenID.Sealed) > 0])
+			line("User identifier", orWord(claims.UserIdentifier, identifier))
+			line("SCIM userName matches", site.MatchesWords(st.MatchesUserName))
+			line("First sign-in", map[bool]string{true: "makes the account", false: "makes no account"}[n.Creates])
+			return
+		}
 		line("Identifier (Entity ID)", sp.EntityID)
 		line("Reply URL", sp.ACS)
 		line("Identity provider", orWord(n.Provider.EntityID, "not known yet: rollcall site sso set "+st.Name+" --metadata FILE"))
@@ -117,34 +139,49 @@ func orWord(value, otherwise string) string {
 	return value
 }
 
+// ssoFlags are the flags of "site sso set".
+type ssoFlags struct {
+	metadata, mode, matches                  string
+	protocol, issuer, clientID, clientSecret string
+	creates, signs, signsOut                 bool
+}
+
+// ssoFlagNames are the names of the flags of "site sso set" that set something.
+var ssoFlagNames = []string{"metadata", "mode", "matches", "create-accounts", "sign-requests", "single-sign-out", "protocol", "issuer", "client-id", "client-secret-file"}
+
 func (c *command) siteSSOSet() *cobra.Command {
-	var file, mode, matches string
-	var creates, signs, signsOut bool
+	var f ssoFlags
 	cmd := &cobra.Command{
 		Use: "set SITE", Short: "Connect a site with its identity provider", Args: exactArguments("SITE"),
 		Long: `Changes single sign-on of SITE. --metadata reads the identity provider's metadata
-from a file; certificates of the same identity provider are added to those that
-are known. If single sign-on does not work, --mode off switches it off, and --mode
-optional lets one-time links (rollcall site link) open the site for everybody.
+from a file, for SAML; certificates of the same identity provider are added to those
+that are known. For OpenID Connect, --issuer, --client-id and --client-secret-file say
+what the provider gave, and --protocol oidc uses it. If single sign-on does not work,
+--mode off switches it off, and --mode optional lets one-time links (rollcall site
+link) open the site for everybody.
 
 The page Single sign-on of the site has more settings, and tests the sign-in. There
 an administrator makes single sign-on required.`,
-		Example: "  rollcall site sso set acme --metadata federationmetadata.xml --mode optional",
+		Example: "  rollcall site sso set acme --metadata federationmetadata.xml --mode optional\n" +
+			"  rollcall site sso set acme --protocol oidc --issuer https://login.example.com --client-id 1f0c --client-secret-file secret.txt",
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			if !slices.ContainsFunc([]string{"metadata", "mode", "matches", "create-accounts", "sign-requests", "single-sign-out"}, func(f string) bool { return cmd.Flags().Changed(f) }) {
-				return usagef(cmd, "nothing to set: give at least one of --metadata, --mode, --matches, --create-accounts, --sign-requests, --single-sign-out")
+			if !slices.ContainsFunc(ssoFlagNames, func(f string) bool { return cmd.Flags().Changed(f) }) {
+				return usagef(cmd, "nothing to set: give at least one of --%s", strings.Join(ssoFlagNames, ", --"))
 			}
-			if cmd.Flags().Changed("mode") && !slices.Contains([]signin.Mode{signin.SSOOff, signin.SSOOptional}, signin.Mode(mode)) {
-				return usagef(cmd, "--mode is off or optional, not %q; an administrator of the site makes it required on the page Single sign-on", mode)
+			if cmd.Flags().Changed("mode") && !slices.Contains([]signin.Mode{signin.SSOOff, signin.SSOOptional}, signin.Mode(f.mode)) {
+				return usagef(cmd, "--mode is off or optional, not %q; an administrator of the site makes it required on the page Single sign-on", f.mode)
 			}
-			if cmd.Flags().Changed("matches") && !slices.Contains(site.Matches, matches) {
-				return usagef(cmd, "--matches is %s, not %q", strings.Join(site.Matches, ", "), matches)
+			if cmd.Flags().Changed("protocol") && !slices.Contains(signin.Protocols, signin.Protocol(f.protocol)) {
+				return usagef(cmd, "--protocol is saml or oidc, not %q", f.protocol)
+			}
+			if cmd.Flags().Changed("matches") && !slices.Contains(site.Matches, f.matches) {
+				return usagef(cmd, "--matches is %s, not %q", strings.Join(site.Matches, ", "), f.matches)
 			}
 			st, err := s.siteByName(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if err := setSSO(cmd, s, st, file, signin.Mode(mode), matches, creates, signs, signsOut); err != nil {
+			if err := c.setSSO(cmd, s, st, f); err != nil {
 				return err
 			}
 			if st, err = s.siteByName(cmd.Context(), args[0]); err != nil {
@@ -153,45 +190,67 @@ an administrator makes single sign-on required.`,
 			return c.printSSO(cmd.Context(), s, st)
 		}),
 	}
-	cmd.Flags().StringVar(&file, "metadata", "", "file with the identity provider's metadata")
-	cmd.Flags().StringVar(&mode, "mode", "", "off or optional")
-	cmd.Flags().StringVar(&matches, "matches", "", "what SCIM's userName equals: "+strings.Join(site.Matches, ", "))
-	cmd.Flags().BoolVar(&creates, "create-accounts", true, "whether a first sign-in makes the account")
-	cmd.Flags().BoolVar(&signs, "sign-requests", false, "whether sign-in requests are signed with the site's key; the first time makes the key")
-	cmd.Flags().BoolVar(&signsOut, "single-sign-out", false, "whether signing out ends the session on the other side too")
+	cmd.Flags().StringVar(&f.metadata, "metadata", "", "file with the identity provider's metadata")
+	cmd.Flags().StringVar(&f.mode, "mode", "", "off or optional")
+	cmd.Flags().StringVar(&f.matches, "matches", "", "what SCIM's userName equals: "+strings.Join(site.Matches, ", "))
+	cmd.Flags().BoolVar(&f.creates, "create-accounts", true, "whether a first sign-in makes the account")
+	cmd.Flags().BoolVar(&f.signs, "sign-requests", false, "whether sign-in requests are signed with the site's key; the first time makes the key")
+	cmd.Flags().BoolVar(&f.signsOut, "single-sign-out", false, "whether signing out ends the session on the other side too")
+	cmd.Flags().StringVar(&f.protocol, "protocol", "", "saml or oidc (OpenID Connect)")
+	cmd.Flags().StringVar(&f.issuer, "issuer", "", "issuer of the OpenID provider, such as https://login.microsoftonline.com/TENANT-ID/v2.0")
+	cmd.Flags().StringVar(&f.clientID, "client-id", "", "id of this site at the OpenID provider")
+	cmd.Flags().StringVar(&f.clientSecret, "client-secret-file", "", "file with the client secret; - is standard input")
 	return cmd
 }
 
-func setSSO(cmd *cobra.Command, s *services, st site.Site, file string, mode signin.Mode, matches string, creates, signs, signsOut bool) error {
+func (c *command) setSSO(cmd *cobra.Command, s *services, st site.Site, f ssoFlags) error {
+	given := cmd.Flags().Changed
 	var idp saml.IdentityProvider
-	if file != "" {
-		text, err := os.ReadFile(file)
+	var secret string
+	if f.metadata != "" {
+		text, err := os.ReadFile(f.metadata)
 		if err != nil {
 			return err
 		}
 		if idp, err = saml.ParseMetadata(text); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
+			return fmt.Errorf("%s: %w", f.metadata, err)
+		}
+	}
+	if given("client-secret-file") {
+		var err error
+		if secret, err = c.readSecret(f.clientSecret); err != nil {
+			return err
 		}
 	}
 	_, err := s.sso.SetConnection(cmd.Context(), st, -1, actor, func(n *signin.Connection) error {
-		if file != "" {
+		if f.metadata != "" {
 			n.Learn(idp, "")
 		}
-		if mode != "" {
-			n.Mode = mode
+		if given("mode") {
+			n.Mode = signin.Mode(f.mode)
 		}
-		if matches != "" {
-			n.Matches = matches
+		if given("matches") {
+			n.Matches = f.matches
 		}
-		if cmd.Flags().Changed("create-accounts") {
-			n.Creates = creates
+		if given("create-accounts") {
+			n.Creates = f.creates
 		}
-		if cmd.Flags().Changed("sign-requests") {
-			n.SignRequests = signs
+		if given("sign-requests") {
+			n.SignRequests = f.signs
 		}
-		if cmd.Flags().Changed("single-sign-out") {
-			n.SignsOut = signsOut
+		if given("single-sign-out") {
+			n.SignsOut = f.signsOut
 		}
+		if given("protocol") {
+			n.Protocol = signin.Protocol(f.protocol)
+		}
+		if given("issuer") {
+			n.OpenID.Issuer = f.issuer
+		}
+		if given("client-id") {
+			n.OpenID.ClientID = f.clientID
+		}
+		n.OpenID.Secret = secret
 		return nil
 	})
 	return err

@@ -27,6 +27,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/notification"
+	"github.com/rollcall-scim/rollcall/oidcclient"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
@@ -175,6 +176,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Sites: s.sites, Now: c.now, PublicURL: c.baseURL(), Refused: s.refused, Sealer: sealer}
 	s.metadata = metadataReader(c.outboundOptions(w.listens, w.forbidden))
 	s.sso.ReadMetadata = s.metadata
+	s.sso.OpenID = oidcclient.New(c.outboundOptions(w.listens, w.forbidden), c.now)
 	s.notifications = &notification.Notifications{
 		Store: store.Notifications{DB: db}, Mailer: w.mailer, PublicURL: c.baseURL(), Now: c.now, NewID: randomID, ExpiringKeys: s.keys.NoteExpiring,
 	}
@@ -237,6 +239,7 @@ func (s *services) openSource(ctx context.Context, id provision.SourceID) (provi
 const (
 	versionOfJobs         = 6  // the first version with the table of jobs
 	versionOfSiteKeys     = 71 // the first version with the table of SAML keys
+	versionOfOpenID       = 78 // the first version with OpenID Connect client secrets
 	versionOfBoundSecrets = 13 // the first version whose Secret Tokens are sealed for the origin of their Tenant URL
 )
 
@@ -292,14 +295,19 @@ func (c *command) openSealer(ctx context.Context, db *store.DB, jobs provision.S
 	return sealer, nil
 }
 
-// countSealed returns how many Secret Tokens and SAML keys are sealed in the database, which has that version.
+// countSealed returns how many Secret Tokens, SAML keys and client secrets are sealed in the
+// database, which has that version.
 func countSealed(ctx context.Context, db *store.DB, jobs provision.Store, version int64) (int, error) {
 	tokens, err := jobs.Secrets(ctx)
 	if err != nil || version < versionOfSiteKeys {
 		return len(tokens), err
 	}
 	keys, err := store.SingleSignOn{DB: db}.AllSiteKeys(ctx)
-	return len(tokens) + len(keys), err
+	if err != nil || version < versionOfOpenID {
+		return len(tokens) + len(keys), err
+	}
+	secrets, err := store.SingleSignOn{DB: db}.AllSecrets(ctx)
+	return len(tokens) + len(keys) + len(secrets), err
 }
 
 // keyPath returns the key file: the given one, or the one next to a SQLite file.

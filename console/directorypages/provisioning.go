@@ -356,6 +356,9 @@ func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm
 // errAsk stops a save when two people changed the same field.
 var errAsk = errors.New("two values for one field")
 
+// errClose stops a save until the accounts that must be switched off at the old Tenant URL are.
+var errClose = errors.New("leavers have to be switched off first")
+
 func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form, err := p.readProvisioning(r, v)
 	if err != nil {
@@ -370,6 +373,8 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 		before provision.Job
 		m      console.MergedEdit
 		harm   provisioningHarm
+		asked  *provision.Move // confirmed, and its leavers are switched off
+		closed provision.Closed
 	)
 	by, err := v.lastChange(r.Context(), v.App.ID)
 	if err != nil {
@@ -379,7 +384,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	if err != nil {
 		return err
 	}
-	job, err := p.Jobs.SaveFrom(r.Context(), v.key(), func(now provision.Job) (provision.Settings, error) {
+	decide := func(now provision.Job) (provision.Settings, error) {
 		before = now
 		var err error
 		if m, err = console.MergeEdit(r.PostForm, provisioningFields(), provisioningValues(now)); err != nil {
@@ -395,12 +400,23 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 		if err != nil {
 			return s, err
 		}
-		if harm, err = p.provisioningHarm(r, v, now, s); err == nil && harm.needsConfirmation() && r.PostForm.Get("confirmed") != harm.confirmationValue() {
+		if harm, err = p.provisioningHarm(r, v, now, s, asked); err == nil && harm.needsConfirmation() && r.PostForm.Get("confirmed") != harm.confirmationValue() {
 			err = errConfirm
+		}
+		if err == nil && harm.move.Leavers > 0 && asked == nil {
+			err = errClose
 		}
 		s.Confirmed = harm.confirmed()
 		return s, err
-	}, v.actor())
+	}
+	job, err := p.Jobs.SaveFrom(r.Context(), v.key(), decide, v.actor())
+	if errors.Is(err, errClose) {
+		if closed, err = p.Engine.CloseLeavers(r.Context(), v.key(), "pages "+p.Engine.NewID(), v.actor()); err != nil {
+			return err
+		}
+		asked = &harm.move
+		job, err = p.Jobs.SaveFrom(r.Context(), v.key(), decide, v.actor())
+	}
 	var input *provision.InputError
 	switch {
 	case errors.Is(err, errAsk):
@@ -423,7 +439,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 			n.Text = "Provisioning was saved. " + n.Text
 		}
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	n.Text = strings.TrimSpace(strings.TrimSpace(n.Text+" "+closedWords(closed)) + " " + m.FromOthers(by))
 	to := v.url("/provisioning")
 	if form.Restore && before.Version > 0 {
 		to += "/restore"

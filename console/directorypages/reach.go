@@ -189,12 +189,15 @@ type provisioningHarm struct {
 }
 
 // provisioningHarm checks settings before they are saved. It counts users only if the scope changes
-// or someone changed the job in the meantime.
-func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job, s provision.Settings) (provisioningHarm, error) {
+// or someone changed the job in the meantime. asked is what an administrator has confirmed to leave at
+// the old Tenant URL, after its leavers were switched off; nil before.
+func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job, s provision.Settings, asked *provision.Move) (provisioningHarm, error) {
 	h := provisioningHarm{scopeWas: r.PostForm.Get(console.WasPrefix + "scope")}
 	h.moved = now.Version > 0 && s.Status == provision.On && now.Status != provision.On && r.PostForm.Get(openedField) != revisionText(now)
 	var err error
-	if h.move, err = p.Jobs.Move(r.Context(), now, s.TenantURL); err != nil {
+	if asked != nil {
+		h.move = *asked
+	} else if h.move, err = p.Jobs.Move(r.Context(), now, s.TenantURL); err != nil {
 		return h, err
 	}
 	if !h.moved && s.Scope == now.Scope && h.move.Linked == 0 {
@@ -222,16 +225,28 @@ func (h provisioningHarm) confirmationValue() string {
 }
 
 // moveConsequences says what a Tenant URL at another application leaves behind.
-func (h provisioningHarm) moveConsequences(app string) []string {
+func (h provisioningHarm) moveConsequences() []string {
 	if h.move.Linked == 0 {
 		return nil
 	}
 	told := []string{"The new Tenant URL leads to another application. " + console.PluralForms(h.move.Linked, "linked account at the old one stays as it is", "linked accounts at the old one stay as they are") + ", and Rollcall no longer changes any of them."}
 	if h.move.Leavers > 0 {
-		told = append(told, console.PluralForms(h.move.Leavers, "of them belongs to a user who should not have access any more and stays", "of them belong to users who should not have access any more and stay")+
-			" switched on. To switch them off first, cancel and start a cycle of "+app+".")
+		told = append(told, console.PluralForms(h.move.Leavers, "of them belongs to a user who should not have access any more and is", "of them belong to users who should not have access any more and are")+
+			" switched off first, if the old application allows it.")
 	}
 	return told
+}
+
+// closedWords says which accounts were switched off at the application of the Tenant URL before.
+func closedWords(c provision.Closed) string {
+	words := ""
+	if c.Off > 0 {
+		words = console.PluralForms(c.Off, "account at the old application was", "accounts at the old application were") + " switched off."
+	}
+	if c.Left > 0 {
+		words += " " + console.PluralForms(c.Left, "account at the old application", "accounts at the old application") + " could not be switched off: " + c.Reason
+	}
+	return strings.TrimSpace(words)
 }
 
 // askHarm asks for confirmation before accounts are switched off or created. It keeps the typed
@@ -255,7 +270,7 @@ func (p *Pages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typ
 	if h.move.Linked > 0 {
 		pg.Title = "Leave the accounts at the old address?"
 		pg.Undo = "Nothing was saved yet. Entering the old Tenant URL again finds the accounts by their matching attributes."
-		pg.Consequences = append(h.moveConsequences(v.App.Name), pg.Consequences...)
+		pg.Consequences = append(h.moveConsequences(), pg.Consequences...)
 	}
 	if h.moved {
 		pg.Title, pg.Button = "Start with what was changed meanwhile?", "Set Provisioning Status to On"

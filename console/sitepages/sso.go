@@ -1,6 +1,7 @@
 package sitepages
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/oidc"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/saml"
@@ -30,6 +32,15 @@ type ssoPage struct {
 	Stale *console.Notice // warns that the metadata was not refreshed; nil if it was
 	Read  time.Time       // when the metadata was read last; zero if it was not read again
 
+	// The choice at the top:
+	Protocols []protocolChoice
+	Protocol  signin.Protocol // the one whose settings are shown, for people
+	InUse     bool            // whether people sign in by it
+	Current   string          // the name of the one in use
+	Use       string          // address that uses the shown one; empty if it is in use
+	CanUse    bool            // whether it can be used now
+
+	OpenID *openIDPart // steps 1 and 2 of OpenID Connect; nil for SAML
 	// Step 1, "Give these to your identity provider":
 	EntityID, ACS console.CopyValue
 	Metadata      string // address from which the site's metadata is downloaded
@@ -70,6 +81,21 @@ type ssoPage struct {
 	FailedAll  string             // address of all failed sign-ins
 }
 
+// protocolChoice leads to the settings of one protocol.
+type protocolChoice struct {
+	Name, URL    string
+	Shown, InUse bool
+}
+
+// openIDPart is what differs on the page for OpenID Connect.
+type openIDPart struct {
+	Redirect         console.CopyValue
+	Issuer, ClientID string
+	HasSecret        bool
+	Save             string // address that saves what the provider gave
+	Error            *console.FieldError
+}
+
 // certificateRow is a certificate of the identity provider.
 type certificateRow struct {
 	Print   string    // the start of the fingerprint
@@ -94,6 +120,34 @@ type ssoResult struct {
 	Values   []console.Fact // the attributes that were received
 	CanLink  bool           // whether the identity can be linked to the account
 }
+
+// shownProtocol returns the protocol whose settings a request is about.
+func shownProtocol(r *http.Request, c signin.Connection) signin.Protocol {
+	asked := signin.Protocol(cmp.Or(r.PostForm.Get("protocol"), r.URL.Query().Get("protocol")))
+	if slices.Contains(signin.Protocols, asked) {
+		return asked
+	}
+	return c.Protocol
+}
+
+// ssoURL returns the address of the page with the settings of a protocol.
+func (v *siteVisit) ssoURL(shown signin.Protocol) string {
+	return v.url("admin/access/authentication?protocol=" + string(shown))
+}
+
+// choose fills the choice at the top of the page.
+func (s *ssoPage) choose(v *siteVisit, c signin.Connection) {
+	s.InUse, s.Current = s.Protocol == c.Protocol, c.Protocol.String()
+	for _, p := range signin.Protocols {
+		s.Protocols = append(s.Protocols, protocolChoice{Name: p.String(), URL: v.ssoURL(p), Shown: p == s.Protocol, InUse: p == c.Protocol})
+	}
+	if !s.InUse {
+		s.Use, s.CanUse = v.url("admin/access/authentication/protocol"), c.Mode == signin.SSOOff || c.ReadyFor(s.Protocol)
+	}
+}
+
+// ProtocolValue returns the shown protocol as forms have it.
+func (s ssoPage) ProtocolValue() string { return string(s.Protocol) }
 
 func (p *Pages) showSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.viewSSO(w, r, v, http.StatusOK, func(*ssoPage) {})
@@ -128,20 +182,22 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	if err != nil {
 		return err
 	}
+	shown := shownProtocol(r, c)
+	tested = tested && test.Result.Protocol == shown
 	sp := p.SSO.ServiceProvider(v.Site.Name, c)
 	pg := v.page
 	pg.Title = "Single sign-on"
-	pg.Lead = "People sign in at your identity provider, with SAML 2.0."
+	pg.Lead = "People sign in at your identity provider, with SAML 2.0 or OpenID Connect."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")})
 	pg.Badge = ssoBadge(c)
 	s := ssoPage{
-		Page:     pg,
+		Page: pg, Protocol: shown,
 		EntityID: console.CopyValue{ID: "entity-id", Label: "Identifier (Entity ID)", Value: sp.EntityID},
 		ACS:      console.CopyValue{ID: "acs", Label: "Reply URL (Assertion Consumer Service URL)", Value: sp.ACS},
 		Metadata: v.url("admin/access/authentication/metadata"),
-		Ready:    c.Ready(), Import: v.url("admin/access/authentication/import"), MetadataURL: c.MetadataURL, CanFetch: p.FetchMetadata != nil,
+		Ready:    c.ReadyFor(shown), Import: v.url("admin/access/authentication/import"), MetadataURL: c.MetadataURL, CanFetch: p.FetchMetadata != nil,
 		RemoveURL: v.url("admin/access/authentication/certificates/remove"),
-		Test:      v.url("auth/saml2/test"), Link: v.url("admin/access/authentication/link"),
+		Test:      v.url("auth/" + map[signin.Protocol]string{signin.SAML: "saml2", signin.OpenID: "oidc"}[shown] + "/test"), Link: v.url("admin/access/authentication/link"),
 		Save: v.url("admin/access/authentication"), Version: c.Version,
 		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Signs: c.SignRequests, SignsOut: c.SignsOut, CanSignOut: c.Provider.SignOutURL != "", Hours: hoursText(c.Length), Keys: keys, Conflicts: conflicts,
 		FailedAll: v.url("admin/audit?kind=sign_in."),
@@ -152,7 +208,15 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 			Text: "The public URL of this server is not https. Over plain http, browsers do not send the cookie of the sign-in along with the response of an identity provider at another address, so the sign-in is refused. Put the server behind https, and start it with --public-url https://…",
 		}
 	}
-	if c.Ready() {
+	s.choose(v, c)
+	if shown == signin.OpenID {
+		s.OpenID = &openIDPart{
+			Redirect: console.CopyValue{ID: "redirect", Label: "Redirect URI", Value: p.SSO.OpenIDClient(v.Site.Name, c).RedirectURL},
+			Issuer:   c.OpenID.Issuer, ClientID: c.OpenID.ClientID, HasSecret: len(c.OpenID.Sealed) > 0, Save: v.url("admin/access/authentication/openid"),
+		}
+		s.Plain = nil // its answer comes by GET, so browsers send the cookie over plain http too
+	}
+	if c.ReadyFor(signin.SAML) {
 		s.Provider = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}
 		if c.MetadataURL != "" {
 			s.Provider = append(s.Provider, console.Fact{Name: "Metadata", Value: c.MetadataURL})
@@ -166,10 +230,10 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	for _, cert := range c.Provider.Certificates {
 		s.Certificates = append(s.Certificates, certificateOf(cert, p.Console.Options.Now()))
 	}
-	s.Claims = claimRows(c.Claims, test, tested)
+	s.Claims = claimRows(shown, c, test, tested)
 	s.Received = tested
 	for _, a := range test.Result.Attributes {
-		if !slices.Contains(s.Known, a.Name) {
+		if tested && !slices.Contains(s.Known, a.Name) {
 			s.Known = append(s.Known, a.Name)
 		}
 	}
@@ -262,13 +326,19 @@ func certificateOf(c *x509.Certificate, now time.Time) certificateRow {
 	return row
 }
 
-func claimRows(c saml.Claims, t signin.Test, tested bool) []claimRow {
+func claimRows(shown signin.Protocol, c signin.Connection, t signin.Test, tested bool) []claimRow {
+	claims, word := c.Claims, "Assertion"
+	identifier := "By what a person is known for good. Empty: the NameID."
+	if shown == signin.OpenID {
+		claims, word = saml.Claims(c.OpenID.Claims), "claim"
+		identifier = "By what a person is known for good. Empty: sub. With Entra ID, oid is the object id, the same for each application of the tenant. Never an address or a name: another person can get them."
+	}
 	rows := []claimRow{
-		{Name: "userIdentifier", Label: "User Identifier Assertion", Value: c.UserIdentifier, Hint: "By what a person is known for good. Empty: the NameID."},
-		{Name: "displayName", Label: "Display Name Assertion", Value: c.DisplayName, Hint: "With the guide's setting, SCIM's userName must have the same value."},
-		{Name: "email", Label: "E-mail Assertion", Value: c.Email},
-		{Name: "jobTitle", Label: "Job title", Value: c.JobTitle, Hint: "Kept up to date with each sign-in. Empty: not used."},
-		{Name: "department", Label: "Department", Value: c.Department, Hint: "Kept up to date with each sign-in. Empty: not used."},
+		{Name: "userIdentifier", Label: "User Identifier " + word, Value: claims.UserIdentifier, Hint: identifier},
+		{Name: "displayName", Label: "Display Name " + word, Value: claims.DisplayName, Hint: "With the guide's setting, SCIM's userName must have the same value."},
+		{Name: "email", Label: "E-mail " + word, Value: claims.Email},
+		{Name: "jobTitle", Label: "Job title", Value: claims.JobTitle, Hint: "Kept up to date with each sign-in. Empty: not used."},
+		{Name: "department", Label: "Department", Value: claims.Department, Hint: "Kept up to date with each sign-in. Empty: not used."},
 	}
 	if !tested {
 		return rows
@@ -295,11 +365,17 @@ func testedResult(t signin.Test, c signin.Connection) *ssoResult {
 		s.Text = "It was refused (" + t.Result.Reason + "): " + t.Result.Failure + "."
 	}
 	if t.Result.Signed != "" {
-		s.Checks = append(s.Checks, "signature of the "+t.Result.Signed, "audience", "recipient", "clocks "+driftText(t.Result.Drift)+" apart")
+		checks := []string{"audience", "recipient"}
+		if t.Result.Protocol == signin.OpenID {
+			checks = []string{"issuer", "audience", "nonce", "PKCE"}
+		}
+		s.Checks = append(append(s.Checks, "signature of the "+t.Result.Signed), append(checks, "clocks "+driftText(t.Result.Drift)+" apart")...)
 		if t.Result.Encrypted {
 			s.Checks = append(s.Checks, "encrypted")
 		}
-		s.Values = append(s.Values, console.Fact{Name: "NameID", Value: t.Result.NameID})
+		if t.Result.Protocol == signin.SAML {
+			s.Values = append(s.Values, console.Fact{Name: "NameID", Value: t.Result.NameID})
+		}
 	}
 	for _, a := range t.Result.Attributes {
 		s.Values = append(s.Values, console.Fact{Name: a.Name, Value: strings.Join(a.Values, ", ")})
@@ -347,14 +423,22 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		}
 		length = time.Duration(n * float64(time.Hour))
 	}
-	mode := signin.Mode(form.Get("mode"))
+	mode, shown := signin.Mode(form.Get("mode")), signin.SAML
 	_, err = p.SSO.SetConnectionAs(r.Context(), v.Site, version, v.actor(), v.Person.ID, func(c *signin.Connection) error {
-		c.Mode, c.EntityID, c.Matches = mode, form.Get("entityID"), form.Get("matches")
-		c.Claims = saml.Claims{
+		shown = shownProtocol(r, *c)
+		if shown == c.Protocol {
+			c.Mode = mode
+		}
+		c.Matches, c.Creates, c.Length = form.Get("matches"), form.Get("creates") != "", length
+		claims := saml.Claims{
 			UserIdentifier: form.Get("userIdentifier"), DisplayName: form.Get("displayName"), Email: form.Get("email"),
 			JobTitle: form.Get("jobTitle"), Department: form.Get("department"),
 		}
-		c.Creates, c.Unsolicited, c.Length = form.Get("creates") != "", form.Get("unsolicited") != "", length
+		if shown == signin.OpenID {
+			c.OpenID.Claims = oidc.Claims(claims)
+			return nil
+		}
+		c.Claims, c.EntityID, c.Unsolicited = claims, form.Get("entityID"), form.Get("unsolicited") != ""
 		c.SignRequests, c.SignsOut = form.Get("signs") != "", form.Get("signsOut") != ""
 		return nil
 	})
@@ -364,7 +448,56 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("Saved. Test the sign-in after each change."))
+	return p.Console.Redirect(w, r, v.ssoURL(shown), console.DoneNotice("Saved. Test the sign-in after each change."))
+}
+
+// saveOpenID saves what the OpenID provider gave.
+func (p *Pages) saveOpenID(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	form := r.PostForm
+	form.Set("protocol", string(signin.OpenID)) // the page that is shown again
+	version, err := strconv.ParseInt(form.Get("version"), 10, 64)
+	if err != nil {
+		return console.UnreadableForm(err)
+	}
+	_, err = p.SSO.SetConnection(r.Context(), v.Site, version, v.actor(), func(c *signin.Connection) error {
+		c.OpenID.Issuer, c.OpenID.ClientID, c.OpenID.Secret = form.Get("issuer"), form.Get("clientID"), form.Get("clientSecret")
+		return nil
+	})
+	if wrong := console.InputError(err, console.InputIDs{"issuer": "issuer", "clientID": "clientID", "clientSecret": "clientSecret", "mode": "issuer"}); wrong != nil {
+		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
+			s.OpenID.Issuer, s.OpenID.ClientID, s.OpenID.Error = form.Get("issuer"), form.Get("clientID"), wrong
+		})
+	}
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.ssoURL(signin.OpenID), console.DoneNotice("Saved. Test the sign-in now."))
+}
+
+// useProtocol lets people sign in by the other protocol.
+func (p *Pages) useProtocol(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	version, err := strconv.ParseInt(r.PostForm.Get("version"), 10, 64)
+	if err != nil {
+		return console.UnreadableForm(err)
+	}
+	chosen := signin.Protocol(r.PostForm.Get("protocol"))
+	if _, err := p.SSO.SetConnectionAs(r.Context(), v.Site, version, v.actor(), v.Person.ID, func(c *signin.Connection) error {
+		c.Protocol = chosen
+		return nil
+	}); err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.ssoURL(chosen), console.DoneNotice("People sign in by "+chosen.String()+" from now on."))
+}
+
+func (p *Pages) redirectToOpenID(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+	return p.Console.Redirect(w, r, v.ssoURL(signin.OpenID), console.Notice{})
 }
 
 // maxMetadata is how many bytes the form with metadata may have.
@@ -393,13 +526,13 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	next.Learn(idp, address)
 	changes := signin.Differences(old, next)
 	if len(changes) == 0 {
-		return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{Tone: console.ToneInfo, Text: "The metadata says what is here already. Nothing was changed."})
+		return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.Notice{Tone: console.ToneInfo, Text: "The metadata says what is here already. Nothing was changed."})
 	}
 	pg := v.page
 	pg.Title, pg.Narrow = "Save this identity provider?", true
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Single sign-on", URL: v.url("admin/access/authentication")})
 	ask := console.ConfirmPage{
-		Page: pg, Action: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", Cancel: v.url("admin/access/authentication"),
+		Page: pg, Action: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", Cancel: v.ssoURL(signin.SAML),
 		Fields: []console.HiddenField{{Name: "metadata", Value: string(text)}, {Name: "url", Value: address}, {Name: "version", Value: strconv.FormatInt(old.Version, 10)}},
 		Undo:   "Import the metadata of before to go back.",
 	}
@@ -468,7 +601,7 @@ func (p *Pages) saveImport(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	}); err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("The identity provider is saved. Test the sign-in now."))
+	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.DoneNotice("The identity provider is saved. Test the sign-in now."))
 }
 
 func (p *Pages) removeCertificate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -483,21 +616,28 @@ func (p *Pages) removeCertificate(w http.ResponseWriter, r *http.Request, v *sit
 	if e, ok := refusal.Find(err); ok && e.Kind == refusal.Invalid {
 		return &console.PageError{
 			Status: http.StatusConflict, Title: "The last certificate stays", Text: "Without a certificate no sign-in can be verified. Import metadata with the new certificate first, or switch single sign-on off.",
-			Action: &console.Action{Text: "Single sign-on", URL: v.url("admin/access/authentication")},
+			Action: &console.Action{Text: "Single sign-on", URL: v.ssoURL(signin.SAML)},
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("The certificate is no longer trusted."))
+	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.DoneNotice("The certificate is no longer trusted."))
 }
 
 func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	err := p.SSO.LinkTested(r.Context(), v.Site, v.Person, roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID})
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	c, err := p.SSO.Connection(r.Context(), v.Site)
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("Linked. You can sign in with single sign-on now."))
+	err = p.SSO.LinkTested(r.Context(), v.Site, v.Person, roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID})
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.ssoURL(shownProtocol(r, c)), console.DoneNotice("Linked. You can sign in with single sign-on now."))
 }
 
 // downloadMetadata sends the site's metadata, with the entity id that the administrator chose and the
@@ -523,5 +663,5 @@ func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *site
 }
 
 func (p *Pages) redirectToSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{})
+	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.Notice{})
 }

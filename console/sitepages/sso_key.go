@@ -52,19 +52,19 @@ func (p *Pages) makeKey(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if err := p.SSO.MakeKey(r.Context(), v.Site, v.actor()); err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("The key is made. Give this site's metadata to the identity provider."))
+	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.DoneNotice("The key is made. Give this site's metadata to the identity provider."))
 }
 
 func (p *Pages) useKey(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := p.SSO.UseKey(r.Context(), v.Site, v.actor()); err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("The new key is in use. Give this site's metadata to the identity provider again, so that it encrypts for the new key."))
+	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.DoneNotice("The new key is in use. Give this site's metadata to the identity provider again, so that it encrypts for the new key."))
 }
 
 func (p *Pages) removeOldKey(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := p.SSO.RemoveOldKey(r.Context(), v.Site, v.actor()); err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("The old key is removed."))
+	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.DoneNotice("The old key is removed."))
 }

@@ -1,4 +1,4 @@
-package samlserver
+package ssoserver
 
 import (
 	"errors"

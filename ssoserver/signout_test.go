@@ -1,4 +1,4 @@
-package samlserver_test
+package ssoserver_test
 
 import (
 	"net/http"

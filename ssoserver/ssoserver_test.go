@@ -1,4 +1,4 @@
-package samlserver_test
+package ssoserver_test
 
 import (
 	"fmt"
@@ -24,10 +24,10 @@ import (
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/saml"
-	"github.com/rollcall-scim/rollcall/samlserver"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/ssoserver"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -46,7 +46,7 @@ type world struct {
 	sso     *signin.SingleSignOn
 	acme    site.Site
 	pages   *sitepages.Pages
-	saml    *samlserver.Handler
+	saml    *ssoserver.Handler
 
 	mu  sync.Mutex
 	now time.Time
@@ -69,16 +69,19 @@ func newWorld(t *testing.T) *world {
 		Console: c, Sites: w.sites, Rosters: w.rosters, SSO: w.sso, Requests: requests, Events: store.Events{DB: db},
 		SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: w.rosters, Now: w.clock},
 	}
-	h := &samlserver.Handler{
+	h := &ssoserver.Handler{
 		Sites: w.sites, SSO: w.sso, Secure: true, Now: w.clock, Enter: pages.Enter, Administrator: pages.Administrator,
-		Show: func(rw http.ResponseWriter, r *http.Request, m samlserver.Message) {
+		Show: func(rw http.ResponseWriter, r *http.Request, m ssoserver.Message) {
 			c.ShowProblem(rw, r, &console.PageError{Status: m.Status, Title: m.Title, Text: m.Text})
 		},
 	}
 	w.pages, w.saml = pages, h
 	mux := http.NewServeMux()
 	mux.Handle("/c/", pages.Handler())
-	mux.Handle(samlserver.Prefix, h.Routes())
+	routes := h.Routes()
+	for _, prefix := range ssoserver.Prefixes {
+		mux.Handle(prefix, routes)
+	}
 	scim := &scimserver.Handler{Sites: w.sites, Rosters: w.rosters, Requests: requests, Now: w.clock, BaseURL: func(*http.Request) string { return publicURL }}
 	w.handler = web.Front{Now: w.clock}.Handler(scim.Before(mux))
 	if w.idp, err = demoidp.New("https://login.example.com/saml2", w.clock); err != nil {
@@ -309,7 +312,7 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 		t.Helper()
 		var seen []string
 		for _, name := range []string{"unconnected", "absent"} {
-			a := w.browser().send(method, "/c/"+name+"/auth/saml2/"+rest, form, method == http.MethodPost)
+			a := w.browser().send(method, strings.ReplaceAll("/c/"+name+"/auth/saml2/"+rest, "saml2/../", ""), form, method == http.MethodPost)
 			if a.StatusCode >= 500 {
 				t.Errorf("%s %s: %d", method, rest, a.StatusCode)
 			}
@@ -331,6 +334,9 @@ func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 	same(http.MethodGet, "other", nil)
 	same(http.MethodPost, "post", nil)
 	same(http.MethodPost, "post", url.Values{"SAMLResponse": {"AAAA"}, "RelayState": {"x"}})
+	for _, rest := range []string{"login", "test", "callback", "callback?state=x&code=y", "callback?error=access_denied", "other"} {
+		same(http.MethodGet, "../oidc/"+rest, nil)
+	}
 	connected, absent := w.browser().get("/c/acme/auth/saml2/metadata"), w.browser().get("/c/absent/auth/saml2/metadata")
 	want(t, connected, http.StatusOK, "AssertionConsumerService")
 	if strings.ReplaceAll(connected.text, "acme", "absent") != absent.text {

@@ -1,4 +1,4 @@
-// Package samlserver answers the SAML endpoints of a site:
+// Package ssoserver answers the single sign-on endpoints of a site. Those of SAML:
 //
 //	GET  /c/{site}/auth/saml2/metadata  what an identity provider needs to know
 //	GET  /c/{site}/auth/saml2/login     starts a sign-in, at the identity provider
@@ -6,12 +6,21 @@
 //	GET, POST /c/{site}/auth/saml2/sign-out  takes messages about the end of a session
 //	POST /c/{site}/auth/saml2/post      takes the response: the assertion consumer
 //
+// and those of OpenID Connect:
+//
+//	GET  /c/{site}/auth/oidc/login      starts a sign-in, at the provider
+//	GET  /c/{site}/auth/oidc/test       starts a test by a signed-in administrator
+//	GET  /c/{site}/auth/oidc/callback   takes the answer: the redirect address
+//
+// Both addresses that start a sign-in use the protocol that the site chose, so that sign-in pages
+// and bookmarks need not know it.
+//
 // The site comes from the address and never from a message. signin decides whether a response lets
 // a person in. Pages and session cookies belong to console, so they are functions here.
 //
 // A request for a site that does not exist gets the same answers as one for a site without single
 // sign-on; its metadata is the same as if it existed.
-package samlserver
+package ssoserver
 
 import (
 	"errors"
@@ -30,8 +39,14 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Prefix is the pattern under which the handler is mounted.
-const Prefix = "/c/{site}/auth/saml2/"
+// The patterns under which the handler is mounted.
+const (
+	Prefix       = "/c/{site}/auth/saml2/"
+	OpenIDPrefix = "/c/{site}/auth/oidc/"
+)
+
+// Prefixes lists them.
+var Prefixes = []string{Prefix, OpenIDPrefix}
 
 // cookieName is the cookie that ties a response to the browser that sent the request.
 const cookieName = "rollcall-saml"
@@ -82,6 +97,9 @@ func (h *Handler) Routes() http.Handler {
 	mux.HandleFunc(Prefix, func(w http.ResponseWriter, r *http.Request) {
 		h.Show(w, r, Message{http.StatusNotFound, "There is nothing here", "The address may be mistyped. An identity provider posts its response to …/auth/saml2/post."})
 	})
+	mux.HandleFunc(OpenIDPrefix, func(w http.ResponseWriter, r *http.Request) {
+		h.Show(w, r, Message{http.StatusNotFound, "There is nothing here", "The address may be mistyped. An OpenID provider sends people back to …/auth/oidc/callback."})
+	})
 	return mux
 }
 
@@ -95,10 +113,13 @@ func (h *Handler) endpoints() []endpoint {
 	return []endpoint{
 		{"GET " + Prefix + "metadata", h.metadata},
 		{"GET " + Prefix + "login", h.startSignIn},
-		{"GET " + Prefix + "test", h.startTest},
+		{"GET " + Prefix + "test", h.startTest(signin.SAML)},
 		{"GET " + Prefix + "sign-out", h.signOutByRedirect},
 		{"POST " + Prefix + "sign-out", h.signOutByPost},
 		{"POST " + Prefix + "post", h.takeResponse},
+		{"GET " + OpenIDPrefix + "login", h.startSignIn},
+		{"GET " + OpenIDPrefix + "test", h.startTest(signin.OpenID)},
+		{"GET " + OpenIDPrefix + "callback", h.takeAnswer},
 	}
 }
 
@@ -162,24 +183,26 @@ func (h *Handler) startSignIn(w http.ResponseWriter, r *http.Request) {
 	h.redirectToProvider(w, r, address, err)
 }
 
-func (h *Handler) startTest(w http.ResponseWriter, r *http.Request) {
-	r = withBrowserActor(r)
-	st, err := h.findSite(r)
-	if err != nil {
-		h.internalError(w, r, err)
-		return
+func (h *Handler) startTest(by signin.Protocol) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		r = withBrowserActor(r)
+		st, err := h.findSite(r)
+		if err != nil {
+			h.internalError(w, r, err)
+			return
+		}
+		id, ok, err := h.Administrator(r, st)
+		if err != nil {
+			h.internalError(w, r, err)
+			return
+		}
+		if !ok || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+			h.Show(w, r, Message{http.StatusForbidden, "A test is for administrators", "Sign in to the site as an administrator, and start the test from the page Single sign-on."})
+			return
+		}
+		address, err := h.SSO.StartTest(r.Context(), st, by, h.browserSecret(w, r), id)
+		h.redirectToProvider(w, r, address, err)
 	}
-	id, ok, err := h.Administrator(r, st)
-	if err != nil {
-		h.internalError(w, r, err)
-		return
-	}
-	if !ok || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
-		h.Show(w, r, Message{http.StatusForbidden, "A test is for administrators", "Sign in to the site as an administrator, and start the test from the page Single sign-on."})
-		return
-	}
-	address, err := h.SSO.StartTest(r.Context(), st, h.browserSecret(w, r), id)
-	h.redirectToProvider(w, r, address, err)
 }
 
 // redirectToProvider sends the browser to the identity provider.
@@ -189,7 +212,7 @@ func (h *Handler) redirectToProvider(w http.ResponseWriter, r *http.Request, add
 		return
 	}
 	if err != nil {
-		h.internalError(w, r, err)
+		h.showRefusal(w, r, err) // it does not count: the provider failed, and not the person
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -217,20 +240,30 @@ func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := signin.Response{SAMLResponse: r.PostForm.Get("SAMLResponse"), RelayState: r.PostForm.Get("RelayState"), Browser: h.sentSecret(r)}
-	if wait := h.failures.Wait(source, h.Now()); wait > 0 {
-		// A person is not locked out by the failures of others at the same address: a response to a
-		// request of this browser is verified, once for each request.
-		asked, err := h.SSO.Asked(r.Context(), st, in)
-		if err != nil {
-			h.internalError(w, r, err)
-			return
-		}
-		if !asked {
-			h.tooOften(w, r, h.failures, source)
-			return
-		}
+	if h.mustWait(w, r, st, source, in) {
+		return
 	}
 	done, err := h.SSO.Finish(r.Context(), st, in, session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()})
+	h.finish(w, r, st, source, done, err)
+}
+
+// mustWait reports whether a source has to wait because of failures. If so, it answers the request.
+// A person is not locked out by the failures of others at the same address: a response to a request
+// of this browser is verified, once for each request.
+func (h *Handler) mustWait(w http.ResponseWriter, r *http.Request, st site.Site, source string, in signin.Response) bool {
+	if h.failures.Wait(source, h.Now()) <= 0 {
+		return false
+	}
+	asked, err := h.SSO.Asked(r.Context(), st, in)
+	if err != nil {
+		h.internalError(w, r, err)
+		return true
+	}
+	return !asked && h.tooOften(w, r, h.failures, source)
+}
+
+// finish answers a response of the identity provider.
+func (h *Handler) finish(w http.ResponseWriter, r *http.Request, st site.Site, source string, done signin.Finished, err error) {
 	switch {
 	case errors.Is(err, signin.ErrSSOOff):
 		h.failures.Count(source, h.Now())
@@ -262,13 +295,19 @@ func (h *Handler) tooOften(w http.ResponseWriter, r *http.Request, t *web.Thrott
 // refuse tells a person that they do not come in. The reason is shown if it is about their account:
 // the identity provider has vouched for them. Everything else is for administrators.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, source string, err error) {
+	if _, about := refusal.About[signin.FailedSignIn](err); about {
+		h.failures.Count(source, h.Now())
+	}
+	h.showRefusal(w, r, err)
+}
+
+func (h *Handler) showRefusal(w http.ResponseWriter, r *http.Request, err error) {
 	e, ok := refusal.Find(err)
 	failed, about := refusal.About[signin.FailedSignIn](err)
 	if !ok || !about {
 		h.internalError(w, r, err)
 		return
 	}
-	h.failures.Count(source, h.Now())
 	m := Message{http.StatusForbidden, "You are not signed in", e.Sentences()}
 	if errors.Is(err, signin.ErrSSOFailed) {
 		m.Text = "What your identity provider sent could not be accepted. Start again from the sign-in page of the site. If it happens again, tell an administrator of the site"

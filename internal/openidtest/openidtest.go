@@ -1,0 +1,260 @@
+// Package openidtest runs an OpenID provider in a test: that of zitadel/oidc, which is certified by
+// the OpenID Foundation and shares no code with ours. Only tests import this package.
+//
+//	New            a provider on loopback, with its example storage
+//	Add…           its clients and people
+//	SignIn         signs a person in as a browser does, and returns the address that gets the answer
+//	Tokens, Keys…  replace what the provider sends, for tests of attacks
+package openidtest
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/zitadel/oidc/v3/example/server/storage"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+// Provider is a running provider.
+type Provider struct {
+	Issuer string
+
+	storage *storage.Storage
+	handler http.Handler
+
+	mu      sync.Mutex
+	clients map[string]*storage.Client
+	users   map[string]*storage.User
+	replace map[string]http.HandlerFunc                // what answers a path instead of the provider
+	tokens  func(header, claims map[string]any) string // makes the ID token instead of the provider
+}
+
+// User is a person of the provider.
+type User struct{ ID, Name, Email string }
+
+// New starts a provider. It stops when the test ends.
+func New(t testing.TB) *Provider {
+	t.Helper()
+	p := &Provider{clients: map[string]*storage.Client{}, users: map[string]*storage.User{}, replace: map[string]http.HandlerFunc{}}
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	p.Issuer = server.URL
+	p.storage = storage.NewStorageWithClients(p, p.clients)
+	var key [32]byte
+	rand.Read(key[:]) // rand.Read never fails
+	provider, err := op.NewProvider(&op.Config{CryptoKey: key, CodeMethodS256: true}, p.storage, op.StaticIssuer(p.Issuer),
+		op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	callback := op.AuthCallbackURL(provider)
+	login := op.NewIssuerInterceptor(provider.IssuerFromRequest).HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.FormValue("authRequestID")
+		if err := p.storage.CheckUsernamePassword(r.Header.Get("Test-User"), password, id); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+		http.Redirect(w, r, callback(r.Context(), id), http.StatusFound)
+	})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/login/username", login)
+	mux.Handle("/", provider)
+	p.handler = mux
+	return p
+}
+
+const password = "pw"
+
+// ServeHTTP answers as the provider, unless a test replaces the answer.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	replaced, tokens := p.replace[r.URL.Path], p.tokens
+	p.mu.Unlock()
+	switch {
+	case replaced != nil:
+		replaced(w, r)
+	case tokens != nil && strings.HasSuffix(r.URL.Path, "/token"):
+		p.answerWith(w, r, tokens)
+	default:
+		p.handler.ServeHTTP(w, r)
+	}
+}
+
+// answerWith answers a request for tokens, with another ID token than that of the provider.
+func (p *Provider) answerWith(w http.ResponseWriter, r *http.Request, tokens func(header, claims map[string]any) string) {
+	rec := httptest.NewRecorder()
+	p.handler.ServeHTTP(rec, r)
+	var answer map[string]any
+	body := rec.Body.Bytes()
+	if rec.Code == http.StatusOK && json.Unmarshal(body, &answer) == nil {
+		parts := strings.Split(answer["id_token"].(string), ".")
+		answer["id_token"] = tokens(decode(parts[0]), decode(parts[1]))
+		body, _ = json.Marshal(answer) // it was JSON before
+	}
+	w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
+	w.WriteHeader(rec.Code)
+	w.Write(body) //nolint:errcheck // the client has gone
+}
+
+func decode(part string) map[string]any {
+	text, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		panic(err) // the provider made it
+	}
+	var out map[string]any
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&out); err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// AddClient registers a client.
+func (p *Provider) AddClient(id, secret string, redirects ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clients[id] = storage.WebClient(id, secret, redirects...)
+}
+
+// AddUser adds a person.
+func (p *Provider) AddUser(u User) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users[u.ID] = &storage.User{ID: u.ID, Username: u.Name, Password: password, Email: u.Email, EmailVerified: true}
+}
+
+// GetUserByID, GetUserByUsername and ExampleClientID are what the storage needs to know.
+func (p *Provider) GetUserByID(id string) *storage.User {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.users[id]
+}
+
+// GetUserByUsername returns the person with this name; nil if there is none.
+func (p *Provider) GetUserByUsername(name string) *storage.User {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range p.users {
+		if u.Username == name {
+			return u
+		}
+	}
+	return nil
+}
+
+// ExampleClientID returns the client of the example's service, which no test uses.
+func (p *Provider) ExampleClientID() string { return "service" }
+
+// Replace lets a handler answer a path of the provider; nil lets the provider answer again.
+func (p *Provider) Replace(path string, h http.HandlerFunc) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.replace[path] = h
+}
+
+// Forge lets a function make the ID tokens from the header and the claims of the provider's own; nil
+// lets the provider make them again.
+func (p *Provider) Forge(f func(header, claims map[string]any) string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tokens = f
+}
+
+// SignIn signs a person in at the address that a request led to. It returns the address to which the
+// provider sends the browser with its answer.
+func (p *Provider) SignIn(t testing.TB, address, userName string) *url.URL {
+	t.Helper()
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for range 5 {
+		r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Test-User", userName)
+		answer, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, err := answer.Location()
+		if err != nil {
+			t.Fatalf("%s: the provider answers %d\n%s", address, answer.StatusCode, body)
+		}
+		if !strings.HasPrefix(to.String(), p.Issuer+"/") {
+			return to
+		}
+		address = to.String()
+	}
+	t.Fatal("the provider redirects without end")
+	return nil
+}
+
+// Sign makes a JWT with the provider's own key (RS256), with its public key as a shared secret
+// (HS256), or without a signature (none).
+func (p *Provider) Sign(header, claims map[string]any, algorithm string) string {
+	made, err := p.storage.SigningKey(context.Background())
+	if err != nil {
+		panic(err) // the storage has a key in memory
+	}
+	key := made.Key().(*rsa.PrivateKey)
+	header["alg"] = algorithm
+	input := encode(header) + "." + encode(claims)
+	var signature []byte
+	switch algorithm {
+	case "RS256":
+		sum := sha256.Sum256([]byte(input))
+		if signature, err = rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:]); err != nil {
+			panic(err) // the key is long enough
+		}
+	case "HS256":
+		der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+		if err != nil {
+			panic(err)
+		}
+		h := hmac.New(sha256.New, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+		h.Write([]byte(input))
+		signature = h.Sum(nil)
+	}
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+// SignWith makes a JWT with another key, under the name of the provider's.
+func (p *Provider) SignWith(key *rsa.PrivateKey, header, claims map[string]any) string {
+	input := encode(header) + "." + encode(claims)
+	sum := sha256.Sum256([]byte(input))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+	if err != nil {
+		panic(err)
+	}
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+func encode(part map[string]any) string {
+	text, err := json.Marshal(part)
+	if err != nil {
+		panic(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(text)
+}

@@ -1,0 +1,101 @@
+package oidc
+
+import (
+	"net/url"
+	"time"
+
+	gooidc "github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+// Client is a site, or the installation, as a provider knows it.
+type Client struct {
+	ID          string
+	RedirectURL string // the address that takes answers
+}
+
+// RequestOptions are the values of one request. State, Nonce and Verifier are random, and good for
+// one answer.
+type RequestOptions struct {
+	State    string
+	Nonce    string
+	Verifier string // for PKCE; only its hash is sent (RFC 7636)
+	Fresh    bool   // whether the person must prove again who they are
+}
+
+// scopes are what a sign-in asks for: the user identifier, names and the e-mail address.
+var scopes = []string{gooidc.ScopeOpenID, "profile", "email"}
+
+// Request returns the address at the provider that starts a sign-in.
+func (c Client) Request(p Provider, o RequestOptions) string {
+	config := oauth2.Config{ClientID: c.ID, RedirectURL: c.RedirectURL, Scopes: scopes, Endpoint: oauth2.Endpoint{AuthURL: p.AuthorizationURL}}
+	options := []oauth2.AuthCodeOption{gooidc.Nonce(o.Nonce), oauth2.S256ChallengeOption(o.Verifier)}
+	if o.Fresh {
+		// OpenID Connect Core 1.0 §3.1.2.1: with max_age, the ID token says when the person signed in.
+		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
+	}
+	return config.AuthCodeURL(o.State, options...)
+}
+
+// Answer is what the browser brings back from the provider.
+type Answer struct {
+	State  string
+	Code   string
+	Issuer string // who answers (RFC 9207); may be empty
+
+	Error            string // what the provider reports instead of a code; may be empty
+	ErrorDescription string
+}
+
+// ReadAnswer reads the query of the redirect address.
+func ReadAnswer(q url.Values) Answer {
+	return Answer{State: q.Get("state"), Code: q.Get("code"), Issuer: q.Get("iss"), Error: q.Get("error"), ErrorDescription: q.Get("error_description")}
+}
+
+// Check refuses an answer that comes from another provider, or that has no code.
+func (a Answer) Check(p Provider) error {
+	switch {
+	case a.Issuer != "" && a.Issuer != p.Issuer, a.Issuer == "" && p.NamesIssuer:
+		// RFC 9207: without this, a provider could be mistaken for another one.
+		return Refuse(WrongIssuer, "the answer is from %q, not from %q", Shorten(a.Issuer, 200), p.Issuer)
+	case a.Error != "":
+		return refusedBy(a.Error, a.ErrorDescription)
+	case a.Code == "" || len(a.Code) > 8<<10:
+		return Refuse(NoCode, "the answer has no code")
+	}
+	return nil
+}
+
+// refusedBy returns the error for what a provider reports.
+func refusedBy(code, description string) *Error {
+	if description == "" {
+		return Refuse(ProviderRefused, "the provider reports %s", Shorten(code, 100))
+	}
+	return Refuse(ProviderRefused, "the provider reports %s: %s", Shorten(code, 100), Shorten(description, 1000))
+}
+
+// RefusedBy returns the error for what a provider reports when it is asked for tokens.
+func RefusedBy(code, description string) error { return refusedBy(code, description) }
+
+// CodeExchange is what a client sends to get tokens for a code.
+type CodeExchange struct {
+	Client   Client
+	Secret   string
+	Code     string
+	Verifier string
+}
+
+// Tokens are the answer to a CodeExchange. Nothing in them is verified yet.
+type Tokens struct {
+	ID     string
+	Access string
+}
+
+func unixTime(n float64) time.Time {
+	if n <= 0 || n > 1<<40 {
+		return time.Time{}
+	}
+	return time.Unix(int64(n), 0).UTC()
+}
+
+func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

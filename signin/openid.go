@@ -1,0 +1,332 @@
+package signin
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/secret"
+	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/oidc"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/saml"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// OpenIDConnection is what a site knows about its OpenID provider.
+type OpenIDConnection struct {
+	Issuer   string // empty until it is set up
+	ClientID string
+	// Secret is a new client secret, for SetConnection. It is sealed before it is stored, and never
+	// read back: a stored connection has none. If it is empty, the stored one stays.
+	Secret string
+	Sealed []byte // the client secret as it is stored; empty if there is none
+	Claims oidc.Claims
+}
+
+func newOpenIDConnection() OpenIDConnection {
+	return OpenIDConnection{Claims: oidc.Claims{DisplayName: "preferred_username", Email: "email"}}
+}
+
+func (o OpenIDConnection) ready() bool {
+	return o.Issuer != "" && o.ClientID != "" && len(o.Sealed) > 0
+}
+
+func (o OpenIDConnection) check() error {
+	if o.Issuer != "" {
+		if err := oidc.CheckIssuer(o.Issuer); err != nil {
+			return refusal.New(refusal.Invalid, "issuer", "%s", err)
+		}
+	}
+	if err := o.Claims.Check(); err != nil {
+		return refusal.New(refusal.Invalid, "userIdentifier", "%s", err)
+	}
+	return nil
+}
+
+// maxClientSecret is how many bytes a client secret may have.
+const maxClientSecret = 1024
+
+// sealSecret seals a new client secret. Without one, the stored secret stays, unless it would be
+// sent to another provider than the one for which it was entered.
+func (s *SingleSignOn) sealSecret(st site.Site, old OpenIDConnection, next *OpenIDConnection) error {
+	typed := strings.TrimSpace(next.Secret)
+	next.Secret, next.Issuer = "", strings.TrimSpace(next.Issuer)
+	if typed == "" {
+		if len(old.Sealed) > 0 && next.Issuer != old.Issuer {
+			return refusal.New(refusal.Invalid, "clientSecret", "the stored client secret is for %s", old.Issuer).Advise("enter the secret for the new issuer")
+		}
+		next.Sealed = old.Sealed
+		return nil
+	}
+	if len(typed) > maxClientSecret || !utf8.ValidString(typed) || strings.ContainsFunc(typed, func(r rune) bool { return r < ' ' }) {
+		return refusal.New(refusal.Invalid, "clientSecret", "this is not a client secret of at most 1,024 bytes").Advise("copy its value again")
+	}
+	if next.Issuer == "" {
+		return refusal.New(refusal.Invalid, "issuer", "a client secret is for one provider").Advise("enter the issuer too")
+	}
+	var err error
+	next.Sealed, err = s.Sealer.Seal([]byte(typed), secretContext(st.ID, next.Issuer))
+	return err
+}
+
+// secretContext is the place of a client secret, to which its seal is bound: a secret that is moved
+// to another site, or to another issuer, does not open.
+func secretContext(id site.ID, issuer string) string {
+	return "oidc-secret/" + string(id) + "/" + issuer
+}
+
+// openIDDifferences lists what differs between two connections, as Differences does.
+func openIDDifferences(old, next OpenIDConnection) []event.Change {
+	var changes []event.Change
+	for _, f := range []struct{ name, before, after string }{
+		{"issuer", old.Issuer, next.Issuer},
+		{"client id", old.ClientID, next.ClientID},
+		{"user identifier (OpenID Connect)", old.Claims.UserIdentifier, next.Claims.UserIdentifier},
+		{"display name (OpenID Connect)", old.Claims.DisplayName, next.Claims.DisplayName},
+		{"e-mail (OpenID Connect)", old.Claims.Email, next.Claims.Email},
+		{"job title (OpenID Connect)", old.Claims.JobTitle, next.Claims.JobTitle},
+		{"department (OpenID Connect)", old.Claims.Department, next.Claims.Department},
+	} {
+		if f.before != f.after {
+			changes = append(changes, event.Changed(f.name, f.before, f.after))
+		}
+	}
+	if !bytes.Equal(old.Sealed, next.Sealed) {
+		changes = append(changes, event.SecretChanged("client secret"))
+	}
+	return changes
+}
+
+// OpenIDProviders asks OpenID providers. Its errors are *oidc.Error.
+type OpenIDProviders interface {
+	// Provider returns what the provider with this issuer says about itself.
+	Provider(ctx context.Context, issuer string) (oidc.Provider, error)
+	// Keys returns the keys of a provider. If unknown is set, the keys of before are not enough.
+	Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error)
+	// Exchange gets the tokens for a code.
+	Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExchange) (oidc.Tokens, error)
+	// UserInfo returns what the provider says about the person of an access token; nothing if it
+	// has no such endpoint.
+	UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error)
+}
+
+// OpenIDClient returns the site as its OpenID provider knows it. The redirect address is the same
+// for a site that does not exist.
+func (s *SingleSignOn) OpenIDClient(siteName string, c Connection) oidc.Client {
+	return oidc.Client{ID: c.OpenID.ClientID, RedirectURL: s.PublicURL + "/c/" + url.PathEscape(siteName) + "/auth/oidc/callback"}
+}
+
+// startOpenID writes a request down and returns its address at the OpenID provider. The nonce is the
+// id of the request, and the state its relay state.
+func (s *SingleSignOn) startOpenID(ctx context.Context, st site.Site, c Connection, browser string, r RequestRecord) (string, error) {
+	if s.OpenID == nil || !c.OpenID.ready() {
+		return "", ErrSSOOff
+	}
+	p, err := s.OpenID.Provider(ctx, c.OpenID.Issuer)
+	if err != nil {
+		return "", err
+	}
+	state := secret.New()
+	r.Hash, r.ID, r.Version, r.Issuer, r.Expires = secret.HashOf(state), newRequestID(), c.Version, p.Issuer, s.Now().Add(RequestTime)
+	if err := s.Store.AddRequest(ctx, st.ID, r); err != nil {
+		return "", fmt.Errorf("add request: %w", err)
+	}
+	return s.OpenIDClient(st.Name, c).Request(p, oidc.RequestOptions{State: state, Nonce: r.ID, Verifier: codeVerifier(browser, state), Fresh: r.Purpose == ToRenew}), nil
+}
+
+// codeVerifier returns the PKCE verifier of a request (RFC 7636). It follows from the secret in the
+// browser's cookie, which never leaves this server and that browser: nothing that opens a code has
+// to be stored, and a code that was stolen with its state opens in no other browser.
+func codeVerifier(browser, state string) string {
+	h := hmac.New(sha256.New, []byte(browser))
+	h.Write([]byte("pkce\x00" + state))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+// OpenIDAnswer is an answer of an OpenID provider, as the browser brought it.
+type OpenIDAnswer struct {
+	oidc.Answer
+	Browser string // the browser's cookie; may be empty
+}
+
+// FinishOpenID takes an answer of an OpenID provider. Its errors are like those of Finish.
+func (s *SingleSignOn) FinishOpenID(ctx context.Context, st site.Site, in OpenIDAnswer, from session.Browser) (Finished, error) {
+	c, err := s.Connection(ctx, st)
+	if err != nil {
+		return Finished{}, err
+	}
+	if !c.ReadyFor(OpenID) || s.OpenID == nil {
+		return Finished{}, ErrSSOOff
+	}
+	req, err := s.takeRequest(ctx, st, c, OpenID, Response{RelayState: in.State, Browser: in.Browser})
+	if err != nil {
+		return Finished{}, s.refuseSignIn(ctx, st, OpenID, err, "")
+	}
+	if req.Purpose == ToTest {
+		v, err := s.acceptToken(ctx, st, c, req, in)
+		return s.finishTest(ctx, st, c, req, v, err)
+	}
+	if c.Mode == SSOOff || c.Protocol != OpenID {
+		return Finished{}, ErrSSOOff
+	}
+	v, err := s.acceptToken(ctx, st, c, req, in)
+	if err != nil {
+		return Finished{}, s.refuseSignIn(ctx, st, OpenID, err, v.claims.UserIdentifier)
+	}
+	return s.admit(ctx, st, c, req, v, from)
+}
+
+// acceptToken gets the ID token for the code of an answer, and verifies it.
+func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connection, req RequestRecord, in OpenIDAnswer) (vouched, error) {
+	v := vouched{protocol: OpenID}
+	p, err := s.OpenID.Provider(ctx, req.Issuer)
+	if err != nil {
+		return v, err
+	}
+	if err := in.Check(p); err != nil {
+		return v, err
+	}
+	client := s.OpenIDClient(st.Name, c)
+	plain, err := s.Sealer.Open(c.OpenID.Sealed, secretContext(st.ID, req.Issuer))
+	if err != nil {
+		return v, oidc.Refuse(reasonSecret, "the stored client secret cannot be opened with the key file of this server; enter it again")
+	}
+	tokens, err := s.OpenID.Exchange(ctx, p, oidc.CodeExchange{Client: client, Secret: string(plain), Code: in.Code, Verifier: codeVerifier(in.Browser, in.State)})
+	if err != nil {
+		return v, err
+	}
+	want := oidc.Expected{Nonce: req.ID, AccessToken: tokens.Access}
+	if req.Purpose == ToRenew {
+		want.MaxAge = RequestTime
+	}
+	t, err := s.verifyToken(ctx, client, p, tokens.ID, want)
+	if err != nil {
+		return v, err
+	}
+	if t.Missing(c.OpenID.Claims) {
+		more, err := s.OpenID.UserInfo(ctx, p, tokens.Access)
+		if err != nil {
+			return v, err
+		}
+		if more != nil {
+			if t, err = t.AddUserInfo(more); err != nil {
+				return v, err
+			}
+		}
+	}
+	v.issuer, v.authenticated = t.Issuer, t.Authenticated
+	attributes := make([]saml.Attribute, 0, len(t.Attributes))
+	for _, a := range t.Attributes {
+		attributes = append(attributes, saml.Attribute(a))
+	}
+	v.shown = TestResult{Issuer: t.Issuer, NameID: t.Subject, Attributes: shownAttributes(attributes), Signed: "ID token (" + t.Algorithm + ")", Drift: t.ClockDrift}
+	picked, err := t.Pick(c.OpenID.Claims)
+	v.claims = saml.ClaimValues(picked)
+	return v, err
+}
+
+// verifyToken verifies an ID token. If it is signed with an unknown key, the keys are read again.
+func (s *SingleSignOn) verifyToken(ctx context.Context, client oidc.Client, p oidc.Provider, raw string, want oidc.Expected) (oidc.Token, error) {
+	for _, again := range []bool{false, true} {
+		keys, err := s.OpenID.Keys(ctx, p, again)
+		if err != nil {
+			return oidc.Token{}, err
+		}
+		t, err := client.Verify(p, keys, raw, want, s.Now())
+		if unknown := new(oidc.Error); again || !errors.As(err, &unknown) || !unknown.NewKey {
+			return t, err
+		}
+	}
+	panic("unreachable")
+}
+
+// SealedSecret is the client secret of a site as it is stored.
+type SealedSecret struct {
+	Site   site.ID
+	Issuer string
+	Sealed []byte
+}
+
+// SecretStore keeps the client secrets of all sites.
+type SecretStore interface {
+	// AllSecrets returns the client secrets of all sites.
+	AllSecrets(ctx context.Context) ([]SealedSecret, error)
+	// ReplaceSecret stores a client secret that was sealed again, and appends the events; an empty
+	// secret removes it. It does nothing if the stored one is not old.
+	ReplaceSecret(ctx context.Context, old SealedSecret, sealed []byte, events ...event.Event) error
+}
+
+// resealSecrets does for client secrets what ResealKeys does for keys.
+func (s *SingleSignOn) resealSecrets(ctx context.Context) (done int, lost []site.ID, err error) {
+	all, err := s.Store.AllSecrets(ctx)
+	if err != nil {
+		return 0, nil, fmt.Errorf("find the client secrets of all sites: %w", err)
+	}
+	for _, k := range all {
+		plain, err := s.Sealer.Open(k.Sealed, secretContext(k.Site, k.Issuer))
+		if err != nil {
+			lost = append(lost, k.Site)
+			continue
+		}
+		sealed, err := s.Sealer.Seal(plain, secretContext(k.Site, k.Issuer))
+		if err != nil {
+			return done, lost, fmt.Errorf("seal the client secret of site %s: %w", k.Site, err)
+		}
+		if err := s.Store.ReplaceSecret(ctx, k, sealed); err != nil {
+			return done, lost, err
+		}
+		done++
+	}
+	return done, lost, nil
+}
+
+// countOpenSecrets does for client secrets what CountOpenKeys does for keys.
+func (s *SingleSignOn) countOpenSecrets(ctx context.Context) (opens, sealed int, err error) {
+	all, err := s.Store.AllSecrets(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("find the client secrets of all sites: %w", err)
+	}
+	for _, k := range all {
+		if _, err := s.Sealer.Open(k.Sealed, secretContext(k.Site, k.Issuer)); err == nil {
+			opens++
+		}
+	}
+	return opens, len(all), nil
+}
+
+// discardLostSecrets removes the client secrets that do not open. It returns the names of their
+// sites.
+func (s *SingleSignOn) discardLostSecrets(ctx context.Context, actor string) ([]string, error) {
+	all, err := s.Store.AllSecrets(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find the client secrets of all sites: %w", err)
+	}
+	var names []string
+	for _, k := range all {
+		if _, err := s.Sealer.Open(k.Sealed, secretContext(k.Site, k.Issuer)); err == nil {
+			continue
+		}
+		st, err := s.Sites.Get(ctx, k.Site)
+		if err != nil {
+			return names, err
+		}
+		e := event.Event{
+			Time: s.Now(), Scope: event.Site(string(k.Site)), Name: event.SiteSSOChanged, Actor: actor,
+			Text: "The client secret of this site was removed: the key that sealed it is lost", Data: event.DataOf(nil, event.SecretChanged("client secret")),
+		}
+		if err := s.Store.ReplaceSecret(ctx, k, nil, e); err != nil {
+			return names, err
+		}
+		names = append(names, st.Name)
+	}
+	return names, nil
+}

@@ -1,0 +1,29 @@
+package ssoserver
+
+import (
+	"net/http"
+
+	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/internal/web"
+	"github.com/rollcall-scim/rollcall/oidc"
+	"github.com/rollcall-scim/rollcall/signin"
+)
+
+// takeAnswer takes the answer of an OpenID provider, which the browser brings by a redirect. The
+// answer counts in the browser that asked, so the cookie does what a form's number does elsewhere.
+func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request) {
+	r = withBrowserActor(r)
+	w.Header().Set("Referrer-Policy", "no-referrer") // the address has the code
+	source := web.SiteSource(r)
+	st, err := h.findSite(r)
+	if err != nil {
+		h.internalError(w, r, err)
+		return
+	}
+	in := signin.OpenIDAnswer{Answer: oidc.ReadAnswer(r.URL.Query()), Browser: h.sentSecret(r)}
+	if h.mustWait(w, r, st, source, signin.Response{RelayState: in.State, Browser: in.Browser}) {
+		return
+	}
+	done, err := h.SSO.FinishOpenID(r.Context(), st, in, session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()})
+	h.finish(w, r, st, source, done, err)
+}

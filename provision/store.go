@@ -94,8 +94,8 @@ type Store interface {
 	// DueEscrowIDs returns the objects whose retry is due by now. If now is zero, it returns all
 	// objects in escrow.
 	DueEscrowIDs(ctx context.Context, k Key, now time.Time) ([]string, error)
-	// TriedSince returns the objects in escrow, from first to last, that were last tried after since or
-	// are on the list for a retry.
+	// TriedSince returns the objects in escrow with an id from first to last. It returns only those
+	// that were last tried after since or that are on the list for a retry.
 	TriedSince(ctx context.Context, k Key, first, last string, since time.Time) ([]string, error)
 	// LostIDs returns the objects whose link is Lost.
 	LostIDs(ctx context.Context, k Key) ([]string, error)

@@ -93,7 +93,7 @@ func (c *call) createConnection() error {
 	if err := c.read(&body, false); err != nil {
 		return err
 	}
-	object := cmpOr(body.ObjectID, body.Source)
+	object := firstNonEmpty(body.ObjectID, body.Source)
 	if object == "" || body.Target == "" {
 		return refuse(http.StatusBadRequest, codeMissing, "objectId and targetAnchor are needed: the ids of the user or group, and of its account.")
 	}

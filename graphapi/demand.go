@@ -112,7 +112,7 @@ func (c *call) provisionOnDemand() error {
 	now := c.h.Now()
 	source := string(c.Directory.ID)
 	if wait := c.h.limits.demands.Wait(source, now); wait > 0 {
-		return tooMany(wait, "A directory takes five requests to provision on demand in ten seconds.")
+		return tooManyRequests(wait, "A directory takes five requests to provision on demand in ten seconds.")
 	}
 	c.h.limits.demands.Count(source, now)
 	var results []provision.DemandResult
@@ -206,17 +206,17 @@ func (c *call) showDemanded(s subject, r provision.DemandResult) error {
 func demandRecordOf(e provision.LogEntry) demandRecord {
 	began := timeOf(e.ActivityTime)
 	r := demandRecord{
-		Action: titled(string(e.Action)), ChangeID: e.ChangeID, Started: began, Ended: began, Properties: e.Modified, Steps: []demandStep{},
-		Identifier: cmpOr(e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.DisplayName),
+		Action: capitalized(string(e.Action)), ChangeID: e.ChangeID, Started: began, Ended: began, Properties: e.Modified, Steps: []demandStep{},
+		Identifier: firstNonEmpty(e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.DisplayName),
 		SourceID:   demandIdentityOf(e.SourceIdentity), TargetID: demandIdentityOf(e.TargetIdentity),
 		Source: demandSystem{orNull(e.SourceSystem.ID), e.SourceSystem.DisplayName, nil}, Target: demandSystem{orNull(e.TargetSystem.ID), e.TargetSystem.DisplayName, nil},
-		Status: demandStatus{titled(string(e.Status.Status)), orNull(e.Status.Code), orNull(e.Status.Reason), orNull(e.Status.AdditionalDetails), orNull(e.Status.Category), orNull(e.Status.RecommendedAction)},
+		Status: demandStatus{capitalized(string(e.Status.Status)), orNull(e.Status.Code), orNull(e.Status.Reason), orNull(e.Status.AdditionalDetails), orNull(e.Status.Category), orNull(e.Status.RecommendedAction)},
 	}
 	if r.Properties == nil {
 		r.Properties = []provision.ModifiedProperty{}
 	}
 	for _, s := range e.Steps {
-		r.Steps = append(r.Steps, demandStep{s.Name, titled(string(s.Type)), titled(string(s.Status)), s.Description, began, notNil(s.Details)})
+		r.Steps = append(r.Steps, demandStep{s.Name, capitalized(string(s.Type)), capitalized(string(s.Status)), s.Description, began, notNil(s.Details)})
 	}
 	return r
 }
@@ -225,8 +225,8 @@ func demandIdentityOf(i provision.Identity) demandIdentity {
 	return demandIdentity{orNull(i.ID), i.Type, orNull(i.DisplayName), i.Details}
 }
 
-// titled capitalizes a word, as this answer needs it. The logs do not.
-func titled(word string) string {
+// capitalized capitalizes a word, as this answer needs it. The logs do not.
+func capitalized(word string) string {
 	if word == "" {
 		return ""
 	}

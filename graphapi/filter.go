@@ -133,8 +133,8 @@ func readQuoted(text string) (value string, length int, ok bool) {
 	return "", 0, false
 }
 
-// is reports whether the next token is this word or sign. If so, it moves on to the token after it.
-func (p *filterParser) is(word string) bool {
+// accept reports whether the next token is this word or sign. If so, it moves on to the token after it.
+func (p *filterParser) accept(word string) bool {
 	if p.at < len(p.tokens) && !p.tokens[p.at].quoted && strings.EqualFold(p.tokens[p.at].text, word) {
 		p.at++
 		return true
@@ -152,7 +152,7 @@ func (p *filterParser) next() (token, error) {
 
 func (p *filterParser) or(depth int) (*filter, error) {
 	left, err := p.and(depth)
-	for err == nil && p.is("or") {
+	for err == nil && p.accept("or") {
 		var right *filter
 		right, err = p.and(depth)
 		left = &filter{op: "or", left: left, right: right}
@@ -162,7 +162,7 @@ func (p *filterParser) or(depth int) (*filter, error) {
 
 func (p *filterParser) and(depth int) (*filter, error) {
 	left, err := p.term(depth)
-	for err == nil && p.is("and") {
+	for err == nil && p.accept("and") {
 		var right *filter
 		right, err = p.term(depth)
 		left = &filter{op: "and", left: left, right: right}
@@ -177,19 +177,19 @@ func (p *filterParser) term(depth int) (*filter, error) {
 	if p.terms++; p.terms > maxFilterTerms {
 		return nil, invalidFilter("it has more than %d terms", maxFilterTerms)
 	}
-	if p.is("not") {
+	if p.accept("not") {
 		inner, err := p.term(depth + 1)
 		return &filter{op: "not", left: inner}, err
 	}
-	if p.is("(") {
+	if p.accept("(") {
 		inner, err := p.or(depth + 1)
-		if err == nil && !p.is(")") {
+		if err == nil && !p.accept(")") {
 			err = invalidFilter("a bracket is not closed")
 		}
 		return inner, err
 	}
 	for _, name := range []string{"contains", "startswith", "endswith"} {
-		if p.is(name) {
+		if p.accept(name) {
 			return p.call(name)
 		}
 	}
@@ -198,7 +198,7 @@ func (p *filterParser) term(depth int) (*filter, error) {
 
 // call reads the arguments of a function, which are a path and a string.
 func (p *filterParser) call(name string) (*filter, error) {
-	if !p.is("(") {
+	if !p.accept("(") {
 		return nil, invalidFilter("%s needs brackets", name)
 	}
 	path, kind, err := p.path()
@@ -208,7 +208,7 @@ func (p *filterParser) call(name string) (*filter, error) {
 	if kind != textField {
 		return nil, invalidFilter("%s takes a string, and %s is none", name, path)
 	}
-	if !p.is(",") {
+	if !p.accept(",") {
 		return nil, invalidFilter("%s takes two arguments", name)
 	}
 	value, err := p.next()
@@ -218,7 +218,7 @@ func (p *filterParser) call(name string) (*filter, error) {
 	if !value.quoted {
 		return nil, invalidFilter("the second argument of %s is a string in quotation marks", name)
 	}
-	if !p.is(")") {
+	if !p.accept(")") {
 		return nil, invalidFilter("a bracket is not closed")
 	}
 	return &filter{op: name, path: path, value: value.text}, nil

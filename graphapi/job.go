@@ -12,11 +12,11 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// never is how Graph writes a time that is not set.
-const never = "0001-01-01T00:00:00Z"
+// unsetTime is how Graph writes a time that is not set.
+const unsetTime = "0001-01-01T00:00:00Z"
 
-// neverRuns is the interval that Graph shows for a job that was never started.
-const neverRuns = "P10675199DT2H48M5.4775807S"
+// unstartedInterval is the interval that Graph shows for a job that was never started.
+const unstartedInterval = "P10675199DT2H48M5.4775807S"
 
 // job is Graph's synchronizationJob.
 type job struct {
@@ -109,7 +109,7 @@ func jobID(h *directory.Handle, a directory.Application) string {
 // timeOf writes a time in Graph's form.
 func timeOf(t time.Time) string {
 	if t.IsZero() {
-		return never
+		return unsetTime
 	}
 	return t.UTC().Format("2006-01-02T15:04:05.999999Z")
 }
@@ -129,7 +129,7 @@ func (c *call) shownJob() (job, error) {
 		Schedule: schedule{Interval: duration(c.h.Interval), State: "Active"},
 		Status: jobStatus{
 			Code: r.Code, SuccessiveFailures: r.State.FailedRuns, Progress: []progress{},
-			FirstDone: timeOf(r.State.FirstDone), LastDone: never,
+			FirstDone: timeOf(r.State.FirstDone), LastDone: unsetTime,
 			Entries: []countPair{{"User", r.Linked}, {"Group", r.Groups}},
 			Last:    executionOf(r.State.Last), LastGood: executionOf(r.State.LastGood), Quarantine: quarantineOf(r.State.Quarantine, held),
 		},
@@ -148,7 +148,7 @@ func (c *call) shownJob() (job, error) {
 	switch {
 	case r.Job.Status == provision.On:
 	case r.State.Last == nil && r.State.Phase == provision.Idle:
-		out.Schedule.State, out.Schedule.Interval = "Disabled", neverRuns
+		out.Schedule.State, out.Schedule.Interval = "Disabled", unstartedInterval
 	default:
 		out.Schedule.State = "Paused"
 	}
@@ -199,7 +199,7 @@ func quarantineOf(q *provision.Quarantine, held []provision.HeldCause) *quaranti
 		causes = append(causes, h.Extent(" of")+" ("+h.Words+")")
 	}
 	return &quarantine{
-		CurrentBegan: timeOf(held[0].Since), SeriesBegan: timeOf(held[0].Since), SeriesCount: len(held), NextAttempt: never, Reason: "TooManyDeletes",
+		CurrentBegan: timeOf(held[0].Since), SeriesBegan: timeOf(held[0].Since), SeriesCount: len(held), NextAttempt: unsetTime, Reason: "TooManyDeletes",
 		Error: jobError{Code: "TooManyDeletes", Message: "On hold: " + strings.Join(causes, "; ") + ". Restart with ForceDeletes approves what is on hold now. Everything else goes on.", Actionable: true},
 	}
 }
@@ -282,7 +282,7 @@ type resetScope struct {
 	provision.Reset
 	restarts     bool // whether any word other than ForceDeletes is present
 	forceDeletes bool
-	start        bool // None: only start the job
+	startOnly    bool // None: start the job and reset nothing
 }
 
 // parseResetScope parses a list such as "Watermark, Escrows".
@@ -302,13 +302,13 @@ func parseResetScope(text string) (s resetScope, err error) {
 		case "full":
 			s.Reset, s.forceDeletes = provision.Reset{Everybody: true, Failures: true, Quarantine: true, Links: true}, true
 		case "none":
-			s.start = true
+			s.startOnly = true
 		default:
 			return s, invalid("criteria.resetScope has the value '%s'. It is a list of None, ConnectorDataStore, Escrows, Watermark, QuarantineState, Full and ForceDeletes.", printable(strings.TrimSpace(word)))
 		}
 	}
 	s.restarts = s.Reset != provision.Reset{}
-	if s.start && (s.restarts || s.forceDeletes) {
+	if s.startOnly && (s.restarts || s.forceDeletes) {
 		return s, invalid("criteria.resetScope has None beside other values.")
 	}
 	return s, nil
@@ -351,7 +351,7 @@ func (c *call) restartJob() error {
 	}
 	ctx := c.r.Context()
 	switch {
-	case what.start:
+	case what.startOnly:
 		_, err = c.h.Jobs.Start(ctx, c.key(), c.actor())
 	case what.restarts:
 		_, err = c.h.Jobs.Reset(ctx, c.key(), what.Reset, c.actor())

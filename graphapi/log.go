@@ -36,14 +36,14 @@ func logFields() fields {
 	return f
 }
 
-// logged is a log entry together with its application.
-type logged struct {
+// appEntry is a log entry together with its application.
+type appEntry struct {
 	provision.LogEntry
 	app directory.Application
 }
 
 // values returns the properties of an entry that a $filter can compare, by path.
-func (c *call) values(l logged) map[string]any {
+func (c *call) values(l appEntry) map[string]any {
 	e := l.LogEntry
 	return map[string]any{
 		"id": e.ID, "activitydatetime": e.ActivityTime.UTC(), "durationinmilliseconds": float64(e.DurationMillis), "changeid": e.ChangeID, "cycleid": e.CycleID,
@@ -258,9 +258,9 @@ func (s *logStream) head(c *call) (*provision.LogEntry, error) {
 
 // page returns the entries of the page. end is the place where the page ended; nil at the end of
 // the logs.
-func (q *logQuery) page() (found []logged, end *logPlace, err error) {
+func (q *logQuery) page() (found []appEntry, end *logPlace, err error) {
 	if q.id != "" {
-		found, err = q.one()
+		found, err = q.entryByID()
 		return found, nil, err
 	}
 	streams := q.streams()
@@ -282,7 +282,7 @@ func (q *logQuery) page() (found []logged, end *logPlace, err error) {
 		if len(found) == q.top || seen == maxLogScan {
 			return found, end, nil
 		}
-		one := logged{*entry, first.app}
+		one := appEntry{*entry, first.app}
 		end = &logPlace{Micros: entry.ActivityTime.UnixMicro(), App: first.app.ID, ID: entry.ID}
 		first.entries = first.entries[1:]
 		if q.filter.matches(q.c.values(one)) {
@@ -291,8 +291,8 @@ func (q *logQuery) page() (found []logged, end *logPlace, err error) {
 	}
 }
 
-// one returns the entry whose id the filter requires, if the entry matches.
-func (q *logQuery) one() (found []logged, err error) {
+// entryByID returns the entry whose id the filter requires, if the entry matches.
+func (q *logQuery) entryByID() (found []appEntry, err error) {
 	for _, a := range q.apps {
 		e, err := q.c.h.Jobs.Log(q.c.r.Context(), jobKey(q.c.Handle, a), q.id)
 		if errors.Is(err, provision.ErrNotFound) {
@@ -301,7 +301,7 @@ func (q *logQuery) one() (found []logged, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if one := (logged{e, a}); q.filter.matches(q.c.values(one)) {
+		if one := (appEntry{e, a}); q.filter.matches(q.c.values(one)) {
 			found = append(found, one)
 		}
 	}
@@ -438,7 +438,7 @@ type loggedStep struct {
 }
 
 // shownEntry returns an entry in Graph's form.
-func (c *call) shownEntry(l logged) logEntry {
+func (c *call) shownEntry(l appEntry) logEntry {
 	e := l.LogEntry
 	of := map[string]string{"ApplicationId": l.app.ID, "ServicePrincipalId": l.app.ID, "ServicePrincipalDisplayName": l.app.Name}
 	out := logEntry{
@@ -468,7 +468,7 @@ func identityOf(i provision.Identity) loggedIdentity {
 func statusOfEntry(s provision.StatusInfo) loggedStatus {
 	out := loggedStatus{Status: string(s.Status)}
 	if s.Code != "" {
-		out.Error = &loggedError{Code: s.Code, Reason: orNull(s.Reason), Details: orNull(s.AdditionalDetails), Category: cmpOr(s.Category, "failure"), Action: orNull(s.RecommendedAction)}
+		out.Error = &loggedError{Code: s.Code, Reason: orNull(s.Reason), Details: orNull(s.AdditionalDetails), Category: firstNonEmpty(s.Category, "failure"), Action: orNull(s.RecommendedAction)}
 	}
 	return out
 }

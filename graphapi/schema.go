@@ -65,15 +65,15 @@ func (c *call) putSchema() error {
 	}
 	// A document that was read from another job keeps its content but gets this job's id.
 	schema.ID = c.job.Schema.ID
-	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), schema, unasked, c.actor()); err != nil {
+	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), schema, acceptNoLoss, c.actor()); err != nil {
 		return err
 	}
 	c.ignored(lost)
 	return c.noContent()
 }
 
-// unasked returns 0: no administrator was asked to accept a loss of access, so the guard judges it.
-func unasked(_, _ provision.Job) (int, error) { return 0, nil }
+// acceptNoLoss returns 0: no administrator was asked to accept a loss of access, so the guard judges it.
+func acceptNoLoss(_, _ provision.Job) (int, error) { return 0, nil }
 
 // completeSources adds the expression to sources that have only a name and a type, as in
 // Microsoft's examples.
@@ -97,7 +97,7 @@ func completeSources(s *provision.Schema) error {
 // resetSchema sets the job's mappings back to those of its template.
 func (c *call) resetSchema() error {
 	t := c.h.templateOf(c.job.Schema)
-	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), t.schema, unasked, c.actor()); err != nil {
+	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), t.schema, acceptNoLoss, c.actor()); err != nil {
 		return err
 	}
 	return c.noContent()
@@ -201,8 +201,8 @@ func (c *call) listFilterOperators() error {
 	return list(c, c.context("Collection(microsoft.graph.filterOperatorSchema)"), all)
 }
 
-// parsed is Graph's parseExpressionResponse.
-type parsed struct {
+// parseResult is Graph's parseExpressionResponse.
+type parseResult struct {
 	Context             string          `json:"@odata.context"`
 	Error               *publicError    `json:"error"`
 	EvaluationSucceeded bool            `json:"evaluationSucceeded"`
@@ -239,7 +239,7 @@ func (c *call) parseExpression() error {
 	if body.Expression == nil {
 		return refuse(http.StatusBadRequest, codeMissing, "expression is missing.")
 	}
-	out := parsed{Context: c.context("microsoft.graph.parseExpressionResponse"), EvaluationResult: []string{}}
+	out := parseResult{Context: c.context("microsoft.graph.parseExpressionResponse"), EvaluationResult: []string{}}
 	e, err := expr.Parse(*body.Expression)
 	if err == nil && body.Target != nil && body.Target.Type != "" {
 		problems, _ := e.Check(expr.Place{Target: &expr.Attribute{Name: body.Target.Name, Type: body.Target.Type, Multivalued: body.Target.Multivalued}})

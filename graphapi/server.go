@@ -164,7 +164,7 @@ func (h *Handler) authenticate(r *http.Request, directoryName string) (operator.
 	if errors.Is(err, operator.ErrKeyUnauthorized) {
 		source := web.RemoteIP(r)
 		if wait := h.limits.failures.Wait(source, now); wait > 0 {
-			return key, tooMany(wait, "This address has sent too many wrong keys.")
+			return key, tooManyRequests(wait, "This address has sent too many wrong keys.")
 		}
 		if bearer == "" {
 			return key, refuse(http.StatusUnauthorized, codeUnauthorized, "Access token is empty. Send an API key of this directory in the header Authorization, after the word Bearer.")
@@ -176,13 +176,13 @@ func (h *Handler) authenticate(r *http.Request, directoryName string) (operator.
 		return key, err
 	}
 	if wait := h.limits.requests.Wait(key.ID, now); wait > 0 {
-		return key, tooMany(wait, "This key has sent too many requests.")
+		return key, tooManyRequests(wait, "This key has sent too many requests.")
 	}
 	h.limits.requests.Count(key.ID, now)
 	return key, nil
 }
 
-func tooMany(wait time.Duration, message string) error {
+func tooManyRequests(wait time.Duration, message string) error {
 	e := refuse(http.StatusTooManyRequests, codeTooManyRequests, "%s Try again in %s seconds.", message, web.Seconds(wait))
 	e.Retry = wait
 	return e
@@ -291,7 +291,7 @@ func (c *call) read(v any, emptyAllowed bool) error {
 	if err := d.Decode(v); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
-			return refuse(http.StatusBadRequest, codeBadRequest, "%s has a %s where the API takes another type.", cmpOr(wrong.Field, "The body"), wrong.Value)
+			return refuse(http.StatusBadRequest, codeBadRequest, "%s has a %s where the API takes another type.", firstNonEmpty(wrong.Field, "The body"), wrong.Value)
 		}
 		return refuse(http.StatusBadRequest, codeBadRequest, "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format: %v.", err)
 	}
@@ -301,7 +301,7 @@ func (c *call) read(v any, emptyAllowed bool) error {
 	return nil
 }
 
-func cmpOr(a, b string) string {
+func firstNonEmpty(a, b string) string {
 	if a == "" {
 		return b
 	}

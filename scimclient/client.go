@@ -528,7 +528,7 @@ func (c *Client) sendRequest(ctx context.Context, method, path, query string, sl
 		status:     resp.StatusCode,
 		header:     resp.Header,
 		body:       bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")),
-		parsed:     &parsed{},
+		parsed:     &parsedBody{},
 		retryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
 	}, nil
 }
@@ -566,7 +566,7 @@ type answer struct {
 	status     int
 	header     http.Header
 	body       []byte
-	parsed     *parsed // cache of the body as a JSON object, for jsonMembers
+	parsed     *parsedBody // cache of the body as a JSON object, for jsonMembers
 	retryAfter time.Duration
 }
 

@@ -128,22 +128,22 @@ func (a answer) trimmedBody() []byte { return bytes.TrimSpace(a.body) }
 // jsonMembers returns the body as a JSON object, or nil if it is not one. It parses the body only
 // once.
 func (a answer) jsonMembers() map[string]any {
-	if !a.parsed.done {
+	if !a.parsed.isParsed {
 		d := json.NewDecoder(bytes.NewReader(a.body))
 		d.UseNumber()
 		var fields map[string]any
 		if d.Decode(&fields) == nil {
 			a.parsed.fields = fields
 		}
-		a.parsed.done = true
+		a.parsed.isParsed = true
 	}
 	return a.parsed.fields
 }
 
-// parsed caches the body of an answer as a JSON object.
-type parsed struct {
-	done   bool           // whether the body has been parsed
-	fields map[string]any // the members; nil if the body is not a JSON object
+// parsedBody caches the body of an answer as a JSON object.
+type parsedBody struct {
+	isParsed bool           // whether the body has been parsed
+	fields   map[string]any // the members; nil if the body is not a JSON object
 }
 
 // isPage reports whether the body is a web page.

@@ -53,7 +53,7 @@ func (n *Node) compareText(depth int) (Disagreement, bool) {
 		if n.Expression == n.Name || textErr == nil && text.toTree().Name == n.Name && text.graphType() == TypeFunction {
 			return Disagreement{}, false // only the string has the arguments
 		}
-		return Disagreement{Text: n.said(text, textErr), Tree: n.Name + "()"}, true
+		return Disagreement{Text: n.textMeaning(text, textErr), Tree: n.Name + "()"}, true
 	}
 	tree, err := n.toNode(depth)
 	if err != nil {
@@ -65,11 +65,11 @@ func (n *Node) compareText(depth int) (Disagreement, bool) {
 	if textErr == nil && sameTree(text.toTree(), tree.toTree()) {
 		return Disagreement{}, false
 	}
-	return Disagreement{Text: n.said(text, textErr), Tree: printNode(tree)}, true
+	return Disagreement{Text: n.textMeaning(text, textErr), Tree: printNode(tree)}, true
 }
 
-// said returns the expression in a part's string, for messages.
-func (n *Node) said(text *node, err error) string {
+// textMeaning returns the expression in a part's string, for messages.
+func (n *Node) textMeaning(text *node, err error) string {
 	if err != nil {
 		return n.Expression + " (which cannot be read)"
 	}

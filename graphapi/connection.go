@@ -24,7 +24,7 @@ type connection struct {
 
 func connectionOf(c provision.Connection) connection {
 	return connection{
-		ID: c.ObjectID, Object: c.ObjectID, Source: c.ObjectID, Target: c.TargetID, Name: c.Name, Kind: string(c.Kind), State: string(c.State), How: c.How, Since: timeOf(c.Since),
+		ID: c.ObjectID, Object: c.ObjectID, Source: c.ObjectID, Target: c.TargetID, Name: c.Name, Kind: string(c.Kind), State: string(c.State), How: c.How, Since: formatTime(c.Since),
 	}
 }
 

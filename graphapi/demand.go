@@ -204,7 +204,7 @@ func (c *call) showDemanded(s subject, r provision.DemandResult) error {
 
 // demandRecordOf converts a log entry to the form of this answer.
 func demandRecordOf(e provision.LogEntry) demandRecord {
-	began := timeOf(e.ActivityTime)
+	began := formatTime(e.ActivityTime)
 	r := demandRecord{
 		Action: capitalized(string(e.Action)), ChangeID: e.ChangeID, Started: began, Ended: began, Properties: e.Modified, Steps: []demandStep{},
 		Identifier: firstNonEmpty(e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.DisplayName),

@@ -60,10 +60,10 @@ func parseFilter(text string, known fields) (*filter, error) {
 		return nil, invalidFilter("it has more than %d bytes", maxFilter)
 	}
 	p := &filterParser{known: known}
-	if err := p.split(text); err != nil {
+	if err := p.splitTokens(text); err != nil {
 		return nil, err
 	}
-	f, err := p.or(0)
+	f, err := p.parseOr(0)
 	if err == nil && p.at < len(p.tokens) {
 		err = invalidFilter("'%s' does not belong there", printable(p.tokens[p.at].text))
 	}
@@ -87,8 +87,8 @@ type filterParser struct {
 	terms  int
 }
 
-// split splits a filter into tokens.
-func (p *filterParser) split(text string) error {
+// splitTokens splits a filter into tokens.
+func (p *filterParser) splitTokens(text string) error {
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
 		case c == ' ' || c == '\t':
@@ -142,7 +142,7 @@ func (p *filterParser) accept(word string) bool {
 	return false
 }
 
-func (p *filterParser) next() (token, error) {
+func (p *filterParser) nextToken() (token, error) {
 	if p.at >= len(p.tokens) {
 		return token{}, invalidFilter("it ends too early")
 	}
@@ -150,27 +150,27 @@ func (p *filterParser) next() (token, error) {
 	return p.tokens[p.at-1], nil
 }
 
-func (p *filterParser) or(depth int) (*filter, error) {
-	left, err := p.and(depth)
+func (p *filterParser) parseOr(depth int) (*filter, error) {
+	left, err := p.parseAnd(depth)
 	for err == nil && p.accept("or") {
 		var right *filter
-		right, err = p.and(depth)
+		right, err = p.parseAnd(depth)
 		left = &filter{op: "or", left: left, right: right}
 	}
 	return left, err
 }
 
-func (p *filterParser) and(depth int) (*filter, error) {
-	left, err := p.term(depth)
+func (p *filterParser) parseAnd(depth int) (*filter, error) {
+	left, err := p.parseTerm(depth)
 	for err == nil && p.accept("and") {
 		var right *filter
-		right, err = p.term(depth)
+		right, err = p.parseTerm(depth)
 		left = &filter{op: "and", left: left, right: right}
 	}
 	return left, err
 }
 
-func (p *filterParser) term(depth int) (*filter, error) {
+func (p *filterParser) parseTerm(depth int) (*filter, error) {
 	if depth > maxFilterDepth {
 		return nil, invalidFilter("it is nested more than %d deep", maxFilterDepth)
 	}
@@ -178,11 +178,11 @@ func (p *filterParser) term(depth int) (*filter, error) {
 		return nil, invalidFilter("it has more than %d terms", maxFilterTerms)
 	}
 	if p.accept("not") {
-		inner, err := p.term(depth + 1)
+		inner, err := p.parseTerm(depth + 1)
 		return &filter{op: "not", left: inner}, err
 	}
 	if p.accept("(") {
-		inner, err := p.or(depth + 1)
+		inner, err := p.parseOr(depth + 1)
 		if err == nil && !p.accept(")") {
 			err = invalidFilter("a bracket is not closed")
 		}
@@ -190,18 +190,18 @@ func (p *filterParser) term(depth int) (*filter, error) {
 	}
 	for _, name := range []string{"contains", "startswith", "endswith"} {
 		if p.accept(name) {
-			return p.call(name)
+			return p.parseCall(name)
 		}
 	}
-	return p.comparison()
+	return p.parseComparison()
 }
 
-// call reads the arguments of a function, which are a path and a string.
-func (p *filterParser) call(name string) (*filter, error) {
+// parseCall reads the arguments of a function, which are a path and a string.
+func (p *filterParser) parseCall(name string) (*filter, error) {
 	if !p.accept("(") {
 		return nil, invalidFilter("%s needs brackets", name)
 	}
-	path, kind, err := p.path()
+	path, kind, err := p.parsePath()
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (p *filterParser) call(name string) (*filter, error) {
 	if !p.accept(",") {
 		return nil, invalidFilter("%s takes two arguments", name)
 	}
-	value, err := p.next()
+	value, err := p.nextToken()
 	if err != nil {
 		return nil, err
 	}
@@ -224,12 +224,12 @@ func (p *filterParser) call(name string) (*filter, error) {
 	return &filter{op: name, path: path, value: value.text}, nil
 }
 
-func (p *filterParser) comparison() (*filter, error) {
-	path, kind, err := p.path()
+func (p *filterParser) parseComparison() (*filter, error) {
+	path, kind, err := p.parsePath()
 	if err != nil {
 		return nil, err
 	}
-	op, err := p.next()
+	op, err := p.nextToken()
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +237,7 @@ func (p *filterParser) comparison() (*filter, error) {
 	if op.quoted || !slices.Contains([]string{"eq", "ne", "gt", "ge", "lt", "le"}, op.text) {
 		return nil, invalidFilter("'%s' is not an operator. There are eq, ne, gt, ge, lt and le", printable(op.text))
 	}
-	literal, err := p.next()
+	literal, err := p.nextToken()
 	if err != nil {
 		return nil, err
 	}
@@ -248,9 +248,9 @@ func (p *filterParser) comparison() (*filter, error) {
 	return &filter{op: op.text, path: path, value: value}, nil
 }
 
-// path reads the path of a property. It refuses a property that the filter may not compare.
-func (p *filterParser) path() (string, fieldKind, error) {
-	t, err := p.next()
+// parsePath reads the path of a property. It refuses a property that the filter may not compare.
+func (p *filterParser) parsePath() (string, fieldKind, error) {
+	t, err := p.nextToken()
 	if err != nil {
 		return "", 0, err
 	}

@@ -106,8 +106,8 @@ func jobID(h *directory.Handle, a directory.Application) string {
 	return "scim." + strings.ReplaceAll(string(h.Directory.ID), "-", "") + "." + a.ID
 }
 
-// timeOf writes a time in Graph's form.
-func timeOf(t time.Time) string {
+// formatTime writes a time in Graph's form.
+func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return unsetTime
 	}
@@ -126,10 +126,10 @@ func (c *call) shownJob() (job, error) {
 	}
 	out := job{
 		ID: jobID(c.Handle, c.app), TemplateID: c.h.templateOf(r.Job.Schema).id, Settings: []keyValuePair{},
-		Schedule: schedule{Interval: duration(c.h.Interval), State: "Active"},
+		Schedule: schedule{Interval: formatDuration(c.h.Interval), State: "Active"},
 		Status: jobStatus{
 			Code: r.Code, SuccessiveFailures: r.State.FailedRuns, Progress: []progress{},
-			FirstDone: timeOf(r.State.FirstDone), LastDone: unsetTime,
+			FirstDone: formatTime(r.State.FirstDone), LastDone: unsetTime,
 			Entries: []countPair{{"User", r.Linked}, {"Group", r.Groups}},
 			Last:    executionOf(r.State.Last), LastGood: executionOf(r.State.LastGood), Quarantine: quarantineOf(r.State.Quarantine, held),
 		},
@@ -142,7 +142,7 @@ func (c *call) shownJob() (job, error) {
 	}
 	if r.State.Phase != provision.Idle {
 		out.Status.Progress = append(out.Status.Progress, progress{
-			Completed: r.State.Cycle.Read, Total: r.State.Cycle.Read + r.Pending, Units: "SynchronizedObjects", Observed: timeOf(c.h.Now()),
+			Completed: r.State.Cycle.Read, Total: r.State.Cycle.Read + r.Pending, Units: "SynchronizedObjects", Observed: formatTime(c.h.Now()),
 		})
 	}
 	switch {
@@ -155,8 +155,8 @@ func (c *call) shownJob() (job, error) {
 	return out, nil
 }
 
-// duration writes a duration in ISO 8601, such as PT40M.
-func duration(d time.Duration) string {
+// formatDuration writes a duration in ISO 8601, such as PT40M.
+func formatDuration(d time.Duration) string {
 	text := "PT" + strings.ToUpper(d.Round(time.Second).String())
 	text = strings.Replace(text, "M0S", "M", 1)
 	return strings.Replace(text, "H0M", "H", 1)
@@ -169,7 +169,7 @@ func executionOf(c *provision.CycleReport) *execution {
 	}
 	exports := c.Created + c.Updated + c.Disabled + c.Deleted + c.MembersAdded + c.MembersRemoved
 	e := &execution{
-		ActivityID: c.ID, State: c.State, Began: timeOf(c.Started), Ended: timeOf(c.Ended),
+		ActivityID: c.ID, State: c.State, Began: formatTime(c.Started), Ended: formatTime(c.Ended),
 		Imported: c.Read, Entitled: c.Read - c.Skipped + c.Redundant, EntitledToBeMade: c.Created,
 		Escrowed: c.Failed, EscrowedRaw: c.Failed + c.Waiting, Exported: exports, Exports: exports,
 	}
@@ -187,7 +187,7 @@ func executionOf(c *provision.CycleReport) *execution {
 func quarantineOf(q *provision.Quarantine, held []provision.HeldCause) *quarantine {
 	if q != nil {
 		return &quarantine{
-			CurrentBegan: timeOf(q.Since), SeriesBegan: timeOf(q.Since), SeriesCount: q.Attempts, NextAttempt: timeOf(q.NextAttempt), Reason: q.Reason,
+			CurrentBegan: formatTime(q.Since), SeriesBegan: formatTime(q.Since), SeriesCount: q.Attempts, NextAttempt: formatTime(q.NextAttempt), Reason: q.Reason,
 			Error: jobError{Code: q.Code, Message: strings.TrimSpace(q.Message + " " + q.Advice), Actionable: true},
 		}
 	}
@@ -199,7 +199,7 @@ func quarantineOf(q *provision.Quarantine, held []provision.HeldCause) *quaranti
 		causes = append(causes, h.Extent(" of")+" ("+h.Words+")")
 	}
 	return &quarantine{
-		CurrentBegan: timeOf(held[0].Since), SeriesBegan: timeOf(held[0].Since), SeriesCount: len(held), NextAttempt: unsetTime, Reason: "TooManyDeletes",
+		CurrentBegan: formatTime(held[0].Since), SeriesBegan: formatTime(held[0].Since), SeriesCount: len(held), NextAttempt: unsetTime, Reason: "TooManyDeletes",
 		Error: jobError{Code: "TooManyDeletes", Message: "On hold: " + strings.Join(causes, "; ") + ". Restart with ForceDeletes approves what is on hold now. Everything else goes on.", Actionable: true},
 	}
 }

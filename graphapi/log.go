@@ -442,7 +442,7 @@ func (c *call) shownEntry(l appEntry) logEntry {
 	e := l.LogEntry
 	of := map[string]string{"ApplicationId": l.app.ID, "ServicePrincipalId": l.app.ID, "ServicePrincipalDisplayName": l.app.Name}
 	out := logEntry{
-		ID: e.ID, Activity: timeOf(e.ActivityTime), TenantID: string(c.Directory.ID), JobID: jobID(c.Handle, l.app), CycleID: e.CycleID, ChangeID: e.ChangeID,
+		ID: e.ID, Activity: formatTime(e.ActivityTime), TenantID: string(c.Directory.ID), JobID: jobID(c.Handle, l.app), CycleID: e.CycleID, ChangeID: e.ChangeID,
 		Action: string(e.Action), Duration: e.DurationMillis, Principal: namedObject{l.app.ID, l.app.Name},
 		Source: loggedSystem{e.SourceSystem.ID, e.SourceSystem.DisplayName, map[string]string{}}, Target: loggedSystem{e.TargetSystem.ID, e.TargetSystem.DisplayName, of},
 		By:       initiator{Name: e.InitiatorName, Type: "system"},

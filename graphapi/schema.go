@@ -68,7 +68,7 @@ func (c *call) putSchema() error {
 	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), schema, acceptNoLoss, c.actor()); err != nil {
 		return err
 	}
-	c.ignored(lost)
+	c.reportIgnored(lost)
 	return c.noContent()
 }
 

@@ -135,7 +135,7 @@ func (c *call) putSecrets() error {
 	if err != nil {
 		return err
 	}
-	c.ignored(cred.ignored)
+	c.reportIgnored(cred.ignored)
 	return c.noContent()
 }
 

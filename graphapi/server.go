@@ -328,8 +328,8 @@ func (c *call) body() ([]byte, error) {
 	return text, nil
 }
 
-// ignored names in a header which parts of a request have no effect in Rollcall.
-func (c *call) ignored(parts []string) {
+// reportIgnored names in a header which parts of a request have no effect in Rollcall.
+func (c *call) reportIgnored(parts []string) {
 	if len(parts) > 0 {
 		c.w.Header().Set("Rollcall-Ignored", strings.Join(parts, ", "))
 	}

@@ -132,7 +132,7 @@ func (c *call) listPrincipals() error {
 	}
 	values := []principal{}
 	for _, a := range all {
-		p := principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: timeOf(a.Created), Type: "Application", Enabled: true}
+		p := principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true}
 		if f.matches(map[string]any{"id": p.ID, "appid": p.AppID, "displayname": p.DisplayName}) {
 			values = append(values, p)
 		}
@@ -147,7 +147,7 @@ func (c *call) listPrincipals() error {
 
 func (c *call) getPrincipal() error {
 	a := c.app
-	return c.ok(principal{Context: c.context("servicePrincipals/$entity"), ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: timeOf(a.Created), Type: "Application", Enabled: true})
+	return c.ok(principal{Context: c.context("servicePrincipals/$entity"), ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true})
 }
 
 // nonGallery is the id of Entra's template for applications that are not in its gallery.
@@ -184,7 +184,7 @@ func (c *call) instantiate() error {
 		Principal principal   `json:"servicePrincipal"`
 	}{
 		c.context("microsoft.graph.applicationServicePrincipal"),
-		application{a.ID, a.ID, a.Name, timeOf(a.Created)},
-		principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: timeOf(a.Created), Type: "Application", Enabled: true},
+		application{a.ID, a.ID, a.Name, formatTime(a.Created)},
+		principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true},
 	})
 }

@@ -30,8 +30,9 @@ func provisioned(t *testing.T) (o *office, key provision.Key, token string) {
 }
 
 const (
-	acmeProvisioning = "/d/contoso/applications/Acme/provisioning"
-	acmeUsersMapping = acmeProvisioning + "/mappings/Provision%20Azure%20Active%20Directory%20Users"
+	acmeProvisioning  = "/d/contoso/applications/Acme/provisioning"
+	acmeUsersMapping  = acmeProvisioning + "/mappings/Provision%20Azure%20Active%20Directory%20Users"
+	acmeGroupsMapping = acmeProvisioning + "/mappings/Provision%20Azure%20Active%20Directory%20Groups"
 )
 
 func (o *office) job(key provision.Key) provision.Job {

@@ -244,7 +244,8 @@ func TestProvisioningPage_follows_the_guide(t *testing.T) {
 	saved.click("Restart provisioning").wantWords("A new initial cycle begins").press("Restart provisioning", nil).wantWords("Provisioning was restarted")
 	b.get(base+"/provisioning").press("Provision now", nil).wantWords("A cycle begins now.")
 	restore := b.get(base+"/provisioning").press("Save", url.Values{"restore": {"yes"}, "status": {"Off"}}).wantWords("Provisioning was saved", "Restore default mappings?")
-	restore.wantWords("Create and Delete will be on again in Provision Azure Active Directory Users.", "2 linked accounts")
+	restore.wantWords("Create and Delete will be on again in Provision Azure Active Directory Users.", "2 linked accounts",
+		"Provision Azure Active Directory Users: Target Object Actions: Update → Add,Update,Delete.", "The mappings of today stay as a version and can be set again.")
 	if kept := b.get(mapping.Path); kept.byID("create").has("checked") {
 		t.Error("Restore default mappings did not ask")
 	}

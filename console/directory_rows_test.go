@@ -136,6 +136,19 @@ func TestRemovingActiveNamesTheAccounts(t *testing.T) {
 	o, _, _ := running(t)
 	b := o.operator()
 	b.get(acmeUsersMapping+"/row/remove?row=active").wantWords("Remove the mapping of active?", "No mapping tells Acme any more who must not have access. The 6 linked accounts stay as they are when their users leave.")
+	// So does its row that writes another attribute: that row still reads IsSoftDeleted.
+	for _, typed := range []url.Values{{"target": {"userType"}}, {"apply": {"ObjectAddOnly"}}} {
+		b.get(acmeRow+"active").press("Save", typed).wantWords("Stop switching accounts off?", "No mapping tells Acme any more who must not have access.")
+	}
+}
+
+func TestTheMappingOfGroupsSpeaksOfGroups(t *testing.T) {
+	t.Parallel()
+	o, _, _ := running(t)
+	b := o.operator()
+	b.get(acmeGroupsMapping).wantWords("Create makes a group that is not there yet.").wantNoWords("Create makes an account")
+	b.get(acmeUsersMapping).wantWords("Create makes an account for a person who has none there.").wantNoWords("Create makes a group")
+	b.get(acmeGroupsMapping + "/row/remove?row=members").wantWords("members of a group at Acme is not kept up to date any more.")
 }
 
 // A filter that leaves people out names the clause and the people before it is saved.

@@ -17,14 +17,20 @@ const (
 // changeWords says in words how two schemas differ, for the audit trail and the list of versions.
 // It returns "" if only metadata differs.
 func changeWords(before, after *Schema) string {
+	return strings.Join(ChangeWords(before, after, wordedParts), "; ")
+}
+
+// ChangeWords says what differs between two schemas, part by part. It names up to most parts, and
+// then how many more there are.
+func ChangeWords(before, after *Schema, most int) []string {
 	var parts []string
 	for _, c := range Compare(before, after) {
 		parts = append(parts, partChangeWords(c))
 	}
-	if more := len(parts) - wordedParts; more > 1 {
-		return strings.Join(parts[:wordedParts], "; ") + fmt.Sprintf("; and %d more", more)
+	if more := len(parts) - most; more > 1 {
+		return append(parts[:most:most], fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(parts, "; ")
+	return parts
 }
 
 // andChanges appends to a sentence how two schemas differ.

@@ -669,6 +669,9 @@ func (j *Jobs) CheckSchema(schema *Schema) error {
 	if err != nil {
 		return &InputError{Field: "Schema", Text: err.Error()}
 	}
+	if m, err := schema.UserMapping(); err == nil && !m.Enabled {
+		return errKeepUsers
+	}
 	return nil
 }
 

@@ -5,10 +5,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/provision/expr"
 	"github.com/rollcall-scim/rollcall/scim"
 )
+
+// maxConstant is how many characters a constant has at most: in its quotation marks it is an
+// expression.
+const maxConstant = expr.MaxLength - 2
 
 // MappingType says where the value of a row comes from, in the words of Entra's page "Edit
 // Attribute".
@@ -83,6 +88,9 @@ func (r RowEdit) SourceNode() (*AttributeMappingSource, error) {
 	case ConstantMapping:
 		if r.Source == "" {
 			return nil, &InputError{Field: "Constant Value", Text: "is empty: write a value, or choose the mapping type None"}
+		}
+		if utf8.RuneCountInString(r.Source) > maxConstant {
+			return nil, &InputError{Field: "Constant Value", Text: fmt.Sprintf("has more than %d characters: shorten it", maxConstant)}
 		}
 		return nodeOf(expr.TypeConstant, r.Source)
 	case DirectMapping:
@@ -280,13 +288,12 @@ func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope 
 	case row.Type == NoMapping && row.Default == "":
 		return &InputError{Field: "Default value if null", Text: "is empty, and the mapping type is None, so that the row would do nothing: write a value, or remove the row"}
 	}
-	node, err := row.SourceNode()
-	if err != nil || node == nil {
-		return err
+	if utf8.RuneCountInString(row.Default) > expr.MaxLength {
+		return &InputError{Field: "Default value if null", Text: fmt.Sprintf("has more than %d characters: shorten it", expr.MaxLength)}
 	}
-	e, err := expr.FromSource(node)
-	if err != nil {
-		return &ExpressionError{Err: err}
+	e, err := row.parsed()
+	if err != nil || e == nil {
+		return err
 	}
 	problems, _ := e.Check(row.place(source, definition, scope))
 	switch {
@@ -298,6 +305,23 @@ func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope 
 		return &InputError{Field: "Constant Value", Text: problemText(problems[0])}
 	}
 	return &InputError{Field: "Source attribute", Text: problemText(problems[0])}
+}
+
+// parsed returns the source of the row; nil for NoMapping. Places in an expression are those in the
+// text as it was typed.
+func (r RowEdit) parsed() (*expr.Expr, error) {
+	node, err := r.SourceNode()
+	if err != nil || node == nil {
+		return nil, err
+	}
+	e, err := expr.FromSource(node)
+	if r.Type == ExpressionMapping {
+		e, err = expr.Parse(r.Source)
+	}
+	if err != nil {
+		return nil, &ExpressionError{Err: err}
+	}
+	return e, nil
 }
 
 // readOnlyTarget reports whether only the application may set a target attribute.
@@ -336,14 +360,26 @@ func (s *Schema) hasFlow(m *ObjectMapping, target string, flow AttributeFlowType
 	return err == nil && i >= 0 && m.AttributeMappings[i].FlowType == flow
 }
 
-// Disables reports whether the mapping tells the target which people must not have access.
-func (m *ObjectMapping) Disables() bool {
+// StopsDisabling reports whether a change of a mapping makes it tell the target no longer who must
+// not have access: no row does any more, or that of active does not.
+func StopsDisabling(was, is *ObjectMapping) bool {
+	before, after := was.disablingRows(), is.disablingRows()
+	return len(before) > 0 && (len(after) == 0 || slices.ContainsFunc(before, isActive) && !slices.ContainsFunc(after, isActive))
+}
+
+// disablingRows returns the target attributes whose value depends on whether the person may have
+// access. A row that writes only new accounts switches none off.
+func (m *ObjectMapping) disablingRows() []string {
+	var targets []string
 	for i := range m.AttributeMappings {
+		if m.AttributeMappings[i].FlowType == FlowObjectAddOnly {
+			continue
+		}
 		if e, err := expr.FromSource(m.AttributeMappings[i].Source); err == nil && readsState(e) {
-			return true
+			targets = append(targets, m.AttributeMappings[i].TargetAttributeName)
 		}
 	}
-	return false
+	return targets
 }
 
 // RowNotes returns warnings about a row that SetRow accepts: what works here but not in Entra, and
@@ -358,12 +394,8 @@ func (job Job) RowNotes(mapping string, row RowEdit) []expr.Note {
 		return nil
 	}
 	definition, ok := target.Attribute(row.Target)
-	node, err := row.SourceNode()
-	if !ok || err != nil || node == nil {
-		return nil
-	}
-	e, err := expr.FromSource(node)
-	if err != nil {
+	e, err := row.parsed()
+	if !ok || err != nil || e == nil {
 		return nil
 	}
 	_, notes := e.Check(row.place(source, definition, job.Scope))

@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +107,8 @@ func TestARowThatCannotWorkIsRefused(t *testing.T) {
 		field    string
 		says     string
 	}{
+		"a_long_default":       {"", func(r *provision.RowEdit) { r.Default = strings.Repeat("ä", 10_001) }, "Default value if null", "more than 10000 characters"},
+		"a_long_constant":      {"", func(r *provision.RowEdit) { r.Type, r.Source = provision.ConstantMapping, strings.Repeat("x", 9_999) }, "Constant Value", "more than 9998 characters"},
 		"no_target":            {"", func(r *provision.RowEdit) { r.Target = "" }, "Target attribute", "choose an attribute"},
 		"unknown_target":       {"", func(r *provision.RowEdit) { r.Target = "nickname" }, "Target attribute", "case counts, write nickName"},
 		"the_key":              {"", func(r *provision.RowEdit) { r.Target = "id" }, "Target attribute", "only the application sets"},
@@ -338,5 +341,55 @@ func TestTryShowsTheValuesOfARow(t *testing.T) {
 	}
 	if _, err := w.jobs.Try(t.Context(), job, userRows, "title", row(func(r *provision.RowEdit) { r.Target = "title"; r.Source = "nothing" }), ""); err == nil {
 		t.Error("an unknown attribute was tried")
+	}
+}
+
+func TestAChangeStopsDisablingWhenActiveNoLongerTellsWhoMustNotHaveAccess(t *testing.T) {
+	t.Parallel()
+	rows := func(sources map[string]string) *provision.ObjectMapping {
+		m := &provision.ObjectMapping{Name: "Users"}
+		for _, target := range slices.Sorted(maps.Keys(sources)) {
+			e, err := expr.Parse(sources[target])
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.AttributeMappings = append(m.AttributeMappings, provision.AttributeMapping{TargetAttributeName: target, Source: e.Source()})
+		}
+		return m
+	}
+	const state = "Not([IsSoftDeleted])"
+	onlyNew := rows(map[string]string{"active": state})
+	onlyNew.AttributeMappings[0].FlowType = provision.FlowObjectAddOnly
+	if always := rows(map[string]string{"active": state}); !provision.StopsDisabling(always, onlyNew) || provision.StopsDisabling(onlyNew, always) {
+		t.Error("a row that writes only new accounts switches nobody off")
+	}
+	for name, tt := range map[string]struct {
+		was, is map[string]string
+		stops   bool
+	}{
+		"the row is removed":        {map[string]string{"active": state}, map[string]string{}, true},
+		"another value":             {map[string]string{"active": state}, map[string]string{"active": `"True"`}, true},
+		"another target":            {map[string]string{"active": state}, map[string]string{"userType": state}, true},
+		"accountEnabled instead":    {map[string]string{"active": state}, map[string]string{"active": "[accountEnabled]"}, false},
+		"another row goes":          {map[string]string{"active": state, "userType": state}, map[string]string{"active": state}, false},
+		"active goes, another stay": {map[string]string{"active": state, "userType": state}, map[string]string{"userType": state}, true},
+		"an attribute of its own":   {map[string]string{"enabled": state}, map[string]string{"enabled": state}, false},
+		"it did not before":         {map[string]string{"active": `"True"`}, map[string]string{}, false},
+	} {
+		if got := provision.StopsDisabling(rows(tt.was), rows(tt.is)); got != tt.stops {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+func TestAProblemOfARowHasItsPlaceInTheTextAsItWasTyped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := setting("nickName", func(r *provision.RowEdit) {
+		r.Type, r.Source = provision.ExpressionMapping, "Join(\" \",\n [city],\n [nope])"
+	})(w.report().Job)
+	var syntax *expr.SyntaxError
+	if !errors.As(err, &syntax) || syntax.Line != 3 || syntax.Column != 2 {
+		t.Errorf("got %v, want a problem in line 3, column 2", err)
 	}
 }

@@ -74,9 +74,6 @@ func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(be
 		if err := job.checkChangedRows(after.Schema); err != nil {
 			return "", err
 		}
-		if m, err := after.Schema.UserMapping(); err == nil && !m.Enabled {
-			return "", errKeepUsers
-		}
 		confirmed, err := allow(*job, after)
 		if err != nil {
 			return "", err

@@ -166,6 +166,9 @@ func TestAnImportCannotSwitchTheUserMappingOff(t *testing.T) {
 	if _, err := w.jobs.SetSchema(t.Context(), w.key, off, "cli"); err == nil || !strings.Contains(err.Error(), "the user mapping cannot be switched off; set Provisioning Status to Off instead") {
 		t.Errorf("got %v", err)
 	}
+	if err := w.jobs.CheckSchema(off); err == nil { // which a plan with a file asks
+		t.Error("CheckSchema lets it pass")
+	}
 }
 
 // Both of Graph's example schemas are imported, exported and imported again without a difference.

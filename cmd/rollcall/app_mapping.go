@@ -330,7 +330,11 @@ func (c *command) mappingRemove() *cobra.Command {
 		Long: `Removes the row of ATTRIBUTE. Values that accounts have stay, and are no longer kept up to
 date. Asks first; --yes answers that question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
-			question := fmt.Sprintf("This removes the mapping of %s: it is no longer kept up to date at %s, and accounts keep the value that they have.", args[0], app.Name)
+			noun := "accounts"
+			if f.groups {
+				noun = "groups"
+			}
+			question := fmt.Sprintf("This removes the mapping of %s: it is no longer kept up to date at %s, and %s keep the value that they have.", args[0], app.Name, noun)
 			_, after, err := c.editSchemaAsking(cmd, s, h, app, f.yes, question, func(now provision.Job) (provision.Job, error) {
 				m, err := f.objectMapping(now.Schema)
 				if err != nil {
@@ -402,7 +406,11 @@ that question.`,
 			if err != nil && !isInputError(err) { // mappings that cannot be used are restored too
 				return err
 			}
-			question := strings.TrimSpace("This sets the default mappings and scoping filters of " + app.Name + ", and everybody is looked at again. " + harm)
+			question := "This sets the default mappings and scoping filters of " + app.Name + ", and everybody is looked at again."
+			if changes := provision.ChangeWords(now.Schema, after.Schema, 10); len(changes) > 0 {
+				question += " Changed: " + strings.Join(changes, "; ") + "."
+			}
+			question = strings.TrimSpace(question + " " + harm)
 			if err := c.confirm(cmd, yes, question, app.Name); err != nil {
 				return err
 			}
@@ -509,7 +517,7 @@ func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app dire
 	if err != nil {
 		return "", 0, err
 	}
-	if was.Disables() && !is.Disables() && e.Linked > 0 {
+	if provision.StopsDisabling(was, is) && e.Linked > 0 {
 		does = append(does, fmt.Sprintf("No row tells %s any more who must not have access: %s as they are when their users leave.", app.Name, phrase.Count(e.Linked, "linked account stays", "linked accounts stay")))
 	}
 	switch {

@@ -619,7 +619,7 @@ func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit
 	pg := console.ConfirmPage{
 		Page: v.page, Action: v.url("/provisioning/restore"), Button: "Restore default mappings", Danger: true, Cancel: v.url("/provisioning"),
 		Fields:       []console.HiddenField{{Name: openedField, Value: revisionText(job)}, {Name: "confirmed", Value: strconv.Itoa(change.confirmed())}},
-		Consequences: restoredActions(job.Schema, template.Schema), Undo: "This cannot be undone: what you set in the mappings is replaced.",
+		Consequences: restoredActions(job.Schema, template.Schema), Undo: "The mappings of today stay as a version and can be set again.",
 	}
 	status := http.StatusOK
 	if moved {
@@ -635,6 +635,9 @@ func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit
 		pg.Lead = "Nothing was restored yet. " + who + " changed the scope or the mappings after this page asked you. The answer counts for what is saved now."
 	}
 	pg.Consequences = append(pg.Consequences, "Every mapping, its attributes, its actions and its scope return to the template.")
+	for _, words := range provision.ChangeWords(job.Schema, after.Schema, maxEffects) {
+		pg.Consequences = append(pg.Consequences, console.AsSentence(words))
+	}
 	pg.Consequences = append(pg.Consequences, change.words(v)...)
 	linked, err := p.Jobs.Report(r.Context(), v.key())
 	if err != nil {

@@ -70,7 +70,7 @@ func (c reachChange) changesGroups() bool {
 
 // stopsDisabling reports whether the change removes the row that switches accounts off.
 func (c reachChange) stopsDisabling() bool {
-	return c.was != nil && c.was.Disables() && !c.is.Disables() && c.reach.Linked > 0
+	return c.was != nil && provision.StopsDisabling(c.was, c.is) && c.reach.Linked > 0
 }
 
 // confirmationValue returns the value that the form sends back to confirm exactly this change.
@@ -84,7 +84,7 @@ func (c reachChange) confirmationValue() string {
 }
 
 func effectNumbers(e provision.Effect) string {
-	return fmt.Sprintf("%d %d %d %d %d %d %d", e.Changed, e.Failing, e.Keyless, len(e.Shared), e.Off, e.Leave, e.Come)
+	return fmt.Sprintf("%d %d %d %d %d %d %d %d", e.Changed, e.Failing, e.Keyless, len(e.Lacking), len(e.Shared), e.Off, e.Leave, e.Come)
 }
 
 // confirmed returns how many accounts the change may disable once the operator has agreed to it.
@@ -145,7 +145,9 @@ func (c reachChange) words(v *appVisit) []string {
 	if deletes {
 		tell("When a user is deleted for good in " + v.Directory.Name + ", the account at " + app + " is deleted too, not only switched off.")
 		tell(console.PluralForms(n.Linked, "account is", "accounts are") + " linked and can be deleted in this way.")
-		tell(console.PluralForms(n.Deleted, "of them belongs to a user who is", "of them belong to users who are") + " soft-deleted now, and goes when the user is deleted for good.")
+		if n.Deleted > 0 {
+			tell(console.PluralForms(n.Deleted, "of them belongs to a user who is soft-deleted now, and goes", "of them belong to users who are soft-deleted now, and go") + " with the user.")
+		}
 	}
 	if n.Leave > 0 {
 		text := console.PluralForms(n.Leave, "user who is in scope now is left out.", "users who are in scope now are left out.")

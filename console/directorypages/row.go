@@ -397,14 +397,18 @@ func (p *Pages) askRemoveRow(w http.ResponseWriter, r *http.Request, v *appVisit
 	if err != nil {
 		return err
 	}
-	return p.askRemoval(w, r, v, m.Name, target, c)
+	return p.askRemoval(w, r, v, m, target, c)
 }
 
-func (p *Pages) askRemoval(w http.ResponseWriter, r *http.Request, v *appVisit, mapping, target string, c reachChange) error {
+func (p *Pages) askRemoval(w http.ResponseWriter, r *http.Request, v *appVisit, m *provision.ObjectMapping, target string, c reachChange) error {
+	noun := "an account"
+	if isOfGroups(m) {
+		noun = "a group"
+	}
 	pg := console.ConfirmPage{
-		Page: p.rowFrame(v, mapping), Action: v.removeRowURL(mapping, target), Button: "Remove the mapping of " + target, Danger: true,
-		Cancel: v.rowURL(mapping, target), Fields: []console.HiddenField{{Name: "confirmed", Value: c.confirmationValue()}},
-		Consequences: []string{target + " of an account at " + v.App.Name + " is not kept up to date any more. The value that it has now stays."},
+		Page: p.rowFrame(v, m.Name), Action: v.removeRowURL(m.Name, target), Button: "Remove the mapping of " + target, Danger: true,
+		Cancel: v.rowURL(m.Name, target), Fields: []console.HiddenField{{Name: "confirmed", Value: c.confirmationValue()}},
+		Consequences: []string{target + " of " + noun + " at " + v.App.Name + " is not kept up to date any more. The value that it has now stays."},
 	}
 	c.fillQuestion(&pg, v, "mapping")
 	pg.Title, pg.Narrow = "Remove the mapping of "+target+"?", true
@@ -447,7 +451,7 @@ func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	var input *provision.InputError
 	switch {
 	case errors.Is(err, errConfirm):
-		return p.askRemoval(w, r, v, mapping.Name, target, change)
+		return p.askRemoval(w, r, v, mapping, target, change)
 	case errors.As(err, &input):
 		return p.rowStays(w, r, v, mapping.Name, target, err)
 	case err != nil:

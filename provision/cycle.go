@@ -131,7 +131,7 @@ func (r *run) applyRequests(ctx context.Context) error {
 	var what Forget
 	if s.ForgetLinks != j.ForgetLinks {
 		what = Forget{Links: true, Escrows: true, Unmatched: true}
-		s.Watermark = "" // nobody has an account yet
+		s.Watermark = "" // with a new target, no person has an account yet
 	}
 	if s.ForgetFailures != j.ForgetFailures {
 		what.Escrows, s.ReadAll = true, true

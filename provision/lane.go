@@ -44,8 +44,8 @@ type Listed struct {
 	State  LinkState // state of the object's link at the decision to list it; "" without a link
 }
 
-// Outdated returns the row to list instead if the object's link has another state by now. A worker
-// has then ended the account in the meantime, so the guard has nothing to count.
+// Outdated returns the row to list instead if the object's link has another state by now. That
+// happens if a worker has ended the account. Then the guard has nothing to count.
 func (l Listed) Outdated() Listed {
 	return Listed{ObjectID: l.ObjectID, Why: l.Why, Lane: Checks, Cause: l.Cause}
 }

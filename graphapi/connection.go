@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// connection is Graph's objectConnection, with the properties that Rollcall has besides.
+// connection is Graph's objectConnection, plus properties that only Rollcall has.
 type connection struct {
 	Context string `json:"@odata.context,omitempty"`
 	ID      string `json:"id"`
@@ -24,7 +24,7 @@ type connection struct {
 
 func connectionOf(c provision.Connection) connection {
 	return connection{
-		ID: c.ObjectID, Object: c.ObjectID, Source: c.ObjectID, Target: c.TargetID, Name: c.Name, Kind: string(c.Kind), State: string(c.State), How: c.How, Since: timeOf(c.Since),
+		ID: c.ObjectID, Object: c.ObjectID, Source: c.ObjectID, Target: c.TargetID, Name: c.Name, Kind: string(c.Kind), State: string(c.State), How: c.How, Since: formatTime(c.Since),
 	}
 }
 
@@ -32,7 +32,7 @@ func (c *call) connectionContext(rest string) string {
 	return c.context("servicePrincipals('%s')/synchronization/jobs('%s')/objectConnections%s", c.app.ID, c.params["job"], rest)
 }
 
-// listConnections answers with a page of the connections. Graph has no such list.
+// listConnections answers with a page of the job's connections. Graph has no such list.
 func (c *call) listConnections() error {
 	values, err := readQuery(c.r.URL.Query(), "$search", "$top", "$skiptoken")
 	if err != nil {
@@ -59,7 +59,7 @@ func (c *call) listConnections() error {
 	return c.ok(out)
 }
 
-// getConnection finds a connection by the id of either side.
+// getConnection answers with the connection that has this object id or target id.
 func (c *call) getConnection() error {
 	found, err := c.h.Jobs.Connection(c.r.Context(), c.key(), c.params["objectConnection"])
 	if err != nil {
@@ -70,8 +70,8 @@ func (c *call) getConnection() error {
 	return c.ok(out)
 }
 
-// deleteConnection forgets a connection, so that the object is matched anew. As in Graph, the job is
-// paused, and deleting what is not there is no error.
+// deleteConnection removes a connection, so that the object is matched again. As in Graph, the job
+// must be paused, and deleting a connection that does not exist is not an error.
 func (c *call) deleteConnection() error {
 	if c.job.Status == provision.On {
 		return provision.ErrNotPaused
@@ -83,7 +83,7 @@ func (c *call) deleteConnection() error {
 	return c.noContent()
 }
 
-// createConnection gives an object an account by hand. Graph cannot do this.
+// createConnection links an object to an account by hand. Graph cannot do this.
 func (c *call) createConnection() error {
 	var body struct {
 		ObjectID string `json:"objectId"`
@@ -93,7 +93,7 @@ func (c *call) createConnection() error {
 	if err := c.read(&body, false); err != nil {
 		return err
 	}
-	object := cmpOr(body.ObjectID, body.Source)
+	object := firstNonEmpty(body.ObjectID, body.Source)
 	if object == "" || body.Target == "" {
 		return refuse(http.StatusBadRequest, codeMissing, "objectId and targetAnchor are needed: the ids of the user or group, and of its account.")
 	}

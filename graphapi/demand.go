@@ -10,10 +10,10 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// maxDemandedMembers is how many members of a group Graph provisions on demand.
+// maxDemandedMembers is how many members of a group one request may name, as in Graph.
 const maxDemandedMembers = 5
 
-// random is the source of random values in a test of an expression.
+// random returns the source of random values for the test of an expression.
 func random() io.Reader { return rand.Reader }
 
 // subject is one object of a request to provision on demand.
@@ -25,20 +25,20 @@ type subject struct {
 	} `json:"links"`
 }
 
-// keyedValue is Graph's stringKeyStringValuePair. Both parts are JSON in a string.
+// keyedValue is Graph's stringKeyStringValuePair. Both parts are strings that contain JSON.
 type keyedValue struct {
 	Context string `json:"@odata.context"`
 	Key     string `json:"key"`
 	Value   string `json:"value"`
 }
 
-// demandOutcome is the JSON in the key of the answer.
+// demandOutcome is the JSON in the answer's key.
 type demandOutcome struct {
 	Result  string         `json:"result"` // Success, Skipped or Failure
 	Details map[string]any `json:"details"`
 }
 
-// demandRecord is the JSON in the value of the answer.
+// demandRecord is the JSON in the answer's value.
 type demandRecord struct {
 	Action      string                       `json:"action"`
 	ChangeID    string                       `json:"changeId"`
@@ -52,7 +52,7 @@ type demandRecord struct {
 	Status      demandStatus                 `json:"statusInfo"`
 	TargetID    demandIdentity               `json:"targetIdentity"`
 	Target      demandSystem                 `json:"targetSystem"`
-	Memberships []demandRecord               `json:"memberships,omitempty"` // further records of the object; not in Graph
+	Memberships []demandRecord               `json:"memberships,omitempty"` // other records of the object; not in Graph
 }
 
 type demandStep struct {
@@ -86,7 +86,7 @@ type demandStatus struct {
 	Action   *string `json:"recommendedAction"`
 }
 
-// provisionOnDemand provisions one person, or one group with at most five of its members, now.
+// provisionOnDemand provisions one person, or one group with at most five of its members, at once.
 func (c *call) provisionOnDemand() error {
 	var body struct {
 		Parameters []struct {
@@ -112,7 +112,7 @@ func (c *call) provisionOnDemand() error {
 	now := c.h.Now()
 	source := string(c.Directory.ID)
 	if wait := c.h.limits.demands.Wait(source, now); wait > 0 {
-		return tooMany(wait, "A directory takes five requests to provision on demand in ten seconds.")
+		return tooManyRequests(wait, "A directory takes five requests to provision on demand in ten seconds.")
 	}
 	c.h.limits.demands.Count(source, now)
 	var results []provision.DemandResult
@@ -132,7 +132,7 @@ func (c *call) provisionOnDemand() error {
 	return notFound("The object '%s' was not found.", printable(one.ObjectID))
 }
 
-// checkRule refuses a rule that the job's schema does not have.
+// checkRule refuses the id of a rule that the job's schema does not have.
 func (c *call) checkRule(id string) error {
 	if id == "" {
 		return refuse(http.StatusBadRequest, codeMissing, "ruleId is missing: the id of a synchronizationRule of the schema.")
@@ -145,7 +145,7 @@ func (c *call) checkRule(id string) error {
 	return invalid("The schema has no synchronization rule '%s'.", printable(id))
 }
 
-// members returns the ids of the members that a request names, and refuses a subject that is neither
+// members returns the ids of the members that a request names. It refuses a subject that is neither
 // a user nor a group.
 func (s subject) members() (ids []string, err error) {
 	group := strings.EqualFold(s.Kind, "Group")
@@ -171,7 +171,8 @@ func (s subject) members() (ids []string, err error) {
 	return ids, nil
 }
 
-// showDemanded answers with the record of the object. What has to wait is a skip with a reason.
+// showDemanded answers with the record of the object. Work that has to wait is shown as a skip with
+// a reason.
 func (c *call) showDemanded(s subject, r provision.DemandResult) error {
 	outcome := demandOutcome{Result: "Success", Details: map[string]any{}}
 	record := demandRecord{Action: "Other", Properties: []provision.ModifiedProperty{}, Steps: []demandStep{}, Identifier: r.Name, Status: demandStatus{Status: "Success"}}
@@ -201,21 +202,21 @@ func (c *call) showDemanded(s subject, r provision.DemandResult) error {
 	return c.ok(keyedValue{Context: c.context("microsoft.graph.stringKeyStringValuePair"), Key: string(key), Value: string(value)})
 }
 
-// demandRecordOf returns a log entry as the answer to provisionOnDemand has it.
+// demandRecordOf converts a log entry to the form of this answer.
 func demandRecordOf(e provision.LogEntry) demandRecord {
-	began := timeOf(e.ActivityTime)
+	began := formatTime(e.ActivityTime)
 	r := demandRecord{
-		Action: titled(string(e.Action)), ChangeID: e.ChangeID, Started: began, Ended: began, Properties: e.Modified, Steps: []demandStep{},
-		Identifier: cmpOr(e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.DisplayName),
+		Action: capitalized(string(e.Action)), ChangeID: e.ChangeID, Started: began, Ended: began, Properties: e.Modified, Steps: []demandStep{},
+		Identifier: firstNonEmpty(e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.DisplayName),
 		SourceID:   demandIdentityOf(e.SourceIdentity), TargetID: demandIdentityOf(e.TargetIdentity),
 		Source: demandSystem{orNull(e.SourceSystem.ID), e.SourceSystem.DisplayName, nil}, Target: demandSystem{orNull(e.TargetSystem.ID), e.TargetSystem.DisplayName, nil},
-		Status: demandStatus{titled(string(e.Status.Status)), orNull(e.Status.Code), orNull(e.Status.Reason), orNull(e.Status.AdditionalDetails), orNull(e.Status.Category), orNull(e.Status.RecommendedAction)},
+		Status: demandStatus{capitalized(string(e.Status.Status)), orNull(e.Status.Code), orNull(e.Status.Reason), orNull(e.Status.AdditionalDetails), orNull(e.Status.Category), orNull(e.Status.RecommendedAction)},
 	}
 	if r.Properties == nil {
 		r.Properties = []provision.ModifiedProperty{}
 	}
 	for _, s := range e.Steps {
-		r.Steps = append(r.Steps, demandStep{s.Name, titled(string(s.Type)), titled(string(s.Status)), s.Description, began, notNil(s.Details)})
+		r.Steps = append(r.Steps, demandStep{s.Name, capitalized(string(s.Type)), capitalized(string(s.Status)), s.Description, began, notNil(s.Details)})
 	}
 	return r
 }
@@ -224,8 +225,8 @@ func demandIdentityOf(i provision.Identity) demandIdentity {
 	return demandIdentity{orNull(i.ID), i.Type, orNull(i.DisplayName), i.Details}
 }
 
-// titled gives a word a capital letter, as this answer has it and the logs do not.
-func titled(word string) string {
+// capitalized capitalizes a word, as this answer needs it. The logs do not.
+func capitalized(word string) string {
 	if word == "" {
 		return ""
 	}

@@ -19,13 +19,13 @@ type graphError struct {
 	Status  int
 	Code    string
 	Message string
-	Retry   time.Duration // when to try again; 0 if that would not help
-	Allow   []string      // the methods that the address takes, if it does not take this one
+	Retry   time.Duration // when to try again; 0 if a retry would not help
+	Allow   []string      // methods that the address supports, if it does not support the requested one
 }
 
 func (e *graphError) Error() string { return e.Code + ": " + e.Message }
 
-// The codes of errors, as Graph spells them.
+// Error codes, as Graph spells them.
 const (
 	codeUnauthorized    = "InvalidAuthenticationToken"
 	codeForbidden       = "Authorization_RequestDenied"
@@ -56,8 +56,8 @@ func notFound(message string, args ...any) *graphError {
 	return refuse(http.StatusNotFound, codeNotFound, message, args...)
 }
 
-// asGraphError turns any error into Graph's form. ok is false if the error is a failure of ours,
-// whose reason is for the log only.
+// asGraphError converts an error to Graph's form. ok is false if the error is a failure of this
+// server. Its cause must then go only to the log.
 func asGraphError(err error) (e *graphError, ok bool) {
 	var (
 		input  *provision.InputError
@@ -134,7 +134,7 @@ func codeOf(k refusal.Kind) string {
 	}
 }
 
-// sentence gives a message a capital letter and a full stop.
+// sentence capitalizes a message and adds a full stop.
 func sentence(text string) string {
 	if text == "" {
 		return ""
@@ -146,7 +146,7 @@ func sentence(text string) string {
 	return text
 }
 
-// errorBody is the body of an error, as Graph writes it.
+// errorBody is the body of an error answer in Graph's form.
 type errorBody struct {
 	Error struct {
 		Code    string     `json:"code"`
@@ -161,7 +161,7 @@ type innerError struct {
 	ClientRequestID string `json:"client-request-id"`
 }
 
-// writeError answers with an error. It is the only place where an error becomes an answer.
+// writeError answers with an error. All error answers come from this method.
 func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the client has disconnected
@@ -185,7 +185,7 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	writeJSON(w, e.Status, body)
 }
 
-// clientRequestID returns the id that the client gave the request, or else the server's.
+// clientRequestID returns the id that the client gave the request, or else the server's id.
 func clientRequestID(r *http.Request) string {
 	id := r.Header.Get("client-request-id")
 	if id == "" || len(id) > 64 || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
@@ -194,7 +194,7 @@ func clientRequestID(r *http.Request) string {
 	return id
 }
 
-// writeJSON writes an answer. Answers can hold personal data, so nothing may keep them.
+// writeJSON writes an answer. Answers can contain personal data, so it forbids caching.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8")
@@ -203,5 +203,5 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	enc.Encode(v) //nolint:errcheck // the client has gone
+	enc.Encode(v) //nolint:errcheck // fails only if the client has disconnected
 }

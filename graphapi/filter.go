@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Limits of a $filter. They keep a hostile one from costing much.
+// Limits of a $filter. They bound the cost of a hostile one.
 const (
 	maxFilter      = 4096 // bytes
 	maxFilterDepth = 16
 	maxFilterTerms = 64
 )
 
-// fieldKind is the kind of a property's values.
+// fieldKind is the type of a property's values.
 type fieldKind int
 
 const (
@@ -25,18 +25,18 @@ const (
 	boolField
 )
 
-// fields are the properties that a $filter may compare, by their path in lower case.
+// fields maps the properties that a $filter may compare, by path in lower case, to their types.
 type fields map[string]fieldKind
 
-// filter is a parsed $filter. A nil filter matches everything.
+// filter is a parsed $filter. A nil filter matches every object.
 type filter struct {
-	op          string // and, or, not; or a comparison or function
+	op          string // and, or, not, a comparison or a function
 	left, right *filter
-	path        string // in lower case
+	path        string // path of the property in lower case
 	value       any    // string, float64, bool, time.Time, or nil for null
 }
 
-// readQuery checks that a request uses only the options of a query that have an effect.
+// readQuery returns the query of a request. It refuses options that have no effect.
 func readQuery(q url.Values, known ...string) (url.Values, error) {
 	for name, values := range q {
 		if strings.HasPrefix(name, "$") && !slices.Contains(known, name) {
@@ -49,8 +49,9 @@ func readQuery(q url.Values, known ...string) (url.Values, error) {
 	return q, nil
 }
 
-// parseFilter parses a $filter of OData: comparisons with eq, ne, gt, ge, lt and le, the functions
-// contains, startsWith and endsWith, and, or, not, and brackets. An empty string is nil.
+// parseFilter parses an OData $filter: comparisons with eq, ne, gt, ge, lt and le; the functions
+// contains, startsWith and endsWith; and, or, not; and brackets. For an empty string it returns
+// nil.
 func parseFilter(text string, known fields) (*filter, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -59,10 +60,10 @@ func parseFilter(text string, known fields) (*filter, error) {
 		return nil, invalidFilter("it has more than %d bytes", maxFilter)
 	}
 	p := &filterParser{known: known}
-	if err := p.split(text); err != nil {
+	if err := p.splitTokens(text); err != nil {
 		return nil, err
 	}
-	f, err := p.or(0)
+	f, err := p.parseOr(0)
 	if err == nil && p.at < len(p.tokens) {
 		err = invalidFilter("'%s' does not belong there", printable(p.tokens[p.at].text))
 	}
@@ -73,7 +74,7 @@ func invalidFilter(why string, args ...any) error {
 	return refuse(400, codeBadRequest, "Invalid filter clause: "+why+".", args...)
 }
 
-// token is one word, sign or value of a filter.
+// token is one word, sign or value in a filter.
 type token struct {
 	text   string
 	quoted bool
@@ -86,8 +87,8 @@ type filterParser struct {
 	terms  int
 }
 
-// split cuts a filter into tokens.
-func (p *filterParser) split(text string) error {
+// splitTokens splits a filter into tokens.
+func (p *filterParser) splitTokens(text string) error {
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
 		case c == ' ' || c == '\t':
@@ -114,7 +115,7 @@ func (p *filterParser) split(text string) error {
 	return nil
 }
 
-// readQuoted reads a string in quotation marks, which are doubled inside.
+// readQuoted reads a string in quotation marks. A quotation mark inside the string is doubled.
 func readQuoted(text string) (value string, length int, ok bool) {
 	var b strings.Builder
 	for i := 1; i < len(text); i++ {
@@ -132,8 +133,8 @@ func readQuoted(text string) (value string, length int, ok bool) {
 	return "", 0, false
 }
 
-// is reports whether the next token is a word or sign, and takes it.
-func (p *filterParser) is(word string) bool {
+// accept reports whether the next token is this word or sign. If so, it moves on to the token after it.
+func (p *filterParser) accept(word string) bool {
 	if p.at < len(p.tokens) && !p.tokens[p.at].quoted && strings.EqualFold(p.tokens[p.at].text, word) {
 		p.at++
 		return true
@@ -141,7 +142,7 @@ func (p *filterParser) is(word string) bool {
 	return false
 }
 
-func (p *filterParser) next() (token, error) {
+func (p *filterParser) nextToken() (token, error) {
 	if p.at >= len(p.tokens) {
 		return token{}, invalidFilter("it ends too early")
 	}
@@ -149,86 +150,86 @@ func (p *filterParser) next() (token, error) {
 	return p.tokens[p.at-1], nil
 }
 
-func (p *filterParser) or(depth int) (*filter, error) {
-	left, err := p.and(depth)
-	for err == nil && p.is("or") {
+func (p *filterParser) parseOr(depth int) (*filter, error) {
+	left, err := p.parseAnd(depth)
+	for err == nil && p.accept("or") {
 		var right *filter
-		right, err = p.and(depth)
+		right, err = p.parseAnd(depth)
 		left = &filter{op: "or", left: left, right: right}
 	}
 	return left, err
 }
 
-func (p *filterParser) and(depth int) (*filter, error) {
-	left, err := p.term(depth)
-	for err == nil && p.is("and") {
+func (p *filterParser) parseAnd(depth int) (*filter, error) {
+	left, err := p.parseTerm(depth)
+	for err == nil && p.accept("and") {
 		var right *filter
-		right, err = p.term(depth)
+		right, err = p.parseTerm(depth)
 		left = &filter{op: "and", left: left, right: right}
 	}
 	return left, err
 }
 
-func (p *filterParser) term(depth int) (*filter, error) {
+func (p *filterParser) parseTerm(depth int) (*filter, error) {
 	if depth > maxFilterDepth {
 		return nil, invalidFilter("it is nested more than %d deep", maxFilterDepth)
 	}
 	if p.terms++; p.terms > maxFilterTerms {
 		return nil, invalidFilter("it has more than %d terms", maxFilterTerms)
 	}
-	if p.is("not") {
-		inner, err := p.term(depth + 1)
+	if p.accept("not") {
+		inner, err := p.parseTerm(depth + 1)
 		return &filter{op: "not", left: inner}, err
 	}
-	if p.is("(") {
-		inner, err := p.or(depth + 1)
-		if err == nil && !p.is(")") {
+	if p.accept("(") {
+		inner, err := p.parseOr(depth + 1)
+		if err == nil && !p.accept(")") {
 			err = invalidFilter("a bracket is not closed")
 		}
 		return inner, err
 	}
 	for _, name := range []string{"contains", "startswith", "endswith"} {
-		if p.is(name) {
-			return p.call(name)
+		if p.accept(name) {
+			return p.parseCall(name)
 		}
 	}
-	return p.comparison()
+	return p.parseComparison()
 }
 
-// call reads the arguments of a function: a path and a string.
-func (p *filterParser) call(name string) (*filter, error) {
-	if !p.is("(") {
+// parseCall reads the arguments of a function, which are a path and a string.
+func (p *filterParser) parseCall(name string) (*filter, error) {
+	if !p.accept("(") {
 		return nil, invalidFilter("%s needs brackets", name)
 	}
-	path, kind, err := p.path()
+	path, kind, err := p.parsePath()
 	if err != nil {
 		return nil, err
 	}
 	if kind != textField {
 		return nil, invalidFilter("%s takes a string, and %s is none", name, path)
 	}
-	if !p.is(",") {
+	if !p.accept(",") {
 		return nil, invalidFilter("%s takes two arguments", name)
 	}
-	value, err := p.next()
+	value, err := p.nextToken()
 	if err != nil {
 		return nil, err
 	}
 	if !value.quoted {
 		return nil, invalidFilter("the second argument of %s is a string in quotation marks", name)
 	}
-	if !p.is(")") {
+	if !p.accept(")") {
 		return nil, invalidFilter("a bracket is not closed")
 	}
 	return &filter{op: name, path: path, value: value.text}, nil
 }
 
-func (p *filterParser) comparison() (*filter, error) {
-	path, kind, err := p.path()
+func (p *filterParser) parseComparison() (*filter, error) {
+	path, kind, err := p.parsePath()
 	if err != nil {
 		return nil, err
 	}
-	op, err := p.next()
+	op, err := p.nextToken()
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +237,7 @@ func (p *filterParser) comparison() (*filter, error) {
 	if op.quoted || !slices.Contains([]string{"eq", "ne", "gt", "ge", "lt", "le"}, op.text) {
 		return nil, invalidFilter("'%s' is not an operator. There are eq, ne, gt, ge, lt and le", printable(op.text))
 	}
-	literal, err := p.next()
+	literal, err := p.nextToken()
 	if err != nil {
 		return nil, err
 	}
@@ -247,9 +248,9 @@ func (p *filterParser) comparison() (*filter, error) {
 	return &filter{op: op.text, path: path, value: value}, nil
 }
 
-// path reads the path of a property that can be compared.
-func (p *filterParser) path() (string, fieldKind, error) {
-	t, err := p.next()
+// parsePath reads the path of a property. It refuses a property that the filter may not compare.
+func (p *filterParser) parsePath() (string, fieldKind, error) {
+	t, err := p.nextToken()
 	if err != nil {
 		return "", 0, err
 	}
@@ -266,8 +267,8 @@ func (p *filterParser) path() (string, fieldKind, error) {
 	return path, kind, nil
 }
 
-// literalOf reads a value for a property of this kind. Graph takes times and numbers with and without
-// quotation marks.
+// literalOf converts a token to a value for a property of this kind. As in Graph, times and numbers
+// may stand in quotation marks or not.
 func literalOf(t token, kind fieldKind) (any, error) {
 	if !t.quoted && strings.EqualFold(t.text, "null") {
 		return nil, nil
@@ -297,8 +298,8 @@ func literalOf(t token, kind fieldKind) (any, error) {
 	return t.text, nil
 }
 
-// matches reports whether an object passes. Its values are by path in lower case. Case counts in
-// texts, as in Graph.
+// matches reports whether an object matches the filter. object has values by path in lower case. As
+// in Graph, strings are compared with case.
 func (f *filter) matches(object map[string]any) bool {
 	if f == nil {
 		return true
@@ -344,7 +345,8 @@ func (f *filter) matches(object map[string]any) bool {
 	}
 }
 
-// matchesNull compares with null, or compares what has no value. "" is no value either.
+// matchesNull compares a property with null, or a property without a value. An empty string also
+// counts as no value.
 func (f *filter) matchesNull(missing bool) bool {
 	same := missing && (f.value == nil || f.value == "")
 	switch f.op {
@@ -384,7 +386,8 @@ func compare(a, b any) (order int, comparable bool) {
 	return 0, false
 }
 
-// conditions returns the comparisons that must all be true, and whether they are the whole filter.
+// conditions returns the comparisons that must all be true. whole reports whether they are the
+// whole filter.
 func (f *filter) conditions() (all []*filter, whole bool) {
 	switch {
 	case f == nil:

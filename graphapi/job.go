@@ -12,11 +12,11 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// never is how Graph writes a time that has not come yet.
-const never = "0001-01-01T00:00:00Z"
+// unsetTime is how Graph writes a time that is not set.
+const unsetTime = "0001-01-01T00:00:00Z"
 
-// neverRuns is the interval that Graph shows for a job that was not started.
-const neverRuns = "P10675199DT2H48M5.4775807S"
+// unstartedInterval is the interval that Graph shows for a job that was never started.
+const unstartedInterval = "P10675199DT2H48M5.4775807S"
 
 // job is Graph's synchronizationJob.
 type job struct {
@@ -101,20 +101,20 @@ type jobError struct {
 	Actionable bool   `json:"tenantActionable"`
 }
 
-// jobID returns the id of an application's job, in the form that Entra gives it.
+// jobID returns the id of an application's job, in the form of Entra's ids.
 func jobID(h *directory.Handle, a directory.Application) string {
 	return "scim." + strings.ReplaceAll(string(h.Directory.ID), "-", "") + "." + a.ID
 }
 
-// timeOf writes a time as Graph does.
-func timeOf(t time.Time) string {
+// formatTime writes a time in Graph's form.
+func formatTime(t time.Time) string {
 	if t.IsZero() {
-		return never
+		return unsetTime
 	}
 	return t.UTC().Format("2006-01-02T15:04:05.999999Z")
 }
 
-// shownJob returns the application's job as Graph shows it.
+// shownJob returns the application's job in Graph's form.
 func (c *call) shownJob() (job, error) {
 	r, err := c.h.Jobs.Report(c.r.Context(), c.key())
 	if err != nil {
@@ -126,10 +126,10 @@ func (c *call) shownJob() (job, error) {
 	}
 	out := job{
 		ID: jobID(c.Handle, c.app), TemplateID: c.h.templateOf(r.Job.Schema).id, Settings: []keyValuePair{},
-		Schedule: schedule{Interval: duration(c.h.Interval), State: "Active"},
+		Schedule: schedule{Interval: formatDuration(c.h.Interval), State: "Active"},
 		Status: jobStatus{
 			Code: r.Code, SuccessiveFailures: r.State.FailedRuns, Progress: []progress{},
-			FirstDone: timeOf(r.State.FirstDone), LastDone: never,
+			FirstDone: formatTime(r.State.FirstDone), LastDone: unsetTime,
 			Entries: []countPair{{"User", r.Linked}, {"Group", r.Groups}},
 			Last:    executionOf(r.State.Last), LastGood: executionOf(r.State.LastGood), Quarantine: quarantineOf(r.State.Quarantine, held),
 		},
@@ -142,34 +142,34 @@ func (c *call) shownJob() (job, error) {
 	}
 	if r.State.Phase != provision.Idle {
 		out.Status.Progress = append(out.Status.Progress, progress{
-			Completed: r.State.Cycle.Read, Total: r.State.Cycle.Read + r.Pending, Units: "SynchronizedObjects", Observed: timeOf(c.h.Now()),
+			Completed: r.State.Cycle.Read, Total: r.State.Cycle.Read + r.Pending, Units: "SynchronizedObjects", Observed: formatTime(c.h.Now()),
 		})
 	}
 	switch {
 	case r.Job.Status == provision.On:
 	case r.State.Last == nil && r.State.Phase == provision.Idle:
-		out.Schedule.State, out.Schedule.Interval = "Disabled", neverRuns
+		out.Schedule.State, out.Schedule.Interval = "Disabled", unstartedInterval
 	default:
 		out.Schedule.State = "Paused"
 	}
 	return out, nil
 }
 
-// duration writes a duration as ISO 8601 has it, such as PT40M.
-func duration(d time.Duration) string {
+// formatDuration writes a duration in ISO 8601, such as PT40M.
+func formatDuration(d time.Duration) string {
 	text := "PT" + strings.ToUpper(d.Round(time.Second).String())
 	text = strings.Replace(text, "M0S", "M", 1)
 	return strings.Replace(text, "H0M", "H", 1)
 }
 
-// executionOf returns a cycle as Graph shows it.
+// executionOf returns a cycle in Graph's form.
 func executionOf(c *provision.CycleReport) *execution {
 	if c == nil {
 		return nil
 	}
 	exports := c.Created + c.Updated + c.Disabled + c.Deleted + c.MembersAdded + c.MembersRemoved
 	e := &execution{
-		ActivityID: c.ID, State: c.State, Began: timeOf(c.Started), Ended: timeOf(c.Ended),
+		ActivityID: c.ID, State: c.State, Began: formatTime(c.Started), Ended: formatTime(c.Ended),
 		Imported: c.Read, Entitled: c.Read - c.Skipped + c.Redundant, EntitledToBeMade: c.Created,
 		Escrowed: c.Failed, EscrowedRaw: c.Failed + c.Waiting, Exported: exports, Exports: exports,
 	}
@@ -182,12 +182,12 @@ func executionOf(c *provision.CycleReport) *execution {
 	return e
 }
 
-// quarantineOf returns the quarantine of a job. Operations on hold are shown as Graph shows too many
-// deletions, although the job goes on with everything else.
+// quarantineOf returns the quarantine of a job. It shows operations on hold as Graph shows too many
+// deletions, although the job continues with all other work.
 func quarantineOf(q *provision.Quarantine, held []provision.HeldCause) *quarantine {
 	if q != nil {
 		return &quarantine{
-			CurrentBegan: timeOf(q.Since), SeriesBegan: timeOf(q.Since), SeriesCount: q.Attempts, NextAttempt: timeOf(q.NextAttempt), Reason: q.Reason,
+			CurrentBegan: formatTime(q.Since), SeriesBegan: formatTime(q.Since), SeriesCount: q.Attempts, NextAttempt: formatTime(q.NextAttempt), Reason: q.Reason,
 			Error: jobError{Code: q.Code, Message: strings.TrimSpace(q.Message + " " + q.Advice), Actionable: true},
 		}
 	}
@@ -199,7 +199,7 @@ func quarantineOf(q *provision.Quarantine, held []provision.HeldCause) *quaranti
 		causes = append(causes, h.Extent(" of")+" ("+h.Words+")")
 	}
 	return &quarantine{
-		CurrentBegan: timeOf(held[0].Since), SeriesBegan: timeOf(held[0].Since), SeriesCount: len(held), NextAttempt: never, Reason: "TooManyDeletes",
+		CurrentBegan: formatTime(held[0].Since), SeriesBegan: formatTime(held[0].Since), SeriesCount: len(held), NextAttempt: unsetTime, Reason: "TooManyDeletes",
 		Error: jobError{Code: "TooManyDeletes", Message: "On hold: " + strings.Join(causes, "; ") + ". Restart with ForceDeletes approves what is on hold now. Everything else goes on.", Actionable: true},
 	}
 }
@@ -225,7 +225,7 @@ func (c *call) getJob() error {
 	return c.ok(one)
 }
 
-// createJob makes a job that is disabled, with the mappings of a template.
+// createJob creates a disabled job with the mappings of a template.
 func (c *call) createJob() error {
 	var body struct {
 		TemplateID string `json:"templateId"`
@@ -277,15 +277,15 @@ func (c *call) pauseJob() error {
 	return c.noContent()
 }
 
-// resetScope is what a restart's criteria ask for.
+// resetScope is the parsed criteria of a restart.
 type resetScope struct {
 	provision.Reset
-	restarts     bool // anything besides ForceDeletes
+	restarts     bool // whether any word other than ForceDeletes is present
 	forceDeletes bool
-	start        bool // None: only start
+	startOnly    bool // None: start the job and reset nothing
 }
 
-// parseResetScope reads a list such as "Watermark, Escrows".
+// parseResetScope parses a list such as "Watermark, Escrows".
 func parseResetScope(text string) (s resetScope, err error) {
 	for word := range strings.SplitSeq(text, ",") {
 		switch strings.ToLower(strings.TrimSpace(word)) {
@@ -302,19 +302,19 @@ func parseResetScope(text string) (s resetScope, err error) {
 		case "full":
 			s.Reset, s.forceDeletes = provision.Reset{Everybody: true, Failures: true, Quarantine: true, Links: true}, true
 		case "none":
-			s.start = true
+			s.startOnly = true
 		default:
 			return s, invalid("criteria.resetScope has the value '%s'. It is a list of None, ConnectorDataStore, Escrows, Watermark, QuarantineState, Full and ForceDeletes.", printable(strings.TrimSpace(word)))
 		}
 	}
 	s.restarts = s.Reset != provision.Reset{}
-	if s.start && (s.restarts || s.forceDeletes) {
+	if s.startOnly && (s.restarts || s.forceDeletes) {
 		return s, invalid("criteria.resetScope has None beside other values.")
 	}
 	return s, nil
 }
 
-// restartJob begins a job anew. Without criteria it does what Restart provisioning does.
+// restartJob restarts a job. Without criteria it does the same as Restart provisioning.
 func (c *call) restartJob() error {
 	var body struct {
 		Criteria *map[string]any `json:"criteria"`
@@ -351,7 +351,7 @@ func (c *call) restartJob() error {
 	}
 	ctx := c.r.Context()
 	switch {
-	case what.start:
+	case what.startOnly:
 		_, err = c.h.Jobs.Start(ctx, c.key(), c.actor())
 	case what.restarts:
 		_, err = c.h.Jobs.Reset(ctx, c.key(), what.Reset, c.actor())
@@ -362,8 +362,8 @@ func (c *call) restartJob() error {
 	return c.noContent()
 }
 
-// approveHeld approves the operations that are on hold at this moment. Operations that are held later
-// wait for another decision.
+// approveHeld approves the operations that are on hold at this moment. Operations that are held
+// later need another approval.
 func (c *call) approveHeld() error {
 	ctx := c.r.Context()
 	held, err := c.h.Jobs.Held(ctx, c.key(), provision.OnHold)

@@ -14,16 +14,16 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// Limits of a page of the provisioning logs.
+// Limits on a page of the provisioning logs.
 const (
 	defaultLogPage = 100
 	maxLogPage     = 999
-	logChunk       = 500     // entries that are read together
-	maxLogScan     = 20_000  // entries that one page looks at; a page that ends there has a next link
-	maxLogCount    = 200_000 // entries that $count looks at
+	logChunk       = 500     // entries that are read from the store at once
+	maxLogScan     = 20_000  // entries that are read for one page; a page that stops there has a next link
+	maxLogCount    = 200_000 // entries that are read for $count
 )
 
-// logFields are the properties of provisioning logs that a $filter may compare.
+// logFields returns the properties of provisioning logs that a $filter may compare.
 func logFields() fields {
 	f := fields{"activitydatetime": timeField, "durationinmilliseconds": numberField}
 	for path := range strings.FieldsSeq(`id changeid cycleid jobid tenantid provisioningaction action provisioningstatusinfo/status
@@ -36,14 +36,14 @@ func logFields() fields {
 	return f
 }
 
-// logged is an entry with the application that it is about.
-type logged struct {
+// appEntry is a log entry together with its application.
+type appEntry struct {
 	provision.LogEntry
 	app directory.Application
 }
 
-// values returns the entry as a $filter sees it.
-func (c *call) values(l logged) map[string]any {
+// values returns the properties of an entry that a $filter can compare, by path.
+func (c *call) values(l appEntry) map[string]any {
 	e := l.LogEntry
 	return map[string]any{
 		"id": e.ID, "activitydatetime": e.ActivityTime.UTC(), "durationinmilliseconds": float64(e.DurationMillis), "changeid": e.ChangeID, "cycleid": e.CycleID,
@@ -60,20 +60,20 @@ func (c *call) values(l logged) map[string]any {
 	}
 }
 
-// logQuery is a request for provisioning logs.
+// logQuery is a parsed request for provisioning logs.
 type logQuery struct {
 	c      *call
 	filter *filter
-	exact  bool // whether narrow selects the same as the filter
+	exact  bool // whether the store's query selects the same entries as the filter
 	narrow provision.LogQuery
-	id     string // the id of the one entry that can match; "" if there may be others
+	id     string // id of the only entry that can match; "" if others can match too
 	apps   []directory.Application
 	top    int
-	from   *logPlace // where the page begins; nil for the start
+	from   *logPlace // where the page begins; nil means at the start
 }
 
-// logPlace is the entry that the last page ended with. Entries of the same time are ordered by
-// application, and those of an application as the log orders them.
+// logPlace is the position after the last entry of a page. Entries of the same time are ordered by
+// application. Within an application they have the order of its log.
 type logPlace struct {
 	Micros int64  `json:"t"`
 	App    string `json:"a"`
@@ -81,7 +81,7 @@ type logPlace struct {
 }
 
 func (p logPlace) String() string {
-	text, _ := json.Marshal(p) // a struct of numbers and strings always has a JSON form
+	text, _ := json.Marshal(p) // cannot fail for numbers and strings
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
@@ -133,7 +133,7 @@ func (c *call) readLogQuery() (*logQuery, error) {
 	return q, nil
 }
 
-// narrowDown has the store do the comparisons of the filter that it can do.
+// narrowDown moves the comparisons that the store can make into the store's query.
 func (q *logQuery) narrowDown() {
 	all, whole := q.filter.conditions()
 	q.exact = whole
@@ -142,7 +142,8 @@ func (q *logQuery) narrowDown() {
 	}
 }
 
-// narrowBy narrows by one comparison. It reports whether the store does all of it.
+// narrowBy adds one comparison to the store's query. It reports whether the store makes the whole
+// comparison.
 func (q *logQuery) narrowBy(f *filter) bool {
 	if at, ok := f.value.(time.Time); ok && f.path == "activitydatetime" {
 		return q.narrowByTime(f.op, at)
@@ -153,7 +154,7 @@ func (q *logQuery) narrowBy(f *filter) bool {
 	}
 	set := func(field *string) bool {
 		if *field != "" && *field != text {
-			return false // two values exclude each other; the filter itself finds nothing
+			return false // no value equals both; the filter itself finds nothing
 		}
 		*field = text
 		return true
@@ -177,7 +178,7 @@ func (q *logQuery) narrowBy(f *filter) bool {
 	return false
 }
 
-// narrowByTime narrows by the time of entries, which has microseconds.
+// narrowByTime narrows by the time of entries, which is stored in microseconds.
 func (q *logQuery) narrowByTime(op string, at time.Time) bool {
 	at = at.Truncate(time.Microsecond)
 	from, until := q.narrow.From, q.narrow.Until
@@ -204,7 +205,7 @@ func (q *logQuery) narrowByTime(op string, at time.Time) bool {
 	return true
 }
 
-// logStream reads the log of one application, page by page.
+// logStream reads the log of one application, one page at a time.
 type logStream struct {
 	app     directory.Application
 	key     provision.Key
@@ -213,7 +214,7 @@ type logStream struct {
 	done    bool
 }
 
-// streams opens the log of each application where the page begins.
+// streams opens the log of each application at the place where the page begins.
 func (q *logQuery) streams() (all []*logStream) {
 	for _, a := range q.apps {
 		s := &logStream{app: a, key: jobKey(q.c.Handle, a), query: q.narrow}
@@ -226,10 +227,10 @@ func (q *logQuery) streams() (all []*logStream) {
 	return all
 }
 
-// cursorOf returns where the log of an application continues after the place.
+// cursorOf returns the cursor with which to continue the log of an application after the place.
 func (p logPlace) cursorOf(app string, oldestFirst bool) string {
 	at := time.UnixMicro(p.Micros)
-	passed := strings.Compare(app, p.App) < 0 // its entries of that time came before the place
+	passed := strings.Compare(app, p.App) < 0 // its entries of that time are before the place
 	switch {
 	case app == p.App:
 		return provision.LogCursor(at, p.ID)
@@ -255,10 +256,11 @@ func (s *logStream) head(c *call) (*provision.LogEntry, error) {
 	return &s.entries[0], nil
 }
 
-// page returns the entries of the page, and the place where it ended; nil at the end of the logs.
-func (q *logQuery) page() (found []logged, end *logPlace, err error) {
+// page returns the entries of the page. end is the place where the page ended; nil at the end of
+// the logs.
+func (q *logQuery) page() (found []appEntry, end *logPlace, err error) {
 	if q.id != "" {
-		found, err = q.one()
+		found, err = q.entryByID()
 		return found, nil, err
 	}
 	streams := q.streams()
@@ -280,7 +282,7 @@ func (q *logQuery) page() (found []logged, end *logPlace, err error) {
 		if len(found) == q.top || seen == maxLogScan {
 			return found, end, nil
 		}
-		one := logged{*entry, first.app}
+		one := appEntry{*entry, first.app}
 		end = &logPlace{Micros: entry.ActivityTime.UnixMicro(), App: first.app.ID, ID: entry.ID}
 		first.entries = first.entries[1:]
 		if q.filter.matches(q.c.values(one)) {
@@ -289,8 +291,8 @@ func (q *logQuery) page() (found []logged, end *logPlace, err error) {
 	}
 }
 
-// one returns the entry with the id that the filter names, if it matches.
-func (q *logQuery) one() (found []logged, err error) {
+// entryByID returns the entry whose id the filter requires, if the entry matches.
+func (q *logQuery) entryByID() (found []appEntry, err error) {
 	for _, a := range q.apps {
 		e, err := q.c.h.Jobs.Log(q.c.r.Context(), jobKey(q.c.Handle, a), q.id)
 		if errors.Is(err, provision.ErrNotFound) {
@@ -299,14 +301,14 @@ func (q *logQuery) one() (found []logged, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if one := (logged{e, a}); q.filter.matches(q.c.values(one)) {
+		if one := (appEntry{e, a}); q.filter.matches(q.c.values(one)) {
 			found = append(found, one)
 		}
 	}
 	return found, nil
 }
 
-// count counts the entries that the filter matches, on all pages.
+// count counts the entries on all pages that match the filter.
 func (q *logQuery) count() (n int, err error) {
 	if q.exact {
 		for _, a := range q.apps {
@@ -335,7 +337,7 @@ func (q *logQuery) count() (n int, err error) {
 	}
 }
 
-// listLogs answers with a page of the provisioning logs of all applications of the directory.
+// listLogs answers with a page of the provisioning logs of all the directory's applications.
 func (c *call) listLogs() error {
 	q, err := c.readLogQuery()
 	if err != nil {
@@ -364,7 +366,7 @@ func (c *call) listLogs() error {
 	return c.ok(out)
 }
 
-// encodeQuery encodes a query as Graph does, with the $ of its options as it is.
+// encodeQuery encodes a query as Graph does: the $ of option names is not escaped.
 func encodeQuery(q url.Values) string { return strings.ReplaceAll(q.Encode(), "%24", "$") }
 
 // logEntry is Graph's provisioningObjectSummary.
@@ -375,7 +377,7 @@ type logEntry struct {
 	JobID      string                       `json:"jobId"`
 	CycleID    string                       `json:"cycleId"`
 	ChangeID   string                       `json:"changeId"`
-	OldAction  string                       `json:"action,omitempty"` // beta alone
+	OldAction  string                       `json:"action,omitempty"` // only in beta
 	Action     string                       `json:"provisioningAction"`
 	Duration   int64                        `json:"durationInMilliseconds"`
 	Principal  namedObject                  `json:"servicePrincipal"`
@@ -385,7 +387,7 @@ type logEntry struct {
 	SourceID   loggedIdentity               `json:"sourceIdentity"`
 	TargetID   loggedIdentity               `json:"targetIdentity"`
 	Status     loggedStatus                 `json:"provisioningStatusInfo"`
-	OldStatus  *loggedStatus                `json:"statusInfo,omitempty"` // beta alone
+	OldStatus  *loggedStatus                `json:"statusInfo,omitempty"` // only in beta
 	Steps      []loggedStep                 `json:"provisioningSteps"`
 	Properties []provision.ModifiedProperty `json:"modifiedProperties"`
 }
@@ -435,12 +437,12 @@ type loggedStep struct {
 	Details     map[string]string  `json:"details"`
 }
 
-// shownEntry returns an entry as Graph shows it.
-func (c *call) shownEntry(l logged) logEntry {
+// shownEntry returns an entry in Graph's form.
+func (c *call) shownEntry(l appEntry) logEntry {
 	e := l.LogEntry
 	of := map[string]string{"ApplicationId": l.app.ID, "ServicePrincipalId": l.app.ID, "ServicePrincipalDisplayName": l.app.Name}
 	out := logEntry{
-		ID: e.ID, Activity: timeOf(e.ActivityTime), TenantID: string(c.Directory.ID), JobID: jobID(c.Handle, l.app), CycleID: e.CycleID, ChangeID: e.ChangeID,
+		ID: e.ID, Activity: formatTime(e.ActivityTime), TenantID: string(c.Directory.ID), JobID: jobID(c.Handle, l.app), CycleID: e.CycleID, ChangeID: e.ChangeID,
 		Action: string(e.Action), Duration: e.DurationMillis, Principal: namedObject{l.app.ID, l.app.Name},
 		Source: loggedSystem{e.SourceSystem.ID, e.SourceSystem.DisplayName, map[string]string{}}, Target: loggedSystem{e.TargetSystem.ID, e.TargetSystem.DisplayName, of},
 		By:       initiator{Name: e.InitiatorName, Type: "system"},
@@ -466,12 +468,12 @@ func identityOf(i provision.Identity) loggedIdentity {
 func statusOfEntry(s provision.StatusInfo) loggedStatus {
 	out := loggedStatus{Status: string(s.Status)}
 	if s.Code != "" {
-		out.Error = &loggedError{Code: s.Code, Reason: orNull(s.Reason), Details: orNull(s.AdditionalDetails), Category: cmpOr(s.Category, "failure"), Action: orNull(s.RecommendedAction)}
+		out.Error = &loggedError{Code: s.Code, Reason: orNull(s.Reason), Details: orNull(s.AdditionalDetails), Category: firstNonEmpty(s.Category, "failure"), Action: orNull(s.RecommendedAction)}
 	}
 	return out
 }
 
-// orNull returns null for an empty string.
+// orNull returns nil for an empty string, which JSON writes as null.
 func orNull(text string) *string {
 	if text == "" {
 		return nil

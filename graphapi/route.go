@@ -8,18 +8,18 @@ import (
 	"github.com/rollcall-scim/rollcall/operator"
 )
 
-// Route is one request that the API takes. Path is what follows the version.
+// Route is one request that the API supports. Path is the part of the address after the version.
 type Route struct {
 	Method  string
 	Path    string // such as "servicePrincipals/{servicePrincipal}/synchronization/jobs"
 	Level   operator.Level
-	MaxBody int64 // the largest body in bytes; 0 means maxBody
+	MaxBody int64 // largest body in bytes; 0 means maxBody
 
 	handle func(*call) error
 	params map[string]string
 }
 
-// Routes lists every route of the API.
+// Routes returns every route of the API.
 func Routes() []Route {
 	const (
 		sp     = "servicePrincipals/{servicePrincipal}"
@@ -82,8 +82,8 @@ func Routes() []Route {
 	}
 }
 
-// findRoute finds the route of a request. Like Graph, it ignores case in the names of segments, and
-// takes a key in brackets, as in jobs('id'), and a function with empty brackets.
+// findRoute returns the route of a request. Like Graph, it ignores case in path segments. It
+// accepts a key in brackets, as in jobs('id'), and empty brackets after a function.
 func findRoute(method string, path []string) (*Route, error) {
 	path = normalize(path)
 	var allow []string
@@ -113,8 +113,8 @@ func findRoute(method string, path []string) (*Route, error) {
 	return nil, refuse(http.StatusNotFound, codeNotFound, "There is nothing at this address.")
 }
 
-// normalize splits keys off segments, drops empty brackets and names of schemas, and has the
-// synchronization of applications be that of service principals.
+// normalize splits keys from segments, and removes empty brackets and schema names. It also changes
+// the path applications/{id}/synchronization to that of the service principal.
 func normalize(path []string) (out []string) {
 	for _, segment := range path {
 		name, rest, bracket := strings.Cut(segment, "(")
@@ -125,14 +125,14 @@ func normalize(path []string) (out []string) {
 		}
 		out = append(out, name)
 		if _, value, alternate := strings.Cut(key, "="); alternate && strings.EqualFold(name, "servicePrincipals") {
-			key = value // appId='…': the id of the application is also its service principal's
+			key = value // appId='…': the application's id, which the service principal shares
 		}
 		if key = strings.TrimSpace(key); key != "" {
 			out = append(out, unquote(key))
 		}
 	}
 	if len(out) > 0 && out[len(out)-1] == "" {
-		out = out[:len(out)-1] // a slash at the end
+		out = out[:len(out)-1] // a slash at the end of the path
 	}
 	if len(out) > 2 && strings.EqualFold(out[0], "applications") && strings.EqualFold(out[2], "synchronization") {
 		out[0] = "servicePrincipals"
@@ -140,7 +140,7 @@ func normalize(path []string) (out []string) {
 	return out
 }
 
-// unquote returns the value of an OData string, whose quotation marks are doubled inside.
+// unquote returns the value of an OData string, in which quotation marks are doubled.
 func unquote(text string) string {
 	if len(text) < 2 || text[0] != '\'' || text[len(text)-1] != '\'' {
 		return text
@@ -148,8 +148,8 @@ func unquote(text string) string {
 	return strings.ReplaceAll(text[1:len(text)-1], "''", "'")
 }
 
-// match compares a path with the segments of a route. It returns nil if they differ, and how many
-// segments are alike.
+// match compares a path with a route. params is nil if they differ. alike is how many segments
+// agree.
 func match(route, path []string) (params map[string]string, alike int) {
 	found := map[string]string{}
 	for alike < min(len(route), len(path)) {

@@ -13,7 +13,7 @@ import (
 
 func isNoJob(err error) bool { return errors.Is(err, provision.ErrNoJob) }
 
-// asTarget returns what an application answered, or nil.
+// asTarget returns the error as the target's error, or nil if it is another error.
 func asTarget(err error) *provision.TargetError {
 	var target *provision.TargetError
 	if errors.As(err, &target) {
@@ -31,9 +31,9 @@ func (c *call) showSchema(s *provision.Schema, context string) error {
 	return c.ok(withContext(text, context))
 }
 
-// withContext puts @odata.context before the members of a JSON object.
+// withContext adds @odata.context as the first member of a JSON object.
 func withContext(object []byte, context string) json.RawMessage {
-	name, _ := json.Marshal(context) // a string always has a JSON form
+	name, _ := json.Marshal(context) // cannot fail: a string always encodes
 	rest := bytes.TrimSpace(object)[1:]
 	return json.RawMessage(`{"@odata.context":` + string(name) + `,` + string(rest))
 }
@@ -42,8 +42,8 @@ func (c *call) getSchema() error {
 	return c.showSchema(c.job.Schema, c.context("servicePrincipals('%s')/synchronization/jobs('%s')/schema/$entity", c.app.ID, c.params["job"]))
 }
 
-// putSchema replaces the whole schema. Everybody is looked at afterwards, and the guard holds what the
-// change would take away from too many.
+// putSchema replaces the whole schema. The job then looks at everyone. The guard holds the
+// operations if they would take access away from too many people.
 func (c *call) putSchema() error {
 	text, err := c.body()
 	if err != nil {
@@ -63,20 +63,20 @@ func (c *call) putSchema() error {
 	if err := completeSources(schema); err != nil {
 		return err
 	}
-	// A document that was read from another job keeps its content and not its identity.
+	// A document that was read from another job keeps its content but gets this job's id.
 	schema.ID = c.job.Schema.ID
-	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), schema, unasked, c.actor()); err != nil {
+	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), schema, acceptNoLoss, c.actor()); err != nil {
 		return err
 	}
-	c.ignored(lost)
+	c.reportIgnored(lost)
 	return c.noContent()
 }
 
-// unasked agrees to no loss of access: nobody was asked, so the guard judges what follows.
-func unasked(_, _ provision.Job) (int, error) { return 0, nil }
+// acceptNoLoss returns 0: no administrator was asked to accept a loss of access, so the guard judges it.
+func acceptNoLoss(_, _ provision.Job) (int, error) { return 0, nil }
 
-// completeSources gives sources their expression that have only a name and a type, as in Microsoft's
-// examples.
+// completeSources adds the expression to sources that have only a name and a type, as in
+// Microsoft's examples.
 func completeSources(s *provision.Schema) error {
 	for _, m := range s.ObjectMappings() {
 		for i := range m.AttributeMappings {
@@ -94,10 +94,10 @@ func completeSources(s *provision.Schema) error {
 	return nil
 }
 
-// resetSchema sets the mappings of the job's template again.
+// resetSchema sets the job's mappings back to those of its template.
 func (c *call) resetSchema() error {
 	t := c.h.templateOf(c.job.Schema)
-	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), t.schema, unasked, c.actor()); err != nil {
+	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), t.schema, acceptNoLoss, c.actor()); err != nil {
 		return err
 	}
 	return c.noContent()
@@ -117,8 +117,8 @@ func (c *call) listDirectories() error {
 	return list(c, c.context("servicePrincipals('%s')/synchronization/jobs('%s')/schema/directories", c.app.ID, c.params["job"]), s.Directories)
 }
 
-// getDirectory answers with one side's definition. Discovering finds nothing new: the attributes of a
-// SCIM application are those that the attribute list names.
+// getDirectory answers with the definition of one side. Discovery finds nothing new, because a SCIM
+// application has only the attributes in its attribute list.
 func (c *call) getDirectory() error {
 	all, err := c.job.Schema.JSON()
 	if err != nil {
@@ -201,8 +201,8 @@ func (c *call) listFilterOperators() error {
 	return list(c, c.context("Collection(microsoft.graph.filterOperatorSchema)"), all)
 }
 
-// parsed is Graph's parseExpressionResponse.
-type parsed struct {
+// parseResult is Graph's parseExpressionResponse.
+type parseResult struct {
 	Context             string          `json:"@odata.context"`
 	Error               *publicError    `json:"error"`
 	EvaluationSucceeded bool            `json:"evaluationSucceeded"`
@@ -216,8 +216,8 @@ type publicError struct {
 	Message string `json:"message"`
 }
 
-// parseExpression parses an expression and, with a test object, evaluates it. What is wrong with the
-// expression is part of a good answer, as in Graph.
+// parseExpression parses an expression. With a test object, it also evaluates the expression. As in
+// Graph, errors of the expression are part of a successful answer.
 func (c *call) parseExpression() error {
 	var body struct {
 		Expression *string `json:"expression"`
@@ -239,7 +239,7 @@ func (c *call) parseExpression() error {
 	if body.Expression == nil {
 		return refuse(http.StatusBadRequest, codeMissing, "expression is missing.")
 	}
-	out := parsed{Context: c.context("microsoft.graph.parseExpressionResponse"), EvaluationResult: []string{}}
+	out := parseResult{Context: c.context("microsoft.graph.parseExpressionResponse"), EvaluationResult: []string{}}
 	e, err := expr.Parse(*body.Expression)
 	if err == nil && body.Target != nil && body.Target.Type != "" {
 		problems, _ := e.Check(expr.Place{Target: &expr.Attribute{Name: body.Target.Name, Type: body.Target.Type, Multivalued: body.Target.Multivalued}})
@@ -281,7 +281,8 @@ func (c *call) parseExpression() error {
 	return c.ok(out)
 }
 
-// testValue reads a value of a test object: a string, a boolean, a number, null or a list of strings.
+// testValue decodes a value of a test object: a string, a boolean, a number, null or a list of
+// strings.
 func testValue(key string, text json.RawMessage) (expr.Value, error) {
 	env, err := expr.EnvFromJSON([]byte(`{"value":` + string(text) + `}`))
 	if len(text) == 0 {

@@ -10,13 +10,14 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// secret is one pair of Graph's secrets, a synchronizationSecretKeyStringValuePair.
+// secret is one key and value in Graph's list of secrets, a
+// synchronizationSecretKeyStringValuePair.
 type secret struct {
 	Key   string  `json:"key"`
 	Value *string `json:"value"`
 }
 
-// The keys of secrets that have an effect here.
+// Keys of the secrets that have an effect in Rollcall.
 const (
 	keyBaseAddress   = "BaseAddress"
 	keySecretToken   = "SecretToken"
@@ -26,8 +27,8 @@ const (
 	keyAuthType      = "AuthenticationType"
 )
 
-// knownSecretKeys are the keys that Graph knows. Most belong to applications that are no SCIM
-// endpoints.
+// knownSecretKeys returns the keys that Graph has. Most of them are for applications without a SCIM
+// endpoint.
 func knownSecretKeys() []string {
 	return strings.Fields(`None UserName Password SecretToken AppKey BaseAddress ClientIdentifier ClientSecret SingleSignOnType Sandbox Url Domain
 		ConsumerKey ConsumerSecret TokenKey TokenExpiration Oauth2AccessToken Oauth2AccessTokenCreationTime Oauth2RefreshToken SyncAll InstanceName
@@ -37,16 +38,16 @@ func knownSecretKeys() []string {
 		SyncAgentCompatibilityKey SyncAgentADContainer ValidateDomain TestReferences ConnectionString`)
 }
 
-// credentials are the secrets of a request that have an effect.
+// credentials holds the secrets of a request that have an effect.
 type credentials struct {
 	address *string
 	token   *string
 	syncAll *bool
-	ignored []string // keys that were taken and have no effect
+	ignored []string // keys that are accepted but have no effect
 }
 
-// readSecrets reads the pairs of a request. It refuses what would need something that does not exist
-// here, so that no script believes that it works.
+// readSecrets reads the secrets of a request. It refuses secrets for features that Rollcall does
+// not have, so that no script believes that they work.
 func readSecrets(pairs []secret) (c credentials, err error) {
 	var seen []string
 	for _, p := range pairs {
@@ -100,8 +101,8 @@ func readSecrets(pairs []secret) (c credentials, err error) {
 	return c, nil
 }
 
-// putSecrets saves the credentials and the scope of the job. Keys that the request leaves out stay as
-// they are.
+// putSecrets saves the credentials and the scope of the job. Keys that are not in the request keep
+// their values.
 func (c *call) putSecrets() error {
 	var body struct {
 		Value []secret `json:"value"`
@@ -134,11 +135,11 @@ func (c *call) putSecrets() error {
 	if err != nil {
 		return err
 	}
-	c.ignored(cred.ignored)
+	c.reportIgnored(cred.ignored)
 	return c.noContent()
 }
 
-// listSecrets says which secrets there are. It never returns a value.
+// listSecrets answers with the keys of the secrets that are set. It never returns a value.
 func (c *call) listSecrets() error {
 	values := []secret{}
 	job, err := c.h.Jobs.Get(c.r.Context(), c.key())
@@ -157,14 +158,14 @@ func (c *call) listSecrets() error {
 	return list(c, c.context("servicePrincipals('%s')/synchronization/secrets", c.app.ID), values)
 }
 
-// credentialsBody is the body of validateCredentials.
+// credentialsBody is the request body of validateCredentials.
 type credentialsBody struct {
 	UseSaved    bool     `json:"useSavedCredentials"`
 	TemplateID  string   `json:"templateId"`
 	Credentials []secret `json:"credentials"`
 }
 
-// validateCredentials does what Test Connection does, with the saved credentials or with given ones.
+// validateCredentials does the same as Test Connection, with saved or given credentials.
 func (c *call) validateCredentials() error {
 	var body credentialsBody
 	if err := c.read(&body, false); err != nil {
@@ -179,7 +180,7 @@ func (c *call) validateCredentials() error {
 	return c.testGiven(body)
 }
 
-// validateNewCredentials is the same before there is a job.
+// validateNewCredentials is validateCredentials for an application without a job.
 func (c *call) validateNewCredentials() error {
 	var body credentialsBody
 	if err := c.read(&body, false); err != nil {
@@ -210,7 +211,7 @@ func (c *call) testGiven(body credentialsBody) error {
 	}
 	if cred.token == nil {
 		none := ""
-		cred.token = &none // only what is given is tested, never the saved token
+		cred.token = &none // test only the given credentials, never the saved token
 	}
 	return c.testConnection(*cred.address, cred.token)
 }

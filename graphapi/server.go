@@ -21,10 +21,10 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// Pattern is the pattern at which a mux serves the handler.
+// Pattern is the pattern under which a mux serves the handler.
 const Pattern = "/d/{directory}/graph/"
 
-// Limits of the API.
+// Limits of the size of a request body, in bytes.
 const (
 	maxBody       = 256 << 10
 	maxSchemaBody = 8 << 20
@@ -36,7 +36,7 @@ type Handler struct {
 	Keys        *operator.Keys
 	Jobs        *provision.Jobs
 	Engine      *provision.Engine
-	Owner       string        // the name of this process in leases, for Provision on demand
+	Owner       string        // this process's name as owner of leases, for Provision on demand
 	BaseURL     string        // the address of this installation, without a slash at the end
 	Interval    time.Duration // the time between cycles; 0 means Entra's 40 minutes
 	Now         func() time.Time
@@ -46,15 +46,15 @@ type Handler struct {
 	templates []template
 }
 
-// limits counts requests, for this process alone.
+// limits limits the rate of requests to this process.
 type limits struct {
-	requests *web.Throttle // of a key
-	failures *web.Throttle // of a network address that sends wrong keys
-	demands  *web.Throttle // of a directory, for Provision on demand
+	requests *web.Throttle // requests of one key
+	failures *web.Throttle // wrong keys from one network address
+	demands  *web.Throttle // requests to provision on demand in one directory
 }
 
-// New returns a handler with its limits and templates. It uses the fields of h. The error says that a
-// template cannot be read.
+// New returns a handler that uses the fields of h. It sets up the limits and reads the templates.
+// The error means that a template cannot be read.
 func New(h Handler) (*Handler, error) {
 	if h.Log == nil {
 		h.Log = slog.New(slog.DiscardHandler)
@@ -65,7 +65,7 @@ func New(h Handler) (*Handler, error) {
 	h.limits = limits{
 		requests: web.NewThrottle(200, 50*time.Millisecond),
 		failures: web.NewFailures(),
-		// Graph takes five requests in ten seconds.
+		// Graph accepts five requests in ten seconds.
 		demands: web.NewThrottle(5, 2*time.Second),
 	}
 	var err error
@@ -73,7 +73,7 @@ func New(h Handler) (*Handler, error) {
 	return &h, err
 }
 
-// call is one request that was let in.
+// call is one authenticated request.
 type call struct {
 	h       *Handler
 	w       http.ResponseWriter
@@ -81,7 +81,7 @@ type call struct {
 	version string // "v1.0" or "beta"
 	*directory.Handle
 	apiKey operator.Key
-	params map[string]string // the values of the route's path
+	params map[string]string // values of the placeholders in the route's path
 	app    directory.Application
 	job    provision.Job
 }
@@ -95,7 +95,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve lets the request in before it looks at anything else, so that a stranger learns nothing.
+// serve authenticates the request before anything else, so that a stranger learns nothing.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	r.Pattern = Pattern
 	path, version, directoryName, err := splitPath(r.URL)
@@ -136,8 +136,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	return rt.handle(c)
 }
 
-// splitPath returns the parts of the path behind the version, unescaped, with the version and the
-// directory's name before them.
+// splitPath splits the path. It returns the unescaped parts after the version, the version, and the
+// directory's name.
 func splitPath(u *url.URL) (path []string, version, directoryName string, err error) {
 	parts := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
 	for i, part := range parts {
@@ -152,8 +152,8 @@ func splitPath(u *url.URL) (path []string, version, directoryName string, err er
 	return parts[4:], parts[3], parts[1], nil
 }
 
-// authenticate returns the key of the request. The answer to a wrong key is the same whether the
-// directory exists or not.
+// authenticate returns the key of the request. The answer to a wrong key does not reveal whether
+// the directory exists.
 func (h *Handler) authenticate(r *http.Request, directoryName string) (operator.Key, error) {
 	now := h.Now()
 	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -164,7 +164,7 @@ func (h *Handler) authenticate(r *http.Request, directoryName string) (operator.
 	if errors.Is(err, operator.ErrKeyUnauthorized) {
 		source := web.RemoteIP(r)
 		if wait := h.limits.failures.Wait(source, now); wait > 0 {
-			return key, tooMany(wait, "This address has sent too many wrong keys.")
+			return key, tooManyRequests(wait, "This address has sent too many wrong keys.")
 		}
 		if bearer == "" {
 			return key, refuse(http.StatusUnauthorized, codeUnauthorized, "Access token is empty. Send an API key of this directory in the header Authorization, after the word Bearer.")
@@ -176,20 +176,19 @@ func (h *Handler) authenticate(r *http.Request, directoryName string) (operator.
 		return key, err
 	}
 	if wait := h.limits.requests.Wait(key.ID, now); wait > 0 {
-		return key, tooMany(wait, "This key has sent too many requests.")
+		return key, tooManyRequests(wait, "This key has sent too many requests.")
 	}
 	h.limits.requests.Count(key.ID, now)
 	return key, nil
 }
 
-func tooMany(wait time.Duration, message string) error {
+func tooManyRequests(wait time.Duration, message string) error {
 	e := refuse(http.StatusTooManyRequests, codeTooManyRequests, "%s Try again in %s seconds.", message, web.Seconds(wait))
 	e.Retry = wait
 	return e
 }
 
-// open finds the application and the job that the path names. Ids of another directory are unknown
-// here.
+// open finds the application and the job in the path. Ids from other directories count as unknown.
 func (c *call) open() error {
 	ctx := c.r.Context()
 	if id, named := c.params["servicePrincipal"]; named {
@@ -225,7 +224,7 @@ func jobKey(h *directory.Handle, a directory.Application) provision.Key {
 	return provision.Key{Directory: provision.SourceID(h.Directory.ID), App: a.ID}
 }
 
-// actor returns the key as events name it.
+// actor returns the name of the API key for events.
 func (c *call) actor() string { return c.apiKey.EventActor().Label() }
 
 // root returns the address of this version of the API.
@@ -238,19 +237,19 @@ func (c *call) context(rest string, args ...any) string {
 	return c.root() + "/$metadata#" + fmt.Sprintf(rest, args...)
 }
 
-// ok answers with a resource.
+// ok answers with status 200 and a resource.
 func (c *call) ok(v any) error {
 	writeJSON(c.w, http.StatusOK, v)
 	return nil
 }
 
-// created answers with a resource that was made.
+// created answers with status 201 and the new resource.
 func (c *call) created(v any) error {
 	writeJSON(c.w, http.StatusCreated, v)
 	return nil
 }
 
-// noContent answers an action without a result.
+// noContent answers with status 204 to an action without a result.
 func (c *call) noContent() error {
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.w.WriteHeader(http.StatusNoContent)
@@ -265,7 +264,7 @@ type collection[T any] struct {
 	Value   []T    `json:"value"`
 }
 
-// list answers with a collection.
+// list answers with a collection in Graph's form.
 func list[T any](c *call, context string, values []T) error {
 	if values == nil {
 		values = []T{}
@@ -273,7 +272,7 @@ func list[T any](c *call, context string, values []T) error {
 	return c.ok(collection[T]{Context: context, Value: values})
 }
 
-// read decodes a JSON body. An empty body leaves v as it is, if empty is allowed.
+// read decodes a JSON body into v. If emptyAllowed is true, an empty body leaves v unchanged.
 func (c *call) read(v any, emptyAllowed bool) error {
 	text, err := c.body()
 	if err != nil {
@@ -292,7 +291,7 @@ func (c *call) read(v any, emptyAllowed bool) error {
 	if err := d.Decode(v); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
-			return refuse(http.StatusBadRequest, codeBadRequest, "%s has a %s where the API takes another type.", cmpOr(wrong.Field, "The body"), wrong.Value)
+			return refuse(http.StatusBadRequest, codeBadRequest, "%s has a %s where the API takes another type.", firstNonEmpty(wrong.Field, "The body"), wrong.Value)
 		}
 		return refuse(http.StatusBadRequest, codeBadRequest, "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format: %v.", err)
 	}
@@ -302,14 +301,14 @@ func (c *call) read(v any, emptyAllowed bool) error {
 	return nil
 }
 
-func cmpOr(a, b string) string {
+func firstNonEmpty(a, b string) string {
 	if a == "" {
 		return b
 	}
 	return a
 }
 
-// body reads the body of the request, which is JSON or absent.
+// body reads the request's body, which must be JSON or absent.
 func (c *call) body() ([]byte, error) {
 	text, err := io.ReadAll(c.r.Body)
 	if err != nil {
@@ -329,14 +328,14 @@ func (c *call) body() ([]byte, error) {
 	return text, nil
 }
 
-// ignored says in a header which parts of a request have no effect here.
-func (c *call) ignored(parts []string) {
+// reportIgnored names in a header which parts of a request have no effect in Rollcall.
+func (c *call) reportIgnored(parts []string) {
 	if len(parts) > 0 {
 		c.w.Header().Set("Rollcall-Ignored", strings.Join(parts, ", "))
 	}
 }
 
-// printable cuts a string that a client sent, so that an answer can repeat it.
+// printable shortens and cleans a string from a client, so that an answer can repeat it.
 func printable(text string) string {
 	const most = 200
 	text = strings.Map(func(r rune) rune {

@@ -10,15 +10,15 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/templates"
 )
 
-// template is a set of default mappings that a job can be made from.
+// template is a set of default mappings from which a job can be created.
 type template struct {
 	id          string
 	description string
-	standard    bool // whether it is Graph's own template of SCIM applications
+	standard    bool // whether it is Graph's own template for SCIM applications
 	schema      *provision.Schema
 }
 
-// readTemplates reads the templates, with the one first that Graph calls scim.
+// readTemplates reads the templates. The first is the one that Graph calls scim.
 func readTemplates() ([]template, error) {
 	list := []template{
 		{id: "scim", description: "The mappings that Microsoft Entra ID gives a SCIM application that is not from its gallery.", standard: true},
@@ -36,7 +36,7 @@ func readTemplates() ([]template, error) {
 	return list, nil
 }
 
-// findTemplate finds a template by its id.
+// findTemplate returns the template with this id.
 func (h *Handler) findTemplate(id string) (template, error) {
 	for _, t := range h.templates {
 		if strings.EqualFold(t.id, id) {
@@ -46,7 +46,7 @@ func (h *Handler) findTemplate(id string) (template, error) {
 	return template{}, notFound("There is no synchronization template '%s'. There are scim and guide.", printable(id))
 }
 
-// templateOf returns the template that a job's mappings come from, or else Graph's own.
+// templateOf returns the template from which a job's mappings come, or else Graph's own template.
 func (h *Handler) templateOf(s *provision.Schema) template {
 	for _, t := range h.templates {
 		if s != nil && t.schema.ID == s.ID {
@@ -105,7 +105,7 @@ func (c *call) getTemplateSchema() error {
 	return c.showSchema(t.schema, c.context("servicePrincipals('%s')/synchronization/templates('%s')/schema/$entity", c.app.ID, t.id))
 }
 
-// principal is Graph's servicePrincipal, as far as there is one here.
+// principal is Graph's servicePrincipal, with the properties that Rollcall has.
 type principal struct {
 	Context     string `json:"@odata.context,omitempty"`
 	ID          string `json:"id"`
@@ -132,7 +132,7 @@ func (c *call) listPrincipals() error {
 	}
 	values := []principal{}
 	for _, a := range all {
-		p := principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: timeOf(a.Created), Type: "Application", Enabled: true}
+		p := principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true}
 		if f.matches(map[string]any{"id": p.ID, "appid": p.AppID, "displayname": p.DisplayName}) {
 			values = append(values, p)
 		}
@@ -147,14 +147,14 @@ func (c *call) listPrincipals() error {
 
 func (c *call) getPrincipal() error {
 	a := c.app
-	return c.ok(principal{Context: c.context("servicePrincipals/$entity"), ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: timeOf(a.Created), Type: "Application", Enabled: true})
+	return c.ok(principal{Context: c.context("servicePrincipals/$entity"), ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true})
 }
 
-// nonGallery is the id of Entra's template of applications that are not in its gallery.
+// nonGallery is the id of Entra's template for applications that are not in its gallery.
 const nonGallery = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
 
-// instantiate makes an enterprise application, which is an application and a service principal in
-// Graph.
+// instantiate creates an enterprise application. In Graph this is an application and a service
+// principal.
 func (c *call) instantiate() error {
 	if id := c.params["applicationTemplate"]; !strings.EqualFold(id, nonGallery) {
 		return notFound("There is no application template '%s'. The one of applications outside a gallery is %s.", printable(id), nonGallery)
@@ -184,7 +184,7 @@ func (c *call) instantiate() error {
 		Principal principal   `json:"servicePrincipal"`
 	}{
 		c.context("microsoft.graph.applicationServicePrincipal"),
-		application{a.ID, a.ID, a.Name, timeOf(a.Created)},
-		principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: timeOf(a.Created), Type: "Application", Enabled: true},
+		application{a.ID, a.ID, a.Name, formatTime(a.Created)},
+		principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true},
 	})
 }

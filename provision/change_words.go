@@ -20,8 +20,8 @@ func changeWords(before, after *Schema) string {
 	return strings.Join(ChangeWords(before, after, wordedParts), "; ")
 }
 
-// ChangeWords says what differs between two schemas, part by part. It names up to most parts, and
-// then how many more there are.
+// ChangeWords says in words how two schemas differ, part by part. It names at most as many
+// parts as most says. If there are more, the last string says how many.
 func ChangeWords(before, after *Schema, most int) []string {
 	var parts []string
 	for _, c := range Compare(before, after) {

@@ -28,8 +28,8 @@ func (c *claims) now() int {
 	return c.clock
 }
 
-// take claims an account or value for an object and returns its owner. late reports whether another
-// object has released it after the counter was since.
+// take claims an account or value for an object and returns its owner. since is an earlier result of
+// now. late reports whether another object has released the account or value after that.
 func (c *claims) take(thing, objectID string, since int) (owner string, late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,8 +67,8 @@ func (c *claims) release(objectID string) {
 func (p *pass) thing(name string) string { return string(p.m.kind) + " " + name }
 
 // claim makes a person fail if another person has already claimed the same account or the same new
-// account. late reports that what the person's evaluation found may be out of date: another claim
-// was released after the counter was since.
+// account. since is the result of now from before the evaluation. late reports that what the
+// evaluation found may be out of date, because another claim was released after that.
 func (p *pass) claim(w *work, since int) (late bool) {
 	if w.newLink() {
 		owner, late := p.claimAccount(w, since)

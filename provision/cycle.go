@@ -131,7 +131,7 @@ func (r *run) applyRequests(ctx context.Context) error {
 	var what Forget
 	if s.ForgetLinks != j.ForgetLinks {
 		what = Forget{Links: true, Escrows: true, Unmatched: true}
-		s.Watermark = "" // nobody has an account yet
+		s.Watermark = "" // with a new target, no person has an account yet
 	}
 	if s.ForgetFailures != j.ForgetFailures {
 		what.Escrows, s.ReadAll = true, true
@@ -292,9 +292,9 @@ func (r *run) begin(ctx context.Context) error {
 	return r.relistDue(ctx)
 }
 
-// listLeavers puts leavers on the work list before an initial cycle looks at everyone: people who
-// lost access by a change since the last cycle. They are first, and the guard counts them by the cause
-// of that change, not by the reason of the initial cycle.
+// listLeavers puts leavers on the work list before an initial cycle looks at everyone. Leavers are
+// people who lost access by a change since the last cycle. They come first, and the guard counts
+// them by the cause of that change, not by the reason for the initial cycle.
 func (r *run) listLeavers(ctx context.Context) error {
 	return r.eachLeaver(ctx, func(ids []string, c Changed) error {
 		listed, err := r.list(ctx, ByChange, ids, nil, c.Origins)
@@ -306,8 +306,8 @@ func (r *run) listLeavers(ctx context.Context) error {
 	})
 }
 
-// eachLeaver visits, page by page, the people who have lost access by a change since the watermark.
-// Changes of settings do not count.
+// eachLeaver calls visit with each page of people who have lost access by a change since the
+// watermark. Changes of settings do not count.
 func (r *run) eachLeaver(ctx context.Context, visit func(ids []string, c Changed) error) error {
 	for at, more := r.state.Watermark, r.state.Watermark != ""; more; {
 		c, err := r.source.Changes(ctx, r.job.Key.App, at, importPage)
@@ -368,7 +368,7 @@ func (r *run) relistDue(ctx context.Context) error {
 	return nil
 }
 
-// withoutCycleGroups leaves out the groups, and their memberships, that an initial cycle looks at
+// withoutCycleGroups removes the ids of groups and of memberships that an initial cycle looks at
 // anyway.
 func (r *run) withoutCycleGroups(ctx context.Context, ids []string) ([]string, error) {
 	if !r.groupsOn() {
@@ -386,8 +386,8 @@ func (r *run) inGroupSnapshot(o *Object) bool {
 	return o != nil && o.Kind == GroupKind && (o.Assigned || r.job.Scope == Everyone)
 }
 
-// withoutTried leaves out whoever is tried again, or has failed again, in this initial cycle. The
-// members of a group depend on the look at it, so groups stay.
+// withoutTried removes objects that this initial cycle has already tried again. It keeps groups,
+// because their members are looked at only after the group.
 func (r *run) withoutTried(ctx context.Context, listed []Listed, objects map[string]*Object) ([]Listed, error) {
 	if len(listed) == 0 {
 		return listed, nil

@@ -345,7 +345,7 @@ func (r *run) workOnDemand(ctx context.Context) error {
 	return err
 }
 
-// DemandResult returns the result for an object that was requested at since.
+// DemandResult returns the result for an object that was requested at the time since.
 func (e *Engine) DemandResult(ctx context.Context, k Key, id string, since time.Time) (DemandResult, error) {
 	result := DemandResult{ObjectID: id, Name: id}
 	entries, _, err := e.Store.Logs(ctx, k, LogQuery{ObjectID: id, From: since, Limit: MaxOnDemand})

@@ -100,7 +100,7 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user for whom the new mapping yields no usable values.
+// FailureExample is a user whose values the new mapping cannot make.
 type FailureExample struct {
 	Person
 	Target string
@@ -353,7 +353,8 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 
 func personOf(o Object) Person { return Person{ObjectID: o.ID, Name: o.Name} }
 
-// sameValue reports whether an account with the value had needs no request to get the value wants.
+// sameValue reports whether two values are equal for the target. An account that has one of them
+// needs no request to get the other.
 func (r *row) sameValue(had, wants any) bool {
 	if had == nil || wants == nil {
 		return had == nil && wants == nil

@@ -239,7 +239,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope is the problem of a person for whom a scoping filter cannot be evaluated.
+// unclearScope is a person's problem if a scoping filter cannot be evaluated for the person.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",

@@ -198,7 +198,7 @@ func (r *run) whyLeaves(o *Object) string {
 	if o.Kind == GroupKind {
 		m, attributes = r.groups.m, o.Attributes
 	}
-	_, clauses, _ := m.filter.admits(attributes) //nolint:errcheck // a person for whom the filter fails with an error does not leave the scope
+	_, clauses, _ := m.filter.admits(attributes) //nolint:errcheck // after an error, the person does not leave the scope
 	var failed []string
 	for _, c := range clauses {
 		if !c.Holds {

@@ -710,7 +710,7 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		if job.LookAtAll != before.LookAtAll {
 			job.AskedWhy = words
 		} else {
-			job.Confirmed = before.Confirmed // nobody's account is affected
+			job.Confirmed = before.Confirmed // this change affects no account
 		}
 		err = j.Store.UpdateJob(ctx, job, j.event(ctx, job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {
@@ -830,8 +830,8 @@ func statusCode(job Job, s State) string {
 	return Running
 }
 
-// Logs returns one page of the provisioning log, newest first unless the query says otherwise. next is
-// empty on the last page.
+// Logs returns one page of the provisioning log, newest first unless the query says otherwise.
+// next is empty on the last page.
 func (j *Jobs) Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error) {
 	if q.Limit <= 0 {
 		q.Limit = 50

@@ -41,11 +41,11 @@ type Listed struct {
 	Reason string // why it would be disabled or deleted
 	Keeps  Keeps
 	Turn   int64     // list the object only if its row still has this turn; 0: in any case
-	State  LinkState // the state of the object's link when this was decided; "" if it had none
+	State  LinkState // state of the object's link at the decision to list it; "" without a link
 }
 
-// Outdated returns what to list instead if the object's link has another state by now, because a
-// worker has ended its account meanwhile. Then the guard has nothing to count.
+// Outdated returns the row to list instead if the object's link has another state by now. That
+// happens if a worker has ended the account. Then the guard has nothing to count.
 func (l Listed) Outdated() Listed {
 	return Listed{ObjectID: l.ObjectID, Why: l.Why, Lane: Checks, Cause: l.Cause}
 }

@@ -36,15 +36,16 @@ func (j *Jobs) Move(ctx context.Context, job Job, tenantURL string) (Move, error
 // closingTime is how long CloseLeavers takes at most.
 const closingTime = time.Minute
 
-// Closed says what CloseLeavers did.
+// Closed is the result of CloseLeavers.
 type Closed struct {
 	Off    int    // accounts that were switched off
-	Left   int    // accounts that are still on and should not be
-	Reason string // why; "" if Left is 0
+	Left   int    // accounts that are still on but should not be
+	Reason string // why they are still on; "" if Left is 0
 }
 
-// CloseLeavers switches off the accounts that a job has still to switch off, before its Tenant URL
-// leads to another application. It does what it can: an application that does not answer is no error.
+// CloseLeavers switches off the accounts that a job still has to switch off, before its Tenant URL
+// leads to another application. If the application does not answer, that is not an error: c says
+// how many accounts are left and why.
 func (e *Engine) CloseLeavers(ctx context.Context, k Key, owner, actor string) (c Closed, err error) {
 	before, err := e.leavers(ctx, k)
 	if err != nil || len(before) == 0 {
@@ -109,8 +110,8 @@ func (e *Engine) leavers(ctx context.Context, k Key) (ids []string, err error) {
 	return ids, err
 }
 
-// eachLeaver pages through the linked objects of a job. It visits how many they are, and those of them
-// whose account is active and should not be.
+// eachLeaver reads the linked objects of a job page by page. For each page it calls visit with the
+// number of linked objects, and with the objects whose account is active but should not be.
 func eachLeaver(ctx context.Context, store Store, source Source, job Job, visit func(linked int, leavers []string)) error {
 	scope, err := newScopeChecker(job, UserKind)
 	if err != nil {
@@ -134,7 +135,7 @@ func eachLeaver(ctx context.Context, store Store, source Source, job Job, visit 
 	}
 }
 
-// leaversAmong returns the linked objects whose account is active and should not be.
+// leaversAmong returns the linked objects whose account is active but should not be.
 func leaversAmong(ctx context.Context, store Store, source Source, job Job, scope scopeChecker, ids []string) (leavers []string, err error) {
 	if len(ids) == 0 || !scope.updates {
 		return nil, nil

@@ -690,8 +690,8 @@ func given(changes []Change) []string {
 	return names
 }
 
-// memo remembers for a short time people for whom a search found no account and whose create was
-// put off. The next attempt can then skip the search.
+// memo remembers people for a short time if a search found no account and the create was put off.
+// The next attempt can then skip the search.
 type memo struct {
 	settings string // the settings for which it was made
 	mu       sync.Mutex

@@ -175,7 +175,7 @@ func (f *forecast) changes(ctx context.Context) error {
 	})
 }
 
-// leavers notes the people who are disabled before an initial cycle looks at everyone.
+// leavers records the people that an initial cycle disables before it looks at everyone.
 func (f *forecast) leavers(ctx context.Context) error {
 	r := f.r
 	if r.state.ForgetLinks != r.job.ForgetLinks {

@@ -21,10 +21,10 @@ type RowPreview struct {
 	Drawn    []PreviewValue // the values of people picked at random
 	Example  bool           // the values are only examples: a random or unique value is generated with each account
 	Empty    []PreviewValue // the first few people without a value
-	Failing  []PreviewValue // the first few people for whom the row fails
+	Failing  []PreviewValue // the first few people with a failure of the row
 	Empties  int            // of Examined: people without a value
-	Failures int            // of Examined: people for whom the row fails
-	Examined int            // people for whom the row was evaluated
+	Failures int            // of Examined: people with a failure of the row
+	Examined int            // number of people in the evaluation
 	All      bool           // whether Examined covers everyone that the job could reach
 }
 

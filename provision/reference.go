@@ -69,8 +69,8 @@ func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (d
 	return nil, nil
 }
 
-// standingOf returns the account id of a person to whom a reference leads, or "" if there is no
-// usable account. there is false if neither the directory nor a link knows the object.
+// standingOf returns the account id of a referenced person, or "" if there is no usable account.
+// there is false if neither the directory nor a link knows the object.
 func (p *pass) standingOf(ctx context.Context, objectID string) (account string, there bool, err error) {
 	known, err := p.others.known(ctx, objectID)
 	switch {

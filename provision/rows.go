@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// maxConstant is how many characters a constant has at most: in its quotation marks it is an
-// expression.
+// maxConstant is the longest constant, in characters. With its two quotation marks, a constant is an
+// expression, and must not exceed the limit of expressions.
 const maxConstant = expr.MaxLength - 2
 
 // MappingType says where the value of a row comes from, in the words of Entra's page "Edit
@@ -307,8 +307,8 @@ func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope 
 	return &InputError{Field: "Source attribute", Text: problemText(problems[0])}
 }
 
-// parsed returns the source of the row; nil for NoMapping. Places in an expression are those in the
-// text as it was typed.
+// parsed returns the parsed source of the row, or nil for NoMapping. The positions of errors refer
+// to the expression as it was typed.
 func (r RowEdit) parsed() (*expr.Expr, error) {
 	node, err := r.SourceNode()
 	if err != nil || node == nil {
@@ -360,15 +360,15 @@ func (s *Schema) hasFlow(m *ObjectMapping, target string, flow AttributeFlowType
 	return err == nil && i >= 0 && m.AttributeMappings[i].FlowType == flow
 }
 
-// StopsDisabling reports whether a change of a mapping makes it tell the target no longer who must
-// not have access: no row does any more, or that of active does not.
+// StopsDisabling reports whether a changed mapping no longer tells the target which people must not
+// have access. Either no row tells it now, or the row of active has stopped telling it.
 func StopsDisabling(was, is *ObjectMapping) bool {
 	before, after := was.disablingRows(), is.disablingRows()
 	return len(before) > 0 && (len(after) == 0 || slices.ContainsFunc(before, isActive) && !slices.ContainsFunc(after, isActive))
 }
 
 // disablingRows returns the target attributes whose value depends on whether the person may have
-// access. A row that writes only new accounts switches none off.
+// access. A row that applies only to new accounts cannot switch an account off, so it is left out.
 func (m *ObjectMapping) disablingRows() []string {
 	var targets []string
 	for i := range m.AttributeMappings {

@@ -14,8 +14,8 @@ type State struct {
 
 	After string `json:"after"` // object id after which the import continues
 	Start Cursor `json:"start"` // the watermark that applies after the current initial cycle
-	// Watermark is the position before which all changes are imported. When an initial cycle begins,
-	// it is still that of the cycle before.
+	// Watermark is the position before which all changes are imported. At the start of an initial
+	// cycle it is still the position of the last cycle.
 	Watermark Cursor `json:"watermark"`
 	Ready     bool   `json:"ready"` // an initial import was completed, so Watermark is valid
 
@@ -55,7 +55,7 @@ type State struct {
 	Searches *Searches `json:"searches,omitempty"` // results of the search tests, from when the cycle began
 
 	Quarantine *Quarantine  `json:"quarantine"`
-	Trial      *Quarantine  `json:"trial,omitempty"`    // set if the target has refused every write and one is on trial
+	Trial      *Quarantine  `json:"trial,omitempty"`    // the target has refused every write, and one is on trial
 	Last       *CycleReport `json:"last"`               // the last cycle that ended
 	LastGood   *CycleReport `json:"lastGood"`           // the last cycle that ended without being stopped
 	FirstDone  time.Time    `json:"firstDone,omitzero"` // when the first complete cycle ended

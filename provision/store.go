@@ -44,7 +44,7 @@ type Store interface {
 	Log(ctx context.Context, k Key, id string) (LogEntry, error)
 
 	// Pending returns the objects that are due, ordered by lane and then by waiting time, longest
-	// first. It leaves out the objects of the lane without.
+	// first. It leaves out the lane that without names; 0 leaves out none.
 	Pending(ctx context.Context, k Key, now time.Time, without Lane, limit int) ([]Pending, error)
 	// PendingDemanded is like Pending, but only for objects that were provisioned on demand.
 	PendingDemanded(ctx context.Context, k Key, now time.Time, limit int) ([]Pending, error)
@@ -54,7 +54,7 @@ type Store interface {
 	// Demanded returns the rows of those objects that are on the work list.
 	Demanded(ctx context.Context, k Key, objectIDs []string) ([]Demanded, error)
 	// NextPending returns when the first waiting object is due, or zero if none waits. It ignores
-	// the lane without.
+	// the lane that without names.
 	NextPending(ctx context.Context, k Key, without Lane) (time.Time, error)
 	// LinkStates returns the states of the links of objects, by object id. It leaves out objects
 	// without a link.
@@ -94,8 +94,8 @@ type Store interface {
 	// DueEscrowIDs returns the objects whose retry is due by now. If now is zero, it returns all
 	// objects in escrow.
 	DueEscrowIDs(ctx context.Context, k Key, now time.Time) ([]string, error)
-	// TriedSince returns the objects in escrow, from first to last, that were last tried after since or
-	// are on the list for a retry.
+	// TriedSince returns the objects in escrow with an id from first to last. It returns only those
+	// that were last tried after since or that are on the list for a retry.
 	TriedSince(ctx context.Context, k Key, first, last string, since time.Time) ([]string, error)
 	// LostIDs returns the objects whose link is Lost.
 	LostIDs(ctx context.Context, k Key) ([]string, error)

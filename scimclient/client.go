@@ -22,22 +22,22 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// compliantFlag, in a Tenant URL, asks for PATCH bodies that follow RFC 7644.
+// compliantFlag is the flag in a Tenant URL that asks for PATCH bodies that follow RFC 7644.
 const compliantFlag = "aadOptscim062020"
 
 const mediaType = "application/scim+json"
 
-// Client sends requests about users to one application's SCIM endpoint. Its method Groups returns
-// the client for groups. It is safe for concurrent use.
+// Client sends requests about users to the SCIM endpoint of one application. Groups returns the
+// client for groups. A Client is safe for concurrent use.
 type Client struct {
 	*endpoint
 	resourceType *resourceType  // users or groups
-	groups       *Client        // the client for groups; nil in that client itself
-	listsMembers atomic.Bool    // whether an answer of the application has listed the members of a group
+	groups       *Client        // client for groups; nil in that client itself
+	listsMembers atomic.Bool    // whether any answer of the application has listed the members of a group
 	needsSlash   [2]atomic.Bool // whether the application needs a slash at the end of /Users (index 0) and of /Users/{id} (index 1)
 }
 
-// endpoint is the part that the clients for users and for groups share.
+// endpoint is the part that the clients for users and groups share.
 type endpoint struct {
 	base      string // scheme, host and path, without a slash at the end
 	flags     string // query string of the Tenant URL, sent with every request
@@ -49,7 +49,7 @@ type endpoint struct {
 	dialect   atomic.Pointer[provision.Dialect]
 }
 
-// resourceType has the differences between requests about users and about groups.
+// resourceType holds what differs between requests about users and groups.
 type resourceType struct {
 	path    string // path below the Tenant URL
 	query   string // query string of each read and each search
@@ -65,7 +65,7 @@ var (
 // Options of a client. All are required.
 type Options struct {
 	HTTP  *http.Client
-	Now   func() time.Time // the clock, to read a Retry-After that is a date
+	Now   func() time.Time // the clock, for a Retry-After that is a date
 	NewID func() string    // makes a random GUID, for the connection test
 }
 
@@ -101,7 +101,7 @@ func New(tenantURL, token string, o Options) (*Client, error) {
 	return &Client{endpoint: shared, resourceType: userResource, groups: &Client{endpoint: shared, resourceType: groupResource}}, nil
 }
 
-// hasFlag reports whether a query string has a flag, in any case.
+// hasFlag reports whether a query string has a flag. It ignores case.
 func hasFlag(query, flag string) bool {
 	for part := range strings.SplitSeq(query, "&") {
 		name, _, _ := strings.Cut(part, "=")
@@ -146,8 +146,8 @@ func (c *Client) Test(ctx context.Context, path string, t provision.AttributeTyp
 	return explainTest(err)
 }
 
-// randomValue returns a value that no account has. ok is false for a type with too few values, such
-// as a boolean.
+// randomValue returns a value that no account has. ok is false for a type with too few possible
+// values, such as boolean.
 func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 	id := c.newID()
 	switch t {
@@ -165,7 +165,8 @@ func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 	return id, true
 }
 
-// listsAccounts reports whether the application lists its accounts when there is no filter.
+// listsAccounts reports whether the application lists accounts in an answer to a request without a
+// filter.
 func (c *Client) listsAccounts(ctx context.Context) bool {
 	a, err := c.do(ctx, http.MethodGet, c.resourceType.path, joinQuery(c.resourceType.query, "startIndex=1&count=1"), nil)
 	return err == nil && a.isSuccess() && a.isList()
@@ -245,8 +246,8 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 	return found, nil
 }
 
-// Get returns the account with an id. Any error is a *provision.TargetError; for an account that
-// does not exist its kind is NotFound.
+// Get returns the account with an id. Any error is a *provision.TargetError. If the account does
+// not exist, its kind is NotFound.
 func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, error) {
 	path, err := c.pathOf(id)
 	if err != nil {
@@ -293,7 +294,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	return c.createdAccount(ctx, a)
 }
 
-// post sends one POST in a dialect.
+// post sends one POST in the given dialect.
 func (c *Client) post(ctx context.Context, changes []provision.Change, d provision.Dialect) (answer, error) {
 	body, err := c.resourceType.newBody(changes, d)
 	if err != nil {
@@ -302,8 +303,9 @@ func (c *Client) post(ctx context.Context, changes []provision.Change, d provisi
 	return c.do(ctx, http.MethodPost, c.resourceType.path, "", body)
 }
 
-// Patch changes the named attributes and no others. It returns the account if the answer shows it.
-// A success whose body is not that account is an error. Its errors are *provision.TargetError.
+// Patch changes only the given attributes. It returns the account if the answer shows it. It
+// returns an error if the body of a success is not that account. Any error is a
+// *provision.TargetError.
 func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) (provision.TargetObject, error) {
 	path, err := c.pathOf(id)
 	if err != nil {
@@ -333,8 +335,8 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 	return a.patchedAccount(id)
 }
 
-// refusedWrite returns the error of a refused write, and learns from it that the application refuses
-// doubles.
+// refusedWrite returns the error for a refused write. If the write was refused as a duplicate, it
+// also records that the application refuses duplicates.
 func (c *Client) refusedWrite(a answer) *provision.TargetError {
 	te := a.toError()
 	if te.Kind == provision.Conflict {
@@ -351,11 +353,10 @@ func (c *Client) Dialect() provision.Dialect {
 	return provision.Dialect{}
 }
 
-// Speak sets the dialect. The caller passes the result of an earlier call of Dialect for the same
-// application.
+// Speak sets the dialect. d must come from an earlier call of Dialect for the same application.
 func (c *Client) Speak(d provision.Dialect) { c.dialect.Store(&d) }
 
-// learn adds a deviation that the application was just found to need to the dialect.
+// learn adds a newly found deviation to the dialect.
 func (c *Client) learn(found provision.Dialect) {
 	for {
 		old := c.dialect.Load()
@@ -374,10 +375,9 @@ func (c *Client) learn(found provision.Dialect) {
 	}
 }
 
-// otherDialects returns the dialects in which to send changes again after the application refused
-// them with 400. Many applications refuse the strings "True" and "False", which Entra sends without
-// its flag. Other applications refuse a path to an element that the account does not have, which
-// RFC 7644 §3.5.2.3 allows.
+// otherDialects returns the dialects in which to send changes again after a refusal with 400. Many
+// applications refuse the strings "True" and "False", which Entra sends without its flag. Others
+// refuse a path to an element that the account does not have, as RFC 7644 §3.5.2.3 allows them to.
 func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Change, scimType string) []provision.Dialect {
 	var others []provision.Dialect
 	with := func(change func(d *provision.Dialect)) {
@@ -410,7 +410,7 @@ func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Cha
 	return others
 }
 
-// patch sends one PATCH in a dialect.
+// patch sends one PATCH in the given dialect.
 func (c *Client) patch(ctx context.Context, path string, changes []provision.Change, d provision.Dialect) (answer, error) {
 	body, err := patchBody(changes, c.compliant, d, d.Elements && !c.Dialect().Elements)
 	if err != nil {
@@ -419,8 +419,8 @@ func (c *Client) patch(ctx context.Context, path string, changes []provision.Cha
 	return c.do(ctx, http.MethodPatch, path, "", body)
 }
 
-// Delete removes an account. It succeeds after 204, and after 404 if the application itself says
-// that the account is gone. Any other success proves nothing: Delete then reads the account, which
+// Delete removes an account. It succeeds after 204, or after 404 if the application itself says
+// that the account is gone. Any other success proves nothing. Then Delete reads the account, which
 // must be gone or inactive. Every error is a *provision.TargetError.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	path, err := c.pathOf(id)
@@ -464,7 +464,7 @@ func isInactive(r scim.Resource) bool {
 	return false
 }
 
-// pathOf returns the path of a resource. It escapes the id, which the application chose.
+// pathOf returns the path of a resource. It escapes the id, because the application chose it.
 func (c *Client) pathOf(id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", &provision.TargetError{
@@ -476,9 +476,9 @@ func (c *Client) pathOf(id string) (string, error) {
 	return c.resourceType.path + "/" + url.PathEscape(id), nil
 }
 
-// do sends one request and returns the answer, also if its status is an error. If there is no
+// do sends one request and returns the answer, even if its status is an error. If there is no
 // answer, it returns a *provision.TargetError. If the application redirects to the same address
-// with a slash at the end, do repeats the request there, and uses that address from then on.
+// with a slash at the end, do repeats the request there. From then on it uses that address.
 func (c *Client) do(ctx context.Context, method, path, query string, body []byte) (answer, error) {
 	slash := &c.needsSlash[0]
 	if path != c.resourceType.path {
@@ -528,7 +528,7 @@ func (c *Client) sendRequest(ctx context.Context, method, path, query string, sl
 		status:     resp.StatusCode,
 		header:     resp.Header,
 		body:       bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")),
-		parsed:     &parsed{},
+		parsed:     &parsedBody{},
 		retryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
 	}, nil
 }
@@ -556,8 +556,8 @@ func (c *Client) url(path, query string, slash bool) string {
 	return u
 }
 
-// answer is the response to a request. It has no content type, because some servers label SCIM as
-// text/json or not at all.
+// answer is the response to a request. It leaves out the content type, because some servers label
+// SCIM as text/json or not at all.
 type answer struct {
 	request    string   // the method and the path below the Tenant URL
 	url        *url.URL // the URL of the request
@@ -566,13 +566,13 @@ type answer struct {
 	status     int
 	header     http.Header
 	body       []byte
-	parsed     *parsed // the body as a JSON object, once jsonMembers has read it
+	parsed     *parsedBody // cache of the body as a JSON object, for jsonMembers
 	retryAfter time.Duration
 }
 
 func (a answer) isSuccess() bool { return a.status >= 200 && a.status < 300 }
 
-// isTransient reports whether the same request may get another answer later.
+// isTransient reports whether the same request may succeed later.
 func (a answer) isTransient() bool {
 	return a.status == http.StatusTooManyRequests || a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented
 }
@@ -585,9 +585,9 @@ func countAccounts(n int64) string {
 	return fmt.Sprintf("%d accounts", n)
 }
 
-// decodeObjects reads the Resources of a list. It returns the accounts without duplicates, and the
-// number of entries in the list. Some applications list an account once for each value that the
-// filter finds.
+// decodeObjects decodes the Resources of a list. It returns the accounts without duplicates, and
+// the number of entries in the list. Some applications list an account once for each of its values
+// that match the filter.
 func decodeObjects(raw json.RawMessage) (found []provision.TargetObject, entries int, err error) {
 	var parts []json.RawMessage
 	if err := json.Unmarshal(raw, &parts); err != nil {
@@ -605,7 +605,7 @@ func decodeObjects(raw json.RawMessage) (found []provision.TargetObject, entries
 	return found, len(parts), nil
 }
 
-// decodeObject reads one account.
+// decodeObject decodes one account.
 func decodeObject(raw []byte) (provision.TargetObject, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
@@ -616,7 +616,7 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 	return objectOf(doc)
 }
 
-// objectOf reads the account in a JSON object, which may be nil.
+// objectOf returns the account in a JSON object, which may be nil.
 func objectOf(doc map[string]any) (provision.TargetObject, error) {
 	if doc == nil {
 		return provision.TargetObject{}, errors.New("answered with something that is not a SCIM resource")
@@ -644,7 +644,7 @@ func objectOf(doc map[string]any) (provision.TargetObject, error) {
 	return provision.TargetObject{ID: id, Resource: r, Version: versionOf(r)}, nil
 }
 
-// versionOf returns meta.version, or "". RFC 7643 §3.1: it is the same as the ETag.
+// versionOf returns meta.version, or "" if there is none. It equals the ETag (RFC 7643 §3.1).
 func versionOf(r scim.Resource) string {
 	for name, v := range r {
 		if meta, ok := v.(map[string]any); ok && strings.EqualFold(name, "meta") {
@@ -656,7 +656,7 @@ func versionOf(r scim.Resource) string {
 	return ""
 }
 
-// maxVersion bounds a remembered version, in bytes.
+// maxVersion is the longest version that is remembered, in bytes.
 const maxVersion = 200
 
 // readAccount reads the account in the body of an answer.
@@ -668,7 +668,7 @@ func (a answer) readAccount() (provision.TargetObject, error) {
 	return o, err
 }
 
-// etag returns the ETag of an answer, or "".
+// etag returns the ETag of an answer, or "" if there is none.
 func (a answer) etag() string {
 	tag := a.header.Get("ETag")
 	if len(tag) > maxVersion || !utf8.ValidString(tag) || strings.ContainsRune(tag, 0) {
@@ -677,8 +677,8 @@ func (a answer) etag() string {
 	return tag
 }
 
-// readID reads an id; it returns "" when there is none. RFC 7643 §3.1 makes it a string. Many
-// applications send a number, which readID keeps without losing a digit.
+// readID returns an id as a string, or "" if there is none. By RFC 7643 §3.1, an id is a string.
+// Many applications send a number, whose digits readID keeps exactly.
 func readID(v any) (string, error) {
 	id, isString := v.(string)
 	if n, ok := v.(json.Number); ok {
@@ -696,8 +696,8 @@ func readID(v any) (string, error) {
 	return id, nil
 }
 
-// maxID bounds the length of account ids, in bytes. The database stores these ids and has an index
-// on them.
+// maxID is the longest account id that is accepted, in bytes. The database stores and indexes these
+// ids.
 const maxID = 1_000
 
 // withoutNUL replaces NUL characters, which not every database can store.
@@ -724,7 +724,7 @@ func resourceValue(v any) any {
 			return n
 		}
 		if !strings.ContainsAny(v.String(), ".eE") {
-			return v.String() // too large for a number without loss, so keep every digit
+			return v.String() // too large for a number, so keep every digit as a string
 		}
 		f, err := v.Float64()
 		if err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// createBody returns a new account in the form that Entra sends: both schemas, even without an
-// enterprise attribute; meta with only the resource type; an empty list of roles; and the work
-// e-mail address as the primary one.
+// createBody returns the body for a new account in Entra's form. It names both schemas, even
+// without an enterprise attribute. meta has only the resource type. The list of roles is empty, and
+// the work e-mail address is primary.
 func createBody(changes []provision.Change, _ provision.Dialect) ([]byte, error) {
 	r, err := resourceOf(changes)
 	if err != nil {
@@ -28,8 +28,8 @@ func createBody(changes []provision.Change, _ provision.Dialect) ([]byte, error)
 	return marshal(r)
 }
 
-// schemasOf returns the URNs of the core schema, of the enterprise extension and of every other
-// extension that the resource has values of. RFC 7643 §3: schemas names each of them.
+// schemasOf returns the URNs of the core schema, of the enterprise extension, and of every other
+// extension of which the resource has values. RFC 7643 §3: the attribute schemas lists all of them.
 func schemasOf(r scim.Resource) []any {
 	urns := []any{scim.UserURN, scim.EnterpriseURN}
 	for _, name := range slices.Sorted(maps.Keys(r)) {
@@ -40,7 +40,7 @@ func schemasOf(r scim.Resource) []any {
 	return urns
 }
 
-// resourceOf returns a resource with the values of changes.
+// resourceOf returns a resource that has the values of changes.
 func resourceOf(changes []provision.Change) (scim.Resource, error) {
 	r := scim.Resource{}
 	for _, ch := range changes {
@@ -55,7 +55,7 @@ func resourceOf(changes []provision.Change) (scim.Resource, error) {
 	return r, nil
 }
 
-// markPrimary makes the work e-mail address primary, unless the mapping sets primary.
+// markPrimary marks the work e-mail address as primary, unless the mapping sets primary.
 func markPrimary(r scim.Resource) {
 	emails, _ := r["emails"].([]any)
 	for _, e := range emails {
@@ -72,7 +72,7 @@ func markPrimary(r scim.Resource) {
 	}
 }
 
-// unwritableError is the error for a mapping whose target attribute cannot be expressed in SCIM.
+// unwritableError is the error for a target attribute in the mapping that SCIM cannot express.
 func unwritableError(path string, err error) *provision.TargetError {
 	return &provision.TargetError{
 		Kind: provision.Permanent, Code: "SchemaAttributeNotFound", Err: err,

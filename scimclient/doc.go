@@ -1,4 +1,4 @@
-// Package scimclient speaks SCIM to any application in the same way as Microsoft Entra ID's
+// Package scimclient speaks SCIM to applications in the same way as Microsoft Entra ID's
 // provisioning service. So an application that works with Entra works with Rollcall.
 //
 //	client.go   requests and answers: URLs, headers, bodies
@@ -9,6 +9,6 @@
 //	written.go  whether a successful answer proves that something was written
 //	problem.go  errors: a kind for the engine, and words for a person
 //
-// The engine decides when to send what, and what to do about an error. The given http.Client
-// decides which addresses may be called at all.
+// The engine decides which requests to send and when, and how to react to an error. The http.Client
+// that is passed in decides which addresses may be reached.
 package scimclient

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// filterQuery returns the query string of a search in the one form that Entra uses: an attribute,
-// eq, and a quoted value. Spaces become plus signs, as Entra sends them.
+// filterQuery returns the query string of a search. Entra uses only one form: an attribute, eq, and
+// a quoted value. Spaces become plus signs, as in Entra.
 func filterQuery(path string, value any) string {
 	return "filter=" + url.QueryEscape(path+" eq "+literal(value))
 }
@@ -29,7 +29,7 @@ func quote(s string) string {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(s); err != nil {
-		return `""` // a string always encodes
+		return `""` // cannot happen: a string always encodes
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -13,19 +13,19 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// entraGroupURN is the extra schema that Entra names when it creates a group.
+// entraGroupURN is the extra schema that Entra lists when it creates a group.
 const entraGroupURN = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
 
-// groupClient is the client for groups. Its own methods change and find members; the methods of
-// Client do everything else.
+// groupClient is the client for groups. Its own methods change and look up members; all other
+// methods are those of Client.
 type groupClient struct{ *Client }
 
 // Groups returns the client for the application's groups.
 func (c *Client) Groups() provision.GroupTarget { return groupClient{c.groups} }
 
-// groupBody returns a new group in the form that Entra sends: two schemas, meta with only the
+// groupBody returns the body for a new group in Entra's form: two schemas, meta with only the
 // resource type, and no members. If the application is known to refuse the second schema, the body
-// names only the first.
+// lists only the first.
 func groupBody(changes []provision.Change, d provision.Dialect) ([]byte, error) {
 	r, err := resourceOf(changes)
 	if err != nil {
@@ -39,7 +39,7 @@ func groupBody(changes []provision.Change, d provision.Dialect) ([]byte, error) 
 	return marshal(r)
 }
 
-// AddMembers sends one operation with a list of members.
+// AddMembers adds members with one operation that has a list of members.
 func (g groupClient) AddMembers(ctx context.Context, group string, members []string) error {
 	spoken := g.Dialect()
 	a, err := g.patchMembers(ctx, group, []operation{g.addMembersOperation(members, spoken)})
@@ -145,7 +145,7 @@ func (g groupClient) patchMembers(ctx context.Context, group string, ops []opera
 }
 
 // changedMembers checks the answer to a change of members. If the answer has a body, it must be a
-// SCIM resource. changedMembers does not read its list of members, which may be large.
+// SCIM resource. changedMembers does not read the list of members, which may be large.
 func (g groupClient) changedMembers(a answer, group string) error {
 	if !a.isSuccess() {
 		return g.refusedWrite(a)
@@ -187,11 +187,11 @@ func (g groupClient) HasMember(ctx context.Context, group, member string) (bool,
 	return false, nil
 }
 
-// minListedMembers is a number of members that every application shows if it shows members at all.
-// So a list with fewer members is complete.
+// minListedMembers is how many members any application lists if it lists members at all. So a list
+// with fewer members is complete.
 const minListedMembers = 50
 
-// askForMember searches for the group with this id and this member.
+// askForMember searches for a group with this id and this member.
 func (g groupClient) askForMember(ctx context.Context, group, member string) (bool, error) {
 	filter := "id eq " + quote(group) + " and members eq " + quote(member)
 	a, err := g.do(ctx, http.MethodGet, g.resourceType.path, "filter="+url.QueryEscape(filter)+"&attributes=id", nil)
@@ -225,7 +225,7 @@ func (g groupClient) askForMember(ctx context.Context, group, member string) (bo
 	return true, nil
 }
 
-// memberSearchError is the error for an application that does not support the search for one member
+// memberSearchError is the error for an application that does not support a search for one member
 // of a group.
 func memberSearchError(a answer, why string) *provision.TargetError {
 	return &provision.TargetError{

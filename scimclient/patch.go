@@ -22,7 +22,7 @@ type operation struct {
 }
 
 // patchBody returns the body of a PATCH. trying means that the application has just refused a path
-// to an element of a list. Then elements that may or may not exist are sent as missing ones.
+// to an element of a list. Then an element that may or may not exist is treated as missing.
 func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, trying bool) ([]byte, error) {
 	var whole, rest []provision.Change
 	var roles []operation
@@ -49,8 +49,8 @@ func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, 
 	return marshal(patchRequest{Schemas: []string{scim.PatchOpURN}, Operations: ops})
 }
 
-// elementOperations returns the operations that add whole elements, one operation for each
-// multi-valued attribute.
+// elementOperations returns the operations that add whole elements. Each multi-valued attribute has
+// one operation.
 func elementOperations(changes []provision.Change, compliant bool) ([]operation, error) {
 	r := scim.Resource{}
 	var names []string
@@ -86,8 +86,8 @@ func elementOperations(changes []provision.Change, compliant bool) ([]operation,
 }
 
 // entraOperations returns the operations that Entra sends without its flag: one operation for each
-// attribute. The operation is Add when the target has no value yet, and Replace otherwise. Booleans
-// are strings, unless the application refuses these.
+// attribute. The operation is Add if the target has no value yet, and otherwise Replace. Booleans
+// are sent as strings, unless the application refuses these.
 func entraOperations(changes []provision.Change, d provision.Dialect) []operation {
 	ops := make([]operation, 0, len(changes))
 	for _, ch := range changes {
@@ -119,9 +119,9 @@ func hasBoolean(changes []provision.Change) bool {
 }
 
 // compliantOperations returns the operations that Entra sends with its flag aadOptscim062020. A
-// path with a value filter has its own operation. The other changes are merged into one operation
-// without a path for each op (add, replace). A single add keeps its path, and so does a replace of
-// active alone.
+// path with a value filter has its own operation. For each op (add, replace), all other changes are
+// merged into one operation without a path. But a single add keeps its path, and so does a replace
+// of only active.
 func compliantOperations(changes []provision.Change, d provision.Dialect) []operation {
 	var ops []operation
 	for _, op := range []string{"add", "replace"} {
@@ -156,10 +156,10 @@ func compliantOperations(changes []provision.Change, d provision.Dialect) []oper
 	return ops
 }
 
-// isReference reports whether a change is about a reference to another account.
+// isReference reports whether a change sets or removes a reference to another account.
 func isReference(ch provision.Change) bool { return ch.Type == string(provision.TypeReference) }
 
-// sentValue returns the value that a change sends. Entra sends a reference as the plain id.
+// sentValue returns the value to send for a change. Entra sends a reference as the plain id.
 func sentValue(ch provision.Change, d provision.Dialect) any {
 	if isReference(ch) && d.References && !strings.HasSuffix(strings.ToLower(ch.Path), ".value") {
 		return map[string]any{"value": ch.New}
@@ -167,7 +167,7 @@ func sentValue(ch provision.Change, d provision.Dialect) any {
 	return ch.New
 }
 
-// removeOperation returns the operation that leaves an attribute without a value.
+// removeOperation returns the operation that removes the value of an attribute.
 func removeOperation(remove, replace string, ch provision.Change, d provision.Dialect) operation {
 	if isReference(ch) {
 		return removedReference(remove, replace, ch, d)
@@ -179,7 +179,7 @@ func removeOperation(remove, replace string, ch provision.Change, d provision.Di
 }
 
 // removedReference returns the operation that removes a reference. Without its flag, Entra sends an
-// empty value. With the flag, it names the value to remove.
+// empty value. With the flag, Entra sends the value to remove.
 func removedReference(remove, replace string, ch provision.Change, d provision.Dialect) operation {
 	old, known := ch.Old.(string)
 	switch {
@@ -193,8 +193,8 @@ func removedReference(remove, replace string, ch provision.Change, d provision.D
 	return operation{Op: remove, Path: ch.Path}
 }
 
-// removalPath returns the path to remove for an attribute that should have no value. If an element
-// has no other mapped attribute, the whole element is removed, because an e-mail entry of type work
+// removalPath returns the path to remove for an attribute that should have no value. If the mapping
+// writes no other attribute of the element, this is the whole element: an e-mail entry of type work
 // without an address would be useless.
 func removalPath(ch provision.Change) string {
 	if element, isValue := strings.CutSuffix(ch.Path, "].value"); isValue && ch.Alone {
@@ -203,7 +203,7 @@ func removalPath(ch provision.Change) string {
 	return ch.Path
 }
 
-// marshal is json.Marshal without HTML escapes.
+// marshal is json.Marshal, but does not escape HTML.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

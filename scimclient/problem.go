@@ -23,7 +23,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// Entra's error codes for errors of the connection.
+// Entra's error codes for problems with the connection.
 const (
 	codeCredentials  = "SystemForCrossDomainIdentityManagementInvalidCredentials"
 	codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompatible"
@@ -32,12 +32,12 @@ const (
 	codeDuplicate    = "DuplicateTargetEntries"
 )
 
-// maxRetryAfter caps the wait that an application may ask for. After this time the job tries again,
-// even if the application asked for a longer wait.
+// maxRetryAfter is the longest wait that an application may ask for. After this time the job tries
+// again, even if the application asked for longer.
 const maxRetryAfter = 6 * time.Hour
 
-// toError turns an unsuccessful answer into an error. It chooses the kind in the same way as Entra
-// reacts to the status. The error contains the application's detail for the log.
+// toError converts an unsuccessful answer to an error. The kind matches Entra's reaction to the
+// status. The error contains the application's own description, for the log.
 func (a answer) toError() *provision.TargetError {
 	body := a.scimError()
 	te := &provision.TargetError{Status: a.status, Request: a.request, RetryAfter: a.retryAfter, Detail: a.errorDetail(body.Detail)}
@@ -76,7 +76,7 @@ func (a answer) toError() *provision.TargetError {
 		te.Kind, te.Code = provision.Permanent, "NotImplemented"
 		te.Advice = "The application does not support this. Untick the matching Target Object Action."
 	case s == http.StatusBadGateway, s == http.StatusGatewayTimeout:
-		// A gateway in front of the application stopped waiting for its answer.
+		// A gateway in front of the application gave up waiting for its answer.
 		te.Kind, te.Code, te.Sent = provision.Transient, codeTimeout, true
 		te.Advice = "This is tried again. If it stays so, the application is overloaded or down."
 	case s >= 500:
@@ -92,7 +92,7 @@ func (a answer) toError() *provision.TargetError {
 	return te
 }
 
-// isAboutUser reports whether the request names one account.
+// isAboutUser reports whether the path of the request contains the id of one account or group.
 func (a answer) isAboutUser() bool {
 	return strings.Contains(a.request, " /Users/") || strings.Contains(a.request, " /Groups/")
 }
@@ -102,7 +102,7 @@ type scimError struct {
 	Detail   string `json:"detail"`
 }
 
-// scimError reads the body of RFC 7644 §3.12 or a similar one.
+// scimError decodes an error body as in RFC 7644 §3.12, or a similar one.
 func (a answer) scimError() scimError {
 	var fields map[string]any
 	if json.Unmarshal(a.body, &fields) != nil {
@@ -119,8 +119,8 @@ func (a answer) scimError() scimError {
 	return e
 }
 
-// errorDetail returns the application's own description of the error, or the meaning of the status
-// if there is none.
+// errorDetail returns the application's own description of the error. If there is none, it returns
+// the meaning of the status.
 func (a answer) errorDetail(said string) string {
 	if said != "" {
 		return withFullStop(shorten(redact.Tokens(said), 1000))
@@ -132,7 +132,7 @@ func (a answer) errorDetail(said string) string {
 	return text + "."
 }
 
-// notSCIMError is the error for a success that cannot be read as SCIM.
+// notSCIMError is the error for a successful answer that is not valid SCIM.
 func (a answer) notSCIMError(what string) *provision.TargetError {
 	detail := "The application " + what + "."
 	if kind := a.header.Get("Content-Type"); strings.Contains(kind, "html") {
@@ -156,8 +156,8 @@ func unreadableError(request string, status int, err error) *provision.TargetErr
 	return unreachableError(request, err)
 }
 
-// unreachableError is the error for a request that got no answer, in words for the person who entered
-// the Tenant URL.
+// unreachableError is the error for a request that got no answer. Its words are for the person who
+// entered the Tenant URL.
 func unreachableError(request string, err error) *provision.TargetError {
 	te := &provision.TargetError{Kind: provision.Unreachable, Code: codeProtocol, Request: request, Err: err}
 	var (
@@ -221,7 +221,7 @@ func unreachableError(request string, err error) *provision.TargetError {
 	return te
 }
 
-// withoutURL removes the URL from an error, because its filter names people.
+// withoutURL removes the URL from an error, because the filter in the URL contains personal data.
 func withoutURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -230,7 +230,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-// explainTest rewrites an error of the connection test with the labels of the setup form, and with
+// explainTest rewrites an error of the connection test. It uses the labels of the setup form, and
 // Entra's code for refused credentials.
 func explainTest(err error) error {
 	var te *provision.TargetError
@@ -253,8 +253,8 @@ func explainTest(err error) error {
 	return &e
 }
 
-// retryAfter reads the forms of the header: whole or decimal seconds, or a date. RFC 9110 §10.2.3
-// defines whole seconds and the date; some servers send decimals.
+// retryAfter parses the Retry-After header: whole or decimal seconds, or a date. RFC 9110 §10.2.3
+// defines whole seconds and dates; some servers send decimals.
 func retryAfter(text string, now time.Time) time.Duration {
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -272,7 +272,7 @@ func retryAfter(text string, now time.Time) time.Duration {
 	return max(0, min(d, maxRetryAfter))
 }
 
-// withFullStop trims a string and ends it with a full stop, unless it has an end mark.
+// withFullStop trims a string and adds a full stop unless it already ends with punctuation.
 func withFullStop(s string) string {
 	s = strings.TrimSpace(s)
 	if s == "" || strings.HasSuffix(s, ".") || strings.HasSuffix(s, "!") || strings.HasSuffix(s, "?") {
@@ -281,8 +281,8 @@ func withFullStop(s string) string {
 	return s + "."
 }
 
-// shorten cuts a string from the application at a character boundary and removes characters that
-// cannot be stored.
+// shorten cuts a string from the application to limit bytes without splitting a character. It also
+// removes characters that cannot be stored.
 func shorten(s string, limit int) string {
 	s = withoutNUL(strings.ToValidUTF8(s, "\uFFFD"))
 	if len(s) <= limit {

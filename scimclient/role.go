@@ -9,10 +9,10 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// roleType is the type that Entra gives to roles.
+// roleType is the type that Entra gives to application roles.
 const roleType = "WindowsAzureActiveDirectoryRole"
 
-// completeRoles changes the role that a mapping marks as primary to the form that Entra sends.
+// completeRoles converts the role that a mapping marks as primary to the form that Entra sends.
 func completeRoles(r scim.Resource, changes []provision.Change) {
 	for _, ch := range changes {
 		if ch.Roles != provision.SingleRole {
@@ -31,7 +31,7 @@ func completeRoles(r scim.Resource, changes []provision.Change) {
 }
 
 // roleOperation returns the operation that sends roles. Without its flag, Entra adds each role as a
-// JSON object that is written as a string.
+// string that contains a JSON object.
 func roleOperation(ch provision.Change, compliant bool) operation {
 	if ch.Roles == provision.AllRoles {
 		return operation{Op: "replace", Path: "roles", Value: ch.New}
@@ -50,7 +50,7 @@ func roleOperation(ch provision.Change, compliant bool) operation {
 	return operation{Op: "Add", Path: "roles", Value: values}
 }
 
-// newRoles returns the roles that the account does not have yet.
+// newRoles returns the roles in the change that the account does not have yet.
 func newRoles(ch provision.Change) []map[string]any {
 	if name, single := ch.New.(string); single {
 		return []map[string]any{{"primary": true, "type": roleType, "value": name}}
@@ -72,7 +72,7 @@ func newRoles(ch provision.Change) []map[string]any {
 	return roles
 }
 
-// roleText returns a role as a JSON object that is written as a string.
+// roleText returns a role as a string that contains a JSON object.
 func roleText(name string, assigned []provision.AssignedRole) string {
 	role := provision.AssignedRole{Value: name, DisplayName: name}
 	for _, a := range assigned {
@@ -81,7 +81,7 @@ func roleText(name string, assigned []provision.AssignedRole) string {
 		}
 	}
 	text, err := json.Marshal(role)
-	if err != nil { // strings always encode
+	if err != nil { // cannot happen: strings always encode
 		return name
 	}
 	return string(text)

@@ -15,8 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// createdAccount returns the account that a successful POST created. If the answer names no account
-// but has a Location, it reads the account from there.
+// createdAccount returns the account that a successful POST created. If the answer has no account
+// but a Location, it reads the account from there.
 func (c *Client) createdAccount(ctx context.Context, a answer) (provision.TargetObject, error) {
 	o, err := a.readAccount()
 	if err == nil && !a.isError() && !a.isList() {
@@ -40,8 +40,8 @@ func (c *Client) createdAccount(ctx context.Context, a answer) (provision.Target
 	return provision.TargetObject{}, te
 }
 
-// locatedID returns the id in the Location of an answer. It reads only the last segment of the
-// path, because an application behind a proxy often does not know its own address.
+// locatedID returns the id in the Location header of an answer. It reads only the last segment of
+// the path, because an application behind a proxy often does not know its own address.
 func (a answer) locatedID(of *resourceType) string {
 	u, err := url.Parse(a.header.Get("Location"))
 	if err != nil {
@@ -58,8 +58,8 @@ func (a answer) locatedID(of *resourceType) string {
 	return id
 }
 
-// patchedAccount returns the account in the answer to a PATCH. The Resource is nil if the answer is empty.
-// Otherwise the body must be the account with this id.
+// patchedAccount returns the account in the answer to a PATCH. If the answer is empty, the Resource
+// is nil. Otherwise the body must be the account with this id.
 func (a answer) patchedAccount(id string) (provision.TargetObject, error) {
 	if len(a.trimmedBody()) == 0 {
 		return provision.TargetObject{ID: id}, nil
@@ -103,8 +103,8 @@ func looksLikeAccount(fields map[string]any) bool {
 	return false
 }
 
-// unprovenError is the error for an answer whose status means success but whose body contradicts
-// the status.
+// unprovenError is the error for an answer whose status is a success but whose body contradicts
+// that.
 func (a answer) unprovenError(to string) *provision.TargetError {
 	what := "something that is not a SCIM resource"
 	switch {
@@ -122,27 +122,28 @@ func (a answer) unprovenError(to string) *provision.TargetError {
 	}
 }
 
-// trimmedBody returns the body without white space around it.
+// trimmedBody returns the body without surrounding white space.
 func (a answer) trimmedBody() []byte { return bytes.TrimSpace(a.body) }
 
-// jsonMembers returns the body as a JSON object, or nil when it is not one. The body is parsed once.
+// jsonMembers returns the body as a JSON object, or nil if it is not one. It parses the body only
+// once.
 func (a answer) jsonMembers() map[string]any {
-	if !a.parsed.done {
+	if !a.parsed.isParsed {
 		d := json.NewDecoder(bytes.NewReader(a.body))
 		d.UseNumber()
 		var fields map[string]any
 		if d.Decode(&fields) == nil {
 			a.parsed.fields = fields
 		}
-		a.parsed.done = true
+		a.parsed.isParsed = true
 	}
 	return a.parsed.fields
 }
 
-// parsed is the body of an answer as a JSON object.
-type parsed struct {
-	done   bool           // whether the body was parsed
-	fields map[string]any // nil if the body is no JSON object
+// parsedBody caches the body of an answer as a JSON object.
+type parsedBody struct {
+	isParsed bool           // whether the body has been parsed
+	fields   map[string]any // the members; nil if the body is not a JSON object
 }
 
 // isPage reports whether the body is a web page.
@@ -152,11 +153,11 @@ func (a answer) isPage() bool {
 	return bytes.HasPrefix(text, []byte("<")) || html && len(text) > 0 && a.jsonMembers() == nil
 }
 
-// isError reports whether the body is an error of RFC 7644 §3.12. Such a body comes from the
-// application itself and not from a proxy.
+// isError reports whether the body is an error in the form of RFC 7644 §3.12. Such a body comes
+// from the application itself, not from a proxy.
 func (a answer) isError() bool { return a.hasSchema(scim.ErrorURN) }
 
-// isList reports whether the body is a list of RFC 7644 §3.4.2.
+// isList reports whether the body is a list in the form of RFC 7644 §3.4.2.
 func (a answer) isList() bool {
 	if a.hasSchema(scim.ListResponseURN) {
 		return true
@@ -187,7 +188,7 @@ func (a answer) hasSchema(urn string) bool {
 	return false
 }
 
-// isRedirect reports whether the answer sends the client to another address.
+// isRedirect reports whether the answer redirects the client to another address.
 func (a answer) isRedirect() bool {
 	return a.status >= 300 && a.status < 400 && a.status != http.StatusNotModified && a.header.Get("Location") != ""
 }
@@ -201,14 +202,14 @@ func (a answer) wantsSlash() bool {
 	return err == nil && to.Scheme == a.url.Scheme && to.Host == a.url.Host && to.EscapedPath() == a.url.EscapedPath()+"/"
 }
 
-// explainRedirect explains a redirect and names the Tenant URL that it leads to.
+// explainRedirect says in words where a redirect leads, and which Tenant URL to use instead.
 func (a answer) explainRedirect() (detail, advice string) {
 	to, err := a.url.Parse(a.header.Get("Location"))
 	if err != nil || !a.isRedirect() {
 		return "The application redirects without saying where to.", "Check the Tenant URL: it must be the final address of the SCIM endpoint."
 	}
 	shown := *to
-	shown.RawQuery, shown.Fragment, shown.User = "", "", nil // leave out the query: its filter names people
+	shown.RawQuery, shown.Fragment, shown.User = "", "", nil // remove the query: its filter contains personal data
 	detail = fmt.Sprintf("The application redirects to %s; redirects are not followed.", &shown)
 	base, below := strings.CutSuffix(strings.TrimRight(shown.EscapedPath(), "/"), a.path)
 	tenant := shown.Scheme + "://" + shown.Host + base

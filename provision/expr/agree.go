@@ -5,20 +5,20 @@ import (
 	"strings"
 )
 
-// Disagreement is a part of a source whose text says something else than its tree.
+// Disagreement is a part of a source whose string and tree are different expressions.
 type Disagreement struct {
-	Path string // of the part below the source, such as "/parameters/0/value"; "" is the source itself
-	Text string // what the text says
-	Tree string // what name, type and parameters say
+	Path string // path of the part below the source, such as "/parameters/0/value"; "" means the source itself
+	Text string // the expression in the part's string
+	Tree string // the expression in the part's name, type and parameters
 }
 
 func (d Disagreement) String() string {
 	return fmt.Sprintf("says %s in expression, and %s in name and parameters: make them the same, or leave expression empty", clip(d.Text, 300), clip(d.Tree, 300))
 }
 
-// Disagreements returns the outermost parts of a source whose text says something else than their
-// tree, in the order of the tree. A part without text, or with text alone, agrees with itself. A
-// tree that cannot be read is left to [FromSource].
+// Disagreements returns the outermost parts of a source whose string and tree differ, in the order
+// of the tree. A part that has only a string, or none, cannot disagree. Disagreements ignores a
+// tree that cannot be read; [FromSource] reports it.
 func (n *Node) Disagreements() []Disagreement {
 	var found []Disagreement
 	n.disagreements("", 0, &found)
@@ -39,21 +39,21 @@ func (n *Node) disagreements(path string, depth int, found *[]Disagreement) {
 	}
 }
 
-// compareText compares the text of one part with its tree.
+// compareText compares the string of one part with its tree.
 func (n *Node) compareText(depth int) (Disagreement, bool) {
 	isFunction := strings.EqualFold(string(n.Type), string(TypeFunction))
 	switch {
 	case n.Expression == "" || n.Name == "" && len(n.Parameters) == 0:
 		return Disagreement{}, false
 	case strings.EqualFold(string(n.Type), string(TypeConstant)) && n.Expression == n.Name:
-		return Disagreement{}, false // without quotation marks
+		return Disagreement{}, false // the string is a constant without quotation marks
 	}
 	text, textErr := parsePart(n.Expression)
 	if isFunction && len(n.Parameters) == 0 {
 		if n.Expression == n.Name || textErr == nil && text.toTree().Name == n.Name && text.graphType() == TypeFunction {
-			return Disagreement{}, false // the text alone has the arguments
+			return Disagreement{}, false // only the string has the arguments
 		}
-		return Disagreement{Text: n.said(text, textErr), Tree: n.Name + "()"}, true
+		return Disagreement{Text: n.textMeaning(text, textErr), Tree: n.Name + "()"}, true
 	}
 	tree, err := n.toNode(depth)
 	if err != nil {
@@ -65,18 +65,18 @@ func (n *Node) compareText(depth int) (Disagreement, bool) {
 	if textErr == nil && sameTree(text.toTree(), tree.toTree()) {
 		return Disagreement{}, false
 	}
-	return Disagreement{Text: n.said(text, textErr), Tree: printNode(tree)}, true
+	return Disagreement{Text: n.textMeaning(text, textErr), Tree: printNode(tree)}, true
 }
 
-// said returns what the text of a part says, for messages.
-func (n *Node) said(text *node, err error) string {
+// textMeaning returns the expression in a part's string, for messages.
+func (n *Node) textMeaning(text *node, err error) string {
 	if err != nil {
 		return n.Expression + " (which cannot be read)"
 	}
 	return printNode(text)
 }
 
-// parsePart reads an expression or one argument of it, such as a comparison.
+// parsePart parses an expression or one of its arguments, such as a comparison.
 func parsePart(text string) (*node, error) {
 	root, err := parse(text)
 	if err != nil {

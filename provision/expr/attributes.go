@@ -26,19 +26,19 @@ type Attribute struct {
 	Multivalued bool
 }
 
-// Place describes the mapping that an expression is part of: the attributes that it may read, and
-// the target attribute that gets its value.
+// Place describes the mapping that contains an expression: the attributes that the expression may
+// read, and the target attribute that gets its value.
 type Place struct {
 	Source   []Attribute // the attributes of the source object
 	Target   *Attribute  // the target attribute; nil if nothing is known about it
-	Matching bool        // whether the job finds accounts by the target attribute
+	Matching bool        // whether the job finds accounts by this target attribute
 	Everyone bool        // whether the job provisions everyone, not only people with an assignment
 	OnlyNew  bool        // whether the mapping applies only during object creation
 }
 
 // Check compares an expression with the attributes of both sides. It returns an error for each part
-// that cannot work, in the order of the text, and notes about parts that work here but not in
-// Entra, or not for everyone.
+// that cannot work, in the order of the expression. It also returns notes about parts that work
+// here but not in Entra, or not for everyone.
 func (e *Expr) Check(p Place) ([]*SyntaxError, []Note) {
 	c := attributeCheck{checker: checker{text: e.text}, place: p}
 	c.visit(e.root)
@@ -104,7 +104,7 @@ func (c *attributeCheck) visit(n *node) {
 	}
 }
 
-// suggestAttribute returns advice about the attribute that an unknown name probably means.
+// suggestAttribute returns advice that names the attribute an unknown name probably means.
 func (c *attributeCheck) suggestAttribute(name string) string {
 	best, distance := "", 3
 	for _, a := range c.place.Source {
@@ -121,7 +121,7 @@ func (c *attributeCheck) suggestAttribute(name string) string {
 	return "write the name of one of its attributes, or add the attribute to its list"
 }
 
-// checkTarget compares each possible result with the target attribute.
+// checkTarget checks whether each possible result fits the target attribute.
 func (c *attributeCheck) checkTarget(root *node) {
 	t := c.place.Target
 	if t == nil {
@@ -140,7 +140,7 @@ func (c *attributeCheck) checkTarget(root *node) {
 	}
 	for _, n := range root.possibleResults() {
 		if text, constant := n.constant(); constant && text == "" {
-			continue // the empty string means that there is no value
+			continue // the empty string means no value
 		}
 		yields := n.resultType(c.typeOf)
 		if a := c.findAttribute(n.text); n.kind == attributeNode && a != nil && a.Multivalued && !t.Multivalued {
@@ -159,8 +159,8 @@ func (c *attributeCheck) checkTarget(root *node) {
 	}
 }
 
-// checkReference refuses an expression of which no result can lead to another object: a reference
-// takes the value of an attribute that refers to one.
+// checkReference refuses an expression for a reference if none of its results can lead to another
+// object. A result can if it is an attribute that refers to an object.
 func (c *attributeCheck) checkReference(root *node) {
 	results := root.possibleResults()
 	refers := slices.ContainsFunc(results, func(n *node) bool {
@@ -196,8 +196,8 @@ func (c *attributeCheck) suggestReference() string {
 	return "write " + strings.Join(names, " or ")
 }
 
-// checkDrawn refuses a random or unique value where it cannot be kept as it was drawn. within are the
-// calls around the part, the innermost last.
+// checkDrawn refuses a random or unique value in a place where it could not be kept as it was
+// generated. within has the calls that contain the part, the innermost last.
 func (c *attributeCheck) checkDrawn(n *node, within []*node) {
 	if n.kind == callNode && n.fn.draws {
 		c.refuseDrawn(n, within)
@@ -218,7 +218,7 @@ func (c *attributeCheck) refuseDrawn(n *node, within []*node) {
 			c.refuse(n, "SelectUniqueValue asks the application whether its value is taken, and "+outer.title()+" makes another value of it", "write SelectUniqueValue around the whole expression, and "+outer.title()+" inside each rule")
 			return
 		case outer.kind == callNode && outer.text == "SelectUniqueValue":
-			return // its rules may draw
+			return // the rules of SelectUniqueValue may contain random values
 		case outer.kind == callNode && outer.fn.passes != nil && !c.place.OnlyNew && readsMore(within[i], n):
 			c.refuse(n, n.text+" is drawn once and then stays, so that the other values of "+outer.text+" would never be sent again", "give it a row of its own, or set Apply this mapping to Only during object creation")
 			return
@@ -226,7 +226,7 @@ func (c *attributeCheck) refuseDrawn(n *node, within []*node) {
 	}
 }
 
-// readsMore reports whether a call reads an attribute outside of a part of it.
+// readsMore reports whether a call reads an attribute outside one of its parts.
 func readsMore(call, part *node) bool {
 	if call == part {
 		return false

@@ -106,12 +106,14 @@ func evalCase(n *node, r *evaluation, invariant func(string) string, special fun
 	return n.evalEach(r, func(s string) (string, error) { return convert(s), nil })
 }
 
-// invariantLower leaves the dotted capital I alone, as .NET's invariant culture does.
+// invariantLower converts a string to lower case but keeps the dotted capital I, as .NET's
+// invariant culture does.
 func invariantLower(s string) string {
 	return convertAllBut(s, "İ", strings.ToLower)
 }
 
-// invariantUpper leaves the dotless small i alone, as .NET's invariant culture does.
+// invariantUpper converts a string to upper case but keeps the dotless small i, as .NET's
+// invariant culture does.
 func invariantUpper(s string) string {
 	return convertAllBut(s, "ı", strings.ToUpper)
 }
@@ -127,8 +129,8 @@ func convertAllBut(s, kept string, convert func(string) string) string {
 	return strings.Join(parts, kept)
 }
 
-// parseCulture reads a language tag by its form; turkic is true where the letter i has its own case rule. The empty name
-// is the invariant culture.
+// parseCulture checks the form of a language tag. turkic is true for languages in which the letter
+// i has its own case rule. The empty name means the invariant culture.
 //
 // RFC 4646 §2.1: a language of letters, then subtags of at most eight letters and digits.
 func parseCulture(name string) (turkic, ok bool) {

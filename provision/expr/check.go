@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// checker gives calls their functions, refuses what cannot be evaluated, and brings the tree into its stored form.
+// checker finds the function of each call, refuses what cannot be evaluated, and changes the tree
+// to its stored form.
 type checker struct {
 	text  string
 	top   *node // the whole expression
 	notes []Note
 }
 
-// checkTop checks the outermost part. A comparison or a bare word can only be an argument, never a
-// whole expression.
+// checkTop checks the whole expression. A comparison or a bare word may only be an argument.
 func (c *checker) checkTop(n *node) error {
 	c.top = n
 	switch n.kind {
@@ -123,7 +123,7 @@ func (c *checker) checkArgument(call *node, p Parameter, arg *node) error {
 	return nil
 }
 
-// acceptWord accepts a bare word in quotation marks, because trees without texts write bare words
+// acceptWord accepts a bare word in quotation marks, because trees without strings store bare words
 // as strings.
 func (c *checker) acceptWord(call *node, p Parameter, arg *node) error {
 	if arg.kind != stringNode || !slices.Contains(p.Words, arg.text) {
@@ -143,9 +143,8 @@ func (c *checker) addNote(n *node, message string) {
 	c.notes = append(c.notes, Note{Line: line, Column: column, Message: message})
 }
 
-// dropEmpty returns a check that removes the empty arguments of a call, beginning with the argument
-// number first. Functions of the language with any number of arguments have this check, if an empty
-// argument has no effect on them.
+// dropEmpty returns a check that removes the empty arguments of a call, from argument number first
+// on. It is for functions with any number of arguments on which an empty argument has no effect.
 func dropEmpty(first int) func(*checker, *node) error {
 	return func(_ *checker, n *node) error {
 		if len(n.args) > first {
@@ -161,8 +160,8 @@ func dropEmpty(first int) func(*checker, *node) error {
 	}
 }
 
-// arrangeSwitch adds an empty default to a call of Switch that leaves the default out, which has an
-// odd number of arguments.
+// arrangeSwitch adds an empty default to a call of Switch without a default. Such a call has an odd
+// number of arguments.
 func arrangeSwitch(c *checker, n *node) error {
 	if len(n.args) < 3 {
 		return nil // checkCount reports the error

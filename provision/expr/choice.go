@@ -215,7 +215,7 @@ func allArguments(count int) []int {
 	return all
 }
 
-// evalQuestion returns the evaluation of a function that answers a question about its argument.
+// evalQuestion returns the evaluation of a function that tests its argument with question.
 func evalQuestion(question func(Value) bool) func(*node, *evaluation) (Value, error) {
 	return func(n *node, r *evaluation) (Value, error) {
 		v, err := n.args[0].eval(r)
@@ -273,8 +273,8 @@ func evalIIF(n *node, r *evaluation) (Value, error) {
 	}
 }
 
-// asBoolean reads a value as a boolean. True and False count in any case. A number counts as True
-// unless it is zero. Null and the empty string count as False. For anything else ok is false.
+// asBoolean reads a value as a boolean. It ignores the case of True and False. A number is True
+// unless it is zero. Null and the empty string are False. For any other value ok is false.
 func asBoolean(v Value) (is, ok bool) {
 	switch {
 	case strings.EqualFold(v.text, "True"):

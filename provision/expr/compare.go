@@ -43,9 +43,9 @@ func (n *node) evalCompare(r *evaluation) (Value, error) {
 	}
 }
 
-// compareValues orders two single values: numbers by size, instants by time, everything else by its
-// characters, where case counts. An instant and a string that names an instant are compared by
-// time. Null counts as the empty string.
+// compareValues orders two single values: numbers by size, instants by time, all others by their
+// characters, with case. It also compares an instant by time with a string that names an instant.
+// Null counts as the empty string.
 func compareValues(a, b Value) int {
 	if a.kind == KindDateTime || b.kind == KindDateTime {
 		x, xOK := a.asTime()
@@ -69,9 +69,9 @@ type decimal struct {
 	fraction string // the digits after the point, without trailing zeros
 }
 
-// parseDecimal reads a number, or a string that is written exactly as that number would be. Graph's
-// tree keeps numbers as strings, so both must compare alike. "007" and "1.10" do not count as
-// numbers, because two different identifiers could then be equal.
+// parseDecimal parses a number, or a string in the exact form of that number. Graph's tree stores
+// numbers as strings, so both must compare alike. "007" and "1.10" do not count as numbers, because
+// otherwise two different identifiers could be equal.
 func parseDecimal(v Value) (decimal, bool) {
 	text, negative := strings.CutPrefix(v.text, "-")
 	whole, fraction, dotted := strings.Cut(text, ".")

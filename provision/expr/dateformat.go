@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// dateFormat is a custom format of .NET's DateTime, split into items.
+// dateFormat is a custom format of .NET's DateTime, split into its items.
 type dateFormat struct {
 	text  string
 	items []formatItem
@@ -21,23 +21,23 @@ type formatItem struct {
 	literal string
 }
 
-// zone says what is known about the offset of an instant. .NET calls it Kind.
+// zone says what is known about the offset of an instant. .NET calls this Kind.
 type zone int
 
 const (
-	zoneNone  zone = iota // no offset was given
-	zoneUTC               // Z was given
-	zoneLocal             // an offset was given; the machine's time is UTC
+	zoneNone  zone = iota // the string has no offset
+	zoneUTC               // the string has Z
+	zoneLocal             // the string has an offset; the local time is UTC
 )
 
-// parsedDate is a date that was read from a string, in UTC.
+// parsedDate is a date parsed from a string, converted to UTC.
 type parsedDate struct {
 	time.Time
 	zone zone
 }
 
-// standardFormat returns the format that a single letter stands for in the culture en-US, which
-// Microsoft's documents use.
+// standardFormat returns the custom format for a standard format of one letter, in the culture
+// en-US, which Microsoft's documents use.
 func standardFormat(letter byte) string {
 	switch letter {
 	case 'd':
@@ -73,7 +73,7 @@ func standardFormat(letter byte) string {
 	}
 }
 
-// readFormat splits a format into items. If the format is wrong, problem says why.
+// readFormat splits a format into items. If the format is invalid, problem says why.
 func readFormat(text string) (f dateFormat, problem string) {
 	f.text = text
 	rest := text
@@ -125,7 +125,8 @@ func readFormatItem(s string) (item formatItem, length int, problem string) {
 	}
 }
 
-// quotedLiteral reads a literal between quotation marks, in which a backslash stands before a literal character.
+// quotedLiteral reads a literal between quotation marks. A backslash makes the next character
+// literal.
 func quotedLiteral(s string) (item formatItem, length int, problem string) {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -145,7 +146,7 @@ func (f dateFormat) write(t parsedDate) string {
 		switch item.letter {
 		case 0:
 			b = append(b, item.literal...)
-			// .NET leaves out a point before a fraction that is zero.
+			// .NET omits the point before a fraction that is zero.
 			if i+1 < len(f.items) && f.items[i+1].letter == 'F' && strings.HasSuffix(item.literal, ".") && writeFraction(t.Time, f.items[i+1]) == "" {
 				b = b[:len(b)-1]
 			}
@@ -183,7 +184,7 @@ func (i formatItem) write(t parsedDate) string {
 		return "A.D."
 	case 'z':
 		return []string{"+0", "+00", "+00:00"}[min(i.count, 3)-1]
-	default: // the specifier K
+	default: // K, the only specifier left
 		return []string{"", "Z", "+00:00"}[t.zone]
 	}
 }
@@ -195,8 +196,8 @@ func (i formatItem) writeDay(t parsedDate) string {
 	return padWithZeros(t.Day(), i.count)
 }
 
-// writeNumberOrName writes a number with one or two digits (count 1 or 2), or a name, shortened (3)
-// or whole.
+// writeNumberOrName writes a number with one or two digits (count 1 or 2), or a name: shortened
+// (count 3) or in full (count 4 or more).
 func writeNumberOrName(number, count int, name string) string {
 	switch count {
 	case 1, 2:
@@ -208,7 +209,7 @@ func writeNumberOrName(number, count int, name string) string {
 	}
 }
 
-// padWithZeros writes a number that is not negative with at least count digits.
+// padWithZeros writes a non-negative number with at least count digits.
 func padWithZeros(number, count int) string {
 	digits := strconv.Itoa(number)
 	if len(digits) < count {
@@ -225,18 +226,18 @@ func writeFraction(t time.Time, i formatItem) string {
 	return digits
 }
 
-// dateStyles holds the DateTimeStyles that change how a date is read.
+// dateStyles holds the DateTimeStyles that affect how a date is parsed.
 type dateStyles struct {
-	leading, trailing, inner bool // white space is ignored there
-	noDate                   bool // a time without a date is on 1 January of the year 1
+	leading, trailing, inner bool // whether white space is ignored in these places
+	noDate                   bool // a time without a date gets 1 January of the year 1
 	universal                bool // the result counts as UTC
 	assume                   bool // a date without an offset counts as UTC
 }
 
-// defaultStyles are those of Entra: RoundtripKind, AllowLeadingWhite, AllowTrailingWhite.
+// defaultStyles are Entra's: RoundtripKind, AllowLeadingWhite, AllowTrailingWhite.
 var defaultStyles = dateStyles{leading: true, trailing: true}
 
-// readStyles reads names of DateTimeStyles separated by commas.
+// readStyles parses names of DateTimeStyles, separated by commas.
 func readStyles(text string) (s dateStyles, problem string) {
 	var kept, turned []string
 	for name := range strings.SplitSeq(text, ",") {
@@ -273,7 +274,7 @@ func readStyles(text string) (s dateStyles, problem string) {
 	return s, ""
 }
 
-// dateFields holds the values that a format reads from a string.
+// dateFields holds the values that were parsed from a string.
 type dateFields struct {
 	rest   string
 	values [len(fieldLetters)]int
@@ -282,7 +283,7 @@ type dateFields struct {
 	zone   zone
 }
 
-// fieldLetters are the specifiers that read a number; w is the weekday.
+// fieldLetters are the specifiers that read a number. The letter w stands for the weekday.
 const fieldLetters = "yMdwHhmsft"
 
 func (d *dateFields) get(field byte) (value int, known bool) {
@@ -319,7 +320,7 @@ func (f dateFormat) read(text string, s dateStyles, now time.Time) (t parsedDate
 	return d.toDate(s, now)
 }
 
-// readLiteral reads a literal from the text. The point before an optional fraction may be missing.
+// readLiteral reads a literal. optional allows the point before an optional fraction to be missing.
 func (d *dateFields) readLiteral(literal string, optional, inner bool) string {
 	if inner {
 		literal = strings.Trim(literal, " ")
@@ -335,7 +336,7 @@ func (d *dateFields) readLiteral(literal string, optional, inner bool) string {
 	return ""
 }
 
-// readItem reads the part of the text that a specifier stands for.
+// readItem reads the part of the string for one specifier.
 func (d *dateFields) readItem(i formatItem) string {
 	switch i.letter {
 	case 'y':
@@ -386,7 +387,7 @@ func (d *dateFields) readDigits(field byte, least, most int) string {
 	return d.set(field, number)
 }
 
-// set stores a field. If the text contains the field twice, both values must be equal.
+// set stores a field. If the string contains the field twice, both values must be equal.
 func (d *dateFields) set(field byte, value int) string {
 	if had, known := d.get(field); known && had != value {
 		return fieldName(field) + " stands there twice and differs"
@@ -494,8 +495,8 @@ func (d *dateFields) readZone(i formatItem) string {
 	return ""
 }
 
-// toDate makes a date from the fields. Missing fields get the values that .NET gives them: today's
-// date if there is only a time; otherwise this year, the first month and the first day.
+// toDate makes a date from the fields. Missing fields get .NET's default values. If there is only a
+// time, the date is today. Otherwise it is this year, the first month and the first day.
 func (d *dateFields) toDate(s dateStyles, now time.Time) (t parsedDate, problem string) {
 	year, hasYear := d.get('y')
 	month, hasMonth := d.get('M')

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// readDate reads a date as CDate does: ISO 8601, .NET's forms with the month first, and names of months. A date without an
-// offset is in UTC.
+// readDate parses a date as CDate does: ISO 8601, .NET's forms with the month first, or names of
+// months. A date without an offset is in UTC.
 func readDate(text string) (time.Time, bool) {
 	if len(text) > 100 {
 		return time.Time{}, false
@@ -27,12 +27,12 @@ type dateReader struct {
 	second, fraction int // fraction is in nanoseconds
 	hasDate, hasTime bool
 	hasZone          bool
-	offset           int // seconds east
+	offset           int // seconds east of UTC
 	amOrPM           string
-	looseNumbers     []string // numbers beside the name of a month
+	looseNumbers     []string // numbers next to the name of a month
 }
 
-// readNext reads the next part of the text, and reports whether it makes sense there.
+// readNext reads the next part of the string. It returns false if the part makes no sense there.
 func (d *dateReader) readNext() bool {
 	switch c := d.rest[0]; {
 	case c == ' ' || c == ',', c == '-' && !d.hasDate && (d.month != 0 || len(d.looseNumbers) > 0): // a hyphen as in 16-Mar-2020
@@ -64,7 +64,7 @@ func (d *dateReader) readDigits() bool {
 		d.looseNumbers = append(d.looseNumbers, first)
 		d.setNamedDate()
 		return len(d.looseNumbers) <= 2
-	default: // an hour alone, as in 4 PM
+	default: // only an hour, as in 4 PM
 		after := strings.ToUpper(strings.TrimLeft(d.rest, " "))
 		d.hour, d.hasTime = atoi(first), true
 		return strings.HasPrefix(after, "AM") || strings.HasPrefix(after, "PM")
@@ -100,7 +100,7 @@ func (d *dateReader) readClock(hour string) bool {
 
 func isShort(number string) bool { return number != "" && len(number) <= 2 }
 
-// readNumbers reads a date of three numbers, or of a year and a month.
+// readNumbers reads a date of three numbers, or only a year and a month.
 func (d *dateReader) readNumbers(first string) bool {
 	separator := d.rest[0]
 	d.rest = d.rest[1:]
@@ -190,7 +190,7 @@ func (d *dateReader) time() (time.Time, bool) {
 	return t, inCalendar(t)
 }
 
-// hour24 converts an hour with AM or PM to the 24-hour clock.
+// hour24 converts an hour with AM or PM to the 24-hour clock. ok is false if the hour is invalid.
 func hour24(hour int, half string) (int, bool) {
 	switch half {
 	case "":
@@ -232,7 +232,7 @@ func readOffset(s string) (offset, length int, ok bool) {
 	return offset, length, m < 60 && h*60+m <= 14*60
 }
 
-// fullYear reads two digits as a year between 1950 and 2049, as .NET does.
+// fullYear returns the year between 1950 and 2049 that two digits mean, as in .NET.
 func fullYear(digits string) int {
 	y := atoi(digits)
 	if len(digits) == 2 {
@@ -256,7 +256,7 @@ func parseNanoseconds(digits string) int {
 	return n
 }
 
-// atoi reads at most nine digits; more are too many for every use here.
+// atoi converts at most nine digits to a number. More digits are too many for every use here.
 func atoi(digits string) int {
 	if len(digits) > 9 {
 		return 1 << 30

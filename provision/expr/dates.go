@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// dateFunctions returns the functions that work with instants. Every DateTime is in UTC.
+// dateFunctions returns the functions for dates and times. Every DateTime is in UTC.
 func dateFunctions() []function {
 	return []function{
 		{
@@ -118,10 +118,10 @@ func dateFunctions() []function {
 	}
 }
 
-// fileTimeEpoch is 1601-01-01 in seconds of Unix time.
+// fileTimeEpoch is the start of Windows file times, 1601-01-01, in seconds of Unix time.
 const fileTimeEpoch = -11644473600
 
-// evalInstant computes argument i as an instant. null is true if it has no value.
+// evalInstant evaluates argument i as an instant. null is true if the argument has no value.
 func (n *node) evalInstant(r *evaluation, i int) (t time.Time, null bool, err error) {
 	v, err := n.evalSingle(r, i)
 	if err != nil || v.text == "" {
@@ -183,7 +183,7 @@ func (n *node) evalInterval(r *evaluation) (string, error) {
 }
 
 func addInterval(t time.Time, interval string, count int64) (time.Time, bool) {
-	const most = 10_000 * 366 * 24 * 3600 // in seconds; adding a longer time always leaves the calendar
+	const most = 10_000 * 366 * 24 * 3600 // in seconds; adding more always leaves the calendar
 	if count > most || count < -most {
 		return t, false
 	}
@@ -223,8 +223,8 @@ func intervalSeconds(interval string) int64 {
 	}
 }
 
-// addMonths keeps the day of the month. If the new month is too short, it takes the month's last
-// day, as .NET's AddMonths does.
+// addMonths adds months and keeps the day of the month. If the new month is too short, it returns
+// the month's last day, as .NET's AddMonths does.
 func addMonths(t time.Time, count int) time.Time {
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
@@ -236,7 +236,7 @@ func daysIn(year int, month time.Month) int {
 	return time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
-// inCalendar reports whether .NET's DateTime can hold t.
+// inCalendar reports whether t is in the range of .NET's DateTime.
 func inCalendar(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
 
 func evalDateDiff(n *node, r *evaluation) (Value, error) {
@@ -255,7 +255,7 @@ func evalDateDiff(n *node, r *evaluation) (Value, error) {
 	return numberValue(countIntervals(interval, first, second)), nil
 }
 
-// countIntervals counts the intervals between two times as Visual Basic's DateDiff does.
+// countIntervals counts the intervals between two times in the same way as Visual Basic's DateDiff.
 func countIntervals(interval string, first, second time.Time) int64 {
 	switch interval {
 	case "yyyy":
@@ -300,7 +300,7 @@ func evalNumFromDate(n *node, r *evaluation) (Value, error) {
 }
 
 // arrangeFormatDateTime adds the missing fourth argument to a call in the older form, which has
-// three.
+// three arguments.
 func arrangeFormatDateTime(_ *checker, n *node) error {
 	if len(n.args) == 3 && n.args[1].kind != emptyNode && n.args[2].kind != emptyNode {
 		n.args = []*node{n.args[0], {kind: emptyNode, offset: n.args[1].offset}, n.args[1], n.args[2]}
@@ -363,7 +363,7 @@ func evalFormatDateTime(n *node, r *evaluation) (Value, error) {
 	return String(written), n.checkSize(len(written))
 }
 
-// evalFormat computes argument i as a date format.
+// evalFormat evaluates argument i as a date format.
 func (n *node) evalFormat(r *evaluation, i int) (dateFormat, error) {
 	if f := n.formats[i-2]; f != nil && r.trace == nil {
 		return *f, nil

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// diacriticRows is Microsoft's table. Each row has a result, then the letters that are replaced by
-// it.
+// diacriticRows is Microsoft's table. Each row has a replacement, followed by the letters that it
+// replaces.
 const diacriticRows = `
 a ä à â ã å á ą ă ā ā́ ā̀ ā̂ ā̃ ǟ ā̈ ǡ a̱ å̄
 A Ä À Â Ã Å Á Ą Ă Ā Ā́ Ā̀ Ā̂ Ā̃ Ǟ Ā̈ Ǡ A̱ Å̄
@@ -48,7 +48,7 @@ z ź ž ż z̄ ẕ
 Z Ź Ž Ż Z̄ Ẕ
 `
 
-// diacritics maps each letter of the table, composed and decomposed, to its result.
+// diacritics maps each letter of the table, composed and decomposed, to its replacement.
 var diacritics = readDiacritics()
 
 func readDiacritics() map[string]string {
@@ -67,7 +67,8 @@ func readDiacritics() map[string]string {
 	return table
 }
 
-// normalizeDiacritics replaces each letter of the table, together with its combining marks. Others stay as they are.
+// normalizeDiacritics replaces each letter of the table, together with its combining marks. It
+// keeps other letters.
 func normalizeDiacritics(s string) string {
 	at := firstNonASCII(s)
 	if at == len(s) {
@@ -75,7 +76,7 @@ func normalizeDiacritics(s string) string {
 	}
 	var b strings.Builder
 	b.Grow(len(s))
-	at = max(at-1, 0) // a mark belongs to the letter before it
+	at = max(at-1, 0) // a combining mark belongs to the letter before it
 	b.WriteString(s[:at])
 	for at < len(s) {
 		end := at + letterLength(s[at:])
@@ -106,7 +107,7 @@ func firstNonASCII(s string) int {
 	return len(s)
 }
 
-// letterLength returns the length in bytes of the first character of s, including the combining
+// letterLength returns the length of the first character of s in bytes, including the combining
 // marks after it.
 func letterLength(s string) int {
 	_, length := utf8.DecodeRuneInString(s)

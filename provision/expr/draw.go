@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// drawFunctions returns the functions whose values do not follow from the source object: random and
-// unique values. Such a value is made once, when an account is created.
+// drawFunctions returns the functions that yield random or unique values. Such a value does not
+// depend only on the source object. It is generated once, when an account is created.
 func drawFunctions() []function {
 	drawn := "The value is drawn once, when the account is created, and then stays. It is stored before the create is sent, so a create that is repeated sends the same value; only a password is never stored and drawn for each create."
 	return []function{
@@ -91,8 +91,8 @@ func (n *node) fillRandom(r *evaluation, b []byte) error {
 	return nil
 }
 
-// randomBelow returns a random number from 0 to most-1, each with the same probability. most is at
-// most 256.
+// randomBelow returns a random number from 0 to most-1, all with the same probability. most must
+// not be greater than 256.
 func (n *node) randomBelow(r *evaluation, most int) (int, error) {
 	limit := 256 - 256%most
 	var b [1]byte
@@ -108,12 +108,12 @@ func (n *node) randomBelow(r *evaluation, most int) (int, error) {
 
 const maxRandomString = 256
 
-// randomClasses are the kinds of characters, in the order of RandomString's parameters.
+// randomClasses returns the classes of characters, in the order of RandomString's parameters.
 func randomClasses() []string {
 	return []string{"0123456789", "~!@#$%^&*_-+=`|\\(){}[]:;\"'<>,.?/", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"}
 }
 
-// refuseRandomString checks the numbers if all of them are constants.
+// refuseRandomString checks the numbers of a call, if all of them are constants.
 func refuseRandomString(c *checker, n *node) error {
 	var numbers [5]int64
 	for i := range numbers {
@@ -121,7 +121,7 @@ func refuseRandomString(c *checker, n *node) error {
 		if !ok {
 			return nil
 		}
-		numbers[i], _ = wholeNumber(text) // the checker has made sure that it is a number
+		numbers[i], _ = wholeNumber(text) // cannot fail: the checker has accepted the number
 	}
 	if problem := randomProblem(numbers); problem != "" {
 		return c.errorAt(n, problem, "write a length between the sum of the four numbers and 256")
@@ -180,8 +180,8 @@ func evalRandomString(n *node, r *evaluation) (Value, error) {
 	return n.drawString(r, numbers, classes)
 }
 
-// drawString takes the minimum number of characters from each class, fills up from all classes, and
-// shuffles.
+// drawString draws the minimum number of characters from each class, fills the string up from all
+// classes, and shuffles it.
 func (n *node) drawString(r *evaluation, numbers [5]int64, classes []string) (Value, error) {
 	all := strings.Join(classes, "")
 	if all == "" {
@@ -216,7 +216,7 @@ func (n *node) drawString(r *evaluation, numbers [5]int64, classes []string) (Va
 	return String(string(drawn)), nil
 }
 
-// evalSelectUniqueValue asks the target about each candidate once.
+// evalSelectUniqueValue asks the target about each candidate value once, until one is free.
 func evalSelectUniqueValue(n *node, r *evaluation) (Value, error) {
 	if r.env.Taken == nil {
 		return Null(), n.failAt(n, "SelectUniqueValue chooses a value only while an account is created, because it asks the target")

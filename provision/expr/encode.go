@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// encodingFunctions returns the functions that convert strings to other forms and back.
+// encodingFunctions returns the functions that encode and decode strings.
 func encodingFunctions() []function {
 	return []function{
 		{
@@ -78,7 +78,8 @@ func encodingFunctions() []function {
 	}
 }
 
-// evalConvert returns the evaluation of a function that converts a string. Null stays null.
+// evalConvert returns the evaluation of a function that converts a string with change. Null stays
+// null.
 func evalConvert(change func(string) string) func(*node, *evaluation) (Value, error) {
 	return func(n *node, r *evaluation) (Value, error) {
 		v, err := n.evalSingle(r, 0)
@@ -111,7 +112,7 @@ func evalFromBase64(n *node, r *evaluation) (Value, error) {
 	case "ASCII":
 		for i, c := range b {
 			if c >= utf8.RuneSelf {
-				b[i] = '?' // .NET replaces such bytes in the same way
+				b[i] = '?' // .NET also replaces these bytes
 			}
 		}
 		return String(string(b)), nil
@@ -154,7 +155,7 @@ func evalDNComponent(n *node, r *evaluation) (Value, error) {
 
 // readComponent reads type=value up to the next comma, and decodes the value.
 //
-// As RFC 4514 has it, a backslash stands before a special character, or before two hexadecimal digits.
+// In RFC 4514, a backslash stands before a special character or before two hexadecimal digits.
 func readComponent(s string) (value, rest string, ok bool) {
 	_, text, ok := strings.Cut(s, "=")
 	if !ok {
@@ -162,7 +163,7 @@ func readComponent(s string) (value, rest string, ok bool) {
 	}
 	var b strings.Builder
 	quoted := false
-	end := 0 // the length of b without the spaces at the end of the value
+	end := 0 // length of b without the spaces at the end of the value
 	text = strings.TrimLeft(text, " ")
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {

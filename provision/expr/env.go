@@ -8,12 +8,13 @@ import (
 	"io"
 )
 
-// maxJSONDepth is how deep objects may be nested in the input of EnvFromJSON.
+// maxJSONDepth is how deep objects may be nested in EnvFromJSON's input.
 const maxJSONDepth = 16
 
-// EnvFromJSON reads a source object: a JSON object whose members are attributes. Strings, numbers and booleans become strings
-// (true becomes True, as Entra has it), null is an absent attribute, a list is a multi-valued attribute without its nulls,
-// and an object inside gives dotted names: {"passwordProfile": {"password": "x"}} is passwordProfile.password.
+// EnvFromJSON reads a source object from JSON. The members are attributes. Strings, numbers and
+// booleans become strings (true becomes True, as in Entra). null means an absent attribute. A list
+// is a multi-valued attribute; its nulls are dropped. A nested object gives dotted names:
+// {"passwordProfile": {"password": "x"}} is passwordProfile.password.
 func EnvFromJSON(b []byte) (Env, error) {
 	r := objectReader{dec: json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))), text: string(b), values: map[string]Value{}}
 	r.dec.UseNumber()
@@ -47,7 +48,7 @@ func (r *objectReader) read() error {
 	return nil
 }
 
-// readMembers reads the rest of an object whose brace has been read.
+// readMembers reads the members of an object after its opening brace.
 func (r *objectReader) readMembers(prefix string, depth int) error {
 	if depth > maxJSONDepth {
 		return r.fail(fmt.Sprintf("objects are nested more than %d deep", maxJSONDepth))
@@ -59,7 +60,7 @@ func (r *objectReader) readMembers(prefix string, depth int) error {
 		}
 		name, isName := token.(string)
 		if !isName {
-			return nil // the token was the closing brace
+			return nil // the token is the closing brace
 		}
 		if err := r.readMember(prefix+name, depth); err != nil {
 			return err

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// SyntaxError says why a string is not an expression, at which place, and what to write instead.
+// SyntaxError says where and why a string is not a valid expression, and what to write instead.
 type SyntaxError struct {
-	Offset       int    // bytes before the place
-	Line, Column int    // the place, counted from 1; columns count characters
+	Offset       int    // position of the error in bytes from the start
+	Line, Column int    // position of the error, counted from 1; columns count characters
 	Message      string // what is wrong with the expression
 	Suggestion   string // what to write instead
 }
@@ -18,13 +18,13 @@ func (e *SyntaxError) Error() string {
 	return withPlace(e.Line, e.Column, e.Message, e.Suggestion)
 }
 
-// EvalError says why an expression has no value for one object.
+// EvalError says why an expression has no value for an object.
 type EvalError struct {
-	Function     string // the function that failed; "" outside of functions
-	Offset       int    // bytes before the place
-	Line, Column int    // the place, counted from 1; columns count characters
+	Function     string // the function that failed; "" outside functions
+	Offset       int    // position of the error in bytes from the start
+	Line, Column int    // position of the error, counted from 1; columns count characters
 	Message      string
-	Err          error // the cause, if it lies outside the expression, such as a target that does not answer
+	Err          error // the cause, if it is outside the expression, such as a target that does not answer
 }
 
 func (e *EvalError) Error() string {
@@ -42,7 +42,7 @@ func withPlace(line, column int, message, suggestion string) string {
 	return text + "; " + suggestion
 }
 
-// position turns a byte offset into a line and a column, both from 1.
+// position converts a byte offset to a line and a column, both counted from 1.
 func position(text string, offset int) (line, column int) {
 	before := text[:min(offset, len(text))]
 	line = strings.Count(before, "\n") + 1

@@ -7,38 +7,40 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of an expression. MaxLength is Entra's, in characters; MaxDepth, how deep calls may be
-// nested, is Rollcall's.
+// Limits of an expression. MaxLength is Entra's limit, in characters. MaxDepth is Rollcall's limit
+// on how deep calls may be nested.
 const (
 	MaxLength = 10_000
 	MaxDepth  = 200
 )
 
-// Expr is an expression that has been read and checked. It never changes and may be used by several goroutines at once.
+// Expr is a parsed and checked expression. It never changes, so several goroutines may use it at
+// once.
 type Expr struct {
-	text    string // the text given to Parse, to which the positions of errors refer
+	text    string // the string given to Parse; positions of errors refer to it
 	root    *node
 	printed string
 	notes   []Note
 }
 
-// Type is what Microsoft Graph calls an expression's outermost part.
+// Type is Graph's type of the outermost part of an expression.
 type Type string
 
-// The types of expression. In the pages they are Direct, Constant and Expression.
+// The types of an expression. The pages call them Direct, Constant and Expression.
 const (
 	TypeAttribute Type = "Attribute"
 	TypeConstant  Type = "Constant"
 	TypeFunction  Type = "Function"
 )
 
-// Note is advice about an expression that is valid here but that Entra refuses or treats differently.
+// Note is advice about an expression that is valid here, but that Entra refuses or treats
+// differently.
 type Note struct {
 	Line, Column int
 	Message      string
 }
 
-// Parse reads an expression. Every error is a *SyntaxError.
+// Parse parses and checks an expression. Every error is a *SyntaxError.
 func Parse(text string) (*Expr, error) {
 	root, err := parse(text)
 	if err != nil {
@@ -59,15 +61,16 @@ func Parse(text string) (*Expr, error) {
 	return e, nil
 }
 
-// String returns the normal form: one space after each comma and around operators, none elsewhere;
-// Switch with its default argument, given or empty. It parses to the same expression.
+// String returns the normal form. It has one space after each comma and around operators, and no
+// other spaces outside strings. Switch always has its default argument, which may be empty. The
+// normal form parses to the same expression.
 func (e *Expr) String() string { return e.printed }
 
-// Type returns whether the expression is one attribute, one constant or a function call.
+// Type returns the type: one attribute, one constant, or a function call.
 func (e *Expr) Type() Type { return e.root.graphType() }
 
 // Attributes returns the names of the source attributes that the expression reads, each once, in
-// the order of their appearance.
+// the order in which they appear.
 func (e *Expr) Attributes() []string {
 	var names []string
 	e.root.walk(func(n *node) {
@@ -78,11 +81,11 @@ func (e *Expr) Attributes() []string {
 	return names
 }
 
-// Draws reports whether the expression makes a random or unique value. The engine evaluates such an
-// expression only when it creates an account, and keeps the value.
+// Draws reports whether the expression generates a random or unique value. The engine evaluates
+// such an expression only when it creates an account, and keeps the value.
 func (e *Expr) Draws() bool { return e.usesFunctionThat(func(f *function) bool { return f.draws }) }
 
-// AsksTarget reports whether the expression looks values up in the target, as SelectUniqueValue
+// AsksTarget reports whether the expression looks up values in the target, as SelectUniqueValue
 // does.
 func (e *Expr) AsksTarget() bool {
 	return e.usesFunctionThat(func(f *function) bool { return f.Name == "SelectUniqueValue" })
@@ -93,14 +96,14 @@ func (e *Expr) ReadsDefaultDomain() bool {
 	return e.usesFunctionThat(func(f *function) bool { return f.Name == "DefaultDomain" })
 }
 
-// Redacts reports whether the expression calls Redact. Logs then show [Redact] for the target's old
-// value too.
+// Redacts reports whether the expression calls Redact. If so, logs show [Redact] for the target's
+// old value too.
 func (e *Expr) Redacts() bool {
 	return e.usesFunctionThat(func(f *function) bool { return f.Name == "Redact" })
 }
 
-// ReadsClock reports whether the value depends on the time of the evaluation. The engine changes no
-// account only because time has passed.
+// ReadsClock reports whether the value depends on the time of the evaluation. The engine does not
+// change an account only because time has passed.
 func (e *Expr) ReadsClock() bool {
 	return e.usesFunctionThat(func(f *function) bool { return f.readsClock })
 }
@@ -112,7 +115,7 @@ func (e *Expr) usesFunctionThat(property func(*function) bool) bool {
 }
 
 // Notes returns the advice that an editor should show about the expression, in the order of the
-// text.
+// expression.
 func (e *Expr) Notes() []Note { return e.notes }
 
 type nodeKind int
@@ -125,21 +128,21 @@ const (
 	callNode                      // text holds the function's name
 	compareNode                   // text holds the operator; there are two arguments
 	concatNode                    // values joined by &: two or more arguments
-	emptyNode                     // an argument that was left out
+	emptyNode                     // an argument that is left out
 )
 
-// node is a part of a parsed expression. The checker is the last to change it.
+// node is a part of a parsed expression. After the checker has run, it does not change.
 type node struct {
 	kind   nodeKind
-	offset int // bytes before it
+	offset int // position of the part in bytes from the start
 	text   string
 	args   []*node
 	fn     *function
-	value  Value // the value of a string or number
+	value  Value // the value of a string or number node
 
-	pattern     *pattern          // the compiled pattern of a call of Replace, if it is a constant
-	replacement []replacementPart // the parts of its replacement, if that is a constant too
-	formats     [2]*dateFormat    // the parsed formats of a call of FormatDateTime, if they are constants
+	pattern     *pattern          // the compiled pattern in a call of Replace, if the pattern is a constant
+	replacement []replacementPart // the parsed replacement in that call, if it is a constant too
+	formats     [2]*dateFormat    // the parsed formats in a call of FormatDateTime, if they are constants
 }
 
 func (n *node) walk(visit func(*node)) {
@@ -149,7 +152,7 @@ func (n *node) walk(visit func(*node)) {
 	}
 }
 
-// printNode writes the normal form.
+// printNode returns the normal form of a part.
 func printNode(n *node) string {
 	var b strings.Builder
 	n.print(&b)
@@ -187,7 +190,7 @@ func (n *node) print(b *strings.Builder) {
 	}
 }
 
-// quote writes s as a string literal of the language.
+// quote returns s as a string literal of the language.
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }

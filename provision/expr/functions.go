@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// FunctionInfo describes one function. The editor's help and the documentation are made from it.
+// FunctionInfo describes one function. The editor's help and the documentation are generated from
+// it.
 type FunctionInfo struct {
 	Name       string
 	Parameters []Parameter
 	Documented Origin
-	Yields     ValueType // AnyType if it depends on the arguments
+	Yields     ValueType // type of the result; AnyType if it depends on the arguments
 	Summary    string    // one sentence that says what the function yields
 	Details    []string
 	Examples   []Example
@@ -26,14 +27,15 @@ const (
 	Graph        Origin = "Microsoft Graph"
 )
 
-// Parameter describes an argument. Parameters that repeat are the last ones and repeat together.
+// Parameter describes one parameter of a function. Parameters that repeat are the last ones, and
+// they repeat together.
 type Parameter struct {
 	Name      string
-	Key       string // the parameter's key in Graph's tree; "" means Name
+	Key       string // the parameter's key in Graph's tree; "" means that Name is the key
 	Required  bool
 	Repeats   bool
 	Condition bool      // may be a comparison
-	Takes     ValueType // AnyType means every value, including several
+	Takes     ValueType // its type; AnyType allows every value, also several
 	Words     []string  // the bare words that the argument may be
 }
 
@@ -46,19 +48,19 @@ func (p Parameter) ofType(t ValueType) Parameter {
 	return p
 }
 
-// Example is a use of a function that the tests evaluate.
+// Example is a call of a function with its result. The tests evaluate it.
 type Example struct {
 	Expression string
-	Given      map[string]string // attributes that are present
-	Taken      string            // a value that the target already has
-	Result     string            // the result's text
+	Given      map[string]string // values of the attributes that are present
+	Taken      string            // a value that an account of the target already has
+	Result     string            // the result as a string
 	Several    bool              // the result is multi-valued
 	Null       bool              // the result is null
-	NoFlow     bool              // the target attribute is left out
-	Fails      string            // there is no result, but this error
+	NoFlow     bool              // the result is that the target attribute is left out
+	Fails      string            // the error, if the call fails
 }
 
-// attributesOf returns the attributes of an example, from alternating names and values.
+// attributesOf returns a map of attributes from alternating names and values.
 func attributesOf(pairs ...string) map[string]string {
 	attributes := map[string]string{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -67,8 +69,8 @@ func attributesOf(pairs ...string) map[string]string {
 	return attributes
 }
 
-// Signature returns the call as documentation writes it: ? marks arguments that may be left out, …
-// those that repeat.
+// Signature returns the call in the form of the documentation. ? marks arguments that may be left
+// out, and … marks arguments that repeat.
 func (f FunctionInfo) Signature() string {
 	var parts []string
 	repeats := false
@@ -93,16 +95,16 @@ func (p Parameter) key() string {
 	return p.Key
 }
 
-// function is a row of the table.
+// function is a row in the table of functions.
 type function struct {
 	FunctionInfo
 	eval       func(*node, *evaluation) (Value, error)
-	arrange    func(*checker, *node) error // changes the arguments into their stored form before they are checked; may be nil
-	refuse     func(*checker, *node) error // refuses arguments that have passed the table's checks; may be nil
-	advise     func(*checker, *node)       // writes notes afterwards; may be nil
-	passes     func(count int) []int       // the positions of the arguments, of count in all, that it may return unchanged; nil means none
-	eachValue  bool                        // whether it works on each value of its first argument
-	draws      bool                        // whether its value is made once, when an account is created
+	arrange    func(*checker, *node) error // changes the arguments to their stored form before the checks; may be nil
+	refuse     func(*checker, *node) error // refuses arguments that have passed the checks of the table; may be nil
+	advise     func(*checker, *node)       // adds notes after the checks; may be nil
+	passes     func(count int) []int       // positions of the arguments that the function may return unchanged, if it has count arguments; nil means none
+	eachValue  bool                        // whether the function handles each value of its first argument separately
+	draws      bool                        // whether its value is generated once, when an account is created
 	readsClock bool                        // whether its value depends on the time
 }
 
@@ -126,7 +128,7 @@ func (f *function) fixedCount() int {
 	return len(f.Parameters)
 }
 
-// parameterAt returns the parameter that argument i belongs to. i counts from 0.
+// parameterAt returns the parameter for argument i. i counts from 0.
 func (f *function) parameterAt(i int) Parameter {
 	fixed := f.fixedCount()
 	if i < fixed {
@@ -135,7 +137,8 @@ func (f *function) parameterAt(i int) Parameter {
 	return f.Parameters[fixed+(i-fixed)%(len(f.Parameters)-fixed)]
 }
 
-// argumentCounts returns how many arguments a call may have. most is -1 if there is no limit.
+// argumentCounts returns the least and the most arguments that a call may have. most is -1 if there
+// is no limit.
 func (f *function) argumentCounts() (least, most int) {
 	for i, p := range f.Parameters {
 		if p.Required {
@@ -148,9 +151,8 @@ func (f *function) argumentCounts() (least, most int) {
 	return least, len(f.Parameters)
 }
 
-// findKey returns the index of the parameter that has this key when an expression is written as a
-// tree, as Graph's "parameters" are, or -1. Case is ignored. "source" also names the first parameter
-// of every function.
+// findKey returns the index of the parameter with this key in Graph's tree, or -1. It ignores case.
+// "source" is also a key for the first parameter of every function.
 func (f *function) findKey(key string) int {
 	for i, p := range f.Parameters {
 		if strings.EqualFold(p.key(), key) {
@@ -163,7 +165,7 @@ func (f *function) findKey(key string) int {
 	return -1
 }
 
-// findKeyAfter returns the position of the next parameter with the same key as parameter i, -1 if
+// findKeyAfter returns the index of the next parameter with the same key as parameter i, or -1 if
 // there is none.
 func (f *function) findKeyAfter(i int) int {
 	for j := i + 1; j < len(f.Parameters); j++ {
@@ -188,14 +190,14 @@ func findFunction(name string) *function { return functionsByName[name] }
 
 func compareOps() []string { return []string{"<>", ">=", "<=", "=", ">", "<"} }
 
-// bareWords returns the bare words of the language.
+// bareWords returns the words that may stand without quotation marks.
 func bareWords() []string {
 	return []string{"vbTextCompare", "vbBinaryCompare", "Unicode", "ASCII", "UTF8"}
 }
 
 func isWord(name string) bool { return slices.Contains(bareWords(), name) }
 
-// functionsTaking returns the names of the functions that take this bare word.
+// functionsTaking returns the names of the functions that accept this bare word.
 func functionsTaking(word string) []string {
 	var names []string
 	for _, f := range functions {
@@ -228,7 +230,8 @@ func suggestFunction(name string) string {
 	return "docs/expressions.md lists the functions"
 }
 
-// equivalentName returns the name that this language has for a function of another language.
+// equivalentName returns the name of the function here that does the same as one of another
+// language.
 func equivalentName(name string) string {
 	switch strings.ToLower(name) {
 	case "if", "iff":
@@ -248,8 +251,7 @@ func equivalentName(name string) string {
 	}
 }
 
-// editDistance returns how many characters must be inserted, deleted or replaced to get from a to
-// b.
+// editDistance returns how many characters to insert, delete or replace to change a into b.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

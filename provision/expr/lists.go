@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// listFunctions returns the functions that work with several values.
+// listFunctions returns the functions for multi-valued attributes.
 func listFunctions() []function {
 	return []function{
 		{

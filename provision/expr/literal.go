@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// A literal argument can make a call fail for everybody, such as a culture that does not exist. The
-// check evaluates each call with its literal arguments and with harmless values for the others. If
-// every such trial fails because of a literal argument, or as a whole, no object can have a value.
+// A literal argument can make a call fail for everyone, for example a culture that does not exist.
+// The check therefore evaluates each call with its literal arguments and with harmless values for
+// the others. If every such trial fails because of a literal argument, or because of the call as a
+// whole, no object can have a value.
 
-// probe holds the values that a trial takes for arguments that are not literal.
+// probe holds the values that a trial uses for arguments that are not literal.
 type probe struct{ text, number, date string }
 
 func probes() []probe {
@@ -39,7 +40,7 @@ func (c *attributeCheck) checkLiterals(n *node) {
 	}
 	for _, e := range c.errs {
 		if e.Offset == found.Offset {
-			return // said already
+			return // this problem is already reported
 		}
 	}
 	line, column := position(c.text, found.Offset)
@@ -60,8 +61,8 @@ func (n *node) isLiteral() bool {
 	return same
 }
 
-// tryLiterals evaluates a call with one probe. It returns the error if a literal argument, or the call
-// as a whole, is the reason.
+// tryLiterals evaluates a call with one probe. It returns the error if a literal argument, or the
+// call as a whole, causes the failure.
 func (n *node) tryLiterals(literal []bool, p probe) *EvalError {
 	call := *n
 	call.args = make([]*node, len(n.args))
@@ -86,7 +87,7 @@ func (n *node) tryLiterals(literal []bool, p probe) *EvalError {
 	return failed
 }
 
-// probeValue returns what a trial takes for argument i.
+// probeValue returns the value that a trial uses for argument i.
 func (n *node) probeValue(i int, p probe) Value {
 	switch n.fn.parameterAt(i).Takes {
 	case NumberType:
@@ -99,7 +100,7 @@ func (n *node) probeValue(i int, p probe) Value {
 		return String("d")
 	case AnyType, TextType, ListType, ComplexType, PatternType:
 	}
-	if n.text == "Item" { // how many values there are depends on the object
+	if n.text == "Item" { // the number of values depends on the object
 		return List(make([]string, 10_000))
 	}
 	return String(p.text)

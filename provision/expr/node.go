@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Node is Microsoft Graph's attributeMappingSource: an expression as a tree, in which each part has
-// its text. Keys name the parameters. An argument that was left out has no parameter.
+// Node is Microsoft Graph's attributeMappingSource: an expression as a tree in which each part also
+// has its string. Each argument has a key that names its parameter. An argument that is left out
+// has no entry.
 type Node struct {
 	Expression string          `json:"expression"`
 	Name       string          `json:"name"`
@@ -16,14 +17,15 @@ type Node struct {
 	Parameters []NodeParameter `json:"parameters"`
 }
 
-// NodeParameter is one argument of a function in a tree. A key repeats for parameters that repeat.
+// NodeParameter is one argument of a function in a tree. Arguments of a repeated parameter have the
+// same key.
 type NodeParameter struct {
 	Key   string `json:"key"`
 	Value *Node  `json:"value"`
 }
 
-// MarshalJSON writes the node in Graph's form. A node without parameters has an empty list, never
-// null.
+// MarshalJSON writes the node in Graph's form. A node without parameters has an empty list instead
+// of null.
 func (n Node) MarshalJSON() ([]byte, error) {
 	type plain Node
 	if n.Parameters == nil {
@@ -32,7 +34,7 @@ func (n Node) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(n))
 }
 
-// Source returns the expression as Graph's tree, with the normal form as its text. FromSource turns
+// Source returns the expression as Graph's tree, with strings in the normal form. FromSource turns
 // the tree back into the same expression.
 func (e *Expr) Source() *Node {
 	n := e.root.toTree()
@@ -51,9 +53,8 @@ func (n *node) graphType() Type {
 	}
 }
 
-// toTree returns the tree of the part. As in Graph, a number becomes the string of its digits.
-// Comparisons and & have no form of their own in Graph, so they become functions whose name is the
-// operator.
+// toTree returns the tree of the part. As in Graph, a number becomes a string of its digits. Graph
+// has no form for comparisons and &, so they become functions that have the operator as their name.
 func (n *node) toTree() *Node {
 	out := &Node{Name: n.text, Type: n.graphType(), Expression: printNode(n), Parameters: []NodeParameter{}}
 	if n.kind == numberNode {
@@ -70,7 +71,7 @@ func (n *node) toTree() *Node {
 	return out
 }
 
-// keyOf returns the name of argument i in a tree.
+// keyOf returns the key of argument i in a tree.
 func (n *node) keyOf(i int) string {
 	switch {
 	case n.kind == compareNode && i == 0:
@@ -84,9 +85,9 @@ func (n *node) keyOf(i int) string {
 	}
 }
 
-// FromSource reads a tree. It uses the tree's text if there are no parameters or if text and
-// parameters agree. Otherwise the parameters decide. For an attribute or a constant, name and type
-// are enough.
+// FromSource parses a tree. It parses the tree's string if there are no parameters, or if string
+// and parameters agree. Otherwise the parameters count. For an attribute or a constant, name and
+// type are enough.
 func FromSource(n *Node) (*Expr, error) {
 	if n == nil {
 		return nil, fmt.Errorf("the source is missing: write an attribute, a constant or a function")
@@ -109,7 +110,8 @@ func FromSource(n *Node) (*Expr, error) {
 	return Parse(printNode(root))
 }
 
-// sameTree reports whether two trees mean the same, however their texts are written.
+// sameTree reports whether two trees have the same meaning, even if their strings are written
+// differently.
 func sameTree(a, b *Node) bool {
 	if b == nil || !strings.EqualFold(string(a.Type), string(b.Type)) || a.Name != b.Name || len(a.Parameters) != len(b.Parameters) {
 		return false
@@ -199,7 +201,7 @@ func (n *Node) operatorNode(kind nodeKind, args []*node, least, most int) (*node
 	return &node{kind: kind, text: n.Name, args: args}, nil
 }
 
-// placeParameters moves each argument to the position that its key names. Parameters that repeat
+// placeParameters moves each argument to the position of its key. Arguments of repeated parameters
 // keep their order.
 func (n *Node) placeParameters(fn *function, args []*node) ([]*node, error) {
 	fixed := fn.fixedCount()

@@ -2,7 +2,7 @@ package expr
 
 import "strings"
 
-// numberFunctions returns the functions that work with numbers and booleans.
+// numberFunctions returns the functions for numbers and booleans.
 func numberFunctions() []function {
 	return []function{
 		{

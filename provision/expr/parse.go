@@ -7,14 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// parser reads the grammar only. The checker knows which functions exist and what they take.
+// parser parses the grammar only. It does not know which functions exist or what they accept; the
+// checker does.
 type parser struct {
 	text  string
 	pos   int
 	depth int
 }
 
-// parse reads an expression into an unchecked tree.
+// parse parses an expression into an unchecked tree.
 func parse(text string) (*node, error) {
 	p := &parser{text: text}
 	if err := p.checkText(); err != nil {
@@ -51,7 +52,7 @@ func (p *parser) checkText() error {
 	return nil
 }
 
-// parseArgument reads the text between two commas: an operand, or a comparison of two operands.
+// parseArgument parses an argument between two commas: an operand, or a comparison of two operands.
 func (p *parser) parseArgument() (*node, error) {
 	left, err := p.parseOperand()
 	if err != nil {
@@ -78,7 +79,7 @@ func (p *parser) parseArgument() (*node, error) {
 	return &node{kind: compareNode, offset: at, text: op, args: []*node{left, right}}, nil
 }
 
-// parseOperand reads one value, or several joined by &.
+// parseOperand parses one value, or several values joined by &.
 func (p *parser) parseOperand() (*node, error) {
 	first, err := p.parseValue()
 	if err != nil {
@@ -150,8 +151,8 @@ func (p *parser) parseAttribute() (*node, error) {
 	return &node{kind: attributeNode, offset: at, text: name}, nil
 }
 
-// parseString reads a string between double quotes. Only \\ and \" are escapes. Any other backslash
-// stands for itself.
+// parseString parses a string in double quotes. Only \\ and \" are escapes. Any other backslash is
+// an ordinary character.
 func (p *parser) parseString() (*node, error) {
 	at := p.pos
 	var b strings.Builder
@@ -284,7 +285,7 @@ func (p *parser) parseArgumentOrEmpty() (*node, error) {
 	return p.parseArgument()
 }
 
-// parseCompareOp reads a comparison operator, or nothing.
+// parseCompareOp reads a comparison operator. It returns "" if there is none.
 func (p *parser) parseCompareOp() string {
 	for _, op := range compareOps() {
 		if p.hasPrefix(op) {
@@ -310,7 +311,7 @@ func (p *parser) explainTrailing(n *node) error {
 	}
 }
 
-// explainBetween returns the error for text that stands between two arguments instead of a comma.
+// explainBetween returns the error for characters between two arguments where a comma is expected.
 func (p *parser) explainBetween(name string) error {
 	rest := p.text[p.pos:]
 	switch c := rest[0]; {
@@ -329,7 +330,7 @@ func (p *parser) explainBetween(name string) error {
 	}
 }
 
-// explainBareName returns the error for a name without brackets, quotation marks or arguments.
+// explainBareName returns the error for a name that has no brackets, quotation marks or arguments.
 func (p *parser) explainBareName(at int, name string) error {
 	if strings.EqualFold(name, "true") || strings.EqualFold(name, "false") {
 		return p.fail(at, name+" is not a value of its own", `booleans are strings: write "True" or "False"`)
@@ -345,7 +346,7 @@ func (p *parser) explainBareName(at int, name string) error {
 	return p.fail(at, name+" is neither an attribute nor a string", fmt.Sprintf("write [%s] for the attribute or %s for the string", name, quote(name)))
 }
 
-// explainUnexpected returns the error for a character with which nothing can begin.
+// explainUnexpected returns the error for a character that cannot begin a value.
 func (p *parser) explainUnexpected() error {
 	r, _ := utf8.DecodeRuneInString(p.text[p.pos:])
 	switch r {
@@ -373,7 +374,7 @@ func (p *parser) fail(offset int, message, suggestion string) error {
 	return &SyntaxError{Offset: offset, Line: line, Column: column, Message: message, Suggestion: suggestion}
 }
 
-// shownText returns the text at the current place, short enough for a message.
+// shownText returns the rest of the expression, shortened for a message.
 func (p *parser) shownText() string {
 	rest := p.text[p.pos:]
 	length := max(wordLength(rest), 1)
@@ -403,7 +404,7 @@ func identifierLength(s string) int {
 	return n
 }
 
-// wordLength returns the length of the word at the start of s, as a person would read it.
+// wordLength returns the length of the word at the start of s, up to the next space or sign.
 func wordLength(s string) int {
 	n := 0
 	for n < len(s) && (isLetter(s[n]) || isDigit(s[n]) || s[n] == '.' || s[n] == '-' && n == 0) {

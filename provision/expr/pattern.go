@@ -13,28 +13,28 @@ import (
 // Limits of regular expressions.
 const (
 	MaxPattern      = 2_000  // bytes of a pattern
-	MaxPatternInput = 10_000 // characters of a string that is matched
+	MaxPatternInput = 10_000 // characters of a string to search
 
-	// MatchTime is how long the regular expressions of one evaluation may take together.
+	// MatchTime is the time limit for all regular expressions of one evaluation together.
 	MatchTime = 250 * time.Millisecond
 
-	maxMatchTime      = 50 * time.Millisecond // how long a single match may take
-	maxOtherMatchTime = 30 * time.Millisecond // how long all matches may take together, without the slowest one
-	matchTick         = 10 * time.Millisecond // how often the library looks at the clock
+	maxMatchTime      = 50 * time.Millisecond // time limit of a single match
+	maxOtherMatchTime = 30 * time.Millisecond // time limit of all matches together, without the slowest one
+	matchTick         = 10 * time.Millisecond // how often the library checks the clock
 	maxBacktracks     = 1 << 20               // how many backtracking positions a match may keep
 )
 
 // pattern is a regular expression in .NET's syntax.
 type pattern struct {
 	re     *regexp2.Regexp
-	groups []string // the names and numbers of the groups
+	groups []string // names and numbers of the groups
 }
 
-// tickOnce sets how often the library's clock ticks. All patterns share that clock, so this must
-// happen before the first pattern starts it.
+// tickOnce sets how often the library's clock ticks. All patterns share that clock, so tickOnce
+// must be called before the first pattern starts the clock.
 var tickOnce = sync.OnceFunc(func() { regexp2.SetTimeoutCheckPeriod(matchTick) })
 
-// compilePattern reads a regular expression. If it cannot be read, problem says why.
+// compilePattern compiles a regular expression. If it is invalid, problem says why.
 func compilePattern(text string) (p *pattern, problem string) {
 	tickOnce()
 	if len(text) > MaxPattern {
@@ -48,13 +48,13 @@ func compilePattern(text string) (p *pattern, problem string) {
 	return &pattern{re: re, groups: re.GetGroupNames()}, ""
 }
 
-// match is one match, with the string in which it was found.
+// match is one match, together with the string in which it was found.
 type match struct {
 	*regexp2.Match
 	source string
 }
 
-// rangeOf returns where a part of the match begins and ends in the source.
+// rangeOf returns the start and end of a part of the match in the source string.
 func (m *match) rangeOf(c regexp2.Capture) (from, to int) {
 	index, length := c.ByteRange()
 	return index, index + length
@@ -63,7 +63,8 @@ func (m *match) rangeOf(c regexp2.Capture) (from, to int) {
 // errStop makes eachMatch stop without an error.
 var errStop = errors.New("stop")
 
-// stopwatch adds up the time that matches take. It leaves out the slowest, because a busy machine can stop any match for a while.
+// stopwatch adds up the time that matches take. It leaves out the slowest match, because a busy
+// machine can pause any match for a while.
 type stopwatch struct {
 	total, slowest time.Duration
 }
@@ -76,7 +77,7 @@ func (w *stopwatch) add(since time.Time) {
 
 func (w *stopwatch) expired() bool { return w.total-w.slowest > maxOtherMatchTime }
 
-// eachMatch calls do for each match in the text, within the evaluation's limits on time.
+// eachMatch calls do for each match in the string, within the time limits of the evaluation.
 func (n *node) eachMatch(r *evaluation, p *pattern, text string, do func(*match) error) error {
 	if err := n.checkLength(text); err != nil {
 		return err
@@ -99,9 +100,9 @@ func (n *node) eachMatch(r *evaluation, p *pattern, text string, do func(*match)
 	}
 }
 
-// nextMatch finds the first match, or the next one after the match after. A match that runs out of
-// time gets a second chance: on a busy machine the library's clock can jump past a limit that the
-// match has not used.
+// nextMatch finds the first match, or the match that follows after. If a match runs out of time,
+// nextMatch tries it once more. On a busy machine, the library's clock can jump past a limit
+// although the match has not used the time.
 func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (found *regexp2.Match, err error) {
 	for range 2 {
 		start := time.Now()
@@ -118,13 +119,13 @@ func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (f
 	return found, err
 }
 
-// explainLimit returns the error for a pattern that exceeded a limit. The library's message would
-// show the whole string.
+// explainLimit returns the error for a pattern that exceeded a limit. It does not use the library's
+// message, which would show the whole string.
 func (n *node) explainLimit(err error) error {
 	return n.failAt(n.args[replacePattern], limitWords(err))
 }
 
-// limitWords says which limit a pattern exceeded, and what to do.
+// limitWords says which limit a pattern exceeded, and what to do about it.
 func limitWords(err error) string {
 	problem := "took too long"
 	if errors.Is(err, regexp2.ErrBacktrackingStackLimit) {
@@ -133,11 +134,11 @@ func limitWords(err error) string {
 	return fmt.Sprintf("the regular expression %s on this string; simplify it, above all repetitions inside repetitions", problem)
 }
 
-// Pattern is a regular expression in .NET's syntax that stands alone, such as that of a scoping
-// filter. It has the limits of those in expressions.
+// Pattern is a regular expression in .NET's syntax outside an expression, for example in a scoping
+// filter. It has the same limits as in expressions.
 type Pattern struct{ compiled *pattern }
 
-// CompilePattern reads a regular expression. The error says why it cannot be read.
+// CompilePattern compiles a regular expression. The error says why it is invalid.
 func CompilePattern(text string) (*Pattern, error) {
 	p, problem := compilePattern(text)
 	if problem != "" {

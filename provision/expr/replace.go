@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// replaceFunctions returns only Replace. It has its own file because it has five forms.
+// replaceFunctions returns only Replace, which has its own file because it has five forms.
 func replaceFunctions() []function {
 	return []function{
 		{
@@ -47,7 +47,7 @@ func replaceFunctions() []function {
 	}
 }
 
-// The positions of Replace's arguments. The source is argument 0.
+// The positions of Replace's arguments. Argument 0 is the source.
 const (
 	replaceOld = iota + 1
 	replacePattern
@@ -57,8 +57,8 @@ const (
 	replaceTemplate
 )
 
-// refuseReplace refuses arguments that fit none of the five forms, and a constant pattern that
-// cannot be read.
+// refuseReplace refuses arguments that fit none of the five forms. It also refuses a constant
+// pattern that is invalid.
 func refuseReplace(c *checker, n *node) error {
 	given := ""
 	for i := replaceOld; i <= replaceTemplate; i++ {
@@ -165,7 +165,7 @@ func evalReplacePattern(n *node, r *evaluation) (Value, error) {
 				from, to = m.rangeOf(g.Capture)
 			}
 			if from < at {
-				return nil // the group lies in text that is already written, which look-behind makes possible
+				return nil // the group is before the current place, as look-behind allows
 			}
 			b.WriteString(source[at:from])
 			for _, part := range replacement {
@@ -182,8 +182,8 @@ func evalReplacePattern(n *node, r *evaluation) (Value, error) {
 	})
 }
 
-// evalReplaceOther returns the source if it has a value. Otherwise it returns a group of the match
-// in the other attribute.
+// evalReplaceOther returns the source if it has a value. Otherwise it searches the other attribute
+// with the pattern and returns a group of the match.
 func evalReplaceOther(n *node, r *evaluation) (Value, error) {
 	source, err := n.args[0].eval(r)
 	if err != nil || !source.IsNullOrEmpty() {
@@ -207,8 +207,8 @@ func evalReplaceOther(n *node, r *evaluation) (Value, error) {
 	return result, err
 }
 
-// patternAndGroup returns the pattern and the name of the group, "" if the call names none. A
-// constant pattern is compiled already.
+// patternAndGroup returns the pattern and the name of the group; "" if the call names none. A
+// constant pattern was compiled by the checker.
 func (n *node) patternAndGroup(r *evaluation) (p *pattern, group string, err error) {
 	if p = n.pattern; p == nil {
 		v, err := n.evalSingle(r, replacePattern)
@@ -233,10 +233,10 @@ func (n *node) patternAndGroup(r *evaluation) (p *pattern, group string, err err
 	return p, v.text, err
 }
 
-// replacementPart is a literal, or a reference to a part of the match.
+// replacementPart is a part of a replacement: a literal, or a reference to a part of the match.
 type replacementPart struct {
 	text  string
-	group string // the name or number of a group
+	group string // name or number of a group
 	kind  byte   // the character after $; 0 for a literal
 }
 
@@ -267,8 +267,8 @@ func (part replacementPart) valueIn(m *match) string {
 	}
 }
 
-// readReplacement reads a replacement of .NET: $1, ${name}, $$, $&, $`, $', $+ and $_. Anything
-// else stands for itself, and so does a number if the pattern has no such group.
+// readReplacement parses a .NET replacement with $1, ${name}, $$, $&, $`, $', $+ and $_. Everything
+// else is literal, including a number for which the pattern has no group.
 func (p *pattern) readReplacement(text string) []replacementPart {
 	var parts []replacementPart
 	literal := func(s string) {
@@ -297,8 +297,7 @@ func (p *pattern) readReplacement(text string) []replacementPart {
 	return parts
 }
 
-// readSubstitution reads the reference that follows a dollar sign. length is 0 if no reference
-// follows.
+// readSubstitution parses the reference after a dollar sign. length is 0 if there is none.
 func (p *pattern) readSubstitution(s string) (part replacementPart, length int) {
 	if s == "" {
 		return part, 0
@@ -329,7 +328,7 @@ func (p *pattern) readSubstitution(s string) (part replacementPart, length int) 
 
 func (p *pattern) hasGroup(name string) bool { return slices.Contains(p.groups, name) }
 
-// checkLength refuses a string that is too long to be matched.
+// checkLength refuses a string that is too long for a regular expression.
 func (n *node) checkLength(text string) error {
 	if isTooLong(text) {
 		return n.failAt(n, tooLongWords)

@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// roleType is the type that Entra gives to the roles of its directory.
+// roleType is the type that Entra gives to application roles.
 const roleType = "WindowsAzureActiveDirectoryRole"
 
-// roleFunctions returns the functions that read the attribute appRoleAssignments: a string for each
-// role, which is a JSON object with id, value and displayName, or the role's value alone.
+// roleFunctions returns the functions that read the attribute appRoleAssignments. The attribute has
+// a string for each role: a JSON object with id, value and displayName, or only the role's value.
 func roleFunctions() []function {
 	return []function{
 		{
@@ -98,14 +98,14 @@ func roleFunctions() []function {
 
 const exampleRole = `{"id":"1b4f816e-5eaf-48b9-8613-7923830595ad","value":"admin","displayName":"Administrator"}`
 
-// assignedRole is a role of the application that a person has.
+// assignedRole is an application role that a person has.
 type assignedRole struct {
 	ID          string `json:"id"`
 	Value       string `json:"value"`
 	DisplayName string `json:"displayName"`
 }
 
-// name returns the name under which the target knows the role.
+// name returns the name by which the target knows the role.
 func (a assignedRole) name() string {
 	if a.Value == "" {
 		return a.DisplayName
@@ -113,7 +113,7 @@ func (a assignedRole) name() string {
 	return a.Value
 }
 
-// evalRoles reads the roles from argument 0 and sorts them by name, so that the same roles always
+// evalRoles reads the roles from argument 0. It sorts them by name, so that the same roles always
 // give the same result. If there are no roles, v is the result of the function.
 func (n *node) evalRoles(r *evaluation) (roles []assignedRole, v Value, err error) {
 	v, err = n.args[0].eval(r)

@@ -11,45 +11,47 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of one evaluation. They keep a hostile expression from stopping a cycle.
+// Limits of one evaluation. They prevent a hostile expression from stopping a cycle.
 const (
 	MaxResult = 1 << 20  // bytes of one value
-	MaxWork   = 16 << 20 // bytes of all values that are read and made
+	MaxWork   = 16 << 20 // bytes of all values that are read and computed
 )
 
-// Env is everything outside the expression that its evaluation may read.
+// Env has everything outside the expression that its evaluation may use.
 type Env struct {
 	// Attribute returns the value of a source attribute, by its exact name. If the function is nil,
 	// every attribute is null.
 	Attribute func(name string) Value
 
-	// Now is the time of the evaluation, the same for every expression of one object. If it is zero, Now() fails.
+	// Now is the time of the evaluation. It is the same for every expression of one object. If it
+	// is zero, Now() fails.
 	Now time.Time
 
-	// Random is a cryptographic source for RandomString and Guid; nil makes both fail.
+	// Random is a cryptographic source for RandomString and Guid. If it is nil, both fail.
 	//
-	// The engine evaluates an expression for which Draws reports true only once for each account,
-	// while it creates the account. It stores the value before it sends the create, so that a
-	// create of unknown outcome is repeated with the same value.
+	// If Draws reports true, the engine evaluates the expression only once for each account, when
+	// it creates the account. It stores the value before it sends the create. If the outcome of
+	// that create is unknown, it repeats the create with the same value.
 	Random io.Reader
 
 	// Taken reports whether an account of the target already has the value, for SelectUniqueValue.
-	// Nil makes SelectUniqueValue fail, because it could not guarantee that the value is unique. An
-	// error ends the evaluation and is kept in EvalError.Err: a target that cannot be reached is a
-	// reason to try again later.
+	// If Taken is nil, SelectUniqueValue fails, because it could not guarantee that the value is
+	// unique. An error ends the evaluation and is kept in EvalError.Err. So the caller can try
+	// again later if the target cannot be reached.
 	Taken func(value string) (bool, error)
 
-	// DefaultDomain is the default domain of the source directory; "" makes DefaultDomain() fail.
+	// DefaultDomain is the default domain of the source directory. If it is "", DefaultDomain()
+	// fails.
 	DefaultDomain string
 }
 
-// evaluation holds the Env of one evaluation and counts the work that it has done.
+// evaluation holds the Env of one evaluation and counts its work.
 type evaluation struct {
 	env      Env
-	workDone int       // bytes of values read and made
-	matching stopwatch // the time that regular expressions took
+	workDone int       // bytes of the values that were read and computed
+	matching stopwatch // measures the time that regular expressions take
 	redacted bool      // whether a Redact was evaluated
-	trace    *tracer   // nil if no trace is wanted
+	trace    *tracer   // records the trace; nil if none is wanted
 }
 
 // Eval computes the expression for one object. Every error is an *EvalError.
@@ -69,11 +71,11 @@ func (e *Expr) Eval(env Env) (Value, error) {
 	return v, err
 }
 
-// evaluations holds evaluations that are over, to be used again: a mapping needs one for each row
+// evaluations is a pool of finished evaluations for reuse, because a mapping needs one for each row
 // and person.
 var evaluations = sync.Pool{New: func() any { return new(evaluation) }}
 
-// finish marks a result that must not be shown in logs, and gives an error its line and column.
+// finish marks a result that logs must not show, and adds the line and column to an error.
 func (e *Expr) finish(r *evaluation, v Value, err error) (Value, error) {
 	if err == nil {
 		v.redacted = v.redacted || r.redacted
@@ -86,7 +88,7 @@ func (e *Expr) finish(r *evaluation, v Value, err error) (Value, error) {
 	return Value{}, err
 }
 
-// eval computes a checked node. Errors are *EvalError without line and column.
+// eval computes a checked node. An error is an *EvalError without line and column.
 func (n *node) eval(r *evaluation) (Value, error) {
 	if r.trace != nil {
 		return r.trace.record(n, r)
@@ -122,8 +124,8 @@ func (n *node) compute(r *evaluation) (Value, error) {
 	}
 }
 
-// countWork adds the size of a value to the evaluation's work. It returns an error beyond the
-// limit.
+// countWork adds the size of a value to the evaluation's work. It returns an error if the work
+// exceeds the limit.
 func (n *node) countWork(r *evaluation, v Value) (Value, error) {
 	size := len(v.text)
 	for _, s := range v.list {
@@ -139,7 +141,7 @@ func (n *node) countWork(r *evaluation, v Value) (Value, error) {
 	return v, nil
 }
 
-// checkSize refuses a result that would be too large, before it is made.
+// checkSize refuses a result that would be too large, before it is computed.
 func (n *node) checkSize(size int) error {
 	if size > MaxResult {
 		return n.tooLarge()
@@ -151,7 +153,7 @@ func (n *node) tooLarge() error {
 	return n.failAt(n, fmt.Sprintf("%s makes a value of more than %d bytes", n.title(), MaxResult))
 }
 
-// evalSingle computes argument i. It returns an error if the argument has several values.
+// evalSingle evaluates argument i. It returns an error if the argument has several values.
 func (n *node) evalSingle(r *evaluation, i int) (Value, error) {
 	v, err := n.args[i].eval(r)
 	if err != nil {
@@ -164,7 +166,7 @@ func (n *node) evalSingle(r *evaluation, i int) (Value, error) {
 	return v, nil
 }
 
-// evalWhole computes argument i as a whole number. null is true if it has no value.
+// evalWhole evaluates argument i as a whole number. null is true if the argument has no value.
 func (n *node) evalWhole(r *evaluation, i int) (number int64, null bool, err error) {
 	v, err := n.evalSingle(r, i)
 	if err != nil || v.text == "" {
@@ -186,7 +188,8 @@ func (n *node) evalRequiredWhole(r *evaluation, i int) (int64, error) {
 	return number, err
 }
 
-// wholeNumber reads decimal digits, or hexadecimal ones after &H. Zeros after a decimal point do not matter.
+// wholeNumber parses decimal digits, or hexadecimal digits after &H. It ignores zeros after a
+// decimal point.
 func wholeNumber(text string) (int64, bool) {
 	text = strings.TrimSpace(text)
 	if digits, ok := strings.CutPrefix(text, "&H"); ok {
@@ -200,7 +203,7 @@ func wholeNumber(text string) (int64, bool) {
 	return number, err == nil && text[0] != '+'
 }
 
-// evalEach computes argument 0 and calls change for its value, or for each of its values. Null
+// evalEach evaluates argument 0 and calls change with its value, or with each of its values. Null
 // stays null.
 func (n *node) evalEach(r *evaluation, change func(string) (string, error)) (Value, error) {
 	source, err := n.args[0].eval(r)
@@ -232,8 +235,8 @@ func (n *node) evalEach(r *evaluation, change func(string) (string, error)) (Val
 	}
 }
 
-// quoteForMessage returns a value in quotes for a message, shortened. It hides a value that went
-// through Redact.
+// quoteForMessage returns a value in quotes for a message, shortened. If the value went through
+// Redact, it returns [Redact] instead.
 func (r *evaluation) quoteForMessage(v Value) string {
 	if r.redacted || v.redacted {
 		return redactedText
@@ -241,7 +244,7 @@ func (r *evaluation) quoteForMessage(v Value) string {
 	return strconv.Quote(clip(v.Text(), 60))
 }
 
-// clip shortens s to about most bytes, without cutting a character.
+// clip shortens s to about most bytes without splitting a character.
 func clip(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -267,7 +270,7 @@ func (n *node) title() string {
 	}
 }
 
-// hasArgument reports whether argument i was written.
+// hasArgument reports whether argument i is present in the call.
 func (n *node) hasArgument(i int) bool {
 	return i < len(n.args) && n.args[i].kind != emptyNode
 }

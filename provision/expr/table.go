@@ -3,8 +3,8 @@ package expr
 import "slices"
 
 // functions is the table of all functions. The checker, the evaluation, the documentation and the
-// completion are made from it. Each family of functions has a file. Microsoft's documents name
-// every function.
+// completion use it. Each family of functions has its own file. Every function is in Microsoft's
+// documents.
 var functions = slices.Concat(
 	choiceFunctions(),
 	textFunctions(),

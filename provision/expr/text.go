@@ -227,8 +227,8 @@ func evalMid(n *node, r *evaluation) (Value, error) {
 	return String(text[from : from+prefixBytes(text[from:], length)]), nil
 }
 
-// prefixBytes returns how many bytes the first count characters of s take. If s is shorter, that is
-// its length.
+// prefixBytes returns the length of the first count characters of s in bytes. If s has fewer
+// characters, it returns the length of s.
 func prefixBytes(s string, count int64) int {
 	if count >= int64(len(s)) {
 		return len(s)
@@ -274,8 +274,8 @@ func evalInStr(n *node, r *evaluation) (Value, error) {
 	return numberValue(int64(utf8.RuneCountInString(whole[:from+at])) + 1), nil
 }
 
-// foldCase returns the same string for strings that differ only in case. It keeps the number of
-// characters.
+// foldCase returns the same string for strings that differ only in case. The number of characters
+// stays the same.
 func foldCase(s string) string {
 	return strings.Map(func(c rune) rune { return unicode.ToLower(unicode.ToUpper(c)) }, s)
 }

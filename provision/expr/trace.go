@@ -2,24 +2,24 @@ package expr
 
 import "encoding/json"
 
-// redactedText replaces a value that went through Redact in logs and traces.
+// redactedText is shown in logs and traces instead of a value that went through Redact.
 const redactedText = "[Redact]"
 
-// Step is one part of an expression in a trace, with its value.
+// Step is one part of an expression, with its value, in a trace.
 type Step struct {
 	Expression   string // the part in its normal form
-	Line, Column int    // where the part begins in the text
+	Line, Column int    // where the part begins in the expression
 	Value        Value
-	Err          error // why the part has no value, or nil; the steps that contain it have the same error
-	Skipped      bool  // not evaluated: another branch was chosen, or an error came first
+	Err          error // why the part has no value, or nil; the steps around it have the same error
+	Skipped      bool  // not evaluated, because another branch was chosen or an error came first
 	Steps        []*Step
 }
 
-// Redacted reports whether the value must not be shown: it came through Redact.
+// Redacted reports whether the value must not be shown because it went through Redact.
 func (s *Step) Redacted() bool { return s.Value.redacted }
 
-// MarshalJSON writes the step and those inside it. Its value is a string, a list of strings or null. A
-// step without one has "skipped" or "error" instead.
+// MarshalJSON writes the step and the steps inside it. The value is a string, a list of strings or
+// null. A step without a value has "skipped" or "error" instead.
 func (s *Step) MarshalJSON() ([]byte, error) {
 	out := map[string]any{"expression": s.Expression, "line": s.Line, "column": s.Column}
 	switch {
@@ -38,8 +38,8 @@ func (s *Step) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// Plain returns the value for JSON: a string, a list of strings, or nil if nothing flows or the value
-// is null.
+// Plain returns the value in a form for JSON: a string, a list of strings, or nil if the value is
+// null or nothing flows.
 func (v Value) Plain() any {
 	switch {
 	case v.IsNull() || v.IsNoFlow():
@@ -50,8 +50,8 @@ func (v Value) Plain() any {
 	return v.Text()
 }
 
-// Trace is like Eval and also returns the value of each part. The steps form the same tree as the
-// expression: every written argument is a step, whether it was evaluated or not.
+// Trace is like Eval, but also returns the value of each part. The tree of steps has the form of
+// the expression: each argument that is present has a step, whether or not it was evaluated.
 func (e *Expr) Trace(env Env) (Value, *Step, error) {
 	r := &evaluation{env: env, trace: &tracer{text: e.text, steps: map[*node]*Step{}}}
 	v, err := e.root.eval(r)
@@ -78,8 +78,8 @@ func (t *tracer) record(n *node, r *evaluation) (Value, error) {
 	return v, err
 }
 
-// buildTree returns the step of a node, with the steps of its arguments below it in the order of the
-// expression.
+// buildTree returns the step of a node. The steps of its arguments are below it, in the order of
+// the expression.
 func (t *tracer) buildTree(n *node) *Step {
 	s := t.steps[n]
 	if s == nil {

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// ValueType is the type of value that a function returns or an argument takes, as far as it is
-// known before the evaluation.
+// ValueType is the type of a function's result or argument, as far as it is known before the
+// evaluation.
 type ValueType string
 
-// The types of values. AnyType means that the type is not known, or that every type is accepted.
+// The types of values. AnyType means that the type is unknown, or that every type is accepted.
 const (
 	AnyType      ValueType = ""
 	TextType     ValueType = "string"
@@ -18,20 +18,20 @@ const (
 	DateTimeType ValueType = "date"
 	ListType     ValueType = "list"
 	ComplexType  ValueType = "list of complex values"
-	IntervalType ValueType = "interval" // a word such as d
+	IntervalType ValueType = "interval" // a word for an interval, such as d
 	PatternType  ValueType = "pattern"  // a regular expression
 )
 
-// intervals returns the words that name intervals in DateAdd and DateDiff.
+// intervals returns the words for intervals in DateAdd and DateDiff.
 func intervals() []string { return []string{"yyyy", "m", "d", "ww", "h", "n", "s"} }
 
-// constant returns the text of a string or number that is written in the expression.
+// constant returns the value of a string or number literal. ok is false for any other part.
 func (n *node) constant() (string, bool) {
 	return n.value.text, n.kind == stringNode || n.kind == numberNode
 }
 
-// possibleResults returns the parts whose value may be the value of the whole: the branches of IIF,
-// the values of Switch.
+// possibleResults returns the parts whose value may become the value of the whole expression, such
+// as the branches of IIF and the values of Switch.
 func (n *node) possibleResults() []*node {
 	if n.kind != callNode || n.fn == nil || n.fn.passes == nil {
 		return []*node{n}
@@ -45,8 +45,8 @@ func (n *node) possibleResults() []*node {
 	return all
 }
 
-// resultType returns the type of the value, AnyType if it depends on the object. lookup returns the
-// types of attributes; it may be nil.
+// resultType returns the type of the value, or AnyType if it depends on the object. lookup returns
+// the types of attributes; it may be nil.
 func (n *node) resultType(lookup func(name string) ValueType) ValueType {
 	switch n.kind {
 	case attributeNode:
@@ -90,7 +90,7 @@ func (n *node) callResultType(lookup func(name string) ValueType) ValueType {
 }
 
 // mismatch says why a part does not fit the type of a parameter or target attribute. It returns ""
-// if the part fits, or if only the evaluation can tell.
+// if the part fits, or if only the evaluation can show it.
 func mismatch(n *node, takes ValueType, lookup func(name string) ValueType) string {
 	text, constant := n.constant()
 	has := n.resultType(lookup)

@@ -11,21 +11,21 @@ type Kind uint8
 // The kinds of Value. The zero Value is Null.
 const (
 	KindNull     Kind = iota // the attribute is absent on the object
-	KindString               // a string, also the empty one
-	KindNumber               // a whole or decimal number, kept as its digits
+	KindString               // a string, which may be empty
+	KindNumber               // a whole or decimal number, stored as its digits
 	KindBoolean              // the value True or False
 	KindDateTime             // an instant, in UTC
 	KindList                 // several strings
-	KindNoFlow               // the target attribute is to be left out of the request
+	KindNoFlow               // the target attribute must be left out of the request
 )
 
-// Value is what an attribute holds and what an expression yields. The zero Value is Null.
+// Value is the value of an attribute or the result of an expression. The zero Value is Null.
 //
-// An evaluation copies values all the time, so that the struct is kept small.
+// An evaluation copies values often, so the struct is kept small.
 type Value struct {
 	text string
 	list []string
-	when *time.Time // the instant of a DateTime, else nil
+	when *time.Time // the instant of a DateTime; otherwise nil
 
 	kind     Kind
 	complex  bool // whether the elements are JSON objects
@@ -52,14 +52,14 @@ func Boolean(b bool) Value {
 	return Value{kind: KindBoolean, text: "False"}
 }
 
-// DateTime returns an instant. The value keeps it in UTC; its text has whole seconds.
+// DateTime returns an instant. The value stores it in UTC. Its text has whole seconds.
 func DateTime(t time.Time) Value {
 	t = t.UTC()
 	return Value{kind: KindDateTime, text: t.Format("1/2/2006 3:04:05 PM"), when: &t}
 }
 
-// List returns a multi-valued value, and keeps the slice. Without elements it returns null, because
-// an attribute without values is absent.
+// List returns a multi-valued value and keeps the slice. For an empty slice it returns null,
+// because an attribute without values is absent.
 func List(values []string) Value {
 	if len(values) == 0 {
 		return Null()
@@ -74,7 +74,8 @@ func complexList(objects []string) Value {
 	return v
 }
 
-// IsComplex reports whether v is a list of complex values: each of its strings is a JSON object, to be sent as an object.
+// IsComplex reports whether v is a list of complex values. Then each of its strings is a JSON
+// object, and is sent as an object.
 func (v Value) IsComplex() bool { return v.complex }
 
 // IsRedacted reports whether the value went through Redact. Logs then show Redacted(v) instead.
@@ -94,7 +95,7 @@ func (v Value) Kind() Kind { return v.kind }
 // IsNull reports whether v is null. The empty string is not.
 func (v Value) IsNull() bool { return v.kind == KindNull }
 
-// IsNoFlow reports whether the target attribute is to be left out of the request.
+// IsNoFlow reports whether the target attribute must be left out of the request.
 func (v Value) IsNoFlow() bool { return v.kind == KindNoFlow }
 
 // IsNullOrEmpty reports whether v is null, no-flow, the empty string, or a list of empty strings.
@@ -110,8 +111,8 @@ func (v Value) IsNullOrEmpty() bool {
 	return true
 }
 
-// Text returns the value as a string: True or False, a number's digits, M/d/yyyy h:mm:ss tt for an
-// instant, the elements of a list separated by ", " (for people), and "" for null and no-flow.
+// Text returns the value as a string for people: True or False, a number's digits, an instant as
+// M/d/yyyy h:mm:ss tt, or a list's elements separated by ", ". It returns "" for null and no-flow.
 func (v Value) Text() string {
 	if v.kind == KindList {
 		return strings.Join(v.list, ", ")
@@ -119,7 +120,7 @@ func (v Value) Text() string {
 	return v.text
 }
 
-// Strings returns the value's strings: none for null and no-flow, one for a single value, and all
+// Strings returns the value's strings: none for null and no-flow, one for a single value, or all
 // elements of a list. The caller must not change the slice.
 func (v Value) Strings() []string {
 	switch v.kind {
@@ -140,7 +141,8 @@ func (v Value) Time() (time.Time, bool) {
 	return *v.when, true
 }
 
-// single reduces a list of one element to that element; ok is false for a list of several.
+// single returns the only element of a list, or a value that is not a list. ok is false for a list
+// of several elements.
 func (v Value) single() (one Value, ok bool) {
 	if v.kind != KindList {
 		return v, true

@@ -15,12 +15,13 @@ import (
 	"strings"
 )
 
-// The templates.
+// The names of the templates.
 const (
-	// Guide is what new applications start with: the mappings that the guide for Stack Overflow for
-	// Teams shows.
+	// Guide is the template for new applications. It has the mappings in the guide for Stack
+	// Overflow for Teams.
 	Guide = "guide"
-	// NonGallery is what Microsoft Entra ID gives a SCIM application that is not from its gallery.
+	// NonGallery has the mappings that Microsoft Entra ID gives to a SCIM application outside its
+	// gallery.
 	NonGallery = "customappsso"
 )
 

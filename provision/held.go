@@ -118,7 +118,7 @@ func (j *Jobs) decide(ctx context.Context, k Key, cause string, batch int, appro
 	return held, j.wake(ctx, job)
 }
 
-// operations returns a number of operations on hold with its verb in the past, for a sentence.
+// operations returns the start of a sentence, such as "2 operations on hold were".
 func operations(n int) string {
 	if n == 1 {
 		return "1 operation on hold was"

@@ -86,7 +86,7 @@ type news struct {
 type record struct {
 	outcome Outcome
 	release func()
-	saved   chan error // for an intent: gets the result of storing it
+	saved   chan error // for an intent: receives the result of storing it; nil for an outcome
 }
 
 // drain works on the list until nothing on it is due, or the slice is over. done means that nothing

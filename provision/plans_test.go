@@ -203,14 +203,14 @@ func TestAnApprovedPlanTakesAway(t *testing.T) {
 	for name, cancel := range map[string]bool{"applied": false, "cancelled": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := newGuarded(t, storetest.New(t), 30, off)
-			g.importRows(blocking(0, 20), directory.ImportOptions{})
+			g := newGuarded(t, storetest.New(t), 130, off) // more than the requests that can be on their way at once
+			g.importRows(blocking(0, 120), directory.ImportOptions{})
 			p := g.keptPlan()
-			if p.Report.OnHold != 20 || p.Report.Operations() != 20 {
+			if p.Report.OnHold != 120 || p.Report.Operations() != 120 {
 				t.Fatalf("planned %+v", p.Report)
 			}
 			// One of them comes back before the plan is applied.
-			g.importRows(func(i int, values map[string]string) bool { return i == 3 || blocking(0, 20)(i, values) }, directory.ImportOptions{})
+			g.importRows(func(i int, values map[string]string) bool { return i == 3 || blocking(0, 120)(i, values) }, directory.ImportOptions{})
 			g.approvePlan(p)
 			if cancel {
 				ctx, stop := context.WithCancel(t.Context())
@@ -224,7 +224,7 @@ func TestAnApprovedPlanTakesAway(t *testing.T) {
 				}
 				g.app.answer = nil
 				before := g.active()
-				if before <= 11 || before >= 30 {
+				if before <= 11 || before >= 130 {
 					t.Fatalf("%d accounts are active after the plan was cancelled in the middle", before)
 				}
 				if left := g.report().Pending; left != 0 {
@@ -238,7 +238,7 @@ func TestAnApprovedPlanTakesAway(t *testing.T) {
 				return
 			}
 			_, counts := g.applyPlan(p)
-			if counts.Sent != 19 || counts.LeftOut != 1 || g.active() != 11 {
+			if counts.Sent != 119 || counts.LeftOut != 1 || g.active() != 11 {
 				t.Errorf("applied %+v, %d accounts are active", counts, g.active())
 			}
 			if r := g.plannedRows(p)[g.ids[3]]; r.Outcome != provision.PlanLeftOut || r.OutcomeText != "Nothing has to be sent any more." {
@@ -299,13 +299,13 @@ func TestALongPlanIsNotTakenForInterrupted(t *testing.T) {
 func TestAPlanOfWhatIsOnHold(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		g := newGuarded(t, db, 30)
-		g.importRows(blocking(0, 20), directory.ImportOptions{})
+		g := newGuarded(t, db, 130) // more than the requests that can be on their way at once
+		g.importRows(blocking(0, 120), directory.ImportOptions{})
 		g.cycle()
-		g.wantActive("held", 30)
+		g.wantActive("held", 130)
 		held := g.held()
 		p := g.keptPlan()
-		if p.Report.OnHold != 20 {
+		if p.Report.OnHold != 120 {
 			t.Fatalf("planned %+v", p.Report)
 		}
 		g.approvePlan(p)
@@ -319,7 +319,7 @@ func TestAPlanOfWhatIsOnHold(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := g.active()
-		if now := g.held(); now.ID != held.ID || now.Count != before-10 || before <= 10 || before >= 30 {
+		if now := g.held(); now.ID != held.ID || now.Count != before-10 || before <= 10 || before >= 130 {
 			t.Errorf("%d accounts are active, and on hold is %+v", before, now)
 		}
 		g.cycle()
@@ -333,7 +333,7 @@ func TestAPlanOfWhatIsOnHold(t *testing.T) {
 		g.wantActive("applied", 10)
 		g.nothingHeld("applied")
 		for name, want := range map[string][]string{
-			event.ProvisioningPlanApproved:  {"Plan " + p.Short() + " was approved: 0 to create, 0 to update, 0 to disable, 0 to delete, 20 on hold.", "Plan " + again.Short() + " was approved: 0 to create"},
+			event.ProvisioningPlanApproved:  {"Plan " + p.Short() + " was approved: 0 to create, 0 to update, 0 to disable, 0 to delete, 120 on hold.", "Plan " + again.Short() + " was approved: 0 to create"},
 			event.ProvisioningPlanCancelled: {"Plan " + p.Short() + " was cancelled."},
 			event.ProvisioningPlanApplied:   {fmt.Sprintf("Plan %s was applied: %d sent, 0 failed, 0 left out", again.Short(), before-10)},
 		} {

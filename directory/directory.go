@@ -202,7 +202,7 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 type Contents struct {
 	Users        int // soft-deleted users included; 0 for one application
 	Groups       int // soft-deleted groups included; 0 for one application
-	Applications int // 0 for one application
+	Applications int // the applications of a directory; 0 if only one application is deleted
 	Assigned     int // assignments of users and groups, including soft-deleted ones
 	Linked       int // accounts at applications that provisioning has found or created; a deletion does not change them
 }

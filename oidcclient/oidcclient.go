@@ -1,14 +1,14 @@
-// Package oidcclient asks OpenID providers over HTTP: for their metadata and keys, for tokens, and
-// for what they know about a person.
+// Package oidcclient sends requests to OpenID providers: for their metadata and keys, for tokens,
+// and for claims about a person.
 //
 //	Provider   …/.well-known/openid-configuration, kept for an hour
 //	Keys       the JWKS, kept for an hour; read again for an unknown key, at most once a minute
 //	Exchange   a code  →  tokens
 //	UserInfo   an access token  →  claims
 //
-// Administrators of sites type the issuer, so every request goes through internal/outbound, and
-// errors say little about what is at an address: with them, nobody can explore a network. What
-// answers mean is for package oidc.
+// Administrators of sites enter the issuer, so every request goes through internal/outbound. Errors
+// say little about the server at an address, so that nobody can use them to explore a network.
+// Package oidc interprets the answers.
 package oidcclient
 
 import (
@@ -28,13 +28,13 @@ import (
 
 const (
 	keptFor      = time.Hour       // how long metadata and keys are kept
-	readAgain    = time.Minute     // at most so often keys are read again because a key is unknown
-	failedFor    = 5 * time.Second // how long a failure is kept, so that a flood of sign-ins does not pile up
+	rereadAfter    = time.Minute     // the shortest time between two reads of the keys for an unknown key
+	failedFor    = 5 * time.Second // how long a failure is kept, so that many sign-ins do not all wait for a provider that fails
 	answerTime   = 10 * time.Second
-	maxProviders = 1000 // how many providers are kept
+	maxProviders = 1000 // the largest number of providers that are kept
 )
 
-// Client asks providers. Make it with New.
+// Client sends requests to providers. Make it with New.
 type Client struct {
 	http *http.Client
 	now  func() time.Time
@@ -43,19 +43,19 @@ type Client struct {
 	providers map[string]*known // by issuer
 }
 
-// known is what is kept of one provider. Its lock is held during a request, so that many sign-ins at
-// once ask the provider once.
+// known is what the client has learned about one provider. Its lock is held during a request, so
+// that many sign-ins at the same time send only one request.
 type known struct {
 	mu       sync.Mutex
 	provider oidc.Provider
-	read     time.Time // zero if it was not read
+	read     time.Time // when the metadata was read; zero if never
 	keys     oidc.Keys
-	keysRead time.Time // zero if they were not read
-	failed   time.Time // when the provider was last asked in vain
-	failure  error     // why
+	keysRead time.Time // when the keys were read; zero if never
+	failed   time.Time // when the last request failed
+	failure  error     // why it failed
 }
 
-// New returns a client whose requests are limited by these options.
+// New returns a client. The options limit its requests.
 func New(o outbound.Options, now func() time.Time) *Client {
 	o.Timeout, o.MaxBody = answerTime, oidc.MaxDocument
 	return &Client{http: outbound.New(o), now: now, providers: map[string]*known{}}
@@ -75,7 +75,7 @@ func (c *Client) known(issuer string) *known {
 	return k
 }
 
-// Provider returns what the provider with this issuer says about itself.
+// Provider returns the metadata of the provider with this issuer.
 func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, error) {
 	k := c.known(issuer)
 	k.mu.Lock()
@@ -83,13 +83,14 @@ func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, er
 	if !k.read.IsZero() && c.now().Sub(k.read) < keptFor {
 		return k.provider, nil
 	}
-	if err := c.recent(k); err != nil {
+	if err := c.recentFailure(k); err != nil {
 		return oidc.Provider{}, err
 	}
 	if err := oidc.CheckIssuer(issuer); err != nil {
 		return oidc.Provider{}, failed("%s", err)
 	}
-	// The answer is for all who wait, so it does not end with the request of one of them.
+	// Other sign-ins wait for the same answer, so do not stop when the request of this sign-in
+	// ends.
 	text, err := c.get(context.WithoutCancel(ctx), oidc.DiscoveryURL(issuer), "")
 	if err != nil {
 		return oidc.Provider{}, c.note(k, failed("the provider's metadata could not be read: %s", err))
@@ -102,17 +103,17 @@ func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, er
 	return p, nil
 }
 
-// Keys returns the keys of a provider. If unknown is set, a token is signed with a key that is not
-// among the keys of before: they are read again, at most once a minute.
+// Keys returns the keys of a provider. unknown means that a token is signed with a key that is not
+// among the known ones. In that case Keys reads the keys again, at most once a minute.
 func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error) {
 	k := c.known(p.Issuer)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	age := c.now().Sub(k.keysRead)
-	if !k.keysRead.IsZero() && age < keptFor && (!unknown || age < readAgain) {
+	if !k.keysRead.IsZero() && age < keptFor && (!unknown || age < rereadAfter) {
 		return k.keys, nil
 	}
-	if err := c.recent(k); err != nil {
+	if err := c.recentFailure(k); err != nil {
 		return oidc.Keys{}, err
 	}
 	text, err := c.get(context.WithoutCancel(ctx), p.KeysURL, "")
@@ -127,8 +128,8 @@ func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.
 	return keys, nil
 }
 
-// recent returns the failure of a moment ago; nil if there was none.
-func (c *Client) recent(k *known) error {
+// recentFailure returns the failure of a request a moment ago, or nil.
+func (c *Client) recentFailure(k *known) error {
 	if k.failure != nil && c.now().Sub(k.failed) < failedFor {
 		return k.failure
 	}
@@ -155,15 +156,15 @@ func (c *Client) Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExcha
 	case errors.As(err, &refused):
 		return oidc.Tokens{}, failed("the provider's token endpoint answered with status %d", refused.Response.StatusCode)
 	case err != nil:
-		return oidc.Tokens{}, failed("the provider's token endpoint could not be asked: %s", shown(err))
+		return oidc.Tokens{}, failed("the provider's token endpoint could not be asked: %s", publicError(err))
 	}
 	t := oidc.Tokens{Access: got.AccessToken}
 	t.ID, _ = got.Extra("id_token").(string)
 	return t, nil
 }
 
-// UserInfo returns what the provider says about the person of an access token. It is empty if the
-// provider has no UserInfo endpoint.
+// UserInfo returns the claims about the person to whom an access token belongs. It returns nothing
+// if the provider has no UserInfo endpoint.
 func (c *Client) UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error) {
 	if p.UserInfoURL == "" || access == "" {
 		return nil, nil
@@ -186,7 +187,7 @@ func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return nil, shown(err)
+		return nil, publicError(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
@@ -199,8 +200,8 @@ func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error
 	return text, nil
 }
 
-// shown returns what may be shown of an error of a request.
-func shown(err error) error {
+// publicError returns the error of a request without the details that nobody may see.
+func publicError(err error) error {
 	var blocked *outbound.BlockedError
 	if errors.As(err, &blocked) {
 		return blocked

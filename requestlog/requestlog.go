@@ -25,7 +25,7 @@ const (
 	flushEvery   = time.Second
 	flushAt      = 5_000  // with this many rows in memory, Gather wakes Run, which then flushes at once
 	maxGathered  = 10_000 // with this many rows in memory, Gather writes them itself, so that memory stays bounded
-	maxRefused   = 100    // the largest number of rows without a valid token in one flush, and of such rows for one site
+	maxRefused   = 100    // two limits: the rows without a known token in one flush, and the rows of one callerGroup
 	stopTimeout  = 5 * time.Second
 	maxLogText   = 2_000 // the maximum length of a path or sentence, in bytes; longer ones are cut off
 	defaultPage  = 50

@@ -76,7 +76,7 @@ func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	a := findAttribute(attributes, p.Name)
 	switch {
 	case a == nil || p.URN == "" && a.Name == groupsAttribute && a.Mutability == ReadOnly:
-		return false // the attribute may have a value: it belongs to another schema, is common to all types, or the server makes it
+		return false // resources can have a value of the attribute: it belongs to another schema, is common to all types, or the server makes it
 	case a.Mutability == ReadOnly:
 		return true
 	case rt.Schema.ID == GroupURN && p.URN == "" && a.Name == "members":

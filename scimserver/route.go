@@ -17,8 +17,8 @@ type shape int
 
 const (
 	wholeEndpoint  shape = iota // nothing follows the endpoint
-	singleResource              // an id follows
-	searchEndpoint              // ".search" follows
+	singleResource              // an id follows the endpoint
+	searchEndpoint              // ".search" follows the endpoint
 )
 
 // methods maps the HTTP methods that a path allows to their actions. Any other method is 405.

@@ -133,8 +133,8 @@ func (x *exchange) refuse(err error) {
 	}
 }
 
-// throttle answers a request above the site's rate. Its row is kept in memory and written together
-// with others, because one write per request would cost as much as the limit saves.
+// throttle answers a request above the site's rate. It keeps the request-log row in memory, and the
+// row is written later with others. Writing each row at once would cost as much as the limit saves.
 func (x *exchange) throttle(err error) {
 	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail

@@ -9,11 +9,12 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// takeAnswer takes the answer of an OpenID provider, which the browser brings by a redirect. The
-// answer counts in the browser that asked, so the cookie does what a form's number does elsewhere.
+// takeAnswer accepts the answer of an OpenID provider, which the browser brings by a redirect. The
+// answer is accepted only from the browser that sent the request. So the cookie protects against
+// forged requests, as the number in a form does elsewhere.
 func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
-	w.Header().Set("Referrer-Policy", "no-referrer") // the address has the code
+	w.Header().Set("Referrer-Policy", "no-referrer") // the address contains the code
 	source := web.SiteSource(r)
 	st, err := h.findSite(r)
 	if err != nil {

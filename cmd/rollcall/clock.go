@@ -20,7 +20,7 @@ type clockWatch struct {
 	wake func(ctx context.Context) error // makes all waiting work due now
 
 	clock  time.Time     // the system time at the last check
-	passed time.Duration // the time since the start at the last check, by a clock that nobody can set
+	passed time.Duration // the time since the start, at the last check; it does not follow the system time
 }
 
 // checkClock compares how far the clock moved since the last check with how much time really

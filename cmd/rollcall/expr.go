@@ -32,7 +32,7 @@ type exprFlags struct {
 	taken      []string // values of --taken, which other accounts already have
 	domain     string   // the default domain of the directory that --directory names
 	app        string
-	target     string
+	target     string                 // the target attribute of --app that the expression must suit; may be empty
 	fits       func(expr.Value) error // returns why a value cannot be sent to --target; nil without --target
 }
 

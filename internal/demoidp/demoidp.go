@@ -1,5 +1,6 @@
-// Package demoidp answers sign-in requests like Entra ID: for tests and for the demo, never for
-// real people. It signs whatever it is told to, also responses that nobody may accept.
+// Package demoidp is an identity provider that answers sign-in requests like Entra ID. It is for
+// tests and the demo, and never for real people. It signs every response that it is told to sign,
+// even a response that every application must refuse.
 package demoidp
 
 import (
@@ -38,15 +39,16 @@ const MethodSHA1 = dsig.RSASHA1SignatureMethod
 type Provider struct {
 	EntityID  string
 	SignInURL string
-	// SignOutURL takes messages about the end of a session; metadata leaves it out if it is empty.
+	// SignOutURL receives messages about the end of a session. If it is empty, the metadata leaves
+	// it out.
 	SignOutURL string
 	Key        crypto.Signer
 	Cert       *x509.Certificate
 	Now        func() time.Time
 }
 
-// New makes a provider with a new key whose certificate is valid for three years, like those of
-// Entra ID.
+// New makes a provider with a new key. Like those of Entra ID, the certificate is valid for three
+// years.
 func New(signInURL string, now func() time.Time) (*Provider, error) {
 	p := &Provider{EntityID: "https://sts.windows.net/8f3c5f9e-6a52-4f0e-9d43-0f1d1c1f7a10/", SignInURL: signInURL, Now: now}
 	return p, p.Roll()
@@ -63,7 +65,7 @@ func (p *Provider) Roll() error {
 	return err
 }
 
-// Certificate makes a certificate that is signed by its own key.
+// Certificate makes a self-signed certificate for a key.
 func Certificate(key crypto.Signer, from, to time.Time) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 100))
 	if err != nil {
@@ -107,17 +109,17 @@ type Answer struct {
 	Claims       []Claim
 	SignedIn     time.Time // when the person proved who they are; zero means now
 	SessionIndex string    // the index of the session; empty for a new one
-	NoStatement  bool      // whether nothing is said about when and how the person signed in
+	NoStatement  bool      // leave out when and how the person signed in
 
 	SignResponse   bool              // sign the response
 	LeaveAssertion bool              // do not sign the assertion
-	NoKeyInfo      bool              // the signatures do not name their certificate
+	NoKeyInfo      bool              // leave the certificate out of the signatures
 	Method         string            // the signature method; empty means SHA-256
 	EncryptFor     *x509.Certificate // encrypt the assertion for this key
 	EncryptGCM     bool              // whether assertions are encrypted with AES-GCM instead of AES-CBC
 
-	// The following change the document: the assertion before it is signed, the assertion after it
-	// was signed, and the response before and after it is signed.
+	// These functions change the document: the assertion before it is signed, the assertion after
+	// it was signed, and the response before and after it is signed.
 	Assertion, SignedAssertion func(*etree.Element)
 	Response, SignedResponse   func(*etree.Element)
 }
@@ -272,7 +274,7 @@ func encrypt(e *etree.Element, cert *x509.Certificate, gcm bool) (*etree.Element
 		return nil, fmt.Errorf("write the assertion: %w", err)
 	}
 	key := make([]byte, 16)
-	rand.Read(key) // documented never to fail
+	rand.Read(key) // rand.Read never fails
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)

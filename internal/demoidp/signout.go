@@ -22,11 +22,11 @@ type SignOut struct {
 	Destination    string
 	NameID         string
 	SessionIndexes []string
-	InResponseTo   string // makes the message an answer to that request
+	InResponseTo   string // the id of a request: the message answers it; empty for a request
 	Failed         bool   // whether an answer reports a failure
 	RelayState     string
-	ID             string // empty for a new one
-	Issuer         string // empty for the provider's own
+	ID             string // empty for a new id
+	Issuer         string // empty for the provider's entity id
 	NotOnOrAfter   time.Time
 
 	Unsigned bool                 // leave the signature out
@@ -151,8 +151,8 @@ func (p *Provider) SignOutForm(s SignOut) (url.Values, error) {
 	return form, nil
 }
 
-// ParseSignOut reads the address to which an application redirected the browser to end a session. It
-// does not verify the signature.
+// ParseSignOut reads a message from the address to which an application redirected the browser to
+// end a session. It does not verify the signature.
 func ParseSignOut(address string) (SignOut, error) {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -5,8 +5,8 @@
 //	               its standard input ◄── open as long as this process lives
 //
 // It uses the programs that Debian installs. If this process is root, they run as the user
-// postgres, because PostgreSQL refuses to run as root. The server ends with [Server.Stop], and also
-// by itself when this process ends, however it ends.
+// postgres, because PostgreSQL refuses to run as root. The server ends with [Server.Stop]. It also
+// ends when this process ends, even if this process is killed.
 package pgserver
 
 import (

@@ -1,9 +1,10 @@
 // Package pgtest gives each test its own PostgreSQL database.
 //
-// The first test that needs it starts PostgreSQL, once for each test process. The server uses the
+// The first test that needs PostgreSQL starts it, once for each test process. The server uses the
 // programs that Debian installs, runs as an unprivileged user, and listens on a socket in a
-// temporary folder. It stops when the test process ends, however it ends; [Main] waits for that.
-// Without PostgreSQL the tests are skipped, or fail if ROLLCALL_TEST_ALL=1.
+// temporary folder. It stops when the test process ends, even if the process is killed. [Main]
+// waits until it has stopped. Without PostgreSQL the tests are skipped, or fail if
+// ROLLCALL_TEST_ALL=1.
 //
 // The server sorts text by the rules of a language, as production servers do. So tests find queries
 // that rely on the order of bytes.
@@ -31,8 +32,8 @@ type cluster struct {
 	databases  atomic.Int64
 }
 
-// sharedCluster returns the server. Its first call starts the server. startedCluster holds the
-// server for stop. Each test process has one server.
+// sharedCluster returns the one server of this test process. Its first call starts the server.
+// startedCluster is the started server, or nil if no test has needed it; stop ends it.
 var (
 	startedCluster atomic.Pointer[cluster]
 	sharedCluster  = sync.OnceValues(func() (*cluster, error) {

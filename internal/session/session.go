@@ -73,8 +73,8 @@ func (r Record) MustRecordUse(now time.Time) bool { return now.Sub(r.Used) >= re
 // FreshTime is how long a sign-in counts as fresh.
 const FreshTime = 30 * time.Minute
 
-// ProvedAt says when the person proved who they are. A zero time means that nobody knows. A time
-// after the start of the session counts as its start.
+// ProvedAt records when the person proved who they are. A zero time means that nobody knows. If the
+// time is after the start of the session, ProvedAt records the start.
 func (r *Record) ProvedAt(t time.Time) {
 	if t.After(r.Created) {
 		t = r.Created

@@ -135,10 +135,10 @@ func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engin
 // ErrServed is returned by Serve while another process serves the same SQLite file.
 var ErrServed = errors.New("another rollcall serves this database: a SQLite file has one server; to run several, use PostgreSQL")
 
-// Serve makes this process the server of a SQLite file until Close. Only the server may use its
-// name as the owner of leases. Other processes can still read and write. It returns ErrServed when
-// another process is the server. A PostgreSQL database may have many servers, so Serve does nothing
-// there.
+// Serve makes this process the server of a SQLite file until Close. A file has one server, which
+// holds its leases under one owner name. Other processes can still read and write. Serve returns
+// ErrServed if another process is the server. On PostgreSQL Serve does nothing, because a database
+// there may have many servers.
 func (db *DB) Serve(ctx context.Context) error { return db.engine.serve(ctx) }
 
 // Close waits for running transactions and closes the database.

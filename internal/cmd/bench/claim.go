@@ -52,11 +52,11 @@ func budgetClaim(a aim) claim { return claim{aim: a} }
 func (l claim) values(c *contender) []float64 {
 	switch {
 	case l.reference == nil:
-		return c.totals()
+		return c.totalTimes()
 	case l.comparesRates:
 		return ratios(c.rates(), l.reference.rates())
 	}
-	return ratios(c.totals(), l.reference.totals())
+	return ratios(c.totalTimes(), l.reference.totalTimes())
 }
 
 // verdict says whether a claim keeps its aim.

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// tick is the unit of processor times in /proc: USER_HZ, 100 on every
-	// architecture Go runs on.
+	// clockTick is the unit of processor times in /proc. It is USER_HZ, which is 100 on every
+	// architecture that Go supports.
 	clockTick = 10 * time.Millisecond
 )
 

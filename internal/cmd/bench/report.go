@@ -217,12 +217,12 @@ func (s *section) formatRows() string {
 		}
 		row := []string{c.Name, users, withThousandsCommas(c.Clients), "not run", ""}
 		if len(c.samples) > 0 {
-			row[3], row[4] = formatFigure(c.rates()), formatFigure(c.cpus())
+			row[3], row[4] = formatFigure(c.rates()), formatFigure(c.cpuTimes())
 		}
 		if s.Kind == kindPostgres {
 			row = append(row, "")
 			if len(c.samples) > 0 {
-				row[5] = formatFigure(c.databases())
+				row[5] = formatFigure(c.databaseTimes())
 			}
 		}
 		rows = append(rows, append(row, s.remarks(c)))
@@ -355,12 +355,12 @@ func (r *report) cycleText() string {
 
 func (r *report) cycleTable() [][]string {
 	c := r.Cycle
-	cpu := (&contender{samples: c.Initial}).cpus()
+	cpu := (&contender{samples: c.Initial}).cpuTimes()
 	generated := contender{samples: c.Generator}
 	return [][]string{
 		{"", "seconds", "users/s", "CPU per user, directory's end, µs", "CPU per user, site's end, µs"},
 		{"initial cycle", formatSeconds(c.Initial), formatWhole(ratesOf(c.Initial)), formatWhole(cpu), formatWhole(c.SiteCPU)},
-		{"load generator", formatSeconds(c.Generator), formatWhole(generated.rates()), "", formatWhole(generated.cpus())},
+		{"load generator", formatSeconds(c.Generator), formatWhole(generated.rates()), "", formatWhole(generated.cpuTimes())},
 		{"cycle with nothing to do; requests sent: " + formatSpread(spreadOf(c.IdleRequests), "%.0f"), formatSpread(spreadOf(c.Idle), "%.3f"), "", "", ""},
 	}
 }

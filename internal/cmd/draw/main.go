@@ -78,7 +78,7 @@ type item struct {
 	code string // the line of code to which the comment or name belongs
 }
 
-// A pkg holds the comments and names of one package. It has no items of tests and generated files.
+// A pkg holds the comments and names of one package. It leaves out test files and generated files.
 type pkg struct {
 	path     string
 	comments []item

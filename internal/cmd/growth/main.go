@@ -1,7 +1,7 @@
 // Command growth measures how a server's other sites are affected while old rows of a request log
 // are pruned, and while a site with very many rows is deleted. It prints the times of a quiet site
-// before and during that, the sizes of the files, and the load of the machine. It exits with code 1
-// if the p99 of changes is more than three times the p99 before.
+// before and during this work, the sizes of the files, and the load of the machine. It exits with
+// code 1 if the p99 of changes rises to more than three times its value before the work.
 //
 //	go run ./internal/cmd/growth -rollcall bin/rollcall [-postgres] [-prune 1000000] [-delete 3000000]
 package main
@@ -193,8 +193,8 @@ type sample struct {
 	badAnswers int
 }
 
-// watch sends 100 changes and 100 lookups a second to the quiet site, until the time length is over
-// or done is closed.
+// watch sends 100 changes and 100 lookups a second to the quiet site, for the duration length or
+// until done is closed.
 func (m *measurement) watch(length time.Duration, done <-chan struct{}) samples {
 	found := samples{"change": {}, "lookup": {}}
 	ask := map[string]func(i int) (int, []byte, error){

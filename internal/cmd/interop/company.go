@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// company is what the directory should contain, as the program has changed it. It is kept beside the
-// directory, so that the comparison at the end does not rest on what Rollcall says.
+// company is a copy of what the directory should contain. Each step changes both. So the comparison
+// at the end does not rely on what Rollcall reports.
 type company struct {
 	random   *rand.Rand
-	people   []*person // in the order of their hire; people who were purged are not among them
-	groups   []*group  // in the order of their creation; purged groups are not among them
+	people   []*person // in the order of hire, without purged people
+	groups   []*group  // in the order of creation, without purged groups
 	hired    int       // how many people there have ever been
 	founded  int       // how many groups there have ever been
 	excluded string    // the department that the scoping filter leaves out, or ""
@@ -24,22 +24,23 @@ type person struct {
 	objectID   string
 	attributes map[string]string // by the directory's names; empty values are absent
 	manager    *person
-	blocked    bool // may not sign in
-	deleted    bool // softly
+	blocked    bool // whether sign-in is blocked
+	deleted    bool // whether the person is soft-deleted
 
-	// sent is the account as the mappings last said while the person was in scope; nil if there is
-	// none. The attributes of somebody who has left are not sent.
+	// sent holds the account's values as the last run in which the person was in scope sent them.
+	// It is nil if there is no account. Nothing is sent about a person who is out of scope, so
+	// later changes are not in it.
 	sent map[string]string
 }
 
 // group is a group of the directory. All groups are assigned to the applications.
 type group struct {
 	objectID, name string
-	everyone       bool // each person is a member from the hire on
+	everyone       bool // whether every new person becomes a member
 	members        map[*person]bool
-	inner          map[*group]bool // groups that are members
+	memberGroups   map[*group]bool // groups that are members
 	deleted        bool
-	existed        bool // at the applications, after some run
+	existed        bool // whether the group was there at the last run
 }
 
 const (
@@ -56,8 +57,8 @@ var (
 
 func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
 
-// found fills a new company. Its first group has everyone, its second nobody; every fourth group
-// has another group within it.
+// found fills a new company. The first group contains everyone, and the second is empty. Every
+// fourth group contains another group.
 func (c *company) found(people, groups int) {
 	all := c.newGroup("Everyone")
 	all.everyone = true
@@ -73,7 +74,7 @@ func (c *company) found(people, groups int) {
 			g.members[pick(c.random, c.people)] = true
 		}
 		if i%4 == 0 {
-			g.inner[c.groups[i-1]] = true
+			g.memberGroups[c.groups[i-1]] = true
 		}
 	}
 	for _, p := range c.people[1:] {
@@ -84,7 +85,8 @@ func (c *company) found(people, groups int) {
 	}
 }
 
-// newPerson makes the attributes of a new person, who is a member of the group of all.
+// newPerson adds a person with random attributes to the company, and to the groups that contain
+// everyone.
 func (c *company) newPerson() *person {
 	c.hired++
 	r := c.random
@@ -94,7 +96,7 @@ func (c *company) newPerson() *person {
 		"telephoneNumber": fmt.Sprintf("+47 22 %02d %02d", r.IntN(100), r.IntN(100)), "preferredLanguage": "nb-NO",
 		"mailNickname": fmt.Sprintf("u%d", c.hired),
 	}}
-	p.name(pick(r, givenNames), pick(r, familyName), c.hired)
+	p.setName(pick(r, givenNames), pick(r, familyName), c.hired)
 	for _, optional := range []string{"mail", "mobile", "facsimileTelephoneNumber", "state", "physicalDeliveryOfficeName"} {
 		if r.IntN(3) > 0 {
 			p.attributes[optional] = c.valueOf(p, optional)
@@ -109,7 +111,7 @@ func (c *company) newPerson() *person {
 	return p
 }
 
-// valueOf draws a value of an attribute that not everyone has.
+// valueOf returns a value for one of the attributes that some people lack.
 func (c *company) valueOf(p *person, attribute string) string {
 	r := c.random
 	switch attribute {
@@ -123,8 +125,8 @@ func (c *company) valueOf(p *person, attribute string) string {
 	return fmt.Sprintf("+47 9%02d %02d %03d", r.IntN(100), r.IntN(100), r.IntN(1000))
 }
 
-// name gives a person a name. The number makes the user name unique.
-func (p *person) name(given, family string, number int) {
+// setName gives a person a name and a user name. The number makes the user name unique.
+func (p *person) setName(given, family string, number int) {
 	p.attributes["givenName"], p.attributes["surname"], p.attributes["displayName"] = given, family, given+" "+family
 	p.attributes["userPrincipalName"] = fmt.Sprintf("%s.%d@%s", plainLetters(given+"."+family), number, domain)
 	if p.attributes["mail"] != "" {
@@ -149,7 +151,7 @@ func (c *company) newGroup(name string) *group {
 	if name == "" {
 		name = fmt.Sprintf("Project %03d", c.founded)
 	}
-	g := &group{name: name, members: map[*person]bool{}, inner: map[*group]bool{}}
+	g := &group{name: name, members: map[*person]bool{}, memberGroups: map[*group]bool{}}
 	c.groups = append(c.groups, g)
 	return g
 }
@@ -159,18 +161,18 @@ func (c *company) inScope(p *person) bool {
 	return !p.deleted && !p.blocked && p.attributes["department"] != c.excluded
 }
 
-// mayBeManager reports whether the account of a person may be the manager of others. A person who is
-// blocked or deleted softly keeps the account, and stays the manager.
+// mayBeManager reports whether the person's account may be the manager of other accounts. The
+// account of a blocked or soft-deleted person remains the manager.
 func (c *company) mayBeManager(p *person) bool {
 	return p.sent != nil && p.attributes["department"] != c.excluded
 }
 
-// mayBeMember reports whether the account of a person may be a member of groups. A person who is
-// blocked keeps the memberships, as at Entra. A deleted one has none until the restore.
+// mayBeMember reports whether the person's account may be a member of groups. A blocked person
+// stays a member, as with Entra. A soft-deleted person is no member until the account is restored.
 func (c *company) mayBeMember(p *person) bool { return c.mayBeManager(p) && !p.deleted }
 
-// ran notes that the applications were provisioned.
-func (c *company) ran() {
+// recordRun records that the applications were provisioned.
+func (c *company) recordRun() {
 	for _, p := range c.people {
 		if c.inScope(p) {
 			p.sent = mapped(p)
@@ -181,7 +183,7 @@ func (c *company) ran() {
 	}
 }
 
-// choose returns a random person that meets a condition, or nil after many attempts.
+// choose returns a random person that meets a condition, or nil if many attempts find none.
 func (c *company) choose(fits func(*person) bool) *person {
 	for range 50 {
 		if p := pick(c.random, c.people); fits(p) {
@@ -191,7 +193,7 @@ func (c *company) choose(fits func(*person) bool) *person {
 	return nil
 }
 
-// standing is a condition for choose: the person is in scope.
+// standing reports whether the person is in scope. It is a condition for choose.
 func (c *company) standing(p *person) bool { return c.inScope(p) }
 
 func (c *company) chooseGroup(fits func(*group) bool) *group {
@@ -203,7 +205,7 @@ func (c *company) chooseGroup(fits func(*group) bool) *group {
 	return nil
 }
 
-// purge forgets a person, who has been deleted permanently.
+// purge removes a permanently deleted person from the company.
 func (c *company) purge(p *person) {
 	c.people = slices.DeleteFunc(c.people, func(other *person) bool { return other == p })
 	for _, other := range c.people {
@@ -216,8 +218,8 @@ func (c *company) purge(p *person) {
 	}
 }
 
-// mapped returns what the default mappings say about a person, by target attribute. The manager is
-// not in it, because it is the id of another account.
+// mapped returns the values that the default mappings give a person's account, by target attribute.
+// It leaves out the manager, because that value is the id of another account.
 func mapped(p *person) map[string]string {
 	account := map[string]string{}
 	for target, attribute := range directRows {
@@ -242,7 +244,7 @@ var directRows = map[string]string{
 	enterprise + ":employeeNumber": "employeeId", enterprise + ":department": "department",
 }
 
-// attributeNames are the names of the directory's attributes that the program fills.
+// attributeNames returns the names of the directory attributes that the program fills.
 func attributeNames() []string {
 	return slices.Sorted(maps.Values(directRows))
 }

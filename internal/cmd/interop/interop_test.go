@@ -179,7 +179,7 @@ func TestTheModuleInTheArchive(t *testing.T) {
 
 func TestTheLogMustNameWhatDiffers(t *testing.T) {
 	t.Parallel()
-	e := &end{logged: map[string][]string{"p1": {"The application refuses title."}}, failed: map[string]bool{"g1": true}}
+	e := &targetRun{logged: map[string][]string{"p1": {"The application refuses title."}}, failed: map[string]bool{"g1": true}}
 	for d, want := range map[difference]bool{
 		{objectID: "p1", attribute: "title"}:       true,
 		{objectID: "p1", attribute: "displayName"}: false,
@@ -187,7 +187,7 @@ func TestTheLogMustNameWhatDiffers(t *testing.T) {
 		{objectID: "g1"}:                           true,
 		{objectID: "p1"}:                           false,
 	} {
-		if got := e.names(d); got != want {
+		if got := e.logNames(d); got != want {
 			t.Errorf("%+v: got %v", d, got)
 		}
 	}

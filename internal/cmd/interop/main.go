@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// options are the flags.
+// options are the values of the flags.
 type options struct {
 	binary, output, keep        string
 	seed                        uint64
@@ -70,7 +70,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// chosen returns the targets of -only.
+// chosen returns the targets that -only names, or all targets if it is empty.
 func (o options) chosen() ([]target, error) {
 	if o.only == "" {
 		return targets(), nil

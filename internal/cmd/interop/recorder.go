@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// recorder stands between Rollcall and a target. It passes everything on, counts the requests and
-// keeps those that a conversation needs.
+// recorder stands between Rollcall and a target. It passes every request on, counts the requests,
+// and keeps those that a conversation needs.
 type recorder struct {
 	server *http.Server
 	addr   string
 
 	mu       sync.Mutex
-	requests map[string]int // by method
+	requests map[string]int // the number of requests, by method
 	pairs    []pair
 	keep     func(*http.Request) bool // which requests to keep; nil means none
 }
@@ -97,7 +97,7 @@ func (a *answerCopy) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// count returns how many requests have passed, in all and those that write.
+// count returns the number of all requests so far, and the number of those that write.
 func (rec *recorder) count() (all, writes int) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()

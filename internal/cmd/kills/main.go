@@ -46,7 +46,7 @@ type run struct {
 	siteID       string // the id of the site
 	allClients   []*client
 
-	answers, unknown, applied atomic.Int64    // requests that got an answer, that got none, and unanswered ones that were applied
+	answers, unknown, applied atomic.Int64    // the numbers of requests: answered; unanswered; unanswered but applied
 	restarts                  []time.Duration // how long each restart of the server took
 }
 

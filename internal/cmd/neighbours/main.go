@@ -1,7 +1,7 @@
 // Command neighbours measures how a server's other sites are affected while some sites cause heavy
 // load. Many clients that ignore Retry-After scan one site with many people. Another site sends
 // large PATCHes. A third reads pages of large users slowly. The command prints the times of a quiet
-// site before and during that, and the server's memory.
+// site before and during this load, and the server's memory.
 //
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall -postgres

@@ -35,14 +35,14 @@ type ClaimValues struct {
 	Department     string
 }
 
-// changeable lists claims whose values can change, and can later belong to another person. None of
-// them identifies a person.
-var changeable = []string{"email", "preferred_username", "upn", "unique_name", "name", "nickname", "phone_number"}
+// changeableClaims lists claims whose values can change, and can later belong to another person.
+// None of them identifies a person.
+var changeableClaims = []string{"email", "preferred_username", "upn", "unique_name", "name", "nickname", "phone_number"}
 
 // Check returns an error if the user identifier is a claim that can give an account to another
 // person.
 func (c Claims) Check() error {
-	if slices.Contains(changeable, c.UserIdentifier) {
+	if slices.Contains(changeableClaims, c.UserIdentifier) {
 		return errors.New("the claim " + c.UserIdentifier + " can change, and another person can get its value; use sub, or oid of Entra ID")
 	}
 	return nil

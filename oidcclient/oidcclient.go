@@ -28,7 +28,7 @@ import (
 
 const (
 	keptFor      = time.Hour       // how long metadata and keys are kept
-	rereadAfter    = time.Minute     // the shortest time between two reads of the keys for an unknown key
+	rereadAfter  = time.Minute     // the shortest time between two reads of the keys for an unknown key
 	failedFor    = 5 * time.Second // how long a failure is kept, so that many sign-ins do not all wait for a provider that fails
 	answerTime   = 10 * time.Second
 	maxProviders = 1000 // the largest number of providers that are kept
@@ -40,12 +40,12 @@ type Client struct {
 	now  func() time.Time
 
 	mu        sync.Mutex
-	providers map[string]*known // by issuer
+	providers map[string]*providerState // by issuer
 }
 
-// known is what the client has learned about one provider. Its lock is held during a request, so
-// that many sign-ins at the same time send only one request.
-type known struct {
+// providerState is what the client has learned about one provider. Its lock is held during a
+// request, so that many sign-ins at the same time send only one request.
+type providerState struct {
 	mu       sync.Mutex
 	provider oidc.Provider
 	read     time.Time // when the metadata was read; zero if never
@@ -58,10 +58,10 @@ type known struct {
 // New returns a client. The options limit its requests.
 func New(o outbound.Options, now func() time.Time) *Client {
 	o.Timeout, o.MaxBody = answerTime, oidc.MaxDocument
-	return &Client{http: outbound.New(o), now: now, providers: map[string]*known{}}
+	return &Client{http: outbound.New(o), now: now, providers: map[string]*providerState{}}
 }
 
-func (c *Client) known(issuer string) *known {
+func (c *Client) providerState(issuer string) *providerState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.providers[issuer]
@@ -69,7 +69,7 @@ func (c *Client) known(issuer string) *known {
 		if len(c.providers) >= maxProviders {
 			clear(c.providers)
 		}
-		k = &known{}
+		k = &providerState{}
 		c.providers[issuer] = k
 	}
 	return k
@@ -77,7 +77,7 @@ func (c *Client) known(issuer string) *known {
 
 // Provider returns the metadata of the provider with this issuer.
 func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, error) {
-	k := c.known(issuer)
+	k := c.providerState(issuer)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.read.IsZero() && c.now().Sub(k.read) < keptFor {
@@ -87,17 +87,17 @@ func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, er
 		return oidc.Provider{}, err
 	}
 	if err := oidc.CheckIssuer(issuer); err != nil {
-		return oidc.Provider{}, failed("%s", err)
+		return oidc.Provider{}, providerError("%s", err)
 	}
 	// Other sign-ins wait for the same answer, so do not stop when the request of this sign-in
 	// ends.
 	text, err := c.get(context.WithoutCancel(ctx), oidc.DiscoveryURL(issuer), "")
 	if err != nil {
-		return oidc.Provider{}, c.note(k, failed("the provider's metadata could not be read: %s", err))
+		return oidc.Provider{}, c.recordFailure(k, providerError("the provider's metadata could not be read: %s", err))
 	}
 	p, err := oidc.ParseProvider(text, issuer)
 	if err != nil {
-		return oidc.Provider{}, c.note(k, failed("%s", err))
+		return oidc.Provider{}, c.recordFailure(k, providerError("%s", err))
 	}
 	k.provider, k.read = p, c.now()
 	return p, nil
@@ -106,7 +106,7 @@ func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, er
 // Keys returns the keys of a provider. unknown means that a token is signed with a key that is not
 // among the known ones. In that case Keys reads the keys again, at most once a minute.
 func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error) {
-	k := c.known(p.Issuer)
+	k := c.providerState(p.Issuer)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	age := c.now().Sub(k.keysRead)
@@ -118,25 +118,25 @@ func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.
 	}
 	text, err := c.get(context.WithoutCancel(ctx), p.KeysURL, "")
 	if err != nil {
-		return oidc.Keys{}, c.note(k, failed("the provider's keys could not be read: %s", err))
+		return oidc.Keys{}, c.recordFailure(k, providerError("the provider's keys could not be read: %s", err))
 	}
 	keys, err := oidc.ParseKeys(text)
 	if err != nil {
-		return oidc.Keys{}, c.note(k, failed("%s", err))
+		return oidc.Keys{}, c.recordFailure(k, providerError("%s", err))
 	}
 	k.keys, k.keysRead = keys, c.now()
 	return keys, nil
 }
 
 // recentFailure returns the failure of a request a moment ago, or nil.
-func (c *Client) recentFailure(k *known) error {
+func (c *Client) recentFailure(k *providerState) error {
 	if k.failure != nil && c.now().Sub(k.failed) < failedFor {
 		return k.failure
 	}
 	return nil
 }
 
-func (c *Client) note(k *known, failure error) error {
+func (c *Client) recordFailure(k *providerState, failure error) error {
 	k.failed, k.failure = c.now(), failure
 	return failure
 }
@@ -154,9 +154,9 @@ func (c *Client) Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExcha
 	case errors.As(err, &refused) && refused.ErrorCode != "":
 		return oidc.Tokens{}, oidc.RefusedBy(refused.ErrorCode, refused.ErrorDescription)
 	case errors.As(err, &refused):
-		return oidc.Tokens{}, failed("the provider's token endpoint answered with status %d", refused.Response.StatusCode)
+		return oidc.Tokens{}, providerError("the provider's token endpoint answered with status %d", refused.Response.StatusCode)
 	case err != nil:
-		return oidc.Tokens{}, failed("the provider's token endpoint could not be asked: %s", publicError(err))
+		return oidc.Tokens{}, providerError("the provider's token endpoint could not be asked: %s", publicError(err))
 	}
 	t := oidc.Tokens{Access: got.AccessToken}
 	t.ID, _ = got.Extra("id_token").(string)
@@ -171,7 +171,7 @@ func (c *Client) UserInfo(ctx context.Context, p oidc.Provider, access string) (
 	}
 	text, err := c.get(ctx, p.UserInfoURL, access)
 	if err != nil {
-		return nil, failed("the provider's UserInfo endpoint could not be read: %s", err)
+		return nil, providerError("the provider's UserInfo endpoint could not be read: %s", err)
 	}
 	return text, nil
 }
@@ -212,6 +212,6 @@ func publicError(err error) error {
 	return errors.New("it did not answer as it should")
 }
 
-func failed(format string, args ...any) *oidc.Error {
+func providerError(format string, args ...any) *oidc.Error {
 	return oidc.Refuse(oidc.ProviderFailed, format, args...)
 }

@@ -56,7 +56,7 @@ func (s *SingleSignOn) noteConflict(ctx context.Context, st site.Site, who roste
 	if !ok || about.PersonID == "" {
 		return nil
 	}
-	f, _ := failure(err)
+	f, _ := describeFailure(err)
 	switch f.Reason {
 	case "unproved", "identity_conflict", "email_conflict":
 	default:

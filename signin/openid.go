@@ -56,8 +56,8 @@ func (o OpenIDConnection) check() error {
 // maxClientSecret is the largest length of a client secret, in bytes.
 const maxClientSecret = 1024
 
-// sealSecret seals a new client secret. If there is no new secret, the stored secret stays. It does
-// not stay if it would be sent to another provider than the one for which it was entered.
+// sealSecret seals a new client secret. Without a new secret it keeps the stored one. It refuses to
+// keep the stored secret if the issuer changes, because another provider would then receive it.
 func (s *SingleSignOn) sealSecret(st site.Site, old OpenIDConnection, next *OpenIDConnection) error {
 	typed := strings.TrimSpace(next.Secret)
 	next.Secret, next.Issuer = "", strings.TrimSpace(next.Issuer)
@@ -188,8 +188,8 @@ func (s *SingleSignOn) FinishOpenID(ctx context.Context, st site.Site, in OpenID
 }
 
 // acceptToken exchanges the code of an answer for an ID token, and verifies the token.
-func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connection, req RequestRecord, in OpenIDAnswer) (vouched, error) {
-	v := vouched{protocol: OpenID}
+func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connection, req RequestRecord, in OpenIDAnswer) (verifiedResponse, error) {
+	v := verifiedResponse{protocol: OpenID}
 	p, err := s.OpenID.Provider(ctx, req.Issuer)
 	if err != nil {
 		return v, err

@@ -80,15 +80,15 @@ func (s *SingleSignOn) RecoverySet(ctx context.Context, st site.Site, personID s
 	if err != nil {
 		return RecoverySet{}, fmt.Errorf("find the owner of the recovery codes: %w", err)
 	}
-	if codesEnded(p, set.Made) != "" {
+	if whyCodesEnded(p, set.Made) != "" {
 		set.Left = 0
 	}
 	return set, nil
 }
 
-// codesEnded returns the reason why codes of a person that were made at this time never work again.
-// It returns an empty string if there is none.
-func codesEnded(p roster.Person, made time.Time) (why string) {
+// whyCodesEnded returns the reason why codes of a person that were made at this time never work
+// again. It returns an empty string if there is none.
+func whyCodesEnded(p roster.Person, made time.Time) (why string) {
 	switch {
 	case made.Before(p.LastActiveChange.Time):
 		return "the account was deactivated after the code was made"
@@ -130,8 +130,8 @@ func newCode() string {
 	return text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
 }
 
-// plainCode returns a typed code in lower case, without spaces and hyphens. Codes contain no digits
-// that look like letters, so it replaces such digits by these letters.
+// plainCode returns a typed code in lower case, without spaces and hyphens. It replaces the digits
+// 0, 1 and 8, which no code contains, by the letters that look like them.
 func plainCode(typed string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -205,7 +205,7 @@ func (s *SingleSignOn) findCode(ctx context.Context, st site.Site, hash secret.H
 	case p.Role != roster.RoleAdmin:
 		return p, "the account no longer has the role Admin", nil
 	}
-	return p, codesEnded(p, made), nil
+	return p, whyCodesEnded(p, made), nil
 }
 
 // refuseCode records why a code does not work. It returns the refusal, which does not tell the

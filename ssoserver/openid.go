@@ -26,5 +26,5 @@ func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done, err := h.SSO.FinishOpenID(r.Context(), st, in, session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()})
-	h.finish(w, r, st, source, done, err)
+	h.finishSignIn(w, r, st, source, done, err)
 }

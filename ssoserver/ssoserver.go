@@ -1,4 +1,4 @@
-// Package ssoserver answers the single sign-on endpoints of a site. These are the endpoints of SAML:
+// Package ssoserver answers the single sign-on endpoints of a site. The endpoints of SAML are:
 //
 //	GET  /c/{site}/auth/saml2/metadata  describes the site to an identity provider
 //	GET  /c/{site}/auth/saml2/login     starts a sign-in, at the identity provider
@@ -245,7 +245,7 @@ func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done, err := h.SSO.Finish(r.Context(), st, in, session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()})
-	h.finish(w, r, st, source, done, err)
+	h.finishSignIn(w, r, st, source, done, err)
 }
 
 // mustWait reports whether a source must wait because of failures. If it must wait, mustWait
@@ -263,8 +263,8 @@ func (h *Handler) mustWait(w http.ResponseWriter, r *http.Request, st site.Site,
 	return !asked && h.mustSlowDown(w, r, h.failures, source)
 }
 
-// finish answers the request that brought a response of the identity provider.
-func (h *Handler) finish(w http.ResponseWriter, r *http.Request, st site.Site, source string, done signin.Finished, err error) {
+// finishSignIn answers the request that brought a response of the identity provider.
+func (h *Handler) finishSignIn(w http.ResponseWriter, r *http.Request, st site.Site, source string, done signin.Finished, err error) {
 	switch {
 	case errors.Is(err, signin.ErrSSOOff):
 		h.failures.Count(source, h.Now())

@@ -345,7 +345,7 @@ func (w *Window) Picture(file string, whole bool) {
 	w.t.Helper()
 	shot := chromedp.CaptureScreenshot()
 	if whole {
-		w.width, w.height = 0, 0 // the picture changes the size of the page, so forget the size
+		w.width, w.height = 0, 0 // taking the picture changes the size of the page, so forget the size
 		shot = chromedp.FullScreenshot(100)
 	}
 	w.write(file, shot)
@@ -354,7 +354,7 @@ func (w *Window) Picture(file string, whole bool) {
 // PictureOf writes the first element that matches a CSS selector to a PNG file.
 func (w *Window) PictureOf(selector, file string) {
 	w.t.Helper()
-	w.width, w.height = 0, 0 // taking the picture changes the size
+	w.width, w.height = 0, 0 // taking the picture changes the size of the page, so forget the size
 	w.write(file, chromedp.Screenshot(chromedp.CSS(selector)))
 }
 

@@ -1,4 +1,4 @@
-// Package demosignin is the sign-in page of the demo's company. To applications it looks like Entra ID:
+// Package demosignin is the sign-in page of the demo's company. Applications see it as Entra ID:
 //
 //	GET  /{tenant}/federationmetadata/2007-06/federationmetadata.xml?appid=…  describes the identity provider
 //	GET  /{tenant}/saml2   takes the sign-in request of an application, and lets the user pick an account

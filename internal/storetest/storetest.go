@@ -65,9 +65,9 @@ func Open(t testing.TB, url string) *store.DB {
 	return OpenWith(t, url, store.Options{})
 }
 
-// eventWait is how long a test waits for its events. It is long for this reason: on a busy machine
-// another test can need seconds to create its database. It does so in a transaction, which holds
-// back the events of every database.
+// eventWait is how long a test waits for its events. On a busy machine, another test can take
+// seconds to create its database. The transaction that creates it holds back the events of every
+// database.
 const eventWait = time.Minute
 
 // OpenWith opens a database with options. It is closed when the test ends.

@@ -11,12 +11,12 @@ import (
 // company is a copy of what the directory should contain. Each step changes both. So the comparison
 // at the end does not rely on what Rollcall reports.
 type company struct {
-	random   *rand.Rand
-	people   []*person // in the order of hire, without purged people
-	groups   []*group  // in the order of creation, without purged groups
-	hired    int       // how many people there have ever been
-	founded  int       // how many groups there have ever been
-	excluded string    // the department that the scoping filter leaves out, or ""
+	random        *rand.Rand
+	people        []*person // in the order of hire, without purged people
+	groups        []*group  // in the order of creation, without purged groups
+	hired         int       // how many people there have ever been
+	createdGroups int       // how many groups there have ever been
+	excluded      string    // the department that the scoping filter leaves out, or ""
 }
 
 // person is a user of the directory.
@@ -57,9 +57,9 @@ var (
 
 func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
 
-// found fills a new company. The first group contains everyone, and the second is empty. Every
+// fill fills a new company. The first group contains everyone, and the second is empty. Every
 // fourth group contains another group.
-func (c *company) found(people, groups int) {
+func (c *company) fill(people, groups int) {
 	all := c.newGroup("Everyone")
 	all.everyone = true
 	for range people {
@@ -147,9 +147,9 @@ func plainLetters(s string) string {
 func department(i int) string { return fmt.Sprintf("Department %02d", i) }
 
 func (c *company) newGroup(name string) *group {
-	c.founded++
+	c.createdGroups++
 	if name == "" {
-		name = fmt.Sprintf("Project %03d", c.founded)
+		name = fmt.Sprintf("Project %03d", c.createdGroups)
 	}
 	g := &group{name: name, members: map[*person]bool{}, memberGroups: map[*group]bool{}}
 	c.groups = append(c.groups, g)
@@ -175,7 +175,7 @@ func (c *company) mayBeMember(p *person) bool { return c.mayBeManager(p) && !p.d
 func (c *company) recordRun() {
 	for _, p := range c.people {
 		if c.inScope(p) {
-			p.sent = mapped(p)
+			p.sent = mappedValues(p)
 		}
 	}
 	for _, g := range c.groups {
@@ -192,9 +192,6 @@ func (c *company) choose(fits func(*person) bool) *person {
 	}
 	return nil
 }
-
-// standing reports whether the person is in scope. It is a condition for choose.
-func (c *company) standing(p *person) bool { return c.inScope(p) }
 
 func (c *company) chooseGroup(fits func(*group) bool) *group {
 	for range 50 {
@@ -218,9 +215,9 @@ func (c *company) purge(p *person) {
 	}
 }
 
-// mapped returns the values that the default mappings give a person's account, by target attribute.
-// It leaves out the manager, because that value is the id of another account.
-func mapped(p *person) map[string]string {
+// mappedValues returns the values that the default mappings give a person's account, by target
+// attribute. It leaves out the manager, because that value is the id of another account.
+func mappedValues(p *person) map[string]string {
 	account := map[string]string{}
 	for target, attribute := range directRows {
 		if v := p.attributes[attribute]; v != "" {
@@ -231,7 +228,7 @@ func mapped(p *person) map[string]string {
 	return account
 }
 
-const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+const enterpriseURN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 // directRows are the rows of the default mapping that send an attribute as it is.
 var directRows = map[string]string{
@@ -241,7 +238,7 @@ var directRows = map[string]string{
 	`addresses[type eq "work"].locality`: "city", `addresses[type eq "work"].region`: "state", `addresses[type eq "work"].postalCode`: "postalCode",
 	`addresses[type eq "work"].country`: "country", `phoneNumbers[type eq "work"].value`: "telephoneNumber", `phoneNumbers[type eq "mobile"].value`: "mobile",
 	`phoneNumbers[type eq "fax"].value`: "facsimileTelephoneNumber", "externalId": "mailNickname",
-	enterprise + ":employeeNumber": "employeeId", enterprise + ":department": "department",
+	enterpriseURN + ":employeeNumber": "employeeId", enterpriseURN + ":department": "department",
 }
 
 // attributeNames returns the names of the directory attributes that the program fills.

@@ -76,8 +76,8 @@ func firstError(all ...error) error {
 
 // valueAt returns the value that a resource has for a target attribute, as a string.
 func valueAt(resource map[string]any, path string) string {
-	if rest, is := strings.CutPrefix(path, enterprise+":"); is {
-		extension, _ := resource[enterprise].(map[string]any)
+	if rest, is := strings.CutPrefix(path, enterpriseURN+":"); is {
+		extension, _ := resource[enterpriseURN].(map[string]any)
 		return valueAt(extension, rest)
 	}
 	if name, rest, is := strings.Cut(path, `[type eq "`); is {
@@ -161,9 +161,9 @@ func (cmp *comparison) comparePerson(c *company, p *person, account map[string]a
 	want := maps.Clone(p.sent)
 	want["active"] = fmt.Sprint(c.inScope(p))
 	if c.inScope(p) {
-		want[enterprise+":manager.value"] = ""
+		want[enterpriseURN+":manager.value"] = ""
 		if p.manager != nil && c.mayBeManager(p.manager) {
-			want[enterprise+":manager.value"] = cmp.accountIDs[p.manager]
+			want[enterpriseURN+":manager.value"] = cmp.accountIDs[p.manager]
 		}
 	}
 	paths := slices.Collect(maps.Keys(want))

@@ -20,13 +20,13 @@ const directoryName = "contoso"
 
 // source changes the directory with commands of the real binary.
 type source struct {
-	in *binary.Installation
+	installation *binary.Installation
 }
 
 // rollcall runs a command about the directory. Its arguments are the words, the directory's name,
 // and the rest.
 func (s *source) rollcall(ctx context.Context, words string, rest ...string) (string, error) {
-	return s.in.Rollcall(ctx, append(append(strings.Fields(words), directoryName), rest...)...)
+	return s.installation.Rollcall(ctx, append(append(strings.Fields(words), directoryName), rest...)...)
 }
 
 // create runs a command that creates an object, and returns the object's id.
@@ -49,7 +49,7 @@ func (s *source) importCSV(ctx context.Context, words string, rows [][]string, f
 	if err := w.WriteAll(rows); err != nil {
 		return err
 	}
-	file := filepath.Join(s.in.Dir, "rows.csv")
+	file := filepath.Join(s.installation.Dir, "rows.csv")
 	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (s *source) readIDs(ctx context.Context, c *company) error {
 
 // createApplication creates an application for a target, turns it on and assigns every group.
 func (s *source) createApplication(ctx context.Context, c *company, name, tenantURL, token string) error {
-	file := filepath.Join(s.in.Dir, "token")
+	file := filepath.Join(s.installation.Dir, "token")
 	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (s *source) setFilter(ctx context.Context, application, excluded string) er
 
 // setSchema replaces the mappings of an application.
 func (s *source) setSchema(ctx context.Context, application string, schema []byte) error {
-	file := filepath.Join(s.in.Dir, "schema.json")
+	file := filepath.Join(s.installation.Dir, "schema.json")
 	if err := os.WriteFile(file, schema, 0o600); err != nil {
 		return err
 	}
@@ -245,7 +245,7 @@ type logEntry struct {
 // run runs one cycle of an application. Failures of single people are part of the result, not an
 // error.
 func (s *source) run(ctx context.Context, application string) (cycle, error) {
-	cmd := s.in.Command(ctx, "--json", "provision", "run", directoryName, application)
+	cmd := s.installation.Command(ctx, "--json", "provision", "run", directoryName, application)
 	var problem bytes.Buffer
 	cmd.Stderr = &problem
 	out, err := cmd.Output()

@@ -20,7 +20,7 @@ func record(ctx context.Context, o options, chosen []target, dir string, progres
 		if t.flag != "" {
 			continue // the same software as another target
 		}
-		fmt.Fprintf(progress, "%s: %s …\n", t.name, t.what)
+		fmt.Fprintf(progress, "%s: %s …\n", t.name, t.description)
 		folder := filepath.Join(dir, t.name)
 		if err := os.Mkdir(folder, 0o700); err != nil {
 			return err

@@ -22,12 +22,12 @@ import (
 
 // server is a running target.
 type server struct {
-	with    string // the software and its version
-	base    string // its SCIM address, without the flag
-	process *binary.Process
-	site    *binary.Installation // the installation, if the target is a Rollcall site; otherwise nil
-	token   string
-	restart func(ctx context.Context) (*server, error) // starts the target again, empty
+	software string // the software and its version
+	base     string // its SCIM address, without the flag
+	process  *binary.Process
+	site     *binary.Installation // the installation, if the target is a Rollcall site; otherwise nil
+	token    string
+	restart  func(ctx context.Context) (*server, error) // starts the target again, empty
 }
 
 func (s *server) stop() error {
@@ -42,20 +42,20 @@ func (s *server) stop() error {
 
 // target is a kind of server to provision into. It has a row in the table.
 type target struct {
-	name  string // also the application's name
-	what  string
-	flag  string // the query of the Tenant URL, such as compliantFlag; empty for none
-	start func(ctx context.Context, dir, binary string) (*server, error)
+	name        string // also the application's name
+	description string
+	flag        string // the query of the Tenant URL, such as compliantFlag; empty for none
+	start       func(ctx context.Context, dir, binary string) (*server, error)
 }
 
 func targets() []target {
 	return []target{
-		{name: "rollcall", what: "a Rollcall site, profile full", start: startSite},
-		{name: "scimmy", what: "SCIMMY with scimmy-routers on Express, from npm", start: startSCIMMY},
-		{name: "scim2-server", what: "scim2-server, from PyPI", start: startSCIM2Server},
-		{name: "elimity", what: "elimity-com/scim, a Go module, behind a small handler", start: startElimity},
-		{name: "rollcall-flag", what: "a Rollcall site, with aadOptscim062020", flag: compliantFlag, start: startSite},
-		{name: "elimity-flag", what: "elimity-com/scim, with aadOptscim062020", flag: compliantFlag, start: startElimity},
+		{name: "rollcall", description: "a Rollcall site, profile full", start: startSite},
+		{name: "scimmy", description: "SCIMMY with scimmy-routers on Express, from npm", start: startSCIMMY},
+		{name: "scim2-server", description: "scim2-server, from PyPI", start: startSCIM2Server},
+		{name: "elimity", description: "elimity-com/scim, a Go module, behind a small handler", start: startElimity},
+		{name: "rollcall-flag", description: "a Rollcall site, with aadOptscim062020", flag: compliantFlag, start: startSite},
+		{name: "elimity-flag", description: "elimity-com/scim, with aadOptscim062020", flag: compliantFlag, start: startElimity},
 	}
 }
 
@@ -75,7 +75,7 @@ func startSite(ctx context.Context, dir, path string) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
-	return &server{with: "this version", base: "http://" + in.Addr + "/c/acme/auth/scim/v2", site: in, token: site.Token, restart: func(ctx context.Context) (*server, error) {
+	return &server{software: "this version", base: "http://" + in.Addr + "/c/acme/auth/scim/v2", site: in, token: site.Token, restart: func(ctx context.Context) (*server, error) {
 		return startSite(ctx, dir, path)
 	}}, nil
 }
@@ -154,7 +154,7 @@ func start(ctx context.Context, dir, with, path string, command func(port string
 	if err := ln.Close(); err != nil {
 		return nil, err
 	}
-	s := &server{with: with, base: "http://127.0.0.1:" + port + path, token: secret, restart: func(ctx context.Context) (*server, error) {
+	s := &server{software: with, base: "http://127.0.0.1:" + port + path, token: secret, restart: func(ctx context.Context) (*server, error) {
 		return start(ctx, dir, with, path, command)
 	}}
 	if s.process, err = binary.Start(command(port), with, filepath.Join(dir, "log")); err != nil {

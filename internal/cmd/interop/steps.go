@@ -15,7 +15,7 @@ type month struct {
 	source       *source
 	applications []string
 	touched      map[*person]bool // people with a step since the last run
-	done         map[string]int   // how often each kind of step was played
+	timesPlayed  map[string]int   // how often each kind of step was played
 }
 
 // step is a kind of step. do plays it. It returns false if no person or group of the company fits.
@@ -67,7 +67,7 @@ func (m *month) play(ctx context.Context) error {
 			return fmt.Errorf("step %q: %w", all[i].name, err)
 		}
 		if did {
-			m.done[all[i].name]++
+			m.timesPlayed[all[i].name]++
 			return nil
 		}
 	}
@@ -103,7 +103,7 @@ func (m *month) runUserCommand(ctx context.Context, command string, p *person, f
 
 func (m *month) hire(ctx context.Context) (bool, error) {
 	p := m.newPerson()
-	p.manager = m.choose(m.standing)
+	p.manager = m.choose(m.inScope)
 	if p.manager == p {
 		p.manager = nil
 	}
@@ -137,7 +137,7 @@ func (m *month) enroll(ctx context.Context, p *person) (err error) {
 }
 
 func (m *month) blockPerson(ctx context.Context) (bool, error) {
-	p := m.takePerson(m.standing)
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
@@ -155,7 +155,7 @@ func (m *month) unblockPerson(ctx context.Context) (bool, error) {
 }
 
 func (m *month) deletePerson(ctx context.Context) (bool, error) {
-	p := m.takePerson(m.standing)
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
@@ -206,7 +206,7 @@ func (m *month) purgePerson(ctx context.Context) (bool, error) {
 }
 
 func (m *month) renamePerson(ctx context.Context) (bool, error) {
-	p := m.takePerson(m.standing)
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
@@ -223,7 +223,7 @@ func (m *month) renamePerson(ctx context.Context) (bool, error) {
 
 // swapNames gives two people each other's user name, in one import.
 func (m *month) swapNames(ctx context.Context) (bool, error) {
-	a, b := m.takePerson(m.standing), m.takePerson(m.standing)
+	a, b := m.takePerson(m.inScope), m.takePerson(m.inScope)
 	if a == nil || b == nil || a.sent == nil || b.sent == nil {
 		return false, nil
 	}
@@ -235,7 +235,7 @@ func (m *month) swapNames(ctx context.Context) (bool, error) {
 }
 
 func (m *month) moveDepartment(ctx context.Context) (bool, error) {
-	p := m.takePerson(m.standing)
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
@@ -248,7 +248,7 @@ func (m *month) moveDepartment(ctx context.Context) (bool, error) {
 
 // changeContact adds, changes or removes one value of a person, such as a phone number.
 func (m *month) changeContact(ctx context.Context) (bool, error) {
-	p := m.takePerson(m.standing)
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
@@ -268,7 +268,7 @@ func (m *month) changeContact(ctx context.Context) (bool, error) {
 }
 
 func (m *month) changeManager(ctx context.Context) (bool, error) {
-	p := m.takePerson(m.standing)
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
@@ -304,22 +304,22 @@ func (m *month) addGroup(ctx context.Context) (_ bool, err error) {
 	return true, m.addRandomMembers(ctx, g, 1+m.random.IntN(12))
 }
 
-// ordinary is a condition for chooseGroup: the group is not deleted, and is not the group of
-// everyone.
-func ordinary(g *group) bool { return !g.everyone && !g.deleted }
+// isOrdinary reports whether a group is not deleted and is not the group of everyone. It is a
+// condition for chooseGroup.
+func isOrdinary(g *group) bool { return !g.everyone && !g.deleted }
 
 func (m *month) renameGroup(ctx context.Context) (bool, error) {
-	g := m.chooseGroup(ordinary)
+	g := m.chooseGroup(isOrdinary)
 	if g == nil {
 		return false, nil
 	}
-	m.founded++
-	g.name = fmt.Sprintf("Renamed “%d” & more", m.founded)
+	m.createdGroups++
+	g.name = fmt.Sprintf("Renamed “%d” & more", m.createdGroups)
 	return true, m.runGroupCommand(ctx, "set", g, "displayName="+g.name)
 }
 
 func (m *month) deleteGroup(ctx context.Context) (bool, error) {
-	g := m.chooseGroup(ordinary)
+	g := m.chooseGroup(isOrdinary)
 	if g == nil {
 		return false, nil
 	}
@@ -349,7 +349,7 @@ func (m *month) purgeGroup(ctx context.Context) (bool, error) {
 }
 
 func (m *month) addMembers(ctx context.Context) (bool, error) {
-	g := m.chooseGroup(ordinary)
+	g := m.chooseGroup(isOrdinary)
 	if g == nil {
 		return false, nil
 	}
@@ -373,7 +373,7 @@ func (m *month) addRandomMembers(ctx context.Context, g *group, n int) error {
 }
 
 func (m *month) removeMembers(ctx context.Context) (bool, error) {
-	g := m.chooseGroup(func(g *group) bool { return ordinary(g) && len(g.members) > 0 })
+	g := m.chooseGroup(func(g *group) bool { return isOrdinary(g) && len(g.members) > 0 })
 	if g == nil {
 		return false, nil
 	}
@@ -392,8 +392,8 @@ func (m *month) removeMembers(ctx context.Context) (bool, error) {
 }
 
 func (m *month) nestGroup(ctx context.Context) (bool, error) {
-	outer := m.chooseGroup(ordinary)
-	inner := m.chooseGroup(func(g *group) bool { return ordinary(g) && g != outer })
+	outer := m.chooseGroup(isOrdinary)
+	inner := m.chooseGroup(func(g *group) bool { return isOrdinary(g) && g != outer })
 	if outer == nil || inner == nil || outer.memberGroups[inner] {
 		return false, nil
 	}
@@ -405,7 +405,7 @@ func (m *month) nestGroup(ctx context.Context) (bool, error) {
 // editFilter sets the scoping filter of all applications.
 func (m *month) editFilter(ctx context.Context, excluded string) error {
 	m.excluded = excluded
-	m.done["filter edit"]++
+	m.timesPlayed["filter edit"]++
 	for _, application := range m.applications {
 		if err := m.source.setFilter(ctx, application, excluded); err != nil {
 			return err

@@ -26,14 +26,14 @@ and inactive, with the values that were sent last. Then each application is prov
 	b.WriteString("| Target | Software | People | Groups | Memberships | Cannot hold | Requests | of them writes | Second run |\n| --- | --- | --: | --: | --: | --: | --: | --: | --- |\n")
 	for _, e := range w.runs {
 		c := e.compared
-		fmt.Fprintf(&b, "| %s | %s | %d of %d | %d of %d | %d of %d | %d | %d | %d | %s |\n", e.what, strings.TrimSpace(e.server.with),
-			c.peopleOK, c.people, c.groupsOK, c.groups, c.membersOK, c.memberships, len(c.differences), e.all, e.writes, secondRun(e.second, e.secondW))
+		fmt.Fprintf(&b, "| %s | %s | %d of %d | %d of %d | %d of %d | %d | %d | %d | %s |\n", e.description, strings.TrimSpace(e.server.software),
+			c.peopleOK, c.people, c.groupsOK, c.groups, c.membersOK, c.memberships, len(c.differences), e.requests, e.writes, secondRun(e.secondRequests, e.secondWrites))
 	}
 	b.WriteString("\nThe second run may send one request: the search for a random value that begins each cycle, as Entra's does.\n")
 	w.stepTable(&b)
 	b.WriteString("\n## What the status says about each target\n\nThe engine begins in Entra's own dialect. It sends another form if a target refuses one, and keeps the form that works.\n")
 	for _, e := range w.runs {
-		fmt.Fprintf(&b, "\n**%s**\n\n", e.what)
+		fmt.Fprintf(&b, "\n**%s**\n\n", e.description)
 		if len(e.notes) == 0 {
 			b.WriteString("- takes everything as Entra sends it\n")
 		}
@@ -96,8 +96,8 @@ func secondRun(all, writes int) string {
 // stepTable writes how often each kind of step was played.
 func (w *world) stepTable(b *bytes.Buffer) {
 	b.WriteString("\n## The steps\n\n| Step | Times |\n| --- | --: |\n")
-	for _, name := range slices.Sorted(maps.Keys(w.month.done)) {
-		fmt.Fprintf(b, "| %s | %d |\n", name, w.month.done[name])
+	for _, name := range slices.Sorted(maps.Keys(w.month.timesPlayed)) {
+		fmt.Fprintf(b, "| %s | %d |\n", name, w.month.timesPlayed[name])
 	}
 }
 
@@ -120,7 +120,7 @@ func (w *world) differenceTable(b *bytes.Buffer) {
 			if e.logNames(example[key]) {
 				inLog = "yes"
 			}
-			fmt.Fprintf(b, "| %s | %s | %d | %s | %s |\n", e.what, key, count[key], strings.ReplaceAll(example[key].String(), "|", "\\|"), inLog)
+			fmt.Fprintf(b, "| %s | %s | %d | %s | %s |\n", e.description, key, count[key], strings.ReplaceAll(example[key].String(), "|", "\\|"), inLog)
 		}
 	}
 	if rows == 0 {

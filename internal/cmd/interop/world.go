@@ -25,20 +25,20 @@ type world struct {
 // targetRun is a target, and what the program has learned about it.
 type targetRun struct {
 	target
-	server   *server
-	recorder *recorder
-	failures map[string]*failure // the log entries that are not successes, counted by code
-	logged   map[string][]string // what the log says about an object, by object id
-	compared *comparison
-	named    []difference // the differences that the log names
-	unnamed  []difference // the differences that the log does not name
-	all      int          // the number of requests in the month
-	writes   int
-	second   int // the number of requests in the second run
-	secondW  int
-	notes    []string
-	failed   map[string]bool // whether an entry of the log is a failure, by object id
-	approved int             // the number of operations that were on hold
+	server         *server
+	recorder       *recorder
+	failures       map[string]*failure // the log entries that are not successes, counted by code
+	logged         map[string][]string // what the log says about an object, by object id
+	compared       *comparison
+	named          []difference // the differences that the log names
+	unnamed        []difference // the differences that the log does not name
+	requests       int          // the number of requests in the month
+	writes         int
+	secondRequests int // the number of requests in the second run
+	secondWrites   int
+	notes          []string
+	failed         map[string]bool // whether an entry of the log is a failure, by object id
+	approved       int             // the number of operations that were on hold
 }
 
 // failure counts the log entries with one error code.
@@ -53,7 +53,7 @@ func (w *world) say(format string, args ...any) {
 
 // install starts a target and its recorder.
 func (w *world) install(ctx context.Context, t target, dir string) error {
-	w.say("%s: %s …", t.name, t.what)
+	w.say("%s: %s …", t.name, t.description)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (w *world) play(ctx context.Context) error {
 	if err := w.source.load(ctx, w.company); err != nil {
 		return err
 	}
-	w.month = &month{company: w.company, source: w.source, touched: map[*person]bool{}, done: map[string]int{}}
+	w.month = &month{company: w.company, source: w.source, touched: map[*person]bool{}, timesPlayed: map[string]int{}}
 	for _, e := range w.runs {
 		if err := w.source.createApplication(ctx, w.company, e.name, e.tenantURL(), e.server.token); err != nil {
 			return err
@@ -122,7 +122,7 @@ func (w *world) play(ctx context.Context) error {
 		}
 		w.say("day %d: %d steps", day, played)
 	}
-	return w.settle(ctx)
+	return w.retryFailures(ctx)
 }
 
 // keepFiles copies the files of the directory's installation into the folder that -keep names.
@@ -130,7 +130,7 @@ func (w *world) keepFiles() error {
 	if w.options.keep == "" {
 		return nil
 	}
-	return os.CopyFS(w.options.keep, os.DirFS(w.source.in.Dir))
+	return os.CopyFS(w.options.keep, os.DirFS(w.source.installation.Dir))
 }
 
 // provision runs a cycle of each application.
@@ -141,7 +141,7 @@ func (w *world) provision(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		e.learn(c)
+		e.recordLog(c)
 		for range 5 { // approve the operations on hold; other operations may become due after that
 			if c.exit != exitWaiting {
 				break
@@ -154,15 +154,15 @@ func (w *world) provision(ctx context.Context) error {
 			if c, err = w.source.run(ctx, e.name); err != nil {
 				return err
 			}
-			e.learn(c)
+			e.recordLog(c)
 		}
 	}
 	w.recordRun()
 	return nil
 }
 
-// settle provisions three more times, so that failed operations are tried again.
-func (w *world) settle(ctx context.Context) error {
+// retryFailures provisions three more times, so that failed operations are tried again.
+func (w *world) retryFailures(ctx context.Context) error {
 	for range 3 {
 		if err := w.provision(ctx); err != nil {
 			return err
@@ -171,8 +171,8 @@ func (w *world) settle(ctx context.Context) error {
 	return nil
 }
 
-// learn records what a cycle's log says.
-func (e *targetRun) learn(c cycle) {
+// recordLog records what a cycle's log says.
+func (e *targetRun) recordLog(c cycle) {
 	for _, entry := range c.entries {
 		var words []string
 		if entry.Status.Status == "failure" {
@@ -192,25 +192,25 @@ func (e *targetRun) learn(c cycle) {
 	}
 }
 
-// judge compares each target with the company, and then provisions each application again.
-func (w *world) judge(ctx context.Context) error {
+// compareTargets compares each target with the company, and then provisions each application again.
+func (w *world) compareTargets(ctx context.Context) error {
 	for _, e := range w.runs {
 		var err error
 		if e.compared, err = compare(ctx, e.server, w.company); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
-		e.all, e.writes = e.recorder.count()
+		e.requests, e.writes = e.recorder.count()
 		if _, err := w.source.run(ctx, e.name); err != nil {
 			return err
 		}
 		all, writes := e.recorder.count()
-		e.second, e.secondW = all-e.all, writes-e.writes
+		e.secondRequests, e.secondWrites = all-e.requests, writes-e.writes
 		if e.notes, err = w.source.notes(ctx, e.name); err != nil {
 			return err
 		}
 		e.splitDifferences()
 		w.say("%s: %d of %d people, %d of %d groups, %d of %d memberships; %d requests, %d of them writes; the second run sent %d, %d of them writes",
-			e.name, e.compared.peopleOK, e.compared.people, e.compared.groupsOK, e.compared.groups, e.compared.membersOK, e.compared.memberships, e.all, e.writes, e.second, e.secondW)
+			e.name, e.compared.peopleOK, e.compared.people, e.compared.groupsOK, e.compared.groups, e.compared.membersOK, e.compared.memberships, e.requests, e.writes, e.secondRequests, e.secondWrites)
 		w.explain(e)
 	}
 	return nil
@@ -269,8 +269,8 @@ func (w *world) verdict() error {
 		if n := len(e.unnamed); n > 0 {
 			problems = append(problems, fmt.Errorf("%s: %d differences that the log does not name, such as: %s", e.name, n, e.unnamed[0]))
 		}
-		if e.secondW > 0 || e.second > 1 {
-			problems = append(problems, fmt.Errorf("%s: the second run sent %d requests, %d of them writes", e.name, e.second, e.secondW))
+		if e.secondWrites > 0 || e.secondRequests > 1 {
+			problems = append(problems, fmt.Errorf("%s: the second run sent %d requests, %d of them writes", e.name, e.secondRequests, e.secondWrites))
 		}
 	}
 	return errors.Join(problems...)

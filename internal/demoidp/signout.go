@@ -22,7 +22,7 @@ type SignOut struct {
 	Destination    string
 	NameID         string
 	SessionIndexes []string
-	InResponseTo   string // the id of a request: the message answers it; empty for a request
+	InResponseTo   string // the id of the request that the message answers; empty if the message is a request
 	Failed         bool   // whether an answer reports a failure
 	RelayState     string
 	ID             string // empty for a new id

@@ -257,7 +257,7 @@ type signInPage struct {
 	Hidden      []hidden
 	Search      string
 	Accounts    []account
-	More        bool            // whether the directory has more accounts than the page shows
+	More        bool            // whether more accounts match than the page shows
 	Faults      []demoidp.Fault // wrong responses to try
 }
 

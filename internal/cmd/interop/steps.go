@@ -179,7 +179,7 @@ func (m *month) restorePerson(ctx context.Context) (bool, error) {
 	return true, m.runUserCommand(ctx, "restore", p)
 }
 
-// rehire hires a person again who has left. The directory gets a new object with the same name and
+// rehire hires a former employee again. The directory gets a new object with the same name and
 // employee number. The new object takes over the account.
 func (m *month) rehire(ctx context.Context) (bool, error) {
 	old := m.takePerson(func(p *person) bool { return p.deleted && p.sent != nil && m.nameIsFree(p) })

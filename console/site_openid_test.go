@@ -53,8 +53,8 @@ func TestOpenIDConnectIsSetUpWithThePageAlone(t *testing.T) {
 	const path = "/c/acme/admin/access/authentication"
 
 	// The choice at the top leads to the settings of the other protocol, and changes nothing.
-	page := b.get(path).wantStatus(http.StatusOK).wantWords("SAML in use")
-	page = b.get(path+"?protocol=oidc").wantStatus(http.StatusOK).wantWords("Redirect URI", "Connect the provider first", "Use OpenID Connect")
+	b.get(path).wantStatus(http.StatusOK).wantWords("SAML in use")
+	page := b.get(path+"?protocol=oidc").wantStatus(http.StatusOK).wantWords("Redirect URI", "Connect the provider first", "Use OpenID Connect")
 	if !strings.Contains(page.Text, `value="https://rollcall.example/c/acme/auth/oidc/callback"`) || strings.Contains(page.Text, "Keys of this site") {
 		t.Errorf("the page is not that of OpenID Connect:\n%s", page.Text)
 	}
@@ -76,7 +76,7 @@ func TestOpenIDConnectIsSetUpWithThePageAlone(t *testing.T) {
 	page = b.get(path).wantWords("The test passed", "It would sign in kim@acme.example")
 	page.submit("Save", url.Values{"mode": {"optional"}, "userIdentifier": {"email"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("another person can get its value")
 	page.submit("Make recovery codes", nil)
-	page = b.get(path).submit("Save", url.Values{"mode": {"required"}}).wantStatus(http.StatusOK).wantWords("Saved.", "Required")
+	b.get(path).submit("Save", url.Values{"mode": {"required"}}).wantStatus(http.StatusOK).wantWords("Saved.", "Required")
 	c, err := w.pages.SSO.Connection(t.Context(), s)
 	if err != nil || c.Mode != signin.SSORequired || c.Protocol != signin.OpenID || c.OpenID.ClientID != "acme-client" || c.Claims.DisplayName == "preferred_username" {
 		t.Errorf("got %+v, %v", c, err)

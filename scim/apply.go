@@ -34,7 +34,7 @@ type applier struct {
 	rt      *ResourceType
 	mode    Mode
 	working Resource        // the copy that operations change
-	copied  map[string]bool // top-level members that were copied already
+	copied  map[string]bool // the names of the top-level members that are already copies
 	fixes   []Fix
 	shownAs []Resource // the forms in which a GET may show the resource
 
@@ -210,9 +210,9 @@ func (a *applier) lostSubAttribute(e any) bool { return a.lostSubs[pointerKey(e)
 // distinct.
 func pointerKey(element any) string { return fmt.Sprintf("%p", element) }
 
-// checkReadOnlyUnchanged accepts a readOnly attribute that is sent as a GET shows it, and returns a
-// mutability error for any other value. RFC 7644 §3.5.2 forbids modifying it; sending the same
-// value is no modification.
+// checkReadOnlyUnchanged accepts a readOnly attribute that is sent with the value that a GET shows,
+// and returns a mutability error for any other value. RFC 7644 §3.5.2 forbids modifying it; sending
+// the same value is no modification.
 func (a *applier) checkReadOnlyUnchanged(op Operation) error {
 	if err := a.countSteps(op, memberOf(op.Path.container(a.working), op.Path.Name, false)); err != nil {
 		return err
@@ -322,13 +322,13 @@ func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 
 // withoutValues returns the list without the sent values, and how many of the sent values were not
 // in it. A sent value with "value" but no type removes every element with that "value". A sent
-// value without "value" removes every element that has all its sub-attributes.
+// value without "value" removes every element that has all sub-attributes of the sent value.
 func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 	type selector struct {
 		subs  map[string]any
 		found bool
 	}
-	foundByKey := make(map[string]bool, len(sent)) // the keys to remove, each with whether an element with the key was found
+	foundByKey := make(map[string]bool, len(sent)) // the keys to remove; true means that an element has the key
 	var selectors []*selector
 	for _, e := range sent {
 		byValue, byType := removalKeys(attr, e)

@@ -154,7 +154,7 @@ type UnstoredParts struct {
 	Location string // meta.location; empty for none
 }
 
-// Splice adds groups before meta, and meta.version and meta.location inside it. It works on bytes
+// Splice adds groups before meta, and meta.version and meta.location inside meta. It works on bytes
 // made by Encode without parsing them: meta is the last member of the document, and version is the
 // last member of meta. A document without meta gets only groups. A document without meta.version
 // gets no version.

@@ -29,7 +29,7 @@ type target struct {
 	sub    *Attribute
 }
 
-// leaf returns the attribute of the values at the target: the sub-attribute if there is one.
+// leaf returns the sub-attribute of the target, or the attribute if there is no sub-attribute.
 func (t target) leaf() *Attribute {
 	if t.sub != nil {
 		return t.sub
@@ -197,7 +197,7 @@ func (rt *ResourceType) schemaForMisspelledURN(urn string) *Schema {
 
 func withoutColons(urn string) string { return strings.ReplaceAll(lowerName(urn), ":", "") }
 
-// splitLastColon splits a name with an unknown URN. RFC 7644 §3.10.
+// splitLastColon splits a name with an unknown URN at its last colon. RFC 7644 §3.10.
 func splitLastColon(text string) (urn, rest string) {
 	colon := strings.LastIndexByte(text, ':')
 	if colon <= 0 {

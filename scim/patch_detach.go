@@ -32,7 +32,7 @@ func (p *Patch) DetachAttribute(name string) (rest *Patch, edits []Edit, ok bool
 	return rest, edits, true
 }
 
-// toEdit turns an operation into an Edit; ok is false when it needs the stored values.
+// toEdit turns an operation into an Edit. ok is false when the operation needs the stored values.
 func (op Operation) toEdit() (e Edit, ok bool) {
 	p := op.Path
 	if p.Sub != "" || !p.attr.MultiValued || p.attr.Mutability != ReadWrite {

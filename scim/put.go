@@ -8,7 +8,8 @@ package scim
 //   - attributes that are never shown, or only on request, because a client that sends back what a
 //     GET showed has not seen them;
 //   - externalId;
-//   - attributes that are true or false: a PUT without active must not reactivate a deactivated person.
+//   - attributes that are true or false: a PUT without active must not reactivate a deactivated
+//     person.
 //
 // It returns a mutability error for a change of an immutable attribute that is set.
 func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {

@@ -12,7 +12,7 @@ type Loss struct {
 	Path   AttrPath // the attribute; the whole extension when Name is empty; the whole type when URN is empty too
 	Reason string   // such as "is removed" or "becomes required"
 
-	affectsMissing bool       // whether it affects the resources without a value, not the resources with one
+	affectsMissing bool       // whether only resources without a value are affected
 	newForm        *Attribute // the new definition of the attribute, if its values stay valid but are compared in another way
 }
 
@@ -169,8 +169,8 @@ func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
 	return list
 }
 
-// Losses compares a registry with the next one. Additions are no losses, unless they are required
-// and resources are stored already.
+// Losses lists the losses of a change from this registry to the next one. An addition is no loss,
+// unless it is required and resources are stored already.
 func (g *Registry) Losses(next *Registry) []Loss {
 	var losses []Loss
 	for _, old := range g.types {
@@ -287,6 +287,6 @@ func (d *lossCollector) compareAttribute(path AttrPath, a, b *Attribute) {
 	}
 }
 
-// isHidden reports whether an attribute accepts values but never shows them. RFC 7643 §7: a writeOnly
-// attribute is not returned, whatever "returned" says.
+// isHidden reports whether an attribute accepts values but never shows them. RFC 7643 §7: a
+// writeOnly attribute is not returned, whatever "returned" says.
 func isHidden(a *Attribute) bool { return a.Returned == ReturnedNever || a.Mutability == WriteOnly }

@@ -108,7 +108,8 @@ type ResourceType struct {
 	Extensions  []Extension
 }
 
-// RFC 7643 §2.1: attribute names are case-insensitive. The exact spelling is tried first.
+// findAttribute finds an attribute by its name. RFC 7643 §2.1: attribute names are
+// case-insensitive. The exact spelling is tried first.
 func findAttribute(list []*Attribute, name string) *Attribute {
 	for _, a := range list {
 		if a.Name == name {

@@ -334,8 +334,8 @@ func (d *streamReader) cutValue() error {
 	}
 }
 
-// withCountingNote adds a note to an error about otherParts: its line and column do not count the
-// streamed values.
+// withCountingNote adds a note to an error about otherParts: the error's line and column do not
+// count the streamed values.
 func (d *streamReader) withCountingNote(err error) error {
 	var e *Error
 	if d.valueNumber == 0 || !errors.As(err, &e) {

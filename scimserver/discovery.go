@@ -240,8 +240,8 @@ func (x *exchange) showSchema() (answer, error) {
 // offeredSchemas returns the schemas of the resource types that the site offers, without
 // duplicates.
 //
-// RFC 7643 §7: the schemas of messages are not listed. The protocolSchemas follow in a list of
-// their own.
+// RFC 7643 §7: the schemas of messages are not listed. The schemas of protocolSchemas are not in
+// this list.
 func (x *exchange) offeredSchemas() (all []*scim.Schema) {
 	add := func(s *scim.Schema) {
 		if !slices.Contains(all, s) {

@@ -61,7 +61,7 @@ func (c *counter) Read(p []byte) (int, error) {
 // memberWriter writes the members of a group one by one.
 type memberWriter struct {
 	location                  func(scim.TypeName) string // returns the URL under which resources of a type are, with a slash at the end
-	value, ref, kind, display bool                       // which sub-attributes are shown
+	value, ref, kind, display bool                       // whether each of these sub-attributes is shown
 }
 
 // writeAll writes the attribute members, or nothing for a group without members.
@@ -115,7 +115,8 @@ func (m memberWriter) writeOne(w *bufio.Writer, member roster.Member) error {
 }
 
 // While groups are switched off, a client that searches for groups gets an empty list, because a
-// 404 would break its import. A client that tries to create one gets an error that says what to do.
+// 404 would break its import. A client that tries to create a group gets an error that says what to
+// do.
 
 func (x *exchange) listGroupsWhileOff() (answer, error) {
 	q, err := parseQuery(x.place.query)
@@ -156,7 +157,7 @@ func (x *exchange) refuseGroupWhileOff() (answer, error) {
 		" (in Entra ID: Mappings, Provision Azure Active Directory Groups, Enabled: No).")
 }
 
-// groupsOff reports whether the endpoint is that of groups while groups are switched off.
+// groupsOff reports whether the endpoint is the one for groups and groups are switched off.
 func (x *exchange) groupsOff(endpoint string) bool {
 	return !x.site.Groups && strings.EqualFold(endpoint, strings.TrimPrefix(scim.GroupType().Endpoint, "/"))
 }

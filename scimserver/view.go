@@ -37,7 +37,7 @@ func (x *exchange) viewFromQuery() (view, error) {
 	return x.viewOf(x.resourceType, q)
 }
 
-// viewOf makes the view that a query asks for, for one resource type.
+// viewOf makes the view for one resource type, as a query requests it.
 func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	show, err := scim.ParseProjection(rt, q.attributes, q.excludedAttributes)
 	if err != nil {

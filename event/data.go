@@ -42,7 +42,8 @@ func (Account) Fields() []Field {
 	}
 }
 
-// Resource is the data of events about a group, or about a resource whose type the site itself has defined.
+// Resource is the data of events about a group, or about a resource whose type the site itself has
+// defined.
 type Resource struct {
 	Version      int64    `json:"version"`
 	Attributes   []string `json:"attributes,omitempty"`

@@ -97,10 +97,10 @@ type Event struct {
 	Time     time.Time // when it happened; zero means now, by the store's clock
 	Scope    Scope
 	Name     string // the name of the event, such as "user.deactivated"
-	// who did it, in a short form: "scim:…a91f" (the last four characters of a token),
-	// "admin:kim@example.com", "operator:sam", "cli" or "system"
+	// Actor says who did it, in a short form: "scim:…a91f" (the last four characters of a token),
+	// "admin:kim@example.com", "operator:sam", "cli" or "system".
 	Actor string
-	// who did it, and from where; Attribute fills in missing parts from the context
+	// By says who did it, and from where. Attribute fills in missing parts from the context.
 	By      Actor
 	Subject string // the id of the object that the event is about; may be empty
 	Text    string // what happened, in one sentence for people

@@ -34,7 +34,8 @@ const (
 	searchBatch  = 1_000
 )
 
-// Request is one row of the request log: a SCIM request and its answer. It never holds a credential.
+// Request is one row of the request log: a SCIM request and its answer. It never holds a
+// credential.
 type Request struct {
 	ID         string // set when the row is written
 	Time       time.Time
@@ -317,15 +318,15 @@ func (l *Log) Write(ctx context.Context, r Request) error {
 	return nil
 }
 
-// BeginRow gives a row its id, so that a change can write the row in its own transaction. The caller
-// calls RowWritten after the commit.
+// BeginRow gives a row its id, so that a change can write the row in its own transaction. The
+// caller calls RowWritten after the commit.
 func (l *Log) BeginRow(r Request) Request {
 	r.ID = l.NewID()
 	return r
 }
 
-// RowWritten tells the log that a change has written the row itself. The next flush records the last
-// use of the token.
+// RowWritten tells the log that a change has written the row itself. The next flush records the
+// last use of the token.
 func (l *Log) RowWritten(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -391,8 +392,8 @@ func (l *Log) countMissed(r Request) {
 	l.counts.Lost++
 }
 
-// reportGaps gathers one row for each site with missing rows. The row says how many are missing. It
-// returns the number of these sites. The caller must hold mu.
+// reportGaps gathers one row for each site with missing rows. The row says how many are missing.
+// reportGaps returns the number of these sites. The caller must hold mu.
 func (l *Log) reportGaps() int {
 	gaps := len(l.missingRows)
 	for id, g := range l.missingRows {

@@ -36,7 +36,7 @@ type draft struct {
 	values, unique []Value // the indexed values of the document; set by check
 
 	block     *Block            // the new block of a user; nil if the block stays as it is
-	addresses func(string) bool // whether the request names an attribute; nil means always
+	addresses func(string) bool // whether the request names an attribute; if nil, it names all
 
 	held     []HeldChange // the held changes of a user after this change, if setsHeld
 	setsHeld bool         // whether held is set
@@ -203,7 +203,7 @@ func (d *draft) removes(name string, old scim.Resource) bool {
 
 // settleAccess restores the old values of active, the role and the sign-in attributes where this
 // site does not let SCIM set them. If the request leaves active out, the person's access stays as
-// it was. Answers always show active, because clients treat a user without active as one who may
+// it was. Answers always show active, because clients treat a user without active as a user who may
 // sign in.
 func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	if rec.Block.InForce {
@@ -254,7 +254,7 @@ func (r *Roster) showsRole(role Role) bool {
 }
 
 // change changes a stored resource. Every change of a resource goes through it. apply makes the new
-// document from the old one; passes says how often that reads the whole document. A few passes over
+// document from the old one; passes is how often apply reads the whole document. A few passes over
 // a small document happen inside the transaction. Longer work happens before the transaction and
 // counts as costly work, so that it does not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
@@ -300,8 +300,8 @@ var (
 	errChangedMeanwhile = errors.New("the resource was changed meanwhile")
 )
 
-// maxAsideTries is how often a change made outside its transaction may start over because someone else
-// changed the resource.
+// maxAsideTries is how often a change that is prepared outside its transaction may start over
+// because someone else changed the resource.
 const maxAsideTries = 5
 
 // changeAside makes the new document before the transaction that writes it begins. The version
@@ -751,7 +751,8 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// nowInMillis returns the current time in the precision of meta, so that columns and documents agree.
+// nowInMillis returns the current time with the precision of meta, so that columns and documents
+// agree.
 func (r *Roster) nowInMillis() time.Time { return r.now().UTC().Truncate(time.Millisecond) }
 
 // nextModified returns the time for a new change: now, or just after the last change if the clock

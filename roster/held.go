@@ -296,8 +296,8 @@ func (r *Roster) heldEvents(p preparedChange, c Change, at time.Time) []event.Ev
 	return events
 }
 
-// heldEventChange describes for an event that a held change was added or removed. before or after
-// is nil when there was none.
+// heldEventChange describes for an event that a held change was added or removed. before is nil if
+// there was no held change before, and after is nil if there is none now.
 func heldEventChange(attribute string, before, after *HeldChange) event.Change {
 	value := func(h *HeldChange) any {
 		if h == nil {

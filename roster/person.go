@@ -163,7 +163,8 @@ func personOf(rec Record) (Person, error) {
 	}, nil
 }
 
-// emailOf prefers the primary address, then the work address, then the first one.
+// emailOf returns the primary address, else the work address, else the first one; or an empty
+// string.
 func emailOf(doc scim.Resource) string {
 	best, rank := "", 0
 	elements, _ := doc["emails"].([]any)

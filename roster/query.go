@@ -41,7 +41,7 @@ type Page struct {
 
 	PreviousCursor string // the cursor of the previous page; empty on the first page and for queries without cursors
 
-	// CutShort means that the page has fewer resources than were asked for, because they are large. RFC
+	// CutShort means that the page has fewer resources than requested, because they are large. RFC
 	// 7644 §3.4.2.4 allows that. The next page begins right after this one.
 	CutShort bool
 }

@@ -28,7 +28,7 @@ const (
 type Rosters struct {
 	Store Store
 	Now   func() time.Time
-	NewID func() string // makes the ids of resources and never repeats one; usually the function NewID, in tests another
+	NewID func() string // makes the id of a resource and never repeats one; NewID, except in tests
 
 	// ScanLimit is how many documents a filter may read when no index can answer it. 0 means
 	// DefaultScanLimit.
@@ -76,7 +76,7 @@ func (r *Rosters) Open(s site.Site) *Roster {
 	return r.handle(s, types, err)
 }
 
-// handle makes the handle of a site with the given resource types.
+// handle makes the Roster of a site with the given resource types.
 func (r *Rosters) handle(s site.Site, types *scim.Registry, err error) *Roster {
 	return &Roster{
 		site: s, types: types, err: err,
@@ -139,7 +139,7 @@ type Document struct {
 	Active bool
 }
 
-// Outcome is what a change did.
+// Outcome is the result of a change.
 type Outcome struct {
 	Document      Document // after Delete: the deleted document
 	UserName      string   // the current userName, or the displayName of a group; for the request log
@@ -164,7 +164,7 @@ type Stamp struct {
 // must be unique.
 type Value struct {
 	Path    string // "emails.value", or the id of a declared attribute
-	Folded  string // the value as it is compared
+	Folded  string // the value in the form in which it is compared
 	Element int    // index of the element that has the value
 }
 
@@ -225,8 +225,8 @@ type Store interface {
 	// RunExpensive waits until the site has a free slot for expensive work and then runs fn. It
 	// cancels the context of fn when fn takes too long.
 	RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error
-	// Members returns up to limit members of a group, in the order of their ids, that follow the id
-	// after. If named is set, it fills in their displayNames.
+	// Members returns up to limit members of a group, in the order of their ids. It begins after
+	// the id in the parameter after. If named is set, it fills in their displayNames.
 	Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) ([]Member, error)
 	// Memberships returns the groups that have these resources as direct members, in the order of
 	// the groups' ids.
@@ -236,8 +236,8 @@ type Store interface {
 
 	Record(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Record, error) // refusal.NotFound if there is none
 	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)             // refusal.NotFound if there is none
-	// People returns up to limit users in the order of their folded user names, that follow the
-	// folded user name after.
+	// People returns up to limit users in the order of their folded user names. It begins after the
+	// folded user name in the parameter after.
 	People(ctx context.Context, id site.ID, q PeopleQuery, after string, limit int) ([]Record, error)
 	Counts(ctx context.Context, id site.ID) (Counts, error)
 
@@ -288,7 +288,7 @@ type ListQuery struct {
 type Found struct {
 	Documents []Document
 	Total     int  // the number of matching resources on all pages
-	CutShort  bool // whether the page is shorter than asked for, because its documents are large
+	CutShort  bool // whether the page is shorter than requested, because its documents are large
 }
 
 // Place is a place in the list of all resources of a kind. Adding or removing other resources does
@@ -324,8 +324,8 @@ type Tx interface {
 	// one of these folded e-mail addresses, and the attribute that matches. It returns
 	// refusal.NotFound if there is none.
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
-	// Records returns up to limit resources of a kind that follow the place after. They stay locked
-	// until the transaction ends.
+	// Records returns up to limit resources of a kind. It begins after the place in the parameter
+	// after. The resources stay locked until the transaction ends.
 	Records(ctx context.Context, kind scim.TypeName, after Place, limit int) ([]Record, error)
 	// Insert returns the resource's position in lists. Its errors are ErrUserNameTaken,
 	// ErrSchemasChanged and ErrValueTaken.
@@ -350,7 +350,7 @@ type Tx interface {
 	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
 	// Members does the same as Store.Members.
 	Members(ctx context.Context, group, after string, limit int, named bool) ([]Member, error)
-	// CountMembers counts the members of a group. It stops counting at most.
+	// CountMembers counts the members of a group. It returns at most the number most.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
 	// GroupsWith returns the ids of the groups that have this member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)
@@ -366,8 +366,8 @@ type Tx interface {
 	Identity(ctx context.Context, userIdentifier string) (Identity, error)
 	// IdentityOf returns the person's user identifier, or refusal.NotFound.
 	IdentityOf(ctx context.Context, person string) (Identity, error)
-	// PutIdentity links an identifier to a person and replaces the one that the person had before.
-	// It returns ErrIdentityTaken if another person has it.
+	// PutIdentity links an identifier to a person. It replaces the identifier that the person had
+	// before. It returns ErrIdentityTaken if another person has the identifier.
 	PutIdentity(ctx context.Context, i Identity, at time.Time) error
 	// DropIdentity removes the person's user identifier, if they have one.
 	DropIdentity(ctx context.Context, person string) (had bool, err error)
@@ -377,8 +377,9 @@ type Tx interface {
 	// EndSessions ends all of a person's sessions and returns how many of them were live.
 	EndSessions(ctx context.Context, person string, now time.Time) (int, error)
 
-	// EndOriginSessions ends the sessions of a NameID at an issuer that have one of the session indexes;
-	// all of them if there is no index. It returns how many were live, by person.
+	// EndOriginSessions ends the sessions of a NameID at an issuer whose session index is in
+	// indexes. If indexes is empty, it ends all sessions of the NameID. It returns, by person, how
+	// many of the ended sessions were live.
 	EndOriginSessions(ctx context.Context, issuer, nameID string, indexes []string, now time.Time) (map[string]int, error)
 
 	AppendEvent(ctx context.Context, e event.Event) error

@@ -18,7 +18,7 @@ type Session struct {
 	Hash   secret.Hash
 	Person string
 	session.Record
-	Origin Origin // by what the identity provider knows the session
+	Origin Origin // how the identity provider identifies the session
 	Own    bool   // whether this is the session of the caller who asked for the list
 }
 

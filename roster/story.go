@@ -19,8 +19,8 @@ type story struct {
 	userName      string   // the user name, or the name of another resource
 	sentenceParts []string // the parts of the sentence
 	sessionsEnded int      // how many sessions were ended
-	// the event about active or the block: UserDeactivated, UserReactivated, UserRevived,
-	// UserBlocked, UserUnblocked or UserBlockChanged; empty if neither changed
+	// accessEvent is the event about active or the block: UserDeactivated, UserReactivated,
+	// UserRevived, UserBlocked, UserUnblocked or UserBlockChanged. It is empty if neither changed.
 	accessEvent       string
 	block             []event.Change // the changes that concern only the block
 	active            bool           // whether the account would be active without the block; only for a person who is or was blocked
@@ -224,8 +224,8 @@ func newEvent(id site.ID, rec Record, name string, c Change, at time.Time, text 
 	}
 }
 
-// eventData returns the part of an event that programs read: the state after the change, the names of
-// changed attributes, and the members that a group gained and lost.
+// eventData returns the part of an event that programs read: the state after the change, the names
+// of changed attributes, and the members that a group gained and lost.
 func eventData(rec Record, attributes []string, members memberDelta) event.Data {
 	if rec.Kind == User {
 		return event.Account{Version: rec.Version, Active: rec.Active, Role: string(rec.Role), Attributes: attributes}

@@ -30,7 +30,7 @@ type bulk struct {
 	exchange   *exchange
 	operations []*operation
 	byBulkID   map[string]*operation
-	waitingFor map[*operation][]*operation // for a running operation: the operations that wait to refer back to it
+	waitingFor map[*operation][]*operation // operations that still lack their reference to the key
 
 	failOnErrors int // the number of failures after which the request stops; 0 means no limit
 	failed       int // how many operations have failed
@@ -62,7 +62,7 @@ type progress int
 
 const (
 	notStarted progress = iota // the operation has not started
-	running                    // the operation is running, or waits for one that it refers to
+	running                    // the operation is running, or waits for another one
 	finished
 )
 
@@ -316,7 +316,7 @@ func (b *bulk) perform(op *operation, path string, data json.RawMessage, why str
 // refuseOperation records that an operation failed because it cannot be run.
 func (b *bulk) refuseOperation(op *operation, err error) {
 	opExchange := b.exchangeFor(op, op.path, "")
-	opExchange.bulkRoute() //nolint:errcheck // called only to set the resource type; err has the reason already
+	opExchange.bulkRoute() //nolint:errcheck // only sets the resource type; err has the reason
 	b.finishOperation(op, answer{location: opExchange.pathLocation()}, opExchange.recordOperation(answer{}, err))
 }
 

@@ -178,7 +178,7 @@ func (x *exchange) discardBody() {
 	if c.EnableFullDuplex() != nil || c.Flush() != nil || c.SetReadDeadline(time.Now().Add(drainTime)) != nil {
 		return
 	}
-	io.CopyN(io.Discard, x.request.Body, maxDrainBytes) //nolint:errcheck // if reading fails, the answer has been sent already
+	io.CopyN(io.Discard, x.request.Body, maxDrainBytes) //nolint:errcheck // the answer was sent
 }
 
 // succeed sends the answer and logs the request. The row of a change is on disk before the answer

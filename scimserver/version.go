@@ -38,7 +38,7 @@ func (v view) conditionalChange(status int) (roster.Change, error) {
 	return by, nil
 }
 
-// namesVersions reports whether If-Match names versions, not only "*".
+// namesVersions reports whether If-Match names versions and does not contain "*".
 func (v view) namesVersions() bool {
 	tags, anyTag := parseTags(v.exchange.ifMatch)
 	return len(tags) > 0 && !anyTag

@@ -15,8 +15,8 @@ import (
 type Settings struct {
 	Profile Profile
 
-	SCIMEnabled bool // the guide's Enable SCIM; off on a new site
-	ManageRoles bool // the guide's Allow SCIM to manage user roles; off on a new site
+	SCIMEnabled bool // the switch "Enable SCIM" in the guide; off on a new site
+	ManageRoles bool // the switch "Allow SCIM to manage user roles" in the guide; off on a new site
 	Strict      bool // refuse requests that the RFCs refuse, instead of accepting the dialects of known clients
 
 	Creates bool       // SCIM may create resources
@@ -60,9 +60,9 @@ type Setting struct {
 	Bounds  Bounds  // the bounds of a Number
 
 	Event    string                           // the name of the event; empty means event.SiteSettingChanged
-	Sentence func(before, after any) string   // makes the event's sentence; nil means that of the new value
-	Words    func(s Site) string              // makes what commands print; nil means the word or number
-	Refused  func(text string) *refusal.Error // makes the refusal of a wrong value; nil means one that lists the values
+	Sentence func(before, after any) string   // makes the event's sentence; if nil, the new Value has it
+	Words    func(s Site) string              // makes the words for commands; nil means the value
+	Refused  func(text string) *refusal.Error // makes the refusal of a wrong value; if nil, it lists the values
 
 	fieldAccess
 }
@@ -72,7 +72,7 @@ type Value struct {
 	Word     string // the word on the command line, in forms and in JSON
 	Stored   any    // the stored value: a bool or a string
 	Text     string // the text next to the radio button
-	Help     string // the explanation below it
+	Help     string // the explanation below the radio button
 	Brief    string // a short form, for pages that only show the value
 	Event    string // the name of the event, if it differs from the setting's
 	Sentence string // the event's sentence
@@ -264,8 +264,8 @@ var SettingsTable = []Setting{
 	},
 }
 
-// SettingsOnPage returns the settings that can be edited on the page "SCIM integration", in the order
-// of that page.
+// SettingsOnPage returns the settings that can be edited on the page "SCIM integration", in the
+// order of that page.
 func SettingsOnPage() []Setting {
 	list := slices.DeleteFunc(slices.Clone(SettingsTable), func(s Setting) bool { return s.Field == "" })
 	slices.SortFunc(list, func(a, b Setting) int { return a.PageOrder - b.PageOrder })

@@ -35,8 +35,8 @@ type Token struct {
 	LastFrom string    // the address of the last use
 	Revoked  time.Time // zero means it is not revoked
 
-	// ReplacesOnUse is the id of another token, which ends with the first accepted request of this
-	// one.
+	// ReplacesOnUse is the id of another token. That token ends with the first accepted request of
+	// this token.
 	ReplacesOnUse string
 }
 
@@ -166,8 +166,8 @@ func checkRequest(r TokenRequest, now time.Time) error {
 	return nil
 }
 
-// makeRoom ends the live token, or marks it to end with the first use of the new one. It refuses if
-// no mode was chosen or if two tokens are live.
+// makeRoom ends the live token, or marks it to end with the first use of the new token. It refuses
+// if no mode was chosen or if two tokens are live.
 func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest, now time.Time) error {
 	all, err := tx.Tokens(ctx)
 	if err != nil {
@@ -199,7 +199,7 @@ func (s *Sites) endToken(ctx context.Context, tx Tx, t Token, at time.Time, acto
 	return tx.AppendEvent(ctx, s.newEvent(t.Site, event.TokenRevoked, actor, t.ID, text, event.Changed("live", true, false)))
 }
 
-// tokenValues returns what the event of a new token says about it. About the secret it says only
+// tokenValues returns the values that the event of a new token shows. For the secret, it shows only
 // that there is one.
 func tokenValues(t Token) []event.Change {
 	values := []event.Change{event.Changed("name", nil, t.Label()), event.SecretChanged("secret")}
@@ -241,9 +241,10 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 
 // Authenticate returns the site and the token of a request. It returns ErrUnauthorized for an
 // unknown site and for a wrong, revoked or expired token, after the same amount of work. If the
-// site once issued the token, the error carries it, for the request log only; the client must not
-// learn of it. Authenticate returns ErrSCIMOff, with the site and the token, if the token is right
-// but SCIM is off. The site and the token lack what Store.Credential leaves out.
+// site once issued the token, the error carries the token, for the request log only; the client
+// must not learn of it. Authenticate returns ErrSCIMOff, with the site and the token, if the token
+// is right but SCIM is off. The site and the token lack the fields that Store.Credential leaves
+// out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
 		return Site{}, Token{}, ErrUnauthorized // this reveals nothing: the caller can see that this is no token
@@ -264,7 +265,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	return found, token, nil
 }
 
-// switchOver ends the token that the used one replaces, before the first request with the used
+// switchOver ends the token that the used token replaces, before the first request with the used
 // token goes on.
 func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Token, error) {
 	now := s.Now()

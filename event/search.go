@@ -11,7 +11,7 @@ import (
 const (
 	searchPageSize = 50
 	searchBatch    = 500
-	searchWindow   = 20_000 // the most events that are read for one page
+	searchWindow   = 20_000 // the largest number of events that are read for one page
 	// maxClockDifference is the largest expected difference between the time of an event and the
 	// times of its neighbours in the feed. The feed is in commit order, which is not exactly the
 	// order of the times.

@@ -27,7 +27,7 @@ const (
 	maxGathered  = 10_000 // with this many rows in memory, Gather writes them itself, so that memory stays bounded
 	maxRefused   = 100    // two limits: the rows without a known token in one flush, and the rows of one callerGroup
 	stopTimeout  = 5 * time.Second
-	maxLogText   = 2_000 // the maximum length of a path or sentence, in bytes; longer ones are cut off
+	maxLogText   = 2_000 // the maximum length of a path or sentence, in bytes; the rest is cut off
 	defaultPage  = 50
 	maxPage      = 500
 	searchWindow = 20_000 // the largest number of rows that a search reads for one page

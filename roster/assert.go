@@ -29,8 +29,8 @@ import (
 // alone never selects a person, because some identity providers let people choose their address,
 // and a person could choose the address of another account.
 
-// Asserted is what an identity provider says about a person who signs in. The caller must have
-// verified the assertion.
+// Asserted holds the statements of an identity provider about a person who signs in. The caller
+// must have verified the assertion.
 type Asserted struct {
 	Issuer     string // the entity id of the identity provider
 	Identifier string // the user identifier; case counts
@@ -44,7 +44,7 @@ type Asserted struct {
 	Session  Origin // how the identity provider identifies the session
 	Protocol string // the sign-in protocol, for the audit trail; empty means SAML
 
-	Create bool      // whether a person without an account gets one
+	Create bool      // whether to create an account for a person without an account
 	Proved time.Time // when the person proved who they are; zero if the identity provider does not say
 	Ends   time.Time // the latest time at which the session may end; zero if only the site's own limit counts
 }

@@ -215,8 +215,8 @@ func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.R
 	return r.keepIdentity(rt, d, rec, old)
 }
 
-// settleRole keeps the role unless SCIM may set roles here and the request names one. A typo in an
-// attribute mapping of the identity provider must never demote anyone.
+// settleRole keeps the role unless SCIM may set roles here and the request names a role. A typo in
+// an attribute mapping of the identity provider must never demote anyone.
 func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	d.role = was
 	asked := d.doc.String("userType")
@@ -430,8 +430,8 @@ func checkRecord(rec Record, err error, kind scim.TypeName, id string, c Change)
 // calls.
 var parseDocument = scim.Parse
 
-// parse reads a stored document under the site's current profile, even if it was written under
-// another one.
+// parse reads a stored document under the site's current profile, even if the document was written
+// under another profile.
 func (r *Roster) parse(rec *Record) (scim.Resource, error) {
 	doc, err := rec.document()
 	if err != nil {

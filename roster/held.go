@@ -22,7 +22,7 @@ import (
 // a change: the attribute keeps its value, the request log says so, and an administrator applies or
 // refuses the change.
 //
-//	SCIM asks for another value              the change is held; it replaces one held before
+//	SCIM asks for another value              the change is held; it replaces an earlier held change
 //	SCIM sends the same request again        nothing changes
 //	SCIM asks for the value that is stored   the held change is dropped
 //	the person is no longer protected        the next request is applied and the held change is dropped

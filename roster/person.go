@@ -21,7 +21,7 @@ type Person struct {
 	ID          string
 	UserName    string
 	DisplayName string // may be empty
-	Email       string // the primary address, else the work address, else the first one; may be empty
+	Email       string // the primary address, else the work address, else the first; may be empty
 	ExternalID  string
 	Role        Role
 	Active      bool
@@ -163,7 +163,7 @@ func personOf(rec Record) (Person, error) {
 	}, nil
 }
 
-// emailOf returns the primary address, else the work address, else the first one; or an empty
+// emailOf returns the primary address, else the work address, else the first address; or an empty
 // string.
 func emailOf(doc scim.Resource) string {
 	best, rank := "", 0

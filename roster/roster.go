@@ -28,7 +28,7 @@ const (
 type Rosters struct {
 	Store Store
 	Now   func() time.Time
-	NewID func() string // makes the id of a resource and never repeats one; NewID, except in tests
+	NewID func() string // makes a unique id for a resource; the function NewID, except in tests
 
 	// ScanLimit is how many documents a filter may read when no index can answer it. 0 means
 	// DefaultScanLimit.

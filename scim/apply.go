@@ -302,8 +302,8 @@ func (a *applier) valueAfter(op Operation, old, value any) (any, error) {
 	return value, nil
 }
 
-// removeValues removes the values that were sent, from the attribute, or from its sub-attribute
-// when the path names one.
+// removeValues removes the values that were sent, from the attribute, or from its sub-attribute if
+// the path names a sub-attribute.
 func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
 	if p.Sub != "" {
@@ -495,7 +495,8 @@ func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 }
 
 // addToElement handles an add of a value that the list already has. It copies the sub-attributes of
-// the sent value into the existing element, except immutable ones that the element already has.
+// the sent value into the existing element, except immutable sub-attributes that the element
+// already has.
 func (a *applier) addToElement(op Operation, element, value any) {
 	m, ok := element.(map[string]any)
 	if !ok {

@@ -150,7 +150,7 @@ func appendSorted(b []byte, v any) []byte {
 // UnstoredParts holds the parts of an answer that are not stored in the document. Splice adds them.
 type UnstoredParts struct {
 	Groups   []byte // the attribute groups as a JSON array; nil for none
-	Version  string // replaces meta.version; empty keeps the stored one
+	Version  string // replaces meta.version; empty keeps the stored version
 	Location string // meta.location; empty for none
 }
 

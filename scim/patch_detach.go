@@ -10,7 +10,8 @@ type Edit struct {
 // DetachAttribute splits a patch in two: the operations on one multi-valued core attribute become
 // edits, and rest holds the other operations. A store that keeps the values as rows can apply edits
 // at a cost that depends on the number of values named, not on the size of the list. Apply the
-// edits in order. Adding a value that exists and removing one that does not change nothing.
+// edits in order. Adding a value that exists changes nothing. Removing a value that does not exist
+// changes nothing either.
 //
 // ok is false when an operation needs the stored values: a filter on anything but "value", or a
 // sub-attribute. Then the caller must apply the whole patch to the whole resource.

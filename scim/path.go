@@ -268,8 +268,8 @@ func (p Path) valueAfterSet(old, value any) (any, error) {
 	return list, nil
 }
 
-// shapeValue gives a whole value the form of the attribute: a list for a multi-valued one, an
-// object for a complex one.
+// shapeValue gives a whole value the form of the attribute: a list for a multi-valued attribute, an
+// object for a complex attribute.
 func (p Path) shapeValue(value any) any {
 	if p.attr == nil {
 		return value

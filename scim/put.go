@@ -5,8 +5,8 @@ package scim
 // leaves them out:
 //
 //   - attributes that a client cannot set;
-//   - attributes that are never shown, or only on request, because a client that sends back what a
-//     GET showed has not seen them;
+//   - attributes that are never shown, or only on request, because a client that sends back the
+//     result of a GET has not seen them;
 //   - externalId;
 //   - attributes that are true or false: a PUT without active must not reactivate a deactivated
 //     person.
@@ -49,7 +49,7 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 	return merged, nil
 }
 
-// keepExisting marks a list in the body of a PUT that must not erase the stored one, because some
+// keepExisting marks a list in the body of a PUT that must not erase the stored list, because some
 // or all of its values could not be read. The values that could be read are added to the stored
 // list.
 type keepExisting struct{ list []any }

@@ -332,7 +332,7 @@ func (d *reader) readSingle(a *Attribute, path AttrPath, raw any) (any, error) {
 
 // requiresExactForm reports whether a value must be sent in the declared form of its attribute,
 // without any tolerance. This is so for the attributes that tell people and resources apart, and
-// for hidden ones.
+// for hidden attributes.
 func requiresExactForm(a *Attribute, path AttrPath) bool {
 	switch {
 	case isHidden(a):

@@ -10,7 +10,7 @@ import (
 type Loss struct {
 	Type   TypeName
 	Path   AttrPath // the attribute; the whole extension when Name is empty; the whole type when URN is empty too
-	Reason string   // such as "is removed" or "becomes required"
+	Reason string   // the difference in words, such as "is removed" or "becomes required"
 
 	affectsMissing bool       // whether only resources without a value are affected
 	newForm        *Attribute // the new definition of the attribute, if its values stay valid but are compared in another way
@@ -251,7 +251,7 @@ func (d *lossCollector) compareAttributes(path AttrPath, old, next []*Attribute)
 	}
 }
 
-// attributeWithSpelling finds an attribute by its exact spelling, which is the one in stored
+// attributeWithSpelling finds an attribute by its exact spelling, which is the spelling in stored
 // documents.
 func attributeWithSpelling(list []*Attribute, name string) *Attribute {
 	index := slices.IndexFunc(list, func(a *Attribute) bool { return a.Name == name })

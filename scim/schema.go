@@ -102,7 +102,7 @@ type TypeName string
 type ResourceType struct {
 	ID          TypeName
 	Name        string
-	Endpoint    string // such as "/Users"
+	Endpoint    string // the path of the endpoint, such as "/Users"
 	Description string
 	Schema      *Schema
 	Extensions  []Extension

@@ -91,7 +91,7 @@ func (x *exchange) setActor() {
 
 // warnOfOtherAddress logs a warning, once per host, when accepted requests arrive at an address
 // other than the public one. Locations in answers use the public address, and some clients refuse a
-// meta.location with another host than the one they called.
+// meta.location with another host than the host that they called.
 func (x *exchange) warnOfOtherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
 	shown := truncate(x.request.Host)

@@ -219,7 +219,7 @@ func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode 
 		return nil, nil, nil
 	}
 	// An empty filter would match everyone. A client that looks for one person would then use the
-	// first one in the list.
+	// first person in the list.
 	if strings.TrimSpace(q.filter) == "" {
 		return nil, nil, scim.InvalidFilter("The filter is empty; leave the parameter out to list everything.")
 	}

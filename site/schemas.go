@@ -35,7 +35,7 @@ type SchemaUse struct {
 // change has removed data from them.
 type StuckResources struct {
 	Type   scim.TypeName
-	Reason string // such as "urn:example:Badge:color is required"
+	Reason string // the broken rule in words, such as "urn:example:Badge:color is required"
 	Count  int
 }
 
@@ -327,7 +327,8 @@ func (c *harmCounter) countDocument(doc []byte) error {
 // already has.
 func (c *harmCounter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	var kept []uint64
-	// Go backward, so that dropping an element does not move the ones still to be checked.
+	// Go backward, so that dropping an element does not move the elements that are still to be
+	// checked.
 	for element, key := range slices.Backward(c.losses[i].ElementKeys(r)) {
 		if key == "" {
 			continue

@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// MaxSearchable is how many attributes a site can declare searchable. Each one takes disk space and
-// makes every write slower.
+// MaxSearchable is how many attributes a site can declare searchable. Each attribute takes disk
+// space and makes every write slower.
 const MaxSearchable = 20
 
 // Searchable is an attribute that an administrator declared searchable. The store keeps a row for

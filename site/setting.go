@@ -60,9 +60,9 @@ type Setting struct {
 	Bounds  Bounds  // the bounds of a Number
 
 	Event    string                           // the name of the event; empty means event.SiteSettingChanged
-	Sentence func(before, after any) string   // makes the event's sentence; if nil, the new Value has it
+	Sentence func(before, after any) string   // makes the event's sentence; nil means Value.Sentence
 	Words    func(s Site) string              // makes the words for commands; nil means the value
-	Refused  func(text string) *refusal.Error // makes the refusal of a wrong value; if nil, it lists the values
+	Refused  func(text string) *refusal.Error // makes the refusal of a wrong value; nil means the usual refusal
 
 	fieldAccess
 }
@@ -81,7 +81,7 @@ type Value struct {
 // Bounds limit a Number. 0 is always allowed and means none.
 type Bounds struct {
 	Min, Max int
-	Unit     string // such as "requests per second"
+	Unit     string // the unit in words, such as "requests per second"
 	None     string // what 0 means, such as "no limit"
 }
 

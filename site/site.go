@@ -18,8 +18,8 @@ import (
 // ID identifies a site, even when the site is renamed. URLs never contain it.
 type ID string
 
-// Profile is a preset: choosing one sets several switches (see Choose), each of which can then be
-// changed by itself.
+// Profile is a preset: choosing a profile sets several switches (see Choose). Each switch can then
+// be changed by itself.
 type Profile string
 
 const (
@@ -114,8 +114,8 @@ type Store interface {
 
 	// Credential finds the site with that name and its token with that hash. It returns
 	// ErrUnauthorized if either is missing, and does not tell which. Every request starts with this
-	// call, so it leaves out what no decision needs: when the site was made, SetUpLocked, and the
-	// token's Name, CreatedBy, Created, LastUsed and LastFrom.
+	// call, so it leaves out the fields that no decision needs: when the site was made,
+	// SetUpLocked, and the token's Name, CreatedBy, Created, LastUsed and LastFrom.
 	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
 	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken if the name is taken

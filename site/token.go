@@ -70,7 +70,7 @@ const (
 	None TokenMode = iota
 	// Replace ends the live token at once, as the guide describes.
 	Replace
-	// KeepUntilUsed keeps the live token until the first accepted request of the new one.
+	// KeepUntilUsed keeps the live token until the first accepted request of the new token.
 	KeepUntilUsed
 )
 

@@ -23,8 +23,8 @@ import (
 
 const (
 	flushEvery   = time.Second
-	flushAt      = 5_000  // with this many rows in memory, Gather wakes Run, which then flushes at once
-	maxGathered  = 10_000 // with this many rows in memory, Gather writes them itself, so that memory stays bounded
+	flushAt      = 5_000  // the number of rows in memory at which Gather wakes Run to flush at once
+	maxGathered  = 10_000 // the number of rows in memory at which Gather writes the rows itself
 	maxRefused   = 100    // two limits: the rows without a known token in one flush, and the rows of one callerGroup
 	stopTimeout  = 5 * time.Second
 	maxLogText   = 2_000 // the maximum length of a path or sentence, in bytes; the rest is cut off
@@ -37,7 +37,7 @@ const (
 // Request is one row of the request log: a SCIM request and its answer. It never holds a
 // credential.
 type Request struct {
-	ID         string // set when the row is written
+	ID         string // the id of the row; set when the row is written
 	Time       time.Time
 	Site       site.ID
 	TokenID    string // the id of the token, even if it is revoked or expired; empty when the caller sent no token of this site
@@ -634,7 +634,7 @@ type Query struct {
 // Filter is the part of a query that the store evaluates. The zero value matches every row.
 type Filter struct {
 	Result      Result
-	OnlyChanges bool      // leave out reads that were answered without an error
+	OnlyChanges bool      // whether to leave out reads that were answered without an error
 	Method      string    // the HTTP method, in upper case
 	Token       string    // the id of a token, AnyToken or NoToken; empty means all rows
 	From, Until time.Time // rows from the time From up to, but not including, Until; zero means no bound

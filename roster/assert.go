@@ -62,7 +62,7 @@ type Admission struct {
 type Identity struct {
 	Person     string
 	Identifier string
-	Issuer     string // empty in an imported identity, until its first use
+	Issuer     string // the entity id of the identity provider; empty if imported and never used
 }
 
 // The reasons why AdmitAsserted and TryAsserted refuse a person. When an account was found, the

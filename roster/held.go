@@ -31,7 +31,7 @@ import (
 // on.
 type HeldChange struct {
 	Attribute string    `json:"attribute"`
-	Value     any       `json:"value"` // nil if the request removes the attribute
+	Value     any       `json:"value"` // the requested value; nil if the request removes the value
 	Actor     string    `json:"actor"` // the actor who asked, in the form that events use
 	Time      time.Time `json:"time"`
 	// RefusedBy is the administrator who refused the change. A refused change is kept, so that the

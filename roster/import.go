@@ -24,7 +24,7 @@ type ImportRow struct {
 	FamilyName     string
 	Email          string
 	UserIdentifier string // the NameID by which the person will sign in
-	Role           Role   // ignoring case; checked by Import
+	Role           Role   // the name of the role, ignoring case; Import checks it
 }
 
 func (row ImportRow) refuse(why *refusal.Error) *refusal.Row {

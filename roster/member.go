@@ -16,7 +16,7 @@ import (
 // Member is a user or group that belongs to a group.
 type Member struct {
 	ID      string
-	Kind    scim.TypeName // User or Group
+	Kind    scim.TypeName // the type of the member: User or Group
 	Display string        // the member's displayName, if requested
 }
 

@@ -20,7 +20,7 @@ const (
 type Person struct {
 	ID          string
 	UserName    string
-	DisplayName string // may be empty
+	DisplayName string // the display name; may be empty
 	Email       string // the primary address, else the work address, else the first; may be empty
 	ExternalID  string
 	Role        Role

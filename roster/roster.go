@@ -129,10 +129,10 @@ type Document struct {
 	ID       string
 	Version  int64
 	JSON     []byte
-	Created  time.Time // in UTC, with the precision of meta (milliseconds)
+	Created  time.Time // the time of creation, in UTC, with the precision of meta (milliseconds)
 	Modified time.Time
 	Position int64  // orders the resources of a list by their creation
-	SortKey  string // in a sorted list: the sort key, as scim.Sort.Key returns it
+	SortKey  string // the sort key in a sorted list, as scim.Sort.Key returns it
 
 	// Active says whether a user may sign in. It does not change when a client removes the
 	// attribute active.
@@ -156,14 +156,14 @@ type Outcome struct {
 type Stamp struct {
 	Actor string
 	Via   string
-	Time  time.Time // zero means never
+	Time  time.Time // when the change was made; zero means never
 	Text  string    // what was done, in words
 }
 
 // Value is one value of an attribute that has its own rows, because the attribute is searchable or
 // must be unique.
 type Value struct {
-	Path    string // "emails.value", or the id of a declared attribute
+	Path    string // the path of the attribute ("emails.value"), or the id of a declared attribute
 	Folded  string // the value in the form in which it is compared
 	Element int    // index of the element that has the value
 }
@@ -172,7 +172,7 @@ type Value struct {
 type Record struct {
 	Document
 	Kind        scim.TypeName
-	UserName    string // folded; unique in the site, empty for groups
+	UserName    string // the folded user name, unique in the site; empty for groups
 	ExternalID  string // the externalId that the client sent
 	DisplayName string // the displayName in folded form
 	Display     string // displayName as it is written

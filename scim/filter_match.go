@@ -16,7 +16,7 @@ func (f *Filter) Match(r Resource) bool { return f.Root.match(scope{members: r})
 // scope is the place where the names of a filter are looked up: a resource, or one element of a
 // multi-valued attribute.
 type scope struct {
-	members     map[string]any // nil for an element that is not complex
+	members     map[string]any // the attributes by name; nil for an element that is not complex
 	simpleValue any            // an element that is not complex; a filter calls it "value"
 }
 

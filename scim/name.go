@@ -24,8 +24,8 @@ func isLetter(c byte) bool { c = lowerByte(c); return 'a' <= c && c <= 'z' }
 // target is the attribute or schema that a name in a filter, a path or a key stands for.
 type target struct {
 	AttrPath
-	schema *Schema    // set for a bare URN and for an extension attribute; nil for a common attribute
-	attr   *Attribute // nil for a bare URN and without a resource type
+	schema *Schema    // the schema of a bare URN or extension attribute; nil for a common attribute
+	attr   *Attribute // the attribute; nil for a bare URN and without a resource type
 	sub    *Attribute
 }
 

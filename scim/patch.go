@@ -60,8 +60,8 @@ func (p Path) isReadOnly() bool {
 
 // Operation is one change of one attribute.
 type Operation struct {
-	Op   string // "add", "remove" or "replace"
-	Path *Path  // never nil
+	Op   string // the operation: "add", "remove" or "replace"
+	Path *Path  // the path of the value to change; never nil
 
 	// Value has the form of the attribute: a []any for a multi-valued attribute, a map[string]any
 	// for a complex attribute or for an element. nil means unassign, also inside a map. For remove,

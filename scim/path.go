@@ -13,7 +13,7 @@ type Path struct {
 	Filter Node   // the filter in brackets; nil if there is none
 	Sub    string // the name of the sub-attribute; "" if there is none
 
-	attr *Attribute // nil without a resource type
+	attr *Attribute // the attribute; nil without a resource type
 	sub  *Attribute
 }
 

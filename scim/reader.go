@@ -14,11 +14,11 @@ const maxFixes = 50
 // request.
 type reader struct {
 	mode         Mode
-	forPatch     bool // values of PATCH operations: null means "unassign this sub-attribute"
-	keepHollow   bool // keep elements without content: a later operation of the PATCH may fill them
+	forPatch     bool // whether the values belong to a PATCH, where null unassigns a sub-attribute
+	keepHollow   bool // whether to keep elements without content, which a later operation may fill
 	forRemoval   bool // whether the values select the elements to remove
-	forReplace   bool // the body of a PUT, where null differs from an attribute that is left out
-	forCreate    bool // the body of a POST, where no stored value can be lost
+	forReplace   bool // whether the body belongs to a PUT, where null and a missing attribute differ
+	forCreate    bool // whether the body belongs to a POST, where no stored value can be lost
 	fixes        []Fix
 	omittedFixes int // number of fixes beyond maxFixes
 

@@ -23,7 +23,7 @@ const (
 
 // Problem is one mistake in a document of schemas.
 type Problem struct {
-	Where string // the place, such as "schema urn:example:Badge, attribute color.code"; empty for the document
+	Where string // the place, such as "schema urn:example:Badge"; empty for the document itself
 	Text  string // what is wrong and how to correct it
 }
 

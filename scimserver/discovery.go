@@ -53,7 +53,7 @@ type pagination struct {
 	DefaultPaginationMethod string `json:"defaultPaginationMethod"`
 	DefaultPageSize         int    `json:"defaultPageSize"`
 	MaxPageSize             int    `json:"maxPageSize"`
-	CursorTimeout           int    `json:"cursorTimeout"` // in seconds
+	CursorTimeout           int    `json:"cursorTimeout"` // how long a cursor is valid, in seconds
 }
 
 type authScheme struct {

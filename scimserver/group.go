@@ -80,7 +80,7 @@ func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member,
 		if n == 0 {
 			w.WriteString(`,"members":[`) //nolint:errcheck // bufio keeps the error until Flush
 		} else {
-			w.WriteByte(',') //nolint:errcheck // see above
+			w.WriteByte(',') //nolint:errcheck // bufio keeps the error until Flush
 		}
 		if err := m.writeOne(w, member); err != nil {
 			return err
@@ -88,7 +88,7 @@ func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member,
 		n++
 	}
 	if n > 0 {
-		w.WriteByte(']') //nolint:errcheck // see above
+		w.WriteByte(']') //nolint:errcheck // bufio keeps the error until Flush
 	}
 	return nil
 }

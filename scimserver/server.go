@@ -53,7 +53,7 @@ func (h *Handler) Before(next http.Handler) http.Handler {
 // The server's own timeouts limit how long a large body may take to arrive or to be sent.
 const (
 	timeLimit = 30 * time.Second
-	logTime   = 5 * time.Second // for writing the row of a request to the log
+	logTime   = 5 * time.Second // the time limit for writing the row of a request to the log
 )
 
 // ServeHTTP answers one request. It never redirects.

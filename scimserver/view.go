@@ -144,7 +144,7 @@ func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) erro
 	if err := m.writeAll(w, v.exchange.roster.Members(v.exchange.request.Context(), doc.ID, m.display)); err != nil {
 		return err
 	}
-	w.Write(after) //nolint:errcheck // see above
+	w.Write(after) //nolint:errcheck // bufio keeps the error until Flush
 	return nil
 }
 
@@ -242,13 +242,13 @@ func (x *exchange) renderListing(l listing) (answer, error) {
 		w.Write(head) //nolint:errcheck // bufio keeps the error until Flush
 		for i, e := range l.entries {
 			if i > 0 {
-				w.WriteByte(',') //nolint:errcheck // see above
+				w.WriteByte(',') //nolint:errcheck // bufio keeps the error until Flush
 			}
 			if err := e.write(w); err != nil {
 				return err
 			}
 		}
-		w.WriteString(`]}`) //nolint:errcheck // see above
+		w.WriteString(`]}`) //nolint:errcheck // bufio keeps the error until Flush
 		return nil
 	}}, nil
 }

@@ -275,10 +275,10 @@ func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registr
 // harmCounter counts the resources of one type that the losses harm.
 type harmCounter struct {
 	losses      []scim.Loss
-	next        *scim.ResourceType // nil when the type is removed
+	next        *scim.ResourceType // the type in the new schemas; nil when the type is removed
 	uses        []SchemaUse
 	seed        maphash.Seed
-	seenHashes  []map[uint64]bool // for each loss of uniqueness: hashes of the values found so far
+	seenHashes  []map[uint64]bool // the hashes of the values so far, for each loss of uniqueness
 	brokenRules map[string]int    // how many resources break a rule, by the rule's message
 }
 

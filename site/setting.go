@@ -17,15 +17,15 @@ type Settings struct {
 
 	SCIMEnabled bool // the switch "Enable SCIM" in the guide; off on a new site
 	ManageRoles bool // the switch "Allow SCIM to manage user roles" in the guide; off on a new site
-	Strict      bool // refuse requests that the RFCs refuse, instead of accepting the dialects of known clients
+	Strict      bool // whether to refuse requests that known clients send but the RFCs refuse
 
-	Creates bool       // SCIM may create resources
-	Revives bool       // a create reactivates an account that SCIM deactivated; not with Strict
+	Creates bool       // whether SCIM may create resources
+	Revives bool       // whether a create reactivates accounts that SCIM deactivated; not if Strict
 	Deletes DeleteMode // what a DELETE of a user does
-	Groups  bool       // SCIM serves groups
+	Groups  bool       // whether SCIM serves groups
 	// SharedGroupNames lets two groups have one displayName. See GroupNamesUnique.
 	SharedGroupNames bool
-	RateLimit        int // SCIM requests per second; 0 for no limit, otherwise at least MinRateLimit
+	RateLimit        int // the most SCIM requests per second, at least MinRateLimit; 0 for no limit
 }
 
 // SettingKind is the way in which people enter a setting.
@@ -55,14 +55,14 @@ type Setting struct {
 	Help      string // the explanation on the page
 
 	Kind    SettingKind
-	Values  []Value // for a Tick, off and on; for a Choice, its words with the most restrictive first
+	Values  []Value // the values: off and on of a Tick; those of a Choice, most restrictive first
 	Default string  // the word that an empty string stands for; empty means none
 	Bounds  Bounds  // the bounds of a Number
 
 	Event    string                           // the name of the event; empty means event.SiteSettingChanged
 	Sentence func(before, after any) string   // makes the event's sentence; nil means Value.Sentence
 	Words    func(s Site) string              // makes the words for commands; nil means the value
-	Refused  func(text string) *refusal.Error // makes the refusal of a wrong value; nil means the usual refusal
+	Refused  func(text string) *refusal.Error // refuses a wrong value; nil means the usual refusal
 
 	fieldAccess
 }

@@ -56,7 +56,7 @@ var Matches = []string{MatchesUserIdentifier, MatchesDisplayName, MatchesEmail}
 // Site is one customer's tenant of the application.
 type Site struct {
 	ID   ID
-	Name string // part of every URL of the site: [a-z0-9][a-z0-9-]{0,62}
+	Name string // the name, which is part of every URL of the site: [a-z0-9][a-z0-9-]{0,62}
 	Settings
 
 	// Schemas is the site's document of extension schemas and resource types, in the form that

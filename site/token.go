@@ -25,15 +25,15 @@ const (
 type Token struct {
 	ID        string
 	Site      ID
-	Name      string // may be empty
+	Name      string // the name of the token; may be empty
 	Last4     string // the last four characters of the secret, so that people recognise it
-	CreatedBy string // an actor, as events write it
+	CreatedBy string // the actor who generated the token, as events write it
 
 	Created  time.Time
-	Expires  time.Time // zero means never
-	LastUsed time.Time // zero means never; written with the next flush of the request log
+	Expires  time.Time // when the token expires; zero means never
+	LastUsed time.Time // the last use, written with a flush of the request log; zero means never
 	LastFrom string    // the address of the last use
-	Revoked  time.Time // zero means it is not revoked
+	Revoked  time.Time // when the token was revoked; zero means that it is not revoked
 
 	// ReplacesOnUse is the id of another token. That token ends with the first accepted request of
 	// this token.
@@ -77,7 +77,7 @@ const (
 // TokenRequest describes a token to generate.
 type TokenRequest struct {
 	Name    string
-	Expires time.Time // zero means never
+	Expires time.Time // when the token expires; zero means never
 	Mode    TokenMode
 	Actor   string // who generates the token
 

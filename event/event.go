@@ -87,8 +87,8 @@ func Site(id string) Scope { return Scope{Kind: KindSite, ID: id} }
 // Directory returns the scope of a directory.
 func Directory(id string) Scope { return Scope{Kind: KindDirectory, ID: id} }
 
-// Installation returns the scope of the installation itself. It has the events about operators, and
-// about the creation and deletion of sites and directories.
+// Installation returns the scope of the installation itself. Its feed has the events about
+// operators, and about the creation and deletion of sites and directories.
 func Installation() Scope { return Scope{Kind: KindInstallation} }
 
 // Event is one change.

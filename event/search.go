@@ -23,8 +23,8 @@ const (
 type Trail interface {
 	// Slice returns up to s.Limit committed events before or after the position s.Place.
 	Slice(ctx context.Context, s Slice) ([]Event, error)
-	// PlaceOf returns the position at which the events from the time t or later begin. It finds it
-	// by a binary search, so it reads only a few events. It returns the zero position if all events
+	// PlaceOf returns the position at which the events from the time t or later begin. PlaceOf uses
+	// a binary search, so it reads only a few events. It returns the zero position if all events
 	// are from before t.
 	PlaceOf(ctx context.Context, t time.Time) (Position, error)
 	// KnowsActor reports whether the index of actors has an event of the actor with this id. The

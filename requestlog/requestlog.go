@@ -286,8 +286,8 @@ func (l *Log) shouldList(r Request) bool {
 }
 
 // countUnlisted gathers one row for each site with reads that got no row of their own. The row has
-// the number of these reads. It also forgets the allowances of sites that sent no read for an hour.
-// The caller must hold mu.
+// the number of these reads. countUnlisted also forgets the allowances of sites that sent no read
+// for an hour. The caller must hold mu.
 func (l *Log) countUnlisted() {
 	for id, g := range l.unlistedReads {
 		l.gathered = append(l.gathered, l.prepare(Request{
@@ -670,7 +670,7 @@ func parseCursor(text string) (Cursor, error) {
 
 // Page returns one page of the log. next is the cursor of the next page; it is empty after the last
 // page. A search reads a limited number of rows for each page. So a page may be short or empty
-// although more pages follow. It returns refusal.Invalid if the cursor in q cannot be read.
+// although more pages follow. Page returns refusal.Invalid if the cursor in q cannot be read.
 func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, next string, err error) {
 	before, err := parseCursor(q.Before)
 	if err != nil {

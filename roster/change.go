@@ -259,8 +259,8 @@ func (r *Roster) showsRole(role Role) bool {
 // counts as costly work, so that it does not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	if passes > manyPasses && storable(id) {
-		// Find out whether the change is costly before the transaction, which would read the large
-		// document for nothing.
+		// Find out before the transaction whether the change is costly. Otherwise the transaction
+		// would read the large document for nothing.
 		rec, err := r.store.Record(ctx, r.site.ID, rt.ID, id)
 		if err == nil && passes*len(rec.JSON) > costlyBytes {
 			return r.changeAside(ctx, rt, id, c, apply)

@@ -199,8 +199,8 @@ func folded(value any) any {
 	return value
 }
 
-// ApplyHeld applies held changes of a person. It is refused (refusal.Conflict) if a change is no
-// longer held, or if its value is not the one that the administrator saw; see HeldChoice.
+// ApplyHeld applies held changes of a person. It returns refusal.Conflict if a change is no longer
+// held, or if its value is not the value that the administrator saw; see HeldChoice.
 func (r *Roster) ApplyHeld(ctx context.Context, id string, choices []HeldChoice, c Change) (Outcome, error) {
 	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 		return d.decideHeld(rec, choices, func(h HeldChange) {
@@ -211,8 +211,8 @@ func (r *Roster) ApplyHeld(ctx context.Context, id string, choices []HeldChoice,
 	})
 }
 
-// RefuseHeld marks held changes of a person as refused, with the same errors as ApplyHeld. They are
-// kept, so that the same request is not held again.
+// RefuseHeld marks held changes of a person as refused, with the same errors as ApplyHeld. Refused
+// changes are kept, so that the same request is not held again.
 func (r *Roster) RefuseHeld(ctx context.Context, id string, choices []HeldChoice, c Change) (Outcome, error) {
 	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 		return d.decideHeld(rec, choices, func(h HeldChange) {

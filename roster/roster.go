@@ -350,7 +350,8 @@ type Tx interface {
 	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
 	// Members does the same as Store.Members.
 	Members(ctx context.Context, group, after string, limit int, named bool) ([]Member, error)
-	// CountMembers counts the members of a group. It returns at most the number most.
+	// CountMembers returns the number of members of a group. It returns most if the group has more
+	// members than that.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
 	// GroupsWith returns the ids of the groups that have this member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)

@@ -810,8 +810,8 @@ func primaryIndexes(list []any) []int {
 
 // clearOtherPrimaries removes the primary flag from all other values; made holds the indexes of the
 // values that the operation made primary. RFC 7644 §3.5.2: operations apply one after the other,
-// and making one value primary clears the flag of the others. It returns invalidValue when the
-// operation makes two values primary.
+// and making one value primary clears the flag of the others. clearOtherPrimaries returns
+// invalidValue when the operation makes two values primary.
 func (a *applier) clearOtherPrimaries(p *Path, list []any, made []int) error {
 	if len(made) == 0 {
 		return nil

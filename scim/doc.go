@@ -18,8 +18,8 @@
 //
 // Reading has two modes. Lenient, the default, accepts the forms that Entra, Okta and others send
 // and reports each tolerance as a Fix. Strict refuses those forms. Neither mode guesses: for input
-// that cannot be understood, it returns an *Error with the RFC's keyword and a sentence for an
-// administrator. The size of the input is checked before any recursion.
+// that cannot be understood, the package returns an *Error with the RFC's keyword and a sentence
+// for an administrator. The size of the input is checked before any recursion.
 //
 // The package does no I/O. It leaves permissions, uniqueness, references to other resources,
 // versions and HTTP to others.

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// ParseFilter reads a filter. With rt, every name must be one of its attributes and every
-// comparison must fit the attribute's type. With nil, only the grammar is checked, and names match
-// in any case. It returns invalidFilter with the position of the mistake, or sensitive for an
-// attribute that is never returned.
+// ParseFilter reads a filter. Every name must be an attribute of rt, and every comparison must fit
+// the attribute's type. If rt is nil, only the grammar is checked, and names match in any case.
+// ParseFilter returns invalidFilter with the position of the mistake, or sensitive for an attribute
+// that is never returned.
 //
 // Both modes accept a few forms beyond the grammar of RFC 7644 §3.4.2.2: repeated spaces, a missing
 // space before a quoted value, $ref, and a sub-attribute after a value path. Lenient mode also

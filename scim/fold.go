@@ -65,7 +65,7 @@ func foldRune(r rune) rune {
 	return least
 }
 
-// equalName compares attribute names, operators and URNs without case. They are ASCII.
+// equalName compares attribute names, operators and URNs without case. All of these are ASCII.
 func equalName(a, b string) bool {
 	if len(a) != len(b) {
 		return false

@@ -74,7 +74,8 @@ func (sc *scanner) readMembers() (Members, error) {
 	return list, nil
 }
 
-// Get returns the value of the member with a name, in any case. It is nil when there is none.
+// Get returns the value of the member with a name, in any case, or nil when there is no such
+// member.
 func (m Members) Get(name string) json.RawMessage {
 	i := slices.IndexFunc(m, func(e Member) bool { return equalName(e.Name, name) })
 	if i < 0 {

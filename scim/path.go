@@ -19,7 +19,8 @@ type Path struct {
 
 // ParsePath reads a path. With rt, every name must be one of its attributes. With nil, only the
 // syntax is checked, URNs end at the last colon, and names match in any case; a client needs this
-// for targets whose schema it does not know. It returns invalidPath or invalidFilter.
+// for targets whose schema it does not know. ParsePath returns invalidPath or invalidFilter for a
+// path that it cannot read.
 func ParsePath(rt *ResourceType, text string, m Mode) (Path, error) {
 	d := reader{mode: m}
 	p, err := d.readPath(rt, text)

@@ -10,7 +10,7 @@ import (
 const maxFixes = 50
 
 // reader converts the values in a request to canonical values and records each tolerance that it
-// needed. At most one of forPatch, forReplace and forCreate is set; it tells the kind of the
+// needed. At most one of forPatch, forReplace and forCreate is set, depending on the kind of the
 // request.
 type reader struct {
 	mode         Mode

@@ -98,8 +98,8 @@ func DropElement(r Resource, path AttrPath, element int) {
 	l.removeEmpty(r)
 }
 
-// memberMap returns the map that has the attribute as a member: the resource or an extension. It is
-// nil when there is none.
+// memberMap returns the map that has the attribute as a member: the resource or an extension. It
+// returns nil when there is no such map.
 func (l Loss) memberMap(r Resource) map[string]any {
 	if l.Path.URN == "" {
 		return r

@@ -149,7 +149,7 @@ func (a *Attribute) IsUnique() bool {
 }
 
 // onlyExtensionWith finds the one extension that has an attribute with the name. It returns nil
-// when no extension or several have it.
+// when no extension, or more than one, has the attribute.
 func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {
 	var schema *Schema
 	var attr *Attribute

@@ -24,8 +24,9 @@ const (
 // bulk is a bulk request.
 //
 // RFC 7644 §3.7: each operation runs as if it had been sent alone, in its own transaction. A
-// failure stops only the operations that refer to it, unless failOnErrors says otherwise. That
-// includes authentication: once the token is revoked, no further operation is done.
+// failure stops only the operations that refer to it, unless failOnErrors says otherwise. Each
+// operation is also authenticated by itself: once the token is revoked, no further operation is
+// done.
 type bulk struct {
 	exchange   *exchange
 	operations []*operation
@@ -67,7 +68,7 @@ const (
 )
 
 // withheldPart is a part of the data of a POST that refers to a resource that does not exist yet.
-// It is added when that resource exists.
+// The part is added when that resource exists.
 type withheldPart struct {
 	path  string
 	value json.RawMessage

@@ -167,8 +167,8 @@ func (x *exchange) kind() scim.TypeName { return x.resourceType.ID }
 
 // locationOf returns the address of a resource.
 //
-// RFC 7643 §3.1: meta.location is absolute. It spells the endpoint as discovery does, whatever the
-// client wrote.
+// RFC 7643 §3.1: meta.location is absolute. The address spells the endpoint as discovery does,
+// whatever the client wrote.
 func (x *exchange) locationOf(rt *scim.ResourceType, id string) string {
 	return x.base + rt.Endpoint + "/" + id
 }

@@ -151,7 +151,7 @@ type Tx interface {
 	// the order of lists. visit must not change the store, and must not keep doc after it returns.
 	Resources(ctx context.Context, name scim.TypeName, visit func(doc []byte) error) error
 	// MakeGroupNamesUnique records the displayName of each group, so that no other group can get
-	// it. It returns ErrNameShared, with the name, if two groups already have the same one.
+	// it. It returns ErrNameShared, with the name, if two groups already have the same displayName.
 	MakeGroupNamesUnique(ctx context.Context) error
 	// FreeUnique deletes the record of which resource has which value of an attribute, because the
 	// values need no longer be unique.

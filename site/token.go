@@ -87,7 +87,8 @@ type TokenRequest struct {
 	// KeepOff leaves SCIM switched off. Without it, generating a token switches SCIM on.
 	KeepOff bool
 	// Change also changes settings of the site, in the same transaction; see Sites.Update. nil
-	// changes none. It may run more than once. If it returns an error, no token is made.
+	// changes no setting. Change may run more than once. If Change returns an error, no token is
+	// made.
 	Change func(*Site) error
 }
 
@@ -107,8 +108,8 @@ func (live LiveTokens) Refuse() error {
 }
 
 // CreateToken generates a token and returns its secret, which cannot be read again. It also
-// switches SCIM on, unless the request says not to. It returns ErrOneLive or ErrTwoLive if live
-// tokens are in the way, and ErrFormUsed if the form was sent before.
+// switches SCIM on, unless r.KeepOff is set. It returns ErrOneLive or ErrTwoLive if live tokens are
+// in the way, and ErrFormUsed if the form was sent before.
 func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, string, error) {
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	if err := checkRequest(r, now); err != nil {
@@ -278,7 +279,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 			return ErrUnauthorized.WithAbout(current)
 		}
 		if current.ReplacesOnUse == "" {
-			return nil // another request has ended it already
+			return nil // another request has already ended the token
 		}
 		old, err := findToken(ctx, tx, current.ReplacesOnUse)
 		if err != nil {

@@ -49,7 +49,7 @@ func (m *cursorPlace) place() *Place {
 }
 
 const (
-	cursorMACBytes  = 16 // the length of the signature; short, because a cursor expires after an hour
+	cursorMACBytes  = 16 // the length of the signature; short, as a cursor expires after an hour
 	cursorHashBytes = 16
 )
 

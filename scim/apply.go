@@ -41,7 +41,7 @@ type applier struct {
 	ignored  []Ignored
 	lostSubs map[string]bool // the elements that lost a sub-attribute; the key is their pointerKey
 
-	stepsTaken int // values looked at so far
+	stepsTaken int // how many values the operations have looked at so far
 }
 
 // maxSteps bounds how many values the operations of one request may look at: about one second of

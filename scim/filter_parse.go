@@ -428,7 +428,7 @@ func parseOperator(s string) Op {
 
 // literal is a compValue as the filter spells it.
 type literal struct {
-	value    any    // string, number, bool or nil
+	value    any    // the value: a string, number, bool or nil
 	text     string // the word as the filter spells it; empty for a quoted value
 	unquoted bool   // whether the value is a string without quotes
 }

@@ -11,7 +11,7 @@ package scim
 //   - attributes that are true or false: a PUT without active must not reactivate a deactivated
 //     person.
 //
-// It returns a mutability error for a change of an immutable attribute that is set.
+// MergePut returns a mutability error for a change of an immutable attribute that is set.
 func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 	merged := new.Clone()
 	if merged == nil {
@@ -124,9 +124,10 @@ func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) err
 	return nil
 }
 
-// mergeSubs restores sub-attributes that a PUT cannot set or has not seen. Immutable sub-attributes
-// always stay. Sub-attributes that are readOnly or shown only on request stay while "value" is the
-// same. For example, the manager's displayName stays while the manager stays.
+// mergeSubs restores sub-attributes that a PUT cannot set, or that the client has not seen.
+// Immutable sub-attributes always stay. Sub-attributes that are readOnly or shown only on request
+// stay while "value" is the same. For example, the manager's displayName stays while the manager
+// stays.
 func mergeSubs(a *Attribute, path AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)
 	to, ok2 := given.(map[string]any)

@@ -88,7 +88,7 @@ func (d *reader) readValue(a *Attribute, path AttrPath, raw any) (any, error) {
 	return d.readSingle(a, path, raw)
 }
 
-// readEmptyString reads "" as a single value. RFC 7643 §2.5 does not say what it means for types
+// readEmptyString reads "" as a single value. RFC 7643 §2.5 does not say what "" means for types
 // that have no empty string.
 func (d *reader) readEmptyString(a *Attribute, path AttrPath) (any, error) {
 	switch a.Type {

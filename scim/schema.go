@@ -88,8 +88,8 @@ type Schema struct {
 // Attribute returns the attribute with a name, in any case, or nil.
 func (s *Schema) Attribute(name string) *Attribute { return findAttribute(s.Attributes, name) }
 
-// Extension is a schema that adds attributes to a resource type. A resource holds them in an object
-// under the schema's URN. RFC 7643 §3.3.
+// Extension is a schema that adds attributes to a resource type. A resource holds these attributes
+// in an object under the schema's URN. RFC 7643 §3.3.
 type Extension struct {
 	Schema   *Schema
 	Required bool

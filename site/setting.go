@@ -33,7 +33,7 @@ type SettingKind int
 
 // The kinds of settings.
 const (
-	Tick   SettingKind = iota // off or on: a checkbox, a flag without a value
+	Tick   SettingKind = iota // off or on: a checkbox, or a flag without a value
 	Choice                    // one of several words: radio buttons, or a flag with a word
 	Number                    // a number between two bounds, or 0 for none
 )
@@ -78,7 +78,7 @@ type Value struct {
 	Sentence string // the event's sentence
 }
 
-// Bounds limit a Number. 0 is always allowed and means none.
+// Bounds limit a Number. 0 is always allowed; the field None says what 0 means.
 type Bounds struct {
 	Min, Max int
 	Unit     string // the unit in words, such as "requests per second"

@@ -108,9 +108,9 @@ var (
 
 // Store keeps sites and their tokens.
 type Store interface {
-	Sites(ctx context.Context) ([]Site, error)                 // sorted by name
-	Site(ctx context.Context, id ID) (Site, error)             // ErrNotFound if there is none
-	SiteByName(ctx context.Context, name string) (Site, error) // ErrNotFound if there is none
+	Sites(ctx context.Context) ([]Site, error)                 // all sites, sorted by name
+	Site(ctx context.Context, id ID) (Site, error)             // returns ErrNotFound if there is none
+	SiteByName(ctx context.Context, name string) (Site, error) // returns ErrNotFound if there is none
 
 	// Credential finds the site with that name and its token with that hash. It returns
 	// ErrUnauthorized if either is missing, and does not tell which. Every request starts with this
@@ -118,12 +118,12 @@ type Store interface {
 	// SetUpLocked, and the token's Name, CreatedBy, Created, LastUsed and LastFrom.
 	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
-	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken if the name is taken
+	CreateSite(ctx context.Context, s Site, e ...event.Event) error // returns ErrNameTaken if the name is taken
 	// UpdateSite runs fn on the locked site in one transaction. It returns ErrNotFound if the site
 	// is gone. fn may run more than once, and must change nothing except through tx.
 	UpdateSite(ctx context.Context, id ID, fn func(tx Tx) error) error
 
-	Tokens(ctx context.Context, id ID) ([]Token, error) // newest first
+	Tokens(ctx context.Context, id ID) ([]Token, error) // the tokens of a site, newest first
 }
 
 // Tx is one transaction on one locked site.
@@ -135,7 +135,7 @@ type Tx interface {
 	RenameSite(ctx context.Context, name string) error
 	// DeleteSite removes the site with its people, tokens and request log. The site's events stay.
 	DeleteSite(ctx context.Context) error
-	Tokens(ctx context.Context) ([]Token, error) // newest first
+	Tokens(ctx context.Context) ([]Token, error) // the tokens of the site, newest first
 	InsertToken(ctx context.Context, t Token, hash secret.Hash) error
 	PutToken(ctx context.Context, t Token) error
 	// UseFormNumber marks a form's number as used. It returns ErrFormUsed if it was used before.

@@ -33,7 +33,7 @@ import (
 // must have verified the assertion.
 type Asserted struct {
 	Issuer     string // the entity id of the identity provider
-	Identifier string // the user identifier; case counts
+	Identifier string // the user identifier, which is case-sensitive
 	Match      string // the value of the claim that is compared with userName; may be empty
 
 	DisplayName string // DisplayName and the three fields below may be empty

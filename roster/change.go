@@ -21,8 +21,8 @@ const maxIndexed = 1_000
 // Limits of one resource, so that writing it does not delay others for long. A resource that
 // already exceeds a limit can still be changed in other respects.
 const (
-	maxDocument = 2 << 20 // bytes; the members of a group do not count
-	maxRows     = 2_000   // values that have rows of their own
+	maxDocument = 2 << 20 // the largest document, in bytes, without the members of a group
+	maxRows     = 2_000   // the largest number of values that have rows of their own
 )
 
 // draft is a changed document before it is written.
@@ -38,7 +38,7 @@ type draft struct {
 	block     *Block            // the new block of a user; nil if the block stays as it is
 	addresses func(string) bool // whether the request names an attribute; if nil, it names all
 
-	held     []HeldChange // the held changes of a user after this change, if setsHeld
+	held     []HeldChange // the held changes of a user after this change; only if setsHeld is true
 	setsHeld bool         // whether held is set
 	applied  []string     // the attributes whose held change is applied
 

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	defaultPage = 50 // people on a page, if the query sets no Limit
+	defaultPage = 50 // the number of people on a page, if the query sets no Limit
 	maxPage     = 500
 )
 

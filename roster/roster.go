@@ -90,7 +90,7 @@ func (r *Roster) Types() *scim.Registry { return r.types }
 // Change says who asks for a change, in which way, and for which version.
 type Change struct {
 	Actor string // the actor in the form that events use: "scim:…a91f", "admin:kim@example.com" or "cli"
-	Via   string // ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
+	Via   string // the way of the change: ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
 
 	// Person is the id of the actor if the actor is a person of this site, otherwise empty. With it
 	// the roster stops people from changing their own role or deactivating themselves.
@@ -141,7 +141,7 @@ type Document struct {
 
 // Outcome is the result of a change.
 type Outcome struct {
-	Document      Document // after Delete: the deleted document
+	Document      Document // the document after the change; after Delete, the deleted document
 	UserName      string   // the current userName, or the displayName of a group; for the request log
 	Sentence      string   // what was done, in words for people
 	SessionsEnded int
@@ -175,7 +175,7 @@ type Record struct {
 	UserName    string // the folded user name, unique in the site; empty for groups
 	ExternalID  string // the externalId that the client sent
 	DisplayName string // the displayName in folded form
-	Display     string // displayName as it is written
+	Display     string // the displayName as it is written
 	Role        Role
 	Block       Block
 	Held        []HeldChange
@@ -276,8 +276,8 @@ type ListQuery struct {
 	Filter *scim.Filter // selects resources; nil means all
 	Sort   *scim.Sort   // the sort order; nil means by creation
 	Offset int          // how many matching resources come before the page
-	After  *Place       // instead of Offset: the page that follows this place
-	Before *Place       // instead of Offset: the page that ends before this place
+	After  *Place       // instead of Offset: the page begins after this place
+	Before *Place       // instead of Offset: the page ends before this place
 	Count  int          // how many resources the page has at most
 
 	Groups    bool // whether users are shown with their groups, so that their versions include the groups

@@ -16,7 +16,7 @@ import (
 // story describes what a change did. The sentence in the request log and the events are made from
 // it.
 type story struct {
-	userName      string   // the user name, or the name of another resource
+	userName      string   // the user name, or the name of a resource of another type
 	sentenceParts []string // the parts of the sentence
 	sessionsEnded int      // how many sessions were ended
 	// accessEvent is the event about active or the block: UserDeactivated, UserReactivated,

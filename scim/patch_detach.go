@@ -3,7 +3,7 @@ package scim
 // Edit is one change of a multi-valued attribute. It identifies the elements by their "value"
 // alone.
 type Edit struct {
-	Op     string // "add", "remove", or "replace": the list becomes exactly Values
+	Op     string // "add", "remove" or "replace"; after "replace", the list is exactly Values
 	Values []any  // elements, as map[string]any with "value" for a complex attribute; distinct
 }
 

@@ -19,7 +19,7 @@ type answer struct {
 	status   int
 	body     []byte // the body; nil if there is none or if stream is set
 	stream   stream
-	size     int    // bytes in memory while the stream is written
+	size     int    // the number of bytes in memory while the stream is written
 	location string // the absolute URL of the resource; only for an answer about one resource
 	etag     string
 }

@@ -16,7 +16,7 @@ import (
 // Largest request bodies, in bytes.
 const (
 	MaxBody      = 1 << 20
-	MaxGroupBody = 32 << 20 // POST and PUT of a group, whose members are read as a stream
+	MaxGroupBody = 32 << 20 // for POST and PUT of a group, whose members are read as a stream
 )
 
 // body is a request's body, with the largest number of bytes to read from it.

@@ -63,7 +63,7 @@ type progress int
 
 const (
 	notStarted progress = iota // the operation has not started
-	running                    // the operation is running, or waits for another one
+	running                    // the operation is running, or waits for another operation
 	finished
 )
 

@@ -25,7 +25,7 @@ type exchange struct {
 	cancel context.CancelFunc // ends ctx
 
 	place       place
-	method      string                          // the request's method; GET for HEAD
+	method      string                          // the request's method, with GET in place of HEAD
 	ifMatch     []string                        // values of If-Match
 	ifNoneMatch []string                        // values of If-None-Match
 	acceptsJSON bool                            // whether Accept names application/scim+json or application/json

@@ -20,7 +20,7 @@ type view struct {
 	showsMembers    bool // whether to show the members of a group, which are written as they are read
 	showsGroups     bool // whether to show a user's groups, or a version that depends on them
 
-	versionWithoutGroups bool // the projection leaves a user's groups out, so the version must not include them
+	versionWithoutGroups bool // whether the version must leave a user's groups out, as the projection does
 }
 
 // kind returns the name of the resource type that the view shows, such as "User".

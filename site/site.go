@@ -109,8 +109,8 @@ var (
 // Store keeps sites and their tokens.
 type Store interface {
 	Sites(ctx context.Context) ([]Site, error)                 // all sites, sorted by name
-	Site(ctx context.Context, id ID) (Site, error)             // returns ErrNotFound if there is none
-	SiteByName(ctx context.Context, name string) (Site, error) // returns ErrNotFound if there is none
+	Site(ctx context.Context, id ID) (Site, error)             // ErrNotFound if there is none
+	SiteByName(ctx context.Context, name string) (Site, error) // ErrNotFound if there is none
 
 	// Credential finds the site with that name and its token with that hash. It returns
 	// ErrUnauthorized if either is missing, and does not tell which. Every request starts with this
@@ -118,7 +118,7 @@ type Store interface {
 	// SetUpLocked, and the token's Name, CreatedBy, Created, LastUsed and LastFrom.
 	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
-	CreateSite(ctx context.Context, s Site, e ...event.Event) error // returns ErrNameTaken if the name is taken
+	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken if the name is taken
 	// UpdateSite runs fn on the locked site in one transaction. It returns ErrNotFound if the site
 	// is gone. fn may run more than once, and must change nothing except through tx.
 	UpdateSite(ctx context.Context, id ID, fn func(tx Tx) error) error

@@ -7,7 +7,7 @@ type Data interface{ Fields() []Field }
 // Field describes one field of Data.
 type Field struct {
 	Name  string // the name in JSON
-	Type  string // string, number, boolean, list of strings, object
+	Type  string // the type of its value: string, number, boolean, list of strings or object
 	Means string // what the field holds
 }
 

@@ -77,7 +77,7 @@ const (
 
 // Scope identifies a feed of events.
 type Scope struct {
-	Kind string // KindSite, KindDirectory or KindInstallation
+	Kind string // the kind of the feed: KindSite, KindDirectory or KindInstallation
 	ID   string // the id of the site or directory; empty for the installation
 }
 
@@ -94,7 +94,7 @@ func Installation() Scope { return Scope{Kind: KindInstallation} }
 // Event is one change.
 type Event struct {
 	Position Position  // the place in the feed; set by the store and ignored by appends
-	Time     time.Time // when it happened; zero means now, by the store's clock
+	Time     time.Time // when the event happened; zero means now, by the store's clock
 	Scope    Scope
 	Name     string // the name of the event, such as "user.deactivated"
 	// Actor says who did it, in a short form: "scim:…a91f" (the last four characters of a token),

@@ -18,7 +18,7 @@ type Change struct {
 	Name   string          `json:"name"`
 	Before json.RawMessage `json:"before,omitempty"` // the old value; absent if there was none
 	After  json.RawMessage `json:"after,omitempty"`  // the new value; absent if there is none
-	Secret bool            `json:"secret,omitempty"` // whether the value is a secret, which is not recorded
+	Secret bool            `json:"secret,omitempty"` // whether the value is a secret, not stored
 	Cut    bool            `json:"cut,omitempty"`    // whether a too long value was left out or cut
 	Erased bool            `json:"erased,omitempty"` // whether the values were erased later
 }

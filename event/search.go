@@ -40,7 +40,7 @@ type Slice struct {
 	Subject string   // only events about the object with this id; ignored if Scope covers several sites or directories
 	Names   []string // a hint: the trail may return events with other names, which the caller drops
 	Actor   string   // the id of an actor for which KnowsActor returned true; empty for all actors
-	Place   Position // the position at which to start, without the event there; zero means the newest event
+	Place   Position // where to start, excluding the event there; zero means the newest event
 	Newer   bool     // whether to return the events after Place, oldest first; otherwise the events before Place, newest first
 	Limit   int
 }
@@ -51,7 +51,7 @@ func (s Scope) IsSingle() bool { return s.ID != "" || s.Kind == KindInstallation
 // Query asks for one page of the audit trail, newest first. The zero value asks for every event of
 // the installation.
 type Query struct {
-	Scope       Scope     // whose events to return; a scope without an ID means all scopes of that kind
+	Scope       Scope     // the scope of the events; without an ID, all scopes of that kind
 	Subject     string    // the id of the object that the event is about
 	Kinds       []string  // prefixes of names, such as "user."; an event's name must start with one of them
 	Actor       string    // part of the actor's label or name, in any case; or the whole id or address of the actor

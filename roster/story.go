@@ -25,7 +25,7 @@ type story struct {
 	block             []event.Change // the changes that concern only the block
 	active            bool           // whether the account would be active without the block; only for a person who is or was blocked
 	identifierRemoved bool           // whether the user identifier of a revived person was removed
-	fromRole          Role           // the old role; fromRole and toRole are empty if the role stayed
+	fromRole          Role           // the old role; both roles are empty if the role stayed
 	toRole            Role
 	attributes        []string       // the names of the other attributes that changed
 	values            []event.Change // every attribute that changed, with its values

@@ -328,7 +328,7 @@ func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 		subs  map[string]any
 		found bool
 	}
-	foundByKey := make(map[string]bool, len(sent)) // the keys to remove; true means that an element has the key
+	foundByKey := make(map[string]bool, len(sent)) // by key to remove: whether an element has the key
 	var selectors []*selector
 	for _, e := range sent {
 		byValue, byType := removalKeys(attr, e)

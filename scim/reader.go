@@ -17,7 +17,7 @@ type reader struct {
 	forPatch     bool // whether the values belong to a PATCH, where null unassigns a sub-attribute
 	keepHollow   bool // whether to keep elements without content, which a later operation may fill
 	forRemoval   bool // whether the values select the elements to remove
-	forReplace   bool // whether the body belongs to a PUT, where null and a missing attribute differ
+	forReplace   bool // whether the body belongs to a PUT, where null and a missing member differ
 	forCreate    bool // whether the body belongs to a POST, where no stored value can be lost
 	fixes        []Fix
 	omittedFixes int // number of fixes beyond maxFixes

@@ -60,7 +60,7 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // memberWriter writes the members of a group one by one.
 type memberWriter struct {
-	location                  func(scim.TypeName) string // returns the base URL of a type, with a slash at the end
+	location                  func(scim.TypeName) string // the base URL of a type, ending in a slash
 	value, ref, kind, display bool                       // whether this sub-attribute is shown
 }
 

@@ -20,7 +20,7 @@ type view struct {
 	showsMembers    bool // whether to show the members of a group, which are written as they are read
 	showsGroups     bool // whether to show a user's groups, or a version that depends on them
 
-	versionWithoutGroups bool // whether the version must leave a user's groups out, as the projection does
+	versionWithoutGroups bool // whether the version must leave out a user's groups, like the projection
 }
 
 // kind returns the name of the resource type that the view shows, such as "User".

@@ -60,7 +60,7 @@ type Setting struct {
 	Bounds  Bounds  // the bounds of a Number
 
 	Event    string                           // the name of the event; empty means event.SiteSettingChanged
-	Sentence func(before, after any) string   // makes the event's sentence; nil means Value.Sentence
+	Sentence func(before, after any) string   // makes the event sentence; nil means Value.Sentence
 	Words    func(s Site) string              // makes the words for commands; nil means the value
 	Refused  func(text string) *refusal.Error // refuses a wrong value; nil means the usual refusal
 

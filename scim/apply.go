@@ -328,7 +328,8 @@ func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 		subs  map[string]any
 		found bool
 	}
-	foundByKey := make(map[string]bool, len(sent)) // by key to remove: whether an element has the key
+	// foundByKey has the keys to remove. The value tells whether an element with the key was found.
+	foundByKey := make(map[string]bool, len(sent))
 	var selectors []*selector
 	for _, e := range sent {
 		byValue, byType := removalKeys(attr, e)

@@ -31,7 +31,9 @@ type bulk struct {
 	exchange   *exchange
 	operations []*operation
 	byBulkID   map[string]*operation
-	waitingFor map[*operation][]*operation // operations that still lack their reference to the key
+	// waitingFor has, for a running operation, the operations that refer back to it in a circle.
+	// They ran without that reference, and get it when the running operation ends.
+	waitingFor map[*operation][]*operation
 
 	failOnErrors int // the number of failures after which the request stops; 0 means no limit
 	failed       int // how many operations have failed

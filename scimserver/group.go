@@ -60,8 +60,9 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // memberWriter writes the members of a group one by one.
 type memberWriter struct {
-	location                  func(scim.TypeName) string // the base URL of a type, ending in a slash
-	value, ref, kind, display bool                       // whether this sub-attribute is shown
+	// location returns the URL under which the resources of a type are, with a slash at the end.
+	location                  func(scim.TypeName) string
+	value, ref, kind, display bool // whether this sub-attribute is shown
 }
 
 // writeAll writes the attribute members, or nothing for a group without members.

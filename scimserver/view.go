@@ -20,7 +20,9 @@ type view struct {
 	showsMembers    bool // whether to show the members of a group, which are written as they are read
 	showsGroups     bool // whether to show a user's groups, or a version that depends on them
 
-	versionWithoutGroups bool // whether the version must leave out a user's groups, like the projection
+	// versionWithoutGroups says that the projection leaves a user's groups out, so the version must
+	// not include them.
+	versionWithoutGroups bool
 }
 
 // kind returns the name of the resource type that the view shows, such as "User".

@@ -15,7 +15,7 @@ type Sort struct {
 }
 
 // ParseSort reads sortBy and sortOrder; an empty sortOrder means ascending. It returns invalidValue
-// for an unknown attribute, and sensitive for one that is never returned.
+// for an unknown attribute, and sensitive for an attribute that is never returned.
 func ParseSort(rt *ResourceType, by, order string) (Sort, error) {
 	descending := equalName(order, "descending")
 	if order != "" && !descending && !equalName(order, "ascending") {
@@ -89,8 +89,8 @@ const (
 	timeKind   = "t"
 )
 
-// TextKey returns the key of a string, which must be folded unless case counts. It is empty for the
-// empty string.
+// TextKey returns the key of a string, which must be folded unless case counts. The key of the
+// empty string is empty.
 func TextKey(folded string) string {
 	if folded == "" {
 		return ""

@@ -169,7 +169,7 @@ const largestPage = 4 << 20
 type sortedResource struct {
 	view view
 	id   string
-	key  string // the key by which it is sorted
+	key  string // the key by which the resource is sorted
 }
 
 func (x *exchange) readFirstSorted(p typeQuery, reach int) (all []sortedResource, total int, err error) {

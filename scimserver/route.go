@@ -141,7 +141,8 @@ func methodNotAllowed(name string, offered methods) error {
 	}
 }
 
-// RFC 7644 §3.11: a provisioning token does not stand for a user.
+// refuseMe answers a request for /Me with an error. RFC 7644 §3.11: a provisioning token does not
+// stand for a user.
 func refuseMe(*exchange) (answer, error) {
 	return answer{}, scim.NotImplemented("/Me is not supported: a provisioning token does not belong to a user.")
 }

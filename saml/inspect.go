@@ -20,7 +20,7 @@ const (
 	signatureSpace = "http://www.w3.org/2000/09/xmldsig#"
 )
 
-// Algorithms that a response may use. Whatever is not listed is refused.
+// Algorithms that a response may use. All other algorithms are refused.
 var (
 	signatureMethods = []string{
 		"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",

@@ -16,7 +16,7 @@ import (
 
 // Single sign-out, if the site uses it:
 //
-//	StartSignOut       a person signed out here  →  a page that asks the identity provider to do so too
+//	StartSignOut       a person signed out here  →  a page that signs out there too
 //	FinishSignOut      a request of the identity provider: sessions here end  →  an answer
 //	                   an answer to a request of this site  →  the sign-in page
 //

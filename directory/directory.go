@@ -71,7 +71,8 @@ func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
 	return ds.Open(d), nil
 }
 
-// ByName finds a directory. The error lists the directories that exist.
+// ByName finds a directory by its name. If there is no such directory, the error suggests existing
+// names.
 func (ds *Directories) ByName(ctx context.Context, name string) (Directory, error) {
 	d, err := Directory{}, error(refusal.NotFound)
 	if validName.MatchString(name) { // skip the search for an invalid name, because no directory can have one
@@ -139,8 +140,8 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 	return d, err
 }
 
-// NormalDomain returns a domain as it is stored: in lower case, without spaces around it; "" is none. It
-// returns a refusal if it is no domain.
+// NormalDomain returns a domain as it is stored: in lower case, without spaces around it; "" means
+// no domain. It returns a refusal if the string is not a domain.
 func NormalDomain(domain string) (string, error) {
 	domain = strings.ToLower(strings.TrimSpace(domain))
 	if domain != "" && (len(domain) > maxDomain || !validDomain.MatchString(domain)) {

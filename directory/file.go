@@ -80,7 +80,7 @@ type FileError struct {
 	EnabledWords, DisabledWords []string
 }
 
-// Reading is an encoding and the text that a word of the file has in it.
+// Reading is an encoding, and how one word of the file reads in that encoding.
 type Reading struct{ Encoding, Word string }
 
 func (e *FileError) Error() string {

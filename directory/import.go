@@ -136,12 +136,12 @@ type ImportStep struct {
 	Changed map[string]string
 }
 
-// Import writes users into the directory. It finds the user of a row by objectId. A row without an
-// objectId finds it by employeeId, and a row with neither by userPrincipalName. Only objectId and
-// employeeId find soft-deleted users, who are then restored.
+// Import writes users into the directory. It finds the user of a row by objectId, or by employeeId
+// if the row has no objectId, or by userPrincipalName if the row has neither. Soft-deleted users
+// are found only by objectId and employeeId, and are then restored.
 //
-// It reads all rows before it writes the first user, and the order of rows does not matter. It sets
-// managers after it has written all users. A value or row with a problem is reported, and the
+// Import reads all rows before it writes the first user, and the order of rows does not matter. It
+// sets managers after it has written all users. A value or row with a problem is reported, and the
 // import goes on. If rows yields an error that is not a RowError, the import ends before it writes
 // anything.
 //
@@ -532,7 +532,7 @@ func (e *entry) toRowError(err error) RowError {
 	return problem
 }
 
-// keepsValue reports whether a row does not change an attribute. For example, a row cannot clear
+// keepsValue reports whether a row leaves an attribute unchanged. For example, a row cannot clear
 // the identifier by which its user was found.
 func (e *entry) keepsValue(name, text string, before User) bool {
 	switch name {
@@ -691,7 +691,8 @@ func (im *importRun) findManager(ctx context.Context, tx Tx, text string) (strin
 	return "", invalid(attrManager, "there is no user %s, neither in the file nor in the directory; the manager was left as it is", text)
 }
 
-// usersNamed returns the users with a displayName, which text may also write as "Lovelace, Ada".
+// usersNamed returns the object ids of the users with this displayName. text may have the form "Ada
+// Lovelace" or "Lovelace, Ada".
 func (im *importRun) usersNamed(text string) []string {
 	if ids := im.idsByDisplayName[scim.Fold(text)]; ids != nil {
 		return ids

@@ -104,8 +104,8 @@ func checkRole(r AppRole) (AppRole, error) {
 	return r, nil
 }
 
-// PutRole creates a role of an application, or replaces the role with r.ID. If that id is empty, it
-// assigns one. It reports whether anything changed.
+// PutRole creates a role of an application, or replaces the role with r.ID. If that id is empty,
+// PutRole assigns an id. It reports whether anything changed.
 func (h *Handle) PutRole(ctx context.Context, application string, r AppRole, actor string) (AppRole, bool, error) {
 	r, err := checkRole(r)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // Object is a user and its assignment to one application. The engine computes the value
-// IsSoftDeleted from these and from the scope of the job.
+// IsSoftDeleted from both and from the scope of the job.
 type Object struct {
 	User     User
 	Assigned bool      // whether the user is assigned to the application in the query, directly or as a direct member of an assigned group
@@ -113,8 +113,9 @@ func (h *Handle) Objects(ctx context.Context, app string, objectIDs []string) ([
 // Progress says how far a reader has read the changes. The zero value is before the first change.
 type Progress struct {
 	Position event.Position // all changes up to this position were read
-	// Within is the last object id that was read of the event that follows Position, if that event
-	// concerns more objects than one page holds; otherwise it is "".
+	// Within is set if the reader has read only some of the objects that the event after Position
+	// concerns, because one page does not hold them all. It is then the last object id that was
+	// read; otherwise it is "".
 	Within string
 }
 
@@ -292,8 +293,8 @@ func GroupSourceNames() []string {
 	return names
 }
 
-// GroupSourceAttribute finds an attribute that GroupObject.Attributes can return, or members, by its
-// exact name.
+// GroupSourceAttribute finds an attribute by its exact name: one that GroupObject.Attributes can
+// return, or the attribute members.
 func GroupSourceAttribute(name string) (Attribute, bool) {
 	switch name {
 	case attrObjectID:

@@ -20,7 +20,7 @@ const (
 )
 
 // ForUpdate returns the clause to append to a select whose rows the transaction is going to change.
-// On SQLite, which has one writer, it is empty.
+// On SQLite, which has one writer, the clause is empty.
 func (tx *Tx) ForUpdate() string {
 	if tx.db.kind == PostgreSQL {
 		return "\nfor update"
@@ -136,8 +136,8 @@ func (tx *Tx) TextColumns() string {
 		order by m.name, p.cid`
 }
 
-// OverwriteDeleted makes SQLite overwrite deleted rows with zeros in pages that become free, too.
-// Otherwise SQLite only marks such pages as free.
+// If on is true, OverwriteDeleted makes SQLite overwrite deleted rows with zeros even in pages that
+// become free. Otherwise SQLite only marks such pages as free.
 func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
 	if tx.db.kind != SQLite {
 		return nil
@@ -197,7 +197,7 @@ func sqliteColumns(message string) string {
 }
 
 // isConflict reports whether PostgreSQL ended the transaction because it conflicted with another
-// transaction. It may succeed when it runs again.
+// transaction. The transaction may succeed when it runs again.
 func isConflict(err error) bool {
 	if errors.Is(err, ErrOverlapped) {
 		return true

@@ -97,8 +97,8 @@ func readNote(path string) (*note, error) {
 	return newest, nil
 }
 
-// writeNote overwrites the older of the two notes in the -stamp file, and waits until it is on
-// disk.
+// writeNote overwrites the older of the two notes in the -stamp file, and waits until the new note
+// is on disk.
 func writeNote(path string, n note) error {
 	_, err := os.Stat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
@@ -200,8 +200,8 @@ func logNumber(path string) (uint32, error) {
 	return l.number, nil
 }
 
-// checkMixed returns a mixedFilesError when the -wal next to a database file belongs to another database
-// file.
+// checkMixed returns a mixedFilesError when the -wal next to a database file belongs to another
+// database file.
 func checkMixed(ctx context.Context, path string) error {
 	for {
 		known, err := readNote(path + "-stamp")

@@ -17,8 +17,8 @@ import (
 const (
 	// maxUpdatesPerCommit is the largest number of updates that can share one commit.
 	maxUpdatesPerCommit = 256
-	// joinTime is how long further updates may join a commit. The first update waits until the last
-	// one has joined. joinTime is several times as long as a commit.
+	// joinTime is how long further updates may join a commit. The first update of the commit must
+	// wait until the last one has joined. joinTime is several times as long as a commit.
 	joinTime = 20 * time.Millisecond
 	// gatherTime is how long the writer lets other goroutines run first, so that their updates can
 	// join the commit. On a busy machine the writer would otherwise wait for a processor after
@@ -33,8 +33,8 @@ const (
 var errClosed = errors.New("database is closed")
 
 // writer is the one goroutine that writes to a SQLite database. Updates that wait while it commits
-// share the next commit, so that they wait for the disk only once. Each has its own savepoint, so
-// that a failing update does not undo the others.
+// share the next commit, so that they wait for the disk only once. Each update has its own
+// savepoint, so that a failing update does not undo the others.
 type writer struct {
 	db            *DB
 	conn          *sqliteConn
@@ -231,8 +231,8 @@ func (w *writer) finishJoined() {
 }
 
 // begin takes the write lock. If another process has the lock, begin tries again every few
-// milliseconds, as long as a caller waits. It needs a moment between two commits of the other
-// process.
+// milliseconds, as long as a caller waits. begin can take the lock only in a moment between two
+// commits of the other process.
 func (w *writer) begin() error {
 	warn := time.Now().Add(lockWarning)
 	for {
@@ -301,7 +301,7 @@ func (w *writer) abandon(err error) {
 }
 
 // restartLog restarts a write-ahead log that has grown long because writers never pause. If a
-// reader still needs the log, it does nothing.
+// reader still needs the log, restartLog does nothing.
 func (w *writer) restartLog() {
 	if !w.restartDue.CompareAndSwap(true, false) {
 		return

@@ -25,7 +25,8 @@ type term struct {
 	descending bool
 }
 
-// sortOrdering returns the ordering for the query's sort attribute, or false if no columns sort like it.
+// sortOrdering returns the ordering for the query's sort attribute, or false if no columns give the
+// same order.
 func (l listing) sortOrdering() (ordering, bool) {
 	if l.Sort == nil || l.Sort.Path.URN != "" {
 		return ordering{}, false

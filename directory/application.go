@@ -82,7 +82,8 @@ func (h *Handle) DeleteApplication(ctx context.Context, id, actor string) (Conte
 	return gone, err
 }
 
-// ApplicationContents counts what deleting an application removes and what it leaves.
+// ApplicationContents counts the objects that deleting an application removes, and the linked
+// accounts that it leaves.
 func (h *Handle) ApplicationContents(ctx context.Context, id string) (Contents, error) {
 	return h.store.Contents(ctx, h.Directory.ID, id)
 }

@@ -9,7 +9,7 @@ import (
 type FileOptions struct {
 	Map           []ColumnMap // columns and the attributes that they hold
 	Ignore        []string    // columns to leave out
-	IgnoreUnknown bool        // leave out every column whose name is not known
+	IgnoreUnknown bool        // whether to leave out every column whose name is not known
 	Make          []Template  // templates for attributes that no column holds
 	Encoding      string      // such as utf-8 or windows-1252; if empty, the reader finds out the encoding
 	Separator     string      // a character, or its name such as tab; if empty, the reader finds out the separator

@@ -211,7 +211,7 @@ type MemberReport struct {
 // MemberImport says how to import memberships.
 type MemberImport struct {
 	Group  string // object id of the group for all rows; "" if each row names its group
-	Remove bool   // remove the members instead of adding them
+	Remove bool   // whether to remove the members instead of adding them
 	DryRun bool
 	Actor  string
 }

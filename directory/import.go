@@ -78,8 +78,8 @@ const (
 // ImportOptions say how to import users.
 type ImportOptions struct {
 	Absent Absent
-	Force  bool // soft-delete absent users even when they are more than 10 % of the directory
-	DryRun bool // report what would happen, change nothing
+	Force  bool // whether to soft-delete absent users even if they are more than 10 % of all
+	DryRun bool // whether to report what would happen, without changing anything
 	// BeforeSoftDelete, if set, is called before the first user is deleted. absent is the number of
 	// users that will be deleted, of is the number of all users.
 	BeforeSoftDelete func(absent, of int)
@@ -224,9 +224,9 @@ type importRun struct {
 	mentionedUsers   map[string]bool      // object ids of users that refused rows may name; these do not count as absent
 	managers         []managerToSet
 	unidentified     int                 // the number of refused rows whose user cannot be found out
-	idByUPN          map[string]string   // object id by folded userPrincipalName, as they will be after all rows
-	idsByEmployeeKey map[string][]string // object ids by employeeKey, as they will be after all rows
-	idsByDisplayName map[string][]string // object ids by folded displayName, as they will be after all rows
+	idByUPN          map[string]string   // object id by folded userPrincipalName after the import
+	idsByEmployeeKey map[string][]string // object ids by employeeKey after the import
+	idsByDisplayName map[string][]string // object ids by folded displayName after the import
 	refusedLines     map[string]int      // line numbers of refused rows, by each value that names their user; nil until needed
 }
 
@@ -319,7 +319,7 @@ func (im *importRun) addMentioned(e *entry) {
 	}
 }
 
-// rowResult is what one row did in a transaction that is not committed yet.
+// rowResult is the outcome of one row in a transaction that is not committed yet.
 type rowResult struct {
 	entry         *entry
 	before, after User
@@ -352,7 +352,7 @@ func (im *importRun) writeBatch(ctx context.Context, batch [][]*entry) error {
 	return nil
 }
 
-// recordResult adds what a committed row did to the report.
+// recordResult adds the outcome of a committed row to the report.
 func (im *importRun) recordResult(r rowResult) {
 	e := r.entry
 	e.problems = append(e.problems, r.problems...)

@@ -88,7 +88,7 @@ var ErrNoConflict = refusal.New(refusal.NotFound, "", "this sign-in no longer wa
 
 func (s *SingleSignOn) conflict(ctx context.Context, st site.Site, id string) (Conflict, roster.Person, error) {
 	if !utf8.ValidString(id) || strings.Contains(id, "\x00") || len(id) > 100 {
-		return Conflict{}, roster.Person{}, ErrNoConflict // no conflict has such an id, and PostgreSQL may reject it
+		return Conflict{}, roster.Person{}, ErrNoConflict // no conflict has such an id
 	}
 	c, err := s.Store.Conflict(ctx, st.ID, id)
 	if errors.Is(err, refusal.NotFound) {

@@ -64,7 +64,7 @@ type Connection struct {
 	Length       time.Duration // the longest time that a session lasts; 0 means the default
 	SignRequests bool          // whether requests are signed with the site's key
 	SignsOut     bool          // whether signing out of one side also ends the session on the other
-	Matches      string        // the claim that must equal SCIM's userName, as in Site.MatchesUserName
+	Matches      string        // the claim that must equal userName; see Site.MatchesUserName
 	Version      int64         // grows with each change; 0 until it is first saved
 }
 

@@ -21,7 +21,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// OpenIDConnection is what a site knows about its OpenID provider.
+// OpenIDConnection holds the data that a site has about its OpenID provider.
 type OpenIDConnection struct {
 	Issuer   string // empty before it is set up
 	ClientID string

@@ -90,7 +90,7 @@ type Purpose string
 const (
 	ToSignIn Purpose = "sign-in"
 	ToRenew  Purpose = "renew" // a sign-in in which the person proves again who they are
-	ToTest   Purpose = "test"  // shows an administrator what would happen, and does nothing
+	ToTest   Purpose = "test"  // a test that shows an administrator the outcome and signs no one in
 )
 
 // RequestRecord is a request as it is stored.
@@ -352,7 +352,7 @@ type verifiedResponse struct {
 	authenticated time.Time // when the person proved who they are; zero if unknown
 	ends          time.Time // when the identity provider wants the session to end; zero if it does not say
 	session       roster.Origin
-	shown         TestResult // what the page with the result of a test shows
+	shown         TestResult // the data for the page that shows the result of a test
 }
 
 // accept verifies a SAML response and records its assertion as used.
@@ -529,7 +529,7 @@ func AuthenticationPath(siteName string) string {
 	return "/c/" + siteName + "/admin/access/authentication"
 }
 
-// shownAttributes shortens a list of attributes to what a page can show.
+// shownAttributes shortens a list of attributes so that a page can show the list.
 func shownAttributes(all []saml.Attribute) []saml.Attribute {
 	const most, longest = 100, 500
 	var kept []saml.Attribute

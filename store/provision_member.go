@@ -459,8 +459,8 @@ func (s Provisioning) MarkGroupMissed(ctx context.Context, f provision.Fence, gr
 	})
 }
 
-// MarkMembersLost forgets what was sent about a group's members, because the application has lost
-// them. The engine then reads all members from the source again.
+// MarkMembersLost forgets which members of a group were sent, because the application has lost the
+// members. The engine then reads all members from the source again.
 func (s Provisioning) MarkMembersLost(ctx context.Context, f provision.Fence, group string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.resendMembers(ctx, group) })
 }

@@ -16,11 +16,11 @@ import (
 type narrowing struct {
 	sql          string
 	args         []any
-	exact        bool // every resource that satisfies sql matches the filter
-	selective    bool // an index finds the resources that satisfy sql without reading other resources
-	fewResources bool // few resources satisfy sql, so sorting them is cheaper than walking a sorted index
-	skewed       bool // for most values few resources satisfy sql, but for some values many can
-	otherTable   bool // sql reads rows of another table
+	exact        bool // whether every resource that satisfies sql matches the filter
+	selective    bool // whether an index finds the resources that satisfy sql and reads no others
+	fewResources bool // whether sorting the resources is cheaper than walking a sorted index
+	skewed       bool // whether most values are in few resources, but some values are in many
+	otherTable   bool // whether sql reads rows of another table
 
 	alternatives []narrowing // the parts of an "or", of which a resource must satisfy at least one
 
@@ -71,7 +71,7 @@ func numberPlaceholders(sql string, before int) string {
 type narrower struct {
 	site     string
 	kind     scim.TypeName
-	groups   bool // the resources are users, and the site gives them the attribute groups
+	groups   bool // whether the resources are users and the site gives users the attribute groups
 	declared declaredRows
 }
 

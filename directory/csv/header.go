@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
-// column is a column of the file and what is known about its meaning.
+// column is a column of the file, with the known facts about its meaning.
 type column struct {
 	directory.FileColumn
 	meansBlocked   bool   // whether the value Yes means accountEnabled=false, as in a column "Block sign in"

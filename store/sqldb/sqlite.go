@@ -44,7 +44,7 @@ type sqliteDB struct {
 	log          *slog.Logger
 	writer       *writer
 	checkpointer *checkpointer
-	readers      chan *sqliteConn // idle readers; nil for one that is not open
+	readers      chan *sqliteConn // idle readers; a nil element is a reader that is not open
 	readerGate   *fair.Gate       // lets the sites take turns in using readers
 	shutdown     chan struct{}    // closed when the database is closed
 	closeOnce    sync.Once        // makes close run only once

@@ -80,7 +80,7 @@ type health struct {
 	lastLogged        time.Time // when the last message that the database is down was logged
 	messageSuppressed bool      // whether no message is logged for this outage, because one was logged shortly before
 
-	writes, unavailable int64 // the numbers of transactions so far
+	writes, unavailable int64 // how many transactions wrote, and how many ended as unavailable
 
 	probing sync.Mutex // held while a probe runs, so that there is one at a time
 }

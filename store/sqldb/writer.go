@@ -46,7 +46,7 @@ type writer struct {
 	closed        chan struct{}     // closed by the method close; after that, the writer refuses updates
 	goroutineDone chan struct{}     // closed when the writer's goroutine has ended
 	onCommit      func(updates int) // called after each commit with its number of updates
-	restartDue    atomic.Bool       // the write-ahead log is long and has been copied, so it is restarted before the next commit
+	restartDue    atomic.Bool       // whether the next commit first restarts the write-ahead log
 	joined        []*write          // the updates of the transaction that is running
 	now           func() time.Time
 }

@@ -201,8 +201,8 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 // Contents counts the objects that a deletion removes, and the linked accounts that it leaves. The
 // person who deletes must confirm these numbers.
 type Contents struct {
-	Users        int // soft-deleted users included; 0 for one application
-	Groups       int // soft-deleted groups included; 0 for one application
+	Users        int // users, including soft-deleted ones; 0 if only one application is deleted
+	Groups       int // groups, including soft-deleted ones; 0 if only one application is deleted
 	Applications int // the applications of a directory; 0 if only one application is deleted
 	Assigned     int // assignments of users and groups, including soft-deleted ones
 	Linked       int // accounts at applications that provisioning has found or created; a deletion does not change them

@@ -79,7 +79,7 @@ func (h *Handle) Position(ctx context.Context) (event.Position, error) {
 // SnapshotQuery selects a page of a snapshot.
 type SnapshotQuery struct {
 	App          string // id of the application for which Assigned is filled in
-	AssignedOnly bool   // only users or groups that are assigned to the application
+	AssignedOnly bool   // whether to return only users or groups that are assigned to the application
 	After        string // the last object id of the previous page; "" for the first page
 	Limit        int    // the largest number of objects on the page; zero means 500
 }

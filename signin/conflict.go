@@ -19,7 +19,7 @@ import (
 // or dismisses the sign-in.
 type Conflict struct {
 	ID       string
-	PersonID string // the existing account
+	PersonID string // the id of the existing account
 	Reason   string // one of unproved, identity_conflict and email_conflict
 
 	Issuer, Identifier        string // the identity

@@ -77,7 +77,8 @@ var (
 	ErrKeyState  = refusal.New(refusal.Conflict, "", "this is not the next step of a rotation").Coded("sso_key_state")
 )
 
-// keyContext returns the place of a private key, to which the seal is bound.
+// keyContext returns a string that names the site and the id of a private key. The seal of the key
+// is bound to that string.
 func keyContext(id site.ID, keyID string) string { return "saml-key/" + string(id) + "/" + keyID }
 
 // SiteKeys returns the keys of a site, the oldest first.

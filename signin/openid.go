@@ -79,8 +79,9 @@ func (s *SingleSignOn) sealSecret(st site.Site, old OpenIDConnection, next *Open
 	return err
 }
 
-// secretContext returns the place of a client secret, to which the seal is bound. So a secret that
-// someone moves to another site or issuer cannot be opened.
+// secretContext returns a string that names the site and the issuer of a client secret. The seal of
+// the secret is bound to that string. So a secret that someone moves to another site or issuer
+// cannot be opened.
 func secretContext(id site.ID, issuer string) string {
 	return "oidc-secret/" + string(id) + "/" + issuer
 }

@@ -236,7 +236,7 @@ type Response struct {
 // Finished is the result of a response.
 type Finished struct {
 	Purpose  Purpose
-	Session  Session // only for ToSignIn
+	Session  Session // the session that began; only for ToSignIn
 	ReturnTo string  // a path of this server
 }
 

@@ -18,8 +18,8 @@ type narrowing struct {
 	args         []any
 	exact        bool // whether every resource that satisfies sql matches the filter
 	selective    bool // whether an index finds the resources that satisfy sql and reads no others
-	fewResources bool // whether sorting the resources is cheaper than walking a sorted index
-	skewed       bool // whether most values are in few resources, but some values are in many
+	fewResources bool // whether few resources satisfy sql, so that it is cheaper to sort them
+	skewed       bool // whether few resources satisfy sql for most values, but many for some
 	otherTable   bool // whether sql reads rows of another table
 
 	alternatives []narrowing // the parts of an "or", of which a resource must satisfy at least one

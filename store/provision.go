@@ -531,8 +531,8 @@ func (s Provisioning) CountWaiting(ctx context.Context, k provision.Key) (waits 
 	return waits, err
 }
 
-// OldestLeaver returns how long an account has been waiting to be disabled or deleted: the start of
-// the longest wait over all jobs, or zero if no account waits.
+// OldestLeaver returns the time since when an account has been waiting to be disabled or deleted.
+// It returns the earliest such time over all jobs, or zero if no account waits.
 func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var oldest sql.NullInt64

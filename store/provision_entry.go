@@ -10,8 +10,8 @@ import (
 // is the same in every entry. In the stored form, marks replace that text. A mark is a control
 // character, which JSON text never contains, and a letter.
 //
-//	\x01 and a letter: the phrase of entryPhrases with that number
-//	\x02 and a letter: a column of the entry's row
+//	\x01 and a letter: a phrase; firstLetter means the first of entryPhrases, and so on
+//	\x02 and a letter: a column of the entry's row, in the order of entryRow.columns
 //
 // Values of people are never replaced, except the object id, which is a column. An entry of an
 // earlier version has no marks and is read as it is.

@@ -476,8 +476,8 @@ func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
 }
 
 // narrowToRange returns the narrowing to resources with a value row in a range. An index finds
-// these rows, so the narrowing is always selective. It is marked as few unless the range has many
-// rows.
+// these rows, so the narrowing is always selective. It has fewResources set unless the range has
+// many rows.
 func (n narrower) narrowToRange(r valueRange) narrowing {
 	if n.declared.usedRanges != nil {
 		*n.declared.usedRanges = append(*n.declared.usedRanges, r)

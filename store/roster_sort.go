@@ -81,7 +81,8 @@ func orderByTime(column string, descending bool) ordering {
 	return o
 }
 
-// orderClause returns the terms of the "order by" clause, or of the opposite order.
+// orderClause returns the terms of the "order by" clause. If opposite is true, the order is
+// reversed.
 func (o ordering) orderClause(opposite bool) string {
 	var b strings.Builder
 	for _, t := range o.terms {

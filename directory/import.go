@@ -78,7 +78,7 @@ const (
 // ImportOptions say how to import users.
 type ImportOptions struct {
 	Absent Absent
-	Force  bool // whether to soft-delete absent users even if they are more than 10 % of all
+	Force  bool // whether to soft-delete absent users even if they are more than 10 % of all users
 	DryRun bool // whether to report what would happen, without changing anything
 	// BeforeSoftDelete, if set, is called before the first user is deleted. absent is the number of
 	// users that will be deleted, of is the number of all users.

@@ -140,8 +140,8 @@ func ParseProgress(text string) (Progress, error) {
 // Changes lists users that changed. After the caller has processed them, it calls Changes again
 // with Progress. If More is true, there may be more changes.
 type Changes struct {
-	ObjectIDs []string          // the object ids, each once, in the order of their first change
-	Origins   map[string]Origin // by object id
+	ObjectIDs []string          // the object ids, each id once, in the order of the first changes
+	Origins   map[string]Origin // where the changes of these users come from, by object id
 	Ended     []string          // ids of imports that have ended; no further changes of these imports follow
 	Progress  Progress
 	More      bool
@@ -357,7 +357,7 @@ func (h *Handle) GroupsOf(ctx context.Context, objectID string) ([]string, error
 // processed them, it calls GroupChanges again with Position. If More is true, there may be more
 // changes.
 type GroupChanges struct {
-	ObjectIDs []string          // groups that were created, changed or deleted, or whose assignment changed; each once
+	ObjectIDs []string          // groups that were created, changed or deleted, or whose assignment changed; each group once
 	Origins   map[string]Origin // where the changes of these groups come from, by object id
 	Edges     []Edge            // the changes of memberships, in the order in which they happened
 	Position  event.Position

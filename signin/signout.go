@@ -52,8 +52,9 @@ func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.
 	return "/c/" + st.Name + "/auth/saml2/sign-out?go=" + relay, nil
 }
 
-// SignOutAddress returns the address at the identity provider. relay is the last part of the path
-// that StartSignOut returned. SignOutAddress returns ErrSSOOff if the request no longer exists.
+// SignOutAddress returns the address at the identity provider that ends the session there. relay is
+// the last part of the path that StartSignOut returned. SignOutAddress returns ErrSSOOff if the
+// request no longer exists.
 func (s *SingleSignOn) SignOutAddress(ctx context.Context, st site.Site, relay string) (string, error) {
 	r, err := s.Store.FindRequest(ctx, st.ID, secret.HashOf(relay), s.Now())
 	if errors.Is(err, refusal.NotFound) || err == nil && r.Purpose != toSignOut {

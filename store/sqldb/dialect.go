@@ -62,8 +62,8 @@ var ErrOverlapped = errors.New("a transaction that began later has changed the s
 
 // WrittenLater returns an SQL expression for a row of a table. It is true if a transaction with a
 // higher number than this one has written the row. A transaction that has no number yet will get
-// the highest one. Numbers count modulo 2^32. Of two numbers, the later one is less than 2^31 ahead
-// of the earlier one.
+// the highest number. Numbers count modulo 2^32. Of two numbers, the later one is less than 2^31
+// ahead of the earlier one.
 func (tx *Tx) WrittenLater(table string) string {
 	if tx.db.kind == PostgreSQL {
 		return "coalesce(((" + table + ".xmin::text::bigint - pg_current_xact_id_if_assigned()::text::bigint) & 4294967295) between 1 and 2147483647, false)"

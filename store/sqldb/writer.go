@@ -408,7 +408,7 @@ func (c *checkpointer) copyWithStamp(ctx context.Context, conn *sqliteConn) (pag
 	}
 	on, stamping := c.stamp.isDue()
 	if on && !stamping {
-		c.updates.Add(1) // makes another checkpoint due, which stamps what this one copies
+		c.updates.Add(1) // makes another checkpoint due, to stamp the pages that this one copies
 	}
 	if stamping {
 		if err := c.stamp.beginStamp(ctx, c.writeStamp); err != nil {

@@ -19,7 +19,7 @@ import (
 // or dismisses the sign-in.
 type Conflict struct {
 	ID       string
-	PersonID string // the existing account
+	PersonID string // the id of the existing account
 	Reason   string // one of unproved, identity_conflict and email_conflict
 
 	Issuer, Identifier        string // the identity
@@ -39,8 +39,9 @@ const (
 
 // ConflictStore keeps the sign-ins that wait. Every method names the site.
 type ConflictStore interface {
-	// PutConflict stores a conflict. If the same identity waits for the same account already, it
-	// counts one more try. It removes conflicts that were last tried before notSince.
+	// PutConflict stores a conflict. If the same identity waits for the same account already,
+	// PutConflict counts one more try. It also removes conflicts that were last tried before
+	// notSince.
 	PutConflict(ctx context.Context, id site.ID, c Conflict, notSince time.Time) error
 	Conflicts(ctx context.Context, id site.ID, since time.Time) ([]Conflict, error)
 	Conflict(ctx context.Context, id site.ID, conflict string) (Conflict, error) // refusal.NotFound if there is none
@@ -87,7 +88,7 @@ var ErrNoConflict = refusal.New(refusal.NotFound, "", "this sign-in no longer wa
 
 func (s *SingleSignOn) conflict(ctx context.Context, st site.Site, id string) (Conflict, roster.Person, error) {
 	if !utf8.ValidString(id) || strings.Contains(id, "\x00") || len(id) > 100 {
-		return Conflict{}, roster.Person{}, ErrNoConflict // PostgreSQL accepts no such strings
+		return Conflict{}, roster.Person{}, ErrNoConflict // no conflict has such an id
 	}
 	c, err := s.Store.Conflict(ctx, st.ID, id)
 	if errors.Is(err, refusal.NotFound) {
@@ -104,8 +105,8 @@ func (s *SingleSignOn) conflict(ctx context.Context, st site.Site, id string) (C
 }
 
 // LinkConflict links the identity of a waiting sign-in to the existing account. The previous
-// identity no longer opens the account, and its sessions end. LinkConflict returns ErrNoConflict if
-// the sign-in no longer waits.
+// identity no longer opens the account, and the sessions of the account end. LinkConflict returns
+// ErrNoConflict if the sign-in no longer waits.
 func (s *SingleSignOn) LinkConflict(ctx context.Context, st site.Site, id string, by roster.Change) (roster.Person, error) {
 	c, p, err := s.conflict(ctx, st, id)
 	if err != nil {

@@ -64,12 +64,13 @@ type Connection struct {
 	Length       time.Duration // the longest time that a session lasts; 0 means the default
 	SignRequests bool          // whether requests are signed with the site's key
 	SignsOut     bool          // whether signing out of one side also ends the session on the other
-	Matches      string        // which claim SCIM's userName must equal: the site's MatchesUserName
+	Matches      string        // the claim that must equal userName; see Site.MatchesUserName
 	Version      int64         // grows with each change; 0 until it is first saved
 }
 
-// newConnection returns the connection of a site that has none. It has the claims of Entra ID,
-// where the Display Name Assertion of the guide carries the user principal name.
+// newConnection returns the connection of a site that has none. It uses the claim names of Entra
+// ID. The claim for DisplayName is the one that the guide calls Display Name Assertion. In Entra ID
+// this claim holds the user principal name.
 func newConnection() Connection {
 	return Connection{
 		Mode: SSOOff, Protocol: SAML, Creates: true, OpenID: newOpenIDConnection(),
@@ -195,8 +196,8 @@ type ConnectionChange struct {
 	Events      []event.Event
 }
 
-// Connection returns the site's connection. For a site without a connection it returns one with the
-// mode SSOOff.
+// Connection returns the site's connection. For a site without a connection, it returns a new
+// connection with the mode SSOOff.
 func (s *SingleSignOn) Connection(ctx context.Context, st site.Site) (Connection, error) {
 	c, err := s.Store.Connection(ctx, st.ID)
 	if errors.Is(err, refusal.NotFound) {

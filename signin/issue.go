@@ -15,8 +15,8 @@ import (
 )
 
 // IssueSiteLink makes a one-time link for the active person with this userName, in any case. If the
-// site requires single sign-on, only an administrator gets a link. It lets the administrator in if
-// single sign-on does not work.
+// site requires single sign-on, only an administrator gets a link. Such a link lets the
+// administrator in if single sign-on does not work.
 func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, actor string) (Link, error) {
 	p, err := s.Rosters.Open(st).PersonByUserName(ctx, userName)
 	if err != nil {
@@ -42,9 +42,9 @@ func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, act
 }
 
 // IssueFirstAdminLink makes a one-time link for the first administrator of a site. If email is
-// given, it creates the account now, with the address as userName. Otherwise, the person who opens
-// the link enters a name and an address and becomes the administrator. It returns ErrHasAdmin if
-// the site has an active administrator.
+// given, IssueFirstAdminLink creates the account now, with the address as userName. Otherwise, the
+// person who opens the link enters a name and an address and becomes the administrator.
+// IssueFirstAdminLink returns ErrHasAdmin if the site has an active administrator.
 func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, actor string) (Link, error) {
 	if err := s.checkNoAdmin(ctx, st); err != nil {
 		return Link{}, err

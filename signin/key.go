@@ -77,7 +77,8 @@ var (
 	ErrKeyState  = refusal.New(refusal.Conflict, "", "this is not the next step of a rotation").Coded("sso_key_state")
 )
 
-// keyContext returns the place of a private key, to which the seal is bound.
+// keyContext returns a string that names the site and the id of a private key. The seal of the key
+// is bound to that string.
 func keyContext(id site.ID, keyID string) string { return "saml-key/" + string(id) + "/" + keyID }
 
 // SiteKeys returns the keys of a site, the oldest first.
@@ -132,8 +133,8 @@ func (s *SingleSignOn) MakeKey(ctx context.Context, st site.Site, actor string) 
 	return s.putKeys(ctx, st, before, append(slices.Clone(before), k), event.SiteSSOKeyMade, actor, text)
 }
 
-// UseKey makes the announced key sign. The previous key stays, to decrypt. UseKey returns
-// ErrKeyState if no key is announced.
+// UseKey makes the announced key sign. The previous key stays, so that it can still decrypt. UseKey
+// returns ErrKeyState if no key is announced.
 func (s *SingleSignOn) UseKey(ctx context.Context, st site.Site, actor string) error {
 	before, err := s.Store.SiteKeys(ctx, st.ID)
 	if err != nil {
@@ -155,7 +156,7 @@ func (s *SingleSignOn) UseKey(ctx context.Context, st site.Site, actor string) e
 	return s.putKeys(ctx, st, before, next, event.SiteSSOKeyUsed, actor, "The new SAML key of this site is used: "+print)
 }
 
-// RemoveOldKey removes the previous key. It returns ErrKeyState if there is none.
+// RemoveOldKey removes the previous key. It returns ErrKeyState if there is no previous key.
 func (s *SingleSignOn) RemoveOldKey(ctx context.Context, st site.Site, actor string) error {
 	before, err := s.Store.SiteKeys(ctx, st.ID)
 	if err != nil {
@@ -219,8 +220,8 @@ func (s *SingleSignOn) Describe(ctx context.Context, st site.Site, c Connection)
 	return sp, err
 }
 
-// withKeys returns the site with its private keys. The key that signs comes first. It leaves out a
-// key that cannot be opened. If that key must sign, withKeys returns an error.
+// withKeys returns the site with its private keys. The key that signs comes first. A key that
+// cannot be opened is left out. If the site needs that key to sign, withKeys returns an error.
 func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
 	sp := s.ServiceProvider(st.Name, c)
 	sealed, err := s.Store.SiteKeys(ctx, st.ID)
@@ -264,7 +265,8 @@ func (s *SingleSignOn) openKey(id site.ID, k SealedKey) (saml.KeyPair, error) {
 }
 
 // ResealKeys seals all keys and client secrets of all sites again, with the primary key of the
-// sealer. Keys and secrets that cannot be opened stay as they are; lost has their sites.
+// sealer. Keys and secrets that cannot be opened stay as they are; lost lists the sites of these
+// keys and secrets.
 func (s *SingleSignOn) ResealKeys(ctx context.Context) (done int, lost []site.ID, err error) {
 	all, err := s.Store.AllSiteKeys(ctx)
 	if err != nil {

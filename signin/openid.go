@@ -21,7 +21,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// OpenIDConnection is what a site knows about its OpenID provider.
+// OpenIDConnection holds the data that a site has about its OpenID provider.
 type OpenIDConnection struct {
 	Issuer   string // empty before it is set up
 	ClientID string
@@ -79,8 +79,9 @@ func (s *SingleSignOn) sealSecret(st site.Site, old OpenIDConnection, next *Open
 	return err
 }
 
-// secretContext returns the place of a client secret, to which the seal is bound. So a secret that
-// someone moves to another site or issuer cannot be opened.
+// secretContext returns a string that names the site and the issuer of a client secret. The seal of
+// the secret is bound to that string. So a secret that someone moves to another site or issuer
+// cannot be opened.
 func secretContext(id site.ID, issuer string) string {
 	return "oidc-secret/" + string(id) + "/" + issuer
 }
@@ -117,7 +118,7 @@ type OpenIDProviders interface {
 	// Exchange gets the tokens for a code.
 	Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExchange) (oidc.Tokens, error)
 	// UserInfo returns the claims about the person to whom an access token belongs. It returns
-	// nothing if the provider has no such endpoint.
+	// nothing if the provider has no endpoint for user information.
 	UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error)
 }
 
@@ -128,7 +129,7 @@ func (s *SingleSignOn) OpenIDClient(siteName string, c Connection) oidc.Client {
 }
 
 // startOpenID stores a request and returns its address at the OpenID provider. The nonce is the id
-// of the request. The state is its relay state.
+// of the request. The state is the relay state of the request.
 func (s *SingleSignOn) startOpenID(ctx context.Context, st site.Site, c Connection, browser string, r RequestRecord) (string, error) {
 	if s.OpenID == nil || !c.OpenID.ready() {
 		return "", ErrSSOOff
@@ -268,7 +269,7 @@ type SecretStore interface {
 	ReplaceSecret(ctx context.Context, old SealedSecret, sealed []byte, events ...event.Event) error
 }
 
-// resealSecrets does for client secrets what ResealKeys does for keys.
+// resealSecrets seals the client secrets of all sites again, as ResealKeys does with keys.
 func (s *SingleSignOn) resealSecrets(ctx context.Context) (done int, lost []site.ID, err error) {
 	all, err := s.Store.AllSecrets(ctx)
 	if err != nil {
@@ -292,7 +293,7 @@ func (s *SingleSignOn) resealSecrets(ctx context.Context) (done int, lost []site
 	return done, lost, nil
 }
 
-// countOpenSecrets does for client secrets what CountOpenKeys does for keys.
+// countOpenSecrets counts client secrets, as CountOpenKeys counts keys.
 func (s *SingleSignOn) countOpenSecrets(ctx context.Context) (opens, sealed int, err error) {
 	all, err := s.Store.AllSecrets(ctx)
 	if err != nil {

@@ -100,7 +100,8 @@ func whyCodesEnded(p roster.Person, made time.Time) (why string) {
 
 // MakeRecoveryCodes makes a new set of codes for an administrator and returns it. The codes of the
 // old set no longer work. ifMade is the time of the set that the caller saw. If the stored set has
-// another time, it returns ErrCodesStale. So a form that is sent twice makes only one set.
+// another time, MakeRecoveryCodes returns ErrCodesStale. So a form that is sent twice makes only
+// one set.
 func (s *SingleSignOn) MakeRecoveryCodes(ctx context.Context, st site.Site, p roster.Person, ifMade time.Time, actor string) ([]string, error) {
 	if p.Role != roster.RoleAdmin || !p.Active {
 		return nil, ErrNoAdminForCodes.Because("%s is not an active administrator", p.UserName)

@@ -22,8 +22,8 @@ type PendingSignIn struct {
 	Expires time.Time
 }
 
-// LookUpLink returns the sign-in that a link offers, without using the link. If the link no longer works,
-// it returns a refusal of kind Gone that says why.
+// LookUpLink returns the sign-in that a link offers, without using the link. If the link no longer
+// works, it returns a refusal of kind Gone that says why.
 func (s *SignIns) LookUpLink(ctx context.Context, st site.Site, linkSecret string) (PendingSignIn, error) {
 	l, err := onetime.FindOpen(s.Now(), func() (personalLink, error) { return s.findLink(ctx, st, linkSecret) },
 		func(l personalLink, why onetime.Reason) error {

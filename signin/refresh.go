@@ -38,7 +38,8 @@ type RefreshState struct {
 	Failure      string    // why the last refresh did not apply the metadata, or a part of it; may be empty
 }
 
-// RefreshStore keeps when metadata was refreshed. Every method except DueRefresh names the site.
+// RefreshStore keeps the times and failures of the refreshes of metadata. Every method except
+// DueRefresh names the site.
 type RefreshStore interface {
 	RefreshState(ctx context.Context, id site.ID) (RefreshState, error)
 	// DueRefresh returns a site whose daily refresh is due. If there is none, it returns
@@ -94,7 +95,7 @@ func (s *SingleSignOn) AdvanceRefresh(ctx context.Context, _ string, _ int64) (n
 
 // refreshForUnknownKey refreshes the metadata because a response is signed by an unknown key. If a
 // refresh is under way in any process, it waits for that refresh. changed reports whether the
-// connection has changed, so that it may have more keys.
+// connection has changed. If so, it may have more keys.
 func (s *SingleSignOn) refreshForUnknownKey(ctx context.Context, st site.Site, c Connection) (changed bool, err error) {
 	if c.MetadataURL == "" || s.ReadMetadata == nil {
 		return false, nil

@@ -16,7 +16,7 @@ import (
 
 // Single sign-out, if the site uses it:
 //
-//	StartSignOut       a person signed out here  →  a page that asks the identity provider to do so too
+//	StartSignOut       a person signed out here  →  a page that signs out there too
 //	FinishSignOut      a request of the identity provider: sessions here end  →  an answer
 //	                   an answer to a request of this site  →  the sign-in page
 //
@@ -52,8 +52,9 @@ func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.
 	return "/c/" + st.Name + "/auth/saml2/sign-out?go=" + relay, nil
 }
 
-// SignOutAddress returns the address at the identity provider. relay is the last part of the path
-// that StartSignOut returned. SignOutAddress returns ErrSSOOff if the request no longer exists.
+// SignOutAddress returns the address at the identity provider that ends the session there. relay is
+// the last part of the path that StartSignOut returned. SignOutAddress returns ErrSSOOff if the
+// request no longer exists.
 func (s *SingleSignOn) SignOutAddress(ctx context.Context, st site.Site, relay string) (string, error) {
 	r, err := s.Store.FindRequest(ctx, st.ID, secret.HashOf(relay), s.Now())
 	if errors.Is(err, refusal.NotFound) || err == nil && r.Purpose != toSignOut {

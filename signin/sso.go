@@ -65,8 +65,8 @@ type SSOStore interface {
 	// TakeRequest removes and returns a request. It returns refusal.NotFound if there is none, or
 	// if the request has expired at the time now.
 	TakeRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (RequestRecord, error)
-	// HasRequest reports whether this browser has such a request that has not expired at the time
-	// now. It does not remove the request.
+	// HasRequest reports whether there is a request with this hash that this browser sent and that
+	// has not expired at the time now. It does not remove the request.
 	HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (bool, error)
 	// FindRequest is like TakeRequest, but does not remove the request.
 	FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (RequestRecord, error)
@@ -90,7 +90,7 @@ type Purpose string
 const (
 	ToSignIn Purpose = "sign-in"
 	ToRenew  Purpose = "renew" // a sign-in in which the person proves again who they are
-	ToTest   Purpose = "test"  // shows an administrator what would happen, and does nothing
+	ToTest   Purpose = "test"  // a test that shows an administrator the outcome and signs no one in
 )
 
 // RequestRecord is a request as it is stored.
@@ -208,8 +208,8 @@ func (s *SingleSignOn) startRequest(ctx context.Context, st site.Site, c Connect
 	return sp.Request(c.Provider, saml.RequestOptions{ID: r.ID, RelayState: relay, Fresh: r.Purpose == ToRenew}, s.Now())
 }
 
-// newRequestID returns an id of 128 random bits. An id in XML must not begin with a digit, so it
-// begins with an underscore.
+// newRequestID returns an id of 128 random bits. An id in XML must not begin with a digit, so
+// newRequestID puts an underscore before the digits.
 func newRequestID() string {
 	var b [16]byte
 	rand.Read(b[:]) // rand.Read never fails
@@ -236,7 +236,7 @@ type Response struct {
 // Finished is the result of a response.
 type Finished struct {
 	Purpose  Purpose
-	Session  Session // only for ToSignIn
+	Session  Session // the session that began; only for ToSignIn
 	ReturnTo string  // a path of this server
 }
 
@@ -310,8 +310,8 @@ func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, re
 }
 
 // takeRequest removes and returns the request that a response answers. If the site accepts
-// unsolicited responses, a SAML response may have no request. takeRequest then returns a new one
-// for it.
+// unsolicited responses, a SAML response may have no request. takeRequest then returns a new
+// request record.
 func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connection, by Protocol, in Response) (RequestRecord, error) {
 	req, err := s.Store.TakeRequest(ctx, st.ID, secret.HashOf(in.RelayState), s.Now())
 	if errors.Is(err, refusal.NotFound) {
@@ -352,7 +352,7 @@ type verifiedResponse struct {
 	authenticated time.Time // when the person proved who they are; zero if unknown
 	ends          time.Time // when the identity provider wants the session to end; zero if it does not say
 	session       roster.Origin
-	shown         TestResult // what the page with the result of a test shows
+	shown         TestResult // the data for the page that shows the result of a test
 }
 
 // accept verifies a SAML response and records its assertion as used.
@@ -529,7 +529,7 @@ func AuthenticationPath(siteName string) string {
 	return "/c/" + siteName + "/admin/access/authentication"
 }
 
-// shownAttributes shortens a list of attributes to what a page can show.
+// shownAttributes shortens a list of attributes so that a page can show the list.
 func shownAttributes(all []saml.Attribute) []saml.Attribute {
 	const most, longest = 100, 500
 	var kept []saml.Attribute
@@ -567,7 +567,8 @@ func (s *SingleSignOn) LastTest(ctx context.Context, st site.Site, personID stri
 }
 
 // LinkTested links the identity in a person's last test to their account. The test proves that the
-// identity is theirs: they signed in at the identity provider in a browser that is signed in here.
+// identity belongs to the person, because the person signed in at the identity provider in a
+// browser that is signed in here.
 func (s *SingleSignOn) LinkTested(ctx context.Context, st site.Site, person roster.Person, c roster.Change) error {
 	t, ok, err := s.LastTest(ctx, st, person.ID)
 	if err != nil {
@@ -592,7 +593,7 @@ func EncodeResult(r TestResult) string {
 	return string(text)
 }
 
-// DecodeResult reads what EncodeResult wrote.
+// DecodeResult decodes a string that EncodeResult returned.
 func DecodeResult(text string) (r TestResult, err error) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return r, fmt.Errorf("read a stored test: %w", err)

@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
-// column is a column of the file and what is known about its meaning.
+// column is a column of the file, with the known facts about its meaning.
 type column struct {
 	directory.FileColumn
 	meansBlocked   bool   // whether the value Yes means accountEnabled=false, as in a column "Block sign in"
@@ -143,7 +143,8 @@ func newWords(o directory.FileOptions) (words, error) {
 // wordKey returns the form in which two words are compared.
 func wordKey(word string) string { return strings.ToLower(plainWord(word)) }
 
-// plainWord returns a word in the form in which a flag can list words.
+// plainWord returns a word without commas and double quotes, so that a flag can list several words
+// separated by commas.
 func plainWord(word string) string {
 	return strings.Join(strings.FieldsFunc(word, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == '"' }), " ")
 }
@@ -339,8 +340,8 @@ func (h *header) recognise(c *column, i int) bool {
 	return false
 }
 
-// allValues reports whether every value of a column passes the test. A column without values does not
-// pass.
+// allValues reports whether every value of a column passes the test. A column without values does
+// not pass.
 func (h *header) allValues(i int, test func(string) bool) bool {
 	some := false
 	for v := range h.columnValues(i) {
@@ -410,8 +411,8 @@ func isKey(name string) bool {
 	return slices.ContainsFunc([]string{"id", "ids", "code", "key", "guid"}, func(end string) bool { return strings.HasSuffix(key, end) })
 }
 
-// yieldToMapped leaves out a column that was recognised, if the caller gave its attribute to
-// another column.
+// yieldToMapped leaves out a column that the reader recognised by its name, if the caller mapped
+// another column to the same attribute.
 func (h *header) yieldToMapped() {
 	for i := range h.columns {
 		c := &h.columns[i]
@@ -438,8 +439,8 @@ func (h *header) askToMap(i int, attribute string) {
 	h.mappings[i] = true
 }
 
-// askForName handles a file without a column that identifies the users. It adds the question which
-// column does so to the message.
+// askForName handles a file without a column that identifies the users. It adds a question to the
+// message: which column identifies the users?
 func (h *header) askForName() {
 	if h.hasAttribute("userPrincipalName") || slices.ContainsFunc(h.templates, func(t template) bool { return t.attribute == "userPrincipalName" }) {
 		return
@@ -514,7 +515,7 @@ func userNameRank(c column) int {
 }
 
 // findStates looks for columns that may say which accounts are enabled, if no column has a name
-// that says so. If such a column were left out, people who have left would stay enabled.
+// that shows this. If such a column were left out, people who have left would stay enabled.
 func (h *header) findStates() {
 	if h.hasAttribute(accountEnabled) || slices.ContainsFunc(h.columns, func(c column) bool { return c.Suggested == accountEnabled }) {
 		return
@@ -678,7 +679,7 @@ func (h *header) alreadySuggested(i int, attribute string) bool {
 	return false
 }
 
-// refuseDuplicates refuses two columns for one attribute, unless the attribute has several values.
+// refuseDuplicates refuses two columns for one attribute, unless the attribute is multi-valued.
 func (h *header) refuseDuplicates() {
 	first := map[string]int{}
 	for i, c := range h.columns {

@@ -333,7 +333,7 @@ func separatorNamed(name string) (rune, error) {
 }
 
 // detectSeparator chooses the separator with which the header has the most columns of a known
-// meaning. If several are equal, it chooses the separator that gives the most columns.
+// meaning. If several separators are equal, it chooses the separator that gives the most columns.
 func detectSeparator(header string) rune {
 	best, bestKnown, bestAll := ',', -1, 0
 	for _, sep := range ",;\t|" {
@@ -574,7 +574,7 @@ type lines struct {
 	rereadBytes      int  // bytes read twice because a quote was never closed, over all records
 }
 
-// peek returns the next line, and stays before it.
+// peek returns the next line without moving to the line after it.
 func (l *lines) peek() (string, bool) {
 	if l.offset >= len(l.text) {
 		return "", false

@@ -31,7 +31,8 @@ func (c Client) Request(p Provider, o RequestOptions) string {
 	config := oauth2.Config{ClientID: c.ID, RedirectURL: c.RedirectURL, Scopes: scopes, Endpoint: oauth2.Endpoint{AuthURL: p.AuthorizationURL}}
 	options := []oauth2.AuthCodeOption{gooidc.Nonce(o.Nonce), oauth2.S256ChallengeOption(o.Verifier)}
 	if o.Fresh {
-		// OpenID Connect Core 1.0 §3.1.2.1: with max_age, the ID token says when the person signed in.
+		// OpenID Connect Core 1.0 §3.1.2.1: with max_age, the ID token says when the person signed
+		// in.
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
 	return config.AuthCodeURL(o.State, options...)

@@ -225,7 +225,8 @@ func (in *Installation) AddUser(ctx context.Context, s Site, userName, rest stri
 	return made.ID, err
 }
 
-// PatchBody returns the body of a PATCH request with these operations, which are separated by commas.
+// PatchBody returns the body of a PATCH request with these operations, which are separated by
+// commas.
 func PatchBody(operations string) string {
 	return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + operations + `]}`
 }

@@ -39,8 +39,8 @@ const MethodSHA1 = dsig.RSASHA1SignatureMethod
 type Provider struct {
 	EntityID  string
 	SignInURL string
-	// SignOutURL receives messages about the end of a session. If it is empty, the metadata leaves
-	// it out.
+	// SignOutURL is the address that receives messages about the end of a session. If it is empty,
+	// the metadata has no such address.
 	SignOutURL string
 	Key        crypto.Signer
 	Cert       *x509.Certificate
@@ -99,7 +99,7 @@ type Claim struct {
 	Values []string
 }
 
-// Answer says what a response contains.
+// Answer describes the content of a response.
 type Answer struct {
 	ACS          string // the recipient and the destination
 	Audience     string
@@ -109,7 +109,7 @@ type Answer struct {
 	Claims       []Claim
 	SignedIn     time.Time // when the person proved who they are; zero means now
 	SessionIndex string    // the index of the session; empty for a new one
-	NoStatement  bool      // leave out when and how the person signed in
+	NoStatement  bool      // whether to leave out the time and the method of the person's sign-in
 
 	SignResponse   bool              // sign the response
 	LeaveAssertion bool              // do not sign the assertion

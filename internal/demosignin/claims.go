@@ -33,7 +33,8 @@ func ClaimRules() []ClaimRule {
 	}
 }
 
-// alwaysSent returns the claims that Entra ID always sends and does not list.
+// alwaysSent returns the claims that Entra ID always sends, but does not list among an
+// application's claims.
 func alwaysSent() []ClaimRule {
 	return []ClaimRule{
 		{"http://schemas.microsoft.com/identity/claims/tenantid", "", func(_ directory.User, tenant directory.ID) string { return string(tenant) }},

@@ -43,7 +43,7 @@ var SigningOptions = []string{SignAssertion, SignResponse, SignBoth}
 // SigningAlgorithms lists the signing algorithms, the default first.
 var SigningAlgorithms = []string{SHA256, SHA1}
 
-// Settings are what an operator sets for an application.
+// Settings are the single sign-on settings that an operator enters for an application.
 type Settings struct {
 	Identifier string // the application's entity id; empty before it is set up
 	ReplyURL   string // the address of the application's assertion consumer service
@@ -69,15 +69,15 @@ func (c Certificate) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }
 
-// Connection holds the settings of an application, and what the application must know about the
-// identity provider.
+// Connection holds the settings of an application, and the data about the identity provider that
+// the application needs.
 type Connection struct {
 	Settings
 	Certificates []Certificate // the oldest first
 	Issuer       string        // the entity id of the identity provider
 	LoginURL     string
 	MetadataURL  string
-	AccessURL    string // starts a sign-in at the identity provider, without a request of the application
+	AccessURL    string // the address that starts a sign-in at the identity provider, without a request of the application
 }
 
 // Active returns the certificate with which responses are signed.
@@ -95,7 +95,7 @@ type Provider struct {
 	apps map[string]*appState // by the id of the application
 }
 
-// appState is what the provider remembers about an application.
+// appState is the provider's data about an application.
 type appState struct {
 	directory    directory.ID
 	settings     Settings

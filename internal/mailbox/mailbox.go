@@ -39,7 +39,7 @@ type Server struct {
 	refusal *smtp.SMTPError
 }
 
-// Options say what the server demands.
+// Options are the server's demands on clients that send mail.
 type Options struct {
 	TLS            *tls.Config // for STARTTLS, or for TLS from the start if Wrapped is set; nil for no TLS
 	Wrapped        bool

@@ -34,7 +34,7 @@ type Sample struct {
 // Family describes a metric whose values are read when Prometheus asks for them.
 type Family struct {
 	Name, Help string
-	Counter    bool     // the value only ever grows
+	Counter    bool     // whether the value only grows
 	Labels     []string // the names of the labels
 }
 

@@ -43,8 +43,8 @@ type Provider struct {
 	mu      sync.Mutex
 	clients map[string]*storage.Client
 	users   map[string]*storage.User
-	replace map[string]http.HandlerFunc                // the handlers that answer a path instead of the provider
-	tokens  func(header, claims map[string]any) string // makes ID tokens instead of the provider; may be nil
+	replace map[string]http.HandlerFunc                // the handlers that answer instead of the provider, by path
+	tokens  func(header, claims map[string]any) string // the function that makes ID tokens instead of the provider; nil if the provider makes them
 }
 
 // User is a person of the provider.

@@ -160,7 +160,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 	}
 }
 
-// logTail returns the end of what the server printed.
+// logTail returns the end of the server's output.
 func (s *Server) logTail() []byte {
 	text, err := os.ReadFile(filepath.Join(s.dir, "log"))
 	if err != nil {

@@ -256,8 +256,8 @@ func (s *population) listNewcomers(ctx context.Context, addr string) ([]newcomer
 	}
 }
 
-// runGeneratorRound sends the lookup and the create of every user to a fresh site, with the engine's
-// concurrency.
+// runGeneratorRound sends the lookup and the create of every user to a fresh site, with the
+// engine's concurrency.
 func (b *bench) runGeneratorRound(ctx context.Context, base *population, users []newcomer, round int) (sample, error) {
 	site, err := base.copy(b, fmt.Sprintf("generated-%d", round))
 	if err != nil {

@@ -109,7 +109,8 @@ func (b *bench) stopAll() error {
 	return errors.Join(errs...)
 }
 
-// processorTime returns the processor time that the server has used so far, in user and kernel mode.
+// processorTime returns the processor time that the server has used so far, in user and kernel
+// mode.
 func (s *server) processorTime() (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
 	if err != nil {

@@ -249,7 +249,8 @@ func (s *section) remarks(c *contender) string {
 	return strings.Join(words, "; ")
 }
 
-// firstLine returns the first line of an error, for a table cell. The terminal shows the whole error.
+// firstLine returns the first line of an error, for a table cell. The terminal shows the whole
+// error.
 func firstLine(err error) string {
 	if err == nil {
 		return ""

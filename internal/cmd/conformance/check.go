@@ -68,8 +68,8 @@ type result struct {
 	notRunReason string // if not empty, why the whole suite was not run
 }
 
-// explainKnownFailures marks the known failures as explained. An error that ended the suite early counts as a
-// failure too.
+// explainKnownFailures marks the known failures as explained. An error that ended the suite early
+// counts as a failure too.
 func explainKnownFailures(s suite, found report, err error) result {
 	r := result{suite: s}
 	r.program = found.program

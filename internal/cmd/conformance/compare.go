@@ -13,9 +13,9 @@ const (
 	patchURN      = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 )
 
-// normalizeResource normalizes a resource so that equal resources compare as equal. Names are in lower
-// case and arrays are sets. It drops unassigned values (RFC 7643 §2.5), "primary" if false, and the
-// values that the server sets itself or may add to a reference.
+// normalizeResource normalizes a resource so that equal resources compare as equal. Names are in
+// lower case and arrays are sets. It drops unassigned values (RFC 7643 §2.5), "primary" if false,
+// and the values that the server sets itself or may add to a reference.
 func normalizeResource(resource map[string]any) map[string]any {
 	doc, _ := normalize("", resource).(map[string]any)
 	if doc == nil {

@@ -158,8 +158,8 @@ func (p *pkg) read(file, shown string) error {
 	return nil
 }
 
-// declaredNames returns the names that a file declares: functions, methods, types, constants, variables
-// of the package, fields, and the methods of interfaces.
+// declaredNames returns the names that a file declares: functions, methods, types, constants,
+// variables of the package, fields, and the methods of interfaces.
 func declaredNames(tree *ast.File) []*ast.Ident {
 	var names []*ast.Ident
 	add := func(name *ast.Ident) {

@@ -152,8 +152,8 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 	return nil
 }
 
-// waitDisconnected waits until PostgreSQL has ended the connections of the killed server. Until then it
-// may still finish a commit.
+// waitDisconnected waits until PostgreSQL has ended the connections of the killed server. Until
+// then it may still finish a commit.
 func (r *run) waitDisconnected(ctx context.Context) error {
 	for left := r.options.Postgres; left; {
 		if err := r.db.QueryRowContext(ctx, "select exists (select 1 from pg_stat_activity where application_name = 'rollcall')").Scan(&left); err != nil {

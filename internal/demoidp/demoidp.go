@@ -111,11 +111,11 @@ type Answer struct {
 	SessionIndex string    // the index of the session; empty for a new one
 	NoStatement  bool      // whether to leave out the time and the method of the person's sign-in
 
-	SignResponse   bool              // sign the response
-	LeaveAssertion bool              // do not sign the assertion
-	NoKeyInfo      bool              // leave the certificate out of the signatures
+	SignResponse   bool              // whether to sign the response
+	LeaveAssertion bool              // whether to leave the assertion unsigned
+	NoKeyInfo      bool              // whether to leave the certificate out of the signatures
 	Method         string            // the signature method; empty means SHA-256
-	EncryptFor     *x509.Certificate // encrypt the assertion for this key
+	EncryptFor     *x509.Certificate // the certificate whose key the assertion is encrypted for; nil for no encryption
 	EncryptGCM     bool              // whether assertions are encrypted with AES-GCM instead of AES-CBC
 
 	// These functions change the document: the assertion before it is signed, the assertion after

@@ -2,10 +2,11 @@
 // is certified by the OpenID Foundation and shares no code with ours. Only tests import this
 // package.
 //
-//	New            a provider on loopback, with its example storage
-//	Add…           its clients and people
-//	SignIn         signs a person in as a browser does, and returns the address with the answer
-//	Tokens, Keys…  replace what the provider sends, for tests of attacks
+//	New              a provider on loopback, with its example storage
+//	Add…             its clients and people
+//	SignIn           signs a person in as a browser does, and returns the address with the answer
+//	Replace, Forge   replace the provider's answers or ID tokens, for tests of attacks
+//	Sign, SignWith   make ID tokens
 package openidtest
 
 import (

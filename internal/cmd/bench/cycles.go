@@ -172,7 +172,8 @@ func (b *bench) waitInitialCycle(ctx context.Context, engine *server, database s
 	return *last, nil
 }
 
-// runIdleCycle runs a cycle from the command line and counts the requests that reach the target.
+// runIdleCycle runs a cycle without changes from the command line, and counts the requests that
+// reach the target.
 func (b *bench) runIdleCycle(ctx context.Context, target *server, database string, did *cycleResult) error {
 	before, err := target.countRequests()
 	if err != nil {

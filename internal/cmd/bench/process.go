@@ -28,7 +28,7 @@ type server struct {
 	addr     string // host:port
 	pid      int
 	process  *binary.Process
-	stdin    io.Closer // a child of this program ends when it is closed, which also happens when this program is killed
+	stdin    io.Closer // the child's standard input. A child of this program ends when its input is closed, which also happens when this program is killed
 	database *postgres // the PostgreSQL server, whose processor time is measured too; nil on SQLite
 }
 

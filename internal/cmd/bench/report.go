@@ -35,8 +35,8 @@ type section struct {
 	Document          int // the mean size of a user's JSON in a response, in bytes
 	Rows              []*contender
 	Peaks             []processMemory // the peak memory of each `rollcall serve` at the end of the part
-	Note              string          // a sentence below the rows with a further figure
-	Problem           error           // why rows are missing
+	Note              string          // a sentence with a further figure, which the report shows below the rows; may be empty
+	Problem           error           // why rows are missing; nil if all rows are complete
 }
 
 // processMemory is the peak resident size of a process, in bytes.

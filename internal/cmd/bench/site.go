@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 )
 
-// siteName is the site that all parts measure.
+// siteName is the name of the site in each database.
 const siteName = "bench"
 
-// adminName is the administrator that every site has from the beginning.
+// adminName is the user name of the administrator that every site has from the beginning.
 const adminName = "admin@contoso.example"
 
 // maxClients is the greatest number of connections that a load may have.
@@ -28,8 +28,8 @@ const ungroupedUsers = 99
 
 const scimPath = "/c/" + siteName + "/auth/scim/v2"
 
-// population is a site with its users, a valid token and the profile "full". Its database has no
-// other site.
+// population is a filled site: its users, its groups and a valid token. The site has the profile
+// "full". Its database has no other site.
 type population struct {
 	url           string
 	db            *postgres // the PostgreSQL server of the database at url; nil on SQLite
@@ -271,7 +271,7 @@ func expectCreated(status int, body []byte) error {
 	return nil
 }
 
-// expectChanged accepts the response to a PATCH.
+// expectChanged accepts the response to a successful PATCH.
 func expectChanged(status int, body []byte) error {
 	if status != http.StatusOK && status != http.StatusNoContent {
 		return unexpectedAnswer(status, body)

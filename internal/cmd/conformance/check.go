@@ -22,8 +22,8 @@ const (
 type check struct {
 	name    string
 	verdict verdict
-	details string // for failed, the actual and the wanted result; for notRun, the reason
-	reason  string // for explained, why the server behaves differently
+	details string // for a failed check, the actual and the wanted result; for notRun, the reason why it was not run
+	reason  string // for an explained failure, why the server behaves differently
 }
 
 func pass(name string) check { return check{name: name, verdict: passed} }
@@ -65,7 +65,7 @@ type report struct {
 type result struct {
 	suite
 	report
-	notRunReason string // if not empty, why the whole suite was not run
+	notRunReason string // why the whole suite was not run; empty if it was run
 }
 
 // explainKnownFailures marks the known failures as explained. An error that ended the suite early

@@ -1,6 +1,6 @@
-// Command draw picks comments and names at random, for readers who judge whether they understand
-// each at first reading. It draws five packages, and ten comments and ten names from each. The same
-// seed on the same code draws the same items.
+// Command draw picks comments and names at random, for readers who judge whether each item is
+// understood at first reading. It draws five packages, and ten comments and ten names from each.
+// The same seed on the same code draws the same items.
 //
 //	go run ./internal/cmd/draw          (the seed is the commit that is checked out)
 //	go run ./internal/cmd/draw SEED

@@ -22,14 +22,14 @@ type company struct {
 // person is a user of the directory.
 type person struct {
 	objectID   string
-	attributes map[string]string // by the directory's names; empty values are absent
+	attributes map[string]string // the values, by the directory's attribute names; attributes without a value are absent
 	manager    *person
 	blocked    bool // whether sign-in is blocked
 	deleted    bool // whether the person is soft-deleted
 
-	// sent holds the account's values as the last run in which the person was in scope sent them.
-	// It is nil if there is no account. Nothing is sent about a person who is out of scope, so
-	// later changes are not in it.
+	// sent holds the account's values, as sent by the last run in which the person was in scope. It
+	// is nil if there is no account. Runs send nothing about a person who is out of scope, so sent
+	// does not contain later changes.
 	sent map[string]string
 }
 
@@ -40,7 +40,7 @@ type group struct {
 	members        map[*person]bool
 	memberGroups   map[*group]bool // groups that are members
 	deleted        bool
-	existed        bool // whether the group was there at the last run
+	existed        bool // whether the group existed, and was not soft-deleted, at the last provisioning run
 }
 
 const (
@@ -171,7 +171,7 @@ func (c *company) mayBeManager(p *person) bool {
 // stays a member, as with Entra. A soft-deleted person is no member until the account is restored.
 func (c *company) mayBeMember(p *person) bool { return c.mayBeManager(p) && !p.deleted }
 
-// recordRun records that the applications were provisioned.
+// recordRun records the state of people and groups at a provisioning run of the applications.
 func (c *company) recordRun() {
 	for _, p := range c.people {
 		if c.inScope(p) {

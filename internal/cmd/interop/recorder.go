@@ -21,7 +21,7 @@ type recorder struct {
 	mu       sync.Mutex
 	requests map[string]int // the number of requests, by method
 	pairs    []pair
-	keep     func(*http.Request) bool // which requests to keep; nil means none
+	keep     func(*http.Request) bool // reports whether to keep a request; nil means to keep none
 }
 
 // pair is a request and its answer. It has no headers, so no credentials.

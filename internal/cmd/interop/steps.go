@@ -14,7 +14,7 @@ type month struct {
 	*company
 	source       *source
 	applications []string
-	touched      map[*person]bool // people with a step since the last run
+	touched      map[*person]bool // the people that a step has changed since the last run
 	timesPlayed  map[string]int   // how often each kind of step was played
 }
 
@@ -74,8 +74,8 @@ func (m *month) play(ctx context.Context) error {
 	return fmt.Errorf("no step fits")
 }
 
-// takePerson chooses a person without a step since the last run, and records that the person has
-// one now.
+// takePerson chooses a person that no step has changed since the last run, and records that a step
+// changes this person now.
 func (m *month) takePerson(fits func(*person) bool) *person {
 	p := m.choose(func(p *person) bool { return !m.touched[p] && fits(p) })
 	if p != nil {

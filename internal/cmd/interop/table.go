@@ -49,7 +49,8 @@ and inactive, with the values that were sent last. Then each application is prov
 	return b.Bytes()
 }
 
-// findings says where the other servers depart from the RFCs or from Entra's forms.
+// findings is the section about the other servers: where they depart from the RFCs or from Entra's
+// forms.
 const findings = `## What these servers do otherwise, and what the engine does about it
 
 | Target | It | The engine |

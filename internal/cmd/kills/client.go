@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
-// resource is what a client knows about one of its users, or about its group.
+// resource is one of a client's users, or its group, in the state that the client expects on the
+// server.
 type resource struct {
 	id, name, title string
 	active, group   bool
@@ -52,8 +53,8 @@ func (c *client) send(ctx context.Context, method, path, body string) (status in
 	return c.run.installation.Send(ctx, c.run.acme, method, path, body)
 }
 
-// write sends requests until one gets no answer, or until ctx ends. It never gives up a request
-// that it has begun.
+// write sends requests until a request gets no answer, or until ctx ends. The end of ctx does not
+// cancel a request that has begun.
 func (c *client) write(ctx context.Context) error {
 	for ctx.Err() == nil {
 		x := c.nextChange()

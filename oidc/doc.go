@@ -1,5 +1,5 @@
 // Package oidc speaks OpenID Connect as a relying party: it makes the sign-in requests of a client,
-// reads what a provider says about itself, and verifies ID tokens.
+// reads a provider's metadata, and verifies ID tokens.
 //
 //	ParseProvider    the provider's metadata (Discovery)        →  a Provider
 //	ParseKeys        the keys with which it signs (JWKS)        →  Keys

@@ -38,7 +38,8 @@ func (c Client) Request(p Provider, o RequestOptions) string {
 	return config.AuthCodeURL(o.State, options...)
 }
 
-// Answer is the answer of a provider, as the browser brings it.
+// Answer is the answer of a provider, from the query of the address to which the provider
+// redirected the browser.
 type Answer struct {
 	State  string
 	Code   string
@@ -79,7 +80,7 @@ func refusedBy(code, description string) *Error {
 // RefusedBy returns the error for an error code that a provider sends instead of tokens.
 func RefusedBy(code, description string) error { return refusedBy(code, description) }
 
-// CodeExchange holds what a client sends to get tokens for a code.
+// CodeExchange holds the values that a client sends to get tokens for a code.
 type CodeExchange struct {
 	Client   Client
 	Secret   string

@@ -40,13 +40,13 @@ type Token struct {
 	ClockDrift    time.Duration
 }
 
-// Attribute is one claim.
+// Attribute is one claim of a token, with its values as strings.
 type Attribute struct {
 	Name   string
 	Values []string
 }
 
-// header is what a JWT says about its signature.
+// header holds the values in a JWT's header that describe its signature.
 type header struct {
 	Algorithm string `json:"alg"`
 	KeyID     string `json:"kid"`

@@ -11,8 +11,9 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// signOutByRedirect accepts a message of the redirect binding. If the query has "go", it redirects
-// a person who has signed out here to the identity provider instead.
+// signOutByRedirect accepts a message of the redirect binding. If the query has the parameter "go",
+// the request comes from a person who has just signed out at the site. In that case
+// signOutByRedirect redirects the person to the identity provider.
 func (h *Handler) signOutByRedirect(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	relay := r.URL.Query().Get("go")

@@ -50,8 +50,8 @@ func (c *certificate) fileInfos() (files [2]os.FileInfo) {
 }
 
 // get returns the certificate for a new connection. If the files cannot be read, for example
-// because only one of them has been replaced so far, get logs that once and returns the previous
-// certificate.
+// because only one of them has been replaced so far, get logs the failure once and returns the
+// previous certificate.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -149,7 +149,8 @@ func (c *command) memberExport() *cobra.Command {
 	return cmd
 }
 
-// withOutputFile opens the directory, and creates the file to which do writes.
+// withOutputFile opens the directory and creates the output file. It calls do, which writes to the
+// file. Without a file name, do writes to standard output.
 func (c *command) withOutputFile(output *string, do func(*cobra.Command, *services, *directory.Handle, io.Writer) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])

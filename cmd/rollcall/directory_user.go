@@ -267,7 +267,7 @@ userPrincipalName or an object id.`,
 					return err
 				}
 				after, _, err := h.PutUser(cmd.Context(), next, actor)
-				if errors.Is(err, refusal.Stale) && attempt < 5 { // another change came first
+				if errors.Is(err, refusal.Stale) && attempt < 5 { // someone else changed the user at the same time, so try again
 					if u, err = h.User(cmd.Context(), u.ObjectID); err != nil {
 						return err
 					}
@@ -282,7 +282,8 @@ userPrincipalName or an object id.`,
 	}
 }
 
-// setAttributes applies ATTRIBUTE=VALUE arguments to u. It refuses the attribute fixed.
+// setAttributes applies ATTRIBUTE=VALUE arguments to u. It refuses to change the attribute that
+// fixed names.
 func setAttributes(cmd *cobra.Command, h *directory.Handle, u *directory.User, args []string, fixed string) error {
 	var seen []string
 	for _, arg := range args {

@@ -139,8 +139,8 @@ func (t Token) AddUserInfo(raw []byte) (Token, error) {
 // protocolClaims lists the claims that describe the token and not the person.
 var protocolClaims = []string{"aud", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash", "aio", "rh", "uti", "sid", "jti", "_claim_names", "_claim_sources"}
 
-// attributesOf returns the claims about the person, sorted by name. It leaves out claims whose
-// values are JSON objects or the like.
+// attributesOf returns the claims about the person, sorted by name. It uses values that are
+// strings, booleans or numbers, and lists of these. It leaves out all others.
 func attributesOf(all map[string]json.RawMessage) []Attribute {
 	var found []Attribute
 	for name, raw := range all {

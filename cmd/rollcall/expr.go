@@ -29,11 +29,11 @@ type exprFlags struct {
 	user       string
 	sample     int
 	trace      bool
-	taken      []string // values of --taken: values that other accounts are assumed to have
+	taken      []string // the values of --taken, which the application is assumed to have already
 	domain     string   // the default domain of the directory that --directory names
 	app        string
 	target     string                 // the target attribute of --app that the expression must suit; may be empty
-	fits       func(expr.Value) error // returns an error if a value cannot be sent to --target; nil before the target attribute is looked up
+	fits       func(expr.Value) error // returns an error if a value cannot be sent to --target; nil if --directory is not given
 }
 
 func (c *command) exprCommand() *cobra.Command {

@@ -140,7 +140,8 @@ so that a running server goes on beside it. A server does the same once an hour.
 	return cmd
 }
 
-// removalTime is how long the lease of a removal lasts after its command was killed.
+// removalTime is how long the lease of a removal lasts after the command that runs the removal was
+// killed.
 const removalTime = 20 * time.Second
 
 // removeRows removes the rows of a site, directory or application that was just deleted. If a

@@ -16,10 +16,10 @@ import (
 type heldJSON struct {
 	UserName  string `json:"userName"`
 	Attribute string `json:"attribute"`
-	Value     any    `json:"value"` // null if the change removes the attribute
+	Value     any    `json:"value"` // the new value; null if the change removes the attribute
 	AskedBy   string `json:"askedBy"`
 	Since     string `json:"since"`
-	RefusedBy string `json:"refusedBy,omitempty"` // empty while the change waits
+	RefusedBy string `json:"refusedBy,omitempty"` // the administrator who refused the change; empty while the change waits
 }
 
 func (c *command) siteHeld() *cobra.Command {

@@ -17,12 +17,12 @@ type lookAlikeJSON struct {
 
 type looksLikeJSON struct {
 	UserName     string `json:"userName"`
-	Attribute    string `json:"attribute"` // the attribute of the other person whose value it resembles
+	Attribute    string `json:"attribute"` // the attribute of the other person that holds Value
 	Value        string `json:"value"`
 	OwnAttribute string `json:"ownAttribute"` // the person's own attribute that holds OwnValue
 	OwnValue     string `json:"ownValue"`
-	Has          string `json:"has,omitempty"`    // the confusing characters that only Value has
-	OwnHas       string `json:"ownHas,omitempty"` // the confusing characters that only OwnValue has
+	Has          string `json:"has,omitempty"`    // the characters of Value that OwnValue does not have
+	OwnHas       string `json:"ownHas,omitempty"` // the characters of OwnValue that Value does not have
 }
 
 func (c *command) siteLookAlikes() *cobra.Command {

@@ -56,7 +56,7 @@ type services struct {
 	keys          *operator.Keys // the API keys of directories
 	signins       *signin.SignIns
 	sso           *signin.SingleSignOn
-	metadata      func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
+	metadata      func(ctx context.Context, address string) ([]byte, error) // returns the metadata of an identity provider from this address
 	directories   *directory.Directories
 	jobs          *provision.Jobs
 	engine        *provision.Engine
@@ -72,7 +72,7 @@ type services struct {
 // wiring holds the options that differ between commands, the server and the demo.
 type wiring struct {
 	log            *slog.Logger
-	listens        []net.Addr    // addresses on which this process listens; there, provisioning may reach only SCIM endpoints
+	listens        []net.Addr    // the addresses on which this process listens; at these addresses, provisioning may reach only SCIM endpoints
 	leaverPatience time.Duration // how long an account of a person who left may wait to be closed; 0 means the default
 	forbidden      net.Addr      // the address of the metrics listener, which provisioning may not reach; nil for none
 	interval       time.Duration // the time between cycles; 0 means Entra's 40 minutes
@@ -204,8 +204,9 @@ func (s *services) applicationName(ctx context.Context, key provision.Key) (stri
 	return app.Name, err
 }
 
-// outboundOptions returns the options that limit which addresses provisioning may reach. It may
-// reach this machine if people reach the installation over loopback, or if a flag allows it.
+// outboundOptions returns the options that limit which addresses provisioning may reach.
+// Provisioning may reach this machine if people reach the installation over loopback, or if a flag
+// allows it.
 func (c *command) outboundOptions(listens []net.Addr, closed net.Addr) outbound.Options {
 	public, err := url.Parse(c.baseURL())
 	local := err == nil && outbound.IsLoopbackHost(public.Hostname())

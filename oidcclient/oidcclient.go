@@ -40,7 +40,7 @@ type Client struct {
 	now  func() time.Time
 
 	mu        sync.Mutex
-	providers map[string]*providerState // by issuer
+	providers map[string]*providerState // the data about each provider, by issuer
 }
 
 // providerState holds the client's data about one provider. The client holds the lock during a

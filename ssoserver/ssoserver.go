@@ -55,8 +55,9 @@ const cookieName = "rollcall-saml"
 // maxBody is the largest size of a posted response, in bytes.
 const maxBody = saml.MaxResponse
 
-// The limits for sign-ins that begin from one source: this many at once, and after that one in each
-// interval. Successful sign-ins do not count, because a whole company may use one address.
+// The limits for sign-ins that begin from one source: startsAtOnce may begin at once, and after
+// that one more in each interval of the length startsEvery. Successful sign-ins do not count,
+// because a whole company may use one address.
 const (
 	startsAtOnce = 1000
 	startsEvery  = 50 * time.Millisecond

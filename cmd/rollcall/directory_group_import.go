@@ -211,7 +211,7 @@ func exportMembers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Wr
 	return s.recordDirectoryExport(cmd, h, event.ExportGroups, "The list of members of groups", phrase.Count(sent, "membership", "memberships"), sent, errors.Join(err, out.Flush()))
 }
 
-// recordDirectoryExport records in the audit trail who exported a list of the directory.
+// recordDirectoryExport records in the audit trail that someone exported a list of the directory.
 func (s *services) recordDirectoryExport(cmd *cobra.Command, h *directory.Handle, name, what, many string, sent int, err error) error {
 	return errors.Join(err, s.recordExport(cmd, event.Directory(string(h.Directory.ID)), name, what, many, sent))
 }

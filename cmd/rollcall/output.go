@@ -30,8 +30,7 @@ func (c *command) formatTime(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// printLink prints a one-time sign-in link and the time until it expires. The argument who is the
-// name of the user that the link signs in.
+// printLink prints a user's one-time sign-in link, and the time until the link expires.
 func (c *command) printLink(who, url string, expires time.Time) error {
 	return c.print(map[string]string{"for": who, "url": url, "expires": formatJSONTime(expires)}, func(w io.Writer) {
 		fmt.Fprintln(w, url)

@@ -21,8 +21,8 @@ type looksLikeJSON struct {
 	Value        string `json:"value"`
 	OwnAttribute string `json:"ownAttribute"` // the person's own attribute that holds OwnValue
 	OwnValue     string `json:"ownValue"`
-	Has          string `json:"has,omitempty"`    // the characters of Value that OwnValue does not have
-	OwnHas       string `json:"ownHas,omitempty"` // the characters of OwnValue that Value does not have
+	Has          string `json:"has,omitempty"`    // a description of the characters that only Value contains, such as "а (U+0430, Cyrillic)"
+	OwnHas       string `json:"ownHas,omitempty"` // a description of the characters that only OwnValue contains
 }
 
 func (c *command) siteLookAlikes() *cobra.Command {

@@ -312,7 +312,8 @@ func countSealed(ctx context.Context, db *store.DB, jobs provision.Store, versio
 	return len(tokens) + len(keys) + len(secrets), err
 }
 
-// keyPath returns the path of the key file: the given path, or the one next to a SQLite file.
+// keyPath returns the path of the key file: the given path, or the default path next to a SQLite
+// file.
 func (c *command) keyPath(db *store.DB) (string, error) {
 	switch {
 	case c.keyFile != "":

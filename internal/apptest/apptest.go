@@ -122,7 +122,7 @@ func (p *Process) Await(t testing.TB, text string) string {
 	return ""
 }
 
-// Stderr returns what the process has written to standard error so far.
+// Stderr returns the text that the process has written to standard error so far.
 func (p *Process) Stderr() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

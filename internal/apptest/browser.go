@@ -18,7 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a page may take to show what a test waits for.
+// patience is how long a page may take to show the text or element that a test waits for.
 const patience = 15 * time.Second
 
 // Browser is a real Chromium. Each Window has a separate browser profile, so two windows act as two
@@ -58,8 +58,8 @@ func OpenBrowser(t testing.TB) *Browser {
 	return &Browser{ctx: ctx}
 }
 
-// Window opens an empty window of 1280 by 900 pixels, with separate cookies. The argument who is
-// the name of the window's user, for messages.
+// Window opens an empty window of 1280 by 900 pixels, with separate cookies. Messages of failed
+// tests contain the string who, which names the window's user.
 func (b *Browser) Window(t testing.TB, who string) *Window {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())

@@ -135,7 +135,7 @@ func (in *Installation) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, in.binary, append([]string{"--database", in.Database, "--key-file", in.keyPath()}, args...)...)
 }
 
-// Rollcall runs a rollcall command for the database, and returns what it prints.
+// Rollcall runs a rollcall command for the database, and returns the command's output.
 func (in *Installation) Rollcall(ctx context.Context, args ...string) (string, error) {
 	return Output(in.Command(ctx, args...))
 }

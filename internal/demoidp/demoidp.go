@@ -47,8 +47,8 @@ type Provider struct {
 	Now        func() time.Time
 }
 
-// New makes a provider with a new key. Like those of Entra ID, the certificate is valid for three
-// years.
+// New makes a provider with a new key. The certificate is valid for three years, like the
+// certificates of Entra ID.
 func New(signInURL string, now func() time.Time) (*Provider, error) {
 	p := &Provider{EntityID: "https://sts.windows.net/8f3c5f9e-6a52-4f0e-9d43-0f1d1c1f7a10/", SignInURL: signInURL, Now: now}
 	return p, p.Roll()
@@ -101,14 +101,14 @@ type Claim struct {
 
 // Answer describes the content of a response.
 type Answer struct {
-	ACS          string // the recipient and the destination
+	ACS          string // the address of the assertion consumer service, used as recipient and destination
 	Audience     string
 	InResponseTo string
 	NameID       string
 	NameIDFormat string
 	Claims       []Claim
 	SignedIn     time.Time // when the person proved who they are; zero means now
-	SessionIndex string    // the index of the session; empty for a new one
+	SessionIndex string    // the index of the session; empty for a new index
 	NoStatement  bool      // whether to leave out the time and the method of the person's sign-in
 
 	SignResponse   bool              // whether to sign the response

@@ -85,14 +85,14 @@ func (c Connection) Active() Certificate {
 	return c.Certificates[slices.IndexFunc(c.Certificates, func(c Certificate) bool { return c.Active })]
 }
 
-// Provider is the identity provider of all directories. Make one with New.
+// Provider is the identity provider of all directories. Make a Provider with New.
 type Provider struct {
 	directories *directory.Directories
 	base        string // the address of the identity provider, without a trailing slash
 	now         func() time.Time
 
 	mu   sync.Mutex
-	apps map[string]*appState // by the id of the application
+	apps map[string]*appState // the state of each application, by the application's id
 }
 
 // appState is the provider's data about an application.

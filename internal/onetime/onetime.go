@@ -1,9 +1,9 @@
-// Package onetime holds what the one-time sign-in links of people and of operators have in common.
+// Package onetime holds the shared code for the one-time sign-in links of people and of operators.
 //
 //	New       makes a Link, for the person, and a Record, for the store.
-//	FindOpen  returns the record of a link that opens, or the reason why it does not. It does not use
-//	          the link up, because mail programs open links before people do.
-//	Use       uses the link up, once, or returns the reason why it does not open.
+//	FindOpen  returns the record of a link that opens, or the reason why the link does not open.
+//	          FindOpen does not use the link up, because mail programs open links before people do.
+//	Use       marks the link as used, once, or returns the reason why the link does not open.
 package onetime
 
 import (

@@ -169,8 +169,7 @@ func (s *Server) logTail() []byte {
 	return text[max(0, len(text)-1500):]
 }
 
-// URL returns the URL of one of the server's databases. A new server has one that is named
-// postgres.
+// URL returns the URL of one of the server's databases. A new server has the database postgres.
 func (s *Server) URL(database string) string {
 	return "postgres:///" + database + "?" + url.Values{"host": {s.dir}, "user": {"rollcall"}, "sslmode": {"disable"}}.Encode()
 }

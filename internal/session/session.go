@@ -154,7 +154,8 @@ func (b Browser) String() string {
 // for.
 type agentMark struct{ part, name string }
 
-// browsers are searched for in this order, because most browsers also claim to be another one.
+// browsers lists the marks of browsers. String looks for them in this order, because the User-Agent
+// header of most browsers also names another browser.
 var browsers = []agentMark{
 	{"Edg/", "Edge"},
 	{"EdgA/", "Edge"},
@@ -173,8 +174,8 @@ var browsers = []agentMark{
 	{"Trident/", "Internet Explorer"},
 }
 
-// systems are searched for in this order: Android also says Linux, and an iPhone also says Mac OS
-// X.
+// systems lists the marks of operating systems. String looks for them in this order, because the
+// header of Android also says Linux, and that of an iPhone also says Mac OS X.
 var systems = []agentMark{
 	{"Windows", "Windows"},
 	{"iPhone", "iPhone"},

@@ -155,7 +155,7 @@ func cycleAim() aim   { return atLeast(0.5) }
 func idleAim() aim    { return atMost(1) }
 func memoryAim() aim  { return atMost(150) }
 
-// summarizeVerdicts returns how many aims hold, and the names of those that do not.
+// summarizeVerdicts says how many aims hold, and names the aims that do not hold.
 func (r *report) summarizeVerdicts() string {
 	all := r.findings()
 	var count [4]int

@@ -48,7 +48,7 @@ func passIf(ok bool, name, format string, args ...any) check {
 // suite is a group of checks that run against one site, which no other suite uses. It is one row of
 // the table.
 type suite struct {
-	name, description string // description says what the checks are about
+	name, description string // description names the subject of the checks
 	site              string // the name of the suite's own site, which is empty at the start
 	strict            bool   // whether the suite's site is in strict mode
 	token             string

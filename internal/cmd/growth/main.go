@@ -141,7 +141,7 @@ func (m *measurement) deleteByServer(ctx context.Context) error {
 	}
 }
 
-// fill creates three sites: a quiet one, one with old rows, and one to delete.
+// fill creates three sites: a quiet site, a site with old rows, and a site to delete.
 func (m *measurement) fill(ctx context.Context) (err error) {
 	if m.quietSite, err = m.installation.CreateSite(ctx, "calm"); err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// company is a copy of what the directory should contain. Each step changes both. So the comparison
-// at the end does not rely on what Rollcall reports.
+// company is a copy of the data that the directory should contain. Each step changes both the copy
+// and the directory. So the comparison at the end does not rely on Rollcall's own reports.
 type company struct {
 	random        *rand.Rand
 	people        []*person // in the order of hire, without purged people

@@ -29,8 +29,8 @@ func (r resource) clone() *resource {
 	return &r
 }
 
-// client sends one write after the other to the server. No other client writes to its users and its
-// group.
+// client sends writes to the server, one at a time. No other client writes to this client's users
+// and group.
 type client struct {
 	run    *run
 	number int

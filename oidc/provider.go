@@ -167,7 +167,7 @@ func isLoopback(host string) bool {
 type Keys struct{ all []key }
 
 type key struct {
-	id, algorithm string // both may be empty
+	id, algorithm string // the id and the algorithm of the key; both may be empty
 	public        crypto.PublicKey
 }
 

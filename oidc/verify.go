@@ -33,7 +33,7 @@ type Expected struct {
 type Token struct {
 	Issuer        string
 	Subject       string
-	Attributes    []Attribute // all claims that have plain values, by name
+	Attributes    []Attribute // the claims about the person, sorted by name
 	Issued        time.Time
 	Authenticated time.Time // when the person proved who they are; zero if unknown
 	Algorithm     string    // the signature algorithm of the token

@@ -25,7 +25,7 @@ func (c *command) appCommand() *cobra.Command {
 
 // jobFlags are the provisioning settings that `app create` and `app set` share.
 type jobFlags struct {
-	tenantURL, secretFile, scope, actions string // the values of the flags of these names
+	tenantURL, secretFile, scope, actions string // the values of the flags with these names
 	rehire, swaps, nested, exactCase      string // the values of --rehire, --swaps, --nested-groups and --exact-case
 	start, pause, yes                     bool   // whether --start, --pause and --yes were given
 }
@@ -721,7 +721,7 @@ Asks first, with the numbers. --yes answers that question.`,
 // selection says which people and groups a command applies to.
 type selection struct {
 	all    bool     // whether the command applies to everyone in the directory
-	groups []string // the names of groups
+	groups []string // the names of the groups that the command applies to
 }
 
 func (c *command) appAssign() *cobra.Command {

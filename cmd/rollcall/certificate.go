@@ -11,7 +11,7 @@ import (
 // certificate is the server's TLS certificate with its key. It reads both files again when one of
 // them has changed, so a renewed certificate needs no restart.
 type certificate struct {
-	cert, key string // paths of the two files
+	cert, key string // the paths of the files with the certificate and with its key
 	log       *slog.Logger
 
 	mu    sync.Mutex

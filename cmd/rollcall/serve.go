@@ -62,7 +62,7 @@ type serveFlags struct {
 	proxies  []string      // addresses of trusted proxies
 	logAs    string        // the format of the log: "text" or "json"
 	interval time.Duration // the time between cycles
-	settle   time.Duration // how long a create whose answer was lost may still be in progress
+	settle   time.Duration // how long a create request whose answer was lost may still be running at the target
 	leavers  time.Duration // how long an account of a person who left may wait to be closed
 	metrics  string        // the address that serves metrics; "" for none
 	contact  string        // a URI to which people report vulnerabilities; "" for no security.txt
@@ -251,8 +251,8 @@ func (c *command) printFirstLink(ctx context.Context, s *services) error {
 
 // endpoints holds the listeners of a server, and the settings of its public pages.
 type endpoints struct {
-	pages   net.Listener // for SCIM and pages
-	metrics net.Listener // for Prometheus metrics; nil for none
+	pages   net.Listener // the listener for SCIM requests and pages
+	metrics net.Listener // the listener for Prometheus metrics; nil for none
 	proxies web.Proxies
 	contact string               // the contact in security.txt; "" for no such file
 	signOn  *demosignin.Provider // the identity provider of the demo's company; nil for none

@@ -76,9 +76,9 @@ type wiring struct {
 	leaverPatience time.Duration // how long an account of a person who left may wait to be closed; 0 means the default
 	forbidden      net.Addr      // the address of the metrics listener, which provisioning may not reach; nil for none
 	interval       time.Duration // the time between cycles; 0 means Entra's 40 minutes
-	settle         time.Duration // how long a create whose outcome is unknown may still be in progress; 0 means five seconds
+	settle         time.Duration // how long a create request whose outcome is unknown may still be running at the target; 0 means five seconds
 	readOnly       bool          // whether to create neither a database nor a key file
-	existing       bool          // whether the database must exist, so that none is created
+	existing       bool          // whether the database must already exist; if so, none is created
 	// instance names the only server of an installation on SQLite, so that the server takes over
 	// its own leases immediately after a restart.
 	instance string

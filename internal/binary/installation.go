@@ -27,14 +27,14 @@ const readyLimit = time.Minute
 // Options say which binary and which database to run.
 type Options struct {
 	Binary   string
-	Postgres bool   // use PostgreSQL instead of SQLite
+	Postgres bool   // whether to use PostgreSQL instead of SQLite
 	Database string // the URL of an empty PostgreSQL database; if empty, the installation starts its own server
 }
 
 // Installation is a database and its Rollcall server.
 type Installation struct {
 	Dir      string // the folder with all files of the installation; removed by Close
-	Database string // the value for --database
+	Database string // the database, as the flag --database takes it
 	Addr     string // the address of the server
 
 	binary string

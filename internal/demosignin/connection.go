@@ -45,16 +45,16 @@ var SigningAlgorithms = []string{SHA256, SHA1}
 
 // Settings are the single sign-on settings that an operator enters for an application.
 type Settings struct {
-	Identifier string // the application's entity id; empty before it is set up
+	Identifier string // the application's entity id; empty before single sign-on is set up
 	ReplyURL   string // the address of the application's assertion consumer service
-	Option     string // which elements are signed
+	Option     string // the signing option: which elements are signed
 	Algorithm  string // the hash algorithm of signatures
 }
 
 // Certificate is a signing certificate of an application.
 type Certificate struct {
 	*x509.Certificate
-	Active bool // whether responses are signed with it; exactly one certificate is active
+	Active bool // whether responses are signed with this certificate; exactly one certificate is active
 	key    *rsa.PrivateKey
 }
 
@@ -73,7 +73,7 @@ func (c Certificate) PEM() []byte {
 // the application needs.
 type Connection struct {
 	Settings
-	Certificates []Certificate // the oldest first
+	Certificates []Certificate // the application's certificates, the oldest first
 	Issuer       string        // the entity id of the identity provider
 	LoginURL     string
 	MetadataURL  string

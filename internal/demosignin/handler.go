@@ -258,7 +258,7 @@ type signInPage struct {
 	Search      string
 	Accounts    []account
 	More        bool            // whether more accounts match than the page shows
-	Faults      []demoidp.Fault // wrong responses to try
+	Faults      []demoidp.Fault // the faulty responses that the person may choose instead of a correct one
 }
 
 type hidden struct{ Name, Value string }

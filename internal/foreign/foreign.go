@@ -76,7 +76,7 @@ func reasonIn(text string) string {
 
 // Python is a virtual environment of Python.
 type Python struct {
-	Bin      string            // the folder of its programs
+	Bin      string            // the folder with the programs of the environment
 	Versions map[string]string // the versions of the installed packages, by name
 }
 

@@ -89,7 +89,7 @@ func writeRing(file string, handle *keyset.Handle, place func(from, to string) e
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
 		return fmt.Errorf("make key: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".rollcall-key-*") // mode 0600
+	tmp, err := os.CreateTemp(filepath.Dir(file), ".rollcall-key-*") // CreateTemp creates the file with mode 0600
 	if err != nil {
 		return fmt.Errorf("make key file: %w", err)
 	}

@@ -91,7 +91,7 @@ type cycleResult struct {
 	siteCPU              time.Duration
 	idleTime             time.Duration
 	idleRequests         int
-	sitePeak, sourcePeak int64      // the peak memory of the site's process and of the directory's process
+	sitePeak, sourcePeak int64      // the peak memory of the site's process and of the directory's process, in bytes
 	users                []newcomer // the requests that create the users that the site has after the round
 }
 

@@ -25,7 +25,7 @@ const (
 // server is a child process that listens for requests.
 type server struct {
 	name     string
-	addr     string // host:port
+	addr     string // the address that the server listens on, as host:port
 	pid      int
 	process  *binary.Process
 	stdin    io.Closer // the child's standard input. A child of this program ends when its input is closed, which also happens when this program is killed

@@ -16,7 +16,7 @@ type report struct {
 	Environment environment
 	Options     options
 	Took        time.Duration
-	EndedEarly  error // why the run ended early
+	EndedEarly  error // why the run ended early; nil if it did not
 
 	Sections       []*section
 	PeaksAfterFill []processMemory // the peak memory of each server after the sites were filled

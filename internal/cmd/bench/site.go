@@ -36,11 +36,11 @@ type population struct {
 	token         string
 	ids           []string // the ids of the site's people, in the order of their numbers
 	ungroupedIDs  []string // the ids of users in no group; the loads add them to groups and remove them
-	documentBytes int      // total size of its users' documents in responses
-	peakAfterFill int64    // peak memory of rollcall serve after the fill
+	documentBytes int      // the total size of the users' documents in responses, in bytes
+	peakAfterFill int64    // the peak memory of `rollcall serve` after the site was filled, in bytes
 
 	smallGroup, largeGroup group           // a group with 10 members, and a group with all users in ids as members
-	emptyGroups            int             // number of other groups, without members
+	emptyGroups            int             // the number of other groups, which have no members
 	activationCounts       []atomic.Uint32 // how often requests have changed the attribute active of each user
 }
 

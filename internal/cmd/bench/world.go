@@ -64,7 +64,7 @@ func parseParts(text string) ([]string, error) {
 // databaseSites holds a site of each size on one kind of database.
 type databaseSites struct {
 	kind  string
-	sites []*population // sorted from small to large
+	sites []*population // the sites, the smallest first
 }
 
 func (w *databaseSites) largest() *population { return w.sites[len(w.sites)-1] }

@@ -33,7 +33,7 @@ func main() {
 
 type measurement struct {
 	options             binary.Options
-	oldRows, doomedRows int // how many rows are pruned, and how many the deleted site has
+	oldRows, doomedRows int // the number of rows to prune, and the number of rows of the site to delete
 	length              time.Duration
 
 	installation *binary.Installation

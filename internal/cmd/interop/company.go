@@ -12,8 +12,8 @@ import (
 // and the directory. So the comparison at the end does not rely on Rollcall's own reports.
 type company struct {
 	random        *rand.Rand
-	people        []*person // in the order of hire, without purged people
-	groups        []*group  // in the order of creation, without purged groups
+	people        []*person // the people in the order of hire, without purged people
+	groups        []*group  // the groups in the order of creation, without purged groups
 	hired         int       // how many people there have ever been
 	createdGroups int       // how many groups there have ever been
 	excluded      string    // the department that the scoping filter leaves out, or ""
@@ -38,7 +38,7 @@ type group struct {
 	objectID, name string
 	everyone       bool // whether every new person becomes a member
 	members        map[*person]bool
-	memberGroups   map[*group]bool // groups that are members
+	memberGroups   map[*group]bool // the groups that are members of this group
 	deleted        bool
 	existed        bool // whether the group existed, and was not soft-deleted, at the last provisioning run
 }

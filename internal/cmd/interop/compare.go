@@ -13,7 +13,7 @@ import (
 
 // difference is a value of a target that differs from the value that the mappings give.
 type difference struct {
-	kind, object string // "User" or "Group", and its name in the directory
+	kind, object string // the kind of the object, "User" or "Group", and the object's name in the directory
 	objectID     string
 	attribute    string // the target attribute; "" if the difference is about the whole object
 	want, got    string

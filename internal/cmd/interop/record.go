@@ -19,7 +19,7 @@ import (
 func record(ctx context.Context, o options, chosen []target, dir string, progress io.Writer) error {
 	for _, t := range chosen {
 		if t.flag != "" {
-			continue // the same software as another target
+			continue // this target runs the same software as another target
 		}
 		fmt.Fprintf(progress, "%s: %s …\n", t.name, t.description)
 		folder := filepath.Join(dir, t.name)

@@ -23,11 +23,11 @@ import (
 // server is a running target.
 type server struct {
 	software string // the software and its version
-	base     string // its SCIM address, without a query such as compliantFlag
+	base     string // the server's SCIM address, without a query such as compliantFlag
 	process  *binary.Process
 	site     *binary.Installation // the installation, if the target is a Rollcall site; otherwise nil
 	token    string
-	restart  func(ctx context.Context) (*server, error) // starts the target again, empty
+	restart  func(ctx context.Context) (*server, error) // starts the target again, without the data of before
 }
 
 func (s *server) stop() error {

@@ -27,7 +27,7 @@ type targetRun struct {
 	target
 	server         *server
 	recorder       *recorder
-	failures       map[string]*failure // the log entries that are not successes, counted by code
+	failures       map[string]*failure // the log entries that are not successes, grouped by error code
 	logged         map[string][]string // the texts of the log entries about an object, by object id
 	compared       *comparison
 	named          []difference // the differences that the log names
@@ -38,7 +38,7 @@ type targetRun struct {
 	secondWrites   int
 	notes          []string
 	failed         map[string]bool // whether the log has a failure of an object, by object id
-	approved       int             // the number of operations that were on hold
+	approved       int             // the number of approved operations, which had been on hold
 }
 
 // failure counts the log entries with one error code.

@@ -25,7 +25,7 @@ func (c *command) appCommand() *cobra.Command {
 
 // jobFlags are the provisioning settings that `app create` and `app set` share.
 type jobFlags struct {
-	tenantURL, secretFile, scope, actions string // the values of the flags with these names
+	tenantURL, secretFile, scope, actions string // the values of --tenant-url, --secret-token-file, --scope and --actions
 	rehire, swaps, nested, exactCase      string // the values of --rehire, --swaps, --nested-groups and --exact-case
 	start, pause, yes                     bool   // whether --start, --pause and --yes were given
 }
@@ -250,8 +250,8 @@ type jobSettings struct {
 	secret    []byte // the Secret Token, sealed
 	scope     provision.Scope
 	actions   string           // the value of --actions, such as "create,update"
-	rehire    provision.Rehire // the setting for the account of a person who is hired again
-	swaps     provision.Swaps  // the setting for people who exchange their matching values
+	rehire    provision.Rehire // what to do for a person whose name belongs to the account of a person who has left
+	swaps     provision.Swaps  // what to do for people who exchange their matching values
 	nested    bool             // whether groups are sent as members of groups
 	exact     string           // the value of --exact-case
 	status    provision.Status
@@ -911,8 +911,8 @@ in which the text of an expression and its tree in parameters differ is refused.
 	return cmd
 }
 
-// withApp opens the directory and the application that the first two arguments name. It passes the
-// other arguments to do.
+// withApp opens the directory and the application that the first two arguments name. It calls do
+// with the other arguments.
 func (c *command) withApp(do func(*cobra.Command, *services, *directory.Handle, directory.Application, []string) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])

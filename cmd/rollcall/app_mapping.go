@@ -163,7 +163,7 @@ func printRow(w io.Writer, r rowJSON) {
 // rowFlags hold the properties of a row that `app mapping set` can change.
 type rowFlags struct {
 	mappingFlags
-	source, constant, expression, defaultValue, apply string // the values of the flags of these names
+	source, constant, expression, defaultValue, apply string // the values of --source, --constant, --expression, --default and --apply
 	none, flowNull                                    bool   // whether --none and --flow-null are on
 	match                                             int    // the matching precedence
 }

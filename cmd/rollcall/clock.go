@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// clockCheckInterval is the time between two checks of the clock. clockTolerance is the largest
-// difference, between the clock and the time that really passed, that does not count as a change of
-// the system time.
+// clockCheckInterval is the time between two checks of the clock. A smaller difference than
+// clockTolerance, between the clock and the time that really passed, is ignored.
 const (
 	clockCheckInterval = 10 * time.Second
 	clockTolerance     = 5 * time.Second
@@ -24,9 +23,10 @@ type clockWatch struct {
 	passed time.Duration // the time from the start until the last check; changing the system time does not affect it
 }
 
-// checkClock checks whether the clock has moved, since the last check, by the time that really
-// passed. passed comes from a clock that nobody can set. If the clock was set back, checkClock
-// makes all work due; otherwise that work would wait until the clock reaches the old time again.
+// checkClock compares how far two clocks have moved since the last check: clock, the system time,
+// and passed, the time since the start, which nobody can set. If the system time was set back,
+// checkClock makes all work due; otherwise that work would wait until the system time reaches the
+// old time again.
 func (w *clockWatch) checkClock(ctx context.Context, clock time.Time, passed time.Duration) {
 	moved := clock.Sub(w.clock) - (passed - w.passed)
 	first := w.clock.IsZero()

@@ -21,8 +21,8 @@ func (c *command) directoryGroup() *cobra.Command {
 		c.groupList(), c.groupCreate(), c.groupShow(), c.groupSet(), c.groupDelete(), c.groupRestore(), c.groupPurge(), c.groupMember())
 }
 
-// withGroup opens the directory and finds the group that the first two arguments name. It passes
-// the other arguments to do.
+// withGroup opens the directory and finds the group that the first two arguments name. It calls do
+// with the other arguments.
 func (c *command) withGroup(do func(*cobra.Command, *services, *directory.Handle, directory.Group, []string) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])

@@ -28,8 +28,8 @@ func (c *command) directoryUser() *cobra.Command {
 	)
 }
 
-// withUser opens the directory and finds the user that the first two arguments name. It passes the
-// other arguments to do.
+// withUser opens the directory and finds the user that the first two arguments name. It calls do
+// with the other arguments.
 func (c *command) withUser(do func(*cobra.Command, *services, *directory.Handle, directory.User, []string) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])

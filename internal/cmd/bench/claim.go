@@ -2,8 +2,8 @@ package main
 
 import "fmt"
 
-// aim is a limit that the project wants a measured value to keep. The zero aim means that there is
-// no limit.
+// aim is the smallest or the greatest value that the project accepts for a measured value. The zero
+// aim means that there is no limit.
 type aim struct {
 	isMinimum bool // whether value is the smallest allowed value; otherwise it is the greatest
 	value     float64

@@ -76,8 +76,8 @@ type runningSites struct {
 	empty   *server // a server with an empty handler, which shows how fast the machine is during the part
 }
 
-// addEmptyHandler adds a row for the empty handler, which receives the same requests as a server
-// that measures GETs by id.
+// addEmptyHandler adds a row for the empty handler. The requests are the same as in the row for
+// GETs by id.
 func (w *runningSites) addEmptyHandler(s *section, clients int) *contender {
 	l := w.largest().readByIDLoad(w.empty.addr, clients)
 	l.checkResponse = expectEmptyAnswer

@@ -102,7 +102,8 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// maxP99Ratio is the largest allowed ratio of the p99 of changes to the p99 before.
+// maxP99Ratio is the largest allowed p99 of changes during the work, as a multiple of their p99
+// before the work.
 const maxP99Ratio = 3
 
 // compare prints the times in now next to the times in before. If now misses the aim, compare

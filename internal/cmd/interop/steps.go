@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// month plays steps. Each step changes the company, and runs a command that changes the directory
-// in the same way.
+// month plays the steps of a month. Each step changes the company, and runs a command that changes
+// the directory in the same way.
 type month struct {
 	*company
 	source       *source

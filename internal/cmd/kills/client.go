@@ -152,7 +152,7 @@ func (c *client) nextChange() *change {
 	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: binary.PatchBody(op), from: c.group, to: to}
 }
 
-// read sends a read, and repeats it while the answer is 503, because PostgreSQL may still be
+// read sends a GET, and repeats it while the answer is 503, because PostgreSQL may still be
 // recovering.
 func (c *client) read(ctx context.Context, path string) (status int, text []byte, err error) {
 	for range 60 {

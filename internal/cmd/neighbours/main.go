@@ -235,7 +235,7 @@ func (m *measurement) readSlowly(ctx context.Context) {
 	}
 }
 
-// requestKinds returns the requests that a quiet site sends.
+// requestKinds returns, by kind, the functions that send requests to a quiet site.
 func (m *measurement) requestKinds() map[string]func(ctx context.Context, i int) (int, error) {
 	stranger := binary.Site{Name: m.quietSite.Name, Token: "rollcall_" + strings.Repeat("a", 49)}
 	scim := func(s binary.Site, method, path, body string) (int, error) {

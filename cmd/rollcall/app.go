@@ -75,7 +75,7 @@ func parseActions(cmd *cobra.Command, text string) (provision.FlowTypes, error) 
 	return a, nil
 }
 
-// apply saves all settings that the flags set in one transaction, and prints the changes. It asks
+// apply saves, in one transaction, all settings that the flags set, and prints the changes. It asks
 // first if the change disables, creates or deletes accounts. It asks again if these numbers change
 // before the user answers.
 func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobra.Command, h *directory.Handle, app directory.Application) (provision.Job, []string, error) {

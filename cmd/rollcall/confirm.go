@@ -17,8 +17,8 @@ func yesFlag(cmd *cobra.Command, yes *bool) {
 }
 
 // confirm asks before a change that cannot be undone. The question says what the command will do,
-// with numbers. To agree, the user types word, which is hard to type by accident. If there is no
-// terminal, confirm returns an unansweredError unless --yes was given.
+// with numbers. To agree, the user must type the given word, so that no one agrees by accident. If
+// there is no terminal, confirm returns an unansweredError unless --yes was given.
 func (c *command) confirm(_ *cobra.Command, yes bool, question, word string) error {
 	if yes {
 		return nil

@@ -32,8 +32,8 @@ func setGarbageLimits() {
 }
 
 // memoryLimit returns the memory limit for Go, in bytes. container is the memory limit of the
-// container; 0 means none. Go gets four tenths of it. The rest is for SQLite's page caches, pending
-// writes and the system.
+// container; 0 means none. Go gets four tenths of the container's limit. The rest is for SQLite's
+// page caches, pending writes and the system.
 func memoryLimit(container int64) int64 {
 	if container <= 0 {
 		return serverMemory

@@ -63,7 +63,7 @@ func errorLine(err error) string {
 }
 
 // adviceFor returns the refusal's advice. If a command or flag can do what the advice says,
-// adviceFor returns an advice that names this command or flag.
+// adviceFor returns advice that names this command or flag.
 func adviceFor(e *refusal.Error) string {
 	switch {
 	case errors.Is(e, site.ErrOneLive):

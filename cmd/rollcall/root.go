@@ -133,7 +133,8 @@ func (c *command) note(format string, args ...any) {
 	fmt.Fprintf(peopleWriter{c.stderr}, format+"\n", args...)
 }
 
-// printTable prints a table with a header line. If there are no lines, it prints empty instead.
+// printTable prints a table with a header line. If there are no lines, it prints the text in empty
+// instead.
 func printTable(w io.Writer, empty string, header []string, lines [][]string) {
 	if len(lines) == 0 {
 		fmt.Fprintln(w, empty)

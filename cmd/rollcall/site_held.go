@@ -88,7 +88,7 @@ func (s *services) heldPeople(cmd *cobra.Command, st site.Site, userNames []stri
 }
 
 // heldDecision is a function that applies or refuses the chosen held changes of the person with
-// that id.
+// this id.
 type heldDecision func(r *roster.Roster, ctx context.Context, id string, choices []roster.HeldChoice, c roster.Change) (roster.Outcome, error)
 
 func (c *command) heldDecide(verb, short, done string, decide heldDecision) *cobra.Command {

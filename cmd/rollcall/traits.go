@@ -24,7 +24,7 @@ const (
 	makes             // writes to the database, and creates it if there is none
 )
 
-// makers names the commands that create a database, except serve. Messages list them.
+// makers names the commands, except serve, that create a database. Messages list these commands.
 const makers = "rollcall site create NAME, rollcall directory create NAME, rollcall operator link and rollcall migrate"
 
 // trait says how a command uses the database and which global flags it uses. A command refuses a

@@ -106,8 +106,8 @@ func (l claim) text(c *contender) string {
 	return text
 }
 
-// onSQLite returns a if the sites are on SQLite. On PostgreSQL it returns the zero aim, which means
-// no aim.
+// onSQLite returns the aim a if the sites are on SQLite. On PostgreSQL it returns the zero aim,
+// which means no aim.
 func (w *databaseSites) onSQLite(a aim) aim {
 	if w.kind == kindSQLite {
 		return a

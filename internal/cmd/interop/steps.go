@@ -18,7 +18,8 @@ type month struct {
 	timesPlayed  map[string]int   // how often each kind of step was played
 }
 
-// step is a kind of step. do plays it. It returns false if no person or group of the company fits.
+// step is a kind of step. The function do plays a step of this kind. It returns false if no person
+// or group of the company fits.
 type step struct {
 	name   string
 	weight int // how likely the step is, relative to the other steps

@@ -43,7 +43,7 @@ type client struct {
 	pending *change // the request whose outcome is unknown
 }
 
-// change is a request, and the state of its resource before and after it.
+// change is a request, with the state of its resource before and after the request.
 type change struct {
 	method, path, body string
 	from, to           *resource

@@ -8,7 +8,7 @@
 //	go run ./internal/cmd/kills -rollcall bin/rollcall -postgres [-kills 200]
 //
 // At the end the command damages the data in several ways, each in a transaction that is rolled
-// back. The comparison must notice each damage. It exits with code 1 if anything is wrong.
+// back. The comparison must notice each damage. The command exits with code 1 if anything is wrong.
 package main
 
 import (

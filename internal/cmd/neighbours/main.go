@@ -6,8 +6,8 @@
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall -postgres
 //
-// First it measures the rate of scans for a single client, and for all clients of the scanned site
-// without any other load. It exits with code 1 if an aim is missed.
+// First the command measures the rate of scans for a single client, and for all clients of the
+// scanned site without any other load. It exits with code 1 if an aim is missed.
 package main
 
 import (

@@ -140,7 +140,7 @@ func (t Token) AddUserInfo(raw []byte) (Token, error) {
 var protocolClaims = []string{"aud", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash", "aio", "rh", "uti", "sid", "jti", "_claim_names", "_claim_sources"}
 
 // attributesOf returns the claims about the person, sorted by name. It uses values that are
-// strings, booleans or numbers, and lists of these. It leaves out all others.
+// strings, booleans or numbers, and lists of these. It leaves out all other values.
 func attributesOf(all map[string]json.RawMessage) []Attribute {
 	var found []Attribute
 	for name, raw := range all {

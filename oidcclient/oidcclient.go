@@ -128,7 +128,8 @@ func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.
 	return keys, nil
 }
 
-// recentFailure returns the failure of a request a moment ago, or nil.
+// recentFailure returns the error of the last failed request to the provider, if the request failed
+// less than failedFor ago. Otherwise it returns nil.
 func (c *Client) recentFailure(k *providerState) error {
 	if k.failure != nil && c.now().Sub(k.failed) < failedFor {
 		return k.failure
@@ -163,8 +164,8 @@ func (c *Client) Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExcha
 	return t, nil
 }
 
-// UserInfo returns the claims about the person to whom an access token belongs. It returns nothing
-// if the provider has no UserInfo endpoint.
+// UserInfo returns the claims about the person to whom an access token belongs. It returns nil if
+// the provider has no UserInfo endpoint.
 func (c *Client) UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error) {
 	if p.UserInfoURL == "" || access == "" {
 		return nil, nil

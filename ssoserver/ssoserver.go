@@ -78,7 +78,7 @@ type Handler struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 
-	// Enter signs the browser in and redirects it to the path to.
+	// Enter signs the browser in, and redirects it to a path of the site.
 	Enter func(w http.ResponseWriter, r *http.Request, st site.Site, s signin.Session, to string) error
 	// Show shows a page.
 	Show func(w http.ResponseWriter, r *http.Request, m Message)
@@ -134,7 +134,7 @@ func (h *Handler) Patterns() []string {
 	return all
 }
 
-// unavailable is the answer for a site that does not exist, and for one without single sign-on.
+// unavailable is the answer for a site that does not exist, and for a site without single sign-on.
 var unavailable = Message{
 	http.StatusNotFound, "Single sign-on is not available here",
 	"The address may be mistyped, or this site does not use single sign-on. Ask an administrator of the site how to sign in.",

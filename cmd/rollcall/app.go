@@ -197,7 +197,7 @@ func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory
 }
 
 // moveWords describes the effect on accounts at the old application when the Tenant URL changes to
-// another application.
+// that of another application.
 func moveWords(n provision.Move) string {
 	words := fmt.Sprintf("This leads to another application: %s at the old one will stay as %s, and Rollcall will no longer change %s.",
 		phrase.Count(n.Linked, "linked account", "linked accounts"), phrase.Noun(n.Linked, "it is", "they are"), phrase.Noun(n.Linked, "it", "them"))

@@ -311,8 +311,8 @@ func (w *Window) Prefers(features map[string]string) {
 	})
 }
 
-// Runs runs a script in the page and waits for its promise. It decodes the JSON of the result into
-// result, unless result is nil.
+// Runs runs a script in the page, and waits for the promise that the script returns. It decodes the
+// JSON of the result into result, unless result is nil.
 func (w *Window) Runs(script string, result any) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)

@@ -189,9 +189,9 @@ func (p *Provider) addCertificate(k *appState) error {
 	return nil
 }
 
-// Update calls change to change the settings of an application. It refuses an identifier of another
-// application in the directory. It refuses a reply URL that is neither https nor on this machine.
-// If change returns an error, Update returns that error and changes nothing.
+// Update changes the settings of an application with the function change. It refuses an identifier
+// of another application in the directory. It refuses a reply URL that is neither https nor on this
+// machine. If change returns an error, Update returns that error and changes nothing.
 func (p *Provider) Update(d directory.ID, app string, change func(*Settings) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -240,8 +240,8 @@ func (s *Settings) checkSigning() error {
 	return nil
 }
 
-// AddCertificate makes another certificate for an application, which is inactive at first. It
-// returns an error if the application has five certificates already.
+// AddCertificate makes another certificate for an application. The new certificate is inactive at
+// first. It returns an error if the application has five certificates already.
 func (p *Provider) AddCertificate(d directory.ID, app string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

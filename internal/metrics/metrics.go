@@ -39,7 +39,7 @@ type Family struct {
 }
 
 // New returns the metrics of a process that runs this version of Rollcall. Each time Prometheus
-// asks, they call gather, which returns the current values of all families.
+// asks for them, the metrics call gather, which returns the current values of all families.
 func New(version string, families []Family, gather func() []Sample) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),

@@ -232,7 +232,7 @@ func localAddrs() []netip.Addr {
 }
 
 // CloseIdleConnections closes idle connections. The method of the same name of http.Client calls
-// it.
+// this method.
 func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
 // proxy returns the configured proxy, but only for public addresses. Since a proxy resolves host

@@ -59,7 +59,7 @@ func (l claim) values(c *contender) []float64 {
 	return ratios(c.totalTimes(), l.reference.totalTimes())
 }
 
-// verdict says whether a claim keeps its aim.
+// verdict says whether the aim of a claim holds.
 type verdict int
 
 const (

@@ -403,8 +403,8 @@ func memberIDs(v patchVector) []string {
 	return ids
 }
 
-// substitute replaces a vector's ids with the server's ids, and its user name with an unused user
-// name.
+// substitute replaces a vector's ids with the server's ids, and the vector's user name with an
+// unused user name.
 type substitute struct {
 	ids      map[string]string
 	userName string

@@ -164,7 +164,7 @@ func (c *Client) Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExcha
 	return t, nil
 }
 
-// UserInfo returns the claims about the person to whom an access token belongs. It returns nil if
+// UserInfo returns the claims about the person that an access token belongs to. It returns nil if
 // the provider has no UserInfo endpoint.
 func (c *Client) UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error) {
 	if p.UserInfoURL == "" || access == "" {

@@ -175,7 +175,7 @@ var browsers = []agentMark{
 }
 
 // systems lists the marks of operating systems. String looks for them in this order, because the
-// header of Android also says Linux, and that of an iPhone also says Mac OS X.
+// header of an Android device also says Linux, and the header of an iPhone also says Mac OS X.
 var systems = []agentMark{
 	{"Windows", "Windows"},
 	{"iPhone", "iPhone"},

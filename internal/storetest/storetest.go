@@ -31,8 +31,8 @@ func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	EachURL(t, func(t *testing.T, url string) { test(t, Open(t, url)) })
 }
 
-// EachURL is like Each, but passes the URL of the database, for tests that open it more than once
-// or in other processes.
+// EachURL is like Each, but passes the URL of the database, for tests that open the database more
+// than once or in other processes.
 func EachURL(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	for kind, url := range map[string]func(testing.TB) string{

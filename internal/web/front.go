@@ -61,7 +61,7 @@ func NewServer(addr string, h http.Handler, log *slog.Logger) *http.Server {
 // behind Front.
 func RequestID(r *http.Request) string { return r.Header.Get(requestIDHeader) }
 
-// Handler returns a handler that runs the steps in the package comment and then next.
+// Handler returns a handler that runs the steps in the package comment and then calls next.
 func (f Front) Handler(next http.Handler) http.Handler {
 	if f.Log == nil {
 		f.Log = slog.New(slog.DiscardHandler)

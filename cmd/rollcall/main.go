@@ -40,7 +40,7 @@ type process struct {
 	getenv         func(string) string
 	now            func() time.Time
 	terminal       bool // whether a person uses the command, so that it may ask questions
-	screen         bool // whether standard output is a terminal; a log may keep any other output, so sign-in links are shown only on a terminal
+	screen         bool // whether standard output is a terminal; if not, no sign-in link is printed, because a log may keep the output
 }
 
 // run executes one command line and returns its exit code: 0 for success; 1 for a failure, with one

@@ -1,12 +1,12 @@
 // Package outbound sends requests to addresses that people type into forms, such as tenant URLs. It
 // prevents these people from using the server to reach addresses that they cannot reach themselves.
 //
-// A request is refused before anything is sent if its URL is not https (http is allowed for
-// loopback only), if it contains a user name, or if it leads to an address that is not public.
-// Among this process's own listeners, requests can reach only the SCIM endpoints of sites. The
-// address is checked when the connection is made, after the name is resolved. So a name that
-// resolves differently after a first check (DNS rebinding) is refused too. Redirects are not
-// followed. Answers are limited in size and time.
+// Some requests are refused before anything is sent: if the URL is not https (http is allowed for
+// loopback only), contains a user name, or leads to an address that is not public. Among this
+// process's own listeners, requests can reach only the SCIM endpoints of sites. The address is
+// checked when the connection is made, after the name is resolved. So a name that resolves
+// differently after a first check (DNS rebinding) is refused too. Redirects are not followed.
+// Answers are limited in size and time.
 //
 // The caller decides what to send and what an answer means.
 package outbound

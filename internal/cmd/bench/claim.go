@@ -33,7 +33,7 @@ func (a aim) String() string {
 // row's processor time with a budget.
 type claim struct {
 	reference     *contender // the row to compare with; nil if the claim is about a budget
-	words         string     // the name of the reference row in the report, where it follows a factor, as in "0.33 × an empty handler's"
+	words         string     // the words for the reference row after a factor, such as "an empty handler's" in "0.33 × an empty handler's"
 	comparesRates bool       // whether the claim compares rates; if false, it compares processor time, including PostgreSQL's
 	aim           aim
 }

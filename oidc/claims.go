@@ -16,8 +16,8 @@ const Subject = "sub"
 // maxValue is the largest length of a value, in bytes.
 const maxValue = 256
 
-// Claims name the claims that a site uses. An empty name means that the site does not use the
-// claim; an empty UserIdentifier means sub.
+// Claims holds the names of the claims that a site uses. An empty name means that the site does not
+// use the claim. An empty UserIdentifier means sub.
 type Claims struct {
 	UserIdentifier string
 	DisplayName    string
@@ -35,12 +35,12 @@ type ClaimValues struct {
 	Department     string
 }
 
-// changeableClaims lists claims whose values can change, and can later belong to another person.
-// None of them identifies a person.
+// changeableClaims lists claims whose values can change. A value of such a claim can later belong
+// to another person, so none of these claims identifies a person.
 var changeableClaims = []string{"email", "preferred_username", "upn", "unique_name", "name", "nickname", "phone_number"}
 
-// Check returns an error if the user identifier is a claim that can give an account to another
-// person.
+// Check returns an error if the user identifier is one of the changeableClaims, because another
+// person could then get the account.
 func (c Claims) Check() error {
 	if slices.Contains(changeableClaims, c.UserIdentifier) {
 		return errors.New("the claim " + c.UserIdentifier + " can change, and another person can get its value; use sub, or oid of Entra ID")
@@ -136,10 +136,11 @@ func (t Token) AddUserInfo(raw []byte) (Token, error) {
 	return t, nil
 }
 
-// protocolClaims are about the token, not about the person.
+// protocolClaims lists the claims that describe the token and not the person.
 var protocolClaims = []string{"aud", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash", "aio", "rh", "uti", "sid", "jti", "_claim_names", "_claim_sources"}
 
-// attributesOf returns the claims about the person that have plain values, sorted by name.
+// attributesOf returns the claims about the person, sorted by name. It uses values that are
+// strings, booleans or numbers, and lists of these. It leaves out all other values.
 func attributesOf(all map[string]json.RawMessage) []Attribute {
 	var found []Attribute
 	for name, raw := range all {

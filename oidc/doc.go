@@ -1,11 +1,11 @@
 // Package oidc speaks OpenID Connect as a relying party: it makes the sign-in requests of a client,
-// reads what a provider says about itself, and verifies ID tokens.
+// reads a provider's metadata, and verifies ID tokens.
 //
 //	ParseProvider    the provider's metadata (Discovery)        →  a Provider
 //	ParseKeys        the keys with which it signs (JWKS)        →  Keys
 //	Client.Request   the address that starts a sign-in
-//	ReadAnswer       the provider's answer, from the browser    →  an Answer with a code, or an *Error
-//	Client.Verify    an ID token                                →  a Token, or an *Error that says why not
+//	ReadAnswer       the provider's answer, from the browser    →  an Answer
+//	Client.Verify    an ID token                                →  a Token, or an *Error with a reason
 //	Token.Pick       the claims that a client uses, by the names that it chose
 //
 // The package wraps go-oidc, and no other package imports go-oidc. go-oidc verifies the signatures.

@@ -12,7 +12,7 @@ type Reason string
 // The reasons that this package finds.
 const (
 	Malformed        Reason = "malformed"           // the ID token is not a signed JWT, or too large
-	WeakAlgorithm    Reason = "weak_algorithm"      // the ID token is signed with no key, or with an algorithm that is not accepted
+	WeakAlgorithm    Reason = "weak_algorithm"      // the ID token has no signature, or its signature algorithm is not accepted
 	BadSignature     Reason = "bad_signature"       // the signature does not match
 	UnknownKey       Reason = "unknown_key"         // the ID token is signed with a key that the provider does not announce
 	WrongIssuer      Reason = "wrong_issuer"        // the answer or the ID token comes from another provider
@@ -33,8 +33,8 @@ const (
 type Error struct {
 	Reason Reason
 	Detail string // one sentence for an administrator
-	// NewKey reports whether the ID token is signed with a key that is not known, so that reading
-	// the keys again may help.
+	// NewKey reports whether the ID token is signed with an unknown key. The provider may have new
+	// keys, so the caller may read the keys again.
 	NewKey bool
 }
 

@@ -25,23 +25,23 @@ const (
 	maxKeys = 100
 )
 
-// algorithms are the accepted signature algorithms. Those with a shared secret, such as HS256, are
-// not accepted: an attacker could use a public key as the secret.
+// algorithms are the accepted signature algorithms. Algorithms with a shared secret, such as HS256,
+// are not accepted: an attacker could use a public key as the secret.
 var algorithms = []string{
 	gooidc.RS256, gooidc.RS384, gooidc.RS512, gooidc.PS256, gooidc.PS384, gooidc.PS512,
 	gooidc.ES256, gooidc.ES384, gooidc.ES512, gooidc.EdDSA,
 }
 
-// Provider is what the metadata of an OpenID provider says.
+// Provider holds the metadata of an OpenID provider.
 type Provider struct {
 	Issuer           string
 	AuthorizationURL string
 	TokenURL         string
 	KeysURL          string
-	UserInfoURL      string   // empty if there is none
-	Algorithms       []string // the algorithms with which it may sign ID tokens
-	PostsSecret      bool     // whether it accepts the client secret only in the form (client_secret_post)
-	NamesIssuer      bool     // whether its answers name the issuer (RFC 9207)
+	UserInfoURL      string   // the address of the UserInfo endpoint; empty if there is none
+	Algorithms       []string // the algorithms with which the provider may sign ID tokens
+	PostsSecret      bool     // whether the provider accepts the client secret only in the form (client_secret_post)
+	NamesIssuer      bool     // whether the provider's answers name the issuer (RFC 9207)
 }
 
 // CheckIssuer returns an error for an issuer that cannot be used safely.
@@ -167,7 +167,7 @@ func isLoopback(host string) bool {
 type Keys struct{ all []key }
 
 type key struct {
-	id, algorithm string // both may be empty
+	id, algorithm string // the id and the algorithm of the key; both may be empty
 	public        crypto.PublicKey
 }
 
@@ -213,7 +213,7 @@ func isStrong(k any) bool {
 	return false
 }
 
-// find returns the keys that may have made a signature.
+// find returns the keys that may have made a signature with this key id and algorithm.
 func (k Keys) find(id, algorithm string) []crypto.PublicKey {
 	var found []crypto.PublicKey
 	for _, one := range k.all {

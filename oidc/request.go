@@ -31,13 +31,15 @@ func (c Client) Request(p Provider, o RequestOptions) string {
 	config := oauth2.Config{ClientID: c.ID, RedirectURL: c.RedirectURL, Scopes: scopes, Endpoint: oauth2.Endpoint{AuthURL: p.AuthorizationURL}}
 	options := []oauth2.AuthCodeOption{gooidc.Nonce(o.Nonce), oauth2.S256ChallengeOption(o.Verifier)}
 	if o.Fresh {
-		// OpenID Connect Core 1.0 §3.1.2.1: with max_age, the ID token says when the person signed in.
+		// OpenID Connect Core 1.0 §3.1.2.1: with max_age, the ID token says when the person signed
+		// in.
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
 	return config.AuthCodeURL(o.State, options...)
 }
 
-// Answer is the answer of a provider, as the browser brings it.
+// Answer is the answer of a provider, from the query of the address to which the provider
+// redirected the browser.
 type Answer struct {
 	State  string
 	Code   string
@@ -78,7 +80,7 @@ func refusedBy(code, description string) *Error {
 // RefusedBy returns the error for an error code that a provider sends instead of tokens.
 func RefusedBy(code, description string) error { return refusedBy(code, description) }
 
-// CodeExchange holds what a client sends to get tokens for a code.
+// CodeExchange holds the values that a client sends to get tokens for a code.
 type CodeExchange struct {
 	Client   Client
 	Secret   string

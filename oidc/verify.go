@@ -33,20 +33,20 @@ type Expected struct {
 type Token struct {
 	Issuer        string
 	Subject       string
-	Attributes    []Attribute // all claims that have plain values, by name
+	Attributes    []Attribute // the claims about the person, sorted by name
 	Issued        time.Time
 	Authenticated time.Time // when the person proved who they are; zero if unknown
 	Algorithm     string    // the signature algorithm of the token
 	ClockDrift    time.Duration
 }
 
-// Attribute is one claim.
+// Attribute is one claim of a token, with its values as strings.
 type Attribute struct {
 	Name   string
 	Values []string
 }
 
-// header is what a JWT says about its signature.
+// header holds the values in a JWT's header that describe its signature.
 type header struct {
 	Algorithm string `json:"alg"`
 	KeyID     string `json:"kid"`

@@ -7,8 +7,8 @@
 //	UserInfo   an access token  →  claims
 //
 // Administrators of sites enter the issuer, so every request goes through internal/outbound. Errors
-// say little about the server at an address, so that nobody can use them to explore a network.
-// Package oidc interprets the answers.
+// say little about the server at an address, so that nobody can explore a network by reading the
+// errors. Package oidc interprets the answers.
 package oidcclient
 
 import (
@@ -40,10 +40,10 @@ type Client struct {
 	now  func() time.Time
 
 	mu        sync.Mutex
-	providers map[string]*providerState // by issuer
+	providers map[string]*providerState // the data about each provider, by issuer
 }
 
-// providerState is what the client has learned about one provider. Its lock is held during a
+// providerState holds the client's data about one provider. The client holds the lock during a
 // request, so that many sign-ins at the same time send only one request.
 type providerState struct {
 	mu       sync.Mutex
@@ -51,8 +51,8 @@ type providerState struct {
 	read     time.Time // when the metadata was read; zero if never
 	keys     oidc.Keys
 	keysRead time.Time // when the keys were read; zero if never
-	failed   time.Time // when the last request failed
-	failure  error     // why it failed
+	failed   time.Time // when a request last failed
+	failure  error     // the error of the last request that failed; nil if none has failed
 }
 
 // New returns a client. The options limit its requests.
@@ -104,7 +104,7 @@ func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, er
 }
 
 // Keys returns the keys of a provider. unknown means that a token is signed with a key that is not
-// among the known ones. In that case Keys reads the keys again, at most once a minute.
+// among the known keys. In that case Keys reads the keys again, at most once a minute.
 func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error) {
 	k := c.providerState(p.Issuer)
 	k.mu.Lock()
@@ -128,7 +128,8 @@ func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.
 	return keys, nil
 }
 
-// recentFailure returns the failure of a request a moment ago, or nil.
+// recentFailure returns the error of the last failed request to the provider, if the request failed
+// less than failedFor ago. Otherwise it returns nil.
 func (c *Client) recentFailure(k *providerState) error {
 	if k.failure != nil && c.now().Sub(k.failed) < failedFor {
 		return k.failure
@@ -163,8 +164,8 @@ func (c *Client) Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExcha
 	return t, nil
 }
 
-// UserInfo returns the claims about the person to whom an access token belongs. It returns nothing
-// if the provider has no UserInfo endpoint.
+// UserInfo returns the claims about the person that an access token belongs to. It returns nil if
+// the provider has no UserInfo endpoint.
 func (c *Client) UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error) {
 	if p.UserInfoURL == "" || access == "" {
 		return nil, nil
@@ -200,7 +201,8 @@ func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error
 	return text, nil
 }
 
-// publicError returns the error of a request without the details that nobody may see.
+// publicError returns the error of a request, without details that could reveal something about the
+// server or its network.
 func publicError(err error) error {
 	var blocked *outbound.BlockedError
 	if errors.As(err, &blocked) {

@@ -10,8 +10,8 @@ import (
 )
 
 // takeAnswer accepts the answer of an OpenID provider, which the browser brings by a redirect. The
-// answer is accepted only from the browser that sent the request. So the cookie protects against
-// forged requests, as the number in a form does elsewhere.
+// answer is accepted only from the browser that sent the request. So the browser's cookie protects
+// against forged requests. Other pages use a random number in the form for that.
 func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	w.Header().Set("Referrer-Policy", "no-referrer") // the address contains the code

@@ -16,8 +16,8 @@
 // and bookmarks work with both.
 //
 // The site comes from the address and never from a message. Package signin decides whether a
-// response signs a person in. Package console owns pages and session cookies, so they are functions
-// here.
+// response signs a person in. Package console owns the pages and the session cookies. So the
+// Handler gets functions that show pages and set cookies.
 //
 // A site that does not exist gets the same answers as a site without single sign-on. Its metadata
 // is the same as if the site existed.
@@ -55,8 +55,9 @@ const cookieName = "rollcall-saml"
 // maxBody is the largest size of a posted response, in bytes.
 const maxBody = saml.MaxResponse
 
-// The limits for sign-ins that begin from one source: this many at once, and after that one in each
-// interval. Sign-ins that succeed do not count, because a whole company may use one address.
+// The limits for sign-ins that begin from one source: startsAtOnce may begin at once, and after
+// that one more in each interval of the length startsEvery. Successful sign-ins do not count,
+// because a whole company may use one address.
 const (
 	startsAtOnce = 1000
 	startsEvery  = 50 * time.Millisecond
@@ -77,7 +78,7 @@ type Handler struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 
-	// Enter signs the browser in and redirects it.
+	// Enter signs the browser in, and redirects it to a path of the site.
 	Enter func(w http.ResponseWriter, r *http.Request, st site.Site, s signin.Session, to string) error
 	// Show shows a page.
 	Show func(w http.ResponseWriter, r *http.Request, m Message)
@@ -133,7 +134,7 @@ func (h *Handler) Patterns() []string {
 	return all
 }
 
-// unavailable is the answer for a site that does not exist, and for one without single sign-on.
+// unavailable is the answer for a site that does not exist, and for a site without single sign-on.
 var unavailable = Message{
 	http.StatusNotFound, "Single sign-on is not available here",
 	"The address may be mistyped, or this site does not use single sign-on. Ask an administrator of the site how to sign in.",
@@ -249,8 +250,8 @@ func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
 }
 
 // mustWait reports whether a source must wait because of failures. If it must wait, mustWait
-// answers the request. Failures of others at the same address do not lock a person out: a source
-// need not wait with a response to a request that this browser sent.
+// answers the request. Failures of other people at the same address do not lock a person out: a
+// response to a request that this browser sent need not wait.
 func (h *Handler) mustWait(w http.ResponseWriter, r *http.Request, st site.Site, source string, in signin.Response) bool {
 	if h.failures.Wait(source, h.Now()) <= 0 {
 		return false
@@ -282,7 +283,8 @@ func (h *Handler) finishSignIn(w http.ResponseWriter, r *http.Request, st site.S
 	}
 }
 
-// mustSlowDown reports whether a throttle makes a source wait. If so, it answers the request.
+// mustSlowDown reports whether a throttle makes a source wait. If it does, mustSlowDown answers the
+// request with status 429.
 func (h *Handler) mustSlowDown(w http.ResponseWriter, r *http.Request, t *web.Throttle, source string) bool {
 	wait := t.Wait(source, h.Now())
 	if wait <= 0 {
@@ -363,8 +365,8 @@ func (h *Handler) cookieNameFor(r *http.Request) string {
 
 func (h *Handler) isSecure(r *http.Request) bool { return h.Secure || web.Secure(r) }
 
-// withBrowserActor puts the address and browser of a request into its context. The events of the
-// request then have them.
+// withBrowserActor puts the client's address and browser into the context of the request. The
+// events of the request then show this address and browser.
 func withBrowserActor(r *http.Request) *http.Request {
 	return r.WithContext(event.WithActor(r.Context(), event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}))
 }

@@ -39,16 +39,16 @@ const MethodSHA1 = dsig.RSASHA1SignatureMethod
 type Provider struct {
 	EntityID  string
 	SignInURL string
-	// SignOutURL receives messages about the end of a session. If it is empty, the metadata leaves
-	// it out.
+	// SignOutURL is the address that receives messages about the end of a session. If it is empty,
+	// the metadata has no such address.
 	SignOutURL string
 	Key        crypto.Signer
 	Cert       *x509.Certificate
 	Now        func() time.Time
 }
 
-// New makes a provider with a new key. Like those of Entra ID, the certificate is valid for three
-// years.
+// New makes a provider with a new key. The certificate is valid for three years, like the
+// certificates of Entra ID.
 func New(signInURL string, now func() time.Time) (*Provider, error) {
 	p := &Provider{EntityID: "https://sts.windows.net/8f3c5f9e-6a52-4f0e-9d43-0f1d1c1f7a10/", SignInURL: signInURL, Now: now}
 	return p, p.Roll()
@@ -99,23 +99,23 @@ type Claim struct {
 	Values []string
 }
 
-// Answer says what a response contains.
+// Answer describes the content of a response.
 type Answer struct {
-	ACS          string // the recipient and the destination
+	ACS          string // the address of the assertion consumer service, used as recipient and destination
 	Audience     string
 	InResponseTo string
 	NameID       string
 	NameIDFormat string
 	Claims       []Claim
 	SignedIn     time.Time // when the person proved who they are; zero means now
-	SessionIndex string    // the index of the session; empty for a new one
-	NoStatement  bool      // leave out when and how the person signed in
+	SessionIndex string    // the index of the session; empty for a new index
+	NoStatement  bool      // whether to leave out the time and the method of the person's sign-in
 
-	SignResponse   bool              // sign the response
-	LeaveAssertion bool              // do not sign the assertion
-	NoKeyInfo      bool              // leave the certificate out of the signatures
+	SignResponse   bool              // whether to sign the response
+	LeaveAssertion bool              // whether to leave the assertion unsigned
+	NoKeyInfo      bool              // whether to leave the certificate out of the signatures
 	Method         string            // the signature method; empty means SHA-256
-	EncryptFor     *x509.Certificate // encrypt the assertion for this key
+	EncryptFor     *x509.Certificate // the certificate whose key the assertion is encrypted for; nil for no encryption
 	EncryptGCM     bool              // whether assertions are encrypted with AES-GCM instead of AES-CBC
 
 	// These functions change the document: the assertion before it is signed, the assertion after

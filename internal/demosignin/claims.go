@@ -8,11 +8,11 @@ import (
 // ClaimRule says which claim carries which attribute of a user.
 type ClaimRule struct {
 	Name   string // the name of the claim
-	Source string // the attribute, in Entra's words
+	Source string // the name of the attribute, as Entra ID shows it
 	value  func(u directory.User, tenant directory.ID) string
 }
 
-// NameIDSource is the attribute that the NameID carries, in Entra's words.
+// NameIDSource is the name of the attribute that the NameID carries, as Entra ID shows it.
 const NameIDSource = "user.userprincipalname [nameid-format:emailAddress]"
 
 // ClaimRules returns the claims that every application gets. Entra ID sends most of them by
@@ -33,7 +33,8 @@ func ClaimRules() []ClaimRule {
 	}
 }
 
-// alwaysSent returns the claims that Entra ID always sends and does not list.
+// alwaysSent returns the claims that Entra ID always sends, but does not list among an
+// application's claims.
 func alwaysSent() []ClaimRule {
 	return []ClaimRule{
 		{"http://schemas.microsoft.com/identity/claims/tenantid", "", func(_ directory.User, tenant directory.ID) string { return string(tenant) }},

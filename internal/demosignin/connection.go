@@ -43,18 +43,18 @@ var SigningOptions = []string{SignAssertion, SignResponse, SignBoth}
 // SigningAlgorithms lists the signing algorithms, the default first.
 var SigningAlgorithms = []string{SHA256, SHA1}
 
-// Settings are what an operator sets for an application.
+// Settings are the single sign-on settings that an operator enters for an application.
 type Settings struct {
-	Identifier string // the application's entity id; empty before it is set up
+	Identifier string // the application's entity id; empty before single sign-on is set up
 	ReplyURL   string // the address of the application's assertion consumer service
-	Option     string // which elements are signed
+	Option     string // the signing option: which elements are signed
 	Algorithm  string // the hash algorithm of signatures
 }
 
 // Certificate is a signing certificate of an application.
 type Certificate struct {
 	*x509.Certificate
-	Active bool // whether responses are signed with it; exactly one certificate is active
+	Active bool // whether responses are signed with this certificate; exactly one certificate is active
 	key    *rsa.PrivateKey
 }
 
@@ -69,15 +69,15 @@ func (c Certificate) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }
 
-// Connection holds the settings of an application, and what the application must know about the
-// identity provider.
+// Connection holds the settings of an application, and the data about the identity provider that
+// the application needs.
 type Connection struct {
 	Settings
-	Certificates []Certificate // the oldest first
+	Certificates []Certificate // the application's certificates, the oldest first
 	Issuer       string        // the entity id of the identity provider
 	LoginURL     string
 	MetadataURL  string
-	AccessURL    string // starts a sign-in at the identity provider, without a request of the application
+	AccessURL    string // the address that starts a sign-in at the identity provider, without a request of the application
 }
 
 // Active returns the certificate with which responses are signed.
@@ -85,17 +85,17 @@ func (c Connection) Active() Certificate {
 	return c.Certificates[slices.IndexFunc(c.Certificates, func(c Certificate) bool { return c.Active })]
 }
 
-// Provider is the identity provider of all directories. Make one with New.
+// Provider is the identity provider of all directories. Make a Provider with New.
 type Provider struct {
 	directories *directory.Directories
 	base        string // the address of the identity provider, without a trailing slash
 	now         func() time.Time
 
 	mu   sync.Mutex
-	apps map[string]*appState // by the id of the application
+	apps map[string]*appState // the state of each application, by the application's id
 }
 
-// appState is what the provider remembers about an application.
+// appState is the provider's data about an application.
 type appState struct {
 	directory    directory.ID
 	settings     Settings
@@ -189,9 +189,9 @@ func (p *Provider) addCertificate(k *appState) error {
 	return nil
 }
 
-// Update calls change to change the settings of an application. It refuses an identifier of another
-// application in the directory. It refuses a reply URL that is neither https nor on this machine.
-// If change returns an error, Update returns that error and changes nothing.
+// Update changes the settings of an application with the function change. It refuses an identifier
+// of another application in the directory. It refuses a reply URL that is neither https nor on this
+// machine. If change returns an error, Update returns that error and changes nothing.
 func (p *Provider) Update(d directory.ID, app string, change func(*Settings) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -240,8 +240,8 @@ func (s *Settings) checkSigning() error {
 	return nil
 }
 
-// AddCertificate makes another certificate for an application, which is inactive at first. It
-// returns an error if the application has five certificates already.
+// AddCertificate makes another certificate for an application. The new certificate is inactive at
+// first. It returns an error if the application has five certificates already.
 func (p *Provider) AddCertificate(d directory.ID, app string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,7 +1,8 @@
 // Package demosignin is the sign-in page of the demo's company. Applications see it as Entra ID:
 //
-//	GET  /{tenant}/federationmetadata/2007-06/federationmetadata.xml?appid=…  describes the identity provider
-//	GET  /{tenant}/saml2   takes the sign-in request of an application, and lets the user pick an account
+//	GET  /{tenant}/federationmetadata/2007-06/federationmetadata.xml?appid=…
+//	                       describes the identity provider
+//	GET  /{tenant}/saml2   takes an application's sign-in request, and lets the user pick an account
 //	POST /{tenant}/saml2   sends the picked account to the application, as a signed response
 //	GET, POST /{tenant}/signin/{app}  the same, for a sign-in without a request of the application
 //

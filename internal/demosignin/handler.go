@@ -160,7 +160,7 @@ func escape(text string) string {
 // problem is a page that refuses a sign-in, with the words of Entra ID.
 type problem struct {
 	Title string
-	Text  string // begins with the AADSTS code
+	Text  string // the message to the user, which begins with the AADSTS code
 	RequestID, CorrelationID,
 	Time string
 }
@@ -247,7 +247,7 @@ func (s *server) readStart(w http.ResponseWriter, r *http.Request, a signInReque
 // account is a user on the page where a person picks an account.
 type account struct {
 	ID, Name, UPN, Initial string
-	Note                   string // such as "disabled"; empty for a user who can sign in
+	Note                   string // a remark such as "disabled"; empty for a user who can sign in
 }
 
 // signInPage is the page where a person picks an account.
@@ -258,7 +258,7 @@ type signInPage struct {
 	Search      string
 	Accounts    []account
 	More        bool            // whether more accounts match than the page shows
-	Faults      []demoidp.Fault // wrong responses to try
+	Faults      []demoidp.Fault // the faulty responses that the person may choose instead of a correct one
 }
 
 type hidden struct{ Name, Value string }

@@ -27,21 +27,21 @@ type Mail struct {
 	To   []string
 	*mail.Message
 	Text string // the body, with its transfer encoding removed
-	User string // the user that signed in; may be empty
+	User string // the user that signed in to send the mail; empty if none did
 }
 
 // Server is a mail server on loopback.
 type Server struct {
-	Addr string // host and port
+	Addr string // the server's address, as host:port
 
 	mu      sync.Mutex
 	mails   []Mail
 	refusal *smtp.SMTPError
 }
 
-// Options say what the server demands.
+// Options are the server's demands on clients that send mail.
 type Options struct {
-	TLS            *tls.Config // for STARTTLS, or for TLS from the start if Wrapped is set; nil for no TLS
+	TLS            *tls.Config // the TLS settings, for STARTTLS, or for TLS from the start if Wrapped is set; nil for no TLS
 	Wrapped        bool
 	User, Password string // the user that may send; if User is empty, every client may send
 }

@@ -34,12 +34,12 @@ type Sample struct {
 // Family describes a metric whose values are read when Prometheus asks for them.
 type Family struct {
 	Name, Help string
-	Counter    bool     // the value only ever grows
+	Counter    bool     // whether the value only grows
 	Labels     []string // the names of the labels
 }
 
 // New returns the metrics of a process that runs this version of Rollcall. Each time Prometheus
-// asks, they call gather, which returns the current values of all families.
+// asks for them, the metrics call gather, which returns the current values of all families.
 func New(version string, families []Family, gather func() []Sample) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),

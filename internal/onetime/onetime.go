@@ -1,9 +1,9 @@
-// Package onetime holds what the one-time sign-in links of people and of operators have in common.
+// Package onetime holds the shared code for the one-time sign-in links of people and of operators.
 //
 //	New       makes a Link, for the person, and a Record, for the store.
-//	FindOpen  returns the record of a link that opens, or the reason why it does not. It does not use
-//	          the link up, because mail programs open links before people do.
-//	Use       uses the link up, once, or returns the reason why it does not open.
+//	FindOpen  returns the record of a link that opens, or the reason why the link does not open.
+//	          FindOpen does not use the link up, because mail programs open links before people do.
+//	Use       marks the link as used, once, or returns the reason why the link does not open.
 package onetime
 
 import (
@@ -24,7 +24,7 @@ type Link struct {
 	Expires time.Time // when the link expires: TTL after it was made
 }
 
-// Record is a link as it is stored.
+// Record is the stored form of a link.
 type Record struct {
 	Hash    secret.Hash
 	Created time.Time
@@ -101,8 +101,9 @@ func Ended(code string) *refusal.Error {
 		Advise("a new one is made on the server").Coded(code)
 }
 
-// Refuse returns the refusal ended with a message for the person who opened the link. The message
-// explains the reason r. unknown is the explanation for a link that does not exist.
+// Refuse returns ended, the refusal that Ended made, with a message for the person who opened the
+// link. The message explains the reason r. unknown is the explanation for a link that does not
+// exist.
 func (r Reason) Refuse(ended *refusal.Error, unknown string) *refusal.Error {
 	switch r {
 	case Used:

@@ -2,10 +2,11 @@
 // is certified by the OpenID Foundation and shares no code with ours. Only tests import this
 // package.
 //
-//	New            a provider on loopback, with its example storage
-//	Add…           its clients and people
-//	SignIn         signs a person in as a browser does, and returns the address with the answer
-//	Tokens, Keys…  replace what the provider sends, for tests of attacks
+//	New              a provider on loopback, with its example storage
+//	Add…             its clients and people
+//	SignIn           signs a person in as a browser does, and returns the address with the answer
+//	Replace, Forge   replace the provider's answers or ID tokens, for tests of attacks
+//	Sign, SignWith   make ID tokens
 package openidtest
 
 import (
@@ -43,8 +44,8 @@ type Provider struct {
 	mu      sync.Mutex
 	clients map[string]*storage.Client
 	users   map[string]*storage.User
-	replace map[string]http.HandlerFunc                // the handlers that answer a path instead of the provider
-	tokens  func(header, claims map[string]any) string // makes ID tokens instead of the provider; may be nil
+	replace map[string]http.HandlerFunc                // the handlers that answer instead of the provider, by path
+	tokens  func(header, claims map[string]any) string // the function that makes ID tokens instead of the provider; nil if the provider makes them
 }
 
 // User is a person of the provider.

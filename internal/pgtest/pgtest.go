@@ -33,7 +33,8 @@ type cluster struct {
 }
 
 // sharedCluster returns the one server of this test process. Its first call starts the server.
-// startedCluster is the started server, or nil if no test has needed it; stop ends it.
+// startedCluster is that server; it is nil if no test has needed the server. The function stop ends
+// the server.
 var (
 	startedCluster atomic.Pointer[cluster]
 	sharedCluster  = sync.OnceValues(func() (*cluster, error) {
@@ -53,11 +54,11 @@ func stop() error {
 	return c.Stop()
 }
 
-// start starts a server. The server sorts by English rules if it can, otherwise by bytes. It need
-// not flush to disk, because tests leave nothing of value.
+// start starts a server. The server sorts by English rules if it can, otherwise by bytes. The
+// server need not flush to disk, because tests leave no data of value.
 func start() (*cluster, error) {
-	// Not t.TempDir: the path of a socket has at most 107 bytes, and the folder must outlive this
-	// test.
+	// Do not use t.TempDir: the path of a socket has at most 107 bytes, and the folder must outlive
+	// this test.
 	dir, err := os.MkdirTemp("", "rollcall-pg-")
 	if err != nil {
 		return nil, err
@@ -119,8 +120,8 @@ func Database(t testing.TB, template func() (string, error)) string {
 	return c.createDatabase(t, name)
 }
 
-// sharedServer returns the PostgreSQL server of this process. It skips or fails the test if there is
-// none.
+// sharedServer returns the PostgreSQL server of this process. It skips or fails the test if there
+// is none.
 func sharedServer(t testing.TB) *cluster {
 	t.Helper()
 	c, err := sharedCluster()
@@ -153,8 +154,8 @@ func Main(m *testing.M) int {
 }
 
 // fileCopyClause returns the clause of "create database" that makes PostgreSQL copy a template file
-// by file. Versions before 15 always do so and have no such clause. Later versions otherwise copy
-// page by page through the log, which takes four times the processor time.
+// by file. Versions before 15 always copy that way and have no such clause. Without the clause,
+// later versions copy page by page through the log, which takes four times the processor time.
 func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err error) {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {

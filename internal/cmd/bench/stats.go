@@ -24,8 +24,8 @@ func spreadOf(values []float64) spread {
 	return s
 }
 
-// ratios divides over by under for each round, because the values of one round were measured under
-// the same conditions.
+// ratios divides each value in over by the value of the same round in under. The two values of a
+// round were measured under the same conditions.
 func ratios(over, under []float64) []float64 {
 	var out []float64
 	for i := range min(len(over), len(under)) {

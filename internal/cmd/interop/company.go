@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// company is a copy of what the directory should contain. Each step changes both. So the comparison
-// at the end does not rely on what Rollcall reports.
+// company is a copy of the data that the directory should contain. Each step changes both the copy
+// and the directory. So the comparison at the end does not rely on Rollcall's own reports.
 type company struct {
 	random        *rand.Rand
-	people        []*person // in the order of hire, without purged people
-	groups        []*group  // in the order of creation, without purged groups
+	people        []*person // the people in the order of hire, without purged people
+	groups        []*group  // the groups in the order of creation, without purged groups
 	hired         int       // how many people there have ever been
 	createdGroups int       // how many groups there have ever been
 	excluded      string    // the department that the scoping filter leaves out, or ""
@@ -22,14 +22,14 @@ type company struct {
 // person is a user of the directory.
 type person struct {
 	objectID   string
-	attributes map[string]string // by the directory's names; empty values are absent
+	attributes map[string]string // the values, by the directory's attribute names; attributes without a value are absent
 	manager    *person
 	blocked    bool // whether sign-in is blocked
 	deleted    bool // whether the person is soft-deleted
 
-	// sent holds the account's values as the last run in which the person was in scope sent them.
-	// It is nil if there is no account. Nothing is sent about a person who is out of scope, so
-	// later changes are not in it.
+	// sent holds the account's values, as sent by the last run in which the person was in scope. It
+	// is nil if there is no account. Runs send nothing about a person who is out of scope, so sent
+	// does not contain later changes.
 	sent map[string]string
 }
 
@@ -38,9 +38,9 @@ type group struct {
 	objectID, name string
 	everyone       bool // whether every new person becomes a member
 	members        map[*person]bool
-	memberGroups   map[*group]bool // groups that are members
+	memberGroups   map[*group]bool // the groups that are members of this group
 	deleted        bool
-	existed        bool // whether the group was there at the last run
+	existed        bool // whether the group existed, and was not soft-deleted, at the last provisioning run
 }
 
 const (
@@ -171,7 +171,7 @@ func (c *company) mayBeManager(p *person) bool {
 // stays a member, as with Entra. A soft-deleted person is no member until the account is restored.
 func (c *company) mayBeMember(p *person) bool { return c.mayBeManager(p) && !p.deleted }
 
-// recordRun records that the applications were provisioned.
+// recordRun records the state of people and groups at a provisioning run of the applications.
 func (c *company) recordRun() {
 	for _, p := range c.people {
 		if c.inScope(p) {

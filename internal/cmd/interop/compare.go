@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// difference is one value of a target that is not what the mappings say.
+// difference is a value of a target that differs from the value that the mappings give.
 type difference struct {
-	kind, object string // "User" or "Group", and its name in the directory
+	kind, object string // the kind of the object, "User" or "Group", and the object's name in the directory
 	objectID     string
 	attribute    string // the target attribute; "" if the difference is about the whole object
 	want, got    string
@@ -28,8 +28,8 @@ func (d difference) String() string {
 
 // comparison is the result of comparing a target with the company.
 type comparison struct {
-	people, groups, memberships   int // how many should be there
-	peopleOK, groupsOK, membersOK int // how many are as the mappings say
+	people, groups, memberships   int // the numbers that the target should have
+	peopleOK, groupsOK, membersOK int // how many of them are correct, according to the mappings
 	differences                   []difference
 	accountIDs                    map[*person]string
 }
@@ -126,8 +126,8 @@ func compare(ctx context.Context, s *server, c *company) (*comparison, error) {
 	return cmp, nil
 }
 
-// findAccounts finds each person's account by the user name that was sent. An account of the
-// company's domain without a person is a difference.
+// findAccounts finds each person's account by the user name that was sent. An account in the
+// company's domain that belongs to no person is a difference.
 func (cmp *comparison) findAccounts(c *company, users []map[string]any) map[*person]map[string]any {
 	byName := map[string]*person{}
 	for _, p := range c.people {

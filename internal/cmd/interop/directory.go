@@ -228,7 +228,7 @@ func (s *source) approve(ctx context.Context, application string) (n int, err er
 	return n, nil
 }
 
-// cycle is what one provisioning run printed.
+// cycle is the output of one provisioning run.
 type cycle struct {
 	entries []logEntry
 	exit    int
@@ -269,7 +269,8 @@ func (s *source) run(ctx context.Context, application string) (cycle, error) {
 	return c, nil
 }
 
-// notes returns the notes in an application's status, which name the deviations that were found.
+// notes returns the notes in an application's status. They name the deviations that Rollcall has
+// found in the target.
 func (s *source) notes(ctx context.Context, application string) ([]string, error) {
 	text, err := s.rollcall(ctx, "--json provision status", application)
 	if err != nil {

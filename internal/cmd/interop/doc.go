@@ -1,5 +1,5 @@
 // Command interop provisions one directory into servers that other projects wrote. Then it compares
-// their users and groups with what the mappings say.
+// the servers' users and groups with the values that the mappings give.
 //
 //	company (the expectation) ──┐ seeded steps: each changes the company
 //	                            ├─ and, by a command of the real binary, the directory

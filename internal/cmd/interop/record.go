@@ -13,12 +13,13 @@ import (
 )
 
 // record records the conversations in provision/testdata/conversations. TestConversations makes the
-// same changes at each target, once without the flag and once with it, and writes a file for each.
-// record restarts the target in between, because the changes begin with an empty target.
+// same changes at each target, once without compliantFlag and once with it, and writes a file for
+// each conversation. record restarts the target in between, because the changes begin with an empty
+// target.
 func record(ctx context.Context, o options, chosen []target, dir string, progress io.Writer) error {
 	for _, t := range chosen {
 		if t.flag != "" {
-			continue // the same software as another target
+			continue // this target runs the same software as another target
 		}
 		fmt.Fprintf(progress, "%s: %s …\n", t.name, t.description)
 		folder := filepath.Join(dir, t.name)

@@ -21,7 +21,7 @@ type recorder struct {
 	mu       sync.Mutex
 	requests map[string]int // the number of requests, by method
 	pairs    []pair
-	keep     func(*http.Request) bool // which requests to keep; nil means none
+	keep     func(*http.Request) bool // reports whether to keep a request; nil means to keep none
 }
 
 // pair is a request and its answer. It has no headers, so no credentials.
@@ -80,7 +80,7 @@ func (rec *recorder) recording(next http.Handler) http.Handler {
 	})
 }
 
-// answerCopy is a response writer that keeps what it writes.
+// answerCopy is a response writer that keeps a copy of the status and the body that it writes.
 type answerCopy struct {
 	http.ResponseWriter
 	status int
@@ -97,7 +97,7 @@ func (a *answerCopy) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// count returns the number of all requests so far, and the number of those that write.
+// count returns the number of all requests so far, and the number of requests that write.
 func (rec *recorder) count() (all, writes int) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()

@@ -23,11 +23,11 @@ import (
 // server is a running target.
 type server struct {
 	software string // the software and its version
-	base     string // its SCIM address, without the flag
+	base     string // the server's SCIM address, without a query such as compliantFlag
 	process  *binary.Process
 	site     *binary.Installation // the installation, if the target is a Rollcall site; otherwise nil
 	token    string
-	restart  func(ctx context.Context) (*server, error) // starts the target again, empty
+	restart  func(ctx context.Context) (*server, error) // starts the target again, without the data of before
 }
 
 func (s *server) stop() error {
@@ -40,9 +40,9 @@ func (s *server) stop() error {
 	return s.process.Stop()
 }
 
-// target is a kind of server to provision into. It has a row in the table.
+// target is a kind of server to provision into. Each target has a row in the report's table.
 type target struct {
-	name        string // also the application's name
+	name        string // the name of the target, and of the application that provisions into it
 	description string
 	flag        string // the query of the Tenant URL, such as compliantFlag; empty for none
 	start       func(ctx context.Context, dir, binary string) (*server, error)

@@ -8,17 +8,18 @@ import (
 	"strings"
 )
 
-// month plays steps. Each step changes the company, and runs a command that changes the directory
-// in the same way.
+// month plays the steps of a month. Each step changes the company, and runs a command that changes
+// the directory in the same way.
 type month struct {
 	*company
 	source       *source
 	applications []string
-	touched      map[*person]bool // people with a step since the last run
+	touched      map[*person]bool // the people that a step has changed since the last run
 	timesPlayed  map[string]int   // how often each kind of step was played
 }
 
-// step is a kind of step. do plays it. It returns false if no person or group of the company fits.
+// step is a kind of step. The function do plays a step of this kind. It returns false if no person
+// or group of the company fits.
 type step struct {
 	name   string
 	weight int // how likely the step is, relative to the other steps
@@ -74,8 +75,8 @@ func (m *month) play(ctx context.Context) error {
 	return fmt.Errorf("no step fits")
 }
 
-// takePerson chooses a person without a step since the last run, and records that the person has
-// one now.
+// takePerson chooses a person that no step has changed since the last run, and records that a step
+// changes this person now.
 func (m *month) takePerson(fits func(*person) bool) *person {
 	p := m.choose(func(p *person) bool { return !m.touched[p] && fits(p) })
 	if p != nil {

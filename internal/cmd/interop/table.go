@@ -49,7 +49,8 @@ and inactive, with the values that were sent last. Then each application is prov
 	return b.Bytes()
 }
 
-// findings says where the other servers depart from the RFCs or from Entra's forms.
+// findings is the section about the other servers: where they depart from the RFCs or from Entra's
+// forms.
 const findings = `## What these servers do otherwise, and what the engine does about it
 
 | Target | It | The engine |
@@ -64,7 +65,7 @@ const findings = `## What these servers do otherwise, and what the engine does a
 | elimity-com/scim, with aadOptscim062020 | stores the keys "name.givenName" and "urn:…:User:department" under these very names, so the attributes keep their old values | the log of each person names the attributes of which the answer shows another value |
 `
 
-// recorded points to the tests that are made from conversations with these servers.
+// recorded is the section about the tests that are made from conversations with these servers.
 const recorded = `## Recorded conversations
 
 [provision/testdata/conversations](../provision/testdata/conversations) has what the engine and each of these servers say to each other while a small directory goes through a
@@ -72,7 +73,7 @@ fixed story, in both dialects. ` + "`make interop RECORD=1`" + ` records them. T
 bytes. TestConversationsHaveEveryRequest checks that every request of Entra's client is among them.
 `
 
-// limits explains which values the comparison counts as equal.
+// limits is the section that explains which values the comparison counts as equal.
 const limits = `## What counts as equal
 
 - A person who left keeps the account. It is inactive, and its other values are those of the last day. A purged person has no account.

@@ -22,13 +22,13 @@ type world struct {
 	began    time.Time
 }
 
-// targetRun is a target, and what the program has learned about it.
+// targetRun is a target with the results of its run.
 type targetRun struct {
 	target
 	server         *server
 	recorder       *recorder
-	failures       map[string]*failure // the log entries that are not successes, counted by code
-	logged         map[string][]string // what the log says about an object, by object id
+	failures       map[string]*failure // the log entries that are not successes, grouped by error code
+	logged         map[string][]string // the texts of the log entries about an object, by object id
 	compared       *comparison
 	named          []difference // the differences that the log names
 	unnamed        []difference // the differences that the log does not name
@@ -37,8 +37,8 @@ type targetRun struct {
 	secondRequests int // the number of requests in the second run
 	secondWrites   int
 	notes          []string
-	failed         map[string]bool // whether an entry of the log is a failure, by object id
-	approved       int             // the number of operations that were on hold
+	failed         map[string]bool // whether the log has a failure of an object, by object id
+	approved       int             // the number of approved operations, which had been on hold
 }
 
 // failure counts the log entries with one error code.
@@ -171,7 +171,7 @@ func (w *world) retryFailures(ctx context.Context) error {
 	return nil
 }
 
-// recordLog records what a cycle's log says.
+// recordLog records the entries of a cycle's log.
 func (e *targetRun) recordLog(c cycle) {
 	for _, entry := range c.entries {
 		var words []string

@@ -117,7 +117,7 @@ type OpenIDProviders interface {
 	Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error)
 	// Exchange gets the tokens for a code.
 	Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExchange) (oidc.Tokens, error)
-	// UserInfo returns the claims about the person to whom an access token belongs. It returns
+	// UserInfo returns the claims about the owner of an access token. It returns
 	// nothing if the provider has no endpoint for user information.
 	UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error)
 }

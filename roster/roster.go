@@ -378,9 +378,9 @@ type Tx interface {
 	// EndSessions ends all of a person's sessions and returns how many of them were live.
 	EndSessions(ctx context.Context, person string, now time.Time) (int, error)
 
-	// EndOriginSessions ends the sessions of a NameID at an issuer whose session index is in
-	// indexes. If indexes is empty, it ends all sessions of the NameID. It returns, by person, how
-	// many of the ended sessions were live.
+	// EndOriginSessions ends sessions that began when nameID signed in through issuer. It ends those
+	// with a session index in indexes, or all of them if indexes is empty. It returns, by person,
+	// how many of the ended sessions were live.
 	EndOriginSessions(ctx context.Context, issuer, nameID string, indexes []string, now time.Time) (map[string]int, error)
 
 	AppendEvent(ctx context.Context, e event.Event) error

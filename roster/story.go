@@ -78,8 +78,8 @@ func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change)
 	return s
 }
 
-// addBlock describes a block that was set or lifted, or a change of whether the person is active
-// after the block.
+// addBlock adds to the story that a block was set or lifted. If the block stays, it adds whether the
+// account will be active once the block is lifted.
 func (s *story) addBlock(old, next Record) {
 	var done string
 	if old.Block.InForce != next.Block.InForce {

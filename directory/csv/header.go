@@ -23,9 +23,10 @@ type column struct {
 	stateHint      string // a hint for a message, if the column may hold accountEnabled
 }
 
-// meanings maps column names that can mean only one attribute to that attribute. The names are in
-// the form that squeezeName returns. The attributes' own names and labels are not in the map.
-var meanings = map[string]string{
+// attributeByColumnName maps column names that can mean only one attribute to that attribute. The
+// names are in the form that squeezeName returns. The attributes' own names and labels are not in
+// the map.
+var attributeByColumnName = map[string]string{
 	"objectid": "objectId", "azureadobjectid": "objectId", "upn": "userPrincipalName",
 	"fullname": "displayName", "employeename": "displayName", "legalname": "displayName", "firstname": "givenName", "legalfirstname": "givenName", "legalnamefirstname": "givenName",
 	"legallastname": "surname", "legalnamelastname": "surname", "forename": "givenName", "lastname": "surname", "familyname": "surname", "sn": "surname",
@@ -98,7 +99,7 @@ func meaningOf(name string) (attribute string, known bool) {
 			return a.Name, true
 		}
 	}
-	if a, ok := meanings[key]; ok {
+	if a, ok := attributeByColumnName[key]; ok {
 		return a, true
 	}
 	return "", ignoredColumns[key]
@@ -109,7 +110,7 @@ func meaningOf(name string) (attribute string, known bool) {
 type header struct {
 	columns           []column
 	rows              iter.Seq[[]string] // the cells of each row
-	mappings          map[int]bool       // columns for which the message already asks for an attribute
+	askedToMap        map[int]bool       // the indexes of the columns for which the message already suggests --map
 	messageParts      []string           // the parts of an error message about the columns
 	flags             []string
 	templates         []template
@@ -170,7 +171,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	if err != nil {
 		return nil, err
 	}
-	h := &header{rows: rows, mappings: map[int]bool{}, words: own}
+	h := &header{rows: rows, askedToMap: map[int]bool{}, words: own}
 	for i, name := range names {
 		h.columns = append(h.columns, column{FileColumn: directory.FileColumn{Number: i + 1, Name: strings.TrimSpace(revealFormula(name))}})
 	}
@@ -436,7 +437,7 @@ func (h *header) flagName(i int) string {
 
 func (h *header) askToMap(i int, attribute string) {
 	h.flags = append(h.flags, fmt.Sprintf("--map \"%s=%s\"", h.flagName(i), attribute))
-	h.mappings[i] = true
+	h.askedToMap[i] = true
 }
 
 // askForName handles a file without a column that identifies the users. It adds a question to the
@@ -524,7 +525,7 @@ func (h *header) findStates() {
 	for i := range h.columns {
 		c := &h.columns[i]
 		switch {
-		case !c.Unknown || c.Suggested != "" || c.usedByTemplate || h.mappings[i]:
+		case !c.Unknown || c.Suggested != "" || c.usedByTemplate || h.askedToMap[i]:
 		case guesses[squeezeName(c.Name)] == accountEnabled && h.anyValue(i, h.words.isKnown):
 			h.askWords(i)
 		case !h.hasYesAndNo(i):
@@ -598,7 +599,7 @@ func (h *header) askForUnknown(ignore bool) {
 	var rest []int
 	for i := range h.columns {
 		c := &h.columns[i]
-		if !c.Unknown || h.mappings[i] || c.usedByTemplate && c.Suggested == "" {
+		if !c.Unknown || h.askedToMap[i] || c.usedByTemplate && c.Suggested == "" {
 			continue
 		}
 		if ignore {
@@ -672,7 +673,7 @@ func meansObjectID(name string) bool {
 // alreadySuggested reports whether the message already suggests the attribute for another column.
 func (h *header) alreadySuggested(i int, attribute string) bool {
 	for j := range h.columns {
-		if j != i && h.mappings[j] && h.columns[j].Suggested == attribute {
+		if j != i && h.askedToMap[j] && h.columns[j].Suggested == attribute {
 			return true
 		}
 	}

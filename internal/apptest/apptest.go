@@ -30,7 +30,7 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// MustRunAll reports whether no test may be skipped, as in make test.
+// MustRunAll reports whether a test must fail if it cannot run. Otherwise the test may be skipped.
 func MustRunAll() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
 // Run runs one command and returns its standard output. It fails the test if the command fails.

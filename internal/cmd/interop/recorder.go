@@ -18,14 +18,14 @@ type recorder struct {
 	server *http.Server
 	addr   string
 
-	mu       sync.Mutex
-	requests map[string]int // the number of requests, by method
-	pairs    []pair
-	keep     func(*http.Request) bool // reports whether to keep a request; nil means to keep none
+	mu        sync.Mutex
+	requests  map[string]int // the number of requests, by method
+	exchanges []exchange
+	keep      func(*http.Request) bool // reports whether to keep a request; nil means to keep none
 }
 
-// pair is a request and its answer. It has no headers, so no credentials.
-type pair struct {
+// exchange is a request and its answer. It has no headers, so no credentials.
+type exchange struct {
 	Request  string `json:"request"` // method, path and query
 	Sent     string `json:"sent,omitempty"`
 	Status   int    `json:"status"`
@@ -72,7 +72,7 @@ func (rec *recorder) recording(next http.Handler) http.Handler {
 		defer rec.mu.Unlock()
 		rec.requests[r.Method]++
 		if rec.keep != nil && rec.keep(r) {
-			rec.pairs = append(rec.pairs, pair{
+			rec.exchanges = append(rec.exchanges, exchange{
 				Request: r.Method + " " + r.URL.RequestURI(), Sent: string(sent),
 				Status: answer.status, Type: answer.Header().Get("Content-Type"), Received: answer.body.String(),
 			})
